@@ -1,0 +1,67 @@
+//! The only room that reads a clock.
+//!
+//! Everything that waits or looks at the time is handed a [`Clock`]. It stands on tokio's clock, so that a paused
+//! runtime runs hours in milliseconds, and its wall time is a start plus what tokio's clock has run since: the two
+//! can never disagree within a run, even when somebody sets the machine's clock meanwhile.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+/// Milliseconds since 1970-01-01 UTC.
+pub type UnixMs = i64;
+
+/// A source of time; cheap to copy.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    start: Instant,
+    start_unix_ms: UnixMs,
+}
+
+impl Clock {
+    /// The machine's time. Must be called inside a tokio runtime where that runtime's clock may be paused.
+    #[must_use]
+    pub fn system() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::starting_at(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// A clock whose wall time starts at `start_unix_ms` now: for simulated runs that must repeat exactly.
+    #[must_use]
+    pub fn starting_at(start_unix_ms: UnixMs) -> Self {
+        Self { start: Instant::now(), start_unix_ms }
+    }
+
+    /// The monotonic time, for waits and spacing.
+    #[must_use]
+    #[expect(clippy::unused_self, reason = "time is read through the value that was handed in, never from the air")]
+    pub fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    /// Time since this clock was made.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.now().saturating_duration_since(self.start)
+    }
+
+    /// The wall time, in milliseconds since 1970.
+    #[must_use]
+    pub fn unix_ms(&self) -> UnixMs {
+        let elapsed_ms = i64::try_from(self.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.start_unix_ms.saturating_add(elapsed_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Clock, Duration, sleep};
+
+    #[tokio::test(start_paused = true)]
+    async fn wall_time_follows_the_paused_clock() {
+        let clock = Clock::starting_at(1_000);
+        sleep(Duration::from_hours(1)).await;
+        assert_eq!(clock.unix_ms(), 3_601_000);
+        assert_eq!(clock.elapsed(), Duration::from_hours(1));
+    }
+}

@@ -1,0 +1,386 @@
+//! Who is linked to what: pool, users, providers and identities.
+//!
+//! Personal values have no `Display`, and their `Debug` masks: the only way to their text is [`Personal::expose`],
+//! which is easy to find and to review.
+
+use std::fmt;
+
+use crate::limits;
+
+/// The attribute that stands for an identity's subject, whatever the provider calls it (`AdminLinkProviderForUser`).
+pub const COGNITO_SUBJECT: &str = "Cognito_Subject";
+/// The provider name of the pool's own users; it names a destination and never a source (`AdminLinkProviderForUser`).
+pub const NATIVE_PROVIDER: &str = "Cognito";
+/// A region that starts like this exists in no partition of AWS, so such a pool can only be a simulated one.
+pub const SIMULATED_REGION_PREFIX: &str = "sim-";
+
+/// Why a text is no identity value. Never holds the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// Not `REGION_ID` as in `us-east-1_AbCdEfGhI`.
+    #[error("not a user pool id: expected REGION_ID as in us-east-1_AbCdEfGhI")]
+    PoolId,
+    /// Empty where a value is needed.
+    #[error("empty")]
+    Empty,
+    /// Longer than the service takes.
+    #[error("longer than {max} characters")]
+    TooLong {
+        /// What the service takes, in characters.
+        max: usize,
+    },
+    /// A provider name with characters that the service does not take.
+    #[error("not a provider name: spaces and control characters are not allowed")]
+    ProviderName,
+    /// The source provider is the pool itself.
+    #[error("provider Cognito cannot be a source: a native user cannot be linked to another user")]
+    NativeSource,
+    /// Provider name, attribute name and value together are over the service's limit.
+    #[error("provider name, attribute name and value together are {chars} characters, and the service takes {max}")]
+    SourceTooLong {
+        /// How long the three are together, in characters.
+        chars: usize,
+        /// What the service takes, in characters.
+        max: usize,
+    },
+}
+
+/// A personal value: it can be compared and exposed on purpose, and is masked everywhere else.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Personal(Box<str>);
+
+impl Personal {
+    /// Takes a value as it is, without trimming or changing case.
+    ///
+    /// # Errors
+    /// When it is empty or over `chars_max` characters.
+    pub fn parse(text: &str, chars_max: usize) -> Result<Self, IdentityError> {
+        if text.is_empty() {
+            return Err(IdentityError::Empty);
+        }
+        if text.len() > chars_max && text.chars().count() > chars_max {
+            return Err(IdentityError::TooLong { max: chars_max });
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// Takes a value that the service holds, whatever its length.
+    #[must_use]
+    pub fn from_service(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The value itself: for the service, the ledger and result files, never for a log or an error text.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Personal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "[{} characters]", self.0.chars().count())
+    }
+}
+
+/// The first and last character of a personal value, for a terminal: enough to recognise one's own row, no more.
+#[must_use]
+pub fn masked(value: &str) -> String {
+    let mut chars = value.chars().filter(|character| !character.is_control());
+    match (chars.next(), chars.next_back()) {
+        (Some(first), Some(last)) if value.chars().count() > 4 => format!("{first}***{last}"),
+        _ => "***".to_owned(),
+    }
+}
+
+/// A user pool's id, `REGION_ID`. Not personal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PoolId(Box<str>);
+
+impl PoolId {
+    /// Reads `us-east-1_AbCdEfGhI` (service model: `[\w-]+_[0-9a-zA-Z]+`, 1 to 55 characters).
+    ///
+    /// # Errors
+    /// [`IdentityError::PoolId`] for any other shape.
+    pub fn parse(text: &str) -> Result<Self, IdentityError> {
+        let (region, id) = text.rsplit_once('_').ok_or(IdentityError::PoolId)?;
+        let region_fits = !region.is_empty()
+            && region.contains('-')
+            && region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        let id_fits = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric());
+        if region_fits && id_fits && text.len() <= limits::POOL_ID_CHARS_MAX {
+            Ok(Self(text.into()))
+        } else {
+            Err(IdentityError::PoolId)
+        }
+    }
+
+    /// The id as the service knows it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The region in which the pool lives: the part before the last `_`.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        self.0.rsplit_once('_').map_or("", |(region, _)| region)
+    }
+
+    /// Whether this pool can only be a simulated one.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        self.region().starts_with(SIMULATED_REGION_PREFIX)
+    }
+}
+
+impl fmt::Display for PoolId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The pool's name of an identity provider. Not personal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProviderName(Box<str>);
+
+impl ProviderName {
+    /// Reads a provider name (service model: 1 to 32 characters, no control characters; older pools hold names with
+    /// underscores and spaces that new ones may not have, so those are taken).
+    ///
+    /// # Errors
+    /// When it is empty, too long, or has characters that no provider name can have.
+    pub fn parse(text: &str) -> Result<Self, IdentityError> {
+        if text.is_empty() {
+            return Err(IdentityError::Empty);
+        }
+        if text.chars().count() > limits::PROVIDER_NAME_CHARS_MAX {
+            return Err(IdentityError::TooLong { max: limits::PROVIDER_NAME_CHARS_MAX });
+        }
+        if text.chars().any(char::is_control) || text.trim() != text {
+            return Err(IdentityError::ProviderName);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The name as the pool knows it, true case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the pool itself.
+    #[must_use]
+    pub fn is_native(&self) -> bool {
+        self.as_str() == NATIVE_PROVIDER
+    }
+
+    /// Whether the service takes only `Cognito_Subject` for this provider (`AdminLinkProviderForUser`; Apple inferred).
+    #[must_use]
+    pub fn is_social(&self) -> bool {
+        matches!(self.as_str(), "Facebook" | "Google" | "LoginWithAmazon" | "SignInWithApple")
+    }
+}
+
+impl fmt::Display for ProviderName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The name of a user pool attribute, or `Cognito_Subject`. Not personal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AttributeName(Box<str>);
+
+impl AttributeName {
+    /// Reads an attribute name.
+    ///
+    /// # Errors
+    /// When it is empty or too long.
+    pub fn parse(text: &str) -> Result<Self, IdentityError> {
+        if text.is_empty() {
+            return Err(IdentityError::Empty);
+        }
+        if text.chars().count() > limits::ATTRIBUTE_NAME_CHARS_MAX {
+            return Err(IdentityError::TooLong { max: limits::ATTRIBUTE_NAME_CHARS_MAX });
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// `Cognito_Subject`.
+    #[must_use]
+    pub fn subject() -> Self {
+        Self(COGNITO_SUBJECT.into())
+    }
+
+    /// The name as the service knows it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is `Cognito_Subject`.
+    #[must_use]
+    pub fn is_subject(&self) -> bool {
+        self.as_str() == COGNITO_SUBJECT
+    }
+}
+
+/// An identity of an external provider: the source of a link. One whose provider is the pool itself, or that is
+/// longer than the service takes, cannot be built.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ExternalIdentity {
+    provider: ProviderName,
+    attribute: AttributeName,
+    value: Personal,
+}
+
+impl ExternalIdentity {
+    /// Puts the three parts together.
+    ///
+    /// # Errors
+    /// [`IdentityError::NativeSource`] for provider `Cognito`, [`IdentityError::SourceTooLong`] over 128 characters.
+    pub fn new(provider: ProviderName, attribute: AttributeName, value: Personal) -> Result<Self, IdentityError> {
+        if provider.is_native() {
+            return Err(IdentityError::NativeSource);
+        }
+        let chars = [provider.as_str(), attribute.as_str(), value.expose()].iter().map(|t| t.chars().count()).sum();
+        if chars > limits::SOURCE_CHARS_MAX {
+            return Err(IdentityError::SourceTooLong { chars, max: limits::SOURCE_CHARS_MAX });
+        }
+        Ok(Self { provider, attribute, value })
+    }
+
+    /// The provider, by the pool's name of it.
+    #[must_use]
+    pub fn provider(&self) -> &ProviderName {
+        &self.provider
+    }
+
+    /// The attribute by which the provider's user is recognised.
+    #[must_use]
+    pub fn attribute(&self) -> &AttributeName {
+        &self.attribute
+    }
+
+    /// The value of that attribute, byte for byte as the provider sends it.
+    #[must_use]
+    pub fn value(&self) -> &Personal {
+        &self.value
+    }
+}
+
+/// How the input names the existing user that receives the link.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Destination {
+    /// By the pool's `Username`.
+    Username(Personal),
+    /// By e-mail address; must be looked up, and be the only one.
+    Email(Personal),
+    /// By `sub`; must be looked up where it is not the user name.
+    Sub(Personal),
+    /// A user that was born from another provider's identity.
+    Federated {
+        /// That provider.
+        provider: ProviderName,
+        /// The user's id at that provider.
+        user_id: Personal,
+    },
+}
+
+impl Destination {
+    /// A short stable word for the kind, used in row keys and the ledger.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Username(_) => "username",
+            Self::Email(_) => "email",
+            Self::Sub(_) => "sub",
+            Self::Federated { .. } => "federated",
+        }
+    }
+
+    /// The value by which the user is named.
+    #[must_use]
+    pub fn value(&self) -> &Personal {
+        match self {
+            Self::Username(value) | Self::Email(value) | Self::Sub(value) | Self::Federated { user_id: value, .. } => {
+                value
+            }
+        }
+    }
+}
+
+/// A destination that is ready to be sent: a native user by its `Username`, or a federated one by provider and id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DestinationUser {
+    /// `Cognito`, or the provider from whose identity the user was born.
+    pub provider: ProviderName,
+    /// The pool's `Username`, or the user's id at that provider.
+    pub value: Personal,
+}
+
+impl DestinationUser {
+    /// The user name by which the pool lists this user: its own, or `Provider_id` for a federated one.
+    #[must_use]
+    pub fn username(&self) -> String {
+        if self.provider.is_native() {
+            self.value.expose().to_owned()
+        } else {
+            profile_username(self.provider.as_str(), self.value.expose())
+        }
+    }
+}
+
+/// The user name of the profile that a first sign-in of an unlinked identity makes: `Provider_id`.
+#[must_use]
+pub fn profile_username(provider: &str, user_id: &str) -> String {
+    format!("{provider}_{user_id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(provider: &str, value: &str) -> Result<ExternalIdentity, IdentityError> {
+        ExternalIdentity::new(
+            ProviderName::parse(provider)?,
+            AttributeName::subject(),
+            Personal::parse(value, limits::ATTRIBUTE_VALUE_CHARS_MAX)?,
+        )
+    }
+
+    #[test]
+    fn pool_ids() {
+        for good in ["us-east-1_AbCdEfGhI", "us-gov-west-1_Zz9", "sim-local-1_Example01"] {
+            assert_eq!(PoolId::parse(good).map(|p| p.to_string()), Ok(good.to_owned()));
+        }
+        for bad in ["", "us-east-1", "_Abc", "us-east-1_", "us-east-1_a b", "us east_Abc", "US-EAST-1_Abc", "a_b"] {
+            assert_eq!(PoolId::parse(bad), Err(IdentityError::PoolId), "{bad}");
+        }
+        assert!(PoolId::parse("sim-local-1_A").is_ok_and(|pool| pool.is_simulated()));
+        assert!(PoolId::parse("us-east-1_A").is_ok_and(|pool| !pool.is_simulated() && pool.region() == "us-east-1"));
+    }
+
+    #[test]
+    fn a_native_source_cannot_be_built() {
+        assert_eq!(source("Cognito", "carlos"), Err(IdentityError::NativeSource));
+        assert!(source("cognito", "carlos").is_ok(), "names are told apart by case");
+    }
+
+    #[test]
+    fn the_combined_length_is_bounded() {
+        let fits = "x".repeat(limits::SOURCE_CHARS_MAX - "Google".len() - COGNITO_SUBJECT.len());
+        assert!(source("Google", &fits).is_ok());
+        assert_eq!(source("Google", &format!("{fits}x")), Err(IdentityError::SourceTooLong { chars: 129, max: 128 }));
+    }
+
+    #[test]
+    fn debug_and_masks_tell_nothing() {
+        let identity = source("Google", "carlos@example.com").unwrap();
+        assert!(!format!("{identity:?}").contains("carlos"));
+        assert_eq!(masked("carlos@example.com"), "c***m");
+        assert_eq!(masked("abcd"), "***");
+        assert_eq!(masked("\u{1b}[31mred\u{7}"), "[***d");
+    }
+}

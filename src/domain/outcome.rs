@@ -1,0 +1,116 @@
+//! How a row ended.
+
+use super::state::RowState;
+
+macro_rules! refusal_codes {
+    ($($variant:ident $text:literal $doc:literal),+ $(,)?) => {
+        /// Why the service, or the plan, said no for good.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum RefusalCode { $(#[doc = $doc] $variant,)+ }
+
+        impl RefusalCode {
+            /// Every code, in the order of the contract.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The code as scripts see it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// What it means, in one sentence.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $doc,)+ }
+            }
+        }
+    };
+}
+
+refusal_codes! {
+    UserNotFound "user_not_found" "The pool has no such destination user.",
+    UserAmbiguous "user_ambiguous" "Several users of the pool have this e-mail address.",
+    IdentityHasProfile "identity_has_profile" "The identity has signed in before and has a profile of its own; the service cannot merge profiles.",
+    LinkedElsewhere "linked_elsewhere" "The identity is linked to another user of the pool.",
+    TooManyIdentities "too_many_identities" "The destination user holds as many identities as the service allows.",
+    ProviderNotFound "provider_not_found" "The pool has no identity provider of this name.",
+    AttributeNotMapped "attribute_not_mapped" "The provider maps no claim to the attribute that the link names.",
+    AliasExists "alias_exists" "The service found the alias of another user in the way.",
+    NativeUserInTheWay "native_user_in_the_way" "A native user wears the user name that this identity's own profile would have.",
+    InvalidParameter "invalid_parameter" "The service does not take a value of the request.",
+    Unrecognised "unrecognised" "The service refused with a text that this version does not know.",
+}
+
+impl RefusalCode {
+    /// Reads a code; `None` for a text that is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == text)
+    }
+}
+
+/// What the service said when it refused or failed. May hold personal data: for the ledger only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceText {
+    /// The error code, such as `InvalidParameterException`, or a word for a transport fault, such as `timeout`.
+    pub code: String,
+    /// The message, verbatim, cut at [`crate::limits::SERVICE_TEXT_CHARS_MAX`].
+    pub message: String,
+}
+
+/// How a row ended in a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// This tool made the link.
+    Linked {
+        /// Concluded from reading after a doubtful call, and so close in time to it that somebody else could have
+        /// made the link a moment before.
+        recovered: bool,
+    },
+    /// The destination held the identity before; seen by reading it.
+    AlreadyLinked,
+    /// No for good.
+    Refused {
+        /// Why.
+        code: RefusalCode,
+        /// What the service said; `None` where the plan refused and nothing was sent.
+        text: Option<ServiceText>,
+    },
+    /// Attempts exhausted on transient faults, and reading showed that none of them had an effect.
+    Failed {
+        /// What the last attempt met.
+        text: ServiceText,
+    },
+    /// A call may have taken effect, and reading could not settle it.
+    InDoubt {
+        /// What the last attempt met.
+        text: ServiceText,
+    },
+}
+
+impl Outcome {
+    /// The state that this outcome puts a row in.
+    #[must_use]
+    pub fn state(&self) -> RowState {
+        match self {
+            Self::Linked { .. } => RowState::Linked,
+            Self::AlreadyLinked => RowState::AlreadyLinked,
+            Self::Refused { code, .. } => RowState::Refused(*code),
+            Self::Failed { .. } => RowState::Failed,
+            Self::InDoubt { .. } => RowState::InDoubt,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RefusalCode;
+
+    #[test]
+    fn codes_read_back() {
+        for code in RefusalCode::ALL {
+            assert_eq!(RefusalCode::parse(code.as_str()), Some(*code));
+        }
+        assert_eq!(RefusalCode::parse("nonsense"), None);
+    }
+}

@@ -1,0 +1,150 @@
+//! A row of the input, and the key by which it is known for ever.
+
+use std::fmt;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::identity::{Destination, ExternalIdentity, PoolId};
+
+/// The number of a row in the input: the first row of data is 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RowNumber(pub u64);
+
+impl fmt::Display for RowNumber {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// What a row asks for: this identity on that user.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Link {
+    /// The existing user.
+    pub destination: Destination,
+    /// The identity that shall sign in as that user.
+    pub source: ExternalIdentity,
+}
+
+/// A row as the ledger knows it: 128 bits over pool, destination and source, so that the input may be sorted, edited
+/// and extended between runs. Tells nothing about the values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RowKey([u64; 2]);
+
+impl RowKey {
+    /// The key of a link in a pool. Each part goes in with its length, so that no two links share a text.
+    #[must_use]
+    pub fn of(pool: &PoolId, link: &Link) -> Self {
+        let destination_provider = match &link.destination {
+            Destination::Federated { provider, .. } => provider.as_str(),
+            _ => "",
+        };
+        let parts = [
+            pool.as_str(),
+            link.destination.kind(),
+            destination_provider,
+            link.destination.value().expose(),
+            link.source.provider().as_str(),
+            link.source.attribute().as_str(),
+            link.source.value().expose(),
+        ];
+        let mut hasher = Xxh3::new();
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        Self::from_u128(hasher.digest128())
+    }
+
+    /// Reads the 32 hexadecimal digits that [`fmt::Display`] writes; `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        if text.len() != 32 {
+            return None;
+        }
+        let mut value: u128 = 0;
+        for byte in text {
+            let digit = match byte {
+                b'0'..=b'9' => byte - b'0',
+                b'a'..=b'f' => byte - b'a' + 10,
+                _ => return None,
+            };
+            value = value << 4 | u128::from(digit);
+        }
+        Some(Self::from_u128(value))
+    }
+
+    /// The upper 64 bits: uniformly spread, so they tell roughly where a key stands among sorted ones.
+    #[must_use]
+    pub fn high(self) -> u64 {
+        self.0[0]
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of 128 bits")]
+    fn from_u128(value: u128) -> Self {
+        Self([(value >> 64) as u64, value as u64])
+    }
+}
+
+impl fmt::Display for RowKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:016x}{:016x}", self.0[0], self.0[1])
+    }
+}
+
+/// A row that passed the checks and may be worked on.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Its number in the input.
+    pub number: RowNumber,
+    /// What it asks for.
+    pub link: Link,
+    /// Its key in the ledger.
+    pub key: RowKey,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::identity::{AttributeName, Personal, ProviderName};
+
+    fn link(destination: Destination, provider: &str, value: &str) -> Link {
+        let source = ExternalIdentity::new(
+            ProviderName::parse(provider).unwrap(),
+            AttributeName::subject(),
+            Personal::parse(value, 128).unwrap(),
+        );
+        Link { destination, source: source.unwrap() }
+    }
+
+    fn named(text: &str) -> Personal {
+        Personal::parse(text, 128).unwrap()
+    }
+
+    #[test]
+    fn keys_tell_every_part_apart() {
+        let pool = PoolId::parse("us-east-1_Abc").unwrap();
+        let other_pool = PoolId::parse("us-east-1_Abd").unwrap();
+        let base = link(Destination::Username(named("ab")), "Google", "cd");
+        let keys = [
+            RowKey::of(&pool, &base),
+            RowKey::of(&other_pool, &base),
+            RowKey::of(&pool, &link(Destination::Email(named("ab")), "Google", "cd")),
+            RowKey::of(&pool, &link(Destination::Username(named("abc")), "Google", "d")),
+            RowKey::of(&pool, &link(Destination::Username(named("AB")), "Google", "cd")),
+            RowKey::of(&pool, &link(Destination::Username(named("ab")), "Googl", "ecd")),
+        ];
+        let distinct: std::collections::HashSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+    }
+
+    #[test]
+    fn a_key_reads_back_and_never_changes() {
+        let pool = PoolId::parse("us-east-1_Abc").unwrap();
+        let key = RowKey::of(&pool, &link(Destination::Username(named("ab")), "Google", "cd"));
+        assert_eq!(RowKey::parse(key.to_string().as_bytes()), Some(key));
+        // Ledgers live longer than versions: a change of this text would send every row a second time.
+        assert_eq!(key.to_string(), "5230e32a47d46755f39c00dc9a066e71");
+        assert_eq!(RowKey::parse(b"xyz"), None);
+        assert_eq!(RowKey::parse(&[b'g'; 32]), None);
+    }
+}

@@ -1,0 +1,97 @@
+//! Why a run ends, and what it has to say then.
+
+use std::time::Duration;
+
+use super::identity::PoolId;
+use super::summary::Counts;
+
+/// What stops a whole run, never a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StopCause {
+    /// Credentials are missing, expired or not accepted.
+    Credentials,
+    /// The credentials may not call an operation that is needed.
+    AccessDenied,
+    /// The pool does not exist in this account and Region.
+    PoolMissing,
+    /// Writes belong in the pool's primary Region (`OperationNotEnabledException`).
+    NotEnabledHere,
+    /// The service cannot be reached at all.
+    Unreachable,
+    /// The ledger cannot be written.
+    LedgerIo,
+    /// The input cannot be read on.
+    InputIo,
+    /// A bound that was asked for was reached.
+    Bound,
+}
+
+impl StopCause {
+    /// The cause as scripts see it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::AccessDenied => "access_denied",
+            Self::PoolMissing => "pool_missing",
+            Self::NotEnabledHere => "not_enabled_here",
+            Self::Unreachable => "unreachable",
+            Self::LedgerIo => "ledger_io",
+            Self::InputIo => "input_io",
+            Self::Bound => "bound",
+        }
+    }
+}
+
+/// A cause with what was found, a lower-case fragment without personal data.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Stop {
+    /// What kind of cause it is.
+    pub cause: StopCause,
+    /// What happened and what to do.
+    pub detail: String,
+}
+
+/// A signal that asks the run to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT, Ctrl-C.
+    Interrupt,
+    /// SIGTERM, as schedulers send it.
+    Terminate,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// Every row of the input was read and reached a result.
+    Completed,
+    /// A signal came; what was in flight was finished, or is in doubt where it did not finish in time.
+    Interrupted(Signal),
+    /// Something stopped the run.
+    Stopped(Stop),
+}
+
+/// What a run has to say at its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunReport {
+    /// The pool.
+    pub pool: PoolId,
+    /// Whether the pool was a simulated one.
+    pub simulated: bool,
+    /// How it ended.
+    pub ended: Ended,
+    /// Rows by state. Balanced.
+    pub counts: Counts,
+    /// Rows of the input that were not read any more, where the total is known.
+    pub not_read: Option<u64>,
+    /// Writes sent in this run.
+    pub writes: u64,
+    /// Reads sent in this run.
+    pub reads: u64,
+    /// Answers that said "too many requests".
+    pub throttled: u64,
+    /// Time from the first row taken up to the end.
+    pub elapsed: Duration,
+}

@@ -1,0 +1,117 @@
+//! Counts that balance.
+
+use super::finding::FindingCode;
+use super::outcome::RefusalCode;
+use super::state::RowState;
+use std::collections::BTreeMap;
+
+/// How many rows are in which state. Every row read is in exactly one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows read from the input, valid or not.
+    pub read: u64,
+    /// Links that this tool made, in this run or in an earlier one of this ledger.
+    pub linked: u64,
+    /// Links that were there before.
+    pub already_linked: u64,
+    /// Refused for good.
+    pub refused: u64,
+    /// Attempts exhausted on transient faults.
+    pub failed: u64,
+    /// May have taken effect.
+    pub in_doubt: u64,
+    /// Rows with an error of their own; never sent.
+    pub invalid: u64,
+    /// Read, and not attempted.
+    pub unprocessed: u64,
+    /// How many of the linked, already linked and refused rows were so before this run, and were skipped.
+    pub skipped: u64,
+    /// Refused rows by code.
+    pub by_refusal: BTreeMap<RefusalCode, u64>,
+    /// Findings by code; a row may have several.
+    pub by_finding: BTreeMap<FindingCode, u64>,
+}
+
+/// Counts that do not add up: a fault of the program.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("counts do not balance: {read} rows read and {accounted} accounted for")]
+pub struct Unbalanced {
+    read: u64,
+    accounted: u64,
+}
+
+impl Counts {
+    /// Counts a row that stands in `state`.
+    pub fn add(&mut self, state: RowState) {
+        match state {
+            RowState::Unprocessed => self.unprocessed += 1,
+            RowState::Linked => self.linked += 1,
+            RowState::AlreadyLinked => self.already_linked += 1,
+            RowState::Refused(code) => {
+                self.refused += 1;
+                *self.by_refusal.entry(code).or_default() += 1;
+            }
+            RowState::Failed => self.failed += 1,
+            RowState::InDoubt => self.in_doubt += 1,
+        }
+    }
+
+    /// Rows that have a state, the invalid and the unprocessed included.
+    #[must_use]
+    pub fn accounted(&self) -> u64 {
+        self.linked + self.already_linked + self.refused + self.failed + self.in_doubt + self.invalid + self.unprocessed
+    }
+
+    /// Rows that nothing more will happen to in this run.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.accounted() - self.unprocessed
+    }
+
+    /// Whether every row read is in the wished state.
+    #[must_use]
+    pub fn all_linked(&self) -> bool {
+        self.linked + self.already_linked == self.read
+    }
+
+    /// Checks that every row read has exactly one state.
+    ///
+    /// # Errors
+    /// [`Unbalanced`] with both sums: a fault of the program.
+    pub fn balance(&self) -> Result<(), Unbalanced> {
+        let accounted = self.accounted();
+        let refusals: u64 = self.by_refusal.values().sum();
+        if self.read == accounted && refusals == self.refused && self.skipped <= accounted {
+            Ok(())
+        } else {
+            Err(Unbalanced { read: self.read, accounted })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_is_counted_once() {
+        let mut counts = Counts { read: 7, invalid: 1, ..Counts::default() };
+        for state in [
+            RowState::Unprocessed,
+            RowState::Linked,
+            RowState::AlreadyLinked,
+            RowState::Refused(RefusalCode::AliasExists),
+            RowState::Failed,
+            RowState::InDoubt,
+        ] {
+            counts.add(state);
+        }
+        assert_eq!(counts.balance(), Ok(()));
+        assert_eq!((counts.done(), counts.all_linked()), (6, false));
+        counts.read = 8;
+        assert_eq!(
+            counts.balance().map_err(|e| e.to_string()),
+            Err("counts do not balance: 8 rows read and 7 accounted for".into())
+        );
+    }
+}

@@ -1,0 +1,6 @@
+//! cognito-link
+pub mod clock;
+pub mod domain;
+pub mod limits;
+pub mod seed;
+pub mod service;

@@ -1,0 +1,131 @@
+//! Every bound and default of the program, each with its unit in its name.
+//!
+//! A queue, loop, line or wait without a bound here is a defect. Bounds that people meet are listed in the README.
+
+/// Longest record (CSV row or JSONL line) that is read, in bytes. A longer one is a finding, never held in memory.
+pub const RECORD_BYTES_MAX: usize = 64 * 1024;
+/// Most columns a header may have.
+pub const COLUMNS_MAX: usize = 1_000;
+/// Deepest nesting of a JSONL value.
+pub const JSON_DEPTH_MAX: usize = 16;
+/// Most bytes that a compressed input may expand to from one byte of its own, over the whole file.
+pub const DECOMPRESSION_RATIO_MAX: u64 = 1_000;
+/// Decompressed bytes below which the ratio is not looked at.
+pub const DECOMPRESSION_FREE_BYTES: u64 = 64 * 1024 * 1024;
+/// Largest zstd window that is accepted, as a power of two of bytes.
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+/// Bytes read from the input at a time.
+pub const READ_BUFFER_BYTES: usize = 128 * 1024;
+/// Rows that the reader hands over at a time.
+pub const READER_BATCH_ROWS: usize = 256;
+/// Batches that may wait between the reader and the dispatcher.
+pub const READER_BATCHES_MAX: usize = 4;
+/// Invalid rows that are told one by one on a terminal; the rest are counted.
+pub const FINDINGS_SHOWN_MAX: usize = 20;
+
+/// Longest user pool id, in characters (service model).
+pub const POOL_ID_CHARS_MAX: usize = 55;
+/// Longest provider name, in characters (service model).
+pub const PROVIDER_NAME_CHARS_MAX: usize = 32;
+/// Longest user name, in characters (service model).
+pub const USERNAME_CHARS_MAX: usize = 128;
+/// Longest attribute value, in characters (quota page of the service).
+pub const ATTRIBUTE_VALUE_CHARS_MAX: usize = 2_048;
+/// Longest attribute name, in characters (`custom:` and 20, with room).
+pub const ATTRIBUTE_NAME_CHARS_MAX: usize = 64;
+/// Provider name, attribute name and value of a source together, in characters (seen in the field, aws-sdk-js-v3 #6985).
+pub const SOURCE_CHARS_MAX: usize = 128;
+/// Longest filter of `ListUsers`, in characters (service model).
+pub const FILTER_CHARS_MAX: usize = 256;
+/// Identities that one user may hold, linked ones and its own together (service quota, not adjustable).
+pub const IDENTITIES_PER_USER_MAX: usize = 5;
+/// Identity providers of one pool (service quota: 300, to 1,000 on request).
+pub const PROVIDERS_PER_POOL_MAX: usize = 1_000;
+/// Users on one page of `ListUsers` (service model).
+pub const USERS_PER_PAGE_MAX: usize = 60;
+/// Providers on one page of `ListIdentityProviders` (service model).
+pub const PROVIDERS_PER_PAGE_MAX: usize = 60;
+
+/// Writes a second that an account and Region may make in category `UserUpdate` (quota L-6621E65D, not adjustable).
+pub const WRITE_QUOTA_PER_SECOND: f64 = 25.0;
+/// Reads a second in category `UserList` (quota L-259E3368, not adjustable).
+pub const LIST_QUOTA_PER_SECOND: f64 = 30.0;
+/// Share of a quota that a run takes unless told otherwise.
+pub const SHARE_DEFAULT: f64 = 0.8;
+/// Slowest pace that may be asked for, in calls a second.
+pub const RATE_PER_SECOND_MIN: f64 = 0.2;
+/// Fastest pace that may be asked for, in calls a second.
+pub const RATE_PER_SECOND_MAX: f64 = 20_000.0;
+/// Calls that may follow one another without their spacing after an idle moment: one slot and the one made up.
+pub const RATE_BURST_CALLS: u32 = 2;
+/// Writes to one user stand at least this far apart: the service allows ten a second, not adjustable.
+pub const WRITE_SPACING_PER_USER_MS: u64 = 100;
+/// First pause after a throttled answer, in milliseconds; doubles with each throttled answer in a row.
+pub const COOL_DOWN_MS_MIN: u64 = 250;
+/// Longest pause after throttled answers, in milliseconds.
+pub const COOL_DOWN_MS_MAX: u64 = 20_000;
+
+/// Calls in flight at the most, whatever is asked for.
+pub const CONCURRENCY_MAX: usize = 1_024;
+/// Calls in flight at the least when the number is derived from the rate.
+pub const CONCURRENCY_MIN: usize = 8;
+/// Rows that are held between the reader and their result.
+pub const WINDOW_ROWS: usize = 4_096;
+/// Rows that are announced in the ledger ahead of their call, at the most.
+pub const ANNOUNCED_AHEAD_MAX: usize = 512;
+/// Attempts that a row gets on transient faults; throttled answers do not count.
+pub const ATTEMPTS_MAX: u32 = 5;
+/// Attempts that a call outside a row (pool, providers) gets.
+pub const PREFLIGHT_ATTEMPTS_MAX: u32 = 5;
+/// First back-off of a row after a transient fault, in milliseconds.
+pub const BACKOFF_MS_MIN: u64 = 200;
+/// Longest back-off of a row, in milliseconds.
+pub const BACKOFF_MS_MAX: u64 = 20_000;
+/// Waits before each further look at a destination that did not show the link, in milliseconds: `ListUsers` lags.
+pub const SETTLE_WAITS_MS: [u64; 4] = [500, 1_500, 3_000, 6_000];
+
+/// Longest wait for a connection, in milliseconds.
+pub const CONNECT_TIMEOUT_MS: u64 = 3_100;
+/// Longest wait for the first byte of an answer, in milliseconds.
+pub const READ_TIMEOUT_MS: u64 = 10_000;
+/// Longest time for one attempt, connection and answer included, in milliseconds.
+pub const ATTEMPT_TIMEOUT_MS: u64 = 15_000;
+/// After the first signal, calls in flight have this long, in milliseconds.
+pub const DRAIN_MS_MAX: u64 = 20_000;
+
+/// Longest time that a written line waits for its sync, in milliseconds.
+pub const SYNC_INTERVAL_MS: u64 = 100;
+/// Most lines that wait for a sync.
+pub const SYNC_LINES_MAX: usize = 1_000;
+/// Longest ledger line, in bytes.
+pub const LEDGER_LINE_BYTES_MAX: usize = 64 * 1024;
+/// Longest text of the service that is kept, in characters.
+pub const SERVICE_TEXT_CHARS_MAX: usize = 1_024;
+/// Results that are kept in a hash table before they are merged into the sorted keys.
+pub const VIEW_OVERLAY_ROWS: usize = 65_536;
+/// How far the service's clock may be from ours before any answer told, in milliseconds.
+pub const CLOCK_SKEW_MS_MAX: i64 = 300_000;
+
+/// Progress on a terminal is drawn at most this often, in milliseconds.
+pub const PROGRESS_INTERVAL_MS: u64 = 100;
+/// Progress lines, where there is no terminal, are this far apart, in milliseconds.
+pub const PROGRESS_LINE_INTERVAL_MS: u64 = 5_000;
+
+/// Largest body of a request that the simulator reads, in bytes.
+pub const SIM_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Connections that the simulator holds at a time.
+pub const SIM_CONNECTIONS_MAX: usize = 4_096;
+/// Largest pool file that is read, in bytes.
+pub const POOL_FILE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+/// Minutes after which a `PaginationToken` of `ListUsers` is no longer taken (developer guide).
+pub const PAGINATION_TOKEN_MINUTES: u64 = 60;
+
+const _: () = {
+    assert!(ATTEMPT_TIMEOUT_MS >= READ_TIMEOUT_MS && READ_TIMEOUT_MS > CONNECT_TIMEOUT_MS);
+    assert!(DRAIN_MS_MAX >= ATTEMPT_TIMEOUT_MS && DRAIN_MS_MAX <= 25_000);
+    assert!(ANNOUNCED_AHEAD_MAX <= WINDOW_ROWS && CONCURRENCY_MAX <= WINDOW_ROWS);
+    assert!(CONCURRENCY_MIN <= CONCURRENCY_MAX);
+    assert!(COOL_DOWN_MS_MIN <= COOL_DOWN_MS_MAX && BACKOFF_MS_MIN <= BACKOFF_MS_MAX);
+    assert!(LEDGER_LINE_BYTES_MAX >= 6 * SERVICE_TEXT_CHARS_MAX + 4 * ATTRIBUTE_VALUE_CHARS_MAX * 2);
+    assert!(WRITE_SPACING_PER_USER_MS * 10 >= 1_000);
+};

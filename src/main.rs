@@ -1,0 +1,3 @@
+//! The program: nothing but the way in and the way out.
+
+fn main() {}
