@@ -2,5 +2,6 @@
 pub mod clock;
 pub mod domain;
 pub mod limits;
+pub mod pace;
 pub mod seed;
 pub mod service;

@@ -155,8 +155,8 @@ mod tests {
 
     #[test]
     fn what_a_rerun_does() {
-        let plain: Vec<_> = STATES.iter().map(|s| s.on_resume(false)).collect();
         use Resume::{Attempt, Settle, Skip};
+        let plain: Vec<_> = STATES.iter().map(|s| s.on_resume(false)).collect();
         assert_eq!(plain, [Attempt, Skip, Skip, Skip, Attempt, Settle]);
         assert_eq!(STATES[3].on_resume(true), Attempt);
     }

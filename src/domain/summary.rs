@@ -24,7 +24,8 @@ pub struct Counts {
     pub invalid: u64,
     /// Read, and not attempted.
     pub unprocessed: u64,
-    /// How many of the linked, already linked and refused rows were so before this run, and were skipped.
+    /// Of the rows above, those for which nothing was done: an earlier run, or an earlier row of this one, had settled
+    /// them.
     pub skipped: u64,
     /// Refused rows by code.
     pub by_refusal: BTreeMap<RefusalCode, u64>,

@@ -1,0 +1,171 @@
+//! The SDK's errors and values as ours.
+
+use std::error::Error;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_cognitoidentityprovider::config::http::HttpResponse;
+use aws_sdk_cognitoidentityprovider::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_cognitoidentityprovider::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_cognitoidentityprovider::error::{BoxError, ConnectorError, ProvideErrorMetadata, SdkError};
+use aws_sdk_cognitoidentityprovider::primitives::{DateTime, DateTimeFormat};
+use aws_sdk_cognitoidentityprovider::types::AttributeType;
+
+use crate::clock::UnixMs;
+use crate::domain::identity::Personal;
+use crate::service::fault::{Fault, Transport};
+use crate::service::identities::parse_identities;
+use crate::service::{AnswerMeta, PoolUser};
+
+/// Takes the head of one call's answer on its way through the SDK, which otherwise keeps it to itself on success.
+#[derive(Debug, Clone, Default)]
+pub(super) struct AnswerHead(Arc<OnceLock<AnswerMeta>>);
+
+impl AnswerHead {
+    /// What the answer said about itself; empty where there was none.
+    pub(super) fn meta(&self) -> AnswerMeta {
+        self.0.get().cloned().unwrap_or_default()
+    }
+}
+
+impl Intercept for AnswerHead {
+    fn name(&self) -> &'static str {
+        "AnswerHead"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        // Set once: there is one attempt a call, and the first answer is the only one.
+        let _ = self.0.set(meta_of(context.response()));
+        Ok(())
+    }
+}
+
+fn meta_of(response: &HttpResponse) -> AnswerMeta {
+    let header = |name| response.headers().get(name);
+    let request_id = header("x-amzn-requestid").or_else(|| header("x-amz-request-id")).map(str::to_owned);
+    AnswerMeta { request_id, server_unix_ms: header("date").and_then(http_date) }
+}
+
+fn http_date(text: &str) -> Option<UnixMs> {
+    DateTime::from_str(text, DateTimeFormat::HttpDate).ok()?.to_millis().ok()
+}
+
+/// One call's error, sorted by how far the call got.
+pub(super) fn fault<E>(error: &SdkError<E, HttpResponse>) -> Fault
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match error {
+        SdkError::ServiceError(context) => answered(context.err(), context.raw()),
+        SdkError::TimeoutError(_) => transport(Transport::Timeout, error),
+        SdkError::ResponseError(_) if caused_by::<std::io::Error>(error) => transport(Transport::Broken, error),
+        SdkError::ResponseError(_) => transport(Transport::Unreadable, error),
+        SdkError::DispatchFailure(_) if caused_by::<CredentialsError>(error) => unsent(true, error),
+        SdkError::DispatchFailure(failure) => dispatch(failure.as_connector_error(), error),
+        _ => unsent(caused_by::<CredentialsError>(error), error),
+    }
+}
+
+fn answered(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> Fault {
+    let retry_after = response.headers().get("x-amz-retry-after").and_then(|text| text.trim().parse().ok());
+    Fault::Answered {
+        status: response.status().as_u16(),
+        code: error.code().unwrap_or_default().to_owned(),
+        message: error.message().unwrap_or_default().to_owned(),
+        retry_after: retry_after.map(Duration::from_millis),
+        meta: meta_of(response),
+    }
+}
+
+/// No answer came. Whether anything was sent decides between "nothing happened" and "it may have".
+fn dispatch(connector: Option<&ConnectorError>, error: &(dyn Error + 'static)) -> Fault {
+    let text = chain(error);
+    // The connector tells neither kind apart in its types; these are the texts of its own and of the client's errors.
+    let never_connected = ["connect timeout", "client error (Connect)", "dns error", "failed to lookup address"]
+        .iter()
+        .any(|part| text.contains(part));
+    match connector {
+        _ if never_connected => transport(Transport::Connect, error),
+        Some(connector) if connector.is_user() => unsent(false, error),
+        Some(connector) if connector.is_timeout() => transport(Transport::Timeout, error),
+        _ => transport(Transport::Broken, error),
+    }
+}
+
+fn transport(kind: Transport, error: &(dyn Error + 'static)) -> Fault {
+    Fault::Transport { kind, detail: chain(error) }
+}
+
+fn unsent(credentials: bool, error: &(dyn Error + 'static)) -> Fault {
+    Fault::Unsent { credentials, detail: chain(error) }
+}
+
+fn caused_by<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    sources(error).any(<dyn Error>::is::<T>)
+}
+
+fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+/// An error and its causes in one line, without what the causes repeat.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut line = String::new();
+    for source in sources(error) {
+        let text = source.to_string();
+        if !line.contains(&text) {
+            if !line.is_empty() {
+                line.push_str(": ");
+            }
+            line.push_str(&text);
+        }
+    }
+    line
+}
+
+/// A user as `ListUsers` and `AdminGetUser` tell of it.
+pub(super) fn user(username: &str, status: Option<&str>, enabled: bool, attributes: &[AttributeType]) -> PoolUser {
+    let value =
+        |name: &str| attributes.iter().find(|attribute| attribute.name() == name).and_then(AttributeType::value);
+    PoolUser {
+        username: Personal::from_service(username),
+        sub: value("sub").map(Personal::from_service),
+        email: value("email").map(Personal::from_service),
+        status: status.unwrap_or_default().to_owned(),
+        enabled,
+        identities: value("identities").map(parse_identities).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer: inner text")]
+    struct Outer(#[source] Inner);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("inner text")]
+    struct Inner(#[source] std::io::Error);
+
+    #[test]
+    fn causes_are_told_once_and_found() {
+        let error = Outer(Inner(std::io::Error::other("reset")));
+        assert_eq!(chain(&error), "outer: inner text: reset");
+        assert!(caused_by::<std::io::Error>(&error));
+        assert!(!caused_by::<CredentialsError>(&error));
+    }
+
+    #[test]
+    fn dates_of_answers_are_read() {
+        assert_eq!(http_date("Sun, 22 Nov 2026 04:00:00 GMT"), Some(1_795_320_000_000));
+        assert_eq!(http_date("yesterday"), None);
+    }
+}

@@ -1,0 +1,190 @@
+//! The two ports over the SDK's client.
+
+use aws_sdk_cognitoidentityprovider::Client;
+use aws_sdk_cognitoidentityprovider::config::http::HttpResponse;
+use aws_sdk_cognitoidentityprovider::error::SdkError;
+use aws_sdk_cognitoidentityprovider::operation::admin_get_user::AdminGetUserError;
+use aws_sdk_cognitoidentityprovider::types::{
+    AliasAttributeType, IdentityProviderTypeType, ProviderUserIdentifierType, UserPoolType, UserStatusType,
+    UsernameAttributeType, UsernameConfigurationType,
+};
+
+use super::convert::{self, AnswerHead};
+use crate::domain::identity::{COGNITO_SUBJECT, DestinationUser, ExternalIdentity, Personal, ProviderName};
+use crate::limits;
+use crate::service::{
+    Answer, Fault, IdentityLinker, LinkRequest, PoolFacts, PoolUser, PortFuture, ProviderFacts, ProviderPage,
+    Transport, UserDirectory, UserPage, UserQuery,
+};
+
+/// The reading half of the service.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) client: Client,
+    pub(super) pool: String,
+}
+
+/// The writing half of the service.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) client: Client,
+    pub(super) pool: String,
+}
+
+/// Sends a request with the answer's head taken along; expands to the SDK's result and that head.
+macro_rules! send {
+    ($request:expr) => {{
+        let head = AnswerHead::default();
+        let result = $request.customize().interceptor(head.clone()).send().await;
+        (result, head)
+    }};
+}
+
+fn answer<T>(value: T, head: &AnswerHead) -> Answer<T> {
+    Answer { value, meta: head.meta() }
+}
+
+fn unreadable<T>(what: &str) -> Result<Answer<T>, Fault> {
+    Err(Fault::Transport { kind: Transport::Unreadable, detail: format!("the answer has no {what}") })
+}
+
+impl UserDirectory for Reader {
+    fn describe_pool(&self) -> PortFuture<'_, PoolFacts> {
+        Box::pin(async move {
+            let (result, head) = send!(self.client.describe_user_pool().user_pool_id(&self.pool));
+            match result.map_err(|error| convert::fault(&error))?.user_pool() {
+                Some(pool) => Ok(answer(pool_facts(pool), &head)),
+                None => unreadable("pool"),
+            }
+        })
+    }
+
+    fn list_providers(&self, token: Option<String>) -> PortFuture<'_, ProviderPage> {
+        Box::pin(async move {
+            let request = self
+                .client
+                .list_identity_providers()
+                .user_pool_id(&self.pool)
+                .max_results(count(limits::PROVIDERS_PER_PAGE_MAX))
+                .set_next_token(token);
+            let (result, head) = send!(request);
+            let page = result.map_err(|error| convert::fault(&error))?;
+            let providers = page.providers().iter().filter_map(|provider| {
+                let name = ProviderName::parse(provider.provider_name()?).ok()?;
+                let kind = provider.provider_type().map(IdentityProviderTypeType::as_str);
+                Some(ProviderFacts { name, kind: kind.unwrap_or_default().to_owned() })
+            });
+            let page =
+                ProviderPage { providers: providers.collect(), next_token: page.next_token().map(str::to_owned) };
+            Ok(answer(page, &head))
+        })
+    }
+
+    fn list_users(&self, query: UserQuery) -> PortFuture<'_, UserPage> {
+        Box::pin(async move {
+            let request = self
+                .client
+                .list_users()
+                .user_pool_id(&self.pool)
+                .set_filter(query.filter.as_ref().map(crate::service::UserFilter::to_text))
+                .set_limit(query.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
+                .set_pagination_token(query.token);
+            let (result, head) = send!(request);
+            let page = result.map_err(|error| convert::fault(&error))?;
+            let users = page.users().iter().filter_map(|user| {
+                let status = user.user_status().map(UserStatusType::as_str);
+                Some(convert::user(user.username()?, status, user.enabled(), user.attributes()))
+            });
+            let page = UserPage { users: users.collect(), next_token: page.pagination_token().map(str::to_owned) };
+            Ok(answer(page, &head))
+        })
+    }
+
+    fn get_user(&self, username: Personal) -> PortFuture<'_, Option<PoolUser>> {
+        Box::pin(async move {
+            let request = self.client.admin_get_user().user_pool_id(&self.pool).username(username.expose());
+            let (result, head) = send!(request);
+            match result {
+                Ok(user) => {
+                    let status = user.user_status().map(UserStatusType::as_str);
+                    let user = convert::user(user.username(), status, user.enabled(), user.user_attributes());
+                    Ok(answer(Some(user), &head))
+                }
+                Err(error) if is_user_not_found(&error) => Ok(answer(None, &head)),
+                Err(error) => Err(convert::fault(&error)),
+            }
+        })
+    }
+}
+
+impl IdentityLinker for Writer {
+    fn link(&self, request: LinkRequest) -> PortFuture<'_, ()> {
+        Box::pin(async move {
+            let request = self
+                .client
+                .admin_link_provider_for_user()
+                .user_pool_id(&self.pool)
+                .destination_user(destination(&request.destination))
+                .source_user(source(&request.source));
+            let (result, head) = send!(request);
+            result.map(|_| answer((), &head)).map_err(|error| convert::fault(&error))
+        })
+    }
+}
+
+/// `ProviderAttributeName` is ignored for a native destination and left out, as in AWS's own example; a federated one
+/// is named by its subject.
+fn destination(user: &DestinationUser) -> ProviderUserIdentifierType {
+    ProviderUserIdentifierType::builder()
+        .provider_name(user.provider.as_str())
+        .set_provider_attribute_name((!user.provider.is_native()).then(|| COGNITO_SUBJECT.to_owned()))
+        .provider_attribute_value(user.value.expose())
+        .build()
+}
+
+fn source(identity: &ExternalIdentity) -> ProviderUserIdentifierType {
+    ProviderUserIdentifierType::builder()
+        .provider_name(identity.provider().as_str())
+        .provider_attribute_name(identity.attribute().as_str())
+        .provider_attribute_value(identity.value().expose())
+        .build()
+}
+
+fn is_user_not_found(error: &SdkError<AdminGetUserError, HttpResponse>) -> bool {
+    error.as_service_error().is_some_and(AdminGetUserError::is_user_not_found_exception)
+}
+
+fn pool_facts(pool: &UserPoolType) -> PoolFacts {
+    PoolFacts {
+        name: pool.name().unwrap_or_default().to_owned(),
+        // Absent in pools that were made before the setting existed, which are case-sensitive.
+        case_sensitive: pool.username_configuration().is_none_or(UsernameConfigurationType::case_sensitive),
+        estimated_user_count: u64::try_from(pool.estimated_number_of_users()).unwrap_or(0),
+        has_pre_sign_up_trigger: pool.lambda_config().is_some_and(|triggers| triggers.pre_sign_up().is_some()),
+        username_attributes: texts(pool.username_attributes(), UsernameAttributeType::as_str),
+        alias_attributes: texts(pool.alias_attributes(), AliasAttributeType::as_str),
+    }
+}
+
+fn texts<T>(items: &[T], text: fn(&T) -> &str) -> Vec<String> {
+    items.iter().map(|item| text(item).to_owned()).collect()
+}
+
+fn count(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_native_destination_goes_without_an_attribute_name() {
+        let user = |provider: &str| DestinationUser {
+            provider: ProviderName::parse(provider).unwrap(),
+            value: Personal::from_service("alice"),
+        };
+        assert_eq!(destination(&user("Cognito")).provider_attribute_name(), None);
+        assert_eq!(destination(&user("Facebook")).provider_attribute_name(), Some(COGNITO_SUBJECT));
+    }
+}
