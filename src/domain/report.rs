@@ -1,7 +1,5 @@
 //! What ledgers have to say when they are read back, as plain data.
 
-use crate::clock::UnixMs;
-
 use super::outcome::ServiceText;
 use super::row::{RowKey, RowNumber};
 use super::state::RowState;
@@ -37,8 +35,8 @@ pub struct RunLine {
     pub command: String,
     /// The input's name.
     pub input: String,
-    /// When it started.
-    pub started_unix_ms: UnixMs,
+    /// When it started, in milliseconds since 1970-01-01 UTC.
+    pub started_unix_ms: i64,
     /// How it ended; `None` where it still runs or was cut short.
     pub ended: Option<String>,
 }
