@@ -5,3 +5,4 @@ pub mod limits;
 pub mod pace;
 pub mod seed;
 pub mod service;
+pub mod ui;

@@ -110,6 +110,18 @@ pub const CLOCK_SKEW_MS_MAX: i64 = 300_000;
 pub const PROGRESS_INTERVAL_MS: u64 = 100;
 /// Progress lines, where there is no terminal, are this far apart, in milliseconds.
 pub const PROGRESS_LINE_INTERVAL_MS: u64 = 5_000;
+/// Where there is no terminal, checking the input is told after this many rows, and then at each doubling.
+pub const CHECKING_LINE_ROWS: u64 = 1_000_000;
+/// A row that has been throttled for longer than this is mentioned in the progress, in milliseconds.
+pub const THROTTLED_ROW_TOLD_MS: u64 = 60_000;
+/// Rows that a text report lists one by one; the rest are counted.
+pub const FAILURES_SHOWN_MAX: usize = 50;
+/// Rows that a report holds one by one; the rest are counted, and written to a file on request.
+pub const REPORT_FAILURES_MAX: usize = 100_000;
+/// Runs that a text report lists, the latest; the rest are counted.
+pub const RUNS_SHOWN_MAX: usize = 20;
+/// Longest answer to a question that is read, in bytes.
+pub const ANSWER_BYTES_MAX: usize = 256;
 
 /// Largest body of a request that the simulator reads, in bytes.
 pub const SIM_BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -128,4 +140,5 @@ const _: () = {
     assert!(COOL_DOWN_MS_MIN <= COOL_DOWN_MS_MAX && BACKOFF_MS_MIN <= BACKOFF_MS_MAX);
     assert!(LEDGER_LINE_BYTES_MAX >= 6 * SERVICE_TEXT_CHARS_MAX + 4 * ATTRIBUTE_VALUE_CHARS_MAX * 2);
     assert!(WRITE_SPACING_PER_USER_MS * 10 >= 1_000);
+    assert!(FAILURES_SHOWN_MAX <= REPORT_FAILURES_MAX);
 };

@@ -7,6 +7,7 @@ pub mod event;
 pub mod finding;
 pub mod identity;
 pub mod outcome;
+pub mod report;
 pub mod row;
 pub mod state;
 pub mod stop;

@@ -1,0 +1,66 @@
+//! What ledgers have to say when they are read back, as plain data.
+
+use super::outcome::ServiceText;
+use super::row::{RowKey, RowNumber};
+use super::state::RowState;
+use super::summary::Counts;
+
+/// What one ledger, or several of one pool, know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LedgerReport {
+    /// The ledgers' paths, as they were given.
+    pub ledgers: Vec<String>,
+    /// The pool that they are bound to.
+    pub pool: String,
+    /// Whether that pool was a simulated one.
+    pub simulated: bool,
+    /// Rows by state; `read` is the number of rows that are known.
+    pub counts: Counts,
+    /// The runs, the earliest first.
+    pub runs: Vec<RunLine>,
+    /// Whether the number of unprocessed rows is known: a ledger alone does not hold the rows that were never announced.
+    pub unprocessed_known: bool,
+    /// Rows that are refused, failed or in doubt, at most [`crate::limits::REPORT_FAILURES_MAX`].
+    pub failures: Vec<FailureLine>,
+    /// How many more such rows there are.
+    pub failures_left_out: u64,
+}
+
+/// One run of a ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunLine {
+    /// The run's id.
+    pub id: String,
+    /// The command, such as `link`.
+    pub command: String,
+    /// The input's name.
+    pub input: String,
+    /// When it started, in milliseconds since 1970-01-01 UTC.
+    pub started_unix_ms: i64,
+    /// How it ended; `None` where it still runs or was cut short.
+    pub ended: Option<String>,
+}
+
+/// A row that is not in the wished state.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FailureLine {
+    /// Its number in the input of the latest run that met it.
+    pub row: RowNumber,
+    /// Its key.
+    pub key: RowKey,
+    /// Where it stands.
+    pub state: RowState,
+    /// What the service said, verbatim and so perhaps personal; `None` where nothing was sent.
+    pub said: Option<ServiceText>,
+}
+
+impl std::fmt::Debug for FailureLine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("FailureLine")
+            .field("row", &self.row)
+            .field("key", &self.key)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}

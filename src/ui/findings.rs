@@ -1,0 +1,143 @@
+//! Findings as they come, the first of them in full and the rest as a number.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::console::Console;
+use super::format::{count, counted};
+use crate::domain::finding::{Finding, Severity};
+use crate::limits;
+
+/// A finding in one line, without its severity: `row 17, line 18, column source_value: missing_value: ...`.
+#[must_use]
+pub fn finding_line(finding: &Finding) -> String {
+    let mut place = Vec::new();
+    if let Some(row) = finding.row {
+        place.push(format!("row {row}"));
+    }
+    place.push(format!("line {}", finding.line));
+    if !finding.column.is_empty() {
+        place.push(format!("column {}", finding.column));
+    } else if finding.field > 0 {
+        place.push(format!("field {}", finding.field));
+    }
+    format!("{}: {}: {}", place.join(", "), finding.code.as_str(), finding.message)
+}
+
+/// Tells findings until [`limits::FINDINGS_SHOWN_MAX`] of a severity were told, and counts the rest.
+pub(super) struct FindingTeller {
+    console: Arc<Console>,
+    shown: BTreeMap<Severity, usize>,
+    hidden: BTreeMap<Severity, u64>,
+}
+
+impl FindingTeller {
+    pub(super) fn new(console: Arc<Console>) -> Self {
+        Self { console, shown: BTreeMap::new(), hidden: BTreeMap::new() }
+    }
+
+    pub(super) fn tell(&mut self, finding: &Finding) {
+        let severity = finding.code.severity();
+        let shown = self.shown.entry(severity).or_default();
+        if *shown == limits::FINDINGS_SHOWN_MAX {
+            *self.hidden.entry(severity).or_default() += 1;
+            return;
+        }
+        *shown += 1;
+        self.say(severity, &finding_line(finding));
+    }
+
+    /// Tells how many were only counted since the last time, if any.
+    pub(super) fn close(&mut self) {
+        for (severity, hidden) in std::mem::take(&mut self.hidden) {
+            let noun = severity.as_str();
+            self.say(severity, &format!("and {}: `cognito-link validate` lists every one", more(hidden, noun)));
+        }
+    }
+
+    fn say(&self, severity: Severity, text: &str) {
+        match severity {
+            Severity::Error => self.console.error(text),
+            Severity::Warning => self.console.warn(text),
+        }
+    }
+}
+
+fn more(hidden: u64, noun: &str) -> String {
+    counted(hidden, noun).replacen(&count(hidden), &format!("{} more", count(hidden)), 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Screen;
+    use super::*;
+    use crate::domain::event::Event;
+    use crate::domain::finding::FindingCode;
+    use crate::domain::row::RowNumber;
+
+    fn finding(code: FindingCode, row: u64) -> Finding {
+        Finding {
+            code,
+            row: Some(RowNumber(row)),
+            line: row + 1,
+            field: 3,
+            column: "source_value".into(),
+            message: "empty: fill it in or leave the row out".into(),
+        }
+    }
+
+    #[test]
+    fn a_line_says_where_and_what() {
+        let full = finding(FindingCode::MissingValue, 17);
+        let text = "row 17, line 18, column source_value: missing_value: empty: fill it in or leave the row out";
+        assert_eq!(finding_line(&full), text);
+        let unnamed = Finding { column: String::new(), ..full.clone() };
+        assert!(finding_line(&unnamed).starts_with("row 17, line 18, field 3: missing_value: "));
+        let whole_file = Finding { row: None, line: 1, field: 0, column: String::new(), ..full };
+        assert!(finding_line(&whole_file).starts_with("line 1: missing_value: "));
+    }
+
+    #[test]
+    fn the_rest_is_counted_by_severity_and_told_when_checking_ends() {
+        let screen = Screen::new();
+        let mut observer = screen.ui().observer();
+        observer.on(&Event::Checking { rows: 0 });
+        for row in 1..=1_023 {
+            observer.on(&Event::Found(finding(FindingCode::MissingValue, row)));
+        }
+        for row in 1..=21 {
+            observer.on(&Event::Found(finding(FindingCode::DuplicateRow, row)));
+        }
+        observer.on(&Event::Draining { in_flight: 0 });
+        drop(observer);
+        let stderr = screen.stderr();
+        assert_eq!(stderr.matches("error: row ").count(), limits::FINDINGS_SHOWN_MAX);
+        assert_eq!(stderr.matches("warning: row ").count(), limits::FINDINGS_SHOWN_MAX);
+        assert_eq!(stderr.matches("error: and 1,003 more errors: ").count(), 1);
+        assert_eq!(stderr.matches("warning: and 1 more warning: ").count(), 1);
+    }
+
+    #[test]
+    fn a_streamed_input_counts_the_rest_at_its_end() {
+        let screen = Screen::new();
+        let mut observer = screen.ui().observer();
+        for row in 1..=30 {
+            observer.on(&Event::Found(finding(FindingCode::MissingValue, row)));
+            observer.on(&Event::Tick(Box::default()));
+        }
+        assert!(!screen.stderr().contains("more errors"));
+        drop(observer);
+        assert!(screen.stderr().ends_with("error: and 10 more errors: `cognito-link validate` lists every one\n"));
+    }
+
+    #[test]
+    fn a_column_cannot_forge_a_line() {
+        let screen = Screen::new();
+        let forged = Finding { column: "x\nerror: y\x1b[2J".into(), ..finding(FindingCode::MissingValue, 1) };
+        screen.ui().observer().on(&Event::Found(forged));
+        assert_eq!(
+            screen.stderr(),
+            "error: row 1, line 2, column x\\u{a}error: y\\u{1b}[2J: missing_value: empty: fill it in or leave the row out\n"
+        );
+    }
+}

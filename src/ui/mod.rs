@@ -1,0 +1,283 @@
+//! The only talkers of the program: stdout carries data, stderr carries talk.
+//!
+//! [`Ui`] is the way in. What comes from outside is escaped before it is printed, personal values are masked unless
+//! `--show-values`, and the bar, messages and log lines never interleave.
+
+mod confirm;
+mod console;
+mod escape;
+mod findings;
+pub mod format;
+pub mod json;
+mod lines;
+mod log;
+mod next_steps;
+mod observer;
+mod progress;
+mod redact;
+mod status;
+mod style;
+mod table;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::sync::Arc;
+
+use indicatif::ProgressDrawTarget;
+use serde_json::Value;
+
+pub use confirm::ConfirmError;
+use console::Console;
+pub use escape::{escape, escape_json, escape_lines, shell_word};
+pub use findings::finding_line;
+pub use log::{LOG_FILTER_VARIABLE, LogError, LogFormat, LogOptions};
+pub use redact::redact;
+pub use style::ColorChoice;
+
+use crate::domain::event::Observer;
+use crate::domain::identity::{Personal, masked};
+use crate::domain::report::LedgerReport;
+use crate::domain::stop::RunReport;
+use crate::domain::summary::Counts;
+use crate::limits;
+
+/// The shape of results.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For scripts; see [`json`].
+    Json,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ProgressChoice {
+    /// A bar where stderr is a terminal, else plain lines.
+    #[default]
+    Auto,
+    /// Plain lines, for terminals that cannot draw (`TERM=dumb`).
+    Lines,
+    /// Not at all (`--no-progress`).
+    Off,
+}
+
+/// Which of the standard streams are terminals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terminals {
+    /// Standard input.
+    pub stdin: bool,
+    /// Standard output.
+    pub stdout: bool,
+    /// Standard error.
+    pub stderr: bool,
+}
+
+impl Terminals {
+    /// Asks the system.
+    #[must_use]
+    pub fn detect() -> Self {
+        Self {
+            stdin: io::stdin().is_terminal(),
+            stdout: io::stdout().is_terminal(),
+            stderr: io::stderr().is_terminal(),
+        }
+    }
+}
+
+/// How to talk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UiOptions {
+    /// The shape of results on stdout.
+    pub output: OutputFormat,
+    /// When to colour, `NO_COLOR` already heeded ([`ColorChoice::heeding_no_color`]).
+    pub color: ColorChoice,
+    /// How progress is shown.
+    pub progress: ProgressChoice,
+    /// Whether notes, hints and progress are dropped; warnings, errors and results stay.
+    pub quiet: bool,
+    /// Whether personal values are shown as they are.
+    pub show_values: bool,
+    /// Which streams are terminals.
+    pub terminals: Terminals,
+}
+
+/// Where to talk.
+pub struct Streams {
+    /// Answers.
+    pub stdin: Box<dyn Read + Send>,
+    /// Data.
+    pub stdout: Box<dyn Write + Send>,
+    /// Talk.
+    pub stderr: Box<dyn Write + Send>,
+}
+
+/// The program's voice; cheap to clone, and safe to use from several threads.
+#[derive(Clone)]
+pub struct Ui {
+    console: Arc<Console>,
+}
+
+impl Ui {
+    /// Talks through the process's own streams.
+    #[must_use]
+    pub fn new(options: UiOptions) -> Self {
+        let streams =
+            Streams { stdin: Box::new(io::stdin()), stdout: Box::new(io::stdout()), stderr: Box::new(io::stderr()) };
+        let draws_per_second = u8::try_from(1_000 / limits::PROGRESS_INTERVAL_MS).unwrap_or(u8::MAX);
+        Self::assemble(options, streams, ProgressDrawTarget::stderr_with_hz(draws_per_second))
+    }
+
+    /// Talks through these streams, and never draws a bar: for tests of whole commands.
+    #[must_use]
+    pub fn with_streams(options: UiOptions, streams: Streams) -> Self {
+        Self::assemble(options, streams, ProgressDrawTarget::hidden())
+    }
+
+    fn assemble(options: UiOptions, streams: Streams, target: ProgressDrawTarget) -> Self {
+        let draws = options.terminals.stderr && !options.quiet && options.progress == ProgressChoice::Auto;
+        let target = if draws { target } else { ProgressDrawTarget::hidden() };
+        Self { console: Arc::new(Console::new(options, streams, target)) }
+    }
+
+    /// The shape that results are wanted in.
+    #[must_use]
+    pub fn output(&self) -> OutputFormat {
+        self.console.options().output
+    }
+
+    /// A remark: `note: ...` on stderr, dropped when quiet.
+    pub fn note(&self, text: &str) {
+        self.console.note(text);
+    }
+
+    /// Something that deserves a look: `warning: ...` on stderr.
+    pub fn warn(&self, text: &str) {
+        self.console.warn(text);
+    }
+
+    /// What went wrong, and what to do: `error: ...` and `hint: ...`, each on a line of stderr. Both stay when quiet.
+    pub fn error(&self, text: &str, hint: Option<&str>) {
+        self.console.error(text);
+        if let Some(hint) = hint {
+            self.console.hint(hint);
+        }
+    }
+
+    /// What the program does at the moment, where the bar is: shown on a terminal only.
+    pub fn status(&self, text: &str) {
+        self.console.show_bar(escape(text).into_owned());
+    }
+
+    /// Takes the bar away. The observer does so by itself when it is dropped.
+    pub fn clear_status(&self) {
+        self.console.clear_bar();
+    }
+
+    /// Somebody to tell what happens in a run. The bar is there at once. Drop it before the result is printed: only
+    /// then the bar is gone and the findings that were not shown are counted.
+    #[must_use]
+    pub fn observer(&self) -> Box<dyn Observer + Send> {
+        Box::new(observer::Teller::new(Arc::clone(&self.console)))
+    }
+
+    /// Asks a yes-or-no question on the terminal; only a plain `y` or `yes` is a yes. Blocks until there is an answer.
+    ///
+    /// # Errors
+    /// [`ConfirmError::NotATerminal`] where stdin or stderr is none; [`ConfirmError::Io`] where it cannot be read.
+    pub fn confirm(&self, question: &str) -> Result<bool, ConfirmError> {
+        confirm::confirm(&self.console, question)
+    }
+
+    /// A personal value as it may be shown: masked unless `--show-values`, and escaped either way.
+    #[must_use]
+    pub fn value(&self, value: &Personal) -> String {
+        let value = value.expose();
+        if self.console.options().show_values {
+            escape(value).into_owned()
+        } else {
+            escape(&masked(value)).into_owned()
+        }
+    }
+
+    /// A message of the service as it may be shown: [`redact`]ed unless `--show-values`, and escaped either way.
+    #[must_use]
+    pub fn message(&self, message: &str) -> String {
+        escape(&redact::shown(message, self.console.options().show_values)).into_owned()
+    }
+
+    /// Data to stdout: byte for byte into a file or pipe, and escaped (but for line feeds and tabs) on a terminal.
+    /// Hand over many lines at a time. A reader that has left is no fault.
+    ///
+    /// # Errors
+    /// Where stdout cannot be written for another reason, such as a full disk.
+    pub fn data(&self, text: &str) -> io::Result<()> {
+        if self.console.options().terminals.stdout {
+            self.console.print(&escape_lines(text))
+        } else {
+            self.console.print(text)
+        }
+    }
+
+    /// A value to stdout, as JSON on one line.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn json(&self, value: &Value) -> io::Result<()> {
+        self.console.print(&json::encode(value))
+    }
+
+    /// The result of a run to stdout, in the shape that was asked for, and what to do next to stderr.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn run_report(&self, report: &RunReport, ledger: &str, exit_status: u8) -> io::Result<()> {
+        self.console.clear_bar();
+        match self.output() {
+            OutputFormat::Text => self.console.print(&text::run_report(report, ledger, self.console.stdout_style())),
+            OutputFormat::Json => self.json(&json::run_report(report, ledger, exit_status)),
+        }?;
+        self.say_next(&report.counts, report.not_read.unwrap_or(0), &[ledger]);
+        Ok(())
+    }
+
+    /// What ledgers know to stdout, in the shape that was asked for, and what to do next to stderr.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn ledger_report(&self, report: &LedgerReport) -> io::Result<()> {
+        let show_values = self.console.options().show_values;
+        match self.output() {
+            OutputFormat::Text => {
+                self.console.print(&text::ledger_report(report, show_values, self.console.stdout_style()))
+            }
+            OutputFormat::Json => self.json(&json::ledger_report(report, show_values)),
+        }?;
+        let ledgers: Vec<&str> = report.ledgers.iter().map(String::as_str).collect();
+        self.say_next(&report.counts, 0, &ledgers);
+        Ok(())
+    }
+
+    /// Makes this the log of the process.
+    ///
+    /// # Errors
+    /// [`LogError`] where the filter cannot be read, or the process has a log already.
+    pub fn start_log(&self, options: LogOptions<'_>) -> Result<(), LogError> {
+        let subscriber = log::subscriber(Arc::clone(&self.console), options)?;
+        tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::AlreadyStarted)
+    }
+
+    fn say_next(&self, counts: &Counts, not_read: u64, ledgers: &[&str]) {
+        if let Some(alarm) = next_steps::alarm(counts) {
+            self.console.warn(&alarm);
+        }
+        for step in next_steps::next_steps(counts, not_read, ledgers) {
+            self.console.step(&step);
+        }
+    }
+}

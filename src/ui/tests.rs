@@ -1,0 +1,118 @@
+//! What reaches which stream, through the way in.
+
+use super::testing::{Screen, ledger_report_example, run_report_example};
+use super::*;
+
+/// A stream whose reader has left, or whose disk is full.
+struct Broken(io::ErrorKind);
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Err(self.0.into())
+    }
+}
+
+fn with_stdout(stdout: Broken) -> Ui {
+    let stderr = Box::new(Broken(io::ErrorKind::BrokenPipe));
+    let streams = Streams { stdin: Box::new(io::empty()), stdout: Box::new(stdout), stderr };
+    Ui::with_streams(UiOptions::default(), streams)
+}
+
+fn say_everything(ui: &Ui) {
+    ui.note("one");
+    ui.warn("two");
+    ui.error("three\nerror: four", Some("five"));
+    ui.data("six\n").unwrap();
+}
+
+#[test]
+fn talk_goes_to_stderr_and_data_to_stdout() {
+    let screen = Screen::new();
+    say_everything(&screen.ui());
+    assert_eq!(screen.stderr(), "note: one\nwarning: two\nerror: three\\u{a}error: four\nhint: five\n");
+    assert_eq!(screen.stdout(), "six\n");
+}
+
+#[test]
+fn quiet_keeps_warnings_errors_and_data() {
+    let screen = Screen::new().quiet();
+    say_everything(&screen.ui());
+    assert_eq!(screen.stderr(), "warning: two\nerror: three\\u{a}error: four\nhint: five\n");
+    assert_eq!(screen.stdout(), "six\n");
+}
+
+#[test]
+fn colour_is_on_the_labels_only() {
+    let screen = Screen::new().colored();
+    screen.ui().warn("x");
+    assert_eq!(screen.stderr(), "\x1b[33mwarning:\x1b[0m x\n");
+}
+
+#[test]
+fn data_is_escaped_on_a_terminal_and_exact_elsewhere() {
+    let data = "a,\x1b[2J\tb\n\u{202e}\r\n";
+    let pipe = Screen::new();
+    pipe.ui().data(data).unwrap();
+    assert_eq!(pipe.stdout(), data);
+    let terminal = Screen::new().terminals();
+    terminal.ui().data(data).unwrap();
+    assert_eq!(terminal.stdout(), "a,\\u{1b}[2J\tb\n\\u{202e}\\u{d}\n");
+}
+
+#[test]
+fn values_are_masked_unless_asked_for() {
+    let value = Personal::from_service("jane\x1b@example.com");
+    assert_eq!(Screen::new().ui().value(&value), "j***m");
+    assert_eq!(Screen::new().showing_values().ui().value(&value), "jane\\u{1b}@example.com");
+    assert_eq!(Screen::new().ui().message("no user 'jane'"), "no user '***'");
+    assert_eq!(Screen::new().showing_values().ui().message("no user 'jane\n'"), "no user 'jane\\u{a}'");
+}
+
+#[test]
+fn a_reader_that_left_is_no_fault_and_a_full_disk_is() {
+    let left = with_stdout(Broken(io::ErrorKind::BrokenPipe));
+    left.data("x").unwrap();
+    left.run_report(&run_report_example(), "l", 3).unwrap();
+    left.warn("nobody hears this");
+    let full = with_stdout(Broken(io::ErrorKind::StorageFull));
+    assert_eq!(full.data("x").unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert_eq!(full.ledger_report(&ledger_report_example()).unwrap_err().kind(), io::ErrorKind::StorageFull);
+}
+
+#[test]
+fn a_result_is_data_and_the_next_step_is_talk() {
+    let screen = Screen::new();
+    screen.ui().run_report(&run_report_example(), "pairs.ledger", 3).unwrap();
+    assert!(screen.stdout().starts_with("linked            986\n"), "{}", screen.stdout());
+    assert_eq!(
+        screen.stderr(),
+        "hint: run the same command again to go on; rows in doubt are read back first\n\
+         hint: `cognito-link report pairs.ledger --failed FILE` writes these rows to a file\n\
+         hint: `cognito-link explain user_not_found` says what a code means and what to do\n\
+         hint: `cognito-link validate INPUT --split DIR` writes the invalid rows to a file\n"
+    );
+}
+
+#[test]
+fn json_is_the_only_thing_on_stdout() {
+    let screen = Screen::new().json();
+    screen.ui().run_report(&run_report_example(), "l", 3).unwrap();
+    screen.ui().ledger_report(&ledger_report_example()).unwrap();
+    let kinds: Vec<Value> =
+        screen.stdout().lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["kind"].clone()).collect();
+    assert_eq!(kinds, ["run_report", "ledger_report"]);
+}
+
+#[test]
+fn an_unknown_refusal_is_loud_even_when_quiet() {
+    let screen = Screen::new().quiet();
+    let mut report = run_report_example();
+    report.counts.by_refusal.insert(crate::domain::outcome::RefusalCode::Unrecognised, 2);
+    screen.ui().run_report(&report, "l", 3).unwrap();
+    let alarm = "warning: the service said something that this version does not know, to 2 rows: ";
+    assert!(screen.stderr().starts_with(alarm), "{}", screen.stderr());
+}
