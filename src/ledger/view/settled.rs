@@ -1,0 +1,191 @@
+//! Rows that are out of doubt: 24 bytes each, sorted by key, in one vector that is never copied.
+
+use crate::domain::outcome::RefusalCode;
+use crate::domain::row::RowKey;
+use crate::domain::state::RowState;
+use crate::limits::VIEW_GUESSES_MAX;
+
+/// A key with a number about it: the packed state, and while a ledger is read also where the state comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Entry {
+    pub(super) key: RowKey,
+    pub(super) tag: u64,
+}
+
+const _: () = assert!(size_of::<Entry>() == 24);
+
+/// Bits of a packed state.
+pub(super) const STATE_BITS: u32 = 12;
+const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
+
+/// A state in the low [`STATE_BITS`] bits of a tag: 4 for the kind, 8 for the refusal code.
+pub(super) fn pack(state: RowState) -> u64 {
+    match state {
+        RowState::Unprocessed => 0,
+        RowState::Linked => 1,
+        RowState::AlreadyLinked => 2,
+        RowState::Failed => 3,
+        RowState::InDoubt => 4,
+        RowState::Refused(code) => 5 | (code as u64) << 4,
+    }
+}
+
+/// The state in a tag. Only [`pack`] makes tags, so what it never makes is read as never attempted.
+pub(super) fn unpack(tag: u64) -> RowState {
+    match tag & 0xf {
+        1 => RowState::Linked,
+        2 => RowState::AlreadyLinked,
+        3 => RowState::Failed,
+        4 => RowState::InDoubt,
+        5 => RefusalCode::ALL.get((tag >> 4) as usize & 0xff).map_or(RowState::Unprocessed, |c| RowState::Refused(*c)),
+        _ => RowState::Unprocessed,
+    }
+}
+
+/// The sorted rows.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    entries: Vec<Entry>,
+}
+
+impl Settled {
+    /// Where the row stands; `Unprocessed` when it is not among these.
+    pub(super) fn state(&self, key: RowKey) -> RowState {
+        find(&self.entries, key).map_or(RowState::Unprocessed, |at| unpack(self.entries[at].tag))
+    }
+
+    /// Every row, by key.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (RowKey, RowState)> {
+        self.entries.iter().map(|entry| (entry.key, unpack(entry.tag)))
+    }
+
+    /// Takes over these rows, sorted and each key once, and leaves the vector empty.
+    pub(super) fn absorb(&mut self, updates: &mut Vec<Entry>) {
+        // Rows that are new stay behind, with the place before which each belongs above its state.
+        updates.retain_mut(|update| match find(&self.entries, update.key) {
+            Ok(at) => {
+                self.entries[at].tag = update.tag & STATE_MASK;
+                false
+            }
+            Err(before) => {
+                update.tag = (before as u64) << STATE_BITS | update.tag & STATE_MASK;
+                true
+            }
+        });
+        let mut unmoved = self.entries.len();
+        // Exactly: doubling would hold room for as many rows again.
+        self.entries.reserve_exact(updates.len());
+        self.entries.extend_from_slice(updates);
+        // From the back, so that every old entry moves once and none is overwritten before it has moved.
+        for (new_before, update) in updates.iter().enumerate().rev() {
+            let at = usize::try_from(update.tag >> STATE_BITS).unwrap_or(unmoved);
+            self.entries.copy_within(at..unmoved, at + new_before + 1);
+            self.entries[at + new_before] = Entry { key: update.key, tag: update.tag & STATE_MASK };
+            unmoved = at;
+        }
+        updates.clear();
+    }
+}
+
+/// Where the key stands, or before which place it belongs. Keys are spread evenly over all numbers, so the distance
+/// of two keys tells the distance of their places: a few such steps come close, and doubling steps from there close
+/// in. Keys that are not spread evenly cost more steps, and nothing else.
+fn find(entries: &[Entry], key: RowKey) -> Result<usize, usize> {
+    let Some(last) = entries.len().checked_sub(1) else { return Err(0) };
+    let places = |distance: u64| scaled(distance, entries.len());
+    let mut guess = places(key.high());
+    for _ in 0..VIEW_GUESSES_MAX {
+        let met = entries[guess].key.high();
+        let step = places(key.high().abs_diff(met));
+        if step == 0 {
+            break;
+        }
+        guess = if met < key.high() { (guess + step).min(last) } else { guess.saturating_sub(step) };
+    }
+    close_in(entries, guess, key)
+}
+
+/// The part of `count` that `distance` is of all 64-bit numbers.
+fn scaled(distance: u64, count: usize) -> usize {
+    let product = u128::from(distance) * count as u128;
+    usize::try_from(product >> 64).unwrap_or(0)
+}
+
+/// Brackets the key by doubling steps away from `guess`, then halves the bracket.
+fn close_in(entries: &[Entry], guess: usize, key: RowKey) -> Result<usize, usize> {
+    let (mut low, mut end, mut step) = (0, entries.len(), 1);
+    if entries[guess].key < key {
+        low = guess + 1;
+        while low + step < end && entries[low + step].key < key {
+            low += step + 1;
+            step *= 2;
+        }
+        end = end.min(low + step + 1);
+    } else {
+        end = guess + 1;
+        while step < end && entries[end - 1 - step].key >= key {
+            end -= step;
+            step *= 2;
+        }
+        low = low.max(end.saturating_sub(step + 1));
+    }
+    entries[low..end].binary_search_by(|entry| entry.key.cmp(&key)).map(|at| low + at).map_err(|at| low + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::seed::Rng;
+
+    fn key(high: u64, low: u64) -> RowKey {
+        RowKey::parse(format!("{high:016x}{low:016x}").as_bytes()).unwrap()
+    }
+
+    fn every_state() -> Vec<RowState> {
+        let plain = [RowState::Linked, RowState::AlreadyLinked, RowState::Failed, RowState::Unprocessed];
+        plain.into_iter().chain(RefusalCode::ALL.iter().map(|code| RowState::Refused(*code))).collect()
+    }
+
+    #[test]
+    fn states_pack_and_unpack() {
+        for state in every_state().into_iter().chain([RowState::InDoubt]) {
+            assert_eq!(unpack(pack(state)), state);
+            assert_eq!(unpack(pack(state) | 1 << STATE_BITS), state, "higher bits are somebody else's");
+            assert!(pack(state) < 1 << STATE_BITS);
+        }
+    }
+
+    /// Against a map of the standard library: keys spread evenly, in clusters, and all with the same upper half.
+    #[test]
+    fn absorbed_rows_are_found_and_others_are_not() {
+        let states = every_state();
+        for spread in [0, 40, 63, 64_u32] {
+            let mut rng = Rng::new(u64::from(spread));
+            let (mut settled, mut expected) = (Settled::default(), BTreeMap::new());
+            let mut draw = |rng: &mut Rng| key(rng.next_u64().checked_shr(spread).unwrap_or(0), rng.below(1 << 12));
+            for round in 0..60 {
+                let batch: BTreeMap<RowKey, RowState> =
+                    (0..rng.below(200)).map(|n| (draw(&mut rng), states[(n % 15) as usize])).collect();
+                let mut updates: Vec<Entry> =
+                    batch.iter().map(|(key, state)| Entry { key: *key, tag: pack(*state) }).collect();
+                settled.absorb(&mut updates);
+                assert!(updates.is_empty());
+                expected.extend(batch);
+                let held: Vec<_> = settled.iter().collect();
+                assert_eq!(held, expected.iter().map(|(k, s)| (*k, *s)).collect::<Vec<_>>(), "{spread} {round}");
+            }
+            for (key, state) in &expected {
+                assert_eq!(settled.state(*key), *state);
+            }
+            for _ in 0..5_000 {
+                let drawn = draw(&mut rng);
+                let wanted = expected.get(&drawn).copied().unwrap_or(RowState::Unprocessed);
+                assert_eq!(settled.state(drawn), wanted);
+                let at = find(&settled.entries, drawn).unwrap_or_else(|at| at);
+                assert_eq!(at, settled.entries.partition_point(|entry| entry.key < drawn));
+            }
+        }
+    }
+}
