@@ -1,6 +1,8 @@
 //! cognito-link
 pub mod clock;
 pub mod domain;
+pub mod engine;
+pub mod foresight;
 pub mod ledger;
 pub mod limits;
 pub mod pace;

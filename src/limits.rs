@@ -43,6 +43,8 @@ pub const IDENTITIES_PER_USER_MAX: usize = 5;
 pub const PROVIDERS_PER_POOL_MAX: usize = 1_000;
 /// Users on one page of `ListUsers` (service model).
 pub const USERS_PER_PAGE_MAX: usize = 60;
+/// Pages that one look-up of a user reads at the most.
+pub const READ_PAGES_MAX: usize = 20;
 /// Providers on one page of `ListIdentityProviders` (service model).
 pub const PROVIDERS_PER_PAGE_MAX: usize = 60;
 
@@ -69,12 +71,16 @@ pub const COOL_DOWN_MS_MAX: u64 = 20_000;
 pub const CONCURRENCY_MAX: usize = 1_024;
 /// Calls in flight at the least when the number is derived from the rate.
 pub const CONCURRENCY_MIN: usize = 8;
+/// A run to which nothing has been answered but throttles, or nothing at all, for this long is stuck, in milliseconds.
+pub const STUCK_MS: u64 = 60_000;
 /// Rows that are held between the reader and their result.
 pub const WINDOW_ROWS: usize = 4_096;
 /// Rows that are announced in the ledger ahead of their call, at the most.
 pub const ANNOUNCED_AHEAD_MAX: usize = 512;
 /// Attempts that a row gets on transient faults; throttled answers do not count.
 pub const ATTEMPTS_MAX: u32 = 5;
+/// Rows that may end failed or in doubt before a run stops, unless told otherwise.
+pub const FAILURES_MAX: u64 = 1_000;
 /// Attempts that a call outside a row (pool, providers) gets.
 pub const PREFLIGHT_ATTEMPTS_MAX: u32 = 5;
 /// First back-off of a row after a transient fault, in milliseconds.

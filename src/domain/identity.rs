@@ -163,6 +163,12 @@ impl ProviderName {
         Ok(Self(text.into()))
     }
 
+    /// The pool itself, `Cognito`.
+    #[must_use]
+    pub fn native() -> Self {
+        Self(NATIVE_PROVIDER.into())
+    }
+
     /// The name as the pool knows it, true case.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -298,6 +304,12 @@ impl Destination {
             Self::Sub(_) => "sub",
             Self::Federated { .. } => "federated",
         }
+    }
+
+    /// Whether the user must be looked up before it can be linked.
+    #[must_use]
+    pub fn needs_look_up(&self) -> bool {
+        matches!(self, Self::Email(_) | Self::Sub(_))
     }
 
     /// The value by which the user is named.

@@ -73,6 +73,18 @@ pub enum Ended {
     Stopped(Stop),
 }
 
+impl Ended {
+    /// The end as scripts see it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Interrupted(_) => "interrupted",
+            Self::Stopped(_) => "stopped",
+        }
+    }
+}
+
 /// What a run has to say at its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunReport {

@@ -1,0 +1,131 @@
+//! Answers coming back, and what follows from them.
+
+use std::time::Duration;
+
+use tokio::task::JoinError;
+
+use super::Dispatcher;
+use crate::clock::Instant;
+use crate::domain::event::Event;
+use crate::domain::outcome::Outcome;
+use crate::domain::state::RowState;
+use crate::domain::stop::Ended;
+use crate::engine::job::{Next, Step, Wait};
+use crate::engine::window::JobId;
+use crate::engine::worker::{Done, Reply};
+use crate::ledger::LedgerError;
+use crate::limits::WRITE_SPACING_PER_USER_MS;
+use crate::service::AnswerMeta;
+
+impl Dispatcher<'_> {
+    pub(super) fn on_joined(&mut self, joined: Result<Done, JoinError>) -> Result<(), LedgerError> {
+        match joined {
+            Ok(done) => self.on_done(done),
+            // The panic of a worker is a fault of the program; its row stays announced, and so in doubt.
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Ok(()),
+            },
+        }
+    }
+
+    fn on_done(&mut self, done: Done) -> Result<(), LedgerError> {
+        self.note_time(&done);
+        let Some(job) = self.window.get_mut(done.job) else { return Ok(()) };
+        job.in_flight = false;
+        let before = job.step.clone();
+        let next = match &done.reply {
+            Reply::Linked(Ok(answer)) => {
+                job.request_id.clone_from(&answer.meta.request_id);
+                job.on_link(None)
+            }
+            Reply::Linked(Err(fault)) => job.on_link(Some(fault)),
+            Reply::Users(reply) => {
+                let page = reply.as_ref().map(|answer| answer.value.clone());
+                job.on_users(page, &self.policy, &self.skew, &mut self.rng)
+            }
+        };
+        let is_write = matches!(done.reply, Reply::Linked(_));
+        if !matches!(next, Next::Pause { .. }) {
+            self.note_accepted(is_write, done.sent);
+        }
+        self.follow(done.job, next, &before, done.sent)
+    }
+
+    fn note_time(&mut self, done: &Done) {
+        let meta: Option<&AnswerMeta> = match &done.reply {
+            Reply::Linked(Ok(answer)) => Some(&answer.meta),
+            Reply::Users(Ok(answer)) => Some(&answer.meta),
+            Reply::Linked(Err(fault)) | Reply::Users(Err(fault)) => fault.meta(),
+        };
+        if let Some(date) = meta.and_then(|meta| meta.server_unix_ms) {
+            self.skew.observe(done.sent_unix_ms, done.answered_unix_ms, date);
+        }
+    }
+
+    fn note_accepted(&mut self, is_write: bool, sent: Instant) {
+        let budget = if is_write { &mut self.writes } else { &mut self.reads };
+        budget.on_accepted(sent);
+        self.last_accepted = self.clock.now();
+        self.in_trouble = false;
+    }
+
+    fn follow(&mut self, id: JobId, next: Next, before: &Step, sent: Instant) -> Result<(), LedgerError> {
+        match next {
+            Next::Step(wait) => self.go_on(id, wait, before),
+            Next::Pause { retry_after, throttled } => self.pause(id, retry_after, throttled, sent),
+            Next::Finish(outcome) => return self.finish(id, outcome),
+            Next::Stop(stop) => self.begin_stop(Ended::Stopped(stop)),
+        }
+        Ok(())
+    }
+
+    fn go_on(&mut self, id: JobId, wait: Wait, before: &Step) {
+        let now = self.clock.now();
+        let Some(job) = self.window.get_mut(id) else { return };
+        job.throttled_since = None;
+        match wait {
+            Wait::BackOff(pause) => {
+                let (number, attempts, code) = (job.row.number, job.attempts, job.last_code().to_owned());
+                self.window.queue_at(id, now + pause);
+                self.observer.on(&Event::Retried { number, attempts, pause, code });
+            }
+            Wait::Settling(pause) => self.window.queue_at(id, now + pause),
+            Wait::None => {
+                let resolved = matches!(before, Step::Resolve(_)) && !matches!(job.step, Step::Resolve(_));
+                let name = job.destination.as_ref().filter(|_| resolved).map(|user| user.username());
+                if name.is_none_or(|name| self.window.enter_user(id, &name)) {
+                    self.window.queue(id);
+                }
+            }
+        }
+    }
+
+    /// A throttle costs the row nothing: it goes to the front, and everybody waits a moment.
+    fn pause(&mut self, id: JobId, retry_after: Option<Duration>, throttled: bool, sent: Instant) {
+        let now = self.clock.now();
+        let Some(job) = self.window.get_mut(id) else { return };
+        let (number, is_write) = (job.row.number, job.step == Step::Link);
+        job.throttled_since.get_or_insert(now);
+        self.in_trouble = true;
+        self.tally.throttled += u64::from(throttled);
+        let budget = if is_write { &mut self.writes } else { &mut self.reads };
+        if let Some(pause) = budget.on_throttled(sent, retry_after) {
+            self.observer.on(&Event::Throttled { number, pause });
+        }
+        self.window.queue_first(id);
+    }
+
+    /// A row has its result: into the ledger, then into the counts, then told.
+    pub(super) fn finish(&mut self, id: JobId, outcome: Outcome) -> Result<(), LedgerError> {
+        let Some(job) = self.window.get(id) else { return Ok(()) };
+        let (number, key, state) = (job.row.number, job.row.key, outcome.state());
+        let open_at = job.last_write.map(|at| at + Duration::from_millis(WRITE_SPACING_PER_USER_MS));
+        self.ledger.settle(number, key, &outcome, job.attempts, job.request_id.as_deref(), self.clock.unix_ms())?;
+        self.tally.counts.add(state);
+        self.tally.failures += u64::from(matches!(state, RowState::Failed | RowState::InDoubt));
+        self.observer.on(&Event::Settled { number, key, state });
+        let (_, released) = self.window.remove(id, self.clock.now(), open_at);
+        self.activate_all(released)
+    }
+}

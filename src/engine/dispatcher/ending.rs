@@ -1,0 +1,96 @@
+//! How a run ends: what is in flight is finished within a bound, and every row read has a state.
+
+use std::time::Duration;
+
+use super::Dispatcher;
+use crate::domain::event::Event;
+use crate::domain::stop::{Ended, RunReport, Signal, StopCause};
+use crate::engine::job::{Job, Step};
+use crate::ledger::LedgerError;
+use crate::ledger::record::{EndedAs, RunEnd};
+use crate::limits::DRAIN_MS_MAX;
+
+impl Dispatcher<'_> {
+    /// The first signal drains, the second leaves at once.
+    pub(super) fn on_signal(&mut self, signal: Signal) {
+        if self.stopping.is_some() {
+            self.leave_now = true;
+        } else {
+            self.begin_stop(Ended::Interrupted(signal));
+        }
+    }
+
+    pub(super) fn begin_stop(&mut self, ended: Ended) {
+        if self.stopping.is_some() {
+            return;
+        }
+        self.stopping = Some(ended);
+        self.drain_until = Some(self.clock.now() + Duration::from_millis(DRAIN_MS_MAX));
+        self.observer.on(&Event::Draining { in_flight: self.in_flight.len() });
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        let idle = self.in_flight.is_empty();
+        match &self.stopping {
+            None => self.feed_ended && idle && self.window.len() == 0,
+            Some(_) if self.leave_now => true,
+            Some(ended) => {
+                let late = self.drain_until.is_some_and(|until| self.clock.now() >= until);
+                late || idle && (!can_still_read(ended) || !self.window.any(Job::is_being_settled))
+            }
+        }
+    }
+
+    /// Writes the end into the ledger and sums up.
+    pub(super) async fn end(mut self) -> Result<RunReport, LedgerError> {
+        self.in_flight.shutdown().await;
+        for job in self.window.drain() {
+            self.leave(&job)?;
+        }
+        let now = self.clock.now();
+        let ended = self.stopping.take().unwrap_or(Ended::Completed);
+        self.ledger.run_ended(&RunEnd {
+            run: self.run,
+            at: self.clock.unix_ms(),
+            ended: EndedAs::from(&ended),
+            counts: self.tally.counts.clone(),
+            writes: self.tally.writes,
+            reads: self.tally.reads,
+            throttled: self.tally.throttled,
+        })?;
+        self.ledger.sync()?;
+        let mut snapshot = self.tally.snapshot(now, self.options.total, self.writes.per_second(), None);
+        snapshot.remaining = None;
+        self.observer.on(&Event::Tick(Box::new(snapshot)));
+        let not_read = self.options.total.map(|total| total.saturating_sub(self.tally.counts.read));
+        Ok(RunReport {
+            pool: self.pool,
+            simulated: self.simulated,
+            not_read: not_read.filter(|_| !matches!(ended, Ended::Completed)),
+            ended,
+            elapsed: self.tally.elapsed(now),
+            counts: self.tally.counts,
+            writes: self.tally.writes,
+            reads: self.tally.reads,
+            throttled: self.tally.throttled,
+        })
+    }
+
+    /// A row that has no result. One that was announced, and for which nothing that may have had an effect was sent,
+    /// is withdrawn: it is as it was before. Any other announced one is in doubt, which the announcement itself says.
+    fn leave(&mut self, job: &Job) -> Result<(), LedgerError> {
+        if job.announced_now && job.step == Step::Link && !job.in_flight {
+            self.ledger.withdraw(job.row.number, job.row.key, self.clock.unix_ms())?;
+        }
+        self.tally.counts.add(self.ledger.state(job.row.key));
+        Ok(())
+    }
+}
+
+/// Whether reading has any hope after this end.
+fn can_still_read(ended: &Ended) -> bool {
+    match ended {
+        Ended::Completed | Ended::Interrupted(_) => true,
+        Ended::Stopped(stop) => matches!(stop.cause, StopCause::Bound | StopCause::InputIo),
+    }
+}

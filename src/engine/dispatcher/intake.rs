@@ -1,0 +1,80 @@
+//! Rows coming in: skipped where the ledger says they are done, else on their way.
+
+use super::Dispatcher;
+use crate::domain::finding::{Finding, Severity};
+use crate::domain::row::{Row, RowNumber};
+use crate::domain::state::Resume;
+use crate::engine::Incoming;
+use crate::engine::job::Job;
+use crate::engine::window::JobId;
+use crate::ledger::LedgerError;
+use crate::limits::{READER_BATCH_ROWS, WINDOW_ROWS};
+
+impl Dispatcher<'_> {
+    pub(super) fn wants_rows(&self) -> bool {
+        !self.feed_ended && self.stopping.is_none() && self.window.len() + READER_BATCH_ROWS <= WINDOW_ROWS
+    }
+
+    pub(super) fn take_in(&mut self, batch: Vec<Incoming>) -> Result<(), LedgerError> {
+        for incoming in batch {
+            self.tally.counts.read += 1;
+            match incoming {
+                Incoming::Row(row) => self.admit(row)?,
+                Incoming::Invalid { number, findings } => self.count_invalid(number, &findings)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn count_invalid(&mut self, number: RowNumber, findings: &[Finding]) -> Result<(), LedgerError> {
+        self.tally.counts.invalid += 1;
+        for finding in findings {
+            *self.tally.counts.by_finding.entry(finding.code).or_default() += 1;
+        }
+        match findings.iter().find(|finding| finding.code.severity() == Severity::Error) {
+            Some(error) => self.ledger.invalid(number, error, self.clock.unix_ms()),
+            None => Ok(()),
+        }
+    }
+
+    fn admit(&mut self, row: Row) -> Result<(), LedgerError> {
+        let state = self.ledger.state(row.key);
+        if state.on_resume(self.options.retry_refused) == Resume::Skip {
+            self.tally.counts.add(state);
+            self.tally.counts.skipped += 1;
+            return Ok(());
+        }
+        let (id, active) = self.window.insert(Job::new(row));
+        if active { self.activate_all(vec![id]) } else { Ok(()) }
+    }
+
+    /// Sets rows on their way whose lane is theirs now.
+    pub(super) fn activate_all(&mut self, mut ids: Vec<JobId>) -> Result<(), LedgerError> {
+        while let Some(id) = ids.pop() {
+            ids.extend(self.activate(id)?);
+        }
+        Ok(())
+    }
+
+    /// The state is asked for again here: the row before it in its lane may have been the same link.
+    fn activate(&mut self, id: JobId) -> Result<Vec<JobId>, LedgerError> {
+        let Some(job) = self.window.get_mut(id) else {
+            return Ok(Vec::new());
+        };
+        if job.started {
+            self.window.queue(id);
+            return Ok(Vec::new());
+        }
+        let key = job.row.key;
+        let state = self.ledger.state(key);
+        if state.on_resume(self.options.retry_refused) == Resume::Skip {
+            self.tally.counts.add(state);
+            self.tally.counts.skipped += 1;
+            let (_, released) = self.window.remove(id, self.clock.now(), None);
+            return Ok(released);
+        }
+        job.start(self.ledger.announced_at(key));
+        self.window.queue(id);
+        Ok(Vec::new())
+    }
+}

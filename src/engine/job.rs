@@ -1,0 +1,382 @@
+//! What happens to one row next: the policy, without waiting or calling.
+//!
+//! ```text
+//! Resolve ─► Announce ─► Link ─► linked
+//!               ▲          │ doubtful
+//!               │          ▼
+//!               └─ absent ─ Look ─► linked, already_linked, refused, in_doubt
+//! ```
+//! A row that an earlier run left in doubt starts at Look.
+
+use std::time::Duration;
+
+use super::settle::{Sight, listed_name, look, whose};
+use super::skew::Skew;
+use super::worker::Call;
+use crate::clock::{Instant, UnixMs};
+use crate::domain::identity::{DestinationUser, Personal, profile_username};
+use crate::domain::outcome::{Outcome, RefusalCode, ServiceText};
+use crate::domain::row::Row;
+use crate::domain::stop::Stop;
+use crate::foresight::preflight;
+use crate::foresight::resolve::{Resolution, resolution, resolve};
+use crate::limits::{READ_PAGES_MAX, SERVICE_TEXT_CHARS_MAX, SETTLE_WAITS_MS};
+use crate::pace::retry::backoff;
+use crate::seed::Rng;
+use crate::service::classify::{CallKind, FaultClass, WhenAbsent, classify};
+use crate::service::{Fault, LinkRequest, PoolUser, UserFilter, UserPage, UserQuery};
+
+/// Which call reads a destination back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SettleWith {
+    /// `ListUsers` by user name: no effect on billing, eventually consistent.
+    #[default]
+    ListUsers,
+    /// `AdminGetUser`: fresh, and marks the user as active for billing.
+    GetUser,
+}
+
+/// What the decisions depend on besides the row.
+#[derive(Debug, Clone)]
+pub(super) struct Policy {
+    pub(super) attempts_max: u32,
+    pub(super) settle_with: SettleWith,
+    pub(super) case_sensitive: bool,
+}
+
+/// The thing to do for a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Find the destination.
+    Resolve(UserFilter),
+    /// Write the intent into the ledger.
+    Announce,
+    /// Make the link.
+    Link,
+    /// Read the destination; so many looks have not shown the link.
+    Look { why: WhenAbsent, looks: usize },
+    /// Read whether a native user wears the name of the identity's own profile.
+    LookForNative,
+}
+
+/// Why a row is not to go on at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    None,
+    BackOff(Duration),
+    Settling(Duration),
+}
+
+/// What follows from an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The row's step stands to be done, after the wait.
+    Step(Wait),
+    /// The service throttled or was not reached: the same step again, when everybody goes on.
+    Pause { retry_after: Option<Duration>, throttled: bool },
+    /// The row has its result.
+    Finish(Outcome),
+    /// The run ends. The fault itself had no effect.
+    Stop(Stop),
+}
+
+/// A row on its way.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) row: Row,
+    pub(super) destination: Option<DestinationUser>,
+    pub(super) step: Step,
+    /// Link calls that were answered, or not, other than by a throttle.
+    pub(super) attempts: u32,
+    /// When it was announced, by the service's clock; stays from an earlier run while the row is in doubt.
+    pub(super) announced: Option<UnixMs>,
+    /// Whether this run announced it.
+    pub(super) announced_now: bool,
+    pub(super) request_id: Option<String>,
+    pub(super) throttled_since: Option<Instant>,
+    /// When its newest link call was sent.
+    pub(super) last_write: Option<Instant>,
+    /// Whether a call of it is in flight.
+    pub(super) in_flight: bool,
+    /// Whether it is on its way, and not only waiting for its lane.
+    pub(super) started: bool,
+    read_faults: u32,
+    in_doubt: bool,
+    last: ServiceText,
+    found: Vec<PoolUser>,
+    pages: usize,
+    token: Option<String>,
+}
+
+impl Job {
+    /// A row that waits to be worked on.
+    pub(super) fn new(row: Row) -> Self {
+        Self {
+            row,
+            destination: None,
+            step: Step::Announce,
+            attempts: 0,
+            announced: None,
+            announced_now: false,
+            request_id: None,
+            throttled_since: None,
+            last_write: None,
+            in_flight: false,
+            started: false,
+            read_faults: 0,
+            in_doubt: false,
+            last: ServiceText { code: "interrupted".into(), message: String::new() },
+            found: Vec::new(),
+            pages: 0,
+            token: None,
+        }
+    }
+
+    /// Sets it on its way; `in_doubt_since` is the announcement of an earlier run that has no outcome.
+    pub(super) fn start(&mut self, in_doubt_since: Option<UnixMs>) {
+        self.started = true;
+        self.announced = in_doubt_since;
+        self.in_doubt = in_doubt_since.is_some();
+        match resolution(&self.row.link.destination) {
+            Resolution::Known(user) => {
+                self.destination = Some(user);
+                self.step = self.first_step();
+            }
+            Resolution::LookUp(filter) => self.step = Step::Resolve(filter),
+        }
+    }
+
+    fn first_step(&self) -> Step {
+        if self.in_doubt { Step::Look { why: WhenAbsent::Retry, looks: 0 } } else { Step::Announce }
+    }
+
+    /// Whether a call of this row may have taken effect without that being known.
+    pub(super) fn is_looking(&self) -> bool {
+        matches!(self.step, Step::Look { .. } | Step::LookForNative)
+    }
+
+    /// Whether this run sent something for it that is now being read back.
+    pub(super) fn is_being_settled(&self) -> bool {
+        self.is_looking() && self.attempts > 0
+    }
+
+    /// The call that the row's step asks for; `None` where it is not a call.
+    pub(super) fn call(&self, policy: &Policy) -> Option<Call> {
+        let destination = self.destination.as_ref();
+        let by_name =
+            |name: &str| UserFilter { attribute: "username", prefix: false, value: Personal::from_service(name) };
+        let list = |filter| Call::List(UserQuery { filter: Some(filter), limit: None, token: self.token.clone() });
+        match &self.step {
+            Step::Announce => None,
+            Step::Resolve(filter) => Some(list(filter.clone())),
+            Step::Link => {
+                let request = LinkRequest { destination: destination?.clone(), source: self.row.link.source.clone() };
+                Some(Call::Link(Box::new(request)))
+            }
+            Step::Look { .. } if policy.settle_with == SettleWith::GetUser => {
+                Some(Call::Get(Personal::from_service(&listed_name(destination?, policy.case_sensitive))))
+            }
+            Step::Look { .. } => Some(list(by_name(&listed_name(destination?, policy.case_sensitive)))),
+            Step::LookForNative => Some(list(by_name(&self.profile_name(policy.case_sensitive)))),
+        }
+    }
+
+    /// The user name that the identity's own profile has, or would have.
+    fn profile_name(&self, case_sensitive: bool) -> String {
+        let source = &self.row.link.source;
+        let name = profile_username(source.provider().as_str(), source.value().expose());
+        if case_sensitive { name } else { name.to_lowercase() }
+    }
+
+    /// What follows from the answer to a link call.
+    pub(super) fn on_link(&mut self, fault: Option<&Fault>) -> Next {
+        let Some(fault) = fault else {
+            self.attempts += 1;
+            return Next::Finish(Outcome::Linked { recovered: false });
+        };
+        let class = classify(CallKind::Write, fault);
+        if !matches!(class, FaultClass::Throttled { .. } | FaultClass::Unreached) {
+            self.remember(fault);
+            self.attempts += 1;
+        }
+        match class {
+            FaultClass::Throttled { retry_after } => Next::Pause { retry_after, throttled: true },
+            FaultClass::Unreached => Next::Pause { retry_after: None, throttled: false },
+            FaultClass::Refused(code) => Next::Finish(Outcome::Refused { code, text: Some(self.last.clone()) }),
+            FaultClass::Fatal(cause) => Next::Stop(preflight::stop(cause, "AdminLinkProviderForUser", fault)),
+            FaultClass::Transient => self.doubt(WhenAbsent::Retry),
+            FaultClass::Doubtful(why) => self.doubt(why),
+        }
+    }
+
+    fn doubt(&mut self, why: WhenAbsent) -> Next {
+        self.in_doubt |= why == WhenAbsent::Retry;
+        self.begin_reading(Step::Look { why, looks: 0 });
+        // A call whose answer did not come may still be at work over there; a claim can be checked at once.
+        if why == WhenAbsent::Retry { Next::Step(settle_wait(0)) } else { Next::Step(Wait::None) }
+    }
+
+    fn begin_reading(&mut self, step: Step) {
+        self.step = step;
+        self.read_faults = 0;
+        self.forget_pages();
+    }
+
+    fn forget_pages(&mut self) {
+        self.found.clear();
+        self.pages = 0;
+        self.token = None;
+    }
+
+    /// What follows from the answer to a reading call.
+    pub(super) fn on_users(
+        &mut self,
+        reply: Result<UserPage, &Fault>,
+        policy: &Policy,
+        skew: &Skew,
+        rng: &mut Rng,
+    ) -> Next {
+        let page = match reply {
+            Ok(page) => page,
+            Err(fault) => return self.on_read_fault(fault, policy, rng),
+        };
+        self.pages += 1;
+        self.found.extend(page.users);
+        self.token = page.next_token;
+        if self.token.is_some() && self.pages < READ_PAGES_MAX {
+            return Next::Step(Wait::None);
+        }
+        let found = std::mem::take(&mut self.found);
+        self.forget_pages();
+        match self.step.clone() {
+            Step::Resolve(_) => self.on_resolved(&found, policy),
+            Step::Look { why, looks } => self.on_look(&found, why, looks + 1, policy, skew, rng),
+            _ => self.on_look_for_native(&found, policy),
+        }
+    }
+
+    fn on_read_fault(&mut self, fault: &Fault, policy: &Policy, rng: &mut Rng) -> Next {
+        let class = classify(CallKind::Read, fault);
+        match class {
+            FaultClass::Throttled { retry_after } => return Next::Pause { retry_after, throttled: true },
+            FaultClass::Unreached => return Next::Pause { retry_after: None, throttled: false },
+            FaultClass::Fatal(cause) => {
+                return Next::Stop(preflight::stop(cause, "ListUsers", fault));
+            }
+            FaultClass::Transient | FaultClass::Doubtful(_) => {
+                self.read_faults += 1;
+                if self.read_faults < policy.attempts_max {
+                    self.forget_pages();
+                    return Next::Step(Wait::BackOff(backoff(self.read_faults, rng)));
+                }
+            }
+            FaultClass::Refused(_) => {}
+        }
+        let resolving = matches!(self.step, Step::Resolve(_));
+        if resolving {
+            self.remember(fault);
+        }
+        let text = self.last.clone();
+        Next::Finish(match class {
+            FaultClass::Refused(code) if resolving => Outcome::Refused { code, text: Some(text) },
+            _ if resolving && !self.in_doubt => Outcome::Failed { text },
+            _ => Outcome::InDoubt { text },
+        })
+    }
+
+    fn on_resolved(&mut self, found: &[PoolUser], policy: &Policy) -> Next {
+        match resolve(&self.row.link.destination, found, policy.case_sensitive) {
+            Ok(user) => {
+                self.destination = Some(user);
+                let step = self.first_step();
+                self.begin_reading(step);
+                Next::Step(Wait::None)
+            }
+            Err(code) => Next::Finish(Outcome::Refused { code, text: None }),
+        }
+    }
+
+    fn on_look(
+        &mut self,
+        found: &[PoolUser],
+        why: WhenAbsent,
+        looks: usize,
+        policy: &Policy,
+        skew: &Skew,
+        rng: &mut Rng,
+    ) -> Next {
+        let Some(destination) = &self.destination else {
+            return Next::Finish(Outcome::InDoubt { text: self.last.clone() });
+        };
+        let sight = look(found, destination, &self.row.link.source, policy.case_sensitive);
+        if let Sight::Present(created) = sight {
+            return Next::Finish(self.announced.map_or(Outcome::AlreadyLinked, |at| whose(created, at, skew)));
+        }
+        if looks < self.looks_wanted(why, policy) {
+            self.step = Step::Look { why, looks };
+            return Next::Step(settle_wait(looks));
+        }
+        let text = self.last.clone();
+        match why {
+            WhenAbsent::Retry => self.on_no_effect(policy, rng),
+            WhenAbsent::Refuse(_) | WhenAbsent::RefuseSource if sight == Sight::NoUser => {
+                Next::Finish(Outcome::InDoubt { text })
+            }
+            WhenAbsent::Refuse(code) => Next::Finish(Outcome::Refused { code, text: Some(text) }),
+            WhenAbsent::RefuseSource => {
+                self.begin_reading(Step::LookForNative);
+                Next::Step(Wait::None)
+            }
+        }
+    }
+
+    /// Looks until an absent link is believed. `ListUsers` lags behind writes, so whatever may have been written a
+    /// moment ago is looked for patiently; a plain refusal of a first attempt is only checked.
+    fn looks_wanted(&self, why: WhenAbsent, policy: &Policy) -> usize {
+        let recent_write =
+            self.in_doubt || matches!(why, WhenAbsent::RefuseSource | WhenAbsent::Refuse(RefusalCode::LinkedElsewhere));
+        match (policy.settle_with, recent_write) {
+            (SettleWith::GetUser, true) => 2,
+            (SettleWith::ListUsers, true) => SETTLE_WAITS_MS.len() + 1,
+            (_, false) => 1,
+        }
+    }
+
+    fn on_no_effect(&mut self, policy: &Policy, rng: &mut Rng) -> Next {
+        if self.attempts >= policy.attempts_max {
+            return Next::Finish(Outcome::Failed { text: self.last.clone() });
+        }
+        self.step = if self.announced_now { Step::Link } else { Step::Announce };
+        if self.attempts == 0 { Next::Step(Wait::None) } else { Next::Step(Wait::BackOff(backoff(self.attempts, rng))) }
+    }
+
+    fn on_look_for_native(&self, found: &[PoolUser], policy: &Policy) -> Next {
+        let name = self.profile_name(policy.case_sensitive);
+        let code = match found.iter().find(|user| user.username.expose() == name) {
+            Some(user) if user.is_federated() => RefusalCode::IdentityHasProfile,
+            Some(_) => RefusalCode::NativeUserInTheWay,
+            None => RefusalCode::LinkedElsewhere,
+        };
+        Next::Finish(Outcome::Refused { code, text: Some(self.last.clone()) })
+    }
+
+    fn remember(&mut self, fault: &Fault) {
+        let message = fault.message().chars().take(SERVICE_TEXT_CHARS_MAX).collect();
+        self.last = ServiceText { code: fault.code().to_owned(), message };
+        self.request_id = fault.meta().and_then(|meta| meta.request_id.clone()).or(self.request_id.take());
+    }
+
+    /// The code of the last fault, for an event.
+    pub(super) fn last_code(&self) -> &str {
+        &self.last.code
+    }
+}
+
+fn settle_wait(looks: usize) -> Wait {
+    let waits = SETTLE_WAITS_MS;
+    Wait::Settling(Duration::from_millis(waits[looks.saturating_sub(1).min(waits.len() - 1)]))
+}
+
+#[cfg(test)]
+#[path = "job_tests.rs"]
+mod tests;

@@ -1,0 +1,73 @@
+//! The run: rows in, links made, results recorded.
+//!
+//! One dispatcher owns the ledger, the counters, the budgets and the observer. Workers make one call each and report
+//! back; what follows from a report is decided by the policy in `job`, which neither waits nor calls. Nothing here is
+//! shared, so nothing is locked.
+
+mod dispatcher;
+mod job;
+mod settle;
+mod skew;
+mod tally;
+mod window;
+mod worker;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::domain::finding::Finding;
+use crate::domain::row::{Row, RowNumber};
+use crate::domain::stop::Stop;
+
+pub use dispatcher::{Context, run};
+pub use job::SettleWith;
+pub use worker::Services;
+
+/// How a run goes about it.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Writes a second at the most; `None` is unbounded.
+    pub write_rate: Option<f64>,
+    /// Reads a second at the most; `None` is unbounded.
+    pub read_rate: Option<f64>,
+    /// Calls in flight at the most.
+    pub concurrency: usize,
+    /// Attempts that a row gets on transient faults.
+    pub attempts_max: u32,
+    /// Whether rows that were refused before are attempted again.
+    pub retry_refused: bool,
+    /// Which call reads a destination back.
+    pub settle_with: SettleWith,
+    /// Rows that may end failed or in doubt before the run stops; `None` is unbounded.
+    pub failures_max: Option<u64>,
+    /// Time after which the run stops; `None` is unbounded.
+    pub duration_max: Option<Duration>,
+    /// Rows of the input, where they were counted.
+    pub total: Option<u64>,
+    /// The seed of every random wait.
+    pub seed: u64,
+}
+
+/// A row as the reader hands it over.
+#[derive(Debug, Clone)]
+pub enum Incoming {
+    /// One that passed the checks.
+    Row(Row),
+    /// One with an error of its own.
+    Invalid {
+        /// Its number in the input.
+        number: RowNumber,
+        /// What is wrong with it.
+        findings: Vec<Finding>,
+    },
+}
+
+/// Rows of the input, a batch at a time; `None` at the end.
+pub type NextBatch<'a> = Pin<Box<dyn Future<Output = Option<Result<Vec<Incoming>, Stop>>> + Send + 'a>>;
+
+/// Where the rows come from.
+pub trait RowFeed: Send {
+    /// The next batch of at most [`crate::limits::READER_BATCH_ROWS`] rows. Dropping the future loses no row.
+    fn next_batch(&mut self) -> NextBatch<'_>;
+}

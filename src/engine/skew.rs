@@ -1,0 +1,68 @@
+//! How far the service's clock is from ours, as its answers tell.
+
+use crate::clock::UnixMs;
+use crate::limits::CLOCK_SKEW_MS_MAX;
+
+/// Bounds of the service's clock minus ours, in milliseconds. Pure: it is told the times.
+///
+/// An answer's `Date` header holds whole seconds, written some time between sending and receiving; each answer so
+/// narrows the bounds, to about a second and less after a few.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Skew {
+    low_ms: i64,
+    high_ms: i64,
+}
+
+impl Default for Skew {
+    fn default() -> Self {
+        Self { low_ms: -CLOCK_SKEW_MS_MAX, high_ms: CLOCK_SKEW_MS_MAX }
+    }
+}
+
+impl Skew {
+    /// Takes an answer that says `date`, to a call sent and answered at these times of our clock.
+    pub(super) fn observe(&mut self, sent: UnixMs, answered: UnixMs, date: UnixMs) {
+        let (low, high) = (date - answered, date + 999 - sent);
+        let (both_low, both_high) = (self.low_ms.max(low), self.high_ms.min(high));
+        // Bounds that contradict each other: one of the clocks was set meanwhile, so the newest answer alone counts.
+        (self.low_ms, self.high_ms) = if both_low <= both_high { (both_low, both_high) } else { (low, high) };
+    }
+
+    /// Our time as the service's clock would show it, at the middle of what is known.
+    #[must_use]
+    pub(super) fn service_time(&self, ours: UnixMs) -> UnixMs {
+        ours.saturating_add(i64::midpoint(self.low_ms, self.high_ms))
+    }
+
+    /// How far [`Self::service_time`] may be off, in milliseconds.
+    #[must_use]
+    pub(super) fn uncertainty_ms(&self) -> i64 {
+        (self.high_ms - self.low_ms) / 2 + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_narrow_the_bounds() {
+        let mut skew = Skew::default();
+        assert_eq!((skew.service_time(0), skew.uncertainty_ms()), (0, CLOCK_SKEW_MS_MAX + 1));
+        // The service is 5,400 ms ahead; answers take 100 ms.
+        for ours in [0_i64, 333, 700, 1_250] {
+            let date = (ours + 50 + 5_400) / 1_000 * 1_000;
+            skew.observe(ours, ours + 100, date);
+        }
+        let off = (skew.service_time(10_000) - 15_400).abs();
+        assert!(off <= skew.uncertainty_ms() && skew.uncertainty_ms() < 500, "{off} {skew:?}");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_followed() {
+        let mut skew = Skew::default();
+        skew.observe(0, 100, 5_000);
+        skew.observe(10_000, 10_100, 90_000);
+        assert!((skew.service_time(10_000) - 90_000).abs() < 1_000);
+    }
+}

@@ -1,0 +1,4 @@
+//! What can be known before a row is sent: the pool, its providers, and who a row's destination is.
+
+pub mod preflight;
+pub mod resolve;

@@ -1,0 +1,107 @@
+//! The few calls before the first row: is the pool there, and which providers has it?
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::clock::{Clock, sleep};
+use crate::domain::identity::ProviderName;
+use crate::domain::stop::{Stop, StopCause};
+use crate::limits;
+use crate::pace::retry::backoff;
+use crate::seed::Rng;
+use crate::service::classify::{CallKind, FaultClass, classify};
+use crate::service::{Answer, AnswerMeta, Fault, PoolFacts, PortFuture, UserDirectory};
+
+/// What is known of the pool before the first row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PoolKnowledge {
+    /// The pool's settings.
+    pub facts: PoolFacts,
+    /// Its providers by name, each with its type.
+    pub providers: BTreeMap<ProviderName, String>,
+    /// What the newest answer said about itself: the service's clock, above all.
+    pub meta: AnswerMeta,
+    /// Reads that it took.
+    pub read_count: u64,
+}
+
+/// Reads the pool and its providers, patiently where the service throttles or stumbles.
+///
+/// # Errors
+/// A [`Stop`] where the pool is missing, access is denied, or the service cannot be reached.
+pub async fn preflight(directory: &dyn UserDirectory, clock: Clock, rng: &mut Rng) -> Result<PoolKnowledge, Stop> {
+    let mut calls = Patience { clock, rng, read_count: 0 };
+    let pool = calls.call("DescribeUserPool", &|| directory.describe_pool()).await?;
+    let mut knowledge = PoolKnowledge { facts: pool.value, meta: pool.meta, ..PoolKnowledge::default() };
+    let mut token = None;
+    loop {
+        let page = calls.call("ListIdentityProviders", &|| directory.list_providers(token.clone())).await?;
+        knowledge.providers.extend(page.value.providers.into_iter().map(|provider| (provider.name, provider.kind)));
+        token = page.value.next_token;
+        if token.is_none() || knowledge.providers.len() > limits::PROVIDERS_PER_POOL_MAX {
+            knowledge.read_count = calls.read_count;
+            return Ok(knowledge);
+        }
+    }
+}
+
+struct Patience<'a> {
+    clock: Clock,
+    rng: &'a mut Rng,
+    read_count: u64,
+}
+
+impl Patience<'_> {
+    async fn call<'c, T>(
+        &mut self,
+        operation: &'static str,
+        make: &dyn Fn() -> PortFuture<'c, T>,
+    ) -> Result<Answer<T>, Stop> {
+        let started = self.clock.now();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            self.read_count += 1;
+            let fault = match make().await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => fault,
+            };
+            let class = classify(CallKind::Read, &fault);
+            let patience = match class {
+                // Somebody else's traffic may keep the category full for a while.
+                FaultClass::Throttled { .. } => {
+                    self.clock.now().saturating_duration_since(started) < Duration::from_millis(limits::STUCK_MS)
+                }
+                _ => attempts < limits::PREFLIGHT_ATTEMPTS_MAX,
+            };
+            match class {
+                FaultClass::Fatal(cause) => return Err(stop(cause, operation, &fault)),
+                FaultClass::Throttled { .. } | FaultClass::Unreached | FaultClass::Transient if patience => {
+                    tracing::debug!(operation, attempts, code = fault.code(), "tried again");
+                    sleep(backoff(attempts, self.rng)).await;
+                }
+                _ => return Err(stop(StopCause::Unreachable, operation, &fault)),
+            }
+        }
+    }
+}
+
+/// A stop in words, with what to do. The message of a fault that concerns access names the operator's own identity
+/// and resources, never a user of the pool.
+#[must_use]
+pub fn stop(cause: StopCause, operation: &str, fault: &Fault) -> Stop {
+    let (code, message) = (fault.code(), fault.message());
+    let said = if message.is_empty() { code.to_owned() } else { format!("{code}: {message}") };
+    let detail = match cause {
+        StopCause::Credentials => format!("{operation}: the credentials are not accepted ({said}); renew them"),
+        StopCause::AccessDenied => format!("{operation}: access denied ({said}); the README lists the IAM policy"),
+        StopCause::PoolMissing => {
+            format!("{operation}: there is no such user pool in this account and Region ({said}); check --user-pool-id")
+        }
+        StopCause::NotEnabledHere => {
+            format!("{operation}: not possible in this Region ({said}); use the pool's primary Region")
+        }
+        _ => format!("{operation}: the service cannot be reached ({said}); check the network and --endpoint-url"),
+    };
+    Stop { cause, detail }
+}

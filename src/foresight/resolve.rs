@@ -1,0 +1,127 @@
+//! Which user a look-up found: exactly one, or a refusal, never a guess.
+
+use crate::domain::identity::{Destination, DestinationUser, Personal, ProviderName};
+use crate::domain::outcome::RefusalCode;
+use crate::service::{PoolUser, UserFilter};
+
+/// How a destination becomes one that can be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolution {
+    /// As it stands.
+    Known(DestinationUser),
+    /// By looking it up.
+    LookUp(UserFilter),
+}
+
+/// What a row's destination needs.
+#[must_use]
+pub fn resolution(destination: &Destination) -> Resolution {
+    let look_up =
+        |attribute, value: &Personal| Resolution::LookUp(UserFilter { attribute, prefix: false, value: value.clone() });
+    match destination {
+        Destination::Username(value) => Resolution::Known(native_user(value.clone())),
+        Destination::Federated { provider, user_id } => {
+            Resolution::Known(DestinationUser { provider: provider.clone(), value: user_id.clone() })
+        }
+        Destination::Email(value) => look_up("email", value),
+        Destination::Sub(value) => look_up("sub", value),
+    }
+}
+
+/// The one user that `destination` means among those that the look-up found.
+///
+/// An e-mail address is not unique in a pool, and federated profiles share it with native ones: profiles that were
+/// born from an external identity are passed over. Addresses are compared without case only in a pool that does so.
+///
+/// # Errors
+/// [`RefusalCode::UserNotFound`] for none, [`RefusalCode::UserAmbiguous`] for several.
+pub fn resolve(
+    destination: &Destination,
+    found: &[PoolUser],
+    case_sensitive: bool,
+) -> Result<DestinationUser, RefusalCode> {
+    let mut matching = found.iter().filter(|user| !user.is_federated() && is_meant(destination, user, case_sensitive));
+    match (matching.next(), matching.next()) {
+        (Some(user), None) => Ok(native_user(user.username.clone())),
+        (None, _) => Err(RefusalCode::UserNotFound),
+        (Some(_), Some(_)) => Err(RefusalCode::UserAmbiguous),
+    }
+}
+
+fn is_meant(destination: &Destination, user: &PoolUser, case_sensitive: bool) -> bool {
+    let equal = |held: &Option<Personal>, wanted: &Personal| {
+        held.as_ref().is_some_and(|held| {
+            held == wanted || !case_sensitive && held.expose().to_lowercase() == wanted.expose().to_lowercase()
+        })
+    };
+    match destination {
+        Destination::Email(wanted) => equal(&user.email, wanted),
+        Destination::Sub(wanted) => user.sub.as_ref() == Some(wanted),
+        Destination::Username(wanted) => user.username == *wanted,
+        Destination::Federated { .. } => false,
+    }
+}
+
+fn native_user(value: Personal) -> DestinationUser {
+    DestinationUser { provider: ProviderName::native(), value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::LinkedIdentity;
+
+    fn user(username: &str, email: &str, federated: bool) -> PoolUser {
+        let identity = LinkedIdentity {
+            user_id: Personal::from_service("1"),
+            provider_name: "Google".into(),
+            provider_type: "Google".into(),
+            issuer: None,
+            primary: federated,
+            created_unix_ms: None,
+        };
+        PoolUser {
+            username: Personal::from_service(username),
+            sub: Some(Personal::from_service(&format!("sub-{username}"))),
+            email: Some(Personal::from_service(email)),
+            status: String::new(),
+            enabled: true,
+            identities: vec![identity],
+        }
+    }
+
+    fn by_email(email: &str) -> Destination {
+        Destination::Email(Personal::from_service(email))
+    }
+
+    #[test]
+    fn one_hit_none_and_several() {
+        let native = |name| user(name, "a@example.com", false);
+        let federated = |name| user(name, "a@example.com", true);
+        let found = |users: &[PoolUser]| {
+            resolve(&by_email("a@example.com"), users, true).map(|user| user.value.expose().to_owned())
+        };
+        assert_eq!(found(&[native("alice")]), Ok("alice".into()));
+        assert_eq!(found(&[federated("Google_1"), native("alice")]), Ok("alice".into()), "its own shell is no rival");
+        assert_eq!(found(&[]), Err(RefusalCode::UserNotFound));
+        assert_eq!(found(&[federated("Google_1")]), Err(RefusalCode::UserNotFound));
+        assert_eq!(found(&[native("alice"), native("bob")]), Err(RefusalCode::UserAmbiguous));
+    }
+
+    #[test]
+    fn case_counts_where_the_pool_says_so() {
+        let found = [user("alice", "A@example.com", false)];
+        assert_eq!(resolve(&by_email("a@example.com"), &found, true), Err(RefusalCode::UserNotFound));
+        assert!(resolve(&by_email("a@example.com"), &found, false).is_ok());
+        let sub = Destination::Sub(Personal::from_service("SUB-alice"));
+        assert_eq!(resolve(&sub, &found, false), Err(RefusalCode::UserNotFound), "a sub is matched exactly");
+    }
+
+    #[test]
+    fn what_needs_a_look_up() {
+        let sub = Destination::Sub(Personal::from_service("1"));
+        assert!(matches!(resolution(&sub), Resolution::LookUp(filter) if filter.to_text() == "sub = \"1\""));
+        let name = Destination::Username(Personal::from_service("alice"));
+        assert!(matches!(resolution(&name), Resolution::Known(user) if user.provider.is_native()));
+    }
+}
