@@ -3,6 +3,7 @@ pub mod clock;
 pub mod domain;
 pub mod engine;
 pub mod foresight;
+pub mod input;
 pub mod ledger;
 pub mod limits;
 pub mod pace;

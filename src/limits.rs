@@ -16,6 +16,14 @@ pub const DECOMPRESSION_FREE_BYTES: u64 = 64 * 1024 * 1024;
 pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 /// Bytes read from the input at a time.
 pub const READ_BUFFER_BYTES: usize = 128 * 1024;
+/// Bytes of a record that is too long that are kept, so that a result file can show which one it was.
+pub const RAW_EXCERPT_BYTES: usize = 1_024;
+/// Most bytes of standard input that are kept in a temporary file, as they come.
+pub const SPOOL_BYTES_MAX: u64 = 1024 * 1024 * 1024 * 1024;
+/// Names of a header that one message lists.
+pub const HEADER_NAMES_SHOWN_MAX: usize = 20;
+/// Characters of a header's name that a message shows.
+pub const HEADER_NAME_SHOWN_CHARS_MAX: usize = 40;
 /// Rows that the reader hands over at a time.
 pub const READER_BATCH_ROWS: usize = 256;
 /// Batches that may wait between the reader and the dispatcher.
@@ -151,6 +159,7 @@ pub const POOL_FILE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 pub const PAGINATION_TOKEN_MINUTES: u64 = 60;
 
 const _: () = {
+    assert!(RAW_EXCERPT_BYTES < RECORD_BYTES_MAX && RECORD_BYTES_MAX <= 1 << 24);
     assert!(ATTEMPT_TIMEOUT_MS >= READ_TIMEOUT_MS && READ_TIMEOUT_MS > CONNECT_TIMEOUT_MS);
     assert!(DRAIN_MS_MAX >= ATTEMPT_TIMEOUT_MS && DRAIN_MS_MAX <= 25_000);
     assert!(ANNOUNCED_AHEAD_MAX <= WINDOW_ROWS && CONCURRENCY_MAX <= WINDOW_ROWS);

@@ -63,7 +63,6 @@ finding_codes! {
     RecordTooLong "record_too_long" Error "The row is longer than a row can sensibly be.",
     InvalidJson "invalid_json" Error "The line is not a JSON object of the documented shape.",
     MissingValue "missing_value" Error "A value that the row needs is empty.",
-    ConflictingDestination "conflicting_destination" Error "The row names its destination in more than one way.",
     SurroundingSpace "surrounding_space" Error "The value starts or ends with white space, which is never trimmed silently.",
     InvisibleCharacter "invisible_character" Error "The value has a character that cannot be seen, such as a zero-width space.",
     SmartQuote "smart_quote" Error "The value has typographic quotes, as word processors put them in.",

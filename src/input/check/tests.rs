@@ -1,0 +1,160 @@
+use super::*;
+use crate::limits::{ATTRIBUTE_NAME_CHARS_MAX, PROVIDER_NAME_CHARS_MAX};
+use Column::{
+    DestinationEmail, DestinationProvider, DestinationSub, DestinationUsername, SourceAttribute, SourceProvider,
+    SourceValue,
+};
+use FindingCode::{
+    AttributeNameInvalid, ControlCharacter, FilterTooLong, InvisibleCharacter, MissingValue, NumberDamaged,
+    ProviderNameInvalid, ProviderPrefix, SmartQuote, SocialAttribute, SourceIsNative, SourceTooLong, SurroundingSpace,
+    UppercaseEmailNameId, ValueTooLong,
+};
+
+type Pairs<'a> = &'a [(Column, &'a str)];
+
+/// A sound row with some values changed: the link, and the codes with their columns.
+fn judge(changes: Pairs<'_>) -> (Option<Link>, Vec<(FindingCode, Column)>) {
+    let mut values = Values::default();
+    for (column, text) in [(DestinationUsername, "carlos"), (SourceProvider, "Google"), (SourceValue, "1098421")] {
+        values.put(column, Cow::Borrowed(text));
+    }
+    for (column, text) in changes {
+        values.put(*column, Cow::Borrowed(*text));
+    }
+    let locate = |column: Column| (u32::try_from(column.index()).unwrap(), column.name().to_owned());
+    let mut report = Report::new(RowNumber(1), 2, &locate);
+    let link = link_of(&values, &mut report);
+    let column = |finding: &Finding| Column::ALL[usize::try_from(finding.field).unwrap()];
+    let findings = report.into_findings();
+    (link, findings.iter().map(|finding| (finding.code, column(finding))).collect())
+}
+
+#[test]
+fn every_code_and_its_clean_twin() {
+    let long_name = "x".repeat(PROVIDER_NAME_CHARS_MAX + 1);
+    let long_attribute = "x".repeat(ATTRIBUTE_NAME_CHARS_MAX + 1);
+    let long_user = "x".repeat(USERNAME_CHARS_MAX + 1);
+    let fitting_user = "ü".repeat(USERNAME_CHARS_MAX);
+    let long_value = "x".repeat(129 - "Google".len() - DEFAULT_ATTRIBUTE.len());
+    let endless_value = "x".repeat(ATTRIBUTE_VALUE_CHARS_MAX + 1);
+    let long_email = format!("{}@example.com", "x".repeat(300));
+    let faulty: [(Pairs<'_>, FindingCode, Column); 26] = [
+        (&[(SourceProvider, "")], MissingValue, SourceProvider),
+        (&[(SourceValue, "")], MissingValue, SourceValue),
+        (&[(DestinationUsername, "")], MissingValue, DestinationUsername),
+        (&[(DestinationProvider, "Facebook"), (DestinationUsername, "")], MissingValue, DestinationUsername),
+        (&[(SourceValue, "1098421 ")], SurroundingSpace, SourceValue),
+        (&[(DestinationUsername, "\u{3000}carlos")], SurroundingSpace, DestinationUsername),
+        (&[(SourceProvider, " Google")], SurroundingSpace, SourceProvider),
+        (&[(SourceValue, "10\u{200b}98")], InvisibleCharacter, SourceValue),
+        (&[(DestinationUsername, "O\u{2019}Brien")], SmartQuote, DestinationUsername),
+        (&[(SourceAttribute, "em\0ail"), (SourceProvider, "Okta")], ControlCharacter, SourceAttribute),
+        (&[(SourceValue, "1.04E+20")], NumberDamaged, SourceValue),
+        (&[(DestinationProvider, "Facebook"), (DestinationUsername, "12.0")], NumberDamaged, DestinationUsername),
+        (&[(SourceValue, "google_1098421")], ProviderPrefix, SourceValue),
+        (&[(SourceValue, "auth0|5f7c"), (SourceProvider, "Okta")], ProviderPrefix, SourceValue),
+        (
+            &[(DestinationProvider, "Facebook"), (DestinationUsername, "Facebook_1")],
+            ProviderPrefix,
+            DestinationUsername,
+        ),
+        (&[(SourceAttribute, "email")], SocialAttribute, SourceAttribute),
+        (&[(SourceProvider, "Cognito")], SourceIsNative, SourceProvider),
+        (&[(SourceProvider, &long_name)], ProviderNameInvalid, SourceProvider),
+        (&[(DestinationProvider, &long_name)], ProviderNameInvalid, DestinationProvider),
+        (&[(SourceAttribute, &long_attribute), (SourceProvider, "Okta")], AttributeNameInvalid, SourceAttribute),
+        (&[(DestinationUsername, &long_user)], ValueTooLong, DestinationUsername),
+        (&[(SourceValue, &endless_value)], ValueTooLong, SourceValue),
+        (&[(SourceValue, &long_value)], SourceTooLong, SourceValue),
+        (&[(DestinationUsername, ""), (DestinationEmail, &long_email)], FilterTooLong, DestinationEmail),
+        (&[(DestinationUsername, ""), (DestinationSub, &long_email)], FilterTooLong, DestinationSub),
+        (&[(SourceValue, "1098421\u{feff}")], InvisibleCharacter, SourceValue),
+    ];
+    for (changes, code, column) in faulty {
+        assert_eq!(judge(changes), (None, vec![(code, column)]), "{code:?} in {column:?}");
+    }
+    let clean: [Pairs<'_>; 12] = [
+        &[],
+        &[(DestinationProvider, "Cognito")],
+        &[(DestinationProvider, "Facebook"), (DestinationUsername, "12")],
+        &[(SourceProvider, "My Provider")],
+        &[(SourceAttribute, "email"), (SourceProvider, "Okta"), (SourceValue, "okta_admin@example.com")],
+        &[(SourceAttribute, DEFAULT_ATTRIBUTE)],
+        &[(SourceProvider, "Auth0"), (SourceValue, "auth0|5f7c")],
+        &[(SourceValue, &long_value[1..])],
+        &[(DestinationUsername, &fitting_user)],
+        &[(DestinationUsername, "O'Brien")],
+        &[(DestinationUsername, ""), (DestinationEmail, &long_email[100..])],
+        &[(SourceProvider, "cognito")],
+    ];
+    for changes in clean {
+        let (link, findings) = judge(changes);
+        assert!(link.is_some() && findings.is_empty(), "{findings:?}");
+    }
+}
+
+#[test]
+fn a_warning_keeps_the_link() {
+    let (link, findings) = judge(&[(SourceProvider, "Entra"), (SourceValue, "Carlos@example.com")]);
+    assert_eq!(findings, [(UppercaseEmailNameId, SourceValue)]);
+    assert_eq!(link.unwrap().source.value().expose(), "Carlos@example.com", "case is never changed");
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let (link, findings) =
+        judge(&[(DestinationUsername, ""), (SourceProvider, "Cognito"), (SourceValue, " 1.04E+20\u{200b} ")]);
+    assert!(link.is_none());
+    let expected = [
+        (SurroundingSpace, SourceValue),
+        (InvisibleCharacter, SourceValue),
+        (SourceIsNative, SourceProvider),
+        (MissingValue, DestinationUsername),
+    ];
+    assert_eq!(findings, expected);
+}
+
+#[test]
+fn the_user_name_goes_before_sub_and_sub_before_the_address() {
+    let kind = |changes: Pairs<'_>| judge(changes).0.map(|link| link.destination.kind());
+    let (sub, email) = ((DestinationSub, "5f7c"), (DestinationEmail, "carlos@example.com"));
+    let none = (DestinationUsername, "");
+    assert_eq!(kind(&[sub, email]), Some("username"));
+    assert_eq!(kind(&[none, sub, email]), Some("sub"));
+    assert_eq!(kind(&[none, email]), Some("email"));
+    assert_eq!(kind(&[sub, (DestinationProvider, "Facebook"), (DestinationUsername, "12")]), Some("federated"));
+    assert_eq!(kind(&[sub, (DestinationEmail, " unused ")]), Some("username"), "what is not used is not checked");
+}
+
+#[test]
+fn the_attribute_is_the_subject_unless_named() {
+    let attribute = |changes: Pairs<'_>| judge(changes).0.map(|link| link.source.attribute().as_str().to_owned());
+    assert_eq!(attribute(&[]).as_deref(), Some("Cognito_Subject"));
+    assert_eq!(attribute(&[(SourceProvider, "Okta"), (SourceAttribute, "email")]).as_deref(), Some("email"));
+}
+
+#[test]
+fn filters_are_measured_with_their_escapes() {
+    let room = FILTER_CHARS_MAX - "email = \"\"".len();
+    let email = |text: &str| judge(&[(DestinationUsername, ""), (DestinationEmail, text)]).1;
+    assert_eq!(email(&"x".repeat(room)), []);
+    assert_eq!(email(&"ü".repeat(room)), []);
+    assert_eq!(email(&"x".repeat(room + 1)), [(FilterTooLong, DestinationEmail)]);
+    assert_eq!(email(&format!("{}\\", "x".repeat(room - 1))), [(FilterTooLong, DestinationEmail)]);
+    assert_eq!(email(&format!("{}\"", "x".repeat(room - 2))), []);
+}
+
+#[test]
+fn messages_hold_no_value() {
+    let secret = "Zebra\u{200b}\0 Q\u{2019} 1.5";
+    let mut values = Values::default();
+    for column in Column::ALL {
+        values.put(column, Cow::Owned(format!(" {secret}")));
+    }
+    let locate = |column: Column| (1, column.name().to_owned());
+    let mut report = Report::new(RowNumber(1), 2, &locate);
+    assert!(link_of(&values, &mut report).is_none());
+    let findings = report.into_findings();
+    assert!(findings.len() > 10);
+    assert!(findings.iter().all(|finding| !finding.message.contains("Zebra")));
+}

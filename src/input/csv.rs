@@ -1,0 +1,262 @@
+//! Rows of a CSV: header, plan, and one record after the other.
+
+use std::borrow::Cow;
+use std::io;
+
+use super::check::{self, Report, Values};
+use super::columns::{Column, Format};
+use super::error::header_finding;
+use super::feed::{Feed, line_end_bytes};
+use super::naming::Naming;
+use super::plan::{Plan, known_count};
+use super::record::{Layout, RawRecord, RawShape, Record};
+use super::split::{self, Field, QuoteFault, Split};
+use crate::domain::finding::{Finding, FindingCode};
+use crate::domain::row::RowNumber;
+use crate::limits::{COLUMNS_MAX, RAW_EXCERPT_BYTES, RECORD_BYTES_MAX};
+
+/// Delimiters that are told by the header, the likelier ones first.
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// Why rows cannot be read at all.
+#[derive(Debug)]
+pub(super) enum OpenFault {
+    Io(io::Error),
+    Findings(Vec<Finding>),
+}
+
+impl From<io::Error> for OpenFault {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// A CSV from its first row of data on.
+pub(super) struct CsvRows {
+    feed: Feed,
+    naming: Naming,
+    plan: Plan,
+    layout: Layout,
+    fields: Vec<Field>,
+    rows: u64,
+    blank_lines: u64,
+    raw_length: usize,
+    raw_is_whole: bool,
+}
+
+impl CsvRows {
+    /// Reads the header; empty lines before it are passed over.
+    pub(super) fn open(mut feed: Feed, delimiter: Option<u8>, naming: Naming) -> Result<Self, OpenFault> {
+        let mut blank_lines = 0;
+        advance_to_text(&mut feed, &mut blank_lines)?;
+        let delimiter = delimiter.unwrap_or_else(|| sniff(first_line(feed.view()), &naming));
+        let layout = read_header(&mut feed, delimiter).map_err(|finding| OpenFault::Findings(vec![finding]))?;
+        let plan = Plan::new(&layout.names, &naming, feed.line()).map_err(OpenFault::Findings)?;
+        let fields = Vec::with_capacity(layout.names.len());
+        Ok(Self { feed, naming, plan, layout, fields, rows: 0, blank_lines, raw_length: 0, raw_is_whole: true })
+    }
+
+    /// The next row; `None` at the end.
+    pub(super) fn next_record(&mut self) -> io::Result<Option<Record>> {
+        self.raw_length = 0;
+        advance_to_text(&mut self.feed, &mut self.blank_lines)?;
+        if self.feed.view().is_empty() {
+            return Ok(None);
+        }
+        self.rows += 1;
+        let found = split::split(self.feed.view(), self.layout.delimiter, &mut self.fields);
+        self.raw_is_whole = matches!(found, Split::Whole { .. });
+        Ok(Some(match found {
+            Split::Whole { length, taken, lines } => {
+                self.raw_length = length;
+                let record = self.whole();
+                self.feed.hold(taken, lines);
+                record
+            }
+            Split::Broken { fault, field, lines_before, length, taken, lines } => {
+                self.raw_length = length;
+                let record = self.broken(fault, field, lines_before);
+                self.feed.hold(taken, lines);
+                record
+            }
+            Split::TooLong => {
+                self.raw_length = RAW_EXCERPT_BYTES;
+                let record = self.too_long();
+                self.feed.hold_line(true);
+                record
+            }
+        }))
+    }
+
+    /// The record last returned, as it stands in the file.
+    pub(super) fn raw(&self) -> RawRecord<'_> {
+        let shape = if self.raw_is_whole { RawShape::Fields(&self.fields) } else { RawShape::Broken };
+        RawRecord { bytes: &self.feed.view()[..self.raw_length], shape }
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    pub(super) fn line(&self) -> u64 {
+        self.feed.line()
+    }
+
+    pub(super) fn blank_lines(&self) -> u64 {
+        self.blank_lines
+    }
+
+    fn whole(&self) -> Record {
+        let locate = |column| self.locate(column);
+        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &locate);
+        let expected = self.layout.names.len();
+        if self.fields.len() != expected {
+            let told = format!(
+                "has {} fields where the header has {expected}; quote fields that hold the delimiter",
+                self.fields.len()
+            );
+            report.add_row(FindingCode::RaggedRow, told);
+            return self.record(None, report);
+        }
+        let values = self.values(&mut report);
+        let link = check::link_of(&values, &mut report);
+        self.record(link, report)
+    }
+
+    fn broken(&self, fault: QuoteFault, field: usize, lines_before: u64) -> Record {
+        let told = match fault {
+            QuoteFault::Unclosed => "has no closing quote; close it, and double the quotes inside a quoted field",
+            QuoteFault::TextAfter => {
+                "has text after its closing quote; double the quotes inside a quoted field, and end it at the delimiter"
+            }
+        };
+        let nowhere = |_| (0, String::new());
+        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &nowhere);
+        report.add_row(FindingCode::UnclosedQuote, told);
+        let mut record = self.record(None, report);
+        for finding in &mut record.findings {
+            finding.line += lines_before;
+            finding.field = field_number(field);
+            finding.column = self.layout.names.get(field).cloned().unwrap_or_default();
+        }
+        record
+    }
+
+    fn too_long(&self) -> Record {
+        let nowhere = |_| (0, String::new());
+        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &nowhere);
+        let told = format!("is longer than {RECORD_BYTES_MAX} bytes; is a line end or a delimiter missing");
+        report.add_row(FindingCode::RecordTooLong, told);
+        self.record(None, report)
+    }
+
+    fn record(&self, link: Option<crate::domain::row::Link>, report: Report<'_>) -> Record {
+        Record { number: RowNumber(self.rows), line: self.feed.line(), link, findings: report.into_findings() }
+    }
+
+    fn values(&self, report: &mut Report<'_>) -> Values<'_> {
+        let record = &self.feed.view()[..self.raw_length];
+        let mut values = Values::default();
+        for column in Column::ALL {
+            if let Some(constant) = self.naming.constant(column) {
+                values.put(column, Cow::Borrowed(constant));
+            } else if let Some(field) = self.plan.field(column).and_then(|at| self.fields.get(at)) {
+                match text_of(record, field) {
+                    Some(text) => values.put(column, text),
+                    None => {
+                        values.put_unreadable(column);
+                        let told = "is not valid UTF-8; save the file as UTF-8";
+                        report.add(FindingCode::InvalidUtf8, column, told);
+                    }
+                }
+            }
+        }
+        values
+    }
+
+    fn locate(&self, column: Column) -> (u32, String) {
+        match self.plan.field(column) {
+            Some(at) => (field_number(at), self.layout.names[at].clone()),
+            None => (0, column.name().to_owned()),
+        }
+    }
+}
+
+fn field_number(at: usize) -> u32 {
+    u32::try_from(at + 1).unwrap_or(u32::MAX)
+}
+
+/// A field's text, quotes taken off; `None` where it is not UTF-8.
+fn text_of<'a>(record: &'a [u8], field: &Field) -> Option<Cow<'a, str>> {
+    let text = std::str::from_utf8(split::inner(record, field)).ok()?;
+    Some(if field.doubled { Cow::Owned(text.replace("\"\"", "\"")) } else { Cow::Borrowed(text) })
+}
+
+/// Moves on to the next line that is not empty, or to the end.
+fn advance_to_text(feed: &mut Feed, blank_lines: &mut u64) -> io::Result<()> {
+    loop {
+        feed.advance()?;
+        let blank = line_end_bytes(feed.view());
+        if blank == 0 {
+            return Ok(());
+        }
+        *blank_lines += 1;
+        feed.hold(blank, 1);
+    }
+}
+
+fn first_line(view: &[u8]) -> &[u8] {
+    let end = view.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+    &view[..end.unwrap_or(view.len())]
+}
+
+/// The delimiter under which the header has the most known names, then the most names.
+fn sniff(header: &[u8], naming: &Naming) -> u8 {
+    let mut fields = Vec::new();
+    let merit = |delimiter: &u8| {
+        split::split(header, *delimiter, &mut fields);
+        let names = names_of(header, &fields);
+        (known_count(&names, naming), names.len())
+    };
+    // Of equals, `max_by_key` takes the last.
+    DELIMITERS.iter().copied().rev().max_by_key(merit).unwrap_or(b',')
+}
+
+fn names_of(header: &[u8], fields: &[Field]) -> Vec<String> {
+    let name = |field: &Field| {
+        let text = String::from_utf8_lossy(split::inner(header, field)).replace("\"\"", "\"");
+        text.trim_matches([' ', '\t']).to_owned()
+    };
+    fields.iter().take(COLUMNS_MAX + 1).map(name).collect()
+}
+
+fn read_header(feed: &mut Feed, delimiter: u8) -> Result<Layout, Finding> {
+    let line = feed.line();
+    let whole = |code, message: &str| Err(header_finding(code, line, 0, "", message.to_owned()));
+    if feed.view().is_empty() {
+        return whole(FindingCode::MissingColumn, "the input is empty; its first line must be a header");
+    }
+    let mut fields = Vec::new();
+    let (length, taken, lines) = match split::split(feed.view(), delimiter, &mut fields) {
+        Split::Whole { length, taken, lines } => (length, taken, lines),
+        Split::Broken { .. } => {
+            return whole(FindingCode::UnclosedQuote, "a quoted name in the header is not closed or has text after it");
+        }
+        Split::TooLong => {
+            let told = format!("the header is longer than {RECORD_BYTES_MAX} bytes; is a line end missing");
+            return whole(FindingCode::RecordTooLong, &told);
+        }
+    };
+    if fields.len() > COLUMNS_MAX {
+        let told = format!("the header has {} columns, and {COLUMNS_MAX} is the most", fields.len());
+        return whole(FindingCode::RecordTooLong, &told);
+    }
+    let header = feed.view()[..length].to_vec();
+    let newline: &[u8] = if feed.view()[length..taken] == *b"\r\n" { b"\r\n" } else { b"\n" };
+    feed.hold(taken, lines);
+    let names = names_of(&header, &fields);
+    Ok(Layout { format: Format::Csv, delimiter, newline, header, header_fields: fields, names })
+}
+
+#[cfg(test)]
+mod tests;

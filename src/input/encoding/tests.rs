@@ -1,0 +1,123 @@
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::*;
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd_of(text: &[u8]) -> Vec<u8> {
+    zstd::stream::encode_all(text, 3).unwrap()
+}
+
+fn opened(bytes: &[u8]) -> Result<Bytes, DecodeError> {
+    decode(Box::new(io::Cursor::new(bytes.to_vec())))
+}
+
+fn decoded(bytes: &[u8]) -> io::Result<String> {
+    let mut text = String::new();
+    match opened(bytes) {
+        Ok(mut reader) => reader.read_to_string(&mut text).map(|_| text),
+        Err(DecodeError::Io(fault)) => Err(fault),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_packing_gives_the_same_text() {
+    let text = "source_value\näöü\n".repeat(5_000);
+    let bytes = text.as_bytes();
+    let (head, tail) = bytes.split_at(1_234);
+    let mut skippable = vec![0x53, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 9, 9];
+    skippable.extend(zstd_of(bytes));
+    let packings = [
+        ("plain", bytes.to_vec()),
+        ("gzip", gzip(bytes)),
+        ("gzip of two members", [gzip(head), gzip(tail)].concat()),
+        ("zstd", zstd_of(bytes)),
+        ("zstd of two frames", [zstd_of(head), zstd_of(tail)].concat()),
+        ("zstd after a skippable frame", skippable),
+    ];
+    for (name, packed) in packings {
+        assert!(decoded(&packed).unwrap() == text, "{name}");
+    }
+    assert_eq!(decoded(b"").unwrap(), "");
+    assert_eq!(decoded(&gzip(b"")).unwrap(), "");
+}
+
+#[test]
+fn byte_order_marks_go_and_nothing_else() {
+    for packed in [b"\xef\xbb\xbfid".to_vec(), gzip(b"\xef\xbb\xbfid"), zstd_of(b"\xef\xbb\xbf\xef\xbb\xbfid")] {
+        assert_eq!(decoded(&packed).unwrap(), "id");
+    }
+    assert_eq!(decoded(b"i\xef\xbb\xbfd").unwrap(), "i\u{feff}d");
+    assert_eq!(decoded(b"\xef\xbb\xbf").unwrap(), "");
+}
+
+#[test]
+fn utf16_is_told_with_and_without_mark() {
+    let units: Vec<u16> = "source_value\n".encode_utf16().collect();
+    let little: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+    let big: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+    let marked = [&b"\xff\xfe"[..], &little].concat();
+    let marked_big = [&b"\xfe\xff"[..], &big].concat();
+    for bytes in [&little, &big, &marked, &marked_big, &gzip(&marked)] {
+        assert!(matches!(opened(bytes), Err(DecodeError::Utf16)));
+    }
+    assert!(opened(b"a\0bc").is_ok(), "a single NUL is a fault of its row");
+}
+
+#[test]
+fn other_kinds_are_named() {
+    let table: [(&[u8], &str); 4] = [
+        (b"PK\x03\x04....", "a zip archive or an Excel workbook"),
+        (b"\xd0\xcf\x11\xe0....", "an old Excel workbook"),
+        (b"\xfd7zXZ\0..", "packed with xz"),
+        (b"BZh91AY&SY", "packed with bzip2"),
+    ];
+    for (bytes, name) in table {
+        assert!(matches!(opened(bytes), Err(DecodeError::Unsupported(what)) if what == name), "{name}");
+    }
+}
+
+#[test]
+fn damage_is_told_in_a_sentence() {
+    let text = b"destination_username,source_provider,source_value\n".repeat(2_000);
+    let (packed, frames) = (gzip(&text), zstd_of(&text));
+    for cut in [&packed[..packed.len() / 2], &packed[..packed.len() - 3], &frames[..frames.len() / 2]] {
+        let told = decoded(cut).unwrap_err().to_string();
+        assert!(told.contains("data ends in the middle; the file was cut short"), "{told}");
+    }
+    let mut flipped = packed.clone();
+    let checksum = flipped.len() - 6;
+    flipped[checksum] ^= 0xff;
+    let told = decoded(&flipped).unwrap_err().to_string();
+    assert!(told.starts_with("the gzip data is damaged ("), "{told}");
+}
+
+#[test]
+fn a_bomb_is_stopped() {
+    let bounds = Bounds { free_bytes: 10_000, ratio_max: 100 };
+    for (name, packed) in [("gzip", gzip(&vec![b'a'; 1_000_000])), ("zstd", zstd_of(&vec![b'a'; 1_000_000]))] {
+        let mut reader = decode_within(Box::new(io::Cursor::new(packed)), bounds).unwrap();
+        let fault = io::copy(&mut reader, &mut io::sink()).unwrap_err();
+        assert!(fault.to_string().starts_with(&format!("the {name} data expands more than 100 times")), "{fault}");
+    }
+    let small = decode_within(Box::new(io::Cursor::new(gzip(&[b'a'; 9_000]))), bounds).unwrap();
+    assert_eq!(io::copy(&mut { small }, &mut io::sink()).unwrap(), 9_000, "below the free bytes any ratio will do");
+}
+
+#[test]
+fn a_window_that_needs_much_memory_is_refused() {
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(ZSTD_WINDOW_LOG_MAX + 1).unwrap();
+    encoder.include_contentsize(false).unwrap();
+    encoder.write_all(b"source_value\n").unwrap();
+    let told = decoded(&encoder.finish().unwrap()).unwrap_err().to_string();
+    assert!(told.starts_with("the zstd data is damaged (Frame requires too much memory"), "{told}");
+}

@@ -1,0 +1,235 @@
+//! What one JSON object says about the columns: read member by member, without building the object.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::check::{self, Report, Values};
+use super::columns::{Column, ColumnSet};
+use super::naming::Naming;
+use crate::domain::finding::{Finding, FindingCode};
+use crate::domain::row::{Link, RowNumber};
+use crate::limits::JSON_DEPTH_MAX;
+
+/// The values of one object. Members of objects inside are named by their path, as in `SourceUser.ProviderName`;
+/// members of arrays have no name.
+pub(super) struct Harvest<'n, 't> {
+    naming: &'n Naming,
+    /// The path of the member being read. Handed in and taken back, to spare an allocation a row.
+    pub(super) path: String,
+    values: Values<'t>,
+    /// Where each column was found: the position of the outermost member, from 1, and its known name.
+    places: [Option<(u32, &'n str)>; Column::ALL.len()],
+    faults: Vec<(FindingCode, Column, String)>,
+    position: u32,
+    too_deep: bool,
+}
+
+impl<'n, 't> Harvest<'n, 't> {
+    pub(super) fn new(naming: &'n Naming, mut path: String) -> Self {
+        path.clear();
+        let (values, places) = (Values::default(), [None; Column::ALL.len()]);
+        Self { naming, path, values, places, faults: Vec::new(), position: 0, too_deep: false }
+    }
+
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// What is wrong with the line as JSON, without anything of what it holds.
+    pub(super) fn read(&mut self, line: &'t str) -> Result<(), String> {
+        let mut parser = serde_json::Deserializer::from_str(line);
+        let root = Node { harvest: self, depth: 0, wanted: ColumnSet::default(), named: true };
+        let read = root.deserialize(&mut parser).and_then(|()| parser.end());
+        match read {
+            Ok(()) if line.trim_ascii_start().starts_with('{') => Ok(()),
+            Ok(()) => Err("is JSON but not an object; give one object a line".to_owned()),
+            Err(_) if self.too_deep => Err(format!("is nested deeper than {JSON_DEPTH_MAX} levels")),
+            // The parser's own text could quote the line.
+            Err(fault) => Err(format!("is not JSON at byte {}; give one whole object a line", fault.column())),
+        }
+    }
+
+    /// The link that the object asks for, and everything that is wrong with it.
+    pub(super) fn judge(&mut self, number: RowNumber, line: u64) -> (Option<Link>, Vec<Finding>) {
+        for column in Column::ALL {
+            if let Some(constant) = self.naming.constant(column) {
+                self.values.put(column, Cow::Owned(constant.to_owned()));
+            }
+        }
+        let locate = |column: Column| match self.places[column.index()] {
+            Some((position, name)) => (position, name.to_owned()),
+            None => (0, self.naming.mapped(column).unwrap_or(column.name()).to_owned()),
+        };
+        let mut report = Report::new(number, line, &locate);
+        for (code, column, message) in self.faults.drain(..) {
+            report.add(code, column, message);
+        }
+        let link = check::link_of(&self.values, &mut report);
+        (link, report.into_findings())
+    }
+
+    fn found(&mut self, wanted: ColumnSet, text: &Cow<'t, str>) {
+        for column in wanted.iter() {
+            if self.claim(column) {
+                self.values.put(column, text.clone());
+            }
+        }
+    }
+
+    fn found_wrong(&mut self, wanted: ColumnSet, code: FindingCode, told: &str) {
+        for column in wanted.iter() {
+            if self.claim(column) {
+                self.values.put_unreadable(column);
+                self.faults.push((code, column, told.to_owned()));
+            }
+        }
+    }
+
+    /// Notes where a column stands; false, with a finding, where the object or an option gives it already.
+    fn claim(&mut self, column: Column) -> bool {
+        let name = self.naming.spelling(column, &self.path);
+        let told = match (self.places[column.index()], self.naming.constant(column)) {
+            (Some((first, _)), _) => {
+                format!("members {first} and {} both mean {}; keep one of them", self.position, column.name())
+            }
+            (None, Some(_)) => format!("--set {} and the row both give it; drop one of them", column.name()),
+            (None, None) => {
+                self.places[column.index()] = Some((self.position, name));
+                return true;
+            }
+        };
+        self.faults.push((FindingCode::DuplicateColumn, column, told));
+        false
+    }
+}
+
+/// One value on its way through the parser.
+struct Node<'h, 'n, 't> {
+    harvest: &'h mut Harvest<'n, 't>,
+    depth: usize,
+    /// The columns that stand under its name.
+    wanted: ColumnSet,
+    /// Whether its members have names: not inside arrays.
+    named: bool,
+}
+
+impl<'t> Node<'_, '_, 't> {
+    fn check_depth<E: Error>(&mut self) -> Result<(), E> {
+        if self.depth < JSON_DEPTH_MAX {
+            return Ok(());
+        }
+        self.harvest.too_deep = true;
+        Err(E::custom("too deep"))
+    }
+
+    fn wrong<E>(self, code: FindingCode, told: &str) -> Result<(), E> {
+        self.harvest.found_wrong(self.wanted, code, told);
+        Ok(())
+    }
+
+    fn number<E>(self) -> Result<(), E> {
+        self.wrong(FindingCode::NumberDamaged, "is a JSON number, which may have lost digits; quote it")
+    }
+}
+
+impl<'t> DeserializeSeed<'t> for Node<'_, '_, 't> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'t> Visitor<'t> for Node<'_, '_, 't> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'t str) -> Result<(), E> {
+        self.harvest.found(self.wanted, &Cow::Borrowed(text));
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        if !self.wanted.is_empty() {
+            self.harvest.found(self.wanted, &Cow::Owned(text.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        self.number()
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        self.number()
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        self.number()
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        self.wrong(FindingCode::InvalidJson, "is true or false where a text is needed; quote the value")
+    }
+
+    fn visit_seq<A: SeqAccess<'t>>(mut self, mut items: A) -> Result<(), A::Error> {
+        self.check_depth()?;
+        let depth = self.depth + 1;
+        let wanted = ColumnSet::default();
+        while items.next_element_seed(Node { harvest: &mut *self.harvest, depth, wanted, named: false })?.is_some() {}
+        self.wrong(FindingCode::InvalidJson, "is an array where a text is needed")
+    }
+
+    fn visit_map<A: MapAccess<'t>>(mut self, mut members: A) -> Result<(), A::Error> {
+        self.check_depth()?;
+        let depth = self.depth + 1;
+        let named = self.named && self.wanted.is_empty();
+        let mark = self.harvest.path.len();
+        loop {
+            if mark > 0 {
+                self.harvest.path.push('.');
+            }
+            if members.next_key_seed(Key(&mut self.harvest.path))?.is_none() {
+                break;
+            }
+            self.harvest.position += u32::from(self.depth == 0);
+            let wanted = if named { self.harvest.naming.columns_of(&self.harvest.path) } else { ColumnSet::default() };
+            members.next_value_seed(Node { harvest: &mut *self.harvest, depth, wanted, named })?;
+            self.harvest.path.truncate(mark);
+        }
+        self.harvest.path.truncate(mark);
+        self.wrong(FindingCode::InvalidJson, "is an object where a text is needed")
+    }
+}
+
+/// Puts a member's name on the path.
+struct Key<'p>(&'p mut String);
+
+impl<'t> DeserializeSeed<'t> for Key<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a member's name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<(), E> {
+        self.0.push_str(name);
+        Ok(())
+    }
+}

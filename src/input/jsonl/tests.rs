@@ -1,0 +1,126 @@
+use super::*;
+use crate::input::columns::{Column, Format, InputOptions};
+use crate::input::testing::{codes, options, places, reader, records, values};
+use crate::limits::JSON_DEPTH_MAX;
+
+const SOUND: &str = r#"{"username":"carlos","provider":"Google","source_value":"1098421"}"#;
+
+#[test]
+fn flat_names_and_the_request_shape_give_the_same_link() {
+    let dotted = r#"{"DestinationUser.ProviderAttributeValue":"carlos","SourceUser.ProviderName":"Google",
+        "SourceUser.ProviderAttributeValue":"1098421"}"#;
+    let request = r#"{"UserPoolId":"us-east-1_Abc","DestinationUser":{"ProviderName":"Cognito",
+        "ProviderAttributeName":"Cognito_Subject","ProviderAttributeValue":"carlos"},"SourceUser":
+        {"ProviderName":"Google","ProviderAttributeName":"Cognito_Subject","ProviderAttributeValue":"1098421"}}"#;
+    let link = |line: &str| records(line.replace('\n', " "))[0].link.clone().unwrap();
+    assert_eq!(link(dotted), link(SOUND));
+    assert_eq!(link(request), link(SOUND));
+    assert_eq!(link(r#" {"SUB":"5","IDP":"Okta","Name_Id":"A\u00e9\"\\"} "#).source.value().expose(), "Aé\"\\");
+}
+
+#[test]
+fn lines_are_counted_and_empty_ones_passed_over() {
+    let text = format!("\n{SOUND}\r\n \t\r\n\n{SOUND}");
+    let mut rows = reader(&text, &InputOptions::default()).unwrap();
+    assert_eq!((rows.format(), rows.headers().len()), (Format::Jsonl, 0));
+    let lines: Vec<_> =
+        rows.by_ref().map(|record| record.unwrap()).map(|record| (record.number.0, record.line)).collect();
+    assert_eq!((lines, rows.blank_lines()), (vec![(1, 2), (2, 5)], 3));
+}
+
+#[test]
+fn faults_are_told_at_their_line_and_member() {
+    let table = [
+        (r#"{"username":"a","provider":"Google","source_value":1098421}"#, "number_damaged 2:3"),
+        (r#"{"username":-1.5,"provider":"Google","source_value":"1"}"#, "number_damaged 2:1"),
+        (r#"{"username":"a","provider":true,"source_value":"1"}"#, "invalid_json 2:2"),
+        (r#"{"username":"a","provider":["Google"],"source_value":"1"}"#, "invalid_json 2:2"),
+        (r#"{"username":"a","provider":"Google","source_value":{"provider":"x"}}"#, "invalid_json 2:3"),
+        (r#"{"username":"a","provider":"Google","source_value":null}"#, "missing_value 2:0"),
+        (r#"{"username":"a","provider":"Google","source_value":""}"#, "missing_value 2:3"),
+        (r#"{"username":"a","provider":"Google"}"#, "missing_value 2:0"),
+        (r#"{"username":"a","provider":"Google","source_value":"1 "}"#, "surrounding_space 2:3"),
+        (r#"{"username":"a","provider":"Google","source_value":"1\u0000"}"#, "control_character 2:3"),
+        (
+            r#"{"a":{"b":{"c":1}},"SourceUser":{"ProviderName":7},"username":"a","source_value":"1"}"#,
+            "number_damaged 2:2",
+        ),
+        (r#"{"username":"a","provider":"Google","source_value":"1","cognito_username":"b"}"#, "duplicate_column 2:1"),
+        (r#"{"username":"a","username":"a","provider":"Google","source_value":"1"}"#, "duplicate_column 2:1"),
+        (r#"{"username":"a""#, "invalid_json 2:0"),
+        (r#"{"username":"a"} x"#, "invalid_json 2:0"),
+        (r#"["username"]"#, "invalid_json 2:0"),
+        ("7", "invalid_json 2:0"),
+        ("nonsense", "invalid_json 2:0"),
+    ];
+    for (line, place) in table {
+        assert_eq!(places(format!("{SOUND}\n{line}\n{SOUND}")), [place], "{line}");
+    }
+    let latin = [SOUND.as_bytes(), b"\n{\"note\":\"\xff\"}\n"].concat();
+    assert_eq!(places(latin), ["invalid_utf8 2:0"]);
+}
+
+#[test]
+fn null_is_no_value_and_no_duplicate() {
+    let text = r#"{"username":null,"cognito_username":"a","provider":"Google","source_value":"1","email":null}"#;
+    assert_eq!(values(text), ["1"]);
+}
+
+#[test]
+fn names_inside_arrays_and_unknown_members_mean_nothing() {
+    let text = r#"{"users":[{"username":"x","source_value":9}],"n":1.5,"b":true,"o":{"username":"y","z":[[]]},
+        "username":"a","provider":"Google","source_value":"1"}"#;
+    assert_eq!(values(text.replace('\n', " ")), ["1"]);
+}
+
+#[test]
+fn nesting_is_bounded() {
+    let nested = |open: &str, close: &str, depth: usize| {
+        let (open, close) = (open.repeat(depth), close.repeat(depth));
+        SOUND.replacen('{', &format!("{{\"n\":{open}0{close},"), 1)
+    };
+    assert_eq!(values(nested("[", "]", JSON_DEPTH_MAX - 1)), ["1098421"]);
+    assert_eq!(values(nested("{\"m\":", "}", JSON_DEPTH_MAX - 1)), ["1098421"]);
+    for line in [nested("[", "]", JSON_DEPTH_MAX), nested("{\"m\":", "}", JSON_DEPTH_MAX), nested("[", "]", 20_000)] {
+        let record = &records(&line)[0];
+        assert_eq!(codes(record), ["invalid_json"]);
+        assert_eq!(record.findings[0].message, "is nested deeper than 16 levels");
+    }
+}
+
+#[test]
+fn a_line_of_any_length_costs_one_row() {
+    for long in [RECORD_BYTES_MAX, 1_000_000] {
+        let long = SOUND.replace("carlos", &"x".repeat(long));
+        let text = format!("{SOUND}\n{long}\n{SOUND}\n");
+        assert_eq!(places(&text), ["record_too_long 2:0"]);
+        assert_eq!(records(&text)[2].line, 3);
+    }
+}
+
+#[test]
+fn options_name_members_by_path() {
+    let options = options(
+        &[(Column::SourceValue, "profile.login"), (Column::DestinationUsername, "ID")],
+        &[(Column::SourceProvider, "Okta")],
+    );
+    let line = r#"{"id":"00u1","profile":{"login":"carlos","email":"x"}}"#;
+    let link = reader(line, &options).unwrap().next().unwrap().unwrap().link.unwrap();
+    assert_eq!((link.destination.value().expose(), link.source.value().expose()), ("00u1", "carlos"));
+    assert_eq!(link.source.provider().as_str(), "Okta");
+    let both = r#"{"id":"00u1","profile":{"login":"carlos"},"idp":"Google"}"#;
+    let record = reader(both, &options).unwrap().next().unwrap().unwrap();
+    assert_eq!((codes(&record), record.link), (vec!["duplicate_column"], None));
+    assert_eq!(record.findings[0].message, "--set source_provider and the row both give it; drop one of them");
+}
+
+#[test]
+fn messages_hold_no_value() {
+    for line in ["{\"username\":\"Zebra\" \"Zebra\"}", "\"Zebra\"", "{\"Zebra", "Zebra"] {
+        let text = format!("{SOUND}\n{line}");
+        let record = &records(text)[1];
+        assert!(
+            !record.findings.is_empty() && record.findings.iter().all(|finding| !finding.message.contains("Zebra"))
+        );
+    }
+}

@@ -1,0 +1,40 @@
+//! The input: rows of somebody else's file, streamed, checked and never trusted.
+//!
+//! ```text
+//! Source ─► encoding ─► Feed ─► CsvRows (split, Plan) ─┐
+//! (path,    (gzip,      (a window                      ├─► check ─► Record { link or findings }
+//!  spooled   zstd, BOM)  of bounded  JsonlRows ────────┘
+//!  stdin)                size)       (Harvest)              RecordWriter ◄─ RawRecord
+//! ```
+//!
+//! Names are settled once, in [`columns`] and `naming`; a CSV's header becomes a plan before its first row. Whatever a
+//! file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, a fault of one row costs that
+//! row only, and no message repeats a value.
+
+mod characters;
+mod check;
+pub mod columns;
+mod csv;
+mod encoding;
+pub mod error;
+mod feed;
+mod harvest;
+mod identifier;
+mod jsonl;
+mod members;
+mod naming;
+mod plan;
+pub mod reader;
+pub mod record;
+pub mod source;
+mod split;
+#[cfg(test)]
+mod testing;
+pub mod writer;
+
+pub use columns::{Column, Format, InputOptions, OptionError};
+pub use error::InputError;
+pub use reader::Reader;
+pub use record::{Layout, RawRecord, Record};
+pub use source::Source;
+pub use writer::{NOTE_COLUMNS, Note, RecordWriter};

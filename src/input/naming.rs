@@ -1,0 +1,152 @@
+//! Which column a name means, under the options of this run.
+
+use super::check::{self, Report};
+use super::columns::{Column, ColumnSet, InputOptions};
+use super::error::option_finding;
+use crate::domain::finding::{Finding, FindingCode};
+use crate::domain::row::RowNumber;
+
+/// The names of this run: those that are known anyway, those of `--map`, and the constants of `--set`.
+#[derive(Debug, Clone)]
+pub(super) struct Naming {
+    mapped: [Option<String>; Column::ALL.len()],
+    set: [Option<String>; Column::ALL.len()],
+}
+
+impl Naming {
+    /// Takes the options, unless they contradict each other or a constant is not a possible value.
+    pub(super) fn new(options: &InputOptions) -> Result<Self, Vec<Finding>> {
+        let mut findings = Vec::new();
+        let naming = Self {
+            mapped: once_each("--map", &options.map, &mut findings),
+            set: once_each("--set", &options.set, &mut findings),
+        };
+        for column in Column::ALL {
+            if naming.mapped(column).is_some() && naming.constant(column).is_some() {
+                let message = format!("--map and --set both give {}; drop one of them", column.name());
+                findings.push(option_finding(FindingCode::DuplicateColumn, column, message));
+            }
+            if let Some(value) = naming.constant(column) {
+                findings.extend(constant_findings(column, value));
+            }
+        }
+        if findings.is_empty() { Ok(naming) } else { Err(findings) }
+    }
+
+    /// The name that `--map` gives this column.
+    pub(super) fn mapped(&self, column: Column) -> Option<&str> {
+        self.mapped[column.index()].as_deref()
+    }
+
+    /// The value that `--set` gives this column.
+    pub(super) fn constant(&self, column: Column) -> Option<&str> {
+        self.set[column.index()].as_deref()
+    }
+
+    /// The columns that stand under this name: usually none or one, more only where `--map` says so.
+    pub(super) fn columns_of(&self, name: &str) -> ColumnSet {
+        let mut found = ColumnSet::default();
+        for column in Column::ALL {
+            if self.mapped(column).is_some_and(|mapped| mapped.eq_ignore_ascii_case(name)) {
+                found.insert(column);
+            }
+        }
+        if !found.is_empty() {
+            return found;
+        }
+        let known = |column: &Column| {
+            self.mapped(*column).is_none() && column.names().iter().any(|known| known.eq_ignore_ascii_case(name))
+        };
+        if let Some(column) = Column::ALL.iter().copied().find(known) {
+            found.insert(column);
+        }
+        found
+    }
+
+    /// The name under which this column was found, in the spelling of the option or of the documentation.
+    pub(super) fn spelling(&self, column: Column, name: &str) -> &str {
+        let known = |known: &&&str| known.eq_ignore_ascii_case(name);
+        self.mapped(column).unwrap_or_else(|| column.names().iter().find(known).copied().unwrap_or(column.name()))
+    }
+}
+
+fn once_each(
+    option: &str,
+    pairs: &[(Column, String)],
+    findings: &mut Vec<Finding>,
+) -> [Option<String>; Column::ALL.len()] {
+    let mut slots = [const { None }; Column::ALL.len()];
+    for (column, text) in pairs {
+        if slots[column.index()].replace(text.clone()).is_some() {
+            let message = format!("{option} gives {} more than once; keep one of them", column.name());
+            findings.push(option_finding(FindingCode::DuplicateColumn, *column, message));
+        }
+    }
+    slots
+}
+
+/// What would be wrong with this value in every single row is told once, before the first.
+fn constant_findings(column: Column, value: &str) -> Vec<Finding> {
+    let option_place = |column: Column| (0, column.name().to_owned());
+    let mut report = Report::new(RowNumber(0), 0, &option_place);
+    check::characters_of(column, value, &mut report);
+    let mut findings = report.into_findings();
+    for finding in &mut findings {
+        finding.row = None;
+        finding.message = format!("--set {}: {}", column.name(), finding.message);
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn naming(map: &[(Column, &str)], set: &[(Column, &str)]) -> Result<Naming, Vec<Finding>> {
+        let owned =
+            |pairs: &[(Column, &str)]| pairs.iter().map(|(column, text)| (*column, (*text).to_owned())).collect();
+        Naming::new(&InputOptions { map: owned(map), set: owned(set), ..InputOptions::default() })
+    }
+
+    fn columns(naming: &Naming, name: &str) -> Vec<Column> {
+        naming.columns_of(name).iter().collect()
+    }
+
+    #[test]
+    fn every_known_name_is_found_whatever_its_case() {
+        let naming = naming(&[], &[]).unwrap();
+        for column in Column::ALL {
+            for name in column.names() {
+                assert_eq!(columns(&naming, &name.to_uppercase()), [column], "{name}");
+            }
+        }
+        assert_eq!(columns(&naming, "user name"), []);
+    }
+
+    #[test]
+    fn a_mapped_name_wins_and_means_nothing_else() {
+        use Column::{DestinationEmail, DestinationSub, DestinationUsername, SourceValue};
+        let taken = naming(&[(SourceValue, "Sub")], &[]).unwrap();
+        assert_eq!(columns(&taken, "sub"), [SourceValue]);
+        assert_eq!(columns(&taken, "destination_sub"), [DestinationSub]);
+        assert_eq!(columns(&taken, "subject"), [], "a column that is mapped has no other name");
+        let both = naming(&[(SourceValue, "email"), (DestinationEmail, "email")], &[]).unwrap();
+        assert_eq!(columns(&both, "email"), [DestinationEmail, SourceValue]);
+        assert_eq!(columns(&both, "username"), [DestinationUsername]);
+    }
+
+    #[test]
+    fn contradictory_options_are_refused() {
+        let twice = naming(&[(Column::SourceValue, "a"), (Column::SourceValue, "b")], &[]).unwrap_err();
+        assert_eq!(twice[0].message, "--map gives source_value more than once; keep one of them");
+        let both = naming(&[(Column::SourceValue, "a")], &[(Column::SourceValue, "b")]).unwrap_err();
+        assert_eq!((both[0].code, both[0].column.as_str()), (FindingCode::DuplicateColumn, "source_value"));
+    }
+
+    #[test]
+    fn a_constant_is_checked_once() {
+        let bad = naming(&[], &[(Column::SourceProvider, "Okta ")]).unwrap_err();
+        assert_eq!((bad.len(), bad[0].code, bad[0].row), (1, FindingCode::SurroundingSpace, None));
+        assert!(bad[0].message.starts_with("--set source_provider: "), "{}", bad[0].message);
+    }
+}

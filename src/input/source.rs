@@ -1,0 +1,146 @@
+//! Where an input comes from: something that can be read from its start more than once.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::encoding::{self, DecodeError};
+use super::error::{InputError, header_finding};
+use crate::domain::finding::FindingCode;
+use crate::limits::SPOOL_BYTES_MAX;
+
+/// An open input. Every reading starts at its beginning and sees the same file, even when another one has been moved
+/// to its path meanwhile.
+#[derive(Debug, Clone)]
+pub struct Source {
+    name: String,
+    file: Arc<Mutex<File>>,
+}
+
+impl Source {
+    /// Opens a file; `-` is standard input. What can be read only once (standard input, a pipe, a process
+    /// substitution) is first copied, as it comes, to a temporary file of mode 0600 without a name, which is gone
+    /// when the program ends, however it ends.
+    ///
+    /// # Errors
+    /// [`InputError::Open`] or [`InputError::Spool`].
+    pub fn open(path: &Path) -> Result<Self, InputError> {
+        if path.as_os_str() == "-" {
+            return Self::spool("standard input", io::stdin().lock());
+        }
+        let name = path.display().to_string();
+        let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+        match opened {
+            Ok((facts, _)) if facts.is_dir() => {
+                Err(InputError::Open { name, source: io::ErrorKind::IsADirectory.into() })
+            }
+            Ok((facts, file)) if facts.is_file() => Ok(Self { name, file: Arc::new(Mutex::new(file)) }),
+            Ok((_, file)) => Self::spool(&name, file),
+            Err(source) => Err(InputError::Open { name, source }),
+        }
+    }
+
+    /// Keeps what can be read only once in a temporary file.
+    ///
+    /// # Errors
+    /// [`InputError::Spool`], also for more than [`SPOOL_BYTES_MAX`] bytes.
+    pub fn spool(name: &str, from: impl Read) -> Result<Self, InputError> {
+        let kept = tempfile::tempfile().and_then(|mut file| {
+            let bytes = io::copy(&mut from.take(SPOOL_BYTES_MAX + 1), &mut file)?;
+            if bytes > SPOOL_BYTES_MAX {
+                return Err(io::Error::other(format!("it is longer than {SPOOL_BYTES_MAX} bytes")));
+            }
+            Ok(file)
+        });
+        match kept {
+            Ok(file) => Ok(Self { name: name.to_owned(), file: Arc::new(Mutex::new(file)) }),
+            Err(source) => Err(InputError::Spool { name: name.to_owned(), source }),
+        }
+    }
+
+    /// The path as it was given, or `standard input`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The decoded bytes from the start: unpacked, without byte order mark.
+    ///
+    /// # Errors
+    /// [`InputError::Read`]; [`InputError::Unsupported`] for a workbook or an unknown packing;
+    /// [`InputError::Header`] with a `utf16` finding.
+    pub fn reader(&self) -> Result<Box<dyn Read + Send>, InputError> {
+        let raw = Positioned { file: Arc::clone(&self.file), offset: 0 };
+        encoding::decode(Box::new(raw)).map_err(|fault| match fault {
+            DecodeError::Io(source) => InputError::Read { name: self.name.clone(), line: 1, source },
+            DecodeError::Unsupported(what) => InputError::Unsupported { name: self.name.clone(), what },
+            DecodeError::Utf16 => InputError::Header(vec![header_finding(
+                FindingCode::Utf16,
+                1,
+                0,
+                "",
+                "the file is UTF-16; save it as UTF-8 (in a spreadsheet: \"CSV UTF-8\")".to_owned(),
+            )]),
+        })
+    }
+}
+
+/// One reading of the file, with a position of its own. The lock is held for one read at a time.
+struct Positioned {
+    file: Arc<Mutex<File>>,
+    offset: u64,
+}
+
+impl Read for Positioned {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(self.offset))?;
+        let count = file.read(buffer)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(source: &Source) -> String {
+        let mut text = String::new();
+        source.reader().unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn readings_are_independent_and_repeatable() {
+        let source = Source::spool("standard input", &b"abcdef"[..]).unwrap();
+        let (mut first, mut second) = (source.reader().unwrap(), source.reader().unwrap());
+        let (mut left, mut right) = ([0; 3], [0; 2]);
+        first.read_exact(&mut left).unwrap();
+        second.read_exact(&mut right).unwrap();
+        assert_eq!((&left, &right), (b"abc", b"ab"));
+        assert_eq!((text(&source), text(&source), source.name()), ("abcdef".into(), "abcdef".into(), "standard input"));
+    }
+
+    #[test]
+    fn a_file_moved_to_the_path_meanwhile_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("input.csv");
+        std::fs::write(&path, "old").unwrap();
+        let source = Source::open(&path).unwrap();
+        std::fs::write(directory.path().join("new"), "new").unwrap();
+        std::fs::rename(directory.path().join("new"), &path).unwrap();
+        assert_eq!(text(&source), "old");
+    }
+
+    #[test]
+    fn faults_name_the_input() {
+        let directory = tempfile::tempdir().unwrap();
+        let missing = Source::open(&directory.path().join("absent.csv")).map(|_| ()).unwrap_err();
+        assert!(missing.to_string().starts_with("cannot open ") && missing.to_string().contains("absent.csv"));
+        assert!(matches!(Source::open(directory.path()), Err(InputError::Open { .. })));
+        let workbook = Source::spool("users.csv", &b"PK\x03\x04rest"[..]).unwrap().reader().map(|_| ()).unwrap_err();
+        assert!(workbook.to_string().starts_with("users.csv is a zip archive or an Excel workbook"), "{workbook}");
+    }
+}

@@ -1,0 +1,117 @@
+use super::*;
+use crate::seed::Rng;
+
+/// The first record's fields, decoded, and how it was split.
+fn first(text: &[u8]) -> (Split, Vec<String>) {
+    let mut fields = Vec::new();
+    let found = split(text, b',', &mut fields);
+    (found, decoded(text, &fields))
+}
+
+fn decoded(record: &[u8], fields: &[Field]) -> Vec<String> {
+    let text = |field: &Field| {
+        let inner = String::from_utf8_lossy(inner(record, field)).into_owned();
+        if field.doubled { inner.replace("\"\"", "\"") } else { inner }
+    };
+    fields.iter().map(text).collect()
+}
+
+#[test]
+fn whole_records() {
+    let table: [(&str, usize, usize, u64, &[&str]); 12] = [
+        ("a,b\nc", 3, 4, 1, &["a", "b"]),
+        ("a,b\r\nc", 3, 5, 1, &["a", "b"]),
+        ("a,b\rc", 3, 4, 1, &["a", "b"]),
+        ("a,b", 3, 3, 0, &["a", "b"]),
+        ("a,", 2, 2, 0, &["a", ""]),
+        (",\n", 1, 2, 1, &["", ""]),
+        ("\"a,b\",c\n", 7, 8, 1, &["a,b", "c"]),
+        ("\"a\"\"b\"\n", 6, 7, 1, &["a\"b"]),
+        ("\"a\nb\r\nc\rd\",e\r\n", 12, 14, 4, &["a\nb\r\nc\rd", "e"]),
+        ("\"\",\"\"", 5, 5, 0, &["", ""]),
+        ("a\"b,c\"\n", 6, 7, 1, &["a\"b", "c\""]),
+        (" \"a\"\n", 4, 5, 1, &[" \"a\""]),
+    ];
+    for (text, length, taken, lines, fields) in table {
+        let (found, decoded) = first(text.as_bytes());
+        assert_eq!(found, Split::Whole { length, taken, lines }, "{text:?}");
+        assert_eq!(decoded, fields, "{text:?}");
+    }
+}
+
+#[test]
+fn broken_records_give_up_one_line() {
+    use QuoteFault::{TextAfter, Unclosed};
+    let broken = |fault, field, lines_before, length, taken, lines| Split::Broken {
+        fault,
+        field,
+        lines_before,
+        length,
+        taken,
+        lines,
+    };
+    let table = [
+        ("a,\"b\nc,d\n", broken(Unclosed, 1, 0, 4, 5, 1)),
+        ("a,\"b", broken(Unclosed, 1, 0, 4, 4, 0)),
+        ("a,\"b\r\n\"c\",d\n", broken(Unclosed, 1, 0, 4, 6, 1)),
+        ("\"a\"b,c\nd\n", broken(TextAfter, 0, 0, 6, 7, 1)),
+        ("\"a\" ,c\n", broken(TextAfter, 0, 0, 6, 7, 1)),
+        ("\"a\nb\",\"c\nd,e\n", broken(Unclosed, 1, 1, 8, 9, 2)),
+    ];
+    for (text, expected) in table {
+        assert_eq!(first(text.as_bytes()).0, expected, "{text:?}");
+    }
+}
+
+#[test]
+fn the_bound_holds_to_the_byte() {
+    let fits = "x".repeat(RECORD_BYTES_MAX);
+    for end in ["", "\n", "\r\n"] {
+        let text = format!("{fits}{end}");
+        assert!(matches!(first(text.as_bytes()).0, Split::Whole { length: RECORD_BYTES_MAX, .. }), "{end:?}");
+    }
+    assert_eq!(first(format!("{fits}x\n").as_bytes()).0, Split::TooLong);
+    assert_eq!(first(format!("\"{fits}\"\n").as_bytes()).0, Split::TooLong);
+    assert_eq!(first(format!("\"{fits}").as_bytes()).0, Split::TooLong);
+    let swallowed = format!("a,\"b\n{fits}");
+    assert!(matches!(first(swallowed.as_bytes()).0, Split::Broken { taken: 5, lines: 1, .. }));
+}
+
+/// Wherever every quote is sound, the `csv` crate reads the same fields.
+#[test]
+fn sound_text_reads_as_the_csv_crate_reads_it() {
+    let parts = ["a", "bc", ",", "\n", "\r\n", "\r", "\"x\"", "\"\"", "\"p,q\"", "\"1\n2\"", "\"d\"\"d\"", "e\"f"];
+    let mut rng = Rng::new(11);
+    let (mut compared, mut skipped) = (0, 0);
+    for _ in 0..20_000 {
+        let length = 1 + rng.below(12);
+        let text: String = (0..length).map(|_| parts[usize::try_from(rng.below(12)).unwrap()]).collect();
+        let Some(ours) = all_records(text.as_bytes()) else {
+            skipped += 1;
+            continue;
+        };
+        let mut crate_reader =
+            ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+        let theirs: Vec<Vec<String>> =
+            crate_reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect();
+        assert_eq!(ours, theirs, "{text:?}");
+        compared += 1;
+    }
+    assert!(compared > 5_000, "compared {compared}, skipped {skipped}");
+}
+
+/// Every record without the empty lines; `None` where one is not whole.
+fn all_records(mut text: &[u8]) -> Option<Vec<Vec<String>>> {
+    let (mut all, mut fields) = (Vec::new(), Vec::new());
+    while !text.is_empty() {
+        let blank = line_end_bytes(text);
+        if blank > 0 {
+            text = &text[blank..];
+            continue;
+        }
+        let Split::Whole { taken, .. } = split(text, b',', &mut fields) else { return None };
+        all.push(decoded(text, &fields));
+        text = &text[taken..];
+    }
+    Some(all)
+}
