@@ -1,3 +1,9 @@
 //! The program: nothing but the way in and the way out.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    cognito_link::run::run(cognito_link::cli::Cli::parse())
+}

@@ -1,0 +1,124 @@
+//! The command line: names, help and shapes. What the values mean together is settled in `config`.
+
+mod link;
+mod report;
+mod shared;
+mod simulate;
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub use link::LinkArgs;
+pub use report::ReportArgs;
+pub use shared::{InputArgs, PoolArgs, SimulationArgs};
+pub use simulate::SimulateArgs;
+
+const AFTER_HELP: &str = "\
+Exit statuses: 0 every row is in the wished state; 1 fault of the program; 2 usage; 3 finished, and some rows are \
+refused, failed, in doubt or invalid; 4 the input is invalid and nothing was sent; 6 ledger or pool belong to something \
+else, or the ledger is damaged; 7 credentials, permission or pool missing; 8 another run holds the ledger; 9 stopped by \
+a bound; 130, 143 interrupted and drained.
+
+Try it without an AWS account:  cognito-link link fixtures/pairs.csv --simulate --yes";
+
+/// Links existing users of an Amazon Cognito user pool to identities of external providers, in bulk.
+#[derive(Debug, Parser)]
+#[command(name = "cognito-link", version, about, after_help = AFTER_HELP, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How to talk.
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Link every row of a file; with an existing ledger, go on where the last run ended.
+    Link(Box<LinkArgs>),
+    /// Summarise ledgers, and write their failed or unprocessed rows to a file. Needs no credentials.
+    Report(ReportArgs),
+    /// Say what a code means and what to do about it.
+    Explain {
+        /// A state, refusal or finding code, such as `linked_elsewhere`; without one, all are listed.
+        code: Option<String>,
+    },
+    /// Serve a simulated user pool on this machine, over the real wire protocol.
+    Simulate(SimulateArgs),
+}
+
+/// How to talk.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Talking")]
+pub struct TalkArgs {
+    /// Settings from a TOML file; flags win over the environment, and that over the file.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The shape of results on stdout.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub output: Output,
+    /// The shape of log lines on stderr.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub log_format: LogShape,
+    /// Log more; twice for debug, three times for everything.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Only warnings, errors and results.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// No progress on stderr.
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+    /// When to colour; `NO_COLOR` is heeded.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub color: Color,
+    /// Show personal values and the service's messages unmasked.
+    #[arg(long, global = true)]
+    pub show_values: bool,
+}
+
+/// The shape of results.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For scripts: one object.
+    Json,
+}
+
+/// The shape of log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogShape {
+    /// A line for people.
+    #[default]
+    Text,
+    /// An object a line.
+    Json,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,71 @@
+//! Arguments that several commands share.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Which pool, and as whom.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Pool")]
+pub struct PoolArgs {
+    /// The user pool's id, such as us-east-1_AbCdEfGhI.
+    #[arg(long, env = "COGNITO_LINK_USER_POOL_ID", value_name = "ID")]
+    pub user_pool_id: Option<String>,
+    /// A profile of the AWS configuration files.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// The Region; it stands in the pool's id, and must agree with it.
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// An address in place of the Region's own: an emulator, a proxy, an interface endpoint.
+    #[arg(long, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+}
+
+/// How to read the input.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Input")]
+pub struct InputArgs {
+    /// csv or jsonl; told from the content otherwise.
+    #[arg(long, value_enum)]
+    pub format: Option<InputFormat>,
+    /// The CSV delimiter, one character or `tab`; told from the header otherwise.
+    #[arg(long, value_name = "CHAR")]
+    pub delimiter: Option<String>,
+    /// Read a column under another name, such as `source_value=objectId`.
+    #[arg(long, value_name = "COLUMN=NAME")]
+    pub map: Vec<String>,
+    /// Give every row the same value, such as `source_provider=Okta`.
+    #[arg(long, value_name = "COLUMN=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// The shape of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InputFormat {
+    /// A header, and a row a line.
+    Csv,
+    /// An object a line.
+    Jsonl,
+}
+
+/// A simulated pool in place of a real one.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Simulation")]
+pub struct SimulationArgs {
+    /// Run against a simulated pool on this machine: no AWS account, no credentials, nothing real is touched.
+    #[arg(long)]
+    pub simulate: bool,
+    /// What the simulated pool holds; without it, the users and providers that the input names.
+    #[arg(long, value_name = "FILE", requires = "simulate")]
+    pub pool_file: Option<PathBuf>,
+    /// Write the simulated pool to this file at the end.
+    #[arg(long, value_name = "FILE", requires = "simulate")]
+    pub save_pool: Option<PathBuf>,
+    /// The simulated quota of writes a second, or `off`.
+    #[arg(long, value_name = "N|off", default_value = "25", requires = "simulate")]
+    pub simulate_quota: String,
+    /// The simulated latency in milliseconds, MIN..MAX, or `off`.
+    #[arg(long, value_name = "MIN..MAX|off", default_value = "20..200", requires = "simulate")]
+    pub simulate_latency: String,
+}

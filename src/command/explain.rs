@@ -1,0 +1,120 @@
+//! `explain CODE`: what an outcome or finding code means.
+
+use crate::domain::finding::FindingCode;
+use crate::domain::outcome::RefusalCode;
+
+/// A code in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Explained {
+    /// The code.
+    pub code: &'static str,
+    /// `state`, `refusal`, `error` or `warning`.
+    pub kind: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// What to do; empty where the meaning says it.
+    pub advice: &'static str,
+}
+
+const STATES: [(&str, &str, &str); 7] = [
+    ("linked", "This tool made the link.", "Nothing; a rerun skips it."),
+    (
+        "already_linked",
+        "The destination held this identity before; that was seen by reading it.",
+        "Nothing; a rerun skips it, and undo leaves it alone.",
+    ),
+    (
+        "refused",
+        "The service, or the plan, said no for good.",
+        "See the refusal code. --retry refused attempts it again.",
+    ),
+    (
+        "failed",
+        "Every attempt met a transient fault, and reading showed that none had an effect.",
+        "Run the same command again; it is attempted again.",
+    ),
+    (
+        "in_doubt",
+        "A call may have taken effect, and reading could not settle it.",
+        "Run the same command again; the destination is read first, and linked only if the link is not there.",
+    ),
+    ("invalid", "The row has an error of its own and was not sent.", "Correct it in the input and run again."),
+    ("unprocessed", "The row was never attempted.", "Run the same command again."),
+];
+
+fn refusal_advice(code: RefusalCode) -> &'static str {
+    match code {
+        RefusalCode::UserNotFound => {
+            "Check the user name, its case, and the pool. A federated user needs destination_provider."
+        }
+        RefusalCode::UserAmbiguous => "Name the user by destination_username or destination_sub.",
+        RefusalCode::IdentityHasProfile => {
+            "The person signed in before the link was made. Only deleting that profile (its data with it) and linking \
+             before the next sign-in helps; this tool never deletes."
+        }
+        RefusalCode::LinkedElsewhere => {
+            "Find out which of the two users is right before anything else: whoever holds the link signs in as that user."
+        }
+        RefusalCode::TooManyIdentities => "The limit of five cannot be raised; unlink one that is not used.",
+        RefusalCode::ProviderNotFound => "Compare the name, case included, with the pool's list of identity providers.",
+        RefusalCode::AttributeNotMapped => "Map the attribute in the provider's settings, or link by Cognito_Subject.",
+        RefusalCode::AliasExists => "Look at both users by hand; the service gives no more than this.",
+        RefusalCode::NativeUserInTheWay => {
+            "A user named Provider_id was made by hand or by a restore; rename or remove it after looking at it."
+        }
+        RefusalCode::InvalidParameter => "The ledger holds what the service said; correct the row.",
+        RefusalCode::Unrecognised => "The ledger holds the text; look at the user by hand, and report the text to us.",
+    }
+}
+
+/// Every code that there is, in the order of the documentation.
+#[must_use]
+pub fn all() -> Vec<Explained> {
+    let states = STATES.iter().map(|(code, meaning, advice)| Explained { code, kind: "state", meaning, advice });
+    let refusals = RefusalCode::ALL.iter().map(|code| Explained {
+        code: code.as_str(),
+        kind: "refusal",
+        meaning: code.meaning(),
+        advice: refusal_advice(*code),
+    });
+    let findings = FindingCode::ALL.iter().map(|code| Explained {
+        code: code.as_str(),
+        kind: code.severity().as_str(),
+        meaning: code.meaning(),
+        advice: "",
+    });
+    states.chain(refusals).chain(findings).collect()
+}
+
+/// What a code means; the nearest ones where it is none.
+///
+/// # Errors
+/// Codes that share a word with it.
+pub fn explain(code: &str) -> Result<Vec<Explained>, Vec<&'static str>> {
+    let known = all();
+    let found: Vec<_> = known.iter().copied().filter(|explained| explained.code == code).collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let words: Vec<&str> = code.split('_').filter(|word| word.len() > 2).collect();
+    Err(known.iter().map(|known| known.code).filter(|known| words.iter().any(|word| known.contains(word))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_explained() {
+        assert!(all().iter().all(|explained| explained.meaning.ends_with('.')));
+        assert!(
+            explain("linked_elsewhere").is_ok_and(|found| found[0].kind == "refusal" && !found[0].advice.is_empty())
+        );
+        assert_eq!(
+            explain("provider_lost"),
+            Err(vec!["provider_not_found", "provider_prefix", "provider_name_invalid"])
+        );
+        // One word stands for two things: both are told.
+        assert_eq!(explain("too_many_identities").map(|found| found.len()), Ok(2));
+    }
+}

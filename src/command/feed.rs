@@ -1,0 +1,108 @@
+//! The rows of an input as the engine takes them: from a thread that reads ahead a little, or in line.
+
+use tokio::sync::mpsc;
+
+use crate::domain::identity::PoolId;
+use crate::domain::row::{Row, RowKey};
+use crate::domain::stop::{Stop, StopCause};
+use crate::engine::{Incoming, NextBatch, RowFeed};
+use crate::input::{InputError, InputOptions, Reader, Record, Source};
+use crate::limits::{READER_BATCH_ROWS, READER_BATCHES_MAX};
+
+type Batch = Result<Vec<Incoming>, Stop>;
+
+/// Rows that a thread of its own reads, so that a slow disk or pipe keeps no call waiting.
+#[derive(Debug)]
+pub struct ThreadedFeed {
+    batches: mpsc::Receiver<Batch>,
+}
+
+impl ThreadedFeed {
+    /// Starts to read.
+    ///
+    /// # Errors
+    /// Where the input cannot be read at all, or no thread can be had.
+    pub fn start(source: &Source, options: &InputOptions, pool: &PoolId) -> Result<Self, InputError> {
+        let mut rows = Batches::new(source, options, pool)?;
+        let (sender, batches) = mpsc::channel(READER_BATCHES_MAX);
+        let name = source.name().to_owned();
+        std::thread::Builder::new()
+            .name("reader".to_owned())
+            .spawn(move || {
+                // A receiver that is gone wants no more rows.
+                while let Some(batch) = rows.next() {
+                    if sender.blocking_send(batch).is_err() {
+                        return;
+                    }
+                }
+            })
+            .map_err(|source| InputError::Open { name, source })?;
+        Ok(Self { batches })
+    }
+}
+
+impl RowFeed for ThreadedFeed {
+    fn next_batch(&mut self) -> NextBatch<'_> {
+        Box::pin(self.batches.recv())
+    }
+}
+
+/// Rows that are read when they are asked for: for runs in virtual time, which must not wait for a thread.
+pub struct InlineFeed {
+    rows: Batches,
+}
+
+impl InlineFeed {
+    /// Starts to read.
+    ///
+    /// # Errors
+    /// Where the input cannot be read at all.
+    pub fn start(source: &Source, options: &InputOptions, pool: &PoolId) -> Result<Self, InputError> {
+        Ok(Self { rows: Batches::new(source, options, pool)? })
+    }
+}
+
+impl RowFeed for InlineFeed {
+    fn next_batch(&mut self) -> NextBatch<'_> {
+        Box::pin(async {
+            // Calls in flight must get their turn although there is always a row to be had.
+            tokio::task::yield_now().await;
+            self.rows.next()
+        })
+    }
+}
+
+struct Batches {
+    reader: Reader,
+    pool: PoolId,
+}
+
+impl Batches {
+    fn new(source: &Source, options: &InputOptions, pool: &PoolId) -> Result<Self, InputError> {
+        Ok(Self { reader: Reader::new(source, options)?, pool: pool.clone() })
+    }
+
+    fn next(&mut self) -> Option<Batch> {
+        let mut batch = Vec::with_capacity(READER_BATCH_ROWS);
+        for record in self.reader.by_ref().take(READER_BATCH_ROWS) {
+            match record {
+                Ok(record) => batch.push(incoming(record, &self.pool)),
+                // What was read before is handed on first; the reader says the same again or ends.
+                Err(error) => {
+                    return Some(Err(Stop { cause: StopCause::InputIo, detail: error.to_string() }));
+                }
+            }
+        }
+        if batch.is_empty() { None } else { Some(Ok(batch)) }
+    }
+}
+
+fn incoming(record: Record, pool: &PoolId) -> Incoming {
+    match record.link {
+        Some(link) => {
+            let key = RowKey::of(pool, &link);
+            Incoming::Row(Row { number: record.number, link, key })
+        }
+        None => Incoming::Invalid { number: record.number, findings: record.findings },
+    }
+}

@@ -1,0 +1,166 @@
+//! `link`: check the whole input, look at the pool, then work it off.
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::mpsc;
+
+use super::check::{Checked, check};
+use super::failure::{Failure, stop_exit};
+use super::feed::ThreadedFeed;
+use crate::clock::Clock;
+use crate::domain::event::Observer;
+use crate::domain::stop::{Ended, RunReport, Signal};
+use crate::domain::summary::Counts;
+use crate::engine::{Context, EngineOptions, RowFeed, Services};
+use crate::exit::Exit;
+use crate::foresight::preflight::PoolKnowledge;
+use crate::input::{InputOptions, Source};
+use crate::ledger::record::{RunId, RunStart, TOOL_VERSION};
+use crate::ledger::{Binding, Ledger, Opened};
+
+/// What a run of `link` is about.
+#[derive(Debug, Clone)]
+pub struct LinkTask {
+    /// The input.
+    pub source: Source,
+    /// The input's path as it was given, for the ledger.
+    pub input_path: String,
+    /// How to read it.
+    pub reading: InputOptions,
+    /// The pool, and whether it is a simulated one.
+    pub binding: Binding,
+    /// Where the ledger is.
+    pub ledger_path: PathBuf,
+    /// Whether one invalid row stops everything.
+    pub strict: bool,
+    /// Whether refused rows are attempted again.
+    pub retry_refused: bool,
+}
+
+/// A task whose input was read once.
+pub struct Prepared {
+    /// What the first reading found.
+    pub checked: Checked,
+    /// The ledger of earlier runs, if there is one.
+    pub earlier: Option<(Ledger, Opened)>,
+}
+
+impl LinkTask {
+    /// Opens the ledger of earlier runs and reads the input once. Sends nothing.
+    ///
+    /// # Errors
+    /// [`Failure`] where the ledger belongs to something else, is held or damaged, or the input cannot be read; also
+    /// for an invalid row where `strict` asks for that.
+    pub fn prepare(&self, clock: Clock, observer: &mut dyn Observer) -> Result<Prepared, Failure> {
+        let earlier = match self.ledger_path.try_exists() {
+            Ok(false) => None,
+            _ => Some(Ledger::open(&self.ledger_path, &self.binding, clock.unix_ms())?),
+        };
+        let ledger = earlier.as_ref().map(|(ledger, _)| ledger);
+        let pool = &self.binding.pool;
+        let checked = check(&self.source, &self.reading, pool, ledger, self.retry_refused, observer)?;
+        if self.strict && checked.invalid > 0 {
+            return Err(Failure::Strict { invalid: checked.invalid, read: checked.rows });
+        }
+        Ok(Prepared { checked, earlier })
+    }
+
+    /// Works the input off.
+    ///
+    /// # Errors
+    /// [`Failure`] where results cannot be recorded. Everything else that ends a run is in the report.
+    pub async fn run(
+        &self,
+        prepared: Prepared,
+        run: LinkRun<'_>,
+        signals: &mut mpsc::Receiver<Signal>,
+    ) -> Result<RunReport, Failure> {
+        let mut feed = ThreadedFeed::start(&self.source, &self.reading, &self.binding.pool)?;
+        self.run_from(&mut feed, prepared, run, signals).await
+    }
+
+    /// As [`Self::run`], with the rows from anywhere.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_from(
+        &self,
+        feed: &mut dyn RowFeed,
+        prepared: Prepared,
+        run: LinkRun<'_>,
+        signals: &mut mpsc::Receiver<Signal>,
+    ) -> Result<RunReport, Failure> {
+        let mut ledger = match prepared.earlier {
+            Some((ledger, _)) => ledger,
+            None => Ledger::open(&self.ledger_path, &self.binding, run.clock.unix_ms())?.0,
+        };
+        ledger.run_started(&RunStart {
+            run: run.id,
+            command: "link".to_owned(),
+            input: self.input_path.clone(),
+            at: run.clock.unix_ms(),
+            tool: TOOL_VERSION.to_owned(),
+        })?;
+        let context = Context {
+            pool: self.binding.pool.clone(),
+            simulated: self.binding.simulated,
+            knowledge: run.knowledge,
+            services: run.services,
+            ledger: &mut ledger,
+            run: run.id,
+            options: run.options,
+            clock: run.clock,
+            observer: run.observer,
+        };
+        let report = crate::engine::run(context, feed, signals).await?;
+        report.counts.balance()?;
+        Ok(report)
+    }
+}
+
+/// What a run of `link` is given.
+pub struct LinkRun<'a> {
+    /// The run's id in the ledger.
+    pub id: RunId,
+    /// Both halves of the service.
+    pub services: Services,
+    /// What is known of the pool.
+    pub knowledge: &'a PoolKnowledge,
+    /// How to go about it.
+    pub options: EngineOptions,
+    /// The time.
+    pub clock: Clock,
+    /// Who is told.
+    pub observer: &'a mut dyn Observer,
+}
+
+/// Where the ledger of an input is unless told otherwise: beside it, and one of its own for simulated runs, so that a
+/// rehearsal never stands in the way of the real run.
+///
+/// # Errors
+/// [`Failure::Usage`] for standard input, which has no place of its own.
+pub fn default_ledger(input: &Path, simulated: bool) -> Result<PathBuf, Failure> {
+    if input.as_os_str() == "-" {
+        return Err(Failure::Usage(
+            "the input is stdin, so the ledger has no place of its own: name one with --ledger".into(),
+        ));
+    }
+    let mut path = input.as_os_str().to_owned();
+    path.push(if simulated { ".simulated.ledger" } else { ".ledger" });
+    Ok(PathBuf::from(path))
+}
+
+/// The status of a finished run.
+#[must_use]
+pub fn exit_of(report: &RunReport) -> Exit {
+    match &report.ended {
+        Ended::Interrupted(Signal::Interrupt) => Exit::Interrupted,
+        Ended::Interrupted(Signal::Terminate) => Exit::Terminated,
+        Ended::Stopped(stop) => stop_exit(stop.cause),
+        Ended::Completed => completed(&report.counts),
+    }
+}
+
+fn completed(counts: &Counts) -> Exit {
+    if counts.all_linked() { Exit::Success } else { Exit::Incomplete }
+}

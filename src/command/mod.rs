@@ -1,0 +1,10 @@
+//! The use cases, one a file: no terminal, no AWS.
+
+pub mod check;
+pub mod explain;
+pub mod failure;
+pub mod feed;
+pub mod link;
+pub mod report;
+
+pub use failure::Failure;

@@ -1,0 +1,63 @@
+//! The exit statuses: an interface that schedulers and scripts are written against.
+
+use std::process::ExitCode;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Exit {
+    /// 0: every row is in the wished state.
+    Success = 0,
+    /// 1: an unexpected fault of the program.
+    Fault = 1,
+    /// 2: usage.
+    Usage = 2,
+    /// 3: finished, and some rows are refused, failed, in doubt or invalid.
+    Incomplete = 3,
+    /// 4: the input is invalid; nothing was sent.
+    InvalidInput = 4,
+    /// 5: drift, only where it was asked for.
+    Drift = 5,
+    /// 6: ledger, plan or pool belong to something else, or the ledger is damaged.
+    Mismatch = 6,
+    /// 7: credentials, permission, pool missing, service out of reach.
+    Access = 7,
+    /// 8: another run holds the lock.
+    Locked = 8,
+    /// 9: stopped by a bound.
+    Bound = 9,
+    /// 130: interrupted (SIGINT) and drained; a rerun resumes.
+    Interrupted = 130,
+    /// 143: terminated (SIGTERM) and drained; a rerun resumes.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// Every status, in the order of the README's table.
+    pub const ALL: [Self; 12] = [
+        Self::Success,
+        Self::Fault,
+        Self::Usage,
+        Self::Incomplete,
+        Self::InvalidInput,
+        Self::Drift,
+        Self::Mismatch,
+        Self::Access,
+        Self::Locked,
+        Self::Bound,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
+    /// The number.
+    #[must_use]
+    pub fn status(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.status())
+    }
+}

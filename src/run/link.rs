@@ -1,0 +1,210 @@
+//! `link`, put together.
+
+use std::time::Duration;
+
+use super::simulator::Simulator;
+use super::{settings, signals};
+use crate::cli::{LinkArgs, Retry, SettleCall};
+use crate::clock::Clock;
+use crate::command::Failure;
+use crate::command::check::Checked;
+use crate::command::link::{LinkRun, LinkTask, Prepared, default_ledger, exit_of};
+use crate::config::{self, FileSettings};
+use crate::domain::stop::{Ended, RunReport};
+use crate::engine::{EngineOptions, Services, SettleWith};
+use crate::exit::Exit;
+use crate::foresight::preflight::{PoolKnowledge, preflight};
+use crate::input::Source;
+use crate::ledger::Binding;
+use crate::seed::Rng;
+use crate::service::cognito::{Cognito, Target};
+use crate::ui::{Ui, escape, format};
+
+pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clock) -> Result<Exit, Failure> {
+    let simulator = Simulator::load(&args.simulation)?;
+    let fallback = simulator.as_ref().map(|simulator| simulator.pool_id().to_owned());
+    let pool = settings::pool(&args.pool, file, fallback.as_deref())?;
+    let binding = Binding { simulated: simulator.is_some() || pool.is_simulated(), pool };
+    let mut options = engine_options(&args, file, ui, clock)?;
+    let task = LinkTask {
+        reading: settings::reading(&args.reading, file)?,
+        ledger_path: match &args.ledger {
+            Some(path) => path.clone(),
+            None => default_ledger(&args.input, simulator.is_some())?,
+        },
+        source: Source::open(&args.input)?,
+        input_path: args.input.display().to_string(),
+        strict: args.strict,
+        retry_refused: options.retry_refused,
+        binding,
+    };
+    if !args.yes {
+        ask_early(ui)?;
+    }
+    let mut observer = ui.observer();
+    let prepared = task.prepare(clock, observer.as_mut())?;
+    options.total = Some(prepared.checked.rows);
+    drop(observer);
+    say_opened(&prepared, ui);
+
+    let running = match simulator {
+        Some(simulator) => Some(simulator.start(&task.binding.pool, &prepared.checked.providers, options.seed)?),
+        None => None,
+    };
+    let target = match &running {
+        Some(running) => Target::Simulator { endpoint_url: running.url() },
+        None => Target::Aws {
+            profile: args.pool.profile.clone().or_else(|| file.profile.clone()),
+            endpoint_url: args.pool.endpoint_url.clone().or_else(|| file.endpoint_url.clone()),
+        },
+    };
+    ui.status("looking at the pool");
+    let (services, knowledge) = connect(&target, &task, options.seed, clock).await?;
+    ui.clear_status();
+    say_plan(&task, &prepared.checked, &knowledge, &options, ui);
+    if !args.yes && prepared.checked.to_send() > 0 {
+        ask(&task, &prepared.checked, ui)?;
+    }
+    let report = work(&task, prepared, services, &knowledge, options, ui, clock).await?;
+    if let Some(running) = running {
+        running.stop()?;
+    }
+    finish(&task, &report, ui)
+}
+
+/// No terminal means nobody to ask: said before the input is read, not after.
+fn ask_early(ui: &Ui) -> Result<(), Failure> {
+    if ui.can_ask() {
+        return Ok(());
+    }
+    Err(Failure::Usage(
+        "this changes the pool and there is no terminal to ask on: pass --yes to go on without being asked".into(),
+    ))
+}
+
+async fn connect(
+    target: &Target,
+    task: &LinkTask,
+    seed: u64,
+    clock: Clock,
+) -> Result<(Services, PoolKnowledge), Failure> {
+    let pool = &task.binding.pool;
+    let cognito = Cognito::connect(target, pool.region(), pool.clone()).await?;
+    let services = Services { directory: cognito.directory(), linker: cognito.linker() };
+    let knowledge = preflight(services.directory.as_ref(), clock, &mut Rng::new(seed).fork("preflight")).await?;
+    Ok((services, knowledge))
+}
+
+async fn work(
+    task: &LinkTask,
+    prepared: Prepared,
+    services: Services,
+    knowledge: &PoolKnowledge,
+    options: EngineOptions,
+    ui: &Ui,
+    clock: Clock,
+) -> Result<RunReport, Failure> {
+    let mut signals = signals::listen()?;
+    let mut observer = ui.observer();
+    let id = settings::run_id(options.seed, clock);
+    let run = LinkRun { id, services, knowledge, options, clock, observer: observer.as_mut() };
+    task.run(prepared, run, &mut signals).await
+}
+
+fn finish(task: &LinkTask, report: &RunReport, ui: &Ui) -> Result<Exit, Failure> {
+    let exit = exit_of(report);
+    ui.run_report(report, &task.ledger_path.display().to_string(), exit.status())?;
+    if let Ended::Stopped(stop) = &report.ended {
+        ui.error(&stop.detail, None);
+    }
+    Ok(exit)
+}
+
+fn engine_options(args: &LinkArgs, file: &FileSettings, ui: &Ui, clock: Clock) -> Result<EngineOptions, Failure> {
+    let (writes, reads, said) = settings::rates(args.pace.rate.as_deref(), args.pace.share, file)?;
+    if let Some(said) = said {
+        ui.note(&said);
+    }
+    if args.pace.attempts == 0 {
+        return Err(Failure::Usage("--attempts 0: a row needs at least one attempt".into()));
+    }
+    let duration_max = match &args.pace.max_duration {
+        Some(text) => Some(config::duration("--max-duration", text)?),
+        None => None,
+    };
+    Ok(EngineOptions {
+        write_rate: Some(writes),
+        read_rate: Some(reads),
+        concurrency: config::concurrency(args.pace.concurrency.or(file.concurrency), writes)?,
+        attempts_max: args.pace.attempts,
+        retry_refused: args.retry.contains(&Retry::Refused),
+        settle_with: match args.pace.settle_with {
+            SettleCall::ListUsers => SettleWith::ListUsers,
+            SettleCall::GetUser => SettleWith::GetUser,
+        },
+        failures_max: Some(args.pace.max_failures),
+        duration_max,
+        total: None,
+        seed: settings::seed(args.pace.seed, clock),
+    })
+}
+
+fn say_opened(prepared: &Prepared, ui: &Ui) {
+    let Some((_, opened)) = &prepared.earlier else { return };
+    if opened.cut_bytes > 0 {
+        ui.warn(&format!(
+            "the ledger ended in half a line of {}, as a crash leaves it; it was cut off, and its row is settled again",
+            format::counted(opened.cut_bytes, "byte")
+        ));
+    }
+}
+
+fn say_plan(task: &LinkTask, checked: &Checked, knowledge: &PoolKnowledge, options: &EngineOptions, ui: &Ui) {
+    let count = format::count;
+    let to_send = checked.to_send();
+    let mut parts = vec![format!("{}: {} to work on", format::counted(checked.rows, "row"), count(to_send))];
+    for (number, what) in [
+        (checked.done_before, "done in earlier runs"),
+        (checked.in_doubt, "of them in doubt, read back first"),
+        (checked.invalid, "invalid"),
+    ] {
+        if number > 0 {
+            parts.push(format!("{} {what}", count(number)));
+        }
+    }
+    if let Some(rate) = options.write_rate.filter(|_| to_send > 0) {
+        #[expect(clippy::cast_precision_loss, reason = "a shown figure")]
+        let seconds = to_send as f64 / rate;
+        parts.push(format!("about {} at {}", format::duration(Duration::from_secs_f64(seconds)), format::rate(rate)));
+    }
+    ui.note(&parts.join(", "));
+    let missing: Vec<&str> = checked
+        .providers
+        .iter()
+        .filter(|name| !knowledge.providers.contains_key(*name))
+        .map(crate::domain::identity::ProviderName::as_str)
+        .collect();
+    if !missing.is_empty() {
+        let there: Vec<&str> = knowledge.providers.keys().map(crate::domain::identity::ProviderName::as_str).collect();
+        ui.warn(&format!(
+            "the pool has no provider {}; it has {}; such rows will be refused",
+            escape(&missing.join(", ")),
+            escape(&there.join(", "))
+        ));
+    }
+    if knowledge.facts.has_pre_sign_up_trigger {
+        ui.warn("the pool has a pre-sign-up trigger: it may link people who sign in meanwhile");
+    }
+    tracing::info!(pool = %task.binding.pool, seed = options.seed, rows = checked.rows, "starting");
+}
+
+fn ask(task: &LinkTask, checked: &Checked, ui: &Ui) -> Result<(), Failure> {
+    let kind = if task.binding.simulated { "simulated pool" } else { "pool" };
+    let rows = format::counted(checked.to_send(), "row");
+    let question = format!("link {rows} of {} in {kind} {}?", task.source.name(), task.binding.pool);
+    match ui.confirm(&question) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::Declined),
+        Err(error) => Err(Failure::Usage(error.to_string())),
+    }
+}

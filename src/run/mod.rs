@@ -1,0 +1,113 @@
+//! The composition root: the only room where service, clock, ledger, voice and command meet.
+
+mod link;
+mod report;
+mod settings;
+mod signals;
+mod simulate;
+mod simulator;
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Color, Command, LogShape, Output};
+use crate::clock::Clock;
+use crate::command::{Failure, explain};
+use crate::config::FileSettings;
+use crate::exit::Exit;
+use crate::ui::{
+    ColorChoice, LOG_FILTER_VARIABLE, LogFormat, LogOptions, OutputFormat, ProgressChoice, Terminals, Ui, UiOptions,
+};
+
+/// Runs one command and says how the process ends.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    let ui = Ui::new(ui_options(&cli));
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&ui, &Failure::System(format!("cannot start the runtime: {error}"))),
+    };
+    match runtime.block_on(command(cli, &ui)) {
+        Ok(exit) => exit.into(),
+        Err(failure) => fail(&ui, &failure),
+    }
+}
+
+async fn command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
+    let clock = Clock::system();
+    start_log(&cli, ui, clock)?;
+    let file = match &cli.talk.config {
+        Some(path) => FileSettings::read(path)?,
+        None => FileSettings::default(),
+    };
+    match cli.command {
+        Command::Link(args) => link::run(*args, &file, ui, clock).await,
+        Command::Report(args) => report::run(&args, &file, ui),
+        Command::Explain { code } => explain_code(code.as_deref(), ui),
+        Command::Simulate(args) => simulate::run(&args, ui, clock).await,
+    }
+}
+
+fn fail(ui: &Ui, failure: &Failure) -> ExitCode {
+    ui.clear_status();
+    ui.error(&failure.to_string(), failure.hint());
+    failure.exit().into()
+}
+
+fn ui_options(cli: &Cli) -> UiOptions {
+    let talk = &cli.talk;
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let color = match talk.color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    };
+    UiOptions {
+        output: match talk.output {
+            Output::Text => OutputFormat::Text,
+            Output::Json => OutputFormat::Json,
+        },
+        color: color.heeding_no_color(std::env::var_os("NO_COLOR").as_deref()),
+        progress: match (talk.no_progress, dumb) {
+            (true, _) => ProgressChoice::Off,
+            (false, true) => ProgressChoice::Lines,
+            (false, false) => ProgressChoice::Auto,
+        },
+        quiet: talk.quiet,
+        show_values: talk.show_values,
+        terminals: Terminals::detect(),
+    }
+}
+
+fn start_log(cli: &Cli, ui: &Ui, clock: Clock) -> Result<(), Failure> {
+    let filter = std::env::var(LOG_FILTER_VARIABLE).ok();
+    let format = match cli.talk.log_format {
+        LogShape::Text => LogFormat::Text,
+        LogShape::Json => LogFormat::Json,
+    };
+    let verbosity = i8::try_from(cli.talk.verbose).unwrap_or(i8::MAX) - i8::from(cli.talk.quiet);
+    ui.start_log(LogOptions { format, verbosity, filter: filter.as_deref(), clock })
+        .map_err(|error| Failure::Usage(error.to_string()))
+}
+
+fn explain_code(code: Option<&str>, ui: &Ui) -> Result<Exit, Failure> {
+    let explained = match code {
+        None => explain::all(),
+        Some(code) => explain::explain(code).map_err(|near| {
+            let near = if near.is_empty() { "explain without a code lists all".into() } else { near.join(", ") };
+            Failure::Usage(format!("there is no code of that name; similar: {near}"))
+        })?,
+    };
+    if ui.output() == OutputFormat::Json {
+        let object = |one: &explain::Explained| {
+            serde_json::json!({"code": one.code, "kind": one.kind, "meaning": one.meaning, "advice": one.advice})
+        };
+        ui.json(&serde_json::Value::Array(explained.iter().map(object).collect()))?;
+    } else {
+        let line = |one: &explain::Explained| {
+            let gap = if one.advice.is_empty() { "" } else { "\n  " };
+            format!("{} ({})\n  {}{gap}{}\n", one.code, one.kind, one.meaning, one.advice)
+        };
+        ui.data(&explained.iter().map(line).collect::<String>())?;
+    }
+    Ok(Exit::Success)
+}

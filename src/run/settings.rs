@@ -1,0 +1,89 @@
+//! Flags, environment and file as the values that a run takes.
+
+use std::collections::BTreeMap;
+
+use crate::cli::{InputArgs, PoolArgs};
+use crate::clock::Clock;
+use crate::command::Failure;
+use crate::config::{self, FileSettings, Rate};
+use crate::domain::identity::PoolId;
+use crate::input::{Format, InputOptions};
+use crate::ledger::record::RunId;
+use crate::limits;
+use crate::seed::Rng;
+
+/// The pool that `--simulate` takes when none is named.
+pub(super) const SIMULATED_POOL_ID: &str = "sim-local-1_Example01";
+
+/// How to read the input.
+pub(super) fn reading(args: &InputArgs, file: &FileSettings) -> Result<InputOptions, Failure> {
+    let usage = |option: &str, text: &str, error: crate::input::OptionError| {
+        Failure::Usage(format!("--{option} '{text}': {error}"))
+    };
+    let mut options = InputOptions {
+        format: args.format.map(|format| match format {
+            crate::cli::InputFormat::Csv => Format::Csv,
+            crate::cli::InputFormat::Jsonl => Format::Jsonl,
+        }),
+        ..InputOptions::default()
+    };
+    if let Some(text) = &args.delimiter {
+        options.delimiter =
+            Some(InputOptions::parse_delimiter(text).map_err(|error| usage("delimiter", text, error))?);
+    }
+    let either = |flags: &[String], table: &BTreeMap<String, config::Scalar>| {
+        if flags.is_empty() { FileSettings::pairs(table) } else { flags.to_vec() }
+    };
+    for text in either(&args.map, &file.map) {
+        options.map.push(InputOptions::parse_map(&text).map_err(|error| usage("map", &text, error))?);
+    }
+    for text in either(&args.set, &file.set) {
+        options.set.push(InputOptions::parse_set(&text).map_err(|error| usage("set", &text, error))?);
+    }
+    Ok(options)
+}
+
+/// The pool, from flag or environment, else the file.
+pub(super) fn pool(args: &PoolArgs, file: &FileSettings, simulate: Option<&str>) -> Result<PoolId, Failure> {
+    let region = args.region.as_deref().or(file.region.as_deref());
+    let named = args.user_pool_id.as_deref().or(file.user_pool_id.as_deref()).or(simulate);
+    let Some(id) = named else {
+        return Err(Failure::Usage(
+            "which pool? name it with --user-pool-id or COGNITO_LINK_USER_POOL_ID, or try --simulate".into(),
+        ));
+    };
+    Ok(config::pool(id, region)?)
+}
+
+/// Writes and reads a second, with a sentence where the figure is an assumption.
+pub(super) fn rates(
+    rate: Option<&str>,
+    share: Option<f64>,
+    file: &FileSettings,
+) -> Result<(f64, f64, Option<String>), Failure> {
+    let share = config::share(share.or(file.share).unwrap_or(limits::SHARE_DEFAULT))?;
+    let text = rate.map(str::to_owned).or_else(|| file.rate.as_ref().map(config::Scalar::to_string));
+    let reads = limits::LIST_QUOTA_PER_SECOND * share;
+    match config::rate(text.as_deref().unwrap_or("auto"))? {
+        Rate::PerSecond(number) => Ok((number, reads, None)),
+        Rate::Auto => {
+            let quota = limits::WRITE_QUOTA_PER_SECOND;
+            let writes = quota * share;
+            let said = format!("pace: {writes}/s, {share} of the {quota} writes a second that the service gives an account");
+            Ok((writes, reads, Some(said)))
+        }
+    }
+}
+
+/// A seed as given, or one that differs from run to run.
+pub(super) fn seed(given: Option<u64>, clock: Clock) -> u64 {
+    given.unwrap_or_else(|| {
+        let time = clock.unix_ms().unsigned_abs();
+        Rng::new(time ^ u64::from(std::process::id()).rotate_left(40)).next_u64()
+    })
+}
+
+/// The id of a run in its ledger: by the time as well, so that runs with one seed are told apart.
+pub(super) fn run_id(seed: u64, clock: Clock) -> RunId {
+    RunId(Rng::new(seed ^ clock.unix_ms().unsigned_abs()).fork("run").next_u64())
+}

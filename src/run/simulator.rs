@@ -1,0 +1,125 @@
+//! `--simulate`: the embedded simulator behind a command.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::settings::SIMULATED_POOL_ID;
+use crate::cli::SimulationArgs;
+use crate::command::Failure;
+use crate::config;
+use crate::domain::identity::{PoolId, ProviderName};
+use crate::service::sim::latency::Latency;
+use crate::service::sim::quota::Quota;
+use crate::service::sim::request::Category;
+use crate::service::sim::{Pool, PoolSettings, Server, World, pool_file};
+
+/// What `--simulate` asks for.
+pub(super) struct Simulator {
+    pool: Option<Pool>,
+    pool_id: String,
+    save: Option<PathBuf>,
+    quota: Option<f64>,
+    latency: Option<(u32, u32)>,
+}
+
+/// A simulator that serves.
+pub(super) struct Running {
+    server: Server,
+    pool_id: String,
+    save: Option<PathBuf>,
+}
+
+impl Simulator {
+    /// Reads the options and the pool file; `None` without `--simulate`.
+    pub(super) fn load(args: &SimulationArgs) -> Result<Option<Self>, Failure> {
+        if !args.simulate {
+            return Ok(None);
+        }
+        let pool = match &args.pool_file {
+            Some(path) => Some(load_pool(path)?),
+            None => None,
+        };
+        Ok(Some(Self {
+            pool_id: pool.as_ref().map_or(SIMULATED_POOL_ID, |pool| pool.settings().id.as_str()).to_owned(),
+            pool,
+            save: args.save_pool.clone(),
+            quota: config::quota("--simulate-quota", &args.simulate_quota)?,
+            latency: config::latency("--simulate-latency", &args.simulate_latency)?,
+        }))
+    }
+
+    /// The pool that it simulates unless another is named.
+    pub(super) fn pool_id(&self) -> &str {
+        &self.pool_id
+    }
+
+    /// Starts to serve. Without a pool file the pool has the providers that the input names, and makes a user when a
+    /// row names one.
+    pub(super) fn start(
+        self,
+        named: &PoolId,
+        providers: &BTreeSet<ProviderName>,
+        seed: u64,
+    ) -> Result<Running, Failure> {
+        let pool = match self.pool {
+            Some(pool) if pool.settings().id != named.as_str() => {
+                return Err(Failure::Usage(format!(
+                    "the pool file is about {}, and --user-pool-id names {named}; leave --user-pool-id out",
+                    pool.settings().id
+                )));
+            }
+            Some(pool) => pool,
+            None => pool_on_reference(named, providers)?,
+        };
+        let world = world(seed, self.quota, self.latency).with_pool(pool);
+        let server = Server::start(world, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+            .map_err(|error| Failure::System(error.to_string()))?;
+        Ok(Running { server, pool_id: named.to_string(), save: self.save })
+    }
+}
+
+impl Running {
+    /// Where it serves.
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// Stops it, and saves the pool where that was asked for.
+    pub(super) fn stop(self) -> Result<(), Failure> {
+        let world = self.server.stop();
+        match (self.save, world.pool(&self.pool_id)) {
+            (Some(path), Some(pool)) => save_pool(&path, pool),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An account with these quotas and this latency, and no pool yet.
+pub(super) fn world(seed: u64, quota: Option<f64>, latency: Option<(u32, u32)>) -> World {
+    let quota = match quota {
+        // A burst of one second's worth, as the other categories have it.
+        Some(per_second) => Quota::documented().with_rate(Category::UserUpdate, per_second, per_second.max(1.0)),
+        None => Quota::off(),
+    };
+    let latency = latency.map_or_else(Latency::off, |(min_ms, max_ms)| Latency::between(min_ms, max_ms));
+    World::new(seed).with_quota(quota).with_latency(latency)
+}
+
+/// Reads a pool file.
+pub(super) fn load_pool(path: &std::path::Path) -> Result<Pool, Failure> {
+    pool_file::load(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+}
+
+/// Writes a pool file.
+pub(super) fn save_pool(path: &std::path::Path, pool: &Pool) -> Result<(), Failure> {
+    pool_file::save(path, pool).map_err(|error| Failure::System(format!("{}: {error}", path.display())))
+}
+
+fn pool_on_reference(named: &PoolId, providers: &BTreeSet<ProviderName>) -> Result<Pool, Failure> {
+    let mut pool = Pool::new(PoolSettings::new(named.as_str())).creating_on_reference();
+    for provider in providers {
+        pool.ensure_provider(provider.as_str()).map_err(|error| Failure::System(error.to_string()))?;
+    }
+    Ok(pool)
+}
