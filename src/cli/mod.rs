@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub use link::LinkArgs;
+pub use link::{LinkArgs, PaceArgs, Retry, SettleCall};
 pub use report::ReportArgs;
-pub use shared::{InputArgs, PoolArgs, SimulationArgs};
+pub use shared::{InputArgs, InputFormat, PoolArgs, SimulationArgs};
 pub use simulate::SimulateArgs;
 
 const AFTER_HELP: &str = "\

@@ -98,9 +98,7 @@ fn explain_code(code: Option<&str>, ui: &Ui) -> Result<Exit, Failure> {
         })?,
     };
     if ui.output() == OutputFormat::Json {
-        let object = |one: &explain::Explained| {
-            serde_json::json!({"code": one.code, "kind": one.kind, "meaning": one.meaning, "advice": one.advice})
-        };
+        let object = |one: &explain::Explained| serde_json::json!({"code": one.code, "kind": one.kind, "meaning": one.meaning, "advice": one.advice});
         ui.json(&serde_json::Value::Array(explained.iter().map(object).collect()))?;
     } else {
         let line = |one: &explain::Explained| {

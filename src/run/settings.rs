@@ -28,8 +28,7 @@ pub(super) fn reading(args: &InputArgs, file: &FileSettings) -> Result<InputOpti
         ..InputOptions::default()
     };
     if let Some(text) = &args.delimiter {
-        options.delimiter =
-            Some(InputOptions::parse_delimiter(text).map_err(|error| usage("delimiter", text, error))?);
+        options.delimiter = Some(InputOptions::parse_delimiter(text).map_err(|error| usage("delimiter", text, error))?);
     }
     let either = |flags: &[String], table: &BTreeMap<String, config::Scalar>| {
         if flags.is_empty() { FileSettings::pairs(table) } else { flags.to_vec() }
@@ -69,7 +68,8 @@ pub(super) fn rates(
         Rate::Auto => {
             let quota = limits::WRITE_QUOTA_PER_SECOND;
             let writes = quota * share;
-            let said = format!("pace: {writes}/s, {share} of the {quota} writes a second that the service gives an account");
+            let said =
+                format!("pace: {writes}/s, {share} of the {quota} writes a second that the service gives an account");
             Ok((writes, reads, Some(said)))
         }
     }

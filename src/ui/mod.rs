@@ -186,6 +186,13 @@ impl Ui {
         Box::new(observer::Teller::new(Arc::clone(&self.console)))
     }
 
+    /// Whether there is somebody at a terminal to ask.
+    #[must_use]
+    pub fn can_ask(&self) -> bool {
+        let terminals = self.console.options().terminals;
+        terminals.stdin && terminals.stderr
+    }
+
     /// Asks a yes-or-no question on the terminal; only a plain `y` or `yes` is a yes. Blocks until there is an answer.
     ///
     /// # Errors
