@@ -153,6 +153,26 @@ pub const ANSWER_BYTES_MAX: usize = 256;
 pub const SIM_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Connections that the simulator holds at a time.
 pub const SIM_CONNECTIONS_MAX: usize = 4_096;
+/// A connection without a request is closed by the simulator after this time, in milliseconds.
+pub const SIM_IDLE_MS_MAX: u64 = 300_000;
+/// Longest time that the simulator waits for a request's body, in milliseconds.
+pub const SIM_BODY_MS_MAX: u64 = 30_000;
+/// Longest time that a stopping simulator waits for its open calls, in milliseconds.
+pub const SIM_STOP_MS_MAX: u64 = 5_000;
+/// Longest time by which a fault plan may delay one answer, in milliseconds.
+pub const SIM_SLOW_MS_MAX: u64 = 600_000;
+/// Longest time by which simulated lists may lag behind writes, in milliseconds.
+pub const SIM_LIST_LAG_MS_MAX: u64 = 60_000;
+/// Writes that simulated lists may not show yet; the oldest shows early beyond this.
+pub const SIM_LAGGING_WRITES_MAX: usize = 100_000;
+/// Users that one simulated page looks at where its filter has no index.
+pub const SIM_USERS_LOOKED_AT_MAX: usize = 1_000;
+/// Token buckets of single users that the simulator keeps.
+pub const SIM_BUCKETS_MAX: usize = 65_536;
+/// Seconds of which the simulator keeps statistics one by one.
+pub const SIM_STATS_SECONDS_MAX: usize = 100_000;
+/// Longest attribute name or value of a link, in characters (service model).
+pub const SIM_TEXT_CHARS_MAX: usize = 131_072;
 /// Largest pool file that is read, in bytes.
 pub const POOL_FILE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// Minutes after which a `PaginationToken` of `ListUsers` is no longer taken (developer guide).

@@ -1,0 +1,216 @@
+//! What the service says when it refuses: the one catalogue of error classes and texts.
+//!
+//! Known texts were seen from the real service or stand in its documentation; the others are marked as guesses in
+//! their docstring. Clients match on these texts, so none may be reworded without a source.
+
+use std::fmt;
+
+/// An error answer. Its message may quote values of the request, so `Debug` leaves it out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiError {
+    /// HTTP status.
+    pub status: u16,
+    /// The class, such as `InvalidParameterException`.
+    pub code: &'static str,
+    /// The text; empty where the service sends none.
+    pub message: String,
+}
+
+impl fmt::Debug for ApiError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "ApiError({} {})", self.status, self.code)
+    }
+}
+
+impl ApiError {
+    fn refused(code: &'static str, message: impl Into<String>) -> Self {
+        Self { status: 400, code, message: message.into() }
+    }
+
+    fn invalid(message: impl Into<String>) -> Self {
+        Self::refused("InvalidParameterException", message)
+    }
+
+    fn missing(message: impl Into<String>) -> Self {
+        Self::refused("ResourceNotFoundException", message)
+    }
+
+    /// The same source is linked to this destination already (seen 2025 and 2026, also by a deliberate retry).
+    pub(super) fn already_linked() -> Self {
+        Self::invalid("SourceUser is already linked to DestinationUser")
+    }
+
+    /// The source is a native user, or a native user wears the name `Provider_id`; before about 2024-07-30 also the
+    /// text for a link that exists (boto3 #4163).
+    pub(super) fn native_source() -> Self {
+        Self::invalid(
+            "Invalid SourceUser: Cognito users with a username/password may not be passed in as a SourceUser, \
+             only as a DestinationUser",
+        )
+    }
+
+    /// The source has signed in before and has a profile of its own (aws-sdk-net #1000).
+    pub(super) fn merging() -> Self {
+        Self::invalid(
+            "Merging is not currently supported, provide a SourceUser that has not been signed up in order to link",
+        )
+    }
+
+    /// No such user (usual text of this API, aws-sdk-java #2005; inferred for a link).
+    pub(super) fn user_not_found() -> Self {
+        Self::refused("UserNotFoundException", "User does not exist.")
+    }
+
+    /// No such pool (inferred).
+    pub(super) fn pool_not_found(pool: &str) -> Self {
+        Self::missing(format!("User pool {pool} does not exist."))
+    }
+
+    /// No such identity provider. Class and text are guesses.
+    pub(super) fn provider_not_found(provider: &str) -> Self {
+        Self::missing(format!("Identity provider {provider} does not exist."))
+    }
+
+    /// A user holds as many identities as it may. The class is documented; the text is a guess.
+    pub(super) fn too_many_identities() -> Self {
+        Self::refused("LimitExceededException", "Exceeded the maximum number of linked identities for a user")
+    }
+
+    /// The user's alias belongs to another one (amplify-js #497). The text is a guess.
+    pub(super) fn alias_exists() -> Self {
+        Self::refused("AliasExistsException", "An account with the given email already exists.")
+    }
+
+    /// Provider name, attribute name and value of a source are over 128 characters (aws-sdk-js-v3 #6985). The text is
+    /// a guess.
+    pub(super) fn source_too_long(max: usize) -> Self {
+        Self::invalid(format!("Invalid SourceUser: the combined length of its members must be at most {max}"))
+    }
+
+    /// A social provider is named with another attribute than its subject. The text is a guess.
+    pub(super) fn social_attribute() -> Self {
+        Self::invalid("Invalid SourceUser: ProviderAttributeName must be Cognito_Subject for social identity providers")
+    }
+
+    /// A link by an attribute that the provider does not map. The text is a guess.
+    pub(super) fn attribute_not_mapped() -> Self {
+        Self::invalid("Invalid SourceUser: ProviderAttributeName is not mapped in the identity provider")
+    }
+
+    /// The identity's profile name is taken by one that differs in case only (service-workbench-on-aws #605). The
+    /// class is a guess: the text comes back from the sign-in page.
+    pub(super) fn sign_in_mismatch() -> Self {
+        Self::invalid("Invalid ProviderName/Username combination. Please check again")
+    }
+
+    /// A native user wears the profile name of an identity that signs in. The class is a guess.
+    pub(super) fn profile_name_taken() -> Self {
+        Self::refused("UsernameExistsException", "User already exists with provider user id")
+    }
+
+    /// A member is null that must not be (the general form of AWS's constraint messages).
+    pub(super) fn null_member(member: &str) -> Self {
+        Self::constraint("null", member, "Member must not be null")
+    }
+
+    /// A text is longer than the service model allows.
+    pub(super) fn too_long(value: &str, member: &str, max: usize) -> Self {
+        Self::constraint(&format!("'{value}'"), member, &format!("Member must have length less than or equal to {max}"))
+    }
+
+    /// A text is shorter than the service model allows.
+    pub(super) fn too_short(value: &str, member: &str, min: usize) -> Self {
+        Self::constraint(
+            &format!("'{value}'"),
+            member,
+            &format!("Member must have length greater than or equal to {min}"),
+        )
+    }
+
+    /// A number is larger than the service model allows.
+    pub(super) fn too_large(value: u64, member: &str, max: usize) -> Self {
+        Self::constraint(&format!("'{value}'"), member, &format!("Member must have value less than or equal to {max}"))
+    }
+
+    /// A number is smaller than the service model allows.
+    pub(super) fn negative(value: &str, member: &str) -> Self {
+        Self::constraint(&format!("'{value}'"), member, "Member must have value greater than or equal to 0")
+    }
+
+    fn constraint(value: &str, member: &str, rule: &str) -> Self {
+        Self::invalid(format!(
+            "1 validation error detected: Value {value} at '{member}' failed to satisfy constraint: {rule}"
+        ))
+    }
+
+    /// A filter that cannot be read. The text is a guess.
+    pub(super) fn filter_unreadable() -> Self {
+        Self::invalid("Error while parsing filter.")
+    }
+
+    /// A filter on an attribute that cannot be searched. The text is a guess.
+    pub(super) fn filter_attribute(attribute: &str) -> Self {
+        Self::invalid(format!("Invalid search attribute: {attribute}"))
+    }
+
+    /// A token of another question, an altered one or one older than an hour (aws-sdk-js #3705; the class is inferred).
+    pub(super) fn paging_marker(token: &str, request_id: &str) -> Self {
+        Self::invalid(format!("Paging marker {token} is invalid for request {request_id}"))
+    }
+
+    /// `AttributesToGet` names an attribute that a user lacks (documented; the text is a guess).
+    pub(super) fn attribute_missing(attribute: &str) -> Self {
+        Self::invalid(format!("One or more requested attributes do not exist: {attribute}"))
+    }
+
+    /// Over a quota; the service uses both texts (mifi/cognito-backup #6 and #28).
+    pub(super) fn throttled(newer_text: bool) -> Self {
+        Self::refused("TooManyRequestsException", if newer_text { "Too many requests" } else { "Rate exceeded" })
+    }
+
+    /// The service's own fault, HTTP 500. The text is a guess.
+    pub(super) fn internal() -> Self {
+        Self { status: 500, code: "InternalErrorException", message: "Internal server error".to_owned() }
+    }
+
+    /// Temporary credentials have run out (general AWS text).
+    pub(super) fn expired_token() -> Self {
+        Self::refused("ExpiredTokenException", "The security token included in the request is expired")
+    }
+
+    /// The caller's policies do not allow the operation (general AWS text).
+    pub(super) fn access_denied(operation: &str) -> Self {
+        Self::refused(
+            "AccessDeniedException",
+            format!(
+                "User: arn:aws:iam::000000000000:user/simulated is not authorized to perform: \
+                 cognito-idp:{operation} because no identity-based policy allows the cognito-idp:{operation} action"
+            ),
+        )
+    }
+
+    /// The request is not signed (general AWS text).
+    pub(super) fn unsigned() -> Self {
+        Self::refused("MissingAuthenticationTokenException", "Missing Authentication Token")
+    }
+
+    /// An operation that the service, or this simulator, does not know; the service sends no text.
+    pub(super) fn unknown_operation() -> Self {
+        Self::refused("UnknownOperationException", "")
+    }
+
+    /// A body that is not what the operation takes (general AWS form).
+    pub(super) fn unreadable(message: impl Into<String>) -> Self {
+        Self::refused("SerializationException", message)
+    }
+
+    /// A body over the simulator's bound; the service's answer is unknown.
+    pub(super) fn body_too_large() -> Self {
+        Self { status: 413, ..Self::refused("RequestEntityTooLargeException", "Request body is too large") }
+    }
+
+    /// A path that the simulator does not serve.
+    pub(super) fn no_such_path() -> Self {
+        Self { status: 404, ..Self::unknown_operation() }
+    }
+}

@@ -1,0 +1,211 @@
+//! What the service lets through: a rate for each category over all pools, and smaller ones beneath it.
+//!
+//! Whether the service allows bursts is not known; the default bucket holds one second's worth.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::request::{Access, Category, Operation};
+use crate::clock::UnixMs;
+use crate::limits;
+
+/// Reads and writes a second that one profile allows (developer guide, quotas; not adjustable).
+const PER_USER_PER_SECOND: f64 = 10.0;
+/// Calls a second of one operation on one pool, in the categories that have such a cap (developer guide, quotas).
+const PER_POOL_PER_SECOND: f64 = 5.0;
+
+/// A token bucket; the time is passed in.
+#[derive(Debug, Clone)]
+struct Bucket {
+    per_second: f64,
+    burst: f64,
+    level: f64,
+    filled_at: Option<UnixMs>,
+}
+
+impl Bucket {
+    fn full(per_second: f64, burst: f64) -> Self {
+        Self { per_second, burst, level: burst, filled_at: None }
+    }
+
+    fn has_one(&mut self, now: UnixMs) -> bool {
+        let since_ms = self.filled_at.map_or(0, |at| now.saturating_sub(at).max(0));
+        // Intervals over a day fill any bucket; the cap keeps the conversion exact.
+        let seconds = f64::from(i32::try_from(since_ms.min(86_400_000)).unwrap_or(i32::MAX)) / 1_000.0;
+        self.level = (self.level + seconds * self.per_second).min(self.burst);
+        self.filled_at = Some(self.filled_at.map_or(now, |at| at.max(now)));
+        // A thousand additions of 0.025 are not quite 25.
+        self.level >= 1.0 - 1e-6
+    }
+
+    fn take_one(&mut self) {
+        self.level = (self.level - 1.0).max(0.0);
+    }
+}
+
+/// Buckets by key, made when first asked for and forgotten when there are too many.
+#[derive(Debug, Clone)]
+struct Keyed {
+    per_second: f64,
+    buckets: HashMap<u64, Bucket>,
+}
+
+impl Keyed {
+    fn new(per_second: f64) -> Self {
+        Self { per_second, buckets: HashMap::new() }
+    }
+
+    fn bucket(&mut self, now: UnixMs, key: u64) -> &mut Bucket {
+        if self.buckets.len() >= limits::SIM_BUCKETS_MAX && !self.buckets.contains_key(&key) {
+            // A bucket that nobody took from for a second is full, as a new one is.
+            self.buckets.retain(|_, bucket| bucket.filled_at.is_some_and(|at| now.saturating_sub(at) < 1_000));
+            if self.buckets.len() >= limits::SIM_BUCKETS_MAX {
+                self.buckets.clear();
+            }
+        }
+        let per_second = self.per_second;
+        self.buckets.entry(key).or_insert_with(|| Bucket::full(per_second, per_second))
+    }
+}
+
+/// The account's quotas.
+#[derive(Debug, Clone)]
+pub struct Quota {
+    on: bool,
+    categories: BTreeMap<Category, Bucket>,
+    reads: Keyed,
+    writes: Keyed,
+    pool_operations: Keyed,
+}
+
+/// Who draws on the quotas: hashes of the pool and, where an operation touches one, of the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Drawn {
+    pub(super) pool: u64,
+    pub(super) user: Option<u64>,
+}
+
+impl Quota {
+    /// The rates that an account has by default, each with one second's worth of burst.
+    #[must_use]
+    pub fn documented() -> Self {
+        let bucket = |category: Category| {
+            let rate = category.default_per_second();
+            (category, Bucket::full(rate, rate))
+        };
+        Self {
+            on: true,
+            categories: Category::ALL.into_iter().map(bucket).collect(),
+            reads: Keyed::new(PER_USER_PER_SECOND),
+            writes: Keyed::new(PER_USER_PER_SECOND),
+            pool_operations: Keyed::new(PER_POOL_PER_SECOND),
+        }
+    }
+
+    /// No quota at all.
+    #[must_use]
+    pub fn off() -> Self {
+        Self { on: false, ..Self::documented() }
+    }
+
+    /// The same with another rate, in calls a second, and burst, in calls, for a category.
+    #[must_use]
+    pub fn with_rate(mut self, category: Category, per_second: f64, burst: f64) -> Self {
+        self.categories.insert(category, Bucket::full(per_second, burst));
+        self
+    }
+
+    /// Changes a category's rate and burst from this moment on; what the bucket holds stays.
+    pub fn change_rate(&mut self, now: UnixMs, category: Category, per_second: f64, burst: f64) {
+        let bucket = self.categories.entry(category).or_insert_with(|| Bucket::full(per_second, burst));
+        bucket.has_one(now);
+        (bucket.per_second, bucket.burst, bucket.level) = (per_second, burst, bucket.level.min(burst));
+    }
+
+    /// Lets a call through, or not. A call that is not let through takes nothing.
+    pub(super) fn admits(&mut self, now: UnixMs, operation: Operation, drawn: Drawn) -> bool {
+        if !self.on {
+            return true;
+        }
+        let category = operation.category();
+        let of_user = match operation.access() {
+            Some(Access::Read) => drawn.user.map(|user| self.reads.bucket(now, user)),
+            Some(Access::Write) => drawn.user.map(|user| self.writes.bucket(now, user)),
+            None => None,
+        };
+        let of_pool = category.is_capped_per_pool().then(|| {
+            let key = drawn.pool ^ u64::from(operation as u8).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            self.pool_operations.bucket(now, key)
+        });
+        let mut buckets: Vec<&mut Bucket> =
+            self.categories.get_mut(&category).into_iter().chain(of_user).chain(of_pool).collect();
+        let admitted = buckets.iter_mut().all(|bucket| bucket.has_one(now));
+        if admitted {
+            buckets.into_iter().for_each(Bucket::take_one);
+        }
+        admitted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(user: u64) -> Drawn {
+        Drawn { pool: 1, user: Some(user) }
+    }
+
+    /// Calls let through of `calls` spread evenly over `ms`, each for another user.
+    fn admitted(quota: &mut Quota, operation: Operation, calls: i64, ms: i64) -> usize {
+        (0..calls).filter(|n| quota.admits(n * ms / calls, operation, drawn(n.cast_unsigned()))).count()
+    }
+
+    #[test]
+    fn a_category_has_its_burst_and_then_its_rate() {
+        for (rate, burst, seconds, expected) in
+            [(25.0, 25.0, 10, 275), (25.0, 1.0, 10, 250), (100.0, 300.0, 4, 700), (0.5, 1.0, 20, 10)]
+        {
+            let mut quota = Quota::documented().with_rate(Category::UserUpdate, rate, burst);
+            let through = admitted(&mut quota, Operation::LinkProvider, seconds * 1_000, seconds * 1_000);
+            assert!(through.abs_diff(expected) <= 1, "{rate}/s, burst {burst}: {through} of {expected}");
+        }
+    }
+
+    #[test]
+    fn categories_do_not_draw_on_one_another() {
+        let mut quota = Quota::documented();
+        assert_eq!(admitted(&mut quota, Operation::LinkProvider, 1_000, 1), 25);
+        assert_eq!(admitted(&mut quota, Operation::ListUsers, 1_000, 1), 30);
+        assert_eq!(admitted(&mut quota, Operation::GetUser, 1_000, 1), 120);
+    }
+
+    #[test]
+    fn one_user_has_ten_a_second_and_costs_the_others_nothing() {
+        let mut quota = Quota::documented();
+        let mut through = |user| (0..20).filter(|_| quota.admits(0, Operation::LinkProvider, drawn(user))).count();
+        assert_eq!((through(1), through(2), through(3)), (10, 10, 5));
+    }
+
+    #[test]
+    fn an_operation_on_pool_resources_has_five_a_second_a_pool() {
+        let mut quota = Quota::documented();
+        let mut through = |pool| {
+            let drawn = Drawn { pool, user: None };
+            (0..20).filter(|_| quota.admits(0, Operation::ListProviders, drawn)).count()
+        };
+        assert_eq!((through(1), through(2)), (5, 5));
+    }
+
+    #[test]
+    fn a_changed_rate_holds_from_its_moment() {
+        let mut quota = Quota::documented().with_rate(Category::UserUpdate, 100.0, 1.0);
+        assert_eq!(admitted(&mut quota, Operation::LinkProvider, 1_000, 1_000), 100);
+        quota.change_rate(1_000, Category::UserUpdate, 10.0, 1.0);
+        let later = (0..1_000).filter(|n| quota.admits(1_000 + n, Operation::LinkProvider, drawn(n.cast_unsigned())));
+        assert!(later.count().abs_diff(10) <= 1);
+    }
+
+    #[test]
+    fn without_a_quota_everything_goes_through() {
+        assert_eq!(admitted(&mut Quota::off(), Operation::LinkProvider, 5_000, 1), 5_000);
+    }
+}

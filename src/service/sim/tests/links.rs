@@ -1,0 +1,292 @@
+//! Every row of the error catalogue of a link, over the pure pool and over JSON through a world.
+
+use serde_json::{Value, json};
+
+use super::{POOL, example, told};
+use crate::limits;
+use crate::service::sim::latency::Latency;
+use crate::service::sim::quota::Quota;
+use crate::service::sim::request::{Ask, LinkCall, Operation};
+use crate::service::sim::settings::{Guesses, LinkedElsewhere};
+use crate::service::sim::{ApiError, Pool, World, api};
+
+const ALREADY: &str = "SourceUser is already linked to DestinationUser";
+const MERGING: &str =
+    "Merging is not currently supported, provide a SourceUser that has not been signed up in order to link";
+const NATIVE: &str = "Invalid SourceUser: Cognito users with a username/password may not be passed in as a SourceUser, \
+                      only as a DestinationUser";
+const INVALID: &str = "InvalidParameterException";
+
+fn native(username: &str) -> Value {
+    json!({ "ProviderName": "Cognito", "ProviderAttributeValue": username })
+}
+
+fn identity(provider: &str, value: &str) -> Value {
+    by(provider, "Cognito_Subject", value)
+}
+
+fn by(provider: &str, attribute: &str, value: &str) -> Value {
+    json!({ "ProviderName": provider, "ProviderAttributeName": attribute, "ProviderAttributeValue": value })
+}
+
+fn body(destination: &Value, source: &Value) -> Value {
+    json!({ "UserPoolId": POOL, "DestinationUser": destination, "SourceUser": source })
+}
+
+fn link_call(body: &Value) -> LinkCall {
+    match api::decode(Operation::LinkProvider, body.to_string().as_bytes()).unwrap().ask {
+        Ask::Link(call) => call,
+        _ => unreachable!("the operation is a link"),
+    }
+}
+
+/// Answers over the pure pool and over JSON, which must be the same.
+fn answers(pool: impl Fn() -> Pool, bodies: &[Value]) -> Vec<(String, String)> {
+    let mut pure = pool();
+    let mut world = World::new(1).with_pool(pool()).with_quota(Quota::off()).with_latency(Latency::off());
+    let mut answers = Vec::new();
+    for body in bodies {
+        let over_pool = told(&pure.link(1_000, &link_call(body)));
+        let request = api::decode(Operation::LinkProvider, body.to_string().as_bytes());
+        let (pending, _ticket) = world.begin(1_000, Operation::LinkProvider, request);
+        let json: Value = serde_json::from_slice(&api::encode(&pending.result)).unwrap();
+        let text = |name: &str| json.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        assert_eq!((text("__type"), text("message")), over_pool);
+        assert!(pending.result.is_err() || json == json!({}));
+        answers.push(over_pool);
+    }
+    answers
+}
+
+fn answer(pool: impl Fn() -> Pool, body: Value) -> (String, String) {
+    answers(pool, &[body]).remove(0)
+}
+
+#[test]
+fn the_catalogue() {
+    let longest = limits::SOURCE_CHARS_MAX - "Google".len() - "Cognito_Subject".len();
+    let cases = [
+        ("success", native("alice"), identity("Google", "1"), "", ""),
+        ("federated destination", identity("Google", "2002"), identity("Facebook", "1"), "", ""),
+        ("linked to this destination", native("bob"), identity("Google", "1001"), INVALID, ALREADY),
+        ("linked to another destination", native("alice"), identity("Google", "1001"), INVALID, ALREADY),
+        ("source has its own profile", native("alice"), identity("Google", "2002"), INVALID, MERGING),
+        ("source is the destination", identity("Google", "2002"), identity("Google", "2002"), INVALID, MERGING),
+        ("source is native", native("alice"), by("Cognito", "Cognito_Subject", "bob"), INVALID, NATIVE),
+        ("native user in the way", native("alice"), identity("Google", "4004"), INVALID, NATIVE),
+        ("id in another case", native("alice"), identity("Okta", "abc"), "", ""),
+        (
+            "unknown destination",
+            native("nobody"),
+            identity("Google", "1"),
+            "UserNotFoundException",
+            "User does not exist.",
+        ),
+        (
+            "unknown federated destination",
+            identity("Google", "9"),
+            identity("Facebook", "1"),
+            "UserNotFoundException",
+            "User does not exist.",
+        ),
+        (
+            "linked identity as destination",
+            identity("Google", "1001"),
+            identity("Facebook", "1"),
+            "UserNotFoundException",
+            "User does not exist.",
+        ),
+        (
+            "sub as destination",
+            native(&crate::service::sim::user::derived_uuid("alice")),
+            identity("Google", "1"),
+            "UserNotFoundException",
+            "User does not exist.",
+        ),
+        (
+            "unknown provider",
+            native("alice"),
+            identity("Nobody", "1"),
+            "ResourceNotFoundException",
+            "Identity provider Nobody does not exist.",
+        ),
+        (
+            "provider in another case",
+            native("alice"),
+            identity("google", "1"),
+            "ResourceNotFoundException",
+            "Identity provider google does not exist.",
+        ),
+        (
+            "social by attribute",
+            native("alice"),
+            by("Google", "email", "a@example.com"),
+            INVALID,
+            "Invalid SourceUser: ProviderAttributeName must be Cognito_Subject for social identity providers",
+        ),
+        ("mapped attribute", native("alice"), by("Okta", "email", "a@example.com"), "", ""),
+        (
+            "attribute not mapped",
+            native("alice"),
+            by("Corp", "email", "a@example.com"),
+            INVALID,
+            "Invalid SourceUser: ProviderAttributeName is not mapped in the identity provider",
+        ),
+        ("128 characters", native("alice"), identity("Google", &"x".repeat(longest)), "", ""),
+        (
+            "129 characters",
+            native("alice"),
+            identity("Google", &"x".repeat(longest + 1)),
+            INVALID,
+            "Invalid SourceUser: the combined length of its members must be at most 128",
+        ),
+        ("characters, not bytes", native("alice"), identity("Google", &"é".repeat(longest)), "", ""),
+        (
+            "sixth identity",
+            native("full"),
+            identity("Google", "1"),
+            "LimitExceededException",
+            "Exceeded the maximum number of linked identities for a user",
+        ),
+        ("repeat on a full user", native("full"), identity("Okta", "full-3"), INVALID, ALREADY),
+        (
+            "alias in the way",
+            native("carol"),
+            identity("Google", "1"),
+            "AliasExistsException",
+            "An account with the given email already exists.",
+        ),
+        (
+            "provider name too long",
+            native("alice"),
+            identity(&"p".repeat(33), "1"),
+            INVALID,
+            "1 validation error detected: Value 'ppppppppppppppppppppppppppppppppp' at 'sourceUser.providerName' failed \
+             to satisfy constraint: Member must have length less than or equal to 32",
+        ),
+        (
+            "no source",
+            native("alice"),
+            Value::Null,
+            INVALID,
+            "1 validation error detected: Value null at 'sourceUser' failed to satisfy constraint: Member must not be null",
+        ),
+        (
+            "no source value",
+            native("alice"),
+            json!({ "ProviderName": "Google", "ProviderAttributeName": "x" }),
+            INVALID,
+            "1 validation error detected: Value null at 'sourceUser.providerAttributeValue' failed to satisfy \
+             constraint: Member must not be null",
+        ),
+    ];
+    for (case, destination, source, code, message) in cases {
+        let told = answer(|| example(true), body(&destination, &source));
+        assert_eq!((told.0.as_str(), told.1.as_str()), (code, message), "{case}");
+    }
+}
+
+#[test]
+fn a_repeat_fails_and_the_link_stands() {
+    let link = body(&native("alice"), &identity("Google", "1"));
+    let told = answers(|| example(true), &[link.clone(), link]);
+    assert_eq!(told[1].1, ALREADY);
+    let mut pool = example(true);
+    let call = link_call(&body(&native("alice"), &by("Okta", "email", "Alice@Example.com")));
+    pool.link(1_610_638_615_180, &call).unwrap();
+    let alice = pool.get_user("alice").unwrap();
+    let (_, text) = alice.attributes.iter().find(|(name, _)| name == "identities").unwrap();
+    assert_eq!(
+        text,
+        r#"[{"userId":"Alice@Example.com","providerName":"Okta","providerType":"OIDC","issuer":null,"primary":false,"dateCreated":1610638615180}]"#
+    );
+    assert_eq!(alice.modified_ms, 1_610_638_615_180);
+}
+
+#[test]
+fn switches_give_the_other_guesses() {
+    let with = |guesses: Guesses| move || example(true).with_guesses(guesses);
+    let default = Guesses::default;
+    let repeated = body(&native("bob"), &identity("Google", "1001"));
+    let elsewhere = body(&native("alice"), &identity("Google", "1001"));
+    let by_sub = body(&native(&crate::service::sim::user::derived_uuid("alice")), &identity("Google", "1"));
+    let old = Guesses { old_already_linked_text: true, ..default() };
+    let cases = [
+        (old, &repeated, NATIVE),
+        (old, &elsewhere, ALREADY),
+        (Guesses { linked_elsewhere: LinkedElsewhere::Merging, ..default() }, &elsewhere, MERGING),
+        (
+            Guesses { linked_elsewhere: LinkedElsewhere::AliasExists, ..default() },
+            &elsewhere,
+            "An account with the given email already exists.",
+        ),
+        (Guesses { destination_by_sub: true, ..default() }, &by_sub, ""),
+    ];
+    for (guesses, body, message) in cases {
+        assert_eq!(answer(with(guesses), body.clone()).1, message, "{guesses:?}");
+    }
+}
+
+#[test]
+fn whether_the_own_identity_counts_can_be_chosen() {
+    let links: Vec<_> =
+        (0..5).map(|n| body(&identity("Google", "2002"), &identity("Okta", &format!("o{n}")))).collect();
+    let codes = |own_identity_counts| {
+        let pool = || example(true).with_guesses(Guesses { own_identity_counts, ..Guesses::default() });
+        answers(pool, &links).into_iter().map(|(code, _)| code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(true), ["", "", "", "", "LimitExceededException"]);
+    assert_eq!(codes(false), [""; 5]);
+}
+
+#[test]
+fn case_matters_in_names_as_the_pool_says_and_always_in_ids() {
+    for (case_sensitive, destination, code) in
+        [(true, "ALICE", "UserNotFoundException"), (false, "ALICE", ""), (false, "alice", "")]
+    {
+        let told = answer(|| example(case_sensitive), body(&native(destination), &identity("Google", "1")));
+        assert_eq!(told.0, code, "{case_sensitive} {destination}");
+    }
+    for case_sensitive in [true, false] {
+        let exact = answer(|| example(case_sensitive), body(&native("alice"), &identity("Okta", "AbC")));
+        let lower = answer(|| example(case_sensitive), body(&native("alice"), &identity("Okta", "abc")));
+        assert_eq!((exact.1.as_str(), lower.1.as_str()), (MERGING, ""));
+    }
+    // In a case-insensitive pool a native user is in the way in any case.
+    let told = answer(
+        || {
+            let mut pool = example(false);
+            pool.add_user(crate::service::sim::user::NewUser::named("okta_xyz")).unwrap();
+            pool
+        },
+        body(&native("alice"), &identity("Okta", "XyZ")),
+    );
+    assert_eq!(told.1, NATIVE);
+}
+
+#[test]
+fn what_is_named_is_made_where_the_pool_is_told_to() {
+    let empty = || Pool::new(super::PoolSettings::new(POOL)).creating_on_reference();
+    let told = answers(
+        empty,
+        &[
+            body(&native("new"), &identity("Google", "1")),
+            body(&native("new"), &by("AnyOidc", "email", "new@example.com")),
+            body(&identity("Facebook", "9"), &identity("Google", "2")),
+            body(&native("other"), &identity("Google", "1")),
+            body(&native("other"), &by("Google", "email", "x")),
+        ],
+    );
+    let codes: Vec<_> = told.iter().map(|(code, _)| code.as_str()).collect();
+    assert_eq!(codes, ["", "", "", INVALID, INVALID]);
+}
+
+#[test]
+fn a_refused_link_changes_nothing() {
+    let mut pool = example(true);
+    let before = pool.get_user("carol").unwrap();
+    let call = link_call(&body(&native("carol"), &identity("Google", "77")));
+    assert_eq!(pool.link(5, &call), Err(ApiError::alias_exists()));
+    assert!(pool.get_user("carol").unwrap() == before);
+    assert_eq!(pool.link(5, &link_call(&body(&native("alice"), &identity("Google", "77")))), Ok(()));
+}

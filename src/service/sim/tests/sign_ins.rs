@@ -1,0 +1,77 @@
+//! Sign-ins: the proof of a link.
+
+use super::{example, told};
+use crate::service::sim::Pool;
+use crate::service::sim::request::{LinkCall, UserRef};
+
+fn link(pool: &mut Pool, username: &str, provider: &str, id: &str) {
+    let call = LinkCall {
+        destination: Some(UserRef::new("Cognito", "Cognito_Subject", username)),
+        source: Some(UserRef::new(provider, "Cognito_Subject", id)),
+    };
+    pool.link(1_000, &call).unwrap();
+}
+
+fn signed_in(pool: &mut Pool, provider: &str, id: &str) -> Result<(String, bool), String> {
+    pool.sign_in(2_000, provider, id).map(|done| (done.username, done.created)).map_err(|error| error.message)
+}
+
+fn identities(pool: &mut Pool, username: &str) -> String {
+    let user = pool.get_user(username).unwrap();
+    user.attributes.into_iter().find(|(name, _)| name == "identities").map(|(_, text)| text).unwrap_or_default()
+}
+
+#[test]
+fn a_linked_identity_signs_in_as_its_user() {
+    let mut pool = example(false);
+    link(&mut pool, "alice", "Okta", "XyZ");
+    assert_eq!(signed_in(&mut pool, "Okta", "XyZ"), Ok(("alice".into(), false)));
+    assert!(identities(&mut pool, "alice").contains(r#""issuer":null"#), "OIDC has none");
+}
+
+#[test]
+fn a_saml_identity_gets_its_issuer_when_it_is_used() {
+    let mut pool = example(false);
+    link(&mut pool, "alice", "Corp", "Alice@Corp");
+    assert!(identities(&mut pool, "alice").contains(r#""issuer":null"#));
+    assert_eq!(signed_in(&mut pool, "Corp", "Alice@Corp"), Ok(("alice".into(), false)));
+    assert!(identities(&mut pool, "alice").contains(r#""issuer":"urn:simulated:Corp","primary":false"#));
+}
+
+#[test]
+fn an_unlinked_identity_gets_a_profile_that_cannot_be_merged() {
+    for (case_sensitive, username) in [(true, "Okta_XyZ"), (false, "okta_xyz")] {
+        let mut pool = example(case_sensitive);
+        assert_eq!(signed_in(&mut pool, "Okta", "XyZ"), Ok((username.into(), true)));
+        assert_eq!(signed_in(&mut pool, "Okta", "XyZ"), Ok((username.into(), false)));
+        let profile = pool.get_user(username).unwrap();
+        assert_eq!((profile.status, profile.created_ms), ("EXTERNAL_PROVIDER", 2_000));
+        assert!(identities(&mut pool, username).contains(r#""userId":"XyZ""#), "true case");
+        assert!(identities(&mut pool, username).contains(r#""primary":true,"dateCreated":2000"#));
+        let call = LinkCall {
+            destination: Some(UserRef::new("Cognito", "Cognito_Subject", "alice")),
+            source: Some(UserRef::new("Okta", "Cognito_Subject", "XyZ")),
+        };
+        assert!(told(&pool.link(3_000, &call)).1.starts_with("Merging is not currently supported"));
+    }
+}
+
+#[test]
+fn a_link_from_the_lower_cased_name_never_signs_in() {
+    let mut pool = example(false);
+    link(&mut pool, "alice", "Okta", "xyz");
+    let mismatch = Err("Invalid ProviderName/Username combination. Please check again".to_owned());
+    assert_eq!(signed_in(&mut pool, "Okta", "XyZ"), mismatch);
+    link(&mut pool, "bob", "Okta", "QrS");
+    assert_eq!(signed_in(&mut pool, "Okta", "qrs"), mismatch);
+    let mut pool = example(true);
+    link(&mut pool, "alice", "Okta", "xyz");
+    assert_eq!(signed_in(&mut pool, "Okta", "XyZ"), Ok(("Okta_XyZ".into(), true)), "a second account");
+}
+
+#[test]
+fn a_native_user_of_the_profiles_name_stands_in_the_way() {
+    let mut pool = example(true);
+    assert_eq!(signed_in(&mut pool, "Google", "4004"), Err("User already exists with provider user id".into()));
+    assert_eq!(signed_in(&mut pool, "Nobody", "1"), Err("Identity provider Nobody does not exist.".into()));
+}

@@ -1,0 +1,134 @@
+//! A simulated account: pools, quotas, time, misfortune and what was seen of it, all from one seed.
+
+use std::collections::BTreeMap;
+
+use super::error::ApiError;
+use super::fault::FaultPlan;
+use super::latency::Latency;
+use super::pool::Pool;
+use super::quota::Quota;
+use super::sign_in::SignedIn;
+use super::stats::{Recorder, Stats};
+use crate::clock::UnixMs;
+use crate::seed::Rng;
+
+/// The numbers that a world draws, each purpose with its own sequence.
+pub(super) struct Draws {
+    pub(super) latency: Rng,
+    pub(super) faults: Rng,
+    pub(super) texts: Rng,
+    pub(super) request_ids: Rng,
+    tokens: Rng,
+}
+
+/// A simulated account.
+pub struct World {
+    pub(super) pools: BTreeMap<String, Pool>,
+    pub(super) quota: Quota,
+    pub(super) latency: Latency,
+    pub(super) faults: FaultPlan,
+    pub(super) clock_skew_ms: i64,
+    pub(super) draws: Draws,
+    pub(super) seen: Recorder,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
+impl World {
+    /// An account without pools, with the documented quotas, the usual latency and no faults.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let root = Rng::new(seed);
+        Self {
+            pools: BTreeMap::new(),
+            quota: Quota::documented(),
+            latency: Latency::usual(),
+            faults: FaultPlan::none(),
+            clock_skew_ms: 0,
+            draws: Draws {
+                latency: root.fork("latency"),
+                faults: root.fork("faults"),
+                texts: root.fork("texts"),
+                request_ids: root.fork("request-ids"),
+                tokens: root.fork("tokens"),
+            },
+            seen: Recorder::default(),
+        }
+    }
+
+    /// The same with one more pool; it takes the place of one with its id.
+    #[must_use]
+    pub fn with_pool(mut self, mut pool: Pool) -> Self {
+        pool.token_secret = self.draws.tokens.next_u64();
+        self.pools.insert(pool.settings().id.clone(), pool);
+        self
+    }
+
+    /// The same with other quotas.
+    #[must_use]
+    pub fn with_quota(mut self, quota: Quota) -> Self {
+        self.quota = quota;
+        self
+    }
+
+    /// The same with another latency.
+    #[must_use]
+    pub fn with_latency(mut self, latency: Latency) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// The same with faults.
+    #[must_use]
+    pub fn with_faults(mut self, faults: FaultPlan) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// The same, its clock ahead of the caller's by so many milliseconds, or behind.
+    #[must_use]
+    pub fn with_clock_skew_ms(mut self, skew_ms: i64) -> Self {
+        self.clock_skew_ms = skew_ms;
+        self
+    }
+
+    /// The pools, by id.
+    pub fn pools(&self) -> impl Iterator<Item = &Pool> {
+        self.pools.values()
+    }
+
+    /// A pool by its id.
+    #[must_use]
+    pub fn pool(&self, id: &str) -> Option<&Pool> {
+        self.pools.get(id)
+    }
+
+    /// A pool by its id, to be changed behind the service's back.
+    pub fn pool_mut(&mut self, id: &str) -> Option<&mut Pool> {
+        self.pools.get_mut(id)
+    }
+
+    /// The quotas, to be changed on the way.
+    pub fn quota_mut(&mut self) -> &mut Quota {
+        &mut self.quota
+    }
+
+    /// What was seen so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.seen.snapshot()
+    }
+
+    /// Signs an identity in, as [`Pool::sign_in`] does.
+    ///
+    /// # Errors
+    /// As there, and `ResourceNotFoundException` for an unknown pool.
+    pub fn sign_in(&mut self, now: UnixMs, pool: &str, provider: &str, user_id: &str) -> Result<SignedIn, ApiError> {
+        let now = now.saturating_add(self.clock_skew_ms);
+        self.pools.get_mut(pool).ok_or_else(|| ApiError::pool_not_found(pool))?.sign_in(now, provider, user_id)
+    }
+}
