@@ -11,6 +11,7 @@ pub mod input;
 pub mod ledger;
 pub mod limits;
 pub mod pace;
+pub mod run;
 pub mod seed;
 pub mod service;
 pub mod ui;
