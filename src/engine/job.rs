@@ -11,7 +11,6 @@
 use std::time::Duration;
 
 use super::settle::{Sight, listed_name, look, whose};
-use super::skew::Skew;
 use super::worker::Call;
 use crate::clock::{Instant, UnixMs};
 use crate::domain::identity::{DestinationUser, Personal, profile_username};
@@ -24,6 +23,7 @@ use crate::limits::{READ_PAGES_MAX, SERVICE_TEXT_CHARS_MAX, SETTLE_WAITS_MS};
 use crate::pace::retry::backoff;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, WhenAbsent, classify};
+use crate::service::skew::Skew;
 use crate::service::{Fault, LinkRequest, PoolUser, UserFilter, UserPage, UserQuery};
 
 /// Which call reads a destination back.

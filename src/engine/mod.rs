@@ -7,7 +7,6 @@
 mod dispatcher;
 mod job;
 mod settle;
-mod skew;
 mod tally;
 mod window;
 mod worker;

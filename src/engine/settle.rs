@@ -1,10 +1,10 @@
 //! What a look at the destination says about a doubtful call.
 
-use super::skew::Skew;
 use crate::clock::UnixMs;
 use crate::domain::identity::{DestinationUser, ExternalIdentity};
 use crate::domain::outcome::Outcome;
 use crate::service::PoolUser;
+use crate::service::skew::Skew;
 
 /// What a look saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use crate::limits;
 use crate::pace::retry::backoff;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, classify};
-use crate::service::{Answer, AnswerMeta, Fault, PoolFacts, PortFuture, UserDirectory};
+use crate::service::skew::Skew;
+use crate::service::{Answer, Fault, PoolFacts, PortFuture, UserDirectory};
 
 /// What is known of the pool before the first row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,8 +20,8 @@ pub struct PoolKnowledge {
     pub facts: PoolFacts,
     /// Its providers by name, each with its type.
     pub providers: BTreeMap<ProviderName, String>,
-    /// What the newest answer said about itself: the service's clock, above all.
-    pub meta: AnswerMeta,
+    /// The service's clock against ours.
+    pub skew: Skew,
     /// Reads that it took.
     pub read_count: u64,
 }
@@ -30,16 +31,16 @@ pub struct PoolKnowledge {
 /// # Errors
 /// A [`Stop`] where the pool is missing, access is denied, or the service cannot be reached.
 pub async fn preflight(directory: &dyn UserDirectory, clock: Clock, rng: &mut Rng) -> Result<PoolKnowledge, Stop> {
-    let mut calls = Patience { clock, rng, read_count: 0 };
+    let mut calls = Patience { clock, rng, read_count: 0, skew: Skew::default() };
     let pool = calls.call("DescribeUserPool", &|| directory.describe_pool()).await?;
-    let mut knowledge = PoolKnowledge { facts: pool.value, meta: pool.meta, ..PoolKnowledge::default() };
+    let mut knowledge = PoolKnowledge { facts: pool.value, ..PoolKnowledge::default() };
     let mut token = None;
     loop {
         let page = calls.call("ListIdentityProviders", &|| directory.list_providers(token.clone())).await?;
         knowledge.providers.extend(page.value.providers.into_iter().map(|provider| (provider.name, provider.kind)));
         token = page.value.next_token;
         if token.is_none() || knowledge.providers.len() > limits::PROVIDERS_PER_POOL_MAX {
-            knowledge.read_count = calls.read_count;
+            (knowledge.read_count, knowledge.skew) = (calls.read_count, calls.skew);
             return Ok(knowledge);
         }
     }
@@ -49,6 +50,7 @@ struct Patience<'a> {
     clock: Clock,
     rng: &'a mut Rng,
     read_count: u64,
+    skew: Skew,
 }
 
 impl Patience<'_> {
@@ -62,8 +64,12 @@ impl Patience<'_> {
         loop {
             attempts += 1;
             self.read_count += 1;
+            let sent_unix_ms = self.clock.unix_ms();
             let fault = match make().await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.skew.observe_answer(sent_unix_ms, self.clock.unix_ms(), &answer.meta);
+                    return Ok(answer);
+                }
                 Err(fault) => fault,
             };
             let class = classify(CallKind::Read, &fault);

@@ -8,6 +8,7 @@ pub mod cognito;
 pub mod fault;
 pub mod identities;
 pub mod sim;
+pub mod skew;
 
 use std::future::Future;
 use std::pin::Pin;

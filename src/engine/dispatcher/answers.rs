@@ -58,8 +58,8 @@ impl Dispatcher<'_> {
             Reply::Users(Ok(answer)) => Some(&answer.meta),
             Reply::Linked(Err(fault)) | Reply::Users(Err(fault)) => fault.meta(),
         };
-        if let Some(date) = meta.and_then(|meta| meta.server_unix_ms) {
-            self.skew.observe(done.sent_unix_ms, done.answered_unix_ms, date);
+        if let Some(meta) = meta {
+            self.skew.observe_answer(done.sent_unix_ms, done.answered_unix_ms, meta);
         }
     }
 

@@ -12,7 +12,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::job::Policy;
-use super::skew::Skew;
 use super::tally::Tally;
 use super::window::Window;
 use super::worker::{Done, Services};
@@ -27,6 +26,7 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::limits;
 use crate::pace::Budget;
 use crate::seed::Rng;
+use crate::service::skew::Skew;
 
 /// What a run is given.
 pub struct Context<'a> {
@@ -99,13 +99,6 @@ impl<'a> Dispatcher<'a> {
     fn new(context: Context<'a>) -> Self {
         let Context { pool, simulated, knowledge, services, ledger, run, options, clock, observer } = context;
         let now = clock.now();
-        let mut skew = Skew::default();
-        if let Some(date) = knowledge.meta.server_unix_ms {
-            let ours = clock.unix_ms();
-            // The newest preflight answer came at most one read timeout ago.
-            let read_timeout_ms = i64::try_from(limits::READ_TIMEOUT_MS).unwrap_or(i64::MAX);
-            skew.observe(ours - read_timeout_ms, ours, date);
-        }
         Self {
             pool,
             simulated,
@@ -125,7 +118,7 @@ impl<'a> Dispatcher<'a> {
             in_flight: JoinSet::new(),
             writes: Budget::new(clock, options.write_rate),
             reads: Budget::new(clock, options.read_rate),
-            skew,
+            skew: knowledge.skew,
             tally: Tally::new(now),
             feed_ended: false,
             stopping: None,

@@ -1,5 +1,6 @@
 //! How far the service's clock is from ours, as its answers tell.
 
+use super::AnswerMeta;
 use crate::clock::UnixMs;
 use crate::limits::CLOCK_SKEW_MS_MAX;
 
@@ -8,7 +9,7 @@ use crate::limits::CLOCK_SKEW_MS_MAX;
 /// An answer's `Date` header holds whole seconds, written some time between sending and receiving; each answer so
 /// narrows the bounds, to about a second and less after a few.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Skew {
+pub struct Skew {
     low_ms: i64,
     high_ms: i64,
 }
@@ -21,22 +22,29 @@ impl Default for Skew {
 
 impl Skew {
     /// Takes an answer that says `date`, to a call sent and answered at these times of our clock.
-    pub(super) fn observe(&mut self, sent: UnixMs, answered: UnixMs, date: UnixMs) {
+    pub fn observe(&mut self, sent: UnixMs, answered: UnixMs, date: UnixMs) {
         let (low, high) = (date - answered, date + 999 - sent);
         let (both_low, both_high) = (self.low_ms.max(low), self.high_ms.min(high));
         // Bounds that contradict each other: one of the clocks was set meanwhile, so the newest answer alone counts.
         (self.low_ms, self.high_ms) = if both_low <= both_high { (both_low, both_high) } else { (low, high) };
     }
 
+    /// As [`Self::observe`], for an answer that may not say.
+    pub fn observe_answer(&mut self, sent: UnixMs, answered: UnixMs, meta: &AnswerMeta) {
+        if let Some(date) = meta.server_unix_ms {
+            self.observe(sent, answered, date);
+        }
+    }
+
     /// Our time as the service's clock would show it, at the middle of what is known.
     #[must_use]
-    pub(super) fn service_time(&self, ours: UnixMs) -> UnixMs {
+    pub fn service_time(&self, ours: UnixMs) -> UnixMs {
         ours.saturating_add(i64::midpoint(self.low_ms, self.high_ms))
     }
 
     /// How far [`Self::service_time`] may be off, in milliseconds.
     #[must_use]
-    pub(super) fn uncertainty_ms(&self) -> i64 {
+    pub fn uncertainty_ms(&self) -> i64 {
         (self.high_ms - self.low_ms) / 2 + 1
     }
 }
