@@ -67,8 +67,9 @@ impl RowKey {
     pub fn to_hex(self) -> [u8; 32] {
         let mut text = [0; 32];
         for (half, digits) in self.0.iter().zip(text.chunks_exact_mut(16)) {
-            for (place, digit) in digits.iter_mut().rev().enumerate() {
-                *digit = HEX_DIGITS[(half >> (4 * place)) as usize & 0xf];
+            for (digit, byte) in digits.chunks_exact_mut(2).zip(half.to_be_bytes()) {
+                digit[0] = HEX_DIGITS[usize::from(byte >> 4)];
+                digit[1] = HEX_DIGITS[usize::from(byte & 0xf)];
             }
         }
         text

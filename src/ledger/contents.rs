@@ -49,7 +49,7 @@ pub struct ReadSummary {
 /// [`LedgerError::Io`], `Damaged`, `Version` and `NotALedger`.
 pub fn read(path: &Path, visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>) -> Result<ReadSummary, LedgerError> {
     let source = FileSource::open(path)?;
-    let scan = reader::scan(&source, &mut |_, record| Ok(visit(record)))?;
+    let scan = reader::scan(&source, |_, record| Ok(visit(record)))?;
     let header = scan.header.ok_or_else(|| LedgerError::NotALedger { place: source.place() })?;
     Ok(ReadSummary { header, lines: scan.lines, torn_bytes: scan.torn_bytes })
 }
@@ -77,7 +77,7 @@ pub(super) fn load(source: &dyn Source, wanted: Option<&Binding>) -> Result<Load
     let mut loader = Loader::new();
     let mut last_run: Option<LastRun> = None;
     let misfit = |misfit: Misfit| reader::damaged_line(source, misfit.line, &misfit.illegal.to_string());
-    let scan = reader::scan(source, &mut |line, record| {
+    let scan = reader::scan(source, |line, record| {
         let applied = match record {
             Record::Header(header) => {
                 check_binding(source, header.binding, wanted)?;

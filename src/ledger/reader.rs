@@ -32,7 +32,7 @@ pub(super) struct Scan {
 /// Those of `visit`, and [`LedgerError`] for what is no whole ledger of this format.
 pub(super) fn scan(
     source: &dyn Source,
-    visit: &mut dyn FnMut(u64, Record<'_>) -> Result<ControlFlow<()>, LedgerError>,
+    mut visit: impl FnMut(u64, Record<'_>) -> Result<ControlFlow<()>, LedgerError>,
 ) -> Result<Scan, LedgerError> {
     let io_error = |error: io::Error| LedgerError::io("read", source.place(), &error);
     let size = source.size().map_err(io_error)?;
@@ -42,8 +42,19 @@ pub(super) fn scan(
         return Err(LedgerError::NotALedger { place: source.place() });
     }
     let mut lines = Lines::new(source, end);
-    while let Some(mut line) = lines.next_line().map_err(io_error)? {
-        let Some(record) = record_of(&mut line, source, end)? else { break };
+    loop {
+        lines.refill().map_err(io_error)?;
+        if let Some((record, bytes)) = record::as_written(lines.window()).filter(|_| lines.number > 0) {
+            let flow = visit(lines.number + 1, record)?;
+            lines.pass(bytes);
+            (found.lines, found.whole_bytes, found.newline_missing) = (lines.number, lines.offset, false);
+            if flow.is_break() {
+                break;
+            }
+            continue;
+        }
+        let Some(line) = lines.next_line().map_err(io_error)? else { break };
+        let Some(record) = record_of(&line, source, end)? else { break };
         if let Record::Header(header) = &record {
             found.header = Some(header.clone());
         }
@@ -59,8 +70,8 @@ pub(super) fn scan(
 }
 
 /// What a line says; `None` for a torn one, which can only be the last.
-fn record_of<'a>(line: &mut Line<'a>, source: &dyn Source, end: u64) -> Result<Option<Record<'a>>, LedgerError> {
-    let decoded = line.as_written.take().map_or_else(|| record::decode(line.bytes), Ok);
+fn record_of<'a>(line: &Line<'a>, source: &dyn Source, end: u64) -> Result<Option<Record<'a>>, LedgerError> {
+    let decoded = record::decode(line.bytes);
     if line.number == 1 {
         return match decoded {
             Ok(record @ Record::Header(_)) => Ok(Some(record)),
@@ -131,8 +142,6 @@ struct Line<'a> {
     bytes: &'a [u8],
     /// Whether it has a line end.
     ended: bool,
-    /// What it says, where that was seen while its end was looked for.
-    as_written: Option<Record<'a>>,
 }
 
 impl Line<'_> {
@@ -175,25 +184,32 @@ impl<'a> Lines<'a> {
 
     /// The next line; of one that is too long only the beginning.
     fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
-        if self.window.len() < LINE_WITH_END_BYTES_MAX {
-            self.fill()?;
-        }
-        let window = &self.buffer[self.window.clone()];
-        if window.is_empty() {
+        self.refill()?;
+        let (number, offset) = (self.number + 1, self.offset);
+        let length = first_line(self.window()).len();
+        if length == 0 {
             return Ok(None);
         }
-        let as_written = record::as_written(window).filter(|(_, used)| window.get(*used) == Some(&b'\n'));
-        let (line, as_written) = match as_written {
-            Some((record, used)) => (&window[..=used], Some(record)),
-            None => (first_line(window), None),
-        };
-        let offset = self.offset;
-        self.offset += line.len() as u64;
-        self.window.start += line.len();
-        self.number += 1;
+        self.pass(length);
+        let line = &self.buffer[self.window.start - length..self.window.start];
         let ended = line.ends_with(b"\n");
         let bytes = line.strip_suffix(b"\r\n").or(line.strip_suffix(b"\n")).unwrap_or(line);
-        Ok(Some(Line { number: self.number, offset, end: self.offset, bytes, ended, as_written }))
+        Ok(Some(Line { number, offset, end: self.offset, bytes, ended }))
+    }
+
+    /// What was read and not yet passed: a whole line at the least, if there is one.
+    fn window(&self) -> &[u8] {
+        &self.buffer[self.window.clone()]
+    }
+
+    fn pass(&mut self, bytes: usize) {
+        self.window.start += bytes;
+        self.offset += bytes as u64;
+        self.number += 1;
+    }
+
+    fn refill(&mut self) -> io::Result<()> {
+        if self.window.len() < LINE_WITH_END_BYTES_MAX { self.fill() } else { Ok(()) }
     }
 
     /// Moves what is left to the front and reads until the buffer is full or the source ends.

@@ -6,6 +6,7 @@
 
 mod decode;
 mod encode;
+mod plain;
 mod relaxed;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ mod load;
 mod settled;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::clock::UnixMs;
@@ -15,7 +16,7 @@ use crate::domain::state::{RowEvent, RowState};
 use crate::domain::summary::Counts;
 use crate::limits::VIEW_OVERLAY_ROWS;
 pub(super) use load::{Loader, Misfit};
-use settled::{Entry, Settled, pack};
+use settled::{Entry, Settled, pack, unpack};
 
 /// A table by key. Keys are hashes already.
 type KeyMap<V> = HashMap<RowKey, V, BuildHasherDefault<KeyHasher>>;
@@ -86,7 +87,7 @@ impl View {
             let mut updates: Vec<Entry> =
                 self.recent.drain().map(|(key, state)| Entry { key, tag: pack(state) }).collect();
             updates.sort_unstable();
-            self.settled.absorb(&mut updates);
+            let Ok(()) = self.settled.absorb(&mut updates, |_, tag| Ok::<_, Infallible>(unpack(tag)));
         }
     }
 }
@@ -106,5 +107,42 @@ impl Hasher for KeyHasher {
             word[..chunk.len()].copy_from_slice(chunk);
             self.0 = self.0.rotate_left(8) ^ u64::from_le_bytes(word);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::seed::Rng;
+
+    #[test]
+    fn results_of_a_run_are_merged_and_stay_what_they_were() {
+        let mut view = View { recent_max: 16, ..View::new(KeyMap::default(), Settled::default()) };
+        let mut expected = BTreeMap::new();
+        let mut rng = Rng::new(2);
+        for at in 0..4_000 {
+            let number = rng.below(500);
+            let key = RowKey::parse(format!("{:032x}", u128::from(number) << 119 | 1).as_bytes()).unwrap();
+            let states = [RowState::Linked, RowState::Failed, RowState::InDoubt, RowState::Unprocessed];
+            let state = states[rng.below(4) as usize];
+            let event = match state {
+                RowState::InDoubt => RowEvent::Announced,
+                RowState::Unprocessed => RowEvent::Withdrawn,
+                settled => RowEvent::Settled(settled),
+            };
+            let first = view.announced_at(key);
+            view.note(key, event, state, at);
+            expected.insert(key, state);
+            assert!(view.recent.len() < 16);
+            let announced = (state == RowState::InDoubt).then_some(first.unwrap_or(at));
+            assert_eq!((view.state(key), view.announced_at(key)), (state, announced));
+        }
+        expected.retain(|_, state| *state != RowState::Unprocessed);
+        assert_eq!(view.states().collect::<BTreeMap<_, _>>(), expected);
+        assert_eq!(view.states().count(), expected.len(), "no row twice");
+        let linked = expected.values().filter(|state| **state == RowState::Linked).count() as u64;
+        assert_eq!((view.counts().linked, view.counts().read), (linked, expected.len() as u64));
     }
 }

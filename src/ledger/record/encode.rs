@@ -1,5 +1,6 @@
 //! Records to lines, with the members of each kind in one fixed order.
 
+use super::plain::plain_bytes;
 use super::{FORMAT_VERSION, Header, Intent, InvalidRow, Record, RunEnd, RunStart, Settlement, Withdrawal};
 use crate::clock::UnixMs;
 use crate::domain::row::RowKey;
@@ -153,20 +154,18 @@ impl Line<'_> {
     fn text(&mut self, name: &str, text: &str) {
         self.raw(name);
         self.out.push(b'"');
-        let mut copied = 0;
-        for (at, byte) in text.bytes().enumerate() {
-            if byte >= b' ' && byte != b'"' && byte != b'\\' {
-                continue;
-            }
-            self.raw(&text[copied..at]);
-            copied = at + 1;
-            match byte {
+        let mut rest = text.as_bytes();
+        loop {
+            let (plain, special) = rest.split_at(plain_bytes(rest));
+            self.out.extend_from_slice(plain);
+            let Some((special, after)) = special.split_first() else { break };
+            match special {
                 b'"' => self.raw("\\\""),
                 b'\\' => self.raw("\\\\"),
                 control => self.raw(&format!("\\u{control:04x}")),
             }
+            rest = after;
         }
-        self.raw(&text[copied..]);
         self.out.push(b'"');
     }
 }

@@ -15,6 +15,8 @@ use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::summary::Counts;
 use crate::ledger::error::Binding;
 
+type Reader = fn(&str) -> Option<Record<'static>>;
+
 pub(super) fn decode(text: &str) -> Result<Record<'static>, Undecodable> {
     // The parser's own messages quote the text, so only the column is kept.
     let value: Value = serde_json::from_str(text).map_err(|error| Undecodable::Json { column: error.column() })?;
@@ -22,14 +24,13 @@ pub(super) fn decode(text: &str) -> Result<Record<'static>, Undecodable> {
     if let Some(version) = members.get("cognito_link_ledger") {
         return header(version.as_u64().ok_or(Undecodable::Member)?, text);
     }
-    type Reader = fn(&str) -> Option<Record<'static>>;
-    // `state` comes last: it is the one name that is no kind by itself.
+    // An end has a count named `invalid`, so it comes before that; `state` comes last, being no kind by itself.
     let kinds: [(&str, Reader); 6] = [
+        ("end", run_end),
+        ("run", run_start),
         ("do", intent),
         ("withdrawn", withdrawal),
         ("invalid", invalid),
-        ("run", run_start),
-        ("end", run_end),
         ("state", settlement),
     ];
     let (_, read) = kinds.iter().find(|(name, _)| members.contains_key(*name)).ok_or(Undecodable::UnknownRecord)?;

@@ -59,31 +59,56 @@ impl Settled {
         self.entries.iter().map(|entry| (entry.key, unpack(entry.tag)))
     }
 
-    /// Takes over these rows, sorted and each key once, and leaves the vector empty.
-    pub(super) fn absorb(&mut self, updates: &mut Vec<Entry>) {
-        // Rows that are new stay behind, with the place before which each belongs above its state.
-        updates.retain_mut(|update| match find(&self.entries, update.key) {
-            Ok(at) => {
-                self.entries[at].tag = update.tag & STATE_MASK;
-                false
+    /// Takes over a batch, sorted by key, and leaves it empty. `replay` is told where a row stands and the tag of an
+    /// entry, and tells where the row stands then; a key that the batch holds several times is replayed in turn.
+    ///
+    /// # Errors
+    /// The first of `replay`; the rows are of no use then.
+    pub(super) fn absorb<E>(
+        &mut self,
+        batch: &mut Vec<Entry>,
+        mut replay: impl FnMut(RowState, u64) -> Result<RowState, E>,
+    ) -> Result<(), E> {
+        let (mut kept, mut near) = (0, 0);
+        // Rows that are new stay in the batch, with the place before which each belongs above its state.
+        for at in 0..batch.len() {
+            let Entry { key, tag } = batch[at];
+            if let Some(same) = batch[..kept].last_mut().filter(|last| last.key == key) {
+                same.tag = same.tag & !STATE_MASK | pack(replay(unpack(same.tag), tag)?);
+                continue;
             }
-            Err(before) => {
-                update.tag = (before as u64) << STATE_BITS | update.tag & STATE_MASK;
-                true
+            match find_near(&self.entries, near, key) {
+                Ok(held) => {
+                    self.entries[held].tag = pack(replay(unpack(self.entries[held].tag), tag)?);
+                    near = held;
+                }
+                Err(before) => {
+                    let state = replay(RowState::Unprocessed, tag)?;
+                    batch[kept] = Entry { key, tag: (before as u64) << STATE_BITS | pack(state) };
+                    kept += 1;
+                    near = before;
+                }
             }
-        });
+        }
+        batch.truncate(kept);
+        self.insert(batch);
+        batch.clear();
+        Ok(())
+    }
+
+    /// Inserts new rows, each before the place that its tag tells.
+    fn insert(&mut self, new: &[Entry]) {
         let mut unmoved = self.entries.len();
         // Exactly: doubling would hold room for as many rows again.
-        self.entries.reserve_exact(updates.len());
-        self.entries.extend_from_slice(updates);
+        self.entries.reserve_exact(new.len());
+        self.entries.extend_from_slice(new);
         // From the back, so that every old entry moves once and none is overwritten before it has moved.
-        for (new_before, update) in updates.iter().enumerate().rev() {
-            let at = usize::try_from(update.tag >> STATE_BITS).unwrap_or(unmoved);
+        for (new_before, entry) in new.iter().enumerate().rev() {
+            let at = usize::try_from(entry.tag >> STATE_BITS).unwrap_or(unmoved);
             self.entries.copy_within(at..unmoved, at + new_before + 1);
-            self.entries[at + new_before] = Entry { key: update.key, tag: update.tag & STATE_MASK };
+            self.entries[at + new_before] = Entry { key: entry.key, tag: entry.tag & STATE_MASK };
             unmoved = at;
         }
-        updates.clear();
     }
 }
 
@@ -102,7 +127,7 @@ fn find(entries: &[Entry], key: RowKey) -> Result<usize, usize> {
         }
         guess = if met < key.high() { (guess + step).min(last) } else { guess.saturating_sub(step) };
     }
-    close_in(entries, guess, key)
+    find_near(entries, guess, key)
 }
 
 /// The part of `count` that `distance` is of all 64-bit numbers.
@@ -111,24 +136,25 @@ fn scaled(distance: u64, count: usize) -> usize {
     usize::try_from(product >> 64).unwrap_or(0)
 }
 
-/// Brackets the key by doubling steps away from `guess`, then halves the bracket.
-fn close_in(entries: &[Entry], guess: usize, key: RowKey) -> Result<usize, usize> {
-    let (mut low, mut end, mut step) = (0, entries.len(), 1);
-    if entries[guess].key < key {
-        low = guess + 1;
-        while low + step < end && entries[low + step].key < key {
+/// The same for a key that stands near a place: brackets it by doubling steps from there, then halves the bracket.
+fn find_near(entries: &[Entry], near: usize, key: RowKey) -> Result<usize, usize> {
+    let is_below = |at: usize| entries.get(at).is_some_and(|entry| entry.key < key);
+    let mut step = 1;
+    let (low, end) = if is_below(near) {
+        let mut low = near + 1;
+        while is_below(low + step) {
             low += step + 1;
             step *= 2;
         }
-        end = end.min(low + step + 1);
+        (low, entries.len().min(low + step + 1))
     } else {
-        end = guess + 1;
-        while step < end && entries[end - 1 - step].key >= key {
+        let mut end = entries.len().min(near + 1);
+        while step < end && !is_below(end - 1 - step) {
             end -= step;
             step *= 2;
         }
-        low = low.max(end.saturating_sub(step + 1));
-    }
+        (end.saturating_sub(step + 1), end)
+    };
     entries[low..end].binary_search_by(|entry| entry.key.cmp(&key)).map(|at| low + at).map_err(|at| low + at)
 }
 
@@ -157,6 +183,10 @@ mod tests {
         }
     }
 
+    fn overwrite(_: RowState, tag: u64) -> Result<RowState, ()> {
+        Ok(unpack(tag))
+    }
+
     /// Against a map of the standard library: keys spread evenly, in clusters, and all with the same upper half.
     #[test]
     fn absorbed_rows_are_found_and_others_are_not() {
@@ -164,28 +194,52 @@ mod tests {
         for spread in [0, 40, 63, 64_u32] {
             let mut rng = Rng::new(u64::from(spread));
             let (mut settled, mut expected) = (Settled::default(), BTreeMap::new());
-            let mut draw = |rng: &mut Rng| key(rng.next_u64().checked_shr(spread).unwrap_or(0), rng.below(1 << 12));
-            for round in 0..60 {
+            let draw = |rng: &mut Rng| key(rng.next_u64().checked_shr(spread).unwrap_or(0), rng.below(1 << 12));
+            for _ in 0..60 {
                 let batch: BTreeMap<RowKey, RowState> =
                     (0..rng.below(200)).map(|n| (draw(&mut rng), states[(n % 15) as usize])).collect();
                 let mut updates: Vec<Entry> =
                     batch.iter().map(|(key, state)| Entry { key: *key, tag: pack(*state) }).collect();
-                settled.absorb(&mut updates);
+                settled.absorb(&mut updates, overwrite).unwrap();
                 assert!(updates.is_empty());
                 expected.extend(batch);
-                let held: Vec<_> = settled.iter().collect();
-                assert_eq!(held, expected.iter().map(|(k, s)| (*k, *s)).collect::<Vec<_>>(), "{spread} {round}");
+                let held: BTreeMap<_, _> = settled.iter().collect();
+                assert_eq!(held, expected);
+                assert!(settled.entries.is_sorted() && settled.entries.len() == expected.len());
             }
             for (key, state) in &expected {
                 assert_eq!(settled.state(*key), *state);
             }
             for _ in 0..5_000 {
                 let drawn = draw(&mut rng);
-                let wanted = expected.get(&drawn).copied().unwrap_or(RowState::Unprocessed);
-                assert_eq!(settled.state(drawn), wanted);
-                let at = find(&settled.entries, drawn).unwrap_or_else(|at| at);
-                assert_eq!(at, settled.entries.partition_point(|entry| entry.key < drawn));
+                let wanted = settled.entries.binary_search_by(|entry| entry.key.cmp(&drawn));
+                let near = rng.below(settled.entries.len() as u64 + 2) as usize;
+                assert_eq!(find(&settled.entries, drawn), wanted);
+                assert_eq!(find_near(&settled.entries, near, drawn), wanted);
             }
         }
+        assert_eq!((find(&[], key(1, 1)), find_near(&[], 0, key(1, 1))), (Err(0), Err(0)));
+    }
+
+    #[test]
+    fn a_key_several_times_in_a_batch_is_replayed_in_turn() {
+        let mut settled = Settled::default();
+        let mut told = Vec::new();
+        for round in 0..2 {
+            let states = [RowState::Failed, RowState::Unprocessed, RowState::Linked];
+            let mut batch: Vec<Entry> = states.map(|state| Entry { key: key(7, 7), tag: pack(state) }).to_vec();
+            batch.insert(0, Entry { key: key(round, 0), tag: pack(RowState::Failed) });
+            settled
+                .absorb(&mut batch, |state, tag| {
+                    told.push(state);
+                    overwrite(state, tag)
+                })
+                .unwrap();
+        }
+        use RowState::{Failed, Linked, Unprocessed};
+        assert_eq!(told, [Unprocessed, Unprocessed, Failed, Unprocessed, Unprocessed, Linked, Failed, Unprocessed]);
+        assert_eq!(settled.state(key(7, 7)), Linked);
+        assert_eq!(settled.entries.len(), 3);
+        assert_eq!(settled.absorb(&mut vec![Entry { key: key(0, 0), tag: 0 }], |_, _| Err("no")), Err("no"));
     }
 }
