@@ -58,19 +58,21 @@ impl RowKey {
     /// Reads the 32 hexadecimal digits that [`fmt::Display`] writes; `None` for anything else.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
-        if text.len() != 32 {
-            return None;
+        let (high, low) = text.split_at_checked(16)?;
+        Some(Self([parse_hex(high)?, parse_hex(low)?]))
+    }
+
+    /// The 32 hexadecimal digits, as [`RowKey::parse`] reads them.
+    #[must_use]
+    pub fn to_hex(self) -> [u8; 32] {
+        let mut text = [0; 32];
+        for (half, digits) in self.0.iter().zip(text.chunks_exact_mut(16)) {
+            for (digit, byte) in digits.chunks_exact_mut(2).zip(half.to_be_bytes()) {
+                digit[0] = HEX_DIGITS[usize::from(byte >> 4)];
+                digit[1] = HEX_DIGITS[usize::from(byte & 0xf)];
+            }
         }
-        let mut value: u128 = 0;
-        for byte in text {
-            let digit = match byte {
-                b'0'..=b'9' => byte - b'0',
-                b'a'..=b'f' => byte - b'a' + 10,
-                _ => return None,
-            };
-            value = value << 4 | u128::from(digit);
-        }
-        Some(Self::from_u128(value))
+        text
     }
 
     /// The upper 64 bits: uniformly spread, so they tell roughly where a key stands among sorted ones.
@@ -83,6 +85,32 @@ impl RowKey {
     fn from_u128(value: u128) -> Self {
         Self([(value >> 64) as u64, value as u64])
     }
+}
+
+const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// Reads exactly 16 lower-case digits.
+fn parse_hex(text: &[u8]) -> Option<u64> {
+    let (first, last) = text.split_at_checked(8)?;
+    Some(parse_eight(first)? << 32 | parse_eight(last)?)
+}
+
+/// Reads exactly 8 digits, all at once and without branches: a ledger has two keys for every row.
+fn parse_eight(text: &[u8]) -> Option<u64> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let digits = u64::from_be_bytes(text.try_into().ok()?);
+    // The top bit of every byte that is ASCII and not below `limit`.
+    let from = |limit: u8| digits.wrapping_add(EACH * u64::from(0x80 - limit)) & (EACH << 7);
+    let is_number = from(b'0') & !from(b'9' + 1);
+    let is_letter = from(b'a') & !from(b'f' + 1);
+    let is_ascii = digits & (EACH << 7) == 0;
+    if !is_ascii || is_number | is_letter != EACH << 7 {
+        return None;
+    }
+    let nibbles = (digits & (EACH * 0xf)) + 9 * (digits >> 6 & EACH);
+    let bytes = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
+    let pairs = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
+    Some((pairs | pairs >> 16) & 0xffff_ffff)
 }
 
 impl fmt::Display for RowKey {
@@ -142,9 +170,17 @@ mod tests {
         let pool = PoolId::parse("us-east-1_Abc").unwrap();
         let key = RowKey::of(&pool, &link(Destination::Username(named("ab")), "Google", "cd"));
         assert_eq!(RowKey::parse(key.to_string().as_bytes()), Some(key));
+        assert_eq!(key.to_hex(), key.to_string().as_bytes());
         // Ledgers live longer than versions: a change of this text would send every row a second time.
         assert_eq!(key.to_string(), "5230e32a47d46755f39c00dc9a066e71");
         assert_eq!(RowKey::parse(b"xyz"), None);
-        assert_eq!(RowKey::parse(&[b'g'; 32]), None);
+        for byte in 0..=u8::MAX {
+            let (digit, place) = (char::from(byte).to_digit(16), usize::from(byte) % 32);
+            let mut text = [b'0'; 32];
+            text[place] = byte;
+            let wanted =
+                digit.filter(|_| !byte.is_ascii_uppercase()).map(|value| u128::from(value) << (4 * (31 - place)));
+            assert_eq!(RowKey::parse(&text), wanted.map(RowKey::from_u128), "byte {byte}");
+        }
     }
 }
