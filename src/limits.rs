@@ -103,6 +103,18 @@ pub const LEDGER_LINE_BYTES_MAX: usize = 64 * 1024;
 pub const SERVICE_TEXT_CHARS_MAX: usize = 1_024;
 /// Results that are kept in a hash table before they are merged into the sorted keys.
 pub const VIEW_OVERLAY_ROWS: usize = 65_536;
+/// Results that are sorted and merged at a time while a ledger is read: 24 bytes each.
+pub const VIEW_LOAD_BATCH_ROWS: usize = 1 << 20;
+/// Guesses by interpolation before a search among sorted keys goes over to doubling steps.
+pub const VIEW_GUESSES_MAX: usize = 4;
+/// Bytes of ledger lines that wait in memory before they are written without being asked for.
+pub const LEDGER_BUFFER_BYTES: usize = 256 * 1024;
+/// Bytes of a ledger that are read at a time.
+pub const LEDGER_READ_BYTES: usize = 512 * 1024;
+/// Longest single word in a ledger line that comes from outside (request id, error code, column name), in characters.
+pub const LEDGER_WORD_CHARS_MAX: usize = 256;
+/// Longest neighbour file of a ledger's lock that is read, in bytes.
+pub const LOCK_FILE_BYTES_MAX: u64 = 256;
 /// How far the service's clock may be from ours before any answer told, in milliseconds.
 pub const CLOCK_SKEW_MS_MAX: i64 = 300_000;
 
@@ -127,5 +139,7 @@ const _: () = {
     assert!(CONCURRENCY_MIN <= CONCURRENCY_MAX);
     assert!(COOL_DOWN_MS_MIN <= COOL_DOWN_MS_MAX && BACKOFF_MS_MIN <= BACKOFF_MS_MAX);
     assert!(LEDGER_LINE_BYTES_MAX >= 6 * SERVICE_TEXT_CHARS_MAX + 4 * ATTRIBUTE_VALUE_CHARS_MAX * 2);
+    assert!(LEDGER_BUFFER_BYTES >= LEDGER_LINE_BYTES_MAX && LEDGER_READ_BYTES > LEDGER_LINE_BYTES_MAX + 2);
+    assert!(VIEW_OVERLAY_ROWS <= VIEW_LOAD_BATCH_ROWS);
     assert!(WRITE_SPACING_PER_USER_MS * 10 >= 1_000);
 };
