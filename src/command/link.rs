@@ -14,7 +14,7 @@ use crate::domain::summary::Counts;
 use crate::engine::{Context, EngineOptions, RowFeed, Services};
 use crate::exit::Exit;
 use crate::foresight::preflight::PoolKnowledge;
-use crate::input::{InputOptions, Source};
+use crate::input::{InputOptions, Reader, Source};
 use crate::ledger::record::{RunId, RunStart, TOOL_VERSION};
 use crate::ledger::storage::DiscardStorage;
 use crate::ledger::{Binding, Ledger, Opened};
@@ -38,32 +38,39 @@ pub struct LinkTask {
     pub retry_refused: bool,
 }
 
-/// A task whose input was read once.
-pub struct Prepared {
-    /// What the first reading found.
-    pub checked: Checked,
-    /// The ledger of earlier runs, if there is one.
-    pub earlier: Option<(Ledger, Opened)>,
-}
-
 impl LinkTask {
-    /// Opens the ledger of earlier runs and reads the input once. Sends nothing.
+    /// Looks at the header of the input, and at nothing else.
     ///
     /// # Errors
-    /// [`Failure`] where the ledger belongs to something else, is held or damaged, or the input cannot be read; also
-    /// for an invalid row where `strict` asks for that.
-    pub fn prepare(&self, clock: Clock, observer: &mut dyn Observer) -> Result<Prepared, Failure> {
-        let earlier = match self.ledger_path.try_exists() {
-            Ok(false) => None,
-            _ => Some(Ledger::open(&self.ledger_path, &self.binding, clock.unix_ms())?),
-        };
-        let ledger = earlier.as_ref().map(|(ledger, _)| ledger);
+    /// [`Failure::Input`] where no row could be read.
+    pub fn check_header(&self) -> Result<(), Failure> {
+        Reader::new(&self.source, &self.reading)?;
+        Ok(())
+    }
+
+    /// Opens the ledger of earlier runs, if there is one.
+    ///
+    /// # Errors
+    /// [`Failure::Ledger`] where it belongs to something else, is held or is damaged.
+    pub fn open_earlier(&self, clock: Clock) -> Result<Option<(Ledger, Opened)>, Failure> {
+        match self.ledger_path.try_exists() {
+            Ok(false) => Ok(None),
+            _ => Ok(Some(Ledger::open(&self.ledger_path, &self.binding, clock.unix_ms())?)),
+        }
+    }
+
+    /// Reads the input once and holds it against the ledger of earlier runs. Sends nothing.
+    ///
+    /// # Errors
+    /// [`Failure::Input`] where the input cannot be read, [`Failure::Strict`] for an invalid row where `strict` asks
+    /// for that.
+    pub fn check(&self, earlier: Option<&Ledger>, observer: &mut dyn Observer) -> Result<Checked, Failure> {
         let pool = &self.binding.pool;
-        let checked = check(&self.source, &self.reading, pool, ledger, self.retry_refused, observer)?;
+        let checked = check(&self.source, &self.reading, pool, earlier, self.retry_refused, observer)?;
         if self.strict && checked.invalid > 0 {
             return Err(Failure::Strict { invalid: checked.invalid, read: checked.rows });
         }
-        Ok(Prepared { checked, earlier })
+        Ok(checked)
     }
 
     /// Works the input off.

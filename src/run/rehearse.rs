@@ -17,12 +17,6 @@ use crate::seed::Rng;
 use crate::service::sim::{SimService, World};
 use crate::ui::{Ui, format};
 
-pub(super) fn needs_simulate() -> Failure {
-    Failure::Usage(
-        "--rehearse runs against a simulated pool: give --simulate, and --pool-file for a pool of yours".into(),
-    )
-}
-
 pub(super) fn run(
     task: &LinkTask,
     world: World,
