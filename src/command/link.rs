@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::check::{Checked, check};
 use super::failure::{Failure, stop_exit};
-use super::feed::ThreadedFeed;
+use super::feed::{InlineFeed, ThreadedFeed};
 use crate::clock::Clock;
 use crate::domain::event::Observer;
 use crate::domain::stop::{Ended, RunReport, Signal};
@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::input::{InputOptions, Source};
 use crate::ledger::record::{RunId, RunStart, TOOL_VERSION};
+use crate::ledger::storage::DiscardStorage;
 use crate::ledger::{Binding, Ledger, Opened};
 
 /// What a run of `link` is about.
@@ -71,29 +72,36 @@ impl LinkTask {
     /// [`Failure`] where results cannot be recorded. Everything else that ends a run is in the report.
     pub async fn run(
         &self,
-        prepared: Prepared,
+        earlier: Option<(Ledger, Opened)>,
         run: LinkRun<'_>,
         signals: &mut mpsc::Receiver<Signal>,
     ) -> Result<RunReport, Failure> {
         let mut feed = ThreadedFeed::start(&self.source, &self.reading, &self.binding.pool)?;
-        self.run_from(&mut feed, prepared, run, signals).await
-    }
-
-    /// As [`Self::run`], with the rows from anywhere.
-    ///
-    /// # Errors
-    /// As [`Self::run`].
-    pub async fn run_from(
-        &self,
-        feed: &mut dyn RowFeed,
-        prepared: Prepared,
-        run: LinkRun<'_>,
-        signals: &mut mpsc::Receiver<Signal>,
-    ) -> Result<RunReport, Failure> {
-        let mut ledger = match prepared.earlier {
+        let ledger = match earlier {
             Some((ledger, _)) => ledger,
             None => Ledger::open(&self.ledger_path, &self.binding, run.clock.unix_ms())?.0,
         };
+        self.work(&mut feed, ledger, run, signals).await
+    }
+
+    /// Works the input off without keeping anything: in the time of `run`'s clock, which may be a virtual one.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn rehearse(&self, run: LinkRun<'_>, signals: &mut mpsc::Receiver<Signal>) -> Result<RunReport, Failure> {
+        let mut feed = InlineFeed::start(&self.source, &self.reading, &self.binding.pool)?;
+        let storage = Box::new(DiscardStorage::default());
+        let (ledger, _) = Ledger::on_storage(storage, &self.binding, run.clock.unix_ms())?;
+        self.work(&mut feed, ledger, run, signals).await
+    }
+
+    async fn work(
+        &self,
+        feed: &mut dyn RowFeed,
+        mut ledger: Ledger,
+        run: LinkRun<'_>,
+        signals: &mut mpsc::Receiver<Signal>,
+    ) -> Result<RunReport, Failure> {
         ledger.run_started(&RunStart {
             run: run.id,
             command: "link".to_owned(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::simulator::Simulator;
-use super::{settings, signals};
+use super::{rehearse, settings, signals};
 use crate::cli::{LinkArgs, Retry, SettleCall};
 use crate::clock::Clock;
 use crate::command::Failure;
@@ -38,7 +38,7 @@ pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clo
         retry_refused: options.retry_refused,
         binding,
     };
-    if !args.yes {
+    if !args.yes && !args.rehearse {
         ask_early(ui)?;
     }
     let mut observer = ui.observer();
@@ -47,6 +47,11 @@ pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clo
     drop(observer);
     say_opened(&prepared, ui);
 
+    if args.rehearse {
+        let Some(simulator) = simulator else { return Err(rehearse::needs_simulate()) };
+        let world = simulator.world(&task.binding.pool, &prepared.checked.providers, options.seed)?;
+        return rehearse::run(&task, world, options, ui, clock);
+    }
     let running = match simulator {
         Some(simulator) => Some(simulator.start(&task.binding.pool, &prepared.checked.providers, options.seed)?),
         None => None,
@@ -108,12 +113,12 @@ async fn work(
     let mut observer = ui.observer();
     let id = settings::run_id(options.seed, clock);
     let run = LinkRun { id, services, knowledge, options, clock, observer: observer.as_mut() };
-    task.run(prepared, run, &mut signals).await
+    task.run(prepared.earlier, run, &mut signals).await
 }
 
 fn finish(task: &LinkTask, report: &RunReport, ui: &Ui) -> Result<Exit, Failure> {
     let exit = exit_of(report);
-    ui.run_report(report, &task.ledger_path.display().to_string(), exit.status())?;
+    ui.run_report(report, Some(&task.ledger_path.display().to_string()), exit.status())?;
     if let Ended::Stopped(stop) = &report.ended {
         ui.error(&stop.detail, None);
     }
@@ -159,7 +164,13 @@ fn say_opened(prepared: &Prepared, ui: &Ui) {
     }
 }
 
-fn say_plan(task: &LinkTask, checked: &Checked, knowledge: &PoolKnowledge, options: &EngineOptions, ui: &Ui) {
+pub(super) fn say_plan(
+    task: &LinkTask,
+    checked: &Checked,
+    knowledge: &PoolKnowledge,
+    options: &EngineOptions,
+    ui: &Ui,
+) {
     let count = format::count;
     let to_send = checked.to_send();
     let mut parts = vec![format!("{}: {} to work on", format::counted(checked.rows, "row"), count(to_send))];

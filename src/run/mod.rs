@@ -1,6 +1,7 @@
 //! The composition root: the only room where service, clock, ledger, voice and command meet.
 
 mod link;
+mod rehearse;
 mod report;
 mod settings;
 mod signals;

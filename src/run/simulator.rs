@@ -54,14 +54,9 @@ impl Simulator {
         &self.pool_id
     }
 
-    /// Starts to serve. Without a pool file the pool has the providers that the input names, and makes a user when a
-    /// row names one.
-    pub(super) fn start(
-        self,
-        named: &PoolId,
-        providers: &BTreeSet<ProviderName>,
-        seed: u64,
-    ) -> Result<Running, Failure> {
+    /// The account that it simulates. Without a pool file the pool has the providers that the input names, and makes a
+    /// user when a row names one.
+    pub(super) fn world(self, named: &PoolId, providers: &BTreeSet<ProviderName>, seed: u64) -> Result<World, Failure> {
         let pool = match self.pool {
             Some(pool) if pool.settings().id != named.as_str() => {
                 return Err(Failure::Usage(format!(
@@ -72,10 +67,21 @@ impl Simulator {
             Some(pool) => pool,
             None => pool_on_reference(named, providers)?,
         };
-        let world = world(seed, self.quota, self.latency).with_pool(pool);
+        Ok(world(seed, self.quota, self.latency).with_pool(pool))
+    }
+
+    /// Starts to serve.
+    pub(super) fn start(
+        self,
+        named: &PoolId,
+        providers: &BTreeSet<ProviderName>,
+        seed: u64,
+    ) -> Result<Running, Failure> {
+        let save = self.save.clone();
+        let world = self.world(named, providers, seed)?;
         let server = Server::start(world, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
             .map_err(|error| Failure::System(error.to_string()))?;
-        Ok(Running { server, pool_id: named.to_string(), save: self.save })
+        Ok(Running { server, pool_id: named.to_string(), save })
     }
 }
 

@@ -10,6 +10,7 @@ use super::provider::{Provider, ProviderKind};
 use super::settings::PoolSettings;
 use super::user::{HeldIdentity, NewIdentity, NewUser, Status, UNKNOWN_DATE_UNIX_MS, User};
 use crate::clock::UnixMs;
+use crate::domain::identity::PoolId;
 
 /// `pool`.
 #[derive(Serialize, Deserialize)]
@@ -99,17 +100,18 @@ struct IdentityLine<'a> {
     date_created: UnixMs,
 }
 
-impl From<PoolLine> for PoolSettings {
-    fn from(line: PoolLine) -> Self {
-        Self {
-            id: line.id,
-            name: line.name,
-            case_sensitive: line.case_sensitive,
-            username_attributes: line.username_attributes,
-            alias_attributes: line.alias_attributes,
-            pre_sign_up_trigger: line.pre_sign_up_trigger,
-            created_ms: line.created,
-        }
+impl PoolLine {
+    pub(super) fn into_settings(self) -> Result<PoolSettings, String> {
+        let id = PoolId::parse(&self.id).map_err(|error| format!("id is {error}"))?;
+        Ok(PoolSettings {
+            id: id.to_string(),
+            name: self.name,
+            case_sensitive: self.case_sensitive,
+            username_attributes: self.username_attributes,
+            alias_attributes: self.alias_attributes,
+            pre_sign_up_trigger: self.pre_sign_up_trigger,
+            created_ms: self.created,
+        })
     }
 }
 
