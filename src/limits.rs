@@ -131,6 +131,9 @@ pub const LEDGER_WORD_CHARS_MAX: usize = 256;
 pub const LOCK_FILE_BYTES_MAX: u64 = 256;
 /// How far the service's clock may be from ours before any answer told, in milliseconds.
 pub const CLOCK_SKEW_MS_MAX: i64 = 300_000;
+/// How far the time in an announcement may be off by the service's clock, in milliseconds. The `Date` of an answer has
+/// whole seconds, so after the first answers it is half a second and half a round trip; the rest is room for slow ones.
+pub const ANNOUNCED_TIME_TOLERANCE_MS: i64 = 2_000;
 
 /// Progress on a terminal is drawn at most this often, in milliseconds.
 pub const PROGRESS_INTERVAL_MS: u64 = 100;

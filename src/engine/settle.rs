@@ -3,6 +3,7 @@
 use crate::clock::UnixMs;
 use crate::domain::identity::{DestinationUser, ExternalIdentity};
 use crate::domain::outcome::Outcome;
+use crate::limits::ANNOUNCED_TIME_TOLERANCE_MS;
 use crate::service::PoolUser;
 use crate::service::skew::Skew;
 
@@ -43,7 +44,8 @@ pub(super) fn listed_name(destination: &DestinationUser, case_sensitive: bool) -
 /// Whether a link that was found is ours: `identities[].dateCreated` against the time of our announcement, both by
 /// the service's clock. What is too close to tell is ours and marked so.
 pub(super) fn whose(created: Option<UnixMs>, announced: UnixMs, skew: &Skew) -> Outcome {
-    let tolerance = skew.uncertainty_ms();
+    // What is known of the clock now says nothing of what was known when the row was announced, maybe by another run.
+    let tolerance = skew.uncertainty_ms().max(ANNOUNCED_TIME_TOLERANCE_MS);
     match created {
         Some(created) if created < announced.saturating_sub(tolerance) => Outcome::AlreadyLinked,
         Some(created) if created > announced.saturating_add(tolerance) => Outcome::Linked { recovered: false },
@@ -57,19 +59,23 @@ mod tests {
 
     #[test]
     fn theirs_ours_and_too_close_to_tell() {
-        let mut skew = Skew::default();
-        skew.observe(0, 0, 0);
-        let tolerance = skew.uncertainty_ms();
-        let ours = Outcome::Linked { recovered: false };
-        let close = Outcome::Linked { recovered: true };
-        for (created, expected) in [
-            (Some(100_000 - tolerance - 1), Outcome::AlreadyLinked),
-            (Some(100_000 - tolerance), close.clone()),
-            (Some(100_000 + tolerance), close.clone()),
-            (Some(100_000 + tolerance + 1), ours),
-            (None, close),
-        ] {
-            assert_eq!(whose(created, 100_000, &skew), expected, "{created:?}");
+        let unknown = Skew::default();
+        let mut known = Skew::default();
+        known.observe(0, 0, 0);
+        known.observe(999, 999, 0);
+        assert_eq!(known.uncertainty_ms(), 1, "the clock is known by now, the announcement was made before");
+        for (skew, tolerance) in [(unknown, unknown.uncertainty_ms()), (known, ANNOUNCED_TIME_TOLERANCE_MS)] {
+            let ours = Outcome::Linked { recovered: false };
+            let close = Outcome::Linked { recovered: true };
+            for (created, expected) in [
+                (Some(100_000 - tolerance - 1), Outcome::AlreadyLinked),
+                (Some(100_000 - tolerance), close.clone()),
+                (Some(100_000 + tolerance), close.clone()),
+                (Some(100_000 + tolerance + 1), ours),
+                (None, close),
+            ] {
+                assert_eq!(whose(created, 100_000, &skew), expected, "{created:?}");
+            }
         }
     }
 }
