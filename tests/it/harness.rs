@@ -13,11 +13,15 @@ use std::time::Duration;
 pub(crate) use ledger::LedgerFile;
 pub(crate) use pairs::{Pair, csv, pairs, pool_file};
 pub(crate) use process::{Finished, Running};
-pub(crate) use proxy::{Fate, Proxy};
+pub(crate) use proxy::{Fate, Gate, Proxy};
 pub(crate) use simulator::Simulator;
 
 /// The simulator's pool.
 pub(crate) const POOL: &str = "sim-local-1_Example01";
+/// Link calls that are answered before a run is interrupted.
+pub(crate) const PASSING_CALLS: usize = 40;
+/// Link calls that are in flight when a run is interrupted.
+pub(crate) const HELD_CALLS: usize = 10;
 /// Time between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Looks before a condition is given up: a minute, and more where the machine is slow.
@@ -78,6 +82,26 @@ impl Home {
     /// Runs `link` against an address to its end.
     pub(crate) fn link(&self, url: &str, arguments: &[&str]) -> Finished {
         self.start_link(url, arguments).wait()
+    }
+
+    /// Starts `link`, stops it by a signal while calls are in flight and most rows are still to come, and sees it drain.
+    pub(crate) fn link_interrupted(&self, simulator: &Simulator, signal: &str, arguments: &[&str]) -> Finished {
+        let gate = Gate::default();
+        let waiting = gate.clone();
+        let proxy = Proxy::start(simulator.address(), move |number, _| {
+            if number > PASSING_CALLS {
+                waiting.pass();
+            }
+            Fate::Passes
+        });
+        let concurrency = HELD_CALLS.to_string();
+        let options = ["--rate", "200", "--concurrency", &concurrency];
+        let running = self.start_link(&proxy.url, &[arguments, &options].concat());
+        wait_for("calls in flight", || (proxy.link_calls().len() == PASSING_CALLS + HELD_CALLS).then_some(()));
+        running.signal(signal);
+        wait_for("the program to drain", || running.stderr().contains("stopping").then_some(()));
+        gate.open();
+        running.wait()
     }
 
     /// Runs `link` against an address, with something on stdin.

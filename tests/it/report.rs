@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::harness::{Home, Pair, Simulator, csv, pairs, pool_file, wait_for};
+use crate::harness::{Home, Pair, Simulator, csv, pairs, pool_file};
 
 const ROWS: usize = 120;
 const MISSING: usize = 8;
@@ -23,10 +23,7 @@ fn interrupted() -> Home {
     let users: Vec<String> = pairs(MISSING as u64..ROWS as u64).into_iter().map(|row| row.username).collect();
     home.write("pool.json", pool_file(&users.iter().map(String::as_str).collect::<Vec<_>>()));
     let simulator = start_simulator(&home, "pool.json");
-    let running = home.start_link(&simulator.url, &["pairs.csv", "--rate", "40"]);
-    wait_for("a third of the rows", || (home.ledger("pairs.csv.ledger").outcomes() >= 40).then_some(()));
-    running.signal("INT");
-    running.wait().left_with(130);
+    home.link_interrupted(&simulator, "INT", &["pairs.csv"]).left_with(130);
     simulator.stop();
     home
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::harness::{Home, Pair, Simulator, csv, pairs, wait_for};
+use crate::harness::{Fate, Gate, Home, Pair, Proxy, Simulator, csv, pairs, wait_for};
 
 /// A home, a simulator, and the rows of these numbers linked through `pairs.csv`.
 fn linked(rows: u64) -> (Home, Simulator) {
@@ -137,12 +137,19 @@ fn a_second_run_is_kept_away_and_the_first_one_undisturbed() {
     let home = Home::new();
     home.write("pairs.csv", csv(&pairs(0..60)));
     let simulator = Simulator::quick(&home);
-    let mut first = home.start_link(&simulator.url, &["pairs.csv", "--rate", "30", "--output", "json"]);
-    wait_for("the first row", || (home.ledger("pairs.csv.ledger").outcomes() > 0).then_some(()));
-    let second = home.link(&simulator.url, &["pairs.csv"]);
-    assert!(first.is_running(), "the first run has to last longer than the second");
-    second.refused_with(8, &format!("(pid {}", first.pid()));
+    let gate = Gate::default();
+    let waiting = gate.clone();
+    let proxy = Proxy::start(simulator.address(), move |number, _| {
+        if number > 30 {
+            waiting.pass();
+        }
+        Fate::Passes
+    });
+    let first = home.start_link(&proxy.url, &["pairs.csv", "--rate", "200", "--output", "json"]);
+    wait_for("the first rows", || (home.ledger("pairs.csv.ledger").outcomes() > 0).then_some(()));
+    home.link(&simulator.url, &["pairs.csv"]).refused_with(8, &format!("(pid {}", first.pid()));
     home.run(&["report", "pairs.csv.ledger"]).left_with(0);
+    gate.open();
     let report = first.wait().left_with(0).json();
     assert_eq!(report["rows"]["linked"], 60);
     simulator.linked_once(60);

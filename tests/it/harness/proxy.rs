@@ -6,6 +6,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// A gate at which calls wait until it is opened.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<AtomicBool>);
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits, within bounds.
+    pub(crate) fn pass(&self) {
+        super::wait_for("a gate to open", || self.0.load(Ordering::SeqCst).then_some(()));
+    }
+}
+
 /// What becomes of a link call. Every other call passes.
 #[derive(Debug, Clone)]
 pub(crate) enum Fate {
@@ -15,6 +30,8 @@ pub(crate) enum Fate {
     LostBefore,
     /// It reaches the simulator, and the connection closes before the answer.
     LostAfter,
+    /// It reaches the simulator, and the answer never comes.
+    Unanswered,
     /// It does not reach the simulator; this is the answer: HTTP status, code, message.
     Answered(u16, &'static str, String),
 }
@@ -92,6 +109,13 @@ impl Shared {
                 Fate::LostAfter => {
                     (&upstream).write_all(&request.bytes())?;
                     Message::read(&mut answers)?;
+                    break;
+                }
+                Fate::Unanswered => {
+                    (&upstream).write_all(&request.bytes())?;
+                    Message::read(&mut answers)?;
+                    // Until the program gives up.
+                    Message::read(&mut requests)?;
                     break;
                 }
                 Fate::Answered(status, code, message) => {
