@@ -250,9 +250,13 @@ impl ExternalIdentity {
         if provider.is_native() {
             return Err(IdentityError::NativeSource);
         }
-        let chars = [provider.as_str(), attribute.as_str(), value.expose()].iter().map(|t| t.chars().count()).sum();
-        if chars > limits::SOURCE_CHARS_MAX {
-            return Err(IdentityError::SourceTooLong { chars, max: limits::SOURCE_CHARS_MAX });
+        let parts = [provider.as_str(), attribute.as_str(), value.expose()];
+        // There are at most as many characters as bytes, so nearly every value needs no counting.
+        if parts.iter().map(|part| part.len()).sum::<usize>() > limits::SOURCE_CHARS_MAX {
+            let chars = parts.iter().map(|part| part.chars().count()).sum();
+            if chars > limits::SOURCE_CHARS_MAX {
+                return Err(IdentityError::SourceTooLong { chars, max: limits::SOURCE_CHARS_MAX });
+            }
         }
         Ok(Self { provider, attribute, value })
     }

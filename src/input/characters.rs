@@ -1,5 +1,6 @@
 //! Characters that do not belong in an identity. Pure.
 
+use super::words;
 use crate::domain::finding::FindingCode;
 
 /// What is wrong with the characters of a value, each code at most once.
@@ -7,10 +8,9 @@ pub(super) fn faults(text: &str) -> Vec<(FindingCode, String)> {
     if is_plain(text.as_bytes()) { Vec::new() } else { slow_faults(text) }
 }
 
-/// Printable ASCII without space at its ends: nearly every value, told in one pass without branches.
+/// Printable ASCII without space at its ends, as nearly every value is.
 fn is_plain(bytes: &[u8]) -> bool {
-    let odd = bytes.iter().fold(false, |odd, byte| odd | !matches!(byte, b' '..=b'~'));
-    !odd && bytes.first() != Some(&b' ') && bytes.last() != Some(&b' ')
+    words::is_printable_ascii(bytes) && bytes.first() != Some(&b' ') && bytes.last() != Some(&b' ')
 }
 
 fn slow_faults(text: &str) -> Vec<(FindingCode, String)> {
@@ -52,9 +52,22 @@ fn fault_of(character: char) -> Option<(FindingCode, &'static str)> {
 /// Zero-width and direction marks, fillers, tags, and every space but the plain one.
 fn is_invisible(character: char) -> bool {
     match character {
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}' => true,
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => true,
-        '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e007f}' => true,
+        '\u{ad}'
+        | '\u{34f}'
+        | '\u{61c}'
+        | '\u{115f}'
+        | '\u{1160}'
+        | '\u{17b4}'
+        | '\u{17b5}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{2800}'
+        | '\u{3164}'
+        | '\u{feff}'
+        | '\u{ffa0}'
+        | '\u{e0000}'..='\u{e007f}' => true,
         _ => character.is_whitespace() && !character.is_control(),
     }
 }

@@ -12,7 +12,7 @@ use super::plan::{Plan, known_count};
 use super::record::{Layout, RawRecord, RawShape, Record};
 use super::split::{self, Field, QuoteFault, Split};
 use crate::domain::finding::{Finding, FindingCode};
-use crate::domain::row::RowNumber;
+use crate::domain::row::{Link, RowNumber};
 use crate::limits::{COLUMNS_MAX, RAW_EXCERPT_BYTES, RECORD_BYTES_MAX};
 
 /// Delimiters that are told by the header, the likelier ones first.
@@ -150,24 +150,24 @@ impl CsvRows {
         self.record(None, report)
     }
 
-    fn record(&self, link: Option<crate::domain::row::Link>, report: Report<'_>) -> Record {
+    fn record(&self, link: Option<Link>, report: Report<'_>) -> Record {
         Record { number: RowNumber(self.rows), line: self.feed.line(), link, findings: report.into_findings() }
     }
 
     fn values(&self, report: &mut Report<'_>) -> Values<'_> {
         let record = &self.feed.view()[..self.raw_length];
+        // One look at the whole record is quicker than one at each field, and nearly always enough.
+        let text = std::str::from_utf8(record).ok();
         let mut values = Values::default();
         for column in Column::ALL {
             if let Some(constant) = self.naming.constant(column) {
                 values.put(column, Cow::Borrowed(constant));
             } else if let Some(field) = self.plan.field(column).and_then(|at| self.fields.get(at)) {
-                match text_of(record, field) {
-                    Some(text) => values.put(column, text),
-                    None => {
-                        values.put_unreadable(column);
-                        let told = "is not valid UTF-8; save the file as UTF-8";
-                        report.add(FindingCode::InvalidUtf8, column, told);
-                    }
+                if let Some(text) = text_of(record, text, field) {
+                    values.put(column, text);
+                } else {
+                    values.put_unreadable(column);
+                    report.add(FindingCode::InvalidUtf8, column, "is not valid UTF-8; save the file as UTF-8");
                 }
             }
         }
@@ -187,8 +187,9 @@ fn field_number(at: usize) -> u32 {
 }
 
 /// A field's text, quotes taken off; `None` where it is not UTF-8.
-fn text_of<'a>(record: &'a [u8], field: &Field) -> Option<Cow<'a, str>> {
-    let text = std::str::from_utf8(split::inner(record, field)).ok()?;
+fn text_of<'a>(record: &'a [u8], text: Option<&'a str>, field: &Field) -> Option<Cow<'a, str>> {
+    let known = text.and_then(|text| text.get(split::inner_range(field)));
+    let text = known.or_else(|| std::str::from_utf8(&record[split::inner_range(field)]).ok())?;
     Some(if field.doubled { Cow::Owned(text.replace("\"\"", "\"")) } else { Cow::Borrowed(text) })
 }
 
@@ -224,7 +225,7 @@ fn sniff(header: &[u8], naming: &Naming) -> u8 {
 
 fn names_of(header: &[u8], fields: &[Field]) -> Vec<String> {
     let name = |field: &Field| {
-        let text = String::from_utf8_lossy(split::inner(header, field)).replace("\"\"", "\"");
+        let text = String::from_utf8_lossy(&header[split::inner_range(field)]).replace("\"\"", "\"");
         text.trim_matches([' ', '\t']).to_owned()
     };
     fields.iter().take(COLUMNS_MAX + 1).map(name).collect()

@@ -8,8 +8,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use super::check::{self, Report, Values};
 use super::columns::{Column, ColumnSet};
 use super::naming::Naming;
-use crate::domain::finding::{Finding, FindingCode};
-use crate::domain::row::{Link, RowNumber};
+use super::record::Record;
+use crate::domain::finding::FindingCode;
+use crate::domain::row::RowNumber;
 use crate::limits::JSON_DEPTH_MAX;
 
 /// The values of one object. Members of objects inside are named by their path, as in `SourceUser.ProviderName`;
@@ -51,7 +52,7 @@ impl<'n, 't> Harvest<'n, 't> {
     }
 
     /// The link that the object asks for, and everything that is wrong with it.
-    pub(super) fn judge(&mut self, number: RowNumber, line: u64) -> (Option<Link>, Vec<Finding>) {
+    pub(super) fn judge(&mut self, number: RowNumber, line: u64) -> Record {
         for column in Column::ALL {
             if let Some(constant) = self.naming.constant(column) {
                 self.values.put(column, Cow::Owned(constant.to_owned()));
@@ -65,16 +66,8 @@ impl<'n, 't> Harvest<'n, 't> {
         for (code, column, message) in self.faults.drain(..) {
             report.add(code, column, message);
         }
-        let link = check::link_of(&self.values, &mut report);
-        (link, report.into_findings())
-    }
-
-    fn found(&mut self, wanted: ColumnSet, text: &Cow<'t, str>) {
-        for column in wanted.iter() {
-            if self.claim(column) {
-                self.values.put(column, text.clone());
-            }
-        }
+        let asked = check::link_of(&self.values, &mut report);
+        Record { number, line, link: asked, findings: report.into_findings() }
     }
 
     fn found_wrong(&mut self, wanted: ColumnSet, code: FindingCode, told: &str) {
@@ -114,7 +107,7 @@ struct Node<'h, 'n, 't> {
     named: bool,
 }
 
-impl<'t> Node<'_, '_, 't> {
+impl Node<'_, '_, '_> {
     fn check_depth<E: Error>(&mut self) -> Result<(), E> {
         if self.depth < JSON_DEPTH_MAX {
             return Ok(());
@@ -123,13 +116,12 @@ impl<'t> Node<'_, '_, 't> {
         Err(E::custom("too deep"))
     }
 
-    fn wrong<E>(self, code: FindingCode, told: &str) -> Result<(), E> {
+    fn wrong(self, code: FindingCode, told: &str) {
         self.harvest.found_wrong(self.wanted, code, told);
-        Ok(())
     }
 
-    fn number<E>(self) -> Result<(), E> {
-        self.wrong(FindingCode::NumberDamaged, "is a JSON number, which may have lost digits; quote it")
+    fn number(self) {
+        self.wrong(FindingCode::NumberDamaged, "is a JSON number, which may have lost digits; quote it");
     }
 }
 
@@ -149,13 +141,19 @@ impl<'t> Visitor<'t> for Node<'_, '_, 't> {
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'t str) -> Result<(), E> {
-        self.harvest.found(self.wanted, &Cow::Borrowed(text));
+        for column in self.wanted.iter() {
+            if self.harvest.claim(column) {
+                self.harvest.values.put(column, Cow::Borrowed(text));
+            }
+        }
         Ok(())
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        if !self.wanted.is_empty() {
-            self.harvest.found(self.wanted, &Cow::Owned(text.to_owned()));
+        for column in self.wanted.iter() {
+            if self.harvest.claim(column) {
+                self.harvest.values.put(column, Cow::Owned(text.to_owned()));
+            }
         }
         Ok(())
     }
@@ -165,19 +163,23 @@ impl<'t> Visitor<'t> for Node<'_, '_, 't> {
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
-        self.number()
+        self.number();
+        Ok(())
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
-        self.number()
+        self.number();
+        Ok(())
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
-        self.number()
+        self.number();
+        Ok(())
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
-        self.wrong(FindingCode::InvalidJson, "is true or false where a text is needed; quote the value")
+        self.wrong(FindingCode::InvalidJson, "is true or false where a text is needed; quote the value");
+        Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'t>>(mut self, mut items: A) -> Result<(), A::Error> {
@@ -185,7 +187,8 @@ impl<'t> Visitor<'t> for Node<'_, '_, 't> {
         let depth = self.depth + 1;
         let wanted = ColumnSet::default();
         while items.next_element_seed(Node { harvest: &mut *self.harvest, depth, wanted, named: false })?.is_some() {}
-        self.wrong(FindingCode::InvalidJson, "is an array where a text is needed")
+        self.wrong(FindingCode::InvalidJson, "is an array where a text is needed");
+        Ok(())
     }
 
     fn visit_map<A: MapAccess<'t>>(mut self, mut members: A) -> Result<(), A::Error> {
@@ -206,7 +209,8 @@ impl<'t> Visitor<'t> for Node<'_, '_, 't> {
             self.harvest.path.truncate(mark);
         }
         self.harvest.path.truncate(mark);
-        self.wrong(FindingCode::InvalidJson, "is an object where a text is needed")
+        self.wrong(FindingCode::InvalidJson, "is an object where a text is needed");
+        Ok(())
     }
 }
 

@@ -98,6 +98,10 @@ fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str
 
 /// Whether this is shaped like an e-mail address and has capitals.
 pub(super) fn is_email_with_capitals(text: &str) -> bool {
+    // Nearly every value is lower-case ASCII, which one pass without branches tells.
+    if !text.bytes().fold(false, |odd, byte| odd | byte.is_ascii_uppercase() | !byte.is_ascii()) {
+        return false;
+    }
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     !local.is_empty() && domain.contains('.') && text.chars().any(char::is_uppercase)
 }

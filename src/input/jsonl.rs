@@ -93,13 +93,11 @@ impl JsonlRows {
         let Ok(text) = std::str::from_utf8(&self.feed.view()[..self.raw_length]) else {
             return self.faulty(FindingCode::InvalidUtf8, "is not valid UTF-8; save the file as UTF-8".to_owned());
         };
-        let (number, line) = (RowNumber(self.rows), self.feed.line());
         let mut harvest = Harvest::new(&self.naming, std::mem::take(&mut self.path));
         let record = match harvest.read(text) {
             Ok(()) => {
                 self.raw_is_object = true;
-                let (link, findings) = harvest.judge(number, line);
-                Record { number, line, link, findings }
+                harvest.judge(RowNumber(self.rows), self.feed.line())
             }
             Err(message) => self.faulty(FindingCode::InvalidJson, message),
         };

@@ -30,6 +30,7 @@ pub mod source;
 mod split;
 #[cfg(test)]
 mod testing;
+mod words;
 pub mod writer;
 
 pub use columns::{Column, Format, InputOptions, OptionError};

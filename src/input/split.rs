@@ -6,6 +6,7 @@
 //! never closed from the next field's opening one.
 
 use super::feed::line_end_bytes;
+use super::words;
 use crate::limits::RECORD_BYTES_MAX;
 
 /// Where a field stands in its record, quotes included.
@@ -71,16 +72,19 @@ pub(super) fn split(bytes: &[u8], delimiter: u8, fields: &mut Vec<Field>) -> Spl
     }
 }
 
-/// The bytes between the quotes, or of the whole field where it is not quoted; doubled quotes still are.
-pub(super) fn inner<'a>(record: &'a [u8], field: &Field) -> &'a [u8] {
+/// Where the bytes between the quotes stand, or of the whole field where it is not quoted; doubled quotes still are.
+pub(super) fn inner_range(field: &Field) -> std::ops::Range<usize> {
     let quotes = usize::from(field.quoted);
-    &record[field.start + quotes..field.end - quotes]
+    field.start + quotes..field.end - quotes
 }
 
 fn unquoted(window: &[u8], start: usize, delimiter: u8) -> Field {
-    let length = window[start..].iter().position(|byte| *byte == delimiter || matches!(byte, b'\n' | b'\r'));
-    let end = length.map_or(window.len(), |length| start + length);
-    Field { start, end, quoted: false, doubled: false }
+    Field {
+        start,
+        end: start + words::bytes_before(&window[start..], [delimiter, b'\n', b'\r']),
+        quoted: false,
+        doubled: false,
+    }
 }
 
 enum Quoted {

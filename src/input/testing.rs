@@ -1,5 +1,7 @@
 //! What the tests of the input share.
 
+use std::fmt::Write;
+
 use super::{Column, InputError, InputOptions, Reader, Record, Source};
 
 /// A reader over these bytes.
@@ -43,4 +45,13 @@ pub(super) fn header_faults(bytes: impl AsRef<[u8]>, options: &InputOptions) -> 
 pub(super) fn options(map: &[(Column, &str)], set: &[(Column, &str)]) -> InputOptions {
     let owned = |pairs: &[(Column, &str)]| pairs.iter().map(|(column, text)| (*column, (*text).to_owned())).collect();
     InputOptions { map: owned(map), set: owned(set), ..InputOptions::default() }
+}
+
+/// That many sound rows, `user1,Google,1` and so on.
+pub(super) fn sound_rows(count: usize) -> String {
+    let mut rows = String::new();
+    for row in 1..=count {
+        writeln!(rows, "user{row},Google,{row}").unwrap();
+    }
+    rows
 }

@@ -1,4 +1,7 @@
-//! The built program from outside: its processes, its files, its exit statuses, against a simulator on loopback.
+//! Tests from outside the crate, in one binary: each more would link the whole SDK once more.
+//!
+//! The built program, its processes, files and exit statuses, against a simulator on loopback; the fixtures; and whole
+//! runs in virtual time over many seeds.
 
 #[cfg(test)]
 mod harness;
@@ -7,6 +10,7 @@ mod harness;
 mod bounds;
 #[cfg(test)]
 mod crash;
+mod fixtures;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]
@@ -17,6 +21,7 @@ mod pace;
 mod report;
 #[cfg(test)]
 mod resume;
+mod seeds;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]

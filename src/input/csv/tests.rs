@@ -1,6 +1,6 @@
 use super::*;
 use crate::input::columns::InputOptions;
-use crate::input::testing::{codes, header_faults, options, places, reader, records, values};
+use crate::input::testing::{codes, header_faults, options, places, reader, records, sound_rows, values};
 use crate::limits::READ_BUFFER_BYTES;
 
 const HEADER: &str = "username,idp,name_id\n";
@@ -103,9 +103,7 @@ fn what_is_not_used_may_hold_anything() {
 fn an_unclosed_quote_costs_one_row() {
     let mut text = HEADER.to_owned();
     text.push_str("a,Google,\"1\n");
-    for row in 0..20_000 {
-        text.push_str(&format!("user{row},Google,9{row}\n"));
-    }
+    text.push_str(&sound_rows(20_000));
     let records = records(&text);
     assert_eq!(records.len(), 20_001);
     assert_eq!((codes(&records[0]), records[0].line), (vec!["unclosed_quote"], 2));

@@ -104,8 +104,8 @@ fn options_name_members_by_path() {
         &[(Column::SourceValue, "profile.login"), (Column::DestinationUsername, "ID")],
         &[(Column::SourceProvider, "Okta")],
     );
-    let line = r#"{"id":"00u1","profile":{"login":"carlos","email":"x"}}"#;
-    let link = reader(line, &options).unwrap().next().unwrap().unwrap().link.unwrap();
+    let text = r#"{"id":"00u1","profile":{"login":"carlos","email":"x"}}"#;
+    let link = reader(text, &options).unwrap().next().unwrap().unwrap().link.unwrap();
     assert_eq!((link.destination.value().expose(), link.source.value().expose()), ("00u1", "carlos"));
     assert_eq!(link.source.provider().as_str(), "Okta");
     let both = r#"{"id":"00u1","profile":{"login":"carlos"},"idp":"Google"}"#;

@@ -3,7 +3,7 @@ use std::io::Write;
 use super::*;
 use crate::domain::finding::Severity;
 use crate::input::columns::Column;
-use crate::input::testing::{header_faults, options, reader, records, values};
+use crate::input::testing::{header_faults, options, reader, records, sound_rows, values};
 use crate::input::{Note, RecordWriter};
 use crate::seed::Rng;
 
@@ -35,9 +35,8 @@ fn packed_inputs_read_the_same() {
 
 #[test]
 fn a_file_that_was_cut_short_ends_with_an_error() {
-    let rows: String = (0..60_000).map(|row| format!("user{row},Google,{}\n", row * 7_919)).collect();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    write!(gzip, "username,idp,name_id\n{rows}").unwrap();
+    write!(gzip, "username,idp,name_id\n{}", sound_rows(60_000)).unwrap();
     let packed = gzip.finish().unwrap();
     let mut rows = reader(&packed[..packed.len() / 2], &InputOptions::default()).unwrap();
     let read: Vec<_> = rows.by_ref().collect();
@@ -52,6 +51,15 @@ fn a_file_that_was_cut_short_ends_with_an_error() {
 }
 
 #[test]
+fn a_reader_and_its_rows_may_move_to_another_thread() {
+    let source = Source::spool("input", CSV.as_bytes()).unwrap();
+    let rows = std::thread::spawn(move || {
+        Reader::new(&source, &InputOptions::default()).unwrap().collect::<Result<Vec<_>, _>>().unwrap()
+    });
+    assert_eq!(rows.join().unwrap().len(), 2);
+}
+
+#[test]
 fn options_are_refused_before_the_first_row() {
     let twice = options(&[(Column::SourceValue, "a"), (Column::SourceValue, "b")], &[]);
     assert_eq!(header_faults(CSV, &twice)[0].0, "duplicate_column");
@@ -59,34 +67,39 @@ fn options_are_refused_before_the_first_row() {
     assert!(!format!("{:?}", reader(CSV, &InputOptions::default()).unwrap()).contains("carlos"));
 }
 
-/// What must hold for any bytes at all: every record is a link or has an error, numbers and lines rise, and a result
-/// file of all rows reads back to as many rows and the same links.
-/// Tells how many rows were links and how many were not.
+/// What must hold for any bytes at all: every record is a link or has an error, numbers and lines rise, and all raw
+/// records are in view. Tells how many rows were links and how many were not.
 fn check_invariants(bytes: &[u8]) -> [usize; 2] {
     let Ok(mut rows) = reader(bytes, &InputOptions::default()) else { return [0, 0] };
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("result");
-    let mut writer = RecordWriter::create(&path, rows.layout(), true).unwrap();
-    let (mut number, mut line, mut links) = (0, 0, Vec::new());
+    let (mut number, mut line, mut totals) = (0, 0, [0, 0]);
     while let Some(Ok(record)) = rows.next() {
         let errors = record.findings.iter().filter(|finding| finding.code.severity() == Severity::Error).count();
         assert_eq!(record.link.is_some(), errors == 0);
-        assert!(record.number.0 == number + 1 && record.line > line);
-        assert!(
-            record.findings.iter().all(|finding| finding.line >= record.line && finding.row == Some(record.number))
-        );
+        assert!(record.number.0 == number + 1 && record.line > line && !rows.raw().bytes().is_empty());
+        let in_place = |finding: &Finding| finding.line >= record.line && finding.row == Some(record.number);
+        assert!(record.findings.iter().all(in_place));
         (number, line) = (record.number.0, record.line);
+        totals[usize::from(record.link.is_none())] += 1;
+    }
+    totals
+}
+
+/// A result file of all rows reads back to as many rows and the same links.
+fn check_round_trip(bytes: &[u8]) {
+    let Ok(mut rows) = reader(bytes, &InputOptions::default()) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("result");
+    let mut writer = RecordWriter::create(&path, rows.layout(), true).unwrap();
+    let mut links = Vec::new();
+    while let Some(Ok(record)) = rows.next() {
         writer.write(&rows.raw(), &Note { state: "s", code: "c", message: "m,\"\n" }).unwrap();
         links.push(record.link);
     }
     writer.finish().unwrap();
-    let again = Source::open(&path).unwrap();
-    let format = Some(rows.format());
-    let options = InputOptions { format, delimiter: rows.layout().delimiter(), ..InputOptions::default() };
-    let read: Vec<_> = Reader::new(&again, &options).unwrap().map(|record| record.unwrap().link).collect();
-    assert_eq!(read, links);
-    let sound = links.iter().flatten().count();
-    [sound, links.len() - sound]
+    let (format, delimiter) = (Some(rows.format()), rows.layout().delimiter());
+    let options = InputOptions { format, delimiter, ..InputOptions::default() };
+    let again = Reader::new(&Source::open(&path).unwrap(), &options).unwrap();
+    assert_eq!(again.map(|record| record.unwrap().link).collect::<Vec<_>>(), links);
 }
 
 #[test]
@@ -103,6 +116,9 @@ fn random_bytes_do_no_harm() {
             bytes.push(if rng.chance(0.2) { any } else { alphabet[at] });
         }
         faulty_total += check_invariants(&bytes)[1];
+        if round % 9 == 0 {
+            check_round_trip(&bytes);
+        }
     }
     assert!(faulty_total > 1_000, "{faulty_total}");
 }
@@ -114,13 +130,16 @@ fn mutated_files_do_no_harm() {
     let jsonl = JSONL.repeat(3);
     for seed in [csv.as_bytes(), jsonl.as_bytes()] {
         let mut totals = [0, 0];
-        for _ in 0..1_500 {
+        for round in 0..1_500 {
             let mut bytes = seed.to_vec();
             for _ in 0..=rng.below(4) {
                 mutate(&mut bytes, &mut rng);
             }
             let [sound, faulty] = check_invariants(&bytes);
             totals = [totals[0] + sound, totals[1] + faulty];
+            if round % 9 == 0 {
+                check_round_trip(&bytes);
+            }
         }
         assert!(totals[0] > 500 && totals[1] > 500, "{totals:?}");
     }
@@ -142,8 +161,7 @@ fn mutate(bytes: &mut Vec<u8>, rng: &mut Rng) {
 
 #[test]
 fn every_row_of_a_large_file_is_read_once() {
-    let rows: String = (1..=50_000).map(|row| format!("user{row},Google,{row}\n")).collect();
-    let records = records(format!("username,idp,name_id\n{rows}"));
+    let records = records(format!("username,idp,name_id\n{}", sound_rows(50_000)));
     assert_eq!(records.len(), 50_000);
     for (at, record) in (1..).zip(&records) {
         assert_eq!((record.number.0, record.line), (at, at + 1));

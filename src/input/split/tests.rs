@@ -10,7 +10,7 @@ fn first(text: &[u8]) -> (Split, Vec<String>) {
 
 fn decoded(record: &[u8], fields: &[Field]) -> Vec<String> {
     let text = |field: &Field| {
-        let inner = String::from_utf8_lossy(inner(record, field)).into_owned();
+        let inner = String::from_utf8_lossy(&record[inner_range(field)]).into_owned();
         if field.doubled { inner.replace("\"\"", "\"") } else { inner }
     };
     fields.iter().map(text).collect()

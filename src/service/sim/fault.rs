@@ -37,7 +37,7 @@ pub enum FaultKind {
     AccessDenied,
 }
 
-/// Which calls a rule is about, by their number from 1.
+/// Which calls a rule is about, by their number from 1. A call that the quota throttles is counted and spared.
 #[derive(Debug, Clone, PartialEq)]
 pub enum When {
     /// Each with this probability.

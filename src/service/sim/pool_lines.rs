@@ -10,6 +10,7 @@ use super::provider::{Provider, ProviderKind};
 use super::settings::PoolSettings;
 use super::user::{HeldIdentity, NewIdentity, NewUser, Status, UNKNOWN_DATE_UNIX_MS, User};
 use crate::clock::UnixMs;
+use crate::domain::identity::PoolId;
 
 /// `pool`.
 #[derive(Serialize, Deserialize)]
@@ -73,6 +74,9 @@ pub(super) struct UserLine<'a> {
     /// A link to this user fails with `AliasExistsException`.
     #[serde(default, skip_serializing_if = "is_no")]
     alias_conflict: bool,
+    /// A link to this user fails with `InvalidParameterException` and this text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    link_refusal: Option<Cow<'a, str>>,
 }
 
 /// One of a user's `identities`, named as the service names its members.
@@ -96,17 +100,18 @@ struct IdentityLine<'a> {
     date_created: UnixMs,
 }
 
-impl From<PoolLine> for PoolSettings {
-    fn from(line: PoolLine) -> Self {
-        Self {
-            id: line.id,
-            name: line.name,
-            case_sensitive: line.case_sensitive,
-            username_attributes: line.username_attributes,
-            alias_attributes: line.alias_attributes,
-            pre_sign_up_trigger: line.pre_sign_up_trigger,
-            created_ms: line.created,
-        }
+impl PoolLine {
+    pub(super) fn into_settings(self) -> Result<PoolSettings, String> {
+        let id = PoolId::parse(&self.id).map_err(|error| format!("id is {error}"))?;
+        Ok(PoolSettings {
+            id: id.to_string(),
+            name: self.name,
+            case_sensitive: self.case_sensitive,
+            username_attributes: self.username_attributes,
+            alias_attributes: self.alias_attributes,
+            pre_sign_up_trigger: self.pre_sign_up_trigger,
+            created_ms: self.created,
+        })
     }
 }
 
@@ -164,6 +169,7 @@ impl UserLine<'_> {
             identities: self.identities.into_iter().map(NewIdentity::from).collect(),
             attributes: self.attributes.into_iter().map(owned).collect(),
             alias_conflict: self.alias_conflict,
+            link_refusal: self.link_refusal.map(Cow::into_owned),
         })
     }
 }
@@ -183,6 +189,7 @@ impl<'a> UserLine<'a> {
             identities: user.identities.iter().filter_map(|held| IdentityLine::of(held, pool)).collect(),
             attributes: attributes.map(|(name, value)| (Cow::Borrowed(&**name), Cow::Borrowed(&**value))).collect(),
             alias_conflict: extra.is_some_and(|extra| extra.alias_conflict),
+            link_refusal: extra.and_then(|extra| extra.link_refusal.as_deref()).map(Cow::Borrowed),
         }
     }
 }

@@ -53,8 +53,8 @@ impl Pool {
     ) -> Result<SignedIn, ApiError> {
         self.remember_before(now, slot);
         let user = self.user_mut(slot).ok_or_else(ApiError::user_not_found)?;
-        let used = user.identities.iter_mut().find(|held| held.provider == provider && *held.user_id == *user_id);
-        if let (Some(held), Some(issuer)) = (used, issuer) {
+        let signed_in = user.identities.iter_mut().find(|held| held.provider == provider && *held.user_id == *user_id);
+        if let (Some(held), Some(issuer)) = (signed_in, issuer) {
             held.issuer = Some(issuer.into());
             user.modified_ms = now;
         }

@@ -215,7 +215,9 @@ mod tests {
     #[test]
     fn a_second_link_of_one_identity_is_seen() {
         let mut recorder = Recorder::default();
-        [7, 8, 7].into_iter().for_each(|identity| recorder.linked(identity));
+        for identity in [7, 8, 7] {
+            recorder.linked(identity);
+        }
         let stats = recorder.snapshot();
         assert_eq!((stats.links_made, stats.identities_linked, stats.links_of_one_identity_max), (3, 2, 2));
     }

@@ -1,0 +1,71 @@
+//! Looking at eight bytes at a time: nearly every byte of an input passes here, and nearly none needs a second look.
+
+const LOW: u64 = u64::from_le_bytes([1; 8]);
+const HIGH: u64 = LOW << 7;
+
+/// The number of bytes before the first of `marks`; all where there is none.
+pub(super) fn bytes_before(text: &[u8], marks: [u8; 3]) -> usize {
+    let (words, rest) = text.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let hits = marks.iter().fold(0, |hits, mark| hits | bytes_equal(word, *mark));
+        if hits != 0 {
+            return at * 8 + hits.trailing_zeros() as usize / 8;
+        }
+    }
+    text.len() - rest.len() + rest.iter().position(|byte| marks.contains(byte)).unwrap_or(rest.len())
+}
+
+/// Marks the top bit of each byte of `word` that is `byte`. The lowest mark is always a true one; a borrow may mark
+/// bytes above it too.
+fn bytes_equal(word: u64, byte: u8) -> u64 {
+    let zero_where_equal = word ^ (LOW * u64::from(byte));
+    zero_where_equal.wrapping_sub(LOW) & !zero_where_equal & HIGH
+}
+
+/// Whether every byte is printable ASCII, space included.
+pub(super) fn is_printable_ascii(text: &[u8]) -> bool {
+    let (words, rest) = text.as_chunks::<8>();
+    let mut last = [b' '; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    words.iter().chain([&last]).fold(0, |odd, word| odd | odd_marks(u64::from_le_bytes(*word))) == 0
+}
+
+/// Not zero where a byte is below space, DEL or not ASCII: below space borrows its top bit, DEL and one more sets it.
+fn odd_marks(word: u64) -> u64 {
+    ((word.wrapping_sub(LOW * 0x20) & !word) | word | word.wrapping_add(LOW)) & HIGH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Rng;
+
+    #[test]
+    fn marks_are_found_at_any_place_among_any_bytes() {
+        let mut rng = Rng::new(5);
+        // Neighbours of the bytes that are looked for, where a borrow between them would show.
+        let palette = [b'a', 0, 1, b'\n' + 1, b'\r' + 1, b',' + 1, 0x80, 0xff, b'\n', b',', b'\r'];
+        for _ in 0..20_000 {
+            let reach = if rng.chance(0.5) { 8 } else { 11 };
+            let length = rng.below(40);
+            let text: Vec<u8> = (0..length).map(|_| palette[usize::try_from(rng.below(reach)).unwrap()]).collect();
+            let plain = text.iter().position(|byte| b",\n\r".contains(byte)).unwrap_or(text.len());
+            assert_eq!(bytes_before(&text, *b",\n\r"), plain, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_byte_at_every_place_is_judged() {
+        for length in 0..20 {
+            assert!(is_printable_ascii(&vec![b'~'; length]) && is_printable_ascii(&vec![b' '; length]));
+            for at in 0..length {
+                for byte in 0..=255 {
+                    let mut text = vec![b'x'; length];
+                    text[at] = byte;
+                    assert_eq!(is_printable_ascii(&text), matches!(byte, b' '..=b'~'), "{byte} at {at} of {length}");
+                }
+            }
+        }
+    }
+}
