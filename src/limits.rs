@@ -131,6 +131,9 @@ pub const LEDGER_READ_BYTES: usize = 512 * 1024;
 pub const LEDGER_WORD_CHARS_MAX: usize = 256;
 /// Longest neighbour file of a ledger's lock that is read, in bytes.
 pub const LOCK_FILE_BYTES_MAX: u64 = 256;
+/// How much later than its line says an announcement of an earlier run may have been, by the service's clock, in
+/// milliseconds: what a run knows of that clock after its first answers.
+pub const ANNOUNCEMENT_WINDOW_MS: i64 = 5_000;
 /// How far the service's clock may be from ours before any answer told, in milliseconds.
 pub const CLOCK_SKEW_MS_MAX: i64 = 300_000;
 

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::settle::{Sight, listed_name, look, whose};
+use super::settle::{Announced, Sight, listed_name, look, whose};
 use super::worker::Call;
 use crate::clock::{Instant, UnixMs};
 use crate::domain::identity::{DestinationUser, Personal, profile_username};
@@ -23,7 +23,6 @@ use crate::limits::{READ_PAGES_MAX, SERVICE_TEXT_CHARS_MAX, SETTLE_WAITS_MS};
 use crate::pace::retry::backoff;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, WhenAbsent, classify};
-use crate::service::skew::Skew;
 use crate::service::{Fault, LinkRequest, PoolUser, UserFilter, UserPage, UserQuery};
 
 /// Which call reads a destination back.
@@ -88,8 +87,8 @@ pub(super) struct Job {
     pub(super) step: Step,
     /// Link calls that were answered, or not, other than by a throttle.
     pub(super) attempts: u32,
-    /// When it was announced, by the service's clock; stays from an earlier run while the row is in doubt.
-    pub(super) announced: Option<UnixMs>,
+    /// When it was announced; stays from an earlier run while the row is in doubt.
+    pub(super) announced: Option<Announced>,
     /// Whether this run announced it.
     pub(super) announced_now: bool,
     pub(super) request_id: Option<String>,
@@ -135,7 +134,7 @@ impl Job {
     /// Sets it on its way; `in_doubt_since` is the announcement of an earlier run that has no outcome.
     pub(super) fn start(&mut self, in_doubt_since: Option<UnixMs>) {
         self.started = true;
-        self.announced = in_doubt_since;
+        self.announced = in_doubt_since.map(Announced::read_back);
         self.in_doubt = in_doubt_since.is_some();
         match resolution(&self.row.link.destination) {
             Resolution::Known(user) => {
@@ -229,13 +228,7 @@ impl Job {
     }
 
     /// What follows from the answer to a reading call.
-    pub(super) fn on_users(
-        &mut self,
-        reply: Result<UserPage, &Fault>,
-        policy: &Policy,
-        skew: &Skew,
-        rng: &mut Rng,
-    ) -> Next {
+    pub(super) fn on_users(&mut self, reply: Result<UserPage, &Fault>, policy: &Policy, rng: &mut Rng) -> Next {
         let page = match reply {
             Ok(page) => page,
             Err(fault) => return self.on_read_fault(fault, policy, rng),
@@ -250,7 +243,7 @@ impl Job {
         self.forget_pages();
         match self.step.clone() {
             Step::Resolve(_) => self.on_resolved(&found, policy),
-            Step::Look { why, looks } => self.on_look(&found, why, looks + 1, policy, skew, rng),
+            Step::Look { why, looks } => self.on_look(&found, why, looks + 1, policy, rng),
             _ => self.on_look_for_native(&found, policy),
         }
     }
@@ -296,21 +289,13 @@ impl Job {
         }
     }
 
-    fn on_look(
-        &mut self,
-        found: &[PoolUser],
-        why: WhenAbsent,
-        looks: usize,
-        policy: &Policy,
-        skew: &Skew,
-        rng: &mut Rng,
-    ) -> Next {
+    fn on_look(&mut self, found: &[PoolUser], why: WhenAbsent, looks: usize, policy: &Policy, rng: &mut Rng) -> Next {
         let Some(destination) = &self.destination else {
             return Next::Finish(Outcome::InDoubt { text: self.last.clone() });
         };
         let sight = look(found, destination, &self.row.link.source, policy.case_sensitive);
         if let Sight::Present(created) = sight {
-            return Next::Finish(self.announced.map_or(Outcome::AlreadyLinked, |at| whose(created, at, skew)));
+            return Next::Finish(self.announced.map_or(Outcome::AlreadyLinked, |at| whose(created, at)));
         }
         if looks < self.looks_wanted(why, policy) {
             self.step = Step::Look { why, looks };

@@ -28,7 +28,7 @@ fn job_for(destination: Destination, in_doubt_since: Option<UnixMs>) -> Job {
 /// A row that is announced and about to be linked.
 fn announced() -> Job {
     let mut job = job_for(Destination::Username(Personal::from_service("alice")), None);
-    job.announced = Some(ANNOUNCED);
+    job.announced = Some(Announced::read_back(ANNOUNCED));
     job.announced_now = true;
     job.step = Step::Link;
     job
@@ -68,21 +68,15 @@ fn user(name: &str, identities: &[(&str, bool, UnixMs)]) -> PoolUser {
 
 /// Reads the destination until the row goes on or ends; every look sees these users. Also counts the looks.
 fn settle(job: &mut Job, policy: &Policy, seen: &[PoolUser]) -> (Next, usize) {
-    let (skew, mut rng) = (exact_skew(), Rng::new(1));
+    let mut rng = Rng::new(1);
     for looks in 1..20 {
         let page = UserPage { users: seen.to_vec(), next_token: None };
-        let next = job.on_users(Ok(page), policy, &skew, &mut rng);
+        let next = job.on_users(Ok(page), policy, &mut rng);
         if !job.is_looking() || matches!(next, Next::Finish(_)) {
             return (next, looks);
         }
     }
     panic!("the row looks for ever");
-}
-
-fn exact_skew() -> Skew {
-    let mut skew = Skew::default();
-    skew.observe(0, 0, 0);
-    skew
 }
 
 fn refused(next: &Next) -> Option<RefusalCode> {
@@ -196,13 +190,13 @@ fn after_a_lost_answer_a_refusal_is_looked_at_patiently() {
 fn reading_that_fails_leaves_doubt() {
     let mut job = announced();
     job.on_link(Some(&timeout()));
-    let (skew, mut rng) = (exact_skew(), Rng::new(1));
+    let mut rng = Rng::new(1);
     let broken = answer(500, "InternalErrorException", "");
     for _ in 1..POLICY.attempts_max {
-        let next = job.on_users(Err(&broken), &POLICY, &skew, &mut rng);
+        let next = job.on_users(Err(&broken), &POLICY, &mut rng);
         assert!(matches!(next, Next::Step(Wait::BackOff(_))));
     }
-    let next = job.on_users(Err(&broken), &POLICY, &skew, &mut rng);
+    let next = job.on_users(Err(&broken), &POLICY, &mut rng);
     assert!(matches!(next, Next::Finish(Outcome::InDoubt { text }) if text.code == "timeout"));
     // A user that cannot be seen proves nothing either.
     let mut job = announced();
@@ -227,24 +221,24 @@ fn access_stops_the_run() {
     let mut job = announced();
     let next = job.on_link(Some(&answer(400, "AccessDeniedException", "no")));
     assert!(matches!(next, Next::Stop(_)));
-    let next = job.on_users(Err(&answer(400, "ExpiredTokenException", "")), &POLICY, &exact_skew(), &mut Rng::new(1));
+    let next = job.on_users(Err(&answer(400, "ExpiredTokenException", "")), &POLICY, &mut Rng::new(1));
     assert!(matches!(next, Next::Stop(_)));
 }
 
 #[test]
 fn a_destination_is_looked_up_page_by_page() {
-    let (skew, mut rng) = (exact_skew(), Rng::new(1));
+    let mut rng = Rng::new(1);
     let mut job = job_for(Destination::Email(Personal::from_service("a@example.com")), None);
     let empty = UserPage { users: vec![], next_token: Some("next".into()) };
-    assert_eq!(job.on_users(Ok(empty), &POLICY, &skew, &mut rng), Next::Step(Wait::None));
+    assert_eq!(job.on_users(Ok(empty), &POLICY, &mut rng), Next::Step(Wait::None));
     assert!(matches!(job.call(&POLICY), Some(Call::List(query)) if query.token.as_deref() == Some("next")));
     let page = UserPage { users: vec![user("alice", &[])], next_token: None };
-    assert_eq!(job.on_users(Ok(page), &POLICY, &skew, &mut rng), Next::Step(Wait::None));
+    assert_eq!(job.on_users(Ok(page), &POLICY, &mut rng), Next::Step(Wait::None));
     assert_eq!(job.step, Step::Announce);
     assert_eq!(job.destination.map(|user| user.username()).as_deref(), Some("alice"));
     let mut job = job_for(Destination::Email(Personal::from_service("b@example.com")), None);
     let page = UserPage { users: vec![user("alice", &[])], next_token: None };
-    assert_eq!(refused(&job.on_users(Ok(page), &POLICY, &skew, &mut rng)), Some(RefusalCode::UserNotFound));
+    assert_eq!(refused(&job.on_users(Ok(page), &POLICY, &mut rng)), Some(RefusalCode::UserNotFound));
 }
 
 #[test]

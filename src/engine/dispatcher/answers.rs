@@ -42,7 +42,7 @@ impl Dispatcher<'_> {
             Reply::Linked(Err(fault)) => job.on_link(Some(fault)),
             Reply::Users(reply) => {
                 let page = reply.as_ref().map(|answer| answer.value.clone());
-                job.on_users(page, &self.policy, &self.skew, &mut self.rng)
+                job.on_users(page, &self.policy, &mut self.rng)
             }
         };
         let is_write = matches!(done.reply, Reply::Linked(_));

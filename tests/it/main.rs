@@ -1,0 +1,3 @@
+//! Tests from outside the crate, in one binary: each more would link the whole SDK once more.
+
+mod seeds;
