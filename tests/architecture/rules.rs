@@ -124,10 +124,14 @@ pub(crate) fn reserved_words(source: &Source, violations: &mut Vec<Violation>) {
         forbid(&format!("{name}::"), true, &format!("only {} knows this crate", places.join(" and ")));
     }
     if source.path.starts_with("engine/") {
-        ENGINE_RESERVED.iter().for_each(|word| forbid(word, true, ASK_ENGINE));
+        for word in ENGINE_RESERVED {
+            forbid(word, true, ASK_ENGINE);
+        }
     }
     if source.path.starts_with("domain/") {
-        NOT_IN_DOMAIN.iter().for_each(|word| forbid(word, true, "the ground floor has no I/O, no waiting, no format"));
+        for word in NOT_IN_DOMAIN {
+            forbid(word, true, "the ground floor has no I/O, no waiting, no format");
+        }
     }
     if !starts(MAY_EXPOSE) {
         forbid("expose()", true, "this room has no business with personal values; show a row's number and key");

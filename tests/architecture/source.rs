@@ -33,7 +33,7 @@ impl Source {
 
     /// The line of a byte, from 1.
     pub(crate) fn line(&self, at: usize) -> usize {
-        self.raw.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1
+        self.raw[..at].split('\n').count()
     }
 
     /// Whether a byte is compiled for tests only.
