@@ -144,6 +144,13 @@ fn seconds(ms: u64) -> String {
 }
 
 #[test]
+fn the_readme_shows_the_fixture_that_is_there() {
+    let readme = read("README.md");
+    let shown = readme.split("```csv\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or("no block of csv");
+    assert!(read("fixtures/pairs.csv").starts_with(shown), "README, The file: the first lines of fixtures/pairs.csv");
+}
+
+#[test]
 fn the_map_has_every_room() {
     let map = read("src/lib.rs");
     for room in ROOMS.iter().filter(|room| room.name != "lib") {

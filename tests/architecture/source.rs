@@ -33,7 +33,7 @@ impl Source {
 
     /// The line of a byte, from 1.
     pub(crate) fn line(&self, at: usize) -> usize {
-        self.raw[..at].split('\n').count()
+        self.raw.as_bytes()[..at].split(|byte| *byte == b'\n').count()
     }
 
     /// Whether a byte is compiled for tests only.
