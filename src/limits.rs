@@ -98,6 +98,8 @@ pub const BACKOFF_MS_MAX: u64 = 20_000;
 /// Waits before each further look at a destination that did not show the link, in milliseconds: `ListUsers` lags.
 pub const SETTLE_WAITS_MS: [u64; 4] = [500, 1_500, 3_000, 6_000];
 
+/// After this time `ListUsers` is taken to show every write, in milliseconds.
+pub const LIST_LAG_MS_MAX: i64 = 60_000;
 /// Longest wait for a connection, in milliseconds.
 pub const CONNECT_TIMEOUT_MS: u64 = 3_100;
 /// Longest wait for the first byte of an answer, in milliseconds.

@@ -59,6 +59,7 @@ fn run_records() -> Vec<(Record<'static>, String)> {
         invalid: 1,
         unprocessed: 1,
         skipped: 4,
+        repeated: 2,
         ..Counts::default()
     };
     let run = RunId(0xab);
@@ -75,7 +76,7 @@ fn run_records() -> Vec<(Record<'static>, String)> {
         ),
         (
             Record::RunEnd(Box::new(end)),
-            r#"{"end":"00000000000000ab","t":6,"ended":"interrupted","read":9,"linked":1,"already_linked":2,"refused":3,"failed":0,"in_doubt":1,"invalid":1,"unprocessed":1,"skipped":4,"writes":8,"reads":2,"throttled":3}"#.into(),
+            r#"{"end":"00000000000000ab","t":6,"ended":"interrupted","read":9,"linked":1,"already_linked":2,"refused":3,"failed":0,"in_doubt":1,"invalid":1,"unprocessed":1,"skipped":4,"repeated":2,"writes":8,"reads":2,"throttled":3}"#.into(),
         ),
     ]
 }
