@@ -108,6 +108,8 @@ pub const READ_TIMEOUT_MS: u64 = 10_000;
 pub const ATTEMPT_TIMEOUT_MS: u64 = 15_000;
 /// After the first signal, calls in flight have this long, in milliseconds.
 pub const DRAIN_MS_MAX: u64 = 20_000;
+/// Signals that nobody has taken notice of yet; the second one leaves, so more need no room.
+pub const SIGNALS_WAITING_MAX: usize = 4;
 
 /// Longest time that a written line waits for its sync, in milliseconds.
 pub const SYNC_INTERVAL_MS: u64 = 100;
