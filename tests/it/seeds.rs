@@ -228,7 +228,7 @@ fn one_run(
         }
         let limit = match cut {
             Cut::Crash { after, .. } => after,
-            _ => Duration::from_secs(86_400),
+            _ => Duration::from_hours(24),
         };
         let report = tokio::time::timeout(limit, run(context, &mut feed, &mut signals)).await.ok();
         let report = report.map(|report| report.expect("the ledger is sound"));
