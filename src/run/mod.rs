@@ -7,6 +7,7 @@ mod settings;
 mod signals;
 mod simulate;
 mod simulator;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,7 @@ async fn command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         None => FileSettings::default(),
     };
     match cli.command {
+        Command::Validate(args) => validate::run(&args, &file, ui),
         Command::Link(args) => link::run(*args, &file, ui, clock).await,
         Command::Report(args) => report::run(&args, &file, ui),
         Command::Explain { code } => explain_code(code.as_deref(), ui),

@@ -38,7 +38,7 @@ use super::redact;
 use super::text::signal_name;
 use crate::domain::finding::{Finding, FindingCode};
 use crate::domain::outcome::RefusalCode;
-use crate::domain::report::{FailureLine, LedgerReport, RunLine};
+use crate::domain::report::{FailureLine, LedgerReport, RunLine, ValidateReport};
 use crate::domain::stop::{Ended, RunReport};
 use crate::domain::summary::Counts;
 
@@ -62,6 +62,23 @@ pub fn finding(finding: &Finding) -> Value {
         "field": finding.field,
         "column": finding.column,
         "message": finding.message,
+    })
+}
+
+/// What the checks of an input found, as one object.
+pub(super) fn validate_report(report: &ValidateReport, exit_status: u8) -> Value {
+    let counts = &report.counts;
+    let by_code = counts.by_finding.iter().map(|(code, number)| (code.as_str().to_owned(), Value::from(*number)));
+    json!({
+        "kind": "validate_report",
+        "schema_version": SCHEMA_VERSION,
+        "input": report.input,
+        "rows": {"read": counts.read, "valid": counts.unprocessed, "invalid": counts.invalid},
+        "blank_lines": report.blank_lines,
+        "findings_by_code": by_code.collect::<Map<_, _>>(),
+        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        "findings_left_out": report.findings_left_out,
+        "exit_status": exit_status,
     })
 }
 

@@ -6,7 +6,8 @@ use super::escape::escape;
 use super::format::{count, counted, duration, timestamp};
 use super::style::Style;
 use super::{redact, table};
-use crate::domain::report::{FailureLine, LedgerReport, RunLine};
+use crate::domain::finding::Severity;
+use crate::domain::report::{FailureLine, LedgerReport, RunLine, ValidateReport};
 use crate::domain::stop::{Ended, RunReport, Signal};
 use crate::limits;
 
@@ -21,6 +22,25 @@ pub(super) fn run_report(report: &RunReport, ledger: Option<&str>, style: Style)
         lines.push(format!("{rows} {were} done in earlier runs; nothing was sent"));
     }
     lines.extend(how_it_ended(&report.ended, style));
+    joined(&lines)
+}
+
+/// What the checks of an input found: codes with their numbers, and the rows.
+pub(super) fn validate_report(report: &ValidateReport, style: Style) -> String {
+    let counts = &report.counts;
+    let mut lines = Vec::new();
+    for (code, number) in &counts.by_finding {
+        let paint = if code.severity() == Severity::Error { Style::red } else { Style::yellow };
+        lines
+            .push(paint(style, &format!("{:<26}{:>10}   {}", code.as_str(), count(*number), code.severity().as_str())));
+    }
+    let mut rows = format!("{}: {} valid", counted(counts.read, "row"), count(counts.unprocessed));
+    for (number, what) in [(counts.invalid, "invalid"), (report.blank_lines, "empty lines")] {
+        if number > 0 {
+            let _ = write!(rows, ", {} {what}", count(number));
+        }
+    }
+    lines.push(rows);
     joined(&lines)
 }
 

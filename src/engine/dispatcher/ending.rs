@@ -8,15 +8,20 @@ use crate::domain::stop::{Ended, RunReport, Signal, StopCause};
 use crate::engine::job::{Job, Step};
 use crate::ledger::LedgerError;
 use crate::ledger::record::{EndedAs, RunEnd};
-use crate::limits::DRAIN_MS_MAX;
+use crate::limits::{DRAIN_MS_MAX, SIGNAL_ECHO_MS};
 
 impl Dispatcher<'_> {
     /// The first signal drains, the second leaves at once.
     pub(super) fn on_signal(&mut self, signal: Signal) {
-        if self.stopping.is_some() {
-            self.leave_now = true;
-        } else {
-            self.begin_stop(Ended::Interrupted(signal));
+        let now = self.clock.now();
+        match self.first_signal {
+            // `timeout` and shells may signal a process and then its group: an echo is not a second wish.
+            Some(first) if now.saturating_duration_since(first) < Duration::from_millis(SIGNAL_ECHO_MS) => {}
+            Some(_) => self.leave_now = true,
+            None => {
+                self.first_signal = Some(now);
+                self.begin_stop(Ended::Interrupted(signal));
+            }
         }
     }
 
