@@ -1,5 +1,8 @@
 //! Mistakes: one clear sentence, the right status, nothing on stdout, nothing sent.
 
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+
 use serde_json::json;
 
 use crate::harness::{Home, POOL, Running, Simulator, csv, give_credentials, pairs};
@@ -32,8 +35,6 @@ fn mistakes_are_told_and_nothing_is_sent() {
         (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--config", "missing.toml"], 2, "missing.toml"),
         (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--pool-file", "pool.json"], 2, "required arguments"),
         (&["-", "--user-pool-id", POOL, "--yes"], 2, "name one with --ledger"),
-        (&["no-columns.csv", "--user-pool-id", POOL, "--yes"], 4, "no column for destination_username"),
-        (&["empty.csv", "--user-pool-id", POOL, "--yes"], 4, "empty"),
         (&[".", "--user-pool-id", POOL, "--yes"], 2, "."),
     ];
     for (arguments, code, part) in table {
@@ -47,6 +48,43 @@ fn mistakes_are_told_and_nothing_is_sent() {
     assert_eq!(simulator.stats()["operations"], json!({}), "not even read");
     let left: Vec<_> = std::fs::read_dir(home.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("ledger")), "no ledger was begun: {left:?}");
+}
+
+#[test]
+fn a_profile_that_is_named_wins_over_the_keys_of_the_environment() {
+    let home = home_with_inputs();
+    std::fs::create_dir(home.path(".aws")).unwrap();
+    let profile = "[chosen]\naws_access_key_id = AKIDOFTHEPROFILE\naws_secret_access_key = not-a-secret\n";
+    home.write(".aws/credentials", profile);
+    let simulator = Simulator::quick(&home);
+    home.link(&simulator.url, &["pairs.csv", "--profile", "missing"]).refused_with(7, "missing");
+    assert_eq!(simulator.stats()["operations"], json!({}), "not even read with the keys of the environment");
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let running = home.start_link(&url, &["pairs.csv", "--profile", "chosen"]);
+    let mut request = BufReader::new(listener.accept().unwrap().0).lines().map_while(Result::ok);
+    let signed = request.find(|line| line.to_lowercase().starts_with("authorization:")).expect("a signed request");
+    assert!(signed.contains("Credential=AKIDOFTHEPROFILE/"), "{signed}");
+    running.kill();
+    home.link(&simulator.url, &["pairs.csv", "--profile", "chosen", "--rate", "1000"]).left_with(0);
+    simulator.linked_once(5);
+}
+
+#[test]
+fn every_missing_column_is_told_at_once() {
+    let home = home_with_inputs();
+    let simulator = Simulator::quick(&home);
+    let finished = home.link(&simulator.url, &["no-columns.csv"]).left_with(4);
+    assert_eq!(finished.stdout, "");
+    for column in ["destination_username", "source_provider", "source_value"] {
+        let told = format!("error: line 1: missing_column: no column for {column}");
+        assert_eq!(finished.stderr.matches(&told).count(), 1, "{finished:#?}");
+    }
+    let finished = home.link(&simulator.url, &["empty.csv"]).left_with(4);
+    assert!(finished.stderr.contains("error: line 1: missing_column: the input is empty"), "{finished:#?}");
+    assert_eq!(finished.stdout, "");
+    assert_eq!(simulator.stats()["operations"], json!({}));
 }
 
 #[test]
@@ -67,7 +105,7 @@ fn strict_sends_nothing_where_a_row_is_invalid() {
     assert_eq!(finished.stdout, "");
     assert!(finished.stderr.contains("row 2, line 3, column source_provider: missing_value"), "{finished:#?}");
     assert!(finished.stderr.contains("error: 1 of 5 rows are invalid and --strict was given"), "{finished:#?}");
-    assert_eq!(simulator.stats()["operations"], json!({}));
+    assert_eq!(simulator.link_calls(), 0);
 
     let report = home.link(&simulator.url, &["bad-row.csv", "--output", "json"]).left_with(3).json();
     assert_eq!((&report["rows"]["linked"], &report["rows"]["invalid"]), (&4.into(), &1.into()));
