@@ -113,6 +113,22 @@ fn strict_sends_nothing_where_a_row_is_invalid() {
 }
 
 #[test]
+fn a_pool_without_providers_is_told_as_such() {
+    let home = home_with_inputs();
+    let simulator = Simulator::start(&home, &["--latency", "off"]);
+    let finished = home.link(&simulator.url, &["pairs.csv"]).left_with(3);
+    let told = "warning: the pool has no provider Google, Okta; it has none; such rows will be refused";
+    assert!(finished.stderr.contains(told), "{finished:#?}");
+    assert_eq!(simulator.link_calls(), 0);
+}
+
+#[test]
+fn an_address_without_a_scheme_is_a_mistake() {
+    let home = home_with_inputs();
+    home.link("localhost:4566", &["pairs.csv"]).refused_with(2, "--endpoint-url 'localhost:4566'");
+}
+
+#[test]
 fn a_pool_that_is_not_there_and_a_service_out_of_reach() {
     let home = home_with_inputs();
     let simulator = Simulator::quick(&home);
