@@ -10,6 +10,7 @@ mod harness;
 mod bounds;
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod inputs;
@@ -21,6 +22,7 @@ mod pace;
 mod report;
 #[cfg(test)]
 mod resume;
+#[cfg(test)]
 mod seeds;
 #[cfg(test)]
 mod signals;

@@ -2,10 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::{Home, Running, wait_for};
+
+/// Longest wait for an answer about statistics.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running simulator; stopped when dropped.
 pub(crate) struct Simulator {
