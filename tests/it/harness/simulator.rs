@@ -50,6 +50,7 @@ impl Simulator {
     /// What it saw so far.
     pub(crate) fn stats(&self) -> Value {
         let mut stream = TcpStream::connect(self.address()).expect("the simulator is there");
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let request =
             format!("GET /_simulator/stats HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address());
         stream.write_all(request.as_bytes()).unwrap();
