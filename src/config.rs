@@ -97,6 +97,18 @@ pub fn pool(id: &str, region: Option<&str>) -> Result<PoolId, ConfigError> {
     }
 }
 
+/// Checks an address in place of the Region's own.
+///
+/// # Errors
+/// When it is not an `http` or `https` one with a host.
+pub fn endpoint_url(url: &str) -> Result<String, ConfigError> {
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    if host.is_some_and(|host| !host.is_empty() && !host.starts_with('/') && !host.contains(char::is_whitespace)) {
+        return Ok(url.to_owned());
+    }
+    Err(ConfigError(format!("--endpoint-url '{url}': expected an address such as https://cognito-idp.example.com")))
+}
+
 /// How fast a run may write.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rate {
@@ -209,6 +221,16 @@ mod tests {
         assert!(pool("us-east-1_Abc", Some("us-east-1")).is_ok());
         assert!(pool("us-east-1_Abc", Some("eu-west-1")).is_err_and(|error| error.0.contains("contradicts")));
         assert!(pool("nonsense", None).is_err_and(|error| error.0.contains("us-east-1_AbCdEfGhI")));
+    }
+
+    #[test]
+    fn an_address_has_a_scheme_and_a_host() {
+        for good in ["http://127.0.0.1:4566", "https://example.com/", "http://[::1]:1"] {
+            assert_eq!(endpoint_url(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "example.com", "localhost:4566", "http://", "http:///x", "ftp://x", "https://a b"] {
+            assert!(endpoint_url(bad).is_err_and(|error| error.0.contains("--endpoint-url")), "{bad}");
+        }
     }
 
     #[test]

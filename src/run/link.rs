@@ -35,7 +35,7 @@ pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clo
     let Some(simulator) = simulator else {
         let target = Target::Aws {
             profile: args.pool.profile.clone().or_else(|| file.profile.clone()),
-            endpoint_url: args.pool.endpoint_url.clone().or_else(|| file.endpoint_url.clone()),
+            endpoint_url: settings::endpoint_url(&args.pool, file)?,
         };
         let service = connect(&target, &task, options.seed, ui, clock).await?;
         let prepared = prepare(&task, earlier, &mut options, ui)?;
@@ -240,10 +240,11 @@ pub(super) fn say_plan(
         .collect();
     if !missing.is_empty() {
         let there: Vec<&str> = knowledge.providers.keys().map(crate::domain::identity::ProviderName::as_str).collect();
+        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
         ui.warn(&format!(
             "the pool has no provider {}; it has {}; such rows will be refused",
             escape(&missing.join(", ")),
-            escape(&there.join(", "))
+            escape(&there)
         ));
     }
     if knowledge.facts.has_pre_sign_up_trigger {

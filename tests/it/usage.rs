@@ -1,8 +1,12 @@
 //! Mistakes: one clear sentence, the right status, nothing on stdout, nothing sent.
 
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::harness::{Home, POOL, Running, Simulator, csv, give_credentials, pairs};
+use crate::harness::{Home, POOL, Running, Simulator, csv, give_credentials, pairs, wait_for};
 
 /// A home with a good and a bad input.
 fn home_with_inputs() -> Home {
@@ -40,18 +44,50 @@ fn mistakes_are_told_and_nothing_is_sent() {
         give_credentials(command.args(*arguments));
         Running::start(command).wait().refused_with(*code, part);
     }
-    // A header may have several faults, and each is told.
-    let finished = home.link(&simulator.url, &["no-columns.csv"]).left_with(4);
-    for part in ["missing_column: no column for destination_username", "no column for source_value", "nothing was sent"]
-    {
-        assert!(finished.stderr.contains(part), "{finished:#?}");
-    }
     // Without credentials, and without waiting for any.
     home.run(&["link", "pairs.csv", "--user-pool-id", POOL, "--yes", "--endpoint-url", &simulator.url])
         .refused_with(7, "no credentials found");
     assert_eq!(simulator.stats()["operations"], json!({}), "not even read");
     let left: Vec<_> = std::fs::read_dir(home.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("ledger")), "no ledger was begun: {left:?}");
+}
+
+#[test]
+fn a_profile_that_is_named_wins_over_the_keys_of_the_environment() {
+    let home = home_with_inputs();
+    std::fs::create_dir(home.path(".aws")).unwrap();
+    let profile = "[chosen]\naws_access_key_id = AKIDOFTHEPROFILE\naws_secret_access_key = not-a-secret\n";
+    home.write(".aws/credentials", profile);
+    let simulator = Simulator::quick(&home);
+    home.link(&simulator.url, &["pairs.csv", "--profile", "missing"]).refused_with(7, "missing");
+    assert_eq!(simulator.stats()["operations"], json!({}), "not even read with the keys of the environment");
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let running = home.start_link(&url, &["pairs.csv", "--profile", "chosen"]);
+    listener.set_nonblocking(true).unwrap();
+    let stream = wait_for("a request", || listener.accept().ok()).0;
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut request = BufReader::new(stream).lines().map_while(Result::ok);
+    let signed = request.find(|line| line.to_lowercase().starts_with("authorization:")).expect("a signed request");
+    assert!(signed.contains("Credential=AKIDOFTHEPROFILE/"), "{signed}");
+    running.kill();
+    home.link(&simulator.url, &["pairs.csv", "--profile", "chosen", "--rate", "1000"]).left_with(0);
+    simulator.linked_once(5);
+}
+
+#[test]
+fn every_missing_column_is_told_at_once() {
+    let home = home_with_inputs();
+    let simulator = Simulator::quick(&home);
+    let finished = home.link(&simulator.url, &["no-columns.csv"]).left_with(4);
+    assert_eq!(finished.stdout, "");
+    for column in ["destination_username", "source_provider", "source_value"] {
+        let told = format!("error: line 1: missing_column: no column for {column}");
+        assert_eq!(finished.stderr.matches(&told).count(), 1, "{finished:#?}");
+    }
+    assert_eq!(simulator.stats()["operations"], json!({}));
 }
 
 #[test]
@@ -77,6 +113,22 @@ fn strict_sends_nothing_where_a_row_is_invalid() {
     let report = home.link(&simulator.url, &["bad-row.csv", "--output", "json"]).left_with(3).json();
     assert_eq!((&report["rows"]["linked"], &report["rows"]["invalid"]), (&4.into(), &1.into()));
     assert_eq!(report["findings"], json!({ "missing_value": 1 }));
+}
+
+#[test]
+fn a_pool_without_providers_is_told_as_such() {
+    let home = home_with_inputs();
+    let simulator = Simulator::start(&home, &["--latency", "off"]);
+    let finished = home.link(&simulator.url, &["pairs.csv"]).left_with(3);
+    let told = "warning: the pool has no provider Google, Okta; it has none; such rows will be refused";
+    assert!(finished.stderr.contains(told), "{finished:#?}");
+    assert_eq!(simulator.link_calls(), 0);
+}
+
+#[test]
+fn an_address_without_a_scheme_is_a_mistake() {
+    let home = home_with_inputs();
+    home.link("localhost:4566", &["pairs.csv"]).refused_with(2, "--endpoint-url 'localhost:4566'");
 }
 
 #[test]

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
@@ -97,7 +99,12 @@ async fn aws_config_for(profile: Option<&str>, endpoint_url: Option<&str>, regio
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts());
     if let Some(profile) = profile {
-        loader = loader.profile_name(profile);
+        // A profile that is named is the one to use, as in the AWS CLI: the chain would try the environment first.
+        let places = ProviderConfig::without_region()
+            .with_http_client(https())
+            .with_region(Some(Region::new(region.to_owned())));
+        let named = ProfileFileCredentialsProvider::builder().configure(&places).profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(named);
     }
     if let Some(url) = endpoint_url {
         loader = loader.endpoint_url(url);
@@ -109,24 +116,25 @@ async fn aws_config_for(profile: Option<&str>, endpoint_url: Option<&str>, regio
     };
     match found {
         Ok(_) => Ok(aws_sdk_cognitoidentityprovider::config::Builder::from(&shared).build()),
-        Err(error) => Err(no_credentials(&error)),
+        Err(error) => Err(no_credentials(profile, &error)),
     }
 }
 
-fn no_credentials(error: &CredentialsError) -> Stop {
-    let reason = match error {
-        CredentialsError::CredentialsNotLoaded(_) => {
+fn no_credentials(profile: Option<&str>, error: &CredentialsError) -> Stop {
+    let found_nothing = matches!(error, CredentialsError::CredentialsNotLoaded(_));
+    let reason = match profile {
+        Some(name) if found_nothing => format!("profile {name} is not there, or gives none"),
+        None if found_nothing => {
             "none in the environment, the profile, a web identity, the container or the instance".to_owned()
         }
         _ => convert::chain(error).split_whitespace().collect::<Vec<_>>().join(" "),
     };
+    let advice = match profile {
+        Some(_) => "see the AWS configuration files, or leave --profile out to use the environment",
+        None => "name a profile with --profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID",
+    };
     tracing::debug!(reason = convert::chain(error), "no credentials");
-    Stop {
-        cause: StopCause::Credentials,
-        detail: format!(
-            "no credentials found: {reason}; name a profile with --profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
-        ),
-    }
+    Stop { cause: StopCause::Credentials, detail: format!("no credentials found: {reason}; {advice}") }
 }
 
 fn https() -> SharedHttpClient {

@@ -2,10 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::{Home, Running, wait_for};
+
+/// Longest wait for an answer about statistics.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running simulator; stopped when dropped.
 pub(crate) struct Simulator {
@@ -46,6 +50,7 @@ impl Simulator {
     /// What it saw so far.
     pub(crate) fn stats(&self) -> Value {
         let mut stream = TcpStream::connect(self.address()).expect("the simulator is there");
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let request =
             format!("GET /_simulator/stats HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address());
         stream.write_all(request.as_bytes()).unwrap();
