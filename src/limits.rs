@@ -149,6 +149,10 @@ pub const RUNS_SHOWN_MAX: usize = 20;
 /// Longest answer to a question that is read, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 256;
 
+/// Pools on one page of `ListUserPools` (service model).
+pub const POOLS_PER_PAGE_MAX: usize = 60;
+/// Pools that one simulated account holds.
+pub const SIM_POOLS_MAX: usize = 1_000;
 /// Largest body of a request that the simulator reads, in bytes.
 pub const SIM_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Connections that the simulator holds at a time.

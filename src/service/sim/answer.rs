@@ -1,5 +1,6 @@
 //! One HTTP request to the simulator: the service's one path, and the simulator's own.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Limited};
@@ -12,6 +13,7 @@ use serde_json::json;
 use super::api;
 use super::error::ApiError;
 use super::shared::SharedWorld;
+use super::sign_in::SignIn;
 use super::wire::{Closed, WireBody, json_response, response};
 use crate::clock::{Clock, sleep, timeout_at};
 use crate::limits;
@@ -74,18 +76,25 @@ async fn read_body(clock: Clock, body: Incoming) -> Result<Bytes, ApiError> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct SignIn {
+struct SignInBody {
     user_pool_id: String,
     provider_name: String,
     user_id: String,
+    #[serde(default)]
+    claims: BTreeMap<String, String>,
+    #[serde(default)]
+    issuer: Option<String>,
 }
 
 fn sign_in(world: &SharedWorld, clock: Clock, body: &[u8]) -> Response<WireBody> {
-    let Ok(SignIn { user_pool_id, provider_name, user_id }) = serde_json::from_slice(body) else {
-        return error_response(ApiError::unreadable("expected UserPoolId, ProviderName and UserId, all texts"));
+    let Ok(SignInBody { user_pool_id, provider_name, user_id, claims, issuer }) = serde_json::from_slice(body) else {
+        return error_response(ApiError::unreadable(
+            "expected UserPoolId, ProviderName, UserId and, if need be, Issuer, all texts, and Claims, an object of texts",
+        ));
     };
+    let sign_in = SignIn { provider: provider_name, user_id, claims, issuer };
     let now = clock.unix_ms();
-    match world.with(|world| world.sign_in(now, &user_pool_id, &provider_name, &user_id)) {
+    match world.with(|world| world.sign_in(now, &user_pool_id, &sign_in)) {
         Ok(signed_in) => {
             let body = json!({ "Username": signed_in.username, "Created": signed_in.created });
             json_response(StatusCode::OK, body.to_string().into_bytes())

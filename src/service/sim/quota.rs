@@ -94,7 +94,7 @@ impl Quota {
         };
         Self {
             on: true,
-            categories: Category::ALL.into_iter().map(bucket).collect(),
+            categories: Category::all().map(bucket).collect(),
             reads: Keyed::new(PER_USER_PER_SECOND),
             writes: Keyed::new(PER_USER_PER_SECOND),
             pool_operations: Keyed::new(PER_POOL_PER_SECOND),
@@ -121,12 +121,19 @@ impl Quota {
         (bucket.per_second, bucket.burst, bucket.level) = (per_second, burst, bucket.level.min(burst));
     }
 
+    /// Calls a second that a category has now; what an account has by default where there is no quota.
+    #[must_use]
+    pub fn per_second(&self, category: Category) -> f64 {
+        let bucket = self.categories.get(&category).filter(|_| self.on);
+        bucket.map_or_else(|| category.default_per_second(), |bucket| bucket.per_second)
+    }
+
     /// Lets a call through, or not. A call that is not let through takes nothing.
     pub(super) fn admits(&mut self, now: UnixMs, operation: Operation, drawn: Drawn) -> bool {
         if !self.on {
             return true;
         }
-        let category = operation.category();
+        let Some(category) = operation.category() else { return true };
         let of_user = match operation.access() {
             Some(Access::Read) => drawn.user.map(|user| self.reads.bucket(now, user)),
             Some(Access::Write) => drawn.user.map(|user| self.writes.bucket(now, user)),

@@ -81,6 +81,8 @@ pub(super) struct Extra {
     pub(super) attributes: Box<[(Box<str>, Box<str>)]>,
     /// A link to this user fails with `AliasExistsException`.
     pub(super) alias_conflict: bool,
+    /// The user may not sign in with a password any more; the service does not show it.
+    pub(super) password_disabled: bool,
 }
 
 /// A user as the pool keeps it. `username` is lower-cased in a case-insensitive pool.
@@ -151,6 +153,8 @@ pub struct NewUser {
     pub attributes: Vec<(String, String)>,
     /// Whether a link to this user fails with `AliasExistsException`.
     pub alias_conflict: bool,
+    /// Whether the user may not sign in with a password any more.
+    pub password_disabled: bool,
 }
 
 impl NewUser {
@@ -168,6 +172,7 @@ impl NewUser {
             identities: Vec::new(),
             attributes: Vec::new(),
             alias_conflict: false,
+            password_disabled: false,
         }
     }
 
