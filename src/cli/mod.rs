@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub use link::{LinkArgs, PaceArgs, Retry, SettleCall};
 pub use report::ReportArgs;
 pub use shared::{InputArgs, InputFormat, PoolArgs, SimulationArgs};
-pub use simulate::SimulateArgs;
+pub use simulate::{Guess, SimulateArgs};
 
 const AFTER_HELP: &str = "\
 Exit statuses: 0 every row is in the wished state; 1 fault of the program; 2 usage; 3 finished, and some rows are \

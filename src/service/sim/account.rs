@@ -32,7 +32,7 @@ impl World {
         settings.pre_sign_up_trigger = call.pre_sign_up_trigger;
         settings.schema = call.schema;
         settings.created_ms = now;
-        let mut pool = Pool::new(settings).with_guesses(self.guesses);
+        let mut pool = Pool::new(settings).with_guesses(self.guesses.unwrap_or_default());
         pool.token_secret = self.draws.tokens.next_u64();
         pool.journal.set_lag_ms(self.list_lag_ms);
         let view = pool.describe();

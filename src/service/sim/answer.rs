@@ -14,6 +14,7 @@ use super::api;
 use super::error::ApiError;
 use super::shared::SharedWorld;
 use super::sign_in::SignIn;
+use super::stream::ResetMark;
 use super::wire::{Closed, WireBody, json_response, response};
 use crate::clock::{Clock, sleep, timeout_at};
 use crate::limits;
@@ -27,10 +28,11 @@ pub const SIGN_IN_PATH: &str = "/_simulator/sign-in";
 pub(super) async fn answer(
     world: SharedWorld,
     clock: Clock,
+    reset: ResetMark,
     request: Request<Incoming>,
 ) -> Result<Response<WireBody>, Closed> {
     match (request.method().clone(), request.uri().path()) {
-        (Method::POST, "/") => call(&world, clock, request).await,
+        (Method::POST, "/") => call(&world, clock, &reset, request).await,
         (Method::GET, STATS_PATH) => {
             let stats = serde_json::to_vec(&world.stats()).unwrap_or_default();
             Ok(json_response(StatusCode::OK, stats))
@@ -44,7 +46,12 @@ pub(super) async fn answer(
 }
 
 /// A call of the service: unsigned and unknown ones are turned away before anything else.
-async fn call(world: &SharedWorld, clock: Clock, request: Request<Incoming>) -> Result<Response<WireBody>, Closed> {
+async fn call(
+    world: &SharedWorld,
+    clock: Clock,
+    reset: &ResetMark,
+    request: Request<Incoming>,
+) -> Result<Response<WireBody>, Closed> {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let operation = match header(AUTHORIZATION.as_str()) {
         Some(_) => api::operation(header("x-amz-target")),
@@ -62,7 +69,7 @@ async fn call(world: &SharedWorld, clock: Clock, request: Request<Incoming>) -> 
     };
     sleep(pending.delay).await;
     drop(in_flight);
-    response(&pending)
+    response(&pending, reset)
 }
 
 async fn read_body(clock: Clock, body: Incoming) -> Result<Bytes, ApiError> {

@@ -26,6 +26,8 @@ pub enum Delivery {
     Half,
     /// Not at all: the connection closes.
     Lost,
+    /// Not at all: the connection is reset.
+    Reset,
 }
 
 /// A decided call, whose answer is on its way. No `Debug`: it may hold personal values.
@@ -152,6 +154,9 @@ impl World {
             Some(FaultKind::LostBefore) => {
                 return Outcome { delivery: Delivery::Lost, ..Outcome::refused(ApiError::internal()) };
             }
+            Some(FaultKind::ResetBefore) => {
+                return Outcome { delivery: Delivery::Reset, ..Outcome::refused(ApiError::internal()) };
+            }
             _ => {}
         }
         let result = request.and_then(|request| self.carry_out(now, request, request_id));
@@ -159,6 +164,7 @@ impl World {
         match fault {
             Some(FaultKind::ErrorAfter) => Outcome { seen, ..Outcome::refused(ApiError::internal()) },
             Some(FaultKind::LostAfter) => Outcome { result, seen, delivery: Delivery::Lost },
+            Some(FaultKind::ResetAfter) => Outcome { result, seen, delivery: Delivery::Reset },
             Some(FaultKind::HalfWritten) => Outcome { result, seen, delivery: Delivery::Half },
             _ => Outcome { result, seen, delivery: Delivery::Whole },
         }

@@ -77,6 +77,7 @@ pub enum LinkedElsewhere {
 }
 
 /// Choices where the service's behaviour is not known, or has changed.
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own with two known answers")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guesses {
     /// Answer a repeated link with the text from before about 2024-07-30.

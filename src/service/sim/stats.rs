@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::Serialize;
 
+use super::background::BackgroundStats;
 use super::request::Operation;
 use super::unlink::Disabled;
 use crate::clock::UnixMs;
@@ -68,6 +69,8 @@ pub struct Stats {
     pub writes_in_flight_per_user_max: u32,
     /// Calls in which a fault of the plan took place.
     pub faults: u64,
+    /// Calls of other tenants by quota category, up to our latest call.
+    pub background: BTreeMap<&'static str, BackgroundStats>,
 }
 
 impl Stats {

@@ -116,14 +116,13 @@ impl Pool {
         let Some(user) = usize::try_from(slot).ok().and_then(|slot| users.get_mut(slot)) else { return };
         if name != "email" {
             let attributes = &mut user.extra.get_or_insert_default().attributes;
-            match attributes.iter_mut().find(|(held, _)| **held == *name) {
-                Some((_, held)) => *held = value.into(),
-                None => {
-                    let mut longer = std::mem::take(attributes).into_vec();
-                    longer.push((name.into(), value.into()));
-                    *attributes = longer.into_boxed_slice();
-                }
+            if let Some((_, held)) = attributes.iter_mut().find(|(held, _)| **held == *name) {
+                *held = value.into();
+                return;
             }
+            let mut longer = std::mem::take(attributes).into_vec();
+            longer.push((name.into(), value.into()));
+            *attributes = longer.into_boxed_slice();
             return;
         }
         let address: Arc<str> = value.into();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::background::Background;
 use super::error::ApiError;
 use super::fault::FaultPlan;
 use super::latency::Latency;
@@ -21,6 +22,7 @@ pub(super) struct Draws {
     pub(super) request_ids: Rng,
     pub(super) pool_ids: Rng,
     pub(super) tokens: Rng,
+    background: Rng,
 }
 
 /// A simulated account.
@@ -30,7 +32,7 @@ pub struct World {
     pub(super) latency: Latency,
     pub(super) faults: FaultPlan,
     pub(super) clock_skew_ms: i64,
-    pub(super) guesses: Guesses,
+    pub(super) guesses: Option<Guesses>,
     pub(super) list_lag_ms: u64,
     pub(super) draws: Draws,
     pub(super) seen: Recorder,
@@ -53,7 +55,7 @@ impl World {
             latency: Latency::usual(),
             faults: FaultPlan::none(),
             clock_skew_ms: 0,
-            guesses: Guesses::default(),
+            guesses: None,
             list_lag_ms: 0,
             draws: Draws {
                 latency: root.fork("latency"),
@@ -62,6 +64,7 @@ impl World {
                 request_ids: root.fork("request-ids"),
                 pool_ids: root.fork("pool-ids"),
                 tokens: root.fork("tokens"),
+                background: root.fork("background"),
             },
             seen: Recorder::default(),
         }
@@ -71,6 +74,12 @@ impl World {
     #[must_use]
     pub fn with_pool(mut self, mut pool: Pool) -> Self {
         pool.token_secret = self.draws.tokens.next_u64();
+        if self.list_lag_ms > 0 {
+            pool.journal.set_lag_ms(self.list_lag_ms);
+        }
+        if let Some(guesses) = self.guesses {
+            pool.guesses = guesses;
+        }
         self.pools.insert(pool.settings().id.clone(), pool);
         self
     }
@@ -89,9 +98,16 @@ impl World {
         self
     }
 
-    /// The same with faults.
+    /// The same with faults; set its quota first, on which the plan's other tenants draw.
     #[must_use]
     pub fn with_faults(mut self, faults: FaultPlan) -> Self {
+        for (category, schedule) in &faults.background {
+            let tenants = Background::new(schedule.clone(), self.draws.background.fork(category.name()));
+            self.quota.add_tenants(*category, tenants);
+        }
+        if let Some(lag_ms) = faults.list_lag_ms {
+            self = self.with_list_lag_ms(lag_ms);
+        }
         self.faults = faults;
         self
     }
@@ -99,7 +115,7 @@ impl World {
     /// The same with other guesses, for the pools that it holds and those that are made.
     #[must_use]
     pub fn with_guesses(mut self, guesses: Guesses) -> Self {
-        self.guesses = guesses;
+        self.guesses = Some(guesses);
         for pool in self.pools.values_mut() {
             pool.guesses = guesses;
         }
@@ -148,7 +164,7 @@ impl World {
     /// What was seen so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.seen.snapshot()
+        Stats { background: self.quota.background(), ..self.seen.snapshot() }
     }
 
     /// Signs an identity in, as [`Pool::sign_in_with`] does.
