@@ -53,7 +53,7 @@ pub mod sign_in;
 pub mod stats;
 mod stream;
 mod token;
-mod unlink;
+pub mod unlink;
 pub mod user;
 mod user_admin;
 mod wire;
