@@ -158,6 +158,10 @@ pub const RUNS_SHOWN_MAX: usize = 20;
 /// Longest answer to a question that is read, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 256;
 
+/// Pools on one page of `ListUserPools` (service model).
+pub const POOLS_PER_PAGE_MAX: usize = 60;
+/// Pools that one simulated account holds.
+pub const SIM_POOLS_MAX: usize = 1_000;
 /// Largest body of a request that the simulator reads, in bytes.
 pub const SIM_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Connections that the simulator holds at a time.
@@ -170,6 +174,16 @@ pub const SIM_BODY_MS_MAX: u64 = 30_000;
 pub const SIM_STOP_MS_MAX: u64 = 5_000;
 /// Longest time by which a fault plan may delay one answer, in milliseconds.
 pub const SIM_SLOW_MS_MAX: u64 = 600_000;
+/// Largest file of a fault plan, in bytes.
+pub const FAULT_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Faults of one plan.
+pub const SIM_FAULTS_MAX: usize = 1_000;
+/// Changes of one simulated rate.
+pub const SIM_RATE_CHANGES_MAX: usize = 1_000;
+/// Highest simulated rate, in calls a second.
+pub const SIM_RATE_PER_SECOND_MAX: f64 = 1_000_000.0;
+/// Calls of other tenants that are made up one by one between two calls of ours; further ones are only counted.
+pub const SIM_BACKGROUND_CALLS_MAX: usize = 100_000;
 /// Longest time by which simulated lists may lag behind writes, in milliseconds.
 pub const SIM_LIST_LAG_MS_MAX: u64 = 60_000;
 /// Writes that simulated lists may not show yet; the oldest shows early beyond this.

@@ -13,7 +13,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub use link::{LinkArgs, PaceArgs, Retry, SettleCall};
 pub use report::ReportArgs;
 pub use shared::{InputArgs, InputFormat, PoolArgs, SimulationArgs};
-pub use simulate::SimulateArgs;
+pub use simulate::{Guess, SimulateArgs};
 pub use validate::ValidateArgs;
 
 const AFTER_HELP: &str = "\

@@ -9,6 +9,8 @@ mod harness;
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod fixtures;

@@ -97,7 +97,7 @@ fn delivered<T>(pending: Pending, read: impl FnOnce(Reply) -> Option<T>) -> Resu
 impl UserDirectory for SimService {
     fn describe_pool(&self) -> PortFuture<'_, PoolFacts> {
         Box::pin(self.call(Ask::DescribePool, |reply| match reply {
-            Reply::Pool(pool) => Some(pool_facts(pool)),
+            Reply::Pool(pool) => Some(pool_facts(*pool)),
             _ => None,
         }))
     }
@@ -155,7 +155,7 @@ impl IdentityLinker for SimService {
                 source.value().expose(),
             )),
         };
-        Box::pin(self.call(Ask::Link(call), |reply| matches!(reply, Reply::Linked).then_some(())))
+        Box::pin(self.call(Ask::Link(call), |reply| matches!(reply, Reply::Done).then_some(())))
     }
 }
 
