@@ -120,13 +120,11 @@ impl Splitter {
     fn overlong(&mut self, bytes: &[u8], written: usize) -> Split {
         self.ends[self.count] = written;
         self.count += 1;
-        match self.examine(window_of(bytes)) {
-            Err(found) => self.broken(bytes, &found),
-            Ok(_) => {
-                self.restart();
-                Split::TooLong
-            }
+        if let Err(found) = self.examine(window_of(bytes)) {
+            return self.broken(bytes, &found);
         }
+        self.restart();
+        Split::TooLong
     }
 
     /// Gives up everything to the end of the line on which the faulty field starts, and nothing after it.
