@@ -111,7 +111,7 @@ pub const DRAIN_MS_MAX: u64 = 20_000;
 /// Signals that nobody has taken notice of yet; the second one leaves, so more need no room.
 pub const SIGNALS_WAITING_MAX: usize = 4;
 
-/// A second signal this soon after the first is taken for its echo, in milliseconds.
+/// The same signal again this soon after the first is taken for its echo, in milliseconds.
 pub const SIGNAL_ECHO_MS: u64 = 500;
 /// Longest time that a written line waits for its sync, in milliseconds.
 pub const SYNC_INTERVAL_MS: u64 = 100;

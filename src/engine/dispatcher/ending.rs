@@ -10,16 +10,18 @@ use crate::ledger::LedgerError;
 use crate::ledger::record::{EndedAs, RunEnd};
 use crate::limits::{DRAIN_MS_MAX, SIGNAL_ECHO_MS};
 
+const SIGNAL_ECHO: Duration = Duration::from_millis(SIGNAL_ECHO_MS);
+
 impl Dispatcher<'_> {
     /// The first signal drains, the second leaves at once.
     pub(super) fn on_signal(&mut self, signal: Signal) {
         let now = self.clock.now();
         match self.first_signal {
             // `timeout` and shells may signal a process and then its group: an echo is not a second wish.
-            Some(first) if now.saturating_duration_since(first) < Duration::from_millis(SIGNAL_ECHO_MS) => {}
+            Some((first, at)) if first == signal && now.saturating_duration_since(at) < SIGNAL_ECHO => {}
             Some(_) => self.leave_now = true,
             None => {
-                self.first_signal = Some(now);
+                self.first_signal = Some((signal, now));
                 self.begin_stop(Ended::Interrupted(signal));
             }
         }

@@ -87,7 +87,7 @@ struct Dispatcher<'a> {
     feed_ended: bool,
     stopping: Option<Ended>,
     drain_until: Option<Instant>,
-    first_signal: Option<Instant>,
+    first_signal: Option<(Signal, Instant)>,
     leave_now: bool,
     waiting: Option<Waiting>,
     last_accepted: Instant,
