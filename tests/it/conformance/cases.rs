@@ -174,7 +174,7 @@ fn successes() -> Vec<Case> {
         Case::new("list with a limit", "ListUsers", json!({ "UserPoolId": POOL, "Limit": 2 }))
             .shows(json!({ "usernames": ["Google_2002", "Google_4004"], "more": true })),
         Case::new("describe the pool", "DescribeUserPool", json!({ "UserPoolId": POOL }))
-            .shows(json!({ "name": "example", "case_sensitive": true, "users": 6 })),
+            .shows(json!({ "name": "example", "case_sensitive": true, "users": 7 })),
         Case::new("list providers", "ListIdentityProviders", json!({ "UserPoolId": POOL, "MaxResults": 60 }))
             .shows(json!([["Google", "Google"], ["Okta", "OIDC"], ["Corp", "SAML"]])),
         Case::new("describe a provider", "DescribeIdentityProvider", json!({ "UserPoolId": POOL, "ProviderName": "Okta" }))
