@@ -70,6 +70,10 @@ pub const RATE_PER_SECOND_MAX: f64 = 20_000.0;
 pub const RATE_BURST_CALLS: u32 = 2;
 /// Writes to one user stand at least this far apart: the service allows ten a second, not adjustable.
 pub const WRITE_SPACING_PER_USER_MS: u64 = 100;
+/// Calls that the pace remembers at the most: those of the six seconds that it measures by, at its fastest.
+pub const PACE_LOG_CALLS_MAX: usize = 131_072;
+/// Calls that it remembers at the least, however long they took.
+pub const PACE_LOG_CALLS_MIN: usize = 64;
 /// First pause after a throttled answer, in milliseconds; doubles with each throttled answer in a row.
 pub const COOL_DOWN_MS_MIN: u64 = 250;
 /// Longest pause after throttled answers, in milliseconds.

@@ -3,7 +3,9 @@
 //! Every attempt, retries included, takes a slot of a [`Budget`]; nothing is held while anybody waits.
 
 pub mod budget;
+pub mod controller;
 pub mod cool_down;
 pub mod retry;
 
 pub use budget::{Budget, Slot};
+pub use controller::{Controller, Start, Ticket, Verdict};
