@@ -141,7 +141,12 @@ pub fn share(share: f64) -> Result<f64, ConfigError> {
 ///
 /// # Errors
 /// When the number asked for is out of bounds.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before the cast")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "small numbers, clamped"
+)]
 pub fn concurrency(asked: Option<usize>, writes_per_second: f64) -> Result<usize, ConfigError> {
     match asked {
         Some(number) if (1..=limits::CONCURRENCY_MAX).contains(&number) => Ok(number),

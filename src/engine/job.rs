@@ -80,6 +80,7 @@ pub(super) enum Next {
 }
 
 /// A row on its way.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one row; its state is `step`")]
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) row: Row,

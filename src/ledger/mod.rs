@@ -18,6 +18,8 @@ mod view;
 mod writer;
 
 #[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::Path;

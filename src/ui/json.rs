@@ -82,7 +82,7 @@ pub fn rows(counts: &Counts) -> Map<String, Value> {
     numbers.into_iter().map(|(name, number)| (name.to_owned(), Value::from(number))).collect()
 }
 
-pub(super) fn run_report(report: &RunReport, ledger: &str, exit_status: u8) -> Value {
+pub(super) fn run_report(report: &RunReport, ledger: Option<&str>, exit_status: u8) -> Value {
     let mut rows = rows(&report.counts);
     rows.insert("not_read".to_owned(), report.not_read.into());
     let (ended, signal, stop) = match &report.ended {
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_schema_of_a_run_stands() {
-        assert_eq!(encode(&run_report(&run_report_example(), "l", 3)), RUN);
+        assert_eq!(encode(&run_report(&run_report_example(), Some("l"), 3)), RUN);
     }
 
     #[test]
@@ -201,7 +201,7 @@ mod tests {
         ];
         for (ended, expected) in table {
             let report = RunReport { ended, not_read: Some(5), ..run_report_example() };
-            let text = encode(&run_report(&report, "l", 1));
+            let text = encode(&run_report(&report, Some("l"), 1));
             assert!(text.contains(expected), "{text}");
             assert!(text.contains(r#""not_read":5"#), "{text}");
         }

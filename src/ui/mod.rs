@@ -243,13 +243,16 @@ impl Ui {
     ///
     /// # Errors
     /// As [`Ui::data`].
-    pub fn run_report(&self, report: &RunReport, ledger: &str, exit_status: u8) -> io::Result<()> {
+    pub fn run_report(&self, report: &RunReport, ledger: Option<&str>, exit_status: u8) -> io::Result<()> {
         self.console.clear_bar();
         match self.output() {
             OutputFormat::Text => self.console.print(&text::run_report(report, ledger, self.console.stdout_style())),
             OutputFormat::Json => self.json(&json::run_report(report, ledger, exit_status)),
         }?;
-        self.say_next(&report.counts, report.not_read.unwrap_or(0), &[ledger]);
+        // A rehearsal keeps no ledger, and so leaves nothing to go on with.
+        if let Some(ledger) = ledger {
+            self.say_next(&report.counts, report.not_read.unwrap_or(0), &[ledger]);
+        }
         Ok(())
     }
 

@@ -84,7 +84,12 @@ impl Dispatcher<'_> {
     }
 
     /// Rows to have announced: what a quarter of a second takes.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before the cast")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "clamped before the cast"
+    )]
     fn ahead(&self) -> usize {
         (self.writes.per_second() / 4.0).clamp(8.0, ANNOUNCED_AHEAD_MAX as f64) as usize
     }
@@ -94,7 +99,7 @@ impl Dispatcher<'_> {
         let Some(job) = self.window.get_mut(id) else { return Ok(()) };
         let Some(destination) = job.destination.clone() else { return Ok(()) };
         if !self.providers.contains_key(job.row.link.source.provider()) {
-            return self.finish(id, Outcome::Refused { code: RefusalCode::ProviderNotFound, text: None });
+            return self.finish(id, &Outcome::Refused { code: RefusalCode::ProviderNotFound, text: None });
         }
         self.ledger.announce(&job.row, &destination, earliest)?;
         job.announced.get_or_insert(Announced { earliest, latest });

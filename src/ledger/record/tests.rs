@@ -210,7 +210,8 @@ fn any_text_survives_both_ways_of_reading() {
     for round in 0..2_000 {
         // Every other round without what needs escapes, so that the fast path has its share.
         let mut draw = || -> String {
-            let chars = (0..rng.below(20)).map(|_| alphabet[rng.below(alphabet.len() as u64) as usize]);
+            let chars =
+                (0..rng.below(20)).map(|_| alphabet[usize::try_from(rng.below(alphabet.len() as u64)).unwrap()]);
             chars.filter(|c| round % 2 == 0 || !(c.is_control() || *c == '"' || *c == '\\')).collect()
         };
         let texts: [String; 5] = std::array::from_fn(|_| draw());

@@ -12,6 +12,7 @@ use std::time::Duration;
 use aws_config::BehaviorVersion;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::config::retry::RetryConfig;
 use aws_sdk_cognitoidentityprovider::config::timeout::TimeoutConfig;
@@ -103,17 +104,28 @@ async fn aws_config_for(profile: Option<&str>, endpoint_url: Option<&str>, regio
     }
     let shared = loader.load().await;
     let found = match shared.credentials_provider() {
-        Some(provider) => provider.provide_credentials().await.map_err(|error| convert::chain(&error)),
-        None => Err("no provider of credentials is configured".to_owned()),
+        Some(provider) => provider.provide_credentials().await,
+        None => Err(CredentialsError::not_loaded("no provider of credentials is configured")),
     };
     match found {
         Ok(_) => Ok(aws_sdk_cognitoidentityprovider::config::Builder::from(&shared).build()),
-        Err(reason) => Err(Stop {
-            cause: StopCause::Credentials,
-            detail: format!(
-                "no credentials found ({reason}); name a profile with --profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
-            ),
-        }),
+        Err(error) => Err(no_credentials(&error)),
+    }
+}
+
+fn no_credentials(error: &CredentialsError) -> Stop {
+    let reason = match error {
+        CredentialsError::CredentialsNotLoaded(_) => {
+            "none in the environment, the profile, a web identity, the container or the instance".to_owned()
+        }
+        _ => convert::chain(error).split_whitespace().collect::<Vec<_>>().join(" "),
+    };
+    tracing::debug!(reason = convert::chain(error), "no credentials");
+    Stop {
+        cause: StopCause::Credentials,
+        detail: format!(
+            "no credentials found: {reason}; name a profile with --profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
+        ),
     }
 }
 

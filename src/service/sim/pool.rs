@@ -139,8 +139,9 @@ impl Pool {
         }
         let attributes: Box<[_]> =
             user.attributes.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        let extra = (!attributes.is_empty() || user.alias_conflict)
-            .then(|| Box::new(Extra { attributes, alias_conflict: user.alias_conflict }));
+        let (alias_conflict, link_refusal) = (user.alias_conflict, user.link_refusal.map(Box::from));
+        let has_extra = !attributes.is_empty() || alias_conflict || link_refusal.is_some();
+        let extra = has_extra.then(|| Box::new(Extra { attributes, alias_conflict, link_refusal }));
         self.index_new(User {
             username: key.into(),
             sub,

@@ -81,6 +81,8 @@ pub(super) struct Extra {
     pub(super) attributes: Box<[(Box<str>, Box<str>)]>,
     /// A link to this user fails with `AliasExistsException`.
     pub(super) alias_conflict: bool,
+    /// A link to this user fails with `InvalidParameterException` and this text.
+    pub(super) link_refusal: Option<Box<str>>,
 }
 
 /// A user as the pool keeps it. `username` is lower-cased in a case-insensitive pool.
@@ -151,6 +153,9 @@ pub struct NewUser {
     pub attributes: Vec<(String, String)>,
     /// Whether a link to this user fails with `AliasExistsException`.
     pub alias_conflict: bool,
+    /// The text of the `InvalidParameterException` with which a link to this user fails, for texts that the simulator
+    /// does not have of itself.
+    pub link_refusal: Option<String>,
 }
 
 impl NewUser {
@@ -168,6 +173,7 @@ impl NewUser {
             identities: Vec::new(),
             attributes: Vec::new(),
             alias_conflict: false,
+            link_refusal: None,
         }
     }
 
