@@ -43,6 +43,8 @@ const RECOVERED: f64 = 0.9;
 const OUTAGE_REFUSALS: u32 = 12;
 /// Cuts within this time, in seconds, are one fall.
 const FALL_SECONDS: f64 = 60.0;
+/// Below this part of the calls that the pace allows it is not made use of.
+const UNUSED: f64 = 0.3;
 /// One cut leaves at least this part of the pace, whatever was measured.
 const CUT_MOST: f64 = 0.3;
 /// The weight of one answer in the average round trip.
@@ -104,6 +106,8 @@ pub struct Controller {
     refused_in_a_row: u32,
     /// Nothing is to be sent before this.
     resume_at: f64,
+    /// When the time was taken last.
+    looked_at: f64,
     /// The average round trip of accepted calls, in seconds.
     round_trip: f64,
     calls: CallLog,
@@ -134,6 +138,7 @@ impl Controller {
             before_fall: (0.0, f64::NEG_INFINITY),
             refused_in_a_row: 0,
             resume_at: 0.0,
+            looked_at: 0.0,
             round_trip: 0.1,
             calls: CallLog::default(),
         }
@@ -161,8 +166,18 @@ impl Controller {
         self.calls.was_throttled().then_some(self.plateau)
     }
 
-    /// Takes the time: a first guess is doubled while nothing is refused.
+    /// Takes the time: a first guess is doubled while nothing is refused. A pace that is not made use of proves nothing,
+    /// and stays as it is.
     pub fn tick(&mut self, now: f64) {
+        let passed = now - std::mem::replace(&mut self.looked_at, now);
+        if self.is_unused(now) {
+            match &mut self.mode {
+                Mode::Ramp { since, .. } => *since += passed,
+                Mode::Cubic if now > self.cut_at + self.plateau_after => self.cut_at += passed,
+                Mode::Cubic => {}
+            }
+            return;
+        }
         let Mode::Ramp { rate, known_from, since, accepted } = &mut self.mode else { return };
         let calls = if known_from.is_finite() { RECOVERY_CALLS } else { RAMP_CALLS };
         if !*accepted || now - *since < f64::max(RAMP_SECONDS, calls / *rate) {
@@ -223,6 +238,13 @@ impl Controller {
             Some(quota) if was_at_ceiling || quota < self.plateau => self.settle_at(now, bounded(quota), 0),
             _ => {}
         }
+    }
+
+    /// Whether far fewer calls are sent than the pace allows; right after a doubling there are half as many.
+    fn is_unused(&self, now: f64) -> bool {
+        let pace = self.rate(now);
+        let span = f64::max(1.0, 10.0 / pace);
+        now > span && now > self.resume_at + span && self.calls.sent_since(now - span) < UNUSED * pace * span
     }
 
     fn curve(&self, now: f64) -> f64 {

@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::foresight::preflight::{PoolKnowledge, preflight};
 use crate::input::Source;
 use crate::ledger::{Binding, Ledger, Opened};
+use crate::pace::Pace;
 use crate::seed::Rng;
 use crate::service::cognito::{Cognito, Target};
 use crate::ui::{Ui, escape, format};
@@ -175,8 +176,8 @@ fn engine_options(
         None => None,
     };
     let options = EngineOptions {
-        write_rate: Some(writes),
-        read_rate: Some(reads),
+        writes: Pace::at(writes),
+        reads: Pace::at(reads),
         concurrency: config::concurrency(args.pace.concurrency.or(file.concurrency), writes)?,
         attempts_max: args.pace.attempts,
         retry_refused: args.retry.contains(&Retry::Refused),
@@ -221,7 +222,7 @@ pub(super) fn say_plan(
             parts.push(format!("{} {what}", count(number)));
         }
     }
-    if let Some(rate) = options.write_rate.filter(|_| to_send > 0) {
+    if let Some(rate) = Some(options.writes.ceiling()).filter(|_| to_send > 0) {
         #[expect(clippy::cast_precision_loss, reason = "a shown figure")]
         let seconds = to_send as f64 / rate;
         parts.push(format!("about {} at {}", format::duration(Duration::from_secs_f64(seconds)), format::rate(rate)));

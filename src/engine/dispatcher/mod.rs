@@ -65,7 +65,6 @@ pub async fn run(
     dispatcher.end().await
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "independent facts about one run, not states of one thing")]
 struct Dispatcher<'a> {
     pool: PoolId,
     simulated: bool,
@@ -89,8 +88,6 @@ struct Dispatcher<'a> {
     drain_until: Option<Instant>,
     leave_now: bool,
     waiting: Option<Waiting>,
-    last_accepted: Instant,
-    in_trouble: bool,
     sync_due: Option<Instant>,
     next_tick: Instant,
     started: Instant,
@@ -117,8 +114,8 @@ impl<'a> Dispatcher<'a> {
             observer,
             window: Window::default(),
             in_flight: JoinSet::new(),
-            writes: Budget::new(clock, options.write_rate),
-            reads: Budget::new(clock, options.read_rate),
+            writes: Budget::new(clock, options.writes),
+            reads: Budget::new(clock, options.reads),
             skew: knowledge.skew,
             tally: Tally::new(now),
             feed_ended: false,
@@ -126,8 +123,6 @@ impl<'a> Dispatcher<'a> {
             drain_until: None,
             leave_now: false,
             waiting: None,
-            last_accepted: now,
-            in_trouble: false,
             sync_due: None,
             next_tick: now,
             started: now,
@@ -212,8 +207,12 @@ impl<'a> Dispatcher<'a> {
             return;
         }
         let stuck = Duration::from_millis(limits::STUCK_MS);
-        let detail = if self.in_trouble && now.saturating_duration_since(self.last_accepted) > stuck {
-            format!("the service has accepted nothing for {} s; a rerun goes on from here", limits::STUCK_MS / 1_000)
+        let stuck_for = self.writes.stuck_for().max(self.reads.stuck_for());
+        let detail = if stuck_for.is_some_and(|age| age > stuck) {
+            format!(
+                "the service has accepted nothing for {} s, at the slowest pace; a rerun goes on from here",
+                limits::STUCK_MS / 1_000
+            )
         } else if self.options.failures_max.is_some_and(|most| self.tally.failures > most) {
             format!(
                 "{} rows failed or are in doubt, over --max-failures; a rerun goes on from here",

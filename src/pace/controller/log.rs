@@ -64,6 +64,12 @@ impl CallLog {
         self.was_throttled
     }
 
+    /// Calls sent from `since` on.
+    #[expect(clippy::cast_precision_loss, reason = "at most as many as are kept")]
+    pub(super) fn sent_since(&self, since: f64) -> f64 {
+        (self.calls.len() - self.calls.partition_point(|(sent, _)| *sent < since)) as f64
+    }
+
     /// When the first throttled call that was not sent before `since` was sent.
     pub(super) fn first_throttled_since(&self, since: f64) -> Option<f64> {
         let from = self.calls.partition_point(|(sent, _)| *sent < since);
