@@ -110,6 +110,8 @@ pub const BACKOFF_MS_MAX: u64 = 20_000;
 /// Waits before each further look at a destination that did not show the link, in milliseconds: `ListUsers` lags.
 pub const SETTLE_WAITS_MS: [u64; 4] = [500, 1_500, 3_000, 6_000];
 
+/// After this time `ListUsers` is taken to show every write, in milliseconds.
+pub const LIST_LAG_MS_MAX: i64 = 60_000;
 /// Longest wait for a connection, in milliseconds.
 pub const CONNECT_TIMEOUT_MS: u64 = 3_100;
 /// Longest wait for the first byte of an answer, in milliseconds.
@@ -118,6 +120,8 @@ pub const READ_TIMEOUT_MS: u64 = 10_000;
 pub const ATTEMPT_TIMEOUT_MS: u64 = 15_000;
 /// After the first signal, calls in flight have this long, in milliseconds.
 pub const DRAIN_MS_MAX: u64 = 20_000;
+/// Signals that nobody has taken notice of yet; the second one leaves, so more need no room.
+pub const SIGNALS_WAITING_MAX: usize = 4;
 
 /// Longest time that a written line waits for its sync, in milliseconds.
 pub const SYNC_INTERVAL_MS: u64 = 100;

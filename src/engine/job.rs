@@ -19,7 +19,7 @@ use crate::domain::row::Row;
 use crate::domain::stop::Stop;
 use crate::foresight::preflight;
 use crate::foresight::resolve::{Resolution, resolution, resolve};
-use crate::limits::{READ_PAGES_MAX, SERVICE_TEXT_CHARS_MAX, SETTLE_WAITS_MS};
+use crate::limits::{FILTER_CHARS_MAX, LIST_LAG_MS_MAX, READ_PAGES_MAX, SERVICE_TEXT_CHARS_MAX, SETTLE_WAITS_MS};
 use crate::pace::retry::backoff;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, WhenAbsent, classify};
@@ -104,6 +104,8 @@ pub(super) struct Job {
     pub(super) started: bool,
     read_faults: u32,
     in_doubt: bool,
+    /// Whether its only doubtful call is of an earlier run, and so old that `ListUsers` shows it.
+    left_long_ago: bool,
     last: ServiceText,
     found: Vec<PoolUser>,
     pages: usize,
@@ -128,6 +130,7 @@ impl Job {
             started: false,
             read_faults: 0,
             in_doubt: false,
+            left_long_ago: false,
             last: ServiceText { code: "interrupted".into(), message: String::new() },
             found: Vec::new(),
             pages: 0,
@@ -135,9 +138,11 @@ impl Job {
         }
     }
 
-    /// Sets it on its way; `in_doubt_since` is the announcement of an earlier run that has no outcome.
-    pub(super) fn start(&mut self, in_doubt_since: Option<UnixMs>) {
+    /// Sets it on its way at `now`; `in_doubt_since` is the announcement of an earlier run that has no outcome. Both by the
+    /// service's clock.
+    pub(super) fn start(&mut self, in_doubt_since: Option<UnixMs>, now: UnixMs) {
         self.started = true;
+        self.left_long_ago = in_doubt_since.is_some_and(|since| now.saturating_sub(since) > LIST_LAG_MS_MAX);
         self.announced = in_doubt_since.map(Announced::read_back);
         self.in_doubt = in_doubt_since.is_some();
         match resolution(&self.row.link.destination) {
@@ -176,10 +181,14 @@ impl Job {
                 let request = LinkRequest { destination: destination?.clone(), source: self.row.link.source.clone() };
                 Some(Call::Link(Box::new(request)))
             }
-            Step::Look { .. } if policy.settle_with == SettleWith::GetUser => {
-                Some(Call::Get(Personal::from_service(&listed_name(destination?, policy.case_sensitive))))
+            Step::Look { .. } => {
+                let name = listed_name(destination?, policy.case_sensitive);
+                let filter = by_name(&name);
+                // A name full of quotes can be too long for a filter once they are escaped; it is read the other way.
+                let fits = filter.to_text().chars().count() <= FILTER_CHARS_MAX;
+                let get = policy.settle_with == SettleWith::GetUser || !fits;
+                Some(if get { Call::Get(Personal::from_service(&name)) } else { list(filter) })
             }
-            Step::Look { .. } => Some(list(by_name(&listed_name(destination?, policy.case_sensitive)))),
             Step::LookForNative => Some(list(by_name(&self.profile_name(policy.case_sensitive)))),
         }
     }
@@ -214,6 +223,7 @@ impl Job {
 
     fn doubt(&mut self, why: WhenAbsent) -> Next {
         self.in_doubt |= why == WhenAbsent::Retry;
+        self.left_long_ago = false;
         self.begin_reading(Step::Look { why, looks: 0 });
         // A call whose answer did not come may still be at work over there; a claim can be checked at once.
         if why == WhenAbsent::Retry { Next::Step(settle_wait(0)) } else { Next::Step(Wait::None) }
@@ -319,14 +329,16 @@ impl Job {
         }
     }
 
-    /// Looks until an absent link is believed. `ListUsers` lags behind writes, so whatever may have been written a
-    /// moment ago is looked for patiently; a plain refusal of a first attempt is only checked.
+    /// Looks until an absent link is believed. `ListUsers` lags behind writes, so what this tool may have written a moment
+    /// ago is looked for patiently; for a claim that the link stands, a second look covers a link that somebody else has
+    /// just made; any other refusal of a first attempt is only checked.
     fn looks_wanted(&self, why: WhenAbsent, policy: &Policy) -> usize {
-        let recent_write =
-            self.in_doubt || matches!(why, WhenAbsent::RefuseSource | WhenAbsent::Refuse(RefusalCode::LinkedElsewhere));
-        match (policy.settle_with, recent_write) {
+        let claimed = matches!(why, WhenAbsent::RefuseSource | WhenAbsent::Refuse(RefusalCode::LinkedElsewhere));
+        match (policy.settle_with, self.in_doubt) {
+            _ if self.left_long_ago => 1,
             (SettleWith::GetUser, true) => 2,
             (SettleWith::ListUsers, true) => SETTLE_WAITS_MS.len() + 1,
+            (_, false) if claimed => 2,
             (_, false) => 1,
         }
     }

@@ -21,7 +21,7 @@ fn job_for(destination: Destination, in_doubt_since: Option<UnixMs>) -> Job {
     let link = Link { destination, source: source() };
     let key = RowKey::of(&PoolId::parse("us-east-1_A").unwrap(), &link);
     let mut job = Job::new(Row { number: RowNumber(1), link, key });
-    job.start(in_doubt_since);
+    job.start(in_doubt_since, ANNOUNCED + 1_000);
     job
 }
 
@@ -125,7 +125,7 @@ fn a_claim_is_believed_only_when_the_destination_shows_it() {
         assert_eq!(settle(&mut job, &POLICY, &seen).0, expected, "{}", fault.message());
     }
     for (fault, expected, expected_looks) in [
-        (already(), RefusalCode::LinkedElsewhere, 5),
+        (already(), RefusalCode::LinkedElsewhere, 2),
         (answer(400, "LimitExceededException", "full"), RefusalCode::TooManyIdentities, 1),
         (answer(400, "AliasExistsException", ""), RefusalCode::AliasExists, 1),
         (invalid("something new"), RefusalCode::Unrecognised, 1),
@@ -149,7 +149,7 @@ fn the_text_for_two_situations_is_told_apart() {
         let mut seen = vec![user("alice", &[])];
         seen.extend(extra);
         let (next, looks) = settle(&mut job, &POLICY, &seen);
-        assert_eq!((refused(&next), looks), (Some(expected), 6));
+        assert_eq!((refused(&next), looks), (Some(expected), 3));
     }
 }
 
@@ -214,6 +214,20 @@ fn what_an_earlier_run_left_is_read_first() {
     let mut job = job_for(Destination::Username(Personal::from_service("alice")), Some(ANNOUNCED));
     let (next, looks) = settle(&mut job, &POLICY, &[user("alice", &[])]);
     assert_eq!((next, looks, &job.step), (Next::Step(Wait::None), 5, &Step::Announce));
+}
+
+#[test]
+fn what_was_left_long_ago_is_read_once() {
+    let mut job = job_for(Destination::Username(Personal::from_service("alice")), None);
+    job.start(Some(ANNOUNCED), ANNOUNCED + 120_000);
+    let (next, looks) = settle(&mut job, &POLICY, &[user("alice", &[])]);
+    assert_eq!((next, looks, &job.step), (Next::Step(Wait::None), 1, &Step::Announce));
+}
+
+#[test]
+fn a_name_that_no_filter_takes_is_read_the_other_way() {
+    let job = job_for(Destination::Username(Personal::from_service(&"\"".repeat(128))), Some(ANNOUNCED));
+    assert!(matches!(job.call(&POLICY), Some(Call::Get(_))));
 }
 
 #[test]

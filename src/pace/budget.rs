@@ -39,13 +39,15 @@ pub struct Sent {
 
 /// Time as governor wants it: what has run since the clock was made.
 #[derive(Debug, Clone, Copy)]
-struct Elapsed(Clock);
+struct Elapsed {
+    clock: Clock,
+}
 
 impl GovernorClock for Elapsed {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
-        self.0.elapsed()
+        self.clock.elapsed()
     }
 }
 
@@ -207,7 +209,7 @@ fn ceiling(clock: Clock, per_second: f64) -> Option<Ceiling> {
     let per_second = per_second.clamp(RATE_PER_SECOND_MIN, RATE_PER_SECOND_MAX);
     let burst = NonZeroU32::new(RATE_BURST_CALLS)?;
     let quota = Quota::with_period(Duration::from_secs_f64(1.0 / per_second))?.allow_burst(burst);
-    Some(RateLimiter::direct_with_clock(quota, Elapsed(clock)))
+    Some(RateLimiter::direct_with_clock(quota, Elapsed { clock }))
 }
 
 #[cfg(test)]

@@ -116,6 +116,16 @@ impl Pace {
         self.paced.map_or(f64::INFINITY, |(_, ceiling)| ceiling)
     }
 
+    /// The pace to reckon with, in calls a second; `None` where it must be found first.
+    #[must_use]
+    pub fn expected(self) -> Option<f64> {
+        match self.paced? {
+            (Start::Ramp(_), _) => None,
+            (Start::Learnt(rate), ceiling) => Some(rate.min(ceiling)),
+            (Start::At(_) | Start::Known(_), ceiling) => Some(ceiling),
+        }
+    }
+
     pub(super) fn controller(self) -> Option<Controller> {
         self.paced.map(|(start, ceiling)| Controller::new(start, ceiling))
     }

@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::foresight::preflight::{PoolKnowledge, preflight};
 use crate::input::Source;
 use crate::ledger::{Binding, Ledger, Opened};
+use crate::limits;
 use crate::pace::Pace;
 use crate::seed::Rng;
 use crate::service::cognito::{Cognito, Target};
@@ -85,6 +86,7 @@ fn prepare(
     let mut observer = ui.observer();
     let checked = task.check(earlier.as_ref().map(|(ledger, _)| ledger), observer.as_mut())?;
     options.total = Some(checked.rows);
+    options.done_before = checked.done_before;
     Ok(Prepared { earlier, checked })
 }
 
@@ -109,6 +111,9 @@ async fn link(
     let report = work(task, prepared, services, &knowledge, options, ui, clock).await?;
     finish(task, &report, ui)
 }
+
+/// Looks at the destination of a row in doubt, for an estimate.
+const LOOKS_PER_DOUBT: u64 = limits::SETTLE_WAITS_MS.len() as u64 + 1;
 
 /// No terminal means nobody to ask: said before the input is read, not after.
 fn ask_early(ui: &Ui) -> Result<(), Failure> {
@@ -188,6 +193,7 @@ fn engine_options(
         failures_max: Some(args.pace.max_failures),
         duration_max,
         total: None,
+        done_before: 0,
         seed: settings::seed(args.pace.seed, clock),
     };
     Ok((options, said))
@@ -222,10 +228,9 @@ pub(super) fn say_plan(
             parts.push(format!("{} {what}", count(number)));
         }
     }
-    if let Some(rate) = Some(options.writes.ceiling()).filter(|_| to_send > 0) {
-        #[expect(clippy::cast_precision_loss, reason = "a shown figure")]
-        let seconds = to_send as f64 / rate;
-        parts.push(format!("about {} at {}", format::duration(Duration::from_secs_f64(seconds)), format::rate(rate)));
+    if let Some(time) = estimate(checked, options) {
+        let rate = options.writes.expected().map_or_else(String::new, |rate| format!(" at {}", format::rate(rate)));
+        parts.push(format!("about {}{rate}", format::duration(time)));
     }
     ui.note(&parts.join(", "));
     let missing: Vec<&str> = checked
@@ -246,6 +251,16 @@ pub(super) fn say_plan(
         ui.warn("the pool has a pre-sign-up trigger: it may link people who sign in meanwhile");
     }
     tracing::info!(pool = %task.binding.pool, seed = options.seed, rows = checked.rows, "starting");
+}
+
+/// How long it will take at the pace that is allowed.
+#[expect(clippy::cast_precision_loss, reason = "a shown figure")]
+fn estimate(checked: &Checked, options: &EngineOptions) -> Option<Duration> {
+    let writing = checked.to_send() as f64 / options.writes.expected()?;
+    // Rows in doubt are read back first: a few looks each where the last run has only just ended.
+    let looks = (checked.in_doubt * LOOKS_PER_DOUBT + checked.look_ups) as f64;
+    let reading = options.reads.expected().map_or(0.0, |reads| looks / reads);
+    Duration::try_from_secs_f64(writing.max(reading)).ok().filter(|time| !time.is_zero())
 }
 
 fn ask(task: &LinkTask, checked: &Checked, ui: &Ui) -> Result<(), Failure> {

@@ -54,10 +54,16 @@ fn fail(ui: &Ui, failure: &Failure) -> ExitCode {
     ui.clear_status();
     match failure {
         Failure::Input(InputError::Header(findings)) => {
-            for finding in findings {
-                ui.error(&finding_line(finding), None);
+            let lines: Vec<String> = findings.iter().map(finding_line).collect();
+            match lines.as_slice() {
+                [only] => ui.error(only, failure.hint()),
+                several => {
+                    for line in several {
+                        ui.error(line, None);
+                    }
+                    ui.error("the input cannot be read; nothing was sent", failure.hint());
+                }
             }
-            ui.error("the input cannot be read; nothing was sent", failure.hint());
         }
         _ => ui.error(&failure.to_string(), failure.hint()),
     }

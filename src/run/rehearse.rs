@@ -13,6 +13,7 @@ use crate::domain::stop::RunReport;
 use crate::engine::{EngineOptions, Services};
 use crate::exit::Exit;
 use crate::foresight::preflight::preflight;
+use crate::limits::SIGNALS_WAITING_MAX;
 use crate::seed::Rng;
 use crate::service::sim::{SimService, World};
 use crate::ui::{Ui, format};
@@ -53,7 +54,7 @@ fn in_virtual_time(
             let service = SimService::new(world, clock);
             let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(options.seed).fork("preflight")).await?;
             let services = Services { directory: service.clone(), linker: service };
-            let (_none, mut signals) = mpsc::channel(1);
+            let (_none, mut signals) = mpsc::channel(SIGNALS_WAITING_MAX);
             let id = settings::run_id(options.seed, clock);
             let mut observer = ui.observer();
             let run = LinkRun { id, services, knowledge: &knowledge, options, clock, observer: observer.as_mut() };

@@ -117,7 +117,7 @@ fn every_row_ends_as_it_says(name: &str) -> Checked<()> {
     }
     assert_eq!(sum, expected.len() as u64, "the counts balance");
     let repeats = expected.iter().filter(|expected| *expected == REPEAT).count() as u64;
-    assert_eq!(count(&ran.report, "skipped")?, repeats);
+    assert_eq!(count(&ran.report, "repeated")?, repeats);
 
     let again = link(&input, &ledger, &options)?;
     assert_eq!((again.status, &again.report["writes"]), (Some(3), &Value::from(0)), "{}", again.talk);

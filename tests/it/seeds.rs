@@ -76,8 +76,8 @@ impl Weather {
                 weather.faults.push(rule.on(Operation::LinkProvider));
             }
         }
-        weather.list_lag_ms = [0, 300, 4_000][rng.below(3) as usize];
-        weather.clock_skew_ms = [0, 0, 7_400, -3_600_000][rng.below(4) as usize];
+        weather.list_lag_ms = one_of(&mut rng, &[0, 300, 4_000]);
+        weather.clock_skew_ms = one_of(&mut rng, &[0, 0, 7_400, -3_600_000]);
         if rng.chance(0.3) {
             weather.settle_with = SettleWith::GetUser;
         }
@@ -127,13 +127,22 @@ impl Weather {
             failures_max: None,
             duration_max: None,
             total: Some(self.rows),
+            done_before: u64::MAX,
             seed: self.seed,
         }
     }
 }
 
+fn one_of<T: Copy>(rng: &mut Rng, choices: &[T]) -> T {
+    choices[below(rng, choices.len())]
+}
+
+fn below(rng: &mut Rng, bound: usize) -> usize {
+    usize::try_from(rng.below(bound as u64)).unwrap()
+}
+
 fn provider_of(number: u64) -> &'static str {
-    PROVIDERS[number as usize % PROVIDERS.len()]
+    PROVIDERS[usize::try_from(number).unwrap() % PROVIDERS.len()]
 }
 
 fn id_of(number: u64) -> String {
@@ -220,7 +229,7 @@ fn one_run(
         }
         let limit = match cut {
             Cut::Crash { after, .. } => after,
-            _ => Duration::from_secs(86_400),
+            _ => Duration::from_hours(24),
         };
         let report = tokio::time::timeout(limit, run(context, &mut feed, &mut signals)).await.ok();
         let report = report.map(|report| report.expect("the ledger is sound"));
@@ -326,7 +335,7 @@ fn crashes_and_drains_over_many_seeds() {
             assert!(reruns < 60, "seed {seed}: no end");
             let after = Duration::from_millis(200 + rng.below(6_000));
             let cut = match rng.below(if reruns < 12 { 3 } else { 1 }) {
-                1 => Cut::Crash { after, kept: rng.below(4_000) as usize },
+                1 => Cut::Crash { after, kept: below(&mut rng, 4_000) },
                 2 => Cut::Drain { after },
                 _ => Cut::Never,
             };

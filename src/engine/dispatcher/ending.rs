@@ -47,6 +47,9 @@ impl Dispatcher<'_> {
         for job in self.window.drain() {
             self.leave(&job)?;
         }
+        let counts = &mut self.tally.counts;
+        counts.repeated = counts.skipped.saturating_sub(self.options.done_before);
+        counts.skipped -= counts.repeated;
         let now = self.clock.now();
         let ended = self.stopping.take().unwrap_or(Ended::Completed);
         self.ledger.run_ended(&RunEnd {

@@ -74,7 +74,8 @@ impl Dispatcher<'_> {
             let (_, released) = self.window.remove(id, self.clock.now(), None);
             return released;
         }
-        job.start(self.ledger.announced_at(key));
+        let (now, _) = self.skew.service_time(self.clock.unix_ms());
+        job.start(self.ledger.announced_at(key), now);
         self.window.queue(id);
         Vec::new()
     }
