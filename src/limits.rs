@@ -70,6 +70,14 @@ pub const RATE_PER_SECOND_MAX: f64 = 20_000.0;
 pub const RATE_BURST_CALLS: u32 = 2;
 /// Writes to one user stand at least this far apart: the service allows ten a second, not adjustable.
 pub const WRITE_SPACING_PER_USER_MS: u64 = 100;
+/// The account's limit is read again this often during a run, in milliseconds.
+pub const LIMIT_ASKED_EVERY_MS: u64 = 300_000;
+/// Longest wait for one answer about the account's limit, in milliseconds.
+pub const LIMIT_READ_MS_MAX: u64 = 5_000;
+/// Limits that were read and that the run has not taken yet.
+pub const LIMITS_WAITING_MAX: usize = 1;
+/// Shards of one input at the most.
+pub const SHARDS_MAX: u32 = 10_000;
 /// The first guess where nothing is known of the quota (`--rate max`), in calls a second.
 pub const RATE_START_PER_SECOND: f64 = 25.0;
 /// Share of calls that may fail, other than by a refusal for the rate, before the pace is halved.

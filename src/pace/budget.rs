@@ -185,7 +185,7 @@ impl Budget {
             // governor cannot change its rate. A new limiter grants its burst anew: two calls, once in minutes.
             paced.ceiling = ceiling(self.clock, ceiling_per_second);
             paced.ceiling_per_second = ceiling_per_second;
-            paced.controller.set_ceiling(seconds, ceiling_per_second, limit.known());
+            paced.controller.set_ceiling(seconds, ceiling_per_second, limit.known_part());
         }
     }
 

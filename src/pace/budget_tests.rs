@@ -154,7 +154,7 @@ async fn a_service_that_fails_is_asked_half_as_often() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_changes_is_kept_to() {
     let clock = Clock::starting_at(0);
-    let limit = |per_second| Limit { per_second, origin: Origin::Provisioned, share: 0.8 };
+    let limit = |per_second| Limit { per_second, origin: Origin::Provisioned, share: 0.8, machines: 1 };
     let mut budget = Budget::new(clock, Pace::within(limit(WRITE_QUOTA_PER_SECOND), None));
     assert!((budget.per_second() - 20.0).abs() < 1e-9);
     for (per_second, pace) in [(50.0, 40.0), (50.0, 40.0), (10.0, 8.0)] {

@@ -35,13 +35,15 @@ pub struct Limit {
     pub origin: Origin,
     /// The part that is ours, over 0 and up to 1.
     pub share: f64,
+    /// Machines that share our part without talking to each other, this one included; at least 1.
+    pub machines: u32,
 }
 
 impl Limit {
     /// The documented default of the writing category, where nothing better can be read.
     #[must_use]
-    pub fn assumed(share: f64) -> Self {
-        Self { per_second: WRITE_QUOTA_PER_SECOND, origin: Origin::Assumed, share }
+    pub fn assumed(share: f64, machines: u32) -> Self {
+        Self { per_second: WRITE_QUOTA_PER_SECOND, origin: Origin::Assumed, share, machines }
     }
 
     /// What the pace never goes above, in calls a second.
@@ -50,10 +52,17 @@ impl Limit {
         (self.per_second * self.share).clamp(RATE_PER_SECOND_MIN, RATE_PER_SECOND_MAX)
     }
 
-    /// The limit, where it is more than an assumption.
+    /// What one machine starts from, in calls a second: machines begin with even parts, and find out by what they are
+    /// refused how much of the whole is theirs.
     #[must_use]
-    pub fn known(self) -> Option<f64> {
-        (self.origin != Origin::Assumed).then_some(self.per_second)
+    pub fn even_part(self) -> f64 {
+        self.per_second / f64::from(self.machines.max(1))
+    }
+
+    /// That part, where the limit is more than an assumption.
+    #[must_use]
+    pub fn known_part(self) -> Option<f64> {
+        (self.origin != Origin::Assumed).then(|| self.even_part())
     }
 }
 
@@ -82,32 +91,19 @@ impl Pace {
     /// earlier run has `learnt`, in calls a second, is the better start.
     #[must_use]
     pub fn within(limit: Limit, learnt: Option<f64>) -> Self {
-        let start = match (limit.known(), learnt) {
+        let start = match (limit.known_part(), learnt) {
             (None, Some(learnt)) => Start::Learnt(learnt),
-            _ => Start::Known(limit.per_second),
+            _ => Start::Known(limit.even_part()),
         };
         Self { paced: Some((start, limit.ceiling())) }
     }
 
-    /// As fast as the service lets it: from what an earlier run has `learnt`, in calls a second, or from a first guess.
+    /// As fast as the service lets it, as one of so many machines: from what an earlier run has `learnt`, in calls a
+    /// second, or from a first guess.
     #[must_use]
-    pub fn max(learnt: Option<f64>) -> Self {
-        Self { paced: Some((learnt.map_or(Start::Ramp(RATE_START_PER_SECOND), Start::Learnt), RATE_PER_SECOND_MAX)) }
-    }
-
-    /// The same as one of `count` machines that share the quota, and start with even parts of it. What was asked for as
-    /// a pace is divided; the parts of a limit are found by the controllers.
-    #[must_use]
-    pub fn one_of(self, count: u32) -> Self {
-        let part = |rate: f64| rate / f64::from(count.max(1));
-        let paced = self.paced.map(|(start, ceiling)| match start {
-            Start::At(rate) => (Start::At(part(rate)), part(ceiling).max(RATE_PER_SECOND_MIN)),
-            Start::Known(rate) => (Start::Known(part(rate)), ceiling),
-            Start::Ramp(rate) => (Start::Ramp(part(rate)), ceiling),
-            // Measured by one machine already.
-            Start::Learnt(_) => (start, ceiling),
-        });
-        Self { paced }
+    pub fn max(machines: u32, learnt: Option<f64>) -> Self {
+        let guess = RATE_START_PER_SECOND / f64::from(machines.max(1));
+        Self { paced: Some((learnt.map_or(Start::Ramp(guess), Start::Learnt), RATE_PER_SECOND_MAX)) }
     }
 
     /// What it never goes above, in calls a second; infinite where there is no pace.
@@ -141,19 +137,20 @@ mod tests {
 
     #[test]
     fn paces_start_where_they_should_and_end_at_their_ceiling() {
-        let known = Limit { per_second: 100.0, origin: Origin::Provisioned, share: 0.8 };
+        let known = Limit { per_second: 100.0, origin: Origin::Provisioned, share: 0.8, machines: 1 };
+        let four = Limit { machines: 4, ..known };
+        let assumed = Limit::assumed(0.8, 1);
         for (pace, first, ceiling) in [
             (Pace::unbounded(), f64::INFINITY, f64::INFINITY),
             (Pace::at(40.0), 40.0, 40.0),
-            (Pace::at(40.0).one_of(4), 10.0, 10.0),
-            (Pace::at(0.2).one_of(4), 0.2, 0.2),
+            (Pace::at(0.0), 0.2, 0.2),
             (Pace::within(known, Some(10.0)), 80.0, 80.0),
-            (Pace::within(known, None).one_of(4), 25.0 * 0.97, 80.0),
-            (Pace::within(Limit::assumed(0.8), None), 20.0, 20.0),
-            (Pace::within(Limit::assumed(0.8), Some(10.0)), 9.0, 20.0),
-            (Pace::max(None), 25.0, RATE_PER_SECOND_MAX),
-            (Pace::max(None).one_of(5), 5.0, RATE_PER_SECOND_MAX),
-            (Pace::max(Some(200.0)), 180.0, RATE_PER_SECOND_MAX),
+            (Pace::within(four, None), 25.0 * 0.97, 80.0),
+            (Pace::within(assumed, None), 20.0, 20.0),
+            (Pace::within(assumed, Some(10.0)), 9.0, 20.0),
+            (Pace::max(1, None), 25.0, RATE_PER_SECOND_MAX),
+            (Pace::max(5, None), 5.0, RATE_PER_SECOND_MAX),
+            (Pace::max(1, Some(200.0)), 180.0, RATE_PER_SECOND_MAX),
         ] {
             assert!((first_rate(pace) - first).abs() < 1e-9 || first_rate(pace) == first, "{pace:?}");
             assert!((pace.ceiling() - ceiling).abs() < 1e-9 || pace.ceiling() == ceiling, "{pace:?}");

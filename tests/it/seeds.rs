@@ -217,6 +217,7 @@ fn one_run(
             ledger: &mut ledger,
             run: RunId(weather.seed),
             options: weather.options(),
+            limits: None,
             clock,
             observer: &mut Silent,
         };

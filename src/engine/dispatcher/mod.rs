@@ -24,7 +24,7 @@ use crate::foresight::preflight::PoolKnowledge;
 use crate::ledger::record::RunId;
 use crate::ledger::{Ledger, LedgerError};
 use crate::limits;
-use crate::pace::Budget;
+use crate::pace::{Budget, Limit};
 use crate::seed::Rng;
 use crate::service::skew::Skew;
 
@@ -44,6 +44,8 @@ pub struct Context<'a> {
     pub run: RunId,
     /// How to go about it.
     pub options: EngineOptions,
+    /// The account's limit, each time that it is read again; `None` where it is not gone by.
+    pub limits: Option<mpsc::Receiver<Limit>>,
     /// The time.
     pub clock: Clock,
     /// Who is told.
@@ -60,8 +62,10 @@ pub async fn run(
     feed: &mut dyn RowFeed,
     signals: &mut mpsc::Receiver<Signal>,
 ) -> Result<RunReport, LedgerError> {
+    let mut context = context;
+    let mut limits = context.limits.take();
     let mut dispatcher = Dispatcher::new(context);
-    dispatcher.work(feed, signals).await?;
+    dispatcher.work(feed, signals, &mut limits).await?;
     dispatcher.end().await
 }
 
@@ -95,7 +99,7 @@ struct Dispatcher<'a> {
 
 impl<'a> Dispatcher<'a> {
     fn new(context: Context<'a>) -> Self {
-        let Context { pool, simulated, knowledge, services, ledger, run, options, clock, observer } = context;
+        let Context { pool, simulated, knowledge, services, ledger, run, options, clock, observer, .. } = context;
         let now = clock.now();
         Self {
             pool,
@@ -130,7 +134,12 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    async fn work(&mut self, feed: &mut dyn RowFeed, signals: &mut mpsc::Receiver<Signal>) -> Result<(), LedgerError> {
+    async fn work(
+        &mut self,
+        feed: &mut dyn RowFeed,
+        signals: &mut mpsc::Receiver<Signal>,
+        limits: &mut Option<mpsc::Receiver<Limit>>,
+    ) -> Result<(), LedgerError> {
         let mut signals_open = true;
         loop {
             let wake = self.pump()?;
@@ -154,6 +163,7 @@ impl<'a> Dispatcher<'a> {
                     Some(Err(stop)) => self.begin_stop(Ended::Stopped(stop)),
                     None => self.feed_ended = true,
                 },
+                Some(limit) = next_limit(limits) => self.writes.set_limit(limit),
                 () = sleep_until(wake) => {}
             }
         }
@@ -224,5 +234,13 @@ impl<'a> Dispatcher<'a> {
             return;
         };
         self.begin_stop(Ended::Stopped(Stop { cause: StopCause::Bound, detail }));
+    }
+}
+
+/// The limit as it was read again; never, where nobody reads it.
+async fn next_limit(limits: &mut Option<mpsc::Receiver<Limit>>) -> Option<Limit> {
+    match limits {
+        Some(limits) => limits.recv().await,
+        None => None,
     }
 }
