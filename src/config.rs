@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::domain::identity::PoolId;
+use crate::domain::shard::Shard;
 use crate::limits;
 
 /// A setting that cannot be used. Its text names the option and what it takes.
@@ -114,6 +115,8 @@ pub fn endpoint_url(url: &str) -> Result<String, ConfigError> {
 pub enum Rate {
     /// A share of the service's quota.
     Auto,
+    /// As fast as the service lets it.
+    Max,
     /// So many writes a second.
     PerSecond(f64),
 }
@@ -121,19 +124,46 @@ pub enum Rate {
 /// Reads `--rate`.
 ///
 /// # Errors
-/// When it is neither `auto` nor a number within the bounds.
+/// When it is neither `auto` nor `max` nor a number within the bounds.
 pub fn rate(text: &str) -> Result<Rate, ConfigError> {
-    if text == "auto" {
-        return Ok(Rate::Auto);
+    match text {
+        "auto" => return Ok(Rate::Auto),
+        "max" => return Ok(Rate::Max),
+        _ => {}
     }
     let bounds = limits::RATE_PER_SECOND_MIN..=limits::RATE_PER_SECOND_MAX;
     match text.parse::<f64>() {
         Ok(number) if bounds.contains(&number) => Ok(Rate::PerSecond(number)),
         _ => Err(ConfigError(format!(
-            "--rate '{text}': expected auto, or a number of writes a second from {} to {}",
+            "--rate '{text}': expected auto, max, or a number of writes a second from {} to {}",
             bounds.start(),
             bounds.end()
         ))),
+    }
+}
+
+/// What `--shard` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShardChoice {
+    /// This one.
+    Given(Shard),
+    /// The one that the scheduler's variables tell, of so many where that is said.
+    Auto(Option<u32>),
+}
+
+/// Reads `--shard`.
+///
+/// # Errors
+/// When it is neither `INDEX/COUNT`, nor `auto`, nor `auto/COUNT`.
+pub fn shard(text: &str) -> Result<ShardChoice, ConfigError> {
+    let wrong = |error| ConfigError(format!("--shard '{text}': {error}; or auto, or auto/COUNT"));
+    match text.split_once('/') {
+        None if text == "auto" => Ok(ShardChoice::Auto(None)),
+        Some(("auto", count)) => {
+            let shard = Shard::parse(&format!("0/{count}")).map_err(wrong)?;
+            Ok(ShardChoice::Auto(Some(shard.count())))
+        }
+        _ => Shard::parse(text).map(ShardChoice::Given).map_err(wrong),
     }
 }
 
@@ -236,6 +266,7 @@ mod tests {
     #[test]
     fn numbers_within_their_bounds() {
         assert_eq!(rate("auto"), Ok(Rate::Auto));
+        assert_eq!(rate("max"), Ok(Rate::Max));
         assert_eq!(rate("12.5"), Ok(Rate::PerSecond(12.5)));
         for bad in ["0", "-1", "fast", "NaN", "inf", "1e9", ""] {
             assert!(rate(bad).is_err(), "{bad}");

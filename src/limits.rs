@@ -70,6 +70,26 @@ pub const RATE_PER_SECOND_MAX: f64 = 20_000.0;
 pub const RATE_BURST_CALLS: u32 = 2;
 /// Writes to one user stand at least this far apart: the service allows ten a second, not adjustable.
 pub const WRITE_SPACING_PER_USER_MS: u64 = 100;
+/// The account's limit is read again this often during a run, in milliseconds.
+pub const LIMIT_ASKED_EVERY_MS: u64 = 300_000;
+/// Longest wait for one answer about the account's limit, in milliseconds.
+pub const LIMIT_READ_MS_MAX: u64 = 5_000;
+/// Limits that were read and that the run has not taken yet.
+pub const LIMITS_WAITING_MAX: usize = 1;
+/// Shards of one input at the most.
+pub const SHARDS_MAX: u32 = 10_000;
+/// The first guess where nothing is known of the quota (`--rate max`), in calls a second.
+pub const RATE_START_PER_SECOND: f64 = 25.0;
+/// Share of calls that may fail, other than by a refusal for the rate, before the pace is halved.
+pub const FAULTS_SHARE_MAX: f64 = 0.1;
+/// Seconds over which that share is taken.
+pub const FAULTS_WINDOW_SECONDS: usize = 10;
+/// How often a minute the pace is halved for such faults at the most.
+pub const FAULT_HALVINGS_A_MINUTE_MAX: usize = 3;
+/// Calls that the pace remembers at the most: those of the six seconds that it measures by, at its fastest.
+pub const PACE_LOG_CALLS_MAX: usize = 131_072;
+/// Calls that it remembers at the least, however long they took.
+pub const PACE_LOG_CALLS_MIN: usize = 64;
 /// First pause after a throttled answer, in milliseconds; doubles with each throttled answer in a row.
 pub const COOL_DOWN_MS_MIN: u64 = 250;
 /// Longest pause after throttled answers, in milliseconds.

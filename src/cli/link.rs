@@ -44,12 +44,17 @@ pub struct LinkArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Pace and bounds")]
 pub struct PaceArgs {
-    /// Writes a second at the most; `auto` takes --share of the service's 25 a second.
-    #[arg(long, value_name = "auto|N")]
+    /// Writes a second at the most. `auto` takes --share of the account's limit, which it asks for; `max` goes as fast as
+    /// the service lets it. Whichever: the pace falls when the service throttles, and recovers.
+    #[arg(long, value_name = "auto|max|N")]
     pub rate: Option<String>,
     /// The share of the quota that `--rate auto` takes, over 0 up to 1 [default: 0.8].
     #[arg(long, value_name = "SHARE")]
     pub share: Option<f64>,
+    /// Work on one part of the input only, as one of several machines that need not know of each other: INDEX/COUNT from
+    /// 0/COUNT on; `auto` in an AWS Batch array job, `auto/COUNT` in a Kubernetes Indexed Job.
+    #[arg(long, value_name = "INDEX/COUNT")]
+    pub shard: Option<String>,
     /// Calls in flight at the most; two seconds' worth of the rate otherwise.
     #[arg(long, value_name = "N")]
     pub concurrency: Option<usize>,

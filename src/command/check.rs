@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::feed::is_of;
 use crate::domain::event::{Event, Observer};
 use crate::domain::finding::FindingCode;
 use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::row::RowKey;
+use crate::domain::shard::Shard;
 use crate::domain::state::Resume;
 use crate::input::{InputError, InputOptions, Reader, Source};
 use crate::ledger::Ledger;
@@ -14,8 +16,10 @@ use crate::limits::{PROVIDERS_PER_POOL_MAX, READER_BATCH_ROWS};
 /// What the first reading found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// Rows.
+    /// Rows, without those of other shards.
     pub rows: u64,
+    /// Rows of other shards, of which nothing else is counted here.
+    pub in_other_shards: u64,
     /// Rows with an error of their own.
     pub invalid: u64,
     /// Rows that an earlier run has settled.
@@ -44,6 +48,7 @@ pub fn check(
     source: &Source,
     options: &InputOptions,
     pool: &PoolId,
+    shard: Option<Shard>,
     ledger: Option<&Ledger>,
     retry_refused: bool,
     observer: &mut dyn Observer,
@@ -52,8 +57,13 @@ pub fn check(
     let told = READER_BATCH_ROWS as u64 * 16;
     for record in Reader::new(source, options)? {
         let record = record?;
-        if checked.rows.is_multiple_of(told) {
-            observer.on(&Event::Checking { rows: checked.rows });
+        let read = checked.rows + checked.in_other_shards;
+        if read.is_multiple_of(told) {
+            observer.on(&Event::Checking { rows: read });
+        }
+        if !is_of(shard, &record) {
+            checked.in_other_shards += 1;
+            continue;
         }
         checked.rows += 1;
         for finding in record.findings {
@@ -81,6 +91,6 @@ pub fn check(
             checked.providers.insert(link.source.provider().clone());
         }
     }
-    observer.on(&Event::Checking { rows: checked.rows });
+    observer.on(&Event::Checking { rows: checked.rows + checked.in_other_shards });
     Ok(checked)
 }

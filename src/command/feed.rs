@@ -4,6 +4,7 @@ use tokio::sync::mpsc;
 
 use crate::domain::identity::PoolId;
 use crate::domain::row::{Row, RowKey};
+use crate::domain::shard::Shard;
 use crate::domain::stop::{Stop, StopCause};
 use crate::engine::{Incoming, NextBatch, RowFeed};
 use crate::input::{InputError, InputOptions, Reader, Record, Source};
@@ -22,8 +23,13 @@ impl ThreadedFeed {
     ///
     /// # Errors
     /// Where the input cannot be read at all, or no thread can be had.
-    pub fn start(source: &Source, options: &InputOptions, pool: &PoolId) -> Result<Self, InputError> {
-        let mut rows = Batches::new(source, options, pool)?;
+    pub fn start(
+        source: &Source,
+        options: &InputOptions,
+        pool: &PoolId,
+        shard: Option<Shard>,
+    ) -> Result<Self, InputError> {
+        let mut rows = Batches::new(source, options, pool, shard)?;
         let (sender, batches) = mpsc::channel(READER_BATCHES_MAX);
         let name = source.name().to_owned();
         std::thread::Builder::new()
@@ -57,8 +63,13 @@ impl InlineFeed {
     ///
     /// # Errors
     /// Where the input cannot be read at all.
-    pub fn start(source: &Source, options: &InputOptions, pool: &PoolId) -> Result<Self, InputError> {
-        Ok(Self { rows: Batches::new(source, options, pool)? })
+    pub fn start(
+        source: &Source,
+        options: &InputOptions,
+        pool: &PoolId,
+        shard: Option<Shard>,
+    ) -> Result<Self, InputError> {
+        Ok(Self { rows: Batches::new(source, options, pool, shard)? })
     }
 }
 
@@ -75,16 +86,19 @@ impl RowFeed for InlineFeed {
 struct Batches {
     reader: Reader,
     pool: PoolId,
+    shard: Option<Shard>,
 }
 
 impl Batches {
-    fn new(source: &Source, options: &InputOptions, pool: &PoolId) -> Result<Self, InputError> {
-        Ok(Self { reader: Reader::new(source, options)?, pool: pool.clone() })
+    fn new(source: &Source, options: &InputOptions, pool: &PoolId, shard: Option<Shard>) -> Result<Self, InputError> {
+        Ok(Self { reader: Reader::new(source, options)?, pool: pool.clone(), shard })
     }
 
     fn next(&mut self) -> Option<Batch> {
         let mut batch = Vec::with_capacity(READER_BATCH_ROWS);
-        for record in self.reader.by_ref().take(READER_BATCH_ROWS) {
+        let shard = self.shard;
+        let ours = |record: &Result<Record, InputError>| record.as_ref().map_or(true, |record| is_of(shard, record));
+        for record in self.reader.by_ref().filter(ours).take(READER_BATCH_ROWS) {
             match record {
                 Ok(record) => batch.push(incoming(record, &self.pool)),
                 // What was read before is handed on first; the reader says the same again or ends.
@@ -94,6 +108,15 @@ impl Batches {
             }
         }
         if batch.is_empty() { None } else { Some(Ok(batch)) }
+    }
+}
+
+/// Whether a row is one of this shard's; without shards every row is.
+pub(super) fn is_of(shard: Option<Shard>, record: &Record) -> bool {
+    match (shard, &record.link) {
+        (None, _) => true,
+        (Some(shard), Some(link)) => shard.has(&link.destination),
+        (Some(shard), None) => shard.has_invalid(record.number),
     }
 }
 

@@ -9,15 +9,17 @@ use super::failure::{Failure, stop_exit};
 use super::feed::{InlineFeed, ThreadedFeed};
 use crate::clock::Clock;
 use crate::domain::event::Observer;
+use crate::domain::shard::Shard;
 use crate::domain::stop::{Ended, RunReport, Signal};
 use crate::domain::summary::Counts;
 use crate::engine::{Context, EngineOptions, RowFeed, Services};
 use crate::exit::Exit;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::input::{InputOptions, Reader, Source};
-use crate::ledger::record::{RunId, RunStart, TOOL_VERSION};
+use crate::ledger::record::{LimitNote, RunId, RunStart, TOOL_VERSION};
 use crate::ledger::storage::DiscardStorage;
 use crate::ledger::{Binding, Ledger, Opened};
+use crate::pace::Limit;
 
 /// What a run of `link` is about.
 #[derive(Debug, Clone)]
@@ -36,6 +38,8 @@ pub struct LinkTask {
     pub strict: bool,
     /// Whether refused rows are attempted again.
     pub retry_refused: bool,
+    /// The part of the input that is worked on; `None` for all of it.
+    pub shard: Option<Shard>,
 }
 
 impl LinkTask {
@@ -66,7 +70,7 @@ impl LinkTask {
     /// for that.
     pub fn check(&self, earlier: Option<&Ledger>, observer: &mut dyn Observer) -> Result<Checked, Failure> {
         let pool = &self.binding.pool;
-        let checked = check(&self.source, &self.reading, pool, earlier, self.retry_refused, observer)?;
+        let checked = check(&self.source, &self.reading, pool, self.shard, earlier, self.retry_refused, observer)?;
         if self.strict && checked.invalid > 0 {
             return Err(Failure::Strict { invalid: checked.invalid, read: checked.rows });
         }
@@ -83,7 +87,7 @@ impl LinkTask {
         run: LinkRun<'_>,
         signals: &mut mpsc::Receiver<Signal>,
     ) -> Result<RunReport, Failure> {
-        let mut feed = ThreadedFeed::start(&self.source, &self.reading, &self.binding.pool)?;
+        let mut feed = ThreadedFeed::start(&self.source, &self.reading, &self.binding.pool, self.shard)?;
         let ledger = match earlier {
             Some((ledger, _)) => ledger,
             None => Ledger::open(&self.ledger_path, &self.binding, run.clock.unix_ms())?.0,
@@ -96,7 +100,7 @@ impl LinkTask {
     /// # Errors
     /// As [`Self::run`].
     pub async fn rehearse(&self, run: LinkRun<'_>, signals: &mut mpsc::Receiver<Signal>) -> Result<RunReport, Failure> {
-        let mut feed = InlineFeed::start(&self.source, &self.reading, &self.binding.pool)?;
+        let mut feed = InlineFeed::start(&self.source, &self.reading, &self.binding.pool, self.shard)?;
         let storage = Box::new(DiscardStorage::default());
         let (ledger, _) = Ledger::on_storage(storage, &self.binding, run.clock.unix_ms())?;
         self.work(&mut feed, ledger, run, signals).await
@@ -115,6 +119,8 @@ impl LinkTask {
             input: self.input_path.clone(),
             at: run.clock.unix_ms(),
             tool: TOOL_VERSION.to_owned(),
+            limit: run.limit.map(note_of),
+            shard: self.shard,
         })?;
         let context = Context {
             pool: self.binding.pool.clone(),
@@ -124,6 +130,7 @@ impl LinkTask {
             ledger: &mut ledger,
             run: run.id,
             options: run.options,
+            limits: run.later_limits,
             clock: run.clock,
             observer: run.observer,
         };
@@ -143,24 +150,36 @@ pub struct LinkRun<'a> {
     pub knowledge: &'a PoolKnowledge,
     /// How to go about it.
     pub options: EngineOptions,
+    /// The limit that the pace of the writes is a share of, where it is.
+    pub limit: Option<Limit>,
+    /// Limits that are read while the run goes on.
+    pub later_limits: Option<mpsc::Receiver<Limit>>,
     /// The time.
     pub clock: Clock,
     /// Who is told.
     pub observer: &'a mut dyn Observer,
 }
 
-/// Where the ledger of an input is unless told otherwise: beside it, and one of its own for simulated runs, so that a
-/// rehearsal never stands in the way of the real run.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded pace")]
+fn note_of(limit: Limit) -> LimitNote {
+    LimitNote { milli: (limit.per_second * 1_000.0).round() as u64, from: limit.origin.as_str().to_owned() }
+}
+
+/// Where the ledger of an input is unless told otherwise: beside it, one for each shard, and others for simulated runs,
+/// so that a rehearsal never stands in the way of the real run.
 ///
 /// # Errors
 /// [`Failure::Usage`] for standard input, which has no place of its own.
-pub fn default_ledger(input: &Path, simulated: bool) -> Result<PathBuf, Failure> {
+pub fn default_ledger(input: &Path, shard: Option<Shard>, simulated: bool) -> Result<PathBuf, Failure> {
     if input.as_os_str() == "-" {
         return Err(Failure::Usage(
             "the input is stdin, so the ledger has no place of its own: name one with --ledger".into(),
         ));
     }
     let mut path = input.as_os_str().to_owned();
+    if let Some(shard) = shard {
+        path.push(format!(".shard-{}-of-{}", shard.index(), shard.count()));
+    }
     path.push(if simulated { ".simulated.ledger" } else { ".ledger" });
     Ok(PathBuf::from(path))
 }

@@ -9,6 +9,7 @@ pub mod identity;
 pub mod outcome;
 pub mod report;
 pub mod row;
+pub mod shard;
 pub mod state;
 pub mod stop;
 pub mod summary;

@@ -72,7 +72,7 @@ pub(super) enum Next {
     /// The row's step stands to be done, after the wait.
     Step(Wait),
     /// The service throttled or was not reached: the same step again, when everybody goes on.
-    Pause { retry_after: Option<Duration>, throttled: bool },
+    Pause { throttled: bool },
     /// The row has its result.
     Finish(Outcome),
     /// The run ends. The fault itself had no effect.
@@ -94,6 +94,8 @@ pub(super) struct Job {
     pub(super) announced_now: bool,
     pub(super) request_id: Option<String>,
     pub(super) throttled_since: Option<Instant>,
+    /// Refusals in a row that cost it no attempt.
+    pub(super) refusals: u32,
     /// When its newest link call was sent.
     pub(super) last_write: Option<Instant>,
     /// Whether a call of it is in flight.
@@ -122,6 +124,7 @@ impl Job {
             announced_now: false,
             request_id: None,
             throttled_since: None,
+            refusals: 0,
             last_write: None,
             in_flight: false,
             started: false,
@@ -209,8 +212,8 @@ impl Job {
             self.attempts += 1;
         }
         match class {
-            FaultClass::Throttled { retry_after } => Next::Pause { retry_after, throttled: true },
-            FaultClass::Unreached => Next::Pause { retry_after: None, throttled: false },
+            FaultClass::Throttled { .. } => Next::Pause { throttled: true },
+            FaultClass::Unreached => Next::Pause { throttled: false },
             FaultClass::Refused(code) => Next::Finish(Outcome::Refused { code, text: Some(self.last.clone()) }),
             FaultClass::Fatal(cause) => Next::Stop(preflight::stop(cause, "AdminLinkProviderForUser", fault)),
             FaultClass::Transient => self.doubt(WhenAbsent::Retry),
@@ -262,8 +265,8 @@ impl Job {
     fn on_read_fault(&mut self, fault: &Fault, policy: &Policy, rng: &mut Rng) -> Next {
         let class = classify(CallKind::Read, fault);
         match class {
-            FaultClass::Throttled { retry_after } => return Next::Pause { retry_after, throttled: true },
-            FaultClass::Unreached => return Next::Pause { retry_after: None, throttled: false },
+            FaultClass::Throttled { .. } => return Next::Pause { throttled: true },
+            FaultClass::Unreached => return Next::Pause { throttled: false },
             FaultClass::Fatal(cause) => {
                 return Next::Stop(preflight::stop(cause, "ListUsers", fault));
             }

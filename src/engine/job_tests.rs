@@ -98,10 +98,10 @@ fn a_throttle_costs_no_attempt() {
     let mut job = announced();
     for _ in 0..100 {
         let next = job.on_link(Some(&answer(400, "TooManyRequestsException", "Rate exceeded")));
-        assert_eq!(next, Next::Pause { retry_after: None, throttled: true });
+        assert_eq!(next, Next::Pause { throttled: true });
     }
     let unreached = Fault::Transport { kind: Transport::Connect, detail: String::new() };
-    assert_eq!(job.on_link(Some(&unreached)), Next::Pause { retry_after: None, throttled: false });
+    assert_eq!(job.on_link(Some(&unreached)), Next::Pause { throttled: false });
     assert_eq!((job.attempts, &job.step), (0, &Step::Link));
 }
 

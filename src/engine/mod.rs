@@ -18,6 +18,7 @@ use std::time::Duration;
 use crate::domain::finding::Finding;
 use crate::domain::row::{Row, RowNumber};
 use crate::domain::stop::Stop;
+use crate::pace::Pace;
 
 pub use dispatcher::{Context, run};
 pub use job::SettleWith;
@@ -26,10 +27,10 @@ pub use worker::Services;
 /// How a run goes about it.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// Writes a second at the most; `None` is unbounded.
-    pub write_rate: Option<f64>,
-    /// Reads a second at the most; `None` is unbounded.
-    pub read_rate: Option<f64>,
+    /// The pace of writes.
+    pub writes: Pace,
+    /// The pace of reads.
+    pub reads: Pace,
     /// Calls in flight at the most.
     pub concurrency: usize,
     /// Attempts that a row gets on transient faults.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::clock::{Clock, Instant, UnixMs, timeout_at};
 use crate::domain::identity::Personal;
 use crate::limits::ATTEMPT_TIMEOUT_MS;
+use crate::pace::{Sent, Verdict};
+use crate::service::classify::{CallKind, FaultClass, classify};
 use crate::service::{
     Answer, Fault, IdentityLinker, LinkRequest, PortFuture, Transport, UserDirectory, UserPage, UserQuery,
 };
@@ -42,15 +44,44 @@ pub(super) enum Reply {
 pub(super) struct Done {
     pub(super) job: usize,
     pub(super) reply: Reply,
-    pub(super) sent: Instant,
+    pub(super) sent: Sent,
     pub(super) sent_unix_ms: UnixMs,
     pub(super) answered_unix_ms: UnixMs,
 }
 
+impl Reply {
+    /// Which budget it was taken from.
+    pub(super) fn kind(&self) -> CallKind {
+        match self {
+            Self::Linked(_) => CallKind::Write,
+            Self::Users(_) => CallKind::Read,
+        }
+    }
+
+    fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Linked(reply) => reply.as_ref().err(),
+            Self::Users(reply) => reply.as_ref().err(),
+        }
+    }
+
+    /// What it says about the pace, and how long the service asks to wait.
+    pub(super) fn verdict(&self) -> (Verdict, Option<Duration>) {
+        let Some(fault) = self.fault() else { return (Verdict::Accepted, None) };
+        match (classify(self.kind(), fault), fault) {
+            (FaultClass::Throttled { retry_after }, _) => (Verdict::Throttled, retry_after),
+            (FaultClass::Unreached, _) => (Verdict::Unreached, None),
+            (_, Fault::Transport { .. }) => (Verdict::Faulted, None),
+            (_, Fault::Answered { status, .. }) if *status >= 500 => (Verdict::Faulted, None),
+            _ => (Verdict::Accepted, None),
+        }
+    }
+}
+
 /// Makes one call.
-pub(super) async fn perform(services: Services, clock: Clock, job: usize, call: Call) -> Done {
-    let (sent, sent_unix_ms) = (clock.now(), clock.unix_ms());
-    let deadline = sent + Duration::from_millis(ATTEMPT_TIMEOUT_MS + GRACE_MS);
+pub(super) async fn perform(services: Services, clock: Clock, job: usize, sent: Sent, call: Call) -> Done {
+    let sent_unix_ms = clock.unix_ms();
+    let deadline = clock.now() + Duration::from_millis(ATTEMPT_TIMEOUT_MS + GRACE_MS);
     let reply = match call {
         Call::Link(request) => Reply::Linked(in_time(deadline, services.linker.link(*request)).await),
         Call::List(query) => Reply::Users(in_time(deadline, services.directory.list_users(query)).await),

@@ -28,6 +28,8 @@ pub struct Contents {
     pub view: View,
     /// The last run.
     pub last_run: Option<LastRun>,
+    /// The quota that the last run which was throttled has found, in thousandths of a call a second.
+    pub pace_milli: Option<u64>,
 }
 
 /// What [`read`] went through.
@@ -62,7 +64,7 @@ pub fn load_view(path: &Path) -> Result<Contents, LedgerError> {
     let source = FileSource::open(path)?;
     let loaded = load(&source, None)?;
     let header = loaded.scan.header.ok_or_else(|| LedgerError::NotALedger { place: source.place() })?;
-    Ok(Contents { header, view: loaded.view, last_run: loaded.last_run })
+    Ok(Contents { header, view: loaded.view, last_run: loaded.last_run, pace_milli: loaded.pace_milli })
 }
 
 /// What [`load`] found.
@@ -70,12 +72,14 @@ pub(super) struct Loaded {
     pub(super) scan: Scan,
     pub(super) view: View,
     pub(super) last_run: Option<LastRun>,
+    pub(super) pace_milli: Option<u64>,
 }
 
 /// Replays a ledger; where a binding is wanted, the header is held against it before anything else is read.
 pub(super) fn load(source: &dyn Source, wanted: Option<&Binding>) -> Result<Loaded, LedgerError> {
     let mut loader = Loader::new();
     let mut last_run: Option<LastRun> = None;
+    let mut pace_milli = None;
     let misfit = |misfit: Misfit| reader::damaged_line(source, misfit.line, &misfit.illegal.to_string());
     let scan = reader::scan(source, |line, record| {
         let applied = match record {
@@ -93,6 +97,7 @@ pub(super) fn load(source: &dyn Source, wanted: Option<&Binding>) -> Result<Load
                 Ok(())
             }
             Record::RunEnd(end) => {
+                pace_milli = end.pace_milli.or(pace_milli);
                 if let Some(run) = last_run.as_mut().filter(|run| run.start.run == end.run) {
                     run.end = Some(*end);
                 }
@@ -103,7 +108,7 @@ pub(super) fn load(source: &dyn Source, wanted: Option<&Binding>) -> Result<Load
         applied.map_err(misfit).map(ControlFlow::Continue)
     })?;
     let view = loader.finish().map_err(misfit)?;
-    Ok(Loaded { scan, view, last_run })
+    Ok(Loaded { scan, view, last_run, pace_milli })
 }
 
 fn check_binding(source: &dyn Source, held: Binding, wanted: Option<&Binding>) -> Result<(), LedgerError> {

@@ -45,6 +45,7 @@ pub struct Ledger {
     writer: Writer,
     view: View,
     last_run: Option<LastRun>,
+    pace_milli: Option<u64>,
 }
 
 /// What opening a ledger found.
@@ -82,7 +83,12 @@ impl Ledger {
         if scan.torn_bytes > 0 || scan.newline_missing {
             mend(&mut *storage, scan.whole_bytes, scan.newline_missing)?;
         }
-        let mut ledger = Self { writer: Writer::new(storage), view: loaded.view, last_run: loaded.last_run };
+        let mut ledger = Self {
+            writer: Writer::new(storage),
+            view: loaded.view,
+            last_run: loaded.last_run,
+            pace_milli: loaded.pace_milli,
+        };
         let created = scan.header.is_none();
         if created {
             let header = Header { binding: binding.clone(), created: now, tool: TOOL_VERSION.to_owned() };
@@ -116,6 +122,12 @@ impl Ledger {
     #[must_use]
     pub fn last_run(&self) -> Option<&LastRun> {
         self.last_run.as_ref()
+    }
+
+    /// The quota that earlier runs have found by being throttled, in thousandths of a call a second.
+    #[must_use]
+    pub fn pace_milli(&self) -> Option<u64> {
+        self.pace_milli
     }
 
     /// Records that a run starts.

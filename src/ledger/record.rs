@@ -21,6 +21,7 @@ use crate::domain::identity::{
     AttributeName, DestinationUser, ExternalIdentity, IdentityError, Personal, ProviderName,
 };
 use crate::domain::row::{Row, RowKey, RowNumber};
+use crate::domain::shard::Shard;
 use crate::domain::state::RowState;
 use crate::domain::stop::Ended;
 use crate::domain::summary::Counts;
@@ -98,6 +99,19 @@ pub struct RunStart {
     pub at: UnixMs,
     /// The version of the program; [`TOOL_VERSION`] when written.
     pub tool: String,
+    /// The limit that the run goes by; `None` where it does not go by one, and in ledgers before 0.2.
+    pub limit: Option<LimitNote>,
+    /// The shard of the input that it works on; `None` for all of it.
+    pub shard: Option<Shard>,
+}
+
+/// A limit and where its figure comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitNote {
+    /// Thousandths of a call a second.
+    pub milli: u64,
+    /// Where the figure comes from, in one word.
+    pub from: String,
 }
 
 /// How a run ended, in one word.
@@ -156,6 +170,8 @@ pub struct RunEnd {
     pub reads: u64,
     /// Answers that said "too many requests".
     pub throttled: u64,
+    /// The quota that these answers showed, in thousandths of a call a second; `None` where there were none.
+    pub pace_milli: Option<u64>,
 }
 
 /// A text of a ledger line that may be personal: its `Debug` masks, and there is no `Display`.

@@ -208,12 +208,29 @@ fn a_ledger_belongs_to_one_pool_real_or_simulated() {
 
 fn run(number: u64) -> RunStart {
     let tool = TOOL_VERSION.to_owned();
-    RunStart { run: RunId(number), command: "link".into(), input: "pairs.csv".into(), at: 5, tool }
+    RunStart {
+        run: RunId(number),
+        command: "link".into(),
+        input: "pairs.csv".into(),
+        at: 5,
+        tool,
+        limit: None,
+        shard: None,
+    }
 }
 
 fn end(number: u64) -> RunEnd {
     let counts = Counts { read: 1, linked: 1, ..Counts::default() };
-    RunEnd { run: RunId(number), at: 9, ended: EndedAs::Completed, counts, writes: 1, reads: 0, throttled: 0 }
+    RunEnd {
+        run: RunId(number),
+        at: 9,
+        ended: EndedAs::Completed,
+        counts,
+        writes: 1,
+        reads: 0,
+        throttled: 0,
+        pace_milli: None,
+    }
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! `link`, put together.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::pace::{self, PaceChoice, WritePace};
 use super::simulator::Simulator;
 use super::{rehearse, settings, signals, simulator};
 use crate::cli::{LinkArgs, Retry, SettleCall};
@@ -10,6 +12,7 @@ use crate::command::Failure;
 use crate::command::check::Checked;
 use crate::command::link::{LinkRun, LinkTask, default_ledger, exit_of};
 use crate::config::{self, FileSettings};
+use crate::domain::shard::Shard;
 use crate::domain::stop::{Ended, RunReport};
 use crate::engine::{EngineOptions, Services, SettleWith};
 use crate::exit::Exit;
@@ -17,14 +20,19 @@ use crate::foresight::preflight::{PoolKnowledge, preflight};
 use crate::input::Source;
 use crate::ledger::{Binding, Ledger, Opened};
 use crate::limits;
+use crate::pace::Pace;
 use crate::seed::Rng;
+use crate::service::LimitReader;
 use crate::service::cognito::{Cognito, Target};
 use crate::ui::{Ui, escape, format};
 
 pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clock) -> Result<Exit, Failure> {
     let simulator = Simulator::load(&args.simulation)?;
     let task = task(&args, file, simulator.as_ref())?;
-    let (mut options, pace) = engine_options(&args, file, clock)?;
+    let (mut options, asked) = engine_options(&args, file, task.shard, clock)?;
+    if let Some(advice) = pace::shard_advice(task.shard) {
+        ui.warn(advice);
+    }
     if !args.yes && !args.rehearse {
         ask_early(ui)?;
     }
@@ -39,7 +47,7 @@ pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clo
         };
         let service = connect(&target, &task, options.seed, ui, clock).await?;
         let prepared = prepare(&task, earlier, &mut options, ui)?;
-        return link(&task, prepared, service, options, pace.as_deref(), args.yes, ui, clock).await;
+        return link(&task, prepared, service, options, asked, ui, clock).await;
     };
     let prepared = prepare(&task, earlier, &mut options, ui)?;
     let world = simulator.world(&task.binding.pool, &prepared.checked.providers, options.seed)?;
@@ -49,23 +57,25 @@ pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clo
     let running = simulator::serve(world, &task.binding.pool, args.simulation.save_pool.clone())?;
     let target = Target::Simulator { endpoint_url: running.url() };
     let service = connect(&target, &task, options.seed, ui, clock).await?;
-    let exit = link(&task, prepared, service, options, pace.as_deref(), args.yes, ui, clock).await?;
+    let exit = link(&task, prepared, service, options, asked, ui, clock).await?;
     running.stop()?;
     Ok(exit)
 }
 
 fn task(args: &LinkArgs, file: &FileSettings, simulator: Option<&Simulator>) -> Result<LinkTask, Failure> {
     let pool = settings::pool(&args.pool, file, simulator.map(Simulator::pool_id))?;
+    let shard = pace::shard(&args.pace)?;
     Ok(LinkTask {
         reading: settings::reading(&args.reading, file)?,
         ledger_path: match &args.ledger {
             Some(path) => path.clone(),
-            None => default_ledger(&args.input, simulator.is_some())?,
+            None => default_ledger(&args.input, shard, simulator.is_some())?,
         },
         source: Source::open(&args.input)?,
         input_path: args.input.display().to_string(),
         strict: args.strict,
         retry_refused: args.retry.contains(&Retry::Refused),
+        shard,
         binding: Binding { simulated: simulator.is_some() || pool.is_simulated(), pool },
     })
 }
@@ -89,25 +99,31 @@ fn prepare(
     Ok(Prepared { earlier, checked })
 }
 
-#[expect(clippy::too_many_arguments, reason = "the composition of one command: each is made elsewhere and used here")]
 async fn link(
     task: &LinkTask,
     prepared: Prepared,
-    (services, knowledge): (Services, PoolKnowledge),
-    options: EngineOptions,
-    pace: Option<&str>,
-    yes: bool,
+    service: Service,
+    mut options: EngineOptions,
+    asked: Asked,
     ui: &Ui,
     clock: Clock,
 ) -> Result<Exit, Failure> {
-    if let Some(pace) = pace.filter(|_| prepared.checked.to_send() > 0) {
-        ui.note(pace);
-    }
-    say_plan(task, &prepared.checked, &knowledge, &options, ui);
-    if !yes && prepared.checked.to_send() > 0 {
+    let to_send = prepared.checked.to_send();
+    let learnt = prepared.earlier.as_ref().and_then(|(ledger, _)| ledger.pace_milli());
+    let pace = if to_send > 0 {
+        let pace = asked.pace.writes(service.limits.clone(), learnt, clock).await;
+        ui.note(&pace.said);
+        pace
+    } else {
+        asked.pace.assumed_writes()
+    };
+    options.writes = pace.pace;
+    options.concurrency = concurrency(asked, pace.pace)?;
+    say_plan(task, &prepared.checked, &service.knowledge, &options, ui);
+    if !asked.yes && to_send > 0 {
         ask(task, &prepared.checked, ui)?;
     }
-    let report = work(task, prepared, services, &knowledge, options, ui, clock).await?;
+    let report = work(task, prepared, service, options, pace, ui, clock).await?;
     finish(task, &report, ui)
 }
 
@@ -124,35 +140,45 @@ fn ask_early(ui: &Ui) -> Result<(), Failure> {
     ))
 }
 
-async fn connect(
-    target: &Target,
-    task: &LinkTask,
-    seed: u64,
-    ui: &Ui,
-    clock: Clock,
-) -> Result<(Services, PoolKnowledge), Failure> {
+/// The service, and what is known of the pool.
+struct Service {
+    services: Services,
+    limits: Arc<dyn LimitReader>,
+    knowledge: PoolKnowledge,
+}
+
+async fn connect(target: &Target, task: &LinkTask, seed: u64, ui: &Ui, clock: Clock) -> Result<Service, Failure> {
     ui.status("looking at the pool");
     let pool = &task.binding.pool;
     let cognito = Cognito::connect(target, pool.region(), pool.clone()).await?;
     let services = Services { directory: cognito.directory(), linker: cognito.linker() };
     let knowledge = preflight(services.directory.as_ref(), clock, &mut Rng::new(seed).fork("preflight")).await?;
     ui.clear_status();
-    Ok((services, knowledge))
+    Ok(Service { services, limits: cognito.limits(), knowledge })
 }
 
 async fn work(
     task: &LinkTask,
     prepared: Prepared,
-    services: Services,
-    knowledge: &PoolKnowledge,
+    service: Service,
     options: EngineOptions,
+    pace: WritePace,
     ui: &Ui,
     clock: Clock,
 ) -> Result<RunReport, Failure> {
     let mut signals = signals::listen()?;
     let mut observer = ui.observer();
     let id = settings::run_id(options.seed, clock);
-    let run = LinkRun { id, services, knowledge, options, clock, observer: observer.as_mut() };
+    let run = LinkRun {
+        id,
+        services: service.services,
+        knowledge: &service.knowledge,
+        options,
+        limit: pace.limit,
+        later_limits: pace.later,
+        clock,
+        observer: observer.as_mut(),
+    };
     task.run(prepared.earlier, run, &mut signals).await
 }
 
@@ -165,13 +191,24 @@ fn finish(task: &LinkTask, report: &RunReport, ui: &Ui) -> Result<Exit, Failure>
     Ok(exit)
 }
 
-/// How to go about it, and a sentence about the pace where it rests on an assumption.
+/// What was asked for that only the account, the ledger or a person can turn into a pace and a go.
+#[derive(Clone, Copy)]
+struct Asked {
+    pace: PaceChoice,
+    concurrency: Option<usize>,
+    yes: bool,
+}
+
+/// How to go about it, with a pace that rests on nothing but the options.
 fn engine_options(
     args: &LinkArgs,
     file: &FileSettings,
+    shard: Option<Shard>,
     clock: Clock,
-) -> Result<(EngineOptions, Option<String>), Failure> {
-    let (writes, reads, said) = settings::rates(args.pace.rate.as_deref(), args.pace.share, file)?;
+) -> Result<(EngineOptions, Asked), Failure> {
+    let pace = PaceChoice::read(&args.pace, file, shard)?;
+    let asked = Asked { pace, concurrency: args.pace.concurrency.or(file.concurrency), yes: args.yes };
+    let writes = pace.assumed_writes().pace;
     if args.pace.attempts == 0 {
         return Err(Failure::Usage("--attempts 0: a row needs at least one attempt".into()));
     }
@@ -180,9 +217,9 @@ fn engine_options(
         None => None,
     };
     let options = EngineOptions {
-        write_rate: Some(writes),
-        read_rate: Some(reads),
-        concurrency: config::concurrency(args.pace.concurrency.or(file.concurrency), writes)?,
+        writes,
+        reads: pace.reads(),
+        concurrency: concurrency(asked, writes)?,
         attempts_max: args.pace.attempts,
         retry_refused: args.retry.contains(&Retry::Refused),
         settle_with: match args.pace.settle_with {
@@ -195,7 +232,11 @@ fn engine_options(
         done_before: 0,
         seed: settings::seed(args.pace.seed, clock),
     };
-    Ok((options, said))
+    Ok((options, asked))
+}
+
+fn concurrency(asked: Asked, writes: Pace) -> Result<usize, Failure> {
+    Ok(config::concurrency(asked.concurrency, writes.expected().unwrap_or(f64::INFINITY))?)
 }
 
 fn say_opened(opened: Option<Opened>, ui: &Ui) {
@@ -222,13 +263,14 @@ pub(super) fn say_plan(
         (checked.done_before, "done in earlier runs"),
         (checked.in_doubt, "of them in doubt, read back first"),
         (checked.invalid, "invalid"),
+        (checked.in_other_shards, "in other shards"),
     ] {
         if number > 0 {
             parts.push(format!("{} {what}", count(number)));
         }
     }
     if let Some(time) = estimate(checked, options) {
-        let rate = options.write_rate.map_or_else(String::new, |rate| format!(" at {}", format::rate(rate)));
+        let rate = options.writes.expected().map_or_else(String::new, |rate| format!(" at {}", format::rate(rate)));
         parts.push(format!("about {}{rate}", format::duration(time)));
     }
     ui.note(&parts.join(", "));
@@ -256,10 +298,10 @@ pub(super) fn say_plan(
 /// How long it will take at the pace that is allowed.
 #[expect(clippy::cast_precision_loss, reason = "a shown figure")]
 fn estimate(checked: &Checked, options: &EngineOptions) -> Option<Duration> {
-    let writing = checked.to_send() as f64 / options.write_rate?;
+    let writing = checked.to_send() as f64 / options.writes.expected()?;
     // Rows in doubt are read back first: a few looks each where the last run has only just ended.
     let looks = (checked.in_doubt * LOOKS_PER_DOUBT + checked.look_ups) as f64;
-    let reading = options.read_rate.map_or(0.0, |reads| looks / reads);
+    let reading = options.reads.expected().map_or(0.0, |reads| looks / reads);
     Duration::try_from_secs_f64(writing.max(reading)).ok().filter(|time| !time.is_zero())
 }
 

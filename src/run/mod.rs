@@ -1,6 +1,7 @@
 //! The composition root: the only room where service, clock, ledger, voice and command meet.
 
 mod link;
+mod pace;
 mod rehearse;
 mod report;
 mod settings;
@@ -45,7 +46,7 @@ async fn command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     };
     match cli.command {
         Command::Validate(args) => validate::run(&args, &file, ui),
-        Command::Link(args) => link::run(*args, &file, ui, clock).await,
+        Command::Link(args) => Box::pin(link::run(*args, &file, ui, clock)).await,
         Command::Report(args) => report::run(&args, &file, ui),
         Command::Explain { code } => explain_code(code.as_deref(), ui),
         Command::Simulate(args) => simulate::run(&args, ui, clock).await,

@@ -57,7 +57,16 @@ fn in_virtual_time(
             let (_none, mut signals) = mpsc::channel(SIGNALS_WAITING_MAX);
             let id = settings::run_id(options.seed, clock);
             let mut observer = ui.observer();
-            let run = LinkRun { id, services, knowledge: &knowledge, options, clock, observer: observer.as_mut() };
+            let run = LinkRun {
+                id,
+                services,
+                knowledge: &knowledge,
+                options,
+                limit: None,
+                later_limits: None,
+                clock,
+                observer: observer.as_mut(),
+            };
             task.rehearse(run, &mut signals).await
         })
     };

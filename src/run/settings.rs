@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use crate::cli::{InputArgs, PoolArgs};
 use crate::clock::Clock;
 use crate::command::Failure;
-use crate::config::{self, FileSettings, Rate};
+use crate::config::{self, FileSettings};
 use crate::domain::identity::PoolId;
 use crate::input::{Format, InputOptions};
 use crate::ledger::record::RunId;
-use crate::limits;
 use crate::seed::Rng;
 
 /// The pool that `--simulate` takes when none is named.
@@ -58,27 +57,6 @@ pub(super) fn pool(args: &PoolArgs, file: &FileSettings, simulate: Option<&str>)
 pub(super) fn endpoint_url(args: &PoolArgs, file: &FileSettings) -> Result<Option<String>, Failure> {
     let named = args.endpoint_url.as_deref().or(file.endpoint_url.as_deref());
     Ok(named.map(config::endpoint_url).transpose()?)
-}
-
-/// Writes and reads a second, with a sentence where the figure is an assumption.
-pub(super) fn rates(
-    rate: Option<&str>,
-    share: Option<f64>,
-    file: &FileSettings,
-) -> Result<(f64, f64, Option<String>), Failure> {
-    let share = config::share(share.or(file.share).unwrap_or(limits::SHARE_DEFAULT))?;
-    let text = rate.map(str::to_owned).or_else(|| file.rate.as_ref().map(config::Scalar::to_string));
-    let reads = limits::LIST_QUOTA_PER_SECOND * share;
-    match config::rate(text.as_deref().unwrap_or("auto"))? {
-        Rate::PerSecond(number) => Ok((number, reads, None)),
-        Rate::Auto => {
-            let quota = limits::WRITE_QUOTA_PER_SECOND;
-            let writes = quota * share;
-            let said =
-                format!("pace: {writes}/s, {share} of the {quota} writes a second that the service gives an account");
-            Ok((writes, reads, Some(said)))
-        }
-    }
 }
 
 /// A seed as given, or one that differs from run to run.

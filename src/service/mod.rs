@@ -172,3 +172,11 @@ pub trait IdentityLinker: Send + Sync {
     /// `AdminLinkProviderForUser`: one attempt, never retried inside.
     fn link(&self, request: LinkRequest) -> PortFuture<'_, ()>;
 }
+
+/// What the account may call; reads, and of the account in place of the pool.
+pub trait LimitReader: Send + Sync {
+    /// `GetProvisionedLimit`: calls a second in the category of links that the service enforces at the moment.
+    fn provisioned_limit(&self) -> PortFuture<'_, f64>;
+    /// `GetServiceQuota` of Service Quotas: calls a second in that category that the account was granted.
+    fn quota(&self) -> PortFuture<'_, f64>;
+}

@@ -19,6 +19,7 @@ use cognito_link::foresight::preflight::preflight;
 use cognito_link::ledger::record::RunId;
 use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::ledger::{Binding, Ledger};
+use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
 use cognito_link::service::sim::fault::{FaultKind, FaultPlan, FaultRule, When};
 use cognito_link::service::sim::latency::Latency;
@@ -117,8 +118,8 @@ impl Weather {
 
     fn options(&self) -> EngineOptions {
         EngineOptions {
-            write_rate: Some(self.rate),
-            read_rate: Some(24.0),
+            writes: Pace::at(self.rate),
+            reads: Pace::at(24.0),
             concurrency: 48,
             attempts_max: 8,
             retry_refused: false,
@@ -216,6 +217,7 @@ fn one_run(
             ledger: &mut ledger,
             run: RunId(weather.seed),
             options: weather.options(),
+            limits: None,
             clock,
             observer: &mut Silent,
         };

@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::task::JoinError;
 
 use super::Dispatcher;
-use crate::clock::Instant;
 use crate::domain::event::Event;
 use crate::domain::identity::DestinationUser;
 use crate::domain::outcome::Outcome;
@@ -16,7 +15,9 @@ use crate::engine::window::JobId;
 use crate::engine::worker::{Done, Reply};
 use crate::ledger::LedgerError;
 use crate::limits::WRITE_SPACING_PER_USER_MS;
+use crate::pace::retry::backoff;
 use crate::service::AnswerMeta;
+use crate::service::classify::CallKind;
 
 impl Dispatcher<'_> {
     pub(super) fn on_joined(&mut self, joined: Result<Done, JoinError>) -> Result<(), LedgerError> {
@@ -32,6 +33,7 @@ impl Dispatcher<'_> {
 
     fn on_done(&mut self, done: &Done) -> Result<(), LedgerError> {
         self.note_time(done);
+        self.note_pace(done);
         let Some(job) = self.window.get_mut(done.job) else { return Ok(()) };
         job.in_flight = false;
         let before = job.step.clone();
@@ -46,11 +48,26 @@ impl Dispatcher<'_> {
                 job.on_users(page, &self.policy, &mut self.rng)
             }
         };
-        let is_write = matches!(done.reply, Reply::Linked(_));
-        if !matches!(next, Next::Pause { .. }) {
-            self.note_accepted(is_write, done.sent);
+        match next {
+            Next::Step(wait) => self.go_on(done.job, wait, &before),
+            Next::Pause { throttled } => self.again(done.job, throttled),
+            Next::Finish(outcome) => return self.finish(done.job, &outcome),
+            Next::Stop(stop) => self.begin_stop(Ended::Stopped(stop)),
         }
-        self.follow(done.job, next, &before, done.sent)
+        Ok(())
+    }
+
+    /// The budget hears of every answer; what it says about the pace may make everybody slower.
+    fn note_pace(&mut self, done: &Done) {
+        let (verdict, retry_after) = done.reply.verdict();
+        let budget = match done.reply.kind() {
+            CallKind::Write => &mut self.writes,
+            CallKind::Read => &mut self.reads,
+        };
+        let pause = budget.on_answer(done.sent, verdict, retry_after);
+        if let (Some(pause), Some(job)) = (pause, self.window.get(done.job)) {
+            self.observer.on(&Event::Throttled { number: job.row.number, pause });
+        }
     }
 
     fn note_time(&mut self, done: &Done) {
@@ -64,27 +81,10 @@ impl Dispatcher<'_> {
         }
     }
 
-    fn note_accepted(&mut self, is_write: bool, sent: Instant) {
-        let budget = if is_write { &mut self.writes } else { &mut self.reads };
-        budget.on_accepted(sent);
-        self.last_accepted = self.clock.now();
-        self.in_trouble = false;
-    }
-
-    fn follow(&mut self, id: JobId, next: Next, before: &Step, sent: Instant) -> Result<(), LedgerError> {
-        match next {
-            Next::Step(wait) => self.go_on(id, wait, before),
-            Next::Pause { retry_after, throttled } => self.pause(id, retry_after, throttled, sent),
-            Next::Finish(outcome) => return self.finish(id, &outcome),
-            Next::Stop(stop) => self.begin_stop(Ended::Stopped(stop)),
-        }
-        Ok(())
-    }
-
     fn go_on(&mut self, id: JobId, wait: Wait, before: &Step) {
         let now = self.clock.now();
         let Some(job) = self.window.get_mut(id) else { return };
-        job.throttled_since = None;
+        (job.throttled_since, job.refusals) = (None, 0);
         match wait {
             Wait::BackOff(pause) => {
                 let (number, attempts, code) = (job.row.number, job.attempts, job.last_code().to_owned());
@@ -102,19 +102,18 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// A throttle costs the row nothing: it goes to the front, and everybody waits a moment.
-    fn pause(&mut self, id: JobId, retry_after: Option<Duration>, throttled: bool, sent: Instant) {
+    /// A refusal for the rate costs the row nothing: it goes to the front. One that is refused again is not first in
+    /// line once more, because the limit that it meets may be its user's own.
+    fn again(&mut self, id: JobId, throttled: bool) {
         let now = self.clock.now();
         let Some(job) = self.window.get_mut(id) else { return };
-        let (number, is_write) = (job.row.number, job.step == Step::Link);
         job.throttled_since.get_or_insert(now);
-        self.in_trouble = true;
+        job.refusals += 1;
         self.tally.throttled += u64::from(throttled);
-        let budget = if is_write { &mut self.writes } else { &mut self.reads };
-        if let Some(pause) = budget.on_throttled(sent, retry_after) {
-            self.observer.on(&Event::Throttled { number, pause });
+        match job.refusals {
+            0 | 1 => self.window.queue_first(id),
+            more => self.window.queue_at(id, now + backoff(more - 1, &mut self.rng)),
         }
-        self.window.queue_first(id);
     }
 
     /// A row has its result: into the ledger, then into the counts, then told.

@@ -67,6 +67,7 @@ impl Dispatcher<'_> {
             writes: self.tally.writes,
             reads: self.tally.reads,
             throttled: self.tally.throttled,
+            pace_milli: self.writes.measured().map(milli),
         })?;
         self.ledger.sync()?;
         let mut snapshot = self.tally.snapshot(now, self.options.total, self.writes.per_second(), None);
@@ -103,4 +104,9 @@ fn can_still_read(ended: &Ended) -> bool {
         Ended::Completed | Ended::Interrupted(_) => true,
         Ended::Stopped(stop) => matches!(stop.cause, StopCause::Bound | StopCause::InputIo),
     }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded pace")]
+fn milli(per_second: f64) -> u64 {
+    (per_second * 1_000.0).round() as u64
 }

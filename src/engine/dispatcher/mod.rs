@@ -24,7 +24,7 @@ use crate::foresight::preflight::PoolKnowledge;
 use crate::ledger::record::RunId;
 use crate::ledger::{Ledger, LedgerError};
 use crate::limits;
-use crate::pace::Budget;
+use crate::pace::{Budget, Limit};
 use crate::seed::Rng;
 use crate::service::skew::Skew;
 
@@ -44,6 +44,8 @@ pub struct Context<'a> {
     pub run: RunId,
     /// How to go about it.
     pub options: EngineOptions,
+    /// The account's limit, each time that it is read again; `None` where it is not gone by.
+    pub limits: Option<mpsc::Receiver<Limit>>,
     /// The time.
     pub clock: Clock,
     /// Who is told.
@@ -60,12 +62,13 @@ pub async fn run(
     feed: &mut dyn RowFeed,
     signals: &mut mpsc::Receiver<Signal>,
 ) -> Result<RunReport, LedgerError> {
+    let mut context = context;
+    let mut limits = context.limits.take();
     let mut dispatcher = Dispatcher::new(context);
-    dispatcher.work(feed, signals).await?;
+    dispatcher.work(feed, signals, &mut limits).await?;
     dispatcher.end().await
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "independent facts about one run, not states of one thing")]
 struct Dispatcher<'a> {
     pool: PoolId,
     simulated: bool,
@@ -90,8 +93,6 @@ struct Dispatcher<'a> {
     first_signal: Option<(Signal, Instant)>,
     leave_now: bool,
     waiting: Option<Waiting>,
-    last_accepted: Instant,
-    in_trouble: bool,
     sync_due: Option<Instant>,
     next_tick: Instant,
     started: Instant,
@@ -99,7 +100,7 @@ struct Dispatcher<'a> {
 
 impl<'a> Dispatcher<'a> {
     fn new(context: Context<'a>) -> Self {
-        let Context { pool, simulated, knowledge, services, ledger, run, options, clock, observer } = context;
+        let Context { pool, simulated, knowledge, services, ledger, run, options, clock, observer, .. } = context;
         let now = clock.now();
         Self {
             pool,
@@ -118,8 +119,8 @@ impl<'a> Dispatcher<'a> {
             observer,
             window: Window::default(),
             in_flight: JoinSet::new(),
-            writes: Budget::new(clock, options.write_rate),
-            reads: Budget::new(clock, options.read_rate),
+            writes: Budget::new(clock, options.writes),
+            reads: Budget::new(clock, options.reads),
             skew: knowledge.skew,
             tally: Tally::new(now),
             feed_ended: false,
@@ -128,8 +129,6 @@ impl<'a> Dispatcher<'a> {
             first_signal: None,
             leave_now: false,
             waiting: None,
-            last_accepted: now,
-            in_trouble: false,
             sync_due: None,
             next_tick: now,
             started: now,
@@ -137,7 +136,12 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    async fn work(&mut self, feed: &mut dyn RowFeed, signals: &mut mpsc::Receiver<Signal>) -> Result<(), LedgerError> {
+    async fn work(
+        &mut self,
+        feed: &mut dyn RowFeed,
+        signals: &mut mpsc::Receiver<Signal>,
+        limits: &mut Option<mpsc::Receiver<Limit>>,
+    ) -> Result<(), LedgerError> {
         let mut signals_open = true;
         loop {
             let wake = self.pump()?;
@@ -161,6 +165,7 @@ impl<'a> Dispatcher<'a> {
                     Some(Err(stop)) => self.begin_stop(Ended::Stopped(stop)),
                     None => self.feed_ended = true,
                 },
+                Some(limit) = next_limit(limits) => self.writes.set_limit(limit),
                 () = sleep_until(wake) => {}
             }
         }
@@ -214,8 +219,12 @@ impl<'a> Dispatcher<'a> {
             return;
         }
         let stuck = Duration::from_millis(limits::STUCK_MS);
-        let detail = if self.in_trouble && now.saturating_duration_since(self.last_accepted) > stuck {
-            format!("the service has accepted nothing for {} s; a rerun goes on from here", limits::STUCK_MS / 1_000)
+        let stuck_for = self.writes.stuck_for().max(self.reads.stuck_for());
+        let detail = if stuck_for.is_some_and(|age| age > stuck) {
+            format!(
+                "the service has accepted nothing for {} s, at the slowest pace; a rerun goes on from here",
+                limits::STUCK_MS / 1_000
+            )
         } else if self.options.failures_max.is_some_and(|most| self.tally.failures > most) {
             format!(
                 "{} rows failed or are in doubt, over --max-failures; a rerun goes on from here",
@@ -227,5 +236,13 @@ impl<'a> Dispatcher<'a> {
             return;
         };
         self.begin_stop(Ended::Stopped(Stop { cause: StopCause::Bound, detail }));
+    }
+}
+
+/// The limit as it was read again; never, where nobody reads it.
+async fn next_limit(limits: &mut Option<mpsc::Receiver<Limit>>) -> Option<Limit> {
+    match limits {
+        Some(limits) => limits.recv().await,
+        None => None,
     }
 }

@@ -12,7 +12,7 @@ use crate::engine::window::JobId;
 use crate::engine::worker::{Call, perform};
 use crate::ledger::LedgerError;
 use crate::limits::ANNOUNCED_AHEAD_MAX;
-use crate::pace::Slot;
+use crate::pace::{Sent, Slot};
 
 impl Dispatcher<'_> {
     /// Sends the reading calls that may go now; returns when the next one may.
@@ -25,12 +25,13 @@ impl Dispatcher<'_> {
             if self.is_full() {
                 return None;
             }
-            if let Some(until) = wait_for(self.reads.take()) {
-                return Some(until);
-            }
+            let sent = match taken(self.reads.take()) {
+                Ok(sent) => sent,
+                Err(until) => return Some(until),
+            };
             self.window.to_read.pop_front();
             self.tally.reads += 1;
-            self.send(id);
+            self.send(id, sent);
         }
         None
     }
@@ -57,12 +58,13 @@ impl Dispatcher<'_> {
                 let left = until.saturating_duration_since(self.clock.now());
                 self.waiting = Some(Waiting::CoolDown(left));
             }
-            if let Some(until) = wait_for(slot) {
-                return Ok(Some(until));
-            }
+            let sent = match taken(slot) {
+                Ok(sent) => sent,
+                Err(until) => return Ok(Some(until)),
+            };
             self.window.to_write.pop_front();
             self.tally.writes += 1;
-            self.send(id);
+            self.send(id, sent);
         }
         Ok(None)
     }
@@ -129,7 +131,7 @@ impl Dispatcher<'_> {
         };
     }
 
-    fn send(&mut self, id: JobId) {
+    fn send(&mut self, id: JobId, sent: Sent) {
         let now = self.clock.now();
         let Some(job) = self.window.get_mut(id) else { return };
         let Some(call) = job.call(&self.policy) else { return };
@@ -137,14 +139,15 @@ impl Dispatcher<'_> {
             job.last_write = Some(now);
         }
         job.in_flight = true;
-        self.in_flight.spawn(perform(self.services.clone(), self.clock, id, call));
+        self.in_flight.spawn(perform(self.services.clone(), self.clock, id, sent, call));
     }
 }
 
-fn wait_for(slot: Slot) -> Option<Instant> {
+/// The slot that was taken, or when to look again.
+fn taken(slot: Slot) -> Result<Sent, Instant> {
     match slot {
-        Slot::Taken => None,
+        Slot::Taken(sent) => Ok(sent),
         // A timer may fire a hair early; without this the loop would spin until the slot opens.
-        Slot::NotBefore(until) | Slot::CoolingDown(until) => Some(until + Duration::from_micros(1)),
+        Slot::NotBefore(until) | Slot::CoolingDown(until) => Err(until + Duration::from_micros(1)),
     }
 }

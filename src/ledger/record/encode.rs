@@ -40,6 +40,13 @@ impl Line<'_> {
         self.text(",\"input\":", &start.input);
         self.time(",\"t\":", start.at);
         self.text(",\"tool\":", &start.tool);
+        if let Some(limit) = &start.limit {
+            self.number(",\"limit_milli\":", limit.milli);
+            self.text(",\"limit_from\":", &limit.from);
+        }
+        if let Some(shard) = start.shard {
+            self.text(",\"shard\":", &shard.to_string());
+        }
     }
 
     fn run_end(&mut self, end: &RunEnd) {
@@ -63,6 +70,9 @@ impl Line<'_> {
             (",\"throttled\":", end.throttled),
         ] {
             self.number(name, count);
+        }
+        if let Some(milli) = end.pace_milli {
+            self.number(",\"pace_milli\":", milli);
         }
     }
 

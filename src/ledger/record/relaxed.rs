@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use super::decode::{Undecodable, finding_code, said_of, state_of};
 use super::{
-    EndedAs, FORMAT_VERSION, Header, Intent, InvalidRow, PersonalText, Record, RunEnd, RunId, RunStart, Settlement,
-    Withdrawal,
+    EndedAs, FORMAT_VERSION, Header, Intent, InvalidRow, LimitNote, PersonalText, Record, RunEnd, RunId, RunStart,
+    Settlement, Withdrawal,
 };
 use crate::clock::UnixMs;
 use crate::domain::identity::PoolId;
 use crate::domain::row::{RowKey, RowNumber};
+use crate::domain::shard::Shard;
 use crate::domain::summary::Counts;
 use crate::ledger::error::Binding;
 
@@ -71,12 +72,25 @@ struct RunStartLine {
     input: String,
     t: UnixMs,
     tool: String,
+    limit_milli: Option<u64>,
+    limit_from: Option<String>,
+    shard: Option<String>,
 }
 
 fn run_start(text: &str) -> Option<Record<'static>> {
     let line: RunStartLine = typed(text)?;
     let run = RunId::parse(&line.run)?;
-    Some(Record::RunStart(RunStart { run, command: line.command, input: line.input, at: line.t, tool: line.tool }))
+    let limit = match (line.limit_milli, line.limit_from) {
+        (Some(milli), Some(from)) => Some(LimitNote { milli, from }),
+        (None, None) => None,
+        _ => return None,
+    };
+    let shard = match line.shard {
+        Some(text) => Some(Shard::parse(&text).ok()?),
+        None => None,
+    };
+    let RunStartLine { command, input, t: at, tool, .. } = line;
+    Some(Record::RunStart(RunStart { run, command, input, at, tool, limit, shard }))
 }
 
 #[derive(Deserialize)]
@@ -98,6 +112,7 @@ struct RunEndLine {
     writes: u64,
     reads: u64,
     throttled: u64,
+    pace_milli: Option<u64>,
 }
 
 fn run_end(text: &str) -> Option<Record<'static>> {
@@ -123,6 +138,7 @@ fn run_end(text: &str) -> Option<Record<'static>> {
         writes: line.writes,
         reads: line.reads,
         throttled: line.throttled,
+        pace_milli: line.pace_milli,
     })))
 }
 

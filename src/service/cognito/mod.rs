@@ -5,6 +5,7 @@
 
 mod convert;
 mod ports;
+mod quotas;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use aws_sdk_cognitoidentityprovider::config::{Config, Region, SharedHttpClient, 
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
-use super::{IdentityLinker, UserDirectory};
+use super::{IdentityLinker, LimitReader, UserDirectory};
 use crate::domain::identity::PoolId;
 use crate::domain::stop::{Stop, StopCause};
 use crate::limits;
@@ -49,6 +50,7 @@ pub enum Target {
 pub struct Cognito {
     client: Client,
     pool: PoolId,
+    own_endpoint: bool,
 }
 
 impl Cognito {
@@ -63,13 +65,24 @@ impl Cognito {
                 aws_config_for(profile.as_deref(), endpoint_url.as_deref(), region).await?
             }
         };
-        Ok(Self { client: Client::from_conf(config), pool })
+        let own_endpoint = match target {
+            Target::Simulator { .. } => true,
+            Target::Aws { endpoint_url, .. } => endpoint_url.is_some(),
+        };
+        Ok(Self { client: Client::from_conf(config), pool, own_endpoint })
     }
 
     /// The reading half.
     #[must_use]
     pub fn directory(&self) -> Arc<dyn UserDirectory> {
         Arc::new(ports::Reader { client: self.client.clone(), pool: self.pool.to_string() })
+    }
+
+    /// The account's limits.
+    #[must_use]
+    pub fn limits(&self) -> Arc<dyn LimitReader> {
+        let region = self.pool.region().to_owned();
+        Arc::new(quotas::Limits { client: self.client.clone(), region, own_endpoint: self.own_endpoint })
     }
 
     /// The writing half. Only for commands that write.

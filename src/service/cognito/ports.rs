@@ -39,12 +39,13 @@ macro_rules! send {
         (result, head)
     }};
 }
+pub(super) use send;
 
-fn answer<T>(value: T, head: &AnswerHead) -> Answer<T> {
+pub(super) fn answer<T>(value: T, head: &AnswerHead) -> Answer<T> {
     Answer { value, meta: head.meta() }
 }
 
-fn unreadable<T>(what: &str) -> Result<Answer<T>, Fault> {
+pub(super) fn unreadable<T>(what: &str) -> Result<Answer<T>, Fault> {
     Err(Fault::Transport { kind: Transport::Unreadable, detail: format!("the answer has no {what}") })
 }
 

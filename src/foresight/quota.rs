@@ -1,0 +1,134 @@
+//! What the service lets this account write: asked before the run, and again while it goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::clock::{Clock, sleep, timeout_at};
+use crate::limits::{LIMIT_ASKED_EVERY_MS, LIMIT_READ_MS_MAX, RATE_PER_SECOND_MAX};
+use crate::pace::{Limit, Origin};
+use crate::service::{LimitReader, PortFuture};
+
+/// The limit of the writing category, with the share of it that is ours as in `assumed`. What cannot be read, for
+/// whatever reason, is a reason to ask elsewhere and at last to take what is assumed, never to stop.
+pub async fn limit(reader: &dyn LimitReader, assumed: Limit, clock: Clock) -> Limit {
+    read(reader, assumed, clock).await.unwrap_or(assumed)
+}
+
+/// Asks again every [`LIMIT_ASKED_EVERY_MS`], and hands on what could be read, until nobody listens any more.
+pub async fn keep_asking(reader: Arc<dyn LimitReader>, assumed: Limit, clock: Clock, listener: mpsc::Sender<Limit>) {
+    loop {
+        tokio::select! {
+            () = sleep(Duration::from_millis(LIMIT_ASKED_EVERY_MS)) => {}
+            () = listener.closed() => return,
+        }
+        let Some(limit) = read(reader.as_ref(), assumed, clock).await else { continue };
+        if listener.send(limit).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read(reader: &dyn LimitReader, assumed: Limit, clock: Clock) -> Option<Limit> {
+    if let Some(per_second) = figure(reader.provisioned_limit(), clock, "GetProvisionedLimit").await {
+        return Some(Limit { per_second, origin: Origin::Provisioned, ..assumed });
+    }
+    let per_second = figure(reader.quota(), clock, "GetServiceQuota").await?;
+    Some(Limit { per_second, origin: Origin::ServiceQuotas, ..assumed })
+}
+
+async fn figure(call: PortFuture<'_, f64>, clock: Clock, operation: &str) -> Option<f64> {
+    let deadline = clock.now() + Duration::from_millis(LIMIT_READ_MS_MAX);
+    let reason = match timeout_at(deadline, call).await {
+        Ok(Ok(answer)) if answer.value > 0.0 && answer.value <= RATE_PER_SECOND_MAX => return Some(answer.value),
+        Ok(Ok(_)) => "a figure that is none".to_owned(),
+        Ok(Err(fault)) => fault.code().to_owned(),
+        Err(_) => "no answer in time".to_owned(),
+    };
+    tracing::debug!(operation, reason, "the limit was not read");
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::{Answer, AnswerMeta, Fault};
+
+    /// An account that answers so, where it answers.
+    struct Account {
+        provisioned: Option<f64>,
+        quota: Option<f64>,
+    }
+
+    fn answer(value: Option<f64>) -> PortFuture<'static, f64> {
+        let refused = Fault::Answered {
+            status: 400,
+            code: "AccessDeniedException".to_owned(),
+            message: String::new(),
+            retry_after: None,
+            meta: AnswerMeta::default(),
+        };
+        Box::pin(async move { value.map(|value| Answer { value, meta: AnswerMeta::default() }).ok_or(refused) })
+    }
+
+    impl LimitReader for Account {
+        fn provisioned_limit(&self) -> PortFuture<'_, f64> {
+            answer(self.provisioned)
+        }
+
+        fn quota(&self) -> PortFuture<'_, f64> {
+            answer(self.quota)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_figure_that_can_be_read_counts() {
+        let clock = Clock::starting_at(0);
+        for (provisioned, quota, per_second, origin) in [
+            (Some(50.0), Some(30.0), 50.0, Origin::Provisioned),
+            (None, Some(30.0), 30.0, Origin::ServiceQuotas),
+            (Some(0.0), Some(30.0), 30.0, Origin::ServiceQuotas),
+            (Some(f64::NAN), Some(f64::INFINITY), 25.0, Origin::Assumed),
+            (None, None, 25.0, Origin::Assumed),
+        ] {
+            let account = Account { provisioned, quota };
+            let found = limit(&account, Limit::assumed(0.8, 1), clock).await;
+            assert_eq!(found, Limit { per_second, origin, share: 0.8, machines: 1 });
+        }
+    }
+
+    struct Silent;
+
+    impl LimitReader for Silent {
+        fn provisioned_limit(&self) -> PortFuture<'_, f64> {
+            Box::pin(std::future::pending())
+        }
+
+        fn quota(&self) -> PortFuture<'_, f64> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_service_is_not_waited_for() {
+        let clock = Clock::starting_at(0);
+        assert_eq!(limit(&Silent, Limit::assumed(0.5, 2), clock).await, Limit::assumed(0.5, 2));
+        assert_eq!(clock.elapsed(), Duration::from_millis(2 * LIMIT_READ_MS_MAX));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_asked_again_until_nobody_listens() {
+        let clock = Clock::starting_at(0);
+        let (sender, mut limits) = mpsc::channel(1);
+        let account = Arc::new(Account { provisioned: Some(40.0), quota: None });
+        let asking = tokio::spawn(keep_asking(account, Limit::assumed(0.8, 1), clock, sender));
+        for round in 1..=3 {
+            let limit = limits.recv().await.unwrap();
+            assert!((limit.ceiling() - 32.0).abs() < 1e-9);
+            assert_eq!(clock.elapsed(), Duration::from_millis(round * LIMIT_ASKED_EVERY_MS));
+        }
+        drop(limits);
+        asking.await.unwrap();
+    }
+}
