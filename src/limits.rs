@@ -137,6 +137,8 @@ pub const SIGNAL_ECHO_MS: u64 = 500;
 pub const SYNC_INTERVAL_MS: u64 = 100;
 /// Most lines that wait for a sync.
 pub const SYNC_LINES_MAX: usize = 1_000;
+/// A ledger of this size is told of before it is read, in bytes.
+pub const LEDGER_TOLD_BYTES: u64 = 32 * 1024 * 1024;
 /// Longest ledger line, in bytes.
 pub const LEDGER_LINE_BYTES_MAX: usize = 64 * 1024;
 /// Longest text of the service that is kept, in characters.

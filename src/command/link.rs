@@ -18,7 +18,7 @@ use crate::foresight::preflight::PoolKnowledge;
 use crate::input::{InputOptions, Reader, Source};
 use crate::ledger::record::{LimitNote, RunId, RunStart, TOOL_VERSION};
 use crate::ledger::storage::DiscardStorage;
-use crate::ledger::{Binding, Ledger, Opened};
+use crate::ledger::{Binding, Ledger, LedgerError, Opened};
 use crate::pace::Limit;
 
 /// What a run of `link` is about.
@@ -58,8 +58,25 @@ impl LinkTask {
     /// [`Failure::Ledger`] where it belongs to something else, is held or is damaged.
     pub fn open_earlier(&self, clock: Clock) -> Result<Option<(Ledger, Opened)>, Failure> {
         match self.ledger_path.try_exists() {
-            Ok(false) => Ok(None),
+            Ok(false) => {
+                self.probe_folder()?;
+                Ok(None)
+            }
             _ => Ok(Some(Ledger::open(&self.ledger_path, &self.binding, clock.unix_ms())?)),
+        }
+    }
+
+    /// Whether a ledger can be made where it shall be: told before anything is read or asked. Leaves nothing behind.
+    fn probe_folder(&self) -> Result<(), LedgerError> {
+        let folder = self.ledger_path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        match tempfile::tempfile_in(folder.unwrap_or(Path::new("."))) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(LedgerError::Io {
+                action: "create",
+                place: self.ledger_path.display().to_string(),
+                kind: error.kind(),
+                detail: error.to_string(),
+            }),
         }
     }
 

@@ -38,6 +38,7 @@ pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clo
     }
     // Whoever has the wrong columns, ledger, pool or permissions learns it before a long file is read.
     task.check_header()?;
+    say_reading_ledger(&task, ui);
     let earlier = if args.rehearse { None } else { task.open_earlier(clock)? };
     say_opened(earlier.as_ref().map(|(_, opened)| *opened), ui);
     let Some(simulator) = simulator else {
@@ -78,6 +79,14 @@ fn task(args: &LinkArgs, file: &FileSettings, simulator: Option<&Simulator>) -> 
         shard,
         binding: Binding { simulated: simulator.is_some() || pool.is_simulated(), pool },
     })
+}
+
+/// Opening a ledger of millions of rows takes seconds, in which nothing else would be seen.
+fn say_reading_ledger(task: &LinkTask, ui: &Ui) {
+    let bytes = std::fs::metadata(&task.ledger_path).map_or(0, |facts| facts.len());
+    if bytes >= limits::LEDGER_TOLD_BYTES {
+        ui.note(&format!("reading the ledger, {} MiB", format::count(bytes >> 20)));
+    }
 }
 
 /// The ledger of earlier runs, and what the first reading of the input found.

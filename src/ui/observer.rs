@@ -51,10 +51,7 @@ impl Teller {
     fn throttled(&mut self, number: RowNumber, pause: std::time::Duration) {
         tracing::debug!(row = number.0, pause_ms = pause.as_millis(), "throttled");
         if !std::mem::replace(&mut self.throttling_told, true) {
-            let pause = duration(pause);
-            self.console.note(&format!(
-                "the service said too many requests: pausing for {pause} and going on more slowly; no row is lost by this"
-            ));
+            self.console.note("the service said too many requests: going on more slowly; no row is lost by this");
         }
     }
 
@@ -143,7 +140,7 @@ mod tests {
         (1..100).for_each(|row| observer.on(&throttled(row)));
         assert_eq!(
             screen.stderr(),
-            "note: the service said too many requests: pausing for 0.5 s and going on more slowly; no row is lost by this\n"
+            "note: the service said too many requests: going on more slowly; no row is lost by this\n"
         );
     }
 
