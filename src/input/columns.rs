@@ -67,6 +67,10 @@ impl Column {
 pub(super) struct ColumnSet(u8);
 
 impl ColumnSet {
+    pub(super) fn of(column: Column) -> Self {
+        Self(1 << column.index())
+    }
+
     pub(super) fn insert(&mut self, column: Column) {
         self.0 |= 1 << column.index();
     }

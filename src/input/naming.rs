@@ -11,16 +11,32 @@ use crate::domain::row::RowNumber;
 pub(super) struct Naming {
     mapped: [Option<String>; Column::ALL.len()],
     set: [Option<String>; Column::ALL.len()],
+    /// Every name that means something, so that a member of a JSON object is looked up in one list.
+    names: Vec<Name>,
+}
+
+/// A name and the columns that stand under it: usually one, more only where `--map` says so.
+#[derive(Debug, Clone)]
+pub(super) struct Name {
+    /// As the option or the documentation spells it.
+    text: String,
+    columns: ColumnSet,
+}
+
+impl Name {
+    pub(super) fn columns(&self) -> ColumnSet {
+        self.columns
+    }
 }
 
 impl Naming {
     /// Takes the options, unless they contradict each other or a constant is not a possible value.
     pub(super) fn new(options: &InputOptions) -> Result<Self, Vec<Finding>> {
         let mut findings = Vec::new();
-        let naming = Self {
-            mapped: once_each("--map", &options.map, &mut findings),
-            set: once_each("--set", &options.set, &mut findings),
-        };
+        let mapped = once_each("--map", &options.map, &mut findings);
+        let set = once_each("--set", &options.set, &mut findings);
+        let names = names(&mapped);
+        let naming = Self { mapped, set, names };
         for column in Column::ALL {
             if naming.mapped(column).is_some() && naming.constant(column).is_some() {
                 let message = format!("--map and --set both give {}; drop one of them", column.name());
@@ -43,31 +59,37 @@ impl Naming {
         self.set[column.index()].as_deref()
     }
 
-    /// The columns that stand under this name: usually none or one, more only where `--map` says so.
+    /// What this name means, whatever its case.
+    pub(super) fn find(&self, name: &str) -> Option<&Name> {
+        self.names.iter().find(|known| known.text.eq_ignore_ascii_case(name))
+    }
+
+    /// The columns that stand under this name.
     pub(super) fn columns_of(&self, name: &str) -> ColumnSet {
-        let mut found = ColumnSet::default();
-        for column in Column::ALL {
-            if self.mapped(column).is_some_and(|mapped| mapped.eq_ignore_ascii_case(name)) {
-                found.insert(column);
-            }
-        }
-        if !found.is_empty() {
-            return found;
-        }
-        let known = |column: &Column| {
-            self.mapped(*column).is_none() && column.names().iter().any(|known| known.eq_ignore_ascii_case(name))
-        };
-        if let Some(column) = Column::ALL.iter().copied().find(known) {
-            found.insert(column);
-        }
-        found
+        self.find(name).map(Name::columns).unwrap_or_default()
     }
 
     /// The name under which this column was found, in the spelling of the option or of the documentation.
-    pub(super) fn spelling(&self, column: Column, name: &str) -> &str {
-        let known = |known: &&&str| known.eq_ignore_ascii_case(name);
-        self.mapped(column).unwrap_or_else(|| column.names().iter().find(known).copied().unwrap_or(column.name()))
+    pub(super) fn spelling<'n>(&'n self, column: Column, name: &'n Name) -> &'n str {
+        self.mapped(column).unwrap_or(&name.text)
     }
+}
+
+/// The names of `--map` first, which mean nothing else; then those of the columns that are not mapped.
+fn names(mapped: &[Option<String>; Column::ALL.len()]) -> Vec<Name> {
+    let mut names: Vec<Name> = Vec::new();
+    for (column, text) in Column::ALL.iter().zip(mapped).filter_map(|(column, text)| Some((column, text.as_ref()?))) {
+        match names.iter_mut().find(|name| name.text.eq_ignore_ascii_case(text)) {
+            Some(name) => name.columns.insert(*column),
+            None => names.push(Name { text: text.clone(), columns: ColumnSet::of(*column) }),
+        }
+    }
+    let unmapped = Column::ALL.into_iter().filter(|column| mapped[column.index()].is_none());
+    // Behind a mapped name the same one is never found.
+    names.extend(unmapped.flat_map(|column| {
+        column.names().iter().map(move |name| Name { text: (*name).to_owned(), columns: ColumnSet::of(column) })
+    }));
+    names
 }
 
 fn once_each(
