@@ -62,9 +62,9 @@ impl<'n, 't> Harvest<'n, 't> {
             Some((position, name)) => (position, name.to_owned()),
             None => (0, self.naming.mapped(column).unwrap_or(column.name()).to_owned()),
         };
-        let mut report = Report::new(number, line, &locate);
+        let mut report = Report::new(number, line, &locate, self.naming.allowed());
         for (code, column, message) in self.faults.drain(..) {
-            report.add(code, column, message);
+            report.add_certain(code, column, message);
         }
         let asked = check::link_of(&self.values, &mut report);
         Record { number, line, link: asked, findings: report.into_findings() }

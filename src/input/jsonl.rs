@@ -109,7 +109,7 @@ impl JsonlRows {
 
     fn faulty(&self, code: FindingCode, message: String) -> Record {
         let nowhere = |_| (0, String::new());
-        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &nowhere);
+        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &nowhere, &[]);
         report.add_row(code, message);
         Record { number: RowNumber(self.rows), line: self.feed.line(), link: None, findings: report.into_findings() }
     }

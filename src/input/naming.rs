@@ -11,6 +11,7 @@ use crate::domain::row::RowNumber;
 pub(super) struct Naming {
     mapped: [Option<String>; Column::ALL.len()],
     set: [Option<String>; Column::ALL.len()],
+    allowed: Vec<FindingCode>,
     /// Every name that means something, so that a member of a JSON object is looked up in one list.
     names: Vec<Name>,
 }
@@ -36,14 +37,14 @@ impl Naming {
         let mapped = once_each("--map", &options.map, &mut findings);
         let set = once_each("--set", &options.set, &mut findings);
         let names = names(&mapped);
-        let naming = Self { mapped, set, names };
+        let naming = Self { mapped, set, allowed: options.allow.clone(), names };
         for column in Column::ALL {
             if naming.mapped(column).is_some() && naming.constant(column).is_some() {
                 let message = format!("--map and --set both give {}; drop one of them", column.name());
                 findings.push(option_finding(FindingCode::DuplicateColumn, column, message));
             }
             if let Some(value) = naming.constant(column) {
-                findings.extend(constant_findings(column, value));
+                findings.extend(constant_findings(column, value, &naming.allowed));
             }
         }
         if findings.is_empty() { Ok(naming) } else { Err(findings) }
@@ -57,6 +58,11 @@ impl Naming {
     /// The value that `--set` gives this column.
     pub(super) fn constant(&self, column: Column) -> Option<&str> {
         self.set[column.index()].as_deref()
+    }
+
+    /// The suspicions that `--allow` lets pass.
+    pub(super) fn allowed(&self) -> &[FindingCode] {
+        &self.allowed
     }
 
     /// What this name means, whatever its case.
@@ -108,10 +114,12 @@ fn once_each(
 }
 
 /// What would be wrong with this value in every single row is told once, before the first.
-fn constant_findings(column: Column, value: &str) -> Vec<Finding> {
+fn constant_findings(column: Column, value: &str, allowed: &[FindingCode]) -> Vec<Finding> {
     let option_place = |column: Column| (0, column.name().to_owned());
-    let mut report = Report::new(RowNumber(0), 0, &option_place);
-    check::characters_of(column, value, &mut report);
+    let mut report = Report::new(RowNumber(0), 0, &option_place, allowed);
+    if check::characters_of(column, value, &mut report) {
+        return Vec::new();
+    }
     let mut findings = report.into_findings();
     for finding in &mut findings {
         finding.row = None;
@@ -170,5 +178,8 @@ mod tests {
         let bad = naming(&[], &[(Column::SourceProvider, "Okta ")]).unwrap_err();
         assert_eq!((bad.len(), bad[0].code, bad[0].row), (1, FindingCode::SurroundingSpace, None));
         assert!(bad[0].message.starts_with("--set source_provider: "), "{}", bad[0].message);
+        let set = vec![(Column::SourceValue, "carlos ".to_owned())];
+        let allow = vec![FindingCode::SurroundingSpace];
+        assert!(Naming::new(&InputOptions { set, allow, ..InputOptions::default() }).is_ok());
     }
 }
