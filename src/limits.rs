@@ -98,6 +98,8 @@ pub const BACKOFF_MS_MAX: u64 = 20_000;
 /// Waits before each further look at a destination that did not show the link, in milliseconds: `ListUsers` lags.
 pub const SETTLE_WAITS_MS: [u64; 4] = [500, 1_500, 3_000, 6_000];
 
+/// After this time `ListUsers` is taken to show every write, in milliseconds.
+pub const LIST_LAG_MS_MAX: i64 = 60_000;
 /// Longest wait for a connection, in milliseconds.
 pub const CONNECT_TIMEOUT_MS: u64 = 3_100;
 /// Longest wait for the first byte of an answer, in milliseconds.
@@ -106,7 +108,11 @@ pub const READ_TIMEOUT_MS: u64 = 10_000;
 pub const ATTEMPT_TIMEOUT_MS: u64 = 15_000;
 /// After the first signal, calls in flight have this long, in milliseconds.
 pub const DRAIN_MS_MAX: u64 = 20_000;
+/// Signals that nobody has taken notice of yet; the second one leaves, so more need no room.
+pub const SIGNALS_WAITING_MAX: usize = 4;
 
+/// The same signal again this soon after the first is taken for its echo, in milliseconds.
+pub const SIGNAL_ECHO_MS: u64 = 500;
 /// Longest time that a written line waits for its sync, in milliseconds.
 pub const SYNC_INTERVAL_MS: u64 = 100;
 /// Most lines that wait for a sync.
@@ -129,6 +135,9 @@ pub const LEDGER_READ_BYTES: usize = 512 * 1024;
 pub const LEDGER_WORD_CHARS_MAX: usize = 256;
 /// Longest neighbour file of a ledger's lock that is read, in bytes.
 pub const LOCK_FILE_BYTES_MAX: u64 = 256;
+/// How much later than its line says an announcement of an earlier run may have been, by the service's clock, in
+/// milliseconds: what a run knows of that clock after its first answers.
+pub const ANNOUNCEMENT_WINDOW_MS: i64 = 5_000;
 /// How far the service's clock may be from ours before any answer told, in milliseconds.
 pub const CLOCK_SKEW_MS_MAX: i64 = 300_000;
 
@@ -149,6 +158,10 @@ pub const RUNS_SHOWN_MAX: usize = 20;
 /// Longest answer to a question that is read, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 256;
 
+/// Pools on one page of `ListUserPools` (service model).
+pub const POOLS_PER_PAGE_MAX: usize = 60;
+/// Pools that one simulated account holds.
+pub const SIM_POOLS_MAX: usize = 1_000;
 /// Largest body of a request that the simulator reads, in bytes.
 pub const SIM_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Connections that the simulator holds at a time.
@@ -161,6 +174,16 @@ pub const SIM_BODY_MS_MAX: u64 = 30_000;
 pub const SIM_STOP_MS_MAX: u64 = 5_000;
 /// Longest time by which a fault plan may delay one answer, in milliseconds.
 pub const SIM_SLOW_MS_MAX: u64 = 600_000;
+/// Largest file of a fault plan, in bytes.
+pub const FAULT_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Faults of one plan.
+pub const SIM_FAULTS_MAX: usize = 1_000;
+/// Changes of one simulated rate.
+pub const SIM_RATE_CHANGES_MAX: usize = 1_000;
+/// Highest simulated rate, in calls a second.
+pub const SIM_RATE_PER_SECOND_MAX: f64 = 1_000_000.0;
+/// Calls of other tenants that are made up one by one between two calls of ours; further ones are only counted.
+pub const SIM_BACKGROUND_CALLS_MAX: usize = 100_000;
 /// Longest time by which simulated lists may lag behind writes, in milliseconds.
 pub const SIM_LIST_LAG_MS_MAX: u64 = 60_000;
 /// Writes that simulated lists may not show yet; the oldest shows early beyond this.

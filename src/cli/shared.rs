@@ -68,10 +68,13 @@ pub struct SimulationArgs {
     /// Write the simulated pool to this file at the end.
     #[arg(long, value_name = "FILE", requires = "simulate")]
     pub save_pool: Option<PathBuf>,
-    /// The simulated quota of writes a second, or `off`.
-    #[arg(long, value_name = "N|off", default_value = "25", requires = "simulate")]
+    /// The simulated quota of writes a second, which may change, as in 25,10@60s, or `off`.
+    #[arg(long, value_name = "N[,N@TIME]|off", default_value = "25", requires = "simulate")]
     pub simulate_quota: String,
     /// The simulated latency in milliseconds, MIN..MAX, or `off`.
     #[arg(long, value_name = "MIN..MAX|off", default_value = "20..200", requires = "simulate")]
     pub simulate_latency: String,
+    /// What goes wrong in the simulation: a fault a line, such as lost-after@1%, or JSON; see `simulate --help`.
+    #[arg(long, value_name = "FILE", requires = "simulate")]
+    pub simulate_faults: Option<PathBuf>,
 }

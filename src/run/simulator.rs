@@ -2,25 +2,32 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::settings::SIMULATED_POOL_ID;
 use crate::cli::SimulationArgs;
 use crate::command::Failure;
 use crate::config;
 use crate::domain::identity::{PoolId, ProviderName};
+use crate::limits;
+use crate::service::sim::fault::FaultPlan;
 use crate::service::sim::latency::Latency;
 use crate::service::sim::quota::Quota;
-use crate::service::sim::request::Category;
+use crate::service::sim::schedule::category_rates;
 use crate::service::sim::{Pool, PoolSettings, Server, World, pool_file};
 
 /// What `--simulate` asks for.
 pub(super) struct Simulator {
     pool: Option<Pool>,
     pool_id: String,
-    save: Option<PathBuf>,
-    quota: Option<f64>,
-    latency: Option<(u32, u32)>,
+    around: Surroundings,
+}
+
+/// What surrounds a simulated pool.
+pub(super) struct Surroundings {
+    pub(super) quota: Quota,
+    pub(super) latency: Latency,
+    pub(super) faults: FaultPlan,
 }
 
 /// A simulator that serves.
@@ -43,9 +50,11 @@ impl Simulator {
         Ok(Some(Self {
             pool_id: pool.as_ref().map_or(SIMULATED_POOL_ID, |pool| pool.settings().id.as_str()).to_owned(),
             pool,
-            save: args.save_pool.clone(),
-            quota: config::quota("--simulate-quota", &args.simulate_quota)?,
-            latency: config::latency("--simulate-latency", &args.simulate_latency)?,
+            around: Surroundings {
+                quota: quota("--simulate-quota", std::slice::from_ref(&args.simulate_quota), 1.0)?,
+                latency: latency("--simulate-latency", &args.simulate_latency)?,
+                faults: args.simulate_faults.as_deref().map_or_else(|| Ok(FaultPlan::none()), load_faults)?,
+            },
         }))
     }
 
@@ -54,14 +63,9 @@ impl Simulator {
         &self.pool_id
     }
 
-    /// Starts to serve. Without a pool file the pool has the providers that the input names, and makes a user when a
-    /// row names one.
-    pub(super) fn start(
-        self,
-        named: &PoolId,
-        providers: &BTreeSet<ProviderName>,
-        seed: u64,
-    ) -> Result<Running, Failure> {
+    /// The account that it simulates. Without a pool file the pool has the providers that the input names, and makes a
+    /// user when a row names one.
+    pub(super) fn world(self, named: &PoolId, providers: &BTreeSet<ProviderName>, seed: u64) -> Result<World, Failure> {
         let pool = match self.pool {
             Some(pool) if pool.settings().id != named.as_str() => {
                 return Err(Failure::Usage(format!(
@@ -72,11 +76,15 @@ impl Simulator {
             Some(pool) => pool,
             None => pool_on_reference(named, providers)?,
         };
-        let world = world(seed, self.quota, self.latency).with_pool(pool);
-        let server = Server::start(world, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-            .map_err(|error| Failure::System(error.to_string()))?;
-        Ok(Running { server, pool_id: named.to_string(), save: self.save })
+        Ok(self.around.world(seed).with_pool(pool))
     }
+}
+
+/// Starts to serve.
+pub(super) fn serve(world: World, named: &PoolId, save: Option<PathBuf>) -> Result<Running, Failure> {
+    let server = Server::start(world, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        .map_err(|error| Failure::System(error.to_string()))?;
+    Ok(Running { server, pool_id: named.to_string(), save })
 }
 
 impl Running {
@@ -95,24 +103,51 @@ impl Running {
     }
 }
 
-/// An account with these quotas and this latency, and no pool yet.
-pub(super) fn world(seed: u64, quota: Option<f64>, latency: Option<(u32, u32)>) -> World {
-    let quota = match quota {
-        // A burst of one second's worth, as the other categories have it.
-        Some(per_second) => Quota::documented().with_rate(Category::UserUpdate, per_second, per_second.max(1.0)),
-        None => Quota::off(),
-    };
-    let latency = latency.map_or_else(Latency::off, |(min_ms, max_ms)| Latency::between(min_ms, max_ms));
-    World::new(seed).with_quota(quota).with_latency(latency)
+impl Surroundings {
+    /// An account with these surroundings, and no pool yet.
+    pub(super) fn world(self, seed: u64) -> World {
+        World::new(seed).with_quota(self.quota).with_latency(self.latency).with_faults(self.faults)
+    }
+}
+
+/// The rates that are asked for, and the documented ones for the other categories; no quota at all for `off`.
+pub(super) fn quota(option: &str, texts: &[String], burst_seconds: f64) -> Result<Quota, Failure> {
+    if texts.iter().any(|text| text == "off") {
+        return Ok(Quota::off());
+    }
+    let mut quota = Quota::documented().with_burst_seconds(burst_seconds);
+    for text in texts {
+        let (category, rates) =
+            category_rates(text).map_err(|error| Failure::Usage(format!("{option} '{text}': {error}; or off")))?;
+        quota = quota.with_schedule(category, &rates);
+    }
+    Ok(quota)
+}
+
+/// The latency that is asked for.
+pub(super) fn latency(option: &str, text: &str) -> Result<Latency, Failure> {
+    let range = config::latency(option, text)?;
+    Ok(range.map_or_else(Latency::off, |(min_ms, max_ms)| Latency::between(min_ms, max_ms)))
+}
+
+/// Reads a fault plan.
+pub(super) fn load_faults(path: &Path) -> Result<FaultPlan, Failure> {
+    let about = |error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", path.display()));
+    let length = std::fs::metadata(path).map_err(|error| about(&error))?.len();
+    if length > limits::FAULT_FILE_BYTES_MAX {
+        return Err(about(&format!("over {} bytes", limits::FAULT_FILE_BYTES_MAX)));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| about(&error))?;
+    FaultPlan::parse(&text).map_err(|error| about(&error))
 }
 
 /// Reads a pool file.
-pub(super) fn load_pool(path: &std::path::Path) -> Result<Pool, Failure> {
+pub(super) fn load_pool(path: &Path) -> Result<Pool, Failure> {
     pool_file::load(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
 }
 
 /// Writes a pool file.
-pub(super) fn save_pool(path: &std::path::Path, pool: &Pool) -> Result<(), Failure> {
+pub(super) fn save_pool(path: &Path, pool: &Pool) -> Result<(), Failure> {
     pool_file::save(path, pool).map_err(|error| Failure::System(format!("{}: {error}", path.display())))
 }
 

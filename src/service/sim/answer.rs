@@ -1,5 +1,6 @@
 //! One HTTP request to the simulator: the service's one path, and the simulator's own.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Limited};
@@ -12,6 +13,8 @@ use serde_json::json;
 use super::api;
 use super::error::ApiError;
 use super::shared::SharedWorld;
+use super::sign_in::SignIn;
+use super::stream::ResetMark;
 use super::wire::{Closed, WireBody, json_response, response};
 use crate::clock::{Clock, sleep, timeout_at};
 use crate::limits;
@@ -25,10 +28,11 @@ pub const SIGN_IN_PATH: &str = "/_simulator/sign-in";
 pub(super) async fn answer(
     world: SharedWorld,
     clock: Clock,
+    reset: ResetMark,
     request: Request<Incoming>,
 ) -> Result<Response<WireBody>, Closed> {
     match (request.method().clone(), request.uri().path()) {
-        (Method::POST, "/") => call(&world, clock, request).await,
+        (Method::POST, "/") => call(&world, clock, &reset, request).await,
         (Method::GET, STATS_PATH) => {
             let stats = serde_json::to_vec(&world.stats()).unwrap_or_default();
             Ok(json_response(StatusCode::OK, stats))
@@ -42,7 +46,12 @@ pub(super) async fn answer(
 }
 
 /// A call of the service: unsigned and unknown ones are turned away before anything else.
-async fn call(world: &SharedWorld, clock: Clock, request: Request<Incoming>) -> Result<Response<WireBody>, Closed> {
+async fn call(
+    world: &SharedWorld,
+    clock: Clock,
+    reset: &ResetMark,
+    request: Request<Incoming>,
+) -> Result<Response<WireBody>, Closed> {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let operation = match header(AUTHORIZATION.as_str()) {
         Some(_) => api::operation(header("x-amz-target")),
@@ -60,7 +69,7 @@ async fn call(world: &SharedWorld, clock: Clock, request: Request<Incoming>) -> 
     };
     sleep(pending.delay).await;
     drop(in_flight);
-    response(&pending)
+    response(&pending, reset)
 }
 
 async fn read_body(clock: Clock, body: Incoming) -> Result<Bytes, ApiError> {
@@ -74,18 +83,25 @@ async fn read_body(clock: Clock, body: Incoming) -> Result<Bytes, ApiError> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct SignIn {
+struct SignInBody {
     user_pool_id: String,
     provider_name: String,
     user_id: String,
+    #[serde(default)]
+    claims: BTreeMap<String, String>,
+    #[serde(default)]
+    issuer: Option<String>,
 }
 
 fn sign_in(world: &SharedWorld, clock: Clock, body: &[u8]) -> Response<WireBody> {
-    let Ok(SignIn { user_pool_id, provider_name, user_id }) = serde_json::from_slice(body) else {
-        return error_response(ApiError::unreadable("expected UserPoolId, ProviderName and UserId, all texts"));
+    let Ok(SignInBody { user_pool_id, provider_name, user_id, claims, issuer }) = serde_json::from_slice(body) else {
+        return error_response(ApiError::unreadable(
+            "expected UserPoolId, ProviderName, UserId and, if need be, Issuer, all texts, and Claims, an object of texts",
+        ));
     };
+    let sign_in = SignIn { provider: provider_name, user_id, claims, issuer };
     let now = clock.unix_ms();
-    match world.with(|world| world.sign_in(now, &user_pool_id, &provider_name, &user_id)) {
+    match world.with(|world| world.sign_in(now, &user_pool_id, &sign_in)) {
         Ok(signed_in) => {
             let body = json!({ "Username": signed_in.username, "Created": signed_in.created });
             json_response(StatusCode::OK, body.to_string().into_bytes())

@@ -3,22 +3,22 @@
 use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
-use super::request::{Ask, LinkCall, ListCall, Operation, Page, PoolView, ProviderView, Reply, Request, UserRef};
+use super::members::Members;
+use super::request::{
+    Ask, CreatePoolCall, CreateProviderCall, CreateUserCall, LimitView, LinkCall, ListCall, Operation, Page, PoolView,
+    ProviderDetailsView, ProviderView, Reply, Request,
+};
+use super::schema::{SchemaAttribute, all_attributes};
+use super::settings::PoolSettings;
 use super::user::UserView;
 use crate::clock::UnixMs;
-
-/// What stands before an operation's name in `X-Amz-Target`.
-pub const TARGET_PREFIX: &str = "AWSCognitoIdentityProviderService.";
 
 /// The operation of an `X-Amz-Target` header.
 ///
 /// # Errors
 /// `UnknownOperationException`.
 pub fn operation(target: Option<&str>) -> Result<Operation, ApiError> {
-    target
-        .and_then(|target| target.strip_prefix(TARGET_PREFIX))
-        .and_then(Operation::by_name)
-        .ok_or_else(ApiError::unknown_operation)
+    target.and_then(Operation::by_target).ok_or_else(ApiError::unknown_operation)
 }
 
 /// Reads the body of a request.
@@ -30,11 +30,22 @@ pub fn decode(operation: Operation, body: &[u8]) -> Result<Request, ApiError> {
         return Err(ApiError::unreadable("Start of structure or map expected."));
     };
     let body = Members(&members);
-    let ask = match operation {
+    Ok(Request { pool: body.text("UserPoolId")?, ask: ask(operation, body)? })
+}
+
+fn ask(operation: Operation, body: Members<'_>) -> Result<Ask, ApiError> {
+    Ok(match operation {
         Operation::LinkProvider => {
             Ask::Link(LinkCall { destination: body.user("DestinationUser")?, source: body.user("SourceUser")? })
         }
+        Operation::DisableProvider => Ask::Disable(body.user("User")?),
         Operation::GetUser => Ask::GetUser(body.text("Username")?),
+        Operation::DeleteUser => Ask::DeleteUser(body.text("Username")?),
+        Operation::CreateUser => Ask::CreateUser(CreateUserCall {
+            username: body.text("Username")?,
+            attributes: body.attributes("UserAttributes")?,
+            resend: body.text("MessageAction")?.as_deref() == Some("RESEND"),
+        }),
         Operation::ListUsers => Ask::ListUsers(ListCall {
             filter: body.text("Filter")?,
             limit: body.count("Limit", "limit")?,
@@ -42,93 +53,74 @@ pub fn decode(operation: Operation, body: &[u8]) -> Result<Request, ApiError> {
             attributes: body.texts("AttributesToGet")?,
         }),
         Operation::DescribePool => Ask::DescribePool,
+        Operation::ListPools => {
+            Ask::ListPools { limit: body.count("MaxResults", "maxResults")?, token: body.text("NextToken")? }
+        }
+        Operation::CreatePool => Ask::CreatePool(Box::new(create_pool(body)?)),
         Operation::ListProviders => {
             Ask::ListProviders { limit: body.count("MaxResults", "maxResults")?, token: body.text("NextToken")? }
         }
-    };
-    Ok(Request { pool: body.text("UserPoolId")?, ask })
+        Operation::DescribeProvider => Ask::DescribeProvider(body.text("ProviderName")?),
+        Operation::CreateProvider => Ask::CreateProvider(Box::new(CreateProviderCall {
+            name: body.text("ProviderName")?,
+            kind: body.text("ProviderType")?,
+            details: body.map("ProviderDetails")?,
+            mapping: body.map("AttributeMapping")?.unwrap_or_default(),
+        })),
+        Operation::GetProvisionedLimit => limit_asked_for(body)?,
+        Operation::GetQuota | Operation::GetDefaultQuota => Ask::GetQuota {
+            default: operation == Operation::GetDefaultQuota,
+            service: body.text("ServiceCode")?,
+            code: body.text("QuotaCode")?,
+        },
+    })
 }
 
-/// The members of a JSON object; a member that is null is one that is not there, as for the service.
-struct Members<'a>(&'a Map<String, Value>);
-
-impl Members<'_> {
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).filter(|value| !value.is_null())
-    }
-
-    fn text(&self, name: &str) -> Result<Option<String>, ApiError> {
-        self.get(name).map(text).transpose()
-    }
-
-    fn texts(&self, name: &str) -> Result<Option<Vec<String>>, ApiError> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Value::Array(items)) => items.iter().map(text).collect::<Result<_, _>>().map(Some),
-            Some(_) => Err(ApiError::unreadable("Unexpected field type")),
-        }
-    }
-
-    fn count(&self, name: &str, member: &str) -> Result<Option<u64>, ApiError> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Value::Number(number)) if number.as_i64().is_some_and(|number| number < 0) => {
-                Err(ApiError::negative(&number.to_string(), member))
-            }
-            Some(value) => value.as_u64().map(Some).ok_or_else(|| {
-                ApiError::unreadable(format!("{} can not be converted to an Integer", token_name(value)))
-            }),
-        }
-    }
-
-    fn user(&self, name: &str) -> Result<Option<UserRef>, ApiError> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Value::Object(members)) => {
-                let user = Members(members);
-                Ok(Some(UserRef {
-                    provider: user.text("ProviderName")?,
-                    attribute: user.text("ProviderAttributeName")?,
-                    value: user.text("ProviderAttributeValue")?,
-                }))
-            }
-            Some(_) => Err(ApiError::unreadable("Unexpected field type")),
-        }
-    }
+fn create_pool(body: Members<'_>) -> Result<CreatePoolCall, ApiError> {
+    let case_sensitive = body.object("UsernameConfiguration")?.map(|names| names.flag("CaseSensitive")).transpose()?;
+    let trigger = body.object("LambdaConfig")?.map(|triggers| triggers.text("PreSignUp")).transpose()?;
+    Ok(CreatePoolCall {
+        name: body.text("PoolName")?,
+        case_sensitive: case_sensitive.flatten(),
+        username_attributes: body.texts("UsernameAttributes")?.unwrap_or_default(),
+        alias_attributes: body.texts("AliasAttributes")?.unwrap_or_default(),
+        pre_sign_up_trigger: trigger.flatten(),
+        schema: body.schema("Schema")?,
+    })
 }
 
-fn text(value: &Value) -> Result<String, ApiError> {
-    let text = value.as_str().map(str::to_owned);
-    text.ok_or_else(|| ApiError::unreadable(format!("{} can not be converted to a String", token_name(value))))
-}
-
-/// The kind of a JSON value in the words of the service's messages.
-fn token_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "NULL_VALUE",
-        Value::Bool(true) => "TRUE_VALUE",
-        Value::Bool(false) => "FALSE_VALUE",
-        Value::Number(number) if number.is_f64() => "DECIMAL_VALUE",
-        Value::Number(_) => "NUMBER_VALUE",
-        Value::String(_) => "STRING_VALUE",
-        Value::Array(_) => "START_ARRAY",
-        Value::Object(_) => "START_OBJECT",
-    }
+fn limit_asked_for(body: Members<'_>) -> Result<Ask, ApiError> {
+    let definition = body.object("LimitDefinition")?;
+    let class = definition.map(|limit| limit.text("LimitClass")).transpose()?.flatten();
+    let attributes = definition.map(|limit| limit.map("Attributes")).transpose()?.flatten();
+    Ok(Ask::GetProvisionedLimit { class, category: attributes.and_then(|mut map| map.remove("Category")) })
 }
 
 /// The body of an answer.
 #[must_use]
 pub fn encode(result: &Result<Reply, ApiError>) -> Vec<u8> {
     let body = match result {
-        Ok(Reply::Linked) => json!({}),
-        Ok(Reply::User(user)) => user_json(user, "UserAttributes"),
-        Ok(Reply::Users(page)) => page_json("Users", page, "PaginationToken", |user| user_json(user, "Attributes")),
-        Ok(Reply::Pool(pool)) => json!({ "UserPool": pool_json(pool) }),
-        Ok(Reply::Providers(page)) => page_json("Providers", page, "NextToken", provider_json),
+        Ok(Reply::Empty) => return Vec::new(),
+        Ok(reply) => reply_json(reply),
         Err(error) if error.message.is_empty() => json!({ "__type": error.code }),
         Err(error) => json!({ "__type": error.code, "message": error.message }),
     };
     body.to_string().into_bytes()
+}
+
+fn reply_json(reply: &Reply) -> Value {
+    match reply {
+        Reply::Done | Reply::Empty => json!({}),
+        Reply::User(user) => user_json(user, "UserAttributes"),
+        Reply::CreatedUser(user) => json!({ "User": user_json(user, "Attributes") }),
+        Reply::Users(page) => page_json("Users", page, "PaginationToken", |user| user_json(user, "Attributes")),
+        Reply::Pool(pool) => json!({ "UserPool": pool_json(pool) }),
+        Reply::Pools(page) => page_json("UserPools", page, "NextToken", pool_summary_json),
+        Reply::Providers(page) => page_json("Providers", page, "NextToken", provider_json),
+        Reply::Provider(pool, provider) => json!({ "IdentityProvider": provider_details_json(pool, provider) }),
+        Reply::ProvisionedLimit(limit) => provisioned_limit_json(*limit),
+        Reply::Quota(limit) => json!({ "Quota": quota_json(*limit) }),
+    }
 }
 
 fn page_json<T>(name: &str, page: &Page<T>, token_name: &str, item: impl Fn(&T) -> Value) -> Value {
@@ -161,22 +153,39 @@ fn provider_json(provider: &ProviderView) -> Value {
     })
 }
 
-fn pool_json(PoolView { settings, estimated_user_count }: &PoolView) -> Value {
-    let region = settings.id.rsplit_once('_').map_or("", |(region, _)| region);
+fn provider_details_json(pool: &str, provider: &ProviderDetailsView) -> Value {
+    let mut json = provider_json(&provider.listed);
+    json["UserPoolId"] = pool.into();
+    json["ProviderDetails"] = json!(provider.details);
+    json["AttributeMapping"] = json!(provider.mapping);
+    json
+}
+
+fn pool_summary_json(settings: &PoolSettings) -> Value {
     let mut pool = json!({
         "Id": settings.id,
         "Name": settings.name,
         "LambdaConfig": {},
         "LastModifiedDate": seconds(settings.created_ms),
         "CreationDate": seconds(settings.created_ms),
-        "EstimatedNumberOfUsers": estimated_user_count,
-        "UsernameConfiguration": { "CaseSensitive": settings.case_sensitive },
-        "Arn": format!("arn:aws:cognito-idp:{region}:000000000000:userpool/{}", settings.id),
-        "UserPoolTier": "ESSENTIALS",
     });
     if let Some(trigger) = &settings.pre_sign_up_trigger {
         pool["LambdaConfig"]["PreSignUp"] = trigger.as_str().into();
     }
+    pool
+}
+
+fn pool_json(PoolView { settings, estimated_user_count }: &PoolView) -> Value {
+    let region = settings.id.rsplit_once('_').map_or("", |(region, _)| region);
+    let mut pool = pool_summary_json(settings);
+    let schema: Vec<Value> = all_attributes(&settings.schema).iter().map(schema_json).collect();
+    pool["SchemaAttributes"] = schema.into();
+    pool["EstimatedNumberOfUsers"] = json!(estimated_user_count);
+    pool["UsernameConfiguration"] = json!({ "CaseSensitive": settings.case_sensitive });
+    pool["Arn"] = format!("arn:aws:cognito-idp:{region}:000000000000:userpool/{}", settings.id).into();
+    pool["DeletionProtection"] = "INACTIVE".into();
+    pool["MfaConfiguration"] = "OFF".into();
+    pool["UserPoolTier"] = "ESSENTIALS".into();
     for (name, attributes) in
         [("UsernameAttributes", &settings.username_attributes), ("AliasAttributes", &settings.alias_attributes)]
     {
@@ -185,6 +194,43 @@ fn pool_json(PoolView { settings, estimated_user_count }: &PoolView) -> Value {
         }
     }
     pool
+}
+
+fn schema_json(attribute: &SchemaAttribute) -> Value {
+    json!({
+        "Name": attribute.name,
+        "AttributeDataType": attribute.data_type,
+        "DeveloperOnlyAttribute": false,
+        "Mutable": attribute.mutable,
+        "Required": attribute.required,
+    })
+}
+
+/// The service tells whole numbers (service model).
+#[expect(clippy::cast_possible_truncation, reason = "rates are far below the bounds of the type")]
+fn provisioned_limit_json(limit: LimitView) -> Value {
+    json!({ "Limit": {
+        "LimitDefinition": { "LimitClass": "API_CATEGORY", "Attributes": { "Category": limit.category.name() } },
+        "ProvisionedLimitValue": limit.per_second as i64,
+        "FreeLimitValue": limit.category.default_per_second() as i64,
+    } })
+}
+
+fn quota_json(limit: LimitView) -> Value {
+    let code = limit.category.quota_code().unwrap_or_default();
+    json!({
+        "ServiceCode": "cognito-idp",
+        "ServiceName": "Amazon Cognito User Pools",
+        "QuotaArn": format!("arn:aws:servicequotas:us-east-1:000000000000:cognito-idp/{code}"),
+        "QuotaCode": code,
+        "QuotaName": format!("Rate of {} requests", limit.category.name()),
+        "Value": limit.per_second,
+        "Unit": "None",
+        "Adjustable": limit.category.is_adjustable(),
+        "GlobalQuota": false,
+        "Period": { "PeriodValue": 1, "PeriodUnit": "SECOND" },
+        "QuotaAppliedAtLevel": "ACCOUNT",
+    })
 }
 
 /// A time as the service writes it: seconds since 1970 with a fraction.

@@ -26,6 +26,8 @@ pub enum Delivery {
     Half,
     /// Not at all: the connection closes.
     Lost,
+    /// Not at all: the connection is reset.
+    Reset,
 }
 
 /// A decided call, whose answer is on its way. No `Debug`: it may hold personal values.
@@ -152,6 +154,9 @@ impl World {
             Some(FaultKind::LostBefore) => {
                 return Outcome { delivery: Delivery::Lost, ..Outcome::refused(ApiError::internal()) };
             }
+            Some(FaultKind::ResetBefore) => {
+                return Outcome { delivery: Delivery::Reset, ..Outcome::refused(ApiError::internal()) };
+            }
             _ => {}
         }
         let result = request.and_then(|request| self.carry_out(now, request, request_id));
@@ -159,6 +164,7 @@ impl World {
         match fault {
             Some(FaultKind::ErrorAfter) => Outcome { seen, ..Outcome::refused(ApiError::internal()) },
             Some(FaultKind::LostAfter) => Outcome { result, seen, delivery: Delivery::Lost },
+            Some(FaultKind::ResetAfter) => Outcome { result, seen, delivery: Delivery::Reset },
             Some(FaultKind::HalfWritten) => Outcome { result, seen, delivery: Delivery::Half },
             _ => Outcome { result, seen, delivery: Delivery::Whole },
         }
@@ -173,23 +179,55 @@ impl World {
     }
 
     fn carry_out(&mut self, now: UnixMs, request: Request, request_id: &str) -> Result<Reply, ApiError> {
-        let id = request.pool.ok_or_else(|| ApiError::null_member("userPoolId"))?;
-        let pool = self.pools.get_mut(&id).ok_or_else(|| ApiError::pool_not_found(&id))?;
         match request.ask {
+            Ask::CreatePool(call) => self.create_pool(now, *call).map(|pool| Reply::Pool(Box::new(pool))),
+            Ask::ListPools { limit, token } => self.list_pools(limit, token.as_deref(), request_id).map(Reply::Pools),
+            Ask::GetProvisionedLimit { class, category } => {
+                self.provisioned_limit(class.as_deref(), category.as_deref()).map(Reply::ProvisionedLimit)
+            }
+            Ask::GetQuota { default, service, code } => {
+                self.service_quota(default, service.as_deref(), code.as_deref()).map(Reply::Quota)
+            }
+            ask => self.ask_pool(now, request.pool, ask, request_id),
+        }
+    }
+
+    fn ask_pool(&mut self, now: UnixMs, pool: Option<String>, ask: Ask, request_id: &str) -> Result<Reply, ApiError> {
+        let id = pool.ok_or_else(|| ApiError::null_member("userPoolId"))?;
+        let pool = self.pools.get_mut(&id).ok_or_else(|| ApiError::pool_not_found(&id))?;
+        match ask {
             Ask::Link(call) => {
                 pool.link(now, &call)?;
                 self.seen.linked(identity_hash(&id, &call));
-                Ok(Reply::Linked)
+                Ok(Reply::Done)
+            }
+            Ask::Disable(user) => {
+                let disabled = pool.disable(now, user.as_ref())?;
+                self.seen.disabled(disabled);
+                Ok(Reply::Done)
+            }
+            Ask::CreateUser(call) => pool.create_user(now, &call).map(Reply::CreatedUser),
+            Ask::DeleteUser(username) => {
+                pool.delete_user(&username.ok_or_else(|| ApiError::null_member("username"))?)?;
+                Ok(Reply::Empty)
+            }
+            Ask::DescribeProvider(name) => {
+                let name = name.ok_or_else(|| ApiError::null_member("providerName"))?;
+                pool.describe_provider(&name).map(|provider| Reply::Provider(id, Box::new(provider)))
+            }
+            Ask::CreateProvider(call) => {
+                pool.create_provider(now, *call).map(|provider| Reply::Provider(id, Box::new(provider)))
             }
             Ask::GetUser(username) => {
                 let username = username.ok_or_else(|| ApiError::null_member("username"))?;
                 pool.get_user(&username).map(Reply::User)
             }
             Ask::ListUsers(call) => pool.list_users(now, &call, request_id).map(Reply::Users),
-            Ask::DescribePool => Ok(Reply::Pool(pool.describe())),
             Ask::ListProviders { limit, token } => {
                 pool.list_providers(limit, token.as_deref(), request_id).map(Reply::Providers)
             }
+            // The questions to the account were answered before.
+            _ => Ok(Reply::Pool(Box::new(pool.describe()))),
         }
     }
 
@@ -213,7 +251,16 @@ fn touched_user(pool: &Pool, ask: &Ask) -> Option<String> {
             let username = if is_native { value.to_owned() } else { profile_username(provider, value) };
             Some(pool.username_key(&username))
         }
-        Ask::GetUser(username) => Some(pool.username_key(username.as_deref()?)),
+        Ask::Disable(user) => {
+            let user = user.as_ref()?;
+            let (provider, value) = (user.provider.as_deref()?, user.value.as_deref()?);
+            if provider == NATIVE_PROVIDER {
+                return Some(pool.username_key(value));
+            }
+            let holder = pool.holder(pool.provider(provider)?.0, value)?;
+            pool.user(holder).map(|user| user.username.to_string())
+        }
+        Ask::GetUser(username) | Ask::DeleteUser(username) => Some(pool.username_key(username.as_deref()?)),
         _ => None,
     }
 }

@@ -81,6 +81,12 @@ impl ApiError {
         Self::refused("AliasExistsException", "An account with the given email already exists.")
     }
 
+    /// What the pool says of a user to which no link can be made (`NewUser::link_refusal`): any text, such as one that
+    /// no client knows.
+    pub(super) fn link_refusal(text: &str) -> Self {
+        Self::invalid(text)
+    }
+
     /// Provider name, attribute name and value of a source are over 128 characters (aws-sdk-js-v3 #6985). The text is
     /// a guess.
     pub(super) fn source_too_long(max: usize) -> Self {
@@ -108,6 +114,99 @@ impl ApiError {
         Self::refused("UsernameExistsException", "User already exists with provider user id")
     }
 
+    /// The identity is not linked, or is named by another attribute or value than its link (aws-sdk-go #4218). The class
+    /// is a guess.
+    pub(super) fn not_linked(user_not_found: bool) -> Self {
+        let code = if user_not_found { "UserNotFoundException" } else { "InvalidParameterException" };
+        Self::refused(code, "Account isn't linked to anyone else, verify that the account has been linked")
+    }
+
+    /// The user name is taken (usual text of this API).
+    pub(super) fn user_exists() -> Self {
+        Self::refused("UsernameExistsException", "User account already exists")
+    }
+
+    /// The user's e-mail address or telephone number is another user's user name or alias (usual text of this API).
+    pub(super) fn alias_taken(attribute: &str) -> Self {
+        Self::refused("UsernameExistsException", format!("An account with the given {attribute} already exists."))
+    }
+
+    /// Users of the pool are named by e-mail address or telephone number (usual text of this API).
+    pub(super) fn username_form(attributes: &str) -> Self {
+        Self::invalid(format!("Username should be an {attributes}."))
+    }
+
+    /// The invitation of a user is sent again who is not waiting for one (usual text of this API).
+    pub(super) fn resend_impossible() -> Self {
+        Self::refused("UnsupportedUserStateException", "Resend not possible. FORCE_CHANGE_PASSWORD status not found")
+    }
+
+    /// An attribute that the pool does not have (usual text of this API).
+    pub(super) fn attribute_unknown(attribute: &str) -> Self {
+        Self::invalid(format!(
+            "Attributes did not conform to the schema: {attribute}: Attribute does not exist in the schema.\n"
+        ))
+    }
+
+    /// An attribute that cannot be changed; the sign-in page says so too where such a one is mapped.
+    pub(super) fn attribute_immutable(attribute: &str) -> Self {
+        Self::invalid(format!("user.{attribute}: Attribute cannot be updated.\n"))
+    }
+
+    /// The provider's name is taken. The text is a guess.
+    pub(super) fn duplicate_provider(provider: &str) -> Self {
+        Self::refused(
+            "DuplicateProviderException",
+            format!("A provider with the name {provider} already exists in this user pool."),
+        )
+    }
+
+    /// The provider's details lack something. The text is a guess.
+    pub(super) fn provider_detail_missing(detail: &str) -> Self {
+        Self::invalid(format!("Missing required provider detail: {detail}"))
+    }
+
+    /// A social provider goes by its type's name. The text is a guess.
+    pub(super) fn social_provider_name() -> Self {
+        Self::invalid("The ProviderName of a social identity provider must be its ProviderType")
+    }
+
+    /// More pools or providers than an account or a pool may have. The text is a guess.
+    pub(super) fn too_many(what: &str) -> Self {
+        Self::refused("LimitExceededException", format!("The maximum number of {what} is reached"))
+    }
+
+    /// A limit that `GetProvisionedLimit` does not have. The text is a guess.
+    pub(super) fn limit_unknown() -> Self {
+        Self::missing("The requested limit does not exist.")
+    }
+
+    /// A quota that Service Quotas does not have (usual text of that service).
+    pub(super) fn quota_unknown() -> Self {
+        Self::refused(
+            "NoSuchResourceException",
+            "The request failed because the specified quota or service does not exist.",
+        )
+    }
+
+    /// A text is none of those that the service model has (the general form of AWS's constraint messages).
+    pub(super) fn not_in_set(value: &str, member: &str, set: &[&str]) -> Self {
+        Self::constraint(
+            &format!("'{value}'"),
+            member,
+            &format!("Member must satisfy enum value set: [{}]", set.join(", ")),
+        )
+    }
+
+    /// A text is not of the form that the service model has (the general form of AWS's constraint messages).
+    pub(super) fn not_of_form(value: &str, member: &str, pattern: &str) -> Self {
+        Self::constraint(
+            &format!("'{value}'"),
+            member,
+            &format!("Member must satisfy regular expression pattern: {pattern}"),
+        )
+    }
+
     /// A member is null that must not be (the general form of AWS's constraint messages).
     pub(super) fn null_member(member: &str) -> Self {
         Self::constraint("null", member, "Member must not be null")
@@ -133,6 +232,15 @@ impl ApiError {
     }
 
     /// A number is smaller than the service model allows.
+    pub(super) fn too_small(value: u64, member: &str, min: u64) -> Self {
+        Self::constraint(
+            &format!("'{value}'"),
+            member,
+            &format!("Member must have value greater than or equal to {min}"),
+        )
+    }
+
+    /// A number is below zero.
     pub(super) fn negative(value: &str, member: &str) -> Self {
         Self::constraint(&format!("'{value}'"), member, "Member must have value greater than or equal to 0")
     }

@@ -2,7 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use super::request::Operation;
+use super::request::{Category, Operation};
+use super::schedule::Schedule;
 use crate::clock::UnixMs;
 use crate::seed::Rng;
 
@@ -24,6 +25,10 @@ pub enum FaultKind {
     LostBefore,
     /// The connection closes without an answer; the work was done.
     LostAfter,
+    /// The connection is reset without an answer; nothing was done.
+    ResetBefore,
+    /// The connection is reset without an answer; the work was done.
+    ResetAfter,
     /// The work was done, and the connection closes in the middle of the answer.
     HalfWritten,
     /// The answer takes so much longer.
@@ -37,7 +42,7 @@ pub enum FaultKind {
     AccessDenied,
 }
 
-/// Which calls a rule is about, by their number from 1.
+/// Which calls a rule is about, by their number from 1. A call that the quota throttles is counted and spared.
 #[derive(Debug, Clone, PartialEq)]
 pub enum When {
     /// Each with this probability.
@@ -87,10 +92,14 @@ impl FaultRule {
     }
 }
 
-/// All rules; where several fire for one call, the first holds.
+/// All that goes wrong. Where several rules fire for one call, the first holds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FaultPlan {
-    rules: Vec<FaultRule>,
+    pub(super) rules: Vec<FaultRule>,
+    /// `ListUsers` shows writes only after this time, in milliseconds.
+    pub list_lag_ms: Option<u64>,
+    /// Calls a second of other tenants, by the category on which they draw.
+    pub background: Vec<(Category, Schedule)>,
     storm_until: Option<UnixMs>,
 }
 

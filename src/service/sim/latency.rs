@@ -7,10 +7,13 @@ use crate::seed::Rng;
 /// The times that answers take, skewed to the low end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Latency {
-    min_ms: u32,
-    max_ms: u32,
-    refusal_ms: (u32, u32),
+    answer: RangeMs,
+    refusal: RangeMs,
 }
+
+/// From and to, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct RangeMs(u32, u32);
 
 impl Latency {
     /// From 20 to 200 ms; a throttled call is answered in 10 to 40 ms.
@@ -22,29 +25,33 @@ impl Latency {
     /// No time at all.
     #[must_use]
     pub fn off() -> Self {
-        Self { min_ms: 0, max_ms: 0, refusal_ms: (0, 0) }
+        Self { answer: RangeMs(0, 0), refusal: RangeMs(0, 0) }
     }
 
     /// From `min_ms` to `max_ms`; the two may be equal, and are exchanged where they stand the wrong way round.
     #[must_use]
     pub fn between(min_ms: u32, max_ms: u32) -> Self {
-        Self { min_ms: min_ms.min(max_ms), max_ms: max_ms.max(min_ms), refusal_ms: (10, 40) }
+        Self { answer: RangeMs(min_ms.min(max_ms), max_ms.max(min_ms)), refusal: RangeMs(10, 40) }
     }
 
     /// The time of an answer: `min + (max - min) u²` with `u` uniform, so half of them take a quarter of the range.
     pub(super) fn answer(&self, rng: &mut Rng) -> Duration {
         let part = rng.unit();
-        between(self.min_ms, self.max_ms, part * part)
+        self.answer.at(part * part)
     }
 
     /// The time of a refusal before the work: throttled, or not allowed.
     pub(super) fn refusal(&self, rng: &mut Rng) -> Duration {
-        between(self.refusal_ms.0, self.refusal_ms.1, rng.unit())
+        self.refusal.at(rng.unit())
     }
 }
 
-fn between(min_ms: u32, max_ms: u32, part: f64) -> Duration {
-    Duration::from_secs_f64((f64::from(min_ms) + f64::from(max_ms - min_ms) * part).round() / 1_000.0)
+impl RangeMs {
+    /// The time at a part of the range, in whole milliseconds.
+    fn at(self, part: f64) -> Duration {
+        let Self(from, to) = self;
+        Duration::from_secs_f64((f64::from(from) + f64::from(to - from) * part).round() / 1_000.0)
+    }
 }
 
 #[cfg(test)]

@@ -14,10 +14,10 @@ use crate::limits;
 
 /// The three members of a source or destination, as far as the service model goes.
 #[derive(Clone, Copy)]
-struct Named<'a> {
-    provider: &'a str,
-    attribute: &'a str,
-    value: &'a str,
+pub(super) struct Named<'a> {
+    pub(super) provider: &'a str,
+    pub(super) attribute: &'a str,
+    pub(super) value: &'a str,
 }
 
 impl Pool {
@@ -58,7 +58,7 @@ impl Pool {
         Ok(index)
     }
 
-    fn provider_or_make(&mut self, name: &str) -> Result<(ProviderIndex, &Provider), ApiError> {
+    pub(super) fn provider_or_make(&mut self, name: &str) -> Result<(ProviderIndex, &Provider), ApiError> {
         if self.auto_create {
             self.ensure_provider(name).map_err(|_| ApiError::provider_not_found(name))?;
         }
@@ -126,8 +126,13 @@ impl Pool {
 
     fn check_room(&self, slot: Slot) -> Result<(), ApiError> {
         let Some(user) = self.user(slot) else { return Err(ApiError::user_not_found()) };
-        if user.extra.as_ref().is_some_and(|extra| extra.alias_conflict) {
-            return Err(ApiError::alias_exists());
+        if let Some(extra) = &user.extra {
+            if extra.alias_conflict {
+                return Err(ApiError::alias_exists());
+            }
+            if let Some(text) = &extra.link_refusal {
+                return Err(ApiError::link_refusal(text));
+            }
         }
         let counted = user.identities.iter().filter(|held| self.guesses.own_identity_counts || !held.primary).count();
         if counted >= limits::IDENTITIES_PER_USER_MAX {
@@ -180,7 +185,7 @@ pub(super) fn profile(provider: &str, user_id: &str, issuer: Option<String>, now
 
 /// A source or destination whose members are there and as long as the service model allows. A destination's attribute
 /// name is ignored, so it may be missing.
-fn named<'a>(user: Option<&'a UserRef>, member: &str, needs_attribute: bool) -> Result<Named<'a>, ApiError> {
+pub(super) fn named<'a>(user: Option<&'a UserRef>, member: &str, needs_attribute: bool) -> Result<Named<'a>, ApiError> {
     let user = user.ok_or_else(|| ApiError::null_member(member))?;
     let text = |value: &'a Option<String>, name: &str, max: usize| {
         let path = format!("{member}.{name}");

@@ -149,13 +149,7 @@ impl Pool {
             Some(token) => token.parse().map_err(|_| ApiError::paging_marker(token, request_id))?,
             None => 0,
         };
-        let view = |provider: &super::provider::Provider| ProviderView {
-            name: provider.name.to_string(),
-            kind: provider.kind.as_str(),
-            created_ms: provider.created_ms,
-            modified_ms: provider.modified_ms,
-        };
-        let items: Vec<_> = self.providers.iter().skip(start).take(limit).map(view).collect();
+        let items: Vec<_> = self.providers.iter().skip(start).take(limit).map(super::provider_admin::view).collect();
         let end = start.saturating_add(items.len());
         Ok(Page { items, next_token: (end < self.providers.len()).then(|| end.to_string()) })
     }
@@ -166,7 +160,7 @@ fn within<'a>(value: String, prefix: bool) -> impl FnMut((&'a str, Slot)) -> Opt
     move |(key, slot)| (if prefix { key.starts_with(&*value) } else { key == value }).then_some(slot)
 }
 
-fn page_size(limit: Option<u64>, member: &str, max: usize) -> Result<usize, ApiError> {
+pub(super) fn page_size(limit: Option<u64>, member: &str, max: usize) -> Result<usize, ApiError> {
     match limit {
         None | Some(0) => Ok(max),
         Some(limit) => usize::try_from(limit)

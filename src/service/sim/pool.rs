@@ -139,8 +139,10 @@ impl Pool {
         }
         let attributes: Box<[_]> =
             user.attributes.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        let extra = (!attributes.is_empty() || user.alias_conflict)
-            .then(|| Box::new(Extra { attributes, alias_conflict: user.alias_conflict }));
+        let (alias_conflict, password_disabled) = (user.alias_conflict, user.password_disabled);
+        let link_refusal = user.link_refusal.map(Box::from);
+        let has_extra = !attributes.is_empty() || alias_conflict || link_refusal.is_some() || password_disabled;
+        let extra = has_extra.then(|| Box::new(Extra { attributes, alias_conflict, link_refusal, password_disabled }));
         self.index_new(User {
             username: key.into(),
             sub,
@@ -228,13 +230,13 @@ impl Pool {
         PoolView { settings: self.settings.clone(), estimated_user_count: self.user_count() }
     }
 
-    /// `AdminGetUser`: by user name, an alias that one user has, or, where the user name is no alias, the `sub`.
+    /// `AdminGetUser`: by user name, an alias that one user has, or, where the user name is no alias, the `sub`; also by
+    /// the name that the profile of a linked identity would have.
     ///
     /// # Errors
     /// `UserNotFoundException`.
     pub fn get_user(&mut self, username: &str) -> Result<UserView, ApiError> {
-        let slot = self.slot_by_username(username).or_else(|| self.slot_by_alias(username));
-        let slot = match slot {
+        let slot = match self.find_user(username) {
             None if self.auto_create && !self.looks_like_a_profile(username) => {
                 self.create_native(NewUser::named(username));
                 self.slot_by_username(username)
@@ -243,6 +245,18 @@ impl Pool {
         };
         let user = slot.and_then(|slot| self.user(slot)).ok_or_else(ApiError::user_not_found)?;
         Ok(user.view(&user.identities, &self.providers))
+    }
+
+    /// The user whom a name of any sort means.
+    pub(super) fn find_user(&self, name: &str) -> Option<Slot> {
+        self.slot_by_username(name).or_else(|| self.slot_by_alias(name)).or_else(|| self.slot_by_profile_name(name))
+    }
+
+    fn slot_by_profile_name(&self, name: &str) -> Option<Slot> {
+        self.providers.iter().find_map(|provider| {
+            let user_id = name.strip_prefix(&*provider.name)?.strip_prefix('_')?;
+            provider.holders.get(user_id).copied()
+        })
     }
 
     fn slot_by_alias(&self, value: &str) -> Option<Slot> {
@@ -278,7 +292,7 @@ impl Pool {
 }
 
 /// The form in which addresses are searched; shares the text where it is in lower case.
-fn lower_case(text: &Arc<str>) -> Arc<str> {
+pub(super) fn lower_case(text: &Arc<str>) -> Arc<str> {
     let lower = text.to_lowercase();
     if lower == **text { Arc::clone(text) } else { lower.into() }
 }

@@ -156,13 +156,16 @@ impl<'de> Visitor<'de> for FileVisitor<'_> {
                         return fail(problem, &format!("version must be {POOL_FILE_VERSION}"));
                     }
                 }
-                ("pool", None) => pool = Some(Pool::new(map.next_value::<PoolLine>()?.into())),
+                ("pool", None) => match map.next_value::<PoolLine>()?.into_settings() {
+                    Ok(settings) => pool = Some(Pool::new(settings)),
+                    Err(reason) => return fail(problem, &reason),
+                },
                 ("pool", Some(_)) => return fail(problem, "a second pool; a file holds one"),
                 ("providers", Some(pool)) => {
-                    map.next_value_seed(Lines { problem, add: &mut |line| add_provider(pool, line) })?
+                    map.next_value_seed(Lines { problem, add: &mut |line| add_provider(pool, line) })?;
                 }
                 ("users", Some(pool)) => {
-                    map.next_value_seed(Lines { problem, add: &mut |line| add_user(pool, line) })?
+                    map.next_value_seed(Lines { problem, add: &mut |line| add_user(pool, line) })?;
                 }
                 ("providers" | "users", None) => return fail(problem, "pool must stand before providers and users"),
                 _ => return fail(problem, "a member of an unknown name; expected version, pool, providers and users"),

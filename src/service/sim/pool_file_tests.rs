@@ -78,6 +78,11 @@ fn faults_name_line_and_column_and_never_a_value() {
             1,
             "a member of an unknown name; expected version, pool, providers and users",
         ),
+        (
+            EXAMPLE.replace("sim-local-1_Example01", "secret"),
+            2,
+            "id is not a user pool id: expected REGION_ID as in us-east-1_AbCdEfGhI",
+        ),
         ("[]".to_owned(), 1, "expected an object with version, pool, providers and users"),
         (format!("{EXAMPLE}x"), 9, "not valid JSON"),
     ] {

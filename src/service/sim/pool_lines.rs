@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::pool::Pool;
 use super::provider::{Provider, ProviderKind};
+use super::schema::SchemaAttribute;
 use super::settings::PoolSettings;
 use super::user::{HeldIdentity, NewIdentity, NewUser, Status, UNKNOWN_DATE_UNIX_MS, User};
 use crate::clock::UnixMs;
+use crate::domain::identity::PoolId;
 
 /// `pool`.
 #[derive(Serialize, Deserialize)]
@@ -27,8 +29,23 @@ pub(super) struct PoolLine {
     alias_attributes: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pre_sign_up_trigger: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    schema: Vec<SchemaLine>,
     #[serde(default = "unknown_date", skip_serializing_if = "is_unknown_date")]
     created: UnixMs,
+}
+
+/// One of a pool's `schema`: an attribute that is not as it is by default.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SchemaLine {
+    name: String,
+    #[serde(rename = "type", default = "string")]
+    data_type: String,
+    #[serde(default = "yes")]
+    mutable: bool,
+    #[serde(default)]
+    required: bool,
 }
 
 /// One of `providers`.
@@ -40,6 +57,9 @@ pub(super) struct ProviderLine {
     kind: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     attribute_mapping: BTreeMap<String, String>,
+    /// Made-up ones are shown where there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    details: BTreeMap<String, String>,
     /// Every attribute passes as mapped: the provider was made because a request named it.
     #[serde(default, skip_serializing_if = "is_no")]
     any_attribute: bool,
@@ -73,6 +93,11 @@ pub(super) struct UserLine<'a> {
     /// A link to this user fails with `AliasExistsException`.
     #[serde(default, skip_serializing_if = "is_no")]
     alias_conflict: bool,
+    /// A link to this user fails with `InvalidParameterException` and this text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    link_refusal: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "is_no")]
+    password_disabled: bool,
 }
 
 /// One of a user's `identities`, named as the service names its members.
@@ -96,17 +121,19 @@ struct IdentityLine<'a> {
     date_created: UnixMs,
 }
 
-impl From<PoolLine> for PoolSettings {
-    fn from(line: PoolLine) -> Self {
-        Self {
-            id: line.id,
-            name: line.name,
-            case_sensitive: line.case_sensitive,
-            username_attributes: line.username_attributes,
-            alias_attributes: line.alias_attributes,
-            pre_sign_up_trigger: line.pre_sign_up_trigger,
-            created_ms: line.created,
-        }
+impl PoolLine {
+    pub(super) fn into_settings(self) -> Result<PoolSettings, String> {
+        let id = PoolId::parse(&self.id).map_err(|error| format!("id is {error}"))?;
+        Ok(PoolSettings {
+            id: id.to_string(),
+            name: self.name,
+            case_sensitive: self.case_sensitive,
+            username_attributes: self.username_attributes,
+            alias_attributes: self.alias_attributes,
+            pre_sign_up_trigger: self.pre_sign_up_trigger,
+            schema: self.schema.into_iter().map(SchemaAttribute::from).collect(),
+            created_ms: self.created,
+        })
     }
 }
 
@@ -119,8 +146,21 @@ impl From<PoolSettings> for PoolLine {
             username_attributes: settings.username_attributes,
             alias_attributes: settings.alias_attributes,
             pre_sign_up_trigger: settings.pre_sign_up_trigger,
+            schema: settings.schema.into_iter().map(SchemaLine::from).collect(),
             created: settings.created_ms,
         }
+    }
+}
+
+impl From<SchemaLine> for SchemaAttribute {
+    fn from(SchemaLine { name, data_type, mutable, required }: SchemaLine) -> Self {
+        Self { name, data_type, mutable, required }
+    }
+}
+
+impl From<SchemaAttribute> for SchemaLine {
+    fn from(SchemaAttribute { name, data_type, mutable, required }: SchemaAttribute) -> Self {
+        Self { name, data_type, mutable, required }
     }
 }
 
@@ -130,6 +170,7 @@ impl ProviderLine {
             .ok_or("type must be SAML, OIDC, Google, Facebook, LoginWithAmazon or SignInWithApple")?;
         let mut provider = Provider::new(&self.name, kind, self.created);
         provider.attribute_mapping = self.attribute_mapping;
+        provider.details = self.details;
         provider.made_on_reference = self.any_attribute;
         provider.modified_ms = self.modified;
         Ok(provider)
@@ -142,6 +183,7 @@ impl From<&Provider> for ProviderLine {
             name: provider.name.to_string(),
             kind: provider.kind.as_str().to_owned(),
             attribute_mapping: provider.attribute_mapping.clone(),
+            details: provider.details.clone(),
             any_attribute: provider.made_on_reference,
             created: provider.created_ms,
             modified: provider.modified_ms,
@@ -164,6 +206,8 @@ impl UserLine<'_> {
             identities: self.identities.into_iter().map(NewIdentity::from).collect(),
             attributes: self.attributes.into_iter().map(owned).collect(),
             alias_conflict: self.alias_conflict,
+            link_refusal: self.link_refusal.map(Cow::into_owned),
+            password_disabled: self.password_disabled,
         })
     }
 }
@@ -183,6 +227,8 @@ impl<'a> UserLine<'a> {
             identities: user.identities.iter().filter_map(|held| IdentityLine::of(held, pool)).collect(),
             attributes: attributes.map(|(name, value)| (Cow::Borrowed(&**name), Cow::Borrowed(&**value))).collect(),
             alias_conflict: extra.is_some_and(|extra| extra.alias_conflict),
+            link_refusal: extra.and_then(|extra| extra.link_refusal.as_deref()).map(Cow::Borrowed),
+            password_disabled: extra.is_some_and(|extra| extra.password_disabled),
         }
     }
 }
@@ -217,6 +263,10 @@ impl<'a> IdentityLine<'a> {
 
 fn simulated() -> String {
     "simulated".to_owned()
+}
+
+fn string() -> String {
+    "String".to_owned()
 }
 
 fn confirmed<'a>() -> Cow<'a, str> {

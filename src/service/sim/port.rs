@@ -97,7 +97,7 @@ fn delivered<T>(pending: Pending, read: impl FnOnce(Reply) -> Option<T>) -> Resu
 impl UserDirectory for SimService {
     fn describe_pool(&self) -> PortFuture<'_, PoolFacts> {
         Box::pin(self.call(Ask::DescribePool, |reply| match reply {
-            Reply::Pool(pool) => Some(pool_facts(pool)),
+            Reply::Pool(pool) => Some(pool_facts(*pool)),
             _ => None,
         }))
     }
@@ -105,7 +105,7 @@ impl UserDirectory for SimService {
     fn list_providers(&self, token: Option<String>) -> PortFuture<'_, ProviderPage> {
         Box::pin(self.call(Ask::ListProviders { limit: None, token }, |reply| match reply {
             Reply::Providers(Page { items, next_token }) => {
-                let providers = items.into_iter().filter_map(provider_facts).collect();
+                let providers = items.iter().filter_map(provider_facts).collect();
                 Some(ProviderPage { providers, next_token })
             }
             _ => None,
@@ -121,7 +121,7 @@ impl UserDirectory for SimService {
         };
         Box::pin(self.call(Ask::ListUsers(call), |reply| match reply {
             Reply::Users(Page { items, next_token }) => {
-                Some(UserPage { users: items.into_iter().map(pool_user).collect(), next_token })
+                Some(UserPage { users: items.iter().map(pool_user).collect(), next_token })
             }
             _ => None,
         }))
@@ -131,7 +131,7 @@ impl UserDirectory for SimService {
         let ask = Ask::GetUser(Some(username.expose().to_owned()));
         Box::pin(async move {
             let answer = self.call(ask, |reply| match reply {
-                Reply::User(user) => Some(Some(pool_user(user))),
+                Reply::User(user) => Some(Some(pool_user(&user))),
                 _ => None,
             });
             match answer.await {
@@ -155,7 +155,7 @@ impl IdentityLinker for SimService {
                 source.value().expose(),
             )),
         };
-        Box::pin(self.call(Ask::Link(call), |reply| matches!(reply, Reply::Linked).then_some(())))
+        Box::pin(self.call(Ask::Link(call), |reply| matches!(reply, Reply::Done).then_some(())))
     }
 }
 
@@ -170,11 +170,11 @@ fn pool_facts(PoolView { settings, estimated_user_count }: PoolView) -> PoolFact
     }
 }
 
-fn provider_facts(provider: ProviderView) -> Option<ProviderFacts> {
+fn provider_facts(provider: &ProviderView) -> Option<ProviderFacts> {
     Some(ProviderFacts { name: ProviderName::parse(&provider.name).ok()?, kind: provider.kind.to_owned() })
 }
 
-fn pool_user(user: UserView) -> PoolUser {
+fn pool_user(user: &UserView) -> PoolUser {
     let attribute = |name: &str| {
         let found = user.attributes.iter().find(|(held, _)| held == name);
         found.map(|(_, value)| Personal::from_service(value))

@@ -51,6 +51,32 @@ impl ProviderKind {
         Self::parse(name).filter(|kind| kind.is_social()).unwrap_or(Self::Oidc)
     }
 
+    /// Every type as the service writes it.
+    pub(super) fn names() -> [&'static str; 6] {
+        Self::ALL.map(|(_, name)| name)
+    }
+
+    /// The `ProviderDetails` that a new provider of this type must have (service model, its examples).
+    pub(super) fn needed_details(self) -> &'static [&'static str] {
+        match self {
+            Self::Saml => &[],
+            Self::Oidc => &["client_id", "attributes_request_method", "oidc_issuer", "authorize_scopes"],
+            Self::SignInWithApple => &["client_id", "team_id", "key_id", "private_key", "authorize_scopes"],
+            Self::Google | Self::Facebook | Self::LoginWithAmazon => {
+                &["client_id", "client_secret", "authorize_scopes"]
+            }
+        }
+    }
+
+    /// The claim that is the subject (developer guide, attribute mapping).
+    pub(super) fn subject_claim(self) -> &'static str {
+        match self {
+            Self::Facebook => "id",
+            Self::LoginWithAmazon => "user_id",
+            _ => "sub",
+        }
+    }
+
     /// Whether users of it are recognised by their subject only (service model; Apple inferred).
     #[must_use]
     pub fn is_social(self) -> bool {
@@ -66,6 +92,8 @@ pub struct Provider {
     pub kind: ProviderKind,
     /// `AttributeMapping`: pool attribute to claim.
     pub attribute_mapping: BTreeMap<String, String>,
+    /// `ProviderDetails`, secrets included; where there are none, made-up ones are shown.
+    pub details: BTreeMap<String, String>,
     /// When it was made.
     pub created_ms: UnixMs,
     /// When it was changed.
@@ -86,6 +114,7 @@ impl Provider {
             name: name.into(),
             kind,
             attribute_mapping: BTreeMap::new(),
+            details: BTreeMap::new(),
             created_ms: now,
             modified_ms: now,
             made_on_reference: false,
@@ -105,12 +134,56 @@ impl Provider {
         self.made_on_reference || self.attribute_mapping.contains_key(attribute)
     }
 
+    /// The claim from which an attribute is mapped.
+    pub(super) fn claim_of<'a>(&'a self, attribute: &'a str) -> Option<&'a str> {
+        let mapped = self.attribute_mapping.get(attribute).map(String::as_str);
+        mapped.or_else(|| self.made_on_reference.then_some(attribute))
+    }
+
     pub(super) fn hold(&mut self, user_id: Arc<str>, slot: Slot) {
         let lower = user_id.to_lowercase();
         if *lower != *user_id {
             *self.folded.entry(lower.into()).or_insert(0) += 1;
         }
         self.holders.insert(user_id, slot);
+    }
+
+    /// Nobody holds this id any more.
+    pub(super) fn release(&mut self, user_id: &str) {
+        if self.holders.remove(user_id).is_none() {
+            return;
+        }
+        let lower = user_id.to_lowercase();
+        if lower == user_id {
+            return;
+        }
+        if let Some(count) = self.folded.get_mut(&*lower) {
+            *count -= 1;
+            if *count == 0 {
+                self.folded.remove(&*lower);
+            }
+        }
+    }
+
+    /// Its details as they are, or as a provider of its type has them.
+    pub(super) fn shown_details(&self) -> BTreeMap<String, String> {
+        if !self.details.is_empty() {
+            return self.details.clone();
+        }
+        let name = &self.name;
+        let mut details: BTreeMap<_, _> = self
+            .kind
+            .needed_details()
+            .iter()
+            .map(|detail| ((*detail).to_owned(), format!("simulated-{detail}")))
+            .collect();
+        if self.kind == ProviderKind::Saml {
+            details.insert("MetadataURL".to_owned(), format!("https://simulated.invalid/{name}/metadata"));
+        } else {
+            details.insert("client_secret".to_owned(), "simulated-client-secret".to_owned());
+            details.insert("authorize_scopes".to_owned(), "openid email profile".to_owned());
+        }
+        details
     }
 
     /// Whether somebody holds an id that differs from this one in case only.
@@ -146,5 +219,8 @@ mod tests {
         provider.hold("xyz".into(), 1);
         assert!(provider.holds_in_other_case("abc") && provider.holds_in_other_case("XyZ"));
         assert!(!provider.holds_in_other_case("xyz") && !provider.holds_in_other_case("other"));
+        provider.release("AbC");
+        provider.release("AbC");
+        assert!(!provider.holds_in_other_case("abc"));
     }
 }

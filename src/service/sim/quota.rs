@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::background::{Background, BackgroundStats};
 use super::request::{Access, Category, Operation};
+use super::schedule::{Change, Schedule};
 use crate::clock::UnixMs;
 use crate::limits;
 
@@ -35,6 +37,14 @@ impl Bucket {
         self.filled_at = Some(self.filled_at.map_or(now, |at| at.max(now)));
         // A thousand additions of 0.025 are not quite 25.
         self.level >= 1.0 - 1e-6
+    }
+
+    fn take_if_any(&mut self, now: UnixMs) -> bool {
+        let has_one = self.has_one(now);
+        if has_one {
+            self.take_one();
+        }
+        has_one
     }
 
     fn take_one(&mut self) {
@@ -71,6 +81,11 @@ impl Keyed {
 #[derive(Debug, Clone)]
 pub struct Quota {
     on: bool,
+    burst_seconds: f64,
+    /// Rates that change, the next one last; times count from the first call.
+    changes: Vec<(Category, Change)>,
+    first_call: Option<UnixMs>,
+    tenants: BTreeMap<Category, Background>,
     categories: BTreeMap<Category, Bucket>,
     reads: Keyed,
     writes: Keyed,
@@ -94,7 +109,11 @@ impl Quota {
         };
         Self {
             on: true,
-            categories: Category::ALL.into_iter().map(bucket).collect(),
+            burst_seconds: 1.0,
+            changes: Vec::new(),
+            first_call: None,
+            tenants: BTreeMap::new(),
+            categories: Category::all().map(bucket).collect(),
             reads: Keyed::new(PER_USER_PER_SECOND),
             writes: Keyed::new(PER_USER_PER_SECOND),
             pool_operations: Keyed::new(PER_POOL_PER_SECOND),
@@ -114,6 +133,65 @@ impl Quota {
         self
     }
 
+    /// The same with a rate that may change for a category. Its bucket holds as many seconds' worth as the others.
+    #[must_use]
+    pub fn with_schedule(mut self, category: Category, schedule: &Schedule) -> Self {
+        let (per_second, burst) = (schedule.first(), self.burst(schedule.first()));
+        self.changes.retain(|(about, _)| *about != category);
+        self.changes.extend(schedule.changes().iter().map(|change| (category, *change)));
+        self.changes.sort_by_key(|(_, change)| std::cmp::Reverse(change.at_ms));
+        self.with_rate(category, per_second, burst)
+    }
+
+    /// The same with buckets that hold so many seconds' worth of their rates.
+    #[must_use]
+    pub fn with_burst_seconds(mut self, seconds: f64) -> Self {
+        self.burst_seconds = seconds;
+        for bucket in self.categories.values_mut() {
+            *bucket = Bucket::full(bucket.per_second, (bucket.per_second * seconds).max(1.0));
+        }
+        self
+    }
+
+    fn burst(&self, per_second: f64) -> f64 {
+        (per_second * self.burst_seconds).max(1.0)
+    }
+
+    pub(super) fn add_tenants(&mut self, category: Category, tenants: Background) {
+        self.tenants.insert(category, tenants);
+    }
+
+    /// What became of the calls of other tenants, by the name of their category.
+    pub(super) fn background(&self) -> BTreeMap<&'static str, BackgroundStats> {
+        self.tenants.iter().map(|(category, tenants)| (category.name(), tenants.stats)).collect()
+    }
+
+    /// Lets everything happen that was to happen before this call: rates change, and other tenants call.
+    fn catch_up(&mut self, now: UnixMs) {
+        let first_call = *self.first_call.get_or_insert(now);
+        while let Some((category, change)) = self.changes.last().copied() {
+            let at = first_call.saturating_add(i64::try_from(change.at_ms).unwrap_or(i64::MAX));
+            if at > now {
+                break;
+            }
+            self.changes.pop();
+            self.let_tenants_call(at);
+            self.change_rate(at, category, change.per_second, self.burst(change.per_second));
+        }
+        self.let_tenants_call(now);
+    }
+
+    fn let_tenants_call(&mut self, now: UnixMs) {
+        let Self { tenants, categories, on, .. } = self;
+        for (category, tenants) in tenants {
+            let bucket = categories.get_mut(category).filter(|_| *on);
+            match bucket {
+                Some(bucket) => tenants.catch_up(now, |at| bucket.take_if_any(at)),
+                None => tenants.catch_up(now, |_| true),
+            }
+        }
+    }
+
     /// Changes a category's rate and burst from this moment on; what the bucket holds stays.
     pub fn change_rate(&mut self, now: UnixMs, category: Category, per_second: f64, burst: f64) {
         let bucket = self.categories.entry(category).or_insert_with(|| Bucket::full(per_second, burst));
@@ -121,12 +199,22 @@ impl Quota {
         (bucket.per_second, bucket.burst, bucket.level) = (per_second, burst, bucket.level.min(burst));
     }
 
+    /// Calls a second that a category has now; what an account has by default where there is no quota.
+    #[must_use]
+    pub fn per_second(&self, category: Category) -> f64 {
+        let bucket = self.categories.get(&category).filter(|_| self.on);
+        bucket.map_or_else(|| category.default_per_second(), |bucket| bucket.per_second)
+    }
+
     /// Lets a call through, or not. A call that is not let through takes nothing.
     pub(super) fn admits(&mut self, now: UnixMs, operation: Operation, drawn: Drawn) -> bool {
+        if !self.changes.is_empty() || !self.tenants.is_empty() || self.first_call.is_none() {
+            self.catch_up(now);
+        }
         if !self.on {
             return true;
         }
-        let category = operation.category();
+        let Some(category) = operation.category() else { return true };
         let of_user = match operation.access() {
             Some(Access::Read) => drawn.user.map(|user| self.reads.bucket(now, user)),
             Some(Access::Write) => drawn.user.map(|user| self.writes.bucket(now, user)),
@@ -202,6 +290,38 @@ mod tests {
         quota.change_rate(1_000, Category::UserUpdate, 10.0, 1.0);
         let later = (0..1_000).filter(|n| quota.admits(1_000 + n, Operation::LinkProvider, drawn(n.cast_unsigned())));
         assert!(later.count().abs_diff(10) <= 1);
+    }
+
+    #[test]
+    fn a_rate_changes_at_its_time_after_the_first_call() {
+        let schedule: Schedule = "10,50@2s,0@4s".parse().unwrap();
+        let mut quota = Quota::documented().with_burst_seconds(0.0).with_schedule(Category::UserUpdate, &schedule);
+        let mut by_second = [0_u32; 6];
+        for ms in 0..6_000_i64 {
+            let through = quota.admits(7_000 + ms, Operation::LinkProvider, drawn(ms.cast_unsigned()));
+            by_second[usize::try_from(ms / 1_000).unwrap()] += u32::from(through);
+        }
+        assert_eq!(by_second, [10, 10, 50, 50, 1, 0]);
+        assert!(quota.per_second(Category::UserUpdate) < 0.1);
+    }
+
+    #[test]
+    fn other_tenants_draw_on_the_same_bucket_and_are_throttled_too() {
+        let tenants = |per_second| Background::new(Schedule::constant(per_second), crate::seed::Rng::new(1));
+        let run = |per_second, ours: i64| {
+            let mut quota = Quota::documented();
+            quota.add_tenants(Category::UserUpdate, tenants(per_second));
+            let through = admitted(&mut quota, Operation::LinkProvider, ours, 60_000);
+            (through, quota.background()["UserUpdate"])
+        };
+        // Ours alone would get 1,525 of 6,000 calls in a minute; the others take their share.
+        let (through, others) = run(10.0, 6_000);
+        assert!(others.calls.abs_diff(600) < 100 && others.throttled > 300, "{others:?}");
+        let all = u64::try_from(through).unwrap() + others.calls - others.throttled;
+        assert!(all.abs_diff(1_525) <= 2, "{all}");
+        // Slow calls of ours leave them nearly everything.
+        let (through, others) = run(10.0, 600);
+        assert!(through > 595 && others.throttled < 10, "{through} {others:?}");
     }
 
     #[test]

@@ -1,117 +1,12 @@
-//! The operations, typed: what they ask, what they answer, and which quota they draw on.
+//! Requests and replies, typed: what the operations ask and what they answer.
 
+use std::collections::BTreeMap;
+
+pub use super::operation::{Access, Category, Operation};
+use super::schema::SchemaAttribute;
 use super::settings::PoolSettings;
 use super::user::UserView;
 use crate::clock::UnixMs;
-
-/// An operation that the simulator knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Operation {
-    /// `AdminLinkProviderForUser`.
-    LinkProvider,
-    /// `AdminGetUser`.
-    GetUser,
-    /// `ListUsers`.
-    ListUsers,
-    /// `DescribeUserPool`.
-    DescribePool,
-    /// `ListIdentityProviders`.
-    ListProviders,
-}
-
-/// A quota category: one rate for all its operations on all pools of the account (developer guide, quotas).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Category {
-    /// 25 a second.
-    UserUpdate,
-    /// 120 a second.
-    UserRead,
-    /// 30 a second.
-    UserList,
-    /// 15 a second.
-    UserPoolRead,
-    /// 20 a second, and 5 of one operation on one pool.
-    UserPoolResourceRead,
-}
-
-impl Category {
-    /// Every category.
-    pub const ALL: [Self; 5] =
-        [Self::UserUpdate, Self::UserRead, Self::UserList, Self::UserPoolRead, Self::UserPoolResourceRead];
-
-    /// Calls a second that an account has by default (developer guide, quotas).
-    #[must_use]
-    pub fn default_per_second(self) -> f64 {
-        match self {
-            Self::UserUpdate => crate::limits::WRITE_QUOTA_PER_SECOND,
-            Self::UserRead => 120.0,
-            Self::UserList => crate::limits::LIST_QUOTA_PER_SECOND,
-            Self::UserPoolRead => 15.0,
-            Self::UserPoolResourceRead => 20.0,
-        }
-    }
-
-    /// Whether one operation on one pool may have only 5 of these a second.
-    #[must_use]
-    pub fn is_capped_per_pool(self) -> bool {
-        self == Self::UserPoolResourceRead
-    }
-}
-
-/// How an operation touches one user's profile: each has ten a second (developer guide, quotas).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Access {
-    /// It reads the profile.
-    Read,
-    /// It changes the profile.
-    Write,
-}
-
-impl Operation {
-    /// Every operation.
-    pub const ALL: [Self; 5] =
-        [Self::LinkProvider, Self::GetUser, Self::ListUsers, Self::DescribePool, Self::ListProviders];
-
-    /// The operation's name in the service model.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::LinkProvider => "AdminLinkProviderForUser",
-            Self::GetUser => "AdminGetUser",
-            Self::ListUsers => "ListUsers",
-            Self::DescribePool => "DescribeUserPool",
-            Self::ListProviders => "ListIdentityProviders",
-        }
-    }
-
-    /// The operation of this name.
-    #[must_use]
-    pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|operation| operation.name() == name)
-    }
-
-    /// The quota it draws on. The membership is general knowledge; the service's page of it could not be read.
-    #[must_use]
-    pub fn category(self) -> Category {
-        match self {
-            Self::LinkProvider => Category::UserUpdate,
-            Self::GetUser => Category::UserRead,
-            Self::ListUsers => Category::UserList,
-            Self::DescribePool => Category::UserPoolRead,
-            Self::ListProviders => Category::UserPoolResourceRead,
-        }
-    }
-
-    /// How it touches one user's profile, where it does.
-    #[must_use]
-    pub fn access(self) -> Option<Access> {
-        match self {
-            Self::LinkProvider => Some(Access::Write),
-            Self::GetUser => Some(Access::Read),
-            _ => None,
-        }
-    }
-}
 
 /// A user as a link names it (`ProviderUserIdentifierType`); the model requires none of its members. No `Debug`: its
 /// value is personal.
@@ -155,23 +50,99 @@ pub struct ListCall {
     pub attributes: Option<Vec<String>>,
 }
 
-/// What is asked of a pool.
+/// `AdminCreateUser`, less the pool.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct CreateUserCall {
+    /// `Username`.
+    pub username: Option<String>,
+    /// `UserAttributes`.
+    pub attributes: Vec<(String, String)>,
+    /// `MessageAction` is `RESEND`: the user is there already, and is only invited again.
+    pub resend: bool,
+}
+
+/// `CreateUserPool`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct CreatePoolCall {
+    /// `PoolName`.
+    pub name: Option<String>,
+    /// `UsernameConfiguration.CaseSensitive`; case-sensitive where it is not given (service model).
+    pub case_sensitive: Option<bool>,
+    /// `UsernameAttributes`.
+    pub username_attributes: Vec<String>,
+    /// `AliasAttributes`.
+    pub alias_attributes: Vec<String>,
+    /// `LambdaConfig.PreSignUp`.
+    pub pre_sign_up_trigger: Option<String>,
+    /// `Schema`.
+    pub schema: Vec<SchemaAttribute>,
+}
+
+/// `CreateIdentityProvider`, less the pool. No `Debug`: its details may hold a secret.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct CreateProviderCall {
+    /// `ProviderName`.
+    pub name: Option<String>,
+    /// `ProviderType`.
+    pub kind: Option<String>,
+    /// `ProviderDetails`.
+    pub details: Option<BTreeMap<String, String>>,
+    /// `AttributeMapping`.
+    pub mapping: BTreeMap<String, String>,
+}
+
+/// What is asked of a pool, or of the account.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Ask {
     /// `AdminLinkProviderForUser`.
     Link(LinkCall),
+    /// `AdminDisableProviderForUser`.
+    Disable(Option<UserRef>),
     /// `AdminGetUser`.
     GetUser(Option<String>),
     /// `ListUsers`.
     ListUsers(ListCall),
+    /// `AdminCreateUser`.
+    CreateUser(CreateUserCall),
+    /// `AdminDeleteUser`.
+    DeleteUser(Option<String>),
     /// `DescribeUserPool`.
     DescribePool,
+    /// `ListUserPools`.
+    ListPools {
+        /// `MaxResults`.
+        limit: Option<u64>,
+        /// `NextToken`.
+        token: Option<String>,
+    },
+    /// `CreateUserPool`.
+    CreatePool(Box<CreatePoolCall>),
     /// `ListIdentityProviders`.
     ListProviders {
         /// `MaxResults`.
         limit: Option<u64>,
         /// `NextToken`.
         token: Option<String>,
+    },
+    /// `DescribeIdentityProvider`.
+    DescribeProvider(Option<String>),
+    /// `CreateIdentityProvider`.
+    CreateProvider(Box<CreateProviderCall>),
+    /// `GetProvisionedLimit`.
+    GetProvisionedLimit {
+        /// `LimitDefinition.LimitClass`.
+        class: Option<String>,
+        /// `LimitDefinition.Attributes.Category`.
+        category: Option<String>,
+    },
+    /// `GetServiceQuota` or `GetAWSDefaultServiceQuota`.
+    GetQuota {
+        /// What an account has by default, in place of what this one has.
+        default: bool,
+        /// `ServiceCode`.
+        service: Option<String>,
+        /// `QuotaCode`.
+        code: Option<String>,
     },
 }
 
@@ -181,10 +152,20 @@ impl Ask {
     pub fn operation(&self) -> Operation {
         match self {
             Self::Link(_) => Operation::LinkProvider,
+            Self::Disable(_) => Operation::DisableProvider,
             Self::GetUser(_) => Operation::GetUser,
             Self::ListUsers(_) => Operation::ListUsers,
+            Self::CreateUser(_) => Operation::CreateUser,
+            Self::DeleteUser(_) => Operation::DeleteUser,
             Self::DescribePool => Operation::DescribePool,
+            Self::ListPools { .. } => Operation::ListPools,
+            Self::CreatePool(_) => Operation::CreatePool,
             Self::ListProviders { .. } => Operation::ListProviders,
+            Self::DescribeProvider(_) => Operation::DescribeProvider,
+            Self::CreateProvider(_) => Operation::CreateProvider,
+            Self::GetProvisionedLimit { .. } => Operation::GetProvisionedLimit,
+            Self::GetQuota { default: false, .. } => Operation::GetQuota,
+            Self::GetQuota { default: true, .. } => Operation::GetDefaultQuota,
         }
     }
 }
@@ -220,6 +201,26 @@ pub struct ProviderView {
     pub modified_ms: UnixMs,
 }
 
+/// A provider as `DescribeIdentityProvider` shows it. No `Debug`: its details hold a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProviderDetailsView {
+    /// What a list shows of it.
+    pub listed: ProviderView,
+    /// `ProviderDetails`, `client_secret` included, as the service does.
+    pub details: BTreeMap<String, String>,
+    /// `AttributeMapping`: pool attribute to claim.
+    pub mapping: BTreeMap<String, String>,
+}
+
+/// A quota as `GetProvisionedLimit` and Service Quotas show it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LimitView {
+    /// Which one.
+    pub category: Category,
+    /// Calls a second that the account has now; for a default quota, what an account has by default.
+    pub per_second: f64,
+}
+
 /// A page and where the next one starts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Page<T> {
@@ -230,16 +231,28 @@ pub struct Page<T> {
 }
 
 /// A successful answer.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub enum Reply {
     /// `{}`.
-    Linked,
+    Done,
+    /// An empty body.
+    Empty,
     /// A user.
     User(UserView),
+    /// A user that was made.
+    CreatedUser(UserView),
     /// A page of users.
     Users(Page<UserView>),
     /// A pool.
-    Pool(PoolView),
+    Pool(Box<PoolView>),
+    /// A page of pools.
+    Pools(Page<PoolSettings>),
     /// A page of providers.
     Providers(Page<ProviderView>),
+    /// A provider, and the id of its pool.
+    Provider(String, Box<ProviderDetailsView>),
+    /// A category's rate, as Cognito tells it.
+    ProvisionedLimit(LimitView),
+    /// A category's rate, as Service Quotas tells it.
+    Quota(LimitView),
 }

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use super::answer::answer;
 use super::shared::SharedWorld;
 use super::stats::Stats;
+use super::stream::{ResetMark, Resettable};
 use super::world::World;
 use crate::clock::{Clock, sleep, timeout_at};
 use crate::limits;
@@ -168,7 +169,9 @@ async fn connection(
 ) {
     // Answers are small: without this the second half of one may wait for the peer's acknowledgement.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| answer(world.clone(), clock, request));
+    let mark = ResetMark::default();
+    let stream = Resettable::new(stream, mark.clone());
+    let service = service_fn(move |request| answer(world.clone(), clock, mark.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(limits::SIM_IDLE_MS_MAX))

@@ -99,6 +99,29 @@ fn connections_close_where_the_fault_plan_says() {
 }
 
 #[test]
+fn a_reset_is_told_from_a_closed_connection() {
+    let faults = FaultPlan::none()
+        .with(FaultRule::new(FaultKind::ResetAfter, When::Calls(1..=1)))
+        .with(FaultRule::new(FaultKind::LostAfter, When::Calls(2..=2)));
+    let server = start(faults);
+    let mut ends = Vec::new();
+    for id in ["1", "2"] {
+        let mut stream = std::net::TcpStream::connect(server.address()).unwrap();
+        let body = format!(r#"{{"UserPoolId":"{POOL}","Id":"{id}"}}"#);
+        let length = body.len();
+        write!(
+            stream,
+            "POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: unverified\r\nContent-Length: {length}\r\n\
+             X-Amz-Target: AWSCognitoIdentityProviderService.DescribeUserPool\r\n\r\n{body}"
+        )
+        .unwrap();
+        ends.push(stream.read_to_end(&mut Vec::new()).map_err(|error| error.kind()));
+    }
+    assert_eq!(ends, [Err(io::ErrorKind::ConnectionReset), Ok(0)]);
+    drop(server.stop());
+}
+
+#[test]
 fn statistics_and_sign_ins_have_their_own_paths() {
     let server = start(FaultPlan::none());
     link(&server, "alice", "1");

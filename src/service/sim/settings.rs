@@ -1,5 +1,6 @@
 //! What a simulated pool is, and what it does where nobody knows what the service does.
 
+use super::schema::{STANDARD_ATTRIBUTES, SchemaAttribute};
 use super::user::UNKNOWN_DATE_UNIX_MS;
 use crate::clock::UnixMs;
 use crate::limits;
@@ -19,6 +20,8 @@ pub struct PoolSettings {
     pub alias_attributes: Vec<String>,
     /// The address of a pre-sign-up trigger; it is shown, never called.
     pub pre_sign_up_trigger: Option<String>,
+    /// Custom attributes, and standard ones that are not as they are by default.
+    pub schema: Vec<SchemaAttribute>,
     /// When the pool was made.
     pub created_ms: UnixMs,
 }
@@ -34,6 +37,7 @@ impl PoolSettings {
             username_attributes: Vec::new(),
             alias_attributes: Vec::new(),
             pre_sign_up_trigger: None,
+            schema: Vec::new(),
             created_ms: UNKNOWN_DATE_UNIX_MS,
         }
     }
@@ -43,6 +47,16 @@ impl PoolSettings {
     pub fn case_sensitive(mut self, case_sensitive: bool) -> Self {
         self.case_sensitive = case_sensitive;
         self
+    }
+
+    /// Whether users of the pool may have this attribute.
+    pub(super) fn has_attribute(&self, name: &str) -> bool {
+        STANDARD_ATTRIBUTES.contains(&name) || self.schema.iter().any(|attribute| attribute.name == name)
+    }
+
+    /// Whether an attribute can be changed once it is set.
+    pub(super) fn is_mutable(&self, name: &str) -> bool {
+        self.schema.iter().find(|attribute| attribute.name == name).is_none_or(|attribute| attribute.mutable)
     }
 
     pub(super) fn is_alias(&self, attribute: &str) -> bool {
@@ -63,6 +77,7 @@ pub enum LinkedElsewhere {
 }
 
 /// Choices where the service's behaviour is not known, or has changed.
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own with two known answers")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guesses {
     /// Answer a repeated link with the text from before about 2024-07-30.
@@ -73,6 +88,12 @@ pub struct Guesses {
     pub destination_by_sub: bool,
     /// Whether the identity from which a profile was born counts among the five it may have.
     pub own_identity_counts: bool,
+    /// What becomes of a link by an attribute once it was used: it shows the subject, and can only be undone by it
+    /// (documented for SAML), or it stays as it was made.
+    pub attribute_link_stays: bool,
+    /// Where an identity cannot be unlinked because it is not linked, say `UserNotFoundException` in place of
+    /// `InvalidParameterException`; the text is the same.
+    pub unlink_says_user_not_found: bool,
 }
 
 impl Default for Guesses {
@@ -82,6 +103,8 @@ impl Default for Guesses {
             linked_elsewhere: LinkedElsewhere::default(),
             destination_by_sub: false,
             own_identity_counts: true,
+            attribute_link_stays: false,
+            unlink_says_user_not_found: false,
         }
     }
 }

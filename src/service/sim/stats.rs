@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::Serialize;
 
+use super::background::BackgroundStats;
 use super::request::Operation;
+use super::unlink::Disabled;
 use crate::clock::UnixMs;
 use crate::limits;
 
@@ -51,6 +53,10 @@ pub struct Stats {
     pub unknown_calls: u64,
     /// Links made.
     pub links_made: u64,
+    /// Links taken back by `AdminDisableProviderForUser`.
+    pub links_removed: u64,
+    /// Native users whom a call kept from signing in with their password: no linker has a reason to.
+    pub passwords_disabled: u64,
     /// Different identities that were linked.
     pub identities_linked: u64,
     /// How often one identity was linked, at the most.
@@ -63,6 +69,8 @@ pub struct Stats {
     pub writes_in_flight_per_user_max: u32,
     /// Calls in which a fault of the plan took place.
     pub faults: u64,
+    /// Calls of other tenants by quota category, up to our latest call.
+    pub background: BTreeMap<&'static str, BackgroundStats>,
 }
 
 impl Stats {
@@ -122,6 +130,13 @@ impl Recorder {
         self.stats.links_made += 1;
         self.stats.identities_linked += u64::from(*times == 1);
         self.stats.links_of_one_identity_max = self.stats.links_of_one_identity_max.max(*times);
+    }
+
+    pub(super) fn disabled(&mut self, what: Disabled) {
+        match what {
+            Disabled::Link => self.stats.links_removed += 1,
+            Disabled::Password => self.stats.passwords_disabled += 1,
+        }
     }
 
     /// A call is in flight; `written` is the hash of the user that it writes to.
@@ -215,7 +230,9 @@ mod tests {
     #[test]
     fn a_second_link_of_one_identity_is_seen() {
         let mut recorder = Recorder::default();
-        [7, 8, 7].into_iter().for_each(|identity| recorder.linked(identity));
+        for identity in [7, 8, 7] {
+            recorder.linked(identity);
+        }
         let stats = recorder.snapshot();
         assert_eq!((stats.links_made, stats.identities_linked, stats.links_of_one_identity_max), (3, 2, 2));
     }

@@ -1,8 +1,10 @@
 //! What the simulator must do, as tables; each also over the JSON that a client would send.
 
+mod accounts;
 mod links;
 mod pages;
 mod sign_ins;
+mod unlinks;
 mod worlds;
 
 use super::provider::{Provider, ProviderKind};

@@ -9,6 +9,7 @@ use hyper::{Response, StatusCode};
 
 use super::api;
 use super::decide::{Delivery, Pending};
+use super::stream::ResetMark;
 use crate::clock::UnixMs;
 
 /// Why a connection closes before its answer is whole.
@@ -68,12 +69,16 @@ impl Body for WireBody {
 }
 
 /// The answer to a decided call, as the service writes it.
-pub(super) fn response(pending: &Pending) -> Result<Response<WireBody>, Closed> {
+pub(super) fn response(pending: &Pending, reset: &ResetMark) -> Result<Response<WireBody>, Closed> {
     let body = api::encode(&pending.result);
     let body = match pending.delivery {
         Delivery::Whole => WireBody::whole(body),
         Delivery::Half => WireBody::half(body),
         Delivery::Lost => return Err(Closed),
+        Delivery::Reset => {
+            reset.set();
+            return Err(Closed);
+        }
     };
     let mut response = Response::new(body);
     set(&mut response, CONTENT_TYPE, "application/x-amz-json-1.1");

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::background::Background;
 use super::error::ApiError;
 use super::fault::FaultPlan;
 use super::latency::Latency;
 use super::pool::Pool;
 use super::quota::Quota;
-use super::sign_in::SignedIn;
+use super::settings::Guesses;
+use super::sign_in::{SignIn, SignedIn};
 use super::stats::{Recorder, Stats};
 use crate::clock::UnixMs;
 use crate::seed::Rng;
@@ -18,7 +20,9 @@ pub(super) struct Draws {
     pub(super) faults: Rng,
     pub(super) texts: Rng,
     pub(super) request_ids: Rng,
-    tokens: Rng,
+    pub(super) pool_ids: Rng,
+    pub(super) tokens: Rng,
+    background: Rng,
 }
 
 /// A simulated account.
@@ -28,6 +32,8 @@ pub struct World {
     pub(super) latency: Latency,
     pub(super) faults: FaultPlan,
     pub(super) clock_skew_ms: i64,
+    pub(super) guesses: Option<Guesses>,
+    pub(super) list_lag_ms: u64,
     pub(super) draws: Draws,
     pub(super) seen: Recorder,
 }
@@ -49,12 +55,16 @@ impl World {
             latency: Latency::usual(),
             faults: FaultPlan::none(),
             clock_skew_ms: 0,
+            guesses: None,
+            list_lag_ms: 0,
             draws: Draws {
                 latency: root.fork("latency"),
                 faults: root.fork("faults"),
                 texts: root.fork("texts"),
                 request_ids: root.fork("request-ids"),
+                pool_ids: root.fork("pool-ids"),
                 tokens: root.fork("tokens"),
+                background: root.fork("background"),
             },
             seen: Recorder::default(),
         }
@@ -64,6 +74,12 @@ impl World {
     #[must_use]
     pub fn with_pool(mut self, mut pool: Pool) -> Self {
         pool.token_secret = self.draws.tokens.next_u64();
+        if self.list_lag_ms > 0 {
+            pool.journal.set_lag_ms(self.list_lag_ms);
+        }
+        if let Some(guesses) = self.guesses {
+            pool.guesses = guesses;
+        }
         self.pools.insert(pool.settings().id.clone(), pool);
         self
     }
@@ -82,10 +98,38 @@ impl World {
         self
     }
 
-    /// The same with faults.
+    /// The same with faults; set its quota first, on which the plan's other tenants draw.
     #[must_use]
     pub fn with_faults(mut self, faults: FaultPlan) -> Self {
+        for (category, schedule) in &faults.background {
+            let tenants = Background::new(schedule.clone(), self.draws.background.fork(category.name()));
+            self.quota.add_tenants(*category, tenants);
+        }
+        if let Some(lag_ms) = faults.list_lag_ms {
+            self = self.with_list_lag_ms(lag_ms);
+        }
         self.faults = faults;
+        self
+    }
+
+    /// The same with other guesses, for the pools that it holds and those that are made.
+    #[must_use]
+    pub fn with_guesses(mut self, guesses: Guesses) -> Self {
+        self.guesses = Some(guesses);
+        for pool in self.pools.values_mut() {
+            pool.guesses = guesses;
+        }
+        self
+    }
+
+    /// The same, whose `ListUsers` shows writes only after this time, in milliseconds; for the pools that it holds and
+    /// those that are made.
+    #[must_use]
+    pub fn with_list_lag_ms(mut self, lag_ms: u64) -> Self {
+        self.list_lag_ms = lag_ms;
+        for pool in self.pools.values_mut() {
+            pool.journal.set_lag_ms(lag_ms);
+        }
         self
     }
 
@@ -120,15 +164,15 @@ impl World {
     /// What was seen so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.seen.snapshot()
+        Stats { background: self.quota.background(), ..self.seen.snapshot() }
     }
 
-    /// Signs an identity in, as [`Pool::sign_in`] does.
+    /// Signs an identity in, as [`Pool::sign_in_with`] does.
     ///
     /// # Errors
     /// As there, and `ResourceNotFoundException` for an unknown pool.
-    pub fn sign_in(&mut self, now: UnixMs, pool: &str, provider: &str, user_id: &str) -> Result<SignedIn, ApiError> {
+    pub fn sign_in(&mut self, now: UnixMs, pool: &str, sign_in: &SignIn) -> Result<SignedIn, ApiError> {
         let now = now.saturating_add(self.clock_skew_ms);
-        self.pools.get_mut(pool).ok_or_else(|| ApiError::pool_not_found(pool))?.sign_in(now, provider, user_id)
+        self.pools.get_mut(pool).ok_or_else(|| ApiError::pool_not_found(pool))?.sign_in_with(now, sign_in)
     }
 }

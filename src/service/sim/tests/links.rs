@@ -8,13 +8,24 @@ use crate::service::sim::latency::Latency;
 use crate::service::sim::quota::Quota;
 use crate::service::sim::request::{Ask, LinkCall, Operation};
 use crate::service::sim::settings::{Guesses, LinkedElsewhere};
-use crate::service::sim::{ApiError, Pool, World, api};
+use crate::service::sim::user::{NewUser, derived_uuid};
+use crate::service::sim::{ApiError, Pool, World, api, pool_file};
 
 const ALREADY: &str = "SourceUser is already linked to DestinationUser";
 const MERGING: &str =
     "Merging is not currently supported, provide a SourceUser that has not been signed up in order to link";
 const NATIVE: &str = "Invalid SourceUser: Cognito users with a username/password may not be passed in as a SourceUser, \
                       only as a DestinationUser";
+const SOCIAL: &str = "Invalid SourceUser: ProviderAttributeName must be Cognito_Subject for social identity providers";
+const UNMAPPED: &str = "Invalid SourceUser: ProviderAttributeName is not mapped in the identity provider";
+const TOO_LONG: &str = "Invalid SourceUser: the combined length of its members must be at most 128";
+const NAME_TOO_LONG: &str = "1 validation error detected: Value 'ppppppppppppppppppppppppppppppppp' at \
+                             'sourceUser.providerName' failed to satisfy constraint: Member must have length less \
+                             than or equal to 32";
+const NO_SOURCE: &str = "1 validation error detected: Value null at 'sourceUser' failed to satisfy constraint: Member \
+                         must not be null";
+const NO_VALUE: &str = "1 validation error detected: Value null at 'sourceUser.providerAttributeValue' failed to \
+                        satisfy constraint: Member must not be null";
 const INVALID: &str = "InvalidParameterException";
 
 fn native(username: &str) -> Value {
@@ -58,132 +69,82 @@ fn answers(pool: impl Fn() -> Pool, bodies: &[Value]) -> Vec<(String, String)> {
     answers
 }
 
-fn answer(pool: impl Fn() -> Pool, body: Value) -> (String, String) {
-    answers(pool, &[body]).remove(0)
+fn answer(pool: impl Fn() -> Pool, body: &Value) -> (String, String) {
+    answers(pool, std::slice::from_ref(body)).remove(0)
+}
+
+/// Case, destination, source, and the class and text of the answer, both empty for success.
+type Case<'a> = (&'a str, Value, Value, &'a str, &'a str);
+
+fn check(cases: &[Case<'_>]) {
+    for (case, destination, source, code, message) in cases {
+        let told = answer(|| example(true), &body(destination, source));
+        assert_eq!((told.0.as_str(), told.1.as_str()), (*code, *message), "{case}");
+    }
+}
+
+fn alice_sub() -> String {
+    derived_uuid("alice")
 }
 
 #[test]
-fn the_catalogue() {
+fn links_that_are_made() {
     let longest = limits::SOURCE_CHARS_MAX - "Google".len() - "Cognito_Subject".len();
-    let cases = [
-        ("success", native("alice"), identity("Google", "1"), "", ""),
+    check(&[
+        ("native destination", native("alice"), identity("Google", "1"), "", ""),
         ("federated destination", identity("Google", "2002"), identity("Facebook", "1"), "", ""),
+        ("id in another case than a profile's", native("alice"), identity("Okta", "abc"), "", ""),
+        ("mapped attribute", native("alice"), by("Okta", "email", "a@example.com"), "", ""),
+        ("128 characters", native("alice"), identity("Google", &"x".repeat(longest)), "", ""),
+        ("characters, not bytes", native("alice"), identity("Google", &"é".repeat(longest)), "", ""),
+    ]);
+}
+
+#[test]
+fn identities_that_somebody_has() {
+    check(&[
         ("linked to this destination", native("bob"), identity("Google", "1001"), INVALID, ALREADY),
         ("linked to another destination", native("alice"), identity("Google", "1001"), INVALID, ALREADY),
-        ("source has its own profile", native("alice"), identity("Google", "2002"), INVALID, MERGING),
-        ("source is the destination", identity("Google", "2002"), identity("Google", "2002"), INVALID, MERGING),
-        ("source is native", native("alice"), by("Cognito", "Cognito_Subject", "bob"), INVALID, NATIVE),
-        ("native user in the way", native("alice"), identity("Google", "4004"), INVALID, NATIVE),
-        ("id in another case", native("alice"), identity("Okta", "abc"), "", ""),
-        (
-            "unknown destination",
-            native("nobody"),
-            identity("Google", "1"),
-            "UserNotFoundException",
-            "User does not exist.",
-        ),
-        (
-            "unknown federated destination",
-            identity("Google", "9"),
-            identity("Facebook", "1"),
-            "UserNotFoundException",
-            "User does not exist.",
-        ),
-        (
-            "linked identity as destination",
-            identity("Google", "1001"),
-            identity("Facebook", "1"),
-            "UserNotFoundException",
-            "User does not exist.",
-        ),
-        (
-            "sub as destination",
-            native(&crate::service::sim::user::derived_uuid("alice")),
-            identity("Google", "1"),
-            "UserNotFoundException",
-            "User does not exist.",
-        ),
-        (
-            "unknown provider",
-            native("alice"),
-            identity("Nobody", "1"),
-            "ResourceNotFoundException",
-            "Identity provider Nobody does not exist.",
-        ),
-        (
-            "provider in another case",
-            native("alice"),
-            identity("google", "1"),
-            "ResourceNotFoundException",
-            "Identity provider google does not exist.",
-        ),
-        (
-            "social by attribute",
-            native("alice"),
-            by("Google", "email", "a@example.com"),
-            INVALID,
-            "Invalid SourceUser: ProviderAttributeName must be Cognito_Subject for social identity providers",
-        ),
-        ("mapped attribute", native("alice"), by("Okta", "email", "a@example.com"), "", ""),
-        (
-            "attribute not mapped",
-            native("alice"),
-            by("Corp", "email", "a@example.com"),
-            INVALID,
-            "Invalid SourceUser: ProviderAttributeName is not mapped in the identity provider",
-        ),
-        ("128 characters", native("alice"), identity("Google", &"x".repeat(longest)), "", ""),
-        (
-            "129 characters",
-            native("alice"),
-            identity("Google", &"x".repeat(longest + 1)),
-            INVALID,
-            "Invalid SourceUser: the combined length of its members must be at most 128",
-        ),
-        ("characters, not bytes", native("alice"), identity("Google", &"é".repeat(longest)), "", ""),
-        (
-            "sixth identity",
-            native("full"),
-            identity("Google", "1"),
-            "LimitExceededException",
-            "Exceeded the maximum number of linked identities for a user",
-        ),
         ("repeat on a full user", native("full"), identity("Okta", "full-3"), INVALID, ALREADY),
-        (
-            "alias in the way",
-            native("carol"),
-            identity("Google", "1"),
-            "AliasExistsException",
-            "An account with the given email already exists.",
-        ),
-        (
-            "provider name too long",
-            native("alice"),
-            identity(&"p".repeat(33), "1"),
-            INVALID,
-            "1 validation error detected: Value 'ppppppppppppppppppppppppppppppppp' at 'sourceUser.providerName' failed \
-             to satisfy constraint: Member must have length less than or equal to 32",
-        ),
-        (
-            "no source",
-            native("alice"),
-            Value::Null,
-            INVALID,
-            "1 validation error detected: Value null at 'sourceUser' failed to satisfy constraint: Member must not be null",
-        ),
-        (
-            "no source value",
-            native("alice"),
-            json!({ "ProviderName": "Google", "ProviderAttributeName": "x" }),
-            INVALID,
-            "1 validation error detected: Value null at 'sourceUser.providerAttributeValue' failed to satisfy \
-             constraint: Member must not be null",
-        ),
-    ];
-    for (case, destination, source, code, message) in cases {
-        let told = answer(|| example(true), body(&destination, &source));
-        assert_eq!((told.0.as_str(), told.1.as_str()), (code, message), "{case}");
-    }
+        ("has its own profile", native("alice"), identity("Google", "2002"), INVALID, MERGING),
+        ("is the destination", identity("Google", "2002"), identity("Google", "2002"), INVALID, MERGING),
+        ("native", native("alice"), by("Cognito", "Cognito_Subject", "bob"), INVALID, NATIVE),
+        ("native user in the way", native("alice"), identity("Google", "4004"), INVALID, NATIVE),
+    ]);
+}
+
+#[test]
+fn destinations_that_cannot_be_linked_to() {
+    let unknown = ("UserNotFoundException", "User does not exist.");
+    let full = ("LimitExceededException", "Exceeded the maximum number of linked identities for a user");
+    let alias = ("AliasExistsException", "An account with the given email already exists.");
+    let refused = |case, destination, (code, message)| (case, destination, identity("Facebook", "1"), code, message);
+    check(&[
+        refused("unknown", native("nobody"), unknown),
+        refused("unknown federated", identity("Google", "9"), unknown),
+        refused("an identity that is only linked", identity("Google", "1001"), unknown),
+        refused("by sub", native(&alice_sub()), unknown),
+        refused("sixth identity", native("full"), full),
+        refused("alias in the way", native("carol"), alias),
+    ]);
+}
+
+#[test]
+fn sources_that_are_not_well_formed() {
+    const MISSING: &str = "ResourceNotFoundException";
+    let longest = limits::SOURCE_CHARS_MAX - "Google".len() - "Cognito_Subject".len();
+    let refused = |case, source, code, message| (case, native("alice"), source, code, message);
+    let no_value = json!({ "ProviderName": "Google", "ProviderAttributeName": "x" });
+    check(&[
+        refused("unknown provider", identity("No", "1"), MISSING, "Identity provider No does not exist."),
+        refused("in another case", identity("google", "1"), MISSING, "Identity provider google does not exist."),
+        refused("social by attribute", by("Google", "email", "x"), INVALID, SOCIAL),
+        refused("attribute not mapped", by("Corp", "email", "x"), INVALID, UNMAPPED),
+        refused("129 characters", identity("Google", &"x".repeat(longest + 1)), INVALID, TOO_LONG),
+        refused("provider name too long", identity(&"p".repeat(33), "1"), INVALID, NAME_TOO_LONG),
+        refused("no source", Value::Null, INVALID, NO_SOURCE),
+        refused("no source value", no_value, INVALID, NO_VALUE),
+    ]);
 }
 
 #[test]
@@ -209,7 +170,7 @@ fn switches_give_the_other_guesses() {
     let default = Guesses::default;
     let repeated = body(&native("bob"), &identity("Google", "1001"));
     let elsewhere = body(&native("alice"), &identity("Google", "1001"));
-    let by_sub = body(&native(&crate::service::sim::user::derived_uuid("alice")), &identity("Google", "1"));
+    let by_sub = body(&native(&alice_sub()), &identity("Google", "1"));
     let old = Guesses { old_already_linked_text: true, ..default() };
     let cases = [
         (old, &repeated, NATIVE),
@@ -223,7 +184,7 @@ fn switches_give_the_other_guesses() {
         (Guesses { destination_by_sub: true, ..default() }, &by_sub, ""),
     ];
     for (guesses, body, message) in cases {
-        assert_eq!(answer(with(guesses), body.clone()).1, message, "{guesses:?}");
+        assert_eq!(answer(with(guesses), body).1, message, "{guesses:?}");
     }
 }
 
@@ -244,22 +205,22 @@ fn case_matters_in_names_as_the_pool_says_and_always_in_ids() {
     for (case_sensitive, destination, code) in
         [(true, "ALICE", "UserNotFoundException"), (false, "ALICE", ""), (false, "alice", "")]
     {
-        let told = answer(|| example(case_sensitive), body(&native(destination), &identity("Google", "1")));
+        let told = answer(|| example(case_sensitive), &body(&native(destination), &identity("Google", "1")));
         assert_eq!(told.0, code, "{case_sensitive} {destination}");
     }
     for case_sensitive in [true, false] {
-        let exact = answer(|| example(case_sensitive), body(&native("alice"), &identity("Okta", "AbC")));
-        let lower = answer(|| example(case_sensitive), body(&native("alice"), &identity("Okta", "abc")));
+        let exact = answer(|| example(case_sensitive), &body(&native("alice"), &identity("Okta", "AbC")));
+        let lower = answer(|| example(case_sensitive), &body(&native("alice"), &identity("Okta", "abc")));
         assert_eq!((exact.1.as_str(), lower.1.as_str()), (MERGING, ""));
     }
     // In a case-insensitive pool a native user is in the way in any case.
     let told = answer(
         || {
             let mut pool = example(false);
-            pool.add_user(crate::service::sim::user::NewUser::named("okta_xyz")).unwrap();
+            pool.add_user(NewUser::named("okta_xyz")).unwrap();
             pool
         },
-        body(&native("alice"), &identity("Okta", "XyZ")),
+        &body(&native("alice"), &identity("Okta", "XyZ")),
     );
     assert_eq!(told.1, NATIVE);
 }
@@ -289,4 +250,17 @@ fn a_refused_link_changes_nothing() {
     assert_eq!(pool.link(5, &call), Err(ApiError::alias_exists()));
     assert!(pool.get_user("carol").unwrap() == before);
     assert_eq!(pool.link(5, &link_call(&body(&native("alice"), &identity("Google", "77")))), Ok(()));
+}
+
+#[test]
+fn a_user_of_a_pool_file_refuses_with_the_text_that_it_is_given() {
+    let file = r#"{"version":1,"pool":{"id":"sim-local-1_Example01"},"providers":[{"name":"Google","type":"Google"}],
+        "users":[{"username":"dave","link_refusal":"Something that nobody has seen."}]}"#;
+    let read = |text: &[u8]| pool_file::read(text).unwrap();
+    let call = link_call(&body(&native("dave"), &identity("Google", "1")));
+    let refusal = told(&read(file.as_bytes()).link(5, &call));
+    assert_eq!((refusal.0.as_str(), refusal.1.as_str()), (INVALID, "Something that nobody has seen."));
+    let mut written = Vec::new();
+    pool_file::write(&mut written, &read(file.as_bytes())).unwrap();
+    assert_eq!(told(&read(&written).link(5, &call)), refusal, "it is written back");
 }

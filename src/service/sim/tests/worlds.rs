@@ -42,6 +42,8 @@ fn what_each_fault_answers_and_does() {
         (FaultKind::ErrorAfter, Delivery::Whole, "InternalErrorException", true),
         (FaultKind::LostBefore, Delivery::Lost, "InternalErrorException", false),
         (FaultKind::LostAfter, Delivery::Lost, "", true),
+        (FaultKind::ResetBefore, Delivery::Reset, "InternalErrorException", false),
+        (FaultKind::ResetAfter, Delivery::Reset, "", true),
         (FaultKind::HalfWritten, Delivery::Half, "", true),
         (FaultKind::Slow { ms: 700 }, Delivery::Whole, "", true),
         (FaultKind::ExpiredCredentials, Delivery::Whole, "ExpiredTokenException", false),
