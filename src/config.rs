@@ -38,6 +38,8 @@ pub struct FileSettings {
     pub map: BTreeMap<String, Scalar>,
     /// `--set`, as a table of columns and values.
     pub set: BTreeMap<String, Scalar>,
+    /// `--allow`, as a list of codes.
+    pub allow: Vec<String>,
 }
 
 impl FileSettings {
@@ -294,9 +296,14 @@ mod tests {
     fn a_file_of_settings() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.toml");
-        std::fs::write(&path, "rate = 12\nshare = 0.5\n[map]\nsource_value = \"objectId\"\n").unwrap();
+        std::fs::write(
+            &path,
+            "rate = 12\nshare = 0.5\nallow = [\"provider_prefix\"]\n[map]\nsource_value = \"objectId\"\n",
+        )
+        .unwrap();
         let settings = FileSettings::read(&path).unwrap();
         assert_eq!(settings.rate, Some(Scalar::Integer(12)));
+        assert_eq!(settings.allow, ["provider_prefix"]);
         assert_eq!(FileSettings::pairs(&settings.map), ["source_value=objectId"]);
         std::fs::write(&path, "rate = 12\nspeed = 3\n").unwrap();
         let error = FileSettings::read(&path).unwrap_err();

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
+
+use crate::domain::finding::FindingCode;
 
 /// Which pool, and as whom.
 #[derive(Debug, Args)]
@@ -38,6 +41,9 @@ pub struct InputArgs {
     /// Give every row the same value, such as `source_provider=Okta`.
     #[arg(long, value_name = "COLUMN=VALUE")]
     pub set: Vec<String>,
+    /// Send rows in spite of this finding, which stays a warning; may be repeated.
+    #[arg(long, value_name = "CODE", value_parser = PossibleValuesParser::new(FindingCode::SUSPICIONS.map(FindingCode::as_str)))]
+    pub allow: Vec<String>,
 }
 
 /// The shape of the input.

@@ -38,7 +38,7 @@ macro_rules! finding_codes {
                 match self { $(Self::$variant => $text,)+ }
             }
 
-            /// Whether it keeps a row from being sent.
+            /// Whether it keeps a row from being sent, unless somebody allows it.
             #[must_use]
             pub fn severity(self) -> Severity {
                 match self { $(Self::$variant => Severity::$severity,)+ }
@@ -83,11 +83,32 @@ finding_codes! {
     UppercaseEmailNameId "uppercase_email_name_id" Warning "The e-mail address has capitals; providers are matched by exact case.",
 }
 
+impl FindingCode {
+    /// Codes that only suspect a value: what they find is nearly always damage, and may be what the provider sends.
+    /// Somebody who knows can allow them.
+    pub const SUSPICIONS: [Self; 6] = [
+        Self::SurroundingSpace,
+        Self::InvisibleCharacter,
+        Self::SmartQuote,
+        Self::NumberDamaged,
+        Self::ProviderPrefix,
+        Self::UppercaseEmailNameId,
+    ];
+
+    /// Whether it is one of [`FindingCode::SUSPICIONS`].
+    #[must_use]
+    pub fn is_suspicion(self) -> bool {
+        Self::SUSPICIONS.contains(&self)
+    }
+}
+
 /// One thing that is wrong, and where. Its sentence holds no personal data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// What it is.
     pub code: FindingCode,
+    /// Whether it keeps its row from being sent: as its code says, or a warning where it was allowed.
+    pub severity: Severity,
     /// The row it is about; `None` for the file or its header.
     pub row: Option<RowNumber>,
     /// The line in the decompressed file, from 1.

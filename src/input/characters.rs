@@ -3,8 +3,17 @@
 use super::words;
 use crate::domain::finding::FindingCode;
 
+/// What is wrong with the characters of a value.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) code: FindingCode,
+    pub(super) told: String,
+    /// No provider can mean it, whatever somebody allows.
+    pub(super) is_certain: bool,
+}
+
 /// What is wrong with the characters of a value, each code at most once.
-pub(super) fn faults(text: &str) -> Vec<(FindingCode, String)> {
+pub(super) fn faults(text: &str) -> Vec<Fault> {
     if is_plain(text.as_bytes()) { Vec::new() } else { slow_faults(text) }
 }
 
@@ -13,21 +22,33 @@ fn is_plain(bytes: &[u8]) -> bool {
     words::is_printable_ascii(bytes) && bytes.first() != Some(&b' ') && bytes.last() != Some(&b' ')
 }
 
-fn slow_faults(text: &str) -> Vec<(FindingCode, String)> {
+fn slow_faults(text: &str) -> Vec<Fault> {
     let trimmed = text.trim();
-    let mut found: Vec<(FindingCode, String)> = Vec::new();
+    let mut found: Vec<Fault> = Vec::new();
     if trimmed.len() != text.len() {
-        let told = "starts or ends with white space; remove it in the file, values are never trimmed";
-        found.push((FindingCode::SurroundingSpace, told.to_owned()));
+        found.push(surrounding_space(text, trimmed));
     }
     for character in trimmed.chars() {
         if let Some((code, told)) = fault_of(character)
-            && found.iter().all(|(known, _)| *known != code)
+            && found.iter().all(|known| known.code != code)
         {
-            found.push((code, format!("has U+{:04X}, {told}", u32::from(character))));
+            let told = format!("has U+{:04X}, {told}", u32::from(character));
+            found.push(Fault { code, told, is_certain: !code.is_suspicion() });
         }
     }
     found
+}
+
+/// Nothing but space is no value, and a line end or a tab around one is a control character.
+fn surrounding_space(text: &str, trimmed: &str) -> Fault {
+    let (told, is_certain) = if trimmed.is_empty() {
+        ("is nothing but white space; give it a value, or leave it empty", true)
+    } else {
+        let without_spaces = text.trim_matches(|character: char| character.is_whitespace() && !character.is_control());
+        let told = "starts or ends with white space; remove it in the file, values are never trimmed";
+        (told, without_spaces != trimmed)
+    };
+    Fault { code: FindingCode::SurroundingSpace, told: told.to_owned(), is_certain }
 }
 
 fn fault_of(character: char) -> Option<(FindingCode, &'static str)> {
@@ -77,7 +98,7 @@ mod tests {
     use super::{FindingCode, faults};
 
     fn codes(text: &str) -> Vec<FindingCode> {
-        faults(text).into_iter().map(|(code, _)| code).collect()
+        faults(text).into_iter().map(|fault| fault.code).collect()
     }
 
     #[test]
@@ -122,9 +143,17 @@ mod tests {
     }
 
     #[test]
+    fn what_no_provider_can_mean_is_certain() {
+        let certain = ["   ", "\t", "x\t", "\r\nx", " \tx", "x\u{85}", "x\0y", "Jos\u{fffd}"];
+        let suspected = [" x", "x  ", "\u{3000}x", "x\u{a0}", "x\u{200b}", "O\u{2019}Brien"];
+        assert!(certain.iter().all(|text| faults(text)[0].is_certain));
+        assert!(suspected.iter().all(|text| !faults(text)[0].is_certain));
+    }
+
+    #[test]
     fn several_faults_are_all_told_each_once() {
         use FindingCode::{ControlCharacter, InvisibleCharacter, SurroundingSpace};
         assert_eq!(codes(" a\u{200b}\u{200b}\0\0b"), [SurroundingSpace, InvisibleCharacter, ControlCharacter]);
-        assert_eq!(faults("ab\u{200b}")[0].1.split(',').next(), Some("has U+200B"));
+        assert_eq!(faults("ab\u{200b}")[0].told.split(',').next(), Some("has U+200B"));
     }
 }

@@ -1,8 +1,9 @@
 //! The checks of one row: from the values of its columns to a link, or to everything that is wrong with it.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
-use super::characters;
+use super::characters::{self, Fault};
 use super::columns::{Column, ColumnSet, DEFAULT_ATTRIBUTE};
 use super::identifier;
 use crate::domain::finding::{Finding, FindingCode, Severity};
@@ -46,24 +47,43 @@ pub(super) struct Report<'a> {
     number: RowNumber,
     line: u64,
     locate: Locate<'a>,
+    /// Suspicions that are allowed.
+    allowed: &'a [FindingCode],
     findings: Vec<Finding>,
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(number: RowNumber, line: u64, locate: Locate<'a>) -> Self {
-        Self { number, line, locate, findings: Vec::new() }
+    pub(super) fn new(number: RowNumber, line: u64, locate: Locate<'a>, allowed: &'a [FindingCode]) -> Self {
+        Self { number, line, locate, allowed, findings: Vec::new() }
     }
 
+    /// Tells something about a value. A suspicion that is allowed is a warning; of another, the message says how.
     pub(super) fn add(&mut self, code: FindingCode, column: Column, message: impl Into<String>) {
-        let (field, name) = (self.locate)(column);
-        let message = message.into();
-        self.findings.push(Finding { code, row: Some(self.number), line: self.line, field, column: name, message });
+        let is_allowed = code.is_suspicion() && self.allowed.contains(&code);
+        let severity = if is_allowed { Severity::Warning } else { code.severity() };
+        let mut message = message.into();
+        if code.is_suspicion() && severity == Severity::Error {
+            let _ = write!(message, ", or pass --allow {} if it is right as it is", code.as_str());
+        }
+        self.push(code, severity, column, message);
+    }
+
+    /// Tells something that cannot be allowed, whatever its code.
+    pub(super) fn add_certain(&mut self, code: FindingCode, column: Column, message: impl Into<String>) {
+        self.push(code, code.severity(), column, message.into());
+    }
+
+    fn push(&mut self, code: FindingCode, severity: Severity, column: Column, message: String) {
+        let (row, line) = (Some(self.number), self.line);
+        let (field, column) = (self.locate)(column);
+        self.findings.push(Finding { code, severity, row, line, field, column, message });
     }
 
     /// Tells something about the whole row.
     pub(super) fn add_row(&mut self, code: FindingCode, message: impl Into<String>) {
         let (row, column, message) = (Some(self.number), String::new(), message.into());
-        self.findings.push(Finding { code, row, line: self.line, field: 0, column, message });
+        let severity = code.severity();
+        self.findings.push(Finding { code, severity, row, line: self.line, field: 0, column, message });
     }
 
     pub(super) fn into_findings(self) -> Vec<Finding> {
@@ -71,8 +91,13 @@ impl<'a> Report<'a> {
     }
 
     fn has_errors(&self) -> bool {
-        self.findings.iter().any(|finding| finding.code.severity() == Severity::Error)
+        has_errors(&self.findings)
     }
+}
+
+/// Whether one of these keeps its row from being sent.
+pub(super) fn has_errors(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Error)
 }
 
 /// The link that the values ask for; `None` where the report says why not. Warnings do not keep a row from being sent.
@@ -82,14 +107,19 @@ pub(super) fn link_of(values: &Values<'_>, report: &mut Report<'_>) -> Option<Li
     if report.has_errors() { None } else { Some(Link { destination: destination?, source: source? }) }
 }
 
-/// Tells what is wrong with the characters of a value; true where nothing is.
+/// Tells what is wrong with the characters of a value; true where nothing keeps it from being sent.
 pub(super) fn characters_of(column: Column, text: &str, report: &mut Report<'_>) -> bool {
-    let faults = characters::faults(text);
-    let clean = faults.is_empty();
-    for (code, message) in faults {
-        report.add(code, column, message);
+    let told = report.findings.len();
+    // The pool has no provider and no attribute whose name starts or ends with space.
+    let is_name = matches!(column, Column::DestinationProvider | Column::SourceProvider | Column::SourceAttribute);
+    for Fault { code, told, is_certain } in characters::faults(text) {
+        if is_certain || (is_name && code == FindingCode::SurroundingSpace) {
+            report.add_certain(code, column, told);
+        } else {
+            report.add(code, column, told);
+        }
     }
-    clean
+    !has_errors(&report.findings[told..])
 }
 
 /// A value that the row needs.

@@ -1,5 +1,6 @@
 //! The columns that a link is made of, their names in other people's files, and the options that name them.
 
+use crate::domain::finding::FindingCode;
 use crate::domain::identity::COGNITO_SUBJECT;
 
 macro_rules! columns {
@@ -67,6 +68,10 @@ impl Column {
 pub(super) struct ColumnSet(u8);
 
 impl ColumnSet {
+    pub(super) fn of(column: Column) -> Self {
+        Self(1 << column.index())
+    }
+
     pub(super) fn insert(&mut self, column: Column) {
         self.0 |= 1 << column.index();
     }
@@ -107,6 +112,8 @@ pub struct InputOptions {
     /// `--set COLUMN=VALUE`: every row has this value. An input that has such a column itself is refused, because
     /// neither of the two can be ignored without guessing.
     pub set: Vec<(Column, String)>,
+    /// `--allow CODE`: this suspicion does not keep a row from being sent; it stays a warning.
+    pub allow: Vec<FindingCode>,
 }
 
 /// Why the text of an option cannot be taken.
@@ -121,6 +128,13 @@ pub enum OptionError {
     /// Not a delimiter.
     #[error("not a delimiter; give one of , ; | or tab, or another single ASCII mark")]
     Delimiter,
+    /// Not the code of a suspicion.
+    #[error("no finding that can be allowed; those are {}", suspicions())]
+    Allow,
+}
+
+fn suspicions() -> String {
+    FindingCode::SUSPICIONS.map(FindingCode::as_str).join(", ")
 }
 
 fn canonical_names() -> String {
@@ -142,6 +156,14 @@ impl InputOptions {
     /// [`OptionError::Shape`] or [`OptionError::Column`].
     pub fn parse_set(text: &str) -> Result<(Column, String), OptionError> {
         parse_pair(text)
+    }
+
+    /// Reads the code of a suspicion, as `--allow` takes it.
+    ///
+    /// # Errors
+    /// [`OptionError::Allow`], also for the code of a finding that is certain.
+    pub fn parse_allow(text: &str) -> Result<FindingCode, OptionError> {
+        FindingCode::SUSPICIONS.into_iter().find(|code| code.as_str() == text).ok_or(OptionError::Allow)
     }
 
     /// Reads a delimiter: one ASCII mark, or `tab`, or `\t`.
@@ -207,6 +229,15 @@ mod tests {
         assert_eq!(InputOptions::parse_set("email=x"), Err(OptionError::Column), "canonical names only");
         let told = OptionError::Column.to_string();
         assert!(Column::ALL.iter().all(|column| told.contains(column.name())), "{told}");
+    }
+
+    #[test]
+    fn only_suspicions_can_be_allowed() {
+        assert_eq!(InputOptions::parse_allow("provider_prefix"), Ok(FindingCode::ProviderPrefix));
+        for text in ["", "Provider_Prefix", "control_character", "missing_value", "nonsense"] {
+            assert_eq!(InputOptions::parse_allow(text), Err(OptionError::Allow), "{text:?}");
+        }
+        assert!(OptionError::Allow.to_string().contains("surrounding_space, invisible_character, "));
     }
 
     #[test]

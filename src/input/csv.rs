@@ -109,7 +109,7 @@ impl CsvRows {
 
     fn whole(&self) -> Record {
         let locate = |column| self.locate(column);
-        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &locate);
+        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &locate, self.naming.allowed());
         let (count, expected) = (self.splitter.ends().len(), self.layout.names.len());
         if count != expected {
             let told =
@@ -130,7 +130,7 @@ impl CsvRows {
             }
         };
         let nowhere = |_| (0, String::new());
-        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &nowhere);
+        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &nowhere, &[]);
         report.add_row(FindingCode::UnclosedQuote, told);
         let mut record = self.record(None, report);
         for finding in &mut record.findings {
@@ -143,7 +143,7 @@ impl CsvRows {
 
     fn too_long(&self) -> Record {
         let nowhere = |_| (0, String::new());
-        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &nowhere);
+        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &nowhere, &[]);
         let told = format!("is longer than {RECORD_BYTES_MAX} bytes; is a line end or a delimiter missing");
         report.add_row(FindingCode::RecordTooLong, told);
         self.record(None, report)

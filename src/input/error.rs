@@ -62,7 +62,7 @@ fn headline(findings: &[Finding]) -> String {
 
 /// A finding about the header in `line`; `field` 0 means all of it.
 pub(super) fn header_finding(code: FindingCode, line: u64, field: u32, column: &str, message: String) -> Finding {
-    Finding { code, row: None, line, field, column: column.to_owned(), message }
+    Finding { code, severity: code.severity(), row: None, line, field, column: column.to_owned(), message }
 }
 
 /// A finding about an option, before anything of the input is read.

@@ -6,8 +6,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::check::{self, Report, Values};
-use super::columns::{Column, ColumnSet};
-use super::naming::Naming;
+use super::columns::Column;
+use super::naming::{Name, Naming};
 use super::record::Record;
 use crate::domain::finding::FindingCode;
 use crate::domain::row::RowNumber;
@@ -40,7 +40,7 @@ impl<'n, 't> Harvest<'n, 't> {
     /// What is wrong with the line as JSON, without anything of what it holds.
     pub(super) fn read(&mut self, line: &'t str) -> Result<(), String> {
         let mut parser = serde_json::Deserializer::from_str(line);
-        let root = Node { harvest: self, depth: 0, wanted: ColumnSet::default(), named: true };
+        let root = Node { harvest: self, depth: 0, wanted: None, named: true };
         let read = root.deserialize(&mut parser).and_then(|()| parser.end());
         match read {
             Ok(()) if line.trim_ascii_start().starts_with('{') => Ok(()),
@@ -62,17 +62,17 @@ impl<'n, 't> Harvest<'n, 't> {
             Some((position, name)) => (position, name.to_owned()),
             None => (0, self.naming.mapped(column).unwrap_or(column.name()).to_owned()),
         };
-        let mut report = Report::new(number, line, &locate);
+        let mut report = Report::new(number, line, &locate, self.naming.allowed());
         for (code, column, message) in self.faults.drain(..) {
-            report.add(code, column, message);
+            report.add_certain(code, column, message);
         }
         let asked = check::link_of(&self.values, &mut report);
         Record { number, line, link: asked, findings: report.into_findings() }
     }
 
-    fn found_wrong(&mut self, wanted: ColumnSet, code: FindingCode, told: &str) {
-        for column in wanted.iter() {
-            if self.claim(column) {
+    fn found_wrong(&mut self, wanted: Option<&'n Name>, code: FindingCode, told: &str) {
+        for (column, name) in columns(wanted) {
+            if self.claim(column, name) {
                 self.values.put_unreadable(column);
                 self.faults.push((code, column, told.to_owned()));
             }
@@ -80,15 +80,14 @@ impl<'n, 't> Harvest<'n, 't> {
     }
 
     /// Notes where a column stands; false, with a finding, where the object or an option gives it already.
-    fn claim(&mut self, column: Column) -> bool {
-        let name = self.naming.spelling(column, &self.path);
+    fn claim(&mut self, column: Column, name: &'n Name) -> bool {
         let told = match (self.places[column.index()], self.naming.constant(column)) {
             (Some((first, _)), _) => {
                 format!("members {first} and {} both mean {}; keep one of them", self.position, column.name())
             }
             (None, Some(_)) => format!("--set {} and the row both give it; drop one of them", column.name()),
             (None, None) => {
-                self.places[column.index()] = Some((self.position, name));
+                self.places[column.index()] = Some((self.position, self.naming.spelling(column, name)));
                 return true;
             }
         };
@@ -97,12 +96,17 @@ impl<'n, 't> Harvest<'n, 't> {
     }
 }
 
+/// The columns of a name, each with it.
+fn columns(name: Option<&Name>) -> impl Iterator<Item = (Column, &Name)> {
+    name.into_iter().flat_map(|name| name.columns().iter().map(move |column| (column, name)))
+}
+
 /// One value on its way through the parser.
 struct Node<'h, 'n, 't> {
     harvest: &'h mut Harvest<'n, 't>,
     depth: usize,
-    /// The columns that stand under its name.
-    wanted: ColumnSet,
+    /// Its name, where columns stand under it.
+    wanted: Option<&'n Name>,
     /// Whether its members have names: not inside arrays.
     named: bool,
 }
@@ -141,8 +145,8 @@ impl<'t> Visitor<'t> for Node<'_, '_, 't> {
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'t str) -> Result<(), E> {
-        for column in self.wanted.iter() {
-            if self.harvest.claim(column) {
+        for (column, name) in columns(self.wanted) {
+            if self.harvest.claim(column, name) {
                 self.harvest.values.put(column, Cow::Borrowed(text));
             }
         }
@@ -150,8 +154,8 @@ impl<'t> Visitor<'t> for Node<'_, '_, 't> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        for column in self.wanted.iter() {
-            if self.harvest.claim(column) {
+        for (column, name) in columns(self.wanted) {
+            if self.harvest.claim(column, name) {
                 self.harvest.values.put(column, Cow::Owned(text.to_owned()));
             }
         }
@@ -185,7 +189,7 @@ impl<'t> Visitor<'t> for Node<'_, '_, 't> {
     fn visit_seq<A: SeqAccess<'t>>(mut self, mut items: A) -> Result<(), A::Error> {
         self.check_depth()?;
         let depth = self.depth + 1;
-        let wanted = ColumnSet::default();
+        let wanted = None;
         while items.next_element_seed(Node { harvest: &mut *self.harvest, depth, wanted, named: false })?.is_some() {}
         self.wrong(FindingCode::InvalidJson, "is an array where a text is needed");
         Ok(())
@@ -194,7 +198,7 @@ impl<'t> Visitor<'t> for Node<'_, '_, 't> {
     fn visit_map<A: MapAccess<'t>>(mut self, mut members: A) -> Result<(), A::Error> {
         self.check_depth()?;
         let depth = self.depth + 1;
-        let named = self.named && self.wanted.is_empty();
+        let named = self.named && self.wanted.is_none();
         let mark = self.harvest.path.len();
         loop {
             if mark > 0 {
@@ -204,7 +208,7 @@ impl<'t> Visitor<'t> for Node<'_, '_, 't> {
                 break;
             }
             self.harvest.position += u32::from(self.depth == 0);
-            let wanted = if named { self.harvest.naming.columns_of(&self.harvest.path) } else { ColumnSet::default() };
+            let wanted = if named { self.harvest.naming.find(&self.harvest.path) } else { None };
             members.next_value_seed(Node { harvest: &mut *self.harvest, depth, wanted, named })?;
             self.harvest.path.truncate(mark);
         }

@@ -7,6 +7,7 @@ use super::feed::Feed;
 use super::harvest::Harvest;
 use super::naming::Naming;
 use super::record::{Layout, RawRecord, RawShape, Record};
+use super::words;
 use crate::domain::finding::FindingCode;
 use crate::domain::row::RowNumber;
 use crate::limits::{RAW_EXCERPT_BYTES, RECORD_BYTES_MAX};
@@ -40,7 +41,8 @@ impl JsonlRows {
                 return Ok(None);
             }
             let window = &view[..view.len().min(RECORD_BYTES_MAX + 1)];
-            let line_end = window.iter().position(|byte| *byte == b'\n');
+            let before_end = words::bytes_before(window, [b'\n'; 3]);
+            let line_end = (before_end < window.len()).then_some(before_end);
             if line_end.is_none() && window.len() > RECORD_BYTES_MAX {
                 self.rows += 1;
                 return Ok(Some(self.too_long()));
@@ -107,7 +109,7 @@ impl JsonlRows {
 
     fn faulty(&self, code: FindingCode, message: String) -> Record {
         let nowhere = |_| (0, String::new());
-        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &nowhere);
+        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &nowhere, &[]);
         report.add_row(code, message);
         Record { number: RowNumber(self.rows), line: self.feed.line(), link: None, findings: report.into_findings() }
     }

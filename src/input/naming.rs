@@ -11,23 +11,40 @@ use crate::domain::row::RowNumber;
 pub(super) struct Naming {
     mapped: [Option<String>; Column::ALL.len()],
     set: [Option<String>; Column::ALL.len()],
+    allowed: Vec<FindingCode>,
+    /// Every name that means something, so that a member of a JSON object is looked up in one list.
+    names: Vec<Name>,
+}
+
+/// A name and the columns that stand under it: usually one, more only where `--map` says so.
+#[derive(Debug, Clone)]
+pub(super) struct Name {
+    /// As the option or the documentation spells it.
+    text: String,
+    columns: ColumnSet,
+}
+
+impl Name {
+    pub(super) fn columns(&self) -> ColumnSet {
+        self.columns
+    }
 }
 
 impl Naming {
     /// Takes the options, unless they contradict each other or a constant is not a possible value.
     pub(super) fn new(options: &InputOptions) -> Result<Self, Vec<Finding>> {
         let mut findings = Vec::new();
-        let naming = Self {
-            mapped: once_each("--map", &options.map, &mut findings),
-            set: once_each("--set", &options.set, &mut findings),
-        };
+        let mapped = once_each("--map", &options.map, &mut findings);
+        let set = once_each("--set", &options.set, &mut findings);
+        let names = names(&mapped);
+        let naming = Self { mapped, set, allowed: options.allow.clone(), names };
         for column in Column::ALL {
             if naming.mapped(column).is_some() && naming.constant(column).is_some() {
                 let message = format!("--map and --set both give {}; drop one of them", column.name());
                 findings.push(option_finding(FindingCode::DuplicateColumn, column, message));
             }
             if let Some(value) = naming.constant(column) {
-                findings.extend(constant_findings(column, value));
+                findings.extend(constant_findings(column, value, &naming.allowed));
             }
         }
         if findings.is_empty() { Ok(naming) } else { Err(findings) }
@@ -43,31 +60,42 @@ impl Naming {
         self.set[column.index()].as_deref()
     }
 
-    /// The columns that stand under this name: usually none or one, more only where `--map` says so.
+    /// The suspicions that `--allow` lets pass.
+    pub(super) fn allowed(&self) -> &[FindingCode] {
+        &self.allowed
+    }
+
+    /// What this name means, whatever its case.
+    pub(super) fn find(&self, name: &str) -> Option<&Name> {
+        self.names.iter().find(|known| known.text.eq_ignore_ascii_case(name))
+    }
+
+    /// The columns that stand under this name.
     pub(super) fn columns_of(&self, name: &str) -> ColumnSet {
-        let mut found = ColumnSet::default();
-        for column in Column::ALL {
-            if self.mapped(column).is_some_and(|mapped| mapped.eq_ignore_ascii_case(name)) {
-                found.insert(column);
-            }
-        }
-        if !found.is_empty() {
-            return found;
-        }
-        let known = |column: &Column| {
-            self.mapped(*column).is_none() && column.names().iter().any(|known| known.eq_ignore_ascii_case(name))
-        };
-        if let Some(column) = Column::ALL.iter().copied().find(known) {
-            found.insert(column);
-        }
-        found
+        self.find(name).map(Name::columns).unwrap_or_default()
     }
 
     /// The name under which this column was found, in the spelling of the option or of the documentation.
-    pub(super) fn spelling(&self, column: Column, name: &str) -> &str {
-        let known = |known: &&&str| known.eq_ignore_ascii_case(name);
-        self.mapped(column).unwrap_or_else(|| column.names().iter().find(known).copied().unwrap_or(column.name()))
+    pub(super) fn spelling<'n>(&'n self, column: Column, name: &'n Name) -> &'n str {
+        self.mapped(column).unwrap_or(&name.text)
     }
+}
+
+/// The names of `--map` first, which mean nothing else; then those of the columns that are not mapped.
+fn names(mapped: &[Option<String>; Column::ALL.len()]) -> Vec<Name> {
+    let mut names: Vec<Name> = Vec::new();
+    for (column, text) in Column::ALL.iter().zip(mapped).filter_map(|(column, text)| Some((column, text.as_ref()?))) {
+        match names.iter_mut().find(|name| name.text.eq_ignore_ascii_case(text)) {
+            Some(name) => name.columns.insert(*column),
+            None => names.push(Name { text: text.clone(), columns: ColumnSet::of(*column) }),
+        }
+    }
+    let unmapped = Column::ALL.into_iter().filter(|column| mapped[column.index()].is_none());
+    // Behind a mapped name the same one is never found.
+    names.extend(unmapped.flat_map(|column| {
+        column.names().iter().map(move |name| Name { text: (*name).to_owned(), columns: ColumnSet::of(column) })
+    }));
+    names
 }
 
 fn once_each(
@@ -86,10 +114,12 @@ fn once_each(
 }
 
 /// What would be wrong with this value in every single row is told once, before the first.
-fn constant_findings(column: Column, value: &str) -> Vec<Finding> {
+fn constant_findings(column: Column, value: &str, allowed: &[FindingCode]) -> Vec<Finding> {
     let option_place = |column: Column| (0, column.name().to_owned());
-    let mut report = Report::new(RowNumber(0), 0, &option_place);
-    check::characters_of(column, value, &mut report);
+    let mut report = Report::new(RowNumber(0), 0, &option_place, allowed);
+    if check::characters_of(column, value, &mut report) {
+        return Vec::new();
+    }
     let mut findings = report.into_findings();
     for finding in &mut findings {
         finding.row = None;
@@ -148,5 +178,8 @@ mod tests {
         let bad = naming(&[], &[(Column::SourceProvider, "Okta ")]).unwrap_err();
         assert_eq!((bad.len(), bad[0].code, bad[0].row), (1, FindingCode::SurroundingSpace, None));
         assert!(bad[0].message.starts_with("--set source_provider: "), "{}", bad[0].message);
+        let set = vec![(Column::SourceValue, "carlos ".to_owned())];
+        let allow = vec![FindingCode::SurroundingSpace];
+        assert!(Naming::new(&InputOptions { set, allow, ..InputOptions::default() }).is_ok());
     }
 }

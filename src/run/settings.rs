@@ -38,6 +38,9 @@ pub(super) fn reading(args: &InputArgs, file: &FileSettings) -> Result<InputOpti
     for text in either(&args.set, &file.set) {
         options.set.push(InputOptions::parse_set(&text).map_err(|error| usage("set", &text, error))?);
     }
+    for text in if args.allow.is_empty() { &file.allow } else { &args.allow } {
+        options.allow.push(InputOptions::parse_allow(text).map_err(|error| usage("allow", text, error))?);
+    }
     Ok(options)
 }
 

@@ -37,7 +37,7 @@ impl FindingTeller {
     }
 
     pub(super) fn tell(&mut self, finding: &Finding) {
-        let severity = finding.code.severity();
+        let severity = finding.severity;
         let shown = self.shown.entry(severity).or_default();
         if *shown == limits::FINDINGS_SHOWN_MAX {
             *self.hidden.entry(severity).or_default() += 1;
@@ -78,6 +78,7 @@ mod tests {
     fn finding(code: FindingCode, row: u64) -> Finding {
         Finding {
             code,
+            severity: code.severity(),
             row: Some(RowNumber(row)),
             line: row + 1,
             field: 3,

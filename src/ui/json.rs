@@ -56,7 +56,7 @@ pub(super) fn encode(value: &Value) -> String {
 pub fn finding(finding: &Finding) -> Value {
     json!({
         "code": finding.code.as_str(),
-        "severity": finding.code.severity().as_str(),
+        "severity": finding.severity.as_str(),
         "row": finding.row.map(|row| row.0),
         "line": finding.line,
         "field": finding.field,
@@ -253,6 +253,7 @@ mod tests {
     fn the_schema_of_a_finding_stands() {
         let example = Finding {
             code: FindingCode::MissingValue,
+            severity: FindingCode::MissingValue.severity(),
             row: Some(RowNumber(17)),
             line: 18,
             field: 3,

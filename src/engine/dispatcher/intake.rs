@@ -31,7 +31,7 @@ impl Dispatcher<'_> {
         for finding in findings {
             *self.tally.counts.by_finding.entry(finding.code).or_default() += 1;
         }
-        match findings.iter().find(|finding| finding.code.severity() == Severity::Error) {
+        match findings.iter().find(|finding| finding.severity == Severity::Error) {
             Some(error) => self.ledger.invalid(number, error, self.clock.unix_ms()),
             None => Ok(()),
         }

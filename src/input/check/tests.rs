@@ -14,6 +14,12 @@ type Pairs<'a> = &'a [(Column, &'a str)];
 
 /// A sound row with some values changed: the link, and the codes with their columns.
 fn judge(changes: Pairs<'_>) -> (Option<Link>, Vec<(FindingCode, Column)>) {
+    let (link, findings) = judge_allowing(&[], changes);
+    let column = |finding: &Finding| Column::ALL[usize::try_from(finding.field).unwrap()];
+    (link, findings.iter().map(|finding| (finding.code, column(finding))).collect())
+}
+
+fn judge_allowing(allowed: &[FindingCode], changes: Pairs<'_>) -> (Option<Link>, Vec<Finding>) {
     let mut values = Values::default();
     for (column, text) in [(DestinationUsername, "carlos"), (SourceProvider, "Google"), (SourceValue, "1098421")] {
         values.put(column, Cow::Borrowed(text));
@@ -22,11 +28,9 @@ fn judge(changes: Pairs<'_>) -> (Option<Link>, Vec<(FindingCode, Column)>) {
         values.put(*column, Cow::Borrowed(*text));
     }
     let locate = |column: Column| (u32::try_from(column.index()).unwrap(), column.name().to_owned());
-    let mut report = Report::new(RowNumber(1), 2, &locate);
+    let mut report = Report::new(RowNumber(1), 2, &locate, allowed);
     let link = link_of(&values, &mut report);
-    let column = |finding: &Finding| Column::ALL[usize::try_from(finding.field).unwrap()];
-    let findings = report.into_findings();
-    (link, findings.iter().map(|finding| (finding.code, column(finding))).collect())
+    (link, report.into_findings())
 }
 
 #[test]
@@ -101,6 +105,50 @@ fn a_warning_keeps_the_link() {
 }
 
 #[test]
+fn a_suspicion_that_is_allowed_is_a_warning() {
+    let suspected: [(Pairs<'_>, FindingCode); 8] = [
+        (&[(SourceProvider, "Corp"), (SourceValue, "auth0|5f7c")], ProviderPrefix),
+        (&[(SourceValue, "google_1098421")], ProviderPrefix),
+        (&[(SourceValue, "12345678901234000")], NumberDamaged),
+        (&[(DestinationProvider, "Facebook"), (DestinationUsername, "12.0")], NumberDamaged),
+        (&[(SourceValue, "x\u{ad}y")], InvisibleCharacter),
+        (&[(DestinationUsername, "O\u{2019}Brien")], SmartQuote),
+        (&[(DestinationUsername, " carlos ")], SurroundingSpace),
+        (&[(SourceProvider, "Okta"), (SourceValue, "Carlos@example.com")], UppercaseEmailNameId),
+    ];
+    for (changes, code) in suspected {
+        let (link, findings) = judge_allowing(&[code], changes);
+        let link = link.unwrap();
+        assert_eq!((findings.len(), findings[0].code, findings[0].severity), (1, code, Severity::Warning));
+        assert!(!findings[0].message.contains("--allow"), "{}", findings[0].message);
+        let sent = [link.destination.value().expose(), link.source.value().expose()];
+        assert!(sent.contains(&changes.last().unwrap().1), "the value is sent as it is");
+        let others: Vec<_> = FindingCode::SUSPICIONS.into_iter().filter(|other| *other != code).collect();
+        let (link, findings) = judge_allowing(&others, changes);
+        assert_eq!((link.is_some(), findings[0].severity), (code.severity() == Severity::Warning, code.severity()));
+        let hint = format!("--allow {}", code.as_str());
+        assert_eq!(findings[0].message.contains(&hint), code.severity() == Severity::Error);
+    }
+}
+
+#[test]
+fn what_is_certain_cannot_be_allowed() {
+    let certain: [(Pairs<'_>, FindingCode); 6] = [
+        (&[(SourceProvider, "Google ")], SurroundingSpace),
+        (&[(SourceValue, "   ")], SurroundingSpace),
+        (&[(SourceValue, "1098421\n")], SurroundingSpace),
+        (&[(SourceValue, "10\u{0}98")], ControlCharacter),
+        (&[(SourceProvider, "Cognito")], SourceIsNative),
+        (&[(SourceValue, "")], MissingValue),
+    ];
+    for (changes, code) in certain {
+        let (link, findings) = judge_allowing(FindingCode::ALL, changes);
+        assert_eq!((link, findings[0].code, findings[0].severity), (None, code, Severity::Error));
+        assert!(!findings[0].message.contains("--allow"), "{}", findings[0].message);
+    }
+}
+
+#[test]
 fn everything_that_is_wrong_is_told_at_once() {
     let (link, findings) =
         judge(&[(DestinationUsername, ""), (SourceProvider, "Cognito"), (SourceValue, " 1.04E+20\u{200b} ")]);
@@ -152,7 +200,7 @@ fn messages_hold_no_value() {
         values.put(column, Cow::Owned(format!(" {secret}")));
     }
     let locate = |column: Column| (1, column.name().to_owned());
-    let mut report = Report::new(RowNumber(1), 2, &locate);
+    let mut report = Report::new(RowNumber(1), 2, &locate, &[]);
     assert!(link_of(&values, &mut report).is_none());
     let findings = report.into_findings();
     assert!(findings.len() > 10);

@@ -61,6 +61,20 @@ fn faults_are_told_at_their_line_and_member() {
 }
 
 #[test]
+fn a_number_that_was_never_a_text_cannot_be_allowed() {
+    let allow = vec![FindingCode::NumberDamaged, FindingCode::ProviderPrefix];
+    let allowing = InputOptions { allow, ..InputOptions::default() };
+    let text = r#"{"username":"a","provider":"Corp","source_value":109842123456789000000}
+        {"username":"a","provider":"Corp","source_value":"auth0|109842123456789000000"}
+        {"username":"a","provider":"Corp","source_value":"109842123456789000000"}"#;
+    let rows: Vec<_> = reader(text, &allowing).unwrap().map(Result::unwrap).collect();
+    assert_eq!(rows.iter().map(|row| row.link.is_some()).collect::<Vec<_>>(), [false, true, true]);
+    let severities: Vec<_> = rows.iter().map(|row| row.findings[0].severity.as_str()).collect();
+    assert_eq!(severities, ["error", "warning", "warning"]);
+    assert!(!rows[0].findings[0].message.contains("--allow"));
+}
+
+#[test]
 fn null_is_no_value_and_no_duplicate() {
     let text = r#"{"username":null,"cognito_username":"a","provider":"Google","source_value":"1","email":null}"#;
     assert_eq!(values(text), ["1"]);

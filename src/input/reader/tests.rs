@@ -73,7 +73,7 @@ fn check_invariants(bytes: &[u8]) -> [usize; 2] {
     let Ok(mut rows) = reader(bytes, &InputOptions::default()) else { return [0, 0] };
     let (mut number, mut line, mut totals) = (0, 0, [0, 0]);
     while let Some(Ok(record)) = rows.next() {
-        let errors = record.findings.iter().filter(|finding| finding.code.severity() == Severity::Error).count();
+        let errors = record.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
         assert_eq!(record.link.is_some(), errors == 0);
         assert!(record.number.0 == number + 1 && record.line > line && !rows.raw().bytes().is_empty());
         let in_place = |finding: &Finding| finding.line >= record.line && finding.row == Some(record.number);
