@@ -48,7 +48,7 @@ impl FileSettings {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError(format!("cannot read {}: {error}", path.display())))?;
         toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             ConfigError(format!("{}, line {line}: {}", path.display(), error.message().trim()))
         })
     }
@@ -97,6 +97,18 @@ pub fn pool(id: &str, region: Option<&str>) -> Result<PoolId, ConfigError> {
     }
 }
 
+/// Checks an address in place of the Region's own.
+///
+/// # Errors
+/// When it is not an `http` or `https` one with a host.
+pub fn endpoint_url(url: &str) -> Result<String, ConfigError> {
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    if host.is_some_and(|host| !host.is_empty() && !host.starts_with('/') && !host.contains(char::is_whitespace)) {
+        return Ok(url.to_owned());
+    }
+    Err(ConfigError(format!("--endpoint-url '{url}': expected an address such as https://cognito-idp.example.com")))
+}
+
 /// How fast a run may write.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rate {
@@ -141,7 +153,12 @@ pub fn share(share: f64) -> Result<f64, ConfigError> {
 ///
 /// # Errors
 /// When the number asked for is out of bounds.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before the cast")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "small numbers, clamped"
+)]
 pub fn concurrency(asked: Option<usize>, writes_per_second: f64) -> Result<usize, ConfigError> {
     match asked {
         Some(number) if (1..=limits::CONCURRENCY_MAX).contains(&number) => Ok(number),
@@ -204,6 +221,16 @@ mod tests {
         assert!(pool("us-east-1_Abc", Some("us-east-1")).is_ok());
         assert!(pool("us-east-1_Abc", Some("eu-west-1")).is_err_and(|error| error.0.contains("contradicts")));
         assert!(pool("nonsense", None).is_err_and(|error| error.0.contains("us-east-1_AbCdEfGhI")));
+    }
+
+    #[test]
+    fn an_address_has_a_scheme_and_a_host() {
+        for good in ["http://127.0.0.1:4566", "https://example.com/", "http://[::1]:1"] {
+            assert_eq!(endpoint_url(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "example.com", "localhost:4566", "http://", "http:///x", "ftp://x", "https://a b"] {
+            assert!(endpoint_url(bad).is_err_and(|error| error.0.contains("--endpoint-url")), "{bad}");
+        }
     }
 
     #[test]

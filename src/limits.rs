@@ -98,6 +98,8 @@ pub const BACKOFF_MS_MAX: u64 = 20_000;
 /// Waits before each further look at a destination that did not show the link, in milliseconds: `ListUsers` lags.
 pub const SETTLE_WAITS_MS: [u64; 4] = [500, 1_500, 3_000, 6_000];
 
+/// After this time `ListUsers` is taken to show every write, in milliseconds.
+pub const LIST_LAG_MS_MAX: i64 = 60_000;
 /// Longest wait for a connection, in milliseconds.
 pub const CONNECT_TIMEOUT_MS: u64 = 3_100;
 /// Longest wait for the first byte of an answer, in milliseconds.
@@ -106,7 +108,11 @@ pub const READ_TIMEOUT_MS: u64 = 10_000;
 pub const ATTEMPT_TIMEOUT_MS: u64 = 15_000;
 /// After the first signal, calls in flight have this long, in milliseconds.
 pub const DRAIN_MS_MAX: u64 = 20_000;
+/// Signals that nobody has taken notice of yet; the second one leaves, so more need no room.
+pub const SIGNALS_WAITING_MAX: usize = 4;
 
+/// The same signal again this soon after the first is taken for its echo, in milliseconds.
+pub const SIGNAL_ECHO_MS: u64 = 500;
 /// Longest time that a written line waits for its sync, in milliseconds.
 pub const SYNC_INTERVAL_MS: u64 = 100;
 /// Most lines that wait for a sync.
@@ -129,6 +135,9 @@ pub const LEDGER_READ_BYTES: usize = 512 * 1024;
 pub const LEDGER_WORD_CHARS_MAX: usize = 256;
 /// Longest neighbour file of a ledger's lock that is read, in bytes.
 pub const LOCK_FILE_BYTES_MAX: u64 = 256;
+/// How much later than its line says an announcement of an earlier run may have been, by the service's clock, in
+/// milliseconds: what a run knows of that clock after its first answers.
+pub const ANNOUNCEMENT_WINDOW_MS: i64 = 5_000;
 /// How far the service's clock may be from ours before any answer told, in milliseconds.
 pub const CLOCK_SKEW_MS_MAX: i64 = 300_000;
 

@@ -20,6 +20,9 @@ pub struct LinkArgs {
     /// Send nothing if any row of the input is invalid.
     #[arg(long)]
     pub strict: bool,
+    /// Run it all in virtual time against the simulated pool, keep nothing, and say what the real run would take.
+    #[arg(long, requires = "simulate", conflicts_with_all = ["ledger", "save_pool"])]
+    pub rehearse: bool,
     /// Attempt again what an earlier run was refused.
     #[arg(long, value_enum, value_name = "STATE")]
     pub retry: Vec<Retry>,

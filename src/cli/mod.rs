@@ -4,6 +4,7 @@ mod link;
 mod report;
 mod shared;
 mod simulate;
+mod validate;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ pub use link::{LinkArgs, PaceArgs, Retry, SettleCall};
 pub use report::ReportArgs;
 pub use shared::{InputArgs, InputFormat, PoolArgs, SimulationArgs};
 pub use simulate::{Guess, SimulateArgs};
+pub use validate::ValidateArgs;
 
 const AFTER_HELP: &str = "\
 Exit statuses: 0 every row is in the wished state; 1 fault of the program; 2 usage; 3 finished, and some rows are \
@@ -37,6 +39,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Check every row of a file, and list every fault. Sends nothing, and needs no credentials.
+    Validate(ValidateArgs),
     /// Link every row of a file; with an existing ledger, go on where the last run ended.
     Link(Box<LinkArgs>),
     /// Summarise ledgers, and write their failed or unprocessed rows to a file. Needs no credentials.

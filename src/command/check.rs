@@ -24,7 +24,7 @@ pub struct Checked {
     pub in_doubt: u64,
     /// Rows whose destination must be looked up.
     pub look_ups: u64,
-    /// The source providers that the rows name.
+    /// The source providers of the rows that a run will work on.
     pub providers: BTreeSet<ProviderName>,
 }
 
@@ -69,7 +69,10 @@ pub fn check(
         let resume =
             ledger.map_or(Resume::Attempt, |ledger| ledger.state(RowKey::of(pool, &link)).on_resume(retry_refused));
         match resume {
-            Resume::Skip => checked.done_before += 1,
+            Resume::Skip => {
+                checked.done_before += 1;
+                continue;
+            }
             Resume::Settle => checked.in_doubt += 1,
             Resume::Attempt => {}
         }

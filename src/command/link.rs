@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::check::{Checked, check};
 use super::failure::{Failure, stop_exit};
-use super::feed::ThreadedFeed;
+use super::feed::{InlineFeed, ThreadedFeed};
 use crate::clock::Clock;
 use crate::domain::event::Observer;
 use crate::domain::stop::{Ended, RunReport, Signal};
@@ -14,8 +14,9 @@ use crate::domain::summary::Counts;
 use crate::engine::{Context, EngineOptions, RowFeed, Services};
 use crate::exit::Exit;
 use crate::foresight::preflight::PoolKnowledge;
-use crate::input::{InputOptions, Source};
+use crate::input::{InputOptions, Reader, Source};
 use crate::ledger::record::{RunId, RunStart, TOOL_VERSION};
+use crate::ledger::storage::DiscardStorage;
 use crate::ledger::{Binding, Ledger, Opened};
 
 /// What a run of `link` is about.
@@ -37,32 +38,39 @@ pub struct LinkTask {
     pub retry_refused: bool,
 }
 
-/// A task whose input was read once.
-pub struct Prepared {
-    /// What the first reading found.
-    pub checked: Checked,
-    /// The ledger of earlier runs, if there is one.
-    pub earlier: Option<(Ledger, Opened)>,
-}
-
 impl LinkTask {
-    /// Opens the ledger of earlier runs and reads the input once. Sends nothing.
+    /// Looks at the header of the input, and at nothing else.
     ///
     /// # Errors
-    /// [`Failure`] where the ledger belongs to something else, is held or damaged, or the input cannot be read; also
-    /// for an invalid row where `strict` asks for that.
-    pub fn prepare(&self, clock: Clock, observer: &mut dyn Observer) -> Result<Prepared, Failure> {
-        let earlier = match self.ledger_path.try_exists() {
-            Ok(false) => None,
-            _ => Some(Ledger::open(&self.ledger_path, &self.binding, clock.unix_ms())?),
-        };
-        let ledger = earlier.as_ref().map(|(ledger, _)| ledger);
+    /// [`Failure::Input`] where no row could be read.
+    pub fn check_header(&self) -> Result<(), Failure> {
+        Reader::new(&self.source, &self.reading)?;
+        Ok(())
+    }
+
+    /// Opens the ledger of earlier runs, if there is one.
+    ///
+    /// # Errors
+    /// [`Failure::Ledger`] where it belongs to something else, is held or is damaged.
+    pub fn open_earlier(&self, clock: Clock) -> Result<Option<(Ledger, Opened)>, Failure> {
+        match self.ledger_path.try_exists() {
+            Ok(false) => Ok(None),
+            _ => Ok(Some(Ledger::open(&self.ledger_path, &self.binding, clock.unix_ms())?)),
+        }
+    }
+
+    /// Reads the input once and holds it against the ledger of earlier runs. Sends nothing.
+    ///
+    /// # Errors
+    /// [`Failure::Input`] where the input cannot be read, [`Failure::Strict`] for an invalid row where `strict` asks
+    /// for that.
+    pub fn check(&self, earlier: Option<&Ledger>, observer: &mut dyn Observer) -> Result<Checked, Failure> {
         let pool = &self.binding.pool;
-        let checked = check(&self.source, &self.reading, pool, ledger, self.retry_refused, observer)?;
+        let checked = check(&self.source, &self.reading, pool, earlier, self.retry_refused, observer)?;
         if self.strict && checked.invalid > 0 {
             return Err(Failure::Strict { invalid: checked.invalid, read: checked.rows });
         }
-        Ok(Prepared { checked, earlier })
+        Ok(checked)
     }
 
     /// Works the input off.
@@ -71,29 +79,36 @@ impl LinkTask {
     /// [`Failure`] where results cannot be recorded. Everything else that ends a run is in the report.
     pub async fn run(
         &self,
-        prepared: Prepared,
+        earlier: Option<(Ledger, Opened)>,
         run: LinkRun<'_>,
         signals: &mut mpsc::Receiver<Signal>,
     ) -> Result<RunReport, Failure> {
         let mut feed = ThreadedFeed::start(&self.source, &self.reading, &self.binding.pool)?;
-        self.run_from(&mut feed, prepared, run, signals).await
-    }
-
-    /// As [`Self::run`], with the rows from anywhere.
-    ///
-    /// # Errors
-    /// As [`Self::run`].
-    pub async fn run_from(
-        &self,
-        feed: &mut dyn RowFeed,
-        prepared: Prepared,
-        run: LinkRun<'_>,
-        signals: &mut mpsc::Receiver<Signal>,
-    ) -> Result<RunReport, Failure> {
-        let mut ledger = match prepared.earlier {
+        let ledger = match earlier {
             Some((ledger, _)) => ledger,
             None => Ledger::open(&self.ledger_path, &self.binding, run.clock.unix_ms())?.0,
         };
+        self.work(&mut feed, ledger, run, signals).await
+    }
+
+    /// Works the input off without keeping anything: in the time of `run`'s clock, which may be a virtual one.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn rehearse(&self, run: LinkRun<'_>, signals: &mut mpsc::Receiver<Signal>) -> Result<RunReport, Failure> {
+        let mut feed = InlineFeed::start(&self.source, &self.reading, &self.binding.pool)?;
+        let storage = Box::new(DiscardStorage::default());
+        let (ledger, _) = Ledger::on_storage(storage, &self.binding, run.clock.unix_ms())?;
+        self.work(&mut feed, ledger, run, signals).await
+    }
+
+    async fn work(
+        &self,
+        feed: &mut dyn RowFeed,
+        mut ledger: Ledger,
+        run: LinkRun<'_>,
+        signals: &mut mpsc::Receiver<Signal>,
+    ) -> Result<RunReport, Failure> {
         ledger.run_started(&RunStart {
             run: run.id,
             command: "link".to_owned(),

@@ -6,5 +6,6 @@ pub mod failure;
 pub mod feed;
 pub mod link;
 pub mod report;
+pub mod validate;
 
 pub use failure::Failure;

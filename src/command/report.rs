@@ -104,7 +104,9 @@ impl Ledgers {
         keys.sort_unstable();
         keys.dedup();
         let mut counts = Counts { read: keys.len() as u64, ..Counts::default() };
-        keys.into_iter().for_each(|key| counts.add(self.state(key)));
+        for key in keys {
+            counts.add(self.state(key));
+        }
         counts
     }
 

@@ -50,12 +50,18 @@ impl RefusalCode {
 }
 
 /// What the service said when it refused or failed. May hold personal data: for the ledger only.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ServiceText {
     /// The error code, such as `InvalidParameterException`, or a word for a transport fault, such as `timeout`.
     pub code: String,
     /// The message, verbatim, cut at [`crate::limits::SERVICE_TEXT_CHARS_MAX`].
     pub message: String,
+}
+
+impl std::fmt::Debug for ServiceText {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ServiceText").field("code", &self.code).finish_non_exhaustive()
+    }
 }
 
 /// How a row ended in a run.
@@ -104,7 +110,13 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::RefusalCode;
+    use super::{RefusalCode, ServiceText};
+
+    #[test]
+    fn the_message_stays_out_of_debug_texts() {
+        let text = ServiceText { code: "timeout".into(), message: "jane@example.com".into() };
+        assert_eq!(format!("{text:?}"), "ServiceText { code: \"timeout\", .. }");
+    }
 
     #[test]
     fn codes_read_back() {

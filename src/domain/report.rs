@@ -1,5 +1,6 @@
 //! What ledgers have to say when they are read back, as plain data.
 
+use super::finding::Finding;
 use super::outcome::ServiceText;
 use super::row::{RowKey, RowNumber};
 use super::state::RowState;
@@ -24,6 +25,21 @@ pub struct LedgerReport {
     pub failures: Vec<FailureLine>,
     /// How many more such rows there are.
     pub failures_left_out: u64,
+}
+
+/// What the checks of an input found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ValidateReport {
+    /// The input's name.
+    pub input: String,
+    /// Rows read; the valid ones as `unprocessed`. Findings by code, warnings included.
+    pub counts: Counts,
+    /// Lines with nothing on them.
+    pub blank_lines: u64,
+    /// Every finding, at most [`crate::limits::REPORT_FAILURES_MAX`]; for the JSON only.
+    pub findings: Vec<Finding>,
+    /// How many more findings there are.
+    pub findings_left_out: u64,
 }
 
 /// One run of a ledger.

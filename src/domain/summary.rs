@@ -24,9 +24,10 @@ pub struct Counts {
     pub invalid: u64,
     /// Read, and not attempted.
     pub unprocessed: u64,
-    /// Of the rows above, those for which nothing was done: an earlier run, or an earlier row of this one, had settled
-    /// them.
+    /// Of the rows above, those for which nothing was done because an earlier run had settled them.
     pub skipped: u64,
+    /// Of the rows above, those for which nothing was done because an earlier row of this run asked for the same link.
+    pub repeated: u64,
     /// Refused rows by code.
     pub by_refusal: BTreeMap<RefusalCode, u64>,
     /// Findings by code; a row may have several.
@@ -82,7 +83,7 @@ impl Counts {
     pub fn balance(&self) -> Result<(), Unbalanced> {
         let accounted = self.accounted();
         let refusals: u64 = self.by_refusal.values().sum();
-        if self.read == accounted && refusals == self.refused && self.skipped <= accounted {
+        if self.read == accounted && refusals == self.refused && self.skipped + self.repeated <= accounted {
             Ok(())
         } else {
             Err(Unbalanced { read: self.read, accounted })

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::settle::{Sight, listed_name, look, whose};
+use super::settle::{Announced, Sight, listed_name, look, whose};
 use super::worker::Call;
 use crate::clock::{Instant, UnixMs};
 use crate::domain::identity::{DestinationUser, Personal, profile_username};
@@ -19,11 +19,10 @@ use crate::domain::row::Row;
 use crate::domain::stop::Stop;
 use crate::foresight::preflight;
 use crate::foresight::resolve::{Resolution, resolution, resolve};
-use crate::limits::{READ_PAGES_MAX, SERVICE_TEXT_CHARS_MAX, SETTLE_WAITS_MS};
+use crate::limits::{FILTER_CHARS_MAX, LIST_LAG_MS_MAX, READ_PAGES_MAX, SERVICE_TEXT_CHARS_MAX, SETTLE_WAITS_MS};
 use crate::pace::retry::backoff;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, WhenAbsent, classify};
-use crate::service::skew::Skew;
 use crate::service::{Fault, LinkRequest, PoolUser, UserFilter, UserPage, UserQuery};
 
 /// Which call reads a destination back.
@@ -81,6 +80,7 @@ pub(super) enum Next {
 }
 
 /// A row on its way.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one row; its state is `step`")]
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) row: Row,
@@ -88,8 +88,8 @@ pub(super) struct Job {
     pub(super) step: Step,
     /// Link calls that were answered, or not, other than by a throttle.
     pub(super) attempts: u32,
-    /// When it was announced, by the service's clock; stays from an earlier run while the row is in doubt.
-    pub(super) announced: Option<UnixMs>,
+    /// When it was announced; stays from an earlier run while the row is in doubt.
+    pub(super) announced: Option<Announced>,
     /// Whether this run announced it.
     pub(super) announced_now: bool,
     pub(super) request_id: Option<String>,
@@ -102,6 +102,8 @@ pub(super) struct Job {
     pub(super) started: bool,
     read_faults: u32,
     in_doubt: bool,
+    /// Whether its only doubtful call is of an earlier run, and so old that `ListUsers` shows it.
+    left_long_ago: bool,
     last: ServiceText,
     found: Vec<PoolUser>,
     pages: usize,
@@ -125,6 +127,7 @@ impl Job {
             started: false,
             read_faults: 0,
             in_doubt: false,
+            left_long_ago: false,
             last: ServiceText { code: "interrupted".into(), message: String::new() },
             found: Vec::new(),
             pages: 0,
@@ -132,10 +135,12 @@ impl Job {
         }
     }
 
-    /// Sets it on its way; `in_doubt_since` is the announcement of an earlier run that has no outcome.
-    pub(super) fn start(&mut self, in_doubt_since: Option<UnixMs>) {
+    /// Sets it on its way at `now`; `in_doubt_since` is the announcement of an earlier run that has no outcome. Both by the
+    /// service's clock.
+    pub(super) fn start(&mut self, in_doubt_since: Option<UnixMs>, now: UnixMs) {
         self.started = true;
-        self.announced = in_doubt_since;
+        self.left_long_ago = in_doubt_since.is_some_and(|since| now.saturating_sub(since) > LIST_LAG_MS_MAX);
+        self.announced = in_doubt_since.map(Announced::read_back);
         self.in_doubt = in_doubt_since.is_some();
         match resolution(&self.row.link.destination) {
             Resolution::Known(user) => {
@@ -173,10 +178,14 @@ impl Job {
                 let request = LinkRequest { destination: destination?.clone(), source: self.row.link.source.clone() };
                 Some(Call::Link(Box::new(request)))
             }
-            Step::Look { .. } if policy.settle_with == SettleWith::GetUser => {
-                Some(Call::Get(Personal::from_service(&listed_name(destination?, policy.case_sensitive))))
+            Step::Look { .. } => {
+                let name = listed_name(destination?, policy.case_sensitive);
+                let filter = by_name(&name);
+                // A name full of quotes can be too long for a filter once they are escaped; it is read the other way.
+                let fits = filter.to_text().chars().count() <= FILTER_CHARS_MAX;
+                let get = policy.settle_with == SettleWith::GetUser || !fits;
+                Some(if get { Call::Get(Personal::from_service(&name)) } else { list(filter) })
             }
-            Step::Look { .. } => Some(list(by_name(&listed_name(destination?, policy.case_sensitive)))),
             Step::LookForNative => Some(list(by_name(&self.profile_name(policy.case_sensitive)))),
         }
     }
@@ -211,6 +220,7 @@ impl Job {
 
     fn doubt(&mut self, why: WhenAbsent) -> Next {
         self.in_doubt |= why == WhenAbsent::Retry;
+        self.left_long_ago = false;
         self.begin_reading(Step::Look { why, looks: 0 });
         // A call whose answer did not come may still be at work over there; a claim can be checked at once.
         if why == WhenAbsent::Retry { Next::Step(settle_wait(0)) } else { Next::Step(Wait::None) }
@@ -229,13 +239,7 @@ impl Job {
     }
 
     /// What follows from the answer to a reading call.
-    pub(super) fn on_users(
-        &mut self,
-        reply: Result<UserPage, &Fault>,
-        policy: &Policy,
-        skew: &Skew,
-        rng: &mut Rng,
-    ) -> Next {
+    pub(super) fn on_users(&mut self, reply: Result<UserPage, &Fault>, policy: &Policy, rng: &mut Rng) -> Next {
         let page = match reply {
             Ok(page) => page,
             Err(fault) => return self.on_read_fault(fault, policy, rng),
@@ -250,7 +254,7 @@ impl Job {
         self.forget_pages();
         match self.step.clone() {
             Step::Resolve(_) => self.on_resolved(&found, policy),
-            Step::Look { why, looks } => self.on_look(&found, why, looks + 1, policy, skew, rng),
+            Step::Look { why, looks } => self.on_look(&found, why, looks + 1, policy, rng),
             _ => self.on_look_for_native(&found, policy),
         }
     }
@@ -296,21 +300,13 @@ impl Job {
         }
     }
 
-    fn on_look(
-        &mut self,
-        found: &[PoolUser],
-        why: WhenAbsent,
-        looks: usize,
-        policy: &Policy,
-        skew: &Skew,
-        rng: &mut Rng,
-    ) -> Next {
+    fn on_look(&mut self, found: &[PoolUser], why: WhenAbsent, looks: usize, policy: &Policy, rng: &mut Rng) -> Next {
         let Some(destination) = &self.destination else {
             return Next::Finish(Outcome::InDoubt { text: self.last.clone() });
         };
         let sight = look(found, destination, &self.row.link.source, policy.case_sensitive);
         if let Sight::Present(created) = sight {
-            return Next::Finish(self.announced.map_or(Outcome::AlreadyLinked, |at| whose(created, at, skew)));
+            return Next::Finish(self.announced.map_or(Outcome::AlreadyLinked, |at| whose(created, at)));
         }
         if looks < self.looks_wanted(why, policy) {
             self.step = Step::Look { why, looks };
@@ -330,14 +326,16 @@ impl Job {
         }
     }
 
-    /// Looks until an absent link is believed. `ListUsers` lags behind writes, so whatever may have been written a
-    /// moment ago is looked for patiently; a plain refusal of a first attempt is only checked.
+    /// Looks until an absent link is believed. `ListUsers` lags behind writes, so what this tool may have written a moment
+    /// ago is looked for patiently; for a claim that the link stands, a second look covers a link that somebody else has
+    /// just made; any other refusal of a first attempt is only checked.
     fn looks_wanted(&self, why: WhenAbsent, policy: &Policy) -> usize {
-        let recent_write =
-            self.in_doubt || matches!(why, WhenAbsent::RefuseSource | WhenAbsent::Refuse(RefusalCode::LinkedElsewhere));
-        match (policy.settle_with, recent_write) {
+        let claimed = matches!(why, WhenAbsent::RefuseSource | WhenAbsent::Refuse(RefusalCode::LinkedElsewhere));
+        match (policy.settle_with, self.in_doubt) {
+            _ if self.left_long_ago => 1,
             (SettleWith::GetUser, true) => 2,
             (SettleWith::ListUsers, true) => SETTLE_WAITS_MS.len() + 1,
+            (_, false) if claimed => 2,
             (_, false) => 1,
         }
     }

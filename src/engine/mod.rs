@@ -44,6 +44,9 @@ pub struct EngineOptions {
     pub duration_max: Option<Duration>,
     /// Rows of the input, where they were counted.
     pub total: Option<u64>,
+    /// Rows of the input that earlier runs had settled, where they were counted; what is skipped beyond them repeats an
+    /// earlier row.
+    pub done_before: u64,
     /// The seed of every random wait.
     pub seed: u64,
 }

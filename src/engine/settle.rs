@@ -3,8 +3,8 @@
 use crate::clock::UnixMs;
 use crate::domain::identity::{DestinationUser, ExternalIdentity};
 use crate::domain::outcome::Outcome;
+use crate::limits::ANNOUNCEMENT_WINDOW_MS;
 use crate::service::PoolUser;
-use crate::service::skew::Skew;
 
 /// What a look saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,13 +40,26 @@ pub(super) fn listed_name(destination: &DestinationUser, case_sensitive: bool) -
     if case_sensitive { name } else { name.to_lowercase() }
 }
 
-/// Whether a link that was found is ours: `identities[].dateCreated` against the time of our announcement, both by
-/// the service's clock. What is too close to tell is ours and marked so.
-pub(super) fn whose(created: Option<UnixMs>, announced: UnixMs, skew: &Skew) -> Outcome {
-    let tolerance = skew.uncertainty_ms();
+/// When a row was announced, by the service's clock: some time from the first to the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Announced {
+    pub(super) earliest: UnixMs,
+    pub(super) latest: UnixMs,
+}
+
+impl Announced {
+    /// An announcement of an earlier run, of which the ledger keeps the earliest time.
+    pub(super) fn read_back(earliest: UnixMs) -> Self {
+        Self { earliest, latest: earliest.saturating_add(ANNOUNCEMENT_WINDOW_MS) }
+    }
+}
+
+/// Whether a link that was found is ours: `identities[].dateCreated` against the time of our announcement. A link that
+/// is surely older is not; one that is too close to tell is taken for ours, and marked so.
+pub(super) fn whose(created: Option<UnixMs>, announced: Announced) -> Outcome {
     match created {
-        Some(created) if created < announced.saturating_sub(tolerance) => Outcome::AlreadyLinked,
-        Some(created) if created > announced.saturating_add(tolerance) => Outcome::Linked { recovered: false },
+        Some(created) if created < announced.earliest => Outcome::AlreadyLinked,
+        Some(created) if created > announced.latest => Outcome::Linked { recovered: false },
         _ => Outcome::Linked { recovered: true },
     }
 }
@@ -57,19 +70,18 @@ mod tests {
 
     #[test]
     fn theirs_ours_and_too_close_to_tell() {
-        let mut skew = Skew::default();
-        skew.observe(0, 0, 0);
-        let tolerance = skew.uncertainty_ms();
+        let announced = Announced { earliest: 1_000, latest: 1_500 };
         let ours = Outcome::Linked { recovered: false };
         let close = Outcome::Linked { recovered: true };
         for (created, expected) in [
-            (Some(100_000 - tolerance - 1), Outcome::AlreadyLinked),
-            (Some(100_000 - tolerance), close.clone()),
-            (Some(100_000 + tolerance), close.clone()),
-            (Some(100_000 + tolerance + 1), ours),
+            (Some(999), Outcome::AlreadyLinked),
+            (Some(1_000), close.clone()),
+            (Some(1_500), close.clone()),
+            (Some(1_501), ours),
             (None, close),
         ] {
-            assert_eq!(whose(created, 100_000, &skew), expected, "{created:?}");
+            assert_eq!(whose(created, announced), expected, "{created:?}");
         }
+        assert_eq!(Announced::read_back(1_000).earliest, 1_000);
     }
 }

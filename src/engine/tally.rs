@@ -45,7 +45,7 @@ impl Tally {
 
     /// Rows that reached their result by being worked on, the skipped and the invalid left out.
     fn worked(&self) -> u64 {
-        self.counts.done().saturating_sub(self.counts.skipped + self.counts.invalid)
+        self.counts.done().saturating_sub(self.counts.skipped + self.counts.repeated + self.counts.invalid)
     }
 
     /// Takes the speed of the last while into the average.

@@ -69,16 +69,12 @@ impl Window {
             return true;
         }
         mine.push(lane.clone());
-        match self.lanes.get_mut(&lane) {
-            Some(waiting) => {
-                waiting.push_back(id);
-                false
-            }
-            None => {
-                self.lanes.insert(lane, VecDeque::new());
-                true
-            }
+        if let Some(waiting) = self.lanes.get_mut(&lane) {
+            waiting.push_back(id);
+            return false;
         }
+        self.lanes.insert(lane, VecDeque::new());
+        true
     }
 
     /// The row at `id`.

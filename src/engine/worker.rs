@@ -1,10 +1,17 @@
 //! One call for one row: nothing is decided here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::clock::{Clock, Instant, UnixMs};
+use crate::clock::{Clock, Instant, UnixMs, timeout_at};
 use crate::domain::identity::Personal;
-use crate::service::{Answer, Fault, IdentityLinker, LinkRequest, UserDirectory, UserPage, UserQuery};
+use crate::limits::ATTEMPT_TIMEOUT_MS;
+use crate::service::{
+    Answer, Fault, IdentityLinker, LinkRequest, PortFuture, Transport, UserDirectory, UserPage, UserQuery,
+};
+
+/// How much later than the adapter's own timeout the worker gives up, in milliseconds.
+const GRACE_MS: u64 = 500;
 
 /// The two halves of the service, as a run that writes holds them.
 #[derive(Clone)]
@@ -43,12 +50,22 @@ pub(super) struct Done {
 /// Makes one call.
 pub(super) async fn perform(services: Services, clock: Clock, job: usize, call: Call) -> Done {
     let (sent, sent_unix_ms) = (clock.now(), clock.unix_ms());
+    let deadline = sent + Duration::from_millis(ATTEMPT_TIMEOUT_MS + GRACE_MS);
     let reply = match call {
-        Call::Link(request) => Reply::Linked(services.linker.link(*request).await),
-        Call::List(query) => Reply::Users(services.directory.list_users(query).await),
-        Call::Get(username) => Reply::Users(services.directory.get_user(username).await.map(one_page)),
+        Call::Link(request) => Reply::Linked(in_time(deadline, services.linker.link(*request)).await),
+        Call::List(query) => Reply::Users(in_time(deadline, services.directory.list_users(query)).await),
+        Call::Get(username) => {
+            Reply::Users(in_time(deadline, services.directory.get_user(username)).await.map(one_page))
+        }
     };
     Done { job, reply, sent, sent_unix_ms, answered_unix_ms: clock.unix_ms() }
+}
+
+/// The adapter has a timeout of its own, which comes first; this one holds whatever stands behind the port.
+async fn in_time<T>(deadline: Instant, call: PortFuture<'_, T>) -> Result<Answer<T>, Fault> {
+    timeout_at(deadline, call)
+        .await
+        .unwrap_or_else(|_| Err(Fault::Transport { kind: Transport::Timeout, detail: "no answer in time".to_owned() }))
 }
 
 fn one_page(answer: Answer<Option<crate::service::PoolUser>>) -> Answer<UserPage> {

@@ -13,7 +13,7 @@ use crate::domain::row::{Link, RowNumber};
 use crate::limits::{ATTRIBUTE_VALUE_CHARS_MAX, FILTER_CHARS_MAX, USERNAME_CHARS_MAX};
 
 /// The values of a row, empty where there is none.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Values<'a> {
     texts: [Cow<'a, str>; Column::ALL.len()],
     /// Columns whose value could not be read, which has been told already.

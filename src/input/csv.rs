@@ -10,7 +10,7 @@ use super::feed::{Feed, line_end_bytes};
 use super::naming::Naming;
 use super::plan::{Plan, known_count};
 use super::record::{Layout, RawRecord, RawShape, Record};
-use super::split::{self, Field, QuoteFault, Split};
+use super::split::{QuoteFault, Split, Splitter};
 use crate::domain::finding::{Finding, FindingCode};
 use crate::domain::row::{Link, RowNumber};
 use crate::limits::{COLUMNS_MAX, RAW_EXCERPT_BYTES, RECORD_BYTES_MAX};
@@ -37,7 +37,7 @@ pub(super) struct CsvRows {
     naming: Naming,
     plan: Plan,
     layout: Layout,
-    fields: Vec<Field>,
+    splitter: Splitter,
     rows: u64,
     blank_lines: u64,
     raw_length: usize,
@@ -50,10 +50,11 @@ impl CsvRows {
         let mut blank_lines = 0;
         advance_to_text(&mut feed, &mut blank_lines)?;
         let delimiter = delimiter.unwrap_or_else(|| sniff(first_line(feed.view()), &naming));
-        let layout = read_header(&mut feed, delimiter).map_err(|finding| OpenFault::Findings(vec![finding]))?;
+        let mut splitter = Splitter::new(delimiter);
+        let layout = read_header(&mut feed, delimiter, &mut splitter);
+        let layout = layout.map_err(|finding| OpenFault::Findings(vec![finding]))?;
         let plan = Plan::new(&layout.names, &naming, feed.line()).map_err(OpenFault::Findings)?;
-        let fields = Vec::with_capacity(layout.names.len());
-        Ok(Self { feed, naming, plan, layout, fields, rows: 0, blank_lines, raw_length: 0, raw_is_whole: true })
+        Ok(Self { feed, naming, plan, layout, splitter, rows: 0, blank_lines, raw_length: 0, raw_is_whole: true })
     }
 
     /// The next row; `None` at the end.
@@ -64,7 +65,7 @@ impl CsvRows {
             return Ok(None);
         }
         self.rows += 1;
-        let found = split::split(self.feed.view(), self.layout.delimiter, &mut self.fields);
+        let found = self.splitter.split(self.feed.view());
         self.raw_is_whole = matches!(found, Split::Whole { .. });
         Ok(Some(match found {
             Split::Whole { length, taken, lines } => {
@@ -90,7 +91,7 @@ impl CsvRows {
 
     /// The record last returned, as it stands in the file.
     pub(super) fn raw(&self) -> RawRecord<'_> {
-        let shape = if self.raw_is_whole { RawShape::Fields(&self.fields) } else { RawShape::Broken };
+        let shape = if self.raw_is_whole { RawShape::Fields(self.splitter.ends()) } else { RawShape::Broken };
         RawRecord { bytes: &self.feed.view()[..self.raw_length], shape }
     }
 
@@ -109,12 +110,10 @@ impl CsvRows {
     fn whole(&self) -> Record {
         let locate = |column| self.locate(column);
         let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &locate);
-        let expected = self.layout.names.len();
-        if self.fields.len() != expected {
-            let told = format!(
-                "has {} fields where the header has {expected}; quote fields that hold the delimiter",
-                self.fields.len()
-            );
+        let (count, expected) = (self.splitter.ends().len(), self.layout.names.len());
+        if count != expected {
+            let told =
+                format!("has {count} fields where the header has {expected}; quote fields that hold the delimiter");
             report.add_row(FindingCode::RaggedRow, told);
             return self.record(None, report);
         }
@@ -155,16 +154,18 @@ impl CsvRows {
     }
 
     fn values(&self, report: &mut Report<'_>) -> Values<'_> {
-        let record = &self.feed.view()[..self.raw_length];
+        let bytes = self.splitter.text();
         // One look at the whole record is quicker than one at each field, and nearly always enough.
-        let text = std::str::from_utf8(record).ok();
+        let text = std::str::from_utf8(bytes).ok();
         let mut values = Values::default();
         for column in Column::ALL {
             if let Some(constant) = self.naming.constant(column) {
                 values.put(column, Cow::Borrowed(constant));
-            } else if let Some(field) = self.plan.field(column).and_then(|at| self.fields.get(at)) {
-                if let Some(text) = text_of(record, text, field) {
-                    values.put(column, text);
+            } else if let Some(field) = self.plan.field(column).and_then(|at| self.splitter.range(at)) {
+                // Halves of a character in two fields make none.
+                let whole = text.and_then(|text| text.get(field.clone()));
+                if let Some(text) = whole.or_else(|| std::str::from_utf8(&bytes[field]).ok()) {
+                    values.put(column, Cow::Borrowed(text));
                 } else {
                     values.put_unreadable(column);
                     report.add(FindingCode::InvalidUtf8, column, "is not valid UTF-8; save the file as UTF-8");
@@ -184,13 +185,6 @@ impl CsvRows {
 
 fn field_number(at: usize) -> u32 {
     u32::try_from(at + 1).unwrap_or(u32::MAX)
-}
-
-/// A field's text, quotes taken off; `None` where it is not UTF-8.
-fn text_of<'a>(record: &'a [u8], text: Option<&'a str>, field: &Field) -> Option<Cow<'a, str>> {
-    let known = text.and_then(|text| text.get(split::inner_range(field)));
-    let text = known.or_else(|| std::str::from_utf8(&record[split::inner_range(field)]).ok())?;
-    Some(if field.doubled { Cow::Owned(text.replace("\"\"", "\"")) } else { Cow::Borrowed(text) })
 }
 
 /// Moves on to the next line that is not empty, or to the end.
@@ -213,32 +207,28 @@ fn first_line(view: &[u8]) -> &[u8] {
 
 /// The delimiter under which the header has the most known names, then the most names.
 fn sniff(header: &[u8], naming: &Naming) -> u8 {
-    let mut fields = Vec::new();
     let merit = |delimiter: &u8| {
-        split::split(header, *delimiter, &mut fields);
-        let names = names_of(header, &fields);
+        let mut splitter = Splitter::new(*delimiter);
+        splitter.split(header);
+        let names = names_of(&splitter);
         (known_count(&names, naming), names.len())
     };
     // Of equals, `max_by_key` takes the last.
     DELIMITERS.iter().copied().rev().max_by_key(merit).unwrap_or(b',')
 }
 
-fn names_of(header: &[u8], fields: &[Field]) -> Vec<String> {
-    let name = |field: &Field| {
-        let text = String::from_utf8_lossy(&header[split::inner_range(field)]).replace("\"\"", "\"");
-        text.trim_matches([' ', '\t']).to_owned()
-    };
-    fields.iter().take(COLUMNS_MAX + 1).map(name).collect()
+fn names_of(header: &Splitter) -> Vec<String> {
+    let name = |field: &[u8]| String::from_utf8_lossy(field).trim_matches([' ', '\t']).to_owned();
+    header.fields().take(COLUMNS_MAX + 1).map(name).collect()
 }
 
-fn read_header(feed: &mut Feed, delimiter: u8) -> Result<Layout, Finding> {
+fn read_header(feed: &mut Feed, delimiter: u8, splitter: &mut Splitter) -> Result<Layout, Finding> {
     let line = feed.line();
     let whole = |code, message: &str| Err(header_finding(code, line, 0, "", message.to_owned()));
     if feed.view().is_empty() {
         return whole(FindingCode::MissingColumn, "the input is empty; its first line must be a header");
     }
-    let mut fields = Vec::new();
-    let (length, taken, lines) = match split::split(feed.view(), delimiter, &mut fields) {
+    let (length, taken, lines) = match splitter.split(feed.view()) {
         Split::Whole { length, taken, lines } => (length, taken, lines),
         Split::Broken { .. } => {
             return whole(FindingCode::UnclosedQuote, "a quoted name in the header is not closed or has text after it");
@@ -248,15 +238,15 @@ fn read_header(feed: &mut Feed, delimiter: u8) -> Result<Layout, Finding> {
             return whole(FindingCode::RecordTooLong, &told);
         }
     };
-    if fields.len() > COLUMNS_MAX {
-        let told = format!("the header has {} columns, and {COLUMNS_MAX} is the most", fields.len());
+    let header_ends = splitter.ends().to_vec();
+    if header_ends.len() > COLUMNS_MAX {
+        let told = format!("the header has {} columns, and {COLUMNS_MAX} is the most", header_ends.len());
         return whole(FindingCode::RecordTooLong, &told);
     }
     let header = feed.view()[..length].to_vec();
     let newline: &[u8] = if feed.view()[length..taken] == *b"\r\n" { b"\r\n" } else { b"\n" };
     feed.hold(taken, lines);
-    let names = names_of(&header, &fields);
-    Ok(Layout { format: Format::Csv, delimiter, newline, header, header_fields: fields, names })
+    Ok(Layout { format: Format::Csv, delimiter, newline, header, header_ends, names: names_of(splitter) })
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::read::MultiGzDecoder;
-
+use super::gzip::Members;
 use crate::limits::{DECOMPRESSION_FREE_BYTES, DECOMPRESSION_RATIO_MAX, ZSTD_WINDOW_LOG_MAX};
 
 /// Bytes in some order, decoded as far as this.
@@ -37,7 +36,7 @@ struct Bounds {
     ratio_max: u64,
 }
 
-/// Unpacks gzip (of any number of members) and zstd, and takes byte order marks off.
+/// Unpacks gzip and zstd, and takes byte order marks off.
 pub(super) fn decode(raw: Bytes) -> Result<Bytes, DecodeError> {
     decode_within(raw, Bounds { free_bytes: DECOMPRESSION_FREE_BYTES, ratio_max: DECOMPRESSION_RATIO_MAX })
 }
@@ -48,7 +47,7 @@ fn decode_within(raw: Bytes, bounds: Bounds) -> Result<Bytes, DecodeError> {
     let counted = Counted { inner: raw, taken: Arc::clone(&taken) };
     let unpacked = match packing(&magic)? {
         Packing::Plain => return without_mark(counted.inner),
-        Packing::Gzip => guarded("gzip", MultiGzDecoder::new(counted), taken, bounds),
+        Packing::Gzip => guarded("gzip", Members::new(counted), taken, bounds),
         Packing::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::new(counted)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;

@@ -18,6 +18,7 @@ mod csv;
 mod encoding;
 pub mod error;
 mod feed;
+mod gzip;
 mod harvest;
 mod identifier;
 mod jsonl;

@@ -1,7 +1,6 @@
 //! A record as it is handed on: what it asks for, what is wrong with it, and how it stood in the file.
 
 use super::columns::Format;
-use super::split::Field;
 use crate::domain::finding::Finding;
 use crate::domain::row::{Link, RowNumber};
 
@@ -28,8 +27,8 @@ pub struct RawRecord<'a> {
 /// What is known of a raw record.
 #[derive(Clone, Copy)]
 pub(super) enum RawShape<'a> {
-    /// A CSV record with its fields.
-    Fields(&'a [Field]),
+    /// A CSV record, and where its fields end among their texts.
+    Fields(&'a [usize]),
     /// A line that is one JSON object.
     Object,
     /// A record that could not be taken apart.
@@ -58,7 +57,8 @@ pub struct Layout {
     pub(super) newline: &'static [u8],
     /// The header as it stands in a CSV, without its line end.
     pub(super) header: Vec<u8>,
-    pub(super) header_fields: Vec<Field>,
+    /// Where its fields end among their texts.
+    pub(super) header_ends: Vec<usize>,
     /// The header's names, without the space around them.
     pub(super) names: Vec<String>,
 }
@@ -70,7 +70,7 @@ impl Layout {
             delimiter: 0,
             newline: b"\n",
             header: Vec::new(),
-            header_fields: Vec::new(),
+            header_ends: Vec::new(),
             names: Vec::new(),
         }
     }

@@ -1,24 +1,19 @@
-//! Splitting one CSV record into fields. Pure: bytes in, places out.
+//! Splitting one CSV record into fields: `csv-core` parses, and this room bounds it and refuses what it would guess.
 //!
-//! The dialect is that of RFC 4180 and of the `csv` crate: a field is quoted when its first byte is a quote, quotes
-//! inside are doubled, LF, CR LF and CR each end a record. It is stricter in one place: text after a closing quote is
-//! a fault and not glued on, because a guess there would change an identity, and because it tells a quote that was
-//! never closed from the next field's opening one.
+//! `csv-core` is the engine of the `csv` crate, which cannot be told to stop in the middle of a record that never ends.
+//! It never fails either: text after a closing quote is glued on. That is a fault here, because a guess there would
+//! change an identity, and because it tells a quote that was never closed from the next field's opening one.
+
+use std::ops::Range;
+
+use csv_core::ReadRecordResult;
 
 use super::feed::line_end_bytes;
 use super::words;
 use crate::limits::RECORD_BYTES_MAX;
 
-/// Where a field stands in its record, quotes included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Field {
-    pub(super) start: usize,
-    pub(super) end: usize,
-    /// The field is quoted.
-    pub(super) quoted: bool,
-    /// It is quoted and has doubled quotes inside.
-    pub(super) doubled: bool,
-}
+/// The longest record and one byte more: enough to see that a record is too long.
+const WINDOW_BYTES: usize = RECORD_BYTES_MAX + 1;
 
 /// What the bytes start with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,99 +35,173 @@ pub(super) enum QuoteFault {
     TextAfter,
 }
 
-/// Splits the record at the start of `bytes`, which are more than [`RECORD_BYTES_MAX`] or all there is.
-pub(super) fn split(bytes: &[u8], delimiter: u8, fields: &mut Vec<Field>) -> Split {
-    fields.clear();
-    let window = &bytes[..bytes.len().min(RECORD_BYTES_MAX + 1)];
-    let (mut at, mut lines) = (0, 0);
-    loop {
-        let field = if window.get(at) == Some(&b'"') {
-            match quoted(window, at, delimiter) {
-                Quoted::Closed { field, lines: inside } => {
-                    lines += inside;
-                    field
-                }
-                Quoted::Faulty(fault) => return broken(bytes, fields.len(), at, lines, fault),
-                Quoted::Endless { lines: 0 } if window.len() > RECORD_BYTES_MAX => return Split::TooLong,
-                Quoted::Endless { .. } => return broken(bytes, fields.len(), at, lines, QuoteFault::Unclosed),
+/// Splits records, and holds the fields of the last one; of one that cannot be split, those before the fault.
+pub(super) struct Splitter {
+    parser: csv_core::Reader,
+    delimiter: u8,
+    /// The fields of a record, one after the other, without their quotes.
+    text: Box<[u8]>,
+    /// Where each field ends in `text`. A record of nothing but delimiters has a field more than it has bytes.
+    ends: Box<[usize]>,
+    count: usize,
+}
+
+impl Splitter {
+    pub(super) fn new(delimiter: u8) -> Self {
+        let parser = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
+        let text = vec![0; WINDOW_BYTES + 1].into_boxed_slice();
+        let mut splitter =
+            Self { parser, delimiter, text, ends: vec![0; WINDOW_BYTES + 1].into_boxed_slice(), count: 0 };
+        splitter.restart();
+        splitter
+    }
+
+    /// Splits the record at the start of `bytes`, which are more than [`RECORD_BYTES_MAX`] or all there is, and do not
+    /// start with a line end.
+    pub(super) fn split(&mut self, bytes: &[u8]) -> Split {
+        let window = window_of(bytes);
+        let (found, taken, written, count) = self.parser.read_record(window, &mut self.text, &mut self.ends);
+        self.count = count;
+        let length = match found {
+            ReadRecordResult::Record => taken - 1,
+            ReadRecordResult::InputEmpty if window.len() <= RECORD_BYTES_MAX => {
+                // Nothing more to come is how the parser is told that the last record has no line end.
+                self.count += self.parser.read_record(&[], &mut [], &mut self.ends[count..]).3;
+                window.len()
             }
-        } else {
-            unquoted(window, at, delimiter)
+            _ => return self.overlong(bytes, written),
         };
-        fields.push(field);
-        at = field.end;
-        match window.get(at) {
-            Some(byte) if *byte == delimiter => at += 1,
-            Some(_) => {
-                return Split::Whole { length: at, taken: at + line_end_bytes(&bytes[at..]), lines: lines + 1 };
+        let delimiters = self.count.saturating_sub(1);
+        // What the parser left out is quotes: without any, there is nothing to examine.
+        let lines = if written + delimiters == length { Ok(0) } else { self.examine(&bytes[..length]) };
+        let line_end = line_end_bytes(&bytes[length..]);
+        match lines {
+            Ok(inside) => Split::Whole { length, taken: length + line_end, lines: inside + u64::from(line_end > 0) },
+            Err(found) => self.broken(bytes, &found),
+        }
+    }
+
+    /// Where the fields of the last record end among their texts.
+    pub(super) fn ends(&self) -> &[usize] {
+        &self.ends[..self.count]
+    }
+
+    /// The fields of the last record, one after the other, without their quotes.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text[..self.ends().last().copied().unwrap_or(0)]
+    }
+
+    /// Where a field stands in [`Splitter::text`].
+    pub(super) fn range(&self, field: usize) -> Option<Range<usize>> {
+        let end = *self.ends().get(field)?;
+        Some(field.checked_sub(1).map_or(0, |before| self.ends[before])..end)
+    }
+
+    /// The texts of the fields.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.count).filter_map(|field| self.range(field)).map(|range| &self.text[range])
+    }
+
+    /// The lines inside of the quoted fields of a record, unless one of them is not sound.
+    fn examine(&self, record: &[u8]) -> Result<u64, Faulty> {
+        let mut lines = 0;
+        for (field, place) in walk(record, self.ends()).enumerate() {
+            let is_sound = place.closed && record.get(place.range.end).is_none_or(|next| *next == self.delimiter);
+            if !is_sound {
+                let fault = if place.closed && place.lines == 0 { QuoteFault::TextAfter } else { QuoteFault::Unclosed };
+                return Err(Faulty { fault, field, start: place.range.start, lines_before: lines });
             }
-            None if window.len() > RECORD_BYTES_MAX => return Split::TooLong,
-            None => return Split::Whole { length: at, taken: at, lines },
+            lines += place.lines;
         }
+        Ok(lines)
+    }
+
+    /// No end in view: where a quote is to blame, it costs the line on which it stands.
+    fn overlong(&mut self, bytes: &[u8], written: usize) -> Split {
+        self.ends[self.count] = written;
+        self.count += 1;
+        if let Err(found) = self.examine(window_of(bytes)) {
+            return self.broken(bytes, &found);
+        }
+        self.restart();
+        Split::TooLong
+    }
+
+    /// Gives up everything to the end of the line on which the faulty field starts, and nothing after it.
+    fn broken(&mut self, bytes: &[u8], found: &Faulty) -> Split {
+        self.restart();
+        let Faulty { fault, field, start, lines_before } = *found;
+        self.count = field;
+        let window = window_of(bytes);
+        let line_end = window[start..].iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        if line_end.is_none() && window.len() > RECORD_BYTES_MAX {
+            return Split::TooLong;
+        }
+        let length = line_end.map_or(window.len(), |distance| start + distance);
+        let taken = length + line_end_bytes(&bytes[length..]);
+        Split::Broken { fault, field, lines_before, length, taken, lines: lines_before + u64::from(taken > length) }
+    }
+
+    /// Forgets a record in the middle. An empty line follows, because a parser that has read nothing yet takes a byte
+    /// order mark off, and one at the start of a record is for the row's checks to tell.
+    fn restart(&mut self) {
+        self.parser.reset();
+        self.parser.read_record(b"\n", &mut self.text, &mut self.ends);
     }
 }
 
-/// Where the bytes between the quotes stand, or of the whole field where it is not quoted; doubled quotes still are.
-pub(super) fn inner_range(field: &Field) -> std::ops::Range<usize> {
-    let quotes = usize::from(field.quoted);
-    field.start + quotes..field.end - quotes
+fn window_of(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(WINDOW_BYTES)]
 }
 
-fn unquoted(window: &[u8], start: usize, delimiter: u8) -> Field {
-    Field {
-        start,
-        end: start + words::bytes_before(&window[start..], [delimiter, b'\n', b'\r']),
-        quoted: false,
-        doubled: false,
-    }
+/// A quoted field that is not sound, the lines before it in its record included.
+struct Faulty {
+    fault: QuoteFault,
+    field: usize,
+    start: usize,
+    lines_before: u64,
 }
 
-enum Quoted {
-    Closed { field: Field, lines: u64 },
-    Faulty(QuoteFault),
-    Endless { lines: u64 },
+/// A field as it stands in its record, quotes included.
+struct Place {
+    range: Range<usize>,
+    /// Line ends inside.
+    lines: u64,
+    /// It has no quotes, or a closing one.
+    closed: bool,
 }
 
-fn quoted(window: &[u8], start: usize, delimiter: u8) -> Quoted {
-    let (mut at, mut lines, mut doubled) = (start + 1, 0, false);
-    while let Some(byte) = window.get(at) {
-        match (*byte, window.get(at + 1)) {
-            (b'"', Some(b'"')) => {
-                doubled = true;
-                at += 1;
+/// Where the fields of a sound record stand, quotes included.
+pub(super) fn places<'a>(record: &'a [u8], ends: &'a [usize]) -> impl Iterator<Item = Range<usize>> {
+    walk(record, ends).map(|place| place.range)
+}
+
+/// Goes from field to field, up to the first that is not sound. Fields without quotes are as long as their texts.
+fn walk<'a>(record: &'a [u8], ends: &'a [usize]) -> impl Iterator<Item = Place> {
+    let (mut start, mut text_start) = (0, 0);
+    ends.iter().map(move |end| {
+        let rest = record.get(start..).unwrap_or_default();
+        let (length, lines, closed) =
+            if rest.first() == Some(&b'"') { quoted(rest) } else { (end - text_start, 0, true) };
+        let range = start..start + length;
+        (start, text_start) = (range.end + 1, *end);
+        Place { range, lines, closed }
+    })
+}
+
+/// The length of the quoted field at the start of `text`, its line ends, and whether it is closed.
+fn quoted(text: &[u8]) -> (usize, u64, bool) {
+    let (mut at, mut lines) = (1, 0);
+    loop {
+        at += words::bytes_before(&text[at..], *b"\"\n\r");
+        match &text[at..] {
+            [] => return (at, lines, false),
+            [b'"', b'"', ..] => at += 2,
+            [b'"', ..] => return (at + 1, lines, true),
+            line_end => {
+                lines += 1;
+                at += line_end_bytes(line_end);
             }
-            (b'"', None | Some(b'\n' | b'\r')) => return closed(start, at, doubled, lines),
-            (b'"', Some(next)) if *next == delimiter => return closed(start, at, doubled, lines),
-            (b'"', _) if lines == 0 => return Quoted::Faulty(QuoteFault::TextAfter),
-            (b'"', _) => return Quoted::Faulty(QuoteFault::Unclosed),
-            // A CR LF is counted at its LF.
-            (b'\n', _) => lines += 1,
-            (b'\r', next) if next != Some(&b'\n') => lines += 1,
-            _ => {}
-        }
-        at += 1;
-    }
-    Quoted::Endless { lines }
-}
-
-fn closed(start: usize, closing: usize, doubled: bool, lines: u64) -> Quoted {
-    Quoted::Closed { field: Field { start, end: closing + 1, quoted: true, doubled }, lines }
-}
-
-/// Gives up everything to the end of the line on which the quote at `opened` stands, and nothing after it.
-fn broken(bytes: &[u8], field: usize, opened: usize, lines_before: u64, fault: QuoteFault) -> Split {
-    let window = &bytes[..bytes.len().min(RECORD_BYTES_MAX + 1)];
-    let line_end = window[opened..].iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-    match line_end {
-        Some(distance) => {
-            let length = opened + distance;
-            let taken = length + line_end_bytes(&bytes[length..]);
-            Split::Broken { fault, field, lines_before, length, taken, lines: lines_before + 1 }
-        }
-        None if window.len() > RECORD_BYTES_MAX => Split::TooLong,
-        None => {
-            let length = window.len();
-            Split::Broken { fault, field, lines_before, length, taken: length, lines: lines_before }
         }
     }
 }

@@ -3,13 +3,14 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use ::csv::{IntoInnerError, Terminator, WriterBuilder};
 use tempfile::NamedTempFile;
 
 use super::columns::Format;
 use super::error::InputError;
 use super::members;
 use super::record::{Layout, RawRecord, RawShape};
-use super::split::Field;
+use super::split;
 
 /// The columns that say how a row ended, in the order in which they are appended.
 pub const NOTE_COLUMNS: [&str; 3] = ["link_state", "link_code", "link_message"];
@@ -31,7 +32,7 @@ pub struct Note<'a> {
 /// included. The file has mode 0600 and stands under its name only when [`RecordWriter::finish`] has put it there.
 ///
 /// Appended columns replace those of an earlier run. Rows of a CSV that could not be taken apart are written as one
-/// quoted field and padded to one field more than the header has, so that they are readable again and again invalid;
+/// field and padded to one field more than the header has, so that they are readable again and again invalid;
 /// a row with more or fewer fields than the header keeps them all and stays so. A JSON line that is no object becomes
 /// the member `link_raw` of one where columns are appended.
 #[derive(Debug)]
@@ -94,29 +95,25 @@ impl RecordWriter {
             return Ok(());
         }
         let Self { file, layout, replaced, .. } = self;
-        write_kept(file, layout, &layout.header, &layout.header_fields, replaced.as_deref())?;
-        if replaced.is_some() {
-            append_cells(file, layout, NOTE_COLUMNS)?;
-        }
-        file.write_all(layout.newline)
+        write_kept(file, layout, &layout.header, &layout.header_ends, replaced.as_deref())?;
+        end_row(file, layout, replaced.as_ref().map(|_| NOTE_COLUMNS))
     }
 
     fn write_fields(&mut self, raw: &RawRecord<'_>, note: &Note<'_>) -> io::Result<()> {
         let Self { file, layout, replaced, .. } = self;
+        let notes = replaced.as_ref().map(|_| [note.state, note.code, note.message]);
         match raw.shape {
             // In a row of another length the places of the columns are not known.
-            RawShape::Fields(fields) if fields.len() != layout.names.len() => file.write_all(raw.bytes)?,
-            RawShape::Fields(fields) => write_kept(file, layout, raw.bytes, fields, replaced.as_deref())?,
+            RawShape::Fields(ends) if ends.len() != layout.names.len() => file.write_all(raw.bytes)?,
+            RawShape::Fields(ends) => write_kept(file, layout, raw.bytes, ends, replaced.as_deref())?,
             RawShape::Object | RawShape::Broken => {
-                write_quoted(file, raw.bytes)?;
                 let columns = layout.names.len() - replaced.as_ref().map_or(0, Vec::len);
-                file.write_all(&vec![layout.delimiter; columns])?;
+                let padded = std::iter::once(raw.bytes).chain(std::iter::repeat_n(&b""[..], columns));
+                let notes = notes.iter().flatten().map(|note| note.as_bytes());
+                return file.write_all(&encoded(layout, padded.chain(notes))?);
             }
         }
-        if replaced.is_some() {
-            append_cells(file, layout, [note.state, note.code, note.message])?;
-        }
-        file.write_all(layout.newline)
+        end_row(file, layout, notes)
     }
 
     fn write_line(&mut self, raw: &RawRecord<'_>, note: &Note<'_>) -> io::Result<()> {
@@ -152,44 +149,37 @@ fn write_kept(
     file: &mut impl Write,
     layout: &Layout,
     record: &[u8],
-    fields: &[Field],
+    ends: &[usize],
     replaced: Option<&[usize]>,
 ) -> io::Result<()> {
     let Some(replaced) = replaced.filter(|replaced| !replaced.is_empty()) else {
         return file.write_all(record);
     };
-    let kept = fields.iter().enumerate().filter(|(at, _)| !replaced.contains(at));
-    for (written, (_, field)) in kept.enumerate() {
+    let kept = split::places(record, ends).enumerate().filter(|(at, _)| !replaced.contains(at));
+    for (written, (_, place)) in kept.enumerate() {
         if written > 0 {
             file.write_all(&[layout.delimiter])?;
         }
-        file.write_all(&record[field.start..field.end])?;
+        file.write_all(&record[place])?;
     }
     Ok(())
 }
 
-fn append_cells(file: &mut impl Write, layout: &Layout, cells: [&str; 3]) -> io::Result<()> {
-    for cell in cells {
-        file.write_all(&[layout.delimiter])?;
-        let marks = |byte: &u8| matches!(byte, b'"' | b'\n' | b'\r') || *byte == layout.delimiter;
-        if cell.as_bytes().iter().any(marks) {
-            write_quoted(file, cell.as_bytes())?;
-        } else {
-            file.write_all(cell.as_bytes())?;
-        }
+/// Ends a row, with or without notes behind its fields.
+fn end_row(file: &mut impl Write, layout: &Layout, notes: Option<[&str; 3]>) -> io::Result<()> {
+    match notes {
+        // An empty first cell puts a delimiter between the fields and the notes.
+        Some([state, code, message]) => file.write_all(&encoded(layout, ["", state, code, message])?),
+        None => file.write_all(layout.newline),
     }
-    Ok(())
 }
 
-fn write_quoted(file: &mut impl Write, text: &[u8]) -> io::Result<()> {
-    file.write_all(b"\"")?;
-    for (at, part) in text.split(|byte| *byte == b'"').enumerate() {
-        if at > 0 {
-            file.write_all(b"\"\"")?;
-        }
-        file.write_all(part)?;
-    }
-    file.write_all(b"\"")
+/// A row of these cells with its line end, quoted where it needs be.
+fn encoded(layout: &Layout, cells: impl IntoIterator<Item: AsRef<[u8]>>) -> io::Result<Vec<u8>> {
+    let terminator = if layout.newline == b"\r\n" { Terminator::CRLF } else { Terminator::Any(b'\n') };
+    let mut row = WriterBuilder::new().delimiter(layout.delimiter).terminator(terminator).from_writer(Vec::new());
+    row.write_record(cells)?;
+    row.into_inner().map_err(IntoInnerError::into_error)
 }
 
 fn member_text(name: &str, text: &str) -> String {

@@ -18,6 +18,8 @@ mod view;
 mod writer;
 
 #[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::Path;
@@ -97,7 +99,8 @@ impl Ledger {
         self.view.state(key)
     }
 
-    /// For a row in doubt the earliest announcement since it was last out of doubt, in the service's time.
+    /// For a row in doubt the earliest announcement since it was last out of doubt: the earliest that the service's clock
+    /// can have shown then.
     #[must_use]
     pub fn announced_at(&self, key: RowKey) -> Option<UnixMs> {
         self.view.announced_at(key)

@@ -118,7 +118,7 @@ pub(super) fn damaged_line(source: &dyn Source, number: u64, reason: &str) -> Le
 /// Where the bytes end when NULs at the tail are left out: some file systems leave those after a power failure.
 fn end_without_nuls(source: &dyn Source, size: u64) -> io::Result<u64> {
     let mut end = size;
-    let mut block = vec![0; LEDGER_LINE_BYTES_MAX];
+    let mut block = vec![0; LEDGER_LINE_BYTES_MAX.min(usize::try_from(size).unwrap_or(usize::MAX))];
     while end > 0 {
         let start = end.saturating_sub(block.len() as u64);
         let mut tail = SourceReader { source, at: start, end };
@@ -178,8 +178,9 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn new(source: &'a dyn Source, end: u64) -> Self {
+        let buffer_bytes = usize::try_from(end).unwrap_or(usize::MAX).min(LEDGER_READ_BYTES);
         let source = SourceReader { source, at: 0, end };
-        Self { source, buffer: vec![0; LEDGER_READ_BYTES], window: 0..0, number: 0, offset: 0 }
+        Self { source, buffer: vec![0; buffer_bytes], window: 0..0, number: 0, offset: 0 }
     }
 
     /// The next line; of one that is too long only the beginning.
@@ -209,7 +210,8 @@ impl<'a> Lines<'a> {
     }
 
     fn refill(&mut self) -> io::Result<()> {
-        if self.window.len() < LINE_WITH_END_BYTES_MAX { self.fill() } else { Ok(()) }
+        let may_hold_less_than_a_line = self.window.len() < LINE_WITH_END_BYTES_MAX;
+        if may_hold_less_than_a_line && self.source.at < self.source.end { self.fill() } else { Ok(()) }
     }
 
     /// Moves what is left to the front and reads until the buffer is full or the source ends.

@@ -187,7 +187,7 @@ pub struct Intent<'a> {
     pub key: RowKey,
     /// The row's number in that run's input.
     pub row: RowNumber,
-    /// When, by the service's clock as the run estimated it.
+    /// The earliest that the service's clock can have shown then.
     pub at: UnixMs,
     /// The destination's provider.
     pub destination_provider: Cow<'a, str>,

@@ -1,5 +1,6 @@
 //! Where a ledger's bytes live: in a file, or in memory for rehearsals and crash tests.
 
+mod discard;
 mod file;
 mod memory;
 #[cfg(test)]
@@ -7,6 +8,7 @@ mod tests;
 
 use std::io;
 
+pub use discard::DiscardStorage;
 pub use file::{FileSource, FileStorage};
 pub use memory::MemoryStorage;
 

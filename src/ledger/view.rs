@@ -126,7 +126,7 @@ mod tests {
             let number = rng.below(500);
             let key = RowKey::parse(format!("{:032x}", u128::from(number) << 119 | 1).as_bytes()).unwrap();
             let states = [RowState::Linked, RowState::Failed, RowState::InDoubt, RowState::Unprocessed];
-            let state = states[rng.below(4) as usize];
+            let state = states[usize::try_from(rng.below(4)).unwrap()];
             let event = match state {
                 RowState::InDoubt => RowEvent::Announced,
                 RowState::Unprocessed => RowEvent::Withdrawn,

@@ -28,13 +28,15 @@ pub enum Slot {
 
 /// Time as governor wants it: what has run since the clock was made.
 #[derive(Debug, Clone, Copy)]
-struct Elapsed(Clock);
+struct Elapsed {
+    clock: Clock,
+}
 
 impl GovernorClock for Elapsed {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
-        self.0.elapsed()
+        self.clock.elapsed()
     }
 }
 
@@ -56,7 +58,7 @@ impl Budget {
         let ceiling = per_second.and_then(|rate| {
             let burst = NonZeroU32::new(RATE_BURST_CALLS)?;
             let quota = Quota::with_period(spacing(rate))?.allow_burst(burst);
-            Some(RateLimiter::direct_with_clock(quota, Elapsed(clock)))
+            Some(RateLimiter::direct_with_clock(quota, Elapsed { clock }))
         });
         Self { clock, per_second, ceiling, next: clock.now(), cool_down: CoolDown::default() }
     }

@@ -1,11 +1,13 @@
 //! The composition root: the only room where service, clock, ledger, voice and command meet.
 
 mod link;
+mod rehearse;
 mod report;
 mod settings;
 mod signals;
 mod simulate;
 mod simulator;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -14,8 +16,10 @@ use crate::clock::Clock;
 use crate::command::{Failure, explain};
 use crate::config::FileSettings;
 use crate::exit::Exit;
+use crate::input::InputError;
 use crate::ui::{
     ColorChoice, LOG_FILTER_VARIABLE, LogFormat, LogOptions, OutputFormat, ProgressChoice, Terminals, Ui, UiOptions,
+    finding_line,
 };
 
 /// Runs one command and says how the process ends.
@@ -40,6 +44,7 @@ async fn command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         None => FileSettings::default(),
     };
     match cli.command {
+        Command::Validate(args) => validate::run(&args, &file, ui),
         Command::Link(args) => link::run(*args, &file, ui, clock).await,
         Command::Report(args) => report::run(&args, &file, ui),
         Command::Explain { code } => explain_code(code.as_deref(), ui),
@@ -49,7 +54,21 @@ async fn command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
 
 fn fail(ui: &Ui, failure: &Failure) -> ExitCode {
     ui.clear_status();
-    ui.error(&failure.to_string(), failure.hint());
+    match failure {
+        Failure::Input(InputError::Header(findings)) => {
+            let lines: Vec<String> = findings.iter().map(finding_line).collect();
+            match lines.as_slice() {
+                [only] => ui.error(only, failure.hint()),
+                several => {
+                    for line in several {
+                        ui.error(line, None);
+                    }
+                    ui.error("the input cannot be read; nothing was sent", failure.hint());
+                }
+            }
+        }
+        _ => ui.error(&failure.to_string(), failure.hint()),
+    }
     failure.exit().into()
 }
 
@@ -93,8 +112,8 @@ fn explain_code(code: Option<&str>, ui: &Ui) -> Result<Exit, Failure> {
     let explained = match code {
         None => explain::all(),
         Some(code) => explain::explain(code).map_err(|near| {
-            let near = if near.is_empty() { "explain without a code lists all".into() } else { near.join(", ") };
-            Failure::Usage(format!("there is no code of that name; similar: {near}"))
+            let near = if near.is_empty() { String::new() } else { format!("; similar: {}", near.join(", ")) };
+            Failure::Usage(format!("there is no code of that name{near}; `cognito-link explain` lists all"))
         })?,
     };
     if ui.output() == OutputFormat::Json {

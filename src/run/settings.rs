@@ -54,6 +54,12 @@ pub(super) fn pool(args: &PoolArgs, file: &FileSettings, simulate: Option<&str>)
     Ok(config::pool(id, region)?)
 }
 
+/// The address in place of the Region's own, from flag, else the file.
+pub(super) fn endpoint_url(args: &PoolArgs, file: &FileSettings) -> Result<Option<String>, Failure> {
+    let named = args.endpoint_url.as_deref().or(file.endpoint_url.as_deref());
+    Ok(named.map(config::endpoint_url).transpose()?)
+}
+
 /// Writes and reads a second, with a sentence where the figure is an assumption.
 pub(super) fn rates(
     rate: Option<&str>,

@@ -5,9 +5,7 @@ use tokio::sync::mpsc;
 
 use crate::command::Failure;
 use crate::domain::stop::Signal;
-
-/// Signals that nobody has taken notice of yet; the second one leaves, so more need no room.
-const SIGNALS_WAITING_MAX: usize = 4;
+use crate::limits::SIGNALS_WAITING_MAX;
 
 /// Listens from now on. Until then a signal ends the process by itself, which is right while nothing has been sent.
 ///

@@ -20,7 +20,6 @@ use crate::service::sim::{Pool, PoolSettings, Server, World, pool_file};
 pub(super) struct Simulator {
     pool: Option<Pool>,
     pool_id: String,
-    save: Option<PathBuf>,
     around: Surroundings,
 }
 
@@ -51,7 +50,6 @@ impl Simulator {
         Ok(Some(Self {
             pool_id: pool.as_ref().map_or(SIMULATED_POOL_ID, |pool| pool.settings().id.as_str()).to_owned(),
             pool,
-            save: args.save_pool.clone(),
             around: Surroundings {
                 quota: quota("--simulate-quota", std::slice::from_ref(&args.simulate_quota), 1.0)?,
                 latency: latency("--simulate-latency", &args.simulate_latency)?,
@@ -65,14 +63,9 @@ impl Simulator {
         &self.pool_id
     }
 
-    /// Starts to serve. Without a pool file the pool has the providers that the input names, and makes a user when a
-    /// row names one.
-    pub(super) fn start(
-        self,
-        named: &PoolId,
-        providers: &BTreeSet<ProviderName>,
-        seed: u64,
-    ) -> Result<Running, Failure> {
+    /// The account that it simulates. Without a pool file the pool has the providers that the input names, and makes a
+    /// user when a row names one.
+    pub(super) fn world(self, named: &PoolId, providers: &BTreeSet<ProviderName>, seed: u64) -> Result<World, Failure> {
         let pool = match self.pool {
             Some(pool) if pool.settings().id != named.as_str() => {
                 return Err(Failure::Usage(format!(
@@ -83,11 +76,15 @@ impl Simulator {
             Some(pool) => pool,
             None => pool_on_reference(named, providers)?,
         };
-        let world = self.around.world(seed).with_pool(pool);
-        let server = Server::start(world, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-            .map_err(|error| Failure::System(error.to_string()))?;
-        Ok(Running { server, pool_id: named.to_string(), save: self.save })
+        Ok(self.around.world(seed).with_pool(pool))
     }
+}
+
+/// Starts to serve.
+pub(super) fn serve(world: World, named: &PoolId, save: Option<PathBuf>) -> Result<Running, Failure> {
+    let server = Server::start(world, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        .map_err(|error| Failure::System(error.to_string()))?;
+    Ok(Running { server, pool_id: named.to_string(), save })
 }
 
 impl Running {

@@ -157,7 +157,7 @@ fn invalid_parameter(kind: CallKind, text: &str) -> FaultClass {
         FaultClass::Refused(IdentityHasProfile)
     } else if has("already linked") {
         FaultClass::Doubtful(WhenAbsent::Refuse(LinkedElsewhere))
-    } else if has("invalid sourceuser") {
+    } else if has("cognito users with a username/password") {
         FaultClass::Doubtful(WhenAbsent::RefuseSource)
     } else if has("provider") && (has("not exist") || has("not found") || has("no such")) {
         FaultClass::Refused(ProviderNotFound)
@@ -209,6 +209,14 @@ mod tests {
             ),
             (400, INVALID, "Identity provider Oktaa does not exist.", Refused(Code::ProviderNotFound)),
             (400, INVALID, "Attribute email is not mapped for the provider", Refused(Code::AttributeNotMapped)),
+            // One text with this beginning is known; it says nothing about others that begin so.
+            (
+                400,
+                INVALID,
+                "Invalid SourceUser: ProviderAttributeName is not mapped in the identity provider",
+                Refused(Code::AttributeNotMapped),
+            ),
+            (400, INVALID, "Invalid SourceUser: something new", refuse(Code::Unrecognised)),
             (400, INVALID, "something new", refuse(Code::Unrecognised)),
             (400, "AliasExistsException", "", refuse(Code::AliasExists)),
             (

@@ -36,16 +36,10 @@ impl Skew {
         }
     }
 
-    /// Our time as the service's clock would show it, at the middle of what is known.
+    /// The earliest and the latest that the service's clock can show at this time of ours.
     #[must_use]
-    pub fn service_time(&self, ours: UnixMs) -> UnixMs {
-        ours.saturating_add(i64::midpoint(self.low_ms, self.high_ms))
-    }
-
-    /// How far [`Self::service_time`] may be off, in milliseconds.
-    #[must_use]
-    pub fn uncertainty_ms(&self) -> i64 {
-        (self.high_ms - self.low_ms) / 2 + 1
+    pub fn service_time(&self, ours: UnixMs) -> (UnixMs, UnixMs) {
+        (ours.saturating_add(self.low_ms), ours.saturating_add(self.high_ms))
     }
 }
 
@@ -56,14 +50,16 @@ mod tests {
     #[test]
     fn answers_narrow_the_bounds() {
         let mut skew = Skew::default();
-        assert_eq!((skew.service_time(0), skew.uncertainty_ms()), (0, CLOCK_SKEW_MS_MAX + 1));
+        assert_eq!(skew.service_time(0), (-CLOCK_SKEW_MS_MAX, CLOCK_SKEW_MS_MAX));
         // The service is 5,400 ms ahead; answers take 100 ms.
         for ours in [0_i64, 333, 700, 1_250] {
             let date = (ours + 50 + 5_400) / 1_000 * 1_000;
             skew.observe(ours, ours + 100, date);
+            let (earliest, latest) = skew.service_time(10_000);
+            assert!(earliest <= 15_400 && 15_400 <= latest, "{skew:?}");
         }
-        let off = (skew.service_time(10_000) - 15_400).abs();
-        assert!(off <= skew.uncertainty_ms() && skew.uncertainty_ms() < 500, "{off} {skew:?}");
+        let (earliest, latest) = skew.service_time(0);
+        assert!(latest - earliest < 700, "{skew:?}");
     }
 
     #[test]
@@ -71,6 +67,7 @@ mod tests {
         let mut skew = Skew::default();
         skew.observe(0, 100, 5_000);
         skew.observe(10_000, 10_100, 90_000);
-        assert!((skew.service_time(10_000) - 90_000).abs() < 1_000);
+        let (earliest, latest) = skew.service_time(10_000);
+        assert!(earliest <= 90_000 && 90_000 <= latest && latest - earliest < 1_200, "{skew:?}");
     }
 }

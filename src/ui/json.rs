@@ -8,7 +8,7 @@
 //!  "ended":"completed | interrupted | stopped","signal":"SIGINT | SIGTERM | null",
 //!  "stop_cause":"credentials, ... | null","stop_detail":"text | null","exit_status":0,
 //!  "rows":{"read":0,"linked":0,"already_linked":0,"refused":0,"failed":0,"in_doubt":0,"invalid":0,"unprocessed":0,
-//!          "skipped":0,"not_read":null},
+//!          "skipped":0,"repeated":0,"not_read":null},
 //!  "refusals":{"user_not_found":0},"findings":{"missing_value":0},
 //!  "writes":0,"reads":0,"throttled":0,"elapsed_ms":0}
 //! ```
@@ -20,7 +20,7 @@
 //! {"kind":"ledger_report","schema_version":1,
 //!  "pool":"us-east-1_AbCdEfGhI","simulated":false,"ledgers":["pairs.csv.ledger"],
 //!  "rows":{"read":0,"linked":0,"already_linked":0,"refused":0,"failed":0,"in_doubt":0,"invalid":0,"unprocessed":null,
-//!          "skipped":0},
+//!          "skipped":0,"repeated":0},
 //!  "refusals":{},"findings":{},
 //!  "runs":[{"id":"","command":"link","input":"","started":"2026-03-01T08:00:00.000Z","ended":"completed | null"}],
 //!  "failures":[{"row":17,"key":"","state":"refused","refusal_code":"","service_code":"","service_message":""}],
@@ -38,7 +38,7 @@ use super::redact;
 use super::text::signal_name;
 use crate::domain::finding::{Finding, FindingCode};
 use crate::domain::outcome::RefusalCode;
-use crate::domain::report::{FailureLine, LedgerReport, RunLine};
+use crate::domain::report::{FailureLine, LedgerReport, RunLine, ValidateReport};
 use crate::domain::stop::{Ended, RunReport};
 use crate::domain::summary::Counts;
 
@@ -65,6 +65,23 @@ pub fn finding(finding: &Finding) -> Value {
     })
 }
 
+/// What the checks of an input found, as one object.
+pub(super) fn validate_report(report: &ValidateReport, exit_status: u8) -> Value {
+    let counts = &report.counts;
+    let by_code = counts.by_finding.iter().map(|(code, number)| (code.as_str().to_owned(), Value::from(*number)));
+    json!({
+        "kind": "validate_report",
+        "schema_version": SCHEMA_VERSION,
+        "input": report.input,
+        "rows": {"read": counts.read, "valid": counts.unprocessed, "invalid": counts.invalid},
+        "blank_lines": report.blank_lines,
+        "findings_by_code": by_code.collect::<Map<_, _>>(),
+        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        "findings_left_out": report.findings_left_out,
+        "exit_status": exit_status,
+    })
+}
+
 /// Rows by state, as both reports have them.
 #[must_use]
 pub fn rows(counts: &Counts) -> Map<String, Value> {
@@ -78,11 +95,12 @@ pub fn rows(counts: &Counts) -> Map<String, Value> {
         ("invalid", counts.invalid),
         ("unprocessed", counts.unprocessed),
         ("skipped", counts.skipped),
+        ("repeated", counts.repeated),
     ];
     numbers.into_iter().map(|(name, number)| (name.to_owned(), Value::from(number))).collect()
 }
 
-pub(super) fn run_report(report: &RunReport, ledger: &str, exit_status: u8) -> Value {
+pub(super) fn run_report(report: &RunReport, ledger: Option<&str>, exit_status: u8) -> Value {
     let mut rows = rows(&report.counts);
     rows.insert("not_read".to_owned(), report.not_read.into());
     let (ended, signal, stop) = match &report.ended {
@@ -176,7 +194,7 @@ mod tests {
         r#"{"kind":"run_report","schema_version":1,"pool":"sim-local-1_Example01","simulated":true,"ledger":"l","#,
         r#""ended":"completed","signal":null,"stop_cause":null,"stop_detail":null,"exit_status":3,"#,
         r#""rows":{"read":1000,"linked":986,"already_linked":3,"refused":7,"failed":1,"in_doubt":1,"invalid":2,"#,
-        r#""unprocessed":0,"skipped":240,"not_read":null},"#,
+        r#""unprocessed":0,"skipped":240,"repeated":0,"not_read":null},"#,
         r#""refusals":{"user_not_found":4,"identity_has_profile":3},"findings":{"missing_value":2},"#,
         r#""writes":748,"reads":12,"throttled":0,"elapsed_ms":38200}"#,
         "\n"
@@ -184,7 +202,7 @@ mod tests {
 
     #[test]
     fn the_schema_of_a_run_stands() {
-        assert_eq!(encode(&run_report(&run_report_example(), "l", 3)), RUN);
+        assert_eq!(encode(&run_report(&run_report_example(), Some("l"), 3)), RUN);
     }
 
     #[test]
@@ -201,7 +219,7 @@ mod tests {
         ];
         for (ended, expected) in table {
             let report = RunReport { ended, not_read: Some(5), ..run_report_example() };
-            let text = encode(&run_report(&report, "l", 1));
+            let text = encode(&run_report(&report, Some("l"), 1));
             assert!(text.contains(expected), "{text}");
             assert!(text.contains(r#""not_read":5"#), "{text}");
         }
@@ -213,7 +231,7 @@ mod tests {
             r#"{"kind":"ledger_report","schema_version":1,"pool":"us-east-1_AbCdEfGhI","simulated":false,"#,
             r#""ledgers":["pairs.csv.ledger"],"#,
             r#""rows":{"read":3,"linked":1,"already_linked":0,"refused":1,"failed":1,"in_doubt":0,"invalid":0,"#,
-            r#""unprocessed":null,"skipped":0},"refusals":{"identity_has_profile":1},"findings":{},"#,
+            r#""unprocessed":null,"skipped":0,"repeated":0},"refusals":{"identity_has_profile":1},"findings":{},"#,
             r#""runs":[{"id":"01ab","command":"link","input":"pairs.csv","started":"2026-03-01T08:00:00.000Z","ended":"interrupted"},"#,
             r#"{"id":"02cd","command":"link","input":"pairs.csv","started":"2026-03-01T09:00:00.500Z","ended":null}],"#,
             r#""failures":[{"row":17,"key":"00000000000000000000000000000011","state":"refused","#,

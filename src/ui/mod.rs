@@ -40,7 +40,7 @@ pub use style::ColorChoice;
 
 use crate::domain::event::Observer;
 use crate::domain::identity::{Personal, masked};
-use crate::domain::report::LedgerReport;
+use crate::domain::report::{LedgerReport, ValidateReport};
 use crate::domain::stop::RunReport;
 use crate::domain::summary::Counts;
 use crate::limits;
@@ -243,14 +243,28 @@ impl Ui {
     ///
     /// # Errors
     /// As [`Ui::data`].
-    pub fn run_report(&self, report: &RunReport, ledger: &str, exit_status: u8) -> io::Result<()> {
+    pub fn run_report(&self, report: &RunReport, ledger: Option<&str>, exit_status: u8) -> io::Result<()> {
         self.console.clear_bar();
         match self.output() {
             OutputFormat::Text => self.console.print(&text::run_report(report, ledger, self.console.stdout_style())),
             OutputFormat::Json => self.json(&json::run_report(report, ledger, exit_status)),
         }?;
-        self.say_next(&report.counts, report.not_read.unwrap_or(0), &[ledger]);
+        // A rehearsal keeps no ledger, and so leaves nothing to go on with.
+        if let Some(ledger) = ledger {
+            self.say_next(&report.counts, report.not_read.unwrap_or(0), &[ledger]);
+        }
         Ok(())
+    }
+
+    /// What the checks of an input found to stdout, in the shape that was asked for.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn validate_report(&self, report: &ValidateReport, exit_status: u8) -> io::Result<()> {
+        match self.output() {
+            OutputFormat::Text => self.console.print(&text::validate_report(report, self.console.stdout_style())),
+            OutputFormat::Json => self.json(&json::validate_report(report, exit_status)),
+        }
     }
 
     /// What ledgers know to stdout, in the shape that was asked for, and what to do next to stderr.

@@ -45,8 +45,9 @@ fn state_lines(counts: &Counts) -> Vec<Line> {
 
 fn sum_lines(counts: &Counts, label: &'static str, not_read: Option<u64>) -> Vec<Line> {
     let uncolored = |_: Style, text: &str| text.to_owned();
-    let note =
-        if counts.skipped > 0 { format!("{} done in earlier runs", count(counts.skipped)) } else { String::new() };
+    let notes = [(counts.skipped, "done in earlier runs"), (counts.repeated, "asked for by an earlier row")];
+    let notes = notes.iter().filter(|(number, _)| *number > 0);
+    let note = notes.map(|(number, what)| format!("{} {what}", count(*number))).collect::<Vec<_>>().join(", ");
     let mut lines = vec![Line { label, number: counts.read, note, paint: uncolored }];
     if let Some(number) = not_read.filter(|number| *number > 0) {
         lines.push(Line { label: "not read", number, note: String::new(), paint: Style::yellow });

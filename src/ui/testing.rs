@@ -201,6 +201,7 @@ pub(super) fn run_report_example() -> RunReport {
             invalid: 2,
             unprocessed: 0,
             skipped: 240,
+            repeated: 0,
             by_refusal: [(RefusalCode::IdentityHasProfile, 3), (RefusalCode::UserNotFound, 4)].into(),
             by_finding: [(FindingCode::MissingValue, 2)].into(),
         },

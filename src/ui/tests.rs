@@ -76,7 +76,7 @@ fn values_are_masked_unless_asked_for() {
 fn a_reader_that_left_is_no_fault_and_a_full_disk_is() {
     let left = with_stdout(Broken(io::ErrorKind::BrokenPipe));
     left.data("x").unwrap();
-    left.run_report(&run_report_example(), "l", 3).unwrap();
+    left.run_report(&run_report_example(), Some("l"), 3).unwrap();
     left.warn("nobody hears this");
     let full = with_stdout(Broken(io::ErrorKind::StorageFull));
     assert_eq!(full.data("x").unwrap_err().kind(), io::ErrorKind::StorageFull);
@@ -86,7 +86,7 @@ fn a_reader_that_left_is_no_fault_and_a_full_disk_is() {
 #[test]
 fn a_result_is_data_and_the_next_step_is_talk() {
     let screen = Screen::new();
-    screen.ui().run_report(&run_report_example(), "pairs.ledger", 3).unwrap();
+    screen.ui().run_report(&run_report_example(), Some("pairs.ledger"), 3).unwrap();
     assert!(screen.stdout().starts_with("linked            986\n"), "{}", screen.stdout());
     assert_eq!(
         screen.stderr(),
@@ -100,7 +100,7 @@ fn a_result_is_data_and_the_next_step_is_talk() {
 #[test]
 fn json_is_the_only_thing_on_stdout() {
     let screen = Screen::new().json();
-    screen.ui().run_report(&run_report_example(), "l", 3).unwrap();
+    screen.ui().run_report(&run_report_example(), Some("l"), 3).unwrap();
     screen.ui().ledger_report(&ledger_report_example()).unwrap();
     let kinds: Vec<Value> =
         screen.stdout().lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["kind"].clone()).collect();
@@ -112,7 +112,7 @@ fn an_unknown_refusal_is_loud_even_when_quiet() {
     let screen = Screen::new().quiet();
     let mut report = run_report_example();
     report.counts.by_refusal.insert(crate::domain::outcome::RefusalCode::Unrecognised, 2);
-    screen.ui().run_report(&report, "l", 3).unwrap();
+    screen.ui().run_report(&report, Some("l"), 3).unwrap();
     let alarm = "warning: the service said something that this version does not know, to 2 rows: ";
     assert!(screen.stderr().starts_with(alarm), "{}", screen.stderr());
 }

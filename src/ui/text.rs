@@ -6,21 +6,41 @@ use super::escape::escape;
 use super::format::{count, counted, duration, timestamp};
 use super::style::Style;
 use super::{redact, table};
-use crate::domain::report::{FailureLine, LedgerReport, RunLine};
+use crate::domain::finding::Severity;
+use crate::domain::report::{FailureLine, LedgerReport, RunLine, ValidateReport};
 use crate::domain::stop::{Ended, RunReport, Signal};
 use crate::limits;
 
 /// The table of a run and where it ran. Every line ends with a line feed.
-pub(super) fn run_report(report: &RunReport, ledger: &str, style: Style) -> String {
+pub(super) fn run_report(report: &RunReport, ledger: Option<&str>, style: Style) -> String {
     let mut lines = table::lines(&report.counts, "rows read", report.not_read, style);
     lines.push(where_it_ran(report));
-    lines.push(format!("ledger {}", escape(ledger)));
+    lines.extend(ledger.map(|ledger| format!("ledger {}", escape(ledger))));
     if report.counts.skipped > 0 && report.writes == 0 {
         let (rows, were) =
             (counted(report.counts.skipped, "row"), if report.counts.skipped == 1 { "was" } else { "were" });
         lines.push(format!("{rows} {were} done in earlier runs; nothing was sent"));
     }
     lines.extend(how_it_ended(&report.ended, style));
+    joined(&lines)
+}
+
+/// What the checks of an input found: codes with their numbers, and the rows.
+pub(super) fn validate_report(report: &ValidateReport, style: Style) -> String {
+    let counts = &report.counts;
+    let mut lines = Vec::new();
+    for (code, number) in &counts.by_finding {
+        let paint = if code.severity() == Severity::Error { Style::red } else { Style::yellow };
+        lines
+            .push(paint(style, &format!("{:<26}{:>10}   {}", code.as_str(), count(*number), code.severity().as_str())));
+    }
+    let mut rows = format!("{}: {} valid", counted(counts.read, "row"), count(counts.unprocessed));
+    for (number, what) in [(counts.invalid, "invalid"), (report.blank_lines, "empty lines")] {
+        if number > 0 {
+            let _ = write!(rows, ", {} {what}", count(number));
+        }
+    }
+    lines.push(rows);
     joined(&lines)
 }
 
@@ -136,7 +156,7 @@ rows read       1,000   240 done in earlier runs
 pool sim-local-1_Example01 (simulated), 748 writes, 12 reads, 0 throttled, in 38 s
 ledger pairs.csv.simulated.ledger
 ";
-        assert_eq!(run_report(&run_report_example(), "pairs.csv.simulated.ledger", plain()), expected);
+        assert_eq!(run_report(&run_report_example(), Some("pairs.csv.simulated.ledger"), plain()), expected);
     }
 
     #[test]
@@ -151,7 +171,7 @@ pool sim-local-1_Example01, 0 writes, 0 reads, 0 throttled, in 38 s
 ledger a\\u{1b}.ledger
 1,000 rows were done in earlier runs; nothing was sent
 ";
-        assert_eq!(run_report(&report, "a\x1b.ledger", plain()), expected);
+        assert_eq!(run_report(&report, Some("a\x1b.ledger"), plain()), expected);
     }
 
     #[test]
@@ -169,9 +189,9 @@ pool sim-local-1_Example01 (simulated), 748 writes, 12 reads, 0 throttled, in 38
 ledger l
 interrupted by SIGTERM
 ";
-        assert_eq!(run_report(&report, "l", plain()), expected);
+        assert_eq!(run_report(&report, Some("l"), plain()), expected);
         let stopped = Ended::Stopped(Stop { cause: StopCause::Credentials, detail: "expired".into() });
-        let text = run_report(&RunReport { ended: stopped, ..report }, "l", plain());
+        let text = run_report(&RunReport { ended: stopped, ..report }, Some("l"), plain());
         assert!(text.ends_with("ledger l\nstopped: credentials\n"));
     }
 
@@ -213,10 +233,10 @@ and 5 more
 
     #[test]
     fn colour_changes_no_word() {
-        let colored = run_report(&run_report_example(), "l", ColorChoice::Always.style(false));
+        let colored = run_report(&run_report_example(), Some("l"), ColorChoice::Always.style(false));
         assert!(colored.contains("\x1b[33mrefused       \x1b[0m"));
         let stripped =
             ["\x1b[0m", "\x1b[32m", "\x1b[33m", "\x1b[1;31m"].iter().fold(colored, |text, code| text.replace(code, ""));
-        assert_eq!(stripped, run_report(&run_report_example(), "l", plain()));
+        assert_eq!(stripped, run_report(&run_report_example(), Some("l"), plain()));
     }
 }

@@ -1,4 +1,32 @@
-//! Tests of the whole program and of its parts together.
+//! Tests from outside the crate, in one binary: each more would link the whole SDK once more.
+//!
+//! The built program, its processes, files and exit statuses, against a simulator on loopback; the fixtures; and whole
+//! runs in virtual time over many seeds.
 
 #[cfg(test)]
+mod harness;
+
+#[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod inputs;
+#[cfg(test)]
+mod outputs;
+#[cfg(test)]
+mod pace;
+#[cfg(test)]
+mod report;
+#[cfg(test)]
+mod resume;
+#[cfg(test)]
+mod seeds;
+#[cfg(test)]
+mod signals;
+#[cfg(test)]
+mod usage;

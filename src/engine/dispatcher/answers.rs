@@ -7,6 +7,7 @@ use tokio::task::JoinError;
 use super::Dispatcher;
 use crate::clock::Instant;
 use crate::domain::event::Event;
+use crate::domain::identity::DestinationUser;
 use crate::domain::outcome::Outcome;
 use crate::domain::state::RowState;
 use crate::domain::stop::Ended;
@@ -20,7 +21,7 @@ use crate::service::AnswerMeta;
 impl Dispatcher<'_> {
     pub(super) fn on_joined(&mut self, joined: Result<Done, JoinError>) -> Result<(), LedgerError> {
         match joined {
-            Ok(done) => self.on_done(done),
+            Ok(done) => self.on_done(&done),
             // The panic of a worker is a fault of the program; its row stays announced, and so in doubt.
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -29,8 +30,8 @@ impl Dispatcher<'_> {
         }
     }
 
-    fn on_done(&mut self, done: Done) -> Result<(), LedgerError> {
-        self.note_time(&done);
+    fn on_done(&mut self, done: &Done) -> Result<(), LedgerError> {
+        self.note_time(done);
         let Some(job) = self.window.get_mut(done.job) else { return Ok(()) };
         job.in_flight = false;
         let before = job.step.clone();
@@ -42,7 +43,7 @@ impl Dispatcher<'_> {
             Reply::Linked(Err(fault)) => job.on_link(Some(fault)),
             Reply::Users(reply) => {
                 let page = reply.as_ref().map(|answer| answer.value.clone());
-                job.on_users(page, &self.policy, &self.skew, &mut self.rng)
+                job.on_users(page, &self.policy, &mut self.rng)
             }
         };
         let is_write = matches!(done.reply, Reply::Linked(_));
@@ -74,7 +75,7 @@ impl Dispatcher<'_> {
         match next {
             Next::Step(wait) => self.go_on(id, wait, before),
             Next::Pause { retry_after, throttled } => self.pause(id, retry_after, throttled, sent),
-            Next::Finish(outcome) => return self.finish(id, outcome),
+            Next::Finish(outcome) => return self.finish(id, &outcome),
             Next::Stop(stop) => self.begin_stop(Ended::Stopped(stop)),
         }
         Ok(())
@@ -93,7 +94,7 @@ impl Dispatcher<'_> {
             Wait::Settling(pause) => self.window.queue_at(id, now + pause),
             Wait::None => {
                 let resolved = matches!(before, Step::Resolve(_)) && !matches!(job.step, Step::Resolve(_));
-                let name = job.destination.as_ref().filter(|_| resolved).map(|user| user.username());
+                let name = job.destination.as_ref().filter(|_| resolved).map(DestinationUser::username);
                 if name.is_none_or(|name| self.window.enter_user(id, &name)) {
                     self.window.queue(id);
                 }
@@ -117,15 +118,16 @@ impl Dispatcher<'_> {
     }
 
     /// A row has its result: into the ledger, then into the counts, then told.
-    pub(super) fn finish(&mut self, id: JobId, outcome: Outcome) -> Result<(), LedgerError> {
+    pub(super) fn finish(&mut self, id: JobId, outcome: &Outcome) -> Result<(), LedgerError> {
         let Some(job) = self.window.get(id) else { return Ok(()) };
         let (number, key, state) = (job.row.number, job.row.key, outcome.state());
         let open_at = job.last_write.map(|at| at + Duration::from_millis(WRITE_SPACING_PER_USER_MS));
-        self.ledger.settle(number, key, &outcome, job.attempts, job.request_id.as_deref(), self.clock.unix_ms())?;
+        self.ledger.settle(number, key, outcome, job.attempts, job.request_id.as_deref(), self.clock.unix_ms())?;
         self.tally.counts.add(state);
         self.tally.failures += u64::from(matches!(state, RowState::Failed | RowState::InDoubt));
         self.observer.on(&Event::Settled { number, key, state });
         let (_, released) = self.window.remove(id, self.clock.now(), open_at);
-        self.activate_all(released)
+        self.activate_all(released);
+        Ok(())
     }
 }

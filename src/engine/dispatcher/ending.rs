@@ -8,15 +8,22 @@ use crate::domain::stop::{Ended, RunReport, Signal, StopCause};
 use crate::engine::job::{Job, Step};
 use crate::ledger::LedgerError;
 use crate::ledger::record::{EndedAs, RunEnd};
-use crate::limits::DRAIN_MS_MAX;
+use crate::limits::{DRAIN_MS_MAX, SIGNAL_ECHO_MS};
+
+const SIGNAL_ECHO: Duration = Duration::from_millis(SIGNAL_ECHO_MS);
 
 impl Dispatcher<'_> {
     /// The first signal drains, the second leaves at once.
     pub(super) fn on_signal(&mut self, signal: Signal) {
-        if self.stopping.is_some() {
-            self.leave_now = true;
-        } else {
-            self.begin_stop(Ended::Interrupted(signal));
+        let now = self.clock.now();
+        match self.first_signal {
+            // `timeout` and shells may signal a process and then its group: an echo is not a second wish.
+            Some((first, at)) if first == signal && now.saturating_duration_since(at) < SIGNAL_ECHO => {}
+            Some(_) => self.leave_now = true,
+            None => {
+                self.first_signal = Some((signal, now));
+                self.begin_stop(Ended::Interrupted(signal));
+            }
         }
     }
 
@@ -47,6 +54,9 @@ impl Dispatcher<'_> {
         for job in self.window.drain() {
             self.leave(&job)?;
         }
+        let counts = &mut self.tally.counts;
+        counts.repeated = counts.skipped.saturating_sub(self.options.done_before);
+        counts.skipped -= counts.repeated;
         let now = self.clock.now();
         let ended = self.stopping.take().unwrap_or(Ended::Completed);
         self.ledger.run_ended(&RunEnd {

@@ -19,7 +19,7 @@ impl Dispatcher<'_> {
         for incoming in batch {
             self.tally.counts.read += 1;
             match incoming {
-                Incoming::Row(row) => self.admit(row)?,
+                Incoming::Row(row) => self.admit(row),
                 Incoming::Invalid { number, findings } => self.count_invalid(number, &findings)?,
             }
         }
@@ -37,33 +37,34 @@ impl Dispatcher<'_> {
         }
     }
 
-    fn admit(&mut self, row: Row) -> Result<(), LedgerError> {
+    fn admit(&mut self, row: Row) {
         let state = self.ledger.state(row.key);
         if state.on_resume(self.options.retry_refused) == Resume::Skip {
             self.tally.counts.add(state);
             self.tally.counts.skipped += 1;
-            return Ok(());
+            return;
         }
         let (id, active) = self.window.insert(Job::new(row));
-        if active { self.activate_all(vec![id]) } else { Ok(()) }
+        if active {
+            self.activate_all(vec![id]);
+        }
     }
 
     /// Sets rows on their way whose lane is theirs now.
-    pub(super) fn activate_all(&mut self, mut ids: Vec<JobId>) -> Result<(), LedgerError> {
+    pub(super) fn activate_all(&mut self, mut ids: Vec<JobId>) {
         while let Some(id) = ids.pop() {
-            ids.extend(self.activate(id)?);
+            ids.extend(self.activate(id));
         }
-        Ok(())
     }
 
     /// The state is asked for again here: the row before it in its lane may have been the same link.
-    fn activate(&mut self, id: JobId) -> Result<Vec<JobId>, LedgerError> {
+    fn activate(&mut self, id: JobId) -> Vec<JobId> {
         let Some(job) = self.window.get_mut(id) else {
-            return Ok(Vec::new());
+            return Vec::new();
         };
         if job.started {
             self.window.queue(id);
-            return Ok(Vec::new());
+            return Vec::new();
         }
         let key = job.row.key;
         let state = self.ledger.state(key);
@@ -71,10 +72,11 @@ impl Dispatcher<'_> {
             self.tally.counts.add(state);
             self.tally.counts.skipped += 1;
             let (_, released) = self.window.remove(id, self.clock.now(), None);
-            return Ok(released);
+            return released;
         }
-        job.start(self.ledger.announced_at(key));
+        let (now, _) = self.skew.service_time(self.clock.unix_ms());
+        job.start(self.ledger.announced_at(key), now);
         self.window.queue(id);
-        Ok(Vec::new())
+        Vec::new()
     }
 }

@@ -65,6 +65,7 @@ pub async fn run(
     dispatcher.end().await
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one run, not states of one thing")]
 struct Dispatcher<'a> {
     pool: PoolId,
     simulated: bool,
@@ -86,6 +87,7 @@ struct Dispatcher<'a> {
     feed_ended: bool,
     stopping: Option<Ended>,
     drain_until: Option<Instant>,
+    first_signal: Option<(Signal, Instant)>,
     leave_now: bool,
     waiting: Option<Waiting>,
     last_accepted: Instant,
@@ -123,6 +125,7 @@ impl<'a> Dispatcher<'a> {
             feed_ended: false,
             stopping: None,
             drain_until: None,
+            first_signal: None,
             leave_now: false,
             waiting: None,
             last_accepted: now,
@@ -168,7 +171,7 @@ impl<'a> Dispatcher<'a> {
         let now = self.clock.now();
         self.check_bounds(now);
         let released = self.window.fire(now);
-        self.activate_all(released)?;
+        self.activate_all(released);
         self.waiting = None;
         let read_slot = self.send_reads();
         let write_slot = self.send_writes()?;

@@ -7,6 +7,7 @@ use crate::clock::Instant;
 use crate::domain::event::Waiting;
 use crate::domain::outcome::{Outcome, RefusalCode};
 use crate::engine::job::Step;
+use crate::engine::settle::Announced;
 use crate::engine::window::JobId;
 use crate::engine::worker::{Call, perform};
 use crate::ledger::LedgerError;
@@ -83,20 +84,25 @@ impl Dispatcher<'_> {
     }
 
     /// Rows to have announced: what a quarter of a second takes.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before the cast")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "clamped before the cast"
+    )]
     fn ahead(&self) -> usize {
         (self.writes.per_second() / 4.0).clamp(8.0, ANNOUNCED_AHEAD_MAX as f64) as usize
     }
 
     fn announce(&mut self, id: JobId) -> Result<(), LedgerError> {
-        let at = self.skew.service_time(self.clock.unix_ms());
+        let (earliest, latest) = self.skew.service_time(self.clock.unix_ms());
         let Some(job) = self.window.get_mut(id) else { return Ok(()) };
         let Some(destination) = job.destination.clone() else { return Ok(()) };
         if !self.providers.contains_key(job.row.link.source.provider()) {
-            return self.finish(id, Outcome::Refused { code: RefusalCode::ProviderNotFound, text: None });
+            return self.finish(id, &Outcome::Refused { code: RefusalCode::ProviderNotFound, text: None });
         }
-        self.ledger.announce(&job.row, &destination, at)?;
-        job.announced.get_or_insert(at);
+        self.ledger.announce(&job.row, &destination, earliest)?;
+        job.announced.get_or_insert(Announced { earliest, latest });
         job.announced_now = true;
         job.step = Step::Link;
         self.window.to_sync.push(id);

@@ -83,12 +83,17 @@ fn faults_are_told_at_their_line_and_field() {
         ("carlos,Google,\"1\n", "unclosed_quote 2:3"),
         ("a,\"b\nc\",\"d\ne,f,g", "unclosed_quote 3:3"),
         ("carlos,\"Goo\"gle,1\n", "unclosed_quote 2:2"),
+        ("carlos,\"Goo\"g\"le,\"1\"\n", "unclosed_quote 2:2"),
+        ("\u{feff}carlos,Google,1\n", "invisible_character 2:1"),
     ];
     for (rows, place) in table {
         assert_eq!(places(with_header(rows))[0], place, "{rows:?}");
     }
     let latin = [HEADER.as_bytes(), b"jos\xe9,Google,1\n"].concat();
     assert_eq!(places(&latin), ["invalid_utf8 2:1"]);
+    // Two halves of one character in neighbouring fields are no character.
+    let halves = [HEADER.as_bytes(), b"jos\xc3,\xa9Google,1\n"].concat();
+    assert_eq!(places(&halves), ["invalid_utf8 2:1", "invalid_utf8 2:2"]);
     let [finding] = records(&latin)[0].findings.clone().try_into().unwrap();
     assert_eq!((finding.column.as_str(), finding.row), ("username", Some(RowNumber(1))));
 }

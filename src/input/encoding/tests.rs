@@ -88,8 +88,10 @@ fn other_kinds_are_named() {
 #[test]
 fn damage_is_told_in_a_sentence() {
     let text = b"destination_username,source_provider,source_value\n".repeat(2_000);
+    // The next member is cut, too.
+    let cut_member = [gzip(b"one"), gzip(&text)[..100].to_vec()].concat();
     let (packed, frames) = (gzip(&text), zstd_of(&text));
-    for cut in [&packed[..packed.len() / 2], &packed[..packed.len() - 3], &frames[..frames.len() / 2]] {
+    for cut in [&packed[..packed.len() / 2], &packed[..packed.len() - 3], &frames[..frames.len() / 2], &cut_member] {
         let told = decoded(cut).unwrap_err().to_string();
         assert!(told.contains("data ends in the middle; the file was cut short"), "{told}");
     }
@@ -98,6 +100,28 @@ fn damage_is_told_in_a_sentence() {
     flipped[checksum] ^= 0xff;
     let told = decoded(&flipped).unwrap_err().to_string();
     assert!(told.starts_with("the gzip data is damaged ("), "{told}");
+}
+
+#[test]
+fn zeros_behind_gzip_are_padding_and_anything_else_is_damage() {
+    let (first, second) = (gzip(b"one,"), gzip(b"two"));
+    let zeros = |count: usize| vec![0; count];
+    for count in [1, 7, 512, 10_240, 3 * crate::limits::READ_BUFFER_BYTES] {
+        assert_eq!(decoded(&[first.clone(), second.clone(), zeros(count)].concat()).unwrap(), "one,two", "{count}");
+    }
+    let behind = [
+        b"garbage".to_vec(),
+        b"\x01".to_vec(),
+        [zeros(512), b"x".to_vec()].concat(),
+        [zeros(512), b"x".to_vec(), zeros(512)].concat(),
+        // Data behind padding could be the rest of something whose middle is lost.
+        [zeros(512), second.clone()].concat(),
+        [second, b"x".to_vec()].concat(),
+    ];
+    for bytes in behind {
+        let told = decoded(&[first.clone(), bytes].concat()).unwrap_err().to_string();
+        assert!(told.starts_with("the gzip data is damaged ("), "{told}");
+    }
 }
 
 #[test]

@@ -57,6 +57,7 @@ impl Line<'_> {
             (",\"invalid\":", counts.invalid),
             (",\"unprocessed\":", counts.unprocessed),
             (",\"skipped\":", counts.skipped),
+            (",\"repeated\":", counts.repeated),
             (",\"writes\":", end.writes),
             (",\"reads\":", end.reads),
             (",\"throttled\":", end.throttled),

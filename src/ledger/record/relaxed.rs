@@ -94,6 +94,7 @@ struct RunEndLine {
     invalid: u64,
     unprocessed: u64,
     skipped: u64,
+    repeated: u64,
     writes: u64,
     reads: u64,
     throttled: u64,
@@ -111,6 +112,7 @@ fn run_end(text: &str) -> Option<Record<'static>> {
         invalid: line.invalid,
         unprocessed: line.unprocessed,
         skipped: line.skipped,
+        repeated: line.repeated,
         ..Counts::default()
     };
     Some(Record::RunEnd(Box::new(RunEnd {

@@ -44,9 +44,11 @@ fn intent(values: [&str; 5]) -> Intent<'_> {
 
 /// Every kind of record, with the line that it is for ever: ledgers outlive versions.
 fn table() -> Vec<(Record<'static>, String)> {
+    [run_records(), row_records()].concat()
+}
+
+fn run_records() -> Vec<(Record<'static>, String)> {
     let binding = Binding { pool: PoolId::parse("us-east-1_Abc").unwrap(), simulated: false };
-    let said = Some(("InvalidParameterException".into(), PersonalText::new("no \"such\" user\n\u{e9}\u{1f600}")));
-    let refused = RowState::Refused(RefusalCode::UserNotFound);
     let counts = Counts {
         read: 9,
         linked: 1,
@@ -57,6 +59,7 @@ fn table() -> Vec<(Record<'static>, String)> {
         invalid: 1,
         unprocessed: 1,
         skipped: 4,
+        repeated: 2,
         ..Counts::default()
     };
     let run = RunId(0xab);
@@ -73,15 +76,27 @@ fn table() -> Vec<(Record<'static>, String)> {
         ),
         (
             Record::RunEnd(Box::new(end)),
-            r#"{"end":"00000000000000ab","t":6,"ended":"interrupted","read":9,"linked":1,"already_linked":2,"refused":3,"failed":0,"in_doubt":1,"invalid":1,"unprocessed":1,"skipped":4,"writes":8,"reads":2,"throttled":3}"#.into(),
+            r#"{"end":"00000000000000ab","t":6,"ended":"interrupted","read":9,"linked":1,"already_linked":2,"refused":3,"failed":0,"in_doubt":1,"invalid":1,"unprocessed":1,"skipped":4,"repeated":2,"writes":8,"reads":2,"throttled":3}"#.into(),
         ),
+    ]
+}
+
+fn row_records() -> Vec<(Record<'static>, String)> {
+    let said = Some(("InvalidParameterException".into(), PersonalText::new("no \"such\" user\n\u{e9}\u{1f600}")));
+    let refused = RowState::Refused(RefusalCode::UserNotFound);
+    vec![
         (
             Record::Intent(intent(["Cognito", "alice", "Google", "Cognito_Subject", "1098"])),
-            format!(r#"{{"do":"link","key":"{KEY}","row":7,"t":5,"dp":"Cognito","dv":"alice","sp":"Google","sa":"Cognito_Subject","sv":"1098"}}"#),
+            format!(
+                r#"{{"do":"link","key":"{KEY}","row":7,"t":5,"dp":"Cognito","dv":"alice","sp":"Google","sa":"Cognito_Subject","sv":"1098"}}"#
+            ),
         ),
         (
             Record::Intent(intent(["Ok ta", "\u{e9}\u{1f600}", "\"", "\\", "\u{1}\n\u{7f}"])),
-            format!(r#"{{"do":"link","key":"{KEY}","row":7,"t":5,"dp":"Ok ta","dv":"é😀","sp":"\"","sa":"\\","sv":"\u0001\u000a{}"}}"#, '\u{7f}'),
+            format!(
+                r#"{{"do":"link","key":"{KEY}","row":7,"t":5,"dp":"Ok ta","dv":"é😀","sp":"\"","sa":"\\","sv":"\u0001\u000a{}"}}"#,
+                '\u{7f}'
+            ),
         ),
         (
             Record::Withdrawal(Withdrawal { key: key(), row: RowNumber(u64::MAX), at: -1 }),
@@ -101,7 +116,9 @@ fn table() -> Vec<(Record<'static>, String)> {
         ),
         (
             Record::Settlement(Settlement { said, ..settlement(refused) }),
-            format!(r#"{{"key":"{KEY}","row":7,"state":"refused","t":5,"n":1,"code":"user_not_found","said":"InvalidParameterException","message":"no \"such\" user\u000aé😀"}}"#),
+            format!(
+                r#"{{"key":"{KEY}","row":7,"state":"refused","t":5,"n":1,"code":"user_not_found","said":"InvalidParameterException","message":"no \"such\" user\u000aé😀"}}"#
+            ),
         ),
         (
             Record::Settlement(Settlement {
@@ -210,7 +227,8 @@ fn any_text_survives_both_ways_of_reading() {
     for round in 0..2_000 {
         // Every other round without what needs escapes, so that the fast path has its share.
         let mut draw = || -> String {
-            let chars = (0..rng.below(20)).map(|_| alphabet[rng.below(alphabet.len() as u64) as usize]);
+            let chars =
+                (0..rng.below(20)).map(|_| alphabet[usize::try_from(rng.below(alphabet.len() as u64)).unwrap()]);
             chars.filter(|c| round % 2 == 0 || !(c.is_control() || *c == '"' || *c == '\\')).collect()
         };
         let texts: [String; 5] = std::array::from_fn(|_| draw());

@@ -183,8 +183,8 @@ mod tests {
             let mut legal = true;
             for at in 0..length {
                 let key = key(rng.below(4));
-                let event = EVENTS[rng.below(7) as usize];
-                let at = 1_000 + (at as UnixMs * 37) % 11;
+                let event = EVENTS[usize::try_from(rng.below(7)).unwrap()];
+                let at = 1_000 + (at * 37 % 11).cast_signed();
                 let allowed = plain.apply(key, event, at).is_ok();
                 // Most rounds leave the illegal events out, so that long legal sequences come up too.
                 if allowed || round % 4 == 0 {
@@ -192,7 +192,7 @@ mod tests {
                     legal &= allowed;
                 }
             }
-            let batch_max = 1 + rng.below(6) as usize;
+            let batch_max = usize::try_from(1 + rng.below(6)).unwrap();
             let view = replayed(&events, batch_max);
             assert_eq!(view.is_ok(), legal, "{events:?}");
             if let Ok(view) = view {

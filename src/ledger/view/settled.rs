@@ -183,6 +183,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the shape of a replay")]
     fn overwrite(_: RowState, tag: u64) -> Result<RowState, ()> {
         Ok(unpack(tag))
     }
@@ -197,7 +198,7 @@ mod tests {
             let draw = |rng: &mut Rng| key(rng.next_u64().checked_shr(spread).unwrap_or(0), rng.below(1 << 12));
             for _ in 0..60 {
                 let batch: BTreeMap<RowKey, RowState> =
-                    (0..rng.below(200)).map(|n| (draw(&mut rng), states[(n % 15) as usize])).collect();
+                    (0..rng.below(200)).map(|n| (draw(&mut rng), states[usize::try_from(n % 15).unwrap()])).collect();
                 let mut updates: Vec<Entry> =
                     batch.iter().map(|(key, state)| Entry { key: *key, tag: pack(*state) }).collect();
                 settled.absorb(&mut updates, overwrite).unwrap();
@@ -213,7 +214,7 @@ mod tests {
             for _ in 0..5_000 {
                 let drawn = draw(&mut rng);
                 let wanted = settled.entries.binary_search_by(|entry| entry.key.cmp(&drawn));
-                let near = rng.below(settled.entries.len() as u64 + 2) as usize;
+                let near = usize::try_from(rng.below(settled.entries.len() as u64 + 2)).unwrap();
                 assert_eq!(find(&settled.entries, drawn), wanted);
                 assert_eq!(find_near(&settled.entries, near, drawn), wanted);
             }
@@ -223,6 +224,7 @@ mod tests {
 
     #[test]
     fn a_key_several_times_in_a_batch_is_replayed_in_turn() {
+        use RowState::{Failed, Linked, Unprocessed};
         let mut settled = Settled::default();
         let mut told = Vec::new();
         for round in 0..2 {
@@ -236,7 +238,6 @@ mod tests {
                 })
                 .unwrap();
         }
-        use RowState::{Failed, Linked, Unprocessed};
         assert_eq!(told, [Unprocessed, Unprocessed, Failed, Unprocessed, Unprocessed, Linked, Failed, Unprocessed]);
         assert_eq!(settled.state(key(7, 7)), Linked);
         assert_eq!(settled.entries.len(), 3);

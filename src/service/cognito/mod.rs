@@ -10,8 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::config::retry::RetryConfig;
 use aws_sdk_cognitoidentityprovider::config::timeout::TimeoutConfig;
@@ -96,25 +99,42 @@ async fn aws_config_for(profile: Option<&str>, endpoint_url: Option<&str>, regio
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts());
     if let Some(profile) = profile {
-        loader = loader.profile_name(profile);
+        // A profile that is named is the one to use, as in the AWS CLI: the chain would try the environment first.
+        let places = ProviderConfig::without_region()
+            .with_http_client(https())
+            .with_region(Some(Region::new(region.to_owned())));
+        let named = ProfileFileCredentialsProvider::builder().configure(&places).profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(named);
     }
     if let Some(url) = endpoint_url {
         loader = loader.endpoint_url(url);
     }
     let shared = loader.load().await;
     let found = match shared.credentials_provider() {
-        Some(provider) => provider.provide_credentials().await.map_err(|error| convert::chain(&error)),
-        None => Err("no provider of credentials is configured".to_owned()),
+        Some(provider) => provider.provide_credentials().await,
+        None => Err(CredentialsError::not_loaded("no provider of credentials is configured")),
     };
     match found {
         Ok(_) => Ok(aws_sdk_cognitoidentityprovider::config::Builder::from(&shared).build()),
-        Err(reason) => Err(Stop {
-            cause: StopCause::Credentials,
-            detail: format!(
-                "no credentials found ({reason}); name a profile with --profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
-            ),
-        }),
+        Err(error) => Err(no_credentials(profile, &error)),
     }
+}
+
+fn no_credentials(profile: Option<&str>, error: &CredentialsError) -> Stop {
+    let found_nothing = matches!(error, CredentialsError::CredentialsNotLoaded(_));
+    let reason = match profile {
+        Some(name) if found_nothing => format!("profile {name} is not there, or gives none"),
+        None if found_nothing => {
+            "none in the environment, the profile, a web identity, the container or the instance".to_owned()
+        }
+        _ => convert::chain(error).split_whitespace().collect::<Vec<_>>().join(" "),
+    };
+    let advice = match profile {
+        Some(_) => "see the AWS configuration files, or leave --profile out to use the environment",
+        None => "name a profile with --profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID",
+    };
+    tracing::debug!(reason = convert::chain(error), "no credentials");
+    Stop { cause: StopCause::Credentials, detail: format!("no credentials found: {reason}; {advice}") }
 }
 
 fn https() -> SharedHttpClient {

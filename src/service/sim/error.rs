@@ -81,6 +81,12 @@ impl ApiError {
         Self::refused("AliasExistsException", "An account with the given email already exists.")
     }
 
+    /// What the pool says of a user to which no link can be made (`NewUser::link_refusal`): any text, such as one that
+    /// no client knows.
+    pub(super) fn link_refusal(text: &str) -> Self {
+        Self::invalid(text)
+    }
+
     /// Provider name, attribute name and value of a source are over 128 characters (aws-sdk-js-v3 #6985). The text is
     /// a guess.
     pub(super) fn source_too_long(max: usize) -> Self {

@@ -126,8 +126,13 @@ impl Pool {
 
     fn check_room(&self, slot: Slot) -> Result<(), ApiError> {
         let Some(user) = self.user(slot) else { return Err(ApiError::user_not_found()) };
-        if user.extra.as_ref().is_some_and(|extra| extra.alias_conflict) {
-            return Err(ApiError::alias_exists());
+        if let Some(extra) = &user.extra {
+            if extra.alias_conflict {
+                return Err(ApiError::alias_exists());
+            }
+            if let Some(text) = &extra.link_refusal {
+                return Err(ApiError::link_refusal(text));
+            }
         }
         let counted = user.identities.iter().filter(|held| self.guesses.own_identity_counts || !held.primary).count();
         if counted >= limits::IDENTITIES_PER_USER_MAX {

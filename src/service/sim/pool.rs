@@ -140,8 +140,9 @@ impl Pool {
         let attributes: Box<[_]> =
             user.attributes.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         let (alias_conflict, password_disabled) = (user.alias_conflict, user.password_disabled);
-        let extra = (!attributes.is_empty() || alias_conflict || password_disabled)
-            .then(|| Box::new(Extra { attributes, alias_conflict, password_disabled }));
+        let link_refusal = user.link_refusal.map(Box::from);
+        let has_extra = !attributes.is_empty() || alias_conflict || link_refusal.is_some() || password_disabled;
+        let extra = has_extra.then(|| Box::new(Extra { attributes, alias_conflict, link_refusal, password_disabled }));
         self.index_new(User {
             username: key.into(),
             sub,

@@ -93,6 +93,9 @@ pub(super) struct UserLine<'a> {
     /// A link to this user fails with `AliasExistsException`.
     #[serde(default, skip_serializing_if = "is_no")]
     alias_conflict: bool,
+    /// A link to this user fails with `InvalidParameterException` and this text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    link_refusal: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "is_no")]
     password_disabled: bool,
 }
@@ -203,6 +206,7 @@ impl UserLine<'_> {
             identities: self.identities.into_iter().map(NewIdentity::from).collect(),
             attributes: self.attributes.into_iter().map(owned).collect(),
             alias_conflict: self.alias_conflict,
+            link_refusal: self.link_refusal.map(Cow::into_owned),
             password_disabled: self.password_disabled,
         })
     }
@@ -223,6 +227,7 @@ impl<'a> UserLine<'a> {
             identities: user.identities.iter().filter_map(|held| IdentityLine::of(held, pool)).collect(),
             attributes: attributes.map(|(name, value)| (Cow::Borrowed(&**name), Cow::Borrowed(&**value))).collect(),
             alias_conflict: extra.is_some_and(|extra| extra.alias_conflict),
+            link_refusal: extra.and_then(|extra| extra.link_refusal.as_deref()).map(Cow::Borrowed),
             password_disabled: extra.is_some_and(|extra| extra.password_disabled),
         }
     }

@@ -81,6 +81,8 @@ pub(super) struct Extra {
     pub(super) attributes: Box<[(Box<str>, Box<str>)]>,
     /// A link to this user fails with `AliasExistsException`.
     pub(super) alias_conflict: bool,
+    /// A link to this user fails with `InvalidParameterException` and this text.
+    pub(super) link_refusal: Option<Box<str>>,
     /// The user may not sign in with a password any more; the service does not show it.
     pub(super) password_disabled: bool,
 }
@@ -153,6 +155,9 @@ pub struct NewUser {
     pub attributes: Vec<(String, String)>,
     /// Whether a link to this user fails with `AliasExistsException`.
     pub alias_conflict: bool,
+    /// The text of the `InvalidParameterException` with which a link to this user fails, for texts that the simulator
+    /// does not have of itself.
+    pub link_refusal: Option<String>,
     /// Whether the user may not sign in with a password any more.
     pub password_disabled: bool,
 }
@@ -172,6 +177,7 @@ impl NewUser {
             identities: Vec::new(),
             attributes: Vec::new(),
             alias_conflict: false,
+            link_refusal: None,
             password_disabled: false,
         }
     }

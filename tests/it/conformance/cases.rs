@@ -1,6 +1,6 @@
 //! The cases: what is asked, and what must be answered.
 
-mod others;
+mod links;
 
 use cognito_link::service::sim::{Pool, pool_file};
 use serde_json::{Value, json};
@@ -81,6 +81,7 @@ impl Case {
                "identities":[{{"providerName":"Google","userId":"2002","primary":true}}]}},
              {{"username":"Google_4004"}},
              {{"username":"carol","alias_conflict":true}},
+             {{"username":"odd","link_refusal":"A text of its own."}},
              {{"username":"full","identities":[{full}]}}]}}"#
         );
         pool_file::read(text.as_bytes()).unwrap_or_else(|error| panic!("{error}"))
@@ -137,10 +138,11 @@ fn constraint(value: &str, member: &str, rule: &str) -> String {
 /// All of them.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = successes();
-    cases.extend(refused_links());
-    cases.extend(refused_unlinks());
-    cases.extend(others::refused_reads());
-    cases.extend(others::refused_changes());
+    cases.extend(links::refused_by_state());
+    cases.extend(links::refused_by_shape());
+    cases.extend(links::refused_unlinks());
+    cases.extend(refused_reads());
+    cases.extend(refused_changes());
     cases
 }
 
@@ -172,7 +174,7 @@ fn successes() -> Vec<Case> {
         Case::new("list with a limit", "ListUsers", json!({ "UserPoolId": POOL, "Limit": 2 }))
             .shows(json!({ "usernames": ["Google_2002", "Google_4004"], "more": true })),
         Case::new("describe the pool", "DescribeUserPool", json!({ "UserPoolId": POOL }))
-            .shows(json!({ "name": "example", "case_sensitive": true, "users": 6 })),
+            .shows(json!({ "name": "example", "case_sensitive": true, "users": 7 })),
         Case::new("list providers", "ListIdentityProviders", json!({ "UserPoolId": POOL, "MaxResults": 60 }))
             .shows(json!([["Google", "Google"], ["Okta", "OIDC"], ["Corp", "SAML"]])),
         Case::new("describe a provider", "DescribeIdentityProvider", json!({ "UserPoolId": POOL, "ProviderName": "Okta" }))
@@ -200,113 +202,120 @@ fn limit(class: &str, category: &str) -> Value {
     json!({ "LimitDefinition": { "LimitClass": class, "Attributes": { "Category": category } } })
 }
 
-fn refused_links() -> Vec<Case> {
-    const ALREADY: &str = "SourceUser is already linked to DestinationUser";
-    const NATIVE: &str = "Invalid SourceUser: Cognito users with a username/password may not be passed in as a \
-                          SourceUser, only as a DestinationUser";
-    const MERGING: &str =
-        "Merging is not currently supported, provide a SourceUser that has not been signed up in order to link";
-    let case = |name, destination: Value, source: Value| Case::new(name, LINK, link(&destination, &source));
-    let long = "x".repeat(128 - "GoogleCognito_Subject".len() + 1);
+fn refused_reads() -> Vec<Case> {
+    let case = |name, filter: &str| Case::new(name, "ListUsers", list(filter));
+    let limited = |name, limit: i64| Case::new(name, "ListUsers", json!({ "UserPoolId": POOL, "Limit": limit }));
     vec![
-        case("a repeat", native("alice"), identity("Google", "1"))
-            .then(LINK, link(&native("alice"), &identity("Google", "1")))
-            .refused("already_linked", INVALID, ALREADY),
-        case("linked to another", native("alice"), identity("Google", "1001")).refused(
-            "already_linked",
+        case("no filter", "username").refused("filter_unreadable", INVALID, "Error while parsing filter."),
+        case("cannot be searched", "identities = \"x\"").refused(
+            "filter_attribute",
             INVALID,
-            ALREADY,
+            "Invalid search attribute: identities",
         ),
-        case("native source", native("alice"), by("Cognito", "Cognito_Subject", "bob")).refused(
-            "native_source",
+        limited("61 users", 61).refused(
+            "too_large",
             INVALID,
-            NATIVE,
+            &constraint("'61'", "limit", "Member must have value less than or equal to 60"),
         ),
-        case("native user in the way", native("alice"), identity("Google", "4004")).refused(
-            "native_source",
+        limited("-1 users", -1).refused(
+            "negative",
             INVALID,
-            NATIVE,
+            &constraint("'-1'", "limit", "Member must have value greater than or equal to 0"),
         ),
-        case("has its own profile", native("alice"), identity("Google", "2002")).refused("merging", INVALID, MERGING),
-        case("unknown destination", native("nobody"), identity("Google", "1")).refused(
-            "user_not_found",
-            "UserNotFoundException",
-            "User does not exist.",
-        ),
-        case("unknown provider", native("alice"), identity("No", "1")).refused(
-            "provider_not_found",
-            "ResourceNotFoundException",
-            "Identity provider No does not exist.",
-        ),
-        case("sixth identity", native("full"), identity("Google", "1")).refused(
-            "too_many_identities",
-            "LimitExceededException",
-            "Exceeded the maximum number of linked identities for a user",
-        ),
-        case("alias in the way", native("carol"), identity("Google", "1")).refused(
-            "alias_exists",
-            "AliasExistsException",
-            "An account with the given email already exists.",
-        ),
-        case("over 128 characters", native("alice"), identity("Google", &long)).refused(
-            "source_too_long",
+        Case::new("a token of nobody's", "ListUsers", json!({ "UserPoolId": POOL, "PaginationToken": "abc" })).refused(
+            "paging_marker",
             INVALID,
-            "Invalid SourceUser: the combined length of its members must be at most 128",
-        ),
-        case("social by an attribute", native("alice"), by("Google", "email", "a@example.com")).refused(
-            "social_attribute",
-            INVALID,
-            "Invalid SourceUser: ProviderAttributeName must be Cognito_Subject for social identity providers",
-        ),
-        case("attribute not mapped", native("alice"), by("Corp", "email", "a@example.com")).refused(
-            "attribute_not_mapped",
-            INVALID,
-            "Invalid SourceUser: ProviderAttributeName is not mapped in the identity provider",
-        ),
-        case(
-            "no value",
-            native("alice"),
-            json!({ "ProviderName": "Google", "ProviderAttributeName": "Cognito_Subject" }),
-        )
-        .refused(
-            "null_member",
-            INVALID,
-            &constraint("null", "sourceUser.providerAttributeValue", "Member must not be null"),
-        ),
-        case("empty value", native("alice"), identity("Google", "")).refused(
-            "too_short",
-            INVALID,
-            &constraint(
-                "''",
-                "sourceUser.providerAttributeValue",
-                "Member must have length greater than or equal to 1",
-            ),
-        ),
-        case("provider name too long", native("alice"), identity(&"p".repeat(33), "1")).refused(
-            "too_long",
-            INVALID,
-            &constraint(
-                &format!("'{}'", "p".repeat(33)),
-                "sourceUser.providerName",
-                "Member must have length less than or equal to 32",
-            ),
+            "Paging marker abc is invalid for request ",
         ),
         Case::new(
-            "unknown pool",
-            LINK,
-            with(link(&native("alice"), &identity("Google", "1")), "UserPoolId", json!("sim-local-1_No")),
+            "an attribute that some lack",
+            "ListUsers",
+            json!({ "UserPoolId": POOL, "AttributesToGet": ["email"] }),
         )
-        .refused("pool_not_found", "ResourceNotFoundException", "User pool sim-local-1_No does not exist."),
+        .refused("attribute_missing", INVALID, "One or more requested attributes do not exist: email"),
+        Case::new("no pools", "ListUserPools", json!({ "MaxResults": 0 })).refused(
+            "too_small",
+            INVALID,
+            &constraint("'0'", "maxResults", "Member must have value greater than or equal to 1"),
+        ),
+        Case::new("no such limit", "GetProvisionedLimit", limit("API_CATEGORY", "No")).refused(
+            "limit_unknown",
+            "ResourceNotFoundException",
+            "The requested limit does not exist.",
+        ),
+        Case::new("no such class", "GetProvisionedLimit", limit("NO", "UserUpdate")).refused(
+            "not_in_set",
+            INVALID,
+            &constraint("'NO'", "limitDefinition.limitClass", "Member must satisfy enum value set: [API_CATEGORY]"),
+        ),
+        Case::new("no such quota", "GetServiceQuota", json!({ "ServiceCode": "cognito-idp", "QuotaCode": "L-0" }))
+            .refused(
+                "quota_unknown",
+                "NoSuchResourceException",
+                "The request failed because the specified quota or service does not exist.",
+            ),
     ]
 }
 
-fn refused_unlinks() -> Vec<Case> {
-    const NOT_LINKED: &str = "Account isn't linked to anyone else, verify that the account has been linked";
-    let case = |name, user: Value| Case::new(name, DISABLE, disable(&user)).refused("not_linked", INVALID, NOT_LINKED);
+fn refused_changes() -> Vec<Case> {
+    let attribute = |name: &str| with(user("dave"), "UserAttributes", json!([{ "Name": name, "Value": "x" }]));
+    let by_mail = r#""username_attributes":["email"]"#;
     vec![
-        case("unlink what is not linked", identity("Google", "1")),
-        case("unlink with the prefix of the profile's name", identity("Google", "google_1001")),
-        case("unlink by another attribute", by("Google", "email", "1001")),
-        case("unlink a profile's own identity", identity("Google", "2002")),
+        Case::new("user name taken", CREATE_USER, user("alice")).refused(
+            "user_exists",
+            "UsernameExistsException",
+            "User account already exists",
+        ),
+        Case::new("address taken", CREATE_USER, user("alice@example.com")).with(by_mail).refused(
+            "alias_taken",
+            "UsernameExistsException",
+            "An account with the given email already exists.",
+        ),
+        Case::new("no address", CREATE_USER, user("dave")).with(by_mail).refused(
+            "username_form",
+            INVALID,
+            "Username should be an email.",
+        ),
+        Case::new("invited again", CREATE_USER, with(user("alice"), "MessageAction", json!("RESEND"))).refused(
+            "resend_impossible",
+            "UnsupportedUserStateException",
+            "Resend not possible.",
+        ),
+        Case::new("attribute of no schema", CREATE_USER, attribute("custom:team")).refused(
+            "attribute_unknown",
+            INVALID,
+            "Attributes did not conform to the schema: custom:team: Attribute does not exist in the schema.",
+        ),
+        Case::new("identities set by hand", CREATE_USER, attribute("identities")).refused(
+            "attribute_immutable",
+            INVALID,
+            "user.identities: Attribute cannot be updated.",
+        ),
+        Case::new("provider taken", CREATE_PROVIDER, provider("Okta", "OIDC")).refused(
+            "duplicate_provider",
+            "DuplicateProviderException",
+            "A provider with the name Okta already exists in this user pool.",
+        ),
+        Case::new(
+            "provider without details",
+            CREATE_PROVIDER,
+            with(provider("Entra", "OIDC"), "ProviderDetails", json!({})),
+        )
+        .refused("provider_detail_missing", INVALID, "Missing required provider detail: client_id"),
+        Case::new("social provider by another name", CREATE_PROVIDER, provider("Entra", "Google")).refused(
+            "social_provider_name",
+            INVALID,
+            "The ProviderName of a social identity provider must be its ProviderType",
+        ),
+        Case::new("provider name with an underscore", CREATE_PROVIDER, provider("My_Okta", "OIDC")).refused(
+            "not_of_form",
+            INVALID,
+            &constraint("'My_Okta'", "providerName", "Member must satisfy regular expression pattern: "),
+        ),
+        Case::new("1,001 providers", CREATE_PROVIDER, provider("Entra", "OIDC")).with_providers(997).refused(
+            "too_many",
+            "LimitExceededException",
+            "The maximum number of identity providers is reached",
+        ),
     ]
 }

@@ -86,15 +86,18 @@ fn a_provider_is_described_with_its_secret() {
     assert!(corp["ProviderDetails"].get("client_secret").is_none() && corp["AttributeMapping"] == json!({}));
 }
 
-#[test]
-fn what_cannot_be_made_is_told() {
-    let with = |mut body: Value, member: &str, value: Value| {
-        body[member] = value;
-        body
-    };
+/// What is asked for, and the class and text with which it is refused.
+type Refused = (&'static str, Value, &'static str, &'static str);
+
+fn with(mut body: Value, member: &str, value: Value) -> Value {
+    body[member] = value;
+    body
+}
+
+fn refused_users() -> Vec<Refused> {
     let user =
         |name: &str, attributes: Value| json!({ "UserPoolId": POOL, "Username": name, "UserAttributes": attributes });
-    let cases = [
+    vec![
         ("AdminCreateUser", user("alice", json!([])), "UsernameExistsException", "User account already exists"),
         (
             "AdminCreateUser",
@@ -115,6 +118,11 @@ fn what_cannot_be_made_is_told() {
             "Resend not possible. FORCE_CHANGE_PASSWORD status not found",
         ),
         ("AdminDeleteUser", user("nobody", json!([])), "UserNotFoundException", "User does not exist."),
+    ]
+}
+
+fn refused_providers() -> Vec<Refused> {
+    vec![
         (
             "CreateIdentityProvider",
             oidc("Okta"),
@@ -139,6 +147,11 @@ fn what_cannot_be_made_is_told() {
             "ResourceNotFoundException",
             "Identity provider No does not exist.",
         ),
+    ]
+}
+
+fn refused_limits() -> Vec<Refused> {
+    vec![
         (
             "ListUserPools",
             json!({ "MaxResults": 0 }),
@@ -158,7 +171,12 @@ fn what_cannot_be_made_is_told() {
             "NoSuchResourceException",
             "The request failed because the specified quota or service does not exist.",
         ),
-    ];
+    ]
+}
+
+#[test]
+fn what_cannot_be_made_is_told() {
+    let cases = [refused_users(), refused_providers(), refused_limits()].concat();
     for (operation, body, code, message) in cases {
         let answer = send(&mut world(), operation, &body);
         assert_eq!((&answer["__type"], &answer["message"]), (&json!(code), &json!(message)), "{operation} {body}");

@@ -9,7 +9,7 @@ use crate::service::sim::quota::Quota;
 use crate::service::sim::request::{Ask, LinkCall, Operation};
 use crate::service::sim::settings::{Guesses, LinkedElsewhere};
 use crate::service::sim::user::{NewUser, derived_uuid};
-use crate::service::sim::{ApiError, Pool, World, api};
+use crate::service::sim::{ApiError, Pool, World, api, pool_file};
 
 const ALREADY: &str = "SourceUser is already linked to DestinationUser";
 const MERGING: &str =
@@ -250,4 +250,17 @@ fn a_refused_link_changes_nothing() {
     assert_eq!(pool.link(5, &call), Err(ApiError::alias_exists()));
     assert!(pool.get_user("carol").unwrap() == before);
     assert_eq!(pool.link(5, &link_call(&body(&native("alice"), &identity("Google", "77")))), Ok(()));
+}
+
+#[test]
+fn a_user_of_a_pool_file_refuses_with_the_text_that_it_is_given() {
+    let file = r#"{"version":1,"pool":{"id":"sim-local-1_Example01"},"providers":[{"name":"Google","type":"Google"}],
+        "users":[{"username":"dave","link_refusal":"Something that nobody has seen."}]}"#;
+    let read = |text: &[u8]| pool_file::read(text).unwrap();
+    let call = link_call(&body(&native("dave"), &identity("Google", "1")));
+    let refusal = told(&read(file.as_bytes()).link(5, &call));
+    assert_eq!((refusal.0.as_str(), refusal.1.as_str()), (INVALID, "Something that nobody has seen."));
+    let mut written = Vec::new();
+    pool_file::write(&mut written, &read(file.as_bytes())).unwrap();
+    assert_eq!(told(&read(&written).link(5, &call)), refusal, "it is written back");
 }

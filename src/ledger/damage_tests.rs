@@ -1,0 +1,267 @@
+//! What crashes, editors and bad disks do to a ledger.
+
+use std::collections::BTreeMap;
+
+use super::storage::MemoryStorage;
+use super::tests::{binding, opened, refused, row, text, user};
+use super::*;
+use crate::domain::finding::FindingCode;
+use crate::domain::outcome::RefusalCode;
+use crate::limits::LEDGER_LINE_BYTES_MAX;
+use crate::seed::Rng;
+
+const ROWS: u64 = 5;
+
+type States = BTreeMap<RowKey, (RowState, Option<UnixMs>)>;
+
+fn states(ledger: &Ledger) -> States {
+    (1..=ROWS).map(|number| row(number).key).map(|key| (key, (ledger.state(key), ledger.announced_at(key)))).collect()
+}
+
+/// A ledger with random events, and after each line its length and where every row stood.
+fn written(seed: u64, event_count: usize) -> (Vec<u8>, Vec<(usize, States)>) {
+    let mut rng = Rng::new(seed);
+    let storage = MemoryStorage::default();
+    let (mut ledger, _) = opened(&storage);
+    let mut steps = vec![(storage.bytes().len(), states(&ledger))];
+    for _ in 0..2_000 {
+        if steps.len() > event_count {
+            break;
+        }
+        let at = 2_000 + rng.below(1_000).cast_signed();
+        if random_event(&mut ledger, &mut rng, at).is_ok() {
+            ledger.sync().unwrap();
+            steps.push((storage.bytes().len(), states(&ledger)));
+        }
+    }
+    assert_eq!(steps.len(), event_count + 1, "some rows are left that something may happen to");
+    (storage.bytes(), steps)
+}
+
+fn random_event(ledger: &mut Ledger, rng: &mut Rng, at: UnixMs) -> Result<(), LedgerError> {
+    let row = row(1 + rng.below(ROWS));
+    let (number, key) = (row.number, row.key);
+    let said = text("Invalid \"SourceUser\" \u{e9}");
+    let outcome = match rng.below(20) {
+        0..=5 => return ledger.announce(&row, &user(&row), at),
+        6..=7 => return ledger.withdraw(number, key, at),
+        8 => Outcome::Linked { recovered: rng.chance(0.5) },
+        9 => Outcome::AlreadyLinked,
+        10..=12 => Outcome::Refused { code: RefusalCode::AliasExists, text: Some(said) },
+        13..=15 => Outcome::Failed { text: said },
+        _ => Outcome::InDoubt { text: said },
+    };
+    ledger.settle(number, key, &outcome, 2, Some("request-id"), at)
+}
+
+/// Where every row stood after the last line that is whole in the first `bytes`; a line end more or less is the same.
+fn stood(steps: &[(usize, States)], bytes: usize) -> &States {
+    &steps.iter().rev().find(|(end, _)| end - 1 <= bytes).unwrap().1
+}
+
+#[test]
+fn a_ledger_that_is_cut_anywhere_goes_on_from_its_whole_lines() {
+    for seed in 0..5 {
+        let (bytes, steps) = written(seed, 20);
+        let from = steps[steps.len() - 5].0;
+        for cut in from..=bytes.len() {
+            let nuls = [0, 1, 5_000][cut % 3];
+            let mut left = bytes[..cut].to_vec();
+            left.resize(cut + nuls, 0);
+            let storage = MemoryStorage::holding(left);
+            let (mut ledger, found) = opened(&storage);
+            assert_eq!(states(&ledger), *stood(&steps, cut), "seed {seed}, cut at {cut}");
+            let whole = steps.iter().rev().map(|(end, _)| *end).find(|end| end - 1 <= cut).unwrap().min(cut);
+            assert_eq!(found, Opened { created: false, cut_bytes: (cut - whole + nuls) as u64, rows: found.rows });
+
+            let fresh = row(ROWS + 1);
+            ledger.announce(&fresh, &user(&fresh), 9_000).unwrap();
+            ledger.sync().unwrap();
+            let (again, found) = opened(&storage);
+            assert_eq!((states(&again), found.cut_bytes), (stood(&steps, cut).clone(), 0));
+            assert_eq!(again.announced_at(fresh.key), Some(9_000));
+        }
+    }
+}
+
+#[test]
+fn a_crash_while_it_is_made_leaves_nothing_in_the_way() {
+    let storage = MemoryStorage::default();
+    drop(opened(&storage));
+    let header = storage.bytes();
+    for cut in 0..=header.len() {
+        let (ledger, found) = opened(&MemoryStorage::holding(header[..cut].to_vec()));
+        let whole = cut + 1 >= header.len();
+        let cut_bytes = if whole { 0 } else { cut as u64 };
+        assert_eq!(
+            (found, ledger.unsynced_lines()),
+            (Opened { created: !whole, cut_bytes, rows: 0 }, 0),
+            "cut at {cut}"
+        );
+    }
+    let (_, found) = opened(&MemoryStorage::holding(vec![0; 4_096]));
+    assert_eq!(found, Opened { created: true, cut_bytes: 4_096, rows: 0 });
+}
+
+#[test]
+fn nothing_announced_and_synced_is_forgotten_in_a_power_failure() {
+    let storage = MemoryStorage::default();
+    let (mut ledger, _) = opened(&storage);
+    let row = row(1);
+    ledger.announce(&row, &user(&row), 50).unwrap();
+    ledger.sync().unwrap();
+    let synced = storage.bytes().len();
+    ledger.settle(row.number, row.key, &Outcome::Linked { recovered: false }, 1, None, 60).unwrap();
+    ledger.flush().unwrap();
+    for kept in 0..storage.bytes().len() - synced - 1 {
+        let (ledger, _) = opened(&storage.after_crash(kept));
+        assert_eq!((ledger.state(row.key), ledger.announced_at(row.key)), (RowState::InDoubt, Some(50)));
+    }
+    assert_eq!(opened(&storage.after_crash(usize::MAX)).0.state(row.key), RowState::Linked);
+}
+
+#[test]
+fn tails_of_all_kinds() {
+    let (bytes, steps) = written(3, 12);
+    let last_line = &bytes[steps[steps.len() - 2].0..];
+    let whole = |tail: &[u8]| [&bytes[..], tail].concat();
+    let cases = [
+        (whole(&vec![0; 200_000]), 200_000),
+        (whole(b"\0\0\0\n"), 4),
+        (whole(b"\0\n\0\0"), 4),
+        (whole(b"{\"key\":\"12\0\0\0\n"), 14),
+        (whole(b"{\"withdrawn\":\"\xc3"), 15),
+        (whole(b"\n").strip_suffix(b"\n\n").unwrap().to_vec(), 0),
+        (whole(b"\0\0"), 2),
+    ];
+    for (left, cut_bytes) in cases {
+        let storage = MemoryStorage::holding(left);
+        let (ledger, found) = opened(&storage);
+        assert_eq!((states(&ledger), found.cut_bytes), (steps.last().unwrap().1.clone(), cut_bytes));
+        assert_eq!(storage.bytes(), bytes, "mended to the byte");
+    }
+    let too_long = vec![b'x'; LEDGER_LINE_BYTES_MAX + 1];
+    for tail in [&b"\n"[..], b"{}\n", b"{\"key\":\"12\n", &too_long] {
+        let error = refused(&whole(tail));
+        let wanted = (bytes.len() as u64, steps.len() as u64 + 1);
+        assert!(matches!(error, LedgerError::Damaged { offset, line, .. } if (offset, line) == wanted), "{error}");
+    }
+    let error = refused(&[&bytes[..], b"\0\0\n", last_line].concat());
+    assert!(matches!(error, LedgerError::Damaged { .. }), "NULs in the middle: {error}");
+}
+
+#[test]
+fn line_ends_of_an_editor_are_taken() {
+    let (bytes, steps) = written(4, 12);
+    let edited = String::from_utf8(bytes).unwrap().replace('\n', "\r\n");
+    let storage = MemoryStorage::holding(edited.clone().into_bytes());
+    let (mut ledger, found) = opened(&storage);
+    assert_eq!((states(&ledger), found.cut_bytes), (steps.last().unwrap().1.clone(), 0));
+    let fresh = row(ROWS + 1);
+    ledger.announce(&fresh, &user(&fresh), 1).unwrap();
+    ledger.sync().unwrap();
+    assert!(storage.bytes().starts_with(edited.as_bytes()));
+    assert_eq!(opened(&storage).0.state(fresh.key), RowState::InDoubt);
+}
+
+/// Bytes of the lines' keys: where a change makes a line belong to another row.
+fn in_a_key(bytes: &[u8], place: usize) -> bool {
+    let names: [&[u8]; 2] = [b"\"key\":\"", b"\"withdrawn\":\""];
+    let before = &bytes[place.saturating_sub(50)..place];
+    names.iter().any(|name| {
+        before
+            .windows(name.len())
+            .rposition(|window| window == *name)
+            .is_some_and(|at| before.len() - at - name.len() < 32)
+    })
+}
+
+#[test]
+fn a_changed_byte_is_noticed_or_changes_no_state() {
+    let (mut noticed, mut harmless, mut mended) = (0, 0, 0);
+    for seed in 20..22 {
+        let (bytes, steps) = written(seed, 7);
+        let original = &steps.last().unwrap().1;
+        for place in 0..bytes.len() {
+            for changed in [bytes[place] ^ 1, bytes[place] ^ 0x20, b'"', b'7', b'\n', 0] {
+                let mut left = bytes.clone();
+                left[place] = changed;
+                let storage = MemoryStorage::holding(left);
+                match Ledger::on_storage(Box::new(storage), &binding(), 0) {
+                    Err(error) => {
+                        let told = error.to_string();
+                        assert!(!told.contains("user-") && !told.contains("subject-"), "{told}");
+                        noticed += 1;
+                    }
+                    // The last line, without its end or with a NUL, looks like a torn one: reported.
+                    Ok((_, found)) if found.cut_bytes > 0 || found.created => mended += 1,
+                    Ok((ledger, _)) => {
+                        for (key, (state, _)) in states(&ledger) {
+                            let was = original[&key].0;
+                            let lost_key = in_a_key(&bytes, place) && state != was;
+                            assert!(state == was || lost_key, "byte {place} to {changed}: {was:?} became {state:?}");
+                            // A lost line may take a row back, and never makes one done that was not.
+                            assert!(state == was || !matches!(state, RowState::Linked), "byte {place}");
+                        }
+                        harmless += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(noticed > 2 * harmless && harmless > mended, "{noticed} {harmless} {mended}");
+}
+
+#[test]
+fn what_is_no_ledger_of_this_version_is_refused() {
+    let header = |version| {
+        format!("{{\"cognito_link_ledger\":{version},\"pool\":\"us-east-1_Abc\",\"simulated\":false,\"created\":1}}")
+    };
+    let csv = "destination_username,source_provider\nalice,Google\n";
+    for text in [csv, "alice", "{}", "{\"run\":1}\n", "\u{feff}{\"cognito_link_ledger\":1}\n", "\n"] {
+        assert!(matches!(refused(text.as_bytes()), LedgerError::NotALedger { .. }), "{text}");
+    }
+    assert!(matches!(refused(&vec![0; 100_000]), LedgerError::NotALedger { .. }));
+    for end in ["", "\n"] {
+        let error = refused((header(2) + end).as_bytes());
+        assert!(error.to_string().contains("has format 2, and this version reads format 1"), "{error}");
+    }
+    let error = refused((header(1) + "\n").as_bytes());
+    assert!(matches!(error, LedgerError::Damaged { line: 1, offset: 0, .. }), "{error}");
+}
+
+#[test]
+fn lines_that_cannot_follow_each_other_are_damage() {
+    let storage = MemoryStorage::default();
+    let (mut ledger, _) = opened(&storage);
+    let row = row(1);
+    ledger.announce(&row, &user(&row), 50).unwrap();
+    let finding = Finding {
+        code: FindingCode::MissingValue,
+        row: Some(RowNumber(2)),
+        line: 3,
+        field: 1,
+        column: "sub".into(),
+        message: String::new(),
+    };
+    ledger.invalid(RowNumber(2), &finding, 55).unwrap();
+    ledger.settle(row.number, row.key, &Outcome::Linked { recovered: false }, 1, None, 60).unwrap();
+    ledger.sync().unwrap();
+    let bytes = storage.bytes();
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let [header, intent, invalid, linked] = lines.try_into().unwrap();
+    for (left, damaged) in [
+        (vec![header, invalid, linked], 3),
+        (vec![header, intent, linked, linked], 4),
+        (vec![header, intent, linked, intent], 4),
+        (vec![header, linked, intent], 2),
+        (vec![header, intent, header, linked], 3),
+        (vec![header, invalid, intent, linked, invalid, intent, invalid], 6),
+    ] {
+        let error = refused(left.concat().as_bytes());
+        let start: usize = left[..damaged - 1].iter().map(|line| line.len()).sum();
+        let LedgerError::Damaged { offset, line, .. } = &error else { panic!("{error}") };
+        assert_eq!((*offset, *line), (start as u64, damaged as u64), "{error}");
+    }
+}

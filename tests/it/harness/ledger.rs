@@ -1,0 +1,60 @@
+//! A ledger as a script would read it: an object a line.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::Value;
+
+/// States that a settled row may have.
+const OUTCOME_STATES: [&str; 5] = ["linked", "already_linked", "refused", "failed", "in_doubt"];
+
+/// The whole lines of a ledger.
+pub(crate) struct LedgerFile {
+    lines: Vec<Value>,
+}
+
+impl LedgerFile {
+    /// Reads it; one that is not there yet is empty, and half a line at its end is left out.
+    pub(crate) fn read(path: &Path) -> Self {
+        let text = std::fs::read(path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let lines = whole.lines().map(|line| serde_json::from_str(line).expect("a ledger line is JSON")).collect();
+        Self { lines }
+    }
+
+    /// How many rows have a result.
+    pub(crate) fn outcomes(&self) -> usize {
+        self.lines.iter().filter(|line| line["state"].is_string()).count()
+    }
+
+    /// Keys of rows that were announced at any time.
+    pub(crate) fn announced(&self) -> BTreeSet<String> {
+        self.lines.iter().filter(|line| line["do"] == "link").map(key_of).collect()
+    }
+
+    /// Each row's newest state: an announcement without a result is `announced`.
+    pub(crate) fn states(&self) -> BTreeMap<String, String> {
+        let mut states = BTreeMap::new();
+        for line in &self.lines {
+            if let Some(state) = line["state"].as_str() {
+                assert!(OUTCOME_STATES.contains(&state), "{state}");
+                states.insert(key_of(line), state.to_owned());
+            } else if line["do"] == "link" {
+                states.insert(key_of(line), "announced".to_owned());
+            } else if let Some(key) = line["withdrawn"].as_str() {
+                states.remove(key);
+            }
+        }
+        states
+    }
+
+    /// How many rows stand in a state.
+    pub(crate) fn count(&self, state: &str) -> usize {
+        self.states().values().filter(|held| *held == state).count()
+    }
+}
+
+fn key_of(line: &Value) -> String {
+    line["key"].as_str().expect("a row has a key").to_owned()
+}

@@ -1,0 +1,81 @@
+//! One set of rows in every dress: the same links, the same keys.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+
+use crate::harness::{Finished, Home, Simulator, csv, pairs};
+
+const ROWS: usize = 40;
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Links the input in a world of its own; returns the keys of its rows.
+fn keys_of(name: &str, link: impl FnOnce(&Home, &str) -> Finished) -> BTreeSet<String> {
+    let home = Home::new();
+    let simulator = Simulator::quick(&home);
+    let report = link(&home, &simulator.url).left_with(0).json();
+    assert_eq!(report["rows"]["linked"], ROWS, "{name}: {report}");
+    simulator.linked_once(ROWS);
+    home.ledger("in.ledger").announced()
+}
+
+const OPTIONS: [&str; 6] = ["--ledger", "in.ledger", "--rate", "1000", "--output", "json"];
+
+fn from_file(name: &str, content: &[u8]) -> BTreeSet<String> {
+    keys_of(name, |home, url| {
+        home.write("in", content);
+        home.link(url, &[&["in"], &OPTIONS[..]].concat())
+    })
+}
+
+fn from_stdin(name: &str, content: &[u8]) -> BTreeSet<String> {
+    keys_of(name, |home, url| home.link_stdin(url, &[&["-"], &OPTIONS[..]].concat(), content))
+}
+
+#[test]
+fn every_dress_links_the_same_rows() {
+    let plain = csv(&pairs(0..ROWS as u64));
+    let expected = from_file("plain", plain.as_bytes());
+    assert_eq!(expected.len(), ROWS);
+    let crlf = plain.replace('\n', "\r\n");
+    let zstd = zstd::encode_all(plain.as_bytes(), 3).unwrap();
+    let files: [(&str, Vec<u8>); 10] = [
+        ("CRLF", crlf.clone().into_bytes()),
+        ("a byte order mark", [&b"\xef\xbb\xbf"[..], plain.as_bytes()].concat()),
+        ("semicolons", plain.replace(',', ";").into_bytes()),
+        ("tabs", plain.replace(',', "\t").into_bytes()),
+        ("pipes", plain.replace(',', "|").into_bytes()),
+        (
+            "quotes",
+            plain.replace(',', "\",\"").replace('\n', "\"\n\"").trim_end_matches('"').replacen("", "\"", 1).into(),
+        ),
+        ("no line end at the end", plain.trim_end().into()),
+        ("gzip", gzip(&plain)),
+        ("zstd", zstd.clone()),
+        ("gzip in two parts, CRLF and a byte order mark", {
+            let whole = format!("\u{feff}{crlf}");
+            let (head, tail) = whole.split_at(500);
+            [gzip(head), gzip(tail)].concat()
+        }),
+    ];
+    for (name, content) in &files {
+        assert_eq!(from_file(name, content), expected, "{name}");
+    }
+    for (name, content) in [("stdin", plain.into_bytes()), ("zstd on stdin", zstd)] {
+        assert_eq!(from_stdin(name, &content), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_compressed_input_that_ends_early_links_nothing() {
+    let home = Home::new();
+    let simulator = Simulator::quick(&home);
+    let whole = gzip(&csv(&pairs(0..ROWS as u64)));
+    home.write("in", &whole[..whole.len() - 20]);
+    home.link(&simulator.url, &["in"]).refused_with(4, "in");
+    assert_eq!(simulator.link_calls(), 0);
+}

@@ -1,0 +1,133 @@
+//! What ledgers have to say, and the rows that they hand back.
+
+use std::fmt::Write as _;
+
+use crate::harness::{Home, Pair, Simulator, csv, pairs, pool_file};
+
+const ROWS: usize = 120;
+const MISSING: usize = 8;
+
+/// Rows with columns of somebody's own, which must come back as they are.
+fn annotated(rows: &[Pair]) -> String {
+    let mut text = "cost centre;username;idp;subject;note\n".to_owned();
+    for (number, Pair { username, provider, value }) in rows.iter().enumerate() {
+        writeln!(text, "00{number};{username};{provider};{value};\"said \"\"é; ñ\"\", no. {number}\"").unwrap();
+    }
+    text
+}
+
+/// A run that was interrupted after its first rows, whose users are missing, were refused.
+fn interrupted() -> Home {
+    let home = Home::new();
+    home.write("pairs.csv", annotated(&pairs(0..ROWS as u64)));
+    let users: Vec<String> = pairs(MISSING as u64..ROWS as u64).into_iter().map(|row| row.username).collect();
+    home.write("pool.json", pool_file(&users.iter().map(String::as_str).collect::<Vec<_>>()));
+    let simulator = start_simulator(&home, "pool.json");
+    home.link_interrupted(&simulator, "INT", &["pairs.csv"]).left_with(130);
+    simulator.stop();
+    home
+}
+
+fn start_simulator(home: &Home, pool: &str) -> Simulator {
+    let options = ["--pool-file", pool, "--save-pool", "pool.json", "--latency", "off", "--quota", "off"];
+    Simulator::start(home, &options)
+}
+
+#[test]
+fn result_files_are_inputs_and_finish_the_migration() {
+    let home = interrupted();
+    let linked = home.ledger("pairs.csv.ledger").count("linked");
+    let options = ["report", "pairs.csv.ledger", "--failed", "failed.csv", "--unprocessed", "rest.csv"];
+    let report = home.run(&[&options[..], &["--output", "json"]].concat()).left_with(0).json();
+    let rows = &report["rows"];
+    let expected = (ROWS.into(), linked.into(), MISSING.into(), (ROWS - MISSING - linked).into());
+    assert_eq!((&rows["read"], &rows["linked"], &rows["refused"], &rows["unprocessed"]), tuple(&expected), "{report}");
+
+    // The rows that were never attempted, byte for byte.
+    let input = home.read("pairs.csv");
+    let rest = home.read("rest.csv");
+    assert_eq!(rest.lines().count(), 1 + ROWS - MISSING - linked);
+    assert!(rest.lines().all(|line| input.lines().any(|given| given == line)), "{rest}");
+    // Those that were refused, with the reason behind them.
+    let failed = home.read("failed.csv");
+    assert_eq!(failed.lines().count(), 1 + MISSING);
+    for (line, given) in failed.lines().zip(input.lines()) {
+        assert!(line.starts_with(&format!("{given};")), "{line}");
+    }
+    assert!(failed.lines().skip(1).all(|line| line.contains(";refused;user_not_found;")), "{failed}");
+
+    let simulator = start_simulator(&home, "pool.json");
+    let options = ["rest.csv", "--ledger", "pairs.csv.ledger", "--rate", "1000", "--output", "json"];
+    let report = home.link(&simulator.url, &options).left_with(0).json();
+    assert_eq!((&report["writes"], &report["rows"]["skipped"]), (&(ROWS - MISSING - linked).into(), &0.into()));
+    let report = home.link(&simulator.url, &["pairs.csv", "--output", "json"]).left_with(3).json();
+    assert_eq!((&report["writes"], &report["rows"]["refused"]), (&0.into(), &MISSING.into()));
+    simulator.stop();
+
+    // Once the missing users are there, the refused rows are an input as well.
+    home.write("all.json", pool_file(&pairs(0..8).iter().map(|row| row.username.as_str()).collect::<Vec<_>>()));
+    let simulator = start_simulator(&home, "all.json");
+    let options = ["failed.csv", "--ledger", "pairs.csv.ledger", "--rate", "1000", "--retry", "refused"];
+    home.link(&simulator.url, &options).left_with(0);
+    simulator.linked_once(MISSING);
+    let report =
+        home.run(&["report", "pairs.csv.ledger", "--output", "json", "--input", "pairs.csv"]).left_with(0).json();
+    assert_eq!((&report["rows"]["linked"], &report["rows"]["unprocessed"]), (&ROWS.into(), &0.into()));
+}
+
+type Four<T> = (T, T, T, T);
+
+fn tuple(of: &Four<serde_json::Value>) -> Four<&serde_json::Value> {
+    (&of.0, &of.1, &of.2, &of.3)
+}
+
+#[test]
+fn a_report_in_words_and_as_json_says_the_same() {
+    let home = interrupted();
+    let linked = home.ledger("pairs.csv.ledger").count("linked");
+    let report = home.run(&["report", "pairs.csv.ledger", "--output", "json"]).left_with(0).json();
+    assert_eq!((&report["kind"], &report["schema_version"]), (&"ledger_report".into(), &1.into()));
+    assert_eq!(report["rows"]["unprocessed"], serde_json::Value::Null, "a ledger alone cannot tell");
+    assert_eq!(report["runs"][0]["ended"], "interrupted");
+    let failures = report["failures"].as_array().unwrap();
+    assert_eq!(failures.len(), MISSING);
+    assert!(failures.iter().all(|failure| failure["refusal_code"] == "user_not_found"), "{report}");
+
+    let words = home.run(&["report", "pairs.csv.ledger"]).left_with(0).stdout;
+    assert!(words.contains(&format!("linked {linked:>14}\n")), "{words}");
+    assert!(words.contains("user_not_found 8") && words.contains("link pairs.csv"), "{words}");
+    for failure in failures {
+        let line = format!("row {} key {} refused user_not_found", failure["row"], failure["key"].as_str().unwrap());
+        assert!(words.contains(&line), "{line} in {words}");
+    }
+}
+
+#[test]
+fn ledgers_of_one_pool_are_merged() {
+    let home = Home::new();
+    let simulator = Simulator::quick(&home);
+    home.write("one.csv", csv(&pairs(0..20)));
+    home.write("two.csv", csv(&pairs(10..40)));
+    for name in ["one.csv", "two.csv"] {
+        home.link(&simulator.url, &[name, "--rate", "1000"]).left_with(0);
+    }
+    let options = ["report", "one.csv.ledger", "two.csv.ledger", "--output", "json"];
+    let report = home.run(&options).left_with(0).json();
+    assert_eq!(report["rows"]["read"], 40, "a row in both counts once: {report}");
+    assert_eq!((&report["rows"]["linked"], &report["rows"]["already_linked"]), (&40.into(), &0.into()), "{report}");
+    let inputs: Vec<_> = report["runs"].as_array().unwrap().iter().map(|run| run["input"].as_str()).collect();
+    assert_eq!(inputs, [Some("one.csv"), Some("two.csv")]);
+
+    let simulated = ["link", "one.csv", "--simulate", "--yes", "--simulate-latency", "off"];
+    home.run(&[&simulated[..], &["--user-pool-id", "eu-west-1_Other"]].concat()).left_with(0);
+    home.run(&["report", "one.csv.ledger", "one.csv.simulated.ledger"]).refused_with(6, "eu-west-1_Other");
+}
+
+#[test]
+fn a_report_of_nothing_is_refused() {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..2)));
+    home.run(&["report"]).left_with(2);
+    home.run(&["report", "missing.ledger"]).refused_with(2, "missing.ledger");
+    home.run(&["report", "pairs.csv"]).refused_with(6, "is not a ledger");
+}

@@ -1,0 +1,163 @@
+//! Mistakes: one clear sentence, the right status, nothing on stdout, nothing sent.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{Home, POOL, Running, Simulator, csv, give_credentials, pairs, wait_for};
+
+/// A home with a good and a bad input.
+fn home_with_inputs() -> Home {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..5)));
+    home.write("bad-row.csv", csv(&pairs(0..5)).replacen("Google", "", 1));
+    home.write("no-columns.csv", "name,mail\nA,a@example.com\n");
+    home.write("empty.csv", "");
+    home
+}
+
+#[test]
+fn mistakes_are_told_and_nothing_is_sent() {
+    let home = home_with_inputs();
+    let simulator = Simulator::quick(&home);
+    let other_pool = "eu-west-1_Example01";
+    let table: &[(&[&str], i32, &str)] = &[
+        (&["pairs.csv", "--user-pool-id", POOL, "--yess"], 2, "--yess"),
+        (&["--user-pool-id", POOL, "--yes", "missing.csv"], 2, "missing.csv"),
+        (&["pairs.csv", "--user-pool-id", "Example01", "--yes"], 2, "not a user pool id"),
+        (&["pairs.csv", "--user-pool-id", other_pool, "--region", "us-east-1", "--yes"], 2, "contradicts"),
+        (&["pairs.csv", "--yes"], 2, "which pool?"),
+        (&["pairs.csv", "--user-pool-id", POOL], 2, "pass --yes"),
+        (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--rate", "fast"], 2, "--rate 'fast'"),
+        (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--max-duration", "soon"], 2, "--max-duration 'soon'"),
+        (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--attempts", "0"], 2, "--attempts 0"),
+        (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--config", "missing.toml"], 2, "missing.toml"),
+        (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--pool-file", "pool.json"], 2, "required arguments"),
+        (&["-", "--user-pool-id", POOL, "--yes"], 2, "name one with --ledger"),
+        (&["empty.csv", "--user-pool-id", POOL, "--yes"], 4, "empty"),
+        (&[".", "--user-pool-id", POOL, "--yes"], 2, "."),
+    ];
+    for (arguments, code, part) in table {
+        let mut command = home.program(&["link", "--endpoint-url", &simulator.url]);
+        give_credentials(command.args(*arguments));
+        Running::start(command).wait().refused_with(*code, part);
+    }
+    // Without credentials, and without waiting for any.
+    home.run(&["link", "pairs.csv", "--user-pool-id", POOL, "--yes", "--endpoint-url", &simulator.url])
+        .refused_with(7, "no credentials found");
+    assert_eq!(simulator.stats()["operations"], json!({}), "not even read");
+    let left: Vec<_> = std::fs::read_dir(home.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains("ledger")), "no ledger was begun: {left:?}");
+}
+
+#[test]
+fn a_profile_that_is_named_wins_over_the_keys_of_the_environment() {
+    let home = home_with_inputs();
+    std::fs::create_dir(home.path(".aws")).unwrap();
+    let profile = "[chosen]\naws_access_key_id = AKIDOFTHEPROFILE\naws_secret_access_key = not-a-secret\n";
+    home.write(".aws/credentials", profile);
+    let simulator = Simulator::quick(&home);
+    home.link(&simulator.url, &["pairs.csv", "--profile", "missing"]).refused_with(7, "missing");
+    assert_eq!(simulator.stats()["operations"], json!({}), "not even read with the keys of the environment");
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let running = home.start_link(&url, &["pairs.csv", "--profile", "chosen"]);
+    listener.set_nonblocking(true).unwrap();
+    let stream = wait_for("a request", || listener.accept().ok()).0;
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut request = BufReader::new(stream).lines().map_while(Result::ok);
+    let signed = request.find(|line| line.to_lowercase().starts_with("authorization:")).expect("a signed request");
+    assert!(signed.contains("Credential=AKIDOFTHEPROFILE/"), "{signed}");
+    running.kill();
+    home.link(&simulator.url, &["pairs.csv", "--profile", "chosen", "--rate", "1000"]).left_with(0);
+    simulator.linked_once(5);
+}
+
+#[test]
+fn every_missing_column_is_told_at_once() {
+    let home = home_with_inputs();
+    let simulator = Simulator::quick(&home);
+    let finished = home.link(&simulator.url, &["no-columns.csv"]).left_with(4);
+    assert_eq!(finished.stdout, "");
+    for column in ["destination_username", "source_provider", "source_value"] {
+        let told = format!("error: line 1: missing_column: no column for {column}");
+        assert_eq!(finished.stderr.matches(&told).count(), 1, "{finished:#?}");
+    }
+    assert_eq!(simulator.stats()["operations"], json!({}));
+}
+
+#[test]
+fn a_ledger_that_cannot_be_written_is_told_before_anything_is_sent() {
+    let home = home_with_inputs();
+    let simulator = Simulator::quick(&home);
+    for ledger in ["no-such-folder/pairs.ledger", "pairs.csv/ledger"] {
+        home.link(&simulator.url, &["pairs.csv", "--ledger", ledger]).refused_with(2, ledger);
+    }
+    assert_eq!(simulator.link_calls(), 0);
+}
+
+#[test]
+fn strict_sends_nothing_where_a_row_is_invalid() {
+    let home = home_with_inputs();
+    let simulator = Simulator::quick(&home);
+    let finished = home.link(&simulator.url, &["bad-row.csv", "--strict"]).left_with(4);
+    assert_eq!(finished.stdout, "");
+    assert!(finished.stderr.contains("row 2, line 3, column source_provider: missing_value"), "{finished:#?}");
+    assert!(finished.stderr.contains("error: 1 of 5 rows are invalid and --strict was given"), "{finished:#?}");
+    assert_eq!(simulator.link_calls(), 0);
+
+    let report = home.link(&simulator.url, &["bad-row.csv", "--output", "json"]).left_with(3).json();
+    assert_eq!((&report["rows"]["linked"], &report["rows"]["invalid"]), (&4.into(), &1.into()));
+    assert_eq!(report["findings"], json!({ "missing_value": 1 }));
+}
+
+#[test]
+fn a_pool_without_providers_is_told_as_such() {
+    let home = home_with_inputs();
+    let simulator = Simulator::start(&home, &["--latency", "off"]);
+    let finished = home.link(&simulator.url, &["pairs.csv"]).left_with(3);
+    let told = "warning: the pool has no provider Google, Okta; it has none; such rows will be refused";
+    assert!(finished.stderr.contains(told), "{finished:#?}");
+    assert_eq!(simulator.link_calls(), 0);
+}
+
+#[test]
+fn an_address_without_a_scheme_is_a_mistake() {
+    let home = home_with_inputs();
+    home.link("localhost:4566", &["pairs.csv"]).refused_with(2, "--endpoint-url 'localhost:4566'");
+}
+
+#[test]
+fn a_pool_that_is_not_there_and_a_service_out_of_reach() {
+    let home = home_with_inputs();
+    let simulator = Simulator::quick(&home);
+    let mut command =
+        home.program(&["link", "pairs.csv", "--yes", "--endpoint-url", &simulator.url, "--user-pool-id", "sim-a_B"]);
+    give_credentials(&mut command);
+    Running::start(command).wait().refused_with(7, "sim-a_B");
+    assert_eq!(simulator.link_calls(), 0);
+
+    // Nobody listens on a port below 1024 that was given to a service of the eighties.
+    home.link("http://127.0.0.1:1", &["pairs.csv"]).refused_with(7, "cannot be reached");
+    assert!(!home.path("pairs.csv.ledger").exists());
+}
+
+#[test]
+fn stdin_and_the_environment_name_what_flags_do_not() {
+    let home = home_with_inputs();
+    let simulator = Simulator::quick(&home);
+    let rows = home.read("pairs.csv");
+    let options = ["-", "--ledger", "stdin.ledger", "--rate", "1000", "--output", "json"];
+    let report = home.link_stdin(&simulator.url, &options, rows.as_bytes()).left_with(0).json();
+    assert_eq!(report["rows"]["linked"], 5);
+
+    let mut command = home.program(&["link", "-", "--simulate", "--yes", "--ledger", "simulated.ledger"]);
+    command.args(["--simulate-latency", "off", "--output", "json"]).env("COGNITO_LINK_USER_POOL_ID", "eu-west-1_Env");
+    let report = Running::start_with_stdin(command, rows.as_bytes()).wait().left_with(0).json();
+    assert_eq!((&report["pool"], &report["simulated"]), (&"eu-west-1_Env".into(), &true.into()));
+    assert_eq!(report["rows"]["linked"], 5);
+}
