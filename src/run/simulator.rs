@@ -158,3 +158,34 @@ fn pool_on_reference(named: &PoolId, providers: &BTreeSet<ProviderName>) -> Resu
     }
     Ok(pool)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::sim::request::Category;
+
+    #[test]
+    fn quotas_are_named_by_category_and_may_be_off() {
+        let rates = |texts: &[&str]| {
+            let texts: Vec<_> = texts.iter().map(|text| (*text).to_owned()).collect();
+            let quota = quota("--quota", &texts, 1.0).map_err(|failure| failure.to_string())?;
+            Ok((quota.per_second(Category::UserUpdate), quota.per_second(Category::UserList)))
+        };
+        assert_eq!(rates(&["40,10@60s", "UserList:7"]), Ok((40.0, 7.0)));
+        assert_eq!(rates(&["UserList:7"]), Ok((25.0, 7.0)));
+        assert_eq!(rates(&["off"]), Ok((25.0, 30.0)));
+        assert!(rates(&["fast"]).is_err_and(|text: String| text.contains("--quota 'fast'") && text.contains("or off")));
+    }
+
+    #[test]
+    fn a_fault_plan_that_cannot_be_read_is_told_with_its_file_and_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("faults");
+        let told = |path: &Path| load_faults(path).map(drop).map_err(|failure| failure.to_string());
+        assert!(told(&path).is_err_and(|text| text.contains("faults: ")), "missing");
+        std::fs::write(&path, "lost-after@1%\nlost@2%\n").unwrap();
+        assert!(told(&path).is_err_and(|text| text.contains("faults: line 2: 'lost': expected one of")));
+        std::fs::write(&path, "lost-after@1%\n").unwrap();
+        assert_eq!(told(&path), Ok(()));
+    }
+}

@@ -231,7 +231,7 @@ impl Pool {
     }
 
     /// `AdminGetUser`: by user name, an alias that one user has, or, where the user name is no alias, the `sub`; also by
-    /// the name that the profile of a linked identity would have.
+    /// the name that the profile of a linked identity would have (a guess).
     ///
     /// # Errors
     /// `UserNotFoundException`.

@@ -40,6 +40,21 @@ fn what_is_written_is_read_back_sorted_and_stable() {
 }
 
 #[test]
+fn schema_details_and_locked_passwords_are_kept() {
+    let text_before = r#"{"version":1,
+"pool":{"id":"sim-local-1_Example01","schema":[{"name":"email","mutable":false},{"name":"custom:team"}]},
+"providers":[{"name":"Okta","type":"OIDC","details":{"client_id":"mine"}}],
+"users":[{"username":"alice","password_disabled":true}]}"#;
+    let mut pool = read(text_before.as_bytes()).unwrap();
+    let email = pool.settings().schema.iter().find(|attribute| attribute.name == "email").unwrap();
+    assert!(!email.mutable && !email.required && email.data_type == "String");
+    assert_eq!(pool.describe_provider("Okta").unwrap().details["client_id"], "mine");
+    let written = text(&pool);
+    assert!(written.contains(r#""password_disabled":true"#) && written.contains(r#""client_id":"mine""#));
+    assert_eq!(text(&read(written.as_bytes()).unwrap()), written);
+}
+
+#[test]
 fn a_saved_file_is_whole_and_private() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("pool.json");

@@ -88,7 +88,8 @@ impl Pool {
     }
 
     /// `AdminDeleteUser`. By the name of an identity's profile, `Provider_id`, it deletes the user to whom that identity
-    /// is linked (aws-sdk-go #4218, amplify-js #3431). The identities are free again (a guess).
+    /// is linked (aws-sdk-go #4218, amplify-js #3431). The identities are free again (a guess), and
+    /// lists show it at once, whatever their lag.
     ///
     /// # Errors
     /// `UserNotFoundException`.

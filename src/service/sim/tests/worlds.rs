@@ -112,9 +112,10 @@ fn one_user_takes_ten_writes_a_second_in_whatever_case_it_is_named() {
 #[test]
 fn the_same_seed_gives_the_same_answers() {
     let run = |seed: u64| {
-        let faults = FaultPlan::none()
+        let mut faults = FaultPlan::none()
             .with(FaultRule::new(FaultKind::LostAfter, When::Chance(0.05)))
             .with(FaultRule::new(FaultKind::Storm { ms: 300 }, When::Chance(0.01)));
+        faults.background.push((Category::UserUpdate, "5,15@10s".parse().unwrap()));
         let mut world = World::new(seed).with_pool(example(true).creating_on_reference()).with_faults(faults);
         let mut told = Vec::new();
         for n in 0..500 {
@@ -122,7 +123,9 @@ fn the_same_seed_gives_the_same_answers() {
             let code = pending.result.as_ref().map_or_else(|error| error.message.clone(), |_| String::new());
             told.push((pending.delay, pending.delivery, code, pending.request_id, pending.answered_unix_ms));
         }
-        told
+        let others = world.stats().background["UserUpdate"];
+        assert!(others.calls > 100 && others.throttled < others.calls, "{others:?}");
+        (told, others)
     };
     assert_eq!(run(7), run(7));
     assert_ne!(run(7), run(8));
