@@ -173,6 +173,8 @@ pub const CHECKING_LINE_ROWS: u64 = 1_000_000;
 pub const THROTTLED_ROW_TOLD_MS: u64 = 60_000;
 /// Rows that a text report lists one by one; the rest are counted.
 pub const FAILURES_SHOWN_MAX: usize = 50;
+/// Missing shards that a text report names.
+pub const SHARDS_SHOWN_MAX: usize = 20;
 /// Rows that a report holds one by one; the rest are counted, and written to a file on request.
 pub const REPORT_FAILURES_MAX: usize = 100_000;
 /// Runs that a text report lists, the latest; the rest are counted.

@@ -1,13 +1,13 @@
 //! `report`: what ledgers know, and the rows of an input that still want something.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use crate::domain::identity::PoolId;
 use crate::domain::outcome::ServiceText;
-use crate::domain::report::{FailureLine, LedgerReport, RunLine};
+use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
 use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::state::RowState;
 use crate::domain::summary::Counts;
@@ -78,6 +78,7 @@ impl Ledgers {
             pool: self.binding.pool.to_string(),
             simulated: self.binding.simulated,
             counts: self.counts(),
+            shards: self.shards(),
             unprocessed_known: true,
             ..LedgerReport::default()
         };
@@ -95,14 +96,35 @@ impl Ledgers {
         Ok(report)
     }
 
+    /// How the shards fit together, where the last run of any ledger was of one.
+    fn shards(&self) -> Option<ShardsReport> {
+        let of = |contents: &Contents| contents.last_run.as_ref().and_then(|run| run.start.shard);
+        let count = self.contents.iter().find_map(of)?.count();
+        let mut missing: BTreeSet<u32> = (0..count).collect();
+        let mut strange_ledgers = 0;
+        for shard in self.contents.iter().map(of) {
+            let expected = shard.is_some_and(|shard| shard.count() == count && missing.remove(&shard.index()));
+            strange_ledgers += u64::from(!expected);
+        }
+        let rows: u64 = self.contents.iter().map(|contents| contents.view.counts().read).sum();
+        let rows_in_several = rows - self.keys().len() as u64;
+        Some(ShardsReport { count, missing: missing.into_iter().collect(), strange_ledgers, rows_in_several })
+    }
+
+    /// The rows that any of the ledgers holds.
+    fn keys(&self) -> Vec<RowKey> {
+        let states = self.contents.iter().flat_map(|contents| contents.view.states());
+        let mut keys: Vec<RowKey> = states.map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
     fn counts(&self) -> Counts {
         if let [only] = self.contents.as_slice() {
             return only.view.counts();
         }
-        let mut keys: Vec<RowKey> =
-            self.contents.iter().flat_map(|contents| contents.view.states().map(|(key, _)| key)).collect();
-        keys.sort_unstable();
-        keys.dedup();
+        let keys = self.keys();
         let mut counts = Counts { read: keys.len() as u64, ..Counts::default() };
         for key in keys {
             counts.add(self.state(key));

@@ -119,7 +119,7 @@ impl SplitFiles {
         if valid {
             return self.valid.write(raw, &Note::default());
         }
-        let first = findings.iter().find(|finding| finding.code.severity() == Severity::Error);
+        let first = findings.iter().find(|finding| finding.severity == Severity::Error);
         let note = Note {
             state: "invalid",
             code: first.map_or("", |finding| finding.code.as_str()),

@@ -21,6 +21,8 @@ pub struct LedgerReport {
     pub runs: Vec<RunLine>,
     /// Whether the number of unprocessed rows is known: a ledger alone does not hold the rows that were never announced.
     pub unprocessed_known: bool,
+    /// How the shards fit together; `None` where no ledger is of a shard.
+    pub shards: Option<ShardsReport>,
     /// Rows that are refused, failed or in doubt, at most [`crate::limits::REPORT_FAILURES_MAX`].
     pub failures: Vec<FailureLine>,
     /// How many more such rows there are.
@@ -40,6 +42,27 @@ pub struct ValidateReport {
     pub findings: Vec<Finding>,
     /// How many more findings there are.
     pub findings_left_out: u64,
+}
+
+/// How the ledgers of shards fit together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShardsReport {
+    /// How many shards there are.
+    pub count: u32,
+    /// The shards that no ledger is of.
+    pub missing: Vec<u32>,
+    /// Ledgers of no shard, of another number of shards, or of a shard that an earlier one is of.
+    pub strange_ledgers: u64,
+    /// Rows that several ledgers hold.
+    pub rows_in_several: u64,
+}
+
+impl ShardsReport {
+    /// Whether every shard is there once, and no row is in two of them.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.missing.is_empty() && self.strange_ledgers == 0 && self.rows_in_several == 0
+    }
 }
 
 /// One run of a ledger.

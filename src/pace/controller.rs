@@ -17,9 +17,13 @@ use log::{CallLog, Fate};
 /// Part of the measured ceiling by which the pace goes under it after a cut, and over it before it searches. A lone
 /// refusal costs no more than this.
 const DEPTH: f64 = 0.03;
+/// The same among several clients that share a quota: bigger steps, and for all of them in the same time, so that the
+/// slower ones gain on the quicker ones; what one leaves another takes.
+const DEPTH_AMONG_SEVERAL: f64 = 0.1;
+/// The way from a cut to the plateau among several clients, in seconds.
+const PLATEAU_SECONDS_AMONG_SEVERAL: f64 = 16.0;
 /// The way from a cut to the plateau of the curve at one call a second, in seconds; at other paces it is this over the
-/// root of the pace. A time that falls with the pace itself would cost a small quota fewer refusals, and leave clients
-/// that share one at whatever parts they have: with the root, the slower one rises faster until the parts are even.
+/// root of the pace: then a small quota costs no more refusals than it must, and one that is raised is found in time.
 const PLATEAU_SECONDS_AT_ONE: f64 = 50.0;
 /// The way to the plateau takes at least this long, in seconds: a big quota is not asked for more at every moment.
 const PLATEAU_SECONDS_MIN: f64 = 10.0;
@@ -111,12 +115,25 @@ pub struct Controller {
     /// The average round trip of accepted calls, in seconds.
     round_trip: f64,
     calls: CallLog,
+    /// Whether several clients share the quota, each with a controller of its own.
+    among_several: bool,
 }
 
 impl Controller {
     /// A controller that starts at time 0, and never goes above `ceiling` calls a second.
     #[must_use]
     pub fn new(start: Start, ceiling: f64) -> Self {
+        Self::starting(start, ceiling, false)
+    }
+
+    /// One of several that share a quota without talking to each other: it gives way further, so that their parts
+    /// become even.
+    #[must_use]
+    pub fn among_several(start: Start, ceiling: f64) -> Self {
+        Self::starting(start, ceiling, true)
+    }
+
+    fn starting(start: Start, ceiling: f64, among_several: bool) -> Self {
         let ceiling = bounded(ceiling);
         let (mode, plateau, eager_left) = match start {
             Start::Ramp(rate) => {
@@ -126,7 +143,7 @@ impl Controller {
             Start::Known(rate) | Start::At(rate) => (Mode::Cubic, bounded(rate), 0),
             Start::Learnt(rate) => (Mode::Cubic, bounded(rate * 0.9), EAGER_ROUNDS),
         };
-        let plateau_after = plateau_after(plateau, eager_left);
+        let plateau_after = plateau_after(plateau, eager_left, among_several);
         Self {
             mode,
             ceiling,
@@ -141,6 +158,7 @@ impl Controller {
             looked_at: 0.0,
             round_trip: 0.1,
             calls: CallLog::default(),
+            among_several,
         }
     }
 
@@ -248,11 +266,12 @@ impl Controller {
     }
 
     fn curve(&self, now: f64) -> f64 {
+        let depth = if self.among_several { DEPTH_AMONG_SEVERAL } else { DEPTH };
         let x = (now - self.cut_at).max(0.0) / self.plateau_after;
         if x <= 2.0 {
-            self.plateau * (1.0 + DEPTH * (x - 1.0).powi(3))
+            self.plateau * (1.0 + depth * (x - 1.0).powi(3))
         } else {
-            self.plateau * (1.0 + DEPTH) * ((x - 2.0) * self.plateau_after / DOUBLING_SECONDS).exp2()
+            self.plateau * (1.0 + depth) * ((x - 2.0) * self.plateau_after / DOUBLING_SECONDS).exp2()
         }
     }
 
@@ -319,13 +338,14 @@ impl Controller {
         self.plateau = plateau;
         self.cut_at = now;
         self.eager_left = eager_left;
-        self.plateau_after = plateau_after(plateau, eager_left);
+        self.plateau_after = plateau_after(plateau, eager_left, self.among_several);
     }
 }
 
-fn plateau_after(plateau: f64, eager_left: u32) -> f64 {
+fn plateau_after(plateau: f64, eager_left: u32, among_several: bool) -> f64 {
     let part = if eager_left > 0 { EAGER } else { 1.0 };
-    (PLATEAU_SECONDS_AT_ONE / plateau.sqrt() * part).clamp(PLATEAU_SECONDS_MIN, PLATEAU_SECONDS_MAX)
+    let whole = if among_several { PLATEAU_SECONDS_AMONG_SEVERAL } else { PLATEAU_SECONDS_AT_ONE / plateau.sqrt() };
+    (whole * part).clamp(PLATEAU_SECONDS_MIN, PLATEAU_SECONDS_MAX)
 }
 
 fn bounded(rate: f64) -> f64 {

@@ -71,20 +71,22 @@ impl Limit {
 pub struct Pace {
     /// Where it starts, and what it never goes above, in calls a second; `None` for no pace at all.
     paced: Option<(Start, f64)>,
+    /// Whether other machines share it.
+    shared: bool,
 }
 
 impl Pace {
     /// No pace: only pauses after refusals.
     #[must_use]
     pub fn unbounded() -> Self {
-        Self { paced: None }
+        Self { paced: None, shared: false }
     }
 
     /// So many calls a second and never more; less where the service throttles.
     #[must_use]
     pub fn at(per_second: f64) -> Self {
         let per_second = per_second.clamp(RATE_PER_SECOND_MIN, RATE_PER_SECOND_MAX);
-        Self { paced: Some((Start::At(per_second), per_second)) }
+        Self { paced: Some((Start::At(per_second), per_second)), shared: false }
     }
 
     /// A share of a limit, of which others may need more than they should. Where the limit is an assumption, what an
@@ -95,7 +97,7 @@ impl Pace {
             (None, Some(learnt)) => Start::Learnt(learnt),
             _ => Start::Known(limit.even_part()),
         };
-        Self { paced: Some((start, limit.ceiling())) }
+        Self { paced: Some((start, limit.ceiling())), shared: limit.machines > 1 }
     }
 
     /// As fast as the service lets it, as one of so many machines: from what an earlier run has `learnt`, in calls a
@@ -103,7 +105,8 @@ impl Pace {
     #[must_use]
     pub fn max(machines: u32, learnt: Option<f64>) -> Self {
         let guess = RATE_START_PER_SECOND / f64::from(machines.max(1));
-        Self { paced: Some((learnt.map_or(Start::Ramp(guess), Start::Learnt), RATE_PER_SECOND_MAX)) }
+        let start = learnt.map_or(Start::Ramp(guess), Start::Learnt);
+        Self { paced: Some((start, RATE_PER_SECOND_MAX)), shared: machines > 1 }
     }
 
     /// What it never goes above, in calls a second; infinite where there is no pace.
@@ -123,7 +126,8 @@ impl Pace {
     }
 
     pub(super) fn controller(self) -> Option<Controller> {
-        self.paced.map(|(start, ceiling)| Controller::new(start, ceiling))
+        let make = if self.shared { Controller::among_several } else { Controller::new };
+        self.paced.map(|(start, ceiling)| make(start, ceiling))
     }
 }
 
@@ -145,7 +149,7 @@ mod tests {
             (Pace::at(40.0), 40.0, 40.0),
             (Pace::at(0.0), 0.2, 0.2),
             (Pace::within(known, Some(10.0)), 80.0, 80.0),
-            (Pace::within(four, None), 25.0 * 0.97, 80.0),
+            (Pace::within(four, None), 25.0 * 0.9, 80.0),
             (Pace::within(assumed, None), 20.0, 20.0),
             (Pace::within(assumed, Some(10.0)), 9.0, 20.0),
             (Pace::max(1, None), 25.0, RATE_PER_SECOND_MAX),

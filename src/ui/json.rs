@@ -22,6 +22,7 @@
 //!  "rows":{"read":0,"linked":0,"already_linked":0,"refused":0,"failed":0,"in_doubt":0,"invalid":0,"unprocessed":null,
 //!          "skipped":0,"repeated":0},
 //!  "refusals":{},"findings":{},
+//!  "shards":null or {"count":4,"whole":true,"missing":[],"strange_ledgers":0,"rows_in_several":0},
 //!  "runs":[{"id":"","command":"link","input":"","started":"2026-03-01T08:00:00.000Z","ended":"completed | null"}],
 //!  "failures":[{"row":17,"key":"","state":"refused","refusal_code":"","service_code":"","service_message":""}],
 //!  "failures_left_out":0}
@@ -38,7 +39,7 @@ use super::redact;
 use super::text::signal_name;
 use crate::domain::finding::{Finding, FindingCode};
 use crate::domain::outcome::RefusalCode;
-use crate::domain::report::{FailureLine, LedgerReport, RunLine, ValidateReport};
+use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport, ValidateReport};
 use crate::domain::stop::{Ended, RunReport};
 use crate::domain::summary::Counts;
 
@@ -143,9 +144,20 @@ pub(super) fn ledger_report(report: &LedgerReport, show_values: bool) -> Value {
         "rows": rows,
         "refusals": refusals(&report.counts),
         "findings": findings(&report.counts),
+        "shards": report.shards.as_ref().map(shards),
         "runs": report.runs.iter().map(run).collect::<Vec<_>>(),
         "failures": report.failures.iter().map(|line| failure(line, show_values)).collect::<Vec<_>>(),
         "failures_left_out": report.failures_left_out,
+    })
+}
+
+fn shards(shards: &ShardsReport) -> Value {
+    json!({
+        "count": shards.count,
+        "whole": shards.is_whole(),
+        "missing": shards.missing,
+        "strange_ledgers": shards.strange_ledgers,
+        "rows_in_several": shards.rows_in_several,
     })
 }
 
@@ -232,7 +244,7 @@ mod tests {
             r#""ledgers":["pairs.csv.ledger"],"#,
             r#""rows":{"read":3,"linked":1,"already_linked":0,"refused":1,"failed":1,"in_doubt":0,"invalid":0,"#,
             r#""unprocessed":null,"skipped":0,"repeated":0},"refusals":{"identity_has_profile":1},"findings":{},"#,
-            r#""runs":[{"id":"01ab","command":"link","input":"pairs.csv","started":"2026-03-01T08:00:00.000Z","ended":"interrupted"},"#,
+            r#""shards":null,"runs":[{"id":"01ab","command":"link","input":"pairs.csv","started":"2026-03-01T08:00:00.000Z","ended":"interrupted"},"#,
             r#"{"id":"02cd","command":"link","input":"pairs.csv","started":"2026-03-01T09:00:00.500Z","ended":null}],"#,
             r#""failures":[{"row":17,"key":"00000000000000000000000000000011","state":"refused","#,
             r#""refusal_code":"identity_has_profile","service_code":"InvalidParameterException","#,

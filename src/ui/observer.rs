@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ProgressChoice;
 use super::console::Console;
 use super::findings::FindingTeller;
-use super::format::{counted, duration};
+use super::format::counted;
 use super::lines::Lines;
 use super::progress::Bar;
 use crate::domain::event::{Event, Observer, Snapshot};

@@ -247,6 +247,7 @@ pub(super) fn ledger_report_example() -> LedgerReport {
         },
         runs: vec![run("01ab", 1_772_352_000_000, Some("interrupted")), run("02cd", 1_772_355_600_500, None)],
         unprocessed_known: false,
+        shards: None,
         failures: vec![
             failure(17, b"00000000000000000000000000000011", refused, Some(said)),
             failure(18, b"00000000000000000000000000000012", RowState::Failed, None),

@@ -7,7 +7,7 @@ use super::format::{count, counted, duration, timestamp};
 use super::style::Style;
 use super::{redact, table};
 use crate::domain::finding::Severity;
-use crate::domain::report::{FailureLine, LedgerReport, RunLine, ValidateReport};
+use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport, ValidateReport};
 use crate::domain::stop::{Ended, RunReport, Signal};
 use crate::limits;
 
@@ -84,6 +84,7 @@ pub(super) fn ledger_report(report: &LedgerReport, show_values: bool, style: Sty
     }
     lines.push(format!("pool {}{}", escape(&report.pool), simulated(report.simulated)));
     lines.extend(report.ledgers.iter().map(|ledger| format!("ledger {}", escape(ledger))));
+    lines.extend(report.shards.as_ref().map(shards_line));
     let earlier = report.runs.len().saturating_sub(limits::RUNS_SHOWN_MAX);
     if earlier > 0 {
         lines.push(counted(earlier as u64, "earlier run"));
@@ -94,6 +95,29 @@ pub(super) fn ledger_report(report: &LedgerReport, show_values: bool, style: Sty
         lines.extend(failures(report, show_values, style));
     }
     joined(&lines)
+}
+
+fn shards_line(shards: &ShardsReport) -> String {
+    let of = format!("shards of {}", shards.count);
+    if shards.is_whole() {
+        return format!("{of}: all there, and no row in two of them");
+    }
+    let mut faults = Vec::new();
+    if !shards.missing.is_empty() {
+        let named: Vec<String> = shards.missing.iter().take(limits::SHARDS_SHOWN_MAX).map(u32::to_string).collect();
+        let more = if shards.missing.len() > named.len() { " and others" } else { "" };
+        faults.push(format!("no ledger of {}{more}", named.join(", ")));
+    }
+    if shards.strange_ledgers > 0 {
+        faults.push(format!(
+            "{} of no shard, of another division or given twice",
+            counted(shards.strange_ledgers, "ledger")
+        ));
+    }
+    if shards.rows_in_several > 0 {
+        faults.push(format!("{} in more than one", counted(shards.rows_in_several, "row")));
+    }
+    format!("{of}: {}", faults.join("; "))
 }
 
 fn run_line(run: &RunLine) -> String {
@@ -238,5 +262,15 @@ and 5 more
         let stripped =
             ["\x1b[0m", "\x1b[32m", "\x1b[33m", "\x1b[1;31m"].iter().fold(colored, |text, code| text.replace(code, ""));
         assert_eq!(stripped, run_report(&run_report_example(), Some("l"), plain()));
+    }
+
+    #[test]
+    fn shards_are_whole_or_not() {
+        let shards = |missing: &[u32], strange_ledgers, rows_in_several| {
+            shards_line(&ShardsReport { count: 4, missing: missing.to_vec(), strange_ledgers, rows_in_several })
+        };
+        assert_eq!(shards(&[], 0, 0), "shards of 4: all there, and no row in two of them");
+        assert_eq!(shards(&[1, 3], 0, 2), "shards of 4: no ledger of 1, 3; 2 rows in more than one");
+        assert_eq!(shards(&[], 1, 0), "shards of 4: 1 ledger of no shard, of another division or given twice");
     }
 }

@@ -21,6 +21,8 @@ mod outputs;
 #[cfg(test)]
 mod pace;
 #[cfg(test)]
+mod quota;
+#[cfg(test)]
 mod report;
 #[cfg(test)]
 mod resume;
