@@ -32,3 +32,5 @@ mod seeds;
 mod signals;
 #[cfg(test)]
 mod usage;
+#[cfg(test)]
+mod wire;

@@ -1,0 +1,85 @@
+//! What the real SDK sends, seen from the other end of the socket.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cognito_link::domain::identity::{
+    AttributeName, DestinationUser, ExternalIdentity, Personal, PoolId, ProviderName,
+};
+use cognito_link::service::cognito::{Cognito, Target};
+use cognito_link::service::{Fault, LinkRequest};
+
+/// Answers every request on every connection in the same way, and counts them.
+fn answer_all(status: &'static str, body: &'static str) -> (String, Arc<AtomicU64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let requests = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&requests);
+    std::thread::spawn(move || {
+        // Bounded: a client that retried for ever would meet a closed port.
+        for stream in listener.incoming().take(20).flatten() {
+            serve(stream, status, body, &seen);
+        }
+    });
+    (url, requests)
+}
+
+/// One request a connection: the answer closes it.
+fn serve(mut stream: TcpStream, status: &str, body: &str, seen: &AtomicU64) {
+    let mut request = Vec::new();
+    let mut part = [0; 4_096];
+    while !is_whole(&request) {
+        match stream.read(&mut part) {
+            Ok(0) | Err(_) => return,
+            Ok(count) => request.extend_from_slice(&part[..count]),
+        }
+    }
+    seen.fetch_add(1, Ordering::SeqCst);
+    let answer = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    // The client may have gone; then it has seen what it wanted.
+    let _ = stream.write_all(answer.as_bytes());
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length =
+        head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.trim().parse().ok());
+    body.len() >= length.unwrap_or(0)
+}
+
+fn request() -> LinkRequest {
+    let source = ExternalIdentity::new(
+        ProviderName::parse("Google").unwrap(),
+        AttributeName::subject(),
+        Personal::parse("1098", 128).unwrap(),
+    );
+    let destination =
+        DestinationUser { provider: ProviderName::native(), value: Personal::parse("carlos", 128).unwrap() };
+    LinkRequest { destination, source: source.unwrap() }
+}
+
+/// The SDK's own retries would make three calls of each of these, `LimitExceededException` included.
+#[tokio::test]
+async fn one_attempt_is_one_request_whatever_the_answer() {
+    for (status, code) in [
+        ("400 Bad Request", "TooManyRequestsException"),
+        ("400 Bad Request", "LimitExceededException"),
+        ("500 Internal Server Error", "InternalErrorException"),
+        ("503 Service Unavailable", "ServiceUnavailable"),
+    ] {
+        let body: &'static str = format!(r#"{{"__type":"{code}","message":"no"}}"#).leak();
+        let (url, requests) = answer_all(status, body);
+        let target = Target::Simulator { endpoint_url: url };
+        let pool = PoolId::parse("sim-local-1_Example01").unwrap();
+        let cognito = Cognito::connect(&target, pool.region(), pool.clone()).await.unwrap();
+        let fault = cognito.linker().link(request()).await.unwrap_err();
+        assert!(matches!(&fault, Fault::Answered { code: answered, .. } if answered == code), "{fault:?}");
+        assert_eq!(requests.load(Ordering::SeqCst), 1, "{code}");
+    }
+}
