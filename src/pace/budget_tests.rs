@@ -130,7 +130,7 @@ async fn a_service_that_is_not_reached_is_asked_less_and_less_often() {
 async fn stuck_is_only_who_cannot_go_any_slower() {
     let clock = Clock::starting_at(0);
     let mut budget = Budget::new(clock, Pace::at(20.0));
-    while budget.stuck_for().is_none_or(|stuck| stuck < Duration::from_secs(60)) {
+    while budget.stuck_for().is_none_or(|stuck| stuck < Duration::from_mins(1)) {
         let sent = next(&mut budget).await;
         sleep(Duration::from_millis(20)).await;
         budget.on_answer(sent, Verdict::Throttled, None);
@@ -164,7 +164,7 @@ async fn a_limit_that_changes_is_kept_to() {
         for _ in 0..80 {
             next(&mut budget).await;
         }
-        let took = (clock.elapsed() - from).as_secs_f64();
+        let took = clock.elapsed().as_secs_f64() - from.as_secs_f64();
         assert!((80.0 / pace - 0.5..80.0 / pace + 0.5).contains(&took), "{took}");
     }
 }

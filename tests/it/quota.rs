@@ -3,7 +3,6 @@
 //! Goal: what the controller promises in its model holds for the engine too. Method: engines over one in-process
 //! simulator under one paused clock, so that minutes take milliseconds and every run repeats exactly.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use cognito_link::clock::{Clock, UnixMs};
@@ -60,6 +59,7 @@ impl RowFeed for Rows {
 }
 
 /// One machine's run over `rows`; the disk is its own.
+#[expect(clippy::too_many_arguments, reason = "what differs between the machines of these tests")]
 async fn machine(
     world: &SharedWorld,
     clock: Clock,
