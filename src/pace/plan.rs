@@ -156,14 +156,10 @@ mod tests {
             (Pace::max(5, None), 5.0, RATE_PER_SECOND_MAX),
             (Pace::max(1, Some(200.0)), 180.0, RATE_PER_SECOND_MAX),
         ] {
-            assert!(
-                (first_rate(pace) - first).abs() < 1e-9 || (first.is_infinite() && first_rate(pace).is_infinite()),
-                "{pace:?}"
-            );
-            assert!(
-                (pace.ceiling() - ceiling).abs() < 1e-9 || (ceiling.is_infinite() && pace.ceiling().is_infinite()),
-                "{pace:?}"
-            );
+            for (found, expected) in [(first_rate(pace), first), (pace.ceiling(), ceiling)] {
+                let same = (found - expected).abs() < 1e-9 || found.is_infinite() && expected.is_infinite();
+                assert!(same, "{pace:?}: {found}, not {expected}");
+            }
         }
     }
 }

@@ -59,7 +59,7 @@ impl RowFeed for Rows {
 }
 
 /// One machine's run over `rows`; the disk is its own.
-#[expect(clippy::too_many_arguments, reason = "each is one thing that a machine of its own has")]
+#[expect(clippy::too_many_arguments, reason = "what differs between the machines of these tests")]
 async fn machine(
     world: &SharedWorld,
     clock: Clock,

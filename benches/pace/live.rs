@@ -1,0 +1,322 @@
+//! The same over HTTP, with real timers: the engine and the SDK against the simulator's server on loopback.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use cognito_link::clock::{Clock, sleep};
+use cognito_link::domain::event::Silent;
+use cognito_link::domain::identity::{
+    AttributeName, Destination, DestinationUser, ExternalIdentity, Personal, PoolId, ProviderName,
+};
+use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
+use cognito_link::domain::shard::Shard;
+use cognito_link::domain::stop::RunReport;
+use cognito_link::engine::{Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith};
+use cognito_link::foresight::preflight::preflight;
+use cognito_link::ledger::record::RunId;
+use cognito_link::ledger::storage::MemoryStorage;
+use cognito_link::ledger::{Binding, Ledger};
+use cognito_link::pace::{Limit, Origin, Pace};
+use cognito_link::seed::Rng;
+use cognito_link::service::cognito::{Cognito, Target};
+use cognito_link::service::sim::latency::Latency;
+use cognito_link::service::sim::quota::Quota;
+use cognito_link::service::sim::request::{Category, Operation};
+use cognito_link::service::sim::{Pool, PoolSettings, Server, SharedWorld, SimService, World};
+use cognito_link::service::{IdentityLinker, LinkRequest};
+use tokio::sync::mpsc;
+
+const POOL: &str = "sim-local-1_Pace";
+const TENANTS_POOL: &str = "sim-local-1_Tenants";
+
+pub(super) fn main(arguments: &[String]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
+    runtime.block_on(async {
+        if wanted("steady") {
+            steady().await;
+        }
+        if wanted("steps") {
+            steps().await;
+        }
+        if wanted("tenants") {
+            tenants().await;
+        }
+        if wanted("machines") {
+            machines().await;
+        }
+    });
+}
+
+fn server(quota: f64) -> Server {
+    let pool = |id| {
+        let mut pool = Pool::new(PoolSettings::new(id)).creating_on_reference();
+        pool.ensure_provider("Google").unwrap();
+        pool
+    };
+    let quota = Quota::documented().with_rate(Category::UserUpdate, quota, quota);
+    let world = World::new(1).with_pool(pool(POOL)).with_pool(pool(TENANTS_POOL));
+    let world = world.with_quota(quota).with_latency(Latency::usual());
+    Server::start(world, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap()
+}
+
+fn identity(value: &str) -> ExternalIdentity {
+    let provider = ProviderName::parse("Google").unwrap();
+    ExternalIdentity::new(provider, AttributeName::subject(), Personal::from_service(value)).unwrap()
+}
+
+fn row(number: u64) -> Row {
+    let destination = Destination::Username(Personal::from_service(&format!("user-{number}")));
+    let link = Link { destination, source: identity(&format!("Id{number:07}x")) };
+    let key = RowKey::of(&PoolId::parse(POOL).unwrap(), &link);
+    Row { number: RowNumber(number), link, key }
+}
+
+/// Rows of one shard, from a first number up to a last.
+struct Rows {
+    next: u64,
+    last: u64,
+    shard: Shard,
+}
+
+impl Rows {
+    fn endless() -> Self {
+        Self { next: 1, last: u64::MAX, shard: Shard::new(0, 1).unwrap() }
+    }
+}
+
+impl RowFeed for Rows {
+    fn next_batch(&mut self) -> NextBatch<'_> {
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            let numbers = self.next..=self.last;
+            let rows = numbers.map(row).filter(|row| self.shard.has(&row.link.destination)).take(100);
+            let rows: Vec<Incoming> = rows.map(Incoming::Row).collect();
+            let Some(Incoming::Row(last)) = rows.last() else { return None };
+            self.next = last.number.0 + 1;
+            Some(Ok(rows))
+        })
+    }
+}
+
+/// One machine that works for so long, or to the end of its rows.
+async fn machine(url: String, seed: u64, pace: Pace, mut rows: Rows, disk: MemoryStorage, time: Duration) -> RunReport {
+    let clock = Clock::system();
+    let pool = PoolId::parse(POOL).unwrap();
+    let cognito =
+        Cognito::connect(&Target::Simulator { endpoint_url: url }, pool.region(), pool.clone()).await.unwrap();
+    let services = Services { directory: cognito.directory(), linker: cognito.linker() };
+    let knowledge = preflight(services.directory.as_ref(), clock, &mut Rng::new(seed)).await.unwrap();
+    let binding = Binding { pool: pool.clone(), simulated: true };
+    let (mut ledger, _) = Ledger::on_storage(Box::new(disk), &binding, clock.unix_ms()).unwrap();
+    let (_none, mut signals) = mpsc::channel(1);
+    let options = EngineOptions {
+        writes: pace,
+        reads: Pace::at(24.0),
+        concurrency: 1_024,
+        attempts_max: 5,
+        retry_refused: false,
+        settle_with: SettleWith::ListUsers,
+        failures_max: None,
+        duration_max: Some(time),
+        total: None,
+        done_before: 0,
+        seed,
+    };
+    let context = Context {
+        pool,
+        simulated: true,
+        knowledge: &knowledge,
+        services,
+        ledger: &mut ledger,
+        run: RunId(seed),
+        options,
+        limits: None,
+        clock,
+        observer: &mut Silent,
+    };
+    cognito_link::engine::run(context, &mut rows, &mut signals).await.unwrap()
+}
+
+/// Accepted and throttled link calls, second by second, of everybody.
+fn seconds(world: &SharedWorld) -> Vec<(f64, f64)> {
+    let stats = world.stats().of(Operation::LinkProvider);
+    let Some((first, last)) = stats.by_second.keys().next().zip(stats.by_second.keys().next_back()) else {
+        return Vec::new();
+    };
+    (*first..=*last)
+        .map(|second| stats.by_second.get(&second).copied().unwrap_or_default())
+        .map(|second| ((second.calls - second.throttled) as f64, second.throttled as f64))
+        .collect()
+}
+
+fn sums(seconds: &[(f64, f64)]) -> (f64, f64) {
+    seconds.iter().fold((0.0, 0.0), |sum, second| (sum.0 + second.0, sum.1 + second.1))
+}
+
+/// Used and throttled of a quota, in percent.
+fn shares(seconds: &[(f64, f64)], quota: f64) -> (f64, f64) {
+    let (accepted, throttled) = sums(seconds);
+    (100.0 * accepted / (quota * seconds.len() as f64), 100.0 * throttled / (accepted + throttled).max(1.0))
+}
+
+async fn steady() {
+    super::table(
+        "Live: a steady quota that is not known, 100 s from 25/s",
+        &["quota", "used", "throttled", "used from 30 s on", "throttled from 30 s on"],
+    );
+    for quota in [25.0, 50.0, 200.0, 1_000.0] {
+        let server = server(quota);
+        let time = Duration::from_secs(100);
+        machine(url(&server), 1, Pace::max(1, None), Rows::endless(), MemoryStorage::default(), time).await;
+        let seconds = seconds(server.world());
+        let whole = &seconds[..100];
+        let (all, late) = (shares(whole, quota), shares(&whole[30..], quota));
+        let percent = |share: f64| format!("{share:.1} %");
+        super::line(&[format!("{quota}/s"), percent(all.0), percent(all.1), percent(late.0), percent(late.1)]);
+        drop(server.stop());
+    }
+}
+
+async fn steps() {
+    super::table(
+        "Live: a quota that falls to a quarter at 60 s and rises again at 120 s; seconds until 95 % is held for 10 s",
+        &["quota", "after the fall", "after the rise", "throttled over all"],
+    );
+    for quota in [25.0, 200.0] {
+        let server = server(quota);
+        let world = server.world().clone();
+        let changes = tokio::spawn(async move {
+            for (after, quota) in [(60, quota / 4.0), (60, quota)] {
+                sleep(Duration::from_secs(after)).await;
+                let now = Clock::system().unix_ms();
+                world.with(|world| world.quota_mut().change_rate(now, Category::UserUpdate, quota, quota));
+            }
+        });
+        let time = Duration::from_secs(200);
+        machine(url(&server), 1, Pace::max(1, None), Rows::endless(), MemoryStorage::default(), time).await;
+        changes.await.unwrap();
+        let seconds = seconds(server.world());
+        let back = |from: usize, quota: f64| {
+            let found = (from..seconds.len() - 10).position(|second| {
+                let (used, throttled) = shares(&seconds[second..second + 10], quota);
+                used >= 95.0 && throttled <= 5.0
+            });
+            found.map_or("never".to_owned(), |after| format!("{after} s"))
+        };
+        let throttled = format!("{:.1} %", shares(&seconds, quota).1);
+        super::line(&[format!("{quota}/s"), back(60, quota / 4.0), back(121, quota), throttled]);
+        drop(server.stop());
+    }
+}
+
+/// A tenant that calls at random moments and never gives way; counts its calls and those that were throttled.
+async fn tenant(world: SharedWorld, per_second: f64, stop: Arc<AtomicBool>, counts: Arc<[AtomicU64; 2]>) {
+    let service = SimService::sharing(world, Clock::system(), TENANTS_POOL);
+    let mut rng = Rng::new(5);
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        sleep(Duration::from_secs_f64(-(1.0 - rng.unit()).ln() / per_second)).await;
+        number += 1;
+        let value = Personal::from_service(&format!("live-{number}"));
+        let destination = DestinationUser { provider: ProviderName::parse("Cognito").unwrap(), value };
+        let request = LinkRequest { destination, source: identity(&format!("Live{number}")) };
+        let (service, counts) = (service.clone(), counts.clone());
+        tokio::spawn(async move {
+            counts[0].fetch_add(1, Ordering::Relaxed);
+            if service.link(request).await.is_err() {
+                counts[1].fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+}
+
+async fn tenants() {
+    super::table(
+        "Live: users that share a quota of 25/s for 120 s: their calls that are throttled",
+        &["they take", "our pace", "ours accepted", "ours throttled", "theirs throttled"],
+    );
+    let limit = Limit { per_second: 25.0, origin: Origin::Provisioned, share: 0.8, machines: 1 };
+    for part in [0.15, 0.3] {
+        for (name, pace) in
+            [("none", None), ("0.8 of the limit", Some(Pace::within(limit, None))), ("`max`", Some(Pace::max(1, None)))]
+        {
+            let server = server(25.0);
+            let (stop, counts) = (Arc::new(AtomicBool::new(false)), Arc::new([AtomicU64::new(0), AtomicU64::new(0)]));
+            let users = tokio::spawn(tenant(server.world().clone(), part * 25.0, stop.clone(), counts.clone()));
+            let time = Duration::from_secs(120);
+            let (accepted, throttled) = match pace {
+                None => {
+                    sleep(time).await;
+                    (0, 0)
+                }
+                Some(pace) => {
+                    let report = machine(url(&server), 1, pace, Rows::endless(), MemoryStorage::default(), time).await;
+                    (report.writes - report.throttled, report.throttled)
+                }
+            };
+            stop.store(true, Ordering::Relaxed);
+            users.await.unwrap();
+            let theirs = counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+            super::line(&[
+                format!("{:.0} %", 100.0 * part),
+                name.to_owned(),
+                format!("{:.1}/s", accepted as f64 / 120.0),
+                format!("{:.1} %", 100.0 * throttled as f64 / (accepted + throttled).max(1) as f64),
+                format!("{} of {}, {:.1} %", theirs[1], theirs[0], 100.0 * theirs[1] as f64 / theirs[0] as f64),
+            ]);
+            drop(server.stop());
+        }
+    }
+}
+
+async fn machines() {
+    super::table(
+        "Live: four shards of 12,000 rows on one quota of 50/s; the second one is killed at 60 s and started again at 70 s",
+        &["used, first 150 s", "throttled", "least part of an even share, first 60 s", "identities linked", "twice"],
+    );
+    let server = server(50.0);
+    let run = |index: u32, disk: MemoryStorage| {
+        let rows = Rows { next: 1, last: 12_000, shard: Shard::new(index, 4).unwrap() };
+        let time = Duration::from_mins(10);
+        machine(url(&server), u64::from(index) + 1, Pace::max(4, None), rows, disk, time)
+    };
+    let disks: [MemoryStorage; 4] = Default::default();
+    let counting = async {
+        sleep(Duration::from_secs(60)).await;
+        disks.each_ref().map(linked_in)
+    };
+    let killed = async {
+        let first = run(1, disks[1].clone());
+        let _cut = tokio::time::timeout(Duration::from_secs(60), first).await;
+        sleep(Duration::from_secs(10)).await;
+        run(1, disks[1].after_crash(0)).await
+    };
+    let reports =
+        tokio::join!(run(0, disks[0].clone()), killed, run(2, disks[2].clone()), run(3, disks[3].clone()), counting);
+    let world = server.world();
+    let stats = world.stats();
+    let seconds = seconds(world);
+    let (used, throttled) = shares(&seconds[..150.min(seconds.len())], 50.0);
+    let parts = reports.4;
+    let least = parts.iter().copied().min().unwrap_or(0) as f64 * 4.0 / parts.iter().sum::<u64>() as f64;
+    super::line(&[
+        format!("{used:.1} %"),
+        format!("{throttled:.1} %"),
+        format!("{:.0} %", 100.0 * least),
+        stats.identities_linked.to_string(),
+        (stats.links_made - stats.identities_linked).to_string(),
+    ]);
+    drop(server.stop());
+}
+
+/// Results that a ledger holds.
+fn linked_in(disk: &MemoryStorage) -> u64 {
+    String::from_utf8_lossy(&disk.bytes()).matches("\"state\":\"linked\"").count() as u64
+}
+
+fn url(server: &Server) -> String {
+    format!("http://{}", server.address())
+}
