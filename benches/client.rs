@@ -185,10 +185,8 @@ async fn call_some(client: Client, name: String, task: u64, calls: u64) {
 /// All of `link` but the command line: the first reading, the run, the ledger.
 async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let input = folder.join(format!("pairs-{round}.csv"));
-    let mut text = String::from("username,provider,subject\n");
-    for number in 0..CALLS {
-        text.push_str(&format!("l{round}-{number},Google,Link{round}x{number}y\n"));
-    }
+    let lines = (0..CALLS).map(|number| format!("l{round}-{number},Google,Link{round}x{number}y\n"));
+    let text = "username,provider,subject\n".to_owned() + &lines.collect::<Vec<_>>().concat();
     std::fs::write(&input, text).unwrap();
     let clock = Clock::system();
     let pool = PoolId::parse(POOL).unwrap();

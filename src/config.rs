@@ -204,20 +204,6 @@ pub fn concurrency(asked: Option<usize>, writes_per_second: f64) -> Result<usize
     }
 }
 
-/// Reads a number of calls a second, or `off`.
-///
-/// # Errors
-/// When it is neither.
-pub fn quota(option: &str, text: &str) -> Result<Option<f64>, ConfigError> {
-    if text == "off" {
-        return Ok(None);
-    }
-    match text.parse::<f64>() {
-        Ok(number) if number > 0.0 && number <= limits::RATE_PER_SECOND_MAX => Ok(Some(number)),
-        _ => Err(ConfigError(format!("{option} '{text}': expected off, or a number of calls a second over 0"))),
-    }
-}
-
 /// Reads `MIN..MAX` milliseconds, or `off`.
 ///
 /// # Errors
@@ -283,9 +269,6 @@ mod tests {
 
     #[test]
     fn simulation_and_time() {
-        assert_eq!(quota("--q", "off"), Ok(None));
-        assert_eq!(quota("--q", "50"), Ok(Some(50.0)));
-        assert!(quota("--q", "0").is_err());
         assert_eq!(latency("--l", "20..200"), Ok(Some((20, 200))));
         assert!(latency("--l", "200..20").is_err() && latency("--l", "5").is_err());
         assert_eq!(duration("--d", "1h30m"), Ok(Duration::from_mins(90)));

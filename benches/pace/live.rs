@@ -45,7 +45,7 @@ pub(super) fn main(arguments: &[String]) {
             tenants().await;
         }
         if wanted("machines") {
-            machines().await;
+            Box::pin(machines()).await;
         }
     });
 }
@@ -246,7 +246,7 @@ async fn tenants() {
             let server = server(25.0);
             let (stop, counts) = (Arc::new(AtomicBool::new(false)), Arc::new([AtomicU64::new(0), AtomicU64::new(0)]));
             let users = tokio::spawn(tenant(server.world().clone(), part * 25.0, stop.clone(), counts.clone()));
-            let time = Duration::from_secs(120);
+            let time = Duration::from_mins(2);
             let (accepted, throttled) = match pace {
                 None => {
                     sleep(time).await;
@@ -285,12 +285,12 @@ async fn machines() {
     };
     let disks: [MemoryStorage; 4] = Default::default();
     let counting = async {
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_mins(1)).await;
         disks.each_ref().map(linked_in)
     };
     let killed = async {
         let first = run(1, disks[1].clone());
-        let _cut = tokio::time::timeout(Duration::from_secs(60), first).await;
+        let _cut = tokio::time::timeout(Duration::from_mins(1), first).await;
         sleep(Duration::from_secs(10)).await;
         run(1, disks[1].after_crash(0)).await
     };
