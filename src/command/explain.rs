@@ -42,6 +42,9 @@ const STATES: [(&str, &str, &str); 7] = [
     ("unprocessed", "The row was never attempted.", "Run the same command again."),
 ];
 
+const SUSPICION_ADVICE: &str =
+    "Correct the value. Where it is what the provider sends, --allow with this code sends the row and only warns.";
+
 fn refusal_advice(code: RefusalCode) -> &'static str {
     match code {
         RefusalCode::UserNotFound => {
@@ -81,7 +84,7 @@ pub fn all() -> Vec<Explained> {
         code: code.as_str(),
         kind: code.severity().as_str(),
         meaning: code.meaning(),
-        advice: "",
+        advice: if code.is_suspicion() { SUSPICION_ADVICE } else { "" },
     });
     states.chain(refusals).chain(findings).collect()
 }

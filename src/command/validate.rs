@@ -1,5 +1,6 @@
 //! `validate`: every fault of an input, without credentials and without sending anything.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use tempfile::NamedTempFile;
 
 use super::failure::Failure;
 use crate::domain::event::{Event, Observer};
-use crate::domain::finding::{Finding, Severity};
+use crate::domain::finding::{Finding, FindingCode, Severity};
 use crate::domain::summary::Counts;
 use crate::exit::Exit;
 use crate::input::{InputError, InputOptions, Layout, Note, RawRecord, Reader, RecordWriter, Source};
@@ -35,6 +36,8 @@ pub type AsJson = fn(&Finding) -> String;
 pub struct Validated {
     /// Rows read, valid ones as `unprocessed`; findings by code.
     pub counts: Counts,
+    /// Of the findings, those that are warnings because they were allowed, by code.
+    pub allowed: BTreeMap<FindingCode, u64>,
     /// Lines with nothing on them.
     pub blank_lines: u64,
 }
@@ -74,6 +77,9 @@ impl ValidateTask {
             }
             for finding in record.findings {
                 *counts.by_finding.entry(finding.code).or_default() += 1;
+                if finding.severity != finding.code.severity() {
+                    *validated.allowed.entry(finding.code).or_default() += 1;
+                }
                 observer.on(&Event::Found(finding));
             }
         }
@@ -119,7 +125,7 @@ impl SplitFiles {
         if valid {
             return self.valid.write(raw, &Note::default());
         }
-        let first = findings.iter().find(|finding| finding.code.severity() == Severity::Error);
+        let first = findings.iter().find(|finding| finding.severity == Severity::Error);
         let note = Note {
             state: "invalid",
             code: first.map_or("", |finding| finding.code.as_str()),

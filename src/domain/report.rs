@@ -1,6 +1,8 @@
 //! What ledgers have to say when they are read back, as plain data.
 
-use super::finding::Finding;
+use std::collections::BTreeMap;
+
+use super::finding::{Finding, FindingCode};
 use super::outcome::ServiceText;
 use super::row::{RowKey, RowNumber};
 use super::state::RowState;
@@ -34,6 +36,8 @@ pub struct ValidateReport {
     pub input: String,
     /// Rows read; the valid ones as `unprocessed`. Findings by code, warnings included.
     pub counts: Counts,
+    /// Of the findings, those that are warnings because they were allowed, by code.
+    pub allowed: BTreeMap<FindingCode, u64>,
     /// Lines with nothing on them.
     pub blank_lines: u64,
     /// Every finding, at most [`crate::limits::REPORT_FAILURES_MAX`]; for the JSON only.

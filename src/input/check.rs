@@ -63,7 +63,7 @@ impl<'a> Report<'a> {
         let severity = if is_allowed { Severity::Warning } else { code.severity() };
         let mut message = message.into();
         if code.is_suspicion() && severity == Severity::Error {
-            let _ = write!(message, ", or pass --allow {} if it is right as it is", code.as_str());
+            let _ = write!(message, ", or pass it with --allow {}", code.as_str());
         }
         self.push(code, severity, column, message);
     }

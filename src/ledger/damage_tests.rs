@@ -238,6 +238,7 @@ fn lines_that_cannot_follow_each_other_are_damage() {
     ledger.announce(&row, &user(&row), 50).unwrap();
     let finding = Finding {
         code: FindingCode::MissingValue,
+        severity: FindingCode::MissingValue.severity(),
         row: Some(RowNumber(2)),
         line: 3,
         field: 1,

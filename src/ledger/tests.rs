@@ -174,6 +174,7 @@ fn texts_from_outside_are_cut_and_values_to_be_sent_never() {
     ledger.settle(one.number, one.key, &outcome, 1, Some(&"\u{1}".repeat(5_000)), 5).unwrap();
     let finding = Finding {
         code: FindingCode::RaggedRow,
+        severity: FindingCode::RaggedRow.severity(),
         row: Some(RowNumber(3)),
         line: 4,
         field: 0,

@@ -28,6 +28,7 @@ pub(super) fn run(args: &ValidateArgs, file: &FileSettings, ui: &Ui) -> Result<E
     let report = ValidateReport {
         input: task.source.name().to_owned(),
         counts: validated.counts,
+        allowed: validated.allowed,
         blank_lines: validated.blank_lines,
         findings,
         findings_left_out: left_out,

@@ -30,6 +30,8 @@
 //! A finding: `{"code":"","severity":"error | warning","row":17,"line":18,"field":3,"column":"","message":""}`, with
 //! `row` null where the file or its header is meant.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::escape::escape_json;
@@ -68,18 +70,22 @@ pub fn finding(finding: &Finding) -> Value {
 /// What the checks of an input found, as one object.
 pub(super) fn validate_report(report: &ValidateReport, exit_status: u8) -> Value {
     let counts = &report.counts;
-    let by_code = counts.by_finding.iter().map(|(code, number)| (code.as_str().to_owned(), Value::from(*number)));
     json!({
         "kind": "validate_report",
         "schema_version": SCHEMA_VERSION,
         "input": report.input,
         "rows": {"read": counts.read, "valid": counts.unprocessed, "invalid": counts.invalid},
         "blank_lines": report.blank_lines,
-        "findings_by_code": by_code.collect::<Map<_, _>>(),
+        "findings_by_code": numbers(&counts.by_finding),
+        "allowed_by_code": numbers(&report.allowed),
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
         "findings_left_out": report.findings_left_out,
         "exit_status": exit_status,
     })
+}
+
+fn numbers(by_code: &BTreeMap<FindingCode, u64>) -> Map<String, Value> {
+    by_code.iter().map(|(code, number)| (code.as_str().to_owned(), Value::from(*number))).collect()
 }
 
 /// Rows by state, as both reports have them.

@@ -2,6 +2,8 @@
 
 use super::testing::{Screen, ledger_report_example, run_report_example};
 use super::*;
+use crate::domain::finding::FindingCode;
+use crate::domain::summary::Counts;
 
 /// A stream whose reader has left, or whose disk is full.
 struct Broken(io::ErrorKind);
@@ -95,6 +97,25 @@ fn a_result_is_data_and_the_next_step_is_talk() {
          hint: `cognito-link explain user_not_found` says what a code means and what to do\n\
          hint: `cognito-link validate INPUT --split DIR` writes the invalid rows to a file\n"
     );
+}
+
+#[test]
+fn findings_that_were_allowed_are_counted_as_warnings() {
+    let found = [(FindingCode::NumberDamaged, 5), (FindingCode::ProviderPrefix, 2), (FindingCode::MissingValue, 1)];
+    let allowed = [(FindingCode::NumberDamaged, 3), (FindingCode::ProviderPrefix, 2)];
+    let counts = Counts { read: 9, invalid: 3, unprocessed: 6, by_finding: found.into(), ..Counts::default() };
+    let report = ValidateReport { counts, allowed: allowed.into(), ..ValidateReport::default() };
+    let screen = Screen::new();
+    screen.ui().validate_report(&report, 4).unwrap();
+    let spaced = screen.stdout();
+    let lines: Vec<Vec<&str>> = spaced.lines().map(|line| line.split_whitespace().take(3).collect()).collect();
+    let expected = [
+        ["missing_value", "1", "error"],
+        ["number_damaged", "2", "error"],
+        ["number_damaged", "3", "warning"],
+        ["provider_prefix", "2", "warning"],
+    ];
+    assert_eq!(lines[..4], expected);
 }
 
 #[test]

@@ -30,9 +30,14 @@ pub(super) fn validate_report(report: &ValidateReport, style: Style) -> String {
     let counts = &report.counts;
     let mut lines = Vec::new();
     for (code, number) in &counts.by_finding {
-        let paint = if code.severity() == Severity::Error { Style::red } else { Style::yellow };
-        lines
-            .push(paint(style, &format!("{:<26}{:>10}   {}", code.as_str(), count(*number), code.severity().as_str())));
+        let allowed = report.allowed.get(code).copied().unwrap_or_default();
+        for (number, severity) in [(number - allowed, code.severity()), (allowed, Severity::Warning)] {
+            if number > 0 {
+                let paint = if severity == Severity::Error { Style::red } else { Style::yellow };
+                let line = format!("{:<26}{:>10}   {}", code.as_str(), count(number), severity.as_str());
+                lines.push(paint(style, &line));
+            }
+        }
     }
     let mut rows = format!("{}: {} valid", counted(counts.read, "row"), count(counts.unprocessed));
     for (number, what) in [(counts.invalid, "invalid"), (report.blank_lines, "empty lines")] {

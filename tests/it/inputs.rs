@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 
+use serde_json::Value;
+
 use crate::harness::{Finished, Home, Simulator, csv, pairs};
 
 const ROWS: usize = 40;
@@ -78,4 +80,25 @@ fn a_compressed_input_that_ends_early_links_nothing() {
     home.write("in", &whole[..whole.len() - 20]);
     home.link(&simulator.url, &["in"]).refused_with(4, "in");
     assert_eq!(simulator.link_calls(), 0);
+}
+
+#[test]
+fn a_suspicion_is_passed_by_option_or_file_and_stays_a_warning() {
+    let home = Home::new();
+    home.write("in", "username,idp,name_id\na,Corp,auth0|1\nb,Corp,\"auth0|2 \"\n");
+    home.write("settings.toml", "allow = [\"provider_prefix\"]\n");
+    let validate = |options: &[&str]| home.run(&[&["validate", "in", "--output", "json"], options].concat());
+    let options: [&[&str]; 2] = [&["--allow", "provider_prefix"], &["--config", "settings.toml"]];
+    for options in options {
+        let report: Value = serde_json::from_str(&validate(options).left_with(4).stdout).unwrap();
+        assert_eq!((&report["rows"]["valid"], &report["rows"]["invalid"]), (&1.into(), &1.into()), "{report}");
+        assert_eq!(report["findings"][0]["severity"], "warning", "{report}");
+        assert_eq!(report["allowed_by_code"]["provider_prefix"], report["findings_by_code"]["provider_prefix"]);
+    }
+    validate(&["--allow", "provider_prefix", "--allow", "surrounding_space"]).left_with(0);
+    // The option goes before the file, as everywhere.
+    validate(&["--config", "settings.toml", "--allow", "surrounding_space"]).left_with(4);
+    validate(&["--allow", "missing_value"]).refused_with(2, "missing_value");
+    home.write("settings.toml", "allow = [\"missing_value\"]\n");
+    validate(&["--config", "settings.toml"]).refused_with(2, "provider_prefix");
 }
