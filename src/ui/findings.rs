@@ -51,7 +51,10 @@ impl FindingTeller {
     pub(super) fn close(&mut self) {
         for (severity, hidden) in std::mem::take(&mut self.hidden) {
             let noun = severity.as_str();
-            self.say(severity, &format!("and {}: `cognito-link validate` lists every one", more(hidden, noun)));
+            self.say(
+                severity,
+                &format!("and {}: `cognito-link validate INPUT --split DIR` lists every one", more(hidden, noun)),
+            );
         }
     }
 
@@ -128,7 +131,11 @@ mod tests {
         }
         assert!(!screen.stderr().contains("more errors"));
         drop(observer);
-        assert!(screen.stderr().ends_with("error: and 10 more errors: `cognito-link validate` lists every one\n"));
+        assert!(
+            screen
+                .stderr()
+                .ends_with("error: and 10 more errors: `cognito-link validate INPUT --split DIR` lists every one\n")
+        );
     }
 
     #[test]

@@ -40,10 +40,11 @@ pub(super) fn validate_report(report: &ValidateReport, style: Style) -> String {
         }
     }
     let mut rows = format!("{}: {} valid", counted(counts.read, "row"), count(counts.unprocessed));
-    for (number, what) in [(counts.invalid, "invalid"), (report.blank_lines, "empty lines")] {
-        if number > 0 {
-            let _ = write!(rows, ", {} {what}", count(number));
-        }
+    if counts.invalid > 0 {
+        let _ = write!(rows, ", {} invalid", count(counts.invalid));
+    }
+    if report.blank_lines > 0 {
+        let _ = write!(rows, "; {}", counted(report.blank_lines, "empty line"));
     }
     lines.push(rows);
     joined(&lines)

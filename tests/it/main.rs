@@ -33,4 +33,6 @@ mod signals;
 #[cfg(test)]
 mod usage;
 #[cfg(test)]
+mod validate;
+#[cfg(test)]
 mod wire;

@@ -1,0 +1,40 @@
+//! `validate`: every fault in one pass, nothing sent, and files that can be used on.
+
+use crate::harness::Home;
+
+const MIXED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/mixed.csv");
+const PAIRS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/pairs.csv");
+
+#[test]
+fn a_clean_file_is_valid_and_needs_no_credentials() {
+    let finished = Home::new().run(&["validate", PAIRS]).left_with(0);
+    assert_eq!(finished.stdout, "1,000 rows: 1,000 valid\n");
+}
+
+#[test]
+fn every_finding_is_listed_and_the_file_is_split() {
+    let home = Home::new();
+    let folder = home.path("split");
+    let folder = folder.to_str().unwrap();
+    let finished = home.run(&["validate", MIXED, "--split", folder, "--output", "json"]).left_with(4);
+    let report: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!((&report["rows"]["read"], &report["rows"]["valid"]), (&66.into(), &37.into()));
+    let listed = report["findings"].as_array().unwrap().len();
+    let counted: u64 = report["findings_by_code"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+    assert_eq!(listed as u64, counted);
+    let written = std::fs::read_to_string(home.path("split/findings.jsonl")).unwrap();
+    assert_eq!(written.lines().count(), listed);
+    assert!(written.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+
+    // What was valid is valid again, and what was not is not, with the reason beside it.
+    let valid = home.path("split/valid.csv");
+    assert_eq!(home.run(&["validate", valid.to_str().unwrap(), "-q"]).left_with(0).stdout.lines().last(), {
+        Some("37 rows: 37 valid")
+    });
+    let invalid = home.path("split/invalid.csv");
+    let text = String::from_utf8_lossy(&std::fs::read(&invalid).unwrap()).into_owned();
+    assert!(text.lines().next().unwrap().ends_with(",link_state,link_code,link_message"), "{text}");
+    assert!(text.contains(",invalid,number_damaged,"), "{text}");
+    let again = home.run(&["validate", invalid.to_str().unwrap(), "-q"]).left_with(4).stdout;
+    assert_eq!(again.lines().last(), Some("29 rows: 0 valid, 29 invalid"));
+}
