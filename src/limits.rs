@@ -68,6 +68,8 @@ pub const RATE_PER_SECOND_MIN: f64 = 0.2;
 pub const RATE_PER_SECOND_MAX: f64 = 20_000.0;
 /// Calls that may follow one another without their spacing after an idle moment: one slot and the one made up.
 pub const RATE_BURST_CALLS: u32 = 2;
+/// At a fast pace the slots of this time are made up, in milliseconds: timers are no finer than one.
+pub const RATE_MADE_UP_MS: u64 = 5;
 /// Writes to one user stand at least this far apart: the service allows ten a second, not adjustable.
 pub const WRITE_SPACING_PER_USER_MS: u64 = 100;
 /// The account's limit is read again this often during a run, in milliseconds.

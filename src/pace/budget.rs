@@ -1,6 +1,6 @@
 //! A budget of calls: slots at the controller's pace, under a hard ceiling.
 //!
-//! The schedule makes up at most one missed slot, so that a late timer costs no throughput; governor's `check()` stands
+//! The schedule makes up at most one missed slot, or 5 ms at a fast pace, so that a late timer costs no throughput; governor's `check()` stands
 //! above it as a ceiling which no fault of the schedule or of the controller can pass. `until_ready` is not used: it
 //! ignores a paused clock.
 
@@ -17,7 +17,7 @@ use super::cool_down::CoolDown;
 use super::faults::Faults;
 use super::plan::{Limit, Pace};
 use crate::clock::{Clock, Instant};
-use crate::limits::{COOL_DOWN_MS_MAX, RATE_BURST_CALLS, RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN};
+use crate::limits::{COOL_DOWN_MS_MAX, RATE_BURST_CALLS, RATE_MADE_UP_MS, RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN};
 
 /// Whether a call may be sent now.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -125,7 +125,8 @@ impl Budget {
             let wait = not_until.wait_time_from(self.clock.elapsed());
             return Slot::NotBefore(now + wait.max(Duration::from_micros(100)));
         }
-        paced.last = Some(due.max(now.checked_sub(spacing).unwrap_or(due)));
+        let made_up = spacing.max(Duration::from_millis(RATE_MADE_UP_MS));
+        paced.last = Some(due.max(now.checked_sub(made_up).unwrap_or(due)));
         Slot::Taken(Sent { at: now, ticket: Some(paced.controller.on_sent(seconds)) })
     }
 
@@ -205,9 +206,15 @@ impl Budget {
     }
 }
 
+/// Slots in the time that is made up, and one.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded pace")]
+fn slots_made_up(per_second: f64) -> u32 {
+    (per_second * Duration::from_millis(RATE_MADE_UP_MS).as_secs_f64()) as u32 + 1
+}
+
 fn ceiling(clock: Clock, per_second: f64) -> Option<Ceiling> {
     let per_second = per_second.clamp(RATE_PER_SECOND_MIN, RATE_PER_SECOND_MAX);
-    let burst = NonZeroU32::new(RATE_BURST_CALLS)?;
+    let burst = NonZeroU32::new(RATE_BURST_CALLS.max(slots_made_up(per_second)))?;
     let quota = Quota::with_period(Duration::from_secs_f64(1.0 / per_second))?.allow_burst(burst);
     Some(RateLimiter::direct_with_clock(quota, Elapsed { clock }))
 }

@@ -46,6 +46,16 @@ async fn late_timers_cost_no_throughput() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn coarse_timers_cost_no_throughput_at_a_fast_pace() {
+    for rate in [1_000.0, 5_000.0] {
+        let times = taken(rate, 5, Duration::from_millis(2)).await;
+        #[expect(clippy::cast_precision_loss, reason = "small counts")]
+        let count = times.len() as f64;
+        assert!((rate * 4.9..=rate * 5.0 + 30.0).contains(&count), "{rate}/s: {count} in 5 s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn idle_time_is_not_saved_up() {
     let clock = Clock::starting_at(0);
     let mut budget = Budget::new(clock, Pace::at(10.0));
