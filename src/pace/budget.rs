@@ -1,8 +1,8 @@
 //! A budget of calls: slots at the controller's pace, under a hard ceiling.
 //!
-//! The schedule makes up at most one missed slot, or 5 ms at a fast pace, so that a late timer costs no throughput; governor's `check()` stands
-//! above it as a ceiling which no fault of the schedule or of the controller can pass. `until_ready` is not used: it
-//! ignores a paused clock.
+//! The schedule makes up at most one missed slot, or 5 ms at a fast pace, so that a late timer costs no throughput;
+//! governor's `check()` stands above it as a ceiling which no fault of the schedule or of the controller can pass.
+//! `until_ready` is not used: it ignores a paused clock.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
