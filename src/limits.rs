@@ -24,6 +24,14 @@ pub const SPOOL_BYTES_MAX: u64 = 1024 * 1024 * 1024 * 1024;
 pub const HEADER_NAMES_SHOWN_MAX: usize = 20;
 /// Characters of a header's name that a message shows.
 pub const HEADER_NAME_SHOWN_CHARS_MAX: usize = 40;
+/// Bytes of records that are sorted in memory before they go to a temporary file.
+pub const SORT_RUN_BYTES: usize = 32 * 1024 * 1024;
+/// Sorted temporary files before they are merged into one: each is open, with a buffer of its own while it is merged.
+pub const SORT_RUNS_MAX: usize = 128;
+/// Bytes of an export that are printed at a time.
+pub const OUTPUT_CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes of a sorted temporary file that are read or written at a time.
+pub const SORT_BUFFER_BYTES: usize = 64 * 1024;
 /// Rows that the reader hands over at a time.
 pub const READER_BATCH_ROWS: usize = 256;
 /// Batches that may wait between the reader and the dispatcher.

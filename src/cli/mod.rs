@@ -1,5 +1,6 @@
 //! The command line: names, help and shapes. What the values mean together is settled in `config`.
 
+mod export;
 mod link;
 mod report;
 mod shared;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use export::ExportArgs;
 pub use link::{LinkArgs, PaceArgs, Retry, SettleCall};
 pub use report::ReportArgs;
 pub use shared::{InputArgs, InputFormat, PoolArgs, SimulationArgs};
@@ -45,6 +47,8 @@ pub enum Command {
     Link(Box<LinkArgs>),
     /// Summarise ledgers, and write their failed or unprocessed rows to a file. Needs no credentials.
     Report(ReportArgs),
+    /// Write every link of the pool to a file that `validate` and `link` accept. Never writes to the pool.
+    Export(Box<ExportArgs>),
     /// Say what a code means and what to do about it.
     Explain {
         /// A state, refusal or finding code, such as `linked_elsewhere`; without one, all are listed.

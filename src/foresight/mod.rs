@@ -1,5 +1,7 @@
 //! What can be known before a row is sent: the pool, its providers, and who a row's destination is.
 
+pub mod links;
+pub mod mappings;
 pub mod preflight;
 pub mod quota;
 pub mod resolve;

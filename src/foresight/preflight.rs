@@ -31,7 +31,7 @@ pub struct PoolKnowledge {
 /// # Errors
 /// A [`Stop`] where the pool is missing, access is denied, or the service cannot be reached.
 pub async fn preflight(directory: &dyn UserDirectory, clock: Clock, rng: &mut Rng) -> Result<PoolKnowledge, Stop> {
-    let mut calls = Patience { clock, rng, read_count: 0, skew: Skew::default() };
+    let mut calls = Patience::new(clock, rng);
     let pool = calls.call("DescribeUserPool", &|| directory.describe_pool()).await?;
     let mut knowledge = PoolKnowledge { facts: pool.value, ..PoolKnowledge::default() };
     let mut token = None;
@@ -46,15 +46,20 @@ pub async fn preflight(directory: &dyn UserDirectory, clock: Clock, rng: &mut Rn
     }
 }
 
-struct Patience<'a> {
+/// Makes single calls, each again where the service throttles or stumbles.
+pub(super) struct Patience<'a> {
     clock: Clock,
     rng: &'a mut Rng,
     read_count: u64,
     skew: Skew,
 }
 
-impl Patience<'_> {
-    async fn call<'c, T>(
+impl<'a> Patience<'a> {
+    pub(super) fn new(clock: Clock, rng: &'a mut Rng) -> Self {
+        Self { clock, rng, read_count: 0, skew: Skew::default() }
+    }
+
+    pub(super) async fn call<'c, T>(
         &mut self,
         operation: &'static str,
         make: &dyn Fn() -> PortFuture<'c, T>,

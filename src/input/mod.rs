@@ -22,11 +22,14 @@ mod gzip;
 mod harvest;
 mod identifier;
 mod jsonl;
+pub mod link_lines;
 mod members;
 mod naming;
+pub mod output_file;
 mod plan;
 pub mod reader;
 pub mod record;
+pub mod sort;
 pub mod source;
 mod split;
 #[cfg(test)]
@@ -36,7 +39,10 @@ pub mod writer;
 
 pub use columns::{Column, Format, InputOptions, OptionError};
 pub use error::InputError;
+pub use link_lines::{LinkLines, LinkTexts, Unreadable};
+pub use output_file::OutputFile;
 pub use reader::Reader;
 pub use record::{Layout, RawRecord, Record};
+pub use sort::{Sorted, Sorter};
 pub use source::Source;
 pub use writer::{NOTE_COLUMNS, Note, RecordWriter};

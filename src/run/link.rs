@@ -1,5 +1,6 @@
 //! `link`, put together.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ fn task(args: &LinkArgs, file: &FileSettings, simulator: Option<&Simulator>) -> 
         reading: settings::reading(&args.reading, file)?,
         ledger_path: match &args.ledger {
             Some(path) => path.clone(),
+            // A rehearsal keeps nothing, so stdin does not need a name for it.
+            None if args.rehearse => PathBuf::new(),
             None => default_ledger(&args.input, shard, simulator.is_some())?,
         },
         source: Source::open(&args.input)?,

@@ -1,13 +1,16 @@
 //! The composition root: the only room where service, clock, ledger, voice and command meet.
 
+mod export;
 mod link;
 mod pace;
+mod pool_reading;
 mod rehearse;
 mod report;
 mod settings;
 mod signals;
 mod simulate;
 mod simulator;
+mod snapshot;
 mod validate;
 
 use std::process::ExitCode;
@@ -48,6 +51,7 @@ async fn command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Validate(args) => validate::run(&args, &file, ui),
         Command::Link(args) => Box::pin(link::run(*args, &file, ui, clock)).await,
         Command::Report(args) => report::run(&args, &file, ui),
+        Command::Export(args) => Box::pin(export::run(*args, &file, ui, clock)).await,
         Command::Explain { code } => explain_code(code.as_deref(), ui),
         Command::Simulate(args) => simulate::run(&args, ui, clock).await,
     }

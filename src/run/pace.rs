@@ -49,6 +49,12 @@ impl PaceChoice {
         })
     }
 
+    /// The pace of a command that only reads: `--share` of the read quota.
+    pub(super) fn of_reads(share: Option<f64>, file: &FileSettings) -> Result<Pace, Failure> {
+        let share = config::share(share.or(file.share).unwrap_or(limits::SHARE_DEFAULT))?;
+        Ok(Self { rate: Rate::Auto, share, machines: 1 }.reads())
+    }
+
     /// The pace of the reads: their quota cannot be raised, so it is not asked for.
     pub(super) fn reads(self) -> Pace {
         let per_second = limits::LIST_QUOTA_PER_SECOND;

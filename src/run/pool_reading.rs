@@ -1,0 +1,71 @@
+//! A pool that is only read: the service's reading half, and the simulator behind it where that was asked for.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::simulator::{self, Running, Simulator};
+use super::settings;
+use crate::cli::{PoolArgs, SimulationArgs};
+use crate::clock::Clock;
+use crate::command::Failure;
+use crate::config::FileSettings;
+use crate::domain::identity::PoolId;
+use crate::foresight::preflight::{PoolKnowledge, preflight};
+use crate::seed::Rng;
+use crate::service::UserDirectory;
+use crate::service::cognito::{Cognito, Target};
+use crate::ui::Ui;
+
+/// A pool that can be read.
+pub(super) struct PoolReading {
+    /// Its id.
+    pub(super) pool: PoolId,
+    /// The reading half of the service.
+    pub(super) directory: Arc<dyn UserDirectory>,
+    /// What is known of it.
+    pub(super) knowledge: PoolKnowledge,
+    running: Option<Running>,
+}
+
+impl PoolReading {
+    /// Connects, and looks at the pool and its providers. A simulated pool must come from a file: an empty one has
+    /// nothing to read.
+    pub(super) async fn open(
+        args: &PoolArgs,
+        simulation: &SimulationArgs,
+        file: &FileSettings,
+        seed: u64,
+        ui: &Ui,
+        clock: Clock,
+    ) -> Result<Self, Failure> {
+        let simulator = Simulator::load(simulation)?;
+        if simulator.is_some() && simulation.pool_file.is_none() {
+            return Err(Failure::Usage("a simulated pool without --pool-file holds nothing to read".into()));
+        }
+        let pool = settings::pool(args, file, simulator.as_ref().map(Simulator::pool_id))?;
+        let running = match simulator {
+            Some(simulator) => {
+                let world = simulator.world(&pool, &BTreeSet::new(), seed)?;
+                Some(simulator::serve(world, &pool, simulation.save_pool.clone())?)
+            }
+            None => None,
+        };
+        let target = match &running {
+            Some(running) => Target::Simulator { endpoint_url: running.url() },
+            None => Target::Aws {
+                profile: args.profile.clone().or_else(|| file.profile.clone()),
+                endpoint_url: settings::endpoint_url(args, file)?,
+            },
+        };
+        ui.status("looking at the pool");
+        let directory = Cognito::connect(&target, pool.region(), pool.clone()).await?.directory();
+        let knowledge = preflight(directory.as_ref(), clock, &mut Rng::new(seed).fork("preflight")).await?;
+        ui.clear_status();
+        Ok(Self { pool, directory, knowledge, running })
+    }
+
+    /// Ends the simulator, where there is one.
+    pub(super) fn close(self) -> Result<(), Failure> {
+        self.running.map_or(Ok(()), Running::stop)
+    }
+}
