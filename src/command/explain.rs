@@ -65,6 +65,10 @@ fn refusal_advice(code: RefusalCode) -> &'static str {
         RefusalCode::NativeUserInTheWay => {
             "A user named Provider_id was made by hand or by a restore; rename or remove it after looking at it."
         }
+        RefusalCode::CaseDiffers => {
+            "Providers' ids are matched by exact case, and user names made from them are lower case: take the id from the \
+             provider, never from a user name. Where both ids are right, --allow case_differs sends the row."
+        }
         RefusalCode::InvalidParameter => "The ledger holds what the service said; correct the row.",
         RefusalCode::Unrecognised => "The ledger holds the text; look at the user by hand, and report the text to us.",
     }

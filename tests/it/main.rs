@@ -15,6 +15,8 @@ mod crash;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
+mod forecast;
+#[cfg(test)]
 mod inputs;
 #[cfg(test)]
 mod outputs;
