@@ -37,7 +37,7 @@ const POOL: &str = "sim-local-1_Forecast";
 const START: UnixMs = 1_795_000_000_000;
 /// A provider of a social kind, one that maps `email`, one that maps nothing, and one that the pool does not have.
 const PROVIDERS: [&str; 4] = ["Google", "Okta", "Entra", "Gone"];
-const SEEDS: u64 = 120;
+const SEEDS: u64 = 80;
 const USERS: u64 = 100;
 const ROWS: u64 = 120;
 
@@ -45,11 +45,14 @@ const ROWS: u64 = 120;
 struct Chance {
     rng: Rng,
     case_sensitive: bool,
+    /// Links that stand in the pool.
+    standing: Vec<(u64, &'static str, String)>,
 }
 
 impl Chance {
     fn new(seed: u64) -> Self {
-        Self { rng: Rng::new(seed).fork("forecast"), case_sensitive: !seed.is_multiple_of(3) }
+        let rng = Rng::new(seed).fork("forecast");
+        Self { rng, case_sensitive: !seed.is_multiple_of(3), standing: Vec::new() }
     }
 
     fn one<T: Copy>(&mut self, choices: &[T]) -> T {
@@ -91,9 +94,11 @@ impl Chance {
         };
         user.sub = Some(sub_of(number));
         for _ in 0..self.one(&[0, 0, 0, 1, 2, 4, 5]) {
-            let new = NewIdentity::linked(self.one(&PROVIDERS[..3]), &self.id());
+            let (provider, id) = (self.one(&PROVIDERS[..3]), self.id());
+            let new = NewIdentity::linked(provider, &id);
             if !user.identities.iter().any(|held| held.provider == new.provider && held.user_id == new.user_id) {
                 user = user.with_identity(new);
+                self.standing.push((number, provider, id));
             }
         }
         user
@@ -127,31 +132,48 @@ impl Chance {
     }
 
     fn link(&mut self) -> Link {
-        let destination = self.destination();
-        let provider = self.one(&["Google", "Okta", "Okta", "Entra", "Entra", "Gone"]);
+        let mut destination = self.destination();
+        let mut provider = self.one(&["Google", "Okta", "Okta", "Entra", "Entra", "Gone"]);
+        let mut id = self.id();
+        if self.rng.chance(0.1) {
+            let standing = &self.standing[usize::try_from(self.rng.below(self.standing.len() as u64)).unwrap()];
+            (provider, id) = (standing.1, standing.2.clone());
+            destination = named(standing.0).unwrap_or(destination);
+        }
         let attribute = if provider == "Google" || self.rng.chance(0.85) { "Cognito_Subject" } else { "email" };
         let source = ExternalIdentity::new(
             ProviderName::parse(provider).unwrap(),
             AttributeName::parse(attribute).unwrap(),
-            Personal::from_service(&self.id()),
+            Personal::from_service(&id),
         );
         Link { destination, source: source.unwrap() }
     }
 
     fn destination(&mut self) -> Destination {
         let number = self.rng.below(USERS + 4);
-        let personal = |text: &str| Personal::from_service(text);
-        match number % 4 {
-            0 if self.rng.chance(0.3) => Destination::Username(personal(&format!("Okta_{}", self.id()))),
-            0 => Destination::Username(personal(&format!("User-{number}"))),
-            1 => Destination::Username(personal(&format!("user-{number}"))),
-            2 if self.rng.chance(0.4) => Destination::Federated {
+        match named(number) {
+            _ if number % 4 == 0 && self.rng.chance(0.2) => {
+                Destination::Username(Personal::from_service(&format!("Okta_{}", self.id())))
+            }
+            Some(_) if number % 4 == 1 && self.rng.chance(0.1) => {
+                Destination::Username(Personal::from_service(&format!("user-{number}")))
+            }
+            Some(destination) => destination,
+            None if self.rng.chance(0.4) => Destination::Federated {
                 provider: ProviderName::parse(self.one(&["Google", "Entra", "Entra", "Gone"])).unwrap(),
-                user_id: personal(&self.id()),
+                user_id: Personal::from_service(&self.id()),
             },
-            2 => Destination::Email(personal(&format!("Person{}@example.com", number % 25))),
-            _ => Destination::Sub(personal(&sub_of(number))),
+            None => Destination::Email(Personal::from_service(&format!("Person{}@example.com", number % 25))),
         }
+    }
+}
+
+/// The way in which a file names a user; one in four is left to its address.
+fn named(number: u64) -> Option<Destination> {
+    match number % 4 {
+        0 | 1 => Some(Destination::Username(Personal::from_service(&format!("User-{number}")))),
+        3 => Some(Destination::Sub(Personal::from_service(&sub_of(number)))),
+        _ => None,
     }
 }
 
