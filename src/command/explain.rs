@@ -45,6 +45,58 @@ const STATES: [(&str, &str, &str); 7] = [
 const SUSPICION_ADVICE: &str =
     "Correct the value. Where it is what the provider sends, --allow with this code sends the row and only warns.";
 
+fn finding_advice(code: FindingCode) -> &'static str {
+    match code {
+        FindingCode::MissingColumn => {
+            "Rename the column, name it with --map, or give every row one value with --set. The header stands in line 1."
+        }
+        FindingCode::DuplicateColumn => "Rename or drop one of the two, or choose with --map.",
+        FindingCode::RaggedRow => "Put quotes around fields that hold the delimiter, a quote or a line end.",
+        FindingCode::UnclosedQuote => "Close the quote, and double the quotes inside a quoted field.",
+        FindingCode::InvalidUtf8 | FindingCode::Utf16 => {
+            "Save or export the file as UTF-8. A spreadsheet calls it CSV UTF-8."
+        }
+        FindingCode::RecordTooLong => "Look for a missing line end or delimiter near this line.",
+        FindingCode::InvalidJson => "Write one whole object a line, with texts in quotes; `jq -c` does.",
+        FindingCode::MissingValue => "Fill the value in, or leave the row out.",
+        FindingCode::ControlCharacter => "Export the value again, or delete the character.",
+        FindingCode::SocialAttribute => "Leave source_attribute empty for this provider.",
+        FindingCode::SourceIsNative => {
+            "A native user can only be a destination: name it there, and the external provider as the source."
+        }
+        FindingCode::ProviderNameInvalid => "Give the pool's own name of the provider, case included.",
+        FindingCode::AttributeNameInvalid => {
+            "Give the name of a user pool attribute, or leave it empty for Cognito_Subject."
+        }
+        FindingCode::ValueTooLong | FindingCode::SourceTooLong => "Look whether it is the right column.",
+        FindingCode::FilterTooLong => "Name the user by user name.",
+        FindingCode::DuplicateRow => {
+            "Nothing: the link is made once. Remove the later row if it was meant for somebody else."
+        }
+        FindingCode::IdentityForTwoUsers => {
+            "An identity signs in as one user. Find out whose it is and remove the other rows; two rows that name one user \
+             in two ways, as by user name and by e-mail address, must name it in one."
+        }
+        FindingCode::TooManyIdentities => {
+            "The limit of five cannot be raised. Most often the wrong column was taken for the user's name."
+        }
+        FindingCode::LowercasedIdentity => {
+            "Export the identifiers again without changing them: one with another case is another person's, or nobody's. \
+             --allow with this code says that it has been seen."
+        }
+        FindingCode::UnusualLength => {
+            "Compare the value with the provider's own list: digits or letters may have been cut off or added. \
+             --allow with this code says that it has been seen."
+        }
+        FindingCode::SurroundingSpace
+        | FindingCode::InvisibleCharacter
+        | FindingCode::SmartQuote
+        | FindingCode::NumberDamaged
+        | FindingCode::ProviderPrefix
+        | FindingCode::UppercaseEmailNameId => SUSPICION_ADVICE,
+    }
+}
+
 fn refusal_advice(code: RefusalCode) -> &'static str {
     match code {
         RefusalCode::UserNotFound => {
@@ -65,6 +117,10 @@ fn refusal_advice(code: RefusalCode) -> &'static str {
         RefusalCode::NativeUserInTheWay => {
             "A user named Provider_id was made by hand or by a restore; rename or remove it after looking at it."
         }
+        RefusalCode::CaseDiffers => {
+            "Providers' ids are matched by exact case, and user names made from them are lower case: take the id from the \
+             provider, never from a user name. Where both ids are right, --allow case_differs sends the row."
+        }
         RefusalCode::InvalidParameter => "The ledger holds what the service said; correct the row.",
         RefusalCode::Unrecognised => "The ledger holds the text; look at the user by hand, and report the text to us.",
     }
@@ -84,7 +140,7 @@ pub fn all() -> Vec<Explained> {
         code: code.as_str(),
         kind: code.severity().as_str(),
         meaning: code.meaning(),
-        advice: if code.is_suspicion() { SUSPICION_ADVICE } else { "" },
+        advice: finding_advice(*code),
     });
     states.chain(refusals).chain(findings).collect()
 }

@@ -37,6 +37,7 @@ refusal_codes! {
     AttributeNotMapped "attribute_not_mapped" "The provider maps no claim to the attribute that the link names.",
     AliasExists "alias_exists" "The service found the alias of another user in the way.",
     NativeUserInTheWay "native_user_in_the_way" "A native user wears the user name that this identity's own profile would have.",
+    CaseDiffers "case_differs" "The pool knows this identity in other letter case; a link would be made and never signed in with.",
     InvalidParameter "invalid_parameter" "The service does not take a value of the request.",
     Unrecognised "unrecognised" "The service refused with a text that this version does not know.",
 }

@@ -11,6 +11,8 @@
 //! file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, a fault of one row costs that
 //! row only, and no message repeats a value.
 
+pub mod across;
+mod asked;
 mod characters;
 mod check;
 pub mod columns;
@@ -37,12 +39,14 @@ mod testing;
 mod words;
 pub mod writer;
 
+pub use across::{Across, FirstReading};
+pub use asked::Asked;
 pub use columns::{Column, Format, InputOptions, OptionError};
 pub use error::InputError;
 pub use link_lines::{LinkLines, LinkTexts, Unreadable};
 pub use output_file::OutputFile;
 pub use reader::Reader;
-pub use record::{Layout, RawRecord, Record};
+pub use record::{Glimpse, Layout, RawRecord, Record};
 pub use sort::{Sorted, Sorter};
 pub use source::Source;
 pub use writer::{NOTE_COLUMNS, Note, RecordWriter};

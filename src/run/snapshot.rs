@@ -1,6 +1,6 @@
 //! `--pool-snapshot`: the pool as a file for the simulator, written beside an export.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::pool_reading::PoolReading;
 use crate::clock::Clock;
 use crate::command::Failure;
 use crate::domain::stop::StopCause;
-use crate::foresight::mappings::mapped_attributes;
+use crate::foresight::preflight::mapped_attributes;
 use crate::input::{OutputFile, Sorter};
 use crate::seed::Rng;
 use crate::service::PoolUser;
@@ -36,21 +36,18 @@ impl Snapshot {
         let mut rng = Rng::new(seed).fork("mappings");
         let mut mappings = BTreeMap::new();
         for (name, kind) in &reading.knowledge.providers {
-            let mapping = if name.is_social() {
-                // The service links these by their subject only.
-                Mapping::Known(std::collections::BTreeSet::new())
-            } else {
-                match mapped_attributes(reading.directory.as_ref(), name, clock, &mut rng).await {
-                    Ok(mapped) => Mapping::Known(mapped),
-                    Err(stop) if stop.cause == StopCause::AccessDenied => {
-                        ui.warn(&format!(
-                            "the attributes that {name} maps cannot be read (cognito-idp:DescribeIdentityProvider); in \
-                             the snapshot it maps all of them"
-                        ));
-                        Mapping::Unknown
-                    }
-                    Err(stop) => return Err(stop.into()),
+            // The service links identities of social providers by their subject only.
+            let asked = if name.is_social() { BTreeSet::new() } else { BTreeSet::from([name.clone()]) };
+            let mapping = match mapped_attributes(reading.directory.as_ref(), clock, &mut rng, &asked).await {
+                Ok(mut mapped) => Mapping::Known(mapped.remove(name).unwrap_or_default()),
+                Err(stop) if stop.cause == StopCause::AccessDenied => {
+                    ui.warn(&format!(
+                        "the attributes that {name} maps cannot be read (cognito-idp:DescribeIdentityProvider); in the \
+                         snapshot it maps all of them"
+                    ));
+                    Mapping::Unknown
                 }
+                Err(stop) => return Err(stop.into()),
             };
             mappings.insert(name.clone(), (kind.clone(), mapping));
         }

@@ -17,6 +17,8 @@ mod export;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
+mod forecast;
+#[cfg(test)]
 mod inputs;
 #[cfg(test)]
 mod outputs;
