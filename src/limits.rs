@@ -145,6 +145,10 @@ pub const ANNOUNCED_AHEAD_MAX: usize = 512;
 pub const ATTEMPTS_MAX: u32 = 5;
 /// Rows that may end failed or in doubt before a run stops, unless told otherwise.
 pub const FAILURES_MAX: u64 = 1_000;
+/// Links that `reconcile --apply` makes at the most, unless told otherwise.
+pub const CHANGES_MAX: u64 = 500;
+/// The same in percent of the file's rows.
+pub const CHANGES_PERCENT_MAX: f64 = 5.0;
 /// Attempts that a call outside a row (pool, providers) gets.
 pub const PREFLIGHT_ATTEMPTS_MAX: u32 = 5;
 /// First back-off of a row after a transient fault, in milliseconds.

@@ -2,6 +2,7 @@
 
 mod export;
 mod link;
+mod reconcile;
 mod report;
 mod shared;
 mod simulate;
@@ -13,6 +14,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use export::ExportArgs;
 pub use link::{LinkArgs, PaceArgs, Retry, SettleCall};
+pub use reconcile::ReconcileArgs;
 pub use report::ReportArgs;
 pub use shared::{InputArgs, InputFormat, PoolArgs, SimulationArgs};
 pub use simulate::{Guess, SimulateArgs};
@@ -47,6 +49,8 @@ pub enum Command {
     Link(Box<LinkArgs>),
     /// Summarise ledgers, and write their failed or unprocessed rows to a file. Needs no credentials.
     Report(ReportArgs),
+    /// Compare a file and the pool in both directions; with --apply, link what is missing. Never unlinks.
+    Reconcile(Box<ReconcileArgs>),
     /// Write every link of the pool to a file that `validate` and `link` accept. Never writes to the pool.
     Export(Box<ExportArgs>),
     /// Say what a code means and what to do about it.

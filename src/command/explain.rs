@@ -1,5 +1,6 @@
 //! `explain CODE`: what an outcome or finding code means.
 
+use crate::domain::drift::Standing;
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
 
@@ -8,7 +9,7 @@ use crate::domain::outcome::RefusalCode;
 pub struct Explained {
     /// The code.
     pub code: &'static str,
-    /// `state`, `refusal`, `error` or `warning`.
+    /// `state`, `standing`, `refusal`, `error` or `warning`.
     pub kind: &'static str,
     /// What it means.
     pub meaning: &'static str,
@@ -142,7 +143,10 @@ pub fn all() -> Vec<Explained> {
         meaning: code.meaning(),
         advice: finding_advice(*code),
     });
-    states.chain(refusals).chain(findings).collect()
+    let standings = Standing::WORDS;
+    let standings =
+        standings.iter().map(|(code, meaning, advice)| Explained { code, kind: "standing", meaning, advice });
+    states.chain(standings).chain(refusals).chain(findings).collect()
 }
 
 /// What a code means; the nearest ones where it is none.

@@ -74,11 +74,14 @@ impl ExportTask {
         let mut sorter = Sorter::default();
         let (mut users, estimated) = (0, knowledge.facts.estimated_user_count);
         observer.on(&Event::Scanning { users, estimated });
+        let is_wanted = |provider: &str, _: &str| {
+            self.providers.is_empty() || self.providers.iter().any(|name| name.as_str() == provider)
+        };
         let mut take = |page: Vec<PoolUser>| {
             users += page.len() as u64;
             observer.on(&Event::Scanning { users, estimated });
             for user in &page {
-                self.add(user, knowledge.facts.case_sensitive, &mut sorter)
+                collect_links(user, knowledge.facts.case_sensitive, &mut sorter, &is_wanted)
                     .and_then(|()| also(user))
                     .map_err(|error| temporary(&error))?;
             }
@@ -86,18 +89,6 @@ impl ExportTask {
         };
         let scanned = scan(directory, options, clock, &mut take).await?;
         Ok(Collected { sorter, scanned })
-    }
-
-    fn add(&self, user: &PoolUser, case_sensitive: bool, sorter: &mut Sorter) -> io::Result<()> {
-        let named = named_by(user, case_sensitive);
-        let born_at = if named.provider.is_native() { "" } else { named.provider.as_str() };
-        for identity in linked_identities(user) {
-            let provider = identity.provider_name.as_str();
-            if self.providers.is_empty() || self.providers.iter().any(|wanted| wanted.as_str() == provider) {
-                sorter.add(&[named.value.expose(), born_at, provider, identity.user_id.expose()])?;
-            }
-        }
-        Ok(())
     }
 
     /// Writes what was collected, sorted by user, provider and value, bytewise, each link once.
@@ -126,6 +117,27 @@ impl ExportTask {
     }
 }
 
+/// Adds the links of a user that are wanted by provider and value: user, provider of its birth, provider, value.
+pub(super) fn collect_links(
+    user: &PoolUser,
+    case_sensitive: bool,
+    sorter: &mut Sorter,
+    is_wanted: &dyn Fn(&str, &str) -> bool,
+) -> io::Result<()> {
+    let wanted = |(provider, value): &(&str, &str)| is_wanted(provider, value);
+    let links = linked_identities(user).map(|held| (held.provider_name.as_str(), held.user_id.expose()));
+    let mut links = links.filter(wanted).peekable();
+    if links.peek().is_none() {
+        return Ok(());
+    }
+    let named = named_by(user, case_sensitive);
+    let born_at = if named.provider.is_native() { "" } else { named.provider.as_str() };
+    for (provider, value) in links {
+        sorter.add(&[named.value.expose(), born_at, provider, value])?;
+    }
+    Ok(())
+}
+
 /// Whether the pool has all of these providers.
 ///
 /// # Errors
@@ -134,14 +146,16 @@ pub fn known_providers(asked: &BTreeSet<ProviderName>, knowledge: &PoolKnowledge
     let Some(unknown) = asked.iter().find(|name| !knowledge.providers.contains_key(*name)) else { return Ok(()) };
     let there: Vec<&str> = knowledge.providers.keys().map(ProviderName::as_str).collect();
     let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-    Err(Failure::Usage(format!("--provider {unknown}: the pool has no provider of this name, case included; it has {there}")))
+    Err(Failure::Usage(format!(
+        "--provider {unknown}: the pool has no provider of this name, case included; it has {there}"
+    )))
 }
 
-fn temporary(error: &io::Error) -> Stop {
+pub(super) fn temporary(error: &io::Error) -> Stop {
     let detail = format!("cannot write a temporary file: {error}; set TMPDIR to a directory with room");
     Stop { cause: StopCause::InputIo, detail }
 }
 
-fn unreadable_run(error: io::Error) -> Failure {
+pub(super) fn unreadable_run(error: io::Error) -> Failure {
     Failure::System(format!("cannot read a temporary file back: {error}"))
 }

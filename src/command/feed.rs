@@ -130,7 +130,7 @@ pub(super) fn is_of(shard: Option<Shard>, record: &Record) -> bool {
     }
 }
 
-fn incoming(record: Record, pool: &PoolId) -> Incoming {
+pub(super) fn incoming(record: Record, pool: &PoolId) -> Incoming {
     let is_valid = record.is_valid();
     match record.link {
         Some(link) if is_valid => {

@@ -117,7 +117,7 @@ impl LinkTask {
             Some((ledger, _)) => ledger,
             None => Ledger::open(&self.ledger_path, &self.binding, run.clock.unix_ms())?.0,
         };
-        self.work(&mut feed, ledger, run, signals).await
+        self.work(&mut feed, ledger, run, "link", signals).await
     }
 
     /// Works the input off without keeping anything: in the time of `run`'s clock, which may be a virtual one.
@@ -128,19 +128,21 @@ impl LinkTask {
         let mut feed = InlineFeed::start(&self.source, &self.reading, &run.across, &self.binding.pool, self.shard)?;
         let storage = Box::new(DiscardStorage::default());
         let (ledger, _) = Ledger::on_storage(storage, &self.binding, run.clock.unix_ms())?;
-        self.work(&mut feed, ledger, run, signals).await
+        self.work(&mut feed, ledger, run, "link", signals).await
     }
 
-    async fn work(
+    /// Works off what the feed gives, as a run of this command.
+    pub(super) async fn work(
         &self,
         feed: &mut dyn RowFeed,
         mut ledger: Ledger,
         run: LinkRun<'_>,
+        command: &str,
         signals: &mut mpsc::Receiver<Signal>,
     ) -> Result<RunReport, Failure> {
         ledger.run_started(&RunStart {
             run: run.id,
-            command: "link".to_owned(),
+            command: command.to_owned(),
             input: self.input_path.clone(),
             at: run.clock.unix_ms(),
             tool: TOOL_VERSION.to_owned(),

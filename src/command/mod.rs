@@ -6,6 +6,7 @@ pub mod export;
 pub mod failure;
 pub mod feed;
 pub mod link;
+pub mod reconcile;
 pub mod report;
 pub mod validate;
 

@@ -70,7 +70,8 @@ pub enum Resume {
 pub enum RowEvent {
     /// It was announced in the ledger: from here on a call may have been sent.
     Announced,
-    /// It was announced, and the run ended before anything was sent for it.
+    /// It was announced, and the run ended before anything was sent for it; or a scan of the pool showed that its link no
+    /// longer stands.
     Withdrawn,
     /// It ended in this state.
     Settled(RowState),
@@ -95,13 +96,13 @@ pub fn next_state(state: RowState, event: RowEvent) -> Result<RowState, IllegalE
     use RowState::{AlreadyLinked, Failed, InDoubt, Linked, Refused, Unprocessed};
     match (state, event) {
         (Unprocessed | Refused(_) | Failed | InDoubt, RowEvent::Announced) => Ok(InDoubt),
-        (InDoubt, RowEvent::Withdrawn) => Ok(Unprocessed),
+        (InDoubt | Linked | AlreadyLinked, RowEvent::Withdrawn) => Ok(Unprocessed),
         (InDoubt, RowEvent::Settled(settled)) if settled != Unprocessed => Ok(settled),
         // The plan may refuse a row, find it linked, or fail to look its user up, without announcing it.
         (Unprocessed | Refused(_) | Failed, RowEvent::Settled(settled @ (AlreadyLinked | Refused(_) | Failed))) => {
             Ok(settled)
         }
-        (Linked | AlreadyLinked, _)
+        (Linked | AlreadyLinked, RowEvent::Announced | RowEvent::Settled(_))
         | (Unprocessed | Refused(_) | Failed, RowEvent::Withdrawn | RowEvent::Settled(_))
         | (InDoubt, RowEvent::Settled(_)) => Err(IllegalEvent { state, event }),
     }
@@ -123,8 +124,8 @@ mod tests {
     /// Rows: state before. Columns: announced, withdrawn, settled in each of the six states. `.` is illegal.
     const TABLE: [(&str, &str); 6] = [
         ("unprocessed", "D . . . A R F ."),
-        ("linked", ". . . . . . . ."),
-        ("already_linked", ". . . . . . . ."),
+        ("linked", ". U . . . . . ."),
+        ("already_linked", ". U . . . . . ."),
         ("refused", "D . . . A R F ."),
         ("failed", "D . . . A R F ."),
         ("in_doubt", "D U . L A R F D"),

@@ -22,8 +22,7 @@ pub fn named_by(user: &PoolUser, case_sensitive: bool) -> DestinationUser {
         let fits = listed == user.username.expose() && !provider.is_native();
         fits.then(|| DestinationUser { provider, value: identity.user_id.clone() })
     });
-    by_identity
-        .unwrap_or_else(|| DestinationUser { provider: ProviderName::native(), value: user.username.clone() })
+    by_identity.unwrap_or_else(|| DestinationUser { provider: ProviderName::native(), value: user.username.clone() })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::io;
 use ::csv::{IntoInnerError, Terminator, WriterBuilder};
 use serde_json::{Map, Value};
 
-use super::check::{Report, Values, link_of};
+use super::check::{Report, Values, asked_of};
 use super::columns::{Column, Format};
 use crate::domain::finding::{FindingCode, Severity};
 use crate::domain::identity::COGNITO_SUBJECT;
@@ -37,13 +37,7 @@ pub struct LinkTexts<'a> {
 
 impl LinkTexts<'_> {
     fn cells(&self) -> [&str; COLUMNS.len()] {
-        [
-            self.destination_username,
-            self.destination_provider,
-            self.source_provider,
-            COGNITO_SUBJECT,
-            self.source_value,
-        ]
+        [self.destination_username, self.destination_provider, self.source_provider, COGNITO_SUBJECT, self.source_value]
     }
 }
 
@@ -140,7 +134,7 @@ impl LinkLines {
 fn readable(values: &Values<'_>, allowed: &[FindingCode]) -> Result<(), Vec<FindingCode>> {
     let locate = |_| (0, String::new());
     let mut report = Report::new(RowNumber(0), 0, &locate, allowed);
-    if link_of(values, &mut report).is_some() {
+    if asked_of(values, &mut report).is_some() {
         return Ok(());
     }
     let errors = report.into_findings().into_iter().filter(|finding| finding.severity == Severity::Error);

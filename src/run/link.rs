@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::pace::{self, PaceChoice, WritePace};
 use super::simulator::Simulator;
 use super::{rehearse, settings, signals, simulator};
-use crate::cli::{LinkArgs, Retry, SettleCall};
+use crate::cli::{LinkArgs, PaceArgs, Retry, SettleCall};
 use crate::clock::Clock;
 use crate::command::Failure;
 use crate::command::check::Checked;
@@ -30,7 +30,13 @@ use crate::ui::{Ui, escape, format};
 pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clock) -> Result<Exit, Failure> {
     let simulator = Simulator::load(&args.simulation)?;
     let task = task(&args, file, simulator.as_ref())?;
-    let (mut options, asked) = engine_options(&args, file, task.shard, clock)?;
+    let (mut options, asked) = engine_options(
+        &args.pace,
+        Choices { retry_refused: task.retry_refused, yes: args.yes },
+        file,
+        task.shard,
+        clock,
+    )?;
     if let Some(advice) = pace::shard_advice(task.shard) {
         ui.warn(advice);
     }
@@ -143,7 +149,7 @@ async fn link(
 const LOOKS_PER_DOUBT: u64 = limits::SETTLE_WAITS_MS.len() as u64 + 1;
 
 /// No terminal means nobody to ask: said before the input is read, not after.
-fn ask_early(ui: &Ui) -> Result<(), Failure> {
+pub(super) fn ask_early(ui: &Ui) -> Result<(), Failure> {
     if ui.can_ask() {
         return Ok(());
     }
@@ -206,26 +212,34 @@ fn finish(task: &LinkTask, report: &RunReport, ui: &Ui) -> Result<Exit, Failure>
 
 /// What was asked for that only the account, the ledger or a person can turn into a pace and a go.
 #[derive(Clone, Copy)]
-struct Asked {
-    pace: PaceChoice,
+pub(super) struct Asked {
+    pub(super) pace: PaceChoice,
     concurrency: Option<usize>,
     yes: bool,
 }
 
+/// What a command that links chose besides the pace.
+#[derive(Clone, Copy)]
+pub(super) struct Choices {
+    pub(super) retry_refused: bool,
+    pub(super) yes: bool,
+}
+
 /// How to go about it, with a pace that rests on nothing but the options.
-fn engine_options(
-    args: &LinkArgs,
+pub(super) fn engine_options(
+    args: &PaceArgs,
+    choices: Choices,
     file: &FileSettings,
     shard: Option<Shard>,
     clock: Clock,
 ) -> Result<(EngineOptions, Asked), Failure> {
-    let pace = PaceChoice::read(&args.pace, file, shard)?;
-    let asked = Asked { pace, concurrency: args.pace.concurrency.or(file.concurrency), yes: args.yes };
+    let pace = PaceChoice::read(args, file, shard)?;
+    let asked = Asked { pace, concurrency: args.concurrency.or(file.concurrency), yes: choices.yes };
     let writes = pace.assumed_writes().pace;
-    if args.pace.attempts == 0 {
+    if args.attempts == 0 {
         return Err(Failure::Usage("--attempts 0: a row needs at least one attempt".into()));
     }
-    let duration_max = match &args.pace.max_duration {
+    let duration_max = match args.max_duration.as_deref() {
         Some(text) => Some(config::duration("--max-duration", text)?),
         None => None,
     };
@@ -233,26 +247,26 @@ fn engine_options(
         writes,
         reads: pace.reads(),
         concurrency: concurrency(asked, writes)?,
-        attempts_max: args.pace.attempts,
-        retry_refused: args.retry.contains(&Retry::Refused),
-        settle_with: match args.pace.settle_with {
+        attempts_max: args.attempts,
+        retry_refused: choices.retry_refused,
+        settle_with: match args.settle_with {
             SettleCall::ListUsers => SettleWith::ListUsers,
             SettleCall::GetUser => SettleWith::GetUser,
         },
-        failures_max: Some(args.pace.max_failures),
+        failures_max: Some(args.max_failures),
         duration_max,
         total: None,
         done_before: 0,
-        seed: settings::seed(args.pace.seed, clock),
+        seed: settings::seed(args.seed, clock),
     };
     Ok((options, asked))
 }
 
-fn concurrency(asked: Asked, writes: Pace) -> Result<usize, Failure> {
+pub(super) fn concurrency(asked: Asked, writes: Pace) -> Result<usize, Failure> {
     Ok(config::concurrency(asked.concurrency, writes.expected().unwrap_or(f64::INFINITY))?)
 }
 
-fn say_opened(opened: Option<Opened>, ui: &Ui) {
+pub(super) fn say_opened(opened: Option<Opened>, ui: &Ui) {
     let Some(opened) = opened else { return };
     if opened.cut_bytes > 0 {
         ui.warn(&format!(

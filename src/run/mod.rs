@@ -4,6 +4,8 @@ mod export;
 mod link;
 mod pace;
 mod pool_reading;
+mod reconcile;
+mod reconcile_apply;
 mod rehearse;
 mod report;
 mod settings;
@@ -51,6 +53,7 @@ async fn command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Validate(args) => validate::run(&args, &file, ui),
         Command::Link(args) => Box::pin(link::run(*args, &file, ui, clock)).await,
         Command::Report(args) => report::run(&args, &file, ui),
+        Command::Reconcile(args) => Box::pin(reconcile::run(*args, &file, ui, clock)).await,
         Command::Export(args) => Box::pin(export::run(*args, &file, ui, clock)).await,
         Command::Explain { code } => explain_code(code.as_deref(), ui),
         Command::Simulate(args) => simulate::run(&args, ui, clock).await,

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::simulator::{self, Running, Simulator};
 use super::settings;
+use super::simulator::{self, Running, Simulator};
 use crate::cli::{PoolArgs, SimulationArgs};
 use crate::clock::Clock;
 use crate::command::Failure;
@@ -24,6 +24,8 @@ pub(super) struct PoolReading {
     pub(super) directory: Arc<dyn UserDirectory>,
     /// What is known of it.
     pub(super) knowledge: PoolKnowledge,
+    /// Where it is.
+    pub(super) target: Target,
     running: Option<Running>,
 }
 
@@ -61,7 +63,12 @@ impl PoolReading {
         let directory = Cognito::connect(&target, pool.region(), pool.clone()).await?.directory();
         let knowledge = preflight(directory.as_ref(), clock, &mut Rng::new(seed).fork("preflight")).await?;
         ui.clear_status();
-        Ok(Self { pool, directory, knowledge, running })
+        Ok(Self { pool, directory, knowledge, target, running })
+    }
+
+    /// Whether it is a simulated one.
+    pub(super) fn is_simulated(&self) -> bool {
+        self.running.is_some() || self.pool.is_simulated()
     }
 
     /// Ends the simulator, where there is one.

@@ -53,7 +53,7 @@ use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport, Va
 use crate::domain::stop::{Ended, RunReport};
 use crate::domain::summary::Counts;
 
-const SCHEMA_VERSION: u32 = 1;
+pub(super) const SCHEMA_VERSION: u32 = 1;
 
 /// One value on one line, harmless for a terminal.
 pub(super) fn encode(value: &Value) -> String {

@@ -5,6 +5,7 @@
 
 mod confirm;
 mod console;
+mod drift;
 mod escape;
 mod findings;
 pub mod format;
@@ -40,6 +41,7 @@ pub use redact::redact;
 pub use style::ColorChoice;
 pub use validation::Findings;
 
+use crate::domain::drift::DriftReport;
 use crate::domain::event::Observer;
 use crate::domain::identity::{Personal, masked};
 use crate::domain::report::LedgerReport;
@@ -262,6 +264,40 @@ impl Ui {
     #[must_use]
     pub fn findings(&self, input: &str) -> Findings {
         Findings::new(Arc::clone(&self.console), input)
+    }
+
+    /// What a comparison found, before anything is done about it: as text to stdout. As JSON it comes with the result.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn drift(&self, report: &DriftReport) -> io::Result<()> {
+        self.console.clear_bar();
+        let show_values = self.console.options().show_values;
+        match self.output() {
+            OutputFormat::Text => self.console.print(&drift::text(report, show_values, self.console.stdout_style())),
+            OutputFormat::Json => Ok(()),
+        }
+    }
+
+    /// The result of a comparison to stdout, in the shape that was asked for: as text only what the run came to that made
+    /// the missing links, with its ledger, where there was one.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn reconciled(
+        &self,
+        report: &DriftReport,
+        applied: Option<(&RunReport, &str)>,
+        exit_status: u8,
+    ) -> io::Result<()> {
+        match (self.output(), applied) {
+            (OutputFormat::Text, None) => Ok(()),
+            (OutputFormat::Text, Some((run, ledger))) => self.run_report(run, Some(ledger), exit_status),
+            (OutputFormat::Json, _) => {
+                let applied = applied.map(|(run, ledger)| json::run_report(run, Some(ledger), exit_status));
+                self.json(&drift::object(report, applied, self.console.options().show_values, exit_status))
+            }
+        }
     }
 
     /// What ledgers know to stdout, in the shape that was asked for, and what to do next to stderr.

@@ -23,9 +23,7 @@ fn pool(case_sensitive: bool, users: &[Value]) -> String {
 }
 
 fn user(username: &str, identities: &[(&str, &str, bool)]) -> Value {
-    let identity = |(provider, id, primary): &(&str, &str, bool)| {
-        json!({ "providerName": provider, "userId": id, "primary": primary })
-    };
+    let identity = |(provider, id, primary): &(&str, &str, bool)| json!({ "providerName": provider, "userId": id, "primary": primary });
     json!({ "username": username, "identities": identities.iter().map(identity).collect::<Vec<_>>() })
 }
 

@@ -79,12 +79,17 @@ impl Home {
         Running::start_with_stdin(self.program(arguments), stdin).wait()
     }
 
-    /// Runs a command on the simulator's pool to its end.
-    pub(crate) fn on_pool(&self, command: &str, url: &str, arguments: &[&str]) -> Finished {
+    /// Starts a command on the simulator's pool.
+    pub(crate) fn start_on_pool(&self, command: &str, url: &str, arguments: &[&str]) -> Running {
         let mut program = self.program(&[command, "--endpoint-url", url, "--user-pool-id", POOL]);
         program.args(arguments);
         give_credentials(&mut program);
-        Running::start(program).wait()
+        Running::start(program)
+    }
+
+    /// Runs a command on the simulator's pool to its end.
+    pub(crate) fn on_pool(&self, command: &str, url: &str, arguments: &[&str]) -> Finished {
+        self.start_on_pool(command, url, arguments).wait()
     }
 
     /// Starts `link` against an address.

@@ -27,6 +27,8 @@ mod pace;
 #[cfg(test)]
 mod quota;
 #[cfg(test)]
+mod reconcile;
+#[cfg(test)]
 mod report;
 #[cfg(test)]
 mod resume;

@@ -74,9 +74,13 @@ impl Loader {
             }
             (slot, _) => slot,
         };
-        // What is not in doubt is held against `Unprocessed` here, the most permissive of those states, and against
-        // the state that it really was in when the batch is folded.
-        let before = if matches!(open, Slot::Occupied(_)) { RowState::InDoubt } else { RowState::Unprocessed };
+        // What is not in doubt is held against the most permissive of those states here, and against the state that it
+        // really was in when the batch is folded.
+        let before = match (&open, event) {
+            (Slot::Occupied(_), _) => RowState::InDoubt,
+            (Slot::Vacant(_), RowEvent::Withdrawn) => RowState::Linked,
+            (Slot::Vacant(_), _) => RowState::Unprocessed,
+        };
         let next = next_state(before, event).map_err(|illegal| Misfit { line, illegal })?;
         let mut tag = line << LINE_SHIFT | pack(next);
         if let Slot::Occupied(open) = open {

@@ -58,7 +58,9 @@ impl SnapshotHead {
             serde_json::to_string(&ProviderLine::from(&provider(name, kind, mapping)))
         };
         let providers = self.mappings.iter().map(provider).collect::<Result<Vec<_>, _>>()?.join(",\n");
-        Ok(format!("{{\"version\":{POOL_FILE_VERSION},\n\"pool\":{pool},\n\"providers\":[\n{providers}\n],\n\"users\":["))
+        Ok(format!(
+            "{{\"version\":{POOL_FILE_VERSION},\n\"pool\":{pool},\n\"providers\":[\n{providers}\n],\n\"users\":["
+        ))
     }
 }
 
@@ -93,7 +95,8 @@ mod tests {
 
     fn head() -> SnapshotHead {
         let mapped = |names: &[&str]| Mapping::Known(names.iter().map(|name| (*name).to_owned()).collect());
-        let provider = |name: &str, kind: &str, mapping| (ProviderName::parse(name).unwrap(), (kind.to_owned(), mapping));
+        let provider =
+            |name: &str, kind: &str, mapping| (ProviderName::parse(name).unwrap(), (kind.to_owned(), mapping));
         SnapshotHead {
             pool: PoolId::parse("eu-west-1_AbCdEf").unwrap(),
             facts: PoolFacts {

@@ -1,0 +1,133 @@
+//! The second reading of the file: a standing for each row.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::{FileSide, PoolSide, ReconcileTask};
+use crate::clock::UnixMs;
+use crate::command::failure::Failure;
+use crate::domain::drift::{DriftCounts, DriftLine, ExtraLine, Standing};
+use crate::domain::identity::ProviderName;
+use crate::domain::outcome::RefusalCode;
+use crate::domain::row::{Link, RowKey};
+use crate::domain::state::RowState;
+use crate::foresight::index::Index;
+use crate::foresight::preflight::PoolKnowledge;
+use crate::foresight::verdict::{Forecaster, Hint, Known, Verdict};
+use crate::input::{Across, Reader};
+use crate::ledger::Ledger;
+use crate::service::MappedAttributes;
+
+/// One thing that a comparison has to tell.
+#[derive(Debug)]
+pub enum Compared<'a> {
+    /// A row, in the order of the file.
+    Row(&'a DriftLine),
+    /// A link that only the pool has, after all rows.
+    Extra(&'a ExtraLine),
+}
+
+/// What a comparison found.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// The numbers.
+    pub counts: DriftCounts,
+    /// Rows whose link can be made, and rows in doubt that a run can settle.
+    pub(super) picks: HashSet<RowKey>,
+    /// Rows that the ledger calls done and the pool does not show.
+    pub(super) undone_by_others: Vec<DriftLine>,
+    /// Picked rows that the ledger holds in doubt.
+    pub in_doubt: u64,
+    /// When the scan began, by our clock.
+    pub(super) scan_began: UnixMs,
+    across: Arc<Across>,
+}
+
+impl Comparison {
+    /// What is known of the rows of the file beside one another.
+    #[must_use]
+    pub fn across(&self) -> Arc<Across> {
+        Arc::clone(&self.across)
+    }
+
+    /// Rows that a run would work on.
+    #[must_use]
+    pub fn to_work_on(&self) -> u64 {
+        self.picks.len() as u64
+    }
+}
+
+impl ReconcileTask {
+    /// Holds each row against what was seen of the pool, and then tells what only the pool has. `ledger` is that of the
+    /// run that is to follow.
+    ///
+    /// # Errors
+    /// [`Failure::Input`] where the file cannot be read, and what `tell` says.
+    pub fn compare(
+        &self,
+        file: &FileSide,
+        pool: &mut PoolSide,
+        knowledge: &PoolKnowledge,
+        mapped: BTreeMap<ProviderName, MappedAttributes>,
+        ledger: Option<&Ledger>,
+        tell: &mut dyn FnMut(Compared<'_>) -> Result<(), Failure>,
+    ) -> Result<Comparison, Failure> {
+        let extras = pool.take_extras()?;
+        let known = Known { index: &pool.index, pool: knowledge, mapped, case_differs_allowed: false };
+        let mut forecaster = Forecaster::new(known);
+        let mut comparison =
+            Comparison { scan_began: pool.scanned.began, across: file.across(), ..Comparison::default() };
+        for record in Reader::across(&self.source, &self.reading, &file.across)? {
+            let record = record?;
+            let line = match record.link.as_ref().filter(|_| record.is_valid()) {
+                None => DriftLine { row: record.number, key: None, standing: Standing::Invalid, hint: None },
+                Some(link) => {
+                    let key = RowKey::of(&self.binding.pool, link);
+                    let forecast = forecaster.next(key, link);
+                    let standing = standing(forecast.verdict, link, &pool.index);
+                    let hint = forecast.hint.map(Hint::as_str);
+                    let line = DriftLine { row: record.number, key: Some(key), standing, hint };
+                    comparison.pick(&line, key, forecast.verdict, ledger);
+                    line
+                }
+            };
+            comparison.counts.add(line.standing);
+            tell(Compared::Row(&line))?;
+        }
+        for extra in extras {
+            comparison.counts.extra += 1;
+            tell(Compared::Extra(&extra?))?;
+        }
+        if comparison.counts.balances() {
+            Ok(comparison)
+        } else {
+            Err(Failure::System("the standings of the rows do not add up; this is a fault of the program".into()))
+        }
+    }
+}
+
+/// What a forecast says of the pool as it is. The forecast knows what earlier rows will have changed; a standing does not.
+fn standing(verdict: Verdict, link: &Link, index: &Index) -> Standing {
+    let is_held = index.holder(link.source.provider(), link.source.value()).is_some();
+    match verdict {
+        Verdict::AlreadyLinked if is_held => Standing::Linked,
+        Verdict::Link | Verdict::AlreadyLinked => Standing::Missing,
+        Verdict::Refused(RefusalCode::LinkedElsewhere) if is_held => Standing::Moved,
+        Verdict::Refused(code) => Standing::Blocked(code),
+    }
+}
+
+impl Comparison {
+    fn pick(&mut self, line: &DriftLine, key: RowKey, verdict: Verdict, ledger: Option<&Ledger>) {
+        let state = ledger.map_or(RowState::Unprocessed, |ledger| ledger.state(key));
+        let is_doubtful = state == RowState::InDoubt && matches!(line.standing, Standing::Linked | Standing::Missing);
+        let is_new = verdict == Verdict::Link && self.picks.insert(key);
+        self.counts.changes += u64::from(is_new);
+        if is_doubtful && (is_new || self.picks.insert(key)) {
+            self.in_doubt += 1;
+        }
+        if is_new && matches!(state, RowState::Linked | RowState::AlreadyLinked) {
+            self.undone_by_others.push(line.clone());
+        }
+    }
+}
