@@ -1,6 +1,7 @@
 //! The composition root: the only room where service, clock, ledger, voice and command meet.
 
 mod link;
+mod options;
 mod pace;
 mod rehearse;
 mod report;
@@ -8,6 +9,7 @@ mod settings;
 mod signals;
 mod simulate;
 mod simulator;
+mod undo;
 mod validate;
 
 use std::process::ExitCode;
@@ -47,6 +49,7 @@ async fn command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     match cli.command {
         Command::Validate(args) => validate::run(&args, &file, ui),
         Command::Link(args) => Box::pin(link::run(*args, &file, ui, clock)).await,
+        Command::Undo(args) => Box::pin(undo::run(*args, &file, ui, clock)).await,
         Command::Report(args) => report::run(&args, &file, ui),
         Command::Explain { code } => explain_code(code.as_deref(), ui),
         Command::Simulate(args) => simulate::run(&args, ui, clock).await,
