@@ -13,7 +13,7 @@ use cognito_link::domain::identity::{
 use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
 use cognito_link::domain::shard::Shard;
 use cognito_link::domain::stop::RunReport;
-use cognito_link::engine::{Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith};
+use cognito_link::engine::{Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, WritingHalf};
 use cognito_link::foresight::preflight::preflight;
 use cognito_link::ledger::record::RunId;
 use cognito_link::ledger::storage::MemoryStorage;
@@ -107,7 +107,7 @@ async fn machine(url: String, seed: u64, pace: Pace, mut rows: Rows, disk: Memor
     let pool = PoolId::parse(POOL).unwrap();
     let cognito =
         Cognito::connect(&Target::Simulator { endpoint_url: url }, pool.region(), pool.clone()).await.unwrap();
-    let services = Services { directory: cognito.directory(), linker: cognito.linker() };
+    let services = Services { directory: cognito.directory(), writer: WritingHalf::Links(cognito.linker()) };
     let knowledge = preflight(services.directory.as_ref(), clock, &mut Rng::new(seed)).await.unwrap();
     let binding = Binding { pool: pool.clone(), simulated: true };
     let (mut ledger, _) = Ledger::on_storage(Box::new(disk), &binding, clock.unix_ms()).unwrap();
@@ -136,6 +136,7 @@ async fn machine(url: String, seed: u64, pace: Pace, mut rows: Rows, disk: Memor
         limits: None,
         clock,
         observer: &mut Silent,
+        witness: None,
     };
     cognito_link::engine::run(context, &mut rows, &mut signals).await.unwrap()
 }

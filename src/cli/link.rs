@@ -23,6 +23,10 @@ pub struct LinkArgs {
     /// Run it all in virtual time against the simulated pool, keep nothing, and say what the real run would take.
     #[arg(long, requires = "simulate", conflicts_with_all = ["ledger", "save_pool"])]
     pub rehearse: bool,
+    /// Work on one part of the input only, as one of several machines that need not know of each other: INDEX/COUNT from
+    /// 0/COUNT on; `auto` in an AWS Batch array job, `auto/COUNT` in a Kubernetes Indexed Job.
+    #[arg(long, value_name = "INDEX/COUNT")]
+    pub shard: Option<String>,
     /// Attempt again what an earlier run was refused.
     #[arg(long, value_enum, value_name = "STATE")]
     pub retry: Vec<Retry>,
@@ -51,10 +55,6 @@ pub struct PaceArgs {
     /// The share of the quota that `--rate auto` takes, over 0 up to 1 [default: 0.8].
     #[arg(long, value_name = "SHARE")]
     pub share: Option<f64>,
-    /// Work on one part of the input only, as one of several machines that need not know of each other: INDEX/COUNT from
-    /// 0/COUNT on; `auto` in an AWS Batch array job, `auto/COUNT` in a Kubernetes Indexed Job.
-    #[arg(long, value_name = "INDEX/COUNT")]
-    pub shard: Option<String>,
     /// Calls in flight at the most; two seconds' worth of the rate otherwise.
     #[arg(long, value_name = "N")]
     pub concurrency: Option<usize>,

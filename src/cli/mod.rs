@@ -6,6 +6,7 @@ mod reconcile;
 mod report;
 mod shared;
 mod simulate;
+mod undo;
 mod validate;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub use reconcile::ReconcileArgs;
 pub use report::ReportArgs;
 pub use shared::{InputArgs, InputFormat, PoolArgs, SimulationArgs};
 pub use simulate::{Guess, SimulateArgs};
+pub use undo::{SelectionArgs, UndoArgs};
 pub use validate::ValidateArgs;
 
 const AFTER_HELP: &str = "\
@@ -47,6 +49,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Link every row of a file; with an existing ledger, go on where the last run ended.
     Link(Box<LinkArgs>),
+    /// Take back the links that a ledger made, the newest first, each after looking at its user.
+    Undo(Box<UndoArgs>),
     /// Summarise ledgers, and write their failed or unprocessed rows to a file. Needs no credentials.
     Report(ReportArgs),
     /// Compare a file and the pool in both directions; with --apply, link what is missing. Never unlinks.

@@ -123,6 +123,20 @@ fn refusal_advice(code: RefusalCode) -> &'static str {
              provider, never from a user name. Where both ids are right, --allow case_differs sends the row."
         }
         RefusalCode::InvalidParameter => "The ledger holds what the service said; correct the row.",
+        RefusalCode::Gone => {
+            "Nothing is left to take back there. Whether another user holds the identity now, only a scan of the pool tells."
+        }
+        RefusalCode::Moved => {
+            "Somebody linked it again, or it signed in and got its own profile. Look at that before unlinking by hand: an \
+             unlink takes the identity from whoever holds it."
+        }
+        RefusalCode::UsedSince => {
+            "Such a link can only be undone by Cognito_Subject and the subject that the provider sent; take that from the \
+             provider and call AdminDisableProviderForUser by hand."
+        }
+        RefusalCode::FormUnknown => {
+            "The ledger holds what was sent and what the service said; look at the user's identities and unlink by hand."
+        }
         RefusalCode::Unrecognised => "The ledger holds the text; look at the user by hand, and report the text to us.",
     }
 }

@@ -8,6 +8,7 @@ pub mod feed;
 pub mod link;
 pub mod reconcile;
 pub mod report;
+pub mod undo;
 pub mod validate;
 
 pub use failure::Failure;

@@ -2,6 +2,7 @@
 
 mod export;
 mod link;
+mod options;
 mod pace;
 mod pool_reading;
 mod reconcile;
@@ -13,6 +14,7 @@ mod signals;
 mod simulate;
 mod simulator;
 mod snapshot;
+mod undo;
 mod validate;
 
 use std::process::ExitCode;
@@ -52,6 +54,7 @@ async fn command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     match cli.command {
         Command::Validate(args) => validate::run(&args, &file, ui),
         Command::Link(args) => Box::pin(link::run(*args, &file, ui, clock)).await,
+        Command::Undo(args) => Box::pin(undo::run(*args, &file, ui, clock)).await,
         Command::Report(args) => report::run(&args, &file, ui),
         Command::Reconcile(args) => Box::pin(reconcile::run(*args, &file, ui, clock)).await,
         Command::Export(args) => Box::pin(export::run(*args, &file, ui, clock)).await,

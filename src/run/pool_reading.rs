@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::settings;
 use super::simulator::{self, Running, Simulator};
+use super::{options, settings};
 use crate::cli::{PoolArgs, SimulationArgs};
 use crate::clock::Clock;
 use crate::command::Failure;
 use crate::config::FileSettings;
 use crate::domain::identity::PoolId;
-use crate::foresight::preflight::{PoolKnowledge, preflight};
-use crate::seed::Rng;
+use crate::foresight::preflight::PoolKnowledge;
 use crate::service::UserDirectory;
-use crate::service::cognito::{Cognito, Target};
+use crate::service::cognito::Target;
 use crate::ui::Ui;
 
 /// A pool that can be read.
@@ -54,15 +53,10 @@ impl PoolReading {
         };
         let target = match &running {
             Some(running) => Target::Simulator { endpoint_url: running.url() },
-            None => Target::Aws {
-                profile: args.profile.clone().or_else(|| file.profile.clone()),
-                endpoint_url: settings::endpoint_url(args, file)?,
-            },
+            None => options::aws(args, file)?,
         };
-        ui.status("looking at the pool");
-        let directory = Cognito::connect(&target, pool.region(), pool.clone()).await?.directory();
-        let knowledge = preflight(directory.as_ref(), clock, &mut Rng::new(seed).fork("preflight")).await?;
-        ui.clear_status();
+        let (cognito, knowledge) = options::connect(&target, &pool, seed, ui, clock).await?;
+        let directory = cognito.directory();
         Ok(Self { pool, directory, knowledge, target, running })
     }
 

@@ -29,11 +29,8 @@ use crate::ui::Ui;
 
 pub(super) async fn run(args: ReconcileArgs, file: &FileSettings, ui: &Ui, clock: Clock) -> Result<Exit, Failure> {
     let bounds = bounds(&args)?;
-    if args.pace.shard.is_some() {
-        return Err(Failure::Usage("reconcile compares whole files: it takes no --shard".into()));
-    }
     if args.apply && !args.yes {
-        super::link::ask_early(ui)?;
+        super::options::ask_early(ui)?;
     }
     if let Some(path) = &args.combined {
         OutputFile::check(path)?;

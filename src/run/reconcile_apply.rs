@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::link::{Choices, concurrency, engine_options};
+use super::options::{ask, concurrency, engine_options};
 use super::pool_reading::PoolReading;
 use super::{settings, signals};
 use crate::cli::ReconcileArgs;
@@ -15,7 +15,7 @@ use crate::command::reconcile::{Comparison, ReconcileTask};
 use crate::config::FileSettings;
 use crate::domain::drift::DriftReport;
 use crate::domain::stop::{Ended, RunReport, Stop};
-use crate::engine::Services;
+use crate::engine::{Services, WritingHalf};
 use crate::exit::Exit;
 use crate::ledger::Ledger;
 use crate::service::cognito::Cognito;
@@ -74,8 +74,8 @@ pub(super) async fn run(
     if comparison.to_work_on() == 0 {
         return Ok(Outcome { left_open: reopened.too_recent, ..Outcome::default() });
     }
-    if !args.yes && !confirmed(&apply, &comparison, ui)? {
-        return Err(Failure::Declined);
+    if !args.yes {
+        ask(ui, &question(&apply, &comparison))?;
     }
     let run = work(args, file, &apply, comparison, ledger, ui, clock).await?;
     let stop = match &run.ended {
@@ -103,11 +103,10 @@ fn say(comparison: &Comparison, reopened: Reopened, ui: &Ui) {
     }
 }
 
-fn confirmed(apply: &Applied<'_>, comparison: &Comparison, ui: &Ui) -> Result<bool, Failure> {
+fn question(apply: &Applied<'_>, comparison: &Comparison) -> String {
     let kind = if apply.task.binding.simulated { "simulated pool" } else { "pool" };
     let rows = format::counted(comparison.to_work_on(), "row");
-    let question = format!("link {rows} of {} in {kind} {}?", apply.report.input, apply.task.binding.pool);
-    ui.confirm(&question).map_err(|error| Failure::Usage(error.to_string()))
+    format!("link {rows} of {} in {kind} {}?", apply.report.input, apply.task.binding.pool)
 }
 
 async fn work(
@@ -119,8 +118,9 @@ async fn work(
     ui: &Ui,
     clock: Clock,
 ) -> Result<RunReport, Failure> {
-    let choices = Choices { retry_refused: true, yes: true };
-    let (mut options, asked) = engine_options(&args.pace, choices, file, None, clock)?;
+    let (mut options, asked) = engine_options(&args.pace, args.yes, file, None, clock)?;
+    // What was refused before, and the scan finds free, is attempted again.
+    options.retry_refused = true;
     let pool = apply.pool;
     // Only now, and only here, there is something through which to write.
     let cognito = Cognito::connect(&pool.target, pool.pool.region(), pool.pool.clone()).await?;
@@ -143,7 +143,7 @@ async fn work(
     let mut observer = ui.observer();
     let run = LinkRun {
         id: settings::run_id(options.seed, clock),
-        services: Services { directory: pool.directory.clone(), linker: cognito.linker() },
+        services: Services { directory: pool.directory.clone(), writer: WritingHalf::Links(cognito.linker()) },
         knowledge: &pool.knowledge,
         across: comparison.across(),
         options,

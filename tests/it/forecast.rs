@@ -14,7 +14,9 @@ use cognito_link::domain::identity::{AttributeName, Destination, ExternalIdentit
 use cognito_link::domain::outcome::RefusalCode as Code;
 use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
 use cognito_link::domain::state::RowState;
-use cognito_link::engine::{Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, run};
+use cognito_link::engine::{
+    Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, WritingHalf, run,
+};
 use cognito_link::foresight::index::{Index, IndexBuilder};
 use cognito_link::foresight::preflight::{PoolKnowledge, mapped_attributes, preflight};
 use cognito_link::foresight::scan::{ScanOptions, scan};
@@ -33,8 +35,8 @@ use cognito_link::service::sim::user::{NewIdentity, NewUser};
 use cognito_link::service::sim::{Pool, PoolSettings, SharedWorld, SimService, World};
 use tokio::sync::mpsc;
 
-const POOL: &str = "sim-local-1_Forecast";
-const START: UnixMs = 1_795_000_000_000;
+pub(crate) const POOL: &str = "sim-local-1_Forecast";
+pub(crate) const START: UnixMs = 1_795_000_000_000;
 /// A provider of a social kind, one that maps `email`, one that maps nothing, and one that the pool does not have.
 const PROVIDERS: [&str; 4] = ["Google", "Okta", "Entra", "Gone"];
 const SEEDS: u64 = 80;
@@ -42,7 +44,7 @@ const USERS: u64 = 100;
 const ROWS: u64 = 120;
 
 /// A pool and a file that know of each other by chance.
-struct Chance {
+pub(crate) struct Chance {
     rng: Rng,
     case_sensitive: bool,
     /// Links that stand in the pool.
@@ -50,7 +52,7 @@ struct Chance {
 }
 
 impl Chance {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let rng = Rng::new(seed).fork("forecast");
         Self { rng, case_sensitive: !seed.is_multiple_of(3), standing: Vec::new() }
     }
@@ -69,7 +71,7 @@ impl Chance {
         }
     }
 
-    fn pool(&mut self) -> Pool {
+    pub(crate) fn pool(&mut self) -> Pool {
         let mut pool = Pool::new(PoolSettings::new(POOL).case_sensitive(self.case_sensitive));
         pool.add_provider(Provider::new("Google", ProviderKind::Google, 0)).unwrap();
         pool.add_provider(Provider::new("Okta", ProviderKind::Oidc, 0).mapping("email", "mail")).unwrap();
@@ -112,7 +114,7 @@ impl Chance {
 
     /// A file whose rows give an identity to one destination each, as the checks of an input see to. It names each user in
     /// one way: rows that name one user in two ways are worked on in the order in which they are looked up.
-    fn file(&mut self) -> Vec<Row> {
+    pub(crate) fn file(&mut self) -> Vec<Row> {
         let mut owners: BTreeMap<(ProviderName, String), Destination> = BTreeMap::new();
         let mut rows: Vec<Row> = Vec::new();
         for number in 1..=ROWS {
@@ -229,7 +231,7 @@ fn verdicts(
     rows.iter().map(|row| forecaster.next(row.key, &row.link).verdict).collect()
 }
 
-fn options(seed: u64, rows: &[Row]) -> EngineOptions {
+pub(crate) fn options(seed: u64, rows: &[Row]) -> EngineOptions {
     EngineOptions {
         writes: Pace::at(24.0),
         reads: Pace::at(24.0),
@@ -261,13 +263,14 @@ async fn reach(
         pool: binding.pool.clone(),
         simulated: true,
         knowledge,
-        services: Services { directory: service.clone(), linker: service.clone() },
+        services: Services { directory: service.clone(), writer: WritingHalf::Links(service.clone()) },
         ledger: &mut ledger,
         run: RunId(seed),
         options: options(seed, rows),
         limits: None,
         clock,
         observer: &mut Silent,
+        witness: None,
     };
     let report = run(context, &mut Rows(rows.to_vec()), &mut signals).await.unwrap();
     assert_eq!(report.counts.balance(), Ok(()), "seed {seed}");

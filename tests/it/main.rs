@@ -29,6 +29,8 @@ mod quota;
 #[cfg(test)]
 mod reconcile;
 #[cfg(test)]
+mod reconcile_seeds;
+#[cfg(test)]
 mod report;
 #[cfg(test)]
 mod resume;

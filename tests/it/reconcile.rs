@@ -107,7 +107,6 @@ fn drift_has_a_status_where_it_is_asked_for() {
     assert_eq!(report(&reconcile(&home, &simulator.url, &corp).left_with(3))["extra"], 1);
     reconcile(&home, &simulator.url, &["p.csv", "--provider", "corp"]).refused_with(2, "it has Corp, Google, Okta");
     reconcile(&home, &simulator.url, &["p.csv", "--apply"]).refused_with(2, "--yes");
-    reconcile(&home, &simulator.url, &["p.csv", "--shard", "0/2"]).refused_with(2, "--shard");
     reconcile(&home, &simulator.url, &["p.csv", "--max-changes-pct", "101"]).refused_with(2, "from 0 to 100");
     assert_eq!(simulator.link_calls(), 0);
 }

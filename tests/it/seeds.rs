@@ -14,7 +14,9 @@ use cognito_link::domain::outcome::RefusalCode;
 use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
 use cognito_link::domain::state::RowState;
 use cognito_link::domain::stop::{Ended, RunReport, Signal};
-use cognito_link::engine::{Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, run};
+use cognito_link::engine::{
+    Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, WritingHalf, run,
+};
 use cognito_link::foresight::preflight::preflight;
 use cognito_link::ledger::record::RunId;
 use cognito_link::ledger::storage::MemoryStorage;
@@ -213,13 +215,14 @@ fn one_run(
             pool: binding.pool.clone(),
             simulated: true,
             knowledge: &knowledge,
-            services: Services { directory, linker: service },
+            services: Services { directory, writer: WritingHalf::Links(service) },
             ledger: &mut ledger,
             run: RunId(weather.seed),
             options: weather.options(),
             limits: None,
             clock,
             observer: &mut Silent,
+            witness: None,
         };
         let mut feed = Rows(numbers.into_iter());
         if let Cut::Drain { after } = cut {

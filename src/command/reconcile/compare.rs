@@ -10,7 +10,7 @@ use crate::domain::drift::{DriftCounts, DriftLine, ExtraLine, Standing};
 use crate::domain::identity::ProviderName;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::row::{Link, RowKey};
-use crate::domain::state::RowState;
+use crate::domain::state::{Resume, RowState};
 use crate::foresight::index::Index;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::verdict::{Forecaster, Hint, Known, Verdict};
@@ -120,13 +120,14 @@ fn standing(verdict: Verdict, link: &Link, index: &Index) -> Standing {
 impl Comparison {
     fn pick(&mut self, line: &DriftLine, key: RowKey, verdict: Verdict, ledger: Option<&Ledger>) {
         let state = ledger.map_or(RowState::Unprocessed, |ledger| ledger.state(key));
-        let is_doubtful = state == RowState::InDoubt && matches!(line.standing, Standing::Linked | Standing::Missing);
+        let is_doubtful =
+            state.on_resume(true) == Resume::Settle && matches!(line.standing, Standing::Linked | Standing::Missing);
         let is_new = verdict == Verdict::Link && self.picks.insert(key);
         self.counts.changes += u64::from(is_new);
         if is_doubtful && (is_new || self.picks.insert(key)) {
             self.in_doubt += 1;
         }
-        if is_new && matches!(state, RowState::Linked | RowState::AlreadyLinked) {
+        if is_new && state.on_resume(true) == Resume::Skip {
             self.undone_by_others.push(line.clone());
         }
     }
