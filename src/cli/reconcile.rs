@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::link::PaceArgs;
+use super::link::{PaceArgs, Retry};
 use super::shared::{InputArgs, PoolArgs, SimulationArgs};
 use crate::limits::{CHANGES_MAX, CHANGES_PERCENT_MAX};
 
@@ -19,9 +19,13 @@ pub struct ReconcileArgs {
     /// Do not ask before writing to the pool.
     #[arg(short, long, requires = "apply")]
     pub yes: bool,
-    /// The ledger of --apply; INPUT.ledger otherwise, INPUT.simulated.ledger with --simulate.
-    #[arg(long, value_name = "FILE", requires = "apply")]
+    /// The ledger of --apply; INPUT.ledger otherwise, INPUT.simulated.ledger with --simulate. Without --apply it is only
+    /// read, for what it knows of refusals and of rows in doubt.
+    #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
+    /// Attempt again what the ledger holds refused for a reason that a scan does not see.
+    #[arg(long, value_enum, value_name = "STATE")]
+    pub retry: Vec<Retry>,
     /// Send nothing if more links than this are missing.
     #[arg(long, value_name = "N", default_value_t = CHANGES_MAX)]
     pub max_changes: u64,

@@ -97,10 +97,10 @@ impl ExportTask {
     /// Where a temporary file cannot be read, and what `out` says.
     pub fn write(&self, collected: Collected, out: TakeBytes<'_>) -> Result<Exported, Failure> {
         let mut lines = LinkLines::new(self.format);
-        out(&lines.header().map_err(unreadable_run)?)?;
+        out(&lines.header().map_err(|error| unreadable_run(&error))?)?;
         let (mut users, mut last) = (0, None);
-        for record in collected.sorter.finish().map_err(unreadable_run)? {
-            let record = record.map_err(unreadable_run)?;
+        for record in collected.sorter.finish().map_err(|error| unreadable_run(&error))? {
+            let record = record.map_err(|error| unreadable_run(&error))?;
             let [username, born_at, provider, value] = record.as_slice() else { continue };
             let link = LinkTexts {
                 destination_username: username,
@@ -108,7 +108,7 @@ impl ExportTask {
                 source_provider: provider,
                 source_value: value,
             };
-            out(&lines.row(&link).map_err(unreadable_run)?)?;
+            out(&lines.row(&link).map_err(|error| unreadable_run(&error))?)?;
             let user = Some((username.clone(), born_at.clone()));
             users += u64::from(user != last);
             last = user;
@@ -156,6 +156,6 @@ pub(super) fn temporary(error: &io::Error) -> Stop {
     Stop { cause: StopCause::InputIo, detail }
 }
 
-pub(super) fn unreadable_run(error: io::Error) -> Failure {
+pub(super) fn unreadable_run(error: &io::Error) -> Failure {
     Failure::System(format!("cannot read a temporary file back: {error}"))
 }

@@ -93,9 +93,9 @@ impl LinkLines {
                 let cells = COLUMNS.iter().zip(link.cells()).filter(|(_, text)| !text.is_empty());
                 let members: Map<String, Value> =
                     cells.map(|(column, text)| (column.name().to_owned(), text.into())).collect();
-                let mut line = serde_json::to_vec(&members)?;
-                line.push(b'\n');
-                Ok(line)
+                let mut text = serde_json::to_vec(&members)?;
+                text.push(b'\n');
+                Ok(text)
             }
         }
     }

@@ -1,13 +1,13 @@
 //! `reconcile`, put together. It reads; what writes is in `reconcile_apply`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::export::providers;
 use super::pace::PaceChoice;
 use super::pool_reading::PoolReading;
 use super::reconcile_apply::{self, Applied};
 use super::settings;
-use crate::cli::ReconcileArgs;
+use crate::cli::{ReconcileArgs, Retry};
 use crate::clock::Clock;
 use crate::command::Failure;
 use crate::command::export::known_providers;
@@ -22,10 +22,10 @@ use crate::foresight::preflight::mapped_attributes;
 use crate::foresight::scan::ScanOptions;
 use crate::input::columns::Format;
 use crate::input::{LinkLines, LinkTexts, OutputFile, Source};
-use crate::ledger::{Binding, Ledger};
+use crate::ledger::{Binding, Ledger, View};
 use crate::limits::REPORT_FAILURES_MAX;
 use crate::seed::Rng;
-use crate::ui::Ui;
+use crate::ui::{Ui, format};
 
 pub(super) async fn run(args: ReconcileArgs, file: &FileSettings, ui: &Ui, clock: Clock) -> Result<Exit, Failure> {
     let bounds = bounds(&args)?;
@@ -44,12 +44,22 @@ pub(super) async fn run(args: ReconcileArgs, file: &FileSettings, ui: &Ui, clock
     let pool = PoolReading::open(&args.pool, &args.simulation, file, seed, ui, clock).await?;
     known_providers(&wanted, &pool.knowledge)?;
     let binding = Binding { pool: pool.pool.clone(), simulated: pool.is_simulated() };
-    let task = ReconcileTask { source, reading, binding, providers: wanted };
+    let retry_refused = args.retry.contains(&Retry::Refused);
+    let task = ReconcileTask { source, reading, binding, providers: wanted, retry_refused };
     // From here to the end: a second run on the same ledger is kept away.
-    let mut ledger = ledger_path.as_deref().map(|path| open_ledger(path, &task, ui, clock)).transpose()?;
-    let (comparison, report) = compare(&task, &args, &pool, ledger.as_ref(), options, ui, clock).await?;
+    let ledger = ledger_path.as_deref().map(|path| open_ledger(path, &task, ui, clock)).transpose()?;
+    let memory = args.ledger.as_deref().filter(|_| !args.apply);
+    let memory = memory.map(|path| Ledger::as_it_stands(path, &task.binding)).transpose()?;
+    let view = ledger.as_ref().or(memory.as_ref()).map(Ledger::view);
+    let (comparison, report) = compare(&task, &args, &pool, view, options, ui, clock).await?;
     ui.drift(&report)?;
-    let applied = match (ledger.take(), &ledger_path) {
+    if !args.apply && comparison.in_doubt > 0 {
+        ui.note(&format!(
+            "{} in doubt in the ledger; --apply settles what is",
+            format::counted(comparison.in_doubt, "row")
+        ));
+    }
+    let applied = match (ledger, &ledger_path) {
         (Some(ledger), Some(path)) => {
             let apply = Applied { task: &task, report: &report, pool: &pool, bounds, ledger_path: path };
             reconcile_apply::run(&args, file, apply, comparison, ledger, ui, clock).await?
@@ -82,7 +92,7 @@ fn ledger_path(args: &ReconcileArgs) -> Result<Option<PathBuf>, Failure> {
     }
 }
 
-fn open_ledger(path: &std::path::Path, task: &ReconcileTask, ui: &Ui, clock: Clock) -> Result<Ledger, Failure> {
+fn open_ledger(path: &Path, task: &ReconcileTask, ui: &Ui, clock: Clock) -> Result<Ledger, Failure> {
     let (ledger, opened) = Ledger::open(path, &task.binding, clock.unix_ms())?;
     super::link::say_opened(Some(opened), ui);
     Ok(ledger)
@@ -93,7 +103,7 @@ async fn compare(
     task: &ReconcileTask,
     args: &ReconcileArgs,
     pool: &PoolReading,
-    ledger: Option<&Ledger>,
+    ledger: Option<&View>,
     options: ScanOptions,
     ui: &Ui,
     clock: Clock,
@@ -157,9 +167,9 @@ fn combined_line(compared: &Compared<'_>) -> Result<Vec<u8>, Failure> {
                 source_provider: &extra.provider,
                 source_value: extra.value.expose(),
             };
-            let mut line = format!("{EXTRA_SYMBOL} ").into_bytes();
-            line.extend(LinkLines::new(Format::Csv).row(&link).map_err(Failure::Output)?);
-            Ok(line)
+            let mut text = format!("{EXTRA_SYMBOL} ").into_bytes();
+            text.extend(LinkLines::new(Format::Csv).row(&link).map_err(Failure::Output)?);
+            Ok(text)
         }
     }
 }

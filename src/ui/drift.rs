@@ -6,7 +6,7 @@ use super::escape::escape;
 use super::format::{count, counted, duration};
 use super::json::SCHEMA_VERSION;
 use super::style::Style;
-use crate::domain::drift::{DriftCounts, DriftLine, DriftReport, ExtraLine};
+use crate::domain::drift::{DriftCounts, DriftLine, DriftReport, ExtraLine, Standing};
 use crate::domain::identity::{Personal, masked};
 use crate::limits::FAILURES_SHOWN_MAX;
 
@@ -21,11 +21,13 @@ pub(super) fn text(report: &DriftReport, show_values: bool, style: Style) -> Str
         counted(report.reads, "read"),
         duration(report.elapsed)
     ));
-    let details: Vec<String> = report.lines.iter().take(FAILURES_SHOWN_MAX).map(|line| row(line, style)).collect();
-    let left_out = report.lines.len() as u64 + report.lines_left_out - details.len() as u64;
+    // What is wrong with an invalid row has been told when the file was read.
+    let open = || report.lines.iter().filter(|row| row.standing != Standing::Invalid);
+    let details: Vec<String> = open().take(FAILURES_SHOWN_MAX).map(|open| row_text(open, style)).collect();
+    let left_out = open().count() as u64 + report.lines_left_out - details.len() as u64;
     section(&mut lines, details, left_out, "row");
     let extras = report.extras.iter().take(FAILURES_SHOWN_MAX);
-    let extras: Vec<String> = extras.map(|line| extra(line, show_values, style)).collect();
+    let extras: Vec<String> = extras.map(|held| extra_text(held, show_values, style)).collect();
     let left_out = report.counts.extra - extras.len() as u64;
     section(&mut lines, extras, left_out, "extra link");
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
@@ -62,18 +64,19 @@ fn section(lines: &mut Vec<String>, details: Vec<String>, left_out: u64, what: &
     lines.push(String::new());
     lines.extend(details);
     if left_out > 0 {
-        lines.push(format!("and {} more", counted(left_out, what)));
+        let plural = if left_out == 1 { "" } else { "s" };
+        lines.push(format!("and {} more {what}{plural}", count(left_out)));
     }
 }
 
-fn row(line: &DriftLine, style: Style) -> String {
+fn row_text(line: &DriftLine, style: Style) -> String {
     let key = line.key.map_or(String::new(), |key| format!(" key {key}"));
     let code = line.standing.code().map_or(String::new(), |code| format!(" {}", code.as_str()));
     let hint = line.hint.map_or(String::new(), |hint| format!(" ({hint})"));
     format!("row {}{key} {}{hint}", line.row, style.yellow(&format!("{}{code}", line.standing.as_str())))
 }
 
-fn extra(line: &ExtraLine, show_values: bool, style: Style) -> String {
+fn extra_text(line: &ExtraLine, show_values: bool, style: Style) -> String {
     let shown = |value: &Personal| shown(value, show_values);
     let born_at = if line.destination_provider.is_empty() {
         String::new()
@@ -90,7 +93,7 @@ fn shown(value: &Personal, show_values: bool) -> String {
 }
 
 /// The whole result as one object. `applied` is the report of the run that made the missing links, where one did.
-pub(super) fn object(report: &DriftReport, applied: Option<Value>, show_values: bool, exit_status: u8) -> Value {
+pub(super) fn object(report: &DriftReport, applied: Option<&Value>, show_values: bool, exit_status: u8) -> Value {
     let counts = &report.counts;
     let by_code: Map<String, Value> =
         counts.by_code.iter().map(|(code, number)| (code.as_str().to_owned(), json!(number))).collect();
@@ -143,7 +146,6 @@ pub(super) fn object(report: &DriftReport, applied: Option<Value>, show_values: 
 mod tests {
     use super::super::style::ColorChoice;
     use super::*;
-    use crate::domain::drift::Standing;
     use crate::domain::outcome::RefusalCode;
     use crate::domain::row::{RowKey, RowNumber};
 
@@ -186,7 +188,6 @@ pool us-east-1_A, 7 users, 0 reads, in 0 s
 row 2 key 00000000000000000000000000000002 missing
 row 3 key 00000000000000000000000000000003 moved
 row 4 key 00000000000000000000000000000004 blocked user_not_found (look at its case)
-row 5 invalid
 
 extra Okta 0***Z on a***e
 ";
@@ -200,7 +201,7 @@ extra Okta 0***Z on a***e
         let line = report.lines[0].clone();
         report.lines.extend(std::iter::repeat_n(line, FAILURES_SHOWN_MAX));
         report.lines_left_out = 1_000;
-        assert!(text(&report, false, Style::default()).contains("\nand 1,004 more rows\n"));
+        assert!(text(&report, false, Style::default()).contains("\nand 1,003 more rows\n"));
     }
 
     #[test]

@@ -339,7 +339,7 @@ impl Ui {
             (OutputFormat::Text, Some((run, ledger))) => self.run_report(run, Some(ledger), exit_status),
             (OutputFormat::Json, _) => {
                 let applied = applied.map(|(run, ledger)| json::run_report(run, Some(ledger), exit_status));
-                self.json(&drift::object(report, applied, self.console.options().show_values, exit_status))
+                self.json(&drift::object(report, applied.as_ref(), self.console.options().show_values, exit_status))
             }
         }
     }

@@ -322,3 +322,30 @@ fn the_simulated_pool_of_a_file_can_be_reconciled_and_saved() {
     home.run(&again).left_with(0);
     home.run(&["reconcile", "pairs.csv", "--simulate"]).refused_with(2, "--pool-file");
 }
+
+#[test]
+fn what_the_service_refused_for_a_reason_of_its_own_is_not_sent_again_and_again() {
+    let home = Home::new();
+    let pool = json!({
+        "version": 1,
+        "pool": { "id": POOL },
+        "providers": [{ "name": "Okta", "type": "OIDC" }],
+        "users": [{ "username": "alice", "alias_conflict": true }, { "username": "bob" }],
+    });
+    home.write("pool.json", pool.to_string());
+    home.write("pairs.csv", "username,provider,source_value\nalice,Okta,00uA\nbob,Okta,00uB\n");
+    let simulator = Simulator::start(&home, &["--pool-file", "pool.json", "--latency", "off", "--quota", "off"]);
+    let first = report(&reconcile(&home, &simulator.url, &APPLY).left_with(3));
+    assert_eq!((&first["rows"]["missing"], &first["applied"]["refusals"]["alias_exists"]), (&json!(2), &json!(1)));
+    let calls = simulator.link_calls();
+    let second = report(&reconcile(&home, &simulator.url, &APPLY).left_with(3));
+    assert_eq!((&second["blocked_by_code"]["alias_exists"], &second["applied"]), (&json!(1), &Value::Null), "{second}");
+    assert_eq!(simulator.link_calls(), calls, "nothing was sent");
+    // Without --apply a ledger is asked only where it is named.
+    let plain = ["pairs.csv", "--output", "json"];
+    assert_eq!(report(&reconcile(&home, &simulator.url, &plain).left_with(0))["rows"]["missing"], 1);
+    let reading = [&plain[..], &["--ledger", "pairs.csv.ledger"]].concat();
+    assert_eq!(report(&reconcile(&home, &simulator.url, &reading).left_with(0))["rows"]["blocked"], 1);
+    let retrying = [&APPLY[..], &["--retry", "refused"]].concat();
+    assert_eq!(report(&reconcile(&home, &simulator.url, &retrying).left_with(3))["applied"]["writes"], 1);
+}

@@ -92,6 +92,7 @@ impl Scene {
             reading: InputOptions::default(),
             binding: Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true },
             providers: BTreeSet::new(),
+            retry_refused: false,
         };
         Self { service, clock, knowledge, task, rows, disk: MemoryStorage::default(), seed }
     }
@@ -139,7 +140,8 @@ impl Scene {
             }
             Ok(())
         };
-        let comparison = self.task.compare(&file, &mut side, &self.knowledge, mapped, ledger, &mut tell).unwrap();
+        let comparison =
+            self.task.compare(&file, &mut side, &self.knowledge, mapped, ledger.map(Ledger::view), &mut tell).unwrap();
         Told { standings, extras, counts: comparison.counts.clone(), comparison }
     }
 

@@ -15,7 +15,7 @@ use crate::foresight::index::Index;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::verdict::{Forecaster, Hint, Known, Verdict};
 use crate::input::{Across, Reader};
-use crate::ledger::Ledger;
+use crate::ledger::View;
 use crate::service::MappedAttributes;
 
 /// One thing that a comparison has to tell.
@@ -69,7 +69,7 @@ impl ReconcileTask {
         pool: &mut PoolSide,
         knowledge: &PoolKnowledge,
         mapped: BTreeMap<ProviderName, MappedAttributes>,
-        ledger: Option<&Ledger>,
+        ledger: Option<&View>,
         tell: &mut dyn FnMut(Compared<'_>) -> Result<(), Failure>,
     ) -> Result<Comparison, Failure> {
         let extras = pool.take_extras()?;
@@ -79,20 +79,22 @@ impl ReconcileTask {
             Comparison { scan_began: pool.scanned.began, across: file.across(), ..Comparison::default() };
         for record in Reader::across(&self.source, &self.reading, &file.across)? {
             let record = record?;
-            let line = match record.link.as_ref().filter(|_| record.is_valid()) {
+            let told = match record.link.as_ref().filter(|_| record.is_valid()) {
                 None => DriftLine { row: record.number, key: None, standing: Standing::Invalid, hint: None },
                 Some(link) => {
                     let key = RowKey::of(&self.binding.pool, link);
                     let forecast = forecaster.next(key, link);
-                    let standing = standing(forecast.verdict, link, &pool.index);
+                    let state = ledger.map_or(RowState::Unprocessed, |view| view.state(key));
+                    let seen = standing(forecast.verdict, link, &pool.index);
+                    let standing = if self.retry_refused { seen } else { with_memory(seen, state) };
                     let hint = forecast.hint.map(Hint::as_str);
-                    let line = DriftLine { row: record.number, key: Some(key), standing, hint };
-                    comparison.pick(&line, key, forecast.verdict, ledger);
-                    line
+                    let told = DriftLine { row: record.number, key: Some(key), standing, hint };
+                    comparison.pick(&told, key, forecast.verdict, state);
+                    told
                 }
             };
-            comparison.counts.add(line.standing);
-            tell(Compared::Row(&line))?;
+            comparison.counts.add(told.standing);
+            tell(Compared::Row(&told))?;
         }
         for extra in extras {
             comparison.counts.extra += 1;
@@ -117,12 +119,22 @@ fn standing(verdict: Verdict, link: &Link, index: &Index) -> Standing {
     }
 }
 
+/// A scan cannot foretell every refusal: what the service refused before for such a reason is not sent again and again.
+fn with_memory(seen: Standing, state: RowState) -> Standing {
+    match (seen, state.refusal()) {
+        (
+            Standing::Missing,
+            Some(code @ (RefusalCode::AliasExists | RefusalCode::InvalidParameter | RefusalCode::Unrecognised)),
+        ) => Standing::Blocked(code),
+        _ => seen,
+    }
+}
+
 impl Comparison {
-    fn pick(&mut self, line: &DriftLine, key: RowKey, verdict: Verdict, ledger: Option<&Ledger>) {
-        let state = ledger.map_or(RowState::Unprocessed, |ledger| ledger.state(key));
+    fn pick(&mut self, line: &DriftLine, key: RowKey, verdict: Verdict, state: RowState) {
         let is_doubtful =
             state.on_resume(true) == Resume::Settle && matches!(line.standing, Standing::Linked | Standing::Missing);
-        let is_new = verdict == Verdict::Link && self.picks.insert(key);
+        let is_new = verdict == Verdict::Link && line.standing == Standing::Missing && self.picks.insert(key);
         self.counts.changes += u64::from(is_new);
         if is_doubtful && (is_new || self.picks.insert(key)) {
             self.in_doubt += 1;

@@ -34,6 +34,8 @@ pub struct ReconcileTask {
     pub binding: Binding,
     /// The providers whose links must all be in the file; empty for those that the file names.
     pub providers: BTreeSet<ProviderName>,
+    /// Whether rows that the ledger holds refused, for a reason that a scan does not see, are missing rather than blocked.
+    pub retry_refused: bool,
 }
 
 /// What the file needs of the pool.

@@ -67,7 +67,7 @@ pub(super) struct Extras(Sorted);
 impl PoolSide {
     /// Takes them out.
     pub(super) fn take_extras(&mut self) -> Result<Extras, Failure> {
-        Ok(Extras(std::mem::take(&mut self.extras).finish().map_err(unreadable_run)?))
+        Ok(Extras(std::mem::take(&mut self.extras).finish().map_err(|error| unreadable_run(&error))?))
     }
 }
 
@@ -75,7 +75,7 @@ impl Iterator for Extras {
     type Item = Result<ExtraLine, Failure>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.0.next()?.and_then(extra_line).map_err(unreadable_run))
+        Some(self.0.next()?.and_then(extra_line).map_err(|error| unreadable_run(&error)))
     }
 }
 
