@@ -32,6 +32,9 @@
 //! | settled | `engine::job`, `engine::settle` | what is in doubt is read back; the policy neither waits nor calls |
 //! | recorded, counted, told | `engine::dispatcher::answers` | ledger first, then counters, then observer |
 //!
+//! A comparison (`command::reconcile`) reads the file, then the pool (`foresight::scan`), then the file again, a
+//! `domain::drift::Standing` for each row; what is missing goes the same way as any row, from *admitted* on.
+//!
 //! Where a row stands is `domain::state::RowState`; `domain::state::next_state` is the one table of what may follow, used
 //! live and when a ledger is read back.
 //!
@@ -75,6 +78,7 @@
 //! | a second owner of the ledger or the counters, a lock in the engine | workers talk by their return value, the reader by a bounded channel | `tests/architecture.rs` |
 //! | a second process that writes the same ledger | `ledger::storage`: the lock is taken before the first byte is read | its tests |
 //! | an AWS name outside `service::cognito`, a terminal outside `ui` | the ports, the observer | `tests/architecture.rs` |
+//! | a link of somebody else that a comparison overwrites | `command::reconcile::apply` hands rows to the engine, which reads before it judges | `tests/it/reconcile_seeds.rs`, and a second client in `tests/it/reconcile.rs` |
 //! | a channel, file, line, loop or wait without a bound | [`limits`], with assertions between the bounds when it is compiled | `tests/architecture.rs` for channels |
 //! | time or chance that was not handed in | [`clock`], [`seed`] | `tests/architecture.rs`; equal seeds give equal ledgers in `tests/it/seeds.rs` |
 //! | an attempt of a row past the budget, or a second layer of retries | `engine::dispatcher::sending` takes a slot for each; the SDK's own retries are off | the tests of [`pace`] |
@@ -85,7 +89,7 @@
 //! | a call that deletes, disables or changes a user | the ports have none | they have five functions together |
 //! | a personal value in a log, an error text or an event | `domain::identity::Personal` has no text of its own, events hold numbers and keys | `tests/architecture.rs`: who may `expose()` |
 //! | a simulated ledger before a real pool, or the reverse | `ledger::Binding`, compared when a ledger is opened; regions `sim-…` exist nowhere | the tests of [`ledger`] |
-//! | a writing half in a command that must not write | only `engine::worker` and `run::link` name [`service::IdentityLinker`] | `tests/architecture.rs` |
+//! | a writing half in a command that must not write | only `engine::worker`, `run::link` and `run::reconcile_apply` name [`service::IdentityLinker`] | `tests/architecture.rs` |
 //!
 //! # Words
 //!
@@ -93,7 +97,8 @@
 //! of provider, attribute and value. **Row key**: 128 bits over pool, destination and source; a row keeps it when the
 //! file is sorted or edited. **Announce**: write the intent before the call. **In doubt**: announced, and its outcome is not
 //! known. **Settle**: find the outcome by reading the destination. **Refused**: no for good, by the service or by the plan.
-//! **Failed**: attempts exhausted, and reading showed that none had an effect. **Recovered**: a link that was found by
+//! **Standing**: how a row stands to the pool: linked, missing, moved, blocked. **Drift**: standings other than linked, and
+//! extra links. **Failed**: attempts exhausted, and reading showed that none had an effect. **Recovered**: a link that was found by
 //! reading, made so close to our announcement that somebody else could have made it a moment before. **Budget**: slots of
 //! one category of calls. **Cool-down**: the shared pause after a throttle. **Back-off**: one row's wait after a transient
 //! fault. **Lane**: the line of rows for one destination. **Drain**: take nothing new, finish what is in flight.

@@ -115,6 +115,8 @@ fn the_readme_has_the_bounds_as_they_are() {
             format!("{}; waits of {} ms", limits::ATTEMPTS_MAX, limits::BACKOFF_MS_MIN),
         ),
         ("rows failed or in doubt before the run stops", limits::FAILURES_MAX.to_string()),
+        ("links that `reconcile --apply` makes at the most", limits::CHANGES_MAX.to_string()),
+        ("the same in percent of the file's rows", format!("{} %", limits::CHANGES_PERCENT_MAX)),
         ("time without an accepted call before a run in trouble stops", seconds(limits::STUCK_MS)),
         ("time for one attempt", seconds(limits::ATTEMPT_TIMEOUT_MS)),
         ("time for one attempt", seconds(limits::READ_TIMEOUT_MS)),

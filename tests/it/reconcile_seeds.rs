@@ -36,7 +36,7 @@ use tokio::sync::mpsc;
 
 use crate::forecast::{Chance, POOL, START, options};
 
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 24;
 
 /// A link of the pool: provider, value, and who holds it.
 type Links = BTreeMap<(String, String), (PoolUser, bool)>;
