@@ -229,6 +229,7 @@ impl Job {
             }
             None => {
                 self.announced = None;
+                self.was_undone = true;
                 self.step = Step::Announce;
                 Next::UnlinkSettled { came_to: UndoOutcome::Undone, then: None }
             }

@@ -221,7 +221,8 @@ impl<'a> Search<'a> {
             Record::UnlinkSettlement(settled) => {
                 let undone = settled.ended.state() == RowState::Undone;
                 if undone && self.view.state(settled.key).is_ours() {
-                    self.undone_at.insert(settled.key, spot.offset);
+                    let last = self.undone_at.entry(settled.key).or_default();
+                    *last = spot.offset.max(*last);
                 }
             }
             _ => {}
