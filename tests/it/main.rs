@@ -31,6 +31,8 @@ mod seeds;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
+mod undo;
+#[cfg(test)]
 mod undo_seeds;
 #[cfg(test)]
 mod usage;
