@@ -13,6 +13,8 @@ mod conformance;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod inputs;
