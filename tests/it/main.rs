@@ -13,6 +13,8 @@ mod conformance;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod inputs;
