@@ -23,76 +23,88 @@ const CANONICAL: Example = Example {
 /// An export with the columns that it lacks added: which provider of the pool is meant, and for Entra its identities.
 fn example(preset: Preset) -> Example {
     match preset {
-        Preset::Auth0 => Example {
-            header: &["user_id", "email", "name", "identities[0].connection", "source_provider"],
-            rows: &[
-                &[
-                    "auth0|5f7c8ec7c33c6c004bbafe82",
-                    "person-0001@example.com",
-                    "Person, the first",
-                    "Username-Password-Authentication",
-                    "Auth0",
-                ],
-                &[
-                    "google-oauth2|118234567890123456789",
-                    "person-0002@example.com",
-                    "Person the second",
-                    "google-oauth2",
-                    "Auth0",
-                ],
-            ],
-        },
-        Preset::Okta => Example {
-            header: &["id", "status", "profile.login", "profile.email", "source_provider"],
-            rows: &[
-                &["00u1a2B3c4D5e6F7g8h9", "ACTIVE", "person-0001@example.com", "person-0001@example.com", "Okta"],
-                &["00u9h8G7f6E5d4C3b2A1", "ACTIVE", "person-0002@example.com", "person-0002@example.com", "Okta"],
-            ],
-        },
-        Preset::Entra => Example {
-            header: &["userPrincipalName", "displayName", "mail", "objectId", "source_provider", "source_value"],
-            rows: &[
-                &[
-                    "person-0001@corp.example.com",
-                    "Person, the first",
-                    "person-0001@example.com",
-                    "6e7f1a52-93c4-4d0b-a8f1-2b7d9c3e5f60",
-                    "Corp",
-                    "person-0001@corp.example.com",
-                ],
-                &[
-                    "person-0002_example.org#EXT#@corp.example.com",
-                    "Person the second",
-                    "person-0002@example.org",
-                    "0c9d8e7f-6a5b-4c3d-a2e1-f0a9b8c7d6e5",
-                    "Corp",
-                    "person-0002_example.org#EXT#@corp.example.com",
-                ],
-            ],
-        },
-        Preset::Google => Example {
-            header: &["id", "primaryEmail", "suspended"],
-            rows: &[
-                &["118234567890123456789", "person-0001@example.com", "false"],
-                &["109876543210987654321", "person-0002@example.com", "false"],
-            ],
-        },
-        Preset::Keycloak => Example {
-            header: &["id", "username", "email", "enabled", "source_provider"],
-            rows: &[
-                &["4f2d8c1e-7a6b-4e5d-a9c8-1b2a3c4d5e6f", "person-0001", "person-0001@example.com", "true", "Keycloak"],
-                &["b7a6c5d4-e3f2-4a1b-ac9d-8e7f6a5b4c3d", "person-0002", "person-0002@example.com", "true", "Keycloak"],
-            ],
-        },
-        Preset::Cognito => Example {
-            header: &["Username", "email", "identities.providerName", "identities.userId"],
-            rows: &[
-                &["person-0001", "person-0001@example.com", "Google", "118234567890123456789"],
-                &["okta_00u1a2b3c4d5e6f7g8h9", "person-0002@example.com", "Okta", "00u1a2B3c4D5e6F7g8h9"],
-            ],
-        },
+        Preset::Auth0 => AUTH0,
+        Preset::Okta => OKTA,
+        Preset::Entra => ENTRA,
+        Preset::Google => GOOGLE,
+        Preset::Keycloak => KEYCLOAK,
+        Preset::Cognito => COGNITO,
     }
 }
+
+const AUTH0: Example = Example {
+    header: &["user_id", "email", "name", "identities[0].connection", "source_provider"],
+    rows: &[
+        &[
+            "auth0|5f7c8ec7c33c6c004bbafe82",
+            "person-0001@example.com",
+            "Person, the first",
+            "Username-Password-Authentication",
+            "Auth0",
+        ],
+        &[
+            "google-oauth2|118234567890123456789",
+            "person-0002@example.com",
+            "Person the second",
+            "google-oauth2",
+            "Auth0",
+        ],
+    ],
+};
+
+const OKTA: Example = Example {
+    header: &["id", "status", "profile.login", "profile.email", "source_provider"],
+    rows: &[
+        &["00u1a2B3c4D5e6F7g8h9", "ACTIVE", "person-0001@example.com", "person-0001@example.com", "Okta"],
+        &["00u9h8G7f6E5d4C3b2A1", "ACTIVE", "person-0002@example.com", "person-0002@example.com", "Okta"],
+    ],
+};
+
+const ENTRA: Example = Example {
+    header: &["userPrincipalName", "displayName", "mail", "objectId", "source_provider", "source_value"],
+    rows: &[
+        &[
+            "person-0001@corp.example.com",
+            "Person, the first",
+            "person-0001@example.com",
+            "6e7f1a52-93c4-4d0b-a8f1-2b7d9c3e5f60",
+            "Corp",
+            "person-0001@corp.example.com",
+        ],
+        &[
+            "person-0002_example.org#EXT#@corp.example.com",
+            "Person the second",
+            "person-0002@example.org",
+            "0c9d8e7f-6a5b-4c3d-a2e1-f0a9b8c7d6e5",
+            "Corp",
+            "person-0002_example.org#EXT#@corp.example.com",
+        ],
+    ],
+};
+
+const GOOGLE: Example = Example {
+    header: &["id", "primaryEmail", "suspended"],
+    rows: &[
+        &["118234567890123456789", "person-0001@example.com", "false"],
+        &["109876543210987654321", "person-0002@example.com", "false"],
+    ],
+};
+
+const KEYCLOAK: Example = Example {
+    header: &["id", "username", "email", "enabled", "source_provider"],
+    rows: &[
+        &["4f2d8c1e-7a6b-4e5d-a9c8-1b2a3c4d5e6f", "person-0001", "person-0001@example.com", "true", "Keycloak"],
+        &["b7a6c5d4-e3f2-4a1b-ac9d-8e7f6a5b4c3d", "person-0002", "person-0002@example.com", "true", "Keycloak"],
+    ],
+};
+
+const COGNITO: Example = Example {
+    header: &["Username", "email", "identities.providerName", "identities.userId"],
+    rows: &[
+        &["person-0001", "person-0001@example.com", "Google", "118234567890123456789"],
+        &["okta_00u1a2b3c4d5e6f7g8h9", "person-0002@example.com", "Okta", "00u1a2B3c4D5e6F7g8h9"],
+    ],
+};
 
 fn chosen(preset: Option<Preset>) -> Example {
     preset.map_or(CANONICAL, example)
