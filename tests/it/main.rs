@@ -15,6 +15,8 @@ mod crash;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod inputs;
