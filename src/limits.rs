@@ -24,6 +24,8 @@ pub const SPOOL_BYTES_MAX: u64 = 1024 * 1024 * 1024 * 1024;
 pub const HEADER_NAMES_SHOWN_MAX: usize = 20;
 /// Characters of a header's name that a message shows.
 pub const HEADER_NAME_SHOWN_CHARS_MAX: usize = 40;
+/// Codes that `explain` suggests for one that there is not.
+pub const SUGGESTIONS_MAX: usize = 5;
 /// Rows that the reader hands over at a time.
 pub const READER_BATCH_ROWS: usize = 256;
 /// Batches that may wait between the reader and the dispatcher.
@@ -53,6 +55,8 @@ pub const PROVIDERS_PER_POOL_MAX: usize = 1_000;
 pub const USERS_PER_PAGE_MAX: usize = 60;
 /// Pages that one look-up of a user reads at the most.
 pub const READ_PAGES_MAX: usize = 20;
+/// Times that one chain of a scan starts anew because its place was forgotten: a page's token expires after an hour.
+pub const SCAN_RESTARTS_MAX: u32 = 3;
 /// Providers on one page of `ListIdentityProviders` (service model).
 pub const PROVIDERS_PER_PAGE_MAX: usize = 60;
 
@@ -173,6 +177,8 @@ pub const PROGRESS_INTERVAL_MS: u64 = 100;
 pub const PROGRESS_LINE_INTERVAL_MS: u64 = 5_000;
 /// Where there is no terminal, checking the input is told after this many rows, and then at each doubling.
 pub const CHECKING_LINE_ROWS: u64 = 1_000_000;
+/// Where there is no terminal, reading the pool is told at its start, after this many users, and at each doubling.
+pub const SCANNING_LINE_USERS: u64 = 100_000;
 /// A row that has been throttled for longer than this is mentioned in the progress, in milliseconds.
 pub const THROTTLED_ROW_TOLD_MS: u64 = 60_000;
 /// Rows that a text report lists one by one; the rest are counted.

@@ -6,6 +6,7 @@ pub mod failure;
 pub mod feed;
 pub mod link;
 pub mod report;
+pub mod template;
 pub mod undo;
 pub mod validate;
 

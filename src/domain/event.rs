@@ -59,6 +59,13 @@ pub enum Event {
         /// Rows read so far.
         rows: u64,
     },
+    /// The pool is being read; this many users so far.
+    Scanning {
+        /// Users read so far.
+        users: u64,
+        /// The service's estimate of how many there are.
+        estimated: u64,
+    },
     /// Something is wrong with a row, or worth a look.
     Found(Finding),
     /// A row reached its result.

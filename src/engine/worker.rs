@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Instant, UnixMs, timeout_at};
 use crate::domain::identity::Personal;
+use crate::foresight::verdict_of::verdict_of;
 use crate::limits::ATTEMPT_TIMEOUT_MS;
 use crate::pace::{Sent, Verdict};
-use crate::service::classify::{CallKind, FaultClass, classify};
+use crate::service::classify::CallKind;
 use crate::service::{
     Answer, Fault, IdentityLinker, IdentityUnlinker, LinkRequest, PortFuture, Transport, UnlinkRequest, UserDirectory,
     UserPage, UserQuery,
@@ -82,14 +83,7 @@ impl Reply {
 
     /// What it says about the pace, and how long the service asks to wait.
     pub(super) fn verdict(&self) -> (Verdict, Option<Duration>) {
-        let Some(fault) = self.fault() else { return (Verdict::Accepted, None) };
-        match (classify(self.kind(), fault), fault) {
-            (FaultClass::Throttled { retry_after }, _) => (Verdict::Throttled, retry_after),
-            (FaultClass::Unreached, _) => (Verdict::Unreached, None),
-            (_, Fault::Transport { .. }) => (Verdict::Faulted, None),
-            (_, Fault::Answered { status, .. }) if *status >= 500 => (Verdict::Faulted, None),
-            _ => (Verdict::Accepted, None),
-        }
+        verdict_of(self.kind(), self.fault())
     }
 }
 

@@ -3,3 +3,5 @@
 pub mod preflight;
 pub mod quota;
 pub mod resolve;
+pub mod scan;
+pub mod verdict_of;

@@ -7,7 +7,7 @@
 //!  stdin)                size)       (Harvest)              RecordWriter ◄─ RawRecord
 //! ```
 //!
-//! Names are settled once, in [`columns`] and `naming`; a CSV's header becomes a plan before its first row. Whatever a
+//! Names are settled once, in [`columns`], [`preset`] and `naming`; a CSV's header becomes a plan before its first row. Whatever a
 //! file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, a fault of one row costs that
 //! row only, and no message repeats a value.
 
@@ -25,8 +25,10 @@ mod jsonl;
 mod members;
 mod naming;
 mod plan;
+pub mod preset;
 pub mod reader;
 pub mod record;
+mod resemble;
 pub mod source;
 mod split;
 #[cfg(test)]
@@ -36,7 +38,9 @@ pub mod writer;
 
 pub use columns::{Column, Format, InputOptions, OptionError};
 pub use error::InputError;
+pub use preset::Preset;
 pub use reader::Reader;
 pub use record::{Layout, RawRecord, Record};
+pub use resemble::distance;
 pub use source::Source;
 pub use writer::{NOTE_COLUMNS, Note, RecordWriter};

@@ -19,6 +19,7 @@ pub(super) fn run(args: &ValidateArgs, file: &FileSettings, ui: &Ui) -> Result<E
         reading: settings::reading(&args.reading, file)?,
         split: args.split.clone(),
     };
+    settings::tell_preset(&task.reading, ui);
     let mut collector =
         Collector { told: ui.observer(), keeps: ui.output() == OutputFormat::Json, findings: Vec::new(), left_out: 0 };
     let validated = task.run(|finding| json::finding(finding).to_string(), &mut collector)?;

@@ -10,6 +10,7 @@ pub mod identities;
 pub mod sim;
 pub mod skew;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -73,6 +74,10 @@ pub struct ProviderFacts {
     /// `SAML`, `OIDC`, `Google`, `Facebook`, `LoginWithAmazon` or `SignInWithApple`.
     pub kind: String,
 }
+
+/// The pool attributes that a provider's claims are mapped to (`DescribeIdentityProvider`, keys of `AttributeMapping`).
+/// Nothing else of that answer is kept: it holds the provider's client secret.
+pub type MappedAttributes = BTreeSet<String>;
 
 /// A question to `ListUsers`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -169,6 +174,8 @@ pub trait UserDirectory: Send + Sync {
     fn describe_pool(&self) -> PortFuture<'_, PoolFacts>;
     /// `ListIdentityProviders`: one page.
     fn list_providers(&self, token: Option<String>) -> PortFuture<'_, ProviderPage>;
+    /// `DescribeIdentityProvider`: by which attributes besides the subject its identities can be linked.
+    fn mapped_attributes(&self, provider: ProviderName) -> PortFuture<'_, MappedAttributes>;
     /// `ListUsers`: one page. Eventually consistent; no effect on billing.
     fn list_users(&self, query: UserQuery) -> PortFuture<'_, UserPage>;
     /// `AdminGetUser`: fresh, and marks the user as active for billing. `None` where there is no such user.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::console::Console;
 use super::observer::View;
-use super::status::{checking_line, status_line};
+use super::status::{checking_line, scanning_line, status_line};
 use crate::domain::event::Snapshot;
 use crate::limits;
 
@@ -14,11 +14,12 @@ pub(super) struct Lines {
     console: Arc<Console>,
     next_at: Duration,
     next_checking_rows: u64,
+    next_scanning_users: u64,
 }
 
 impl Lines {
     pub(super) fn new(console: Arc<Console>) -> Self {
-        Self { console, next_at: Duration::ZERO, next_checking_rows: 0 }
+        Self { console, next_at: Duration::ZERO, next_checking_rows: 0, next_scanning_users: 0 }
     }
 }
 
@@ -31,6 +32,15 @@ impl View for Lines {
         let starts = self.next_checking_rows == 0;
         self.console.line(&if starts { "checking the input".to_owned() } else { checking_line(rows) });
         self.next_checking_rows = rows.saturating_mul(2).max(limits::CHECKING_LINE_ROWS);
+    }
+
+    /// As checking: at its start, and then at doublings.
+    fn scanning(&mut self, users: u64, estimated: u64) {
+        if users < self.next_scanning_users {
+            return;
+        }
+        self.console.line(&scanning_line(users, estimated));
+        self.next_scanning_users = users.saturating_mul(2).max(limits::SCANNING_LINE_USERS);
     }
 
     fn tick(&mut self, snapshot: &Snapshot, draining: bool) {
@@ -87,6 +97,21 @@ mod tests {
              checking the input: 1,000,000 rows\n\
              checking the input: 2,000,000 rows\n\
              checking the input: 4,000,000 rows\n"
+        );
+    }
+
+    #[test]
+    fn reading_the_pool_is_told_at_its_start_and_at_doublings() {
+        let screen = Screen::new();
+        let mut observer = screen.ui().observer();
+        for users in (0..=240_000).step_by(600) {
+            observer.on(&Event::Scanning { users, estimated: 230_000 });
+        }
+        assert_eq!(
+            screen.stderr(),
+            "reading the pool: 0 of about 230,000 users\n\
+             reading the pool: 100,200 of about 230,000 users\n\
+             reading the pool: 200,400 of about 230,000 users\n"
         );
     }
 

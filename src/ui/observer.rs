@@ -16,6 +16,8 @@ use crate::domain::state::RowState;
 pub(super) trait View {
     /// The input is being checked; this many rows so far.
     fn checking(&mut self, rows: u64);
+    /// The pool is being read; this many users so far, of about so many.
+    fn scanning(&mut self, users: u64, estimated: u64);
     /// The run stands like this.
     fn tick(&mut self, snapshot: &Snapshot, draining: bool);
 }
@@ -74,6 +76,11 @@ impl Observer for Teller {
                 self.checking = true;
                 if let Some(view) = &mut self.view {
                     view.checking(*rows);
+                }
+            }
+            Event::Scanning { users, estimated } => {
+                if let Some(view) = &mut self.view {
+                    view.scanning(*users, *estimated);
                 }
             }
             Event::Found(finding) => self.findings.tell(finding),

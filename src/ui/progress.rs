@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::console::Console;
 use super::observer::View;
-use super::status::{checking_line, status_line};
+use super::status::{checking_line, scanning_line, status_line};
 use crate::domain::event::Snapshot;
 
 /// The bar. It is there from its making on, before the first event, and gone when it is dropped.
@@ -22,6 +22,10 @@ impl Bar {
 impl View for Bar {
     fn checking(&mut self, rows: u64) {
         self.console.show_bar(checking_line(rows));
+    }
+
+    fn scanning(&mut self, users: u64, estimated: u64) {
+        self.console.show_bar(scanning_line(users, estimated));
     }
 
     fn tick(&mut self, snapshot: &Snapshot, draining: bool) {

@@ -25,6 +25,12 @@ pub(super) fn checking_line(rows: u64) -> String {
     format!("checking the input: {}", counted(rows, "row"))
 }
 
+/// What stands there while the pool is read. The service's number of users is an estimate, and may be old.
+pub(super) fn scanning_line(users: u64, estimated: u64) -> String {
+    let of = if estimated >= users.max(1) { format!(" of about {}", count(estimated)) } else { String::new() };
+    format!("reading the pool: {}{of} users", count(users))
+}
+
 fn done(snapshot: &Snapshot) -> String {
     let done = snapshot.counts.done();
     let Some(total) = snapshot.total else {
@@ -130,5 +136,7 @@ mod tests {
     #[test]
     fn checking_counts_rows() {
         assert_eq!(checking_line(1_234_567), "checking the input: 1,234,567 rows");
+        assert_eq!(scanning_line(60, 1_000), "reading the pool: 60 of about 1,000 users");
+        assert_eq!(scanning_line(1_060, 1_000), "reading the pool: 1,060 users");
     }
 }

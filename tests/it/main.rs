@@ -13,6 +13,10 @@ mod conformance;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod inputs;

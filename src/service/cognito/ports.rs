@@ -13,8 +13,8 @@ use super::convert::{self, AnswerHead};
 use crate::domain::identity::{COGNITO_SUBJECT, DestinationUser, ExternalIdentity, Personal, ProviderName};
 use crate::limits;
 use crate::service::{
-    Answer, Fault, IdentityLinker, IdentityUnlinker, LinkRequest, PoolFacts, PoolUser, PortFuture, ProviderFacts,
-    ProviderPage, Transport, UnlinkRequest, UserDirectory, UserPage, UserQuery,
+    Answer, Fault, IdentityLinker, IdentityUnlinker, LinkRequest, MappedAttributes, PoolFacts, PoolUser, PortFuture,
+    ProviderFacts, ProviderPage, Transport, UnlinkRequest, UserDirectory, UserPage, UserQuery,
 };
 
 /// The reading half of the service.
@@ -78,6 +78,21 @@ impl UserDirectory for Reader {
             let page =
                 ProviderPage { providers: providers.collect(), next_token: page.next_token().map(str::to_owned) };
             Ok(answer(page, &head))
+        })
+    }
+
+    fn mapped_attributes(&self, provider: ProviderName) -> PortFuture<'_, MappedAttributes> {
+        Box::pin(async move {
+            let request =
+                self.client.describe_identity_provider().user_pool_id(&self.pool).provider_name(provider.as_str());
+            let (result, head) = send!(request);
+            match result.map_err(|error| convert::fault(&error))?.identity_provider() {
+                Some(described) => {
+                    let mapped = described.attribute_mapping().into_iter().flat_map(|mapping| mapping.keys().cloned());
+                    Ok(answer(mapped.collect(), &head))
+                }
+                None => unreadable("identity provider"),
+            }
         })
     }
 

@@ -16,8 +16,8 @@ use crate::clock::{Clock, sleep};
 use crate::domain::identity::{COGNITO_SUBJECT, Personal, ProviderName};
 use crate::service::identities::parse_identities;
 use crate::service::{
-    Answer, AnswerMeta, Fault, IdentityLinker, IdentityUnlinker, LinkRequest, PoolFacts, PoolUser, PortFuture,
-    ProviderFacts, ProviderPage, Transport, UnlinkRequest, UserDirectory, UserPage, UserQuery,
+    Answer, AnswerMeta, Fault, IdentityLinker, IdentityUnlinker, LinkRequest, MappedAttributes, PoolFacts, PoolUser,
+    PortFuture, ProviderFacts, ProviderPage, Transport, UnlinkRequest, UserDirectory, UserPage, UserQuery,
 };
 
 /// A simulated service for one pool.
@@ -108,6 +108,13 @@ impl UserDirectory for SimService {
                 let providers = items.iter().filter_map(provider_facts).collect();
                 Some(ProviderPage { providers, next_token })
             }
+            _ => None,
+        }))
+    }
+
+    fn mapped_attributes(&self, provider: ProviderName) -> PortFuture<'_, MappedAttributes> {
+        Box::pin(self.call(Ask::DescribeProvider(Some(provider.as_str().to_owned())), |reply| match reply {
+            Reply::Provider(_, described) => Some(described.mapping.into_keys().collect()),
             _ => None,
         }))
     }

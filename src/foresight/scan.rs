@@ -1,0 +1,266 @@
+//! One reading of the whole pool, within the read budget.
+//!
+//! `ListUsers` gives a page at a time, and each page tells where the next one starts, so one chain of pages is as slow
+//! as its answers. A user's `sub` is a UUID: `sub ^= "0"` to `sub ^= "f"` split the pool into 16 chains that do not
+//! wait for each other. `AdminGetUser` is never called: it would mark every user as active for billing.
+//!
+//! A pool that fits one page is read with one call. A pool with a `sub` that is no UUID (an emulator's) is read in one chain.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::preflight::stop;
+use super::verdict_of::verdict_of;
+use crate::clock::{Clock, Instant, UnixMs, sleep_until, timeout_at};
+use crate::domain::identity::Personal;
+use crate::domain::stop::{Stop, StopCause};
+use crate::limits;
+use crate::pace::retry::backoff;
+use crate::pace::{Budget, Pace, Sent, Slot, Verdict};
+use crate::seed::Rng;
+use crate::service::classify::{CallKind, FaultClass, classify};
+use crate::service::skew::Skew;
+use crate::service::{Answer, Fault, PoolUser, Transport, UserDirectory, UserFilter, UserPage, UserQuery};
+
+/// The first digits of a `sub`.
+const DIGITS: &str = "0123456789abcdef";
+
+/// What a scan took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scanned {
+    /// Users that were handed on. One whose chain had to start anew is counted, and handed on, more than once.
+    pub users: u64,
+    /// Calls.
+    pub reads: u64,
+    /// Of them, those that were answered with "too many requests".
+    pub throttled: u64,
+    /// When it began, by our clock: what happened later may be missing from it.
+    pub began: UnixMs,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// The service's clock against ours.
+    pub skew: Skew,
+}
+
+/// How to go about a scan.
+#[derive(Debug, Clone, Copy)]
+pub struct ScanOptions {
+    /// The pace of the reads.
+    pub reads: Pace,
+    /// The seed of its random waits.
+    pub seed: u64,
+}
+
+/// Takes the users of a page; may end the scan.
+pub type TakeUsers<'a> = &'a mut (dyn FnMut(Vec<PoolUser>) -> Result<(), Stop> + Send);
+
+/// Reads every user of the pool, in no particular order, and hands them on page by page.
+///
+/// A user who is made, changed or removed meanwhile may or may not be seen so: `ListUsers` is eventually consistent.
+///
+/// # Errors
+/// A [`Stop`] where access is denied, the service is not to be reached, or nothing is accepted for a minute.
+pub async fn scan(
+    directory: Arc<dyn UserDirectory>,
+    options: ScanOptions,
+    clock: Clock,
+    take: TakeUsers<'_>,
+) -> Result<Scanned, Stop> {
+    let mut scan = Scan {
+        directory,
+        clock,
+        budget: Budget::new(clock, options.reads),
+        rng: Rng::new(options.seed).fork("scan"),
+        ready: VecDeque::from([Chain::whole()]),
+        resting: Vec::new(),
+        in_flight: JoinSet::new(),
+        scanned: Scanned { began: clock.unix_ms(), ..Scanned::default() },
+    };
+    let started = clock.now();
+    scan.work(take).await?;
+    scan.scanned.elapsed = clock.now().saturating_duration_since(started);
+    Ok(scan.scanned)
+}
+
+/// One walk over pages.
+#[derive(Debug)]
+struct Chain {
+    /// The first digit of its users' `sub`; `None` for all users.
+    digit: Option<char>,
+    /// Whether its users were seen to have such a digit, or are not split up for want of one.
+    settled: bool,
+    token: Option<String>,
+    faults: u32,
+    restarts: u32,
+}
+
+impl Chain {
+    fn whole() -> Self {
+        Self { digit: None, settled: false, token: None, faults: 0, restarts: 0 }
+    }
+
+    fn of(digit: char) -> Self {
+        Self { digit: Some(digit), settled: true, ..Self::whole() }
+    }
+
+    fn query(&self) -> UserQuery {
+        let filter = self.digit.map(|digit| UserFilter {
+            attribute: "sub",
+            prefix: true,
+            value: Personal::from_service(&digit.to_string()),
+        });
+        UserQuery { filter, limit: u32::try_from(limits::USERS_PER_PAGE_MAX).ok(), token: self.token.clone() }
+    }
+
+    /// Whether the pool is better read in chains: there is more than this page, and every user on it has a UUID.
+    fn is_to_be_split(&mut self, page: &UserPage) -> bool {
+        if self.settled || page.users.is_empty() {
+            return false;
+        }
+        self.settled = true;
+        let splits = |sub: &Personal| sub.expose().starts_with(|first: char| DIGITS.contains(first));
+        page.next_token.is_some() && page.users.iter().all(|user| user.sub.as_ref().is_some_and(splits))
+    }
+}
+
+struct Done {
+    chain: Chain,
+    sent: Sent,
+    sent_unix_ms: UnixMs,
+    reply: Result<Answer<UserPage>, Fault>,
+}
+
+struct Scan {
+    directory: Arc<dyn UserDirectory>,
+    clock: Clock,
+    budget: Budget,
+    rng: Rng,
+    ready: VecDeque<Chain>,
+    resting: Vec<(Instant, Chain)>,
+    in_flight: JoinSet<Done>,
+    scanned: Scanned,
+}
+
+impl Scan {
+    async fn work(&mut self, take: TakeUsers<'_>) -> Result<(), Stop> {
+        loop {
+            let wake = self.send()?;
+            tokio::select! {
+                biased;
+                Some(done) = self.in_flight.join_next() => match done {
+                    Ok(done) => self.on_done(done, take)?,
+                    // A call is never cancelled here, so it can only have panicked.
+                    Err(error) => match error.try_into_panic() {
+                        Ok(panic) => std::panic::resume_unwind(panic),
+                        Err(_) => return Ok(()),
+                    },
+                },
+                () = wait_until(wake) => {}
+            }
+            if self.ready.is_empty() && self.resting.is_empty() && self.in_flight.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends what may be sent now; returns when there is more to do if nothing is answered before.
+    fn send(&mut self) -> Result<Option<Instant>, Stop> {
+        let now = self.clock.now();
+        if self.budget.stuck_for().is_some_and(|age| age > Duration::from_millis(limits::STUCK_MS)) {
+            let detail = format!("ListUsers: the service has accepted nothing for {} s", limits::STUCK_MS / 1_000);
+            return Err(Stop { cause: StopCause::Bound, detail });
+        }
+        let (rested, resting) = std::mem::take(&mut self.resting).into_iter().partition(|(until, _)| *until <= now);
+        self.resting = resting;
+        let rested: Vec<(Instant, Chain)> = rested;
+        self.ready.extend(rested.into_iter().map(|(_, chain)| chain));
+        let mut wake = self.resting.iter().map(|(until, _)| *until).min();
+        while let Some(chain) = self.ready.pop_front() {
+            match self.budget.take() {
+                Slot::Taken(sent) => self.ask(chain, sent),
+                Slot::NotBefore(at) | Slot::CoolingDown(at) => {
+                    self.ready.push_front(chain);
+                    wake = Some(wake.map_or(at, |earlier| earlier.min(at)));
+                    break;
+                }
+            }
+        }
+        Ok(wake)
+    }
+
+    fn ask(&mut self, chain: Chain, sent: Sent) {
+        self.scanned.reads += 1;
+        let (directory, clock) = (Arc::clone(&self.directory), self.clock);
+        self.in_flight.spawn(async move {
+            let sent_unix_ms = clock.unix_ms();
+            let deadline = clock.now() + Duration::from_millis(limits::ATTEMPT_TIMEOUT_MS);
+            let reply = timeout_at(deadline, directory.list_users(chain.query())).await.unwrap_or_else(|_| {
+                Err(Fault::Transport { kind: Transport::Timeout, detail: "no answer in time".to_owned() })
+            });
+            Done { chain, sent, sent_unix_ms, reply }
+        });
+    }
+
+    fn on_done(&mut self, done: Done, take: TakeUsers<'_>) -> Result<(), Stop> {
+        let Done { mut chain, sent, sent_unix_ms, reply } = done;
+        let (verdict, retry_after) = verdict_of(CallKind::Read, reply.as_ref().err());
+        self.budget.on_answer(sent, verdict, retry_after);
+        self.scanned.throttled += u64::from(verdict == Verdict::Throttled);
+        let answer = match reply {
+            Ok(answer) => answer,
+            Err(fault) => return self.on_fault(chain, &fault),
+        };
+        self.scanned.skew.observe_answer(sent_unix_ms, self.clock.unix_ms(), &answer.meta);
+        let page = answer.value;
+        if chain.is_to_be_split(&page) {
+            self.ready.extend(DIGITS.chars().map(Chain::of));
+            return Ok(());
+        }
+        self.scanned.users += page.users.len() as u64;
+        chain.token = page.next_token;
+        chain.faults = 0;
+        if chain.token.is_some() {
+            self.ready.push_back(chain);
+        }
+        take(page.users)
+    }
+
+    fn on_fault(&mut self, mut chain: Chain, fault: &Fault) -> Result<(), Stop> {
+        let class = classify(CallKind::Read, fault);
+        chain.faults += u32::from(class == FaultClass::Transient);
+        match class {
+            FaultClass::Fatal(cause) => Err(stop(cause, "ListUsers", fault)),
+            FaultClass::Throttled { .. } | FaultClass::Unreached => {
+                self.ready.push_back(chain);
+                Ok(())
+            }
+            FaultClass::Transient if chain.faults < limits::PREFLIGHT_ATTEMPTS_MAX => {
+                let until = self.clock.now() + backoff(chain.faults, &mut self.rng);
+                self.resting.push((until, chain));
+                Ok(())
+            }
+            // The only parameter that can have become wrong since the last page is its token, which expires.
+            FaultClass::Refused(_) if chain.token.is_some() && chain.restarts < limits::SCAN_RESTARTS_MAX => {
+                tracing::debug!(digit = ?chain.digit, code = fault.code(), "a chain starts anew");
+                chain.restarts += 1;
+                chain.token = None;
+                self.ready.push_back(chain);
+                Ok(())
+            }
+            _ => Err(stop(StopCause::Unreachable, "ListUsers", fault)),
+        }
+    }
+}
+
+async fn wait_until(wake: Option<Instant>) {
+    match wake {
+        Some(wake) => sleep_until(wake).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;
