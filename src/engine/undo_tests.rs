@@ -45,9 +45,9 @@ fn job(source: ExternalIdentity) -> Job {
 }
 
 /// One that was looked at and announced, and is about to be unlinked.
-fn announced(source: ExternalIdentity) -> Job {
+fn announced(source: &ExternalIdentity) -> Job {
     let mut job = job(source.clone());
-    assert_eq!(settle(&mut job, &POLICY, &[alice(&[of(&source)])]), (Next::Step(Wait::None), 1));
+    assert_eq!(settle(&mut job, &POLICY, &[alice(&[of(source)])]), (Next::Step(Wait::None), 1));
     assert_eq!(job.step, Step::Announce);
     job.announced_now = true;
     job.step = Step::Unlink;
@@ -161,7 +161,7 @@ fn what_cannot_be_taken_back_safely_is_refused_and_nothing_is_announced() {
     let young = |source: &ExternalIdentity| LinkedIdentity { created_unix_ms: Some(SETTLED + 60_000), ..of(source) };
     let undated = LinkedIdentity { created_unix_ms: None, ..of(&subject) };
     let primary = LinkedIdentity { primary: true, ..of(&subject) };
-    let own = user("Corp_AbC1", &[primary.clone()]);
+    let own = user("Corp_AbC1", std::slice::from_ref(&primary));
     let bystander = user("Corp_AbC1", &[]);
     let other = |id, at| used(held("Corp", id, at));
     for (case, source, users, code) in [
@@ -208,12 +208,12 @@ fn a_link_that_was_just_made_is_looked_for_patiently() {
 #[test]
 fn a_doubtful_call_is_settled_by_reading() {
     let standing = alice(&[of(&subject())]);
-    let mut job = announced(subject());
+    let mut job = announced(&subject());
     assert!(matches!(job.on_unlink(Some(&timeout())), Next::Step(Wait::Settling(_))));
     assert!(job.is_being_settled());
     assert_eq!(settle(&mut job, &POLICY, &[alice(&[])]), (Next::FinishUndo(UndoOutcome::Undone), 1));
 
-    let mut job = announced(subject());
+    let mut job = announced(&subject());
     for attempt in 1..=POLICY.attempts_max {
         job.on_unlink(Some(&timeout()));
         let (next, looks) = settle(&mut job, &POLICY, std::slice::from_ref(&standing));
@@ -225,7 +225,7 @@ fn a_doubtful_call_is_settled_by_reading() {
         }
     }
 
-    let mut job = announced(subject());
+    let mut job = announced(&subject());
     job.on_unlink(Some(&timeout()));
     let next = (0..POLICY.attempts_max).map(|_| job.on_users(Err(&timeout()), &POLICY, &mut Rng::new(1))).last();
     assert!(matches!(next, Some(Next::FinishUndo(UndoOutcome::InDoubt { .. }))), "{next:?}");
@@ -237,19 +237,19 @@ fn a_doubtful_call_is_settled_by_reading() {
 #[test]
 fn an_answer_that_claims_there_is_no_link_is_checked() {
     // Whom it was taken by meanwhile is not known, but it was not by us.
-    let mut job = announced(subject());
+    let mut job = announced(&subject());
     assert_eq!(job.on_unlink(Some(&not_linked())), Next::Step(Wait::None));
     let (next, _) = settle(&mut job, &POLICY, &[alice(&[])]);
     assert_eq!(refused(&next), Some(RefusalCode::Gone), "{next:?}");
     // It stands, and the service does not know it by these values.
     for source in [subject(), by_email()] {
-        let mut job = announced(source.clone());
+        let mut job = announced(&source);
         job.on_unlink(Some(&not_linked()));
         let (next, looks) = settle(&mut job, &POLICY, &[alice(&[of(&source)])]);
         assert_eq!((refused(&next), looks), (Some(RefusalCode::FormUnknown), 2), "{next:?}");
     }
     // Our own call, whose answer was lost, is why there is none.
-    let mut job = announced(subject());
+    let mut job = announced(&subject());
     job.on_unlink(Some(&timeout()));
     let standing = [alice(&[of(&subject())])];
     settle(&mut job, &POLICY, &standing);
@@ -259,15 +259,15 @@ fn an_answer_that_claims_there_is_no_link_is_checked() {
 
 #[test]
 fn other_answers() {
-    let mut job = announced(subject());
+    let mut job = announced(&subject());
     assert_eq!(job.on_unlink(Some(&answer("TooManyRequestsException", ""))), Next::Pause { throttled: true });
     assert_eq!((job.attempts, &job.step), (0, &Step::Unlink), "a throttle costs no attempt");
     let denied = job.on_unlink(Some(&answer("AccessDeniedException", "no")));
     assert!(matches!(denied, Next::Stop(stop) if stop.detail.starts_with("AdminDisableProviderForUser: ")));
-    let mut job = announced(subject());
+    let mut job = announced(&subject());
     let gone = job.on_unlink(Some(&answer("ResourceNotFoundException", "Identity provider Corp does not exist.")));
     assert_eq!(refused(&gone), Some(RefusalCode::ProviderNotFound));
-    let mut job = announced(subject());
+    let mut job = announced(&subject());
     job.on_unlink(Some(&answer("BrandNewException", "hello")));
     let (next, _) = settle(&mut job, &POLICY, &[alice(&[of(&subject())])]);
     assert_eq!(refused(&next), Some(RefusalCode::Unrecognised), "{next:?}");

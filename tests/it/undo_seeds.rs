@@ -31,9 +31,9 @@ fn assert_restored(scene: &Scene, before: &BTreeMap<String, BTreeSet<String>>, s
         }
         assert_eq!(pool[&name], before[&name], "seed {seed}: row {number}");
     }
-    let stats = scene.world.stats();
-    assert!(stats.writes_in_flight_per_user_max <= 1, "seed {seed}: two calls for one user");
-    assert_eq!(stats.passwords_disabled, 0, "seed {seed}");
+    let seen = scene.world.stats();
+    assert!(seen.writes_in_flight_per_user_max <= 1, "seed {seed}: two calls for one user");
+    assert_eq!(seen.passwords_disabled, 0, "seed {seed}");
 }
 
 fn round_trip(weather: Weather, crashes: bool) {
