@@ -32,6 +32,8 @@ pub const SORT_RUNS_MAX: usize = 128;
 pub const OUTPUT_CHUNK_BYTES: usize = 256 * 1024;
 /// Bytes of a sorted temporary file that are read or written at a time.
 pub const SORT_BUFFER_BYTES: usize = 64 * 1024;
+/// Codes that `explain` suggests for one that there is not.
+pub const SUGGESTIONS_MAX: usize = 5;
 /// Rows that the reader hands over at a time.
 pub const READER_BATCH_ROWS: usize = 256;
 /// Batches that may wait between the reader and the dispatcher.

@@ -8,6 +8,7 @@ pub mod feed;
 pub mod link;
 pub mod reconcile;
 pub mod report;
+pub mod template;
 pub mod undo;
 pub mod validate;
 

@@ -162,7 +162,7 @@ impl Ledgers {
                     }
                 }
                 Record::Intent(intent) | Record::Unlink(intent) => {
-                    left_out += self.tell(told, intent.key, intent.row, None)
+                    left_out += self.tell(told, intent.key, intent.row, None);
                 }
                 Record::Settlement(settled) => {
                     left_out += self.tell(told, settled.key, settled.row, settled.said.map(text_of));

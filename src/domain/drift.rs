@@ -24,30 +24,6 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// The standings that are differences, with their meaning and what to do, for `explain`.
-    pub const WORDS: [(&'static str, &'static str, &'static str); 4] = [
-        (
-            "missing",
-            "The file has this link, the pool does not, and nothing stands against making it.",
-            "`reconcile --apply` makes it, and so does `link`.",
-        ),
-        (
-            "moved",
-            "The pool has this identity on another user than the file.",
-            "Find out which of the two users is right before anything else; this tool moves nothing.",
-        ),
-        (
-            "blocked",
-            "The pool does not have this link, and would refuse it; the code says why.",
-            "See the refusal code.",
-        ),
-        (
-            "extra",
-            "The pool has this link, of a provider in scope, and the file does not.",
-            "Add it to the file, or take it back by hand where nobody wants it; this command never unlinks.",
-        ),
-    ];
-
     /// The standing as scripts see it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

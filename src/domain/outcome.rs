@@ -47,6 +47,12 @@ refusal_codes! {
 }
 
 impl RefusalCode {
+    /// Whether only `undo` gives it.
+    #[must_use]
+    pub fn is_of_undo(self) -> bool {
+        matches!(self, Self::Gone | Self::Moved | Self::UsedSince | Self::FormUnknown)
+    }
+
     /// Reads a code; `None` for a text that is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -111,6 +111,7 @@ pub struct IllegalEvent {
 /// [`IllegalEvent`] where the two cannot follow each other: a link that stands is never announced again, nothing
 /// becomes `linked`, `failed` by a call, or `in_doubt` without an announcement, and nothing is taken back but what this
 /// tool linked. What is in doubt one way is never announced the other way: it is settled first.
+#[expect(clippy::match_same_arms, reason = "a rule an arm")]
 pub fn next_state(state: RowState, event: RowEvent) -> Result<RowState, IllegalEvent> {
     use RowState::{AlreadyLinked, Failed, InDoubt, Kept, Linked, Refused, Undone, Unlinking, Unprocessed};
     match (state, event) {

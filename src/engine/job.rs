@@ -53,6 +53,8 @@ pub(super) struct Job {
     pub(super) undo: Option<Box<Undoing>>,
     read_faults: u32,
     pub(super) in_doubt: bool,
+    /// Whether `undo` has taken its link back before.
+    pub(super) was_undone: bool,
     /// Whether its only doubtful call is of an earlier run, and so old that `ListUsers` shows it.
     pub(super) left_long_ago: bool,
     last: ServiceText,
@@ -80,6 +82,7 @@ impl Job {
             undo: None,
             read_faults: 0,
             in_doubt: false,
+            was_undone: false,
             left_long_ago: false,
             last: ServiceText { code: "interrupted".into(), message: String::new() },
             found: Vec::new(),
@@ -278,7 +281,13 @@ impl Job {
         };
         let sight = look(found, destination, &self.row.link.source, policy.case_sensitive);
         if let Sight::Present(created) = sight {
-            return Next::Finish(self.announced.map_or(Outcome::AlreadyLinked, |at| whose(created, at)));
+            let whose = self.announced.map_or(Outcome::AlreadyLinked, |at| whose(created, at));
+            // A list that lags may still show the link that `undo` has only just taken back.
+            if self.was_undone && whose == Outcome::AlreadyLinked && looks <= SETTLE_WAITS_MS.len() {
+                self.step = Step::Look { why, looks };
+                return Next::Step(settle_wait(looks));
+            }
+            return Next::Finish(whose);
         }
         if looks < self.looks_wanted(why, policy) {
             self.step = Step::Look { why, looks };

@@ -115,13 +115,12 @@ impl Job {
                 Next::Step(settle_wait(looks))
             }
             Sight::Standing(form) => self.on_standing(form, after, policy, rng),
-            Sight::NoUser => self.refuse(RefusalCode::Gone),
             Sight::Absent if self.in_doubt => Next::FinishUndo(UndoOutcome::Undone),
             Sight::Absent if self.row.link.source.attribute().is_subject() => {
                 self.begin_reading(Step::LookForProfile);
                 Next::Step(Wait::None)
             }
-            Sight::Absent => self.refuse(RefusalCode::Gone),
+            Sight::Absent | Sight::NoUser => self.refuse(RefusalCode::Gone),
         }
     }
 
@@ -229,6 +228,7 @@ impl Job {
             }
             None => {
                 self.announced = None;
+                self.was_undone = true;
                 self.step = Step::Announce;
                 Next::UnlinkSettled { came_to: UndoOutcome::Undone, then: None }
             }

@@ -7,7 +7,7 @@
 //!  stdin)                size)       (Harvest)              RecordWriter ◄─ RawRecord
 //! ```
 //!
-//! Names are settled once, in [`columns`] and `naming`; a CSV's header becomes a plan before its first row. Whatever a
+//! Names are settled once, in [`columns`], [`preset`] and `naming`; a CSV's header becomes a plan before its first row. Whatever a
 //! file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, a fault of one row costs that
 //! row only, and no message repeats a value.
 
@@ -29,8 +29,10 @@ mod members;
 mod naming;
 pub mod output_file;
 mod plan;
+pub mod preset;
 pub mod reader;
 pub mod record;
+mod resemble;
 pub mod sort;
 pub mod source;
 mod split;
@@ -45,8 +47,10 @@ pub use columns::{Column, Format, InputOptions, OptionError};
 pub use error::InputError;
 pub use link_lines::{LinkLines, LinkTexts, Unreadable};
 pub use output_file::OutputFile;
+pub use preset::Preset;
 pub use reader::Reader;
 pub use record::{Glimpse, Layout, RawRecord, Record};
+pub use resemble::distance;
 pub use sort::{Sorted, Sorter};
 pub use source::Source;
 pub use writer::{NOTE_COLUMNS, Note, RecordWriter};

@@ -87,11 +87,11 @@ impl MadeLinks {
         selection: &Selection,
     ) -> Result<(Self, Found), LedgerError> {
         let mut search = Search::new(view, selection);
-        reader::scan(&*source, |spot, record| search.visit(spot, record))?;
+        search.read(&*source)?;
         if !search.undone_at.is_empty() {
             // Some were linked, undone and linked again: now that it is known which, the older links can be passed over.
             search = Search { undone_at: search.undone_at, ..Search::new(view, selection) };
-            reader::scan(&*source, |spot, record| search.visit(spot, record))?;
+            search.read(&*source)?;
         }
         let found = Found {
             selected: (search.places.len() + search.in_doubt.len()) as u64,
@@ -203,7 +203,15 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn visit(&mut self, spot: Spot, record: Record<'_>) -> Result<ControlFlow<()>, LedgerError> {
+    fn read(&mut self, source: &dyn Source) -> Result<(), LedgerError> {
+        let visit = |spot, record: Record<'_>| {
+            self.visit(spot, &record);
+            Ok(ControlFlow::Continue(()))
+        };
+        reader::scan(source, visit).map(|_| ())
+    }
+
+    fn visit(&mut self, spot: Spot, record: &Record<'_>) {
         match record {
             Record::Intent(intent) => {
                 let providers = &self.selection.providers;
@@ -218,19 +226,19 @@ impl<'a> Search<'a> {
                     self.undone_at.insert(withdrawal.key, spot.offset);
                 }
             }
-            Record::Settlement(settled) if settled.state != RowState::InDoubt => self.settled(spot, &settled),
+            Record::Settlement(settled) if settled.state != RowState::InDoubt => self.settled(spot, settled),
             Record::Unlink(intent) if self.view.state(intent.key) == RowState::Unlinking => {
                 self.unlinks.insert(intent.key, spot.offset);
             }
             Record::UnlinkSettlement(settled) => {
                 let undone = settled.ended.state() == RowState::Undone;
                 if undone && self.view.state(settled.key).is_ours() {
-                    self.undone_at.insert(settled.key, spot.offset);
+                    let last = self.undone_at.entry(settled.key).or_default();
+                    *last = spot.offset.max(*last);
                 }
             }
             _ => {}
         }
-        Ok(ControlFlow::Continue(()))
     }
 
     fn settled(&mut self, spot: Spot, settled: &Settlement<'_>) {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::options::{self, Asked, ask, ask_early, connect, engine_options};
 use super::pace::WritePace;
-use super::simulator::Simulator;
+use super::simulator::{Running, Simulator};
 use super::{settings, signals, simulator};
 use crate::cli::UndoArgs;
 use crate::clock::Clock;
@@ -43,17 +43,25 @@ pub(super) async fn run(args: UndoArgs, file: &FileSettings, ui: &Ui, clock: Clo
     say_found(&prepared, ui);
     if prepared.found.selected == 0 {
         ui.note("this ledger has no link to take back; nothing was sent");
+        if let Some(simulator) = simulator {
+            // The next command may count on the file of --save-pool.
+            serve(simulator, &task, &args, options.seed)?.stop()?;
+        }
         return finish(&task, &task.nothing_to_do(), Vec::new(), ui);
     }
     let Some(simulator) = simulator else {
         return undo(&task, prepared, &options::aws(&args.pool, file)?, options, asked, ui, clock).await;
     };
-    let world = simulator.world(&task.binding.pool, &BTreeSet::new(), options.seed)?;
-    let running = simulator::serve(world, &task.binding.pool, args.simulation.save_pool.clone())?;
+    let running = serve(simulator, &task, &args, options.seed)?;
     let target = Target::Simulator { endpoint_url: running.url() };
     let exit = undo(&task, prepared, &target, options, asked, ui, clock).await?;
     running.stop()?;
     Ok(exit)
+}
+
+fn serve(simulator: Simulator, task: &UndoTask, args: &UndoArgs, seed: u64) -> Result<Running, Failure> {
+    let world = simulator.world(&task.binding.pool, &BTreeSet::new(), seed)?;
+    simulator::serve(world, &task.binding.pool, args.simulation.save_pool.clone())
 }
 
 fn task(

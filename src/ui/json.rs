@@ -235,10 +235,10 @@ mod tests {
     use crate::domain::stop::{Signal, Stop, StopCause};
 
     const RUN: &str = concat!(
-        r#"{"kind":"run_report","schema_version":1,"pool":"sim-local-1_Example01","simulated":true,"ledger":"l","#,
+        r#"{"kind":"run_report","schema_version":1,"command":"link","pool":"sim-local-1_Example01","simulated":true,"ledger":"l","#,
         r#""ended":"completed","signal":null,"stop_cause":null,"stop_detail":null,"exit_status":3,"#,
         r#""rows":{"read":1000,"linked":986,"already_linked":3,"refused":7,"failed":1,"in_doubt":1,"invalid":2,"#,
-        r#""unprocessed":0,"skipped":240,"repeated":0,"not_read":null},"#,
+        r#""unprocessed":0,"skipped":240,"repeated":0,"undone":0,"not_read":null},"#,
         r#""refusals":{"user_not_found":4,"identity_has_profile":3},"findings":{"missing_value":2},"#,
         r#""writes":748,"reads":12,"throttled":0,"elapsed_ms":38200}"#,
         "\n"
@@ -275,7 +275,8 @@ mod tests {
             r#"{"kind":"ledger_report","schema_version":1,"pool":"us-east-1_AbCdEfGhI","simulated":false,"#,
             r#""ledgers":["pairs.csv.ledger"],"#,
             r#""rows":{"read":3,"linked":1,"already_linked":0,"refused":1,"failed":1,"in_doubt":0,"invalid":0,"#,
-            r#""unprocessed":null,"skipped":0,"repeated":0},"refusals":{"identity_has_profile":1},"findings":{},"#,
+            r#""unprocessed":null,"skipped":0,"repeated":0,"undone":0},"refusals":{"identity_has_profile":1},"#,
+            r#""undo_refusals":{},"findings":{},"#,
             r#""shards":null,"runs":[{"id":"01ab","command":"link","input":"pairs.csv","started":"2026-03-01T08:00:00.000Z","ended":"interrupted"},"#,
             r#"{"id":"02cd","command":"link","input":"pairs.csv","started":"2026-03-01T09:00:00.500Z","ended":null}],"#,
             r#""failures":[{"row":17,"key":"00000000000000000000000000000011","state":"refused","#,

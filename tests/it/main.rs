@@ -13,7 +13,11 @@ mod conformance;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod export;
+#[cfg(test)]
+mod exports;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -38,6 +42,10 @@ mod resume;
 mod seeds;
 #[cfg(test)]
 mod signals;
+#[cfg(test)]
+mod undo;
+#[cfg(test)]
+mod undo_seeds;
 #[cfg(test)]
 mod usage;
 #[cfg(test)]

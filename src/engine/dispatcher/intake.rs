@@ -98,6 +98,7 @@ impl Dispatcher<'_> {
             let (_, released) = self.window.remove(id, self.clock.now(), None);
             return released;
         }
+        job.was_undone = state == RowState::Undone;
         job.start(self.ledger.announced_at(key), state == RowState::Unlinking, now);
         self.window.queue(id);
         Vec::new()

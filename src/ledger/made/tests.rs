@@ -56,8 +56,10 @@ fn example() -> MemoryStorage {
     let four = row(4);
     ledger.announce(&four, &user(&four), 630).unwrap();
     undo(&mut ledger, 7);
-    undo(&mut ledger, 2);
-    linked(&mut ledger, 2, 700);
+    for at in [640, 700] {
+        undo(&mut ledger, 2);
+        linked(&mut ledger, 2, at);
+    }
     announce_unlink(&mut ledger, 8);
     announce_unlink(&mut ledger, 6);
     ledger.withdraw_unlink(row(6).number, row(6).key, 910).unwrap();
