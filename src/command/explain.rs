@@ -103,7 +103,7 @@ mod tests {
             ("provider_lost", Some("provider_prefix")),
             ("indoubt", Some("in_doubt")),
             ("utf_16", Some("utf16")),
-            ("missing", Some("missing_value")),
+            ("missing_valu", Some("missing_value")),
             ("xyzzy", None),
             ("", None),
         ];

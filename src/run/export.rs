@@ -107,7 +107,7 @@ fn warn(exported: &Exported, ui: &Ui) {
         let codes: Vec<String> =
             unreadable.suspicions.keys().map(|code| format!("--allow {}", code.as_str())).collect();
         ui.warn(&format!(
-            "{} looks damaged, although the pool holds it so: validate and link take it with {}",
+            "{} as the pool holds them look damaged: validate and link take them with {}",
             format::counted(unreadable.with_allow, "row"),
             codes.join(" ")
         ));
