@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Names are settled once, in [`columns`] and `naming`; a CSV's header becomes a plan before its first row. Whatever a
-//! file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, a fault of one row costs that
+//! file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer (rows are held against one
+//! another by fingerprints, [`across`]), a fault of one row costs that
 //! row only, and no message repeats a value.
 
 pub mod across;

@@ -7,13 +7,19 @@
 mod harness;
 
 #[cfg(test)]
+mod across;
+#[cfg(test)]
 mod bounds;
+#[cfg(test)]
+mod catalogue;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]
