@@ -55,13 +55,22 @@ impl Personal {
     /// # Errors
     /// When it is empty or over `chars_max` characters.
     pub fn parse(text: &str, chars_max: usize) -> Result<Self, IdentityError> {
+        Self::check(text, chars_max)?;
+        Ok(Self(text.into()))
+    }
+
+    /// What [`Personal::parse`] would say, without taking the value.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check(text: &str, chars_max: usize) -> Result<(), IdentityError> {
         if text.is_empty() {
             return Err(IdentityError::Empty);
         }
         if text.len() > chars_max && text.chars().count() > chars_max {
             return Err(IdentityError::TooLong { max: chars_max });
         }
-        Ok(Self(text.into()))
+        Ok(())
     }
 
     /// Takes a value that the service holds, whatever its length.
@@ -151,8 +160,21 @@ impl ProviderName {
     /// # Errors
     /// When it is empty, too long, or has characters that no provider name can have.
     pub fn parse(text: &str) -> Result<Self, IdentityError> {
+        Self::check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// What [`ProviderName::parse`] would say, without taking the name.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check(text: &str) -> Result<(), IdentityError> {
         if text.is_empty() {
             return Err(IdentityError::Empty);
+        }
+        // Letters and digits are nearly every name, and need no look at single characters.
+        if text.len() <= limits::PROVIDER_NAME_CHARS_MAX && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Ok(());
         }
         if text.chars().count() > limits::PROVIDER_NAME_CHARS_MAX {
             return Err(IdentityError::TooLong { max: limits::PROVIDER_NAME_CHARS_MAX });
@@ -160,7 +182,7 @@ impl ProviderName {
         if text.chars().any(char::is_control) || text.trim() != text {
             return Err(IdentityError::ProviderName);
         }
-        Ok(Self(text.into()))
+        Ok(())
     }
 
     /// The pool itself, `Cognito`.
@@ -184,8 +206,15 @@ impl ProviderName {
     /// Whether the service takes only `Cognito_Subject` for this provider (`AdminLinkProviderForUser`; Apple inferred).
     #[must_use]
     pub fn is_social(&self) -> bool {
-        matches!(self.as_str(), "Facebook" | "Google" | "LoginWithAmazon" | "SignInWithApple")
+        is_social(self.as_str())
     }
+}
+
+/// Whether the service takes only `Cognito_Subject` for a provider of this name (`AdminLinkProviderForUser`; Apple
+/// inferred).
+#[must_use]
+pub fn is_social(provider: &str) -> bool {
+    matches!(provider, "Facebook" | "Google" | "LoginWithAmazon" | "SignInWithApple")
 }
 
 impl fmt::Display for ProviderName {
@@ -204,13 +233,22 @@ impl AttributeName {
     /// # Errors
     /// When it is empty or too long.
     pub fn parse(text: &str) -> Result<Self, IdentityError> {
+        Self::check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// What [`AttributeName::parse`] would say, without taking the name.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check(text: &str) -> Result<(), IdentityError> {
         if text.is_empty() {
             return Err(IdentityError::Empty);
         }
-        if text.chars().count() > limits::ATTRIBUTE_NAME_CHARS_MAX {
+        if text.len() > limits::ATTRIBUTE_NAME_CHARS_MAX && text.chars().count() > limits::ATTRIBUTE_NAME_CHARS_MAX {
             return Err(IdentityError::TooLong { max: limits::ATTRIBUTE_NAME_CHARS_MAX });
         }
-        Ok(Self(text.into()))
+        Ok(())
     }
 
     /// `Cognito_Subject`.
@@ -247,10 +285,19 @@ impl ExternalIdentity {
     /// # Errors
     /// [`IdentityError::NativeSource`] for provider `Cognito`, [`IdentityError::SourceTooLong`] over 128 characters.
     pub fn new(provider: ProviderName, attribute: AttributeName, value: Personal) -> Result<Self, IdentityError> {
-        if provider.is_native() {
+        Self::check(provider.as_str(), attribute.as_str(), value.expose())?;
+        Ok(Self { provider, attribute, value })
+    }
+
+    /// What [`ExternalIdentity::new`] would say of parts that are sound each by itself.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check(provider: &str, attribute: &str, value: &str) -> Result<(), IdentityError> {
+        if provider == NATIVE_PROVIDER {
             return Err(IdentityError::NativeSource);
         }
-        let parts = [provider.as_str(), attribute.as_str(), value.expose()];
+        let parts = [provider, attribute, value];
         // There are at most as many characters as bytes, so nearly every value needs no counting.
         if parts.iter().map(|part| part.len()).sum::<usize>() > limits::SOURCE_CHARS_MAX {
             let chars = parts.iter().map(|part| part.chars().count()).sum();
@@ -258,7 +305,7 @@ impl ExternalIdentity {
                 return Err(IdentityError::SourceTooLong { chars, max: limits::SOURCE_CHARS_MAX });
             }
         }
-        Ok(Self { provider, attribute, value })
+        Ok(())
     }
 
     /// The provider, by the pool's name of it.

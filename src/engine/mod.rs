@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::domain::finding::Finding;
-use crate::domain::row::{Row, RowNumber};
+use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::stop::Stop;
 use crate::pace::Pace;
 
@@ -57,12 +57,14 @@ pub struct EngineOptions {
 pub enum Incoming {
     /// One that passed the checks.
     Row(Row),
-    /// One with an error of its own.
+    /// One with an error of its own, or beside others.
     Invalid {
         /// Its number in the input.
         number: RowNumber,
         /// What is wrong with it.
         findings: Vec<Finding>,
+        /// Its key in the ledger, where it is wrong only beside others: what is done stays done.
+        key: Option<RowKey>,
     },
 }
 

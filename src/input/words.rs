@@ -16,6 +16,22 @@ pub(super) fn bytes_before(text: &[u8], marks: [u8; 3]) -> usize {
     text.len() - rest.len() + rest.iter().position(|byte| marks.contains(byte)).unwrap_or(rest.len())
 }
 
+/// Marks the top bit of each byte of `word` that is one of `bytes`, and of no other.
+pub(super) fn marks_of(word: u64, bytes: [u8; 4]) -> u64 {
+    let not_equal = |byte: u8| {
+        let zero_where_equal = word ^ (LOW * u64::from(byte));
+        ((zero_where_equal & !HIGH) + !HIGH) | zero_where_equal
+    };
+    !bytes.iter().fold(HIGH, |kept, byte| kept & not_equal(*byte)) & HIGH
+}
+
+/// Marks the top bit of each byte from `first` to `last`, both ASCII.
+pub(super) fn marks_between(word: u64, first: u8, last: u8) -> u64 {
+    let low_bits = word & !HIGH;
+    let from = |limit: u8| low_bits + LOW * u64::from(0x80 - limit);
+    from(first) & !from(last + 1) & !word & HIGH
+}
+
 /// Marks the top bit of each byte of `word` that is `byte`. The lowest mark is always a true one; a borrow may mark
 /// bytes above it too.
 fn bytes_equal(word: u64, byte: u8) -> u64 {
@@ -52,6 +68,20 @@ mod tests {
             let text: Vec<u8> = (0..length).map(|_| palette[usize::try_from(rng.below(reach)).unwrap()]).collect();
             let plain = text.iter().position(|byte| b",\n\r".contains(byte)).unwrap_or(text.len());
             assert_eq!(bytes_before(&text, *b",\n\r"), plain, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn marks_are_exact_for_every_byte_beside_every_other() {
+        let bytes = |marks: u64| marks.to_le_bytes().map(|byte| byte == 0x80);
+        for left in 0..=255_u8 {
+            for right in 0..=255_u8 {
+                let text = [left, right, b',', left, right, right, 0, left];
+                let word = u64::from_le_bytes(text);
+                assert_eq!(bytes(marks_of(word, *b",\"\n\r")), text.map(|byte| b",\"\n\r".contains(&byte)), "{text:?}");
+                assert_eq!(bytes(marks_between(word, b'A', b'Z')), text.map(|b| b.is_ascii_uppercase()), "{text:?}");
+                assert_eq!(bytes(marks_between(word, b'0', b'9')), text.map(|b| b.is_ascii_digit()), "{text:?}");
+            }
         }
     }
 

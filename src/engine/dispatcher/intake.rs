@@ -2,8 +2,8 @@
 
 use super::Dispatcher;
 use crate::domain::finding::{Finding, Severity};
-use crate::domain::row::{Row, RowNumber};
-use crate::domain::state::Resume;
+use crate::domain::row::{Row, RowKey, RowNumber};
+use crate::domain::state::{Resume, RowState};
 use crate::engine::Incoming;
 use crate::engine::job::Job;
 use crate::engine::window::JobId;
@@ -20,7 +20,8 @@ impl Dispatcher<'_> {
             self.tally.counts.read += 1;
             match incoming {
                 Incoming::Row(row) => self.admit(row),
-                Incoming::Invalid { number, findings } => self.count_invalid(number, &findings)?,
+                Incoming::Invalid { key: Some(key), .. } if self.is_past(key) => self.skip(self.ledger.state(key)),
+                Incoming::Invalid { number, findings, .. } => self.count_invalid(number, &findings)?,
             }
         }
         Ok(())
@@ -37,12 +38,20 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// Whether an earlier run has done something for this row, so that it stays as the ledger has it.
+    fn is_past(&self, key: RowKey) -> bool {
+        self.ledger.state(key).on_resume(self.options.retry_refused) != Resume::Attempt
+    }
+
+    fn skip(&mut self, state: RowState) {
+        self.tally.counts.add(state);
+        self.tally.counts.skipped += 1;
+    }
+
     fn admit(&mut self, row: Row) {
         let state = self.ledger.state(row.key);
         if state.on_resume(self.options.retry_refused) == Resume::Skip {
-            self.tally.counts.add(state);
-            self.tally.counts.skipped += 1;
-            return;
+            return self.skip(state);
         }
         let (id, active) = self.window.insert(Job::new(row));
         if active {
@@ -69,8 +78,7 @@ impl Dispatcher<'_> {
         let key = job.row.key;
         let state = self.ledger.state(key);
         if state.on_resume(self.options.retry_refused) == Resume::Skip {
-            self.tally.counts.add(state);
-            self.tally.counts.skipped += 1;
+            self.skip(state);
             let (_, released) = self.window.remove(id, self.clock.now(), None);
             return released;
         }
