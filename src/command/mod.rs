@@ -6,6 +6,7 @@ pub mod failure;
 pub mod feed;
 pub mod link;
 pub mod report;
+pub mod template;
 pub mod validate;
 
 pub use failure::Failure;

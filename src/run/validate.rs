@@ -16,6 +16,7 @@ pub(super) fn run(args: &ValidateArgs, file: &FileSettings, ui: &Ui) -> Result<E
         reading: settings::reading(&args.reading, file)?,
         split: args.split.clone(),
     };
+    settings::tell_preset(&task.reading, ui);
     let mut findings = ui.findings(task.source.name());
     let validated = task.run(|finding| json::finding(finding).to_string(), &mut findings)?;
     let exit = validated.exit();

@@ -1,5 +1,7 @@
 //! Rows that are wrong beside others: never sent, told by whoever they belong to, and without harm to what is done.
 
+use std::fmt::Write as _;
+
 use crate::harness::{Home, Simulator};
 
 const HEADER: &str = "username,idp,name_id\n";
@@ -10,7 +12,7 @@ fn rows_that_contradict_one_another_are_not_sent() {
     let home = Home::new();
     let simulator = Simulator::quick(&home);
     let mut text = format!("{HEADER}anna,Okta,1x\nbert,Okta,1x\ncarl,Okta,2x\ncarl,Okta,2x\n");
-    (0..6).for_each(|at| text.push_str(&format!("many,Okta,m{at}\n")));
+    (0..6).for_each(|at| writeln!(text, "many,Okta,m{at}").unwrap());
     home.write("in.csv", &text);
     let finished = home.link(&simulator.url, &OPTIONS).left_with(3);
     let report = finished.json();
@@ -57,7 +59,7 @@ fn a_shard_tells_its_own_rows_of_what_the_whole_file_holds() {
     let home = Home::new();
     let simulator = Simulator::quick(&home);
     let mut text = HEADER.to_owned();
-    (0..20).for_each(|at| text.push_str(&format!("user-{at},Okta,{}x\n", at / 2)));
+    (0..20).for_each(|at| writeln!(text, "user-{at},Okta,{}x", at / 2).unwrap());
     home.write("in.csv", text);
     let (mut read, mut told) = (0, 0);
     for shard in ["0/2", "1/2"] {

@@ -128,7 +128,7 @@ fn every_row_ends_as_it_says(name: &str) -> Checked<()> {
 #[test]
 fn the_files_are_what_the_generator_writes() -> Checked<()> {
     for (name, content) in generator::files()? {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(&name);
         let is_same = std::fs::read(path)? == content;
         assert!(is_same, "fixtures/{name} is not what its generator writes: run `cargo run --example fixtures`");
     }

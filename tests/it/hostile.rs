@@ -2,6 +2,7 @@
 //!
 //! Each is read under a limit of address space far below what it would take to hold it.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -55,7 +56,7 @@ fn a_quote_that_is_never_closed_costs_one_row() {
     let home = Home::new();
     let mut content = format!("{HEADER}a,Okta,\"1x\n");
     for row in 0..20_000 {
-        content.push_str(&format!("b{row},Okta,{row}y\n"));
+        writeln!(content, "b{row},Okta,{row}y").unwrap();
     }
     home.write("in", content);
     assert_eq!(found(&home), (vec![("unclosed_quote".to_owned(), 1)], 20_000));
