@@ -30,6 +30,30 @@ pub const SUGGESTIONS_MAX: usize = 5;
 pub const READER_BATCH_ROWS: usize = 256;
 /// Batches that may wait between the reader and the dispatcher.
 pub const READER_BATCHES_MAX: usize = 4;
+/// Rows of one input: they are counted in 32 bits where they are compared.
+pub const INPUT_ROWS_MAX: u32 = u32::MAX - 1;
+/// Rows above which comparing them goes part by part, to save memory.
+pub const ACROSS_UNDIVIDED_ROWS: usize = 1 << 20;
+/// Those parts, as a power of two.
+pub const ACROSS_PARTS_LOG: u32 = 2;
+/// Rows of one make and length from which on another length is odd.
+pub const LENGTH_ROWS_MIN: u64 = 50;
+/// One row in this many may have another length at the most: more, and lengths simply differ.
+pub const LENGTH_STRAYS_SHARE: u64 = 50;
+/// Identifiers from this length on are not numbered in turn, so their length does not grow, in bytes.
+pub const FIXED_LENGTH_BYTES_MIN: usize = 16;
+/// Identifiers with capitals and small letters that it takes to miss the capitals in another one.
+pub const LOWERED_MIXED_ROWS_MIN: u64 = 3;
+/// For each identifier with both, at most this many without capitals: more, and that is how they are.
+pub const LOWERED_MIXED_SHARE_MIN: u64 = 9;
+/// Letters of an identifier that may have lost its capitals.
+pub const LOWERED_LETTERS_MIN: u64 = 10;
+/// Capitals among the letters of the others, in percent: names of people have fewer.
+pub const LOWERED_CAPITALS_SHARE_MIN: u64 = 30;
+/// Identifiers without capitals are told where chance alone gives so many with a smaller probability than this.
+pub const LOWERED_CHANCE_MAX: f64 = 0.005;
+/// Long numbers that end in zeros beyond twice as many as chance explains, from which on they are damaged.
+pub const ZERO_ENDS_MIN: u64 = 10;
 /// Invalid rows that are told one by one on a terminal; the rest are counted.
 pub const FINDINGS_SHOWN_MAX: usize = 20;
 
@@ -187,6 +211,8 @@ pub const FAILURES_SHOWN_MAX: usize = 50;
 pub const SHARDS_SHOWN_MAX: usize = 20;
 /// Rows that a report holds one by one; the rest are counted, and written to a file on request.
 pub const REPORT_FAILURES_MAX: usize = 100_000;
+/// Bytes of a JSON result that are written at a time, where it may be longer than memory.
+pub const RESULT_BUFFER_BYTES: usize = 64 * 1024;
 /// Runs that a text report lists, the latest; the rest are counted.
 pub const RUNS_SHOWN_MAX: usize = 20;
 /// Longest answer to a question that is read, in bytes.

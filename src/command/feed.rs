@@ -1,5 +1,7 @@
 //! The rows of an input as the engine takes them: from a thread that reads ahead a little, or in line.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
 use crate::domain::identity::PoolId;
@@ -7,7 +9,7 @@ use crate::domain::row::{Row, RowKey};
 use crate::domain::shard::Shard;
 use crate::domain::stop::{Stop, StopCause};
 use crate::engine::{Incoming, NextBatch, RowFeed};
-use crate::input::{InputError, InputOptions, Reader, Record, Source};
+use crate::input::{Across, InputError, InputOptions, Reader, Record, Source};
 use crate::limits::{READER_BATCH_ROWS, READER_BATCHES_MAX};
 
 type Batch = Result<Vec<Incoming>, Stop>;
@@ -26,10 +28,11 @@ impl ThreadedFeed {
     pub fn start(
         source: &Source,
         options: &InputOptions,
+        across: &Arc<Across>,
         pool: &PoolId,
         shard: Option<Shard>,
     ) -> Result<Self, InputError> {
-        let mut rows = Batches::new(source, options, pool, shard)?;
+        let mut rows = Batches::new(source, options, across, pool, shard)?;
         let (sender, batches) = mpsc::channel(READER_BATCHES_MAX);
         let name = source.name().to_owned();
         std::thread::Builder::new()
@@ -66,10 +69,11 @@ impl InlineFeed {
     pub fn start(
         source: &Source,
         options: &InputOptions,
+        across: &Arc<Across>,
         pool: &PoolId,
         shard: Option<Shard>,
     ) -> Result<Self, InputError> {
-        Ok(Self { rows: Batches::new(source, options, pool, shard)? })
+        Ok(Self { rows: Batches::new(source, options, across, pool, shard)? })
     }
 }
 
@@ -90,8 +94,14 @@ struct Batches {
 }
 
 impl Batches {
-    fn new(source: &Source, options: &InputOptions, pool: &PoolId, shard: Option<Shard>) -> Result<Self, InputError> {
-        Ok(Self { reader: Reader::new(source, options)?, pool: pool.clone(), shard })
+    fn new(
+        source: &Source,
+        options: &InputOptions,
+        across: &Arc<Across>,
+        pool: &PoolId,
+        shard: Option<Shard>,
+    ) -> Result<Self, InputError> {
+        Ok(Self { reader: Reader::across(source, options, across)?, pool: pool.clone(), shard })
     }
 
     fn next(&mut self) -> Option<Batch> {
@@ -121,11 +131,15 @@ pub(super) fn is_of(shard: Option<Shard>, record: &Record) -> bool {
 }
 
 fn incoming(record: Record, pool: &PoolId) -> Incoming {
+    let is_valid = record.is_valid();
     match record.link {
-        Some(link) => {
+        Some(link) if is_valid => {
             let key = RowKey::of(pool, &link);
             Incoming::Row(Row { number: record.number, link, key })
         }
-        None => Incoming::Invalid { number: record.number, findings: record.findings },
+        link => {
+            let key = link.map(|link| RowKey::of(pool, &link));
+            Incoming::Invalid { number: record.number, findings: record.findings, key }
+        }
     }
 }

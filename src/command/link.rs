@@ -1,10 +1,11 @@
 //! `link`: check the whole input, look at the pool, then work it off.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::check::{Checked, check};
+use super::check::{Check, Checked};
 use super::failure::{Failure, stop_exit};
 use super::feed::{InlineFeed, ThreadedFeed};
 use crate::clock::Clock;
@@ -14,7 +15,7 @@ use crate::domain::stop::{Ended, RunReport, Signal};
 use crate::engine::{Context, EngineOptions, RowFeed, Services};
 use crate::exit::Exit;
 use crate::foresight::preflight::PoolKnowledge;
-use crate::input::{InputOptions, Reader, Source};
+use crate::input::{Across, InputOptions, Reader, Source};
 use crate::ledger::record::{LimitNote, RunId, RunStart, TOOL_VERSION};
 use crate::ledger::storage::DiscardStorage;
 use crate::ledger::{Binding, Ledger, LedgerError, Opened};
@@ -79,14 +80,21 @@ impl LinkTask {
         }
     }
 
-    /// Reads the input once and holds it against the ledger of earlier runs. Sends nothing.
+    /// Checks the input, and holds it against the ledger of earlier runs. Sends nothing.
     ///
     /// # Errors
     /// [`Failure::Input`] where the input cannot be read, [`Failure::Strict`] for an invalid row where `strict` asks
     /// for that.
     pub fn check(&self, earlier: Option<&Ledger>, observer: &mut dyn Observer) -> Result<Checked, Failure> {
-        let pool = &self.binding.pool;
-        let checked = check(&self.source, &self.reading, pool, self.shard, earlier, self.retry_refused, observer)?;
+        let check = Check {
+            source: &self.source,
+            options: &self.reading,
+            pool: &self.binding.pool,
+            shard: self.shard,
+            ledger: earlier,
+            retry_refused: self.retry_refused,
+        };
+        let checked = check.run(observer)?;
         if self.strict && checked.invalid > 0 {
             return Err(Failure::Strict { invalid: checked.invalid, read: checked.rows });
         }
@@ -103,7 +111,7 @@ impl LinkTask {
         run: LinkRun<'_>,
         signals: &mut mpsc::Receiver<Signal>,
     ) -> Result<RunReport, Failure> {
-        let mut feed = ThreadedFeed::start(&self.source, &self.reading, &self.binding.pool, self.shard)?;
+        let mut feed = ThreadedFeed::start(&self.source, &self.reading, &run.across, &self.binding.pool, self.shard)?;
         let ledger = match earlier {
             Some((ledger, _)) => ledger,
             None => Ledger::open(&self.ledger_path, &self.binding, run.clock.unix_ms())?.0,
@@ -116,7 +124,7 @@ impl LinkTask {
     /// # Errors
     /// As [`Self::run`].
     pub async fn rehearse(&self, run: LinkRun<'_>, signals: &mut mpsc::Receiver<Signal>) -> Result<RunReport, Failure> {
-        let mut feed = InlineFeed::start(&self.source, &self.reading, &self.binding.pool, self.shard)?;
+        let mut feed = InlineFeed::start(&self.source, &self.reading, &run.across, &self.binding.pool, self.shard)?;
         let storage = Box::new(DiscardStorage::default());
         let (ledger, _) = Ledger::on_storage(storage, &self.binding, run.clock.unix_ms())?;
         self.work(&mut feed, ledger, run, signals).await
@@ -165,6 +173,8 @@ pub struct LinkRun<'a> {
     pub services: Services,
     /// What is known of the pool.
     pub knowledge: &'a PoolKnowledge,
+    /// What the checks found out about rows beside one another.
+    pub across: Arc<Across>,
     /// How to go about it.
     pub options: EngineOptions,
     /// The limit that the pace of the writes is a share of, where it is.

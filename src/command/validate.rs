@@ -12,7 +12,9 @@ use crate::domain::event::{Event, Observer};
 use crate::domain::finding::{Finding, FindingCode, Severity};
 use crate::domain::summary::Counts;
 use crate::exit::Exit;
-use crate::input::{InputError, InputOptions, Layout, Note, RawRecord, Reader, RecordWriter, Source};
+use crate::input::{
+    FirstReading, InputError, InputOptions, Layout, Note, RawRecord, Reader, Record, RecordWriter, Source,
+};
 use crate::limits::READER_BATCH_ROWS;
 
 /// How often progress is told, in rows.
@@ -51,45 +53,74 @@ impl Validated {
 }
 
 impl ValidateTask {
-    /// Reads the input once; every finding is told, and written where a folder is given.
+    /// Reads the input once, and a second time only where there is something to tell or to write: every finding is then
+    /// told in the order of the rows.
     ///
     /// # Errors
     /// Where the input cannot be read, or a file of the folder cannot be written.
     pub fn run(&self, as_json: AsJson, observer: &mut dyn Observer) -> Result<Validated, Failure> {
-        let mut reader = Reader::new(&self.source, &self.reading)?;
+        observer.on(&Event::Checking { rows: 0 });
+        let reading = FirstReading::of(&self.source, &self.reading, |glimpse| {
+            if glimpse.number.0.is_multiple_of(TOLD_ROWS) {
+                observer.on(&Event::Checking { rows: glimpse.number.0 });
+            }
+        })?;
+        observer.on(&Event::Checking { rows: reading.rows });
+        let is_clean = !reading.has_findings && reading.across.is_clean();
+        let mut validated = Validated { blank_lines: reading.blank_lines, ..Validated::default() };
+        if is_clean && self.split.is_none() {
+            validated.counts = Counts { read: reading.rows, unprocessed: reading.rows, ..Counts::default() };
+        } else {
+            self.tell(&reading, as_json, &mut validated, observer)?;
+        }
+        validated.counts.balance()?;
+        Ok(validated)
+    }
+
+    /// The second reading.
+    fn tell(
+        &self,
+        reading: &FirstReading,
+        as_json: AsJson,
+        validated: &mut Validated,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Failure> {
+        let mut reader = Reader::across(&self.source, &self.reading, &reading.across)?;
         let mut files = match &self.split {
             Some(folder) => Some(SplitFiles::create(folder, reader.layout(), as_json)?),
             None => None,
         };
-        let mut validated = Validated::default();
         while let Some(record) = reader.next() {
             let record = record?;
-            let counts = &mut validated.counts;
-            if counts.read.is_multiple_of(TOLD_ROWS) {
-                observer.on(&Event::Checking { rows: counts.read });
-            }
-            counts.read += 1;
-            let valid = record.link.is_some();
-            counts.invalid += u64::from(!valid);
-            counts.unprocessed += u64::from(valid);
+            let valid = validated.count(&record);
             if let Some(files) = &mut files {
                 files.write(&reader.raw(), valid, &record.findings)?;
             }
             for finding in record.findings {
-                *counts.by_finding.entry(finding.code).or_default() += 1;
-                if finding.severity != finding.code.severity() {
-                    *validated.allowed.entry(finding.code).or_default() += 1;
-                }
                 observer.on(&Event::Found(finding));
             }
         }
-        observer.on(&Event::Checking { rows: validated.counts.read });
         if let Some(files) = files {
             files.finish()?;
         }
-        validated.counts.balance()?;
-        validated.blank_lines = reader.blank_lines();
-        Ok(validated)
+        Ok(())
+    }
+}
+
+impl Validated {
+    /// Counts a row and its findings; returns whether it is valid.
+    fn count(&mut self, record: &Record) -> bool {
+        let valid = record.is_valid();
+        self.counts.read += 1;
+        self.counts.invalid += u64::from(!valid);
+        self.counts.unprocessed += u64::from(valid);
+        for finding in &record.findings {
+            *self.counts.by_finding.entry(finding.code).or_default() += 1;
+            if finding.severity != finding.code.severity() {
+                *self.allowed.entry(finding.code).or_default() += 1;
+            }
+        }
+        valid
     }
 }
 

@@ -80,18 +80,21 @@ finding_codes! {
     IdentityForTwoUsers "identity_for_two_users" Error "The same identity is to be linked to two users.",
     TooManyIdentities "too_many_identities" Error "One user would get more identities than the service allows.",
     LowercasedIdentity "lowercased_identity" Warning "The identifier is lower case while others of its provider are not.",
+    UnusualLength "unusual_length" Warning "The identifier is longer or shorter than nearly all others of its provider.",
     UppercaseEmailNameId "uppercase_email_name_id" Warning "The e-mail address has capitals; providers are matched by exact case.",
 }
 
 impl FindingCode {
     /// Codes that only suspect a value: what they find is nearly always damage, and may be what the provider sends.
     /// Somebody who knows can allow them.
-    pub const SUSPICIONS: [Self; 6] = [
+    pub const SUSPICIONS: [Self; 8] = [
         Self::SurroundingSpace,
         Self::InvisibleCharacter,
         Self::SmartQuote,
         Self::NumberDamaged,
         Self::ProviderPrefix,
+        Self::LowercasedIdentity,
+        Self::UnusualLength,
         Self::UppercaseEmailNameId,
     ];
 

@@ -7,6 +7,10 @@ use std::fmt;
 
 use crate::limits;
 
+mod pool_id;
+
+pub use pool_id::PoolId;
+
 /// The attribute that stands for an identity's subject, whatever the provider calls it (`AdminLinkProviderForUser`).
 pub const COGNITO_SUBJECT: &str = "Cognito_Subject";
 /// The provider name of the pool's own users; it names a destination and never a source (`AdminLinkProviderForUser`).
@@ -55,13 +59,22 @@ impl Personal {
     /// # Errors
     /// When it is empty or over `chars_max` characters.
     pub fn parse(text: &str, chars_max: usize) -> Result<Self, IdentityError> {
+        Self::check(text, chars_max)?;
+        Ok(Self(text.into()))
+    }
+
+    /// What [`Personal::parse`] would say, without taking the value.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check(text: &str, chars_max: usize) -> Result<(), IdentityError> {
         if text.is_empty() {
             return Err(IdentityError::Empty);
         }
         if text.len() > chars_max && text.chars().count() > chars_max {
             return Err(IdentityError::TooLong { max: chars_max });
         }
-        Ok(Self(text.into()))
+        Ok(())
     }
 
     /// Takes a value that the service holds, whatever its length.
@@ -93,53 +106,6 @@ pub fn masked(value: &str) -> String {
     }
 }
 
-/// A user pool's id, `REGION_ID`. Not personal.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PoolId(Box<str>);
-
-impl PoolId {
-    /// Reads `us-east-1_AbCdEfGhI` (service model: `[\w-]+_[0-9a-zA-Z]+`, 1 to 55 characters).
-    ///
-    /// # Errors
-    /// [`IdentityError::PoolId`] for any other shape.
-    pub fn parse(text: &str) -> Result<Self, IdentityError> {
-        let (region, id) = text.rsplit_once('_').ok_or(IdentityError::PoolId)?;
-        let region_fits = !region.is_empty()
-            && region.contains('-')
-            && region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        let id_fits = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric());
-        if region_fits && id_fits && text.len() <= limits::POOL_ID_CHARS_MAX {
-            Ok(Self(text.into()))
-        } else {
-            Err(IdentityError::PoolId)
-        }
-    }
-
-    /// The id as the service knows it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The region in which the pool lives: the part before the last `_`.
-    #[must_use]
-    pub fn region(&self) -> &str {
-        self.0.rsplit_once('_').map_or("", |(region, _)| region)
-    }
-
-    /// Whether this pool can only be a simulated one.
-    #[must_use]
-    pub fn is_simulated(&self) -> bool {
-        self.region().starts_with(SIMULATED_REGION_PREFIX)
-    }
-}
-
-impl fmt::Display for PoolId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
 /// The pool's name of an identity provider. Not personal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProviderName(Box<str>);
@@ -151,8 +117,21 @@ impl ProviderName {
     /// # Errors
     /// When it is empty, too long, or has characters that no provider name can have.
     pub fn parse(text: &str) -> Result<Self, IdentityError> {
+        Self::check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// What [`ProviderName::parse`] would say, without taking the name.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check(text: &str) -> Result<(), IdentityError> {
         if text.is_empty() {
             return Err(IdentityError::Empty);
+        }
+        // Letters and digits are nearly every name, and need no look at single characters.
+        if text.len() <= limits::PROVIDER_NAME_CHARS_MAX && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Ok(());
         }
         if text.chars().count() > limits::PROVIDER_NAME_CHARS_MAX {
             return Err(IdentityError::TooLong { max: limits::PROVIDER_NAME_CHARS_MAX });
@@ -160,7 +139,7 @@ impl ProviderName {
         if text.chars().any(char::is_control) || text.trim() != text {
             return Err(IdentityError::ProviderName);
         }
-        Ok(Self(text.into()))
+        Ok(())
     }
 
     /// The pool itself, `Cognito`.
@@ -184,8 +163,15 @@ impl ProviderName {
     /// Whether the service takes only `Cognito_Subject` for this provider (`AdminLinkProviderForUser`; Apple inferred).
     #[must_use]
     pub fn is_social(&self) -> bool {
-        matches!(self.as_str(), "Facebook" | "Google" | "LoginWithAmazon" | "SignInWithApple")
+        is_social(self.as_str())
     }
+}
+
+/// Whether the service takes only `Cognito_Subject` for a provider of this name (`AdminLinkProviderForUser`; Apple
+/// inferred).
+#[must_use]
+pub fn is_social(provider: &str) -> bool {
+    matches!(provider, "Facebook" | "Google" | "LoginWithAmazon" | "SignInWithApple")
 }
 
 impl fmt::Display for ProviderName {
@@ -204,13 +190,22 @@ impl AttributeName {
     /// # Errors
     /// When it is empty or too long.
     pub fn parse(text: &str) -> Result<Self, IdentityError> {
+        Self::check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// What [`AttributeName::parse`] would say, without taking the name.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check(text: &str) -> Result<(), IdentityError> {
         if text.is_empty() {
             return Err(IdentityError::Empty);
         }
-        if text.chars().count() > limits::ATTRIBUTE_NAME_CHARS_MAX {
+        if text.len() > limits::ATTRIBUTE_NAME_CHARS_MAX && text.chars().count() > limits::ATTRIBUTE_NAME_CHARS_MAX {
             return Err(IdentityError::TooLong { max: limits::ATTRIBUTE_NAME_CHARS_MAX });
         }
-        Ok(Self(text.into()))
+        Ok(())
     }
 
     /// `Cognito_Subject`.
@@ -247,10 +242,19 @@ impl ExternalIdentity {
     /// # Errors
     /// [`IdentityError::NativeSource`] for provider `Cognito`, [`IdentityError::SourceTooLong`] over 128 characters.
     pub fn new(provider: ProviderName, attribute: AttributeName, value: Personal) -> Result<Self, IdentityError> {
-        if provider.is_native() {
+        Self::check(provider.as_str(), attribute.as_str(), value.expose())?;
+        Ok(Self { provider, attribute, value })
+    }
+
+    /// What [`ExternalIdentity::new`] would say of parts that are sound each by itself.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check(provider: &str, attribute: &str, value: &str) -> Result<(), IdentityError> {
+        if provider == NATIVE_PROVIDER {
             return Err(IdentityError::NativeSource);
         }
-        let parts = [provider.as_str(), attribute.as_str(), value.expose()];
+        let parts = [provider, attribute, value];
         // There are at most as many characters as bytes, so nearly every value needs no counting.
         if parts.iter().map(|part| part.len()).sum::<usize>() > limits::SOURCE_CHARS_MAX {
             let chars = parts.iter().map(|part| part.chars().count()).sum();
@@ -258,7 +262,7 @@ impl ExternalIdentity {
                 return Err(IdentityError::SourceTooLong { chars, max: limits::SOURCE_CHARS_MAX });
             }
         }
-        Ok(Self { provider, attribute, value })
+        Ok(())
     }
 
     /// The provider, by the pool's name of it.

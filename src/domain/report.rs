@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::{Finding, FindingCode};
+use super::finding::FindingCode;
 use super::outcome::ServiceText;
 use super::row::{RowKey, RowNumber};
 use super::state::RowState;
@@ -42,10 +42,6 @@ pub struct ValidateReport {
     pub allowed: BTreeMap<FindingCode, u64>,
     /// Lines with nothing on them.
     pub blank_lines: u64,
-    /// Every finding, at most [`crate::limits::REPORT_FAILURES_MAX`]; for the JSON only.
-    pub findings: Vec<Finding>,
-    /// How many more findings there are.
-    pub findings_left_out: u64,
 }
 
 /// How the ledgers of shards fit together.

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::domain::finding::Finding;
 use crate::domain::outcome::UndoOutcome;
-use crate::domain::row::{Row, RowNumber};
+use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::stop::Stop;
 use crate::ledger::MadeLink;
 use crate::pace::Pace;
@@ -64,12 +64,14 @@ pub enum Incoming {
     Row(Row),
     /// A link of an earlier run, to be taken back.
     Made(MadeLink),
-    /// One with an error of its own.
+    /// One with an error of its own, or beside others.
     Invalid {
         /// Its number in the input.
         number: RowNumber,
         /// What is wrong with it.
         findings: Vec<Finding>,
+        /// Its key in the ledger, where it is wrong only beside others: what is done stays done.
+        key: Option<RowKey>,
     },
 }
 

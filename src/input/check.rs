@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use super::across::Cursor;
+use super::asked::{Asked, Named};
 use super::characters::{self, Fault};
 use super::columns::{Column, ColumnSet, DEFAULT_ATTRIBUTE};
 use super::identifier;
 use crate::domain::finding::{Finding, FindingCode, Severity};
 use crate::domain::identity::{
-    AttributeName, Destination, ExternalIdentity, IdentityError, NATIVE_PROVIDER, Personal, ProviderName,
+    AttributeName, ExternalIdentity, IdentityError, NATIVE_PROVIDER, Personal, ProviderName, is_social,
 };
-use crate::domain::row::{Link, RowNumber};
+use crate::domain::row::RowNumber;
 use crate::limits::{ATTRIBUTE_VALUE_CHARS_MAX, FILTER_CHARS_MAX, USERNAME_CHARS_MAX};
 
 /// The values of a row, empty where there is none.
@@ -90,6 +92,11 @@ impl<'a> Report<'a> {
         self.findings
     }
 
+    /// Whether something of this code was told already.
+    pub(super) fn has(&self, code: FindingCode) -> bool {
+        self.findings.iter().any(|finding| finding.code == code)
+    }
+
     fn has_errors(&self) -> bool {
         has_errors(&self.findings)
     }
@@ -101,14 +108,34 @@ pub(super) fn has_errors(findings: &[Finding]) -> bool {
 }
 
 /// The link that the values ask for; `None` where the report says why not. Warnings do not keep a row from being sent.
-pub(super) fn link_of(values: &Values<'_>, report: &mut Report<'_>) -> Option<Link> {
+pub(super) fn asked_of<'v>(values: &'v Values<'_>, report: &mut Report<'_>) -> Option<Asked<'v>> {
     let source = source_of(values, report);
     let destination = destination_of(values, report);
-    if report.has_errors() { None } else { Some(Link { destination: destination?, source: source? }) }
+    let (provider, attribute, value) = source?;
+    let asked = Asked { destination: destination?, provider, attribute, value };
+    (!report.has_errors()).then_some(asked)
+}
+
+/// The link that the values ask for, and what is known of the row beside the others. A row that is wrong by its
+/// neighbours still asks for its link.
+pub(super) fn judge<'v>(
+    values: &'v Values<'_>,
+    number: RowNumber,
+    across: Option<&Cursor>,
+    report: &mut Report<'_>,
+) -> Option<Asked<'v>> {
+    let asked = asked_of(values, report)?;
+    if let Some(across) = across {
+        across.tell(number, &asked, report);
+    }
+    Some(asked)
 }
 
 /// Tells what is wrong with the characters of a value; true where nothing keeps it from being sent.
 pub(super) fn characters_of(column: Column, text: &str, report: &mut Report<'_>) -> bool {
+    if characters::is_plain(text.as_bytes()) {
+        return true;
+    }
     let told = report.findings.len();
     // The pool has no provider and no attribute whose name starts or ends with space.
     let is_name = matches!(column, Column::DestinationProvider | Column::SourceProvider | Column::SourceAttribute);
@@ -132,20 +159,22 @@ fn required<'v>(values: &'v Values<'_>, column: Column, report: &mut Report<'_>)
     (!text.is_empty() && characters_of(column, text, report)).then_some(text)
 }
 
-fn source_of(values: &Values<'_>, report: &mut Report<'_>) -> Option<ExternalIdentity> {
+/// Provider, attribute and value.
+fn source_of<'v>(values: &'v Values<'_>, report: &mut Report<'_>) -> Option<(&'v str, &'v str, &'v str)> {
     let provider = required(values, Column::SourceProvider, report)
-        .and_then(|text| provider_name(text, Column::SourceProvider, report));
+        .filter(|text| is_provider_name(text, Column::SourceProvider, report));
     let attribute = attribute_of(values, report);
     let value = required(values, Column::SourceValue, report);
-    if let (Some(provider), Some(attribute)) = (&provider, &attribute) {
+    if let (Some(provider), Some(attribute)) = (provider, attribute) {
         check_provider(provider, attribute, report);
     }
     if let Some(value) = value {
-        check_identifier(value, Column::SourceValue, provider.as_ref(), attribute.as_ref(), report);
+        check_identifier(value, Column::SourceValue, provider, attribute, report);
     }
-    let value = personal(value?, ATTRIBUTE_VALUE_CHARS_MAX, Column::SourceValue, report);
-    match ExternalIdentity::new(provider?, attribute?, value?) {
-        Ok(source) => Some(source),
+    let value = value.filter(|text| fits(text, ATTRIBUTE_VALUE_CHARS_MAX, Column::SourceValue, report));
+    let source = (provider?, attribute?, value?);
+    match ExternalIdentity::check(source.0, source.1, source.2) {
+        Ok(()) => Some(source),
         // The pool itself as the source has been told by `check_provider`.
         Err(IdentityError::NativeSource) => None,
         Err(fault) => {
@@ -155,37 +184,37 @@ fn source_of(values: &Values<'_>, report: &mut Report<'_>) -> Option<ExternalIde
     }
 }
 
-fn provider_name(text: &str, column: Column, report: &mut Report<'_>) -> Option<ProviderName> {
-    let parsed = ProviderName::parse(text);
-    if let Err(fault) = &parsed {
+fn is_provider_name(text: &str, column: Column, report: &mut Report<'_>) -> bool {
+    let checked = ProviderName::check(text);
+    if let Err(fault) = &checked {
         report.add(FindingCode::ProviderNameInvalid, column, format!("{fault}; give the pool's name of the provider"));
     }
-    parsed.ok()
+    checked.is_ok()
 }
 
-fn attribute_of(values: &Values<'_>, report: &mut Report<'_>) -> Option<AttributeName> {
+fn attribute_of<'v>(values: &'v Values<'_>, report: &mut Report<'_>) -> Option<&'v str> {
     let column = Column::SourceAttribute;
     let text = values.text(column);
     if !values.is_given(column) || text == DEFAULT_ATTRIBUTE {
-        return Some(AttributeName::subject());
+        return Some(DEFAULT_ATTRIBUTE);
     }
     if text.is_empty() || !characters_of(column, text, report) {
         return None;
     }
-    let parsed = AttributeName::parse(text);
-    if let Err(fault) = &parsed {
+    let checked = AttributeName::check(text);
+    if let Err(fault) = &checked {
         let message = format!("{fault}; give the name of a user pool attribute, or leave it empty");
         report.add(FindingCode::AttributeNameInvalid, column, message);
     }
-    parsed.ok()
+    checked.is_ok().then_some(text)
 }
 
-fn check_provider(provider: &ProviderName, attribute: &AttributeName, report: &mut Report<'_>) {
-    if provider.is_native() {
+fn check_provider(provider: &str, attribute: &str, report: &mut Report<'_>) {
+    if provider == NATIVE_PROVIDER {
         let told = "the pool itself cannot be a source; name the external provider, and the native user as destination";
         report.add(FindingCode::SourceIsNative, Column::SourceProvider, told);
     }
-    if provider.is_social() && !attribute.is_subject() {
+    if attribute != DEFAULT_ATTRIBUTE && is_social(provider) {
         let told = format!("{provider} is linked by {DEFAULT_ATTRIBUTE} only; leave the attribute empty");
         report.add(FindingCode::SocialAttribute, Column::SourceAttribute, told);
     }
@@ -195,16 +224,16 @@ fn check_provider(provider: &ProviderName, attribute: &AttributeName, report: &m
 fn check_identifier(
     value: &str,
     column: Column,
-    provider: Option<&ProviderName>,
-    attribute: Option<&AttributeName>,
+    provider: Option<&str>,
+    attribute: Option<&str>,
     report: &mut Report<'_>,
 ) {
     if let Some(told) = identifier::number_damage(value) {
         report.add(FindingCode::NumberDamaged, column, told);
     }
     if let Some(provider) = provider
-        && attribute.is_none_or(AttributeName::is_subject)
-        && let Some(told) = identifier::foreign_prefix(provider.as_str(), value)
+        && attribute.is_none_or(|attribute| attribute == DEFAULT_ATTRIBUTE)
+        && let Some(told) = identifier::foreign_prefix(provider, value)
     {
         report.add(FindingCode::ProviderPrefix, column, told);
     }
@@ -214,29 +243,29 @@ fn check_identifier(
     }
 }
 
-fn personal(text: &str, chars_max: usize, column: Column, report: &mut Report<'_>) -> Option<Personal> {
-    let parsed = Personal::parse(text, chars_max);
-    if let Err(fault) = &parsed {
+fn fits(text: &str, chars_max: usize, column: Column, report: &mut Report<'_>) -> bool {
+    let checked = Personal::check(text, chars_max);
+    if let Err(fault) = &checked {
         report.add(FindingCode::ValueTooLong, column, format!("{fault}; is it the right column"));
     }
-    parsed.ok()
+    checked.is_ok()
 }
 
 /// The user name where there is one, else the `sub`, else the e-mail address; the others are not looked at.
-fn destination_of(values: &Values<'_>, report: &mut Report<'_>) -> Option<Destination> {
+fn destination_of<'v>(values: &'v Values<'_>, report: &mut Report<'_>) -> Option<Named<'v>> {
     let provider = values.text(Column::DestinationProvider);
     if values.is_given(Column::DestinationProvider) && provider != NATIVE_PROVIDER {
         return federated(values, report);
     }
     let by_precedence = [Column::DestinationUsername, Column::DestinationSub, Column::DestinationEmail];
     match by_precedence.into_iter().find(|column| values.is_given(*column)) {
-        Some(Column::DestinationSub) => looked_up(values, Column::DestinationSub, "sub", report).map(Destination::Sub),
+        Some(Column::DestinationSub) => looked_up(values, Column::DestinationSub, "sub", report).map(Named::Sub),
         Some(Column::DestinationEmail) => {
-            looked_up(values, Column::DestinationEmail, "email", report).map(Destination::Email)
+            looked_up(values, Column::DestinationEmail, "email", report).map(Named::Email)
         }
         Some(column) => {
             let text = required(values, column, report)?;
-            personal(text, USERNAME_CHARS_MAX, column, report).map(Destination::Username)
+            fits(text, USERNAME_CHARS_MAX, column, report).then_some(Named::Username(text))
         }
         None => {
             let told = "the row names no existing user; give it a user name, a sub or an e-mail address";
@@ -246,9 +275,9 @@ fn destination_of(values: &Values<'_>, report: &mut Report<'_>) -> Option<Destin
     }
 }
 
-fn federated(values: &Values<'_>, report: &mut Report<'_>) -> Option<Destination> {
+fn federated<'v>(values: &'v Values<'_>, report: &mut Report<'_>) -> Option<Named<'v>> {
     let provider = required(values, Column::DestinationProvider, report)
-        .and_then(|text| provider_name(text, Column::DestinationProvider, report));
+        .filter(|text| is_provider_name(text, Column::DestinationProvider, report));
     let column = Column::DestinationUsername;
     if !values.is_given(column) {
         let told = "is empty; a user of another provider is named by its id there, not by sub or e-mail address";
@@ -256,15 +285,17 @@ fn federated(values: &Values<'_>, report: &mut Report<'_>) -> Option<Destination
         return None;
     }
     let text = required(values, column, report)?;
-    check_identifier(text, column, provider.as_ref(), None, report);
-    let user_id = personal(text, USERNAME_CHARS_MAX, column, report);
-    Some(Destination::Federated { provider: provider?, user_id: user_id? })
+    check_identifier(text, column, provider, None, report);
+    let fits = fits(text, USERNAME_CHARS_MAX, column, report);
+    Some(Named::Federated { provider: provider?, user_id: fits.then_some(text)? })
 }
 
 /// A value by which a user is looked up: it must fit the filter `attribute = "value"` with its escapes.
-fn looked_up(values: &Values<'_>, column: Column, attribute: &str, report: &mut Report<'_>) -> Option<Personal> {
+fn looked_up<'v>(values: &'v Values<'_>, column: Column, attribute: &str, report: &mut Report<'_>) -> Option<&'v str> {
     let text = required(values, column, report)?;
-    let value = personal(text, ATTRIBUTE_VALUE_CHARS_MAX, column, report)?;
+    if !fits(text, ATTRIBUTE_VALUE_CHARS_MAX, column, report) {
+        return None;
+    }
     // Counting bytes first is enough for nearly every value.
     let frame = attribute.len() + " = \"\"".len();
     if frame + 2 * text.len() > FILTER_CHARS_MAX {
@@ -278,7 +309,7 @@ fn looked_up(values: &Values<'_>, column: Column, attribute: &str, report: &mut 
             return None;
         }
     }
-    Some(value)
+    Some(text)
 }
 
 #[cfg(test)]

@@ -3,16 +3,17 @@
 use std::borrow::Cow;
 use std::io;
 
+use super::across::Cursor;
 use super::check::{self, Report, Values};
 use super::columns::{Column, Format};
 use super::error::header_finding;
 use super::feed::{Feed, line_end_bytes};
 use super::naming::Naming;
 use super::plan::{Plan, known_count};
-use super::record::{Layout, RawRecord, RawShape, Record};
+use super::record::{Glimpse, Layout, RawRecord, RawShape};
 use super::split::{QuoteFault, Split, Splitter};
 use crate::domain::finding::{Finding, FindingCode};
-use crate::domain::row::{Link, RowNumber};
+use crate::domain::row::RowNumber;
 use crate::limits::{COLUMNS_MAX, RAW_EXCERPT_BYTES, RECORD_BYTES_MAX};
 
 /// Delimiters that are told by the header, the likelier ones first.
@@ -38,6 +39,7 @@ pub(super) struct CsvRows {
     plan: Plan,
     layout: Layout,
     splitter: Splitter,
+    across: Option<Cursor>,
     rows: u64,
     blank_lines: u64,
     raw_length: usize,
@@ -54,11 +56,17 @@ impl CsvRows {
         let layout = read_header(&mut feed, delimiter, &mut splitter);
         let layout = layout.map_err(|finding| OpenFault::Findings(vec![finding]))?;
         let plan = Plan::new(&layout.names, &naming, feed.line()).map_err(OpenFault::Findings)?;
-        Ok(Self { feed, naming, plan, layout, splitter, rows: 0, blank_lines, raw_length: 0, raw_is_whole: true })
+        let (across, rows, raw_length, raw_is_whole) = (None, 0, 0, true);
+        Ok(Self { feed, naming, plan, layout, splitter, across, rows, blank_lines, raw_length, raw_is_whole })
     }
 
-    /// The next row; `None` at the end.
-    pub(super) fn next_record(&mut self) -> io::Result<Option<Record>> {
+    /// From here on rows are also told what is known of them beside the others.
+    pub(super) fn look_across(&mut self, across: Cursor) {
+        self.across = Some(across);
+    }
+
+    /// Shows the next row; `None` at the end.
+    pub(super) fn visit<T>(&mut self, see: impl FnOnce(Glimpse<'_>) -> T) -> io::Result<Option<T>> {
         self.raw_length = 0;
         advance_to_text(&mut self.feed, &mut self.blank_lines)?;
         if self.feed.view().is_empty() {
@@ -70,21 +78,21 @@ impl CsvRows {
         Ok(Some(match found {
             Split::Whole { length, taken, lines } => {
                 self.raw_length = length;
-                let record = self.whole();
+                let seen = self.whole(see);
                 self.feed.hold(taken, lines);
-                record
+                seen
             }
             Split::Broken { fault, field, lines_before, length, taken, lines } => {
                 self.raw_length = length;
-                let record = self.broken(fault, field, lines_before);
+                let seen = see(self.broken(fault, field, lines_before));
                 self.feed.hold(taken, lines);
-                record
+                seen
             }
             Split::TooLong => {
                 self.raw_length = RAW_EXCERPT_BYTES;
-                let record = self.too_long();
+                let seen = see(self.too_long());
                 self.feed.hold_line(true);
-                record
+                seen
             }
         }))
     }
@@ -107,22 +115,23 @@ impl CsvRows {
         self.blank_lines
     }
 
-    fn whole(&self) -> Record {
+    fn whole<T>(&self, see: impl FnOnce(Glimpse<'_>) -> T) -> T {
         let locate = |column| self.locate(column);
-        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &locate, self.naming.allowed());
+        let (number, line) = (RowNumber(self.rows), self.feed.line());
+        let mut report = Report::new(number, line, &locate, self.naming.allowed());
         let (count, expected) = (self.splitter.ends().len(), self.layout.names.len());
         if count != expected {
             let told =
                 format!("has {count} fields where the header has {expected}; quote fields that hold the delimiter");
             report.add_row(FindingCode::RaggedRow, told);
-            return self.record(None, report);
+            return see(Glimpse { number, line, asked: None, findings: report.into_findings() });
         }
         let values = self.values(&mut report);
-        let link = check::link_of(&values, &mut report);
-        self.record(link, report)
+        let asked = check::judge(&values, number, self.across.as_ref(), &mut report);
+        see(Glimpse { number, line, asked, findings: report.into_findings() })
     }
 
-    fn broken(&self, fault: QuoteFault, field: usize, lines_before: u64) -> Record {
+    fn broken(&self, fault: QuoteFault, field: usize, lines_before: u64) -> Glimpse<'static> {
         let told = match fault {
             QuoteFault::Unclosed => "has no closing quote; close it, and double the quotes inside a quoted field",
             QuoteFault::TextAfter => {
@@ -132,7 +141,7 @@ impl CsvRows {
         let nowhere = |_| (0, String::new());
         let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &nowhere, &[]);
         report.add_row(FindingCode::UnclosedQuote, told);
-        let mut record = self.record(None, report);
+        let mut record = self.without_values(report);
         for finding in &mut record.findings {
             finding.line += lines_before;
             finding.field = field_number(field);
@@ -141,20 +150,21 @@ impl CsvRows {
         record
     }
 
-    fn too_long(&self) -> Record {
+    fn too_long(&self) -> Glimpse<'static> {
         let nowhere = |_| (0, String::new());
         let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &nowhere, &[]);
         let told = format!("is longer than {RECORD_BYTES_MAX} bytes; is a line end or a delimiter missing");
         report.add_row(FindingCode::RecordTooLong, told);
-        self.record(None, report)
+        self.without_values(report)
     }
 
-    fn record(&self, link: Option<Link>, report: Report<'_>) -> Record {
-        Record { number: RowNumber(self.rows), line: self.feed.line(), link, findings: report.into_findings() }
+    fn without_values(&self, report: Report<'_>) -> Glimpse<'static> {
+        let (number, line) = (RowNumber(self.rows), self.feed.line());
+        Glimpse { number, line, asked: None, findings: report.into_findings() }
     }
 
     fn values(&self, report: &mut Report<'_>) -> Values<'_> {
-        let bytes = self.splitter.text();
+        let bytes = self.splitter.text(self.feed.view());
         // One look at the whole record is quicker than one at each field, and nearly always enough.
         let text = std::str::from_utf8(bytes).ok();
         let mut values = Values::default();
@@ -212,16 +222,16 @@ fn sniff(header: &[u8], naming: &Naming) -> u8 {
     let merit = |delimiter: &u8| {
         let mut splitter = Splitter::new(*delimiter);
         splitter.split(header);
-        let names = names_of(&splitter);
+        let names = names_of(&splitter, header);
         (known_count(&names, naming), names.len())
     };
     // Of equals, `max_by_key` takes the last.
     DELIMITERS.iter().copied().rev().max_by_key(merit).unwrap_or(b',')
 }
 
-fn names_of(header: &Splitter) -> Vec<String> {
+fn names_of(splitter: &Splitter, header: &[u8]) -> Vec<String> {
     let name = |field: &[u8]| String::from_utf8_lossy(field).trim_matches([' ', '\t']).to_owned();
-    header.fields().take(COLUMNS_MAX + 1).map(name).collect()
+    splitter.fields(header).take(COLUMNS_MAX + 1).map(name).collect()
 }
 
 fn read_header(feed: &mut Feed, delimiter: u8, splitter: &mut Splitter) -> Result<Layout, Finding> {
@@ -246,9 +256,10 @@ fn read_header(feed: &mut Feed, delimiter: u8, splitter: &mut Splitter) -> Resul
         return whole(FindingCode::RecordTooLong, &told);
     }
     let header = feed.view()[..length].to_vec();
+    let names = names_of(splitter, feed.view());
     let newline: &[u8] = if feed.view()[length..taken] == *b"\r\n" { b"\r\n" } else { b"\n" };
     feed.hold(taken, lines);
-    Ok(Layout { format: Format::Csv, delimiter, newline, header, header_ends, names: names_of(splitter) })
+    Ok(Layout { format: Format::Csv, delimiter, newline, header, header_ends, names })
 }
 
 #[cfg(test)]

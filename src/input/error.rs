@@ -4,6 +4,7 @@ use std::io;
 
 use super::columns::Column;
 use crate::domain::finding::{Finding, FindingCode};
+use crate::limits::INPUT_ROWS_MAX;
 
 /// Why an input cannot be read, or a result file cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,12 @@ pub enum InputError {
     /// The header, or the options that name its columns, make every row unreadable.
     #[error("{}", headline(.0))]
     Header(Vec<Finding>),
+    /// It has more rows than can be compared.
+    #[error("{name} has over {INPUT_ROWS_MAX} rows; divide the file")]
+    TooManyRows {
+        /// The input's name.
+        name: String,
+    },
     /// A result file cannot be written.
     #[error("cannot write {path}: {source}")]
     Write {

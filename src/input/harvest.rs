@@ -5,10 +5,11 @@ use std::fmt::{self, Write};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::across::Cursor;
 use super::check::{self, Report, Values};
 use super::columns::Column;
 use super::naming::{Name, Naming};
-use super::record::Record;
+use super::record::Glimpse;
 use crate::domain::finding::FindingCode;
 use crate::domain::row::RowNumber;
 use crate::limits::JSON_DEPTH_MAX;
@@ -51,8 +52,14 @@ impl<'n, 't> Harvest<'n, 't> {
         }
     }
 
-    /// The link that the object asks for, and everything that is wrong with it.
-    pub(super) fn judge(&mut self, number: RowNumber, line: u64) -> Record {
+    /// Shows the link that the object asks for, and everything that is wrong with it.
+    pub(super) fn judge<T>(
+        &mut self,
+        number: RowNumber,
+        line: u64,
+        across: Option<&Cursor>,
+        see: impl FnOnce(Glimpse<'_>) -> T,
+    ) -> T {
         for column in Column::ALL {
             if let Some(constant) = self.naming.constant(column) {
                 self.values.put(column, Cow::Owned(constant.to_owned()));
@@ -70,8 +77,8 @@ impl<'n, 't> Harvest<'n, 't> {
         for (code, column, message) in self.faults.drain(..) {
             report.add_certain(code, column, message);
         }
-        let asked = check::link_of(&self.values, &mut report);
-        Record { number, line, link: asked, findings: report.into_findings() }
+        let asked = check::judge(&self.values, number, across, &mut report);
+        see(Glimpse { number, line, asked, findings: report.into_findings() })
     }
 
     fn found_wrong(&mut self, wanted: Option<&'n Name>, code: FindingCode, told: &str) {

@@ -2,11 +2,12 @@
 
 use std::io;
 
+use super::across::Cursor;
 use super::check::Report;
 use super::feed::Feed;
 use super::harvest::Harvest;
 use super::naming::Naming;
-use super::record::{Layout, RawRecord, RawShape, Record};
+use super::record::{Glimpse, Layout, RawRecord, RawShape};
 use super::words;
 use crate::domain::finding::FindingCode;
 use crate::domain::row::RowNumber;
@@ -19,6 +20,7 @@ pub(super) struct JsonlRows {
     layout: Layout,
     /// The path of the member being read, kept to spare an allocation a member.
     path: String,
+    across: Option<Cursor>,
     rows: u64,
     blank_lines: u64,
     raw_length: usize,
@@ -27,12 +29,17 @@ pub(super) struct JsonlRows {
 
 impl JsonlRows {
     pub(super) fn open(feed: Feed, naming: Naming) -> Self {
-        let (layout, path) = (Layout::jsonl(), String::new());
-        Self { feed, naming, layout, path, rows: 0, blank_lines: 0, raw_length: 0, raw_is_object: false }
+        let (layout, path, across) = (Layout::jsonl(), String::new(), None);
+        Self { feed, naming, layout, path, across, rows: 0, blank_lines: 0, raw_length: 0, raw_is_object: false }
     }
 
-    /// The next row; `None` at the end. Lines of nothing but space are counted and passed over.
-    pub(super) fn next_record(&mut self) -> io::Result<Option<Record>> {
+    /// From here on rows are also told what is known of them beside the others.
+    pub(super) fn look_across(&mut self, across: Cursor) {
+        self.across = Some(across);
+    }
+
+    /// Shows the next row; `None` at the end. Lines of nothing but space are counted and passed over.
+    pub(super) fn visit<T>(&mut self, see: impl FnOnce(Glimpse<'_>) -> T) -> io::Result<Option<T>> {
         self.raw_length = 0;
         loop {
             self.feed.advance()?;
@@ -45,7 +52,7 @@ impl JsonlRows {
             let line_end = (before_end < window.len()).then_some(before_end);
             if line_end.is_none() && window.len() > RECORD_BYTES_MAX {
                 self.rows += 1;
-                return Ok(Some(self.too_long()));
+                return Ok(Some(see(self.too_long())));
             }
             let length = line_end.unwrap_or(window.len());
             let line = &window[..length];
@@ -56,9 +63,9 @@ impl JsonlRows {
                 continue;
             }
             self.rows += 1;
-            let record = self.row();
+            let seen = self.row(see);
             self.feed.hold(length + usize::from(line_end.is_some()), u64::from(line_end.is_some()));
-            return Ok(Some(record));
+            return Ok(Some(seen));
         }
     }
 
@@ -80,7 +87,7 @@ impl JsonlRows {
         self.blank_lines
     }
 
-    fn too_long(&mut self) -> Record {
+    fn too_long(&mut self) -> Glimpse<'static> {
         self.raw_length = RAW_EXCERPT_BYTES;
         self.raw_is_object = false;
         self.feed.hold_line(false);
@@ -90,28 +97,29 @@ impl JsonlRows {
         )
     }
 
-    fn row(&mut self) -> Record {
+    fn row<T>(&mut self, see: impl FnOnce(Glimpse<'_>) -> T) -> T {
         self.raw_is_object = false;
         let Ok(text) = std::str::from_utf8(&self.feed.view()[..self.raw_length]) else {
-            return self.faulty(FindingCode::InvalidUtf8, "is not valid UTF-8; save the file as UTF-8".to_owned());
+            return see(self.faulty(FindingCode::InvalidUtf8, "is not valid UTF-8; save the file as UTF-8".to_owned()));
         };
         let mut harvest = Harvest::new(&self.naming, std::mem::take(&mut self.path));
-        let record = match harvest.read(text) {
+        let seen = match harvest.read(text) {
             Ok(()) => {
                 self.raw_is_object = true;
-                harvest.judge(RowNumber(self.rows), self.feed.line())
+                harvest.judge(RowNumber(self.rows), self.feed.line(), self.across.as_ref(), see)
             }
-            Err(message) => self.faulty(FindingCode::InvalidJson, message),
+            Err(message) => see(self.faulty(FindingCode::InvalidJson, message)),
         };
         self.path = harvest.path;
-        record
+        seen
     }
 
-    fn faulty(&self, code: FindingCode, message: String) -> Record {
+    fn faulty(&self, code: FindingCode, message: String) -> Glimpse<'static> {
         let nowhere = |_| (0, String::new());
-        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &nowhere, &[]);
+        let (number, line) = (RowNumber(self.rows), self.feed.line());
+        let mut report = Report::new(number, line, &nowhere, &[]);
         report.add_row(code, message);
-        Record { number: RowNumber(self.rows), line: self.feed.line(), link: None, findings: report.into_findings() }
+        Glimpse { number, line, asked: None, findings: report.into_findings() }
     }
 }
 

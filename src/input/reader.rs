@@ -1,12 +1,15 @@
 //! The rows of an input, whatever its format.
 
+use std::sync::Arc;
+
+use super::across::{Across, Cursor};
 use super::columns::{Format, InputOptions};
 use super::csv::{CsvRows, OpenFault};
 use super::error::{InputError, header_finding};
 use super::feed::Feed;
 use super::jsonl::JsonlRows;
 use super::naming::Naming;
-use super::record::{Layout, RawRecord, Record};
+use super::record::{Glimpse, Layout, RawRecord, Record};
 use super::source::Source;
 use crate::domain::finding::{Finding, FindingCode};
 
@@ -42,6 +45,39 @@ impl Reader {
             Ok(rows) => Ok(Self { name, rows, ended: false }),
             Err(OpenFault::Findings(findings)) => Err(InputError::Header(findings)),
             Err(OpenFault::Io(source)) => Err(InputError::Read { name, line: 1, source }),
+        }
+    }
+
+    /// The same from the start, knowing what an earlier reading found about rows beside one another: each row then has
+    /// those findings too.
+    ///
+    /// # Errors
+    /// As [`Reader::new`].
+    pub fn across(source: &Source, options: &InputOptions, across: &Arc<Across>) -> Result<Self, InputError> {
+        let mut reader = Self::new(source, options)?;
+        if !across.is_clean() {
+            match &mut reader.rows {
+                Rows::Csv(rows) => rows.look_across(Cursor::new(Arc::clone(across))),
+                Rows::Jsonl(rows) => rows.look_across(Cursor::new(Arc::clone(across))),
+            }
+        }
+        Ok(reader)
+    }
+
+    /// Shows the next row while it is in view, sound or not, without copying anything of it; `None` at the end. An error
+    /// ends it.
+    pub fn visit<T>(&mut self, see: impl FnOnce(Glimpse<'_>) -> T) -> Option<Result<T, InputError>> {
+        if self.ended {
+            return None;
+        }
+        let seen = match &mut self.rows {
+            Rows::Csv(rows) => rows.visit(see),
+            Rows::Jsonl(rows) => rows.visit(see),
+        };
+        self.ended = !matches!(seen, Ok(Some(_)));
+        match seen {
+            Ok(seen) => seen.map(Ok),
+            Err(source) => Some(Err(InputError::Read { name: self.name.clone(), line: self.line(), source })),
         }
     }
 
@@ -101,19 +137,9 @@ impl std::fmt::Debug for Reader {
 impl Iterator for Reader {
     type Item = Result<Record, InputError>;
 
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is of one lifetime only")]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let read = match &mut self.rows {
-            Rows::Csv(rows) => rows.next_record(),
-            Rows::Jsonl(rows) => rows.next_record(),
-        };
-        self.ended = !matches!(read, Ok(Some(_)));
-        match read {
-            Ok(record) => record.map(Ok),
-            Err(source) => Some(Err(InputError::Read { name: self.name.clone(), line: self.line(), source })),
-        }
+        self.visit(|glimpse| glimpse.into_record())
     }
 }
 

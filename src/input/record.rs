@@ -1,5 +1,7 @@
 //! A record as it is handed on: what it asks for, what is wrong with it, and how it stood in the file.
 
+use super::asked::Asked;
+use super::check;
 use super::columns::Format;
 use crate::domain::finding::Finding;
 use crate::domain::row::{Link, RowNumber};
@@ -11,10 +13,39 @@ pub struct Record {
     pub number: RowNumber,
     /// The line on which it starts, in the decompressed file, from 1.
     pub line: u64,
-    /// What it asks for; `None` exactly where a finding is an error.
+    /// What it asks for; `None` where the row by itself does not say. A row that is wrong beside others still asks.
     pub link: Option<Link>,
     /// Everything that is wrong with it, and what is worth a look.
     pub findings: Vec<Finding>,
+}
+
+impl Record {
+    /// Whether nothing keeps it from being sent.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        self.link.is_some() && !check::has_errors(&self.findings)
+    }
+}
+
+/// A row of the input, checked, while it is still in view: nothing of it has been copied.
+pub struct Glimpse<'a> {
+    /// Its number: the first row of data is 1. Empty lines have none.
+    pub number: RowNumber,
+    /// The line on which it starts, in the decompressed file, from 1.
+    pub line: u64,
+    /// What it asks for; `None` where the row by itself does not say. A row that is wrong beside others still asks.
+    pub asked: Option<Asked<'a>>,
+    /// Everything that is wrong with it, and what is worth a look.
+    pub findings: Vec<Finding>,
+}
+
+impl Glimpse<'_> {
+    /// The same with values of its own.
+    #[must_use]
+    pub fn into_record(self) -> Record {
+        let Self { number, line, asked, findings } = self;
+        Record { number, line, link: asked.and_then(|asked| asked.to_link()), findings }
+    }
 }
 
 /// A record as it stands in the input, without its line end. Personal: for result files only.

@@ -1,4 +1,5 @@
 //! Splitting one CSV record into fields: `csv-core` parses, and this room bounds it and refuses what it would guess.
+//! Nearly every record has no quotes; such a one is cut where its delimiters stand, without parser and copy.
 //!
 //! `csv-core` is the engine of the `csv` crate, which cannot be told to stop in the middle of a record that never ends.
 //! It never fails either: text after a closing quote is glued on. That is a fault here, because a guess there would
@@ -44,14 +45,22 @@ pub(super) struct Splitter {
     /// Where each field ends in `text`. A record of nothing but delimiters has a field more than it has bytes.
     ends: Box<[usize]>,
     count: usize,
+    /// Of a record without quotes its length: the fields stand in the record itself, and `text` was not filled.
+    plain_length: Option<usize>,
 }
 
 impl Splitter {
     pub(super) fn new(delimiter: u8) -> Self {
         let parser = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
         let text = vec![0; WINDOW_BYTES + 1].into_boxed_slice();
-        let mut splitter =
-            Self { parser, delimiter, text, ends: vec![0; WINDOW_BYTES + 1].into_boxed_slice(), count: 0 };
+        let mut splitter = Self {
+            parser,
+            delimiter,
+            text,
+            ends: vec![0; WINDOW_BYTES + 1].into_boxed_slice(),
+            count: 0,
+            plain_length: None,
+        };
         splitter.restart();
         splitter
     }
@@ -60,6 +69,10 @@ impl Splitter {
     /// start with a line end.
     pub(super) fn split(&mut self, bytes: &[u8]) -> Split {
         let window = window_of(bytes);
+        self.plain_length = self.cut(window);
+        if let Some(length) = self.plain_length {
+            return Split::Whole { length, taken: length + line_end_bytes(&bytes[length..]), lines: 1 };
+        }
         let (found, taken, written, count) = self.parser.read_record(window, &mut self.text, &mut self.ends);
         self.count = count;
         let length = match found {
@@ -81,25 +94,60 @@ impl Splitter {
         }
     }
 
+    /// Cuts a record without quotes at its delimiters and returns its length; `None` where it has a quote, or where its
+    /// end is not well within the window.
+    fn cut(&mut self, window: &[u8]) -> Option<usize> {
+        let marks = [self.delimiter, b'"'];
+        let mut count = 0;
+        for (at, word) in window.as_chunks::<8>().0.iter().enumerate() {
+            let mut hits = words::marks_of(u64::from_le_bytes(*word), marks);
+            while hits != 0 {
+                let place = hits.trailing_zeros() as usize / 8;
+                let end = at * 8 + place;
+                hits &= hits - 1;
+                match word[place] {
+                    byte if byte == self.delimiter => {
+                        self.ends[count] = end - count;
+                        count += 1;
+                    }
+                    b'\n' | b'\r' => {
+                        self.ends[count] = end - count;
+                        self.count = count + 1;
+                        return Some(end);
+                    }
+                    b'"' => return None,
+                    _ => {}
+                }
+            }
+        }
+        None
+    }
+
     /// Where the fields of the last record end among their texts.
     pub(super) fn ends(&self) -> &[usize] {
         &self.ends[..self.count]
     }
 
-    /// The fields of the last record, one after the other, without their quotes.
-    pub(super) fn text(&self) -> &[u8] {
-        &self.text[..self.ends().last().copied().unwrap_or(0)]
+    /// The text that [`Splitter::range`] points into, for the last record, which `bytes` starts with.
+    pub(super) fn text<'t>(&'t self, bytes: &'t [u8]) -> &'t [u8] {
+        match self.plain_length {
+            Some(length) => &bytes[..length],
+            None => &self.text[..self.ends().last().copied().unwrap_or(0)],
+        }
     }
 
     /// Where a field stands in [`Splitter::text`].
     pub(super) fn range(&self, field: usize) -> Option<Range<usize>> {
         let end = *self.ends().get(field)?;
-        Some(field.checked_sub(1).map_or(0, |before| self.ends[before])..end)
+        let start = field.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let delimiters = if self.plain_length.is_some() { field } else { 0 };
+        Some(start + delimiters..end + delimiters)
     }
 
-    /// The texts of the fields.
-    pub(super) fn fields(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.count).filter_map(|field| self.range(field)).map(|range| &self.text[range])
+    /// The texts of the fields of the last record, which `bytes` starts with.
+    pub(super) fn fields<'t>(&'t self, bytes: &'t [u8]) -> impl Iterator<Item = &'t [u8]> {
+        let text = self.text(bytes);
+        (0..self.count).filter_map(|field| self.range(field)).map(|range| &text[range])
     }
 
     /// The lines inside of the quoted fields of a record, unless one of them is not sound.

@@ -50,7 +50,7 @@ pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clo
     let prepared = prepare(&task, earlier, &mut options, ui)?;
     let world = simulator.world(&task.binding.pool, &prepared.checked.providers, options.seed)?;
     if args.rehearse {
-        return rehearse::run(&task, world, options, ui, clock);
+        return rehearse::run(&task, &prepared.checked, world, options, ui, clock);
     }
     let running = simulator::serve(world, &task.binding.pool, args.simulation.save_pool.clone())?;
     let target = Target::Simulator { endpoint_url: running.url() };
@@ -165,6 +165,7 @@ async fn work(
         id,
         services: service.services,
         knowledge: &service.knowledge,
+        across: Arc::clone(&prepared.checked.across),
         options,
         limit: pace.limit,
         later_limits: pace.later,

@@ -3,11 +3,14 @@
 //! The same engine over the in-process simulator, under a runtime whose clock leaps to whatever is due next: hours pass
 //! in seconds, and what is printed was computed by running it.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
 use super::settings;
 use crate::clock::Clock;
 use crate::command::Failure;
+use crate::command::check::Checked;
 use crate::command::link::{LinkRun, LinkTask, exit_of};
 use crate::domain::stop::RunReport;
 use crate::engine::{EngineOptions, Services, WritingHalf};
@@ -20,12 +23,13 @@ use crate::ui::{Ui, format};
 
 pub(super) fn run(
     task: &LinkTask,
+    checked: &Checked,
     world: World,
     options: EngineOptions,
     ui: &Ui,
     clock: Clock,
 ) -> Result<Exit, Failure> {
-    let report = in_virtual_time(task, world, options, ui, clock)?;
+    let report = in_virtual_time(task, checked, world, options, ui, clock)?;
     let exit = exit_of(&report);
     ui.run_report(&report, None, exit.status())?;
     ui.note(&format!(
@@ -40,6 +44,7 @@ pub(super) fn run(
 /// signal may end the process at any moment.
 fn in_virtual_time(
     task: &LinkTask,
+    checked: &Checked,
     world: World,
     options: EngineOptions,
     ui: &Ui,
@@ -61,6 +66,7 @@ fn in_virtual_time(
                 id,
                 services,
                 knowledge: &knowledge,
+                across: Arc::clone(&checked.across),
                 options,
                 limit: None,
                 later_limits: None,

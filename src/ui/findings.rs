@@ -47,6 +47,11 @@ impl FindingTeller {
         self.say(severity, &finding_line(finding));
     }
 
+    /// Counts further ones that nobody kept.
+    pub(super) fn hide(&mut self, severity: Severity, count: u64) {
+        *self.hidden.entry(severity).or_default() += count;
+    }
+
     /// Tells how many were only counted since the last time, if any.
     pub(super) fn close(&mut self) {
         for (severity, hidden) in std::mem::take(&mut self.hidden) {

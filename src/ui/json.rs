@@ -32,6 +32,14 @@
 //!  "failures_left_out":0}
 //! ```
 //!
+//! The checks of an input (`validate`); `findings` has every one, in the order of the rows.
+//!
+//! ```json
+//! {"kind":"validate_report","schema_version":1,"input":"pairs.csv","findings":[],
+//!  "rows":{"read":0,"valid":0,"invalid":0},"blank_lines":0,
+//!  "findings_by_code":{"missing_value":0},"allowed_by_code":{},"exit_status":0}
+//! ```
+//!
 //! A finding: `{"code":"","severity":"error | warning","row":17,"line":18,"field":3,"column":"","message":""}`, with
 //! `row` null where the file or its header is meant.
 
@@ -72,21 +80,28 @@ pub fn finding(finding: &Finding) -> Value {
     })
 }
 
-/// What the checks of an input found, as one object.
-pub(super) fn validate_report(report: &ValidateReport, exit_status: u8) -> Value {
+/// The findings of an input as they come: the first part of the result of `validate`, whose object is closed by
+/// [`validate_end`]. There may be more of them than memory holds.
+#[must_use]
+pub(super) fn validate_start(input: &str) -> String {
+    let input = Value::from(input);
+    escape_json(&format!(
+        "{{\"kind\":\"validate_report\",\"schema_version\":{SCHEMA_VERSION},\"input\":{input},\"findings\":["
+    ))
+    .into_owned()
+}
+
+/// What the checks of an input found besides single findings, behind the last of them.
+pub(super) fn validate_end(report: &ValidateReport, exit_status: u8) -> String {
     let counts = &report.counts;
-    json!({
-        "kind": "validate_report",
-        "schema_version": SCHEMA_VERSION,
-        "input": report.input,
+    let rest = json!({
         "rows": {"read": counts.read, "valid": counts.unprocessed, "invalid": counts.invalid},
         "blank_lines": report.blank_lines,
         "findings_by_code": numbers(&counts.by_finding),
         "allowed_by_code": numbers(&report.allowed),
-        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
-        "findings_left_out": report.findings_left_out,
         "exit_status": exit_status,
-    })
+    });
+    encode(&rest).replacen('{', "],", 1)
 }
 
 fn numbers(by_code: &BTreeMap<FindingCode, u64>) -> Map<String, Value> {

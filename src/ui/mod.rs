@@ -24,6 +24,7 @@ mod testing;
 mod tests;
 mod text;
 mod undo;
+mod validation;
 
 use std::io::{self, IsTerminal, Read, Write};
 use std::sync::Arc;
@@ -38,11 +39,12 @@ pub use findings::finding_line;
 pub use log::{LOG_FILTER_VARIABLE, LogError, LogFormat, LogOptions};
 pub use redact::redact;
 pub use style::ColorChoice;
+pub use validation::Findings;
 
 use crate::domain::event::Observer;
 use crate::domain::identity::{Personal, masked};
 use crate::domain::outcome::UndoOutcome;
-use crate::domain::report::{LedgerReport, ValidateReport};
+use crate::domain::report::LedgerReport;
 use crate::domain::row::Row;
 use crate::domain::stop::RunReport;
 use crate::domain::summary::Counts;
@@ -300,15 +302,10 @@ impl Ui {
         }
     }
 
-    /// What the checks of an input found to stdout, in the shape that was asked for.
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
-    pub fn validate_report(&self, report: &ValidateReport, exit_status: u8) -> io::Result<()> {
-        match self.output() {
-            OutputFormat::Text => self.console.print(&text::validate_report(report, self.console.stdout_style())),
-            OutputFormat::Json => self.json(&json::validate_report(report, exit_status)),
-        }
+    /// Takes the findings of an input as they come, and gives them and its counts in the shape that was asked for.
+    #[must_use]
+    pub fn findings(&self, input: &str) -> Findings {
+        Findings::new(Arc::clone(&self.console), input)
     }
 
     /// What ledgers know to stdout, in the shape that was asked for, and what to do next to stderr.

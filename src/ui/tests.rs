@@ -3,6 +3,7 @@
 use super::testing::{Screen, ledger_report_example, run_report_example};
 use super::*;
 use crate::domain::finding::FindingCode;
+use crate::domain::report::ValidateReport;
 use crate::domain::summary::Counts;
 
 /// A stream whose reader has left, or whose disk is full.
@@ -106,7 +107,7 @@ fn findings_that_were_allowed_are_counted_as_warnings() {
     let counts = Counts { read: 9, invalid: 3, unprocessed: 6, by_finding: found.into(), ..Counts::default() };
     let report = ValidateReport { counts, allowed: allowed.into(), ..ValidateReport::default() };
     let screen = Screen::new();
-    screen.ui().validate_report(&report, 4).unwrap();
+    screen.ui().findings("in.csv").close(&report, 4).unwrap();
     let spaced = screen.stdout();
     let lines: Vec<Vec<&str>> = spaced.lines().map(|line| line.split_whitespace().take(3).collect()).collect();
     let expected = [

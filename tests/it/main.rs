@@ -7,7 +7,11 @@
 mod harness;
 
 #[cfg(test)]
+mod across;
+#[cfg(test)]
 mod bounds;
+#[cfg(test)]
+mod catalogue;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
@@ -18,6 +22,8 @@ mod deploy;
 mod exports;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]

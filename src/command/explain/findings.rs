@@ -31,6 +31,7 @@ pub(super) fn told_of(code: FindingCode) -> Told {
         FindingCode::IdentityForTwoUsers => IDENTITY_FOR_TWO_USERS,
         FindingCode::TooManyIdentities => TOO_MANY_IDENTITIES,
         FindingCode::LowercasedIdentity => LOWERCASED_IDENTITY,
+        FindingCode::UnusualLength => UNUSUAL_LENGTH,
         FindingCode::UppercaseEmailNameId => UPPERCASE_EMAIL_NAME_ID,
     }
 }
@@ -192,4 +193,10 @@ const UPPERCASE_EMAIL_NAME_ID: Told = told(
      person out, and the reverse.",
     "Look at one assertion of the provider. Where it has the capitals, --allow uppercase_email_name_id says that \
      you know.",
+);
+
+const UNUSUAL_LENGTH: Told = told(
+    "Nearly all identifiers of this provider have one length; another one has lost or gained characters on its way, or is \
+     of another kind.",
+    "Compare the value with the provider's own list. --allow unusual_length says that it has been seen.",
 );

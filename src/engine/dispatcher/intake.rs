@@ -2,7 +2,7 @@
 
 use super::Dispatcher;
 use crate::domain::finding::{Finding, Severity};
-use crate::domain::row::{Row, RowNumber};
+use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::state::{Resume, RowState};
 use crate::engine::Incoming;
 use crate::engine::job::Job;
@@ -21,7 +21,8 @@ impl Dispatcher<'_> {
             match incoming {
                 Incoming::Row(row) => self.admit(row),
                 Incoming::Made(link) => self.admit_made(link),
-                Incoming::Invalid { number, findings } => self.count_invalid(number, &findings)?,
+                Incoming::Invalid { key: Some(key), .. } if self.is_past(key) => self.skip(self.ledger.state(key)),
+                Incoming::Invalid { number, findings, .. } => self.count_invalid(number, &findings)?,
             }
         }
         Ok(())
@@ -38,12 +39,20 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// Whether an earlier run has done something for this row, so that it stays as the ledger has it.
+    fn is_past(&self, key: RowKey) -> bool {
+        self.ledger.state(key).on_resume(self.options.retry_refused) != Resume::Attempt
+    }
+
+    fn skip(&mut self, state: RowState) {
+        self.tally.counts.add(state);
+        self.tally.counts.skipped += 1;
+    }
+
     fn admit(&mut self, row: Row) {
         let state = self.ledger.state(row.key);
         if state.on_resume(self.options.retry_refused) == Resume::Skip {
-            self.tally.counts.add(state);
-            self.tally.counts.skipped += 1;
-            return;
+            return self.skip(state);
         }
         let (id, active) = self.window.insert(Job::new(row));
         if active {
@@ -85,8 +94,7 @@ impl Dispatcher<'_> {
             return Vec::new();
         }
         if state.on_resume(self.options.retry_refused) == Resume::Skip {
-            self.tally.counts.add(state);
-            self.tally.counts.skipped += 1;
+            self.skip(state);
             let (_, released) = self.window.remove(id, self.clock.now(), None);
             return released;
         }

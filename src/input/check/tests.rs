@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::row::Link;
 use crate::limits::{ATTRIBUTE_NAME_CHARS_MAX, PROVIDER_NAME_CHARS_MAX};
 use Column::{
     DestinationEmail, DestinationProvider, DestinationSub, DestinationUsername, SourceAttribute, SourceProvider,
@@ -29,7 +30,7 @@ fn judge_allowing(allowed: &[FindingCode], changes: Pairs<'_>) -> (Option<Link>,
     }
     let locate = |column: Column| (u32::try_from(column.index()).unwrap(), column.name().to_owned());
     let mut report = Report::new(RowNumber(1), 2, &locate, allowed);
-    let link = link_of(&values, &mut report);
+    let link = asked_of(&values, &mut report).and_then(|asked| asked.to_link());
     (link, report.into_findings())
 }
 
@@ -201,7 +202,7 @@ fn messages_hold_no_value() {
     }
     let locate = |column: Column| (1, column.name().to_owned());
     let mut report = Report::new(RowNumber(1), 2, &locate, &[]);
-    assert!(link_of(&values, &mut report).is_none());
+    assert!(asked_of(&values, &mut report).is_none());
     let findings = report.into_findings();
     assert!(findings.len() > 10);
     assert!(findings.iter().all(|finding| !finding.message.contains("Zebra")));
