@@ -13,8 +13,8 @@
 //!                       └─ foresight (is the pool there? who is meant?)
 //! ```
 //!
-//! The input is read twice. The first reading checks every row by itself, tells what is wrong and counts, before anything
-//! is sent (`command::check`). The second one works: one loop, the dispatcher, takes rows from a bounded channel, owns
+//! The input is read once to check every row by itself and beside the others (`input::across`), before anything is sent
+//! (`command::check`); where something is wrong, once more to tell it in the order of the rows. The last reading works: one loop, the dispatcher, takes rows from a bounded channel, owns
 //! the ledger, the counters, the budgets and the observer, and hands single calls to workers.
 //!
 //! # The way of a row
@@ -22,7 +22,7 @@
 //! | step | where | what happens |
 //! | --- | --- | --- |
 //! | read | `input::reader`, `input::csv`, `input::jsonl` | bytes become a record with the columns that matter |
-//! | checked | `input::check` | a record becomes a `domain::row::Row`, or an invalid row with findings |
+//! | checked | `input::check`, `input::across` | a record becomes a `domain::row::Row`, or an invalid row with findings |
 //! | admitted | `engine::dispatcher::intake` | the ledger says: skip it, attempt it, or settle it first; it waits in the lane of its destination |
 //! | foretold, where that is asked for | `foresight::scan`, `foresight::index`, `foresight::verdict` | the pool is read once, and each row gets the verdict that `link` would reach |
 //! | looked up | `foresight::resolve` | an e-mail address or a `sub` becomes exactly one user, or a refusal |

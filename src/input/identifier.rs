@@ -1,5 +1,7 @@
 //! Identifiers that cannot be what the provider sends: damaged numbers, foreign prefixes, changed case. Pure.
 
+use super::words;
+
 /// Significant digits that a spreadsheet keeps of a number.
 const SPREADSHEET_DIGITS: usize = 15;
 /// Zeros at the end that make a long number suspicious. Whatever lies beyond the fifteenth digit must be zeros, and at
@@ -71,6 +73,10 @@ const AUTH0_PREFIX_BYTES_MAX: usize = 14;
 
 /// A prefix that belongs to a user name or to another system, where the subject at this provider has none.
 pub(super) fn foreign_prefix(provider: &str, subject: &str) -> Option<&'static str> {
+    // A prefix ends in one of two marks, which nearly no value has.
+    if words::bytes_before(subject.as_bytes(), *b"_||") == subject.len() {
+        return None;
+    }
     let own = strip_prefix_ignoring_case(subject, provider).is_some_and(|rest| rest.starts_with('_'));
     if own || SOCIAL_PREFIXES.iter().any(|(prefix, digits)| has_social_prefix(subject, prefix, *digits)) {
         return Some(

@@ -7,8 +7,9 @@
 //!  stdin)                size)       (Harvest)              RecordWriter ◄─ RawRecord
 //! ```
 //!
-//! Names are settled once, in [`columns`], [`preset`] and `naming`; a CSV's header becomes a plan before its first row. Whatever a
-//! file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, a fault of one row costs that
+//! Names are settled once, in [`columns`], [`preset`] and `naming`; a CSV's header becomes a plan before its first row.
+//! Whatever a file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, and 26 bytes a row by
+//! which rows are held against one another ([`across`]); a fault of one row costs that
 //! row only, and no message repeats a value.
 
 pub mod across;

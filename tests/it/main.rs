@@ -7,7 +7,11 @@
 mod harness;
 
 #[cfg(test)]
+mod across;
+#[cfg(test)]
 mod bounds;
+#[cfg(test)]
+mod catalogue;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
@@ -22,6 +26,8 @@ mod exports;
 mod fixtures;
 #[cfg(test)]
 mod forecast;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]

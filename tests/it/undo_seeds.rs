@@ -31,9 +31,9 @@ fn assert_restored(scene: &Scene, before: &BTreeMap<String, BTreeSet<String>>, s
         }
         assert_eq!(pool[&name], before[&name], "seed {seed}: row {number}");
     }
-    let seen = scene.world.stats();
-    assert!(seen.writes_in_flight_per_user_max <= 1, "seed {seed}: two calls for one user");
-    assert_eq!(seen.passwords_disabled, 0, "seed {seed}");
+    let numbers = scene.world.stats();
+    assert!(numbers.writes_in_flight_per_user_max <= 1, "seed {seed}: two calls for one user");
+    assert_eq!(numbers.passwords_disabled, 0, "seed {seed}");
 }
 
 fn round_trip(weather: Weather, crashes: bool) {
