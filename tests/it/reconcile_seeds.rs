@@ -223,9 +223,12 @@ fn check_standings(scene: &Scene, told: &Told, links: &Links) {
         // Other reasons may come first: nobody of that name, or an attribute that is not mapped.
         let earlier = matches!(
             standing,
-            Standing::Blocked(RefusalCode::UserNotFound | RefusalCode::AttributeNotMapped | RefusalCode::UserAmbiguous)
-                | Standing::Blocked(RefusalCode::ProviderNotFound)
-                | Standing::Invalid
+            Standing::Blocked(
+                RefusalCode::UserNotFound
+                    | RefusalCode::AttributeNotMapped
+                    | RefusalCode::UserAmbiguous
+                    | RefusalCode::ProviderNotFound
+            ) | Standing::Invalid
         );
         if let Some(expected) = plainly(row, links, scene.knowledge.facts.case_sensitive) {
             assert!(earlier || *standing == expected, "{what}, and {expected:?} was expected");
@@ -237,7 +240,7 @@ fn check_standings(scene: &Scene, told: &Told, links: &Links) {
         }
     }
     let scope: BTreeSet<&str> = scene.rows.iter().map(|row| row.link.source.provider().as_str()).collect();
-    let named: BTreeSet<(String, String)> = scene.rows.iter().map(|row| identity(row)).collect();
+    let named: BTreeSet<(String, String)> = scene.rows.iter().map(identity).collect();
     let only_there =
         links.iter().filter(|(key, (_, own))| !own && scope.contains(key.0.as_str()) && !named.contains(key));
     assert_eq!(told.extras, only_there.map(|(key, _)| key.clone()).collect(), "seed {}", scene.seed);
@@ -259,7 +262,7 @@ async fn one(seed: u64, file: &tempfile::NamedTempFile, rows: Vec<Row>, world: W
     for cut in cuts.into_iter().chain([None]) {
         scene.apply(cut).await;
     }
-    assert_eq!(u64::from(writes(&scene)), first.counts.changes, "seed {seed}: each missing link is made once");
+    assert_eq!(writes(&scene), first.counts.changes, "seed {seed}: each missing link is made once");
     // Lists lag behind; a minute later they do not.
     tokio::time::sleep(Duration::from_mins(2)).await;
     let after = scene.links().await;
