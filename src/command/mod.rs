@@ -1,10 +1,14 @@
 //! The use cases, one a file: no terminal, no AWS.
 
 pub mod check;
+pub mod choices;
 pub mod explain;
 pub mod failure;
 pub mod feed;
+pub mod forecast;
+pub mod guide;
 pub mod link;
+pub mod plan;
 pub mod report;
 pub mod validate;
 

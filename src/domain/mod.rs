@@ -5,6 +5,7 @@
 
 pub mod event;
 pub mod finding;
+pub mod forecast;
 pub mod identity;
 pub mod outcome;
 pub mod report;

@@ -16,6 +16,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::domain::finding::Finding;
+use crate::domain::identity::DestinationUser;
+use crate::domain::outcome::RefusalCode;
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::stop::Stop;
 use crate::pace::Pace;
@@ -57,6 +59,8 @@ pub struct EngineOptions {
 pub enum Incoming {
     /// One that passed the checks.
     Row(Row),
+    /// One of which something is known before it is looked at.
+    Foretold(Row, Foretold),
     /// One with an error of its own, or beside others.
     Invalid {
         /// Its number in the input.
@@ -66,6 +70,19 @@ pub enum Incoming {
         /// Its key in the ledger, where it is wrong only beside others: what is done stays done.
         key: Option<RowKey>,
     },
+}
+
+/// What is known of a row before it is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Foretold {
+    /// Somebody chose the user whom it means.
+    Chosen(DestinationUser),
+    /// A plan says that it will be linked, to the user that was found where one was looked up.
+    Link(Option<DestinationUser>),
+    /// A plan says that its link stands, as was seen by reading the pool.
+    AlreadyLinked,
+    /// A plan refuses it.
+    Refused(RefusalCode),
 }
 
 /// Rows of the input, a batch at a time; `None` at the end.

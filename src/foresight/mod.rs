@@ -3,6 +3,7 @@
 mod fold;
 pub mod index;
 pub mod preflight;
+pub mod questions;
 pub mod quota;
 pub mod resolve;
 pub mod scan;

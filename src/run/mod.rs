@@ -1,7 +1,9 @@
 //! The composition root: the only room where service, clock, ledger, voice and command meet.
 
+mod forecast;
 mod link;
 mod pace;
+mod plan;
 mod rehearse;
 mod report;
 mod settings;
@@ -45,7 +47,7 @@ async fn command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         None => FileSettings::default(),
     };
     match cli.command {
-        Command::Validate(args) => validate::run(&args, &file, ui),
+        Command::Validate(args) => Box::pin(validate::run(*args, &file, ui, clock)).await,
         Command::Link(args) => Box::pin(link::run(*args, &file, ui, clock)).await,
         Command::Report(args) => report::run(&args, &file, ui),
         Command::Explain { code } => explain_code(code.as_deref(), ui),

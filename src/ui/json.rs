@@ -88,15 +88,18 @@ pub(super) fn validate_start(input: &str) -> String {
 }
 
 /// What the checks of an input found besides single findings, behind the last of them.
-pub(super) fn validate_end(report: &ValidateReport, exit_status: u8) -> String {
+pub(super) fn validate_end(report: &ValidateReport, forecast: Option<Value>, exit_status: u8) -> String {
     let counts = &report.counts;
-    let rest = json!({
+    let mut rest = json!({
         "rows": {"read": counts.read, "valid": counts.unprocessed, "invalid": counts.invalid},
         "blank_lines": report.blank_lines,
         "findings_by_code": numbers(&counts.by_finding),
         "allowed_by_code": numbers(&report.allowed),
         "exit_status": exit_status,
     });
+    if let (Some(forecast), Some(rest)) = (forecast, rest.as_object_mut()) {
+        rest.insert("forecast".to_owned(), forecast);
+    }
     encode(&rest).replacen('{', "],", 1)
 }
 
@@ -147,6 +150,7 @@ pub(super) fn run_report(report: &RunReport, ledger: Option<&str>, exit_status: 
         "writes": report.writes,
         "reads": report.reads,
         "throttled": report.throttled,
+        "plan_missed": report.missed,
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
     })
 }

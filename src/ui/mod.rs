@@ -7,6 +7,7 @@ mod confirm;
 mod console;
 mod escape;
 mod findings;
+mod forecast;
 pub mod format;
 pub mod json;
 mod lines;

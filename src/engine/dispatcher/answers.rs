@@ -120,9 +120,13 @@ impl Dispatcher<'_> {
     pub(super) fn finish(&mut self, id: JobId, outcome: &Outcome) -> Result<(), LedgerError> {
         let Some(job) = self.window.get(id) else { return Ok(()) };
         let (number, key, state) = (job.row.number, job.row.key, outcome.state());
+        let planned = job.planned;
         let open_at = job.last_write.map(|at| at + Duration::from_millis(WRITE_SPACING_PER_USER_MS));
         self.ledger.settle(number, key, outcome, job.attempts, job.request_id.as_deref(), self.clock.unix_ms())?;
         self.tally.counts.add(state);
+        if planned && matches!(state, RowState::AlreadyLinked | RowState::Refused(_)) {
+            *self.tally.missed.get_or_insert(0) += 1;
+        }
         self.tally.failures += u64::from(matches!(state, RowState::Failed | RowState::InDoubt));
         self.observer.on(&Event::Settled { number, key, state });
         let (_, released) = self.window.remove(id, self.clock.now(), open_at);
