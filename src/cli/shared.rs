@@ -42,7 +42,7 @@ pub struct InputArgs {
     /// Give every row the same value, such as `source_provider=Okta`.
     #[arg(long, value_name = "COLUMN=VALUE")]
     pub set: Vec<String>,
-    /// Send rows in spite of this finding, which stays a warning, or of the plan's refusal case_differs; may be repeated.
+    /// Send rows in spite of this finding, which stays a warning, or of the plan's refusal `case_differs`; may be repeated.
     #[arg(long, value_name = "CODE", value_parser = PossibleValuesParser::new(allowable()))]
     pub allow: Vec<String>,
 }

@@ -1,5 +1,6 @@
 //! The online half of `validate`: the pool is read, never written.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::pace::PaceChoice;
@@ -50,12 +51,12 @@ impl Online {
             return Ok(None);
         }
         let pool = settings::pool(&args.pool, file, simulator.as_ref().map(Simulator::pool_id))?;
-        let pace = PaceChoice::of(args.rate.as_deref(), args.share, file, None)?;
+        let pace = PaceChoice::of(args.rate.as_deref(), args.share, file, 1)?;
         let seed = settings::seed(None, clock);
         let binding = Binding { simulated: simulator.is_some() || pool.is_simulated(), pool };
         let running = match simulator {
             Some(simulator) if args.simulation.pool_file.is_some() => {
-                let world = simulator.world(&binding.pool, &std::collections::BTreeSet::new(), seed)?;
+                let world = simulator.world(&binding.pool, &BTreeSet::new(), seed)?;
                 Some(simulator::serve(world, &binding.pool, args.simulation.save_pool.clone())?)
             }
             Some(_) => {

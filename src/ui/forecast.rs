@@ -1,5 +1,7 @@
 //! What a forecast has to say, as text and as JSON.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::escape;
@@ -8,10 +10,15 @@ use super::style::Style;
 use crate::domain::forecast::{ForecastReport, RefusedLine};
 use crate::domain::outcome::RefusalCode;
 
+/// Verdicts with which a row ends in the wished state.
+const FINE: [&str; 2] = ["link", "already_linked"];
+
 pub(super) fn as_text(report: &ForecastReport, style: Style) -> String {
     let mut lines = Vec::new();
-    for (verdict, number) in &report.by_verdict {
-        let fine = matches!(*verdict, "link" | "already_linked");
+    let refusals = RefusalCode::ALL.iter().map(|code| code.as_str());
+    for verdict in FINE.into_iter().chain(refusals) {
+        let Some(number) = report.by_verdict.get(verdict) else { continue };
+        let fine = FINE.contains(&verdict);
         let line = format!("{verdict:<26}{:>10}{}", count(*number), if fine { "" } else { "   refused" });
         lines.push(if fine { line } else { style.yellow(&line) });
     }
@@ -34,13 +41,13 @@ pub(super) fn as_text(report: &ForecastReport, style: Style) -> String {
 fn what_it_takes(report: &ForecastReport) -> String {
     let mut line = format!("{} to make", counted(report.writes, "link"));
     if report.repeats > 0 {
-        line.push_str(&format!(", and {}", counted(report.repeats, "repeat")));
+        let _ = write!(line, ", and {}", counted(report.repeats, "repeat"));
     }
     if let (Some(time), Some(per_second)) = (report.at_rate, report.rate_per_second) {
-        line.push_str(&format!(": about {} at {}", duration(time), rate(per_second)));
+        let _ = write!(line, ": about {} at {}", duration(time), rate(per_second));
     }
     if let Some(time) = report.at_quota {
-        line.push_str(&format!("; {} with the whole quota of {}", duration(time), rate(report.quota_per_second)));
+        let _ = write!(line, "; {} with the whole quota of {}", duration(time), rate(report.quota_per_second));
     }
     line
 }
@@ -48,7 +55,9 @@ fn what_it_takes(report: &ForecastReport) -> String {
 /// A row that will be refused, in one line.
 pub(super) fn refused_text(line: &RefusedLine) -> String {
     let meaning = RefusalCode::parse(line.verdict).map_or("", RefusalCode::meaning);
-    let mut meaning = meaning.trim_end_matches('.').to_owned();
+    // A sentence of the catalogue, as a fragment.
+    let mut chars = meaning.trim_end_matches('.').chars();
+    let mut meaning: String = chars.next().into_iter().flat_map(char::to_lowercase).chain(chars).collect();
     if !line.hint.is_empty() {
         meaning.push_str("; ");
         meaning.push_str(line.hint);
@@ -58,7 +67,7 @@ pub(super) fn refused_text(line: &RefusedLine) -> String {
         meaning.push_str(&line.candidates.join(", "));
     }
     if line.candidates_left_out > 0 {
-        meaning.push_str(&format!(" and {} more", count(line.candidates_left_out as u64)));
+        let _ = write!(meaning, " and {} more", count(line.candidates_left_out as u64));
     }
     format!("row {} key {}: {}: {meaning}", line.row, line.key, line.verdict)
 }
