@@ -29,12 +29,16 @@ fn main() {
     if arguments.first().is_some_and(|argument| argument == "live") {
         return live::main(&arguments[1..]);
     }
+    if arguments.first().is_some_and(|argument| argument == "engine") {
+        return live::engine();
+    }
     steady();
     steps();
     tenants();
     guesses();
     shapes();
     machines();
+    live::engine();
 }
 
 fn outcomes(scenario: impl Fn(u64) -> Scenario, controllers: &[Controller]) -> Vec<Outcome> {

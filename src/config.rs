@@ -34,6 +34,8 @@ pub struct FileSettings {
     pub share: Option<f64>,
     /// `--concurrency`.
     pub concurrency: Option<usize>,
+    /// `--preset`.
+    pub preset: Option<String>,
     /// `--map`, as a table of columns and names.
     pub map: BTreeMap<String, Scalar>,
     /// `--set`, as a table of columns and values.

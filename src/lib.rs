@@ -10,11 +10,11 @@
 //!                       │        │  ▲ └──► ledger
 //!                       │        │  └───── pace (budget, cool-down, back-off)
 //!                       │        └───────► events ─► ui (progress, findings, reports, log)
-//!                       └─ foresight (is the pool there? who is meant?)
+//!                       └─ foresight (is the pool there? who is meant? what will come of it?)
 //! ```
 //!
-//! The input is read twice. The first reading checks every row by itself, tells what is wrong and counts, before anything
-//! is sent (`command::check`). The second one works: one loop, the dispatcher, takes rows from a bounded channel, owns
+//! The input is read once to check every row by itself and beside the others (`input::across`), before anything is sent
+//! (`command::check`); where something is wrong, once more to tell it in the order of the rows. The last reading works: one loop, the dispatcher, takes rows from a bounded channel, owns
 //! the ledger, the counters, the budgets and the observer, and hands single calls to workers.
 //!
 //! # The way of a row
@@ -22,7 +22,7 @@
 //! | step | where | what happens |
 //! | --- | --- | --- |
 //! | read | `input::reader`, `input::csv`, `input::jsonl` | bytes become a record with the columns that matter |
-//! | checked | `input::check` | a record becomes a `domain::row::Row`, or an invalid row with findings |
+//! | checked | `input::check`, `input::across` | a record becomes a `domain::row::Row`, or an invalid row with findings |
 //! | admitted | `engine::dispatcher::intake` | the ledger says: skip it, attempt it, or settle it first; it waits in the lane of its destination |
 //! | foretold, where that is asked for | `foresight::scan`, `foresight::index`, `foresight::verdict` | the pool is read once, and each row gets the verdict that `link` would reach |
 //! | looked up | `foresight::resolve` | an e-mail address or a `sub` becomes exactly one user, or a refusal |
@@ -47,7 +47,7 @@
 //! | 0 | [`limits`] | every bound and default, with its unit in its name | - |
 //! | 0 | [`seed`] | a small seeded generator: every random wait | - |
 //! | 1 | [`domain`] | plain values: identities, rows, states, outcomes, findings, events, counts that balance; no I/O, no async, no format | limits |
-//! | 2 | [`input`] | rows from CSV and JSON lines, packed or plain; result files | clock, seed, limits, domain |
+//! | 2 | [`input`] | rows from CSV and JSON lines, packed or plain; presets for other people's exports; result files | clock, seed, limits, domain |
 //! | 2 | [`service`] | the two ports, faults and their table; `cognito`, the adapter; `sim`, the simulated pool | clock, seed, limits, domain |
 //! | 2 | [`pace`] | the budget under a hard ceiling, the shared cool-down, the back-off | clock, seed, limits, domain |
 //! | 2 | [`ledger`] | what was announced and what came of it: one append-only file | clock, seed, limits, domain |
@@ -85,6 +85,8 @@
 //! | a call that deletes, disables or changes a user | the ports have none | they have five functions together |
 //! | a personal value in a log, an error text or an event | `domain::identity::Personal` has no text of its own, events hold numbers and keys | `tests/architecture.rs`: who may `expose()` |
 //! | a simulated ledger before a real pool, or the reverse | `ledger::Binding`, compared when a ledger is opened; regions `sim-…` exist nowhere | the tests of [`ledger`] |
+//! | a forecast that is not what `link` reaches, when nothing else touches the pool | `foresight::verdict`: the order of a link call's own checks | `tests/it/forecast.rs`, over seeds |
+//! | a plan followed for another input or pool, or further than it goes | `run::plan`, before anything is sent; `command::guide`, row by row | `tests/it/plan.rs` |
 //! | a writing half in a command that must not write | only `engine::worker` and `run::link` name [`service::IdentityLinker`] | `tests/architecture.rs` |
 //!
 //! # Words
@@ -96,7 +98,8 @@
 //! **Failed**: attempts exhausted, and reading showed that none had an effect. **Recovered**: a link that was found by
 //! reading, made so close to our announcement that somebody else could have made it a moment before. **Budget**: slots of
 //! one category of calls. **Cool-down**: the shared pause after a throttle. **Back-off**: one row's wait after a transient
-//! fault. **Lane**: the line of rows for one destination. **Drain**: take nothing new, finish what is in flight.
+//! fault. **Lane**: the line of rows for one destination. **Verdict**: what `link` will reach for a row, told beforehand.
+//! **Plan**: the verdicts of a file, kept until `link` does exactly that. **Drain**: take nothing new, finish what is in flight.
 
 pub mod cli;
 pub mod clock;

@@ -24,6 +24,8 @@ pub const SPOOL_BYTES_MAX: u64 = 1024 * 1024 * 1024 * 1024;
 pub const HEADER_NAMES_SHOWN_MAX: usize = 20;
 /// Characters of a header's name that a message shows.
 pub const HEADER_NAME_SHOWN_CHARS_MAX: usize = 40;
+/// Codes that `explain` suggests for one that there is not.
+pub const SUGGESTIONS_MAX: usize = 5;
 /// Rows that the reader hands over at a time.
 pub const READER_BATCH_ROWS: usize = 256;
 /// Batches that may wait between the reader and the dispatcher.

@@ -51,15 +51,18 @@ pub(super) fn main(arguments: &[String]) {
 }
 
 fn server(quota: f64) -> Server {
+    Server::start(world(1, quota), SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap()
+}
+
+fn world(seed: u64, quota: f64) -> World {
     let pool = |id| {
         let mut pool = Pool::new(PoolSettings::new(id)).creating_on_reference();
         pool.ensure_provider("Google").unwrap();
         pool
     };
     let quota = Quota::documented().with_rate(Category::UserUpdate, quota, quota);
-    let world = World::new(1).with_pool(pool(POOL)).with_pool(pool(TENANTS_POOL));
-    let world = world.with_quota(quota).with_latency(Latency::usual());
-    Server::start(world, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap()
+    let world = World::new(seed).with_pool(pool(POOL)).with_pool(pool(TENANTS_POOL));
+    world.with_quota(quota).with_latency(Latency::usual())
 }
 
 fn identity(value: &str) -> ExternalIdentity {
@@ -101,13 +104,26 @@ impl RowFeed for Rows {
     }
 }
 
-/// One machine that works for so long, or to the end of its rows.
-async fn machine(url: String, seed: u64, pace: Pace, mut rows: Rows, disk: MemoryStorage, time: Duration) -> RunReport {
-    let clock = Clock::system();
+/// One machine that works over HTTP for so long, or to the end of its rows.
+async fn machine(url: String, seed: u64, pace: Pace, rows: Rows, disk: MemoryStorage, time: Duration) -> RunReport {
     let pool = PoolId::parse(POOL).unwrap();
     let cognito =
         Cognito::connect(&Target::Simulator { endpoint_url: url }, pool.region(), pool.clone()).await.unwrap();
     let services = Services { directory: cognito.directory(), linker: cognito.linker() };
+    Box::pin(work(services, Clock::system(), seed, pace, rows, disk, time)).await
+}
+
+/// The same over any service, in the time of any clock.
+async fn work(
+    services: Services,
+    clock: Clock,
+    seed: u64,
+    pace: Pace,
+    mut rows: Rows,
+    disk: MemoryStorage,
+    time: Duration,
+) -> RunReport {
+    let pool = PoolId::parse(POOL).unwrap();
     let knowledge = preflight(services.directory.as_ref(), clock, &mut Rng::new(seed)).await.unwrap();
     let binding = Binding { pool: pool.clone(), simulated: true };
     let (mut ledger, _) = Ledger::on_storage(Box::new(disk), &binding, clock.unix_ms()).unwrap();
@@ -178,6 +194,35 @@ async fn steady() {
         super::line(&[format!("{quota}/s"), percent(all.0), percent(all.1), percent(late.0), percent(late.1)]);
         drop(server.stop());
     }
+}
+
+/// The engine with everything that belongs to it over the simulator in this process, in virtual time.
+pub(super) fn engine() {
+    super::table(
+        "The whole engine on a steady quota that is not known, 100 s from 25/s",
+        &["quota", "used", "throttled", "used from 30 s on", "throttled from 30 s on"],
+    );
+    for quota in [25.0, 50.0, 200.0, 1_000.0] {
+        let figures: Vec<[f64; 4]> = (0..super::SEEDS).map(|seed| engine_run(quota, seed)).collect();
+        let mean = |index: usize| figures.iter().map(|run| run[index]).sum::<f64>() / figures.len() as f64;
+        let cells = (0..4).map(|index| format!("{:.1} %", mean(index)));
+        super::line(&std::iter::once(format!("{quota}/s")).chain(cells).collect::<Vec<_>>());
+    }
+}
+
+fn engine_run(quota: f64, seed: u64) -> [f64; 4] {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let clock = Clock::starting_at(1_800_000_000_000);
+        let service = SimService::new(world(seed, quota), clock);
+        let services = Services { directory: service.clone(), linker: service.clone() };
+        let time = Duration::from_secs(100);
+        let disk = MemoryStorage::default();
+        Box::pin(work(services, clock, seed, Pace::max(1, None), Rows::endless(), disk, time)).await;
+        let seconds = seconds(service.world());
+        let (whole, late) = (shares(&seconds[..100], quota), shares(&seconds[30..100], quota));
+        [whole.0, whole.1, late.0, late.1]
+    })
 }
 
 async fn steps() {
@@ -275,7 +320,14 @@ async fn tenants() {
 async fn machines() {
     super::table(
         "Live: four shards of 12,000 rows on one quota of 50/s; the second one is killed at 60 s and started again at 70 s",
-        &["used, first 150 s", "throttled", "least part of an even share, first 60 s", "identities linked", "twice"],
+        &[
+            "used, first 150 s",
+            "throttled then",
+            "throttled, whole run",
+            "least part of an even share, first 60 s",
+            "identities linked",
+            "twice",
+        ],
     );
     let server = server(50.0);
     let run = |index: u32, disk: MemoryStorage| {
@@ -300,11 +352,13 @@ async fn machines() {
     let stats = world.stats();
     let seconds = seconds(world);
     let (used, throttled) = shares(&seconds[..150.min(seconds.len())], 50.0);
+    let whole = shares(&seconds, 50.0).1;
     let parts = reports.4;
     let least = parts.iter().copied().min().unwrap_or(0) as f64 * 4.0 / parts.iter().sum::<u64>() as f64;
     super::line(&[
         format!("{used:.1} %"),
         format!("{throttled:.1} %"),
+        format!("{whole:.1} %"),
         format!("{:.0} %", 100.0 * least),
         stats.identities_linked.to_string(),
         (stats.links_made - stats.identities_linked).to_string(),

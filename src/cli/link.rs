@@ -27,7 +27,7 @@ pub struct LinkArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["rehearse", "choices"])]
     pub plan: Option<PathBuf>,
     /// Refuse a plan whose reading of the pool is older than this, such as 90m or 24h.
-    #[arg(long, value_name = "DURATION", default_value = "24h", requires = "plan")]
+    #[arg(long, value_name = "DURATION", default_value_t = format!("{}h", crate::limits::PLAN_AGE_HOURS_MAX), requires = "plan")]
     pub plan_max_age: String,
     /// Which of several users ambiguous rows mean: the `choices.csv` of `validate --split`, filled in.
     #[arg(long, value_name = "FILE", conflicts_with = "rehearse")]

@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use link::{LinkArgs, PaceArgs, Retry, SettleCall};
 pub use report::ReportArgs;
-pub use shared::{InputArgs, InputFormat, PoolArgs, SimulationArgs};
+pub use shared::{Exporter, InputArgs, InputFormat, PoolArgs, SimulationArgs};
 pub use simulate::{Guess, SimulateArgs};
 pub use validate::{LookUpWay, ValidateArgs};
 
@@ -49,6 +49,15 @@ pub enum Command {
     Explain {
         /// A state, refusal or finding code, such as `linked_elsewhere`; without one, all are listed.
         code: Option<String>,
+    },
+    /// Print an example of an input, which `validate` accepts.
+    Template {
+        /// The format of the example.
+        #[arg(value_enum)]
+        format: InputFormat,
+        /// In the columns of this export.
+        #[arg(long, value_enum, value_name = "EXPORT")]
+        preset: Option<Exporter>,
     },
     /// Serve a simulated user pool on this machine, over the real wire protocol.
     Simulate(SimulateArgs),

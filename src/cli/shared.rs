@@ -36,6 +36,9 @@ pub struct InputArgs {
     /// The CSV delimiter, one character or `tab`; told from the header otherwise.
     #[arg(long, value_name = "CHAR")]
     pub delimiter: Option<String>,
+    /// Whose export the input is: sets which of its columns mean something. --map and --set win over it.
+    #[arg(long, value_enum, value_name = "EXPORT")]
+    pub preset: Option<Exporter>,
     /// Read a column under another name, such as `source_value=objectId`.
     #[arg(long, value_name = "COLUMN=NAME")]
     pub map: Vec<String>,
@@ -59,6 +62,23 @@ pub enum InputFormat {
     Csv,
     /// An object a line.
     Jsonl,
+}
+
+/// Whose export an input is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Exporter {
+    /// Auth0's bulk user export.
+    Auth0,
+    /// Okta's users, as its API gives them.
+    Okta,
+    /// Microsoft Entra ID, "Download users".
+    Entra,
+    /// Google Workspace, users of the Directory API.
+    Google,
+    /// Keycloak, users of a realm export.
+    Keycloak,
+    /// Another user pool, one row for each linked identity.
+    Cognito,
 }
 
 /// A simulated pool in place of a real one.

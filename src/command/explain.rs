@@ -1,7 +1,15 @@
-//! `explain CODE`: what an outcome or finding code means.
+//! `explain CODE`: what a state, refusal or finding means, why the service or this tool says so, and what to do.
+//!
+//! The texts stand in exhaustive matches, so that a code without them does not compile.
+
+mod findings;
+mod refusals;
+mod states;
 
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
+use crate::input;
+use crate::limits::SUGGESTIONS_MAX;
 
 /// A code in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,151 +20,61 @@ pub struct Explained {
     pub kind: &'static str,
     /// What it means.
     pub meaning: &'static str,
-    /// What to do; empty where the meaning says it.
+    /// Why the service, or this tool, says it.
+    pub why: &'static str,
+    /// What to do.
     pub advice: &'static str,
 }
 
-const STATES: [(&str, &str, &str); 7] = [
-    ("linked", "This tool made the link.", "Nothing; a rerun skips it."),
-    (
-        "already_linked",
-        "The destination held this identity before; that was seen by reading it.",
-        "Nothing; a rerun skips it, and undo leaves it alone.",
-    ),
-    (
-        "refused",
-        "The service, or the plan, said no for good.",
-        "See the refusal code. --retry refused attempts it again.",
-    ),
-    (
-        "failed",
-        "Every attempt met a transient fault, and reading showed that none had an effect.",
-        "Run the same command again; it is attempted again.",
-    ),
-    (
-        "in_doubt",
-        "A call may have taken effect, and reading could not settle it.",
-        "Run the same command again; the destination is read first, and linked only if the link is not there.",
-    ),
-    ("invalid", "The row has an error of its own and was not sent.", "Correct it in the input and run again."),
-    ("unprocessed", "The row was never attempted.", "Run the same command again."),
-];
-
-const SUSPICION_ADVICE: &str =
-    "Correct the value. Where it is what the provider sends, --allow with this code sends the row and only warns.";
-
-fn finding_advice(code: FindingCode) -> &'static str {
-    match code {
-        FindingCode::MissingColumn => {
-            "Rename the column, name it with --map, or give every row one value with --set. The header stands in line 1."
-        }
-        FindingCode::DuplicateColumn => "Rename or drop one of the two, or choose with --map.",
-        FindingCode::RaggedRow => "Put quotes around fields that hold the delimiter, a quote or a line end.",
-        FindingCode::UnclosedQuote => "Close the quote, and double the quotes inside a quoted field.",
-        FindingCode::InvalidUtf8 | FindingCode::Utf16 => {
-            "Save or export the file as UTF-8. A spreadsheet calls it CSV UTF-8."
-        }
-        FindingCode::RecordTooLong => "Look for a missing line end or delimiter near this line.",
-        FindingCode::InvalidJson => "Write one whole object a line, with texts in quotes; `jq -c` does.",
-        FindingCode::MissingValue => "Fill the value in, or leave the row out.",
-        FindingCode::ControlCharacter => "Export the value again, or delete the character.",
-        FindingCode::SocialAttribute => "Leave source_attribute empty for this provider.",
-        FindingCode::SourceIsNative => {
-            "A native user can only be a destination: name it there, and the external provider as the source."
-        }
-        FindingCode::ProviderNameInvalid => "Give the pool's own name of the provider, case included.",
-        FindingCode::AttributeNameInvalid => {
-            "Give the name of a user pool attribute, or leave it empty for Cognito_Subject."
-        }
-        FindingCode::ValueTooLong | FindingCode::SourceTooLong => "Look whether it is the right column.",
-        FindingCode::FilterTooLong => "Name the user by user name.",
-        FindingCode::DuplicateRow => {
-            "Nothing: the link is made once. Remove the later row if it was meant for somebody else."
-        }
-        FindingCode::IdentityForTwoUsers => {
-            "An identity signs in as one user. Find out whose it is and remove the other rows; two rows that name one user \
-             in two ways, as by user name and by e-mail address, must name it in one."
-        }
-        FindingCode::TooManyIdentities => {
-            "The limit of five cannot be raised. Most often the wrong column was taken for the user's name."
-        }
-        FindingCode::LowercasedIdentity => {
-            "Export the identifiers again without changing them: one with another case is another person's, or nobody's. \
-             --allow with this code says that it has been seen."
-        }
-        FindingCode::UnusualLength => {
-            "Compare the value with the provider's own list: digits or letters may have been cut off or added. \
-             --allow with this code says that it has been seen."
-        }
-        FindingCode::SurroundingSpace
-        | FindingCode::InvisibleCharacter
-        | FindingCode::SmartQuote
-        | FindingCode::NumberDamaged
-        | FindingCode::ProviderPrefix
-        | FindingCode::UppercaseEmailNameId => SUSPICION_ADVICE,
-    }
+/// The part of an explanation that does not stand with the code itself.
+struct Told {
+    why: &'static str,
+    advice: &'static str,
 }
 
-fn refusal_advice(code: RefusalCode) -> &'static str {
-    match code {
-        RefusalCode::UserNotFound => {
-            "Check the user name, its case, and the pool. A federated user needs destination_provider."
-        }
-        RefusalCode::UserAmbiguous => "Name the user by destination_username or destination_sub.",
-        RefusalCode::IdentityHasProfile => {
-            "The person signed in before the link was made. Only deleting that profile (its data with it) and linking \
-             before the next sign-in helps; this tool never deletes."
-        }
-        RefusalCode::LinkedElsewhere => {
-            "Find out which of the two users is right before anything else: whoever holds the link signs in as that user."
-        }
-        RefusalCode::TooManyIdentities => "The limit of five cannot be raised; unlink one that is not used.",
-        RefusalCode::ProviderNotFound => "Compare the name, case included, with the pool's list of identity providers.",
-        RefusalCode::AttributeNotMapped => "Map the attribute in the provider's settings, or link by Cognito_Subject.",
-        RefusalCode::AliasExists => "Look at both users by hand; the service gives no more than this.",
-        RefusalCode::NativeUserInTheWay => {
-            "A user named Provider_id was made by hand or by a restore; rename or remove it after looking at it."
-        }
-        RefusalCode::CaseDiffers => {
-            "Providers' ids are matched by exact case, and user names made from them are lower case: take the id from the \
-             provider, never from a user name. Where both ids are right, --allow case_differs sends the row."
-        }
-        RefusalCode::InvalidParameter => "The ledger holds what the service said; correct the row.",
-        RefusalCode::Unrecognised => "The ledger holds the text; look at the user by hand, and report the text to us.",
-    }
+const fn told(why: &'static str, advice: &'static str) -> Told {
+    Told { why, advice }
 }
 
 /// Every code that there is, in the order of the documentation.
 #[must_use]
 pub fn all() -> Vec<Explained> {
-    let states = STATES.iter().map(|(code, meaning, advice)| Explained { code, kind: "state", meaning, advice });
-    let refusals = RefusalCode::ALL.iter().map(|code| Explained {
-        code: code.as_str(),
-        kind: "refusal",
-        meaning: code.meaning(),
-        advice: refusal_advice(*code),
+    let refusals = RefusalCode::ALL.iter().map(|code| {
+        let Told { why, advice } = refusals::told_of(*code);
+        Explained { code: code.as_str(), kind: "refusal", meaning: code.meaning(), why, advice }
     });
-    let findings = FindingCode::ALL.iter().map(|code| Explained {
-        code: code.as_str(),
-        kind: code.severity().as_str(),
-        meaning: code.meaning(),
-        advice: finding_advice(*code),
+    let findings = FindingCode::ALL.iter().map(|code| {
+        let Told { why, advice } = findings::told_of(*code);
+        Explained { code: code.as_str(), kind: code.severity().as_str(), meaning: code.meaning(), why, advice }
     });
-    states.chain(refusals).chain(findings).collect()
+    states::all().chain(refusals).chain(findings).collect()
 }
 
-/// What a code means; the nearest ones where it is none.
+/// What a code means: more than one where a word stands for several things.
 ///
 /// # Errors
-/// Codes that share a word with it.
+/// Where there is no such code: those that somebody could have meant, the nearest first.
 pub fn explain(code: &str) -> Result<Vec<Explained>, Vec<&'static str>> {
     let known = all();
-    let found: Vec<_> = known.iter().copied().filter(|explained| explained.code == code).collect();
-    if !found.is_empty() {
-        return Ok(found);
-    }
+    let plain: String = code.trim().to_lowercase().replace(['-', ' '], "_");
+    let found: Vec<_> = known.iter().copied().filter(|explained| explained.code == plain).collect();
+    if found.is_empty() { Err(nearest(&plain, &known)) } else { Ok(found) }
+}
+
+/// Codes a few letters away, then those that share a word.
+fn nearest(code: &str, known: &[Explained]) -> Vec<&'static str> {
+    let letters: Vec<char> = code.chars().collect();
     let words: Vec<&str> = code.split('_').filter(|word| word.len() > 2).collect();
-    Err(known.iter().map(|known| known.code).filter(|known| words.iter().any(|word| known.contains(word))).collect())
+    let mut near: Vec<(usize, &'static str)> = Vec::new();
+    for candidate in known.iter().map(|explained| explained.code) {
+        let apart = input::distance(&letters, &candidate.chars().collect::<Vec<_>>());
+        let is_near = apart <= candidate.len() / 3 || words.iter().any(|word| candidate.contains(word));
+        if is_near && near.iter().all(|(_, known)| *known != candidate) {
+            near.push((apart, candidate));
+        }
+    }
+    near.sort_by_key(|(apart, _)| *apart);
+    near.into_iter().map(|(_, code)| code).take(SUGGESTIONS_MAX).collect()
 }
 
 #[cfg(test)]
@@ -164,16 +82,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_is_explained() {
-        assert!(all().iter().all(|explained| explained.meaning.ends_with('.')));
-        assert!(
-            explain("linked_elsewhere").is_ok_and(|found| found[0].kind == "refusal" && !found[0].advice.is_empty())
-        );
-        assert_eq!(
-            explain("provider_lost"),
-            Err(vec!["provider_not_found", "provider_prefix", "provider_name_invalid"])
-        );
+    fn every_code_is_explained_in_whole_sentences() {
+        for explained in all() {
+            for text in [explained.meaning, explained.why, explained.advice] {
+                assert!(text.len() > 10 && text.ends_with('.') && !text.contains("  "), "{explained:?}");
+                assert!(text.starts_with(|first: char| first.is_uppercase() || first == '-'), "{explained:?}");
+            }
+        }
+        assert!(explain("linked_elsewhere").is_ok_and(|found| found[0].kind == "refusal"));
         // One word stands for two things: both are told.
         assert_eq!(explain("too_many_identities").map(|found| found.len()), Ok(2));
+        assert_eq!(explain(" In-Doubt ").map(|found| found[0].code), Ok("in_doubt"));
+    }
+
+    #[test]
+    fn a_typo_finds_what_was_meant_first() {
+        let table = [
+            ("linkd_elsewhere", Some("linked_elsewhere")),
+            ("provider_lost", Some("provider_prefix")),
+            ("indoubt", Some("in_doubt")),
+            ("utf_16", Some("utf16")),
+            ("missing", Some("missing_value")),
+            ("xyzzy", None),
+            ("", None),
+        ];
+        for (code, first) in table {
+            assert_eq!(explain(code).unwrap_err().first().copied(), first, "{code}");
+        }
+        assert_eq!(explain("the_provider_of_a_user_value").unwrap_err().len(), SUGGESTIONS_MAX);
     }
 }

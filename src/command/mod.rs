@@ -10,6 +10,7 @@ pub mod guide;
 pub mod link;
 pub mod plan;
 pub mod report;
+pub mod template;
 pub mod validate;
 
 pub use failure::Failure;

@@ -1,5 +1,6 @@
 //! The columns that a link is made of, their names in other people's files, and the options that name them.
 
+use super::preset::Preset;
 use crate::domain::finding::FindingCode;
 use crate::domain::identity::COGNITO_SUBJECT;
 
@@ -105,6 +106,8 @@ pub struct InputOptions {
     pub format: Option<Format>,
     /// The delimiter of CSV; `None` tells it by the header.
     pub delimiter: Option<u8>,
+    /// `--preset NAME`: the input is such an export, and its columns mean what they mean there. `map` and `set` win.
+    pub preset: Option<Preset>,
     /// `--map COLUMN=NAME`: this column stands under that name. It wins over the names that are known anyway, and the
     /// named column then means nothing else, unless another `--map` says so: with `--map source_value=sub`, `sub` is
     /// not also the destination's.
@@ -128,9 +131,16 @@ pub enum OptionError {
     /// Not a delimiter.
     #[error("not a delimiter; give one of , ; | or tab, or another single ASCII mark")]
     Delimiter,
+    /// Not the name of a preset.
+    #[error("no such preset; those are {}", presets())]
+    Preset,
     /// Not the code of a suspicion.
     #[error("no finding that can be allowed; those are {}", suspicions())]
     Allow,
+}
+
+fn presets() -> String {
+    Preset::ALL.iter().map(|preset| preset.name()).collect::<Vec<_>>().join(", ")
 }
 
 fn suspicions() -> String {
@@ -156,6 +166,14 @@ impl InputOptions {
     /// [`OptionError::Shape`] or [`OptionError::Column`].
     pub fn parse_set(text: &str) -> Result<(Column, String), OptionError> {
         parse_pair(text)
+    }
+
+    /// Reads the name of a preset, as `--preset` takes it.
+    ///
+    /// # Errors
+    /// [`OptionError::Preset`].
+    pub fn parse_preset(text: &str) -> Result<Preset, OptionError> {
+        Preset::parse(text).ok_or(OptionError::Preset)
     }
 
     /// Reads the code of a suspicion, as `--allow` takes it.

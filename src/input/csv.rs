@@ -180,6 +180,8 @@ impl CsvRows {
                     values.put_unreadable(column);
                     report.add(FindingCode::InvalidUtf8, column, "is not valid UTF-8; save the file as UTF-8");
                 }
+            } else if let Some(default) = self.naming.default(column) {
+                values.put(column, Cow::Borrowed(default));
             }
         }
         values

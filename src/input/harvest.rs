@@ -1,7 +1,7 @@
 //! What one JSON object says about the columns: read member by member, without building the object.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
@@ -14,8 +14,8 @@ use crate::domain::finding::FindingCode;
 use crate::domain::row::RowNumber;
 use crate::limits::JSON_DEPTH_MAX;
 
-/// The values of one object. Members of objects inside are named by their path, as in `SourceUser.ProviderName`;
-/// members of arrays have no name.
+/// The values of one object. Members of objects inside are named by their path, as in `SourceUser.ProviderName`, and
+/// those of arrays by their place, as in `identities[0].userId`, where a name of the run asks for it.
 pub(super) struct Harvest<'n, 't> {
     naming: &'n Naming,
     /// The path of the member being read. Handed in and taken back, to spare an allocation a row.
@@ -63,6 +63,10 @@ impl<'n, 't> Harvest<'n, 't> {
         for column in Column::ALL {
             if let Some(constant) = self.naming.constant(column) {
                 self.values.put(column, Cow::Owned(constant.to_owned()));
+            } else if let Some(default) = self.naming.default(column)
+                && self.places[column.index()].is_none()
+            {
+                self.values.put(column, Cow::Borrowed(default));
             }
         }
         let locate = |column: Column| match self.places[column.index()] {
@@ -89,6 +93,9 @@ impl<'n, 't> Harvest<'n, 't> {
     /// Notes where a column stands; false, with a finding, where the object or an option gives it already.
     fn claim(&mut self, column: Column, name: &'n Name) -> bool {
         let told = match (self.places[column.index()], self.naming.constant(column)) {
+            (Some((first, _)), _) if first == self.position => {
+                format!("member {first} holds more than one {}; write a row for each", column.name())
+            }
             (Some((first, _)), _) => {
                 format!("members {first} and {} both mean {}; keep one of them", self.position, column.name())
             }
@@ -114,7 +121,7 @@ struct Node<'h, 'n, 't> {
     depth: usize,
     /// Its name, where columns stand under it.
     wanted: Option<&'n Name>,
-    /// Whether its members have names: not inside arrays.
+    /// Whether its members have names: inside arrays only where a name of the run asks for it.
     named: bool,
 }
 
@@ -196,8 +203,21 @@ impl<'t> Visitor<'t> for Node<'_, '_, 't> {
     fn visit_seq<A: SeqAccess<'t>>(mut self, mut items: A) -> Result<(), A::Error> {
         self.check_depth()?;
         let depth = self.depth + 1;
-        let wanted = None;
-        while items.next_element_seed(Node { harvest: &mut *self.harvest, depth, wanted, named: false })?.is_some() {}
+        let named = self.named && self.wanted.is_none() && self.harvest.naming.names_items();
+        let mark = self.harvest.path.len();
+        for index in 0_usize.. {
+            let mut wanted = None;
+            if named {
+                self.harvest.path.truncate(mark);
+                // Writing to a text does not fail.
+                let _ = write!(self.harvest.path, "[{index}]");
+                wanted = self.harvest.naming.find(&self.harvest.path);
+            }
+            if items.next_element_seed(Node { harvest: &mut *self.harvest, depth, wanted, named })?.is_none() {
+                break;
+            }
+        }
+        self.harvest.path.truncate(mark);
         self.wrong(FindingCode::InvalidJson, "is an array where a text is needed");
         Ok(())
     }

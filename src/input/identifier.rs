@@ -1,5 +1,7 @@
 //! Identifiers that cannot be what the provider sends: damaged numbers, foreign prefixes, changed case. Pure.
 
+use super::words;
+
 /// Significant digits that a spreadsheet keeps of a number.
 const SPREADSHEET_DIGITS: usize = 15;
 /// Zeros at the end that make a long number suspicious. Whatever lies beyond the fifteenth digit must be zeros, and at
@@ -71,6 +73,10 @@ const AUTH0_PREFIX_BYTES_MAX: usize = 14;
 
 /// A prefix that belongs to a user name or to another system, where the subject at this provider has none.
 pub(super) fn foreign_prefix(provider: &str, subject: &str) -> Option<&'static str> {
+    // A prefix ends in one of two marks, which nearly no value has.
+    if words::bytes_before(subject.as_bytes(), *b"_||") == subject.len() {
+        return None;
+    }
     let own = strip_prefix_ignoring_case(subject, provider).is_some_and(|rest| rest.starts_with('_'));
     if own || SOCIAL_PREFIXES.iter().any(|(prefix, digits)| has_social_prefix(subject, prefix, *digits)) {
         return Some(
@@ -96,14 +102,19 @@ fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str
     head.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
-/// Whether this is shaped like an e-mail address and has capitals.
+/// What Entra puts into the user principal names of guests, always with these capitals (Microsoft, "Properties of a
+/// B2B collaboration user").
+const ENTRA_GUEST_MARK: &str = "#EXT#";
+
+/// Whether this is shaped like an e-mail address and has capitals that somebody chose.
 pub(super) fn is_email_with_capitals(text: &str) -> bool {
     // Nearly every value is lower-case ASCII, which one pass without branches tells.
     if !text.bytes().fold(false, |odd, byte| odd | byte.is_ascii_uppercase() | !byte.is_ascii()) {
         return false;
     }
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    !local.is_empty() && domain.contains('.') && text.chars().any(char::is_uppercase)
+    let has_capitals = |part: &str| part.chars().any(char::is_uppercase);
+    !local.is_empty() && domain.contains('.') && text.split(ENTRA_GUEST_MARK).any(has_capitals)
 }
 
 #[cfg(test)]
@@ -198,7 +209,9 @@ mod tests {
         for text in ["Carlos@example.com", "carlos@Example.com", "É@example.com"] {
             assert!(is_email_with_capitals(text), "{text}");
         }
-        for text in ["carlos@example.com", "Carlos", "Carlos@", "@Example.com", "Carlos@host", "PY5dp6qYC"] {
+        assert!(is_email_with_capitals("Carla_example.org#EXT#@corp.example.com"));
+        let sound = ["carlos@example.com", "Carlos", "Carlos@", "@Example.com", "Carlos@host", "PY5dp6qYC"];
+        for text in sound.into_iter().chain(["carla_example.org#EXT#@corp.example.com"]) {
             assert!(!is_email_with_capitals(text), "{text}");
         }
     }

@@ -7,8 +7,9 @@
 //!  stdin)                size)       (Harvest)              RecordWriter ◄─ RawRecord
 //! ```
 //!
-//! Names are settled once, in [`columns`] and `naming`; a CSV's header becomes a plan before its first row. Whatever a
-//! file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, a fault of one row costs that
+//! Names are settled once, in [`columns`], [`preset`] and `naming`; a CSV's header becomes a plan before its first row.
+//! Whatever a file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, and 26 bytes a row by
+//! which rows are held against one another ([`across`]); a fault of one row costs that
 //! row only, and no message repeats a value.
 
 pub mod across;
@@ -27,8 +28,10 @@ mod jsonl;
 mod members;
 mod naming;
 mod plan;
+pub mod preset;
 pub mod reader;
 pub mod record;
+mod resemble;
 pub mod source;
 mod split;
 #[cfg(test)]
@@ -40,7 +43,9 @@ pub use across::{Across, FirstReading};
 pub use asked::Asked;
 pub use columns::{Column, Format, InputOptions, OptionError};
 pub use error::InputError;
+pub use preset::Preset;
 pub use reader::Reader;
 pub use record::{Glimpse, Layout, RawRecord, Record};
+pub use resemble::distance;
 pub use source::Source;
 pub use writer::{NOTE_COLUMNS, Note, RecordWriter};

@@ -3,17 +3,21 @@
 use super::check::{self, Report};
 use super::columns::{Column, ColumnSet, InputOptions};
 use super::error::option_finding;
+use super::preset::Preset;
 use crate::domain::finding::{Finding, FindingCode};
 use crate::domain::row::RowNumber;
 
-/// The names of this run: those that are known anyway, those of `--map`, and the constants of `--set`.
+/// The names of this run: those that are known anyway or by the preset, those of `--map`, and the constants of `--set`.
 #[derive(Debug, Clone)]
 pub(super) struct Naming {
-    mapped: [Option<String>; Column::ALL.len()],
-    set: [Option<String>; Column::ALL.len()],
+    mapped: Texts,
+    set: Texts,
+    preset: Option<Preset>,
     allowed: Vec<FindingCode>,
     /// Every name that means something, so that a member of a JSON object is looked up in one list.
     names: Vec<Name>,
+    /// Whether one of them lies in an array.
+    names_items: bool,
 }
 
 /// A name and the columns that stand under it: usually one, more only where `--map` says so.
@@ -36,8 +40,10 @@ impl Naming {
         let mut findings = Vec::new();
         let mapped = once_each("--map", &options.map, &mut findings);
         let set = once_each("--set", &options.set, &mut findings);
-        let names = names(&mapped);
-        let naming = Self { mapped, set, allowed: options.allow.clone(), names };
+        let (preset, allowed) = (options.preset, options.allow.clone());
+        let names = names(&mapped, &set, preset);
+        let names_items = names.iter().any(|name| name.text.contains('['));
+        let naming = Self { mapped, set, preset, allowed, names, names_items };
         for column in Column::ALL {
             if naming.mapped(column).is_some() && naming.constant(column).is_some() {
                 let message = format!("--map and --set both give {}; drop one of them", column.name());
@@ -58,6 +64,28 @@ impl Naming {
     /// The value that `--set` gives this column.
     pub(super) fn constant(&self, column: Column) -> Option<&str> {
         self.set[column.index()].as_deref()
+    }
+
+    /// The value that the preset gives a row that has none of its own.
+    pub(super) fn default(&self, column: Column) -> Option<&'static str> {
+        let is_open = self.mapped(column).is_none() && self.constant(column).is_none();
+        self.preset.filter(|_| is_open)?.default(column)
+    }
+
+    /// The preset of this run.
+    pub(super) fn preset(&self) -> Option<Preset> {
+        self.preset
+    }
+
+    /// Every name under which this column may stand.
+    pub(super) fn accepted(&self, column: Column) -> impl Iterator<Item = &str> {
+        let means = move |name: &&Name| name.columns.contains(column);
+        self.names.iter().filter(means).map(|name| name.text.as_str())
+    }
+
+    /// Whether a name lies in an array, as in `identities[0].userId`.
+    pub(super) fn names_items(&self) -> bool {
+        self.names_items
     }
 
     /// The suspicions that `--allow` lets pass.
@@ -81,28 +109,35 @@ impl Naming {
     }
 }
 
-/// The names of `--map` first, which mean nothing else; then those of the columns that are not mapped.
-fn names(mapped: &[Option<String>; Column::ALL.len()]) -> Vec<Name> {
+type Texts = [Option<String>; Column::ALL.len()];
+
+/// The names of `--map` first, which mean nothing else unless the preset says so; then those of the columns that are not
+/// mapped. A preset's names take the place of those that are known anyway, and `--set` takes the place of a preset's.
+fn names(mapped: &Texts, set: &Texts, preset: Option<Preset>) -> Vec<Name> {
     let mut names: Vec<Name> = Vec::new();
     for (column, text) in Column::ALL.iter().zip(mapped).filter_map(|(column, text)| Some((column, text.as_ref()?))) {
-        match names.iter_mut().find(|name| name.text.eq_ignore_ascii_case(text)) {
-            Some(name) => name.columns.insert(*column),
-            None => names.push(Name { text: text.clone(), columns: ColumnSet::of(*column) }),
-        }
+        add(&mut names, *column, text);
     }
-    let unmapped = Column::ALL.into_iter().filter(|column| mapped[column.index()].is_none());
-    // Behind a mapped name the same one is never found.
-    names.extend(unmapped.flat_map(|column| {
-        column.names().iter().map(move |name| Name { text: (*name).to_owned(), columns: ColumnSet::of(column) })
+    let unmapped = || Column::ALL.into_iter().filter(|column| mapped[column.index()].is_none());
+    for column in unmapped().filter(|column| set[column.index()].is_none()) {
+        preset.iter().flat_map(|preset| preset.names(column)).for_each(|text| add(&mut names, column, text));
+    }
+    // Behind a name that means something already the same one is never found.
+    let known = |column: Column| if preset.is_some() { &column.names()[..1] } else { column.names() };
+    names.extend(unmapped().flat_map(|column| {
+        known(column).iter().map(move |name| Name { text: (*name).to_owned(), columns: ColumnSet::of(column) })
     }));
     names
 }
 
-fn once_each(
-    option: &str,
-    pairs: &[(Column, String)],
-    findings: &mut Vec<Finding>,
-) -> [Option<String>; Column::ALL.len()] {
+fn add(names: &mut Vec<Name>, column: Column, text: &str) {
+    match names.iter_mut().find(|name| name.text.eq_ignore_ascii_case(text)) {
+        Some(name) => name.columns.insert(column),
+        None => names.push(Name { text: text.to_owned(), columns: ColumnSet::of(column) }),
+    }
+}
+
+fn once_each(option: &str, pairs: &[(Column, String)], findings: &mut Vec<Finding>) -> Texts {
     let mut slots = [const { None }; Column::ALL.len()];
     for (column, text) in pairs {
         if slots[column.index()].replace(text.clone()).is_some() {

@@ -3,6 +3,7 @@
 use super::columns::Column;
 use super::error::header_finding;
 use super::naming::Naming;
+use super::resemble::distance;
 use crate::domain::finding::{Finding, FindingCode};
 use crate::limits::{HEADER_NAME_SHOWN_CHARS_MAX, HEADER_NAMES_SHOWN_MAX};
 
@@ -100,7 +101,8 @@ impl Header<'_> {
 
     fn require_columns(&self, fields: &[Option<usize>; Column::ALL.len()], findings: &mut Vec<Finding>) {
         use Column::{DestinationEmail, DestinationSub, DestinationUsername, SourceProvider, SourceValue};
-        let there = |column: &Column| fields[column.index()].is_some() || self.naming.constant(*column).is_some();
+        let given = |column: Column| self.naming.constant(column).is_some() || self.naming.default(column).is_some();
+        let there = |column: &Column| fields[column.index()].is_some() || given(*column);
         let groups: [&[Column]; 3] =
             [&[DestinationUsername, DestinationSub, DestinationEmail], &[SourceProvider], &[SourceValue]];
         for group in groups {
@@ -113,19 +115,32 @@ impl Header<'_> {
     }
 
     fn missing(&self, group: &[Column]) -> Finding {
-        let accepted: Vec<&str> = group.iter().flat_map(|column| column.names()).copied().collect();
+        let accepted: Vec<&str> = group.iter().flat_map(|column| self.naming.accepted(*column)).collect();
         let first = group.first().map_or("", |column| column.name());
         let constant = if group.len() == 1 { format!(" or --set {first}=VALUE") } else { String::new() };
         self.finding(
             FindingCode::MissingColumn,
             None,
             format!(
-                "no column for {}: accepted are {}; {}; name it with --map {first}=NAME{constant}",
+                "no column for {}: accepted are {}{}; {}; name it with --map {first}=NAME{constant}",
                 group.iter().map(|column| column.name()).collect::<Vec<_>>().join(" or "),
                 accepted.join(", "),
+                self.preset_told(group),
                 self.what_is_there()
             ),
         )
+    }
+
+    /// Why the preset names no column for the identity, where it names none.
+    fn preset_told(&self, group: &[Column]) -> String {
+        let preset = self.naming.preset().filter(|preset| group.iter().all(|column| preset.names(*column).is_empty()));
+        match preset.filter(|_| group == [Column::SourceValue]) {
+            Some(preset) => format!(
+                " (preset {} takes no other: the export does not tell which of its columns the provider sends as NameID)",
+                preset.name()
+            ),
+            None => String::new(),
+        }
     }
 
     /// The names of the header, but only of one in which something is known: a first line without any known name may
@@ -166,21 +181,6 @@ fn resembles(name: &str, wanted: &str) -> bool {
     let (longer, shorter) = if name.len() > wanted.len() { (&name, &wanted) } else { (&wanted, &name) };
     let contained = shorter.len() >= 3 && longer.windows(shorter.len()).any(|part| part == shorter.as_slice());
     contained || (shorter.len() > 2 && distance(&name, &wanted) <= 2)
-}
-
-/// Letters to insert, delete or replace.
-fn distance(left: &[char], right: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (above, letter) in left.iter().enumerate() {
-        let mut diagonal = above;
-        row[0] = above + 1;
-        for (at, other) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != other);
-            diagonal = row[at + 1];
-            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
-        }
-    }
-    row[right.len()]
 }
 
 #[cfg(test)]

@@ -137,6 +137,7 @@ impl std::fmt::Debug for Reader {
 impl Iterator for Reader {
     type Item = Result<Record, InputError>;
 
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is of one lifetime only")]
     fn next(&mut self) -> Option<Self::Item> {
         self.visit(|glimpse| glimpse.into_record())
     }

@@ -97,7 +97,7 @@ impl Splitter {
     /// Cuts a record without quotes at its delimiters and returns its length; `None` where it has a quote, or where its
     /// end is not well within the window.
     fn cut(&mut self, window: &[u8]) -> Option<usize> {
-        let marks = [self.delimiter, b'\n', b'\r', b'"'];
+        let marks = [self.delimiter, b'"'];
         let mut count = 0;
         for (at, word) in window.as_chunks::<8>().0.iter().enumerate() {
             let mut hits = words::marks_of(u64::from_le_bytes(*word), marks);
@@ -106,15 +106,17 @@ impl Splitter {
                 let end = at * 8 + place;
                 hits &= hits - 1;
                 match word[place] {
-                    b'"' => return None,
-                    byte => {
+                    byte if byte == self.delimiter => {
                         self.ends[count] = end - count;
                         count += 1;
-                        if byte != self.delimiter {
-                            self.count = count;
-                            return Some(end);
-                        }
                     }
+                    b'\n' | b'\r' => {
+                        self.ends[count] = end - count;
+                        self.count = count + 1;
+                        return Some(end);
+                    }
+                    b'"' => return None,
+                    _ => {}
                 }
             }
         }

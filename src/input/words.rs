@@ -16,13 +16,29 @@ pub(super) fn bytes_before(text: &[u8], marks: [u8; 3]) -> usize {
     text.len() - rest.len() + rest.iter().position(|byte| marks.contains(byte)).unwrap_or(rest.len())
 }
 
-/// Marks the top bit of each byte of `word` that is one of `bytes`, and of no other.
-pub(super) fn marks_of(word: u64, bytes: [u8; 4]) -> u64 {
+/// Marks the top bit of each byte of `word` that is one of `bytes` or below 16, as line ends are, and of no other.
+pub(super) fn marks_of(word: u64, bytes: [u8; 2]) -> u64 {
     let not_equal = |byte: u8| {
         let zero_where_equal = word ^ (LOW * u64::from(byte));
         ((zero_where_equal & !HIGH) + !HIGH) | zero_where_equal
     };
-    !bytes.iter().fold(HIGH, |kept, byte| kept & not_equal(*byte)) & HIGH
+    let from_16 = ((word & !HIGH) + LOW * 0x70) | word;
+    !(not_equal(bytes[0]) & not_equal(bytes[1]) & from_16) & HIGH
+}
+
+/// Counts marks of up to 255 words: each byte of a word counts its own place.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Tally(u64);
+
+impl Tally {
+    pub(super) fn add(&mut self, marks: u64) {
+        self.0 += marks >> 7;
+    }
+
+    /// How many there were, if not over 255.
+    pub(super) fn count(self) -> u64 {
+        self.0.wrapping_mul(LOW) >> 56
+    }
 }
 
 /// Marks the top bit of each byte from `first` to `last`, both ASCII.
@@ -78,7 +94,7 @@ mod tests {
             for right in 0..=255_u8 {
                 let text = [left, right, b',', left, right, right, 0, left];
                 let word = u64::from_le_bytes(text);
-                assert_eq!(bytes(marks_of(word, *b",\"\n\r")), text.map(|byte| b",\"\n\r".contains(&byte)), "{text:?}");
+                assert_eq!(bytes(marks_of(word, *b",\"")), text.map(|b| b < 16 || b",\"".contains(&b)), "{text:?}");
                 assert_eq!(bytes(marks_between(word, b'A', b'Z')), text.map(|b| b.is_ascii_uppercase()), "{text:?}");
                 assert_eq!(bytes(marks_between(word, b'0', b'9')), text.map(|b| b.is_ascii_digit()), "{text:?}");
             }

@@ -30,6 +30,7 @@ use crate::ui::{Ui, escape, format};
 pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clock) -> Result<Exit, Failure> {
     let simulator = Simulator::load(&args.simulation)?;
     let task = task(&args, file, simulator.as_ref())?;
+    settings::tell_preset(&task.reading, ui);
     let (mut options, asked) = engine_options(&args, file, task.shard, clock)?;
     if let Some(advice) = pace::shard_advice(task.shard) {
         ui.warn(advice);

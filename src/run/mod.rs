@@ -1,5 +1,6 @@
 //! The composition root: the only room where service, clock, ledger, voice and command meet.
 
+mod explain;
 mod forecast;
 mod link;
 mod pace;
@@ -10,13 +11,14 @@ mod settings;
 mod signals;
 mod simulate;
 mod simulator;
+mod template;
 mod validate;
 
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Color, Command, LogShape, Output};
 use crate::clock::Clock;
-use crate::command::{Failure, explain};
+use crate::command::Failure;
 use crate::config::FileSettings;
 use crate::exit::Exit;
 use crate::input::InputError;
@@ -50,7 +52,8 @@ async fn command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Validate(args) => Box::pin(validate::run(*args, &file, ui, clock)).await,
         Command::Link(args) => Box::pin(link::run(*args, &file, ui, clock)).await,
         Command::Report(args) => report::run(&args, &file, ui),
-        Command::Explain { code } => explain_code(code.as_deref(), ui),
+        Command::Explain { code } => explain::run(code.as_deref(), ui),
+        Command::Template { format, preset } => template::run(format, preset, ui),
         Command::Simulate(args) => simulate::run(&args, ui, clock).await,
     }
 }
@@ -109,25 +112,4 @@ fn start_log(cli: &Cli, ui: &Ui, clock: Clock) -> Result<(), Failure> {
     let verbosity = i8::try_from(cli.talk.verbose).unwrap_or(i8::MAX) - i8::from(cli.talk.quiet);
     ui.start_log(LogOptions { format, verbosity, filter: filter.as_deref(), clock })
         .map_err(|error| Failure::Usage(error.to_string()))
-}
-
-fn explain_code(code: Option<&str>, ui: &Ui) -> Result<Exit, Failure> {
-    let explained = match code {
-        None => explain::all(),
-        Some(code) => explain::explain(code).map_err(|near| {
-            let near = if near.is_empty() { String::new() } else { format!("; similar: {}", near.join(", ")) };
-            Failure::Usage(format!("there is no code of that name{near}; `cognito-link explain` lists all"))
-        })?,
-    };
-    if ui.output() == OutputFormat::Json {
-        let object = |one: &explain::Explained| serde_json::json!({"code": one.code, "kind": one.kind, "meaning": one.meaning, "advice": one.advice});
-        ui.json(&serde_json::Value::Array(explained.iter().map(object).collect()))?;
-    } else {
-        let line = |one: &explain::Explained| {
-            let gap = if one.advice.is_empty() { "" } else { "\n  " };
-            format!("{} ({})\n  {}{gap}{}\n", one.code, one.kind, one.meaning, one.advice)
-        };
-        ui.data(&explained.iter().map(line).collect::<String>())?;
-    }
-    Ok(Exit::Success)
 }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::{InputArgs, PoolArgs};
+use crate::cli::{Exporter, InputArgs, PoolArgs};
 use crate::clock::Clock;
 use crate::command::Failure;
 use crate::config::{self, FileSettings};
 use crate::domain::identity::PoolId;
 use crate::domain::outcome::RefusalCode;
-use crate::input::{Format, InputOptions};
+use crate::input::{Format, InputOptions, Preset};
 use crate::ledger::record::RunId;
 use crate::seed::Rng;
+use crate::ui::Ui;
 
 /// The pool that `--simulate` takes when none is named.
 pub(super) const SIMULATED_POOL_ID: &str = "sim-local-1_Example01";
@@ -30,6 +31,11 @@ pub(super) fn reading(args: &InputArgs, file: &FileSettings) -> Result<InputOpti
     if let Some(text) = &args.delimiter {
         options.delimiter = Some(InputOptions::parse_delimiter(text).map_err(|error| usage("delimiter", text, error))?);
     }
+    options.preset = match (args.preset, &file.preset) {
+        (Some(exporter), _) => Some(preset(exporter)),
+        (None, Some(text)) => Some(InputOptions::parse_preset(text).map_err(|error| usage("preset", text, error))?),
+        (None, None) => None,
+    };
     let either = |flags: &[String], table: &BTreeMap<String, config::Scalar>| {
         if flags.is_empty() { FileSettings::pairs(table) } else { flags.to_vec() }
     };
@@ -53,6 +59,27 @@ fn allowed<'a>(args: &'a InputArgs, file: &'a FileSettings) -> impl Iterator<Ite
 /// Whether a link in other letter case than the pool knows is to be sent.
 pub(super) fn case_differs_allowed(args: &InputArgs, file: &FileSettings) -> bool {
     allowed(args, file).any(|text| text == RefusalCode::CaseDiffers.as_str())
+}
+
+/// The preset of this name on the command line.
+pub(super) fn preset(exporter: Exporter) -> Preset {
+    match exporter {
+        Exporter::Auth0 => Preset::Auth0,
+        Exporter::Okta => Preset::Okta,
+        Exporter::Entra => Preset::Entra,
+        Exporter::Google => Preset::Google,
+        Exporter::Keycloak => Preset::Keycloak,
+        Exporter::Cognito => Preset::Cognito,
+    }
+}
+
+/// Says what is treacherous about the export that the input is said to be.
+pub(super) fn tell_preset(options: &InputOptions, ui: &Ui) {
+    let Some(preset) = options.preset else { return };
+    ui.note(&format!("preset {}: {}", preset.name(), preset.trap()));
+    if let Some(danger) = preset.danger(options) {
+        ui.warn(danger);
+    }
 }
 
 /// The pool, from flag or environment, else the file.

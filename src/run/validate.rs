@@ -19,6 +19,7 @@ pub(super) async fn run(args: ValidateArgs, file: &FileSettings, ui: &Ui, clock:
         reading: settings::reading(&args.reading, file)?,
         split: args.split.clone(),
     };
+    settings::tell_preset(&task.reading, ui);
     let choices = args.choices.as_deref().map(Choices::read).transpose()?.unwrap_or_default();
     // Whoever has the wrong columns, pool or permissions learns it before a long file is read.
     Reader::new(&task.source, &task.reading)?;

@@ -10,7 +10,7 @@
 //!  "rows":{"read":0,"linked":0,"already_linked":0,"refused":0,"failed":0,"in_doubt":0,"invalid":0,"unprocessed":0,
 //!          "skipped":0,"repeated":0,"not_read":null},
 //!  "refusals":{"user_not_found":0},"findings":{"missing_value":0},
-//!  "writes":0,"reads":0,"throttled":0,"elapsed_ms":0}
+//!  "writes":0,"reads":0,"throttled":0,"plan_missed":null,"elapsed_ms":0}
 //! ```
 //!
 //! A ledger (`report`): `unprocessed` is null where a ledger alone cannot tell; `refusal_code`, `service_code` and
@@ -233,7 +233,7 @@ mod tests {
         r#""rows":{"read":1000,"linked":986,"already_linked":3,"refused":7,"failed":1,"in_doubt":1,"invalid":2,"#,
         r#""unprocessed":0,"skipped":240,"repeated":0,"not_read":null},"#,
         r#""refusals":{"user_not_found":4,"identity_has_profile":3},"findings":{"missing_value":2},"#,
-        r#""writes":748,"reads":12,"throttled":0,"elapsed_ms":38200}"#,
+        r#""writes":748,"reads":12,"throttled":0,"plan_missed":null,"elapsed_ms":38200}"#,
         "\n"
     );
 

@@ -152,7 +152,7 @@ impl Chance {
     fn destination(&mut self) -> Destination {
         let number = self.rng.below(USERS + 4);
         match named(number) {
-            _ if number % 4 == 0 && self.rng.chance(0.2) => {
+            _ if number.is_multiple_of(4) && self.rng.chance(0.2) => {
                 Destination::Username(Personal::from_service(&format!("Okta_{}", self.id())))
             }
             Some(_) if number % 4 == 1 && self.rng.chance(0.1) => {

@@ -7,15 +7,25 @@
 mod harness;
 
 #[cfg(test)]
+mod across;
+#[cfg(test)]
 mod bounds;
+#[cfg(test)]
+mod catalogue;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod forecast;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]

@@ -64,7 +64,7 @@ impl Case {
         let pool = write("pool.json", &pool_file());
         let input = write("pairs.csv", &format!("{header}\n{}\n", rows.join("\n")));
         let plan = home.path("plan.jsonl").to_str().unwrap().to_owned();
-        Self { pool, input, plan, home }
+        Self { home, pool, input, plan }
     }
 
     fn simulated<'a>(&'a self, words: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
@@ -230,4 +230,35 @@ fn another_letter_case_is_sent_where_that_is_allowed() {
         (&report["forecast"]["by_verdict"]["case_differs"], &report["forecast"]["links_to_make"]),
         (&Value::Null, &json!(3))
     );
+}
+
+/// What a pool does not show: a run of `link` meets these, and no reading tells of them.
+const NOT_SHOWN: [&str; 3] = ["alias_exists", "invalid_parameter", "unrecognised"];
+
+#[test]
+fn the_mixed_fixture_is_foretold_as_it_ends() {
+    let fixture = |name: &str| format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+    let (input, pool) = (fixture("mixed.csv"), fixture("mixed.pool.json"));
+    let home = Home::new();
+    let folder = home.path("split");
+    let words = ["validate", &input, "--simulate", "--pool-file", &pool, "--simulate-latency", "off", "--split"];
+    home.run(&[&words[..], &[folder.to_str().unwrap(), "-q"]].concat()).left_with(4);
+    let mut verdicts = csv::Reader::from_path(folder.join("verdicts.csv")).unwrap();
+    let header = verdicts.headers().unwrap().clone();
+    let place = |name: &str| header.iter().position(|column| column == name).unwrap();
+    let (expected, state, code) = (place("expected"), place("link_state"), place("link_code"));
+    let mut seen = 0;
+    for record in verdicts.records().map(Result::unwrap) {
+        let (wanted_state, wanted_code) = record[expected].split_once(' ').unwrap_or((&record[expected], ""));
+        if NOT_SHOWN.contains(&wanted_code) {
+            continue;
+        }
+        let foretold = if &record[state] == "link" { "linked" } else { &record[state] };
+        assert_eq!(foretold, wanted_state, "{record:?}");
+        if foretold == "refused" {
+            assert_eq!(&record[code], wanted_code, "{record:?}");
+        }
+        seen += 1;
+    }
+    assert!(seen > 25, "{seen}");
 }

@@ -101,9 +101,8 @@ fn for_each_group(column: &PrintColumn, times: usize, mut take: impl FnMut(&mut 
     let parts_log = if heads.len() > ACROSS_UNDIVIDED_ROWS { ACROSS_PARTS_LOG } else { 0 };
     let mut sorted: Vec<u64> = Vec::with_capacity(room_for(heads.len(), parts_log));
     for part in 0..1_u64 << parts_log {
-        sorted.clear();
         // Shifted in two steps: by 64 bits at once, which no parts need, is an overflow.
-        sorted.extend(heads.iter().filter(|head| **head >> (63 - parts_log) >> 1 == part));
+        collect(heads, |head| head >> (63 - parts_log) >> 1 == part, &mut sorted);
         sorted.sort_unstable();
         let kept = keep_repeated(&mut sorted, times);
         sorted.truncate(kept);
@@ -115,6 +114,20 @@ fn for_each_group(column: &PrintColumn, times: usize, mut take: impl FnMut(&mut 
         let mut places: Vec<u32> = (0..u32::try_from(heads.len()).unwrap_or(u32::MAX)).filter(is_suspect).collect();
         places.sort_unstable_by_key(|place| (heads[*place as usize], *place));
         places.chunk_by_mut(|left, right| heads[*left as usize] == heads[*right as usize]).for_each(&mut take);
+    }
+}
+
+/// Puts those that are wanted into `found`, without a branch for each, which would be guessed wrong once in four.
+fn collect(heads: &[u64], is_wanted: impl Fn(u64) -> bool, found: &mut Vec<u64>) {
+    found.clear();
+    let mut count = 0;
+    for block in heads.chunks(1 << 12) {
+        found.resize(count + block.len(), 0);
+        for head in block {
+            found[count] = *head;
+            count += usize::from(is_wanted(*head));
+        }
+        found.truncate(count);
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Form {
     pub(super) length: usize,
     pub(super) uppercase: u64,
     pub(super) lowercase: u64,
-    /// Whether it has a letter that is no hexadecimal digit.
+    /// Whether it has a letter that is no hexadecimal digit; taken for granted where it has capitals and no dash.
     pub(super) is_beyond_hex: bool,
 }
 
@@ -40,30 +40,46 @@ pub(super) fn form_of(value: &str) -> Option<Form> {
     if length > SOURCE_CHARS_MAX {
         return None;
     }
-    let (mut digits, mut uppercase, mut lowercase, mut hex, mut dashes, mut joints) = (0, 0, 0, 0, 0, 0);
     let (chunks, rest) = bytes.as_chunks::<8>();
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
-    for chunk in chunks.iter().chain([&last]) {
-        let word = u64::from_le_bytes(*chunk);
-        let count = |marks: u64| u64::from(marks.count_ones());
-        digits += count(words::marks_between(word, b'0', b'9'));
-        uppercase += count(words::marks_between(word, b'A', b'Z'));
-        lowercase += count(words::marks_between(word, b'a', b'z'));
-        hex += count(words::marks_between(word, b'a', b'f') | words::marks_between(word, b'A', b'F'));
-        dashes += count(words::marks_between(word, b'-', b'-'));
-        joints += count(words::marks_between(word, b'.', b'.') | words::marks_between(word, b'_', b'_'));
+    let words = || chunks.iter().chain([&last]).map(|chunk| u64::from_le_bytes(*chunk));
+    let [mut digits, mut uppercase, mut lowercase] = [words::Tally::default(); 3];
+    for word in words() {
+        digits.add(words::marks_between(word, b'0', b'9'));
+        uppercase.add(words::marks_between(word, b'A', b'Z'));
+        lowercase.add(words::marks_between(word, b'a', b'z'));
     }
+    let [digits, uppercase, lowercase] = [digits, uppercase, lowercase].map(words::Tally::count);
     let letters = uppercase + lowercase;
-    if digits == 0 || digits + letters + dashes + joints != length as u64 {
+    if digits == 0 {
         return None;
     }
-    let make = match (letters + joints, dashes, hex == letters && joints == 0) {
-        (0, 0, _) => Make::Digits,
-        (_, 1.., true) => Make::Hex,
+    // What follows is asked for little: most identifiers have no marks, and most have capitals.
+    let others = length as u64 - digits - letters;
+    let among = |marks: fn(u64) -> u64| {
+        let mut tally = words::Tally::default();
+        words().for_each(|word| tally.add(marks(word)));
+        tally.count()
+    };
+    let dashes = if others == 0 { 0 } else { among(|word| words::marks_between(word, b'-', b'-')) };
+    if others > dashes
+        && among(|word| words::marks_between(word, b'.', b'.') | words::marks_between(word, b'_', b'_'))
+            != others - dashes
+    {
+        return None;
+    }
+    let may_be_hex = uppercase == 0 || dashes > 0;
+    let is_beyond_hex = letters > 0
+        && (!may_be_hex
+            || among(|word| words::marks_between(word, b'a', b'f') | words::marks_between(word, b'A', b'F'))
+                != letters);
+    let make = match (letters + others, dashes) {
+        (0, _) => Make::Digits,
+        (_, 1..) if !is_beyond_hex && dashes == others => Make::Hex,
         _ => Make::Token,
     };
-    Some(Form { make, length, uppercase, lowercase, is_beyond_hex: hex != letters })
+    Some(Form { make, length, uppercase, lowercase, is_beyond_hex })
 }
 
 /// Counts of the identities of one length.

@@ -1,0 +1,67 @@
+//! Refusals in words.
+
+use super::{Told, told};
+use crate::domain::outcome::RefusalCode;
+
+pub(super) fn told_of(code: RefusalCode) -> Told {
+    match code {
+        RefusalCode::UserNotFound => told(
+            "A link needs a user to hang on; the service makes none. User names are compared by exact case in pools \
+             that are case-sensitive, and an alias is not a user name.",
+            "Check the user name, its case, and the pool. A federated user needs destination_provider.",
+        ),
+        RefusalCode::UserAmbiguous => told(
+            "A pool lets several users have one e-mail address: federated profiles share it, and aliases are unique only \
+             once they are verified. Whoever gets the link can be signed in as, so none is guessed.",
+            "Name the user by destination_username or destination_sub.",
+        ),
+        RefusalCode::IdentityHasProfile => told(
+            "At the first sign-in of an identity that no user holds, the service makes it a profile of its own, and no \
+             call merges two profiles.",
+            "Only deleting that profile (its data with it) and linking before the next sign-in helps; that is yours to \
+             decide, this tool never deletes.",
+        ),
+        RefusalCode::LinkedElsewhere => told(
+            "An identity signs in as one user at the most, and another one holds it already.",
+            "Find out which of the two users is right before anything else: whoever holds the link signs in as that user.",
+        ),
+        RefusalCode::TooManyIdentities => told(
+            "A user holds five identities at the most, its own included; the quota is not adjustable.",
+            "Unlink one that is not used. Many such rows mean that a column is mapped to the wrong destination.",
+        ),
+        RefusalCode::ProviderNotFound => told(
+            "A link names the provider as the pool names it, case included, and not as the provider names itself.",
+            "Compare the name with the pool's list of identity providers; --set source_provider=NAME gives one to all rows.",
+        ),
+        RefusalCode::AttributeNotMapped => told(
+            "An identity that is recognised by an attribute needs a claim of the provider mapped to it, or no sign-in ever \
+             carries the value.",
+            "Map the attribute in the provider's settings, or leave source_attribute empty to link by Cognito_Subject.",
+        ),
+        RefusalCode::AliasExists => told(
+            "The service answered AliasExistsException; it was seen where another user has the same e-mail address or \
+             phone number as an alias, and the service does not say which one.",
+            "Look at both users by hand before anything is attempted again.",
+        ),
+        RefusalCode::NativeUserInTheWay => told(
+            "The profile of an identity is named Provider_id; a native user of that name, as an import or a restore makes \
+             it, is taken for the source, and a native user cannot be one.",
+            "Look at that user, then rename or remove it by hand.",
+        ),
+        RefusalCode::CaseDiffers => told(
+            "Ids are matched by exact case at every sign-in, while a case-insensitive pool keeps the user names made from them \
+             in lower case. The service makes such a link, and then nobody can use it.",
+            "Take the id from the provider, never from a user name. Where both ids are right, --allow case_differs sends the \
+             row.",
+        ),
+        RefusalCode::InvalidParameter => told(
+            "The service gives this answer for many things; its text decides, and this one names a value of the request.",
+            "The ledger holds what the service said (report shows it masked); correct the row.",
+        ),
+        RefusalCode::Unrecognised => told(
+            "The service changes its texts over the years. A text that is not in the table is kept word for word, and never \
+             taken for a success or for a reason to try again.",
+            "The ledger holds the text; look at the user by hand before you go on, and report the text to us.",
+        ),
+    }
+}

@@ -1,0 +1,296 @@
+//! Exports of other people's directories: which of their columns mean something, and what is treacherous about them.
+//!
+//! A preset is data. Its names take the place of those that are known anyway, so that a Keycloak `username` is not taken
+//! for the pool's; the canonical names stay. `--map` and `--set` win over it.
+
+use super::columns::{Column, InputOptions};
+
+use Column::{DestinationEmail, SourceProvider, SourceValue};
+
+macro_rules! presets {
+    ($($variant:ident $name:literal $doc:literal),+ $(,)?) => {
+        /// Whose export an input is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Preset { $(#[doc = $doc] $variant,)+ }
+
+        impl Preset {
+            /// Every preset, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The name that `--preset` takes.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+presets! {
+    Auth0 "auth0" "Auth0's bulk user export.",
+    Okta "okta" "Okta's users, as its API gives them.",
+    Entra "entra" "Microsoft Entra ID, \"Download users\".",
+    Google "google" "Google Workspace, users of the Directory API.",
+    Keycloak "keycloak" "Keycloak, users of a realm export.",
+    Cognito "cognito" "Another user pool, one row for each linked identity.",
+}
+
+/// What is known of an export.
+struct Facts {
+    /// The exporter's names of the columns that mean something. Two names of one column are never both right: an input
+    /// that has both is refused until `--map` chooses.
+    names: &'static [(Column, &'static [&'static str])],
+    /// What a row without such a column has.
+    default: Option<(Column, &'static str)>,
+    /// What is treacherous about it, and what to do.
+    trap: &'static str,
+}
+
+impl Preset {
+    /// Reads a name as `--preset` takes it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|preset| preset.name() == text)
+    }
+
+    /// The exporter's names of a column.
+    pub(super) fn names(self, column: Column) -> &'static [&'static str] {
+        self.facts().names.iter().find(|(named, _)| *named == column).map_or(&[], |(_, names)| names)
+    }
+
+    /// What a row has that does not say otherwise.
+    pub(super) fn default(self, column: Column) -> Option<&'static str> {
+        self.facts().default.filter(|(given, _)| *given == column).map(|(_, value)| value)
+    }
+
+    /// What to know before trusting it, a lower-case fragment.
+    #[must_use]
+    pub fn trap(self) -> &'static str {
+        self.facts().trap
+    }
+
+    /// What is dangerous about these options for an export of this kind, a lower-case fragment.
+    #[must_use]
+    pub fn danger(self, options: &InputOptions) -> Option<&'static str> {
+        let object_id = ["objectId", "object id", "id", "oid"];
+        let is_object_id = |name: &str| object_id.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let taken = options.map.iter().any(|(column, name)| *column == SourceValue && is_object_id(name));
+        (self == Self::Entra && taken).then_some(
+            "the object id is what a SAML application sends only where its NameID claim is user.objectid; an OIDC \
+             provider never sends it as sub: links made by it are taken by the service, and nobody can sign in by them",
+        )
+    }
+
+    /// Rules by provider: Auth0, "Bulk user exports" and "User profile structure"; Okta, users API; Microsoft, "Download a
+    /// list of users" and "ID token claims" (`sub` is pairwise); Google, Directory API `users`; Keycloak,
+    /// `UserRepresentation`; Cognito, `ListUsers` and its attribute `identities`.
+    fn facts(self) -> Facts {
+        match self {
+            Self::Auth0 => Facts {
+                names: &[(SourceValue, &["user_id"]), (DestinationEmail, &["email"])],
+                default: None,
+                trap: "user_id keeps its prefix, as in auth0|...: that is what Auth0 sends, so it is right where the pool \
+                       federates to Auth0; where it federates to Google or another provider directly, take the users of \
+                       that connection only, and --map source_value=identities[0].user_id",
+            },
+            Self::Okta => Facts {
+                names: &[(SourceValue, &["id"]), (DestinationEmail, &["profile.email", "email"])],
+                default: None,
+                trap: "id is the sub that Okta sends over OIDC unless somebody changed it; over SAML it sends the NameID \
+                       that the application is set to, mostly the login: --map source_value=profile.login",
+            },
+            Self::Entra => Facts {
+                names: &[(DestinationEmail, &["mail"])],
+                default: None,
+                trap: "no column is taken as source_value: over OIDC the sub differs from application to application and is \
+                       in no export (objectId is not it); over SAML name the column that the NameID claim is set to, as \
+                       in --map source_value=userPrincipalName; guests have #EXT# in theirs",
+            },
+            Self::Google => Facts {
+                names: &[(SourceValue, &["id"]), (DestinationEmail, &["primaryEmail"])],
+                default: Some((SourceProvider, "Google")),
+                trap: "id is the sub that Google sends, 21 digits, which any spreadsheet rounds: take the Directory API's \
+                       output as it is; the CSV of the admin console has no id; a SAML application of Workspace sends \
+                       the e-mail address: --map source_value=primaryEmail --set source_provider=NAME",
+            },
+            Self::Keycloak => Facts {
+                names: &[(SourceValue, &["id"]), (DestinationEmail, &["email"])],
+                default: None,
+                trap: "id is right where the pool federates to Keycloak; where it federates to the provider behind it \
+                       directly, take the users of that provider only, and --map \
+                       source_value=federatedIdentities[0].userId; its username is not taken for the pool's",
+            },
+            Self::Cognito => Facts {
+                names: &[
+                    // The second identity is named so that a user who has one is refused, not cut down to the first.
+                    (
+                        SourceValue,
+                        &[
+                            "identities.userId",
+                            "identities[0].userId",
+                            "identities[1].userId",
+                            "identities.0.userId",
+                            "identities.1.userId",
+                        ],
+                    ),
+                    (
+                        SourceProvider,
+                        &[
+                            "identities.providerName",
+                            "identities[0].providerName",
+                            "identities[1].providerName",
+                            "identities.0.providerName",
+                            "identities.1.providerName",
+                        ],
+                    ),
+                    (DestinationEmail, &["email"]),
+                ],
+                default: None,
+                trap: "the identity is identities.userId, never the Username, which may be lower-cased; users are looked up \
+                       by e-mail address, --map destination_username=Username where this pool has the same user names; \
+                       ids of Facebook, Apple and Entra hold only for the application that they were given for",
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::finding::FindingCode;
+    use crate::input::testing::{header_faults, reader};
+
+    fn under(preset: Preset) -> InputOptions {
+        InputOptions { preset: Some(preset), ..InputOptions::default() }
+    }
+
+    fn with(preset: Preset, map: &[(Column, &str)], set: &[(Column, &str)]) -> InputOptions {
+        InputOptions { preset: Some(preset), ..crate::input::testing::options(map, set) }
+    }
+
+    /// Provider, value and how the destination is named of the only row, or the codes of its findings.
+    fn read(text: &str, options: &InputOptions) -> String {
+        let record = reader(text, options).unwrap().next().unwrap().unwrap();
+        let codes: Vec<&str> = record.findings.iter().map(|finding| finding.code.as_str()).collect();
+        match record.link {
+            Some(link) => {
+                let source = &link.source;
+                format!("{} {} {}", source.provider(), source.value().expose(), destination(&link.destination))
+            }
+            None => codes.join(" "),
+        }
+    }
+
+    fn destination(destination: &crate::domain::identity::Destination) -> String {
+        use crate::domain::identity::Destination::{Email, Federated, Sub, Username};
+        match destination {
+            Username(value) => format!("username:{}", value.expose()),
+            Email(value) => format!("email:{}", value.expose()),
+            Sub(value) => format!("sub:{}", value.expose()),
+            Federated { user_id, .. } => format!("federated:{}", user_id.expose()),
+        }
+    }
+
+    #[test]
+    fn each_export_is_read_in_its_own_columns() {
+        use Preset::{Auth0, Cognito, Entra, Google, Keycloak, Okta};
+        let okta = [(SourceProvider, "Okta")];
+        let corp = [(SourceProvider, "Corp")];
+        let auth0 = [(SourceProvider, "Auth0")];
+        let upn = [(SourceValue, "userPrincipalName")];
+        let mail = [(SourceValue, "MAIL")];
+        let table = [
+            (with(Auth0, &[], &auth0), "user_id,email,provider\nauth0|5f,a@x.org,z\n", "Auth0 auth0|5f email:a@x.org"),
+            (with(Auth0, &[], &corp), "user_id,email\nauth0|5f,a@x.org\n", "provider_prefix"),
+            (
+                with(Okta, &[], &okta),
+                r#"{"id":"00uA","profile":{"login":"l","email":"a@x.org"}}"#,
+                "Okta 00uA email:a@x.org",
+            ),
+            (
+                with(Okta, &[(SourceValue, "profile.login")], &okta),
+                r#"{"id":"00uA","profile":{"login":"l","email":"a@x.org"}}"#,
+                "Okta l email:a@x.org",
+            ),
+            (
+                with(Entra, &upn, &corp),
+                "objectId,userPrincipalName,mail\n1-2,u@x.org,a@x.org\n",
+                "Corp u@x.org email:a@x.org",
+            ),
+            (
+                with(Entra, &mail, &corp),
+                "objectId,userPrincipalName,mail\n1-2,u@x.org,a@x.org\n",
+                "Corp a@x.org email:a@x.org",
+            ),
+            (with(Entra, &[], &corp), "source_value,objectId,mail\nName-1,1-2,a@x.org\n", "Corp Name-1 email:a@x.org"),
+            (under(Google), "id,primaryEmail\n1042,a@x.org\n", "Google 1042 email:a@x.org"),
+            (under(Google), "id,primaryEmail,source_provider\n1042,a@x.org,Work\n", "Work 1042 email:a@x.org"),
+            (with(Google, &[], &corp), r#"{"id":"1042","primaryEmail":"a@x.org"}"#, "Corp 1042 email:a@x.org"),
+            (
+                under(Google),
+                r#"{"id":"1042","primaryEmail":"a@x.org","source_provider":"Work"}"#,
+                "Work 1042 email:a@x.org",
+            ),
+            (with(Keycloak, &[], &corp), r#"{"id":"1-2","username":"u","email":"a@x.org"}"#, "Corp 1-2 email:a@x.org"),
+            (
+                with(Keycloak, &[(SourceValue, "federatedIdentities[0].userId")], &corp),
+                r#"{"id":"1-2","email":"a@x.org","federatedIdentities":[{"userId":"77","userName":"u"}]}"#,
+                "Corp 77 email:a@x.org",
+            ),
+            (
+                under(Cognito),
+                "Username,sub,email,identities.userId,identities.providerName\nokta_00ua,5,a@x.org,00uA,Okta\n",
+                "Okta 00uA email:a@x.org",
+            ),
+            (
+                with(Cognito, &[(Column::DestinationUsername, "Username")], &corp),
+                r#"{"Username":"u","email":"a@x.org","identities":[{"userId":"00uA","providerName":"Okta"}]}"#,
+                "Corp 00uA username:u",
+            ),
+            (
+                under(Cognito),
+                r#"{"email":"a@x.org","identities":[{"userId":"1","providerName":"A1x"},{"userId":"2","providerName":"A1x"}]}"#,
+                "duplicate_column duplicate_column",
+            ),
+        ];
+        for (options, text, expected) in table {
+            assert_eq!(read(text, &options), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_an_export_cannot_tell_is_asked_for() {
+        let corp = [(SourceProvider, "Corp")];
+        let faults = header_faults("objectId,userPrincipalName,mail\n", &with(Preset::Entra, &[], &corp));
+        assert_eq!((faults.len(), faults[0].0), (1, "missing_column"), "{faults:?}");
+        assert!(faults[0].1.contains("--map source_value=NAME") && faults[0].1.contains("NameID"), "{}", faults[0].1);
+        let faults = header_faults("id,profile.email\n", &under(Preset::Okta));
+        assert_eq!(faults[0].0, "missing_column");
+        assert!(faults[0].1.contains("--set source_provider=VALUE"), "{}", faults[0].1);
+        let both = "email,identities[0].userId,identities[0].providerName,identities[1].userId\n";
+        let faults = header_faults(both, &under(Preset::Cognito));
+        assert_eq!(faults[0].0, FindingCode::DuplicateColumn.as_str());
+    }
+
+    #[test]
+    fn the_object_id_is_never_taken_without_a_word() {
+        let options = |name| with(Preset::Entra, &[(SourceValue, name)], &[]);
+        assert!(Preset::Entra.danger(&options("OBJECTID")).is_some() && Preset::Entra.danger(&options("id")).is_some());
+        assert_eq!(Preset::Entra.danger(&options("userPrincipalName")), None);
+        assert_eq!(Preset::Okta.danger(&options("id")), None);
+    }
+
+    #[test]
+    fn the_table_is_of_one_piece() {
+        for preset in Preset::ALL {
+            assert_eq!(Preset::parse(preset.name()), Some(*preset));
+            let mut names: Vec<&str> = Column::ALL.iter().flat_map(|column| preset.names(*column)).copied().collect();
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), count, "{preset:?}");
+            assert!(!preset.trap().ends_with('.') && preset.trap().contains("--map"), "{preset:?}");
+        }
+        assert_eq!(Preset::parse("Okta"), None);
+    }
+}
