@@ -100,7 +100,7 @@ fn count_records(path: &Path) -> u64 {
 fn time(work: impl FnOnce()) -> Duration {
     let before = processor_time();
     work();
-    processor_time() - before
+    processor_time().saturating_sub(before)
 }
 
 fn processor_time() -> Duration {

@@ -18,7 +18,7 @@ pub(super) fn faults(text: &str) -> Vec<Fault> {
 }
 
 /// Printable ASCII without space at its ends, as nearly every value is.
-fn is_plain(bytes: &[u8]) -> bool {
+pub(super) fn is_plain(bytes: &[u8]) -> bool {
     words::is_printable_ascii(bytes) && bytes.first() != Some(&b' ') && bytes.last() != Some(&b' ')
 }
 

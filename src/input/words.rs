@@ -57,10 +57,19 @@ fn bytes_equal(word: u64, byte: u8) -> u64 {
 
 /// Whether every byte is printable ASCII, space included.
 pub(super) fn is_printable_ascii(text: &[u8]) -> bool {
+    // The last word may overlap the one before: looking twice is quicker than copying what is left.
+    let Some(last) = text.last_chunk::<8>() else {
+        return text.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    };
+    let words = text.as_chunks::<8>().0;
+    words.iter().chain([last]).fold(0, |odd, word| odd | odd_marks(u64::from_le_bytes(*word))) == 0
+}
+
+/// The words of a text; what is left at its end stands in a last one before zeros.
+pub(super) fn words_of(text: &[u8]) -> impl Iterator<Item = u64> + Clone {
     let (words, rest) = text.as_chunks::<8>();
-    let mut last = [b' '; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    words.iter().chain([&last]).fold(0, |odd, word| odd | odd_marks(u64::from_le_bytes(*word))) == 0
+    let last = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    words.iter().map(|word| u64::from_le_bytes(*word)).chain([last])
 }
 
 /// Not zero where a byte is below space, DEL or not ASCII: below space borrows its top bit, DEL and one more sets it.

@@ -40,10 +40,7 @@ pub(super) fn form_of(value: &str) -> Option<Form> {
     if length > SOURCE_CHARS_MAX {
         return None;
     }
-    let (chunks, rest) = bytes.as_chunks::<8>();
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    let words = || chunks.iter().chain([&last]).map(|chunk| u64::from_le_bytes(*chunk));
+    let words = || words::words_of(bytes);
     let [mut digits, mut uppercase, mut lowercase] = [words::Tally::default(); 3];
     for word in words() {
         digits.add(words::marks_between(word, b'0', b'9'));
