@@ -94,6 +94,14 @@ struct Line {
     user: Option<String>,
 }
 
+/// Whether a plan can be written there: told before the pool is read. Leaves nothing behind.
+///
+/// # Errors
+/// Where it cannot.
+pub fn probe(path: &Path) -> Result<(), InputError> {
+    tempfile::tempfile_in(folder_of(path)).map(drop).map_err(|error| fault(path, error))
+}
+
 /// Writes a plan. It has mode 0600, and stands under its name only when it is whole.
 pub(super) struct PlanWriter {
     path: PathBuf,

@@ -1,9 +1,9 @@
 //! What `link` will reach for a row, told before anything is sent.
 //!
 //! The order of the checks is the order in which `link` meets them: the look-up of the destination, the provider, its
-//! mapping, the destination, who holds the identity, who wears its profile's name, and whether there is room. The last
-//! one is the plan's own: a link in other letter case than the pool knows is made by the service, and never signed in
-//! with (README, "Verdicts").
+//! mapping, the destination, who holds the identity, who wears its profile's name, and whether there is room. One is the
+//! plan's own: a link in other letter case than the pool knows is made by the service, and never signed in with (README,
+//! "Validate against the pool").
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -168,12 +168,13 @@ impl<'a> Forecaster<'a> {
         self.check_providers(link, destination)?;
         let slot = found.map_err(|code| Verdict::Refused(*code))?;
         self.check_free(key, slot, &link.source)?;
-        if self.identity_count(slot) >= IDENTITIES_PER_USER_MAX && self.repeated(key, &link.source).is_none() {
-            return refused(RefusalCode::TooManyIdentities);
-        }
+        // Before the room, which earlier rows may take: a repeat has the verdict of the first.
         let (provider, value) = (link.source.provider(), link.source.value());
         if !self.known.case_differs_allowed && self.known.index.is_held_in_other_case(provider, value) {
             return refused(RefusalCode::CaseDiffers);
+        }
+        if self.identity_count(slot) >= IDENTITIES_PER_USER_MAX && self.repeated(key, &link.source).is_none() {
+            return refused(RefusalCode::TooManyIdentities);
         }
         Ok(slot)
     }

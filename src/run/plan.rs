@@ -74,8 +74,10 @@ fn fits(header: &PlanHeader, task: &LinkTask, age_max: Duration, clock: Clock) -
 
 /// What the plan says of all rows.
 pub(super) fn say_verdicts(plan: &PlanHeader, ui: &Ui) {
-    let verdicts: Vec<String> =
-        plan.verdicts.iter().map(|(verdict, number)| format!("{} {verdict}", format::count(*number))).collect();
+    let (fine, refused): (Vec<_>, Vec<_>) =
+        plan.verdicts.iter().partition(|(verdict, _)| ["link", "already_linked"].contains(&verdict.as_str()));
+    let told = |(verdict, number): (&String, &u64)| format!("{} {verdict}", format::count(*number));
+    let verdicts: Vec<String> = fine.into_iter().rev().chain(refused).map(told).collect();
     let when = format::timestamp(plan.scanned_unix_ms);
     ui.note(&format!("plan of {when}: {}", escape(&verdicts.join(", "))));
 }

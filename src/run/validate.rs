@@ -6,6 +6,7 @@ use crate::cli::ValidateArgs;
 use crate::clock::Clock;
 use crate::command::Failure;
 use crate::command::choices::Choices;
+use crate::command::plan;
 use crate::command::validate::{ValidateTask, Validated};
 use crate::config::FileSettings;
 use crate::domain::report::ValidateReport;
@@ -23,6 +24,7 @@ pub(super) async fn run(args: ValidateArgs, file: &FileSettings, ui: &Ui, clock:
     let choices = args.choices.as_deref().map(Choices::read).transpose()?.unwrap_or_default();
     // Whoever has the wrong columns, pool or permissions learns it before a long file is read.
     Reader::new(&task.source, &task.reading)?;
+    args.save_plan.as_deref().map(plan::probe).transpose()?;
     let online = Online::connect(&args, file, ui, clock).await?;
     if online.is_none() && (args.save_plan.is_some() || args.choices.is_some() || args.lookup.is_some()) {
         return Err(Failure::Usage(
