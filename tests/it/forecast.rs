@@ -313,9 +313,10 @@ fn one(seed: u64, by_plan: bool) -> (Vec<Row>, Foretold, Vec<RowState>) {
         let pooled = Pooled { service: &service, clock, knowledge };
         let foretold = pooled.foretell(&rows).await;
         let keys: Vec<RowKey> = rows.iter().map(|row| row.key).collect();
-        let feed = match by_plan {
-            true => rows.iter().zip(&foretold.by_plan).map(|(row, forecast)| planned(row, forecast)).collect(),
-            false => rows.iter().cloned().map(Incoming::Row).collect(),
+        let feed = if by_plan {
+            rows.iter().zip(&foretold.by_plan).map(|(row, forecast)| planned(row, forecast)).collect()
+        } else {
+            rows.iter().cloned().map(Incoming::Row).collect()
         };
         let (reached, missed) = reach(&pooled, seed, feed, &keys).await;
         assert_eq!(missed, by_plan.then_some(0), "seed {seed}");
