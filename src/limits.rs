@@ -187,6 +187,8 @@ pub const LEDGER_TOLD_BYTES: u64 = 32 * 1024 * 1024;
 pub const LEDGER_LINE_BYTES_MAX: usize = 64 * 1024;
 /// Longest text of the service that is kept, in characters.
 pub const SERVICE_TEXT_CHARS_MAX: usize = 1_024;
+/// Bytes of a ledger that are read at a time where one line of it is wanted: most lines have fewer.
+pub const LEDGER_LINE_USUAL_BYTES: usize = 1_024;
 /// Results that are kept in a hash table before they are merged into the sorted keys.
 pub const VIEW_OVERLAY_ROWS: usize = 65_536;
 /// Results that are sorted and merged at a time while a ledger is read: 24 bytes each.

@@ -4,6 +4,7 @@ mod link;
 mod report;
 mod shared;
 mod simulate;
+mod undo;
 mod validate;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ pub use link::{LinkArgs, PaceArgs, Retry, SettleCall};
 pub use report::ReportArgs;
 pub use shared::{Exporter, InputArgs, InputFormat, PoolArgs, SimulationArgs};
 pub use simulate::{Guess, SimulateArgs};
+pub use undo::{SelectionArgs, UndoArgs};
 pub use validate::{LookUpWay, ValidateArgs};
 
 const AFTER_HELP: &str = "\
@@ -43,6 +45,8 @@ pub enum Command {
     Validate(Box<ValidateArgs>),
     /// Link every row of a file; with an existing ledger, go on where the last run ended.
     Link(Box<LinkArgs>),
+    /// Take back the links that a ledger made, the newest first, each after looking at its user.
+    Undo(Box<UndoArgs>),
     /// Summarise ledgers, and write their failed or unprocessed rows to a file. Needs no credentials.
     Report(ReportArgs),
     /// Say what a code means and what to do about it.

@@ -13,7 +13,6 @@ use crate::clock::Clock;
 use crate::domain::event::Observer;
 use crate::domain::shard::Shard;
 use crate::domain::stop::{Ended, RunReport, Signal};
-use crate::domain::summary::Counts;
 use crate::engine::{Context, EngineOptions, RowFeed, Services};
 use crate::exit::Exit;
 use crate::foresight::preflight::PoolKnowledge;
@@ -166,6 +165,7 @@ impl LinkTask {
             limits: run.later_limits,
             clock: run.clock,
             observer: run.observer,
+            witness: None,
         };
         let report = crate::engine::run(context, feed, signals).await?;
         report.counts.balance()?;
@@ -198,7 +198,7 @@ pub struct LinkRun<'a> {
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded pace")]
-fn note_of(limit: Limit) -> LimitNote {
+pub(super) fn note_of(limit: Limit) -> LimitNote {
     LimitNote { milli: (limit.per_second * 1_000.0).round() as u64, from: limit.origin.as_str().to_owned() }
 }
 
@@ -228,10 +228,11 @@ pub fn exit_of(report: &RunReport) -> Exit {
         Ended::Interrupted(Signal::Interrupt) => Exit::Interrupted,
         Ended::Interrupted(Signal::Terminate) => Exit::Terminated,
         Ended::Stopped(stop) => stop_exit(stop.cause),
-        Ended::Completed => completed(&report.counts),
+        Ended::Completed if is_as_wished(report) => Exit::Success,
+        Ended::Completed => Exit::Incomplete,
     }
 }
 
-fn completed(counts: &Counts) -> Exit {
-    if counts.all_linked() { Exit::Success } else { Exit::Incomplete }
+fn is_as_wished(RunReport { aim, counts, .. }: &RunReport) -> bool {
+    if aim.is_undo() { counts.undone == counts.read } else { counts.all_linked() }
 }

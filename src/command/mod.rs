@@ -11,6 +11,7 @@ pub mod link;
 pub mod plan;
 pub mod report;
 pub mod template;
+pub mod undo;
 pub mod validate;
 
 pub use failure::Failure;

@@ -3,35 +3,34 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pace::{self, PaceChoice, WritePace};
+use super::options::{self, Asked, ask_early, concurrency, engine_options};
+use super::pace::{self, WritePace};
 use super::plan::{self, Guidance};
 use super::simulator::Simulator;
 use super::{rehearse, settings, signals, simulator};
-use crate::cli::{LinkArgs, Retry, SettleCall};
+use crate::cli::{LinkArgs, Retry};
 use crate::clock::Clock;
 use crate::command::Failure;
 use crate::command::check::Checked;
 use crate::command::link::{LinkRun, LinkTask, default_ledger, exit_of};
-use crate::config::{self, FileSettings};
-use crate::domain::shard::Shard;
+use crate::config::FileSettings;
 use crate::domain::stop::{Ended, RunReport};
-use crate::engine::{EngineOptions, Services, SettleWith};
+use crate::engine::{EngineOptions, Services, WritingHalf};
 use crate::exit::Exit;
-use crate::foresight::preflight::{PoolKnowledge, preflight};
+use crate::foresight::preflight::PoolKnowledge;
 use crate::input::Source;
 use crate::ledger::{Binding, Ledger, Opened};
 use crate::limits;
-use crate::pace::Pace;
-use crate::seed::Rng;
 use crate::service::LimitReader;
-use crate::service::cognito::{Cognito, Target};
+use crate::service::cognito::Target;
 use crate::ui::{Ui, escape, format};
 
 pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clock) -> Result<Exit, Failure> {
     let simulator = Simulator::load(&args.simulation)?;
     let task = task(&args, file, simulator.as_ref())?;
     settings::tell_preset(&task.reading, ui);
-    let (mut options, asked) = engine_options(&args, file, task.shard, clock)?;
+    let (mut options, asked) = engine_options(&args.pace, args.yes, file, task.shard, clock)?;
+    options.retry_refused = task.retry_refused;
     if let Some(advice) = pace::shard_advice(task.shard) {
         ui.warn(advice);
     }
@@ -45,13 +44,10 @@ pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clo
     let earlier = if args.rehearse { None } else { task.open_earlier(clock)? };
     say_opened(earlier.as_ref().map(|(_, opened)| *opened), ui);
     let Some(simulator) = simulator else {
-        let target = Target::Aws {
-            profile: args.pool.profile.clone().or_else(|| file.profile.clone()),
-            endpoint_url: settings::endpoint_url(&args.pool, file)?,
-        };
+        let target = options::aws(&args.pool, file)?;
         let service = connect(&target, &task, options.seed, ui, clock).await?;
         let prepared = prepare(&task, earlier, guidance, &mut options, ui)?;
-        return link(&task, prepared, service, options, asked, ui, clock).await;
+        return Box::pin(link(&task, prepared, service, options, asked, ui, clock)).await;
     };
     let prepared = prepare(&task, earlier, guidance, &mut options, ui)?;
     let world = simulator.world(&task.binding.pool, &prepared.checked.providers, options.seed)?;
@@ -61,14 +57,14 @@ pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clo
     let running = simulator::serve(world, &task.binding.pool, args.simulation.save_pool.clone())?;
     let target = Target::Simulator { endpoint_url: running.url() };
     let service = connect(&target, &task, options.seed, ui, clock).await?;
-    let exit = link(&task, prepared, service, options, asked, ui, clock).await?;
+    let exit = Box::pin(link(&task, prepared, service, options, asked, ui, clock)).await?;
     running.stop()?;
     Ok(exit)
 }
 
 fn task(args: &LinkArgs, file: &FileSettings, simulator: Option<&Simulator>) -> Result<LinkTask, Failure> {
     let pool = settings::pool(&args.pool, file, simulator.map(Simulator::pool_id))?;
-    let shard = pace::shard(&args.pace)?;
+    let shard = pace::shard(args.shard.as_deref())?;
     Ok(LinkTask {
         reading: settings::reading(&args.reading, file)?,
         ledger_path: match &args.ledger {
@@ -144,16 +140,6 @@ async fn link(
 /// Looks at the destination of a row in doubt, for an estimate.
 const LOOKS_PER_DOUBT: u64 = limits::SETTLE_WAITS_MS.len() as u64 + 1;
 
-/// No terminal means nobody to ask: said before the input is read, not after.
-fn ask_early(ui: &Ui) -> Result<(), Failure> {
-    if ui.can_ask() {
-        return Ok(());
-    }
-    Err(Failure::Usage(
-        "this changes the pool and there is no terminal to ask on: pass --yes to go on without being asked".into(),
-    ))
-}
-
 /// The service, and what is known of the pool.
 struct Service {
     services: Services,
@@ -162,12 +148,8 @@ struct Service {
 }
 
 async fn connect(target: &Target, task: &LinkTask, seed: u64, ui: &Ui, clock: Clock) -> Result<Service, Failure> {
-    ui.status("looking at the pool");
-    let pool = &task.binding.pool;
-    let cognito = Cognito::connect(target, pool.region(), pool.clone()).await?;
-    let services = Services { directory: cognito.directory(), linker: cognito.linker() };
-    let knowledge = preflight(services.directory.as_ref(), clock, &mut Rng::new(seed).fork("preflight")).await?;
-    ui.clear_status();
+    let (cognito, knowledge) = options::connect(target, &task.binding.pool, seed, ui, clock).await?;
+    let services = Services { directory: cognito.directory(), writer: WritingHalf::Links(cognito.linker()) };
     Ok(Service { services, limits: cognito.limits(), knowledge })
 }
 
@@ -205,54 +187,6 @@ fn finish(task: &LinkTask, report: &RunReport, ui: &Ui) -> Result<Exit, Failure>
         ui.error(&stop.detail, None);
     }
     Ok(exit)
-}
-
-/// What was asked for that only the account, the ledger or a person can turn into a pace and a go.
-#[derive(Clone, Copy)]
-struct Asked {
-    pace: PaceChoice,
-    concurrency: Option<usize>,
-    yes: bool,
-}
-
-/// How to go about it, with a pace that rests on nothing but the options.
-fn engine_options(
-    args: &LinkArgs,
-    file: &FileSettings,
-    shard: Option<Shard>,
-    clock: Clock,
-) -> Result<(EngineOptions, Asked), Failure> {
-    let pace = PaceChoice::read(&args.pace, file, shard)?;
-    let asked = Asked { pace, concurrency: args.pace.concurrency.or(file.concurrency), yes: args.yes };
-    let writes = pace.assumed_writes().pace;
-    if args.pace.attempts == 0 {
-        return Err(Failure::Usage("--attempts 0: a row needs at least one attempt".into()));
-    }
-    let duration_max = match &args.pace.max_duration {
-        Some(text) => Some(config::duration("--max-duration", text)?),
-        None => None,
-    };
-    let options = EngineOptions {
-        writes,
-        reads: pace.reads(),
-        concurrency: concurrency(asked, writes)?,
-        attempts_max: args.pace.attempts,
-        retry_refused: args.retry.contains(&Retry::Refused),
-        settle_with: match args.pace.settle_with {
-            SettleCall::ListUsers => SettleWith::ListUsers,
-            SettleCall::GetUser => SettleWith::GetUser,
-        },
-        failures_max: Some(args.pace.max_failures),
-        duration_max,
-        total: None,
-        done_before: 0,
-        seed: settings::seed(args.pace.seed, clock),
-    };
-    Ok((options, asked))
-}
-
-fn concurrency(asked: Asked, writes: Pace) -> Result<usize, Failure> {
-    Ok(config::concurrency(asked.concurrency, writes.expected().unwrap_or(f64::INFINITY))?)
 }
 
 fn say_opened(opened: Option<Opened>, ui: &Ui) {
@@ -346,10 +280,5 @@ impl Calls {
 fn ask(task: &LinkTask, checked: &Checked, ui: &Ui) -> Result<(), Failure> {
     let kind = if task.binding.simulated { "simulated pool" } else { "pool" };
     let rows = format::counted(checked.to_send(), "row");
-    let question = format!("link {rows} of {} in {kind} {}?", task.source.name(), task.binding.pool);
-    match ui.confirm(&question) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Failure::Declined),
-        Err(error) => Err(Failure::Usage(error.to_string())),
-    }
+    options::ask(ui, &format!("link {rows} of {} in {kind} {}?", task.source.name(), task.binding.pool))
 }

@@ -3,6 +3,7 @@
 mod explain;
 mod forecast;
 mod link;
+mod options;
 mod pace;
 mod plan;
 mod rehearse;
@@ -12,6 +13,7 @@ mod signals;
 mod simulate;
 mod simulator;
 mod template;
+mod undo;
 mod validate;
 
 use std::process::ExitCode;
@@ -51,6 +53,7 @@ async fn command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     match cli.command {
         Command::Validate(args) => Box::pin(validate::run(*args, &file, ui, clock)).await,
         Command::Link(args) => Box::pin(link::run(*args, &file, ui, clock)).await,
+        Command::Undo(args) => Box::pin(undo::run(*args, &file, ui, clock)).await,
         Command::Report(args) => report::run(&args, &file, ui),
         Command::Explain { code } => explain::run(code.as_deref(), ui),
         Command::Template { format, preset } => template::run(format, preset, ui),

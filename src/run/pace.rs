@@ -126,8 +126,8 @@ impl PaceChoice {
 }
 
 /// The shard that this machine works on: from `--shard`, with what a scheduler's variables tell.
-pub(super) fn shard(args: &PaceArgs) -> Result<Option<Shard>, Failure> {
-    let Some(text) = &args.shard else { return Ok(None) };
+pub(super) fn shard(text: Option<&str>) -> Result<Option<Shard>, Failure> {
+    let Some(text) = text else { return Ok(None) };
     let variable = |name: &str| std::env::var(name).ok();
     Ok(Some(resolve(config::shard(text)?, &variable)?))
 }

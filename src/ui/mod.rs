@@ -24,6 +24,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod text;
+mod undo;
 mod validation;
 
 use std::io::{self, IsTerminal, Read, Write};
@@ -43,7 +44,9 @@ pub use validation::Findings;
 
 use crate::domain::event::Observer;
 use crate::domain::identity::{Personal, masked};
+use crate::domain::outcome::UndoOutcome;
 use crate::domain::report::LedgerReport;
+use crate::domain::row::Row;
 use crate::domain::stop::RunReport;
 use crate::domain::summary::Counts;
 use crate::limits;
@@ -257,6 +260,47 @@ impl Ui {
             self.say_next(&report.counts, report.not_read.unwrap_or(0), &[ledger]);
         }
         Ok(())
+    }
+
+    /// The result of a run of `undo` to stdout, in the shape that was asked for, and what to do next to stderr. `links` are
+    /// the objects of a dry run, from [`Ui::undo_object`].
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn undo_report(&self, report: &RunReport, links: Vec<Value>, ledger: &str, exit_status: u8) -> io::Result<()> {
+        self.console.clear_bar();
+        match self.output() {
+            OutputFormat::Text => self.console.print(&undo::report_text(report, ledger, self.console.stdout_style())),
+            OutputFormat::Json => self.json(&undo::report_json(report, links, ledger, exit_status)),
+        }?;
+        for step in undo::next_steps(report) {
+            self.console.step(&step);
+        }
+        Ok(())
+    }
+
+    /// What would become of a link, on a line of stdout.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn undo_line(&self, row: &Row, outcome: &UndoOutcome) -> io::Result<()> {
+        self.console.print(&undo::line(&self.shown(row), outcome))
+    }
+
+    /// What would become of a link, as an object.
+    #[must_use]
+    pub fn undo_object(&self, row: &Row, outcome: &UndoOutcome) -> Value {
+        undo::object(&self.shown(row), outcome)
+    }
+
+    fn shown<'a>(&self, row: &'a Row) -> undo::Shown<'a> {
+        undo::Shown {
+            row: row.number.0,
+            key: row.key.to_string(),
+            user: self.value(row.link.destination.value()),
+            provider: row.link.source.provider().as_str(),
+            value: self.value(row.link.source.value()),
+        }
     }
 
     /// Takes the findings of an input as they come, and gives them and its counts in the shape that was asked for.

@@ -65,11 +65,11 @@ fn where_it_ran(report: &RunReport) -> String {
     )
 }
 
-fn simulated(is_simulated: bool) -> &'static str {
+pub(super) fn simulated(is_simulated: bool) -> &'static str {
     if is_simulated { " (simulated)" } else { "" }
 }
 
-fn how_it_ended(ended: &Ended, style: Style) -> Option<String> {
+pub(super) fn how_it_ended(ended: &Ended, style: Style) -> Option<String> {
     match ended {
         Ended::Completed => None,
         Ended::Interrupted(signal) => Some(style.yellow(&format!("interrupted by {}", signal_name(*signal)))),
@@ -159,7 +159,7 @@ fn failure_line(failure: &FailureLine, show_values: bool, style: Style) -> Strin
     line
 }
 
-fn joined(lines: &[String]) -> String {
+pub(super) fn joined(lines: &[String]) -> String {
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 

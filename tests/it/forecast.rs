@@ -14,7 +14,9 @@ use cognito_link::domain::identity::{AttributeName, Destination, ExternalIdentit
 use cognito_link::domain::outcome::RefusalCode as Code;
 use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
 use cognito_link::domain::state::RowState;
-use cognito_link::engine::{self, Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, run};
+use cognito_link::engine::{
+    self, Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, WritingHalf, run,
+};
 use cognito_link::foresight::index::{Index, IndexBuilder};
 use cognito_link::foresight::preflight::{PoolKnowledge, mapped_attributes, preflight};
 use cognito_link::foresight::questions::Questions;
@@ -277,13 +279,14 @@ async fn reach(pooled: &Pooled<'_>, seed: u64, rows: Vec<Incoming>, keys: &[RowK
         pool: binding.pool.clone(),
         simulated: true,
         knowledge: &pooled.knowledge,
-        services: Services { directory: pooled.service.clone(), linker: pooled.service.clone() },
+        services: Services { directory: pooled.service.clone(), writer: WritingHalf::Links(pooled.service.clone()) },
         ledger: &mut ledger,
         run: RunId(seed),
         options: options(seed, rows.len() as u64),
         limits: None,
         clock: pooled.clock,
         observer: &mut Silent,
+        witness: None,
     };
     let report = run(context, &mut Rows(rows), &mut signals).await.unwrap();
     assert_eq!(report.counts.balance(), Ok(()), "seed {seed}");

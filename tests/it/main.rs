@@ -45,6 +45,10 @@ mod seeds;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
+mod undo;
+#[cfg(test)]
+mod undo_seeds;
+#[cfg(test)]
 mod usage;
 #[cfg(test)]
 mod validate;

@@ -9,7 +9,7 @@ use crate::domain::state::{Resume, RowState};
 use crate::engine::job::Job;
 use crate::engine::window::JobId;
 use crate::engine::{Foretold, Incoming};
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, MadeLink};
 use crate::limits::{READER_BATCH_ROWS, WINDOW_ROWS};
 
 impl Dispatcher<'_> {
@@ -23,6 +23,7 @@ impl Dispatcher<'_> {
             match incoming {
                 Incoming::Row(row) => self.admit(Job::new(row)),
                 Incoming::Foretold(row, foretold) => self.admit_foretold(row, foretold)?,
+                Incoming::Made(link) => self.admit_made(link),
                 Incoming::Invalid { key: Some(key), .. } if self.is_past(key) => self.skip(self.ledger.state(key)),
                 Incoming::Invalid { number, findings, .. } => self.count_invalid(number, &findings)?,
             }
@@ -90,6 +91,15 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// A link to take back: the feed chose it, and the ledger knows of nothing that has happened to it since.
+    fn admit_made(&mut self, link: MadeLink) {
+        let (_, latest) = self.skew.service_time(link.settled);
+        let (id, active) = self.window.insert(Job::to_undo(link, latest));
+        if active {
+            self.activate_all(vec![id]);
+        }
+    }
+
     /// Sets rows on their way whose lane is theirs now.
     pub(super) fn activate_all(&mut self, mut ids: Vec<JobId>) {
         while let Some(id) = ids.pop() {
@@ -108,13 +118,19 @@ impl Dispatcher<'_> {
         }
         let key = job.row.key;
         let state = self.ledger.state(key);
+        let (now, _) = self.skew.service_time(self.clock.unix_ms());
+        if job.undo.is_some() {
+            job.start_undo(self.ledger.announced_at(key), now);
+            self.window.queue(id);
+            return Vec::new();
+        }
         if state.on_resume(self.options.retry_refused) == Resume::Skip {
             self.skip(state);
             let (_, released) = self.window.remove(id, self.clock.now(), None);
             return released;
         }
-        let (now, _) = self.skew.service_time(self.clock.unix_ms());
-        job.start(self.ledger.announced_at(key), now);
+        job.was_undone = state == RowState::Undone;
+        job.start(self.ledger.announced_at(key), state == RowState::Unlinking, now);
         self.window.queue(id);
         Vec::new()
     }
