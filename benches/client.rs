@@ -223,6 +223,7 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
         id: RunId(round),
         services,
         knowledge: &knowledge,
+        guide: cognito_link::command::guide::Guide::None,
         across: checked.across,
         options,
         limit: None,

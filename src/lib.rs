@@ -10,7 +10,7 @@
 //!                       │        │  ▲ └──► ledger
 //!                       │        │  └───── pace (budget, cool-down, back-off)
 //!                       │        └───────► events ─► ui (progress, findings, reports, log)
-//!                       └─ foresight (is the pool there? who is meant?)
+//!                       └─ foresight (is the pool there? who is meant? what will come of it?)
 //! ```
 //!
 //! The input is read once to check every row by itself and beside the others (`input::across`), before anything is sent
@@ -94,6 +94,8 @@
 //! | a call that deletes, disables or changes a user | the ports have none; an unlink names an `ExternalIdentity`, so never a native user | they have six functions together |
 //! | a personal value in a log, an error text or an event | `domain::identity::Personal` has no text of its own, events hold numbers and keys | `tests/architecture.rs`: who may `expose()` |
 //! | a simulated ledger before a real pool, or the reverse | `ledger::Binding`, compared when a ledger is opened; regions `sim-…` exist nowhere | the tests of [`ledger`] |
+//! | a forecast that is not what `link` reaches, when nothing else touches the pool | `foresight::verdict`: the order of a link call's own checks | `tests/it/forecast.rs`, over seeds |
+//! | a plan followed for another input or pool, or further than it goes | `run::plan`, before anything is sent; `command::guide`, row by row | `tests/it/plan.rs` |
 //! | a writing half in a command that must not write, or both halves in one run | only `engine::worker` names both; `run::link` and `run::reconcile_apply` alone ask for [`service::IdentityLinker`], `run::undo` alone for [`service::IdentityUnlinker`] | `tests/architecture.rs` |
 //!
 //! # Words
@@ -107,7 +109,8 @@
 //! reading, made so close to our announcement that somebody else could have made it a moment before. **Budget**: slots of
 //! one category of calls. **Cool-down**: the shared pause after a throttle. **Back-off**: one row's wait after a transient
 //! fault. **Undone**: linked by this tool and taken back; `link` may link it again. **Kept**: linked by this tool, and `undo` refused
-//! to take it back. **Lane**: the line of rows for one destination. **Drain**: take nothing new, finish what is in flight.
+//! to take it back. **Verdict**: what `link` will reach for a row, told beforehand. **Plan**: the verdicts of a file, kept until `link`
+//! does exactly that. **Lane**: the line of rows for one destination. **Drain**: take nothing new, finish what is in flight.
 
 pub mod cli;
 pub mod clock;

@@ -89,6 +89,20 @@ pub const USERS_PER_PAGE_MAX: usize = 60;
 pub const READ_PAGES_MAX: usize = 20;
 /// Times that one chain of a scan starts anew because its place was forgotten: a page's token expires after an hour.
 pub const SCAN_RESTARTS_MAX: u32 = 3;
+/// Questions to `ListUsers` that are open at a time while rows are looked up before the start.
+pub const LOOK_UPS_OPEN_MAX: usize = 64;
+/// Calls that a scan costs beside its pages: each of its chains ends on a page that is not full.
+pub const SCAN_CHAINS: u64 = 16;
+/// Candidates of an ambiguous row that a message shows.
+pub const CANDIDATES_SHOWN_MAX: usize = 5;
+/// Refused rows that `validate` lists one by one on a terminal; the rest are counted.
+pub const VERDICTS_SHOWN_MAX: usize = 20;
+/// Choices among ambiguous users that one file may hold.
+pub const CHOICES_MAX: usize = 1_000_000;
+/// A plan older than this is refused unless told otherwise, in hours.
+pub const PLAN_AGE_HOURS_MAX: u64 = 24;
+/// Longest line of a plan, in bytes.
+pub const PLAN_LINE_BYTES_MAX: usize = 64 * 1024;
 /// Providers on one page of `ListIdentityProviders` (service model).
 pub const PROVIDERS_PER_PAGE_MAX: usize = 60;
 

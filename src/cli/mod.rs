@@ -20,7 +20,7 @@ pub use report::ReportArgs;
 pub use shared::{Exporter, InputArgs, InputFormat, PoolArgs, SimulationArgs};
 pub use simulate::{Guess, SimulateArgs};
 pub use undo::{SelectionArgs, UndoArgs};
-pub use validate::ValidateArgs;
+pub use validate::{LookUpWay, ValidateArgs};
 
 const AFTER_HELP: &str = "\
 Exit statuses: 0 every row is in the wished state; 1 fault of the program; 2 usage; 3 finished, and some rows are \
@@ -45,8 +45,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check every row of a file, and list every fault. Sends nothing, and needs no credentials.
-    Validate(ValidateArgs),
+    /// Check every row of a file, and list every fault; with a pool, say what `link` would reach for each row. Never writes.
+    Validate(Box<ValidateArgs>),
     /// Link every row of a file; with an existing ledger, go on where the last run ended.
     Link(Box<LinkArgs>),
     /// Take back the links that a ledger made, the newest first, each after looking at its user.

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::check::{Check, Checked};
 use super::failure::{Failure, stop_exit};
 use super::feed::{InlineFeed, ThreadedFeed};
+use super::guide::Guide;
 use crate::clock::Clock;
 use crate::domain::event::Observer;
 use crate::domain::shard::Shard;
@@ -108,10 +109,17 @@ impl LinkTask {
     pub async fn run(
         &self,
         earlier: Option<(Ledger, Opened)>,
-        run: LinkRun<'_>,
+        mut run: LinkRun<'_>,
         signals: &mut mpsc::Receiver<Signal>,
     ) -> Result<RunReport, Failure> {
-        let mut feed = ThreadedFeed::start(&self.source, &self.reading, &run.across, &self.binding.pool, self.shard)?;
+        let mut feed = ThreadedFeed::guided(
+            &self.source,
+            &self.reading,
+            &run.across,
+            &self.binding.pool,
+            self.shard,
+            std::mem::replace(&mut run.guide, Guide::None),
+        )?;
         let ledger = match earlier {
             Some((ledger, _)) => ledger,
             None => Ledger::open(&self.ledger_path, &self.binding, run.clock.unix_ms())?.0,
@@ -177,6 +185,8 @@ pub struct LinkRun<'a> {
     pub knowledge: &'a PoolKnowledge,
     /// What the checks found out about rows beside one another.
     pub across: Arc<Across>,
+    /// What is known of rows before they are looked at.
+    pub guide: Guide,
     /// How to go about it.
     pub options: EngineOptions,
     /// The limit that the pace of the writes is a share of, where it is.

@@ -133,6 +133,7 @@ impl UndoTask {
             writes: 0,
             reads: 0,
             throttled: 0,
+            missed: None,
             elapsed: Duration::ZERO,
         }
     }

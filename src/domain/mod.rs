@@ -6,6 +6,7 @@
 pub mod drift;
 pub mod event;
 pub mod finding;
+pub mod forecast;
 pub mod identity;
 pub mod outcome;
 pub mod report;

@@ -127,6 +127,8 @@ pub struct RunReport {
     pub reads: u64,
     /// Answers that said "too many requests".
     pub throttled: u64,
+    /// Rows that a plan meant to link and that were refused or found linked; `None` without a plan.
+    pub missed: Option<u64>,
     /// Time from the first row taken up to the end.
     pub elapsed: Duration,
 }

@@ -47,6 +47,8 @@ pub(super) struct Job {
     pub(super) last_write: Option<Instant>,
     /// Whether a call of it is in flight.
     pub(super) in_flight: bool,
+    /// Whether a plan says that it will be linked.
+    pub(super) planned: bool,
     /// Whether it is on its way, and not only waiting for its lane.
     pub(super) started: bool,
     /// What its taking back needs; `None` for a row that is to be linked.
@@ -78,6 +80,7 @@ impl Job {
             refusals: 0,
             last_write: None,
             in_flight: false,
+            planned: false,
             started: false,
             undo: None,
             read_faults: 0,
@@ -91,6 +94,11 @@ impl Job {
         }
     }
 
+    /// The same, with its destination where that is known, and whether a plan says that it will be linked.
+    pub(super) fn known(row: Row, destination: Option<DestinationUser>, planned: bool) -> Self {
+        Self { destination, planned, ..Self::new(row) }
+    }
+
     /// Sets it on its way at `now`; `in_doubt_since` is the announcement of an earlier run that has no outcome, of its link or
     /// of the unlink of it. Both by the service's clock.
     pub(super) fn start(&mut self, in_doubt_since: Option<UnixMs>, unlinking: bool, now: UnixMs) {
@@ -98,7 +106,8 @@ impl Job {
         self.left_long_ago = in_doubt_since.is_some_and(|since| now.saturating_sub(since) > LIST_LAG_MS_MAX);
         self.announced = in_doubt_since.map(Announced::read_back);
         self.in_doubt = in_doubt_since.is_some() && !unlinking;
-        match resolution(&self.row.link.destination) {
+        let known = self.destination.take().map(Resolution::Known);
+        match known.unwrap_or_else(|| resolution(&self.row.link.destination)) {
             Resolution::Known(user) => {
                 self.destination = Some(user);
                 self.step = self.first_step();

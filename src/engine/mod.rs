@@ -19,7 +19,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::domain::finding::Finding;
-use crate::domain::outcome::UndoOutcome;
+use crate::domain::identity::DestinationUser;
+use crate::domain::outcome::{RefusalCode, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::stop::Stop;
 use crate::ledger::MadeLink;
@@ -62,6 +63,8 @@ pub struct EngineOptions {
 pub enum Incoming {
     /// One that passed the checks.
     Row(Row),
+    /// One of which something is known before it is looked at.
+    Foretold(Row, Foretold),
     /// A link of an earlier run, to be taken back.
     Made(MadeLink),
     /// One with an error of its own, or beside others.
@@ -73,6 +76,19 @@ pub enum Incoming {
         /// Its key in the ledger, where it is wrong only beside others: what is done stays done.
         key: Option<RowKey>,
     },
+}
+
+/// What is known of a row before it is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Foretold {
+    /// Somebody chose the user whom it means.
+    Chosen(DestinationUser),
+    /// A plan says that it will be linked, to the user that was found where one was looked up.
+    Link(Option<DestinationUser>),
+    /// A plan says that its link stands, as was seen by reading the pool.
+    AlreadyLinked,
+    /// A plan refuses it.
+    Refused(RefusalCode),
 }
 
 /// Somebody who is shown what became of each link that is to be taken back: the only one who sees its values. Called

@@ -49,7 +49,8 @@ impl Window {
 
     /// Takes a row in; it is active at once, or waits in its destination's lane. Says which.
     pub(super) fn insert(&mut self, job: Job) -> (JobId, bool) {
-        let lane = entry_lane(&job.row.link.destination);
+        let known = job.destination.as_ref().map(|user| user_lane(&user.username()));
+        let lane = known.unwrap_or_else(|| entry_lane(&job.row.link.destination));
         let id = self.free.pop().unwrap_or(self.jobs.len());
         if id == self.jobs.len() {
             self.jobs.push(Some(job));

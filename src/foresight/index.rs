@@ -216,6 +216,13 @@ impl Index {
             .filter(|(_, user)| resolve::is_meant(destination, user.named(), self.case_sensitive))
     }
 
+    /// The one of several users that an ambiguous destination may mean whom somebody chose by user name.
+    #[must_use]
+    pub fn chosen(&self, destination: &Destination, username: &Personal) -> Option<(Slot, DestinationUser)> {
+        let (slot, user) = self.meant(destination).find(|(_, user)| user.username == *username)?;
+        Some((slot, DestinationUser { provider: ProviderName::native(), value: user.username.clone() }))
+    }
+
     /// The users whom an ambiguous destination may mean, by user name.
     #[must_use]
     pub fn candidates(&self, destination: &Destination) -> Vec<&IndexedUser> {

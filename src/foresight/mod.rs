@@ -4,6 +4,7 @@ mod fold;
 pub mod index;
 pub mod links;
 pub mod preflight;
+pub mod questions;
 pub mod quota;
 pub mod resolve;
 pub mod scan;

@@ -1,9 +1,9 @@
 //! What `link` will reach for a row, told before anything is sent.
 //!
 //! The order of the checks is the order in which `link` meets them: the look-up of the destination, the provider, its
-//! mapping, the destination, who holds the identity, who wears its profile's name, and whether there is room. The last
-//! one is the plan's own: a link in other letter case than the pool knows is made by the service, and never signed in
-//! with (README, "Verdicts").
+//! mapping, the destination, who holds the identity, who wears its profile's name, and whether there is room. One is the
+//! plan's own: a link in other letter case than the pool knows is made by the service, and never signed in with (README,
+//! "Validate against the pool").
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::index::{Index, Slot};
 use super::preflight::PoolKnowledge;
-use crate::domain::identity::{Destination, DestinationUser, ExternalIdentity, ProviderName};
+use crate::domain::identity::{Destination, DestinationUser, ExternalIdentity, Personal, ProviderName};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::row::{Link, RowKey};
 use crate::domain::state::RowState;
@@ -136,45 +136,45 @@ impl<'a> Forecaster<'a> {
 
     /// What will come of the next row. A repeat of an earlier row has the verdict of the first.
     pub fn next(&mut self, key: RowKey, link: &Link) -> Forecast {
-        self.next_as(key, link, None)
+        self.next_with(key, link, None)
     }
 
-    /// The same for a row whose destination somebody chose among several: `chosen` is the user in place of it.
-    pub fn next_as(&mut self, key: RowKey, link: &Link, chosen: Option<&Destination>) -> Forecast {
-        let destination = chosen.unwrap_or(&link.destination);
-        let found = self.known.index.destination(destination);
-        let verdict = match self.refusal(key, link, destination, found.as_ref().map(|(slot, _)| *slot)) {
+    /// The same for a row for which somebody chose one of several users, by user name.
+    pub fn next_with(&mut self, key: RowKey, link: &Link, chosen: Option<&Personal>) -> Forecast {
+        let index = self.known.index;
+        let found = index.destination(&link.destination).or_else(|code| {
+            let chosen = chosen.filter(|_| code == RefusalCode::UserAmbiguous);
+            chosen.and_then(|username| index.chosen(&link.destination, username)).ok_or(code)
+        });
+        let slot = found.as_ref().map(|(slot, _)| *slot);
+        let verdict = match self.refusal(key, link, slot) {
             Ok(slot) => {
                 self.note(key, slot, &link.source);
                 Verdict::Link
             }
             Err(verdict) => verdict,
         };
-        let hint = self.hint(verdict, destination, found.as_ref().ok().map(|(slot, _)| *slot));
+        let hint = self.hint(verdict, &link.destination, slot.ok());
         Forecast { verdict, user: found.ok().map(|(_, user)| user), hint }
     }
 
     /// The user that gets the link, or the first reason why there will be none to make.
-    fn refusal(
-        &self,
-        key: RowKey,
-        link: &Link,
-        destination: &Destination,
-        found: Result<Slot, &RefusalCode>,
-    ) -> Result<Slot, Verdict> {
+    fn refusal(&self, key: RowKey, link: &Link, found: Result<Slot, &RefusalCode>) -> Result<Slot, Verdict> {
         let refused = |code| Err(Verdict::Refused(code));
+        let destination = &link.destination;
         if let (true, Err(code)) = (destination.needs_look_up(), found) {
             return refused(*code);
         }
         self.check_providers(link, destination)?;
         let slot = found.map_err(|code| Verdict::Refused(*code))?;
         self.check_free(key, slot, &link.source)?;
-        if self.identity_count(slot) >= IDENTITIES_PER_USER_MAX && self.repeated(key, &link.source).is_none() {
-            return refused(RefusalCode::TooManyIdentities);
-        }
+        // Before the room, which earlier rows may take: a repeat has the verdict of the first.
         let (provider, value) = (link.source.provider(), link.source.value());
         if !self.known.case_differs_allowed && self.known.index.is_held_in_other_case(provider, value) {
             return refused(RefusalCode::CaseDiffers);
+        }
+        if self.identity_count(slot) >= IDENTITIES_PER_USER_MAX && self.repeated(key, &link.source).is_none() {
+            return refused(RefusalCode::TooManyIdentities);
         }
         Ok(slot)
     }

@@ -41,6 +41,12 @@ impl Wanted {
         self.hashes.binary_search(&hash).is_ok()
     }
 
+    /// How many different questions about users the rows ask.
+    #[must_use]
+    pub fn question_count(&self) -> usize {
+        self.hashes.len()
+    }
+
     /// Under which of its names rows may mean this user, or ask for an identity of it; empty where none does.
     pub(super) fn hashes_of(&self, user: &PoolUser) -> Vec<u64> {
         let names = [

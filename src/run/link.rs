@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::options::{self, Asked, ask_early, concurrency, engine_options};
 use super::pace::{self, WritePace};
+use super::plan::{self, Guidance};
 use super::simulator::Simulator;
 use super::{rehearse, settings, signals, simulator};
 use crate::cli::{LinkArgs, Retry};
@@ -39,16 +40,17 @@ pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clo
     }
     // Whoever has the wrong columns, ledger, pool or permissions learns it before a long file is read.
     task.check_header()?;
+    let guidance = plan::guidance(&args, &task, clock, ui)?;
     say_reading_ledger(&task, ui);
     let earlier = if args.rehearse { None } else { task.open_earlier(clock)? };
     say_opened(earlier.as_ref().map(|(_, opened)| *opened), ui);
     let Some(simulator) = simulator else {
         let target = options::aws(&args.pool, file)?;
         let service = connect(&target, &task, options.seed, ui, clock).await?;
-        let prepared = prepare(&task, earlier, &mut options, ui)?;
-        return link(&task, prepared, service, options, asked, ui, clock).await;
+        let prepared = prepare(&task, earlier, guidance, &mut options, ui)?;
+        return Box::pin(link(&task, prepared, service, options, asked, ui, clock)).await;
     };
-    let prepared = prepare(&task, earlier, &mut options, ui)?;
+    let prepared = prepare(&task, earlier, guidance, &mut options, ui)?;
     let world = simulator.world(&task.binding.pool, &prepared.checked.providers, options.seed)?;
     if args.rehearse {
         return rehearse::run(&task, &prepared.checked, world, options, ui, clock);
@@ -56,7 +58,7 @@ pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clo
     let running = simulator::serve(world, &task.binding.pool, args.simulation.save_pool.clone())?;
     let target = Target::Simulator { endpoint_url: running.url() };
     let service = connect(&target, &task, options.seed, ui, clock).await?;
-    let exit = link(&task, prepared, service, options, asked, ui, clock).await?;
+    let exit = Box::pin(link(&task, prepared, service, options, asked, ui, clock)).await?;
     running.stop()?;
     Ok(exit)
 }
@@ -93,11 +95,13 @@ fn say_reading_ledger(task: &LinkTask, ui: &Ui) {
 struct Prepared {
     earlier: Option<(Ledger, Opened)>,
     checked: Checked,
+    guidance: Guidance,
 }
 
 fn prepare(
     task: &LinkTask,
     earlier: Option<(Ledger, Opened)>,
+    guidance: Guidance,
     options: &mut EngineOptions,
     ui: &Ui,
 ) -> Result<Prepared, Failure> {
@@ -105,7 +109,7 @@ fn prepare(
     let checked = task.check(earlier.as_ref().map(|(ledger, _)| ledger), observer.as_mut())?;
     options.total = Some(checked.rows);
     options.done_before = checked.done_before;
-    Ok(Prepared { earlier, checked })
+    Ok(Prepared { earlier, checked, guidance })
 }
 
 async fn link(
@@ -128,7 +132,7 @@ async fn link(
     };
     options.writes = pace.pace;
     options.concurrency = concurrency(asked, pace.pace)?;
-    say_plan(task, &prepared.checked, &service.knowledge, &options, ui);
+    say_plan(task, &prepared, &service.knowledge, &options, ui);
     if !asked.yes && to_send > 0 {
         ask(task, &prepared.checked, ui)?;
     }
@@ -169,6 +173,7 @@ async fn work(
         services: service.services,
         knowledge: &service.knowledge,
         across: Arc::clone(&prepared.checked.across),
+        guide: prepared.guidance.guide,
         options,
         limit: pace.limit,
         later_limits: pace.later,
@@ -197,14 +202,9 @@ pub(super) fn say_opened(opened: Option<Opened>, ui: &Ui) {
     }
 }
 
-pub(super) fn say_plan(
-    task: &LinkTask,
-    checked: &Checked,
-    knowledge: &PoolKnowledge,
-    options: &EngineOptions,
-    ui: &Ui,
-) {
+fn say_plan(task: &LinkTask, prepared: &Prepared, knowledge: &PoolKnowledge, options: &EngineOptions, ui: &Ui) {
     let count = format::count;
+    let checked = &prepared.checked;
     let to_send = checked.to_send();
     let mut parts = vec![format!("{}: {} to work on", format::counted(checked.rows, "row"), count(to_send))];
     for (number, what) in [
@@ -217,9 +217,19 @@ pub(super) fn say_plan(
             parts.push(format!("{} {what}", count(number)));
         }
     }
-    if let Some(time) = estimate(checked, options) {
-        let rate = options.writes.expected().map_or_else(String::new, |rate| format!(" at {}", format::rate(rate)));
-        parts.push(format!("about {}{rate}", format::duration(time)));
+    let calls = Calls::of(prepared);
+    if calls.writes > 0 {
+        parts.push(format!("about {}", format::counted(calls.writes + calls.reads, "call")));
+    }
+    if let Some((rate, time)) = options.writes.expected().and_then(|rate| Some((rate, calls.lasting(rate, options)?))) {
+        parts.push(format!("about {} at {}", format::duration(time), format::rate(rate)));
+    }
+    if let Some(time) = calls.lasting(limits::WRITE_QUOTA_PER_SECOND, options) {
+        let quota = format::rate(limits::WRITE_QUOTA_PER_SECOND);
+        parts.push(format!("{} with a whole quota of {quota}", format::duration(time)));
+    }
+    if let Some(plan) = &prepared.guidance.plan {
+        plan::say_verdicts(plan, ui);
     }
     ui.note(&parts.join(", "));
     let missing: Vec<&str> = checked
@@ -243,14 +253,31 @@ pub(super) fn say_plan(
     tracing::info!(pool = %task.binding.pool, seed = options.seed, rows = checked.rows, "starting");
 }
 
-/// How long it will take at the pace that is allowed.
-#[expect(clippy::cast_precision_loss, reason = "a shown figure")]
-fn estimate(checked: &Checked, options: &EngineOptions) -> Option<Duration> {
-    let writing = checked.to_send() as f64 / options.writes.expected()?;
-    // Rows in doubt are read back first: a few looks each where the last run has only just ended.
-    let looks = (checked.in_doubt * LOOKS_PER_DOUBT + checked.look_ups) as f64;
-    let reading = options.reads.expected().map_or(0.0, |reads| looks / reads);
-    Duration::try_from_secs_f64(writing.max(reading)).ok().filter(|time| !time.is_zero())
+/// The calls that are to be expected.
+struct Calls {
+    writes: u64,
+    reads: u64,
+}
+
+impl Calls {
+    fn of(prepared: &Prepared) -> Self {
+        let checked = &prepared.checked;
+        let to_send = checked.to_send();
+        // Rows in doubt are read back first: a few looks each where the last run has only just ended.
+        let looks = checked.in_doubt * LOOKS_PER_DOUBT;
+        match &prepared.guidance.plan {
+            Some(plan) => Self { writes: plan.count("link").min(to_send), reads: looks },
+            None => Self { writes: to_send, reads: looks + checked.look_ups },
+        }
+    }
+
+    /// How long they take with so many writes a second.
+    #[expect(clippy::cast_precision_loss, reason = "a shown figure")]
+    fn lasting(&self, writes_per_second: f64, options: &EngineOptions) -> Option<Duration> {
+        let writing = self.writes as f64 / writes_per_second;
+        let reading = options.reads.expected().map_or(0.0, |reads| self.reads as f64 / reads);
+        Duration::try_from_secs_f64(writing.max(reading)).ok().filter(|time| !time.is_zero())
+    }
 }
 
 fn ask(task: &LinkTask, checked: &Checked, ui: &Ui) -> Result<(), Failure> {

@@ -2,9 +2,11 @@
 
 mod explain;
 mod export;
+mod forecast;
 mod link;
 mod options;
 mod pace;
+mod plan;
 mod pool_reading;
 mod reconcile;
 mod reconcile_apply;
@@ -54,7 +56,7 @@ async fn command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         None => FileSettings::default(),
     };
     match cli.command {
-        Command::Validate(args) => validate::run(&args, &file, ui),
+        Command::Validate(args) => Box::pin(validate::run(*args, &file, ui, clock)).await,
         Command::Link(args) => Box::pin(link::run(*args, &file, ui, clock)).await,
         Command::Undo(args) => Box::pin(undo::run(*args, &file, ui, clock)).await,
         Command::Report(args) => report::run(&args, &file, ui),

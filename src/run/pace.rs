@@ -41,11 +41,22 @@ pub(super) struct WritePace {
 impl PaceChoice {
     /// Reads `--rate` and `--share`.
     pub(super) fn read(args: &PaceArgs, file: &FileSettings, shard: Option<Shard>) -> Result<Self, Failure> {
-        let rate = args.rate.clone().or_else(|| file.rate.as_ref().map(config::Scalar::to_string));
+        let machines = shard.map_or(1, Shard::count);
+        Self::of(args.rate.as_deref(), args.share, file, machines)
+    }
+
+    /// Of `--rate` and `--share` as they were given, else of the file.
+    pub(super) fn of(
+        rate: Option<&str>,
+        share: Option<f64>,
+        file: &FileSettings,
+        machines: u32,
+    ) -> Result<Self, Failure> {
+        let rate = rate.map(str::to_owned).or_else(|| file.rate.as_ref().map(config::Scalar::to_string));
         Ok(Self {
             rate: config::rate(rate.as_deref().unwrap_or("auto"))?,
-            share: config::share(args.share.or(file.share).unwrap_or(limits::SHARE_DEFAULT))?,
-            machines: shard.map_or(1, Shard::count),
+            share: config::share(share.or(file.share).unwrap_or(limits::SHARE_DEFAULT))?,
+            machines,
         })
     }
 

@@ -9,6 +9,7 @@ use crate::cli::ReconcileArgs;
 use crate::clock::Clock;
 use crate::command::Failure;
 use crate::command::failure::stop_exit;
+use crate::command::guide::Guide;
 use crate::command::link::{LinkRun, LinkTask, exit_of};
 use crate::command::reconcile::apply::{ChangeBounds, Reopened};
 use crate::command::reconcile::{Comparison, ReconcileTask};
@@ -146,6 +147,7 @@ async fn work(
         services: Services { directory: pool.directory.clone(), writer: WritingHalf::Links(cognito.linker()) },
         knowledge: &pool.knowledge,
         across: comparison.across(),
+        guide: Guide::None,
         options,
         limit: pace.limit,
         later_limits: pace.later,

@@ -11,6 +11,7 @@ use super::settings;
 use crate::clock::Clock;
 use crate::command::Failure;
 use crate::command::check::Checked;
+use crate::command::guide::Guide;
 use crate::command::link::{LinkRun, LinkTask, exit_of};
 use crate::domain::stop::RunReport;
 use crate::engine::{EngineOptions, Services, WritingHalf};
@@ -67,6 +68,7 @@ fn in_virtual_time(
                 services,
                 knowledge: &knowledge,
                 across: Arc::clone(&checked.across),
+                guide: Guide::None,
                 options,
                 limit: None,
                 later_limits: None,

@@ -10,7 +10,7 @@
 //!  "rows":{"read":0,"linked":0,"already_linked":0,"refused":0,"failed":0,"in_doubt":0,"invalid":0,"unprocessed":0,
 //!          "skipped":0,"repeated":0,"undone":0,"not_read":null},
 //!  "refusals":{"user_not_found":0},"findings":{"missing_value":0},
-//!  "writes":0,"reads":0,"throttled":0,"elapsed_ms":0}
+//!  "writes":0,"reads":0,"throttled":0,"plan_missed":null,"elapsed_ms":0}
 //! ```
 //!
 //! `undone` is a part of `unprocessed`: what `undo` has taken back may be linked again. `undo` adds `"dry_run"`, and in a dry
@@ -92,15 +92,18 @@ pub(super) fn validate_start(input: &str) -> String {
 }
 
 /// What the checks of an input found besides single findings, behind the last of them.
-pub(super) fn validate_end(report: &ValidateReport, exit_status: u8) -> String {
+pub(super) fn validate_end(report: &ValidateReport, forecast: Option<Value>, exit_status: u8) -> String {
     let counts = &report.counts;
-    let rest = json!({
+    let mut rest = json!({
         "rows": {"read": counts.read, "valid": counts.unprocessed, "invalid": counts.invalid},
         "blank_lines": report.blank_lines,
         "findings_by_code": numbers(&counts.by_finding),
         "allowed_by_code": numbers(&report.allowed),
         "exit_status": exit_status,
     });
+    if let (Some(forecast), Some(rest)) = (forecast, rest.as_object_mut()) {
+        rest.insert("forecast".to_owned(), forecast);
+    }
     encode(&rest).replacen('{', "],", 1)
 }
 
@@ -153,6 +156,7 @@ pub(super) fn run_report(report: &RunReport, ledger: Option<&str>, exit_status: 
         "writes": report.writes,
         "reads": report.reads,
         "throttled": report.throttled,
+        "plan_missed": report.missed,
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
     })
 }
@@ -240,7 +244,7 @@ mod tests {
         r#""rows":{"read":1000,"linked":986,"already_linked":3,"refused":7,"failed":1,"in_doubt":1,"invalid":2,"#,
         r#""unprocessed":0,"skipped":240,"repeated":0,"undone":0,"not_read":null},"#,
         r#""refusals":{"user_not_found":4,"identity_has_profile":3},"findings":{"missing_value":2},"#,
-        r#""writes":748,"reads":12,"throttled":0,"elapsed_ms":38200}"#,
+        r#""writes":748,"reads":12,"throttled":0,"plan_missed":null,"elapsed_ms":38200}"#,
         "\n"
     );
 

@@ -8,6 +8,7 @@ mod console;
 mod drift;
 mod escape;
 mod findings;
+mod forecast;
 pub mod format;
 pub mod json;
 mod lines;

@@ -212,6 +212,7 @@ pub(super) fn run_report_example() -> RunReport {
         writes: 748,
         reads: 12,
         throttled: 0,
+        missed: None,
         elapsed: Duration::from_millis(38_200),
     }
 }

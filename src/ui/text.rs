@@ -15,6 +15,9 @@ use crate::limits;
 pub(super) fn run_report(report: &RunReport, ledger: Option<&str>, style: Style) -> String {
     let mut lines = table::lines(&report.counts, "rows read", report.not_read, style);
     lines.push(where_it_ran(report));
+    if let Some(missed) = report.missed {
+        lines.push(format!("plan: {} ended otherwise than foretold", counted(missed, "row")));
+    }
     lines.extend(ledger.map(|ledger| format!("ledger {}", escape(ledger))));
     if report.counts.skipped > 0 && report.writes == 0 {
         let (rows, were) =

@@ -139,6 +139,11 @@ fn the_readme_has_the_bounds_as_they_are() {
         ("user name", limits::USERNAME_CHARS_MAX.to_string()),
         ("identities of a user", limits::IDENTITIES_PER_USER_MAX.to_string()),
         ("providers of a pool", limits::PROVIDERS_PER_POOL_MAX.to_string()),
+        ("age of a plan", format!("{} h", limits::PLAN_AGE_HOURS_MAX)),
+        ("refused rows that `validate` tells one by one", limits::VERDICTS_SHOWN_MAX.to_string()),
+        ("candidates of an ambiguous row that are shown", limits::CANDIDATES_SHOWN_MAX.to_string()),
+        ("choices that one file may hold", limits::CHOICES_MAX.to_string()),
+        ("look-ups open at a time before the start", limits::LOOK_UPS_OPEN_MAX.to_string()),
         ("rows that a text report lists", limits::FAILURES_SHOWN_MAX.to_string()),
         ("rows that a text report lists", limits::REPORT_FAILURES_MAX.to_string()),
     ] {

@@ -119,6 +119,8 @@ const MAY_EXPOSE: &[&str] = &[
     "foresight/",
     "engine/",
     "command/report.rs",
+    "command/choices.rs",
+    "command/plan.rs",
     "command/export.rs",
     "command/reconcile/",
     "run/reconcile.rs",

@@ -15,19 +15,19 @@ use cognito_link::domain::outcome::RefusalCode as Code;
 use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
 use cognito_link::domain::state::RowState;
 use cognito_link::engine::{
-    Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, WritingHalf, run,
+    self, Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, WritingHalf, run,
 };
 use cognito_link::foresight::index::{Index, IndexBuilder};
 use cognito_link::foresight::preflight::{PoolKnowledge, mapped_attributes, preflight};
-use cognito_link::foresight::scan::{ScanOptions, scan};
-use cognito_link::foresight::verdict::{Forecaster, Known, Verdict};
+use cognito_link::foresight::questions::Questions;
+use cognito_link::foresight::scan::{ScanOptions, look_up, scan};
+use cognito_link::foresight::verdict::{Forecast, Forecaster, Known, Verdict};
 use cognito_link::foresight::wanted::WantedRows;
 use cognito_link::ledger::record::RunId;
 use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::ledger::{Binding, Ledger};
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
-use cognito_link::service::MappedAttributes;
 use cognito_link::service::sim::latency::Latency;
 use cognito_link::service::sim::provider::{Provider, ProviderKind};
 use cognito_link::service::sim::quota::Quota;
@@ -183,55 +183,77 @@ fn sub_of(number: u64) -> String {
     format!("{:x}0000000-0000-4000-8000-{number:012x}", number % 16)
 }
 
-struct Rows(Vec<Row>);
+struct Rows(Vec<Incoming>);
 
 impl RowFeed for Rows {
     fn next_batch(&mut self) -> NextBatch<'_> {
         Box::pin(async {
             tokio::task::yield_now().await;
-            let batch: Vec<Incoming> = self.0.drain(..self.0.len().min(20)).map(Incoming::Row).collect();
+            let batch: Vec<Incoming> = self.0.drain(..self.0.len().min(20)).collect();
             if batch.is_empty() { None } else { Some(Ok(batch)) }
         })
     }
 }
 
-/// The verdicts of a file: what a run without a plan reaches, and what a plan says.
+/// What was foretold of a file.
 struct Foretold {
-    without_plan: Vec<Verdict>,
-    by_plan: Vec<Verdict>,
+    /// What a run without a plan reaches.
+    without_plan: Vec<Forecast>,
+    /// What a plan says.
+    by_plan: Vec<Forecast>,
+    /// Each row as if it were the only one, by a scan and by filters.
+    alone: Vec<(Verdict, Verdict)>,
 }
 
-async fn foretell(service: &Arc<SimService>, clock: Clock, knowledge: &PoolKnowledge, rows: &[Row]) -> Foretold {
-    let mut wanted = WantedRows::default();
-    for row in rows {
-        wanted.add(&row.link);
+struct Pooled<'a> {
+    service: &'a Arc<SimService>,
+    clock: Clock,
+    knowledge: PoolKnowledge,
+}
+
+impl Pooled<'_> {
+    /// What a scan or filters find of the pool.
+    async fn index(&self, rows: &[Row], filters: bool) -> Index {
+        let mut wanted = WantedRows::default();
+        for row in rows {
+            wanted.add(&row.link);
+        }
+        let case_sensitive = self.knowledge.facts.case_sensitive;
+        let mut builder = IndexBuilder::new(wanted.finish(), case_sensitive);
+        let options = ScanOptions { reads: Pace::at(24.0), seed: 1 };
+        let mut take = |users| {
+            builder.feed(users);
+            Ok(())
+        };
+        if filters {
+            let mut questions = Questions::new(case_sensitive);
+            let mut waiting: Vec<_> = rows.iter().flat_map(|row| questions.of(&row.link)).collect();
+            let mut next = || Ok(waiting.pop());
+            look_up(self.service.clone(), options, self.clock, &mut next, &mut take).await.unwrap();
+        } else {
+            scan(self.service.clone(), options, self.clock, &mut take).await.unwrap();
+        }
+        builder.finish()
     }
-    let mut builder = IndexBuilder::new(wanted.finish(), knowledge.facts.case_sensitive);
-    let options = ScanOptions { reads: Pace::at(24.0), seed: 1 };
-    let mut take = |users| {
-        builder.feed(users);
-        Ok(())
-    };
-    scan(service.clone(), options, clock, &mut take).await.unwrap();
-    let index = builder.finish();
-    let providers: BTreeSet<ProviderName> = knowledge.providers.keys().cloned().collect();
-    let mapped = mapped_attributes(service.as_ref(), clock, &mut Rng::new(1), &providers).await.unwrap();
-    let verdicts = |case_differs_allowed| verdicts(&index, knowledge, &mapped, case_differs_allowed, rows);
-    Foretold { without_plan: verdicts(true), by_plan: verdicts(false) }
+
+    async fn foretell(&self, rows: &[Row]) -> Foretold {
+        let (by_scan, by_filters) = (self.index(rows, false).await, self.index(rows, true).await);
+        let providers: BTreeSet<ProviderName> = self.knowledge.providers.keys().cloned().collect();
+        let mapped = mapped_attributes(self.service.as_ref(), self.clock, &mut Rng::new(1), &providers).await.unwrap();
+        let forecaster = |index, case_differs_allowed| {
+            Forecaster::new(Known { index, pool: &self.knowledge, mapped: mapped.clone(), case_differs_allowed })
+        };
+        let all = |case_differs_allowed| {
+            let mut forecaster = forecaster(&by_scan, case_differs_allowed);
+            rows.iter().map(|row| forecaster.next(row.key, &row.link)).collect()
+        };
+        let alone = |index, row: &Row| forecaster(index, false).next(row.key, &row.link).verdict;
+        let alone = rows.iter().map(|row| (alone(&by_scan, row), alone(&by_filters, row))).collect();
+        Foretold { without_plan: all(true), by_plan: all(false), alone }
+    }
 }
 
-fn verdicts(
-    index: &Index,
-    pool: &PoolKnowledge,
-    mapped: &BTreeMap<ProviderName, MappedAttributes>,
-    case_differs_allowed: bool,
-    rows: &[Row],
-) -> Vec<Verdict> {
-    let mut forecaster = Forecaster::new(Known { index, pool, mapped: mapped.clone(), case_differs_allowed });
-    rows.iter().map(|row| forecaster.next(row.key, &row.link).verdict).collect()
-}
-
-pub(crate) fn options(seed: u64, rows: &[Row]) -> EngineOptions {
+pub(crate) fn options(seed: u64, rows: u64) -> EngineOptions {
     EngineOptions {
         writes: Pace::at(24.0),
         reads: Pace::at(24.0),
@@ -241,44 +263,48 @@ pub(crate) fn options(seed: u64, rows: &[Row]) -> EngineOptions {
         settle_with: SettleWith::ListUsers,
         failures_max: None,
         duration_max: None,
-        total: Some(rows.len() as u64),
+        total: Some(rows),
         done_before: 0,
         seed,
     }
 }
 
-/// What a run reaches for each row.
-async fn reach(
-    service: &Arc<SimService>,
-    clock: Clock,
-    knowledge: &PoolKnowledge,
-    seed: u64,
-    rows: &[Row],
-) -> Vec<RowState> {
+/// What a run reaches for each row, and how many rows a plan was wrong about.
+async fn reach(pooled: &Pooled<'_>, seed: u64, rows: Vec<Incoming>, keys: &[RowKey]) -> (Vec<RowState>, Option<u64>) {
     let binding = Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true };
     let storage = Box::new(MemoryStorage::default());
-    let (mut ledger, _) = Ledger::on_storage(storage, &binding, clock.unix_ms()).unwrap();
+    let (mut ledger, _) = Ledger::on_storage(storage, &binding, pooled.clock.unix_ms()).unwrap();
     let (_signal, mut signals) = mpsc::channel(2);
     let context = Context {
         pool: binding.pool.clone(),
         simulated: true,
-        knowledge,
-        services: Services { directory: service.clone(), writer: WritingHalf::Links(service.clone()) },
+        knowledge: &pooled.knowledge,
+        services: Services { directory: pooled.service.clone(), writer: WritingHalf::Links(pooled.service.clone()) },
         ledger: &mut ledger,
         run: RunId(seed),
-        options: options(seed, rows),
+        options: options(seed, rows.len() as u64),
         limits: None,
-        clock,
+        clock: pooled.clock,
         observer: &mut Silent,
         witness: None,
     };
-    let report = run(context, &mut Rows(rows.to_vec()), &mut signals).await.unwrap();
+    let report = run(context, &mut Rows(rows), &mut signals).await.unwrap();
     assert_eq!(report.counts.balance(), Ok(()), "seed {seed}");
-    rows.iter().map(|row| ledger.state(row.key)).collect()
+    (keys.iter().map(|key| ledger.state(*key)).collect(), report.missed)
 }
 
-/// One seed: the file's rows, what was foretold and what was reached.
-fn one(seed: u64) -> (Vec<Row>, Foretold, Vec<RowState>) {
+/// A row as a plan sends it on.
+fn planned(row: &Row, forecast: &Forecast) -> Incoming {
+    let foretold = match forecast.verdict {
+        Verdict::Link => engine::Foretold::Link(forecast.user.clone()),
+        Verdict::AlreadyLinked => engine::Foretold::AlreadyLinked,
+        Verdict::Refused(code) => engine::Foretold::Refused(code),
+    };
+    Incoming::Foretold(row.clone(), foretold)
+}
+
+/// One seed: the file's rows, what was foretold, and what was reached, by a plan or without one.
+fn one(seed: u64, by_plan: bool) -> (Vec<Row>, Foretold, Vec<RowState>) {
     let mut chance = Chance::new(seed);
     let (pool, rows) = (chance.pool(), chance.file());
     let world = World::new(seed).with_pool(pool).with_latency(Latency::usual()).with_quota(Quota::documented());
@@ -287,8 +313,16 @@ fn one(seed: u64) -> (Vec<Row>, Foretold, Vec<RowState>) {
         let clock = Clock::starting_at(START);
         let service = SimService::sharing(SharedWorld::new(world), clock, POOL);
         let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(seed)).await.unwrap();
-        let foretold = foretell(&service, clock, &knowledge, &rows).await;
-        let reached = reach(&service, clock, &knowledge, seed, &rows).await;
+        let pooled = Pooled { service: &service, clock, knowledge };
+        let foretold = pooled.foretell(&rows).await;
+        let keys: Vec<RowKey> = rows.iter().map(|row| row.key).collect();
+        let feed = if by_plan {
+            rows.iter().zip(&foretold.by_plan).map(|(row, forecast)| planned(row, forecast)).collect()
+        } else {
+            rows.iter().cloned().map(Incoming::Row).collect()
+        };
+        let (reached, missed) = reach(&pooled, seed, feed, &keys).await;
+        assert_eq!(missed, by_plan.then_some(0), "seed {seed}");
         (rows, foretold, reached)
     })
 }
@@ -303,13 +337,13 @@ fn is_as_foretold(verdict: Verdict, reached: RowState) -> bool {
 fn the_verdict_is_what_link_reaches() {
     let mut seen: BTreeMap<Verdict, u32> = BTreeMap::new();
     for seed in 1..=SEEDS {
-        let (rows, foretold, reached) = one(seed);
-        for ((row, verdict), state) in rows.iter().zip(&foretold.without_plan).zip(&reached) {
-            let what = (row.number.0, row.link.destination.kind());
-            assert!(is_as_foretold(*verdict, *state), "seed {seed}, row {what:?}: {verdict:?}, and {state:?}");
+        let (rows, foretold, reached) = one(seed, false);
+        for ((row, forecast), state) in rows.iter().zip(&foretold.without_plan).zip(&reached) {
+            let (what, verdict) = ((row.number.0, row.link.destination.kind()), forecast.verdict);
+            assert!(is_as_foretold(verdict, *state), "seed {seed}, row {what:?}: {verdict:?}, and {state:?}");
         }
-        for verdict in foretold.by_plan {
-            *seen.entry(verdict).or_default() += 1;
+        for forecast in foretold.by_plan {
+            *seen.entry(forecast.verdict).or_default() += 1;
         }
     }
     let refusals = [
@@ -326,5 +360,26 @@ fn the_verdict_is_what_link_reaches() {
     let wanted = refusals.map(Verdict::Refused).into_iter().chain([Verdict::Link, Verdict::AlreadyLinked]);
     for verdict in wanted {
         assert!(seen.get(&verdict).is_some_and(|times| *times >= 20), "{verdict:?} hardly occurs: {seen:?}");
+    }
+}
+
+#[test]
+fn a_plan_ends_every_row_as_it_says_and_misses_none() {
+    for seed in 1..=SEEDS / 2 {
+        let (rows, foretold, reached) = one(seed, true);
+        for ((row, forecast), state) in rows.iter().zip(&foretold.by_plan).zip(&reached) {
+            assert_eq!(forecast.verdict.state(), *state, "seed {seed}, row {}", row.number);
+        }
+    }
+}
+
+#[test]
+fn filters_are_blind_only_for_identities_on_others() {
+    for seed in 1..=SEEDS / 2 {
+        let (rows, foretold, _) = one(seed, true);
+        for (row, (by_scan, by_filters)) in rows.iter().zip(&foretold.alone) {
+            let blind = [Code::LinkedElsewhere, Code::CaseDiffers].map(Verdict::Refused).contains(by_scan);
+            assert!(blind || by_scan == by_filters, "seed {seed}, row {}: {by_scan:?}, {by_filters:?}", row.number);
+        }
     }
 }

@@ -35,6 +35,8 @@ mod outputs;
 #[cfg(test)]
 mod pace;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod quota;
 #[cfg(test)]
 mod reconcile;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cognito_link::clock::Clock;
+use cognito_link::command::guide::Guide;
 use cognito_link::command::link::{LinkRun, LinkTask};
 use cognito_link::command::reconcile::{Compared, Comparison, ReconcileTask};
 use cognito_link::domain::drift::{DriftCounts, Standing};
@@ -155,13 +156,14 @@ impl Scene {
         }
         let mut comparison = std::mem::take(&mut told.comparison);
         self.task.reopen(&mut comparison, &mut ledger, self.clock.unix_ms()).unwrap();
-        let mut engine = options(self.seed, &self.rows);
+        let mut engine = options(self.seed, self.rows.len() as u64);
         engine.retry_refused = true;
         let run = LinkRun {
             id: RunId(self.seed),
             services: Services { directory: self.service.clone(), writer: WritingHalf::Links(self.service.clone()) },
             knowledge: &self.knowledge,
             across: comparison.across(),
+            guide: Guide::None,
             options: engine,
             limit: None,
             later_limits: None,

@@ -122,8 +122,12 @@ impl Dispatcher<'_> {
     pub(super) fn finish(&mut self, id: JobId, outcome: &Outcome) -> Result<(), LedgerError> {
         let Some(job) = self.window.get(id) else { return Ok(()) };
         let (number, key, state) = (job.row.number, job.row.key, outcome.state());
+        let planned = job.planned;
         self.ledger.settle(number, key, outcome, job.attempts, job.request_id.as_deref(), self.clock.unix_ms())?;
         self.tally.counts.add(state);
+        if planned && matches!(state, RowState::AlreadyLinked | RowState::Refused(_)) {
+            *self.tally.missed.get_or_insert(0) += 1;
+        }
         self.tally.failures += u64::from(matches!(state, RowState::Failed | RowState::InDoubt));
         self.let_go(id, state);
         Ok(())

@@ -92,6 +92,7 @@ impl Dispatcher<'_> {
             writes: self.tally.writes,
             reads: self.tally.reads,
             throttled: self.tally.throttled,
+            missed: self.tally.missed,
         })
     }
 

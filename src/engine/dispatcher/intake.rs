@@ -1,12 +1,14 @@
 //! Rows coming in: skipped where the ledger says they are done, else on their way.
 
 use super::Dispatcher;
+use crate::domain::event::Event;
 use crate::domain::finding::{Finding, Severity};
+use crate::domain::outcome::Outcome;
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::state::{Resume, RowState};
-use crate::engine::Incoming;
 use crate::engine::job::Job;
 use crate::engine::window::JobId;
+use crate::engine::{Foretold, Incoming};
 use crate::ledger::{LedgerError, MadeLink};
 use crate::limits::{READER_BATCH_ROWS, WINDOW_ROWS};
 
@@ -19,7 +21,8 @@ impl Dispatcher<'_> {
         for incoming in batch {
             self.tally.counts.read += 1;
             match incoming {
-                Incoming::Row(row) => self.admit(row),
+                Incoming::Row(row) => self.admit(Job::new(row)),
+                Incoming::Foretold(row, foretold) => self.admit_foretold(row, foretold)?,
                 Incoming::Made(link) => self.admit_made(link),
                 Incoming::Invalid { key: Some(key), .. } if self.is_past(key) => self.skip(self.ledger.state(key)),
                 Incoming::Invalid { number, findings, .. } => self.count_invalid(number, &findings)?,
@@ -49,12 +52,40 @@ impl Dispatcher<'_> {
         self.tally.counts.skipped += 1;
     }
 
-    fn admit(&mut self, row: Row) {
-        let state = self.ledger.state(row.key);
+    /// What a plan settles is recorded without a call, unless an earlier run left the row in doubt: then it is looked at.
+    fn admit_foretold(&mut self, row: Row, foretold: Foretold) -> Result<(), LedgerError> {
+        if !matches!(foretold, Foretold::Chosen(_)) {
+            self.tally.missed.get_or_insert(0);
+        }
+        let outcome = match foretold {
+            Foretold::Chosen(user) => {
+                self.admit(Job::known(row, Some(user), false));
+                return Ok(());
+            }
+            Foretold::Link(destination) => {
+                self.admit(Job::known(row, destination, true));
+                return Ok(());
+            }
+            Foretold::AlreadyLinked => Outcome::AlreadyLinked,
+            Foretold::Refused(code) => Outcome::Refused { code, text: None },
+        };
+        if self.is_past(row.key) {
+            self.admit(Job::new(row));
+            return Ok(());
+        }
+        let (number, key, state) = (row.number, row.key, outcome.state());
+        self.ledger.settle(number, key, &outcome, 0, None, self.clock.unix_ms())?;
+        self.tally.counts.add(state);
+        self.observer.on(&Event::Settled { number, key, state });
+        Ok(())
+    }
+
+    fn admit(&mut self, job: Job) {
+        let state = self.ledger.state(job.row.key);
         if state.on_resume(self.options.retry_refused) == Resume::Skip {
             return self.skip(state);
         }
-        let (id, active) = self.window.insert(Job::new(row));
+        let (id, active) = self.window.insert(job);
         if active {
             self.activate_all(vec![id]);
         }

@@ -108,6 +108,13 @@ fn a_verdict_for_each_situation() {
 }
 
 #[test]
+fn a_repeat_has_the_verdict_of_the_first_although_the_room_is_gone_by_then() {
+    let rows = ["full:Okta/Cognito_Subject/a", "full:Okta/Cognito_Subject/5", "full:Okta/Cognito_Subject/a"];
+    let words: Vec<_> = verdicts(&rows, false).iter().map(|forecast| forecast.verdict.as_str()).collect();
+    assert_eq!(words, ["case_differs", "link", "case_differs"]);
+}
+
+#[test]
 fn what_earlier_rows_take_is_gone() {
     let rows = [
         "full:Okta/Cognito_Subject/5",
