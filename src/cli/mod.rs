@@ -60,7 +60,7 @@ pub enum Command {
     Report(ReportArgs),
     /// Say what a code means and what to do about it.
     Explain {
-        /// A state, refusal or finding code, such as `linked_elsewhere`; without one, all are listed.
+        /// A state, standing, refusal or finding code, such as `linked_elsewhere`; without one, all are listed.
         code: Option<String>,
     },
     /// Print an example of an input, which `validate` accepts.
