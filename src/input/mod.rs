@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Names are settled once, in [`columns`], [`preset`] and `naming`; a CSV's header becomes a plan before its first row.
-//! Whatever a file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, and 26 bytes a row by
+//! Whatever a file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, and 27 bytes a row by
 //! which rows are held against one another ([`across`]); a fault of one row costs that
 //! row only, and no message repeats a value.
 
@@ -32,6 +32,7 @@ pub mod preset;
 pub mod reader;
 pub mod record;
 mod resemble;
+mod sound;
 pub mod source;
 mod split;
 #[cfg(test)]
