@@ -21,6 +21,7 @@ mod csv;
 mod encoding;
 pub mod error;
 mod feed;
+mod flat;
 mod gzip;
 mod harvest;
 mod identifier;
