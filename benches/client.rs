@@ -20,7 +20,7 @@ use cognito_link::clock::Clock;
 use cognito_link::command::link::{LinkRun, LinkTask};
 use cognito_link::domain::event::Silent;
 use cognito_link::domain::identity::PoolId;
-use cognito_link::engine::{EngineOptions, Services, SettleWith};
+use cognito_link::engine::{EngineOptions, Services, SettleWith, WritingHalf};
 use cognito_link::foresight::preflight::preflight;
 use cognito_link::input::{InputOptions, Source};
 use cognito_link::ledger::Binding;
@@ -203,7 +203,7 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let checked = task.check(None, &mut Silent).unwrap();
     let target = Target::Simulator { endpoint_url: format!("http://{address}") };
     let cognito = Cognito::connect(&target, pool.region(), pool.clone()).await.unwrap();
-    let services = Services { directory: cognito.directory(), linker: cognito.linker() };
+    let services = Services { directory: cognito.directory(), writer: WritingHalf::Links(cognito.linker()) };
     let knowledge = preflight(services.directory.as_ref(), clock, &mut Rng::new(1)).await.unwrap();
     let options = EngineOptions {
         writes: Pace::max(1, Some(cognito_link::limits::RATE_PER_SECOND_MAX / 0.9)),
@@ -223,6 +223,7 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
         id: RunId(round),
         services,
         knowledge: &knowledge,
+        guide: cognito_link::command::guide::Guide::None,
         across: checked.across,
         options,
         limit: None,

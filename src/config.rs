@@ -1,5 +1,7 @@
 //! Settings, resolved and validated: flags, then the environment, then the file of `--config`.
 
+mod selection;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -10,6 +12,7 @@ use serde::Deserialize;
 use crate::domain::identity::PoolId;
 use crate::domain::shard::Shard;
 use crate::limits;
+pub use selection::{row_ranges, since};
 
 /// A setting that cannot be used. Its text names the option and what it takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

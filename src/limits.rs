@@ -24,6 +24,14 @@ pub const SPOOL_BYTES_MAX: u64 = 1024 * 1024 * 1024 * 1024;
 pub const HEADER_NAMES_SHOWN_MAX: usize = 20;
 /// Characters of a header's name that a message shows.
 pub const HEADER_NAME_SHOWN_CHARS_MAX: usize = 40;
+/// Bytes of records that are sorted in memory before they go to a temporary file.
+pub const SORT_RUN_BYTES: usize = 32 * 1024 * 1024;
+/// Sorted temporary files before they are merged into one: each is open, with a buffer of its own while it is merged.
+pub const SORT_RUNS_MAX: usize = 128;
+/// Bytes of an export that are printed at a time.
+pub const OUTPUT_CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes of a sorted temporary file that are read or written at a time.
+pub const SORT_BUFFER_BYTES: usize = 64 * 1024;
 /// Codes that `explain` suggests for one that there is not.
 pub const SUGGESTIONS_MAX: usize = 5;
 /// Rows that the reader hands over at a time.
@@ -87,6 +95,20 @@ pub const USERS_PER_PAGE_MAX: usize = 60;
 pub const READ_PAGES_MAX: usize = 20;
 /// Times that one chain of a scan starts anew because its place was forgotten: a page's token expires after an hour.
 pub const SCAN_RESTARTS_MAX: u32 = 3;
+/// Questions to `ListUsers` that are open at a time while rows are looked up before the start.
+pub const LOOK_UPS_OPEN_MAX: usize = 64;
+/// Calls that a scan costs beside its pages: each of its chains ends on a page that is not full.
+pub const SCAN_CHAINS: u64 = 16;
+/// Candidates of an ambiguous row that a message shows.
+pub const CANDIDATES_SHOWN_MAX: usize = 5;
+/// Refused rows that `validate` lists one by one on a terminal; the rest are counted.
+pub const VERDICTS_SHOWN_MAX: usize = 20;
+/// Choices among ambiguous users that one file may hold.
+pub const CHOICES_MAX: usize = 1_000_000;
+/// A plan older than this is refused unless told otherwise, in hours.
+pub const PLAN_AGE_HOURS_MAX: u64 = 24;
+/// Longest line of a plan, in bytes.
+pub const PLAN_LINE_BYTES_MAX: usize = 64 * 1024;
 /// Providers on one page of `ListIdentityProviders` (service model).
 pub const PROVIDERS_PER_PAGE_MAX: usize = 60;
 
@@ -145,6 +167,10 @@ pub const ANNOUNCED_AHEAD_MAX: usize = 512;
 pub const ATTEMPTS_MAX: u32 = 5;
 /// Rows that may end failed or in doubt before a run stops, unless told otherwise.
 pub const FAILURES_MAX: u64 = 1_000;
+/// Links that `reconcile --apply` makes at the most, unless told otherwise.
+pub const CHANGES_MAX: u64 = 500;
+/// The same in percent of the file's rows.
+pub const CHANGES_PERCENT_MAX: f64 = 5.0;
 /// Attempts that a call outside a row (pool, providers) gets.
 pub const PREFLIGHT_ATTEMPTS_MAX: u32 = 5;
 /// First back-off of a row after a transient fault, in milliseconds.
@@ -179,6 +205,8 @@ pub const LEDGER_TOLD_BYTES: u64 = 32 * 1024 * 1024;
 pub const LEDGER_LINE_BYTES_MAX: usize = 64 * 1024;
 /// Longest text of the service that is kept, in characters.
 pub const SERVICE_TEXT_CHARS_MAX: usize = 1_024;
+/// Bytes of a ledger that are read at a time where one line of it is wanted: most lines have fewer.
+pub const LEDGER_LINE_USUAL_BYTES: usize = 1_024;
 /// Results that are kept in a hash table before they are merged into the sorted keys.
 pub const VIEW_OVERLAY_ROWS: usize = 65_536;
 /// Results that are sorted and merged at a time while a ledger is read: 24 bytes each.

@@ -13,7 +13,7 @@ use cognito_link::domain::identity::{
 use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
 use cognito_link::domain::shard::Shard;
 use cognito_link::domain::stop::RunReport;
-use cognito_link::engine::{Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith};
+use cognito_link::engine::{Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, WritingHalf};
 use cognito_link::foresight::preflight::preflight;
 use cognito_link::ledger::record::RunId;
 use cognito_link::ledger::storage::MemoryStorage;
@@ -109,7 +109,7 @@ async fn machine(url: String, seed: u64, pace: Pace, rows: Rows, disk: MemorySto
     let pool = PoolId::parse(POOL).unwrap();
     let cognito =
         Cognito::connect(&Target::Simulator { endpoint_url: url }, pool.region(), pool.clone()).await.unwrap();
-    let services = Services { directory: cognito.directory(), linker: cognito.linker() };
+    let services = Services { directory: cognito.directory(), writer: WritingHalf::Links(cognito.linker()) };
     Box::pin(work(services, Clock::system(), seed, pace, rows, disk, time)).await
 }
 
@@ -152,6 +152,7 @@ async fn work(
         limits: None,
         clock,
         observer: &mut Silent,
+        witness: None,
     };
     cognito_link::engine::run(context, &mut rows, &mut signals).await.unwrap()
 }
@@ -215,7 +216,7 @@ fn engine_run(quota: f64, seed: u64) -> [f64; 4] {
     runtime.block_on(async {
         let clock = Clock::starting_at(1_800_000_000_000);
         let service = SimService::new(world(seed, quota), clock);
-        let services = Services { directory: service.clone(), linker: service.clone() };
+        let services = Services { directory: service.clone(), writer: WritingHalf::Links(service.clone()) };
         let time = Duration::from_secs(100);
         let disk = MemoryStorage::default();
         Box::pin(work(services, clock, seed, Pace::max(1, None), Rows::endless(), disk, time)).await;

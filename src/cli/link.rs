@@ -23,6 +23,19 @@ pub struct LinkArgs {
     /// Run it all in virtual time against the simulated pool, keep nothing, and say what the real run would take.
     #[arg(long, requires = "simulate", conflicts_with_all = ["ledger", "save_pool"])]
     pub rehearse: bool,
+    /// Do exactly what this plan of `validate --save-plan` says: link what it links, and record the rest without a call.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rehearse", "choices"])]
+    pub plan: Option<PathBuf>,
+    /// Refuse a plan whose reading of the pool is older than this, such as 90m or 24h.
+    #[arg(long, value_name = "DURATION", default_value_t = format!("{}h", crate::limits::PLAN_AGE_HOURS_MAX), requires = "plan")]
+    pub plan_max_age: String,
+    /// Which of several users ambiguous rows mean: the `choices.csv` of `validate --split`, filled in.
+    #[arg(long, value_name = "FILE", conflicts_with = "rehearse")]
+    pub choices: Option<PathBuf>,
+    /// Work on one part of the input only, as one of several machines that need not know of each other: INDEX/COUNT from
+    /// 0/COUNT on; `auto` in an AWS Batch array job, `auto/COUNT` in a Kubernetes Indexed Job.
+    #[arg(long, value_name = "INDEX/COUNT")]
+    pub shard: Option<String>,
     /// Attempt again what an earlier run was refused.
     #[arg(long, value_enum, value_name = "STATE")]
     pub retry: Vec<Retry>,
@@ -51,10 +64,6 @@ pub struct PaceArgs {
     /// The share of the quota that `--rate auto` takes, over 0 up to 1 [default: 0.8].
     #[arg(long, value_name = "SHARE")]
     pub share: Option<f64>,
-    /// Work on one part of the input only, as one of several machines that need not know of each other: INDEX/COUNT from
-    /// 0/COUNT on; `auto` in an AWS Batch array job, `auto/COUNT` in a Kubernetes Indexed Job.
-    #[arg(long, value_name = "INDEX/COUNT")]
-    pub shard: Option<String>,
     /// Calls in flight at the most; two seconds' worth of the rate otherwise.
     #[arg(long, value_name = "N")]
     pub concurrency: Option<usize>,

@@ -1,20 +1,26 @@
 //! The command line: names, help and shapes. What the values mean together is settled in `config`.
 
+mod export;
 mod link;
+mod reconcile;
 mod report;
 mod shared;
 mod simulate;
+mod undo;
 mod validate;
 
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use export::ExportArgs;
 pub use link::{LinkArgs, PaceArgs, Retry, SettleCall};
+pub use reconcile::ReconcileArgs;
 pub use report::ReportArgs;
 pub use shared::{Exporter, InputArgs, InputFormat, PoolArgs, SimulationArgs};
 pub use simulate::{Guess, SimulateArgs};
-pub use validate::ValidateArgs;
+pub use undo::{SelectionArgs, UndoArgs};
+pub use validate::{LookUpWay, ValidateArgs};
 
 const AFTER_HELP: &str = "\
 Exit statuses: 0 every row is in the wished state; 1 fault of the program; 2 usage; 3 finished, and some rows are \
@@ -39,12 +45,18 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check every row of a file, and list every fault. Sends nothing, and needs no credentials.
-    Validate(ValidateArgs),
+    /// Check every row of a file, and list every fault; with a pool, say what `link` would reach for each row. Never writes.
+    Validate(Box<ValidateArgs>),
     /// Link every row of a file; with an existing ledger, go on where the last run ended.
     Link(Box<LinkArgs>),
+    /// Take back the links that a ledger made, the newest first, each after looking at its user.
+    Undo(Box<UndoArgs>),
     /// Summarise ledgers, and write their failed or unprocessed rows to a file. Needs no credentials.
     Report(ReportArgs),
+    /// Compare a file and the pool in both directions; with --apply, link what is missing. Never unlinks.
+    Reconcile(Box<ReconcileArgs>),
+    /// Write every link of the pool to a file that `validate` and `link` accept. Never writes to the pool.
+    Export(Box<ExportArgs>),
     /// Say what a code means and what to do about it.
     Explain {
         /// A state, refusal or finding code, such as `linked_elsewhere`; without one, all are listed.

@@ -6,6 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 
 use crate::domain::finding::FindingCode;
+use crate::domain::outcome::RefusalCode;
 
 /// Which pool, and as whom.
 #[derive(Debug, Args)]
@@ -44,9 +45,14 @@ pub struct InputArgs {
     /// Give every row the same value, such as `source_provider=Okta`.
     #[arg(long, value_name = "COLUMN=VALUE")]
     pub set: Vec<String>,
-    /// Send rows in spite of this finding, which stays a warning; may be repeated.
-    #[arg(long, value_name = "CODE", value_parser = PossibleValuesParser::new(FindingCode::SUSPICIONS.map(FindingCode::as_str)))]
+    /// Send rows in spite of this finding, which stays a warning, or of the plan's refusal `case_differs`; may be repeated.
+    #[arg(long, value_name = "CODE", value_parser = PossibleValuesParser::new(allowable()))]
     pub allow: Vec<String>,
+}
+
+/// What may be allowed: what only suspects a value, and what the plan refuses although the service would not.
+fn allowable() -> impl Iterator<Item = &'static str> {
+    FindingCode::SUSPICIONS.into_iter().map(FindingCode::as_str).chain([RefusalCode::CaseDiffers.as_str()])
 }
 
 /// The shape of the input.

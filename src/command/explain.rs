@@ -4,6 +4,7 @@
 
 mod findings;
 mod refusals;
+mod standings;
 mod states;
 
 use crate::domain::finding::FindingCode;
@@ -16,7 +17,7 @@ use crate::limits::SUGGESTIONS_MAX;
 pub struct Explained {
     /// The code.
     pub code: &'static str,
-    /// `state`, `refusal`, `error` or `warning`.
+    /// `state`, `standing`, `refusal`, `error` or `warning`.
     pub kind: &'static str,
     /// What it means.
     pub meaning: &'static str,
@@ -47,7 +48,7 @@ pub fn all() -> Vec<Explained> {
         let Told { why, advice } = findings::told_of(*code);
         Explained { code: code.as_str(), kind: code.severity().as_str(), meaning: code.meaning(), why, advice }
     });
-    states::all().chain(refusals).chain(findings).collect()
+    states::all().chain(standings::all()).chain(refusals).chain(findings).collect()
 }
 
 /// What a code means: more than one where a word stands for several things.
@@ -102,7 +103,7 @@ mod tests {
             ("provider_lost", Some("provider_prefix")),
             ("indoubt", Some("in_doubt")),
             ("utf_16", Some("utf16")),
-            ("missing", Some("missing_value")),
+            ("missing_valu", Some("missing_value")),
             ("xyzzy", None),
             ("", None),
         ];

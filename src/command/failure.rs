@@ -29,6 +29,9 @@ pub enum Failure {
     /// The ledger cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// A plan belongs to something else, or is damaged.
+    #[error("{0}")]
+    Mismatch(String),
     /// The service cannot be used.
     #[error(transparent)]
     Stop(#[from] Stop),
@@ -64,6 +67,7 @@ impl Failure {
                 Exit::Fault
             }
             Self::Input(_) | Self::Strict { .. } => Exit::InvalidInput,
+            Self::Mismatch(_) => Exit::Mismatch,
             Self::Ledger(error) => ledger_exit(error),
             Self::Stop(stop) => stop_exit(stop.cause),
         }

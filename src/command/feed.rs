@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::guide::Guide;
 use crate::domain::identity::PoolId;
 use crate::domain::row::{Row, RowKey};
 use crate::domain::shard::Shard;
@@ -32,7 +33,22 @@ impl ThreadedFeed {
         pool: &PoolId,
         shard: Option<Shard>,
     ) -> Result<Self, InputError> {
-        let mut rows = Batches::new(source, options, across, pool, shard)?;
+        Self::guided(source, options, across, pool, shard, Guide::None)
+    }
+
+    /// The same for rows of which something is known.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn guided(
+        source: &Source,
+        options: &InputOptions,
+        across: &Arc<Across>,
+        pool: &PoolId,
+        shard: Option<Shard>,
+        guide: Guide,
+    ) -> Result<Self, InputError> {
+        let mut rows = Batches { guide, ..Batches::new(source, options, across, pool, shard)? };
         let (sender, batches) = mpsc::channel(READER_BATCHES_MAX);
         let name = source.name().to_owned();
         std::thread::Builder::new()
@@ -91,6 +107,7 @@ struct Batches {
     reader: Reader,
     pool: PoolId,
     shard: Option<Shard>,
+    guide: Guide,
 }
 
 impl Batches {
@@ -101,7 +118,7 @@ impl Batches {
         pool: &PoolId,
         shard: Option<Shard>,
     ) -> Result<Self, InputError> {
-        Ok(Self { reader: Reader::across(source, options, across)?, pool: pool.clone(), shard })
+        Ok(Self { reader: Reader::across(source, options, across)?, pool: pool.clone(), shard, guide: Guide::None })
     }
 
     fn next(&mut self) -> Option<Batch> {
@@ -109,12 +126,16 @@ impl Batches {
         let shard = self.shard;
         let ours = |record: &Result<Record, InputError>| record.as_ref().map_or(true, |record| is_of(shard, record));
         for record in self.reader.by_ref().filter(ours).take(READER_BATCH_ROWS) {
-            match record {
-                Ok(record) => batch.push(incoming(record, &self.pool)),
+            let io = |detail| Stop { cause: StopCause::InputIo, detail };
+            let guided =
+                record.map_err(|error| io(error.to_string())).and_then(|record| match incoming(record, &self.pool) {
+                    Incoming::Row(row) => self.guide.of(row).map_err(io),
+                    other => Ok(other),
+                });
+            match guided {
+                Ok(incoming) => batch.push(incoming),
                 // What was read before is handed on first; the reader says the same again or ends.
-                Err(error) => {
-                    return Some(Err(Stop { cause: StopCause::InputIo, detail: error.to_string() }));
-                }
+                Err(stop) => return Some(Err(stop)),
             }
         }
         if batch.is_empty() { None } else { Some(Ok(batch)) }
@@ -130,7 +151,7 @@ pub(super) fn is_of(shard: Option<Shard>, record: &Record) -> bool {
     }
 }
 
-fn incoming(record: Record, pool: &PoolId) -> Incoming {
+pub(super) fn incoming(record: Record, pool: &PoolId) -> Incoming {
     let is_valid = record.is_valid();
     match record.link {
         Some(link) if is_valid => {

@@ -8,11 +8,11 @@ use tokio::sync::mpsc;
 use super::check::{Check, Checked};
 use super::failure::{Failure, stop_exit};
 use super::feed::{InlineFeed, ThreadedFeed};
+use super::guide::Guide;
 use crate::clock::Clock;
 use crate::domain::event::Observer;
 use crate::domain::shard::Shard;
 use crate::domain::stop::{Ended, RunReport, Signal};
-use crate::domain::summary::Counts;
 use crate::engine::{Context, EngineOptions, RowFeed, Services};
 use crate::exit::Exit;
 use crate::foresight::preflight::PoolKnowledge;
@@ -109,15 +109,22 @@ impl LinkTask {
     pub async fn run(
         &self,
         earlier: Option<(Ledger, Opened)>,
-        run: LinkRun<'_>,
+        mut run: LinkRun<'_>,
         signals: &mut mpsc::Receiver<Signal>,
     ) -> Result<RunReport, Failure> {
-        let mut feed = ThreadedFeed::start(&self.source, &self.reading, &run.across, &self.binding.pool, self.shard)?;
+        let mut feed = ThreadedFeed::guided(
+            &self.source,
+            &self.reading,
+            &run.across,
+            &self.binding.pool,
+            self.shard,
+            std::mem::replace(&mut run.guide, Guide::None),
+        )?;
         let ledger = match earlier {
             Some((ledger, _)) => ledger,
             None => Ledger::open(&self.ledger_path, &self.binding, run.clock.unix_ms())?.0,
         };
-        self.work(&mut feed, ledger, run, signals).await
+        self.work(&mut feed, ledger, run, "link", signals).await
     }
 
     /// Works the input off without keeping anything: in the time of `run`'s clock, which may be a virtual one.
@@ -128,19 +135,21 @@ impl LinkTask {
         let mut feed = InlineFeed::start(&self.source, &self.reading, &run.across, &self.binding.pool, self.shard)?;
         let storage = Box::new(DiscardStorage::default());
         let (ledger, _) = Ledger::on_storage(storage, &self.binding, run.clock.unix_ms())?;
-        self.work(&mut feed, ledger, run, signals).await
+        self.work(&mut feed, ledger, run, "link", signals).await
     }
 
-    async fn work(
+    /// Works off what the feed gives, as a run of this command.
+    pub(super) async fn work(
         &self,
         feed: &mut dyn RowFeed,
         mut ledger: Ledger,
         run: LinkRun<'_>,
+        command: &str,
         signals: &mut mpsc::Receiver<Signal>,
     ) -> Result<RunReport, Failure> {
         ledger.run_started(&RunStart {
             run: run.id,
-            command: "link".to_owned(),
+            command: command.to_owned(),
             input: self.input_path.clone(),
             at: run.clock.unix_ms(),
             tool: TOOL_VERSION.to_owned(),
@@ -158,6 +167,7 @@ impl LinkTask {
             limits: run.later_limits,
             clock: run.clock,
             observer: run.observer,
+            witness: None,
         };
         let report = crate::engine::run(context, feed, signals).await?;
         report.counts.balance()?;
@@ -175,6 +185,8 @@ pub struct LinkRun<'a> {
     pub knowledge: &'a PoolKnowledge,
     /// What the checks found out about rows beside one another.
     pub across: Arc<Across>,
+    /// What is known of rows before they are looked at.
+    pub guide: Guide,
     /// How to go about it.
     pub options: EngineOptions,
     /// The limit that the pace of the writes is a share of, where it is.
@@ -188,7 +200,7 @@ pub struct LinkRun<'a> {
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded pace")]
-fn note_of(limit: Limit) -> LimitNote {
+pub(super) fn note_of(limit: Limit) -> LimitNote {
     LimitNote { milli: (limit.per_second * 1_000.0).round() as u64, from: limit.origin.as_str().to_owned() }
 }
 
@@ -218,10 +230,11 @@ pub fn exit_of(report: &RunReport) -> Exit {
         Ended::Interrupted(Signal::Interrupt) => Exit::Interrupted,
         Ended::Interrupted(Signal::Terminate) => Exit::Terminated,
         Ended::Stopped(stop) => stop_exit(stop.cause),
-        Ended::Completed => completed(&report.counts),
+        Ended::Completed if is_as_wished(report) => Exit::Success,
+        Ended::Completed => Exit::Incomplete,
     }
 }
 
-fn completed(counts: &Counts) -> Exit {
-    if counts.all_linked() { Exit::Success } else { Exit::Incomplete }
+fn is_as_wished(RunReport { aim, counts, .. }: &RunReport) -> bool {
+    if aim.is_undo() { counts.undone == counts.read } else { counts.all_linked() }
 }

@@ -1,5 +1,6 @@
 //! `report`: what ledgers know, and the rows of an input that still want something.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::state::RowState;
 use crate::domain::summary::Counts;
 use crate::input::{InputError, InputOptions, Note, Reader, RecordWriter, Source};
-use crate::ledger::record::{EndedAs, Record};
+use crate::ledger::record::{EndedAs, PersonalText, Record, UNDO_COMMAND};
 use crate::ledger::{Binding, Contents, LedgerError, load_view, read};
 use crate::limits::REPORT_FAILURES_MAX;
 
@@ -143,7 +144,9 @@ impl Ledgers {
         read(path, &mut |record| {
             match record {
                 Record::RunStart(start) => {
-                    invalid = Counts::default();
+                    if start.command != UNDO_COMMAND {
+                        invalid = Counts::default();
+                    }
                     report.runs.push(RunLine {
                         id: start.run.to_string(),
                         command: start.command,
@@ -158,13 +161,14 @@ impl Ledgers {
                         run.ended = Some(end.ended.as_str().to_owned());
                     }
                 }
-                Record::Intent(intent) => left_out += self.tell(told, intent.key, intent.row, None),
+                Record::Intent(intent) | Record::Unlink(intent) => {
+                    left_out += self.tell(told, intent.key, intent.row, None);
+                }
                 Record::Settlement(settled) => {
-                    let said = settled.said.map(|(code, message)| ServiceText {
-                        code: code.into_owned(),
-                        message: message.expose().to_owned(),
-                    });
-                    left_out += self.tell(told, settled.key, settled.row, said);
+                    left_out += self.tell(told, settled.key, settled.row, settled.said.map(text_of));
+                }
+                Record::UnlinkSettlement(settled) => {
+                    left_out += self.tell(told, settled.key, settled.row, settled.said.map(text_of));
                 }
                 Record::Invalid(row) => {
                     invalid.invalid += 1;
@@ -229,7 +233,7 @@ impl Ledgers {
             let state = self.state(key);
             counts.add(state);
             let file = match state {
-                RowState::Unprocessed => &mut unprocessed,
+                RowState::Unprocessed | RowState::Undone => &mut unprocessed,
                 _ if wants_something(state) => &mut failed,
                 _ => continue,
             };
@@ -237,7 +241,8 @@ impl Ledgers {
                 file.write(&reader.raw(), &note(state, texts.get(&key).copied()))?;
             }
         }
-        if counts.unprocessed == counts.read - counts.invalid && counts.unprocessed > 0 && report.counts.done() > 0 {
+        let unknown = counts.unprocessed - counts.undone;
+        if unknown == counts.read - counts.invalid && unknown > 0 && report.counts.done() > 0 {
             return Err(Failure::Usage(format!(
                 "none of the rows of {} is in the ledger; is it the input of that run? read it as that run did, with the \
                  same --map and --set",
@@ -268,18 +273,24 @@ pub struct Written {
     pub unprocessed: Option<u64>,
 }
 
+fn text_of((code, message): (Cow<'_, str>, PersonalText<'_>)) -> ServiceText {
+    ServiceText { code: code.into_owned(), message: message.expose().to_owned() }
+}
+
 fn wants_something(state: RowState) -> bool {
-    matches!(state, RowState::Refused(_) | RowState::Failed | RowState::InDoubt)
+    matches!(state, RowState::Refused(_) | RowState::Failed | RowState::InDoubt | RowState::Unlinking)
 }
 
 fn precedence(state: RowState) -> u8 {
     match state {
         RowState::Linked => 0,
-        RowState::AlreadyLinked => 1,
-        RowState::InDoubt => 2,
-        RowState::Refused(_) => 3,
-        RowState::Failed => 4,
-        RowState::Unprocessed => 5,
+        RowState::Kept(_) => 1,
+        RowState::AlreadyLinked => 2,
+        RowState::InDoubt | RowState::Unlinking => 3,
+        RowState::Refused(_) => 4,
+        RowState::Failed => 5,
+        RowState::Undone => 6,
+        RowState::Unprocessed => 7,
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::NamedTempFile;
 
@@ -13,7 +14,7 @@ use crate::domain::finding::{Finding, FindingCode, Severity};
 use crate::domain::summary::Counts;
 use crate::exit::Exit;
 use crate::input::{
-    FirstReading, InputError, InputOptions, Layout, Note, RawRecord, Reader, Record, RecordWriter, Source,
+    Across, FirstReading, InputError, InputOptions, Layout, Note, RawRecord, Reader, Record, RecordWriter, Source,
 };
 use crate::limits::READER_BATCH_ROWS;
 
@@ -42,6 +43,8 @@ pub struct Validated {
     pub allowed: BTreeMap<FindingCode, u64>,
     /// Lines with nothing on them.
     pub blank_lines: u64,
+    /// What is known of rows beside one another, for further readings.
+    pub across: Arc<Across>,
 }
 
 impl Validated {
@@ -67,7 +70,8 @@ impl ValidateTask {
         })?;
         observer.on(&Event::Checking { rows: reading.rows });
         let is_clean = !reading.has_findings && reading.across.is_clean();
-        let mut validated = Validated { blank_lines: reading.blank_lines, ..Validated::default() };
+        let mut validated =
+            Validated { blank_lines: reading.blank_lines, across: Arc::clone(&reading.across), ..Validated::default() };
         if is_clean && self.split.is_none() {
             validated.counts = Counts { read: reading.rows, unprocessed: reading.rows, ..Counts::default() };
         } else {

@@ -3,8 +3,10 @@
 //! Nothing here does I/O, waits, reads a clock or knows a file format. A value that exists is valid: it is parsed
 //! once, at the door, and never checked again.
 
+pub mod drift;
 pub mod event;
 pub mod finding;
+pub mod forecast;
 pub mod identity;
 pub mod outcome;
 pub mod report;

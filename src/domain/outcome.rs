@@ -37,11 +37,22 @@ refusal_codes! {
     AttributeNotMapped "attribute_not_mapped" "The provider maps no claim to the attribute that the link names.",
     AliasExists "alias_exists" "The service found the alias of another user in the way.",
     NativeUserInTheWay "native_user_in_the_way" "A native user wears the user name that this identity's own profile would have.",
+    CaseDiffers "case_differs" "The pool knows this identity in other letter case; a link would be made and never signed in with.",
     InvalidParameter "invalid_parameter" "The service does not take a value of the request.",
     Unrecognised "unrecognised" "The service refused with a text that this version does not know.",
+    Gone "gone" "Undo: the user, or the identity on it, is no longer there.",
+    Moved "moved" "Undo: the identity is not there as this ledger linked it: it was linked anew, or has a profile of its own.",
+    UsedSince "used_since" "Undo: the identity was linked by an attribute and has signed in since, and its subject is not known.",
+    FormUnknown "form_unknown" "Undo: the identity stands on the user, and the service knows no link by the values that should name it.",
 }
 
 impl RefusalCode {
+    /// Whether only `undo` gives it.
+    #[must_use]
+    pub fn is_of_undo(self) -> bool {
+        matches!(self, Self::Gone | Self::Moved | Self::UsedSince | Self::FormUnknown)
+    }
+
     /// Reads a code; `None` for a text that is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -92,6 +103,53 @@ pub enum Outcome {
         /// What the last attempt met.
         text: ServiceText,
     },
+}
+
+/// How the taking back of one link ended in a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UndoOutcome {
+    /// The identity is off the user again.
+    Undone,
+    /// Not to be taken back safely.
+    Refused {
+        /// Why.
+        code: RefusalCode,
+        /// What the service said; `None` where nothing was sent.
+        text: Option<ServiceText>,
+    },
+    /// Attempts exhausted on transient faults, and reading showed that none of them had an effect.
+    Failed {
+        /// What the last attempt met.
+        text: ServiceText,
+    },
+    /// A call may have taken effect, and reading could not settle it.
+    InDoubt {
+        /// What the last attempt met.
+        text: ServiceText,
+    },
+}
+
+impl UndoOutcome {
+    /// The state that this outcome puts a row in.
+    #[must_use]
+    pub fn state(&self) -> RowState {
+        match self {
+            Self::Undone => RowState::Undone,
+            Self::Refused { code, .. } => RowState::Kept(*code),
+            Self::Failed { .. } => RowState::Linked,
+            Self::InDoubt { .. } => RowState::Unlinking,
+        }
+    }
+
+    /// What the service said, where it said anything.
+    #[must_use]
+    pub fn text(&self) -> Option<&ServiceText> {
+        match self {
+            Self::Undone => None,
+            Self::Refused { text, .. } => text.as_ref(),
+            Self::Failed { text } | Self::InDoubt { text } => Some(text),
+        }
+    }
 }
 
 impl Outcome {

@@ -85,16 +85,39 @@ impl Ended {
     }
 }
 
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Aim {
+    /// To link rows.
+    #[default]
+    Link,
+    /// To take links back.
+    Undo,
+    /// To say which links would be taken back.
+    UndoDryRun,
+}
+
+impl Aim {
+    /// Whether it is about taking links back.
+    #[must_use]
+    pub fn is_undo(self) -> bool {
+        self != Self::Link
+    }
+}
+
 /// What a run has to say at its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunReport {
+    /// What the run was for.
+    pub aim: Aim,
     /// The pool.
     pub pool: PoolId,
     /// Whether the pool was a simulated one.
     pub simulated: bool,
     /// How it ended.
     pub ended: Ended,
-    /// Rows by state. Balanced.
+    /// Rows by state. Balanced. In a run about taking links back, the links that it refused, failed at or left in doubt
+    /// count so; what was not reached counts as linked.
     pub counts: Counts,
     /// Rows of the input that were not read any more, where the total is known.
     pub not_read: Option<u64>,
@@ -104,6 +127,8 @@ pub struct RunReport {
     pub reads: u64,
     /// Answers that said "too many requests".
     pub throttled: u64,
+    /// Rows that a plan meant to link and that were refused or found linked; `None` without a plan.
+    pub missed: Option<u64>,
     /// Time from the first row taken up to the end.
     pub elapsed: Duration,
 }

@@ -1,7 +1,7 @@
 //! Counts that balance.
 
 use super::finding::FindingCode;
-use super::outcome::RefusalCode;
+use super::outcome::{RefusalCode, UndoOutcome};
 use super::state::RowState;
 use std::collections::BTreeMap;
 
@@ -28,6 +28,10 @@ pub struct Counts {
     pub skipped: u64,
     /// Of the rows above, those for which nothing was done because an earlier row of this run asked for the same link.
     pub repeated: u64,
+    /// Of the unprocessed rows, those whose link was made by this tool and taken back by `undo`.
+    pub undone: u64,
+    /// Of the linked rows, those that `undo` looked at and left alone, by code.
+    pub kept: BTreeMap<RefusalCode, u64>,
     /// Refused rows by code.
     pub by_refusal: BTreeMap<RefusalCode, u64>,
     /// Findings by code; a row may have several.
@@ -54,7 +58,15 @@ impl Counts {
                 *self.by_refusal.entry(code).or_default() += 1;
             }
             RowState::Failed => self.failed += 1,
-            RowState::InDoubt => self.in_doubt += 1,
+            RowState::InDoubt | RowState::Unlinking => self.in_doubt += 1,
+            RowState::Undone => {
+                self.unprocessed += 1;
+                self.undone += 1;
+            }
+            RowState::Kept(code) => {
+                self.linked += 1;
+                *self.kept.entry(code).or_default() += 1;
+            }
         }
     }
 
@@ -64,10 +76,20 @@ impl Counts {
         self.linked + self.already_linked + self.refused + self.failed + self.in_doubt + self.invalid + self.unprocessed
     }
 
-    /// Rows that nothing more will happen to in this run.
+    /// Rows that nothing more will happen to in this run: in one of `undo`, what was taken back as well.
     #[must_use]
     pub fn done(&self) -> u64 {
-        self.accounted() - self.unprocessed
+        self.accounted() - self.unprocessed + self.undone
+    }
+
+    /// Counts a row whose taking back came to this, in a run of `undo`: there a refusal is one of the run's own.
+    pub fn add_undo(&mut self, outcome: &UndoOutcome) {
+        match outcome {
+            UndoOutcome::Undone => self.add(RowState::Undone),
+            UndoOutcome::Refused { code, .. } => self.add(RowState::Refused(*code)),
+            UndoOutcome::Failed { .. } => self.add(RowState::Failed),
+            UndoOutcome::InDoubt { .. } => self.add(RowState::Unlinking),
+        }
     }
 
     /// Whether every row read is in the wished state.
@@ -83,7 +105,9 @@ impl Counts {
     pub fn balance(&self) -> Result<(), Unbalanced> {
         let accounted = self.accounted();
         let refusals: u64 = self.by_refusal.values().sum();
-        if self.read == accounted && refusals == self.refused && self.skipped + self.repeated <= accounted {
+        let parts_fit = self.undone <= self.unprocessed && self.kept.values().sum::<u64>() <= self.linked;
+        if self.read == accounted && refusals == self.refused && self.skipped + self.repeated <= accounted && parts_fit
+        {
             Ok(())
         } else {
             Err(Unbalanced { read: self.read, accounted })
@@ -97,7 +121,7 @@ mod tests {
 
     #[test]
     fn every_state_is_counted_once() {
-        let mut counts = Counts { read: 7, invalid: 1, ..Counts::default() };
+        let mut counts = Counts { read: 10, invalid: 1, ..Counts::default() };
         for state in [
             RowState::Unprocessed,
             RowState::Linked,
@@ -105,15 +129,19 @@ mod tests {
             RowState::Refused(RefusalCode::AliasExists),
             RowState::Failed,
             RowState::InDoubt,
+            RowState::Unlinking,
+            RowState::Undone,
+            RowState::Kept(RefusalCode::Gone),
         ] {
             counts.add(state);
         }
         assert_eq!(counts.balance(), Ok(()));
-        assert_eq!((counts.done(), counts.all_linked()), (6, false));
-        counts.read = 8;
+        assert_eq!((counts.done(), counts.all_linked()), (9, false));
+        assert_eq!((counts.linked, counts.in_doubt, counts.unprocessed, counts.undone), (2, 2, 2, 1));
+        counts.read = 11;
         assert_eq!(
             counts.balance().map_err(|e| e.to_string()),
-            Err("counts do not balance: 8 rows read and 7 accounted for".into())
+            Err("counts do not balance: 11 rows read and 10 accounted for".into())
         );
     }
 }

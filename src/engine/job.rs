@@ -11,73 +11,20 @@
 use std::time::Duration;
 
 use super::settle::{Announced, Sight, listed_name, look, whose};
+use super::step::{Next, Policy, SettleWith, Step, Wait};
+use super::undo::Undoing;
 use super::worker::Call;
 use crate::clock::{Instant, UnixMs};
 use crate::domain::identity::{DestinationUser, Personal, profile_username};
 use crate::domain::outcome::{Outcome, RefusalCode, ServiceText};
 use crate::domain::row::Row;
-use crate::domain::stop::Stop;
 use crate::foresight::preflight;
 use crate::foresight::resolve::{Resolution, resolution, resolve};
 use crate::limits::{FILTER_CHARS_MAX, LIST_LAG_MS_MAX, READ_PAGES_MAX, SERVICE_TEXT_CHARS_MAX, SETTLE_WAITS_MS};
 use crate::pace::retry::backoff;
 use crate::seed::Rng;
-use crate::service::classify::{CallKind, FaultClass, WhenAbsent, classify};
-use crate::service::{Fault, LinkRequest, PoolUser, UserFilter, UserPage, UserQuery};
-
-/// Which call reads a destination back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SettleWith {
-    /// `ListUsers` by user name: no effect on billing, eventually consistent.
-    #[default]
-    ListUsers,
-    /// `AdminGetUser`: fresh, and marks the user as active for billing.
-    GetUser,
-}
-
-/// What the decisions depend on besides the row.
-#[derive(Debug, Clone)]
-pub(super) struct Policy {
-    pub(super) attempts_max: u32,
-    pub(super) settle_with: SettleWith,
-    pub(super) case_sensitive: bool,
-}
-
-/// The thing to do for a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
-    /// Find the destination.
-    Resolve(UserFilter),
-    /// Write the intent into the ledger.
-    Announce,
-    /// Make the link.
-    Link,
-    /// Read the destination; so many looks have not shown the link.
-    Look { why: WhenAbsent, looks: usize },
-    /// Read whether a native user wears the name of the identity's own profile.
-    LookForNative,
-}
-
-/// Why a row is not to go on at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wait {
-    None,
-    BackOff(Duration),
-    Settling(Duration),
-}
-
-/// What follows from an answer.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// The row's step stands to be done, after the wait.
-    Step(Wait),
-    /// The service throttled or was not reached: the same step again, when everybody goes on.
-    Pause { throttled: bool },
-    /// The row has its result.
-    Finish(Outcome),
-    /// The run ends. The fault itself had no effect.
-    Stop(Stop),
-}
+use crate::service::classify::{CallKind, FaultClass, IfNoEffect, classify};
+use crate::service::{Fault, LinkRequest, PoolUser, UnlinkRequest, UserFilter, UserPage, UserQuery};
 
 /// A row on its way.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about one row; its state is `step`")]
@@ -100,12 +47,18 @@ pub(super) struct Job {
     pub(super) last_write: Option<Instant>,
     /// Whether a call of it is in flight.
     pub(super) in_flight: bool,
+    /// Whether a plan says that it will be linked.
+    pub(super) planned: bool,
     /// Whether it is on its way, and not only waiting for its lane.
     pub(super) started: bool,
+    /// What its taking back needs; `None` for a row that is to be linked.
+    pub(super) undo: Option<Box<Undoing>>,
     read_faults: u32,
-    in_doubt: bool,
+    pub(super) in_doubt: bool,
+    /// Whether `undo` has taken its link back before.
+    pub(super) was_undone: bool,
     /// Whether its only doubtful call is of an earlier run, and so old that `ListUsers` shows it.
-    left_long_ago: bool,
+    pub(super) left_long_ago: bool,
     last: ServiceText,
     found: Vec<PoolUser>,
     pages: usize,
@@ -127,9 +80,12 @@ impl Job {
             refusals: 0,
             last_write: None,
             in_flight: false,
+            planned: false,
             started: false,
+            undo: None,
             read_faults: 0,
             in_doubt: false,
+            was_undone: false,
             left_long_ago: false,
             last: ServiceText { code: "interrupted".into(), message: String::new() },
             found: Vec::new(),
@@ -138,14 +94,20 @@ impl Job {
         }
     }
 
-    /// Sets it on its way at `now`; `in_doubt_since` is the announcement of an earlier run that has no outcome. Both by the
-    /// service's clock.
-    pub(super) fn start(&mut self, in_doubt_since: Option<UnixMs>, now: UnixMs) {
+    /// The same, with its destination where that is known, and whether a plan says that it will be linked.
+    pub(super) fn known(row: Row, destination: Option<DestinationUser>, planned: bool) -> Self {
+        Self { destination, planned, ..Self::new(row) }
+    }
+
+    /// Sets it on its way at `now`; `in_doubt_since` is the announcement of an earlier run that has no outcome, of its link or
+    /// of the unlink of it. Both by the service's clock.
+    pub(super) fn start(&mut self, in_doubt_since: Option<UnixMs>, unlinking: bool, now: UnixMs) {
         self.started = true;
         self.left_long_ago = in_doubt_since.is_some_and(|since| now.saturating_sub(since) > LIST_LAG_MS_MAX);
         self.announced = in_doubt_since.map(Announced::read_back);
-        self.in_doubt = in_doubt_since.is_some();
-        match resolution(&self.row.link.destination) {
+        self.in_doubt = in_doubt_since.is_some() && !unlinking;
+        let known = self.destination.take().map(Resolution::Known);
+        match known.unwrap_or_else(|| resolution(&self.row.link.destination)) {
             Resolution::Known(user) => {
                 self.destination = Some(user);
                 self.step = self.first_step();
@@ -155,12 +117,17 @@ impl Job {
     }
 
     fn first_step(&self) -> Step {
-        if self.in_doubt { Step::Look { why: WhenAbsent::Retry, looks: 0 } } else { Step::Announce }
+        match (self.in_doubt, self.announced) {
+            (true, _) => Step::Look { why: IfNoEffect::Retry, looks: 0 },
+            // Announced, and not in doubt: it is the unlink that is.
+            (false, Some(_)) => Step::LookForUnlink { looks: 0 },
+            (false, None) => Step::Announce,
+        }
     }
 
     /// Whether a call of this row may have taken effect without that being known.
     pub(super) fn is_looking(&self) -> bool {
-        matches!(self.step, Step::Look { .. } | Step::LookForNative)
+        matches!(self.step, Step::Look { .. } | Step::LookForNative | Step::Inspect { .. } | Step::LookForProfile)
     }
 
     /// Whether this run sent something for it that is now being read back.
@@ -181,7 +148,11 @@ impl Job {
                 let request = LinkRequest { destination: destination?.clone(), source: self.row.link.source.clone() };
                 Some(Call::Link(Box::new(request)))
             }
-            Step::Look { .. } => {
+            Step::Unlink => {
+                let identity = self.undo.as_ref()?.form.clone()?;
+                Some(Call::Unlink(Box::new(UnlinkRequest { identity })))
+            }
+            Step::Look { .. } | Step::Inspect { .. } | Step::LookForUnlink { .. } => {
                 let name = listed_name(destination?, policy.case_sensitive);
                 let filter = by_name(&name);
                 // A name full of quotes can be too long for a filter once they are escaped; it is read the other way.
@@ -189,12 +160,14 @@ impl Job {
                 let get = policy.settle_with == SettleWith::GetUser || !fits;
                 Some(if get { Call::Get(Personal::from_service(&name)) } else { list(filter) })
             }
-            Step::LookForNative => Some(list(by_name(&self.profile_name(policy.case_sensitive)))),
+            Step::LookForNative | Step::LookForProfile => {
+                Some(list(by_name(&self.profile_name(policy.case_sensitive))))
+            }
         }
     }
 
     /// The user name that the identity's own profile has, or would have.
-    fn profile_name(&self, case_sensitive: bool) -> String {
+    pub(super) fn profile_name(&self, case_sensitive: bool) -> String {
         let source = &self.row.link.source;
         let name = profile_username(source.provider().as_str(), source.value().expose());
         if case_sensitive { name } else { name.to_lowercase() }
@@ -216,20 +189,22 @@ impl Job {
             FaultClass::Unreached => Next::Pause { throttled: false },
             FaultClass::Refused(code) => Next::Finish(Outcome::Refused { code, text: Some(self.last.clone()) }),
             FaultClass::Fatal(cause) => Next::Stop(preflight::stop(cause, "AdminLinkProviderForUser", fault)),
-            FaultClass::Transient => self.doubt(WhenAbsent::Retry),
+            FaultClass::Transient => self.doubt(IfNoEffect::Retry),
+            // Said of unlinks only; for a link it is a text that is not known.
+            FaultClass::NotLinked => self.doubt(IfNoEffect::Refuse(RefusalCode::Unrecognised)),
             FaultClass::Doubtful(why) => self.doubt(why),
         }
     }
 
-    fn doubt(&mut self, why: WhenAbsent) -> Next {
-        self.in_doubt |= why == WhenAbsent::Retry;
+    fn doubt(&mut self, why: IfNoEffect) -> Next {
+        self.in_doubt |= why == IfNoEffect::Retry;
         self.left_long_ago = false;
         self.begin_reading(Step::Look { why, looks: 0 });
         // A call whose answer did not come may still be at work over there; a claim can be checked at once.
-        if why == WhenAbsent::Retry { Next::Step(settle_wait(0)) } else { Next::Step(Wait::None) }
+        if why == IfNoEffect::Retry { Next::Step(settle_wait(0)) } else { Next::Step(Wait::None) }
     }
 
-    fn begin_reading(&mut self, step: Step) {
+    pub(super) fn begin_reading(&mut self, step: Step) {
         self.step = step;
         self.read_faults = 0;
         self.forget_pages();
@@ -258,6 +233,9 @@ impl Job {
         match self.step.clone() {
             Step::Resolve(_) => self.on_resolved(&found, policy),
             Step::Look { why, looks } => self.on_look(&found, why, looks + 1, policy, rng),
+            Step::Inspect { after, looks } => self.on_inspect(&found, after, looks + 1, policy, rng),
+            Step::LookForUnlink { looks } => self.on_look_for_unlink(&found, looks + 1, policy),
+            Step::LookForProfile => self.on_look_for_profile(&found, policy),
             _ => self.on_look_for_native(&found, policy),
         }
     }
@@ -270,7 +248,7 @@ impl Job {
             FaultClass::Fatal(cause) => {
                 return Next::Stop(preflight::stop(cause, "ListUsers", fault));
             }
-            FaultClass::Transient | FaultClass::Doubtful(_) => {
+            FaultClass::Transient | FaultClass::Doubtful(_) | FaultClass::NotLinked => {
                 self.read_faults += 1;
                 if self.read_faults < policy.attempts_max {
                     self.forget_pages();
@@ -278,6 +256,9 @@ impl Job {
                 }
             }
             FaultClass::Refused(_) => {}
+        }
+        if self.undo.is_some() || matches!(self.step, Step::LookForUnlink { .. }) {
+            return self.on_unreadable(&class, fault);
         }
         let resolving = matches!(self.step, Step::Resolve(_));
         if resolving {
@@ -303,13 +284,19 @@ impl Job {
         }
     }
 
-    fn on_look(&mut self, found: &[PoolUser], why: WhenAbsent, looks: usize, policy: &Policy, rng: &mut Rng) -> Next {
+    fn on_look(&mut self, found: &[PoolUser], why: IfNoEffect, looks: usize, policy: &Policy, rng: &mut Rng) -> Next {
         let Some(destination) = &self.destination else {
             return Next::Finish(Outcome::InDoubt { text: self.last.clone() });
         };
         let sight = look(found, destination, &self.row.link.source, policy.case_sensitive);
         if let Sight::Present(created) = sight {
-            return Next::Finish(self.announced.map_or(Outcome::AlreadyLinked, |at| whose(created, at)));
+            let whose = self.announced.map_or(Outcome::AlreadyLinked, |at| whose(created, at));
+            // A list that lags may still show the link that `undo` has only just taken back.
+            if self.was_undone && whose == Outcome::AlreadyLinked && looks <= SETTLE_WAITS_MS.len() {
+                self.step = Step::Look { why, looks };
+                return Next::Step(settle_wait(looks));
+            }
+            return Next::Finish(whose);
         }
         if looks < self.looks_wanted(why, policy) {
             self.step = Step::Look { why, looks };
@@ -317,12 +304,12 @@ impl Job {
         }
         let text = self.last.clone();
         match why {
-            WhenAbsent::Retry => self.on_no_effect(policy, rng),
-            WhenAbsent::Refuse(_) | WhenAbsent::RefuseSource if sight == Sight::NoUser => {
+            IfNoEffect::Retry => self.on_no_effect(policy, rng),
+            IfNoEffect::Refuse(_) | IfNoEffect::RefuseSource if sight == Sight::NoUser => {
                 Next::Finish(Outcome::InDoubt { text })
             }
-            WhenAbsent::Refuse(code) => Next::Finish(Outcome::Refused { code, text: Some(text) }),
-            WhenAbsent::RefuseSource => {
+            IfNoEffect::Refuse(code) => Next::Finish(Outcome::Refused { code, text: Some(text) }),
+            IfNoEffect::RefuseSource => {
                 self.begin_reading(Step::LookForNative);
                 Next::Step(Wait::None)
             }
@@ -332,8 +319,8 @@ impl Job {
     /// Looks until an absent link is believed. `ListUsers` lags behind writes, so what this tool may have written a moment
     /// ago is looked for patiently; for a claim that the link stands, a second look covers a link that somebody else has
     /// just made; any other refusal of a first attempt is only checked.
-    fn looks_wanted(&self, why: WhenAbsent, policy: &Policy) -> usize {
-        let claimed = matches!(why, WhenAbsent::RefuseSource | WhenAbsent::Refuse(RefusalCode::LinkedElsewhere));
+    fn looks_wanted(&self, why: IfNoEffect, policy: &Policy) -> usize {
+        let claimed = matches!(why, IfNoEffect::RefuseSource | IfNoEffect::Refuse(RefusalCode::LinkedElsewhere));
         match (policy.settle_with, self.in_doubt) {
             _ if self.left_long_ago => 1,
             (SettleWith::GetUser, true) => 2,
@@ -361,10 +348,14 @@ impl Job {
         Next::Finish(Outcome::Refused { code, text: Some(self.last.clone()) })
     }
 
-    fn remember(&mut self, fault: &Fault) {
+    pub(super) fn remember(&mut self, fault: &Fault) {
         let message = fault.message().chars().take(SERVICE_TEXT_CHARS_MAX).collect();
         self.last = ServiceText { code: fault.code().to_owned(), message };
         self.request_id = fault.meta().and_then(|meta| meta.request_id.clone()).or(self.request_id.take());
+    }
+
+    pub(super) fn last_text(&self) -> ServiceText {
+        self.last.clone()
     }
 
     /// The code of the last fault, for an event.
@@ -373,7 +364,7 @@ impl Job {
     }
 }
 
-fn settle_wait(looks: usize) -> Wait {
+pub(super) fn settle_wait(looks: usize) -> Wait {
     let waits = SETTLE_WAITS_MS;
     Wait::Settling(Duration::from_millis(waits[looks.saturating_sub(1).min(waits.len() - 1)]))
 }

@@ -21,7 +21,7 @@ fn job_for(destination: Destination, in_doubt_since: Option<UnixMs>) -> Job {
     let link = Link { destination, source: source() };
     let key = RowKey::of(&PoolId::parse("us-east-1_A").unwrap(), &link);
     let mut job = Job::new(Row { number: RowNumber(1), link, key });
-    job.start(in_doubt_since, ANNOUNCED + 1_000);
+    job.start(in_doubt_since, false, ANNOUNCED + 1_000);
     job
 }
 
@@ -219,7 +219,7 @@ fn what_an_earlier_run_left_is_read_first() {
 #[test]
 fn what_was_left_long_ago_is_read_once() {
     let mut job = job_for(Destination::Username(Personal::from_service("alice")), None);
-    job.start(Some(ANNOUNCED), ANNOUNCED + 120_000);
+    job.start(Some(ANNOUNCED), false, ANNOUNCED + 120_000);
     let (next, looks) = settle(&mut job, &POLICY, &[user("alice", &[])]);
     assert_eq!((next, looks, &job.step), (Next::Step(Wait::None), 1, &Step::Announce));
 }

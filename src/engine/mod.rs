@@ -1,13 +1,16 @@
-//! The run: rows in, links made, results recorded.
+//! The run: rows in, links made or taken back, results recorded.
 //!
 //! One dispatcher owns the ledger, the counters, the budgets and the observer. Workers make one call each and report
-//! back; what follows from a report is decided by the policy in `job`, which neither waits nor calls. Nothing here is
+//! back; what follows from a report is decided by the policy in `job` and `undo`, which neither waits nor calls. Nothing here is
 //! shared, so nothing is locked.
 
 mod dispatcher;
 mod job;
 mod settle;
+mod step;
 mod tally;
+mod undo;
+mod undo_look;
 mod window;
 mod worker;
 
@@ -16,13 +19,16 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::domain::finding::Finding;
+use crate::domain::identity::DestinationUser;
+use crate::domain::outcome::{RefusalCode, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::stop::Stop;
+use crate::ledger::MadeLink;
 use crate::pace::Pace;
 
 pub use dispatcher::{Context, run};
-pub use job::SettleWith;
-pub use worker::Services;
+pub use step::SettleWith;
+pub use worker::{Services, WritingHalf};
 
 /// How a run goes about it.
 #[derive(Debug, Clone)]
@@ -57,6 +63,10 @@ pub struct EngineOptions {
 pub enum Incoming {
     /// One that passed the checks.
     Row(Row),
+    /// One of which something is known before it is looked at.
+    Foretold(Row, Foretold),
+    /// A link of an earlier run, to be taken back.
+    Made(MadeLink),
     /// One with an error of its own, or beside others.
     Invalid {
         /// Its number in the input.
@@ -66,6 +76,26 @@ pub enum Incoming {
         /// Its key in the ledger, where it is wrong only beside others: what is done stays done.
         key: Option<RowKey>,
     },
+}
+
+/// What is known of a row before it is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Foretold {
+    /// Somebody chose the user whom it means.
+    Chosen(DestinationUser),
+    /// A plan says that it will be linked, to the user that was found where one was looked up.
+    Link(Option<DestinationUser>),
+    /// A plan says that its link stands, as was seen by reading the pool.
+    AlreadyLinked,
+    /// A plan refuses it.
+    Refused(RefusalCode),
+}
+
+/// Somebody who is shown what became of each link that is to be taken back: the only one who sees its values. Called
+/// from the one loop, so it must not block.
+pub trait Witness {
+    /// The row, with what came of it; in a dry run, with what would come of it.
+    fn on(&mut self, row: &Row, outcome: &UndoOutcome);
 }
 
 /// Rows of the input, a batch at a time; `None` at the end.

@@ -16,6 +16,8 @@ pub(super) struct Tally {
     pub(super) writes: u64,
     pub(super) reads: u64,
     pub(super) throttled: u64,
+    /// Rows that a plan meant to link and that were refused or found linked; `None` without a plan.
+    pub(super) missed: Option<u64>,
     /// Rows that ended failed or in doubt in this run.
     pub(super) failures: u64,
     started: Instant,
@@ -31,6 +33,7 @@ impl Tally {
             writes: 0,
             reads: 0,
             throttled: 0,
+            missed: None,
             failures: 0,
             started: now,
             speed_at: now,

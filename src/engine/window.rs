@@ -7,7 +7,8 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
-use super::job::{Job, Step};
+use super::job::Job;
+use super::step::Step;
 use crate::clock::Instant;
 use crate::domain::identity::Destination;
 
@@ -36,7 +37,7 @@ pub(super) struct Window {
     pub(super) to_announce: VecDeque<JobId>,
     /// Rows whose announcement is not yet on disk.
     pub(super) to_sync: Vec<JobId>,
-    /// Rows that wait for their link call, announced durably.
+    /// Rows that wait for their link or unlink call, announced durably.
     pub(super) to_write: VecDeque<JobId>,
 }
 
@@ -48,7 +49,8 @@ impl Window {
 
     /// Takes a row in; it is active at once, or waits in its destination's lane. Says which.
     pub(super) fn insert(&mut self, job: Job) -> (JobId, bool) {
-        let lane = entry_lane(&job.row.link.destination);
+        let known = job.destination.as_ref().map(|user| user_lane(&user.username()));
+        let lane = known.unwrap_or_else(|| entry_lane(&job.row.link.destination));
         let id = self.free.pop().unwrap_or(self.jobs.len());
         if id == self.jobs.len() {
             self.jobs.push(Some(job));
@@ -91,7 +93,7 @@ impl Window {
     pub(super) fn queue(&mut self, id: JobId) {
         match self.get(id).map(|job| &job.step) {
             Some(Step::Announce) => self.to_announce.push_back(id),
-            Some(Step::Link) => self.to_write.push_back(id),
+            Some(Step::Link | Step::Unlink) => self.to_write.push_back(id),
             Some(_) => self.to_read.push_back(id),
             None => {}
         }
@@ -100,9 +102,9 @@ impl Window {
     /// Puts a row at the front of where its step is done: it has waited already.
     pub(super) fn queue_first(&mut self, id: JobId) {
         match self.get(id).map(|job| &job.step) {
-            Some(Step::Link) => self.to_write.push_front(id),
-            Some(Step::Resolve(_) | Step::Look { .. } | Step::LookForNative) => self.to_read.push_front(id),
-            _ => self.queue(id),
+            Some(Step::Link | Step::Unlink) => self.to_write.push_front(id),
+            Some(Step::Announce) | None => self.queue(id),
+            Some(_) => self.to_read.push_front(id),
         }
     }
 

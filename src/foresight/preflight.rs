@@ -1,6 +1,6 @@
 //! The few calls before the first row: is the pool there, and which providers has it?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::clock::{Clock, sleep};
@@ -11,7 +11,7 @@ use crate::pace::retry::backoff;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, classify};
 use crate::service::skew::Skew;
-use crate::service::{Answer, Fault, PoolFacts, PortFuture, UserDirectory};
+use crate::service::{Answer, Fault, MappedAttributes, PoolFacts, PortFuture, UserDirectory};
 
 /// What is known of the pool before the first row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +44,27 @@ pub async fn preflight(directory: &dyn UserDirectory, clock: Clock, rng: &mut Rn
             return Ok(knowledge);
         }
     }
+}
+
+/// Reads by which attributes identities of these providers can be linked besides their subject. It takes a permission that
+/// shows the providers' secrets, so it is asked for links by attribute alone.
+///
+/// # Errors
+/// As [`preflight`].
+pub async fn mapped_attributes(
+    directory: &dyn UserDirectory,
+    clock: Clock,
+    rng: &mut Rng,
+    providers: &BTreeSet<ProviderName>,
+) -> Result<BTreeMap<ProviderName, MappedAttributes>, Stop> {
+    let mut calls = Patience { clock, rng, read_count: 0, skew: Skew::default() };
+    let mut mapped = BTreeMap::new();
+    for provider in providers {
+        let call = || directory.mapped_attributes(provider.clone());
+        let answer = calls.call("DescribeIdentityProvider", &call).await?;
+        mapped.insert(provider.clone(), answer.value);
+    }
+    Ok(mapped)
 }
 
 struct Patience<'a> {

@@ -1,5 +1,6 @@
 //! Which user a look-up found: exactly one, or a refusal, never a guess.
 
+use super::fold::folded;
 use crate::domain::identity::{Destination, DestinationUser, Personal, ProviderName};
 use crate::domain::outcome::RefusalCode;
 use crate::service::{PoolUser, UserFilter};
@@ -40,7 +41,8 @@ pub fn resolve(
     found: &[PoolUser],
     case_sensitive: bool,
 ) -> Result<DestinationUser, RefusalCode> {
-    let mut matching = found.iter().filter(|user| !user.is_federated() && is_meant(destination, user, case_sensitive));
+    let named = |user: &PoolUser| is_meant(destination, Named::of(user), case_sensitive);
+    let mut matching = found.iter().filter(|user| named(user));
     match (matching.next(), matching.next()) {
         (Some(user), None) => Ok(native_user(user.username.clone())),
         (None, _) => Err(RefusalCode::UserNotFound),
@@ -48,18 +50,35 @@ pub fn resolve(
     }
 }
 
-fn is_meant(destination: &Destination, user: &PoolUser, case_sensitive: bool) -> bool {
-    let equal = |held: &Option<Personal>, wanted: &Personal| {
-        held.as_ref().is_some_and(|held| {
-            held == wanted || !case_sensitive && held.expose().to_lowercase() == wanted.expose().to_lowercase()
-        })
-    };
-    match destination {
-        Destination::Email(wanted) => equal(&user.email, wanted),
-        Destination::Sub(wanted) => user.sub.as_ref() == Some(wanted),
-        Destination::Username(wanted) => user.username == *wanted,
-        Destination::Federated { .. } => false,
+/// By what a user can be meant, wherever it is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named<'a> {
+    pub(super) username: &'a Personal,
+    pub(super) sub: Option<&'a Personal>,
+    pub(super) email: Option<&'a Personal>,
+    /// Whether the profile was born from an external identity.
+    pub(super) federated: bool,
+}
+
+impl<'a> Named<'a> {
+    fn of(user: &'a PoolUser) -> Self {
+        let federated = user.is_federated();
+        Self { username: &user.username, sub: user.sub.as_ref(), email: user.email.as_ref(), federated }
     }
+}
+
+/// Whether a destination means this user. One that was born from an external identity is never meant by a look-up.
+pub(super) fn is_meant(destination: &Destination, user: Named<'_>, case_sensitive: bool) -> bool {
+    let equal = |held: Option<&Personal>, wanted: &Personal| {
+        held.is_some_and(|held| held == wanted || !case_sensitive && folded(held.expose()) == folded(wanted.expose()))
+    };
+    !user.federated
+        && match destination {
+            Destination::Email(wanted) => equal(user.email, wanted),
+            Destination::Sub(wanted) => user.sub == Some(wanted),
+            Destination::Username(wanted) => user.username == wanted,
+            Destination::Federated { .. } => false,
+        }
 }
 
 fn native_user(value: Personal) -> DestinationUser {

@@ -5,6 +5,8 @@
 //! wait for each other. `AdminGetUser` is never called: it would mark every user as active for billing.
 //!
 //! A pool that fits one page is read with one call. A pool with a `sub` that is no UUID (an emulator's) is read in one chain.
+//!
+//! The same machine asks single questions, where there are fewer of them than the pool has pages.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -54,6 +56,9 @@ pub struct ScanOptions {
     pub seed: u64,
 }
 
+/// Hands out one question after another; `None` when there are no more.
+pub type NextFilter<'a> = &'a mut (dyn FnMut() -> Result<Option<UserFilter>, Stop> + Send);
+
 /// Takes the users of a page; may end the scan.
 pub type TakeUsers<'a> = &'a mut (dyn FnMut(Vec<PoolUser>) -> Result<(), Stop> + Send);
 
@@ -69,28 +74,30 @@ pub async fn scan(
     clock: Clock,
     take: TakeUsers<'_>,
 ) -> Result<Scanned, Stop> {
-    let mut scan = Scan {
-        directory,
-        clock,
-        budget: Budget::new(clock, options.reads),
-        rng: Rng::new(options.seed).fork("scan"),
-        ready: VecDeque::from([Chain::whole()]),
-        resting: Vec::new(),
-        in_flight: JoinSet::new(),
-        scanned: Scanned { began: clock.unix_ms(), ..Scanned::default() },
-    };
-    let started = clock.now();
-    scan.work(take).await?;
-    scan.scanned.elapsed = clock.now().saturating_duration_since(started);
-    Ok(scan.scanned)
+    let mut none = || Ok(None);
+    Scan::new(directory, options, clock, VecDeque::from([Chain::whole()]), &mut none).run(take).await
+}
+
+/// Asks `ListUsers` one question after another, several at a time, and hands on what it finds.
+///
+/// # Errors
+/// As [`scan`], and what `questions` ends with.
+pub async fn look_up(
+    directory: Arc<dyn UserDirectory>,
+    options: ScanOptions,
+    clock: Clock,
+    questions: NextFilter<'_>,
+    take: TakeUsers<'_>,
+) -> Result<Scanned, Stop> {
+    Scan::new(directory, options, clock, VecDeque::new(), questions).run(take).await
 }
 
 /// One walk over pages.
 #[derive(Debug)]
 struct Chain {
-    /// The first digit of its users' `sub`; `None` for all users.
-    digit: Option<char>,
-    /// Whether its users were seen to have such a digit, or are not split up for want of one.
+    /// Which users; `None` for all.
+    filter: Option<UserFilter>,
+    /// Whether it is one of several, or is not split up for want of digits.
     settled: bool,
     token: Option<String>,
     faults: u32,
@@ -99,20 +106,21 @@ struct Chain {
 
 impl Chain {
     fn whole() -> Self {
-        Self { digit: None, settled: false, token: None, faults: 0, restarts: 0 }
+        Self { filter: None, settled: false, token: None, faults: 0, restarts: 0 }
     }
 
-    fn of(digit: char) -> Self {
-        Self { digit: Some(digit), settled: true, ..Self::whole() }
+    fn of(filter: UserFilter) -> Self {
+        Self { filter: Some(filter), settled: true, ..Self::whole() }
+    }
+
+    fn starting_with(digit: char) -> Self {
+        let value = Personal::from_service(&digit.to_string());
+        Self::of(UserFilter { attribute: "sub", prefix: true, value })
     }
 
     fn query(&self) -> UserQuery {
-        let filter = self.digit.map(|digit| UserFilter {
-            attribute: "sub",
-            prefix: true,
-            value: Personal::from_service(&digit.to_string()),
-        });
-        UserQuery { filter, limit: u32::try_from(limits::USERS_PER_PAGE_MAX).ok(), token: self.token.clone() }
+        let limit = u32::try_from(limits::USERS_PER_PAGE_MAX).ok();
+        UserQuery { filter: self.filter.clone(), limit, token: self.token.clone() }
     }
 
     /// Whether the pool is better read in chains: there is more than this page, and every user on it has a UUID.
@@ -133,21 +141,52 @@ struct Done {
     reply: Result<Answer<UserPage>, Fault>,
 }
 
-struct Scan {
+struct Scan<'a> {
     directory: Arc<dyn UserDirectory>,
     clock: Clock,
     budget: Budget,
     rng: Rng,
     ready: VecDeque<Chain>,
+    questions: NextFilter<'a>,
     resting: Vec<(Instant, Chain)>,
     in_flight: JoinSet<Done>,
     scanned: Scanned,
 }
 
-impl Scan {
+impl<'a> Scan<'a> {
+    fn new(
+        directory: Arc<dyn UserDirectory>,
+        options: ScanOptions,
+        clock: Clock,
+        ready: VecDeque<Chain>,
+        questions: NextFilter<'a>,
+    ) -> Self {
+        Self {
+            directory,
+            clock,
+            budget: Budget::new(clock, options.reads),
+            rng: Rng::new(options.seed).fork("scan"),
+            ready,
+            questions,
+            resting: Vec::new(),
+            in_flight: JoinSet::new(),
+            scanned: Scanned { began: clock.unix_ms(), ..Scanned::default() },
+        }
+    }
+
+    async fn run(mut self, take: TakeUsers<'_>) -> Result<Scanned, Stop> {
+        let started = self.clock.now();
+        self.work(take).await?;
+        self.scanned.elapsed = self.clock.now().saturating_duration_since(started);
+        Ok(self.scanned)
+    }
+
     async fn work(&mut self, take: TakeUsers<'_>) -> Result<(), Stop> {
         loop {
             let wake = self.send()?;
+            if self.ready.is_empty() && self.resting.is_empty() && self.in_flight.is_empty() {
+                return Ok(());
+            }
             tokio::select! {
                 biased;
                 Some(done) = self.in_flight.join_next() => match done {
@@ -159,9 +198,6 @@ impl Scan {
                     },
                 },
                 () = wait_until(wake) => {}
-            }
-            if self.ready.is_empty() && self.resting.is_empty() && self.in_flight.is_empty() {
-                return Ok(());
             }
         }
     }
@@ -178,7 +214,7 @@ impl Scan {
         let rested: Vec<(Instant, Chain)> = rested;
         self.ready.extend(rested.into_iter().map(|(_, chain)| chain));
         let mut wake = self.resting.iter().map(|(until, _)| *until).min();
-        while let Some(chain) = self.ready.pop_front() {
+        while let Some(chain) = self.next_chain()? {
             match self.budget.take() {
                 Slot::Taken(sent) => self.ask(chain, sent),
                 Slot::NotBefore(at) | Slot::CoolingDown(at) => {
@@ -189,6 +225,17 @@ impl Scan {
             }
         }
         Ok(wake)
+    }
+
+    /// What can go on, else a new question while not too many are open.
+    fn next_chain(&mut self) -> Result<Option<Chain>, Stop> {
+        if let Some(chain) = self.ready.pop_front() {
+            return Ok(Some(chain));
+        }
+        if self.in_flight.len() + self.resting.len() >= limits::LOOK_UPS_OPEN_MAX {
+            return Ok(None);
+        }
+        Ok((self.questions)()?.map(Chain::of))
     }
 
     fn ask(&mut self, chain: Chain, sent: Sent) {
@@ -216,7 +263,7 @@ impl Scan {
         self.scanned.skew.observe_answer(sent_unix_ms, self.clock.unix_ms(), &answer.meta);
         let page = answer.value;
         if chain.is_to_be_split(&page) {
-            self.ready.extend(DIGITS.chars().map(Chain::of));
+            self.ready.extend(DIGITS.chars().map(Chain::starting_with));
             return Ok(());
         }
         self.scanned.users += page.users.len() as u64;
@@ -244,7 +291,7 @@ impl Scan {
             }
             // The only parameter that can have become wrong since the last page is its token, which expires.
             FaultClass::Refused(_) if chain.token.is_some() && chain.restarts < limits::SCAN_RESTARTS_MAX => {
-                tracing::debug!(digit = ?chain.digit, code = fault.code(), "a chain starts anew");
+                tracing::debug!(filter = ?chain.filter, code = fault.code(), "a chain starts anew");
                 chain.restarts += 1;
                 chain.token = None;
                 self.ready.push_back(chain);

@@ -5,10 +5,12 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use xxhash_rust::xxh3::Xxh3;
+
 use super::encoding::{self, DecodeError};
 use super::error::{InputError, header_finding};
 use crate::domain::finding::FindingCode;
-use crate::limits::SPOOL_BYTES_MAX;
+use crate::limits::{READ_BUFFER_BYTES, SPOOL_BYTES_MAX};
 
 /// An open input. Every reading starts at its beginning and sees the same file, even when another one has been moved
 /// to its path meanwhile.
@@ -63,6 +65,24 @@ impl Source {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// A hash of the bytes as they are, packed or plain: xxh3, 128 bits, as 32 hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`InputError::Read`].
+    pub fn fingerprint(&self) -> Result<String, InputError> {
+        let mut raw = Positioned { file: Arc::clone(&self.file), offset: 0 };
+        let mut hasher = Xxh3::new();
+        let mut buffer = vec![0; READ_BUFFER_BYTES];
+        loop {
+            match raw.read(&mut buffer) {
+                Ok(0) => return Ok(format!("{:032x}", hasher.digest128())),
+                Ok(count) => hasher.update(&buffer[..count]),
+                Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(InputError::Read { name: self.name.clone(), line: 0, source }),
+            }
+        }
     }
 
     /// The decoded bytes from the start: unpacked, without byte order mark.
@@ -120,6 +140,7 @@ mod tests {
         first.read_exact(&mut left).unwrap();
         second.read_exact(&mut right).unwrap();
         assert_eq!((&left, &right), (b"abc", b"ab"));
+        assert_eq!(source.fingerprint().unwrap(), format!("{:032x}", xxhash_rust::xxh3::xxh3_128(b"abcdef")));
         assert_eq!((text(&source), text(&source), source.name()), ("abcdef".into(), "abcdef".into(), "standard input"));
     }
 

@@ -4,13 +4,13 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::error::{Binding, LedgerError};
-use super::reader::{self, Scan};
-use super::record::{Header, Record, RunEnd, RunStart};
+use super::reader::{self, Scan, Spot};
+use super::record::{Header, Record, RunEnd, RunStart, UNDO_COMMAND};
 use super::storage::{FileSource, Source};
 use super::view::{Loader, Misfit, View};
 use crate::domain::state::RowEvent;
 
-/// The last run that a ledger tells of.
+/// The last run that a ledger tells of and that worked an input off: one of `undo` is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastRun {
     /// Its start.
@@ -61,8 +61,21 @@ pub fn read(path: &Path, visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>) -
 /// # Errors
 /// [`LedgerError::Io`], `Damaged`, `Version` and `NotALedger`.
 pub fn load_view(path: &Path) -> Result<Contents, LedgerError> {
+    load_bound(path, None)
+}
+
+/// Reads what a ledger belongs to, and nothing else.
+///
+/// # Errors
+/// [`LedgerError::Io`], `Damaged`, `Version` and `NotALedger`.
+pub fn header(path: &Path) -> Result<Header, LedgerError> {
+    Ok(read(path, &mut |_| ControlFlow::Break(()))?.header)
+}
+
+/// As [`load_view`], for a ledger that must belong to what is wanted.
+pub(super) fn load_bound(path: &Path, wanted: Option<&Binding>) -> Result<Contents, LedgerError> {
     let source = FileSource::open(path)?;
-    let loaded = load(&source, None)?;
+    let loaded = load(&source, wanted)?;
     let header = loaded.scan.header.ok_or_else(|| LedgerError::NotALedger { place: source.place() })?;
     Ok(Contents { header, view: loaded.view, last_run: loaded.last_run, pace_milli: loaded.pace_milli })
 }
@@ -81,7 +94,7 @@ pub(super) fn load(source: &dyn Source, wanted: Option<&Binding>) -> Result<Load
     let mut last_run: Option<LastRun> = None;
     let mut pace_milli = None;
     let misfit = |misfit: Misfit| reader::damaged_line(source, misfit.line, &misfit.illegal.to_string());
-    let scan = reader::scan(source, |line, record| {
+    let scan = reader::scan(source, |Spot { line, .. }, record| {
         let applied = match record {
             Record::Header(header) => {
                 check_binding(source, header.binding, wanted)?;
@@ -92,6 +105,11 @@ pub(super) fn load(source: &dyn Source, wanted: Option<&Binding>) -> Result<Load
             Record::Settlement(settled) => {
                 loader.apply(line, settled.key, RowEvent::Settled(settled.state), settled.at)
             }
+            Record::Unlink(intent) => loader.apply(line, intent.key, RowEvent::UnlinkAnnounced, intent.at),
+            Record::UnlinkSettlement(settled) => {
+                loader.apply(line, settled.key, RowEvent::UnlinkEnded(settled.ended.state()), settled.at)
+            }
+            Record::RunStart(start) if start.command == UNDO_COMMAND => Ok(()),
             Record::RunStart(start) => {
                 last_run = Some(LastRun { start, end: None });
                 Ok(())

@@ -11,6 +11,7 @@
 
 mod contents;
 mod error;
+mod made;
 mod reader;
 pub mod record;
 pub mod storage;
@@ -22,21 +23,24 @@ mod damage_tests;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use crate::clock::UnixMs;
 use crate::domain::finding::Finding;
-use crate::domain::identity::DestinationUser;
-use crate::domain::outcome::{Outcome, ServiceText};
+use crate::domain::identity::{DestinationUser, ExternalIdentity};
+use crate::domain::outcome::{Outcome, ServiceText, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::state::{RowEvent, RowState, next_state};
 use crate::limits::{LEDGER_WORD_CHARS_MAX, SERVICE_TEXT_CHARS_MAX};
-pub use contents::{Contents, LastRun, ReadSummary, load_view, read};
+pub use contents::{Contents, LastRun, ReadSummary, header, load_view, read};
 pub use error::{Binding, Holder, LedgerError};
+pub use made::{Found, MadeLink, MadeLinks, Selection};
 use record::{
-    Header, Intent, InvalidRow, PersonalText, Record, RunEnd, RunStart, Settlement, TOOL_VERSION, Withdrawal,
+    Header, Intent, InvalidRow, PersonalText, Record, RunEnd, RunStart, Settlement, TOOL_VERSION, UNDO_COMMAND,
+    UnlinkEnd, UnlinkSettlement, Withdrawal,
 };
-use storage::{FileStorage, Storage};
+use storage::{DiscardStorage, FileStorage, Storage};
 pub use view::View;
 use writer::Writer;
 
@@ -67,6 +71,16 @@ impl Ledger {
     /// as it was.
     pub fn open(path: &Path, binding: &Binding, now: UnixMs) -> Result<(Self, Opened), LedgerError> {
         Self::on_storage(Box::new(FileStorage::open(path)?), binding, now)
+    }
+
+    /// A ledger file as it stands, to rehearse on: nothing that is recorded is kept, and the file is neither locked nor
+    /// changed.
+    ///
+    /// # Errors
+    /// [`LedgerError::Io`], `Mismatch`, `Damaged`, `Version` and `NotALedger`.
+    pub fn as_it_stands(path: &Path, binding: &Binding) -> Result<Self, LedgerError> {
+        let Contents { view, last_run, pace_milli, .. } = contents::load_bound(path, Some(binding))?;
+        Ok(Self { writer: Writer::new(Box::new(DiscardStorage::default())), view, last_run, pace_milli })
     }
 
     /// Opens or starts a ledger on any storage: replays it, cuts a torn tail, and writes the header of a new one.
@@ -105,7 +119,7 @@ impl Ledger {
         self.view.state(key)
     }
 
-    /// For a row in doubt the earliest announcement since it was last out of doubt: the earliest that the service's clock
+    /// For a row in doubt, either way, the earliest announcement since it was last out of doubt: the earliest that the service's clock
     /// can have shown then.
     #[must_use]
     pub fn announced_at(&self, key: RowKey) -> Option<UnixMs> {
@@ -118,7 +132,7 @@ impl Ledger {
         &self.view
     }
 
-    /// The last run that the ledger tells of; before [`Ledger::run_started`] that is the one before.
+    /// The last run that the ledger tells of, `undo` left out; before [`Ledger::run_started`] that is the one before.
     #[must_use]
     pub fn last_run(&self) -> Option<&LastRun> {
         self.last_run.as_ref()
@@ -136,7 +150,9 @@ impl Ledger {
     /// [`LedgerError::Io`], `LineTooLong`.
     pub fn run_started(&mut self, start: &RunStart) -> Result<(), LedgerError> {
         self.writer.append(&Record::RunStart(start.clone()))?;
-        self.last_run = Some(LastRun { start: start.clone(), end: None });
+        if start.command != UNDO_COMMAND {
+            self.last_run = Some(LastRun { start: start.clone(), end: None });
+        }
         Ok(())
     }
 
@@ -181,12 +197,65 @@ impl Ledger {
             attempts,
             request_id: request_id.map(|id| cut(id, LEDGER_WORD_CHARS_MAX).into()),
             recovered: matches!(outcome, Outcome::Linked { recovered: true }),
-            said: text_of(outcome).map(|text| {
-                let message = cut(&text.message, SERVICE_TEXT_CHARS_MAX);
-                (cut(&text.code, LEDGER_WORD_CHARS_MAX).into(), PersonalText::new(message))
-            }),
+            said: text_of(outcome).map(said),
         });
         self.change(row, key, RowEvent::Settled(state), at, &settlement)
+    }
+
+    /// Records that a row's link is about to be taken back, with the identity exactly as it will be named. No call before
+    /// the next [`Ledger::sync`].
+    ///
+    /// # Errors
+    /// [`LedgerError::Illegal`] for a row that this tool has not linked; `Io`, `LineTooLong`.
+    pub fn announce_unlink(
+        &mut self,
+        row: &Row,
+        destination: &DestinationUser,
+        identity: &ExternalIdentity,
+        at: UnixMs,
+    ) -> Result<(), LedgerError> {
+        let intent = Record::Unlink(Intent::to_unlink(row, destination, identity, at));
+        self.change(row.number, row.key, RowEvent::UnlinkAnnounced, at, &intent)
+    }
+
+    /// Records what the taking back of a row's link came to. The service's texts are kept as they are, up to their bounds.
+    ///
+    /// # Errors
+    /// [`LedgerError::Illegal`] where the end cannot follow the row's state; `Io`.
+    pub fn settle_unlink(
+        &mut self,
+        row: RowNumber,
+        key: RowKey,
+        outcome: &UndoOutcome,
+        attempts: u32,
+        request_id: Option<&str>,
+        at: UnixMs,
+    ) -> Result<(), LedgerError> {
+        let settlement = UnlinkSettlement {
+            key,
+            row,
+            ended: outcome.into(),
+            at,
+            attempts,
+            request_id: request_id.map(|id| cut(id, LEDGER_WORD_CHARS_MAX).into()),
+            said: outcome.text().map(said),
+        };
+        self.unlink_ended(settlement)
+    }
+
+    /// Records that an announced unlink was not sent.
+    ///
+    /// # Errors
+    /// [`LedgerError::Illegal`] for a row whose unlink is not announced; `Io`.
+    pub fn withdraw_unlink(&mut self, row: RowNumber, key: RowKey, at: UnixMs) -> Result<(), LedgerError> {
+        let ended = UnlinkEnd::Withdrawn;
+        self.unlink_ended(UnlinkSettlement { key, row, ended, at, attempts: 0, request_id: None, said: None })
+    }
+
+    fn unlink_ended(&mut self, settlement: UnlinkSettlement<'_>) -> Result<(), LedgerError> {
+        let (row, key, at) = (settlement.row, settlement.key, settlement.at);
+        let event = RowEvent::UnlinkEnded(settlement.ended.state());
+        self.change(row, key, event, at, &Record::UnlinkSettlement(settlement))
     }
 
     /// Records that a row of the input is invalid, with its first error.
@@ -271,6 +340,12 @@ fn text_of(outcome: &Outcome) -> Option<&ServiceText> {
         Outcome::Refused { text, .. } => text.as_ref(),
         Outcome::Failed { text } | Outcome::InDoubt { text } => Some(text),
     }
+}
+
+/// What the service said, within its bounds.
+fn said(text: &ServiceText) -> (Cow<'_, str>, PersonalText<'_>) {
+    let message = cut(&text.message, SERVICE_TEXT_CHARS_MAX);
+    (cut(&text.code, LEDGER_WORD_CHARS_MAX).into(), PersonalText::new(message))
 }
 
 fn cut(text: &str, chars_max: usize) -> &str {

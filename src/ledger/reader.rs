@@ -26,13 +26,22 @@ pub(super) struct Scan {
     pub(super) newline_missing: bool,
 }
 
-/// Reads everything; `visit` is told each line's number and record, the header's first.
+/// Where a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spot {
+    /// Its number, from 1.
+    pub(super) line: u64,
+    /// Where it starts, in bytes.
+    pub(super) offset: u64,
+}
+
+/// Reads everything; `visit` is told each line's place and record, the header's first.
 ///
 /// # Errors
 /// Those of `visit`, and [`LedgerError`] for what is no whole ledger of this format.
 pub(super) fn scan(
     source: &dyn Source,
-    mut visit: impl FnMut(u64, Record<'_>) -> Result<ControlFlow<()>, LedgerError>,
+    mut visit: impl FnMut(Spot, Record<'_>) -> Result<ControlFlow<()>, LedgerError>,
 ) -> Result<Scan, LedgerError> {
     let io_error = |error: io::Error| LedgerError::io("read", source.place(), &error);
     let size = source.size().map_err(io_error)?;
@@ -45,7 +54,7 @@ pub(super) fn scan(
     loop {
         lines.refill().map_err(io_error)?;
         if let Some((record, bytes)) = record::as_written(lines.window()).filter(|_| lines.number > 0) {
-            let flow = visit(lines.number + 1, record)?;
+            let flow = visit(Spot { line: lines.number + 1, offset: lines.offset }, record)?;
             lines.pass(bytes);
             (found.lines, found.whole_bytes, found.newline_missing) = (lines.number, lines.offset, false);
             if flow.is_break() {
@@ -61,7 +70,7 @@ pub(super) fn scan(
         found.lines = line.number;
         found.whole_bytes = line.end;
         found.newline_missing = !line.ended;
-        if visit(line.number, record)?.is_break() {
+        if visit(Spot { line: line.number, offset: line.offset }, record)?.is_break() {
             break;
         }
     }
@@ -113,6 +122,17 @@ pub(super) fn damaged_line(source: &dyn Source, number: u64, reason: &str) -> Le
             Err(error) => return LedgerError::io("read", source.place(), &error),
         }
     }
+}
+
+/// The number of the line that starts at this byte, for an error text; 0 where that cannot be told.
+pub(super) fn line_at(source: &dyn Source, offset: u64) -> u64 {
+    let mut lines = Lines::new(source, source.size().unwrap_or(0));
+    while let Ok(Some(line)) = lines.next_line() {
+        if line.offset >= offset {
+            return line.number;
+        }
+    }
+    0
 }
 
 /// Where the bytes end when NULs at the tail are left out: some file systems leave those after a power failure.

@@ -20,6 +20,7 @@ use crate::domain::finding::FindingCode;
 use crate::domain::identity::{
     AttributeName, DestinationUser, ExternalIdentity, IdentityError, Personal, ProviderName,
 };
+use crate::domain::outcome::{RefusalCode, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::shard::Shard;
 use crate::domain::state::RowState;
@@ -36,6 +37,8 @@ pub const FORMAT_VERSION: u64 = 1;
 pub(super) const HEADER_START: &str = "{\"cognito_link_ledger\":";
 /// The version of this program, as the records name it.
 pub const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The command of the runs that work no input off, but take back what earlier runs of the ledger linked.
+pub const UNDO_COMMAND: &str = "undo";
 
 /// One line of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +57,10 @@ pub enum Record<'a> {
     Settlement(Settlement<'a>),
     /// A row of the input is invalid, and was not sent.
     Invalid(InvalidRow<'a>),
+    /// The taking back of a row's link was announced: from here on an unlink call may have been sent for it.
+    Unlink(Intent<'a>),
+    /// The taking back of a row's link came to a result.
+    UnlinkSettlement(UnlinkSettlement<'a>),
 }
 
 /// What a ledger belongs to.
@@ -234,6 +241,22 @@ impl<'a> Intent<'a> {
         }
     }
 
+    /// The announcement that this identity is about to be taken from that user.
+    #[must_use]
+    pub fn to_unlink(
+        row: &'a Row,
+        destination: &'a DestinationUser,
+        identity: &'a ExternalIdentity,
+        at: UnixMs,
+    ) -> Self {
+        Self {
+            source_provider: identity.provider().as_str().into(),
+            source_attribute: identity.attribute().as_str().into(),
+            source_value: PersonalText::new(identity.value().expose()),
+            ..Self::of(row, destination, at)
+        }
+    }
+
     /// The destination as it was sent.
     ///
     /// # Errors
@@ -285,6 +308,76 @@ pub struct Settlement<'a> {
     pub request_id: Option<Cow<'a, str>>,
     /// Linked, as concluded from reading, and so close in time that somebody else could have made the link.
     pub recovered: bool,
+    /// The service's code, or a word for a transport fault, and the message, where there were any.
+    pub said: Option<(Cow<'a, str>, PersonalText<'a>)>,
+}
+
+/// What the taking back of a link came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnlinkEnd {
+    /// The identity is off the user.
+    Undone,
+    /// It is not to be taken back safely.
+    Refused(RefusalCode),
+    /// Attempts exhausted, and none had an effect.
+    Failed,
+    /// A call may have taken effect.
+    InDoubt,
+    /// It was announced, and nothing was sent.
+    Withdrawn,
+}
+
+impl UnlinkEnd {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Undone => "undone",
+            Self::Refused(_) => "refused",
+            Self::Failed => "failed",
+            Self::InDoubt => "in_doubt",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    /// The state that it puts the row in.
+    #[must_use]
+    pub fn state(self) -> RowState {
+        match self {
+            Self::Undone => RowState::Undone,
+            Self::Refused(code) => RowState::Kept(code),
+            Self::Failed | Self::Withdrawn => RowState::Linked,
+            Self::InDoubt => RowState::Unlinking,
+        }
+    }
+}
+
+impl From<&UndoOutcome> for UnlinkEnd {
+    fn from(outcome: &UndoOutcome) -> Self {
+        match outcome {
+            UndoOutcome::Undone => Self::Undone,
+            UndoOutcome::Refused { code, .. } => Self::Refused(*code),
+            UndoOutcome::Failed { .. } => Self::Failed,
+            UndoOutcome::InDoubt { .. } => Self::InDoubt,
+        }
+    }
+}
+
+/// The result of taking a row's link back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnlinkSettlement<'a> {
+    /// The row's key.
+    pub key: RowKey,
+    /// The row's number, as the link has it.
+    pub row: RowNumber,
+    /// What it came to.
+    pub ended: UnlinkEnd,
+    /// When.
+    pub at: UnixMs,
+    /// How often it was attempted in that run.
+    pub attempts: u32,
+    /// The service's id of the last request that was answered.
+    pub request_id: Option<Cow<'a, str>>,
     /// The service's code, or a word for a transport fault, and the message, where there were any.
     pub said: Option<(Cow<'a, str>, PersonalText<'a>)>,
 }

@@ -86,7 +86,6 @@ fn what_cannot_happen_is_refused_and_not_written() {
     let made = Outcome::Linked { recovered: true };
     let results = [
         ledger.announce(&done, &user(&done), 60),
-        ledger.withdraw(done.number, done.key, 60),
         ledger.settle(done.number, done.key, &Outcome::AlreadyLinked, 1, None, 60),
         ledger.withdraw(fresh.number, fresh.key, 60),
         ledger.settle(fresh.number, fresh.key, &made, 1, None, 60),
@@ -98,6 +97,19 @@ fn what_cannot_happen_is_refused_and_not_written() {
     assert_eq!((ledger.state(done.key), ledger.state(fresh.key)), (RowState::Linked, RowState::Unprocessed));
     let told = results[0].as_ref().unwrap_err().to_string();
     assert!(told.starts_with(&format!("row 1 ({}): Announced cannot follow Linked", done.key)), "{told}");
+}
+
+#[test]
+fn a_link_that_is_seen_to_be_gone_can_be_made_again() {
+    let storage = MemoryStorage::default();
+    let (mut ledger, _) = opened(&storage);
+    linked(&mut ledger, 1, 50);
+    let row = row(1);
+    ledger.withdraw(row.number, row.key, 60).unwrap();
+    assert_eq!(ledger.state(row.key), RowState::Unprocessed);
+    linked(&mut ledger, 1, 70);
+    ledger.sync().unwrap();
+    assert_eq!(opened(&storage).0.state(row.key), RowState::Linked);
 }
 
 #[test]

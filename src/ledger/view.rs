@@ -25,23 +25,38 @@ type KeyMap<V> = HashMap<RowKey, V, BuildHasherDefault<KeyHasher>>;
 #[derive(Debug)]
 pub struct View {
     /// Rows in doubt, with the earliest announcement since each was last out of doubt.
-    in_doubt: KeyMap<UnixMs>,
+    in_doubt: KeyMap<Open>,
     /// The last results, each of them newer than what is settled.
     recent: KeyMap<RowState>,
     recent_max: usize,
     settled: Settled,
 }
 
+/// An announcement without a result.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    /// The earliest one.
+    first: UnixMs,
+    /// Whether it is of an unlink.
+    unlinking: bool,
+}
+
+impl Open {
+    fn state(self) -> RowState {
+        if self.unlinking { RowState::Unlinking } else { RowState::InDoubt }
+    }
+}
+
 impl View {
-    fn new(in_doubt: KeyMap<UnixMs>, settled: Settled) -> Self {
+    fn new(in_doubt: KeyMap<Open>, settled: Settled) -> Self {
         Self { in_doubt, recent: KeyMap::default(), recent_max: VIEW_OVERLAY_ROWS, settled }
     }
 
     /// Where a row stands; `Unprocessed` when the ledger does not hold it.
     #[must_use]
     pub fn state(&self, key: RowKey) -> RowState {
-        if self.in_doubt.contains_key(&key) {
-            return RowState::InDoubt;
+        if let Some(open) = self.in_doubt.get(&key) {
+            return open.state();
         }
         self.recent.get(&key).copied().unwrap_or_else(|| self.settled.state(key))
     }
@@ -49,12 +64,12 @@ impl View {
     /// For a row in doubt the earliest announcement since it was last out of doubt, in the service's time.
     #[must_use]
     pub fn announced_at(&self, key: RowKey) -> Option<UnixMs> {
-        self.in_doubt.get(&key).copied()
+        self.in_doubt.get(&key).map(|open| open.first)
     }
 
     /// Every row that the ledger holds and that has a state, in no particular order.
     pub fn states(&self) -> impl Iterator<Item = (RowKey, RowState)> {
-        let doubtful = self.in_doubt.keys().map(|key| (*key, RowState::InDoubt));
+        let doubtful = self.in_doubt.iter().map(|(key, open)| (*key, open.state()));
         let recent = self.recent.iter().map(|(key, state)| (*key, *state));
         let recent = recent.filter(|(key, _)| !self.in_doubt.contains_key(key));
         let settled = self.settled.iter();
@@ -75,10 +90,12 @@ impl View {
 
     /// Notes that `event` put a row in `state`, as `next_state` allowed; `at` counts for announcements only.
     pub(super) fn note(&mut self, key: RowKey, event: RowEvent, state: RowState, at: UnixMs) {
-        if event == RowEvent::Announced {
-            self.in_doubt.entry(key).and_modify(|first| *first = at.min(*first)).or_insert(at);
+        if matches!(event, RowEvent::Announced | RowEvent::UnlinkAnnounced) {
+            let unlinking = event == RowEvent::UnlinkAnnounced;
+            let open = self.in_doubt.entry(key).or_insert(Open { first: at, unlinking });
+            open.first = open.first.min(at);
         }
-        if state == RowState::InDoubt {
+        if matches!(state, RowState::InDoubt | RowState::Unlinking) {
             return;
         }
         self.in_doubt.remove(&key);

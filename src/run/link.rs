@@ -1,36 +1,37 @@
 //! `link`, put together.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pace::{self, PaceChoice, WritePace};
+use super::options::{self, Asked, ask_early, concurrency, engine_options};
+use super::pace::{self, WritePace};
+use super::plan::{self, Guidance};
 use super::simulator::Simulator;
 use super::{rehearse, settings, signals, simulator};
-use crate::cli::{LinkArgs, Retry, SettleCall};
+use crate::cli::{LinkArgs, Retry};
 use crate::clock::Clock;
 use crate::command::Failure;
 use crate::command::check::Checked;
 use crate::command::link::{LinkRun, LinkTask, default_ledger, exit_of};
-use crate::config::{self, FileSettings};
-use crate::domain::shard::Shard;
+use crate::config::FileSettings;
 use crate::domain::stop::{Ended, RunReport};
-use crate::engine::{EngineOptions, Services, SettleWith};
+use crate::engine::{EngineOptions, Services, WritingHalf};
 use crate::exit::Exit;
-use crate::foresight::preflight::{PoolKnowledge, preflight};
+use crate::foresight::preflight::PoolKnowledge;
 use crate::input::Source;
 use crate::ledger::{Binding, Ledger, Opened};
 use crate::limits;
-use crate::pace::Pace;
-use crate::seed::Rng;
 use crate::service::LimitReader;
-use crate::service::cognito::{Cognito, Target};
+use crate::service::cognito::Target;
 use crate::ui::{Ui, escape, format};
 
 pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clock) -> Result<Exit, Failure> {
     let simulator = Simulator::load(&args.simulation)?;
     let task = task(&args, file, simulator.as_ref())?;
     settings::tell_preset(&task.reading, ui);
-    let (mut options, asked) = engine_options(&args, file, task.shard, clock)?;
+    let (mut options, asked) = engine_options(&args.pace, args.yes, file, task.shard, clock)?;
+    options.retry_refused = task.retry_refused;
     if let Some(advice) = pace::shard_advice(task.shard) {
         ui.warn(advice);
     }
@@ -39,19 +40,17 @@ pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clo
     }
     // Whoever has the wrong columns, ledger, pool or permissions learns it before a long file is read.
     task.check_header()?;
+    let guidance = plan::guidance(&args, &task, clock, ui)?;
     say_reading_ledger(&task, ui);
     let earlier = if args.rehearse { None } else { task.open_earlier(clock)? };
     say_opened(earlier.as_ref().map(|(_, opened)| *opened), ui);
     let Some(simulator) = simulator else {
-        let target = Target::Aws {
-            profile: args.pool.profile.clone().or_else(|| file.profile.clone()),
-            endpoint_url: settings::endpoint_url(&args.pool, file)?,
-        };
+        let target = options::aws(&args.pool, file)?;
         let service = connect(&target, &task, options.seed, ui, clock).await?;
-        let prepared = prepare(&task, earlier, &mut options, ui)?;
-        return link(&task, prepared, service, options, asked, ui, clock).await;
+        let prepared = prepare(&task, earlier, guidance, &mut options, ui)?;
+        return Box::pin(link(&task, prepared, service, options, asked, ui, clock)).await;
     };
-    let prepared = prepare(&task, earlier, &mut options, ui)?;
+    let prepared = prepare(&task, earlier, guidance, &mut options, ui)?;
     let world = simulator.world(&task.binding.pool, &prepared.checked.providers, options.seed)?;
     if args.rehearse {
         return rehearse::run(&task, &prepared.checked, world, options, ui, clock);
@@ -59,18 +58,20 @@ pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clo
     let running = simulator::serve(world, &task.binding.pool, args.simulation.save_pool.clone())?;
     let target = Target::Simulator { endpoint_url: running.url() };
     let service = connect(&target, &task, options.seed, ui, clock).await?;
-    let exit = link(&task, prepared, service, options, asked, ui, clock).await?;
+    let exit = Box::pin(link(&task, prepared, service, options, asked, ui, clock)).await?;
     running.stop()?;
     Ok(exit)
 }
 
 fn task(args: &LinkArgs, file: &FileSettings, simulator: Option<&Simulator>) -> Result<LinkTask, Failure> {
     let pool = settings::pool(&args.pool, file, simulator.map(Simulator::pool_id))?;
-    let shard = pace::shard(&args.pace)?;
+    let shard = pace::shard(args.shard.as_deref())?;
     Ok(LinkTask {
         reading: settings::reading(&args.reading, file)?,
         ledger_path: match &args.ledger {
             Some(path) => path.clone(),
+            // A rehearsal keeps nothing, so stdin does not need a name for it.
+            None if args.rehearse => PathBuf::new(),
             None => default_ledger(&args.input, shard, simulator.is_some())?,
         },
         source: Source::open(&args.input)?,
@@ -94,11 +95,13 @@ fn say_reading_ledger(task: &LinkTask, ui: &Ui) {
 struct Prepared {
     earlier: Option<(Ledger, Opened)>,
     checked: Checked,
+    guidance: Guidance,
 }
 
 fn prepare(
     task: &LinkTask,
     earlier: Option<(Ledger, Opened)>,
+    guidance: Guidance,
     options: &mut EngineOptions,
     ui: &Ui,
 ) -> Result<Prepared, Failure> {
@@ -106,7 +109,7 @@ fn prepare(
     let checked = task.check(earlier.as_ref().map(|(ledger, _)| ledger), observer.as_mut())?;
     options.total = Some(checked.rows);
     options.done_before = checked.done_before;
-    Ok(Prepared { earlier, checked })
+    Ok(Prepared { earlier, checked, guidance })
 }
 
 async fn link(
@@ -129,7 +132,7 @@ async fn link(
     };
     options.writes = pace.pace;
     options.concurrency = concurrency(asked, pace.pace)?;
-    say_plan(task, &prepared.checked, &service.knowledge, &options, ui);
+    say_plan(task, &prepared, &service.knowledge, &options, ui);
     if !asked.yes && to_send > 0 {
         ask(task, &prepared.checked, ui)?;
     }
@@ -140,16 +143,6 @@ async fn link(
 /// Looks at the destination of a row in doubt, for an estimate.
 const LOOKS_PER_DOUBT: u64 = limits::SETTLE_WAITS_MS.len() as u64 + 1;
 
-/// No terminal means nobody to ask: said before the input is read, not after.
-fn ask_early(ui: &Ui) -> Result<(), Failure> {
-    if ui.can_ask() {
-        return Ok(());
-    }
-    Err(Failure::Usage(
-        "this changes the pool and there is no terminal to ask on: pass --yes to go on without being asked".into(),
-    ))
-}
-
 /// The service, and what is known of the pool.
 struct Service {
     services: Services,
@@ -158,12 +151,8 @@ struct Service {
 }
 
 async fn connect(target: &Target, task: &LinkTask, seed: u64, ui: &Ui, clock: Clock) -> Result<Service, Failure> {
-    ui.status("looking at the pool");
-    let pool = &task.binding.pool;
-    let cognito = Cognito::connect(target, pool.region(), pool.clone()).await?;
-    let services = Services { directory: cognito.directory(), linker: cognito.linker() };
-    let knowledge = preflight(services.directory.as_ref(), clock, &mut Rng::new(seed).fork("preflight")).await?;
-    ui.clear_status();
+    let (cognito, knowledge) = options::connect(target, &task.binding.pool, seed, ui, clock).await?;
+    let services = Services { directory: cognito.directory(), writer: WritingHalf::Links(cognito.linker()) };
     Ok(Service { services, limits: cognito.limits(), knowledge })
 }
 
@@ -184,6 +173,7 @@ async fn work(
         services: service.services,
         knowledge: &service.knowledge,
         across: Arc::clone(&prepared.checked.across),
+        guide: prepared.guidance.guide,
         options,
         limit: pace.limit,
         later_limits: pace.later,
@@ -202,55 +192,7 @@ fn finish(task: &LinkTask, report: &RunReport, ui: &Ui) -> Result<Exit, Failure>
     Ok(exit)
 }
 
-/// What was asked for that only the account, the ledger or a person can turn into a pace and a go.
-#[derive(Clone, Copy)]
-struct Asked {
-    pace: PaceChoice,
-    concurrency: Option<usize>,
-    yes: bool,
-}
-
-/// How to go about it, with a pace that rests on nothing but the options.
-fn engine_options(
-    args: &LinkArgs,
-    file: &FileSettings,
-    shard: Option<Shard>,
-    clock: Clock,
-) -> Result<(EngineOptions, Asked), Failure> {
-    let pace = PaceChoice::read(&args.pace, file, shard)?;
-    let asked = Asked { pace, concurrency: args.pace.concurrency.or(file.concurrency), yes: args.yes };
-    let writes = pace.assumed_writes().pace;
-    if args.pace.attempts == 0 {
-        return Err(Failure::Usage("--attempts 0: a row needs at least one attempt".into()));
-    }
-    let duration_max = match &args.pace.max_duration {
-        Some(text) => Some(config::duration("--max-duration", text)?),
-        None => None,
-    };
-    let options = EngineOptions {
-        writes,
-        reads: pace.reads(),
-        concurrency: concurrency(asked, writes)?,
-        attempts_max: args.pace.attempts,
-        retry_refused: args.retry.contains(&Retry::Refused),
-        settle_with: match args.pace.settle_with {
-            SettleCall::ListUsers => SettleWith::ListUsers,
-            SettleCall::GetUser => SettleWith::GetUser,
-        },
-        failures_max: Some(args.pace.max_failures),
-        duration_max,
-        total: None,
-        done_before: 0,
-        seed: settings::seed(args.pace.seed, clock),
-    };
-    Ok((options, asked))
-}
-
-fn concurrency(asked: Asked, writes: Pace) -> Result<usize, Failure> {
-    Ok(config::concurrency(asked.concurrency, writes.expected().unwrap_or(f64::INFINITY))?)
-}
-
-fn say_opened(opened: Option<Opened>, ui: &Ui) {
+pub(super) fn say_opened(opened: Option<Opened>, ui: &Ui) {
     let Some(opened) = opened else { return };
     if opened.cut_bytes > 0 {
         ui.warn(&format!(
@@ -260,14 +202,9 @@ fn say_opened(opened: Option<Opened>, ui: &Ui) {
     }
 }
 
-pub(super) fn say_plan(
-    task: &LinkTask,
-    checked: &Checked,
-    knowledge: &PoolKnowledge,
-    options: &EngineOptions,
-    ui: &Ui,
-) {
+fn say_plan(task: &LinkTask, prepared: &Prepared, knowledge: &PoolKnowledge, options: &EngineOptions, ui: &Ui) {
     let count = format::count;
+    let checked = &prepared.checked;
     let to_send = checked.to_send();
     let mut parts = vec![format!("{}: {} to work on", format::counted(checked.rows, "row"), count(to_send))];
     for (number, what) in [
@@ -280,9 +217,19 @@ pub(super) fn say_plan(
             parts.push(format!("{} {what}", count(number)));
         }
     }
-    if let Some(time) = estimate(checked, options) {
-        let rate = options.writes.expected().map_or_else(String::new, |rate| format!(" at {}", format::rate(rate)));
-        parts.push(format!("about {}{rate}", format::duration(time)));
+    let calls = Calls::of(prepared);
+    if calls.writes > 0 {
+        parts.push(format!("about {}", format::counted(calls.writes + calls.reads, "call")));
+    }
+    if let Some((rate, time)) = options.writes.expected().and_then(|rate| Some((rate, calls.lasting(rate, options)?))) {
+        parts.push(format!("about {} at {}", format::duration(time), format::rate(rate)));
+    }
+    if let Some(time) = calls.lasting(limits::WRITE_QUOTA_PER_SECOND, options) {
+        let quota = format::rate(limits::WRITE_QUOTA_PER_SECOND);
+        parts.push(format!("{} with a whole quota of {quota}", format::duration(time)));
+    }
+    if let Some(plan) = &prepared.guidance.plan {
+        plan::say_verdicts(plan, ui);
     }
     ui.note(&parts.join(", "));
     let missing: Vec<&str> = checked
@@ -306,23 +253,35 @@ pub(super) fn say_plan(
     tracing::info!(pool = %task.binding.pool, seed = options.seed, rows = checked.rows, "starting");
 }
 
-/// How long it will take at the pace that is allowed.
-#[expect(clippy::cast_precision_loss, reason = "a shown figure")]
-fn estimate(checked: &Checked, options: &EngineOptions) -> Option<Duration> {
-    let writing = checked.to_send() as f64 / options.writes.expected()?;
-    // Rows in doubt are read back first: a few looks each where the last run has only just ended.
-    let looks = (checked.in_doubt * LOOKS_PER_DOUBT + checked.look_ups) as f64;
-    let reading = options.reads.expected().map_or(0.0, |reads| looks / reads);
-    Duration::try_from_secs_f64(writing.max(reading)).ok().filter(|time| !time.is_zero())
+/// The calls that are to be expected.
+struct Calls {
+    writes: u64,
+    reads: u64,
+}
+
+impl Calls {
+    fn of(prepared: &Prepared) -> Self {
+        let checked = &prepared.checked;
+        let to_send = checked.to_send();
+        // Rows in doubt are read back first: a few looks each where the last run has only just ended.
+        let looks = checked.in_doubt * LOOKS_PER_DOUBT;
+        match &prepared.guidance.plan {
+            Some(plan) => Self { writes: plan.count("link").min(to_send), reads: looks },
+            None => Self { writes: to_send, reads: looks + checked.look_ups },
+        }
+    }
+
+    /// How long they take with so many writes a second.
+    #[expect(clippy::cast_precision_loss, reason = "a shown figure")]
+    fn lasting(&self, writes_per_second: f64, options: &EngineOptions) -> Option<Duration> {
+        let writing = self.writes as f64 / writes_per_second;
+        let reading = options.reads.expected().map_or(0.0, |reads| self.reads as f64 / reads);
+        Duration::try_from_secs_f64(writing.max(reading)).ok().filter(|time| !time.is_zero())
+    }
 }
 
 fn ask(task: &LinkTask, checked: &Checked, ui: &Ui) -> Result<(), Failure> {
     let kind = if task.binding.simulated { "simulated pool" } else { "pool" };
     let rows = format::counted(checked.to_send(), "row");
-    let question = format!("link {rows} of {} in {kind} {}?", task.source.name(), task.binding.pool);
-    match ui.confirm(&question) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Failure::Declined),
-        Err(error) => Err(Failure::Usage(error.to_string())),
-    }
+    options::ask(ui, &format!("link {rows} of {} in {kind} {}?", task.source.name(), task.binding.pool))
 }

@@ -1,15 +1,24 @@
 //! The composition root: the only room where service, clock, ledger, voice and command meet.
 
 mod explain;
+mod export;
+mod forecast;
 mod link;
+mod options;
 mod pace;
+mod plan;
+mod pool_reading;
+mod reconcile;
+mod reconcile_apply;
 mod rehearse;
 mod report;
 mod settings;
 mod signals;
 mod simulate;
 mod simulator;
+mod snapshot;
 mod template;
+mod undo;
 mod validate;
 
 use std::process::ExitCode;
@@ -47,9 +56,12 @@ async fn command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         None => FileSettings::default(),
     };
     match cli.command {
-        Command::Validate(args) => validate::run(&args, &file, ui),
+        Command::Validate(args) => Box::pin(validate::run(*args, &file, ui, clock)).await,
         Command::Link(args) => Box::pin(link::run(*args, &file, ui, clock)).await,
+        Command::Undo(args) => Box::pin(undo::run(*args, &file, ui, clock)).await,
         Command::Report(args) => report::run(&args, &file, ui),
+        Command::Reconcile(args) => Box::pin(reconcile::run(*args, &file, ui, clock)).await,
+        Command::Export(args) => Box::pin(export::run(*args, &file, ui, clock)).await,
         Command::Explain { code } => explain::run(code.as_deref(), ui),
         Command::Template { format, preset } => template::run(format, preset, ui),
         Command::Simulate(args) => simulate::run(&args, ui, clock).await,

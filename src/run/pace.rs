@@ -41,12 +41,29 @@ pub(super) struct WritePace {
 impl PaceChoice {
     /// Reads `--rate` and `--share`.
     pub(super) fn read(args: &PaceArgs, file: &FileSettings, shard: Option<Shard>) -> Result<Self, Failure> {
-        let rate = args.rate.clone().or_else(|| file.rate.as_ref().map(config::Scalar::to_string));
+        let machines = shard.map_or(1, Shard::count);
+        Self::of(args.rate.as_deref(), args.share, file, machines)
+    }
+
+    /// Of `--rate` and `--share` as they were given, else of the file.
+    pub(super) fn of(
+        rate: Option<&str>,
+        share: Option<f64>,
+        file: &FileSettings,
+        machines: u32,
+    ) -> Result<Self, Failure> {
+        let rate = rate.map(str::to_owned).or_else(|| file.rate.as_ref().map(config::Scalar::to_string));
         Ok(Self {
             rate: config::rate(rate.as_deref().unwrap_or("auto"))?,
-            share: config::share(args.share.or(file.share).unwrap_or(limits::SHARE_DEFAULT))?,
-            machines: shard.map_or(1, Shard::count),
+            share: config::share(share.or(file.share).unwrap_or(limits::SHARE_DEFAULT))?,
+            machines,
         })
+    }
+
+    /// The pace of a command that only reads: `--share` of the read quota.
+    pub(super) fn of_reads(share: Option<f64>, file: &FileSettings) -> Result<Pace, Failure> {
+        let share = config::share(share.or(file.share).unwrap_or(limits::SHARE_DEFAULT))?;
+        Ok(Self { rate: Rate::Auto, share, machines: 1 }.reads())
     }
 
     /// The pace of the reads: their quota cannot be raised, so it is not asked for.
@@ -115,8 +132,8 @@ impl PaceChoice {
 }
 
 /// The shard that this machine works on: from `--shard`, with what a scheduler's variables tell.
-pub(super) fn shard(args: &PaceArgs) -> Result<Option<Shard>, Failure> {
-    let Some(text) = &args.shard else { return Ok(None) };
+pub(super) fn shard(text: Option<&str>) -> Result<Option<Shard>, Failure> {
+    let Some(text) = text else { return Ok(None) };
     let variable = |name: &str| std::env::var(name).ok();
     Ok(Some(resolve(config::shard(text)?, &variable)?))
 }

@@ -11,9 +11,10 @@ use super::settings;
 use crate::clock::Clock;
 use crate::command::Failure;
 use crate::command::check::Checked;
+use crate::command::guide::Guide;
 use crate::command::link::{LinkRun, LinkTask, exit_of};
 use crate::domain::stop::RunReport;
-use crate::engine::{EngineOptions, Services};
+use crate::engine::{EngineOptions, Services, WritingHalf};
 use crate::exit::Exit;
 use crate::foresight::preflight::preflight;
 use crate::limits::SIGNALS_WAITING_MAX;
@@ -58,7 +59,7 @@ fn in_virtual_time(
             let clock = Clock::starting_at(started);
             let service = SimService::new(world, clock);
             let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(options.seed).fork("preflight")).await?;
-            let services = Services { directory: service.clone(), linker: service };
+            let services = Services { directory: service.clone(), writer: WritingHalf::Links(service) };
             let (_none, mut signals) = mpsc::channel(SIGNALS_WAITING_MAX);
             let id = settings::run_id(options.seed, clock);
             let mut observer = ui.observer();
@@ -67,6 +68,7 @@ fn in_virtual_time(
                 services,
                 knowledge: &knowledge,
                 across: Arc::clone(&checked.across),
+                guide: Guide::None,
                 options,
                 limit: None,
                 later_limits: None,

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::command::Failure;
 use crate::config::{self, FileSettings};
 use crate::domain::identity::PoolId;
+use crate::domain::outcome::RefusalCode;
 use crate::input::{Format, InputOptions, Preset};
 use crate::ledger::record::RunId;
 use crate::seed::Rng;
@@ -44,10 +45,20 @@ pub(super) fn reading(args: &InputArgs, file: &FileSettings) -> Result<InputOpti
     for text in either(&args.set, &file.set) {
         options.set.push(InputOptions::parse_set(&text).map_err(|error| usage("set", &text, error))?);
     }
-    for text in if args.allow.is_empty() { &file.allow } else { &args.allow } {
+    for text in allowed(args, file).filter(|text| *text != RefusalCode::CaseDiffers.as_str()) {
         options.allow.push(InputOptions::parse_allow(text).map_err(|error| usage("allow", text, error))?);
     }
     Ok(options)
+}
+
+/// What is allowed, findings and refusals of the plan alike.
+fn allowed<'a>(args: &'a InputArgs, file: &'a FileSettings) -> impl Iterator<Item = &'a String> {
+    if args.allow.is_empty() { &file.allow } else { &args.allow }.iter()
+}
+
+/// Whether a link in other letter case than the pool knows is to be sent.
+pub(super) fn case_differs_allowed(args: &InputArgs, file: &FileSettings) -> bool {
+    allowed(args, file).any(|text| text == RefusalCode::CaseDiffers.as_str())
 }
 
 /// The preset of this name on the command line.

@@ -17,6 +17,8 @@ pub enum CallKind {
     Read,
     /// A linking call: it may have taken effect although its answer says otherwise.
     Write,
+    /// A call that takes a link back: the same holds for it.
+    Unlink,
 }
 
 /// What a fault means.
@@ -32,16 +34,19 @@ pub enum FaultClass {
     /// Nothing happened, and another attempt may do better.
     Transient,
     /// It may have taken effect: the destination must be read before the row is judged.
-    Doubtful(WhenAbsent),
+    Doubtful(IfNoEffect),
+    /// An unlink call named no link that the service knows: there is none, or it goes by other values. The destination
+    /// must be read before the row is judged.
+    NotLinked,
     /// No for good.
     Refused(RefusalCode),
     /// The whole run stops.
     Fatal(StopCause),
 }
 
-/// What a doubtful fault means once reading has shown that the link is not there.
+/// What a doubtful fault means once reading has shown that the call had no effect: a link is not there, or still is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WhenAbsent {
+pub enum IfNoEffect {
     /// The call had no effect: attempt it again.
     Retry,
     /// The service meant it.
@@ -68,17 +73,24 @@ pub fn classify(kind: CallKind, fault: &Fault) -> FaultClass {
 fn perhaps_applied(kind: CallKind) -> FaultClass {
     match kind {
         CallKind::Read => FaultClass::Transient,
-        CallKind::Write => FaultClass::Doubtful(WhenAbsent::Retry),
+        CallKind::Write | CallKind::Unlink => FaultClass::Doubtful(IfNoEffect::Retry),
     }
 }
 
 fn answered(kind: CallKind, status: u16, code: &str, text: &str, retry_after: Option<Duration>) -> FaultClass {
     use RefusalCode::{AliasExists, InvalidParameter, LinkedElsewhere, TooManyIdentities, UserNotFound};
     let doubtful = |refusal| match kind {
-        CallKind::Write => FaultClass::Doubtful(WhenAbsent::Refuse(refusal)),
+        CallKind::Write | CallKind::Unlink => FaultClass::Doubtful(IfNoEffect::Refuse(refusal)),
         CallKind::Read => FaultClass::Refused(refusal),
     };
     match code {
+        // The class of this text is not documented.
+        "InvalidParameterException" | "UserNotFoundException" | "ResourceNotFoundException"
+            if kind == CallKind::Unlink && is_not_linked(text) =>
+        {
+            FaultClass::NotLinked
+        }
+        "UserNotFoundException" if kind == CallKind::Unlink => FaultClass::NotLinked,
         _ if status == 429 || is_throttle(code) => FaultClass::Throttled { retry_after },
         _ if is_credential_fault(code) => FaultClass::Fatal(StopCause::Credentials),
         "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" | "NotAuthorizedException" => {
@@ -134,6 +146,12 @@ fn is_credential_fault(code: &str) -> bool {
     )
 }
 
+/// "Account isn't linked to anyone else, verify that the account has been linked" (aws-sdk-go #4218), with either kind of
+/// apostrophe.
+fn is_not_linked(text: &str) -> bool {
+    ["isn't linked", "isn\u{2019}t linked", "is not linked", "not linked to"].iter().any(|part| text.contains(part))
+}
+
 /// The same class stands for a missing pool and, perhaps, for a missing provider; the text of the latter is not known.
 fn resource_not_found(kind: CallKind, text: &str) -> FaultClass {
     if kind == CallKind::Read || text.contains("user pool") || text.contains("userpool") {
@@ -156,9 +174,9 @@ fn invalid_parameter(kind: CallKind, text: &str) -> FaultClass {
     if has("merging is not currently supported") {
         FaultClass::Refused(IdentityHasProfile)
     } else if has("already linked") {
-        FaultClass::Doubtful(WhenAbsent::Refuse(LinkedElsewhere))
+        FaultClass::Doubtful(IfNoEffect::Refuse(LinkedElsewhere))
     } else if has("cognito users with a username/password") {
-        FaultClass::Doubtful(WhenAbsent::RefuseSource)
+        FaultClass::Doubtful(IfNoEffect::RefuseSource)
     } else if has("provider") && (has("not exist") || has("not found") || has("no such")) {
         FaultClass::Refused(ProviderNotFound)
     } else if has("not mapped") || has("attribute mapping") {
@@ -166,7 +184,7 @@ fn invalid_parameter(kind: CallKind, text: &str) -> FaultClass {
     } else if has("failed to satisfy constraint") || has("must have length") || has("characters") {
         FaultClass::Refused(InvalidParameter)
     } else {
-        FaultClass::Doubtful(WhenAbsent::Refuse(Unrecognised))
+        FaultClass::Doubtful(IfNoEffect::Refuse(Unrecognised))
     }
 }
 
@@ -189,11 +207,11 @@ mod tests {
     /// Status, code, message as seen in the field, and what it means for a link.
     fn catalogue() -> Vec<(u16, &'static str, &'static str, FaultClass)> {
         use FaultClass::{Doubtful, Fatal, Refused};
-        let refuse = |code| Doubtful(WhenAbsent::Refuse(code));
+        let refuse = |code| Doubtful(IfNoEffect::Refuse(code));
         let throttled = FaultClass::Throttled { retry_after: None };
         vec![
             (400, INVALID, "SourceUser is already linked to DestinationUser", refuse(Code::LinkedElsewhere)),
-            (400, INVALID, OLD_ALREADY_LINKED, Doubtful(WhenAbsent::RefuseSource)),
+            (400, INVALID, OLD_ALREADY_LINKED, Doubtful(IfNoEffect::RefuseSource)),
             (
                 400,
                 INVALID,
@@ -246,10 +264,10 @@ mod tests {
             (400, "InvalidSignatureException", "", Fatal(Cause::Credentials)),
             (400, "OperationNotEnabledException", "", Fatal(Cause::NotEnabledHere)),
             (400, "UnknownOperationException", "", Fatal(Cause::Unreachable)),
-            (500, "InternalErrorException", "", Doubtful(WhenAbsent::Retry)),
-            (503, "ServiceUnavailable", "", Doubtful(WhenAbsent::Retry)),
-            (500, "", "", Doubtful(WhenAbsent::Retry)),
-            (400, "RequestTimeoutException", "", Doubtful(WhenAbsent::Retry)),
+            (500, "InternalErrorException", "", Doubtful(IfNoEffect::Retry)),
+            (503, "ServiceUnavailable", "", Doubtful(IfNoEffect::Retry)),
+            (500, "", "", Doubtful(IfNoEffect::Retry)),
+            (400, "RequestTimeoutException", "", Doubtful(IfNoEffect::Retry)),
             (400, "SerializationException", "", Refused(Code::InvalidParameter)),
             (400, "BrandNewException", "hello", refuse(Code::Unrecognised)),
         ]
@@ -260,6 +278,27 @@ mod tests {
         for (status, code, message, expected) in catalogue() {
             let fault = answer(status, code, message);
             assert_eq!(classify(CallKind::Write, &fault), expected, "{code}: {message}");
+        }
+    }
+
+    #[test]
+    fn what_is_particular_to_an_unlink() {
+        use FaultClass::{Doubtful, NotLinked, Refused};
+        const NOT_LINKED: &str = "Account isn't linked to anyone else, verify that the account has been linked";
+        for (code, message, expected) in [
+            (INVALID, NOT_LINKED, NotLinked),
+            (INVALID, "Account isn\u{2019}t linked to anyone else", NotLinked),
+            ("UserNotFoundException", NOT_LINKED, NotLinked),
+            ("ResourceNotFoundException", NOT_LINKED, NotLinked),
+            ("UserNotFoundException", "User does not exist.", NotLinked),
+            ("ResourceNotFoundException", "Identity provider not found", Refused(Code::ProviderNotFound)),
+            (INVALID, "something new", Doubtful(IfNoEffect::Refuse(Code::Unrecognised))),
+        ] {
+            assert_eq!(classify(CallKind::Unlink, &answer(400, code, message)), expected, "{code}: {message}");
+        }
+        for (status, code, message, for_link) in catalogue() {
+            let class = classify(CallKind::Unlink, &answer(status, code, message));
+            assert!(class == for_link || class == NotLinked, "{code}: {message}");
         }
     }
 
@@ -275,7 +314,7 @@ mod tests {
     fn transport_and_unsent_faults() {
         let transport = |kind| Fault::Transport { kind, detail: String::new() };
         let unsent = |credentials| Fault::Unsent { credentials, detail: String::new() };
-        let doubtful = FaultClass::Doubtful(WhenAbsent::Retry);
+        let doubtful = FaultClass::Doubtful(IfNoEffect::Retry);
         for (fault, for_write, for_read) in [
             (transport(Transport::Connect), FaultClass::Unreached, FaultClass::Unreached),
             (transport(Transport::Timeout), doubtful.clone(), FaultClass::Transient),

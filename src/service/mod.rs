@@ -1,7 +1,7 @@
-//! The service as the rest of the house sees it: two ports, their values and their faults.
+//! The service as the rest of the house sees it: its ports, their values and their faults.
 //!
-//! [`UserDirectory`] reads and [`IdentityLinker`] writes. A command that must not write is handed only the first, so
-//! it holds nothing through which it could.
+//! [`UserDirectory`] reads, [`IdentityLinker`] links and [`IdentityUnlinker`] unlinks. A command that must not write is
+//! handed only the first, so it holds nothing through which it could; none is handed both of the others.
 
 pub mod classify;
 pub mod cognito;
@@ -160,6 +160,14 @@ pub struct LinkRequest {
     pub source: ExternalIdentity,
 }
 
+/// What `AdminDisableProviderForUser` is asked to do: the service names only the identity, and takes it from whoever
+/// holds it. An identity of provider `Cognito`, by which a native user would lose the password, cannot be expressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnlinkRequest {
+    /// The identity, in the form that the service knows the link by.
+    pub identity: ExternalIdentity,
+}
+
 /// The reading half of the service.
 pub trait UserDirectory: Send + Sync {
     /// `DescribeUserPool`.
@@ -174,10 +182,16 @@ pub trait UserDirectory: Send + Sync {
     fn get_user(&self, username: Personal) -> PortFuture<'_, Option<PoolUser>>;
 }
 
-/// The writing half of the service.
+/// The writing half of the service, for links.
 pub trait IdentityLinker: Send + Sync {
     /// `AdminLinkProviderForUser`: one attempt, never retried inside.
     fn link(&self, request: LinkRequest) -> PortFuture<'_, ()>;
+}
+
+/// The writing half of the service, for taking links back.
+pub trait IdentityUnlinker: Send + Sync {
+    /// `AdminDisableProviderForUser`: one attempt, never retried inside.
+    fn unlink(&self, request: UnlinkRequest) -> PortFuture<'_, ()>;
 }
 
 /// What the account may call; reads, and of the account in place of the pool.

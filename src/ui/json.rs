@@ -3,15 +3,19 @@
 //! A run (`link`, `undo`, `reconcile --apply`):
 //!
 //! ```json
-//! {"kind":"run_report","schema_version":1,
+//! {"kind":"run_report","schema_version":1,"command":"link | undo",
 //!  "pool":"us-east-1_AbCdEfGhI","simulated":false,"ledger":"pairs.csv.ledger",
 //!  "ended":"completed | interrupted | stopped","signal":"SIGINT | SIGTERM | null",
 //!  "stop_cause":"credentials, ... | null","stop_detail":"text | null","exit_status":0,
 //!  "rows":{"read":0,"linked":0,"already_linked":0,"refused":0,"failed":0,"in_doubt":0,"invalid":0,"unprocessed":0,
-//!          "skipped":0,"repeated":0,"not_read":null},
+//!          "skipped":0,"repeated":0,"undone":0,"not_read":null},
 //!  "refusals":{"user_not_found":0},"findings":{"missing_value":0},
-//!  "writes":0,"reads":0,"throttled":0,"elapsed_ms":0}
+//!  "writes":0,"reads":0,"throttled":0,"plan_missed":null,"elapsed_ms":0}
 //! ```
+//!
+//! `undone` is a part of `unprocessed`: what `undo` has taken back may be linked again. `undo` adds `"dry_run"`, and in a dry
+//! run `"links"`, each `{"row":17,"key":"","destination":"p***7","source_provider":"Okta","source_value":"0***z",
+//! "would_be":"undone | refused | failed | in_doubt","refusal_code":null}`; values are masked unless `--show-values`.
 //!
 //! A ledger (`report`): `unprocessed` is null where a ledger alone cannot tell; `refusal_code`, `service_code` and
 //! `service_message` are null where there is none; times are RFC 3339 in UTC.
@@ -20,8 +24,8 @@
 //! {"kind":"ledger_report","schema_version":1,
 //!  "pool":"us-east-1_AbCdEfGhI","simulated":false,"ledgers":["pairs.csv.ledger"],
 //!  "rows":{"read":0,"linked":0,"already_linked":0,"refused":0,"failed":0,"in_doubt":0,"invalid":0,"unprocessed":null,
-//!          "skipped":0,"repeated":0},
-//!  "refusals":{},"findings":{},
+//!          "skipped":0,"repeated":0,"undone":0},
+//!  "refusals":{},"undo_refusals":{},"findings":{},
 //!  "shards":null or {"count":4,"whole":true,"missing":[],"strange_ledgers":0,"rows_in_several":0},
 //!  "runs":[{"id":"","command":"link","input":"","started":"2026-03-01T08:00:00.000Z","ended":"completed | null"}],
 //!  "failures":[{"row":17,"key":"","state":"refused","refusal_code":"","service_code":"","service_message":""}],
@@ -53,7 +57,7 @@ use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport, Va
 use crate::domain::stop::{Ended, RunReport};
 use crate::domain::summary::Counts;
 
-const SCHEMA_VERSION: u32 = 1;
+pub(super) const SCHEMA_VERSION: u32 = 1;
 
 /// One value on one line, harmless for a terminal.
 pub(super) fn encode(value: &Value) -> String {
@@ -88,15 +92,18 @@ pub(super) fn validate_start(input: &str) -> String {
 }
 
 /// What the checks of an input found besides single findings, behind the last of them.
-pub(super) fn validate_end(report: &ValidateReport, exit_status: u8) -> String {
+pub(super) fn validate_end(report: &ValidateReport, forecast: Option<Value>, exit_status: u8) -> String {
     let counts = &report.counts;
-    let rest = json!({
+    let mut rest = json!({
         "rows": {"read": counts.read, "valid": counts.unprocessed, "invalid": counts.invalid},
         "blank_lines": report.blank_lines,
         "findings_by_code": numbers(&counts.by_finding),
         "allowed_by_code": numbers(&report.allowed),
         "exit_status": exit_status,
     });
+    if let (Some(forecast), Some(rest)) = (forecast, rest.as_object_mut()) {
+        rest.insert("forecast".to_owned(), forecast);
+    }
     encode(&rest).replacen('{', "],", 1)
 }
 
@@ -118,6 +125,7 @@ pub fn rows(counts: &Counts) -> Map<String, Value> {
         ("unprocessed", counts.unprocessed),
         ("skipped", counts.skipped),
         ("repeated", counts.repeated),
+        ("undone", counts.undone),
     ];
     numbers.into_iter().map(|(name, number)| (name.to_owned(), Value::from(number))).collect()
 }
@@ -133,6 +141,7 @@ pub(super) fn run_report(report: &RunReport, ledger: Option<&str>, exit_status: 
     json!({
         "kind": "run_report",
         "schema_version": SCHEMA_VERSION,
+        "command": if report.aim.is_undo() { "undo" } else { "link" },
         "pool": report.pool.as_str(),
         "simulated": report.simulated,
         "ledger": ledger,
@@ -147,6 +156,7 @@ pub(super) fn run_report(report: &RunReport, ledger: Option<&str>, exit_status: 
         "writes": report.writes,
         "reads": report.reads,
         "throttled": report.throttled,
+        "plan_missed": report.missed,
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
     })
 }
@@ -164,6 +174,7 @@ pub(super) fn ledger_report(report: &LedgerReport, show_values: bool) -> Value {
         "ledgers": report.ledgers,
         "rows": rows,
         "refusals": refusals(&report.counts),
+        "undo_refusals": by_refusal(&report.counts.kept),
         "findings": findings(&report.counts),
         "shards": report.shards.as_ref().map(shards),
         "runs": report.runs.iter().map(run).collect::<Vec<_>>(),
@@ -205,7 +216,11 @@ fn failure(line: &FailureLine, show_values: bool) -> Value {
 }
 
 fn refusals(counts: &Counts) -> Map<String, Value> {
-    by_code(counts.by_refusal.iter().map(|(code, number)| (RefusalCode::as_str(*code), *number)))
+    by_refusal(&counts.by_refusal)
+}
+
+fn by_refusal(numbers: &BTreeMap<RefusalCode, u64>) -> Map<String, Value> {
+    by_code(numbers.iter().map(|(code, number)| (code.as_str(), *number)))
 }
 
 fn findings(counts: &Counts) -> Map<String, Value> {
@@ -224,12 +239,12 @@ mod tests {
     use crate::domain::stop::{Signal, Stop, StopCause};
 
     const RUN: &str = concat!(
-        r#"{"kind":"run_report","schema_version":1,"pool":"sim-local-1_Example01","simulated":true,"ledger":"l","#,
+        r#"{"kind":"run_report","schema_version":1,"command":"link","pool":"sim-local-1_Example01","simulated":true,"ledger":"l","#,
         r#""ended":"completed","signal":null,"stop_cause":null,"stop_detail":null,"exit_status":3,"#,
         r#""rows":{"read":1000,"linked":986,"already_linked":3,"refused":7,"failed":1,"in_doubt":1,"invalid":2,"#,
-        r#""unprocessed":0,"skipped":240,"repeated":0,"not_read":null},"#,
+        r#""unprocessed":0,"skipped":240,"repeated":0,"undone":0,"not_read":null},"#,
         r#""refusals":{"user_not_found":4,"identity_has_profile":3},"findings":{"missing_value":2},"#,
-        r#""writes":748,"reads":12,"throttled":0,"elapsed_ms":38200}"#,
+        r#""writes":748,"reads":12,"throttled":0,"plan_missed":null,"elapsed_ms":38200}"#,
         "\n"
     );
 
@@ -264,7 +279,8 @@ mod tests {
             r#"{"kind":"ledger_report","schema_version":1,"pool":"us-east-1_AbCdEfGhI","simulated":false,"#,
             r#""ledgers":["pairs.csv.ledger"],"#,
             r#""rows":{"read":3,"linked":1,"already_linked":0,"refused":1,"failed":1,"in_doubt":0,"invalid":0,"#,
-            r#""unprocessed":null,"skipped":0,"repeated":0},"refusals":{"identity_has_profile":1},"findings":{},"#,
+            r#""unprocessed":null,"skipped":0,"repeated":0,"undone":0},"refusals":{"identity_has_profile":1},"#,
+            r#""undo_refusals":{},"findings":{},"#,
             r#""shards":null,"runs":[{"id":"01ab","command":"link","input":"pairs.csv","started":"2026-03-01T08:00:00.000Z","ended":"interrupted"},"#,
             r#"{"id":"02cd","command":"link","input":"pairs.csv","started":"2026-03-01T09:00:00.500Z","ended":null}],"#,
             r#""failures":[{"row":17,"key":"00000000000000000000000000000011","state":"refused","#,

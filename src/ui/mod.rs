@@ -5,8 +5,10 @@
 
 mod confirm;
 mod console;
+mod drift;
 mod escape;
 mod findings;
+mod forecast;
 pub mod format;
 pub mod json;
 mod lines;
@@ -23,6 +25,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod text;
+mod undo;
 mod validation;
 
 use std::io::{self, IsTerminal, Read, Write};
@@ -40,9 +43,12 @@ pub use redact::redact;
 pub use style::ColorChoice;
 pub use validation::Findings;
 
+use crate::domain::drift::DriftReport;
 use crate::domain::event::Observer;
 use crate::domain::identity::{Personal, masked};
+use crate::domain::outcome::UndoOutcome;
 use crate::domain::report::LedgerReport;
+use crate::domain::row::Row;
 use crate::domain::stop::RunReport;
 use crate::domain::summary::Counts;
 use crate::limits;
@@ -258,10 +264,85 @@ impl Ui {
         Ok(())
     }
 
+    /// The result of a run of `undo` to stdout, in the shape that was asked for, and what to do next to stderr. `links` are
+    /// the objects of a dry run, from [`Ui::undo_object`].
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn undo_report(&self, report: &RunReport, links: Vec<Value>, ledger: &str, exit_status: u8) -> io::Result<()> {
+        self.console.clear_bar();
+        match self.output() {
+            OutputFormat::Text => self.console.print(&undo::report_text(report, ledger, self.console.stdout_style())),
+            OutputFormat::Json => self.json(&undo::report_json(report, links, ledger, exit_status)),
+        }?;
+        for step in undo::next_steps(report) {
+            self.console.step(&step);
+        }
+        Ok(())
+    }
+
+    /// What would become of a link, on a line of stdout.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn undo_line(&self, row: &Row, outcome: &UndoOutcome) -> io::Result<()> {
+        self.console.print(&undo::line(&self.shown(row), outcome))
+    }
+
+    /// What would become of a link, as an object.
+    #[must_use]
+    pub fn undo_object(&self, row: &Row, outcome: &UndoOutcome) -> Value {
+        undo::object(&self.shown(row), outcome)
+    }
+
+    fn shown<'a>(&self, row: &'a Row) -> undo::Shown<'a> {
+        undo::Shown {
+            row: row.number.0,
+            key: row.key.to_string(),
+            user: self.value(row.link.destination.value()),
+            provider: row.link.source.provider().as_str(),
+            value: self.value(row.link.source.value()),
+        }
+    }
+
     /// Takes the findings of an input as they come, and gives them and its counts in the shape that was asked for.
     #[must_use]
     pub fn findings(&self, input: &str) -> Findings {
         Findings::new(Arc::clone(&self.console), input)
+    }
+
+    /// What a comparison found, before anything is done about it: as text to stdout. As JSON it comes with the result.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn drift(&self, report: &DriftReport) -> io::Result<()> {
+        self.console.clear_bar();
+        let show_values = self.console.options().show_values;
+        match self.output() {
+            OutputFormat::Text => self.console.print(&drift::text(report, show_values, self.console.stdout_style())),
+            OutputFormat::Json => Ok(()),
+        }
+    }
+
+    /// The result of a comparison to stdout, in the shape that was asked for: as text only what the run came to that made
+    /// the missing links, with its ledger, where there was one.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn reconciled(
+        &self,
+        report: &DriftReport,
+        applied: Option<(&RunReport, &str)>,
+        exit_status: u8,
+    ) -> io::Result<()> {
+        match (self.output(), applied) {
+            (OutputFormat::Text, None) => Ok(()),
+            (OutputFormat::Text, Some((run, ledger))) => self.run_report(run, Some(ledger), exit_status),
+            (OutputFormat::Json, _) => {
+                let applied = applied.map(|(run, ledger)| json::run_report(run, Some(ledger), exit_status));
+                self.json(&drift::object(report, applied.as_ref(), self.console.options().show_values, exit_status))
+            }
+        }
     }
 
     /// What ledgers know to stdout, in the shape that was asked for, and what to do next to stderr.

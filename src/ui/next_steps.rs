@@ -19,7 +19,7 @@ pub(super) fn alarm(counts: &Counts) -> Option<String> {
 
 /// What to do next, one step a line; nothing where every row is in the wished state.
 pub(super) fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str]) -> Vec<String> {
-    let again = counts.failed + counts.in_doubt + counts.unprocessed + not_read;
+    let again = counts.failed + counts.in_doubt + (counts.unprocessed - counts.undone) + not_read;
     let by_hand = counts.refused + counts.failed;
     let mut steps = Vec::new();
     if again > 0 {

@@ -122,7 +122,7 @@ fn view(console: &Arc<Console>) -> Option<Box<dyn View + Send>> {
 fn log_settled(number: RowNumber, key: RowKey, state: RowState) {
     let code = state.refusal().map(crate::domain::outcome::RefusalCode::as_str);
     match state {
-        RowState::Linked | RowState::AlreadyLinked => {
+        RowState::Linked | RowState::AlreadyLinked | RowState::Undone => {
             tracing::trace!(row = number.0, %key, state = state.as_str(), "settled");
         }
         _ => tracing::debug!(row = number.0, %key, state = state.as_str(), code, "settled"),

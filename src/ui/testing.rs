@@ -13,7 +13,7 @@ use crate::domain::outcome::{RefusalCode, ServiceText};
 use crate::domain::report::{FailureLine, LedgerReport, RunLine};
 use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::state::RowState;
-use crate::domain::stop::{Ended, RunReport};
+use crate::domain::stop::{Aim, Ended, RunReport};
 use crate::domain::summary::Counts;
 
 /// The columns of the test's terminal.
@@ -188,6 +188,7 @@ impl Screen {
 /// A run with rows in most states.
 pub(super) fn run_report_example() -> RunReport {
     RunReport {
+        aim: Aim::Link,
         pool: PoolId::parse("sim-local-1_Example01").unwrap(),
         simulated: true,
         ended: Ended::Completed,
@@ -202,6 +203,8 @@ pub(super) fn run_report_example() -> RunReport {
             unprocessed: 0,
             skipped: 240,
             repeated: 0,
+            undone: 0,
+            kept: [].into(),
             by_refusal: [(RefusalCode::IdentityHasProfile, 3), (RefusalCode::UserNotFound, 4)].into(),
             by_finding: [(FindingCode::MissingValue, 2)].into(),
         },
@@ -209,6 +212,7 @@ pub(super) fn run_report_example() -> RunReport {
         writes: 748,
         reads: 12,
         throttled: 0,
+        missed: None,
         elapsed: Duration::from_millis(38_200),
     }
 }

@@ -107,7 +107,7 @@ fn findings_that_were_allowed_are_counted_as_warnings() {
     let counts = Counts { read: 9, invalid: 3, unprocessed: 6, by_finding: found.into(), ..Counts::default() };
     let report = ValidateReport { counts, allowed: allowed.into(), ..ValidateReport::default() };
     let screen = Screen::new();
-    screen.ui().findings("in.csv").close(&report, 4).unwrap();
+    screen.ui().findings("in.csv").close(&report, None, 4).unwrap();
     let spaced = screen.stdout();
     let lines: Vec<Vec<&str>> = spaced.lines().map(|line| line.split_whitespace().take(3).collect()).collect();
     let expected = [

@@ -15,6 +15,9 @@ use crate::limits;
 pub(super) fn run_report(report: &RunReport, ledger: Option<&str>, style: Style) -> String {
     let mut lines = table::lines(&report.counts, "rows read", report.not_read, style);
     lines.push(where_it_ran(report));
+    if let Some(missed) = report.missed {
+        lines.push(format!("plan: {} ended otherwise than foretold", counted(missed, "row")));
+    }
     lines.extend(ledger.map(|ledger| format!("ledger {}", escape(ledger))));
     if report.counts.skipped > 0 && report.writes == 0 {
         let (rows, were) =
@@ -62,11 +65,11 @@ fn where_it_ran(report: &RunReport) -> String {
     )
 }
 
-fn simulated(is_simulated: bool) -> &'static str {
+pub(super) fn simulated(is_simulated: bool) -> &'static str {
     if is_simulated { " (simulated)" } else { "" }
 }
 
-fn how_it_ended(ended: &Ended, style: Style) -> Option<String> {
+pub(super) fn how_it_ended(ended: &Ended, style: Style) -> Option<String> {
     match ended {
         Ended::Completed => None,
         Ended::Interrupted(signal) => Some(style.yellow(&format!("interrupted by {}", signal_name(*signal)))),
@@ -156,7 +159,7 @@ fn failure_line(failure: &FailureLine, show_values: bool, style: Style) -> Strin
     line
 }
 
-fn joined(lines: &[String]) -> String {
+pub(super) fn joined(lines: &[String]) -> String {
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 

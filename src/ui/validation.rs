@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::console::Console;
 use super::findings::FindingTeller;
 use super::observer::Teller;
-use super::{OutputFormat, json, text};
+use super::{OutputFormat, forecast, json, text};
 use crate::domain::event::{Event, Observer};
 use crate::domain::finding::{Finding, Severity};
+use crate::domain::forecast::{ForecastReport, RefusedLine};
 use crate::domain::report::ValidateReport;
 use crate::limits;
 
@@ -23,6 +26,8 @@ pub struct Findings {
     /// Text for stdout that is not written yet; empty where the result is not JSON.
     json: String,
     is_first: bool,
+    refused: Vec<RefusedLine>,
+    refused_hidden: u64,
     fault: Option<io::Error>,
 }
 
@@ -31,25 +36,65 @@ impl Findings {
         let is_json = console.options().output == OutputFormat::Json;
         let json = if is_json { json::validate_start(input) } else { String::new() };
         let teller = Teller::new(Arc::clone(&console));
-        Self { console, teller, shown: Vec::new(), hidden: BTreeMap::new(), json, is_first: true, fault: None }
+        Self {
+            console,
+            teller,
+            shown: Vec::new(),
+            hidden: BTreeMap::new(),
+            json,
+            is_first: true,
+            refused: Vec::new(),
+            refused_hidden: 0,
+            fault: None,
+        }
     }
 
     /// The result to stdout. As text, the first findings of each severity follow on stderr.
     ///
     /// # Errors
     /// Where stdout cannot be written; a reader that has left is no fault.
-    pub fn close(mut self, report: &ValidateReport, exit_status: u8) -> io::Result<()> {
+    pub fn close(
+        mut self,
+        report: &ValidateReport,
+        forecast: Option<&ForecastReport>,
+        exit_status: u8,
+    ) -> io::Result<()> {
         drop(self.teller);
         if self.console.options().output == OutputFormat::Json {
-            self.json.push_str(&json::validate_end(report, exit_status));
+            self.json.push_str(&json::validate_end(report, forecast.map(forecast::as_json), exit_status));
             return self.fault.take().map_or_else(|| self.console.print(&self.json), Err);
         }
         self.console.print(&text::validate_report(report, self.console.stdout_style()))?;
-        let mut details = FindingTeller::new(self.console);
+        let mut details = FindingTeller::new(Arc::clone(&self.console));
         self.shown.iter().for_each(|finding| details.tell(finding));
         self.hidden.into_iter().for_each(|(severity, count)| details.hide(severity, count));
         details.close();
+        if let Some(forecast) = forecast {
+            self.console.print(&forecast::as_text(forecast, self.console.stdout_style()))?;
+            let lines = self.refused.iter().map(forecast::refused_text);
+            let more = (self.refused_hidden > 0).then(|| forecast::hidden_text(self.refused_hidden));
+            lines.chain(more).for_each(|line| self.console.warn(&line));
+        }
         Ok(())
+    }
+
+    /// No more findings will come, but rows that `link` would refuse.
+    pub fn begin_refused(&mut self) {
+        if self.console.options().output == OutputFormat::Json {
+            self.json.push_str("],\"refused_rows\":[");
+            self.is_first = true;
+        }
+    }
+
+    /// Takes a row that `link` would refuse.
+    pub fn refused(&mut self, line: &RefusedLine) {
+        if self.console.options().output == OutputFormat::Json {
+            self.write(&forecast::refused_json(line));
+        } else if self.refused.len() < limits::VERDICTS_SHOWN_MAX {
+            self.refused.push(line.clone());
+        } else {
+            self.refused_hidden += 1;
+        }
     }
 
     fn keep(&mut self, finding: &Finding) {
@@ -61,11 +106,11 @@ impl Findings {
         }
     }
 
-    fn write(&mut self, finding: &Finding) {
+    fn write(&mut self, item: &Value) {
         if !std::mem::take(&mut self.is_first) {
             self.json.push(',');
         }
-        self.json.push_str(json::encode(&json::finding(finding)).trim_end());
+        self.json.push_str(json::encode(item).trim_end());
         if self.json.len() >= limits::RESULT_BUFFER_BYTES && self.fault.is_none() {
             self.fault = self.console.print(&self.json).err();
             self.json.clear();
@@ -76,7 +121,9 @@ impl Findings {
 impl Observer for Findings {
     fn on(&mut self, event: &Event) {
         match event {
-            Event::Found(finding) if self.console.options().output == OutputFormat::Json => self.write(finding),
+            Event::Found(finding) if self.console.options().output == OutputFormat::Json => {
+                self.write(&json::finding(finding));
+            }
             Event::Found(finding) => self.keep(finding),
             _ => self.teller.on(event),
         }

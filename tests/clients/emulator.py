@@ -1,4 +1,4 @@
-"""Our own `link` against ministack, an emulator with other texts: 500 pairs, refusals, and a repeat."""
+"""Our own `link`, `reconcile` and `undo` against ministack, an emulator with other texts: 500 pairs, refusals, repeats."""
 
 import csv
 import json
@@ -95,14 +95,64 @@ def main(url, binary, work, results):
     checks.equal("a repeat succeeds", (status, settled), (0, PAIRS))
     checks.equal("and changes nothing", held(cognito, pool_id), expected)
 
-    full = [("user-299", "Okta", f"Full-{n}") for n in range(6)]
-    others = [("user-298", "Google", "Id-0000"), ("nobody", "Google", "New-1")]
-    status, summary, report = run("refused", full + others)
+    reconcile(checks, cognito, pool_id, url, binary, folder, pairs)
+    checks.equal("the emulator holds what it held before", held(cognito, pool_id), expected)
+
+    # Six for one user in one file are told before anything is sent, so the sixth comes by itself.
+    full = [("user-299", "Okta", f"Full-{n}") for n in range(5)]
+    status, summary, _ = run("full", full)
+    checks.equal("five identities are one user's limit", (status, count(summary, "linked")), (0, 5))
+    others = [("user-299", "Okta", "Full-5"), ("user-298", "Google", "Id-0000"), ("nobody", "Google", "New-1")]
+    status, summary, report = run("refused", others)
     checks.equal("refusals are told by the exit status", status, 3)
-    checks.equal("five of six are linked", (count(summary, "linked"), count(summary, "refused")), (5, 3))
+    checks.equal("all three are refused", (count(summary, "linked"), count(summary, "refused")), (0, 3))
     for code in ["too_many_identities", "linked_elsewhere", "user_not_found"]:
         checks.check(f"{code} is recognised", f'"{code}"' in report, report)
     checks.equal("nobody lost an identity", {k: v for k, v in held(cognito, pool_id).items() if k in expected}, expected)
+
+
+def reconcile(checks, cognito, pool_id, url, binary, folder, pairs):
+    """File and pool compared, made equal, taken apart again by undo, and compared and made equal once more."""
+    path, ledger = folder / "compared.csv", folder / "compared.ledger"
+    write(path, pairs)
+
+    def call(command, *options):
+        done = subprocess.run([binary, command, *map(str, options), "--user-pool-id", pool_id, "--endpoint-url", url,
+                               "--output", "json", "--no-progress"],
+                              capture_output=True, text=True, timeout=60, check=False)
+        try:
+            return done.returncode, json.loads(done.stdout)
+        except ValueError:
+            checks.check(f"{command} prints its result", False, done.stdout + done.stderr)
+            return done.returncode, {}
+
+    def rows(report):
+        found = report.get("rows", {})
+        return found.get("linked"), found.get("missing"), report.get("extra")
+
+    status, report = call("reconcile", path, "--exit-on-drift")
+    checks.equal("no drift after the links", (status, *rows(report)), (0, PAIRS, 0, 0))
+    gone = [(f"user-{n // 2:03}", ["Google", "Okta", "Corp"][n % 3], f"Id-{n:04}") for n in range(0, 40, 2)]
+    for _, provider, value in gone:
+        cognito.admin_disable_provider_for_user(UserPoolId=pool_id, User={
+            "ProviderName": provider, "ProviderAttributeName": "Cognito_Subject", "ProviderAttributeValue": value})
+    status, report = call("reconcile", path, "--exit-on-drift")
+    checks.equal("20 links are missing", (status, *rows(report)), (5, PAIRS - 20, 20, 0))
+    write(folder / "fewer.csv", pairs[40:])
+    status, report = call("reconcile", folder / "fewer.csv", "--exit-on-drift")
+    checks.equal("20 links are extra to a shorter file", (status, *rows(report)), (5, PAIRS - 40, 0, 20))
+
+    apply = [path, "--apply", "--yes", "--ledger", ledger, "--rate", "400"]
+    status, report = call("reconcile", *apply)
+    checks.equal("they are linked again", (status, count(report.get("applied"), "linked")), (0, 20))
+    status, report = call("reconcile", *apply)
+    checks.equal("a second run has nothing to do", (status, report.get("applied")), (0, None))
+    status, _ = call("undo", ledger, "--yes", "--rate", "400")
+    checks.equal("undo takes back what this ledger linked", status, 0)
+    status, report = call("reconcile", path)
+    checks.equal("and reconcile sees it", (status, *rows(report)), (0, PAIRS - 20, 20, 0))
+    status, report = call("reconcile", *apply)
+    checks.equal("and links them once more", (status, count(report.get("applied"), "linked")), (0, 20))
 
 
 def count(summary, state):

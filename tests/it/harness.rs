@@ -74,6 +74,24 @@ impl Home {
         Running::start(self.program(arguments)).wait()
     }
 
+    /// Runs the program to its end, with something on stdin.
+    pub(crate) fn run_stdin(&self, arguments: &[&str], stdin: &[u8]) -> Finished {
+        Running::start_with_stdin(self.program(arguments), stdin).wait()
+    }
+
+    /// Starts a command on the simulator's pool.
+    pub(crate) fn start_on_pool(&self, command: &str, url: &str, arguments: &[&str]) -> Running {
+        let mut program = self.program(&[command, "--endpoint-url", url, "--user-pool-id", POOL]);
+        program.args(arguments);
+        give_credentials(&mut program);
+        Running::start(program)
+    }
+
+    /// Runs a command on the simulator's pool to its end.
+    pub(crate) fn on_pool(&self, command: &str, url: &str, arguments: &[&str]) -> Finished {
+        self.start_on_pool(command, url, arguments).wait()
+    }
+
     /// Starts `link` against an address.
     pub(crate) fn start_link(&self, url: &str, arguments: &[&str]) -> Running {
         Running::start(self.link_command(url, arguments))

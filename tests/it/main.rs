@@ -19,9 +19,13 @@ mod crash;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod exports;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod forecast;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
@@ -31,7 +35,13 @@ mod outputs;
 #[cfg(test)]
 mod pace;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod quota;
+#[cfg(test)]
+mod reconcile;
+#[cfg(test)]
+mod reconcile_seeds;
 #[cfg(test)]
 mod report;
 #[cfg(test)]
@@ -40,6 +50,10 @@ mod resume;
 mod seeds;
 #[cfg(test)]
 mod signals;
+#[cfg(test)]
+mod undo;
+#[cfg(test)]
+mod undo_seeds;
 #[cfg(test)]
 mod usage;
 #[cfg(test)]

@@ -11,7 +11,9 @@ use cognito_link::domain::identity::{AttributeName, Destination, ExternalIdentit
 use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
 use cognito_link::domain::shard::Shard;
 use cognito_link::domain::stop::{Ended, RunReport, StopCause};
-use cognito_link::engine::{Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, run};
+use cognito_link::engine::{
+    Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, WritingHalf, run,
+};
 use cognito_link::foresight::preflight::preflight;
 use cognito_link::ledger::record::RunId;
 use cognito_link::ledger::storage::MemoryStorage;
@@ -92,13 +94,14 @@ async fn machine(
         pool: binding.pool.clone(),
         simulated: true,
         knowledge: &knowledge,
-        services: Services { directory: service.clone(), linker: service },
+        services: Services { directory: service.clone(), writer: WritingHalf::Links(service) },
         ledger: &mut ledger,
         run: RunId(seed),
         options,
         limits,
         clock,
         observer,
+        witness: None,
     };
     run(context, &mut Rows(rows.into_iter()), &mut signals).await.expect("the ledger is sound")
 }

@@ -4,7 +4,6 @@
 //! that was not announced durably, and the same seed gives the same ledger. Method: the engine over the in-process
 //! simulator under a paused clock; a crash is a future that is dropped, with what was not synced lost.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use cognito_link::clock::{Clock, UnixMs};
@@ -14,7 +13,9 @@ use cognito_link::domain::outcome::RefusalCode;
 use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
 use cognito_link::domain::state::RowState;
 use cognito_link::domain::stop::{Ended, RunReport, Signal};
-use cognito_link::engine::{Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, run};
+use cognito_link::engine::{
+    Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, WritingHalf, run,
+};
 use cognito_link::foresight::preflight::preflight;
 use cognito_link::ledger::record::RunId;
 use cognito_link::ledger::storage::MemoryStorage;
@@ -207,19 +208,19 @@ fn one_run(
         let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(weather.seed)).await.unwrap();
         let binding = Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true };
         let (mut ledger, _) = Ledger::on_storage(Box::new(disk.clone()), &binding, clock.unix_ms()).unwrap();
-        let directory: Arc<dyn cognito_link::service::UserDirectory> = service.clone();
         let (signal, mut signals) = mpsc::channel(2);
         let context = Context {
             pool: binding.pool.clone(),
             simulated: true,
             knowledge: &knowledge,
-            services: Services { directory, linker: service },
+            services: Services { directory: service.clone(), writer: WritingHalf::Links(service) },
             ledger: &mut ledger,
             run: RunId(weather.seed),
             options: weather.options(),
             limits: None,
             clock,
             observer: &mut Silent,
+            witness: None,
         };
         let mut feed = Rows(numbers.into_iter());
         if let Cut::Drain { after } = cut {

@@ -48,10 +48,20 @@ pub(super) fn told_of(code: RefusalCode) -> Told {
              it, is taken for the source, and a native user cannot be one.",
             "Look at that user, then rename or remove it by hand.",
         ),
+        RefusalCode::CaseDiffers => told(
+            "Ids are matched by exact case at every sign-in, while a case-insensitive pool keeps the user names made from them \
+             in lower case. The service makes such a link, and then nobody can use it.",
+            "Take the id from the provider, never from a user name. Where both ids are right, --allow case_differs sends the \
+             row.",
+        ),
         RefusalCode::InvalidParameter => told(
             "The service gives this answer for many things; its text decides, and this one names a value of the request.",
             "The ledger holds what the service said (report shows it masked); correct the row.",
         ),
+        RefusalCode::Gone => GONE,
+        RefusalCode::Moved => MOVED,
+        RefusalCode::UsedSince => USED_SINCE,
+        RefusalCode::FormUnknown => FORM_UNKNOWN,
         RefusalCode::Unrecognised => told(
             "The service changes its texts over the years. A text that is not in the table is kept word for word, and never \
              taken for a success or for a reason to try again.",
@@ -59,3 +69,23 @@ pub(super) fn told_of(code: RefusalCode) -> Told {
         ),
     }
 }
+
+const GONE: Told = told(
+    "The user was read before the call, which names only the identity and takes it from whoever holds it.",
+    "Nothing is left to take back there. Whether another user holds the identity now, only a scan of the pool tells.",
+);
+const MOVED: Told = told(
+    "The identity has a later date than this ledger's result, or a profile that was born from it: somebody linked \
+     it again, or it was unlinked and signed in.",
+    "Look at that before you unlink by hand: an unlink takes the identity from whoever holds it.",
+);
+const USED_SINCE: Told = told(
+    "A link by an attribute goes by the provider's subject from the first sign-in on, and the pool does not show \
+     which one that is, or shows several that it could be.",
+    "Take the subject from the provider, and call AdminDisableProviderForUser with Cognito_Subject by hand.",
+);
+const FORM_UNKNOWN: Told = told(
+    "The identity was seen on the user, and the service answered that there is no such link: it knows the link by \
+     other values, perhaps after a sign-in.",
+    "The ledger holds what was sent and said; look at the user's identities and unlink by hand.",
+);

@@ -33,25 +33,25 @@ fn explained(state: RowState) -> Explained {
 
 fn meaning(state: RowState) -> &'static str {
     match state {
-        RowState::Linked => "This tool made the link.",
+        RowState::Linked | RowState::Kept(_) => "This tool made the link.",
         RowState::AlreadyLinked => "The destination held this identity before; that was seen by reading it.",
         RowState::Refused(_) => "The service, or the plan, said no for good.",
         RowState::Failed => "Every attempt met a transient fault, and reading showed that none had an effect.",
-        RowState::InDoubt => "A call may have taken effect, and reading could not settle it.",
-        RowState::Unprocessed => "The row was never attempted.",
+        RowState::InDoubt | RowState::Unlinking => "A call may have taken effect, and reading could not settle it.",
+        RowState::Unprocessed | RowState::Undone => "The row was never attempted, or undo has taken its link back.",
     }
 }
 
 fn told_of(state: RowState) -> Told {
     match state {
-        RowState::Linked => told(
+        RowState::Linked | RowState::Kept(_) => told(
             "The service took the call, or reading the user after a doubtful answer showed a link as young as our call.",
-            "Nothing; a rerun skips it.",
+            "Nothing; a rerun skips it, and undo takes it back.",
         ),
         RowState::AlreadyLinked => told(
             "The service answers a repeated link with an error whose text does not say to whom the identity is linked, so \
              the user was read, and the link on it is older than anything this ledger announced.",
-            "Nothing; a rerun skips it.",
+            "Nothing; a rerun skips it, and undo leaves it alone.",
         ),
         RowState::Refused(_) => told(
             "Asking again would give the same answer until the file or the pool changes.",
@@ -62,12 +62,12 @@ fn told_of(state: RowState) -> Told {
              not count.",
             "Run the same command again; the row is attempted again.",
         ),
-        RowState::InDoubt => told(
+        RowState::InDoubt | RowState::Unlinking => told(
             "A call whose answer is lost, or a process that was killed, leaves open whether the service acted; its lists \
              of users lag behind its writes, so a look may come too early.",
-            "Run the same command again; the destination is read first, and linked only if the link is not there.",
+            "Run the same command again; the destination is read first, and nothing is sent that reading has settled.",
         ),
-        RowState::Unprocessed => told(
+        RowState::Unprocessed | RowState::Undone => told(
             "The run ended before its turn: by a signal, by a bound, or by something that stops every row.",
             "Run the same command again.",
         ),

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::Dispatcher;
 use crate::domain::event::Event;
+use crate::domain::state::RowState;
 use crate::domain::stop::{Ended, RunReport, Signal, StopCause};
-use crate::engine::job::{Job, Step};
+use crate::engine::job::Job;
+use crate::engine::step::Step;
 use crate::ledger::LedgerError;
 use crate::ledger::record::{EndedAs, RunEnd};
 use crate::limits::{DRAIN_MS_MAX, SIGNAL_ECHO_MS};
@@ -51,6 +53,7 @@ impl Dispatcher<'_> {
     /// Writes the end into the ledger and sums up.
     pub(super) async fn end(mut self) -> Result<RunReport, LedgerError> {
         self.in_flight.shutdown().await;
+        let reached = self.tally.counts.clone();
         for job in self.window.drain() {
             self.leave(&job)?;
         }
@@ -72,9 +75,14 @@ impl Dispatcher<'_> {
         self.ledger.sync()?;
         let mut snapshot = self.tally.snapshot(now, self.options.total, self.writes.per_second(), None);
         snapshot.remaining = None;
+        if self.aim.is_undo() {
+            // What was not reached counts as linked, and is not done.
+            snapshot.counts = reached;
+        }
         self.observer.on(&Event::Tick(Box::new(snapshot)));
         let not_read = self.options.total.map(|total| total.saturating_sub(self.tally.counts.read));
         Ok(RunReport {
+            aim: self.aim,
             pool: self.pool,
             simulated: self.simulated,
             not_read: not_read.filter(|_| !matches!(ended, Ended::Completed)),
@@ -84,16 +92,26 @@ impl Dispatcher<'_> {
             writes: self.tally.writes,
             reads: self.tally.reads,
             throttled: self.tally.throttled,
+            missed: self.tally.missed,
         })
     }
 
     /// A row that has no result. One that was announced, and for which nothing that may have had an effect was sent,
     /// is withdrawn: it is as it was before. Any other announced one is in doubt, which the announcement itself says.
     fn leave(&mut self, job: &Job) -> Result<(), LedgerError> {
-        if job.announced_now && job.step == Step::Link && !job.in_flight {
-            self.ledger.withdraw(job.row.number, job.row.key, self.clock.unix_ms())?;
+        let (number, key, now) = (job.row.number, job.row.key, self.clock.unix_ms());
+        match job.step {
+            _ if !job.announced_now || job.in_flight => {}
+            Step::Link => self.ledger.withdraw(number, key, now)?,
+            Step::Unlink => self.ledger.withdraw_unlink(number, key, now)?,
+            _ => {}
         }
-        self.tally.counts.add(self.ledger.state(job.row.key));
+        self.tally.counts.add(match self.ledger.state(key) {
+            // Counted as done in earlier runs only where they are left alone.
+            RowState::Undone => RowState::Unprocessed,
+            RowState::Kept(_) => RowState::Linked,
+            state => state,
+        });
         Ok(())
     }
 }

@@ -1,13 +1,15 @@
 //! Rows coming in: skipped where the ledger says they are done, else on their way.
 
 use super::Dispatcher;
+use crate::domain::event::Event;
 use crate::domain::finding::{Finding, Severity};
+use crate::domain::outcome::Outcome;
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::state::{Resume, RowState};
-use crate::engine::Incoming;
 use crate::engine::job::Job;
 use crate::engine::window::JobId;
-use crate::ledger::LedgerError;
+use crate::engine::{Foretold, Incoming};
+use crate::ledger::{LedgerError, MadeLink};
 use crate::limits::{READER_BATCH_ROWS, WINDOW_ROWS};
 
 impl Dispatcher<'_> {
@@ -19,7 +21,9 @@ impl Dispatcher<'_> {
         for incoming in batch {
             self.tally.counts.read += 1;
             match incoming {
-                Incoming::Row(row) => self.admit(row),
+                Incoming::Row(row) => self.admit(Job::new(row)),
+                Incoming::Foretold(row, foretold) => self.admit_foretold(row, foretold)?,
+                Incoming::Made(link) => self.admit_made(link),
                 Incoming::Invalid { key: Some(key), .. } if self.is_past(key) => self.skip(self.ledger.state(key)),
                 Incoming::Invalid { number, findings, .. } => self.count_invalid(number, &findings)?,
             }
@@ -48,12 +52,49 @@ impl Dispatcher<'_> {
         self.tally.counts.skipped += 1;
     }
 
-    fn admit(&mut self, row: Row) {
-        let state = self.ledger.state(row.key);
+    /// What a plan settles is recorded without a call, unless an earlier run left the row in doubt: then it is looked at.
+    fn admit_foretold(&mut self, row: Row, foretold: Foretold) -> Result<(), LedgerError> {
+        if !matches!(foretold, Foretold::Chosen(_)) {
+            self.tally.missed.get_or_insert(0);
+        }
+        let outcome = match foretold {
+            Foretold::Chosen(user) => {
+                self.admit(Job::known(row, Some(user), false));
+                return Ok(());
+            }
+            Foretold::Link(destination) => {
+                self.admit(Job::known(row, destination, true));
+                return Ok(());
+            }
+            Foretold::AlreadyLinked => Outcome::AlreadyLinked,
+            Foretold::Refused(code) => Outcome::Refused { code, text: None },
+        };
+        if self.is_past(row.key) {
+            self.admit(Job::new(row));
+            return Ok(());
+        }
+        let (number, key, state) = (row.number, row.key, outcome.state());
+        self.ledger.settle(number, key, &outcome, 0, None, self.clock.unix_ms())?;
+        self.tally.counts.add(state);
+        self.observer.on(&Event::Settled { number, key, state });
+        Ok(())
+    }
+
+    fn admit(&mut self, job: Job) {
+        let state = self.ledger.state(job.row.key);
         if state.on_resume(self.options.retry_refused) == Resume::Skip {
             return self.skip(state);
         }
-        let (id, active) = self.window.insert(Job::new(row));
+        let (id, active) = self.window.insert(job);
+        if active {
+            self.activate_all(vec![id]);
+        }
+    }
+
+    /// A link to take back: the feed chose it, and the ledger knows of nothing that has happened to it since.
+    fn admit_made(&mut self, link: MadeLink) {
+        let (_, latest) = self.skew.service_time(link.settled);
+        let (id, active) = self.window.insert(Job::to_undo(link, latest));
         if active {
             self.activate_all(vec![id]);
         }
@@ -77,13 +118,19 @@ impl Dispatcher<'_> {
         }
         let key = job.row.key;
         let state = self.ledger.state(key);
+        let (now, _) = self.skew.service_time(self.clock.unix_ms());
+        if job.undo.is_some() {
+            job.start_undo(self.ledger.announced_at(key), now);
+            self.window.queue(id);
+            return Vec::new();
+        }
         if state.on_resume(self.options.retry_refused) == Resume::Skip {
             self.skip(state);
             let (_, released) = self.window.remove(id, self.clock.now(), None);
             return released;
         }
-        let (now, _) = self.skew.service_time(self.clock.unix_ms());
-        job.start(self.ledger.announced_at(key), now);
+        job.was_undone = state == RowState::Undone;
+        job.start(self.ledger.announced_at(key), state == RowState::Unlinking, now);
         self.window.queue(id);
         Vec::new()
     }

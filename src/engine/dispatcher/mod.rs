@@ -11,15 +11,15 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::job::Policy;
+use super::step::Policy;
 use super::tally::Tally;
 use super::window::Window;
-use super::worker::{Done, Services};
-use super::{EngineOptions, RowFeed};
+use super::worker::{Done, Services, WritingHalf};
+use super::{EngineOptions, RowFeed, Witness};
 use crate::clock::{Clock, Instant, sleep_until};
 use crate::domain::event::{Event, Observer, Waiting};
 use crate::domain::identity::{PoolId, ProviderName};
-use crate::domain::stop::{Ended, RunReport, Signal, Stop, StopCause};
+use crate::domain::stop::{Aim, Ended, RunReport, Signal, Stop, StopCause};
 use crate::foresight::preflight::PoolKnowledge;
 use crate::ledger::record::RunId;
 use crate::ledger::{Ledger, LedgerError};
@@ -36,7 +36,7 @@ pub struct Context<'a> {
     pub simulated: bool,
     /// What is known of it.
     pub knowledge: &'a PoolKnowledge,
-    /// Both halves of the service.
+    /// The service; its writing half tells what the run is for.
     pub services: Services,
     /// The open ledger, in which this run has been started.
     pub ledger: &'a mut Ledger,
@@ -50,6 +50,8 @@ pub struct Context<'a> {
     pub clock: Clock,
     /// Who is told.
     pub observer: &'a mut dyn Observer,
+    /// Who is shown what became of each link that is to be taken back, values and all; `None` for nobody.
+    pub witness: Option<&'a mut dyn Witness>,
 }
 
 /// Works the whole input off, or as much as signals, bounds and faults permit.
@@ -81,6 +83,8 @@ struct Dispatcher<'a> {
     clock: Clock,
     rng: Rng,
     observer: &'a mut dyn Observer,
+    witness: Option<&'a mut dyn Witness>,
+    aim: Aim,
     window: Window,
     in_flight: JoinSet<Done>,
     writes: Budget,
@@ -100,8 +104,14 @@ struct Dispatcher<'a> {
 
 impl<'a> Dispatcher<'a> {
     fn new(context: Context<'a>) -> Self {
-        let Context { pool, simulated, knowledge, services, ledger, run, options, clock, observer, .. } = context;
+        let Context { pool, simulated, knowledge, services, ledger, run, options, clock, observer, witness, .. } =
+            context;
         let now = clock.now();
+        let aim = match services.writer {
+            WritingHalf::Links(_) => Aim::Link,
+            WritingHalf::Unlinks(_) => Aim::Undo,
+            WritingHalf::Nothing => Aim::UndoDryRun,
+        };
         Self {
             pool,
             simulated,
@@ -117,6 +127,8 @@ impl<'a> Dispatcher<'a> {
             clock,
             rng: Rng::new(options.seed).fork("back-off"),
             observer,
+            witness,
+            aim,
             window: Window::default(),
             in_flight: JoinSet::new(),
             writes: Budget::new(clock, options.writes),

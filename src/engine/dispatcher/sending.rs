@@ -1,13 +1,14 @@
-//! Calls going out: each takes a slot of its budget, and a link only after its intent is on disk.
+//! Calls going out: each takes a slot of its budget, and a link or unlink only after its intent is on disk.
 
 use std::time::Duration;
 
 use super::Dispatcher;
 use crate::clock::Instant;
 use crate::domain::event::Waiting;
-use crate::domain::outcome::{Outcome, RefusalCode};
-use crate::engine::job::Step;
+use crate::domain::outcome::{Outcome, RefusalCode, UndoOutcome};
+use crate::domain::stop::Aim;
 use crate::engine::settle::Announced;
+use crate::engine::step::Step;
 use crate::engine::window::JobId;
 use crate::engine::worker::{Call, perform};
 use crate::ledger::LedgerError;
@@ -42,7 +43,7 @@ impl Dispatcher<'_> {
         self.stopping.is_none() || job.is_being_settled()
     }
 
-    /// Sends the link calls that may go now; returns when the next one may.
+    /// Sends the link or unlink calls that may go now; returns when the next one may.
     pub(super) fn send_writes(&mut self) -> Result<Option<Instant>, LedgerError> {
         while self.stopping.is_none() {
             self.announce_ahead()?;
@@ -101,7 +102,22 @@ impl Dispatcher<'_> {
         let Some(job) = self.window.get_mut(id) else { return Ok(()) };
         let Some(destination) = job.destination.clone() else { return Ok(()) };
         if !self.providers.contains_key(job.row.link.source.provider()) {
-            return self.finish(id, &Outcome::Refused { code: RefusalCode::ProviderNotFound, text: None });
+            let code = RefusalCode::ProviderNotFound;
+            return match job.undo {
+                Some(_) => self.finish_undo(id, &UndoOutcome::Refused { code, text: None }),
+                None => self.finish(id, &Outcome::Refused { code, text: None }),
+            };
+        }
+        if let Some(undo) = &job.undo {
+            let Some(form) = &undo.form else { return Ok(()) };
+            self.ledger.announce_unlink(&job.row, &destination, form, earliest)?;
+            job.announced_now = true;
+            job.step = Step::Unlink;
+            if self.aim == Aim::UndoDryRun {
+                return self.finish_undo(id, &UndoOutcome::Undone);
+            }
+            self.window.to_sync.push(id);
+            return Ok(());
         }
         self.ledger.announce(&job.row, &destination, earliest)?;
         job.announced.get_or_insert(Announced { earliest, latest });
@@ -135,7 +151,7 @@ impl Dispatcher<'_> {
         let now = self.clock.now();
         let Some(job) = self.window.get_mut(id) else { return };
         let Some(call) = job.call(&self.policy) else { return };
-        if matches!(call, Call::Link(_)) {
+        if matches!(call, Call::Link(_) | Call::Unlink(_)) {
             job.last_write = Some(now);
         }
         job.in_flight = true;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::plain::plain_bytes;
-use super::{Intent, InvalidRow, PersonalText, Record, Settlement, Withdrawal, relaxed};
+use super::{Intent, InvalidRow, PersonalText, Record, Settlement, UnlinkEnd, UnlinkSettlement, Withdrawal, relaxed};
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::row::{RowKey, RowNumber};
@@ -51,6 +51,10 @@ pub(in crate::ledger) fn as_written(bytes: &[u8]) -> Option<(Record<'_>, usize)>
         Record::Settlement(settlement(&mut line)?)
     } else if line.skip(b"{\"do\":\"link\",\"key\":\"") {
         Record::Intent(intent(&mut line)?)
+    } else if line.skip(b"{\"unlink\":\"") {
+        Record::UnlinkSettlement(unlink_settlement(&mut line)?)
+    } else if line.skip(b"{\"do\":\"unlink\",\"key\":\"") {
+        Record::Unlink(intent(&mut line)?)
     } else if line.skip(b"{\"withdrawn\":\"") {
         Record::Withdrawal(withdrawal(&mut line)?)
     } else if line.skip(b"{\"invalid\":\"") {
@@ -115,6 +119,41 @@ fn settlement<'a>(line: &mut Cursor<'a>) -> Option<Settlement<'a>> {
         request_id: request_id.map(Cow::Borrowed),
         recovered,
         said: said_of(said.map(Cow::Borrowed), message.map(Cow::Borrowed))?,
+    })
+}
+
+#[inline]
+fn unlink_settlement<'a>(line: &mut Cursor<'a>) -> Option<UnlinkSettlement<'a>> {
+    let key = line.key()?;
+    let row = RowNumber(line.number_after(b",\"row\":")?);
+    let word = line.text_after(b",\"undo\":\"")?;
+    let at = line.number_after(b",\"t\":")?.try_into().ok()?;
+    let attempts = line.number_after(b",\"n\":")?.try_into().ok()?;
+    let request_id = line.optional_text(b",\"id\":\"")?;
+    let code = line.optional_text(b",\"code\":\"")?;
+    let said = line.optional_text(b",\"said\":\"")?;
+    let message = line.optional_text(b",\"message\":\"")?;
+    line.end()?;
+    Some(UnlinkSettlement {
+        key,
+        row,
+        ended: unlink_end_of(word, code)?,
+        at,
+        attempts,
+        request_id: request_id.map(Cow::Borrowed),
+        said: said_of(said.map(Cow::Borrowed), message.map(Cow::Borrowed))?,
+    })
+}
+
+/// What these members tell; `None` when they contradict each other.
+pub(super) fn unlink_end_of(word: &str, code: Option<&str>) -> Option<UnlinkEnd> {
+    Some(match (word, code) {
+        ("undone", None) => UnlinkEnd::Undone,
+        ("failed", None) => UnlinkEnd::Failed,
+        ("in_doubt", None) => UnlinkEnd::InDoubt,
+        ("withdrawn", None) => UnlinkEnd::Withdrawn,
+        ("refused", Some(code)) => UnlinkEnd::Refused(RefusalCode::parse(code)?),
+        _ => return None,
     })
 }
 

@@ -1,7 +1,10 @@
 //! Records to lines, with the members of each kind in one fixed order.
 
 use super::plain::plain_bytes;
-use super::{FORMAT_VERSION, Header, Intent, InvalidRow, Record, RunEnd, RunStart, Settlement, Withdrawal};
+use super::{
+    FORMAT_VERSION, Header, Intent, InvalidRow, Record, RunEnd, RunStart, Settlement, UnlinkEnd, UnlinkSettlement,
+    Withdrawal,
+};
 use crate::clock::UnixMs;
 use crate::domain::row::RowKey;
 
@@ -12,7 +15,9 @@ pub fn encode(record: &Record<'_>, out: &mut Vec<u8>) {
         Record::Header(header) => line.header(header),
         Record::RunStart(start) => line.run_start(start),
         Record::RunEnd(end) => line.run_end(end),
-        Record::Intent(intent) => line.intent(intent),
+        Record::Intent(intent) => line.intent("{\"do\":\"link\",\"key\":", intent),
+        Record::Unlink(intent) => line.intent("{\"do\":\"unlink\",\"key\":", intent),
+        Record::UnlinkSettlement(settlement) => line.unlink_settlement(settlement),
         Record::Withdrawal(withdrawal) => line.withdrawal(*withdrawal),
         Record::Settlement(settlement) => line.settlement(settlement),
         Record::Invalid(invalid) => line.invalid(invalid),
@@ -76,8 +81,8 @@ impl Line<'_> {
         }
     }
 
-    fn intent(&mut self, intent: &Intent<'_>) {
-        self.key("{\"do\":\"link\",\"key\":", intent.key);
+    fn intent(&mut self, start: &str, intent: &Intent<'_>) {
+        self.key(start, intent.key);
         self.number(",\"row\":", intent.row.0);
         self.time(",\"t\":", intent.at);
         self.text(",\"dp\":", &intent.destination_provider);
@@ -107,6 +112,24 @@ impl Line<'_> {
         }
         if settlement.recovered {
             self.flag(",\"recovered\":", true);
+        }
+        if let Some((code, message)) = &settlement.said {
+            self.text(",\"said\":", code);
+            self.text(",\"message\":", message.expose());
+        }
+    }
+
+    fn unlink_settlement(&mut self, settlement: &UnlinkSettlement<'_>) {
+        self.key("{\"unlink\":", settlement.key);
+        self.number(",\"row\":", settlement.row.0);
+        self.text(",\"undo\":", settlement.ended.as_str());
+        self.time(",\"t\":", settlement.at);
+        self.number(",\"n\":", u64::from(settlement.attempts));
+        if let Some(id) = &settlement.request_id {
+            self.text(",\"id\":", id);
+        }
+        if let UnlinkEnd::Refused(code) = settlement.ended {
+            self.text(",\"code\":", code.as_str());
         }
         if let Some((code, message)) = &settlement.said {
             self.text(",\"said\":", code);

@@ -4,10 +4,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::decode::{Undecodable, finding_code, said_of, state_of};
+use super::decode::{Undecodable, finding_code, said_of, state_of, unlink_end_of};
 use super::{
     EndedAs, FORMAT_VERSION, Header, Intent, InvalidRow, LimitNote, PersonalText, Record, RunEnd, RunId, RunStart,
-    Settlement, Withdrawal,
+    Settlement, UnlinkSettlement, Withdrawal,
 };
 use crate::clock::UnixMs;
 use crate::domain::identity::PoolId;
@@ -26,10 +26,11 @@ pub(super) fn decode(text: &str) -> Result<Record<'static>, Undecodable> {
         return header(version.as_u64().ok_or(Undecodable::Member)?, text);
     }
     // An end has a count named `invalid`, so it comes before that; `state` comes last, being no kind by itself.
-    let kinds: [(&str, Reader); 6] = [
+    let kinds: [(&str, Reader); 7] = [
         ("end", run_end),
         ("run", run_start),
         ("do", intent),
+        ("unlink", unlink_settlement),
         ("withdrawn", withdrawal),
         ("invalid", invalid),
         ("state", settlement),
@@ -158,10 +159,12 @@ struct IntentLine {
 
 fn intent(text: &str) -> Option<Record<'static>> {
     let line: IntentLine = typed(text)?;
-    if line.r#do != "link" {
-        return None;
-    }
-    Some(Record::Intent(Intent {
+    let announced = match line.r#do.as_str() {
+        "link" => Record::Intent,
+        "unlink" => Record::Unlink,
+        _ => return None,
+    };
+    Some(announced(Intent {
         key: RowKey::parse(line.key.as_bytes())?,
         row: RowNumber(line.row),
         at: line.t,
@@ -213,6 +216,33 @@ fn settlement(text: &str) -> Option<Record<'static>> {
         attempts: line.n,
         request_id: line.id.map(Into::into),
         recovered: line.recovered,
+        said: said_of(line.said.map(Into::into), line.message.map(Into::into))?,
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnlinkSettlementLine {
+    unlink: String,
+    row: u64,
+    undo: String,
+    t: UnixMs,
+    n: u32,
+    id: Option<String>,
+    code: Option<String>,
+    said: Option<String>,
+    message: Option<String>,
+}
+
+fn unlink_settlement(text: &str) -> Option<Record<'static>> {
+    let line: UnlinkSettlementLine = typed(text)?;
+    Some(Record::UnlinkSettlement(UnlinkSettlement {
+        key: RowKey::parse(line.unlink.as_bytes())?,
+        row: RowNumber(line.row),
+        ended: unlink_end_of(&line.undo, line.code.as_deref())?,
+        at: line.t,
+        attempts: line.n,
+        request_id: line.id.map(Into::into),
         said: said_of(line.said.map(Into::into), line.message.map(Into::into))?,
     }))
 }

@@ -44,7 +44,7 @@ fn intent(values: [&str; 5]) -> Intent<'_> {
 
 /// Every kind of record, with the line that it is for ever: ledgers outlive versions.
 fn table() -> Vec<(Record<'static>, String)> {
-    [run_records(), row_records()].concat()
+    [run_records(), row_records(), undo_records()].concat()
 }
 
 fn run_records() -> Vec<(Record<'static>, String)> {
@@ -97,6 +97,46 @@ fn run_records() -> Vec<(Record<'static>, String)> {
         (
             Record::RunEnd(Box::new(measured)),
             r#"{"end":"00000000000000ab","t":6,"ended":"interrupted","read":9,"linked":1,"already_linked":2,"refused":3,"failed":0,"in_doubt":1,"invalid":1,"unprocessed":1,"skipped":4,"repeated":2,"writes":8,"reads":2,"throttled":3,"pace_milli":24310}"#.into(),
+        ),
+    ]
+}
+
+fn undo_records() -> Vec<(Record<'static>, String)> {
+    let said = Some(("timeout".into(), PersonalText::new("no answer")));
+    let settled = |ended| UnlinkSettlement {
+        key: key(),
+        row: RowNumber(7),
+        ended,
+        at: 5,
+        attempts: 1,
+        request_id: None,
+        said: None,
+    };
+    let line = |word: &str, more: &str| format!(r#"{{"unlink":"{KEY}","row":7,"undo":"{word}","t":5,"n":1{more}}}"#);
+    vec![
+        (
+            Record::Unlink(intent(["Cognito", "alice", "Okta", "email", "a@example.com"])),
+            format!(
+                r#"{{"do":"unlink","key":"{KEY}","row":7,"t":5,"dp":"Cognito","dv":"alice","sp":"Okta","sa":"email","sv":"a@example.com"}}"#
+            ),
+        ),
+        (Record::UnlinkSettlement(settled(UnlinkEnd::Undone)), line("undone", "")),
+        (Record::UnlinkSettlement(settled(UnlinkEnd::Withdrawn)), line("withdrawn", "")),
+        (
+            Record::UnlinkSettlement(settled(UnlinkEnd::Refused(RefusalCode::Moved))),
+            line("refused", r#","code":"moved""#),
+        ),
+        (
+            Record::UnlinkSettlement(UnlinkSettlement {
+                request_id: Some("ab-1".into()),
+                said: said.clone(),
+                ..settled(UnlinkEnd::InDoubt)
+            }),
+            line("in_doubt", r#","id":"ab-1","said":"timeout","message":"no answer""#),
+        ),
+        (
+            Record::UnlinkSettlement(UnlinkSettlement { said, ..settled(UnlinkEnd::Failed) }),
+            line("failed", r#","said":"timeout","message":"no answer""#),
         ),
     ]
 }
@@ -178,7 +218,9 @@ fn frequent_lines_take_the_fast_path() {
     let quick: Vec<bool> = table().iter().map(|(r, _)| as_written(line_of(r).as_bytes()).is_some()).collect();
     // Header, starts and ends are few; escapes and numbers below zero or of 20 digits are rare.
     let wanted = [false, false, false, false, false, true, false, false, true, true, true, false, true, true];
-    assert_eq!(quick, wanted);
+    let (before, of_undo) = quick.split_at(wanted.len());
+    assert_eq!(before, wanted);
+    assert!(of_undo.iter().all(|quick| *quick), "{of_undo:?}");
 }
 
 #[test]
@@ -226,6 +268,9 @@ fn what_is_no_record_is_refused_without_telling_what_it_says() {
         (&settled(r#","state":"failed","recovered":true"#), "member"),
         (&settled(r#","state":"failed","said":"secret""#), "member"),
         (&settled(r#","state":"linked","row":7.5"#), "member"),
+        (&format!(r#"{{"unlink":"{KEY}","row":7,"undo":"secret","t":5,"n":1}}"#), "member"),
+        (&format!(r#"{{"unlink":"{KEY}","row":7,"undo":"undone","t":5,"n":1,"code":"gone"}}"#), "member"),
+        (&format!(r#"{{"unlink":"{KEY}","row":7,"undo":"refused","t":5,"n":1}}"#), "member"),
         (&format!(r#"{{"withdrawn":"{}","row":7,"t":5}}"#, KEY.to_uppercase()), "member"),
         (&format!(r#"{{"withdrawn":"{KEY}","row":-7,"t":5}}"#), "member"),
         (&format!(r#"{{"withdrawn":"{KEY}","row":18446744073709551616,"t":5}}"#), "member"),

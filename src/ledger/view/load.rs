@@ -7,7 +7,7 @@
 use std::collections::hash_map::Entry as Slot;
 
 use super::settled::{Entry, STATE_BITS, Settled, pack, unpack};
-use super::{KeyMap, View};
+use super::{KeyMap, Open, View};
 use crate::clock::UnixMs;
 use crate::domain::row::RowKey;
 use crate::domain::state::{IllegalEvent, RowEvent, RowState, next_state};
@@ -22,21 +22,23 @@ pub(in crate::ledger) struct Misfit {
     pub(in crate::ledger) illegal: IllegalEvent,
 }
 
-/// An announcement without a result.
+/// An announcement without a result, and its line.
 #[derive(Debug, Clone, Copy)]
-struct Open {
-    first: UnixMs,
+struct OpenAt {
+    open: Open,
     line: u64,
 }
 
-/// Set in a tag when an announcement preceded the result. The line's number is above it: 51 bits.
+/// Set in a tag when an announcement preceded the result.
 const ANNOUNCED: u64 = 1 << STATE_BITS;
-const LINE_SHIFT: u32 = STATE_BITS + 1;
+/// Set in a tag when it is about an unlink. The line's number is above it: 50 bits.
+const UNLINK: u64 = 2 << STATE_BITS;
+const LINE_SHIFT: u32 = STATE_BITS + 2;
 
 /// Takes a ledger's events in the order of its lines.
 #[derive(Debug)]
 pub(in crate::ledger) struct Loader {
-    open: KeyMap<Open>,
+    open: KeyMap<OpenAt>,
     batch: Vec<Entry>,
     batch_max: usize,
     settled: Settled,
@@ -63,24 +65,25 @@ impl Loader {
         event: RowEvent,
         at: UnixMs,
     ) -> Result<(), Misfit> {
-        let open = match (self.open.entry(key), event) {
-            (Slot::Occupied(mut open), RowEvent::Announced) => {
-                open.get_mut().first = open.get().first.min(at);
-                return Ok(());
-            }
-            (Slot::Vacant(slot), RowEvent::Announced) => {
-                slot.insert(Open { first: at, line });
-                return Ok(());
-            }
-            (slot, _) => slot,
+        let unlinking = matches!(event, RowEvent::UnlinkAnnounced | RowEvent::UnlinkEnded(_));
+        let announced = matches!(event, RowEvent::Announced | RowEvent::UnlinkAnnounced);
+        let slot = self.open.entry(key);
+        // What is not in doubt is held against the most permissive of those states here, and against the state that it
+        // really was in when the batch is folded.
+        let before = match &slot {
+            Slot::Occupied(open) => open.get().open.state(),
+            Slot::Vacant(_) if unlinking || event == RowEvent::Withdrawn => RowState::Linked,
+            Slot::Vacant(_) => RowState::Unprocessed,
         };
-        // What is not in doubt is held against `Unprocessed` here, the most permissive of those states, and against
-        // the state that it really was in when the batch is folded.
-        let before = if matches!(open, Slot::Occupied(_)) { RowState::InDoubt } else { RowState::Unprocessed };
         let next = next_state(before, event).map_err(|illegal| Misfit { line, illegal })?;
-        let mut tag = line << LINE_SHIFT | pack(next);
-        if let Slot::Occupied(open) = open {
-            if next == RowState::InDoubt {
+        if announced {
+            let open = slot.or_insert(OpenAt { open: Open { first: at, unlinking }, line });
+            open.open.first = open.open.first.min(at);
+            return Ok(());
+        }
+        let mut tag = line << LINE_SHIFT | pack(next) | if unlinking { UNLINK } else { 0 };
+        if let Slot::Occupied(open) = slot {
+            if matches!(next, RowState::InDoubt | RowState::Unlinking) {
                 return Ok(());
             }
             open.remove();
@@ -97,10 +100,10 @@ impl Loader {
     pub(in crate::ledger) fn finish(mut self) -> Result<View, Misfit> {
         self.fold()?;
         for (key, open) in &self.open {
-            next_state(self.settled.state(*key), RowEvent::Announced)
-                .map_err(|illegal| Misfit { line: open.line, illegal })?;
+            let event = if open.open.unlinking { RowEvent::UnlinkAnnounced } else { RowEvent::Announced };
+            next_state(self.settled.state(*key), event).map_err(|illegal| Misfit { line: open.line, illegal })?;
         }
-        let in_doubt = self.open.into_iter().map(|(key, open)| (key, open.first)).collect();
+        let in_doubt = self.open.into_iter().map(|(key, open)| (key, open.open)).collect();
         Ok(View::new(in_doubt, self.settled))
     }
 
@@ -114,10 +117,12 @@ impl Loader {
 }
 
 fn replay(mut state: RowState, tag: u64) -> Result<RowState, IllegalEvent> {
+    let is_unlink = tag & UNLINK != 0;
     if tag & ANNOUNCED != 0 {
-        state = next_state(state, RowEvent::Announced)?;
+        state = next_state(state, if is_unlink { RowEvent::UnlinkAnnounced } else { RowEvent::Announced })?;
     }
     match unpack(tag) {
+        ended if is_unlink => next_state(state, RowEvent::UnlinkEnded(ended)),
         RowState::Unprocessed => next_state(state, RowEvent::Withdrawn),
         settled => next_state(state, RowEvent::Settled(settled)),
     }
@@ -131,7 +136,7 @@ mod tests {
     use crate::domain::outcome::RefusalCode;
     use crate::seed::Rng;
 
-    const EVENTS: [RowEvent; 7] = [
+    const EVENTS: [RowEvent; 12] = [
         RowEvent::Announced,
         RowEvent::Withdrawn,
         RowEvent::Settled(RowState::Linked),
@@ -139,6 +144,11 @@ mod tests {
         RowEvent::Settled(RowState::Refused(RefusalCode::AliasExists)),
         RowEvent::Settled(RowState::Failed),
         RowEvent::Settled(RowState::InDoubt),
+        RowEvent::UnlinkAnnounced,
+        RowEvent::UnlinkEnded(RowState::Undone),
+        RowEvent::UnlinkEnded(RowState::Linked),
+        RowEvent::UnlinkEnded(RowState::Kept(RefusalCode::Gone)),
+        RowEvent::UnlinkEnded(RowState::Unlinking),
     ];
 
     fn key(number: u64) -> RowKey {
@@ -154,8 +164,8 @@ mod tests {
             let (state, announced) = self.0.get(&key).copied().unwrap_or((RowState::Unprocessed, None));
             let next = next_state(state, event)?;
             let announced = match event {
-                RowEvent::Announced => Some(announced.map_or(at, |first| first.min(at))),
-                _ => announced.filter(|_| next == RowState::InDoubt),
+                RowEvent::Announced | RowEvent::UnlinkAnnounced => Some(announced.map_or(at, |first| first.min(at))),
+                _ => announced.filter(|_| matches!(next, RowState::InDoubt | RowState::Unlinking)),
             };
             self.0.insert(key, (next, announced));
             Ok(())
@@ -183,7 +193,7 @@ mod tests {
             let mut legal = true;
             for at in 0..length {
                 let key = key(rng.below(4));
-                let event = EVENTS[usize::try_from(rng.below(7)).unwrap()];
+                let event = EVENTS[usize::try_from(rng.below(EVENTS.len() as u64)).unwrap()];
                 let at = 1_000 + (at * 37 % 11).cast_signed();
                 let allowed = plain.apply(key, event, at).is_ok();
                 // Most rounds leave the illegal events out, so that long legal sequences come up too.

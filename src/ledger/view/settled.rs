@@ -27,17 +27,26 @@ pub(super) fn pack(state: RowState) -> u64 {
         RowState::Failed => 3,
         RowState::InDoubt => 4,
         RowState::Refused(code) => 5 | (code as u64) << 4,
+        RowState::Unlinking => 6,
+        RowState::Undone => 7,
+        RowState::Kept(code) => 8 | (code as u64) << 4,
     }
 }
 
 /// The state in a tag. Only [`pack`] makes tags, so what it never makes is read as never attempted.
 pub(super) fn unpack(tag: u64) -> RowState {
+    let of_code = |state: fn(RefusalCode) -> RowState| {
+        RefusalCode::ALL.get((tag >> 4) as usize & 0xff).map_or(RowState::Unprocessed, |code| state(*code))
+    };
     match tag & 0xf {
         1 => RowState::Linked,
         2 => RowState::AlreadyLinked,
         3 => RowState::Failed,
         4 => RowState::InDoubt,
-        5 => RefusalCode::ALL.get((tag >> 4) as usize & 0xff).map_or(RowState::Unprocessed, |c| RowState::Refused(*c)),
+        5 => of_code(RowState::Refused),
+        6 => RowState::Unlinking,
+        7 => RowState::Undone,
+        8 => of_code(RowState::Kept),
         _ => RowState::Unprocessed,
     }
 }
@@ -170,13 +179,15 @@ mod tests {
     }
 
     fn every_state() -> Vec<RowState> {
-        let plain = [RowState::Linked, RowState::AlreadyLinked, RowState::Failed, RowState::Unprocessed];
-        plain.into_iter().chain(RefusalCode::ALL.iter().map(|code| RowState::Refused(*code))).collect()
+        use RowState::{AlreadyLinked, Failed, Kept, Linked, Refused, Undone, Unprocessed};
+        let plain = [Linked, AlreadyLinked, Failed, Unprocessed, Undone];
+        let codes = RefusalCode::ALL.iter().flat_map(|code| [Refused(*code), Kept(*code)]);
+        plain.into_iter().chain(codes).collect()
     }
 
     #[test]
     fn states_pack_and_unpack() {
-        for state in every_state().into_iter().chain([RowState::InDoubt]) {
+        for state in every_state().into_iter().chain([RowState::InDoubt, RowState::Unlinking]) {
             assert_eq!(unpack(pack(state)), state);
             assert_eq!(unpack(pack(state) | 1 << STATE_BITS), state, "higher bits are somebody else's");
             assert!(pack(state) < 1 << STATE_BITS);

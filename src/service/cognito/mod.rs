@@ -23,7 +23,7 @@ use aws_sdk_cognitoidentityprovider::config::{Config, Region, SharedHttpClient, 
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
-use super::{IdentityLinker, LimitReader, UserDirectory};
+use super::{IdentityLinker, IdentityUnlinker, LimitReader, UserDirectory};
 use crate::domain::identity::PoolId;
 use crate::domain::stop::{Stop, StopCause};
 use crate::limits;
@@ -88,6 +88,12 @@ impl Cognito {
     /// The writing half. Only for commands that write.
     #[must_use]
     pub fn linker(&self) -> Arc<dyn IdentityLinker> {
+        Arc::new(ports::Writer { client: self.client.clone(), pool: self.pool.to_string() })
+    }
+
+    /// The writing half for taking links back; only for `undo`.
+    #[must_use]
+    pub fn unlinker(&self) -> Arc<dyn IdentityUnlinker> {
         Arc::new(ports::Writer { client: self.client.clone(), pool: self.pool.to_string() })
     }
 }

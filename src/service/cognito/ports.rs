@@ -1,4 +1,4 @@
-//! The two ports over the SDK's client.
+//! The ports over the SDK's client.
 
 use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::config::http::HttpResponse;
@@ -13,8 +13,8 @@ use super::convert::{self, AnswerHead};
 use crate::domain::identity::{COGNITO_SUBJECT, DestinationUser, ExternalIdentity, Personal, ProviderName};
 use crate::limits;
 use crate::service::{
-    Answer, Fault, IdentityLinker, LinkRequest, MappedAttributes, PoolFacts, PoolUser, PortFuture, ProviderFacts,
-    ProviderPage, Transport, UserDirectory, UserPage, UserQuery,
+    Answer, Fault, IdentityLinker, IdentityUnlinker, LinkRequest, MappedAttributes, PoolFacts, PoolUser, PortFuture,
+    ProviderFacts, ProviderPage, Transport, UnlinkRequest, UserDirectory, UserPage, UserQuery,
 };
 
 /// The reading half of the service.
@@ -142,6 +142,17 @@ impl IdentityLinker for Writer {
                 .user_pool_id(&self.pool)
                 .destination_user(destination(&request.destination))
                 .source_user(source(&request.source));
+            let (result, head) = send!(request);
+            result.map(|_| answer((), &head)).map_err(|error| convert::fault(&error))
+        })
+    }
+}
+
+impl IdentityUnlinker for Writer {
+    fn unlink(&self, request: UnlinkRequest) -> PortFuture<'_, ()> {
+        Box::pin(async move {
+            let request =
+                self.client.admin_disable_provider_for_user().user_pool_id(&self.pool).user(source(&request.identity));
             let (result, head) = send!(request);
             result.map(|_| answer((), &head)).map_err(|error| convert::fault(&error))
         })

@@ -151,10 +151,20 @@ impl Pool {
             created_ms: now,
         };
         self.hold(&identity, slot);
+        self.remember_mapping(provider, source);
         self.remember_before(now, slot);
         if let Some(user) = self.user_mut(slot) {
             user.modified_ms = now;
             user.identities.push(identity);
+        }
+    }
+
+    /// A provider that was made on reference lets every attribute pass; what was linked by is then shown as mapped, so that
+    /// whoever reads the pool afterwards finds it as it behaves.
+    fn remember_mapping(&mut self, provider: ProviderIndex, source: Named<'_>) {
+        let provider = self.providers.get_mut(usize::from(provider));
+        if let Some(provider) = provider.filter(|provider| !provider.maps_by_name(source.attribute)) {
+            provider.attribute_mapping.insert(source.attribute.to_owned(), source.attribute.to_owned());
         }
     }
 

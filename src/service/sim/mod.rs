@@ -50,6 +50,7 @@ pub mod server;
 pub mod settings;
 pub mod shared;
 pub mod sign_in;
+pub mod snapshot;
 pub mod stats;
 mod stream;
 mod token;

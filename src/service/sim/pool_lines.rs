@@ -12,6 +12,7 @@ use super::settings::PoolSettings;
 use super::user::{HeldIdentity, NewIdentity, NewUser, Status, UNKNOWN_DATE_UNIX_MS, User};
 use crate::clock::UnixMs;
 use crate::domain::identity::PoolId;
+use crate::service::{LinkedIdentity, PoolUser};
 
 /// `pool`.
 #[derive(Serialize, Deserialize)]
@@ -233,6 +234,30 @@ impl<'a> UserLine<'a> {
     }
 }
 
+impl<'a> UserLine<'a> {
+    /// A user as the ports tell of it, with these of its identities.
+    pub(super) fn seen(user: &'a PoolUser, identities: impl Iterator<Item = &'a LinkedIdentity>) -> Self {
+        Self {
+            username: Cow::Borrowed(user.username.expose()),
+            sub: user.sub.as_ref().map(|sub| Cow::Borrowed(sub.expose())),
+            email: user.email.as_ref().map(|email| Cow::Borrowed(email.expose())),
+            status: Cow::Borrowed(Status::parse(&user.status).unwrap_or(Status::Unknown).as_str()),
+            enabled: user.enabled,
+            created: UNKNOWN_DATE_UNIX_MS,
+            modified: UNKNOWN_DATE_UNIX_MS,
+            identities: identities.map(IdentityLine::seen).collect(),
+            attributes: BTreeMap::new(),
+            alias_conflict: false,
+            link_refusal: None,
+            password_disabled: false,
+        }
+    }
+
+    pub(super) fn identity_count(&self) -> usize {
+        self.identities.len()
+    }
+}
+
 impl From<IdentityLine<'_>> for NewIdentity {
     fn from(line: IdentityLine<'_>) -> Self {
         Self {
@@ -247,6 +272,18 @@ impl From<IdentityLine<'_>> for NewIdentity {
 }
 
 impl<'a> IdentityLine<'a> {
+    fn seen(identity: &'a LinkedIdentity) -> Self {
+        Self {
+            provider_name: Cow::Borrowed(&identity.provider_name),
+            provider_type: None,
+            user_id: Cow::Borrowed(identity.user_id.expose()),
+            attribute: None,
+            issuer: identity.issuer.as_deref().map(Cow::Borrowed),
+            primary: identity.primary,
+            date_created: identity.created_unix_ms.unwrap_or(UNKNOWN_DATE_UNIX_MS),
+        }
+    }
+
     fn of(held: &'a HeldIdentity, pool: &'a Pool) -> Option<Self> {
         let provider = pool.providers().get(usize::from(held.provider))?;
         Some(Self {

@@ -16,8 +16,8 @@ use crate::clock::{Clock, sleep};
 use crate::domain::identity::{COGNITO_SUBJECT, Personal, ProviderName};
 use crate::service::identities::parse_identities;
 use crate::service::{
-    Answer, AnswerMeta, Fault, IdentityLinker, LinkRequest, MappedAttributes, PoolFacts, PoolUser, PortFuture,
-    ProviderFacts, ProviderPage, Transport, UserDirectory, UserPage, UserQuery,
+    Answer, AnswerMeta, Fault, IdentityLinker, IdentityUnlinker, LinkRequest, MappedAttributes, PoolFacts, PoolUser,
+    PortFuture, ProviderFacts, ProviderPage, Transport, UnlinkRequest, UserDirectory, UserPage, UserQuery,
 };
 
 /// A simulated service for one pool.
@@ -163,6 +163,13 @@ impl IdentityLinker for SimService {
             )),
         };
         Box::pin(self.call(Ask::Link(call), |reply| matches!(reply, Reply::Done).then_some(())))
+    }
+}
+
+impl IdentityUnlinker for SimService {
+    fn unlink(&self, UnlinkRequest { identity }: UnlinkRequest) -> PortFuture<'_, ()> {
+        let user = UserRef::new(identity.provider().as_str(), identity.attribute().as_str(), identity.value().expose());
+        Box::pin(self.call(Ask::Disable(Some(user)), |reply| matches!(reply, Reply::Done).then_some(())))
     }
 }
 

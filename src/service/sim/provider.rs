@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::user::Slot;
 use crate::clock::UnixMs;
+use crate::domain::identity::COGNITO_SUBJECT;
 
 /// `ProviderType` (service model).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +133,11 @@ impl Provider {
 
     pub(super) fn maps(&self, attribute: &str) -> bool {
         self.made_on_reference || self.attribute_mapping.contains_key(attribute)
+    }
+
+    /// Whether identities are known by this attribute without being made so: the subject, and what is mapped.
+    pub(super) fn maps_by_name(&self, attribute: &str) -> bool {
+        attribute == COGNITO_SUBJECT || self.attribute_mapping.contains_key(attribute)
     }
 
     /// The claim from which an attribute is mapped.

@@ -49,6 +49,13 @@ impl LedgerFile {
         states
     }
 
+    /// Each settled row's newest state, or its code where it has one.
+    pub(crate) fn codes(&self) -> BTreeMap<String, String> {
+        let settled = self.lines.iter().filter(|line| line["state"].is_string());
+        let word = |line: &Value| line["code"].as_str().or(line["state"].as_str()).unwrap_or_default().to_owned();
+        settled.map(|line| (key_of(line), word(line))).collect()
+    }
+
     /// How many rows stand in a state.
     pub(crate) fn count(&self, state: &str) -> usize {
         self.states().values().filter(|held| *held == state).count()

@@ -61,6 +61,22 @@ impl Simulator {
         serde_json::from_str(body).expect("statistics are JSON")
     }
 
+    /// Signs an identity in, as the service would.
+    pub(crate) fn sign_in(&self, body: &Value) {
+        let body = body.to_string();
+        let mut stream = TcpStream::connect(self.address()).expect("the simulator is there");
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = format!(
+            "POST /_simulator/sign-in HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address(),
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
     /// Calls of one operation that arrived.
     pub(crate) fn calls(&self, operation: &str) -> u64 {
         self.stats()["operations"][operation]["calls"].as_u64().unwrap_or(0)

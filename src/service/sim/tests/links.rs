@@ -264,3 +264,13 @@ fn a_user_of_a_pool_file_refuses_with_the_text_that_it_is_given() {
     pool_file::write(&mut written, &read(file.as_bytes())).unwrap();
     assert_eq!(told(&read(&written).link(5, &call)), refusal, "it is written back");
 }
+
+#[test]
+fn a_provider_made_on_reference_shows_what_was_linked_by() {
+    let mut pool = Pool::new(super::PoolSettings::new(POOL)).creating_on_reference();
+    for source in [by("Okta", "email", "a@example.com"), identity("Okta", "A")] {
+        assert!(pool.link(1_000, &link_call(&body(&native("alice"), &source))).is_ok());
+    }
+    let okta = pool.providers().iter().find(|provider| &*provider.name == "Okta").unwrap();
+    assert_eq!(okta.attribute_mapping.keys().collect::<Vec<_>>(), ["email"]);
+}

@@ -1,0 +1,33 @@
+//! What goes with the rows of an input on their way to the engine.
+
+use super::choices::Choices;
+use super::plan::Plan;
+use crate::domain::identity::{DestinationUser, ProviderName};
+use crate::domain::row::Row;
+use crate::engine::{Foretold, Incoming};
+
+/// What is known of rows before they are looked at.
+pub enum Guide {
+    /// Nothing.
+    None,
+    /// Which of several users some of them mean.
+    Choices(Choices),
+    /// What a plan says of each.
+    Plan(Box<Plan>),
+}
+
+impl Guide {
+    /// A row with what is known of it.
+    pub(super) fn of(&mut self, row: Row) -> Result<Incoming, String> {
+        match self {
+            Self::None => Ok(Incoming::Row(row)),
+            Self::Choices(choices) => {
+                let chosen = choices.of(row.key).filter(|_| row.link.destination.needs_look_up());
+                let Some(username) = chosen else { return Ok(Incoming::Row(row)) };
+                let user = DestinationUser { provider: ProviderName::native(), value: username.clone() };
+                Ok(Incoming::Foretold(row, Foretold::Chosen(user)))
+            }
+            Self::Plan(plan) => plan.of(&row).map(|foretold| Incoming::Foretold(row, foretold)),
+        }
+    }
+}

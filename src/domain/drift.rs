@@ -1,0 +1,214 @@
+//! How a file and a pool differ, as plain data.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::identity::Personal;
+use super::outcome::RefusalCode;
+use super::row::{RowKey, RowNumber};
+
+/// How a row of the file stands to the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// The user holds the identity.
+    Linked,
+    /// Nobody holds the identity, and a link can be made.
+    Missing,
+    /// Another user holds the identity as a link.
+    Moved,
+    /// A link would be refused.
+    Blocked(RefusalCode),
+    /// The row has an error of its own, so it cannot be compared.
+    Invalid,
+}
+
+impl Standing {
+    /// The standing as scripts see it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Linked => "linked",
+            Self::Missing => "missing",
+            Self::Moved => "moved",
+            Self::Blocked(_) => "blocked",
+            Self::Invalid => "invalid",
+        }
+    }
+
+    /// The symbol of a row in a combined file; [`EXTRA_SYMBOL`] stands for what is not a row.
+    #[must_use]
+    pub fn symbol(self) -> char {
+        match self {
+            Self::Linked => '=',
+            Self::Missing => '+',
+            Self::Moved => '!',
+            Self::Blocked(_) | Self::Invalid => '?',
+        }
+    }
+
+    /// Why a link would be refused.
+    #[must_use]
+    pub fn code(self) -> Option<RefusalCode> {
+        match self {
+            Self::Blocked(code) => Some(code),
+            _ => None,
+        }
+    }
+}
+
+/// The symbol of a link that the pool has and the file does not.
+pub const EXTRA_SYMBOL: char = '-';
+
+/// Rows by standing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DriftCounts {
+    /// Rows of the file.
+    pub rows: u64,
+    /// Rows whose user holds the identity.
+    pub linked: u64,
+    /// Rows whose link can be made.
+    pub missing: u64,
+    /// Rows whose identity is on another user.
+    pub moved: u64,
+    /// Rows whose link would be refused.
+    pub blocked: u64,
+    /// Rows with an error of their own.
+    pub invalid: u64,
+    /// Links of the providers in scope that the file does not have.
+    pub extra: u64,
+    /// Blocked rows by code.
+    pub by_code: BTreeMap<RefusalCode, u64>,
+    /// Links that would be made: missing rows without repeats.
+    pub changes: u64,
+}
+
+impl DriftCounts {
+    /// Counts a row.
+    pub fn add(&mut self, standing: Standing) {
+        self.rows += 1;
+        match standing {
+            Standing::Linked => self.linked += 1,
+            Standing::Missing => self.missing += 1,
+            Standing::Moved => self.moved += 1,
+            Standing::Blocked(code) => {
+                self.blocked += 1;
+                *self.by_code.entry(code).or_default() += 1;
+            }
+            Standing::Invalid => self.invalid += 1,
+        }
+    }
+
+    /// Whether file and pool differ in anything that could be compared.
+    #[must_use]
+    pub fn has_drift(&self) -> bool {
+        self.missing + self.drift_that_stays() > 0
+    }
+
+    /// Differences that making the missing links does not end.
+    #[must_use]
+    pub fn drift_that_stays(&self) -> u64 {
+        self.moved + self.blocked + self.extra
+    }
+
+    /// Whether every row has one standing.
+    #[must_use]
+    pub fn balances(&self) -> bool {
+        self.rows == self.linked + self.missing + self.moved + self.blocked + self.invalid
+            && self.by_code.values().sum::<u64>() == self.blocked
+    }
+}
+
+/// A row that is not linked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriftLine {
+    /// Its number.
+    pub row: RowNumber,
+    /// Its key; `None` for an invalid row.
+    pub key: Option<RowKey>,
+    /// How it stands.
+    pub standing: Standing,
+    /// Something that helps to correct it.
+    pub hint: Option<&'static str>,
+}
+
+/// A link that the pool has and the file does not.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExtraLine {
+    /// The provider of the linked identity.
+    pub provider: String,
+    /// Its id there.
+    pub value: Personal,
+    /// Who holds it: a user name, or an id at `destination_provider`.
+    pub destination: Personal,
+    /// The provider from whose identity the user was born; empty for a native user.
+    pub destination_provider: String,
+}
+
+impl fmt::Debug for ExtraLine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ExtraLine").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+/// What a comparison of a file and a pool found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DriftReport {
+    /// The input's name.
+    pub input: String,
+    /// The pool.
+    pub pool: String,
+    /// Whether it is a simulated one.
+    pub simulated: bool,
+    /// The numbers.
+    pub counts: DriftCounts,
+    /// The providers whose links the file was searched for.
+    pub scope: Vec<String>,
+    /// Rows that are not linked, at most [`crate::limits::REPORT_FAILURES_MAX`].
+    pub lines: Vec<DriftLine>,
+    /// How many more there are.
+    pub lines_left_out: u64,
+    /// Links that only the pool has, at most as many.
+    pub extras: Vec<ExtraLine>,
+    /// How many more there are.
+    pub extras_left_out: u64,
+    /// Users that were read.
+    pub users: u64,
+    /// Calls that it took.
+    pub reads: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_counted_once() {
+        let mut counts = DriftCounts::default();
+        assert!(!counts.has_drift());
+        let blocked = Standing::Blocked(RefusalCode::UserNotFound);
+        for standing in [Standing::Linked, Standing::Missing, Standing::Moved, blocked, blocked, Standing::Invalid] {
+            counts.add(standing);
+        }
+        assert!(counts.balances() && counts.has_drift());
+        assert_eq!((counts.rows, counts.drift_that_stays()), (6, 3));
+        counts.rows += 1;
+        assert!(!counts.balances());
+    }
+
+    #[test]
+    fn an_invalid_row_alone_is_no_drift_and_an_extra_link_is() {
+        let invalid = DriftCounts { rows: 1, invalid: 1, ..DriftCounts::default() };
+        assert!(!invalid.has_drift() && invalid.balances());
+        assert!(DriftCounts { extra: 1, ..DriftCounts::default() }.has_drift());
+    }
+
+    #[test]
+    fn each_symbol_stands_for_one_word() {
+        let standings = [Standing::Linked, Standing::Missing, Standing::Moved, Standing::Invalid];
+        let symbols: String = standings.iter().map(|standing| standing.symbol()).collect();
+        assert_eq!(symbols, "=+!?");
+    }
+}

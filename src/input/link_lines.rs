@@ -1,0 +1,202 @@
+//! Links of a pool as an input for `link`: the canonical columns, and what would keep a row from being read back.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io;
+
+use ::csv::{IntoInnerError, Terminator, WriterBuilder};
+use serde_json::{Map, Value};
+
+use super::check::{Report, Values, asked_of};
+use super::columns::{Column, Format};
+use crate::domain::finding::{FindingCode, Severity};
+use crate::domain::identity::COGNITO_SUBJECT;
+use crate::domain::row::RowNumber;
+
+/// The columns that are written, in their order.
+const COLUMNS: [Column; 5] = [
+    Column::DestinationUsername,
+    Column::DestinationProvider,
+    Column::SourceProvider,
+    Column::SourceAttribute,
+    Column::SourceValue,
+];
+
+/// A link as its texts. The attribute is always `Cognito_Subject`: the pool does not tell by which one a link was made.
+#[derive(Clone, Copy)]
+pub struct LinkTexts<'a> {
+    /// The user name, or the user's id at `destination_provider`.
+    pub destination_username: &'a str,
+    /// The provider from whose identity the user was born; empty for a native user.
+    pub destination_provider: &'a str,
+    /// The provider of the linked identity.
+    pub source_provider: &'a str,
+    /// Its id there.
+    pub source_value: &'a str,
+}
+
+impl LinkTexts<'_> {
+    fn cells(&self) -> [&str; COLUMNS.len()] {
+        [self.destination_username, self.destination_provider, self.source_provider, COGNITO_SUBJECT, self.source_value]
+    }
+}
+
+/// Rows that the reader does not take as they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Rows that are read only with `--allow` and these codes.
+    pub with_allow: u64,
+    /// The suspicions, with the rows that they concern.
+    pub suspicions: BTreeMap<FindingCode, u64>,
+    /// Rows that are invalid whatever is allowed.
+    pub never: u64,
+    /// Why, with the rows that it concerns.
+    pub errors: BTreeMap<FindingCode, u64>,
+}
+
+/// Writes links down.
+#[derive(Debug)]
+pub struct LinkLines {
+    format: Format,
+    rows: u64,
+    unreadable: Unreadable,
+}
+
+impl LinkLines {
+    /// In this format.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        Self { format, rows: 0, unreadable: Unreadable::default() }
+    }
+
+    /// What stands before the first row.
+    ///
+    /// # Errors
+    /// None that the memory does not give.
+    pub fn header(&self) -> io::Result<Vec<u8>> {
+        match self.format {
+            Format::Csv => csv_row(COLUMNS.map(Column::name)),
+            Format::Jsonl => Ok(Vec::new()),
+        }
+    }
+
+    /// A row with its line end.
+    ///
+    /// # Errors
+    /// None that the memory does not give.
+    pub fn row(&mut self, link: &LinkTexts<'_>) -> io::Result<Vec<u8>> {
+        self.rows += 1;
+        self.look_at(link);
+        match self.format {
+            Format::Csv => csv_row(link.cells()),
+            Format::Jsonl => {
+                let cells = COLUMNS.iter().zip(link.cells()).filter(|(_, text)| !text.is_empty());
+                let members: Map<String, Value> =
+                    cells.map(|(column, text)| (column.name().to_owned(), text.into())).collect();
+                let mut text = serde_json::to_vec(&members)?;
+                text.push(b'\n');
+                Ok(text)
+            }
+        }
+    }
+
+    /// Rows so far.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Those among them that the reader does not take as they are.
+    #[must_use]
+    pub fn unreadable(&self) -> &Unreadable {
+        &self.unreadable
+    }
+
+    fn look_at(&mut self, link: &LinkTexts<'_>) {
+        let mut values = Values::default();
+        for (column, text) in COLUMNS.into_iter().zip(link.cells()) {
+            values.put(column, Cow::Borrowed(text));
+        }
+        let Err(errors) = readable(&values, &[]) else { return };
+        let Unreadable { with_allow, suspicions, never, errors: certain } = &mut self.unreadable;
+        let (count, codes, found) = match readable(&values, &FindingCode::SUSPICIONS) {
+            Ok(()) => (with_allow, suspicions, errors),
+            Err(errors) => (never, certain, errors),
+        };
+        *count += 1;
+        for code in found {
+            *codes.entry(code).or_default() += 1;
+        }
+    }
+}
+
+/// Whether the reader takes these values; the codes of what it does not.
+fn readable(values: &Values<'_>, allowed: &[FindingCode]) -> Result<(), Vec<FindingCode>> {
+    let locate = |_| (0, String::new());
+    let mut report = Report::new(RowNumber(0), 0, &locate, allowed);
+    if asked_of(values, &mut report).is_some() {
+        return Ok(());
+    }
+    let errors = report.into_findings().into_iter().filter(|finding| finding.severity == Severity::Error);
+    let mut codes: Vec<FindingCode> = errors.map(|finding| finding.code).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    Err(codes)
+}
+
+fn csv_row(cells: [&str; COLUMNS.len()]) -> io::Result<Vec<u8>> {
+    let mut row = WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(Vec::new());
+    row.write_record(cells)?;
+    row.into_inner().map_err(IntoInnerError::into_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link<'a>(user: &'a str, born_at: &'a str, provider: &'a str, value: &'a str) -> LinkTexts<'a> {
+        LinkTexts {
+            destination_username: user,
+            destination_provider: born_at,
+            source_provider: provider,
+            source_value: value,
+        }
+    }
+
+    #[test]
+    fn rows_have_the_canonical_columns() {
+        let mut csv = LinkLines::new(Format::Csv);
+        let header = "destination_username,destination_provider,source_provider,source_attribute,source_value\n";
+        assert_eq!(csv.header().unwrap(), header.as_bytes());
+        let row = csv.row(&link("a,\"b", "", "Okta", "x\ny")).unwrap();
+        assert_eq!(String::from_utf8(row).unwrap(), "\"a,\"\"b\",,Okta,Cognito_Subject,\"x\ny\"\n");
+        let mut jsonl = LinkLines::new(Format::Jsonl);
+        assert!(jsonl.header().unwrap().is_empty());
+        let row = jsonl.row(&link("a", "", "Okta", "\"1\"")).unwrap();
+        let expected = r#"{"destination_username":"a","source_provider":"Okta","source_attribute":"Cognito_Subject","source_value":"\"1\""}"#;
+        assert_eq!(String::from_utf8(row).unwrap().trim_end(), expected);
+        assert_eq!((csv.rows(), jsonl.rows()), (1, 1));
+    }
+
+    #[test]
+    fn what_the_reader_would_not_take_is_counted() {
+        use FindingCode::{ControlCharacter, NumberDamaged, SourceTooLong, SurroundingSpace};
+        let long = "x".repeat(120);
+        let mut lines = LinkLines::new(Format::Csv);
+        for (user, value) in [
+            ("alice", "fine"),
+            ("bob ", "104000000000000000000"),
+            ("carol", " padded"),
+            ("dave", "bell\u{7}"),
+            (" erin", "\u{7}"),
+            ("frank", &long),
+            ("grace", "Grace@example.com"),
+        ] {
+            lines.row(&link(user, "", "Okta", value)).unwrap();
+        }
+        let Unreadable { with_allow, suspicions, never, errors } = lines.unreadable().clone();
+        assert_eq!((with_allow, never), (2, 3));
+        assert_eq!(suspicions, BTreeMap::from([(NumberDamaged, 1), (SurroundingSpace, 2)]));
+        assert_eq!(errors, BTreeMap::from([(ControlCharacter, 2), (SourceTooLong, 1)]));
+    }
+}

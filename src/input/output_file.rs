@@ -1,0 +1,155 @@
+//! A result file: readable by its owner only, and under its name only when it is whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::error::InputError;
+
+/// A file that is being written.
+#[derive(Debug)]
+pub struct OutputFile {
+    path: PathBuf,
+    target: BufWriter<Target>,
+}
+
+#[derive(Debug)]
+enum Target {
+    /// Takes its name at the end.
+    Beside(NamedTempFile),
+    /// A pipe or device, which must not be replaced by a file.
+    Through(File),
+}
+
+impl OutputFile {
+    /// Starts a file.
+    ///
+    /// # Errors
+    /// [`InputError::Write`].
+    pub fn create(path: &Path) -> Result<Self, InputError> {
+        let target = open(path).map_err(|source| fault(path, source))?;
+        Ok(Self { path: path.to_owned(), target: BufWriter::new(target) })
+    }
+
+    /// Whether one could be written there, asked before the work that it is for; nothing stays behind.
+    ///
+    /// # Errors
+    /// [`InputError::Write`].
+    pub fn check(path: &Path) -> Result<(), InputError> {
+        if path.is_dir() || !is_special(path) {
+            drop(open(path).map_err(|source| fault(path, source))?);
+        }
+        Ok(())
+    }
+
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// [`InputError::Write`].
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), InputError> {
+        self.target.write_all(bytes).map_err(|source| fault(&self.path, source))
+    }
+
+    /// Puts the file under its name, in place of one that stands there.
+    ///
+    /// # Errors
+    /// [`InputError::Write`]; nothing stands under the name then that did not before.
+    pub fn finish(self) -> Result<(), InputError> {
+        let Self { path, target } = self;
+        let finished = target.into_inner().map_err(io::IntoInnerError::into_error).and_then(|target| match target {
+            Target::Beside(file) => {
+                file.as_file().sync_all()?;
+                file.persist(&path).map(drop).map_err(|error| error.error)
+            }
+            Target::Through(mut file) => file.flush(),
+        });
+        finished.map_err(|source| fault(&path, source))
+    }
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Beside(file) => file.write(bytes),
+            Self::Through(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Beside(file) => file.flush(),
+            Self::Through(file) => file.flush(),
+        }
+    }
+}
+
+fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+fn open(path: &Path) -> io::Result<Target> {
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if is_special(path) {
+        return OpenOptions::new().write(true).open(path).map(Target::Through);
+    }
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::Builder::new().prefix(".cognito-link-").tempfile_in(folder).map(Target::Beside)
+}
+
+fn fault(path: &Path, source: io::Error) -> InputError {
+    InputError::Write { path: path.display().to_string(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_there_only_when_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        fs::write(&path, "before").unwrap();
+        let mut file = OutputFile::create(&path).unwrap();
+        file.write(b"after").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "before");
+        file.finish().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "after");
+        OutputFile::check(&path).unwrap();
+        let mut dropped = OutputFile::create(&path).unwrap();
+        dropped.write(b"never").unwrap();
+        drop(dropped);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "after");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left over");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn it_is_its_owners_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        OutputFile::create(&path).unwrap().finish().unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_is_no_place_for_a_file_is_told_before_the_work() {
+        let folder = tempfile::tempdir().unwrap();
+        for wrong in [folder.path().to_owned(), folder.path().join("none/out")] {
+            assert!(matches!(OutputFile::check(&wrong), Err(InputError::Write { .. })));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_written_through_and_stays_one() {
+        let mut file = OutputFile::create(Path::new("/dev/null")).unwrap();
+        file.write(b"gone").unwrap();
+        file.finish().unwrap();
+        assert!(is_special(Path::new("/dev/null")));
+    }
+}

@@ -1,0 +1,122 @@
+use super::*;
+use crate::domain::outcome::{Outcome, UndoOutcome};
+use crate::ledger::storage::MemoryStorage;
+use crate::ledger::tests::{opened, row, user};
+use crate::ledger::{Ledger, LedgerError};
+
+fn link(ledger: &mut Ledger, number: u64, outcome: &Outcome, at: UnixMs) {
+    let row = row(number);
+    ledger.announce(&row, &user(&row), at).unwrap();
+    ledger.settle(row.number, row.key, outcome, 1, None, at + 1).unwrap();
+}
+
+fn linked(ledger: &mut Ledger, number: u64, at: UnixMs) {
+    link(ledger, number, &Outcome::Linked { recovered: false }, at);
+}
+
+fn announce_unlink(ledger: &mut Ledger, number: u64) {
+    let row = row(number);
+    ledger.announce_unlink(&row, &user(&row), &row.link.source, 900).unwrap();
+}
+
+fn undo(ledger: &mut Ledger, number: u64) {
+    announce_unlink(ledger, number);
+    let row = row(number);
+    ledger.settle_unlink(row.number, row.key, &UndoOutcome::Undone, 1, None, 901).unwrap();
+}
+
+/// Numbers of the rows in the order in which they are to be taken back, and what was found.
+fn found(storage: &MemoryStorage, selection: &Selection) -> (Vec<u64>, Found) {
+    let (ledger, _) = opened(&MemoryStorage::holding(storage.bytes()));
+    let (mut links, found) = MadeLinks::find(Box::new(storage.clone()), ledger.view(), selection).unwrap();
+    let mut numbers = Vec::new();
+    loop {
+        let batch = links.next_batch(2).unwrap();
+        if batch.is_empty() {
+            return (numbers, found);
+        }
+        for made in batch {
+            let wanted = row(made.row.number.0);
+            assert_eq!((made.row.key, &made.row.link), (wanted.key, &wanted.link));
+            assert_eq!(made.settled, made.announced + 1);
+            numbers.push(made.row.number.0);
+        }
+    }
+}
+
+/// A ledger with rows in every state: 1, 2, 6 and 9 are links to take back, 5 is one that may be somebody else's.
+fn example() -> MemoryStorage {
+    let storage = MemoryStorage::default();
+    let (mut ledger, _) = opened(&storage);
+    for (number, at) in [(1, 100), (2, 200), (6, 300), (7, 400), (8, 500), (9, 600)] {
+        linked(&mut ledger, number, at);
+    }
+    link(&mut ledger, 3, &Outcome::AlreadyLinked, 610);
+    link(&mut ledger, 5, &Outcome::Linked { recovered: true }, 620);
+    let four = row(4);
+    ledger.announce(&four, &user(&four), 630).unwrap();
+    undo(&mut ledger, 7);
+    for at in [640, 700] {
+        undo(&mut ledger, 2);
+        linked(&mut ledger, 2, at);
+    }
+    announce_unlink(&mut ledger, 8);
+    announce_unlink(&mut ledger, 6);
+    ledger.withdraw_unlink(row(6).number, row(6).key, 910).unwrap();
+    ledger.sync().unwrap();
+    storage
+}
+
+#[test]
+fn only_what_this_ledger_linked_and_the_newest_first() {
+    let (numbers, told) = found(&example(), &Selection::default());
+    // 8 is in doubt and comes first; 2 was linked anew, and is the newest of the others.
+    assert_eq!(numbers, [8, 2, 9, 6, 1]);
+    assert_eq!(told, Found { selected: 5, in_doubt: 1, recovered: 1, not_selected: 0 });
+    let (numbers, told) = found(&example(), &Selection { include_recovered: true, ..Selection::default() });
+    assert_eq!((numbers.as_slice(), told.recovered), (&[8, 2, 5, 9, 6, 1][..], 0));
+}
+
+#[test]
+fn a_selection_narrows_but_for_what_is_in_doubt() {
+    let google = BTreeSet::from([ProviderName::parse("Google").unwrap()]);
+    let okta = BTreeSet::from([ProviderName::parse("Okta").unwrap()]);
+    for (selection, expected) in [
+        (Selection { since: Some(601), ..Selection::default() }, &[8, 2, 9][..]),
+        (Selection { since: Some(602), ..Selection::default() }, &[8, 2]),
+        (Selection { rows: vec![1..=1, 6..=9], ..Selection::default() }, &[8, 9, 6, 1]),
+        (Selection { providers: google, rows: vec![1..=2], ..Selection::default() }, &[8, 2, 1]),
+        (Selection { providers: okta, ..Selection::default() }, &[8]),
+    ] {
+        let (numbers, told) = found(&example(), &selection);
+        assert_eq!(numbers, expected, "{selection:?}");
+        assert_eq!(told.selected, expected.len() as u64);
+    }
+}
+
+#[test]
+fn what_was_named_in_a_call_in_doubt_is_told() {
+    let storage = example();
+    let (ledger, _) = opened(&MemoryStorage::holding(storage.bytes()));
+    let selection = Selection::default();
+    let (mut links, _) = MadeLinks::find(Box::new(storage.clone()), ledger.view(), &selection).unwrap();
+    let unlinking: Vec<_> = links.next_batch(9).unwrap().into_iter().map(|made| made.unlinking).collect();
+    assert_eq!(unlinking, [Some(row(8).link.source), None, None, None, None]);
+}
+
+#[test]
+fn a_native_user_cannot_be_named_even_by_an_edited_ledger() {
+    let text = String::from_utf8(example().bytes()).unwrap();
+    let edited = text.replacen("\"sp\":\"Google\"", "\"sp\":\"Cognito\"", 1);
+    let storage = MemoryStorage::holding(edited.into_bytes());
+    let (ledger, _) = opened(&MemoryStorage::holding(storage.bytes()));
+    let selection = Selection { rows: vec![1..=1], ..Selection::default() };
+    let (mut links, found) = MadeLinks::find(Box::new(storage), ledger.view(), &selection).unwrap();
+    assert_eq!(found.selected, 2);
+    assert_eq!(links.next_batch(1).unwrap().len(), 1);
+    let error = links.next_batch(1).map(drop).unwrap_err();
+    assert!(
+        matches!(&error, LedgerError::Damaged { line: 2, reason, .. } if reason.contains("native user")),
+        "{error}"
+    );
+}

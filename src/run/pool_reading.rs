@@ -1,0 +1,72 @@
+//! A pool that is only read: the service's reading half, and the simulator behind it where that was asked for.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::simulator::{self, Running, Simulator};
+use super::{options, settings};
+use crate::cli::{PoolArgs, SimulationArgs};
+use crate::clock::Clock;
+use crate::command::Failure;
+use crate::config::FileSettings;
+use crate::domain::identity::PoolId;
+use crate::foresight::preflight::PoolKnowledge;
+use crate::service::UserDirectory;
+use crate::service::cognito::Target;
+use crate::ui::Ui;
+
+/// A pool that can be read.
+pub(super) struct PoolReading {
+    /// Its id.
+    pub(super) pool: PoolId,
+    /// The reading half of the service.
+    pub(super) directory: Arc<dyn UserDirectory>,
+    /// What is known of it.
+    pub(super) knowledge: PoolKnowledge,
+    /// Where it is.
+    pub(super) target: Target,
+    running: Option<Running>,
+}
+
+impl PoolReading {
+    /// Connects, and looks at the pool and its providers. A simulated pool must come from a file: an empty one has
+    /// nothing to read.
+    pub(super) async fn open(
+        args: &PoolArgs,
+        simulation: &SimulationArgs,
+        file: &FileSettings,
+        seed: u64,
+        ui: &Ui,
+        clock: Clock,
+    ) -> Result<Self, Failure> {
+        let simulator = Simulator::load(simulation)?;
+        if simulator.is_some() && simulation.pool_file.is_none() {
+            return Err(Failure::Usage("a simulated pool without --pool-file holds nothing to read".into()));
+        }
+        let pool = settings::pool(args, file, simulator.as_ref().map(Simulator::pool_id))?;
+        let running = match simulator {
+            Some(simulator) => {
+                let world = simulator.world(&pool, &BTreeSet::new(), seed)?;
+                Some(simulator::serve(world, &pool, simulation.save_pool.clone())?)
+            }
+            None => None,
+        };
+        let target = match &running {
+            Some(running) => Target::Simulator { endpoint_url: running.url() },
+            None => options::aws(args, file)?,
+        };
+        let (cognito, knowledge) = options::connect(&target, &pool, seed, ui, clock).await?;
+        let directory = cognito.directory();
+        Ok(Self { pool, directory, knowledge, target, running })
+    }
+
+    /// Whether it is a simulated one.
+    pub(super) fn is_simulated(&self) -> bool {
+        self.running.is_some() || self.pool.is_simulated()
+    }
+
+    /// Ends the simulator, where there is one.
+    pub(super) fn close(self) -> Result<(), Failure> {
+        self.running.map_or(Ok(()), Running::stop)
+    }
+}

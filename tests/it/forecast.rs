@@ -1,0 +1,385 @@
+//! What a scan foretells is what `link` reaches.
+//!
+//! Goal: over many random pools and files, every row's verdict is the state that a run ends it in, when nothing else
+//! touches the pool. Method: a pool and a file drawn from a seed, the scan and its forecast, then the engine over the
+//! same in-process simulator, all under a paused clock. A row that is refused for its letter case alone is linked by a
+//! run that has no plan, so the forecast is asked both ways.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use cognito_link::clock::{Clock, UnixMs};
+use cognito_link::domain::event::Silent;
+use cognito_link::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, PoolId, ProviderName};
+use cognito_link::domain::outcome::RefusalCode as Code;
+use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
+use cognito_link::domain::state::RowState;
+use cognito_link::engine::{
+    self, Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, WritingHalf, run,
+};
+use cognito_link::foresight::index::{Index, IndexBuilder};
+use cognito_link::foresight::preflight::{PoolKnowledge, mapped_attributes, preflight};
+use cognito_link::foresight::questions::Questions;
+use cognito_link::foresight::scan::{ScanOptions, look_up, scan};
+use cognito_link::foresight::verdict::{Forecast, Forecaster, Known, Verdict};
+use cognito_link::foresight::wanted::WantedRows;
+use cognito_link::ledger::record::RunId;
+use cognito_link::ledger::storage::MemoryStorage;
+use cognito_link::ledger::{Binding, Ledger};
+use cognito_link::pace::Pace;
+use cognito_link::seed::Rng;
+use cognito_link::service::sim::latency::Latency;
+use cognito_link::service::sim::provider::{Provider, ProviderKind};
+use cognito_link::service::sim::quota::Quota;
+use cognito_link::service::sim::user::{NewIdentity, NewUser};
+use cognito_link::service::sim::{Pool, PoolSettings, SharedWorld, SimService, World};
+use tokio::sync::mpsc;
+
+pub(crate) const POOL: &str = "sim-local-1_Forecast";
+pub(crate) const START: UnixMs = 1_795_000_000_000;
+/// A provider of a social kind, one that maps `email`, one that maps nothing, and one that the pool does not have.
+const PROVIDERS: [&str; 4] = ["Google", "Okta", "Entra", "Gone"];
+const SEEDS: u64 = 80;
+const USERS: u64 = 100;
+const ROWS: u64 = 120;
+
+/// A pool and a file that know of each other by chance.
+pub(crate) struct Chance {
+    rng: Rng,
+    case_sensitive: bool,
+    /// Links that stand in the pool.
+    standing: Vec<(u64, &'static str, String)>,
+}
+
+impl Chance {
+    pub(crate) fn new(seed: u64) -> Self {
+        let rng = Rng::new(seed).fork("forecast");
+        Self { rng, case_sensitive: !seed.is_multiple_of(3), standing: Vec::new() }
+    }
+
+    fn one<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[usize::try_from(self.rng.below(choices.len() as u64)).unwrap()]
+    }
+
+    /// An id out of few, so that pool and file meet; now and then in other letter case.
+    fn id(&mut self) -> String {
+        let id = format!("Id{:02}x", self.rng.below(60));
+        match self.rng.below(8) {
+            0 => id.to_lowercase(),
+            1 => id.to_uppercase(),
+            _ => id,
+        }
+    }
+
+    pub(crate) fn pool(&mut self) -> Pool {
+        let mut pool = Pool::new(PoolSettings::new(POOL).case_sensitive(self.case_sensitive));
+        pool.add_provider(Provider::new("Google", ProviderKind::Google, 0)).unwrap();
+        pool.add_provider(Provider::new("Okta", ProviderKind::Oidc, 0).mapping("email", "mail")).unwrap();
+        pool.add_provider(Provider::new("Entra", ProviderKind::Saml, 0)).unwrap();
+        for number in 0..USERS {
+            let user = self.user(number);
+            // What cannot be, such as an identity on two users, is left out.
+            let _ = pool.add_user(user);
+        }
+        pool
+    }
+
+    /// `User-N`, the profile of a federated one, or a native one of such a name.
+    fn user(&mut self, number: u64) -> NewUser {
+        let (provider, id) = (self.one(&PROVIDERS[..3]), self.id());
+        let profile = || NewUser::named(&format!("{provider}_{id}"));
+        let mut user = match self.rng.below(10) {
+            0 | 1 => profile().with_email(&self.email()).with_identity(NewIdentity::primary(provider, &id)),
+            2 => profile(),
+            _ if number % 4 == 2 => NewUser::named(&format!("User-{number}")).with_email(&self.email()),
+            _ => NewUser::named(&format!("User-{number}")),
+        };
+        user.sub = Some(sub_of(number));
+        for _ in 0..self.one(&[0, 0, 0, 1, 2, 4, 5]) {
+            let (provider, id) = (self.one(&PROVIDERS[..3]), self.id());
+            let new = NewIdentity::linked(provider, &id);
+            if !user.identities.iter().any(|held| held.provider == new.provider && held.user_id == new.user_id) {
+                user = user.with_identity(new);
+                self.standing.push((number, provider, id));
+            }
+        }
+        user
+    }
+
+    /// An address in the pool, in either case.
+    fn email(&mut self) -> String {
+        let email = format!("Person{}@example.com", self.rng.below(25));
+        if self.rng.chance(0.3) { email.to_lowercase() } else { email }
+    }
+
+    /// A file whose rows give an identity to one destination each, as the checks of an input see to. It names each user in
+    /// one way: rows that name one user in two ways are worked on in the order in which they are looked up.
+    pub(crate) fn file(&mut self) -> Vec<Row> {
+        let mut owners: BTreeMap<(ProviderName, String), Destination> = BTreeMap::new();
+        let mut rows: Vec<Row> = Vec::new();
+        for number in 1..=ROWS {
+            let link = if rows.is_empty() || self.rng.chance(0.95) {
+                self.link()
+            } else {
+                rows[usize::try_from(self.rng.below(rows.len() as u64)).unwrap()].link.clone()
+            };
+            let identity = (link.source.provider().clone(), link.source.value().expose().to_owned());
+            let owner = owners.entry(identity).or_insert_with(|| link.destination.clone());
+            if *owner == link.destination {
+                let key = RowKey::of(&PoolId::parse(POOL).unwrap(), &link);
+                rows.push(Row { number: RowNumber(number), link, key });
+            }
+        }
+        rows
+    }
+
+    fn link(&mut self) -> Link {
+        let mut destination = self.destination();
+        let mut provider = self.one(&["Google", "Okta", "Okta", "Entra", "Entra", "Gone"]);
+        let mut id = self.id();
+        if self.rng.chance(0.1) {
+            let standing = &self.standing[usize::try_from(self.rng.below(self.standing.len() as u64)).unwrap()];
+            (provider, id) = (standing.1, standing.2.clone());
+            destination = named(standing.0).unwrap_or(destination);
+        }
+        let attribute = if provider == "Google" || self.rng.chance(0.85) { "Cognito_Subject" } else { "email" };
+        let source = ExternalIdentity::new(
+            ProviderName::parse(provider).unwrap(),
+            AttributeName::parse(attribute).unwrap(),
+            Personal::from_service(&id),
+        );
+        Link { destination, source: source.unwrap() }
+    }
+
+    fn destination(&mut self) -> Destination {
+        let number = self.rng.below(USERS + 4);
+        match named(number) {
+            _ if number.is_multiple_of(4) && self.rng.chance(0.2) => {
+                Destination::Username(Personal::from_service(&format!("Okta_{}", self.id())))
+            }
+            Some(_) if number % 4 == 1 && self.rng.chance(0.1) => {
+                Destination::Username(Personal::from_service(&format!("user-{number}")))
+            }
+            Some(destination) => destination,
+            None if self.rng.chance(0.4) => Destination::Federated {
+                provider: ProviderName::parse(self.one(&["Google", "Entra", "Entra", "Gone"])).unwrap(),
+                user_id: Personal::from_service(&self.id()),
+            },
+            None => Destination::Email(Personal::from_service(&format!("Person{}@example.com", number % 25))),
+        }
+    }
+}
+
+/// The way in which a file names a user; one in four is left to its address.
+fn named(number: u64) -> Option<Destination> {
+    match number % 4 {
+        0 | 1 => Some(Destination::Username(Personal::from_service(&format!("User-{number}")))),
+        3 => Some(Destination::Sub(Personal::from_service(&sub_of(number)))),
+        _ => None,
+    }
+}
+
+fn sub_of(number: u64) -> String {
+    format!("{:x}0000000-0000-4000-8000-{number:012x}", number % 16)
+}
+
+struct Rows(Vec<Incoming>);
+
+impl RowFeed for Rows {
+    fn next_batch(&mut self) -> NextBatch<'_> {
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            let batch: Vec<Incoming> = self.0.drain(..self.0.len().min(20)).collect();
+            if batch.is_empty() { None } else { Some(Ok(batch)) }
+        })
+    }
+}
+
+/// What was foretold of a file.
+struct Foretold {
+    /// What a run without a plan reaches.
+    without_plan: Vec<Forecast>,
+    /// What a plan says.
+    by_plan: Vec<Forecast>,
+    /// Each row as if it were the only one, by a scan and by filters.
+    alone: Vec<(Verdict, Verdict)>,
+}
+
+struct Pooled<'a> {
+    service: &'a Arc<SimService>,
+    clock: Clock,
+    knowledge: PoolKnowledge,
+}
+
+impl Pooled<'_> {
+    /// What a scan or filters find of the pool.
+    async fn index(&self, rows: &[Row], filters: bool) -> Index {
+        let mut wanted = WantedRows::default();
+        for row in rows {
+            wanted.add(&row.link);
+        }
+        let case_sensitive = self.knowledge.facts.case_sensitive;
+        let mut builder = IndexBuilder::new(wanted.finish(), case_sensitive);
+        let options = ScanOptions { reads: Pace::at(24.0), seed: 1 };
+        let mut take = |users| {
+            builder.feed(users);
+            Ok(())
+        };
+        if filters {
+            let mut questions = Questions::new(case_sensitive);
+            let mut waiting: Vec<_> = rows.iter().flat_map(|row| questions.of(&row.link)).collect();
+            let mut next = || Ok(waiting.pop());
+            look_up(self.service.clone(), options, self.clock, &mut next, &mut take).await.unwrap();
+        } else {
+            scan(self.service.clone(), options, self.clock, &mut take).await.unwrap();
+        }
+        builder.finish()
+    }
+
+    async fn foretell(&self, rows: &[Row]) -> Foretold {
+        let (by_scan, by_filters) = (self.index(rows, false).await, self.index(rows, true).await);
+        let providers: BTreeSet<ProviderName> = self.knowledge.providers.keys().cloned().collect();
+        let mapped = mapped_attributes(self.service.as_ref(), self.clock, &mut Rng::new(1), &providers).await.unwrap();
+        let forecaster = |index, case_differs_allowed| {
+            Forecaster::new(Known { index, pool: &self.knowledge, mapped: mapped.clone(), case_differs_allowed })
+        };
+        let all = |case_differs_allowed| {
+            let mut forecaster = forecaster(&by_scan, case_differs_allowed);
+            rows.iter().map(|row| forecaster.next(row.key, &row.link)).collect()
+        };
+        let alone = |index, row: &Row| forecaster(index, false).next(row.key, &row.link).verdict;
+        let alone = rows.iter().map(|row| (alone(&by_scan, row), alone(&by_filters, row))).collect();
+        Foretold { without_plan: all(true), by_plan: all(false), alone }
+    }
+}
+
+pub(crate) fn options(seed: u64, rows: u64) -> EngineOptions {
+    EngineOptions {
+        writes: Pace::at(24.0),
+        reads: Pace::at(24.0),
+        concurrency: 48,
+        attempts_max: 5,
+        retry_refused: false,
+        settle_with: SettleWith::ListUsers,
+        failures_max: None,
+        duration_max: None,
+        total: Some(rows),
+        done_before: 0,
+        seed,
+    }
+}
+
+/// What a run reaches for each row, and how many rows a plan was wrong about.
+async fn reach(pooled: &Pooled<'_>, seed: u64, rows: Vec<Incoming>, keys: &[RowKey]) -> (Vec<RowState>, Option<u64>) {
+    let binding = Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true };
+    let storage = Box::new(MemoryStorage::default());
+    let (mut ledger, _) = Ledger::on_storage(storage, &binding, pooled.clock.unix_ms()).unwrap();
+    let (_signal, mut signals) = mpsc::channel(2);
+    let context = Context {
+        pool: binding.pool.clone(),
+        simulated: true,
+        knowledge: &pooled.knowledge,
+        services: Services { directory: pooled.service.clone(), writer: WritingHalf::Links(pooled.service.clone()) },
+        ledger: &mut ledger,
+        run: RunId(seed),
+        options: options(seed, rows.len() as u64),
+        limits: None,
+        clock: pooled.clock,
+        observer: &mut Silent,
+        witness: None,
+    };
+    let report = run(context, &mut Rows(rows), &mut signals).await.unwrap();
+    assert_eq!(report.counts.balance(), Ok(()), "seed {seed}");
+    (keys.iter().map(|key| ledger.state(*key)).collect(), report.missed)
+}
+
+/// A row as a plan sends it on.
+fn planned(row: &Row, forecast: &Forecast) -> Incoming {
+    let foretold = match forecast.verdict {
+        Verdict::Link => engine::Foretold::Link(forecast.user.clone()),
+        Verdict::AlreadyLinked => engine::Foretold::AlreadyLinked,
+        Verdict::Refused(code) => engine::Foretold::Refused(code),
+    };
+    Incoming::Foretold(row.clone(), foretold)
+}
+
+/// One seed: the file's rows, what was foretold, and what was reached, by a plan or without one.
+fn one(seed: u64, by_plan: bool) -> (Vec<Row>, Foretold, Vec<RowState>) {
+    let mut chance = Chance::new(seed);
+    let (pool, rows) = (chance.pool(), chance.file());
+    let world = World::new(seed).with_pool(pool).with_latency(Latency::usual()).with_quota(Quota::documented());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let clock = Clock::starting_at(START);
+        let service = SimService::sharing(SharedWorld::new(world), clock, POOL);
+        let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(seed)).await.unwrap();
+        let pooled = Pooled { service: &service, clock, knowledge };
+        let foretold = pooled.foretell(&rows).await;
+        let keys: Vec<RowKey> = rows.iter().map(|row| row.key).collect();
+        let feed = if by_plan {
+            rows.iter().zip(&foretold.by_plan).map(|(row, forecast)| planned(row, forecast)).collect()
+        } else {
+            rows.iter().cloned().map(Incoming::Row).collect()
+        };
+        let (reached, missed) = reach(&pooled, seed, feed, &keys).await;
+        assert_eq!(missed, by_plan.then_some(0), "seed {seed}");
+        (rows, foretold, reached)
+    })
+}
+
+/// Whether a row ended as it was foretold. What an earlier row of the file linked by another attribute was found standing:
+/// whether by our hand or by another's is told by the time alone, and here it was ours a moment ago.
+fn is_as_foretold(verdict: Verdict, reached: RowState) -> bool {
+    verdict.state() == reached || (verdict, reached) == (Verdict::AlreadyLinked, RowState::Linked)
+}
+
+#[test]
+fn the_verdict_is_what_link_reaches() {
+    let mut seen: BTreeMap<Verdict, u32> = BTreeMap::new();
+    for seed in 1..=SEEDS {
+        let (rows, foretold, reached) = one(seed, false);
+        for ((row, forecast), state) in rows.iter().zip(&foretold.without_plan).zip(&reached) {
+            let (what, verdict) = ((row.number.0, row.link.destination.kind()), forecast.verdict);
+            assert!(is_as_foretold(verdict, *state), "seed {seed}, row {what:?}: {verdict:?}, and {state:?}");
+        }
+        for forecast in foretold.by_plan {
+            *seen.entry(forecast.verdict).or_default() += 1;
+        }
+    }
+    let refusals = [
+        Code::UserNotFound,
+        Code::UserAmbiguous,
+        Code::IdentityHasProfile,
+        Code::LinkedElsewhere,
+        Code::TooManyIdentities,
+        Code::ProviderNotFound,
+        Code::AttributeNotMapped,
+        Code::NativeUserInTheWay,
+        Code::CaseDiffers,
+    ];
+    let wanted = refusals.map(Verdict::Refused).into_iter().chain([Verdict::Link, Verdict::AlreadyLinked]);
+    for verdict in wanted {
+        assert!(seen.get(&verdict).is_some_and(|times| *times >= 20), "{verdict:?} hardly occurs: {seen:?}");
+    }
+}
+
+#[test]
+fn a_plan_ends_every_row_as_it_says_and_misses_none() {
+    for seed in 1..=SEEDS / 2 {
+        let (rows, foretold, reached) = one(seed, true);
+        for ((row, forecast), state) in rows.iter().zip(&foretold.by_plan).zip(&reached) {
+            assert_eq!(forecast.verdict.state(), *state, "seed {seed}, row {}", row.number);
+        }
+    }
+}
+
+#[test]
+fn filters_are_blind_only_for_identities_on_others() {
+    for seed in 1..=SEEDS / 2 {
+        let (rows, foretold, _) = one(seed, true);
+        for (row, (by_scan, by_filters)) in rows.iter().zip(&foretold.alone) {
+            let blind = [Code::LinkedElsewhere, Code::CaseDiffers].map(Verdict::Refused).contains(by_scan);
+            assert!(blind || by_scan == by_filters, "seed {seed}, row {}: {by_scan:?}, {by_filters:?}", row.number);
+        }
+    }
+}
