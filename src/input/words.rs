@@ -1,4 +1,4 @@
-//! Looking at eight bytes at a time: nearly every byte of an input passes here, and nearly none needs a second look.
+//! Looking at eight bytes and more at a time: nearly every byte of an input passes here, and nearly none needs a second look.
 
 const LOW: u64 = u64::from_le_bytes([1; 8]);
 const HIGH: u64 = LOW << 7;
@@ -41,13 +41,12 @@ pub(super) fn places_in(block: &[u8; BLOCK_BYTES], bytes: [u8; 2]) -> u32 {
     // A loop over single bytes of a fixed number becomes one over vectors.
     let mut hits = [0_u8; BLOCK_BYTES];
     for (hit, byte) in hits.iter_mut().zip(block) {
-        *hit = u8::from((*byte == bytes[0]) | (*byte == bytes[1]) | (*byte < 16));
+        *hit = u8::from(*byte == bytes[0]) | u8::from(*byte == bytes[1]) | u8::from(*byte < 16);
     }
     hits.as_chunks::<8>().0.iter().rev().fold(0, |places, hits| places << 8 | gathered(u64::from_le_bytes(*hits)))
 }
 
 /// Eight bytes of zero or one as eight bits: the first byte is the lowest bit.
-#[expect(clippy::cast_possible_truncation, reason = "eight bits are left")]
 fn gathered(ones: u64) -> u32 {
     (ones.wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
 }
@@ -77,7 +76,7 @@ pub(super) fn marks_between(word: u64, first: u8, last: u8) -> u64 {
 /// Marks letters, and those of them that are capitals.
 pub(super) fn marks_of_letters(word: u64) -> (u64, u64) {
     // Small letters have one bit more than capitals, and it lies two places below the mark.
-    let letters = marks_between(word | LOW * 0x20, b'a', b'z');
+    let letters = marks_between(word | (LOW * 0x20), b'a', b'z');
     (letters, letters & !(word << 2))
 }
 

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::super::columns::InputOptions;
 use super::super::harvest::Harvest;
 use super::super::preset::Preset;
@@ -58,7 +60,7 @@ fn line(rng: &mut Rng) -> String {
         let colon = if odd(rng) { pick(rng, &["", " : ", "::"]) } else { ":" };
         let sound = ["\"carlos\"", "\"Okta\"", "\"1x\"", "false"][at];
         let value = if odd(rng) { pick(rng, &values) } else { sound };
-        line.push_str(&format!("\"{name}\"{colon}{value}"));
+        write!(line, "\"{name}\"{colon}{value}").unwrap();
     }
     line.push_str(if odd(rng) { pick(rng, &["", "} ", "} x", "}}", ",}", "]", "}\t"]) } else { "}" });
     line
