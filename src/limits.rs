@@ -38,12 +38,18 @@ pub const SUGGESTIONS_MAX: usize = 5;
 pub const READER_BATCH_ROWS: usize = 256;
 /// Batches that may wait between the reader and the dispatcher.
 pub const READER_BATCHES_MAX: usize = 4;
+/// Members of a line of JSON that is read without a parser.
+pub const PLAIN_MEMBERS_MAX: usize = 64;
+/// Longest name of such a member, in bytes.
+pub const PLAIN_MEMBER_NAME_BYTES_MAX: usize = 128;
 /// Rows of one input: they are counted in 32 bits where they are compared.
 pub const INPUT_ROWS_MAX: u32 = u32::MAX - 1;
 /// Rows above which comparing them goes part by part, to save memory.
 pub const ACROSS_UNDIVIDED_ROWS: usize = 1 << 20;
 /// Those parts, as a power of two.
 pub const ACROSS_PARTS_LOG: u32 = 2;
+/// Most places at which the values of a part are counted before they are sorted, as a power of two; two bits each.
+pub const ACROSS_COUNTS_LOG_MAX: u32 = 27;
 /// Rows of one make and length from which on another length is odd.
 pub const LENGTH_ROWS_MIN: u64 = 50;
 /// One row in this many may have another length at the most: more, and lengths simply differ.

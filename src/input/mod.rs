@@ -7,8 +7,11 @@
 //!  stdin)                size)       (Harvest)              RecordWriter ◄─ RawRecord
 //! ```
 //!
+//! Most rows are sound, and are passed by a look at their bytes: `flat` for plain lines of JSON, `sound` for the values. Both may
+//! only say yes or nothing; what they leave is read and judged in full, so that a fault is told in one place.
+//!
 //! Names are settled once, in [`columns`], [`preset`] and `naming`; a CSV's header becomes a plan before its first row.
-//! Whatever a file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, and 26 bytes a row by
+//! Whatever a file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, and 27 bytes a row by
 //! which rows are held against one another ([`across`]); a fault of one row costs that
 //! row only, and no message repeats a value.
 
@@ -21,6 +24,7 @@ mod csv;
 mod encoding;
 pub mod error;
 mod feed;
+mod flat;
 mod gzip;
 mod harvest;
 mod identifier;
@@ -35,6 +39,7 @@ pub mod reader;
 pub mod record;
 mod resemble;
 pub mod sort;
+mod sound;
 pub mod source;
 mod split;
 #[cfg(test)]
