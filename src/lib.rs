@@ -21,7 +21,7 @@
 //!
 //! | step | where | what happens |
 //! | --- | --- | --- |
-//! | read | `input::reader`, `input::csv`, `input::jsonl` (plain lines: `input::flat`) | bytes become a record with the columns that matter |
+//! | read | `input::reader`, `input::csv`, `input::jsonl` | bytes become a record with the columns that matter |
 //! | checked | `input::sound` where there is nothing to tell, else `input::check`; `input::across` | a record becomes a `domain::row::Row`, or an invalid row with findings |
 //! | admitted | `engine::dispatcher::intake` | the ledger says: skip it, attempt it, or settle it first; it waits in the lane of its destination |
 //! | foretold, where that is asked for | `foresight::scan`, `foresight::index`, `foresight::verdict` | the pool is read once, and each row gets the verdict that `link` would reach |

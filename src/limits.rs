@@ -38,10 +38,6 @@ pub const SUGGESTIONS_MAX: usize = 5;
 pub const READER_BATCH_ROWS: usize = 256;
 /// Batches that may wait between the reader and the dispatcher.
 pub const READER_BATCHES_MAX: usize = 4;
-/// Members of a line of JSON that is read without a parser.
-pub const PLAIN_MEMBERS_MAX: usize = 64;
-/// Longest name of such a member, in bytes.
-pub const PLAIN_MEMBER_NAME_BYTES_MAX: usize = 128;
 /// Rows of one input: they are counted in 32 bits where they are compared.
 pub const INPUT_ROWS_MAX: u32 = u32::MAX - 1;
 /// Rows above which comparing them goes part by part, to save memory.

@@ -5,11 +5,9 @@ use std::io;
 use super::across::Cursor;
 use super::check::Report;
 use super::feed::Feed;
-use super::flat::Flat;
 use super::harvest::Harvest;
 use super::naming::Naming;
 use super::record::{Glimpse, Layout, RawRecord, RawShape};
-use super::sound::sound;
 use super::words;
 use crate::domain::finding::FindingCode;
 use crate::domain::row::RowNumber;
@@ -22,7 +20,6 @@ pub(super) struct JsonlRows {
     layout: Layout,
     /// The path of the member being read, kept to spare an allocation a member.
     path: String,
-    flat: Flat,
     across: Option<Cursor>,
     rows: u64,
     blank_lines: u64,
@@ -32,8 +29,8 @@ pub(super) struct JsonlRows {
 
 impl JsonlRows {
     pub(super) fn open(feed: Feed, naming: Naming) -> Self {
-        let (layout, path, flat, across) = (Layout::jsonl(), String::new(), Flat::default(), None);
-        Self { feed, naming, layout, path, flat, across, rows: 0, blank_lines: 0, raw_length: 0, raw_is_object: false }
+        let (layout, path, across) = (Layout::jsonl(), String::new(), None);
+        Self { feed, naming, layout, path, across, rows: 0, blank_lines: 0, raw_length: 0, raw_is_object: false }
     }
 
     /// From here on rows are also told what is known of them beside the others.
@@ -101,15 +98,6 @@ impl JsonlRows {
     }
 
     fn row<T>(&mut self, see: impl FnOnce(Glimpse<'_>) -> T) -> T {
-        let bytes = &self.feed.view()[..self.raw_length];
-        if self.across.is_none()
-            && let Some(values) = self.flat.read(bytes, &self.naming)
-            && let asked @ Some(_) = sound(|column| values[column.index()])
-        {
-            self.raw_is_object = true;
-            let (number, line) = (RowNumber(self.rows), self.feed.line());
-            return see(Glimpse { number, line, asked, findings: Vec::new() });
-        }
         self.raw_is_object = false;
         let Ok(text) = std::str::from_utf8(&self.feed.view()[..self.raw_length]) else {
             return see(self.faulty(FindingCode::InvalidUtf8, "is not valid UTF-8; save the file as UTF-8".to_owned()));

@@ -7,8 +7,8 @@
 //!  stdin)                size)       (Harvest)              RecordWriter ◄─ RawRecord
 //! ```
 //!
-//! Most rows are sound, and are passed by a look at their bytes: `flat` for plain lines of JSON, `sound` for the values. Both may
-//! only say yes or nothing; what they leave is read and judged in full, so that a fault is told in one place.
+//! Most rows are sound, and are passed by a look at their bytes in `sound`, which may only say yes or nothing; what it leaves
+//! is judged in full, so that a fault is told in one place.
 //!
 //! Names are settled once, in [`columns`], [`preset`] and `naming`; a CSV's header becomes a plan before its first row.
 //! Whatever a file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, and 27 bytes a row by
@@ -24,7 +24,6 @@ mod csv;
 mod encoding;
 pub mod error;
 mod feed;
-mod flat;
 mod gzip;
 mod harvest;
 mod identifier;

@@ -18,21 +18,6 @@ pub(super) fn bytes_before(text: &[u8], marks: [u8; 3]) -> usize {
     text.len() - rest.len() + rest.iter().position(|byte| marks.contains(byte)).unwrap_or(rest.len())
 }
 
-/// The number of bytes before the first that is a quote, a backslash, below space or not ASCII; all where there is none.
-pub(super) fn plain_bytes(text: &[u8]) -> usize {
-    let (words, rest) = text.as_chunks::<8>();
-    for (at, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let below_space = word.wrapping_sub(LOW * 0x20) & !word;
-        let hits = (bytes_equal(word, b'"') | bytes_equal(word, b'\\') | below_space | word) & HIGH;
-        if hits != 0 {
-            return at * 8 + hits.trailing_zeros() as usize / 8;
-        }
-    }
-    let is_odd = |byte: &u8| matches!(byte, b'"' | b'\\' | ..b' ' | 0x80..);
-    text.len() - rest.len() + rest.iter().position(is_odd).unwrap_or(rest.len())
-}
-
 /// Bytes that are looked at in one go where a bit for each is wanted.
 pub(super) const BLOCK_BYTES: usize = 32;
 
@@ -165,9 +150,6 @@ mod tests {
             let text: Vec<u8> = (0..length).map(|_| palette[usize::try_from(rng.below(reach)).unwrap()]).collect();
             let plain = text.iter().position(|byte| b",\n\r".contains(byte)).unwrap_or(text.len());
             assert_eq!(bytes_before(&text, *b",\n\r"), plain, "{text:?}");
-            let text: Vec<u8> = text.iter().map(|byte| if *byte < 3 { b'"' + *byte } else { *byte }).collect();
-            let odd = text.iter().position(|byte| b"\"\\".contains(byte) || *byte < b' ' || !byte.is_ascii());
-            assert_eq!(plain_bytes(&text), odd.unwrap_or(text.len()), "{text:?}");
         }
     }
 
