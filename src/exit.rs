@@ -20,7 +20,7 @@ pub enum Exit {
     Drift = 5,
     /// 6: ledger, plan or pool belong to something else, or the ledger is damaged.
     Mismatch = 6,
-    /// 7: credentials, permission, pool missing, service out of reach.
+    /// 7: credentials, permission, pool missing, service out of reach; `doctor`: a check failed.
     Access = 7,
     /// 8: another run holds the lock.
     Locked = 8,

@@ -41,6 +41,9 @@
 //! `undo` goes the same way with the links of a ledger for rows (`ledger::made`): looked at, announced, called, settled,
 //! recorded. Its policy is `engine::undo`, and what a look means is `engine::undo_look`.
 //!
+//! `doctor` (`command::doctor`) sends no row anywhere: it makes single reads, and what they show is a
+//! `domain::checkup::Check`, which knows by itself whether that is good.
+//!
 //! # Rooms
 //!
 //! A room may import from rooms of a lower level that its line names, and from no other. `tests/architecture.rs` holds

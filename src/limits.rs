@@ -222,6 +222,16 @@ pub const LOCK_FILE_BYTES_MAX: u64 = 256;
 pub const ANNOUNCEMENT_WINDOW_MS: i64 = 5_000;
 /// How far the service's clock may be from ours before any answer told, in milliseconds.
 pub const CLOCK_SKEW_MS_MAX: i64 = 300_000;
+/// How far our clock may be from the service's before `doctor` warns, in milliseconds: as much as tells links of ours
+/// from those of others.
+pub const CLOCK_APART_MS: u64 = 5_000;
+/// How far they may be apart before the service refuses signed requests, in milliseconds (AWS Signature Version 4).
+pub const CLOCK_REFUSED_MS: u64 = 300_000;
+/// Links whose time `doctor` tells.
+pub const LINKS_FORESEEN: u64 = 1_000_000;
+/// Time between two looks at the mappings of providers, in milliseconds: the service lets five a second through for a
+/// pool, and others need some of them.
+pub const MAPPING_SPACING_MS: u64 = 250;
 
 /// Progress on a terminal is drawn at most this often, in milliseconds.
 pub const PROGRESS_INTERVAL_MS: u64 = 100;
@@ -301,4 +311,5 @@ const _: () = {
     assert!(VIEW_OVERLAY_ROWS <= VIEW_LOAD_BATCH_ROWS);
     assert!(WRITE_SPACING_PER_USER_MS * 10 >= 1_000);
     assert!(FAILURES_SHOWN_MAX <= REPORT_FAILURES_MAX);
+    assert!(CLOCK_APART_MS < CLOCK_REFUSED_MS);
 };

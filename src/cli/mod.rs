@@ -1,5 +1,6 @@
 //! The command line: names, help and shapes. What the values mean together is settled in `config`.
 
+mod doctor;
 mod export;
 mod link;
 mod reconcile;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use doctor::DoctorArgs;
 pub use export::ExportArgs;
 pub use link::{LinkArgs, PaceArgs, Retry, SettleCall};
 pub use reconcile::ReconcileArgs;
@@ -58,6 +60,8 @@ pub enum Command {
     Undo(Box<UndoArgs>),
     /// Summarise ledgers, and write their failed or unprocessed rows to a file. Needs no credentials.
     Report(ReportArgs),
+    /// Look at credentials, pool, providers, mappings, permissions, quota and clock before a migration. Never writes.
+    Doctor(Box<DoctorArgs>),
     /// Say what a code means and what to do about it.
     Explain {
         /// A state, standing, refusal or finding code, such as `linked_elsewhere`; without one, all are listed.

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod choices;
+pub mod doctor;
 pub mod explain;
 pub mod export;
 pub mod failure;

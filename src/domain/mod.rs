@@ -3,6 +3,7 @@
 //! Nothing here does I/O, waits, reads a clock or knows a file format. A value that exists is valid: it is parsed
 //! once, at the door, and never checked again.
 
+pub mod checkup;
 pub mod drift;
 pub mod event;
 pub mod finding;

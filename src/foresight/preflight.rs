@@ -31,7 +31,7 @@ pub struct PoolKnowledge {
 /// # Errors
 /// A [`Stop`] where the pool is missing, access is denied, or the service cannot be reached.
 pub async fn preflight(directory: &dyn UserDirectory, clock: Clock, rng: &mut Rng) -> Result<PoolKnowledge, Stop> {
-    let mut calls = Patience { clock, rng, read_count: 0, skew: Skew::default() };
+    let mut calls = Patience::new(clock, rng);
     let pool = calls.call("DescribeUserPool", &|| directory.describe_pool()).await?;
     let mut knowledge = PoolKnowledge { facts: pool.value, ..PoolKnowledge::default() };
     let mut token = None;
@@ -57,7 +57,7 @@ pub async fn mapped_attributes(
     rng: &mut Rng,
     providers: &BTreeSet<ProviderName>,
 ) -> Result<BTreeMap<ProviderName, MappedAttributes>, Stop> {
-    let mut calls = Patience { clock, rng, read_count: 0, skew: Skew::default() };
+    let mut calls = Patience::new(clock, rng);
     let mut mapped = BTreeMap::new();
     for provider in providers {
         let call = || directory.mapped_attributes(provider.clone());
@@ -67,15 +67,31 @@ pub async fn mapped_attributes(
     Ok(mapped)
 }
 
-struct Patience<'a> {
+/// Makes single reads, patiently where the service throttles or stumbles.
+pub struct Patience<'a> {
     clock: Clock,
     rng: &'a mut Rng,
     read_count: u64,
     skew: Skew,
 }
 
-impl Patience<'_> {
-    async fn call<'c, T>(
+impl<'a> Patience<'a> {
+    /// With nothing asked yet.
+    pub fn new(clock: Clock, rng: &'a mut Rng) -> Self {
+        Self { clock, rng, read_count: 0, skew: Skew::default() }
+    }
+
+    /// The service's clock against ours, as far as answers have told.
+    #[must_use]
+    pub fn skew(&self) -> Skew {
+        self.skew
+    }
+
+    /// Makes one read, and makes it again where that may help.
+    ///
+    /// # Errors
+    /// As [`preflight`].
+    pub async fn call<'c, T>(
         &mut self,
         operation: &'static str,
         make: &dyn Fn() -> PortFuture<'c, T>,
@@ -86,11 +102,13 @@ impl Patience<'_> {
             attempts += 1;
             self.read_count += 1;
             let sent_unix_ms = self.clock.unix_ms();
-            let fault = match make().await {
-                Ok(answer) => {
-                    self.skew.observe_answer(sent_unix_ms, self.clock.unix_ms(), &answer.meta);
-                    return Ok(answer);
-                }
+            let reply = make().await;
+            // A refusal tells the time as well, and a clock that is wrong may be its reason.
+            if let Some(meta) = reply.as_ref().map_or_else(Fault::meta, |answer| Some(&answer.meta)) {
+                self.skew.observe_answer(sent_unix_ms, self.clock.unix_ms(), meta);
+            }
+            let fault = match reply {
+                Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
             let class = classify(CallKind::Read, &fault);
@@ -128,7 +146,18 @@ pub fn stop(cause: StopCause, operation: &str, fault: &Fault) -> Stop {
         StopCause::NotEnabledHere => {
             format!("{operation}: not possible in this Region ({said}); use the pool's primary Region")
         }
+        StopCause::Unreachable if is_refusal(fault) => {
+            format!(
+                "{operation}: the service does not accept this call ({said}); is --endpoint-url an address of Cognito?"
+            )
+        }
         _ => format!("{operation}: the service cannot be reached ({said}); check the network and --endpoint-url"),
     };
     Stop { cause, detail }
+}
+
+/// Whether the service answered, and took the call itself for wrong.
+fn is_refusal(fault: &Fault) -> bool {
+    matches!(fault, Fault::Answered { status: 400..500, .. })
+        && !matches!(classify(CallKind::Read, fault), FaultClass::Throttled { .. })
 }

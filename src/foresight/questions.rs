@@ -43,9 +43,14 @@ impl LookUpCost {
     /// For a pool of so many users and a file that wants this.
     #[must_use]
     pub fn of(estimated_users: u64, wanted: &Wanted) -> Self {
+        Self { scan: Self::of_scan(estimated_users), filter: wanted.question_count() as u64 }
+    }
+
+    /// What a scan of so many users costs, in calls.
+    #[must_use]
+    pub fn of_scan(estimated_users: u64) -> u64 {
         let pages = estimated_users.div_ceil(USERS_PER_PAGE_MAX as u64);
-        let chains = if pages > 1 { crate::limits::SCAN_CHAINS } else { 1 };
-        Self { scan: pages + chains, filter: wanted.question_count() as u64 }
+        pages + if pages > 1 { crate::limits::SCAN_CHAINS } else { 1 }
     }
 
     /// The cheaper way; the scan, which sees more, where they cost the same.

@@ -1,5 +1,6 @@
 //! The composition root: the only room where service, clock, ledger, voice and command meet.
 
+mod doctor;
 mod explain;
 mod export;
 mod forecast;
@@ -62,6 +63,7 @@ async fn command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Report(args) => report::run(&args, &file, ui),
         Command::Reconcile(args) => Box::pin(reconcile::run(*args, &file, ui, clock)).await,
         Command::Export(args) => Box::pin(export::run(*args, &file, ui, clock)).await,
+        Command::Doctor(args) => Box::pin(doctor::run(*args, &file, ui, clock)).await,
         Command::Explain { code } => explain::run(code.as_deref(), ui),
         Command::Template { format, preset } => template::run(format, preset, ui),
         Command::Simulate(args) => simulate::run(&args, ui, clock).await,

@@ -53,17 +53,18 @@ impl PaceChoice {
         machines: u32,
     ) -> Result<Self, Failure> {
         let rate = rate.map(str::to_owned).or_else(|| file.rate.as_ref().map(config::Scalar::to_string));
-        Ok(Self {
-            rate: config::rate(rate.as_deref().unwrap_or("auto"))?,
-            share: config::share(share.or(file.share).unwrap_or(limits::SHARE_DEFAULT))?,
-            machines,
-        })
+        Ok(Self { rate: config::rate(rate.as_deref().unwrap_or("auto"))?, share: Self::share(share, file)?, machines })
     }
 
     /// The pace of a command that only reads: `--share` of the read quota.
     pub(super) fn of_reads(share: Option<f64>, file: &FileSettings) -> Result<Pace, Failure> {
-        let share = config::share(share.or(file.share).unwrap_or(limits::SHARE_DEFAULT))?;
+        let share = Self::share(share, file)?;
         Ok(Self { rate: Rate::Auto, share, machines: 1 }.reads())
+    }
+
+    /// The share of a quota that is ours, as it was given, else of the file, else the default.
+    pub(super) fn share(share: Option<f64>, file: &FileSettings) -> Result<f64, Failure> {
+        Ok(config::share(share.or(file.share).unwrap_or(limits::SHARE_DEFAULT))?)
     }
 
     /// The pace of the reads: their quota cannot be raised, so it is not asked for.

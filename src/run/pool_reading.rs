@@ -28,16 +28,24 @@ pub(super) struct PoolReading {
     running: Option<Running>,
 }
 
-impl PoolReading {
-    /// Connects, and looks at the pool and its providers. A simulated pool must come from a file: an empty one has
+/// Where a pool is, with nothing asked of it yet.
+pub(super) struct Place {
+    /// Its id.
+    pub(super) pool: PoolId,
+    /// Where it is.
+    pub(super) target: Target,
+    /// The simulator behind it, where there is one.
+    pub(super) running: Option<Running>,
+}
+
+impl Place {
+    /// Finds the pool that is named, or starts its simulator. A simulated pool must come from a file: an empty one has
     /// nothing to read.
-    pub(super) async fn open(
+    pub(super) fn find(
         args: &PoolArgs,
         simulation: &SimulationArgs,
         file: &FileSettings,
         seed: u64,
-        ui: &Ui,
-        clock: Clock,
     ) -> Result<Self, Failure> {
         let simulator = Simulator::load(simulation)?;
         if simulator.is_some() && simulation.pool_file.is_none() {
@@ -55,6 +63,26 @@ impl PoolReading {
             Some(running) => Target::Simulator { endpoint_url: running.url() },
             None => options::aws(args, file)?,
         };
+        Ok(Self { pool, target, running })
+    }
+
+    /// Whether it is a simulated one.
+    pub(super) fn is_simulated(&self) -> bool {
+        self.running.is_some() || self.pool.is_simulated()
+    }
+}
+
+impl PoolReading {
+    /// Connects, and looks at the pool and its providers.
+    pub(super) async fn open(
+        args: &PoolArgs,
+        simulation: &SimulationArgs,
+        file: &FileSettings,
+        seed: u64,
+        ui: &Ui,
+        clock: Clock,
+    ) -> Result<Self, Failure> {
+        let Place { pool, target, running } = Place::find(args, simulation, file, seed)?;
         let (cognito, knowledge) = options::connect(&target, &pool, seed, ui, clock).await?;
         let directory = cognito.directory();
         Ok(Self { pool, directory, knowledge, target, running })

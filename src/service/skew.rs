@@ -36,6 +36,13 @@ impl Skew {
         }
     }
 
+    /// The least and the most that the service's clock can be ahead of ours, in milliseconds (negative: behind); `None`
+    /// where no answer has told.
+    #[must_use]
+    pub fn bounds_ms(&self) -> Option<(i64, i64)> {
+        (*self != Self::default()).then_some((self.low_ms, self.high_ms))
+    }
+
     /// The earliest and the latest that the service's clock can show at this time of ours.
     #[must_use]
     pub fn service_time(&self, ours: UnixMs) -> (UnixMs, UnixMs) {
@@ -51,6 +58,7 @@ mod tests {
     fn answers_narrow_the_bounds() {
         let mut skew = Skew::default();
         assert_eq!(skew.service_time(0), (-CLOCK_SKEW_MS_MAX, CLOCK_SKEW_MS_MAX));
+        assert_eq!(skew.bounds_ms(), None);
         // The service is 5,400 ms ahead; answers take 100 ms.
         for ours in [0_i64, 333, 700, 1_250] {
             let date = (ours + 50 + 5_400) / 1_000 * 1_000;
@@ -60,6 +68,7 @@ mod tests {
         }
         let (earliest, latest) = skew.service_time(0);
         assert!(latest - earliest < 700, "{skew:?}");
+        assert_eq!(skew.bounds_ms(), Some((earliest, latest)));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod confirm;
 mod console;
+mod doctor;
 mod drift;
 mod escape;
 mod findings;
@@ -43,6 +44,7 @@ pub use redact::redact;
 pub use style::ColorChoice;
 pub use validation::Findings;
 
+use crate::domain::checkup::CheckupReport;
 use crate::domain::drift::DriftReport;
 use crate::domain::event::Observer;
 use crate::domain::identity::{Personal, masked};
@@ -342,6 +344,18 @@ impl Ui {
                 let applied = applied.map(|(run, ledger)| json::run_report(run, Some(ledger), exit_status));
                 self.json(&drift::object(report, applied.as_ref(), self.console.options().show_values, exit_status))
             }
+        }
+    }
+
+    /// What `doctor` found to stdout, in the shape that was asked for.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn checkup(&self, report: &CheckupReport, exit_status: u8) -> io::Result<()> {
+        self.console.clear_bar();
+        match self.output() {
+            OutputFormat::Text => self.console.print(&doctor::text(report, self.console.stdout_style())),
+            OutputFormat::Json => self.json(&doctor::object(report, exit_status)),
         }
     }
 

@@ -144,6 +144,11 @@ fn the_readme_has_the_bounds_as_they_are() {
         ("candidates of an ambiguous row that are shown", limits::CANDIDATES_SHOWN_MAX.to_string()),
         ("choices that one file may hold", limits::CHOICES_MAX.to_string()),
         ("look-ups open at a time before the start", limits::LOOK_UPS_OPEN_MAX.to_string()),
+        (
+            "the clock's distance from the service's at which `doctor` warns, and fails",
+            format!("{} s; {} s", limits::CLOCK_APART_MS / 1_000, limits::CLOCK_REFUSED_MS / 1_000),
+        ),
+        ("time between two looks of `doctor` at providers' mappings", format!("{} ms", limits::MAPPING_SPACING_MS)),
         ("rows that a text report lists", limits::FAILURES_SHOWN_MAX.to_string()),
         ("rows that a text report lists", limits::REPORT_FAILURES_MAX.to_string()),
     ] {
