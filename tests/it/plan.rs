@@ -207,10 +207,30 @@ fn a_choice_among_several_users_is_taken() {
     let after = std::fs::read_to_string(saved).unwrap();
     let twin = after.lines().find(|line| line.contains("twin-2")).unwrap();
     assert!(twin.contains("New5"), "{twin}");
-    // Without a plan the choice takes the place of the look-up.
+    // Without a plan the choice is held against what the look-up finds.
     let ledger = case.home.path("second.ledger");
     let linked = case.link(&["--choices", choices, "--ledger", ledger.to_str().unwrap()], 3);
     assert_eq!(linked["rows"]["linked"], 4, "case_differs is the plan's own refusal");
+}
+
+/// A slip of the pen must not link somebody whom the row does not mean.
+#[test]
+fn a_choice_of_somebody_else_is_none() {
+    let case = Case::new();
+    let folder = case.home.path("split");
+    case.validate(&["--split", folder.to_str().unwrap()], 3);
+    let choices = folder.join("choices.csv");
+    let text = std::fs::read_to_string(&choices).unwrap();
+    let choices = choices.to_str().unwrap();
+    for (number, name) in ["nobody", "dave"].into_iter().enumerate() {
+        std::fs::write(choices, text.replace(",twin@example.com,,twin-2,", &format!(",twin@example.com,x,{name},")))
+            .unwrap();
+        let report = case.validate(&["--choices", choices], 3);
+        assert_eq!(report["forecast"]["by_verdict"]["user_ambiguous"], 1, "{name}");
+        let ledger = case.home.path(&format!("{number}.ledger"));
+        let linked = case.link(&["--choices", choices, "--ledger", ledger.to_str().unwrap()], 3);
+        assert_eq!(linked["refusals"]["user_ambiguous"], 1, "{name}: {linked}");
+    }
 }
 
 #[test]
