@@ -37,6 +37,7 @@ pub(super) async fn run(args: ReconcileArgs, file: &FileSettings, ui: &Ui, clock
     }
     let source = Source::open(&args.input)?;
     let reading = settings::reading(&args.reading, file)?;
+    settings::tell_preset(&reading, ui);
     let wanted = providers(&args.provider)?;
     let ledger_path = ledger_path(&args)?;
     let seed = settings::seed(args.pace.seed, clock);

@@ -154,6 +154,7 @@ fn a_second_run_sends_nothing_and_says_so() {
     let apply = [&APPLY[..], &["--rate", "1000", "--exit-on-drift"]].concat();
     let first = report(&reconcile(&home, &simulator.url, &apply).left_with(0));
     assert_eq!((&first["rows"]["missing"], &first["applied"]["rows"]["linked"]), (&json!(20), &json!(20)), "{first}");
+    assert_eq!(first["applied"]["command"], "reconcile");
     assert_eq!(home.ledger("pairs.csv.ledger").count("linked"), 20);
     let calls = simulator.link_calls();
     let second = reconcile(&home, &simulator.url, &apply).left_with(0);
@@ -292,6 +293,11 @@ fn commands_that_must_not_write_have_not() {
     home.on_pool("export", &simulator.url, &["-o", "links.csv", "--pool-snapshot", "snap.json"]).left_with(0);
     reconcile(&home, &simulator.url, &["pairs.csv", "--combined", "c.txt"]).left_with(0);
     home.run(&["validate", "pairs.csv"]).left_with(0);
+    home.on_pool("validate", &simulator.url, &["pairs.csv", "--lookup", "scan", "--save-plan", "p.plan"]).left_with(0);
+    home.on_pool("validate", &simulator.url, &["pairs.csv", "--lookup", "filter"]).left_with(0);
+    home.on_pool("undo", &simulator.url, &["pairs.csv.ledger", "--dry-run"]).left_with(0);
+    let planned = ["pairs.csv", "--plan", "p.plan", "--ledger", "planned.ledger"];
+    home.link(&simulator.url, &planned).left_with(0);
     home.run(&["report", "pairs.csv.ledger"]).left_with(0);
     home.run(&["explain", "moved"]).left_with(0);
     let after = simulator.stats();
