@@ -355,3 +355,17 @@ fn what_the_service_refused_for_a_reason_of_its_own_is_not_sent_again_and_again(
     let retrying = [&APPLY[..], &["--retry", "refused"]].concat();
     assert_eq!(report(&reconcile(&home, &simulator.url, &retrying).left_with(3))["applied"]["writes"], 1);
 }
+
+#[test]
+fn a_header_that_cannot_be_read_is_told_first_and_leaves_no_ledger() {
+    let home = Home::new();
+    home.write("pool.json", pool());
+    home.write("pairs.csv", "a,b\n1,2\n");
+    let words = ["reconcile", "pairs.csv", "--simulate", "--pool-file", "pool.json", "--apply", "--yes"];
+    assert!(home.run(&words).left_with(4).stderr.contains("missing_column"));
+    assert!(!home.path("pairs.csv.simulated.ledger").exists());
+    // The trap of an export is told as by `link`.
+    home.write("pairs.csv", FILE);
+    let finished = home.run(&[&words[..5], &["--preset", "okta"]].concat()).left_with(3);
+    assert!(finished.stderr.contains("note: preset okta: "), "{finished:#?}");
+}
