@@ -22,7 +22,7 @@
 //! | step | where | what happens |
 //! | --- | --- | --- |
 //! | read | `input::reader`, `input::csv`, `input::jsonl` | bytes become a record with the columns that matter |
-//! | checked | `input::check`, `input::across` | a record becomes a `domain::row::Row`, or an invalid row with findings |
+//! | checked | `input::sound` where there is nothing to tell, else `input::check`; `input::across` | a record becomes a `domain::row::Row`, or an invalid row with findings |
 //! | admitted | `engine::dispatcher::intake` | the ledger says: skip it, attempt it, or settle it first; it waits in the lane of its destination |
 //! | foretold, where that is asked for | `foresight::scan`, `foresight::index`, `foresight::verdict` | the pool is read once, and each row gets the verdict that `link` would reach |
 //! | looked up | `foresight::resolve` | an e-mail address or a `sub` becomes exactly one user, or a refusal |

@@ -5,25 +5,26 @@ use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, Pers
 use crate::domain::row::Link;
 use crate::limits::ATTRIBUTE_VALUE_CHARS_MAX;
 
-/// A link whose parts have passed every check of the row by itself. Personal, so it has no `Debug`.
+/// A link whose parts have passed every check of the row by itself: UTF-8, that is, but held as bytes, which is all
+/// that fingerprints and shapes need. Personal, so it has no `Debug`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Asked<'a> {
     pub(super) destination: Named<'a>,
     /// The source's provider.
-    pub(super) provider: &'a str,
+    pub(super) provider: &'a [u8],
     /// The source's attribute.
-    pub(super) attribute: &'a str,
+    pub(super) attribute: &'a [u8],
     /// The source's value.
-    pub(super) value: &'a str,
+    pub(super) value: &'a [u8],
 }
 
 /// How the existing user is named.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Named<'a> {
-    Username(&'a str),
-    Email(&'a str),
-    Sub(&'a str),
-    Federated { provider: &'a str, user_id: &'a str },
+    Username(&'a [u8]),
+    Email(&'a [u8]),
+    Sub(&'a [u8]),
+    Federated { provider: &'a [u8], user_id: &'a [u8] },
 }
 
 impl Named<'_> {
@@ -41,17 +42,19 @@ impl Asked<'_> {
     /// The link, with values of its own. What has passed the checks always makes one.
     #[must_use]
     pub fn to_link(&self) -> Option<Link> {
-        let owned = |text| Personal::parse(text, ATTRIBUTE_VALUE_CHARS_MAX).ok();
+        let text = |bytes| str::from_utf8(bytes).ok();
+        let owned = |bytes| Personal::parse(text(bytes)?, ATTRIBUTE_VALUE_CHARS_MAX).ok();
         let destination = match self.destination {
-            Named::Username(text) => Destination::Username(owned(text)?),
-            Named::Email(text) => Destination::Email(owned(text)?),
-            Named::Sub(text) => Destination::Sub(owned(text)?),
-            Named::Federated { provider, user_id } => {
-                Destination::Federated { provider: ProviderName::parse(provider).ok()?, user_id: owned(user_id)? }
-            }
+            Named::Username(name) => Destination::Username(owned(name)?),
+            Named::Email(address) => Destination::Email(owned(address)?),
+            Named::Sub(sub) => Destination::Sub(owned(sub)?),
+            Named::Federated { provider, user_id } => Destination::Federated {
+                provider: ProviderName::parse(text(provider)?).ok()?,
+                user_id: owned(user_id)?,
+            },
         };
         let (provider, attribute) =
-            (ProviderName::parse(self.provider).ok()?, AttributeName::parse(self.attribute).ok()?);
+            (ProviderName::parse(text(self.provider)?).ok()?, AttributeName::parse(text(self.attribute)?).ok()?);
         let source = ExternalIdentity::new(provider, attribute, owned(self.value)?).ok()?;
         Some(Link { destination, source })
     }

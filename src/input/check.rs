@@ -112,6 +112,7 @@ pub(super) fn asked_of<'v>(values: &'v Values<'_>, report: &mut Report<'_>) -> O
     let source = source_of(values, report);
     let destination = destination_of(values, report);
     let (provider, attribute, value) = source?;
+    let [provider, attribute, value] = [provider, attribute, value].map(str::as_bytes);
     let asked = Asked { destination: destination?, provider, attribute, value };
     (!report.has_errors()).then_some(asked)
 }
@@ -259,13 +260,15 @@ fn destination_of<'v>(values: &'v Values<'_>, report: &mut Report<'_>) -> Option
     }
     let by_precedence = [Column::DestinationUsername, Column::DestinationSub, Column::DestinationEmail];
     match by_precedence.into_iter().find(|column| values.is_given(*column)) {
-        Some(Column::DestinationSub) => looked_up(values, Column::DestinationSub, "sub", report).map(Named::Sub),
+        Some(Column::DestinationSub) => {
+            looked_up(values, Column::DestinationSub, "sub", report).map(|text| Named::Sub(text.as_bytes()))
+        }
         Some(Column::DestinationEmail) => {
-            looked_up(values, Column::DestinationEmail, "email", report).map(Named::Email)
+            looked_up(values, Column::DestinationEmail, "email", report).map(|text| Named::Email(text.as_bytes()))
         }
         Some(column) => {
             let text = required(values, column, report)?;
-            fits(text, USERNAME_CHARS_MAX, column, report).then_some(Named::Username(text))
+            fits(text, USERNAME_CHARS_MAX, column, report).then_some(Named::Username(text.as_bytes()))
         }
         None => {
             let told = "the row names no existing user; give it a user name, a sub or an e-mail address";
@@ -287,7 +290,7 @@ fn federated<'v>(values: &'v Values<'_>, report: &mut Report<'_>) -> Option<Name
     let text = required(values, column, report)?;
     check_identifier(text, column, provider, None, report);
     let fits = fits(text, USERNAME_CHARS_MAX, column, report);
-    Some(Named::Federated { provider: provider?, user_id: fits.then_some(text)? })
+    Some(Named::Federated { provider: provider?.as_bytes(), user_id: fits.then_some(text)?.as_bytes() })
 }
 
 /// A value by which a user is looked up: it must fit the filter `attribute = "value"` with its escapes.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io;
 
 use super::across::Cursor;
+use super::asked::Asked;
 use super::check::{self, Report, Values};
 use super::columns::{Column, Format};
 use super::error::header_finding;
@@ -11,6 +12,7 @@ use super::feed::{Feed, line_end_bytes};
 use super::naming::Naming;
 use super::plan::{Plan, known_count};
 use super::record::{Glimpse, Layout, RawRecord, RawShape};
+use super::sound::sound;
 use super::split::{QuoteFault, Split, Splitter};
 use crate::domain::finding::{Finding, FindingCode};
 use crate::domain::row::RowNumber;
@@ -32,11 +34,32 @@ impl From<io::Error> for OpenFault {
     }
 }
 
+/// Where the value of a column comes from.
+enum Origin {
+    /// This field, from 0.
+    Field(usize),
+    /// The same for every row.
+    Given(String),
+    /// There is none.
+    Nowhere,
+}
+
+impl Origin {
+    fn of(column: Column, plan: &Plan, naming: &Naming) -> Self {
+        let given = |text: &str| Self::Given(text.to_owned());
+        let constant = naming.constant(column).map(given);
+        let field = || plan.field(column).map(Self::Field);
+        constant.or_else(field).or_else(|| naming.default(column).map(given)).unwrap_or(Self::Nowhere)
+    }
+}
+
 /// A CSV from its first row of data on.
 pub(super) struct CsvRows {
     feed: Feed,
     naming: Naming,
     plan: Plan,
+    /// Where the value of each column comes from.
+    origins: [Origin; Column::ALL.len()],
     layout: Layout,
     splitter: Splitter,
     across: Option<Cursor>,
@@ -56,8 +79,9 @@ impl CsvRows {
         let layout = read_header(&mut feed, delimiter, &mut splitter);
         let layout = layout.map_err(|finding| OpenFault::Findings(vec![finding]))?;
         let plan = Plan::new(&layout.names, &naming, feed.line()).map_err(OpenFault::Findings)?;
+        let origins = Column::ALL.map(|column| Origin::of(column, &plan, &naming));
         let (across, rows, raw_length, raw_is_whole) = (None, 0, 0, true);
-        Ok(Self { feed, naming, plan, layout, splitter, across, rows, blank_lines, raw_length, raw_is_whole })
+        Ok(Self { feed, naming, plan, origins, layout, splitter, across, rows, blank_lines, raw_length, raw_is_whole })
     }
 
     /// From here on rows are also told what is known of them beside the others.
@@ -116,10 +140,16 @@ impl CsvRows {
     }
 
     fn whole<T>(&self, see: impl FnOnce(Glimpse<'_>) -> T) -> T {
-        let locate = |column| self.locate(column);
         let (number, line) = (RowNumber(self.rows), self.feed.line());
-        let mut report = Report::new(number, line, &locate, self.naming.allowed());
         let (count, expected) = (self.splitter.ends().len(), self.layout.names.len());
+        if count == expected
+            && self.across.is_none()
+            && let asked @ Some(_) = self.sound()
+        {
+            return see(Glimpse { number, line, asked, findings: Vec::new() });
+        }
+        let locate = |column| self.locate(column);
+        let mut report = Report::new(number, line, &locate, self.naming.allowed());
         if count != expected {
             let told =
                 format!("has {count} fields where the header has {expected}; quote fields that hold the delimiter");
@@ -163,25 +193,37 @@ impl CsvRows {
         Glimpse { number, line, asked: None, findings: report.into_findings() }
     }
 
+    /// What a row asks for of which there is nothing to tell; `None` where there may be.
+    fn sound(&self) -> Option<Asked<'_>> {
+        let text = self.splitter.text(self.feed.view());
+        sound(|column| match &self.origins[column.index()] {
+            Origin::Field(at) => self.splitter.range(*at).and_then(|range| text.get(range)).unwrap_or_default(),
+            Origin::Given(value) => value.as_bytes(),
+            Origin::Nowhere => b"",
+        })
+    }
+
     fn values(&self, report: &mut Report<'_>) -> Values<'_> {
         let bytes = self.splitter.text(self.feed.view());
         // One look at the whole record is quicker than one at each field, and nearly always enough.
         let text = std::str::from_utf8(bytes).ok();
         let mut values = Values::default();
         for column in Column::ALL {
-            if let Some(constant) = self.naming.constant(column) {
-                values.put(column, Cow::Borrowed(constant));
-            } else if let Some(field) = self.plan.field(column).and_then(|at| self.splitter.range(at)) {
-                // Halves of a character in two fields make none.
-                let whole = text.and_then(|text| text.get(field.clone()));
-                if let Some(text) = whole.or_else(|| std::str::from_utf8(&bytes[field]).ok()) {
-                    values.put(column, Cow::Borrowed(text));
-                } else {
-                    values.put_unreadable(column);
-                    report.add(FindingCode::InvalidUtf8, column, "is not valid UTF-8; save the file as UTF-8");
+            let field = match &self.origins[column.index()] {
+                Origin::Field(at) => self.splitter.range(*at).unwrap_or_default(),
+                Origin::Given(value) => {
+                    values.put(column, Cow::Borrowed(value));
+                    continue;
                 }
-            } else if let Some(default) = self.naming.default(column) {
-                values.put(column, Cow::Borrowed(default));
+                Origin::Nowhere => continue,
+            };
+            // Halves of a character in two fields make none.
+            let whole = text.and_then(|text| text.get(field.clone()));
+            if let Some(text) = whole.or_else(|| std::str::from_utf8(&bytes[field]).ok()) {
+                values.put(column, Cow::Borrowed(text));
+            } else {
+                values.put_unreadable(column);
+                report.add(FindingCode::InvalidUtf8, column, "is not valid UTF-8; save the file as UTF-8");
             }
         }
         values

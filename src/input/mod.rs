@@ -7,8 +7,11 @@
 //!  stdin)                size)       (Harvest)              RecordWriter ◄─ RawRecord
 //! ```
 //!
+//! Most rows are sound, and are passed by a look at their bytes in `sound`, which may only say yes or nothing; what it leaves
+//! is judged in full, so that a fault is told in one place.
+//!
 //! Names are settled once, in [`columns`], [`preset`] and `naming`; a CSV's header becomes a plan before its first row.
-//! Whatever a file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, and 26 bytes a row by
+//! Whatever a file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, and 27 bytes a row by
 //! which rows are held against one another ([`across`]); a fault of one row costs that
 //! row only, and no message repeats a value.
 
@@ -35,6 +38,7 @@ pub mod reader;
 pub mod record;
 mod resemble;
 pub mod sort;
+mod sound;
 pub mod source;
 mod split;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::ops::Range;
 use csv_core::ReadRecordResult;
 
 use super::feed::line_end_bytes;
-use super::words;
+use super::words::{self, BLOCK_BYTES};
 use crate::limits::RECORD_BYTES_MAX;
 
 /// The longest record and one byte more: enough to see that a record is too long.
@@ -97,26 +97,22 @@ impl Splitter {
     /// Cuts a record without quotes at its delimiters and returns its length; `None` where it has a quote, or where its
     /// end is not well within the window.
     fn cut(&mut self, window: &[u8]) -> Option<usize> {
-        let marks = [self.delimiter, b'"'];
         let mut count = 0;
-        for (at, word) in window.as_chunks::<8>().0.iter().enumerate() {
-            let mut hits = words::marks_of(u64::from_le_bytes(*word), marks);
-            while hits != 0 {
-                let place = hits.trailing_zeros() as usize / 8;
-                let end = at * 8 + place;
-                hits &= hits - 1;
-                match word[place] {
-                    byte if byte == self.delimiter => {
-                        self.ends[count] = end - count;
-                        count += 1;
-                    }
-                    b'\n' | b'\r' => {
-                        self.ends[count] = end - count;
-                        self.count = count + 1;
-                        return Some(end);
-                    }
-                    b'"' => return None,
-                    _ => {}
+        for (at, block) in window.as_chunks::<BLOCK_BYTES>().0.iter().enumerate() {
+            let mut places = words::places_in(block, [self.delimiter, b'"']);
+            while places != 0 {
+                let place = places.trailing_zeros() as usize % BLOCK_BYTES;
+                let (byte, end) = (block[place], at * BLOCK_BYTES + place);
+                places &= places - 1;
+                if byte == self.delimiter {
+                    self.ends[count] = end - count;
+                    count += 1;
+                } else if matches!(byte, b'\n' | b'\r') {
+                    self.ends[count] = end - count;
+                    self.count = count + 1;
+                    return Some(end);
+                } else if byte == b'"' {
+                    return None;
                 }
             }
         }

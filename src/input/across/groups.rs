@@ -1,7 +1,7 @@
 //! Which rows ask for the same: suspects by sorting 64 bits, confirmed by all 96, and what follows for each.
 
 use super::prints::{PrintColumn, Prints};
-use crate::limits::{ACROSS_PARTS_LOG, ACROSS_UNDIVIDED_ROWS, IDENTITIES_PER_USER_MAX};
+use crate::limits::{ACROSS_COUNTS_LOG_MAX, ACROSS_PARTS_LOG, ACROSS_UNDIVIDED_ROWS, IDENTITIES_PER_USER_MAX};
 
 /// What a row has to hear about itself beside others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,6 +103,7 @@ fn for_each_group(column: &PrintColumn, times: usize, mut take: impl FnMut(&mut 
     for part in 0..1_u64 << parts_log {
         // Shifted in two steps: by 64 bits at once, which no parts need, is an overflow.
         collect(heads, |head| head >> (63 - parts_log) >> 1 == part, &mut sorted);
+        drop_the_only_ones(&mut sorted);
         sorted.sort_unstable();
         let kept = keep_repeated(&mut sorted, times);
         sorted.truncate(kept);
@@ -129,6 +130,28 @@ fn collect(heads: &[u64], is_wanted: impl Fn(u64) -> bool, found: &mut Vec<u64>)
         }
         found.truncate(count);
     }
+}
+
+/// Drops most of the values that occur once, and none that occurs again, so that little is left to sort. Values are
+/// counted by some of their bits, up to two; those that share a count with others are left.
+fn drop_the_only_ones(values: &mut Vec<u64>) {
+    let places_log = (values.len() * 4).next_power_of_two().trailing_zeros().clamp(6, ACROSS_COUNTS_LOG_MAX);
+    // Two bits for each place: there was one, there was another. The lowest bits, because parts go by the highest.
+    let place = |value: u64| ((value >> 5 & ((1 << (places_log - 5)) - 1)) as usize, (value & 31) * 2);
+    let mut counts = vec![0_u64; 1 << (places_log - 5)];
+    for value in values.iter() {
+        let (at, shift) = place(*value);
+        let seen = counts[at] >> shift & 1;
+        counts[at] |= 1 << shift | seen << (shift + 1);
+    }
+    let mut kept = 0;
+    for at in 0..values.len() {
+        let value = values[at];
+        let (word, shift) = place(value);
+        values[kept] = value;
+        kept += (counts[word] >> (shift + 1) & 1) as usize;
+    }
+    values.truncate(kept);
 }
 
 /// A part holds its share and a little: heads are spread evenly, unless they repeat.
@@ -174,5 +197,27 @@ impl<'a> Suspects<'a> {
     fn has(&self, value: u64) -> bool {
         let bit = value & self.mask;
         self.bitmap[(bit / 64) as usize] & 1 << (bit % 64) != 0 && self.values.binary_search(&value).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Rng;
+
+    #[test]
+    fn what_occurs_again_is_never_dropped_and_most_of_the_rest_is() {
+        let mut rng = Rng::new(3);
+        for count in [0, 1, 2, 10, 1_000, 20_000] {
+            let mut values: Vec<u64> = (0..count).map(|_| rng.below(u64::MAX)).collect();
+            let repeated: Vec<u64> = values.iter().copied().step_by(50).collect();
+            values.extend(&repeated);
+            let all = values.len();
+            drop_the_only_ones(&mut values);
+            for value in repeated {
+                assert_eq!(values.iter().filter(|left| **left == value).count(), 2);
+            }
+            assert!(all < 1_000 || values.len() < all / 3, "{} of {all}", values.len());
+        }
     }
 }

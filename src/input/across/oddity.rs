@@ -49,7 +49,7 @@ impl Oddity {
     }
 
     /// Tells what is odd about an identity.
-    pub(super) fn tell(&self, value: &str, report: &mut Report<'_>) {
+    pub(super) fn tell(&self, value: &[u8], report: &mut Report<'_>) {
         let Some(form) = form_of(value) else { return };
         if form.make == Make::Digits
             && zero_end(value).is_some_and(|at| self.zero_ends[at])
@@ -106,10 +106,10 @@ fn has_lowered(length: usize, cases: &Cases) -> bool {
 
 /// What is odd, by provider and attribute.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Oddities(Vec<(String, String, Oddity)>);
+pub(super) struct Oddities(Vec<(Vec<u8>, Vec<u8>, Oddity)>);
 
 impl Oddities {
-    pub(super) fn new(found: Vec<(String, String, Oddity)>) -> Self {
+    pub(super) fn new(found: Vec<(Vec<u8>, Vec<u8>, Oddity)>) -> Self {
         Self(found)
     }
 
@@ -117,7 +117,7 @@ impl Oddities {
         self.0.is_empty()
     }
 
-    pub(super) fn of(&self, provider: &str, attribute: &str) -> Option<&Oddity> {
+    pub(super) fn of(&self, provider: &[u8], attribute: &[u8]) -> Option<&Oddity> {
         self.0.iter().find(|(its, by, _)| its == provider && by == attribute).map(|(_, _, odd)| odd)
     }
 }

@@ -22,17 +22,15 @@ pub(super) struct Print {
 
 impl Print {
     #[expect(clippy::cast_possible_truncation, reason = "parts of a hash")]
-    fn hashed(text: &str, seed: u64) -> Self {
-        let hash = xxh3_128_with_seed(text.as_bytes(), seed);
+    fn hashed(text: &[u8], seed: u64) -> Self {
+        let hash = xxh3_128_with_seed(text, seed);
         Self { head: (hash >> 64) as u64, tail: hash as u32 | IS_HASH }
     }
 
     /// Of an identity; `seed` stands for its provider and attribute.
-    pub(super) fn of_identity(value: &str, seed: u64) -> Self {
+    pub(super) fn of_identity(value: &[u8], seed: u64) -> Self {
         match cut_number(value) {
-            Some((kept, lost)) => {
-                Self { head: xxh3_64_with_seed(kept.as_bytes(), seed ^ value.len() as u64), tail: lost }
-            }
+            Some((kept, lost)) => Self { head: xxh3_64_with_seed(kept, seed ^ value.len() as u64), tail: lost },
             None => Self::hashed(value, seed),
         }
     }
@@ -43,7 +41,7 @@ impl Print {
             Named::Username(text) => Self::hashed(text, 1),
             Named::Email(text) => Self::hashed(text, 2),
             Named::Sub(text) => Self::hashed(text, 3),
-            Named::Federated { provider, user_id } => Self::hashed(user_id, xxh3_64_with_seed(provider.as_bytes(), 4)),
+            Named::Federated { provider, user_id } => Self::hashed(user_id, xxh3_64_with_seed(provider, 4)),
         }
     }
 
@@ -54,11 +52,11 @@ impl Print {
 }
 
 /// What a spreadsheet keeps of a number of digits that is too long for it, and the digits that it loses.
-pub(super) fn cut_number(text: &str) -> Option<(&str, u32)> {
+pub(super) fn cut_number(text: &[u8]) -> Option<(&[u8], u32)> {
     let fits = (KEPT_DIGITS + 1..=KEPT_DIGITS + LOST_DIGITS_MAX).contains(&text.len());
-    let is_number = fits && text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    let is_number = fits && text.iter().all(u8::is_ascii_digit) && text[0] != b'0';
     let (kept, lost) = text.split_at_checked(KEPT_DIGITS).filter(|_| is_number)?;
-    Some((kept, lost.parse().ok()?))
+    Some((kept, lost.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))))
 }
 
 /// The fingerprints of every sound row, in the order of the rows: 24 bytes each.
@@ -119,25 +117,25 @@ mod tests {
 
     #[test]
     fn numbers_that_collapse_share_their_head_and_nothing_else() {
-        let print = |text| Print::of_identity(text, 7);
+        let print = |text: &str| Print::of_identity(text.as_bytes(), 7);
         let [intact, rounded, other] = ["12345678901234567", "12345678901234500", "12345678901234667"].map(print);
         assert!(intact.head == rounded.head && intact.tail == 67 && rounded.tail == 0);
         assert_ne!(intact.head, other.head);
         assert_ne!(print("1234567890123450").head, print("12345678901234500").head, "the length counts");
-        assert_ne!(Print::of_identity("1234567890123456", 7), Print::of_identity("1234567890123456", 8));
+        assert_ne!(print("1234567890123456"), Print::of_identity(b"1234567890123456", 8));
         for text in ["123456789012345", "0234567890123456", "12345678901234567x", "1234567890123456789012345", ""] {
-            assert!(cut_number(text).is_none() && print(text).is_hash(), "{text}");
+            assert!(cut_number(text.as_bytes()).is_none() && print(text).is_hash(), "{text}");
         }
     }
 
     #[test]
     fn every_kind_of_destination_is_another() {
         let named = [
-            Named::Username("a"),
-            Named::Email("a"),
-            Named::Sub("a"),
-            Named::Federated { provider: "Google", user_id: "a" },
-            Named::Federated { provider: "Facebook", user_id: "a" },
+            Named::Username(b"a"),
+            Named::Email(b"a"),
+            Named::Sub(b"a"),
+            Named::Federated { provider: b"Google", user_id: b"a" },
+            Named::Federated { provider: b"Facebook", user_id: b"a" },
         ];
         let distinct: std::collections::BTreeSet<_> = named.map(Print::of_destination).into_iter().collect();
         assert_eq!(distinct.len(), named.len());
@@ -145,7 +143,7 @@ mod tests {
 
     #[test]
     fn places_lead_back_to_rows() {
-        let asked = Asked { destination: Named::Username("a"), provider: "Okta", attribute: "a", value: "b" };
+        let asked = Asked { destination: Named::Username(b"a"), provider: b"Okta", attribute: b"a", value: b"b" };
         let mut prints = Prints::default();
         let numbers = [1, 2, 5, 6, 7, 20, 21, 30];
         for number in numbers {

@@ -35,48 +35,41 @@ pub(super) struct Form {
 
 /// The form of an identifier; `None` for what people write: an e-mail address, a name without digits, anything with
 /// marks that identifiers do not have, and what is too long for a source.
-pub(super) fn form_of(value: &str) -> Option<Form> {
-    let (length, bytes) = (value.len(), value.as_bytes());
+pub(super) fn form_of(value: &[u8]) -> Option<Form> {
+    let length = value.len();
     if length > SOURCE_CHARS_MAX {
         return None;
     }
-    let words = || words::words_of(bytes);
-    let [mut digits, mut uppercase, mut lowercase] = [words::Tally::default(); 3];
-    for word in words() {
+    let [mut digits, mut letters, mut capitals, mut joints] = [words::Tally::default(); 4];
+    for word in words::words_of(value) {
+        let (of_letters, of_capitals) = words::marks_of_letters(word);
+        letters.add(of_letters);
+        capitals.add(of_capitals);
         digits.add(words::marks_between(word, b'0', b'9'));
-        uppercase.add(words::marks_between(word, b'A', b'Z'));
-        lowercase.add(words::marks_between(word, b'a', b'z'));
+        joints.add(words::marks_between(word, b'-', b'.') | words::marks_between(word, b'_', b'_'));
     }
-    let [digits, uppercase, lowercase] = [digits, uppercase, lowercase].map(words::Tally::count);
-    let letters = uppercase + lowercase;
-    if digits == 0 {
+    let [digits, letters, uppercase, joints] = [digits, letters, capitals, joints].map(words::Tally::count);
+    if digits == 0 || digits + letters + joints != length as u64 {
         return None;
     }
     // What follows is asked for little: most identifiers have no marks, and most have capitals.
-    let others = length as u64 - digits - letters;
     let among = |marks: fn(u64) -> u64| {
         let mut tally = words::Tally::default();
-        words().for_each(|word| tally.add(marks(word)));
+        words::words_of(value).for_each(|word| tally.add(marks(word)));
         tally.count()
     };
-    let dashes = if others == 0 { 0 } else { among(|word| words::marks_between(word, b'-', b'-')) };
-    if others > dashes
-        && among(|word| words::marks_between(word, b'.', b'.') | words::marks_between(word, b'_', b'_'))
-            != others - dashes
-    {
-        return None;
-    }
+    let dashes = if joints == 0 { 0 } else { among(|word| words::marks_between(word, b'-', b'-')) };
     let may_be_hex = uppercase == 0 || dashes > 0;
     let is_beyond_hex = letters > 0
         && (!may_be_hex
             || among(|word| words::marks_between(word, b'a', b'f') | words::marks_between(word, b'A', b'F'))
                 != letters);
-    let make = match (letters + others, dashes) {
+    let make = match (letters + joints, dashes) {
         (0, _) => Make::Digits,
-        (_, 1..) if !is_beyond_hex && dashes == others => Make::Hex,
+        (_, 1..) if !is_beyond_hex && dashes == joints => Make::Hex,
         _ => Make::Token,
     };
-    Some(Form { make, length, uppercase, lowercase, is_beyond_hex })
+    Some(Form { make, length, uppercase, lowercase: letters - uppercase, is_beyond_hex })
 }
 
 /// Counts of the identities of one length.
@@ -116,11 +109,11 @@ impl Shape {
         }
     }
 
-    pub(super) fn add(&mut self, value: &str) {
+    pub(super) fn add(&mut self, value: &[u8]) {
         let Some(form) = form_of(value) else { return };
         self.lengths[form.make as usize][form.length] += 1;
         if form.make == Make::Digits {
-            self.zero_starts[form.length] += u64::from(value.starts_with('0'));
+            self.zero_starts[form.length] += u64::from(value.starts_with(b"0"));
             if let Some(at) = zero_end(value) {
                 self.zero_ends[at] += 1;
             }
@@ -143,7 +136,7 @@ pub(super) fn is_lower(form: &Form) -> bool {
 }
 
 /// The place in [`Shape::zero_ends`] of a number whose digits are zeros beyond those that a spreadsheet keeps.
-pub(super) fn zero_end(number: &str) -> Option<usize> {
+pub(super) fn zero_end(number: &[u8]) -> Option<usize> {
     let at = number.len().checked_sub(KEPT_DIGITS + 1).filter(|at| *at < 2)?;
     cut_number(number).filter(|(_, lost)| *lost == 0).map(|_| at)
 }
@@ -156,8 +149,8 @@ pub(super) struct Shapes {
 }
 
 struct Group {
-    provider: String,
-    attribute: String,
+    provider: Vec<u8>,
+    attribute: Vec<u8>,
     seed: u64,
     shape: Box<Shape>,
 }
@@ -173,8 +166,8 @@ impl Shapes {
             group.shape.add(asked.value);
             return group.seed;
         }
-        let provider = xxh3_64_with_seed(asked.provider.as_bytes(), asked.provider.len() as u64);
-        let seed = xxh3_64_with_seed(asked.attribute.as_bytes(), provider);
+        let provider = xxh3_64_with_seed(asked.provider, asked.provider.len() as u64);
+        let seed = xxh3_64_with_seed(asked.attribute, provider);
         match self.by_seed.get(&seed).copied() {
             Some(at) if is_its(&self.groups[at]) => self.groups[at].shape.add(asked.value),
             None if self.groups.len() < PROVIDERS_PER_POOL_MAX => self.start(asked, seed),
@@ -205,7 +198,7 @@ mod tests {
 
     #[test]
     fn forms() {
-        let make = |text: &str| form_of(text).map(|form| form.make);
+        let make = |text: &str| form_of(text.as_bytes()).map(|form| form.make);
         for (text, expected) in [
             ("109842123456789000001", Some(Make::Digits)),
             ("b284ae68-f515-4bb2-a25b-c5e752a3ca51", Some(Make::Hex)),
@@ -221,10 +214,10 @@ mod tests {
         ] {
             assert_eq!(make(text), expected, "{text}");
         }
-        let form = form_of("00uLtmZ-x").unwrap();
+        let form = form_of(b"00uLtmZ-x").unwrap();
         assert_eq!((form.length, form.uppercase, form.lowercase, form.is_beyond_hex), (9, 2, 4, true));
-        assert!(!is_lower(&form_of("5f7c8ec7c33c").unwrap()), "hexadecimal has no case to lose");
-        assert!(is_lower(&form_of("00ultmzopomiuo3e9fjw").unwrap()));
+        assert!(!is_lower(&form_of(b"5f7c8ec7c33c").unwrap()), "hexadecimal has no case to lose");
+        assert!(is_lower(&form_of(b"00ultmzopomiuo3e9fjw").unwrap()));
     }
 
     #[test]
@@ -236,7 +229,7 @@ mod tests {
             ("123456789012340", None),
             ("123456789012345000", None),
         ] {
-            assert_eq!(zero_end(text), expected, "{text}");
+            assert_eq!(zero_end(text.as_bytes()), expected, "{text}");
         }
     }
 
@@ -246,12 +239,12 @@ mod tests {
         let names: Vec<String> = (0..PROVIDERS_PER_POOL_MAX + 50).map(|number| format!("Provider-{number}")).collect();
         let seeds = |shapes: &mut Shapes| -> Vec<u64> {
             let asked = |name| Asked {
-                destination: super::super::super::asked::Named::Username("a"),
+                destination: super::super::super::asked::Named::Username(b"a"),
                 provider: name,
-                attribute: "b",
-                value: "c1",
+                attribute: b"b",
+                value: b"c1",
             };
-            names.iter().map(|name| shapes.add(&asked(name))).collect()
+            names.iter().map(|name| shapes.add(&asked(name.as_bytes()))).collect()
         };
         let first = seeds(&mut shapes);
         assert_eq!(seeds(&mut shapes), first);
