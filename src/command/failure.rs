@@ -60,6 +60,7 @@ impl Failure {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
+            Self::Input(InputError::Write { source, .. }) if is_full(source) => Exit::Fault,
             Self::Usage(_) | Self::Declined | Self::Input(InputError::Open { .. } | InputError::Write { .. }) => {
                 Exit::Usage
             }
@@ -84,6 +85,12 @@ impl Failure {
             _ => None,
         }
     }
+}
+
+/// Whether a file could not be written for want of room: not the fault of whoever named it.
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 fn ledger_exit(error: &LedgerError) -> Exit {

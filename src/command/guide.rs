@@ -2,7 +2,6 @@
 
 use super::choices::Choices;
 use super::plan::Plan;
-use crate::domain::identity::{DestinationUser, ProviderName};
 use crate::domain::row::Row;
 use crate::engine::{Foretold, Incoming};
 
@@ -24,8 +23,8 @@ impl Guide {
             Self::Choices(choices) => {
                 let chosen = choices.of(row.key).filter(|_| row.link.destination.needs_look_up());
                 let Some(username) = chosen else { return Ok(Incoming::Row(row)) };
-                let user = DestinationUser { provider: ProviderName::native(), value: username.clone() };
-                Ok(Incoming::Foretold(row, Foretold::Chosen(user)))
+                let chosen = Foretold::Chosen(username.clone());
+                Ok(Incoming::Foretold(row, chosen))
             }
             Self::Plan(plan) => plan.of(&row).map(|foretold| Incoming::Foretold(row, foretold)),
         }

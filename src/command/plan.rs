@@ -1,7 +1,7 @@
 //! The plan: what was foretold of each row, kept until `link` does exactly that.
 //!
 //! JSON lines: a header, then a line for each valid row of the input, in its order. The header binds the plan to the
-//! bytes of the input, to the options that make rows of them, to the pool, and to its own lines.
+//! bytes of the input, to the options that make rows of them, to the pool, and to itself and its own lines.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -54,8 +54,8 @@ pub struct PlanHeader {
     pub verdicts: BTreeMap<String, u64>,
     /// How long the links will take at the pace that was asked for, in milliseconds.
     pub eta_ms: Option<u64>,
-    /// The lines that follow, hashed.
-    pub lines_hash: String,
+    /// The header without this member, and the lines that follow, hashed.
+    pub hash: String,
 }
 
 /// What a plan is bound to.
@@ -137,8 +137,8 @@ impl PlanWriter {
         let Self { path, lines, hasher, rows } = self;
         let written = || -> io::Result<()> {
             let mut lines = lines.into_inner().map_err(io::IntoInnerError::into_error)?;
-            let lines_hash = format!("{:032x}", hasher.digest128());
-            let header = PlanHeader { rows, lines_hash, ..header };
+            let header = PlanHeader { rows, ..header };
+            let header = PlanHeader { hash: header.hash_with(&hasher)?, ..header };
             let mut file = BufWriter::new(NamedTempFile::new_in(folder_of(&path))?);
             serde_json::to_writer(&mut file, &header)?;
             file.write_all(b"\n")?;
@@ -171,8 +171,15 @@ impl PlanHeader {
             invalid: 0,
             verdicts: BTreeMap::new(),
             eta_ms: None,
-            lines_hash: String::new(),
+            hash: String::new(),
         }
+    }
+
+    /// The hash of the plan, its lines being in `lines`.
+    fn hash_with(&self, lines: &Xxh3) -> io::Result<String> {
+        let mut hasher = lines.clone();
+        hasher.update(&serde_json::to_vec(&Self { hash: String::new(), ..self.clone() })?);
+        Ok(format!("{:032x}", hasher.digest128()))
     }
 
     /// Rows with this verdict.
@@ -216,7 +223,7 @@ pub fn open(path: &Path) -> Result<(PlanHeader, Plan), Failure> {
         let count = read.len();
         lines.consume(count);
     }
-    if format!("{:032x}", hasher.digest128()) != header.lines_hash {
+    if header.hash_with(&hasher).map_err(io_fault)? != header.hash {
         return Err(Failure::Mismatch(format!("{name} is damaged, or was edited; make a new plan")));
     }
     lines.seek(io::SeekFrom::Start(start)).map_err(io_fault)?;

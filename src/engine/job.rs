@@ -16,7 +16,7 @@ use super::undo::Undoing;
 use super::worker::Call;
 use crate::clock::{Instant, UnixMs};
 use crate::domain::identity::{DestinationUser, Personal, profile_username};
-use crate::domain::outcome::{Outcome, RefusalCode, ServiceText};
+use crate::domain::outcome::{Outcome, RefusalCode, ServiceText, UndoOutcome};
 use crate::domain::row::Row;
 use crate::foresight::preflight;
 use crate::foresight::resolve::{Resolution, resolution, resolve};
@@ -47,6 +47,8 @@ pub(super) struct Job {
     pub(super) last_write: Option<Instant>,
     /// Whether a call of it is in flight.
     pub(super) in_flight: bool,
+    /// Which of several users it means, by user name, where somebody chose.
+    chosen: Option<Personal>,
     /// Whether a plan says that it will be linked.
     pub(super) planned: bool,
     /// Whether it is on its way, and not only waiting for its lane.
@@ -80,6 +82,7 @@ impl Job {
             refusals: 0,
             last_write: None,
             in_flight: false,
+            chosen: None,
             planned: false,
             started: false,
             undo: None,
@@ -94,9 +97,15 @@ impl Job {
         }
     }
 
-    /// The same, with its destination where that is known, and whether a plan says that it will be linked.
-    pub(super) fn known(row: Row, destination: Option<DestinationUser>, planned: bool) -> Self {
-        Self { destination, planned, ..Self::new(row) }
+    /// The same of which a plan says that it will be linked, with its destination where that is known.
+    pub(super) fn planned(row: Row, destination: Option<DestinationUser>) -> Self {
+        Self { destination, planned: true, ..Self::new(row) }
+    }
+
+    /// The same where somebody chose which of several users it means: taken only if it does mean several, and that one is
+    /// among them.
+    pub(super) fn with_choice(row: Row, username: Personal) -> Self {
+        Self { chosen: Some(username), ..Self::new(row) }
     }
 
     /// Sets it on its way at `now`; `in_doubt_since` is the announcement of an earlier run that has no outcome, of its link or
@@ -257,31 +266,44 @@ impl Job {
             }
             FaultClass::Refused(_) => {}
         }
-        if self.undo.is_some() || matches!(self.step, Step::LookForUnlink { .. }) {
+        let resolving = matches!(self.step, Step::Resolve(_));
+        let unlinking = resolving && self.announced.is_some() && !self.in_doubt;
+        if self.undo.is_some() || unlinking || matches!(self.step, Step::LookForUnlink { .. }) {
             return self.on_unreadable(&class, fault);
         }
-        let resolving = matches!(self.step, Step::Resolve(_));
         if resolving {
             self.remember(fault);
         }
         let text = self.last.clone();
         Next::Finish(match class {
-            FaultClass::Refused(code) if resolving => Outcome::Refused { code, text: Some(text) },
-            _ if resolving && !self.in_doubt => Outcome::Failed { text },
-            _ => Outcome::InDoubt { text },
+            _ if !resolving || self.in_doubt => Outcome::InDoubt { text },
+            FaultClass::Refused(code) => Outcome::Refused { code, text: Some(text) },
+            _ => Outcome::Failed { text },
         })
     }
 
     fn on_resolved(&mut self, found: &[PoolUser], policy: &Policy) -> Next {
-        match resolve(&self.row.link.destination, found, policy.case_sensitive) {
+        match resolve(&self.row.link.destination, found, policy.case_sensitive, self.chosen.as_ref()) {
             Ok(user) => {
                 self.destination = Some(user);
                 let step = self.first_step();
                 self.begin_reading(step);
                 Next::Step(Wait::None)
             }
+            Err(code) if self.announced.is_some() => self.on_nobody_to_look_at(code),
             Err(code) => Next::Finish(Outcome::Refused { code, text: None }),
         }
+    }
+
+    /// What an earlier run announced may have taken effect on the user who was meant then: that there is none to be meant now
+    /// proves nothing.
+    fn on_nobody_to_look_at(&self, code: RefusalCode) -> Next {
+        let message = "whom the row meant when it was sent can no longer be told".to_owned();
+        let text = ServiceText { code: code.as_str().to_owned(), message };
+        if self.in_doubt {
+            return Next::Finish(Outcome::InDoubt { text });
+        }
+        Next::UnlinkSettled { came_to: UndoOutcome::InDoubt { text }, then: None }
     }
 
     fn on_look(&mut self, found: &[PoolUser], why: IfNoEffect, looks: usize, policy: &Policy, rng: &mut Rng) -> Next {

@@ -255,6 +255,25 @@ fn a_destination_is_looked_up_page_by_page() {
     assert_eq!(refused(&job.on_users(Ok(page), &POLICY, &mut rng)), Some(RefusalCode::UserNotFound));
 }
 
+/// Who was meant when the call was sent may be another one than those who are found now.
+#[test]
+fn what_is_in_doubt_stays_so_where_nobody_is_meant_any_more() {
+    let twins = || Ok(UserPage { users: vec![user("alice", &[]), user("bob", &[])], next_token: None });
+    let email = || Destination::Email(Personal::from_service("a@example.com"));
+    let after = |unlinking, answer: Result<UserPage, &Fault>| {
+        let mut job = job_for(email(), None);
+        job.start(Some(ANNOUNCED), unlinking, ANNOUNCED + 1_000);
+        job.on_users(answer, &POLICY, &mut Rng::new(1))
+    };
+    let refusal = answer(400, "UserNotFoundException", "");
+    for answer in [twins(), Err(&refusal)] {
+        let next = after(false, answer.clone());
+        assert!(matches!(next, Next::Finish(Outcome::InDoubt { .. })), "{next:?}");
+        let next = after(true, answer);
+        assert!(matches!(next, Next::UnlinkSettled { came_to: UndoOutcome::InDoubt { .. }, then: None }), "{next:?}");
+    }
+}
+
 #[test]
 fn get_user_is_believed_sooner() {
     let policy = Policy { settle_with: SettleWith::GetUser, ..POLICY };

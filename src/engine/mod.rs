@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::domain::finding::Finding;
-use crate::domain::identity::DestinationUser;
+use crate::domain::identity::{DestinationUser, Personal};
 use crate::domain::outcome::{RefusalCode, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::stop::Stop;
@@ -81,8 +81,8 @@ pub enum Incoming {
 /// What is known of a row before it is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Foretold {
-    /// Somebody chose the user whom it means.
-    Chosen(DestinationUser),
+    /// Somebody chose which user it means, by user name; counts only where a look-up finds several, and this one among them.
+    Chosen(Personal),
     /// A plan says that it will be linked, to the user that was found where one was looked up.
     Link(Option<DestinationUser>),
     /// A plan says that its link stands, as was seen by reading the pool.

@@ -185,7 +185,8 @@ impl Job {
 
     /// What follows where reading has not got through.
     pub(super) fn on_unreadable(&mut self, class: &FaultClass, fault: &Fault) -> Next {
-        let looks_for_unlink = matches!(self.step, Step::LookForUnlink { .. });
+        // Of a row of `link`, only what an earlier run of `undo` left open is read here.
+        let looks_for_unlink = self.undo.is_none();
         if self.attempts == 0 {
             self.remember(fault);
         }

@@ -33,6 +33,7 @@ pub fn resolution(destination: &Destination) -> Resolution {
 ///
 /// An e-mail address is not unique in a pool, and federated profiles share it with native ones: profiles that were
 /// born from an external identity are passed over. Addresses are compared without case only in a pool that does so.
+/// Among several counts whom somebody has `chosen` by user name; one who is not among them is no choice.
 ///
 /// # Errors
 /// [`RefusalCode::UserNotFound`] for none, [`RefusalCode::UserAmbiguous`] for several.
@@ -40,13 +41,18 @@ pub fn resolve(
     destination: &Destination,
     found: &[PoolUser],
     case_sensitive: bool,
+    chosen: Option<&Personal>,
 ) -> Result<DestinationUser, RefusalCode> {
     let named = |user: &PoolUser| is_meant(destination, Named::of(user), case_sensitive);
     let mut matching = found.iter().filter(|user| named(user));
     match (matching.next(), matching.next()) {
         (Some(user), None) => Ok(native_user(user.username.clone())),
         (None, _) => Err(RefusalCode::UserNotFound),
-        (Some(_), Some(_)) => Err(RefusalCode::UserAmbiguous),
+        (Some(_), Some(_)) => {
+            let is_chosen = |user: &&PoolUser| chosen == Some(&user.username) && named(user);
+            let user = found.iter().find(is_chosen).ok_or(RefusalCode::UserAmbiguous)?;
+            Ok(native_user(user.username.clone()))
+        }
     }
 }
 
@@ -118,7 +124,7 @@ mod tests {
         let native = |name| user(name, "a@example.com", false);
         let federated = |name| user(name, "a@example.com", true);
         let found = |users: &[PoolUser]| {
-            resolve(&by_email("a@example.com"), users, true).map(|user| user.value.expose().to_owned())
+            resolve(&by_email("a@example.com"), users, true, None).map(|user| user.value.expose().to_owned())
         };
         assert_eq!(found(&[native("alice")]), Ok("alice".into()));
         assert_eq!(found(&[federated("Google_1"), native("alice")]), Ok("alice".into()), "its own shell is no rival");
@@ -128,12 +134,26 @@ mod tests {
     }
 
     #[test]
+    fn a_choice_counts_among_several_only() {
+        let native = |name| user(name, "a@example.com", false);
+        let twins = [native("alice"), native("bob"), user("Google_1", "a@example.com", true)];
+        let found = |users: &[PoolUser], chosen: &str| {
+            let chosen = Personal::from_service(chosen);
+            resolve(&by_email("a@example.com"), users, true, Some(&chosen)).map(|user| user.value.expose().to_owned())
+        };
+        assert_eq!(found(&twins, "bob"), Ok("bob".into()));
+        assert_eq!(found(&twins, "carol"), Err(RefusalCode::UserAmbiguous), "nobody of that name has the address");
+        assert_eq!(found(&twins, "Google_1"), Err(RefusalCode::UserAmbiguous), "a profile is never meant");
+        assert_eq!(found(&twins[..1], "bob"), Ok("alice".into()), "there is nothing to choose");
+    }
+
+    #[test]
     fn case_counts_where_the_pool_says_so() {
         let found = [user("alice", "A@example.com", false)];
-        assert_eq!(resolve(&by_email("a@example.com"), &found, true), Err(RefusalCode::UserNotFound));
-        assert!(resolve(&by_email("a@example.com"), &found, false).is_ok());
+        assert_eq!(resolve(&by_email("a@example.com"), &found, true, None), Err(RefusalCode::UserNotFound));
+        assert!(resolve(&by_email("a@example.com"), &found, false, None).is_ok());
         let sub = Destination::Sub(Personal::from_service("SUB-alice"));
-        assert_eq!(resolve(&sub, &found, false), Err(RefusalCode::UserNotFound), "a sub is matched exactly");
+        assert_eq!(resolve(&sub, &found, false, None), Err(RefusalCode::UserNotFound), "a sub is matched exactly");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::command::Failure;
 use crate::config::FileSettings;
 use crate::domain::identity::PoolId;
 use crate::foresight::preflight::PoolKnowledge;
+use crate::ledger::Binding;
 use crate::service::UserDirectory;
 use crate::service::cognito::Target;
 use crate::ui::Ui;
@@ -91,6 +92,11 @@ impl PoolReading {
     /// Whether it is a simulated one.
     pub(super) fn is_simulated(&self) -> bool {
         self.running.is_some() || self.pool.is_simulated()
+    }
+
+    /// To what a ledger or a plan about it is bound.
+    pub(super) fn binding(&self) -> Binding {
+        Binding { pool: self.pool.clone(), simulated: self.is_simulated() }
     }
 
     /// Ends the simulator, where there is one.

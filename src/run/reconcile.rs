@@ -21,8 +21,8 @@ use crate::exit::Exit;
 use crate::foresight::preflight::mapped_attributes;
 use crate::foresight::scan::ScanOptions;
 use crate::input::columns::Format;
-use crate::input::{LinkLines, LinkTexts, OutputFile, Source};
-use crate::ledger::{Binding, Ledger, View};
+use crate::input::{LinkLines, LinkTexts, OutputFile, Reader, Source};
+use crate::ledger::{Ledger, View};
 use crate::limits::REPORT_FAILURES_MAX;
 use crate::seed::Rng;
 use crate::ui::{Ui, format};
@@ -37,13 +37,16 @@ pub(super) async fn run(args: ReconcileArgs, file: &FileSettings, ui: &Ui, clock
     }
     let source = Source::open(&args.input)?;
     let reading = settings::reading(&args.reading, file)?;
+    settings::tell_preset(&reading, ui);
+    // Whoever has the wrong columns learns it before a ledger is made and the pool is asked.
+    Reader::new(&source, &reading)?;
     let wanted = providers(&args.provider)?;
     let ledger_path = ledger_path(&args)?;
     let seed = settings::seed(args.pace.seed, clock);
     let options = ScanOptions { reads: PaceChoice::of_reads(args.pace.share, file)?, seed };
     let pool = PoolReading::open(&args.pool, &args.simulation, file, seed, ui, clock).await?;
     known_providers(&wanted, &pool.knowledge)?;
-    let binding = Binding { pool: pool.pool.clone(), simulated: pool.is_simulated() };
+    let binding = pool.binding();
     let retry_refused = args.retry.contains(&Retry::Refused);
     let task = ReconcileTask { source, reading, binding, providers: wanted, retry_refused };
     // From here to the end: a second run on the same ledger is kept away.

@@ -9,10 +9,11 @@ use crate::command::choices::Choices;
 use crate::command::plan;
 use crate::command::validate::{ValidateTask, Validated};
 use crate::config::FileSettings;
+use crate::domain::event::{Event, Observer};
 use crate::domain::report::ValidateReport;
 use crate::exit::Exit;
-use crate::input::{Reader, Source};
-use crate::ui::{Ui, json};
+use crate::input::{InputError, Reader, Source};
+use crate::ui::{OutputFormat, Ui, json};
 
 pub(super) async fn run(args: ValidateArgs, file: &FileSettings, ui: &Ui, clock: Clock) -> Result<Exit, Failure> {
     let task = ValidateTask {
@@ -23,7 +24,7 @@ pub(super) async fn run(args: ValidateArgs, file: &FileSettings, ui: &Ui, clock:
     settings::tell_preset(&task.reading, ui);
     let choices = args.choices.as_deref().map(Choices::read).transpose()?.unwrap_or_default();
     // Whoever has the wrong columns, pool or permissions learns it before a long file is read.
-    Reader::new(&task.source, &task.reading)?;
+    Reader::new(&task.source, &task.reading).map_err(|error| unreadable(error, &task, ui))?;
     args.save_plan.as_deref().map(plan::probe).transpose()?;
     let online = Online::connect(&args, file, ui, clock).await?;
     if online.is_none() && (args.save_plan.is_some() || args.choices.is_some() || args.lookup.is_some()) {
@@ -51,6 +52,21 @@ pub(super) async fn run(args: ValidateArgs, file: &FileSettings, ui: &Ui, clock:
     findings.close(&report_of(&task, validated), foreseen.as_ref().map(|foreseen| &foreseen.report), exit.status())?;
     say_files(&args, foreseen.as_ref().map_or(0, |foreseen| foreseen.choices_wanted), foreseen.is_some(), ui);
     Ok(exit)
+}
+
+/// A program that listens hears of a header that makes every row unreadable as of any other finding.
+fn unreadable(error: InputError, task: &ValidateTask, ui: &Ui) -> Failure {
+    let (InputError::Header(found), OutputFormat::Json) = (&error, ui.output()) else { return error.into() };
+    let mut findings = ui.findings(task.source.name());
+    let mut validated = Validated::default();
+    for finding in found {
+        *validated.counts.by_finding.entry(finding.code).or_default() += 1;
+        findings.on(&Event::Found(finding.clone()));
+    }
+    match findings.close(&report_of(task, validated), None, Exit::InvalidInput.status()) {
+        Ok(()) => error.into(),
+        Err(broken) => broken.into(),
+    }
 }
 
 fn report_of(task: &ValidateTask, validated: Validated) -> ValidateReport {

@@ -3,7 +3,7 @@
 //! A run (`link`, `undo`, `reconcile --apply`):
 //!
 //! ```json
-//! {"kind":"run_report","schema_version":1,"command":"link | undo",
+//! {"kind":"run_report","schema_version":1,"command":"link | undo | reconcile",
 //!  "pool":"us-east-1_AbCdEfGhI","simulated":false,"ledger":"pairs.csv.ledger",
 //!  "ended":"completed | interrupted | stopped","signal":"SIGINT | SIGTERM | null",
 //!  "stop_cause":"credentials, ... | null","stop_detail":"text | null","exit_status":0,

@@ -341,7 +341,11 @@ impl Ui {
             (OutputFormat::Text, None) => Ok(()),
             (OutputFormat::Text, Some((run, ledger))) => self.run_report(run, Some(ledger), exit_status),
             (OutputFormat::Json, _) => {
-                let applied = applied.map(|(run, ledger)| json::run_report(run, Some(ledger), exit_status));
+                let applied = applied.map(|(run, ledger)| {
+                    let mut run = json::run_report(run, Some(ledger), exit_status);
+                    run["command"] = "reconcile".into();
+                    run
+                });
                 self.json(&drift::object(report, applied.as_ref(), self.console.options().show_values, exit_status))
             }
         }

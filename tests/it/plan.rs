@@ -161,6 +161,13 @@ fn a_plan_for_something_else_is_refused() {
         case.link(&more, 6).as_str().unwrap_or_default().to_owned()
     };
     assert!(told(&["--set", "destination_provider=Cognito"]).contains("other options"));
+    // One of a simulated pool on a real one: told before credentials are looked for.
+    let words = ["link", &case.input, "--yes", "--user-pool-id", "us-east-1_AbCdEfGhI", "--plan", &case.plan];
+    let real = case.home.run(&words).left_with(6).stderr;
+    assert!(
+        real.contains("the plan is about simulated pool") && real.contains("this run about pool us-east-1"),
+        "{real}"
+    );
     std::fs::write(&case.input, std::fs::read_to_string(&case.input).unwrap() + "carol,,,Okta,Cognito_Subject,New8\n")
         .unwrap();
     assert!(told(&[]).contains("is not the file that was planned"));
@@ -176,9 +183,17 @@ fn an_old_plan_is_refused() {
     case.validate(&["--save-plan", &case.plan], 3);
     let plan = std::fs::read_to_string(&case.plan).unwrap();
     let (header, lines) = plan.split_once('\n').unwrap();
-    let mut header: Value = serde_json::from_str(header).unwrap();
-    header["scanned_unix_ms"] = json!(1_700_000_000_000_i64);
-    std::fs::write(&case.plan, format!("{header}\n{lines}")).unwrap();
+    let read: Value = serde_json::from_str(header).unwrap();
+    let scanned = format!("\"scanned_unix_ms\":{}", read["scanned_unix_ms"]);
+    let aged = header.replace(&scanned, "\"scanned_unix_ms\":1700000000000");
+    std::fs::write(&case.plan, format!("{aged}\n{lines}")).unwrap();
+    let told = case.link(&["--plan", &case.plan], 6);
+    assert!(told.as_str().unwrap().contains("was edited"), "{told}");
+    // One that is old and whole.
+    let hash = read["hash"].as_str().unwrap();
+    let bare = aged.replace(hash, "");
+    let hash = format!("\"hash\":\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(format!("{lines}{bare}").as_bytes()));
+    std::fs::write(&case.plan, format!("{}\n{lines}", bare.replace("\"hash\":\"\"", &hash))).unwrap();
     let told = case.link(&["--plan", &case.plan], 6);
     assert!(told.as_str().unwrap().contains("--plan-max-age is"), "{told}");
     case.link(&["--plan", &case.plan, "--plan-max-age", "200000h"], 3);
@@ -207,10 +222,30 @@ fn a_choice_among_several_users_is_taken() {
     let after = std::fs::read_to_string(saved).unwrap();
     let twin = after.lines().find(|line| line.contains("twin-2")).unwrap();
     assert!(twin.contains("New5"), "{twin}");
-    // Without a plan the choice takes the place of the look-up.
+    // Without a plan the choice is held against what the look-up finds.
     let ledger = case.home.path("second.ledger");
     let linked = case.link(&["--choices", choices, "--ledger", ledger.to_str().unwrap()], 3);
     assert_eq!(linked["rows"]["linked"], 4, "case_differs is the plan's own refusal");
+}
+
+/// A slip of the pen must not link somebody whom the row does not mean.
+#[test]
+fn a_choice_of_somebody_else_is_none() {
+    let case = Case::new();
+    let folder = case.home.path("split");
+    case.validate(&["--split", folder.to_str().unwrap()], 3);
+    let choices = folder.join("choices.csv");
+    let text = std::fs::read_to_string(&choices).unwrap();
+    let choices = choices.to_str().unwrap();
+    for (number, name) in ["nobody", "dave"].into_iter().enumerate() {
+        std::fs::write(choices, text.replace(",twin@example.com,,twin-2,", &format!(",twin@example.com,x,{name},")))
+            .unwrap();
+        let report = case.validate(&["--choices", choices], 3);
+        assert_eq!(report["forecast"]["by_verdict"]["user_ambiguous"], 1, "{name}");
+        let ledger = case.home.path(&format!("{number}.ledger"));
+        let linked = case.link(&["--choices", choices, "--ledger", ledger.to_str().unwrap()], 3);
+        assert_eq!(linked["refusals"]["user_ambiguous"], 1, "{name}: {linked}");
+    }
 }
 
 #[test]

@@ -154,6 +154,7 @@ fn a_second_run_sends_nothing_and_says_so() {
     let apply = [&APPLY[..], &["--rate", "1000", "--exit-on-drift"]].concat();
     let first = report(&reconcile(&home, &simulator.url, &apply).left_with(0));
     assert_eq!((&first["rows"]["missing"], &first["applied"]["rows"]["linked"]), (&json!(20), &json!(20)), "{first}");
+    assert_eq!(first["applied"]["command"], "reconcile");
     assert_eq!(home.ledger("pairs.csv.ledger").count("linked"), 20);
     let calls = simulator.link_calls();
     let second = reconcile(&home, &simulator.url, &apply).left_with(0);
@@ -292,6 +293,11 @@ fn commands_that_must_not_write_have_not() {
     home.on_pool("export", &simulator.url, &["-o", "links.csv", "--pool-snapshot", "snap.json"]).left_with(0);
     reconcile(&home, &simulator.url, &["pairs.csv", "--combined", "c.txt"]).left_with(0);
     home.run(&["validate", "pairs.csv"]).left_with(0);
+    home.on_pool("validate", &simulator.url, &["pairs.csv", "--lookup", "scan", "--save-plan", "p.plan"]).left_with(0);
+    home.on_pool("validate", &simulator.url, &["pairs.csv", "--lookup", "filter"]).left_with(0);
+    home.on_pool("undo", &simulator.url, &["pairs.csv.ledger", "--dry-run"]).left_with(0);
+    let planned = ["pairs.csv", "--plan", "p.plan", "--ledger", "planned.ledger"];
+    home.link(&simulator.url, &planned).left_with(0);
     home.run(&["report", "pairs.csv.ledger"]).left_with(0);
     home.run(&["explain", "moved"]).left_with(0);
     let after = simulator.stats();
@@ -348,4 +354,18 @@ fn what_the_service_refused_for_a_reason_of_its_own_is_not_sent_again_and_again(
     assert_eq!(report(&reconcile(&home, &simulator.url, &reading).left_with(0))["rows"]["blocked"], 1);
     let retrying = [&APPLY[..], &["--retry", "refused"]].concat();
     assert_eq!(report(&reconcile(&home, &simulator.url, &retrying).left_with(3))["applied"]["writes"], 1);
+}
+
+#[test]
+fn a_header_that_cannot_be_read_is_told_first_and_leaves_no_ledger() {
+    let home = Home::new();
+    home.write("pool.json", pool());
+    home.write("pairs.csv", "a,b\n1,2\n");
+    let words = ["reconcile", "pairs.csv", "--simulate", "--pool-file", "pool.json", "--apply", "--yes"];
+    assert!(home.run(&words).left_with(4).stderr.contains("missing_column"));
+    assert!(!home.path("pairs.csv.simulated.ledger").exists());
+    // The trap of an export is told as by `link`.
+    home.write("pairs.csv", FILE);
+    let finished = home.run(&[&words[..5], &["--preset", "okta"]].concat()).left_with(3);
+    assert!(finished.stderr.contains("note: preset okta: "), "{finished:#?}");
 }

@@ -267,3 +267,32 @@ fn a_link_by_an_attribute_before_and_after_a_sign_in() {
     forms.sort_unstable();
     assert_eq!(forms, [("Cognito_Subject", "name-id-1"), ("email", "ann@example.com")]);
 }
+
+/// A crash left an unlink without an outcome, and since then two users have the e-mail address: `link` goes on with the
+/// others.
+#[test]
+fn link_leaves_an_open_unlink_of_nobody_in_particular_in_doubt() {
+    let home = Home::new();
+    let pool = |second: &str| {
+        let users = json!([{"username": "alice", "email": "a@example.com"}, {"username": "bob", "email": second}]);
+        json!({"version": 1, "pool": {"id": POOL}, "providers": [{"name": "Okta", "type": "OIDC"}], "users": users})
+    };
+    home.write("pool.json", pool("b@example.com").to_string());
+    home.write("twins.json", pool("a@example.com").to_string());
+    home.write("pairs.csv", "destination_email,source_provider,source_value\na@example.com,Okta,A1\n");
+    let simulate = |command: &[&str], from: &str, more: &[&str]| {
+        let around = ["--simulate", "--simulate-latency", "off", "--ledger", "l", "--yes", "--output", "json"];
+        let around = if command[0] == "undo" { &around[..3] } else { &around[..] };
+        home.run(&[command, around, &["--pool-file", from], more].concat())
+    };
+    simulate(&["link", "pairs.csv"], "pool.json", &["--save-pool", "linked.json"]).left_with(0);
+    simulate(&["undo", "l", "--yes"], "linked.json", &[]).left_with(0);
+    let ledger = home.read("l");
+    let (cut, _) = ledger.split_once("{\"unlink\":").expect("an unlink");
+    home.write("l", cut);
+    let report = simulate(&["link", "pairs.csv"], "twins.json", &[]).left_with(3).json();
+    assert_eq!((&report["rows"]["in_doubt"], &report["writes"]), (&json!(1), &json!(0)), "{report}");
+    // Where the address is one user's again, it is settled.
+    let report = simulate(&["link", "pairs.csv"], "pool.json", &[]).left_with(0).json();
+    assert_eq!(report["rows"]["linked"], 1, "{report}");
+}

@@ -39,3 +39,25 @@ fn every_finding_is_listed_and_the_file_is_split() {
     // One row is wrong only beside another, which is not in this file.
     assert_eq!(again.lines().last(), Some("38 rows: 1 valid, 37 invalid"));
 }
+
+#[test]
+fn a_program_hears_of_a_header_that_makes_every_row_unreadable() {
+    let home = Home::new();
+    for (text, code) in [("", "missing_column"), ("a,b\n1,2\n", "missing_column")] {
+        home.write("pairs.csv", text);
+        let finished = home.run(&["validate", "pairs.csv", "--output", "json"]).left_with(4);
+        let report: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+        assert_eq!(report["findings"][0]["code"], code, "{report}");
+        assert_eq!((&report["exit_status"], &report["rows"]["read"]), (&4.into(), &0.into()), "{report}");
+        assert!(report["findings_by_code"][code].as_u64() >= Some(1) && finished.stderr.contains(code), "{report}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_no_usage_error() {
+    let home = Home::new();
+    let pool = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/mixed.pool.json");
+    let words = ["export", "--simulate", "--pool-file", pool, "--simulate-latency", "off", "--out", "/dev/full"];
+    assert!(home.run(&words).left_with(1).stderr.contains("/dev/full"));
+}

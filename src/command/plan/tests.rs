@@ -89,6 +89,7 @@ fn a_damaged_plan_is_refused_before_anything_is_sent() {
     for (damaged, expected) in [
         (text.replace("already_linked", "link"), "is damaged, or was edited"),
         (text.lines().take(3).collect::<Vec<_>>().join("\n") + "\n", "is damaged"),
+        (text.replacen("\"scanned_unix_ms\":0", "\"scanned_unix_ms\":9", 1), "is damaged, or was edited"),
         (text.replacen("\"plan\":1", "\"plan\":2", 1), "has format 2"),
         ("destination_username\nalice\n".to_owned(), "is not a plan"),
         (String::new(), "is not a plan"),

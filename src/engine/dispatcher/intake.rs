@@ -58,12 +58,12 @@ impl Dispatcher<'_> {
             self.tally.missed.get_or_insert(0);
         }
         let outcome = match foretold {
-            Foretold::Chosen(user) => {
-                self.admit(Job::known(row, Some(user), false));
+            Foretold::Chosen(username) => {
+                self.admit(Job::with_choice(row, username));
                 return Ok(());
             }
             Foretold::Link(destination) => {
-                self.admit(Job::known(row, destination, true));
+                self.admit(Job::planned(row, destination));
                 return Ok(());
             }
             Foretold::AlreadyLinked => Outcome::AlreadyLinked,
