@@ -94,7 +94,7 @@
 //! | two calls for one destination in flight | the lanes of `engine::window` | its tests |
 //! | a refusal or a success that rests on "already linked" alone | `engine::job` reads the destination first | its tests |
 //! | a native user as a source | `domain::identity::ExternalIdentity` cannot be built so | its tests |
-//! | a call that deletes, disables or changes a user | the ports have none; an unlink names an `ExternalIdentity`, so never a native user | they have six functions together |
+//! | a call that deletes, disables or changes a user | the ports have none; an unlink names an `ExternalIdentity`, so never a native user | `UserDirectory`, `IdentityLinker`, `IdentityUnlinker` have seven functions together, `LimitReader` two that read |
 //! | a personal value in a log, an error text or an event | `domain::identity::Personal` has no text of its own, events hold numbers and keys | `tests/architecture.rs`: who may `expose()` |
 //! | a simulated ledger before a real pool, or the reverse | `ledger::Binding`, compared when a ledger is opened; regions `sim-…` exist nowhere | the tests of [`ledger`] |
 //! | a forecast that is not what `link` reaches, when nothing else touches the pool | `foresight::verdict`: the order of a link call's own checks | `tests/it/forecast.rs`, over seeds |

@@ -25,10 +25,11 @@ pub use undo::{SelectionArgs, UndoArgs};
 pub use validate::{LookUpWay, ValidateArgs};
 
 const AFTER_HELP: &str = "\
-Exit statuses: 0 every row is in the wished state; 1 fault of the program; 2 usage; 3 finished, and some rows are \
-refused, failed, in doubt or invalid; 4 the input is invalid and nothing was sent; 6 ledger or pool belong to something \
-else, or the ledger is damaged; 7 credentials, permission or pool missing; 8 another run holds the ledger; 9 stopped by \
-a bound; 130, 143 interrupted and drained.
+Exit statuses: 0 every row is in the wished state; 1 fault of the program or of the machine; 2 usage; 3 finished, and \
+some rows are refused, failed, in doubt or invalid, or would be; 4 the input is invalid and nothing was sent; 5 drift, \
+with --exit-on-drift; 6 ledger, plan or pool belong to something else, or ledger or plan are damaged, or the plan is too \
+old; 7 credentials, permission or pool missing, or service out of reach; 8 another run holds the ledger; 9 stopped by a \
+bound: --max-failures, --max-duration, --max-changes, or a service that accepts nothing; 130, 143 interrupted and drained.
 
 Try it without an AWS account:  cognito-link link fixtures/pairs.csv --simulate --yes";
 
@@ -51,19 +52,19 @@ pub enum Command {
     Validate(Box<ValidateArgs>),
     /// Link every row of a file; with an existing ledger, go on where the last run ended.
     Link(Box<LinkArgs>),
-    /// Take back the links that a ledger made, the newest first, each after looking at its user.
-    Undo(Box<UndoArgs>),
-    /// Summarise ledgers, and write their failed or unprocessed rows to a file. Needs no credentials.
-    Report(ReportArgs),
     /// Compare a file and the pool in both directions; with --apply, link what is missing. Never unlinks.
     Reconcile(Box<ReconcileArgs>),
     /// Write every link of the pool to a file that `validate` and `link` accept. Never writes to the pool.
     Export(Box<ExportArgs>),
     /// Look at credentials, pool, providers, mappings, permissions, quota and clock before a migration. Never writes.
     Doctor(Box<DoctorArgs>),
+    /// Take back the links that a ledger made, the newest first, each after looking at its user.
+    Undo(Box<UndoArgs>),
+    /// Summarise ledgers, and write their failed or unprocessed rows to a file. Needs no credentials.
+    Report(ReportArgs),
     /// Say what a code means and what to do about it.
     Explain {
-        /// A state, refusal or finding code, such as `linked_elsewhere`; without one, all are listed.
+        /// A state, standing, refusal or finding code, such as `linked_elsewhere`; without one, all are listed.
         code: Option<String>,
     },
     /// Print an example of an input, which `validate` accepts.

@@ -39,8 +39,8 @@ pub struct ReconcileArgs {
     /// otherwise.
     #[arg(long, value_name = "NAME")]
     pub provider: Vec<String>,
-    /// Write a line a row to this file, behind its symbol: = linked, + missing, ! moved, ? blocked; then - and each link
-    /// that only the pool has.
+    /// Write a line a row to this file, behind its symbol: = linked, + missing, ! moved, ? blocked or invalid; then - and
+    /// each link that only the pool has.
     #[arg(long, value_name = "FILE")]
     pub combined: Option<PathBuf>,
     #[command(flatten)]

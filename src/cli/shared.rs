@@ -88,7 +88,7 @@ pub struct SimulationArgs {
     /// Run against a simulated pool on this machine: no AWS account, no credentials, nothing real is touched.
     #[arg(long)]
     pub simulate: bool,
-    /// What the simulated pool holds; without it, the users and providers that the input names.
+    /// What the simulated pool holds. `link` does without: it then has the users and providers that the input names.
     #[arg(long, value_name = "FILE", requires = "simulate")]
     pub pool_file: Option<PathBuf>,
     /// Write the simulated pool to this file at the end.

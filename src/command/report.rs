@@ -10,9 +10,9 @@ use crate::domain::identity::PoolId;
 use crate::domain::outcome::ServiceText;
 use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
 use crate::domain::row::{RowKey, RowNumber};
-use crate::domain::state::RowState;
+use crate::domain::state::{Resume, RowState};
 use crate::domain::summary::Counts;
-use crate::input::{InputError, InputOptions, Note, Reader, RecordWriter, Source};
+use crate::input::{FirstReading, InputError, InputOptions, Note, Reader, RecordWriter, Source};
 use crate::ledger::record::{EndedAs, PersonalText, Record, UNDO_COMMAND};
 use crate::ledger::{Binding, Contents, LedgerError, load_view, read};
 use crate::limits::REPORT_FAILURES_MAX;
@@ -212,7 +212,8 @@ impl Ledgers {
     /// [`Failure`] where the input cannot be read, a file cannot be written, or none of the rows is known although the
     /// ledgers hold some, which means that the input was read in another way.
     pub fn hold_against(&self, input: &ReportInput, report: &mut LedgerReport) -> Result<Written, Failure> {
-        let mut reader = Reader::new(&input.source, &input.reading)?;
+        let across = FirstReading::of(&input.source, &input.reading, |_| ())?.across;
+        let mut reader = Reader::across(&input.source, &input.reading, &across)?;
         let writer = |path: &Option<PathBuf>, with_notes, reader: &Reader| -> Result<_, InputError> {
             path.as_ref().map(|path| RecordWriter::create(path, reader.layout(), with_notes)).transpose()
         };
@@ -224,13 +225,15 @@ impl Ledgers {
         while let Some(record) = reader.next() {
             let record = record?;
             counts.read += 1;
-            let Some(link) = record.link else {
+            let known =
+                record.link.as_ref().map(|link| RowKey::of(self.pool(), link)).map(|key| (key, self.state(key)));
+            // As in a run: a row that is wrong beside others is not sent, but stays as the ledger has it.
+            let stays = |state: RowState| record.is_valid() || state.on_resume(false) != Resume::Attempt;
+            let Some((key, state)) = known.filter(|(_, state)| stays(*state)) else {
                 counts.invalid += 1;
                 record.findings.iter().for_each(|finding| *counts.by_finding.entry(finding.code).or_default() += 1);
                 continue;
             };
-            let key = RowKey::of(self.pool(), &link);
-            let state = self.state(key);
             counts.add(state);
             let file = match state {
                 RowState::Unprocessed | RowState::Undone => &mut unprocessed,

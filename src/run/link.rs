@@ -208,8 +208,8 @@ fn say_plan(task: &LinkTask, prepared: &Prepared, knowledge: &PoolKnowledge, opt
     let to_send = checked.to_send();
     let mut parts = vec![format!("{}: {} to work on", format::counted(checked.rows, "row"), count(to_send))];
     for (number, what) in [
-        (checked.done_before, "done in earlier runs"),
         (checked.in_doubt, "of them in doubt, read back first"),
+        (checked.done_before, "done in earlier runs"),
         (checked.invalid, "invalid"),
         (checked.in_other_shards, "in other shards"),
     ] {

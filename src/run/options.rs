@@ -100,9 +100,20 @@ pub(super) async fn connect(
     clock: Clock,
 ) -> Result<(Cognito, PoolKnowledge), Failure> {
     ui.status("looking at the pool");
+    let found = look(target, pool, seed, clock).await;
+    ui.clear_status();
+    // Whoever takes the ledger or the plan of a rehearsal for a real one would look for credentials in vain.
+    if found.is_err() && pool.is_simulated() && matches!(target, Target::Aws { .. }) {
+        ui.warn(&format!(
+            "{pool} is a simulated pool: pass --simulate, with --pool-file, or the --endpoint-url of a running simulator"
+        ));
+    }
+    found
+}
+
+async fn look(target: &Target, pool: &PoolId, seed: u64, clock: Clock) -> Result<(Cognito, PoolKnowledge), Failure> {
     let cognito = Cognito::connect(target, pool.region(), pool.clone()).await?;
     let directory = cognito.directory();
     let knowledge = preflight(directory.as_ref(), clock, &mut Rng::new(seed).fork("preflight")).await?;
-    ui.clear_status();
     Ok((cognito, knowledge))
 }

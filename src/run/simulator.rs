@@ -69,7 +69,7 @@ impl Simulator {
         let pool = match self.pool {
             Some(pool) if pool.settings().id != named.as_str() => {
                 return Err(Failure::Usage(format!(
-                    "the pool file is about {}, and --user-pool-id names {named}; leave --user-pool-id out",
+                    "the pool file is about {}, and --user-pool-id or COGNITO_LINK_USER_POOL_ID names {named}; leave it out",
                     pool.settings().id
                 )));
             }

@@ -42,7 +42,12 @@ pub(super) async fn run(args: UndoArgs, file: &FileSettings, ui: &Ui, clock: Clo
     options.total = Some(prepared.found.selected);
     say_found(&prepared, ui);
     if prepared.found.selected == 0 {
-        ui.note("this ledger has no link to take back; nothing was sent");
+        let what = if prepared.found.not_selected > 0 {
+            "no link is selected"
+        } else {
+            "this ledger has no link to take back"
+        };
+        ui.note(&format!("{what}; nothing was sent"));
         if let Some(simulator) = simulator {
             // The next command may count on the file of --save-pool.
             serve(simulator, &task, &args, options.seed)?.stop()?;

@@ -261,7 +261,7 @@ impl Ui {
         }?;
         // A rehearsal keeps no ledger, and so leaves nothing to go on with.
         if let Some(ledger) = ledger {
-            self.say_next(&report.counts, report.not_read.unwrap_or(0), &[ledger]);
+            self.say_next(&report.counts, report.not_read.unwrap_or(0), &[ledger], next_steps::AGAIN);
         }
         Ok(())
     }
@@ -372,7 +372,7 @@ impl Ui {
             OutputFormat::Json => self.json(&json::ledger_report(report, show_values)),
         }?;
         let ledgers: Vec<&str> = report.ledgers.iter().map(String::as_str).collect();
-        self.say_next(&report.counts, 0, &ledgers);
+        self.say_next(&report.counts, 0, &ledgers, next_steps::LINK_AGAIN);
         Ok(())
     }
 
@@ -385,11 +385,11 @@ impl Ui {
         tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::AlreadyStarted)
     }
 
-    fn say_next(&self, counts: &Counts, not_read: u64, ledgers: &[&str]) {
+    fn say_next(&self, counts: &Counts, not_read: u64, ledgers: &[&str], go_on: &str) {
         if let Some(alarm) = next_steps::alarm(counts) {
             self.console.warn(&alarm);
         }
-        for step in next_steps::next_steps(counts, not_read, ledgers) {
+        for step in next_steps::next_steps(counts, not_read, ledgers, go_on) {
             self.console.step(&step);
         }
     }

@@ -17,13 +17,19 @@ pub(super) fn alarm(counts: &Counts) -> Option<String> {
     })
 }
 
-/// What to do next, one step a line; nothing where every row is in the wished state.
-pub(super) fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str]) -> Vec<String> {
+/// How to go on after a run.
+pub(super) const AGAIN: &str = "run the same command again to go on; rows in doubt are read back first";
+/// How to go on after a report, which is not what would be run again.
+pub(super) const LINK_AGAIN: &str = "run `link` on that input again to go on; rows in doubt are read back first";
+
+/// What to do next, one step a line; nothing where every row is in the wished state. `go_on` is [`AGAIN`] or
+/// [`LINK_AGAIN`].
+pub(super) fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], go_on: &str) -> Vec<String> {
     let again = counts.failed + counts.in_doubt + (counts.unprocessed - counts.undone) + not_read;
     let by_hand = counts.refused + counts.failed;
     let mut steps = Vec::new();
     if again > 0 {
-        steps.push("run the same command again to go on; rows in doubt are read back first".to_owned());
+        steps.push(go_on.to_owned());
     }
     if by_hand > 0 {
         let ledgers: Vec<String> = ledgers.iter().map(|ledger| shell_word(ledger)).collect();
@@ -45,7 +51,7 @@ mod tests {
     use crate::domain::state::RowState;
 
     fn after(counts: &Counts, not_read: u64) -> String {
-        next_steps(counts, not_read, &["my pairs.ledger"]).join("\n")
+        next_steps(counts, not_read, &["my pairs.ledger"], AGAIN).join("\n")
     }
 
     #[test]
@@ -57,15 +63,14 @@ mod tests {
 
     #[test]
     fn every_state_has_its_step() {
-        let again = "run the same command again to go on; rows in doubt are read back first";
         let write = "`cognito-link report 'my pairs.ledger' --failed FILE` writes these rows to a file";
         let split = "`cognito-link validate INPUT --split DIR` writes the invalid rows to a file";
         let base = Counts::default;
         let table = [
-            (Counts { failed: 1, ..base() }, 0, format!("{again}\n{write}")),
-            (Counts { in_doubt: 1, ..base() }, 0, again.to_owned()),
-            (Counts { unprocessed: 1, ..base() }, 0, again.to_owned()),
-            (base(), 1, again.to_owned()),
+            (Counts { failed: 1, ..base() }, 0, format!("{AGAIN}\n{write}")),
+            (Counts { in_doubt: 1, ..base() }, 0, AGAIN.to_owned()),
+            (Counts { unprocessed: 1, ..base() }, 0, AGAIN.to_owned()),
+            (base(), 1, AGAIN.to_owned()),
             (Counts { invalid: 1, ..base() }, 0, split.to_owned()),
         ];
         for (counts, not_read, expected) in table {

@@ -101,6 +101,14 @@ fn a_result_is_data_and_the_next_step_is_talk() {
 }
 
 #[test]
+fn after_a_report_it_is_link_that_goes_on() {
+    let screen = Screen::new();
+    screen.ui().ledger_report(&ledger_report_example()).unwrap();
+    assert!(screen.stderr().contains("hint: run `link` on that input again to go on; "), "{}", screen.stderr());
+    assert!(!screen.stderr().contains("same command"), "{}", screen.stderr());
+}
+
+#[test]
 fn findings_that_were_allowed_are_counted_as_warnings() {
     let found = [(FindingCode::NumberDamaged, 5), (FindingCode::ProviderPrefix, 2), (FindingCode::MissingValue, 1)];
     let allowed = [(FindingCode::NumberDamaged, 3), (FindingCode::ProviderPrefix, 2)];

@@ -55,6 +55,21 @@ fn what_is_done_stays_done_whatever_the_file_says_now() {
 }
 
 #[test]
+fn a_report_hands_no_row_back_that_link_would_not_send() {
+    let home = Home::new();
+    let simulator = Simulator::quick(&home);
+    home.write("in.csv", format!("{HEADER}anna,Okta,1x\n"));
+    home.link(&simulator.url, &OPTIONS).left_with(0);
+    home.write("in.csv", format!("{HEADER}anna,Okta,1x\nbert,Okta,1x\ncarl,Okta,2x\n"));
+    let options = ["report", "in.csv.ledger", "--unprocessed", "rest.csv", "--output", "json"];
+    let report = home.run(&options).left_with(0).json();
+    let counts = ["read", "linked", "invalid", "unprocessed"].map(|state| report["rows"][state].as_u64().unwrap());
+    assert_eq!(counts, [3, 1, 1, 1], "{report}");
+    // By itself the row of bert would look sound, and be sent.
+    assert_eq!(home.read("rest.csv"), format!("{HEADER}carl,Okta,2x\n"));
+}
+
+#[test]
 fn a_shard_tells_its_own_rows_of_what_the_whole_file_holds() {
     let home = Home::new();
     let simulator = Simulator::quick(&home);

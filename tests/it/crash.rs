@@ -55,6 +55,19 @@ fn a_ledger_cut_at_any_byte_of_its_last_records_completes() {
     assert_eq!(simulator.link_calls(), ROWS as u64, "whatever was cut was read back and not sent again");
 }
 
+#[test]
+fn rows_in_doubt_are_told_among_those_to_work_on() {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..3)));
+    let simulator = Simulator::quick(&home);
+    home.link(&simulator.url, &["pairs.csv", "--rate", "1000"]).left_with(0);
+    let whole = home.read("pairs.csv.ledger");
+    home.write("pairs.csv.ledger", &whole[..cuts_of(&whole)[0]]);
+    let finished = home.link(&simulator.url, &["pairs.csv", "--rate", "1000"]).left_with(0);
+    let told = "3 rows: 1 to work on, 1 of them in doubt, read back first, 2 done in earlier runs, ";
+    assert!(finished.stderr.contains(told), "{finished:#?}");
+}
+
 /// Where to cut: at each byte of the last row's result, and here and there in the run's end, which says nothing of rows.
 fn cuts_of(whole: &str) -> Vec<usize> {
     let starts: Vec<usize> = whole.match_indices('\n').map(|(end, _)| end + 1).collect();

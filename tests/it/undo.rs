@@ -165,6 +165,8 @@ fn mistakes_are_told_before_anything_is_sent() {
     home.undo_command(url, &[]).wait().refused_with(2, "--yes");
     home.undo(url, &["--user-pool-id", "sim-local-1_Other0001"]).refused_with(6, "sim-local-1_Other0001");
     home.undo(url, &["--rows", "0"]).refused_with(2, "--rows");
+    let none = home.undo(url, &["--rows", "900"]).left_with(0);
+    assert!(none.stderr.contains("no link is selected; nothing was sent"), "{none:#?}");
     home.undo(url, &["--since", "tomorrow"]).refused_with(2, "--since");
     home.run(&["undo", "missing.ledger", "--yes"]).refused_with(2, "missing.ledger");
     home.run(&["undo", "pairs.csv", "--yes"]).refused_with(6, "pairs.csv");

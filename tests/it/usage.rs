@@ -142,7 +142,9 @@ fn a_pool_that_is_not_there_and_a_service_out_of_reach() {
     assert_eq!(simulator.link_calls(), 0);
 
     // Nobody listens on a port below 1024 that was given to a service of the eighties.
-    home.link("http://127.0.0.1:1", &["pairs.csv"]).refused_with(7, "cannot be reached");
+    let lost = home.link("http://127.0.0.1:1", &["pairs.csv"]).refused_with(7, "cannot be reached");
+    // The ids of these tests are those of simulated pools, as ledgers and plans of rehearsals have them.
+    assert!(lost.stderr.contains("is a simulated pool: pass --simulate"), "{lost:#?}");
     assert!(!home.path("pairs.csv.ledger").exists());
 }
 
