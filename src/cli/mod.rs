@@ -50,6 +50,8 @@ pub struct Cli {
 pub enum Command {
     /// Check every row of a file, and list every fault; with a pool, say what `link` would reach for each row. Never writes.
     Validate(Box<ValidateArgs>),
+    /// Look at credentials, pool, providers, mappings, permissions, quota and clock before a migration. Never writes.
+    Doctor(Box<DoctorArgs>),
     /// Link every row of a file; with an existing ledger, go on where the last run ended.
     Link(Box<LinkArgs>),
     /// Compare a file and the pool in both directions; with --apply, link what is missing. Never unlinks.
@@ -60,8 +62,6 @@ pub enum Command {
     Undo(Box<UndoArgs>),
     /// Summarise ledgers, and write their failed or unprocessed rows to a file. Needs no credentials.
     Report(ReportArgs),
-    /// Look at credentials, pool, providers, mappings, permissions, quota and clock before a migration. Never writes.
-    Doctor(Box<DoctorArgs>),
     /// Say what a code means and what to do about it.
     Explain {
         /// A state, standing, refusal or finding code, such as `linked_elsewhere`; without one, all are listed.
