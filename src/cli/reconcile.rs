@@ -23,6 +23,9 @@ pub struct ReconcileArgs {
     /// read, for what it knows of refusals and of rows in doubt.
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
+    /// Which of several users ambiguous rows mean: the `choices.csv` of `validate --split`, filled in.
+    #[arg(long, value_name = "FILE")]
+    pub choices: Option<PathBuf>,
     /// Attempt again what the ledger holds refused for a reason that a scan does not see.
     #[arg(long, value_enum, value_name = "STATE")]
     pub retry: Vec<Retry>,

@@ -13,6 +13,7 @@ use tempfile::NamedTempFile;
 use super::failure::Failure;
 use crate::domain::identity::Personal;
 use crate::domain::row::{Row, RowKey};
+use crate::engine::{Foretold, Incoming};
 use crate::foresight::index::IndexedUser;
 use crate::input::InputError;
 use crate::limits::CHOICES_MAX;
@@ -21,7 +22,7 @@ use crate::limits::CHOICES_MAX;
 const COLUMNS: [&str; 8] = ["row", "key", "destination", "choose", "username", "sub", "email", "status"];
 
 /// Which user each row means that does not say so itself.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Choices {
     by_key: HashMap<RowKey, Personal>,
 }
@@ -63,6 +64,15 @@ impl Choices {
     #[must_use]
     pub fn of(&self, key: RowKey) -> Option<&Personal> {
         self.by_key.get(&key)
+    }
+
+    /// A row with the user that was chosen for it, if one was.
+    pub(super) fn incoming(&self, row: Row) -> Incoming {
+        let chosen = self.of(row.key).filter(|_| row.link.destination.needs_look_up());
+        match chosen {
+            Some(username) => Incoming::Foretold(row, Foretold::Chosen(username.clone())),
+            None => Incoming::Row(row),
+        }
     }
 
     /// How many rows it is about.

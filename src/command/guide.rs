@@ -3,7 +3,7 @@
 use super::choices::Choices;
 use super::plan::Plan;
 use crate::domain::row::Row;
-use crate::engine::{Foretold, Incoming};
+use crate::engine::Incoming;
 
 /// What is known of rows before they are looked at.
 pub enum Guide {
@@ -20,12 +20,7 @@ impl Guide {
     pub(super) fn of(&mut self, row: Row) -> Result<Incoming, String> {
         match self {
             Self::None => Ok(Incoming::Row(row)),
-            Self::Choices(choices) => {
-                let chosen = choices.of(row.key).filter(|_| row.link.destination.needs_look_up());
-                let Some(username) = chosen else { return Ok(Incoming::Row(row)) };
-                let chosen = Foretold::Chosen(username.clone());
-                Ok(Incoming::Foretold(row, chosen))
-            }
+            Self::Choices(choices) => Ok(choices.incoming(row)),
             Self::Plan(plan) => plan.of(&row).map(|foretold| Incoming::Foretold(row, foretold)),
         }
     }

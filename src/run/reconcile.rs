@@ -10,6 +10,7 @@ use super::settings;
 use crate::cli::{ReconcileArgs, Retry};
 use crate::clock::Clock;
 use crate::command::Failure;
+use crate::command::choices::Choices;
 use crate::command::export::known_providers;
 use crate::command::link::default_ledger;
 use crate::command::reconcile::apply::ChangeBounds;
@@ -40,6 +41,7 @@ pub(super) async fn run(args: ReconcileArgs, file: &FileSettings, ui: &Ui, clock
     settings::tell_preset(&reading, ui);
     // Whoever has the wrong columns learns it before a ledger is made and the pool is asked.
     Reader::new(&source, &reading)?;
+    let choices = args.choices.as_deref().map(Choices::read).transpose()?.unwrap_or_default();
     let wanted = providers(&args.provider)?;
     let ledger_path = ledger_path(&args)?;
     let seed = settings::seed(args.pace.seed, clock);
@@ -48,7 +50,7 @@ pub(super) async fn run(args: ReconcileArgs, file: &FileSettings, ui: &Ui, clock
     known_providers(&wanted, &pool.knowledge)?;
     let binding = pool.binding();
     let retry_refused = args.retry.contains(&Retry::Refused);
-    let task = ReconcileTask { source, reading, binding, providers: wanted, retry_refused };
+    let task = ReconcileTask { source, reading, binding, providers: wanted, retry_refused, choices };
     // From here to the end: a second run on the same ledger is kept away.
     let ledger = ledger_path.as_deref().map(|path| open_ledger(path, &task, ui, clock)).transpose()?;
     let memory = args.ledger.as_deref().filter(|_| !args.apply);

@@ -228,6 +228,33 @@ fn a_choice_among_several_users_is_taken() {
     assert_eq!(linked["rows"]["linked"], 4, "case_differs is the plan's own refusal");
 }
 
+/// A schedule must not call a row blocked for ever that a person has decided once.
+#[test]
+fn reconcile_takes_the_same_choice() {
+    let case = Case::new();
+    let folder = case.home.path("split");
+    case.validate(&["--split", folder.to_str().unwrap()], 3);
+    let file = folder.join("choices.csv");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace(",twin@example.com,,twin-2,", ",twin@example.com,x,twin-2,")).unwrap();
+    let (choices, after) = (file.to_str().unwrap(), case.home.path("after.json"));
+    let after = after.to_str().unwrap();
+    let reconcile = |pool: &str, more: &[&str]| {
+        let given = ["reconcile", &case.input, "--output", "json", "--simulate", "--pool-file", pool];
+        let finished = case.home.run(&[&given, more].concat());
+        serde_json::from_str::<Value>(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {finished:#?}"))
+    };
+    let unchosen = reconcile(&case.pool, &[]);
+    assert_eq!((&unchosen["changes"], &unchosen["blocked_by_code"]["user_ambiguous"]), (&json!(2), &json!(1)));
+    let bounds = ["--max-changes-pct", "50", "--save-pool", after];
+    let applied = reconcile(&case.pool, &[&["--choices", choices, "--apply", "--yes"], &bounds[..]].concat());
+    assert_eq!((&applied["changes"], &applied["blocked_by_code"]["user_ambiguous"]), (&json!(3), &Value::Null));
+    let saved = std::fs::read_to_string(after).unwrap();
+    assert!(saved.lines().any(|line| line.contains("twin-2") && line.contains("New5")), "{saved}");
+    let again = reconcile(after, &["--choices", choices]);
+    assert_eq!((&again["changes"], &again["rows"]["missing"]), (&json!(0), &json!(0)), "{again}");
+}
+
 /// A slip of the pen must not link somebody whom the row does not mean.
 #[test]
 fn a_choice_of_somebody_else_is_none() {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cognito_link::clock::Clock;
+use cognito_link::command::choices::Choices;
 use cognito_link::command::guide::Guide;
 use cognito_link::command::link::{LinkRun, LinkTask};
 use cognito_link::command::reconcile::{Compared, Comparison, ReconcileTask};
@@ -94,6 +95,7 @@ impl Scene {
             binding: Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true },
             providers: BTreeSet::new(),
             retry_refused: false,
+            choices: Choices::default(),
         };
         Self { service, clock, knowledge, task, rows, disk: MemoryStorage::default(), seed }
     }

@@ -120,7 +120,7 @@ impl PickedFeed<'_> {
                 None => self.picks.clear(),
                 Some(Err(error)) => return Err(Stop { cause: StopCause::InputIo, detail: error.to_string() }),
                 Some(Ok(record)) => match incoming(record, &self.task.binding.pool) {
-                    Incoming::Row(row) if self.picks.remove(&row.key) => batch.push(Incoming::Row(row)),
+                    Incoming::Row(row) if self.picks.remove(&row.key) => batch.push(self.task.choices.incoming(row)),
                     _ => {}
                 },
             }

@@ -83,7 +83,7 @@ impl ReconcileTask {
                 None => DriftLine { row: record.number, key: None, standing: Standing::Invalid, hint: None },
                 Some(link) => {
                     let key = RowKey::of(&self.binding.pool, link);
-                    let forecast = forecaster.next(key, link);
+                    let forecast = forecaster.next_with(key, link, self.choices.of(key));
                     let state = ledger.map_or(RowState::Unprocessed, |view| view.state(key));
                     let seen = standing(forecast.verdict, link, &pool.index);
                     let standing = if self.retry_refused { seen } else { with_memory(seen, state) };

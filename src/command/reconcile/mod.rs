@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::choices::Choices;
 use super::failure::Failure;
 use crate::domain::event::{Event, Observer};
 use crate::domain::identity::{ExternalIdentity, ProviderName};
@@ -36,6 +37,8 @@ pub struct ReconcileTask {
     pub providers: BTreeSet<ProviderName>,
     /// Whether rows that the ledger holds refused, for a reason that a scan does not see, are missing rather than blocked.
     pub retry_refused: bool,
+    /// Which of several users some rows mean.
+    pub choices: Choices,
 }
 
 /// What the file needs of the pool.
