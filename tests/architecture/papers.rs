@@ -1,42 +1,101 @@
-//! Papers beside the code: they say what the code does, and nothing of the machine they were written on.
+//! Documents and the program agree, and nothing in the repository names the machine it was written on.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser as _};
 use cognito_link::cli::Cli;
-use cognito_link::domain::finding::FindingCode;
-use cognito_link::domain::outcome::RefusalCode;
 use cognito_link::exit::Exit;
 use cognito_link::limits;
+use serde_json::Value;
 
 use crate::rooms::ROOMS;
 
-/// What must not stand anywhere in the repository. Put together here, so that this file passes itself.
+const LINE_COLUMNS_MAX: usize = 100;
+const README_LINES_MAX: usize = 200;
+/// What must not appear anywhere in the repository. Put together here, so that this file passes itself.
 const UNWANTED: &[&str] =
     &[concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("C:", "\\Users")];
-/// Hidden names that are part of it; others belong to git and to editors.
+/// Hidden names that belong to the repository; others belong to git and to editors.
 const HIDDEN_OURS: &[&str] = &[".ci", ".gitignore"];
-/// Options of cargo that the README names.
-const CARGO_OPTIONS: &[&str] = &["release", "example"];
+/// Modules that ARCHITECTURE.md no longer lists, because `commands` replaces them.
+const MOVED_TO_COMMANDS: &[&str] = &["cli", "command", "config", "run", "lib"];
+/// Options of other programs that the documents name: cargo, docker, kubectl, systemctl, aws, timeout.
+const OPTIONS_OF_OTHERS: &[&str] = &[
+    "all-targets",
+    "bench",
+    "cap-drop",
+    "check",
+    "cli-input-json",
+    "example",
+    "foreground",
+    "from",
+    "init",
+    "lib",
+    "nocapture",
+    "now",
+    "path",
+    "platform",
+    "prefix",
+    "read-only",
+    "release",
+    "rm",
+    "rule",
+    "security-opt",
+    "signal",
+    "stop-timeout",
+    "targets",
+    "test",
+    "user",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
 
 fn read(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The rows of the tables under a heading, up to the next heading of the same rank or a higher one: their cells.
-fn table_under(text: &str, heading: &str) -> Vec<Vec<String>> {
-    let rank = heading.bytes().take_while(|byte| *byte == b'#').count();
-    let ends = |line: &&str| !(line.starts_with('#') && line.bytes().take_while(|byte| *byte == b'#').count() <= rank);
-    let lines = text.lines().skip_while(|line| *line != heading).skip(1).take_while(ends);
-    let rows = lines.filter(|line| line.starts_with("| ") && !line.starts_with("| ---"));
-    rows.map(|line| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
+/// The documents, by their path in the repository: those at the top, and every page in `docs/`.
+fn pages() -> Vec<String> {
+    let mut found: Vec<String> = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(str::to_owned).into();
+    let mut folders = vec![PathBuf::from("docs")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root().join(&folder)).unwrap().map(Result::unwrap) {
+            let path = folder.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path.to_string_lossy().into_owned());
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
-/// Cells of the first column that are one code in back-quotes.
-fn codes(rows: &[Vec<String>]) -> Vec<&str> {
-    rows.iter().filter_map(|row| row[0].strip_prefix('`')?.strip_suffix('`')).collect()
+/// The lines below a heading, up to the next heading of the same rank or a higher one.
+fn section<'a>(text: &'a str, heading: &str) -> Vec<&'a str> {
+    let rank = |line: &str| line.bytes().take_while(|byte| *byte == b'#').count();
+    let ends = |line: &&str| !line.starts_with('#') || rank(line) > rank(heading);
+    text.lines().skip_while(|line| *line != heading).skip(1).take_while(ends).collect()
+}
+
+/// The cells of each table row among the lines, without headers.
+fn table(lines: &[&str]) -> Vec<Vec<String>> {
+    let cells = |line: &str| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect();
+    let is_row = |at: &usize| lines[*at].starts_with("| ") && !lines[*at].starts_with("| ---");
+    let is_header = |at: &usize| lines.get(at + 1).is_some_and(|next| next.starts_with("| ---"));
+    (0..lines.len()).filter(is_row).filter(|at| !is_header(at)).map(|at| cells(lines[at])).collect()
+}
+
+/// The first word of each list item `- word: …` or `- word (…): …`, without backticks and asterisks.
+fn items<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let first = |line: &'a str| line.strip_prefix("- ")?.split([':', ' ']).next();
+    lines.iter().filter_map(|line| first(line)).map(|word| word.trim_matches(['`', '*'])).collect()
 }
 
 /// `--option` words of a text.
@@ -55,152 +114,279 @@ fn options_of_the_program() -> BTreeSet<String> {
     commands.flat_map(clap::Command::get_arguments).filter_map(|arg| arg.get_long()).map(str::to_owned).collect()
 }
 
-#[test]
-fn the_readme_has_every_exit_status() {
-    let rows = table_under(&read("README.md"), "## Exit statuses");
-    let told: Vec<&str> = rows.iter().skip(1).map(|row| row[0].as_str()).collect();
-    let statuses: Vec<String> = Exit::ALL.iter().map(|exit| exit.status().to_string()).collect();
-    assert_eq!(told, statuses, "README, Exit statuses: as in src/exit.rs, in its order");
-}
-
-#[test]
-fn the_readme_has_every_code() {
-    let readme = read("README.md");
-    let refusals: Vec<&str> = RefusalCode::ALL.iter().map(|code| code.as_str()).collect();
-    assert_eq!(codes(&table_under(&readme, "### Refusal codes")), refusals, "README, Refusal codes");
-    let findings = table_under(&readme, "### Finding codes");
-    let wanted: Vec<&str> = FindingCode::ALL.iter().map(|code| code.as_str()).collect();
-    assert_eq!(codes(&findings), wanted, "README, Finding codes");
-    for (row, code) in findings.iter().skip(1).zip(FindingCode::ALL) {
-        assert_eq!(row[1], code.severity().as_str(), "README, Finding codes: {}", code.as_str());
+/// The code blocks of a page: the language, and the lines.
+fn blocks(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut is_open = false;
+    for line in text.lines() {
+        match line.strip_prefix("```") {
+            Some(language) if !is_open => found.push((language, Vec::new())),
+            None if is_open => found.last_mut().unwrap().1.push(line),
+            _ => {}
+        }
+        if line.starts_with("```") {
+            is_open = !is_open;
+        }
     }
+    found
+}
+
+/// The commands of a block: of `console` the lines that begin with `$ `, of `sh` all of them; continued lines joined.
+fn commands_of(language: &str, lines: &[&str]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut is_continued = false;
+    for line in lines {
+        let start = if language == "console" { line.strip_prefix("$ ") } else { Some(*line) };
+        let text = if is_continued { Some(line.trim_start()) } else { start };
+        let Some(text) = text else { continue };
+        let part = text.strip_suffix('\\').unwrap_or(text);
+        match found.last_mut() {
+            Some(last) if is_continued => last.push_str(part),
+            _ => found.push(part.to_owned()),
+        }
+        is_continued = text.ends_with('\\');
+    }
+    found
+}
+
+/// The words of a shell command up to a pipe, a redirection, a comment or its end; quotes are taken off.
+fn shell_words(command: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    for letter in command.chars() {
+        match (quote, letter) {
+            (Some(open), _) if open == letter => quote = None,
+            (None, '\'' | '"') => quote = Some(letter),
+            (None, '|' | '>' | '&' | ';' | '#') => break,
+            (None, ' ') => words.push(String::new()),
+            _ => words.last_mut().unwrap().push(letter),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// The arguments of the program in a command: behind its name, or behind `cargo run --`.
+fn arguments_of_the_program(command: &str) -> Option<Vec<String>> {
+    let words = shell_words(command);
+    let by_cargo =
+        words.starts_with(&["cargo".to_owned(), "run".to_owned()]) && !words.contains(&"--example".to_owned());
+    let name = if by_cargo { "--" } else { "cognito-link" };
+    let is_run = by_cargo || ["cognito-link", "timeout"].contains(&words.first()?.as_str());
+    let at = words.iter().position(|word| word == name).filter(|_| is_run)?;
+    Some(words[at + 1..].to_vec())
 }
 
 #[test]
-fn the_readme_has_every_option_and_no_other() {
-    let mut told = options_of(&read("README.md"));
-    told.retain(|name| !CARGO_OPTIONS.contains(&name.as_str()));
+fn every_exit_status_is_documented() {
+    let statuses: Vec<String> = Exit::ALL.iter().map(|exit| exit.status().to_string()).collect();
+    assert_eq!(items(&section(&read("docs/exit-statuses.md"), "# Exit statuses")), statuses, "docs/exit-statuses.md");
+}
+
+#[test]
+fn every_code_is_documented_in_the_order_of_explain() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_cognito-link")).args(["explain", "--output", "json"]).output().unwrap();
+    let codes: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |code: &Value, member: &str| code[member].as_str().unwrap().to_owned();
+    let page = read("docs/codes.md");
+    for (kind, heading) in [("state", "## Row states"), ("refusal", "## Refusal codes"), ("standing", "## Standings")] {
+        let mut wanted: Vec<String> = codes.iter().filter(|c| c["kind"] == kind).map(|c| text(c, "code")).collect();
+        if kind == "standing" {
+            // Two standings have the name of a row state, which explains them.
+            wanted.insert(0, "linked".to_owned());
+            wanted.insert(wanted.len() - 1, "invalid".to_owned());
+        }
+        assert_eq!(items(&section(&page, heading)), wanted, "docs/codes.md, {heading}");
+    }
+    let findings = table(&section(&page, "## Finding codes"));
+    let documented = findings.into_iter().map(|row| (row[0].trim_matches('`').to_owned(), row[1].clone()));
+    let of_rows = codes.iter().filter(|code| code["kind"] == "error" || code["kind"] == "warning");
+    let wanted: BTreeSet<_> = of_rows.map(|code| (text(code, "code"), text(code, "kind"))).collect();
+    assert_eq!(documented.collect::<BTreeSet<_>>(), wanted, "docs/codes.md, Finding codes");
+}
+
+#[test]
+fn every_option_is_documented_and_no_other() {
+    let mut documented: BTreeSet<String> = pages().iter().flat_map(|page| options_of(&read(page))).collect();
+    documented.retain(|name| !OPTIONS_OF_OTHERS.contains(&name.as_str()));
     let there = options_of_the_program();
-    let strange: Vec<_> = told.difference(&there).collect();
-    assert!(strange.is_empty(), "README.md names options that no command has: {strange:?}; see --help");
-    let missing: Vec<_> = there.difference(&told).collect();
-    assert!(missing.is_empty(), "README.md does not name these options: {missing:?}; add them under Commands");
+    let unknown: Vec<_> = documented.difference(&there).collect();
+    assert!(unknown.is_empty(), "the documents name options that no command has: {unknown:?}; see --help");
+    let missing: Vec<_> = there.difference(&documented).collect();
+    assert!(missing.is_empty(), "the documents do not name these options: {missing:?}; see docs/commands.md");
 }
 
 #[test]
-fn the_readme_has_the_bounds_as_they_are() {
-    let rows = table_under(&read("README.md"), "## Bounds and defaults");
-    let text = |what: &str| rows.iter().find(|row| row[0] == what).map_or("", |row| row[1].as_str());
-    let share = limits::SHARE_DEFAULT;
+fn every_command_in_the_documents_parses() {
+    let mut count = 0;
+    for page in pages() {
+        let text = read(&page);
+        for (language, lines) in blocks(&text).iter().filter(|(language, _)| ["console", "sh"].contains(language)) {
+            for command in commands_of(language, lines) {
+                let Some(arguments) = arguments_of_the_program(&command) else { continue };
+                count += 1;
+                let parsed = Cli::try_parse_from(["cognito-link".to_owned()].into_iter().chain(arguments));
+                if let Err(error) = parsed {
+                    panic!("{page}: {command}\n{error}");
+                }
+            }
+        }
+    }
+    assert!(count > 30, "only {count} commands found in the documents");
+}
+
+#[test]
+fn every_limit_is_documented_as_it_is() {
+    let page = read("docs/limits.md");
+    let rows = table(&page.lines().collect::<Vec<_>>());
+    let (share, writes, reads) = (limits::SHARE_DEFAULT, limits::WRITE_QUOTA_PER_SECOND, limits::LIST_QUOTA_PER_SECOND);
+    let seconds = |ms: u64| format!("{} s", ms / 1_000);
     for (what, value) in [
-        (
-            "pace",
-            format!(
-                "{} writes/s ({share} of {})",
-                limits::WRITE_QUOTA_PER_SECOND * share,
-                limits::WRITE_QUOTA_PER_SECOND
-            ),
-        ),
-        (
-            "pace that can be asked for",
-            format!("{} to {} writes/s", limits::RATE_PER_SECOND_MIN, limits::RATE_PER_SECOND_MAX),
-        ),
-        (
-            "reads",
-            format!("{}/s ({share} of {})", limits::LIST_QUOTA_PER_SECOND * share, limits::LIST_QUOTA_PER_SECOND),
-        ),
+        ("default rate", format!("{} writes/s ({share} of {writes})", writes * share)),
+        ("range of the rate", format!("{} to {} writes/s", limits::RATE_PER_SECOND_MIN, limits::RATE_PER_SECOND_MAX)),
+        ("reads", format!("{}/s ({share} of {reads})", reads * share)),
         ("calls in flight", format!("from {} to {}", limits::CONCURRENCY_MIN, limits::CONCURRENCY_MAX)),
         (
             "attempts of a row on transient faults",
             format!("{}; waits of {} ms", limits::ATTEMPTS_MAX, limits::BACKOFF_MS_MIN),
         ),
+        ("attempts of a row on transient faults", format!("doubling to {}", seconds(limits::BACKOFF_MS_MAX))),
         ("rows failed or in doubt before the run stops", limits::FAILURES_MAX.to_string()),
-        ("links that `reconcile --apply` makes at the most", limits::CHANGES_MAX.to_string()),
-        ("the same in percent of the file's rows", format!("{} %", limits::CHANGES_PERCENT_MAX)),
-        ("time without an accepted call before a run in trouble stops", seconds(limits::STUCK_MS)),
+        ("links that `reconcile --apply` makes", limits::CHANGES_MAX.to_string()),
+        ("the same, in percent of the file's rows", format!("{} %", limits::CHANGES_PERCENT_MAX)),
+        ("age of a plan", format!("{} h", limits::PLAN_AGE_HOURS_MAX)),
+        ("time without an accepted call before a run stops", seconds(limits::STUCK_MS)),
         ("time for one attempt", seconds(limits::ATTEMPT_TIMEOUT_MS)),
         ("time for one attempt", seconds(limits::READ_TIMEOUT_MS)),
-        ("time to finish what is in flight after a signal", seconds(limits::DRAIN_MS_MAX)),
+        ("time to finish the calls in flight after a signal", seconds(limits::DRAIN_MS_MAX)),
         ("longest record", format!("{} KiB", limits::RECORD_BYTES_MAX / 1024)),
         ("columns of a header", limits::COLUMNS_MAX.to_string()),
-        ("depth of a JSON value", limits::JSON_DEPTH_MAX.to_string()),
-        ("expansion of a packed file", format!("{} times", limits::DECOMPRESSION_RATIO_MAX)),
-        ("expansion of a packed file", format!("from {} MiB", limits::DECOMPRESSION_FREE_BYTES >> 20)),
-        ("stdin, kept in a temporary file without a name", format!("{} TiB", limits::SPOOL_BYTES_MAX >> 40)),
+        ("nesting depth of a JSON value", limits::JSON_DEPTH_MAX.to_string()),
+        ("expansion of a compressed file", format!("{} times", limits::DECOMPRESSION_RATIO_MAX)),
+        ("expansion of a compressed file", format!("from {} MiB", limits::DECOMPRESSION_FREE_BYTES >> 20)),
         ("rows of an input", limits::INPUT_ROWS_MAX.to_string()),
-        ("findings of a severity told one by one", limits::FINDINGS_SHOWN_MAX.to_string()),
-        ("identities of one length, from which on another length is odd", limits::LENGTH_ROWS_MIN.to_string()),
-        (
-            "identities of one length, from which on another length is odd",
-            format!("one in {}", limits::LENGTH_STRAYS_SHARE),
-        ),
+        ("stdin, kept in an unnamed temporary file", format!("{} TiB", limits::SPOOL_BYTES_MAX >> 40)),
+        ("identities of one length before another is unusual", limits::LENGTH_ROWS_MIN.to_string()),
+        ("identities of one length before another is unusual", format!("one in {}", limits::LENGTH_STRAYS_SHARE)),
+        ("choices in one file", limits::CHOICES_MAX.to_string()),
+        ("lookups open at a time before the start", limits::LOOK_UPS_OPEN_MAX.to_string()),
+        ("findings of a severity that are listed", limits::FINDINGS_SHOWN_MAX.to_string()),
+        ("refused rows that `validate` lists", limits::VERDICTS_SHOWN_MAX.to_string()),
+        ("candidates of an ambiguous row that are shown", limits::CANDIDATES_SHOWN_MAX.to_string()),
+        ("rows that a text report lists", limits::FAILURES_SHOWN_MAX.to_string()),
+        ("rows that a text report lists", limits::REPORT_FAILURES_MAX.to_string()),
         ("provider name, attribute and value together", limits::SOURCE_CHARS_MAX.to_string()),
         ("provider name", limits::PROVIDER_NAME_CHARS_MAX.to_string()),
         ("user name", limits::USERNAME_CHARS_MAX.to_string()),
         ("identities of a user", limits::IDENTITIES_PER_USER_MAX.to_string()),
         ("providers of a pool", limits::PROVIDERS_PER_POOL_MAX.to_string()),
-        ("age of a plan", format!("{} h", limits::PLAN_AGE_HOURS_MAX)),
-        ("refused rows that `validate` tells one by one", limits::VERDICTS_SHOWN_MAX.to_string()),
-        ("candidates of an ambiguous row that are shown", limits::CANDIDATES_SHOWN_MAX.to_string()),
-        ("choices that one file may hold", limits::CHOICES_MAX.to_string()),
-        ("look-ups open at a time before the start", limits::LOOK_UPS_OPEN_MAX.to_string()),
         (
-            "the clock's distance from the service's at which `doctor` warns, and fails",
-            format!("{} s; {} s", limits::CLOCK_APART_MS / 1_000, limits::CLOCK_REFUSED_MS / 1_000),
+            "clock difference at which `doctor` warns, and fails",
+            format!("{}; {}", seconds(limits::CLOCK_APART_MS), seconds(limits::CLOCK_REFUSED_MS)),
         ),
-        ("time between two looks of `doctor` at providers' mappings", format!("{} ms", limits::MAPPING_SPACING_MS)),
-        ("rows that a text report lists", limits::FAILURES_SHOWN_MAX.to_string()),
-        ("rows that a text report lists", limits::REPORT_FAILURES_MAX.to_string()),
+        ("time between two reads of provider mappings by `doctor`", format!("{} ms", limits::MAPPING_SPACING_MS)),
     ] {
-        let told = text(what).replace(',', "");
-        assert!(told.contains(&value), "README, Bounds and defaults, {what}: says {told}, and limits.rs {value}");
-    }
-}
-
-fn seconds(ms: u64) -> String {
-    format!("{} s", ms / 1_000)
-}
-
-#[test]
-fn the_readme_shows_the_fixture_that_is_there() {
-    let readme = read("README.md");
-    let shown = readme.split("```csv\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or("no block of csv");
-    assert!(read("fixtures/pairs.csv").starts_with(shown), "README, The file: the first lines of fixtures/pairs.csv");
-}
-
-#[test]
-fn the_map_has_every_room() {
-    let map = read("src/lib.rs");
-    for room in ROOMS.iter().filter(|room| room.name != "lib") {
-        let may = if room.may_import.is_empty() { "-".to_owned() } else { room.may_import.join(", ") };
-        let fits = |line: &str| {
-            let is_room = line.starts_with(&format!("//! | {} | [`{}`] |", room.level, room.name))
-                || line.starts_with(&format!("//! | {} | `{}` |", room.level, room.name));
-            is_room && line.ends_with(&format!("| {may} |"))
-        };
-        assert!(map.lines().any(fits), "src/lib.rs, Rooms: no line for {} on level {}: {may}", room.name, room.level);
+        let documented = rows.iter().find(|row| row[0] == what).map_or("", |row| row[1].as_str()).replace(',', "");
+        assert!(documented.contains(&value), "docs/limits.md, {what}: has {documented}, and limits.rs {value}");
     }
 }
 
 #[test]
-fn nothing_tells_of_the_machine_it_was_written_on() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+fn the_tutorial_shows_the_fixture_that_is_there() {
+    let tutorial = read("docs/tutorial.md");
+    let all = blocks(&tutorial);
+    let shown = &all.iter().find(|(language, _)| *language == "csv").expect("no block of csv").1;
+    assert!(read("fixtures/pairs.csv").starts_with(&shown.join("\n")), "docs/tutorial.md: lines of fixtures/pairs.csv");
+}
+
+#[test]
+fn the_architecture_has_every_module_with_its_imports() {
+    let page = read("ARCHITECTURE.md");
+    let rows = table(&section(&page, "## Where things live"));
+    for room in ROOMS.iter().filter(|room| !MOVED_TO_COMMANDS.contains(&room.name) && room.name != "main") {
+        let row = rows.iter().find(|row| row[0] == format!("`{}`", room.name));
+        let row = row.unwrap_or_else(|| panic!("ARCHITECTURE.md, Where things live: no line for {}", room.name));
+        let documented = row[2].replace("ground", "clock, seed, limits, domain");
+        let may: Vec<&str> = room.may_import.iter().filter(|name| !MOVED_TO_COMMANDS.contains(name)).copied().collect();
+        let wanted = if may.is_empty() { "-".to_owned() } else { may.join(", ") };
+        assert_eq!(documented, wanted, "ARCHITECTURE.md, Where things live: {}", room.name);
+    }
+}
+
+#[test]
+fn lines_are_short_and_blocks_have_a_language() {
     let mut found = Vec::new();
-    look_through(root, root, &mut found);
+    for page in pages() {
+        let text = read(&page);
+        let long = text.lines().zip(1..).filter(|(line, _)| line.chars().count() > LINE_COLUMNS_MAX);
+        found.extend(long.map(|(_, number)| format!("{page}:{number}: over {LINE_COLUMNS_MAX} columns")));
+        let unnamed = blocks(&text).iter().filter(|(language, _)| language.is_empty()).count();
+        found.extend((unnamed > 0).then(|| format!("{page}: {unnamed} code blocks without a language")));
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    let lines = read("README.md").lines().count();
+    assert!(lines <= README_LINES_MAX, "README.md has {lines} lines; the limit is {README_LINES_MAX}");
+}
+
+/// The targets of the links in a text, outside of code.
+fn links(text: &str) -> Vec<&str> {
+    text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect()
+}
+
+/// The anchors of a page: its headings as GitHub makes them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let kept = |c: &char| c.is_alphanumeric() || *c == ' ' || *c == '-' || *c == '_';
+    headings.map(|heading| heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
+}
+
+#[test]
+fn relative_links_exist() {
+    let mut broken = Vec::new();
+    for page in pages().into_iter().chain(["CHANGELOG.md".to_owned()]) {
+        let text = read(&page);
+        let folder = Path::new(&page).parent().unwrap_or(Path::new(""));
+        for link in links(&text).into_iter().filter(|link| !link.contains("://")) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { PathBuf::from(&page) } else { folder.join(path) };
+            let full = root().join(&target);
+            let has_anchor = || anchor.is_empty() || anchors(&fs::read_to_string(&full).unwrap()).contains(anchor);
+            if !full.exists() || !has_anchor() {
+                broken.push(format!("{page}: {link}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn every_page_is_listed() {
+    let index = read("docs/README.md");
+    let listed: BTreeSet<String> = links(&index).iter().map(|link| format!("docs/{link}")).collect();
+    let in_docs = pages().into_iter().filter(|page| page.starts_with("docs/") && page != "docs/README.md");
+    let missing: Vec<String> = in_docs.filter(|page| !listed.contains(page)).collect();
+    assert!(missing.is_empty(), "docs/README.md does not list: {missing:?}");
+}
+
+#[test]
+fn nothing_names_the_machine_it_was_written_on() {
+    let mut found = Vec::new();
+    look_through(root(), &mut found);
     assert!(found.is_empty(), "words that must not be in the repository; take them out:\n{}", found.join("\n"));
 }
 
-fn look_through(root: &Path, folder: &Path, found: &mut Vec<String>) {
+fn look_through(folder: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let path = entry.path();
-        let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+        let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
         let is_hidden = name.starts_with('.') && !HIDDEN_OURS.iter().any(|ours| name.starts_with(ours));
         // Ledgers of rehearsals are not kept; they name their input as it was given.
         if is_hidden || name == "target" || name.contains(".ledger") {
             continue;
         }
         if entry.file_type().unwrap().is_dir() {
-            look_through(root, &path, found);
+            look_through(&path, found);
         } else if entry.file_type().unwrap().is_file() {
             found.extend(unwanted_in(&name, &fs::read(&path).unwrap()));
         }
@@ -214,12 +400,26 @@ fn unwanted_in(name: &str, content: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn papers_can_fail() {
+fn these_tests_can_fail() {
     assert_eq!(unwanted_in("a.md", b"fine\nsee /wo\x72k/notes\n").len(), 1);
-    let text =
-        "# A\n### B\n| code | x |\n| --- | --- |\n| `one` | 1 |\n#### C\n| `two` | a\\|b |\n## D\n| `three` | 3 |\n";
-    assert_eq!(codes(&table_under(text, "### B")), ["one", "two"]);
+    let text = "# A\n### B\n| code | x |\n| --- | --- |\n| `one` | 1 |\n#### C\n| `two` | a\\|b |\n- `three` (x): y\n## D\n- no: z\n";
+    let lines = section(text, "### B");
+    assert_eq!(table(&lines).iter().map(|row| row[0].as_str()).collect::<Vec<_>>(), ["`one`", "`two`"]);
+    assert_eq!(items(&lines), ["three"]);
     let options = options_of("`--user-pool-id ID`, --yes. a--b, |---|---|, -- and --- and ----- `--retry refused`");
     assert_eq!(options.into_iter().collect::<Vec<_>>(), ["retry", "user-pool-id", "yes"]);
     assert!(!options_of_the_program().contains("release") && options_of_the_program().contains("show-values"));
+    let page = "```console\n$ cognito-link link \\\n    a.csv --yes 2>&1\nout\n$ echo $?\n```\n```\nx\n```\n";
+    let found = blocks(page);
+    assert_eq!((found.len(), found[1].0), (2, ""));
+    let commands = commands_of(found[0].0, &found[0].1);
+    assert_eq!(commands, ["cognito-link link a.csv --yes 2>&1", "echo $?"]);
+    assert_eq!(shell_words("a 'b c' \"d\" | e"), ["a", "b c", "d"]);
+    assert_eq!(
+        arguments_of_the_program("timeout 5 cognito-link export -o x"),
+        Some(vec!["export".to_owned(), "-o".to_owned(), "x".to_owned()])
+    );
+    assert_eq!(arguments_of_the_program("cargo test --lib"), None);
+    assert_eq!(links("see [a](b.md#c) and [d](#e)"), ["b.md#c", "#e"]);
+    assert!(anchors("# A `b` c, d\n").contains("a-b-c-d"));
 }
