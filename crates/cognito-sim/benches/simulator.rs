@@ -1,27 +1,23 @@
 //! The simulator is not the bottleneck: calls a second over HTTP on one core, links a second in virtual time, memory
 //! and page times of large pools. Prints a table, and fails where a target is missed.
 //!
-//!     cargo bench --bench simulator
+//!     cargo bench -p cognito-sim
 
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cognito_link::clock::Clock;
-use cognito_link::domain::identity::{AttributeName, DestinationUser, ExternalIdentity, Personal, ProviderName};
-use cognito_link::service::sim::latency::Latency;
-use cognito_link::service::sim::provider::{Provider, ProviderKind};
-use cognito_link::service::sim::quota::Quota;
-use cognito_link::service::sim::request::ListCall;
-use cognito_link::service::sim::user::{NewIdentity, NewUser};
-use cognito_link::service::sim::{Pool, PoolSettings, Server, SimService, World};
-use cognito_link::service::{IdentityLinker, LinkRequest};
+use cognito_sim::{
+    Account, Answer, Latency, NewIdentity, NewUser, Pool, PoolSettings, Provider, ProviderKind, Quota, Server,
+    SharedAccount,
+};
+use serde_json::{Value, json};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
+const NOW: i64 = 1_700_000_000_000;
 const POOL: &str = "sim-local-1_Example01";
 const HTTP_LINKS: usize = 60_000;
 const HTTP_CONNECTIONS: usize = 4;
@@ -46,14 +42,14 @@ fn main() -> Outcome<()> {
     let memory = resident_mib()? - before;
     row("1.1 million users in memory", memory, "MiB", "under 1,024", memory < 1_024.0);
     let mut page_us = Vec::new();
-    for (users, pool) in &mut pools {
-        let time = page_time_us(pool)?;
-        row(&format!("a page of 60 of {users} users"), time, "µs", "", true);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    for (users, pool) in pools {
+        let time = runtime.block_on(page_time_us(pool))?;
+        row(&format!("a page of 60 of {users} users, with its JSON"), time, "µs", "", true);
         page_us.push(time);
     }
     let ratio = page_us[2] / page_us[0];
     row("page time, a million users to a thousand", ratio, "times", "under 2", ratio < 2.0);
-    drop(pools);
     let (wall_per_second, core_per_second) = links_over_http()?;
     row("links over HTTP, by the wall clock", wall_per_second, "/s", "", true);
     row("links over HTTP, a core of the server", core_per_second, "/s", "over 5,000", core_per_second > 5_000.0);
@@ -82,8 +78,8 @@ fn filled(users: usize) -> Outcome<Pool> {
     Ok(pool)
 }
 
-fn calm(pool: Pool) -> World {
-    World::new(1).with_pool(pool).with_quota(Quota::off()).with_latency(Latency::off())
+fn calm(pool: Pool) -> Account {
+    Account::new(1).with_pool(pool).with_quota(Quota::off()).with_latency(Latency::off())
 }
 
 /// Links a second by the wall clock, and by the server's own processor time.
@@ -149,14 +145,13 @@ fn busy(thread: &Path) -> Outcome<Duration> {
     Ok(Duration::from_nanos(busy_ns))
 }
 
-/// Processor time of a million links through the port, at the usual latency, which takes no time.
+/// Processor time of a million links in this process, at the usual latency, which takes no time under a paused clock.
 fn links_in_virtual_time() -> Outcome<Duration> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     let before = busy(Path::new("/proc/thread-self"))?;
     runtime.block_on(async {
         let pool = Pool::new(PoolSettings::new(POOL)).creating_on_reference();
-        let world = World::new(1).with_pool(pool).with_quota(Quota::off());
-        let service = SimService::new(world, Clock::starting_at(1_700_000_000_000));
+        let account = SharedAccount::new(Account::new(1).with_pool(pool).with_quota(Quota::off()));
         let mut in_flight = tokio::task::JoinSet::new();
         let mut made = 0;
         for n in 0..VIRTUAL_LINKS {
@@ -164,7 +159,7 @@ fn links_in_virtual_time() -> Outcome<Duration> {
                 made +=
                     usize::from(in_flight.join_next().await.is_some_and(|linked| linked.is_ok_and(|linked| linked)));
             }
-            in_flight.spawn(link(Arc::clone(&service), request(n)?));
+            in_flight.spawn(link(account.clone(), n));
         }
         while let Some(linked) = in_flight.join_next().await {
             made += usize::from(linked?);
@@ -174,34 +169,32 @@ fn links_in_virtual_time() -> Outcome<Duration> {
     Ok(busy(Path::new("/proc/thread-self"))?.saturating_sub(before))
 }
 
-async fn link(service: Arc<SimService>, request: LinkRequest) -> bool {
-    service.link(request).await.is_ok()
-}
-
-fn request(n: usize) -> Outcome<LinkRequest> {
-    Ok(LinkRequest {
-        destination: DestinationUser {
-            provider: ProviderName::native(),
-            value: Personal::from_service(&format!("user-{n:07}")),
+async fn link(account: SharedAccount, n: usize) -> bool {
+    let body = json!({
+        "UserPoolId": POOL,
+        "DestinationUser": { "ProviderName": "Cognito", "ProviderAttributeValue": format!("user-{n:07}") },
+        "SourceUser": {
+            "ProviderName": "Google", "ProviderAttributeName": "Cognito_Subject",
+            "ProviderAttributeValue": format!("10{n:019}"),
         },
-        source: ExternalIdentity::new(
-            ProviderName::parse("Google")?,
-            AttributeName::subject(),
-            Personal::from_service(&format!("10{n:019}")),
-        )?,
-    })
+    });
+    let answer = account.call(NOW, "AdminLinkProviderForUser", body.to_string().as_bytes()).await;
+    matches!(answer, Answer::Complete(response) if response.status == 200)
 }
 
 /// The median time of a page, over a chain of pages from the start and again.
-fn page_time_us(pool: &mut Pool) -> Outcome<f64> {
+async fn page_time_us(pool: Pool) -> Outcome<f64> {
+    let account = SharedAccount::new(calm(pool));
     let mut times = Vec::new();
-    let mut token = None;
+    let mut token = Value::Null;
     for _ in 0..2_000 {
-        let call = ListCall { token, limit: Some(60), ..ListCall::default() };
+        let body = json!({ "UserPoolId": POOL, "Limit": 60, "PaginationToken": token }).to_string();
         let started = Instant::now();
-        let page = pool.list_users(0, &call, "").map_err(|error| error.message)?;
+        let Answer::Complete(response) = account.call(NOW, "ListUsers", body.as_bytes()).await else {
+            return Err("no answer".into());
+        };
         times.push(started.elapsed());
-        token = page.next_token;
+        token = serde_json::from_slice::<Value>(&response.body)?["PaginationToken"].take();
     }
     times.sort_unstable();
     Ok(times[times.len() / 2].as_secs_f64() * 1e6)
