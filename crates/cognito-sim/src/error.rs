@@ -299,7 +299,7 @@ impl ApiError {
 
     /// The request is not signed (general AWS text).
     pub(crate) fn unsigned() -> Self {
-        Self::refused("MissingAuthenticationTokenException", "Missing Authentication PageToken")
+        Self::refused("MissingAuthenticationTokenException", "Missing Authentication Token")
     }
 
     /// An operation that the service, or this simulator, does not know. The service sends no text; the simulator names

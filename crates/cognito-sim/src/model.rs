@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::clock::UnixMs;
@@ -29,24 +29,64 @@ pub(crate) fn is_pool_id(text: &str) -> bool {
     region_fits && id_fits && text.len() <= limits::POOL_ID_CHARS_MAX
 }
 
-/// What a pool is, beside its users and providers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a pool file leaves out.
+pub(crate) mod defaults {
+    use super::UNKNOWN_DATE_UNIX_MS;
+    use crate::clock::UnixMs;
+
+    pub(super) fn pool_name() -> String {
+        "simulated".to_owned()
+    }
+
+    pub(super) fn data_type() -> String {
+        "String".to_owned()
+    }
+
+    pub(crate) fn yes() -> bool {
+        true
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    pub(crate) fn is_no(value: &bool) -> bool {
+        !*value
+    }
+
+    pub(crate) fn date() -> UnixMs {
+        UNKNOWN_DATE_UNIX_MS
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    pub(crate) fn is_date(date: &UnixMs) -> bool {
+        *date == UNKNOWN_DATE_UNIX_MS
+    }
+}
+
+/// The settings of a pool, as a pool file has them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PoolSettings {
     /// `REGION_ID`.
     pub id: String,
-    /// The pool's name.
+    /// The name of the pool.
+    #[serde(default = "defaults::pool_name")]
     pub name: String,
-    /// Whether user names are told apart by case. Pools made by API are, unless they say otherwise.
+    /// Whether user names that differ in case only are different. They are in pools made by API, by default.
+    #[serde(default = "defaults::yes")]
     pub case_sensitive: bool,
-    /// Attributes with which users sign in in place of a user name.
+    /// Attributes with which users sign in instead of a user name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub username_attributes: Vec<String>,
-    /// Attributes with which users may sign in beside their user name.
+    /// Attributes with which users may sign in besides their user name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alias_attributes: Vec<String>,
-    /// The address of a pre-sign-up trigger; it is shown, never called.
+    /// The ARN of a pre-sign-up trigger; it is shown, never called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pre_sign_up_trigger: Option<String>,
-    /// Custom attributes, and standard ones that are not as they are by default.
+    /// Custom attributes, and standard attributes that differ from their default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schema: Vec<SchemaAttribute>,
-    /// When the pool was made.
+    /// When the pool was created.
+    #[serde(rename = "created", default = "defaults::date", skip_serializing_if = "defaults::is_date")]
     pub created_ms: UnixMs,
 }
 
@@ -162,16 +202,20 @@ pub enum PoolError {
     TooManyUsers,
 }
 
-/// An attribute of a pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An attribute that users of a pool may have, as `DescribeUserPool` shows it in `SchemaAttributes`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SchemaAttribute {
-    /// Its name, with `custom:` before it where it is no standard one.
+    /// The name; custom attributes start with `custom:`.
     pub name: String,
     /// `String`, `Number`, `DateTime` or `Boolean`.
+    #[serde(rename = "type", default = "defaults::data_type")]
     pub data_type: String,
-    /// Whether it can be changed once it is set. A mapped attribute that cannot breaks sign-ins.
+    /// Whether the attribute can change once it is set. A mapped attribute that cannot change breaks sign-ins.
+    #[serde(default = "defaults::yes")]
     pub mutable: bool,
-    /// Whether every user must have it.
+    /// Whether every user must have the attribute.
+    #[serde(default)]
     pub required: bool,
 }
 
@@ -343,6 +387,13 @@ impl Provider {
     #[must_use]
     pub fn mapping(mut self, attribute: &str, claim: &str) -> Self {
         self.attribute_mapping.insert(attribute.to_owned(), claim.to_owned());
+        self
+    }
+
+    /// Accepts links by any attribute, as providers do that were created because a request named them.
+    #[must_use]
+    pub fn mapping_any_attribute(mut self) -> Self {
+        self.created_on_reference = true;
         self
     }
 

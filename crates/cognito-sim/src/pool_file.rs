@@ -18,8 +18,7 @@ use serde_json::error::Category;
 use crate::clock::UnixMs;
 use crate::limits;
 use crate::model::{
-    NewIdentity, NewUser, PoolSettings, Provider, ProviderKind, SchemaAttribute, Status, StoredIdentity, UNKNOWN_DATE_UNIX_MS, User,
-    is_pool_id,
+    NewIdentity, NewUser, PoolSettings, Provider, ProviderKind, Status, StoredIdentity, User, defaults, is_pool_id,
 };
 use crate::pool::Pool;
 
@@ -96,26 +95,42 @@ pub fn save(path: &Path, pool: &Pool) -> Result<(), PoolFileError> {
 /// # Errors
 /// What the writer says.
 pub fn write(mut writer: impl Write, pool: &Pool) -> io::Result<()> {
-    write!(writer, "{{\"version\":{POOL_FILE_VERSION},\n\"pool\":")?;
-    serde_json::to_writer(&mut writer, &PoolRecord::from(pool.settings().clone()))?;
-    writer.write_all(b",\n\"providers\":[")?;
-    write_lines(&mut writer, pool.providers().iter().map(ProviderRecord::from))?;
-    writer.write_all(b"],\n\"users\":[")?;
+    writer.write_all(opening(pool.settings(), pool.providers())?.as_bytes())?;
     let users = pool.by_username.values().filter_map(|slot| pool.user(*slot));
-    write_lines(&mut writer, users.map(|user| UserRecord::of(user, pool)))?;
-    writer.write_all(b"]}\n")?;
+    let mut separator: &[u8] = b"\n";
+    for user in users {
+        writer.write_all(separator)?;
+        serde_json::to_writer(&mut writer, &UserRecord::of(user, pool))?;
+        separator = b",\n";
+    }
+    writer.write_all(CLOSING.as_bytes())?;
     writer.flush()
 }
 
-fn write_lines(writer: &mut impl Write, lines: impl Iterator<Item = impl Serialize>) -> io::Result<()> {
-    let mut between: &[u8] = b"\n";
-    for line in lines {
-        writer.write_all(between)?;
-        serde_json::to_writer(&mut *writer, &line)?;
-        between = b",\n";
-    }
-    writer.write_all(b"\n")
+/// The text of a file before its first user, for a pool that does not fit in memory. Users follow, each on a line of its
+/// own ([`user_line`]) with commas between them, and then [`CLOSING`].
+///
+/// # Errors
+/// Only when memory runs out.
+pub fn opening(settings: &PoolSettings, providers: &[Provider]) -> io::Result<String> {
+    let settings = serde_json::to_string(settings)?;
+    let provider = |provider| serde_json::to_string(&ProviderRecord::from(provider));
+    let providers = providers.iter().map(provider).collect::<Result<Vec<_>, _>>()?.join(",\n");
+    Ok(format!(
+        "{{\"version\":{POOL_FILE_VERSION},\n\"pool\":{settings},\n\"providers\":[\n{providers}\n],\n\"users\":["
+    ))
 }
+
+/// The line of one user.
+///
+/// # Errors
+/// Only when memory runs out.
+pub fn user_line(user: &NewUser) -> io::Result<String> {
+    Ok(serde_json::to_string(&UserRecord::from(user))?)
+}
+
+/// The text after the last user.
+pub const CLOSING: &str = "\n]}\n";
 
 /// What a JSON error says, less any value: serde quotes what it found, and that may be personal.
 fn reason(error: &serde_json::Error) -> String {
@@ -162,10 +177,13 @@ impl<'de> Visitor<'de> for PoolFileVisitor<'_> {
                         return fail(problem, &format!("version must be {POOL_FILE_VERSION}"));
                     }
                 }
-                ("pool", None) => match map.next_value::<PoolRecord>()?.into_settings() {
-                    Ok(settings) => pool = Some(Pool::new(settings)),
-                    Err(reason) => return fail(problem, reason),
-                },
+                ("pool", None) => {
+                    let settings = map.next_value::<PoolSettings>()?;
+                    if !is_pool_id(&settings.id) {
+                        return fail(problem, "id is not a user pool id: expected REGION_ID as in us-east-1_AbCdEfGhI");
+                    }
+                    pool = Some(Pool::new(settings));
+                }
                 ("pool", Some(_)) => return fail(problem, "a second pool; a file holds one"),
                 ("providers", Some(pool)) => {
                     map.next_value_seed(RecordSeq { problem, add: &mut |line| add_provider(pool, line) })?;
@@ -253,41 +271,6 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for RecordMap<'_, T> {
     }
 }
 
-/// `pool`.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PoolRecord {
-    id: String,
-    #[serde(default = "simulated")]
-    name: String,
-    /// As for pools made by API, unless it says otherwise.
-    #[serde(default = "yes")]
-    case_sensitive: bool,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    username_attributes: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    alias_attributes: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pre_sign_up_trigger: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    schema: Vec<SchemaRecord>,
-    #[serde(default = "unknown_date", skip_serializing_if = "is_unknown_date")]
-    created: UnixMs,
-}
-
-/// One of a pool's `schema`: an attribute that is not as it is by default.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SchemaRecord {
-    name: String,
-    #[serde(rename = "type", default = "string")]
-    data_type: String,
-    #[serde(default = "yes")]
-    mutable: bool,
-    #[serde(default)]
-    required: bool,
-}
-
 /// One of `providers`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -301,11 +284,11 @@ pub(crate) struct ProviderRecord {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     details: BTreeMap<String, String>,
     /// Every attribute passes as mapped: the provider was made because a request named it.
-    #[serde(default, skip_serializing_if = "is_no")]
+    #[serde(default, skip_serializing_if = "defaults::is_no")]
     any_attribute: bool,
-    #[serde(default = "unknown_date", skip_serializing_if = "is_unknown_date")]
+    #[serde(default = "defaults::date", skip_serializing_if = "defaults::is_date")]
     created: UnixMs,
-    #[serde(default = "unknown_date", skip_serializing_if = "is_unknown_date")]
+    #[serde(default = "defaults::date", skip_serializing_if = "defaults::is_date")]
     modified: UnixMs,
 }
 
@@ -320,23 +303,23 @@ pub(crate) struct UserRecord<'a> {
     email: Option<Cow<'a, str>>,
     #[serde(default = "confirmed")]
     status: Cow<'a, str>,
-    #[serde(default = "yes")]
+    #[serde(default = "defaults::yes")]
     enabled: bool,
-    #[serde(default = "unknown_date", skip_serializing_if = "is_unknown_date")]
+    #[serde(default = "defaults::date", skip_serializing_if = "defaults::is_date")]
     created: UnixMs,
-    #[serde(default = "unknown_date", skip_serializing_if = "is_unknown_date")]
+    #[serde(default = "defaults::date", skip_serializing_if = "defaults::is_date")]
     modified: UnixMs,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     identities: Vec<IdentityRecord<'a>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     attributes: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     /// A link to this user fails with `AliasExistsException`.
-    #[serde(default, skip_serializing_if = "is_no")]
+    #[serde(default, skip_serializing_if = "defaults::is_no")]
     alias_conflict: bool,
     /// A link to this user fails with `InvalidParameterException` and this text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     link_refusal: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "is_no")]
+    #[serde(default, skip_serializing_if = "defaults::is_no")]
     password_disabled: bool,
 }
 
@@ -357,53 +340,8 @@ struct IdentityRecord<'a> {
     issuer: Option<Cow<'a, str>>,
     #[serde(default)]
     primary: bool,
-    #[serde(default = "unknown_date")]
+    #[serde(default = "defaults::date")]
     date_created: UnixMs,
-}
-
-impl PoolRecord {
-    pub(crate) fn into_settings(self) -> Result<PoolSettings, &'static str> {
-        if !is_pool_id(&self.id) {
-            return Err("id is not a user pool id: expected REGION_ID as in us-east-1_AbCdEfGhI");
-        }
-        Ok(PoolSettings {
-            id: self.id,
-            name: self.name,
-            case_sensitive: self.case_sensitive,
-            username_attributes: self.username_attributes,
-            alias_attributes: self.alias_attributes,
-            pre_sign_up_trigger: self.pre_sign_up_trigger,
-            schema: self.schema.into_iter().map(SchemaAttribute::from).collect(),
-            created_ms: self.created,
-        })
-    }
-}
-
-impl From<PoolSettings> for PoolRecord {
-    fn from(settings: PoolSettings) -> Self {
-        Self {
-            id: settings.id,
-            name: settings.name,
-            case_sensitive: settings.case_sensitive,
-            username_attributes: settings.username_attributes,
-            alias_attributes: settings.alias_attributes,
-            pre_sign_up_trigger: settings.pre_sign_up_trigger,
-            schema: settings.schema.into_iter().map(SchemaRecord::from).collect(),
-            created: settings.created_ms,
-        }
-    }
-}
-
-impl From<SchemaRecord> for SchemaAttribute {
-    fn from(SchemaRecord { name, data_type, mutable, required }: SchemaRecord) -> Self {
-        Self { name, data_type, mutable, required }
-    }
-}
-
-impl From<SchemaAttribute> for SchemaRecord {
-    fn from(SchemaAttribute { name, data_type, mutable, required }: SchemaAttribute) -> Self {
-        Self { name, data_type, mutable, required }
-    }
 }
 
 impl ProviderRecord {
@@ -475,6 +413,40 @@ impl<'a> UserRecord<'a> {
     }
 }
 
+impl<'a> From<&'a NewUser> for UserRecord<'a> {
+    fn from(user: &'a NewUser) -> Self {
+        let attributes = user.attributes.iter().map(|(name, value)| (Cow::from(name), Cow::from(value)));
+        Self {
+            username: Cow::from(&user.username),
+            sub: user.sub.as_ref().map(Cow::from),
+            email: user.email.as_ref().map(Cow::from),
+            status: Cow::Borrowed(user.status.as_str()),
+            enabled: user.enabled,
+            created: user.created_ms,
+            modified: user.modified_ms,
+            identities: user.identities.iter().map(IdentityRecord::from).collect(),
+            attributes: attributes.collect(),
+            alias_conflict: user.alias_conflict,
+            link_refusal: user.link_refusal.as_ref().map(Cow::from),
+            password_disabled: user.password_disabled,
+        }
+    }
+}
+
+impl<'a> From<&'a NewIdentity> for IdentityRecord<'a> {
+    fn from(identity: &'a NewIdentity) -> Self {
+        Self {
+            provider_name: Cow::from(&identity.provider),
+            provider_type: None,
+            user_id: Cow::from(&identity.user_id),
+            attribute: identity.attribute.as_ref().map(Cow::from),
+            issuer: identity.issuer.as_ref().map(Cow::from),
+            primary: identity.primary,
+            date_created: identity.created_ms,
+        }
+    }
+}
+
 impl From<IdentityRecord<'_>> for NewIdentity {
     fn from(line: IdentityRecord<'_>) -> Self {
         Self {
@@ -503,34 +475,8 @@ impl<'a> IdentityRecord<'a> {
     }
 }
 
-fn simulated() -> String {
-    "simulated".to_owned()
-}
-
-fn string() -> String {
-    "String".to_owned()
-}
-
 fn confirmed<'a>() -> Cow<'a, str> {
     Cow::Borrowed(Status::Confirmed.as_str())
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn unknown_date() -> UnixMs {
-    UNKNOWN_DATE_UNIX_MS
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over like this")]
-fn is_unknown_date(date: &UnixMs) -> bool {
-    *date == UNKNOWN_DATE_UNIX_MS
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over like this")]
-fn is_no(value: &bool) -> bool {
-    !*value
 }
 
 #[cfg(test)]
