@@ -633,8 +633,10 @@ impl Response {
 impl PendingAnswer {
     /// The whole answer, however much of it is delivered.
     pub(crate) fn response(&self) -> Response {
-        let mut headers =
-            vec![("content-type", "application/x-amz-json-1.1".to_owned()), ("x-amzn-requestid", self.request_id.clone())];
+        let mut headers = vec![
+            ("content-type", "application/x-amz-json-1.1".to_owned()),
+            ("x-amzn-requestid", self.request_id.clone()),
+        ];
         headers.extend(wire::http_date(self.answered_unix_ms).map(|date| ("date", date)));
         let mut status = 200;
         if let Err(error) = &self.result {

@@ -211,7 +211,12 @@ fn rule(line: &str) -> Result<FaultRule, FaultPlanError> {
     assemble(name, value, parse_when(when)?, operation)
 }
 
-fn assemble(name: &str, value: Option<&str>, when: FaultTrigger, operation: Option<&str>) -> Result<FaultRule, FaultPlanError> {
+fn assemble(
+    name: &str,
+    value: Option<&str>,
+    when: FaultTrigger,
+    operation: Option<&str>,
+) -> Result<FaultRule, FaultPlanError> {
     let names = || KINDS.map(|(name, _)| name).join(", ");
     let kind = KINDS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
     let kind = match kind.ok_or_else(|| wrong(name, &format!("expected one of {}", names())))? {

@@ -6,8 +6,8 @@ use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::limits;
 use crate::model::{
-    COGNITO_SUBJECT, LinkedElsewhere, NATIVE_PROVIDER, NewIdentity, NewUser, ProviderIndex, Status, StoredIdentity, User, UserIndex,
-    profile_username,
+    COGNITO_SUBJECT, LinkedElsewhere, NATIVE_PROVIDER, NewIdentity, NewUser, ProviderIndex, Status, StoredIdentity,
+    User, UserIndex, profile_username,
 };
 use crate::pool::Pool;
 use crate::wire::{LinkCall, UserRef};
@@ -82,7 +82,10 @@ impl Pool {
     fn federated_destination(&mut self, named: IdentityRef<'_>, now: UnixMs) -> Result<Option<UserIndex>, ApiError> {
         let (index, _) = self.provider_or_create(named.provider)?;
         if let Some(slot) = self.holder(index, named.value) {
-            let own = self.user(slot).and_then(|user| stored_identity(user, index, named.value)).is_some_and(|held| held.primary);
+            let own = self
+                .user(slot)
+                .and_then(|user| stored_identity(user, index, named.value))
+                .is_some_and(|held| held.primary);
             return Ok(own.then_some(slot));
         }
         if !self.create_on_reference {
@@ -92,9 +95,17 @@ impl Pool {
         Ok(self.holder(index, named.value))
     }
 
-    fn check_unclaimed(&self, destination: UserIndex, index: ProviderIndex, source: IdentityRef<'_>) -> Result<(), ApiError> {
+    fn check_unclaimed(
+        &self,
+        destination: UserIndex,
+        index: ProviderIndex,
+        source: IdentityRef<'_>,
+    ) -> Result<(), ApiError> {
         if let Some(slot) = self.holder(index, source.value) {
-            let own = self.user(slot).and_then(|user| stored_identity(user, index, source.value)).is_some_and(|held| held.primary);
+            let own = self
+                .user(slot)
+                .and_then(|user| stored_identity(user, index, source.value))
+                .is_some_and(|held| held.primary);
             return Err(self.stored_refusal(own, slot == destination));
         }
         // A profile whose id differs in case only does not stand in the way: such a link succeeds, and fails at the
@@ -163,7 +174,11 @@ impl Pool {
 }
 
 /// The identity of a user by its provider and exact id.
-pub(crate) fn stored_identity<'a>(user: &'a User, provider: ProviderIndex, user_id: &str) -> Option<&'a StoredIdentity> {
+pub(crate) fn stored_identity<'a>(
+    user: &'a User,
+    provider: ProviderIndex,
+    user_id: &str,
+) -> Option<&'a StoredIdentity> {
     user.identities.iter().find(|held| held.provider == provider && *held.user_id == *user_id)
 }
 
@@ -181,7 +196,11 @@ pub(crate) fn new_profile(provider: &str, user_id: &str, issuer: Option<String>,
 
 /// A source or destination whose members are there and as long as the service model allows. A destination's attribute
 /// name is ignored, so it may be missing.
-pub(crate) fn identity_ref<'a>(user: Option<&'a UserRef>, member: &str, needs_attribute: bool) -> Result<IdentityRef<'a>, ApiError> {
+pub(crate) fn identity_ref<'a>(
+    user: Option<&'a UserRef>,
+    member: &str,
+    needs_attribute: bool,
+) -> Result<IdentityRef<'a>, ApiError> {
     let user = user.ok_or_else(|| ApiError::null_member(member))?;
     let text = |value: &'a Option<String>, name: &str, max: usize| {
         let path = format!("{member}.{name}");

@@ -85,9 +85,15 @@ impl Pool {
 
     fn candidates(&self, filter: Option<&UserFilter>, after: Option<UserIndex>) -> CandidateUsers<'_> {
         match filter {
-            Some(UserFilter { attribute: SearchableAttribute::Username, prefix, value }) => self.by_name(value, *prefix, after),
-            Some(UserFilter { attribute: SearchableAttribute::Sub, prefix, value }) => self.by_subject(value, *prefix, after),
-            Some(UserFilter { attribute: SearchableAttribute::Email, prefix, value }) => self.by_address(value, *prefix, after),
+            Some(UserFilter { attribute: SearchableAttribute::Username, prefix, value }) => {
+                self.by_name(value, *prefix, after)
+            }
+            Some(UserFilter { attribute: SearchableAttribute::Sub, prefix, value }) => {
+                self.by_subject(value, *prefix, after)
+            }
+            Some(UserFilter { attribute: SearchableAttribute::Email, prefix, value }) => {
+                self.by_address(value, *prefix, after)
+            }
             _ => self.by_name("", true, after),
         }
     }

@@ -8,8 +8,8 @@ use crate::error::ApiError;
 use crate::limits;
 use crate::list_lag::LagJournal;
 use crate::model::{
-    Guesses, NewIdentity, NewUser, PoolError, PoolSettings, Provider, ProviderIndex, ProviderKind, RareFields, StoredIdentity, User,
-    UserIndex, UserView, derived_uuid,
+    Guesses, NewIdentity, NewUser, PoolError, PoolSettings, Provider, ProviderIndex, ProviderKind, RareFields,
+    StoredIdentity, User, UserIndex, UserView, derived_uuid,
 };
 use crate::wire::PoolView;
 
@@ -144,7 +144,8 @@ impl Pool {
         let (alias_conflict, password_disabled) = (user.alias_conflict, user.password_disabled);
         let link_refusal = user.link_refusal.map(Box::from);
         let has_extra = !attributes.is_empty() || alias_conflict || link_refusal.is_some() || password_disabled;
-        let extra = has_extra.then(|| Box::new(RareFields { attributes, alias_conflict, link_refusal, password_disabled }));
+        let extra =
+            has_extra.then(|| Box::new(RareFields { attributes, alias_conflict, link_refusal, password_disabled }));
         self.index_new(User {
             username: key.into(),
             sub,

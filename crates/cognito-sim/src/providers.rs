@@ -22,8 +22,13 @@ impl Pool {
         let name = call.name.ok_or_else(|| ApiError::null_member("providerName"))?;
         let kind = call.kind.ok_or_else(|| ApiError::null_member("providerType"))?;
         let details = call.details.ok_or_else(|| ApiError::null_member("providerDetails"))?;
-        let kind = ProviderKind::parse(&kind)
-            .ok_or_else(|| ApiError::not_in_set(&kind, "providerType", &ProviderKind::all().map(ProviderKind::as_str).collect::<Vec<_>>()))?;
+        let kind = ProviderKind::parse(&kind).ok_or_else(|| {
+            ApiError::not_in_set(
+                &kind,
+                "providerType",
+                &ProviderKind::all().map(ProviderKind::as_str).collect::<Vec<_>>(),
+            )
+        })?;
         check_name(&name, kind)?;
         if let Some(missing) = kind.needed_details().iter().find(|detail| !details.contains_key(**detail)) {
             return Err(ApiError::provider_detail_missing(missing));

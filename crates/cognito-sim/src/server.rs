@@ -417,10 +417,10 @@ mod tests {
     use std::io::{Read as _, Write as _};
 
     use super::*;
-    use crate::fault::{FaultKind, FaultPlan, FaultRule, FaultTrigger};
     use crate::account::Latency;
-    use crate::quota::Quota;
+    use crate::fault::{FaultKind, FaultPlan, FaultRule, FaultTrigger};
     use crate::operation::Operation;
+    use crate::quota::Quota;
     use crate::tests::{POOL, example};
 
     fn start(faults: FaultPlan) -> Server {
@@ -436,7 +436,8 @@ mod tests {
     fn exchange(server: &Server, head: &str, body: &str) -> String {
         let mut stream = std::net::TcpStream::connect(server.address()).unwrap();
         let length = body.len();
-        write!(stream, "{head}\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+        write!(stream, "{head}\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+            .unwrap();
         let mut answer = Vec::new();
         // A connection that is cut off may end in an error; what came before counts.
         let _ = stream.read_to_end(&mut answer);
@@ -489,11 +490,15 @@ mod tests {
         let sign_up =
             exchange(&server, "POST / HTTP/1.1\r\nX-Amz-Target: AWSCognitoIdentityProviderService.SignUp", "{}");
         assert!(sign_up.contains("operation 'AWSCognitoIdentityProviderService.SignUp'"), "unsigned as it should be");
-        let unsigned =
-            exchange(&server, "POST / HTTP/1.1\r\nX-Amz-Target: AWSCognitoIdentityProviderService.DescribeUserPool", "{}");
+        let unsigned = exchange(
+            &server,
+            "POST / HTTP/1.1\r\nX-Amz-Target: AWSCognitoIdentityProviderService.DescribeUserPool",
+            "{}",
+        );
         assert!(
-            unsigned
-                .ends_with(r#"{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}"#)
+            unsigned.ends_with(
+                r#"{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}"#
+            )
         );
         let large = format!("\"{}\"", "x".repeat(limits::BODY_BYTES_MAX));
         assert!(call(&server, "DescribeUserPool", &large).starts_with("HTTP/1.1 413 "));
@@ -578,8 +583,12 @@ mod tests {
         let account = server.account().clone();
         let address = server.address();
         let caller = std::thread::spawn(move || {
-            let server =
-                Server { account: account.clone(), address, shutdown: oneshot::channel().0, thread: std::thread::spawn(|| {}) };
+            let server = Server {
+                account: account.clone(),
+                address,
+                shutdown: oneshot::channel().0,
+                thread: std::thread::spawn(|| {}),
+            };
             link(&server, "alice", "1")
         });
         while server.stats().in_flight == 0 {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::clock::UnixMs;
 use crate::error::ApiError;
-use crate::model::{Provider, ProviderIndex, ProviderKind, UserIndex, profile_username};
 use crate::links::{new_profile, stored_identity};
+use crate::model::{Provider, ProviderIndex, ProviderKind, UserIndex, profile_username};
 use crate::pool::Pool;
 
 /// What an identity provider tells of somebody who signs in. Holds personal values, so it has no `Debug`.

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{POOL, example};
-use crate::account::Latency;
-use crate::quota::Quota;
-use crate::operation::{Category, Operation};
 use crate::account::Account;
+use crate::account::Latency;
+use crate::operation::{Category, Operation};
+use crate::quota::Quota;
 use crate::wire;
 
 fn account() -> Account {

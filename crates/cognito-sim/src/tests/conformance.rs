@@ -91,7 +91,8 @@ async fn call_in_process(account: &SharedAccount, name: &str, body: &[u8]) -> Ou
 }
 
 fn call_on_socket(address: SocketAddr, name: &str, body: &[u8]) -> Outcome {
-    let service = if name == "GetServiceQuota" { "ServiceQuotasV20190624" } else { "AWSCognitoIdentityProviderService" };
+    let service =
+        if name == "GetServiceQuota" { "ServiceQuotasV20190624" } else { "AWSCognitoIdentityProviderService" };
     let mut stream = TcpStream::connect(address).unwrap();
     let length = body.len();
     let head = format!(

@@ -2,19 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::{POOL, example, code_and_text};
-use crate::limits;
+use super::{POOL, code_and_text, example};
+use crate::account::Account;
 use crate::account::Latency;
-use crate::quota::Quota;
-use crate::operation::{Operation};
-use crate::wire::{Call, LinkCall};
+use crate::error::ApiError;
+use crate::limits;
 use crate::model::{Guesses, LinkedElsewhere};
 use crate::model::{NewUser, derived_uuid};
-use crate::error::ApiError;
+use crate::operation::Operation;
 use crate::pool::Pool;
-use crate::account::Account;
-use crate::wire;
 use crate::pool_file;
+use crate::quota::Quota;
+use crate::wire;
+use crate::wire::{Call, LinkCall};
 
 const ALREADY: &str = "SourceUser is already linked to DestinationUser";
 const MERGING: &str =

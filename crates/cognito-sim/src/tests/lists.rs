@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::{POOL, example, code_and_text};
-use crate::wire::{LinkCall, ListCall, UserRef};
+use super::{POOL, code_and_text, example};
+use crate::model::PoolSettings;
 use crate::model::{NewUser, Status, UserView};
 use crate::pool::Pool;
-use crate::model::PoolSettings;
+use crate::wire::{LinkCall, ListCall, UserRef};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -193,7 +193,11 @@ fn looked_up_users_are_made_where_the_pool_is_told_to() {
     assert_eq!(found("username = \"dora\"").unwrap().0, "dora");
     assert_eq!(found("username ^= \"none\""), None);
     pool.ensure_provider("Google").unwrap();
-    assert_eq!(code_and_text(&pool.get_user("Google_123")).0, "UserNotFoundException", "would stand in the identity's way");
+    assert_eq!(
+        code_and_text(&pool.get_user("Google_123")).0,
+        "UserNotFoundException",
+        "would stand in the identity's way"
+    );
     assert_eq!(code_and_text(&pool.get_user("erik")).0, "");
 }
 

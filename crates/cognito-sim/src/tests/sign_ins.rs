@@ -1,11 +1,11 @@
 //! Sign-ins: the proof of a link.
 
-use super::{Provider, ProviderKind, example, code_and_text};
-use crate::wire::{LinkCall, ListCall, UserRef};
-use crate::model::SchemaAttribute;
-use crate::sign_in::SignIn;
-use crate::pool::Pool;
+use super::{Provider, ProviderKind, code_and_text, example};
 use crate::model::PoolSettings;
+use crate::model::SchemaAttribute;
+use crate::pool::Pool;
+use crate::sign_in::SignIn;
+use crate::wire::{LinkCall, ListCall, UserRef};
 
 fn link(pool: &mut Pool, username: &str, provider: &str, id: &str) {
     let call = LinkCall {

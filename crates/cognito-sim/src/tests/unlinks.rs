@@ -1,13 +1,13 @@
 //! Links taken back: what `AdminDisableProviderForUser` takes, and what it answers to the rest.
 
-use super::{POOL, example, code_and_text};
-use crate::wire::{LinkCall, UserRef};
-use crate::model::Guesses;
-use crate::sign_in::SignIn;
-use crate::links::DisabledAccess;
-use crate::model::{NewIdentity, NewUser};
+use super::{POOL, code_and_text, example};
 use crate::error::ApiError;
+use crate::links::DisabledAccess;
+use crate::model::Guesses;
+use crate::model::{NewIdentity, NewUser};
 use crate::pool::Pool;
+use crate::sign_in::SignIn;
+use crate::wire::{LinkCall, UserRef};
 
 const NOT_LINKED: &str = "Account isn't linked to anyone else, verify that the account has been linked";
 
@@ -129,12 +129,8 @@ fn a_chain_of_pages_goes_on_after_its_last_user_was_deleted() {
     pool.add_provider(super::Provider::new("Okta", super::ProviderKind::Oidc, 0)).unwrap();
     pool.add_user(NewUser::named("linked").with_identity(NewIdentity::linked("Okta", "1"))).unwrap();
     for filter in ["username ^= \"u\"", "email ^= \"u\""] {
-        let call = |token| crate::wire::ListCall {
-            filter: Some(filter.to_owned()),
-            limit: Some(4),
-            token,
-            attributes: None,
-        };
+        let call =
+            |token| crate::wire::ListCall { filter: Some(filter.to_owned()), limit: Some(4), token, attributes: None };
         let first = pool.list_users(0, &call(None), "").unwrap();
         pool.delete_user(&first.items[3].username).unwrap();
         let second = pool.list_users(0, &call(first.next_token), "").unwrap();

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use super::{POOL, example};
+use crate::account::Account;
+use crate::account::Latency;
 use crate::account::{Delivery, PendingAnswer};
 use crate::fault::{FaultKind, FaultPlan, FaultRule, FaultTrigger};
-use crate::account::Latency;
-use crate::quota::Quota;
-use crate::operation::{Category, Operation};
-use crate::wire::{Call, LinkCall, Reply, Request, UserRef};
-use crate::pool::Pool;
 use crate::model::PoolSettings;
-use crate::account::Account;
+use crate::operation::{Category, Operation};
+use crate::pool::Pool;
+use crate::quota::Quota;
 use crate::wire;
+use crate::wire::{Call, LinkCall, Reply, Request, UserRef};
 
 fn calm() -> Account {
     Account::new(1).with_pool(example(true)).with_quota(Quota::off()).with_latency(Latency::off())

@@ -237,11 +237,8 @@ fn refused_reads() -> Vec<Case> {
             INVALID,
             &constraint("'-1'", "limit", "Member must have value greater than or equal to 0"),
         ),
-        Case::new("a token that was never given", "ListUsers", json!({ "UserPoolId": POOL, "PaginationToken": "abc" })).refused(
-            "paging_marker",
-            INVALID,
-            "Paging marker abc is invalid for request ",
-        ),
+        Case::new("a token that was never given", "ListUsers", json!({ "UserPoolId": POOL, "PaginationToken": "abc" }))
+            .refused("paging_marker", INVALID, "Paging marker abc is invalid for request "),
         Case::new(
             "an attribute that some lack",
             "ListUsers",

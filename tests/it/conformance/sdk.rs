@@ -1,4 +1,4 @@
-//! The SDK's own client, for what the adapter never asks.
+//! The client of the SDK, for operations that the adapter never calls.
 
 use std::io::{Read as _, Write as _};
 
@@ -14,7 +14,7 @@ use aws_sdk_cognitoidentityprovider::types::{
 };
 use serde_json::{Map, Value, json};
 
-use super::Answer;
+use super::clients::Outcome;
 
 pub(super) fn client(endpoint_url: &str) -> Client {
     let config = Config::builder()
@@ -28,7 +28,7 @@ pub(super) fn client(endpoint_url: &str) -> Client {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "handed to map_err")]
-fn told<E: ProvideErrorMetadata>(error: SdkError<E, HttpResponse>) -> (String, String) {
+fn code_and_text<E: ProvideErrorMetadata>(error: SdkError<E, HttpResponse>) -> (String, String) {
     let answered = error.as_service_error().map(|error| (error.code(), error.message()));
     let (code, message) = answered.unwrap_or((Some("no answer of the service"), None));
     (code.unwrap_or_default().to_owned(), message.unwrap_or_default().to_owned())
@@ -60,38 +60,39 @@ fn user(body: &Value, member: &str) -> Option<ProviderUserIdentifierType> {
     })
 }
 
-/// Asks one question; Service Quotas has no client here, so that goes by hand.
-pub(super) async fn ask(client: &Client, address: &str, name: &str, body: &Value) -> Answer {
+/// Calls one operation; Service Quotas has no client here, so that goes by hand.
+pub(super) async fn call(client: &Client, address: &str, name: &str, body: &Value) -> Outcome {
     let pool = text(body, "UserPoolId");
     match name {
         "AdminLinkProviderForUser" => {
             let call = client.admin_link_provider_for_user().set_user_pool_id(pool);
             let call = call.set_destination_user(user(body, "DestinationUser"));
-            call.set_source_user(user(body, "SourceUser")).send().await.map(|_| Value::Null).map_err(told)
+            call.set_source_user(user(body, "SourceUser")).send().await.map(|_| Value::Null).map_err(code_and_text)
         }
         "AdminDisableProviderForUser" => {
             let call = client.admin_disable_provider_for_user().set_user_pool_id(pool);
-            call.set_user(user(body, "User")).send().await.map(|_| Value::Null).map_err(told)
+            call.set_user(user(body, "User")).send().await.map(|_| Value::Null).map_err(code_and_text)
         }
         "AdminCreateUser" => create_user(client, body).await,
         "AdminDeleteUser" => {
             let call = client.admin_delete_user().set_user_pool_id(pool).set_username(text(body, "Username"));
-            call.send().await.map(|_| Value::Null).map_err(told)
+            call.send().await.map(|_| Value::Null).map_err(code_and_text)
         }
         "ListUsers" => list_users(client, body).await,
         "DescribeIdentityProvider" => {
             let call = client.describe_identity_provider().set_user_pool_id(pool);
-            let answer = call.set_provider_name(text(body, "ProviderName")).send().await.map_err(told)?;
+            let answer = call.set_provider_name(text(body, "ProviderName")).send().await.map_err(code_and_text)?;
             Ok(provider(answer.identity_provider().unwrap()))
         }
         "CreateIdentityProvider" => create_provider(client, body).await,
         "CreateUserPool" => {
-            let answer = client.create_user_pool().set_pool_name(text(body, "PoolName")).send().await.map_err(told)?;
+            let answer =
+                client.create_user_pool().set_pool_name(text(body, "PoolName")).send().await.map_err(code_and_text)?;
             Ok(described(answer.user_pool().unwrap()))
         }
         "ListUserPools" => {
             let call = client.list_user_pools().set_max_results(number(body, "MaxResults"));
-            let answer = call.send().await.map_err(told)?;
+            let answer = call.send().await.map_err(code_and_text)?;
             Ok(answer.user_pools().iter().map(|pool| json!(pool.name())).collect())
         }
         "GetProvisionedLimit" => limit(client, body).await,
@@ -99,7 +100,7 @@ pub(super) async fn ask(client: &Client, address: &str, name: &str, body: &Value
     }
 }
 
-async fn create_user(client: &Client, body: &Value) -> Answer {
+async fn create_user(client: &Client, body: &Value) -> Outcome {
     let attributes = body["UserAttributes"].as_array().map(|attributes| {
         let attribute = |one: &Value| {
             AttributeType::builder().set_name(text(one, "Name")).set_value(text(one, "Value")).build().unwrap()
@@ -109,39 +110,39 @@ async fn create_user(client: &Client, body: &Value) -> Answer {
     let call = client.admin_create_user().set_user_pool_id(text(body, "UserPoolId"));
     let call = call.set_username(text(body, "Username")).set_user_attributes(attributes);
     let call = call.set_message_action(body["MessageAction"].as_str().map(MessageActionType::from));
-    let answer = call.send().await.map_err(told)?;
+    let answer = call.send().await.map_err(code_and_text)?;
     let user = answer.user().unwrap();
     assert!(user.attributes().iter().all(|attribute| attribute.name() != "identities"));
     Ok(json!({ "username": user.username(), "status": user.user_status().unwrap().as_str(), "identities": [] }))
 }
 
-async fn list_users(client: &Client, body: &Value) -> Answer {
+async fn list_users(client: &Client, body: &Value) -> Outcome {
     let attributes = body["AttributesToGet"].as_array();
     let attributes = attributes.map(|names| names.iter().map(|name| name.as_str().unwrap().to_owned()).collect());
     let call = client.list_users().set_user_pool_id(text(body, "UserPoolId")).set_filter(text(body, "Filter"));
     let call = call.set_limit(number(body, "Limit")).set_pagination_token(text(body, "PaginationToken"));
-    let answer = call.set_attributes_to_get(attributes).send().await.map_err(told)?;
+    let answer = call.set_attributes_to_get(attributes).send().await.map_err(code_and_text)?;
     let names: Vec<_> = answer.users().iter().map(|user| user.username()).collect();
     Ok(json!({ "usernames": names, "more": answer.pagination_token().is_some() }))
 }
 
-async fn create_provider(client: &Client, body: &Value) -> Answer {
+async fn create_provider(client: &Client, body: &Value) -> Outcome {
     let call = client.create_identity_provider().set_user_pool_id(text(body, "UserPoolId"));
     let call = call.set_provider_name(text(body, "ProviderName")).set_provider_details(map(body, "ProviderDetails"));
     let kind = body["ProviderType"].as_str().map(IdentityProviderTypeType::from);
     let call = call.set_provider_type(kind).set_attribute_mapping(map(body, "AttributeMapping"));
-    let answer = call.send().await.map_err(told)?;
+    let answer = call.send().await.map_err(code_and_text)?;
     Ok(provider(answer.identity_provider().unwrap()))
 }
 
-async fn limit(client: &Client, body: &Value) -> Answer {
+async fn limit(client: &Client, body: &Value) -> Outcome {
     let definition = &body["LimitDefinition"];
     let definition = LimitDefinitionType::builder()
         .set_limit_class(definition["LimitClass"].as_str().map(LimitClass::from))
         .set_attributes(map(definition, "Attributes"))
         .build()
         .unwrap();
-    let answer = client.get_provisioned_limit().limit_definition(definition).send().await.map_err(told)?;
+    let answer = client.get_provisioned_limit().limit_definition(definition).send().await.map_err(code_and_text)?;
     let limit = answer.limit().unwrap();
     let category = &limit.limit_definition().unwrap().attributes()["Category"];
     Ok(json!([category, limit.provisioned_limit_value(), limit.free_limit_value()]))
@@ -165,7 +166,7 @@ fn described(pool: &UserPoolType) -> Value {
     })
 }
 
-fn by_hand(address: &str, name: &str, body: &Value) -> Answer {
+fn by_hand(address: &str, name: &str, body: &Value) -> Outcome {
     let body = body.to_string();
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     let length = body.len();
