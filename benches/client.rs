@@ -28,9 +28,7 @@ use cognito_link::ledger::record::RunId;
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
 use cognito_link::service::cognito::{Cognito, Target};
-use cognito_link::service::sim::latency::Latency;
-use cognito_link::service::sim::quota::Quota;
-use cognito_link::service::sim::{Pool, PoolSettings, Server, World};
+use cognito_sim::{Account, Latency, Pool, PoolSettings, Quota, Server};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
@@ -83,7 +81,7 @@ fn main() {
 fn serve() {
     let mut pool = Pool::new(PoolSettings::new(POOL)).creating_on_reference();
     pool.ensure_provider("Google").unwrap();
-    let world = World::new(1).with_pool(pool).with_quota(Quota::off()).with_latency(Latency::off());
+    let world = Account::new(1).with_pool(pool).with_quota(Quota::off()).with_latency(Latency::off());
     let server = Server::start(world, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     println!("{}", server.address());
     std::io::stdout().flush().unwrap();

@@ -15,11 +15,8 @@ use cognito_link::foresight::scan::{ScanOptions, Scanned, scan};
 use cognito_link::foresight::wanted::WantedRows;
 use cognito_link::limits::LIST_QUOTA_PER_SECOND;
 use cognito_link::pace::{Limit, Pace};
-use cognito_link::service::sim::latency::Latency;
-use cognito_link::service::sim::provider::{Provider, ProviderKind};
-use cognito_link::service::sim::quota::Quota;
-use cognito_link::service::sim::user::{NewIdentity, NewUser};
-use cognito_link::service::sim::{Pool, PoolSettings, SimService, World};
+use cognito_link::service::in_process::InProcessService;
+use cognito_sim::{Account, Latency, NewIdentity, NewUser, Pool, PoolSettings, Provider, ProviderKind, Quota};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -28,10 +25,10 @@ const MILLION: u64 = 1_000_000;
 
 fn main() -> Outcome<()> {
     let mut missed = Vec::new();
-    let world = World::new(1).with_pool(pool()?).with_quota(Quota::documented()).with_latency(Latency::usual());
+    let world = Account::new(1).with_pool(pool()?).with_quota(Quota::documented()).with_latency(Latency::usual());
     let clock = Clock::starting_at(1_800_000_000_000);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    let service = runtime.block_on(async { SimService::new(world, clock) });
+    let service = runtime.block_on(async { InProcessService::new(world, clock) });
     say(
         "| rows of the file | users read | reads | throttled | of the budget | users kept | memory of the index | the service's time in ours |",
     );
@@ -93,7 +90,7 @@ fn link(number: u64) -> Outcome<Link> {
     Ok(Link { destination, source })
 }
 
-async fn read(service: &Arc<SimService>, clock: Clock, rows: u64) -> Outcome<(Index, Scanned, f64)> {
+async fn read(service: &Arc<InProcessService>, clock: Clock, rows: u64) -> Outcome<(Index, Scanned, f64)> {
     let mut wanted = WantedRows::default();
     for number in 0..rows {
         wanted.add(&link(number)?);

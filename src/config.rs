@@ -209,21 +209,6 @@ pub fn concurrency(asked: Option<usize>, writes_per_second: f64) -> Result<usize
     }
 }
 
-/// Reads `MIN..MAX` milliseconds, or `off`.
-///
-/// # Errors
-/// When it is neither, or the two stand the wrong way round.
-pub fn latency(option: &str, text: &str) -> Result<Option<(u32, u32)>, ConfigError> {
-    if text == "off" {
-        return Ok(None);
-    }
-    let bounds = text.split_once("..").and_then(|(min, max)| Some((min.parse().ok()?, max.parse().ok()?)));
-    match bounds {
-        Some((min, max)) if min <= max && u64::from(max) <= limits::ATTEMPT_TIMEOUT_MS => Ok(Some((min, max))),
-        _ => Err(ConfigError(format!("{option} '{text}': expected off, or milliseconds as in 20..200"))),
-    }
-}
-
 /// Reads a time such as `90s`, `45m`, `1h30m` or `2d`.
 ///
 /// # Errors
@@ -274,8 +259,6 @@ mod tests {
 
     #[test]
     fn simulation_and_time() {
-        assert_eq!(latency("--l", "20..200"), Ok(Some((20, 200))));
-        assert!(latency("--l", "200..20").is_err() && latency("--l", "5").is_err());
         assert_eq!(duration("--d", "1h30m"), Ok(Duration::from_mins(90)));
         assert!(duration("--d", "-5s").is_err() && duration("--d", "soon").is_err() && duration("--d", "0s").is_err());
     }

@@ -21,11 +21,9 @@ use cognito_link::ledger::{Binding, Ledger};
 use cognito_link::pace::{Limit, Origin, Pace};
 use cognito_link::seed::Rng;
 use cognito_link::service::cognito::{Cognito, Target};
-use cognito_link::service::sim::latency::Latency;
-use cognito_link::service::sim::quota::Quota;
-use cognito_link::service::sim::request::{Category, Operation};
-use cognito_link::service::sim::{Pool, PoolSettings, Server, SharedWorld, SimService, World};
+use cognito_link::service::in_process::InProcessService;
 use cognito_link::service::{IdentityLinker, LinkRequest};
+use cognito_sim::{Account, Category, Latency, Operation, Pool, PoolSettings, Quota, Server, SharedAccount};
 use tokio::sync::mpsc;
 
 const POOL: &str = "sim-local-1_Pace";
@@ -54,14 +52,14 @@ fn server(quota: f64) -> Server {
     Server::start(world(1, quota), SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap()
 }
 
-fn world(seed: u64, quota: f64) -> World {
+fn world(seed: u64, quota: f64) -> Account {
     let pool = |id| {
         let mut pool = Pool::new(PoolSettings::new(id)).creating_on_reference();
         pool.ensure_provider("Google").unwrap();
         pool
     };
     let quota = Quota::documented().with_rate(Category::UserUpdate, quota, quota);
-    let world = World::new(seed).with_pool(pool(POOL)).with_pool(pool(TENANTS_POOL));
+    let world = Account::new(seed).with_pool(pool(POOL)).with_pool(pool(TENANTS_POOL));
     world.with_quota(quota).with_latency(Latency::usual())
 }
 
@@ -158,7 +156,7 @@ async fn work(
 }
 
 /// Accepted and throttled link calls, second by second, of everybody.
-fn seconds(world: &SharedWorld) -> Vec<(f64, f64)> {
+fn seconds(world: &SharedAccount) -> Vec<(f64, f64)> {
     let stats = world.stats().of(Operation::LinkProvider);
     let Some((first, last)) = stats.by_second.keys().next().zip(stats.by_second.keys().next_back()) else {
         return Vec::new();
@@ -188,7 +186,7 @@ async fn steady() {
         let server = server(quota);
         let time = Duration::from_secs(100);
         machine(url(&server), 1, Pace::max(1, None), Rows::endless(), MemoryStorage::default(), time).await;
-        let seconds = seconds(server.world());
+        let seconds = seconds(server.account());
         let whole = &seconds[..100];
         let (all, late) = (shares(whole, quota), shares(&whole[30..], quota));
         let percent = |share: f64| format!("{share:.1} %");
@@ -215,12 +213,12 @@ fn engine_run(quota: f64, seed: u64) -> [f64; 4] {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let clock = Clock::starting_at(1_800_000_000_000);
-        let service = SimService::new(world(seed, quota), clock);
+        let service = InProcessService::new(world(seed, quota), clock);
         let services = Services { directory: service.clone(), writer: WritingHalf::Links(service.clone()) };
         let time = Duration::from_secs(100);
         let disk = MemoryStorage::default();
         Box::pin(work(services, clock, seed, Pace::max(1, None), Rows::endless(), disk, time)).await;
-        let seconds = seconds(service.world());
+        let seconds = seconds(service.account());
         let (whole, late) = (shares(&seconds[..100], quota), shares(&seconds[30..100], quota));
         [whole.0, whole.1, late.0, late.1]
     })
@@ -233,7 +231,7 @@ async fn steps() {
     );
     for quota in [25.0, 200.0] {
         let server = server(quota);
-        let world = server.world().clone();
+        let world = server.account().clone();
         let changes = tokio::spawn(async move {
             for (after, quota) in [(60, quota / 4.0), (60, quota)] {
                 sleep(Duration::from_secs(after)).await;
@@ -244,7 +242,7 @@ async fn steps() {
         let time = Duration::from_secs(200);
         machine(url(&server), 1, Pace::max(1, None), Rows::endless(), MemoryStorage::default(), time).await;
         changes.await.unwrap();
-        let seconds = seconds(server.world());
+        let seconds = seconds(server.account());
         let back = |from: usize, quota: f64| {
             let found = (from..seconds.len() - 10).position(|second| {
                 let (used, throttled) = shares(&seconds[second..second + 10], quota);
@@ -259,8 +257,8 @@ async fn steps() {
 }
 
 /// A tenant that calls at random moments and never gives way; counts its calls and those that were throttled.
-async fn tenant(world: SharedWorld, per_second: f64, stop: Arc<AtomicBool>, counts: Arc<[AtomicU64; 2]>) {
-    let service = SimService::sharing(world, Clock::system(), TENANTS_POOL);
+async fn tenant(world: SharedAccount, per_second: f64, stop: Arc<AtomicBool>, counts: Arc<[AtomicU64; 2]>) {
+    let service = InProcessService::sharing(world, Clock::system(), TENANTS_POOL);
     let mut rng = Rng::new(5);
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -291,7 +289,7 @@ async fn tenants() {
         {
             let server = server(25.0);
             let (stop, counts) = (Arc::new(AtomicBool::new(false)), Arc::new([AtomicU64::new(0), AtomicU64::new(0)]));
-            let users = tokio::spawn(tenant(server.world().clone(), part * 25.0, stop.clone(), counts.clone()));
+            let users = tokio::spawn(tenant(server.account().clone(), part * 25.0, stop.clone(), counts.clone()));
             let time = Duration::from_mins(2);
             let (accepted, throttled) = match pace {
                 None => {
@@ -349,7 +347,7 @@ async fn machines() {
     };
     let reports =
         tokio::join!(run(0, disks[0].clone()), killed, run(2, disks[2].clone()), run(3, disks[3].clone()), counting);
-    let world = server.world();
+    let world = server.account();
     let stats = world.stats();
     let seconds = seconds(world);
     let (used, throttled) = shares(&seconds[..150.min(seconds.len())], 50.0);

@@ -6,7 +6,6 @@ mod link;
 mod reconcile;
 mod report;
 mod shared;
-mod simulate;
 mod undo;
 mod validate;
 
@@ -14,13 +13,13 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use cognito_sim::ServerArgs;
 pub use doctor::DoctorArgs;
 pub use export::ExportArgs;
 pub use link::{LinkArgs, PaceArgs, Retry, SettleCall};
 pub use reconcile::ReconcileArgs;
 pub use report::ReportArgs;
 pub use shared::{Exporter, InputArgs, InputFormat, PoolArgs, SimulationArgs};
-pub use simulate::{Guess, SimulateArgs};
 pub use undo::{SelectionArgs, UndoArgs};
 pub use validate::{LookUpWay, ValidateArgs};
 
@@ -77,7 +76,7 @@ pub enum Command {
         preset: Option<Exporter>,
     },
     /// Serve a simulated user pool on this machine, over the real wire protocol.
-    Simulate(SimulateArgs),
+    Simulate(ServerArgs),
 }
 
 /// How to talk.

@@ -239,18 +239,17 @@ mod tests {
     use super::*;
     use crate::clock::UnixMs;
     use crate::domain::checkup::CheckStatus;
-    use crate::service::sim::fault::FaultPlan;
-    use crate::service::sim::latency::Latency;
-    use crate::service::sim::{Pool, PoolSettings, SharedWorld, SimService, World};
+    use crate::service::in_process::InProcessService;
     use crate::service::{AnswerMeta, Fault};
+    use cognito_sim::{Account, FaultPlan, Latency, Pool, PoolSettings, SharedAccount};
 
     const START: UnixMs = 1_795_000_000_000;
     const POOL: &str = "sim-local-1_Doctor";
 
     /// An account that tells its limit, or nothing.
-    struct Account(Option<f64>);
+    struct FixedLimit(Option<f64>);
 
-    impl LimitReader for Account {
+    impl LimitReader for FixedLimit {
         fn provisioned_limit(&self) -> PortFuture<'_, f64> {
             let refused = Fault::Unsent { credentials: false, detail: String::new() };
             let answer = self.0.map(|value| Answer { value, meta: AnswerMeta::default() }).ok_or(refused);
@@ -269,10 +268,11 @@ mod tests {
             pool.ensure_provider(provider).unwrap();
         }
         let faults = FaultPlan::parse(faults).unwrap();
-        let world = World::new(7).with_pool(pool).with_latency(Latency::off()).with_faults(faults);
-        let service = SimService::sharing(SharedWorld::new(world), Clock::starting_at(START + ahead_ms), POOL);
+        let account = Account::new(7).with_pool(pool).with_latency(Latency::off()).with_faults(faults);
+        let service =
+            InProcessService::sharing(SharedAccount::new(account), Clock::starting_at(START + ahead_ms), POOL);
         let task = DoctorTask { share: 0.5, reads: Pace::at(15.0), seed: 7 };
-        let readers = Readers { directory: service.as_ref(), limits: &Account(limit) };
+        let readers = Readers { directory: service.as_ref(), limits: &FixedLimit(limit) };
         let checks = task.examine(readers, Clock::starting_at(START)).await;
         let stats = service.stats();
         assert_eq!(stats.links_made, 0);

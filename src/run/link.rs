@@ -51,11 +51,11 @@ pub(super) async fn run(args: LinkArgs, file: &FileSettings, ui: &Ui, clock: Clo
         return Box::pin(link(&task, prepared, service, options, asked, ui, clock)).await;
     };
     let prepared = prepare(&task, earlier, guidance, &mut options, ui)?;
-    let world = simulator.world(&task.binding.pool, &prepared.checked.providers, options.seed)?;
+    let account = simulator.account(&task.binding.pool, &prepared.checked.providers, options.seed)?;
     if args.rehearse {
-        return rehearse::run(&task, &prepared.checked, world, options, ui, clock);
+        return rehearse::run(&task, &prepared.checked, account, options, ui, clock);
     }
-    let running = simulator::serve(world, &task.binding.pool, args.simulation.save_pool.clone())?;
+    let running = simulator::serve(account, &task.binding.pool, args.simulation.save_pool.clone())?;
     let target = Target::Simulator { endpoint_url: running.url() };
     let service = connect(&target, &task, options.seed, ui, clock).await?;
     let exit = Box::pin(link(&task, prepared, service, options, asked, ui, clock)).await?;

@@ -66,7 +66,7 @@ async fn command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Doctor(args) => Box::pin(doctor::run(*args, &file, ui, clock)).await,
         Command::Explain { code } => explain::run(code.as_deref(), ui),
         Command::Template { format, preset } => template::run(format, preset, ui),
-        Command::Simulate(args) => simulate::run(&args, ui, clock).await,
+        Command::Simulate(args) => simulate::run(&args, ui).await,
     }
 }
 

@@ -55,8 +55,8 @@ impl Place {
         let pool = settings::pool(args, file, simulator.as_ref().map(Simulator::pool_id))?;
         let running = match simulator {
             Some(simulator) => {
-                let world = simulator.world(&pool, &BTreeSet::new(), seed)?;
-                Some(simulator::serve(world, &pool, simulation.save_pool.clone())?)
+                let account = simulator.account(&pool, &BTreeSet::new(), seed)?;
+                Some(simulator::serve(account, &pool, simulation.save_pool.clone())?)
             }
             None => None,
         };

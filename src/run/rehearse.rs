@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use cognito_sim::Account;
 use tokio::sync::mpsc;
 
 use super::settings;
@@ -19,18 +20,18 @@ use crate::exit::Exit;
 use crate::foresight::preflight::preflight;
 use crate::limits::SIGNALS_WAITING_MAX;
 use crate::seed::Rng;
-use crate::service::sim::{SimService, World};
+use crate::service::in_process::InProcessService;
 use crate::ui::{Ui, format};
 
 pub(super) fn run(
     task: &LinkTask,
     checked: &Checked,
-    world: World,
+    account: Account,
     options: EngineOptions,
     ui: &Ui,
     clock: Clock,
 ) -> Result<Exit, Failure> {
-    let report = in_virtual_time(task, checked, world, options, ui, clock)?;
+    let report = in_virtual_time(task, checked, account, options, ui, clock)?;
     let exit = exit_of(&report);
     ui.run_report(&report, None, exit.status())?;
     ui.note(&format!(
@@ -46,7 +47,7 @@ pub(super) fn run(
 fn in_virtual_time(
     task: &LinkTask,
     checked: &Checked,
-    world: World,
+    account: Account,
     options: EngineOptions,
     ui: &Ui,
     clock: Clock,
@@ -57,7 +58,7 @@ fn in_virtual_time(
         let runtime = runtime.map_err(|error| Failure::System(format!("cannot start the runtime: {error}")))?;
         runtime.block_on(async {
             let clock = Clock::starting_at(started);
-            let service = SimService::new(world, clock);
+            let service = InProcessService::new(account, clock);
             let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(options.seed).fork("preflight")).await?;
             let services = Services { directory: service.clone(), writer: WritingHalf::Links(service) };
             let (_none, mut signals) = mpsc::channel(SIGNALS_WAITING_MAX);

@@ -13,9 +13,6 @@ use crate::ledger::record::RunId;
 use crate::seed::Rng;
 use crate::ui::Ui;
 
-/// The pool that `--simulate` takes when none is named.
-pub(super) const SIMULATED_POOL_ID: &str = "sim-local-1_Example01";
-
 /// How to read the input.
 pub(super) fn reading(args: &InputArgs, file: &FileSettings) -> Result<InputOptions, Failure> {
     let usage = |option: &str, text: &str, error: crate::input::OptionError| {

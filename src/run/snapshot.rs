@@ -4,21 +4,93 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use cognito_sim::{
+    NewIdentity, NewUser, PoolSettings, Provider, ProviderKind, Status, UNKNOWN_DATE_UNIX_MS, pool_file,
+};
+
 use super::pool_reading::PoolReading;
 use crate::clock::Clock;
 use crate::command::Failure;
+use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::stop::StopCause;
 use crate::foresight::preflight::mapped_attributes;
 use crate::input::{OutputFile, Sorter};
 use crate::seed::Rng;
-use crate::service::PoolUser;
-use crate::service::sim::snapshot::{Mapping, SnapshotHead, user_line};
+use crate::service::{LinkedIdentity, PoolFacts, PoolUser};
 use crate::ui::{Ui, format};
+
+/// The ports do not tell the ARN of a trigger; the simulator shows it and calls nobody.
+const TRIGGER: &str = "arn:aws:lambda:sim-local-1:000000000000:function:pre-sign-up";
+
+/// By which attributes besides the subject the identities of a provider can be linked.
+enum ProviderMapping {
+    Known(BTreeSet<String>),
+    /// Not readable: then the simulator accepts every attribute.
+    Unknown,
+}
+
+/// A pool without its users: what stands before them in the file.
+///
+/// What the ports do not tell has its default: when users were created, attributes besides `sub` and `email`, claims.
+/// Client secrets are not among what the ports tell.
+struct PoolWithoutUsers {
+    pool: PoolId,
+    facts: PoolFacts,
+    /// The type of each provider and what it maps.
+    providers: BTreeMap<ProviderName, (String, ProviderMapping)>,
+}
+
+impl PoolWithoutUsers {
+    fn opening(&self) -> io::Result<String> {
+        let settings = PoolSettings {
+            name: self.facts.name.clone(),
+            username_attributes: self.facts.username_attributes.clone(),
+            alias_attributes: self.facts.alias_attributes.clone(),
+            pre_sign_up_trigger: self.facts.has_pre_sign_up_trigger.then(|| TRIGGER.to_owned()),
+            ..PoolSettings::new(self.pool.as_str()).case_sensitive(self.facts.case_sensitive)
+        };
+        let provider = |(name, (kind, mapping)): (&ProviderName, &(String, ProviderMapping))| {
+            let kind = ProviderKind::parse(kind).unwrap_or_else(|| ProviderKind::by_name(name.as_str()));
+            let provider = Provider::new(name.as_str(), kind, UNKNOWN_DATE_UNIX_MS);
+            match mapping {
+                // The name of the claim is not known; the name of the attribute does as well.
+                ProviderMapping::Known(mapped) => {
+                    mapped.iter().fold(provider, |provider, name| provider.mapping(name, name))
+                }
+                ProviderMapping::Unknown => provider.mapping_any_attribute(),
+            }
+        };
+        pool_file::opening(&settings, &self.providers.iter().map(provider).collect::<Vec<_>>())
+    }
+
+    /// The line of a user, and how many of its identities it omits because the pool no longer has their provider.
+    fn user_line(&self, user: &PoolUser) -> io::Result<(String, u64)> {
+        let has_provider = |name: &str| ProviderName::parse(name).is_ok_and(|name| self.providers.contains_key(&name));
+        let identity = |identity: &LinkedIdentity| NewIdentity {
+            issuer: identity.issuer.clone(),
+            primary: identity.primary,
+            created_ms: identity.created_unix_ms.unwrap_or(UNKNOWN_DATE_UNIX_MS),
+            ..NewIdentity::linked(&identity.provider_name, identity.user_id.expose())
+        };
+        let kept = user.identities.iter().filter(|identity| has_provider(&identity.provider_name));
+        let identities: Vec<_> = kept.map(identity).collect();
+        let omitted = user.identities.len() - identities.len();
+        let line = pool_file::user_line(&NewUser {
+            sub: user.sub.as_ref().map(|sub| sub.expose().to_owned()),
+            email: user.email.as_ref().map(|email| email.expose().to_owned()),
+            status: Status::parse(&user.status).unwrap_or(Status::Unknown),
+            enabled: user.enabled,
+            identities,
+            ..NewUser::named(user.username.expose())
+        })?;
+        Ok((line, omitted as u64))
+    }
+}
 
 /// A pool file that is being put together.
 pub(super) struct Snapshot {
     path: PathBuf,
-    head: SnapshotHead,
+    head: PoolWithoutUsers,
     users: Sorter,
     /// Identities of providers that the pool no longer has.
     left_out: u64,
@@ -39,25 +111,26 @@ impl Snapshot {
             // The service links identities of social providers by their subject only.
             let asked = if name.is_social() { BTreeSet::new() } else { BTreeSet::from([name.clone()]) };
             let mapping = match mapped_attributes(reading.directory.as_ref(), clock, &mut rng, &asked).await {
-                Ok(mut mapped) => Mapping::Known(mapped.remove(name).unwrap_or_default()),
+                Ok(mut mapped) => ProviderMapping::Known(mapped.remove(name).unwrap_or_default()),
                 Err(stop) if stop.cause == StopCause::AccessDenied => {
                     ui.warn(&format!(
                         "the attributes that {name} maps cannot be read (cognito-idp:DescribeIdentityProvider); in the \
                          snapshot it maps all of them"
                     ));
-                    Mapping::Unknown
+                    ProviderMapping::Unknown
                 }
                 Err(stop) => return Err(stop.into()),
             };
             mappings.insert(name.clone(), (kind.clone(), mapping));
         }
-        let head = SnapshotHead { pool: reading.pool.clone(), facts: reading.knowledge.facts.clone(), mappings };
+        let facts = reading.knowledge.facts.clone();
+        let head = PoolWithoutUsers { pool: reading.pool.clone(), facts, providers: mappings };
         Ok(Self { path: path.to_owned(), head, users: Sorter::default(), left_out: 0 })
     }
 
     /// Takes a user, as often as it is read.
     pub(super) fn take(&mut self, user: &PoolUser) -> io::Result<()> {
-        let (line, left_out) = user_line(user, &self.head)?;
+        let (line, left_out) = self.head.user_line(user)?;
         self.left_out += left_out;
         self.users.add(&[user.username.expose(), &line])
     }
@@ -81,7 +154,7 @@ impl Snapshot {
             users += 1;
             last = Some(username.clone());
         }
-        file.write(SnapshotHead::CLOSING.as_bytes())?;
+        file.write(pool_file::CLOSING.as_bytes())?;
         file.finish()?;
         ui.clear_status();
         if self.left_out > 0 {
@@ -91,5 +164,86 @@ impl Snapshot {
         }
         ui.note(&format!("{}: {}", self.path.display(), format::counted(users, "user")));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::identity::Personal;
+
+    fn head() -> PoolWithoutUsers {
+        let mapped = |names: &[&str]| ProviderMapping::Known(names.iter().map(|name| (*name).to_owned()).collect());
+        let provider =
+            |name: &str, kind: &str, mapping| (ProviderName::parse(name).unwrap(), (kind.to_owned(), mapping));
+        PoolWithoutUsers {
+            pool: PoolId::parse("eu-west-1_AbCdEf").unwrap(),
+            facts: PoolFacts {
+                name: "shop".into(),
+                case_sensitive: false,
+                has_pre_sign_up_trigger: true,
+                alias_attributes: vec!["email".into()],
+                ..PoolFacts::default()
+            },
+            providers: BTreeMap::from([
+                provider("Google", "Google", mapped(&[])),
+                provider("Corp", "SAML", mapped(&["email"])),
+                provider("Okta", "OIDC", ProviderMapping::Unknown),
+            ]),
+        }
+    }
+
+    fn user() -> PoolUser {
+        let identity = |provider: &str, id: &str, primary| LinkedIdentity {
+            user_id: Personal::from_service(id),
+            provider_name: provider.into(),
+            provider_type: String::new(),
+            issuer: None,
+            primary,
+            created_unix_ms: Some(1_700_000_000_000),
+        };
+        PoolUser {
+            username: Personal::from_service("okta_abc"),
+            sub: Some(Personal::from_service("a0da5180-e3af-4ec6-9a9b-29f984e5746e")),
+            email: Some(Personal::from_service("a@example.com")),
+            status: "SOMETHING_NEW".into(),
+            enabled: false,
+            identities: vec![
+                identity("Okta", "AbC", true),
+                identity("Corp", "Carlos@x", false),
+                identity("Gone", "1", false),
+            ],
+        }
+    }
+
+    #[test]
+    fn the_simulator_reads_what_was_seen() {
+        let (line, omitted) = head().user_line(&user()).unwrap();
+        assert_eq!(omitted, 1, "a provider that the pool no longer has");
+        let text = format!("{}\n{line}{}", head().opening().unwrap(), pool_file::CLOSING);
+        let pool = pool_file::read(text.as_bytes()).unwrap();
+        assert_eq!((pool.settings().id.as_str(), pool.settings().case_sensitive), ("eu-west-1_AbCdEf", false));
+        assert_eq!(pool.settings().pre_sign_up_trigger.as_deref(), Some(TRIGGER));
+        let mut again = Vec::new();
+        pool_file::write(&mut again, &pool).unwrap();
+        let again = String::from_utf8(again).unwrap();
+        for part in [
+            r#""alias_attributes":["email"]"#,
+            r#"{"name":"Corp","type":"SAML","attribute_mapping":{"email":"email"}}"#,
+            r#"{"name":"Okta","type":"OIDC","any_attribute":true}"#,
+            r#""username":"okta_abc","sub":"a0da5180-e3af-4ec6-9a9b-29f984e5746e","email":"a@example.com","status":"UNKNOWN","enabled":false"#,
+            r#"{"providerName":"Okta","userId":"AbC","issuer":null,"primary":true,"dateCreated":1700000000000}"#,
+            r#""userId":"Carlos@x""#,
+        ] {
+            assert!(again.contains(part), "{part}: {again}");
+        }
+        assert!(!text.contains("secret"));
+    }
+
+    #[test]
+    fn a_pool_without_anything_is_read_too() {
+        let head = PoolWithoutUsers { providers: BTreeMap::new(), ..head() };
+        let text = format!("{}{}", head.opening().unwrap(), pool_file::CLOSING);
+        assert!(pool_file::read(text.as_bytes()).unwrap().providers().is_empty());
     }
 }

@@ -65,8 +65,8 @@ pub(super) async fn run(args: UndoArgs, file: &FileSettings, ui: &Ui, clock: Clo
 }
 
 fn serve(simulator: Simulator, task: &UndoTask, args: &UndoArgs, seed: u64) -> Result<Running, Failure> {
-    let world = simulator.world(&task.binding.pool, &BTreeSet::new(), seed)?;
-    simulator::serve(world, &task.binding.pool, args.simulation.save_pool.clone())
+    let account = simulator.account(&task.binding.pool, &BTreeSet::new(), seed)?;
+    simulator::serve(account, &task.binding.pool, args.simulation.save_pool.clone())
 }
 
 fn task(

@@ -7,7 +7,8 @@ pub mod classify;
 pub mod cognito;
 pub mod fault;
 pub mod identities;
-pub mod sim;
+pub mod in_process;
+
 pub mod skew;
 
 use std::collections::BTreeSet;

@@ -28,11 +28,10 @@ use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::ledger::{Binding, Ledger};
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
-use cognito_link::service::sim::latency::Latency;
-use cognito_link::service::sim::provider::{Provider, ProviderKind};
-use cognito_link::service::sim::quota::Quota;
-use cognito_link::service::sim::user::{NewIdentity, NewUser};
-use cognito_link::service::sim::{Pool, PoolSettings, SharedWorld, SimService, World};
+use cognito_link::service::in_process::InProcessService;
+use cognito_sim::{
+    Account, Latency, NewIdentity, NewUser, Pool, PoolSettings, Provider, ProviderKind, Quota, SharedAccount,
+};
 use tokio::sync::mpsc;
 
 pub(crate) const POOL: &str = "sim-local-1_Forecast";
@@ -206,7 +205,7 @@ struct Foretold {
 }
 
 struct Pooled<'a> {
-    service: &'a Arc<SimService>,
+    service: &'a Arc<InProcessService>,
     clock: Clock,
     knowledge: PoolKnowledge,
 }
@@ -307,11 +306,11 @@ fn planned(row: &Row, forecast: &Forecast) -> Incoming {
 fn one(seed: u64, by_plan: bool) -> (Vec<Row>, Foretold, Vec<RowState>) {
     let mut chance = Chance::new(seed);
     let (pool, rows) = (chance.pool(), chance.file());
-    let world = World::new(seed).with_pool(pool).with_latency(Latency::usual()).with_quota(Quota::documented());
+    let world = Account::new(seed).with_pool(pool).with_latency(Latency::usual()).with_quota(Quota::documented());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let clock = Clock::starting_at(START);
-        let service = SimService::sharing(SharedWorld::new(world), clock, POOL);
+        let service = InProcessService::sharing(SharedAccount::new(world), clock, POOL);
         let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(seed)).await.unwrap();
         let pooled = Pooled { service: &service, clock, knowledge };
         let foretold = pooled.foretell(&rows).await;

@@ -20,20 +20,18 @@ use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::ledger::{Binding, Ledger};
 use cognito_link::pace::{Limit, Pace};
 use cognito_link::seed::Rng;
-use cognito_link::service::sim::latency::Latency;
-use cognito_link::service::sim::quota::Quota;
-use cognito_link::service::sim::request::{Category, Operation};
-use cognito_link::service::sim::{Pool, PoolSettings, SharedWorld, SimService, World};
+use cognito_link::service::in_process::InProcessService;
+use cognito_sim::{Account, Category, Latency, Operation, Pool, PoolSettings, Quota, SharedAccount};
 use tokio::sync::mpsc;
 
 const POOL: &str = "sim-local-1_Pace";
 const START: UnixMs = 1_795_000_000_000;
 
-fn world(seed: u64, quota: f64) -> SharedWorld {
+fn world(seed: u64, quota: f64) -> SharedAccount {
     let mut pool = Pool::new(PoolSettings::new(POOL)).creating_on_reference();
     pool.ensure_provider("Google").unwrap();
     let quota = Quota::documented().with_rate(Category::UserUpdate, quota, quota.max(1.0));
-    SharedWorld::new(World::new(seed).with_pool(pool).with_quota(quota).with_latency(Latency::usual()))
+    SharedAccount::new(Account::new(seed).with_pool(pool).with_quota(quota).with_latency(Latency::usual()))
 }
 
 fn row(number: u64) -> Row {
@@ -63,7 +61,7 @@ impl RowFeed for Rows {
 /// One machine's run over `rows`; the disk is its own.
 #[expect(clippy::too_many_arguments, reason = "what differs between the machines of these tests")]
 async fn machine(
-    world: &SharedWorld,
+    world: &SharedAccount,
     clock: Clock,
     seed: u64,
     pace: Pace,
@@ -72,7 +70,7 @@ async fn machine(
     observer: &mut dyn Observer,
     limits: Option<mpsc::Receiver<Limit>>,
 ) -> RunReport {
-    let service = SimService::sharing(world.clone(), clock, POOL);
+    let service = InProcessService::sharing(world.clone(), clock, POOL);
     let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(seed)).await.unwrap();
     let binding = Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true };
     let (mut ledger, _) = Ledger::on_storage(Box::new(disk.clone()), &binding, clock.unix_ms()).unwrap();

@@ -29,10 +29,9 @@ use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::ledger::{Binding, Ledger};
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
-use cognito_link::service::sim::latency::Latency;
-use cognito_link::service::sim::quota::Quota;
-use cognito_link::service::sim::{SharedWorld, SimService, World};
+use cognito_link::service::in_process::InProcessService;
 use cognito_link::service::{PoolUser, UserDirectory as _, UserQuery};
+use cognito_sim::{Account, Latency, Quota, SharedAccount};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
@@ -44,7 +43,7 @@ const SEEDS: u64 = 24;
 type Links = BTreeMap<(String, String), (PoolUser, bool)>;
 
 struct Scene {
-    service: Arc<SimService>,
+    service: Arc<InProcessService>,
     clock: Clock,
     knowledge: PoolKnowledge,
     task: ReconcileTask,
@@ -85,9 +84,9 @@ fn file(rows: &[Row]) -> tempfile::NamedTempFile {
 }
 
 impl Scene {
-    async fn set(seed: u64, file: &tempfile::NamedTempFile, rows: Vec<Row>, world: World) -> Self {
+    async fn set(seed: u64, file: &tempfile::NamedTempFile, rows: Vec<Row>, world: Account) -> Self {
         let clock = Clock::starting_at(START);
-        let service = SimService::sharing(SharedWorld::new(world), clock, POOL);
+        let service = InProcessService::sharing(SharedAccount::new(world), clock, POOL);
         let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(seed)).await.unwrap();
         let task = ReconcileTask {
             source: Source::open(file.path()).unwrap(),
@@ -255,7 +254,7 @@ fn identity(row: &Row) -> (String, String) {
 }
 
 /// One seed, cut short a few times on the way where it is an odd one; the numbers of the first comparison.
-async fn one(seed: u64, file: &tempfile::NamedTempFile, rows: Vec<Row>, world: World) -> DriftCounts {
+async fn one(seed: u64, file: &tempfile::NamedTempFile, rows: Vec<Row>, world: Account) -> DriftCounts {
     let mut scene = Scene::set(seed, file, rows, world).await;
     let before = scene.links().await;
     let first = scene.compare(None).await;
@@ -289,7 +288,7 @@ fn standings_are_those_of_the_pool_and_missing_links_are_made() {
     for seed in 1..=SEEDS {
         let mut chance = Chance::new(seed);
         let (pool, rows) = (chance.pool(), chance.file());
-        let world = World::new(seed).with_pool(pool).with_latency(Latency::usual()).with_quota(Quota::documented());
+        let world = Account::new(seed).with_pool(pool).with_latency(Latency::usual()).with_quota(Quota::documented());
         let file = file(&rows);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let counts = runtime.block_on(one(seed, &file, rows, world));

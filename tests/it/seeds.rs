@@ -22,12 +22,11 @@ use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::ledger::{Binding, Ledger};
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
-use cognito_link::service::sim::fault::{FaultKind, FaultPlan, FaultRule, When};
-use cognito_link::service::sim::latency::Latency;
-use cognito_link::service::sim::quota::Quota;
-use cognito_link::service::sim::request::Operation;
-use cognito_link::service::sim::user::{NewIdentity, NewUser};
-use cognito_link::service::sim::{Pool, PoolSettings, SharedWorld, SimService, World};
+use cognito_link::service::in_process::InProcessService;
+use cognito_sim::{
+    Account, FaultKind, FaultPlan, FaultRule, FaultTrigger, Latency, NewIdentity, NewUser, Operation, Pool,
+    PoolSettings, Quota, SharedAccount,
+};
 use tokio::sync::mpsc;
 
 const POOL: &str = "sim-local-1_Seeds";
@@ -73,7 +72,7 @@ impl Weather {
                 _ => 0.03,
             };
             if rng.chance(0.6) {
-                let rule = FaultRule::new(kind, When::Chance(chance));
+                let rule = FaultRule::new(kind, FaultTrigger::Chance(chance));
                 weather.faults.push(rule.on(Operation::LinkProvider));
             }
         }
@@ -86,7 +85,7 @@ impl Weather {
     }
 
     /// The pool: `user-N` for every row; every tenth row's link is there already, every eleventh row's is refused.
-    fn world(&self) -> SharedWorld {
+    fn world(&self) -> SharedAccount {
         let mut pool = Pool::new(PoolSettings::new(POOL)).with_list_lag_ms(self.list_lag_ms);
         for provider in PROVIDERS {
             pool.ensure_provider(provider).unwrap();
@@ -108,13 +107,13 @@ impl Weather {
             }
         }
         let faults = self.faults.iter().cloned().fold(FaultPlan::none(), FaultPlan::with);
-        let world = World::new(self.seed)
+        let world = Account::new(self.seed)
             .with_pool(pool)
             .with_faults(faults)
             .with_latency(Latency::usual())
             .with_quota(Quota::documented())
             .with_clock_skew_ms(self.clock_skew_ms);
-        SharedWorld::new(world)
+        SharedAccount::new(world)
     }
 
     fn options(&self) -> EngineOptions {
@@ -195,7 +194,7 @@ enum Cut {
 /// One run from `started` on; `None` where it crashed. Returns what the machine's disk holds then, and the time.
 fn one_run(
     weather: &Weather,
-    world: &SharedWorld,
+    world: &SharedAccount,
     disk: &MemoryStorage,
     started: UnixMs,
     numbers: Vec<u64>,
@@ -204,7 +203,7 @@ fn one_run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let clock = Clock::starting_at(started);
-        let service = SimService::sharing(world.clone(), clock, POOL);
+        let service = InProcessService::sharing(world.clone(), clock, POOL);
         let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(weather.seed)).await.unwrap();
         let binding = Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true };
         let (mut ledger, _) = Ledger::on_storage(Box::new(disk.clone()), &binding, clock.unix_ms()).unwrap();
@@ -255,7 +254,7 @@ fn states(disk: &MemoryStorage, weather: &Weather) -> Vec<(u64, RowState)> {
 }
 
 /// Every row is where it must be, and nothing was done twice or side by side.
-fn assert_complete(weather: &Weather, world: &SharedWorld, disk: &MemoryStorage) {
+fn assert_complete(weather: &Weather, world: &SharedAccount, disk: &MemoryStorage) {
     let wrong: Vec<_> =
         states(disk, weather).into_iter().filter(|(number, state)| *state != expected(*number)).collect();
     assert!(wrong.is_empty(), "seed {}: {wrong:?}", weather.seed);
@@ -267,7 +266,7 @@ fn assert_complete(weather: &Weather, world: &SharedWorld, disk: &MemoryStorage)
 }
 
 /// Each link that the pool got in a run is announced on what a crash left of the disk.
-fn assert_announced(weather: &Weather, world: &SharedWorld, disk: &MemoryStorage) {
+fn assert_announced(weather: &Weather, world: &SharedAccount, disk: &MemoryStorage) {
     let text = String::from_utf8(disk.bytes()).unwrap();
     let unannounced: Vec<u64> = all(weather)
         .into_iter()
@@ -277,7 +276,7 @@ fn assert_announced(weather: &Weather, world: &SharedWorld, disk: &MemoryStorage
     assert!(unannounced.is_empty(), "seed {}: {unannounced:?}", weather.seed);
 }
 
-fn is_linked(world: &SharedWorld, number: u64) -> bool {
+fn is_linked(world: &SharedAccount, number: u64) -> bool {
     world.with(|world| {
         let pool = world.pool_mut(POOL).unwrap();
         pool.get_user(&format!("user-{number}")).is_ok_and(|user| {

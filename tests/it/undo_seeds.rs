@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cognito_link::domain::outcome::RefusalCode;
 use cognito_link::domain::state::RowState;
 use cognito_link::seed::Rng;
-use cognito_link::service::sim::request::Operation;
+use cognito_sim::Operation;
 use scene::{Cut, ROWS, START, Scene, Weather, Which, is_by_attribute, is_there_before, random_cut};
 
 /// The pool is as it was, but for the links that the ledger lists as refused; and those are the ones that must be.

@@ -3,12 +3,11 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::domain::identity::PoolId;
 use crate::pace::Limit;
-use crate::service::sim::fault::{FaultKind, FaultPlan, FaultRule, When};
-use crate::service::sim::latency::Latency;
-use crate::service::sim::quota::Quota;
-use crate::service::sim::request::{Category, Operation};
-use crate::service::sim::user::NewUser;
-use crate::service::sim::{Pool, PoolSettings, SimService, World};
+use crate::service::in_process::InProcessService;
+use cognito_sim::{
+    Account, Category, FaultKind, FaultPlan, FaultRule, FaultTrigger, Latency, NewUser, Operation, Pool, PoolSettings,
+    Quota,
+};
 
 const POOL: &str = "sim-local-1_Scanned";
 
@@ -20,10 +19,10 @@ fn pool(users: usize) -> Pool {
     pool
 }
 
-fn service(pool: Pool, lists_per_second: f64, faults: FaultPlan) -> Arc<SimService> {
+fn service(pool: Pool, lists_per_second: f64, faults: FaultPlan) -> Arc<InProcessService> {
     let quota = Quota::documented().with_rate(Category::UserList, lists_per_second, lists_per_second);
-    let world = World::new(7).with_pool(pool).with_quota(quota).with_latency(Latency::usual()).with_faults(faults);
-    SimService::new(world, Clock::starting_at(1_800_000_000_000))
+    let world = Account::new(7).with_pool(pool).with_quota(quota).with_latency(Latency::usual()).with_faults(faults);
+    InProcessService::new(world, Clock::starting_at(1_800_000_000_000))
 }
 
 fn options(per_second: f64) -> ScanOptions {
@@ -32,7 +31,7 @@ fn options(per_second: f64) -> ScanOptions {
 }
 
 /// How often each user was handed on, and what the scan says of itself.
-async fn scanned(service: &Arc<SimService>, per_second: f64) -> Result<(BTreeMap<String, u32>, Scanned), Stop> {
+async fn scanned(service: &Arc<InProcessService>, per_second: f64) -> Result<(BTreeMap<String, u32>, Scanned), Stop> {
     let mut seen = BTreeMap::new();
     let mut take = |users: Vec<PoolUser>| {
         for user in users {
@@ -75,9 +74,9 @@ async fn every_user_is_seen_once_and_the_budget_is_used() {
 #[tokio::test(start_paused = true)]
 async fn throttles_faults_and_lost_answers_cost_no_user() {
     let faults = FaultPlan::none()
-        .with(FaultRule::new(FaultKind::Throttled, When::Chance(0.05)))
-        .with(FaultRule::new(FaultKind::ErrorBefore, When::Chance(0.05)))
-        .with(FaultRule::new(FaultKind::LostAfter, When::Chance(0.05)));
+        .with(FaultRule::new(FaultKind::Throttled, FaultTrigger::Chance(0.05)))
+        .with(FaultRule::new(FaultKind::ErrorBefore, FaultTrigger::Chance(0.05)))
+        .with(FaultRule::new(FaultKind::LostAfter, FaultTrigger::Chance(0.05)));
     let service = service(pool(6_000), 30.0, faults);
     let (seen, scanned) = scanned(&service, 60.0).await.unwrap();
     assert!(each_once(&seen, 6_000));
@@ -98,7 +97,7 @@ async fn a_sub_that_is_no_uuid_keeps_the_pool_in_one_chain() {
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_ends_the_scan() {
-    let denied = FaultPlan::none().with(FaultRule::new(FaultKind::AccessDenied, When::From(3)));
+    let denied = FaultPlan::none().with(FaultRule::new(FaultKind::AccessDenied, FaultTrigger::From(3)));
     let service = service(pool(200), 30.0, denied);
     let stop = scanned(&service, 30.0).await.unwrap_err();
     assert_eq!(stop.cause, StopCause::AccessDenied);

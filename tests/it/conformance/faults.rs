@@ -1,24 +1,22 @@
-//! What the fault plan orders reaches a caller of the ports as it reaches one over the SDK on a socket.
+//! Injected faults reach a caller of the ports in this process as they reach one over the SDK on a socket.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use cognito_link::clock::Clock;
 use cognito_link::domain::identity::{Personal, PoolId};
 use cognito_link::service::cognito::{Cognito, Target};
-use cognito_link::service::sim::fault::FaultPlan;
-use cognito_link::service::sim::latency::Latency;
-use cognito_link::service::sim::quota::Quota;
-use cognito_link::service::sim::{Server, SimService, World};
+use cognito_link::service::in_process::InProcessService;
 use cognito_link::service::{Fault, IdentityLinker, UserDirectory};
+use cognito_sim::{Account, FaultPlan, Latency, Quota, Server};
 use serde_json::json;
 
-use super::cases::{POOL, cases};
-use super::ways::link_request;
+use super::clients::link_request;
+use super::table::{POOL, cases};
 
-fn world(fault: &str) -> World {
+fn account(fault: &str) -> Account {
     let mut plan = FaultPlan::none();
     plan.add(&format!("{fault}@1:AdminLinkProviderForUser")).unwrap();
-    World::new(1).with_quota(Quota::off()).with_latency(Latency::off()).with_faults(plan).with_pool(cases()[0].pool())
+    Account::new(1).with_quota(Quota::off()).with_latency(Latency::off()).with_faults(plan).with_pool(cases()[0].pool())
 }
 
 /// The fault's word and status, and whether the link was made all the same.
@@ -52,9 +50,9 @@ async fn faults_are_the_same_in_process_and_on_a_socket() {
         ("access-denied", "AccessDeniedException", Some(400), false),
     ] {
         let expected = (word.to_owned(), status, made);
-        let service = SimService::new(world(fault), Clock::starting_at(1_700_000_000_000));
+        let service = InProcessService::new(account(fault), Clock::starting_at(1_700_000_000_000));
         assert_eq!(outcome(service.as_ref(), service.as_ref()).await, expected, "{fault} in process");
-        let server = Server::start(world(fault), SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let server = Server::start(account(fault), SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let target = Target::Simulator { endpoint_url: format!("http://{}", server.address()) };
         let cognito = Cognito::connect(&target, "sim-local-1", PoolId::parse(POOL).unwrap()).await.unwrap();
         let (linker, directory) = (cognito.linker(), cognito.directory());

@@ -19,15 +19,11 @@ use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::ledger::{Binding, Ledger, MadeLinks, Selection};
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
-use cognito_link::service::sim::fault::{FaultKind, FaultPlan, FaultRule, When};
-use cognito_link::service::sim::latency::Latency;
-use cognito_link::service::sim::provider::{Provider, ProviderKind};
-use cognito_link::service::sim::quota::Quota;
-use cognito_link::service::sim::request::Operation;
-use cognito_link::service::sim::settings::Guesses;
-use cognito_link::service::sim::sign_in::SignIn;
-use cognito_link::service::sim::user::{NewIdentity, NewUser};
-use cognito_link::service::sim::{Pool, PoolSettings, SharedWorld, SimService, World};
+use cognito_link::service::in_process::InProcessService;
+use cognito_sim::{
+    Account, FaultKind, FaultPlan, FaultRule, FaultTrigger, Guesses, Latency, NewIdentity, NewUser, Operation, Pool,
+    PoolSettings, Provider, ProviderKind, Quota, SharedAccount, SignIn,
+};
 use tokio::sync::mpsc;
 
 const POOL: &str = "sim-local-1_Undone";
@@ -65,7 +61,7 @@ impl Weather {
         ] {
             for operation in [Operation::LinkProvider, Operation::DisableProvider] {
                 if rng.chance(0.6) {
-                    weather.faults.push(FaultRule::new(kind, When::Chance(0.03)).on(operation));
+                    weather.faults.push(FaultRule::new(kind, FaultTrigger::Chance(0.03)).on(operation));
                 }
             }
         }
@@ -78,7 +74,7 @@ impl Weather {
     }
 
     /// The pool: `user-N` for every row. Every tenth row's link is there already.
-    fn world(&self) -> SharedWorld {
+    fn world(&self) -> SharedAccount {
         let guesses = Guesses { attribute_link_stays: self.attribute_link_stays, ..Guesses::default() };
         let settings = PoolSettings::new(POOL);
         let mut pool = Pool::new(settings).with_list_lag_ms(self.list_lag_ms).with_guesses(guesses);
@@ -99,8 +95,8 @@ impl Weather {
             pool.add_user(user).unwrap();
         }
         let faults = self.faults.iter().cloned().fold(FaultPlan::none(), FaultPlan::with);
-        let world = World::new(self.seed).with_pool(pool).with_faults(faults).with_latency(Latency::usual());
-        SharedWorld::new(world.with_quota(Quota::documented()).with_clock_skew_ms(self.clock_skew_ms))
+        let world = Account::new(self.seed).with_pool(pool).with_faults(faults).with_latency(Latency::usual());
+        SharedAccount::new(world.with_quota(Quota::documented()).with_clock_skew_ms(self.clock_skew_ms))
     }
 
     fn options(&self) -> EngineOptions {
@@ -188,7 +184,7 @@ pub(super) enum Cut {
 /// The machine's disk, the pool and the time.
 pub(super) struct Scene {
     pub(super) weather: Weather,
-    pub(super) world: SharedWorld,
+    pub(super) world: SharedAccount,
     pub(super) disk: MemoryStorage,
     pub(super) now: UnixMs,
 }
@@ -203,7 +199,7 @@ impl Scene {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let report = runtime.block_on(async {
             let clock = Clock::starting_at(self.now);
-            let service = SimService::sharing(self.world.clone(), clock, POOL);
+            let service = InProcessService::sharing(self.world.clone(), clock, POOL);
             let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(self.weather.seed)).await.unwrap();
             let (mut ledger, _) = Ledger::on_storage(Box::new(self.disk.clone()), &binding(), clock.unix_ms()).unwrap();
             let selection = Selection { include_recovered: true, ..Selection::default() };

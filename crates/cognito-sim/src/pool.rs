@@ -1,0 +1,308 @@
+//! A simulated user pool: users, providers and the indices over them. Pure: the time is passed in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::clock::UnixMs;
+use crate::error::ApiError;
+use crate::limits;
+use crate::list_lag::LagJournal;
+use crate::model::{
+    Guesses, NewIdentity, NewUser, PoolError, PoolSettings, Provider, ProviderIndex, ProviderKind, RareFields,
+    StoredIdentity, User, UserIndex, UserView, derived_uuid,
+};
+use crate::wire::PoolView;
+
+/// A user pool.
+pub struct Pool {
+    pub(crate) settings: PoolSettings,
+    pub(crate) guesses: Guesses,
+    pub(crate) create_on_reference: bool,
+    pub(crate) providers: Vec<Provider>,
+    provider_index: BTreeMap<Box<str>, ProviderIndex>,
+    pub(crate) users: Vec<User>,
+    pub(crate) by_username: BTreeMap<Arc<str>, UserIndex>,
+    pub(crate) by_sub: BTreeMap<Arc<str>, UserIndex>,
+    /// In lower case: addresses are searched in any case, and several users may have the same.
+    pub(crate) by_email: BTreeSet<(Arc<str>, UserIndex)>,
+    pub(crate) journal: LagJournal,
+    pub(crate) token_secret: u64,
+}
+
+impl Pool {
+    /// A pool without users and providers.
+    #[must_use]
+    pub fn new(settings: PoolSettings) -> Self {
+        Self {
+            settings,
+            guesses: Guesses::default(),
+            create_on_reference: false,
+            providers: Vec::new(),
+            provider_index: BTreeMap::new(),
+            users: Vec::new(),
+            by_username: BTreeMap::new(),
+            by_sub: BTreeMap::new(),
+            by_email: BTreeSet::new(),
+            journal: LagJournal::default(),
+            token_secret: 0,
+        }
+    }
+
+    /// The same pool, making users and providers that a request names and the pool does not hold.
+    #[must_use]
+    pub fn creating_on_reference(mut self) -> Self {
+        self.create_on_reference = true;
+        self
+    }
+
+    /// The same pool with other guesses.
+    #[must_use]
+    pub fn with_guesses(mut self, guesses: Guesses) -> Self {
+        self.guesses = guesses;
+        self
+    }
+
+    /// The same pool, whose `ListUsers` shows writes only after this time, in milliseconds.
+    #[must_use]
+    pub fn with_list_lag_ms(mut self, lag_ms: u64) -> Self {
+        self.journal.set_lag_ms(lag_ms);
+        self
+    }
+
+    /// What the pool is.
+    #[must_use]
+    pub fn settings(&self) -> &PoolSettings {
+        &self.settings
+    }
+
+    /// The pool's providers, in the order in which they were added.
+    #[must_use]
+    pub fn providers(&self) -> &[Provider] {
+        &self.providers
+    }
+
+    /// How many users the pool holds.
+    #[must_use]
+    pub fn user_count(&self) -> usize {
+        self.by_username.len()
+    }
+
+    /// Adds a provider.
+    ///
+    /// # Errors
+    /// [`PoolError::ProviderTaken`] or [`PoolError::TooManyProviders`].
+    pub fn add_provider(&mut self, provider: Provider) -> Result<(), PoolError> {
+        if self.provider_index.contains_key(&provider.name) {
+            return Err(PoolError::ProviderTaken);
+        }
+        if self.providers.len() >= limits::PROVIDERS_PER_POOL_MAX {
+            return Err(PoolError::TooManyProviders);
+        }
+        let index = ProviderIndex::try_from(self.providers.len()).map_err(|_| PoolError::TooManyProviders)?;
+        self.provider_index.insert(provider.name.clone(), index);
+        self.providers.push(provider);
+        Ok(())
+    }
+
+    /// Makes sure that a provider of this name is there: one that is not is made, its type told by its name, and
+    /// passes for one that maps every attribute.
+    ///
+    /// # Errors
+    /// [`PoolError::TooManyProviders`].
+    pub fn ensure_provider(&mut self, name: &str) -> Result<(), PoolError> {
+        if self.provider_index.contains_key(name) {
+            return Ok(());
+        }
+        let mut provider = Provider::new(name, ProviderKind::by_name(name), self.settings.created_ms);
+        provider.created_on_reference = true;
+        self.add_provider(provider)
+    }
+
+    /// Adds a user, without any of the service's rules for links.
+    ///
+    /// # Errors
+    /// [`PoolError`] where something of it is taken or unknown; the pool is as it was before.
+    pub fn add_user(&mut self, user: NewUser) -> Result<(), PoolError> {
+        let key = self.username_key(&user.username);
+        if key.is_empty() || key.chars().count() > limits::USERNAME_CHARS_MAX {
+            return Err(PoolError::UsernameLength);
+        }
+        if self.by_username.contains_key(&*key) {
+            return Err(PoolError::UsernameTaken);
+        }
+        let sub: Arc<str> = user.sub.unwrap_or_else(|| derived_uuid(&key)).into();
+        if self.by_sub.contains_key(&sub) {
+            return Err(PoolError::SubTaken);
+        }
+        let identities = self.free_identities(&user.identities)?;
+        let slot = UserIndex::try_from(self.users.len()).map_err(|_| PoolError::TooManyUsers)?;
+        for identity in &identities {
+            self.add_holder(identity, slot);
+        }
+        let attributes: Box<[_]> =
+            user.attributes.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let (alias_conflict, password_disabled) = (user.alias_conflict, user.password_disabled);
+        let link_refusal = user.link_refusal.map(Box::from);
+        let has_extra = !attributes.is_empty() || alias_conflict || link_refusal.is_some() || password_disabled;
+        let extra =
+            has_extra.then(|| Box::new(RareFields { attributes, alias_conflict, link_refusal, password_disabled }));
+        self.index_new(User {
+            username: key.into(),
+            sub,
+            email: user.email.map(Arc::from),
+            created_ms: user.created_ms,
+            modified_ms: user.modified_ms,
+            identities,
+            extra,
+            status: user.status,
+            enabled: user.enabled,
+        });
+        Ok(())
+    }
+
+    fn free_identities(&self, wanted: &[NewIdentity]) -> Result<Vec<StoredIdentity>, PoolError> {
+        let mut held = Vec::with_capacity(wanted.len());
+        for (position, identity) in wanted.iter().enumerate() {
+            let index = *self.provider_index.get(&*identity.provider).ok_or(PoolError::ProviderUnknown)?;
+            let earlier = &wanted[..position];
+            let twice = earlier.iter().any(|e| e.provider == identity.provider && e.user_id == identity.user_id);
+            if twice || self.holder(index, &identity.user_id).is_some() {
+                return Err(PoolError::IdentityTaken);
+            }
+            held.push(StoredIdentity {
+                provider: index,
+                user_id: identity.user_id.as_str().into(),
+                attribute: identity.attribute.as_deref().map(Box::from),
+                issuer: identity.issuer.as_deref().map(Box::from),
+                primary: identity.primary,
+                created_ms: identity.created_ms,
+            });
+        }
+        Ok(held)
+    }
+
+    fn index_new(&mut self, user: User) {
+        let Ok(slot) = UserIndex::try_from(self.users.len()) else { return };
+        self.by_username.insert(Arc::clone(&user.username), slot);
+        self.by_sub.insert(Arc::clone(&user.sub), slot);
+        if let Some(email) = &user.email {
+            self.by_email.insert((lower_case(email), slot));
+        }
+        self.users.push(user);
+    }
+
+    pub(crate) fn add_holder(&mut self, identity: &StoredIdentity, slot: UserIndex) {
+        if let Some(provider) = self.providers.get_mut(usize::from(identity.provider)) {
+            provider.add_holder(Arc::clone(&identity.user_id), slot);
+        }
+    }
+
+    /// The form in which a user name is kept and looked up.
+    pub(crate) fn username_key(&self, username: &str) -> String {
+        if self.settings.case_sensitive { username.to_owned() } else { username.to_lowercase() }
+    }
+
+    pub(crate) fn provider(&self, name: &str) -> Option<(ProviderIndex, &Provider)> {
+        let index = *self.provider_index.get(name)?;
+        Some((index, self.providers.get(usize::from(index))?))
+    }
+
+    pub(crate) fn holder(&self, provider: ProviderIndex, user_id: &str) -> Option<UserIndex> {
+        self.providers.get(usize::from(provider))?.holders.get(user_id).copied()
+    }
+
+    pub(crate) fn user(&self, slot: UserIndex) -> Option<&User> {
+        self.users.get(usize::try_from(slot).ok()?)
+    }
+
+    pub(crate) fn user_mut(&mut self, slot: UserIndex) -> Option<&mut User> {
+        self.users.get_mut(usize::try_from(slot).ok()?)
+    }
+
+    pub(crate) fn slot_by_username(&self, username: &str) -> Option<UserIndex> {
+        if self.settings.case_sensitive {
+            self.by_username.get(username).copied()
+        } else {
+            self.by_username.get(&*self.username_key(username)).copied()
+        }
+    }
+
+    /// `DescribeUserPool`.
+    #[must_use]
+    pub fn describe(&self) -> PoolView {
+        PoolView { settings: self.settings.clone(), estimated_user_count: self.user_count() }
+    }
+
+    /// The user whom a name of any sort means.
+    pub(crate) fn find_user(&self, name: &str) -> Option<UserIndex> {
+        self.slot_by_username(name).or_else(|| self.slot_by_alias(name)).or_else(|| self.slot_by_profile_name(name))
+    }
+
+    fn slot_by_profile_name(&self, name: &str) -> Option<UserIndex> {
+        self.providers.iter().find_map(|provider| {
+            let user_id = name.strip_prefix(&*provider.name)?.strip_prefix('_')?;
+            provider.holders.get(user_id).copied()
+        })
+    }
+
+    fn slot_by_alias(&self, value: &str) -> Option<UserIndex> {
+        if self.settings.username_attributes.is_empty()
+            && let Some(slot) = self.by_sub.get(value)
+        {
+            return Some(*slot);
+        }
+        if !self.settings.is_alias("email") {
+            return None;
+        }
+        let address: Arc<str> = value.to_lowercase().into();
+        let mut holders = self.by_email.range((Arc::clone(&address), 0)..=(address, UserIndex::MAX));
+        match (holders.next(), holders.next()) {
+            (Some((_, slot)), None) => Some(*slot),
+            _ => None,
+        }
+    }
+
+    /// Whether a name would be that of a federated profile: reading must not make a native user of that name, which
+    /// would stand in the way of the identity's link.
+    pub(crate) fn is_profile_name_form(&self, username: &str) -> bool {
+        let key = self.username_key(username);
+        self.providers.iter().any(|provider| {
+            key.strip_prefix(&self.username_key(&provider.name)).is_some_and(|rest| rest.starts_with('_'))
+        })
+    }
+
+    /// Makes a user on reference; a name that cannot be one stays unknown.
+    pub(crate) fn create_native(&mut self, user: NewUser) {
+        let _ = self.add_user(user);
+    }
+
+    pub(crate) fn provider_or_create(&mut self, name: &str) -> Result<(ProviderIndex, &Provider), ApiError> {
+        if self.create_on_reference {
+            self.ensure_provider(name).map_err(|_| ApiError::provider_not_found(name))?;
+        }
+        self.provider(name).ok_or_else(|| ApiError::provider_not_found(name))
+    }
+
+    /// Keeps what lists go on showing for a while.
+    pub(crate) fn record_in_journal(&mut self, now: UnixMs, slot: UserIndex) {
+        let Self { journal, users, .. } = self;
+        let user = usize::try_from(slot).ok().and_then(|slot| users.get(slot));
+        journal.record(now, slot, || user.map(|user| user.identities.clone()));
+    }
+
+    /// Takes an identity from a user.
+    pub(crate) fn remove_identity(&mut self, slot: UserIndex, provider: ProviderIndex, user_id: &str) {
+        if let Some(user) = self.user_mut(slot) {
+            user.identities.retain(|held| held.provider != provider || *held.user_id != *user_id);
+        }
+        if let Some(provider) = self.providers.get_mut(usize::from(provider)) {
+            provider.release(user_id);
+        }
+    }
+}
+
+/// The form in which addresses are searched; shares the text where it is in lower case.
+pub(crate) fn lower_case(text: &Arc<str>) -> Arc<str> {
+    let lower = text.to_lowercase();
+    if lower == **text { Arc::clone(text) } else { lower.into() }
+}

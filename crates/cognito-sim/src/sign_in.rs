@@ -1,0 +1,186 @@
+//! A federated sign-in. It is no operation of the API, but it is what links are for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::clock::UnixMs;
+use crate::error::ApiError;
+use crate::links::{new_profile, stored_identity};
+use crate::model::{Provider, ProviderIndex, ProviderKind, UserIndex, profile_username};
+use crate::pool::Pool;
+
+/// What an identity provider tells of somebody who signs in. Holds personal values, so it has no `Debug`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SignIn {
+    /// The pool's name of the provider.
+    pub provider: String,
+    /// The subject: `sub` of OIDC, `NameID` of SAML.
+    pub user_id: String,
+    /// Other claims, by the provider's names of them.
+    pub claims: BTreeMap<String, String>,
+    /// The assertion's issuer; made up for SAML where it is not given, and without meaning for other types.
+    pub issuer: Option<String>,
+}
+
+/// Who signed in. Holds personal values, so it has no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignedIn {
+    /// The user name of the profile.
+    pub username: String,
+    /// Whether the sign-in made this profile.
+    pub created: bool,
+}
+
+/// What a sign-in leaves on the profile: the issuer, and the attributes that the provider maps.
+struct ClaimUpdates {
+    issuer: Option<String>,
+    attributes: Vec<(String, String)>,
+}
+
+impl Pool {
+    /// Signs an identity in by its subject alone; see [`Pool::sign_in_with`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn sign_in(&mut self, now: UnixMs, provider: &str, user_id: &str) -> Result<SignedIn, ApiError> {
+        let sign_in = SignIn { provider: provider.to_owned(), user_id: user_id.to_owned(), ..SignIn::default() };
+        self.sign_in_with(now, &sign_in)
+    }
+
+    /// Signs an identity in as the service would: to the user who holds exactly this subject, else to one who is linked
+    /// by a mapped attribute with exactly the claim's value, else to a new profile `Provider_id` of its own.
+    ///
+    /// Every mapped attribute whose claim is there is written anew, and an e-mail address whose `email_verified` is not
+    /// mapped counts as not verified (amplify-js #5117). A SAML identity gets its issuer. A link by an attribute then
+    /// shows the subject and can only be undone by it: documented for SAML in `AdminDisableProviderForUser`, guessed
+    /// for OIDC; [`Guesses::attribute_link_stays`] leaves it as it was.
+    ///
+    /// # Errors
+    /// `ResourceNotFoundException` for an unknown provider; `Invalid ProviderName/Username combination` where the
+    /// profile's name is taken by an id that differs in case only, or its id by a link by an attribute that this
+    /// sign-in does not use; `UsernameExistsException` where a native user wears the name; `user.…: Attribute cannot be
+    /// updated.` where a mapped attribute is immutable, even if its value stays.
+    pub fn sign_in_with(&mut self, now: UnixMs, sign_in: &SignIn) -> Result<SignedIn, ApiError> {
+        let SignIn { provider: name, user_id, .. } = sign_in;
+        let (index, provider) = self.provider(name).ok_or_else(|| ApiError::provider_not_found(name))?;
+        let claim_updates = claim_updates(provider, sign_in);
+        if let Some(slot) = self.linked_by_subject(index, user_id) {
+            return self.sign_in_held(now, slot, (index, user_id), &claim_updates);
+        }
+        if let Some((slot, value)) = self.linked_by_attribute(index, provider, &sign_in.claims) {
+            let stays = self.guesses.attribute_link_stays;
+            self.check_mutable(&claim_updates)?;
+            self.record_in_journal(now, slot);
+            if !stays {
+                self.use_attribute_link(slot, index, &value, user_id);
+            }
+            return self.sign_in_held(now, slot, (index, if stays { &value } else { user_id }), &claim_updates);
+        }
+        self.sign_in_new(now, sign_in, index, &claim_updates)
+    }
+
+    fn linked_by_subject(&self, provider: ProviderIndex, user_id: &str) -> Option<UserIndex> {
+        let slot = self.holder(provider, user_id)?;
+        let by_subject = stored_identity(self.user(slot)?, provider, user_id)?.attribute.is_none();
+        by_subject.then_some(slot)
+    }
+
+    fn linked_by_attribute(
+        &self,
+        index: ProviderIndex,
+        provider: &Provider,
+        claims: &BTreeMap<String, String>,
+    ) -> Option<(UserIndex, String)> {
+        claims.iter().find_map(|(claim, value)| {
+            let slot = self.holder(index, value)?;
+            let attribute = stored_identity(self.user(slot)?, index, value)?.attribute.as_deref()?;
+            let mapped = provider.claim_of(attribute)?;
+            (mapped == claim).then(|| (slot, value.clone()))
+        })
+    }
+
+    /// The link goes by the subject from now on.
+    fn use_attribute_link(&mut self, slot: UserIndex, provider: ProviderIndex, value: &str, user_id: &str) {
+        let subject: Arc<str> = user_id.into();
+        if let Some(provider) = self.providers.get_mut(usize::from(provider)) {
+            provider.release(value);
+            provider.add_holder(Arc::clone(&subject), slot);
+        }
+        let identities = self.user_mut(slot).map(|user| &mut user.identities);
+        let used = identities.and_then(|held| held.iter_mut().find(|h| h.provider == provider && *h.user_id == *value));
+        if let Some(used) = used {
+            (used.user_id, used.attribute) = (subject, None);
+        }
+    }
+
+    fn sign_in_held(
+        &mut self,
+        now: UnixMs,
+        slot: UserIndex,
+        (provider, user_id): (ProviderIndex, &str),
+        claim_updates: &ClaimUpdates,
+    ) -> Result<SignedIn, ApiError> {
+        self.check_mutable(claim_updates)?;
+        self.record_in_journal(now, slot);
+        let user = self.user_mut(slot).ok_or_else(ApiError::user_not_found)?;
+        let username = user.username.to_string();
+        let signed_in = user.identities.iter_mut().find(|held| held.provider == provider && *held.user_id == *user_id);
+        if let (Some(held), Some(issuer)) = (signed_in, &claim_updates.issuer) {
+            held.issuer = Some(issuer.as_str().into());
+            user.modified_ms = now;
+        }
+        self.write_mapped(now, slot, claim_updates);
+        Ok(SignedIn { username, created: false })
+    }
+
+    fn sign_in_new(
+        &mut self,
+        now: UnixMs,
+        SignIn { provider: name, user_id, .. }: &SignIn,
+        index: ProviderIndex,
+        claim_updates: &ClaimUpdates,
+    ) -> Result<SignedIn, ApiError> {
+        let known = self.providers.get(usize::from(index));
+        let differs_in_case = known.is_some_and(|provider| provider.holds_in_other_case(user_id));
+        if self.holder(index, user_id).is_some() || (!self.settings.case_sensitive && differs_in_case) {
+            return Err(ApiError::sign_in_mismatch());
+        }
+        let username = profile_username(name, user_id);
+        if self.slot_by_username(&username).is_some() {
+            return Err(ApiError::profile_name_taken());
+        }
+        self.add_user(new_profile(name, user_id, claim_updates.issuer.clone(), now))
+            .map_err(|_| ApiError::profile_name_taken())?;
+        let slot = self.holder(index, user_id).ok_or_else(ApiError::user_not_found)?;
+        self.journal.record(now, slot, || None);
+        self.write_mapped(now, slot, claim_updates);
+        Ok(SignedIn { username: self.username_key(&username), created: true })
+    }
+
+    fn check_mutable(&self, claim_updates: &ClaimUpdates) -> Result<(), ApiError> {
+        let immutable = claim_updates.attributes.iter().find(|(name, _)| !self.settings.is_mutable(name));
+        immutable.map_or(Ok(()), |(name, _)| Err(ApiError::attribute_immutable(name)))
+    }
+
+    fn write_mapped(&mut self, now: UnixMs, slot: UserIndex, claim_updates: &ClaimUpdates) {
+        for (name, value) in &claim_updates.attributes {
+            self.set_attribute(slot, name, value);
+        }
+        if let Some(user) = self.user_mut(slot).filter(|_| !claim_updates.attributes.is_empty()) {
+            user.modified_ms = now;
+        }
+    }
+}
+
+fn claim_updates(provider: &Provider, sign_in: &SignIn) -> ClaimUpdates {
+    let issuer = (provider.kind == ProviderKind::Saml)
+        .then(|| sign_in.issuer.clone().unwrap_or_else(|| format!("urn:simulated:{}", provider.name)));
+    let mapped = provider.attribute_mapping.iter().filter(|(attribute, _)| *attribute != "username");
+    let mut attributes: Vec<_> =
+        mapped.filter_map(|(attribute, claim)| Some((attribute.clone(), sign_in.claims.get(claim)?.clone()))).collect();
+    let has = |name: &str| attributes.iter().any(|(attribute, _)| attribute == name);
+    if has("email") && !has("email_verified") {
+        attributes.push(("email_verified".to_owned(), "false".to_owned()));
+    }
+    ClaimUpdates { issuer, attributes }
+}

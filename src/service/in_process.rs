@@ -1,0 +1,441 @@
+//! The ports over a simulated account in this process, without a socket.
+//!
+//! Requests and answers are JSON, as on the wire, and are built and read here: the simulator shares no type with this
+//! program, so it cannot share an assumption either. Answers take their time on tokio's clock, so a run under a paused
+//! clock takes none.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cognito_sim::{Account, Answer as SimulatedAnswer, Response, SharedAccount, Stats};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Value, json};
+
+use super::identities::parse_identities;
+use super::{
+    Answer, AnswerMeta, Fault, IdentityLinker, IdentityUnlinker, LinkRequest, MappedAttributes, PoolFacts, PoolUser,
+    PortFuture, ProviderFacts, ProviderPage, Transport, UnlinkRequest, UserDirectory, UserPage, UserQuery,
+};
+use crate::clock::{Clock, UnixMs};
+use crate::domain::identity::{COGNITO_SUBJECT, ExternalIdentity, Personal, ProviderName};
+use crate::limits;
+
+/// A simulated service for one pool.
+pub struct InProcessService {
+    account: SharedAccount,
+    clock: Clock,
+    pool: String,
+}
+
+impl InProcessService {
+    /// A service for the first pool of the account, by id.
+    #[must_use]
+    pub fn new(account: Account, clock: Clock) -> Arc<Self> {
+        let pool = account.first_pool().map(|pool| pool.settings().id.clone()).unwrap_or_default();
+        Arc::new(Self { account: SharedAccount::new(account), clock, pool })
+    }
+
+    /// A service for one pool of an account that others call too.
+    #[must_use]
+    pub fn sharing(account: SharedAccount, clock: Clock, pool: &str) -> Arc<Self> {
+        Arc::new(Self { account, clock, pool: pool.to_owned() })
+    }
+
+    /// The account, to read or change it.
+    #[must_use]
+    pub fn account(&self) -> &SharedAccount {
+        &self.account
+    }
+
+    /// What the account received so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.account.stats()
+    }
+
+    /// Calls an operation on the pool, with these other members in its body.
+    async fn call<T: DeserializeOwned>(&self, operation: &str, mut body: Value) -> Result<Answer<T>, Fault> {
+        body["UserPoolId"] = self.pool.as_str().into();
+        let body = body.to_string();
+        match self.account.call(self.clock.unix_ms(), operation, body.as_bytes()).await {
+            SimulatedAnswer::Complete(response) => read_response(&response),
+            SimulatedAnswer::Cut(_) | SimulatedAnswer::Lost | SimulatedAnswer::Reset => Err(Fault::Transport {
+                kind: Transport::Broken,
+                detail: "the simulated connection closed before the answer was whole".to_owned(),
+            }),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    #[serde(rename = "__type")]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+fn read_response<T: DeserializeOwned>(response: &Response) -> Result<Answer<T>, Fault> {
+    let unreadable = |error: serde_json::Error| Fault::Transport {
+        kind: Transport::Unreadable,
+        // The text of the error may quote a value of the answer.
+        detail: format!("the simulated answer is not of the expected shape, at column {}", error.column()),
+    };
+    let meta = AnswerMeta {
+        request_id: response.header("x-amzn-requestid").map(str::to_owned),
+        server_unix_ms: response.header("date").and_then(http_date),
+    };
+    if response.status == 200 {
+        let value = serde_json::from_slice(&response.body).map_err(unreadable)?;
+        return Ok(Answer { value, meta });
+    }
+    let ErrorBody { code, message } = serde_json::from_slice(&response.body).map_err(unreadable)?;
+    Err(Fault::Answered { status: response.status, code, message, retry_after: None, meta })
+}
+
+fn http_date(text: &str) -> Option<UnixMs> {
+    let time = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(time.as_millisecond())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DescribeUserPoolBody {
+    user_pool: UserPoolBody,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct UserPoolBody {
+    name: String,
+    username_configuration: Option<UsernameConfigurationBody>,
+    #[serde(default)]
+    estimated_number_of_users: u64,
+    #[serde(default)]
+    lambda_config: LambdaConfigBody,
+    #[serde(default)]
+    username_attributes: Vec<String>,
+    #[serde(default)]
+    alias_attributes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct UsernameConfigurationBody {
+    case_sensitive: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct LambdaConfigBody {
+    pre_sign_up: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListIdentityProvidersBody {
+    providers: Vec<ProviderBody>,
+    next_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ProviderBody {
+    provider_name: String,
+    provider_type: String,
+}
+
+/// Reads only the mapping: the rest of the answer holds the client secret of the provider.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DescribeIdentityProviderBody {
+    identity_provider: AttributeMappingBody,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AttributeMappingBody {
+    #[serde(default)]
+    attribute_mapping: BTreeMap<String, IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListUsersBody {
+    users: Vec<UserBody>,
+    pagination_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct UserBody {
+    username: String,
+    /// `AdminGetUser` names this member differently.
+    #[serde(alias = "UserAttributes", default)]
+    attributes: Vec<AttributeBody>,
+    user_status: String,
+    enabled: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AttributeBody {
+    name: String,
+    #[serde(default)]
+    value: String,
+}
+
+impl From<UserPoolBody> for PoolFacts {
+    fn from(pool: UserPoolBody) -> Self {
+        Self {
+            name: pool.name,
+            case_sensitive: pool.username_configuration.is_none_or(|names| names.case_sensitive),
+            estimated_user_count: pool.estimated_number_of_users,
+            has_pre_sign_up_trigger: pool.lambda_config.pre_sign_up.is_some(),
+            username_attributes: pool.username_attributes,
+            alias_attributes: pool.alias_attributes,
+        }
+    }
+}
+
+impl From<UserBody> for PoolUser {
+    fn from(user: UserBody) -> Self {
+        let attribute = |name: &str| {
+            user.attributes.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.value.as_str())
+        };
+        Self {
+            username: Personal::from_service(&user.username),
+            sub: attribute("sub").map(Personal::from_service),
+            email: attribute("email").map(Personal::from_service),
+            identities: attribute("identities").map(parse_identities).unwrap_or_default(),
+            status: user.user_status.clone(),
+            enabled: user.enabled,
+        }
+    }
+}
+
+impl UserDirectory for InProcessService {
+    fn describe_pool(&self) -> PortFuture<'_, PoolFacts> {
+        Box::pin(async move {
+            let Answer { value, meta } = self.call::<DescribeUserPoolBody>("DescribeUserPool", json!({})).await?;
+            Ok(Answer { value: value.user_pool.into(), meta })
+        })
+    }
+
+    fn list_providers(&self, token: Option<String>) -> PortFuture<'_, ProviderPage> {
+        Box::pin(async move {
+            let body = json!({ "MaxResults": limits::PROVIDERS_PER_PAGE_MAX, "NextToken": token });
+            let Answer { value, meta } = self.call::<ListIdentityProvidersBody>("ListIdentityProviders", body).await?;
+            let providers = value.providers.into_iter().filter_map(|provider| {
+                let name = ProviderName::parse(&provider.provider_name).ok()?;
+                Some(ProviderFacts { name, kind: provider.provider_type })
+            });
+            let page = ProviderPage { providers: providers.collect(), next_token: value.next_token };
+            Ok(Answer { value: page, meta })
+        })
+    }
+
+    fn mapped_attributes(&self, provider: ProviderName) -> PortFuture<'_, MappedAttributes> {
+        Box::pin(async move {
+            let body = json!({ "ProviderName": provider.as_str() });
+            let answer = self.call::<DescribeIdentityProviderBody>("DescribeIdentityProvider", body).await?;
+            let mapping = answer.value.identity_provider.attribute_mapping;
+            Ok(Answer { value: mapping.into_keys().collect(), meta: answer.meta })
+        })
+    }
+
+    fn list_users(&self, query: UserQuery) -> PortFuture<'_, UserPage> {
+        Box::pin(async move {
+            let filter = query.filter.map(|filter| filter.to_text());
+            let body = json!({ "Filter": filter, "Limit": query.limit, "PaginationToken": query.token });
+            let Answer { value, meta } = self.call::<ListUsersBody>("ListUsers", body).await?;
+            let users = value.users.into_iter().map(PoolUser::from).collect();
+            Ok(Answer { value: UserPage { users, next_token: value.pagination_token }, meta })
+        })
+    }
+
+    fn get_user(&self, username: Personal) -> PortFuture<'_, Option<PoolUser>> {
+        Box::pin(async move {
+            match self.call::<UserBody>("AdminGetUser", json!({ "Username": username.expose() })).await {
+                Ok(Answer { value, meta }) => Ok(Answer { value: Some(value.into()), meta }),
+                Err(Fault::Answered { code, meta, .. }) if code == "UserNotFoundException" => {
+                    Ok(Answer { value: None, meta })
+                }
+                Err(fault) => Err(fault),
+            }
+        })
+    }
+}
+
+impl IdentityLinker for InProcessService {
+    fn link(&self, LinkRequest { destination, source }: LinkRequest) -> PortFuture<'_, ()> {
+        Box::pin(async move {
+            let body = json!({
+                "DestinationUser": {
+                    "ProviderName": destination.provider.as_str(),
+                    "ProviderAttributeName": COGNITO_SUBJECT,
+                    "ProviderAttributeValue": destination.value.expose(),
+                },
+                "SourceUser": identity_body(&source),
+            });
+            let answer = self.call::<IgnoredAny>("AdminLinkProviderForUser", body).await?;
+            Ok(Answer { value: (), meta: answer.meta })
+        })
+    }
+}
+
+impl IdentityUnlinker for InProcessService {
+    fn unlink(&self, UnlinkRequest { identity }: UnlinkRequest) -> PortFuture<'_, ()> {
+        Box::pin(async move {
+            let body = json!({ "User": identity_body(&identity) });
+            let answer = self.call::<IgnoredAny>("AdminDisableProviderForUser", body).await?;
+            Ok(Answer { value: (), meta: answer.meta })
+        })
+    }
+}
+
+fn identity_body(identity: &ExternalIdentity) -> Value {
+    json!({
+        "ProviderName": identity.provider().as_str(),
+        "ProviderAttributeName": identity.attribute().as_str(),
+        "ProviderAttributeValue": identity.value().expose(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use cognito_sim::{
+        FaultKind, FaultPlan, FaultRule, FaultTrigger, Latency, NewIdentity, NewUser, Operation, Pool, PoolSettings,
+        Provider, ProviderKind, Quota,
+    };
+
+    use super::*;
+    use crate::domain::identity::{AttributeName, DestinationUser};
+    use crate::service::UserFilter;
+
+    fn example() -> Pool {
+        let mut pool = Pool::new(PoolSettings::new("sim-local-1_Example01"));
+        for provider in [
+            Provider::new("Google", ProviderKind::Google, 0),
+            Provider::new("Okta", ProviderKind::Oidc, 0).mapping("email", "email"),
+            Provider::new("Corp", ProviderKind::Saml, 0),
+            Provider::new("Facebook", ProviderKind::Facebook, 0),
+        ] {
+            pool.add_provider(provider).unwrap();
+        }
+        for user in [
+            NewUser::named("alice").with_email("alice@example.com"),
+            NewUser::named("bob").with_email("bob@example.com").with_identity(NewIdentity::linked("Google", "1001")),
+            NewUser::named(r#"o"br\ien"#),
+            NewUser::named("carol"),
+        ] {
+            pool.add_user(user).unwrap();
+        }
+        pool
+    }
+
+    fn request(username: &str, provider: &str, id: &str) -> LinkRequest {
+        LinkRequest {
+            destination: DestinationUser {
+                provider: ProviderName::parse("Cognito").unwrap(),
+                value: Personal::from_service(username),
+            },
+            source: ExternalIdentity::new(
+                ProviderName::parse(provider).unwrap(),
+                AttributeName::subject(),
+                Personal::from_service(id),
+            )
+            .unwrap(),
+        }
+    }
+
+    fn service(faults: FaultPlan) -> Arc<InProcessService> {
+        let account = Account::new(1)
+            .with_pool(example())
+            .with_quota(Quota::off())
+            .with_latency(Latency::between(100, 100))
+            .with_faults(faults);
+        InProcessService::new(account, Clock::starting_at(1_700_000_000_000))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_take_virtual_time_only() {
+        let service = service(FaultPlan::none());
+        let before = service.clock.now();
+        for n in 0..100 {
+            let answer = service.link(request("alice", "Google", &format!("x{n}"))).await;
+            assert_eq!(answer.is_ok(), n < 5);
+        }
+        assert_eq!(service.clock.now().duration_since(before), Duration::from_secs(10));
+        assert_eq!(service.stats().of(Operation::LinkProvider).calls, 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_carry_what_the_sdk_adapter_reads() {
+        let service = service(FaultPlan::none());
+        let linked = service.link(request("alice", "Google", "1")).await.unwrap();
+        assert_eq!(linked.meta.server_unix_ms, Some(1_700_000_000_000));
+        assert_eq!(linked.meta.request_id.map(|id| id.len()), Some(36));
+        let alice = service.get_user(Personal::from_service("alice")).await.unwrap().value.unwrap();
+        assert_eq!(alice.identities.len(), 1);
+        assert_eq!(alice.identities[0].created_unix_ms, Some(1_700_000_000_000));
+        assert!(alice.email.is_some() && alice.enabled && !alice.is_federated());
+        assert_eq!(service.get_user(Personal::from_service("nobody")).await.unwrap().value, None);
+        let again = service.link(request("alice", "Google", "1")).await.unwrap_err();
+        assert_eq!(
+            (again.code(), again.message()),
+            ("InvalidParameterException", "SourceUser is already linked to DestinationUser")
+        );
+        let identity = request("alice", "Google", "1").source;
+        assert!(service.unlink(UnlinkRequest { identity }).await.is_ok());
+        assert_eq!(service.stats().links_removed, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_directory_reads_pool_providers_and_users() {
+        let service = service(FaultPlan::none());
+        let pool = service.describe_pool().await.unwrap().value;
+        assert_eq!((pool.estimated_user_count, pool.case_sensitive), (4, true));
+        let providers = service.list_providers(None).await.unwrap().value;
+        assert_eq!(
+            providers.providers.iter().map(|p| p.kind.as_str()).collect::<Vec<_>>(),
+            ["Google", "OIDC", "SAML", "Facebook"]
+        );
+        let mapped = service.mapped_attributes(ProviderName::parse("Okta").unwrap()).await.unwrap().value;
+        assert!(mapped.contains("email"));
+        let found = async |attribute: &'static str, value: &str| {
+            let filter = UserFilter { attribute, prefix: false, value: Personal::from_service(value) };
+            let page = service.list_users(UserQuery { filter: Some(filter), ..UserQuery::default() }).await;
+            let users = page.unwrap().value.users;
+            users.iter().map(|user| user.username.expose().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(found("email", "BOB@example.com").await, ["bob"]);
+        assert_eq!(found("username", r#"o"br\ien"#).await, [r#"o"br\ien"#], "quotes and backslashes are escaped");
+        let page = service.list_users(UserQuery { limit: Some(3), ..UserQuery::default() }).await.unwrap().value;
+        let rest = UserQuery { token: page.next_token, ..UserQuery::default() };
+        assert_eq!(page.users.len() + service.list_users(rest).await.unwrap().value.users.len(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn faults_are_those_of_the_sdk_adapter() {
+        let faults = FaultPlan::none()
+            .with(FaultRule::new(FaultKind::LostAfter, FaultTrigger::Calls(1..=1)))
+            .with(FaultRule::new(FaultKind::HalfWritten, FaultTrigger::Calls(2..=2)))
+            .with(FaultRule::new(FaultKind::ErrorAfter, FaultTrigger::Calls(3..=3)))
+            .with(FaultRule::new(FaultKind::Slow { ms: 60_000 }, FaultTrigger::Calls(4..=4)));
+        let service = service(faults);
+        let mut codes = Vec::new();
+        for id in ["1", "2", "3"] {
+            codes.push(service.link(request("alice", "Google", id)).await.unwrap_err().code().to_owned());
+        }
+        assert_eq!(codes, ["connection_broken", "connection_broken", "InternalErrorException"]);
+        let link = service.link(request("alice", "Google", "4"));
+        let deadline = service.clock.now() + Duration::from_secs(15);
+        assert!(crate::clock::timeout_at(deadline, link).await.is_err(), "the caller gives up first");
+        let stats = service.stats();
+        assert_eq!((stats.in_flight, stats.links_made), (0, 4), "a call that is given up is not in flight");
+    }
+}
