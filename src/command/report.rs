@@ -1,6 +1,5 @@
 //! `report`: what ledgers know, and the rows of an input that still want something.
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::state::{Resume, RowState};
 use crate::domain::summary::Counts;
 use crate::input::{FirstReading, InputError, InputOptions, Note, Reader, RecordWriter, Source};
-use crate::ledger::record::{EndedAs, PersonalText, Record, UNDO_COMMAND};
+use crate::ledger::record::{EndedAs, Record, UNDO_COMMAND};
 use crate::ledger::{Binding, Contents, LedgerError, load_view, read};
 use crate::limits::REPORT_FAILURES_MAX;
 
@@ -143,7 +142,7 @@ impl Ledgers {
         let (mut invalid, mut left_out) = (Counts::default(), 0);
         read(path, &mut |record| {
             match record {
-                Record::RunStart(start) => {
+                Record::RunStarted(start) => {
                     if start.command != UNDO_COMMAND {
                         invalid = Counts::default();
                     }
@@ -155,26 +154,26 @@ impl Ledgers {
                         ended: None,
                     });
                 }
-                Record::RunEnd(end) => {
+                Record::RunEnded(end) => {
                     let id = end.run.to_string();
                     if let Some(run) = report.runs.iter_mut().rev().find(|run| run.id == id) {
                         run.ended = Some(end.ended.as_str().to_owned());
                     }
                 }
-                Record::Intent(intent) | Record::Unlink(intent) => {
+                Record::Announced(intent) | Record::UnlinkAnnounced(intent) => {
                     left_out += self.tell(told, intent.key, intent.row, None);
                 }
-                Record::Settlement(settled) => {
-                    left_out += self.tell(told, settled.key, settled.row, settled.said.map(text_of));
+                Record::Settled(settled) => {
+                    left_out += self.tell(told, settled.key, settled.row, settled.error.map(ServiceText::from));
                 }
-                Record::UnlinkSettlement(settled) => {
-                    left_out += self.tell(told, settled.key, settled.row, settled.said.map(text_of));
+                Record::UnlinkSettled(settled) => {
+                    left_out += self.tell(told, settled.key, settled.row, settled.error.map(ServiceText::from));
                 }
                 Record::Invalid(row) => {
                     invalid.invalid += 1;
                     *invalid.by_finding.entry(row.code).or_default() += 1;
                 }
-                Record::Header(_) | Record::Withdrawal(_) => {}
+                Record::Header(_) | Record::Withdrawn(_) => {}
             }
             ControlFlow::Continue(())
         })?;
@@ -274,10 +273,6 @@ pub struct Written {
     pub failed: Option<u64>,
     /// Never attempted; `None` where not asked for.
     pub unprocessed: Option<u64>,
-}
-
-fn text_of((code, message): (Cow<'_, str>, PersonalText<'_>)) -> ServiceText {
-    ServiceText { code: code.into_owned(), message: message.expose().to_owned() }
 }
 
 fn wants_something(state: RowState) -> bool {

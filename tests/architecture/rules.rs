@@ -107,8 +107,10 @@ const PERSONAL_TYPES: &[&str] = &[
     "Fault",
     "FailureLine",
     "PersonalText",
-    "Intent",
+    "Announcement",
+    "CallError",
     "Settlement",
+    "UnlinkSettlement",
 ];
 /// Where the text of a personal value may be taken out: for the service, the ledger and result files.
 const MAY_EXPOSE: &[&str] = &[

@@ -72,7 +72,10 @@ fn rows_in_doubt_are_told_among_those_to_work_on() {
 fn cuts_of(whole: &str) -> Vec<usize> {
     let starts: Vec<usize> = whole.match_indices('\n').map(|(end, _)| end + 1).collect();
     let [.., result, end, length] = starts[..] else { panic!("a ledger has more lines") };
-    assert!(whole[result..].starts_with("{\"key\"") && whole[end..].starts_with("{\"end\""), "{whole}");
+    assert!(
+        whole[result..].starts_with(r#"{"type":"settled""#) && whole[end..].starts_with(r#"{"type":"run_ended""#),
+        "{whole}"
+    );
     assert_eq!(length, whole.len());
     (result..end).chain((end..length).step_by(9)).chain(length - 2..length).collect()
 }

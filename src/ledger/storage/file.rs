@@ -1,14 +1,14 @@
 //! A ledger file, with the lock that keeps a second run away.
 //!
 //! The lock is on the ledger file itself (`flock`), so the system frees it however a run ends. The file beside it,
-//! `LEDGER.lock`, locks nothing: it only tells who holds the ledger.
+//! `LEDGER.lock`, locks nothing: it only says who holds the ledger.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Source, Storage};
-use crate::ledger::error::{Holder, LedgerError};
+use crate::ledger::error::{Holder, LedgerError, LedgerOperation};
 use crate::limits::LOCK_FILE_BYTES_MAX;
 
 /// A file that is only read, without the lock.
@@ -24,7 +24,7 @@ impl FileSource {
     /// # Errors
     /// [`LedgerError::Io`] as the system has it, [`LedgerError::NotALedger`] for anything but a plain file.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
-        let io_error = |error: &io::Error| LedgerError::io("open", place(path), error);
+        let io_error = |error: &io::Error| LedgerError::io(LedgerOperation::Open, place(path), error);
         let kind = fs::metadata(path).map_err(|error| io_error(&error))?;
         if !kind.is_file() {
             return Err(LedgerError::NotALedger { place: place(path) });
@@ -62,23 +62,24 @@ impl FileStorage {
     ///
     /// # Errors
     /// [`LedgerError::Locked`] while another run holds it, [`LedgerError::NotALedger`] for anything but a plain file,
-    /// [`LedgerError::Io`] otherwise, also where the file system knows no locks.
+    /// [`LedgerError::Io`] otherwise, also where the file system has no locks.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
-        let io_error = |action, error: &io::Error| LedgerError::io(action, place(path), error);
+        let io_error = |operation, error: &io::Error| LedgerError::io(operation, place(path), error);
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             return Err(LedgerError::NotALedger { place: place(path) });
         }
         let mut options = private();
-        let file = options.read(true).append(true).create(true).open(path).map_err(|e| io_error("open", &e))?;
+        let file =
+            options.read(true).append(true).create(true).open(path).map_err(|e| io_error(LedgerOperation::Open, &e))?;
         let notice = notice_beside(path);
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(LedgerError::Locked { place: place(path), holder: read_notice(&notice) });
             }
-            Err(TryLockError::Error(error)) => return Err(io_error("lock", &error)),
+            Err(TryLockError::Error(error)) => return Err(io_error(LedgerOperation::Lock, &error)),
         }
-        // Only a courtesy to whoever is kept away: without it the lock holds all the same.
+        // Only for the message of a second run: without it the lock holds all the same.
         let _ = write_notice(&notice);
         Ok(Self { source: FileSource { file, path: path.to_owned() }, notice })
     }
@@ -120,7 +121,7 @@ impl Storage for FileStorage {
 
     fn sync_created(&mut self) -> io::Result<()> {
         self.source.file.sync_all()?;
-        // A directory can be opened and synced on Unix only; elsewhere the system sees to it.
+        // A directory can be opened and synced on Unix only; other systems do it themselves.
         if cfg!(unix) {
             let parent = self.source.path.parent().filter(|parent| !parent.as_os_str().is_empty());
             File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
@@ -148,7 +149,7 @@ fn notice_beside(path: &Path) -> PathBuf {
 }
 
 fn write_notice(path: &Path) -> io::Result<()> {
-    // Removed and made anew, so that what stands there under that name is never written through.
+    // Removed and created anew, so that nothing is written through a link of that name.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -1,4 +1,5 @@
-//! A ledger in memory that can crash, fill up and fail to sync: for rehearsals and tests.
+//! Ledgers that are not kept: one in memory that can crash, fill up and fail to sync, for tests and small rehearsals; and
+//! one that forgets every line, for rehearsals of millions of rows.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -117,5 +118,46 @@ impl Storage for MemoryStorage {
 
     fn sync_created(&mut self) -> io::Result<()> {
         self.sync()
+    }
+}
+
+/// Keeps nothing but the length: of such a ledger only the view is wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DiscardStorage {
+    length: u64,
+}
+
+impl Source for DiscardStorage {
+    fn place(&self) -> String {
+        "of a rehearsal".to_owned()
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.length)
+    }
+
+    /// There is never anything to read: a rehearsal starts from nothing.
+    fn read_at(&self, _offset: u64, _buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+}
+
+impl Storage for DiscardStorage {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn truncate(&mut self, size: u64) -> io::Result<()> {
+        self.length = self.length.min(size);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync_created(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::ledger::error::{Holder, LedgerError};
+use crate::ledger::error::{Holder, LedgerError, LedgerOperation};
 use tempfile::TempDir;
 
 #[test]
@@ -61,7 +61,7 @@ fn what_is_no_plain_file_is_refused() {
     let missing = FileSource::open(&folder.path().join("missing")).unwrap_err();
     assert!(matches!(missing, LedgerError::Io { kind: io::ErrorKind::NotFound, .. }), "{missing}");
     let nowhere = FileStorage::open(&folder.path().join("no/such/folder")).unwrap_err();
-    assert!(matches!(nowhere, LedgerError::Io { action: "open", .. }), "{nowhere}");
+    assert!(matches!(nowhere, LedgerError::Io { operation: LedgerOperation::Open, .. }), "{nowhere}");
 }
 
 /// The same story on both storages.

@@ -107,7 +107,7 @@ fn what_was_named_in_a_call_in_doubt_is_told() {
 #[test]
 fn a_native_user_cannot_be_named_even_by_an_edited_ledger() {
     let text = String::from_utf8(example().bytes()).unwrap();
-    let edited = text.replacen("\"sp\":\"Google\"", "\"sp\":\"Cognito\"", 1);
+    let edited = text.replacen(r#""source_provider":"Google""#, r#""source_provider":"Cognito""#, 1);
     let storage = MemoryStorage::holding(edited.into_bytes());
     let (ledger, _) = opened(&MemoryStorage::holding(storage.bytes()));
     let selection = Selection { rows: vec![1..=1], ..Selection::default() };
