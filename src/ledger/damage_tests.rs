@@ -87,7 +87,7 @@ fn a_ledger_that_is_cut_anywhere_goes_on_from_its_whole_lines() {
 }
 
 #[test]
-fn a_crash_while_it_is_made_leaves_nothing_in_the_way() {
+fn a_crash_during_creation_leaves_nothing_in_the_way() {
     let storage = MemoryStorage::default();
     drop(opened(&storage));
     let header = storage.bytes();
@@ -187,8 +187,8 @@ fn a_changed_byte_is_noticed_or_changes_no_state() {
                 let storage = MemoryStorage::holding(left);
                 match Ledger::on_storage(Box::new(storage), &binding(), 0) {
                     Err(error) => {
-                        let told = error.to_string();
-                        assert!(!told.contains("user-") && !told.contains("subject-"), "{told}");
+                        let message = error.to_string();
+                        assert!(!message.contains("user-") && !message.contains("subject-"), "{message}");
                         noticed += 1;
                     }
                     // The last line, without its end or with a NUL, looks like a torn one: reported.

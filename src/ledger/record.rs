@@ -322,7 +322,7 @@ impl<'a> Announcement<'a> {
     }
 }
 
-/// An announcement that was taken back before anything was sent, or a link that was seen to be gone.
+/// An announcement that was withdrawn before anything was sent, or a link that was seen to be gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Withdrawal {

@@ -84,20 +84,20 @@ fn what_cannot_happen_is_refused_and_not_written() {
     ledger.sync().unwrap();
     let before = storage.bytes();
     let (done, fresh) = (row(1), row(2));
-    let made = Outcome::Linked { recovered: true };
+    let recovered = Outcome::Linked { recovered: true };
     let results = [
         ledger.announce(&done, &user(&done), 60),
         ledger.settle(done.number, done.key, &Outcome::AlreadyLinked, 1, None, 60),
         ledger.withdraw(fresh.number, fresh.key, 60),
-        ledger.settle(fresh.number, fresh.key, &made, 1, None, 60),
+        ledger.settle(fresh.number, fresh.key, &recovered, 1, None, 60),
         ledger.settle(fresh.number, fresh.key, &Outcome::InDoubt { text: text("") }, 1, None, 60),
     ];
     assert!(results.iter().all(|result| matches!(result, Err(LedgerError::Illegal { .. }))), "{results:?}");
     ledger.sync().unwrap();
     assert_eq!(storage.bytes(), before);
     assert_eq!((ledger.state(done.key), ledger.state(fresh.key)), (RowState::Linked, RowState::Unprocessed));
-    let told = results[0].as_ref().unwrap_err().to_string();
-    assert!(told.starts_with(&format!("row 1 ({}): Announced cannot follow Linked", done.key)), "{told}");
+    let message = results[0].as_ref().unwrap_err().to_string();
+    assert!(message.starts_with(&format!("row 1 ({}): Announced cannot follow Linked", done.key)), "{message}");
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Source for FileSource {
 #[derive(Debug)]
 pub struct FileStorage {
     source: FileSource,
-    notice: PathBuf,
+    holder_file: PathBuf,
 }
 
 impl FileStorage {
@@ -71,24 +71,24 @@ impl FileStorage {
         let mut options = private();
         let file =
             options.read(true).append(true).create(true).open(path).map_err(|e| io_error(LedgerOperation::Open, &e))?;
-        let notice = notice_beside(path);
+        let holder_file = holder_file_beside(path);
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(LedgerError::Locked { place: place(path), holder: read_notice(&notice) });
+                return Err(LedgerError::Locked { place: place(path), holder: read_holder_file(&holder_file) });
             }
             Err(TryLockError::Error(error)) => return Err(io_error(LedgerOperation::Lock, &error)),
         }
         // Only for the message of a second run: without it the lock holds all the same.
-        let _ = write_notice(&notice);
-        Ok(Self { source: FileSource { file, path: path.to_owned() }, notice })
+        let _ = write_holder_file(&holder_file);
+        Ok(Self { source: FileSource { file, path: path.to_owned() }, holder_file })
     }
 }
 
 impl Drop for FileStorage {
     fn drop(&mut self) {
-        // Before the lock is freed: afterwards the notice may be the next holder's.
-        let _ = fs::remove_file(&self.notice);
+        // Before the lock is freed: afterwards the file may be the next holder's.
+        let _ = fs::remove_file(&self.holder_file);
     }
 }
 
@@ -142,13 +142,13 @@ fn private() -> OpenOptions {
     options
 }
 
-fn notice_beside(path: &Path) -> PathBuf {
+fn holder_file_beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     name.into()
 }
 
-fn write_notice(path: &Path) -> io::Result<()> {
+fn write_holder_file(path: &Path) -> io::Result<()> {
     // Removed and created anew, so that nothing is written through a link of that name.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -159,7 +159,7 @@ fn write_notice(path: &Path) -> io::Result<()> {
     file.write_all(format!("{} {}\n", std::process::id(), host.trim()).as_bytes())
 }
 
-fn read_notice(path: &Path) -> Option<Holder> {
+fn read_holder_file(path: &Path) -> Option<Holder> {
     let mut text = String::new();
     File::open(path).ok()?.take(LOCK_FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
     let (pid, host) = text.trim_end().split_once(' ').unwrap_or((text.trim_end(), ""));
