@@ -38,7 +38,7 @@
 //! Where a row stands is `domain::state::RowState`; `domain::state::next_state` is the one table of what may follow, used
 //! live and when a ledger is read back.
 //!
-//! `undo` goes the same way with the links of a ledger for rows (`ledger::made`): looked at, announced, called, settled,
+//! `undo` goes the same way with the links of a ledger for rows (`ledger::links_to_undo`): looked at, announced, called, settled,
 //! recorded. Its policy is `engine::undo`, and what a look means is `engine::undo_look`.
 //!
 //! `doctor` (`command::doctor`) sends no row anywhere: it makes single reads, and what they show is a
@@ -80,7 +80,7 @@
 //! | never | seen to by | watched by |
 //! | --- | --- | --- |
 //! | a link or unlink call that the ledger has not announced durably | `engine::dispatcher::sending`: only what a sync has covered may be sent | `tests/it/seeds.rs` and `undo_seeds.rs`, over seeds with crashes |
-//! | an unlink of what this ledger did not link, or did not just see on its user | `ledger::made` hands out linked rows only, `domain::state` lets no other be announced; `engine::undo` looks first | the same, and their tests |
+//! | an unlink of what this ledger did not link, or did not just see on its user | `ledger::links_to_undo` hands out linked rows only, `domain::state` lets no other be announced; `engine::undo` looks first | the same, and their tests |
 //! | a row read that has no state, or two | `domain::summary::Counts::balance`, asked at the end of every run and report | the same, and its unit tests |
 //! | a state that does not follow from the one before | `domain::state::next_state` | the whole table as a test |
 //! | a second owner of the ledger or the counters, a lock in the engine | workers talk by their return value, the reader by a bounded channel | `tests/architecture.rs` |

@@ -4,10 +4,10 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::error::LedgerError;
-use super::reader::{self, Reader, RecordAt, WholeLines};
-use super::record::{Binding, Header, Record, RunEnd, RunStart, UNDO_COMMAND};
-use super::storage::{FileSource, Source};
-use super::view::View;
+use super::reader::{self, LedgerReader, LedgerRecordAt, WholeLines};
+use super::record::{Binding, LedgerHeader, LedgerRecord, RunEnd, RunStart, UNDO_COMMAND};
+use super::storage::{FileSource, LedgerSource};
+use super::view::LedgerView;
 
 /// The last run of a ledger that worked on an input: `undo` does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,9 +19,9 @@ pub struct LastRun {
 
 /// What a ledger holds.
 #[derive(Debug)]
-pub struct Contents {
-    pub header: Header,
-    pub view: View,
+pub struct LedgerContents {
+    pub header: LedgerHeader,
+    pub view: LedgerView,
     pub last_run: Option<LastRun>,
     /// The quota that the last run which was throttled has found, in thousandths of a call a second.
     pub pace_milli: Option<u64>,
@@ -29,15 +29,18 @@ pub struct Contents {
 
 /// Reads a ledger's records one by one, the header first, without the lock, and returns the header.
 ///
-/// Records are checked one by one and not against each other: that is [`load_view`].
+/// Records are checked one by one and not against each other: that is [`load_contents`].
 ///
 /// # Errors
 /// [`LedgerError::Io`], `Damaged`, `Version` and `NotALedger`.
-pub fn read(path: &Path, visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>) -> Result<Header, LedgerError> {
+pub fn read_records(
+    path: &Path,
+    visit: &mut dyn FnMut(LedgerRecord<'_>) -> ControlFlow<()>,
+) -> Result<LedgerHeader, LedgerError> {
     let source = FileSource::open(path)?;
     let header = reader::read_header(&source)?;
-    let mut reader = Reader::new(&source)?;
-    while let Some(RecordAt { record, .. }) = reader.next_record()? {
+    let mut reader = LedgerReader::new(&source)?;
+    while let Some(LedgerRecordAt { record, .. }) = reader.next_record()? {
         if visit(record).is_break() {
             break;
         }
@@ -49,31 +52,31 @@ pub fn read(path: &Path, visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>) -
 ///
 /// # Errors
 /// [`LedgerError::Io`], `Damaged`, `Version` and `NotALedger`.
-pub fn load_view(path: &Path) -> Result<Contents, LedgerError> {
-    load_bound(path, None)
+pub fn load_contents(path: &Path) -> Result<LedgerContents, LedgerError> {
+    load_contents_of(path, None)
 }
 
 /// Reads what a ledger belongs to, and nothing else.
 ///
 /// # Errors
 /// [`LedgerError::Io`], `Damaged`, `Version` and `NotALedger`.
-pub fn header(path: &Path) -> Result<Header, LedgerError> {
+pub fn read_header(path: &Path) -> Result<LedgerHeader, LedgerError> {
     reader::read_header(&FileSource::open(path)?)
 }
 
-/// As [`load_view`], for a ledger that must belong to a certain pool.
-pub(super) fn load_bound(path: &Path, wanted: Option<&Binding>) -> Result<Contents, LedgerError> {
+/// As [`load_contents`], for a ledger that must belong to a certain pool.
+pub(super) fn load_contents_of(path: &Path, wanted: Option<&Binding>) -> Result<LedgerContents, LedgerError> {
     let source = FileSource::open(path)?;
-    let Loaded { header, view, last_run, pace_milli, .. } = load(&source, wanted)?;
+    let LoadedLedger { header, view, last_run, pace_milli, .. } = load(&source, wanted)?;
     let header = header.ok_or_else(|| LedgerError::NotALedger { place: source.place() })?;
-    Ok(Contents { header, view, last_run, pace_milli })
+    Ok(LedgerContents { header, view, last_run, pace_milli })
 }
 
 /// What [`load`] found.
-pub(super) struct Loaded {
+pub(super) struct LoadedLedger {
     /// `None` where there is not even a whole header.
-    pub(super) header: Option<Header>,
-    pub(super) view: View,
+    pub(super) header: Option<LedgerHeader>,
+    pub(super) view: LedgerView,
     pub(super) last_run: Option<LastRun>,
     pub(super) pace_milli: Option<u64>,
     pub(super) whole_lines: WholeLines,
@@ -81,30 +84,30 @@ pub(super) struct Loaded {
 }
 
 /// Replays a ledger. Where a binding is given, nothing but the header is read from a ledger of another pool.
-pub(super) fn load(source: &dyn Source, wanted: Option<&Binding>) -> Result<Loaded, LedgerError> {
+pub(super) fn load(source: &dyn LedgerSource, wanted: Option<&Binding>) -> Result<LoadedLedger, LedgerError> {
     let mut header = None;
-    let mut view = View::new();
+    let mut view = LedgerView::new();
     let mut last_run: Option<LastRun> = None;
     let mut pace_milli = None;
-    let mut reader = Reader::new(source)?;
-    while let Some(RecordAt { line, offset, record }) = reader.next_record()? {
+    let mut reader = LedgerReader::new(source)?;
+    while let Some(LedgerRecordAt { line, offset, record }) = reader.next_record()? {
         let damaged = |reason: String| reader::damaged(source, line, offset, &reason);
         if let Some((key, event, at)) = record.row_event().map_err(|error| damaged(error.to_string()))? {
             view.replay(key, event, at).map_err(|illegal| damaged(illegal.to_string()))?;
             continue;
         }
         match record {
-            Record::Header(found) => {
+            LedgerRecord::Header(found) => {
                 if let Some(wanted) = wanted.filter(|wanted| **wanted != found.binding) {
                     let (place, wanted) = (source.place(), wanted.clone());
                     return Err(LedgerError::Mismatch { place, held: found.binding, wanted });
                 }
                 header = Some(found);
             }
-            Record::RunStarted(start) if start.command != UNDO_COMMAND => {
+            LedgerRecord::RunStarted(start) if start.command != UNDO_COMMAND => {
                 last_run = Some(LastRun { start, end: None });
             }
-            Record::RunEnded(end) => {
+            LedgerRecord::RunEnded(end) => {
                 pace_milli = end.pace_milli.or(pace_milli);
                 if let Some(run) = last_run.as_mut().filter(|run| run.start.run == end.run) {
                     run.end = Some(*end);
@@ -114,5 +117,5 @@ pub(super) fn load(source: &dyn Source, wanted: Option<&Binding>) -> Result<Load
         }
     }
     let (whole_lines, torn_bytes) = (reader.whole_lines(), reader.torn_bytes());
-    Ok(Loaded { header, view, last_run, pace_milli, whole_lines, torn_bytes })
+    Ok(LoadedLedger { header, view, last_run, pace_milli, whole_lines, torn_bytes })
 }

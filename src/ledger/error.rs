@@ -10,7 +10,7 @@ use crate::limits::LEDGER_LINE_BYTES_MAX;
 
 /// The run that holds a ledger, as it wrote itself into the file beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
+pub struct LockHolder {
     /// Its process id on that host.
     pub pid: u32,
     /// The host it runs on; empty where that could not be read.
@@ -61,7 +61,7 @@ pub enum LedgerError {
     Locked {
         place: String,
         /// `None` where that cannot be read.
-        holder: Option<Holder>,
+        holder: Option<LockHolder>,
     },
     #[error("ledger {place} belongs to {held}, and this run is for {wanted}; name another ledger with `--ledger`")]
     Mismatch {
@@ -110,10 +110,10 @@ impl LedgerError {
     }
 }
 
-fn describe(holder: Option<&Holder>) -> String {
+fn describe(holder: Option<&LockHolder>) -> String {
     match holder {
-        Some(Holder { pid, host }) if host.is_empty() => format!(" (pid {pid})"),
-        Some(Holder { pid, host }) => format!(" (pid {pid} on {host})"),
+        Some(LockHolder { pid, host }) if host.is_empty() => format!(" (pid {pid})"),
+        Some(LockHolder { pid, host }) => format!(" (pid {pid} on {host})"),
         None => String::new(),
     }
 }

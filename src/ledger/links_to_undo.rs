@@ -10,10 +10,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 
 use super::error::LedgerError;
-use super::reader::{self, Reader, RecordAt};
-use super::record::{self, Announcement, Record, SettledState, Settlement, UnlinkResult};
-use super::storage::Source;
-use super::view::View;
+use super::reader::{self, LedgerReader, LedgerRecordAt};
+use super::record::{self, Announcement, LedgerRecord, SettledState, Settlement, UnlinkResult};
+use super::storage::LedgerSource;
+use super::view::LedgerView;
 use crate::clock::UnixMs;
 use crate::domain::identity::{Destination, ExternalIdentity, IdentityError, ProviderName};
 use crate::domain::row::{Link, Row, RowKey};
@@ -22,7 +22,7 @@ use crate::limits::LEDGER_LINE_USUAL_BYTES;
 
 /// Which of the links that a ledger made to unlink. Of several conditions, a link must meet all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
+pub struct UndoSelection {
     /// Only links that were made at this time or later, by the clock of the machine that made them.
     pub since: Option<UnixMs>,
     /// Only rows with these numbers in the input of their run; empty for all.
@@ -35,7 +35,7 @@ pub struct Selection {
 
 /// How many links a selection holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct UndoSelectionCounts {
     /// Links to unlink, those in doubt included.
     pub selected: u64,
     /// Of these, those whose unlinking an earlier run left in doubt: they come first, selected or not.
@@ -48,7 +48,7 @@ pub struct Found {
 
 /// A link that this tool made.
 #[derive(Debug, Clone)]
-pub struct MadeLink {
+pub struct LinkToUndo {
     /// With the destination and the source exactly as they were sent.
     pub row: Row,
     /// When it was announced: the earliest that the service's clock can have shown then.
@@ -60,46 +60,46 @@ pub struct MadeLink {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
+struct LinkPlace {
     /// Where its announcement is, in bytes.
     announcement_offset: u64,
     settled: UnixMs,
 }
 
 /// The links to unlink.
-pub struct MadeLinks {
-    source: Box<dyn Source + Send>,
+pub struct LinksToUndo {
+    source: Box<dyn LedgerSource + Send>,
     /// The newest last: links are taken from the end.
-    places: Vec<Place>,
+    places: Vec<LinkPlace>,
     /// Those whose unlinking is in doubt: taken before the others.
-    in_doubt: Vec<Place>,
+    in_doubt: Vec<LinkPlace>,
     /// Where the announcements of these unlinks are, in bytes.
     unlinks: HashMap<RowKey, u64>,
 }
 
-impl MadeLinks {
+impl LinksToUndo {
     /// Finds the links of a selection. `view` must be of the same ledger, read to its end.
     ///
     /// # Errors
     /// [`LedgerError`] where the ledger cannot be read.
     pub fn find(
-        source: Box<dyn Source + Send>,
-        view: &View,
-        selection: &Selection,
-    ) -> Result<(Self, Found), LedgerError> {
-        let mut search = Search::new(view, selection);
+        source: Box<dyn LedgerSource + Send>,
+        view: &LedgerView,
+        selection: &UndoSelection,
+    ) -> Result<(Self, UndoSelectionCounts), LedgerError> {
+        let mut search = LinkSearch::new(view, selection);
         search.read(&*source)?;
         if !search.undone_at.is_empty() {
             // Some were linked, undone and linked again. Which ones is known now, so the older links can be skipped.
-            search = Search { undone_at: search.undone_at, ..Search::new(view, selection) };
+            search = LinkSearch { undone_at: search.undone_at, ..LinkSearch::new(view, selection) };
             search.read(&*source)?;
         }
-        let found = Found {
+        let found = UndoSelectionCounts {
             selected: (search.places.len() + search.in_doubt.len()) as u64,
             in_doubt: search.in_doubt.len() as u64,
             ..search.found
         };
-        let Search { places, in_doubt, unlinks, .. } = search;
+        let LinkSearch { places, in_doubt, unlinks, .. } = search;
         Ok((Self { source, places, in_doubt, unlinks }, found))
     }
 
@@ -107,7 +107,7 @@ impl MadeLinks {
     ///
     /// # Errors
     /// [`LedgerError::Io`], and [`LedgerError::Damaged`] where a person has edited a line into what cannot be sent.
-    pub fn next_batch(&mut self, count_max: usize) -> Result<Vec<MadeLink>, LedgerError> {
+    pub fn next_batch(&mut self, count_max: usize) -> Result<Vec<LinkToUndo>, LedgerError> {
         let mut batch = Vec::new();
         while batch.len() < count_max {
             let Some(place) = self.in_doubt.pop().or_else(|| self.places.pop()) else { break };
@@ -116,26 +116,26 @@ impl MadeLinks {
         Ok(batch)
     }
 
-    fn read(&self, place: Place) -> Result<MadeLink, LedgerError> {
+    fn read(&self, place: LinkPlace) -> Result<LinkToUndo, LedgerError> {
         let (row, announced) = self.read_call(place.announcement_offset, |record| match record {
-            Record::Announced(call) => Some(row_of(call).map(|row| (row, call.at))),
+            LedgerRecord::Announced(call) => Some(row_of(call).map(|row| (row, call.at))),
             _ => None,
         })?;
         let unlinking = match self.unlinks.get(&row.key) {
             Some(offset) => Some(self.read_call(*offset, |record| match record {
-                Record::UnlinkAnnounced(call) => Some(call.source()),
+                LedgerRecord::UnlinkAnnounced(call) => Some(call.source()),
                 _ => None,
             })?),
             None => None,
         };
-        Ok(MadeLink { row, announced, settled: place.settled, unlinking })
+        Ok(LinkToUndo { row, announced, settled: place.settled, unlinking })
     }
 
     /// Takes a value from the record at this place; `take` returns `None` where the record is of another type.
     fn read_call<T>(
         &self,
         offset: u64,
-        take: impl FnOnce(&Record<'_>) -> Option<Result<T, IdentityError>>,
+        take: impl FnOnce(&LedgerRecord<'_>) -> Option<Result<T, IdentityError>>,
     ) -> Result<T, LedgerError> {
         reader::read_line_at(&*self.source, offset, LEDGER_LINE_USUAL_BYTES, |line| {
             let record = record::decode(line).map_err(|error| error.to_string())?;
@@ -146,21 +146,21 @@ impl MadeLinks {
 }
 
 /// One reading of the ledger.
-struct Search<'a> {
-    view: &'a View,
-    selection: &'a Selection,
+struct LinkSearch<'a> {
+    view: &'a LedgerView,
+    selection: &'a UndoSelection,
     /// Announcements without a result: where they are, and whether the provider is selected.
     open: HashMap<RowKey, (u64, bool)>,
     /// Links that stand and were undone, or seen to be gone, before: where that was recorded last.
     undone_at: HashMap<RowKey, u64>,
     unlinks: HashMap<RowKey, u64>,
-    places: Vec<Place>,
-    in_doubt: Vec<Place>,
-    found: Found,
+    places: Vec<LinkPlace>,
+    in_doubt: Vec<LinkPlace>,
+    found: UndoSelectionCounts,
 }
 
-impl<'a> Search<'a> {
-    fn new(view: &'a View, selection: &'a Selection) -> Self {
+impl<'a> LinkSearch<'a> {
+    fn new(view: &'a LedgerView, selection: &'a UndoSelection) -> Self {
         Self {
             view,
             selection,
@@ -169,38 +169,38 @@ impl<'a> Search<'a> {
             unlinks: HashMap::new(),
             places: Vec::new(),
             in_doubt: Vec::new(),
-            found: Found::default(),
+            found: UndoSelectionCounts::default(),
         }
     }
 
-    fn read(&mut self, source: &dyn Source) -> Result<(), LedgerError> {
-        let mut reader = Reader::new(source)?;
-        while let Some(RecordAt { offset, record, .. }) = reader.next_record()? {
+    fn read(&mut self, source: &dyn LedgerSource) -> Result<(), LedgerError> {
+        let mut reader = LedgerReader::new(source)?;
+        while let Some(LedgerRecordAt { offset, record, .. }) = reader.next_record()? {
             self.visit(offset, &record);
         }
         Ok(())
     }
 
-    fn visit(&mut self, offset: u64, record: &Record<'_>) {
+    fn visit(&mut self, offset: u64, record: &LedgerRecord<'_>) {
         match record {
-            Record::Announced(call) => {
+            LedgerRecord::Announced(call) => {
                 let providers = &self.selection.providers;
                 let provider_selected =
                     providers.is_empty() || providers.iter().any(|name| name.as_str() == call.source_provider);
                 self.open.insert(call.key, (offset, provider_selected));
             }
-            Record::Withdrawn(withdrawal) => {
+            LedgerRecord::Withdrawn(withdrawal) => {
                 // Without an open announcement it says that the link was seen to be gone: the link that stands is newer.
                 let was_open = self.open.remove(&withdrawal.key).is_some();
                 if !was_open && self.view.state(withdrawal.key).is_ours() {
                     self.undone_at.insert(withdrawal.key, offset);
                 }
             }
-            Record::Settled(settled) if settled.state != SettledState::InDoubt => self.settled(offset, settled),
-            Record::UnlinkAnnounced(call) if self.view.state(call.key) == RowState::Unlinking => {
+            LedgerRecord::Settled(settled) if settled.state != SettledState::InDoubt => self.settled(offset, settled),
+            LedgerRecord::UnlinkAnnounced(call) if self.view.state(call.key) == RowState::Unlinking => {
                 self.unlinks.insert(call.key, offset);
             }
-            Record::UnlinkSettled(settled) => {
+            LedgerRecord::UnlinkSettled(settled) => {
                 if settled.result == UnlinkResult::Undone && self.view.state(settled.key).is_ours() {
                     let last = self.undone_at.entry(settled.key).or_default();
                     *last = offset.max(*last);
@@ -217,8 +217,8 @@ impl<'a> Search<'a> {
         if settled.state != SettledState::Linked || !state.is_ours() || undone_later {
             return;
         }
-        let place = Place { announcement_offset, settled: settled.at };
-        let Selection { since, rows, include_recovered, .. } = self.selection;
+        let place = LinkPlace { announcement_offset, settled: settled.at };
+        let UndoSelection { since, rows, include_recovered, .. } = self.selection;
         let is_selected = provider_selected
             && since.is_none_or(|since| settled.at >= since)
             && (rows.is_empty() || rows.iter().any(|range| range.contains(&settled.row.0)));

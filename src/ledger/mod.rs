@@ -32,24 +32,24 @@ use crate::domain::outcome::{Outcome, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::state::{RowEvent, RowState, next_state};
 use crate::limits::LEDGER_WORD_CHARS_MAX;
-use contents::Loaded;
-pub use contents::{Contents, LastRun, header, load_view, read};
-pub use error::{Holder, LedgerError, LedgerOperation};
-pub use links_to_undo::{Found, MadeLink, MadeLinks, Selection};
+use contents::LoadedLedger;
+pub use contents::{LastRun, LedgerContents, load_contents, read_header, read_records};
+pub use error::{LedgerError, LedgerOperation, LockHolder};
+pub use links_to_undo::{LinkToUndo, LinksToUndo, UndoSelection, UndoSelectionCounts};
 use reader::WholeLines;
 pub use record::Binding;
 use record::{
-    Announcement, FORMAT_VERSION, Header, InvalidRow, Record, RunEnd, RunStart, Settlement, TOOL_VERSION, UNDO_COMMAND,
-    UnlinkSettlement, Withdrawal, cut_after,
+    Announcement, FORMAT_VERSION, InvalidRow, LedgerHeader, LedgerRecord, RunEnd, RunStart, Settlement, TOOL_VERSION,
+    UNDO_COMMAND, UnlinkSettlement, Withdrawal, cut_after,
 };
-use storage::{DiscardStorage, FileStorage, Storage};
-pub use view::View;
-use writer::Writer;
+use storage::{DiscardStorage, FileStorage, LedgerStorage};
+pub use view::LedgerView;
+use writer::LedgerWriter;
 
 /// A ledger that this process alone writes.
 pub struct Ledger {
-    writer: Writer,
-    view: View,
+    writer: LedgerWriter,
+    view: LedgerView,
     last_run: Option<LastRun>,
     pace_milli: Option<u64>,
 }
@@ -78,9 +78,9 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Io`], `Mismatch`, `Damaged`, `Version` and `NotALedger`.
-    pub fn as_it_stands(path: &Path, binding: &Binding) -> Result<Self, LedgerError> {
-        let Contents { view, last_run, pace_milli, .. } = contents::load_bound(path, Some(binding))?;
-        Ok(Self { writer: Writer::new(Box::new(DiscardStorage::default())), view, last_run, pace_milli })
+    pub fn open_read_only(path: &Path, binding: &Binding) -> Result<Self, LedgerError> {
+        let LedgerContents { view, last_run, pace_milli, .. } = contents::load_contents_of(path, Some(binding))?;
+        Ok(Self { writer: LedgerWriter::new(Box::new(DiscardStorage::default())), view, last_run, pace_milli })
     }
 
     /// Opens or starts a ledger on any storage: replays it, cuts a torn tail, and writes the header of a new one.
@@ -88,7 +88,7 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::open`], without the lock.
     pub fn on_storage(
-        mut storage: Box<dyn Storage>,
+        mut storage: Box<dyn LedgerStorage>,
         binding: &Binding,
         now: UnixMs,
     ) -> Result<(Self, Opened), LedgerError> {
@@ -97,15 +97,15 @@ impl Ledger {
         let created = loaded.header.is_none();
         let rows = loaded.view.states().count() as u64;
         let mut ledger = Self {
-            writer: Writer::new(storage),
+            writer: LedgerWriter::new(storage),
             view: loaded.view,
             last_run: loaded.last_run,
             pace_milli: loaded.pace_milli,
         };
         if created {
             let tool = TOOL_VERSION.to_owned();
-            let header = Header { format: FORMAT_VERSION, binding: binding.clone(), created: now, tool };
-            ledger.writer.append(&Record::Header(header))?;
+            let header = LedgerHeader { format: FORMAT_VERSION, binding: binding.clone(), created: now, tool };
+            ledger.writer.append(&LedgerRecord::Header(header))?;
             ledger.writer.sync_created()?;
         }
         Ok((ledger, Opened { created, cut_bytes: loaded.torn_bytes, rows }))
@@ -125,7 +125,7 @@ impl Ledger {
     }
 
     #[must_use]
-    pub fn view(&self) -> &View {
+    pub fn view(&self) -> &LedgerView {
         &self.view
     }
 
@@ -146,7 +146,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Io`], `LineTooLong`.
     pub fn run_started(&mut self, start: &RunStart) -> Result<(), LedgerError> {
-        self.writer.append(&Record::RunStarted(start.clone()))?;
+        self.writer.append(&LedgerRecord::RunStarted(start.clone()))?;
         if start.command != UNDO_COMMAND {
             self.last_run = Some(LastRun { start: start.clone(), end: None });
         }
@@ -160,7 +160,7 @@ impl Ledger {
     /// [`LedgerError::Illegal`] for a row that is linked; `Io`, `LineTooLong`.
     pub fn announce(&mut self, row: &Row, destination: &DestinationUser, at: UnixMs) -> Result<(), LedgerError> {
         let call = Announcement::new(row, destination, &row.link.source, at);
-        self.append_event(row.number, row.key, RowEvent::Announced, at, &Record::Announced(call))
+        self.append_event(row.number, row.key, RowEvent::Announced, at, &LedgerRecord::Announced(call))
     }
 
     /// Records that an announced row was not sent.
@@ -168,7 +168,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Illegal`] for a row that is not in doubt; `Io`.
     pub fn withdraw(&mut self, row: RowNumber, key: RowKey, at: UnixMs) -> Result<(), LedgerError> {
-        let withdrawal = Record::Withdrawn(Withdrawal { row, key, at });
+        let withdrawal = LedgerRecord::Withdrawn(Withdrawal { row, key, at });
         self.append_event(row, key, RowEvent::Withdrawn, at, &withdrawal)
     }
 
@@ -186,7 +186,7 @@ impl Ledger {
         at: UnixMs,
     ) -> Result<(), LedgerError> {
         let settlement = Settlement::new(row, key, outcome, attempts, request_id, at);
-        self.append_event(row, key, RowEvent::Settled(outcome.state()), at, &Record::Settled(settlement))
+        self.append_event(row, key, RowEvent::Settled(outcome.state()), at, &LedgerRecord::Settled(settlement))
     }
 
     /// Records that a row is about to be unlinked, with the identity exactly as it will be named. No call before
@@ -202,7 +202,7 @@ impl Ledger {
         at: UnixMs,
     ) -> Result<(), LedgerError> {
         let call = Announcement::new(row, destination, identity, at);
-        self.append_event(row.number, row.key, RowEvent::UnlinkAnnounced, at, &Record::UnlinkAnnounced(call))
+        self.append_event(row.number, row.key, RowEvent::UnlinkAnnounced, at, &LedgerRecord::UnlinkAnnounced(call))
     }
 
     /// Records how the unlinking of a row ended. The service's texts are kept as they are, up to their bounds.
@@ -219,7 +219,13 @@ impl Ledger {
         at: UnixMs,
     ) -> Result<(), LedgerError> {
         let settlement = UnlinkSettlement::new(row, key, outcome, attempts, request_id, at);
-        self.append_event(row, key, RowEvent::UnlinkEnded(outcome.state()), at, &Record::UnlinkSettled(settlement))
+        self.append_event(
+            row,
+            key,
+            RowEvent::UnlinkEnded(outcome.state()),
+            at,
+            &LedgerRecord::UnlinkSettled(settlement),
+        )
     }
 
     /// Records that an announced unlink was not sent.
@@ -228,7 +234,13 @@ impl Ledger {
     /// [`LedgerError::Illegal`] for a row whose unlink is not announced; `Io`.
     pub fn withdraw_unlink(&mut self, row: RowNumber, key: RowKey, at: UnixMs) -> Result<(), LedgerError> {
         let settlement = UnlinkSettlement::withdrawn(row, key, at);
-        self.append_event(row, key, RowEvent::UnlinkEnded(RowState::Linked), at, &Record::UnlinkSettled(settlement))
+        self.append_event(
+            row,
+            key,
+            RowEvent::UnlinkEnded(RowState::Linked),
+            at,
+            &LedgerRecord::UnlinkSettled(settlement),
+        )
     }
 
     /// Records that a row of the input is invalid, with its first error.
@@ -236,7 +248,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Io`].
     pub fn invalid(&mut self, row: RowNumber, finding: &Finding, at: UnixMs) -> Result<(), LedgerError> {
-        self.writer.append(&Record::Invalid(InvalidRow {
+        self.writer.append(&LedgerRecord::Invalid(InvalidRow {
             row,
             code: finding.code,
             line: finding.line,
@@ -251,7 +263,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Io`].
     pub fn run_ended(&mut self, end: &RunEnd) -> Result<(), LedgerError> {
-        self.writer.append(&Record::RunEnded(Box::new(end.clone())))?;
+        self.writer.append(&LedgerRecord::RunEnded(Box::new(end.clone())))?;
         if let Some(run) = self.last_run.as_mut().filter(|run| run.start.run == end.run) {
             run.end = Some(end.clone());
         }
@@ -287,7 +299,7 @@ impl Ledger {
         key: RowKey,
         event: RowEvent,
         at: UnixMs,
-        record: &Record<'_>,
+        record: &LedgerRecord<'_>,
     ) -> Result<(), LedgerError> {
         let next =
             next_state(self.view.state(key), event).map_err(|illegal| LedgerError::Illegal { row, key, illegal })?;
@@ -298,7 +310,7 @@ impl Ledger {
 }
 
 /// Cuts what a crash left, and adds the last line's line end where a person has removed it.
-fn repair(storage: &mut dyn Storage, loaded: &Loaded) -> Result<(), LedgerError> {
+fn repair(storage: &mut dyn LedgerStorage, loaded: &LoadedLedger) -> Result<(), LedgerError> {
     let WholeLines { bytes, newline_missing, .. } = loaded.whole_lines;
     if loaded.torn_bytes == 0 && !newline_missing {
         return Ok(());

@@ -3,17 +3,17 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 use super::error::{LedgerError, LedgerOperation};
-use super::record::{self, HEADER_START, Header, Record};
-use super::storage::Source;
+use super::record::{self, HEADER_START, LedgerHeader, LedgerRecord};
+use super::storage::LedgerSource;
 use crate::limits::{LEDGER_LINE_BYTES_MAX, LEDGER_READ_BYTES};
 
 /// Longest line with its line end, at most `\r\n`.
 const LINE_WITH_END_BYTES_MAX: u64 = LEDGER_LINE_BYTES_MAX as u64 + 2;
 
 /// Reads the records of a ledger in the order of the file.
-pub(super) struct Reader<'a> {
-    source: &'a dyn Source,
-    lines: Lines<'a>,
+pub(super) struct LedgerReader<'a> {
+    source: &'a dyn LedgerSource,
+    lines: LedgerLines<'a>,
     /// The size without NULs at the tail: some file systems leave those after a power failure.
     end: u64,
     size: u64,
@@ -30,24 +30,24 @@ pub(super) struct WholeLines {
 }
 
 /// A record and its place.
-pub(super) struct RecordAt<'a> {
+pub(super) struct LedgerRecordAt<'a> {
     /// The line's number, from 1.
     pub(super) line: u64,
     /// Where the line starts, in bytes.
     pub(super) offset: u64,
-    pub(super) record: Record<'a>,
+    pub(super) record: LedgerRecord<'a>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> LedgerReader<'a> {
     /// # Errors
     /// [`LedgerError::Io`], and `NotALedger` for a large file of nothing but NULs.
-    pub(super) fn new(source: &'a dyn Source) -> Result<Self, LedgerError> {
+    pub(super) fn new(source: &'a dyn LedgerSource) -> Result<Self, LedgerError> {
         let size = source.size().map_err(|error| read_error(source, &error))?;
         let end = size_without_nuls(source, size).map_err(|error| read_error(source, &error))?;
         if end == 0 && size > LEDGER_LINE_BYTES_MAX as u64 {
             return Err(LedgerError::NotALedger { place: source.place() });
         }
-        let lines = Lines::new(source, 0, end, LEDGER_READ_BYTES);
+        let lines = LedgerLines::new(source, 0, end, LEDGER_READ_BYTES);
         Ok(Self { source, lines, end, size, found: WholeLines::default() })
     }
 
@@ -55,13 +55,13 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`LedgerError`] for what is no whole ledger of this format.
-    pub(super) fn next_record(&mut self) -> Result<Option<RecordAt<'_>>, LedgerError> {
+    pub(super) fn next_record(&mut self) -> Result<Option<LedgerRecordAt<'_>>, LedgerError> {
         let Some(line) = self.lines.next_line().map_err(|error| read_error(self.source, &error))? else {
             return Ok(None);
         };
         let Some(record) = record_of(&line, self.source, self.end)? else { return Ok(None) };
         self.found = WholeLines { count: line.number, bytes: line.end, newline_missing: !line.ended };
-        Ok(Some(RecordAt { line: line.number, offset: line.offset, record }))
+        Ok(Some(LedgerRecordAt { line: line.number, offset: line.offset, record }))
     }
 
     pub(super) fn whole_lines(&self) -> WholeLines {
@@ -78,22 +78,26 @@ impl<'a> Reader<'a> {
 ///
 /// # Errors
 /// [`LedgerError`] where the source does not start with a whole header of this format.
-pub(super) fn read_header(source: &dyn Source) -> Result<Header, LedgerError> {
-    match Reader::new(source)?.next_record()? {
-        Some(RecordAt { record: Record::Header(header), .. }) => Ok(header),
+pub(super) fn read_header(source: &dyn LedgerSource) -> Result<LedgerHeader, LedgerError> {
+    match LedgerReader::new(source)?.next_record()? {
+        Some(LedgerRecordAt { record: LedgerRecord::Header(header), .. }) => Ok(header),
         _ => Err(LedgerError::NotALedger { place: source.place() }),
     }
 }
 
 /// What a line says; `None` for a torn one, which can only be the last.
-fn record_of<'a>(line: &Line<'a>, source: &dyn Source, end: u64) -> Result<Option<Record<'a>>, LedgerError> {
+fn record_of<'a>(
+    line: &LedgerLine<'a>,
+    source: &dyn LedgerSource,
+    end: u64,
+) -> Result<Option<LedgerRecord<'a>>, LedgerError> {
     let decoded = record::decode(line.bytes);
     if line.number == 1 {
         return match (decoded, record::format_of_header(line.bytes)) {
             (_, Some(found)) if found != record::FORMAT_VERSION => {
                 Err(LedgerError::Version { place: source.place(), found })
             }
-            (Ok(record @ Record::Header(_)), _) => Ok(Some(record)),
+            (Ok(record @ LedgerRecord::Header(_)), _) => Ok(Some(record)),
             _ if line.is_torn_header() => Ok(None),
             (Err(reason), _) if line.bytes.starts_with(HEADER_START.as_bytes()) => {
                 Err(damaged(source, line.number, line.offset, &reason.to_string()))
@@ -102,7 +106,7 @@ fn record_of<'a>(line: &Line<'a>, source: &dyn Source, end: u64) -> Result<Optio
         };
     }
     let reason = match decoded {
-        Ok(Record::Header(_)) => "a second header".to_owned(),
+        Ok(LedgerRecord::Header(_)) => "a second header".to_owned(),
         Ok(record) => return Ok(Some(record)),
         Err(_) if line.is_torn(end) => return Ok(None),
         Err(_) if line.bytes.len() > LEDGER_LINE_BYTES_MAX => format!("longer than {LEDGER_LINE_BYTES_MAX} bytes"),
@@ -111,7 +115,7 @@ fn record_of<'a>(line: &Line<'a>, source: &dyn Source, end: u64) -> Result<Optio
     Err(damaged(source, line.number, line.offset, &reason))
 }
 
-pub(super) fn damaged(source: &dyn Source, line: u64, offset: u64, reason: &str) -> LedgerError {
+pub(super) fn damaged(source: &dyn LedgerSource, line: u64, offset: u64, reason: &str) -> LedgerError {
     LedgerError::Damaged { place: source.place(), offset, line, reason: reason.to_owned() }
 }
 
@@ -121,21 +125,21 @@ pub(super) fn damaged(source: &dyn Source, line: u64, offset: u64, reason: &str)
 /// # Errors
 /// [`LedgerError::Io`], and `Damaged` for the reason that `read` returns.
 pub(super) fn read_line_at<T>(
-    source: &dyn Source,
+    source: &dyn LedgerSource,
     offset: u64,
     buffer_bytes: usize,
     read: impl FnOnce(&[u8]) -> Result<T, String>,
 ) -> Result<T, LedgerError> {
     let io_error = |error: io::Error| read_error(source, &error);
     let size = source.size().map_err(io_error)?;
-    let mut lines = Lines::new(source, offset, size, buffer_bytes);
+    let mut lines = LedgerLines::new(source, offset, size, buffer_bytes);
     let line = lines.next_line().map_err(io_error)?;
     let reason = match read(line.map_or(&[], |line| line.bytes)) {
         Ok(value) => return Ok(value),
         Err(reason) => reason,
     };
     // Only for the message: how many lines there are before it; 0 where that cannot be read.
-    let mut earlier = Lines::new(source, 0, size, LEDGER_READ_BYTES);
+    let mut earlier = LedgerLines::new(source, 0, size, LEDGER_READ_BYTES);
     let mut number = 0;
     while let Ok(Some(line)) = earlier.next_line() {
         if line.offset >= offset {
@@ -146,11 +150,11 @@ pub(super) fn read_line_at<T>(
     Err(damaged(source, number, offset, &reason))
 }
 
-fn read_error(source: &dyn Source, error: &io::Error) -> LedgerError {
+fn read_error(source: &dyn LedgerSource, error: &io::Error) -> LedgerError {
     LedgerError::io(LedgerOperation::Read, source.place(), error)
 }
 
-fn size_without_nuls(source: &dyn Source, size: u64) -> io::Result<u64> {
+fn size_without_nuls(source: &dyn LedgerSource, size: u64) -> io::Result<u64> {
     let mut end = size;
     let mut block = vec![0; LEDGER_LINE_BYTES_MAX.min(usize::try_from(size).unwrap_or(usize::MAX))];
     while end > 0 {
@@ -165,7 +169,7 @@ fn size_without_nuls(source: &dyn Source, size: u64) -> io::Result<u64> {
     Ok(0)
 }
 
-struct Line<'a> {
+struct LedgerLine<'a> {
     /// From 1.
     number: u64,
     /// Where it starts.
@@ -178,7 +182,7 @@ struct Line<'a> {
     ended: bool,
 }
 
-impl Line<'_> {
+impl LedgerLine<'_> {
     /// Whether a crash explains why this line cannot be read: it is the last one, and cut off or partly NUL.
     fn is_torn(&self, end: u64) -> bool {
         let is_last = self.end == end;
@@ -193,20 +197,20 @@ impl Line<'_> {
 }
 
 /// The lines of a source, one at a time.
-struct Lines<'a> {
+struct LedgerLines<'a> {
     input: BufReader<SourceStream<'a>>,
     line: Vec<u8>,
     number: u64,
     offset: u64,
 }
 
-impl<'a> Lines<'a> {
-    fn new(source: &'a dyn Source, start: u64, end: u64, buffer_bytes: usize) -> Self {
+impl<'a> LedgerLines<'a> {
+    fn new(source: &'a dyn LedgerSource, start: u64, end: u64, buffer_bytes: usize) -> Self {
         let input = BufReader::with_capacity(buffer_bytes, SourceStream { source, at: start, end });
         Self { input, line: Vec::new(), number: 0, offset: start }
     }
 
-    fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
+    fn next_line(&mut self) -> io::Result<Option<LedgerLine<'_>>> {
         self.line.clear();
         let bytes = (&mut self.input).take(LINE_WITH_END_BYTES_MAX).read_until(b'\n', &mut self.line)? as u64;
         if bytes == 0 {
@@ -217,13 +221,13 @@ impl<'a> Lines<'a> {
         self.number += 1;
         let ended = self.line.ends_with(b"\n");
         let bytes = self.line.strip_suffix(b"\r\n").or(self.line.strip_suffix(b"\n")).unwrap_or(&self.line);
-        Ok(Some(Line { number: self.number, offset, end: self.offset, bytes, ended }))
+        Ok(Some(LedgerLine { number: self.number, offset, end: self.offset, bytes, ended }))
     }
 }
 
 /// A part of a source as a stream.
 struct SourceStream<'a> {
-    source: &'a dyn Source,
+    source: &'a dyn LedgerSource,
     at: u64,
     end: u64,
 }

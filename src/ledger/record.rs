@@ -42,9 +42,9 @@ pub const UNDO_COMMAND: &str = "undo";
 /// One line of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Record<'a> {
+pub enum LedgerRecord<'a> {
     /// What the ledger belongs to; line 1 and no other.
-    Header(Header),
+    Header(LedgerHeader),
     RunStarted(RunStart),
     /// A run ended in order. A run without this record was killed.
     RunEnded(Box<RunEnd>),
@@ -80,7 +80,7 @@ enum RecordType {
 /// What a ledger belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Header {
+pub struct LedgerHeader {
     #[serde(rename = "cognito_link_ledger")]
     pub(super) format: u64,
     pub binding: Binding,
@@ -556,9 +556,9 @@ pub enum RecordError {
 ///
 /// # Errors
 /// [`RecordError`] when the line is not one whole record of this format with nothing added.
-pub fn decode(line: &[u8]) -> Result<Record<'_>, RecordError> {
+pub fn decode(line: &[u8]) -> Result<LedgerRecord<'_>, RecordError> {
     let text = std::str::from_utf8(line).map_err(|_| RecordError::Utf8)?;
-    let record: Record<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
+    let record: LedgerRecord<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
         Category::Data => RecordError::Record,
         Category::Io | Category::Syntax | Category::Eof => RecordError::Json { column: error.column() },
     })?;
@@ -575,7 +575,7 @@ pub(super) fn format_of_header(line: &[u8]) -> Option<u64> {
     serde_json::from_slice(line).ok().map(|header: AnyHeader| header.cognito_link_ledger)
 }
 
-impl Record<'_> {
+impl LedgerRecord<'_> {
     /// What the record does to the state of a row, and when; `None` for a record that changes no state.
     ///
     /// # Errors
@@ -600,7 +600,7 @@ impl Record<'_> {
 
 /// By hand, because what serde derives for a tagged enum copies every member before it looks at the type, which takes
 /// twice the time. Here only a line with another member before its `type` is copied: a person has edited it.
-impl<'de> Deserialize<'de> for Record<'de> {
+impl<'de> Deserialize<'de> for LedgerRecord<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(RecordVisitor)
     }
@@ -609,7 +609,7 @@ impl<'de> Deserialize<'de> for Record<'de> {
 struct RecordVisitor;
 
 impl<'de> Visitor<'de> for RecordVisitor {
-    type Value = Record<'de>;
+    type Value = LedgerRecord<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a ledger record")
@@ -639,17 +639,17 @@ impl<'de> Visitor<'de> for RecordVisitor {
 }
 
 impl RecordType {
-    fn read_members<'de, D: Deserializer<'de>>(self, members: D) -> Result<Record<'de>, D::Error> {
+    fn read_members<'de, D: Deserializer<'de>>(self, members: D) -> Result<LedgerRecord<'de>, D::Error> {
         match self {
-            Self::Header => Header::deserialize(members).map(Record::Header),
-            Self::RunStarted => RunStart::deserialize(members).map(Record::RunStarted),
-            Self::RunEnded => Box::deserialize(members).map(Record::RunEnded),
-            Self::Announced => Announcement::deserialize(members).map(Record::Announced),
-            Self::Settled => Settlement::deserialize(members).map(Record::Settled),
-            Self::Withdrawn => Withdrawal::deserialize(members).map(Record::Withdrawn),
-            Self::UnlinkAnnounced => Announcement::deserialize(members).map(Record::UnlinkAnnounced),
-            Self::UnlinkSettled => UnlinkSettlement::deserialize(members).map(Record::UnlinkSettled),
-            Self::Invalid => InvalidRow::deserialize(members).map(Record::Invalid),
+            Self::Header => LedgerHeader::deserialize(members).map(LedgerRecord::Header),
+            Self::RunStarted => RunStart::deserialize(members).map(LedgerRecord::RunStarted),
+            Self::RunEnded => Box::deserialize(members).map(LedgerRecord::RunEnded),
+            Self::Announced => Announcement::deserialize(members).map(LedgerRecord::Announced),
+            Self::Settled => Settlement::deserialize(members).map(LedgerRecord::Settled),
+            Self::Withdrawn => Withdrawal::deserialize(members).map(LedgerRecord::Withdrawn),
+            Self::UnlinkAnnounced => Announcement::deserialize(members).map(LedgerRecord::UnlinkAnnounced),
+            Self::UnlinkSettled => UnlinkSettlement::deserialize(members).map(LedgerRecord::UnlinkSettled),
+            Self::Invalid => InvalidRow::deserialize(members).map(LedgerRecord::Invalid),
         }
     }
 }

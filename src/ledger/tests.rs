@@ -263,7 +263,7 @@ fn a_file_is_locked_while_open_and_can_be_read_meanwhile() {
     let locked = Ledger::open(&path, &binding(), 1_000).map(|_| ()).unwrap_err();
     assert!(matches!(locked, LedgerError::Locked { .. }), "{locked}");
 
-    let contents = load_view(&path).unwrap();
+    let contents = load_contents(&path).unwrap();
     assert_eq!((contents.header.binding, contents.header.created), (binding(), 1_000));
     assert_eq!(contents.last_run, Some(LastRun { start: run(2), end: None }));
     assert_eq!((contents.view.state(row(1).key), contents.view.state(open.key)), (RowState::Linked, RowState::InDoubt));
@@ -289,8 +289,8 @@ fn records_are_read_in_order_and_no_further_than_wanted() {
 
     let mut kinds = Vec::new();
     let mut sent = None;
-    let header = read(&path, &mut |record| {
-        if let Record::Announced(intent) = &record {
+    let header = read_records(&path, &mut |record| {
+        if let LedgerRecord::Announced(intent) = &record {
             sent = Some((intent.destination().unwrap(), intent.source().unwrap()));
         }
         kinds.push(format!("{record:?}").split('(').next().map(str::to_owned));
@@ -302,20 +302,20 @@ fn records_are_read_in_order_and_no_further_than_wanted() {
     assert_eq!(kinds, ["Header", "RunStarted", "Announced", "Settled"].map(|kind| Some(kind.to_owned())));
     assert_eq!(sent, Some((user(&row(1)), row(1).link.source)));
     let mut seen = 0;
-    let stopped = read(&path, &mut |_| {
+    let stopped = read_records(&path, &mut |_| {
         seen += 1;
         if seen == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert_eq!((stopped.unwrap().created, seen), (1_000, 3));
     let empty = folder.path().join("empty");
     std::fs::write(&empty, "").unwrap();
-    assert!(matches!(load_view(&empty), Err(LedgerError::NotALedger { .. })));
-    assert!(matches!(read(&empty, &mut |_| ControlFlow::Continue(())), Err(LedgerError::NotALedger { .. })));
+    assert!(matches!(load_contents(&empty), Err(LedgerError::NotALedger { .. })));
+    assert!(matches!(read_records(&empty, &mut |_| ControlFlow::Continue(())), Err(LedgerError::NotALedger { .. })));
 }
 
 /// Something that the engine may do with a row.
 #[derive(Debug, Clone)]
-enum Step {
+enum LedgerCall {
     Announce,
     Withdraw,
     Settle(Outcome),
@@ -324,7 +324,7 @@ enum Step {
     SettleUnlink(UndoOutcome),
 }
 
-fn any_step() -> impl Strategy<Value = Step> {
+fn any_step() -> impl Strategy<Value = LedgerCall> {
     let said = || text("no \"such\" user\n\u{e9}\u{1f600}");
     let outcomes = vec![
         Outcome::Linked { recovered: false },
@@ -342,24 +342,24 @@ fn any_step() -> impl Strategy<Value = Step> {
         UndoOutcome::InDoubt { text: said() },
     ];
     prop_oneof![
-        3 => Just(Step::Announce),
-        1 => Just(Step::Withdraw),
-        3 => prop::sample::select(outcomes).prop_map(Step::Settle),
-        3 => Just(Step::AnnounceUnlink),
-        1 => Just(Step::WithdrawUnlink),
-        2 => prop::sample::select(undo_outcomes).prop_map(Step::SettleUnlink),
+        3 => Just(LedgerCall::Announce),
+        1 => Just(LedgerCall::Withdraw),
+        3 => prop::sample::select(outcomes).prop_map(LedgerCall::Settle),
+        3 => Just(LedgerCall::AnnounceUnlink),
+        1 => Just(LedgerCall::WithdrawUnlink),
+        2 => prop::sample::select(undo_outcomes).prop_map(LedgerCall::SettleUnlink),
     ]
 }
 
-fn take_step(ledger: &mut Ledger, row: &Row, step: &Step, at: UnixMs) -> Result<(), LedgerError> {
+fn take_step(ledger: &mut Ledger, row: &Row, step: &LedgerCall, at: UnixMs) -> Result<(), LedgerError> {
     let (number, key) = (row.number, row.key);
     match step {
-        Step::Announce => ledger.announce(row, &user(row), at),
-        Step::Withdraw => ledger.withdraw(number, key, at),
-        Step::Settle(outcome) => ledger.settle(number, key, outcome, 2, Some("id"), at),
-        Step::AnnounceUnlink => ledger.announce_unlink(row, &user(row), &row.link.source, at),
-        Step::WithdrawUnlink => ledger.withdraw_unlink(number, key, at),
-        Step::SettleUnlink(outcome) => ledger.settle_unlink(number, key, outcome, 1, None, at),
+        LedgerCall::Announce => ledger.announce(row, &user(row), at),
+        LedgerCall::Withdraw => ledger.withdraw(number, key, at),
+        LedgerCall::Settle(outcome) => ledger.settle(number, key, outcome, 2, Some("id"), at),
+        LedgerCall::AnnounceUnlink => ledger.announce_unlink(row, &user(row), &row.link.source, at),
+        LedgerCall::WithdrawUnlink => ledger.withdraw_unlink(number, key, at),
+        LedgerCall::SettleUnlink(outcome) => ledger.settle_unlink(number, key, outcome, 1, None, at),
     }
 }
 

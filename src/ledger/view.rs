@@ -14,7 +14,7 @@ use crate::limits::VIEW_RECENT_ROWS;
 
 /// The state of every row of a ledger.
 #[derive(Debug)]
-pub struct View {
+pub struct LedgerView {
     in_doubt: HashMap<RowKey, OpenAnnouncement>,
     /// Results that are newer than those in `settled`.
     recent: HashMap<RowKey, RowState>,
@@ -46,7 +46,7 @@ struct SettledRow {
 
 const _: () = assert!(size_of::<SettledRow>() == 24);
 
-impl View {
+impl LedgerView {
     pub(super) fn new() -> Self {
         Self::with_recent_max(VIEW_RECENT_ROWS)
     }
@@ -210,7 +210,7 @@ mod tests {
             events in prop::collection::vec((0..6_u64, prop::sample::select(&EVENTS[..]), 1_000..1_011_i64), 0..60),
             recent_max in 1..7_usize,
         ) {
-            let mut view = View::with_recent_max(recent_max);
+            let mut view = LedgerView::with_recent_max(recent_max);
             let mut plain = PlainView::default();
             for (number, event, at) in events {
                 let key = key(number.wrapping_mul(0x9e37_79b9_7f4a_7c15), number);
@@ -234,7 +234,7 @@ mod tests {
         let states = [RowState::Linked, RowState::Failed, RowState::Refused(RefusalCode::Unrecognised)];
         for spread in [0, 40, 63, 64_u32] {
             let mut rng = Rng::new(u64::from(spread));
-            let (mut view, mut expected) = (View::with_recent_max(200), BTreeMap::new());
+            let (mut view, mut expected) = (LedgerView::with_recent_max(200), BTreeMap::new());
             let draw = |rng: &mut Rng| key(rng.next_u64().checked_shr(spread).unwrap_or(0), rng.below(1 << 12));
             for at in 0..6_000 {
                 let (key, state) = (draw(&mut rng), states[usize::try_from(rng.below(3)).unwrap()]);

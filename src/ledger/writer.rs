@@ -1,27 +1,27 @@
-//! Lines to storage: collected in memory, written together, synced on request; dead after the first failure.
+//! From records to storage: collected in memory, written together, synced on request; dead after the first failure.
 
 use std::io;
 
 use super::error::{LedgerError, LedgerOperation};
-use super::record::Record;
-use super::storage::Storage;
+use super::record::LedgerRecord;
+use super::storage::LedgerStorage;
 use crate::limits::{LEDGER_BUFFER_BYTES, LEDGER_LINE_BYTES_MAX};
 
-pub(super) struct Writer {
-    storage: Box<dyn Storage>,
+pub(super) struct LedgerWriter {
+    storage: Box<dyn LedgerStorage>,
     buffer: Vec<u8>,
     unsynced_lines: usize,
     /// The first failure. From then on the page cache cannot be trusted, and a second sync would wrongly succeed.
     failure: Option<LedgerError>,
 }
 
-impl Writer {
-    pub(super) fn new(storage: Box<dyn Storage>) -> Self {
+impl LedgerWriter {
+    pub(super) fn new(storage: Box<dyn LedgerStorage>) -> Self {
         Self { storage, buffer: Vec::new(), unsynced_lines: 0, failure: None }
     }
 
     /// Adds a record to the buffer; writes when the buffer is full.
-    pub(super) fn append(&mut self, record: &Record<'_>) -> Result<(), LedgerError> {
+    pub(super) fn append(&mut self, record: &LedgerRecord<'_>) -> Result<(), LedgerError> {
         self.alive()?;
         let start = self.buffer.len();
         let encoded = serde_json::to_writer(&mut self.buffer, record);

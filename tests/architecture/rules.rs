@@ -102,7 +102,7 @@ const PERSONAL_TYPES: &[&str] = &[
     "UserQuery",
     "LinkRequest",
     "UnlinkRequest",
-    "MadeLink",
+    "LinkToUndo",
     "ServiceText",
     "Fault",
     "FailureLine",

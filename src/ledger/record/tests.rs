@@ -9,7 +9,7 @@ fn key() -> RowKey {
     RowKey::parse(KEY.as_bytes()).unwrap()
 }
 
-fn line_of(record: &Record<'_>) -> String {
+fn line_of(record: &LedgerRecord<'_>) -> String {
     serde_json::to_string(record).unwrap()
 }
 
@@ -46,11 +46,11 @@ fn call_error(code: &'static str, message: &'static str) -> Option<CallError<'st
 }
 
 /// Every type of record with its line. A ledger outlives the version that wrote it, so these lines stay as they are.
-fn table() -> Vec<(Record<'static>, String)> {
+fn table() -> Vec<(LedgerRecord<'static>, String)> {
     [run_records(), row_records(), unlink_records()].concat()
 }
 
-fn run_records() -> Vec<(Record<'static>, String)> {
+fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
     let binding = Binding { pool: PoolId::parse("us-east-1_Abc").unwrap(), simulated: false };
     let counts = Counts {
         read: 9,
@@ -93,53 +93,53 @@ fn run_records() -> Vec<(Record<'static>, String)> {
     };
     vec![
         (
-            Record::Header(Header { format: 2, binding, created: 4, tool: "0.1.0".into() }),
+            LedgerRecord::Header(LedgerHeader { format: 2, binding, created: 4, tool: "0.1.0".into() }),
             r#"{"type":"header","cognito_link_ledger":2,"binding":{"pool":"us-east-1_Abc","simulated":false},"created_at":4,"tool":"0.1.0"}"#.into(),
         ),
-        (Record::RunStarted(start), started("")),
+        (LedgerRecord::RunStarted(start), started("")),
         (
-            Record::RunStarted(sharded),
+            LedgerRecord::RunStarted(sharded),
             started(r#","limit":{"milli":25500,"from":"provisioned"},"shard":"1/4""#),
         ),
-        (Record::RunEnded(Box::new(end)), ended("")),
-        (Record::RunEnded(Box::new(throttled)), ended(r#","pace_milli":24310"#)),
+        (LedgerRecord::RunEnded(Box::new(end)), ended("")),
+        (LedgerRecord::RunEnded(Box::new(throttled)), ended(r#","pace_milli":24310"#)),
     ]
 }
 
-fn row_records() -> Vec<(Record<'static>, String)> {
+fn row_records() -> Vec<(LedgerRecord<'static>, String)> {
     let settled = |state: &str, more: &str| {
         format!(r#"{{"type":"settled","row":7,"key":"{KEY}","state":"{state}"{more},"at":5}}"#)
     };
     let error = call_error("InvalidParameterException", "no \"such\" user\n\u{e9}\u{1f600}");
     vec![
         (
-            Record::Announced(announcement(["Cognito", "alice", "Google", "Cognito_Subject", "1098"])),
+            LedgerRecord::Announced(announcement(["Cognito", "alice", "Google", "Cognito_Subject", "1098"])),
             format!(
                 r#"{{"type":"announced","row":7,"key":"{KEY}","destination_provider":"Cognito","destination_value":"alice","source_provider":"Google","source_attribute":"Cognito_Subject","source_value":"1098","at":5}}"#
             ),
         ),
         (
-            Record::Announced(announcement(["Ok ta", "\u{e9}\u{1f600}", "\"", "\\", "\u{1}\n\u{7f}"])),
+            LedgerRecord::Announced(announcement(["Ok ta", "\u{e9}\u{1f600}", "\"", "\\", "\u{1}\n\u{7f}"])),
             format!(
                 r#"{{"type":"announced","row":7,"key":"{KEY}","destination_provider":"Ok ta","destination_value":"é😀","source_provider":"\"","source_attribute":"\\","source_value":"\u0001\n{}","at":5}}"#,
                 '\u{7f}'
             ),
         ),
         (
-            Record::Withdrawn(Withdrawal { row: RowNumber(u64::MAX), key: key(), at: -1 }),
+            LedgerRecord::Withdrawn(Withdrawal { row: RowNumber(u64::MAX), key: key(), at: -1 }),
             format!(r#"{{"type":"withdrawn","row":18446744073709551615,"key":"{KEY}","at":-1}}"#),
         ),
         (
-            Record::Settled(Settlement { request_id: Some("ab-1".into()), ..settlement(SettledState::Linked) }),
+            LedgerRecord::Settled(Settlement { request_id: Some("ab-1".into()), ..settlement(SettledState::Linked) }),
             settled("linked", r#","attempts":1,"request_id":"ab-1""#),
         ),
         (
-            Record::Settled(Settlement { recovered: true, ..settlement(SettledState::Linked) }),
+            LedgerRecord::Settled(Settlement { recovered: true, ..settlement(SettledState::Linked) }),
             settled("linked", r#","recovered":true,"attempts":1"#),
         ),
-        (Record::Settled(settlement(SettledState::AlreadyLinked)), settled("already_linked", r#","attempts":1"#)),
+        (LedgerRecord::Settled(settlement(SettledState::AlreadyLinked)), settled("already_linked", r#","attempts":1"#)),
         (
-            Record::Settled(Settlement {
+            LedgerRecord::Settled(Settlement {
                 code: Some(RefusalCode::UserNotFound),
                 error,
                 ..settlement(SettledState::Refused)
@@ -150,11 +150,11 @@ fn row_records() -> Vec<(Record<'static>, String)> {
             ),
         ),
         (
-            Record::Settled(Settlement { error: call_error("timeout", ""), ..settlement(SettledState::InDoubt) }),
+            LedgerRecord::Settled(Settlement { error: call_error("timeout", ""), ..settlement(SettledState::InDoubt) }),
             settled("in_doubt", r#","attempts":1,"error":{"code":"timeout","message":""}"#),
         ),
         (
-            Record::Invalid(InvalidRow {
+            LedgerRecord::Invalid(InvalidRow {
                 row: RowNumber(7),
                 code: FindingCode::MissingValue,
                 line: 8,
@@ -168,7 +168,7 @@ fn row_records() -> Vec<(Record<'static>, String)> {
     ]
 }
 
-fn unlink_records() -> Vec<(Record<'static>, String)> {
+fn unlink_records() -> Vec<(LedgerRecord<'static>, String)> {
     let settled = |result| UnlinkSettlement {
         row: RowNumber(7),
         key: key(),
@@ -186,22 +186,22 @@ fn unlink_records() -> Vec<(Record<'static>, String)> {
     };
     vec![
         (
-            Record::UnlinkAnnounced(announcement(["Cognito", "alice", "Okta", "email", "a@example.com"])),
+            LedgerRecord::UnlinkAnnounced(announcement(["Cognito", "alice", "Okta", "email", "a@example.com"])),
             format!(
                 r#"{{"type":"unlink_announced","row":7,"key":"{KEY}","destination_provider":"Cognito","destination_value":"alice","source_provider":"Okta","source_attribute":"email","source_value":"a@example.com","at":5}}"#
             ),
         ),
-        (Record::UnlinkSettled(settled(UnlinkResult::Undone)), line("undone", "", "")),
-        (Record::UnlinkSettled(settled(UnlinkResult::Withdrawn)), line("withdrawn", "", "")),
+        (LedgerRecord::UnlinkSettled(settled(UnlinkResult::Undone)), line("undone", "", "")),
+        (LedgerRecord::UnlinkSettled(settled(UnlinkResult::Withdrawn)), line("withdrawn", "", "")),
         (
-            Record::UnlinkSettled(UnlinkSettlement {
+            LedgerRecord::UnlinkSettled(UnlinkSettlement {
                 code: Some(RefusalCode::Moved),
                 ..settled(UnlinkResult::Refused)
             }),
             line("refused", r#","code":"moved""#, ""),
         ),
         (
-            Record::UnlinkSettled(UnlinkSettlement {
+            LedgerRecord::UnlinkSettled(UnlinkSettlement {
                 request_id: Some("ab-1".into()),
                 error: call_error("timeout", "no answer"),
                 ..settled(UnlinkResult::InDoubt)
@@ -209,7 +209,7 @@ fn unlink_records() -> Vec<(Record<'static>, String)> {
             line("in_doubt", "", r#","request_id":"ab-1","error":{"code":"timeout","message":"no answer"}"#),
         ),
         (
-            Record::UnlinkSettled(UnlinkSettlement {
+            LedgerRecord::UnlinkSettled(UnlinkSettlement {
                 error: call_error("timeout", "no answer"),
                 ..settled(UnlinkResult::Failed)
             }),
@@ -249,8 +249,9 @@ fn no_prefix_of_a_line_is_a_record() {
 
 #[test]
 fn texts_without_escapes_are_not_copied() {
-    let line = line_of(&Record::Announced(announcement(["Cognito", "alice", "Google", "Cognito_Subject", "1098"])));
-    let Ok(Record::Announced(call)) = decode(line.as_bytes()) else { panic!("{line}") };
+    let line =
+        line_of(&LedgerRecord::Announced(announcement(["Cognito", "alice", "Google", "Cognito_Subject", "1098"])));
+    let Ok(LedgerRecord::Announced(call)) = decode(line.as_bytes()) else { panic!("{line}") };
     let texts = [call.destination_provider, call.destination_value.0, call.source_provider, call.source_value.0];
     assert!(texts.iter().all(|text| matches!(text, Cow::Borrowed(_))), "{texts:?}");
 }
@@ -375,12 +376,12 @@ fn any_unlink_settlement() -> impl Strategy<Value = UnlinkSettlement<'static>> {
     )
 }
 
-fn any_run_record() -> impl Strategy<Value = Record<'static>> {
+fn any_run_record() -> impl Strategy<Value = LedgerRecord<'static>> {
     let limit = (any::<u64>(), any_text()).prop_map(|(milli, from)| LimitNote { milli, from });
     let shard = prop::sample::select(vec![None, Shard::new(0, 1).ok(), Shard::new(3, 4).ok()]);
     let start = (any::<u64>(), any_text(), any_text(), any_text(), prop::option::of(limit), shard, any::<i64>())
         .prop_map(|(run, command, input, tool, limit, shard, at)| {
-            Record::RunStarted(RunStart { run: RunId(run), command, input, tool, limit, shard, at })
+            LedgerRecord::RunStarted(RunStart { run: RunId(run), command, input, tool, limit, shard, at })
         });
     let ended = prop::sample::select(vec![EndedAs::Completed, EndedAs::Interrupted, EndedAs::Stopped]);
     let end =
@@ -402,31 +403,40 @@ fn any_run_record() -> impl Strategy<Value = Record<'static>> {
                     ..Counts::default()
                 };
                 let run = RunId(run);
-                Record::RunEnded(Box::new(RunEnd { run, ended, counts, writes, reads, throttled, pace_milli, at }))
+                LedgerRecord::RunEnded(Box::new(RunEnd {
+                    run,
+                    ended,
+                    counts,
+                    writes,
+                    reads,
+                    throttled,
+                    pace_milli,
+                    at,
+                }))
             });
     let header = (any::<bool>(), any::<i64>(), any_text()).prop_map(|(simulated, created, tool)| {
         let binding = Binding { pool: PoolId::parse("us-east-1_Abc").unwrap(), simulated };
-        Record::Header(Header { format: FORMAT_VERSION, binding, created, tool })
+        LedgerRecord::Header(LedgerHeader { format: FORMAT_VERSION, binding, created, tool })
     });
     prop_oneof![start, end, header]
 }
 
-fn any_record() -> impl Strategy<Value = Record<'static>> {
+fn any_record() -> impl Strategy<Value = LedgerRecord<'static>> {
     let withdrawal = (any::<u64>(), any_key(), any::<i64>())
-        .prop_map(|(row, key, at)| Record::Withdrawn(Withdrawal { row: RowNumber(row), key, at }));
+        .prop_map(|(row, key, at)| LedgerRecord::Withdrawn(Withdrawal { row: RowNumber(row), key, at }));
     let codes = prop::sample::select(FindingCode::ALL);
     let invalid = (any::<u64>(), codes, any::<u64>(), any::<u32>(), any_text(), any::<i64>()).prop_map(
         |(row, code, line, field, column, at)| {
-            Record::Invalid(InvalidRow { row: RowNumber(row), code, line, field, column: column.into(), at })
+            LedgerRecord::Invalid(InvalidRow { row: RowNumber(row), code, line, field, column: column.into(), at })
         },
     );
     prop_oneof![
         any_run_record(),
-        any_announcement().prop_map(Record::Announced),
-        any_settlement().prop_map(Record::Settled),
+        any_announcement().prop_map(LedgerRecord::Announced),
+        any_settlement().prop_map(LedgerRecord::Settled),
         withdrawal,
-        any_announcement().prop_map(Record::UnlinkAnnounced),
-        any_unlink_settlement().prop_map(Record::UnlinkSettled),
+        any_announcement().prop_map(LedgerRecord::UnlinkAnnounced),
+        any_unlink_settlement().prop_map(LedgerRecord::UnlinkSettled),
         invalid,
     ]
 }

@@ -7,8 +7,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Source, Storage};
-use crate::ledger::error::{Holder, LedgerError, LedgerOperation};
+use super::{LedgerSource, LedgerStorage};
+use crate::ledger::error::{LedgerError, LedgerOperation, LockHolder};
 use crate::limits::LOCK_FILE_BYTES_MAX;
 
 /// A file that is only read, without the lock.
@@ -34,7 +34,7 @@ impl FileSource {
     }
 }
 
-impl Source for FileSource {
+impl LedgerSource for FileSource {
     fn place(&self) -> String {
         place(&self.path)
     }
@@ -92,7 +92,7 @@ impl Drop for FileStorage {
     }
 }
 
-impl Source for FileStorage {
+impl LedgerSource for FileStorage {
     fn place(&self) -> String {
         self.source.place()
     }
@@ -106,7 +106,7 @@ impl Source for FileStorage {
     }
 }
 
-impl Storage for FileStorage {
+impl LedgerStorage for FileStorage {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.source.file.write_all(bytes)
     }
@@ -159,11 +159,11 @@ fn write_holder_file(path: &Path) -> io::Result<()> {
     file.write_all(format!("{} {}\n", std::process::id(), host.trim()).as_bytes())
 }
 
-fn read_holder_file(path: &Path) -> Option<Holder> {
+fn read_holder_file(path: &Path) -> Option<LockHolder> {
     let mut text = String::new();
     File::open(path).ok()?.take(LOCK_FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
     let (pid, host) = text.trim_end().split_once(' ').unwrap_or((text.trim_end(), ""));
     // It goes to a terminal, and anybody may have written it.
     let host = host.chars().filter(char::is_ascii_graphic).collect();
-    Some(Holder { pid: pid.parse().ok()?, host })
+    Some(LockHolder { pid: pid.parse().ok()?, host })
 }

@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Source, Storage};
+use super::{LedgerSource, LedgerStorage};
 
 /// Bytes in memory. Clones share them, so that a test can look at what a ledger wrote.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +21,7 @@ struct Memory {
 }
 
 impl MemoryStorage {
-    /// Storage that holds these bytes, all of them durable.
+    /// A storage that holds these bytes, all of them durable.
     #[must_use]
     pub fn holding(bytes: Vec<u8>) -> Self {
         let synced = bytes.len();
@@ -69,7 +69,7 @@ fn take(left: &mut Option<u64>) -> bool {
     }
 }
 
-impl Source for MemoryStorage {
+impl LedgerSource for MemoryStorage {
     fn place(&self) -> String {
         "in memory".to_owned()
     }
@@ -87,7 +87,7 @@ impl Source for MemoryStorage {
     }
 }
 
-impl Storage for MemoryStorage {
+impl LedgerStorage for MemoryStorage {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut memory = self.memory();
         if take(&mut memory.appends_left) {
@@ -127,7 +127,7 @@ pub struct DiscardStorage {
     length: u64,
 }
 
-impl Source for DiscardStorage {
+impl LedgerSource for DiscardStorage {
     fn place(&self) -> String {
         "of a rehearsal".to_owned()
     }
@@ -142,7 +142,7 @@ impl Source for DiscardStorage {
     }
 }
 
-impl Storage for DiscardStorage {
+impl LedgerStorage for DiscardStorage {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.length += bytes.len() as u64;
         Ok(())

@@ -1,5 +1,5 @@
 use super::*;
-use crate::ledger::error::{Holder, LedgerError, LedgerOperation};
+use crate::ledger::error::{LedgerError, LedgerOperation, LockHolder};
 use tempfile::TempDir;
 
 #[test]
@@ -14,7 +14,7 @@ fn a_file_is_private_and_locked_and_names_its_holder() {
         assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
     }
     let refused = FileStorage::open(&path).unwrap_err();
-    let LedgerError::Locked { holder: Some(Holder { pid, .. }), .. } = &refused else { panic!("{refused:?}") };
+    let LedgerError::Locked { holder: Some(LockHolder { pid, .. }), .. } = &refused else { panic!("{refused:?}") };
     assert_eq!(*pid, std::process::id());
     assert!(refused.to_string().starts_with(&format!("another run (pid {pid}")), "{refused}");
     assert!(holder_file.exists(), "the refused one leaves the holder file alone");
@@ -69,7 +69,7 @@ fn what_is_no_plain_file_is_refused() {
 fn bytes_are_added_cut_and_read() {
     let folder = TempDir::new().unwrap();
     let file = FileStorage::open(&folder.path().join("ledger")).unwrap();
-    let storages: [Box<dyn Storage>; 2] = [Box::new(file), Box::new(MemoryStorage::default())];
+    let storages: [Box<dyn LedgerStorage>; 2] = [Box::new(file), Box::new(MemoryStorage::default())];
     for mut storage in storages {
         storage.append(b"one two three").unwrap();
         storage.sync_created().unwrap();
