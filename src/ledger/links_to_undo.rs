@@ -200,11 +200,11 @@ impl<'a> LinkSearch<'a> {
             LedgerRecord::UnlinkAnnounced(call) if self.view.state(call.key) == RowState::Unlinking => {
                 self.unlinks.insert(call.key, offset);
             }
-            LedgerRecord::UnlinkSettled(settled) => {
-                if settled.result == UnlinkResult::Undone && self.view.state(settled.key).is_ours() {
-                    let last = self.undone_at.entry(settled.key).or_default();
-                    *last = offset.max(*last);
-                }
+            LedgerRecord::UnlinkSettled(settled)
+                if settled.result == UnlinkResult::Undone && self.view.state(settled.key).is_ours() =>
+            {
+                let last = self.undone_at.entry(settled.key).or_default();
+                *last = offset.max(*last);
             }
             _ => {}
         }

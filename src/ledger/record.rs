@@ -712,6 +712,7 @@ mod as_optional_json_text {
     use super::JsonText;
     use super::as_json_text::BorrowedText;
 
+    #[expect(clippy::ref_option, reason = "serde passes it so")]
     pub(super) fn serialize<T: JsonText, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
         value.as_ref().map(T::to_text).serialize(serializer)
     }

@@ -41,8 +41,8 @@ fn announcement(values: [&str; 5]) -> Announcement<'_> {
     }
 }
 
-fn call_error(code: &'static str, message: &'static str) -> Option<CallError<'static>> {
-    Some(CallError { code: code.into(), message: PersonalText::new(message) })
+fn call_error(code: &'static str, message: &'static str) -> CallError<'static> {
+    CallError { code: code.into(), message: PersonalText::new(message) }
 }
 
 /// Every type of record with its line. A ledger outlives the version that wrote it, so these lines stay as they are.
@@ -141,7 +141,7 @@ fn row_records() -> Vec<(LedgerRecord<'static>, String)> {
         (
             LedgerRecord::Settled(Settlement {
                 code: Some(RefusalCode::UserNotFound),
-                error,
+                error: Some(error),
                 ..settlement(SettledState::Refused)
             }),
             settled(
@@ -150,7 +150,10 @@ fn row_records() -> Vec<(LedgerRecord<'static>, String)> {
             ),
         ),
         (
-            LedgerRecord::Settled(Settlement { error: call_error("timeout", ""), ..settlement(SettledState::InDoubt) }),
+            LedgerRecord::Settled(Settlement {
+                error: Some(call_error("timeout", "")),
+                ..settlement(SettledState::InDoubt)
+            }),
             settled("in_doubt", r#","attempts":1,"error":{"code":"timeout","message":""}"#),
         ),
         (
@@ -203,14 +206,14 @@ fn unlink_records() -> Vec<(LedgerRecord<'static>, String)> {
         (
             LedgerRecord::UnlinkSettled(UnlinkSettlement {
                 request_id: Some("ab-1".into()),
-                error: call_error("timeout", "no answer"),
+                error: Some(call_error("timeout", "no answer")),
                 ..settled(UnlinkResult::InDoubt)
             }),
             line("in_doubt", "", r#","request_id":"ab-1","error":{"code":"timeout","message":"no answer"}"#),
         ),
         (
             LedgerRecord::UnlinkSettled(UnlinkSettlement {
-                error: call_error("timeout", "no answer"),
+                error: Some(call_error("timeout", "no answer")),
                 ..settled(UnlinkResult::Failed)
             }),
             line("failed", "", r#","error":{"code":"timeout","message":"no answer"}"#),
