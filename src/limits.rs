@@ -203,12 +203,8 @@ pub const LEDGER_LINE_BYTES_MAX: usize = 64 * 1024;
 pub const SERVICE_TEXT_CHARS_MAX: usize = 1_024;
 /// Bytes of a ledger that are read at a time where one line of it is wanted: most lines have fewer.
 pub const LEDGER_LINE_USUAL_BYTES: usize = 1_024;
-/// Results that are kept in a hash table before they are merged into the sorted keys.
-pub const VIEW_OVERLAY_ROWS: usize = 65_536;
-/// Results that are sorted and merged at a time while a ledger is read: 24 bytes each.
-pub const VIEW_LOAD_BATCH_ROWS: usize = 1 << 20;
-/// Guesses by interpolation before a search among sorted keys goes over to doubling steps.
-pub const VIEW_GUESSES_MAX: usize = 4;
+/// Results that wait in a hash table before they are merged into the rows sorted by key: a table of 13 MB at most.
+pub const VIEW_RECENT_ROWS: usize = 400_000;
 /// Bytes of ledger lines that wait in memory before they are written without being asked for.
 pub const LEDGER_BUFFER_BYTES: usize = 256 * 1024;
 /// Bytes of a ledger that are read at a time.
@@ -308,7 +304,6 @@ const _: () = {
     assert!(COOL_DOWN_MS_MIN <= COOL_DOWN_MS_MAX && BACKOFF_MS_MIN <= BACKOFF_MS_MAX);
     assert!(LEDGER_LINE_BYTES_MAX >= 6 * SERVICE_TEXT_CHARS_MAX + 4 * ATTRIBUTE_VALUE_CHARS_MAX * 2);
     assert!(LEDGER_BUFFER_BYTES >= LEDGER_LINE_BYTES_MAX && LEDGER_READ_BYTES > LEDGER_LINE_BYTES_MAX + 2);
-    assert!(VIEW_OVERLAY_ROWS <= VIEW_LOAD_BATCH_ROWS);
     assert!(WRITE_SPACING_PER_USER_MS * 10 >= 1_000);
     assert!(FAILURES_SHOWN_MAX <= REPORT_FAILURES_MAX);
     assert!(CLOCK_APART_MS < CLOCK_REFUSED_MS);

@@ -7,7 +7,7 @@ use crate::domain::stop::{Stop, StopCause};
 use crate::domain::summary::Unbalanced;
 use crate::exit::Exit;
 use crate::input::InputError;
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, LedgerOperation};
 
 /// Why a command does not come to a result.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +96,7 @@ fn is_full(error: &io::Error) -> bool {
 fn ledger_exit(error: &LedgerError) -> Exit {
     match error {
         // Before anything is sent: the path is wrong. Later it is an I/O fault of the machine.
-        LedgerError::Io { action: "create" | "open", .. } => Exit::Usage,
+        LedgerError::Io { operation: LedgerOperation::Create | LedgerOperation::Open, .. } => Exit::Usage,
         LedgerError::Locked { .. } => Exit::Locked,
         LedgerError::Mismatch { .. }
         | LedgerError::Damaged { .. }

@@ -19,7 +19,7 @@ use crate::foresight::preflight::PoolKnowledge;
 use crate::input::{Across, InputOptions, Reader, Source};
 use crate::ledger::record::{LimitNote, RunId, RunStart, TOOL_VERSION};
 use crate::ledger::storage::DiscardStorage;
-use crate::ledger::{Binding, Ledger, LedgerError, Opened};
+use crate::ledger::{Binding, Ledger, LedgerError, LedgerOperation, Opened};
 use crate::pace::Limit;
 
 /// What a run of `link` is about.
@@ -73,7 +73,7 @@ impl LinkTask {
         match tempfile::tempfile_in(folder.unwrap_or(Path::new("."))) {
             Ok(_) => Ok(()),
             Err(error) => Err(LedgerError::Io {
-                action: "create",
+                operation: LedgerOperation::Create,
                 place: self.ledger_path.display().to_string(),
                 kind: error.kind(),
                 detail: error.to_string(),

@@ -1,6 +1,5 @@
 //! `report`: what ledgers know, and the rows of an input that still want something.
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -13,14 +12,14 @@ use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::state::{Resume, RowState};
 use crate::domain::summary::Counts;
 use crate::input::{FirstReading, InputError, InputOptions, Note, Reader, RecordWriter, Source};
-use crate::ledger::record::{EndedAs, PersonalText, Record, UNDO_COMMAND};
-use crate::ledger::{Binding, Contents, LedgerError, load_view, read};
+use crate::ledger::record::{EndedAs, LedgerRecord, UNDO_COMMAND};
+use crate::ledger::{Binding, LedgerContents, LedgerError, load_contents, read_records};
 use crate::limits::REPORT_FAILURES_MAX;
 
 /// What ledgers of one pool hold together.
 pub struct Ledgers {
     paths: Vec<PathBuf>,
-    contents: Vec<Contents>,
+    contents: Vec<LedgerContents>,
     binding: Binding,
 }
 
@@ -43,7 +42,7 @@ impl Ledgers {
     /// # Errors
     /// [`LedgerError`] where one cannot be read, or they are not of one pool.
     pub fn load(paths: &[PathBuf]) -> Result<Self, LedgerError> {
-        let contents: Vec<Contents> = paths.iter().map(|path| load_view(path)).collect::<Result<_, _>>()?;
+        let contents: Vec<LedgerContents> = paths.iter().map(|path| load_contents(path)).collect::<Result<_, _>>()?;
         let Some(first) = contents.first() else {
             return Err(LedgerError::NotALedger { place: "nothing".to_owned() });
         };
@@ -99,7 +98,7 @@ impl Ledgers {
 
     /// How the shards fit together, where the last run of any ledger was of one.
     fn shards(&self) -> Option<ShardsReport> {
-        let of = |contents: &Contents| contents.last_run.as_ref().and_then(|run| run.start.shard);
+        let of = |contents: &LedgerContents| contents.last_run.as_ref().and_then(|run| run.start.shard);
         let count = self.contents.iter().find_map(of)?.count();
         let mut missing: BTreeSet<u32> = (0..count).collect();
         let mut strange_ledgers = 0;
@@ -141,9 +140,9 @@ impl Ledgers {
         told: &mut HashMap<RowKey, FailureLine>,
     ) -> Result<(), LedgerError> {
         let (mut invalid, mut left_out) = (Counts::default(), 0);
-        read(path, &mut |record| {
+        read_records(path, &mut |record| {
             match record {
-                Record::RunStart(start) => {
+                LedgerRecord::RunStarted(start) => {
                     if start.command != UNDO_COMMAND {
                         invalid = Counts::default();
                     }
@@ -155,26 +154,26 @@ impl Ledgers {
                         ended: None,
                     });
                 }
-                Record::RunEnd(end) => {
+                LedgerRecord::RunEnded(end) => {
                     let id = end.run.to_string();
                     if let Some(run) = report.runs.iter_mut().rev().find(|run| run.id == id) {
                         run.ended = Some(end.ended.as_str().to_owned());
                     }
                 }
-                Record::Intent(intent) | Record::Unlink(intent) => {
+                LedgerRecord::Announced(intent) | LedgerRecord::UnlinkAnnounced(intent) => {
                     left_out += self.tell(told, intent.key, intent.row, None);
                 }
-                Record::Settlement(settled) => {
-                    left_out += self.tell(told, settled.key, settled.row, settled.said.map(text_of));
+                LedgerRecord::Settled(settled) => {
+                    left_out += self.tell(told, settled.key, settled.row, settled.error.map(ServiceText::from));
                 }
-                Record::UnlinkSettlement(settled) => {
-                    left_out += self.tell(told, settled.key, settled.row, settled.said.map(text_of));
+                LedgerRecord::UnlinkSettled(settled) => {
+                    left_out += self.tell(told, settled.key, settled.row, settled.error.map(ServiceText::from));
                 }
-                Record::Invalid(row) => {
+                LedgerRecord::Invalid(row) => {
                     invalid.invalid += 1;
                     *invalid.by_finding.entry(row.code).or_default() += 1;
                 }
-                Record::Header(_) | Record::Withdrawal(_) => {}
+                LedgerRecord::Header(_) | LedgerRecord::Withdrawn(_) => {}
             }
             ControlFlow::Continue(())
         })?;
@@ -274,10 +273,6 @@ pub struct Written {
     pub failed: Option<u64>,
     /// Never attempted; `None` where not asked for.
     pub unprocessed: Option<u64>,
-}
-
-fn text_of((code, message): (Cow<'_, str>, PersonalText<'_>)) -> ServiceText {
-    ServiceText { code: code.into_owned(), message: message.expose().to_owned() }
 }
 
 fn wants_something(state: RowState) -> bool {

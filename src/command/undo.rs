@@ -15,7 +15,7 @@ use crate::engine::{Context, EngineOptions, Incoming, NextBatch, RowFeed, Servic
 use crate::foresight::preflight::PoolKnowledge;
 use crate::ledger::record::{RunId, RunStart, TOOL_VERSION, UNDO_COMMAND};
 use crate::ledger::storage::FileSource;
-use crate::ledger::{Binding, Found, Ledger, LedgerError, MadeLinks, Opened, Selection};
+use crate::ledger::{Binding, Ledger, LedgerError, LinksToUndo, Opened, UndoSelection, UndoSelectionCounts};
 use crate::limits::READER_BATCH_ROWS;
 use crate::pace::Limit;
 
@@ -31,7 +31,7 @@ pub struct UndoTask {
     /// The pool, and whether it is a simulated one.
     pub binding: Binding,
     /// Which of its links.
-    pub selection: Selection,
+    pub selection: UndoSelection,
     /// Whether to say only what would be done.
     pub dry_run: bool,
 }
@@ -39,9 +39,9 @@ pub struct UndoTask {
 /// A ledger with the links in it that are to be taken back.
 pub struct Prepared {
     ledger: Ledger,
-    links: MadeLinks,
+    links: LinksToUndo,
     /// How many they are.
-    pub found: Found,
+    pub found: UndoSelectionCounts,
     /// Half a line that a crash had left, and that was cut, in bytes.
     pub cut_bytes: u64,
     /// Rows that `link` left in doubt: whether they are linked is not known, so they are left alone.
@@ -66,12 +66,12 @@ impl UndoTask {
         // A ledger is never made here: one that is missing is a slip of the pen.
         let source = FileSource::open(path)?;
         let (ledger, opened) = if self.dry_run {
-            (Ledger::as_it_stands(path, &self.binding)?, None)
+            (Ledger::open_read_only(path, &self.binding)?, None)
         } else {
             let (ledger, opened) = Ledger::open(path, &self.binding, clock.unix_ms())?;
             (ledger, Some(opened))
         };
-        let (links, found) = MadeLinks::find(Box::new(source), ledger.view(), &self.selection)?;
+        let (links, found) = LinksToUndo::find(Box::new(source), ledger.view(), &self.selection)?;
         let links_in_doubt = ledger.view().counts().in_doubt - found.in_doubt;
         let cut_bytes = opened.map_or(0, |opened: Opened| opened.cut_bytes);
         Ok(Prepared { ledger, links, found, cut_bytes, links_in_doubt })
@@ -163,7 +163,7 @@ pub struct UndoRun<'a> {
 
 /// The links of a ledger as the engine takes them.
 struct LinkFeed {
-    links: MadeLinks,
+    links: LinksToUndo,
 }
 
 impl RowFeed for LinkFeed {
@@ -189,5 +189,5 @@ fn stop(error: &LedgerError) -> Stop {
 /// # Errors
 /// [`LedgerError`] where the file cannot be read or is no ledger.
 pub fn pool_of(ledger: &Path) -> Result<String, LedgerError> {
-    Ok(crate::ledger::header(ledger)?.binding.pool.to_string())
+    Ok(crate::ledger::read_header(ledger)?.binding.pool.to_string())
 }

@@ -23,7 +23,7 @@ use crate::domain::identity::{DestinationUser, Personal};
 use crate::domain::outcome::{RefusalCode, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::stop::Stop;
-use crate::ledger::MadeLink;
+use crate::ledger::LinkToUndo;
 use crate::pace::Pace;
 
 pub use dispatcher::{Context, run};
@@ -66,7 +66,7 @@ pub enum Incoming {
     /// One of which something is known before it is looked at.
     Foretold(Row, Foretold),
     /// A link of an earlier run, to be taken back.
-    Made(MadeLink),
+    Made(LinkToUndo),
     /// One with an error of its own, or beside others.
     Invalid {
         /// Its number in the input.

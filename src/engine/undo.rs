@@ -17,7 +17,7 @@ use crate::domain::identity::ExternalIdentity;
 use crate::domain::outcome::{Outcome, RefusalCode, UndoOutcome};
 use crate::foresight::preflight;
 use crate::foresight::resolve::{Resolution, resolution};
-use crate::ledger::MadeLink;
+use crate::ledger::LinkToUndo;
 use crate::limits::{ANNOUNCEMENT_WINDOW_MS, LIST_LAG_MS_MAX, SETTLE_WAITS_MS};
 use crate::pace::retry::backoff;
 use crate::seed::Rng;
@@ -36,8 +36,8 @@ pub(super) struct Undoing {
 
 impl Job {
     /// A link that waits to be taken back. `latest` is the latest time at which it was linked, by the service's clock.
-    pub(super) fn to_undo(link: MadeLink, latest: UnixMs) -> Self {
-        let MadeLink { row, announced, unlinking, .. } = link;
+    pub(super) fn to_undo(link: LinkToUndo, latest: UnixMs) -> Self {
+        let LinkToUndo { row, announced, unlinking, .. } = link;
         let made = Made {
             source: row.link.source.clone(),
             earliest: announced,

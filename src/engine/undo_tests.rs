@@ -26,10 +26,10 @@ fn by_email() -> ExternalIdentity {
     identity("Corp", "email", "a@example.com")
 }
 
-fn made(source: ExternalIdentity, unlinking: Option<ExternalIdentity>) -> MadeLink {
+fn made(source: ExternalIdentity, unlinking: Option<ExternalIdentity>) -> LinkToUndo {
     let link = Link { destination: Destination::Username(Personal::from_service("alice")), source };
     let key = RowKey::of(&PoolId::parse("us-east-1_A").unwrap(), &link);
-    MadeLink { row: Row { number: RowNumber(1), link, key }, announced: ANNOUNCED, settled: SETTLED, unlinking }
+    LinkToUndo { row: Row { number: RowNumber(1), link, key }, announced: ANNOUNCED, settled: SETTLED, unlinking }
 }
 
 /// A link about to be looked at, at this time; in doubt since the time that is given.

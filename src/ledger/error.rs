@@ -1,64 +1,70 @@
-//! What can go wrong with a ledger, told apart as the exit statuses need it.
+//! What can go wrong with a ledger, as distinct as the exit statuses need it.
 
 use std::fmt;
 use std::io;
 
-use crate::domain::identity::PoolId;
+use super::record::{Binding, FORMAT_VERSION};
 use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::state::IllegalEvent;
+use crate::limits::LEDGER_LINE_BYTES_MAX;
 
-/// What a ledger belongs to: it is never used with anything else.
+/// The run that holds a ledger, as it wrote itself into the file beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Binding {
-    /// The pool.
-    pub pool: PoolId,
-    /// Whether that pool is simulated.
-    pub simulated: bool,
-}
-
-impl fmt::Display for Binding {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.simulated { "simulated" } else { "real" };
-        write!(formatter, "{kind} pool {}", self.pool)
-    }
-}
-
-/// The run that holds a ledger, as it told itself in the file beside it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
+pub struct LockHolder {
     /// Its process id on that host.
     pub pid: u32,
     /// The host it runs on; empty where that could not be read.
     pub host: String,
 }
 
-/// A ledger that cannot be used. No text of it holds anything that a ledger line says.
+/// What was being done with the storage when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LedgerOperation {
+    Create,
+    Open,
+    Lock,
+    Read,
+    /// To cut what a crash left at the end.
+    Repair,
+    Write,
+    Sync,
+}
+
+impl fmt::Display for LedgerOperation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Create => "create",
+            Self::Open => "open",
+            Self::Lock => "lock",
+            Self::Read => "read",
+            Self::Repair => "repair",
+            Self::Write => "write",
+            Self::Sync => "sync",
+        })
+    }
+}
+
+/// A ledger that cannot be used. No text of it holds anything that a ledger line says. `place` is the ledger's path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
     /// The storage failed. After a failed write or sync nothing more is written: what is durable is no longer known.
-    #[error("cannot {action} ledger {place}: {detail}")]
+    #[error("cannot {operation} ledger {place}: {detail}")]
     Io {
-        /// What was being done: a verb.
-        action: &'static str,
-        /// Which ledger.
+        operation: LedgerOperation,
         place: String,
-        /// The kind, for callers that tell a missing file from a full disk.
+        /// For callers that tell a missing file from a full disk.
         kind: io::ErrorKind,
         /// What the system said.
         detail: String,
     },
-    /// Another run holds the lock.
-    #[error("another run{} holds {place}; wait for it to end, or stop it", described(holder.as_ref()))]
+    #[error("another run{} holds {place}; wait for it to end, or stop it", describe(holder.as_ref()))]
     Locked {
-        /// Which ledger.
         place: String,
-        /// Who holds it, where that can be told.
-        holder: Option<Holder>,
+        /// `None` where that cannot be read.
+        holder: Option<LockHolder>,
     },
-    /// It belongs to another pool, or to a simulated one and not to a real one.
-    #[error("ledger {place} belongs to {held}, and this run is for {wanted}; name another ledger with --ledger")]
+    #[error("ledger {place} belongs to {held}, and this run is for {wanted}; name another ledger with `--ledger`")]
     Mismatch {
-        /// Which ledger.
         place: String,
         /// What its header says.
         held: Binding,
@@ -70,59 +76,44 @@ pub enum LedgerError {
         "ledger {place} is damaged at line {line} (byte {offset}): {reason}; restore it from a copy, or correct that line"
     )]
     Damaged {
-        /// Which ledger.
         place: String,
         /// Where the line starts, in bytes from the start of the file.
         offset: u64,
-        /// The line's number, from 1.
+        /// From 1.
         line: u64,
-        /// What is wrong with it, without anything that it says.
+        /// Nothing that the line says.
         reason: String,
     },
-    /// Written by another version of this program, in a format that this one does not know.
-    #[error("ledger {place} has format {found}, and this version reads format {known}; use the version that wrote it", known = super::record::FORMAT_VERSION)]
+    #[error(
+        "{place}: ledger format {found} is not supported, this version uses format {FORMAT_VERSION}; go on with the \
+         version that wrote it, or name a new ledger with `--ledger`: rows that are linked already end as \
+         `already_linked` there"
+    )]
     Version {
-        /// Which ledger.
         place: String,
         /// The format that its header names.
         found: u64,
     },
-    /// Something else than a ledger.
-    #[error("{place} is not a ledger of this program; it is left as it is")]
-    NotALedger {
-        /// Which file.
-        place: String,
-    },
-    /// The program asked for what cannot happen: a fault of the program.
-    #[error("row {row} ({key}): {illegal}; this is a fault of the program")]
-    Illegal {
-        /// The row's number.
-        row: RowNumber,
-        /// The row's key.
-        key: RowKey,
-        /// What was asked for, and where the row stands.
-        illegal: IllegalEvent,
-    },
-    /// A line would be longer than a ledger may hold; nothing was written.
-    #[error("a line of {bytes} bytes does not fit in ledger {place}, which takes {max}", max = crate::limits::LEDGER_LINE_BYTES_MAX)]
-    LineTooLong {
-        /// Which ledger.
-        place: String,
-        /// How long the line would be.
-        bytes: usize,
-    },
+    #[error("{place} is not a ledger of cognito-link; it was not changed")]
+    NotALedger { place: String },
+    /// The program tried what cannot happen.
+    #[error("row {row} ({key}): {illegal}; this is a bug in cognito-link, please report it")]
+    Illegal { row: RowNumber, key: RowKey, illegal: IllegalEvent },
+    /// Nothing of the line was written.
+    #[error("a line of {bytes} bytes does not fit in ledger {place}, which takes at most {LEDGER_LINE_BYTES_MAX}")]
+    LineTooLong { place: String, bytes: usize },
 }
 
 impl LedgerError {
-    pub(super) fn io(action: &'static str, place: String, error: &io::Error) -> Self {
-        Self::Io { action, place, kind: error.kind(), detail: error.to_string() }
+    pub(super) fn io(operation: LedgerOperation, place: String, error: &io::Error) -> Self {
+        Self::Io { operation, place, kind: error.kind(), detail: error.to_string() }
     }
 }
 
-fn described(holder: Option<&Holder>) -> String {
+fn describe(holder: Option<&LockHolder>) -> String {
     match holder {
-        Some(Holder { pid, host }) if host.is_empty() => format!(" (pid {pid})"),
-        Some(Holder { pid, host }) => format!(" (pid {pid} on {host})"),
+        Some(LockHolder { pid, host }) if host.is_empty() => format!(" (pid {pid})"),
+        Some(LockHolder { pid, host }) => format!(" (pid {pid} on {host})"),
         None => String::new(),
     }
 }

@@ -1,17 +1,17 @@
-//! The ledger: what was announced, what came of it, and so where every row stands.
+//! The ledger: what was announced, what the results were, and so the state of every row.
 //!
 //! One append-only file of JSON lines with one owner, who calls it in order; nothing here waits or shares. A state
 //! changes only as [`next_state`] allows, live and when the file is read back. No call may be sent before its
 //! announcement is synced: then a crash at any moment leaves each row either settled or in doubt, never forgotten.
 //!
-//! What is noticed when the file is changed by others: a line that is no record, a state word, a code or a key that
-//! no longer fits the lines around it. What cannot be noticed: another digit in a number or a time, another letter in
-//! a value, and the key of a row that has only one line, which then belongs to a row that nobody asks about while the
-//! right row counts as never attempted and is attempted (again), which the service answers with "already linked".
+//! When somebody changes the file, this is noticed: a line that is no record, and a state, a code or a key that no
+//! longer fits the lines around it. This is not noticed: another digit in a number or a time, another letter in a
+//! value, and another key in a row that has only one line. The row of the right key then counts as never attempted and
+//! is attempted again, which the service answers with "already linked".
 
 mod contents;
 mod error;
-mod made;
+mod links_to_undo;
 mod reader;
 pub mod record;
 pub mod storage;
@@ -23,31 +23,33 @@ mod damage_tests;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use crate::clock::UnixMs;
 use crate::domain::finding::Finding;
 use crate::domain::identity::{DestinationUser, ExternalIdentity};
-use crate::domain::outcome::{Outcome, ServiceText, UndoOutcome};
+use crate::domain::outcome::{Outcome, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::state::{RowEvent, RowState, next_state};
-use crate::limits::{LEDGER_WORD_CHARS_MAX, SERVICE_TEXT_CHARS_MAX};
-pub use contents::{Contents, LastRun, ReadSummary, header, load_view, read};
-pub use error::{Binding, Holder, LedgerError};
-pub use made::{Found, MadeLink, MadeLinks, Selection};
+use crate::limits::LEDGER_WORD_CHARS_MAX;
+use contents::LoadedLedger;
+pub use contents::{LastRun, LedgerContents, load_contents, read_header, read_records};
+pub use error::{LedgerError, LedgerOperation, LockHolder};
+pub use links_to_undo::{LinkToUndo, LinksToUndo, UndoSelection, UndoSelectionCounts};
+use reader::WholeLines;
+pub use record::Binding;
 use record::{
-    Header, Intent, InvalidRow, PersonalText, Record, RunEnd, RunStart, Settlement, TOOL_VERSION, UNDO_COMMAND,
-    UnlinkEnd, UnlinkSettlement, Withdrawal,
+    Announcement, FORMAT_VERSION, InvalidRow, LedgerHeader, LedgerRecord, RunEnd, RunStart, Settlement, TOOL_VERSION,
+    UNDO_COMMAND, UnlinkSettlement, Withdrawal, cut_after,
 };
-use storage::{DiscardStorage, FileStorage, Storage};
-pub use view::View;
-use writer::Writer;
+use storage::{DiscardStorage, FileStorage, LedgerStorage};
+pub use view::LedgerView;
+use writer::LedgerWriter;
 
 /// A ledger that this process alone writes.
 pub struct Ledger {
-    writer: Writer,
-    view: View,
+    writer: LedgerWriter,
+    view: LedgerView,
     last_run: Option<LastRun>,
     pace_milli: Option<u64>,
 }
@@ -55,9 +57,8 @@ pub struct Ledger {
 /// What opening a ledger found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opened {
-    /// Whether it was made now.
     pub created: bool,
-    /// Bytes of half a line or of NULs at the end, which a crash had left and which were cut.
+    /// Bytes of half a line or of NULs that a crash had left at the end, and that were cut.
     pub cut_bytes: u64,
     /// Rows that it holds in any state.
     pub rows: u64,
@@ -73,14 +74,13 @@ impl Ledger {
         Self::on_storage(Box::new(FileStorage::open(path)?), binding, now)
     }
 
-    /// A ledger file as it stands, to rehearse on: nothing that is recorded is kept, and the file is neither locked nor
-    /// changed.
+    /// Reads a ledger file without locking it. What is recorded later changes the view and not the file.
     ///
     /// # Errors
     /// [`LedgerError::Io`], `Mismatch`, `Damaged`, `Version` and `NotALedger`.
-    pub fn as_it_stands(path: &Path, binding: &Binding) -> Result<Self, LedgerError> {
-        let Contents { view, last_run, pace_milli, .. } = contents::load_bound(path, Some(binding))?;
-        Ok(Self { writer: Writer::new(Box::new(DiscardStorage::default())), view, last_run, pace_milli })
+    pub fn open_read_only(path: &Path, binding: &Binding) -> Result<Self, LedgerError> {
+        let LedgerContents { view, last_run, pace_milli, .. } = contents::load_contents_of(path, Some(binding))?;
+        Ok(Self { writer: LedgerWriter::new(Box::new(DiscardStorage::default())), view, last_run, pace_milli })
     }
 
     /// Opens or starts a ledger on any storage: replays it, cuts a torn tail, and writes the header of a new one.
@@ -88,51 +88,48 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::open`], without the lock.
     pub fn on_storage(
-        mut storage: Box<dyn Storage>,
+        mut storage: Box<dyn LedgerStorage>,
         binding: &Binding,
         now: UnixMs,
     ) -> Result<(Self, Opened), LedgerError> {
         let loaded = contents::load(&*storage, Some(binding))?;
-        let scan = loaded.scan;
-        if scan.torn_bytes > 0 || scan.newline_missing {
-            mend(&mut *storage, scan.whole_bytes, scan.newline_missing)?;
-        }
+        repair(&mut *storage, &loaded)?;
+        let created = loaded.header.is_none();
+        let rows = loaded.view.states().count() as u64;
         let mut ledger = Self {
-            writer: Writer::new(storage),
+            writer: LedgerWriter::new(storage),
             view: loaded.view,
             last_run: loaded.last_run,
             pace_milli: loaded.pace_milli,
         };
-        let created = scan.header.is_none();
         if created {
-            let header = Header { binding: binding.clone(), created: now, tool: TOOL_VERSION.to_owned() };
-            ledger.writer.append(&Record::Header(header))?;
+            let tool = TOOL_VERSION.to_owned();
+            let header = LedgerHeader { format: FORMAT_VERSION, binding: binding.clone(), created: now, tool };
+            ledger.writer.append(&LedgerRecord::Header(header))?;
             ledger.writer.sync_created()?;
         }
-        let rows = ledger.view.states().count() as u64;
-        Ok((ledger, Opened { created, cut_bytes: scan.torn_bytes, rows }))
+        Ok((ledger, Opened { created, cut_bytes: loaded.torn_bytes, rows }))
     }
 
-    /// Where a row stands; `Unprocessed` when the ledger does not hold it.
+    /// Returns `Unprocessed` for a row that the ledger does not hold.
     #[must_use]
     pub fn state(&self, key: RowKey) -> RowState {
         self.view.state(key)
     }
 
-    /// For a row in doubt, either way, the earliest announcement since it was last out of doubt: the earliest that the service's clock
-    /// can have shown then.
+    /// For a row whose link or unlink is in doubt, the earliest announcement since it was last out of doubt: the earliest
+    /// that the service's clock can have shown then.
     #[must_use]
     pub fn announced_at(&self, key: RowKey) -> Option<UnixMs> {
         self.view.announced_at(key)
     }
 
-    /// Where every row stands.
     #[must_use]
-    pub fn view(&self) -> &View {
+    pub fn view(&self) -> &LedgerView {
         &self.view
     }
 
-    /// The last run that the ledger tells of, `undo` left out; before [`Ledger::run_started`] that is the one before.
+    /// The last run other than `undo`; before [`Ledger::run_started`] that is the one before.
     #[must_use]
     pub fn last_run(&self) -> Option<&LastRun> {
         self.last_run.as_ref()
@@ -149,7 +146,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Io`], `LineTooLong`.
     pub fn run_started(&mut self, start: &RunStart) -> Result<(), LedgerError> {
-        self.writer.append(&Record::RunStart(start.clone()))?;
+        self.writer.append(&LedgerRecord::RunStarted(start.clone()))?;
         if start.command != UNDO_COMMAND {
             self.last_run = Some(LastRun { start: start.clone(), end: None });
         }
@@ -162,8 +159,8 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Illegal`] for a row that is linked; `Io`, `LineTooLong`.
     pub fn announce(&mut self, row: &Row, destination: &DestinationUser, at: UnixMs) -> Result<(), LedgerError> {
-        let intent = Record::Intent(Intent::of(row, destination, at));
-        self.change(row.number, row.key, RowEvent::Announced, at, &intent)
+        let call = Announcement::new(row, destination, &row.link.source, at);
+        self.append_event(row.number, row.key, RowEvent::Announced, at, &LedgerRecord::Announced(call))
     }
 
     /// Records that an announced row was not sent.
@@ -171,8 +168,8 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Illegal`] for a row that is not in doubt; `Io`.
     pub fn withdraw(&mut self, row: RowNumber, key: RowKey, at: UnixMs) -> Result<(), LedgerError> {
-        let withdrawal = Record::Withdrawal(Withdrawal { key, row, at });
-        self.change(row, key, RowEvent::Withdrawn, at, &withdrawal)
+        let withdrawal = LedgerRecord::Withdrawn(Withdrawal { row, key, at });
+        self.append_event(row, key, RowEvent::Withdrawn, at, &withdrawal)
     }
 
     /// Records how a row ended. The service's texts are kept as they are, up to their bounds.
@@ -188,21 +185,11 @@ impl Ledger {
         request_id: Option<&str>,
         at: UnixMs,
     ) -> Result<(), LedgerError> {
-        let state = outcome.state();
-        let settlement = Record::Settlement(Settlement {
-            key,
-            row,
-            state,
-            at,
-            attempts,
-            request_id: request_id.map(|id| cut(id, LEDGER_WORD_CHARS_MAX).into()),
-            recovered: matches!(outcome, Outcome::Linked { recovered: true }),
-            said: text_of(outcome).map(said),
-        });
-        self.change(row, key, RowEvent::Settled(state), at, &settlement)
+        let settlement = Settlement::new(row, key, outcome, attempts, request_id, at);
+        self.append_event(row, key, RowEvent::Settled(outcome.state()), at, &LedgerRecord::Settled(settlement))
     }
 
-    /// Records that a row's link is about to be taken back, with the identity exactly as it will be named. No call before
+    /// Records that a row is about to be unlinked, with the identity exactly as it will be named. No call before
     /// the next [`Ledger::sync`].
     ///
     /// # Errors
@@ -214,11 +201,11 @@ impl Ledger {
         identity: &ExternalIdentity,
         at: UnixMs,
     ) -> Result<(), LedgerError> {
-        let intent = Record::Unlink(Intent::to_unlink(row, destination, identity, at));
-        self.change(row.number, row.key, RowEvent::UnlinkAnnounced, at, &intent)
+        let call = Announcement::new(row, destination, identity, at);
+        self.append_event(row.number, row.key, RowEvent::UnlinkAnnounced, at, &LedgerRecord::UnlinkAnnounced(call))
     }
 
-    /// Records what the taking back of a row's link came to. The service's texts are kept as they are, up to their bounds.
+    /// Records how the unlinking of a row ended. The service's texts are kept as they are, up to their bounds.
     ///
     /// # Errors
     /// [`LedgerError::Illegal`] where the end cannot follow the row's state; `Io`.
@@ -231,16 +218,14 @@ impl Ledger {
         request_id: Option<&str>,
         at: UnixMs,
     ) -> Result<(), LedgerError> {
-        let settlement = UnlinkSettlement {
-            key,
+        let settlement = UnlinkSettlement::new(row, key, outcome, attempts, request_id, at);
+        self.append_event(
             row,
-            ended: outcome.into(),
+            key,
+            RowEvent::UnlinkEnded(outcome.state()),
             at,
-            attempts,
-            request_id: request_id.map(|id| cut(id, LEDGER_WORD_CHARS_MAX).into()),
-            said: outcome.text().map(said),
-        };
-        self.unlink_ended(settlement)
+            &LedgerRecord::UnlinkSettled(settlement),
+        )
     }
 
     /// Records that an announced unlink was not sent.
@@ -248,14 +233,14 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Illegal`] for a row whose unlink is not announced; `Io`.
     pub fn withdraw_unlink(&mut self, row: RowNumber, key: RowKey, at: UnixMs) -> Result<(), LedgerError> {
-        let ended = UnlinkEnd::Withdrawn;
-        self.unlink_ended(UnlinkSettlement { key, row, ended, at, attempts: 0, request_id: None, said: None })
-    }
-
-    fn unlink_ended(&mut self, settlement: UnlinkSettlement<'_>) -> Result<(), LedgerError> {
-        let (row, key, at) = (settlement.row, settlement.key, settlement.at);
-        let event = RowEvent::UnlinkEnded(settlement.ended.state());
-        self.change(row, key, event, at, &Record::UnlinkSettlement(settlement))
+        let settlement = UnlinkSettlement::withdrawn(row, key, at);
+        self.append_event(
+            row,
+            key,
+            RowEvent::UnlinkEnded(RowState::Linked),
+            at,
+            &LedgerRecord::UnlinkSettled(settlement),
+        )
     }
 
     /// Records that a row of the input is invalid, with its first error.
@@ -263,12 +248,12 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Io`].
     pub fn invalid(&mut self, row: RowNumber, finding: &Finding, at: UnixMs) -> Result<(), LedgerError> {
-        self.writer.append(&Record::Invalid(InvalidRow {
-            code: finding.code,
+        self.writer.append(&LedgerRecord::Invalid(InvalidRow {
             row,
+            code: finding.code,
             line: finding.line,
             field: finding.field,
-            column: cut(&finding.column, LEDGER_WORD_CHARS_MAX).into(),
+            column: cut_after(&finding.column, LEDGER_WORD_CHARS_MAX).into(),
             at,
         }))
     }
@@ -278,7 +263,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Io`].
     pub fn run_ended(&mut self, end: &RunEnd) -> Result<(), LedgerError> {
-        self.writer.append(&Record::RunEnd(Box::new(end.clone())))?;
+        self.writer.append(&LedgerRecord::RunEnded(Box::new(end.clone())))?;
         if let Some(run) = self.last_run.as_mut().filter(|run| run.start.run == end.run) {
             run.end = Some(end.clone());
         }
@@ -307,13 +292,14 @@ impl Ledger {
         self.writer.unsynced_lines()
     }
 
-    fn change(
+    /// Appends a record that changes the state of a row, if the event can follow that state.
+    fn append_event(
         &mut self,
         row: RowNumber,
         key: RowKey,
         event: RowEvent,
         at: UnixMs,
-        record: &Record<'_>,
+        record: &LedgerRecord<'_>,
     ) -> Result<(), LedgerError> {
         let next =
             next_state(self.view.state(key), event).map_err(|illegal| LedgerError::Illegal { row, key, illegal })?;
@@ -323,31 +309,17 @@ impl Ledger {
     }
 }
 
-/// Cuts what a crash left, and gives the last line the line end that a person has taken from it.
-fn mend(storage: &mut dyn Storage, whole_bytes: u64, newline_missing: bool) -> Result<(), LedgerError> {
-    let mended = storage.truncate(whole_bytes).and_then(|()| {
+/// Cuts what a crash left, and adds the last line's line end where a person has removed it.
+fn repair(storage: &mut dyn LedgerStorage, loaded: &LoadedLedger) -> Result<(), LedgerError> {
+    let WholeLines { bytes, newline_missing, .. } = loaded.whole_lines;
+    if loaded.torn_bytes == 0 && !newline_missing {
+        return Ok(());
+    }
+    let repaired = storage.truncate(bytes).and_then(|()| {
         if newline_missing {
             storage.append(b"\n")?;
         }
         storage.sync()
     });
-    mended.map_err(|error| LedgerError::io("mend", storage.place(), &error))
-}
-
-fn text_of(outcome: &Outcome) -> Option<&ServiceText> {
-    match outcome {
-        Outcome::Linked { .. } | Outcome::AlreadyLinked => None,
-        Outcome::Refused { text, .. } => text.as_ref(),
-        Outcome::Failed { text } | Outcome::InDoubt { text } => Some(text),
-    }
-}
-
-/// What the service said, within its bounds.
-fn said(text: &ServiceText) -> (Cow<'_, str>, PersonalText<'_>) {
-    let message = cut(&text.message, SERVICE_TEXT_CHARS_MAX);
-    (cut(&text.code, LEDGER_WORD_CHARS_MAX).into(), PersonalText::new(message))
-}
-
-fn cut(text: &str, chars_max: usize) -> &str {
-    text.char_indices().nth(chars_max).map_or(text, |(end, _)| &text[..end])
+    repaired.map_err(|error| LedgerError::io(LedgerOperation::Repair, storage.place(), &error))
 }

@@ -1,80 +1,113 @@
-//! The ledger's records, format 1: one JSON object a line.
+//! The records of a ledger, format 2: one JSON object a line, defined by the types of this file alone.
 //!
-//! Lines are written with their members in a fixed order, so that reading millions of them takes a fast path; a line
-//! that a person has edited is read all the same. Members that are not known, and records that are not known, are
-//! damage: a line that is half understood could put a row in the wrong state.
-
-mod decode;
-mod encode;
-mod plain;
-mod relaxed;
-#[cfg(test)]
-mod tests;
+//! Every line has a `type`, which this program writes first. A member or a type that is not known is damage: to ignore
+//! it could put a row in the wrong state. So an older program refuses a ledger that a newer one has written to, and
+//! says in which line. To add a member, add an optional field (`default`, `skip_serializing_if`); ledgers without it
+//! stay readable. [`FORMAT_VERSION`] changes only when an old line would be read in another sense.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use super::error::Binding;
+use serde::de::value::{MapAccessDeserializer, MapDeserializer};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::error::Category;
+
 use crate::clock::UnixMs;
 use crate::domain::finding::FindingCode;
 use crate::domain::identity::{
-    AttributeName, DestinationUser, ExternalIdentity, IdentityError, Personal, ProviderName,
+    AttributeName, DestinationUser, ExternalIdentity, IdentityError, Personal, PoolId, ProviderName,
 };
-use crate::domain::outcome::{RefusalCode, UndoOutcome};
+use crate::domain::outcome::{Outcome, RefusalCode, ServiceText, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::shard::Shard;
-use crate::domain::state::RowState;
+use crate::domain::state::{RowEvent, RowState};
 use crate::domain::stop::Ended;
 use crate::domain::summary::Counts;
-use crate::limits;
-pub(super) use decode::as_written;
-pub use decode::{Undecodable, decode};
-pub use encode::encode;
+use crate::limits::{ATTRIBUTE_VALUE_CHARS_MAX, LEDGER_WORD_CHARS_MAX, SERVICE_TEXT_CHARS_MAX};
+use as_json_text::BorrowedText;
+
+#[cfg(test)]
+mod tests;
 
 /// The format that this version writes and reads.
-pub const FORMAT_VERSION: u64 = 1;
-/// What every ledger starts with.
-pub(super) const HEADER_START: &str = "{\"cognito_link_ledger\":";
+pub const FORMAT_VERSION: u64 = 2;
+/// What every ledger of this format starts with.
+pub(super) const HEADER_START: &str = "{\"type\":\"header\",\"cognito_link_ledger\":";
 /// The version of this program, as the records name it.
 pub const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The command of the runs that work no input off, but take back what earlier runs of the ledger linked.
+/// The command of the runs that work on no input, but unlink what earlier runs of the ledger linked.
 pub const UNDO_COMMAND: &str = "undo";
 
 /// One line of a ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Record<'a> {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum LedgerRecord<'a> {
     /// What the ledger belongs to; line 1 and no other.
-    Header(Header),
-    /// A run started.
-    RunStart(RunStart),
-    /// A run ended in order. A run without one was killed.
-    RunEnd(Box<RunEnd>),
-    /// A row was announced: from here on a call may have been sent for it.
-    Intent(Intent<'a>),
-    /// An announced row was not sent after all.
-    Withdrawal(Withdrawal),
+    Header(LedgerHeader),
+    RunStarted(RunStart),
+    /// A run ended in order. A run without this record was killed.
+    RunEnded(Box<RunEnd>),
+    /// From here on a link call may have been sent for the row.
+    Announced(Announcement<'a>),
     /// A row reached a result.
-    Settlement(Settlement<'a>),
+    Settled(Settlement<'a>),
+    /// An announced row was not sent after all, or its link was seen to be gone.
+    Withdrawn(Withdrawal),
+    /// From here on an unlink call may have been sent for the row.
+    UnlinkAnnounced(Announcement<'a>),
+    /// The unlinking of a row reached a result.
+    UnlinkSettled(UnlinkSettlement<'a>),
     /// A row of the input is invalid, and was not sent.
     Invalid(InvalidRow<'a>),
-    /// The taking back of a row's link was announced: from here on an unlink call may have been sent for it.
-    Unlink(Intent<'a>),
-    /// The taking back of a row's link came to a result.
-    UnlinkSettlement(UnlinkSettlement<'a>),
+}
+
+/// The values of `type`.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RecordType {
+    Header,
+    RunStarted,
+    RunEnded,
+    Announced,
+    Settled,
+    Withdrawn,
+    UnlinkAnnounced,
+    UnlinkSettled,
+    Invalid,
 }
 
 /// What a ledger belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Header {
-    /// The pool, and whether it is simulated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerHeader {
+    #[serde(rename = "cognito_link_ledger")]
+    pub(super) format: u64,
     pub binding: Binding,
-    /// When the ledger was made.
+    /// When the ledger was created.
+    #[serde(rename = "created_at")]
     pub created: UnixMs,
-    /// The version of the program that made it.
+    /// The version of the program that created it.
     pub tool: String,
 }
 
-/// A run's number, drawn by whoever starts the run: 16 hexadecimal digits.
+/// The pool that a ledger belongs to: it is never used with another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Binding {
+    #[serde(with = "as_json_text")]
+    pub pool: PoolId,
+    pub simulated: bool,
+}
+
+impl fmt::Display for Binding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.simulated { "simulated" } else { "real" };
+        write!(formatter, "{kind} pool {}", self.pool)
+    }
+}
+
+/// A run's random number: 16 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RunId(pub u64);
 
@@ -82,8 +115,8 @@ impl RunId {
     /// Reads what [`fmt::Display`] writes; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        digits.then(|| u64::from_str_radix(text, 16).ok().map(Self)).flatten()
+        let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() == 16 && text.bytes().all(is_digit) { u64::from_str_radix(text, 16).ok().map(Self) } else { None }
     }
 }
 
@@ -93,27 +126,29 @@ impl fmt::Display for RunId {
     }
 }
 
-/// The start of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunStart {
-    /// The run.
+    #[serde(with = "as_json_text")]
     pub run: RunId,
-    /// The command, such as `link`.
+    /// Such as `link`.
     pub command: String,
     /// The input's path, as it was given.
     pub input: String,
-    /// When.
-    pub at: UnixMs,
     /// The version of the program; [`TOOL_VERSION`] when written.
     pub tool: String,
-    /// The limit that the run goes by; `None` where it does not go by one, and in ledgers before 0.2.
+    /// The limit that the pace of the run is a share of, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<LimitNote>,
-    /// The shard of the input that it works on; `None` for all of it.
+    /// The shard of the input that the run works on; `None` for all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
     pub shard: Option<Shard>,
+    pub at: UnixMs,
 }
 
 /// A limit and where its figure comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LimitNote {
     /// Thousandths of a call a second.
     pub milli: u64,
@@ -121,8 +156,8 @@ pub struct LimitNote {
     pub from: String,
 }
 
-/// How a run ended, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EndedAs {
     /// Every row of the input reached a result.
     Completed,
@@ -133,9 +168,6 @@ pub enum EndedAs {
 }
 
 impl EndedAs {
-    const ALL: [Self; 3] = [Self::Completed, Self::Interrupted, Self::Stopped];
-
-    /// The word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -143,10 +175,6 @@ impl EndedAs {
             Self::Interrupted => "interrupted",
             Self::Stopped => "stopped",
         }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|ended| ended.as_str() == text)
     }
 }
 
@@ -161,15 +189,14 @@ impl From<&Ended> for EndedAs {
 }
 
 /// The orderly end of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunEnd {
-    /// The run.
+    #[serde(with = "as_json_text")]
     pub run: RunId,
-    /// When.
-    pub at: UnixMs,
-    /// How.
     pub ended: EndedAs,
-    /// Rows by state. The counts by code are not kept in a ledger, and empty when read.
+    /// Rows by state. A ledger does not keep the counts by code: they are empty when read.
+    #[serde(rename = "rows", with = "RunEndCounts")]
     pub counts: Counts,
     /// Writes sent in the run.
     pub writes: u64,
@@ -177,13 +204,44 @@ pub struct RunEnd {
     pub reads: u64,
     /// Answers that said "too many requests".
     pub throttled: u64,
-    /// The quota that these answers showed, in thousandths of a call a second; `None` where there were none.
+    /// The quota that these answers showed, in thousandths of a call a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pace_milli: Option<u64>,
+    pub at: UnixMs,
 }
 
+/// The members of [`Counts`] that a ledger keeps.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Counts", deny_unknown_fields)]
+struct RunEndCounts {
+    read: u64,
+    linked: u64,
+    already_linked: u64,
+    refused: u64,
+    failed: u64,
+    in_doubt: u64,
+    invalid: u64,
+    unprocessed: u64,
+    skipped: u64,
+    repeated: u64,
+    #[serde(skip)]
+    undone: u64,
+    #[serde(skip)]
+    kept: std::collections::BTreeMap<RefusalCode, u64>,
+    #[serde(skip)]
+    by_refusal: std::collections::BTreeMap<RefusalCode, u64>,
+    #[serde(skip)]
+    by_finding: std::collections::BTreeMap<FindingCode, u64>,
+}
+
+/// [`RowNumber`] as JSON has it.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "RowNumber")]
+struct JsonRowNumber(u64);
+
 /// A text of a ledger line that may be personal: its `Debug` masks, and there is no `Display`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PersonalText<'a>(Cow<'a, str>);
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonalText<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> PersonalText<'a> {
     pub(super) fn new(text: impl Into<Cow<'a, str>>) -> Self {
@@ -203,57 +261,41 @@ impl fmt::Debug for PersonalText<'_> {
     }
 }
 
-/// An announcement, with exactly the values that will be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Intent<'a> {
-    /// The row's key.
-    pub key: RowKey,
+/// A call that is about to be sent, with exactly its values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Announcement<'a> {
     /// The row's number in that run's input.
+    #[serde(with = "JsonRowNumber")]
     pub row: RowNumber,
-    /// The earliest that the service's clock can have shown then.
-    pub at: UnixMs,
-    /// The destination's provider.
+    #[serde(with = "as_json_text")]
+    pub key: RowKey,
+    #[serde(borrow)]
     pub destination_provider: Cow<'a, str>,
     /// The destination's user name, or its id at that provider.
+    #[serde(borrow)]
     pub destination_value: PersonalText<'a>,
-    /// The source's provider.
+    #[serde(borrow)]
     pub source_provider: Cow<'a, str>,
-    /// The source's attribute.
+    #[serde(borrow)]
     pub source_attribute: Cow<'a, str>,
-    /// The source's value.
+    #[serde(borrow)]
     pub source_value: PersonalText<'a>,
+    /// The earliest that the service's clock can have shown then.
+    pub at: UnixMs,
 }
 
-impl<'a> Intent<'a> {
-    /// The announcement of a row whose destination was found to be this user.
-    #[must_use]
-    pub fn of(row: &'a Row, destination: &'a DestinationUser, at: UnixMs) -> Self {
-        let source = &row.link.source;
+impl<'a> Announcement<'a> {
+    pub(super) fn new(row: &Row, destination: &'a DestinationUser, source: &'a ExternalIdentity, at: UnixMs) -> Self {
         Self {
-            key: row.key,
             row: row.number,
-            at,
+            key: row.key,
             destination_provider: destination.provider.as_str().into(),
             destination_value: PersonalText::new(destination.value.expose()),
             source_provider: source.provider().as_str().into(),
             source_attribute: source.attribute().as_str().into(),
             source_value: PersonalText::new(source.value().expose()),
-        }
-    }
-
-    /// The announcement that this identity is about to be taken from that user.
-    #[must_use]
-    pub fn to_unlink(
-        row: &'a Row,
-        destination: &'a DestinationUser,
-        identity: &'a ExternalIdentity,
-        at: UnixMs,
-    ) -> Self {
-        Self {
-            source_provider: identity.provider().as_str().into(),
-            source_attribute: identity.attribute().as_str().into(),
-            source_value: PersonalText::new(identity.value().expose()),
-            ..Self::of(row, destination, at)
+            at,
         }
     }
 
@@ -263,7 +305,7 @@ impl<'a> Intent<'a> {
     /// When a person has edited the line into something that cannot be sent.
     pub fn destination(&self) -> Result<DestinationUser, IdentityError> {
         let provider = ProviderName::parse(&self.destination_provider)?;
-        let value = Personal::parse(self.destination_value.expose(), limits::ATTRIBUTE_VALUE_CHARS_MAX)?;
+        let value = Personal::parse(self.destination_value.expose(), ATTRIBUTE_VALUE_CHARS_MAX)?;
         Ok(DestinationUser { provider, value })
     }
 
@@ -275,50 +317,164 @@ impl<'a> Intent<'a> {
         ExternalIdentity::new(
             ProviderName::parse(&self.source_provider)?,
             AttributeName::parse(&self.source_attribute)?,
-            Personal::parse(self.source_value.expose(), limits::ATTRIBUTE_VALUE_CHARS_MAX)?,
+            Personal::parse(self.source_value.expose(), ATTRIBUTE_VALUE_CHARS_MAX)?,
         )
     }
 }
 
-/// An announcement that was taken back before anything was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An announcement that was withdrawn before anything was sent, or a link that was seen to be gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Withdrawal {
-    /// The row's key.
-    pub key: RowKey,
     /// The row's number in that run's input.
+    #[serde(with = "JsonRowNumber")]
     pub row: RowNumber,
-    /// When.
+    #[serde(with = "as_json_text")]
+    pub key: RowKey,
     pub at: UnixMs,
+}
+
+/// What the service answered, or what the transport met, when a call failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallError<'a> {
+    /// The service's code, or a word for a transport fault.
+    #[serde(borrow)]
+    pub code: Cow<'a, str>,
+    #[serde(borrow)]
+    pub message: PersonalText<'a>,
+}
+
+impl<'a> From<&'a ServiceText> for CallError<'a> {
+    /// Cuts both texts at their bounds.
+    fn from(text: &'a ServiceText) -> Self {
+        let message = PersonalText::new(cut_after(&text.message, SERVICE_TEXT_CHARS_MAX));
+        Self { code: cut_after(&text.code, LEDGER_WORD_CHARS_MAX).into(), message }
+    }
+}
+
+impl From<CallError<'_>> for ServiceText {
+    fn from(error: CallError<'_>) -> Self {
+        Self { code: error.code.into_owned(), message: error.message.expose().to_owned() }
+    }
+}
+
+/// The start of a text, of at most so many characters.
+pub(super) fn cut_after(text: &str, chars_max: usize) -> &str {
+    text.char_indices().nth(chars_max).map_or(text, |(end, _)| &text[..end])
 }
 
 /// The result of a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Settlement<'a> {
-    /// The row's key.
-    pub key: RowKey,
     /// The row's number in that run's input.
+    #[serde(with = "JsonRowNumber")]
     pub row: RowNumber,
-    /// Where it ended; never `Unprocessed`.
-    pub state: RowState,
-    /// When.
+    #[serde(with = "as_json_text")]
+    pub key: RowKey,
+    pub state: SettledState,
+    /// Why the row was refused; there if and only if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
+    pub code: Option<RefusalCode>,
+    /// Linked, as concluded from reading, and so close in time that somebody else could have made the link.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recovered: bool,
+    /// How often the row was attempted in that run.
+    pub attempts: u32,
+    /// The service's id of the last request that was answered.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<CallError<'a>>,
     pub at: UnixMs,
+}
+
+/// The `state` of a [`Settlement`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SettledState {
+    Linked,
+    AlreadyLinked,
+    Refused,
+    Failed,
+    InDoubt,
+}
+
+impl<'a> Settlement<'a> {
+    pub(super) fn new(
+        row: RowNumber,
+        key: RowKey,
+        outcome: &'a Outcome,
+        attempts: u32,
+        request_id: Option<&'a str>,
+        at: UnixMs,
+    ) -> Self {
+        let (state, code, error) = match outcome {
+            Outcome::Linked { .. } => (SettledState::Linked, None, None),
+            Outcome::AlreadyLinked => (SettledState::AlreadyLinked, None, None),
+            Outcome::Refused { code, text } => (SettledState::Refused, Some(*code), text.as_ref()),
+            Outcome::Failed { text } => (SettledState::Failed, None, Some(text)),
+            Outcome::InDoubt { text } => (SettledState::InDoubt, None, Some(text)),
+        };
+        Self {
+            row,
+            key,
+            state,
+            code,
+            recovered: matches!(outcome, Outcome::Linked { recovered: true }),
+            attempts,
+            request_id: request_id.map(|id| cut_after(id, LEDGER_WORD_CHARS_MAX).into()),
+            error: error.map(CallError::from),
+            at,
+        }
+    }
+
+    /// `None` where the members contradict each other.
+    fn row_state(&self) -> Option<RowState> {
+        let state = match (self.state, self.code) {
+            (SettledState::Linked, None) => RowState::Linked,
+            (SettledState::AlreadyLinked, None) => RowState::AlreadyLinked,
+            (SettledState::Refused, Some(code)) => RowState::Refused(code),
+            (SettledState::Failed, None) => RowState::Failed,
+            (SettledState::InDoubt, None) => RowState::InDoubt,
+            _ => return None,
+        };
+        (!self.recovered || state == RowState::Linked).then_some(state)
+    }
+}
+
+/// The result of unlinking a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnlinkSettlement<'a> {
+    /// The row's number, as the link has it.
+    #[serde(with = "JsonRowNumber")]
+    pub row: RowNumber,
+    #[serde(with = "as_json_text")]
+    pub key: RowKey,
+    pub result: UnlinkResult,
+    /// Why the unlinking was refused; there if and only if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
+    pub code: Option<RefusalCode>,
     /// How often it was attempted in that run.
     pub attempts: u32,
     /// The service's id of the last request that was answered.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<Cow<'a, str>>,
-    /// Linked, as concluded from reading, and so close in time that somebody else could have made the link.
-    pub recovered: bool,
-    /// The service's code, or a word for a transport fault, and the message, where there were any.
-    pub said: Option<(Cow<'a, str>, PersonalText<'a>)>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<CallError<'a>>,
+    pub at: UnixMs,
 }
 
-/// What the taking back of a link came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnlinkEnd {
-    /// The identity is off the user.
+/// The `result` of an [`UnlinkSettlement`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnlinkResult {
+    /// The user no longer has the identity.
     Undone,
-    /// It is not to be taken back safely.
-    Refused(RefusalCode),
+    /// It is not safe to unlink.
+    Refused,
     /// Attempts exhausted, and none had an effect.
     Failed,
     /// A call may have taken effect.
@@ -327,74 +483,242 @@ pub enum UnlinkEnd {
     Withdrawn,
 }
 
-impl UnlinkEnd {
-    /// The word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Undone => "undone",
-            Self::Refused(_) => "refused",
-            Self::Failed => "failed",
-            Self::InDoubt => "in_doubt",
-            Self::Withdrawn => "withdrawn",
-        }
+impl<'a> UnlinkSettlement<'a> {
+    pub(super) fn new(
+        row: RowNumber,
+        key: RowKey,
+        outcome: &'a UndoOutcome,
+        attempts: u32,
+        request_id: Option<&'a str>,
+        at: UnixMs,
+    ) -> Self {
+        let (result, code, error) = match outcome {
+            UndoOutcome::Undone => (UnlinkResult::Undone, None, None),
+            UndoOutcome::Refused { code, text } => (UnlinkResult::Refused, Some(*code), text.as_ref()),
+            UndoOutcome::Failed { text } => (UnlinkResult::Failed, None, Some(text)),
+            UndoOutcome::InDoubt { text } => (UnlinkResult::InDoubt, None, Some(text)),
+        };
+        let request_id = request_id.map(|id| cut_after(id, LEDGER_WORD_CHARS_MAX).into());
+        Self { row, key, result, code, attempts, request_id, error: error.map(CallError::from), at }
     }
 
-    /// The state that it puts the row in.
-    #[must_use]
-    pub fn state(self) -> RowState {
-        match self {
-            Self::Undone => RowState::Undone,
-            Self::Refused(code) => RowState::Kept(code),
-            Self::Failed | Self::Withdrawn => RowState::Linked,
-            Self::InDoubt => RowState::Unlinking,
+    /// An unlink that was announced and not sent.
+    pub(super) fn withdrawn(row: RowNumber, key: RowKey, at: UnixMs) -> Self {
+        let result = UnlinkResult::Withdrawn;
+        Self { row, key, result, code: None, attempts: 0, request_id: None, error: None, at }
+    }
+
+    /// `None` where the members contradict each other.
+    fn row_state(&self) -> Option<RowState> {
+        match (self.result, self.code) {
+            (UnlinkResult::Undone, None) => Some(RowState::Undone),
+            (UnlinkResult::Refused, Some(code)) => Some(RowState::Kept(code)),
+            (UnlinkResult::Failed | UnlinkResult::Withdrawn, None) => Some(RowState::Linked),
+            (UnlinkResult::InDoubt, None) => Some(RowState::Unlinking),
+            _ => None,
         }
     }
-}
-
-impl From<&UndoOutcome> for UnlinkEnd {
-    fn from(outcome: &UndoOutcome) -> Self {
-        match outcome {
-            UndoOutcome::Undone => Self::Undone,
-            UndoOutcome::Refused { code, .. } => Self::Refused(*code),
-            UndoOutcome::Failed { .. } => Self::Failed,
-            UndoOutcome::InDoubt { .. } => Self::InDoubt,
-        }
-    }
-}
-
-/// The result of taking a row's link back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnlinkSettlement<'a> {
-    /// The row's key.
-    pub key: RowKey,
-    /// The row's number, as the link has it.
-    pub row: RowNumber,
-    /// What it came to.
-    pub ended: UnlinkEnd,
-    /// When.
-    pub at: UnixMs,
-    /// How often it was attempted in that run.
-    pub attempts: u32,
-    /// The service's id of the last request that was answered.
-    pub request_id: Option<Cow<'a, str>>,
-    /// The service's code, or a word for a transport fault, and the message, where there were any.
-    pub said: Option<(Cow<'a, str>, PersonalText<'a>)>,
 }
 
 /// A row of the input that was not sent because of its first error.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct InvalidRow<'a> {
-    /// What is wrong.
-    pub code: FindingCode,
-    /// The row's number.
+    #[serde(with = "JsonRowNumber")]
     pub row: RowNumber,
+    #[serde(with = "as_json_text")]
+    pub code: FindingCode,
     /// The line in the decompressed input.
     pub line: u64,
     /// The field in that line, from 1; 0 for the whole line.
     pub field: u32,
     /// The column's name in the header; empty for the whole line.
+    #[serde(borrow)]
     pub column: Cow<'a, str>,
-    /// When it was found.
     pub at: UnixMs,
+}
+
+/// Why a line is no record. Holds nothing that the line says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    #[error("not valid UTF-8")]
+    Utf8,
+    #[error("unexpected JSON at column {column}")]
+    Json {
+        /// From 1; 0 for an empty line.
+        column: usize,
+    },
+    #[error("not a record of this format: its type is not known, or a member is missing, unknown or invalid")]
+    Record,
+}
+
+/// Reads a line, without its line end.
+///
+/// # Errors
+/// [`RecordError`] when the line is not one whole record of this format with nothing added.
+pub fn decode(line: &[u8]) -> Result<LedgerRecord<'_>, RecordError> {
+    let text = std::str::from_utf8(line).map_err(|_| RecordError::Utf8)?;
+    let record: LedgerRecord<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
+        Category::Data => RecordError::Record,
+        Category::Io | Category::Syntax | Category::Eof => RecordError::Json { column: error.column() },
+    })?;
+    record.row_event()?;
+    Ok(record)
+}
+
+/// The format that a ledger's header names, whatever else the header holds; `None` for any other line.
+pub(super) fn format_of_header(line: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct AnyHeader {
+        cognito_link_ledger: u64,
+    }
+    serde_json::from_slice(line).ok().map(|header: AnyHeader| header.cognito_link_ledger)
+}
+
+impl LedgerRecord<'_> {
+    /// What the record does to the state of a row, and when; `None` for a record that changes no state.
+    ///
+    /// # Errors
+    /// [`RecordError::Record`] where members contradict each other: never for a record that [`decode`] returned.
+    pub(super) fn row_event(&self) -> Result<Option<(RowKey, RowEvent, UnixMs)>, RecordError> {
+        Ok(Some(match self {
+            Self::Header(_) | Self::RunStarted(_) | Self::RunEnded(_) | Self::Invalid(_) => return Ok(None),
+            Self::Announced(call) => (call.key, RowEvent::Announced, call.at),
+            Self::Withdrawn(withdrawal) => (withdrawal.key, RowEvent::Withdrawn, withdrawal.at),
+            Self::Settled(settled) => {
+                let state = settled.row_state().ok_or(RecordError::Record)?;
+                (settled.key, RowEvent::Settled(state), settled.at)
+            }
+            Self::UnlinkAnnounced(call) => (call.key, RowEvent::UnlinkAnnounced, call.at),
+            Self::UnlinkSettled(settled) => {
+                let state = settled.row_state().ok_or(RecordError::Record)?;
+                (settled.key, RowEvent::UnlinkEnded(state), settled.at)
+            }
+        }))
+    }
+}
+
+/// By hand, because what serde derives for a tagged enum copies every member before it looks at the type, which takes
+/// twice the time. Here only a line with another member before its `type` is copied: a person has edited it.
+impl<'de> Deserialize<'de> for LedgerRecord<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RecordVisitor)
+    }
+}
+
+struct RecordVisitor;
+
+impl<'de> Visitor<'de> for RecordVisitor {
+    type Value = LedgerRecord<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a ledger record")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut earlier: Vec<(BorrowedText<'de>, serde_json::Value)> = Vec::new();
+        loop {
+            let Some(name) = members.next_key::<BorrowedText<'de>>()? else {
+                return Err(A::Error::missing_field("type"));
+            };
+            if name.0 == "type" {
+                break;
+            }
+            earlier.push((name, members.next_value()?));
+        }
+        let record_type: RecordType = members.next_value()?;
+        if earlier.is_empty() {
+            return record_type.read_members(MapAccessDeserializer::new(members));
+        }
+        while let Some(member) = members.next_entry()? {
+            earlier.push(member);
+        }
+        let members = earlier.into_iter().map(|(name, value)| (name.0, value));
+        record_type.read_members(MapDeserializer::<_, serde_json::Error>::new(members)).map_err(A::Error::custom)
+    }
+}
+
+impl RecordType {
+    fn read_members<'de, D: Deserializer<'de>>(self, members: D) -> Result<LedgerRecord<'de>, D::Error> {
+        match self {
+            Self::Header => LedgerHeader::deserialize(members).map(LedgerRecord::Header),
+            Self::RunStarted => RunStart::deserialize(members).map(LedgerRecord::RunStarted),
+            Self::RunEnded => Box::deserialize(members).map(LedgerRecord::RunEnded),
+            Self::Announced => Announcement::deserialize(members).map(LedgerRecord::Announced),
+            Self::Settled => Settlement::deserialize(members).map(LedgerRecord::Settled),
+            Self::Withdrawn => Withdrawal::deserialize(members).map(LedgerRecord::Withdrawn),
+            Self::UnlinkAnnounced => Announcement::deserialize(members).map(LedgerRecord::UnlinkAnnounced),
+            Self::UnlinkSettled => UnlinkSettlement::deserialize(members).map(LedgerRecord::UnlinkSettled),
+            Self::Invalid => InvalidRow::deserialize(members).map(LedgerRecord::Invalid),
+        }
+    }
+}
+
+/// A value of `domain`, which knows no format, that JSON holds as text.
+trait JsonText: Sized {
+    fn parse_text(text: &str) -> Option<Self>;
+    fn to_text(&self) -> Cow<'_, str>;
+}
+
+macro_rules! json_text {
+    ($($type:ty: $parse:expr, $write:expr;)+) => {$(
+        impl JsonText for $type {
+            fn parse_text(text: &str) -> Option<Self> {
+                $parse(text)
+            }
+
+            fn to_text(&self) -> Cow<'_, str> {
+                Cow::from($write(self))
+            }
+        }
+    )+};
+}
+
+json_text! {
+    RowKey: |text: &str| Self::parse(text.as_bytes()), Self::to_string;
+    RunId: Self::parse, Self::to_string;
+    PoolId: |text| Self::parse(text).ok(), Self::as_str;
+    Shard: |text| Self::parse(text).ok(), Self::to_string;
+    RefusalCode: Self::parse, |code: &Self| code.as_str();
+    FindingCode: |text| Self::ALL.iter().copied().find(|code| code.as_str() == text), |code: &Self| code.as_str();
+}
+
+mod as_json_text {
+    use std::borrow::Cow;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::JsonText;
+
+    /// A text that is copied only where it has escapes.
+    #[derive(Deserialize)]
+    pub(super) struct BorrowedText<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+    pub(super) fn serialize<T: JsonText, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&value.to_text())
+    }
+
+    pub(super) fn deserialize<'de, T: JsonText, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        let BorrowedText(text) = BorrowedText::deserialize(deserializer)?;
+        T::parse_text(&text).ok_or_else(|| D::Error::custom("invalid text"))
+    }
+}
+
+mod as_optional_json_text {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::JsonText;
+    use super::as_json_text::BorrowedText;
+
+    #[expect(clippy::ref_option, reason = "serde passes it so")]
+    pub(super) fn serialize<T: JsonText, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.as_ref().map(T::to_text).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: JsonText, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+        let text: Option<BorrowedText<'de>> = Option::deserialize(deserializer)?;
+        text.map(|text| T::parse_text(&text.0).ok_or_else(|| D::Error::custom("invalid text"))).transpose()
+    }
 }

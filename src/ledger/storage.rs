@@ -1,6 +1,5 @@
-//! Where a ledger's bytes live: in a file, or in memory for rehearsals and crash tests.
+//! Where a ledger's bytes are: in a file, or in memory for rehearsals and crash tests. All errors are the system's.
 
-mod discard;
 mod file;
 mod memory;
 #[cfg(test)]
@@ -8,52 +7,35 @@ mod tests;
 
 use std::io;
 
-pub use discard::DiscardStorage;
 pub use file::{FileSource, FileStorage};
-pub use memory::MemoryStorage;
+pub use memory::{DiscardStorage, MemoryStorage};
 
 /// Bytes that can be read.
-pub trait Source {
-    /// What error texts call it: a path, never anything that it holds.
+#[expect(clippy::missing_errors_doc, reason = "the head of this file says it")]
+pub trait LedgerSource {
+    /// The path, for error messages; never anything that the ledger holds.
     fn place(&self) -> String;
 
-    /// How many bytes there are.
-    ///
-    /// # Errors
-    /// As the system has them.
+    /// In bytes.
     fn size(&self) -> io::Result<u64>;
 
-    /// Reads from `offset` into `buffer` and tells how many bytes; 0 only at the end.
-    ///
-    /// # Errors
-    /// As the system has them.
+    /// Reads from `offset` into `buffer` and returns how many bytes; 0 only at the end.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 }
 
-/// Bytes that can be added to, by one owner.
-pub trait Storage: Source + Send {
+/// Bytes that one owner can add to.
+#[expect(clippy::missing_errors_doc, reason = "the head of this file says it")]
+pub trait LedgerStorage: LedgerSource + Send {
     /// Writes all of `bytes` at the end. After an error it is not known how many of them arrived.
-    ///
-    /// # Errors
-    /// As the system has them.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
     /// Cuts everything from `size` on.
-    ///
-    /// # Errors
-    /// As the system has them.
     fn truncate(&mut self, size: u64) -> io::Result<()>;
 
     /// Makes everything written durable. After an error nothing about unsynced bytes is known, and trying again
     /// would wrongly succeed: the system may have dropped them.
-    ///
-    /// # Errors
-    /// As the system has them.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Makes durable that the storage exists, and all that was written.
-    ///
-    /// # Errors
-    /// As the system has them.
+    /// Makes durable what was written, and that the storage exists.
     fn sync_created(&mut self) -> io::Result<()>;
 }

@@ -1,13 +1,14 @@
 use std::ops::ControlFlow;
 
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::record::{EndedAs, RunId};
-use super::storage::MemoryStorage;
+use super::storage::{FileSource, MemoryStorage};
 use super::*;
 use crate::domain::finding::FindingCode;
 use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, PoolId, ProviderName};
-use crate::domain::outcome::RefusalCode;
+use crate::domain::outcome::{RefusalCode, ServiceText};
 use crate::domain::row::Link;
 use crate::domain::summary::Counts;
 use crate::limits::{LEDGER_BUFFER_BYTES, LEDGER_LINE_BYTES_MAX, LEDGER_READ_BYTES};
@@ -83,20 +84,20 @@ fn what_cannot_happen_is_refused_and_not_written() {
     ledger.sync().unwrap();
     let before = storage.bytes();
     let (done, fresh) = (row(1), row(2));
-    let made = Outcome::Linked { recovered: true };
+    let recovered = Outcome::Linked { recovered: true };
     let results = [
         ledger.announce(&done, &user(&done), 60),
         ledger.settle(done.number, done.key, &Outcome::AlreadyLinked, 1, None, 60),
         ledger.withdraw(fresh.number, fresh.key, 60),
-        ledger.settle(fresh.number, fresh.key, &made, 1, None, 60),
+        ledger.settle(fresh.number, fresh.key, &recovered, 1, None, 60),
         ledger.settle(fresh.number, fresh.key, &Outcome::InDoubt { text: text("") }, 1, None, 60),
     ];
     assert!(results.iter().all(|result| matches!(result, Err(LedgerError::Illegal { .. }))), "{results:?}");
     ledger.sync().unwrap();
     assert_eq!(storage.bytes(), before);
     assert_eq!((ledger.state(done.key), ledger.state(fresh.key)), (RowState::Linked, RowState::Unprocessed));
-    let told = results[0].as_ref().unwrap_err().to_string();
-    assert!(told.starts_with(&format!("row 1 ({}): Announced cannot follow Linked", done.key)), "{told}");
+    let message = results[0].as_ref().unwrap_err().to_string();
+    assert!(message.starts_with(&format!("row 1 ({}): Announced cannot follow Linked", done.key)), "{message}");
 }
 
 #[test]
@@ -202,7 +203,7 @@ fn texts_from_outside_are_cut_and_values_to_be_sent_never() {
     ledger.sync().unwrap();
     let (ledger, _) = opened(&storage);
     assert_eq!(ledger.state(one.key), RowState::Refused(RefusalCode::Unrecognised));
-    assert_eq!(cut("h\u{e9}llo", 2), "h\u{e9}");
+    assert_eq!(cut_after("h\u{e9}llo", 2), "h\u{e9}");
 }
 
 #[test]
@@ -262,7 +263,7 @@ fn a_file_is_locked_while_open_and_can_be_read_meanwhile() {
     let locked = Ledger::open(&path, &binding(), 1_000).map(|_| ()).unwrap_err();
     assert!(matches!(locked, LedgerError::Locked { .. }), "{locked}");
 
-    let contents = load_view(&path).unwrap();
+    let contents = load_contents(&path).unwrap();
     assert_eq!((contents.header.binding, contents.header.created), (binding(), 1_000));
     assert_eq!(contents.last_run, Some(LastRun { start: run(2), end: None }));
     assert_eq!((contents.view.state(row(1).key), contents.view.state(open.key)), (RowState::Linked, RowState::InDoubt));
@@ -284,28 +285,103 @@ fn records_are_read_in_order_and_no_further_than_wanted() {
     linked(&mut ledger, 1, 50);
     ledger.sync().unwrap();
     let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
-    std::io::Write::write_all(&mut file, b"{\"key\":\"12").unwrap();
+    std::io::Write::write_all(&mut file, b"{\"type\":\"a").unwrap();
 
     let mut kinds = Vec::new();
     let mut sent = None;
-    let summary = read(&path, &mut |record| {
-        if let Record::Intent(intent) = &record {
+    let header = read_records(&path, &mut |record| {
+        if let LedgerRecord::Announced(intent) = &record {
             sent = Some((intent.destination().unwrap(), intent.source().unwrap()));
         }
         kinds.push(format!("{record:?}").split('(').next().map(str::to_owned));
         ControlFlow::Continue(())
     });
-    assert_eq!(summary.map(|s| (s.lines, s.torn_bytes)), Ok((4, 10)));
-    assert_eq!(kinds, ["Header", "RunStart", "Intent", "Settlement"].map(|kind| Some(kind.to_owned())));
+    assert_eq!(header.unwrap().binding, binding());
+    let loaded = contents::load(&FileSource::open(&path).unwrap(), None).unwrap();
+    assert_eq!((loaded.whole_lines.count, loaded.torn_bytes), (4, 10));
+    assert_eq!(kinds, ["Header", "RunStarted", "Announced", "Settled"].map(|kind| Some(kind.to_owned())));
     assert_eq!(sent, Some((user(&row(1)), row(1).link.source)));
     let mut seen = 0;
-    let stopped = read(&path, &mut |_| {
+    let stopped = read_records(&path, &mut |_| {
         seen += 1;
         if seen == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    assert_eq!((stopped.unwrap().lines, seen), (3, 3));
+    assert_eq!((stopped.unwrap().created, seen), (1_000, 3));
     let empty = folder.path().join("empty");
     std::fs::write(&empty, "").unwrap();
-    assert!(matches!(load_view(&empty), Err(LedgerError::NotALedger { .. })));
-    assert!(matches!(read(&empty, &mut |_| ControlFlow::Continue(())), Err(LedgerError::NotALedger { .. })));
+    assert!(matches!(load_contents(&empty), Err(LedgerError::NotALedger { .. })));
+    assert!(matches!(read_records(&empty, &mut |_| ControlFlow::Continue(())), Err(LedgerError::NotALedger { .. })));
+}
+
+/// Something that the engine may do with a row.
+#[derive(Debug, Clone)]
+enum LedgerCall {
+    Announce,
+    Withdraw,
+    Settle(Outcome),
+    AnnounceUnlink,
+    WithdrawUnlink,
+    SettleUnlink(UndoOutcome),
+}
+
+fn any_step() -> impl Strategy<Value = LedgerCall> {
+    let said = || text("no \"such\" user\n\u{e9}\u{1f600}");
+    let outcomes = vec![
+        Outcome::Linked { recovered: false },
+        Outcome::Linked { recovered: true },
+        Outcome::AlreadyLinked,
+        Outcome::Refused { code: RefusalCode::AliasExists, text: Some(said()) },
+        Outcome::Refused { code: RefusalCode::UserNotFound, text: None },
+        Outcome::Failed { text: said() },
+        Outcome::InDoubt { text: said() },
+    ];
+    let undo_outcomes = vec![
+        UndoOutcome::Undone,
+        UndoOutcome::Refused { code: RefusalCode::Moved, text: None },
+        UndoOutcome::Failed { text: said() },
+        UndoOutcome::InDoubt { text: said() },
+    ];
+    prop_oneof![
+        3 => Just(LedgerCall::Announce),
+        1 => Just(LedgerCall::Withdraw),
+        3 => prop::sample::select(outcomes).prop_map(LedgerCall::Settle),
+        3 => Just(LedgerCall::AnnounceUnlink),
+        1 => Just(LedgerCall::WithdrawUnlink),
+        2 => prop::sample::select(undo_outcomes).prop_map(LedgerCall::SettleUnlink),
+    ]
+}
+
+fn take_step(ledger: &mut Ledger, row: &Row, step: &LedgerCall, at: UnixMs) -> Result<(), LedgerError> {
+    let (number, key) = (row.number, row.key);
+    match step {
+        LedgerCall::Announce => ledger.announce(row, &user(row), at),
+        LedgerCall::Withdraw => ledger.withdraw(number, key, at),
+        LedgerCall::Settle(outcome) => ledger.settle(number, key, outcome, 2, Some("id"), at),
+        LedgerCall::AnnounceUnlink => ledger.announce_unlink(row, &user(row), &row.link.source, at),
+        LedgerCall::WithdrawUnlink => ledger.withdraw_unlink(number, key, at),
+        LedgerCall::SettleUnlink(outcome) => ledger.settle_unlink(number, key, outcome, 1, None, at),
+    }
+}
+
+proptest! {
+    /// Whatever is recorded, reading the file back gives the view that the ledger had live; what is refused leaves none.
+    #[test]
+    fn what_is_read_back_is_what_was_recorded(
+        steps in prop::collection::vec((1..5_u64, any_step(), 0..1_000_i64), 0..80),
+    ) {
+        let storage = MemoryStorage::default();
+        let (mut ledger, _) = opened(&storage);
+        let mut recorded = 0;
+        for (number, step, at) in &steps {
+            recorded += usize::from(take_step(&mut ledger, &row(*number), step, *at).is_ok());
+        }
+        prop_assert_eq!(ledger.unsynced_lines(), recorded);
+        ledger.sync().unwrap();
+        let (again, found) = opened(&storage);
+        prop_assert_eq!((found.created, found.cut_bytes), (false, 0));
+        for key in (1..5).map(|number| row(number).key) {
+            prop_assert_eq!((again.state(key), again.announced_at(key)), (ledger.state(key), ledger.announced_at(key)));
+        }
+        prop_assert_eq!(again.view().counts(), ledger.view().counts());
+    }
 }

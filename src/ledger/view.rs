@@ -1,67 +1,75 @@
-//! Where every row stands: 24 bytes for a row that is out of doubt, a hash table for those that are in doubt.
+//! The state of every row: 24 bytes for a row that is not in doubt, a hash table for those that are.
 //!
-//! A row is in doubt from its announcement until its result, so the table holds what is in flight and what earlier
-//! runs could not settle. Everything else is in [`settled::Settled`], with the last results in a second small table.
-
-mod load;
-mod settled;
+//! A row is in doubt from its announcement to its result, so that table holds what is in flight and what earlier runs
+//! could not settle. All other rows are in one vector, sorted by key; the newest results wait in a second hash table of
+//! bounded size, because an insertion into the vector moves everything behind it.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
-use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::clock::UnixMs;
 use crate::domain::row::RowKey;
-use crate::domain::state::{RowEvent, RowState};
+use crate::domain::state::{IllegalEvent, RowEvent, RowState, next_state};
 use crate::domain::summary::Counts;
-use crate::limits::VIEW_OVERLAY_ROWS;
-pub(super) use load::{Loader, Misfit};
-use settled::{Entry, Settled, pack, unpack};
+use crate::limits::VIEW_RECENT_ROWS;
 
-/// A table by key. Keys are hashes already.
-type KeyMap<V> = HashMap<RowKey, V, BuildHasherDefault<KeyHasher>>;
-
-/// Where every row of a ledger stands.
+/// The state of every row of a ledger.
 #[derive(Debug)]
-pub struct View {
-    /// Rows in doubt, with the earliest announcement since each was last out of doubt.
-    in_doubt: KeyMap<Open>,
-    /// The last results, each of them newer than what is settled.
-    recent: KeyMap<RowState>,
+pub struct LedgerView {
+    in_doubt: HashMap<RowKey, OpenAnnouncement>,
+    /// Results that are newer than those in `settled`.
+    recent: HashMap<RowKey, RowState>,
+    /// How many of them may wait.
     recent_max: usize,
-    settled: Settled,
+    /// Sorted by key, each key once.
+    settled: Vec<SettledRow>,
 }
 
 /// An announcement without a result.
 #[derive(Debug, Clone, Copy)]
-struct Open {
-    /// The earliest one.
+struct OpenAnnouncement {
+    /// The time of the earliest one since the row was last out of doubt.
     first: UnixMs,
-    /// Whether it is of an unlink.
-    unlinking: bool,
+    is_unlink: bool,
 }
 
-impl Open {
+impl OpenAnnouncement {
     fn state(self) -> RowState {
-        if self.unlinking { RowState::Unlinking } else { RowState::InDoubt }
+        if self.is_unlink { RowState::Unlinking } else { RowState::InDoubt }
     }
 }
 
-impl View {
-    fn new(in_doubt: KeyMap<Open>, settled: Settled) -> Self {
-        Self { in_doubt, recent: KeyMap::default(), recent_max: VIEW_OVERLAY_ROWS, settled }
+#[derive(Debug, Clone, Copy)]
+struct SettledRow {
+    key: RowKey,
+    state: RowState,
+}
+
+const _: () = assert!(size_of::<SettledRow>() == 24);
+
+impl LedgerView {
+    pub(super) fn new() -> Self {
+        Self::with_recent_max(VIEW_RECENT_ROWS)
     }
 
-    /// Where a row stands; `Unprocessed` when the ledger does not hold it.
+    fn with_recent_max(recent_max: usize) -> Self {
+        Self { in_doubt: HashMap::new(), recent: HashMap::new(), recent_max, settled: Vec::new() }
+    }
+
+    /// Returns `Unprocessed` for a row that the ledger does not hold.
     #[must_use]
     pub fn state(&self, key: RowKey) -> RowState {
         if let Some(open) = self.in_doubt.get(&key) {
             return open.state();
         }
-        self.recent.get(&key).copied().unwrap_or_else(|| self.settled.state(key))
+        if let Some(state) = self.recent.get(&key) {
+            return *state;
+        }
+        self.settled
+            .binary_search_by(|row| row.key.cmp(&key))
+            .map_or(RowState::Unprocessed, |at| self.settled[at].state)
     }
 
-    /// For a row in doubt the earliest announcement since it was last out of doubt, in the service's time.
+    /// For a row in doubt, the earliest announcement since it was last out of doubt, in the service's time.
     #[must_use]
     pub fn announced_at(&self, key: RowKey) -> Option<UnixMs> {
         self.in_doubt.get(&key).map(|open| open.first)
@@ -69,12 +77,12 @@ impl View {
 
     /// Every row that the ledger holds and that has a state, in no particular order.
     pub fn states(&self) -> impl Iterator<Item = (RowKey, RowState)> {
-        let doubtful = self.in_doubt.iter().map(|(key, open)| (*key, open.state()));
+        let in_doubt = self.in_doubt.iter().map(|(key, open)| (*key, open.state()));
         let recent = self.recent.iter().map(|(key, state)| (*key, *state));
         let recent = recent.filter(|(key, _)| !self.in_doubt.contains_key(key));
-        let settled = self.settled.iter();
+        let settled = self.settled.iter().map(|row| (row.key, row.state));
         let settled = settled.filter(|(key, _)| !self.in_doubt.contains_key(key) && !self.recent.contains_key(key));
-        doubtful.chain(recent).chain(settled).filter(|(_, state)| *state != RowState::Unprocessed)
+        in_doubt.chain(recent).chain(settled).filter(|(_, state)| *state != RowState::Unprocessed)
     }
 
     /// Rows by state, as if they were all that was read: balanced, with nothing invalid or unprocessed.
@@ -88,11 +96,21 @@ impl View {
         counts
     }
 
+    /// Notes an event of a ledger that is read back.
+    ///
+    /// # Errors
+    /// [`IllegalEvent`] where it cannot follow the row's state.
+    pub(super) fn replay(&mut self, key: RowKey, event: RowEvent, at: UnixMs) -> Result<(), IllegalEvent> {
+        let next = next_state(self.state(key), event)?;
+        self.note(key, event, next, at);
+        Ok(())
+    }
+
     /// Notes that `event` put a row in `state`, as `next_state` allowed; `at` counts for announcements only.
     pub(super) fn note(&mut self, key: RowKey, event: RowEvent, state: RowState, at: UnixMs) {
         if matches!(event, RowEvent::Announced | RowEvent::UnlinkAnnounced) {
-            let unlinking = event == RowEvent::UnlinkAnnounced;
-            let open = self.in_doubt.entry(key).or_insert(Open { first: at, unlinking });
+            let is_unlink = event == RowEvent::UnlinkAnnounced;
+            let open = self.in_doubt.entry(key).or_insert(OpenAnnouncement { first: at, is_unlink });
             open.first = open.first.min(at);
         }
         if matches!(state, RowState::InDoubt | RowState::Unlinking) {
@@ -101,29 +119,38 @@ impl View {
         self.in_doubt.remove(&key);
         self.recent.insert(key, state);
         if self.recent.len() >= self.recent_max {
-            let mut updates: Vec<Entry> =
-                self.recent.drain().map(|(key, state)| Entry { key, tag: pack(state) }).collect();
-            updates.sort_unstable();
-            let Ok(()) = self.settled.absorb(&mut updates, |_, tag| Ok::<_, Infallible>(unpack(tag)));
+            let mut newer: Vec<SettledRow> =
+                self.recent.drain().map(|(key, state)| SettledRow { key, state }).collect();
+            newer.sort_unstable_by_key(|row| row.key);
+            merge(&mut self.settled, newer);
         }
     }
 }
 
-/// Folds a key's two halves together.
-#[derive(Debug, Default, Clone, Copy)]
-struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.0 = self.0.rotate_left(8) ^ u64::from_le_bytes(word);
+/// Merges sorted rows into sorted rows, in place: a copy would need as much memory again.
+fn merge(rows: &mut Vec<SettledRow>, mut newer: Vec<SettledRow>) {
+    let mut passed = 0;
+    newer.retain(|row| match rows[passed..].binary_search_by(|held| held.key.cmp(&row.key)) {
+        Ok(at) => {
+            passed += at;
+            rows[passed].state = row.state;
+            false
         }
+        Err(at) => {
+            passed += at;
+            true
+        }
+    });
+    let mut unmoved = rows.len();
+    // Exactly: doubling would hold memory for as many rows again.
+    rows.reserve_exact(newer.len());
+    rows.extend_from_slice(&newer);
+    // From the back, so that every old row moves once and none is overwritten before it has moved.
+    for (new_before, row) in newer.iter().enumerate().rev() {
+        let at = rows[..unmoved].partition_point(|held| held.key < row.key);
+        rows.copy_within(at..unmoved, at + new_before + 1);
+        rows[at + new_before] = *row;
+        unmoved = at;
     }
 }
 
@@ -131,35 +158,96 @@ impl Hasher for KeyHasher {
 mod tests {
     use std::collections::BTreeMap;
 
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::domain::outcome::RefusalCode;
     use crate::seed::Rng;
 
-    #[test]
-    fn results_of_a_run_are_merged_and_stay_what_they_were() {
-        let mut view = View { recent_max: 16, ..View::new(KeyMap::default(), Settled::default()) };
-        let mut expected = BTreeMap::new();
-        let mut rng = Rng::new(2);
-        for at in 0..4_000 {
-            let number = rng.below(500);
-            let key = RowKey::parse(format!("{:032x}", u128::from(number) << 119 | 1).as_bytes()).unwrap();
-            let states = [RowState::Linked, RowState::Failed, RowState::InDoubt, RowState::Unprocessed];
-            let state = states[usize::try_from(rng.below(4)).unwrap()];
-            let event = match state {
-                RowState::InDoubt => RowEvent::Announced,
-                RowState::Unprocessed => RowEvent::Withdrawn,
-                settled => RowEvent::Settled(settled),
+    const EVENTS: [RowEvent; 12] = [
+        RowEvent::Announced,
+        RowEvent::Withdrawn,
+        RowEvent::Settled(RowState::Linked),
+        RowEvent::Settled(RowState::AlreadyLinked),
+        RowEvent::Settled(RowState::Refused(RefusalCode::AliasExists)),
+        RowEvent::Settled(RowState::Failed),
+        RowEvent::Settled(RowState::InDoubt),
+        RowEvent::UnlinkAnnounced,
+        RowEvent::UnlinkEnded(RowState::Undone),
+        RowEvent::UnlinkEnded(RowState::Linked),
+        RowEvent::UnlinkEnded(RowState::Kept(RefusalCode::Gone)),
+        RowEvent::UnlinkEnded(RowState::Unlinking),
+    ];
+
+    fn key(high: u64, low: u64) -> RowKey {
+        RowKey::parse(format!("{high:016x}{low:016x}").as_bytes()).unwrap()
+    }
+
+    /// State and earliest announcement of each row in doubt, from a plain replay event by event.
+    #[derive(Default)]
+    struct PlainView(BTreeMap<RowKey, (RowState, Option<UnixMs>)>);
+
+    impl PlainView {
+        fn replay(&mut self, key: RowKey, event: RowEvent, at: UnixMs) -> Result<(), IllegalEvent> {
+            let (state, announced) = self.0.get(&key).copied().unwrap_or((RowState::Unprocessed, None));
+            let next = next_state(state, event)?;
+            let announced = match event {
+                RowEvent::Announced | RowEvent::UnlinkAnnounced => Some(announced.map_or(at, |first| first.min(at))),
+                _ => announced.filter(|_| matches!(next, RowState::InDoubt | RowState::Unlinking)),
             };
-            let first = view.announced_at(key);
-            view.note(key, event, state, at);
-            expected.insert(key, state);
-            assert!(view.recent.len() < 16);
-            let announced = (state == RowState::InDoubt).then_some(first.unwrap_or(at));
-            assert_eq!((view.state(key), view.announced_at(key)), (state, announced));
+            self.0.insert(key, (next, announced));
+            Ok(())
         }
-        expected.retain(|_, state| *state != RowState::Unprocessed);
-        assert_eq!(view.states().collect::<BTreeMap<_, _>>(), expected);
-        assert_eq!(view.states().count(), expected.len(), "no row twice");
-        let linked = expected.values().filter(|state| **state == RowState::Linked).count() as u64;
-        assert_eq!((view.counts().linked, view.counts().read), (linked, expected.len() as u64));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+        /// Any sequence of events, legal or not, with any number of waiting results: each is refused exactly when a plain
+        /// replay refuses it, and the states and times stay the same.
+        #[test]
+        fn agrees_with_a_plain_replay(
+            events in prop::collection::vec((0..6_u64, prop::sample::select(&EVENTS[..]), 1_000..1_011_i64), 0..60),
+            recent_max in 1..7_usize,
+        ) {
+            let mut view = LedgerView::with_recent_max(recent_max);
+            let mut plain = PlainView::default();
+            for (number, event, at) in events {
+                let key = key(number.wrapping_mul(0x9e37_79b9_7f4a_7c15), number);
+                prop_assert_eq!(view.replay(key, event, at), plain.replay(key, event, at));
+                prop_assert!(view.recent.len() < recent_max);
+            }
+            for (key, (state, announced)) in &plain.0 {
+                prop_assert_eq!((view.state(*key), view.announced_at(*key)), (*state, *announced));
+            }
+            plain.0.retain(|_, (state, _)| *state != RowState::Unprocessed);
+            let expected: BTreeMap<_, _> = plain.0.iter().map(|(key, (state, _))| (*key, *state)).collect();
+            prop_assert_eq!(view.states().collect::<BTreeMap<_, _>>(), expected);
+            prop_assert_eq!(view.states().count(), plain.0.len(), "no row twice");
+            prop_assert_eq!(view.counts().balance(), Ok(()));
+        }
+    }
+
+    /// Against a map of the standard library: keys spread evenly, in clusters, and all with the same upper half.
+    #[test]
+    fn merged_rows_are_found_and_others_are_not() {
+        let states = [RowState::Linked, RowState::Failed, RowState::Refused(RefusalCode::Unrecognised)];
+        for spread in [0, 40, 63, 64_u32] {
+            let mut rng = Rng::new(u64::from(spread));
+            let (mut view, mut expected) = (LedgerView::with_recent_max(200), BTreeMap::new());
+            let draw = |rng: &mut Rng| key(rng.next_u64().checked_shr(spread).unwrap_or(0), rng.below(1 << 12));
+            for at in 0..6_000 {
+                let (key, state) = (draw(&mut rng), states[usize::try_from(rng.below(3)).unwrap()]);
+                view.note(key, RowEvent::Settled(state), state, at);
+                expected.insert(key, state);
+            }
+            assert!(view.settled.is_sorted_by(|one, other| one.key < other.key) && view.settled.len() > 1_000);
+            assert_eq!(view.states().collect::<BTreeMap<_, _>>(), expected);
+            assert_eq!(view.states().count(), expected.len());
+            for _ in 0..5_000 {
+                let drawn = draw(&mut rng);
+                assert_eq!(view.state(drawn), expected.get(&drawn).copied().unwrap_or(RowState::Unprocessed));
+            }
+        }
     }
 }

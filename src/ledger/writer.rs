@@ -1,40 +1,42 @@
-//! Lines to storage: gathered in memory, written together, synced when asked; dead after the first failure.
+//! From records to storage: collected in memory, written together, synced on request; dead after the first failure.
 
 use std::io;
 
-use super::error::LedgerError;
-use super::record::{self, Record};
-use super::storage::Storage;
+use super::error::{LedgerError, LedgerOperation};
+use super::record::LedgerRecord;
+use super::storage::LedgerStorage;
 use crate::limits::{LEDGER_BUFFER_BYTES, LEDGER_LINE_BYTES_MAX};
 
-pub(super) struct Writer {
-    storage: Box<dyn Storage>,
+pub(super) struct LedgerWriter {
+    storage: Box<dyn LedgerStorage>,
     buffer: Vec<u8>,
     unsynced_lines: usize,
     /// The first failure. From then on the page cache cannot be trusted, and a second sync would wrongly succeed.
     failure: Option<LedgerError>,
 }
 
-impl Writer {
-    pub(super) fn new(storage: Box<dyn Storage>) -> Self {
+impl LedgerWriter {
+    pub(super) fn new(storage: Box<dyn LedgerStorage>) -> Self {
         Self { storage, buffer: Vec::new(), unsynced_lines: 0, failure: None }
     }
 
-    /// Gathers a record; writes when the buffer is full.
-    pub(super) fn append(&mut self, record: &Record<'_>) -> Result<(), LedgerError> {
+    /// Adds a record to the buffer; writes when the buffer is full.
+    pub(super) fn append(&mut self, record: &LedgerRecord<'_>) -> Result<(), LedgerError> {
         self.alive()?;
         let start = self.buffer.len();
-        record::encode(record, &mut self.buffer);
-        let bytes = self.buffer.len() - start - 1;
+        let encoded = serde_json::to_writer(&mut self.buffer, record);
+        self.remember(LedgerOperation::Write, encoded.map_err(io::Error::from))?;
+        let bytes = self.buffer.len() - start;
         if bytes > LEDGER_LINE_BYTES_MAX {
             self.buffer.truncate(start);
             return Err(LedgerError::LineTooLong { place: self.storage.place(), bytes });
         }
+        self.buffer.push(b'\n');
         self.unsynced_lines += 1;
         if self.buffer.len() >= LEDGER_BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
-    /// Hands everything gathered to the system.
+    /// Hands everything in the buffer to the system.
     pub(super) fn flush(&mut self) -> Result<(), LedgerError> {
         self.alive()?;
         if self.buffer.is_empty() {
@@ -42,7 +44,7 @@ impl Writer {
         }
         let written = self.storage.append(&self.buffer);
         self.buffer.clear();
-        self.noted("write", written)
+        self.remember(LedgerOperation::Write, written)
     }
 
     /// Makes everything durable.
@@ -52,7 +54,7 @@ impl Writer {
             return Ok(());
         }
         let synced = self.storage.sync();
-        self.noted("sync", synced)?;
+        self.remember(LedgerOperation::Sync, synced)?;
         self.unsynced_lines = 0;
         Ok(())
     }
@@ -61,7 +63,7 @@ impl Writer {
     pub(super) fn sync_created(&mut self) -> Result<(), LedgerError> {
         self.flush()?;
         let synced = self.storage.sync_created();
-        self.noted("sync", synced)?;
+        self.remember(LedgerOperation::Sync, synced)?;
         self.unsynced_lines = 0;
         Ok(())
     }
@@ -74,9 +76,10 @@ impl Writer {
         self.failure.clone().map_or(Ok(()), Err)
     }
 
-    fn noted(&mut self, action: &'static str, result: io::Result<()>) -> Result<(), LedgerError> {
+    /// Keeps a failure for all later calls.
+    fn remember(&mut self, operation: LedgerOperation, result: io::Result<()>) -> Result<(), LedgerError> {
         result.map_err(|error| {
-            let failure = LedgerError::io(action, self.storage.place(), &error);
+            let failure = LedgerError::io(operation, self.storage.place(), &error);
             self.failure = Some(failure.clone());
             failure
         })

@@ -23,7 +23,7 @@ use crate::foresight::preflight::mapped_attributes;
 use crate::foresight::scan::ScanOptions;
 use crate::input::columns::Format;
 use crate::input::{LinkLines, LinkTexts, OutputFile, Reader, Source};
-use crate::ledger::{Ledger, View};
+use crate::ledger::{Ledger, LedgerView};
 use crate::limits::REPORT_FAILURES_MAX;
 use crate::seed::Rng;
 use crate::ui::{Ui, format};
@@ -54,7 +54,7 @@ pub(super) async fn run(args: ReconcileArgs, file: &FileSettings, ui: &Ui, clock
     // From here to the end: a second run on the same ledger is kept away.
     let ledger = ledger_path.as_deref().map(|path| open_ledger(path, &task, ui, clock)).transpose()?;
     let memory = args.ledger.as_deref().filter(|_| !args.apply);
-    let memory = memory.map(|path| Ledger::as_it_stands(path, &task.binding)).transpose()?;
+    let memory = memory.map(|path| Ledger::open_read_only(path, &task.binding)).transpose()?;
     let view = ledger.as_ref().or(memory.as_ref()).map(Ledger::view);
     let (comparison, report) = compare(&task, &args, &pool, view, options, ui, clock).await?;
     ui.drift(&report)?;
@@ -108,7 +108,7 @@ async fn compare(
     task: &ReconcileTask,
     args: &ReconcileArgs,
     pool: &PoolReading,
-    ledger: Option<&View>,
+    ledger: Option<&LedgerView>,
     options: ScanOptions,
     ui: &Ui,
     clock: Clock,

@@ -20,7 +20,7 @@ use crate::domain::row::Row;
 use crate::domain::stop::{Ended, RunReport};
 use crate::engine::{EngineOptions, Services, Witness, WritingHalf};
 use crate::exit::Exit;
-use crate::ledger::{Binding, Selection};
+use crate::ledger::{Binding, UndoSelection};
 use crate::limits::REPORT_FAILURES_MAX;
 use crate::service::cognito::Target;
 use crate::ui::{OutputFormat, Ui, format};
@@ -84,7 +84,7 @@ fn task(
     Ok(UndoTask {
         ledger_path: args.ledger.clone(),
         binding: Binding { simulated: simulator.is_some() || pool.is_simulated(), pool },
-        selection: Selection {
+        selection: UndoSelection {
             since: asked.since.as_deref().map(|text| config::since(text, clock.unix_ms())).transpose()?,
             rows: config::row_ranges(&asked.rows)?,
             providers: asked.provider.iter().map(provider).collect::<Result<_, _>>()?,

@@ -102,13 +102,15 @@ const PERSONAL_TYPES: &[&str] = &[
     "UserQuery",
     "LinkRequest",
     "UnlinkRequest",
-    "MadeLink",
+    "LinkToUndo",
     "ServiceText",
     "Fault",
     "FailureLine",
     "PersonalText",
-    "Intent",
+    "Announcement",
+    "CallError",
     "Settlement",
+    "UnlinkSettlement",
 ];
 /// Where the text of a personal value may be taken out: for the service, the ledger and result files.
 const MAY_EXPOSE: &[&str] = &[

@@ -1,4 +1,4 @@
-//! Ends that nobody prepares for: kill -9, and a ledger cut anywhere in its last records.
+//! Sudden ends: kill -9, and a ledger cut anywhere in its last records.
 
 use crate::harness::{Home, Simulator, csv, pairs, pool_file, wait_for};
 
@@ -56,7 +56,7 @@ fn a_ledger_cut_at_any_byte_of_its_last_records_completes() {
 }
 
 #[test]
-fn rows_in_doubt_are_told_among_those_to_work_on() {
+fn rows_in_doubt_are_counted_among_those_to_work_on() {
     let home = Home::new();
     home.write("pairs.csv", csv(&pairs(0..3)));
     let simulator = Simulator::quick(&home);
@@ -64,15 +64,18 @@ fn rows_in_doubt_are_told_among_those_to_work_on() {
     let whole = home.read("pairs.csv.ledger");
     home.write("pairs.csv.ledger", &whole[..cuts_of(&whole)[0]]);
     let finished = home.link(&simulator.url, &["pairs.csv", "--rate", "1000"]).left_with(0);
-    let told = "3 rows: 1 to work on, 1 of them in doubt, read back first, 2 done in earlier runs, ";
-    assert!(finished.stderr.contains(told), "{finished:#?}");
+    let expected = "3 rows: 1 to work on, 1 of them in doubt, read back first, 2 done in earlier runs, ";
+    assert!(finished.stderr.contains(expected), "{finished:#?}");
 }
 
 /// Where to cut: at each byte of the last row's result, and here and there in the run's end, which says nothing of rows.
 fn cuts_of(whole: &str) -> Vec<usize> {
     let starts: Vec<usize> = whole.match_indices('\n').map(|(end, _)| end + 1).collect();
     let [.., result, end, length] = starts[..] else { panic!("a ledger has more lines") };
-    assert!(whole[result..].starts_with("{\"key\"") && whole[end..].starts_with("{\"end\""), "{whole}");
+    assert!(
+        whole[result..].starts_with(r#"{"type":"settled""#) && whole[end..].starts_with(r#"{"type":"run_ended""#),
+        "{whole}"
+    );
     assert_eq!(length, whole.len());
     (result..end).chain((end..length).step_by(9)).chain(length - 2..length).collect()
 }

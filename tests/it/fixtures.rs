@@ -63,11 +63,11 @@ fn verdicts(ledger: &Path) -> Checked<BTreeMap<u64, String>> {
     let mut verdicts = BTreeMap::new();
     for line in std::fs::read_to_string(ledger)?.lines() {
         let record: Value = serde_json::from_str(line)?;
-        let verdict = match (record["invalid"].as_str(), record["state"].as_str(), record["code"].as_str()) {
-            (Some(finding), _, _) => format!("invalid {finding}"),
-            (None, Some(state), Some(code)) => format!("{state} {code}"),
-            (None, Some(state), None) => state.to_owned(),
-            (None, None, _) => continue,
+        let verdict = match (record["type"].as_str(), record["state"].as_str(), record["code"].as_str()) {
+            (Some("invalid"), _, Some(finding)) => format!("invalid {finding}"),
+            (_, Some(state), Some(code)) => format!("{state} {code}"),
+            (_, Some(state), None) => state.to_owned(),
+            (_, None, _) => continue,
         };
         let row = record["row"].as_u64().ok_or("a result without a row")?;
         verdicts.insert(row, verdict);

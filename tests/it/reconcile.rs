@@ -274,7 +274,7 @@ fn a_link_that_was_taken_back_by_others_is_made_again_once_the_lists_have_caught
 fn an_hour_earlier(ledger: &str) -> String {
     let line = |line: &str| {
         let mut record: Value = serde_json::from_str(line).unwrap();
-        for name in ["t", "created"] {
+        for name in ["at", "created_at"] {
             if let Some(time) = record[name].as_i64() {
                 record[name] = json!(time - 3_600_000);
             }

@@ -126,8 +126,12 @@ fn what_is_not_a_ledger_is_left_alone() {
     let input = home.read("pairs.csv");
     home.link(&simulator.url, &["pairs.csv", "--ledger", "pairs.csv"]).refused_with(6, "is not a ledger");
     assert_eq!(home.read("pairs.csv"), input);
-    home.write("future.ledger", home.read("pairs.csv.ledger").replacen("ledger\":1", "ledger\":2", 1));
-    home.link(&simulator.url, &["pairs.csv", "--ledger", "future.ledger"]).refused_with(6, "has format 2");
+    home.write("future.ledger", home.read("pairs.csv.ledger").replacen("ledger\":2", "ledger\":3", 1));
+    home.link(&simulator.url, &["pairs.csv", "--ledger", "future.ledger"])
+        .refused_with(6, "future.ledger: ledger format 3 is not supported");
+    home.write("old.ledger", "{\"cognito_link_ledger\":1,\"pool\":\"sim-local-1_Example01\",\"simulated\":true}\n");
+    home.link(&simulator.url, &["pairs.csv", "--ledger", "old.ledger"])
+        .refused_with(6, "old.ledger: ledger format 1 is not supported");
     home.link(&simulator.url, &["pairs.csv", "--ledger", "."]).refused_with(6, "is not a ledger");
     assert_eq!(simulator.stats(), before, "nothing was sent");
 }

@@ -271,7 +271,7 @@ fn assert_announced(weather: &Weather, world: &SharedAccount, disk: &MemoryStora
     let unannounced: Vec<u64> = all(weather)
         .into_iter()
         .filter(|number| expected(*number) == RowState::Linked && is_linked(world, *number))
-        .filter(|number| !text.contains(&format!("\"sv\":\"{}\"", id_of(*number))))
+        .filter(|number| !text.contains(&format!("\"source_value\":\"{}\"", id_of(*number))))
         .collect();
     assert!(unannounced.is_empty(), "seed {}: {unannounced:?}", weather.seed);
 }

@@ -84,8 +84,9 @@ fn the_newest_link_goes_first_and_the_report_tells() {
         let lines = text.lines().filter(|line| line.starts_with(start));
         lines.map(|line| line.parse::<Value>().unwrap()["row"].as_u64().unwrap()).collect()
     };
-    let linked: Vec<u64> = rows("{\"key\"").into_iter().filter(|row| *row <= 4 || *row == 7).rev().collect();
-    assert_eq!(rows("{\"unlink\""), linked);
+    let linked: Vec<u64> =
+        rows(r#"{"type":"settled""#).into_iter().filter(|row| *row <= 4 || *row == 7).rev().collect();
+    assert_eq!(rows(r#"{"type":"unlink_settled""#), linked);
     let report = home.run(&["report", LEDGER, "--output", "json"]).left_with(0).json();
     assert_eq!((&report["rows"]["linked"], &report["rows"]["undone"]), (&json!(4), &json!(5)), "{report}");
     let commands: Vec<_> = report["runs"].as_array().unwrap().iter().map(|run| run["command"].clone()).collect();
@@ -191,7 +192,7 @@ fn slow() -> (Home, Simulator) {
 }
 
 fn undone(home: &Home) -> usize {
-    home.read(LEDGER).matches("\"undo\":\"undone\"").count()
+    home.read(LEDGER).matches(r#""result":"undone""#).count()
 }
 
 #[test]
@@ -217,7 +218,10 @@ fn killed_and_run_again_each_link_is_taken_back_once() {
         wait_for("progress", || (undone(&home) >= before + 8).then_some(()));
         running.kill();
         let removed = simulator.stats()["links_removed"].as_u64().unwrap();
-        assert!(home.read(LEDGER).matches("\"do\":\"unlink\"").count() as u64 >= removed, "nothing unannounced");
+        assert!(
+            home.read(LEDGER).matches(r#""type":"unlink_announced""#).count() as u64 >= removed,
+            "nothing unannounced"
+        );
     }
     let options = ["--settle-with", "get-user", "--output", "json"];
     home.undo(&simulator.url, &options).left_with(0);
@@ -260,10 +264,15 @@ fn a_link_by_an_attribute_before_and_after_a_sign_in() {
     home.undo(&simulator.url, &["--settle-with", "get-user"]).left_with(0);
     assert_eq!(simulator.stats()["links_removed"], 2);
     let text = home.read(LEDGER);
-    let sent: Vec<Value> =
-        text.lines().filter(|line| line.contains("\"unlink\",\"key\"")).map(|line| line.parse().unwrap()).collect();
-    let mut forms: Vec<_> =
-        sent.iter().map(|line| (line["sa"].as_str().unwrap(), line["sv"].as_str().unwrap())).collect();
+    let sent: Vec<Value> = text
+        .lines()
+        .filter(|line| line.contains(r#""type":"unlink_announced""#))
+        .map(|line| line.parse().unwrap())
+        .collect();
+    let mut forms: Vec<_> = sent
+        .iter()
+        .map(|line| (line["source_attribute"].as_str().unwrap(), line["source_value"].as_str().unwrap()))
+        .collect();
     forms.sort_unstable();
     assert_eq!(forms, [("Cognito_Subject", "name-id-1"), ("email", "ann@example.com")]);
 }
@@ -288,7 +297,7 @@ fn link_leaves_an_open_unlink_of_nobody_in_particular_in_doubt() {
     simulate(&["link", "pairs.csv"], "pool.json", &["--save-pool", "linked.json"]).left_with(0);
     simulate(&["undo", "l", "--yes"], "linked.json", &[]).left_with(0);
     let ledger = home.read("l");
-    let (cut, _) = ledger.split_once("{\"unlink\":").expect("an unlink");
+    let (cut, _) = ledger.split_once(r#"{"type":"unlink_settled""#).expect("an unlink");
     home.write("l", cut);
     let report = simulate(&["link", "pairs.csv"], "twins.json", &[]).left_with(3).json();
     assert_eq!((&report["rows"]["in_doubt"], &report["writes"]), (&json!(1), &json!(0)), "{report}");

@@ -15,7 +15,7 @@ use crate::foresight::index::Index;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::verdict::{Forecaster, Hint, Known, Verdict};
 use crate::input::{Across, Reader};
-use crate::ledger::View;
+use crate::ledger::LedgerView;
 use crate::service::MappedAttributes;
 
 /// One thing that a comparison has to tell.
@@ -69,7 +69,7 @@ impl ReconcileTask {
         pool: &mut PoolSide,
         knowledge: &PoolKnowledge,
         mapped: BTreeMap<ProviderName, MappedAttributes>,
-        ledger: Option<&View>,
+        ledger: Option<&LedgerView>,
         tell: &mut dyn FnMut(Compared<'_>) -> Result<(), Failure>,
     ) -> Result<Comparison, Failure> {
         let extras = pool.take_extras()?;

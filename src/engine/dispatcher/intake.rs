@@ -9,7 +9,7 @@ use crate::domain::state::{Resume, RowState};
 use crate::engine::job::Job;
 use crate::engine::window::JobId;
 use crate::engine::{Foretold, Incoming};
-use crate::ledger::{LedgerError, MadeLink};
+use crate::ledger::{LedgerError, LinkToUndo};
 use crate::limits::{READER_BATCH_ROWS, WINDOW_ROWS};
 
 impl Dispatcher<'_> {
@@ -92,7 +92,7 @@ impl Dispatcher<'_> {
     }
 
     /// A link to take back: the feed chose it, and the ledger knows of nothing that has happened to it since.
-    fn admit_made(&mut self, link: MadeLink) {
+    fn admit_made(&mut self, link: LinkToUndo) {
         let (_, latest) = self.skew.service_time(link.settled);
         let (id, active) = self.window.insert(Job::to_undo(link, latest));
         if active {

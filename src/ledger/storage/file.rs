@@ -1,14 +1,14 @@
 //! A ledger file, with the lock that keeps a second run away.
 //!
 //! The lock is on the ledger file itself (`flock`), so the system frees it however a run ends. The file beside it,
-//! `LEDGER.lock`, locks nothing: it only tells who holds the ledger.
+//! `LEDGER.lock`, locks nothing: it only says who holds the ledger.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Source, Storage};
-use crate::ledger::error::{Holder, LedgerError};
+use super::{LedgerSource, LedgerStorage};
+use crate::ledger::error::{LedgerError, LedgerOperation, LockHolder};
 use crate::limits::LOCK_FILE_BYTES_MAX;
 
 /// A file that is only read, without the lock.
@@ -24,7 +24,7 @@ impl FileSource {
     /// # Errors
     /// [`LedgerError::Io`] as the system has it, [`LedgerError::NotALedger`] for anything but a plain file.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
-        let io_error = |error: &io::Error| LedgerError::io("open", place(path), error);
+        let io_error = |error: &io::Error| LedgerError::io(LedgerOperation::Open, place(path), error);
         let kind = fs::metadata(path).map_err(|error| io_error(&error))?;
         if !kind.is_file() {
             return Err(LedgerError::NotALedger { place: place(path) });
@@ -34,7 +34,7 @@ impl FileSource {
     }
 }
 
-impl Source for FileSource {
+impl LedgerSource for FileSource {
     fn place(&self) -> String {
         place(&self.path)
     }
@@ -54,7 +54,7 @@ impl Source for FileSource {
 #[derive(Debug)]
 pub struct FileStorage {
     source: FileSource,
-    notice: PathBuf,
+    holder_file: PathBuf,
 }
 
 impl FileStorage {
@@ -62,36 +62,37 @@ impl FileStorage {
     ///
     /// # Errors
     /// [`LedgerError::Locked`] while another run holds it, [`LedgerError::NotALedger`] for anything but a plain file,
-    /// [`LedgerError::Io`] otherwise, also where the file system knows no locks.
+    /// [`LedgerError::Io`] otherwise, also where the file system has no locks.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
-        let io_error = |action, error: &io::Error| LedgerError::io(action, place(path), error);
+        let io_error = |operation, error: &io::Error| LedgerError::io(operation, place(path), error);
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             return Err(LedgerError::NotALedger { place: place(path) });
         }
         let mut options = private();
-        let file = options.read(true).append(true).create(true).open(path).map_err(|e| io_error("open", &e))?;
-        let notice = notice_beside(path);
+        let file =
+            options.read(true).append(true).create(true).open(path).map_err(|e| io_error(LedgerOperation::Open, &e))?;
+        let holder_file = holder_file_beside(path);
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(LedgerError::Locked { place: place(path), holder: read_notice(&notice) });
+                return Err(LedgerError::Locked { place: place(path), holder: read_holder_file(&holder_file) });
             }
-            Err(TryLockError::Error(error)) => return Err(io_error("lock", &error)),
+            Err(TryLockError::Error(error)) => return Err(io_error(LedgerOperation::Lock, &error)),
         }
-        // Only a courtesy to whoever is kept away: without it the lock holds all the same.
-        let _ = write_notice(&notice);
-        Ok(Self { source: FileSource { file, path: path.to_owned() }, notice })
+        // Only for the message of a second run: without it the lock holds all the same.
+        let _ = write_holder_file(&holder_file);
+        Ok(Self { source: FileSource { file, path: path.to_owned() }, holder_file })
     }
 }
 
 impl Drop for FileStorage {
     fn drop(&mut self) {
-        // Before the lock is freed: afterwards the notice may be the next holder's.
-        let _ = fs::remove_file(&self.notice);
+        // Before the lock is freed: afterwards the file may be the next holder's.
+        let _ = fs::remove_file(&self.holder_file);
     }
 }
 
-impl Source for FileStorage {
+impl LedgerSource for FileStorage {
     fn place(&self) -> String {
         self.source.place()
     }
@@ -105,7 +106,7 @@ impl Source for FileStorage {
     }
 }
 
-impl Storage for FileStorage {
+impl LedgerStorage for FileStorage {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.source.file.write_all(bytes)
     }
@@ -120,7 +121,7 @@ impl Storage for FileStorage {
 
     fn sync_created(&mut self) -> io::Result<()> {
         self.source.file.sync_all()?;
-        // A directory can be opened and synced on Unix only; elsewhere the system sees to it.
+        // A directory can be opened and synced on Unix only; other systems do it themselves.
         if cfg!(unix) {
             let parent = self.source.path.parent().filter(|parent| !parent.as_os_str().is_empty());
             File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
@@ -141,14 +142,14 @@ fn private() -> OpenOptions {
     options
 }
 
-fn notice_beside(path: &Path) -> PathBuf {
+fn holder_file_beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     name.into()
 }
 
-fn write_notice(path: &Path) -> io::Result<()> {
-    // Removed and made anew, so that what stands there under that name is never written through.
+fn write_holder_file(path: &Path) -> io::Result<()> {
+    // Removed and created anew, so that nothing is written through a link of that name.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -158,11 +159,11 @@ fn write_notice(path: &Path) -> io::Result<()> {
     file.write_all(format!("{} {}\n", std::process::id(), host.trim()).as_bytes())
 }
 
-fn read_notice(path: &Path) -> Option<Holder> {
+fn read_holder_file(path: &Path) -> Option<LockHolder> {
     let mut text = String::new();
     File::open(path).ok()?.take(LOCK_FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
     let (pid, host) = text.trim_end().split_once(' ').unwrap_or((text.trim_end(), ""));
     // It goes to a terminal, and anybody may have written it.
     let host = host.chars().filter(char::is_ascii_graphic).collect();
-    Some(Holder { pid: pid.parse().ok()?, host })
+    Some(LockHolder { pid: pid.parse().ok()?, host })
 }

@@ -1,9 +1,10 @@
-//! A ledger in memory that can crash, fill up and fail to sync: for rehearsals and tests.
+//! Ledgers that are not kept: one in memory that can crash, fill up and fail to sync, for tests and small rehearsals; and
+//! one that forgets every line, for rehearsals of millions of rows.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Source, Storage};
+use super::{LedgerSource, LedgerStorage};
 
 /// Bytes in memory. Clones share them, so that a test can look at what a ledger wrote.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +21,7 @@ struct Memory {
 }
 
 impl MemoryStorage {
-    /// Storage that holds these bytes, all of them durable.
+    /// A storage that holds these bytes, all of them durable.
     #[must_use]
     pub fn holding(bytes: Vec<u8>) -> Self {
         let synced = bytes.len();
@@ -68,7 +69,7 @@ fn take(left: &mut Option<u64>) -> bool {
     }
 }
 
-impl Source for MemoryStorage {
+impl LedgerSource for MemoryStorage {
     fn place(&self) -> String {
         "in memory".to_owned()
     }
@@ -86,7 +87,7 @@ impl Source for MemoryStorage {
     }
 }
 
-impl Storage for MemoryStorage {
+impl LedgerStorage for MemoryStorage {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut memory = self.memory();
         if take(&mut memory.appends_left) {
@@ -117,5 +118,46 @@ impl Storage for MemoryStorage {
 
     fn sync_created(&mut self) -> io::Result<()> {
         self.sync()
+    }
+}
+
+/// Keeps nothing but the length: of such a ledger only the view is wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DiscardStorage {
+    length: u64,
+}
+
+impl LedgerSource for DiscardStorage {
+    fn place(&self) -> String {
+        "of a rehearsal".to_owned()
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.length)
+    }
+
+    /// There is never anything to read: a rehearsal starts from nothing.
+    fn read_at(&self, _offset: u64, _buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+}
+
+impl LedgerStorage for DiscardStorage {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn truncate(&mut self, size: u64) -> io::Result<()> {
+        self.length = self.length.min(size);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync_created(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

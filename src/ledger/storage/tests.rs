@@ -1,30 +1,30 @@
 use super::*;
-use crate::ledger::error::{Holder, LedgerError};
+use crate::ledger::error::{LedgerError, LedgerOperation, LockHolder};
 use tempfile::TempDir;
 
 #[test]
-fn a_file_is_private_locked_and_told_about() {
+fn a_file_is_private_and_locked_and_names_its_holder() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("rows.csv.ledger");
-    let notice = folder.path().join("rows.csv.ledger.lock");
+    let holder_file = folder.path().join("rows.csv.ledger.lock");
     let first = FileStorage::open(&path).unwrap();
     #[cfg(unix)]
-    for file in [&path, &notice] {
+    for file in [&path, &holder_file] {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
     }
     let refused = FileStorage::open(&path).unwrap_err();
-    let LedgerError::Locked { holder: Some(Holder { pid, .. }), .. } = &refused else { panic!("{refused:?}") };
+    let LedgerError::Locked { holder: Some(LockHolder { pid, .. }), .. } = &refused else { panic!("{refused:?}") };
     assert_eq!(*pid, std::process::id());
     assert!(refused.to_string().starts_with(&format!("another run (pid {pid}")), "{refused}");
-    assert!(notice.exists(), "the refused one leaves the notice alone");
+    assert!(holder_file.exists(), "the refused one leaves the holder file alone");
     drop(first);
-    assert!(!notice.exists());
+    assert!(!holder_file.exists());
     assert!(FileStorage::open(&path).is_ok());
 }
 
 #[test]
-fn a_notice_that_says_nothing_useful_is_passed_over() {
+fn a_holder_file_without_a_process_id_is_ignored() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("ledger");
     let _held = FileStorage::open(&path).unwrap();
@@ -41,15 +41,15 @@ fn a_notice_that_says_nothing_useful_is_passed_over() {
 }
 
 #[test]
-fn a_stale_notice_is_replaced_and_never_written_through() {
+fn a_stale_holder_file_is_replaced_and_never_written_through() {
     let folder = TempDir::new().unwrap();
-    let (path, notice) = (folder.path().join("ledger"), folder.path().join("ledger.lock"));
+    let (path, holder_file) = (folder.path().join("ledger"), folder.path().join("ledger.lock"));
     let other = folder.path().join("other");
     std::fs::write(&other, "precious").unwrap();
     #[cfg(unix)]
-    std::os::unix::fs::symlink(&other, &notice).unwrap();
+    std::os::unix::fs::symlink(&other, &holder_file).unwrap();
     let _held = FileStorage::open(&path).unwrap();
-    assert!(std::fs::read_to_string(&notice).unwrap().starts_with(&std::process::id().to_string()));
+    assert!(std::fs::read_to_string(&holder_file).unwrap().starts_with(&std::process::id().to_string()));
     assert_eq!(std::fs::read_to_string(&other).unwrap(), "precious");
 }
 
@@ -61,7 +61,7 @@ fn what_is_no_plain_file_is_refused() {
     let missing = FileSource::open(&folder.path().join("missing")).unwrap_err();
     assert!(matches!(missing, LedgerError::Io { kind: io::ErrorKind::NotFound, .. }), "{missing}");
     let nowhere = FileStorage::open(&folder.path().join("no/such/folder")).unwrap_err();
-    assert!(matches!(nowhere, LedgerError::Io { action: "open", .. }), "{nowhere}");
+    assert!(matches!(nowhere, LedgerError::Io { operation: LedgerOperation::Open, .. }), "{nowhere}");
 }
 
 /// The same story on both storages.
@@ -69,7 +69,7 @@ fn what_is_no_plain_file_is_refused() {
 fn bytes_are_added_cut_and_read() {
     let folder = TempDir::new().unwrap();
     let file = FileStorage::open(&folder.path().join("ledger")).unwrap();
-    let storages: [Box<dyn Storage>; 2] = [Box::new(file), Box::new(MemoryStorage::default())];
+    let storages: [Box<dyn LedgerStorage>; 2] = [Box::new(file), Box::new(MemoryStorage::default())];
     for mut storage in storages {
         storage.append(b"one two three").unwrap();
         storage.sync_created().unwrap();
@@ -85,7 +85,7 @@ fn bytes_are_added_cut_and_read() {
 }
 
 #[test]
-fn memory_crashes_and_fails_as_told() {
+fn memory_crashes_and_fails_on_request() {
     let storage = MemoryStorage::default();
     let mut owner = storage.clone();
     owner.append(b"abc").unwrap();

@@ -30,7 +30,7 @@ impl LedgerFile {
 
     /// Keys of rows that were announced at any time.
     pub(crate) fn announced(&self) -> BTreeSet<String> {
-        self.lines.iter().filter(|line| line["do"] == "link").map(key_of).collect()
+        self.lines.iter().filter(|line| line["type"] == "announced").map(key_of).collect()
     }
 
     /// Each row's newest state: an announcement without a result is `announced`.
@@ -40,10 +40,10 @@ impl LedgerFile {
             if let Some(state) = line["state"].as_str() {
                 assert!(OUTCOME_STATES.contains(&state), "{state}");
                 states.insert(key_of(line), state.to_owned());
-            } else if line["do"] == "link" {
+            } else if line["type"] == "announced" {
                 states.insert(key_of(line), "announced".to_owned());
-            } else if let Some(key) = line["withdrawn"].as_str() {
-                states.remove(key);
+            } else if line["type"] == "withdrawn" {
+                states.remove(&key_of(line));
             }
         }
         states

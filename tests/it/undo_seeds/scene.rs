@@ -16,7 +16,7 @@ use cognito_link::engine::{
 use cognito_link::foresight::preflight::preflight;
 use cognito_link::ledger::record::RunId;
 use cognito_link::ledger::storage::MemoryStorage;
-use cognito_link::ledger::{Binding, Ledger, MadeLinks, Selection};
+use cognito_link::ledger::{Binding, Ledger, LinksToUndo, UndoSelection};
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
 use cognito_link::service::in_process::InProcessService;
@@ -151,7 +151,7 @@ fn binding() -> Binding {
 /// The input of `link`, or the links of the ledger.
 enum Feed {
     Rows(std::vec::IntoIter<u64>),
-    Links(MadeLinks),
+    Links(LinksToUndo),
 }
 
 impl RowFeed for Feed {
@@ -202,13 +202,13 @@ impl Scene {
             let service = InProcessService::sharing(self.world.clone(), clock, POOL);
             let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(self.weather.seed)).await.unwrap();
             let (mut ledger, _) = Ledger::on_storage(Box::new(self.disk.clone()), &binding(), clock.unix_ms()).unwrap();
-            let selection = Selection { include_recovered: true, ..Selection::default() };
+            let selection = UndoSelection { include_recovered: true, ..UndoSelection::default() };
             let (mut feed, writer) = match which {
                 Which::Link => {
                     (Feed::Rows((1..=ROWS).collect::<Vec<_>>().into_iter()), WritingHalf::Links(service.clone()))
                 }
                 Which::Undo => {
-                    let (links, _) = MadeLinks::find(Box::new(self.disk.clone()), ledger.view(), &selection).unwrap();
+                    let (links, _) = LinksToUndo::find(Box::new(self.disk.clone()), ledger.view(), &selection).unwrap();
                     (Feed::Links(links), WritingHalf::Unlinks(service.clone()))
                 }
             };

@@ -25,26 +25,26 @@ fn undo(ledger: &mut Ledger, number: u64) {
     ledger.settle_unlink(row.number, row.key, &UndoOutcome::Undone, 1, None, 901).unwrap();
 }
 
-/// Numbers of the rows in the order in which they are to be taken back, and what was found.
-fn found(storage: &MemoryStorage, selection: &Selection) -> (Vec<u64>, Found) {
+/// Numbers of the rows in the order in which they are to be unlinked, and how many there are.
+fn found(storage: &MemoryStorage, selection: &UndoSelection) -> (Vec<u64>, UndoSelectionCounts) {
     let (ledger, _) = opened(&MemoryStorage::holding(storage.bytes()));
-    let (mut links, found) = MadeLinks::find(Box::new(storage.clone()), ledger.view(), selection).unwrap();
+    let (mut links, found) = LinksToUndo::find(Box::new(storage.clone()), ledger.view(), selection).unwrap();
     let mut numbers = Vec::new();
     loop {
         let batch = links.next_batch(2).unwrap();
         if batch.is_empty() {
             return (numbers, found);
         }
-        for made in batch {
-            let wanted = row(made.row.number.0);
-            assert_eq!((made.row.key, &made.row.link), (wanted.key, &wanted.link));
-            assert_eq!(made.settled, made.announced + 1);
-            numbers.push(made.row.number.0);
+        for link in batch {
+            let wanted = row(link.row.number.0);
+            assert_eq!((link.row.key, &link.row.link), (wanted.key, &wanted.link));
+            assert_eq!(link.settled, link.announced + 1);
+            numbers.push(link.row.number.0);
         }
     }
 }
 
-/// A ledger with rows in every state: 1, 2, 6 and 9 are links to take back, 5 is one that may be somebody else's.
+/// A ledger with rows in every state: 1, 2, 6 and 9 are links to undo, 5 is one that somebody else could have made.
 fn example() -> MemoryStorage {
     let storage = MemoryStorage::default();
     let (mut ledger, _) = opened(&storage);
@@ -69,12 +69,12 @@ fn example() -> MemoryStorage {
 
 #[test]
 fn only_what_this_ledger_linked_and_the_newest_first() {
-    let (numbers, told) = found(&example(), &Selection::default());
+    let (numbers, counts) = found(&example(), &UndoSelection::default());
     // 8 is in doubt and comes first; 2 was linked anew, and is the newest of the others.
     assert_eq!(numbers, [8, 2, 9, 6, 1]);
-    assert_eq!(told, Found { selected: 5, in_doubt: 1, recovered: 1, not_selected: 0 });
-    let (numbers, told) = found(&example(), &Selection { include_recovered: true, ..Selection::default() });
-    assert_eq!((numbers.as_slice(), told.recovered), (&[8, 2, 5, 9, 6, 1][..], 0));
+    assert_eq!(counts, UndoSelectionCounts { selected: 5, in_doubt: 1, recovered: 1, not_selected: 0 });
+    let (numbers, counts) = found(&example(), &UndoSelection { include_recovered: true, ..UndoSelection::default() });
+    assert_eq!((numbers.as_slice(), counts.recovered), (&[8, 2, 5, 9, 6, 1][..], 0));
 }
 
 #[test]
@@ -82,36 +82,36 @@ fn a_selection_narrows_but_for_what_is_in_doubt() {
     let google = BTreeSet::from([ProviderName::parse("Google").unwrap()]);
     let okta = BTreeSet::from([ProviderName::parse("Okta").unwrap()]);
     for (selection, expected) in [
-        (Selection { since: Some(601), ..Selection::default() }, &[8, 2, 9][..]),
-        (Selection { since: Some(602), ..Selection::default() }, &[8, 2]),
-        (Selection { rows: vec![1..=1, 6..=9], ..Selection::default() }, &[8, 9, 6, 1]),
-        (Selection { providers: google, rows: vec![1..=2], ..Selection::default() }, &[8, 2, 1]),
-        (Selection { providers: okta, ..Selection::default() }, &[8]),
+        (UndoSelection { since: Some(601), ..UndoSelection::default() }, &[8, 2, 9][..]),
+        (UndoSelection { since: Some(602), ..UndoSelection::default() }, &[8, 2]),
+        (UndoSelection { rows: vec![1..=1, 6..=9], ..UndoSelection::default() }, &[8, 9, 6, 1]),
+        (UndoSelection { providers: google, rows: vec![1..=2], ..UndoSelection::default() }, &[8, 2, 1]),
+        (UndoSelection { providers: okta, ..UndoSelection::default() }, &[8]),
     ] {
-        let (numbers, told) = found(&example(), &selection);
+        let (numbers, counts) = found(&example(), &selection);
         assert_eq!(numbers, expected, "{selection:?}");
-        assert_eq!(told.selected, expected.len() as u64);
+        assert_eq!(counts.selected, expected.len() as u64);
     }
 }
 
 #[test]
-fn what_was_named_in_a_call_in_doubt_is_told() {
+fn the_identity_of_an_unlink_in_doubt_is_handed_out() {
     let storage = example();
     let (ledger, _) = opened(&MemoryStorage::holding(storage.bytes()));
-    let selection = Selection::default();
-    let (mut links, _) = MadeLinks::find(Box::new(storage.clone()), ledger.view(), &selection).unwrap();
-    let unlinking: Vec<_> = links.next_batch(9).unwrap().into_iter().map(|made| made.unlinking).collect();
+    let selection = UndoSelection::default();
+    let (mut links, _) = LinksToUndo::find(Box::new(storage.clone()), ledger.view(), &selection).unwrap();
+    let unlinking: Vec<_> = links.next_batch(9).unwrap().into_iter().map(|link| link.unlinking).collect();
     assert_eq!(unlinking, [Some(row(8).link.source), None, None, None, None]);
 }
 
 #[test]
 fn a_native_user_cannot_be_named_even_by_an_edited_ledger() {
     let text = String::from_utf8(example().bytes()).unwrap();
-    let edited = text.replacen("\"sp\":\"Google\"", "\"sp\":\"Cognito\"", 1);
+    let edited = text.replacen(r#""source_provider":"Google""#, r#""source_provider":"Cognito""#, 1);
     let storage = MemoryStorage::holding(edited.into_bytes());
     let (ledger, _) = opened(&MemoryStorage::holding(storage.bytes()));
-    let selection = Selection { rows: vec![1..=1], ..Selection::default() };
-    let (mut links, found) = MadeLinks::find(Box::new(storage), ledger.view(), &selection).unwrap();
+    let selection = UndoSelection { rows: vec![1..=1], ..UndoSelection::default() };
+    let (mut links, found) = LinksToUndo::find(Box::new(storage), ledger.view(), &selection).unwrap();
     assert_eq!(found.selected, 2);
     assert_eq!(links.next_batch(1).unwrap().len(), 1);
     let error = links.next_batch(1).map(drop).unwrap_err();

@@ -1,0 +1,246 @@
+//! The links that `undo` can unlink: those that this ledger made, the newest first.
+//!
+//! In memory a link is two numbers: where its announcement is in the file, and when it was settled. Its values are read
+//! when its turn comes, from the back of the file to the front, so ten million links take 160 MB and no more.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::RangeInclusive;
+
+use super::error::LedgerError;
+use super::reader::{self, LedgerReader, LedgerRecordAt};
+use super::record::{self, Announcement, LedgerRecord, SettledState, Settlement, UnlinkResult};
+use super::storage::LedgerSource;
+use super::view::LedgerView;
+use crate::clock::UnixMs;
+use crate::domain::identity::{Destination, ExternalIdentity, IdentityError, ProviderName};
+use crate::domain::row::{Link, Row, RowKey};
+use crate::domain::state::RowState;
+use crate::limits::LEDGER_LINE_USUAL_BYTES;
+
+/// Which of the links that a ledger made to unlink. Of several conditions, a link must meet all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UndoSelection {
+    /// Only links that were made at this time or later, by the clock of the machine that made them.
+    pub since: Option<UnixMs>,
+    /// Only rows with these numbers in the input of their run; empty for all.
+    pub rows: Vec<RangeInclusive<u64>>,
+    /// Only identities of these providers; empty for all.
+    pub providers: BTreeSet<ProviderName>,
+    /// Also links that were concluded from reading and that somebody else could have made.
+    pub include_recovered: bool,
+}
+
+/// How many links a selection holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UndoSelectionCounts {
+    /// Links to unlink, those in doubt included.
+    pub selected: u64,
+    /// Of these, those whose unlinking an earlier run left in doubt: they come first, selected or not.
+    pub in_doubt: u64,
+    /// Links of the selection that are left out because somebody else could have made them.
+    pub recovered: u64,
+    /// Links that are left out because they do not meet the conditions.
+    pub not_selected: u64,
+}
+
+/// A link that this tool made.
+#[derive(Debug, Clone)]
+pub struct LinkToUndo {
+    /// With the destination and the source exactly as they were sent.
+    pub row: Row,
+    /// When it was announced: the earliest that the service's clock can have shown then.
+    pub announced: UnixMs,
+    /// When it was settled, by the clock of the machine that linked it.
+    pub settled: UnixMs,
+    /// The identity as an earlier run named it in an unlink call that is in doubt.
+    pub unlinking: Option<ExternalIdentity>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct LinkPlace {
+    /// Where its announcement is, in bytes.
+    announcement_offset: u64,
+    settled: UnixMs,
+}
+
+/// The links to unlink.
+pub struct LinksToUndo {
+    source: Box<dyn LedgerSource + Send>,
+    /// The newest last: links are taken from the end.
+    places: Vec<LinkPlace>,
+    /// Those whose unlinking is in doubt: taken before the others.
+    in_doubt: Vec<LinkPlace>,
+    /// Where the announcements of these unlinks are, in bytes.
+    unlinks: HashMap<RowKey, u64>,
+}
+
+impl LinksToUndo {
+    /// Finds the links of a selection. `view` must be of the same ledger, read to its end.
+    ///
+    /// # Errors
+    /// [`LedgerError`] where the ledger cannot be read.
+    pub fn find(
+        source: Box<dyn LedgerSource + Send>,
+        view: &LedgerView,
+        selection: &UndoSelection,
+    ) -> Result<(Self, UndoSelectionCounts), LedgerError> {
+        let mut search = LinkSearch::new(view, selection);
+        search.read(&*source)?;
+        if !search.undone_at.is_empty() {
+            // Some were linked, undone and linked again. Which ones is known now, so the older links can be skipped.
+            search = LinkSearch { undone_at: search.undone_at, ..LinkSearch::new(view, selection) };
+            search.read(&*source)?;
+        }
+        let found = UndoSelectionCounts {
+            selected: (search.places.len() + search.in_doubt.len()) as u64,
+            in_doubt: search.in_doubt.len() as u64,
+            ..search.found
+        };
+        let LinkSearch { places, in_doubt, unlinks, .. } = search;
+        Ok((Self { source, places, in_doubt, unlinks }, found))
+    }
+
+    /// Returns the next links, at most `count_max`; none at the end.
+    ///
+    /// # Errors
+    /// [`LedgerError::Io`], and [`LedgerError::Damaged`] where a person has edited a line into what cannot be sent.
+    pub fn next_batch(&mut self, count_max: usize) -> Result<Vec<LinkToUndo>, LedgerError> {
+        let mut batch = Vec::new();
+        while batch.len() < count_max {
+            let Some(place) = self.in_doubt.pop().or_else(|| self.places.pop()) else { break };
+            batch.push(self.read(place)?);
+        }
+        Ok(batch)
+    }
+
+    fn read(&self, place: LinkPlace) -> Result<LinkToUndo, LedgerError> {
+        let (row, announced) = self.read_call(place.announcement_offset, |record| match record {
+            LedgerRecord::Announced(call) => Some(row_of(call).map(|row| (row, call.at))),
+            _ => None,
+        })?;
+        let unlinking = match self.unlinks.get(&row.key) {
+            Some(offset) => Some(self.read_call(*offset, |record| match record {
+                LedgerRecord::UnlinkAnnounced(call) => Some(call.source()),
+                _ => None,
+            })?),
+            None => None,
+        };
+        Ok(LinkToUndo { row, announced, settled: place.settled, unlinking })
+    }
+
+    /// Takes a value from the record at this place; `take` returns `None` where the record is of another type.
+    fn read_call<T>(
+        &self,
+        offset: u64,
+        take: impl FnOnce(&LedgerRecord<'_>) -> Option<Result<T, IdentityError>>,
+    ) -> Result<T, LedgerError> {
+        reader::read_line_at(&*self.source, offset, LEDGER_LINE_USUAL_BYTES, |line| {
+            let record = record::decode(line).map_err(|error| error.to_string())?;
+            let taken = take(&record).ok_or("another record than was there a moment ago")?;
+            taken.map_err(|error| format!("a value that cannot be sent: {error}"))
+        })
+    }
+}
+
+/// One reading of the ledger.
+struct LinkSearch<'a> {
+    view: &'a LedgerView,
+    selection: &'a UndoSelection,
+    /// Announcements without a result: where they are, and whether the provider is selected.
+    open: HashMap<RowKey, (u64, bool)>,
+    /// Links that stand and were undone, or seen to be gone, before: where that was recorded last.
+    undone_at: HashMap<RowKey, u64>,
+    unlinks: HashMap<RowKey, u64>,
+    places: Vec<LinkPlace>,
+    in_doubt: Vec<LinkPlace>,
+    found: UndoSelectionCounts,
+}
+
+impl<'a> LinkSearch<'a> {
+    fn new(view: &'a LedgerView, selection: &'a UndoSelection) -> Self {
+        Self {
+            view,
+            selection,
+            open: HashMap::new(),
+            undone_at: HashMap::new(),
+            unlinks: HashMap::new(),
+            places: Vec::new(),
+            in_doubt: Vec::new(),
+            found: UndoSelectionCounts::default(),
+        }
+    }
+
+    fn read(&mut self, source: &dyn LedgerSource) -> Result<(), LedgerError> {
+        let mut reader = LedgerReader::new(source)?;
+        while let Some(LedgerRecordAt { offset, record, .. }) = reader.next_record()? {
+            self.visit(offset, &record);
+        }
+        Ok(())
+    }
+
+    fn visit(&mut self, offset: u64, record: &LedgerRecord<'_>) {
+        match record {
+            LedgerRecord::Announced(call) => {
+                let providers = &self.selection.providers;
+                let provider_selected =
+                    providers.is_empty() || providers.iter().any(|name| name.as_str() == call.source_provider);
+                self.open.insert(call.key, (offset, provider_selected));
+            }
+            LedgerRecord::Withdrawn(withdrawal) => {
+                // Without an open announcement it says that the link was seen to be gone: the link that stands is newer.
+                let was_open = self.open.remove(&withdrawal.key).is_some();
+                if !was_open && self.view.state(withdrawal.key).is_ours() {
+                    self.undone_at.insert(withdrawal.key, offset);
+                }
+            }
+            LedgerRecord::Settled(settled) if settled.state != SettledState::InDoubt => self.settled(offset, settled),
+            LedgerRecord::UnlinkAnnounced(call) if self.view.state(call.key) == RowState::Unlinking => {
+                self.unlinks.insert(call.key, offset);
+            }
+            LedgerRecord::UnlinkSettled(settled)
+                if settled.result == UnlinkResult::Undone && self.view.state(settled.key).is_ours() =>
+            {
+                let last = self.undone_at.entry(settled.key).or_default();
+                *last = offset.max(*last);
+            }
+            _ => {}
+        }
+    }
+
+    fn settled(&mut self, offset: u64, settled: &Settlement<'_>) {
+        let Some((announcement_offset, provider_selected)) = self.open.remove(&settled.key) else { return };
+        let state = self.view.state(settled.key);
+        let undone_later = self.undone_at.get(&settled.key).is_some_and(|at| *at > offset);
+        if settled.state != SettledState::Linked || !state.is_ours() || undone_later {
+            return;
+        }
+        let place = LinkPlace { announcement_offset, settled: settled.at };
+        let UndoSelection { since, rows, include_recovered, .. } = self.selection;
+        let is_selected = provider_selected
+            && since.is_none_or(|since| settled.at >= since)
+            && (rows.is_empty() || rows.iter().any(|range| range.contains(&settled.row.0)));
+        if state == RowState::Unlinking {
+            self.in_doubt.push(place);
+        } else if !is_selected {
+            self.found.not_selected += 1;
+        } else if settled.recovered && !include_recovered {
+            self.found.recovered += 1;
+        } else {
+            self.places.push(place);
+        }
+    }
+}
+
+/// The row of an announcement, with the destination as it was sent.
+fn row_of(call: &Announcement<'_>) -> Result<Row, IdentityError> {
+    let user = call.destination()?;
+    let destination = if user.provider.is_native() {
+        Destination::Username(user.value)
+    } else {
+        Destination::Federated { provider: user.provider, user_id: user.value }
+    };
+    Ok(Row { number: call.row, key: call.key, link: Link { destination, source: call.source()? } })
+}
