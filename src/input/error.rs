@@ -1,4 +1,4 @@
-//! What can go wrong with an input as a whole. What is wrong with a row is a finding, never an error.
+//! What can be wrong with an input as a whole. What is wrong with a row is a finding, never an error.
 
 use std::io;
 
@@ -14,29 +14,29 @@ pub enum InputError {
     Open {
         /// The input's name.
         name: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// What can be read only once cannot be kept for a second reading.
-    #[error("cannot keep {name} in a temporary file: {source}; set TMPDIR to a directory with room")]
+    /// An input that can be read only once cannot be copied for a second reading.
+    #[error("cannot copy {name} to a temporary file: {source}; set TMPDIR to a directory with enough space")]
     Spool {
         /// The input's name.
         name: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// Reading broke off.
-    #[error("cannot read {name} on from line {line}: {source}")]
+    /// Reading failed.
+    #[error("cannot read {name} from line {line} on: {source}")]
     Read {
         /// The input's name.
         name: String,
         /// The line from which nothing could be read, in the decompressed file, from 1.
         line: u64,
-        /// What the system or the decompressor said.
+        /// The error of the system or the decompressor.
         source: io::Error,
     },
-    /// The file is of a kind that is not read.
-    #[error("{name} is {what}; save it as CSV (UTF-8) or JSONL, plain or packed with gzip or zstd")]
+    /// The file is of a kind that is not supported.
+    #[error("{name} is {what}; save it as CSV (UTF-8) or JSONL, plain or compressed with gzip or zstd")]
     Unsupported {
         /// The input's name.
         name: String,
@@ -44,10 +44,10 @@ pub enum InputError {
         what: &'static str,
     },
     /// The header, or the options that name its columns, make every row unreadable.
-    #[error("{}", headline(.0))]
+    #[error("the input cannot be read: {}", .0.iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; "))]
     Header(Vec<Finding>),
     /// It has more rows than can be compared.
-    #[error("{name} has over {INPUT_ROWS_MAX} rows; divide the file")]
+    #[error("{name} has more than {INPUT_ROWS_MAX} rows; split the file")]
     TooManyRows {
         /// The input's name.
         name: String,
@@ -57,22 +57,17 @@ pub enum InputError {
     Write {
         /// The file.
         path: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-fn headline(findings: &[Finding]) -> String {
-    let told: Vec<&str> = findings.iter().map(|finding| finding.message.as_str()).collect();
-    format!("the input cannot be read: {}", told.join("; "))
-}
-
-/// A finding about the header in `line`; `field` 0 means all of it.
+/// Returns a finding about the header on `line`; `field` 0 means all of it.
 pub(super) fn header_finding(code: FindingCode, line: u64, field: u32, column: &str, message: String) -> Finding {
     Finding { code, severity: code.severity(), row: None, line, field, column: column.to_owned(), message }
 }
 
-/// A finding about an option, before anything of the input is read.
+/// Returns a finding about an option, before anything of the input is read.
 pub(super) fn option_finding(code: FindingCode, column: Column, message: String) -> Finding {
     header_finding(code, 0, 0, column.name(), message)
 }

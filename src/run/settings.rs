@@ -77,7 +77,7 @@ pub(super) fn preset(exporter: Exporter) -> Preset {
 pub(super) fn tell_preset(options: &InputOptions, ui: &Ui) {
     let Some(preset) = options.preset else { return };
     ui.note(&format!("preset {}: {}", preset.name(), preset.trap()));
-    if let Some(danger) = preset.danger(options) {
+    if let Some(danger) = options.preset_warning() {
         ui.warn(danger);
     }
 }

@@ -20,7 +20,7 @@ fn rows_that_contradict_one_another_are_not_sent() {
     assert_eq!(counts, [10, 2, 8, 1], "{report}");
     simulator.linked_once(1);
     assert!(finished.stderr.contains("error: row 2, line 3, column name_id: identity_for_two_users: row 1 gives"));
-    assert!(finished.stderr.contains("warning: row 4, line 5: duplicate_row: the same link stands in row 3"));
+    assert!(finished.stderr.contains("warning: row 4, line 5: duplicate_row: duplicate of row 3"));
     let findings = [("duplicate_row", 0), ("identity_for_two_users", 2), ("too_many_identities", 6)];
     for (code, count) in findings {
         assert_eq!(report["findings"][code].as_u64().unwrap_or(0), count, "{code}: {report}");

@@ -1,5 +1,6 @@
 use super::*;
-use crate::input::columns::InputOptions;
+use crate::domain::row::RowNumber;
+use crate::input::InputOptions;
 use crate::input::testing::{codes, header_faults, options, places, reader, records, sound_rows, values};
 use crate::limits::READ_BUFFER_BYTES;
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::input::columns::InputOptions;
+use crate::input::InputOptions;
 use crate::input::testing::{reader, records};
 
 const NOTE: Note<'static> = Note { state: "refused", code: "linked_elsewhere", message: "it's \"there\",\nnot here" };

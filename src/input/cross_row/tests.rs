@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::domain::finding::Severity;
-use crate::input::Source;
+use crate::input::{FirstReading, InputOptions, Reader, Source};
 use crate::seed::Rng;
 
 /// Everything that is found in an input of these bytes, as `row code line:field`, in the order in which it is told.
@@ -84,10 +84,10 @@ fn messages_name_the_other_row_and_nobody() {
     assert_eq!(
         told,
         [
-            "row 2 gives the same identity to another user; keep the row that is right",
-            "row 1 gives the same identity to another user; keep the row that is right",
-            "the same link stands in row 2; it is made once",
-            "row 1 gives the same identity to another user; keep the row that is right",
+            "row 2 gives the same identity to another user; keep only the correct row",
+            "row 1 gives the same identity to another user; keep only the correct row",
+            "duplicate of row 2; the link is made once",
+            "row 1 gives the same identity to another user; keep only the correct row",
         ]
     );
 }
