@@ -2,50 +2,56 @@
 
 use crate::domain::identity::COGNITO_SUBJECT;
 
-macro_rules! columns {
-    ($($variant:ident $names:expr, $doc:literal;)+) => {
-        /// A column that the program uses. Every other column of an input is kept as it is.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Column { $(#[doc = $doc] $variant,)+ }
-
-        impl Column {
-            /// In the order of the documentation.
-            pub const ALL: [Self; 7] = [$(Self::$variant,)+];
-
-            /// The names that mean this column, the canonical one first. ASCII case is ignored.
-            #[must_use]
-            pub fn names(self) -> &'static [&'static str] {
-                match self { $(Self::$variant => $names,)+ }
-            }
-
-            /// Describes it in one sentence.
-            #[must_use]
-            pub fn meaning(self) -> &'static str {
-                match self { $(Self::$variant => $doc,)+ }
-            }
-        }
-    };
-}
-
-columns! {
-    DestinationUsername &["destination_username", "cognito_username", "username", "DestinationUser.ProviderAttributeValue"],
-        "The pool's `Username` of the existing user, or the user's id at `destination_provider`.";
-    DestinationEmail &["destination_email", "email"],
-        "The existing user's e-mail address, which is looked up.";
-    DestinationSub &["destination_sub", "sub"],
-        "The existing user's `sub`, which is looked up.";
-    DestinationProvider &["destination_provider", "DestinationUser.ProviderName"],
-        "The provider whose identity the existing user was created from; empty or `Cognito` for a native user.";
-    SourceProvider &["source_provider", "provider", "provider_name", "idp", "SourceUser.ProviderName"],
-        "The pool's name of the identity provider.";
-    SourceAttribute &["source_attribute", "SourceUser.ProviderAttributeName"],
-        "The attribute that recognises the identity; empty for `Cognito_Subject`.";
-    SourceValue &["source_value", "provider_user_id", "subject", "name_id", "SourceUser.ProviderAttributeValue"],
-        "The identity, byte for byte as the provider sends it.";
+/// A column that the program uses. Every other column of an input is kept as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Column {
+    /// The pool's `Username` of the existing user, or the user's id at `destination_provider`.
+    DestinationUsername,
+    /// The existing user's e-mail address, which is looked up.
+    DestinationEmail,
+    /// The existing user's `sub`, which is looked up.
+    DestinationSub,
+    /// The provider whose identity the existing user was created from; empty or `Cognito` for a native user.
+    DestinationProvider,
+    /// The pool's name of the identity provider.
+    SourceProvider,
+    /// The attribute that identifies the user at the provider; empty for `Cognito_Subject`.
+    SourceAttribute,
+    /// The identity, byte for byte as the provider sends it.
+    SourceValue,
 }
 
 impl Column {
-    /// The canonical name.
+    /// In the order of the documentation.
+    pub const ALL: [Self; 7] = [
+        Self::DestinationUsername,
+        Self::DestinationEmail,
+        Self::DestinationSub,
+        Self::DestinationProvider,
+        Self::SourceProvider,
+        Self::SourceAttribute,
+        Self::SourceValue,
+    ];
+
+    /// Returns the names that mean this column, the canonical one first. ASCII case is ignored.
+    #[must_use]
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::DestinationUsername => {
+                &["destination_username", "cognito_username", "username", "DestinationUser.ProviderAttributeValue"]
+            }
+            Self::DestinationEmail => &["destination_email", "email"],
+            Self::DestinationSub => &["destination_sub", "sub"],
+            Self::DestinationProvider => &["destination_provider", "DestinationUser.ProviderName"],
+            Self::SourceProvider => &["source_provider", "provider", "provider_name", "idp", "SourceUser.ProviderName"],
+            Self::SourceAttribute => &["source_attribute", "SourceUser.ProviderAttributeName"],
+            Self::SourceValue => {
+                &["source_value", "provider_user_id", "subject", "name_id", "SourceUser.ProviderAttributeValue"]
+            }
+        }
+    }
+
+    /// Returns the canonical name.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.names()[0]

@@ -11,55 +11,30 @@ use crate::limits::INPUT_ROWS_MAX;
 pub enum InputError {
     /// The file cannot be opened.
     #[error("cannot open {name}: {source}")]
-    Open {
-        /// The input's name.
-        name: String,
-        /// The system's error.
-        source: io::Error,
-    },
+    Open { name: String, source: io::Error },
     /// An input that can be read only once cannot be copied for a second reading.
     #[error("cannot copy {name} to a temporary file: {source}; set TMPDIR to a directory with enough space")]
-    Spool {
-        /// The input's name.
-        name: String,
-        /// The system's error.
-        source: io::Error,
-    },
+    Spool { name: String, source: io::Error },
     /// Reading failed.
     #[error("cannot read {name} from line {line} on: {source}")]
     Read {
-        /// The input's name.
         name: String,
         /// The line from which nothing could be read, in the decompressed file, from 1.
         line: u64,
-        /// The error of the system or the decompressor.
         source: io::Error,
     },
     /// The file is of a kind that is not supported.
     #[error("{name} is {what}; save it as CSV (UTF-8) or JSONL, plain or compressed with gzip or zstd")]
-    Unsupported {
-        /// The input's name.
-        name: String,
-        /// What it looks like.
-        what: &'static str,
-    },
+    Unsupported { name: String, what: &'static str },
     /// The header, or the options that name its columns, make every row unreadable.
     #[error("the input cannot be read: {}", .0.iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; "))]
     Header(Vec<Finding>),
     /// It has more rows than can be compared.
     #[error("{name} has more than {INPUT_ROWS_MAX} rows; split the file")]
-    TooManyRows {
-        /// The input's name.
-        name: String,
-    },
+    TooManyRows { name: String },
     /// A result file cannot be written.
     #[error("cannot write {path}: {source}")]
-    Write {
-        /// The file.
-        path: String,
-        /// The system's error.
-        source: io::Error,
-    },
+    Write { path: String, source: io::Error },
 }
 
 /// Returns a finding about the header on `line`; `field` 0 means all of it.

@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use super::column_names::{ColumnName, ColumnNames};
 use super::columns::{Column, ColumnSet};
 use super::input_buffer::Extent;
-use super::record_parser::{ParsedRecord, RecordFault};
+use super::record::{ParsedRecord, RecordFault};
 use super::row_check::{RowValues, ValueFault};
 use crate::domain::finding::FindingCode;
 use crate::limits::{JSON_DEPTH_MAX, RAW_EXCERPT_BYTES, RECORD_BYTES_MAX};

@@ -27,7 +27,6 @@ mod output_file;
 mod preset;
 mod reader;
 mod record;
-mod record_parser;
 mod record_writer;
 mod row_check;
 mod sort;

@@ -54,20 +54,13 @@ pub enum OptionError {
 }
 
 impl InputOptions {
-    /// Parses the value of `--map`.
+    /// Parses the value of `--map` or `--set`.
     ///
     /// # Errors
     /// [`OptionError::Shape`] or [`OptionError::Column`].
-    pub fn parse_map(text: &str) -> Result<(Column, String), OptionError> {
-        parse_pair(text)
-    }
-
-    /// Parses the value of `--set`.
-    ///
-    /// # Errors
-    /// [`OptionError::Shape`] or [`OptionError::Column`].
-    pub fn parse_set(text: &str) -> Result<(Column, String), OptionError> {
-        parse_pair(text)
+    pub fn parse_pair(text: &str) -> Result<(Column, String), OptionError> {
+        let (column, value) = text.split_once('=').filter(|(_, value)| !value.is_empty()).ok_or(OptionError::Shape)?;
+        Ok((Column::parse(column).ok_or(OptionError::Column)?, value.to_owned()))
     }
 
     /// Parses the value of `--preset`.
@@ -111,29 +104,21 @@ impl InputOptions {
     }
 }
 
-fn parse_pair(text: &str) -> Result<(Column, String), OptionError> {
-    let (column, value) = text.split_once('=').ok_or(OptionError::Shape)?;
-    if value.is_empty() {
-        return Err(OptionError::Shape);
-    }
-    Ok((Column::parse(column).ok_or(OptionError::Column)?, value.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn pairs() {
-        let parsed = InputOptions::parse_map("source_value=objectId");
+        let parsed = InputOptions::parse_pair("source_value=objectId");
         assert_eq!(parsed, Ok((Column::SourceValue, "objectId".to_owned())));
-        let parsed = InputOptions::parse_set("SOURCE_PROVIDER=a=b");
+        let parsed = InputOptions::parse_pair("SOURCE_PROVIDER=a=b");
         assert_eq!(parsed, Ok((Column::SourceProvider, "a=b".to_owned())), "only the first = parts");
-        assert_eq!(InputOptions::parse_map("source_value"), Err(OptionError::Shape));
-        assert_eq!(InputOptions::parse_map("source_value="), Err(OptionError::Shape));
-        assert_eq!(InputOptions::parse_set("email=x"), Err(OptionError::Column), "canonical names only");
-        let told = OptionError::Column.to_string();
-        assert!(Column::ALL.iter().all(|column| told.contains(column.name())), "{told}");
+        assert_eq!(InputOptions::parse_pair("source_value"), Err(OptionError::Shape));
+        assert_eq!(InputOptions::parse_pair("source_value="), Err(OptionError::Shape));
+        assert_eq!(InputOptions::parse_pair("email=x"), Err(OptionError::Column), "canonical names only");
+        let message = OptionError::Column.to_string();
+        assert!(Column::ALL.iter().all(|column| message.contains(column.name())), "{message}");
     }
 
     #[test]

@@ -7,35 +7,25 @@ use super::columns::Column;
 
 use Column::{DestinationEmail, SourceProvider, SourceValue};
 
-macro_rules! presets {
-    ($($variant:ident $name:literal $doc:literal),+ $(,)?) => {
-        /// The system that an input was exported from.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Preset { $(#[doc = $doc] $variant,)+ }
-
-        impl Preset {
-            /// In the order of the documentation.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The name that `--preset` takes.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
-        }
-    };
-}
-
-presets! {
-    Auth0 "auth0" "Auth0's bulk user export.",
-    Okta "okta" "Okta's users, as its API gives them.",
-    Entra "entra" "Microsoft Entra ID, \"Download users\".",
-    Google "google" "Google Workspace, users of the Directory API.",
-    Keycloak "keycloak" "Keycloak, users of a realm export.",
-    Cognito "cognito" "Another user pool, one row for each linked identity.",
+/// The system that an input was exported from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// Auth0's bulk user export.
+    Auth0,
+    /// Okta's users, as its API returns them.
+    Okta,
+    /// Microsoft Entra ID, "Download users".
+    Entra,
+    /// Google Workspace, users of the Directory API.
+    Google,
+    /// Keycloak, users of a realm export.
+    Keycloak,
+    /// Another user pool, one row for each linked identity.
+    Cognito,
 }
 
 struct PresetFacts {
+    name: &'static str,
     /// The names that the columns have in the export. An input that has two names of one column is refused until
     /// `--map` chooses.
     names: &'static [(Column, &'static [&'static str])],
@@ -45,6 +35,16 @@ struct PresetFacts {
 }
 
 impl Preset {
+    /// In the order of the documentation.
+    pub const ALL: &'static [Self] =
+        &[Self::Auth0, Self::Okta, Self::Entra, Self::Google, Self::Keycloak, Self::Cognito];
+
+    /// Returns the name that `--preset` accepts.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.facts().name
+    }
+
     /// Parses the value of `--preset`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -73,6 +73,7 @@ impl Preset {
     fn facts(self) -> PresetFacts {
         match self {
             Self::Auth0 => PresetFacts {
+                name: "auth0",
                 names: &[(SourceValue, &["user_id"]), (DestinationEmail, &["email"])],
                 default: None,
                 trap: "user_id keeps its prefix, as in auth0|...: Auth0 sends it so, and it is right where the pool federates \
@@ -80,12 +81,14 @@ impl Preset {
                        that connection, and --map source_value=identities[0].user_id",
             },
             Self::Okta => PresetFacts {
+                name: "okta",
                 names: &[(SourceValue, &["id"]), (DestinationEmail, &["profile.email", "email"])],
                 default: None,
                 trap: "id is the sub that Okta sends over OIDC unless somebody changed it; over SAML it sends the NameID \
                        that the application is configured with, mostly the login: --map source_value=profile.login",
             },
             Self::Entra => PresetFacts {
+                name: "entra",
                 names: &[(DestinationEmail, &["mail"])],
                 default: None,
                 trap: "no column is used as source_value: over OIDC the sub differs between applications and is in no export \
@@ -93,6 +96,7 @@ impl Preset {
                        --map source_value=userPrincipalName; guests have #EXT# in theirs",
             },
             Self::Google => PresetFacts {
+                name: "google",
                 names: &[(SourceValue, &["id"]), (DestinationEmail, &["primaryEmail"])],
                 default: Some((SourceProvider, "Google")),
                 trap: "id is the sub that Google sends, 21 digits, which every spreadsheet rounds: use the Directory API's \
@@ -100,6 +104,7 @@ impl Preset {
                        the e-mail address: --map source_value=primaryEmail --set source_provider=NAME",
             },
             Self::Keycloak => PresetFacts {
+                name: "keycloak",
                 names: &[(SourceValue, &["id"]), (DestinationEmail, &["email"])],
                 default: None,
                 trap: "id is right where the pool federates to Keycloak; where it federates directly to the provider behind \
@@ -107,6 +112,7 @@ impl Preset {
                        source_value=federatedIdentities[0].userId; username is not taken for the pool's user name",
             },
             Self::Cognito => PresetFacts {
+                name: "cognito",
                 names: &[
                     // The second identity is listed so that a user who has two is refused, not reduced to the first.
                     (

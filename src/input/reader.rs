@@ -168,17 +168,6 @@ impl Reader {
     }
 
     #[must_use]
-    pub fn format(&self) -> Format {
-        self.layout.format
-    }
-
-    /// The names in a CSV's header; none for JSONL.
-    #[must_use]
-    pub fn headers(&self) -> &[String] {
-        &self.layout.names
-    }
-
-    #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
     }

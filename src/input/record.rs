@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::input_buffer::Extent;
 use super::options::Format;
-use crate::domain::finding::{Finding, Severity};
+use crate::domain::finding::{Finding, FindingCode, Severity};
 use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, ProviderName};
 use crate::domain::row::{Link, RowNumber};
 use crate::limits::ATTRIBUTE_VALUE_CHARS_MAX;
@@ -90,6 +91,7 @@ impl LinkRef<'_> {
 /// A record as it stands in the input, without its line end. Personal: for result files only.
 #[derive(Clone, Copy)]
 pub struct RawRecord<'a> {
+    /// Of a record that is too long only the first [`crate::limits::RAW_EXCERPT_BYTES`].
     pub(super) bytes: &'a [u8],
     pub(super) shape: RawShape<'a>,
 }
@@ -104,6 +106,32 @@ pub(super) enum RawShape<'a> {
     Broken,
 }
 
+/// A record as far as its format goes; its values are read from the parser.
+pub(super) struct ParsedRecord {
+    /// Bytes without the line end; of a record that is too long, of an excerpt.
+    pub(super) length: usize,
+    pub(super) extent: Extent,
+    /// Whether a result file can add columns to it.
+    pub(super) is_whole: bool,
+    /// Why it has no values.
+    pub(super) fault: Option<RecordFault>,
+}
+
+pub(super) struct RecordFault {
+    pub(super) code: FindingCode,
+    pub(super) message: String,
+    /// Lines between the start of the record and the fault.
+    pub(super) line_offset: u64,
+    /// The faulty field of a CSV record, from 0.
+    pub(super) field: Option<usize>,
+}
+
+impl RecordFault {
+    pub(super) fn new(code: FindingCode, message: String) -> Self {
+        Self { code, message, line_offset: 0, field: None }
+    }
+}
+
 /// Where a field of a CSV record is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CsvField {
@@ -112,14 +140,6 @@ pub(super) struct CsvField {
     /// Its text: in the record, or where it has doubled quotes, in the parser's copy without them.
     pub(super) text: Range<usize>,
     pub(super) has_doubled_quotes: bool,
-}
-
-impl<'a> RawRecord<'a> {
-    /// Returns the bytes; of a record that is too long only the first [`crate::limits::RAW_EXCERPT_BYTES`].
-    #[must_use]
-    pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
-    }
 }
 
 impl std::fmt::Debug for RawRecord<'_> {
@@ -153,21 +173,9 @@ impl Layout {
         }
     }
 
-    /// CSV or JSONL.
-    #[must_use]
-    pub fn format(&self) -> Format {
-        self.format
-    }
-
     /// The delimiter of a CSV.
     #[must_use]
     pub fn delimiter(&self) -> Option<u8> {
         (self.format == Format::Csv).then_some(self.delimiter)
-    }
-
-    /// The names in a CSV's header, without the space around them; none for JSONL.
-    #[must_use]
-    pub fn headers(&self) -> &[String] {
-        &self.names
     }
 }

@@ -40,10 +40,10 @@ pub(super) fn reading(args: &InputArgs, file: &FileSettings) -> Result<InputOpti
         if flags.is_empty() { FileSettings::pairs(table) } else { flags.to_vec() }
     };
     for text in either(&args.map, &file.map) {
-        options.map.push(InputOptions::parse_map(&text).map_err(|error| usage("map", &text, error))?);
+        options.map.push(InputOptions::parse_pair(&text).map_err(|error| usage("map", &text, error))?);
     }
     for text in either(&args.set, &file.set) {
-        options.set.push(InputOptions::parse_set(&text).map_err(|error| usage("set", &text, error))?);
+        options.set.push(InputOptions::parse_pair(&text).map_err(|error| usage("set", &text, error))?);
     }
     for text in allowed(args, file).filter(|text| *text != RefusalCode::CaseDiffers.as_str()) {
         options.allow.push(InputOptions::parse_allow(text).map_err(|error| usage("allow", text, error))?);

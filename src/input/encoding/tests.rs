@@ -93,14 +93,14 @@ fn damage_is_told_in_a_sentence() {
     let cut_member = [gzip(b"one"), gzip(&text)[..100].to_vec()].concat();
     let (packed, frames) = (gzip(&text), zstd_of(&text));
     for cut in [&packed[..packed.len() / 2], &packed[..packed.len() - 3], &frames[..frames.len() / 2], &cut_member] {
-        let told = decoded(cut).unwrap_err().to_string();
-        assert!(told.contains("data ends in the middle; the file was cut off"), "{told}");
+        let message = decoded(cut).unwrap_err().to_string();
+        assert!(message.contains("data ends in the middle; the file was cut off"), "{message}");
     }
     let mut flipped = packed.clone();
     let checksum = flipped.len() - 6;
     flipped[checksum] ^= 0xff;
-    let told = decoded(&flipped).unwrap_err().to_string();
-    assert!(told.starts_with("the gzip data is damaged ("), "{told}");
+    let message = decoded(&flipped).unwrap_err().to_string();
+    assert!(message.starts_with("the gzip data is damaged ("), "{message}");
 }
 
 #[test]
@@ -120,8 +120,8 @@ fn zeros_behind_gzip_are_padding_and_anything_else_is_damage() {
         [second, b"x".to_vec()].concat(),
     ];
     for bytes in behind {
-        let told = decoded(&[first.clone(), bytes].concat()).unwrap_err().to_string();
-        assert!(told.starts_with("the gzip data is damaged ("), "{told}");
+        let message = decoded(&[first.clone(), bytes].concat()).unwrap_err().to_string();
+        assert!(message.starts_with("the gzip data is damaged ("), "{message}");
     }
 }
 
@@ -143,8 +143,8 @@ fn a_window_that_needs_much_memory_is_refused() {
     encoder.window_log(ZSTD_WINDOW_LOG_MAX + 1).unwrap();
     encoder.include_contentsize(false).unwrap();
     encoder.write_all(b"source_value\n").unwrap();
-    let told = decoded(&encoder.finish().unwrap()).unwrap_err().to_string();
-    assert!(told.starts_with("the zstd data is damaged (Frame requires too much memory"), "{told}");
+    let message = decoded(&encoder.finish().unwrap()).unwrap_err().to_string();
+    assert!(message.starts_with("the zstd data is damaged (Frame requires too much memory"), "{message}");
 }
 
 proptest! {

@@ -23,7 +23,7 @@ fn flat_names_and_the_request_shape_give_the_same_link() {
 fn lines_are_counted_and_empty_ones_passed_over() {
     let text = format!("\n{VALID}\r\n \t\r\n\n{VALID}");
     let mut rows = reader(&text, &InputOptions::default()).unwrap();
-    assert_eq!((rows.format(), rows.headers().len()), (Format::Jsonl, 0));
+    assert_eq!((rows.layout().format, rows.layout().names.len()), (Format::Jsonl, 0));
     let lines: Vec<_> =
         rows.by_ref().map(|record| record.unwrap()).map(|record| (record.number.0, record.line)).collect();
     assert_eq!((lines, rows.blank_lines()), (vec![(1, 2), (2, 5)], 3));

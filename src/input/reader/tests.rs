@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::finding::Severity;
-use crate::input::testing::{header_faults, options, reader, records, sound_rows, values};
+use crate::input::testing::{header_faults, options, reader, records, valid_rows, values};
 use crate::input::{Note, RecordWriter};
 
 const CSV: &str = "username,idp,name_id\ncarlos,Google,1\n\"a,b\",Okta,\"x\"\"y\"\n";
@@ -12,7 +12,7 @@ const JSONL: &str = "{\"username\":\"carlos\",\"idp\":\"Google\",\"name_id\":\"1
 
 #[test]
 fn the_format_is_told_by_the_first_character() {
-    let format = |text: &str| reader(text, &InputOptions::default()).unwrap().format();
+    let format = |text: &str| reader(text, &InputOptions::default()).unwrap().layout().format;
     assert_eq!(format(CSV), Format::Csv);
     assert_eq!(format(JSONL), Format::Jsonl);
     assert_eq!(format(&format!("\u{feff}\n \t{JSONL}")), Format::Jsonl);
@@ -36,18 +36,18 @@ fn packed_inputs_read_the_same() {
 #[test]
 fn a_file_that_was_cut_short_ends_with_an_error() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    write!(gzip, "username,idp,name_id\n{}", sound_rows(60_000)).unwrap();
+    write!(gzip, "username,idp,name_id\n{}", valid_rows(60_000)).unwrap();
     let packed = gzip.finish().unwrap();
     let mut rows = reader(&packed[..packed.len() / 2], &InputOptions::default()).unwrap();
     let read: Vec<_> = rows.by_ref().collect();
     let (last, before) = read.split_last().unwrap();
     assert!(before.len() > 1_000 && before.iter().all(Result::is_ok));
-    let told = last.as_ref().unwrap_err().to_string();
+    let message = last.as_ref().unwrap_err().to_string();
     assert!(
-        told.starts_with(&format!("cannot read input from line {} on: the gzip data ends", before.len() + 2)),
-        "{told}"
+        message.starts_with(&format!("cannot read input from line {} on: the gzip data ends", before.len() + 2)),
+        "{message}"
     );
-    assert!(rows.next().is_none() && rows.raw().bytes().is_empty());
+    assert!(rows.next().is_none() && rows.raw().bytes.is_empty());
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn check_invariants(bytes: &[u8]) -> [usize; 2] {
     while let Some(Ok(record)) = rows.next() {
         let errors = record.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
         assert_eq!(record.link.is_some(), errors == 0);
-        assert!(record.number.0 == number + 1 && record.line > line && !rows.raw().bytes().is_empty());
+        assert!(record.number.0 == number + 1 && record.line > line && !rows.raw().bytes.is_empty());
         let in_place = |finding: &Finding| finding.line >= record.line && finding.row == Some(record.number);
         assert!(record.findings.iter().all(in_place));
         (number, line) = (record.number.0, record.line);
@@ -96,7 +96,7 @@ fn check_round_trip(bytes: &[u8]) {
         links.push(record.link);
     }
     writer.finish().unwrap();
-    let (format, delimiter) = (Some(rows.format()), rows.layout().delimiter());
+    let (format, delimiter) = (Some(rows.layout().format), rows.layout().delimiter());
     let options = InputOptions { format, delimiter, ..InputOptions::default() };
     let again = Reader::new(&Source::open(&path).unwrap(), &options).unwrap();
     assert_eq!(again.map(|record| record.unwrap().link).collect::<Vec<_>>(), links);
@@ -187,7 +187,7 @@ fn intact_and_faulty_rows_are_both_generated() {
 
 #[test]
 fn every_row_of_a_large_file_is_read_once() {
-    let records = records(format!("username,idp,name_id\n{}", sound_rows(50_000)));
+    let records = records(format!("username,idp,name_id\n{}", valid_rows(50_000)));
     assert_eq!(records.len(), 50_000);
     for (at, record) in (1..).zip(&records) {
         assert_eq!((record.number.0, record.line), (at, at + 1));
