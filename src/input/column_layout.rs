@@ -12,7 +12,7 @@ pub(super) type ColumnLayout = [Option<usize>; Column::ALL.len()];
 /// Finds the columns in a header, which is on this line and has these names.
 pub(super) fn find_columns(names: &[String], known: &ColumnNames, line: u64) -> Result<ColumnLayout, Vec<Finding>> {
     let mut findings = Vec::new();
-    let header = Header { names, known, line };
+    let header = HeaderColumns { names, known, line };
     let fields = Column::ALL.map(|column| header.find_field(column, &mut findings));
     header.require_columns(&fields, &mut findings);
     if findings.is_empty() { Ok(fields) } else { Err(findings) }
@@ -23,13 +23,13 @@ pub(super) fn count_known(names: &[String], known: &ColumnNames) -> usize {
     names.iter().filter(|name| known.find(name).is_some()).count()
 }
 
-struct Header<'a> {
+struct HeaderColumns<'a> {
     names: &'a [String],
     known: &'a ColumnNames,
     line: u64,
 }
 
-impl Header<'_> {
+impl HeaderColumns<'_> {
     fn find_field(&self, column: Column, findings: &mut Vec<Finding>) -> Option<usize> {
         let fields = self.fields_of(column);
         let finding = match (self.known.mapped(column), self.known.constant(column), fields.as_slice()) {

@@ -72,7 +72,7 @@ impl Source {
     /// # Errors
     /// [`InputError::Read`].
     pub fn fingerprint(&self) -> Result<String, InputError> {
-        let mut raw = SourceReader { file: Arc::clone(&self.file), offset: 0 };
+        let mut raw = InputFileReader { file: Arc::clone(&self.file), offset: 0 };
         let mut hasher = Xxh3::new();
         let mut buffer = vec![0; READ_BUFFER_BYTES];
         loop {
@@ -91,7 +91,7 @@ impl Source {
     /// [`InputError::Read`]; [`InputError::Unsupported`] for a workbook or another compression;
     /// [`InputError::Header`] with a `utf16` finding.
     pub fn reader(&self) -> Result<Box<dyn Read + Send>, InputError> {
-        let raw = SourceReader { file: Arc::clone(&self.file), offset: 0 };
+        let raw = InputFileReader { file: Arc::clone(&self.file), offset: 0 };
         encoding::decode(Box::new(raw)).map_err(|fault| match fault {
             DecodeError::Io(source) => InputError::Read { name: self.name.clone(), line: 1, source },
             DecodeError::Unsupported(what) => InputError::Unsupported { name: self.name.clone(), what },
@@ -107,12 +107,12 @@ impl Source {
 }
 
 /// One reading of the file, with a position of its own. It holds the lock for one read at a time.
-struct SourceReader {
+struct InputFileReader {
     file: Arc<Mutex<File>>,
     offset: u64,
 }
 
-impl Read for SourceReader {
+impl Read for InputFileReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(self.offset))?;

@@ -1,4 +1,4 @@
-//! The corpus of exports: clean ones raise nothing, and of damaged ones exactly what is wrong is told, where it is.
+//! The corpus of exports: clean ones have no findings, and damaged ones have exactly the expected ones in the right places.
 
 use std::collections::BTreeSet;
 
