@@ -1,8 +1,8 @@
-//! What checking an input costs: `cargo bench --bench validate -- [ROWS] [csv|jsonl] [keep=PATH]`, a million rows unless told
-//! otherwise. What `keep` names is left there, and used again as it is.
+//! What checking an input costs: `cargo bench --bench validate -- [ROWS] [csv|jsonl] [keep=PATH]`, a million rows by
+//! default. The file that `keep` names is kept, and used again as it is.
 //!
 //! One file from a seed, of four fields (a UUID, a provider, an attribute, an e-mail-like value); on it, in one run and on
-//! one core: the `csv` crate counting `ByteRecord`s, and the whole of `validate` with every check of rows beside one
+//! one core: the `csv` crate counting `ByteRecord`s, and the whole of `validate` with every check of rows against one
 //! another. Rows a second of processor time, their ratio, and the peak of this process's memory.
 
 // A benchmark prints, and what it needs that is not there is its end.

@@ -44,8 +44,6 @@ pub const INPUT_ROWS_MAX: u32 = u32::MAX - 1;
 pub const ACROSS_UNDIVIDED_ROWS: usize = 1 << 20;
 /// Those parts, as a power of two.
 pub const ACROSS_PARTS_LOG: u32 = 2;
-/// Most places at which the values of a part are counted before they are sorted, as a power of two; two bits each.
-pub const ACROSS_COUNTS_LOG_MAX: u32 = 27;
 /// Rows of one make and length from which on another length is odd.
 pub const LENGTH_ROWS_MIN: u64 = 50;
 /// One row in this many may have another length at the most: more, and lengths simply differ.

@@ -9,7 +9,6 @@ mod states;
 
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
-use crate::input;
 use crate::limits::SUGGESTIONS_MAX;
 
 /// A code in words.
@@ -64,11 +63,10 @@ pub fn explain(code: &str) -> Result<Vec<Explained>, Vec<&'static str>> {
 
 /// Codes a few letters away, then those that share a word.
 fn nearest(code: &str, known: &[Explained]) -> Vec<&'static str> {
-    let letters: Vec<char> = code.chars().collect();
     let words: Vec<&str> = code.split('_').filter(|word| word.len() > 2).collect();
     let mut near: Vec<(usize, &'static str)> = Vec::new();
     for candidate in known.iter().map(|explained| explained.code) {
-        let apart = input::distance(&letters, &candidate.chars().collect::<Vec<_>>());
+        let apart = strsim::levenshtein(code, candidate);
         let is_near = apart <= candidate.len() / 3 || words.iter().any(|word| candidate.contains(word));
         if is_near && near.iter().all(|(_, known)| *known != candidate) {
             near.push((apart, candidate));

@@ -12,7 +12,7 @@ use crate::domain::stop::{Stop, StopCause};
 use crate::foresight::links::{linked_identities, named_by};
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::scan::{ScanOptions, Scanned, scan};
-use crate::input::columns::Format;
+use crate::input::Format;
 use crate::input::{LinkLines, LinkTexts, Sorter, Unreadable};
 use crate::service::{PoolUser, UserDirectory};
 

@@ -89,28 +89,17 @@ impl RowKey {
 
 const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// Reads exactly 16 lower-case digits.
+/// Parses lower-case digits; `None` for any other length than 16.
 fn parse_hex(text: &[u8]) -> Option<u64> {
-    let (first, last) = text.split_at_checked(8)?;
-    Some(parse_eight(first)? << 32 | parse_eight(last)?)
-}
-
-/// Reads exactly 8 digits, all at once and without branches: a ledger has two keys for every row.
-fn parse_eight(text: &[u8]) -> Option<u64> {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let digits = u64::from_be_bytes(text.try_into().ok()?);
-    // The top bit of every byte that is ASCII and not below `limit`.
-    let from = |limit: u8| digits.wrapping_add(EACH * u64::from(0x80 - limit)) & (EACH << 7);
-    let is_number = from(b'0') & !from(b'9' + 1);
-    let is_letter = from(b'a') & !from(b'f' + 1);
-    let is_ascii = digits & (EACH << 7) == 0;
-    if !is_ascii || is_number | is_letter != EACH << 7 {
-        return None;
-    }
-    let nibbles = (digits & (EACH * 0xf)) + 9 * (digits >> 6 & EACH);
-    let bytes = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
-    let pairs = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
-    Some((pairs | pairs >> 16) & 0xffff_ffff)
+    let digits: &[u8; 16] = text.try_into().ok()?;
+    digits.iter().try_fold(0, |value, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(value << 4 | u64::from(digit))
+    })
 }
 
 impl fmt::Display for RowKey {

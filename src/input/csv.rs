@@ -1,308 +1,300 @@
-//! Rows of a CSV: header, plan, and one record after the other.
+//! CSV records: where their fields are, and which field gives which column.
+//!
+//! The `csv` crate writes CSV here and is the reference of the tests, but it does not read: it cannot bound the memory of
+//! a record that never ends, and it joins text after a closing quote to the field, which would change an identity.
+//! `csv-core` could be bounded but joins as well, so that every quote would have to be examined a second time.
 
-use std::borrow::Cow;
-use std::io;
+use memchr::{memchr, memchr2, memchr2_iter, memchr3};
 
-use super::across::Cursor;
-use super::asked::Asked;
-use super::check::{self, Report, Values};
-use super::columns::{Column, Format};
+use super::column_layout::{ColumnLayout, count_known, find_columns};
+use super::column_names::ColumnNames;
+use super::columns::Column;
 use super::error::header_finding;
-use super::feed::{Feed, line_end_bytes};
-use super::naming::Naming;
-use super::plan::{Plan, known_count};
-use super::record::{Glimpse, Layout, RawRecord, RawShape};
-use super::sound::sound;
-use super::split::{QuoteFault, Split, Splitter};
+use super::input_buffer::{Extent, line_end_bytes};
+use super::options::Format;
+use super::record::{CsvField, Layout, ParsedRecord, RecordFault};
+use super::row_check::RowValues;
 use crate::domain::finding::{Finding, FindingCode};
-use crate::domain::row::RowNumber;
 use crate::limits::{COLUMNS_MAX, RAW_EXCERPT_BYTES, RECORD_BYTES_MAX};
 
-/// Delimiters that are told by the header, the likelier ones first.
+/// Delimiters that are detected, the likelier ones first.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// The longest record and one byte more: enough to see that a record is too long.
+const WINDOW_BYTES: usize = RECORD_BYTES_MAX + 1;
 
-/// Why rows cannot be read at all.
-#[derive(Debug)]
-pub(super) enum OpenFault {
-    Io(io::Error),
-    Findings(Vec<Finding>),
+/// What some bytes start with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CsvSplit {
+    /// A record of `length` bytes; `taken` with its line end, which is the last of `lines`.
+    Whole { length: usize, taken: usize, lines: u64 },
+    /// A record with a faulty quote. It costs the lines up to the end of the one on which the field starts.
+    Broken { fault: QuoteFault, lines_before: u64, length: usize, taken: usize, lines: u64 },
+    /// A record longer than [`RECORD_BYTES_MAX`].
+    TooLong,
 }
 
-impl From<io::Error> for OpenFault {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum QuoteFault {
+    /// No closing quote before the end, or before the next field's opening quote.
+    Unclosed,
+    /// Text between the closing quote and the end of the field.
+    TextAfter,
+}
+
+/// Splits records into fields, and holds the fields of the last record; of a broken one those before the fault.
+struct CsvSplitter {
+    delimiter: u8,
+    fields: Vec<CsvField>,
+    /// The texts of the fields that have doubled quotes.
+    undoubled: Vec<u8>,
+}
+
+impl CsvSplitter {
+    fn new(delimiter: u8) -> Self {
+        Self { delimiter, fields: Vec::new(), undoubled: Vec::new() }
     }
+
+    /// Splits the record at the start of `bytes`, which are more than [`RECORD_BYTES_MAX`] or all that is left.
+    fn split(&mut self, bytes: &[u8]) -> CsvSplit {
+        self.fields.clear();
+        self.undoubled.clear();
+        let window = &bytes[..bytes.len().min(WINDOW_BYTES)];
+        let (mut start, mut lines) = (0, 0);
+        loop {
+            let end = if window.get(start) == Some(&b'"') {
+                match self.quoted_field(window, start) {
+                    Ok((end, lines_inside)) => {
+                        lines += lines_inside;
+                        end
+                    }
+                    Err(fault) => return broken(bytes, fault, start, lines),
+                }
+            } else {
+                let length = memchr3(self.delimiter, b'\n', b'\r', &window[start..]);
+                let end = length.map_or(window.len(), |length| start + length);
+                self.fields.push(CsvField { raw: start..end, text: start..end, has_doubled_quotes: false });
+                end
+            };
+            match window.get(end) {
+                Some(byte) if *byte == self.delimiter => start = end + 1,
+                Some(_) => {
+                    let taken = end + line_end_bytes(&bytes[end..]);
+                    return CsvSplit::Whole { length: end, taken, lines: lines + 1 };
+                }
+                None if window.len() > RECORD_BYTES_MAX => return CsvSplit::TooLong,
+                None => return CsvSplit::Whole { length: end, taken: end, lines },
+            }
+        }
+    }
+
+    /// Adds the quoted field at `start`; returns its end and the line ends inside.
+    fn quoted_field(&mut self, window: &[u8], start: usize) -> Result<(usize, u64), QuoteFault> {
+        let text_start = start + 1;
+        let (mut copied_to, undoubled_start) = (text_start, self.undoubled.len());
+        let mut at = text_start;
+        loop {
+            at += memchr(b'"', &window[at..]).ok_or(QuoteFault::Unclosed)?;
+            if window.get(at + 1) != Some(&b'"') {
+                break;
+            }
+            self.undoubled.extend_from_slice(&window[copied_to..=at]);
+            at += 2;
+            copied_to = at;
+        }
+        let (text, end) = (text_start..at, at + 1);
+        let inside = &window[text.clone()];
+        let is_line_end = |at: &usize| !inside[*at..].starts_with(b"\r\n");
+        let lines = memchr2_iter(b'\n', b'\r', inside).filter(is_line_end).count() as u64;
+        if window.get(end).is_some_and(|next| *next != self.delimiter && !matches!(next, b'\n' | b'\r')) {
+            // A quote on a later line is rather the opening one of another field.
+            return Err(if lines == 0 { QuoteFault::TextAfter } else { QuoteFault::Unclosed });
+        }
+        let has_doubled_quotes = copied_to > text_start;
+        let text = if has_doubled_quotes {
+            self.undoubled.extend_from_slice(&window[copied_to..at]);
+            undoubled_start..self.undoubled.len()
+        } else {
+            text
+        };
+        self.fields.push(CsvField { raw: start..end, text, has_doubled_quotes });
+        Ok((end, lines))
+    }
+
+    /// Returns the text of a field of the last record, which `bytes` starts with.
+    fn text<'t>(&'t self, field: &CsvField, bytes: &'t [u8]) -> &'t [u8] {
+        let from = if field.has_doubled_quotes { &self.undoubled } else { bytes };
+        &from[field.text.clone()]
+    }
+}
+
+fn broken(bytes: &[u8], fault: QuoteFault, start: usize, lines_before: u64) -> CsvSplit {
+    let window = &bytes[..bytes.len().min(WINDOW_BYTES)];
+    let line_end = memchr2(b'\n', b'\r', &window[start..]);
+    if line_end.is_none() && window.len() > RECORD_BYTES_MAX {
+        return CsvSplit::TooLong;
+    }
+    let length = line_end.map_or(window.len(), |distance| start + distance);
+    let taken = length + line_end_bytes(&bytes[length..]);
+    CsvSplit::Broken { fault, lines_before, length, taken, lines: lines_before + u64::from(taken > length) }
 }
 
 /// Where the value of a column comes from.
-enum Origin {
-    /// This field, from 0.
+enum ValueSource {
+    /// A field, from 0.
     Field(usize),
-    /// The same for every row.
-    Given(String),
-    /// There is none.
+    /// `--set` or the preset.
+    Constant(String),
     Nowhere,
 }
 
-impl Origin {
-    fn of(column: Column, plan: &Plan, naming: &Naming) -> Self {
-        let given = |text: &str| Self::Given(text.to_owned());
-        let constant = naming.constant(column).map(given);
-        let field = || plan.field(column).map(Self::Field);
-        constant.or_else(field).or_else(|| naming.default(column).map(given)).unwrap_or(Self::Nowhere)
-    }
+/// Parses the records of a CSV behind its header.
+pub(super) struct CsvParser {
+    splitter: CsvSplitter,
+    layout: ColumnLayout,
+    sources: [ValueSource; Column::ALL.len()],
+    field_count: usize,
 }
 
-/// A CSV from its first row of data on.
-pub(super) struct CsvRows {
-    feed: Feed,
-    naming: Naming,
-    plan: Plan,
-    /// Where the value of each column comes from.
-    origins: [Origin; Column::ALL.len()],
-    layout: Layout,
-    splitter: Splitter,
-    across: Option<Cursor>,
-    rows: u64,
-    blank_lines: u64,
-    raw_length: usize,
-    raw_is_whole: bool,
-}
-
-impl CsvRows {
-    /// Reads the header; empty lines before it are passed over.
-    pub(super) fn open(mut feed: Feed, delimiter: Option<u8>, naming: Naming) -> Result<Self, OpenFault> {
-        let mut blank_lines = 0;
-        advance_to_text(&mut feed, &mut blank_lines)?;
-        let delimiter = delimiter.unwrap_or_else(|| sniff(first_line(feed.view()), &naming));
-        let mut splitter = Splitter::new(delimiter);
-        let layout = read_header(&mut feed, delimiter, &mut splitter);
-        let layout = layout.map_err(|finding| OpenFault::Findings(vec![finding]))?;
-        let plan = Plan::new(&layout.names, &naming, feed.line()).map_err(OpenFault::Findings)?;
-        let origins = Column::ALL.map(|column| Origin::of(column, &plan, &naming));
-        let (across, rows, raw_length, raw_is_whole) = (None, 0, 0, true);
-        Ok(Self { feed, naming, plan, origins, layout, splitter, across, rows, blank_lines, raw_length, raw_is_whole })
+impl CsvParser {
+    /// Reads the header, which `bytes` start with; returns its extent too.
+    pub(super) fn open(
+        bytes: &[u8],
+        line: u64,
+        delimiter: Option<u8>,
+        names: &ColumnNames,
+    ) -> Result<(Self, Layout, Extent), Vec<Finding>> {
+        let delimiter = delimiter.unwrap_or_else(|| detect_delimiter(bytes, names));
+        let mut splitter = CsvSplitter::new(delimiter);
+        let (header, extent) = read_header(&mut splitter, bytes)
+            .map_err(|(code, message)| vec![header_finding(code, line, 0, "", message)])?;
+        let layout = find_columns(&header.names, names, line)?;
+        let sources = Column::ALL.map(|column| {
+            let constant = |text: &str| ValueSource::Constant(text.to_owned());
+            let field = || layout[column.index()].map(ValueSource::Field);
+            let default = || names.default(column).map(constant);
+            names.constant(column).map(constant).or_else(field).or_else(default).unwrap_or(ValueSource::Nowhere)
+        });
+        Ok((Self { splitter, layout, sources, field_count: header.names.len() }, header, extent))
     }
 
-    /// From here on rows are also told what is known of them beside the others.
-    pub(super) fn look_across(&mut self, across: Cursor) {
-        self.across = Some(across);
-    }
-
-    /// Shows the next row; `None` at the end.
-    pub(super) fn visit<T>(&mut self, see: impl FnOnce(Glimpse<'_>) -> T) -> io::Result<Option<T>> {
-        self.raw_length = 0;
-        advance_to_text(&mut self.feed, &mut self.blank_lines)?;
-        if self.feed.view().is_empty() {
-            return Ok(None);
-        }
-        self.rows += 1;
-        let found = self.splitter.split(self.feed.view());
-        self.raw_is_whole = matches!(found, Split::Whole { .. });
-        Ok(Some(match found {
-            Split::Whole { length, taken, lines } => {
-                self.raw_length = length;
-                let seen = self.whole(see);
-                self.feed.hold(taken, lines);
-                seen
+    /// Splits the record that `bytes` start with.
+    pub(super) fn parse(&mut self, bytes: &[u8]) -> ParsedRecord {
+        match self.splitter.split(bytes) {
+            CsvSplit::Whole { length, taken, lines } => {
+                let (count, expected) = (self.splitter.fields.len(), self.field_count);
+                let fault = (count != expected).then(|| {
+                    let message = format!(
+                        "has {count} fields and the header has {expected}; quote fields that contain the delimiter"
+                    );
+                    RecordFault::new(FindingCode::RaggedRow, message)
+                });
+                ParsedRecord { length, extent: Extent::Bytes { count: taken, lines }, is_whole: true, fault }
             }
-            Split::Broken { fault, field, lines_before, length, taken, lines } => {
-                self.raw_length = length;
-                let seen = see(self.broken(fault, field, lines_before));
-                self.feed.hold(taken, lines);
-                seen
+            CsvSplit::Broken { fault, lines_before, length, taken, lines } => {
+                let message = match fault {
+                    QuoteFault::Unclosed => {
+                        "has no closing quote; close it, and double the quotes inside of a quoted field"
+                    }
+                    QuoteFault::TextAfter => {
+                        "has text after its closing quote; double the quotes inside of a quoted field, and end it at \
+                         the delimiter"
+                    }
+                };
+                let fault = RecordFault {
+                    line_offset: lines_before,
+                    field: Some(self.splitter.fields.len()),
+                    ..RecordFault::new(FindingCode::UnclosedQuote, message.to_owned())
+                };
+                let extent = Extent::Bytes { count: taken, lines };
+                ParsedRecord { length, extent, is_whole: false, fault: Some(fault) }
             }
-            Split::TooLong => {
-                self.raw_length = RAW_EXCERPT_BYTES;
-                let seen = see(self.too_long());
-                self.feed.hold_line(true);
-                seen
-            }
-        }))
-    }
-
-    /// The record last returned, as it stands in the file.
-    pub(super) fn raw(&self) -> RawRecord<'_> {
-        let shape = if self.raw_is_whole { RawShape::Fields(self.splitter.ends()) } else { RawShape::Broken };
-        RawRecord { bytes: &self.feed.view()[..self.raw_length], shape }
-    }
-
-    pub(super) fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    pub(super) fn line(&self) -> u64 {
-        self.feed.line()
-    }
-
-    pub(super) fn blank_lines(&self) -> u64 {
-        self.blank_lines
-    }
-
-    fn whole<T>(&self, see: impl FnOnce(Glimpse<'_>) -> T) -> T {
-        let (number, line) = (RowNumber(self.rows), self.feed.line());
-        let (count, expected) = (self.splitter.ends().len(), self.layout.names.len());
-        if count == expected
-            && self.across.is_none()
-            && let asked @ Some(_) = self.sound()
-        {
-            return see(Glimpse { number, line, asked, findings: Vec::new() });
-        }
-        let locate = |column| self.locate(column);
-        let mut report = Report::new(number, line, &locate, self.naming.allowed());
-        if count != expected {
-            let told =
-                format!("has {count} fields where the header has {expected}; quote fields that hold the delimiter");
-            report.add_row(FindingCode::RaggedRow, told);
-            return see(Glimpse { number, line, asked: None, findings: report.into_findings() });
-        }
-        let values = self.values(&mut report);
-        let asked = check::judge(&values, number, self.across.as_ref(), &mut report);
-        see(Glimpse { number, line, asked, findings: report.into_findings() })
-    }
-
-    fn broken(&self, fault: QuoteFault, field: usize, lines_before: u64) -> Glimpse<'static> {
-        let told = match fault {
-            QuoteFault::Unclosed => "has no closing quote; close it, and double the quotes inside a quoted field",
-            QuoteFault::TextAfter => {
-                "has text after its closing quote; double the quotes inside a quoted field, and end it at the delimiter"
-            }
-        };
-        let nowhere = |_| (0, String::new());
-        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &nowhere, &[]);
-        report.add_row(FindingCode::UnclosedQuote, told);
-        let mut record = self.without_values(report);
-        for finding in &mut record.findings {
-            finding.line += lines_before;
-            finding.field = field_number(field);
-            finding.column = self.layout.names.get(field).cloned().unwrap_or_default();
-        }
-        record
-    }
-
-    fn too_long(&self) -> Glimpse<'static> {
-        let nowhere = |_| (0, String::new());
-        let mut report = Report::new(RowNumber(self.rows), self.feed.line(), &nowhere, &[]);
-        let told = format!("is longer than {RECORD_BYTES_MAX} bytes; is a line end or a delimiter missing");
-        report.add_row(FindingCode::RecordTooLong, told);
-        self.without_values(report)
-    }
-
-    fn without_values(&self, report: Report<'_>) -> Glimpse<'static> {
-        let (number, line) = (RowNumber(self.rows), self.feed.line());
-        Glimpse { number, line, asked: None, findings: report.into_findings() }
-    }
-
-    /// What a row asks for of which there is nothing to tell; `None` where there may be.
-    fn sound(&self) -> Option<Asked<'_>> {
-        let text = self.splitter.text(self.feed.view());
-        sound(|column| match &self.origins[column.index()] {
-            Origin::Field(at) => self.splitter.range(*at).and_then(|range| text.get(range)).unwrap_or_default(),
-            Origin::Given(value) => value.as_bytes(),
-            Origin::Nowhere => b"",
-        })
-    }
-
-    fn values(&self, report: &mut Report<'_>) -> Values<'_> {
-        let bytes = self.splitter.text(self.feed.view());
-        // One look at the whole record is quicker than one at each field, and nearly always enough.
-        let text = std::str::from_utf8(bytes).ok();
-        let mut values = Values::default();
-        for column in Column::ALL {
-            let field = match &self.origins[column.index()] {
-                Origin::Field(at) => self.splitter.range(*at).unwrap_or_default(),
-                Origin::Given(value) => {
-                    values.put(column, Cow::Borrowed(value));
-                    continue;
+            CsvSplit::TooLong => {
+                let message =
+                    format!("is longer than {RECORD_BYTES_MAX} bytes; check for a missing line end or closing quote");
+                ParsedRecord {
+                    length: RAW_EXCERPT_BYTES,
+                    extent: Extent::RestOfLine { carriage_return_ends: true },
+                    is_whole: false,
+                    fault: Some(RecordFault::new(FindingCode::RecordTooLong, message)),
                 }
-                Origin::Nowhere => continue,
-            };
-            // Halves of a character in two fields make none.
-            let whole = text.and_then(|text| text.get(field.clone()));
-            if let Some(text) = whole.or_else(|| std::str::from_utf8(&bytes[field]).ok()) {
-                values.put(column, Cow::Borrowed(text));
-            } else {
-                values.put_unreadable(column);
-                report.add(FindingCode::InvalidUtf8, column, "is not valid UTF-8; save the file as UTF-8");
             }
         }
-        values
     }
 
-    fn locate(&self, column: Column) -> (u32, String) {
-        match self.plan.field(column) {
-            Some(at) => (field_number(at), self.layout.names[at].clone()),
-            None => (0, column.name().to_owned()),
-        }
+    /// Returns the values of the record that was parsed last, which `bytes` start with.
+    pub(super) fn values<'v>(&'v self, bytes: &'v [u8]) -> RowValues<'v> {
+        let texts = Column::ALL.map(|column| match &self.sources[column.index()] {
+            ValueSource::Field(at) => {
+                self.splitter.fields.get(*at).map_or(&b""[..], |field| self.splitter.text(field, bytes))
+            }
+            ValueSource::Constant(text) => text.as_bytes(),
+            ValueSource::Nowhere => b"",
+        });
+        RowValues { texts, ..RowValues::default() }
     }
-}
 
-fn field_number(at: usize) -> u32 {
-    u32::try_from(at + 1).unwrap_or(u32::MAX)
-}
+    pub(super) fn fields(&self) -> &[CsvField] {
+        &self.splitter.fields
+    }
 
-/// Moves on to the next line that is not empty, or to the end.
-fn advance_to_text(feed: &mut Feed, blank_lines: &mut u64) -> io::Result<()> {
-    loop {
-        feed.advance()?;
-        let blank = line_end_bytes(feed.view());
-        if blank == 0 {
-            return Ok(());
-        }
-        *blank_lines += 1;
-        feed.hold(blank, 1);
+    /// Returns the field of a column, from 0.
+    pub(super) fn field_of(&self, column: Column) -> Option<usize> {
+        self.layout[column.index()]
     }
 }
 
-fn first_line(view: &[u8]) -> &[u8] {
-    let end = view.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-    &view[..end.unwrap_or(view.len())]
-}
-
-/// The delimiter under which the header has the most known names, then the most names.
-fn sniff(header: &[u8], naming: &Naming) -> u8 {
-    let merit = |delimiter: &u8| {
-        let mut splitter = Splitter::new(*delimiter);
+/// Returns the delimiter under which the header has the most known names, then the most names.
+fn detect_delimiter(bytes: &[u8], known: &ColumnNames) -> u8 {
+    let window = &bytes[..bytes.len().min(WINDOW_BYTES)];
+    let header = &window[..memchr2(b'\n', b'\r', window).unwrap_or(window.len())];
+    let rank = |delimiter: &u8| {
+        let mut splitter = CsvSplitter::new(*delimiter);
         splitter.split(header);
-        let names = names_of(&splitter, header);
-        (known_count(&names, naming), names.len())
+        let names = header_names(&splitter, header);
+        (count_known(&names, known), names.len())
     };
-    // Of equals, `max_by_key` takes the last.
-    DELIMITERS.iter().copied().rev().max_by_key(merit).unwrap_or(b',')
+    // `max_by_key` returns the last of equals.
+    DELIMITERS.iter().copied().rev().max_by_key(rank).unwrap_or(b',')
 }
 
-fn names_of(splitter: &Splitter, header: &[u8]) -> Vec<String> {
-    let name = |field: &[u8]| String::from_utf8_lossy(field).trim_matches([' ', '\t']).to_owned();
-    splitter.fields(header).take(COLUMNS_MAX + 1).map(name).collect()
+fn header_names(splitter: &CsvSplitter, header: &[u8]) -> Vec<String> {
+    let name = |field| String::from_utf8_lossy(splitter.text(field, header)).trim_matches([' ', '\t']).to_owned();
+    splitter.fields.iter().take(COLUMNS_MAX + 1).map(name).collect()
 }
 
-fn read_header(feed: &mut Feed, delimiter: u8, splitter: &mut Splitter) -> Result<Layout, Finding> {
-    let line = feed.line();
-    let whole = |code, message: &str| Err(header_finding(code, line, 0, "", message.to_owned()));
-    if feed.view().is_empty() {
-        return whole(FindingCode::MissingColumn, "the input is empty; its first line must be a header");
+fn read_header(splitter: &mut CsvSplitter, bytes: &[u8]) -> Result<(Layout, Extent), (FindingCode, String)> {
+    if bytes.is_empty() {
+        let message = "the input is empty; its first line must be a header";
+        return Err((FindingCode::MissingColumn, message.to_owned()));
     }
-    let (length, taken, lines) = match splitter.split(feed.view()) {
-        Split::Whole { length, taken, lines } => (length, taken, lines),
-        Split::Broken { .. } => {
-            return whole(FindingCode::UnclosedQuote, "a quoted name in the header is not closed or has text after it");
+    let (length, taken, lines) = match splitter.split(bytes) {
+        CsvSplit::Whole { length, taken, lines } => (length, taken, lines),
+        CsvSplit::Broken { .. } => {
+            let message = "a quoted name in the header has no closing quote or text after it";
+            return Err((FindingCode::UnclosedQuote, message.to_owned()));
         }
-        Split::TooLong => {
-            let told = format!("the header is longer than {RECORD_BYTES_MAX} bytes; is a line end missing");
-            return whole(FindingCode::RecordTooLong, &told);
+        CsvSplit::TooLong => {
+            let message = format!("the header is longer than {RECORD_BYTES_MAX} bytes; check for a missing line end");
+            return Err((FindingCode::RecordTooLong, message));
         }
     };
-    let header_ends = splitter.ends().to_vec();
-    if header_ends.len() > COLUMNS_MAX {
-        let told = format!("the header has {} columns, and {COLUMNS_MAX} is the most", header_ends.len());
-        return whole(FindingCode::RecordTooLong, &told);
+    let count = splitter.fields.len();
+    if count > COLUMNS_MAX {
+        let message = format!("the header has {count} columns, and {COLUMNS_MAX} is the most");
+        return Err((FindingCode::RecordTooLong, message));
     }
-    let header = feed.view()[..length].to_vec();
-    let names = names_of(splitter, feed.view());
-    let newline: &[u8] = if feed.view()[length..taken] == *b"\r\n" { b"\r\n" } else { b"\n" };
-    feed.hold(taken, lines);
-    Ok(Layout { format: Format::Csv, delimiter, newline, header, header_ends, names })
+    let layout = Layout {
+        format: Format::Csv,
+        delimiter: splitter.delimiter,
+        newline: if bytes[length..taken] == *b"\r\n" { b"\r\n" } else { b"\n" },
+        header: bytes[..length].to_vec(),
+        header_fields: splitter.fields.clone(),
+        names: header_names(splitter, bytes),
+    };
+    Ok((layout, Extent::Bytes { count: taken, lines }))
 }
 
+#[cfg(test)]
+mod split_tests;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,13 @@
-//! From bytes as they lie on disk to text: packing told by magic bytes, bounded expansion, byte order marks.
+//! From the bytes of a file to text: compression detected from magic bytes, bounded expansion, byte order marks.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::gzip::Members;
-use crate::limits::{DECOMPRESSION_FREE_BYTES, DECOMPRESSION_RATIO_MAX, ZSTD_WINDOW_LOG_MAX};
+use flate2::bufread::GzDecoder;
 
-/// Bytes in some order, decoded as far as this.
+use crate::limits::{DECOMPRESSION_FREE_BYTES, DECOMPRESSION_RATIO_MAX, READ_BUFFER_BYTES, ZSTD_WINDOW_LOG_MAX};
+
 pub(super) type Bytes = Box<dyn Read + Send>;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -15,11 +15,10 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Why bytes cannot be decoded.
 #[derive(Debug)]
 pub(super) enum DecodeError {
-    /// Reading failed.
     Io(io::Error),
-    /// The text is UTF-16 (or UTF-32).
+    /// Or UTF-32.
     Utf16,
-    /// The file is of a known kind that is not read.
+    /// The file is of a known kind that is not supported.
     Unsupported(&'static str),
 }
 
@@ -29,55 +28,43 @@ impl From<io::Error> for DecodeError {
     }
 }
 
-/// How much a packed input may expand.
+/// How much a compressed input may expand.
 #[derive(Debug, Clone, Copy)]
-struct Bounds {
+struct ExpansionBounds {
     free_bytes: u64,
     ratio_max: u64,
 }
 
-/// Unpacks gzip and zstd, and takes byte order marks off.
+/// Decompresses gzip and zstd, and removes byte order marks.
 pub(super) fn decode(raw: Bytes) -> Result<Bytes, DecodeError> {
-    decode_within(raw, Bounds { free_bytes: DECOMPRESSION_FREE_BYTES, ratio_max: DECOMPRESSION_RATIO_MAX })
+    decode_within(raw, ExpansionBounds { free_bytes: DECOMPRESSION_FREE_BYTES, ratio_max: DECOMPRESSION_RATIO_MAX })
 }
 
-fn decode_within(raw: Bytes, bounds: Bounds) -> Result<Bytes, DecodeError> {
+fn decode_within(raw: Bytes, bounds: ExpansionBounds) -> Result<Bytes, DecodeError> {
     let (magic, raw) = peek(raw, 8)?;
-    let taken = Arc::new(AtomicU64::new(0));
-    let counted = Counted { inner: raw, taken: Arc::clone(&taken) };
-    let unpacked = match packing(&magic)? {
-        Packing::Plain => return without_mark(counted.inner),
-        Packing::Gzip => guarded("gzip", Members::new(counted), taken, bounds),
-        Packing::Zstd => {
+    let bytes_in = Arc::new(AtomicU64::new(0));
+    let counted = CountedReader { inner: raw, bytes_in: Arc::clone(&bytes_in) };
+    let (format, inner): (&'static str, Bytes) = match magic.as_slice() {
+        [0x1f, 0x8b, ..] => ("gzip", Box::new(GzipReader::new(counted))),
+        // The second is a skippable frame, with which files of parallel compressors start.
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
             let mut decoder = zstd::stream::read::Decoder::new(counted)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-            guarded("zstd", decoder, taken, bounds)
+            ("zstd", Box::new(decoder))
         }
+        [b'P', b'K', 3, 4, ..] => return Err(DecodeError::Unsupported("a zip archive or an Excel workbook")),
+        [0xd0, 0xcf, 0x11, 0xe0, ..] => return Err(DecodeError::Unsupported("an old Excel workbook")),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => return Err(DecodeError::Unsupported("compressed with xz")),
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26] => {
+            return Err(DecodeError::Unsupported("compressed with bzip2"));
+        }
+        _ => return remove_byte_order_marks(counted.inner),
     };
-    without_mark(unpacked)
+    remove_byte_order_marks(Box::new(BoundedDecompressor { inner, format, bytes_in, bytes_out: 0, bounds }))
 }
 
-enum Packing {
-    Plain,
-    Gzip,
-    Zstd,
-}
-
-fn packing(magic: &[u8]) -> Result<Packing, DecodeError> {
-    match magic {
-        [0x1f, 0x8b, ..] => Ok(Packing::Gzip),
-        // The second is a skippable frame, with which files of parallel packers start.
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Packing::Zstd),
-        [b'P', b'K', 3, 4, ..] => Err(DecodeError::Unsupported("a zip archive or an Excel workbook")),
-        [0xd0, 0xcf, 0x11, 0xe0, ..] => Err(DecodeError::Unsupported("an old Excel workbook")),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Err(DecodeError::Unsupported("packed with xz")),
-        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26] => Err(DecodeError::Unsupported("packed with bzip2")),
-        _ => Ok(Packing::Plain),
-    }
-}
-
-/// Takes UTF-8 byte order marks off; concatenated exports have been seen with more than one.
-fn without_mark(text: Bytes) -> Result<Bytes, DecodeError> {
+/// Removes UTF-8 byte order marks; concatenated exports have been seen with more than one.
+fn remove_byte_order_marks(text: Bytes) -> Result<Bytes, DecodeError> {
     let (start, text) = peek(text, 3 * BYTE_ORDER_MARK.len())?;
     if is_utf16(&start) {
         return Err(DecodeError::Utf16);
@@ -90,7 +77,8 @@ fn without_mark(text: Bytes) -> Result<Bytes, DecodeError> {
     Ok(text)
 }
 
-/// By byte order mark, or by the NUL beside each of the first two characters, which are ASCII in every header.
+/// Detects UTF-16 from its byte order mark, or from the NUL beside each of the first two characters, which are ASCII in
+/// every header.
 fn is_utf16(start: &[u8]) -> bool {
     match start {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
@@ -99,75 +87,123 @@ fn is_utf16(start: &[u8]) -> bool {
     }
 }
 
-/// The first bytes, and a reader that still has them.
+/// Returns the first bytes, and a reader that still has them.
 fn peek(reader: Bytes, count: usize) -> io::Result<(Vec<u8>, Bytes)> {
     let (start, rest) = take_exactly(reader, count)?;
     let whole = io::Cursor::new(start.clone()).chain(rest);
     Ok((start, Box::new(whole)))
 }
 
-/// The first bytes, fewer only at the end, and a reader without them.
+/// Returns the first bytes, fewer only at the end, and a reader without them.
 fn take_exactly(mut reader: Bytes, count: usize) -> io::Result<(Vec<u8>, Bytes)> {
     let mut start = Vec::with_capacity(count);
     reader.by_ref().take(count as u64).read_to_end(&mut start)?;
     Ok((start, reader))
 }
 
-struct Counted<R> {
-    inner: R,
-    taken: Arc<AtomicU64>,
+struct CountedReader {
+    inner: Bytes,
+    bytes_in: Arc<AtomicU64>,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl Read for CountedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.taken.fetch_add(count as u64, Ordering::Relaxed);
+        self.bytes_in.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }
 }
 
-/// A decompressor that may not expand without bound, and whose faults are told in full sentences.
-struct Guarded<R> {
-    inner: R,
-    packing: &'static str,
-    taken: Arc<AtomicU64>,
-    given: u64,
-    bounds: Bounds,
+/// A decompressor with bounded expansion, whose errors say what to do.
+struct BoundedDecompressor {
+    inner: Bytes,
+    format: &'static str,
+    bytes_in: Arc<AtomicU64>,
+    bytes_out: u64,
+    bounds: ExpansionBounds,
 }
 
-fn guarded<R: Read + Send + 'static>(packing: &'static str, inner: R, taken: Arc<AtomicU64>, bounds: Bounds) -> Bytes {
-    Box::new(Guarded { inner, packing, taken, given: 0, bounds })
-}
-
-impl<R: Read> Read for Guarded<R> {
+impl Read for BoundedDecompressor {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer).map_err(|fault| explain(self.packing, fault))?;
-        self.given += count as u64;
-        let allowed = self.taken.load(Ordering::Relaxed).saturating_mul(self.bounds.ratio_max);
-        if self.given > allowed.max(self.bounds.free_bytes) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!(
-                    "the {} data expands more than {} times, which no list of users does; unpack it yourself if it is one",
-                    self.packing, self.bounds.ratio_max
-                ),
-            ));
+        let count = self.inner.read(buffer).map_err(|fault| explain(self.format, fault))?;
+        self.bytes_out += count as u64;
+        let allowed = self.bytes_in.load(Ordering::Relaxed).saturating_mul(self.bounds.ratio_max);
+        if self.bytes_out > allowed.max(self.bounds.free_bytes) {
+            let message = format!(
+                "the {} data expands more than {} times, unlike any list of users; if it is one, decompress it first",
+                self.format, self.bounds.ratio_max
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         Ok(count)
     }
 }
 
-/// Faults of the disk stay as they are; those of the decompressor say what to do.
-fn explain(packing: &str, fault: io::Error) -> io::Error {
+/// Adds what to do to an error of the decompressor; errors of the disk stay as they are.
+fn explain(format: &str, fault: io::Error) -> io::Error {
     if fault.raw_os_error().is_some() || fault.kind() == io::ErrorKind::Interrupted {
         return fault;
     }
-    let told = if fault.kind() == io::ErrorKind::UnexpectedEof {
-        format!("the {packing} data ends in the middle; the file was cut short, copy it again")
+    let message = if fault.kind() == io::ErrorKind::UnexpectedEof {
+        format!("the {format} data ends in the middle; the file was cut off, copy it again")
     } else {
-        format!("the {packing} data is damaged ({fault}); copy or pack the file again")
+        format!("the {format} data is damaged ({fault}); copy or compress the file again")
     };
-    io::Error::new(fault.kind(), told)
+    io::Error::new(fault.kind(), message)
+}
+
+/// Decompresses gzip of any number of members, with or without the zeros that tapes and block devices pad files with.
+/// `flate2::MultiGzDecoder` ends at padding with an error.
+struct GzipReader {
+    /// `None` at the end.
+    member: Option<GzDecoder<BufReader<CountedReader>>>,
+}
+
+impl GzipReader {
+    fn new(compressed: CountedReader) -> Self {
+        Self { member: Some(GzDecoder::new(BufReader::with_capacity(READ_BUFFER_BYTES, compressed))) }
+    }
+}
+
+impl Read for GzipReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        while let Some(member) = &mut self.member {
+            let count = member.read(buffer)?;
+            if count > 0 {
+                return Ok(count);
+            }
+            let has_next = has_next_member(member.get_mut());
+            let ended = self.member.take();
+            if has_next? {
+                self.member = ended.map(|member| GzDecoder::new(member.into_inner()));
+            }
+        }
+        Ok(0)
+    }
+}
+
+const GZIP_FIRST_BYTE: u8 = 0x1f;
+
+/// Returns whether another member follows; anything but that or zeros to the end is damage.
+fn has_next_member(compressed: &mut impl BufRead) -> io::Result<bool> {
+    let mut is_padded = false;
+    loop {
+        let rest = match compressed.fill_buf() {
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => continue,
+            rest => rest?,
+        };
+        match rest.iter().find(|byte| **byte != 0) {
+            None if rest.is_empty() => return Ok(false),
+            None => is_padded = true,
+            Some(_) if rest[0] == GZIP_FIRST_BYTE && !is_padded => return Ok(true),
+            Some(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "other data follows it")),
+        }
+        let zeros = rest.len();
+        compressed.consume(zeros);
+    }
 }
 
 #[cfg(test)]

@@ -1,125 +1,294 @@
-//! Rows of JSON lines: one object a line, flat or in the shape of the API's request.
+//! JSON lines: one object a line, flat or in the shape of the API's request. An object is read member by member,
+//! without building it.
 
-use std::io;
+use std::fmt::{self, Write};
+use std::ops::Range;
 
-use super::across::Cursor;
-use super::check::Report;
-use super::feed::Feed;
-use super::harvest::Harvest;
-use super::naming::Naming;
-use super::record::{Glimpse, Layout, RawRecord, RawShape};
-use super::words;
+use memchr::memchr;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::column_names::{ColumnName, ColumnNames};
+use super::columns::{Column, ColumnSet};
+use super::input_buffer::Extent;
+use super::record::{ParsedRecord, RecordFault};
+use super::row_check::{RowValues, ValueFault};
 use crate::domain::finding::FindingCode;
-use crate::domain::row::RowNumber;
-use crate::limits::{RAW_EXCERPT_BYTES, RECORD_BYTES_MAX};
+use crate::limits::{JSON_DEPTH_MAX, RAW_EXCERPT_BYTES, RECORD_BYTES_MAX};
 
-/// JSON lines from the first one on.
-pub(super) struct JsonlRows {
-    feed: Feed,
-    naming: Naming,
-    layout: Layout,
-    /// The path of the member being read, kept to spare an allocation a member.
+/// Parses JSON lines, and holds what the last object says about the columns. Members of nested objects are named by
+/// their path, as in `SourceUser.ProviderName`, and those of arrays by their index, as in `identities[0].userId`, if one
+/// of the known names has an index.
+#[derive(Default)]
+pub(super) struct JsonlParser {
+    /// The texts of the members that give columns, one after the other.
+    text: String,
+    members: [Option<JsonMember>; Column::ALL.len()],
+    unreadable: ColumnSet,
+    faults: Vec<ValueFault>,
+    /// The path of the member that is being read.
     path: String,
-    across: Option<Cursor>,
-    rows: u64,
-    blank_lines: u64,
-    raw_length: usize,
-    raw_is_object: bool,
+    /// The number of the outermost member that is being read, from 1.
+    position: u32,
+    is_too_deep: bool,
 }
 
-impl JsonlRows {
-    pub(super) fn open(feed: Feed, naming: Naming) -> Self {
-        let (layout, path, across) = (Layout::jsonl(), String::new(), None);
-        Self { feed, naming, layout, path, across, rows: 0, blank_lines: 0, raw_length: 0, raw_is_object: false }
+/// The member that gives a column.
+struct JsonMember {
+    position: u32,
+    /// Its name, in the spelling of the option or of the documentation.
+    name: String,
+    text: Range<usize>,
+}
+
+/// Returns the bytes of the line at the start of `bytes` with its line end, if it has nothing but white space.
+pub(super) fn blank_line_bytes(bytes: &[u8]) -> usize {
+    let line_bytes = match memchr(b'\n', &bytes[..bytes.len().min(RECORD_BYTES_MAX + 1)]) {
+        Some(at) => at + 1,
+        None if bytes.len() <= RECORD_BYTES_MAX => bytes.len(),
+        None => return 0,
+    };
+    if bytes[..line_bytes].trim_ascii().is_empty() { line_bytes } else { 0 }
+}
+
+impl JsonlParser {
+    /// Parses the line that `bytes` start with, which are more than [`RECORD_BYTES_MAX`] or all that is left.
+    pub(super) fn parse(&mut self, bytes: &[u8], names: &ColumnNames) -> ParsedRecord {
+        let window = &bytes[..bytes.len().min(RECORD_BYTES_MAX + 1)];
+        let line_end = memchr(b'\n', window);
+        if line_end.is_none() && window.len() > RECORD_BYTES_MAX {
+            let message = format!("is longer than {RECORD_BYTES_MAX} bytes; check for a missing line end");
+            return ParsedRecord {
+                length: RAW_EXCERPT_BYTES,
+                extent: Extent::RestOfLine { carriage_return_ends: false },
+                is_whole: false,
+                fault: Some(RecordFault::new(FindingCode::RecordTooLong, message)),
+            };
+        }
+        let line = &window[..line_end.unwrap_or(window.len())];
+        let lines = u64::from(line_end.is_some());
+        let extent = Extent::Bytes { count: line.len() + usize::from(line_end.is_some()), lines };
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let fault = match str::from_utf8(line) {
+            Ok(text) => self.read_object(text, names).err().map(|message| (FindingCode::InvalidJson, message)),
+            Err(_) => Some((FindingCode::InvalidUtf8, "is not valid UTF-8; save the file as UTF-8".to_owned())),
+        };
+        let fault = fault.map(|(code, message)| RecordFault::new(code, message));
+        ParsedRecord { length: line.len(), extent, is_whole: fault.is_none(), fault }
     }
 
-    /// From here on rows are also told what is known of them beside the others.
-    pub(super) fn look_across(&mut self, across: Cursor) {
-        self.across = Some(across);
-    }
-
-    /// Shows the next row; `None` at the end. Lines of nothing but space are counted and passed over.
-    pub(super) fn visit<T>(&mut self, see: impl FnOnce(Glimpse<'_>) -> T) -> io::Result<Option<T>> {
-        self.raw_length = 0;
-        loop {
-            self.feed.advance()?;
-            let view = self.feed.view();
-            if view.is_empty() {
-                return Ok(None);
-            }
-            let window = &view[..view.len().min(RECORD_BYTES_MAX + 1)];
-            let before_end = words::bytes_before(window, [b'\n'; 3]);
-            let line_end = (before_end < window.len()).then_some(before_end);
-            if line_end.is_none() && window.len() > RECORD_BYTES_MAX {
-                self.rows += 1;
-                return Ok(Some(see(self.too_long())));
-            }
-            let length = line_end.unwrap_or(window.len());
-            let line = &window[..length];
-            self.raw_length = line.strip_suffix(b"\r").unwrap_or(line).len();
-            if line.trim_ascii().is_empty() {
-                self.blank_lines += 1;
-                self.feed.hold(length + usize::from(line_end.is_some()), 1);
-                continue;
-            }
-            self.rows += 1;
-            let seen = self.row(see);
-            self.feed.hold(length + usize::from(line_end.is_some()), u64::from(line_end.is_some()));
-            return Ok(Some(seen));
+    /// Fails with what is wrong with the line as JSON, without anything that the line contains.
+    fn read_object(&mut self, line: &str, names: &ColumnNames) -> Result<(), String> {
+        self.text.clear();
+        self.members = Default::default();
+        self.unreadable = ColumnSet::default();
+        self.faults.clear();
+        self.path.clear();
+        self.position = 0;
+        self.is_too_deep = false;
+        let mut json = serde_json::Deserializer::from_str(line);
+        let root = JsonNode { parser: self, names, depth: 0, name: None, has_named_members: true };
+        match root.deserialize(&mut json).and_then(|()| json.end()) {
+            Ok(()) if line.trim_ascii_start().starts_with('{') => Ok(()),
+            Ok(()) => Err("is JSON but not an object; write one object per line".to_owned()),
+            Err(_) if self.is_too_deep => Err(format!("is nested deeper than {JSON_DEPTH_MAX} levels")),
+            // The parser's own text could quote the line.
+            Err(fault) => Err(format!("is not JSON at byte {}; write one whole object per line", fault.column())),
         }
     }
 
-    /// The record last returned, as it stands in the file.
-    pub(super) fn raw(&self) -> RawRecord<'_> {
-        let shape = if self.raw_is_object { RawShape::Object } else { RawShape::Broken };
-        RawRecord { bytes: &self.feed.view()[..self.raw_length], shape }
+    /// Returns the values of the object that was parsed last.
+    pub(super) fn values<'v>(&'v self, names: &'v ColumnNames) -> RowValues<'v> {
+        let texts = Column::ALL.map(|column| {
+            let text = match (names.constant(column), &self.members[column.index()]) {
+                (Some(constant), _) => constant,
+                (None, Some(member)) => &self.text[member.text.clone()],
+                (None, None) => names.default(column).unwrap_or_default(),
+            };
+            text.as_bytes()
+        });
+        RowValues { texts, unreadable: self.unreadable, faults: &self.faults }
     }
 
-    pub(super) fn layout(&self) -> &Layout {
-        &self.layout
+    /// Returns the number of the outermost member that gives a column, from 1, and its name.
+    pub(super) fn member_of(&self, column: Column) -> Option<(u32, &str)> {
+        self.members[column.index()].as_ref().map(|member| (member.position, member.name.as_str()))
     }
 
-    pub(super) fn line(&self) -> u64 {
-        self.feed.line()
-    }
-
-    pub(super) fn blank_lines(&self) -> u64 {
-        self.blank_lines
-    }
-
-    fn too_long(&mut self) -> Glimpse<'static> {
-        self.raw_length = RAW_EXCERPT_BYTES;
-        self.raw_is_object = false;
-        self.feed.hold_line(false);
-        self.faulty(
-            FindingCode::RecordTooLong,
-            format!("is longer than {RECORD_BYTES_MAX} bytes; is a line end missing"),
-        )
-    }
-
-    fn row<T>(&mut self, see: impl FnOnce(Glimpse<'_>) -> T) -> T {
-        self.raw_is_object = false;
-        let Ok(text) = std::str::from_utf8(&self.feed.view()[..self.raw_length]) else {
-            return see(self.faulty(FindingCode::InvalidUtf8, "is not valid UTF-8; save the file as UTF-8".to_owned()));
-        };
-        let mut harvest = Harvest::new(&self.naming, std::mem::take(&mut self.path));
-        let seen = match harvest.read(text) {
-            Ok(()) => {
-                self.raw_is_object = true;
-                harvest.judge(RowNumber(self.rows), self.feed.line(), self.across.as_ref(), see)
+    /// Takes the value of a member: a text, or what is wrong with the value.
+    fn take(&mut self, names: &ColumnNames, name: Option<&ColumnName>, value: Result<&str, (FindingCode, &str)>) {
+        let Some(name) = name else { return };
+        for column in name.columns.iter() {
+            if let Some(message) = self.conflict(names, column) {
+                self.faults.push(ValueFault { code: FindingCode::DuplicateColumn, column, message });
+                continue;
             }
-            Err(message) => see(self.faulty(FindingCode::InvalidJson, message)),
-        };
-        self.path = harvest.path;
-        seen
+            let start = self.text.len();
+            self.text.push_str(value.unwrap_or_default());
+            let spelling = names.mapped(column).unwrap_or(&name.text).to_owned();
+            let member = JsonMember { position: self.position, name: spelling, text: start..self.text.len() };
+            self.members[column.index()] = Some(member);
+            if let Err((code, message)) = value {
+                self.unreadable.insert(column);
+                self.faults.push(ValueFault { code, column, message: message.to_owned() });
+            }
+        }
     }
 
-    fn faulty(&self, code: FindingCode, message: String) -> Glimpse<'static> {
-        let nowhere = |_| (0, String::new());
-        let (number, line) = (RowNumber(self.rows), self.feed.line());
-        let mut report = Report::new(number, line, &nowhere, &[]);
-        report.add_row(code, message);
-        Glimpse { number, line, asked: None, findings: report.into_findings() }
+    /// Returns a message if the object or an option gives the column already.
+    fn conflict(&self, names: &ColumnNames, column: Column) -> Option<String> {
+        match &self.members[column.index()] {
+            Some(JsonMember { position, .. }) if *position == self.position => {
+                Some(format!("member {position} has more than one {}; write a row for each", column.name()))
+            }
+            Some(JsonMember { position, .. }) => {
+                Some(format!("members {position} and {} both mean {}; keep one of them", self.position, column.name()))
+            }
+            None => names
+                .constant(column)
+                .map(|_| format!("--set {} and the row both give it; remove one of them", column.name())),
+        }
+    }
+}
+
+/// A value of the object, on its way through the deserializer.
+struct JsonNode<'p, 'n> {
+    parser: &'p mut JsonlParser,
+    names: &'n ColumnNames,
+    depth: usize,
+    /// The known name of the value.
+    name: Option<&'n ColumnName>,
+    /// Whether its members are looked up: inside of arrays only if a known name has an index.
+    has_named_members: bool,
+}
+
+impl JsonNode<'_, '_> {
+    fn take(self, value: Result<&str, (FindingCode, &str)>) {
+        self.parser.take(self.names, self.name, value);
+    }
+
+    fn take_number(self) {
+        self.take(Err((FindingCode::NumberDamaged, "is a JSON number and may have lost digits; quote it")));
+    }
+
+    fn check_depth<E: Error>(&mut self) -> Result<(), E> {
+        self.parser.is_too_deep |= self.depth >= JSON_DEPTH_MAX;
+        if self.parser.is_too_deep { Err(E::custom("too deep")) } else { Ok(()) }
+    }
+}
+
+impl<'t> DeserializeSeed<'t> for JsonNode<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'t> Visitor<'t> for JsonNode<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.take(Ok(text));
+        Ok(())
+    }
+
+    /// `null` is no value.
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        self.take_number();
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        self.take_number();
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        self.take_number();
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        self.take(Err((FindingCode::InvalidJson, "is true or false where a text is needed; quote the value")));
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'t>>(mut self, mut items: A) -> Result<(), A::Error> {
+        self.check_depth()?;
+        let depth = self.depth + 1;
+        let has_named_members = self.has_named_members && self.name.is_none() && self.names.has_array_names;
+        let path_length = self.parser.path.len();
+        for index in 0_usize.. {
+            let mut name = None;
+            if has_named_members {
+                self.parser.path.truncate(path_length);
+                // Writing to a string does not fail.
+                let _ = write!(self.parser.path, "[{index}]");
+                name = self.names.find(&self.parser.path);
+            }
+            let item = JsonNode { parser: &mut *self.parser, names: self.names, depth, name, has_named_members };
+            if items.next_element_seed(item)?.is_none() {
+                break;
+            }
+        }
+        self.parser.path.truncate(path_length);
+        self.take(Err((FindingCode::InvalidJson, "is an array where a text is needed")));
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'t>>(mut self, mut members: A) -> Result<(), A::Error> {
+        self.check_depth()?;
+        let depth = self.depth + 1;
+        let has_named_members = self.has_named_members && self.name.is_none();
+        let path_length = self.parser.path.len();
+        loop {
+            if path_length > 0 {
+                self.parser.path.push('.');
+            }
+            if members.next_key_seed(JsonKey(&mut self.parser.path))?.is_none() {
+                break;
+            }
+            self.parser.position += u32::from(self.depth == 0);
+            let name = if has_named_members { self.names.find(&self.parser.path) } else { None };
+            let member = JsonNode { parser: &mut *self.parser, names: self.names, depth, name, has_named_members };
+            members.next_value_seed(member)?;
+            self.parser.path.truncate(path_length);
+        }
+        self.parser.path.truncate(path_length);
+        self.take(Err((FindingCode::InvalidJson, "is an object where a text is needed")));
+        Ok(())
+    }
+}
+
+/// Appends a member's name to the path.
+struct JsonKey<'p>(&'p mut String);
+
+impl<'t> DeserializeSeed<'t> for JsonKey<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for JsonKey<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a member's name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<(), E> {
+        self.0.push_str(name);
+        Ok(())
     }
 }
 

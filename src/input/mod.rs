@@ -1,61 +1,49 @@
-//! The input: rows of somebody else's file, streamed, checked and never trusted.
+//! The rows of somebody else's file: decompressed, parsed, checked and never trusted.
 //!
 //! ```text
-//! Source ─► encoding ─► Feed ─► CsvRows (split, Plan) ─┐
-//! (path,    (gzip,      (a window                      ├─► check ─► Record { link or findings }
-//!  spooled   zstd, BOM)  of bounded  JsonlRows ────────┘
-//!  stdin)                size)       (Harvest)              RecordWriter ◄─ RawRecord
+//! source, encoding ─► input_buffer ─► csv, jsonl ─► row_check, value_check ─► cross_row ─► reader
+//! (path or spooled    (a window of    (record to    (values to a link or     (compared    (Record)
+//!  stdin, gzip, zstd)  bounded size)   values)       findings)                with others)
+//!                                        ▲
+//!               options, columns, preset ┴ column_names, column_layout          record_writer, link_rows ─► output_file
 //! ```
 //!
-//! Most rows are sound, and are passed by a look at their bytes in `sound`, which may only say yes or nothing; what it leaves
-//! is judged in full, so that a fault is told in one place.
-//!
-//! Names are settled once, in [`columns`], [`preset`] and `naming`; a CSV's header becomes a plan before its first row.
-//! Whatever a file holds, memory stays within [`crate::limits::RECORD_BYTES_MAX`] and a read buffer, and 27 bytes a row by
-//! which rows are held against one another ([`across`]); a fault of one row costs that
-//! row only, and no message repeats a value.
+//! A module imports from those before it, never back. Whatever a file contains, memory stays within
+//! [`crate::limits::RECORD_BYTES_MAX`], a read buffer, and 24 bytes for each row that is compared with others. A fault of
+//! one row costs that row only, and no message repeats a value.
 
-pub mod across;
-mod asked;
-mod characters;
-mod check;
-pub mod columns;
+mod column_layout;
+mod column_names;
+mod columns;
+mod cross_row;
 mod csv;
 mod encoding;
-pub mod error;
-mod feed;
-mod gzip;
-mod harvest;
-mod identifier;
+mod error;
+mod input_buffer;
 mod jsonl;
-pub mod link_lines;
-mod members;
-mod naming;
-pub mod output_file;
-mod plan;
-pub mod preset;
-pub mod reader;
-pub mod record;
-mod resemble;
-pub mod sort;
-mod sound;
-pub mod source;
-mod split;
+mod link_rows;
+mod options;
+mod output_file;
+mod preset;
+mod reader;
+mod record;
+mod record_writer;
+mod row_check;
+mod sort;
+mod source;
 #[cfg(test)]
 mod testing;
-mod words;
-pub mod writer;
+mod value_check;
 
-pub use across::{Across, FirstReading};
-pub use asked::Asked;
-pub use columns::{Column, Format, InputOptions, OptionError};
+pub use columns::Column;
+pub use cross_row::Across;
 pub use error::InputError;
-pub use link_lines::{LinkLines, LinkTexts, Unreadable};
+pub use link_rows::{LinkLines, LinkTexts, Unreadable};
+pub use options::{Format, InputOptions, OptionError};
 pub use output_file::OutputFile;
 pub use preset::Preset;
-pub use reader::Reader;
-pub use record::{Glimpse, Layout, RawRecord, Record};
-pub use resemble::distance;
+pub use reader::{FirstReading, Reader};
+pub use record::{CheckedRow, Layout, LinkRef, RawRecord, Record};
+pub use record_writer::{NOTE_COLUMNS, Note, RecordWriter};
 pub use sort::{Sorted, Sorter};
 pub use source::Source;
-pub use writer::{NOTE_COLUMNS, Note, RecordWriter};

@@ -1,4 +1,4 @@
-//! A result file: readable by its owner only, and under its name only when it is whole.
+//! A result file: readable by its owner only, and under its name only when it is complete.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -12,15 +12,15 @@ use super::error::InputError;
 #[derive(Debug)]
 pub struct OutputFile {
     path: PathBuf,
-    target: BufWriter<Target>,
+    target: BufWriter<OutputTarget>,
 }
 
 #[derive(Debug)]
-enum Target {
-    /// Takes its name at the end.
-    Beside(NamedTempFile),
+enum OutputTarget {
+    /// Gets its name at the end.
+    Temporary(NamedTempFile),
     /// A pipe or device, which must not be replaced by a file.
-    Through(File),
+    Special(File),
 }
 
 impl OutputFile {
@@ -29,58 +29,58 @@ impl OutputFile {
     /// # Errors
     /// [`InputError::Write`].
     pub fn create(path: &Path) -> Result<Self, InputError> {
-        let target = open(path).map_err(|source| fault(path, source))?;
+        let target = open(path).map_err(|source| write_error(path, source))?;
         Ok(Self { path: path.to_owned(), target: BufWriter::new(target) })
     }
 
-    /// Whether one could be written there, asked before the work that it is for; nothing stays behind.
+    /// Checks before the work starts whether the file could be written; leaves nothing behind.
     ///
     /// # Errors
     /// [`InputError::Write`].
     pub fn check(path: &Path) -> Result<(), InputError> {
         if path.is_dir() || !is_special(path) {
-            drop(open(path).map_err(|source| fault(path, source))?);
+            drop(open(path).map_err(|source| write_error(path, source))?);
         }
         Ok(())
     }
 
-    /// Adds bytes.
+    /// Appends bytes.
     ///
     /// # Errors
     /// [`InputError::Write`].
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), InputError> {
-        self.target.write_all(bytes).map_err(|source| fault(&self.path, source))
+        self.target.write_all(bytes).map_err(|source| write_error(&self.path, source))
     }
 
-    /// Puts the file under its name, in place of one that stands there.
+    /// Puts the file under its name, replacing an existing one.
     ///
     /// # Errors
-    /// [`InputError::Write`]; nothing stands under the name then that did not before.
+    /// [`InputError::Write`]; an existing file is untouched then.
     pub fn finish(self) -> Result<(), InputError> {
         let Self { path, target } = self;
         let finished = target.into_inner().map_err(io::IntoInnerError::into_error).and_then(|target| match target {
-            Target::Beside(file) => {
+            OutputTarget::Temporary(file) => {
                 file.as_file().sync_all()?;
                 file.persist(&path).map(drop).map_err(|error| error.error)
             }
-            Target::Through(mut file) => file.flush(),
+            OutputTarget::Special(mut file) => file.flush(),
         });
-        finished.map_err(|source| fault(&path, source))
+        finished.map_err(|source| write_error(&path, source))
     }
 }
 
-impl Write for Target {
+impl Write for OutputTarget {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Beside(file) => file.write(bytes),
-            Self::Through(file) => file.write(bytes),
+            Self::Temporary(file) => file.write(bytes),
+            Self::Special(file) => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Beside(file) => file.flush(),
-            Self::Through(file) => file.flush(),
+            Self::Temporary(file) => file.flush(),
+            Self::Special(file) => file.flush(),
         }
     }
 }
@@ -89,18 +89,18 @@ fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-fn open(path: &Path) -> io::Result<Target> {
+fn open(path: &Path) -> io::Result<OutputTarget> {
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     if is_special(path) {
-        return OpenOptions::new().write(true).open(path).map(Target::Through);
+        return OpenOptions::new().write(true).open(path).map(OutputTarget::Special);
     }
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::Builder::new().prefix(".cognito-link-").tempfile_in(folder).map(Target::Beside)
+    tempfile::Builder::new().prefix(".cognito-link-").tempfile_in(folder).map(OutputTarget::Temporary)
 }
 
-fn fault(path: &Path, source: io::Error) -> InputError {
+pub(super) fn write_error(path: &Path, source: io::Error) -> InputError {
     InputError::Write { path: path.display().to_string(), source }
 }
 

@@ -1,128 +1,120 @@
-//! Exports of other people's directories: which of their columns mean something, and what is treacherous about them.
+//! Exports of other directories: what their columns mean, and what to know before a link is made of them.
 //!
-//! A preset is data. Its names take the place of those that are known anyway, so that a Keycloak `username` is not taken
-//! for the pool's; the canonical names stay. `--map` and `--set` win over it.
+//! A preset is data. Its names replace the known ones, so that a Keycloak `username` is not taken for the pool's user
+//! name; the canonical names stay. `--map` and `--set` take precedence.
 
-use super::columns::{Column, InputOptions};
+use super::columns::Column;
 
 use Column::{DestinationEmail, SourceProvider, SourceValue};
 
-macro_rules! presets {
-    ($($variant:ident $name:literal $doc:literal),+ $(,)?) => {
-        /// Whose export an input is.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Preset { $(#[doc = $doc] $variant,)+ }
-
-        impl Preset {
-            /// Every preset, in the order of the documentation.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The name that `--preset` takes.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
-        }
-    };
+/// The system that an input was exported from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// Auth0's bulk user export.
+    Auth0,
+    /// Okta's users, as its API returns them.
+    Okta,
+    /// Microsoft Entra ID, "Download users".
+    Entra,
+    /// Google Workspace, users of the Directory API.
+    Google,
+    /// Keycloak, users of a realm export.
+    Keycloak,
+    /// Another user pool, one row for each linked identity.
+    Cognito,
 }
 
-presets! {
-    Auth0 "auth0" "Auth0's bulk user export.",
-    Okta "okta" "Okta's users, as its API gives them.",
-    Entra "entra" "Microsoft Entra ID, \"Download users\".",
-    Google "google" "Google Workspace, users of the Directory API.",
-    Keycloak "keycloak" "Keycloak, users of a realm export.",
-    Cognito "cognito" "Another user pool, one row for each linked identity.",
-}
-
-/// What is known of an export.
-struct Facts {
-    /// The exporter's names of the columns that mean something. Two names of one column are never both right: an input
-    /// that has both is refused until `--map` chooses.
+struct PresetFacts {
+    name: &'static str,
+    /// The names that the columns have in the export. An input that has two names of one column is refused until
+    /// `--map` chooses.
     names: &'static [(Column, &'static [&'static str])],
-    /// What a row without such a column has.
+    /// The value of a row without such a column.
     default: Option<(Column, &'static str)>,
-    /// What is treacherous about it, and what to do.
     trap: &'static str,
 }
 
 impl Preset {
-    /// Reads a name as `--preset` takes it.
+    /// In the order of the documentation.
+    pub const ALL: &'static [Self] =
+        &[Self::Auth0, Self::Okta, Self::Entra, Self::Google, Self::Keycloak, Self::Cognito];
+
+    /// Returns the name that `--preset` accepts.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// Parses the value of `--preset`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|preset| preset.name() == text)
     }
 
-    /// The exporter's names of a column.
+    /// Returns the names that a column has in the export.
     pub(super) fn names(self, column: Column) -> &'static [&'static str] {
         self.facts().names.iter().find(|(named, _)| *named == column).map_or(&[], |(_, names)| names)
     }
 
-    /// What a row has that does not say otherwise.
+    /// Returns the value of a row that has none of its own.
     pub(super) fn default(self, column: Column) -> Option<&'static str> {
         self.facts().default.filter(|(given, _)| *given == column).map(|(_, value)| value)
     }
 
-    /// What to know before trusting it, a lower-case fragment.
+    /// Returns what to know before using the export, a lower-case fragment.
     #[must_use]
     pub fn trap(self) -> &'static str {
         self.facts().trap
     }
 
-    /// What is dangerous about these options for an export of this kind, a lower-case fragment.
-    #[must_use]
-    pub fn danger(self, options: &InputOptions) -> Option<&'static str> {
-        let object_id = ["objectId", "object id", "id", "oid"];
-        let is_object_id = |name: &str| object_id.iter().any(|known| known.eq_ignore_ascii_case(name));
-        let taken = options.map.iter().any(|(column, name)| *column == SourceValue && is_object_id(name));
-        (self == Self::Entra && taken).then_some(
-            "the object id is what a SAML application sends only where its NameID claim is user.objectid; an OIDC \
-             provider never sends it as sub: links made by it are taken by the service, and nobody can sign in by them",
-        )
-    }
-
     /// Rules by provider: Auth0, "Bulk user exports" and "User profile structure"; Okta, users API; Microsoft, "Download a
     /// list of users" and "ID token claims" (`sub` is pairwise); Google, Directory API `users`; Keycloak,
     /// `UserRepresentation`; Cognito, `ListUsers` and its attribute `identities`.
-    fn facts(self) -> Facts {
+    fn facts(self) -> PresetFacts {
         match self {
-            Self::Auth0 => Facts {
+            Self::Auth0 => PresetFacts {
+                name: "auth0",
                 names: &[(SourceValue, &["user_id"]), (DestinationEmail, &["email"])],
                 default: None,
-                trap: "user_id keeps its prefix, as in auth0|...: that is what Auth0 sends, so it is right where the pool \
-                       federates to Auth0; where it federates to Google or another provider directly, take the users of \
-                       that connection only, and --map source_value=identities[0].user_id",
+                trap: "user_id keeps its prefix, as in auth0|...: Auth0 sends it so, and it is right where the pool federates \
+                       to Auth0; where it federates to Google or another provider directly, take only the users of \
+                       that connection, and --map source_value=identities[0].user_id",
             },
-            Self::Okta => Facts {
+            Self::Okta => PresetFacts {
+                name: "okta",
                 names: &[(SourceValue, &["id"]), (DestinationEmail, &["profile.email", "email"])],
                 default: None,
                 trap: "id is the sub that Okta sends over OIDC unless somebody changed it; over SAML it sends the NameID \
-                       that the application is set to, mostly the login: --map source_value=profile.login",
+                       that the application is configured with, mostly the login: --map source_value=profile.login",
             },
-            Self::Entra => Facts {
+            Self::Entra => PresetFacts {
+                name: "entra",
                 names: &[(DestinationEmail, &["mail"])],
                 default: None,
-                trap: "no column is taken as source_value: over OIDC the sub differs from application to application and is \
-                       in no export (objectId is not it); over SAML name the column that the NameID claim is set to, as \
-                       in --map source_value=userPrincipalName; guests have #EXT# in theirs",
+                trap: "no column is used as source_value: over OIDC the sub differs between applications and is in no export \
+                       (objectId is another value); over SAML give the column that the NameID claim is set to, as in \
+                       --map source_value=userPrincipalName; guests have #EXT# in theirs",
             },
-            Self::Google => Facts {
+            Self::Google => PresetFacts {
+                name: "google",
                 names: &[(SourceValue, &["id"]), (DestinationEmail, &["primaryEmail"])],
                 default: Some((SourceProvider, "Google")),
-                trap: "id is the sub that Google sends, 21 digits, which any spreadsheet rounds: take the Directory API's \
+                trap: "id is the sub that Google sends, 21 digits, which every spreadsheet rounds: use the Directory API's \
                        output as it is; the CSV of the admin console has no id; a SAML application of Workspace sends \
                        the e-mail address: --map source_value=primaryEmail --set source_provider=NAME",
             },
-            Self::Keycloak => Facts {
+            Self::Keycloak => PresetFacts {
+                name: "keycloak",
                 names: &[(SourceValue, &["id"]), (DestinationEmail, &["email"])],
                 default: None,
-                trap: "id is right where the pool federates to Keycloak; where it federates to the provider behind it \
-                       directly, take the users of that provider only, and --map \
-                       source_value=federatedIdentities[0].userId; its username is not taken for the pool's",
+                trap: "id is right where the pool federates to Keycloak; where it federates directly to the provider behind \
+                       Keycloak, take only the users of that provider, and --map \
+                       source_value=federatedIdentities[0].userId; username is not taken for the pool's user name",
             },
-            Self::Cognito => Facts {
+            Self::Cognito => PresetFacts {
+                name: "cognito",
                 names: &[
-                    // The second identity is named so that a user who has one is refused, not cut down to the first.
+                    // The second identity is listed so that a user who has two is refused, not reduced to the first.
                     (
                         SourceValue,
                         &[
@@ -148,7 +140,7 @@ impl Preset {
                 default: None,
                 trap: "the identity is identities.userId, never the Username, which may be lower-cased; users are looked up \
                        by e-mail address, --map destination_username=Username where this pool has the same user names; \
-                       ids of Facebook, Apple and Entra hold only for the application that they were given for",
+                       ids of Facebook, Apple and Entra are valid only for the application that they were issued for",
             },
         }
     }
@@ -158,6 +150,7 @@ impl Preset {
 mod tests {
     use super::*;
     use crate::domain::finding::FindingCode;
+    use crate::input::InputOptions;
     use crate::input::testing::{header_faults, reader};
 
     fn under(preset: Preset) -> InputOptions {
@@ -270,14 +263,6 @@ mod tests {
         let both = "email,identities[0].userId,identities[0].providerName,identities[1].userId\n";
         let faults = header_faults(both, &under(Preset::Cognito));
         assert_eq!(faults[0].0, FindingCode::DuplicateColumn.as_str());
-    }
-
-    #[test]
-    fn the_object_id_is_never_taken_without_a_word() {
-        let options = |name| with(Preset::Entra, &[(SourceValue, name)], &[]);
-        assert!(Preset::Entra.danger(&options("OBJECTID")).is_some() && Preset::Entra.danger(&options("id")).is_some());
-        assert_eq!(Preset::Entra.danger(&options("userPrincipalName")), None);
-        assert_eq!(Preset::Okta.danger(&options("id")), None);
     }
 
     #[test]

@@ -1,136 +1,199 @@
-//! The rows of an input, whatever its format.
+//! The rows of an input, whatever its format: parsed, checked, and with the findings of the first reading.
 
+use std::io;
 use std::sync::Arc;
 
-use super::across::{Across, Cursor};
-use super::columns::{Format, InputOptions};
-use super::csv::{CsvRows, OpenFault};
+use super::column_names::ColumnNames;
+use super::columns::Column;
+use super::cross_row::{Across, CrossRowCheck, CrossRowCursor};
+use super::csv::CsvParser;
 use super::error::{InputError, header_finding};
-use super::feed::Feed;
-use super::jsonl::JsonlRows;
-use super::naming::Naming;
-use super::record::{Glimpse, Layout, RawRecord, Record};
+use super::input_buffer::{Extent, InputBuffer, line_end_bytes};
+use super::jsonl::{JsonlParser, blank_line_bytes};
+use super::options::{Format, InputOptions};
+use super::record::{CheckedRow, Layout, RawRecord, RawShape, Record};
+use super::row_check::{RowIssues, check_row};
 use super::source::Source;
 use crate::domain::finding::{Finding, FindingCode};
+use crate::domain::row::RowNumber;
+use crate::limits::INPUT_ROWS_MAX;
 
-/// Reads an input row by row, in memory that does not depend on its size. As an iterator it gives every row, sound or
+/// Reads an input row by row, in memory that does not depend on its size. As an iterator it returns every row, valid or
 /// not; an error ends it.
 pub struct Reader {
     name: String,
-    rows: Rows,
-    ended: bool,
+    buffer: InputBuffer,
+    parser: RecordParser,
+    names: ColumnNames,
+    allowed: Vec<FindingCode>,
+    layout: Layout,
+    cross_row: Option<CrossRowCursor>,
+    rows: u64,
+    blank_lines: u64,
+    /// Bytes of the current record.
+    raw_length: usize,
+    is_raw_whole: bool,
+    has_ended: bool,
 }
 
-enum Rows {
-    Csv(Box<CsvRows>),
-    Jsonl(Box<JsonlRows>),
+enum RecordParser {
+    Csv(Box<CsvParser>),
+    Jsonl(Box<JsonlParser>),
 }
 
 impl Reader {
-    /// Starts at the beginning of a source: unpacks it, tells its format, reads the header of a CSV.
+    /// Opens the source at its start: decompresses it, detects its format, and reads the header of a CSV.
     ///
     /// # Errors
     /// [`InputError::Header`] with everything that is wrong with the options or the header; [`InputError::Read`] and
     /// [`InputError::Unsupported`] for bytes that cannot be decoded.
     pub fn new(source: &Source, options: &InputOptions) -> Result<Self, InputError> {
-        let naming = Naming::new(options).map_err(InputError::Header)?;
-        let mut feed = Feed::new(source.reader()?);
+        let names = ColumnNames::new(options).map_err(InputError::Header)?;
         let name = source.name().to_owned();
-        let rows = match tell_format(&mut feed, options) {
-            Ok(Format::Csv) => CsvRows::open(feed, options.delimiter, naming).map(|rows| Rows::Csv(Box::new(rows))),
-            Ok(Format::Jsonl) => Ok(Rows::Jsonl(Box::new(JsonlRows::open(feed, naming)))),
-            Err(fault) => Err(fault),
+        let mut buffer = InputBuffer::new(source.reader()?);
+        let read_error = |source| InputError::Read { name: name.clone(), line: 1, source };
+        buffer.advance().map_err(read_error)?;
+        let format = match options.format {
+            Some(format) => format,
+            None => detect_format(buffer.unread())?,
         };
-        match rows {
-            Ok(rows) => Ok(Self { name, rows, ended: false }),
-            Err(OpenFault::Findings(findings)) => Err(InputError::Header(findings)),
-            Err(OpenFault::Io(source)) => Err(InputError::Read { name, line: 1, source }),
-        }
+        let mut blank_lines = 0;
+        let (parser, layout) = match format {
+            Format::Jsonl => (RecordParser::Jsonl(Box::default()), Layout::jsonl()),
+            Format::Csv => {
+                skip_blank_lines(&mut buffer, format, &mut blank_lines).map_err(read_error)?;
+                let opened = CsvParser::open(buffer.unread(), buffer.line(), options.delimiter, &names);
+                let (parser, layout, header) = opened.map_err(InputError::Header)?;
+                buffer.consume(header);
+                (RecordParser::Csv(Box::new(parser)), layout)
+            }
+        };
+        Ok(Self {
+            name,
+            buffer,
+            parser,
+            names,
+            allowed: options.allow.clone(),
+            layout,
+            cross_row: None,
+            rows: 0,
+            blank_lines,
+            raw_length: 0,
+            is_raw_whole: true,
+            has_ended: false,
+        })
     }
 
-    /// The same from the start, knowing what an earlier reading found about rows beside one another: each row then has
-    /// those findings too.
+    /// Opens the source at its start, and adds the findings of a first reading to those of each row.
     ///
     /// # Errors
     /// As [`Reader::new`].
     pub fn across(source: &Source, options: &InputOptions, across: &Arc<Across>) -> Result<Self, InputError> {
         let mut reader = Self::new(source, options)?;
-        if !across.is_clean() {
-            match &mut reader.rows {
-                Rows::Csv(rows) => rows.look_across(Cursor::new(Arc::clone(across))),
-                Rows::Jsonl(rows) => rows.look_across(Cursor::new(Arc::clone(across))),
-            }
-        }
+        reader.cross_row = (!across.is_clean()).then(|| CrossRowCursor::new(Arc::clone(across)));
         Ok(reader)
     }
 
-    /// Shows the next row while it is in view, sound or not, without copying anything of it; `None` at the end. An error
-    /// ends it.
-    pub fn visit<T>(&mut self, see: impl FnOnce(Glimpse<'_>) -> T) -> Option<Result<T, InputError>> {
-        if self.ended {
+    /// Shows the next row, valid or not, while it is in the buffer; `None` at the end. An error ends the reading.
+    pub fn visit<T>(&mut self, see: impl FnOnce(CheckedRow<'_>) -> T) -> Option<Result<T, InputError>> {
+        if self.has_ended {
             return None;
         }
-        let seen = match &mut self.rows {
-            Rows::Csv(rows) => rows.visit(see),
-            Rows::Jsonl(rows) => rows.visit(see),
+        let visited = self.visit_next(see);
+        self.has_ended = !matches!(visited, Ok(Some(_)));
+        visited
+            .map_err(|source| InputError::Read { name: self.name.clone(), line: self.buffer.line(), source })
+            .transpose()
+    }
+
+    fn visit_next<T>(&mut self, see: impl FnOnce(CheckedRow<'_>) -> T) -> io::Result<Option<T>> {
+        self.raw_length = 0;
+        skip_blank_lines(&mut self.buffer, self.layout.format, &mut self.blank_lines)?;
+        let bytes = self.buffer.unread();
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        self.rows += 1;
+        let (number, line) = (RowNumber(self.rows), self.buffer.line());
+        let parsed = match &mut self.parser {
+            RecordParser::Csv(parser) => parser.parse(bytes),
+            RecordParser::Jsonl(parser) => parser.parse(bytes, &self.names),
         };
-        self.ended = !matches!(seen, Ok(Some(_)));
-        match seen {
-            Ok(seen) => seen.map(Ok),
-            Err(source) => Some(Err(InputError::Read { name: self.name.clone(), line: self.line(), source })),
+        (self.raw_length, self.is_raw_whole) = (parsed.length, parsed.is_whole);
+        let mut issues = RowIssues::new(&self.allowed);
+        let (mut link, mut line_of_fault, mut field) = (None, line, None);
+        if let Some(fault) = parsed.fault {
+            issues.add_row(fault.code, fault.message);
+            (line_of_fault, field) = (line + fault.line_offset, fault.field);
+        } else {
+            let values = match &self.parser {
+                RecordParser::Csv(parser) => parser.values(bytes),
+                RecordParser::Jsonl(parser) => parser.values(&self.names),
+            };
+            link = check_row(&values, &mut issues);
+            if let (Some(cross_row), Some(link)) = (&mut self.cross_row, &link) {
+                cross_row.add_issues(number, link, &mut issues);
+            }
+        }
+        let finding = |issue: super::row_check::RowIssue| {
+            let (field, column) = match issue.column {
+                Some(column) => self.locate(column),
+                None => field.map(|field| self.locate_field(field)).unwrap_or_default(),
+            };
+            let (code, severity, row, line) = (issue.code, issue.severity, Some(number), line_of_fault);
+            Finding { code, severity, row, line, field, column, message: issue.message }
+        };
+        let findings = issues.into_vec().into_iter().map(finding).collect();
+        let seen = see(CheckedRow { number, line, link, findings });
+        self.buffer.consume(parsed.extent);
+        Ok(Some(seen))
+    }
+
+    /// Returns where the current row has a column: its field or member, from 1 (0 if it has none), and its name there.
+    fn locate(&self, column: Column) -> (u32, String) {
+        match &self.parser {
+            RecordParser::Csv(parser) => {
+                parser.field_of(column).map_or_else(|| (0, column.name().to_owned()), |field| self.locate_field(field))
+            }
+            RecordParser::Jsonl(parser) => {
+                let absent = || (0, self.names.mapped(column).unwrap_or(column.name()));
+                let (position, name) = parser.member_of(column).unwrap_or_else(absent);
+                (position, name.to_owned())
+            }
         }
     }
 
-    /// CSV or JSONL.
-    #[must_use]
-    pub fn format(&self) -> Format {
-        self.layout().format()
+    fn locate_field(&self, field: usize) -> (u32, String) {
+        (u32::try_from(field + 1).unwrap_or(u32::MAX), self.layout.names.get(field).cloned().unwrap_or_default())
     }
 
-    /// The names of a CSV's header; none for JSONL.
-    #[must_use]
-    pub fn headers(&self) -> &[String] {
-        self.layout().headers()
-    }
-
-    /// How the input is laid out, for result files.
     #[must_use]
     pub fn layout(&self) -> &Layout {
-        match &self.rows {
-            Rows::Csv(rows) => rows.layout(),
-            Rows::Jsonl(rows) => rows.layout(),
-        }
+        &self.layout
     }
 
     /// Empty lines so far. They are no rows.
     #[must_use]
     pub fn blank_lines(&self) -> u64 {
-        match &self.rows {
-            Rows::Csv(rows) => rows.blank_lines(),
-            Rows::Jsonl(rows) => rows.blank_lines(),
-        }
+        self.blank_lines
     }
 
-    /// The record that was returned last, as it stands in the file; empty before the first and after the end.
+    /// Returns the current record as it stands in the file; empty before the first and after the end.
     #[must_use]
     pub fn raw(&self) -> RawRecord<'_> {
-        match &self.rows {
-            Rows::Csv(rows) => rows.raw(),
-            Rows::Jsonl(rows) => rows.raw(),
-        }
-    }
-
-    fn line(&self) -> u64 {
-        match &self.rows {
-            Rows::Csv(rows) => rows.line(),
-            Rows::Jsonl(rows) => rows.line(),
-        }
+        let shape = match &self.parser {
+            RecordParser::Csv(parser) if self.is_raw_whole => RawShape::Fields(parser.fields()),
+            RecordParser::Jsonl(_) if self.is_raw_whole => RawShape::Object,
+            _ => RawShape::Broken,
+        };
+        RawRecord { bytes: &self.buffer.unread()[..self.raw_length], shape }
     }
 }
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Reader").field("name", &self.name).field("line", &self.line()).finish_non_exhaustive()
+        let mut debug = formatter.debug_struct("Reader");
+        debug.field("name", &self.name).field("line", &self.buffer.line()).finish_non_exhaustive()
     }
 }
 
@@ -139,26 +202,81 @@ impl Iterator for Reader {
 
     #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is of one lifetime only")]
     fn next(&mut self) -> Option<Self::Item> {
-        self.visit(|glimpse| glimpse.into_record())
+        self.visit(|row| row.into_record())
     }
 }
 
-/// Brings the start into view and tells the format by its first character.
-fn tell_format(feed: &mut Feed, options: &InputOptions) -> Result<Format, OpenFault> {
-    feed.advance()?;
-    if let Some(format) = options.format {
-        return Ok(format);
+/// Moves to the start of the next record, or to the end.
+fn skip_blank_lines(buffer: &mut InputBuffer, format: Format, blank_lines: &mut u64) -> io::Result<()> {
+    loop {
+        buffer.advance()?;
+        let count = match format {
+            Format::Csv => line_end_bytes(buffer.unread()),
+            Format::Jsonl => blank_line_bytes(buffer.unread()),
+        };
+        if count == 0 {
+            return Ok(());
+        }
+        *blank_lines += 1;
+        buffer.consume(Extent::Bytes { count, lines: 1 });
     }
-    match feed.view().trim_ascii_start().first() {
+}
+
+/// Detects the format from the first character.
+fn detect_format(bytes: &[u8]) -> Result<Format, InputError> {
+    match bytes.trim_ascii_start().first() {
         Some(b'{') => Ok(Format::Jsonl),
-        Some(b'[') => Err(OpenFault::Findings(vec![json_array()])),
+        Some(b'[') => {
+            let message = "the file is a JSON array; write one object per line, as `jq -c '.[]'` does";
+            Err(InputError::Header(vec![header_finding(FindingCode::InvalidJson, 1, 0, "", message.to_owned())]))
+        }
         _ => Ok(Format::Csv),
     }
 }
 
-fn json_array() -> Finding {
-    let told = "the file is a JSON array; write one object a line, as `jq -c '.[]'` does";
-    header_finding(FindingCode::InvalidJson, 1, 0, "", told.to_owned())
+/// What is known when the whole input has been read once.
+#[derive(Debug, Default)]
+pub struct FirstReading {
+    /// Rows read, valid or not.
+    pub rows: u64,
+    /// Empty lines.
+    pub blank_lines: u64,
+    /// Whether a row has a finding of its own.
+    pub has_findings: bool,
+    /// What is wrong with rows in comparison with others.
+    pub across: Arc<Across>,
+}
+
+impl FirstReading {
+    /// Reads the whole input, and shows each row with its own findings only.
+    ///
+    /// # Errors
+    /// Where the input cannot be read at all, or not to its end, or has over [`INPUT_ROWS_MAX`] rows.
+    pub fn of(
+        source: &Source,
+        options: &InputOptions,
+        mut see: impl FnMut(CheckedRow<'_>),
+    ) -> Result<Self, InputError> {
+        let mut reader = Reader::new(source, options)?;
+        let mut cross_row = CrossRowCheck::default();
+        let mut reading = Self::default();
+        while let Some(visited) = reader.visit(|row| {
+            reading.rows = row.number.0;
+            reading.has_findings |= !row.findings.is_empty();
+            if let Some(link) = &row.link {
+                cross_row.add(row.number, link);
+            }
+            see(row);
+        }) {
+            visited?;
+            if reading.rows > u64::from(INPUT_ROWS_MAX) {
+                return Err(InputError::TooManyRows { name: source.name().to_owned() });
+            }
+        }
+        reading.blank_lines = reader.blank_lines();
+        reading.across = Arc::new(cross_row.finish());
+        Ok(reading)
+    }
 }
 
 #[cfg(test)]

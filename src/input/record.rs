@@ -1,77 +1,145 @@
-//! A record as it is handed on: what it asks for, what is wrong with it, and how it stood in the file.
+//! A record as the reader hands it on: its link, its findings, and its bytes in the file.
 
-use super::asked::Asked;
-use super::check;
-use super::columns::Format;
-use crate::domain::finding::Finding;
+use std::ops::Range;
+
+use super::input_buffer::Extent;
+use super::options::Format;
+use crate::domain::finding::{Finding, FindingCode, Severity};
+use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, ProviderName};
 use crate::domain::row::{Link, RowNumber};
+use crate::limits::ATTRIBUTE_VALUE_CHARS_MAX;
 
-/// One row of the input, checked.
+/// A checked row of the input.
 #[derive(Debug, Clone)]
 pub struct Record {
-    /// Its number: the first row of data is 1. Empty lines have none.
+    /// The first row of data is 1. Empty lines have no number.
     pub number: RowNumber,
     /// The line on which it starts, in the decompressed file, from 1.
     pub line: u64,
-    /// What it asks for; `None` where the row by itself does not say. A row that is wrong beside others still asks.
+    /// `None` where the row by itself has an error. A row that only contradicts other rows still has its link.
     pub link: Option<Link>,
-    /// Everything that is wrong with it, and what is worth a look.
+    /// Its errors and warnings.
     pub findings: Vec<Finding>,
 }
 
 impl Record {
-    /// Whether nothing keeps it from being sent.
+    /// Returns whether the row can be sent.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        self.link.is_some() && !check::has_errors(&self.findings)
+        self.link.is_some() && self.findings.iter().all(|finding| finding.severity != Severity::Error)
     }
 }
 
-/// A row of the input, checked, while it is still in view: nothing of it has been copied.
-pub struct Glimpse<'a> {
-    /// Its number: the first row of data is 1. Empty lines have none.
+/// A checked row that borrows its values from the input buffer.
+pub struct CheckedRow<'a> {
+    /// As in [`Record`].
     pub number: RowNumber,
-    /// The line on which it starts, in the decompressed file, from 1.
+    /// As in [`Record`].
     pub line: u64,
-    /// What it asks for; `None` where the row by itself does not say. A row that is wrong beside others still asks.
-    pub asked: Option<Asked<'a>>,
-    /// Everything that is wrong with it, and what is worth a look.
+    /// As in [`Record`].
+    pub link: Option<LinkRef<'a>>,
+    /// As in [`Record`].
     pub findings: Vec<Finding>,
 }
 
-impl Glimpse<'_> {
-    /// The same with values of its own.
+impl CheckedRow<'_> {
+    /// Copies the values.
     #[must_use]
     pub fn into_record(self) -> Record {
-        let Self { number, line, asked, findings } = self;
-        Record { number, line, link: asked.and_then(|asked| asked.to_link()), findings }
+        let Self { number, line, link, findings } = self;
+        Record { number, line, link: link.and_then(|link| link.to_link()), findings }
+    }
+}
+
+/// A link whose values have passed every check of the row by itself. Personal, so it has no `Debug`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct LinkRef<'a> {
+    pub(super) destination: DestinationRef<'a>,
+    pub(super) provider: &'a str,
+    pub(super) attribute: &'a str,
+    pub(super) value: &'a str,
+}
+
+/// As [`Destination`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum DestinationRef<'a> {
+    Username(&'a str),
+    Email(&'a str),
+    Sub(&'a str),
+    Federated { provider: &'a str, user_id: &'a str },
+}
+
+impl LinkRef<'_> {
+    /// Copies the values. Values that have passed the checks always make a link.
+    #[must_use]
+    pub fn to_link(&self) -> Option<Link> {
+        let owned = |text| Personal::parse(text, ATTRIBUTE_VALUE_CHARS_MAX).ok();
+        let destination = match self.destination {
+            DestinationRef::Username(name) => Destination::Username(owned(name)?),
+            DestinationRef::Email(address) => Destination::Email(owned(address)?),
+            DestinationRef::Sub(sub) => Destination::Sub(owned(sub)?),
+            DestinationRef::Federated { provider, user_id } => {
+                Destination::Federated { provider: ProviderName::parse(provider).ok()?, user_id: owned(user_id)? }
+            }
+        };
+        let (provider, attribute) =
+            (ProviderName::parse(self.provider).ok()?, AttributeName::parse(self.attribute).ok()?);
+        Some(Link { destination, source: ExternalIdentity::new(provider, attribute, owned(self.value)?).ok()? })
     }
 }
 
 /// A record as it stands in the input, without its line end. Personal: for result files only.
 #[derive(Clone, Copy)]
 pub struct RawRecord<'a> {
+    /// Of a record that is too long only the first [`crate::limits::RAW_EXCERPT_BYTES`].
     pub(super) bytes: &'a [u8],
     pub(super) shape: RawShape<'a>,
 }
 
-/// What is known of a raw record.
 #[derive(Clone, Copy)]
 pub(super) enum RawShape<'a> {
-    /// A CSV record, and where its fields end among their texts.
-    Fields(&'a [usize]),
+    /// The fields of a CSV record.
+    Fields(&'a [CsvField]),
     /// A line that is one JSON object.
     Object,
-    /// A record that could not be taken apart.
+    /// A record that could not be split or parsed.
     Broken,
 }
 
-impl<'a> RawRecord<'a> {
-    /// The bytes; of a record that is too long only the first [`crate::limits::RAW_EXCERPT_BYTES`].
-    #[must_use]
-    pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
+/// A record as far as its format goes; its values are read from the parser.
+pub(super) struct ParsedRecord {
+    /// Bytes without the line end; of a record that is too long, of an excerpt.
+    pub(super) length: usize,
+    pub(super) extent: Extent,
+    /// Whether a result file can add columns to it.
+    pub(super) is_whole: bool,
+    /// Why it has no values.
+    pub(super) fault: Option<RecordFault>,
+}
+
+pub(super) struct RecordFault {
+    pub(super) code: FindingCode,
+    pub(super) message: String,
+    /// Lines between the start of the record and the fault.
+    pub(super) line_offset: u64,
+    /// The faulty field of a CSV record, from 0.
+    pub(super) field: Option<usize>,
+}
+
+impl RecordFault {
+    pub(super) fn new(code: FindingCode, message: String) -> Self {
+        Self { code, message, line_offset: 0, field: None }
     }
+}
+
+/// Where a field of a CSV record is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CsvField {
+    /// Its bytes in the record, quotes included.
+    pub(super) raw: Range<usize>,
+    /// Its text: in the record, or where it has doubled quotes, in the parser's copy without them.
+    pub(super) text: Range<usize>,
+    pub(super) has_doubled_quotes: bool,
 }
 
 impl std::fmt::Debug for RawRecord<'_> {
@@ -80,17 +148,16 @@ impl std::fmt::Debug for RawRecord<'_> {
     }
 }
 
-/// How an input is laid out, so that a result file can be laid out the same.
+/// The format of an input, so that a result file can have the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     pub(super) format: Format,
     pub(super) delimiter: u8,
     pub(super) newline: &'static [u8],
-    /// The header as it stands in a CSV, without its line end.
+    /// The header of a CSV as it stands there, without its line end.
     pub(super) header: Vec<u8>,
-    /// Where its fields end among their texts.
-    pub(super) header_ends: Vec<usize>,
-    /// The header's names, without the space around them.
+    pub(super) header_fields: Vec<CsvField>,
+    /// The names in the header, without the space around them.
     pub(super) names: Vec<String>,
 }
 
@@ -101,26 +168,14 @@ impl Layout {
             delimiter: 0,
             newline: b"\n",
             header: Vec::new(),
-            header_ends: Vec::new(),
+            header_fields: Vec::new(),
             names: Vec::new(),
         }
-    }
-
-    /// CSV or JSONL.
-    #[must_use]
-    pub fn format(&self) -> Format {
-        self.format
     }
 
     /// The delimiter of a CSV.
     #[must_use]
     pub fn delimiter(&self) -> Option<u8> {
         (self.format == Format::Csv).then_some(self.delimiter)
-    }
-
-    /// The names of a CSV's header, without the space around them; none for JSONL.
-    #[must_use]
-    pub fn headers(&self) -> &[String] {
-        &self.names
     }
 }

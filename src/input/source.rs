@@ -1,4 +1,4 @@
-//! Where an input comes from: something that can be read from its start more than once.
+//! Where an input comes from. It can be read from its start more than once.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -12,8 +12,8 @@ use super::error::{InputError, header_finding};
 use crate::domain::finding::FindingCode;
 use crate::limits::{READ_BUFFER_BYTES, SPOOL_BYTES_MAX};
 
-/// An open input. Every reading starts at its beginning and sees the same file, even when another one has been moved
-/// to its path meanwhile.
+/// An open input. Every reading starts at its beginning and sees the same file, even if another one has been moved to
+/// its path in the meantime.
 #[derive(Debug, Clone)]
 pub struct Source {
     name: String,
@@ -34,45 +34,45 @@ impl Source {
         let name = path.display().to_string();
         let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
         match opened {
-            Ok((facts, _)) if facts.is_dir() => {
+            Ok((metadata, _)) if metadata.is_dir() => {
                 Err(InputError::Open { name, source: io::ErrorKind::IsADirectory.into() })
             }
-            Ok((facts, file)) if facts.is_file() => Ok(Self { name, file: Arc::new(Mutex::new(file)) }),
+            Ok((metadata, file)) if metadata.is_file() => Ok(Self { name, file: Arc::new(Mutex::new(file)) }),
             Ok((_, file)) => Self::spool(&name, file),
             Err(source) => Err(InputError::Open { name, source }),
         }
     }
 
-    /// Keeps what can be read only once in a temporary file.
+    /// Copies what can be read only once to a temporary file.
     ///
     /// # Errors
     /// [`InputError::Spool`], also for more than [`SPOOL_BYTES_MAX`] bytes.
     pub fn spool(name: &str, from: impl Read) -> Result<Self, InputError> {
-        let kept = tempfile::tempfile().and_then(|mut file| {
+        let copied = tempfile::tempfile().and_then(|mut file| {
             let bytes = io::copy(&mut from.take(SPOOL_BYTES_MAX + 1), &mut file)?;
             if bytes > SPOOL_BYTES_MAX {
                 return Err(io::Error::other(format!("it is longer than {SPOOL_BYTES_MAX} bytes")));
             }
             Ok(file)
         });
-        match kept {
+        match copied {
             Ok(file) => Ok(Self { name: name.to_owned(), file: Arc::new(Mutex::new(file)) }),
             Err(source) => Err(InputError::Spool { name: name.to_owned(), source }),
         }
     }
 
-    /// The path as it was given, or `standard input`.
+    /// Returns the path as it was given, or `standard input`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A hash of the bytes as they are, packed or plain: xxh3, 128 bits, as 32 hexadecimal digits.
+    /// Returns a hash of the bytes before they are decompressed: xxh3, 128 bits, as 32 hexadecimal digits.
     ///
     /// # Errors
     /// [`InputError::Read`].
     pub fn fingerprint(&self) -> Result<String, InputError> {
-        let mut raw = Positioned { file: Arc::clone(&self.file), offset: 0 };
+        let mut raw = InputFileReader { file: Arc::clone(&self.file), offset: 0 };
         let mut hasher = Xxh3::new();
         let mut buffer = vec![0; READ_BUFFER_BYTES];
         loop {
@@ -85,13 +85,13 @@ impl Source {
         }
     }
 
-    /// The decoded bytes from the start: unpacked, without byte order mark.
+    /// Returns the bytes from the start, decompressed and without byte order mark.
     ///
     /// # Errors
-    /// [`InputError::Read`]; [`InputError::Unsupported`] for a workbook or an unknown packing;
+    /// [`InputError::Read`]; [`InputError::Unsupported`] for a workbook or another compression;
     /// [`InputError::Header`] with a `utf16` finding.
     pub fn reader(&self) -> Result<Box<dyn Read + Send>, InputError> {
-        let raw = Positioned { file: Arc::clone(&self.file), offset: 0 };
+        let raw = InputFileReader { file: Arc::clone(&self.file), offset: 0 };
         encoding::decode(Box::new(raw)).map_err(|fault| match fault {
             DecodeError::Io(source) => InputError::Read { name: self.name.clone(), line: 1, source },
             DecodeError::Unsupported(what) => InputError::Unsupported { name: self.name.clone(), what },
@@ -106,13 +106,13 @@ impl Source {
     }
 }
 
-/// One reading of the file, with a position of its own. The lock is held for one read at a time.
-struct Positioned {
+/// One reading of the file, with a position of its own. It holds the lock for one read at a time.
+struct InputFileReader {
     file: Arc<Mutex<File>>,
     offset: u64,
 }
 
-impl Read for Positioned {
+impl Read for InputFileReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(self.offset))?;

@@ -25,7 +25,7 @@ pub(super) fn places(bytes: impl AsRef<[u8]>) -> Vec<String> {
     findings.map(|finding| format!("{} {}:{}", finding.code.as_str(), finding.line, finding.field)).collect()
 }
 
-/// The source values of the rows that are sound.
+/// The source values of the valid rows.
 pub(super) fn values(bytes: impl AsRef<[u8]>) -> Vec<String> {
     let links = records(bytes).into_iter().filter_map(|record| record.link);
     links.map(|link| link.source.value().expose().to_owned()).collect()
@@ -47,8 +47,8 @@ pub(super) fn options(map: &[(Column, &str)], set: &[(Column, &str)]) -> InputOp
     InputOptions { map: owned(map), set: owned(set), ..InputOptions::default() }
 }
 
-/// That many sound rows, `user1,Google,1` and so on.
-pub(super) fn sound_rows(count: usize) -> String {
+/// That many valid rows, `user1,Google,1` and so on.
+pub(super) fn valid_rows(count: usize) -> String {
     let mut rows = String::new();
     for row in 1..=count {
         writeln!(rows, "user{row},Google,{row}").unwrap();

@@ -17,8 +17,8 @@ use crate::domain::finding::FindingCode;
 use crate::domain::identity::ProviderName;
 use crate::exit::Exit;
 use crate::foresight::scan::ScanOptions;
+use crate::input::Format;
 use crate::input::OutputFile;
-use crate::input::columns::Format;
 use crate::limits::OUTPUT_CHUNK_BYTES;
 use crate::ui::{OutputFormat, Ui, format};
 

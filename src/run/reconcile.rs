@@ -21,7 +21,7 @@ use crate::domain::identity::ProviderName;
 use crate::exit::Exit;
 use crate::foresight::preflight::mapped_attributes;
 use crate::foresight::scan::ScanOptions;
-use crate::input::columns::Format;
+use crate::input::Format;
 use crate::input::{LinkLines, LinkTexts, OutputFile, Reader, Source};
 use crate::ledger::{Ledger, LedgerView};
 use crate::limits::REPORT_FAILURES_MAX;

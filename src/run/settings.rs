@@ -37,10 +37,10 @@ pub(super) fn reading(args: &InputArgs, file: &FileSettings) -> Result<InputOpti
         if flags.is_empty() { FileSettings::pairs(table) } else { flags.to_vec() }
     };
     for text in either(&args.map, &file.map) {
-        options.map.push(InputOptions::parse_map(&text).map_err(|error| usage("map", &text, error))?);
+        options.map.push(InputOptions::parse_pair(&text).map_err(|error| usage("map", &text, error))?);
     }
     for text in either(&args.set, &file.set) {
-        options.set.push(InputOptions::parse_set(&text).map_err(|error| usage("set", &text, error))?);
+        options.set.push(InputOptions::parse_pair(&text).map_err(|error| usage("set", &text, error))?);
     }
     for text in allowed(args, file).filter(|text| *text != RefusalCode::CaseDiffers.as_str()) {
         options.allow.push(InputOptions::parse_allow(text).map_err(|error| usage("allow", text, error))?);
@@ -74,7 +74,7 @@ pub(super) fn preset(exporter: Exporter) -> Preset {
 pub(super) fn tell_preset(options: &InputOptions, ui: &Ui) {
     let Some(preset) = options.preset else { return };
     ui.note(&format!("preset {}: {}", preset.name(), preset.trap()));
-    if let Some(danger) = preset.danger(options) {
+    if let Some(danger) = options.preset_warning() {
         ui.warn(danger);
     }
 }

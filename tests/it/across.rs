@@ -1,4 +1,4 @@
-//! Rows that are wrong beside others: never sent, told by whoever they belong to, and without harm to what is done.
+//! Rows that contradict other rows: never sent, reported by the shard that they belong to, and without effect on rows that are linked.
 
 use std::fmt::Write as _;
 
@@ -20,7 +20,7 @@ fn rows_that_contradict_one_another_are_not_sent() {
     assert_eq!(counts, [10, 2, 8, 1], "{report}");
     simulator.linked_once(1);
     assert!(finished.stderr.contains("error: row 2, line 3, column name_id: identity_for_two_users: row 1 gives"));
-    assert!(finished.stderr.contains("warning: row 4, line 5: duplicate_row: the same link stands in row 3"));
+    assert!(finished.stderr.contains("warning: row 4, line 5: duplicate_row: duplicate of row 3"));
     let findings = [("duplicate_row", 0), ("identity_for_two_users", 2), ("too_many_identities", 6)];
     for (code, count) in findings {
         assert_eq!(report["findings"][code].as_u64().unwrap_or(0), count, "{code}: {report}");
@@ -65,25 +65,25 @@ fn a_report_hands_no_row_back_that_link_would_not_send() {
     let report = home.run(&options).left_with(0).json();
     let counts = ["read", "linked", "invalid", "unprocessed"].map(|state| report["rows"][state].as_u64().unwrap());
     assert_eq!(counts, [3, 1, 1, 1], "{report}");
-    // By itself the row of bert would look sound, and be sent.
+    // By itself the row of bert would look valid, and be sent.
     assert_eq!(home.read("rest.csv"), format!("{HEADER}carl,Okta,2x\n"));
 }
 
 #[test]
-fn a_shard_tells_its_own_rows_of_what_the_whole_file_holds() {
+fn a_shard_reports_its_own_rows_compared_with_the_whole_file() {
     let home = Home::new();
     let simulator = Simulator::quick(&home);
     let mut text = HEADER.to_owned();
     (0..20).for_each(|at| writeln!(text, "user-{at},Okta,{}x", at / 2).unwrap());
     home.write("in.csv", text);
-    let (mut read, mut told) = (0, 0);
+    let (mut read, mut reported) = (0, 0);
     for shard in ["0/2", "1/2"] {
         let finished = home.link(&simulator.url, &[&OPTIONS[..], &["--shard", shard]].concat()).left_with(3);
         let rows = finished.json()["rows"].clone();
         let invalid = rows["invalid"].as_u64().unwrap();
         assert_eq!((&rows["read"], invalid > 0), (&invalid.into(), true), "{rows}");
         read += invalid;
-        told += finished.stderr.matches("identity_for_two_users: row ").count();
+        reported += finished.stderr.matches("identity_for_two_users: row ").count();
     }
-    assert_eq!((read, told, simulator.link_calls()), (20, 20, 0));
+    assert_eq!((read, reported, simulator.link_calls()), (20, 20, 0));
 }

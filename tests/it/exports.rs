@@ -1,4 +1,4 @@
-//! The corpus of exports: clean ones raise nothing, and of damaged ones exactly what is wrong is told, where it is.
+//! The corpus of exports: clean ones have no findings, and damaged ones have exactly the expected ones in the right places.
 
 use std::collections::BTreeSet;
 
@@ -54,9 +54,13 @@ fn the_object_id_of_entra_is_taken_only_with_a_warning() {
     let home = Home::new();
     let file = format!("{FIXTURES}/exports/entra.csv");
     let arguments = ["validate", &file, "--preset", "entra", "--set", "source_provider=Corp"];
-    home.run(&arguments).refused_with(4, "preset entra takes no other");
+    home.run(&arguments).refused_with(4, "preset entra has none");
     let by_object_id = home.run(&[&arguments[..], &["--map", "source_value=objectId"]].concat()).left_with(0);
-    assert!(by_object_id.stderr.contains("warning: the object id is what"), "{}", by_object_id.stderr);
+    assert!(
+        by_object_id.stderr.contains("warning: a SAML application sends the object id only where"),
+        "{}",
+        by_object_id.stderr
+    );
 }
 
 #[test]

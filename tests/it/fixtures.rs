@@ -88,10 +88,10 @@ fn differences(expected: &[String], verdicts: &BTreeMap<u64, String>, talk: &str
         if actual != wanted {
             differences.push(format!("row {number} expects {expected} and has {actual}"));
         }
-        let is_told = |code: &str| {
+        let is_reported = |code: &str| {
             talk.lines().any(|line| line.starts_with(&format!("warning: row {number},")) && line.contains(code))
         };
-        if warning.is_some_and(|code| !is_told(code)) {
+        if warning.is_some_and(|code| !is_reported(code)) {
             differences.push(format!("row {number} expects {expected}, and no warning says so"));
         }
     }

@@ -1,4 +1,4 @@
-//! Files that mean no good, or met no good: a clear word about each, the right status, and never much memory.
+//! Hostile and damaged files: a clear message about each, the right status, and never much memory.
 //!
 //! Each is read under a limit of address space far below what it would take to hold it.
 
@@ -80,7 +80,7 @@ fn a_bomb_is_refused_before_it_goes_off() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_told_for_what_they_are() {
+fn bytes_that_are_no_text_are_reported_as_such() {
     let home = Home::new();
     home.write("in", format!("{HEADER}a\0b,Okta,1x\nc,Okta,2\0x\n{}\nd,Okta,3x\n", "\0".repeat(300)));
     let (codes, valid) = found(&home);
@@ -112,9 +112,9 @@ fn ten_thousand_columns_are_no_header() {
 #[test]
 fn deep_nesting_costs_one_row() {
     let home = Home::new();
-    let sound = "{\"username\":\"b\",\"idp\":\"Okta\",\"name_id\":\"2x\"}";
+    let valid_line = "{\"username\":\"b\",\"idp\":\"Okta\",\"name_id\":\"2x\"}";
     let deep = |open: &str, close: &str| format!("{{\"x\":{}1{}}}", open.repeat(5_000), close.repeat(5_000));
-    home.write("in", format!("{}\n{}\n{}\n{sound}\n", deep("[", "]"), deep("{\"a\":", "}"), "[".repeat(60_000)));
+    home.write("in", format!("{}\n{}\n{}\n{valid_line}\n", deep("[", "]"), deep("{\"a\":", "}"), "[".repeat(60_000)));
     // The first line tells the format.
     let (codes, valid) = found(&home);
     assert_eq!((codes, valid), (vec![("invalid_json".to_owned(), 3)], 1));

@@ -1,4 +1,4 @@
-//! One set of rows in every dress: the same links, the same keys.
+//! One set of rows in every format: the same links, the same keys.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -39,7 +39,7 @@ fn from_stdin(name: &str, content: &[u8]) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_dress_links_the_same_rows() {
+fn every_format_links_the_same_rows() {
     let plain = csv(&pairs(0..ROWS as u64));
     let expected = from_file("plain", plain.as_bytes());
     assert_eq!(expected.len(), ROWS);

@@ -26,7 +26,7 @@ fn every_finding_is_listed_and_the_file_is_split() {
     assert_eq!(written.lines().count(), listed);
     assert!(written.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
 
-    // What was valid is valid again, and what was not is not, with the reason beside it.
+    // What was valid is valid again, and what was not is not, with the reason next to it.
     let valid = home.path("split/valid.csv");
     assert_eq!(home.run(&["validate", valid.to_str().unwrap(), "-q"]).left_with(0).stdout.lines().last(), {
         Some("39 rows: 39 valid")
@@ -36,7 +36,7 @@ fn every_finding_is_listed_and_the_file_is_split() {
     assert!(text.lines().next().unwrap().ends_with(",link_state,link_code,link_message"), "{text}");
     assert!(text.contains(",invalid,number_damaged,"), "{text}");
     let again = home.run(&["validate", invalid.to_str().unwrap(), "-q"]).left_with(4).stdout;
-    // One row is wrong only beside another, which is not in this file.
+    // One row is wrong only together with another, which is not in this file.
     assert_eq!(again.lines().last(), Some("38 rows: 1 valid, 37 invalid"));
 }
 

@@ -1,6 +1,7 @@
 use super::*;
-use crate::input::columns::InputOptions;
-use crate::input::testing::{codes, header_faults, options, places, reader, records, sound_rows, values};
+use crate::domain::row::RowNumber;
+use crate::input::InputOptions;
+use crate::input::testing::{codes, header_faults, options, places, reader, records, valid_rows, values};
 use crate::limits::READ_BUFFER_BYTES;
 
 const HEADER: &str = "username,idp,name_id\n";
@@ -35,7 +36,7 @@ fn the_delimiter_is_told_by_the_header() {
     }
     let given = InputOptions { delimiter: Some(b'|'), ..options(&[(Column::SourceValue, "name_id;x,y")], &[]) };
     let reader = reader("username|idp|name_id;x,y", &given).unwrap();
-    assert_eq!(reader.headers(), ["username", "idp", "name_id;x,y"]);
+    assert_eq!(reader.layout().names, ["username", "idp", "name_id;x,y"]);
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn empty_lines_are_counted_and_a_header_alone_is_no_fault() {
     let mut rows = reader(with_header("\n\r\na,Okta,1\n\r\r\nb,Okta,2\n\n"), &InputOptions::default()).unwrap();
     let lines: Vec<u64> = rows.by_ref().map(|record| record.unwrap().line).collect();
     assert_eq!((lines, rows.blank_lines()), (vec![4, 7], 5));
-    assert!(rows.raw().bytes().is_empty() && rows.next().is_none());
+    assert!(rows.raw().bytes.is_empty() && rows.next().is_none());
     assert_eq!(records(HEADER).len(), 0);
     assert_eq!(records(HEADER.trim_end()).len(), 0);
 }
@@ -108,7 +109,7 @@ fn what_is_not_used_may_hold_anything() {
 fn an_unclosed_quote_costs_one_row() {
     let mut text = HEADER.to_owned();
     text.push_str("a,Google,\"1\n");
-    text.push_str(&sound_rows(20_000));
+    text.push_str(&valid_rows(20_000));
     let records = records(&text);
     assert_eq!(records.len(), 20_001);
     assert_eq!((codes(&records[0]), records[0].line), (vec!["unclosed_quote"], 2));
@@ -152,8 +153,8 @@ fn headers_that_cannot_be_used() {
         ("username,idp,name_id,email,EMAIL".to_owned(), "duplicate_column", "columns 4 and 5 both mean"),
     ];
     for (text, code, start) in table {
-        let [(told, message)] = header_faults(&text, &default).try_into().unwrap();
-        assert_eq!(told, code);
+        let [(found, message)] = header_faults(&text, &default).try_into().unwrap();
+        assert_eq!(found, code);
         assert!(message.starts_with(start), "{message}");
     }
     let most = format!("username,idp,name_id,{}", wide(COLUMNS_MAX - 3));

@@ -2,6 +2,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -77,8 +78,8 @@ fn other_kinds_are_named() {
     let table: [(&[u8], &str); 4] = [
         (b"PK\x03\x04....", "a zip archive or an Excel workbook"),
         (b"\xd0\xcf\x11\xe0....", "an old Excel workbook"),
-        (b"\xfd7zXZ\0..", "packed with xz"),
-        (b"BZh91AY&SY", "packed with bzip2"),
+        (b"\xfd7zXZ\0..", "compressed with xz"),
+        (b"BZh91AY&SY", "compressed with bzip2"),
     ];
     for (bytes, name) in table {
         assert!(matches!(opened(bytes), Err(DecodeError::Unsupported(what)) if what == name), "{name}");
@@ -92,14 +93,14 @@ fn damage_is_told_in_a_sentence() {
     let cut_member = [gzip(b"one"), gzip(&text)[..100].to_vec()].concat();
     let (packed, frames) = (gzip(&text), zstd_of(&text));
     for cut in [&packed[..packed.len() / 2], &packed[..packed.len() - 3], &frames[..frames.len() / 2], &cut_member] {
-        let told = decoded(cut).unwrap_err().to_string();
-        assert!(told.contains("data ends in the middle; the file was cut short"), "{told}");
+        let message = decoded(cut).unwrap_err().to_string();
+        assert!(message.contains("data ends in the middle; the file was cut off"), "{message}");
     }
     let mut flipped = packed.clone();
     let checksum = flipped.len() - 6;
     flipped[checksum] ^= 0xff;
-    let told = decoded(&flipped).unwrap_err().to_string();
-    assert!(told.starts_with("the gzip data is damaged ("), "{told}");
+    let message = decoded(&flipped).unwrap_err().to_string();
+    assert!(message.starts_with("the gzip data is damaged ("), "{message}");
 }
 
 #[test]
@@ -119,14 +120,14 @@ fn zeros_behind_gzip_are_padding_and_anything_else_is_damage() {
         [second, b"x".to_vec()].concat(),
     ];
     for bytes in behind {
-        let told = decoded(&[first.clone(), bytes].concat()).unwrap_err().to_string();
-        assert!(told.starts_with("the gzip data is damaged ("), "{told}");
+        let message = decoded(&[first.clone(), bytes].concat()).unwrap_err().to_string();
+        assert!(message.starts_with("the gzip data is damaged ("), "{message}");
     }
 }
 
 #[test]
 fn a_bomb_is_stopped() {
-    let bounds = Bounds { free_bytes: 10_000, ratio_max: 100 };
+    let bounds = ExpansionBounds { free_bytes: 10_000, ratio_max: 100 };
     for (name, packed) in [("gzip", gzip(&vec![b'a'; 1_000_000])), ("zstd", zstd_of(&vec![b'a'; 1_000_000]))] {
         let mut reader = decode_within(Box::new(io::Cursor::new(packed)), bounds).unwrap();
         let fault = io::copy(&mut reader, &mut io::sink()).unwrap_err();
@@ -142,6 +143,35 @@ fn a_window_that_needs_much_memory_is_refused() {
     encoder.window_log(ZSTD_WINDOW_LOG_MAX + 1).unwrap();
     encoder.include_contentsize(false).unwrap();
     encoder.write_all(b"source_value\n").unwrap();
-    let told = decoded(&encoder.finish().unwrap()).unwrap_err().to_string();
-    assert!(told.starts_with("the zstd data is damaged (Frame requires too much memory"), "{told}");
+    let message = decoded(&encoder.finish().unwrap()).unwrap_err().to_string();
+    assert!(message.starts_with("the zstd data is damaged (Frame requires too much memory"), "{message}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Any text comes out as it went in, however it is compressed and cut into members; a cut file is an error.
+    #[test]
+    fn compression_changes_nothing(text in "[a-z,\"\n\u{e9}]{2,300}", cut_at in any::<prop::sample::Index>()) {
+        let bytes = text.as_bytes();
+        let cut = cut_at.index(bytes.len());
+        let (head, tail) = bytes.split_at(cut);
+        for compressed in [bytes.to_vec(), [gzip(head), gzip(tail)].concat(), [zstd_of(head), zstd_of(tail)].concat()] {
+            prop_assert_eq!(decoded(&compressed).unwrap(), text.clone());
+        }
+        let compressed = gzip(bytes);
+        let cut = 3 + cut_at.index(compressed.len() - 3);
+        prop_assert!(decoded(&compressed[..cut]).is_err());
+    }
+
+    /// UTF-16 of a header is detected with and without mark; UTF-8 of it never is.
+    #[test]
+    fn utf16_is_detected(text in "[a-z]{2}[a-z,\u{e9}]{0,20}", has_mark in any::<bool>()) {
+        let text = if has_mark { format!("\u{feff}{text}") } else { text };
+        for encode in [u16::to_le_bytes, u16::to_be_bytes] {
+            let bytes: Vec<u8> = text.encode_utf16().flat_map(encode).collect();
+            prop_assert!(matches!(opened(&bytes), Err(DecodeError::Utf16)));
+        }
+        prop_assert_eq!(decoded(text.as_bytes()).unwrap(), text.trim_start_matches('\u{feff}'));
+    }
 }

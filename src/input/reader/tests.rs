@@ -1,18 +1,18 @@
 use std::io::Write;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::domain::finding::Severity;
-use crate::input::columns::Column;
-use crate::input::testing::{header_faults, options, reader, records, sound_rows, values};
+use crate::input::testing::{header_faults, options, reader, records, valid_rows, values};
 use crate::input::{Note, RecordWriter};
-use crate::seed::Rng;
 
 const CSV: &str = "username,idp,name_id\ncarlos,Google,1\n\"a,b\",Okta,\"x\"\"y\"\n";
 const JSONL: &str = "{\"username\":\"carlos\",\"idp\":\"Google\",\"name_id\":\"1\"}\n{\"sub\":\"5\",\"idp\":\"Okta\",\"name_id\":\"2\"}\n";
 
 #[test]
 fn the_format_is_told_by_the_first_character() {
-    let format = |text: &str| reader(text, &InputOptions::default()).unwrap().format();
+    let format = |text: &str| reader(text, &InputOptions::default()).unwrap().layout().format;
     assert_eq!(format(CSV), Format::Csv);
     assert_eq!(format(JSONL), Format::Jsonl);
     assert_eq!(format(&format!("\u{feff}\n \t{JSONL}")), Format::Jsonl);
@@ -36,18 +36,18 @@ fn packed_inputs_read_the_same() {
 #[test]
 fn a_file_that_was_cut_short_ends_with_an_error() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    write!(gzip, "username,idp,name_id\n{}", sound_rows(60_000)).unwrap();
+    write!(gzip, "username,idp,name_id\n{}", valid_rows(60_000)).unwrap();
     let packed = gzip.finish().unwrap();
     let mut rows = reader(&packed[..packed.len() / 2], &InputOptions::default()).unwrap();
     let read: Vec<_> = rows.by_ref().collect();
     let (last, before) = read.split_last().unwrap();
     assert!(before.len() > 1_000 && before.iter().all(Result::is_ok));
-    let told = last.as_ref().unwrap_err().to_string();
+    let message = last.as_ref().unwrap_err().to_string();
     assert!(
-        told.starts_with(&format!("cannot read input on from line {}: the gzip data ends", before.len() + 2)),
-        "{told}"
+        message.starts_with(&format!("cannot read input from line {} on: the gzip data ends", before.len() + 2)),
+        "{message}"
     );
-    assert!(rows.next().is_none() && rows.raw().bytes().is_empty());
+    assert!(rows.next().is_none() && rows.raw().bytes.is_empty());
 }
 
 #[test]
@@ -68,14 +68,14 @@ fn options_are_refused_before_the_first_row() {
 }
 
 /// What must hold for any bytes at all: every record is a link or has an error, numbers and lines rise, and all raw
-/// records are in view. Tells how many rows were links and how many were not.
+/// records are in view. Returns how many rows were links and how many were not.
 fn check_invariants(bytes: &[u8]) -> [usize; 2] {
     let Ok(mut rows) = reader(bytes, &InputOptions::default()) else { return [0, 0] };
     let (mut number, mut line, mut totals) = (0, 0, [0, 0]);
     while let Some(Ok(record)) = rows.next() {
         let errors = record.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
         assert_eq!(record.link.is_some(), errors == 0);
-        assert!(record.number.0 == number + 1 && record.line > line && !rows.raw().bytes().is_empty());
+        assert!(record.number.0 == number + 1 && record.line > line && !rows.raw().bytes.is_empty());
         let in_place = |finding: &Finding| finding.line >= record.line && finding.row == Some(record.number);
         assert!(record.findings.iter().all(in_place));
         (number, line) = (record.number.0, record.line);
@@ -96,72 +96,98 @@ fn check_round_trip(bytes: &[u8]) {
         links.push(record.link);
     }
     writer.finish().unwrap();
-    let (format, delimiter) = (Some(rows.format()), rows.layout().delimiter());
+    let (format, delimiter) = (Some(rows.layout().format), rows.layout().delimiter());
     let options = InputOptions { format, delimiter, ..InputOptions::default() };
     let again = Reader::new(&Source::open(&path).unwrap(), &options).unwrap();
     assert_eq!(again.map(|record| record.unwrap().link).collect::<Vec<_>>(), links);
 }
 
-#[test]
-fn random_bytes_do_no_harm() {
-    let mut rng = Rng::new(0xC0);
-    let alphabet = b"\",;\t|\n\r\n{}[]:\\ \0\xef\xbb\xbf\xff\x1f\x8b(\xb5/\xfdaeE19+.";
-    let mut faulty_total = 0;
-    for round in 0..1_500 {
-        let length = rng.below(300);
-        let mut bytes = if round % 3 == 0 { b"username,idp,name_id\n".to_vec() } else { Vec::new() };
-        for _ in 0..length {
-            let any = rng.next_u64().to_le_bytes()[0];
-            let at = usize::try_from(rng.below(alphabet.len() as u64)).unwrap();
-            bytes.push(if rng.chance(0.2) { any } else { alphabet[at] });
-        }
-        faulty_total += check_invariants(&bytes)[1];
-        if round % 9 == 0 {
-            check_round_trip(&bytes);
-        }
-    }
-    assert!(faulty_total > 1_000, "{faulty_total}");
+fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let marks = b"\",;\t|\n\r\n{}[]:\\ \0\xef\xbb\xbf\xff\x1f\x8b(\xb5/\xfdaeE19+.".to_vec();
+    let byte = prop_oneof![4 => prop::sample::select(marks), 1 => any::<u8>()];
+    let header = prop::sample::select(vec![&b""[..], b"", b"username,idp,name_id\n"]);
+    (header, prop::collection::vec(byte, 0..300)).prop_map(|(header, bytes)| [header, &bytes].concat())
 }
 
+#[derive(Debug, Clone)]
+enum Mutation {
+    Insert(u8),
+    Replace(u8),
+    Remove,
+    Truncate,
+}
+
+/// A valid file with a few bytes changed.
+fn mutated_file() -> impl Strategy<Value = Vec<u8>> {
+    let csv = CSV.to_owned() + &"x,Okta,\"1\n2\"\r\nü,Google,3\n\n".repeat(5);
+    let file = prop::sample::select(vec![csv, JSONL.repeat(3)]);
+    let mark = || prop::sample::select(b"\",\n\r{}".to_vec());
+    let mutation = prop_oneof![
+        any::<u8>().prop_map(Mutation::Insert),
+        mark().prop_map(Mutation::Insert),
+        any::<u8>().prop_map(Mutation::Replace),
+        Just(Mutation::Remove),
+        Just(Mutation::Truncate),
+    ];
+    (file, prop::collection::vec((any::<prop::sample::Index>(), mutation), 1..5)).prop_map(|(file, mutations)| {
+        let mut bytes = file.into_bytes();
+        for (index, mutation) in mutations {
+            let at = index.index(bytes.len());
+            match mutation {
+                Mutation::Insert(byte) => bytes.insert(at, byte),
+                Mutation::Replace(byte) => bytes[at] = byte,
+                Mutation::Remove => drop(bytes.remove(at)),
+                Mutation::Truncate => bytes.truncate(at.max(20)),
+            }
+        }
+        bytes
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_500))]
+
+    #[test]
+    fn any_bytes_do_no_harm(bytes in any_bytes()) {
+        check_invariants(&bytes);
+    }
+
+    #[test]
+    fn mutated_files_do_no_harm(bytes in mutated_file()) {
+        check_invariants(&bytes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn result_files_read_back(bytes in prop_oneof![any_bytes(), mutated_file()]) {
+        check_round_trip(&bytes);
+    }
+}
+
+/// The strategies above reach both kinds of rows.
 #[test]
-fn mutated_files_do_no_harm() {
-    let mut rng = Rng::new(0xF1);
-    let csv: String = CSV.to_owned() + &"x,Okta,\"1\n2\"\r\nü,Google,3\n\n".repeat(5);
-    let jsonl = JSONL.repeat(3);
-    for seed in [csv.as_bytes(), jsonl.as_bytes()] {
+fn intact_and_faulty_rows_are_both_generated() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut total = |strategy: BoxedStrategy<Vec<u8>>| {
         let mut totals = [0, 0];
-        for round in 0..1_500 {
-            let mut bytes = seed.to_vec();
-            for _ in 0..=rng.below(4) {
-                mutate(&mut bytes, &mut rng);
-            }
-            let [sound, faulty] = check_invariants(&bytes);
-            totals = [totals[0] + sound, totals[1] + faulty];
-            if round % 9 == 0 {
-                check_round_trip(&bytes);
-            }
+        for _ in 0..300 {
+            let [valid, faulty] = check_invariants(&strategy.new_tree(&mut runner).unwrap().current());
+            totals = [totals[0] + valid, totals[1] + faulty];
         }
-        assert!(totals[0] > 500 && totals[1] > 500, "{totals:?}");
-    }
-}
-
-fn mutate(bytes: &mut Vec<u8>, rng: &mut Rng) {
-    let at = usize::try_from(rng.below(bytes.len() as u64 + 1)).unwrap();
-    let any = rng.next_u64().to_le_bytes()[0];
-    match rng.below(5) {
-        0 => bytes.insert(at, any),
-        1 => bytes.insert(at, b"\",\n\r{}"[usize::try_from(rng.below(6)).unwrap()]),
-        2 if at < bytes.len() => bytes[at] = any,
-        3 if at < bytes.len() => {
-            bytes.remove(at);
-        }
-        _ => bytes.truncate(at.max(20)),
-    }
+        totals
+    };
+    let (any, mutated) = (total(any_bytes().boxed()), total(mutated_file().boxed()));
+    assert!(any[1] > 200 && mutated[0] > 200 && mutated[1] > 200, "{any:?} {mutated:?}");
 }
 
 #[test]
 fn every_row_of_a_large_file_is_read_once() {
-    let records = records(format!("username,idp,name_id\n{}", sound_rows(50_000)));
+    let records = records(format!("username,idp,name_id\n{}", valid_rows(50_000)));
     assert_eq!(records.len(), 50_000);
     for (at, record) in (1..).zip(&records) {
         assert_eq!((record.number.0, record.line), (at, at + 1));

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::domain::row::Link;
 use crate::limits::{ATTRIBUTE_NAME_CHARS_MAX, PROVIDER_NAME_CHARS_MAX};
@@ -13,25 +15,21 @@ use FindingCode::{
 
 type Pairs<'a> = &'a [(Column, &'a str)];
 
-/// A sound row with some values changed: the link, and the codes with their columns.
-fn judge(changes: Pairs<'_>) -> (Option<Link>, Vec<(FindingCode, Column)>) {
-    let (link, findings) = judge_allowing(&[], changes);
-    let column = |finding: &Finding| Column::ALL[usize::try_from(finding.field).unwrap()];
-    (link, findings.iter().map(|finding| (finding.code, column(finding))).collect())
+/// A valid row with some values changed: the link, and the codes with their columns.
+fn check(changes: Pairs<'_>) -> (Option<Link>, Vec<(FindingCode, Column)>) {
+    let (link, issues) = check_allowing(&[], changes);
+    (link, issues.iter().map(|issue| (issue.code, issue.column.unwrap())).collect())
 }
 
-fn judge_allowing(allowed: &[FindingCode], changes: Pairs<'_>) -> (Option<Link>, Vec<Finding>) {
-    let mut values = Values::default();
-    for (column, text) in [(DestinationUsername, "carlos"), (SourceProvider, "Google"), (SourceValue, "1098421")] {
-        values.put(column, Cow::Borrowed(text));
+fn check_allowing(allowed: &[FindingCode], changes: Pairs<'_>) -> (Option<Link>, Vec<RowIssue>) {
+    let mut values = RowValues::default();
+    let valid = [(DestinationUsername, "carlos"), (SourceProvider, "Google"), (SourceValue, "1098421")];
+    for (column, text) in valid.iter().chain(changes) {
+        values.texts[column.index()] = text.as_bytes();
     }
-    for (column, text) in changes {
-        values.put(*column, Cow::Borrowed(*text));
-    }
-    let locate = |column: Column| (u32::try_from(column.index()).unwrap(), column.name().to_owned());
-    let mut report = Report::new(RowNumber(1), 2, &locate, allowed);
-    let link = asked_of(&values, &mut report).and_then(|asked| asked.to_link());
-    (link, report.into_findings())
+    let mut issues = RowIssues::new(allowed);
+    let link = check_row(&values, &mut issues).and_then(|link| link.to_link());
+    (link, issues.into_vec())
 }
 
 #[test]
@@ -76,7 +74,7 @@ fn every_code_and_its_clean_twin() {
         (&[(SourceValue, "1098421\u{feff}")], InvisibleCharacter, SourceValue),
     ];
     for (changes, code, column) in faulty {
-        assert_eq!(judge(changes), (None, vec![(code, column)]), "{code:?} in {column:?}");
+        assert_eq!(check(changes), (None, vec![(code, column)]), "{code:?} in {column:?}");
     }
     let clean: [Pairs<'_>; 12] = [
         &[],
@@ -93,14 +91,14 @@ fn every_code_and_its_clean_twin() {
         &[(SourceProvider, "cognito")],
     ];
     for changes in clean {
-        let (link, findings) = judge(changes);
+        let (link, findings) = check(changes);
         assert!(link.is_some() && findings.is_empty(), "{findings:?}");
     }
 }
 
 #[test]
 fn a_warning_keeps_the_link() {
-    let (link, findings) = judge(&[(SourceProvider, "Entra"), (SourceValue, "Carlos@example.com")]);
+    let (link, findings) = check(&[(SourceProvider, "Entra"), (SourceValue, "Carlos@example.com")]);
     assert_eq!(findings, [(UppercaseEmailNameId, SourceValue)]);
     assert_eq!(link.unwrap().source.value().expose(), "Carlos@example.com", "case is never changed");
 }
@@ -118,14 +116,14 @@ fn a_suspicion_that_is_allowed_is_a_warning() {
         (&[(SourceProvider, "Okta"), (SourceValue, "Carlos@example.com")], UppercaseEmailNameId),
     ];
     for (changes, code) in suspected {
-        let (link, findings) = judge_allowing(&[code], changes);
+        let (link, findings) = check_allowing(&[code], changes);
         let link = link.unwrap();
         assert_eq!((findings.len(), findings[0].code, findings[0].severity), (1, code, Severity::Warning));
         assert!(!findings[0].message.contains("--allow"), "{}", findings[0].message);
         let sent = [link.destination.value().expose(), link.source.value().expose()];
         assert!(sent.contains(&changes.last().unwrap().1), "the value is sent as it is");
         let others: Vec<_> = FindingCode::SUSPICIONS.into_iter().filter(|other| *other != code).collect();
-        let (link, findings) = judge_allowing(&others, changes);
+        let (link, findings) = check_allowing(&others, changes);
         assert_eq!((link.is_some(), findings[0].severity), (code.severity() == Severity::Warning, code.severity()));
         let hint = format!("--allow {}", code.as_str());
         assert_eq!(findings[0].message.contains(&hint), code.severity() == Severity::Error);
@@ -143,7 +141,7 @@ fn what_is_certain_cannot_be_allowed() {
         (&[(SourceValue, "")], MissingValue),
     ];
     for (changes, code) in certain {
-        let (link, findings) = judge_allowing(FindingCode::ALL, changes);
+        let (link, findings) = check_allowing(FindingCode::ALL, changes);
         assert_eq!((link, findings[0].code, findings[0].severity), (None, code, Severity::Error));
         assert!(!findings[0].message.contains("--allow"), "{}", findings[0].message);
     }
@@ -152,7 +150,7 @@ fn what_is_certain_cannot_be_allowed() {
 #[test]
 fn everything_that_is_wrong_is_told_at_once() {
     let (link, findings) =
-        judge(&[(DestinationUsername, ""), (SourceProvider, "Cognito"), (SourceValue, " 1.04E+20\u{200b} ")]);
+        check(&[(DestinationUsername, ""), (SourceProvider, "Cognito"), (SourceValue, " 1.04E+20\u{200b} ")]);
     assert!(link.is_none());
     let expected = [
         (SurroundingSpace, SourceValue),
@@ -165,7 +163,7 @@ fn everything_that_is_wrong_is_told_at_once() {
 
 #[test]
 fn the_user_name_goes_before_sub_and_sub_before_the_address() {
-    let kind = |changes: Pairs<'_>| judge(changes).0.map(|link| link.destination.kind());
+    let kind = |changes: Pairs<'_>| check(changes).0.map(|link| link.destination.kind());
     let (sub, email) = ((DestinationSub, "5f7c"), (DestinationEmail, "carlos@example.com"));
     let none = (DestinationUsername, "");
     assert_eq!(kind(&[sub, email]), Some("username"));
@@ -177,7 +175,7 @@ fn the_user_name_goes_before_sub_and_sub_before_the_address() {
 
 #[test]
 fn the_attribute_is_the_subject_unless_named() {
-    let attribute = |changes: Pairs<'_>| judge(changes).0.map(|link| link.source.attribute().as_str().to_owned());
+    let attribute = |changes: Pairs<'_>| check(changes).0.map(|link| link.source.attribute().as_str().to_owned());
     assert_eq!(attribute(&[]).as_deref(), Some("Cognito_Subject"));
     assert_eq!(attribute(&[(SourceProvider, "Okta"), (SourceAttribute, "email")]).as_deref(), Some("email"));
 }
@@ -185,7 +183,7 @@ fn the_attribute_is_the_subject_unless_named() {
 #[test]
 fn filters_are_measured_with_their_escapes() {
     let room = FILTER_CHARS_MAX - "email = \"\"".len();
-    let email = |text: &str| judge(&[(DestinationUsername, ""), (DestinationEmail, text)]).1;
+    let email = |text: &str| check(&[(DestinationUsername, ""), (DestinationEmail, text)]).1;
     assert_eq!(email(&"x".repeat(room)), []);
     assert_eq!(email(&"ü".repeat(room)), []);
     assert_eq!(email(&"x".repeat(room + 1)), [(FilterTooLong, DestinationEmail)]);
@@ -195,15 +193,106 @@ fn filters_are_measured_with_their_escapes() {
 
 #[test]
 fn messages_hold_no_value() {
-    let secret = "Zebra\u{200b}\0 Q\u{2019} 1.5";
-    let mut values = Values::default();
-    for column in Column::ALL {
-        values.put(column, Cow::Owned(format!(" {secret}")));
+    let secret = " Zebra\u{200b}\0 Q\u{2019} 1.5";
+    let mut issues = RowIssues::new(&[]);
+    let values = RowValues { texts: [secret.as_bytes(); Column::ALL.len()], ..RowValues::default() };
+    assert!(check_row(&values, &mut issues).is_none());
+    let issues = issues.into_vec();
+    assert!(issues.len() > 10);
+    assert!(issues.iter().all(|issue| !issue.message.contains("Zebra")));
+}
+
+#[test]
+fn only_the_column_that_names_the_user_must_be_text() {
+    let codes = |username: &[u8], email: &[u8]| {
+        let mut values = RowValues::default();
+        for (column, text) in
+            [(DestinationUsername, username), (DestinationEmail, email), (SourceProvider, b"Okta"), (SourceValue, b"1")]
+        {
+            values.texts[column.index()] = text;
+        }
+        let mut issues = RowIssues::new(&[]);
+        let link = check_row(&values, &mut issues).and_then(|link| link.to_link());
+        (link.is_some(), issues.into_vec().iter().map(|issue| issue.code).collect::<Vec<_>>())
+    };
+    assert_eq!(codes(b"carlos", b"\xff"), (true, vec![]));
+    assert_eq!(codes(b"", b"\xff"), (false, vec![FindingCode::InvalidUtf8]));
+}
+
+/// Values of which each is likely to have something to say about.
+fn texts() -> impl Strategy<Value = [String; Column::ALL.len()]> {
+    let odd = || {
+        let part = prop::sample::select(vec![
+            "a",
+            "Z",
+            "0",
+            "000",
+            "9",
+            "_",
+            "|",
+            "@",
+            ".",
+            ",",
+            " ",
+            "e",
+            "E+",
+            "é",
+            "\u{200b}",
+            "\0",
+            "\t",
+            "google_",
+            "auth0|",
+            "Cognito",
+            "x.com",
+            "12345678901234567",
+            "\u{7f}",
+            "\"",
+            "-",
+            "okta_",
+            "É",
+            "#EXT#",
+        ]);
+        prop_oneof![9 => prop::collection::vec(part.clone(), 0..4), 1 => prop::collection::vec(part, 0..60)]
+            .prop_map(|parts| parts.concat())
+    };
+    let text = |likely: &[&'static str]| prop_oneof![6 => prop::sample::select(likely.to_vec()).prop_map(str::to_owned), 1 => odd()];
+    let uuid = "b284ae68-f515-4bb2-a25b-c5e752a3ca51";
+    [
+        text(&["carlos", "", uuid]),
+        text(&["", "carlos@example.com"]),
+        text(&["", uuid]),
+        text(&["", "", "Cognito", "Okta"]),
+        text(&["Google", "Okta", "Cognito", "Auth0", "my-idp"]),
+        text(&["", "Cognito_Subject", "email", "custom:id"]),
+        text(&["1098421", "00uLtmZo_P", "carla@example.com", "Carla@example.com"]),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    /// What the service would refuse never gets through, and every row that does not get through says why.
+    #[test]
+    fn a_row_is_a_link_or_has_an_error(texts in texts()) {
+        let values = RowValues { texts: texts.each_ref().map(|text| text.as_bytes()), ..RowValues::default() };
+        let mut issues = RowIssues::new(&[]);
+        let checked = check_row(&values, &mut issues);
+        prop_assert_eq!(checked.is_some(), !issues.has_errors());
+        let issues = issues.into_vec();
+        prop_assert!(issues.iter().all(|issue| issue.column.is_some() && !issue.message.is_empty()));
+        if let Some(checked) = checked {
+            let link = checked.to_link().expect("a checked row always makes a link");
+            prop_assert_eq!(link.source.value().expose(), &texts[SourceValue.index()]);
+            prop_assert!(!link.source.provider().is_native());
+            for value in [link.source.value().expose(), link.destination.value().expose()] {
+                let is_odd = |character: char| character.is_control() || character == '\u{200b}';
+                prop_assert!(!value.is_empty() && value.trim() == value && !value.contains(is_odd));
+            }
+        }
+        // An option to allow suspicions turns errors into warnings, and changes nothing else.
+        let mut allowed = RowIssues::new(&FindingCode::SUSPICIONS);
+        let _ = check_row(&values, &mut allowed);
+        let codes = |issues: &[RowIssue]| issues.iter().map(|issue| issue.code).collect::<Vec<_>>();
+        prop_assert!(codes(&allowed.into_vec()).starts_with(&codes(&issues)) || !issues.is_empty());
     }
-    let locate = |column: Column| (1, column.name().to_owned());
-    let mut report = Report::new(RowNumber(1), 2, &locate, &[]);
-    assert!(asked_of(&values, &mut report).is_none());
-    let findings = report.into_findings();
-    assert!(findings.len() > 10);
-    assert!(findings.iter().all(|finding| !finding.message.contains("Zebra")));
 }

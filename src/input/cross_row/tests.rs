@@ -2,10 +2,10 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::domain::finding::Severity;
-use crate::input::Source;
+use crate::input::{FirstReading, InputOptions, Reader, Source};
 use crate::seed::Rng;
 
-/// Everything that is found in an input of these bytes, as `row code line:field`, in the order in which it is told.
+/// Everything that is found in an input of these bytes, as `row code line:field`, in the order of the reports.
 fn found_with(options: &InputOptions, bytes: impl AsRef<[u8]>) -> Vec<String> {
     let source = Source::spool("input", bytes.as_ref()).unwrap();
     let first = FirstReading::of(&source, options, |_| ()).unwrap();
@@ -29,7 +29,7 @@ fn codes(rows: &str) -> Vec<String> {
 }
 
 #[test]
-fn rows_that_ask_for_the_same() {
+fn rows_of_the_same_link_or_identity() {
     let two = "identity_for_two_users";
     let table: [(&str, Vec<String>); 8] = [
         ("a,Okta,1x\nb,Okta,2x\na,Corp,1x\n", vec![]),
@@ -71,7 +71,7 @@ fn one_person_named_in_two_ways_is_two_users() {
 }
 
 #[test]
-fn messages_name_the_other_row_and_nobody() {
+fn messages_name_the_other_row_and_no_user() {
     let source =
         Source::spool("input", &b"username,idp,name_id\nanna,Okta,1x\nbert,Okta,1x\nbert,Okta,1x\n"[..]).unwrap();
     let options = InputOptions::default();
@@ -79,15 +79,15 @@ fn messages_name_the_other_row_and_nobody() {
     assert_eq!((first.rows, first.has_findings), (3, false));
     let records: Vec<_> = Reader::across(&source, &options, &first.across).unwrap().map(Result::unwrap).collect();
     assert!(records.iter().all(|record| record.link.is_some() && !record.is_valid()));
-    let told: Vec<&str> =
+    let messages: Vec<&str> =
         records.iter().flat_map(|record| &record.findings).map(|finding| finding.message.as_str()).collect();
     assert_eq!(
-        told,
+        messages,
         [
-            "row 2 gives the same identity to another user; keep the row that is right",
-            "row 1 gives the same identity to another user; keep the row that is right",
-            "the same link stands in row 2; it is made once",
-            "row 1 gives the same identity to another user; keep the row that is right",
+            "row 2 gives the same identity to another user; keep only the correct row",
+            "row 1 gives the same identity to another user; keep only the correct row",
+            "duplicate of row 2; the link is made once",
+            "row 1 gives the same identity to another user; keep only the correct row",
         ]
     );
 }
@@ -106,7 +106,7 @@ fn five_identities_are_no_more_than_five() {
 }
 
 #[test]
-fn json_lines_are_held_against_one_another_too() {
+fn json_lines_are_compared_too() {
     let text = "{\"idp\":\"Okta\",\"subject\":\"1x\",\"username\":\"a\"}\n\
                 {\"DestinationUser\":{\"ProviderAttributeValue\":\"b\"},\
                  \"SourceUser\":{\"ProviderName\":\"Okta\",\"ProviderAttributeValue\":\"1x\"}}\n";
@@ -116,7 +116,7 @@ fn json_lines_are_held_against_one_another_too() {
 
 /// Values that people make and values that machines draw, many of each: nothing is wrong with them.
 #[test]
-fn sound_columns_raise_nothing() {
+fn intact_columns_have_no_findings() {
     const BASE62: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut rng = Rng::new(3);
     let mut text = |alphabet: &[u8], length: u64| -> String {
@@ -150,7 +150,7 @@ fn sound_columns_raise_nothing() {
             ("Mails", format!("person{row}@example.com")),
         ];
         for (provider, value) in values {
-            // A number may end in three zeros by chance, which is told by itself.
+            // A number may end in three zeros by chance, which has its own finding.
             if !value.ends_with("000") {
                 writeln!(rows, "{provider}-{row},{provider},{value}").unwrap();
             }
@@ -201,13 +201,13 @@ fn numbers_that_a_spreadsheet_made_one_of() {
     assert_eq!(found(collapsed), ["2 number_damaged 3:3"]);
     let allow = InputOptions { allow: vec![FindingCode::NumberDamaged], ..InputOptions::default() };
     assert_eq!(found_with(&allow, format!("username,idp,name_id\n{collapsed}")), ["2 number_damaged? 3:3"]);
-    for sound in [
+    for intact in [
         "a,Facebook,12345678901234567\nb,Facebook,12345678901234568\n",
         "a,Facebook,12345678901234567\nb,Google,12345678901234500\n",
         "a,Facebook,12345678901234567\nb,Facebook,1234567890123450\n",
         "a,Facebook,12345678901234500\n",
     ] {
-        assert_eq!(found(sound), [""; 0], "{sound}");
+        assert_eq!(found(intact), [""; 0], "{intact}");
     }
 }
 
@@ -225,7 +225,7 @@ fn zeros_at_the_end_of_too_many_numbers() {
 }
 
 #[test]
-fn every_row_of_a_column_in_the_wrong_place_is_told_once() {
+fn every_row_of_a_wrong_column_is_reported_once() {
     let rows = (0..5_000).fold(String::new(), |rows, at| rows + &format!("same,Okta,{at}x\n"));
     let found = found(&rows);
     assert_eq!(found.len(), 5_000);

@@ -1,17 +1,16 @@
-//! Links of a pool as an input for `link`: the canonical columns, and what would keep a row from being read back.
+//! Links of a pool as an input for `link`: the canonical columns, and what would keep a row from being read again.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 
-use ::csv::{IntoInnerError, Terminator, WriterBuilder};
 use serde_json::{Map, Value};
 
-use super::check::{Report, Values, asked_of};
-use super::columns::{Column, Format};
+use super::columns::Column;
+use super::options::Format;
+use super::record_writer::encode_csv_row;
+use super::row_check::{RowIssues, RowValues, check_row};
 use crate::domain::finding::{FindingCode, Severity};
 use crate::domain::identity::COGNITO_SUBJECT;
-use crate::domain::row::RowNumber;
 
 /// The columns that are written, in their order.
 const COLUMNS: [Column; 5] = [
@@ -22,12 +21,12 @@ const COLUMNS: [Column; 5] = [
     Column::SourceValue,
 ];
 
-/// A link as its texts. The attribute is always `Cognito_Subject`: the pool does not tell by which one a link was made.
+/// A link as its texts. The attribute is always `Cognito_Subject`: the pool does not show by which one a link was made.
 #[derive(Clone, Copy)]
 pub struct LinkTexts<'a> {
     /// The user name, or the user's id at `destination_provider`.
     pub destination_username: &'a str,
-    /// The provider from whose identity the user was born; empty for a native user.
+    /// The provider whose identity the user was created from; empty for a native user.
     pub destination_provider: &'a str,
     /// The provider of the linked identity.
     pub source_provider: &'a str,
@@ -35,26 +34,26 @@ pub struct LinkTexts<'a> {
     pub source_value: &'a str,
 }
 
-impl LinkTexts<'_> {
-    fn cells(&self) -> [&str; COLUMNS.len()] {
+impl<'a> LinkTexts<'a> {
+    fn cells(&self) -> [&'a str; COLUMNS.len()] {
         [self.destination_username, self.destination_provider, self.source_provider, COGNITO_SUBJECT, self.source_value]
     }
 }
 
-/// Rows that the reader does not take as they are.
+/// Counts of the rows that the reader does not accept as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unreadable {
-    /// Rows that are read only with `--allow` and these codes.
+    /// Rows that are accepted only with `--allow` and these codes.
     pub with_allow: u64,
-    /// The suspicions, with the rows that they concern.
+    /// Rows by suspicion.
     pub suspicions: BTreeMap<FindingCode, u64>,
     /// Rows that are invalid whatever is allowed.
     pub never: u64,
-    /// Why, with the rows that it concerns.
+    /// Rows by error.
     pub errors: BTreeMap<FindingCode, u64>,
 }
 
-/// Writes links down.
+/// Writes links as rows.
 #[derive(Debug)]
 pub struct LinkLines {
     format: Format,
@@ -63,32 +62,32 @@ pub struct LinkLines {
 }
 
 impl LinkLines {
-    /// In this format.
+    /// Writes in this format.
     #[must_use]
     pub fn new(format: Format) -> Self {
         Self { format, rows: 0, unreadable: Unreadable::default() }
     }
 
-    /// What stands before the first row.
+    /// Returns what comes before the first row.
     ///
     /// # Errors
-    /// None that the memory does not give.
+    /// None in practice: nothing is written to a file.
     pub fn header(&self) -> io::Result<Vec<u8>> {
         match self.format {
-            Format::Csv => csv_row(COLUMNS.map(Column::name)),
+            Format::Csv => encode_csv_row(b',', b"\n", COLUMNS.map(Column::name)),
             Format::Jsonl => Ok(Vec::new()),
         }
     }
 
-    /// A row with its line end.
+    /// Returns a row with its line end.
     ///
     /// # Errors
-    /// None that the memory does not give.
+    /// None in practice: nothing is written to a file.
     pub fn row(&mut self, link: &LinkTexts<'_>) -> io::Result<Vec<u8>> {
         self.rows += 1;
-        self.look_at(link);
+        self.count_unreadable(link);
         match self.format {
-            Format::Csv => csv_row(link.cells()),
+            Format::Csv => encode_csv_row(b',', b"\n", link.cells()),
             Format::Jsonl => {
                 let cells = COLUMNS.iter().zip(link.cells()).filter(|(_, text)| !text.is_empty());
                 let members: Map<String, Value> =
@@ -106,48 +105,41 @@ impl LinkLines {
         self.rows
     }
 
-    /// Those among them that the reader does not take as they are.
+    /// Those of them that the reader does not accept as they are.
     #[must_use]
     pub fn unreadable(&self) -> &Unreadable {
         &self.unreadable
     }
 
-    fn look_at(&mut self, link: &LinkTexts<'_>) {
-        let mut values = Values::default();
+    fn count_unreadable(&mut self, link: &LinkTexts<'_>) {
+        let mut values = RowValues::default();
         for (column, text) in COLUMNS.into_iter().zip(link.cells()) {
-            values.put(column, Cow::Borrowed(text));
+            values.texts[column.index()] = text.as_bytes();
         }
-        let Err(errors) = readable(&values, &[]) else { return };
+        let Err(errors) = check_values(&values, &[]) else { return };
         let Unreadable { with_allow, suspicions, never, errors: certain } = &mut self.unreadable;
-        let (count, codes, found) = match readable(&values, &FindingCode::SUSPICIONS) {
+        let (count, by_code, codes) = match check_values(&values, &FindingCode::SUSPICIONS) {
             Ok(()) => (with_allow, suspicions, errors),
             Err(errors) => (never, certain, errors),
         };
         *count += 1;
-        for code in found {
-            *codes.entry(code).or_default() += 1;
+        for code in codes {
+            *by_code.entry(code).or_default() += 1;
         }
     }
 }
 
-/// Whether the reader takes these values; the codes of what it does not.
-fn readable(values: &Values<'_>, allowed: &[FindingCode]) -> Result<(), Vec<FindingCode>> {
-    let locate = |_| (0, String::new());
-    let mut report = Report::new(RowNumber(0), 0, &locate, allowed);
-    if asked_of(values, &mut report).is_some() {
+/// Fails with the codes of what the reader does not accept.
+fn check_values(values: &RowValues<'_>, allowed: &[FindingCode]) -> Result<(), Vec<FindingCode>> {
+    let mut issues = RowIssues::new(allowed);
+    if check_row(values, &mut issues).is_some() {
         return Ok(());
     }
-    let errors = report.into_findings().into_iter().filter(|finding| finding.severity == Severity::Error);
-    let mut codes: Vec<FindingCode> = errors.map(|finding| finding.code).collect();
+    let errors = issues.into_vec().into_iter().filter(|issue| issue.severity == Severity::Error);
+    let mut codes: Vec<FindingCode> = errors.map(|issue| issue.code).collect();
     codes.sort_unstable();
     codes.dedup();
     Err(codes)
-}
-
-fn csv_row(cells: [&str; COLUMNS.len()]) -> io::Result<Vec<u8>> {
-    let mut row = WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(Vec::new());
-    row.write_record(cells)?;
-    row.into_inner().map_err(IntoInnerError::into_error)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::input::columns::InputOptions;
+use crate::input::InputOptions;
 use crate::input::testing::{reader, records};
 
 const NOTE: Note<'static> = Note { state: "refused", code: "linked_elsewhere", message: "it's \"there\",\nnot here" };
@@ -22,8 +22,8 @@ fn rewritten(text: impl AsRef<[u8]>, with_notes: bool) -> String {
 
 #[test]
 fn without_notes_every_byte_of_a_row_stays() {
-    let sound = "note; username;idp;name_id\n\"a;\"\"b\";carlos;Google;1\n;\"x\";Google;2\n";
-    assert_eq!(rewritten(sound, false), sound);
+    let csv = "note; username;idp;name_id\n\"a;\"\"b\";carlos;Google;1\n;\"x\";Google;2\n";
+    assert_eq!(rewritten(csv, false), csv);
     let windows = "username,idp,name_id\r\na,Google,\"1\"\r\n";
     assert_eq!(rewritten(windows, false), windows);
     assert_eq!(
@@ -70,7 +70,7 @@ fn links_survive_the_round_trip() {
 }
 
 #[test]
-fn rows_that_are_not_sound_stay_readable_and_invalid() {
+fn broken_rows_stay_readable_and_invalid() {
     let long = "x".repeat(crate::limits::RECORD_BYTES_MAX);
     let text = format!(
         "username,idp,name_id\na,Google\nb,Google,1,2\nc,Google,\"3\nd,\"Goo\"gle,4\n{long},Google,5\nf,Google,6\n"

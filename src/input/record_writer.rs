@@ -1,0 +1,205 @@
+//! Result files: rows of an input in its own format, so that each file is a valid input again.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ::csv::{IntoInnerError, Terminator, WriterBuilder};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::error::InputError;
+use super::options::Format;
+use super::output_file::{OutputFile, write_error};
+use super::record::{CsvField, Layout, RawRecord, RawShape};
+
+/// The columns with the outcome of a row, in the order in which they are appended.
+pub const NOTE_COLUMNS: [&str; 3] = ["link_state", "link_code", "link_message"];
+/// In JSON lines, the member that holds a line that is no object.
+const RAW_MEMBER: &str = "link_raw";
+
+/// The outcome of a row, for the appended columns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Note<'a> {
+    /// The row's state, or `invalid`.
+    pub state: &'a str,
+    /// The code of a refusal, of a finding or of the service.
+    pub code: &'a str,
+    /// May be personal.
+    pub message: &'a str,
+}
+
+impl<'a> Note<'a> {
+    fn cells(&self) -> [&'a str; NOTE_COLUMNS.len()] {
+        [self.state, self.code, self.message]
+    }
+}
+
+/// Writes rows of an input to a result file: the original header and delimiter, every field as it was, unknown ones
+/// included. See [`OutputFile`] for the file.
+///
+/// Appended columns replace those of an earlier run. Rows of a CSV that could not be split are written as one field and
+/// padded to one field more than the header has, so that they can be read again and are invalid again; a row with more or
+/// fewer fields than the header keeps them all. A JSON line that is no object becomes the member `link_raw` of one if
+/// columns are appended.
+#[derive(Debug)]
+pub struct RecordWriter {
+    path: PathBuf,
+    file: OutputFile,
+    layout: Layout,
+    /// `None` if nothing is appended; else the fields of the header that are replaced.
+    replaced: Option<Vec<usize>>,
+    rows: u64,
+}
+
+impl RecordWriter {
+    /// Starts a result file for an input of this layout, with the columns of [`NOTE_COLUMNS`] or without.
+    ///
+    /// # Errors
+    /// [`InputError::Write`].
+    pub fn create(path: &Path, layout: &Layout, with_notes: bool) -> Result<Self, InputError> {
+        let is_replaced = |at: &usize| is_note_column(&layout.names[*at]);
+        let replaced = with_notes.then(|| (0..layout.names.len()).filter(is_replaced).collect());
+        let file = OutputFile::create(path)?;
+        let mut writer = Self { path: path.to_owned(), file, layout: layout.clone(), replaced, rows: 0 };
+        if layout.format == Format::Csv {
+            let mut header = Vec::new();
+            writer.append_kept_fields(&mut header, &layout.header, &layout.header_fields);
+            writer.end_row(&mut header, NOTE_COLUMNS).map_err(|source| write_error(path, source))?;
+            writer.file.write(&header)?;
+        }
+        Ok(writer)
+    }
+
+    /// Writes a row. The note is ignored if nothing is appended.
+    ///
+    /// # Errors
+    /// [`InputError::Write`].
+    pub fn write(&mut self, raw: &RawRecord<'_>, note: &Note<'_>) -> Result<(), InputError> {
+        let row = match self.layout.format {
+            Format::Csv => self.csv_row(raw, note),
+            Format::Jsonl => self.json_line(raw, note),
+        };
+        self.rows += 1;
+        self.file.write(&row.map_err(|source| write_error(&self.path, source))?)
+    }
+
+    /// Puts the file under its name, replacing an existing one; returns its number of rows.
+    ///
+    /// # Errors
+    /// [`InputError::Write`]; an existing file is untouched then.
+    pub fn finish(self) -> Result<u64, InputError> {
+        self.file.finish()?;
+        Ok(self.rows)
+    }
+
+    fn csv_row(&self, raw: &RawRecord<'_>, note: &Note<'_>) -> io::Result<Vec<u8>> {
+        let mut row = Vec::new();
+        match raw.shape {
+            RawShape::Fields(fields) if fields.len() == self.layout.names.len() => {
+                self.append_kept_fields(&mut row, raw.bytes, fields);
+            }
+            // In a row of another length it is not known which field is in which column.
+            RawShape::Fields(_) => row.extend_from_slice(raw.bytes),
+            RawShape::Object | RawShape::Broken => {
+                let columns = self.layout.names.len() - self.replaced.as_ref().map_or(0, Vec::len);
+                let padded = std::iter::once(raw.bytes).chain(std::iter::repeat_n(&b""[..], columns));
+                let notes = self.replaced.iter().flat_map(|_| note.cells()).map(str::as_bytes);
+                return self.encode(padded.chain(notes));
+            }
+        }
+        self.end_row(&mut row, note.cells())?;
+        Ok(row)
+    }
+
+    /// Appends the fields that are not replaced, each as it is.
+    fn append_kept_fields(&self, row: &mut Vec<u8>, record: &[u8], fields: &[CsvField]) {
+        let replaced = self.replaced.as_deref().unwrap_or_default();
+        let kept = fields.iter().enumerate().filter(|(at, _)| !replaced.contains(at));
+        let kept: Vec<&[u8]> = kept.map(|(_, field)| &record[field.raw.clone()]).collect();
+        row.extend(kept.join(&self.layout.delimiter));
+    }
+
+    /// Appends the notes, if there are any, and the line end.
+    fn end_row(&self, row: &mut Vec<u8>, [state, code, message]: [&str; 3]) -> io::Result<()> {
+        if self.replaced.is_some() {
+            // An empty first cell puts a delimiter between the fields and the notes.
+            row.extend(self.encode(["", state, code, message])?);
+        } else {
+            row.extend_from_slice(self.layout.newline);
+        }
+        Ok(())
+    }
+
+    fn encode(&self, cells: impl IntoIterator<Item: AsRef<[u8]>>) -> io::Result<Vec<u8>> {
+        encode_csv_row(self.layout.delimiter, self.layout.newline, cells)
+    }
+
+    fn json_line(&self, raw: &RawRecord<'_>, note: &Note<'_>) -> io::Result<Vec<u8>> {
+        if self.replaced.is_none() {
+            return Ok([raw.bytes, self.layout.newline].concat());
+        }
+        let mut members = Vec::new();
+        if matches!(raw.shape, RawShape::Object) {
+            let object: RawMembers<'_> = serde_json::from_slice(raw.bytes)?;
+            let kept = object.0.iter().filter(|(name, _)| !is_note_column(name));
+            members.extend(kept.map(|(name, value)| json_member(name, value.get())));
+        } else {
+            members.push(json_member(RAW_MEMBER, &json_string(&String::from_utf8_lossy(raw.bytes))));
+        }
+        let notes = NOTE_COLUMNS.iter().zip(note.cells());
+        members.extend(notes.map(|(name, text)| json_member(name, &json_string(text))));
+        Ok([b"{", members.join(",").as_bytes(), b"}", self.layout.newline].concat())
+    }
+}
+
+fn is_note_column(name: &str) -> bool {
+    NOTE_COLUMNS.iter().any(|column| column.eq_ignore_ascii_case(name))
+}
+
+/// Returns a row with its line end, quoted where it must be.
+pub(super) fn encode_csv_row(
+    delimiter: u8,
+    newline: &[u8],
+    cells: impl IntoIterator<Item: AsRef<[u8]>>,
+) -> io::Result<Vec<u8>> {
+    let terminator = if newline == b"\r\n" { Terminator::CRLF } else { Terminator::Any(b'\n') };
+    let mut row = WriterBuilder::new().delimiter(delimiter).terminator(terminator).from_writer(Vec::new());
+    row.write_record(cells)?;
+    row.into_inner().map_err(IntoInnerError::into_error)
+}
+
+fn json_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn json_member(name: &str, value: &str) -> String {
+    format!("{}:{value}", json_string(name))
+}
+
+/// The members of an object in their order, each value as it is written there.
+struct RawMembers<'t>(Vec<(String, &'t RawValue)>);
+
+impl<'t> Deserialize<'t> for RawMembers<'t> {
+    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RawMembers(Vec::new()))
+    }
+}
+
+impl<'t> Visitor<'t> for RawMembers<'t> {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'t>>(mut self, mut members: A) -> Result<Self, A::Error> {
+        while let Some(member) = members.next_entry()? {
+            self.0.push(member);
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;
