@@ -57,7 +57,7 @@
 //! | 0 | [`seed`] | a small seeded generator: every random wait | - |
 //! | 1 | [`domain`] | plain values: identities, rows, states, outcomes, findings, events, counts that balance; no I/O, no async, no format | limits |
 //! | 2 | [`input`] | rows from CSV and JSON lines, packed or plain; presets for other people's exports; result files | clock, seed, limits, domain |
-//! | 2 | [`service`] | the ports, faults and their table; `cognito`, the adapter; `sim`, the simulated pool | clock, seed, limits, domain |
+//! | 2 | [`service`] | the ports, faults and their table; `cognito`, the adapter; `in_process`, the adapter to the simulator of `crates/cognito-sim` | clock, seed, limits, domain |
 //! | 2 | [`pace`] | the budget under a hard ceiling, the shared cool-down, the back-off | clock, seed, limits, domain |
 //! | 2 | [`ledger`] | what was announced and what came of it: one append-only file | clock, seed, limits, domain |
 //! | 2 | [`ui`] | the only talker: results on stdout, talk on stderr | clock, seed, limits, domain |
