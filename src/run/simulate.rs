@@ -17,6 +17,9 @@ pub(super) async fn run(args: &ServerArgs, ui: &Ui) -> Result<Exit, Failure> {
     // Scripts read the first line of standard output.
     ui.data(&format!("{}\n", server.url()))?;
     ui.note(&server.note());
-    server.run(async { drop(stop.recv().await) }).await.map_err(failure)?;
+    let stopped = async {
+        stop.recv().await;
+    };
+    server.run(stopped).await.map_err(failure)?;
     Ok(Exit::Success)
 }

@@ -157,7 +157,7 @@ struct DescribeIdentityProviderBody {
 #[serde(rename_all = "PascalCase")]
 struct AttributeMappingBody {
     #[serde(default)]
-    attribute_mapping: BTreeMap<String, IgnoredAny>,
+    attribute_mapping: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]

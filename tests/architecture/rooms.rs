@@ -76,10 +76,10 @@ pub(crate) const ROOMS: &[Room] = &[
 ];
 
 /// Rooms within rooms that only these may enter, besides the room that holds them.
-const INNER_ROOMS: &[(&str, &str, &[&str])] = &[("service", "cognito", &["run"]), ("service", "sim", &["run"])];
+const INNER_ROOMS: &[(&str, &str, &[&str])] = &[("service", "cognito", &["run"]), ("service", "in_process", &["run"])];
 
 /// Modules of one room that must not know each other, in either direction.
-const STRANGERS: &[(&str, &str)] = &[("service/cognito", "sim"), ("service/sim", "cognito")];
+const STRANGERS: &[(&str, &str)] = &[("service/cognito", "in_process"), ("service/in_process", "cognito")];
 
 pub(crate) fn room(name: &str) -> Option<&'static Room> {
     ROOMS.iter().find(|room| room.name == name)
@@ -223,16 +223,16 @@ fn arrows_can_fail() {
     assert_eq!(broken("input/a/b.rs", "use super::super::super::ledger::Ledger;"), 1, "climbing out is an arrow too");
     assert_eq!(broken("domain/mod.rs", "use super::clock::Clock;"), 1);
     assert_eq!(broken("command/a.rs", "use crate::service::{Fault, cognito::Cognito};"), 1);
-    assert_eq!(broken("command/a.rs", "use crate::service::sim::Pool;"), 1);
-    assert_eq!(broken("service/sim/a.rs", "use super::super::cognito::Cognito;"), 1);
+    assert_eq!(broken("command/a.rs", "use crate::service::in_process::InProcessService;"), 1);
+    assert_eq!(broken("service/in_process.rs", "use super::cognito::Cognito;"), 1);
     assert_eq!(broken("cellar.rs", ""), 1, "a room without a level");
     assert_eq!(broken("main.rs", "use cognito_link::engine::run;"), 1);
     for (path, fine) in [
         ("engine/a.rs", "use crate::ledger::Ledger; use super::job::Job; // use crate::ui::Ui;"),
         ("input/a/b.rs", "use super::super::columns::Columns; pub(crate) use super::x; pub(in crate::input) fn f() {}"),
-        ("engine/a.rs", "#[cfg(test)]\nmod tests { use crate::service::sim::Pool; }"),
+        ("engine/a.rs", "#[cfg(test)]\nmod tests { use crate::service::in_process::X; }"),
         ("run/a.rs", "use crate::service::cognito::Cognito; use crate::{self_made, ui};"),
-        ("service/sim/a.rs", "use super::pool::Pool; use super::super::Fault;"),
+        ("service/in_process.rs", "use super::identities::parse_identities; use super::Fault;"),
     ] {
         assert_eq!(broken(path, fine), usize::from(fine.contains("self_made")), "{fine}");
     }

@@ -81,9 +81,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("toml", &["config.rs"]),
     ("flate2", &["input/"]),
     ("zstd", &["input/"]),
-    ("hyper", &["service/sim/"]),
-    ("hyper_util", &["service/sim/"]),
-    ("http_body_util", &["service/sim/"]),
+    ("cognito_sim", &["service/in_process.rs", "run/", "cli/"]),
 ];
 /// What the ground floor does without: no I/O, no waiting, no format.
 const NOT_IN_DOMAIN: &[&str] = &["tokio", "serde", "serde_json", "jiff", "tracing", "std::fs", "std::io", "std::net"];
@@ -279,7 +277,7 @@ fn every_reserved_word_can_fail() {
 #[test]
 fn aws_names_can_fail() {
     assert_eq!(count(aws_names, "engine/a.rs", "use aws_sdk_cognitoidentityprovider::Client;"), 1);
-    assert_eq!(count(aws_names, "service/sim/a.rs", "#[cfg(test)]\nuse aws_config::X;"), 1);
+    assert_eq!(count(aws_names, "service/in_process.rs", "#[cfg(test)]\nuse aws_config::X;"), 1);
     assert_eq!(count(aws_names, "service/cognito/a.rs", "use aws_config::X;"), 0);
     assert_eq!(count(aws_names, "ui/a.rs", "let laws_of = \"aws_config\";"), 0);
 }

@@ -40,8 +40,8 @@ impl ApiError {
         Self::invalid("SourceUser is already linked to DestinationUser")
     }
 
-    /// The source is a native user, or a native user wears the name `Provider_id`; before about 2024-07-30 also the
-    /// text for a link that exists (boto3 #4163).
+    /// The source is a native user, or a native user has the name `Provider_id`. Before about 2024-07-30 also the text
+    /// for a link that exists (boto3 #4163).
     pub(crate) fn native_source() -> Self {
         Self::invalid(
             "Invalid SourceUser: Cognito users with a username/password may not be passed in as a SourceUser, \
@@ -61,7 +61,6 @@ impl ApiError {
         Self::refused("UserNotFoundException", "User does not exist.")
     }
 
-    /// No such pool (inferred).
     pub(crate) fn pool_not_found(pool: &str) -> Self {
         Self::missing(format!("User pool {pool} does not exist."))
     }
@@ -81,8 +80,8 @@ impl ApiError {
         Self::refused("AliasExistsException", "An account with the given email already exists.")
     }
 
-    /// What the pool says of a user to which no link can be made (`NewUser::link_refusal`): any text, such as one that
-    /// no client knows.
+    /// The pool refuses links to this user with a text of its own (`NewUser::link_refusal`), such as one that no client
+    /// knows.
     pub(crate) fn link_refusal(text: &str) -> Self {
         Self::invalid(text)
     }
@@ -109,7 +108,7 @@ impl ApiError {
         Self::invalid("Invalid ProviderName/Username combination. Please check again")
     }
 
-    /// A native user wears the profile name of an identity that signs in. The class is a guess.
+    /// A native user has the profile name of an identity that signs in. The class is a guess.
     pub(crate) fn profile_name_taken() -> Self {
         Self::refused("UsernameExistsException", "User already exists with provider user id")
     }
@@ -303,7 +302,7 @@ impl ApiError {
     }
 
     /// An operation that the service, or this simulator, does not know. The service sends no text; the simulator names
-    /// the operation, so that nobody has to search for what is missing.
+    /// the operation, so that it is easy to see what is missing.
     pub(crate) fn unknown_operation(operation: &str) -> Self {
         Self::refused("UnknownOperationException", format!("The simulator does not support operation '{operation}'"))
     }

@@ -20,7 +20,7 @@ use crate::random::Rng;
 pub enum FaultKind {
     /// Throttled, whatever the quota says.
     Throttled,
-    /// This call and every other one in the next so many milliseconds are throttled.
+    /// All calls of the next `ms` milliseconds are throttled, this one included.
     Storm {
         /// How long it lasts, in milliseconds.
         ms: u64,
@@ -39,7 +39,7 @@ pub enum FaultKind {
     ResetAfter,
     /// The work was done, and the connection closes in the middle of the answer.
     HalfWritten,
-    /// The answer takes so much longer.
+    /// The answer takes longer.
     Slow {
         /// How much longer, in milliseconds.
         ms: u64,
@@ -50,7 +50,8 @@ pub enum FaultKind {
     AccessDenied,
 }
 
-/// Which calls a rule is about, by their number from 1. A call that the quota throttles is counted and spared.
+/// The calls to which a rule applies, by their number from 1. A call that the quota throttles counts, but has no other
+/// fault.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FaultTrigger {
     /// Each with this probability.
@@ -61,7 +62,7 @@ pub enum FaultTrigger {
     From(u64),
 }
 
-/// One rule. Numbers count the calls of `operation`, or all calls.
+/// One fault and the calls to which it applies. Numbers count the calls of `operation`, or all calls.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultRule {
     /// What goes wrong.
@@ -80,7 +81,7 @@ impl FaultRule {
         Self { kind, when, operation: None, seen: 0 }
     }
 
-    /// The same about one operation.
+    /// Limits the rule to one operation.
     #[must_use]
     pub fn on(mut self, operation: Operation) -> Self {
         self.operation = Some(operation);
@@ -100,7 +101,7 @@ impl FaultRule {
     }
 }
 
-/// All that goes wrong. Where several rules fire for one call, the first holds.
+/// The faults to inject. Where several rules fire for one call, the first applies.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FaultPlan {
     pub(crate) rules: Vec<FaultRule>,
@@ -112,20 +113,20 @@ pub struct FaultPlan {
 }
 
 impl FaultPlan {
-    /// Nothing goes wrong.
+    /// A plan without faults.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// The same with one more rule.
+    /// Adds a rule.
     #[must_use]
     pub fn with(mut self, rule: FaultRule) -> Self {
         self.rules.push(rule);
         self
     }
 
-    /// What goes wrong with the next call. Every rule counts and draws, so that one rule does not shift another's.
+    /// The fault of the next call. Every rule counts and draws, so that one rule does not shift another.
     pub(crate) fn next(&mut self, now: UnixMs, operation: Operation, rng: &mut Rng) -> Option<FaultKind> {
         let mut first = None;
         for rule in &mut self.rules {
@@ -277,7 +278,6 @@ fn wrong(what: &str, expected: &str) -> FaultPlanError {
     FaultPlanError(format!("'{what}': {expected}"))
 }
 
-/// A plan as JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FaultPlanJson {

@@ -2,11 +2,8 @@
 
 // What the service allows.
 
-/// Service model.
 pub(crate) const POOL_ID_CHARS_MAX: usize = 55;
-/// Service model.
 pub(crate) const PROVIDER_NAME_CHARS_MAX: usize = 32;
-/// Service model.
 pub(crate) const USERNAME_CHARS_MAX: usize = 128;
 /// Attribute names and values of a link (service model).
 pub(crate) const LINK_TEXT_CHARS_MAX: usize = 131_072;
@@ -18,22 +15,16 @@ pub(crate) const FILTER_CHARS_MAX: usize = 256;
 pub(crate) const IDENTITIES_PER_USER_MAX: usize = 5;
 /// Service quota: 300, to 1,000 on request.
 pub(crate) const PROVIDERS_PER_POOL_MAX: usize = 1_000;
-/// Service model.
 pub(crate) const USERS_PER_PAGE_MAX: usize = 60;
-/// Service model.
 pub(crate) const PROVIDERS_PER_PAGE_MAX: usize = 60;
-/// Service model.
 pub(crate) const POOLS_PER_PAGE_MAX: usize = 60;
 /// Minutes after which a `PaginationToken` of `ListUsers` expires (developer guide).
 pub(crate) const PAGINATION_TOKEN_MINUTES: i64 = 60;
 
 // What the simulator allows.
 
-/// Pools of one account.
 pub(crate) const POOLS_MAX: usize = 1_000;
-/// Body of one request.
 pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Connections at a time.
 pub(crate) const CONNECTIONS_MAX: usize = 4_096;
 /// A connection without a request is closed after this time.
 pub(crate) const IDLE_MS_MAX: u64 = 300_000;
@@ -47,9 +38,7 @@ pub(crate) const LATENCY_MS_MAX: u32 = 15_000;
 pub(crate) const SLOW_MS_MAX: u64 = 600_000;
 /// Size of a fault file.
 pub(crate) const FAULT_FILE_BYTES_MAX: u64 = 1024 * 1024;
-/// Faults of one plan.
 pub(crate) const FAULTS_MAX: usize = 1_000;
-/// Changes of one rate.
 pub(crate) const RATE_CHANGES_MAX: usize = 1_000;
 /// Highest rate, in calls per second.
 pub(crate) const RATE_PER_SECOND_MAX: f64 = 1_000_000.0;

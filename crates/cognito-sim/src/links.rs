@@ -12,7 +12,7 @@ use crate::model::{
 use crate::pool::Pool;
 use crate::wire::{LinkCall, UserRef};
 
-/// The three members of a source or destination, as far as the service model goes.
+/// The three members of a source or destination, checked against the service model.
 #[derive(Clone, Copy)]
 pub(crate) struct IdentityRef<'a> {
     pub(crate) provider: &'a str,
@@ -23,23 +23,20 @@ pub(crate) struct IdentityRef<'a> {
 impl Pool {
     /// Links a source identity to a destination user.
     ///
-    /// The order of the checks is a guess, drawn so that the nearest reason is told: the request's shape, the source,
-    /// the destination, who holds the source, the destination's limits.
-    ///
-    /// # Errors
-    /// What the service answers (see `error` for the texts); the pool is as it was before.
-    pub fn link(&mut self, now: UnixMs, call: &LinkCall) -> Result<(), ApiError> {
+    /// The order of the checks is a guess, so that the nearest reason is reported: the form of the request, the source,
+    /// the destination, the user who has the source, the limits of the destination.
+    pub(crate) fn link(&mut self, now: UnixMs, call: &LinkCall) -> Result<(), ApiError> {
         let destination = identity_ref(call.destination.as_ref(), "destinationUser", false)?;
         let source = identity_ref(call.source.as_ref(), "sourceUser", true)?;
-        let provider = self.checked_source(source)?;
-        let slot = self.destination(destination, now)?;
-        self.check_unclaimed(slot, provider, source)?;
-        self.check_identity_count(slot)?;
-        self.add_identity(now, slot, provider, source);
+        let provider = self.check_source(source)?;
+        let user_index = self.destination(destination, now)?;
+        self.check_unclaimed(user_index, provider, source)?;
+        self.check_identity_count(user_index)?;
+        self.add_identity(now, user_index, provider, source);
         Ok(())
     }
 
-    fn checked_source(&mut self, source: IdentityRef<'_>) -> Result<ProviderIndex, ApiError> {
+    fn check_source(&mut self, source: IdentityRef<'_>) -> Result<ProviderIndex, ApiError> {
         if source.provider == NATIVE_PROVIDER {
             return Err(ApiError::native_source());
         }
@@ -70,23 +67,23 @@ impl Pool {
     fn native_destination(&mut self, username: &str) -> Option<UserIndex> {
         let by_sub =
             |pool: &Self| pool.guesses.destination_by_sub.then(|| pool.by_sub.get(username).copied()).flatten();
-        let known = self.slot_by_username(username).or_else(|| by_sub(self));
+        let known = self.user_index_by_username(username).or_else(|| by_sub(self));
         if known.is_none() && self.create_on_reference {
             self.create_native(NewUser::named(username));
-            return self.slot_by_username(username);
+            return self.user_index_by_username(username);
         }
         known
     }
 
-    /// The user that was born from an identity. One that is only linked to somebody is no user of its own (guess).
+    /// The user whom an identity created. An identity that is only linked to a user has no user of its own (guess).
     fn federated_destination(&mut self, named: IdentityRef<'_>, now: UnixMs) -> Result<Option<UserIndex>, ApiError> {
         let (index, _) = self.provider_or_create(named.provider)?;
-        if let Some(slot) = self.holder(index, named.value) {
+        if let Some(user_index) = self.holder(index, named.value) {
             let own = self
-                .user(slot)
+                .user(user_index)
                 .and_then(|user| stored_identity(user, index, named.value))
                 .is_some_and(|held| held.primary);
-            return Ok(own.then_some(slot));
+            return Ok(own.then_some(user_index));
         }
         if !self.create_on_reference {
             return Ok(None);
@@ -101,17 +98,17 @@ impl Pool {
         index: ProviderIndex,
         source: IdentityRef<'_>,
     ) -> Result<(), ApiError> {
-        if let Some(slot) = self.holder(index, source.value) {
+        if let Some(user_index) = self.holder(index, source.value) {
             let own = self
-                .user(slot)
+                .user(user_index)
                 .and_then(|user| stored_identity(user, index, source.value))
                 .is_some_and(|held| held.primary);
-            return Err(self.stored_refusal(own, slot == destination));
+            return Err(self.stored_refusal(own, user_index == destination));
         }
-        // A profile whose id differs in case only does not stand in the way: such a link succeeds, and fails at the
+        // A profile whose id differs in case only is no obstacle: such a link succeeds, and fails at the
         // first sign-in.
-        let in_the_way = self.slot_by_username(&profile_username(source.provider, source.value));
-        match in_the_way.and_then(|slot| self.user(slot)) {
+        let obstacle = self.user_index_by_username(&profile_username(source.provider, source.value));
+        match obstacle.and_then(|user_index| self.user(user_index)) {
             Some(user) if !user.is_federated() => Err(ApiError::native_source()),
             _ => Ok(()),
         }
@@ -128,8 +125,8 @@ impl Pool {
         }
     }
 
-    fn check_identity_count(&self, slot: UserIndex) -> Result<(), ApiError> {
-        let Some(user) = self.user(slot) else { return Err(ApiError::user_not_found()) };
+    fn check_identity_count(&self, user_index: UserIndex) -> Result<(), ApiError> {
+        let Some(user) = self.user(user_index) else { return Err(ApiError::user_not_found()) };
         if let Some(extra) = &user.extra {
             if extra.alias_conflict {
                 return Err(ApiError::alias_exists());
@@ -145,7 +142,7 @@ impl Pool {
         Ok(())
     }
 
-    fn add_identity(&mut self, now: UnixMs, slot: UserIndex, provider: ProviderIndex, source: IdentityRef<'_>) {
+    fn add_identity(&mut self, now: UnixMs, user_index: UserIndex, provider: ProviderIndex, source: IdentityRef<'_>) {
         let identity = StoredIdentity {
             provider,
             user_id: Arc::from(source.value),
@@ -154,17 +151,17 @@ impl Pool {
             primary: false,
             created_ms: now,
         };
-        self.add_holder(&identity, slot);
+        self.add_holder(&identity, user_index);
         self.add_mapping(provider, source);
-        self.record_in_journal(now, slot);
-        if let Some(user) = self.user_mut(slot) {
+        self.record_in_journal(now, user_index);
+        if let Some(user) = self.user_mut(user_index) {
             user.modified_ms = now;
             user.identities.push(identity);
         }
     }
 
-    /// A provider that was made on reference lets every attribute pass; what was linked by is then shown as mapped, so that
-    /// whoever reads the pool afterwards finds it as it behaves.
+    /// A provider that was created on reference accepts every attribute. Those that links use are shown as mapped from then
+    /// on, so that a client that reads the pool finds it as it behaves.
     fn add_mapping(&mut self, provider: ProviderIndex, source: IdentityRef<'_>) {
         let provider = self.providers.get_mut(usize::from(provider));
         if let Some(provider) = provider.filter(|provider| !provider.maps_explicitly(source.attribute)) {
@@ -194,8 +191,8 @@ pub(crate) fn new_profile(provider: &str, user_id: &str, issuer: Option<String>,
     }
 }
 
-/// A source or destination whose members are there and as long as the service model allows. A destination's attribute
-/// name is ignored, so it may be missing.
+/// Checks that the members of a source or destination are present and not too long. The attribute name of a destination
+/// is ignored, so it may be missing.
 pub(crate) fn identity_ref<'a>(
     user: Option<&'a UserRef>,
     member: &str,
@@ -224,51 +221,48 @@ pub(crate) fn identity_ref<'a>(
     })
 }
 
-/// What a call took away.
+/// What `AdminDisableProviderForUser` removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DisabledAccess {
+pub(crate) enum DisabledAccess {
     /// The link of an external identity.
     Link,
-    /// A native user's way in by password: that person is locked out.
+    /// The sign-in by password of a native user: that person is locked out.
     Password,
 }
 
 impl Pool {
-    /// Unlinks an external identity from whoever holds it; with provider `Cognito`, keeps a native user from signing in
+    /// Unlinks an external identity from the user who has it. With provider `Cognito`, a native user can no longer sign in
     /// with a password.
     ///
     /// The request names the identity by the attribute and value of its link. Once a link by an attribute was used, it
     /// goes by `Cognito_Subject` and the subject (documented for SAML, guessed for OIDC), unless
     /// [`Guesses::attribute_link_stays`]. An identity that has a profile of its own is not linked.
-    ///
-    /// # Errors
-    /// `Account isn't linked to anyone else …` for whatever does not fit, `ResourceNotFoundException` for an unknown
-    /// provider, `UserNotFoundException` for an unknown native user.
-    pub fn disable(&mut self, now: UnixMs, user: Option<&UserRef>) -> Result<DisabledAccess, ApiError> {
+    pub(crate) fn disable(&mut self, now: UnixMs, user: Option<&UserRef>) -> Result<DisabledAccess, ApiError> {
         let user = identity_ref(user, "user", true)?;
         if user.provider == NATIVE_PROVIDER {
             return self.disable_password(now, user.value);
         }
         let (index, _) = self.provider(user.provider).ok_or_else(|| ApiError::provider_not_found(user.provider))?;
         let not_linked = ApiError::not_linked(self.guesses.unlink_says_user_not_found);
-        let Some(slot) = self.holder(index, user.value) else { return Err(not_linked) };
-        let fits = self.user(slot).and_then(|holder| stored_identity(holder, index, user.value)).is_some_and(|held| {
-            !held.primary && held.attribute.as_deref().unwrap_or(COGNITO_SUBJECT) == user.attribute
-        });
+        let Some(user_index) = self.holder(index, user.value) else { return Err(not_linked) };
+        let fits =
+            self.user(user_index).and_then(|holder| stored_identity(holder, index, user.value)).is_some_and(|held| {
+                !held.primary && held.attribute.as_deref().unwrap_or(COGNITO_SUBJECT) == user.attribute
+            });
         if !fits {
             return Err(not_linked);
         }
-        self.record_in_journal(now, slot);
-        self.remove_identity(slot, index, user.value);
-        if let Some(holder) = self.user_mut(slot) {
+        self.record_in_journal(now, user_index);
+        self.remove_identity(user_index, index, user.value);
+        if let Some(holder) = self.user_mut(user_index) {
             holder.modified_ms = now;
         }
         Ok(DisabledAccess::Link)
     }
 
     fn disable_password(&mut self, now: UnixMs, username: &str) -> Result<DisabledAccess, ApiError> {
-        let slot = self.slot_by_username(username).ok_or_else(ApiError::user_not_found)?;
-        let user = self.user_mut(slot).ok_or_else(ApiError::user_not_found)?;
+        let user_index = self.user_index_by_username(username).ok_or_else(ApiError::user_not_found)?;
+        let user = self.user_mut(user_index).ok_or_else(ApiError::user_not_found)?;
         user.extra.get_or_insert_default().password_disabled = true;
         user.modified_ms = now;
         Ok(DisabledAccess::Password)

@@ -33,7 +33,7 @@ impl LagJournal {
     }
 
     /// Keeps what a user held before a write; `before` is only called where a lag is set.
-    pub(crate) fn record(&mut self, now: UnixMs, slot: UserIndex, before: impl FnOnce() -> Before) {
+    pub(crate) fn record(&mut self, now: UnixMs, user_index: UserIndex, before: impl FnOnce() -> Before) {
         if self.lag_ms == 0 {
             return;
         }
@@ -41,13 +41,13 @@ impl LagJournal {
         if self.order.len() >= limits::LAGGING_WRITES_MAX {
             self.forget_oldest();
         }
-        self.writes.entry(slot).or_default().push_back((now, before()));
-        self.order.push_back((now, slot));
+        self.writes.entry(user_index).or_default().push_back((now, before()));
+        self.order.push_back((now, user_index));
     }
 
     /// How a list at this time shows the user: as it was before the oldest write that is still hidden.
-    pub(crate) fn listed(&self, now: UnixMs, slot: UserIndex) -> ListedState<'_> {
-        let writes = self.writes.get(&slot);
+    pub(crate) fn listed(&self, now: UnixMs, user_index: UserIndex) -> ListedState<'_> {
+        let writes = self.writes.get(&user_index);
         let hidden = writes.and_then(|writes| writes.iter().find(|(at, _)| at.saturating_add(self.lag_ms) > now));
         match hidden {
             None => ListedState::Now,
@@ -63,11 +63,11 @@ impl LagJournal {
     }
 
     fn forget_oldest(&mut self) {
-        let Some((_, slot)) = self.order.pop_front() else { return };
-        let Some(writes) = self.writes.get_mut(&slot) else { return };
+        let Some((_, user_index)) = self.order.pop_front() else { return };
+        let Some(writes) = self.writes.get_mut(&user_index) else { return };
         writes.pop_front();
         if writes.is_empty() {
-            self.writes.remove(&slot);
+            self.writes.remove(&user_index);
         }
     }
 }

@@ -16,22 +16,24 @@ use crate::model::{NewUser, User, UserIndex, UserView, derived_uuid};
 use crate::pool::Pool;
 use crate::wire::{ListCall, Page, page_size};
 
-/// The users that may fit, in the order of an index.
+/// The users that may match, in the order of an index.
 type CandidateUsers<'a> = Box<dyn Iterator<Item = UserIndex> + 'a>;
 
 impl Pool {
-    /// One page of users. A filter on an attribute without an index looks at a bounded number of users, so a page may
-    /// be short or empty without being the last, as the service's may.
-    ///
-    /// # Errors
-    /// `InvalidParameterException` for a filter, limit, token or attribute that does not hold.
-    pub fn list_users(&mut self, now: UnixMs, call: &ListCall, request_id: &str) -> Result<Page<UserView>, ApiError> {
+    /// One page of users. A filter on an attribute without an index examines a bounded number of users, so a page may be
+    /// short or empty without being the last, as those of the service may.
+    pub(crate) fn list_users(
+        &mut self,
+        now: UnixMs,
+        call: &ListCall,
+        request_id: &str,
+    ) -> Result<Page<UserView>, ApiError> {
         let limit = page_size(call.limit, "limit", limits::USERS_PER_PAGE_MAX)?;
         let filter = UserFilter::parse(call.filter.as_deref().unwrap_or_default())?;
-        let question = call.filter.as_deref().unwrap_or_default();
+        let filter_text = call.filter.as_deref().unwrap_or_default();
         let after = match &call.token {
             Some(token) => Some(
-                PageToken::read(token, self.token_secret, question, now)
+                PageToken::read(token, self.token_secret, filter_text, now)
                     .ok_or_else(|| ApiError::paging_marker(token, request_id))?,
             ),
             None => None,
@@ -46,14 +48,14 @@ impl Pool {
                 return Err(ApiError::attribute_missing(name));
             }
         }
-        let next_token = last.map(|slot| PageToken::write(self.token_secret, question, now, slot));
+        let next_token = last.map(|user_index| PageToken::write(self.token_secret, filter_text, now, user_index));
         Ok(Page {
             items: items.into_iter().map(|user| with_only(user, call.attributes.as_deref())).collect(),
             next_token,
         })
     }
 
-    /// Up to `limit` users, and the last one looked at where there are more to look at.
+    /// Up to `limit` users, and the last user examined if there are more to examine.
     fn users_after(
         &self,
         now: UnixMs,
@@ -64,9 +66,9 @@ impl Pool {
         let mut candidates = self.candidates(filter, after);
         let mut users = Vec::with_capacity(limit);
         let mut last = None;
-        for slot in candidates.by_ref().take(limits::USERS_LOOKED_AT_MAX) {
-            users.extend(self.listed_user(now, slot, filter));
-            last = Some(slot);
+        for user_index in candidates.by_ref().take(limits::USERS_LOOKED_AT_MAX) {
+            users.extend(self.listed_user(now, user_index, filter));
+            last = Some(user_index);
             if users.len() == limit {
                 break;
             }
@@ -74,9 +76,9 @@ impl Pool {
         (users, last.filter(|_| candidates.next().is_some()))
     }
 
-    fn listed_user(&self, now: UnixMs, slot: UserIndex, filter: Option<&UserFilter>) -> Option<UserView> {
-        let user = self.user(slot).filter(|user| filter.is_none_or(|filter| filter.fits(user)))?;
-        match self.journal.listed(now, slot) {
+    fn listed_user(&self, now: UnixMs, user_index: UserIndex, filter: Option<&UserFilter>) -> Option<UserView> {
+        let user = self.user(user_index).filter(|user| filter.is_none_or(|filter| filter.matches(user)))?;
+        match self.journal.listed(now, user_index) {
             ListedState::Now => Some(user.view(&user.identities, &self.providers)),
             ListedState::Before(identities) => Some(user.view(identities, &self.providers)),
             ListedState::Absent => None,
@@ -99,32 +101,33 @@ impl Pool {
     }
 
     fn by_name(&self, value: &str, prefix: bool, after: Option<UserIndex>) -> CandidateUsers<'_> {
-        let after = after.and_then(|slot| self.user(slot)).map(|user| &*user.username);
+        let after = after.and_then(|user_index| self.user(user_index)).map(|user| &*user.username);
         let value = value.to_owned();
         let users = self.by_username.range::<str, _>((after.map_or(Included(&*value), Excluded), Unbounded));
-        Box::new(users.map(|(name, slot)| (&**name, *slot)).map_while(within(value, prefix)))
+        Box::new(users.map(|(name, user_index)| (&**name, *user_index)).map_while(within(value, prefix)))
     }
 
     fn by_subject(&self, value: &str, prefix: bool, after: Option<UserIndex>) -> CandidateUsers<'_> {
-        let after = after.and_then(|slot| self.user(slot)).map(|user| &*user.sub);
+        let after = after.and_then(|user_index| self.user(user_index)).map(|user| &*user.sub);
         let value = value.to_owned();
         let users = self.by_sub.range::<str, _>((after.map_or(Included(&*value), Excluded), Unbounded));
-        Box::new(users.map(|(sub, slot)| (&**sub, *slot)).map_while(within(value, prefix)))
+        Box::new(users.map(|(sub, user_index)| (&**sub, *user_index)).map_while(within(value, prefix)))
     }
 
     fn by_address(&self, value: &str, prefix: bool, after: Option<UserIndex>) -> CandidateUsers<'_> {
         let value = value.to_lowercase();
-        let after = after.and_then(|slot| Some((self.user(slot)?.email.as_ref()?.to_lowercase(), slot)));
+        let after =
+            after.and_then(|user_index| Some((self.user(user_index)?.email.as_ref()?.to_lowercase(), user_index)));
         let from = match after {
-            Some((address, slot)) => Excluded((Arc::from(address), slot)),
+            Some((address, user_index)) => Excluded((Arc::from(address), user_index)),
             None => Included((Arc::from(value.as_str()), 0)),
         };
         let users = self.by_email.range((from, Unbounded));
-        Box::new(users.map(|(address, slot)| (&**address, *slot)).map_while(within(value, prefix)))
+        Box::new(users.map(|(address, user_index)| (&**address, *user_index)).map_while(within(value, prefix)))
     }
 
-    /// Makes the user that an exact look-up asks for: by e-mail or `sub` one whose user name is its `sub`, as in pools
-    /// where users sign in by e-mail.
+    /// Creates the user that an exact look-up is for. By e-mail or `sub` its user name is its `sub`, as in pools where
+    /// users sign in by e-mail.
     fn create_looked_up(&mut self, filter: &UserFilter) {
         let value = filter.value.as_str();
         if filter.prefix || value.is_empty() || self.candidates(Some(filter), None).next().is_some() {
@@ -143,9 +146,9 @@ impl Pool {
     }
 }
 
-/// Goes on while the key is the value, or starts with it.
+/// Continues while the key is the value, or starts with it.
 fn within<'a>(value: String, prefix: bool) -> impl FnMut((&'a str, UserIndex)) -> Option<UserIndex> {
-    move |(key, slot)| (if prefix { key.starts_with(&*value) } else { key == value }).then_some(slot)
+    move |(key, user_index)| (if prefix { key.starts_with(&*value) } else { key == value }).then_some(user_index)
 }
 
 fn with_only(mut user: UserView, names: Option<&[String]>) -> UserView {
@@ -157,7 +160,7 @@ fn with_only(mut user: UserView, names: Option<&[String]>) -> UserView {
 
 /// An attribute that can be searched (service model); `identities` and custom attributes cannot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SearchableAttribute {
+pub(crate) enum SearchableAttribute {
     /// The user name, by exact case.
     Username,
     /// Exact.
@@ -191,24 +194,20 @@ impl SearchableAttribute {
     }
 }
 
-/// A question to `ListUsers`. Its value is personal, so it has no `Debug`.
+/// A filter of `ListUsers`: `attribute = "value"` or `attribute ^= "value"`. Its value is personal, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct UserFilter {
+pub(crate) struct UserFilter {
     /// What is compared.
     pub attribute: SearchableAttribute,
-    /// Starts with, in place of equals.
+    /// Starts with, instead of equals.
     pub prefix: bool,
-    /// The value as it was asked for.
+    /// The value as the request has it.
     pub value: String,
 }
 
 impl UserFilter {
     /// Reads a filter; an empty text asks for all users.
-    ///
-    /// # Errors
-    /// `InvalidParameterException` over 256 characters, for another grammar or for an attribute that cannot be
-    /// searched.
-    pub fn parse(text: &str) -> Result<Option<Self>, ApiError> {
+    pub(crate) fn parse(text: &str) -> Result<Option<Self>, ApiError> {
         if text.chars().count() > limits::FILTER_CHARS_MAX {
             return Err(ApiError::too_long(text, "filter", limits::FILTER_CHARS_MAX));
         }
@@ -225,8 +224,7 @@ impl UserFilter {
         Ok(Some(Self { attribute, prefix, value }))
     }
 
-    /// Whether a user fits.
-    pub(crate) fn fits(&self, user: &User) -> bool {
+    pub(crate) fn matches(&self, user: &User) -> bool {
         match self.attribute {
             SearchableAttribute::Username => self.compare(Some(&user.username), false),
             SearchableAttribute::Sub => self.compare(Some(&user.sub), false),
@@ -259,20 +257,22 @@ fn quoted(text: &str) -> Option<String> {
 
 const LIFE_MS: i64 = limits::PAGINATION_TOKEN_MINUTES * 60_000;
 
-/// What a token says.
+/// The `PaginationToken` of `ListUsers`: when it was given, for which filter, and after which user the next page starts.
+///
+/// It is sealed, so an altered token is refused. It holds no personal value: a user is a number in it.
 pub(crate) struct PageToken;
 
 impl PageToken {
-    pub(crate) fn write(secret: u64, question: &str, now: UnixMs, after: UserIndex) -> String {
+    pub(crate) fn write(secret: u64, filter_text: &str, now: UnixMs, after: UserIndex) -> String {
         let body = format!("{now:016x}{after:08x}");
-        let seal = seal(secret, question, &body);
+        let seal = seal(secret, filter_text, &body);
         body + &seal
     }
 
-    /// After whom the next page starts; `None` for an altered token, one of another question, and an expired one.
-    pub(crate) fn read(text: &str, secret: u64, question: &str, now: UnixMs) -> Option<UserIndex> {
+    /// The user after whom the next page starts; `None` for an altered or expired token and for one of another filter.
+    pub(crate) fn read(text: &str, secret: u64, filter_text: &str, now: UnixMs) -> Option<UserIndex> {
         let (body, sealed) = text.split_at_checked(24)?;
-        if seal(secret, question, body) != sealed {
+        if seal(secret, filter_text, body) != sealed {
             return None;
         }
         let issued = UnixMs::from_str_radix(body.get(..16)?, 16).ok()?;
@@ -281,9 +281,9 @@ impl PageToken {
     }
 }
 
-fn seal(secret: u64, question: &str, body: &str) -> String {
-    let question = xxh3_64_with_seed(question.as_bytes(), secret);
-    format!("{:016x}", xxh3_64_with_seed(body.as_bytes(), question))
+fn seal(secret: u64, filter_text: &str, body: &str) -> String {
+    let filter_text = xxh3_64_with_seed(filter_text.as_bytes(), secret);
+    format!("{:016x}", xxh3_64_with_seed(body.as_bytes(), filter_text))
 }
 
 #[cfg(test)]
@@ -336,12 +336,12 @@ mod token_tests {
     use super::*;
 
     #[test]
-    fn a_token_holds_for_its_question_and_an_hour() {
+    fn a_token_holds_for_its_filter_text_and_an_hour() {
         let token = PageToken::write(7, "sub ^= \"0\"", 1_000, 42);
         let hour = LIFE_MS;
         assert_eq!(PageToken::read(&token, 7, "sub ^= \"0\"", 1_000 + hour - 1), Some(42));
         assert_eq!(PageToken::read(&token, 7, "sub ^= \"0\"", 1_000 + hour), None, "expired");
-        assert_eq!(PageToken::read(&token, 7, "sub ^= \"1\"", 1_000), None, "another question");
+        assert_eq!(PageToken::read(&token, 7, "sub ^= \"1\"", 1_000), None, "another filter_text");
         assert_eq!(PageToken::read(&token, 8, "sub ^= \"0\"", 1_000), None, "another pool");
     }
 

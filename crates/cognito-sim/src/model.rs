@@ -91,7 +91,7 @@ pub struct PoolSettings {
 }
 
 impl PoolSettings {
-    /// A case-sensitive pool, as one made by API is.
+    /// A case-sensitive pool, as pools made by API are by default.
     #[must_use]
     pub fn new(id: &str) -> Self {
         Self {
@@ -106,7 +106,7 @@ impl PoolSettings {
         }
     }
 
-    /// The same, telling user names apart by case or not.
+    /// Sets whether user names that differ in case only are different.
     #[must_use]
     pub fn case_sensitive(mut self, case_sensitive: bool) -> Self {
         self.case_sensitive = case_sensitive;
@@ -128,10 +128,10 @@ impl PoolSettings {
     }
 }
 
-/// What the service says where a source is linked to another destination, which nobody has written down.
+/// The answer to a link whose source is linked to another destination, which is not documented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LinkedElsewhere {
-    /// `SourceUser is already linked to DestinationUser`: catches a client that trusts the text.
+    /// `SourceUser is already linked to DestinationUser`; this catches a client that trusts the text.
     #[default]
     AlreadyLinked,
     /// `Merging is not currently supported …`.
@@ -140,23 +140,23 @@ pub enum LinkedElsewhere {
     AliasExists,
 }
 
-/// Choices where the service's behaviour is not known, or has changed.
-#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own with two known answers")]
+/// Undocumented behavior of the service, or behavior that has changed.
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guesses {
     /// Answer a repeated link with the text from before about 2024-07-30.
     pub old_already_linked_text: bool,
     /// The answer where the source is linked to another destination.
     pub linked_elsewhere: LinkedElsewhere,
-    /// Take a `sub` as the destination of a link, where only the user name is promised.
+    /// Accept a `sub` as the destination of a link, where only the user name is documented.
     pub destination_by_sub: bool,
-    /// Whether the identity from which a profile was born counts among the five it may have.
+    /// Whether the identity that created a profile counts among the five that it may have.
     pub own_identity_counts: bool,
-    /// What becomes of a link by an attribute once it was used: it shows the subject, and can only be undone by it
-    /// (documented for SAML), or it stays as it was made.
+    /// Whether a link by an attribute stays as it is once it was used. By default it then shows the subject, and can only
+    /// be removed by it (documented for SAML).
     pub attribute_link_stays: bool,
-    /// Where an identity cannot be unlinked because it is not linked, say `UserNotFoundException` in place of
-    /// `InvalidParameterException`; the text is the same.
+    /// Refuse to unlink an identity that is not linked with `UserNotFoundException` instead of
+    /// `InvalidParameterException`. The text is the same.
     pub unlink_says_user_not_found: bool,
 }
 
@@ -232,7 +232,7 @@ impl SchemaAttribute {
 }
 
 /// The standard attributes of every pool, in the order in which the service lists them.
-pub const STANDARD_ATTRIBUTES: [&str; 21] = [
+pub(crate) const STANDARD_ATTRIBUTES: [&str; 21] = [
     "sub",
     "name",
     "given_name",
@@ -257,8 +257,7 @@ pub const STANDARD_ATTRIBUTES: [&str; 21] = [
 ];
 
 /// All attributes of a pool: the standard ones, of which its own may redefine some, and then its custom ones.
-#[must_use]
-pub fn all_attributes(own: &[SchemaAttribute]) -> Vec<SchemaAttribute> {
+pub(crate) fn all_attributes(own: &[SchemaAttribute]) -> Vec<SchemaAttribute> {
     let standard = STANDARD_ATTRIBUTES.iter().map(|name| {
         let redefined = own.iter().find(|attribute| attribute.name == *name);
         redefined.cloned().unwrap_or_else(|| SchemaAttribute::standard(name))
@@ -306,7 +305,7 @@ impl ProviderKind {
         Self::ALL.iter().find(|(_, known)| *known == text).map(|(kind, _)| *kind)
     }
 
-    /// The type of a provider of which only the name is known: social ones have fixed names, others pass as OIDC.
+    /// The type of a provider of which only the name is known: social ones have fixed names, others count as OIDC.
     #[must_use]
     pub fn by_name(name: &str) -> Self {
         Self::parse(name).filter(|kind| kind.is_social()).unwrap_or(Self::Oidc)
@@ -337,7 +336,7 @@ impl ProviderKind {
         }
     }
 
-    /// Whether users of it are recognised by their subject only (service model; Apple inferred).
+    /// Whether its users are recognized by their subject only (service model; inferred for Apple).
     #[must_use]
     pub fn is_social(self) -> bool {
         !matches!(self, Self::Saml | Self::Oidc)
@@ -346,19 +345,19 @@ impl ProviderKind {
 
 /// A provider and who holds its identities.
 pub struct Provider {
-    /// The pool's name of it.
+    /// Its name in the pool.
     pub name: Box<str>,
     /// `ProviderType`.
     pub kind: ProviderKind,
     /// `AttributeMapping`: pool attribute to claim.
     pub attribute_mapping: BTreeMap<String, String>,
-    /// `ProviderDetails`, secrets included; where there are none, made-up ones are shown.
+    /// `ProviderDetails`, secrets included. If it is empty, answers show invented ones.
     pub details: BTreeMap<String, String>,
-    /// When it was made.
+    /// `CreationDate`.
     pub created_ms: UnixMs,
-    /// When it was changed.
+    /// `LastModifiedDate`.
     pub modified_ms: UnixMs,
-    /// Made because a request named it: then every attribute passes as mapped.
+    /// Accepts links by any attribute: the provider was created because a request named it.
     pub(crate) created_on_reference: bool,
     /// Who holds an id, by exact case.
     pub(crate) holders: BTreeMap<Arc<str>, UserIndex>,
@@ -383,7 +382,7 @@ impl Provider {
         }
     }
 
-    /// The same with one more pool attribute mapped from a claim.
+    /// Maps a pool attribute from a claim.
     #[must_use]
     pub fn mapping(mut self, attribute: &str, claim: &str) -> Self {
         self.attribute_mapping.insert(attribute.to_owned(), claim.to_owned());
@@ -401,7 +400,7 @@ impl Provider {
         self.created_on_reference || self.attribute_mapping.contains_key(attribute)
     }
 
-    /// Whether identities are known by this attribute without being made so: the subject, and what is mapped.
+    /// Whether the attribute is the subject or is mapped, not only accepted because the provider accepts any.
     pub(crate) fn maps_explicitly(&self, attribute: &str) -> bool {
         attribute == COGNITO_SUBJECT || self.attribute_mapping.contains_key(attribute)
     }
@@ -412,16 +411,16 @@ impl Provider {
         mapped.or_else(|| self.created_on_reference.then_some(attribute))
     }
 
-    pub(crate) fn add_holder(&mut self, user_id: Arc<str>, slot: UserIndex) {
+    pub(crate) fn add_holder(&mut self, user_id: Arc<str>, user_index: UserIndex) {
         let lower = user_id.to_lowercase();
         if *lower != *user_id {
             *self.ids_with_capitals.entry(lower.into()).or_insert(0) += 1;
         }
-        self.holders.insert(user_id, slot);
+        self.holders.insert(user_id, user_index);
     }
 
-    /// Nobody holds this id any more.
-    pub(crate) fn release(&mut self, user_id: &str) {
+    /// Removes the holder of this id.
+    pub(crate) fn remove_holder(&mut self, user_id: &str) {
         if self.holders.remove(user_id).is_none() {
             return;
         }
@@ -437,7 +436,7 @@ impl Provider {
         }
     }
 
-    /// Its details as they are, or as a provider of its type has them.
+    /// Its details, or invented ones as a provider of its type has them.
     pub(crate) fn shown_details(&self) -> BTreeMap<String, String> {
         if !self.details.is_empty() {
             return self.details.clone();
@@ -458,7 +457,7 @@ impl Provider {
         details
     }
 
-    /// Whether somebody holds an id that differs from this one in case only.
+    /// Whether a user has an id that differs from this one in case only.
     pub(crate) fn holds_in_other_case(&self, user_id: &str) -> bool {
         let lower = user_id.to_lowercase();
         let others_with_capitals = self.ids_with_capitals.get(&*lower).copied().unwrap_or(0);
@@ -466,7 +465,7 @@ impl Provider {
     }
 }
 
-/// When users and links were made whose file does not say: long before any run.
+/// The date of users and links whose file has none: long before any run.
 pub const UNKNOWN_DATE_UNIX_MS: UnixMs = 1_600_000_000_000;
 
 /// `UserStatus` (service model).
@@ -476,7 +475,7 @@ pub enum Status {
     Unconfirmed,
     /// Confirmed.
     Confirmed,
-    /// Born from an external identity.
+    /// Created by an external identity.
     ExternalProvider,
     /// Must reset the password.
     ResetRequired,
@@ -532,7 +531,6 @@ pub(crate) struct StoredIdentity {
     pub(crate) created_ms: UnixMs,
 }
 
-/// What few users have.
 #[derive(Default, Clone)]
 pub(crate) struct RareFields {
     pub(crate) attributes: Box<[(Box<str>, Box<str>)]>,
@@ -589,12 +587,12 @@ impl User {
     }
 }
 
-/// A user that a pool shall hold.
+/// A user to add to a pool.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewUser {
     /// The user name; lower-cased by a case-insensitive pool.
     pub username: String,
-    /// The `sub` attribute; made from the user name where it is not given.
+    /// The `sub` attribute; derived from the user name by default.
     pub sub: Option<String>,
     /// The `email` attribute.
     pub email: Option<String>,
@@ -602,9 +600,9 @@ pub struct NewUser {
     pub status: Status,
     /// Whether the user may sign in.
     pub enabled: bool,
-    /// When the user was made.
+    /// `UserCreateDate`.
     pub created_ms: UnixMs,
-    /// When the user was changed.
+    /// `UserLastModifiedDate`.
     pub modified_ms: UnixMs,
     /// The external identities of this user.
     pub identities: Vec<NewIdentity>,
@@ -612,8 +610,8 @@ pub struct NewUser {
     pub attributes: Vec<(String, String)>,
     /// Whether a link to this user fails with `AliasExistsException`.
     pub alias_conflict: bool,
-    /// The text of the `InvalidParameterException` with which a link to this user fails, for texts that the simulator
-    /// does not have of itself.
+    /// The text of the `InvalidParameterException` with which a link to this user fails, for texts that are not in the
+    /// catalogue of the simulator.
     pub link_refusal: Option<String>,
     /// Whether the user may not sign in with a password any more.
     pub password_disabled: bool,
@@ -639,14 +637,14 @@ impl NewUser {
         }
     }
 
-    /// The same with an e-mail address.
+    /// Sets the e-mail address.
     #[must_use]
     pub fn with_email(mut self, email: &str) -> Self {
         self.email = Some(email.to_owned());
         self
     }
 
-    /// The same with an external identity.
+    /// Adds an external identity.
     #[must_use]
     pub fn with_identity(mut self, identity: NewIdentity) -> Self {
         self.identities.push(identity);
@@ -654,10 +652,10 @@ impl NewUser {
     }
 }
 
-/// An external identity that a user shall have.
+/// An external identity of a user to add.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewIdentity {
-    /// The pool's name of the provider.
+    /// The name of the provider in the pool.
     pub provider: String,
     /// The provider's id of the user, true case.
     pub user_id: String,
@@ -665,7 +663,7 @@ pub struct NewIdentity {
     pub attribute: Option<String>,
     /// The assertion's issuer, once a SAML identity has signed in.
     pub issuer: Option<String>,
-    /// Whether the profile was born from this identity.
+    /// Whether this identity created the profile.
     pub primary: bool,
     /// When it was linked.
     pub created_ms: UnixMs,
@@ -685,7 +683,7 @@ impl NewIdentity {
         }
     }
 
-    /// The identity from which a profile was born long ago.
+    /// The identity that created a profile long ago.
     #[must_use]
     pub fn primary(provider: &str, user_id: &str) -> Self {
         Self { primary: true, ..Self::linked(provider, user_id) }
@@ -797,8 +795,8 @@ mod provider_tests {
         provider.add_holder("xyz".into(), 1);
         assert!(provider.holds_in_other_case("abc") && provider.holds_in_other_case("XyZ"));
         assert!(!provider.holds_in_other_case("xyz") && !provider.holds_in_other_case("other"));
-        provider.release("AbC");
-        provider.release("AbC");
+        provider.remove_holder("AbC");
+        provider.remove_holder("AbC");
         assert!(!provider.holds_in_other_case("abc"));
     }
 }

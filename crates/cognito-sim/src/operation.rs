@@ -136,7 +136,7 @@ pub enum Access {
     Write,
 }
 
-/// What stands before an operation's name in `X-Amz-Target`.
+/// The service in `X-Amz-Target`, before the name of the operation.
 const COGNITO: &str = "AWSCognitoIdentityProviderService";
 const SERVICE_QUOTAS: &str = "ServiceQuotasV20190624";
 

@@ -9,7 +9,7 @@ use crate::limits;
 use crate::list_lag::LagJournal;
 use crate::model::{
     Guesses, NewIdentity, NewUser, PoolError, PoolSettings, Provider, ProviderIndex, ProviderKind, RareFields,
-    StoredIdentity, User, UserIndex, UserView, derived_uuid,
+    StoredIdentity, User, UserIndex, derived_uuid,
 };
 use crate::wire::PoolView;
 
@@ -48,28 +48,28 @@ impl Pool {
         }
     }
 
-    /// The same pool, making users and providers that a request names and the pool does not hold.
+    /// Creates users and providers that a request names and the pool does not have.
     #[must_use]
     pub fn creating_on_reference(mut self) -> Self {
         self.create_on_reference = true;
         self
     }
 
-    /// The same pool with other guesses.
+    /// Sets the guesses about undocumented behavior.
     #[must_use]
     pub fn with_guesses(mut self, guesses: Guesses) -> Self {
         self.guesses = guesses;
         self
     }
 
-    /// The same pool, whose `ListUsers` shows writes only after this time, in milliseconds.
+    /// Lets `ListUsers` show writes only after this many milliseconds.
     #[must_use]
     pub fn with_list_lag_ms(mut self, lag_ms: u64) -> Self {
         self.journal.set_lag_ms(lag_ms);
         self
     }
 
-    /// What the pool is.
+    /// The settings of the pool.
     #[must_use]
     pub fn settings(&self) -> &PoolSettings {
         &self.settings
@@ -81,7 +81,7 @@ impl Pool {
         &self.providers
     }
 
-    /// How many users the pool holds.
+    /// The number of users.
     #[must_use]
     pub fn user_count(&self) -> usize {
         self.by_username.len()
@@ -104,8 +104,8 @@ impl Pool {
         Ok(())
     }
 
-    /// Makes sure that a provider of this name is there: one that is not is made, its type told by its name, and
-    /// passes for one that maps every attribute.
+    /// Adds a provider of this name if there is none. Its type follows from its name, and it accepts links by any
+    /// attribute.
     ///
     /// # Errors
     /// [`PoolError::TooManyProviders`].
@@ -135,9 +135,9 @@ impl Pool {
             return Err(PoolError::SubTaken);
         }
         let identities = self.free_identities(&user.identities)?;
-        let slot = UserIndex::try_from(self.users.len()).map_err(|_| PoolError::TooManyUsers)?;
+        let user_index = UserIndex::try_from(self.users.len()).map_err(|_| PoolError::TooManyUsers)?;
         for identity in &identities {
-            self.add_holder(identity, slot);
+            self.add_holder(identity, user_index);
         }
         let attributes: Box<[_]> =
             user.attributes.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
@@ -182,18 +182,18 @@ impl Pool {
     }
 
     fn index_new(&mut self, user: User) {
-        let Ok(slot) = UserIndex::try_from(self.users.len()) else { return };
-        self.by_username.insert(Arc::clone(&user.username), slot);
-        self.by_sub.insert(Arc::clone(&user.sub), slot);
+        let Ok(user_index) = UserIndex::try_from(self.users.len()) else { return };
+        self.by_username.insert(Arc::clone(&user.username), user_index);
+        self.by_sub.insert(Arc::clone(&user.sub), user_index);
         if let Some(email) = &user.email {
-            self.by_email.insert((lower_case(email), slot));
+            self.by_email.insert((lower_case(email), user_index));
         }
         self.users.push(user);
     }
 
-    pub(crate) fn add_holder(&mut self, identity: &StoredIdentity, slot: UserIndex) {
+    pub(crate) fn add_holder(&mut self, identity: &StoredIdentity, user_index: UserIndex) {
         if let Some(provider) = self.providers.get_mut(usize::from(identity.provider)) {
-            provider.add_holder(Arc::clone(&identity.user_id), slot);
+            provider.add_holder(Arc::clone(&identity.user_id), user_index);
         }
     }
 
@@ -211,15 +211,15 @@ impl Pool {
         self.providers.get(usize::from(provider))?.holders.get(user_id).copied()
     }
 
-    pub(crate) fn user(&self, slot: UserIndex) -> Option<&User> {
-        self.users.get(usize::try_from(slot).ok()?)
+    pub(crate) fn user(&self, user_index: UserIndex) -> Option<&User> {
+        self.users.get(usize::try_from(user_index).ok()?)
     }
 
-    pub(crate) fn user_mut(&mut self, slot: UserIndex) -> Option<&mut User> {
-        self.users.get_mut(usize::try_from(slot).ok()?)
+    pub(crate) fn user_mut(&mut self, user_index: UserIndex) -> Option<&mut User> {
+        self.users.get_mut(usize::try_from(user_index).ok()?)
     }
 
-    pub(crate) fn slot_by_username(&self, username: &str) -> Option<UserIndex> {
+    pub(crate) fn user_index_by_username(&self, username: &str) -> Option<UserIndex> {
         if self.settings.case_sensitive {
             self.by_username.get(username).copied()
         } else {
@@ -228,28 +228,29 @@ impl Pool {
     }
 
     /// `DescribeUserPool`.
-    #[must_use]
-    pub fn describe(&self) -> PoolView {
+    pub(crate) fn describe(&self) -> PoolView {
         PoolView { settings: self.settings.clone(), estimated_user_count: self.user_count() }
     }
 
     /// The user whom a name of any sort means.
     pub(crate) fn find_user(&self, name: &str) -> Option<UserIndex> {
-        self.slot_by_username(name).or_else(|| self.slot_by_alias(name)).or_else(|| self.slot_by_profile_name(name))
+        self.user_index_by_username(name)
+            .or_else(|| self.user_index_by_alias(name))
+            .or_else(|| self.user_index_by_profile_name(name))
     }
 
-    fn slot_by_profile_name(&self, name: &str) -> Option<UserIndex> {
+    fn user_index_by_profile_name(&self, name: &str) -> Option<UserIndex> {
         self.providers.iter().find_map(|provider| {
             let user_id = name.strip_prefix(&*provider.name)?.strip_prefix('_')?;
             provider.holders.get(user_id).copied()
         })
     }
 
-    fn slot_by_alias(&self, value: &str) -> Option<UserIndex> {
+    fn user_index_by_alias(&self, value: &str) -> Option<UserIndex> {
         if self.settings.username_attributes.is_empty()
-            && let Some(slot) = self.by_sub.get(value)
+            && let Some(user_index) = self.by_sub.get(value)
         {
-            return Some(*slot);
+            return Some(*user_index);
         }
         if !self.settings.is_alias("email") {
             return None;
@@ -257,13 +258,13 @@ impl Pool {
         let address: Arc<str> = value.to_lowercase().into();
         let mut holders = self.by_email.range((Arc::clone(&address), 0)..=(address, UserIndex::MAX));
         match (holders.next(), holders.next()) {
-            (Some((_, slot)), None) => Some(*slot),
+            (Some((_, user_index)), None) => Some(*user_index),
             _ => None,
         }
     }
 
-    /// Whether a name would be that of a federated profile: reading must not make a native user of that name, which
-    /// would stand in the way of the identity's link.
+    /// Whether a name has the form of a federated profile's. Reading must not create a native user of that name, because
+    /// it would prevent the link of the identity.
     pub(crate) fn is_profile_name_form(&self, username: &str) -> bool {
         let key = self.username_key(username);
         self.providers.iter().any(|provider| {
@@ -271,7 +272,7 @@ impl Pool {
         })
     }
 
-    /// Makes a user on reference; a name that cannot be one stays unknown.
+    /// Creates a user on reference; a name that is not valid stays unknown.
     pub(crate) fn create_native(&mut self, user: NewUser) {
         let _ = self.add_user(user);
     }
@@ -283,20 +284,20 @@ impl Pool {
         self.provider(name).ok_or_else(|| ApiError::provider_not_found(name))
     }
 
-    /// Keeps what lists go on showing for a while.
-    pub(crate) fn record_in_journal(&mut self, now: UnixMs, slot: UserIndex) {
+    /// Records what lists show until the lag is over.
+    pub(crate) fn record_in_journal(&mut self, now: UnixMs, user_index: UserIndex) {
         let Self { journal, users, .. } = self;
-        let user = usize::try_from(slot).ok().and_then(|slot| users.get(slot));
-        journal.record(now, slot, || user.map(|user| user.identities.clone()));
+        let user = usize::try_from(user_index).ok().and_then(|user_index| users.get(user_index));
+        journal.record(now, user_index, || user.map(|user| user.identities.clone()));
     }
 
     /// Takes an identity from a user.
-    pub(crate) fn remove_identity(&mut self, slot: UserIndex, provider: ProviderIndex, user_id: &str) {
-        if let Some(user) = self.user_mut(slot) {
+    pub(crate) fn remove_identity(&mut self, user_index: UserIndex, provider: ProviderIndex, user_id: &str) {
+        if let Some(user) = self.user_mut(user_index) {
             user.identities.retain(|held| held.provider != provider || *held.user_id != *user_id);
         }
         if let Some(provider) = self.providers.get_mut(usize::from(provider)) {
-            provider.release(user_id);
+            provider.remove_holder(user_id);
         }
     }
 }

@@ -37,7 +37,7 @@ pub enum PoolFileError {
     /// The file is larger than a pool can sensibly be.
     #[error("the pool file is over {} bytes", limits::POOL_FILE_BYTES_MAX)]
     TooLarge,
-    /// What stands in it.
+    /// Its content is invalid.
     #[error("pool file, line {line}, column {column}: {reason}")]
     Content {
         /// The line, from 1.
@@ -96,7 +96,7 @@ pub fn save(path: &Path, pool: &Pool) -> Result<(), PoolFileError> {
 /// What the writer says.
 pub fn write(mut writer: impl Write, pool: &Pool) -> io::Result<()> {
     writer.write_all(opening(pool.settings(), pool.providers())?.as_bytes())?;
-    let users = pool.by_username.values().filter_map(|slot| pool.user(*slot));
+    let users = pool.by_username.values().filter_map(|user_index| pool.user(*user_index));
     let mut separator: &[u8] = b"\n";
     for user in users {
         writer.write_all(separator)?;
@@ -152,8 +152,8 @@ fn reason(error: &serde_json::Error) -> String {
     }
 }
 
-/// The file's outer object. What is wrong with its content is put into `problem`, because the text of a JSON error is
-/// not trusted.
+/// The outer object of the file. What is wrong with its content goes into `problem`, because the text of a JSON error
+/// may hold a value.
 struct PoolFileVisitor<'a> {
     problem: &'a mut Option<String>,
 }
@@ -244,7 +244,7 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for RecordSeq<'_, T> {
     }
 }
 
-/// One item. It goes into the pool while the parser still stands at it, so that a fault is told where it is.
+/// One item. It is added to the pool while the parser still stands at it, so that an error names its line.
 struct RecordMap<'a, T> {
     problem: &'a mut Option<String>,
     add: &'a mut dyn FnMut(T) -> Result<(), String>,
@@ -280,10 +280,10 @@ pub(crate) struct ProviderRecord {
     kind: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     attribute_mapping: BTreeMap<String, String>,
-    /// Made-up ones are shown where there are none.
+    /// If it is empty, answers show invented ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     details: BTreeMap<String, String>,
-    /// Every attribute passes as mapped: the provider was made because a request named it.
+    /// Links by any attribute are accepted: the provider was created because a request named it.
     #[serde(default, skip_serializing_if = "defaults::is_no")]
     any_attribute: bool,
     #[serde(default = "defaults::date", skip_serializing_if = "defaults::is_date")]

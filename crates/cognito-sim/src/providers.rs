@@ -14,11 +14,11 @@ const NAME_PATTERN: &str = r"[^_\p{Z}][\p{L}\p{M}\p{S}\p{N}\p{P}][^_\p{Z}]+";
 
 impl Pool {
     /// `CreateIdentityProvider`.
-    ///
-    /// # Errors
-    /// `DuplicateProviderException`, `LimitExceededException`, and `InvalidParameterException` for a name, type or
-    /// details that the service does not take.
-    pub fn create_provider(&mut self, now: UnixMs, call: CreateProviderCall) -> Result<ProviderDetailsView, ApiError> {
+    pub(crate) fn create_provider(
+        &mut self,
+        now: UnixMs,
+        call: CreateProviderCall,
+    ) -> Result<ProviderDetailsView, ApiError> {
         let name = call.name.ok_or_else(|| ApiError::null_member("providerName"))?;
         let kind = call.kind.ok_or_else(|| ApiError::null_member("providerType"))?;
         let details = call.details.ok_or_else(|| ApiError::null_member("providerDetails"))?;
@@ -48,11 +48,8 @@ impl Pool {
         self.describe_provider(&name)
     }
 
-    /// `DescribeIdentityProvider`: with its secret, as the service tells it.
-    ///
-    /// # Errors
-    /// `ResourceNotFoundException`.
-    pub fn describe_provider(&mut self, name: &str) -> Result<ProviderDetailsView, ApiError> {
+    /// `DescribeIdentityProvider`: with its secret, as the service answers.
+    pub(crate) fn describe_provider(&mut self, name: &str) -> Result<ProviderDetailsView, ApiError> {
         let (_, provider) = self.provider_or_create(name)?;
         Ok(ProviderDetailsView {
             listed: view(provider),
@@ -85,8 +82,8 @@ fn view(provider: &Provider) -> ProviderView {
     }
 }
 
-/// `username` is the subject unless it is mapped otherwise (developer guide). A provider that was made because a
-/// request named it passes for one that maps every standard attribute.
+/// `username` is the subject unless it is mapped otherwise (developer guide). A provider that accepts any attribute shows
+/// all standard attributes as mapped.
 fn shown_mapping(provider: &Provider) -> BTreeMap<String, String> {
     let mut mapping = provider.attribute_mapping.clone();
     if provider.created_on_reference {

@@ -49,7 +49,7 @@ impl Schedule {
     }
 }
 
-/// Why a text is no schedule.
+/// Why a text is not a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
     /// No rates.
@@ -109,10 +109,10 @@ pub(crate) fn time(text: &str) -> Option<Duration> {
     Duration::try_from(time).ok()
 }
 
-/// What became of the calls of other tenants, up to our latest call.
+/// The calls of other tenants, up to the latest call of the client.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct OtherTenantsStats {
-    /// Calls that they made.
+    /// Calls by other tenants.
     pub calls: u64,
     /// Those of them that were throttled.
     pub throttled: u64,
@@ -125,7 +125,7 @@ pub(crate) struct OtherTenants {
     rng: Rng,
     /// When the stream began; it begins with our first call.
     origin: Option<UnixMs>,
-    /// Milliseconds since then up to which calls were made up.
+    /// Milliseconds since then up to which calls were drawn.
     done_ms: f64,
     pub(crate) stats: OtherTenantsStats,
 }
@@ -135,7 +135,7 @@ impl OtherTenants {
         Self { schedule, rng, origin: None, done_ms: 0.0, stats: OtherTenantsStats::default() }
     }
 
-    /// Makes the calls up to `now`; `admits` says of each whether it is let through.
+    /// Draws the calls up to `now`; `admits` decides about each.
     pub(crate) fn catch_up(&mut self, now: UnixMs, mut admits: impl FnMut(UnixMs) -> bool) {
         let origin = *self.origin.get_or_insert(now);
         let until_ms = millis(now.saturating_sub(origin));
@@ -150,7 +150,7 @@ impl OtherTenants {
             }
             let next_ms = self.done_ms + self.pause_ms(per_second);
             if next_ms >= end_ms {
-                // A Poisson stream has no memory: the next stage, or the next look, draws anew.
+                // A Poisson stream has no memory: the next stage, or the next call, draws again.
                 self.done_ms = end_ms;
                 continue;
             }
@@ -236,7 +236,7 @@ impl Bucket {
     }
 }
 
-/// Buckets by key, made when first asked for and forgotten when there are too many.
+/// Buckets by key, created when first used and dropped when there are too many.
 #[derive(Debug, Clone)]
 struct KeyedBuckets {
     per_second: f64,
@@ -250,7 +250,7 @@ impl KeyedBuckets {
 
     fn bucket(&mut self, now: UnixMs, key: u64) -> &mut Bucket {
         if self.buckets.len() >= limits::BUCKETS_MAX && !self.buckets.contains_key(&key) {
-            // A bucket that nobody took from for a second is full, as a new one is.
+            // A bucket that was not used for a second is full, as a new one is.
             self.buckets.retain(|_, bucket| bucket.filled_at.is_some_and(|at| now.saturating_sub(at) < 1_000));
             if self.buckets.len() >= limits::BUCKETS_MAX {
                 self.buckets.clear();
@@ -276,7 +276,7 @@ pub struct Quota {
     pool_operations: KeyedBuckets,
 }
 
-/// Who draws on the quotas: hashes of the pool and, where an operation touches one, of the user.
+/// The keys of the smaller quotas that a call draws on: hashes of the pool and, if an operation has one, of the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QuotaKeys {
     pub(crate) pool: u64,
@@ -284,7 +284,7 @@ pub(crate) struct QuotaKeys {
 }
 
 impl Quota {
-    /// The rates that an account has by default, each with one second's worth of burst.
+    /// The rates that an account has by default. A bucket holds the calls of one second.
     #[must_use]
     pub fn documented() -> Self {
         let bucket = |category: Category| {
@@ -310,14 +310,14 @@ impl Quota {
         Self { on: false, ..Self::documented() }
     }
 
-    /// The same with another rate, in calls a second, and burst, in calls, for a category.
+    /// Sets the rate, in calls per second, and the burst, in calls, of a category.
     #[must_use]
     pub fn with_rate(mut self, category: Category, per_second: f64, burst: f64) -> Self {
         self.categories.insert(category, Bucket::full(per_second, burst));
         self
     }
 
-    /// The same with a rate that may change for a category. Its bucket holds as many seconds' worth as the others.
+    /// Sets a rate of a category that may change. Its bucket holds the calls of as many seconds as the others.
     #[must_use]
     pub fn with_schedule(mut self, category: Category, schedule: &Schedule) -> Self {
         let (per_second, burst) = (schedule.first(), self.burst(schedule.first()));
@@ -327,7 +327,7 @@ impl Quota {
         self.with_rate(category, per_second, burst)
     }
 
-    /// The same with buckets that hold so many seconds' worth of their rates.
+    /// Lets buckets hold the calls of this many seconds.
     #[must_use]
     pub fn with_burst_seconds(mut self, seconds: f64) -> Self {
         self.burst_seconds = seconds;
@@ -345,12 +345,12 @@ impl Quota {
         self.tenants.insert(category, tenants);
     }
 
-    /// What became of the calls of other tenants, by the name of their category.
+    /// The calls of other tenants, by the name of their category.
     pub(crate) fn background(&self) -> BTreeMap<&'static str, OtherTenantsStats> {
         self.tenants.iter().map(|(category, tenants)| (category.name(), tenants.stats)).collect()
     }
 
-    /// Lets everything happen that was to happen before this call: rates change, and other tenants call.
+    /// Applies what happens before this call: rates change, and other tenants call.
     fn catch_up(&mut self, now: UnixMs) {
         let first_call = *self.first_call.get_or_insert(now);
         while let Some((category, change)) = self.changes.last().copied() {
@@ -390,7 +390,7 @@ impl Quota {
         bucket.map_or_else(|| category.default_per_second(), |bucket| bucket.per_second)
     }
 
-    /// Lets a call through, or not. A call that is not let through takes nothing.
+    /// Whether a call passes. A call that does not pass takes nothing.
     pub(crate) fn admits(&mut self, now: UnixMs, operation: Operation, drawn: QuotaKeys) -> bool {
         if !self.changes.is_empty() || !self.tenants.is_empty() || self.first_call.is_none() {
             self.catch_up(now);
@@ -491,7 +491,7 @@ mod quota_tests {
         QuotaKeys { pool: 1, user: Some(user) }
     }
 
-    /// Calls let through of `calls` spread evenly over `ms`, each for another user.
+    /// How many pass of `calls` that are spread evenly over `ms`, each for another user.
     fn admitted(quota: &mut Quota, operation: Operation, calls: i64, ms: i64) -> usize {
         (0..calls).filter(|n| quota.admits(n * ms / calls, operation, drawn(n.cast_unsigned()))).count()
     }

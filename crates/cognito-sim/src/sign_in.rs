@@ -9,16 +9,16 @@ use crate::links::{new_profile, stored_identity};
 use crate::model::{Provider, ProviderIndex, ProviderKind, UserIndex, profile_username};
 use crate::pool::Pool;
 
-/// What an identity provider tells of somebody who signs in. Holds personal values, so it has no `Debug`.
+/// What an identity provider asserts about a person who signs in. Holds personal values, so it has no `Debug`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SignIn {
-    /// The pool's name of the provider.
+    /// The name of the provider in the pool.
     pub provider: String,
     /// The subject: `sub` of OIDC, `NameID` of SAML.
     pub user_id: String,
-    /// Other claims, by the provider's names of them.
+    /// Other claims, by their name at the provider.
     pub claims: BTreeMap<String, String>,
-    /// The assertion's issuer; made up for SAML where it is not given, and without meaning for other types.
+    /// The issuer of the assertion; invented for SAML if it is missing, ignored for other types.
     pub issuer: Option<String>,
 }
 
@@ -27,11 +27,11 @@ pub struct SignIn {
 pub struct SignedIn {
     /// The user name of the profile.
     pub username: String,
-    /// Whether the sign-in made this profile.
+    /// Whether the sign-in created this profile.
     pub created: bool,
 }
 
-/// What a sign-in leaves on the profile: the issuer, and the attributes that the provider maps.
+/// What a sign-in writes to the profile: the issuer, and the attributes that the provider maps.
 struct ClaimUpdates {
     issuer: Option<String>,
     attributes: Vec<(String, String)>,
@@ -41,7 +41,7 @@ impl Pool {
     /// Signs an identity in by its subject alone; see [`Pool::sign_in_with`].
     ///
     /// # Errors
-    /// As there.
+    /// The same.
     pub fn sign_in(&mut self, now: UnixMs, provider: &str, user_id: &str) -> Result<SignedIn, ApiError> {
         let sign_in = SignIn { provider: provider.to_owned(), user_id: user_id.to_owned(), ..SignIn::default() };
         self.sign_in_with(now, &sign_in)
@@ -58,31 +58,31 @@ impl Pool {
     /// # Errors
     /// `ResourceNotFoundException` for an unknown provider; `Invalid ProviderName/Username combination` where the
     /// profile's name is taken by an id that differs in case only, or its id by a link by an attribute that this
-    /// sign-in does not use; `UsernameExistsException` where a native user wears the name; `user.…: Attribute cannot be
+    /// sign-in does not use; `UsernameExistsException` where a native user has the name; `user.…: Attribute cannot be
     /// updated.` where a mapped attribute is immutable, even if its value stays.
     pub fn sign_in_with(&mut self, now: UnixMs, sign_in: &SignIn) -> Result<SignedIn, ApiError> {
         let SignIn { provider: name, user_id, .. } = sign_in;
         let (index, provider) = self.provider(name).ok_or_else(|| ApiError::provider_not_found(name))?;
         let claim_updates = claim_updates(provider, sign_in);
-        if let Some(slot) = self.linked_by_subject(index, user_id) {
-            return self.sign_in_held(now, slot, (index, user_id), &claim_updates);
+        if let Some(user_index) = self.linked_by_subject(index, user_id) {
+            return self.sign_in_held(now, user_index, (index, user_id), &claim_updates);
         }
-        if let Some((slot, value)) = self.linked_by_attribute(index, provider, &sign_in.claims) {
+        if let Some((user_index, value)) = self.linked_by_attribute(index, provider, &sign_in.claims) {
             let stays = self.guesses.attribute_link_stays;
             self.check_mutable(&claim_updates)?;
-            self.record_in_journal(now, slot);
+            self.record_in_journal(now, user_index);
             if !stays {
-                self.use_attribute_link(slot, index, &value, user_id);
+                self.use_attribute_link(user_index, index, &value, user_id);
             }
-            return self.sign_in_held(now, slot, (index, if stays { &value } else { user_id }), &claim_updates);
+            return self.sign_in_held(now, user_index, (index, if stays { &value } else { user_id }), &claim_updates);
         }
         self.sign_in_new(now, sign_in, index, &claim_updates)
     }
 
     fn linked_by_subject(&self, provider: ProviderIndex, user_id: &str) -> Option<UserIndex> {
-        let slot = self.holder(provider, user_id)?;
-        let by_subject = stored_identity(self.user(slot)?, provider, user_id)?.attribute.is_none();
-        by_subject.then_some(slot)
+        let user_index = self.holder(provider, user_id)?;
+        let by_subject = stored_identity(self.user(user_index)?, provider, user_id)?.attribute.is_none();
+        by_subject.then_some(user_index)
     }
 
     fn linked_by_attribute(
@@ -92,21 +92,21 @@ impl Pool {
         claims: &BTreeMap<String, String>,
     ) -> Option<(UserIndex, String)> {
         claims.iter().find_map(|(claim, value)| {
-            let slot = self.holder(index, value)?;
-            let attribute = stored_identity(self.user(slot)?, index, value)?.attribute.as_deref()?;
+            let user_index = self.holder(index, value)?;
+            let attribute = stored_identity(self.user(user_index)?, index, value)?.attribute.as_deref()?;
             let mapped = provider.claim_of(attribute)?;
-            (mapped == claim).then(|| (slot, value.clone()))
+            (mapped == claim).then(|| (user_index, value.clone()))
         })
     }
 
-    /// The link goes by the subject from now on.
-    fn use_attribute_link(&mut self, slot: UserIndex, provider: ProviderIndex, value: &str, user_id: &str) {
+    /// From now on the link is by the subject.
+    fn use_attribute_link(&mut self, user_index: UserIndex, provider: ProviderIndex, value: &str, user_id: &str) {
         let subject: Arc<str> = user_id.into();
         if let Some(provider) = self.providers.get_mut(usize::from(provider)) {
-            provider.release(value);
-            provider.add_holder(Arc::clone(&subject), slot);
+            provider.remove_holder(value);
+            provider.add_holder(Arc::clone(&subject), user_index);
         }
-        let identities = self.user_mut(slot).map(|user| &mut user.identities);
+        let identities = self.user_mut(user_index).map(|user| &mut user.identities);
         let used = identities.and_then(|held| held.iter_mut().find(|h| h.provider == provider && *h.user_id == *value));
         if let Some(used) = used {
             (used.user_id, used.attribute) = (subject, None);
@@ -116,20 +116,20 @@ impl Pool {
     fn sign_in_held(
         &mut self,
         now: UnixMs,
-        slot: UserIndex,
+        user_index: UserIndex,
         (provider, user_id): (ProviderIndex, &str),
         claim_updates: &ClaimUpdates,
     ) -> Result<SignedIn, ApiError> {
         self.check_mutable(claim_updates)?;
-        self.record_in_journal(now, slot);
-        let user = self.user_mut(slot).ok_or_else(ApiError::user_not_found)?;
+        self.record_in_journal(now, user_index);
+        let user = self.user_mut(user_index).ok_or_else(ApiError::user_not_found)?;
         let username = user.username.to_string();
         let signed_in = user.identities.iter_mut().find(|held| held.provider == provider && *held.user_id == *user_id);
         if let (Some(held), Some(issuer)) = (signed_in, &claim_updates.issuer) {
             held.issuer = Some(issuer.as_str().into());
             user.modified_ms = now;
         }
-        self.write_mapped(now, slot, claim_updates);
+        self.write_mapped(now, user_index, claim_updates);
         Ok(SignedIn { username, created: false })
     }
 
@@ -146,14 +146,14 @@ impl Pool {
             return Err(ApiError::sign_in_mismatch());
         }
         let username = profile_username(name, user_id);
-        if self.slot_by_username(&username).is_some() {
+        if self.user_index_by_username(&username).is_some() {
             return Err(ApiError::profile_name_taken());
         }
         self.add_user(new_profile(name, user_id, claim_updates.issuer.clone(), now))
             .map_err(|_| ApiError::profile_name_taken())?;
-        let slot = self.holder(index, user_id).ok_or_else(ApiError::user_not_found)?;
-        self.journal.record(now, slot, || None);
-        self.write_mapped(now, slot, claim_updates);
+        let user_index = self.holder(index, user_id).ok_or_else(ApiError::user_not_found)?;
+        self.journal.record(now, user_index, || None);
+        self.write_mapped(now, user_index, claim_updates);
         Ok(SignedIn { username: self.username_key(&username), created: true })
     }
 
@@ -162,11 +162,11 @@ impl Pool {
         immutable.map_or(Ok(()), |(name, _)| Err(ApiError::attribute_immutable(name)))
     }
 
-    fn write_mapped(&mut self, now: UnixMs, slot: UserIndex, claim_updates: &ClaimUpdates) {
+    fn write_mapped(&mut self, now: UnixMs, user_index: UserIndex, claim_updates: &ClaimUpdates) {
         for (name, value) in &claim_updates.attributes {
-            self.set_attribute(slot, name, value);
+            self.set_attribute(user_index, name, value);
         }
-        if let Some(user) = self.user_mut(slot).filter(|_| !claim_updates.attributes.is_empty()) {
+        if let Some(user) = self.user_mut(user_index).filter(|_| !claim_updates.attributes.is_empty()) {
             user.modified_ms = now;
         }
     }

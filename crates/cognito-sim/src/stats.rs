@@ -10,7 +10,7 @@ use crate::links::DisabledAccess;
 use crate::operation::Operation;
 use crate::quota::OtherTenantsStats;
 
-/// What happened to a call, as far as statistics go.
+/// How a call counts in the statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallResult {
     Accepted,
@@ -44,44 +44,43 @@ pub struct OperationStats {
     pub by_second: BTreeMap<i64, SecondStats>,
 }
 
-/// What the simulator saw so far.
+/// What the simulator received so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
     /// By the operation's name.
     pub operations: BTreeMap<&'static str, OperationStats>,
     /// Calls that were refused before their operation was known.
     pub unknown_calls: u64,
-    /// Links made.
+    /// Successful links.
     pub links_made: u64,
-    /// Links taken back by `AdminDisableProviderForUser`.
+    /// Links removed by `AdminDisableProviderForUser`.
     pub links_removed: u64,
-    /// Native users whom a call kept from signing in with their password: no linker has a reason to.
+    /// Native users who can no longer sign in with their password because of a call. A client that links never causes this.
     pub passwords_disabled: u64,
     /// Different identities that were linked.
     pub identities_linked: u64,
-    /// How often one identity was linked, at the most.
+    /// How often one identity was linked, at most.
     pub links_of_one_identity_max: u32,
     /// Calls in flight now.
     pub in_flight: u64,
-    /// Calls in flight at once, at the most.
+    /// Calls in flight at once, at most.
     pub in_flight_max: u64,
-    /// Writes to one user in flight at once, at the most.
+    /// Writes to one user in flight at once, at most.
     pub writes_in_flight_per_user_max: u32,
-    /// Calls in which a fault of the plan took place.
+    /// Calls with an injected fault.
     pub faults: u64,
-    /// Calls of other tenants by quota category, up to our latest call.
+    /// Calls of other tenants by quota category, up to the latest call of the client.
     pub background: BTreeMap<&'static str, OtherTenantsStats>,
 }
 
 impl Stats {
-    /// What was seen of one operation.
+    /// The statistics of one operation.
     #[must_use]
     pub fn of(&self, operation: Operation) -> OperationStats {
         self.operations.get(operation.name()).cloned().unwrap_or_default()
     }
 }
 
-/// Takes down what happens.
 #[derive(Debug, Default)]
 pub(crate) struct StatsRecorder {
     stats: Stats,
@@ -95,14 +94,14 @@ impl StatsRecorder {
         self.stats.clone()
     }
 
-    pub(crate) fn call_arrived(&mut self, now: UnixMs, operation: Operation, seen: CallResult) {
+    pub(crate) fn call_arrived(&mut self, now: UnixMs, operation: Operation, result: CallResult) {
         let in_one_second = self.last_second.entry(operation).or_default().add(now);
         let stats = self.stats.operations.entry(operation.name()).or_default();
         stats.calls += 1;
         stats.calls_in_one_second_max = stats.calls_in_one_second_max.max(in_one_second);
         let second = stats.by_second.entry(now.div_euclid(1_000)).or_default();
         second.calls += 1;
-        match seen {
+        match result {
             CallResult::Accepted => stats.accepted += 1,
             CallResult::Refused => stats.refused += 1,
             CallResult::Throttled => {
@@ -123,7 +122,7 @@ impl StatsRecorder {
         self.stats.faults += 1;
     }
 
-    /// A link of the identity with this hash was made.
+    /// Records a link of the identity with this hash.
     pub(crate) fn linked(&mut self, identity: u64) {
         let times = self.links.entry(identity).or_insert(0);
         *times += 1;
@@ -150,7 +149,7 @@ impl StatsRecorder {
         }
     }
 
-    /// It is answered, or nobody waits for it any more.
+    /// Records that a call was answered, or that its caller no longer waits.
     pub(crate) fn call_ended(&mut self, written: Option<u64>) {
         self.stats.in_flight = self.stats.in_flight.saturating_sub(1);
         let Some(user) = written else { return };

@@ -16,24 +16,20 @@ impl Pool {
     /// # Errors
     /// `UserNotFoundException`.
     pub fn get_user(&mut self, username: &str) -> Result<UserView, ApiError> {
-        let slot = match self.find_user(username) {
+        let user_index = match self.find_user(username) {
             None if self.create_on_reference && !self.is_profile_name_form(username) => {
                 self.create_native(NewUser::named(username));
-                self.slot_by_username(username)
+                self.user_index_by_username(username)
             }
             known => known,
         };
-        let user = slot.and_then(|slot| self.user(slot)).ok_or_else(ApiError::user_not_found)?;
+        let user = user_index.and_then(|user_index| self.user(user_index)).ok_or_else(ApiError::user_not_found)?;
         Ok(user.view(&user.identities, &self.providers))
     }
 
-    /// `AdminCreateUser`. Where users sign in by an attribute, the user name given is that attribute's value, and the
-    /// user's own name is its `sub`. A user name that was used before gets another `sub`.
-    ///
-    /// # Errors
-    /// `UsernameExistsException` where the name or an alias is taken, `InvalidParameterException` for a name or
-    /// attributes that the pool does not take.
-    pub fn create_user(&mut self, now: UnixMs, call: &CreateUserCall) -> Result<UserView, ApiError> {
+    /// `AdminCreateUser`. Where users sign in by an attribute, the user name of the request is the value of that attribute,
+    /// and the user name in the pool is the `sub`. A user name that was used before gets another `sub`.
+    pub(crate) fn create_user(&mut self, now: UnixMs, call: &CreateUserCall) -> Result<UserView, ApiError> {
         let given = call.username.as_deref().ok_or_else(|| ApiError::null_member("username"))?;
         if given.is_empty() {
             return Err(ApiError::too_short(given, "username", 1));
@@ -47,9 +43,9 @@ impl Pool {
             PoolError::UsernameLength => ApiError::too_long(given, "username", limits::USERNAME_CHARS_MAX),
             _ => ApiError::user_exists(),
         })?;
-        let slot = self.slot_by_username(&username).ok_or_else(ApiError::user_not_found)?;
-        self.journal.record(now, slot, || None);
-        let user = self.user(slot).ok_or_else(ApiError::user_not_found)?;
+        let user_index = self.user_index_by_username(&username).ok_or_else(ApiError::user_not_found)?;
+        self.journal.record(now, user_index, || None);
+        let user = self.user(user_index).ok_or_else(ApiError::user_not_found)?;
         Ok(user.view(&user.identities, &self.providers))
     }
 
@@ -106,31 +102,30 @@ impl Pool {
     /// `AdminDeleteUser`. By the name of an identity's profile, `Provider_id`, it deletes the user to whom that identity
     /// is linked (aws-sdk-go #4218, amplify-js #3431). The identities are free again (a guess), and
     /// lists show it at once, whatever their lag.
-    ///
-    /// # Errors
-    /// `UserNotFoundException`.
-    pub fn delete_user(&mut self, username: &str) -> Result<(), ApiError> {
-        let slot = self.find_user(username).ok_or_else(ApiError::user_not_found)?;
-        let Some(user) = self.user(slot) else { return Err(ApiError::user_not_found()) };
+    pub(crate) fn delete_user(&mut self, username: &str) -> Result<(), ApiError> {
+        let user_index = self.find_user(username).ok_or_else(ApiError::user_not_found)?;
+        let Some(user) = self.user(user_index) else { return Err(ApiError::user_not_found()) };
         let (username, sub, email) = (Arc::clone(&user.username), Arc::clone(&user.sub), user.email.clone());
         let identities: Vec<_> =
             user.identities.iter().map(|held| (held.provider, Arc::clone(&held.user_id))).collect();
         for (provider, user_id) in identities {
-            self.remove_identity(slot, provider, &user_id);
+            self.remove_identity(user_index, provider, &user_id);
         }
         // The record stays, so that a chain of pages that stands at it knows where to go on.
         self.by_username.remove(&username);
         self.by_sub.remove(&sub);
         if let Some(email) = email {
-            self.by_email.remove(&(lower_case(&email), slot));
+            self.by_email.remove(&(lower_case(&email), user_index));
         }
         Ok(())
     }
 
     /// Sets an attribute of a user, its address in the index included.
-    pub(crate) fn set_attribute(&mut self, slot: UserIndex, name: &str, value: &str) {
+    pub(crate) fn set_attribute(&mut self, user_index: UserIndex, name: &str, value: &str) {
         let Self { users, by_email, .. } = self;
-        let Some(user) = usize::try_from(slot).ok().and_then(|slot| users.get_mut(slot)) else { return };
+        let Some(user) = usize::try_from(user_index).ok().and_then(|user_index| users.get_mut(user_index)) else {
+            return;
+        };
         if name != "email" {
             let attributes = &mut user.extra.get_or_insert_default().attributes;
             if let Some((_, held)) = attributes.iter_mut().find(|(held, _)| **held == *name) {
@@ -144,8 +139,8 @@ impl Pool {
         }
         let address: Arc<str> = value.into();
         if let Some(before) = user.email.replace(Arc::clone(&address)) {
-            by_email.remove(&(lower_case(&before), slot));
+            by_email.remove(&(lower_case(&before), user_index));
         }
-        by_email.insert((lower_case(&address), slot));
+        by_email.insert((lower_case(&address), user_index));
     }
 }

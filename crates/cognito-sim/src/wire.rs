@@ -12,7 +12,7 @@ use crate::operation::{Category, Operation};
 /// A user as a link names it (`ProviderUserIdentifierType`); the model requires none of its members. No `Debug`: its
 /// value is personal.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct UserRef {
+pub(crate) struct UserRef {
     /// `ProviderName`.
     pub provider: Option<String>,
     /// `ProviderAttributeName`.
@@ -22,16 +22,15 @@ pub struct UserRef {
 }
 
 impl UserRef {
-    /// All three members.
-    #[must_use]
-    pub fn new(provider: &str, attribute: &str, value: &str) -> Self {
+    #[cfg(test)]
+    pub(crate) fn new(provider: &str, attribute: &str, value: &str) -> Self {
         Self { provider: Some(provider.into()), attribute: Some(attribute.into()), value: Some(value.into()) }
     }
 }
 
 /// `AdminLinkProviderForUser`, less the pool.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct LinkCall {
+pub(crate) struct LinkCall {
     /// The existing user.
     pub destination: Option<UserRef>,
     /// The identity to link.
@@ -40,7 +39,7 @@ pub struct LinkCall {
 
 /// `ListUsers`, less the pool.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct ListCall {
+pub(crate) struct ListCall {
     /// Which users.
     pub filter: Option<String>,
     /// Users a page.
@@ -53,7 +52,7 @@ pub struct ListCall {
 
 /// `AdminCreateUser`, less the pool.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct CreateUserCall {
+pub(crate) struct CreateUserCall {
     /// `Username`.
     pub username: Option<String>,
     /// `UserAttributes`.
@@ -64,7 +63,7 @@ pub struct CreateUserCall {
 
 /// `CreateUserPool`.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct CreatePoolCall {
+pub(crate) struct CreatePoolCall {
     /// `PoolName`.
     pub name: Option<String>,
     /// `UsernameConfiguration.CaseSensitive`; case-sensitive where it is not given (service model).
@@ -81,7 +80,7 @@ pub struct CreatePoolCall {
 
 /// `CreateIdentityProvider`, less the pool. No `Debug`: its details may hold a secret.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct CreateProviderCall {
+pub(crate) struct CreateProviderCall {
     /// `ProviderName`.
     pub name: Option<String>,
     /// `ProviderType`.
@@ -92,9 +91,9 @@ pub struct CreateProviderCall {
     pub mapping: BTreeMap<String, String>,
 }
 
-/// What is asked of a pool, or of the account.
+/// An operation with its parameters, less the pool.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Call {
+pub(crate) enum Call {
     /// `AdminLinkProviderForUser`.
     Link(LinkCall),
     /// `AdminDisableProviderForUser`.
@@ -147,9 +146,9 @@ pub enum Call {
     },
 }
 
-/// A request: a pool, and what is asked of it.
+/// A request: a pool, and a call on it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Request {
+pub(crate) struct Request {
     /// `UserPoolId`.
     pub pool: Option<String>,
     /// The rest.
@@ -158,7 +157,7 @@ pub struct Request {
 
 /// What `DescribeUserPool` answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolView {
+pub(crate) struct PoolView {
     /// What the pool is.
     pub settings: PoolSettings,
     /// `EstimatedNumberOfUsers`.
@@ -167,7 +166,7 @@ pub struct PoolView {
 
 /// A provider as `ListIdentityProviders` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProviderView {
+pub(crate) struct ProviderView {
     /// `ProviderName`.
     pub name: String,
     /// `ProviderType`.
@@ -180,7 +179,7 @@ pub struct ProviderView {
 
 /// A provider as `DescribeIdentityProvider` shows it. No `Debug`: its details hold a secret.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ProviderDetailsView {
+pub(crate) struct ProviderDetailsView {
     /// What a list shows of it.
     pub listed: ProviderView,
     /// `ProviderDetails`, `client_secret` included, as the service does.
@@ -191,7 +190,7 @@ pub struct ProviderDetailsView {
 
 /// A quota as `GetProvisionedLimit` and Service Quotas show it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LimitView {
+pub(crate) struct LimitView {
     /// Which one.
     pub category: Category,
     /// Calls a second that the account has now; for a default quota, what an account has by default.
@@ -200,23 +199,22 @@ pub struct LimitView {
 
 /// A page and where the next one starts.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Page<T> {
+pub(crate) struct Page<T> {
     /// What is on it.
     pub items: Vec<T>,
     /// `PaginationToken` or `NextToken`; `None` on the last page.
     pub next_token: Option<String>,
 }
 
-/// A successful answer.
 #[derive(Clone, PartialEq)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// `{}`.
     Done,
     /// An empty body.
     Empty,
     /// A user.
     User(UserView),
-    /// A user that was made.
+    /// A user that was created.
     CreatedUser(UserView),
     /// A page of users.
     Users(Page<UserView>),
@@ -228,9 +226,9 @@ pub enum Reply {
     Providers(Page<ProviderView>),
     /// A provider, and the id of its pool.
     Provider(String, Box<ProviderDetailsView>),
-    /// A category's rate, as Cognito tells it.
+    /// The rate of a category, as Cognito shows it.
     ProvisionedLimit(LimitView),
-    /// A category's rate, as Service Quotas tells it.
+    /// The rate of a category, as Service Quotas shows it.
     Quota(LimitView),
 }
 
@@ -300,7 +298,7 @@ impl<'a> JsonMembers<'a> {
         items.iter().map(attribute).collect()
     }
 
-    /// The attributes of a pool that is made; custom ones come without their prefix.
+    /// The attributes of a pool to create; the request has custom ones without their prefix.
     pub(crate) fn schema(self, name: &str) -> Result<Vec<SchemaAttribute>, ApiError> {
         let items = self.list(name)?.unwrap_or_default();
         let attribute = |item| {
@@ -346,10 +344,7 @@ fn token_name(value: &Value) -> &'static str {
 }
 
 /// Reads the body of a request.
-///
-/// # Errors
-/// `SerializationException` for what is no JSON object or has members of other types.
-pub fn decode(operation: Operation, body: &[u8]) -> Result<Request, ApiError> {
+pub(crate) fn decode(operation: Operation, body: &[u8]) -> Result<Request, ApiError> {
     let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
         return Err(ApiError::unreadable("Start of structure or map expected."));
     };
@@ -421,8 +416,7 @@ fn provisioned_limit_call(body: JsonMembers<'_>) -> Result<Call, ApiError> {
 }
 
 /// The body of an answer.
-#[must_use]
-pub fn encode(result: &Result<Reply, ApiError>) -> Vec<u8> {
+pub(crate) fn encode(result: &Result<Reply, ApiError>) -> Vec<u8> {
     let body = match result {
         Ok(Reply::Empty) => return Vec::new(),
         Ok(reply) => reply_json(reply),
@@ -530,7 +524,7 @@ fn schema_json(attribute: &SchemaAttribute) -> Value {
     })
 }
 
-/// The service tells whole numbers (service model).
+/// The service answers whole numbers (service model).
 #[expect(clippy::cast_possible_truncation, reason = "rates are far below the bounds of the type")]
 fn provisioned_limit_json(limit: LimitView) -> Value {
     json!({ "Limit": {
