@@ -7,19 +7,14 @@
 use std::time::Duration;
 
 use cognito_link::clock::{Clock, UnixMs};
-use cognito_link::domain::event::Silent;
-use cognito_link::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, PoolId, ProviderName};
+use cognito_link::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, ProviderName};
 use cognito_link::domain::outcome::RefusalCode;
-use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
+use cognito_link::domain::row::{Link, Row};
 use cognito_link::domain::state::RowState;
 use cognito_link::domain::stop::{Ended, RunReport, Signal};
-use cognito_link::engine::{
-    Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, WritingHalf, run,
-};
-use cognito_link::foresight::preflight::preflight;
-use cognito_link::ledger::record::RunId;
+use cognito_link::engine::testing::{self, EngineRun, open_ledger, row_of};
+use cognito_link::engine::{EngineOptions, Services, SettleWith};
 use cognito_link::ledger::storage::MemoryStorage;
-use cognito_link::ledger::{Binding, Ledger};
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
 use cognito_link::service::sim::fault::{FaultKind, FaultPlan, FaultRule, When};
@@ -28,7 +23,6 @@ use cognito_link::service::sim::quota::Quota;
 use cognito_link::service::sim::request::Operation;
 use cognito_link::service::sim::user::{NewIdentity, NewUser};
 use cognito_link::service::sim::{Pool, PoolSettings, SharedWorld, SimService, World};
-use tokio::sync::mpsc;
 
 const POOL: &str = "sim-local-1_Seeds";
 const START: UnixMs = 1_795_000_000_000;
@@ -120,16 +114,10 @@ impl Weather {
     fn options(&self) -> EngineOptions {
         EngineOptions {
             writes: Pace::at(self.rate),
-            reads: Pace::at(24.0),
-            concurrency: 48,
-            attempts_max: 8,
-            retry_refused: false,
             settle_with: self.settle_with,
-            failures_max: None,
-            duration_max: None,
             total: Some(self.rows),
             done_before: u64::MAX,
-            seed: self.seed,
+            ..testing::options(self.seed)
         }
     }
 }
@@ -167,21 +155,7 @@ fn row(number: u64) -> Row {
         Personal::parse(&id_of(number), 128).unwrap(),
     );
     let destination = Destination::Username(Personal::parse(&format!("user-{number}"), 128).unwrap());
-    let link = Link { destination, source: source.unwrap() };
-    let key = RowKey::of(&PoolId::parse(POOL).unwrap(), &link);
-    Row { number: RowNumber(number), link, key }
-}
-
-struct Rows(std::vec::IntoIter<u64>);
-
-impl RowFeed for Rows {
-    fn next_batch(&mut self) -> NextBatch<'_> {
-        Box::pin(async {
-            tokio::task::yield_now().await;
-            let batch: Vec<Incoming> = self.0.by_ref().take(100).map(|number| Incoming::Row(row(number))).collect();
-            if batch.is_empty() { None } else { Some(Ok(batch)) }
-        })
-    }
+    row_of(POOL, number, Link { destination, source: source.unwrap() })
 }
 
 /// How a run is cut short.
@@ -204,37 +178,13 @@ fn one_run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let clock = Clock::starting_at(started);
-        let service = SimService::sharing(world.clone(), clock, POOL);
-        let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(weather.seed)).await.unwrap();
-        let binding = Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true };
-        let (mut ledger, _) = Ledger::on_storage(Box::new(disk.clone()), &binding, clock.unix_ms()).unwrap();
-        let (signal, mut signals) = mpsc::channel(2);
-        let context = Context {
-            pool: binding.pool.clone(),
-            simulated: true,
-            knowledge: &knowledge,
-            services: Services { directory: service.clone(), writer: WritingHalf::Links(service) },
-            ledger: &mut ledger,
-            run: RunId(weather.seed),
-            options: weather.options(),
-            limits: None,
-            clock,
-            observer: &mut Silent,
-            witness: None,
+        let services = Services::linking(SimService::sharing(world.clone(), clock, POOL));
+        let run = EngineRun::new(disk, POOL, services, clock).rows(numbers.into_iter().map(row)).options(weather.options());
+        let report = match cut {
+            Cut::Never => Some(run.run().await),
+            Cut::Drain { after } => Some(run.signal_after(after, Signal::Terminate).run().await),
+            Cut::Crash { after, .. } => run.run_until_crash(after).await,
         };
-        let mut feed = Rows(numbers.into_iter());
-        if let Cut::Drain { after } = cut {
-            tokio::spawn(async move {
-                cognito_link::clock::sleep(after).await;
-                signal.send(Signal::Terminate).await
-            });
-        }
-        let limit = match cut {
-            Cut::Crash { after, .. } => after,
-            _ => Duration::from_hours(24),
-        };
-        let report = tokio::time::timeout(limit, run(context, &mut feed, &mut signals)).await.ok();
-        let report = report.map(|report| report.expect("the ledger is sound"));
         let left = match cut {
             Cut::Crash { kept, .. } if report.is_none() => disk.after_crash(kept),
             _ => disk.clone(),
@@ -248,9 +198,7 @@ fn all(weather: &Weather) -> Vec<u64> {
 }
 
 fn states(disk: &MemoryStorage, weather: &Weather) -> Vec<(u64, RowState)> {
-    let binding = Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true };
-    let copy = MemoryStorage::holding(disk.bytes());
-    let (ledger, _) = Ledger::on_storage(Box::new(copy), &binding, START).unwrap();
+    let ledger = open_ledger(&MemoryStorage::holding(disk.bytes()), POOL, Clock::starting_at(START));
     all(weather).into_iter().map(|number| (number, ledger.state(row(number).key))).collect()
 }
 
