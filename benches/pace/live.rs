@@ -23,7 +23,6 @@ use cognito_link::service::sim::quota::Quota;
 use cognito_link::service::sim::request::{Category, Operation};
 use cognito_link::service::sim::{Pool, PoolSettings, Server, SharedWorld, SimService, World};
 use cognito_link::service::{IdentityLinker, LinkRequest};
-use tokio::sync::mpsc;
 
 const POOL: &str = "sim-local-1_Pace";
 const TENANTS_POOL: &str = "sim-local-1_Tenants";
