@@ -38,12 +38,15 @@ struct Weather {
     clock_skew_ms: i64,
     rate: f64,
     settle_with: SettleWith,
+    /// When others made their links, by the service's clock; `None` for long ago.
+    others_linked_ms: Option<UnixMs>,
 }
 
 impl Weather {
     fn fine(seed: u64, rows: u64) -> Self {
         let settle_with = SettleWith::ListUsers;
-        Self { seed, rows, faults: Vec::new(), list_lag_ms: 0, clock_skew_ms: 0, rate: 24.0, settle_with }
+        let (faults, others_linked_ms) = (Vec::new(), None);
+        Self { seed, rows, faults, list_lag_ms: 0, clock_skew_ms: 0, rate: 24.0, settle_with, others_linked_ms }
     }
 
     /// Faults, lag and skew drawn from the seed, none of them so bad that five attempts do not get through.
@@ -89,7 +92,9 @@ impl Weather {
             let (provider, id) = (provider_of(number), id_of(number));
             let mut user = NewUser::named(&format!("user-{number}"));
             if expected(number) == RowState::AlreadyLinked {
-                user = user.with_identity(NewIdentity::linked(provider, &id));
+                let identity = NewIdentity::linked(provider, &id);
+                let created_ms = self.others_linked_ms.unwrap_or(identity.created_ms);
+                user = user.with_identity(NewIdentity { created_ms, ..identity });
             }
             pool.add_user(user).unwrap();
             if expected(number).refusal() == Some(RefusalCode::IdentityHasProfile) {
@@ -337,12 +342,21 @@ fn the_same_seed_gives_the_same_ledger() {
 
 #[test]
 fn links_of_others_are_not_taken_for_ours() {
-    // The service's clock is an hour off: only the answers' dates tell, and they are enough.
-    for skew in [0, 3_600_000, -3_600_000] {
-        let weather = Weather { clock_skew_ms: skew, ..Weather::fine(9, 60) };
+    // Others made their links a minute before the run, by a clock of the service that is an hour off or not at all, and a
+    // third of our own answers are lost. Only a comparison by the service's clock tells the two apart.
+    for clock_skew_ms in [0, 3_600_000, -3_600_000] {
+        let lost = FaultRule::new(FaultKind::LostAfter, When::Chance(0.3)).on(Operation::LinkProvider);
+        let weather = Weather {
+            clock_skew_ms,
+            faults: vec![lost],
+            others_linked_ms: Some(START + clock_skew_ms - 60_000),
+            ..Weather::fine(9, 60)
+        };
         let (world, disk) = (weather.world(), MemoryStorage::default());
-        let (report, ..) = one_run(&weather, &world, &disk, START, all(&weather), Cut::Never);
+        let (report, disk, _) = one_run(&weather, &world, &disk, START, all(&weather), Cut::Never);
         let counts = report.unwrap().counts;
-        assert_eq!((counts.already_linked, counts.refused), (6, 5), "skew {skew}");
+        let found = (counts.linked, counts.already_linked, counts.refused);
+        assert_eq!(found, (49, 6, 5), "skew {clock_skew_ms}");
+        assert_complete(&weather, &world, &disk);
     }
 }
