@@ -66,12 +66,7 @@ impl RunCounters {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a shown figure")]
-    pub(super) fn snapshot(
-        &mut self,
-        now: Instant,
-        total: Option<u64>,
-        rate_per_second: f64,
-    ) -> Snapshot {
+    pub(super) fn snapshot(&mut self, now: Instant, total: Option<u64>, rate_per_second: f64) -> Snapshot {
         self.update_average_speed(now);
         let done_per_second = self.per_second.unwrap_or(0.0);
         let left = total.map(|total| total.saturating_sub(self.counts.done()));

@@ -7,10 +7,11 @@ use super::counters::RunCounters;
 use super::drain::Drain;
 use super::group_sync::{GroupSync, SyncDecision};
 use super::job::{Job, UnsentCall};
+use super::link_decisions::OldUnlinkEnd;
 use super::link_job::{LeftByEarlierRuns, LinkJob};
 use super::outbox::Outbox;
 use super::read_back::{AnnouncementTime, OpenCall, RowPolicy};
-use super::row_progress::{Announcement, NextWork, OldUnlinkResult, Pause, RowResult, Transition};
+use super::row_progress::{Announcement, NextWork, Pause, RowResult, Transition};
 use super::rows_in_flight::{JobId, RowsInFlight, WaitReason};
 use super::undo_decisions::LinkTime;
 use super::undo_job::UndoJob;
@@ -60,7 +61,10 @@ pub(super) struct Actions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// Wait for the next event, and take `TimerDue` for it at `until`.
-    Wait { until: Instant, accepts_rows: bool },
+    Wait {
+        until: Instant,
+        accepts_rows: bool,
+    },
     EndRun,
 }
 
@@ -315,7 +319,7 @@ impl<'a> Dispatcher<'a> {
 
     fn queue(&mut self, id: JobId) {
         if let Some(job) = self.rows.get(id) {
-            self.outbox.push(id, &job.next_work(&self.policy));
+            self.outbox.push(id, &job.next_work(self.policy));
         }
     }
 
@@ -333,13 +337,9 @@ impl<'a> Dispatcher<'a> {
                 self.queue(id);
                 continue;
             };
-            if self.calls_in_flight >= self.context.options.concurrency {
-                return SendPause::ConcurrencyReached;
-            }
-            let slot = match self.reads.take() {
-                Slot::Taken(slot) => slot,
-                Slot::NotBefore(at) => return SendPause::PaceUntil(at),
-                Slot::CoolingDown(at) => return SendPause::CoolDownUntil(at),
+            let slot = match self.take_slot(CallKind::Read) {
+                Ok(slot) => slot,
+                Err(pause) => return pause,
             };
             self.outbox.take_read(place);
             self.counters.reads += 1;
@@ -348,7 +348,25 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn next_work(&self, id: JobId) -> Option<NextWork> {
-        self.rows.get(id).map(|job| job.next_work(&self.policy))
+        self.rows.get(id).map(|job| job.next_work(self.policy))
+    }
+
+    fn budget(&mut self, kind: CallKind) -> &mut Budget {
+        match kind {
+            CallKind::Write | CallKind::Unlink => &mut self.writes,
+            CallKind::Read => &mut self.reads,
+        }
+    }
+
+    fn take_slot(&mut self, kind: CallKind) -> Result<Sent, SendPause> {
+        if self.calls_in_flight >= self.context.options.concurrency {
+            return Err(SendPause::ConcurrencyReached);
+        }
+        match self.budget(kind).take() {
+            Slot::Taken(slot) => Ok(slot),
+            Slot::NotBefore(at) => Err(SendPause::PaceUntil(at)),
+            Slot::CoolingDown(at) => Err(SendPause::CoolDownUntil(at)),
+        }
     }
 
     fn start_call(&mut self, job: JobId, slot: Sent, call: Call, now: Instant) -> StartCall {
@@ -375,13 +393,9 @@ impl<'a> Dispatcher<'a> {
                 self.queue(id);
                 continue;
             };
-            if self.calls_in_flight >= self.context.options.concurrency {
-                return Ok(SendPause::ConcurrencyReached);
-            }
-            let slot = match self.writes.take() {
-                Slot::Taken(slot) => slot,
-                Slot::NotBefore(at) => return Ok(SendPause::PaceUntil(at)),
-                Slot::CoolingDown(at) => return Ok(SendPause::CoolDownUntil(at)),
+            let slot = match self.take_slot(CallKind::Write) {
+                Ok(slot) => slot,
+                Err(pause) => return Ok(pause),
             };
             self.outbox.take_write();
             self.counters.writes += 1;
@@ -407,7 +421,7 @@ impl<'a> Dispatcher<'a> {
     fn announce(&mut self, id: JobId, now: Instant) -> Result<(), LedgerError> {
         let (earliest, latest) = self.skew.service_time(self.context.clock.unix_ms());
         let Some(job) = self.rows.get_mut(id) else { return Ok(()) };
-        let NextWork::Announce(announcement) = job.next_work(&self.policy) else {
+        let NextWork::Announce(announcement) = job.next_work(self.policy) else {
             self.queue(id);
             return Ok(());
         };
@@ -461,17 +475,13 @@ impl<'a> Dispatcher<'a> {
         }
         // The budget learns of every answer, and may make everybody slower.
         let (verdict, retry_after) = verdict_of(call.result.kind(), call.result.fault());
-        let budget = match call.result.kind() {
-            CallKind::Write | CallKind::Unlink => &mut self.writes,
-            CallKind::Read => &mut self.reads,
-        };
-        let pause = budget.on_answer(call.slot, verdict, retry_after);
+        let pause = self.budget(call.result.kind()).on_answer(call.slot, verdict, retry_after);
         let Some(job) = self.rows.get_mut(call.job) else { return Ok(()) };
         if let Some(pause) = pause {
             self.context.observer.on(&Event::Throttled { number: job.progress().row.number, pause });
         }
         job.progress_mut().call_in_flight = false;
-        match job.on_call_result(&call.result, &self.policy, &mut self.rng) {
+        match job.on_call_result(&call.result, self.policy, &mut self.rng) {
             Transition::Continue(pause) => self.continue_row(call.job, pause, now),
             Transition::EnterLaneOf(username) => {
                 if self.rows.enter_lane_of_user(call.job, &username) {
@@ -480,7 +490,7 @@ impl<'a> Dispatcher<'a> {
             }
             Transition::RepeatCall { throttled } => self.repeat_call(call.job, throttled, now),
             Transition::Finish(result) => return self.finish(call.job, &result, now),
-            Transition::OldUnlinkSettled(result) => return self.on_old_unlink_settled(call.job, result, now),
+            Transition::OldUnlinkSettled { end, text } => return self.on_old_unlink_settled(call.job, end, text, now),
             Transition::StopRun(stop) => self.stop(stop, now),
         }
         Ok(())
@@ -511,7 +521,7 @@ impl<'a> Dispatcher<'a> {
         progress.throttled_since.get_or_insert(now);
         progress.repeated_calls += 1;
         match progress.repeated_calls {
-            0 | 1 => self.outbox.push_first(id, &job.next_work(&self.policy)),
+            0 | 1 => self.outbox.push_first(id, &job.next_work(self.policy)),
             more => {
                 self.rows.wait_until(now + backoff(more - 1, &mut self.rng), id, WaitReason::BackOff);
             }
@@ -570,23 +580,22 @@ impl<'a> Dispatcher<'a> {
     fn on_old_unlink_settled(
         &mut self,
         id: JobId,
-        result: OldUnlinkResult,
+        end: OldUnlinkEnd,
+        text: ServiceText,
         now: Instant,
     ) -> Result<(), LedgerError> {
         let Some(job) = self.rows.get(id) else { return Ok(()) };
         let (number, key) = (job.progress().row.number, job.progress().row.key);
-        let outcome = match &result {
-            OldUnlinkResult::TookEffect | OldUnlinkResult::LinkedAgainSince => UndoOutcome::Undone,
-            OldUnlinkResult::NoEffect(text) => UndoOutcome::Failed { text: text.clone() },
-            OldUnlinkResult::StillInDoubt(text) => UndoOutcome::InDoubt { text: text.clone() },
+        let outcome = match end {
+            OldUnlinkEnd::TookEffect | OldUnlinkEnd::LinkedAgainSince => UndoOutcome::Undone,
+            OldUnlinkEnd::NoEffect => UndoOutcome::Failed { text },
+            OldUnlinkEnd::StillInDoubt => UndoOutcome::InDoubt { text },
         };
         self.context.ledger.settle_unlink(number, key, &outcome, 0, None, self.context.clock.unix_ms())?;
-        match result {
-            OldUnlinkResult::TookEffect => self.continue_row(id, Pause::None, now),
-            OldUnlinkResult::LinkedAgainSince => {
-                return self.finish(id, &RowResult::Link(Outcome::AlreadyLinked), now);
-            }
-            OldUnlinkResult::NoEffect(_) | OldUnlinkResult::StillInDoubt(_) => {
+        match end {
+            OldUnlinkEnd::TookEffect => self.continue_row(id, Pause::None, now),
+            OldUnlinkEnd::LinkedAgainSince => return self.finish(id, &RowResult::Link(Outcome::AlreadyLinked), now),
+            OldUnlinkEnd::NoEffect | OldUnlinkEnd::StillInDoubt => {
                 let state = outcome.state();
                 self.counters.counts.add(state);
                 self.counters.failures += u64::from(state == RowState::Unlinking);

@@ -107,6 +107,7 @@ fn to_email(number: u64) -> Incoming {
     Incoming::Row(row_to(number, Destination::Email(Personal::from_service(&format!("{number}@example.com")))))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a call that is done is done once")]
 fn done(start: StartCall, result: CallResult) -> EngineEvent {
     let StartCall { job, slot, .. } = start;
     EngineEvent::CallsDone(vec![FinishedCall { job, slot, result, sent_unix_ms: 0, answered_unix_ms: 0 }])

@@ -48,7 +48,7 @@ impl Job {
         }
     }
 
-    pub(super) fn next_work(&self, policy: &RowPolicy) -> NextWork {
+    pub(super) fn next_work(&self, policy: RowPolicy) -> NextWork {
         match self {
             Self::Link(job) => job.next_work(policy),
             Self::Undo(job) => job.next_work(policy),
@@ -86,7 +86,7 @@ impl Job {
     }
 
     /// What follows from the result of the row's call.
-    pub(super) fn on_call_result(&mut self, result: &CallResult, policy: &RowPolicy, rng: &mut Rng) -> Transition {
+    pub(super) fn on_call_result(&mut self, result: &CallResult, policy: RowPolicy, rng: &mut Rng) -> Transition {
         if let CallResult::Linked(Ok(answer)) | CallResult::Unlinked(Ok(answer)) = result {
             self.progress_mut().request_id.clone_from(&answer.meta.request_id);
         }

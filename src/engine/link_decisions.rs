@@ -1,8 +1,6 @@
 //! What a look at the destination of a link means: pure functions, each with an enum as its answer.
 
-use super::read_back::{
-    AnnouncementTime, LinkDate, OpenCall, RowPolicy, SettleWith, UnknownEffect, find_destination,
-};
+use super::read_back::{AnnouncementTime, SettleWith, UnknownEffect, find_destination};
 use crate::clock::UnixMs;
 use crate::domain::identity::{DestinationUser, ExternalIdentity};
 use crate::domain::outcome::RefusalCode;
@@ -14,7 +12,9 @@ use crate::service::classify::IfNoEffect;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DestinationLook {
     /// The destination holds the identity, since this time where the service gives one.
-    HoldsIdentity { created: Option<UnixMs> },
+    HoldsIdentity {
+        created: Option<UnixMs>,
+    },
     LacksIdentity,
     /// The destination itself was not found.
     UserMissing,
@@ -44,12 +44,12 @@ pub(super) enum LinkOwner {
     TooCloseToSay,
 }
 
-/// Decides whose link it is: a link that is older than our announcement is not ours.
+/// Decides whose link it is, by `identities[].dateCreated`: a link that is older than our announcement is not ours.
 pub(super) fn owner_of_found_link(created: Option<UnixMs>, announced: AnnouncementTime) -> LinkOwner {
-    match announced.compare(created) {
-        LinkDate::BeforeAnnouncement => LinkOwner::SomebodyElse,
-        LinkDate::AfterAnnouncement => LinkOwner::Ours,
-        LinkDate::TooCloseToSay => LinkOwner::TooCloseToSay,
+    match created {
+        Some(created) if created < announced.earliest => LinkOwner::SomebodyElse,
+        Some(created) if created > announced.latest => LinkOwner::Ours,
+        _ => LinkOwner::TooCloseToSay,
     }
 }
 
@@ -108,16 +108,20 @@ pub(super) fn judge_look(
     }
 }
 
+/// Looks until an open unlink call of an earlier run is judged.
+pub(super) fn looks_before_old_unlink_is_judged(effect: UnknownEffect, settle_with: SettleWith) -> usize {
+    if effect == UnknownEffect::OfOldCall { 1 } else { settle_with.patient_looks() }
+}
+
 /// Looks until an absent link is believed. What this tool may have written a moment ago is looked for patiently. For an
 /// answer that claims that the link exists, a second look covers a link that somebody else has just made. Any other
 /// refusal of a first attempt is checked once.
 fn looks_before_absence_is_believed(why: IfNoEffect, effect: UnknownEffect, settle_with: SettleWith) -> usize {
     let claims_a_link = matches!(why, IfNoEffect::RefuseSource | IfNoEffect::Refuse(RefusalCode::LinkedElsewhere));
     match effect {
-        UnknownEffect::OfOldCall => 1,
         UnknownEffect::OfRecentCall => settle_with.patient_looks(),
         UnknownEffect::None if claims_a_link => 2,
-        UnknownEffect::None => 1,
+        UnknownEffect::None | UnknownEffect::OfOldCall => 1,
     }
 }
 
@@ -132,8 +136,7 @@ pub(super) fn refusal_by_profile(profile: Option<&PoolUser>) -> RefusalCode {
 
 /// What became of an unlink call that an earlier `undo` left open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OldUnlinkJudgement {
-    LookAgain,
+pub(super) enum OldUnlinkEnd {
     /// The link is gone.
     TookEffect,
     /// The link is gone, and somebody has linked the identity to this user since.
@@ -144,28 +147,18 @@ pub(super) enum OldUnlinkJudgement {
     StillInDoubt,
 }
 
-/// Judges look number `looks` (from 1) at the destination of an open unlink call.
+/// Judges the last look at the destination of an unlink call that was announced at `announced`.
 pub(super) fn judge_old_unlink(
-    users: &[PoolUser],
-    destination: &DestinationUser,
+    user: Option<&PoolUser>,
     source: &ExternalIdentity,
-    call: OpenCall,
-    looks: usize,
-    policy: &RowPolicy,
-) -> OldUnlinkJudgement {
-    let looks_needed =
-        if call.effect == UnknownEffect::OfOldCall { 1 } else { policy.settle_with.patient_looks() };
-    if looks < looks_needed {
-        return OldUnlinkJudgement::LookAgain;
-    }
-    let user = find_destination(users, destination, policy.case_sensitive);
-    match user.and_then(|user| user.identity(source.provider(), source.value())) {
-        Some(held) if call.announced.compare(held.created_unix_ms) == LinkDate::AfterAnnouncement => {
-            OldUnlinkJudgement::LinkedAgainSince
-        }
-        Some(_) => OldUnlinkJudgement::NoEffect,
-        None if user.is_some_and(|user| may_hold_link_by_subject(user, source)) => OldUnlinkJudgement::StillInDoubt,
-        None => OldUnlinkJudgement::TookEffect,
+    announced: AnnouncementTime,
+) -> OldUnlinkEnd {
+    let held = user.and_then(|user| user.identity(source.provider(), source.value()));
+    match held.map(|held| held.created_unix_ms) {
+        Some(Some(created)) if created > announced.latest => OldUnlinkEnd::LinkedAgainSince,
+        Some(_) => OldUnlinkEnd::NoEffect,
+        None if user.is_some_and(|user| may_hold_link_by_subject(user, source)) => OldUnlinkEnd::StillInDoubt,
+        None => OldUnlinkEnd::TookEffect,
     }
 }
 

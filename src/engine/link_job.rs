@@ -9,13 +9,11 @@
 //! A row whose link call an earlier run left open starts at `ReadBack`; one whose unlink call is open, at `SettleOldUnlink`.
 
 use super::link_decisions::{
-    CallToSettle, LinkOwner, LookJudgement, OldUnlinkJudgement, judge_look, judge_old_unlink, look_at_destination,
-    refusal_by_profile,
+    CallToSettle, LinkOwner, LookJudgement, OldUnlinkEnd, judge_look, judge_old_unlink, look_at_destination,
+    looks_before_old_unlink_is_judged, refusal_by_profile,
 };
-use super::read_back::{AnnouncementTime, OpenCall, RowPolicy, UnknownEffect};
-use super::row_progress::{
-    Announcement, NextWork, OldUnlinkResult, Pause, ReadResult, RowProgress, Transition, WriteCall,
-};
+use super::read_back::{AnnouncementTime, OpenCall, RowPolicy, UnknownEffect, find_destination};
+use super::row_progress::{Announcement, NextWork, Pause, ReadResult, RowProgress, Transition, WriteCall};
 use crate::domain::identity::{DestinationUser, Personal};
 use crate::domain::outcome::{Outcome, RefusalCode, ServiceText};
 use crate::domain::row::Row;
@@ -112,7 +110,7 @@ impl LinkJob {
         };
     }
 
-    pub(super) fn next_work(&self, policy: &RowPolicy) -> NextWork {
+    pub(super) fn next_work(&self, policy: RowPolicy) -> NextWork {
         let progress = &self.progress;
         match &self.step {
             LinkStep::WaitForLane { .. } => NextWork::WaitForLane,
@@ -134,8 +132,7 @@ impl LinkJob {
     /// Takes note that the intent was written at `time`, by the service's clock.
     pub(super) fn on_announced(&mut self, time: AnnouncementTime) {
         if let LinkStep::Announce { destination, earlier } = &self.step {
-            self.step =
-                LinkStep::Call { destination: destination.clone(), announced: earlier.unwrap_or(time) };
+            self.step = LinkStep::Call { destination: destination.clone(), announced: earlier.unwrap_or(time) };
         }
     }
 
@@ -154,9 +151,7 @@ impl LinkJob {
             FaultClass::Throttled { .. } => Transition::RepeatCall { throttled: true },
             FaultClass::Unreached => Transition::RepeatCall { throttled: false },
             FaultClass::Refused(code) => self.refuse(code),
-            FaultClass::Fatal(cause) => {
-                Transition::StopRun(preflight::stop(cause, "AdminLinkProviderForUser", fault))
-            }
+            FaultClass::Fatal(cause) => Transition::StopRun(preflight::stop(cause, "AdminLinkProviderForUser", fault)),
             FaultClass::Transient => self.read_back(IfNoEffect::Retry),
             // The service says so of unlinks only; for a link it is an unknown text.
             FaultClass::NotLinked => self.read_back(IfNoEffect::Refuse(RefusalCode::Unrecognised)),
@@ -181,7 +176,7 @@ impl LinkJob {
     pub(super) fn on_users_answer(
         &mut self,
         answer: Result<&UserPage, &Fault>,
-        policy: &RowPolicy,
+        policy: RowPolicy,
         rng: &mut Rng,
     ) -> Transition {
         let users = match self.progress.take_read_answer(answer, policy, rng) {
@@ -213,10 +208,9 @@ impl LinkJob {
         let text = self.progress.last_text.clone();
         match (&self.step, class) {
             (
-                LinkStep::SettleOldUnlink { .. }
-                | LinkStep::Resolve { left: LeftByEarlierRuns::OpenUnlinkCall(_), .. },
+                LinkStep::SettleOldUnlink { .. } | LinkStep::Resolve { left: LeftByEarlierRuns::OpenUnlinkCall(_), .. },
                 _,
-            ) => Transition::OldUnlinkSettled(OldUnlinkResult::StillInDoubt(text)),
+            ) => Transition::OldUnlinkSettled { end: OldUnlinkEnd::StillInDoubt, text },
             (
                 LinkStep::Resolve { left: LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink, .. },
                 FaultClass::Refused(code),
@@ -228,7 +222,7 @@ impl LinkJob {
         }
     }
 
-    fn on_resolved(&mut self, users: &[PoolUser], left: LeftByEarlierRuns, policy: &RowPolicy) -> Transition {
+    fn on_resolved(&mut self, users: &[PoolUser], left: LeftByEarlierRuns, policy: RowPolicy) -> Transition {
         let destination = &self.progress.row.link.destination;
         match resolve(destination, users, policy.case_sensitive, self.chosen_username.as_ref()) {
             Ok(user) => {
@@ -247,7 +241,7 @@ impl LinkJob {
                     }
                     LeftByEarlierRuns::OpenLinkCall(_) => Outcome::InDoubt { text }.into(),
                     LeftByEarlierRuns::OpenUnlinkCall(_) => {
-                        Transition::OldUnlinkSettled(OldUnlinkResult::StillInDoubt(text))
+                        Transition::OldUnlinkSettled { end: OldUnlinkEnd::StillInDoubt, text }
                     }
                 }
             }
@@ -262,12 +256,11 @@ impl LinkJob {
         announced: LinkAnnouncement,
         why: IfNoEffect,
         looks: usize,
-        policy: &RowPolicy,
+        policy: RowPolicy,
         rng: &mut Rng,
     ) -> Transition {
         let (LinkAnnouncement::ByEarlierRun(time) | LinkAnnouncement::ByThisRun(time)) = announced;
-        let call =
-            CallToSettle { announced: time, why, effect: self.effect, link_was_undone: self.link_was_undone };
+        let call = CallToSettle { announced: time, why, effect: self.effect, link_was_undone: self.link_was_undone };
         let look = look_at_destination(users, &destination, &self.progress.row.link.source, policy.case_sensitive);
         match judge_look(look, looks, call, policy.settle_with) {
             LookJudgement::Linked(LinkOwner::SomebodyElse) => Outcome::AlreadyLinked.into(),
@@ -309,33 +302,26 @@ impl LinkJob {
         destination: DestinationUser,
         call: OpenCall,
         looks: usize,
-        policy: &RowPolicy,
+        policy: RowPolicy,
     ) -> Transition {
-        let source = &self.progress.row.link.source;
-        let text = self.progress.last_text.clone();
-        Transition::OldUnlinkSettled(match judge_old_unlink(users, &destination, source, call, looks, policy) {
-            OldUnlinkJudgement::LookAgain => {
-                self.step = LinkStep::SettleOldUnlink { destination, call, looks };
-                return Transition::Continue(Pause::before_look_after(looks));
-            }
-            OldUnlinkJudgement::TookEffect => {
-                self.link_was_undone = true;
-                self.step = LinkStep::Announce { destination, earlier: None };
-                OldUnlinkResult::TookEffect
-            }
-            OldUnlinkJudgement::LinkedAgainSince => OldUnlinkResult::LinkedAgainSince,
-            OldUnlinkJudgement::NoEffect => OldUnlinkResult::NoEffect(text),
-            OldUnlinkJudgement::StillInDoubt => OldUnlinkResult::StillInDoubt(text),
-        })
+        if looks < looks_before_old_unlink_is_judged(call.effect, policy.settle_with) {
+            self.step = LinkStep::SettleOldUnlink { destination, call, looks };
+            return Transition::Continue(Pause::before_look_after(looks));
+        }
+        let user = find_destination(users, &destination, policy.case_sensitive);
+        let end = judge_old_unlink(user, &self.progress.row.link.source, call.announced);
+        if end == OldUnlinkEnd::TookEffect {
+            self.link_was_undone = true;
+            self.step = LinkStep::Announce { destination, earlier: None };
+        }
+        Transition::OldUnlinkSettled { end, text: self.progress.last_text.clone() }
     }
 }
 
 /// The first step of a row whose destination is known.
 fn first_step(destination: DestinationUser, left: LeftByEarlierRuns) -> LinkStep {
     match left {
-        LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink => {
-            LinkStep::Announce { destination, earlier: None }
-        }
+        LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink => LinkStep::Announce { destination, earlier: None },
         LeftByEarlierRuns::OpenLinkCall(call) => {
             let announced = LinkAnnouncement::ByEarlierRun(call.announced);
             LinkStep::ReadBack { destination, announced, why: IfNoEffect::Retry, looks: 0 }

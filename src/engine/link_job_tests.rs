@@ -81,7 +81,7 @@ fn page(users: &[PoolUser]) -> UserPage {
 }
 
 /// Reads until the row goes on or ends; every look sees these users. Also counts the looks.
-fn settle(job: &mut LinkJob, policy: &RowPolicy, seen: &[PoolUser]) -> (Transition, usize) {
+fn settle(job: &mut LinkJob, policy: RowPolicy, seen: &[PoolUser]) -> (Transition, usize) {
     let mut rng = Rng::new(1);
     for looks in 1..20 {
         let next = job.on_users_answer(Ok(&page(seen)), policy, &mut rng);
@@ -143,7 +143,7 @@ fn a_claim_is_believed_only_when_the_destination_shows_it() {
         let mut job = announced();
         let next = job.on_link_answer(Some(&fault));
         assert_eq!(next, Transition::Continue(Pause::None), "a claim is checked at once");
-        assert_eq!(settle(&mut job, &POLICY, &seen).0, expected, "{}", fault.message());
+        assert_eq!(settle(&mut job, POLICY, &seen).0, expected, "{}", fault.message());
     }
     for (fault, expected, expected_looks) in [
         (already(), RefusalCode::LinkedElsewhere, 2),
@@ -153,7 +153,7 @@ fn a_claim_is_believed_only_when_the_destination_shows_it() {
     ] {
         let mut job = announced();
         job.on_link_answer(Some(&fault));
-        let (next, looks) = settle(&mut job, &POLICY, &not_here());
+        let (next, looks) = settle(&mut job, POLICY, &not_here());
         assert_eq!((refused(&next), looks), (Some(expected), expected_looks), "{}", fault.message());
     }
 }
@@ -171,7 +171,7 @@ fn the_text_for_two_situations_is_told_apart() {
         job.on_link_answer(Some(&fault));
         let mut seen = vec![user("alice", &[])];
         seen.extend(extra);
-        let (next, looks) = settle(&mut job, &POLICY, &seen);
+        let (next, looks) = settle(&mut job, POLICY, &seen);
         assert_eq!((refused(&next), looks), (Some(expected), 3));
     }
 }
@@ -183,7 +183,7 @@ fn a_lost_answer_is_settled_by_reading() {
     assert!(matches!(next, Transition::Continue(Pause::Settling(_))), "it may still be at work");
     assert!(job.is_being_settled());
     let seen = [user("alice", &[(SUBJECT, false, ANNOUNCED + 60_000)])];
-    assert_eq!(settle(&mut job, &POLICY, &seen).0, linked(false));
+    assert_eq!(settle(&mut job, POLICY, &seen).0, linked(false));
 }
 
 #[test]
@@ -193,12 +193,12 @@ fn a_call_without_effect_is_attempted_again_and_then_failed() {
     let fault = answer(500, "InternalErrorException", "");
     for _ in 1..POLICY.attempts_max {
         job.on_link_answer(Some(&fault));
-        let (next, looks) = settle(&mut job, &POLICY, &absent);
+        let (next, looks) = settle(&mut job, POLICY, &absent);
         assert!(matches!(next, Transition::Continue(Pause::BackOff(_))), "{next:?}");
         assert_eq!((is_call(&job), looks), (true, 5));
     }
     job.on_link_answer(Some(&fault));
-    let (next, _) = settle(&mut job, &POLICY, &absent);
+    let (next, _) = settle(&mut job, POLICY, &absent);
     let Transition::Finish(RowResult::Link(Outcome::Failed { text })) = next else { panic!("{next:?}") };
     assert_eq!(text.code, "InternalErrorException");
 }
@@ -207,9 +207,9 @@ fn a_call_without_effect_is_attempted_again_and_then_failed() {
 fn after_a_lost_answer_a_refusal_is_looked_at_patiently() {
     let mut job = announced();
     job.on_link_answer(Some(&timeout()));
-    settle(&mut job, &POLICY, &[user("alice", &[])]);
+    settle(&mut job, POLICY, &[user("alice", &[])]);
     job.on_link_answer(Some(&answer(400, "LimitExceededException", "full")));
-    let (next, looks) = settle(&mut job, &POLICY, &[user("alice", &[])]);
+    let (next, looks) = settle(&mut job, POLICY, &[user("alice", &[])]);
     assert_eq!((refused(&next), looks), (Some(RefusalCode::TooManyIdentities), 5));
 }
 
@@ -220,16 +220,16 @@ fn reading_that_fails_leaves_doubt() {
     let mut rng = Rng::new(1);
     let broken = answer(500, "InternalErrorException", "");
     for _ in 1..POLICY.attempts_max {
-        let next = job.on_users_answer(Err(&broken), &POLICY, &mut rng);
+        let next = job.on_users_answer(Err(&broken), POLICY, &mut rng);
         assert!(matches!(next, Transition::Continue(Pause::BackOff(_))));
     }
-    let next = job.on_users_answer(Err(&broken), &POLICY, &mut rng);
+    let next = job.on_users_answer(Err(&broken), POLICY, &mut rng);
     let Transition::Finish(RowResult::Link(Outcome::InDoubt { text })) = next else { panic!("{next:?}") };
     assert_eq!(text.code, "timeout");
     // A user that cannot be seen proves nothing either.
     let mut job = announced();
     job.on_link_answer(Some(&invalid("SourceUser is already linked to DestinationUser")));
-    assert!(is_in_doubt(&settle(&mut job, &POLICY, &[]).0));
+    assert!(is_in_doubt(&settle(&mut job, POLICY, &[]).0));
 }
 
 #[test]
@@ -239,9 +239,9 @@ fn a_link_call_of_an_earlier_run_is_read_back_first() {
     assert!(matches!(job.step, LinkStep::ReadBack { .. }));
     assert!(!job.is_being_settled(), "this run made no call for it");
     let seen = [user("alice", &[(SUBJECT, false, ANNOUNCED + 10)])];
-    assert_eq!(settle(&mut job, &POLICY, &seen), (linked(true), 1));
+    assert_eq!(settle(&mut job, POLICY, &seen), (linked(true), 1));
     let mut job = open();
-    let (next, looks) = settle(&mut job, &POLICY, &[user("alice", &[])]);
+    let (next, looks) = settle(&mut job, POLICY, &[user("alice", &[])]);
     assert_eq!((next, looks, is_announce(&job)), (Transition::Continue(Pause::None), 5, true));
     // Announced again, the first announcement stays the time that counts.
     job.on_announced(AnnouncementTime::from_ledger(ANNOUNCED + 60_000));
@@ -251,7 +251,7 @@ fn a_link_call_of_an_earlier_run_is_read_back_first() {
 #[test]
 fn an_old_link_call_of_an_earlier_run_is_read_back_once() {
     let mut job = started(alice(), LeftByEarlierRuns::OpenLinkCall(open_call(120_000)));
-    let (next, looks) = settle(&mut job, &POLICY, &[user("alice", &[])]);
+    let (next, looks) = settle(&mut job, POLICY, &[user("alice", &[])]);
     assert_eq!((next, looks, is_announce(&job)), (Transition::Continue(Pause::None), 1, true));
 }
 
@@ -259,7 +259,7 @@ fn an_old_link_call_of_an_earlier_run_is_read_back_once() {
 fn a_name_that_no_filter_takes_is_read_the_other_way() {
     let quotes = Destination::Username(Personal::from_service(&"\"".repeat(128)));
     let job = started(quotes, LeftByEarlierRuns::OpenLinkCall(open_call(1_000)));
-    assert!(matches!(job.next_work(&POLICY), NextWork::Read(ReadCall::Get(_))));
+    assert!(matches!(job.next_work(POLICY), NextWork::Read(ReadCall::Get(_))));
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn access_stops_the_run() {
     let mut job = announced();
     let next = job.on_link_answer(Some(&answer(400, "AccessDeniedException", "no")));
     assert!(matches!(next, Transition::StopRun(_)));
-    let next = job.on_users_answer(Err(&answer(400, "ExpiredTokenException", "")), &POLICY, &mut Rng::new(1));
+    let next = job.on_users_answer(Err(&answer(400, "ExpiredTokenException", "")), POLICY, &mut Rng::new(1));
     assert!(matches!(next, Transition::StopRun(_)));
 }
 
@@ -276,15 +276,15 @@ fn a_destination_is_looked_up_page_by_page() {
     let mut rng = Rng::new(1);
     let mut job = started(Destination::Email(Personal::from_service("a@example.com")), LeftByEarlierRuns::Nothing);
     let empty = UserPage { users: vec![], next_token: Some("next".into()) };
-    assert_eq!(job.on_users_answer(Ok(&empty), &POLICY, &mut rng), Transition::Continue(Pause::None));
-    let NextWork::Read(ReadCall::List(query)) = job.next_work(&POLICY) else { panic!("no list") };
+    assert_eq!(job.on_users_answer(Ok(&empty), POLICY, &mut rng), Transition::Continue(Pause::None));
+    let NextWork::Read(ReadCall::List(query)) = job.next_work(POLICY) else { panic!("no list") };
     assert_eq!(query.token.as_deref(), Some("next"));
     let found = page(&[user("alice", &[])]);
-    let next = job.on_users_answer(Ok(&found), &POLICY, &mut rng);
+    let next = job.on_users_answer(Ok(&found), POLICY, &mut rng);
     assert_eq!(next, Transition::EnterLaneOf("alice".to_owned()));
     assert!(matches!(&job.step, LinkStep::Announce { destination, .. } if destination.username() == "alice"));
     let mut job = started(Destination::Email(Personal::from_service("b@example.com")), LeftByEarlierRuns::Nothing);
-    let next = job.on_users_answer(Ok(&found), &POLICY, &mut rng);
+    let next = job.on_users_answer(Ok(&found), POLICY, &mut rng);
     assert_eq!(refused(&next), Some(RefusalCode::UserNotFound));
 }
 
@@ -295,13 +295,13 @@ fn an_open_call_stays_in_doubt_where_nobody_is_meant_any_more() {
     let twins = page(&[user("alice", &[]), user("bob", &[])]);
     let after = |left, answer| {
         let mut job = started(Destination::Email(Personal::from_service("a@example.com")), left);
-        job.on_users_answer(answer, &POLICY, &mut Rng::new(1))
+        job.on_users_answer(answer, POLICY, &mut Rng::new(1))
     };
     for answer in [Ok(&twins), Err(&refusal)] {
         let next = after(LeftByEarlierRuns::OpenLinkCall(open_call(1_000)), answer);
         assert!(is_in_doubt(&next), "{next:?}");
         let next = after(LeftByEarlierRuns::OpenUnlinkCall(open_call(1_000)), answer);
-        assert!(matches!(next, Transition::OldUnlinkSettled(OldUnlinkResult::StillInDoubt(_))), "{next:?}");
+        assert!(matches!(next, Transition::OldUnlinkSettled { end: OldUnlinkEnd::StillInDoubt, .. }), "{next:?}");
         let next = after(LeftByEarlierRuns::Nothing, answer);
         assert!(refused(&next).is_some(), "nothing was sent: {next:?}");
     }
@@ -312,8 +312,8 @@ fn get_user_is_believed_sooner() {
     let policy = RowPolicy { settle_with: SettleWith::GetUser, ..POLICY };
     let mut job = announced();
     job.on_link_answer(Some(&timeout()));
-    assert!(matches!(job.next_work(&policy), NextWork::Read(ReadCall::Get(_))));
-    assert_eq!(settle(&mut job, &policy, &[user("alice", &[])]).1, 2);
+    assert!(matches!(job.next_work(policy), NextWork::Read(ReadCall::Get(_))));
+    assert_eq!(settle(&mut job, policy, &[user("alice", &[])]).1, 2);
 }
 
 #[test]
@@ -333,9 +333,9 @@ fn an_open_unlink_is_settled_before_anything_else() {
         job.start(LeftByEarlierRuns::OpenUnlinkCall(open_call(later_ms)));
         assert!(matches!(job.step, LinkStep::SettleOldUnlink { looks: 0, .. }));
         for looks in 1..20 {
-            let next = job.on_users_answer(Ok(&page(seen)), &POLICY, &mut Rng::new(1));
-            if let Transition::OldUnlinkSettled(result) = next {
-                return (result, looks, is_announce(&job));
+            let next = job.on_users_answer(Ok(&page(seen)), POLICY, &mut Rng::new(1));
+            if let Transition::OldUnlinkSettled { end, .. } = next {
+                return (end, looks, is_announce(&job));
             }
         }
         panic!("the row looks for ever");
@@ -343,23 +343,20 @@ fn an_open_unlink_is_settled_before_anything_else() {
     let by_subject = || row_to(1, alice());
     let absent = [user("alice", &[])];
     // It took effect: the row is linked anew.
-    assert_eq!(settled(by_subject(), &absent, 1_000), (OldUnlinkResult::TookEffect, looks, true));
-    assert_eq!(settled(by_subject(), &absent, 120_000), (OldUnlinkResult::TookEffect, 1, true), "long ago");
+    assert_eq!(settled(by_subject(), &absent, 1_000), (OldUnlinkEnd::TookEffect, looks, true));
+    assert_eq!(settled(by_subject(), &absent, 120_000), (OldUnlinkEnd::TookEffect, 1, true), "long ago");
     // It did not: the link stands as it was.
     let standing = [user("alice", &[(SUBJECT, false, ANNOUNCED - 100)])];
-    let (result, ..) = settled(by_subject(), &standing, 1_000);
-    assert!(matches!(result, OldUnlinkResult::NoEffect(_)), "{result:?}");
+    assert_eq!(settled(by_subject(), &standing, 1_000).0, OldUnlinkEnd::NoEffect);
     // A date that is not given proves no later link.
     let mut undated = standing.clone();
     undated[0].identities[0].created_unix_ms = None;
-    let (result, ..) = settled(by_subject(), &undated, 1_000);
-    assert!(matches!(result, OldUnlinkResult::NoEffect(_)), "{result:?}");
+    assert_eq!(settled(by_subject(), &undated, 1_000).0, OldUnlinkEnd::NoEffect);
     // It did, and somebody has linked it since.
     let again = [user("alice", &[(SUBJECT, false, later)])];
-    assert_eq!(settled(by_subject(), &again, 1_000), (OldUnlinkResult::LinkedAgainSince, looks, false));
+    assert_eq!(settled(by_subject(), &again, 1_000), (OldUnlinkEnd::LinkedAgainSince, looks, false));
     // Another identity of the provider may be the link by an attribute: that is left to undo.
-    let (result, ..) = settled(by_email(), &standing, 1_000);
-    assert!(matches!(result, OldUnlinkResult::StillInDoubt(_)), "{result:?}");
+    assert_eq!(settled(by_email(), &standing, 1_000).0, OldUnlinkEnd::StillInDoubt);
 }
 
 #[test]
@@ -370,7 +367,7 @@ fn a_link_that_was_just_taken_back_is_not_taken_for_somebody_elses() {
         job.on_announced(AnnouncementTime::from_ledger(ANNOUNCED));
         job.on_link_answer(Some(&timeout()));
         // The list lags: it shows the link of before.
-        let (next, looks) = settle(&mut job, &POLICY, &[user("alice", &[(SUBJECT, false, ANNOUNCED - 60_000)])]);
+        let (next, looks) = settle(&mut job, POLICY, &[user("alice", &[(SUBJECT, false, ANNOUNCED - 60_000)])]);
         assert_eq!(next, Outcome::AlreadyLinked.into(), "a link that stands for long was there before");
         looks_taken.push(looks);
     }

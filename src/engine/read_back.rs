@@ -40,28 +40,10 @@ pub(super) struct AnnouncementTime {
     pub(super) latest: UnixMs,
 }
 
-/// How the date of a link compares to an announcement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LinkDate {
-    BeforeAnnouncement,
-    AfterAnnouncement,
-    /// Within the announcement's window, or the service gives no date.
-    TooCloseToSay,
-}
-
 impl AnnouncementTime {
     /// An announcement by an earlier run, of which the ledger keeps the earliest time.
     pub(super) fn from_ledger(earliest: UnixMs) -> Self {
         Self { earliest, latest: earliest.saturating_add(ANNOUNCEMENT_WINDOW_MS) }
-    }
-
-    /// Compares `identities[].dateCreated` to the announcement.
-    pub(super) fn compare(self, created: Option<UnixMs>) -> LinkDate {
-        match created {
-            Some(created) if created < self.earliest => LinkDate::BeforeAnnouncement,
-            Some(created) if created > self.latest => LinkDate::AfterAnnouncement,
-            _ => LinkDate::TooCloseToSay,
-        }
     }
 }
 
@@ -127,22 +109,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_date_of_a_link_is_before_after_or_too_close_to_say() {
-        let announced = AnnouncementTime { earliest: 1_000, latest: 1_500 };
-        for (created, expected) in [
-            (Some(999), LinkDate::BeforeAnnouncement),
-            (Some(1_000), LinkDate::TooCloseToSay),
-            (Some(1_500), LinkDate::TooCloseToSay),
-            (Some(1_501), LinkDate::AfterAnnouncement),
-            (None, LinkDate::TooCloseToSay),
-        ] {
-            assert_eq!(announced.compare(created), expected, "{created:?}");
-        }
-        let read_back = AnnouncementTime::from_ledger(1_000);
-        assert_eq!((read_back.earliest, read_back.latest), (1_000, 1_000 + ANNOUNCEMENT_WINDOW_MS));
-    }
-
-    #[test]
     fn an_unknown_effect_stays_unknown() {
         use UnknownEffect::{None, OfOldCall, OfRecentCall};
         for (before, may_have_taken_effect, expected) in [
@@ -156,6 +122,8 @@ mod tests {
             assert_eq!(before.after_call(may_have_taken_effect), expected, "{before:?}, {may_have_taken_effect}");
         }
         assert_eq!(OpenCall::from_ledger(0, LIST_LAG_MS_MAX).effect, OfRecentCall);
-        assert_eq!(OpenCall::from_ledger(0, LIST_LAG_MS_MAX + 1).effect, OfOldCall);
+        let old = OpenCall::from_ledger(1_000, 1_000 + LIST_LAG_MS_MAX + 1);
+        assert_eq!(old.effect, OfOldCall);
+        assert_eq!((old.announced.earliest, old.announced.latest), (1_000, 1_000 + ANNOUNCEMENT_WINDOW_MS));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::link_decisions::OldUnlinkEnd;
 use super::read_back::{RowPolicy, SettleWith, listed_name};
 use crate::clock::Instant;
 use crate::domain::identity::{DestinationUser, ExternalIdentity, Personal, profile_username};
@@ -84,10 +85,15 @@ pub(super) enum Transition {
     /// The destination was looked up: the row goes on in the lane of this user name.
     EnterLaneOf(String),
     /// The service throttled or was not reached: the same call again.
-    RepeatCall { throttled: bool },
+    RepeatCall {
+        throttled: bool,
+    },
     Finish(RowResult),
     /// An unlink call of an earlier `undo` is settled.
-    OldUnlinkSettled(OldUnlinkResult),
+    OldUnlinkSettled {
+        end: OldUnlinkEnd,
+        text: ServiceText,
+    },
     /// The run ends. The fault itself had no effect.
     StopRun(Stop),
 }
@@ -102,18 +108,6 @@ impl From<UndoOutcome> for Transition {
     fn from(outcome: UndoOutcome) -> Self {
         Self::Finish(RowResult::Undo(outcome))
     }
-}
-
-/// What became of an unlink call that an earlier `undo` left open, for a row that `link` works on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum OldUnlinkResult {
-    /// The link is gone: the row goes on, and is linked anew.
-    TookEffect,
-    /// The link is gone, and somebody else has made it again.
-    LinkedAgainSince,
-    /// The link exists as it was.
-    NoEffect(ServiceText),
-    StillInDoubt(ServiceText),
 }
 
 /// What came of one answer to a read call.
@@ -182,7 +176,9 @@ impl RowProgress {
         let class = fault.map(|fault| classify(kind, fault));
         if !matches!(class, Some(FaultClass::Throttled { .. } | FaultClass::Unreached)) {
             self.attempts += 1;
-            fault.into_iter().for_each(|fault| self.remember_fault(fault));
+            if let Some(fault) = fault {
+                self.remember_fault(fault);
+            }
         }
         class
     }
@@ -196,7 +192,7 @@ impl RowProgress {
     pub(super) fn take_read_answer(
         &mut self,
         answer: Result<&UserPage, &Fault>,
-        policy: &RowPolicy,
+        policy: RowPolicy,
         rng: &mut Rng,
     ) -> ReadResult {
         match answer {
@@ -234,7 +230,7 @@ impl RowProgress {
     }
 
     /// The call that reads a destination back.
-    pub(super) fn read_destination(&self, destination: &DestinationUser, policy: &RowPolicy) -> ReadCall {
+    pub(super) fn read_destination(&self, destination: &DestinationUser, policy: RowPolicy) -> ReadCall {
         let name = listed_name(destination, policy.case_sensitive);
         let filter = username_filter(&name);
         // A name full of quotes can be too long for a filter once they are escaped; it is read the other way.
@@ -247,17 +243,17 @@ impl RowProgress {
     }
 
     /// The call that looks for the identity's own profile.
-    pub(super) fn read_profile(&self, policy: &RowPolicy) -> ReadCall {
+    pub(super) fn read_profile(&self, policy: RowPolicy) -> ReadCall {
         self.list_users(username_filter(&self.profile_name(policy)))
     }
 
     /// The identity's own profile among the users that were read, or the user that has its name.
-    pub(super) fn find_profile<'a>(&self, users: &'a [PoolUser], policy: &RowPolicy) -> Option<&'a PoolUser> {
+    pub(super) fn find_profile<'a>(&self, users: &'a [PoolUser], policy: RowPolicy) -> Option<&'a PoolUser> {
         let name = self.profile_name(policy);
         users.iter().find(|user| user.username.expose() == name)
     }
 
-    fn profile_name(&self, policy: &RowPolicy) -> String {
+    fn profile_name(&self, policy: RowPolicy) -> String {
         let source = &self.row.link.source;
         let name = profile_username(source.provider().as_str(), source.value().expose());
         if policy.case_sensitive { name } else { name.to_lowercase() }

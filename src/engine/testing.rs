@@ -1,5 +1,5 @@
 //! Rows and whole runs for tests and benches: the one place where they are put together.
-#![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a test panics where its own setup is wrong")]
+#![expect(clippy::expect_used, reason = "a test panics where its own setup is wrong")]
 #![doc(hidden)]
 
 use std::time::Duration;
@@ -54,7 +54,14 @@ pub fn open_ledger(disk: &MemoryStorage, pool: &str, clock: Clock) -> Ledger {
 /// Options for runs over a simulated pool: within its quota, with room for every row to be retried.
 #[must_use]
 pub fn options(seed: u64) -> EngineOptions {
-    EngineOptions { writes: Pace::at(24.0), reads: Pace::at(24.0), concurrency: 48, attempts_max: 8, seed, ..EngineOptions::default() }
+    EngineOptions {
+        writes: Pace::at(24.0),
+        reads: Pace::at(24.0),
+        concurrency: 48,
+        attempts_max: 8,
+        seed,
+        ..EngineOptions::default()
+    }
 }
 
 /// Rows that are handed out a hundred at a time, or fewer.

@@ -150,7 +150,6 @@ fn looks_before_inspection_is_believed(seen: &InspectedLink, inspection: UndoIns
     let UndoInspection { after, effect, announced_by_this_run, link_is_young, settle_with } = inspection;
     let stands = matches!(seen, InspectedLink::Standing(_));
     match effect {
-        UnknownEffect::OfOldCall => 1,
         UnknownEffect::OfRecentCall if stands => settle_with.patient_looks(),
         // This run saw the link by the same call before it announced the unlink; an earlier run may have used the other.
         UnknownEffect::OfRecentCall if announced_by_this_run => 1,
@@ -159,7 +158,7 @@ fn looks_before_inspection_is_believed(seen: &InspectedLink, inspection: UndoIns
         UnknownEffect::None if !stands && link_is_young && settle_with == SettleWith::ListUsers => {
             settle_with.patient_looks()
         }
-        UnknownEffect::None => 1,
+        UnknownEffect::None | UnknownEffect::OfOldCall => 1,
     }
 }
 
@@ -169,5 +168,42 @@ pub(super) fn refusal_of_missing_link(profile: Option<&PoolUser>, source: &Exter
     match profile.and_then(|user| user.identity(source.provider(), source.value())) {
         Some(_) => RefusalCode::Moved,
         None => RefusalCode::Gone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::identity::{Personal, ProviderName};
+
+    #[test]
+    fn looks_until_an_inspection_is_believed() {
+        use InspectAfter::{DoubtfulCall, NoCall, NotLinkedAnswer};
+        use UnknownEffect::{None, OfOldCall, OfRecentCall};
+        let source = ExternalIdentity::new(
+            ProviderName::parse("Corp").unwrap(),
+            AttributeName::subject(),
+            Personal::from_service("AbC1"),
+        );
+        let (standing, absent) = (InspectedLink::Standing(source.unwrap()), InspectedLink::Absent);
+        let lost = DoubtfulCall(IfNoEffect::Retry);
+        for (seen, after, effect, announced_by_this_run, link_is_young, by_list, by_get) in [
+            (&standing, NoCall, None, false, false, 1, 1),
+            (&absent, NoCall, None, false, false, 1, 1),
+            (&absent, NoCall, None, false, true, 5, 1),
+            (&standing, NoCall, None, false, true, 1, 1),
+            (&standing, NotLinkedAnswer, None, true, false, 2, 2),
+            (&absent, NotLinkedAnswer, None, true, false, 1, 1),
+            (&standing, lost, OfRecentCall, true, false, 5, 2),
+            (&absent, lost, OfRecentCall, true, false, 1, 1),
+            (&absent, NoCall, OfRecentCall, false, false, 5, 2),
+            (&standing, NoCall, OfOldCall, false, false, 1, 1),
+            (&absent, NoCall, OfOldCall, false, true, 1, 1),
+        ] {
+            for (settle_with, expected) in [(SettleWith::ListUsers, by_list), (SettleWith::GetUser, by_get)] {
+                let inspection = UndoInspection { after, effect, announced_by_this_run, link_is_young, settle_with };
+                assert_eq!(looks_before_inspection_is_believed(seen, inspection), expected, "{seen:?} {inspection:?}");
+            }
+        }
     }
 }

@@ -9,9 +9,7 @@
 //! A link whose unlink call an earlier run left open starts at `Inspect` like any other, and is in doubt from the start.
 
 use super::read_back::{OpenCall, RowPolicy, UnknownEffect};
-use super::row_progress::{
-    Announcement, NextWork, Pause, ReadResult, RowProgress, Transition, WriteCall,
-};
+use super::row_progress::{Announcement, NextWork, Pause, ReadResult, RowProgress, Transition, WriteCall};
 use super::undo_decisions::{
     InspectAfter, InspectionJudgement, LinkTime, UndoInspection, inspect_link, judge_inspection,
     refusal_of_missing_link,
@@ -77,7 +75,7 @@ impl UndoJob {
         self.step = UndoStep::Inspect { after: InspectAfter::NoCall, looks: 0 };
     }
 
-    pub(super) fn next_work(&self, policy: &RowPolicy) -> NextWork {
+    pub(super) fn next_work(&self, policy: RowPolicy) -> NextWork {
         match &self.step {
             UndoStep::WaitForLane => NextWork::WaitForLane,
             UndoStep::Inspect { .. } => NextWork::Read(self.progress.read_destination(&self.destination, policy)),
@@ -136,7 +134,7 @@ impl UndoJob {
     pub(super) fn on_users_answer(
         &mut self,
         answer: Result<&UserPage, &Fault>,
-        policy: &RowPolicy,
+        policy: RowPolicy,
         rng: &mut Rng,
     ) -> Transition {
         let users = match self.progress.take_read_answer(answer, policy, rng) {

@@ -54,7 +54,7 @@ fn is_call(job: &UndoJob) -> bool {
 /// A link that was inspected and announced, and is about to be unlinked.
 fn announced(source: &ExternalIdentity) -> UndoJob {
     let mut job = job(source.clone());
-    assert_eq!(settle(&mut job, &POLICY, &[alice(&[of(source)])]), (Transition::Continue(Pause::None), 1));
+    assert_eq!(settle(&mut job, POLICY, &[alice(&[of(source)])]), (Transition::Continue(Pause::None), 1));
     assert!(is_announce(&job));
     job.on_announced();
     job
@@ -96,7 +96,7 @@ fn alice(identities: &[LinkedIdentity]) -> PoolUser {
 }
 
 /// Reads until the row goes on or ends; every look sees these users. Also counts the looks.
-fn settle(job: &mut UndoJob, policy: &RowPolicy, seen: &[PoolUser]) -> (Transition, usize) {
+fn settle(job: &mut UndoJob, policy: RowPolicy, seen: &[PoolUser]) -> (Transition, usize) {
     let mut rng = Rng::new(1);
     for looks in 1..20 {
         let page = UserPage { users: seen.to_vec(), next_token: None };
@@ -131,7 +131,7 @@ fn not_linked() -> Fault {
 
 /// What the call would name.
 fn named(job: &UndoJob) -> ExternalIdentity {
-    match job.next_work(&POLICY) {
+    match job.next_work(POLICY) {
         NextWork::Write(WriteCall::Unlink(request)) => request.identity,
         other => panic!("{other:?}"),
     }
@@ -151,7 +151,7 @@ fn what_the_pool_shows_decides_the_form() {
         ("the same of OIDC, which has no issuer", &by_email, vec![oidc("AbC1")], &subject),
     ] {
         let mut job = job(source.clone());
-        assert_eq!(settle(&mut job, &POLICY, &[alice(&shown)]), (Transition::Continue(Pause::None), 1), "{case}");
+        assert_eq!(settle(&mut job, POLICY, &[alice(&shown)]), (Transition::Continue(Pause::None), 1), "{case}");
         assert!(is_announce(&job), "{case}");
         job.on_announced();
         assert_eq!(named(&job), *form, "{case}");
@@ -190,7 +190,7 @@ fn what_cannot_be_taken_back_safely_is_refused_and_nothing_is_announced() {
         ("two that it could be", &by_email, vec![alice(&[other("a", ANNOUNCED), other("b", ANNOUNCED)])], UsedSince),
     ] {
         let mut job = job(source.clone());
-        let (next, _) = settle(&mut job, &POLICY, &users);
+        let (next, _) = settle(&mut job, POLICY, &users);
         assert_eq!(refused(&next), Some(code), "{case}: {next:?}");
         assert!(job.announced_identity.is_none() && job.progress.attempts == 0, "{case}");
     }
@@ -205,7 +205,7 @@ fn a_link_that_was_just_made_is_looked_for_patiently() {
     ] {
         let mut job = job_at(subject(), None, now);
         let policy = RowPolicy { settle_with, ..POLICY };
-        let (next, looked) = settle(&mut job, &policy, &[alice(&[])]);
+        let (next, looked) = settle(&mut job, policy, &[alice(&[])]);
         // The last one is for a profile of its own.
         assert_eq!((refused(&next), looked), (Some(RefusalCode::Gone), looks), "{now} {settle_with:?}");
     }
@@ -217,12 +217,12 @@ fn a_doubtful_call_is_settled_by_reading() {
     let mut job = announced(&subject());
     assert!(matches!(job.on_unlink_answer(Some(&timeout())), Transition::Continue(Pause::Settling(_))));
     assert!(job.is_being_settled());
-    assert_eq!(settle(&mut job, &POLICY, &[alice(&[])]), (UndoOutcome::Undone.into(), 1));
+    assert_eq!(settle(&mut job, POLICY, &[alice(&[])]), (UndoOutcome::Undone.into(), 1));
 
     let mut job = announced(&subject());
     for attempt in 1..=POLICY.attempts_max {
         job.on_unlink_answer(Some(&timeout()));
-        let (next, looks) = settle(&mut job, &POLICY, std::slice::from_ref(&standing));
+        let (next, looks) = settle(&mut job, POLICY, std::slice::from_ref(&standing));
         assert_eq!(looks, SETTLE_WAITS_MS.len() + 1, "a list may lag behind the unlink");
         if attempt < POLICY.attempts_max {
             assert!(matches!(next, Transition::Continue(Pause::BackOff(_))) && is_call(&job), "{next:?}");
@@ -233,11 +233,15 @@ fn a_doubtful_call_is_settled_by_reading() {
 
     let mut job = announced(&subject());
     job.on_unlink_answer(Some(&timeout()));
-    let next = (0..POLICY.attempts_max).map(|_| job.on_users_answer(Err(&timeout()), &POLICY, &mut Rng::new(1))).last();
+    let next = (0..POLICY.attempts_max).map(|_| job.on_users_answer(Err(&timeout()), POLICY, &mut Rng::new(1))).last();
     assert!(matches!(next, Some(Transition::Finish(RowResult::Undo(UndoOutcome::InDoubt { .. })))), "{next:?}");
     let mut unread = super::tests::job(subject());
-    let next = (0..POLICY.attempts_max).map(|_| unread.on_users_answer(Err(&timeout()), &POLICY, &mut Rng::new(1))).last();
-    assert!(matches!(next, Some(Transition::Finish(RowResult::Undo(UndoOutcome::Failed { .. })))), "nothing was sent: {next:?}");
+    let next =
+        (0..POLICY.attempts_max).map(|_| unread.on_users_answer(Err(&timeout()), POLICY, &mut Rng::new(1))).last();
+    assert!(
+        matches!(next, Some(Transition::Finish(RowResult::Undo(UndoOutcome::Failed { .. })))),
+        "nothing was sent: {next:?}"
+    );
 }
 
 #[test]
@@ -245,37 +249,41 @@ fn an_answer_that_claims_there_is_no_link_is_checked() {
     // Whom it was taken by meanwhile is not known, but it was not by us.
     let mut job = announced(&subject());
     assert_eq!(job.on_unlink_answer(Some(&not_linked())), Transition::Continue(Pause::None));
-    let (next, _) = settle(&mut job, &POLICY, &[alice(&[])]);
+    let (next, _) = settle(&mut job, POLICY, &[alice(&[])]);
     assert_eq!(refused(&next), Some(RefusalCode::Gone), "{next:?}");
     // It stands, and the service does not know it by these values.
     for source in [subject(), by_email()] {
         let mut job = announced(&source);
         job.on_unlink_answer(Some(&not_linked()));
-        let (next, looks) = settle(&mut job, &POLICY, &[alice(&[of(&source)])]);
+        let (next, looks) = settle(&mut job, POLICY, &[alice(&[of(&source)])]);
         assert_eq!((refused(&next), looks), (Some(RefusalCode::FormUnknown), 2), "{next:?}");
     }
     // Our own call, whose answer was lost, is why there is none.
     let mut job = announced(&subject());
     job.on_unlink_answer(Some(&timeout()));
     let standing = [alice(&[of(&subject())])];
-    settle(&mut job, &POLICY, &standing);
+    settle(&mut job, POLICY, &standing);
     job.on_unlink_answer(Some(&not_linked()));
-    assert_eq!(settle(&mut job, &POLICY, &[alice(&[])]).0, UndoOutcome::Undone.into());
+    assert_eq!(settle(&mut job, POLICY, &[alice(&[])]).0, UndoOutcome::Undone.into());
 }
 
 #[test]
 fn other_answers() {
     let mut job = announced(&subject());
-    assert_eq!(job.on_unlink_answer(Some(&answer("TooManyRequestsException", ""))), Transition::RepeatCall { throttled: true });
+    assert_eq!(
+        job.on_unlink_answer(Some(&answer("TooManyRequestsException", ""))),
+        Transition::RepeatCall { throttled: true }
+    );
     assert_eq!((job.progress.attempts, is_call(&job)), (0, true), "a throttle costs no attempt");
     let denied = job.on_unlink_answer(Some(&answer("AccessDeniedException", "no")));
     assert!(matches!(denied, Transition::StopRun(stop) if stop.detail.starts_with("AdminDisableProviderForUser: ")));
     let mut job = announced(&subject());
-    let gone = job.on_unlink_answer(Some(&answer("ResourceNotFoundException", "Identity provider Corp does not exist.")));
+    let gone =
+        job.on_unlink_answer(Some(&answer("ResourceNotFoundException", "Identity provider Corp does not exist.")));
     assert_eq!(refused(&gone), Some(RefusalCode::ProviderNotFound));
     let mut job = announced(&subject());
     job.on_unlink_answer(Some(&answer("BrandNewException", "hello")));
-    let (next, _) = settle(&mut job, &POLICY, &[alice(&[of(&subject())])]);
+    let (next, _) = settle(&mut job, POLICY, &[alice(&[of(&subject())])]);
     assert_eq!(refused(&next), Some(RefusalCode::Unrecognised), "{next:?}");
 }
 
@@ -286,20 +294,20 @@ fn what_an_earlier_run_left_in_doubt() {
     // Absent: it is undone; but a list that this run has not seen before is looked at again, unless it cannot lag any more.
     for (since, looks) in [(recently, SETTLE_WAITS_MS.len() + 1), (long_ago, 1)] {
         let mut job = job_at(subject(), Some(since), LATER);
-        assert_eq!(settle(&mut job, &POLICY, &[alice(&[])]), (UndoOutcome::Undone.into(), looks));
+        assert_eq!(settle(&mut job, POLICY, &[alice(&[])]), (UndoOutcome::Undone.into(), looks));
         let mut job = job_at(subject(), Some(since), LATER);
-        assert_eq!(settle(&mut job, &POLICY, &standing), (Transition::Continue(Pause::None), looks));
+        assert_eq!(settle(&mut job, POLICY, &standing), (Transition::Continue(Pause::None), looks));
         assert!(is_announce(&job), "it is announced anew before anything is sent");
     }
     // Somebody linked it again after our unlink: that is not ours.
     let again = LinkedIdentity { created_unix_ms: Some(LATER), ..of(&subject()) };
     let mut job = job_at(subject(), Some(recently), LATER);
-    assert_eq!(refused(&settle(&mut job, &POLICY, &[alice(&[again])]).0), Some(RefusalCode::Moved));
+    assert_eq!(refused(&settle(&mut job, POLICY, &[alice(&[again])]).0), Some(RefusalCode::Moved));
     let mut job = job_at(subject(), Some(recently), LATER);
-    assert_eq!(refused(&settle(&mut job, &POLICY, &[]).0), Some(RefusalCode::Gone));
+    assert_eq!(refused(&settle(&mut job, POLICY, &[]).0), Some(RefusalCode::Gone));
     // Named by its attribute then, and used since: the call must name it anew.
     let mut job = job_at(by_email(), Some(long_ago), LATER);
     let shown = used(held("Corp", "AbC1", ANNOUNCED + 100));
-    assert_eq!(settle(&mut job, &POLICY, &[alice(&[shown])]).0, Transition::Continue(Pause::None));
+    assert_eq!(settle(&mut job, POLICY, &[alice(&[shown])]).0, Transition::Continue(Pause::None));
     assert_eq!(job.step, UndoStep::Announce { identity: subject() });
 }

@@ -105,7 +105,11 @@ impl CallResult {
 }
 
 /// Makes one call.
-pub(super) async fn make_call(services: Services, clock: Clock, StartCall { job, slot, call }: StartCall) -> FinishedCall {
+pub(super) async fn make_call(
+    services: Services,
+    clock: Clock,
+    StartCall { job, slot, call }: StartCall,
+) -> FinishedCall {
     let sent_unix_ms = clock.unix_ms();
     let deadline = clock.now() + Duration::from_millis(ATTEMPT_TIMEOUT_MS + GRACE_MS);
     let result = match call {

@@ -184,7 +184,8 @@ fn one_run(
     runtime.block_on(async {
         let clock = Clock::starting_at(started);
         let services = Services::linking(SimService::sharing(world.clone(), clock, POOL));
-        let run = EngineRun::new(disk, POOL, services, clock).rows(numbers.into_iter().map(row)).options(weather.options());
+        let run =
+            EngineRun::new(disk, POOL, services, clock).rows(numbers.into_iter().map(row)).options(weather.options());
         let report = match cut {
             Cut::Never => Some(run.run().await),
             Cut::Drain { after } => Some(run.signal_after(after, Signal::Terminate).run().await),

@@ -167,7 +167,9 @@ impl Scene {
             let clock = Clock::starting_at(self.now);
             let service = SimService::sharing(self.world.clone(), clock, POOL);
             let run = match which {
-                Which::Link => EngineRun::new(&self.disk, POOL, Services::linking(service), clock).rows((1..=ROWS).map(row)),
+                Which::Link => {
+                    EngineRun::new(&self.disk, POOL, Services::linking(service), clock).rows((1..=ROWS).map(row))
+                }
                 Which::Undo => {
                     let selection = Selection { include_recovered: true, ..Selection::default() };
                     EngineRun::new(&self.disk, POOL, Services::unlinking(service), clock).links(selection)
