@@ -20,7 +20,7 @@ use cognito_link::clock::Clock;
 use cognito_link::command::link::{LinkRun, LinkTask};
 use cognito_link::domain::event::Silent;
 use cognito_link::domain::identity::PoolId;
-use cognito_link::engine::{EngineOptions, Services, SettleWith, WritingHalf};
+use cognito_link::engine::{EngineOptions, Services, WritingHalf};
 use cognito_link::foresight::preflight::preflight;
 use cognito_link::input::{InputOptions, Source};
 use cognito_link::ledger::Binding;
@@ -205,16 +205,10 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let knowledge = preflight(services.directory.as_ref(), clock, &mut Rng::new(1)).await.unwrap();
     let options = EngineOptions {
         writes: Pace::max(1, Some(cognito_link::limits::RATE_PER_SECOND_MAX / 0.9)),
-        reads: Pace::at(24.0),
         concurrency: usize::try_from(IN_FLIGHT).unwrap(),
-        attempts_max: 5,
-        retry_refused: false,
-        settle_with: SettleWith::ListUsers,
-        failures_max: None,
-        duration_max: None,
         total: Some(checked.rows),
-        done_before: 0,
         seed: 1,
+        ..EngineOptions::default()
     };
     let (_none, mut signals) = mpsc::channel(1);
     let run = LinkRun {

@@ -6,25 +6,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use cognito_link::clock::{Clock, sleep};
-use cognito_link::domain::event::Silent;
 use cognito_link::domain::identity::{
     AttributeName, Destination, DestinationUser, ExternalIdentity, Personal, PoolId, ProviderName,
 };
 use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
 use cognito_link::domain::shard::Shard;
 use cognito_link::domain::stop::RunReport;
-use cognito_link::engine::{Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, WritingHalf};
-use cognito_link::foresight::preflight::preflight;
-use cognito_link::ledger::record::RunId;
+use cognito_link::engine::testing::{self, EngineRun};
+use cognito_link::engine::{EngineOptions, Incoming, NextBatch, RowFeed, Services, WritingHalf};
 use cognito_link::ledger::storage::MemoryStorage;
-use cognito_link::ledger::{Binding, Ledger};
 use cognito_link::pace::{Limit, Origin, Pace};
 use cognito_link::seed::Rng;
 use cognito_link::service::cognito::{Cognito, Target};
 use cognito_link::service::in_process::InProcessService;
 use cognito_link::service::{IdentityLinker, LinkRequest};
 use cognito_sim::{Account, Category, Latency, Operation, Pool, PoolSettings, Quota, Server, SharedAccount};
-use tokio::sync::mpsc;
 
 const POOL: &str = "sim-local-1_Pace";
 const TENANTS_POOL: &str = "sim-local-1_Tenants";
@@ -117,42 +113,18 @@ async fn work(
     clock: Clock,
     seed: u64,
     pace: Pace,
-    mut rows: Rows,
+    rows: Rows,
     disk: MemoryStorage,
     time: Duration,
 ) -> RunReport {
-    let pool = PoolId::parse(POOL).unwrap();
-    let knowledge = preflight(services.directory.as_ref(), clock, &mut Rng::new(seed)).await.unwrap();
-    let binding = Binding { pool: pool.clone(), simulated: true };
-    let (mut ledger, _) = Ledger::on_storage(Box::new(disk), &binding, clock.unix_ms()).unwrap();
-    let (_none, mut signals) = mpsc::channel(1);
     let options = EngineOptions {
         writes: pace,
-        reads: Pace::at(24.0),
         concurrency: 1_024,
         attempts_max: 5,
-        retry_refused: false,
-        settle_with: SettleWith::ListUsers,
-        failures_max: None,
         duration_max: Some(time),
-        total: None,
-        done_before: 0,
-        seed,
+        ..testing::options(seed)
     };
-    let context = Context {
-        pool,
-        simulated: true,
-        knowledge: &knowledge,
-        services,
-        ledger: &mut ledger,
-        run: RunId(seed),
-        options,
-        limits: None,
-        clock,
-        observer: &mut Silent,
-        witness: None,
-    };
-    cognito_link::engine::run(context, &mut rows, &mut signals).await.unwrap()
+    EngineRun::new(&disk, POOL, services, clock).source(rows).options(options).run().await
 }
 
 /// Accepted and throttled link calls, second by second, of everybody.
@@ -214,7 +186,7 @@ fn engine_run(quota: f64, seed: u64) -> [f64; 4] {
     runtime.block_on(async {
         let clock = Clock::starting_at(1_800_000_000_000);
         let service = InProcessService::new(world(seed, quota), clock);
-        let services = Services { directory: service.clone(), writer: WritingHalf::Links(service.clone()) };
+        let services = Services::linking(service.clone());
         let time = Duration::from_secs(100);
         let disk = MemoryStorage::default();
         Box::pin(work(services, clock, seed, Pace::max(1, None), Rows::endless(), disk, time)).await;

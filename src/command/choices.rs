@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 use super::failure::Failure;
 use crate::domain::identity::Personal;
 use crate::domain::row::{Row, RowKey};
-use crate::engine::{Foretold, Incoming};
+use crate::engine::Incoming;
 use crate::foresight::index::IndexedUser;
 use crate::input::InputError;
 use crate::limits::CHOICES_MAX;
@@ -70,7 +70,7 @@ impl Choices {
     pub(super) fn incoming(&self, row: Row) -> Incoming {
         let chosen = self.of(row.key).filter(|_| row.link.destination.needs_look_up());
         match chosen {
-            Some(username) => Incoming::Foretold(row, Foretold::Chosen(username.clone())),
+            Some(username) => Incoming::Chosen(row, username.clone()),
             None => Incoming::Row(row),
         }
     }

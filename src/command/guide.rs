@@ -21,7 +21,7 @@ impl Guide {
         match self {
             Self::None => Ok(Incoming::Row(row)),
             Self::Choices(choices) => Ok(choices.incoming(row)),
-            Self::Plan(plan) => plan.of(&row).map(|foretold| Incoming::Foretold(row, foretold)),
+            Self::Plan(plan) => plan.of(&row).map(|foretold| Incoming::Planned(row, foretold)),
         }
     }
 }

@@ -1,49 +1,89 @@
-//! The run: rows in, links made or taken back, results recorded.
+//! The run: rows in, links made or undone, results recorded.
 //!
-//! One dispatcher owns the ledger, the counters, the budgets and the observer. Workers make one call each and report
-//! back; what follows from a report is decided by the policy in `job` and `undo`, which neither waits nor calls. Nothing here is
-//! shared, so nothing is locked.
+//! [`run`] is the only loop. It turns what happens into an event, and [`dispatcher`] decides synchronously what follows:
+//! it owns the ledger, the counters, the budgets and the observer, and returns the calls to start. Workers make one call
+//! each and report back. Nothing is shared, so nothing is locked.
+//!
+//! The way of a row, in the order of the files:
+//!
+//! | step | file |
+//! | --- | --- |
+//! | taken up, unless an earlier run is done with it | `dispatcher`, `rows_in_flight` (lanes, waits) |
+//! | resolved, announced, called, read back | `outbox` (queues), `worker` (calls), `group_sync` |
+//! | judged | `link_job` and `undo_job` (steps), `link_decisions` and `undo_decisions` (pure tables) |
+//! | recorded and counted | `dispatcher`, `counters` |
 
+mod counters;
 mod dispatcher;
+mod drain;
+mod event_loop;
+mod group_sync;
 mod job;
-mod settle;
-mod step;
-mod tally;
-mod undo;
-mod undo_look;
-mod window;
+mod link_decisions;
+mod link_job;
+mod outbox;
+mod read_back;
+mod row_progress;
+mod rows_in_flight;
+pub mod testing;
+mod undo_decisions;
+mod undo_job;
 mod worker;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::domain::event::Observer;
 use crate::domain::finding::Finding;
-use crate::domain::identity::{DestinationUser, Personal};
+use crate::domain::identity::{DestinationUser, Personal, PoolId};
 use crate::domain::outcome::{RefusalCode, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::stop::Stop;
-use crate::ledger::LinkToUndo;
-use crate::pace::Pace;
+use crate::foresight::preflight::PoolKnowledge;
+use crate::ledger::record::RunId;
+use crate::ledger::{Ledger, LinkToUndo};
+use crate::limits::{ATTEMPTS_MAX, CONCURRENCY_MIN, LIST_QUOTA_PER_SECOND, SHARE_DEFAULT};
+use crate::pace::{Limit, Pace};
 
-pub use dispatcher::{Context, run};
-pub use step::SettleWith;
+pub use event_loop::run;
+pub use read_back::SettleWith;
 pub use worker::{Services, WritingHalf};
 
-/// How a run goes about it.
+/// What a run is given.
+pub struct Context<'a> {
+    pub pool: PoolId,
+    /// Whether the pool is a simulated one.
+    pub simulated: bool,
+    pub knowledge: &'a PoolKnowledge,
+    pub services: Services,
+    /// The open ledger, in which this run has been started.
+    pub ledger: &'a mut Ledger,
+    /// The run's id in the ledger.
+    pub run: RunId,
+    pub options: EngineOptions,
+    /// The account's limit, each time it is read again; `None` where the pace does not depend on it.
+    pub limits: Option<mpsc::Receiver<Limit>>,
+    pub clock: Clock,
+    pub observer: &'a mut dyn Observer,
+    /// Sees what became of each link that is to be undone.
+    pub witness: Option<&'a mut dyn Witness>,
+}
+
+/// How a run works. The default is what `link` does without options, and never stops by itself.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// The pace of writes.
     pub writes: Pace,
-    /// The pace of reads.
     pub reads: Pace,
-    /// Calls in flight at the most.
+    /// Calls in flight at most.
     pub concurrency: usize,
     /// Attempts that a row gets on transient faults.
     pub attempts_max: u32,
     /// Whether rows that were refused before are attempted again.
     pub retry_refused: bool,
-    /// Which call reads a destination back.
     pub settle_with: SettleWith,
     /// Rows that may end failed or in doubt before the run stops; `None` is unbounded.
     pub failures_max: Option<u64>,
@@ -51,50 +91,65 @@ pub struct EngineOptions {
     pub duration_max: Option<Duration>,
     /// Rows of the input, where they were counted.
     pub total: Option<u64>,
-    /// Rows of the input that earlier runs had settled, where they were counted; what is skipped beyond them repeats an
+    /// Rows of the input that earlier runs had settled, where they were counted. Further rows that are skipped repeat an
     /// earlier row.
     pub done_before: u64,
     /// The seed of every random wait.
     pub seed: u64,
 }
 
-/// A row as the reader hands it over.
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            writes: Pace::within(Limit::assumed(SHARE_DEFAULT, 1), None),
+            reads: Pace::at(LIST_QUOTA_PER_SECOND * SHARE_DEFAULT),
+            concurrency: CONCURRENCY_MIN,
+            attempts_max: ATTEMPTS_MAX,
+            retry_refused: false,
+            settle_with: SettleWith::default(),
+            failures_max: None,
+            duration_max: None,
+            total: None,
+            done_before: 0,
+            seed: 0,
+        }
+    }
+}
+
+/// A row as the source of rows hands it over.
 #[derive(Debug, Clone)]
 pub enum Incoming {
-    /// One that passed the checks.
+    /// A row that passed the checks.
     Row(Row),
-    /// One of which something is known before it is looked at.
-    Foretold(Row, Foretold),
-    /// A link of an earlier run, to be taken back.
+    /// A row for which a person chose one of several users, by user name. The choice counts only where the look-up finds
+    /// several users, and this one among them.
+    Chosen(Row, Personal),
+    /// A row with what a plan says of it.
+    Planned(Row, Foretold),
+    /// A link of an earlier run, to be undone.
     Made(LinkToUndo),
-    /// One with an error of its own, or beside others.
+    /// A row that did not pass the checks.
     Invalid {
-        /// Its number in the input.
         number: RowNumber,
-        /// What is wrong with it.
         findings: Vec<Finding>,
-        /// Its key in the ledger, where it is wrong only beside others: what is done stays done.
+        /// The row's key in the ledger, where it is invalid only beside other rows: what is done stays done.
         key: Option<RowKey>,
     },
 }
 
-/// What is known of a row before it is looked at.
+/// What a plan says of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Foretold {
-    /// Somebody chose which user it means, by user name; counts only where a look-up finds several, and this one among them.
-    Chosen(Personal),
-    /// A plan says that it will be linked, to the user that was found where one was looked up.
+    /// It will be linked, to this user where one was looked up.
     Link(Option<DestinationUser>),
-    /// A plan says that its link stands, as was seen by reading the pool.
+    /// Its link existed when the pool was read.
     AlreadyLinked,
-    /// A plan refuses it.
     Refused(RefusalCode),
 }
 
-/// Somebody who is shown what became of each link that is to be taken back: the only one who sees its values. Called
-/// from the one loop, so it must not block.
+/// Sees what became of each link that is to be undone, values included. Called from the one loop, so it must not block.
 pub trait Witness {
-    /// The row, with what came of it; in a dry run, with what would come of it.
+    /// In a dry run, the outcome is what a run would come to.
     fn on(&mut self, row: &Row, outcome: &UndoOutcome);
 }
 

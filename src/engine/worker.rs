@@ -3,52 +3,66 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::row_progress::{ReadCall, WriteCall};
+use super::rows_in_flight::JobId;
 use crate::clock::{Clock, Instant, UnixMs, timeout_at};
-use crate::domain::identity::Personal;
-use crate::foresight::verdict_of::verdict_of;
 use crate::limits::ATTEMPT_TIMEOUT_MS;
-use crate::pace::{Sent, Verdict};
+use crate::pace::Sent;
 use crate::service::classify::CallKind;
 use crate::service::{
-    Answer, Fault, IdentityLinker, IdentityUnlinker, LinkRequest, PortFuture, Transport, UnlinkRequest, UserDirectory,
-    UserPage, UserQuery,
+    Answer, AnswerMeta, Fault, IdentityLinker, IdentityUnlinker, PortFuture, Transport, UserDirectory, UserPage,
 };
 
 /// How much later than the adapter's own timeout the worker gives up, in milliseconds.
 const GRACE_MS: u64 = 500;
 
-/// The service as a run holds it.
+/// The service as a run uses it.
 #[derive(Clone)]
 pub struct Services {
-    /// The reading half.
     pub directory: Arc<dyn UserDirectory>,
-    /// As much of the writing half as the run needs, and so what the run is for.
+    /// What the run may write, and so what the run is for.
     pub writer: WritingHalf,
 }
 
-/// What of the writing half of the service a run holds: never both.
+/// The writing port of a run: never both.
 #[derive(Clone)]
 pub enum WritingHalf {
-    /// Links rows.
     Links(Arc<dyn IdentityLinker>),
-    /// Takes links back.
     Unlinks(Arc<dyn IdentityUnlinker>),
-    /// Nothing: says which links would be taken back.
+    /// A dry run of `undo`.
     Nothing,
 }
 
-/// A call to make.
-#[derive(Debug, Clone)]
-pub(super) enum Call {
-    Link(Box<LinkRequest>),
-    Unlink(Box<UnlinkRequest>),
-    List(UserQuery),
-    Get(Personal),
+impl Services {
+    /// A service that reads and links.
+    pub fn linking<S: UserDirectory + IdentityLinker + 'static>(service: Arc<S>) -> Self {
+        Self { directory: service.clone(), writer: WritingHalf::Links(service) }
+    }
+
+    /// A service that reads and unlinks.
+    pub fn unlinking<S: UserDirectory + IdentityUnlinker + 'static>(service: Arc<S>) -> Self {
+        Self { directory: service.clone(), writer: WritingHalf::Unlinks(service) }
+    }
 }
 
-/// What a call came to.
+/// A call to start, in a slot of its budget.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(super) struct StartCall {
+    pub(super) job: JobId,
+    pub(super) slot: Sent,
+    pub(super) call: Call,
+}
+
+/// A call to make.
+#[derive(Debug)]
+pub(super) enum Call {
+    Read(ReadCall),
+    Write(WriteCall),
+}
+
+/// The result of a call.
+#[derive(Debug)]
+pub(super) enum CallResult {
     Linked(Result<Answer<()>, Fault>),
     Unlinked(Result<Answer<()>, Fault>),
     Users(Result<Answer<UserPage>, Fault>),
@@ -56,16 +70,16 @@ pub(super) enum Reply {
 
 /// A call that was made, with its times.
 #[derive(Debug)]
-pub(super) struct Done {
-    pub(super) job: usize,
-    pub(super) reply: Reply,
-    pub(super) sent: Sent,
+pub(super) struct FinishedCall {
+    pub(super) job: JobId,
+    pub(super) slot: Sent,
+    pub(super) result: CallResult,
     pub(super) sent_unix_ms: UnixMs,
     pub(super) answered_unix_ms: UnixMs,
 }
 
-impl Reply {
-    /// Which budget it was taken from.
+impl CallResult {
+    /// Which budget the call's slot is from.
     pub(super) fn kind(&self) -> CallKind {
         match self {
             Self::Linked(_) => CallKind::Write,
@@ -76,51 +90,59 @@ impl Reply {
 
     pub(super) fn fault(&self) -> Option<&Fault> {
         match self {
-            Self::Linked(reply) | Self::Unlinked(reply) => reply.as_ref().err(),
-            Self::Users(reply) => reply.as_ref().err(),
+            Self::Linked(answer) | Self::Unlinked(answer) => answer.as_ref().err(),
+            Self::Users(answer) => answer.as_ref().err(),
         }
     }
 
-    /// What it says about the pace, and how long the service asks to wait.
-    pub(super) fn verdict(&self) -> (Verdict, Option<Duration>) {
-        verdict_of(self.kind(), self.fault())
+    pub(super) fn meta(&self) -> Option<&AnswerMeta> {
+        match self {
+            Self::Linked(Ok(answer)) | Self::Unlinked(Ok(answer)) => Some(&answer.meta),
+            Self::Users(Ok(answer)) => Some(&answer.meta),
+            Self::Linked(Err(fault)) | Self::Unlinked(Err(fault)) | Self::Users(Err(fault)) => fault.meta(),
+        }
     }
 }
 
 /// Makes one call.
-pub(super) async fn perform(services: Services, clock: Clock, job: usize, sent: Sent, call: Call) -> Done {
+pub(super) async fn make_call(
+    services: Services,
+    clock: Clock,
+    StartCall { job, slot, call }: StartCall,
+) -> FinishedCall {
     let sent_unix_ms = clock.unix_ms();
     let deadline = clock.now() + Duration::from_millis(ATTEMPT_TIMEOUT_MS + GRACE_MS);
-    let reply = match call {
-        Call::Link(request) => Reply::Linked(match &services.writer {
-            WritingHalf::Links(linker) => in_time(deadline, linker.link(*request)).await,
-            _ => Err(not_held()),
+    let result = match call {
+        Call::Write(WriteCall::Link(request)) => CallResult::Linked(match &services.writer {
+            WritingHalf::Links(linker) => before(deadline, linker.link(*request)).await,
+            _ => Err(write_not_allowed()),
         }),
-        Call::Unlink(request) => Reply::Unlinked(match &services.writer {
-            WritingHalf::Unlinks(unlinker) => in_time(deadline, unlinker.unlink(*request)).await,
-            _ => Err(not_held()),
+        Call::Write(WriteCall::Unlink(request)) => CallResult::Unlinked(match &services.writer {
+            WritingHalf::Unlinks(unlinker) => before(deadline, unlinker.unlink(*request)).await,
+            _ => Err(write_not_allowed()),
         }),
-        Call::List(query) => Reply::Users(in_time(deadline, services.directory.list_users(query)).await),
-        Call::Get(username) => {
-            Reply::Users(in_time(deadline, services.directory.get_user(username)).await.map(one_page))
+        Call::Read(ReadCall::List(query)) => {
+            CallResult::Users(before(deadline, services.directory.list_users(query)).await)
+        }
+        Call::Read(ReadCall::Get(username)) => {
+            let answer = before(deadline, services.directory.get_user(username)).await;
+            CallResult::Users(answer.map(|Answer { value, meta }| Answer {
+                value: UserPage { users: value.into_iter().collect(), next_token: None },
+                meta,
+            }))
         }
     };
-    Done { job, reply, sent, sent_unix_ms, answered_unix_ms: clock.unix_ms() }
+    FinishedCall { job, slot, result, sent_unix_ms, answered_unix_ms: clock.unix_ms() }
 }
 
-/// A call that this run must not make: nothing is sent.
-fn not_held() -> Fault {
-    Fault::Unsent { credentials: false, detail: "this run holds no such half of the service".to_owned() }
+/// The fault of a call that this run must not make. Nothing is sent.
+fn write_not_allowed() -> Fault {
+    Fault::Unsent { credentials: false, detail: "this run may not make this kind of call".to_owned() }
 }
 
-/// The adapter has a timeout of its own, which comes first; this one holds whatever stands behind the port.
-async fn in_time<T>(deadline: Instant, call: PortFuture<'_, T>) -> Result<Answer<T>, Fault> {
+/// Bounds a call. The adapter's own timeout comes first; this one holds whatever stands behind the port.
+async fn before<T>(deadline: Instant, call: PortFuture<'_, T>) -> Result<Answer<T>, Fault> {
     timeout_at(deadline, call)
         .await
         .unwrap_or_else(|_| Err(Fault::Transport { kind: Transport::Timeout, detail: "no answer in time".to_owned() }))
-}
-
-fn one_page(answer: Answer<Option<crate::service::PoolUser>>) -> Answer<UserPage> {
-    let users = answer.value.into_iter().collect();
-    Answer { value: UserPage { users, next_token: None }, meta: answer.meta }
 }

@@ -9,30 +9,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cognito_link::clock::{Clock, UnixMs};
-use cognito_link::domain::event::Silent;
 use cognito_link::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, PoolId, ProviderName};
 use cognito_link::domain::outcome::RefusalCode as Code;
 use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
 use cognito_link::domain::state::RowState;
-use cognito_link::engine::{
-    self, Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, WritingHalf, run,
-};
+use cognito_link::engine::testing::{self, EngineRun, RowList, open_ledger};
+use cognito_link::engine::{self, EngineOptions, Incoming, Services};
 use cognito_link::foresight::index::{Index, IndexBuilder};
 use cognito_link::foresight::preflight::{PoolKnowledge, mapped_attributes, preflight};
 use cognito_link::foresight::questions::Questions;
 use cognito_link::foresight::scan::{ScanOptions, look_up, scan};
 use cognito_link::foresight::verdict::{Forecast, Forecaster, Known, Verdict};
 use cognito_link::foresight::wanted::WantedRows;
-use cognito_link::ledger::record::RunId;
 use cognito_link::ledger::storage::MemoryStorage;
-use cognito_link::ledger::{Binding, Ledger};
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
 use cognito_link::service::in_process::InProcessService;
 use cognito_sim::{
     Account, Latency, NewIdentity, NewUser, Pool, PoolSettings, Provider, ProviderKind, Quota, SharedAccount,
 };
-use tokio::sync::mpsc;
 
 pub(crate) const POOL: &str = "sim-local-1_Forecast";
 pub(crate) const START: UnixMs = 1_795_000_000_000;
@@ -182,18 +177,6 @@ fn sub_of(number: u64) -> String {
     format!("{:x}0000000-0000-4000-8000-{number:012x}", number % 16)
 }
 
-struct Rows(Vec<Incoming>);
-
-impl RowFeed for Rows {
-    fn next_batch(&mut self) -> NextBatch<'_> {
-        Box::pin(async {
-            tokio::task::yield_now().await;
-            let batch: Vec<Incoming> = self.0.drain(..self.0.len().min(20)).collect();
-            if batch.is_empty() { None } else { Some(Ok(batch)) }
-        })
-    }
-}
-
 /// What was foretold of a file.
 struct Foretold {
     /// What a run without a plan reaches.
@@ -253,42 +236,17 @@ impl Pooled<'_> {
 }
 
 pub(crate) fn options(seed: u64, rows: u64) -> EngineOptions {
-    EngineOptions {
-        writes: Pace::at(24.0),
-        reads: Pace::at(24.0),
-        concurrency: 48,
-        attempts_max: 5,
-        retry_refused: false,
-        settle_with: SettleWith::ListUsers,
-        failures_max: None,
-        duration_max: None,
-        total: Some(rows),
-        done_before: 0,
-        seed,
-    }
+    EngineOptions { attempts_max: 5, total: Some(rows), ..testing::options(seed) }
 }
 
 /// What a run reaches for each row, and how many rows a plan was wrong about.
 async fn reach(pooled: &Pooled<'_>, seed: u64, rows: Vec<Incoming>, keys: &[RowKey]) -> (Vec<RowState>, Option<u64>) {
-    let binding = Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true };
-    let storage = Box::new(MemoryStorage::default());
-    let (mut ledger, _) = Ledger::on_storage(storage, &binding, pooled.clock.unix_ms()).unwrap();
-    let (_signal, mut signals) = mpsc::channel(2);
-    let context = Context {
-        pool: binding.pool.clone(),
-        simulated: true,
-        knowledge: &pooled.knowledge,
-        services: Services { directory: pooled.service.clone(), writer: WritingHalf::Links(pooled.service.clone()) },
-        ledger: &mut ledger,
-        run: RunId(seed),
-        options: options(seed, rows.len() as u64),
-        limits: None,
-        clock: pooled.clock,
-        observer: &mut Silent,
-        witness: None,
-    };
-    let report = run(context, &mut Rows(rows), &mut signals).await.unwrap();
+    let (disk, services) = (MemoryStorage::default(), Services::linking(pooled.service.clone()));
+    let options = options(seed, rows.len() as u64);
+    let source = RowList::new(rows).in_batches_of(20);
+    let report = EngineRun::new(&disk, POOL, services, pooled.clock).source(source).options(options).run().await;
     assert_eq!(report.counts.balance(), Ok(()), "seed {seed}");
+    let ledger = open_ledger(&disk, POOL, pooled.clock);
     (keys.iter().map(|key| ledger.state(*key)).collect(), report.missed)
 }
 
@@ -299,7 +257,7 @@ fn planned(row: &Row, forecast: &Forecast) -> Incoming {
         Verdict::AlreadyLinked => engine::Foretold::AlreadyLinked,
         Verdict::Refused(code) => engine::Foretold::Refused(code),
     };
-    Incoming::Foretold(row.clone(), foretold)
+    Incoming::Planned(row.clone(), foretold)
 }
 
 /// One seed: the file's rows, what was foretold, and what was reached, by a plan or without one.

@@ -7,24 +7,19 @@ use std::time::Duration;
 
 use cognito_link::clock::{Clock, UnixMs};
 use cognito_link::domain::event::{Event, Observer, Silent};
-use cognito_link::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, PoolId, ProviderName};
-use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
+use cognito_link::domain::identity::{Destination, Personal};
+use cognito_link::domain::row::Row;
 use cognito_link::domain::shard::Shard;
 use cognito_link::domain::stop::{Ended, RunReport, StopCause};
-use cognito_link::engine::{
-    Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, WritingHalf, run,
-};
-use cognito_link::foresight::preflight::preflight;
-use cognito_link::ledger::record::RunId;
+use cognito_link::engine::testing::{self, EngineRun, open_ledger, row_to};
+use cognito_link::engine::{EngineOptions, Services};
 use cognito_link::ledger::storage::MemoryStorage;
-use cognito_link::ledger::{Binding, Ledger};
 use cognito_link::pace::{Limit, Pace};
-use cognito_link::seed::Rng;
 use cognito_link::service::in_process::InProcessService;
 use cognito_sim::{Account, Category, Latency, Operation, Pool, PoolSettings, Quota, SharedAccount};
 use tokio::sync::mpsc;
 
-const POOL: &str = "sim-local-1_Pace";
+const POOL: &str = testing::POOL;
 const START: UnixMs = 1_795_000_000_000;
 
 fn world(seed: u64, quota: f64) -> SharedAccount {
@@ -35,27 +30,7 @@ fn world(seed: u64, quota: f64) -> SharedAccount {
 }
 
 fn row(number: u64) -> Row {
-    let source = ExternalIdentity::new(
-        ProviderName::parse("Google").unwrap(),
-        AttributeName::subject(),
-        Personal::parse(&format!("Id{number:06}x"), 128).unwrap(),
-    );
-    let destination = Destination::Username(Personal::parse(&format!("user-{number}"), 128).unwrap());
-    let link = Link { destination, source: source.unwrap() };
-    let key = RowKey::of(&PoolId::parse(POOL).unwrap(), &link);
-    Row { number: RowNumber(number), link, key }
-}
-
-struct Rows(std::vec::IntoIter<Row>);
-
-impl RowFeed for Rows {
-    fn next_batch(&mut self) -> NextBatch<'_> {
-        Box::pin(async {
-            tokio::task::yield_now().await;
-            let batch: Vec<Incoming> = self.0.by_ref().take(100).map(Incoming::Row).collect();
-            if batch.is_empty() { None } else { Some(Ok(batch)) }
-        })
-    }
+    row_to(number, Destination::Username(Personal::parse(&format!("user-{number}"), 128).unwrap()))
 }
 
 /// One machine's run over `rows`; the disk is its own.
@@ -70,38 +45,14 @@ async fn machine(
     observer: &mut dyn Observer,
     limits: Option<mpsc::Receiver<Limit>>,
 ) -> RunReport {
-    let service = InProcessService::sharing(world.clone(), clock, POOL);
-    let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(seed)).await.unwrap();
-    let binding = Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true };
-    let (mut ledger, _) = Ledger::on_storage(Box::new(disk.clone()), &binding, clock.unix_ms()).unwrap();
-    let (_none, mut signals) = mpsc::channel(1);
-    let options = EngineOptions {
-        writes: pace,
-        reads: Pace::at(24.0),
-        concurrency: 256,
-        attempts_max: 8,
-        retry_refused: false,
-        settle_with: SettleWith::ListUsers,
-        failures_max: None,
-        duration_max: None,
-        total: Some(rows.len() as u64),
-        done_before: 0,
-        seed,
-    };
-    let context = Context {
-        pool: binding.pool.clone(),
-        simulated: true,
-        knowledge: &knowledge,
-        services: Services { directory: service.clone(), writer: WritingHalf::Links(service) },
-        ledger: &mut ledger,
-        run: RunId(seed),
-        options,
-        limits,
-        clock,
-        observer,
-        witness: None,
-    };
-    run(context, &mut Rows(rows.into_iter()), &mut signals).await.expect("the ledger is sound")
+    let services = Services::linking(InProcessService::sharing(world.clone(), clock, POOL));
+    let options =
+        EngineOptions { writes: pace, concurrency: 256, total: Some(rows.len() as u64), ..testing::options(seed) };
+    let run = EngineRun::new(disk, POOL, services, clock).rows(rows).options(options).observer(observer);
+    match limits {
+        Some(limits) => run.later_limits(limits).run().await,
+        None => run.run().await,
+    }
 }
 
 fn in_virtual_time<T>(task: impl Future<Output = T>) -> T {
@@ -218,9 +169,7 @@ fn what_throttles_have_shown_is_in_the_ledger() {
         let rows = (1..=4_000).map(row).collect();
         machine(&world, clock, 11, Pace::max(1, None), rows, &disk, &mut Silent, None).await
     });
-    let binding = Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true };
-    let copy = MemoryStorage::holding(disk.bytes());
-    let (ledger, _) = Ledger::on_storage(Box::new(copy), &binding, START).unwrap();
+    let ledger = open_ledger(&MemoryStorage::holding(disk.bytes()), POOL, Clock::starting_at(START));
     let learnt = ledger.pace_milli().unwrap();
     assert!((36_000..=44_000).contains(&learnt), "{learnt}");
 }

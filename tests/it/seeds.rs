@@ -7,27 +7,21 @@
 use std::time::Duration;
 
 use cognito_link::clock::{Clock, UnixMs};
-use cognito_link::domain::event::Silent;
-use cognito_link::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, PoolId, ProviderName};
+use cognito_link::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, ProviderName};
 use cognito_link::domain::outcome::RefusalCode;
-use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
+use cognito_link::domain::row::{Link, Row};
 use cognito_link::domain::state::RowState;
 use cognito_link::domain::stop::{Ended, RunReport, Signal};
-use cognito_link::engine::{
-    Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, WritingHalf, run,
-};
-use cognito_link::foresight::preflight::preflight;
-use cognito_link::ledger::record::RunId;
+use cognito_link::engine::testing::{self, EngineRun, open_ledger, row_of};
+use cognito_link::engine::{EngineOptions, Services, SettleWith};
 use cognito_link::ledger::storage::MemoryStorage;
-use cognito_link::ledger::{Binding, Ledger};
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
 use cognito_link::service::in_process::InProcessService;
 use cognito_sim::{
-    Account, FaultKind, FaultPlan, FaultRule, FaultTrigger, Latency, NewIdentity, NewUser, Operation, Pool,
+    Account, FaultKind, FaultPlan, FaultRule, When, FaultTrigger, Latency, NewIdentity, NewUser, Operation, Pool,
     PoolSettings, Quota, SharedAccount,
 };
-use tokio::sync::mpsc;
 
 const POOL: &str = "sim-local-1_Seeds";
 const START: UnixMs = 1_795_000_000_000;
@@ -43,12 +37,15 @@ struct Weather {
     clock_skew_ms: i64,
     rate: f64,
     settle_with: SettleWith,
+    /// When others made their links, by the service's clock; `None` for long ago.
+    others_linked_ms: Option<UnixMs>,
 }
 
 impl Weather {
     fn fine(seed: u64, rows: u64) -> Self {
         let settle_with = SettleWith::ListUsers;
-        Self { seed, rows, faults: Vec::new(), list_lag_ms: 0, clock_skew_ms: 0, rate: 24.0, settle_with }
+        let (faults, others_linked_ms) = (Vec::new(), None);
+        Self { seed, rows, faults, list_lag_ms: 0, clock_skew_ms: 0, rate: 24.0, settle_with, others_linked_ms }
     }
 
     /// Faults, lag and skew drawn from the seed, none of them so bad that five attempts do not get through.
@@ -94,7 +91,9 @@ impl Weather {
             let (provider, id) = (provider_of(number), id_of(number));
             let mut user = NewUser::named(&format!("user-{number}"));
             if expected(number) == RowState::AlreadyLinked {
-                user = user.with_identity(NewIdentity::linked(provider, &id));
+                let identity = NewIdentity::linked(provider, &id);
+                let created_ms = self.others_linked_ms.unwrap_or(identity.created_ms);
+                user = user.with_identity(NewIdentity { created_ms, ..identity });
             }
             pool.add_user(user).unwrap();
             if expected(number).refusal() == Some(RefusalCode::IdentityHasProfile) {
@@ -119,16 +118,10 @@ impl Weather {
     fn options(&self) -> EngineOptions {
         EngineOptions {
             writes: Pace::at(self.rate),
-            reads: Pace::at(24.0),
-            concurrency: 48,
-            attempts_max: 8,
-            retry_refused: false,
             settle_with: self.settle_with,
-            failures_max: None,
-            duration_max: None,
             total: Some(self.rows),
             done_before: u64::MAX,
-            seed: self.seed,
+            ..testing::options(self.seed)
         }
     }
 }
@@ -166,21 +159,7 @@ fn row(number: u64) -> Row {
         Personal::parse(&id_of(number), 128).unwrap(),
     );
     let destination = Destination::Username(Personal::parse(&format!("user-{number}"), 128).unwrap());
-    let link = Link { destination, source: source.unwrap() };
-    let key = RowKey::of(&PoolId::parse(POOL).unwrap(), &link);
-    Row { number: RowNumber(number), link, key }
-}
-
-struct Rows(std::vec::IntoIter<u64>);
-
-impl RowFeed for Rows {
-    fn next_batch(&mut self) -> NextBatch<'_> {
-        Box::pin(async {
-            tokio::task::yield_now().await;
-            let batch: Vec<Incoming> = self.0.by_ref().take(100).map(|number| Incoming::Row(row(number))).collect();
-            if batch.is_empty() { None } else { Some(Ok(batch)) }
-        })
-    }
+    row_of(POOL, number, Link { destination, source: source.unwrap() })
 }
 
 /// How a run is cut short.
@@ -203,37 +182,14 @@ fn one_run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let clock = Clock::starting_at(started);
-        let service = InProcessService::sharing(world.clone(), clock, POOL);
-        let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(weather.seed)).await.unwrap();
-        let binding = Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true };
-        let (mut ledger, _) = Ledger::on_storage(Box::new(disk.clone()), &binding, clock.unix_ms()).unwrap();
-        let (signal, mut signals) = mpsc::channel(2);
-        let context = Context {
-            pool: binding.pool.clone(),
-            simulated: true,
-            knowledge: &knowledge,
-            services: Services { directory: service.clone(), writer: WritingHalf::Links(service) },
-            ledger: &mut ledger,
-            run: RunId(weather.seed),
-            options: weather.options(),
-            limits: None,
-            clock,
-            observer: &mut Silent,
-            witness: None,
+        let services = Services::linking(InProcessService::sharing(world.clone(), clock, POOL));
+        let run =
+            EngineRun::new(disk, POOL, services, clock).rows(numbers.into_iter().map(row)).options(weather.options());
+        let report = match cut {
+            Cut::Never => Some(run.run().await),
+            Cut::Drain { after } => Some(run.signal_after(after, Signal::Terminate).run().await),
+            Cut::Crash { after, .. } => run.run_until_crash(after).await,
         };
-        let mut feed = Rows(numbers.into_iter());
-        if let Cut::Drain { after } = cut {
-            tokio::spawn(async move {
-                cognito_link::clock::sleep(after).await;
-                signal.send(Signal::Terminate).await
-            });
-        }
-        let limit = match cut {
-            Cut::Crash { after, .. } => after,
-            _ => Duration::from_hours(24),
-        };
-        let report = tokio::time::timeout(limit, run(context, &mut feed, &mut signals)).await.ok();
-        let report = report.map(|report| report.expect("the ledger is sound"));
         let left = match cut {
             Cut::Crash { kept, .. } if report.is_none() => disk.after_crash(kept),
             _ => disk.clone(),
@@ -247,9 +203,7 @@ fn all(weather: &Weather) -> Vec<u64> {
 }
 
 fn states(disk: &MemoryStorage, weather: &Weather) -> Vec<(u64, RowState)> {
-    let binding = Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true };
-    let copy = MemoryStorage::holding(disk.bytes());
-    let (ledger, _) = Ledger::on_storage(Box::new(copy), &binding, START).unwrap();
+    let ledger = open_ledger(&MemoryStorage::holding(disk.bytes()), POOL, Clock::starting_at(START));
     all(weather).into_iter().map(|number| (number, ledger.state(row(number).key))).collect()
 }
 
@@ -388,12 +342,21 @@ fn the_same_seed_gives_the_same_ledger() {
 
 #[test]
 fn links_of_others_are_not_taken_for_ours() {
-    // The service's clock is an hour off: only the answers' dates tell, and they are enough.
-    for skew in [0, 3_600_000, -3_600_000] {
-        let weather = Weather { clock_skew_ms: skew, ..Weather::fine(9, 60) };
+    // Others made their links a minute before the run, by a clock of the service that is an hour off or not at all, and a
+    // third of our own answers are lost. Only a comparison by the service's clock tells the two apart.
+    for clock_skew_ms in [0, 3_600_000, -3_600_000] {
+        let lost = FaultRule::new(FaultKind::LostAfter, When::Chance(0.3)).on(Operation::LinkProvider);
+        let weather = Weather {
+            clock_skew_ms,
+            faults: vec![lost],
+            others_linked_ms: Some(START + clock_skew_ms - 60_000),
+            ..Weather::fine(9, 60)
+        };
         let (world, disk) = (weather.world(), MemoryStorage::default());
-        let (report, ..) = one_run(&weather, &world, &disk, START, all(&weather), Cut::Never);
+        let (report, disk, _) = one_run(&weather, &world, &disk, START, all(&weather), Cut::Never);
         let counts = report.unwrap().counts;
-        assert_eq!((counts.already_linked, counts.refused), (6, 5), "skew {skew}");
+        let found = (counts.linked, counts.already_linked, counts.refused);
+        assert_eq!(found, (49, 6, 5), "skew {clock_skew_ms}");
+        assert_complete(&weather, &world, &disk);
     }
 }

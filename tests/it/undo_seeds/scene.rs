@@ -1,30 +1,23 @@
 //! What a seed makes: the weather, the pool, the disk, and runs of either command that may be cut short.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use cognito_link::clock::{Clock, UnixMs};
-use cognito_link::domain::event::Silent;
-use cognito_link::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, PoolId, ProviderName};
-use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
+use cognito_link::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, ProviderName};
+use cognito_link::domain::row::{Link, Row};
 use cognito_link::domain::state::RowState;
 use cognito_link::domain::stop::{Ended, RunReport, Signal};
-use cognito_link::engine::{
-    Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, SettleWith, WritingHalf, run,
-};
-use cognito_link::foresight::preflight::preflight;
-use cognito_link::ledger::record::RunId;
+use cognito_link::engine::testing::{self, EngineRun, open_ledger, row_of};
+use cognito_link::engine::{EngineOptions, Services, SettleWith};
+use cognito_link::ledger::UndoSelection;
 use cognito_link::ledger::storage::MemoryStorage;
-use cognito_link::ledger::{Binding, Ledger, LinksToUndo, UndoSelection};
-use cognito_link::pace::Pace;
-use cognito_link::seed::Rng;
 use cognito_link::service::in_process::InProcessService;
 use cognito_sim::{
     Account, FaultKind, FaultPlan, FaultRule, FaultTrigger, Guesses, Latency, NewIdentity, NewUser, Operation, Pool,
     PoolSettings, Provider, ProviderKind, Quota, SharedAccount, SignIn,
 };
-use tokio::sync::mpsc;
+use cognito_link::seed::Rng;
 
 const POOL: &str = "sim-local-1_Undone";
 pub(super) const START: UnixMs = 1_795_000_000_000;
@@ -101,17 +94,10 @@ impl Weather {
 
     fn options(&self) -> EngineOptions {
         EngineOptions {
-            writes: Pace::at(24.0),
-            reads: Pace::at(24.0),
-            concurrency: 48,
-            attempts_max: 8,
-            retry_refused: false,
             settle_with: self.settle_with,
-            failures_max: None,
-            duration_max: None,
             total: Some(ROWS),
             done_before: u64::MAX,
-            seed: self.seed,
+            ..testing::options(self.seed)
         }
     }
 }
@@ -140,31 +126,7 @@ fn identity(number: u64) -> ExternalIdentity {
 
 fn row(number: u64) -> Row {
     let destination = Destination::Username(Personal::from_service(&format!("user-{number}")));
-    let link = Link { destination, source: identity(number) };
-    Row { number: RowNumber(number), key: RowKey::of(&binding().pool, &link), link }
-}
-
-fn binding() -> Binding {
-    Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true }
-}
-
-/// The input of `link`, or the links of the ledger.
-enum Feed {
-    Rows(std::vec::IntoIter<u64>),
-    Links(LinksToUndo),
-}
-
-impl RowFeed for Feed {
-    fn next_batch(&mut self) -> NextBatch<'_> {
-        Box::pin(async {
-            tokio::task::yield_now().await;
-            let batch: Vec<Incoming> = match self {
-                Self::Rows(numbers) => numbers.by_ref().take(100).map(|number| Incoming::Row(row(number))).collect(),
-                Self::Links(links) => links.next_batch(7).unwrap().into_iter().map(Incoming::Made).collect(),
-            };
-            if batch.is_empty() { None } else { Some(Ok(batch)) }
-        })
-    }
+    row_of(POOL, number, Link { destination, source: identity(number) })
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -200,46 +162,23 @@ impl Scene {
         let report = runtime.block_on(async {
             let clock = Clock::starting_at(self.now);
             let service = InProcessService::sharing(self.world.clone(), clock, POOL);
-            let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(self.weather.seed)).await.unwrap();
-            let (mut ledger, _) = Ledger::on_storage(Box::new(self.disk.clone()), &binding(), clock.unix_ms()).unwrap();
-            let selection = UndoSelection { include_recovered: true, ..UndoSelection::default() };
-            let (mut feed, writer) = match which {
+            let run = match which {
                 Which::Link => {
-                    (Feed::Rows((1..=ROWS).collect::<Vec<_>>().into_iter()), WritingHalf::Links(service.clone()))
+                    EngineRun::new(&self.disk, POOL, Services::linking(service), clock).rows((1..=ROWS).map(row))
                 }
                 Which::Undo => {
-                    let (links, _) = LinksToUndo::find(Box::new(self.disk.clone()), ledger.view(), &selection).unwrap();
-                    (Feed::Links(links), WritingHalf::Unlinks(service.clone()))
+                    let selection = UndoSelection { include_recovered: true, ..UndoSelection::default() };
+                    EngineRun::new(&self.disk, POOL, Services::unlinking(service), clock).links(selection)
                 }
             };
-            let directory: Arc<dyn cognito_link::service::UserDirectory> = service;
-            let (signal, mut signals) = mpsc::channel(2);
-            let context = Context {
-                pool: binding().pool,
-                simulated: true,
-                knowledge: &knowledge,
-                services: Services { directory, writer },
-                ledger: &mut ledger,
-                run: RunId(self.weather.seed),
-                options: self.weather.options(),
-                limits: None,
-                clock,
-                observer: &mut Silent,
-                witness: None,
+            let run = run.options(self.weather.options());
+            let report = match cut {
+                Cut::Never => Some(run.run().await),
+                Cut::Drain { after } => Some(run.signal_after(after, Signal::Terminate).run().await),
+                Cut::Crash { after, .. } => run.run_until_crash(after).await,
             };
-            let limit = match cut {
-                Cut::Crash { after, .. } => after,
-                _ => Duration::from_hours(24),
-            };
-            if let Cut::Drain { after } = cut {
-                tokio::spawn(async move {
-                    cognito_link::clock::sleep(after).await;
-                    signal.send(Signal::Terminate).await
-                });
-            }
-            let report = tokio::time::timeout(limit, run(context, &mut feed, &mut signals)).await.ok();
             self.now = clock.unix_ms() + 1_000;
-            report.map(|report| report.expect("the ledger is sound"))
+            report
         });
         if let (Cut::Crash { kept, .. }, None) = (cut, &report) {
             self.disk = self.disk.after_crash(kept);
@@ -264,8 +203,7 @@ impl Scene {
     }
 
     pub(super) fn states(&self) -> BTreeMap<u64, RowState> {
-        let copy = MemoryStorage::holding(self.disk.bytes());
-        let (ledger, _) = Ledger::on_storage(Box::new(copy), &binding(), START).unwrap();
+        let ledger = open_ledger(&MemoryStorage::holding(self.disk.bytes()), POOL, Clock::starting_at(START));
         (1..=ROWS).map(|number| (number, ledger.state(row(number).key))).collect()
     }
 

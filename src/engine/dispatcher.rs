@@ -1,0 +1,760 @@
+//! What follows from each event of a run, decided synchronously: which rows are taken up, which calls start, what is
+//! recorded. A row goes through this file from top to bottom.
+
+use std::time::Duration;
+
+use super::counters::RunCounters;
+use super::drain::Drain;
+use super::group_sync::{GroupSync, SyncDecision};
+use super::job::{Job, UnsentCall};
+use super::link_decisions::OldUnlinkEnd;
+use super::link_job::{LeftByEarlierRuns, LinkJob};
+use super::outbox::Outbox;
+use super::read_back::{AnnouncementTime, OpenCall, RowPolicy};
+use super::row_progress::{Announcement, NextWork, Pause, RowResult, Transition};
+use super::rows_in_flight::{JobId, RowsInFlight, WaitReason};
+use super::undo_decisions::LinkTime;
+use super::undo_job::UndoJob;
+use super::worker::{Call, FinishedCall, StartCall, WritingHalf};
+use super::{Context, Foretold, Incoming};
+use crate::clock::Instant;
+use crate::domain::event::{Event, Waiting};
+use crate::domain::finding::{Finding, Severity};
+use crate::domain::outcome::{Outcome, RefusalCode, ServiceText, UndoOutcome};
+use crate::domain::row::{Row, RowKey, RowNumber};
+use crate::domain::state::{Resume, RowState};
+use crate::domain::stop::{Aim, Ended, RunReport, Signal, Stop, StopCause};
+use crate::foresight::resolve::{Resolution, resolution};
+use crate::foresight::verdict_of::verdict_of;
+use crate::ledger::record::{EndedAs, RunEnd};
+use crate::ledger::{LedgerError, LinkToUndo};
+use crate::limits::{
+    ANNOUNCED_AHEAD_MAX, ANNOUNCEMENT_WINDOW_MS, PROGRESS_INTERVAL_MS, READER_BATCH_ROWS, STUCK_MS, WINDOW_ROWS,
+    WRITE_SPACING_PER_USER_MS,
+};
+use crate::pace::retry::backoff;
+use crate::pace::{Budget, Limit, Sent, Slot};
+use crate::seed::Rng;
+use crate::service::classify::CallKind;
+use crate::service::skew::Skew;
+
+/// Something that happened.
+#[derive(Debug)]
+pub(super) enum EngineEvent {
+    Signal(Signal),
+    CallsDone(Vec<FinishedCall>),
+    RowsRead(Vec<Incoming>),
+    InputEnded,
+    InputFailed(Stop),
+    LimitChanged(Limit),
+    /// A moment that was waited for has come.
+    TimerDue,
+}
+
+/// What is to be done after an event.
+#[derive(Debug)]
+pub(super) struct Actions {
+    pub(super) start_calls: Vec<StartCall>,
+    pub(super) next: Next,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Wait for the next event, and take `TimerDue` for it at `until`.
+    Wait {
+        until: Instant,
+        accepts_rows: bool,
+    },
+    EndRun,
+}
+
+/// Why no more calls of a category are sent at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SendPause {
+    QueueEmpty,
+    ConcurrencyReached,
+    PaceUntil(Instant),
+    CoolDownUntil(Instant),
+}
+
+impl SendPause {
+    fn until(self) -> Option<Instant> {
+        match self {
+            Self::QueueEmpty | Self::ConcurrencyReached => None,
+            // A timer may fire a hair early; without this the loop would spin until the slot opens.
+            Self::PaceUntil(at) | Self::CoolDownUntil(at) => Some(at + Duration::from_micros(1)),
+        }
+    }
+}
+
+/// The one owner of everything that a run changes.
+pub(super) struct Dispatcher<'a> {
+    context: Context<'a>,
+    policy: RowPolicy,
+    purpose: Aim,
+    rng: Rng,
+    /// The service's clock against ours.
+    skew: Skew,
+    input_ended: bool,
+    rows: RowsInFlight,
+    outbox: Outbox,
+    group_sync: GroupSync,
+    reads: Budget,
+    writes: Budget,
+    calls_in_flight: usize,
+    drain: Drain,
+    counters: RunCounters,
+    next_progress: Instant,
+}
+
+impl<'a> Dispatcher<'a> {
+    pub(super) fn new(context: Context<'a>) -> Self {
+        let (options, clock, now) = (&context.options, context.clock, context.clock.now());
+        Self {
+            policy: RowPolicy {
+                attempts_max: options.attempts_max,
+                settle_with: options.settle_with,
+                case_sensitive: context.knowledge.facts.case_sensitive,
+            },
+            purpose: match context.services.writer {
+                WritingHalf::Links(_) => Aim::Link,
+                WritingHalf::Unlinks(_) => Aim::Undo,
+                WritingHalf::Nothing => Aim::UndoDryRun,
+            },
+            rng: Rng::new(options.seed).fork("back-off"),
+            skew: context.knowledge.skew,
+            input_ended: false,
+            rows: RowsInFlight::default(),
+            outbox: Outbox::default(),
+            group_sync: GroupSync::default(),
+            reads: Budget::new(clock, options.reads),
+            writes: Budget::new(clock, options.writes),
+            calls_in_flight: 0,
+            drain: Drain::default(),
+            counters: RunCounters::new(now),
+            next_progress: now,
+            context,
+        }
+    }
+
+    /// Decides what follows from an event at `now`.
+    pub(super) fn handle(&mut self, event: EngineEvent, now: Instant) -> Result<Actions, LedgerError> {
+        match event {
+            EngineEvent::Signal(signal) => {
+                let drain_starts = self.drain.on_signal(signal, now);
+                self.report_drain(drain_starts);
+            }
+            EngineEvent::CallsDone(calls) => {
+                for call in calls {
+                    self.on_call_done(&call, now)?;
+                }
+            }
+            EngineEvent::RowsRead(batch) => self.take_up(batch, now)?,
+            EngineEvent::InputEnded => self.input_ended = true,
+            EngineEvent::InputFailed(stop) => self.stop(stop, now),
+            EngineEvent::LimitChanged(limit) => self.writes.set_limit(limit),
+            EngineEvent::TimerDue => {}
+        }
+        self.advance(now)
+    }
+
+    /// Does all that can be done now.
+    fn advance(&mut self, now: Instant) -> Result<Actions, LedgerError> {
+        if let Some(stop) = self.exceeded_bound(now) {
+            self.stop(stop, now);
+        }
+        let due = self.rows.take_due(now);
+        due.waited.into_iter().for_each(|id| self.queue(id));
+        self.start_released(due.released, now);
+        let mut start_calls = Vec::new();
+        let reads = self.send_reads(&mut start_calls, now);
+        let writes = self.send_writes(&mut start_calls, now)?;
+        let sync_at = self.sync_when_due(now)?;
+        self.report_progress(reads, writes, now);
+        let is_over = if self.drain.has_started() {
+            self.drain.is_over(now, self.calls_in_flight, || self.rows.iter().any(Job::is_being_settled))
+        } else {
+            self.input_ended && self.calls_in_flight == 0 && self.rows.len() == 0
+        };
+        if is_over {
+            return Ok(Actions { start_calls, next: Next::EndRun });
+        }
+        let moments = [self.rows.next_timer(), reads.until(), writes.until(), sync_at, self.drain.deadline()];
+        let until = moments.into_iter().flatten().fold(self.next_progress, Instant::min);
+        let has_room = self.rows.len() + READER_BATCH_ROWS <= WINDOW_ROWS;
+        let accepts_rows = !self.input_ended && !self.drain.has_started() && has_room;
+        Ok(Actions { start_calls, next: Next::Wait { until, accepts_rows } })
+    }
+
+    // Intake: a row is skipped where the ledger says that it is done, else it is on its way.
+
+    fn take_up(&mut self, batch: Vec<Incoming>, now: Instant) -> Result<(), LedgerError> {
+        for incoming in batch {
+            self.counters.counts.read += 1;
+            match incoming {
+                Incoming::Row(row) => self.admit(LinkJob::new(row), now),
+                Incoming::Chosen(row, username) => self.admit(LinkJob::with_choice(row, username), now),
+                Incoming::Planned(row, planned) => self.admit_planned(row, planned, now)?,
+                Incoming::Made(link) => self.admit_undo(link, now)?,
+                Incoming::Invalid { key: Some(key), .. } if self.resume(key) != Resume::Attempt => {
+                    self.count_skipped(self.context.ledger.state(key));
+                }
+                Incoming::Invalid { number, findings, .. } => self.record_invalid(number, &findings)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn resume(&self, key: RowKey) -> Resume {
+        self.context.ledger.state(key).on_resume(self.context.options.retry_refused)
+    }
+
+    fn count_skipped(&mut self, state: RowState) {
+        self.counters.counts.add(state);
+        self.counters.counts.skipped += 1;
+    }
+
+    fn record_invalid(&mut self, number: RowNumber, findings: &[Finding]) -> Result<(), LedgerError> {
+        self.counters.counts.invalid += 1;
+        for finding in findings {
+            *self.counters.counts.by_finding.entry(finding.code).or_default() += 1;
+        }
+        match findings.iter().find(|finding| finding.severity == Severity::Error) {
+            Some(error) => self.context.ledger.invalid(number, error, self.context.clock.unix_ms()),
+            None => Ok(()),
+        }
+    }
+
+    /// What a plan settles is recorded without a call, unless an earlier run left the row in doubt: then it is read back.
+    fn admit_planned(&mut self, row: Row, planned: Foretold, now: Instant) -> Result<(), LedgerError> {
+        self.counters.plan_mismatches.get_or_insert(0);
+        let outcome = match planned {
+            Foretold::Link(destination) => {
+                self.admit(LinkJob::planned(row, destination), now);
+                return Ok(());
+            }
+            Foretold::AlreadyLinked => Outcome::AlreadyLinked,
+            Foretold::Refused(code) => Outcome::Refused { code, text: None },
+        };
+        if self.resume(row.key) != Resume::Attempt {
+            self.admit(LinkJob::new(row), now);
+            return Ok(());
+        }
+        let (number, key, state) = (row.number, row.key, outcome.state());
+        self.context.ledger.settle(number, key, &outcome, 0, None, self.context.clock.unix_ms())?;
+        self.counters.counts.add(state);
+        self.context.observer.on(&Event::Settled { number, key, state });
+        Ok(())
+    }
+
+    fn admit(&mut self, job: LinkJob, now: Instant) {
+        let key = job.progress.row.key;
+        if self.resume(key) == Resume::Skip {
+            return self.count_skipped(self.context.ledger.state(key));
+        }
+        self.insert(Job::Link(job), now);
+    }
+
+    fn admit_undo(&mut self, link: LinkToUndo, now: Instant) -> Result<(), LedgerError> {
+        let LinkToUndo { row, announced, settled, .. } = link;
+        let (_, latest) = self.skew.service_time(settled);
+        let linked = LinkTime { earliest: announced, latest: latest.saturating_add(ANNOUNCEMENT_WINDOW_MS) };
+        match resolution(&row.link.destination) {
+            Resolution::Known(user) => self.insert(Job::Undo(UndoJob::new(row, user, linked)), now),
+            Resolution::LookUp(_) => {
+                // A ledger names the user as it was sent; without that name it cannot be known whose link this is.
+                let message = "the ledger does not name the user of this link".to_owned();
+                let text = ServiceText { code: "user_not_named".to_owned(), message };
+                let outcome = UndoOutcome::Failed { text };
+                let state = outcome.state();
+                self.record_undo(&row, &outcome, 0, None)?;
+                self.context.observer.on(&Event::Settled { number: row.number, key: row.key, state });
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, job: Job, now: Instant) {
+        let (id, lane_is_open) = self.rows.insert(job);
+        if lane_is_open {
+            self.start_released(vec![id], now);
+        }
+    }
+
+    /// Starts or continues rows whose lane is open.
+    fn start_released(&mut self, mut ids: Vec<JobId>, now: Instant) {
+        while let Some(id) = ids.pop() {
+            ids.extend(self.start(id, now));
+        }
+    }
+
+    /// Starts a row whose lane is open. Returns the rows that this releases.
+    fn start(&mut self, id: JobId, now: Instant) -> Vec<JobId> {
+        let Some(job) = self.rows.get_mut(id) else { return Vec::new() };
+        if job.is_waiting_for_lane() {
+            // The state may have changed: the row before this one in its lane may have been the same link.
+            let key = job.progress().row.key;
+            let state = self.context.ledger.state(key);
+            let is_done = state.on_resume(self.context.options.retry_refused) == Resume::Skip;
+            let (service_now, _) = self.skew.service_time(self.context.clock.unix_ms());
+            let announced = self.context.ledger.announced_at(key);
+            let open = announced.map(|announced| OpenCall::from_ledger(announced, service_now));
+            match job {
+                Job::Undo(job) => job.start(open, service_now),
+                Job::Link(_) if is_done => {
+                    self.count_skipped(state);
+                    return self.rows.remove(id, now, None);
+                }
+                Job::Link(job) => job.start(match (state, open) {
+                    (RowState::Undone, _) => LeftByEarlierRuns::UndoneLink,
+                    (RowState::Unlinking, Some(call)) => LeftByEarlierRuns::OpenUnlinkCall(call),
+                    (_, Some(call)) => LeftByEarlierRuns::OpenLinkCall(call),
+                    (_, None) => LeftByEarlierRuns::Nothing,
+                }),
+            }
+        }
+        self.queue(id);
+        Vec::new()
+    }
+
+    fn queue(&mut self, id: JobId) {
+        if let Some(job) = self.rows.get(id) {
+            self.outbox.push(id, &job.next_work(self.policy));
+        }
+    }
+
+    // Resolve and read back.
+
+    /// Sends the read calls that may be sent now.
+    fn send_reads(&mut self, start_calls: &mut Vec<StartCall>, now: Instant) -> SendPause {
+        loop {
+            // While draining only what this run sent is read back; everything else stays for the next run.
+            let (drains, rows) = (self.drain.has_started(), &self.rows);
+            let may_be_read = |id| !drains || rows.get(id).is_some_and(Job::is_being_settled);
+            let Some((place, id)) = self.outbox.next_read(may_be_read) else { return SendPause::QueueEmpty };
+            let Some(NextWork::Read(call)) = self.next_work(id) else {
+                self.outbox.take_read(place);
+                self.queue(id);
+                continue;
+            };
+            let slot = match self.take_slot(CallKind::Read) {
+                Ok(slot) => slot,
+                Err(pause) => return pause,
+            };
+            self.outbox.take_read(place);
+            self.counters.reads += 1;
+            start_calls.push(self.start_call(id, slot, Call::Read(call), now));
+        }
+    }
+
+    fn next_work(&self, id: JobId) -> Option<NextWork> {
+        self.rows.get(id).map(|job| job.next_work(self.policy))
+    }
+
+    fn budget(&mut self, kind: CallKind) -> &mut Budget {
+        match kind {
+            CallKind::Write | CallKind::Unlink => &mut self.writes,
+            CallKind::Read => &mut self.reads,
+        }
+    }
+
+    fn take_slot(&mut self, kind: CallKind) -> Result<Sent, SendPause> {
+        if self.calls_in_flight >= self.context.options.concurrency {
+            return Err(SendPause::ConcurrencyReached);
+        }
+        match self.budget(kind).take() {
+            Slot::Taken(slot) => Ok(slot),
+            Slot::NotBefore(at) => Err(SendPause::PaceUntil(at)),
+            Slot::CoolingDown(at) => Err(SendPause::CoolDownUntil(at)),
+        }
+    }
+
+    fn start_call(&mut self, job: JobId, slot: Sent, call: Call, now: Instant) -> StartCall {
+        self.calls_in_flight += 1;
+        if let Some(job) = self.rows.get_mut(job) {
+            let progress = job.progress_mut();
+            progress.call_in_flight = true;
+            if matches!(call, Call::Write(_)) {
+                progress.last_write = Some(now);
+            }
+        }
+        StartCall { job, slot, call }
+    }
+
+    // Announce and call.
+
+    /// Sends the write calls that may be sent now: each after its intent is on disk.
+    fn send_writes(&mut self, start_calls: &mut Vec<StartCall>, now: Instant) -> Result<SendPause, LedgerError> {
+        while !self.drain.has_started() {
+            self.announce_ahead(now)?;
+            let Some(id) = self.outbox.next_write() else { break };
+            let Some(NextWork::Write(call)) = self.next_work(id) else {
+                self.outbox.take_write();
+                self.queue(id);
+                continue;
+            };
+            let slot = match self.take_slot(CallKind::Write) {
+                Ok(slot) => slot,
+                Err(pause) => return Ok(pause),
+            };
+            self.outbox.take_write();
+            self.counters.writes += 1;
+            start_calls.push(self.start_call(id, slot, Call::Write(call), now));
+        }
+        Ok(SendPause::QueueEmpty)
+    }
+
+    /// Announces the rows that come next, and makes that durable when no announced row is left. So a sync is paid for many
+    /// rows at once, and no slot waits for it.
+    fn announce_ahead(&mut self, now: Instant) -> Result<(), LedgerError> {
+        let announced_max = announced_ahead_max(self.writes.per_second());
+        while let Some(id) = self.outbox.take_announcement(announced_max) {
+            self.announce(id, now)?;
+        }
+        if self.outbox.waits_for_sync() {
+            self.sync()?;
+            self.outbox.on_announcements_durable();
+        }
+        Ok(())
+    }
+
+    fn announce(&mut self, id: JobId, now: Instant) -> Result<(), LedgerError> {
+        let (earliest, latest) = self.skew.service_time(self.context.clock.unix_ms());
+        let Some(job) = self.rows.get_mut(id) else { return Ok(()) };
+        let NextWork::Announce(announcement) = job.next_work(self.policy) else {
+            self.queue(id);
+            return Ok(());
+        };
+        let row = &job.progress().row;
+        if !self.context.knowledge.providers.contains_key(row.link.source.provider()) {
+            let code = RefusalCode::ProviderNotFound;
+            let result = match announcement {
+                Announcement::Link { .. } => RowResult::Link(Outcome::Refused { code, text: None }),
+                Announcement::Unlink { .. } => RowResult::Undo(UndoOutcome::Refused { code, text: None }),
+            };
+            return self.finish(id, &result, now);
+        }
+        match announcement {
+            Announcement::Link { destination } => self.context.ledger.announce(row, &destination, earliest)?,
+            Announcement::Unlink { destination, identity } => {
+                self.context.ledger.announce_unlink(row, &destination, &identity, earliest)?;
+            }
+        }
+        job.on_announced(AnnouncementTime { earliest, latest });
+        if self.purpose == Aim::UndoDryRun {
+            return self.finish(id, &RowResult::Undo(UndoOutcome::Undone), now);
+        }
+        self.outbox.push_announced(id);
+        Ok(())
+    }
+
+    fn sync_when_due(&mut self, now: Instant) -> Result<Option<Instant>, LedgerError> {
+        self.context.ledger.flush()?;
+        match self.group_sync.decide(self.context.ledger.unsynced_lines(), now) {
+            SyncDecision::NothingToSync => Ok(None),
+            SyncDecision::SyncAt(at) => Ok(Some(at)),
+            SyncDecision::SyncNow => {
+                self.sync()?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), LedgerError> {
+        self.context.ledger.sync()?;
+        self.group_sync.on_synced();
+        Ok(())
+    }
+
+    // Settle: what follows from the answers.
+
+    fn on_call_done(&mut self, call: &FinishedCall, now: Instant) -> Result<(), LedgerError> {
+        self.calls_in_flight -= 1;
+        if let Some(meta) = call.result.meta() {
+            self.skew.observe_answer(call.sent_unix_ms, call.answered_unix_ms, meta);
+        }
+        // The budget learns of every answer, and may make everybody slower.
+        let (verdict, retry_after) = verdict_of(call.result.kind(), call.result.fault());
+        let pause = self.budget(call.result.kind()).on_answer(call.slot, verdict, retry_after);
+        let Some(job) = self.rows.get_mut(call.job) else { return Ok(()) };
+        if let Some(pause) = pause {
+            self.context.observer.on(&Event::Throttled { number: job.progress().row.number, pause });
+        }
+        job.progress_mut().call_in_flight = false;
+        match job.on_call_result(&call.result, self.policy, &mut self.rng) {
+            Transition::Continue(pause) => self.continue_row(call.job, pause, now),
+            Transition::EnterLaneOf(username) => {
+                if self.rows.enter_lane_of_user(call.job, &username) {
+                    self.continue_row(call.job, Pause::None, now);
+                }
+            }
+            Transition::RepeatCall { throttled } => self.repeat_call(call.job, throttled, now),
+            Transition::Finish(result) => return self.finish(call.job, &result, now),
+            Transition::OldUnlinkSettled { end, text } => return self.on_old_unlink_settled(call.job, end, text, now),
+            Transition::StopRun(stop) => self.stop(stop, now),
+        }
+        Ok(())
+    }
+
+    fn continue_row(&mut self, id: JobId, pause: Pause, now: Instant) {
+        let Some(job) = self.rows.get_mut(id) else { return };
+        let progress = job.progress_mut();
+        (progress.throttled_since, progress.repeated_calls) = (None, 0);
+        match pause {
+            Pause::None => self.queue(id),
+            Pause::Settling(pause) => self.rows.wait_until(now + pause, id, WaitReason::Settling),
+            Pause::BackOff(pause) => {
+                let (number, attempts, code) =
+                    (progress.row.number, progress.attempts, progress.last_text.code.clone());
+                self.rows.wait_until(now + pause, id, WaitReason::BackOff);
+                self.context.observer.on(&Event::Retried { number, attempts, pause, code });
+            }
+        }
+    }
+
+    /// A call that was refused for its rate costs the row nothing and goes first. One that is refused repeatedly does not,
+    /// because the limit may be its user's own.
+    fn repeat_call(&mut self, id: JobId, throttled: bool, now: Instant) {
+        self.counters.throttled += u64::from(throttled);
+        let Some(job) = self.rows.get_mut(id) else { return };
+        let progress = job.progress_mut();
+        progress.throttled_since.get_or_insert(now);
+        progress.repeated_calls += 1;
+        match progress.repeated_calls {
+            0 | 1 => self.outbox.push_first(id, &job.next_work(self.policy)),
+            more => {
+                self.rows.wait_until(now + backoff(more - 1, &mut self.rng), id, WaitReason::BackOff);
+            }
+        }
+    }
+
+    // Record: the ledger first, then the counts, then the observers.
+
+    fn finish(&mut self, id: JobId, result: &RowResult, now: Instant) -> Result<(), LedgerError> {
+        let Some(job) = self.rows.get(id) else { return Ok(()) };
+        let progress = job.progress();
+        let (row, request_id) = (progress.row.clone(), progress.request_id.clone());
+        let attempts = progress.attempts;
+        let state = match result {
+            RowResult::Link(outcome) => {
+                let is_planned = matches!(job, Job::Link(job) if job.is_planned);
+                let (ledger, at) = (&mut self.context.ledger, self.context.clock.unix_ms());
+                ledger.settle(row.number, row.key, outcome, attempts, request_id.as_deref(), at)?;
+                let state = outcome.state();
+                self.counters.counts.add(state);
+                self.counters.failures += u64::from(matches!(state, RowState::Failed | RowState::InDoubt));
+                if is_planned && matches!(state, RowState::AlreadyLinked | RowState::Refused(_)) {
+                    *self.counters.plan_mismatches.get_or_insert(0) += 1;
+                }
+                state
+            }
+            RowResult::Undo(outcome) => {
+                self.record_undo(&row, outcome, attempts, request_id.as_deref())?;
+                outcome.state()
+            }
+        };
+        self.release(id, state, now);
+        Ok(())
+    }
+
+    fn record_undo(
+        &mut self,
+        row: &Row,
+        outcome: &UndoOutcome,
+        attempts: u32,
+        request_id: Option<&str>,
+    ) -> Result<(), LedgerError> {
+        let at = self.context.clock.unix_ms();
+        self.context.ledger.settle_unlink(row.number, row.key, outcome, attempts, request_id, at)?;
+        self.counters.counts.add_undo(outcome);
+        let failed = matches!(outcome, UndoOutcome::Failed { .. } | UndoOutcome::InDoubt { .. });
+        self.counters.failures += u64::from(failed);
+        if let Some(observer) = &mut self.context.witness {
+            observer.on(row, outcome);
+        }
+        Ok(())
+    }
+
+    /// Records first what an open unlink call came to. Where the link is gone, the row goes on; otherwise that is the row's
+    /// result.
+    fn on_old_unlink_settled(
+        &mut self,
+        id: JobId,
+        end: OldUnlinkEnd,
+        text: ServiceText,
+        now: Instant,
+    ) -> Result<(), LedgerError> {
+        let Some(job) = self.rows.get(id) else { return Ok(()) };
+        let (number, key) = (job.progress().row.number, job.progress().row.key);
+        let outcome = match end {
+            OldUnlinkEnd::TookEffect | OldUnlinkEnd::LinkedAgainSince => UndoOutcome::Undone,
+            OldUnlinkEnd::NoEffect => UndoOutcome::Failed { text },
+            OldUnlinkEnd::StillInDoubt => UndoOutcome::InDoubt { text },
+        };
+        self.context.ledger.settle_unlink(number, key, &outcome, 0, None, self.context.clock.unix_ms())?;
+        match end {
+            OldUnlinkEnd::TookEffect => self.continue_row(id, Pause::None, now),
+            OldUnlinkEnd::LinkedAgainSince => return self.finish(id, &RowResult::Link(Outcome::AlreadyLinked), now),
+            OldUnlinkEnd::NoEffect | OldUnlinkEnd::StillInDoubt => {
+                let state = outcome.state();
+                self.counters.counts.add(state);
+                self.counters.failures += u64::from(state == RowState::Unlinking);
+                self.release(id, state, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports a row that is recorded and counted, and opens its lanes.
+    fn release(&mut self, id: JobId, state: RowState, now: Instant) {
+        let Some(job) = self.rows.get(id) else { return };
+        let progress = job.progress();
+        let (number, key) = (progress.row.number, progress.row.key);
+        self.context.observer.on(&Event::Settled { number, key, state });
+        let open_at = progress.last_write.map(|at| at + Duration::from_millis(WRITE_SPACING_PER_USER_MS));
+        let released = self.rows.remove(id, now, open_at);
+        self.start_released(released, now);
+    }
+
+    // Progress, bounds and the end.
+
+    fn report_progress(&mut self, reads: SendPause, writes: SendPause, now: Instant) {
+        if now < self.next_progress {
+            return;
+        }
+        self.next_progress = now + Duration::from_millis(PROGRESS_INTERVAL_MS);
+        let mut snapshot = self.counters.snapshot(now, self.context.options.total, self.writes.per_second());
+        snapshot.in_flight = self.calls_in_flight;
+        let throttled_since = self.rows.iter().filter_map(|job| job.progress().throttled_since).min();
+        snapshot.oldest_throttled = throttled_since.map(|since| now.saturating_duration_since(since));
+        snapshot.waiting = self.waiting(reads, writes, now);
+        self.context.observer.on(&Event::Tick(Box::new(snapshot)));
+    }
+
+    /// Why nothing is sent at the moment.
+    fn waiting(&self, reads: SendPause, writes: SendPause, now: Instant) -> Option<Waiting> {
+        match (writes, reads) {
+            (SendPause::CoolDownUntil(at), _) => Some(Waiting::CoolDown(at.saturating_duration_since(now))),
+            (SendPause::ConcurrencyReached, _) | (_, SendPause::ConcurrencyReached) => Some(Waiting::Concurrency),
+            (SendPause::QueueEmpty, _) if self.calls_in_flight == 0 && !self.drain.has_started() => {
+                let reads_input = self.rows.len() == 0 && !self.input_ended;
+                self.rows.waiting(now).or(reads_input.then_some(Waiting::Input))
+            }
+            (SendPause::QueueEmpty | SendPause::PaceUntil(_), _) => None,
+        }
+    }
+
+    fn exceeded_bound(&self, now: Instant) -> Option<Stop> {
+        if self.drain.has_started() {
+            return None;
+        }
+        let options = &self.context.options;
+        let stuck_for = self.writes.stuck_for().max(self.reads.stuck_for());
+        let failures = self.counters.failures;
+        let reason = if stuck_for.is_some_and(|age| age > Duration::from_millis(STUCK_MS)) {
+            format!("the service has accepted nothing for {} s, at the slowest pace", STUCK_MS / 1_000)
+        } else if options.failures_max.is_some_and(|most| failures > most) {
+            format!("{failures} rows failed or are in doubt, over --max-failures")
+        } else if options.duration_max.is_some_and(|most| self.counters.elapsed(now) >= most) {
+            "--max-duration has passed".to_owned()
+        } else {
+            return None;
+        };
+        Some(Stop { cause: StopCause::Bound, detail: format!("{reason}; a rerun continues from here") })
+    }
+
+    fn stop(&mut self, stop: Stop, now: Instant) {
+        let drain_starts = self.drain.start(Ended::Stopped(stop), now);
+        self.report_drain(drain_starts);
+    }
+
+    fn report_drain(&mut self, drain_starts: bool) {
+        if drain_starts {
+            self.context.observer.on(&Event::Draining { in_flight: self.calls_in_flight });
+        }
+    }
+
+    /// Writes the end of the run into the ledger and sums up.
+    pub(super) fn end(mut self, now: Instant) -> Result<RunReport, LedgerError> {
+        let reached = self.counters.counts.clone();
+        for job in self.rows.take_all() {
+            self.leave_unfinished(&job)?;
+        }
+        let options = &self.context.options;
+        let counts = &mut self.counters.counts;
+        counts.repeated = counts.skipped.saturating_sub(options.done_before);
+        counts.skipped -= counts.repeated;
+        let ended = self.drain.into_ended();
+        self.context.ledger.run_ended(&RunEnd {
+            run: self.context.run,
+            at: self.context.clock.unix_ms(),
+            ended: EndedAs::from(&ended),
+            counts: self.counters.counts.clone(),
+            writes: self.counters.writes,
+            reads: self.counters.reads,
+            throttled: self.counters.throttled,
+            pace_milli: self.writes.measured().map(milli),
+        })?;
+        self.context.ledger.sync()?;
+        let mut snapshot = self.counters.snapshot(now, options.total, self.writes.per_second());
+        snapshot.remaining = None;
+        if self.purpose.is_undo() {
+            // What was not reached counts as linked, and is not done.
+            snapshot.counts = reached;
+        }
+        self.context.observer.on(&Event::Tick(Box::new(snapshot)));
+        let not_read = options.total.map(|total| total.saturating_sub(self.counters.counts.read));
+        Ok(RunReport {
+            aim: self.purpose,
+            pool: self.context.pool,
+            simulated: self.context.simulated,
+            not_read: not_read.filter(|_| !matches!(ended, Ended::Completed)),
+            ended,
+            elapsed: self.counters.elapsed(now),
+            counts: self.counters.counts,
+            writes: self.counters.writes,
+            reads: self.counters.reads,
+            throttled: self.counters.throttled,
+            missed: self.counters.plan_mismatches,
+        })
+    }
+
+    /// Leaves a row without a result. An announced call that was not sent is withdrawn, and the row is as it was before.
+    /// Any other announced row is in doubt, which the announcement itself says.
+    fn leave_unfinished(&mut self, job: &Job) -> Result<(), LedgerError> {
+        let (number, key) = (job.progress().row.number, job.progress().row.key);
+        let at = self.context.clock.unix_ms();
+        match job.unsent_call() {
+            Some(UnsentCall::Link) => self.context.ledger.withdraw(number, key, at)?,
+            Some(UnsentCall::Unlink) => self.context.ledger.withdraw_unlink(number, key, at)?,
+            None => {}
+        }
+        self.counters.counts.add(match self.context.ledger.state(key) {
+            // Counted as done in earlier runs only where they are left alone.
+            RowState::Undone => RowState::Unprocessed,
+            RowState::Kept(_) => RowState::Linked,
+            state => state,
+        });
+        Ok(())
+    }
+}
+
+/// Rows to have announced ahead: what a quarter of a second takes.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "clamped before the cast"
+)]
+fn announced_ahead_max(writes_per_second: f64) -> usize {
+    (writes_per_second / 4.0).clamp(8.0, ANNOUNCED_AHEAD_MAX as f64) as usize
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded pace")]
+fn milli(per_second: f64) -> u64 {
+    (per_second * 1_000.0).round() as u64
+}
+
+#[cfg(test)]
+#[path = "dispatcher_tests.rs"]
+mod tests;

@@ -1,0 +1,402 @@
+//! The decisions of a run, event by event: no runtime, no socket. Time is what the test says.
+
+use super::*;
+use crate::clock::Clock;
+use crate::domain::event::Observer;
+use crate::domain::identity::{Destination, Personal};
+use crate::engine::Services;
+use crate::engine::row_progress::{ReadCall, WriteCall};
+use crate::engine::testing::{POOL, binding, open_ledger, row_to};
+use crate::engine::worker::CallResult;
+use crate::foresight::preflight::PoolKnowledge;
+use crate::ledger::Ledger;
+use crate::ledger::record::RunId;
+use crate::ledger::storage::MemoryStorage;
+use crate::limits::{DRAIN_MS_MAX, SIGNAL_ECHO_MS};
+use crate::pace::Pace;
+use crate::service::{
+    Answer, AnswerMeta, Fault, IdentityLinker, LinkRequest, MappedAttributes, PoolFacts, PoolUser, PortFuture,
+    ProviderPage, Transport, UserDirectory, UserPage, UserQuery,
+};
+
+/// A service that is never called: the test answers for it.
+struct NoService;
+
+impl UserDirectory for NoService {
+    fn describe_pool(&self) -> PortFuture<'_, PoolFacts> {
+        unreachable!()
+    }
+    fn list_providers(&self, _: Option<String>) -> PortFuture<'_, ProviderPage> {
+        unreachable!()
+    }
+    fn mapped_attributes(&self, _: crate::domain::identity::ProviderName) -> PortFuture<'_, MappedAttributes> {
+        unreachable!()
+    }
+    fn list_users(&self, _: UserQuery) -> PortFuture<'_, UserPage> {
+        unreachable!()
+    }
+    fn get_user(&self, _: Personal) -> PortFuture<'_, Option<PoolUser>> {
+        unreachable!()
+    }
+}
+
+impl IdentityLinker for NoService {
+    fn link(&self, _: LinkRequest) -> PortFuture<'_, ()> {
+        unreachable!()
+    }
+}
+
+/// Keeps what it is told.
+#[derive(Default)]
+struct Events(Vec<Event>);
+
+impl Observer for Events {
+    fn on(&mut self, event: &Event) {
+        self.0.push(event.clone());
+    }
+}
+
+/// The parts that outlive a dispatcher.
+struct Setup {
+    disk: MemoryStorage,
+    ledger: Ledger,
+    knowledge: PoolKnowledge,
+    events: Events,
+    clock: Clock,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let (disk, clock) = (MemoryStorage::default(), Clock::starting_at(1_795_000_000_000));
+        let ledger = open_ledger(&disk, POOL, clock);
+        let mut knowledge = PoolKnowledge::default();
+        let google = crate::domain::identity::ProviderName::parse("Google").unwrap();
+        knowledge.providers.insert(google, "Google".to_owned());
+        Self { disk, ledger, knowledge, events: Events::default(), clock }
+    }
+
+    fn dispatcher(&mut self) -> Dispatcher<'_> {
+        let unpaced = Pace::unbounded();
+        let options = crate::engine::EngineOptions {
+            writes: unpaced,
+            reads: unpaced,
+            attempts_max: 2,
+            ..crate::engine::EngineOptions::default()
+        };
+        Dispatcher::new(Context {
+            pool: binding(POOL).pool,
+            simulated: true,
+            knowledge: &self.knowledge,
+            services: Services::linking(std::sync::Arc::new(NoService)),
+            ledger: &mut self.ledger,
+            run: RunId(1),
+            options,
+            limits: None,
+            clock: self.clock,
+            observer: &mut self.events,
+            witness: None,
+        })
+    }
+}
+
+fn to_user(number: u64) -> Incoming {
+    Incoming::Row(row_to(number, Destination::Username(Personal::from_service(&format!("user-{number}")))))
+}
+
+fn to_email(number: u64) -> Incoming {
+    Incoming::Row(row_to(number, Destination::Email(Personal::from_service(&format!("{number}@example.com")))))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a call that is done is done once")]
+fn done(start: StartCall, result: CallResult) -> EngineEvent {
+    let StartCall { job, slot, .. } = start;
+    EngineEvent::CallsDone(vec![FinishedCall { job, slot, result, sent_unix_ms: 0, answered_unix_ms: 0 }])
+}
+
+fn linked() -> CallResult {
+    CallResult::Linked(Ok(Answer { value: (), meta: AnswerMeta::default() }))
+}
+
+fn lost_link() -> CallResult {
+    CallResult::Linked(Err(lost()))
+}
+
+fn lost() -> Fault {
+    Fault::Transport { kind: Transport::Timeout, detail: "timeout".into() }
+}
+
+fn expired() -> Fault {
+    let (code, message) = ("ExpiredTokenException".to_owned(), String::new());
+    Fault::Answered { status: 400, code, message, retry_after: None, meta: AnswerMeta::default() }
+}
+
+fn only(mut actions: Actions) -> StartCall {
+    assert_eq!(actions.start_calls.len(), 1, "{actions:?}");
+    actions.start_calls.remove(0)
+}
+
+fn wait_end(actions: &Actions) -> Instant {
+    match actions.next {
+        Next::Wait { until, .. } => until,
+        Next::EndRun => panic!("the run ends"),
+    }
+}
+
+/// The states of rows 1 to `count` as the disk has them after a crash at this moment.
+fn durable_states(disk: &MemoryStorage, count: u64, clock: Clock) -> Vec<RowState> {
+    let ledger = open_ledger(&disk.after_crash(0), POOL, clock);
+    let key = |number| match to_user(number) {
+        Incoming::Row(row) => row.key,
+        _ => unreachable!(),
+    };
+    (1..=count).map(|number| ledger.state(key(number))).collect()
+}
+
+#[test]
+fn a_row_is_announced_durably_then_called_then_settled() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let (disk, clock) = (setup.disk.clone(), setup.clock);
+    let mut dispatcher = setup.dispatcher();
+    let actions = dispatcher.handle(EngineEvent::TimerDue, now).unwrap();
+    assert!(actions.start_calls.is_empty() && matches!(actions.next, Next::Wait { accepts_rows: true, .. }));
+    let actions = dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1)]), now).unwrap();
+    assert_eq!(durable_states(&disk, 1, clock), [RowState::InDoubt], "on disk before the call is sent");
+    let start = only(actions);
+    assert!(matches!(&start.call, Call::Write(WriteCall::Link(request)) if request.destination.username() == "user-1"));
+    let actions = dispatcher.handle(EngineEvent::InputEnded, now).unwrap();
+    assert!(matches!(actions.next, Next::Wait { accepts_rows: false, .. }), "its answer is waited for");
+    let actions = dispatcher.handle(done(start, linked()), now).unwrap();
+    assert_eq!(actions.next, Next::EndRun);
+    let report = dispatcher.end(now).unwrap();
+    assert_eq!((report.counts.linked, report.writes, report.counts.balance()), (1, 1, Ok(())));
+    assert_eq!(durable_states(&disk, 1, clock), [RowState::Linked]);
+    let settled = setup.events.0.iter().filter(|event| matches!(event, Event::Settled { .. })).count();
+    assert_eq!(settled, 1);
+}
+
+#[test]
+fn one_sync_is_paid_for_many_announcements() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let (disk, clock) = (setup.disk.clone(), setup.clock);
+    // Two syncs: of the announcements of all rows together, and of their results.
+    disk.fail_after_syncs(2);
+    let mut dispatcher = setup.dispatcher();
+    let actions = dispatcher.handle(EngineEvent::RowsRead((1..=8).map(to_user).collect()), now).unwrap();
+    assert_eq!(actions.start_calls.len(), 8);
+    assert_eq!(durable_states(&disk, 8, clock), [RowState::InDoubt; 8]);
+    let mut sync_at = now;
+    for start in actions.start_calls {
+        sync_at = wait_end(&dispatcher.handle(done(start, linked()), now).unwrap());
+    }
+    assert_eq!(durable_states(&disk, 8, clock), [RowState::InDoubt; 8], "results wait for one another");
+    assert!(sync_at <= now + Duration::from_millis(crate::limits::SYNC_INTERVAL_MS));
+    dispatcher.handle(EngineEvent::TimerDue, now + Duration::from_millis(crate::limits::SYNC_INTERVAL_MS)).unwrap();
+    assert_eq!(durable_states(&disk, 8, clock), [RowState::Linked; 8]);
+}
+
+#[test]
+fn concurrency_is_a_bound() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let mut dispatcher = setup.dispatcher();
+    dispatcher.context.options.concurrency = 2;
+    let mut actions = dispatcher.handle(EngineEvent::RowsRead((1..=3).map(to_user).collect()), now).unwrap();
+    assert_eq!(actions.start_calls.len(), 2);
+    let first = actions.start_calls.remove(0);
+    assert_eq!(dispatcher.handle(EngineEvent::TimerDue, now).unwrap().start_calls.len(), 0);
+    assert_eq!(dispatcher.handle(done(first, linked()), now).unwrap().start_calls.len(), 1);
+}
+
+#[test]
+fn rows_of_one_user_wait_for_each_other_and_for_the_spacing_of_writes() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let spacing = Duration::from_millis(WRITE_SPACING_PER_USER_MS);
+    let mut dispatcher = setup.dispatcher();
+    let to_alice = |number| Incoming::Row(row_to(number, Destination::Username(Personal::from_service("alice"))));
+    let start = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_alice(1), to_alice(2)]), now).unwrap());
+    let actions = dispatcher.handle(done(start, linked()), now).unwrap();
+    assert!(actions.start_calls.is_empty() && wait_end(&actions) <= now + spacing);
+    assert_eq!(dispatcher.handle(EngineEvent::TimerDue, now + spacing).unwrap().start_calls.len(), 1);
+}
+
+#[test]
+fn a_doubtful_call_is_read_back_before_anything_else_happens_to_its_row() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let mut dispatcher = setup.dispatcher();
+    let start = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1)]), now).unwrap());
+    let actions = dispatcher.handle(done(start, lost_link()), now).unwrap();
+    assert!(actions.start_calls.is_empty(), "it may still be at work");
+    let later = now + Duration::from_secs(1);
+    let start = only(dispatcher.handle(EngineEvent::TimerDue, later).unwrap());
+    assert!(matches!(start.call, Call::Read(ReadCall::List(_))));
+}
+
+#[test]
+fn a_run_that_drains_accounts_for_every_row_it_has_read() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let (disk, clock) = (setup.disk.clone(), setup.clock);
+    let mut dispatcher = setup.dispatcher();
+    dispatcher.context.options.concurrency = 3;
+    // Row 1 is read back, row 2 is in flight, rows 3 and 4 are to be looked up, row 5 is announced and not sent; row 6
+    // waits for the lane of row 1.
+    let starts = dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1), to_user(2), to_email(3)]), now).unwrap();
+    let mut starts = starts.start_calls.into_iter();
+    let (look_up, first, second) = (starts.next().unwrap(), starts.next().unwrap(), starts.next().unwrap());
+    assert!(matches!(look_up.call, Call::Read(_)) && matches!(first.call, Call::Write(_)));
+    let same_user = Incoming::Row(row_to(6, Destination::Username(Personal::from_service("user-1"))));
+    let batch = vec![to_email(4), to_user(5), same_user];
+    assert!(dispatcher.handle(EngineEvent::RowsRead(batch), now).unwrap().start_calls.is_empty(), "no slot is free");
+    dispatcher.handle(EngineEvent::Signal(Signal::Terminate), now).unwrap();
+    let actions = dispatcher.handle(done(first, lost_link()), now).unwrap();
+    assert!(actions.start_calls.is_empty(), "row 4 is not looked up any more, and row 5 is not sent");
+    dispatcher.handle(done(look_up, CallResult::Users(Err(lost()))), now).unwrap();
+    let actions = dispatcher.handle(done(second, linked()), now).unwrap();
+    assert!(matches!(actions.next, Next::Wait { accepts_rows: false, .. }), "row 1 is being settled");
+    let read_back = only(dispatcher.handle(EngineEvent::TimerDue, now + Duration::from_secs(1)).unwrap());
+    let user = PoolUser {
+        username: Personal::from_service("user-1"),
+        sub: None,
+        email: None,
+        status: String::new(),
+        enabled: true,
+        identities: vec![crate::service::LinkedIdentity {
+            user_id: Personal::from_service("Id000001x"),
+            provider_name: "Google".into(),
+            provider_type: "Google".into(),
+            issuer: None,
+            primary: false,
+            created_unix_ms: None,
+        }],
+    };
+    let page = UserPage { users: vec![user], next_token: None };
+    let answer = CallResult::Users(Ok(Answer { value: page, meta: AnswerMeta::default() }));
+    let actions = dispatcher.handle(done(read_back, answer), now + Duration::from_secs(1)).unwrap();
+    assert_eq!(actions.next, Next::EndRun);
+    let report = dispatcher.end(now).unwrap();
+    assert_eq!(report.ended, Ended::Interrupted(Signal::Terminate));
+    let counts = report.counts;
+    assert_eq!((counts.read, counts.linked, counts.unprocessed, counts.balance()), (6, 2, 4, Ok(())));
+    let states = durable_states(&disk, 5, clock);
+    let unprocessed = RowState::Unprocessed;
+    assert_eq!(states, [RowState::Linked, RowState::Linked, unprocessed, unprocessed, unprocessed]);
+}
+
+#[test]
+fn the_second_signal_leaves_and_a_drain_is_bounded() {
+    for second in [true, false] {
+        let (mut setup, now) = (Setup::new(), Instant::now());
+        let mut dispatcher = setup.dispatcher();
+        let start = dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1)]), now).unwrap();
+        assert_eq!(start.start_calls.len(), 1);
+        let actions = dispatcher.handle(EngineEvent::Signal(Signal::Interrupt), now).unwrap();
+        assert!(wait_end(&actions) > now);
+        let actions = dispatcher.handle(EngineEvent::Signal(Signal::Interrupt), now).unwrap();
+        assert!(wait_end(&actions) > now, "an echo");
+        let actions = if second {
+            let later = now + Duration::from_millis(SIGNAL_ECHO_MS);
+            dispatcher.handle(EngineEvent::Signal(Signal::Interrupt), later).unwrap()
+        } else {
+            dispatcher.handle(EngineEvent::TimerDue, now + Duration::from_millis(DRAIN_MS_MAX)).unwrap()
+        };
+        assert_eq!(actions.next, Next::EndRun);
+        let counts = dispatcher.end(now).unwrap().counts;
+        assert_eq!((counts.in_doubt, counts.balance()), (1, Ok(())), "its call may have taken effect");
+        let draining = setup.events.0.iter().filter(|event| matches!(event, Event::Draining { in_flight: 1 })).count();
+        assert_eq!(draining, 1);
+    }
+}
+
+#[test]
+fn a_drain_does_not_wait_for_rows_that_cannot_be_read_any_more() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let mut dispatcher = setup.dispatcher();
+    let start = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1)]), now).unwrap());
+    dispatcher.handle(EngineEvent::Signal(Signal::Terminate), now).unwrap();
+    dispatcher.handle(done(start, lost_link()), now).unwrap();
+    let later = now + Duration::from_secs(1);
+    let read_back = only(dispatcher.handle(EngineEvent::TimerDue, later).unwrap());
+    let actions = dispatcher.handle(done(read_back, CallResult::Users(Err(expired()))), later).unwrap();
+    assert_eq!(actions.next, Next::EndRun, "without credentials, nothing can be read back");
+    assert_eq!(dispatcher.end(later).unwrap().counts.in_doubt, 1);
+}
+
+#[test]
+fn a_link_whose_user_the_ledger_does_not_name_gets_a_result() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let Incoming::Row(row) = to_email(1) else { unreachable!() };
+    let user = crate::domain::identity::DestinationUser {
+        provider: crate::domain::identity::ProviderName::native(),
+        value: Personal::from_service("alice"),
+    };
+    setup.ledger.announce(&row, &user, 0).unwrap();
+    setup.ledger.settle(row.number, row.key, &Outcome::Linked { recovered: false }, 1, None, 0).unwrap();
+    let mut dispatcher = setup.dispatcher();
+    let link = LinkToUndo { row, announced: 0, settled: 0, unlinking: None };
+    let actions = dispatcher.handle(EngineEvent::RowsRead(vec![Incoming::Made(link)]), now).unwrap();
+    assert!(actions.start_calls.is_empty());
+    assert_eq!(dispatcher.handle(EngineEvent::InputEnded, now).unwrap().next, Next::EndRun);
+    let counts = dispatcher.end(now).unwrap().counts;
+    assert_eq!((counts.failed, counts.balance()), (1, Ok(())));
+}
+
+#[test]
+fn the_status_says_what_is_waited_for() {
+    let progress = Duration::from_millis(PROGRESS_INTERVAL_MS);
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let mut dispatcher = setup.dispatcher();
+    dispatcher.context.options.concurrency = 1;
+    let waiting = |dispatcher: &mut Dispatcher<'_>, at: Instant| {
+        dispatcher.next_progress = at;
+        let Actions { start_calls, .. } = dispatcher.handle(EngineEvent::TimerDue, at).unwrap();
+        start_calls
+    };
+    waiting(&mut dispatcher, now);
+    let link = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_email(1)]), now).unwrap());
+    // The look-up fails and is repeated after its back-off; then a link call is lost, and is read back after a while.
+    let more = dispatcher.handle(EngineEvent::RowsRead(vec![to_user(2)]), now).unwrap();
+    assert!(more.start_calls.is_empty());
+    waiting(&mut dispatcher, now + progress);
+    let second = only(dispatcher.handle(done(link, CallResult::Users(Err(lost()))), now + progress).unwrap());
+    let third = dispatcher.handle(done(second, linked()), now + progress).unwrap();
+    assert!(third.start_calls.is_empty());
+    waiting(&mut dispatcher, now + progress);
+    let look_up = waiting(&mut dispatcher, now + progress + Duration::from_secs(1)).remove(0);
+    let page = UserPage { users: vec![], next_token: None };
+    let nobody = CallResult::Users(Ok(Answer { value: page, meta: AnswerMeta::default() }));
+    let at = now + 20 * progress;
+    dispatcher.handle(done(look_up, nobody), at).unwrap();
+    let start = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_user(3)]), at).unwrap());
+    dispatcher.handle(done(start, lost_link()), at).unwrap();
+    waiting(&mut dispatcher, at);
+    let reasons: Vec<_> = setup
+        .events
+        .0
+        .iter()
+        .filter_map(|event| match event {
+            Event::Tick(snapshot) => Some(match snapshot.waiting {
+                Some(Waiting::Input) => "input",
+                Some(Waiting::Concurrency) => "concurrency",
+                Some(Waiting::BackOff(_)) => "back-off",
+                Some(Waiting::Settling(_)) => "settling",
+                Some(Waiting::CoolDown(_)) => "cool-down",
+                None => "nothing",
+            }),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(reasons.first(), Some(&"input"));
+    for reason in ["concurrency", "back-off", "settling"] {
+        assert!(reasons.contains(&reason), "{reasons:?}");
+    }
+}
+
+#[test]
+fn a_bound_drains_the_run() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let mut dispatcher = setup.dispatcher();
+    dispatcher.context.options.duration_max = Some(Duration::from_mins(1));
+    assert!(matches!(dispatcher.handle(EngineEvent::TimerDue, now).unwrap().next, Next::Wait { .. }));
+    let late = Instant::now() + Duration::from_mins(1);
+    assert_eq!(dispatcher.handle(EngineEvent::TimerDue, late).unwrap().next, Next::EndRun);
+    let report = dispatcher.end(late).unwrap();
+    assert!(matches!(report.ended, Ended::Stopped(stop) if stop.detail.starts_with("--max-duration has passed")));
+}

@@ -1,0 +1,335 @@
+//! A row that is to be linked: what follows from each answer. Nothing here waits or calls.
+//!
+//! ```text
+//! Resolve ─► Announce ─► Call ─► linked
+//!               ▲          │ doubtful
+//!               │          ▼
+//!               └─ absent ─ ReadBack ─► linked, already_linked, refused, in_doubt
+//! ```
+//! A row whose link call an earlier run left open starts at `ReadBack`; one whose unlink call is open, at `SettleOldUnlink`.
+
+use super::link_decisions::{
+    CallToSettle, LinkOwner, LookJudgement, OldUnlinkEnd, judge_look, judge_old_unlink, look_at_destination,
+    looks_before_old_unlink_is_judged, refusal_by_profile,
+};
+use super::read_back::{AnnouncementTime, OpenCall, RowPolicy, UnknownEffect, find_destination};
+use super::row_progress::{Announcement, NextWork, Pause, ReadResult, RowProgress, Transition, WriteCall};
+use crate::domain::identity::{DestinationUser, Personal};
+use crate::domain::outcome::{Outcome, RefusalCode, ServiceText};
+use crate::domain::row::Row;
+use crate::foresight::preflight;
+use crate::foresight::resolve::{Resolution, resolution, resolve};
+use crate::seed::Rng;
+use crate::service::classify::{CallKind, FaultClass, IfNoEffect};
+use crate::service::{Fault, LinkRequest, PoolUser, UserFilter, UserPage};
+
+/// What earlier runs did to a row, and did not settle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LeftByEarlierRuns {
+    Nothing,
+    /// The link was made and taken back.
+    UndoneLink,
+    OpenLinkCall(OpenCall),
+    OpenUnlinkCall(OpenCall),
+}
+
+/// Which run announced a link call, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LinkAnnouncement {
+    ByEarlierRun(AnnouncementTime),
+    ByThisRun(AnnouncementTime),
+}
+
+/// What is to be done next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum LinkStep {
+    /// The row waits until the lane of its destination is open. A plan may know the destination.
+    WaitForLane { planned_destination: Option<DestinationUser> },
+    /// Find the destination.
+    Resolve { filter: UserFilter, left: LeftByEarlierRuns },
+    /// Write the intent into the ledger. An announcement by an earlier run stays the time that counts.
+    Announce { destination: DestinationUser, earlier: Option<AnnouncementTime> },
+    /// Make the link.
+    Call { destination: DestinationUser, announced: AnnouncementTime },
+    /// Read the destination; so many `looks` have not settled the call.
+    ReadBack { destination: DestinationUser, announced: LinkAnnouncement, why: IfNoEffect, looks: usize },
+    /// Read whether the identity has a profile of its own, or a native user has the profile's name.
+    LookForProfile,
+    /// Read whether an open unlink call took effect; so many `looks` have not settled it.
+    SettleOldUnlink { destination: DestinationUser, call: OpenCall, looks: usize },
+}
+
+/// A row that is to be linked.
+#[derive(Debug)]
+pub(super) struct LinkJob {
+    pub(super) progress: RowProgress,
+    pub(super) step: LinkStep,
+    /// Whether a link call for the row may have taken effect.
+    effect: UnknownEffect,
+    /// The user name that a person chose, where the destination means several users.
+    chosen_username: Option<Personal>,
+    /// Whether a plan says that the row will be linked.
+    pub(super) is_planned: bool,
+    link_was_undone: bool,
+}
+
+impl LinkJob {
+    pub(super) fn new(row: Row) -> Self {
+        Self {
+            progress: RowProgress::new(row),
+            step: LinkStep::WaitForLane { planned_destination: None },
+            effect: UnknownEffect::None,
+            chosen_username: None,
+            is_planned: false,
+            link_was_undone: false,
+        }
+    }
+
+    /// A row that a plan says will be linked, with its destination where the plan looked it up.
+    pub(super) fn planned(row: Row, planned_destination: Option<DestinationUser>) -> Self {
+        Self { step: LinkStep::WaitForLane { planned_destination }, is_planned: true, ..Self::new(row) }
+    }
+
+    /// A row for which a person chose one of several users. The choice counts only where the row means several users, and
+    /// that one is among them.
+    pub(super) fn with_choice(row: Row, username: Personal) -> Self {
+        Self { chosen_username: Some(username), ..Self::new(row) }
+    }
+
+    /// Starts a row whose lane is open.
+    pub(super) fn start(&mut self, left: LeftByEarlierRuns) {
+        let LinkStep::WaitForLane { planned_destination } = &mut self.step else { return };
+        let planned = planned_destination.take().map(Resolution::Known);
+        self.link_was_undone = left == LeftByEarlierRuns::UndoneLink;
+        if let LeftByEarlierRuns::OpenLinkCall(call) = left {
+            self.effect = call.effect;
+        }
+        self.step = match planned.unwrap_or_else(|| resolution(&self.progress.row.link.destination)) {
+            Resolution::Known(destination) => first_step(destination, left),
+            Resolution::LookUp(filter) => LinkStep::Resolve { filter, left },
+        };
+    }
+
+    pub(super) fn next_work(&self, policy: RowPolicy) -> NextWork {
+        let progress = &self.progress;
+        match &self.step {
+            LinkStep::WaitForLane { .. } => NextWork::WaitForLane,
+            LinkStep::Resolve { filter, .. } => NextWork::Read(progress.list_users(filter.clone())),
+            LinkStep::Announce { destination, .. } => {
+                NextWork::Announce(Announcement::Link { destination: destination.clone() })
+            }
+            LinkStep::Call { destination, .. } => {
+                let (destination, source) = (destination.clone(), progress.row.link.source.clone());
+                NextWork::Write(WriteCall::Link(Box::new(LinkRequest { destination, source })))
+            }
+            LinkStep::ReadBack { destination, .. } | LinkStep::SettleOldUnlink { destination, .. } => {
+                NextWork::Read(progress.read_destination(destination, policy))
+            }
+            LinkStep::LookForProfile => NextWork::Read(progress.read_profile(policy)),
+        }
+    }
+
+    /// Takes note that the intent was written at `time`, by the service's clock.
+    pub(super) fn on_announced(&mut self, time: AnnouncementTime) {
+        if let LinkStep::Announce { destination, earlier } = &self.step {
+            self.step = LinkStep::Call { destination: destination.clone(), announced: earlier.unwrap_or(time) };
+        }
+    }
+
+    /// Whether this run made a call for the row that is now being read back.
+    pub(super) fn is_being_settled(&self) -> bool {
+        self.progress.attempts > 0 && matches!(self.step, LinkStep::ReadBack { .. } | LinkStep::LookForProfile)
+    }
+
+    /// What follows from the answer to a link call.
+    pub(super) fn on_link_answer(&mut self, fault: Option<&Fault>) -> Transition {
+        let class = self.progress.count_write_answer(CallKind::Write, fault);
+        let (Some(class), Some(fault)) = (class, fault) else {
+            return Outcome::Linked { recovered: false }.into();
+        };
+        match class {
+            FaultClass::Throttled { .. } => Transition::RepeatCall { throttled: true },
+            FaultClass::Unreached => Transition::RepeatCall { throttled: false },
+            FaultClass::Refused(code) => self.refuse(code),
+            FaultClass::Fatal(cause) => Transition::StopRun(preflight::stop(cause, "AdminLinkProviderForUser", fault)),
+            FaultClass::Transient => self.read_back(IfNoEffect::Retry),
+            // The service says so of unlinks only; for a link it is an unknown text.
+            FaultClass::NotLinked => self.read_back(IfNoEffect::Refuse(RefusalCode::Unrecognised)),
+            FaultClass::Doubtful(why) => self.read_back(why),
+        }
+    }
+
+    fn read_back(&mut self, why: IfNoEffect) -> Transition {
+        let LinkStep::Call { destination, announced } = &self.step else {
+            return Transition::Continue(Pause::None);
+        };
+        let (destination, announced) = (destination.clone(), LinkAnnouncement::ByThisRun(*announced));
+        let may_have_taken_effect = why == IfNoEffect::Retry;
+        self.effect = self.effect.after_call(may_have_taken_effect);
+        self.progress.begin_reading();
+        self.step = LinkStep::ReadBack { destination, announced, why, looks: 0 };
+        // A call whose answer did not come may still be at work over there; a claim can be checked at once.
+        Transition::Continue(if may_have_taken_effect { Pause::before_look_after(0) } else { Pause::None })
+    }
+
+    /// What follows from the answer to a read call.
+    pub(super) fn on_users_answer(
+        &mut self,
+        answer: Result<&UserPage, &Fault>,
+        policy: RowPolicy,
+        rng: &mut Rng,
+    ) -> Transition {
+        let users = match self.progress.take_read_answer(answer, policy, rng) {
+            ReadResult::Users(users) => users,
+            ReadResult::NotYet(transition) => return transition,
+            ReadResult::GaveUp(class) => return self.on_unreadable(&class, answer.err()),
+        };
+        match self.step.clone() {
+            LinkStep::Resolve { left, .. } => self.on_resolved(&users, left, policy),
+            LinkStep::ReadBack { destination, announced, why, looks } => {
+                self.on_look(&users, destination, announced, why, looks + 1, policy, rng)
+            }
+            LinkStep::LookForProfile => self.refuse(refusal_by_profile(self.progress.find_profile(&users, policy))),
+            LinkStep::SettleOldUnlink { destination, call, looks } => {
+                self.on_look_for_old_unlink(&users, destination, call, looks + 1, policy)
+            }
+            LinkStep::WaitForLane { .. } | LinkStep::Announce { .. } | LinkStep::Call { .. } => {
+                Transition::Continue(Pause::None)
+            }
+        }
+    }
+
+    /// What follows where reading did not get through.
+    fn on_unreadable(&mut self, class: &FaultClass, fault: Option<&Fault>) -> Transition {
+        // What a link call met last says more than what the reading met.
+        if let (Some(fault), LinkStep::Resolve { .. } | LinkStep::SettleOldUnlink { .. }) = (fault, &self.step) {
+            self.progress.remember_fault(fault);
+        }
+        let text = self.progress.last_text.clone();
+        match (&self.step, class) {
+            (
+                LinkStep::SettleOldUnlink { .. } | LinkStep::Resolve { left: LeftByEarlierRuns::OpenUnlinkCall(_), .. },
+                _,
+            ) => Transition::OldUnlinkSettled { end: OldUnlinkEnd::StillInDoubt, text },
+            (
+                LinkStep::Resolve { left: LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink, .. },
+                FaultClass::Refused(code),
+            ) => Outcome::Refused { code: *code, text: Some(text) }.into(),
+            (LinkStep::Resolve { left: LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink, .. }, _) => {
+                Outcome::Failed { text }.into()
+            }
+            _ => Outcome::InDoubt { text }.into(),
+        }
+    }
+
+    fn on_resolved(&mut self, users: &[PoolUser], left: LeftByEarlierRuns, policy: RowPolicy) -> Transition {
+        let destination = &self.progress.row.link.destination;
+        match resolve(destination, users, policy.case_sensitive, self.chosen_username.as_ref()) {
+            Ok(user) => {
+                let username = user.username();
+                self.progress.begin_reading();
+                self.step = first_step(user, left);
+                Transition::EnterLaneOf(username)
+            }
+            Err(code) => {
+                // An open call may have taken effect on the user who was meant then: that none is meant now proves nothing.
+                let message = "the destination of the open call can no longer be determined".to_owned();
+                let text = ServiceText { code: code.as_str().to_owned(), message };
+                match left {
+                    LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink => {
+                        Outcome::Refused { code, text: None }.into()
+                    }
+                    LeftByEarlierRuns::OpenLinkCall(_) => Outcome::InDoubt { text }.into(),
+                    LeftByEarlierRuns::OpenUnlinkCall(_) => {
+                        Transition::OldUnlinkSettled { end: OldUnlinkEnd::StillInDoubt, text }
+                    }
+                }
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of the step, and what every answer comes with")]
+    fn on_look(
+        &mut self,
+        users: &[PoolUser],
+        destination: DestinationUser,
+        announced: LinkAnnouncement,
+        why: IfNoEffect,
+        looks: usize,
+        policy: RowPolicy,
+        rng: &mut Rng,
+    ) -> Transition {
+        let (LinkAnnouncement::ByEarlierRun(time) | LinkAnnouncement::ByThisRun(time)) = announced;
+        let call = CallToSettle { announced: time, why, effect: self.effect, link_was_undone: self.link_was_undone };
+        let look = look_at_destination(users, &destination, &self.progress.row.link.source, policy.case_sensitive);
+        match judge_look(look, looks, call, policy.settle_with) {
+            LookJudgement::Linked(LinkOwner::SomebodyElse) => Outcome::AlreadyLinked.into(),
+            LookJudgement::Linked(LinkOwner::Ours) => Outcome::Linked { recovered: false }.into(),
+            LookJudgement::Linked(LinkOwner::TooCloseToSay) => Outcome::Linked { recovered: true }.into(),
+            LookJudgement::LookAgain => {
+                self.step = LinkStep::ReadBack { destination, announced, why, looks };
+                Transition::Continue(Pause::before_look_after(looks))
+            }
+            LookJudgement::NoEffect if self.progress.attempts >= policy.attempts_max => {
+                Outcome::Failed { text: self.progress.last_text.clone() }.into()
+            }
+            LookJudgement::NoEffect => {
+                self.step = match announced {
+                    LinkAnnouncement::ByThisRun(announced) => LinkStep::Call { destination, announced },
+                    LinkAnnouncement::ByEarlierRun(earlier) => {
+                        LinkStep::Announce { destination, earlier: Some(earlier) }
+                    }
+                };
+                Transition::Continue(Pause::before_attempt_after(self.progress.attempts, rng))
+            }
+            LookJudgement::Refused(code) => self.refuse(code),
+            LookJudgement::LookForProfile => {
+                self.progress.begin_reading();
+                self.step = LinkStep::LookForProfile;
+                Transition::Continue(Pause::None)
+            }
+            LookJudgement::StillInDoubt => Outcome::InDoubt { text: self.progress.last_text.clone() }.into(),
+        }
+    }
+
+    fn refuse(&self, code: RefusalCode) -> Transition {
+        Outcome::Refused { code, text: Some(self.progress.last_text.clone()) }.into()
+    }
+
+    fn on_look_for_old_unlink(
+        &mut self,
+        users: &[PoolUser],
+        destination: DestinationUser,
+        call: OpenCall,
+        looks: usize,
+        policy: RowPolicy,
+    ) -> Transition {
+        if looks < looks_before_old_unlink_is_judged(call.effect, policy.settle_with) {
+            self.step = LinkStep::SettleOldUnlink { destination, call, looks };
+            return Transition::Continue(Pause::before_look_after(looks));
+        }
+        let user = find_destination(users, &destination, policy.case_sensitive);
+        let end = judge_old_unlink(user, &self.progress.row.link.source, call.announced);
+        if end == OldUnlinkEnd::TookEffect {
+            self.link_was_undone = true;
+            self.step = LinkStep::Announce { destination, earlier: None };
+        }
+        Transition::OldUnlinkSettled { end, text: self.progress.last_text.clone() }
+    }
+}
+
+/// The first step of a row whose destination is known.
+fn first_step(destination: DestinationUser, left: LeftByEarlierRuns) -> LinkStep {
+    match left {
+        LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink => LinkStep::Announce { destination, earlier: None },
+        LeftByEarlierRuns::OpenLinkCall(call) => {
+            let announced = LinkAnnouncement::ByEarlierRun(call.announced);
+            LinkStep::ReadBack { destination, announced, why: IfNoEffect::Retry, looks: 0 }
+        }
+        LeftByEarlierRuns::OpenUnlinkCall(call) => LinkStep::SettleOldUnlink { destination, call, looks: 0 },
+    }
+}
+
+#[cfg(test)]
+#[path = "link_job_tests.rs"]
+mod tests;

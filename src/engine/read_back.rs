@@ -1,0 +1,129 @@
+//! What linking and undoing share when they read a destination back.
+
+use crate::clock::UnixMs;
+use crate::domain::identity::DestinationUser;
+use crate::limits::{ANNOUNCEMENT_WINDOW_MS, LIST_LAG_MS_MAX, SETTLE_WAITS_MS};
+use crate::service::PoolUser;
+
+/// Which call reads a destination back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SettleWith {
+    /// `ListUsers` by user name: no effect on billing, eventually consistent.
+    #[default]
+    ListUsers,
+    /// `AdminGetUser`: fresh, and marks the user as active for billing.
+    GetUser,
+}
+
+impl SettleWith {
+    /// Looks after which a recent call is taken to have had no effect. `ListUsers` lags behind writes.
+    pub(super) fn patient_looks(self) -> usize {
+        match self {
+            Self::ListUsers => SETTLE_WAITS_MS.len() + 1,
+            Self::GetUser => 2,
+        }
+    }
+}
+
+/// What the decisions about a row depend on besides the row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowPolicy {
+    pub(super) attempts_max: u32,
+    pub(super) settle_with: SettleWith,
+    pub(super) case_sensitive: bool,
+}
+
+/// When a call was announced, by the service's clock: at some moment from `earliest` to `latest`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct AnnouncementTime {
+    pub(super) earliest: UnixMs,
+    pub(super) latest: UnixMs,
+}
+
+impl AnnouncementTime {
+    /// An announcement by an earlier run, of which the ledger keeps the earliest time.
+    pub(super) fn from_ledger(earliest: UnixMs) -> Self {
+        Self { earliest, latest: earliest.saturating_add(ANNOUNCEMENT_WINDOW_MS) }
+    }
+}
+
+/// Whether a write call of this row may have taken effect without an answer that says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum UnknownEffect {
+    /// There is no such call.
+    #[default]
+    None,
+    /// The only such call is from an earlier run, and so old that `ListUsers` shows its effect.
+    OfOldCall,
+    OfRecentCall,
+}
+
+impl UnknownEffect {
+    /// After one more call, whose answer says that it had no effect unless it `may_have_taken_effect`.
+    pub(super) fn after_call(self, may_have_taken_effect: bool) -> Self {
+        match self {
+            Self::None if !may_have_taken_effect => Self::None,
+            _ => Self::OfRecentCall,
+        }
+    }
+
+    pub(super) fn is_possible(self) -> bool {
+        self != Self::None
+    }
+}
+
+/// A call that an earlier run announced, and of which the ledger holds no result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OpenCall {
+    pub(super) announced: AnnouncementTime,
+    pub(super) effect: UnknownEffect,
+}
+
+impl OpenCall {
+    /// Both times are the service's.
+    pub(super) fn from_ledger(announced: UnixMs, now: UnixMs) -> Self {
+        let is_old = now.saturating_sub(announced) > LIST_LAG_MS_MAX;
+        let effect = if is_old { UnknownEffect::OfOldCall } else { UnknownEffect::OfRecentCall };
+        Self { announced: AnnouncementTime::from_ledger(announced), effect }
+    }
+}
+
+/// The user name by which the pool lists a destination: a case-insensitive pool keeps user names in lower case.
+pub(super) fn listed_name(destination: &DestinationUser, case_sensitive: bool) -> String {
+    let name = destination.username();
+    if case_sensitive { name } else { name.to_lowercase() }
+}
+
+/// The destination among the users that were read.
+pub(super) fn find_destination<'a>(
+    users: &'a [PoolUser],
+    destination: &DestinationUser,
+    case_sensitive: bool,
+) -> Option<&'a PoolUser> {
+    let name = listed_name(destination, case_sensitive);
+    users.iter().find(|user| user.username.expose() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_effect_stays_unknown() {
+        use UnknownEffect::{None, OfOldCall, OfRecentCall};
+        for (before, may_have_taken_effect, expected) in [
+            (None, false, None),
+            (None, true, OfRecentCall),
+            (OfOldCall, false, OfRecentCall),
+            (OfOldCall, true, OfRecentCall),
+            (OfRecentCall, false, OfRecentCall),
+            (OfRecentCall, true, OfRecentCall),
+        ] {
+            assert_eq!(before.after_call(may_have_taken_effect), expected, "{before:?}, {may_have_taken_effect}");
+        }
+        assert_eq!(OpenCall::from_ledger(0, LIST_LAG_MS_MAX).effect, OfRecentCall);
+        let old = OpenCall::from_ledger(1_000, 1_000 + LIST_LAG_MS_MAX + 1);
+        assert_eq!(old.effect, OfOldCall);
+        assert_eq!((old.announced.earliest, old.announced.latest), (1_000, 1_000 + ANNOUNCEMENT_WINDOW_MS));
+    }
+}

@@ -1,0 +1,265 @@
+//! What a row needs on its way whatever is to be done for it: the calls so far, and the answers of the call that is next.
+
+use std::time::Duration;
+
+use super::link_decisions::OldUnlinkEnd;
+use super::read_back::{RowPolicy, SettleWith, listed_name};
+use crate::clock::Instant;
+use crate::domain::identity::{DestinationUser, ExternalIdentity, Personal, profile_username};
+use crate::domain::outcome::{Outcome, ServiceText, UndoOutcome};
+use crate::domain::row::Row;
+use crate::domain::stop::Stop;
+use crate::foresight::preflight;
+use crate::limits::{FILTER_CHARS_MAX, READ_PAGES_MAX, SERVICE_TEXT_CHARS_MAX, SETTLE_WAITS_MS};
+use crate::pace::retry::backoff;
+use crate::seed::Rng;
+use crate::service::classify::{CallKind, FaultClass, classify};
+use crate::service::{Fault, LinkRequest, PoolUser, UnlinkRequest, UserFilter, UserPage, UserQuery};
+
+/// A call that writes.
+#[derive(Debug, Clone)]
+pub(super) enum WriteCall {
+    Link(Box<LinkRequest>),
+    Unlink(Box<UnlinkRequest>),
+}
+
+/// A call that reads.
+#[derive(Debug, Clone)]
+pub(super) enum ReadCall {
+    List(UserQuery),
+    Get(Personal),
+}
+
+/// What is to be written into the ledger before a write call.
+#[derive(Debug, Clone)]
+pub(super) enum Announcement {
+    Link { destination: DestinationUser },
+    Unlink { destination: DestinationUser, identity: ExternalIdentity },
+}
+
+/// What is to be done next for a row.
+#[derive(Debug, Clone)]
+pub(super) enum NextWork {
+    /// The lane of its destination is not open yet.
+    WaitForLane,
+    Read(ReadCall),
+    Announce(Announcement),
+    Write(WriteCall),
+}
+
+/// Why a row does not go on at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    None,
+    /// After a transient fault.
+    BackOff(Duration),
+    /// Until a doubtful call can be read back.
+    Settling(Duration),
+}
+
+impl Pause {
+    /// The pause before the look that follows so many looks.
+    pub(super) fn before_look_after(looks: usize) -> Self {
+        let waits = SETTLE_WAITS_MS;
+        Self::Settling(Duration::from_millis(waits[looks.saturating_sub(1).min(waits.len() - 1)]))
+    }
+
+    /// The pause before another write call, after so many.
+    pub(super) fn before_attempt_after(attempts: u32, rng: &mut Rng) -> Self {
+        if attempts == 0 { Self::None } else { Self::BackOff(backoff(attempts, rng)) }
+    }
+}
+
+/// The result of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum RowResult {
+    Link(Outcome),
+    Undo(UndoOutcome),
+}
+
+/// What follows from an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Transition {
+    /// The row's next work is to be done, after the pause.
+    Continue(Pause),
+    /// The destination was looked up: the row goes on in the lane of this user name.
+    EnterLaneOf(String),
+    /// The service throttled or was not reached: the same call again.
+    RepeatCall {
+        throttled: bool,
+    },
+    Finish(RowResult),
+    /// An unlink call of an earlier `undo` is settled.
+    OldUnlinkSettled {
+        end: OldUnlinkEnd,
+        text: ServiceText,
+    },
+    /// The run ends. The fault itself had no effect.
+    StopRun(Stop),
+}
+
+impl From<Outcome> for Transition {
+    fn from(outcome: Outcome) -> Self {
+        Self::Finish(RowResult::Link(outcome))
+    }
+}
+
+impl From<UndoOutcome> for Transition {
+    fn from(outcome: UndoOutcome) -> Self {
+        Self::Finish(RowResult::Undo(outcome))
+    }
+}
+
+/// What came of one answer to a read call.
+#[derive(Debug)]
+pub(super) enum ReadResult {
+    /// All users that match, of all pages.
+    Users(Vec<PoolUser>),
+    /// Another page, another attempt, or the end of the run.
+    NotYet(Transition),
+    /// The attempts are exhausted, or the service refused.
+    GaveUp(FaultClass),
+}
+
+/// The pages of one read so far.
+#[derive(Debug, Default)]
+struct PagesRead {
+    users: Vec<PoolUser>,
+    count: usize,
+    next_token: Option<String>,
+}
+
+/// A row with the history of its calls.
+#[derive(Debug)]
+pub(super) struct RowProgress {
+    pub(super) row: Row,
+    /// Write calls in this run that were answered, or not, other than by a throttle.
+    pub(super) attempts: u32,
+    pub(super) request_id: Option<String>,
+    /// What the service said last.
+    pub(super) last_text: ServiceText,
+    pub(super) throttled_since: Option<Instant>,
+    /// Calls in a row that were throttled or did not reach the service.
+    pub(super) repeated_calls: u32,
+    /// When the newest write call was sent.
+    pub(super) last_write: Option<Instant>,
+    pub(super) call_in_flight: bool,
+    read_faults: u32,
+    pages: PagesRead,
+}
+
+impl RowProgress {
+    pub(super) fn new(row: Row) -> Self {
+        Self {
+            row,
+            attempts: 0,
+            request_id: None,
+            last_text: ServiceText { code: "interrupted".into(), message: String::new() },
+            throttled_since: None,
+            repeated_calls: 0,
+            last_write: None,
+            call_in_flight: false,
+            read_faults: 0,
+            pages: PagesRead::default(),
+        }
+    }
+
+    pub(super) fn remember_fault(&mut self, fault: &Fault) {
+        let message = fault.message().chars().take(SERVICE_TEXT_CHARS_MAX).collect();
+        self.last_text = ServiceText { code: fault.code().to_owned(), message };
+        self.request_id = fault.meta().and_then(|meta| meta.request_id.clone()).or(self.request_id.take());
+    }
+
+    /// Counts the answer to a write call as an attempt, unless it was throttled or did not reach the service. Returns the
+    /// class of its fault.
+    pub(super) fn count_write_answer(&mut self, kind: CallKind, fault: Option<&Fault>) -> Option<FaultClass> {
+        let class = fault.map(|fault| classify(kind, fault));
+        if !matches!(class, Some(FaultClass::Throttled { .. } | FaultClass::Unreached)) {
+            self.attempts += 1;
+            if let Some(fault) = fault {
+                self.remember_fault(fault);
+            }
+        }
+        class
+    }
+
+    /// Starts a read for another question than before.
+    pub(super) fn begin_reading(&mut self) {
+        self.read_faults = 0;
+        self.pages = PagesRead::default();
+    }
+
+    pub(super) fn take_read_answer(
+        &mut self,
+        answer: Result<&UserPage, &Fault>,
+        policy: RowPolicy,
+        rng: &mut Rng,
+    ) -> ReadResult {
+        match answer {
+            Ok(page) => {
+                self.pages.count += 1;
+                self.pages.users.extend(page.users.iter().cloned());
+                self.pages.next_token.clone_from(&page.next_token);
+                if self.pages.next_token.is_some() && self.pages.count < READ_PAGES_MAX {
+                    return ReadResult::NotYet(Transition::Continue(Pause::None));
+                }
+                ReadResult::Users(std::mem::take(&mut self.pages).users)
+            }
+            Err(fault) => match classify(CallKind::Read, fault) {
+                FaultClass::Throttled { .. } => ReadResult::NotYet(Transition::RepeatCall { throttled: true }),
+                FaultClass::Unreached => ReadResult::NotYet(Transition::RepeatCall { throttled: false }),
+                FaultClass::Fatal(cause) => {
+                    ReadResult::NotYet(Transition::StopRun(preflight::stop(cause, "ListUsers", fault)))
+                }
+                class @ FaultClass::Refused(_) => ReadResult::GaveUp(class),
+                class @ (FaultClass::Transient | FaultClass::Doubtful(_) | FaultClass::NotLinked) => {
+                    self.read_faults += 1;
+                    if self.read_faults >= policy.attempts_max {
+                        return ReadResult::GaveUp(class);
+                    }
+                    self.pages = PagesRead::default();
+                    ReadResult::NotYet(Transition::Continue(Pause::BackOff(backoff(self.read_faults, rng))))
+                }
+            },
+        }
+    }
+
+    /// The call that lists users by a filter, from the next page on.
+    pub(super) fn list_users(&self, filter: UserFilter) -> ReadCall {
+        ReadCall::List(UserQuery { filter: Some(filter), limit: None, token: self.pages.next_token.clone() })
+    }
+
+    /// The call that reads a destination back.
+    pub(super) fn read_destination(&self, destination: &DestinationUser, policy: RowPolicy) -> ReadCall {
+        let name = listed_name(destination, policy.case_sensitive);
+        let filter = username_filter(&name);
+        // A name full of quotes can be too long for a filter once they are escaped; it is read the other way.
+        let fits = filter.to_text().chars().count() <= FILTER_CHARS_MAX;
+        if policy.settle_with == SettleWith::GetUser || !fits {
+            ReadCall::Get(Personal::from_service(&name))
+        } else {
+            self.list_users(filter)
+        }
+    }
+
+    /// The call that looks for the identity's own profile.
+    pub(super) fn read_profile(&self, policy: RowPolicy) -> ReadCall {
+        self.list_users(username_filter(&self.profile_name(policy)))
+    }
+
+    /// The identity's own profile among the users that were read, or the user that has its name.
+    pub(super) fn find_profile<'a>(&self, users: &'a [PoolUser], policy: RowPolicy) -> Option<&'a PoolUser> {
+        let name = self.profile_name(policy);
+        users.iter().find(|user| user.username.expose() == name)
+    }
+
+    fn profile_name(&self, policy: RowPolicy) -> String {
+        let source = &self.row.link.source;
+        let name = profile_username(source.provider().as_str(), source.value().expose());
+        if policy.case_sensitive { name } else { name.to_lowercase() }
+    }
+}
+
+fn username_filter(name: &str) -> UserFilter {
+    UserFilter { attribute: "username", prefix: false, value: Personal::from_service(name) }
+}

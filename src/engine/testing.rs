@@ -1,0 +1,227 @@
+//! Rows and whole runs for tests and benches: the one place where they are put together.
+#![expect(clippy::expect_used, reason = "a test panics where its own setup is wrong")]
+#![doc(hidden)]
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::{Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, run};
+use crate::clock::{Clock, sleep, timeout_at};
+use crate::domain::event::{Observer, Silent};
+use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, PoolId, ProviderName};
+use crate::domain::row::{Link, Row, RowKey, RowNumber};
+use crate::domain::stop::{RunReport, Signal};
+use crate::foresight::preflight::preflight;
+use crate::ledger::record::RunId;
+use crate::ledger::storage::MemoryStorage;
+use crate::ledger::{Binding, Ledger, LinksToUndo, UndoSelection};
+use crate::limits::SIGNALS_WAITING_MAX;
+use crate::pace::{Limit, Pace};
+use crate::seed::Rng;
+
+/// The pool of rows whose pool does not matter.
+pub const POOL: &str = "sim-local-1_Testing";
+
+/// A row that links subject `Id{number}x` of `Google` to `destination`.
+#[must_use]
+pub fn row_to(number: u64, destination: Destination) -> Row {
+    let provider = ProviderName::parse("Google").expect("a valid name");
+    let value = Personal::from_service(&format!("Id{number:06}x"));
+    let source = ExternalIdentity::new(provider, AttributeName::subject(), value).expect("a valid identity");
+    row_of(POOL, number, Link { destination, source })
+}
+
+/// Row `number` with `link`, in a pool.
+#[must_use]
+pub fn row_of(pool: &str, number: u64, link: Link) -> Row {
+    let pool = PoolId::parse(pool).expect("a valid pool id");
+    Row { number: RowNumber(number), key: RowKey::of(&pool, &link), link }
+}
+
+/// What a ledger of a simulated pool is bound to.
+#[must_use]
+pub fn binding(pool: &str) -> Binding {
+    Binding { pool: PoolId::parse(pool).expect("a valid pool id"), simulated: true }
+}
+
+/// Opens what is on a disk as the ledger of a simulated pool.
+#[must_use]
+pub fn open_ledger(disk: &MemoryStorage, pool: &str, clock: Clock) -> Ledger {
+    Ledger::on_storage(Box::new(disk.clone()), &binding(pool), clock.unix_ms()).expect("the ledger is whole").0
+}
+
+/// Options for runs over a simulated pool: within its quota, with room for every row to be retried.
+#[must_use]
+pub fn options(seed: u64) -> EngineOptions {
+    EngineOptions {
+        writes: Pace::at(24.0),
+        reads: Pace::at(24.0),
+        concurrency: 48,
+        attempts_max: 8,
+        seed,
+        ..EngineOptions::default()
+    }
+}
+
+/// Rows that are handed out a hundred at a time, or fewer.
+#[derive(Debug)]
+pub struct RowList {
+    rows: std::vec::IntoIter<Incoming>,
+    batch_rows: usize,
+}
+
+impl RowList {
+    pub fn new(rows: impl IntoIterator<Item = Incoming>) -> Self {
+        Self { rows: rows.into_iter().collect::<Vec<_>>().into_iter(), batch_rows: 100 }
+    }
+
+    /// Hands out so many rows at a time.
+    #[must_use]
+    pub fn in_batches_of(self, batch_rows: usize) -> Self {
+        Self { batch_rows, ..self }
+    }
+}
+
+impl RowFeed for RowList {
+    fn next_batch(&mut self) -> NextBatch<'_> {
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            let batch: Vec<Incoming> = self.rows.by_ref().take(self.batch_rows).collect();
+            if batch.is_empty() { None } else { Some(Ok(batch)) }
+        })
+    }
+}
+
+/// The links of a ledger, a few at a time.
+struct LedgerLinks(LinksToUndo);
+
+impl RowFeed for LedgerLinks {
+    fn next_batch(&mut self) -> NextBatch<'_> {
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            let links = self.0.next_batch(7).expect("the ledger is readable");
+            if links.is_empty() { None } else { Some(Ok(links.into_iter().map(Incoming::Made).collect())) }
+        })
+    }
+}
+
+/// What a run works on.
+enum Work<'a> {
+    Rows(Box<dyn RowFeed + 'a>),
+    Links(UndoSelection),
+}
+
+/// A run over a simulated pool, with its ledger in memory.
+pub struct EngineRun<'a> {
+    disk: &'a MemoryStorage,
+    pool: &'a str,
+    services: Services,
+    clock: Clock,
+    work: Work<'a>,
+    options: EngineOptions,
+    limits: Option<mpsc::Receiver<Limit>>,
+    observer: Option<&'a mut dyn Observer>,
+    signal_after: Option<(Duration, Signal)>,
+}
+
+impl<'a> EngineRun<'a> {
+    /// A run without rows; the ledger is what is on the disk.
+    #[must_use]
+    pub fn new(disk: &'a MemoryStorage, pool: &'a str, services: Services, clock: Clock) -> Self {
+        let work = Work::Rows(Box::new(RowList::new([])));
+        Self {
+            disk,
+            pool,
+            services,
+            clock,
+            work,
+            options: options(1),
+            limits: None,
+            observer: None,
+            signal_after: None,
+        }
+    }
+
+    #[must_use]
+    pub fn rows(self, rows: impl IntoIterator<Item = Row>) -> Self {
+        self.source(RowList::new(rows.into_iter().map(Incoming::Row)))
+    }
+
+    #[must_use]
+    pub fn source(self, source: impl RowFeed + 'a) -> Self {
+        Self { work: Work::Rows(Box::new(source)), ..self }
+    }
+
+    /// Works on the links of the ledger: an undo.
+    #[must_use]
+    pub fn links(self, selection: UndoSelection) -> Self {
+        Self { work: Work::Links(selection), ..self }
+    }
+
+    #[must_use]
+    pub fn options(self, options: EngineOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    #[must_use]
+    pub fn later_limits(self, limits: mpsc::Receiver<Limit>) -> Self {
+        Self { limits: Some(limits), ..self }
+    }
+
+    #[must_use]
+    pub fn observer(self, observer: &'a mut dyn Observer) -> Self {
+        Self { observer: Some(observer), ..self }
+    }
+
+    /// Sends a signal after this time.
+    #[must_use]
+    pub fn signal_after(self, after: Duration, signal: Signal) -> Self {
+        Self { signal_after: Some((after, signal)), ..self }
+    }
+
+    /// Runs to the end. The run's id in the ledger is the seed.
+    pub async fn run(self) -> RunReport {
+        self.run_until_crash(Duration::from_hours(24 * 365)).await.expect("a run that is not cut off")
+    }
+
+    /// Runs for at most this time; `None` where the run was cut off, as by a crash.
+    pub async fn run_until_crash(self, after: Duration) -> Option<RunReport> {
+        let seed = self.options.seed;
+        let knowledge = preflight(self.services.directory.as_ref(), self.clock, &mut Rng::new(seed))
+            .await
+            .expect("the pool is there");
+        let mut ledger = open_ledger(self.disk, self.pool, self.clock);
+        let mut source: Box<dyn RowFeed + 'a> = match self.work {
+            Work::Rows(source) => source,
+            Work::Links(selection) => {
+                let links = LinksToUndo::find(Box::new(self.disk.clone()), ledger.view(), &selection);
+                Box::new(LedgerLinks(links.expect("the ledger is readable").0))
+            }
+        };
+        let (signal, mut signals) = mpsc::channel(SIGNALS_WAITING_MAX);
+        if let Some((after, what)) = self.signal_after {
+            tokio::spawn(async move {
+                sleep(after).await;
+                signal.send(what).await
+            });
+        }
+        let mut silent = Silent;
+        let context = Context {
+            pool: binding(self.pool).pool,
+            simulated: true,
+            knowledge: &knowledge,
+            services: self.services,
+            ledger: &mut ledger,
+            run: RunId(seed),
+            options: self.options,
+            limits: self.limits,
+            clock: self.clock,
+            observer: self.observer.unwrap_or(&mut silent),
+            witness: None,
+        };
+        let deadline = self.clock.now() + after;
+        let finished = timeout_at(deadline, run(context, source.as_mut(), &mut signals)).await.ok();
+        finished.map(|report| report.expect("the ledger can be written"))
+    }
+}

@@ -1,0 +1,209 @@
+//! What a look at the destination of a link that is to be undone means: pure functions, each with an enum as its answer.
+//!
+//! The service's call names only the identity and takes it from whoever holds it. So a link is taken back only where it
+//! was just seen on the user that this ledger linked it to, and no younger than this ledger's own result. The form follows
+//! `AdminDisableProviderForUser`: attribute and value as they were linked before the identity's first sign-in, and
+//! `Cognito_Subject` with the subject after it. That is documented for SAML; OIDC is treated alike.
+
+use super::read_back::{SettleWith, UnknownEffect, find_destination};
+use crate::clock::UnixMs;
+use crate::domain::identity::{AttributeName, DestinationUser, ExternalIdentity};
+use crate::domain::outcome::RefusalCode;
+use crate::service::classify::IfNoEffect;
+use crate::service::{LinkedIdentity, PoolUser};
+
+/// When this ledger made a link, by the service's clock: at some moment from `earliest` to `latest`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LinkTime {
+    pub(super) earliest: UnixMs,
+    pub(super) latest: UnixMs,
+}
+
+/// What a look at the destination has shown of the link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum InspectedLink {
+    /// The link exists, and the service knows it by this identity.
+    Standing(ExternalIdentity),
+    /// The link cannot be taken back safely.
+    NotRemovable(RefusalCode),
+    /// The user does not hold the identity.
+    Absent,
+    /// The destination itself was not found.
+    UserMissing,
+}
+
+/// Looks for the link of `source` on its destination among the users that were read.
+pub(super) fn inspect_link(
+    users: &[PoolUser],
+    destination: &DestinationUser,
+    source: &ExternalIdentity,
+    linked: LinkTime,
+    case_sensitive: bool,
+) -> InspectedLink {
+    let Some(user) = find_destination(users, destination, case_sensitive) else {
+        return InspectedLink::UserMissing;
+    };
+    match user.identity(source.provider(), source.value()) {
+        // The profile was born from the identity, or the identity was linked after this ledger's link had gone.
+        Some(held) if held.primary || !is_no_younger(held, linked) => InspectedLink::NotRemovable(RefusalCode::Moved),
+        // A SAML identity has an issuer once it has signed in; from then on it goes by a subject that is not shown.
+        Some(held) if !source.attribute().is_subject() && held.issuer.is_some() => {
+            InspectedLink::NotRemovable(RefusalCode::UsedSince)
+        }
+        Some(_) => InspectedLink::Standing(source.clone()),
+        None if source.attribute().is_subject() => InspectedLink::Absent,
+        None => inspect_link_by_attribute(user, source, linked),
+    }
+}
+
+/// Whether the identity was linked no later than this ledger's link. One without a date is taken for younger.
+fn is_no_younger(held: &LinkedIdentity, linked: LinkTime) -> bool {
+    held.created_unix_ms.is_some_and(|created| created <= linked.latest)
+}
+
+/// Looks for a link by an attribute whose value is not shown: after a sign-in the pool shows the subject in its place,
+/// with the date of the link. Only a single identity that fits is taken for it.
+fn inspect_link_by_attribute(user: &PoolUser, source: &ExternalIdentity, linked: LinkTime) -> InspectedLink {
+    let provider = source.provider();
+    let candidates: Vec<&LinkedIdentity> =
+        user.identities.iter().filter(|held| held.provider_name == provider.as_str() && !held.primary).collect();
+    let was_linked_in_time = |held: &LinkedIdentity| {
+        held.created_unix_ms.is_some_and(|created| created >= linked.earliest) && is_no_younger(held, linked)
+    };
+    let has_signed_in = |held: &LinkedIdentity| held.provider_type != "SAML" || held.issuer.is_some();
+    match candidates.as_slice() {
+        [] => InspectedLink::Absent,
+        [only] if was_linked_in_time(only) && has_signed_in(only) => {
+            ExternalIdentity::new(provider.clone(), AttributeName::subject(), only.user_id.clone())
+                .map_or(InspectedLink::NotRemovable(RefusalCode::UsedSince), InspectedLink::Standing)
+        }
+        _ => InspectedLink::NotRemovable(RefusalCode::UsedSince),
+    }
+}
+
+/// What an inspection follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InspectAfter {
+    NoCall,
+    /// A call that may have taken effect.
+    DoubtfulCall(IfNoEffect),
+    /// A call that named no link that the service knows.
+    NotLinkedAnswer,
+}
+
+/// What is known of the link, and of the calls for it, when it is inspected.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UndoInspection {
+    pub(super) after: InspectAfter,
+    pub(super) effect: UnknownEffect,
+    /// Whether this run has seen the link before and announced its unlink.
+    pub(super) announced_by_this_run: bool,
+    /// Whether the link is so young that `ListUsers` may not show it.
+    pub(super) link_is_young: bool,
+    pub(super) settle_with: SettleWith,
+}
+
+/// What an inspection means for an undo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum InspectionJudgement {
+    /// The link exists: the unlink call names it so.
+    TakeBack(ExternalIdentity),
+    /// What was seen is not believed yet.
+    LookAgain,
+    /// A call took effect.
+    Undone,
+    /// The link is gone by another's hand: whether the identity has a profile decides on the code.
+    LookForProfile,
+    Refuse(RefusalCode),
+}
+
+/// Judges look number `looks` (from 1) at the destination of a link of `source`.
+pub(super) fn judge_inspection(
+    seen: InspectedLink,
+    looks: usize,
+    source: &ExternalIdentity,
+    inspection: UndoInspection,
+) -> InspectionJudgement {
+    let is_believed = looks >= looks_before_inspection_is_believed(&seen, inspection);
+    match seen {
+        InspectedLink::NotRemovable(code) => InspectionJudgement::Refuse(code),
+        _ if !is_believed => InspectionJudgement::LookAgain,
+        InspectedLink::Standing(identity) => match inspection.after {
+            InspectAfter::NoCall | InspectAfter::DoubtfulCall(IfNoEffect::Retry) => {
+                InspectionJudgement::TakeBack(identity)
+            }
+            InspectAfter::NotLinkedAnswer => InspectionJudgement::Refuse(RefusalCode::FormUnknown),
+            InspectAfter::DoubtfulCall(IfNoEffect::Refuse(code)) => InspectionJudgement::Refuse(code),
+            InspectAfter::DoubtfulCall(IfNoEffect::RefuseSource) => {
+                InspectionJudgement::Refuse(RefusalCode::Unrecognised)
+            }
+        },
+        InspectedLink::Absent if inspection.effect.is_possible() => InspectionJudgement::Undone,
+        InspectedLink::Absent if source.attribute().is_subject() => InspectionJudgement::LookForProfile,
+        InspectedLink::Absent | InspectedLink::UserMissing => InspectionJudgement::Refuse(RefusalCode::Gone),
+    }
+}
+
+/// Looks until an inspection is believed. `ListUsers` lags behind writes, so two things are looked at patiently: a link
+/// that still stands after a doubtful call, and a link that is absent although it has only just been made.
+fn looks_before_inspection_is_believed(seen: &InspectedLink, inspection: UndoInspection) -> usize {
+    let UndoInspection { after, effect, announced_by_this_run, link_is_young, settle_with } = inspection;
+    let stands = matches!(seen, InspectedLink::Standing(_));
+    match effect {
+        UnknownEffect::OfRecentCall if stands => settle_with.patient_looks(),
+        // This run saw the link by the same call before it announced the unlink; an earlier run may have used the other.
+        UnknownEffect::OfRecentCall if announced_by_this_run => 1,
+        UnknownEffect::OfRecentCall => settle_with.patient_looks(),
+        UnknownEffect::None if stands && after == InspectAfter::NotLinkedAnswer => 2,
+        UnknownEffect::None if !stands && link_is_young && settle_with == SettleWith::ListUsers => {
+            settle_with.patient_looks()
+        }
+        UnknownEffect::None | UnknownEffect::OfOldCall => 1,
+    }
+}
+
+/// The code of a link that is gone without a call of ours. A profile of its own shows that the identity signed in after
+/// somebody unlinked it. Whether another user holds it cannot be queried; only a scan of the pool shows that.
+pub(super) fn refusal_of_missing_link(profile: Option<&PoolUser>, source: &ExternalIdentity) -> RefusalCode {
+    match profile.and_then(|user| user.identity(source.provider(), source.value())) {
+        Some(_) => RefusalCode::Moved,
+        None => RefusalCode::Gone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::identity::{Personal, ProviderName};
+
+    #[test]
+    fn looks_until_an_inspection_is_believed() {
+        use InspectAfter::{DoubtfulCall, NoCall, NotLinkedAnswer};
+        use UnknownEffect::{None, OfOldCall, OfRecentCall};
+        let source = ExternalIdentity::new(
+            ProviderName::parse("Corp").unwrap(),
+            AttributeName::subject(),
+            Personal::from_service("AbC1"),
+        );
+        let (standing, absent) = (InspectedLink::Standing(source.unwrap()), InspectedLink::Absent);
+        let lost = DoubtfulCall(IfNoEffect::Retry);
+        for (seen, after, effect, announced_by_this_run, link_is_young, by_list, by_get) in [
+            (&standing, NoCall, None, false, false, 1, 1),
+            (&absent, NoCall, None, false, false, 1, 1),
+            (&absent, NoCall, None, false, true, 5, 1),
+            (&standing, NoCall, None, false, true, 1, 1),
+            (&standing, NotLinkedAnswer, None, true, false, 2, 2),
+            (&absent, NotLinkedAnswer, None, true, false, 1, 1),
+            (&standing, lost, OfRecentCall, true, false, 5, 2),
+            (&absent, lost, OfRecentCall, true, false, 1, 1),
+            (&absent, NoCall, OfRecentCall, false, false, 5, 2),
+            (&standing, NoCall, OfOldCall, false, false, 1, 1),
+            (&absent, NoCall, OfOldCall, false, true, 1, 1),
+        ] {
+            for (settle_with, expected) in [(SettleWith::ListUsers, by_list), (SettleWith::GetUser, by_get)] {
+                let inspection = UndoInspection { after, effect, announced_by_this_run, link_is_young, settle_with };
+                assert_eq!(looks_before_inspection_is_believed(seen, inspection), expected, "{seen:?} {inspection:?}");
+            }
+        }
+    }
+}
