@@ -163,3 +163,10 @@ fn stdin_and_the_environment_name_what_flags_do_not() {
     assert_eq!((&report["pool"], &report["simulated"]), (&"eu-west-1_Env".into(), &true.into()));
     assert_eq!(report["rows"]["linked"], 5);
 }
+
+#[test]
+fn a_duration_may_have_days() {
+    let home = home_with_inputs();
+    let options = ["link", "pairs.csv", "--simulate", "--yes", "--simulate-latency", "off", "--max-duration", "2d"];
+    home.run(&options).left_with(0);
+}
