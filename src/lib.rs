@@ -6,7 +6,7 @@
 //! # From above
 //!
 //! ```text
-//!  INPUT ─► input ─► command ─► engine ─► service ─► Cognito, or the simulator
+//!  INPUT ─► input ─► commands ─► engine ─► service ─► Cognito, or the simulator
 //!                       │        │  ▲ └──► ledger
 //!                       │        │  └───── pace (budget, cool-down, back-off)
 //!                       │        └───────► events ─► ui (progress, findings, reports, log)
@@ -14,7 +14,7 @@
 //! ```
 //!
 //! The input is read once to check every row by itself and beside the others (`input::across`), before anything is sent
-//! (`command::check`); where something is wrong, once more to tell it in the order of the rows. The last reading works: one loop, the dispatcher, takes rows from a bounded channel, owns
+//! (`commands::link::InputCheck`); where something is wrong, once more to tell it in the order of the rows. The last reading works: one loop, the dispatcher, takes rows from a bounded channel, owns
 //! the ledger, the counters, the budgets and the observer, and hands single calls to workers.
 //!
 //! # The way of a row
@@ -32,7 +32,7 @@
 //! | settled | `engine::job`, `engine::settle` | what is in doubt is read back; the policy neither waits nor calls |
 //! | recorded, counted, told | `engine::dispatcher::answers` | ledger first, then counters, then observer |
 //!
-//! A comparison (`command::reconcile`) reads the file, then the pool (`foresight::scan`), then the file again, a
+//! A comparison (`commands::reconcile`) reads the file, then the pool (`foresight::scan`), then the file again, a
 //! `domain::drift::Standing` for each row; what is missing goes the same way as any row, from *admitted* on.
 //!
 //! Where a row stands is `domain::state::RowState`; `domain::state::next_state` is the one table of what may follow, used
@@ -41,7 +41,7 @@
 //! `undo` goes the same way with the links of a ledger for rows (`ledger::made`): looked at, announced, called, settled,
 //! recorded. Its policy is `engine::undo`, and what a look means is `engine::undo_look`.
 //!
-//! `doctor` (`command::doctor`) sends no row anywhere: it makes single reads, and what they show is a
+//! `doctor` (`commands::doctor`) sends no row anywhere: it makes single reads, and what they show is a
 //! `domain::checkup::Check`, which knows by itself whether that is good.
 //!
 //! # Rooms
@@ -61,15 +61,12 @@
 //! | 2 | [`pace`] | the budget under a hard ceiling, the shared cool-down, the back-off | clock, seed, limits, domain |
 //! | 2 | [`ledger`] | what was announced and what came of it: one append-only file | clock, seed, limits, domain |
 //! | 2 | [`ui`] | the only talker: results on stdout, talk on stderr | clock, seed, limits, domain |
-//! | 2 | [`config`] | options, resolved and checked; no parser types | clock, seed, limits, domain |
 //! | 3 | [`foresight`] | what can be known before a row is sent | clock, seed, limits, domain, service, pace |
 //! | 4 | [`engine`] | dispatcher, workers, and the policy of a row | clock, seed, limits, domain, service, pace, ledger, foresight |
-//! | 5 | [`command`] | the use cases, one a file; no terminal, no AWS | clock, exit, seed, limits, domain, input, service, pace, ledger, config, foresight, engine |
-//! | 6 | [`cli`] | arguments and help | exit, limits, domain, config |
-//! | 7 | [`run`] | the composition root: service, clock, ledger, ui and command meet here; signals | clock, exit, seed, limits, domain, input, service, pace, ledger, ui, config, foresight, engine, command, cli |
-//! | 8 | `main` | parse, run, exit | cli, run, exit |
+//! | 5 | [`commands`] | one module for each command: its arguments, what it does, how the result is printed; what they share | clock, exit, seed, limits, domain, input, service, pace, ledger, ui, foresight, engine |
+//! | 6 | `main` | parse, run, exit | commands, exit |
 //!
-//! Within `service`, the adapter and the simulator do not know each other, and nobody but `run` knows either: the rest of
+//! Within `service`, the adapter and the simulator do not know each other, and nobody but `commands` knows either: the rest of
 //! the house holds a [`service::UserDirectory`], which reads, and a [`service::IdentityLinker`] or a
 //! [`service::IdentityUnlinker`], which write, and never both of these.
 //!
@@ -86,7 +83,7 @@
 //! | a second owner of the ledger or the counters, a lock in the engine | workers talk by their return value, the reader by a bounded channel | `tests/architecture.rs` |
 //! | a second process that writes the same ledger | `ledger::storage`: the lock is taken before the first byte is read | its tests |
 //! | an AWS name outside `service::cognito`, a terminal outside `ui` | the ports, the observer | `tests/architecture.rs` |
-//! | a link of somebody else that a comparison overwrites | `command::reconcile::apply` hands rows to the engine, which reads before it judges | `tests/it/reconcile_seeds.rs`, and a second client in `tests/it/reconcile.rs` |
+//! | a link of somebody else that a comparison overwrites | `commands::reconcile` hands rows to the engine, which reads before it judges | `tests/it/reconcile_seeds.rs`, and a second client in `tests/it/reconcile.rs` |
 //! | a channel, file, line, loop or wait without a bound | [`limits`], with assertions between the bounds when it is compiled | `tests/architecture.rs` for channels |
 //! | time or chance that was not handed in | [`clock`], [`seed`] | `tests/architecture.rs`; equal seeds give equal ledgers in `tests/it/seeds.rs` |
 //! | an attempt of a row past the budget, or a second layer of retries | `engine::dispatcher::sending` takes a slot for each; the SDK's own retries are off | the tests of [`pace`] |
@@ -98,8 +95,8 @@
 //! | a personal value in a log, an error text or an event | `domain::identity::Personal` has no text of its own, events hold numbers and keys | `tests/architecture.rs`: who may `expose()` |
 //! | a simulated ledger before a real pool, or the reverse | `ledger::Binding`, compared when a ledger is opened; regions `sim-…` exist nowhere | the tests of [`ledger`] |
 //! | a forecast that is not what `link` reaches, when nothing else touches the pool | `foresight::verdict`: the order of a link call's own checks | `tests/it/forecast.rs`, over seeds |
-//! | a plan followed for another input or pool, or further than it goes | `run::plan`, before anything is sent; `command::guide`, row by row | `tests/it/plan.rs` |
-//! | a writing half in a command that must not write, or both halves in one run | only `engine::worker` names both; `run::link` and `run::reconcile_apply` alone ask for [`service::IdentityLinker`], `run::undo` alone for [`service::IdentityUnlinker`] | `tests/architecture.rs` |
+//! | a plan followed for another input or pool, or further than it goes | `commands::shared::saved_plan`, before anything is sent and row by row | `tests/it/plan.rs` |
+//! | a writing half in a command that must not write, or both halves in one run | only `engine::worker` names both; `commands::link` and `commands::reconcile` alone ask for [`service::IdentityLinker`], `commands::undo` alone for [`service::IdentityUnlinker`] | `tests/architecture.rs` |
 //!
 //! # Words
 //!
@@ -115,10 +112,8 @@
 //! to take it back. **Verdict**: what `link` will reach for a row, told beforehand. **Plan**: the verdicts of a file, kept until `link`
 //! does exactly that. **Lane**: the line of rows for one destination. **Drain**: take nothing new, finish what is in flight.
 
-pub mod cli;
 pub mod clock;
-pub mod command;
-pub mod config;
+pub mod commands;
 pub mod domain;
 pub mod engine;
 pub mod exit;
@@ -127,7 +122,6 @@ pub mod input;
 pub mod ledger;
 pub mod limits;
 pub mod pace;
-pub mod run;
 pub mod seed;
 pub mod service;
 pub mod ui;

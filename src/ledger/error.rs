@@ -47,6 +47,16 @@ pub enum LedgerError {
         /// What the system said.
         detail: String,
     },
+    /// The file cannot be opened or created. Nothing was sent yet, so the path is a mistake in the options.
+    #[error("cannot open ledger {place}: {detail}")]
+    Open {
+        /// Which ledger.
+        place: String,
+        /// What the system reported.
+        kind: io::ErrorKind,
+        /// The system's message.
+        detail: String,
+    },
     /// Another run holds the lock.
     #[error("another run{} holds {place}; wait for it to end, or stop it", described(holder.as_ref()))]
     Locked {
@@ -114,6 +124,12 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// Returns the error for a path that cannot be opened.
+    #[must_use]
+    pub fn open(path: &std::path::Path, error: &io::Error) -> Self {
+        Self::Open { place: path.display().to_string(), kind: error.kind(), detail: error.to_string() }
+    }
+
     pub(super) fn io(action: &'static str, place: String, error: &io::Error) -> Self {
         Self::Io { action, place, kind: error.kind(), detail: error.to_string() }
     }

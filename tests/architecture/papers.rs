@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use clap::CommandFactory;
-use cognito_link::cli::Cli;
+use cognito_link::commands::Cli;
 use cognito_link::domain::finding::FindingCode;
 use cognito_link::domain::outcome::RefusalCode;
 use cognito_link::exit::Exit;

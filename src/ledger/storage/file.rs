@@ -24,7 +24,7 @@ impl FileSource {
     /// # Errors
     /// [`LedgerError::Io`] as the system has it, [`LedgerError::NotALedger`] for anything but a plain file.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
-        let io_error = |error: &io::Error| LedgerError::io("open", place(path), error);
+        let io_error = |error: &io::Error| LedgerError::open(path, error);
         let kind = fs::metadata(path).map_err(|error| io_error(&error))?;
         if !kind.is_file() {
             return Err(LedgerError::NotALedger { place: place(path) });
@@ -69,7 +69,8 @@ impl FileStorage {
             return Err(LedgerError::NotALedger { place: place(path) });
         }
         let mut options = private();
-        let file = options.read(true).append(true).create(true).open(path).map_err(|e| io_error("open", &e))?;
+        let file =
+            options.read(true).append(true).create(true).open(path).map_err(|error| LedgerError::open(path, &error))?;
         let notice = notice_beside(path);
         match file.try_lock() {
             Ok(()) => {}

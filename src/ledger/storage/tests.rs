@@ -59,9 +59,9 @@ fn what_is_no_plain_file_is_refused() {
     assert!(matches!(FileStorage::open(folder.path()), Err(LedgerError::NotALedger { .. })));
     assert!(matches!(FileSource::open(folder.path()), Err(LedgerError::NotALedger { .. })));
     let missing = FileSource::open(&folder.path().join("missing")).unwrap_err();
-    assert!(matches!(missing, LedgerError::Io { kind: io::ErrorKind::NotFound, .. }), "{missing}");
+    assert!(matches!(missing, LedgerError::Open { kind: io::ErrorKind::NotFound, .. }), "{missing}");
     let nowhere = FileStorage::open(&folder.path().join("no/such/folder")).unwrap_err();
-    assert!(matches!(nowhere, LedgerError::Io { action: "open", .. }), "{nowhere}");
+    assert!(matches!(nowhere, LedgerError::Open { .. }), "{nowhere}");
 }
 
 /// The same story on both storages.
