@@ -55,7 +55,7 @@ Example, without an AWS account: cognito-link link fixtures/pairs.csv --simulate
 
 /// Link existing users of an Amazon Cognito user pool to identities of external providers, in bulk
 #[derive(Debug, Parser)]
-#[command(name = "cognito-link", version, about, after_help = EXAMPLE, after_long_help = AFTER_LONG_HELP,
+#[command(name = "cognito-link", version, after_help = EXAMPLE, after_long_help = AFTER_LONG_HELP,
     max_term_width = 110)]
 pub struct Cli {
     #[command(subcommand)]

@@ -98,7 +98,7 @@ fn message(found: &Found) -> String {
         Found::Mapping { provider, mapped } => mapping_text(provider.as_str(), mapped),
         Found::Users => "can be listed, also with a filter on sub".to_owned(),
         Found::Quota { per_second, origin, share, pace } => format!(
-            "{per_second}/s for writes in the whole account, {}; {} % of it is {}",
+            "{per_second}/s for writes of the whole account ({}); {} % of it is {}",
             quota_source(origin),
             (share * 1_000.0).round() / 10.0,
             rate(*pace)

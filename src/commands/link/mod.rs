@@ -18,8 +18,8 @@ use super::shared::settings::parse_duration;
 use super::shared::shard::ShardChoice;
 use super::shared::simulator::Simulator;
 use super::shared::{
-    CommandContext, Failure, InputArgs, PaceArgs, PoolArgs, SimulationArgs, confirm, connect, default_ledger_path,
-    headings, note_preset, parse_shard, require_terminal, resolve_shard, warn_about_cut_line,
+    AdvancedArgs, CommandContext, Failure, InputArgs, PaceArgs, PoolArgs, SimulationArgs, confirm, connect,
+    default_ledger_path, headings, note_preset, parse_shard, require_terminal, resolve_shard, warn_about_cut_line,
     warn_about_undivided_array,
 };
 use crate::engine::{Context, Services, WritingHalf};
@@ -84,6 +84,8 @@ pub struct LinkArgs {
     /// Run in virtual time against the simulated pool, keep nothing, and print how long the real run would take
     #[arg(long, requires = "simulate", conflicts_with_all = ["ledger", "save_pool"], help_heading = headings::SIMULATOR)]
     pub rehearse: bool,
+    #[command(flatten)]
+    pub advanced: AdvancedArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -108,7 +110,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         None => default_ledger_path(&args.input, shard, simulator.is_some())?,
     };
     let rate_choice = args.pace.rate_choice(shard, file)?;
-    let mut options = args.pace.engine_options(rate_choice, context)?;
+    let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
     options.retry_refused = args.retry.contains(&RetryState::Refused);
     let source = Source::open(&args.input)?;
     note_preset(&input_options, ui);
@@ -132,7 +134,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     };
     let (mut checked, mut running_simulator) = (None, None);
     let target = match simulator {
-        None => args.pool.aws_target(file)?,
+        None => args.pool.real_target(file)?,
         Some(simulator) => {
             // Without a pool file the simulated pool has the providers of the input, so the input is read first.
             let found = check()?;
@@ -157,14 +159,10 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let to_send = checked.to_send();
     let learned = ledger.as_ref().and_then(Ledger::pace_milli);
     let pace = if to_send > 0 {
-        let pace = rate_choice.write_pace(service.limits(), learned, *clock).await;
-        ui.note(&pace.note);
-        pace
+        args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?
     } else {
         rate_choice.write_pace_for_documented_quota()
     };
-    options.writes = pace.pace;
-    options.concurrency = args.pace.concurrency(pace.pace, file)?;
     if let Some(plan) = &plan {
         estimate::note_plan(plan, ui);
     }

@@ -77,12 +77,10 @@ pub(super) async fn apply(
 
     // Connect again: only from here on there is something to write with.
     let rate_choice = args.pace.rate_choice(None, file)?;
-    let mut options = args.pace.engine_options(rate_choice, context)?;
+    let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
     let service = context.connector.connect(&pool.address.target, &pool.address.pool).await?;
-    let pace = rate_choice.write_pace(service.limits(), ledger.pace_milli(), *clock).await;
-    ui.note(&pace.note);
-    options.writes = pace.pace;
-    options.concurrency = args.pace.concurrency(pace.pace, file)?;
+    let learned = ledger.pace_milli();
+    let pace = args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?;
     options.total = Some(to_process);
     // What was refused before, and is free in the scan, is attempted again.
     options.retry_refused = true;

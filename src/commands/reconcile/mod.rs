@@ -16,8 +16,8 @@ use super::link::RetryState;
 use super::shared::choices::Choices;
 use super::shared::settings::parse_percent;
 use super::shared::{
-    CommandContext, Failure, InputArgs, OpenPool, PaceArgs, PoolArgs, RateChoice, SimulationArgs, default_ledger_path,
-    headings, note_preset, parse_provider, require_terminal, warn_about_cut_line,
+    AdvancedArgs, CommandContext, Failure, InputArgs, OpenPool, PaceArgs, PoolArgs, RateChoice, SimulationArgs,
+    default_ledger_path, headings, note_preset, parse_provider, require_terminal, warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::ProviderName;
@@ -88,6 +88,8 @@ pub struct ReconcileArgs {
     pub retry: Vec<RetryState>,
     #[command(flatten)]
     pub simulation: SimulationArgs,
+    #[command(flatten)]
+    pub advanced: AdvancedArgs,
 }
 
 pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
@@ -109,7 +111,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         Some(path) => Some(path.clone()),
         None => Some(default_ledger_path(&args.input, None, args.simulation.simulate)?),
     };
-    let seed = args.pace.seed.unwrap_or(context.seed);
+    let seed = args.advanced.seed.unwrap_or(context.seed);
     let scan = ScanOptions { reads: RateChoice::of_reads(args.pace.share, file)?.read_pace(), seed };
 
     // Open the pool and the ledger. Its lock keeps a second run away until the end.

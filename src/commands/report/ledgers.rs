@@ -336,6 +336,7 @@ mod tests {
                 ledger.settle(row.number, row.key, &refused, 1, None, 0).unwrap();
             }
         }
+        ledger.sync().unwrap();
         drop(ledger);
         let report = Ledgers::load(&[path]).unwrap().report(2).unwrap();
         assert_eq!((report.counts.refused, report.failures.len(), report.failures_left_out), (5, 2, 3));

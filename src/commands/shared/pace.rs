@@ -41,11 +41,16 @@ pub struct PaceArgs {
     /// Time after which the run stops, such as 90s, 45m, 8h or 2d; a rerun resumes
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub max_duration: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Advanced")]
+pub struct AdvancedArgs {
     /// Call that reads a user when the effect of a call is in doubt
-    #[arg(long, value_enum, default_value_t, help_heading = "Advanced", hide_short_help = true)]
+    #[arg(long, value_enum, value_name = "CALL", default_value_t, hide_short_help = true)]
     pub settle_with: SettleCall,
     /// Seed of every random wait, to repeat a simulated run
-    #[arg(long, value_name = "N", help_heading = "Advanced", hide_short_help = true)]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub seed: Option<u64>,
 }
 
@@ -60,7 +65,12 @@ pub enum SettleCall {
 
 impl PaceArgs {
     /// Returns the engine's options, with a pace for the documented quota: the account's own is read later.
-    pub fn engine_options(&self, choice: RateChoice, context: &CommandContext<'_>) -> Result<EngineOptions, Failure> {
+    pub fn engine_options(
+        &self,
+        choice: RateChoice,
+        advanced: &AdvancedArgs,
+        context: &CommandContext<'_>,
+    ) -> Result<EngineOptions, Failure> {
         let writes = choice.write_pace_for_documented_quota().pace;
         Ok(EngineOptions {
             writes,
@@ -68,7 +78,7 @@ impl PaceArgs {
             concurrency: self.concurrency(writes, &context.file_settings)?,
             attempts_max: self.attempts,
             retry_refused: false,
-            settle_with: match self.settle_with {
+            settle_with: match advanced.settle_with {
                 SettleCall::ListUsers => SettleWith::ListUsers,
                 SettleCall::GetUser => SettleWith::GetUser,
             },
@@ -76,7 +86,7 @@ impl PaceArgs {
             duration_max: self.max_duration,
             total: None,
             done_before: 0,
-            seed: self.seed.unwrap_or(context.seed),
+            seed: advanced.seed.unwrap_or(context.seed),
         })
     }
 
@@ -97,6 +107,22 @@ impl PaceArgs {
                 Ok((writes.expected().unwrap_or(f64::INFINITY) * 2.0).clamp(min, max) as usize)
             }
         }
+    }
+
+    /// Reads the quota, prints the pace, and sets it in the options.
+    pub async fn set_write_pace(
+        &self,
+        choice: RateChoice,
+        quota: Arc<dyn LimitReader>,
+        learned: Option<u64>,
+        options: &mut EngineOptions,
+        context: &CommandContext<'_>,
+    ) -> Result<WritePace, Failure> {
+        let pace = choice.write_pace(quota, learned, context.clock).await;
+        context.ui.note(&pace.note);
+        options.writes = pace.pace;
+        options.concurrency = self.concurrency(pace.pace, &context.file_settings)?;
+        Ok(pace)
     }
 
     pub fn rate_choice(&self, shard: Option<Shard>, file: &FileSettings) -> Result<RateChoice, Failure> {

@@ -53,7 +53,7 @@ impl PoolArgs {
     }
 
     /// Returns where the real service is.
-    pub fn aws_target(&self, file: &FileSettings) -> Result<Target, Failure> {
+    pub fn real_target(&self, file: &FileSettings) -> Result<Target, Failure> {
         let from_file = || match &file.endpoint_url {
             Some(url) => parse_endpoint_url(url)
                 .map(Some)
@@ -161,7 +161,7 @@ impl PoolAddress {
                 let running = simulator.serve(&pool, &BTreeSet::new(), seed)?;
                 (running.target(), Some(running))
             }
-            None => (args.aws_target(file)?, None),
+            None => (args.real_target(file)?, None),
         };
         Ok(Self { pool, target, simulator })
     }

@@ -401,6 +401,7 @@ mod tests {
         report.counts.by_refusal.insert(RefusalCode::Unrecognised, 2);
         print_run_report(&report, Some("l"), Exit::Incomplete, &screen.ui()).unwrap();
         let warning = "warning: the service gave an answer that this version does not know, for 2 rows: ";
-        assert!(screen.stderr().starts_with(warning), "{}", screen.stderr());
+        let printed = screen.both();
+        assert!(printed.contains(&format!("--- stderr\n{warning}")), "{printed}");
     }
 }

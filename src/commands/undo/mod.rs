@@ -14,8 +14,8 @@ use super::shared::run_view::print_stop;
 use super::shared::settings::{parse_row_ranges, parse_since};
 use super::shared::simulator::Simulator;
 use super::shared::{
-    CommandContext, Failure, PaceArgs, PoolArgs, SimulationArgs, confirm, connect, parse_provider, require_terminal,
-    warn_about_cut_line,
+    AdvancedArgs, CommandContext, Failure, PaceArgs, PoolArgs, SimulationArgs, confirm, connect, parse_provider,
+    require_terminal, warn_about_cut_line,
 };
 use crate::domain::identity::ProviderName;
 use crate::domain::stop::{Aim, Ended, RunReport, Stop, StopCause};
@@ -61,6 +61,8 @@ pub struct UndoArgs {
     pub pace: PaceArgs,
     #[command(flatten)]
     pub simulation: SimulationArgs,
+    #[command(flatten)]
+    pub advanced: AdvancedArgs,
 }
 
 #[derive(Debug, Args)]
@@ -95,7 +97,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         ));
     }
     let rate_choice = args.pace.rate_choice(None, file)?;
-    let mut options = args.pace.engine_options(rate_choice, context)?;
+    let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
     let asks = !args.yes && !args.dry_run;
     if asks {
         require_terminal(ui)?;
@@ -125,7 +127,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     options.total = Some(found.selected);
     let mut running_simulator = None;
     let target = match simulator {
-        None => args.pool.aws_target(file)?,
+        None => args.pool.real_target(file)?,
         Some(simulator) => {
             running_simulator.insert(simulator.serve(&binding.pool, &BTreeSet::new(), options.seed)?).target()
         }
@@ -142,12 +144,9 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         let pace = if args.dry_run {
             rate_choice.write_pace_for_documented_quota()
         } else {
-            let pace = rate_choice.write_pace(service.limits(), ledger.pace_milli(), *clock).await;
-            ui.note(&pace.note);
-            pace
+            let learned = ledger.pace_milli();
+            args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?
         };
-        options.writes = pace.pace;
-        options.concurrency = args.pace.concurrency(pace.pace, file)?;
         ui.warn(NOT_RESTORED);
         if asks {
             let links = format::counted(found.selected, "link");
