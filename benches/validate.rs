@@ -13,7 +13,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use cognito_link::command::validate::ValidateTask;
+use cognito_link::commands::validate::check_input;
 use cognito_link::domain::event::Silent;
 use cognito_link::input::{InputOptions, Source};
 use cognito_link::seed::Rng;
@@ -85,8 +85,8 @@ fn write_rows(path: &Path, rows: u64, is_csv: bool) {
 }
 
 fn validate(path: &Path, rows: u64) {
-    let task = ValidateTask { source: Source::open(path).unwrap(), reading: InputOptions::default(), split: None };
-    let validated = task.run(|_| String::new(), &mut Silent).unwrap();
+    let source = Source::open(path).unwrap();
+    let validated = check_input(&source, &InputOptions::default(), None, &mut Silent).unwrap();
     assert_eq!((validated.counts.read, validated.counts.unprocessed), (rows, rows));
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Exit {
-    /// 0: every row is in the wished state.
+    /// 0: every row is in the desired state.
     Success = 0,
     /// 1: an unexpected fault of the program.
     Fault = 1,

@@ -8,10 +8,8 @@
 //!
 //! Whoever follows a command starts in its folder under `commands`; whoever follows a row starts in `engine`.
 
-pub mod cli;
 pub mod clock;
-pub mod command;
-pub mod config;
+pub mod commands;
 pub mod domain;
 pub mod engine;
 pub mod exit;
@@ -20,7 +18,6 @@ pub mod input;
 pub mod ledger;
 pub mod limits;
 pub mod pace;
-pub mod run;
 pub mod seed;
 pub mod service;
 pub mod ui;

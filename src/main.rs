@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    cognito_link::run::run(cognito_link::cli::Cli::parse())
+    cognito_link::commands::run(cognito_link::commands::Cli::parse())
 }

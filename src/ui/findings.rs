@@ -1,42 +1,42 @@
-//! Findings as they come, the first of them in full and the rest as a number.
+//! Findings as they come: the first in full, the rest as a number.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::console::Console;
-use super::format::{count, counted};
+use super::format::counted;
 use crate::domain::finding::{Finding, Severity};
 use crate::limits;
 
-/// A finding in one line, without its severity: `row 17, line 18, column source_value: missing_value: ...`.
+/// Returns a finding in one line, without its severity: `row 17, line 18, column source_value: missing_value: ...`.
 #[must_use]
 pub fn finding_line(finding: &Finding) -> String {
-    let mut place = Vec::new();
+    let mut position = Vec::new();
     if let Some(row) = finding.row {
-        place.push(format!("row {row}"));
+        position.push(format!("row {row}"));
     }
-    place.push(format!("line {}", finding.line));
+    position.push(format!("line {}", finding.line));
     if !finding.column.is_empty() {
-        place.push(format!("column {}", finding.column));
+        position.push(format!("column {}", finding.column));
     } else if finding.field > 0 {
-        place.push(format!("field {}", finding.field));
+        position.push(format!("field {}", finding.field));
     }
-    format!("{}: {}: {}", place.join(", "), finding.code.as_str(), finding.message)
+    format!("{}: {}: {}", position.join(", "), finding.code.as_str(), finding.message)
 }
 
-/// Tells findings until [`limits::FINDINGS_SHOWN_MAX`] of a severity were told, and counts the rest.
-pub(super) struct FindingTeller {
+/// Prints the first [`limits::FINDINGS_SHOWN_MAX`] findings of a severity, and counts the rest.
+pub struct FindingPrinter {
     console: Arc<Console>,
     shown: BTreeMap<Severity, usize>,
     hidden: BTreeMap<Severity, u64>,
 }
 
-impl FindingTeller {
+impl FindingPrinter {
     pub(super) fn new(console: Arc<Console>) -> Self {
         Self { console, shown: BTreeMap::new(), hidden: BTreeMap::new() }
     }
 
-    pub(super) fn tell(&mut self, finding: &Finding) {
+    pub fn print(&mut self, finding: &Finding) {
         let severity = finding.severity;
         let shown = self.shown.entry(severity).or_default();
         if *shown == limits::FINDINGS_SHOWN_MAX {
@@ -47,18 +47,21 @@ impl FindingTeller {
         self.say(severity, &finding_line(finding));
     }
 
-    /// Counts further ones that nobody kept.
-    pub(super) fn hide(&mut self, severity: Severity, count: u64) {
+    /// Counts findings that nobody kept.
+    pub fn count_hidden(&mut self, severity: Severity, count: u64) {
         *self.hidden.entry(severity).or_default() += count;
     }
 
-    /// Tells how many were only counted since the last time, if any.
-    pub(super) fn close(&mut self) {
+    /// Prints how many findings were only counted since the last time.
+    pub fn close(&mut self) {
         for (severity, hidden) in std::mem::take(&mut self.hidden) {
             let noun = severity.as_str();
             self.say(
                 severity,
-                &format!("and {}: `cognito-link validate INPUT --split DIR` lists every one", more(hidden, noun)),
+                &format!(
+                    "and {}; list all with `cognito-link validate INPUT --split DIR`",
+                    counted(hidden, &format!("more {noun}"))
+                ),
             );
         }
     }
@@ -69,10 +72,6 @@ impl FindingTeller {
             Severity::Warning => self.console.warn(text),
         }
     }
-}
-
-fn more(hidden: u64, noun: &str) -> String {
-    counted(hidden, noun).replacen(&count(hidden), &format!("{} more", count(hidden)), 1)
 }
 
 #[cfg(test)]
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_counted_by_severity_and_told_when_checking_ends() {
+    fn the_rest_is_counted_by_severity_and_printed_when_checking_ends() {
         let screen = Screen::new();
         let mut observer = screen.ui().observer();
         observer.on(&Event::Checking { rows: 0 });
@@ -122,8 +121,8 @@ mod tests {
         let stderr = screen.stderr();
         assert_eq!(stderr.matches("error: row ").count(), limits::FINDINGS_SHOWN_MAX);
         assert_eq!(stderr.matches("warning: row ").count(), limits::FINDINGS_SHOWN_MAX);
-        assert_eq!(stderr.matches("error: and 1,003 more errors: ").count(), 1);
-        assert_eq!(stderr.matches("warning: and 1 more warning: ").count(), 1);
+        assert_eq!(stderr.matches("error: and 1,003 more errors; ").count(), 1);
+        assert_eq!(stderr.matches("warning: and 1 more warning; ").count(), 1);
     }
 
     #[test]
@@ -139,7 +138,7 @@ mod tests {
         assert!(
             screen
                 .stderr()
-                .ends_with("error: and 10 more errors: `cognito-link validate INPUT --split DIR` lists every one\n")
+                .ends_with("error: and 10 more errors; list all with `cognito-link validate INPUT --split DIR`\n")
         );
     }
 

@@ -5,29 +5,20 @@
 
 mod confirm;
 mod console;
-mod doctor;
-mod drift;
 mod escape;
 mod findings;
-mod forecast;
 pub mod format;
-pub mod json;
 mod lines;
 mod log;
-mod next_steps;
 mod observer;
 mod progress;
 mod redact;
 mod status;
 mod style;
-mod table;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
-mod text;
-mod undo;
-mod validation;
 
 use std::io::{self, IsTerminal, Read, Write};
 use std::sync::Arc;
@@ -38,21 +29,13 @@ use serde_json::Value;
 pub use confirm::ConfirmError;
 use console::Console;
 pub use escape::{escape, escape_json, escape_lines, shell_word};
-pub use findings::finding_line;
+pub use findings::{FindingPrinter, finding_line};
 pub use log::{LOG_FILTER_VARIABLE, LogError, LogFormat, LogOptions};
-pub use redact::redact;
-pub use style::ColorChoice;
-pub use validation::Findings;
+pub use redact::{redact, shown as shown_message};
+pub use style::{ColorChoice, Style};
 
-use crate::domain::checkup::CheckupReport;
-use crate::domain::drift::DriftReport;
 use crate::domain::event::Observer;
 use crate::domain::identity::{Personal, masked};
-use crate::domain::outcome::UndoOutcome;
-use crate::domain::report::LedgerReport;
-use crate::domain::row::Row;
-use crate::domain::stop::RunReport;
-use crate::domain::summary::Counts;
 use crate::limits;
 
 /// The shape of results.
@@ -61,7 +44,7 @@ pub enum OutputFormat {
     /// For people.
     #[default]
     Text,
-    /// For scripts; see [`json`].
+    /// For scripts.
     Json,
 }
 
@@ -241,143 +224,43 @@ impl Ui {
         }
     }
 
-    /// A value to stdout, as JSON on one line.
+    /// Prints a result to stdout as it is: its parts are escaped already, and it may be colored.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn print(&self, text: &str) -> io::Result<()> {
+        self.console.print(text)
+    }
+
+    /// Prints a value to stdout, as JSON on one line.
     ///
     /// # Errors
     /// As [`Ui::data`].
     pub fn json(&self, value: &Value) -> io::Result<()> {
-        self.console.print(&json::encode(value))
+        self.console.print(&encode_json(value))
     }
 
-    /// The result of a run to stdout, in the shape that was asked for, and what to do next to stderr.
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
-    pub fn run_report(&self, report: &RunReport, ledger: Option<&str>, exit_status: u8) -> io::Result<()> {
-        self.console.clear_bar();
-        match self.output() {
-            OutputFormat::Text => self.console.print(&text::run_report(report, ledger, self.console.stdout_style())),
-            OutputFormat::Json => self.json(&json::run_report(report, ledger, exit_status)),
-        }?;
-        // A rehearsal keeps no ledger, and so leaves nothing to go on with.
-        if let Some(ledger) = ledger {
-            self.say_next(&report.counts, report.not_read.unwrap_or(0), &[ledger], next_steps::AGAIN);
-        }
-        Ok(())
+    /// Prints what to do next, after a result: `hint: ...` on stderr, dropped when quiet.
+    pub fn hint(&self, text: &str) {
+        self.console.step(text);
     }
 
-    /// The result of a run of `undo` to stdout, in the shape that was asked for, and what to do next to stderr. `links` are
-    /// the objects of a dry run, from [`Ui::undo_object`].
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
-    pub fn undo_report(&self, report: &RunReport, links: Vec<Value>, ledger: &str, exit_status: u8) -> io::Result<()> {
-        self.console.clear_bar();
-        match self.output() {
-            OutputFormat::Text => self.console.print(&undo::report_text(report, ledger, self.console.stdout_style())),
-            OutputFormat::Json => self.json(&undo::report_json(report, links, ledger, exit_status)),
-        }?;
-        for step in undo::next_steps(report) {
-            self.console.step(&step);
-        }
-        Ok(())
-    }
-
-    /// What would become of a link, on a line of stdout.
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
-    pub fn undo_line(&self, row: &Row, outcome: &UndoOutcome) -> io::Result<()> {
-        self.console.print(&undo::line(&self.shown(row), outcome))
-    }
-
-    /// What would become of a link, as an object.
+    /// Returns the style of results on stdout.
     #[must_use]
-    pub fn undo_object(&self, row: &Row, outcome: &UndoOutcome) -> Value {
-        undo::object(&self.shown(row), outcome)
+    pub fn stdout_style(&self) -> Style {
+        self.console.stdout_style()
     }
 
-    fn shown<'a>(&self, row: &'a Row) -> undo::Shown<'a> {
-        undo::Shown {
-            row: row.number.0,
-            key: row.key.to_string(),
-            user: self.value(row.link.destination.value()),
-            provider: row.link.source.provider().as_str(),
-            value: self.value(row.link.source.value()),
-        }
-    }
-
-    /// Takes the findings of an input as they come, and gives them and its counts in the shape that was asked for.
+    /// Whether personal values are shown as they are.
     #[must_use]
-    pub fn findings(&self, input: &str) -> Findings {
-        Findings::new(Arc::clone(&self.console), input)
+    pub fn shows_values(&self) -> bool {
+        self.console.options().show_values
     }
 
-    /// What a comparison found, before anything is done about it: as text to stdout. As JSON it comes with the result.
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
-    pub fn drift(&self, report: &DriftReport) -> io::Result<()> {
-        self.console.clear_bar();
-        let show_values = self.console.options().show_values;
-        match self.output() {
-            OutputFormat::Text => self.console.print(&drift::text(report, show_values, self.console.stdout_style())),
-            OutputFormat::Json => Ok(()),
-        }
-    }
-
-    /// The result of a comparison to stdout, in the shape that was asked for: as text only what the run came to that made
-    /// the missing links, with its ledger, where there was one.
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
-    pub fn reconciled(
-        &self,
-        report: &DriftReport,
-        applied: Option<(&RunReport, &str)>,
-        exit_status: u8,
-    ) -> io::Result<()> {
-        match (self.output(), applied) {
-            (OutputFormat::Text, None) => Ok(()),
-            (OutputFormat::Text, Some((run, ledger))) => self.run_report(run, Some(ledger), exit_status),
-            (OutputFormat::Json, _) => {
-                let applied = applied.map(|(run, ledger)| {
-                    let mut run = json::run_report(run, Some(ledger), exit_status);
-                    run["command"] = "reconcile".into();
-                    run
-                });
-                self.json(&drift::object(report, applied.as_ref(), self.console.options().show_values, exit_status))
-            }
-        }
-    }
-
-    /// What `doctor` found to stdout, in the shape that was asked for.
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
-    pub fn checkup(&self, report: &CheckupReport, exit_status: u8) -> io::Result<()> {
-        self.console.clear_bar();
-        match self.output() {
-            OutputFormat::Text => self.console.print(&doctor::text(report, self.console.stdout_style())),
-            OutputFormat::Json => self.json(&doctor::object(report, exit_status)),
-        }
-    }
-
-    /// What ledgers know to stdout, in the shape that was asked for, and what to do next to stderr.
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
-    pub fn ledger_report(&self, report: &LedgerReport) -> io::Result<()> {
-        let show_values = self.console.options().show_values;
-        match self.output() {
-            OutputFormat::Text => {
-                self.console.print(&text::ledger_report(report, show_values, self.console.stdout_style()))
-            }
-            OutputFormat::Json => self.json(&json::ledger_report(report, show_values)),
-        }?;
-        let ledgers: Vec<&str> = report.ledgers.iter().map(String::as_str).collect();
-        self.say_next(&report.counts, 0, &ledgers, next_steps::LINK_AGAIN);
-        Ok(())
+    /// Returns a printer for findings, which prints the first of each severity and counts the rest.
+    #[must_use]
+    pub fn finding_printer(&self) -> FindingPrinter {
+        FindingPrinter::new(Arc::clone(&self.console))
     }
 
     /// Makes this the log of the process.
@@ -388,13 +271,12 @@ impl Ui {
         let subscriber = log::subscriber(Arc::clone(&self.console), options)?;
         tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::AlreadyStarted)
     }
+}
 
-    fn say_next(&self, counts: &Counts, not_read: u64, ledgers: &[&str], go_on: &str) {
-        if let Some(alarm) = next_steps::alarm(counts) {
-            self.console.warn(&alarm);
-        }
-        for step in next_steps::next_steps(counts, not_read, ledgers, go_on) {
-            self.console.step(&step);
-        }
-    }
+/// A value on one line, harmless for a terminal.
+#[must_use]
+pub fn encode_json(value: &Value) -> String {
+    let mut text = escape_json(&value.to_string()).into_owned();
+    text.push('\n');
+    text
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::ProgressChoice;
 use super::console::Console;
-use super::findings::FindingTeller;
+use super::findings::FindingPrinter;
 use super::format::counted;
 use super::lines::Lines;
 use super::progress::Bar;
@@ -26,7 +26,7 @@ pub(super) trait View {
 pub(super) struct Teller {
     view: Option<Box<dyn View + Send>>,
     console: Arc<Console>,
-    findings: FindingTeller,
+    findings: FindingPrinter,
     checking: bool,
     throttling_told: bool,
     draining: bool,
@@ -36,7 +36,7 @@ impl Teller {
     pub(super) fn new(console: Arc<Console>) -> Self {
         Self {
             view: view(&console),
-            findings: FindingTeller::new(Arc::clone(&console)),
+            findings: FindingPrinter::new(Arc::clone(&console)),
             console,
             checking: false,
             throttling_told: false,
@@ -83,7 +83,7 @@ impl Observer for Teller {
                     view.scanning(*users, *estimated);
                 }
             }
-            Event::Found(finding) => self.findings.tell(finding),
+            Event::Found(finding) => self.findings.print(finding),
             Event::Settled { number, key, state } => log_settled(*number, *key, *state),
             Event::Throttled { number, pause } => self.throttled(*number, *pause),
             Event::Retried { number, attempts, pause, code } => {

@@ -25,31 +25,31 @@ impl ColorChoice {
         }
     }
 
-    pub(super) fn style(self, is_terminal: bool) -> Style {
+    pub fn style(self, is_terminal: bool) -> Style {
         Style { colored: self == Self::Always || (self == Self::Auto && is_terminal) }
     }
 }
 
 /// How a stream is coloured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Style {
+pub struct Style {
     colored: bool,
 }
 
 impl Style {
-    pub(super) fn red(self, text: &str) -> String {
+    pub fn red(self, text: &str) -> String {
         self.paint("1;31", text)
     }
 
-    pub(super) fn yellow(self, text: &str) -> String {
+    pub fn yellow(self, text: &str) -> String {
         self.paint("33", text)
     }
 
-    pub(super) fn green(self, text: &str) -> String {
+    pub fn green(self, text: &str) -> String {
         self.paint("32", text)
     }
 
-    pub(super) fn cyan(self, text: &str) -> String {
+    pub fn cyan(self, text: &str) -> String {
         self.paint("36", text)
     }
 

@@ -2,25 +2,16 @@
 
 use std::io::{self, Cursor, Write};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use indicatif::{ProgressDrawTarget, TermLike};
 
 use super::{ColorChoice, OutputFormat, ProgressChoice, Streams, Terminals, Ui, UiOptions};
-use crate::domain::finding::FindingCode;
-use crate::domain::identity::PoolId;
-use crate::domain::outcome::{RefusalCode, ServiceText};
-use crate::domain::report::{FailureLine, LedgerReport, RunLine};
-use crate::domain::row::{RowKey, RowNumber};
-use crate::domain::state::RowState;
-use crate::domain::stop::{Aim, Ended, RunReport};
-use crate::domain::summary::Counts;
 
 /// The columns of the test's terminal.
-pub(super) const WIDTH: u16 = 120;
+pub(crate) const WIDTH: u16 = 120;
 
 #[derive(Debug, Clone)]
-pub(super) struct Screen {
+pub(crate) struct Screen {
     options: UiOptions,
     typed: String,
     stdout: Sheet,
@@ -103,7 +94,7 @@ impl TermLike for OneLine {
 
 impl Screen {
     /// Three pipes, nothing asked for.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let options = UiOptions {
             output: OutputFormat::Text,
             color: ColorChoice::Never,
@@ -116,42 +107,42 @@ impl Screen {
         Self { options, typed: String::new(), stdout, stderr, bar, at_messages: Arc::default() }
     }
 
-    pub(super) fn terminals(mut self) -> Self {
+    pub(crate) fn terminals(mut self) -> Self {
         self.options.terminals = Terminals { stdin: true, stdout: true, stderr: true };
         self
     }
 
-    pub(super) fn quiet(mut self) -> Self {
+    pub(crate) fn quiet(mut self) -> Self {
         self.options.quiet = true;
         self
     }
 
-    pub(super) fn json(mut self) -> Self {
+    pub(crate) fn json(mut self) -> Self {
         self.options.output = OutputFormat::Json;
         self
     }
 
-    pub(super) fn colored(mut self) -> Self {
+    pub(crate) fn colored(mut self) -> Self {
         self.options.color = ColorChoice::Always;
         self
     }
 
-    pub(super) fn showing_values(mut self) -> Self {
+    pub(crate) fn showing_values(mut self) -> Self {
         self.options.show_values = true;
         self
     }
 
-    pub(super) fn progress(mut self, progress: ProgressChoice) -> Self {
+    pub(crate) fn progress(mut self, progress: ProgressChoice) -> Self {
         self.options.progress = progress;
         self
     }
 
-    pub(super) fn typed(mut self, typed: &str) -> Self {
+    pub(crate) fn typed(mut self, typed: &str) -> Self {
         typed.clone_into(&mut self.typed);
         self
     }
 
-    pub(super) fn ui(&self) -> Ui {
+    pub(crate) fn ui(&self) -> Ui {
         let print_on = |sheet: &Sheet| Printer {
             sheet: sheet.clone(),
             bar: self.bar.clone(),
@@ -166,96 +157,26 @@ impl Screen {
         Ui::assemble(self.options, streams, target)
     }
 
-    pub(super) fn stdout(&self) -> String {
+    pub(crate) fn stdout(&self) -> String {
         self.stdout.text()
     }
 
-    pub(super) fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         self.stderr.text()
     }
 
+    /// Both streams, for a snapshot.
+    pub(crate) fn both(&self) -> String {
+        format!("{}--- stderr\n{}", self.stdout(), self.stderr())
+    }
+
     /// What the bar shows now.
-    pub(super) fn bar(&self) -> String {
+    pub(crate) fn bar(&self) -> String {
         self.bar.text()
     }
 
     /// What the bar showed at each message.
-    pub(super) fn drawn_at_messages(&self) -> Vec<String> {
+    pub(crate) fn drawn_at_messages(&self) -> Vec<String> {
         self.at_messages.lock().unwrap().clone()
-    }
-}
-
-/// A run with rows in most states.
-pub(super) fn run_report_example() -> RunReport {
-    RunReport {
-        aim: Aim::Link,
-        pool: PoolId::parse("sim-local-1_Example01").unwrap(),
-        simulated: true,
-        ended: Ended::Completed,
-        counts: Counts {
-            read: 1_000,
-            linked: 986,
-            already_linked: 3,
-            refused: 7,
-            failed: 1,
-            in_doubt: 1,
-            invalid: 2,
-            unprocessed: 0,
-            skipped: 240,
-            repeated: 0,
-            undone: 0,
-            kept: [].into(),
-            by_refusal: [(RefusalCode::IdentityHasProfile, 3), (RefusalCode::UserNotFound, 4)].into(),
-            by_finding: [(FindingCode::MissingValue, 2)].into(),
-        },
-        not_read: None,
-        writes: 748,
-        reads: 12,
-        throttled: 0,
-        missed: None,
-        elapsed: Duration::from_millis(38_200),
-    }
-}
-
-/// A ledger of two runs, with a refusal that quotes an address.
-pub(super) fn ledger_report_example() -> LedgerReport {
-    let said = ServiceText {
-        code: "InvalidParameterException".into(),
-        message: "Merging is not currently supported, 'jane\x1b@example.com'".into(),
-    };
-    let failure = |row, key: &[u8], state, said| FailureLine {
-        row: RowNumber(row),
-        key: RowKey::parse(key).unwrap(),
-        state,
-        said,
-    };
-    let refused = RowState::Refused(RefusalCode::IdentityHasProfile);
-    let run = |id: &str, started_unix_ms, ended: Option<&str>| RunLine {
-        id: id.into(),
-        command: "link".into(),
-        input: "pairs.csv".into(),
-        started_unix_ms,
-        ended: ended.map(str::to_owned),
-    };
-    LedgerReport {
-        ledgers: vec!["pairs.csv.ledger".into()],
-        pool: "us-east-1_AbCdEfGhI".into(),
-        simulated: false,
-        counts: Counts {
-            read: 3,
-            linked: 1,
-            refused: 1,
-            failed: 1,
-            by_refusal: [(RefusalCode::IdentityHasProfile, 1)].into(),
-            ..Counts::default()
-        },
-        runs: vec![run("01ab", 1_772_352_000_000, Some("interrupted")), run("02cd", 1_772_355_600_500, None)],
-        unprocessed_known: false,
-        shards: None,
-        failures: vec![
-            failure(17, b"00000000000000000000000000000011", refused, Some(said)),
-            failure(18, b"00000000000000000000000000000012", RowState::Failed, None),
-        ],
-        failures_left_out: 5,
     }
 }

@@ -1,10 +1,7 @@
 //! What reaches which stream, through the way in.
 
-use super::testing::{Screen, ledger_report_example, run_report_example};
+use super::testing::Screen;
 use super::*;
-use crate::domain::finding::FindingCode;
-use crate::domain::report::ValidateReport;
-use crate::domain::summary::Counts;
 
 /// A stream whose reader has left, or whose disk is full.
 struct Broken(io::ErrorKind);
@@ -79,70 +76,16 @@ fn values_are_masked_unless_asked_for() {
 fn a_reader_that_left_is_no_fault_and_a_full_disk_is() {
     let left = with_stdout(Broken(io::ErrorKind::BrokenPipe));
     left.data("x").unwrap();
-    left.run_report(&run_report_example(), Some("l"), 3).unwrap();
+    left.print("y").unwrap();
     left.warn("nobody hears this");
     let full = with_stdout(Broken(io::ErrorKind::StorageFull));
     assert_eq!(full.data("x").unwrap_err().kind(), io::ErrorKind::StorageFull);
-    assert_eq!(full.ledger_report(&ledger_report_example()).unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert_eq!(full.json(&Value::Null).unwrap_err().kind(), io::ErrorKind::StorageFull);
 }
 
 #[test]
-fn a_result_is_data_and_the_next_step_is_talk() {
+fn json_is_on_one_line_and_escaped() {
     let screen = Screen::new();
-    screen.ui().run_report(&run_report_example(), Some("pairs.ledger"), 3).unwrap();
-    assert!(screen.stdout().starts_with("linked            986\n"), "{}", screen.stdout());
-    assert_eq!(
-        screen.stderr(),
-        "hint: run the same command again to go on; rows in doubt are read back first\n\
-         hint: `cognito-link report pairs.ledger --failed FILE` writes these rows to a file\n\
-         hint: `cognito-link explain user_not_found` says what a code means and what to do\n\
-         hint: `cognito-link validate INPUT --split DIR` writes the invalid rows to a file\n"
-    );
-}
-
-#[test]
-fn after_a_report_it_is_link_that_goes_on() {
-    let screen = Screen::new();
-    screen.ui().ledger_report(&ledger_report_example()).unwrap();
-    assert!(screen.stderr().contains("hint: run `link` on that input again to go on; "), "{}", screen.stderr());
-    assert!(!screen.stderr().contains("same command"), "{}", screen.stderr());
-}
-
-#[test]
-fn findings_that_were_allowed_are_counted_as_warnings() {
-    let found = [(FindingCode::NumberDamaged, 5), (FindingCode::ProviderPrefix, 2), (FindingCode::MissingValue, 1)];
-    let allowed = [(FindingCode::NumberDamaged, 3), (FindingCode::ProviderPrefix, 2)];
-    let counts = Counts { read: 9, invalid: 3, unprocessed: 6, by_finding: found.into(), ..Counts::default() };
-    let report = ValidateReport { counts, allowed: allowed.into(), ..ValidateReport::default() };
-    let screen = Screen::new();
-    screen.ui().findings("in.csv").close(&report, None, 4).unwrap();
-    let spaced = screen.stdout();
-    let lines: Vec<Vec<&str>> = spaced.lines().map(|line| line.split_whitespace().take(3).collect()).collect();
-    let expected = [
-        ["missing_value", "1", "error"],
-        ["number_damaged", "2", "error"],
-        ["number_damaged", "3", "warning"],
-        ["provider_prefix", "2", "warning"],
-    ];
-    assert_eq!(lines[..4], expected);
-}
-
-#[test]
-fn json_is_the_only_thing_on_stdout() {
-    let screen = Screen::new().json();
-    screen.ui().run_report(&run_report_example(), Some("l"), 3).unwrap();
-    screen.ui().ledger_report(&ledger_report_example()).unwrap();
-    let kinds: Vec<Value> =
-        screen.stdout().lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["kind"].clone()).collect();
-    assert_eq!(kinds, ["run_report", "ledger_report"]);
-}
-
-#[test]
-fn an_unknown_refusal_is_loud_even_when_quiet() {
-    let screen = Screen::new().quiet();
-    let mut report = run_report_example();
-    report.counts.by_refusal.insert(crate::domain::outcome::RefusalCode::Unrecognised, 2);
-    screen.ui().run_report(&report, Some("l"), 3).unwrap();
-    let alarm = "warning: the service said something that this version does not know, to 2 rows: ";
-    assert!(screen.stderr().starts_with(alarm), "{}", screen.stderr());
+    screen.ui().json(&serde_json::json!({"a": "\u{202e}\n"})).unwrap();
+    assert_eq!(screen.stdout(), "{\"a\":\"\\u202e\\n\"}\n");
 }

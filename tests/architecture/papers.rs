@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::{CommandFactory, Parser as _};
-use cognito_link::cli::Cli;
+use cognito_link::commands::Cli;
 use cognito_link::exit::Exit;
 use cognito_link::limits;
 use serde_json::Value;

@@ -24,7 +24,6 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { name: "pace", level: 2, may_import: GROUND },
     Room { name: "ledger", level: 2, may_import: GROUND },
     Room { name: "ui", level: 2, may_import: GROUND },
-    Room { name: "config", level: 2, may_import: GROUND },
     Room { name: "foresight", level: 3, may_import: &["clock", "seed", "limits", "domain", "service", "pace"] },
     Room {
         name: "engine",
@@ -32,7 +31,7 @@ pub(crate) const ROOMS: &[Room] = &[
         may_import: &["clock", "seed", "limits", "domain", "service", "pace", "ledger", "foresight"],
     },
     Room {
-        name: "command",
+        name: "commands",
         level: 5,
         may_import: &[
             "clock",
@@ -44,42 +43,21 @@ pub(crate) const ROOMS: &[Room] = &[
             "service",
             "pace",
             "ledger",
-            "config",
-            "foresight",
-            "engine",
-        ],
-    },
-    Room { name: "cli", level: 6, may_import: &["exit", "limits", "domain", "config"] },
-    Room {
-        name: "run",
-        level: 7,
-        may_import: &[
-            "clock",
-            "exit",
-            "seed",
-            "limits",
-            "domain",
-            "input",
-            "service",
-            "pace",
-            "ledger",
             "ui",
-            "config",
             "foresight",
             "engine",
-            "command",
-            "cli",
         ],
     },
-    Room { name: "lib", level: 8, may_import: &[] },
-    Room { name: "main", level: 8, may_import: &["cli", "run", "exit"] },
+    Room { name: "lib", level: 6, may_import: &[] },
+    Room { name: "main", level: 6, may_import: &["commands", "exit"] },
 ];
 
 /// Rooms within rooms that only these may enter, besides the room that holds them.
-const INNER_ROOMS: &[(&str, &str, &[&str])] = &[("service", "cognito", &["run"]), ("service", "in_process", &["run"])];
+const INNER_ROOMS: &[(&str, &str, &[&str])] =
+    &[("service", "cognito", &["commands"]), ("service", "sim", &["commands"])];
 
 /// Modules of one room that must not know each other, in either direction.
-const STRANGERS: &[(&str, &str)] = &[("service/cognito", "in_process"), ("service/in_process", "cognito")];
+const STRANGERS: &[(&str, &str)] = &[("service/cognito", "sim"), ("service/sim", "cognito")];
 
 pub(crate) fn room(name: &str) -> Option<&'static Room> {
     ROOMS.iter().find(|room| room.name == name)
@@ -222,17 +200,17 @@ fn arrows_can_fail() {
     assert_eq!(broken("input/a.rs", "use crate::{limits, domain::row::{Row, RowKey}, ledger::Ledger};"), 1);
     assert_eq!(broken("input/a/b.rs", "use super::super::super::ledger::Ledger;"), 1, "climbing out is an arrow too");
     assert_eq!(broken("domain/mod.rs", "use super::clock::Clock;"), 1);
-    assert_eq!(broken("command/a.rs", "use crate::service::{Fault, cognito::Cognito};"), 1);
-    assert_eq!(broken("command/a.rs", "use crate::service::in_process::InProcessService;"), 1);
-    assert_eq!(broken("service/in_process.rs", "use super::cognito::Cognito;"), 1);
+    assert_eq!(broken("engine/a.rs", "use crate::service::{Fault, cognito::Cognito};"), 1);
+    assert_eq!(broken("engine/a.rs", "use crate::service::sim::Pool;"), 1);
+    assert_eq!(broken("service/sim/a.rs", "use super::super::cognito::Cognito;"), 1);
     assert_eq!(broken("cellar.rs", ""), 1, "a room without a level");
     assert_eq!(broken("main.rs", "use cognito_link::engine::run;"), 1);
     for (path, fine) in [
         ("engine/a.rs", "use crate::ledger::Ledger; use super::job::Job; // use crate::ui::Ui;"),
         ("input/a/b.rs", "use super::super::columns::Columns; pub(crate) use super::x; pub(in crate::input) fn f() {}"),
-        ("engine/a.rs", "#[cfg(test)]\nmod tests { use crate::service::in_process::X; }"),
-        ("run/a.rs", "use crate::service::cognito::Cognito; use crate::{self_made, ui};"),
-        ("service/in_process.rs", "use super::identities::parse_identities; use super::Fault;"),
+        ("engine/a.rs", "#[cfg(test)]\nmod tests { use crate::service::sim::Pool; }"),
+        ("commands/a.rs", "use crate::service::cognito::Cognito; use crate::{self_made, ui};"),
+        ("service/sim/a.rs", "use super::pool::Pool; use super::super::Fault;"),
     ] {
         assert_eq!(broken(path, fine), usize::from(fine.contains("self_made")), "{fine}");
     }

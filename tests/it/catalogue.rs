@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use cognito_link::command::Failure;
-use cognito_link::command::validate::ValidateTask;
+use cognito_link::commands::shared::Failure;
+use cognito_link::commands::validate::check_input;
 use cognito_link::domain::event::{Event, Observer};
 use cognito_link::domain::finding::{Finding, FindingCode};
 use cognito_link::input::{InputError, InputOptions, Source};
@@ -154,8 +154,10 @@ impl Observer for Kept {
 
 fn findings(bytes: &[u8]) -> Vec<Finding> {
     let (mut kept, source) = (Kept::default(), Source::spool("input", bytes));
-    let task = |source| ValidateTask { source, reading: InputOptions::default(), split: None };
-    match source.map_err(Failure::from).and_then(|source| task(source).run(|_| String::new(), &mut kept)) {
+    match source
+        .map_err(Failure::from)
+        .and_then(|source| check_input(&source, &InputOptions::default(), None, &mut kept))
+    {
         Err(Failure::Input(InputError::Header(findings))) => findings,
         Err(other) => panic!("{other}"),
         Ok(validated) => {

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use clap::Parser as _;
-use cognito_link::cli::Cli;
+use cognito_link::commands::Cli;
 use cognito_link::exit::Exit;
 use cognito_link::limits::DRAIN_MS_MAX;
 use serde_json::Value;

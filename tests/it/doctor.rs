@@ -31,9 +31,9 @@ fn a_good_pool_is_told_to_be_good() {
     let finished = doctor(&home, "pool.json", &[]).left_with(0);
     assert_eq!(line(&finished, "pool"), "ok    pool         people: user names are not case-sensitive, about 1 user");
     assert_eq!(line(&finished, "providers"), "ok    providers    Google (Google), Okta (OIDC)");
-    let mapping = "ok    mapping      Okta: each sign-in writes over the user's email, email_verified";
+    let mapping = "ok    mapping      Okta: each sign-in overwrites the user's email, email_verified";
     assert_eq!(line(&finished, "mapping"), mapping);
-    assert!(line(&finished, "quota").contains("25 writes a second for the whole account, which GetProvisionedLimit"));
+    assert!(line(&finished, "quota").contains("25/s for writes of the whole account (from GetProvisionedLimit)"));
     assert!(line(&finished, "link_time").ends_with("1,000,000 links take about 13 h 53 min at 20.0/s"));
     assert!(line(&finished, "permission").starts_with("skip  permission   not tried: AdminLinkProviderForUser"));
     assert!(finished.stdout.ends_with("(simulated): 10 ok, 0 warn, 0 fail, 1 skip\n"), "{finished:#?}");
@@ -131,7 +131,7 @@ fn it_reads_little_and_writes_nothing() {
 #[test]
 fn slips_are_told() {
     let home = Home::new();
-    home.run(&["doctor"]).refused_with(2, "which pool?");
+    home.run(&["doctor"]).refused_with(2, "no user pool");
     home.run(&["doctor", "--simulate"]).refused_with(2, "--pool-file");
-    doctor(&home, MIXED_POOL, &["--share", "2"]).refused_with(2, "--share 2");
+    doctor(&home, MIXED_POOL, &["--share", "2"]).refused_with(2, "invalid value '2' for '--share");
 }

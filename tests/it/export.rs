@@ -105,9 +105,9 @@ fn slips_are_told_before_the_pool_is_read_and_leave_nothing() {
     refused(&["--provider", "google"], "it has Corp, EntraID");
     refused(&["-o", "no/such/folder"], "cannot write no/such/folder");
     refused(&["--pool-snapshot", "."], "cannot write .");
-    refused(&["--share", "2"], "--share 2");
+    refused(&["--share", "2"], "invalid value '2' for '--share");
     home.run(&["export", "--simulate"]).refused_with(2, "--pool-file");
-    home.run(&["export"]).refused_with(2, "which pool?");
+    home.run(&["export"]).refused_with(2, "no user pool");
     assert_eq!(std::fs::read_dir(home.path(".")).unwrap().count(), 0);
 }
 

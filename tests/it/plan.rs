@@ -164,15 +164,12 @@ fn a_plan_for_something_else_is_refused() {
     // One of a simulated pool on a real one: told before credentials are looked for.
     let words = ["link", &case.input, "--yes", "--user-pool-id", "us-east-1_AbCdEfGhI", "--plan", &case.plan];
     let real = case.home.run(&words).left_with(6).stderr;
-    assert!(
-        real.contains("the plan is about simulated pool") && real.contains("this run about pool us-east-1"),
-        "{real}"
-    );
+    assert!(real.contains("the plan is for simulated pool") && real.contains("this run for pool us-east-1"), "{real}");
     std::fs::write(&case.input, std::fs::read_to_string(&case.input).unwrap() + "carol,,,Okta,Cognito_Subject,New8\n")
         .unwrap();
-    assert!(told(&[]).contains("is not the file that was planned"));
+    assert!(told(&[]).contains("is another file than the plan was made for"));
     std::fs::write(&case.pool, pool_file().replace(POOL, "sim-local-1_Other")).unwrap();
-    assert!(told(&[]).contains("the plan is about simulated pool sim-local-1_Planned"));
+    assert!(told(&[]).contains("the plan is for simulated pool sim-local-1_Planned"));
     std::fs::write(&case.plan, "{}").unwrap();
     assert!(told(&[]).contains("is not a plan"));
 }

@@ -259,7 +259,7 @@ fn a_link_that_was_taken_back_by_others_is_made_again_once_the_lists_have_caught
     let simulator = Simulator::start(&home, &["--pool-file", "pool.json", "--latency", "off", "--quota", "off"]);
     let apply = [&APPLY[..], &["--rate", "1000"]].concat();
     let early = reconcile(&home, &simulator.url, &apply).left_with(3);
-    assert!(early.stderr.contains("20 rows that the ledger calls done cannot be seen yet"), "{early:#?}");
+    assert!(early.stderr.contains("20 rows done in the ledger cannot be seen in the pool yet"), "{early:#?}");
     assert_eq!(simulator.link_calls(), 0);
 
     let ledger = home.read("pairs.csv.ledger");

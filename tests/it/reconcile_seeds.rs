@@ -6,21 +6,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cognito_link::clock::Clock;
-use cognito_link::command::choices::Choices;
-use cognito_link::command::guide::Guide;
-use cognito_link::command::link::{LinkRun, LinkTask};
-use cognito_link::command::reconcile::{Compared, Comparison, ReconcileTask};
+use cognito_link::commands::reconcile::{ComparedItem, Comparison, PickedRows, ReconcileInput, reopen_rows};
+use cognito_link::commands::shared::choices::Choices;
+use cognito_link::commands::shared::run::{run_engine, run_start};
 use cognito_link::domain::drift::{DriftCounts, Standing};
 use cognito_link::domain::event::Silent;
 use cognito_link::domain::identity::{Destination, PoolId};
 use cognito_link::domain::outcome::RefusalCode;
 use cognito_link::domain::row::Row;
-use cognito_link::engine::{Services, WritingHalf};
+use cognito_link::engine::{Context, Services, WritingHalf};
 use cognito_link::foresight::preflight::{PoolKnowledge, mapped_attributes, preflight};
 use cognito_link::foresight::scan::ScanOptions;
 use cognito_link::input::{InputOptions, Source};
@@ -46,7 +44,7 @@ struct Scene {
     service: Arc<InProcessService>,
     clock: Clock,
     knowledge: PoolKnowledge,
-    task: ReconcileTask,
+    task: ReconcileInput,
     rows: Vec<Row>,
     disk: MemoryStorage,
     seed: u64,
@@ -88,9 +86,9 @@ impl Scene {
         let clock = Clock::starting_at(START);
         let service = InProcessService::sharing(SharedAccount::new(world), clock, POOL);
         let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(seed)).await.unwrap();
-        let task = ReconcileTask {
+        let task = ReconcileInput {
             source: Source::open(file.path()).unwrap(),
-            reading: InputOptions::default(),
+            options: InputOptions::default(),
             binding: Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true },
             providers: BTreeSet::new(),
             retry_refused: false,
@@ -124,19 +122,19 @@ impl Scene {
 
     async fn compare(&self, ledger: Option<&Ledger>) -> Told {
         let mut file = self.task.read_file(&mut Silent).unwrap();
-        let there = file.by_attribute().iter().filter(|name| self.knowledge.providers.contains_key(*name)).cloned();
+        let there = file.by_attribute.iter().filter(|name| self.knowledge.providers.contains_key(*name)).cloned();
         let mapped = mapped_attributes(self.service.as_ref(), self.clock, &mut Rng::new(self.seed), &there.collect())
             .await
             .unwrap();
         let scan = ScanOptions { reads: Pace::at(24.0), seed: self.seed };
         let directory = self.service.clone();
         let mut side =
-            self.task.read_pool(&mut file, directory, &self.knowledge, scan, self.clock, &mut Silent).await.unwrap();
+            self.task.scan_pool(&mut file, directory, &self.knowledge, scan, self.clock, &mut Silent).await.unwrap();
         let (mut standings, mut extras) = (Vec::new(), BTreeSet::new());
-        let mut tell = |compared: Compared<'_>| {
+        let mut tell = |compared: ComparedItem<'_>| {
             match compared {
-                Compared::Row(line) => standings.push(line.standing),
-                Compared::Extra(extra) => {
+                ComparedItem::Row(line) => standings.push(line.standing),
+                ComparedItem::Extra(extra) => {
                     extras.insert((extra.provider.clone(), extra.value.expose().to_owned()));
                 }
             }
@@ -152,37 +150,31 @@ impl Scene {
         let binding = self.task.binding.clone();
         let (mut ledger, _) = Ledger::on_storage(Box::new(self.disk.clone()), &binding, self.clock.unix_ms()).unwrap();
         let mut told = self.compare(Some(&ledger)).await;
-        if told.comparison.to_work_on() == 0 {
+        if told.comparison.to_process() == 0 {
             return Some((told, false));
         }
         let mut comparison = std::mem::take(&mut told.comparison);
-        self.task.reopen(&mut comparison, &mut ledger, self.clock.unix_ms()).unwrap();
+        reopen_rows(&mut comparison, &mut ledger, self.clock.unix_ms()).unwrap();
         let mut engine = options(self.seed, self.rows.len() as u64);
         engine.retry_refused = true;
-        let run = LinkRun {
-            id: RunId(self.seed),
-            services: Services { directory: self.service.clone(), writer: WritingHalf::Links(self.service.clone()) },
+        let mut rows = PickedRows::open(&self.task, comparison).unwrap();
+        let run = RunId(self.seed);
+        let start = run_start(run, "reconcile", "pairs.jsonl", None, None, self.clock);
+        let context = Context {
+            pool: binding.pool,
+            simulated: binding.simulated,
             knowledge: &self.knowledge,
-            across: comparison.across(),
-            guide: Guide::None,
+            services: Services { directory: self.service.clone(), writer: WritingHalf::Links(self.service.clone()) },
+            ledger: &mut ledger,
+            run,
             options: engine,
-            limit: None,
-            later_limits: None,
+            limits: None,
             clock: self.clock,
             observer: &mut Silent,
-        };
-        let link = LinkTask {
-            source: self.task.source.clone(),
-            input_path: "pairs.jsonl".to_owned(),
-            reading: self.task.reading.clone(),
-            binding,
-            ledger_path: PathBuf::new(),
-            strict: false,
-            retry_refused: true,
-            shard: None,
+            witness: None,
         };
         let (_signal, mut signals) = mpsc::channel(2);
-        let working = self.task.apply(comparison, &link, ledger, run, &mut signals);
+        let working = run_engine(context, &start, &mut rows, &mut signals);
         match cut_after {
             None => assert!(working.await.is_ok(), "seed {}", self.seed),
             Some(cut_after) => {

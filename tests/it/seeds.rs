@@ -19,7 +19,7 @@ use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
 use cognito_link::service::in_process::InProcessService;
 use cognito_sim::{
-    Account, FaultKind, FaultPlan, FaultRule, When, FaultTrigger, Latency, NewIdentity, NewUser, Operation, Pool,
+    Account, FaultKind, FaultPlan, FaultRule, FaultTrigger, Latency, NewIdentity, NewUser, Operation, Pool,
     PoolSettings, Quota, SharedAccount,
 };
 
@@ -345,7 +345,7 @@ fn links_of_others_are_not_taken_for_ours() {
     // Others made their links a minute before the run, by a clock of the service that is an hour off or not at all, and a
     // third of our own answers are lost. Only a comparison by the service's clock tells the two apart.
     for clock_skew_ms in [0, 3_600_000, -3_600_000] {
-        let lost = FaultRule::new(FaultKind::LostAfter, When::Chance(0.3)).on(Operation::LinkProvider);
+        let lost = FaultRule::new(FaultKind::LostAfter, FaultTrigger::Chance(0.3)).on(Operation::LinkProvider);
         let weather = Weather {
             clock_skew_ms,
             faults: vec![lost],

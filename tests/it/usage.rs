@@ -28,11 +28,15 @@ fn mistakes_are_told_and_nothing_is_sent() {
         (&["--user-pool-id", POOL, "--yes", "missing.csv"], 2, "missing.csv"),
         (&["pairs.csv", "--user-pool-id", "Example01", "--yes"], 2, "not a user pool id"),
         (&["pairs.csv", "--user-pool-id", other_pool, "--region", "us-east-1", "--yes"], 2, "contradicts"),
-        (&["pairs.csv", "--yes"], 2, "which pool?"),
+        (&["pairs.csv", "--yes"], 2, "no user pool"),
         (&["pairs.csv", "--user-pool-id", POOL], 2, "pass --yes"),
-        (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--rate", "fast"], 2, "--rate 'fast'"),
-        (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--max-duration", "soon"], 2, "--max-duration 'soon'"),
-        (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--attempts", "0"], 2, "--attempts 0"),
+        (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--rate", "fast"], 2, "invalid value 'fast' for '--rate"),
+        (
+            &["pairs.csv", "--user-pool-id", POOL, "--yes", "--max-duration", "soon"],
+            2,
+            "invalid value 'soon' for '--max-duration",
+        ),
+        (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--attempts", "0"], 2, "invalid value '0' for '--attempts"),
         (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--config", "missing.toml"], 2, "missing.toml"),
         (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--pool-file", "pool.json"], 2, "required arguments"),
         (&["-", "--user-pool-id", POOL, "--yes"], 2, "name one with --ledger"),
@@ -120,7 +124,7 @@ fn a_pool_without_providers_is_told_as_such() {
     let home = home_with_inputs();
     let simulator = Simulator::start(&home, &["--latency", "off"]);
     let finished = home.link(&simulator.url, &["pairs.csv"]).left_with(3);
-    let told = "warning: the pool has no provider Google, Okta; it has none; such rows will be refused";
+    let told = "warning: the pool has no provider Google, Okta; it has none; rows with other providers will be refused";
     assert!(finished.stderr.contains(told), "{finished:#?}");
     assert_eq!(simulator.link_calls(), 0);
 }
@@ -128,7 +132,7 @@ fn a_pool_without_providers_is_told_as_such() {
 #[test]
 fn an_address_without_a_scheme_is_a_mistake() {
     let home = home_with_inputs();
-    home.link("localhost:4566", &["pairs.csv"]).refused_with(2, "--endpoint-url 'localhost:4566'");
+    home.link("localhost:4566", &["pairs.csv"]).refused_with(2, "invalid value 'localhost:4566' for '--endpoint-url");
 }
 
 #[test]
@@ -162,4 +166,11 @@ fn stdin_and_the_environment_name_what_flags_do_not() {
     let report = Running::start_with_stdin(command, rows.as_bytes()).wait().left_with(0).json();
     assert_eq!((&report["pool"], &report["simulated"]), (&"eu-west-1_Env".into(), &true.into()));
     assert_eq!(report["rows"]["linked"], 5);
+}
+
+#[test]
+fn a_duration_may_have_days() {
+    let home = home_with_inputs();
+    let options = ["link", "pairs.csv", "--simulate", "--yes", "--simulate-latency", "off", "--max-duration", "2d"];
+    home.run(&options).left_with(0);
 }

@@ -12,12 +12,12 @@ use cognito_link::engine::testing::{self, EngineRun, open_ledger, row_of};
 use cognito_link::engine::{EngineOptions, Services, SettleWith};
 use cognito_link::ledger::UndoSelection;
 use cognito_link::ledger::storage::MemoryStorage;
+use cognito_link::seed::Rng;
 use cognito_link::service::in_process::InProcessService;
 use cognito_sim::{
     Account, FaultKind, FaultPlan, FaultRule, FaultTrigger, Guesses, Latency, NewIdentity, NewUser, Operation, Pool,
     PoolSettings, Provider, ProviderKind, Quota, SharedAccount, SignIn,
 };
-use cognito_link::seed::Rng;
 
 const POOL: &str = "sim-local-1_Undone";
 pub(super) const START: UnixMs = 1_795_000_000_000;

@@ -1,0 +1,285 @@
+//! `export`: writes every link of the pool to a file that `validate` and `link` accept, in the order of the users.
+
+mod pool_snapshot;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::json;
+
+use super::shared::run_view::by_code_json;
+use super::shared::settings::parse_share;
+use super::shared::{
+    CommandContext, Failure, InputFormat, OpenPool, PoolArgs, RateChoice, SCHEMA_VERSION, SimulationArgs, headings,
+    parse_provider,
+};
+use crate::clock::Clock;
+use crate::domain::event::{Event, Observer};
+use crate::domain::finding::FindingCode;
+use crate::domain::identity::ProviderName;
+use crate::domain::stop::{Stop, StopCause};
+use crate::exit::Exit;
+use crate::foresight::links::{linked_identities, named_by};
+use crate::foresight::preflight::PoolKnowledge;
+use crate::foresight::scan::{ScanOptions, Scanned, scan};
+use crate::input::Format;
+use crate::input::{LinkLines, LinkTexts, OutputFile, Sorter, Unreadable};
+use crate::limits::OUTPUT_CHUNK_BYTES;
+use crate::service::{PoolUser, UserDirectory};
+use crate::ui::{OutputFormat, Ui, format};
+use pool_snapshot::PoolSnapshot;
+
+const EXAMPLE: &str = "Example: cognito-link export --user-pool-id us-east-1_AbCdEfGhI --out links.csv";
+
+/// Write every link of the pool to a file that `validate` and `link` accept
+///
+/// Never writes to the pool.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub struct ExportArgs {
+    /// File to write, complete or not at all; `-` is stdout
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub out: PathBuf,
+    /// Format of the file
+    #[arg(long, value_enum, default_value = "csv")]
+    pub format: InputFormat,
+    /// Provider whose links are written, by its name in the pool (can be repeated)
+    #[arg(long, value_name = "NAME", value_parser = parse_provider)]
+    pub provider: Vec<ProviderName>,
+    /// File to write the pool to as well: users, links and settings, for `link --simulate --pool-file FILE`
+    #[arg(long, value_name = "FILE")]
+    pub pool_snapshot: Option<PathBuf>,
+    #[command(flatten)]
+    pub pool: PoolArgs,
+    /// Share of the read quota that the scan takes, over 0 up to 1 [default: 0.8]
+    #[arg(long, value_name = "SHARE", value_parser = parse_share, help_heading = headings::PACE, hide_short_help = true)]
+    pub share: Option<f64>,
+    #[command(flatten)]
+    pub simulation: SimulationArgs,
+}
+
+pub async fn cmd_export(args: ExportArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
+    let CommandContext { ui, clock, seed, .. } = context;
+    let file_path = if args.out.as_os_str() == "-" { None } else { Some(args.out.as_path()) };
+    let providers: BTreeSet<ProviderName> = args.provider.iter().cloned().collect();
+    let reads = RateChoice::of_reads(args.share, &context.file_settings)?.read_pace();
+    // A wrong path is reported before a large pool is read.
+    for path in args.pool_snapshot.as_deref().into_iter().chain(file_path) {
+        OutputFile::check(path)?;
+    }
+    let pool = OpenPool::open(&args.pool, &args.simulation, *seed, context).await?;
+    pool.check_providers(&providers)?;
+    let mut snapshot = match &args.pool_snapshot {
+        Some(path) => Some(PoolSnapshot::begin(path, &pool, *seed, context).await?),
+        None => None,
+    };
+
+    // Read.
+    let mut observer = ui.observer();
+    let also = &mut |user: &_| snapshot.as_mut().map_or(Ok(()), |snapshot| snapshot.add_user(user));
+    let (directory, options) = (pool.directory.clone(), ScanOptions { reads, seed: *seed });
+    let (links, scanned) =
+        read_links(directory, &pool.knowledge, &providers, options, *clock, observer.as_mut(), also).await?;
+    drop(observer);
+    pool.address.close()?;
+    if let Some(snapshot) = snapshot {
+        snapshot.finish(ui)?;
+    }
+
+    // Write.
+    ui.status("sorting");
+    let exported = write_to(file_path, links, args.format.into(), ui)?;
+    ui.clear_status();
+    warn_about_unreadable_rows(&exported.unreadable, ui);
+    let out = args.out.display().to_string();
+    let links_and_users =
+        format!("{} of {}", format::counted(exported.links, "link"), format::counted(exported.users, "user"));
+    match ui.output() {
+        _ if file_path.is_none() => ui.note(&links_and_users),
+        OutputFormat::Text => ui.data(&format!("{out}: {links_and_users}\n"))?,
+        OutputFormat::Json => ui.json(&export_json(&out, &exported, scanned.reads))?,
+    }
+    Ok(Exit::Success)
+}
+
+/// Takes each user as well, as often as it is read.
+type TakeUser<'a> = &'a mut (dyn FnMut(&PoolUser) -> io::Result<()> + Send);
+
+/// Reads the whole pool. Returns the links of these providers, or all links.
+async fn read_links(
+    directory: Arc<dyn UserDirectory>,
+    knowledge: &PoolKnowledge,
+    providers: &BTreeSet<ProviderName>,
+    options: ScanOptions,
+    clock: Clock,
+    observer: &mut (dyn Observer + Send),
+    also: TakeUser<'_>,
+) -> Result<(Sorter, Scanned), Failure> {
+    let mut links = Sorter::default();
+    let (mut users, estimated) = (0, knowledge.facts.estimated_user_count);
+    observer.on(&Event::Scanning { users, estimated });
+    let is_wanted =
+        |provider: &str, _: &str| providers.is_empty() || providers.iter().any(|name| name.as_str() == provider);
+    let mut take_page = |page: Vec<PoolUser>| {
+        users += page.len() as u64;
+        observer.on(&Event::Scanning { users, estimated });
+        for user in &page {
+            add_links(user, knowledge.facts.case_sensitive, &mut links, &is_wanted)
+                .and_then(|()| also(user))
+                .map_err(|error| temporary_file_stop(&error))?;
+        }
+        Ok(())
+    };
+    let scanned = scan(directory, options, clock, &mut take_page).await?;
+    Ok((links, scanned))
+}
+
+/// Adds the links of a user that are wanted by provider and value: user, provider of its profile, provider, value.
+pub(super) fn add_links(
+    user: &PoolUser,
+    case_sensitive: bool,
+    sorter: &mut Sorter,
+    is_wanted: &dyn Fn(&str, &str) -> bool,
+) -> io::Result<()> {
+    let links = linked_identities(user).map(|held| (held.provider_name.as_str(), held.user_id.expose()));
+    let mut links = links.filter(|(provider, value)| is_wanted(provider, value)).peekable();
+    if links.peek().is_none() {
+        return Ok(());
+    }
+    let named = named_by(user, case_sensitive);
+    let profile_of = if named.provider.is_native() { "" } else { named.provider.as_str() };
+    for (provider, value) in links {
+        sorter.add(&[named.value.expose(), profile_of, provider, value])?;
+    }
+    Ok(())
+}
+
+/// What was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct ExportedLinks {
+    links: u64,
+    /// Users with at least one of the links.
+    users: u64,
+    /// Rows that `validate` and `link` do not accept as they are.
+    unreadable: Unreadable,
+}
+
+/// Writes to a file, which is complete or absent, or to stdout.
+fn write_to(path: Option<&Path>, links: Sorter, format: Format, ui: &Ui) -> Result<ExportedLinks, Failure> {
+    if let Some(path) = path {
+        let mut file = OutputFile::create(path)?;
+        let exported = write_links(links, format, &mut |bytes| Ok(file.write(bytes)?))?;
+        file.finish()?;
+        return Ok(exported);
+    }
+    let mut chunk = Vec::with_capacity(OUTPUT_CHUNK_BYTES);
+    let print = |chunk: &mut Vec<u8>| -> Result<(), Failure> {
+        ui.data(&String::from_utf8_lossy(chunk))?;
+        chunk.clear();
+        Ok(())
+    };
+    let exported = write_links(links, format, &mut |bytes| {
+        chunk.extend_from_slice(bytes);
+        if chunk.len() < OUTPUT_CHUNK_BYTES { Ok(()) } else { print(&mut chunk) }
+    })?;
+    print(&mut chunk)?;
+    Ok(exported)
+}
+
+/// Writes links sorted by user, provider and value, bytewise, each link once.
+fn write_links(
+    links: Sorter,
+    format: Format,
+    out: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
+) -> Result<ExportedLinks, Failure> {
+    let mut lines = LinkLines::new(format);
+    out(&lines.header().map_err(|error| temporary_file_error(&error))?)?;
+    let (mut users, mut last) = (0, None);
+    for record in links.finish().map_err(|error| temporary_file_error(&error))? {
+        let record = record.map_err(|error| temporary_file_error(&error))?;
+        let [username, profile_of, provider, value] = record.as_slice() else { continue };
+        let link = LinkTexts {
+            destination_username: username,
+            destination_provider: profile_of,
+            source_provider: provider,
+            source_value: value,
+        };
+        out(&lines.row(&link).map_err(|error| temporary_file_error(&error))?)?;
+        let user = Some((username.clone(), profile_of.clone()));
+        users += u64::from(user != last);
+        last = user;
+    }
+    Ok(ExportedLinks { links: lines.rows(), users, unreadable: lines.unreadable().clone() })
+}
+
+fn warn_about_unreadable_rows(unreadable: &Unreadable, ui: &Ui) {
+    if unreadable.with_allow > 0 {
+        let codes = unreadable.suspicions.keys().map(|code| format!("--allow {}", code.as_str()));
+        ui.warn(&format!(
+            "{} look damaged in the pool; validate and link accept them with {}",
+            format::counted(unreadable.with_allow, "row"),
+            codes.collect::<Vec<_>>().join(" ")
+        ));
+    }
+    if unreadable.never > 0 {
+        let codes: Vec<&str> = unreadable.errors.keys().map(|code| code.as_str()).collect();
+        ui.warn(&format!(
+            "{} are in the file although validate and link do not accept them: {}",
+            format::counted(unreadable.never, "row"),
+            codes.join(", ")
+        ));
+    }
+}
+
+fn export_json(out: &str, exported: &ExportedLinks, reads: u64) -> serde_json::Value {
+    let codes =
+        |codes: &BTreeMap<FindingCode, u64>| by_code_json(codes.iter().map(|(code, rows)| (code.as_str(), *rows)));
+    let unreadable = &exported.unreadable;
+    json!({
+        "kind": "export_report",
+        "schema_version": SCHEMA_VERSION,
+        "out": out,
+        "links": exported.links,
+        "users": exported.users,
+        "reads": reads,
+        "rows_that_need_allow": unreadable.with_allow,
+        "suspicions": codes(&unreadable.suspicions),
+        "rows_that_cannot_be_read": unreadable.never,
+        "errors": codes(&unreadable.errors),
+    })
+}
+
+pub(super) fn temporary_file_stop(error: &io::Error) -> Stop {
+    let detail = format!("cannot write a temporary file: {error}; set TMPDIR to a directory with free space");
+    Stop { cause: StopCause::InputIo, detail }
+}
+
+pub(super) fn temporary_file_error(error: &io::Error) -> Failure {
+    Failure::System(format!("cannot read a temporary file: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::ui::testing::Screen;
+
+    #[test]
+    fn a_result() {
+        let unreadable = Unreadable {
+            with_allow: 3,
+            suspicions: [(FindingCode::NumberDamaged, 2), (FindingCode::SurroundingSpace, 1)].into(),
+            never: 1,
+            errors: [(FindingCode::ControlCharacter, 1)].into(),
+        };
+        let exported = ExportedLinks { links: 1_400, users: 700, unreadable };
+        let screen = Screen::new().json();
+        warn_about_unreadable_rows(&exported.unreadable, &screen.ui());
+        screen.ui().json(&export_json("links.csv", &exported, 12)).unwrap();
+        assert_snapshot!(screen.both());
+    }
+}

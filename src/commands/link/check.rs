@@ -1,0 +1,117 @@
+//! The checks before anything is sent: each row by itself, compared with the other rows, and against the ledger.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::commands::shared::Failure;
+use crate::commands::shared::rows::is_in_shard;
+use crate::domain::event::{Event, Observer};
+use crate::domain::finding::Severity;
+use crate::domain::identity::{PoolId, ProviderName};
+use crate::domain::row::{Link, RowKey};
+use crate::domain::shard::Shard;
+use crate::domain::state::Resume;
+use crate::input::{Across, FirstReading, InputOptions, Reader, Record, Source};
+use crate::ledger::Ledger;
+use crate::limits::{PROVIDERS_PER_POOL_MAX, READER_BATCH_ROWS};
+
+/// What the checks found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckedInput {
+    /// Rows of this shard.
+    pub rows: u64,
+    /// Rows of other shards. No other number here includes them.
+    pub in_other_shards: u64,
+    /// Rows with an error, of their own or in comparison with other rows.
+    pub invalid: u64,
+    /// Rows that an earlier run has settled, also where they are invalid in comparison with other rows.
+    pub done_before: u64,
+    /// Rows that an earlier run left in doubt. They are read first.
+    pub in_doubt: u64,
+    /// Rows whose destination must be looked up.
+    pub look_ups: u64,
+    /// Source providers of the rows that a run will work on.
+    pub providers: BTreeSet<ProviderName>,
+    /// What the comparison of rows has found, for the next reading.
+    pub across: Arc<Across>,
+}
+
+/// The input that is checked, and against what.
+#[derive(Clone, Copy)]
+pub struct InputCheck<'a> {
+    pub source: &'a Source,
+    pub options: &'a InputOptions,
+    pub pool: &'a PoolId,
+    /// The part of the input that is counted. Its rows are compared with all rows.
+    pub shard: Option<Shard>,
+    /// The ledger of earlier runs.
+    pub ledger: Option<&'a Ledger>,
+    pub retry_refused: bool,
+}
+
+impl InputCheck<'_> {
+    /// Reads the whole input, and a second time only where there are findings: then in the order of the rows.
+    pub fn run(&self, observer: &mut dyn Observer) -> Result<CheckedInput, Failure> {
+        let progress_rows = READER_BATCH_ROWS as u64 * 16;
+        let mut checked = CheckedInput::default();
+        observer.on(&Event::Checking { rows: 0 });
+        let reading = FirstReading::of(self.source, self.options, |glimpse| {
+            if glimpse.number.0.is_multiple_of(progress_rows) {
+                observer.on(&Event::Checking { rows: glimpse.number.0 });
+            }
+            self.add(glimpse.into_record(), &mut checked, None);
+        })?;
+        observer.on(&Event::Checking { rows: reading.rows });
+        if reading.has_findings || !reading.across.is_clean() {
+            checked = CheckedInput { across: Arc::clone(&reading.across), ..CheckedInput::default() };
+            for record in Reader::across(self.source, self.options, &reading.across)? {
+                self.add(record?, &mut checked, Some(&mut *observer));
+            }
+        }
+        Ok(checked)
+    }
+
+    /// Counts a row, and reports its findings to the observer.
+    fn add(&self, record: Record, checked: &mut CheckedInput, observer: Option<&mut dyn Observer>) {
+        if !is_in_shard(self.shard, &record) {
+            checked.in_other_shards += 1;
+            return;
+        }
+        checked.rows += 1;
+        let is_valid = record.is_valid();
+        let resume = record.link.as_ref().map_or(Resume::Attempt, |link| self.resume(link));
+        if let Some(observer) = observer {
+            // An error in comparison with other rows does not affect a row that is done: the other rows are not sent.
+            let is_reported = |severity| resume != Resume::Skip || severity == Severity::Warning;
+            for finding in record.findings.into_iter().filter(|finding| is_reported(finding.severity)) {
+                observer.on(&Event::Found(finding));
+            }
+        }
+        match (record.link, resume) {
+            (Some(_), Resume::Skip) => checked.done_before += 1,
+            (Some(_), Resume::Settle) if !is_valid => checked.done_before += 1,
+            (Some(link), _) if is_valid => checked.add_work(&link, resume),
+            _ => checked.invalid += 1,
+        }
+    }
+
+    fn resume(&self, link: &Link) -> Resume {
+        self.ledger
+            .map_or(Resume::Attempt, |ledger| ledger.state(RowKey::of(self.pool, link)).on_resume(self.retry_refused))
+    }
+}
+
+impl CheckedInput {
+    /// Rows that a run will work on.
+    pub fn to_send(&self) -> u64 {
+        self.rows - self.invalid - self.done_before
+    }
+
+    fn add_work(&mut self, link: &Link, resume: Resume) {
+        self.in_doubt += u64::from(resume == Resume::Settle);
+        self.look_ups += u64::from(link.destination.needs_look_up());
+        if self.providers.len() <= PROVIDERS_PER_POOL_MAX && !self.providers.contains(link.source.provider()) {
+            self.providers.insert(link.source.provider().clone());
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What a run will do and how long it will take, printed before it asks and starts.
+
+use std::time::Duration;
+
+use super::check::CheckedInput;
+use crate::commands::shared::saved_plan::PlanHeader;
+use crate::domain::identity::ProviderName;
+use crate::engine::EngineOptions;
+use crate::foresight::preflight::PoolKnowledge;
+use crate::limits;
+use crate::ui::format::{count, counted, duration, rate, timestamp};
+use crate::ui::{Ui, escape};
+
+/// Reads of a destination for one row in doubt.
+const READS_PER_DOUBT: u64 = limits::SETTLE_WAITS_MS.len() as u64 + 1;
+
+/// The calls that a run is expected to make.
+pub(super) struct ExpectedCalls {
+    writes: u64,
+    reads: u64,
+}
+
+impl ExpectedCalls {
+    pub(super) fn new(checked: &CheckedInput, plan: Option<&PlanHeader>) -> Self {
+        let to_send = checked.to_send();
+        // Rows in doubt are read first: several times where the last run has only just ended.
+        let doubt_reads = checked.in_doubt * READS_PER_DOUBT;
+        match plan {
+            Some(plan) => Self { writes: plan.count("link").min(to_send), reads: doubt_reads },
+            None => Self { writes: to_send, reads: doubt_reads + checked.look_ups },
+        }
+    }
+
+    /// Returns the time of the calls at so many writes per second.
+    #[expect(clippy::cast_precision_loss, reason = "a shown figure")]
+    fn time_at(&self, writes_per_second: f64, options: &EngineOptions) -> Option<Duration> {
+        let writing = self.writes as f64 / writes_per_second;
+        let reading = options.reads.expected().map_or(0.0, |reads| self.reads as f64 / reads);
+        Duration::try_from_secs_f64(writing.max(reading)).ok().filter(|time| !time.is_zero())
+    }
+}
+
+/// Prints numbers of rows and calls, and the time.
+pub(super) fn note_work(checked: &CheckedInput, calls: &ExpectedCalls, options: &EngineOptions, ui: &Ui) {
+    let mut parts = vec![format!("{}: {} to process", counted(checked.rows, "row"), count(checked.to_send()))];
+    for (number, what) in [
+        (checked.in_doubt, "of them in doubt and read first"),
+        (checked.done_before, "done in earlier runs"),
+        (checked.invalid, "invalid"),
+        (checked.in_other_shards, "in other shards"),
+    ] {
+        if number > 0 {
+            parts.push(format!("{} {what}", count(number)));
+        }
+    }
+    if calls.writes > 0 {
+        parts.push(format!("about {}", counted(calls.writes + calls.reads, "call")));
+    }
+    if let Some((per_second, time)) =
+        options.writes.expected().and_then(|rate| Some((rate, calls.time_at(rate, options)?)))
+    {
+        parts.push(format!("about {} at {}", duration(time), rate(per_second)));
+    }
+    if let Some(time) = calls.time_at(limits::WRITE_QUOTA_PER_SECOND, options) {
+        parts.push(format!("{} with the full quota of {}", duration(time), rate(limits::WRITE_QUOTA_PER_SECOND)));
+    }
+    ui.note(&parts.join(", "));
+}
+
+/// Prints the plan's number of rows by verdict.
+pub(super) fn note_plan(plan: &PlanHeader, ui: &Ui) {
+    let (desired, refused): (Vec<_>, Vec<_>) =
+        plan.verdicts.iter().partition(|(verdict, _)| ["link", "already_linked"].contains(&verdict.as_str()));
+    let verdicts = desired.into_iter().rev().chain(refused);
+    let verdicts: Vec<String> = verdicts.map(|(verdict, number)| format!("{} {verdict}", count(*number))).collect();
+    ui.note(&format!("plan of {}: {}", timestamp(plan.scanned_unix_ms), escape(&verdicts.join(", "))));
+}
+
+/// Warns of what the pool's settings mean for the run.
+pub(super) fn warn_about_pool(checked: &CheckedInput, knowledge: &PoolKnowledge, ui: &Ui) {
+    let known = &knowledge.providers;
+    let missing: Vec<&str> =
+        checked.providers.iter().filter(|name| !known.contains_key(*name)).map(ProviderName::as_str).collect();
+    if !missing.is_empty() {
+        ui.warn(&format!(
+            "the pool has no provider {}; it has {}; rows with other providers will be refused",
+            escape(&missing.join(", ")),
+            escape(&crate::commands::shared::listed(known.keys()))
+        ));
+    }
+    if knowledge.facts.has_pre_sign_up_trigger {
+        ui.warn("the pool has a pre-sign-up trigger: it may link people who sign in during the run");
+    }
+}

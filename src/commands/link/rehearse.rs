@@ -1,0 +1,80 @@
+//! `link --simulate --rehearse`: the run in virtual time, with nothing kept.
+//!
+//! The same engine works over the in-process simulator, under a runtime whose clock jumps to the next event: hours pass
+//! in seconds, and what is printed was computed by running it.
+
+use std::path::Path;
+
+use cognito_sim::Account;
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::commands::shared::rows::InputRows;
+use crate::commands::shared::run::{exit_for_run, run_engine, run_id, run_start};
+use crate::commands::shared::run_view::print_run_report;
+use crate::commands::shared::{CommandContext, Failure};
+use crate::domain::shard::Shard;
+use crate::engine::{Context, EngineOptions, Services, WritingHalf};
+use crate::exit::Exit;
+use crate::foresight::preflight::preflight;
+use crate::ledger::storage::DiscardStorage;
+use crate::ledger::{Binding, Ledger};
+use crate::limits::SIGNALS_WAITING_MAX;
+use crate::seed::Rng;
+use crate::service::in_process::InProcessService;
+use crate::ui::format;
+
+pub(super) fn rehearse(
+    mut rows: InputRows,
+    account: Account,
+    binding: &Binding,
+    input: &Path,
+    shard: Option<Shard>,
+    options: EngineOptions,
+    context: &CommandContext<'_>,
+) -> Result<Exit, Failure> {
+    let ui = context.ui;
+    let started = context.clock.unix_ms();
+    let rehearsal = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.map_err(|error| Failure::System(format!("cannot start the runtime: {error}")))?;
+        runtime.block_on(async {
+            let clock = Clock::starting_at(started);
+            let service = InProcessService::new(account, clock);
+            let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(options.seed).fork("preflight")).await?;
+            let (mut ledger, _) = Ledger::on_storage(Box::new(DiscardStorage::default()), binding, started)?;
+            let run = run_id(options.seed, clock);
+            let start = run_start(run, "link", &input.display().to_string(), None, shard, clock);
+            let mut observer = ui.observer();
+            let engine = Context {
+                pool: binding.pool.clone(),
+                simulated: binding.simulated,
+                knowledge: &knowledge,
+                services: Services { directory: service.clone(), writer: WritingHalf::Links(service) },
+                ledger: &mut ledger,
+                run,
+                options,
+                limits: None,
+                clock,
+                observer: observer.as_mut(),
+                witness: None,
+            };
+            // Nothing real is touched, so a signal may end the process at any moment.
+            let (_sender, mut signals) = mpsc::channel(SIGNALS_WAITING_MAX);
+            run_engine(engine, &start, &mut rows, &mut signals).await
+        })
+    };
+    // A runtime with another clock cannot run inside this one, so it has a thread of its own.
+    let report = std::thread::scope(|scope| match scope.spawn(rehearsal).join() {
+        Ok(report) => report,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })?;
+    let exit = exit_for_run(&report);
+    print_run_report(&report, None, exit, ui)?;
+    ui.note(&format!(
+        "rehearsed in virtual time: the real run would take about {} at this rate, with {} throttled",
+        format::duration(report.elapsed),
+        format::count(report.throttled)
+    ));
+    Ok(exit)
+}

@@ -1,0 +1,230 @@
+//! The command line: one module for each command, with its arguments, what it does, and how its result is printed.
+
+pub mod doctor;
+pub mod explain;
+pub mod export;
+pub mod link;
+pub mod reconcile;
+pub mod report;
+pub mod shared;
+pub mod simulate;
+pub mod template;
+pub mod undo;
+pub mod validate;
+
+#[cfg(test)]
+mod help_tests;
+#[cfg(test)]
+pub mod testing;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::input::InputError;
+use crate::seed::Rng;
+use crate::ui::{
+    ColorChoice, LOG_FILTER_VARIABLE, LogFormat, LogOptions, OutputFormat, ProgressChoice, Terminals, Ui, UiOptions,
+    finding_line,
+};
+use shared::run::listen_for_signals;
+use shared::settings::FileSettings;
+use shared::{CommandContext, Failure, SdkConnector, headings};
+
+const EXAMPLE: &str = "Example, without an AWS account: cognito-link link fixtures/pairs.csv --simulate --yes";
+
+const AFTER_LONG_HELP: &str = "\
+Exit statuses:
+    0  every row is in the desired state
+    1  fault of the program or the machine
+    2  usage
+    3  finished; some rows are refused, failed, in doubt or invalid, or would be
+    4  the input is invalid; nothing was sent
+    5  drift, with --exit-on-drift
+    6  ledger or plan is damaged, or belongs to another input or pool; or the plan is too old
+    7  credentials, permission or pool missing, or service not reachable; doctor: a check failed
+    8  another run holds the ledger
+    9  stopped by a limit: --max-failures, --max-duration, --max-changes, or a service that accepts no call
+  130  interrupted (SIGINT), after the calls in flight; a rerun resumes
+  143  terminated (SIGTERM), likewise
+
+Example, without an AWS account: cognito-link link fixtures/pairs.csv --simulate --yes";
+
+/// Link existing users of an Amazon Cognito user pool to identities of external providers, in bulk
+#[derive(Debug, Parser)]
+#[command(name = "cognito-link", version, after_help = EXAMPLE, after_long_help = AFTER_LONG_HELP,
+    max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Validate(Box<validate::ValidateArgs>),
+    Doctor(Box<doctor::DoctorArgs>),
+    Link(Box<link::LinkArgs>),
+    Reconcile(Box<reconcile::ReconcileArgs>),
+    Export(Box<export::ExportArgs>),
+    Undo(Box<undo::UndoArgs>),
+    Report(report::ReportArgs),
+    Explain(explain::ExplainArgs),
+    Template(template::TemplateArgs),
+    Simulate(simulate::ServerArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = headings::OUTPUT)]
+pub struct OutputArgs {
+    /// TOML file of settings; flags and the environment take precedence
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub config: Option<PathBuf>,
+    /// Format of results on stdout
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub output: ResultFormat,
+    /// Format of log lines on stderr
+    #[arg(long, global = true, value_enum, default_value_t, hide_short_help = true)]
+    pub log_format: LogLineFormat,
+    /// Log more; -vv for debug, -vvv for everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Print only warnings, errors and results
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Print no progress on stderr
+    #[arg(long, global = true, hide_short_help = true)]
+    pub no_progress: bool,
+    /// When to color; the variable `NO_COLOR` turns it off
+    #[arg(long, global = true, value_enum, default_value_t, hide_short_help = true)]
+    pub color: ColorWhen,
+    /// Show personal values and messages of the service unmasked
+    #[arg(long, global = true, hide_short_help = true)]
+    pub show_values: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ResultFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For scripts: one object
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogLineFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One object on each line
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Runs the command and returns the exit status of the process.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    let ui = Ui::new(ui_options(&cli.output));
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return print_failure(&ui, &Failure::System(format!("cannot start the runtime: {error}"))),
+    };
+    match runtime.block_on(run_command(cli, &ui)) {
+        Ok(exit) => exit.into(),
+        Err(failure) => print_failure(&ui, &failure),
+    }
+}
+
+async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
+    let clock = Clock::system();
+    start_log(&cli.output, ui, clock)?;
+    let file_settings = cli.output.config.as_deref().map(FileSettings::read).transpose()?.unwrap_or_default();
+    // Differs from run to run.
+    let seed = clock.unix_ms().unsigned_abs() ^ u64::from(std::process::id()).rotate_left(40);
+    let context = CommandContext {
+        ui,
+        clock,
+        seed: Rng::new(seed).next_u64(),
+        file_settings,
+        connector: &SdkConnector,
+        listen_for_signals,
+    };
+    match cli.command {
+        Command::Validate(args) => Box::pin(validate::cmd_validate(*args, &context)).await,
+        Command::Doctor(args) => Box::pin(doctor::cmd_doctor(*args, &context)).await,
+        Command::Link(args) => Box::pin(link::cmd_link(*args, &context)).await,
+        Command::Reconcile(args) => Box::pin(reconcile::cmd_reconcile(*args, &context)).await,
+        Command::Export(args) => Box::pin(export::cmd_export(*args, &context)).await,
+        Command::Undo(args) => Box::pin(undo::cmd_undo(*args, &context)).await,
+        Command::Report(args) => report::cmd_report(&args, &context),
+        Command::Explain(args) => explain::cmd_explain(&args, &context),
+        Command::Template(args) => template::cmd_template(&args, &context),
+        Command::Simulate(args) => simulate::cmd_simulate(&args, &context).await,
+    }
+}
+
+fn print_failure(ui: &Ui, failure: &Failure) -> ExitCode {
+    ui.clear_status();
+    match failure {
+        Failure::Input(InputError::Header(findings)) => {
+            let lines: Vec<String> = findings.iter().map(finding_line).collect();
+            match lines.as_slice() {
+                [only] => ui.error(only, failure.hint()),
+                several => {
+                    several.iter().for_each(|line| ui.error(line, None));
+                    ui.error("the input cannot be read; nothing was sent", failure.hint());
+                }
+            }
+        }
+        _ => ui.error(&failure.to_string(), failure.hint()),
+    }
+    failure.exit().into()
+}
+
+fn ui_options(args: &OutputArgs) -> UiOptions {
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let color = match args.color {
+        ColorWhen::Auto => ColorChoice::Auto,
+        ColorWhen::Always => ColorChoice::Always,
+        ColorWhen::Never => ColorChoice::Never,
+    };
+    UiOptions {
+        output: match args.output {
+            ResultFormat::Text => OutputFormat::Text,
+            ResultFormat::Json => OutputFormat::Json,
+        },
+        color: color.heeding_no_color(std::env::var_os("NO_COLOR").as_deref()),
+        progress: match (args.no_progress, dumb) {
+            (true, _) => ProgressChoice::Off,
+            (false, true) => ProgressChoice::Lines,
+            (false, false) => ProgressChoice::Auto,
+        },
+        quiet: args.quiet,
+        show_values: args.show_values,
+        terminals: Terminals::detect(),
+    }
+}
+
+fn start_log(args: &OutputArgs, ui: &Ui, clock: Clock) -> Result<(), Failure> {
+    let filter = std::env::var(LOG_FILTER_VARIABLE).ok();
+    let format = match args.log_format {
+        LogLineFormat::Text => LogFormat::Text,
+        LogLineFormat::Json => LogFormat::Json,
+    };
+    let verbosity = i8::try_from(args.verbose).unwrap_or(i8::MAX) - i8::from(args.quiet);
+    ui.start_log(LogOptions { format, verbosity, filter: filter.as_deref(), clock })
+        .map_err(|error| Failure::Usage(error.to_string()))
+}

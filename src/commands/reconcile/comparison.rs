@@ -1,0 +1,148 @@
+//! The second reading of the file: each row gets its standing in the pool.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use super::pool_scan::{FileNeeds, PoolScan};
+use crate::clock::UnixMs;
+use crate::commands::shared::Failure;
+use crate::commands::shared::choices::Choices;
+use crate::domain::drift::{DriftCounts, DriftLine, ExtraLine, Standing};
+use crate::domain::identity::ProviderName;
+use crate::domain::outcome::RefusalCode;
+use crate::domain::row::{Link, RowKey};
+use crate::domain::state::{Resume, RowState};
+use crate::foresight::index::Index;
+use crate::foresight::preflight::PoolKnowledge;
+use crate::foresight::verdict::{Forecaster, Hint, Known, Verdict};
+use crate::input::{Across, InputOptions, Reader, Source};
+use crate::ledger::{Binding, LedgerView};
+use crate::service::MappedAttributes;
+
+/// The file of a comparison, and how it is compared.
+#[derive(Debug, Clone)]
+pub struct ReconcileInput {
+    pub source: Source,
+    pub options: InputOptions,
+    pub binding: Binding,
+    /// The providers whose links must all be in the file; empty for those that the file names.
+    pub providers: BTreeSet<ProviderName>,
+    /// Whether rows with a refusal in the ledger that a scan cannot see are missing rather than blocked.
+    pub retry_refused: bool,
+    pub choices: Choices,
+}
+
+/// A row or a link, as it is compared.
+#[derive(Debug)]
+pub enum ComparedItem<'a> {
+    /// A row, in the order of the file.
+    Row(&'a DriftLine),
+    /// A link that only the pool has, after all rows.
+    Extra(&'a ExtraLine),
+}
+
+#[derive(Debug, Default)]
+pub struct Comparison {
+    pub counts: DriftCounts,
+    /// Keys of the rows whose link can be made, and of rows in doubt that a run can settle.
+    pub(super) picks: HashSet<RowKey>,
+    /// Rows that are done in the ledger, and missing in the pool.
+    pub(super) undone_by_others: Vec<DriftLine>,
+    /// Picked rows that the ledger holds in doubt.
+    pub in_doubt: u64,
+    /// When the scan began, by our clock.
+    pub(super) scan_began: UnixMs,
+    pub(super) across: Arc<Across>,
+}
+
+impl Comparison {
+    /// Number of rows that a run would process.
+    pub fn to_process(&self) -> u64 {
+        self.picks.len() as u64
+    }
+}
+
+impl ReconcileInput {
+    /// Compares each row with the scan, then gives the links that only the pool has. `ledger` is that of the run that
+    /// follows.
+    pub fn compare(
+        &self,
+        needs: &FileNeeds,
+        scan: &mut PoolScan,
+        knowledge: &PoolKnowledge,
+        mapped: BTreeMap<ProviderName, MappedAttributes>,
+        ledger: Option<&LedgerView>,
+        take: &mut dyn FnMut(ComparedItem<'_>) -> Result<(), Failure>,
+    ) -> Result<Comparison, Failure> {
+        let extras = scan.take_extras()?;
+        let known = Known { index: &scan.index, pool: knowledge, mapped, case_differs_allowed: false };
+        let mut forecaster = Forecaster::new(known);
+        let mut comparison =
+            Comparison { scan_began: scan.scanned.began, across: Arc::clone(&needs.across), ..Comparison::default() };
+        for record in Reader::across(&self.source, &self.options, &needs.across)? {
+            let record = record?;
+            let line = match record.link.as_ref().filter(|_| record.is_valid()) {
+                None => DriftLine { row: record.number, key: None, standing: Standing::Invalid, hint: None },
+                Some(link) => {
+                    let key = RowKey::of(&self.binding.pool, link);
+                    let forecast = forecaster.next_with(key, link, self.choices.username_for(key));
+                    let state = ledger.map_or(RowState::Unprocessed, |view| view.state(key));
+                    let in_pool = standing(forecast.verdict, link, &scan.index);
+                    let standing = if self.retry_refused { in_pool } else { with_ledger_refusal(in_pool, state) };
+                    let hint = forecast.hint.map(Hint::as_str);
+                    let line = DriftLine { row: record.number, key: Some(key), standing, hint };
+                    comparison.pick(&line, key, forecast.verdict, state);
+                    line
+                }
+            };
+            comparison.counts.add(line.standing);
+            take(ComparedItem::Row(&line))?;
+        }
+        for extra in extras {
+            comparison.counts.extra += 1;
+            take(ComparedItem::Extra(&extra?))?;
+        }
+        if comparison.counts.balances() {
+            Ok(comparison)
+        } else {
+            Err(Failure::System("the standings of the rows do not add up; this is a bug in cognito-link".into()))
+        }
+    }
+}
+
+/// Returns the standing in the pool as it is. The forecast includes what earlier rows change; a standing does not.
+fn standing(verdict: Verdict, link: &Link, index: &Index) -> Standing {
+    let is_held = index.holder(link.source.provider(), link.source.value()).is_some();
+    match verdict {
+        Verdict::AlreadyLinked if is_held => Standing::Linked,
+        Verdict::Link | Verdict::AlreadyLinked => Standing::Missing,
+        Verdict::Refused(RefusalCode::LinkedElsewhere) if is_held => Standing::Moved,
+        Verdict::Refused(code) => Standing::Blocked(code),
+    }
+}
+
+/// A scan cannot find every refusal. What the service refused before for such a reason is not sent again in every run.
+fn with_ledger_refusal(in_pool: Standing, state: RowState) -> Standing {
+    match (in_pool, state.refusal()) {
+        (
+            Standing::Missing,
+            Some(code @ (RefusalCode::AliasExists | RefusalCode::InvalidParameter | RefusalCode::Unrecognised)),
+        ) => Standing::Blocked(code),
+        _ => in_pool,
+    }
+}
+
+impl Comparison {
+    fn pick(&mut self, line: &DriftLine, key: RowKey, verdict: Verdict, state: RowState) {
+        let is_doubtful =
+            state.on_resume(true) == Resume::Settle && matches!(line.standing, Standing::Linked | Standing::Missing);
+        let is_new = verdict == Verdict::Link && line.standing == Standing::Missing && self.picks.insert(key);
+        self.counts.changes += u64::from(is_new);
+        if is_doubtful && (is_new || self.picks.insert(key)) {
+            self.in_doubt += 1;
+        }
+        if is_new && state.on_resume(true) == Resume::Skip {
+            self.undone_by_others.push(line.clone());
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! `reconcile`: compares a file and the pool in both directions, and with `--apply` links what is missing. Never unlinks.
+//!
+//! The file is read first, for what it needs of the pool; then the pool, once; then the file again, with a standing for
+//! each row. What only the pool has is sorted on disk, as an export is.
+
+mod apply;
+mod comparison;
+mod pool_scan;
+mod view;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::link::RetryState;
+use super::shared::choices::Choices;
+use super::shared::settings::parse_percent;
+use super::shared::{
+    AdvancedArgs, CommandContext, Failure, InputArgs, OpenPool, PaceArgs, PoolArgs, RateChoice, SimulationArgs,
+    default_ledger_path, headings, note_preset, parse_provider, require_terminal, warn_about_cut_line,
+};
+use crate::domain::drift::DriftReport;
+use crate::domain::identity::ProviderName;
+use crate::exit::Exit;
+use crate::foresight::preflight::mapped_attributes;
+use crate::foresight::scan::ScanOptions;
+use crate::input::{OutputFile, Reader, Source};
+use crate::ledger::{Ledger, LedgerView};
+use crate::limits::{CHANGES_MAX, CHANGES_PERCENT_MAX, REPORT_FAILURES_MAX};
+use crate::seed::Rng;
+use crate::ui::format;
+use apply::{ApplyOutcome, ChangeBounds, apply};
+pub use apply::{PickedRows, ReopenedRows, reopen_rows};
+pub use comparison::{ComparedItem, Comparison, ReconcileInput};
+pub use pool_scan::{FileNeeds, PoolScan};
+
+const EXAMPLE: &str = "Example: cognito-link reconcile pairs.csv --user-pool-id us-east-1_AbCdEfGhI --exit-on-drift";
+
+/// Compare a file and the pool in both directions; with --apply, link what is missing
+///
+/// Reads the whole pool once. Never unlinks and never moves a link: such differences are only listed.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub struct ReconcileArgs {
+    /// File of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin
+    pub input: PathBuf,
+    /// Link what is missing; unlink and move nothing
+    #[arg(long)]
+    pub apply: bool,
+    /// Skip the question before writing to the pool
+    #[arg(short, long, requires = "apply")]
+    pub yes: bool,
+    /// Exit with status 5 if file and pool differ; with --apply, if they still differ afterwards
+    #[arg(long)]
+    pub exit_on_drift: bool,
+    /// File for the comparison of each row and each extra link
+    ///
+    /// One line for each row, after its symbol: = linked, + missing, ! moved, ? blocked or invalid. Then one line for each
+    /// link that only the pool has, after -.
+    #[arg(long, value_name = "FILE")]
+    pub combined: Option<PathBuf>,
+    #[command(flatten)]
+    pub reading: InputArgs,
+    /// File of choices for ambiguous rows: `choices.csv` of `validate --split`, filled in
+    #[arg(long, value_name = "FILE", help_heading = headings::INPUT, hide_short_help = true)]
+    pub choices: Option<PathBuf>,
+    /// Provider in which to look for links that only the pool has (can be repeated); all that the file names by default
+    #[arg(long, value_name = "NAME", value_parser = parse_provider, help_heading = headings::INPUT)]
+    pub provider: Vec<ProviderName>,
+    #[command(flatten)]
+    pub pool: PoolArgs,
+    #[command(flatten)]
+    pub pace: PaceArgs,
+    /// Number of missing links from which nothing is sent
+    #[arg(long, value_name = "N", default_value_t = CHANGES_MAX, help_heading = headings::PACE)]
+    pub max_changes: u64,
+    /// Missing links, in percent of the file's rows, from which nothing is sent
+    #[arg(long, value_name = "PERCENT", default_value_t = CHANGES_PERCENT_MAX, value_parser = parse_percent,
+        help_heading = headings::PACE, hide_short_help = true)]
+    pub max_changes_pct: f64,
+    /// Ledger of --apply [default: INPUT.ledger, or INPUT.simulated.ledger with --simulate]
+    ///
+    /// Without --apply it is only read, for refusals and rows in doubt of earlier runs.
+    #[arg(long, value_name = "FILE", help_heading = headings::LEDGER)]
+    pub ledger: Option<PathBuf>,
+    /// Rows to attempt again although the ledger holds a refusal that a scan cannot see
+    #[arg(long, value_enum, value_name = "STATE", help_heading = headings::LEDGER, hide_short_help = true)]
+    pub retry: Vec<RetryState>,
+    #[command(flatten)]
+    pub simulation: SimulationArgs,
+    #[command(flatten)]
+    pub advanced: AdvancedArgs,
+}
+
+pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
+    let CommandContext { ui, clock, file_settings: file, .. } = context;
+
+    // Settings.
+    if args.apply && !args.yes {
+        require_terminal(ui)?;
+    }
+    args.combined.as_deref().map(OutputFile::check).transpose()?;
+    let source = Source::open(&args.input)?;
+    let options = args.reading.options(file)?;
+    note_preset(&options, ui);
+    // Wrong columns are reported before a ledger is created and the pool is read.
+    Reader::new(&source, &options)?;
+    let choices = args.choices.as_deref().map(Choices::read).transpose()?.unwrap_or_default();
+    let ledger_path = match &args.ledger {
+        _ if !args.apply => None,
+        Some(path) => Some(path.clone()),
+        None => Some(default_ledger_path(&args.input, None, args.simulation.simulate)?),
+    };
+    let seed = args.advanced.seed.unwrap_or(context.seed);
+    let scan = ScanOptions { reads: RateChoice::of_reads(args.pace.share, file)?.read_pace(), seed };
+
+    // Open the pool and the ledger. Its lock keeps a second run away until the end.
+    let pool = OpenPool::open(&args.pool, &args.simulation, seed, context).await?;
+    let input = ReconcileInput {
+        source,
+        options,
+        binding: pool.binding.clone(),
+        providers: args.provider.iter().cloned().collect(),
+        retry_refused: args.retry.contains(&RetryState::Refused),
+        choices,
+    };
+    pool.check_providers(&input.providers)?;
+    let ledger = match &ledger_path {
+        Some(path) => {
+            let (ledger, opened) = Ledger::open(path, &input.binding, clock.unix_ms())?;
+            warn_about_cut_line(opened.cut_bytes, ui);
+            Some(ledger)
+        }
+        None => None,
+    };
+    let read_only = args.ledger.as_deref().filter(|_| !args.apply);
+    let read_only = read_only.map(|path| Ledger::open_read_only(path, &input.binding)).transpose()?;
+
+    // Compare.
+    let view = ledger.as_ref().or(read_only.as_ref()).map(Ledger::view);
+    let (comparison, report) = compare(&args, &input, &pool, view, scan, context).await?;
+    view::print_drift(&report, ui)?;
+    if !args.apply && comparison.in_doubt > 0 {
+        let rows = format::counted(comparison.in_doubt, "row");
+        ui.note(&format!("{rows} in doubt in the ledger; settle them with --apply"));
+    }
+
+    // Apply.
+    let shown_path = ledger_path.map(|path| path.display().to_string());
+    let outcome = match ledger {
+        Some(ledger) => {
+            let bounds = ChangeBounds { changes_max: args.max_changes, percent_max: args.max_changes_pct };
+            Box::pin(apply(&args, &input, &pool, &report, comparison, bounds, ledger, context)).await?
+        }
+        None => ApplyOutcome::default(),
+    };
+    pool.address.close()?;
+
+    // Result.
+    let exit = exit_status(&args, &report, &outcome);
+    view::print_result(&report, outcome.run.as_ref().zip(shown_path.as_deref()), exit, ui)?;
+    if let Some(stop) = &outcome.stop {
+        ui.error(&stop.detail, None);
+    }
+    Ok(exit)
+}
+
+/// Reads file and pool, and compares them.
+async fn compare(
+    args: &ReconcileArgs,
+    input: &ReconcileInput,
+    pool: &OpenPool,
+    ledger: Option<&LedgerView>,
+    options: ScanOptions,
+    context: &CommandContext<'_>,
+) -> Result<(Comparison, DriftReport), Failure> {
+    let (ui, clock) = (context.ui, context.clock);
+    let mut observer = ui.observer();
+    let mut needs = input.read_file(observer.as_mut())?;
+    let mut rng = Rng::new(options.seed).fork("mappings");
+    let known = needs.by_attribute.iter().filter(|name| pool.knowledge.providers.contains_key(*name)).cloned();
+    let mapped = mapped_attributes(pool.directory.as_ref(), clock, &mut rng, &known.collect()).await?;
+    let directory = pool.directory.clone();
+    let mut scan = input.scan_pool(&mut needs, directory, &pool.knowledge, options, clock, observer.as_mut()).await?;
+    drop(observer);
+    ui.status("comparing");
+    let mut report = DriftReport {
+        input: input.source.name().to_owned(),
+        pool: input.binding.pool.to_string(),
+        simulated: input.binding.simulated,
+        scope: input.scope(&needs).iter().map(ProviderName::to_string).collect(),
+        users: scan.scanned.users,
+        reads: scan.scanned.reads,
+        elapsed: scan.scanned.elapsed,
+        ..DriftReport::default()
+    };
+    let mut combined = args.combined.as_deref().map(OutputFile::create).transpose()?;
+    let comparison = input.compare(&needs, &mut scan, &pool.knowledge, mapped, ledger, &mut |item| {
+        if let Some(file) = &mut combined {
+            file.write(&view::combined_line(&item)?)?;
+        }
+        add_to_report(&mut report, &item);
+        Ok(())
+    })?;
+    combined.map(OutputFile::finish).transpose()?;
+    ui.clear_status();
+    report.counts = comparison.counts.clone();
+    Ok((comparison, report))
+}
+
+fn add_to_report(report: &mut DriftReport, item: &ComparedItem<'_>) {
+    use crate::domain::drift::Standing;
+    match item {
+        ComparedItem::Row(line) if line.standing == Standing::Linked => {}
+        ComparedItem::Row(line) if report.lines.len() < REPORT_FAILURES_MAX => report.lines.push((*line).clone()),
+        ComparedItem::Row(_) => report.lines_left_out += 1,
+        ComparedItem::Extra(line) if report.extras.len() < REPORT_FAILURES_MAX => report.extras.push((*line).clone()),
+        ComparedItem::Extra(_) => report.extras_left_out += 1,
+    }
+}
+
+/// What kept the run from making the links comes first, then drift with `--exit-on-drift`, then rows that stay open.
+fn exit_status(args: &ReconcileArgs, report: &DriftReport, outcome: &ApplyOutcome) -> Exit {
+    let (counts, applied) = (&report.counts, outcome.exit());
+    let is_open = counts.invalid > 0 || args.apply && counts.moved + counts.blocked > 0;
+    let drifts = if args.apply {
+        counts.drift_that_stays() > 0 || outcome.left_open > 0 || applied == Exit::Incomplete
+    } else {
+        counts.has_drift()
+    };
+    match applied {
+        Exit::Success | Exit::Incomplete if args.exit_on_drift && drifts => Exit::Drift,
+        Exit::Success if is_open || outcome.left_open > 0 => Exit::Incomplete,
+        applied => applied,
+    }
+}

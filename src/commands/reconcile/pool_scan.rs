@@ -1,0 +1,157 @@
+//! What a file needs of the pool, and one scan of the pool for it.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::ReconcileInput;
+use crate::clock::Clock;
+use crate::commands::export::{add_links, temporary_file_error, temporary_file_stop};
+use crate::commands::shared::Failure;
+use crate::domain::drift::ExtraLine;
+use crate::domain::event::{Event, Observer};
+use crate::domain::identity::{ExternalIdentity, Personal, ProviderName};
+use crate::foresight::index::{Index, IndexBuilder};
+use crate::foresight::preflight::PoolKnowledge;
+use crate::foresight::scan::{ScanOptions, Scanned, scan};
+use crate::foresight::wanted::WantedRows;
+use crate::input::{Across, FirstReading, Reader, Sorted, Sorter};
+use crate::limits::{PROVIDERS_PER_POOL_MAX, READER_BATCH_ROWS};
+use crate::service::{PoolUser, UserDirectory};
+
+/// What the file needs of the pool.
+#[derive(Debug, Default)]
+pub struct FileNeeds {
+    wanted: WantedRows,
+    /// Hashes of the identities that its rows name, by exact case.
+    identities: Vec<u64>,
+    pub(super) providers: BTreeSet<ProviderName>,
+    /// Providers with an identity that a row names by another attribute than the subject: their mapping counts.
+    pub by_attribute: BTreeSet<ProviderName>,
+    /// What the comparison of rows has found.
+    pub across: Arc<Across>,
+}
+
+impl FileNeeds {
+    fn add(&mut self, source: &ExternalIdentity) {
+        self.identities.push(exact_hash(source.provider().as_str(), source.value().expose()));
+        let sets = [(&mut self.providers, true), (&mut self.by_attribute, !source.attribute().is_subject())];
+        for (set, belongs) in sets {
+            if belongs && set.len() <= PROVIDERS_PER_POOL_MAX && !set.contains(source.provider()) {
+                set.insert(source.provider().clone());
+            }
+        }
+    }
+
+    fn names(&self, provider: &str, value: &str) -> bool {
+        self.identities.binary_search(&exact_hash(provider, value)).is_ok()
+    }
+}
+
+/// Hashes an identity by exact case, whatever the attribute that links it.
+fn exact_hash(provider: &str, value: &str) -> u64 {
+    let mut hasher = Xxh3::new();
+    hasher.update(&(provider.len() as u64).to_le_bytes());
+    hasher.update(provider.as_bytes());
+    hasher.update(value.as_bytes());
+    hasher.digest()
+}
+
+/// What the scan found.
+pub struct PoolScan {
+    /// The users that the file needs.
+    pub index: Index,
+    pub scanned: Scanned,
+    extras: Sorter,
+}
+
+impl ReconcileInput {
+    /// Reads the file for the first time, and reports each finding.
+    pub fn read_file(&self, observer: &mut dyn Observer) -> Result<FileNeeds, Failure> {
+        let mut needs = FileNeeds::default();
+        let progress_rows = READER_BATCH_ROWS as u64 * 16;
+        observer.on(&Event::Checking { rows: 0 });
+        let reading = FirstReading::of(&self.source, &self.options, |glimpse| {
+            if glimpse.number.0.is_multiple_of(progress_rows) {
+                observer.on(&Event::Checking { rows: glimpse.number.0 });
+            }
+            // A row that is invalid only in comparison with others names its identity as well.
+            if let Some(link) = glimpse.into_record().link {
+                needs.wanted.add(&link);
+                needs.add(&link.source);
+            }
+        })?;
+        observer.on(&Event::Checking { rows: reading.rows });
+        if reading.has_findings || !reading.across.is_clean() {
+            for record in Reader::across(&self.source, &self.options, &reading.across)? {
+                record?.findings.into_iter().for_each(|finding| observer.on(&Event::Found(finding)));
+            }
+        }
+        needs.across = reading.across;
+        needs.identities.sort_unstable();
+        needs.identities.dedup();
+        Ok(needs)
+    }
+
+    /// Returns the providers whose links must all be in the file.
+    pub fn scope<'a>(&'a self, needs: &'a FileNeeds) -> &'a BTreeSet<ProviderName> {
+        if self.providers.is_empty() { &needs.providers } else { &self.providers }
+    }
+
+    /// Reads the whole pool.
+    pub async fn scan_pool(
+        &self,
+        needs: &mut FileNeeds,
+        directory: Arc<dyn UserDirectory>,
+        knowledge: &PoolKnowledge,
+        options: ScanOptions,
+        clock: Clock,
+        observer: &mut (dyn Observer + Send),
+    ) -> Result<PoolScan, Failure> {
+        let case_sensitive = knowledge.facts.case_sensitive;
+        let wanted = std::mem::take(&mut needs.wanted).finish();
+        let (mut index, mut extras) = (IndexBuilder::new(wanted, case_sensitive), Sorter::default());
+        let scope: BTreeSet<&str> = self.scope(needs).iter().map(ProviderName::as_str).collect();
+        let (mut users, estimated) = (0, knowledge.facts.estimated_user_count);
+        observer.on(&Event::Scanning { users, estimated });
+        let mut take_page = |page: Vec<PoolUser>| {
+            users += page.len() as u64;
+            observer.on(&Event::Scanning { users, estimated });
+            for user in &page {
+                let is_extra = |provider: &str, value: &str| scope.contains(provider) && !needs.names(provider, value);
+                add_links(user, case_sensitive, &mut extras, &is_extra).map_err(|error| temporary_file_stop(&error))?;
+            }
+            index.feed(page);
+            Ok(())
+        };
+        let scanned = scan(directory, options, clock, &mut take_page).await?;
+        Ok(PoolScan { index: index.finish(), scanned, extras })
+    }
+}
+
+/// Links that only the pool has, in the order of an export.
+pub(super) struct ExtraLinks(Sorted);
+
+impl PoolScan {
+    pub(super) fn take_extras(&mut self) -> Result<ExtraLinks, Failure> {
+        let sorted = std::mem::take(&mut self.extras).finish();
+        Ok(ExtraLinks(sorted.map_err(|error| temporary_file_error(&error))?))
+    }
+}
+
+impl Iterator for ExtraLinks {
+    type Item = Result<ExtraLine, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.0.next()?.and_then(extra_line).map_err(|error| temporary_file_error(&error)))
+    }
+}
+
+fn extra_line(record: Vec<String>) -> io::Result<ExtraLine> {
+    let [destination, destination_provider, provider, value]: [String; 4] =
+        record.try_into().map_err(|_| io::ErrorKind::InvalidData)?;
+    let (destination, value) = (Personal::from_service(&destination), Personal::from_service(&value));
+    Ok(ExtraLine { provider, value, destination, destination_provider })
+}

@@ -1,0 +1,250 @@
+//! How a comparison is printed: as text before anything is applied, as JSON one object at the end.
+
+use std::io;
+
+use serde_json::{Value, json};
+
+use super::ComparedItem;
+use crate::commands::shared::run_view::{
+    TableLine, by_code_json, by_code_text, joined, print_run_report, run_json, simulated_mark, table,
+};
+use crate::commands::shared::{Failure, SCHEMA_VERSION};
+use crate::domain::drift::{DriftLine, DriftReport, EXTRA_SYMBOL, ExtraLine, Standing};
+use crate::domain::identity::{Personal, masked};
+use crate::domain::outcome::RefusalCode;
+use crate::domain::stop::RunReport;
+use crate::exit::Exit;
+use crate::input::Format;
+use crate::input::{LinkLines, LinkTexts};
+use crate::limits::FAILURES_SHOWN_MAX;
+use crate::ui::format::{counted, duration};
+use crate::ui::{OutputFormat, Style, Ui, escape};
+
+/// Prints what was found, as text.
+pub(super) fn print_drift(report: &DriftReport, ui: &Ui) -> io::Result<()> {
+    match ui.output() {
+        OutputFormat::Text => ui.print(&drift_text(report, ui.shows_values(), ui.stdout_style())),
+        OutputFormat::Json => Ok(()),
+    }
+}
+
+/// Prints the result: as text that of the run, where there was one.
+pub(super) fn print_result(
+    report: &DriftReport,
+    applied: Option<(&RunReport, &str)>,
+    exit: Exit,
+    ui: &Ui,
+) -> io::Result<()> {
+    match (ui.output(), applied) {
+        (OutputFormat::Text, None) => Ok(()),
+        (OutputFormat::Text, Some((run, ledger))) => print_run_report(run, Some(ledger), exit, ui),
+        (OutputFormat::Json, _) => {
+            let applied = applied.map(|(run, ledger)| {
+                let mut run = run_json(run, Some(ledger), exit);
+                run["command"] = "reconcile".into();
+                run
+            });
+            ui.json(&drift_json(report, applied.as_ref(), ui.shows_values(), exit))
+        }
+    }
+}
+
+/// The numbers, then the first of the differences.
+fn drift_text(report: &DriftReport, show_values: bool, style: Style) -> String {
+    let counts = &report.counts;
+    let codes = by_code_text(counts.by_code.iter().map(|(code, number)| (code.as_str(), *number)));
+    let states = [
+        TableLine::new("linked", counts.linked, "", Style::green),
+        TableLine::new("missing", counts.missing, "", Style::yellow),
+        TableLine::new("moved", counts.moved, "", Style::yellow),
+        TableLine::new("blocked", counts.blocked, codes, Style::yellow),
+        TableLine::new("invalid", counts.invalid, "", Style::yellow),
+    ];
+    let sums = [
+        TableLine::plain("rows read", counts.rows, ""),
+        TableLine::plain("extra", counts.extra, "in the pool, not in the file"),
+    ];
+    let mut lines = table(&states, &sums, style);
+    lines.push(format!(
+        "pool {}{}, {}, {}, in {}",
+        escape(&report.pool),
+        simulated_mark(report.simulated),
+        counted(report.users, "user"),
+        counted(report.reads, "read"),
+        duration(report.elapsed)
+    ));
+    // The findings of invalid rows were printed when the file was read.
+    let differing = || report.lines.iter().filter(|line| line.standing != Standing::Invalid);
+    let rows: Vec<String> = differing().take(FAILURES_SHOWN_MAX).map(|line| row_text(line, style)).collect();
+    let left_out = differing().count() as u64 + report.lines_left_out - rows.len() as u64;
+    push_section(&mut lines, rows, left_out, "row");
+    let extras = report.extras.iter().take(FAILURES_SHOWN_MAX);
+    let extras: Vec<String> = extras.map(|line| extra_text(line, show_values, style)).collect();
+    let left_out = counts.extra - extras.len() as u64;
+    push_section(&mut lines, extras, left_out, "extra link");
+    joined(&lines)
+}
+
+fn push_section(lines: &mut Vec<String>, details: Vec<String>, left_out: u64, noun: &str) {
+    if details.is_empty() {
+        return;
+    }
+    lines.push(String::new());
+    lines.extend(details);
+    if left_out > 0 {
+        lines.push(format!("and {}", counted(left_out, &format!("more {noun}"))));
+    }
+}
+
+fn row_text(line: &DriftLine, style: Style) -> String {
+    let key = line.key.map_or(String::new(), |key| format!(" key {key}"));
+    let code = line.standing.code().map_or(String::new(), |code| format!(" {}", code.as_str()));
+    let hint = line.hint.map_or(String::new(), |hint| format!(" ({hint})"));
+    format!("row {}{key} {}{hint}", line.row, style.yellow(&format!("{}{code}", line.standing.as_str())))
+}
+
+fn extra_text(line: &ExtraLine, show_values: bool, style: Style) -> String {
+    let shown = |value: &Personal| escape(&shown_value(value, show_values)).into_owned();
+    let profile_of = if line.destination_provider.is_empty() {
+        String::new()
+    } else {
+        format!(" of {}", escape(&line.destination_provider))
+    };
+    let provider = escape(&line.provider);
+    format!("{} {provider} {} on {}{profile_of}", style.yellow("extra"), shown(&line.value), shown(&line.destination))
+}
+
+fn shown_value(value: &Personal, show_values: bool) -> String {
+    if show_values { value.expose().to_owned() } else { masked(value.expose()) }
+}
+
+/// A line of `--combined`: a row with its number, key and code, or a link that only the pool has, as an export writes it.
+pub(super) fn combined_line(item: &ComparedItem<'_>) -> Result<Vec<u8>, Failure> {
+    match item {
+        ComparedItem::Row(line) => {
+            let mut words = vec![line.standing.symbol().to_string(), line.row.to_string()];
+            words.extend(line.key.map(|key| key.to_string()));
+            words.extend(line.standing.code().map(|code| code.as_str().to_owned()));
+            if line.standing == Standing::Invalid {
+                words.push("invalid".to_owned());
+            }
+            Ok((words.join(" ") + "\n").into_bytes())
+        }
+        ComparedItem::Extra(extra) => {
+            let link = LinkTexts {
+                destination_username: extra.destination.expose(),
+                destination_provider: &extra.destination_provider,
+                source_provider: &extra.provider,
+                source_value: extra.value.expose(),
+            };
+            let mut text = format!("{EXTRA_SYMBOL} ").into_bytes();
+            text.extend(LinkLines::new(Format::Csv).row(&link).map_err(Failure::Output)?);
+            Ok(text)
+        }
+    }
+}
+
+/// The whole result. `applied` is the report of the run, where there was one.
+fn drift_json(report: &DriftReport, applied: Option<&Value>, show_values: bool, exit: Exit) -> Value {
+    let counts = &report.counts;
+    let rows = report.lines.iter().map(|line| {
+        json!({
+            "row": line.row.0,
+            "key": line.key.map(|key| key.to_string()),
+            "standing": line.standing.as_str(),
+            "code": line.standing.code().map(RefusalCode::as_str),
+            "hint": line.hint,
+        })
+    });
+    let extras = report.extras.iter().map(|line| {
+        json!({
+            "source_provider": line.provider,
+            "source_value": shown_value(&line.value, show_values),
+            "destination_username": shown_value(&line.destination, show_values),
+            "destination_provider": line.destination_provider,
+        })
+    });
+    json!({
+        "kind": "reconcile_report",
+        "schema_version": SCHEMA_VERSION,
+        "input": report.input,
+        "pool": report.pool,
+        "simulated": report.simulated,
+        "exit_status": exit.status(),
+        "drift": counts.has_drift(),
+        "rows": {
+            "read": counts.rows, "linked": counts.linked, "missing": counts.missing, "moved": counts.moved,
+            "blocked": counts.blocked, "invalid": counts.invalid,
+        },
+        "extra": counts.extra,
+        "changes": counts.changes,
+        "blocked_by_code": by_code_json(counts.by_code.iter().map(|(code, number)| (code.as_str(), *number))),
+        "providers_in_scope": report.scope,
+        "details": rows.collect::<Vec<_>>(),
+        "details_left_out": report.lines_left_out,
+        "extras": extras.collect::<Vec<_>>(),
+        "extras_left_out": report.extras_left_out,
+        "users": report.users,
+        "reads": report.reads,
+        "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
+        "applied": applied,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::commands::shared::run_view::examples::run_report;
+    use crate::domain::row::{RowKey, RowNumber};
+    use crate::ui::testing::Screen;
+
+    fn example() -> DriftReport {
+        let blocked = Standing::Blocked(RefusalCode::UserNotFound);
+        let standings = [Standing::Linked, Standing::Missing, Standing::Moved, blocked, Standing::Invalid];
+        let mut report =
+            DriftReport { input: "p.csv".into(), pool: "us-east-1_A".into(), users: 7, ..Default::default() };
+        for (number, standing) in (1..).zip(standings) {
+            report.counts.add(standing);
+            let key = RowKey::parse(format!("{number:032x}").as_bytes()).filter(|_| standing != Standing::Invalid);
+            let hint = (standing == blocked).then_some("look at its case");
+            if standing != Standing::Linked {
+                report.lines.push(DriftLine { row: RowNumber(number), key, standing, hint });
+            }
+        }
+        report.counts.extra = 1;
+        report.extras.push(ExtraLine {
+            provider: "Okta".into(),
+            value: Personal::from_service("00uAbc\u{1b}Z"),
+            destination: Personal::from_service("alice"),
+            destination_provider: String::new(),
+        });
+        report
+    }
+
+    fn printed(applied: bool, screen: Screen) -> String {
+        let run = run_report();
+        print_drift(&example(), &screen.ui()).unwrap();
+        print_result(&example(), applied.then_some((&run, "p.csv.ledger")), Exit::Drift, &screen.ui()).unwrap();
+        screen.both()
+    }
+
+    #[test]
+    fn a_comparison() {
+        assert_snapshot!("text", printed(false, Screen::new()));
+        assert_snapshot!("text_with_values", printed(false, Screen::new().showing_values()));
+        assert_snapshot!("json", printed(false, Screen::new().json()));
+        assert_snapshot!("applied", printed(true, Screen::new()));
+        assert_snapshot!("applied_json", printed(true, Screen::new().json()));
+    }
+
+    #[test]
+    fn long_lists_are_cut_with_a_number() {
+        let mut report = example();
+        let line = report.lines[0].clone();
+        report.lines.extend(std::iter::repeat_n(line, FAILURES_SHOWN_MAX));
+        report.lines_left_out = 1_000;
+        assert!(drift_text(&report, false, Style::default()).contains("\nand 1,003 more rows\n"));
+    }
+}

@@ -1,0 +1,251 @@
+//! How a report about ledgers is printed.
+//!
+//! `unprocessed` is null where a ledger alone cannot tell it; `refusal_code`, `service_code` and `service_message` are null
+//! where there is none; times are RFC 3339 in UTC.
+//!
+//! ```json
+//! {"kind":"ledger_report","schema_version":1,
+//!  "pool":"us-east-1_AbCdEfGhI","simulated":false,"ledgers":["pairs.csv.ledger"],
+//!  "rows":{"read":0,"linked":0,"already_linked":0,"refused":0,"failed":0,"in_doubt":0,"invalid":0,"unprocessed":null,
+//!          "skipped":0,"repeated":0,"undone":0},
+//!  "refusals":{},"undo_refusals":{},"findings":{},
+//!  "shards":null or {"count":4,"whole":true,"missing":[],"strange_ledgers":0,"rows_in_several":0},
+//!  "runs":[{"id":"","command":"link","input":"","started":"2026-03-01T08:00:00.000Z","ended":"completed | null"}],
+//!  "failures":[{"row":17,"key":"","state":"refused","refusal_code":"","service_code":"","service_message":""}],
+//!  "failures_left_out":0}
+//! ```
+
+use std::fmt::Write as _;
+use std::io;
+
+use serde_json::{Value, json};
+
+use crate::commands::shared::SCHEMA_VERSION;
+use crate::commands::shared::run_view::{
+    RESUME_AFTER_REPORT, by_code_json, counts_json, counts_table, joined, print_next_steps, simulated_mark,
+};
+use crate::domain::outcome::RefusalCode;
+use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
+use crate::limits;
+use crate::ui::format::{count, counted, timestamp};
+use crate::ui::{OutputFormat, Style, Ui, escape, shown_message};
+
+/// Prints the report, and what to do next.
+pub(super) fn print_ledger_report(report: &LedgerReport, ui: &Ui) -> io::Result<()> {
+    match ui.output() {
+        OutputFormat::Text => ui.print(&ledger_text(report, ui.shows_values(), ui.stdout_style()))?,
+        OutputFormat::Json => ui.json(&ledger_json(report, ui.shows_values()))?,
+    }
+    let ledgers: Vec<&str> = report.ledgers.iter().map(String::as_str).collect();
+    print_next_steps(&report.counts, 0, &ledgers, RESUME_AFTER_REPORT, ui);
+    Ok(())
+}
+
+/// The table, the latest runs, and the first of the rows that are not in the desired state.
+fn ledger_text(report: &LedgerReport, show_values: bool, style: Style) -> String {
+    let mut lines = counts_table(&report.counts, "rows known", None, style);
+    if !report.unprocessed_known {
+        lines.push("rows that were never attempted are not in a ledger and not counted here".to_owned());
+    }
+    lines.push(format!("pool {}{}", escape(&report.pool), simulated_mark(report.simulated)));
+    lines.extend(report.ledgers.iter().map(|ledger| format!("ledger {}", escape(ledger))));
+    lines.extend(report.shards.as_ref().map(shards_line));
+    let earlier = report.runs.len().saturating_sub(limits::RUNS_SHOWN_MAX);
+    if earlier > 0 {
+        lines.push(counted(earlier as u64, "earlier run"));
+    }
+    lines.extend(report.runs.iter().skip(earlier).map(run_line));
+    if !report.failures.is_empty() {
+        lines.push(String::new());
+        let shown = report.failures.iter().take(limits::FAILURES_SHOWN_MAX);
+        lines.extend(shown.map(|failure| failure_line(failure, show_values, style)));
+        let not_shown = report.failures.len().saturating_sub(limits::FAILURES_SHOWN_MAX) as u64;
+        if not_shown + report.failures_left_out > 0 {
+            lines.push(format!("and {} more", count(not_shown + report.failures_left_out)));
+        }
+    }
+    joined(&lines)
+}
+
+fn shards_line(shards: &ShardsReport) -> String {
+    if shards.is_whole() {
+        return format!("{} shards: all present, and no row in two of them", shards.count);
+    }
+    let mut problems = Vec::new();
+    if !shards.missing.is_empty() {
+        let named: Vec<String> = shards.missing.iter().take(limits::SHARDS_SHOWN_MAX).map(u32::to_string).collect();
+        let more = if shards.missing.len() > named.len() { " and others" } else { "" };
+        problems.push(format!("no ledger of {}{more}", named.join(", ")));
+    }
+    if shards.strange_ledgers > 0 {
+        let ledgers = counted(shards.strange_ledgers, "ledger");
+        problems.push(format!("{ledgers} without a shard, with another shard count or given twice"));
+    }
+    if shards.rows_in_several > 0 {
+        problems.push(format!("{} in more than one", counted(shards.rows_in_several, "row")));
+    }
+    format!("{} shards: {}", shards.count, problems.join("; "))
+}
+
+fn run_line(run: &RunLine) -> String {
+    let ended = run.ended.as_deref().unwrap_or("running, or cut short");
+    let started = timestamp(run.started_unix_ms);
+    format!("run {} {} {} {started} {}", escape(&run.id), escape(&run.command), escape(&run.input), escape(ended))
+}
+
+fn failure_line(failure: &FailureLine, show_values: bool, style: Style) -> String {
+    let state = failure.state.as_str().replace('_', " ");
+    let state = match failure.state.refusal() {
+        Some(code) => format!("{state} {}", code.as_str()),
+        None => state,
+    };
+    let mut line = format!("row {} key {} {}", failure.row, failure.key, style.yellow(&state));
+    if let Some(said) = &failure.said {
+        let message = shown_message(&said.message, show_values);
+        let _ = write!(line, " ({}: {})", escape(&said.code), escape(&message));
+    }
+    line
+}
+
+fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
+    let counts = &report.counts;
+    let mut rows = counts_json(counts);
+    if !report.unprocessed_known {
+        rows.insert("unprocessed".to_owned(), Value::Null);
+    }
+    let runs = report.runs.iter().map(|run| {
+        json!({
+            "id": run.id,
+            "command": run.command,
+            "input": run.input,
+            "started": timestamp(run.started_unix_ms),
+            "ended": run.ended,
+        })
+    });
+    let failures = report.failures.iter().map(|line| {
+        json!({
+            "row": line.row.0,
+            "key": line.key.to_string(),
+            "state": line.state.as_str(),
+            "refusal_code": line.state.refusal().map(RefusalCode::as_str),
+            "service_code": line.said.as_ref().map(|said| said.code.as_str()),
+            "service_message": line.said.as_ref().map(|said| shown_message(&said.message, show_values)),
+        })
+    });
+    let shards = report.shards.as_ref().map(|shards| {
+        json!({
+            "count": shards.count,
+            "whole": shards.is_whole(),
+            "missing": shards.missing,
+            "strange_ledgers": shards.strange_ledgers,
+            "rows_in_several": shards.rows_in_several,
+        })
+    });
+    json!({
+        "kind": "ledger_report",
+        "schema_version": SCHEMA_VERSION,
+        "pool": report.pool,
+        "simulated": report.simulated,
+        "ledgers": report.ledgers,
+        "rows": rows,
+        "refusals": by_code_json(counts.by_refusal.iter().map(|(code, number)| (code.as_str(), *number))),
+        "undo_refusals": by_code_json(counts.kept.iter().map(|(code, number)| (code.as_str(), *number))),
+        "findings": by_code_json(counts.by_finding.iter().map(|(code, number)| (code.as_str(), *number))),
+        "shards": shards,
+        "runs": runs.collect::<Vec<_>>(),
+        "failures": failures.collect::<Vec<_>>(),
+        "failures_left_out": report.failures_left_out,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::domain::outcome::ServiceText;
+    use crate::domain::row::{RowKey, RowNumber};
+    use crate::domain::state::RowState;
+    use crate::domain::summary::Counts;
+    use crate::ui::testing::Screen;
+
+    /// A ledger of two runs, with a refusal that quotes an address.
+    fn example() -> LedgerReport {
+        let said = ServiceText {
+            code: "InvalidParameterException".into(),
+            message: "Merging is not currently supported, 'jane\x1b@example.com'".into(),
+        };
+        let failure = |row, key: &[u8], state, said| FailureLine {
+            row: RowNumber(row),
+            key: RowKey::parse(key).unwrap(),
+            state,
+            said,
+        };
+        let refused = RowState::Refused(RefusalCode::IdentityHasProfile);
+        let run = |id: &str, started_unix_ms, ended: Option<&str>| RunLine {
+            id: id.into(),
+            command: "link".into(),
+            input: "pairs.csv".into(),
+            started_unix_ms,
+            ended: ended.map(str::to_owned),
+        };
+        LedgerReport {
+            ledgers: vec!["pairs.csv.ledger".into()],
+            pool: "us-east-1_AbCdEfGhI".into(),
+            simulated: false,
+            counts: Counts {
+                read: 3,
+                linked: 1,
+                refused: 1,
+                failed: 1,
+                by_refusal: [(RefusalCode::IdentityHasProfile, 1)].into(),
+                ..Counts::default()
+            },
+            runs: vec![run("01ab", 1_772_352_000_000, Some("interrupted")), run("02cd", 1_772_355_600_500, None)],
+            unprocessed_known: false,
+            shards: None,
+            failures: vec![
+                failure(17, b"00000000000000000000000000000011", refused, Some(said)),
+                failure(18, b"00000000000000000000000000000012", RowState::Failed, None),
+            ],
+            failures_left_out: 5,
+        }
+    }
+
+    fn printed(screen: Screen) -> String {
+        print_ledger_report(&example(), &screen.ui()).unwrap();
+        screen.both()
+    }
+
+    #[test]
+    fn a_report() {
+        assert_snapshot!("text", printed(Screen::new()));
+        assert_snapshot!("text_with_values", printed(Screen::new().showing_values()));
+        assert_snapshot!("json", printed(Screen::new().json()));
+        assert_snapshot!("json_with_values", printed(Screen::new().json().showing_values()));
+        let known = LedgerReport { unprocessed_known: true, ..example() };
+        assert_eq!(ledger_json(&known, false)["rows"]["unprocessed"], 0);
+    }
+
+    #[test]
+    fn long_lists_are_cut_and_counted() {
+        let mut report = example();
+        report.failures = vec![report.failures[0].clone(); limits::FAILURES_SHOWN_MAX + 2];
+        report.runs = vec![report.runs[0].clone(); limits::RUNS_SHOWN_MAX + 3];
+        let text = ledger_text(&report, false, Style::default());
+        assert_eq!(text.matches("\nrow 17 ").count(), limits::FAILURES_SHOWN_MAX);
+        assert!(text.ends_with("and 7 more\n"));
+        assert_eq!(text.matches("\nrun 01ab ").count(), limits::RUNS_SHOWN_MAX);
+        assert!(text.contains("\n3 earlier runs\n"));
+    }
+
+    #[test]
+    fn shards_are_complete_or_not() {
+        let shards = |missing: &[u32], strange_ledgers, rows_in_several| {
+            shards_line(&ShardsReport { count: 4, missing: missing.to_vec(), strange_ledgers, rows_in_several })
+        };
+        assert_eq!(shards(&[], 0, 0), "4 shards: all present, and no row in two of them");
+        assert_eq!(shards(&[1, 3], 0, 2), "4 shards: no ledger of 1, 3; 2 rows in more than one");
+        assert_eq!(shards(&[], 1, 0), "4 shards: 1 ledger without a shard, with another shard count or given twice");
+    }
+}

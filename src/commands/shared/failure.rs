@@ -1,0 +1,102 @@
+//! Why a command fails, what to do about it, and the exit status.
+
+use std::io;
+
+use crate::domain::stop::{Stop, StopCause};
+use crate::domain::summary::Unbalanced;
+use crate::exit::Exit;
+use crate::input::InputError;
+use crate::ledger::{LedgerError, LedgerOperation};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// An option or a combination of options that cannot be used.
+    #[error("{0}")]
+    Usage(String),
+    /// The input, or a result file, cannot be opened, read or written.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// `--strict`, and some rows are invalid.
+    #[error("{invalid} of {read} rows are invalid and --strict was given; nothing was sent")]
+    Strict { invalid: u64, read: u64 },
+    /// The ledger cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A plan belongs to something else, or is damaged.
+    #[error("{0}")]
+    Mismatch(String),
+    /// The service cannot be used.
+    #[error(transparent)]
+    Stop(#[from] Stop),
+    /// The answer to the question was no.
+    #[error("nothing was sent")]
+    Declined,
+    /// stdout cannot be written.
+    #[error("cannot write the result: {0}")]
+    Output(#[from] io::Error),
+    /// The counts do not add up.
+    #[error("{0}; this is a bug in cognito-link")]
+    Unbalanced(#[from] Unbalanced),
+    /// The machine lacks something, such as memory, threads or disk space.
+    #[error("{0}")]
+    System(String),
+}
+
+impl Failure {
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Input(InputError::Write { source, .. }) if is_full(source) => Exit::Fault,
+            Self::Usage(_) | Self::Declined | Self::Input(InputError::Open { .. } | InputError::Write { .. }) => {
+                Exit::Usage
+            }
+            Self::Input(InputError::Spool { .. }) | Self::Output(_) | Self::Unbalanced(_) | Self::System(_) => {
+                Exit::Fault
+            }
+            Self::Input(_) | Self::Strict { .. } => Exit::InvalidInput,
+            Self::Mismatch(_) => Exit::Mismatch,
+            Self::Ledger(error) => exit_for_ledger(error),
+            Self::Stop(stop) => exit_for_stop(stop.cause),
+        }
+    }
+
+    /// Returns what to do about it, where the message does not say.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Strict { .. } => Some("correct the rows listed above, or omit --strict to link the other rows"),
+            Self::Input(InputError::Header(_)) => {
+                Some("name columns with --map COLUMN=NAME, and set constants with --set COLUMN=VALUE")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether the disk is full, which is no mistake in the options.
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+fn exit_for_ledger(error: &LedgerError) -> Exit {
+    match error {
+        LedgerError::Io { operation: LedgerOperation::Create | LedgerOperation::Open, .. } => Exit::Usage,
+        LedgerError::Locked { .. } => Exit::Locked,
+        LedgerError::Mismatch { .. }
+        | LedgerError::Damaged { .. }
+        | LedgerError::Version { .. }
+        | LedgerError::NotALedger { .. } => Exit::Mismatch,
+        _ => Exit::Fault,
+    }
+}
+
+pub fn exit_for_stop(cause: StopCause) -> Exit {
+    match cause {
+        StopCause::Credentials
+        | StopCause::AccessDenied
+        | StopCause::PoolMissing
+        | StopCause::NotEnabledHere
+        | StopCause::Unreachable => Exit::Access,
+        StopCause::Bound => Exit::Bound,
+        StopCause::InputIo | StopCause::LedgerIo => Exit::Fault,
+    }
+}

@@ -1,0 +1,140 @@
+//! How an input is read: `--format`, `--preset`, `--map` and the others.
+
+use std::collections::BTreeMap;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum};
+
+use super::Failure;
+use super::settings::{FileSettings, Scalar};
+use crate::domain::finding::FindingCode;
+use crate::domain::outcome::RefusalCode;
+use crate::input::{Format, InputOptions, OptionError, Preset};
+use crate::ui::Ui;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Input")]
+pub struct InputArgs {
+    /// Format of the input; detected from the content by default
+    #[arg(long, value_enum, hide_short_help = true)]
+    pub format: Option<InputFormat>,
+    /// Delimiter of a CSV input, one character or `tab`; detected from the header by default
+    #[arg(long, value_name = "CHAR", hide_short_help = true)]
+    pub delimiter: Option<String>,
+    /// Product that the input was exported from
+    ///
+    /// Sets which columns are read, and as what. `--map` and `--set` take precedence.
+    #[arg(long, value_enum, value_name = "PRODUCT")]
+    pub preset: Option<PresetName>,
+    /// Column to read under another name, such as `source_value=objectId` (can be repeated)
+    #[arg(long, value_name = "COLUMN=NAME")]
+    pub map: Vec<String>,
+    /// Value that every row has in a column, such as `source_provider=Okta` (can be repeated)
+    #[arg(long, value_name = "COLUMN=VALUE")]
+    pub set: Vec<String>,
+    /// Finding that is only a warning, or `case_differs` (can be repeated)
+    ///
+    /// Rows with an allowed finding are sent. `case_differs` is a refusal of this tool, not of the service: allowed,
+    /// such a row is sent as well.
+    #[arg(long, value_name = "CODE", hide_short_help = true, value_parser = PossibleValuesParser::new(allowable_codes()))]
+    pub allow: Vec<String>,
+}
+
+fn allowable_codes() -> impl Iterator<Item = &'static str> {
+    FindingCode::SUSPICIONS.into_iter().map(FindingCode::as_str).chain([RefusalCode::CaseDiffers.as_str()])
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InputFormat {
+    /// A header, and one row on each line
+    Csv,
+    /// One JSON object on each line
+    Jsonl,
+}
+
+impl From<InputFormat> for Format {
+    fn from(format: InputFormat) -> Self {
+        match format {
+            InputFormat::Csv => Self::Csv,
+            InputFormat::Jsonl => Self::Jsonl,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PresetName {
+    /// Auth0, bulk user export
+    Auth0,
+    /// Okta, users from its API
+    Okta,
+    /// Microsoft Entra ID, "Download users"
+    Entra,
+    /// Google Workspace, users from the Directory API
+    Google,
+    /// Keycloak, users of a realm export
+    Keycloak,
+    /// Another user pool, one row for each linked identity
+    Cognito,
+}
+
+impl From<PresetName> for Preset {
+    fn from(name: PresetName) -> Self {
+        match name {
+            PresetName::Auth0 => Self::Auth0,
+            PresetName::Okta => Self::Okta,
+            PresetName::Entra => Self::Entra,
+            PresetName::Google => Self::Google,
+            PresetName::Keycloak => Self::Keycloak,
+            PresetName::Cognito => Self::Cognito,
+        }
+    }
+}
+
+impl InputArgs {
+    /// Returns the options of the reader: from the flags, else from the file of `--config`.
+    pub fn options(&self, file: &FileSettings) -> Result<InputOptions, Failure> {
+        let usage =
+            |option: &str, text: &str, error: OptionError| Failure::Usage(format!("--{option} '{text}': {error}"));
+        let flags_or_table = |flags: &[String], table: &BTreeMap<String, Scalar>| {
+            if flags.is_empty() { FileSettings::pairs(table) } else { flags.to_vec() }
+        };
+        let mut options = InputOptions { format: self.format.map(Format::from), ..InputOptions::default() };
+        if let Some(text) = &self.delimiter {
+            options.delimiter =
+                Some(InputOptions::parse_delimiter(text).map_err(|error| usage("delimiter", text, error))?);
+        }
+        options.preset = match (self.preset, &file.preset) {
+            (Some(name), _) => Some(name.into()),
+            (None, Some(text)) => Some(InputOptions::parse_preset(text).map_err(|error| usage("preset", text, error))?),
+            (None, None) => None,
+        };
+        for text in flags_or_table(&self.map, &file.map) {
+            options.map.push(InputOptions::parse_pair(&text).map_err(|error| usage("map", &text, error))?);
+        }
+        for text in flags_or_table(&self.set, &file.set) {
+            options.set.push(InputOptions::parse_pair(&text).map_err(|error| usage("set", &text, error))?);
+        }
+        for text in self.allowed(file).filter(|text| *text != RefusalCode::CaseDiffers.as_str()) {
+            options.allow.push(InputOptions::parse_allow(text).map_err(|error| usage("allow", text, error))?);
+        }
+        Ok(options)
+    }
+
+    fn allowed<'a>(&'a self, file: &'a FileSettings) -> impl Iterator<Item = &'a String> {
+        if self.allow.is_empty() { &file.allow } else { &self.allow }.iter()
+    }
+
+    /// Whether a link is sent although the pool has the identity in other letter case.
+    pub fn allows_case_differs(&self, file: &FileSettings) -> bool {
+        self.allowed(file).any(|text| text == RefusalCode::CaseDiffers.as_str())
+    }
+}
+
+/// Prints what is easily misunderstood about the export that the input is.
+pub fn note_preset(options: &InputOptions, ui: &Ui) {
+    let Some(preset) = options.preset else { return };
+    ui.note(&format!("preset {}: {}", preset.name(), preset.trap()));
+    if let Some(danger) = options.preset_warning() {
+        ui.warn(danger);
+    }
+}

@@ -1,0 +1,112 @@
+//! What several commands share: groups of arguments, settings, the service, the engine, and how results are printed.
+
+pub mod choices;
+mod failure;
+mod input;
+mod pace;
+mod pool;
+pub mod rows;
+pub mod run;
+pub mod run_view;
+pub mod saved_plan;
+pub mod settings;
+pub mod shard;
+pub mod simulator;
+
+pub use failure::{Failure, exit_for_stop};
+pub use input::{InputArgs, InputFormat, PresetName, note_preset};
+pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
+pub use pool::{Connector, OpenPool, PoolAddress, PoolArgs, SdkConnector, Service, connect, listed};
+pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};
+pub use simulator::SimulationArgs;
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::domain::identity::ProviderName;
+use crate::domain::shard::Shard;
+use crate::domain::stop::Signal;
+use crate::ledger::Binding;
+use crate::ui::{Ui, format};
+use settings::FileSettings;
+
+/// What every command is given besides its arguments: what a test or a rehearsal replaces.
+pub struct CommandContext<'a> {
+    pub ui: &'a Ui,
+    pub clock: Clock,
+    /// The seed of random waits where `--seed` gives none.
+    pub seed: u64,
+    pub file_settings: FileSettings,
+    pub connector: &'a dyn Connector,
+    /// Starts to listen for signals. Until then a signal ends the process, which is right while nothing was sent.
+    pub listen_for_signals: fn() -> Result<mpsc::Receiver<Signal>, Failure>,
+}
+
+/// The version of every JSON result. Members may be added without a new version.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Headings of the help that several commands use.
+pub mod headings {
+    pub const INPUT: &str = "Input";
+    pub const POOL: &str = "Pool and credentials";
+    pub const PACE: &str = "Pace and limits";
+    pub const LEDGER: &str = "Ledger and resume";
+    pub const OUTPUT: &str = "Output and logging";
+    pub const SIMULATOR: &str = "Simulator";
+    pub const ADVANCED: &str = "Advanced";
+}
+
+/// Reads a provider's name, for clap.
+pub fn parse_provider(name: &str) -> Result<ProviderName, String> {
+    ProviderName::parse(name).map_err(|error| error.to_string())
+}
+
+/// Returns the ledger of an input by default: beside it, one for each shard, and another one for simulated runs, so that
+/// a simulated run never stands in the way of the real one.
+pub fn default_ledger_path(input: &Path, shard: Option<Shard>, simulated: bool) -> Result<PathBuf, Failure> {
+    if input.as_os_str() == "-" {
+        return Err(Failure::Usage("the input is stdin, so there is no default ledger: name one with --ledger".into()));
+    }
+    let mut path = input.as_os_str().to_owned();
+    if let Some(shard) = shard {
+        path.push(format!(".shard-{}-of-{}", shard.index(), shard.count()));
+    }
+    path.push(if simulated { ".simulated.ledger" } else { ".ledger" });
+    Ok(PathBuf::from(path))
+}
+
+/// Warns of half a line at the end of a ledger, which opening it has removed.
+pub fn warn_about_cut_line(cut_bytes: u64, ui: &Ui) {
+    if cut_bytes > 0 {
+        ui.warn(&format!(
+            "the ledger ended in an incomplete line of {}, as a crash leaves it; the line was removed, and its row is \
+             settled again",
+            format::counted(cut_bytes, "byte")
+        ));
+    }
+}
+
+/// Refuses to go on where nobody can be asked: before anything is read, not after.
+pub fn require_terminal(ui: &Ui) -> Result<(), Failure> {
+    if ui.can_ask() {
+        return Ok(());
+    }
+    Err(Failure::Usage(
+        "this changes the pool and there is no terminal to ask on: pass --yes to skip the question".into(),
+    ))
+}
+
+/// Asks before the pool is changed. A no sends nothing.
+pub fn confirm(what: &str, binding: &Binding, ui: &Ui) -> Result<(), Failure> {
+    match ui.confirm(&format!("{what} in {} {}?", pool_kind(binding.simulated), binding.pool)) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::Declined),
+        Err(error) => Err(Failure::Usage(error.to_string())),
+    }
+}
+
+pub fn pool_kind(simulated: bool) -> &'static str {
+    if simulated { "simulated pool" } else { "pool" }
+}

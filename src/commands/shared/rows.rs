@@ -1,0 +1,132 @@
+//! The rows of an input as the engine takes them.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::choices::Choices;
+use super::saved_plan::SavedPlan;
+use crate::domain::identity::PoolId;
+use crate::domain::row::{Row, RowKey};
+use crate::domain::shard::Shard;
+use crate::domain::stop::{Stop, StopCause};
+use crate::engine::{Incoming, NextBatch, RowFeed};
+use crate::input::{Across, InputError, InputOptions, Reader, Record, Source};
+use crate::limits::{READER_BATCH_ROWS, READER_BATCHES_MAX};
+
+/// What is known of rows before the pool is read.
+pub enum RowGuidance {
+    None,
+    Choices(Choices),
+    Plan(Box<SavedPlan>),
+}
+
+/// Reads rows when the engine asks for them: for runs in virtual time, which must not wait for a thread.
+pub struct InputRows {
+    reader: Reader,
+    pool: PoolId,
+    shard: Option<Shard>,
+    guidance: RowGuidance,
+}
+
+impl InputRows {
+    pub fn open(
+        source: &Source,
+        options: &InputOptions,
+        across: &Arc<Across>,
+        pool: &PoolId,
+        shard: Option<Shard>,
+        guidance: RowGuidance,
+    ) -> Result<Self, InputError> {
+        Ok(Self { reader: Reader::across(source, options, across)?, pool: pool.clone(), shard, guidance })
+    }
+
+    /// Reads ahead a little in a thread of its own, so that a slow disk or pipe delays no call.
+    pub fn read_ahead(mut self, name: &str) -> Result<ReadAheadRows, InputError> {
+        let (sender, batches) = mpsc::channel(READER_BATCHES_MAX);
+        std::thread::Builder::new()
+            .name("reader".to_owned())
+            .spawn(move || {
+                // A closed channel means that the run needs no more rows.
+                while let Some(batch) = self.read_batch() {
+                    if sender.blocking_send(batch).is_err() {
+                        return;
+                    }
+                }
+            })
+            .map_err(|source| InputError::Open { name: name.to_owned(), source })?;
+        Ok(ReadAheadRows { batches })
+    }
+
+    fn read_batch(&mut self) -> Option<Result<Vec<Incoming>, Stop>> {
+        let mut batch = Vec::with_capacity(READER_BATCH_ROWS);
+        while batch.len() < READER_BATCH_ROWS {
+            match self.reader.next() {
+                None if batch.is_empty() => return None,
+                None => break,
+                Some(Ok(record)) if !is_in_shard(self.shard, &record) => {}
+                // The engine keeps what it was given before, and stops.
+                Some(Err(error)) => return Some(Err(Stop { cause: StopCause::InputIo, detail: error.to_string() })),
+                Some(Ok(record)) => match self.guided(incoming(record, &self.pool)) {
+                    Ok(incoming) => batch.push(incoming),
+                    Err(detail) => return Some(Err(Stop { cause: StopCause::InputIo, detail })),
+                },
+            }
+        }
+        Some(Ok(batch))
+    }
+
+    fn guided(&mut self, incoming: Incoming) -> Result<Incoming, String> {
+        match (&mut self.guidance, incoming) {
+            (RowGuidance::Choices(choices), Incoming::Row(row)) => Ok(choices.incoming(row)),
+            (RowGuidance::Plan(plan), Incoming::Row(row)) => {
+                plan.next_for(&row).map(|foretold| Incoming::Planned(row, foretold))
+            }
+            (_, incoming) => Ok(incoming),
+        }
+    }
+}
+
+impl RowFeed for InputRows {
+    fn next_batch(&mut self) -> NextBatch<'_> {
+        Box::pin(async {
+            // There is always a next row, so without this the calls in flight would never be polled.
+            tokio::task::yield_now().await;
+            self.read_batch()
+        })
+    }
+}
+
+#[derive(Debug)]
+pub struct ReadAheadRows {
+    batches: mpsc::Receiver<Result<Vec<Incoming>, Stop>>,
+}
+
+impl RowFeed for ReadAheadRows {
+    fn next_batch(&mut self) -> NextBatch<'_> {
+        Box::pin(self.batches.recv())
+    }
+}
+
+/// Whether a row belongs to this shard. Without shards every row does.
+pub fn is_in_shard(shard: Option<Shard>, record: &Record) -> bool {
+    match (shard, &record.link) {
+        (None, _) => true,
+        (Some(shard), Some(link)) => shard.has(&link.destination),
+        (Some(shard), None) => shard.has_invalid(record.number),
+    }
+}
+
+pub fn incoming(record: Record, pool: &PoolId) -> Incoming {
+    let is_valid = record.is_valid();
+    match record.link {
+        Some(link) if is_valid => {
+            let key = RowKey::of(pool, &link);
+            Incoming::Row(Row { number: record.number, link, key })
+        }
+        link => {
+            let key = link.map(|link| RowKey::of(pool, &link));
+            Incoming::Invalid { number: record.number, findings: record.findings, key }
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! How the result of a run is printed: as text for people, as one JSON object for scripts.
+//!
+//! ```json
+//! {"kind":"run_report","schema_version":1,"command":"link | undo | reconcile",
+//!  "pool":"us-east-1_AbCdEfGhI","simulated":false,"ledger":"pairs.csv.ledger",
+//!  "ended":"completed | interrupted | stopped","signal":"SIGINT | SIGTERM | null",
+//!  "stop_cause":"credentials, ... | null","stop_detail":"text | null","exit_status":0,
+//!  "rows":{"read":0,"linked":0,"already_linked":0,"refused":0,"failed":0,"in_doubt":0,"invalid":0,"unprocessed":0,
+//!          "skipped":0,"repeated":0,"undone":0,"not_read":null},
+//!  "refusals":{"user_not_found":0},"findings":{"missing_value":0},
+//!  "writes":0,"reads":0,"throttled":0,"plan_missed":null,"elapsed_ms":0}
+//! ```
+//!
+//! `undone` is part of `unprocessed`: `link` may link again what `undo` has taken back.
+
+use std::io;
+
+use serde_json::{Map, Value, json};
+
+use super::SCHEMA_VERSION;
+use crate::domain::outcome::RefusalCode;
+use crate::domain::stop::{Ended, RunReport, Signal};
+use crate::domain::summary::Counts;
+use crate::exit::Exit;
+use crate::ui::format::{count, counted, duration};
+use crate::ui::{OutputFormat, Style, Ui, escape, shell_word};
+
+/// Prints the result to stdout, and what to do next to stderr. A rehearsal has no ledger, and nothing to resume.
+pub fn print_run_report(report: &RunReport, ledger: Option<&str>, exit: Exit, ui: &Ui) -> io::Result<()> {
+    match ui.output() {
+        OutputFormat::Text => ui.print(&run_text(report, ledger, ui.stdout_style()))?,
+        OutputFormat::Json => ui.json(&run_json(report, ledger, exit))?,
+    }
+    if let Some(ledger) = ledger {
+        print_next_steps(&report.counts, report.not_read.unwrap_or(0), &[ledger], RESUME_RUN, ui);
+    }
+    Ok(())
+}
+
+/// Prints why a run was stopped, after its result.
+pub fn print_stop(report: &RunReport, ui: &Ui) {
+    if let Ended::Stopped(stop) = &report.ended {
+        ui.error(&stop.detail, None);
+    }
+}
+
+fn run_text(report: &RunReport, ledger: Option<&str>, style: Style) -> String {
+    let mut lines = counts_table(&report.counts, "rows read", report.not_read, style);
+    lines.push(pool_and_calls(report));
+    if let Some(missed) = report.missed {
+        lines.push(format!("plan: {} did not match the plan", counted(missed, "row")));
+    }
+    lines.extend(ledger.map(|ledger| format!("ledger {}", escape(ledger))));
+    if report.counts.skipped > 0 && report.writes == 0 {
+        let were = if report.counts.skipped == 1 { "was" } else { "were" };
+        let rows = counted(report.counts.skipped, "row");
+        lines.push(format!("{rows} {were} done in earlier runs; nothing was sent"));
+    }
+    lines.extend(how_it_ended(&report.ended, style));
+    joined(&lines)
+}
+
+pub fn pool_and_calls(report: &RunReport) -> String {
+    format!(
+        "pool {}{}, {}, {}, {} throttled, in {}",
+        report.pool,
+        simulated_mark(report.simulated),
+        counted(report.writes, "write"),
+        counted(report.reads, "read"),
+        count(report.throttled),
+        duration(report.elapsed)
+    )
+}
+
+pub fn simulated_mark(is_simulated: bool) -> &'static str {
+    if is_simulated { " (simulated)" } else { "" }
+}
+
+pub fn how_it_ended(ended: &Ended, style: Style) -> Option<String> {
+    match ended {
+        Ended::Completed => None,
+        Ended::Interrupted(signal) => Some(style.yellow(&format!("interrupted by {}", signal_name(*signal)))),
+        Ended::Stopped(stop) => Some(style.red(&format!("stopped: {}", stop.cause.as_str()))),
+    }
+}
+
+fn signal_name(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Interrupt => "SIGINT",
+        Signal::Terminate => "SIGTERM",
+    }
+}
+
+/// Ends each line with a line feed.
+pub fn joined(lines: &[String]) -> String {
+    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+}
+
+const LABEL_WIDTH: usize = 14;
+const NUMBER_WIDTH_MIN: usize = 7;
+
+/// A line of the table of counts.
+pub struct TableLine {
+    pub label: &'static str,
+    pub number: u64,
+    pub note: String,
+    pub paint: fn(Style, &str) -> String,
+}
+
+impl TableLine {
+    pub fn new(label: &'static str, number: u64, note: impl Into<String>, paint: fn(Style, &str) -> String) -> Self {
+        Self { label, number, note: note.into(), paint }
+    }
+
+    pub fn plain(label: &'static str, number: u64, note: impl Into<String>) -> Self {
+        Self::new(label, number, note, |_, text| text.to_owned())
+    }
+}
+
+/// States, a rule, and sums. The first state is always shown, the others only where they have a row.
+pub fn table(states: &[TableLine], sums: &[TableLine], style: Style) -> Vec<String> {
+    let (states, others) = states.split_at(1);
+    let states: Vec<&TableLine> = states.iter().chain(others.iter().filter(|line| line.number > 0)).collect();
+    let longest = states.iter().copied().chain(sums).map(|line| count(line.number).len()).max().unwrap_or(0);
+    let width = longest.max(NUMBER_WIDTH_MIN);
+    let rendered = |line: &TableLine| {
+        let label = (line.paint)(style, &format!("{:LABEL_WIDTH$}", line.label));
+        let gap = if line.note.is_empty() { "" } else { "   " };
+        format!("{label}{:>width$}{gap}{}", count(line.number), line.note)
+    };
+    let mut lines: Vec<String> = states.into_iter().map(rendered).collect();
+    lines.push("-".repeat(LABEL_WIDTH + width));
+    lines.extend(sums.iter().map(rendered));
+    lines
+}
+
+/// The table of row states of a run or of ledgers.
+pub fn counts_table(counts: &Counts, sum_label: &'static str, not_read: Option<u64>, style: Style) -> Vec<String> {
+    let kept = by_code_text(counts.kept.iter().map(|(code, number)| (code.as_str(), *number)));
+    let kept = if kept.is_empty() { kept } else { format!("undo refused: {kept}") };
+    let undone = if counts.undone > 0 { format!("{} taken back by undo", count(counts.undone)) } else { String::new() };
+    let states = [
+        TableLine::new("linked", counts.linked, kept, Style::green),
+        TableLine::new("already linked", counts.already_linked, "", Style::green),
+        TableLine::new("refused", counts.refused, refusals_text(counts), Style::yellow),
+        TableLine::new("failed", counts.failed, "", Style::red),
+        TableLine::new("in doubt", counts.in_doubt, "", Style::red),
+        TableLine::new(
+            "invalid",
+            counts.invalid,
+            by_code_text(counts.by_finding.iter().map(|(code, number)| (code.as_str(), *number))),
+            Style::yellow,
+        ),
+        TableLine::new("unprocessed", counts.unprocessed, undone, Style::yellow),
+    ];
+    let mut notes = Vec::new();
+    if counts.skipped > 0 {
+        notes.push(format!("{} done in earlier runs", count(counts.skipped)));
+    }
+    if counts.repeated > 0 {
+        notes.push(format!("{} of an earlier row", counted(counts.repeated, "duplicate")));
+    }
+    let mut sums = vec![TableLine::plain(sum_label, counts.read, notes.join(", "))];
+    if let Some(number) = not_read.filter(|number| *number > 0) {
+        sums.push(TableLine::new("not read", number, "", Style::yellow));
+    }
+    table(&states, &sums, style)
+}
+
+pub fn refusals_text(counts: &Counts) -> String {
+    by_code_text(counts.by_refusal.iter().map(|(code, number)| (code.as_str(), *number)))
+}
+
+pub fn by_code_text(codes: impl Iterator<Item = (&'static str, u64)>) -> String {
+    codes.map(|(code, number)| format!("{code} {}", count(number))).collect::<Vec<_>>().join(", ")
+}
+
+/// How to resume after a run.
+const RESUME_RUN: &str = "run the same command again to resume; rows in doubt are read first";
+/// How to resume after a report, which is not the command to run again.
+pub const RESUME_AFTER_REPORT: &str = "run `link` on that input again to resume; rows in doubt are read first";
+
+/// Prints what to do next, as hints. Prints nothing where every row is in the desired state.
+pub fn print_next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], resume: &str, ui: &Ui) {
+    if let Some(warning) = unknown_text_warning(counts) {
+        ui.warn(&warning);
+    }
+    next_steps(counts, not_read, ledgers, resume).iter().for_each(|step| ui.hint(step));
+}
+
+/// A refusal that this version does not know is printed even with `--quiet`.
+fn unknown_text_warning(counts: &Counts) -> Option<String> {
+    let number = *counts.by_refusal.get(&RefusalCode::Unrecognised)?;
+    (number > 0).then(|| {
+        format!(
+            "the service gave an answer that this version does not know, for {}: read it with `cognito-link report \
+             LEDGER`, look at one of these users before you go on, and report the text to the maintainers",
+            counted(number, "row")
+        )
+    })
+}
+
+fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], resume: &str) -> Vec<String> {
+    let mut steps = Vec::new();
+    if counts.failed + counts.in_doubt + (counts.unprocessed - counts.undone) + not_read > 0 {
+        steps.push(resume.to_owned());
+    }
+    if counts.refused + counts.failed > 0 {
+        let ledgers: Vec<String> = ledgers.iter().map(|ledger| shell_word(ledger)).collect();
+        steps.push(format!("write these rows to a file: `cognito-link report {} --failed FILE`", ledgers.join(" ")));
+    }
+    if let Some(code) = counts.by_refusal.keys().next() {
+        steps.push(format!("read what a code means and what to do: `cognito-link explain {}`", code.as_str()));
+    }
+    if counts.invalid > 0 {
+        steps.push("write the invalid rows to a file: `cognito-link validate INPUT --split DIR`".to_owned());
+    }
+    steps
+}
+
+pub fn run_json(report: &RunReport, ledger: Option<&str>, exit: Exit) -> Value {
+    let mut rows = counts_json(&report.counts);
+    rows.insert("not_read".to_owned(), report.not_read.into());
+    let (ended, signal, stop) = match &report.ended {
+        Ended::Completed => ("completed", None, None),
+        Ended::Interrupted(signal) => ("interrupted", Some(signal_name(*signal)), None),
+        Ended::Stopped(stop) => ("stopped", None, Some(stop)),
+    };
+    json!({
+        "kind": "run_report",
+        "schema_version": SCHEMA_VERSION,
+        "command": if report.aim.is_undo() { "undo" } else { "link" },
+        "pool": report.pool.as_str(),
+        "simulated": report.simulated,
+        "ledger": ledger,
+        "ended": ended,
+        "signal": signal,
+        "stop_cause": stop.map(|stop| stop.cause.as_str()),
+        "stop_detail": stop.map(|stop| stop.detail.as_str()),
+        "exit_status": exit.status(),
+        "rows": rows,
+        "refusals": by_code_json(report.counts.by_refusal.iter().map(|(code, number)| (code.as_str(), *number))),
+        "findings": by_code_json(report.counts.by_finding.iter().map(|(code, number)| (code.as_str(), *number))),
+        "writes": report.writes,
+        "reads": report.reads,
+        "throttled": report.throttled,
+        "plan_missed": report.missed,
+        "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+/// Rows by state.
+pub fn counts_json(counts: &Counts) -> Map<String, Value> {
+    by_code_json(
+        [
+            ("read", counts.read),
+            ("linked", counts.linked),
+            ("already_linked", counts.already_linked),
+            ("refused", counts.refused),
+            ("failed", counts.failed),
+            ("in_doubt", counts.in_doubt),
+            ("invalid", counts.invalid),
+            ("unprocessed", counts.unprocessed),
+            ("skipped", counts.skipped),
+            ("repeated", counts.repeated),
+            ("undone", counts.undone),
+        ]
+        .into_iter(),
+    )
+}
+
+pub fn by_code_json(numbers: impl Iterator<Item = (&'static str, u64)>) -> Map<String, Value> {
+    numbers.map(|(code, number)| (code.to_owned(), Value::from(number))).collect()
+}
+
+#[cfg(test)]
+pub mod examples {
+    //! Reports for the tests of several views.
+
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::finding::FindingCode;
+    use crate::domain::identity::PoolId;
+    use crate::domain::stop::Aim;
+
+    /// A run with rows in most states.
+    pub fn run_report() -> RunReport {
+        RunReport {
+            aim: Aim::Link,
+            pool: PoolId::parse("sim-local-1_Example01").unwrap(),
+            simulated: true,
+            ended: Ended::Completed,
+            counts: Counts {
+                read: 1_000,
+                linked: 986,
+                already_linked: 3,
+                refused: 7,
+                failed: 1,
+                in_doubt: 1,
+                invalid: 2,
+                skipped: 240,
+                by_refusal: [(RefusalCode::IdentityHasProfile, 3), (RefusalCode::UserNotFound, 4)].into(),
+                by_finding: [(FindingCode::MissingValue, 2)].into(),
+                ..Counts::default()
+            },
+            not_read: None,
+            writes: 748,
+            reads: 12,
+            throttled: 0,
+            missed: None,
+            elapsed: Duration::from_millis(38_200),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::domain::state::RowState;
+    use crate::domain::stop::{Stop, StopCause};
+    use crate::ui::ColorChoice;
+    use crate::ui::testing::Screen;
+
+    /// Everything that is printed, by stream.
+    fn printed(report: &RunReport, screen: Screen) -> String {
+        print_run_report(report, Some("my pairs.ledger"), Exit::Incomplete, &screen.ui()).unwrap();
+        print_stop(report, &screen.ui());
+        screen.both()
+    }
+
+    #[test]
+    fn a_run_with_everything() {
+        let missed = RunReport { missed: Some(3), ..examples::run_report() };
+        assert_snapshot!(printed(&missed, Screen::new()));
+        assert_snapshot!("a_run_with_everything_json", printed(&missed, Screen::new().json()));
+    }
+
+    #[test]
+    fn a_run_with_nothing_left_to_do() {
+        let counts = Counts { read: 1_000, linked: 1_000, skipped: 1_000, ..Counts::default() };
+        let report = RunReport { counts, writes: 0, reads: 0, simulated: false, ..examples::run_report() };
+        assert_snapshot!(run_text(&report, Some("a\x1b.ledger"), Style::default()));
+        assert_eq!(next_steps(&report.counts, 0, &["l"], RESUME_RUN), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_run_that_ended_early() {
+        let counts =
+            Counts { read: 10, linked: 3, unprocessed: 6, repeated: 1, already_linked: 1, ..Counts::default() };
+        let interrupted = Ended::Interrupted(Signal::Terminate);
+        let report = RunReport { counts, not_read: Some(12_345_678), ended: interrupted, ..examples::run_report() };
+        assert_snapshot!(printed(&report, Screen::new()));
+        assert_snapshot!("a_run_that_ended_early_json", printed(&report, Screen::new().json()));
+        let stopped =
+            Ended::Stopped(Stop { cause: StopCause::Credentials, detail: "credentials expired: sign in again".into() });
+        let report = RunReport { ended: stopped, ..report };
+        assert_snapshot!("a_run_that_was_stopped", printed(&report, Screen::new()));
+        assert_snapshot!("a_run_that_was_stopped_json", printed(&report, Screen::new().json()));
+    }
+
+    #[test]
+    fn color_changes_no_word() {
+        let report = examples::run_report();
+        let colored = run_text(&report, Some("l"), ColorChoice::Always.style(false));
+        assert!(colored.contains("\x1b[33mrefused       \x1b[0m"));
+        let stripped =
+            ["\x1b[0m", "\x1b[32m", "\x1b[33m", "\x1b[1;31m"].iter().fold(colored, |text, code| text.replace(code, ""));
+        assert_eq!(stripped, run_text(&report, Some("l"), Style::default()));
+    }
+
+    #[test]
+    fn every_state_has_its_next_step() {
+        let write = "write these rows to a file: `cognito-link report 'my pairs.ledger' --failed FILE`";
+        let split = "write the invalid rows to a file: `cognito-link validate INPUT --split DIR`";
+        let base = Counts::default;
+        let after =
+            |counts: &Counts, not_read| next_steps(counts, not_read, &["my pairs.ledger"], RESUME_RUN).join("\n");
+        for (counts, not_read, expected) in [
+            (Counts { failed: 1, ..base() }, 0, format!("{RESUME_RUN}\n{write}")),
+            (Counts { in_doubt: 1, ..base() }, 0, RESUME_RUN.to_owned()),
+            (Counts { unprocessed: 1, ..base() }, 0, RESUME_RUN.to_owned()),
+            (base(), 1, RESUME_RUN.to_owned()),
+            (Counts { invalid: 1, ..base() }, 0, split.to_owned()),
+        ] {
+            assert_eq!(after(&counts, not_read), expected);
+        }
+        let mut refused = base();
+        refused.add(RowState::Refused(RefusalCode::AliasExists));
+        let explain = "read what a code means and what to do: `cognito-link explain alias_exists`";
+        assert_eq!(after(&refused, 0), format!("{write}\n{explain}"));
+    }
+
+    #[test]
+    fn an_unknown_refusal_is_printed_even_when_quiet() {
+        let screen = Screen::new().quiet();
+        let mut report = examples::run_report();
+        assert_eq!(unknown_text_warning(&report.counts), None);
+        report.counts.by_refusal.insert(RefusalCode::Unrecognised, 2);
+        print_run_report(&report, Some("l"), Exit::Incomplete, &screen.ui()).unwrap();
+        let warning = "warning: the service gave an answer that this version does not know, for 2 rows: ";
+        let printed = screen.both();
+        assert!(printed.contains(&format!("--- stderr\n{warning}")), "{printed}");
+    }
+}

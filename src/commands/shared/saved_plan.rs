@@ -1,0 +1,410 @@
+//! The saved plan: the forecast of each row, which `validate --save-plan` writes and `link --plan` follows.
+//!
+//! The file has JSON lines: a header, then one line for each valid row of the input, in its order. The header binds the
+//! plan to the bytes of the input, to the options that make rows of them, to the pool, and to its own lines.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+use super::{Failure, pool_kind};
+use crate::clock::{Clock, UnixMs};
+use crate::domain::identity::{DestinationUser, Personal, ProviderName};
+use crate::domain::row::{Row, RowKey};
+use crate::engine::Foretold;
+use crate::foresight::verdict::{Forecast, Verdict};
+use crate::input::{InputError, InputOptions, Source};
+use crate::ledger::Binding;
+use crate::ledger::record::TOOL_VERSION;
+use crate::limits::PLAN_LINE_BYTES_MAX;
+use crate::ui::format;
+
+const FORMAT: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanHeader {
+    /// Version of the format.
+    pub plan: u32,
+    pub tool: String,
+    pub pool: String,
+    pub simulated: bool,
+    /// Name of the input, for people.
+    pub input: String,
+    /// Hash of the input's bytes.
+    pub input_hash: String,
+    /// Hash of the options that make rows of the bytes.
+    pub options_hash: String,
+    /// When the pool was read. Later changes are not in the plan.
+    pub scanned_unix_ms: UnixMs,
+    pub look_up: String,
+    pub rows: u64,
+    /// Number of invalid rows, which have no line.
+    pub invalid: u64,
+    /// Number of rows by verdict.
+    pub verdicts: BTreeMap<String, u64>,
+    /// Estimated time of the links, in milliseconds.
+    pub eta_ms: Option<u64>,
+    /// Hash of the lines and of the header without this member.
+    pub hash: String,
+}
+
+/// The input that a plan is for, and how it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedInput {
+    pub name: String,
+    pub content_hash: String,
+    pub options_hash: String,
+}
+
+impl PlannedInput {
+    pub fn of(source: &Source, options: &InputOptions) -> Result<Self, InputError> {
+        Ok(Self {
+            name: source.name().to_owned(),
+            content_hash: source.fingerprint()?,
+            // Any option may make other rows of the same bytes.
+            options_hash: format!("{:032x}", xxh3_128(format!("{options:?}").as_bytes())),
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct PlanLine {
+    row: u64,
+    key: String,
+    verdict: String,
+    /// The user that a look-up or a choice found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+}
+
+/// Checks that a plan can be written to this path, before the pool is read. Leaves no file.
+pub fn check_writable(path: &Path) -> Result<(), InputError> {
+    tempfile::tempfile_in(folder_of(path)).map(drop).map_err(|error| fault(path, error))
+}
+
+/// Writes a plan. It has mode 0600, and gets its name only when it is complete.
+pub struct PlanWriter {
+    path: PathBuf,
+    lines: BufWriter<File>,
+    hasher: Xxh3,
+    rows: u64,
+}
+
+impl PlanWriter {
+    pub fn create(path: &Path) -> Result<Self, InputError> {
+        let lines = tempfile::tempfile_in(folder_of(path)).map_err(|error| fault(path, error))?;
+        Ok(Self { path: path.to_owned(), lines: BufWriter::new(lines), hasher: Xxh3::new(), rows: 0 })
+    }
+
+    pub fn write(&mut self, row: &Row, forecast: &Forecast) -> Result<(), InputError> {
+        let looked_up = row.link.destination.needs_look_up() && forecast.verdict == Verdict::Link;
+        let user = forecast.user.as_ref().filter(|_| looked_up);
+        let line = PlanLine {
+            row: row.number.0,
+            key: row.key.to_string(),
+            verdict: forecast.verdict.as_str().to_owned(),
+            user: user.map(|user| user.value.expose().to_owned()),
+        };
+        let mut text = serde_json::to_vec(&line).map_err(|error| fault(&self.path, error.into()))?;
+        text.push(b'\n');
+        self.hasher.update(&text);
+        self.rows += 1;
+        self.lines.write_all(&text).map_err(|error| fault(&self.path, error))
+    }
+
+    /// Completes the header and gives the file its name.
+    pub fn finish(self, header: PlanHeader) -> Result<(), InputError> {
+        let Self { path, lines, hasher, rows } = self;
+        let written = || -> io::Result<()> {
+            let mut lines = lines.into_inner().map_err(io::IntoInnerError::into_error)?;
+            let header = PlanHeader { rows, ..header };
+            let header = PlanHeader { hash: header.hash_with(&hasher)?, ..header };
+            let mut file = BufWriter::new(NamedTempFile::new_in(folder_of(&path))?);
+            serde_json::to_writer(&mut file, &header)?;
+            file.write_all(b"\n")?;
+            lines.rewind()?;
+            io::copy(&mut lines, &mut file)?;
+            let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        written().map_err(|error| fault(&path, error))
+    }
+}
+
+impl PlanHeader {
+    pub fn new(input: PlannedInput, binding: &Binding) -> Self {
+        Self {
+            plan: FORMAT,
+            tool: TOOL_VERSION.to_owned(),
+            pool: binding.pool.to_string(),
+            simulated: binding.simulated,
+            input: input.name,
+            input_hash: input.content_hash,
+            options_hash: input.options_hash,
+            scanned_unix_ms: 0,
+            look_up: String::new(),
+            rows: 0,
+            invalid: 0,
+            verdicts: BTreeMap::new(),
+            eta_ms: None,
+            hash: String::new(),
+        }
+    }
+
+    fn hash_with(&self, lines: &Xxh3) -> io::Result<String> {
+        let mut hasher = lines.clone();
+        hasher.update(&serde_json::to_vec(&Self { hash: String::new(), ..self.clone() })?);
+        Ok(format!("{:032x}", hasher.digest128()))
+    }
+
+    /// Returns the number of rows with this verdict.
+    pub fn count(&self, verdict: &str) -> u64 {
+        self.verdicts.get(verdict).copied().unwrap_or_default()
+    }
+}
+
+impl PlanHeader {
+    /// Refuses a plan that is for another pool or input, or too old.
+    pub fn check(
+        &self,
+        path: &Path,
+        source: &Source,
+        options: &InputOptions,
+        binding: &Binding,
+        age_max: Duration,
+        clock: Clock,
+    ) -> Result<(), Failure> {
+        let mismatch = |why: String| {
+            Err(Failure::Mismatch(format!("{}: {why}; nothing was sent, make a new plan", path.display())))
+        };
+        if (self.pool.as_str(), self.simulated) != (binding.pool.as_str(), binding.simulated) {
+            return mismatch(format!(
+                "the plan is for {} {}, and this run for {} {}",
+                pool_kind(self.simulated),
+                self.pool,
+                pool_kind(binding.simulated),
+                binding.pool
+            ));
+        }
+        let age_ms = clock.unix_ms().saturating_sub(self.scanned_unix_ms);
+        let age = Duration::from_millis(u64::try_from(age_ms).unwrap_or(0));
+        if age > age_max {
+            let (age, age_max) = (format::duration(age), format::duration(age_max));
+            return mismatch(format!("the pool was read {age} ago, and --plan-max-age is {age_max}"));
+        }
+        let input = PlannedInput::of(source, options)?;
+        if input.content_hash != self.input_hash {
+            return mismatch(format!(
+                "{} is another file than the plan was made for, or has changed since",
+                input.name
+            ));
+        }
+        if input.options_hash != self.options_hash {
+            return mismatch("the input is read with other options than the plan was made with".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// A plan that a run follows.
+pub struct SavedPlan {
+    lines: BufReader<File>,
+    rows_read: u64,
+}
+
+/// Opens a plan, and reads all of it once: a damaged plan is refused before anything is sent.
+pub fn open(path: &Path) -> Result<(PlanHeader, SavedPlan), Failure> {
+    let name = path.display();
+    let file = File::open(path).map_err(|error| Failure::Usage(format!("--plan {name}: {error}")))?;
+    let mut lines = BufReader::new(file);
+    let io_fault = |error: io::Error| Failure::Usage(format!("--plan {name}: {error}"));
+    let mut first = Vec::new();
+    lines.by_ref().take(PLAN_LINE_BYTES_MAX as u64).read_until(b'\n', &mut first).map_err(io_fault)?;
+    let header: PlanHeader = serde_json::from_slice(&first)
+        .map_err(|_| Failure::Mismatch(format!("{name} is not a plan; write one with `validate --save-plan`")))?;
+    if header.plan != FORMAT {
+        return Err(Failure::Mismatch(format!(
+            "{name} has format {}, and this version reads format {FORMAT}; make a new plan",
+            header.plan
+        )));
+    }
+    let start = lines.stream_position().map_err(io_fault)?;
+    let mut hasher = Xxh3::new();
+    loop {
+        let read = lines.fill_buf().map_err(io_fault)?;
+        if read.is_empty() {
+            break;
+        }
+        hasher.update(read);
+        let count = read.len();
+        lines.consume(count);
+    }
+    if header.hash_with(&hasher).map_err(io_fault)? != header.hash {
+        return Err(Failure::Mismatch(format!("{name} is damaged or was edited; make a new plan")));
+    }
+    lines.seek(io::SeekFrom::Start(start)).map_err(io_fault)?;
+    Ok((header, SavedPlan { lines, rows_read: 0 }))
+}
+
+impl SavedPlan {
+    /// Returns the forecast of a row. Rows come in the order of the input; lines of other shards are skipped. An error
+    /// means that plan and input do not belong together.
+    pub fn next_for(&mut self, row: &Row) -> Result<Foretold, String> {
+        let not_in_plan = || format!("row {}: not in the plan; make a new plan", row.number);
+        let line = loop {
+            let line = self.read_line()?.ok_or_else(not_in_plan)?;
+            if line.row >= row.number.0 {
+                break line;
+            }
+        };
+        if line.row != row.number.0 || RowKey::parse(line.key.as_bytes()) != Some(row.key) {
+            return Err(not_in_plan());
+        }
+        let user = line.user.as_deref().map(Personal::from_service);
+        match Verdict::parse(&line.verdict).ok_or_else(not_in_plan)? {
+            Verdict::Link => {
+                Ok(Foretold::Link(user.map(|value| DestinationUser { provider: ProviderName::native(), value })))
+            }
+            Verdict::AlreadyLinked => Ok(Foretold::AlreadyLinked),
+            Verdict::Refused(code) => Ok(Foretold::Refused(code)),
+        }
+    }
+
+    fn read_line(&mut self) -> Result<Option<PlanLine>, String> {
+        let mut text = Vec::new();
+        let limit = PLAN_LINE_BYTES_MAX as u64;
+        let read = self.lines.by_ref().take(limit).read_until(b'\n', &mut text);
+        self.rows_read += 1;
+        match read {
+            Ok(0) => Ok(None),
+            Ok(_) => serde_json::from_slice(&text).map(Some).map_err(|_| self.unreadable()),
+            Err(error) => Err(format!("cannot read the plan: {error}")),
+        }
+    }
+
+    fn unreadable(&self) -> String {
+        format!("cannot read row {} of the plan; make a new plan", self.rows_read)
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn fault(path: &Path, source: io::Error) -> InputError {
+    InputError::Write { path: path.display().to_string(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, PoolId};
+    use crate::domain::outcome::RefusalCode;
+    use crate::domain::row::{Link, RowNumber};
+
+    fn row(number: u64, destination: Destination) -> Row {
+        let source = ExternalIdentity::new(
+            ProviderName::parse("Okta").unwrap(),
+            AttributeName::subject(),
+            Personal::from_service(&format!("Id{number}")),
+        );
+        let link = Link { destination, source: source.unwrap() };
+        let key = RowKey::of(&PoolId::parse("us-east-1_A").unwrap(), &link);
+        Row { number: RowNumber(number), link, key }
+    }
+
+    fn rows() -> [Row; 4] {
+        let personal = Personal::from_service;
+        [
+            row(1, Destination::Username(personal("alice"))),
+            row(2, Destination::Email(personal("b@example.com"))),
+            row(4, Destination::Username(personal("carol"))),
+            row(5, Destination::Sub(personal("0-1"))),
+        ]
+    }
+
+    fn header() -> PlanHeader {
+        let input = PlannedInput { name: "pairs.csv".into(), content_hash: "0".into(), options_hash: "1".into() };
+        let binding = Binding { pool: PoolId::parse("us-east-1_A").unwrap(), simulated: false };
+        PlanHeader::new(input, &binding)
+    }
+
+    /// A plan for [`rows`] in this folder.
+    fn written(folder: &Path) -> PathBuf {
+        let path = folder.join("plan.jsonl");
+        let bob = DestinationUser { provider: ProviderName::native(), value: Personal::from_service("bob") };
+        let refused = Verdict::Refused(RefusalCode::UserNotFound);
+        let forecasts =
+            [(Verdict::Link, None), (Verdict::Link, Some(bob)), (Verdict::AlreadyLinked, None), (refused, None)];
+        let mut writer = PlanWriter::create(&path).unwrap();
+        for (row, (verdict, user)) in rows().iter().zip(forecasts) {
+            writer.write(row, &Forecast { verdict, user, hint: None }).unwrap();
+        }
+        writer.finish(header()).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_plan_reads_back_in_the_order_of_the_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let (header, mut plan) = open(&written(folder.path())).unwrap();
+        assert_eq!((header.rows, header.pool.as_str()), (4, "us-east-1_A"));
+        let bob = DestinationUser { provider: ProviderName::native(), value: Personal::from_service("bob") };
+        let [first, second, third, fourth] = rows();
+        assert_eq!(plan.next_for(&first), Ok(Foretold::Link(None)));
+        assert_eq!(plan.next_for(&second), Ok(Foretold::Link(Some(bob))));
+        // The rows between are of another shard.
+        assert_eq!(plan.next_for(&fourth), Ok(Foretold::Refused(RefusalCode::UserNotFound)));
+        assert!(plan.next_for(&third).is_err_and(|error| error.contains("row 4: not in the plan")));
+    }
+
+    #[test]
+    fn a_row_that_is_another_one_is_not_in_the_plan() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, mut plan) = open(&written(folder.path())).unwrap();
+        let other = row(1, Destination::Username(Personal::from_service("mallory")));
+        assert!(plan.next_for(&other).is_err());
+    }
+
+    #[test]
+    fn a_plan_is_private_and_complete_or_absent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = written(folder.path());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        let unfinished = folder.path().join("unfinished");
+        PlanWriter::create(&unfinished).unwrap();
+        assert!(!unfinished.exists());
+    }
+
+    #[test]
+    fn a_damaged_plan_is_refused_before_anything_is_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = written(folder.path());
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (damaged, expected) in [
+            (text.replace("already_linked", "link"), "is damaged or was edited"),
+            (text.lines().take(3).collect::<Vec<_>>().join("\n") + "\n", "is damaged"),
+            (text.replacen("\"scanned_unix_ms\":0", "\"scanned_unix_ms\":9", 1), "is damaged or was edited"),
+            (text.replacen("\"plan\":1", "\"plan\":2", 1), "has format 2"),
+            ("destination_username\nalice\n".to_owned(), "is not a plan"),
+            (String::new(), "is not a plan"),
+        ] {
+            std::fs::write(&path, damaged).unwrap();
+            let failure = open(&path).map(drop).unwrap_err();
+            assert_eq!(failure.exit(), crate::exit::Exit::Mismatch);
+            assert!(failure.to_string().contains(expected), "{failure}");
+        }
+    }
+}

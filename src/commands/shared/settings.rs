@@ -1,0 +1,257 @@
+//! The file of `--config`, and parsers of single settings.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::SpanRelativeTo;
+use serde::Deserialize;
+
+use super::Failure;
+use crate::clock::UnixMs;
+use crate::limits;
+
+/// What the file of `--config` may hold. Every key has the name of its option.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct FileSettings {
+    pub user_pool_id: Option<String>,
+    pub profile: Option<String>,
+    pub region: Option<String>,
+    pub endpoint_url: Option<String>,
+    /// A number, `auto` or `max`.
+    pub rate: Option<Scalar>,
+    pub share: Option<f64>,
+    pub concurrency: Option<usize>,
+    pub preset: Option<String>,
+    /// Columns with the names to read them under.
+    pub map: BTreeMap<String, Scalar>,
+    /// Columns with the value of every row.
+    pub set: BTreeMap<String, Scalar>,
+    pub allow: Vec<String>,
+}
+
+impl FileSettings {
+    /// Reads the file. An error names the line.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
+        toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            Failure::Usage(format!("{}, line {line}: {}", path.display(), error.message().trim()))
+        })
+    }
+
+    /// Returns a table as the options `--map` and `--set` have it.
+    pub fn pairs(table: &BTreeMap<String, Scalar>) -> Vec<String> {
+        table.iter().map(|(name, value)| format!("{name}={value}")).collect()
+    }
+}
+
+/// A value that may be written with or without quotes.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Scalar {
+    Text(String),
+    Integer(i64),
+    Number(f64),
+}
+
+impl fmt::Display for Scalar {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => text.fmt(formatter),
+            Self::Integer(number) => number.fmt(formatter),
+            Self::Number(number) => number.fmt(formatter),
+        }
+    }
+}
+
+/// `--rate`: how fast a run may write.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rate {
+    /// A share of the quota.
+    Auto,
+    /// As fast as the service accepts.
+    Max,
+    /// So many writes a second.
+    PerSecond(f64),
+}
+
+pub fn parse_rate(text: &str) -> Result<Rate, String> {
+    let bounds = limits::RATE_PER_SECOND_MIN..=limits::RATE_PER_SECOND_MAX;
+    match (text, text.parse::<f64>()) {
+        ("auto", _) => Ok(Rate::Auto),
+        ("max", _) => Ok(Rate::Max),
+        (_, Ok(number)) if bounds.contains(&number) => Ok(Rate::PerSecond(number)),
+        _ => Err(format!(
+            "expected auto, max, or a number of writes a second from {} to {}",
+            bounds.start(),
+            bounds.end()
+        )),
+    }
+}
+
+/// Reads a share of a quota: over 0, at most 1.
+pub fn parse_share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share: &f64| *share > 0.0 && *share <= 1.0);
+    share.ok_or_else(|| "expected a share of the quota over 0 and up to 1".to_owned())
+}
+
+pub fn parse_concurrency(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=limits::CONCURRENCY_MAX).contains(number));
+    number.ok_or_else(|| format!("expected a number from 1 to {}", limits::CONCURRENCY_MAX))
+}
+
+pub fn parse_percent(text: &str) -> Result<f64, String> {
+    let percent = text.parse().ok().filter(|percent: &f64| (0.0..=100.0).contains(percent));
+    percent.ok_or_else(|| "expected a number from 0 to 100".to_owned())
+}
+
+/// Reads `MIN..MAX` milliseconds, or `off`.
+pub fn parse_latency(text: &str) -> Result<Option<(u32, u32)>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let bounds = text.split_once("..").and_then(|(min, max)| Some((min.parse().ok()?, max.parse().ok()?)));
+    match bounds {
+        Some((min, max)) if min <= max && u64::from(max) <= limits::ATTEMPT_TIMEOUT_MS => Ok(Some((min, max))),
+        _ => Err("expected off, or milliseconds such as 20..200".to_owned()),
+    }
+}
+
+/// Reads a duration such as `90s`, `45m`, `1h30m` or `2d`. A day has 24 hours.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let span = text.parse::<jiff::Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
+    let duration = span.ok().and_then(|span| Duration::try_from(span).ok()).filter(|duration| !duration.is_zero());
+    duration.ok_or_else(|| "expected a duration such as 90s, 45m, 1h30m or 2d".to_owned())
+}
+
+/// Reads an address in place of the Region's own.
+pub fn parse_endpoint_url(url: &str) -> Result<String, String> {
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    if host.is_some_and(|host| !host.is_empty() && !host.starts_with('/') && !host.contains(char::is_whitespace)) {
+        return Ok(url.to_owned());
+    }
+    Err("expected an address such as https://cognito-idp.example.com".to_owned())
+}
+
+/// Row numbers and ranges of them, such as `5,10-20`.
+pub fn parse_row_ranges(text: &str) -> Result<Vec<RangeInclusive<u64>>, String> {
+    text.split(',')
+        .map(|part| parse_row_range(part.trim()))
+        .collect::<Option<_>>()
+        .ok_or_else(|| "expected row numbers from 1, such as 5,10-20".to_owned())
+}
+
+fn parse_row_range(part: &str) -> Option<RangeInclusive<u64>> {
+    let (first, last) = part.split_once('-').unwrap_or((part, part));
+    let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    (1..=last).contains(&first).then_some(first..=last)
+}
+
+/// Reads a moment: a time with its date and zone (RFC 3339), or how long ago it was, such as `90m` or `2d`.
+pub fn parse_since(text: &str, now: UnixMs) -> Result<UnixMs, Failure> {
+    let ago = |duration: Duration| i64::try_from(duration.as_millis()).ok().map(|ago| now.saturating_sub(ago));
+    let moment = match text.parse::<jiff::Timestamp>() {
+        Ok(time) => Some(time.as_millisecond()),
+        Err(_) => parse_duration(text).ok().and_then(ago),
+    };
+    match moment {
+        Some(moment) if moment > now => Err(Failure::Usage(format!("--since '{text}' is in the future"))),
+        Some(moment) => Ok(moment),
+        None => Err(Failure::Usage(format!(
+            "--since '{text}': expected a time such as 2026-03-01T08:00:00Z, or how long ago, such as 90m, 8h or 2d"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_scheme_and_a_host() {
+        for good in ["http://127.0.0.1:4566", "https://example.com/", "http://[::1]:1"] {
+            assert_eq!(parse_endpoint_url(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "example.com", "localhost:4566", "http://", "http:///x", "ftp://x", "https://a b"] {
+            assert!(parse_endpoint_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_within_their_bounds() {
+        assert_eq!(parse_rate("auto"), Ok(Rate::Auto));
+        assert_eq!(parse_rate("max"), Ok(Rate::Max));
+        assert_eq!(parse_rate("12.5"), Ok(Rate::PerSecond(12.5)));
+        for bad in ["0", "-1", "fast", "NaN", "inf", "1e9", ""] {
+            assert!(parse_rate(bad).is_err(), "{bad}");
+        }
+        assert_eq!(parse_share("1.0"), Ok(1.0));
+        assert!(["0", "1.1", "NaN", ""].iter().all(|bad| parse_share(bad).is_err()));
+        assert_eq!(parse_concurrency("7"), Ok(7));
+        assert!(["0", "1000000", "-1"].iter().all(|bad| parse_concurrency(bad).is_err()));
+        assert_eq!(parse_percent("0.5"), Ok(0.5));
+        assert!(["-1", "101", "NaN"].iter().all(|bad| parse_percent(bad).is_err()));
+        assert_eq!(parse_latency("20..200"), Ok(Some((20, 200))));
+        assert!(parse_latency("200..20").is_err() && parse_latency("5").is_err());
+    }
+
+    #[test]
+    fn durations_may_have_days() {
+        for (text, minutes) in [("90s", 1.5), ("1h30m", 90.0), ("2d", 2_880.0), ("1d 2h", 1_560.0), ("1w", 10_080.0)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs_f64(minutes * 60.0)), "{text}");
+        }
+        for bad in ["", "-5s", "soon", "0s", "d", "1mo", "99999999999d"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rows_and_ranges() {
+        assert_eq!(parse_row_ranges("5,10-20, 3"), Ok(vec![5..=5, 10..=20, 3..=3]));
+        for bad in ["", "0", "3-2", "a", "1-", "-1", "1,,2", "1.5", "99999999999999999999"] {
+            assert!(parse_row_ranges(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_moment_or_how_long_ago() {
+        const NOW: UnixMs = 1_795_000_000_000;
+        const HOUR: i64 = 3_600_000;
+        for (text, expected) in [
+            ("90m", NOW - HOUR * 3 / 2),
+            ("2d", NOW - 48 * HOUR),
+            ("1d 2h", NOW - 26 * HOUR),
+            ("1h30m", NOW - HOUR * 3 / 2),
+            ("2026-03-01T08:00:00Z", 1_772_352_000_000),
+            ("2026-03-01T09:00:00+01:00", 1_772_352_000_000),
+        ] {
+            assert_eq!(parse_since(text, NOW).unwrap(), expected, "{text}");
+        }
+        for bad in ["", "0s", "yesterday", "-2h", "2026-03-01", "d", "2099-01-01T00:00:00Z"] {
+            assert!(parse_since(bad, NOW).is_err_and(|error| error.to_string().contains("--since")), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.toml");
+        std::fs::write(
+            &path,
+            "rate = 12\nshare = 0.5\nallow = [\"provider_prefix\"]\n[map]\nsource_value = \"objectId\"\n",
+        )
+        .unwrap();
+        let settings = FileSettings::read(&path).unwrap();
+        assert_eq!(settings.rate, Some(Scalar::Integer(12)));
+        assert_eq!(settings.allow, ["provider_prefix"]);
+        assert_eq!(FileSettings::pairs(&settings.map), ["source_value=objectId"]);
+        std::fs::write(&path, "rate = 12\nspeed = 3\n").unwrap();
+        let error = FileSettings::read(&path).unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("speed"), "{error}");
+    }
+}

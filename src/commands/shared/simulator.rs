@@ -1,0 +1,142 @@
+//! `--simulate`: a simulated pool on this machine in place of a real one.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::Args;
+use cognito_sim::{
+    Account, DEFAULT_POOL_ID, FaultPlan, Latency, OptionError, Pool, PoolSettings, Quota, Server, load_faults,
+    parse_latency, parse_quota, pool_file,
+};
+
+use super::Failure;
+use crate::domain::identity::{PoolId, ProviderName};
+use crate::service::cognito::Target;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Simulator")]
+pub struct SimulationArgs {
+    /// Use a simulated pool on this machine: no AWS account, no credentials, no real user
+    #[arg(long)]
+    pub simulate: bool,
+    /// Users and providers of the simulated pool
+    ///
+    /// By default `link` creates the users and providers that the input names.
+    #[arg(long, value_name = "FILE", requires = "simulate")]
+    pub pool_file: Option<PathBuf>,
+    /// File to write the simulated pool to at the end
+    #[arg(long, value_name = "FILE", requires = "simulate", hide_short_help = true)]
+    pub save_pool: Option<PathBuf>,
+    /// Simulated quota of writes per second, which may change, such as 25,10@60s; or `off`
+    #[arg(long, value_name = "N[,N@TIME]|off", default_value = "25", requires = "simulate", hide_short_help = true)]
+    pub simulate_quota: String,
+    /// Simulated latency in milliseconds, or `off`
+    #[arg(long, value_name = "MIN..MAX|off", default_value = "20..200", requires = "simulate", hide_short_help = true)]
+    pub simulate_latency: String,
+    /// File of faults to inject: one on each line, such as lost-after@1%, or JSON; see `simulate --help`
+    #[arg(long, value_name = "FILE", requires = "simulate", hide_short_help = true)]
+    pub simulate_faults: Option<PathBuf>,
+}
+
+/// A simulated pool that does not serve yet.
+pub struct Simulator {
+    pool: Option<Pool>,
+    pool_id: String,
+    quota: Quota,
+    latency: Latency,
+    faults: FaultPlan,
+    save: Option<PathBuf>,
+}
+
+/// A simulated pool that serves.
+pub struct RunningSimulator {
+    server: Server,
+    pool_id: String,
+    save: Option<PathBuf>,
+}
+
+impl Simulator {
+    /// Reads the options and the pool file; `None` without `--simulate`.
+    pub fn load(args: &SimulationArgs) -> Result<Option<Self>, Failure> {
+        if !args.simulate {
+            return Ok(None);
+        }
+        let usage = |OptionError(text)| Failure::Usage(text);
+        let load_pool = |path: &PathBuf| {
+            pool_file::load(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+        };
+        let pool = args.pool_file.as_ref().map(load_pool).transpose()?;
+        let quota = parse_quota("--simulate-quota", std::slice::from_ref(&args.simulate_quota), 1.0);
+        let faults = args.simulate_faults.as_deref().map_or_else(|| Ok(FaultPlan::none()), load_faults);
+        Ok(Some(Self {
+            pool_id: pool.as_ref().map_or(DEFAULT_POOL_ID, |pool| pool.settings().id.as_str()).to_owned(),
+            pool,
+            quota: quota.map_err(usage)?,
+            latency: parse_latency("--simulate-latency", &args.simulate_latency).map_err(usage)?,
+            faults: faults.map_err(usage)?,
+            save: args.save_pool.clone(),
+        }))
+    }
+
+    /// Returns the pool that it simulates unless another one is named.
+    pub fn pool_id(&self) -> &str {
+        &self.pool_id
+    }
+
+    /// Returns the account. Without a pool file the pool has the providers that the input names, and creates a user when
+    /// a row names one.
+    pub fn account(self, named: &PoolId, providers: &BTreeSet<ProviderName>, seed: u64) -> Result<Account, Failure> {
+        let pool = match self.pool {
+            Some(pool) if pool.settings().id != named.as_str() => {
+                return Err(Failure::Usage(format!(
+                    "the pool file is for {}, and --user-pool-id or COGNITO_LINK_USER_POOL_ID names {named}; leave it out",
+                    pool.settings().id
+                )));
+            }
+            Some(pool) => pool,
+            None => pool_on_reference(named, providers)?,
+        };
+        let account = Account::new(seed).with_quota(self.quota).with_latency(self.latency).with_faults(self.faults);
+        Ok(account.with_pool(pool))
+    }
+
+    /// Starts to serve.
+    pub fn serve(
+        mut self,
+        named: &PoolId,
+        providers: &BTreeSet<ProviderName>,
+        seed: u64,
+    ) -> Result<RunningSimulator, Failure> {
+        let save = self.save.take();
+        let account = self.account(named, providers, seed)?;
+        let server = Server::start(account, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+            .map_err(|error| Failure::System(error.to_string()))?;
+        Ok(RunningSimulator { server, pool_id: named.to_string(), save })
+    }
+}
+
+impl RunningSimulator {
+    pub fn target(&self) -> Target {
+        Target::Simulator { endpoint_url: format!("http://{}", self.server.address()) }
+    }
+
+    /// Stops it, and saves the pool with `--save-pool`.
+    pub fn stop(self) -> Result<(), Failure> {
+        let account = self.server.stop();
+        match (self.save, account.pool(&self.pool_id)) {
+            (Some(path), Some(pool)) => {
+                pool_file::save(&path, pool).map_err(|error| Failure::System(format!("{}: {error}", path.display())))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn pool_on_reference(named: &PoolId, providers: &BTreeSet<ProviderName>) -> Result<Pool, Failure> {
+    let mut pool = Pool::new(PoolSettings::new(named.as_str())).creating_on_reference();
+    for provider in providers {
+        pool.ensure_provider(provider.as_str()).map_err(|error| Failure::System(error.to_string()))?;
+    }
+    Ok(pool)
+}

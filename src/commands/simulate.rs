@@ -1,0 +1,26 @@
+//! `simulate`: serves a simulated user pool on this machine. The simulator owns its options and messages.
+
+use cognito_sim::{StandaloneError, StandaloneServer};
+
+use super::shared::run::listen_for_signals;
+use super::shared::{CommandContext, Failure};
+use crate::exit::Exit;
+
+pub use cognito_sim::ServerArgs;
+
+pub(super) async fn cmd_simulate(args: &ServerArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
+    let failure = |error: StandaloneError| match error {
+        StandaloneError::Usage(text) => Failure::Usage(text),
+        StandaloneError::System(text) => Failure::System(text),
+    };
+    let server = StandaloneServer::bind(args).map_err(failure)?;
+    let mut signals = listen_for_signals()?;
+    // Scripts read the first line of standard output.
+    context.ui.data(&format!("{}\n", server.url()))?;
+    context.ui.note(&server.note());
+    let stopped = async {
+        signals.recv().await;
+    };
+    server.run(stopped).await.map_err(failure)?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,247 @@
+//! `undo`: takes back the links that a ledger records as made, the newest first, each after reading its user.
+
+mod view;
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::shared::run::{exit_for_run, run_engine, run_id, run_start};
+use super::shared::run_view::print_stop;
+use super::shared::settings::{parse_row_ranges, parse_since};
+use super::shared::simulator::Simulator;
+use super::shared::{
+    AdvancedArgs, CommandContext, Failure, PaceArgs, PoolArgs, SimulationArgs, confirm, connect, parse_provider,
+    require_terminal, warn_about_cut_line,
+};
+use crate::domain::identity::ProviderName;
+use crate::domain::stop::{Aim, Ended, RunReport, Stop, StopCause};
+use crate::domain::summary::Counts;
+use crate::engine::{Context, Incoming, NextBatch, RowFeed, Services, Witness, WritingHalf};
+use crate::exit::Exit;
+use crate::ledger::record::UNDO_COMMAND;
+use crate::ledger::storage::FileSource;
+use crate::ledger::{Binding, Ledger, LinksToUndo, UndoSelection, UndoSelectionCounts, read_header};
+use crate::limits::READER_BATCH_ROWS;
+use crate::ui::{Ui, format};
+use view::DryRunList;
+
+const AFTER_HELP: &str = "\
+Undo does not restore attributes that sign-ins have overwritten, deleted profiles, or billing. The next sign-in of an \
+unlinked identity creates a new profile, unless the identity is linked again before.
+
+Example: cognito-link undo pairs.csv.ledger --dry-run";
+
+/// Printed even with `--quiet`: afterwards it is too late.
+const NOT_RESTORED: &str = "undo only takes back links: attributes that sign-ins have overwritten, deleted profiles and \
+     billing stay as they are, and the next sign-in of an unlinked identity creates a new profile";
+
+/// Take back the links that a ledger records as made, the newest first
+///
+/// Reads each user before the call, and takes back only what still is as this tool has linked it.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct UndoArgs {
+    /// Ledger whose links to take back
+    pub ledger: PathBuf,
+    /// Skip the question before writing to the pool
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Read the pool and list what would be taken back; change neither the pool nor the ledger
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    #[command(flatten)]
+    pub pool: PoolArgs,
+    #[command(flatten)]
+    pub pace: PaceArgs,
+    #[command(flatten)]
+    pub simulation: SimulationArgs,
+    #[command(flatten)]
+    pub advanced: AdvancedArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Which links")]
+pub struct SelectionArgs {
+    /// Time from which links are selected, such as 2026-03-01T08:00:00Z, or how long ago, such as 90m or 2d
+    #[arg(long, value_name = "TIME|DURATION")]
+    pub since: Option<String>,
+    /// Row numbers in the input of their run, such as 5,10-20 (can be repeated)
+    #[arg(long, value_name = "ROWS", value_parser = parse_row_ranges)]
+    pub rows: Vec<Vec<RangeInclusive<u64>>>,
+    /// Provider whose identities are selected (can be repeated)
+    #[arg(long, value_name = "NAME", value_parser = parse_provider)]
+    pub provider: Vec<ProviderName>,
+    /// Select also links that this tool only probably made
+    ///
+    /// After a crash or a lost answer, this tool found the link by reading. Somebody else could have made it at that
+    /// moment.
+    #[arg(long)]
+    pub include_recovered: bool,
+}
+
+pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
+    let CommandContext { ui, clock, file_settings: file, .. } = context;
+
+    // Settings.
+    let simulator = Simulator::load(&args.simulation)?;
+    if simulator.is_some() && args.simulation.pool_file.is_none() {
+        return Err(Failure::Usage(
+            "undo --simulate needs a pool that holds the links: pass the file of link --save-pool with --pool-file"
+                .into(),
+        ));
+    }
+    let rate_choice = args.pace.rate_choice(None, file)?;
+    let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
+    let asks = !args.yes && !args.dry_run;
+    if asks {
+        require_terminal(ui)?;
+    }
+    let pool_of_ledger = read_header(&args.ledger)?.binding.pool.to_string();
+    let default_pool = simulator.as_ref().map_or(pool_of_ledger.as_str(), Simulator::pool_id);
+    let pool = args.pool.pool_id(file, Some(default_pool))?;
+    let binding = Binding { simulated: simulator.is_some() || pool.is_simulated(), pool };
+    let selection = UndoSelection {
+        since: args.selection.since.as_deref().map(|text| parse_since(text, clock.unix_ms())).transpose()?,
+        rows: args.selection.rows.concat(),
+        providers: args.selection.provider.into_iter().collect(),
+        include_recovered: args.selection.include_recovered,
+    };
+
+    // Open the ledger. It is never created: a missing one is a mistyped path. A dry run takes no lock.
+    let ledger_file = FileSource::open(&args.ledger)?;
+    let mut ledger = if args.dry_run {
+        Ledger::open_read_only(&args.ledger, &binding)?
+    } else {
+        let (ledger, opened) = Ledger::open(&args.ledger, &binding, clock.unix_ms())?;
+        warn_about_cut_line(opened.cut_bytes, ui);
+        ledger
+    };
+    let (links, found) = LinksToUndo::find(Box::new(ledger_file), ledger.view(), &selection)?;
+    note_selection(&found, ledger.view().counts().in_doubt - found.in_doubt, ui);
+    options.total = Some(found.selected);
+    let mut running_simulator = None;
+    let target = match simulator {
+        None => args.pool.real_target(file)?,
+        Some(simulator) => {
+            running_simulator.insert(simulator.serve(&binding.pool, &BTreeSet::new(), options.seed)?).target()
+        }
+    };
+
+    let mut list = DryRunList::new(ui);
+    let report = if found.selected == 0 {
+        let what = if found.not_selected > 0 { "no link is selected" } else { "this ledger has no link to take back" };
+        ui.note(&format!("{what}; nothing was sent"));
+        nothing_to_do(args.dry_run, &binding)
+    } else {
+        // Connect, and ask.
+        let (service, knowledge) = connect(&target, &binding.pool, options.seed, context).await?;
+        let pace = if args.dry_run {
+            rate_choice.write_pace_for_documented_quota()
+        } else {
+            let learned = ledger.pace_milli();
+            args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?
+        };
+        ui.warn(NOT_RESTORED);
+        if asks {
+            let links = format::counted(found.selected, "link");
+            confirm(&format!("take back {links} of {}", args.ledger.display()), &binding, ui)?;
+        }
+
+        // Run.
+        let mut signals = (context.listen_for_signals)()?;
+        let run = run_id(options.seed, *clock);
+        let last = ledger.last_run().map(|run| run.start.clone());
+        let input = last.as_ref().map(|start| start.input.clone()).unwrap_or_default();
+        let shard = last.and_then(|start| start.shard);
+        let start = run_start(run, UNDO_COMMAND, &input, pace.limit, shard, *clock);
+        let writer = if args.dry_run { WritingHalf::Nothing } else { WritingHalf::Unlinks(service.unlinker()) };
+        let mut observer = ui.observer();
+        let engine = Context {
+            pool: binding.pool.clone(),
+            simulated: binding.simulated,
+            knowledge: &knowledge,
+            services: Services { directory: service.directory(), writer },
+            ledger: &mut ledger,
+            run,
+            options,
+            limits: pace.later_limits,
+            clock: *clock,
+            observer: observer.as_mut(),
+            witness: args.dry_run.then_some(&mut list as &mut dyn Witness),
+        };
+        Box::pin(run_engine(engine, &start, &mut LinkRows { links }, &mut signals)).await?
+    };
+
+    // Result.
+    let exit = exit_for_run(&report);
+    let links = list.finish()?;
+    view::print_undo_report(&report, links, &args.ledger.display().to_string(), exit, ui)?;
+    print_stop(&report, ui);
+    if let Some(running) = running_simulator {
+        // Also where nothing was done: the next command may need the file of --save-pool.
+        running.stop()?;
+    }
+    Ok(exit)
+}
+
+/// Prints what was selected. Rows that `link` left in doubt may be linked, and are left alone.
+fn note_selection(found: &UndoSelectionCounts, links_in_doubt: u64, ui: &Ui) {
+    let mut parts = vec![format!("{} to take back", format::counted(found.selected, "link"))];
+    for (number, what) in [
+        (found.in_doubt, "of them in doubt from an earlier undo and read first"),
+        (found.not_selected, "not selected"),
+        (found.recovered, "left out because somebody else may have made them (see --include-recovered)"),
+    ] {
+        if number > 0 {
+            parts.push(format!("{} {what}", format::count(number)));
+        }
+    }
+    ui.note(&parts.join(", "));
+    if links_in_doubt > 0 {
+        ui.warn(&format!(
+            "{} that link left in doubt may be linked, and undo does not touch them: run link again to settle them first",
+            format::counted(links_in_doubt, "row")
+        ));
+    }
+}
+
+fn nothing_to_do(dry_run: bool, binding: &Binding) -> RunReport {
+    RunReport {
+        aim: if dry_run { Aim::UndoDryRun } else { Aim::Undo },
+        pool: binding.pool.clone(),
+        simulated: binding.simulated,
+        ended: Ended::Completed,
+        counts: Counts::default(),
+        not_read: None,
+        writes: 0,
+        reads: 0,
+        throttled: 0,
+        missed: None,
+        elapsed: Duration::ZERO,
+    }
+}
+
+/// The links of a ledger as the engine takes them.
+struct LinkRows {
+    links: LinksToUndo,
+}
+
+impl RowFeed for LinkRows {
+    fn next_batch(&mut self) -> NextBatch<'_> {
+        Box::pin(async {
+            // There is always a next link, so without this the calls in flight would never be polled.
+            tokio::task::yield_now().await;
+            match self.links.next_batch(READER_BATCH_ROWS) {
+                Ok(links) if links.is_empty() => None,
+                Ok(links) => Some(Ok(links.into_iter().map(Incoming::Made).collect())),
+                Err(error) => Some(Err(Stop { cause: StopCause::LedgerIo, detail: error.to_string() })),
+            }
+        })
+    }
+}

@@ -1,0 +1,242 @@
+//! The dry run: what `link` would do with each row, from one reading of the pool.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::split_files::VerdictFiles;
+use crate::clock::Clock;
+use crate::commands::shared::Failure;
+use crate::commands::shared::choices::Choices;
+use crate::commands::shared::saved_plan::{PlanHeader, PlanWriter};
+use crate::domain::event::{Event, Observer};
+use crate::domain::forecast::{ForecastReport, RefusedLine};
+use crate::domain::identity::{Personal, PoolId, ProviderName};
+use crate::domain::outcome::RefusalCode;
+use crate::domain::row::{Row, RowKey};
+use crate::domain::stop::{Stop, StopCause};
+use crate::foresight::index::{Index, IndexBuilder};
+use crate::foresight::preflight::{PoolKnowledge, mapped_attributes};
+use crate::foresight::questions::{LookUp, LookUpCost, Questions};
+use crate::foresight::scan::{ScanOptions, Scanned, look_up, scan};
+use crate::foresight::verdict::{Forecaster, Hint, Known, Verdict};
+use crate::foresight::wanted::{Wanted, WantedRows};
+use crate::input::{Across, InputError, InputOptions, Reader, Record, Source};
+use crate::limits::CANDIDATES_SHOWN_MAX;
+use crate::seed::Rng;
+use crate::service::{MappedAttributes, PoolUser, UserDirectory, UserFilter};
+
+/// An input, and the pool that it is compared with.
+pub(super) struct ForecastInput<'a> {
+    pub(super) source: &'a Source,
+    pub(super) options: &'a InputOptions,
+    /// What the comparison of rows has found.
+    pub(super) across: &'a Arc<Across>,
+    pub(super) pool: &'a PoolId,
+}
+
+/// What was read from the pool.
+pub(super) struct PoolSample {
+    index: Index,
+    mapped: BTreeMap<ProviderName, MappedAttributes>,
+    pub(super) look_up: LookUp,
+    /// The number of reads of either way.
+    pub(super) cost: LookUpCost,
+    pub(super) scanned: Scanned,
+}
+
+/// Where forecasts go, besides being counted.
+pub(super) struct ForecastOutput<'a> {
+    /// Takes each row that `link` would refuse.
+    pub(super) refused: &'a mut dyn FnMut(&RefusedLine),
+    /// Masks a personal value as the options say.
+    pub(super) shown: &'a dyn Fn(&Personal) -> String,
+    /// The folder of `--split`.
+    pub(super) split: Option<&'a Path>,
+    /// The path of `--save-plan`.
+    pub(super) plan: Option<&'a Path>,
+}
+
+pub(super) struct InputForecast {
+    pub(super) report: ForecastReport,
+    /// Rows for which `choices.csv` asks for a choice.
+    pub(super) choices_wanted: u64,
+    /// The plan, still without its header.
+    plan: Option<PlanWriter>,
+}
+
+impl ForecastInput<'_> {
+    fn rows(&self) -> Result<impl Iterator<Item = Result<Row, InputError>> + Send + use<'_>, InputError> {
+        let reader = Reader::across(self.source, self.options, self.across)?;
+        Ok(reader.filter_map(|record| record.map(|record| self.valid_row(&record)).transpose()))
+    }
+
+    fn valid_row(&self, record: &Record) -> Option<Row> {
+        let link = record.link.clone().filter(|_| record.is_valid())?;
+        let key = RowKey::of(self.pool, &link);
+        Some(Row { number: record.number, link, key })
+    }
+
+    /// Reads the input for what its rows need of the pool, then as much of the pool: all users, or by filters where that
+    /// is cheaper or asked for.
+    pub(super) async fn read_pool(
+        &self,
+        given: Option<LookUp>,
+        directory: Arc<dyn UserDirectory>,
+        knowledge: &PoolKnowledge,
+        options: ScanOptions,
+        clock: Clock,
+        observer: &mut (dyn Observer + Send),
+    ) -> Result<PoolSample, Failure> {
+        let (wanted, mut by_attribute) = self.needs()?;
+        by_attribute.retain(|provider| knowledge.providers.contains_key(provider));
+        let mut rng = Rng::new(options.seed).fork("mapping");
+        let mapped = mapped_attributes(directory.as_ref(), clock, &mut rng, &by_attribute).await?;
+        let case_sensitive = knowledge.facts.case_sensitive;
+        let estimated = knowledge.facts.estimated_user_count;
+        let cost = LookUpCost::of(estimated, &wanted);
+        let way = given.unwrap_or_else(|| cost.cheaper());
+        let mut builder = IndexBuilder::new(wanted, case_sensitive);
+        let mut users = 0;
+        let mut take_page = |page: Vec<PoolUser>| {
+            users += page.len() as u64;
+            observer.on(&Event::Scanning { users, estimated });
+            builder.feed(page);
+            Ok(())
+        };
+        let scanned = match way {
+            LookUp::Scan => scan(directory, options, clock, &mut take_page).await?,
+            LookUp::Filter => {
+                let mut filters = self.filters(case_sensitive)?;
+                look_up(directory, options, clock, &mut filters, &mut take_page).await?
+            }
+        };
+        Ok(PoolSample { index: builder.finish(), mapped, look_up: way, cost, scanned })
+    }
+
+    /// Returns the users that rows name, and the providers with an identity that is named by another attribute than the
+    /// subject.
+    fn needs(&self) -> Result<(Wanted, BTreeSet<ProviderName>), Failure> {
+        let (mut wanted, mut by_attribute) = (WantedRows::default(), BTreeSet::new());
+        for row in self.rows()? {
+            let link = row?.link;
+            wanted.add(&link);
+            if !link.source.attribute().is_subject() && !by_attribute.contains(link.source.provider()) {
+                by_attribute.insert(link.source.provider().clone());
+            }
+        }
+        Ok((wanted.finish(), by_attribute))
+    }
+
+    /// Returns the filters that find the users of the rows, one after the other.
+    fn filters(
+        &self,
+        case_sensitive: bool,
+    ) -> Result<impl FnMut() -> Result<Option<UserFilter>, Stop> + Send, InputError> {
+        let mut rows = self.rows()?;
+        let mut questions = Questions::new(case_sensitive);
+        let mut waiting = Vec::new();
+        Ok(move || {
+            while waiting.is_empty() {
+                match rows.next() {
+                    None => return Ok(None),
+                    Some(Ok(row)) => waiting = questions.of(&row.link),
+                    Some(Err(error)) => {
+                        return Err(Stop { cause: StopCause::InputIo, detail: error.to_string() });
+                    }
+                }
+            }
+            Ok(waiting.pop())
+        })
+    }
+
+    /// Reads the input once more, and forecasts each row.
+    pub(super) fn forecast(
+        &self,
+        sample: &PoolSample,
+        knowledge: &PoolKnowledge,
+        choices: &Choices,
+        case_differs_allowed: bool,
+        output: &mut ForecastOutput<'_>,
+    ) -> Result<InputForecast, Failure> {
+        let known =
+            Known { index: &sample.index, pool: knowledge, mapped: sample.mapped.clone(), case_differs_allowed };
+        let mut forecaster = Forecaster::new(known);
+        let mut reader = Reader::across(self.source, self.options, self.across)?;
+        let mut files = output.split.map(|folder| VerdictFiles::create(folder, reader.layout())).transpose()?;
+        let mut plan = output.plan.map(PlanWriter::create).transpose()?;
+        let mut linked = HashSet::new();
+        let mut report = ForecastReport {
+            pool: self.pool.to_string(),
+            look_up: sample.look_up.as_str(),
+            users: sample.scanned.users,
+            reads: sample.scanned.reads,
+            throttled: sample.scanned.throttled,
+            elapsed: sample.scanned.elapsed,
+            ..ForecastReport::default()
+        };
+        while let Some(record) = reader.next() {
+            let Some(row) = self.valid_row(&record?) else { continue };
+            let forecast = forecaster.next_with(row.key, &row.link, choices.username_for(row.key));
+            *report.by_verdict.entry(forecast.verdict.as_str()).or_default() += 1;
+            if forecast.verdict == Verdict::Link {
+                let is_first = linked.insert(row.key);
+                report.writes += u64::from(is_first);
+                report.repeats += u64::from(!is_first);
+            }
+            let candidates = match forecast.verdict {
+                Verdict::Refused(RefusalCode::UserAmbiguous) => sample.index.candidates(&row.link.destination),
+                _ => Vec::new(),
+            };
+            if let Some(files) = &mut files {
+                files.write(&reader.raw(), &row, &forecast, &candidates)?;
+            }
+            if let Some(plan) = &mut plan {
+                plan.write(&row, &forecast)?;
+            }
+            if let Verdict::Refused(_) = forecast.verdict {
+                let shown = candidates.iter().take(CANDIDATES_SHOWN_MAX);
+                (output.refused)(&RefusedLine {
+                    row: row.number,
+                    key: row.key,
+                    verdict: forecast.verdict.as_str(),
+                    hint: forecast.hint.map_or("", Hint::as_str),
+                    candidates: shown.map(|user| (output.shown)(&user.username)).collect(),
+                    candidates_left_out: candidates.len().saturating_sub(CANDIDATES_SHOWN_MAX),
+                });
+            }
+        }
+        let choices_wanted = match (files, output.split) {
+            (Some(files), Some(folder)) => files.finish(folder)?,
+            _ => 0,
+        };
+        Ok(InputForecast { report, choices_wanted, plan })
+    }
+}
+
+impl InputForecast {
+    /// Adds the time of the links at this rate and with this full quota, in calls per second.
+    pub(super) fn estimate_time(&mut self, rate_per_second: Option<f64>, quota_per_second: f64) {
+        let report = &mut self.report;
+        report.rate_per_second = rate_per_second;
+        report.quota_per_second = quota_per_second;
+        report.at_rate = rate_per_second.and_then(|rate| time_of_calls(report.writes, rate));
+        report.at_quota = time_of_calls(report.writes, quota_per_second);
+    }
+
+    /// Completes the plan of `--save-plan`.
+    pub(super) fn save_plan(&mut self, header: PlanHeader, sample: &PoolSample, invalid: u64) -> Result<(), Failure> {
+        let Some(plan) = self.plan.take() else { return Ok(()) };
+        let eta_ms = self.report.at_rate.and_then(|time| u64::try_from(time.as_millis()).ok());
+        let verdicts = self.report.by_verdict.iter().map(|(verdict, count)| ((*verdict).to_owned(), *count)).collect();
+        let look_up = sample.look_up.as_str().to_owned();
+        let scanned_unix_ms = sample.scanned.began;
+        Ok(plan.finish(PlanHeader { scanned_unix_ms, look_up, invalid, verdicts, eta_ms, ..header })?)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a shown figure")]
+fn time_of_calls(calls: u64, per_second: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(calls as f64 / per_second).ok()
+}

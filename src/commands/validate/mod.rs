@@ -1,0 +1,295 @@
+//! `validate`: checks every row of a file, and with a pool forecasts what `link` would do. Never writes to the pool.
+
+mod forecast;
+mod split_files;
+mod view;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+
+use super::shared::choices::{self, Choices};
+use super::shared::saved_plan::{self, PlanHeader, PlannedInput};
+use super::shared::settings::{Rate, parse_rate, parse_share};
+use super::shared::{
+    CommandContext, Failure, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, headings, note_preset,
+};
+use crate::domain::event::{Event, Observer};
+use crate::domain::finding::FindingCode;
+use crate::domain::identity::Personal;
+use crate::domain::report::ValidateReport;
+use crate::domain::summary::Counts;
+use crate::exit::Exit;
+use crate::foresight::questions::LookUp;
+use crate::foresight::scan::ScanOptions;
+use crate::input::{Across, FirstReading, InputError, InputOptions, Reader, Source};
+use crate::limits::{READER_BATCH_ROWS, WRITE_QUOTA_PER_SECOND};
+use crate::ui::{OutputFormat, Ui, format};
+use forecast::{ForecastInput, ForecastOutput, InputForecast, PoolSample};
+use split_files::FindingFiles;
+use view::ValidateView;
+
+const EXAMPLE: &str = "Example: cognito-link validate pairs.csv --split checked";
+
+/// Check every row of a file; with a pool, forecast what `link` would do
+///
+/// Lists every finding. Without a pool it needs no credentials. With one it is the dry run of `link`: it reads the pool
+/// and says for each row what `link` would do. It never writes to the pool.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub struct ValidateArgs {
+    /// File of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin
+    pub input: PathBuf,
+    #[command(flatten)]
+    pub reading: InputArgs,
+    /// Folder for the valid rows, the invalid rows with their findings, and a list of all findings
+    #[arg(long, value_name = "DIR", help_heading = headings::INPUT)]
+    pub split: Option<PathBuf>,
+    /// File of choices for ambiguous rows: `choices.csv` of `--split`, filled in
+    #[arg(long, value_name = "FILE", help_heading = headings::INPUT, hide_short_help = true)]
+    pub choices: Option<PathBuf>,
+    /// Check only the file, although the environment or the settings name a pool
+    #[arg(long, help_heading = headings::INPUT)]
+    pub offline: bool,
+    #[command(flatten)]
+    pub pool: PoolArgs,
+    /// File to write the forecast of each row to, for `link --plan`
+    #[arg(long, value_name = "FILE", help_heading = headings::LEDGER)]
+    pub save_plan: Option<PathBuf>,
+    /// Way to read the pool; the one with fewer reads by default
+    #[arg(long, value_enum, value_name = "WAY", help_heading = headings::PACE, hide_short_help = true)]
+    pub lookup: Option<LookUpWay>,
+    /// Writes per second of the estimate: `auto`, `max`, or a number [default: auto]
+    #[arg(long, value_name = "auto|max|N", value_parser = parse_rate, help_heading = headings::PACE, hide_short_help = true)]
+    pub rate: Option<Rate>,
+    /// Share of the quotas for the reads and for the estimated writes, over 0 up to 1 [default: 0.8]
+    #[arg(long, value_name = "SHARE", value_parser = parse_share, help_heading = headings::PACE, hide_short_help = true)]
+    pub share: Option<f64>,
+    #[command(flatten)]
+    pub simulation: SimulationArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LookUpWay {
+    /// Read all users once
+    Scan,
+    /// Read only the users that rows name, each by a filter; finds fewer refusals
+    Filter,
+}
+
+pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
+    let CommandContext { ui, file_settings: file, .. } = context;
+
+    // Settings.
+    let source = Source::open(&args.input)?;
+    let options = args.reading.options(file)?;
+    note_preset(&options, ui);
+    let choices = args.choices.as_deref().map(Choices::read).transpose()?.unwrap_or_default();
+    let rate_choice = RateChoice::new(args.rate, args.share, 1, file)?;
+
+    // Wrong columns, a wrong pool and missing permissions are reported before a long file is read.
+    Reader::new(&source, &options).map_err(|error| print_unreadable(error, &source, ui))?;
+    args.save_plan.as_deref().map(saved_plan::check_writable).transpose()?;
+    let names_pool = args.simulation.simulate || args.pool.user_pool_id.is_some() || file.user_pool_id.is_some();
+    let pool = if names_pool && !args.offline {
+        Some(OpenPool::open(&args.pool, &args.simulation, context.seed, context).await?)
+    } else {
+        None
+    };
+    if pool.is_none() && (args.save_plan.is_some() || args.choices.is_some() || args.lookup.is_some()) {
+        return Err(Failure::Usage(
+            "--save-plan, --choices and --lookup need a pool: name one with --user-pool-id, or try --simulate \
+             --pool-file"
+                .into(),
+        ));
+    }
+
+    // Check, and forecast where there is a pool.
+    let mut view = ValidateView::new(ui, source.name());
+    let checked = check_input(&source, &options, args.split.as_deref(), &mut view)?;
+    let forecast = match pool {
+        Some(pool) => {
+            let forecast =
+                forecast_input(&args, &source, &options, &checked, &pool, rate_choice, &choices, &mut view, context)
+                    .await?;
+            pool.address.close()?;
+            Some(forecast)
+        }
+        None => None,
+    };
+
+    // Result.
+    let exit = match &forecast {
+        _ if checked.counts.invalid > 0 => Exit::InvalidInput,
+        Some(forecast) if forecast.report.refused() > 0 => Exit::Incomplete,
+        _ => Exit::Success,
+    };
+    view.print_result(&checked.into_report(&source), forecast.as_ref().map(|forecast| &forecast.report), exit)?;
+    note_files(&args, forecast.as_ref(), ui);
+    Ok(exit)
+}
+
+/// What the checks of an input found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ValidatedInput {
+    /// Rows read, the valid ones as `unprocessed`; findings by code.
+    pub counts: Counts,
+    /// Findings that are warnings because they were allowed, by code.
+    pub allowed: BTreeMap<FindingCode, u64>,
+    pub blank_lines: u64,
+    /// What the comparison of rows has found, for the next reading.
+    pub across: Arc<Across>,
+}
+
+impl ValidatedInput {
+    fn into_report(self, source: &Source) -> ValidateReport {
+        ValidateReport {
+            input: source.name().to_owned(),
+            counts: self.counts,
+            allowed: self.allowed,
+            blank_lines: self.blank_lines,
+        }
+    }
+}
+
+/// Reads the input once, and a second time only where there are findings or files to write. Findings are then reported in
+/// the order of the rows.
+pub fn check_input(
+    source: &Source,
+    options: &InputOptions,
+    split: Option<&Path>,
+    observer: &mut dyn Observer,
+) -> Result<ValidatedInput, Failure> {
+    let progress_rows = READER_BATCH_ROWS as u64 * 16;
+    observer.on(&Event::Checking { rows: 0 });
+    let reading = FirstReading::of(source, options, |glimpse| {
+        if glimpse.number.0.is_multiple_of(progress_rows) {
+            observer.on(&Event::Checking { rows: glimpse.number.0 });
+        }
+    })?;
+    observer.on(&Event::Checking { rows: reading.rows });
+    let mut checked = ValidatedInput {
+        blank_lines: reading.blank_lines,
+        across: Arc::clone(&reading.across),
+        ..ValidatedInput::default()
+    };
+    if !reading.has_findings && reading.across.is_clean() && split.is_none() {
+        checked.counts = Counts { read: reading.rows, unprocessed: reading.rows, ..Counts::default() };
+        return Ok(checked);
+    }
+    let mut reader = Reader::across(source, options, &reading.across)?;
+    let mut files = split.map(|folder| FindingFiles::create(folder, reader.layout())).transpose()?;
+    while let Some(record) = reader.next() {
+        let record = record?;
+        let valid = record.is_valid();
+        checked.counts.read += 1;
+        checked.counts.invalid += u64::from(!valid);
+        checked.counts.unprocessed += u64::from(valid);
+        if let Some(files) = &mut files {
+            files.write(&reader.raw(), valid, &record.findings)?;
+        }
+        for finding in record.findings {
+            *checked.counts.by_finding.entry(finding.code).or_default() += 1;
+            if finding.severity != finding.code.severity() {
+                *checked.allowed.entry(finding.code).or_default() += 1;
+            }
+            observer.on(&Event::Found(finding));
+        }
+    }
+    files.map(FindingFiles::finish).transpose()?;
+    checked.counts.balance()?;
+    Ok(checked)
+}
+
+/// Reads the pool, and forecasts each row.
+#[expect(clippy::too_many_arguments, reason = "the second half of the command, with all that the first half has found")]
+async fn forecast_input(
+    args: &ValidateArgs,
+    source: &Source,
+    options: &InputOptions,
+    checked: &ValidatedInput,
+    pool: &OpenPool,
+    rate_choice: RateChoice,
+    choices: &Choices,
+    view: &mut ValidateView,
+    context: &CommandContext<'_>,
+) -> Result<InputForecast, Failure> {
+    let input = ForecastInput { source, options, across: &checked.across, pool: &pool.binding.pool };
+    // The input is hashed before the pool is read: a plan is for the rows that were compared.
+    let planned = args.save_plan.as_ref().map(|_| PlannedInput::of(source, options)).transpose()?;
+    let given = args.lookup.map(|way| match way {
+        LookUpWay::Scan => LookUp::Scan,
+        LookUpWay::Filter => LookUp::Filter,
+    });
+    let scan = ScanOptions { reads: rate_choice.read_pace(), seed: context.seed };
+    let directory = Arc::clone(&pool.directory);
+    let sample = input.read_pool(given, directory, &pool.knowledge, scan, context.clock, view).await?;
+    view.begin_refused_rows();
+    let case_differs_allowed = args.reading.allows_case_differs(&context.file_settings);
+    let mut output = ForecastOutput {
+        refused: &mut |line| view.add_refused_row(line),
+        shown: &|value: &Personal| context.ui.value(value),
+        split: args.split.as_deref(),
+        plan: args.save_plan.as_deref(),
+    };
+    let mut forecast = input.forecast(&sample, &pool.knowledge, choices, case_differs_allowed, &mut output)?;
+    forecast.report.simulated = pool.binding.simulated;
+    forecast.report.because = reason_for_look_up(given, &sample);
+    let rate = rate_choice.write_pace_for_documented_quota().pace.expected();
+    forecast.estimate_time(rate, WRITE_QUOTA_PER_SECOND);
+    if let Some(planned) = planned {
+        forecast.save_plan(PlanHeader::new(planned, &pool.binding), &sample, checked.counts.invalid)?;
+    }
+    Ok(forecast)
+}
+
+/// Says why the pool was read in this way, and what it does not find.
+fn reason_for_look_up(given: Option<LookUp>, sample: &PoolSample) -> String {
+    let (scan, filter) = (format::count(sample.cost.scan), format::count(sample.cost.filter));
+    let why = match given {
+        Some(_) => "as given with --lookup".to_owned(),
+        None => format!("fewer reads: about {scan} for a scan, {filter} for filters"),
+    };
+    match sample.look_up {
+        LookUp::Scan => why,
+        LookUp::Filter => format!(
+            "{why}; filters do not find identities on users that no row names (linked_elsewhere, case_differs), \
+             --lookup scan does"
+        ),
+    }
+}
+
+/// A script gets a header that makes every row unreadable like any other finding.
+fn print_unreadable(error: InputError, source: &Source, ui: &Ui) -> Failure {
+    let (InputError::Header(found), OutputFormat::Json) = (&error, ui.output()) else { return error.into() };
+    let mut view = ValidateView::new(ui, source.name());
+    let mut checked = ValidatedInput::default();
+    for finding in found {
+        *checked.counts.by_finding.entry(finding.code).or_default() += 1;
+        view.on(&Event::Found(finding.clone()));
+    }
+    match view.print_result(&checked.into_report(source), None, Exit::InvalidInput) {
+        Ok(()) => error.into(),
+        Err(broken) => broken.into(),
+    }
+}
+
+fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, ui: &Ui) {
+    if let Some(folder) = &args.split {
+        let verdicts = if forecast.is_some() { ", the verdicts" } else { "" };
+        let folder = folder.display();
+        ui.note(&format!("wrote the valid rows, the invalid rows{verdicts} and findings.jsonl to {folder}"));
+        if forecast.is_some_and(|forecast| forecast.choices_wanted > 0) {
+            let name = choices::FILE_NAME;
+            ui.note(&format!(
+                "choose one user for each ambiguous row: put an x under `choose` in {folder}/{name}, and pass the file \
+                 with --choices"
+            ));
+        }
+    }
+    if let Some(plan) = &args.save_plan {
+        ui.note(&format!("wrote the plan; follow it exactly with `cognito-link link INPUT --plan {}`", plan.display()));
+    }
+}

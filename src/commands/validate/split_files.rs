@@ -1,0 +1,110 @@
+//! The files of `--split`. Each gets its name only when it is complete.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::commands::shared::choices::ChoicesWriter;
+use crate::domain::finding::{Finding, Severity};
+use crate::domain::row::Row;
+use crate::foresight::index::IndexedUser;
+use crate::foresight::verdict::{Forecast, Hint, Verdict};
+use crate::input::{InputError, Layout, Note, RawRecord, RecordWriter};
+
+use super::view::finding_json;
+
+/// `valid.*`, `invalid.*` and `findings.jsonl`.
+pub(super) struct FindingFiles {
+    valid: RecordWriter,
+    invalid: RecordWriter,
+    findings: BufWriter<NamedTempFile>,
+    findings_path: PathBuf,
+}
+
+impl FindingFiles {
+    pub(super) fn create(folder: &Path, layout: &Layout) -> Result<Self, InputError> {
+        std::fs::create_dir_all(folder).map_err(|source| write_error(folder, source))?;
+        let extension = extension(layout);
+        let findings_path = folder.join("findings.jsonl");
+        let findings = NamedTempFile::new_in(folder).map_err(|source| write_error(&findings_path, source))?;
+        Ok(Self {
+            valid: RecordWriter::create(&folder.join(format!("valid.{extension}")), layout, false)?,
+            invalid: RecordWriter::create(&folder.join(format!("invalid.{extension}")), layout, true)?,
+            findings: BufWriter::new(findings),
+            findings_path,
+        })
+    }
+
+    pub(super) fn write(&mut self, raw: &RawRecord<'_>, valid: bool, findings: &[Finding]) -> Result<(), InputError> {
+        for finding in findings {
+            writeln!(self.findings, "{}", finding_json(finding))
+                .map_err(|source| write_error(&self.findings_path, source))?;
+        }
+        if valid {
+            return self.valid.write(raw, &Note::default());
+        }
+        let first = findings.iter().find(|finding| finding.severity == Severity::Error);
+        let note = Note {
+            state: "invalid",
+            code: first.map_or("", |finding| finding.code.as_str()),
+            message: first.map(|finding| finding.message.as_str()).unwrap_or_default(),
+        };
+        self.invalid.write(raw, &note)
+    }
+
+    pub(super) fn finish(self) -> Result<(), InputError> {
+        self.valid.finish()?;
+        self.invalid.finish()?;
+        let path = self.findings_path;
+        let file = self.findings.into_inner().map_err(|error| write_error(&path, error.into_error()))?;
+        file.persist(&path).map_err(|error| write_error(&path, error.error))?;
+        Ok(())
+    }
+}
+
+/// `verdicts.*` and `choices.csv`.
+pub(super) struct VerdictFiles {
+    verdicts: RecordWriter,
+    choices: ChoicesWriter,
+}
+
+impl VerdictFiles {
+    pub(super) fn create(folder: &Path, layout: &Layout) -> Result<Self, InputError> {
+        let path = folder.join(format!("verdicts.{}", extension(layout)));
+        Ok(Self { verdicts: RecordWriter::create(&path, layout, true)?, choices: ChoicesWriter::create(folder)? })
+    }
+
+    pub(super) fn write(
+        &mut self,
+        raw: &RawRecord<'_>,
+        row: &Row,
+        forecast: &Forecast,
+        candidates: &[&IndexedUser],
+    ) -> Result<(), InputError> {
+        let note = match forecast.verdict {
+            Verdict::Refused(code) => Note {
+                state: "refused",
+                code: code.as_str(),
+                message: forecast.hint.map_or(code.meaning(), Hint::as_str),
+            },
+            verdict => Note { state: verdict.as_str(), code: "", message: "" },
+        };
+        self.verdicts.write(raw, &note)?;
+        if candidates.is_empty() { Ok(()) } else { self.choices.write(row, candidates) }
+    }
+
+    /// Returns the number of rows that need a choice.
+    pub(super) fn finish(self, folder: &Path) -> Result<u64, InputError> {
+        self.verdicts.finish()?;
+        self.choices.finish(folder)
+    }
+}
+
+fn extension(layout: &Layout) -> &'static str {
+    if layout.delimiter().is_some() { "csv" } else { "jsonl" }
+}
+
+fn write_error(path: &Path, source: io::Error) -> InputError {
+    InputError::Write { path: path.display().to_string(), source }
+}

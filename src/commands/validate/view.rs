@@ -1,0 +1,354 @@
+//! How the result of `validate` is printed: as text the counts and then the first findings, as JSON one object with all
+//! findings, printed as they come.
+//!
+//! ```json
+//! {"kind":"validate_report","schema_version":1,"input":"pairs.csv","findings":[],
+//!  "rows":{"read":0,"valid":0,"invalid":0},"blank_lines":0,
+//!  "findings_by_code":{"missing_value":0},"allowed_by_code":{},"exit_status":0}
+//! ```
+//!
+//! A finding: `{"code":"","severity":"error | warning","row":17,"line":18,"field":3,"column":"","message":""}`, with
+//! `row` null where the file or its header is meant. With a pool, `refused_rows` follow the findings, and `forecast` ends
+//! the object.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+
+use serde_json::{Value, json};
+
+use crate::commands::shared::SCHEMA_VERSION;
+use crate::commands::shared::run_view::{by_code_json, joined, simulated_mark};
+use crate::domain::event::{Event, Observer};
+use crate::domain::finding::{Finding, Severity};
+use crate::domain::forecast::{ForecastReport, RefusedLine};
+use crate::domain::outcome::RefusalCode;
+use crate::domain::report::ValidateReport;
+use crate::exit::Exit;
+use crate::limits;
+use crate::ui::format::{count, counted, duration, rate};
+use crate::ui::{OutputFormat, Style, Ui, encode_json, escape, escape_json};
+
+/// Takes findings and refused rows as they come, and prints the result. Shows progress meanwhile.
+pub(super) struct ValidateView {
+    ui: Ui,
+    progress: Box<dyn Observer + Send>,
+    shown: Vec<Finding>,
+    hidden: BTreeMap<Severity, u64>,
+    /// JSON that is not printed yet; empty where the result is text. There may be more findings than fit in memory.
+    json: String,
+    is_first: bool,
+    refused: Vec<RefusedLine>,
+    refused_hidden: u64,
+    output_error: Option<io::Error>,
+}
+
+impl ValidateView {
+    pub(super) fn new(ui: &Ui, input: &str) -> Self {
+        let json = match ui.output() {
+            OutputFormat::Json => escape_json(&format!(
+                "{{\"kind\":\"validate_report\",\"schema_version\":{SCHEMA_VERSION},\"input\":{},\"findings\":[",
+                Value::from(input)
+            ))
+            .into_owned(),
+            OutputFormat::Text => String::new(),
+        };
+        Self {
+            ui: ui.clone(),
+            progress: ui.observer(),
+            shown: Vec::new(),
+            hidden: BTreeMap::new(),
+            json,
+            is_first: true,
+            refused: Vec::new(),
+            refused_hidden: 0,
+            output_error: None,
+        }
+    }
+
+    /// Prints the result. As text, the first findings of each severity follow on stderr.
+    pub(super) fn print_result(
+        mut self,
+        report: &ValidateReport,
+        forecast: Option<&ForecastReport>,
+        exit: Exit,
+    ) -> io::Result<()> {
+        drop(self.progress);
+        let style = self.ui.stdout_style();
+        let ui = self.ui;
+        if ui.output() == OutputFormat::Json {
+            self.json.push_str(&end_of_json(report, forecast, exit));
+            return self.output_error.take().map_or_else(|| ui.print(&self.json), Err);
+        }
+        ui.print(&findings_text(report, style))?;
+        let mut printer = ui.finding_printer();
+        self.shown.iter().for_each(|finding| printer.print(finding));
+        self.hidden.into_iter().for_each(|(severity, count)| printer.count_hidden(severity, count));
+        printer.close();
+        if let Some(forecast) = forecast {
+            ui.print(&forecast_text(forecast, style))?;
+            self.refused.iter().for_each(|line| ui.warn(&refused_text(line)));
+            if self.refused_hidden > 0 {
+                let hidden = count(self.refused_hidden);
+                ui.warn(&format!(
+                    "and {hidden} more refused rows; list all with `cognito-link validate INPUT --split DIR`"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// No more findings come, but rows that `link` would refuse.
+    pub(super) fn begin_refused_rows(&mut self) {
+        if self.ui.output() == OutputFormat::Json {
+            self.json.push_str("],\"refused_rows\":[");
+            self.is_first = true;
+        }
+    }
+
+    pub(super) fn add_refused_row(&mut self, line: &RefusedLine) {
+        if self.ui.output() == OutputFormat::Json {
+            self.add_json(&json!({
+                "row": line.row.0,
+                "key": line.key.to_string(),
+                "verdict": line.verdict,
+                "hint": line.hint,
+                "candidates": line.candidates,
+                "candidates_left_out": line.candidates_left_out,
+            }));
+        } else if self.refused.len() < limits::VERDICTS_SHOWN_MAX {
+            self.refused.push(line.clone());
+        } else {
+            self.refused_hidden += 1;
+        }
+    }
+
+    fn add_json(&mut self, item: &Value) {
+        if !std::mem::take(&mut self.is_first) {
+            self.json.push(',');
+        }
+        self.json.push_str(encode_json(item).trim_end());
+        if self.json.len() >= limits::RESULT_BUFFER_BYTES && self.output_error.is_none() {
+            self.output_error = self.ui.print(&self.json).err();
+            self.json.clear();
+        }
+    }
+}
+
+impl Observer for ValidateView {
+    fn on(&mut self, event: &Event) {
+        let Event::Found(finding) = event else { return self.progress.on(event) };
+        if self.ui.output() == OutputFormat::Json {
+            self.add_json(&finding_json(finding));
+        } else if self.shown.iter().filter(|shown| shown.severity == finding.severity).count()
+            < limits::FINDINGS_SHOWN_MAX
+        {
+            self.shown.push(finding.clone());
+        } else {
+            *self.hidden.entry(finding.severity).or_default() += 1;
+        }
+    }
+}
+
+/// A finding as one object, also for `findings.jsonl`.
+pub(super) fn finding_json(finding: &Finding) -> Value {
+    json!({
+        "code": finding.code.as_str(),
+        "severity": finding.severity.as_str(),
+        "row": finding.row.map(|row| row.0),
+        "line": finding.line,
+        "field": finding.field,
+        "column": finding.column,
+        "message": finding.message,
+    })
+}
+
+fn end_of_json(report: &ValidateReport, forecast: Option<&ForecastReport>, exit: Exit) -> String {
+    let counts = &report.counts;
+    let mut rest = json!({
+        "rows": {"read": counts.read, "valid": counts.unprocessed, "invalid": counts.invalid},
+        "blank_lines": report.blank_lines,
+        "findings_by_code": by_code_json(counts.by_finding.iter().map(|(code, number)| (code.as_str(), *number))),
+        "allowed_by_code": by_code_json(report.allowed.iter().map(|(code, number)| (code.as_str(), *number))),
+        "exit_status": exit.status(),
+    });
+    if let Some(forecast) = forecast {
+        rest["forecast"] = forecast_json(forecast);
+    }
+    encode_json(&rest).replacen('{', "],", 1)
+}
+
+fn forecast_json(report: &ForecastReport) -> Value {
+    json!({
+        "pool": report.pool,
+        "simulated": report.simulated,
+        "lookup": report.look_up,
+        "because": report.because,
+        "users": report.users,
+        "reads": report.reads,
+        "throttled": report.throttled,
+        "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
+        "by_verdict": report.by_verdict,
+        "refused": report.refused(),
+        "links_to_make": report.writes,
+        "repeats": report.repeats,
+        "rate_per_second": report.rate_per_second,
+        "at_rate_seconds": report.at_rate.map(|time| time.as_secs_f64()),
+        "quota_per_second": report.quota_per_second,
+        "at_quota_seconds": report.at_quota.map(|time| time.as_secs_f64()),
+    })
+}
+
+/// Codes with their numbers, then the rows.
+fn findings_text(report: &ValidateReport, style: Style) -> String {
+    let counts = &report.counts;
+    let mut lines = Vec::new();
+    for (code, number) in &counts.by_finding {
+        let allowed = report.allowed.get(code).copied().unwrap_or_default();
+        for (number, severity) in [(number - allowed, code.severity()), (allowed, Severity::Warning)] {
+            if number > 0 {
+                let paint = if severity == Severity::Error { Style::red } else { Style::yellow };
+                let line = format!("{:<26}{:>10}   {}", code.as_str(), count(number), severity.as_str());
+                lines.push(paint(style, &line));
+            }
+        }
+    }
+    let mut rows = format!("{}: {} valid", counted(counts.read, "row"), count(counts.unprocessed));
+    if counts.invalid > 0 {
+        let _ = write!(rows, ", {} invalid", count(counts.invalid));
+    }
+    if report.blank_lines > 0 {
+        let _ = write!(rows, "; {}", counted(report.blank_lines, "empty line"));
+    }
+    lines.push(rows);
+    joined(&lines)
+}
+
+/// Verdicts with their numbers, how the pool was read, and the time that the links will take.
+fn forecast_text(report: &ForecastReport, style: Style) -> String {
+    const DESIRED: [&str; 2] = ["link", "already_linked"];
+    let mut lines = Vec::new();
+    for verdict in DESIRED.into_iter().chain(RefusalCode::ALL.iter().map(|code| code.as_str())) {
+        let Some(number) = report.by_verdict.get(verdict) else { continue };
+        let line = format!("{verdict:<26}{:>10}", count(*number));
+        lines.push(if DESIRED.contains(&verdict) { line } else { style.yellow(&format!("{line}   refused")) });
+    }
+    lines.push(format!(
+        "pool {}{}: {} by {}, {}, {} throttled, in {}; {}",
+        report.pool,
+        simulated_mark(report.simulated),
+        counted(report.users, "user"),
+        report.look_up,
+        counted(report.reads, "read"),
+        count(report.throttled),
+        duration(report.elapsed),
+        escape(&report.because)
+    ));
+    let mut links = format!("{} to make", counted(report.writes, "link"));
+    if report.repeats > 0 {
+        let _ = write!(links, ", and {}", counted(report.repeats, "duplicate row"));
+    }
+    if let (Some(time), Some(per_second)) = (report.at_rate, report.rate_per_second) {
+        let _ = write!(links, ": about {} at {}", duration(time), rate(per_second));
+    }
+    if let Some(time) = report.at_quota {
+        let _ = write!(links, "; {} with the full quota of {}", duration(time), rate(report.quota_per_second));
+    }
+    lines.push(links);
+    joined(&lines)
+}
+
+/// A row that `link` would refuse, in one line.
+fn refused_text(line: &RefusedLine) -> String {
+    let meaning = RefusalCode::parse(line.verdict).map_or("", RefusalCode::meaning);
+    // The sentence of `explain`, as a fragment.
+    let mut chars = meaning.trim_end_matches('.').chars();
+    let mut text: String = chars.next().into_iter().flat_map(char::to_lowercase).chain(chars).collect();
+    if !line.hint.is_empty() {
+        let _ = write!(text, "; {}", line.hint);
+    }
+    if !line.candidates.is_empty() {
+        let _ = write!(text, ": {}", line.candidates.join(", "));
+    }
+    if line.candidates_left_out > 0 {
+        let _ = write!(text, " and {} more", count(line.candidates_left_out as u64));
+    }
+    format!("row {} key {}: {}: {text}", line.row, line.key, line.verdict)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::domain::finding::FindingCode;
+    use crate::domain::row::{RowKey, RowNumber};
+    use crate::domain::summary::Counts;
+    use crate::ui::testing::Screen;
+
+    fn report() -> ValidateReport {
+        let found = [(FindingCode::NumberDamaged, 5), (FindingCode::ProviderPrefix, 2), (FindingCode::MissingValue, 1)];
+        let allowed = [(FindingCode::NumberDamaged, 3), (FindingCode::ProviderPrefix, 2)];
+        let counts = Counts { read: 9, invalid: 3, unprocessed: 6, by_finding: found.into(), ..Counts::default() };
+        ValidateReport { input: "in.csv".into(), counts, allowed: allowed.into(), blank_lines: 1 }
+    }
+
+    fn forecast() -> ForecastReport {
+        ForecastReport {
+            pool: "us-east-1_A".into(),
+            look_up: "scan",
+            because: "as given with --lookup".into(),
+            users: 1_200,
+            reads: 20,
+            elapsed: Duration::from_millis(900),
+            by_verdict: [("already_linked", 1), ("link", 3), ("user_ambiguous", 2)].into(),
+            writes: 2,
+            repeats: 1,
+            rate_per_second: Some(20.0),
+            at_rate: Some(Duration::from_millis(100)),
+            quota_per_second: 25.0,
+            at_quota: Some(Duration::from_millis(80)),
+            ..ForecastReport::default()
+        }
+    }
+
+    fn printed(screen: Screen) -> String {
+        let mut view = ValidateView::new(&screen.ui(), "in.csv");
+        view.on(&Event::Found(Finding {
+            code: FindingCode::MissingValue,
+            severity: FindingCode::MissingValue.severity(),
+            row: Some(RowNumber(17)),
+            line: 18,
+            field: 3,
+            column: "source\u{202e}".into(),
+            message: "empty".into(),
+        }));
+        view.begin_refused_rows();
+        for row in 1..=limits::VERDICTS_SHOWN_MAX as u64 + 2 {
+            let line = RefusedLine {
+                row: RowNumber(row),
+                key: RowKey::parse(b"00000000000000000000000000000011").unwrap(),
+                verdict: "user_ambiguous",
+                hint: "choose one",
+                candidates: vec!["t***1".into(), "t***2".into()],
+                candidates_left_out: 1,
+            };
+            if row == 1 || screen.ui().output() == OutputFormat::Text {
+                view.add_refused_row(&line);
+            }
+        }
+        view.print_result(&report(), Some(&forecast()), Exit::InvalidInput).unwrap();
+        screen.both()
+    }
+
+    #[test]
+    fn a_validated_input() {
+        let text = printed(Screen::new());
+        let is_long_list = |line: &&str| line.starts_with("warning: row ") && !line.starts_with("warning: row 1 ");
+        let text: Vec<&str> = text.lines().filter(|line| !is_long_list(line)).collect();
+        assert_snapshot!(text.join("\n"));
+        assert_snapshot!("a_validated_input_json", printed(Screen::new().json()));
+    }
+}
