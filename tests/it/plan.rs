@@ -164,10 +164,7 @@ fn a_plan_for_something_else_is_refused() {
     // One of a simulated pool on a real one: told before credentials are looked for.
     let words = ["link", &case.input, "--yes", "--user-pool-id", "us-east-1_AbCdEfGhI", "--plan", &case.plan];
     let real = case.home.run(&words).left_with(6).stderr;
-    assert!(
-        real.contains("the plan is for simulated pool") && real.contains("this run for pool us-east-1"),
-        "{real}"
-    );
+    assert!(real.contains("the plan is for simulated pool") && real.contains("this run for pool us-east-1"), "{real}");
     std::fs::write(&case.input, std::fs::read_to_string(&case.input).unwrap() + "carol,,,Okta,Cognito_Subject,New8\n")
         .unwrap();
     assert!(told(&[]).contains("is another file than the plan was made for"));

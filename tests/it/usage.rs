@@ -31,7 +31,11 @@ fn mistakes_are_told_and_nothing_is_sent() {
         (&["pairs.csv", "--yes"], 2, "no user pool"),
         (&["pairs.csv", "--user-pool-id", POOL], 2, "pass --yes"),
         (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--rate", "fast"], 2, "invalid value 'fast' for '--rate"),
-        (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--max-duration", "soon"], 2, "invalid value 'soon' for '--max-duration"),
+        (
+            &["pairs.csv", "--user-pool-id", POOL, "--yes", "--max-duration", "soon"],
+            2,
+            "invalid value 'soon' for '--max-duration",
+        ),
         (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--attempts", "0"], 2, "invalid value '0' for '--attempts"),
         (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--config", "missing.toml"], 2, "missing.toml"),
         (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--pool-file", "pool.json"], 2, "required arguments"),
