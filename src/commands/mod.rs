@@ -1,5 +1,8 @@
 //! The command line: one module for each command, with its arguments, what it does, and how its result is printed.
 
+// Public for the integration tests and benches only: nobody uses this as a library.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate, clippy::missing_panics_doc)]
+
 pub mod doctor;
 pub mod explain;
 pub mod export;
@@ -184,7 +187,9 @@ fn print_failure(ui: &Ui, failure: &Failure) -> ExitCode {
             match lines.as_slice() {
                 [only] => ui.error(only, failure.hint()),
                 several => {
-                    several.iter().for_each(|line| ui.error(line, None));
+                    for line in several {
+                        ui.error(line, None);
+                    }
                     ui.error("the input cannot be read; nothing was sent", failure.hint());
                 }
             }

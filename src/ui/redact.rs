@@ -31,6 +31,7 @@ const NUMBER_DIGITS_MAX: usize = 4;
 const WORD_CHARS_MAX: usize = 40;
 
 /// The message as it may be shown: as it is where values were asked for, else redacted.
+#[must_use]
 pub fn shown(message: &str, show_values: bool) -> Cow<'_, str> {
     if show_values { Cow::Borrowed(message) } else { Cow::Owned(redact(message)) }
 }

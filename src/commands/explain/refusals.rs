@@ -3,7 +3,6 @@
 use super::{Explanation, explanation};
 use crate::domain::outcome::RefusalCode;
 
-#[expect(clippy::too_many_lines, reason = "one table")]
 pub(super) fn explain_refusal(code: RefusalCode) -> Explanation {
     match code {
         RefusalCode::UserNotFound => explanation(

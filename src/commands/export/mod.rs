@@ -195,8 +195,8 @@ fn write_links(
     format: Format,
     out: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
 ) -> Result<ExportedLinks, Failure> {
-    let mut lines = LinkLines::new(format);
-    out(&lines.header().map_err(|error| temporary_file_error(&error))?)?;
+    let mut writer = LinkLines::new(format);
+    out(&writer.header().map_err(|error| temporary_file_error(&error))?)?;
     let (mut users, mut last) = (0, None);
     for record in links.finish().map_err(|error| temporary_file_error(&error))? {
         let record = record.map_err(|error| temporary_file_error(&error))?;
@@ -207,12 +207,12 @@ fn write_links(
             source_provider: provider,
             source_value: value,
         };
-        out(&lines.row(&link).map_err(|error| temporary_file_error(&error))?)?;
+        out(&writer.row(&link).map_err(|error| temporary_file_error(&error))?)?;
         let user = Some((username.clone(), profile_of.clone()));
         users += u64::from(user != last);
         last = user;
     }
-    Ok(ExportedLinks { links: lines.rows(), users, unreadable: lines.unreadable().clone() })
+    Ok(ExportedLinks { links: writer.rows(), users, unreadable: writer.unreadable().clone() })
 }
 
 fn warn_about_unreadable_rows(unreadable: &Unreadable, ui: &Ui) {

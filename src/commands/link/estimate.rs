@@ -14,14 +14,29 @@ use crate::ui::{Ui, escape};
 /// Reads of a destination for one row in doubt.
 const READS_PER_DOUBT: u64 = limits::SETTLE_WAITS_MS.len() as u64 + 1;
 
+/// Prints what the run will do, how long it will take, and what to know about the pool.
+pub(super) fn print_estimate(
+    checked: &CheckedInput,
+    plan: Option<&PlanHeader>,
+    knowledge: &PoolKnowledge,
+    options: &EngineOptions,
+    ui: &Ui,
+) {
+    if let Some(plan) = plan {
+        note_plan(plan, ui);
+    }
+    note_work(checked, &ExpectedCalls::new(checked, plan), options, ui);
+    warn_about_pool(checked, knowledge, ui);
+}
+
 /// The calls that a run is expected to make.
-pub(super) struct ExpectedCalls {
+struct ExpectedCalls {
     writes: u64,
     reads: u64,
 }
 
 impl ExpectedCalls {
-    pub(super) fn new(checked: &CheckedInput, plan: Option<&PlanHeader>) -> Self {
+    fn new(checked: &CheckedInput, plan: Option<&PlanHeader>) -> Self {
         let to_send = checked.to_send();
         // Rows in doubt are read first: several times where the last run has only just ended.
         let doubt_reads = checked.in_doubt * READS_PER_DOUBT;
@@ -41,7 +56,7 @@ impl ExpectedCalls {
 }
 
 /// Prints numbers of rows and calls, and the time.
-pub(super) fn note_work(checked: &CheckedInput, calls: &ExpectedCalls, options: &EngineOptions, ui: &Ui) {
+fn note_work(checked: &CheckedInput, calls: &ExpectedCalls, options: &EngineOptions, ui: &Ui) {
     let mut parts = vec![format!("{}: {} to process", counted(checked.rows, "row"), count(checked.to_send()))];
     for (number, what) in [
         (checked.in_doubt, "of them in doubt and read first"),
@@ -68,7 +83,7 @@ pub(super) fn note_work(checked: &CheckedInput, calls: &ExpectedCalls, options: 
 }
 
 /// Prints the plan's number of rows by verdict.
-pub(super) fn note_plan(plan: &PlanHeader, ui: &Ui) {
+fn note_plan(plan: &PlanHeader, ui: &Ui) {
     let (desired, refused): (Vec<_>, Vec<_>) =
         plan.verdicts.iter().partition(|(verdict, _)| ["link", "already_linked"].contains(&verdict.as_str()));
     let verdicts = desired.into_iter().rev().chain(refused);
@@ -77,7 +92,7 @@ pub(super) fn note_plan(plan: &PlanHeader, ui: &Ui) {
 }
 
 /// Warns of what the pool's settings mean for the run.
-pub(super) fn warn_about_pool(checked: &CheckedInput, knowledge: &PoolKnowledge, ui: &Ui) {
+fn warn_about_pool(checked: &CheckedInput, knowledge: &PoolKnowledge, ui: &Ui) {
     let known = &knowledge.providers;
     let missing: Vec<&str> =
         checked.providers.iter().filter(|name| !known.contains_key(*name)).map(ProviderName::as_str).collect();

@@ -29,7 +29,7 @@ use crate::ledger::{Binding, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
 use crate::ui::{Ui, format};
 pub use check::{CheckedInput, InputCheck};
-use estimate::ExpectedCalls;
+use estimate::print_estimate;
 
 const EXAMPLE: &str = "Example: cognito-link link pairs.csv --user-pool-id us-east-1_AbCdEfGhI";
 
@@ -163,11 +163,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     } else {
         rate_choice.write_pace_for_documented_quota()
     };
-    if let Some(plan) = &plan {
-        estimate::note_plan(plan, ui);
-    }
-    estimate::note_work(&checked, &ExpectedCalls::new(&checked, plan.as_ref()), &options, ui);
-    estimate::warn_about_pool(&checked, &knowledge, ui);
+    print_estimate(&checked, plan.as_ref(), &knowledge, &options, ui);
     tracing::info!(pool = %binding.pool, seed = options.seed, rows = checked.rows, "starting");
     if !args.yes && to_send > 0 {
         confirm(&format!("link {} of {}", format::counted(to_send, "row"), source.name()), &binding, ui)?;

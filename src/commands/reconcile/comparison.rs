@@ -81,7 +81,7 @@ impl ReconcileInput {
             Comparison { scan_began: scan.scanned.began, across: Arc::clone(&needs.across), ..Comparison::default() };
         for record in Reader::across(&self.source, &self.options, &needs.across)? {
             let record = record?;
-            let line = match record.link.as_ref().filter(|_| record.is_valid()) {
+            let compared = match record.link.as_ref().filter(|_| record.is_valid()) {
                 None => DriftLine { row: record.number, key: None, standing: Standing::Invalid, hint: None },
                 Some(link) => {
                     let key = RowKey::of(&self.binding.pool, link);
@@ -90,13 +90,13 @@ impl ReconcileInput {
                     let in_pool = standing(forecast.verdict, link, &scan.index);
                     let standing = if self.retry_refused { in_pool } else { with_ledger_refusal(in_pool, state) };
                     let hint = forecast.hint.map(Hint::as_str);
-                    let line = DriftLine { row: record.number, key: Some(key), standing, hint };
-                    comparison.pick(&line, key, forecast.verdict, state);
-                    line
+                    let drift = DriftLine { row: record.number, key: Some(key), standing, hint };
+                    comparison.pick(&drift, key, forecast.verdict, state);
+                    drift
                 }
             };
-            comparison.counts.add(line.standing);
-            take(ComparedItem::Row(&line))?;
+            comparison.counts.add(compared.standing);
+            take(ComparedItem::Row(&compared))?;
         }
         for extra in extras {
             comparison.counts.extra += 1;

@@ -223,7 +223,7 @@ mod tests {
         report
     }
 
-    fn printed(applied: bool, screen: Screen) -> String {
+    fn printed(applied: bool, screen: &Screen) -> String {
         let run = run_report();
         print_drift(&example(), &screen.ui()).unwrap();
         print_result(&example(), applied.then_some((&run, "p.csv.ledger")), Exit::Drift, &screen.ui()).unwrap();
@@ -232,11 +232,11 @@ mod tests {
 
     #[test]
     fn a_comparison() {
-        assert_snapshot!("text", printed(false, Screen::new()));
-        assert_snapshot!("text_with_values", printed(false, Screen::new().showing_values()));
-        assert_snapshot!("json", printed(false, Screen::new().json()));
-        assert_snapshot!("applied", printed(true, Screen::new()));
-        assert_snapshot!("applied_json", printed(true, Screen::new().json()));
+        assert_snapshot!("text", printed(false, &Screen::new()));
+        assert_snapshot!("text_with_values", printed(false, &Screen::new().showing_values()));
+        assert_snapshot!("json", printed(false, &Screen::new().json()));
+        assert_snapshot!("applied", printed(true, &Screen::new()));
+        assert_snapshot!("applied_json", printed(true, &Screen::new().json()));
     }
 
     #[test]

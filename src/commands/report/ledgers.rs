@@ -14,7 +14,7 @@ use crate::input::{FirstReading, InputError, InputOptions, Note, Reader, RecordW
 use crate::ledger::record::{EndedAs, LedgerRecord, UNDO_COMMAND};
 use crate::ledger::{Binding, LedgerContents, LedgerError, load_contents, read_records};
 
-pub struct Ledgers {
+pub(super) struct Ledgers {
     paths: Vec<PathBuf>,
     contents: Vec<LedgerContents>,
     binding: Binding,
@@ -22,19 +22,19 @@ pub struct Ledgers {
 
 /// An input to compare with ledgers, and the files to write.
 #[derive(Debug, Clone)]
-pub struct ReportInput {
-    pub source: Source,
+pub(super) struct ReportInput {
+    pub(super) source: Source,
     /// The options that `link` read it with.
-    pub reading: InputOptions,
+    pub(super) reading: InputOptions,
     /// File for its rows that are refused, failed or in doubt.
-    pub failed: Option<PathBuf>,
+    pub(super) failed: Option<PathBuf>,
     /// File for its rows that were never attempted.
-    pub unprocessed: Option<PathBuf>,
+    pub(super) unprocessed: Option<PathBuf>,
 }
 
 impl Ledgers {
     /// Reads ledgers without their locks, and refuses ledgers of different pools.
-    pub fn load(paths: &[PathBuf]) -> Result<Self, LedgerError> {
+    pub(super) fn load(paths: &[PathBuf]) -> Result<Self, LedgerError> {
         let contents: Vec<LedgerContents> = paths.iter().map(|path| load_contents(path)).collect::<Result<_, _>>()?;
         let Some(first) = contents.first() else {
             return Err(LedgerError::NotALedger { place: "nothing".to_owned() });
@@ -50,7 +50,7 @@ impl Ledgers {
     }
 
     /// Returns the input of the last run, as it was given then.
-    pub fn last_input(&self) -> Option<&str> {
+    pub(super) fn last_input(&self) -> Option<&str> {
         self.contents.iter().rev().find_map(|contents| contents.last_run.as_ref()).map(|run| run.start.input.as_str())
     }
 
@@ -61,7 +61,7 @@ impl Ledgers {
     }
 
     /// Summarizes the ledgers without an input, and lists at most so many rows that are refused, failed or in doubt.
-    pub fn report(&self, failures_max: usize) -> Result<LedgerReport, LedgerError> {
+    pub(super) fn report(&self, failures_max: usize) -> Result<LedgerReport, LedgerError> {
         let mut report = LedgerReport {
             ledgers: self.paths.iter().map(|path| path.display().to_string()).collect(),
             pool: self.binding.pool.to_string(),
@@ -195,7 +195,11 @@ impl Ledgers {
 
     /// Counts every row of an input, and writes the files. An input of which no row is in a ledger is refused: it was read
     /// with other options than in its run, or is another file.
-    pub fn compare_with_input(&self, input: &ReportInput, report: &mut LedgerReport) -> Result<WrittenRows, Failure> {
+    pub(super) fn compare_with_input(
+        &self,
+        input: &ReportInput,
+        report: &mut LedgerReport,
+    ) -> Result<WrittenRows, Failure> {
         let across = FirstReading::of(&input.source, &input.reading, |_| ())?.across;
         let mut reader = Reader::across(&input.source, &input.reading, &across)?;
         let writer = |path: &Option<PathBuf>, with_notes, reader: &Reader| -> Result<_, InputError> {
@@ -248,9 +252,9 @@ impl Ledgers {
 
 /// Numbers of rows in the files; `None` where there is no file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WrittenRows {
-    pub failed: Option<u64>,
-    pub unprocessed: Option<u64>,
+pub(super) struct WrittenRows {
+    pub(super) failed: Option<u64>,
+    pub(super) unprocessed: Option<u64>,
 }
 
 fn needs_something(state: RowState) -> bool {

@@ -212,17 +212,17 @@ mod tests {
         }
     }
 
-    fn printed(screen: Screen) -> String {
+    fn printed(screen: &Screen) -> String {
         print_ledger_report(&example(), &screen.ui()).unwrap();
         screen.both()
     }
 
     #[test]
     fn a_report() {
-        assert_snapshot!("text", printed(Screen::new()));
-        assert_snapshot!("text_with_values", printed(Screen::new().showing_values()));
-        assert_snapshot!("json", printed(Screen::new().json()));
-        assert_snapshot!("json_with_values", printed(Screen::new().json().showing_values()));
+        assert_snapshot!("text", printed(&Screen::new()));
+        assert_snapshot!("text_with_values", printed(&Screen::new().showing_values()));
+        assert_snapshot!("json", printed(&Screen::new().json()));
+        assert_snapshot!("json_with_values", printed(&Screen::new().json().showing_values()));
         let known = LedgerReport { unprocessed_known: true, ..example() };
         assert_eq!(ledger_json(&known, false)["rows"]["unprocessed"], 0);
     }

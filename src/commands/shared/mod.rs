@@ -16,7 +16,7 @@ pub mod simulator;
 pub use failure::{Failure, exit_for_stop};
 pub use input::{InputArgs, InputFormat, PresetName, note_preset};
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
-pub use pool::{Connector, OpenPool, PoolAddress, PoolArgs, SdkConnector, Service, connect, listed};
+pub use pool::{Connecting, Connector, OpenPool, PoolAddress, PoolArgs, SdkConnector, Service, connect, listed};
 pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};
 pub use simulator::SimulationArgs;
 

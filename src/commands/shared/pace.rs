@@ -224,7 +224,7 @@ impl RateChoice {
 }
 
 /// Says what part of which quota, and where the quota comes from: `80 % of your 25/s quota, from GetProvisionedLimit`.
-pub fn quota_share(share: f64, per_second: f64, origin: Origin) -> String {
+fn quota_share(share: f64, per_second: f64, origin: Origin) -> String {
     let percent = (share * 1_000.0).round() / 10.0;
     match origin {
         Origin::Provisioned => format!("{percent} % of your {per_second}/s quota, from GetProvisionedLimit"),

@@ -21,7 +21,7 @@ use crate::service::{IdentityLinker, IdentityUnlinker, LimitReader, UserDirector
 #[command(next_help_heading = "Pool and credentials")]
 pub struct PoolArgs {
     /// User pool, such as us-east-1_AbCdEfGhI
-    #[arg(long, env = "COGNITO_LINK_USER_POOL_ID", value_name = "ID")]
+    #[arg(long, env = "COGNITO_LINK_USER_POOL_ID", hide_env_values = true, value_name = "ID")]
     pub user_pool_id: Option<String>,
     /// Profile of the AWS configuration files
     #[arg(long, value_name = "NAME")]

@@ -77,12 +77,12 @@ pub fn listen_for_signals() -> Result<mpsc::Receiver<Signal>, Failure> {
     let (sender, receiver) = mpsc::channel(SIGNALS_WAITING_MAX);
     tokio::spawn(async move {
         loop {
-            let received = tokio::select! {
+            let caught = tokio::select! {
                 Some(()) = interrupts.recv() => Signal::Interrupt,
                 Some(()) = terminations.recv() => Signal::Terminate,
                 else => return,
             };
-            if sender.send(received).await.is_err() {
+            if sender.send(caught).await.is_err() {
                 return;
             }
         }

@@ -185,7 +185,9 @@ pub fn print_next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], resume
     if let Some(warning) = unknown_text_warning(counts) {
         ui.warn(&warning);
     }
-    next_steps(counts, not_read, ledgers, resume).iter().for_each(|step| ui.hint(step));
+    for step in next_steps(counts, not_read, ledgers, resume) {
+        ui.hint(&step);
+    }
 }
 
 /// A refusal that this version does not know is printed even with `--quiet`.
@@ -325,7 +327,7 @@ mod tests {
     use crate::ui::testing::Screen;
 
     /// Everything that is printed, by stream.
-    fn printed(report: &RunReport, screen: Screen) -> String {
+    fn printed(report: &RunReport, screen: &Screen) -> String {
         print_run_report(report, Some("my pairs.ledger"), Exit::Incomplete, &screen.ui()).unwrap();
         print_stop(report, &screen.ui());
         screen.both()
@@ -334,8 +336,8 @@ mod tests {
     #[test]
     fn a_run_with_everything() {
         let missed = RunReport { missed: Some(3), ..examples::run_report() };
-        assert_snapshot!(printed(&missed, Screen::new()));
-        assert_snapshot!("a_run_with_everything_json", printed(&missed, Screen::new().json()));
+        assert_snapshot!(printed(&missed, &Screen::new()));
+        assert_snapshot!("a_run_with_everything_json", printed(&missed, &Screen::new().json()));
     }
 
     #[test]
@@ -352,13 +354,13 @@ mod tests {
             Counts { read: 10, linked: 3, unprocessed: 6, repeated: 1, already_linked: 1, ..Counts::default() };
         let interrupted = Ended::Interrupted(Signal::Terminate);
         let report = RunReport { counts, not_read: Some(12_345_678), ended: interrupted, ..examples::run_report() };
-        assert_snapshot!(printed(&report, Screen::new()));
-        assert_snapshot!("a_run_that_ended_early_json", printed(&report, Screen::new().json()));
+        assert_snapshot!(printed(&report, &Screen::new()));
+        assert_snapshot!("a_run_that_ended_early_json", printed(&report, &Screen::new().json()));
         let stopped =
             Ended::Stopped(Stop { cause: StopCause::Credentials, detail: "credentials expired: sign in again".into() });
         let report = RunReport { ended: stopped, ..report };
-        assert_snapshot!("a_run_that_was_stopped", printed(&report, Screen::new()));
-        assert_snapshot!("a_run_that_was_stopped_json", printed(&report, Screen::new().json()));
+        assert_snapshot!("a_run_that_was_stopped", printed(&report, &Screen::new()));
+        assert_snapshot!("a_run_that_was_stopped_json", printed(&report, &Screen::new().json()));
     }
 
     #[test]

@@ -156,9 +156,9 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         // Run.
         let mut signals = (context.listen_for_signals)()?;
         let run = run_id(options.seed, *clock);
-        let last = ledger.last_run().map(|run| run.start.clone());
-        let input = last.as_ref().map(|start| start.input.clone()).unwrap_or_default();
-        let shard = last.and_then(|start| start.shard);
+        let last_start = ledger.last_run().map(|run| run.start.clone());
+        let input = last_start.as_ref().map(|start| start.input.clone()).unwrap_or_default();
+        let shard = last_start.and_then(|start| start.shard);
         let start = run_start(run, UNDO_COMMAND, &input, pace.limit, shard, *clock);
         let writer = if args.dry_run { WritingHalf::Nothing } else { WritingHalf::Unlinks(service.unlinker()) };
         let mut observer = ui.observer();

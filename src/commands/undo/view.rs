@@ -38,7 +38,9 @@ pub(super) fn print_undo_report(
             ui.json(&object)?;
         }
     }
-    next_steps(report).iter().for_each(|step| ui.hint(step));
+    for step in next_steps(report) {
+        ui.hint(&step);
+    }
     Ok(())
 }
 
@@ -176,7 +178,7 @@ mod tests {
         RunReport { aim, counts, not_read: Some(3), ..run_report() }
     }
 
-    fn printed(aim: Aim, screen: Screen) -> String {
+    fn printed(aim: Aim, screen: &Screen) -> String {
         let ui = screen.ui();
         let mut list = DryRunList::new(&ui);
         if aim == Aim::UndoDryRun {
@@ -199,10 +201,10 @@ mod tests {
 
     #[test]
     fn a_run_and_a_dry_run() {
-        assert_snapshot!("run", printed(Aim::Undo, Screen::new()));
-        assert_snapshot!("run_json", printed(Aim::Undo, Screen::new().json()));
-        assert_snapshot!("dry_run", printed(Aim::UndoDryRun, Screen::new()));
-        assert_snapshot!("dry_run_json", printed(Aim::UndoDryRun, Screen::new().json()));
+        assert_snapshot!("run", printed(Aim::Undo, &Screen::new()));
+        assert_snapshot!("run_json", printed(Aim::Undo, &Screen::new().json()));
+        assert_snapshot!("dry_run", printed(Aim::UndoDryRun, &Screen::new()));
+        assert_snapshot!("dry_run_json", printed(Aim::UndoDryRun, &Screen::new().json()));
         let done = RunReport { counts: Counts::default(), ..run_report() };
         assert_eq!(next_steps(&done), Vec::<String>::new());
     }

@@ -79,7 +79,7 @@ impl ForecastInput<'_> {
     }
 
     /// Reads the input for what its rows need of the pool, then as much of the pool: all users, or by filters where that
-    /// is cheaper or asked for.
+    /// is cheaper or given.
     pub(super) async fn read_pool(
         &self,
         given: Option<LookUp>,

@@ -244,17 +244,17 @@ fn forecast_text(report: &ForecastReport, style: Style) -> String {
         duration(report.elapsed),
         escape(&report.because)
     ));
-    let mut links = format!("{} to make", counted(report.writes, "link"));
+    let mut total = format!("{} to make", counted(report.writes, "link"));
     if report.repeats > 0 {
-        let _ = write!(links, ", and {}", counted(report.repeats, "duplicate row"));
+        let _ = write!(total, ", and {}", counted(report.repeats, "duplicate row"));
     }
     if let (Some(time), Some(per_second)) = (report.at_rate, report.rate_per_second) {
-        let _ = write!(links, ": about {} at {}", duration(time), rate(per_second));
+        let _ = write!(total, ": about {} at {}", duration(time), rate(per_second));
     }
     if let Some(time) = report.at_quota {
-        let _ = write!(links, "; {} with the full quota of {}", duration(time), rate(report.quota_per_second));
+        let _ = write!(total, "; {} with the full quota of {}", duration(time), rate(report.quota_per_second));
     }
-    lines.push(links);
+    lines.push(total);
     joined(&lines)
 }
 
@@ -314,7 +314,7 @@ mod tests {
         }
     }
 
-    fn printed(screen: Screen) -> String {
+    fn printed(screen: &Screen) -> String {
         let mut view = ValidateView::new(&screen.ui(), "in.csv");
         view.on(&Event::Found(Finding {
             code: FindingCode::MissingValue,
@@ -345,10 +345,10 @@ mod tests {
 
     #[test]
     fn a_validated_input() {
-        let text = printed(Screen::new());
+        let text = printed(&Screen::new());
         let is_long_list = |line: &&str| line.starts_with("warning: row ") && !line.starts_with("warning: row 1 ");
         let text: Vec<&str> = text.lines().filter(|line| !is_long_list(line)).collect();
         assert_snapshot!(text.join("\n"));
-        assert_snapshot!("a_validated_input_json", printed(Screen::new().json()));
+        assert_snapshot!("a_validated_input_json", printed(&Screen::new().json()));
     }
 }
