@@ -22,7 +22,7 @@ use cognito_link::domain::event::Silent;
 use cognito_link::domain::identity::PoolId;
 use cognito_link::engine::{EngineOptions, Services, SettleWith, WritingHalf};
 use cognito_link::foresight::preflight::preflight;
-use cognito_link::input::{InputOptions, Source};
+use cognito_link::input::{InputOptions, InputSource};
 use cognito_link::ledger::Binding;
 use cognito_link::ledger::record::RunId;
 use cognito_link::pace::Pace;
@@ -191,7 +191,7 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let clock = Clock::system();
     let pool = PoolId::parse(POOL).unwrap();
     let task = LinkTask {
-        source: Source::open(&input).unwrap(),
+        source: InputSource::open(&input).unwrap(),
         input_path: input.display().to_string(),
         reading: InputOptions::default(),
         binding: Binding { pool: pool.clone(), simulated: true },

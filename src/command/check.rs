@@ -10,7 +10,7 @@ use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::row::{Link, RowKey};
 use crate::domain::shard::Shard;
 use crate::domain::state::Resume;
-use crate::input::{Across, FirstReading, InputError, InputOptions, Reader, Record, Source};
+use crate::input::{CrossRowFindings, FirstReading, InputError, InputOptions, InputReader, InputRecord, InputSource};
 use crate::ledger::Ledger;
 use crate::limits::{PROVIDERS_PER_POOL_MAX, READER_BATCH_ROWS};
 
@@ -32,7 +32,7 @@ pub struct Checked {
     /// The source providers of the rows that a run will work on.
     pub providers: BTreeSet<ProviderName>,
     /// What is known of rows beside one another, for the reading that works.
-    pub across: Arc<Across>,
+    pub across: Arc<CrossRowFindings>,
 }
 
 impl Checked {
@@ -47,7 +47,7 @@ impl Checked {
 #[derive(Clone, Copy)]
 pub struct Check<'a> {
     /// The input.
-    pub source: &'a Source,
+    pub source: &'a InputSource,
     /// How to read it.
     pub options: &'a InputOptions,
     /// The pool.
@@ -76,9 +76,9 @@ impl Check<'_> {
             self.take(glimpse.into_record(), &mut checked, None);
         })?;
         observer.on(&Event::Checking { rows: reading.rows });
-        if reading.has_findings || !reading.across.is_clean() {
-            checked = Checked { across: Arc::clone(&reading.across), ..Checked::default() };
-            for record in Reader::across(self.source, self.options, &reading.across)? {
+        if reading.has_findings || !reading.cross_row.is_clean() {
+            checked = Checked { across: Arc::clone(&reading.cross_row), ..Checked::default() };
+            for record in InputReader::with_cross_row(self.source, self.options, &reading.cross_row)? {
                 self.take(record?, &mut checked, Some(&mut *observer));
             }
         }
@@ -86,7 +86,7 @@ impl Check<'_> {
     }
 
     /// Counts a row, and tells its findings where somebody listens.
-    fn take(&self, record: Record, checked: &mut Checked, observer: Option<&mut dyn Observer>) {
+    fn take(&self, record: InputRecord, checked: &mut Checked, observer: Option<&mut dyn Observer>) {
         if !is_of(self.shard, &record) {
             checked.in_other_shards += 1;
             return;

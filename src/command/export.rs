@@ -13,7 +13,7 @@ use crate::foresight::links::{linked_identities, named_by};
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::scan::{ScanOptions, Scanned, scan};
 use crate::input::Format;
-use crate::input::{LinkLines, LinkTexts, Sorter, Unreadable};
+use crate::input::{LinkRow, LinkRowWriter, Sorter, UnreadableRows};
 use crate::service::{PoolUser, UserDirectory};
 
 /// What is to be exported.
@@ -40,7 +40,7 @@ pub struct Exported {
     /// Users who hold one of them.
     pub users: u64,
     /// Rows that `validate` and `link` do not take as they are.
-    pub unreadable: Unreadable,
+    pub unreadable: UnreadableRows,
 }
 
 /// Takes each user besides, as often as it is read.
@@ -96,13 +96,13 @@ impl ExportTask {
     /// # Errors
     /// Where a temporary file cannot be read, and what `out` says.
     pub fn write(&self, collected: Collected, out: TakeBytes<'_>) -> Result<Exported, Failure> {
-        let mut lines = LinkLines::new(self.format);
+        let mut lines = LinkRowWriter::new(self.format);
         out(&lines.header().map_err(|error| unreadable_run(&error))?)?;
         let (mut users, mut last) = (0, None);
         for record in collected.sorter.finish().map_err(|error| unreadable_run(&error))? {
             let record = record.map_err(|error| unreadable_run(&error))?;
             let [username, born_at, provider, value] = record.as_slice() else { continue };
-            let link = LinkTexts {
+            let link = LinkRow {
                 destination_username: username,
                 destination_provider: born_at,
                 source_provider: provider,

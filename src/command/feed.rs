@@ -10,7 +10,7 @@ use crate::domain::row::{Row, RowKey};
 use crate::domain::shard::Shard;
 use crate::domain::stop::{Stop, StopCause};
 use crate::engine::{Incoming, NextBatch, RowFeed};
-use crate::input::{Across, InputError, InputOptions, Reader, Record, Source};
+use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputRecord, InputSource};
 use crate::limits::{READER_BATCH_ROWS, READER_BATCHES_MAX};
 
 type Batch = Result<Vec<Incoming>, Stop>;
@@ -27,9 +27,9 @@ impl ThreadedFeed {
     /// # Errors
     /// Where the input cannot be read at all, or no thread can be had.
     pub fn start(
-        source: &Source,
+        source: &InputSource,
         options: &InputOptions,
-        across: &Arc<Across>,
+        across: &Arc<CrossRowFindings>,
         pool: &PoolId,
         shard: Option<Shard>,
     ) -> Result<Self, InputError> {
@@ -41,9 +41,9 @@ impl ThreadedFeed {
     /// # Errors
     /// As [`Self::start`].
     pub fn guided(
-        source: &Source,
+        source: &InputSource,
         options: &InputOptions,
-        across: &Arc<Across>,
+        across: &Arc<CrossRowFindings>,
         pool: &PoolId,
         shard: Option<Shard>,
         guide: Guide,
@@ -83,9 +83,9 @@ impl InlineFeed {
     /// # Errors
     /// Where the input cannot be read at all.
     pub fn start(
-        source: &Source,
+        source: &InputSource,
         options: &InputOptions,
-        across: &Arc<Across>,
+        across: &Arc<CrossRowFindings>,
         pool: &PoolId,
         shard: Option<Shard>,
     ) -> Result<Self, InputError> {
@@ -104,7 +104,7 @@ impl RowFeed for InlineFeed {
 }
 
 struct Batches {
-    reader: Reader,
+    reader: InputReader,
     pool: PoolId,
     shard: Option<Shard>,
     guide: Guide,
@@ -112,19 +112,25 @@ struct Batches {
 
 impl Batches {
     fn new(
-        source: &Source,
+        source: &InputSource,
         options: &InputOptions,
-        across: &Arc<Across>,
+        across: &Arc<CrossRowFindings>,
         pool: &PoolId,
         shard: Option<Shard>,
     ) -> Result<Self, InputError> {
-        Ok(Self { reader: Reader::across(source, options, across)?, pool: pool.clone(), shard, guide: Guide::None })
+        Ok(Self {
+            reader: InputReader::with_cross_row(source, options, across)?,
+            pool: pool.clone(),
+            shard,
+            guide: Guide::None,
+        })
     }
 
     fn next(&mut self) -> Option<Batch> {
         let mut batch = Vec::with_capacity(READER_BATCH_ROWS);
         let shard = self.shard;
-        let ours = |record: &Result<Record, InputError>| record.as_ref().map_or(true, |record| is_of(shard, record));
+        let ours =
+            |record: &Result<InputRecord, InputError>| record.as_ref().map_or(true, |record| is_of(shard, record));
         for record in self.reader.by_ref().filter(ours).take(READER_BATCH_ROWS) {
             let io = |detail| Stop { cause: StopCause::InputIo, detail };
             let guided =
@@ -143,7 +149,7 @@ impl Batches {
 }
 
 /// Whether a row is one of this shard's; without shards every row is.
-pub(super) fn is_of(shard: Option<Shard>, record: &Record) -> bool {
+pub(super) fn is_of(shard: Option<Shard>, record: &InputRecord) -> bool {
     match (shard, &record.link) {
         (None, _) => true,
         (Some(shard), Some(link)) => shard.has(&link.destination),
@@ -151,7 +157,7 @@ pub(super) fn is_of(shard: Option<Shard>, record: &Record) -> bool {
     }
 }
 
-pub(super) fn incoming(record: Record, pool: &PoolId) -> Incoming {
+pub(super) fn incoming(record: InputRecord, pool: &PoolId) -> Incoming {
     let is_valid = record.is_valid();
     match record.link {
         Some(link) if is_valid => {

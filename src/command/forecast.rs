@@ -21,7 +21,9 @@ use crate::foresight::questions::{LookUp, LookUpCost, Questions};
 use crate::foresight::scan::{ScanOptions, Scanned, look_up, scan};
 use crate::foresight::verdict::{Forecast, Forecaster, Hint, Known, Verdict};
 use crate::foresight::wanted::{Wanted, WantedRows};
-use crate::input::{Across, InputError, InputOptions, Note, Reader, Record, RecordWriter, Source};
+use crate::input::{
+    CrossRowFindings, InputError, InputOptions, InputReader, InputRecord, InputSource, Note, RecordWriter,
+};
 use crate::limits::CANDIDATES_SHOWN_MAX;
 use crate::pace::Pace;
 use crate::seed::Rng;
@@ -30,11 +32,11 @@ use crate::service::{MappedAttributes, PoolUser, UserDirectory, UserFilter};
 /// What is foretold, and of what.
 pub struct ForecastTask<'a> {
     /// The input.
-    pub source: &'a Source,
+    pub source: &'a InputSource,
     /// How to read it.
     pub reading: &'a InputOptions,
     /// What is known of its rows beside one another.
-    pub across: &'a Arc<Across>,
+    pub across: &'a Arc<CrossRowFindings>,
     /// The pool.
     pub pool: &'a PoolId,
     /// How the pool is read; `None` for the cheaper way.
@@ -98,11 +100,11 @@ pub struct HowToRead {
 
 impl ForecastTask<'_> {
     fn rows(&self) -> Result<impl Iterator<Item = Result<Row, InputError>> + Send + use<'_>, InputError> {
-        let reader = Reader::across(self.source, self.reading, self.across)?;
+        let reader = InputReader::with_cross_row(self.source, self.reading, self.across)?;
         Ok(reader.filter_map(|record| record.map(|record| self.row(&record)).transpose()))
     }
 
-    fn row(&self, record: &Record) -> Option<Row> {
+    fn row(&self, record: &InputRecord) -> Option<Row> {
         let link = record.link.clone().filter(|_| record.is_valid())?;
         let key = RowKey::of(self.pool, &link);
         Some(Row { number: record.number, link, key })
@@ -199,7 +201,7 @@ impl ForecastTask<'_> {
         let known =
             Known { index: &read.index, pool: knowledge, mapped, case_differs_allowed: self.case_differs_allowed };
         let mut forecaster = Forecaster::new(known);
-        let mut reader = Reader::across(self.source, self.reading, self.across)?;
+        let mut reader = InputReader::with_cross_row(self.source, self.reading, self.across)?;
         let mut files = Files::create(outlets, &reader)?;
         let mut told = HashSet::new();
         let mut report = report_of(self.pool, read);
@@ -297,7 +299,7 @@ struct Files {
 }
 
 impl Files {
-    fn create(outlets: &Outlets<'_>, reader: &Reader) -> Result<Self, InputError> {
+    fn create(outlets: &Outlets<'_>, reader: &InputReader) -> Result<Self, InputError> {
         let layout = reader.layout();
         let ending = if layout.delimiter().is_some() { "csv" } else { "jsonl" };
         let verdicts = |folder: &Path| RecordWriter::create(&folder.join(format!("verdicts.{ending}")), layout, true);
@@ -310,7 +312,7 @@ impl Files {
 
     fn write(
         &mut self,
-        reader: &Reader,
+        reader: &InputReader,
         row: &Row,
         forecast: &Forecast,
         candidates: &[&IndexedUser],

@@ -16,7 +16,7 @@ use crate::domain::stop::{Ended, RunReport, Signal};
 use crate::engine::{Context, EngineOptions, RowFeed, Services};
 use crate::exit::Exit;
 use crate::foresight::preflight::PoolKnowledge;
-use crate::input::{Across, InputOptions, Reader, Source};
+use crate::input::{CrossRowFindings, InputOptions, InputReader, InputSource};
 use crate::ledger::record::{LimitNote, RunId, RunStart, TOOL_VERSION};
 use crate::ledger::storage::DiscardStorage;
 use crate::ledger::{Binding, Ledger, LedgerError, Opened};
@@ -26,7 +26,7 @@ use crate::pace::Limit;
 #[derive(Debug, Clone)]
 pub struct LinkTask {
     /// The input.
-    pub source: Source,
+    pub source: InputSource,
     /// The input's path as it was given, for the ledger.
     pub input_path: String,
     /// How to read it.
@@ -49,7 +49,7 @@ impl LinkTask {
     /// # Errors
     /// [`Failure::Input`] where no row could be read.
     pub fn check_header(&self) -> Result<(), Failure> {
-        Reader::new(&self.source, &self.reading)?;
+        InputReader::new(&self.source, &self.reading)?;
         Ok(())
     }
 
@@ -184,7 +184,7 @@ pub struct LinkRun<'a> {
     /// What is known of the pool.
     pub knowledge: &'a PoolKnowledge,
     /// What the checks found out about rows beside one another.
-    pub across: Arc<Across>,
+    pub across: Arc<CrossRowFindings>,
     /// What is known of rows before they are looked at.
     pub guide: Guide,
     /// How to go about it.

@@ -18,7 +18,7 @@ use crate::domain::identity::{DestinationUser, Personal, ProviderName};
 use crate::domain::row::{Row, RowKey};
 use crate::engine::Foretold;
 use crate::foresight::verdict::{Forecast, Verdict};
-use crate::input::{InputError, InputOptions, Source};
+use crate::input::{InputError, InputOptions, InputSource};
 use crate::ledger::Binding;
 use crate::limits::PLAN_LINE_BYTES_MAX;
 
@@ -74,7 +74,7 @@ impl Bound {
     ///
     /// # Errors
     /// Where the input cannot be read.
-    pub fn of(source: &Source, options: &InputOptions) -> Result<Self, InputError> {
+    pub fn of(source: &InputSource, options: &InputOptions) -> Result<Self, InputError> {
         Ok(Self {
             input: source.name().to_owned(),
             input_hash: source.fingerprint()?,

@@ -12,7 +12,7 @@ use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
 use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::state::{Resume, RowState};
 use crate::domain::summary::Counts;
-use crate::input::{FirstReading, InputError, InputOptions, Note, Reader, RecordWriter, Source};
+use crate::input::{FirstReading, InputError, InputOptions, InputReader, InputSource, Note, RecordWriter};
 use crate::ledger::record::{EndedAs, PersonalText, Record, UNDO_COMMAND};
 use crate::ledger::{Binding, Contents, LedgerError, load_view, read};
 use crate::limits::REPORT_FAILURES_MAX;
@@ -28,7 +28,7 @@ pub struct Ledgers {
 #[derive(Debug, Clone)]
 pub struct ReportInput {
     /// The input.
-    pub source: Source,
+    pub source: InputSource,
     /// How to read it; as `link` did.
     pub reading: InputOptions,
     /// Where to write its rows that are refused, failed or in doubt.
@@ -212,9 +212,9 @@ impl Ledgers {
     /// [`Failure`] where the input cannot be read, a file cannot be written, or none of the rows is known although the
     /// ledgers hold some, which means that the input was read in another way.
     pub fn hold_against(&self, input: &ReportInput, report: &mut LedgerReport) -> Result<Written, Failure> {
-        let across = FirstReading::of(&input.source, &input.reading, |_| ())?.across;
-        let mut reader = Reader::across(&input.source, &input.reading, &across)?;
-        let writer = |path: &Option<PathBuf>, with_notes, reader: &Reader| -> Result<_, InputError> {
+        let across = FirstReading::of(&input.source, &input.reading, |_| ())?.cross_row;
+        let mut reader = InputReader::with_cross_row(&input.source, &input.reading, &across)?;
+        let writer = |path: &Option<PathBuf>, with_notes, reader: &InputReader| -> Result<_, InputError> {
             path.as_ref().map(|path| RecordWriter::create(path, reader.layout(), with_notes)).transpose()
         };
         let mut failed = writer(&input.failed, true, &reader)?;

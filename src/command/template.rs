@@ -159,15 +159,15 @@ fn place(object: &mut Map<String, Value>, name: &str, value: Value) {
 #[cfg(test)]
 mod tests {
     use super::{csv, jsonl};
-    use crate::input::{InputOptions, Preset, Reader, Source};
+    use crate::input::{InputOptions, InputReader, InputSource, Preset};
 
     #[test]
     fn every_example_is_accepted_without_a_finding_and_means_the_same_in_both_formats() {
         let presets = Preset::ALL.iter().copied().map(Some).chain([None]);
         for preset in presets {
             let links = [csv(preset), jsonl(preset)].map(|text| {
-                let source = Source::spool("example", text.as_bytes()).unwrap();
-                let rows = Reader::new(&source, &InputOptions { preset, ..InputOptions::default() }).unwrap();
+                let source = InputSource::spool("example", text.as_bytes()).unwrap();
+                let rows = InputReader::new(&source, &InputOptions { preset, ..InputOptions::default() }).unwrap();
                 let records: Vec<_> = rows.map(Result::unwrap).collect();
                 assert!(records.iter().all(|record| record.findings.is_empty()), "{text}{records:?}");
                 records.into_iter().map(|record| record.link.unwrap()).collect::<Vec<_>>()

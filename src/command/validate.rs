@@ -14,7 +14,8 @@ use crate::domain::finding::{Finding, FindingCode, Severity};
 use crate::domain::summary::Counts;
 use crate::exit::Exit;
 use crate::input::{
-    Across, FirstReading, InputError, InputOptions, Layout, Note, RawRecord, Reader, Record, RecordWriter, Source,
+    CrossRowFindings, FirstReading, InputError, InputOptions, InputReader, InputRecord, InputSource, Note, RawRecord,
+    RecordLayout, RecordWriter,
 };
 use crate::limits::READER_BATCH_ROWS;
 
@@ -24,7 +25,7 @@ const TOLD_ROWS: u64 = READER_BATCH_ROWS as u64 * 16;
 /// What to do with the rows and the findings besides counting them.
 pub struct ValidateTask {
     /// The input.
-    pub source: Source,
+    pub source: InputSource,
     /// How to read it.
     pub reading: InputOptions,
     /// A folder for `valid.*`, `invalid.*` and `findings.jsonl`.
@@ -44,7 +45,7 @@ pub struct Validated {
     /// Lines with nothing on them.
     pub blank_lines: u64,
     /// What is known of rows beside one another, for further readings.
-    pub across: Arc<Across>,
+    pub across: Arc<CrossRowFindings>,
 }
 
 impl Validated {
@@ -69,9 +70,12 @@ impl ValidateTask {
             }
         })?;
         observer.on(&Event::Checking { rows: reading.rows });
-        let is_clean = !reading.has_findings && reading.across.is_clean();
-        let mut validated =
-            Validated { blank_lines: reading.blank_lines, across: Arc::clone(&reading.across), ..Validated::default() };
+        let is_clean = !reading.has_findings && reading.cross_row.is_clean();
+        let mut validated = Validated {
+            blank_lines: reading.blank_lines,
+            across: Arc::clone(&reading.cross_row),
+            ..Validated::default()
+        };
         if is_clean && self.split.is_none() {
             validated.counts = Counts { read: reading.rows, unprocessed: reading.rows, ..Counts::default() };
         } else {
@@ -89,7 +93,7 @@ impl ValidateTask {
         validated: &mut Validated,
         observer: &mut dyn Observer,
     ) -> Result<(), Failure> {
-        let mut reader = Reader::across(&self.source, &self.reading, &reading.across)?;
+        let mut reader = InputReader::with_cross_row(&self.source, &self.reading, &reading.cross_row)?;
         let mut files = match &self.split {
             Some(folder) => Some(SplitFiles::create(folder, reader.layout(), as_json)?),
             None => None,
@@ -113,7 +117,7 @@ impl ValidateTask {
 
 impl Validated {
     /// Counts a row and its findings; returns whether it is valid.
-    fn count(&mut self, record: &Record) -> bool {
+    fn count(&mut self, record: &InputRecord) -> bool {
         let valid = record.is_valid();
         self.counts.read += 1;
         self.counts.invalid += u64::from(!valid);
@@ -138,7 +142,7 @@ struct SplitFiles {
 }
 
 impl SplitFiles {
-    fn create(folder: &Path, layout: &Layout, as_json: AsJson) -> Result<Self, InputError> {
+    fn create(folder: &Path, layout: &RecordLayout, as_json: AsJson) -> Result<Self, InputError> {
         fs::create_dir_all(folder).map_err(|source| fault(folder, source))?;
         let ending = if layout.delimiter().is_some() { "csv" } else { "jsonl" };
         let findings_path = folder.join("findings.jsonl");

@@ -19,7 +19,7 @@ use crate::domain::stop::{Ended, RunReport};
 use crate::engine::{EngineOptions, Services, WritingHalf};
 use crate::exit::Exit;
 use crate::foresight::preflight::PoolKnowledge;
-use crate::input::Source;
+use crate::input::InputSource;
 use crate::ledger::{Binding, Ledger, Opened};
 use crate::limits;
 use crate::service::LimitReader;
@@ -74,7 +74,7 @@ fn task(args: &LinkArgs, file: &FileSettings, simulator: Option<&Simulator>) -> 
             None if args.rehearse => PathBuf::new(),
             None => default_ledger(&args.input, shard, simulator.is_some())?,
         },
-        source: Source::open(&args.input)?,
+        source: InputSource::open(&args.input)?,
         input_path: args.input.display().to_string(),
         strict: args.strict,
         retry_refused: args.retry.contains(&Retry::Refused),

@@ -22,7 +22,7 @@ use crate::exit::Exit;
 use crate::foresight::preflight::mapped_attributes;
 use crate::foresight::scan::ScanOptions;
 use crate::input::Format;
-use crate::input::{LinkLines, LinkTexts, OutputFile, Reader, Source};
+use crate::input::{InputReader, InputSource, LinkRow, LinkRowWriter, OutputFile};
 use crate::ledger::{Ledger, View};
 use crate::limits::REPORT_FAILURES_MAX;
 use crate::seed::Rng;
@@ -36,11 +36,11 @@ pub(super) async fn run(args: ReconcileArgs, file: &FileSettings, ui: &Ui, clock
     if let Some(path) = &args.combined {
         OutputFile::check(path)?;
     }
-    let source = Source::open(&args.input)?;
+    let source = InputSource::open(&args.input)?;
     let reading = settings::reading(&args.reading, file)?;
     settings::tell_preset(&reading, ui);
     // Whoever has the wrong columns learns it before a ledger is made and the pool is asked.
-    Reader::new(&source, &reading)?;
+    InputReader::new(&source, &reading)?;
     let choices = args.choices.as_deref().map(Choices::read).transpose()?.unwrap_or_default();
     let wanted = providers(&args.provider)?;
     let ledger_path = ledger_path(&args)?;
@@ -166,14 +166,14 @@ fn combined_line(compared: &Compared<'_>) -> Result<Vec<u8>, Failure> {
             Ok(text.into_bytes())
         }
         Compared::Extra(extra) => {
-            let link = LinkTexts {
+            let link = LinkRow {
                 destination_username: extra.destination.expose(),
                 destination_provider: &extra.destination_provider,
                 source_provider: &extra.provider,
                 source_value: extra.value.expose(),
             };
             let mut text = format!("{EXTRA_SYMBOL} ").into_bytes();
-            text.extend(LinkLines::new(Format::Csv).row(&link).map_err(Failure::Output)?);
+            text.extend(LinkRowWriter::new(Format::Csv).row(&link).map_err(Failure::Output)?);
             Ok(text)
         }
     }

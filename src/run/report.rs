@@ -8,7 +8,7 @@ use crate::command::Failure;
 use crate::command::report::{Ledgers, ReportInput};
 use crate::config::FileSettings;
 use crate::exit::Exit;
-use crate::input::Source;
+use crate::input::InputSource;
 use crate::ui::{Ui, format};
 
 pub(super) fn run(args: &ReportArgs, file: &FileSettings, ui: &Ui) -> Result<Exit, Failure> {
@@ -32,13 +32,13 @@ pub(super) fn run(args: &ReportArgs, file: &FileSettings, ui: &Ui) -> Result<Exi
     Ok(Exit::Success)
 }
 
-fn open_input(args: &ReportArgs, ledgers: &Ledgers) -> Result<Source, Failure> {
+fn open_input(args: &ReportArgs, ledgers: &Ledgers) -> Result<InputSource, Failure> {
     let path = args.input.as_deref().or_else(|| ledgers.last_input().map(Path::new));
     match path {
         Some(path) if args.input.is_none() && path.as_os_str() == "-" => {
             Err(Failure::Usage("that run read stdin: name a file with the same rows with --input".into()))
         }
-        Some(path) => Ok(Source::open(path)?),
+        Some(path) => Ok(InputSource::open(path)?),
         None => Err(Failure::Usage("the ledger names no input: name it with --input".into())),
     }
 }

@@ -12,19 +12,19 @@ use crate::config::FileSettings;
 use crate::domain::event::{Event, Observer};
 use crate::domain::report::ValidateReport;
 use crate::exit::Exit;
-use crate::input::{InputError, Reader, Source};
+use crate::input::{InputError, InputReader, InputSource};
 use crate::ui::{OutputFormat, Ui, json};
 
 pub(super) async fn run(args: ValidateArgs, file: &FileSettings, ui: &Ui, clock: Clock) -> Result<Exit, Failure> {
     let task = ValidateTask {
-        source: Source::open(&args.input)?,
+        source: InputSource::open(&args.input)?,
         reading: settings::reading(&args.reading, file)?,
         split: args.split.clone(),
     };
     settings::tell_preset(&task.reading, ui);
     let choices = args.choices.as_deref().map(Choices::read).transpose()?.unwrap_or_default();
     // Whoever has the wrong columns, pool or permissions learns it before a long file is read.
-    Reader::new(&task.source, &task.reading).map_err(|error| unreadable(error, &task, ui))?;
+    InputReader::new(&task.source, &task.reading).map_err(|error| unreadable(error, &task, ui))?;
     args.save_plan.as_deref().map(plan::probe).transpose()?;
     let online = Online::connect(&args, file, ui, clock).await?;
     if online.is_none() && (args.save_plan.is_some() || args.choices.is_some() || args.lookup.is_some()) {

@@ -12,7 +12,7 @@ use crate::command::link::{LinkRun, LinkTask};
 use crate::domain::row::RowKey;
 use crate::domain::stop::{RunReport, Signal, Stop, StopCause};
 use crate::engine::{Incoming, NextBatch, RowFeed};
-use crate::input::Reader;
+use crate::input::InputReader;
 use crate::ledger::Ledger;
 use crate::limits::{LIST_LAG_MS_MAX, READER_BATCH_ROWS};
 
@@ -96,7 +96,7 @@ impl ReconcileTask {
         run: LinkRun<'_>,
         signals: &mut mpsc::Receiver<Signal>,
     ) -> Result<RunReport, Failure> {
-        let reader = Reader::across(&self.source, &self.reading, &run.across)?;
+        let reader = InputReader::with_cross_row(&self.source, &self.reading, &run.across)?;
         let mut feed = PickedFeed { reader, task: self, picks: comparison.picks };
         link.work(&mut feed, ledger, run, "reconcile", signals).await
     }
@@ -104,7 +104,7 @@ impl ReconcileTask {
 
 /// The rows that were picked, by key, so that a file which was edited meanwhile gives none that was not compared.
 struct PickedFeed<'a> {
-    reader: Reader,
+    reader: InputReader,
     task: &'a ReconcileTask,
     picks: HashSet<RowKey>,
 }

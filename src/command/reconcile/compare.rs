@@ -14,7 +14,7 @@ use crate::domain::state::{Resume, RowState};
 use crate::foresight::index::Index;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::verdict::{Forecaster, Hint, Known, Verdict};
-use crate::input::{Across, Reader};
+use crate::input::{CrossRowFindings, InputReader};
 use crate::ledger::View;
 use crate::service::MappedAttributes;
 
@@ -40,13 +40,13 @@ pub struct Comparison {
     pub in_doubt: u64,
     /// When the scan began, by our clock.
     pub(super) scan_began: UnixMs,
-    across: Arc<Across>,
+    across: Arc<CrossRowFindings>,
 }
 
 impl Comparison {
     /// What is known of the rows of the file beside one another.
     #[must_use]
-    pub fn across(&self) -> Arc<Across> {
+    pub fn across(&self) -> Arc<CrossRowFindings> {
         Arc::clone(&self.across)
     }
 
@@ -77,7 +77,7 @@ impl ReconcileTask {
         let mut forecaster = Forecaster::new(known);
         let mut comparison =
             Comparison { scan_began: pool.scanned.began, across: file.across(), ..Comparison::default() };
-        for record in Reader::across(&self.source, &self.reading, &file.across)? {
+        for record in InputReader::with_cross_row(&self.source, &self.reading, &file.across)? {
             let record = record?;
             let told = match record.link.as_ref().filter(|_| record.is_valid()) {
                 None => DriftLine { row: record.number, key: None, standing: Standing::Invalid, hint: None },

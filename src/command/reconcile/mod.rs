@@ -18,7 +18,7 @@ use super::failure::Failure;
 use crate::domain::event::{Event, Observer};
 use crate::domain::identity::{ExternalIdentity, ProviderName};
 use crate::foresight::wanted::WantedRows;
-use crate::input::{Across, FirstReading, InputOptions, Reader, Source};
+use crate::input::{CrossRowFindings, FirstReading, InputOptions, InputReader, InputSource};
 use crate::ledger::Binding;
 use crate::limits::{PROVIDERS_PER_POOL_MAX, READER_BATCH_ROWS};
 pub use compare::{Compared, Comparison};
@@ -28,7 +28,7 @@ pub use pool_side::PoolSide;
 #[derive(Debug, Clone)]
 pub struct ReconcileTask {
     /// The input.
-    pub source: Source,
+    pub source: InputSource,
     /// How to read it.
     pub reading: InputOptions,
     /// The pool, and whether it is a simulated one.
@@ -51,7 +51,7 @@ pub struct FileSide {
     /// Providers of which it names identities by another attribute than the subject.
     by_attribute: BTreeSet<ProviderName>,
     /// What is known of its rows beside one another.
-    across: Arc<Across>,
+    across: Arc<CrossRowFindings>,
 }
 
 impl FileSide {
@@ -63,7 +63,7 @@ impl FileSide {
 
     /// What is known of its rows beside one another.
     #[must_use]
-    pub fn across(&self) -> Arc<Across> {
+    pub fn across(&self) -> Arc<CrossRowFindings> {
         Arc::clone(&self.across)
     }
 
@@ -92,12 +92,12 @@ impl ReconcileTask {
             }
         })?;
         observer.on(&Event::Checking { rows: reading.rows });
-        if reading.has_findings || !reading.across.is_clean() {
-            for record in Reader::across(&self.source, &self.reading, &reading.across)? {
+        if reading.has_findings || !reading.cross_row.is_clean() {
+            for record in InputReader::with_cross_row(&self.source, &self.reading, &reading.cross_row)? {
                 record?.findings.into_iter().for_each(|finding| observer.on(&Event::Found(finding)));
             }
         }
-        file.across = reading.across;
+        file.across = reading.cross_row;
         file.identities.sort_unstable();
         file.identities.dedup();
         Ok(file)
