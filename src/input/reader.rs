@@ -12,7 +12,7 @@ use super::input_buffer::{Extent, InputBuffer, line_end_bytes};
 use super::jsonl::{JsonlParser, blank_line_bytes};
 use super::options::{Format, InputOptions};
 use super::record::{CheckedRow, InputRecord, RawRecord, RawShape, RecordLayout};
-use super::row_check::{RowIssues, check_row};
+use super::row_check::{RowIssue, RowIssues, check_row};
 use super::source::InputSource;
 use crate::domain::finding::{Finding, FindingCode};
 use crate::domain::row::RowNumber;
@@ -125,30 +125,32 @@ impl InputReader {
         };
         (self.raw_length, self.is_raw_whole) = (parsed.length, parsed.is_whole);
         let mut issues = RowIssues::new(&self.allowed);
-        let (mut link, mut line_of_fault, mut field) = (None, line, None);
-        if let Some(fault) = parsed.fault {
+        let (mut fault_line, mut fault_field) = (line, None);
+        let checked = if let Some(fault) = parsed.fault {
             issues.add_row(fault.code, fault.message);
-            (line_of_fault, field) = (line + fault.line_offset, fault.field);
+            (fault_line, fault_field) = (line + fault.line_offset, fault.field);
+            None
         } else {
             let values = match &self.parser {
                 RecordParser::Csv(parser) => parser.values(bytes),
                 RecordParser::Jsonl(parser) => parser.values(&self.names),
             };
-            link = check_row(&values, &mut issues);
-            if let (Some(cross_row), Some(link)) = (&mut self.cross_row, &link) {
+            let checked = check_row(&values, &mut issues);
+            if let (Some(cross_row), Some(link)) = (&mut self.cross_row, &checked) {
                 cross_row.add_issues(number, link, &mut issues);
             }
-        }
-        let finding = |issue: super::row_check::RowIssue| {
+            checked
+        };
+        let finding = |issue: RowIssue| {
             let (field, column) = match issue.column {
                 Some(column) => self.locate(column),
-                None => field.map(|field| self.locate_field(field)).unwrap_or_default(),
+                None => fault_field.map(|field| self.locate_field(field)).unwrap_or_default(),
             };
-            let (code, severity, row, line) = (issue.code, issue.severity, Some(number), line_of_fault);
+            let (code, severity, row, line) = (issue.code, issue.severity, Some(number), fault_line);
             Finding { code, severity, row, line, field, column, message: issue.message }
         };
         let findings = issues.into_vec().into_iter().map(finding).collect();
-        let seen = see(CheckedRow { number, line, link, findings });
+        let seen = see(CheckedRow { number, line, link: checked, findings });
         self.buffer.consume(parsed.extent);
         Ok(Some(seen))
     }
