@@ -17,14 +17,16 @@ use aws_sdk_cognitoidentityprovider::config::retry::RetryConfig;
 use aws_sdk_cognitoidentityprovider::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_sdk_cognitoidentityprovider::types::ProviderUserIdentifierType;
 use cognito_link::clock::Clock;
-use cognito_link::command::link::{LinkRun, LinkTask};
+use cognito_link::commands::link::InputCheck;
+use cognito_link::commands::shared::rows::{InputRows, RowGuidance};
+use cognito_link::commands::shared::run::{run_engine, run_start};
 use cognito_link::domain::event::Silent;
 use cognito_link::domain::identity::PoolId;
-use cognito_link::engine::{EngineOptions, Services, WritingHalf};
+use cognito_link::engine::{Context, EngineOptions, Services, WritingHalf};
 use cognito_link::foresight::preflight::preflight;
-use cognito_link::input::{InputOptions, Source};
-use cognito_link::ledger::Binding;
+use cognito_link::input::{InputOptions, InputSource};
 use cognito_link::ledger::record::RunId;
+use cognito_link::ledger::{Binding, Ledger};
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
 use cognito_link::service::cognito::{Cognito, Target};
@@ -188,22 +190,16 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     std::fs::write(&input, text).unwrap();
     let clock = Clock::system();
     let pool = PoolId::parse(POOL).unwrap();
-    let task = LinkTask {
-        source: Source::open(&input).unwrap(),
-        input_path: input.display().to_string(),
-        reading: InputOptions::default(),
-        binding: Binding { pool: pool.clone(), simulated: true },
-        ledger_path: folder.join(format!("pairs-{round}.ledger")),
-        strict: false,
-        retry_refused: false,
-        shard: None,
-    };
-    let checked = task.check(None, &mut Silent).unwrap();
+    let (source, options) = (InputSource::open(&input).unwrap(), InputOptions::default());
+    let binding = Binding { pool: pool.clone(), simulated: true };
+    let check =
+        InputCheck { source: &source, options: &options, pool: &pool, shard: None, ledger: None, retry_refused: false };
+    let checked = check.run(&mut Silent).unwrap();
     let target = Target::Simulator { endpoint_url: format!("http://{address}") };
     let cognito = Cognito::connect(&target, pool.region(), pool.clone()).await.unwrap();
     let services = Services { directory: cognito.directory(), writer: WritingHalf::Links(cognito.linker()) };
     let knowledge = preflight(services.directory.as_ref(), clock, &mut Rng::new(1)).await.unwrap();
-    let options = EngineOptions {
+    let engine_options = EngineOptions {
         writes: Pace::max(1, Some(cognito_link::limits::RATE_PER_SECOND_MAX / 0.9)),
         concurrency: usize::try_from(IN_FLIGHT).unwrap(),
         total: Some(checked.rows),
@@ -211,18 +207,25 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
         ..EngineOptions::default()
     };
     let (_none, mut signals) = mpsc::channel(1);
-    let run = LinkRun {
-        id: RunId(round),
-        services,
+    let rows = InputRows::open(&source, &options, &checked.cross_row, &pool, None, RowGuidance::None).unwrap();
+    let mut rows = rows.read_ahead(source.name()).unwrap();
+    let ledger_path = folder.join(format!("pairs-{round}.ledger"));
+    let (mut ledger, _) = Ledger::open(&ledger_path, &binding, clock.unix_ms()).unwrap();
+    let run = RunId(round);
+    let start = run_start(run, "link", &input.display().to_string(), None, None, clock);
+    let context = Context {
+        pool,
+        simulated: true,
         knowledge: &knowledge,
-        guide: cognito_link::command::guide::Guide::None,
-        across: checked.across,
-        options,
-        limit: None,
-        later_limits: None,
+        services,
+        ledger: &mut ledger,
+        run,
+        options: engine_options,
+        limits: None,
         clock,
         observer: &mut Silent,
+        witness: None,
     };
-    let report = task.run(None, run, &mut signals).await.unwrap();
+    let report = run_engine(context, &start, &mut rows, &mut signals).await.unwrap();
     assert_eq!(report.counts.linked, CALLS);
 }

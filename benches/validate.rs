@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use cognito_link::commands::validate::check_input;
 use cognito_link::domain::event::Silent;
-use cognito_link::input::{InputOptions, Source};
+use cognito_link::input::{InputOptions, InputSource};
 use cognito_link::seed::Rng;
 
 const SEED: u64 = 10;
@@ -85,7 +85,7 @@ fn write_rows(path: &Path, rows: u64, is_csv: bool) {
 }
 
 fn validate(path: &Path, rows: u64) {
-    let source = Source::open(path).unwrap();
+    let source = InputSource::open(path).unwrap();
     let validated = check_input(&source, &InputOptions::default(), None, &mut Silent).unwrap();
     assert_eq!((validated.counts.read, validated.counts.unprocessed), (rows, rows));
 }

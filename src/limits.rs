@@ -41,9 +41,9 @@ pub const READER_BATCHES_MAX: usize = 4;
 /// Rows of one input: they are counted in 32 bits where they are compared.
 pub const INPUT_ROWS_MAX: u32 = u32::MAX - 1;
 /// Rows above which comparing them goes part by part, to save memory.
-pub const ACROSS_UNDIVIDED_ROWS: usize = 1 << 20;
+pub const CROSS_ROW_UNDIVIDED_ROWS: usize = 1 << 20;
 /// Those parts, as a power of two.
-pub const ACROSS_PARTS_LOG: u32 = 2;
+pub const CROSS_ROW_PARTS_LOG: u32 = 2;
 /// Rows of one make and length from which on another length is odd.
 pub const LENGTH_ROWS_MIN: u64 = 50;
 /// One row in this many may have another length at the most: more, and lengths simply differ.

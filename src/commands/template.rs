@@ -174,7 +174,7 @@ fn insert_nested(object: &mut Map<String, Value>, name: &str, value: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::{InputOptions, Reader, Source};
+    use crate::input::{InputOptions, InputReader, InputSource};
 
     #[test]
     fn every_example_has_no_finding_and_the_same_links_in_both_formats() {
@@ -182,8 +182,8 @@ mod tests {
         for preset in presets {
             let example = preset.map_or(CANONICAL, example_of);
             let links = [csv_text(&example), jsonl_text(&example)].map(|text| {
-                let source = Source::spool("example", text.as_bytes()).unwrap();
-                let rows = Reader::new(&source, &InputOptions { preset, ..InputOptions::default() }).unwrap();
+                let source = InputSource::spool("example", text.as_bytes()).unwrap();
+                let rows = InputReader::new(&source, &InputOptions { preset, ..InputOptions::default() }).unwrap();
                 let records: Vec<_> = rows.map(Result::unwrap).collect();
                 assert!(records.iter().all(|record| record.findings.is_empty()), "{text}{records:?}");
                 records.into_iter().map(|record| record.link.unwrap()).collect::<Vec<_>>()

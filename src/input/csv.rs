@@ -12,7 +12,7 @@ use super::columns::Column;
 use super::error::header_finding;
 use super::input_buffer::{Extent, line_end_bytes};
 use super::options::Format;
-use super::record::{CsvField, Layout, ParsedRecord, RecordFault};
+use super::record::{CsvField, ParsedRecord, RecordFault, RecordLayout};
 use super::row_check::RowValues;
 use crate::domain::finding::{Finding, FindingCode};
 use crate::limits::{COLUMNS_MAX, RAW_EXCERPT_BYTES, RECORD_BYTES_MAX};
@@ -162,7 +162,7 @@ impl CsvParser {
         line: u64,
         delimiter: Option<u8>,
         names: &ColumnNames,
-    ) -> Result<(Self, Layout, Extent), Vec<Finding>> {
+    ) -> Result<(Self, RecordLayout, Extent), Vec<Finding>> {
         let delimiter = delimiter.unwrap_or_else(|| detect_delimiter(bytes, names));
         let mut splitter = CsvSplitter::new(delimiter);
         let (header, extent) = read_header(&mut splitter, bytes)
@@ -262,7 +262,7 @@ fn header_names(splitter: &CsvSplitter, header: &[u8]) -> Vec<String> {
     splitter.fields.iter().take(COLUMNS_MAX + 1).map(name).collect()
 }
 
-fn read_header(splitter: &mut CsvSplitter, bytes: &[u8]) -> Result<(Layout, Extent), (FindingCode, String)> {
+fn read_header(splitter: &mut CsvSplitter, bytes: &[u8]) -> Result<(RecordLayout, Extent), (FindingCode, String)> {
     if bytes.is_empty() {
         let message = "the input is empty; its first line must be a header";
         return Err((FindingCode::MissingColumn, message.to_owned()));
@@ -283,7 +283,7 @@ fn read_header(splitter: &mut CsvSplitter, bytes: &[u8]) -> Result<(Layout, Exte
         let message = format!("the header has {count} columns, and {COLUMNS_MAX} is the most");
         return Err((FindingCode::RecordTooLong, message));
     }
-    let layout = Layout {
+    let layout = RecordLayout {
         format: Format::Csv,
         delimiter: splitter.delimiter,
         newline: if bytes[length..taken] == *b"\r\n" { b"\r\n" } else { b"\n" },

@@ -23,7 +23,7 @@ const COLUMNS: [Column; 5] = [
 
 /// A link as its texts. The attribute is always `Cognito_Subject`: the pool does not show by which one a link was made.
 #[derive(Clone, Copy)]
-pub struct LinkTexts<'a> {
+pub struct LinkRow<'a> {
     /// The user name, or the user's id at `destination_provider`.
     pub destination_username: &'a str,
     /// The provider whose identity the user was created from; empty for a native user.
@@ -34,7 +34,7 @@ pub struct LinkTexts<'a> {
     pub source_value: &'a str,
 }
 
-impl<'a> LinkTexts<'a> {
+impl<'a> LinkRow<'a> {
     fn cells(&self) -> [&'a str; COLUMNS.len()] {
         [self.destination_username, self.destination_provider, self.source_provider, COGNITO_SUBJECT, self.source_value]
     }
@@ -42,7 +42,7 @@ impl<'a> LinkTexts<'a> {
 
 /// Counts of the rows that the reader does not accept as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unreadable {
+pub struct UnreadableRows {
     /// Rows that are accepted only with `--allow` and these codes.
     pub with_allow: u64,
     /// Rows by suspicion.
@@ -55,17 +55,17 @@ pub struct Unreadable {
 
 /// Writes links as rows.
 #[derive(Debug)]
-pub struct LinkLines {
+pub struct LinkRowWriter {
     format: Format,
     rows: u64,
-    unreadable: Unreadable,
+    unreadable: UnreadableRows,
 }
 
-impl LinkLines {
+impl LinkRowWriter {
     /// Writes in this format.
     #[must_use]
     pub fn new(format: Format) -> Self {
-        Self { format, rows: 0, unreadable: Unreadable::default() }
+        Self { format, rows: 0, unreadable: UnreadableRows::default() }
     }
 
     /// Returns what comes before the first row.
@@ -83,7 +83,7 @@ impl LinkLines {
     ///
     /// # Errors
     /// None in practice: nothing is written to a file.
-    pub fn row(&mut self, link: &LinkTexts<'_>) -> io::Result<Vec<u8>> {
+    pub fn row(&mut self, link: &LinkRow<'_>) -> io::Result<Vec<u8>> {
         self.rows += 1;
         self.count_unreadable(link);
         match self.format {
@@ -107,17 +107,17 @@ impl LinkLines {
 
     /// Those of them that the reader does not accept as they are.
     #[must_use]
-    pub fn unreadable(&self) -> &Unreadable {
+    pub fn unreadable(&self) -> &UnreadableRows {
         &self.unreadable
     }
 
-    fn count_unreadable(&mut self, link: &LinkTexts<'_>) {
+    fn count_unreadable(&mut self, link: &LinkRow<'_>) {
         let mut values = RowValues::default();
         for (column, text) in COLUMNS.into_iter().zip(link.cells()) {
             values.texts[column.index()] = text.as_bytes();
         }
         let Err(errors) = check_values(&values, &[]) else { return };
-        let Unreadable { with_allow, suspicions, never, errors: certain } = &mut self.unreadable;
+        let UnreadableRows { with_allow, suspicions, never, errors: certain } = &mut self.unreadable;
         let (count, by_code, codes) = match check_values(&values, &FindingCode::SUSPICIONS) {
             Ok(()) => (with_allow, suspicions, errors),
             Err(errors) => (never, certain, errors),
@@ -146,8 +146,8 @@ fn check_values(values: &RowValues<'_>, allowed: &[FindingCode]) -> Result<(), V
 mod tests {
     use super::*;
 
-    fn link<'a>(user: &'a str, born_at: &'a str, provider: &'a str, value: &'a str) -> LinkTexts<'a> {
-        LinkTexts {
+    fn link<'a>(user: &'a str, born_at: &'a str, provider: &'a str, value: &'a str) -> LinkRow<'a> {
+        LinkRow {
             destination_username: user,
             destination_provider: born_at,
             source_provider: provider,
@@ -157,12 +157,12 @@ mod tests {
 
     #[test]
     fn rows_have_the_canonical_columns() {
-        let mut csv = LinkLines::new(Format::Csv);
+        let mut csv = LinkRowWriter::new(Format::Csv);
         let header = "destination_username,destination_provider,source_provider,source_attribute,source_value\n";
         assert_eq!(csv.header().unwrap(), header.as_bytes());
         let row = csv.row(&link("a,\"b", "", "Okta", "x\ny")).unwrap();
         assert_eq!(String::from_utf8(row).unwrap(), "\"a,\"\"b\",,Okta,Cognito_Subject,\"x\ny\"\n");
-        let mut jsonl = LinkLines::new(Format::Jsonl);
+        let mut jsonl = LinkRowWriter::new(Format::Jsonl);
         assert!(jsonl.header().unwrap().is_empty());
         let row = jsonl.row(&link("a", "", "Okta", "\"1\"")).unwrap();
         let expected = r#"{"destination_username":"a","source_provider":"Okta","source_attribute":"Cognito_Subject","source_value":"\"1\""}"#;
@@ -174,7 +174,7 @@ mod tests {
     fn what_the_reader_would_not_take_is_counted() {
         use FindingCode::{ControlCharacter, NumberDamaged, SourceTooLong, SurroundingSpace};
         let long = "x".repeat(120);
-        let mut lines = LinkLines::new(Format::Csv);
+        let mut lines = LinkRowWriter::new(Format::Csv);
         for (user, value) in [
             ("alice", "fine"),
             ("bob ", "104000000000000000000"),
@@ -186,7 +186,7 @@ mod tests {
         ] {
             lines.row(&link(user, "", "Okta", value)).unwrap();
         }
-        let Unreadable { with_allow, suspicions, never, errors } = lines.unreadable().clone();
+        let UnreadableRows { with_allow, suspicions, never, errors } = lines.unreadable().clone();
         assert_eq!((with_allow, never), (2, 3));
         assert_eq!(suspicions, BTreeMap::from([(NumberDamaged, 1), (SurroundingSpace, 2)]));
         assert_eq!(errors, BTreeMap::from([(ControlCharacter, 2), (SourceTooLong, 1)]));

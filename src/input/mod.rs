@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! source, encoding ─► input_buffer ─► csv, jsonl ─► row_check, value_check ─► cross_row ─► reader
-//! (path or spooled    (a window of    (record to    (values to a link or     (compared    (Record)
+//! (path or spooled    (a window of    (record to    (values to a link or     (compared    (InputRecord)
 //!  stdin, gzip, zstd)  bounded size)   values)       findings)                with others)
 //!                                        ▲
 //!               options, columns, preset ┴ column_names, column_layout          record_writer, link_rows ─► output_file
@@ -36,14 +36,14 @@ mod testing;
 mod value_check;
 
 pub use columns::Column;
-pub use cross_row::Across;
+pub use cross_row::CrossRowFindings;
 pub use error::InputError;
-pub use link_rows::{LinkLines, LinkTexts, Unreadable};
+pub use link_rows::{LinkRow, LinkRowWriter, UnreadableRows};
 pub use options::{Format, InputOptions, OptionError};
 pub use output_file::OutputFile;
 pub use preset::Preset;
-pub use reader::{FirstReading, Reader};
-pub use record::{CheckedRow, Layout, LinkRef, RawRecord, Record};
+pub use reader::{FirstReading, InputReader};
+pub use record::{CheckedRow, InputRecord, LinkRef, RawRecord, RecordLayout};
 pub use record_writer::{NOTE_COLUMNS, Note, RecordWriter};
 pub use sort::{Sorted, Sorter};
-pub use source::Source;
+pub use source::InputSource;

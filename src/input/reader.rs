@@ -5,28 +5,28 @@ use std::sync::Arc;
 
 use super::column_names::ColumnNames;
 use super::columns::Column;
-use super::cross_row::{Across, CrossRowCheck, CrossRowCursor};
+use super::cross_row::{CrossRowCheck, CrossRowCursor, CrossRowFindings};
 use super::csv::CsvParser;
 use super::error::{InputError, header_finding};
 use super::input_buffer::{Extent, InputBuffer, line_end_bytes};
 use super::jsonl::{JsonlParser, blank_line_bytes};
 use super::options::{Format, InputOptions};
-use super::record::{CheckedRow, Layout, RawRecord, RawShape, Record};
-use super::row_check::{RowIssues, check_row};
-use super::source::Source;
+use super::record::{CheckedRow, InputRecord, RawRecord, RawShape, RecordLayout};
+use super::row_check::{RowIssue, RowIssues, check_row};
+use super::source::InputSource;
 use crate::domain::finding::{Finding, FindingCode};
 use crate::domain::row::RowNumber;
 use crate::limits::INPUT_ROWS_MAX;
 
 /// Reads an input row by row, in memory that does not depend on its size. As an iterator it returns every row, valid or
 /// not; an error ends it.
-pub struct Reader {
+pub struct InputReader {
     name: String,
     buffer: InputBuffer,
     parser: RecordParser,
     names: ColumnNames,
     allowed: Vec<FindingCode>,
-    layout: Layout,
+    layout: RecordLayout,
     cross_row: Option<CrossRowCursor>,
     rows: u64,
     blank_lines: u64,
@@ -41,13 +41,13 @@ enum RecordParser {
     Jsonl(Box<JsonlParser>),
 }
 
-impl Reader {
+impl InputReader {
     /// Opens the source at its start: decompresses it, detects its format, and reads the header of a CSV.
     ///
     /// # Errors
     /// [`InputError::Header`] with everything that is wrong with the options or the header; [`InputError::Read`] and
     /// [`InputError::Unsupported`] for bytes that cannot be decoded.
-    pub fn new(source: &Source, options: &InputOptions) -> Result<Self, InputError> {
+    pub fn new(source: &InputSource, options: &InputOptions) -> Result<Self, InputError> {
         let names = ColumnNames::new(options).map_err(InputError::Header)?;
         let name = source.name().to_owned();
         let mut buffer = InputBuffer::new(source.reader()?);
@@ -59,7 +59,7 @@ impl Reader {
         };
         let mut blank_lines = 0;
         let (parser, layout) = match format {
-            Format::Jsonl => (RecordParser::Jsonl(Box::default()), Layout::jsonl()),
+            Format::Jsonl => (RecordParser::Jsonl(Box::default()), RecordLayout::jsonl()),
             Format::Csv => {
                 skip_blank_lines(&mut buffer, format, &mut blank_lines).map_err(read_error)?;
                 let opened = CsvParser::open(buffer.unread(), buffer.line(), options.delimiter, &names);
@@ -87,10 +87,14 @@ impl Reader {
     /// Opens the source at its start, and adds the findings of a first reading to those of each row.
     ///
     /// # Errors
-    /// As [`Reader::new`].
-    pub fn across(source: &Source, options: &InputOptions, across: &Arc<Across>) -> Result<Self, InputError> {
+    /// As [`InputReader::new`].
+    pub fn with_cross_row(
+        source: &InputSource,
+        options: &InputOptions,
+        findings: &Arc<CrossRowFindings>,
+    ) -> Result<Self, InputError> {
         let mut reader = Self::new(source, options)?;
-        reader.cross_row = (!across.is_clean()).then(|| CrossRowCursor::new(Arc::clone(across)));
+        reader.cross_row = (!findings.is_clean()).then(|| CrossRowCursor::new(Arc::clone(findings)));
         Ok(reader)
     }
 
@@ -121,30 +125,32 @@ impl Reader {
         };
         (self.raw_length, self.is_raw_whole) = (parsed.length, parsed.is_whole);
         let mut issues = RowIssues::new(&self.allowed);
-        let (mut link, mut line_of_fault, mut field) = (None, line, None);
-        if let Some(fault) = parsed.fault {
+        let (mut fault_line, mut fault_field) = (line, None);
+        let checked = if let Some(fault) = parsed.fault {
             issues.add_row(fault.code, fault.message);
-            (line_of_fault, field) = (line + fault.line_offset, fault.field);
+            (fault_line, fault_field) = (line + fault.line_offset, fault.field);
+            None
         } else {
             let values = match &self.parser {
                 RecordParser::Csv(parser) => parser.values(bytes),
                 RecordParser::Jsonl(parser) => parser.values(&self.names),
             };
-            link = check_row(&values, &mut issues);
-            if let (Some(cross_row), Some(link)) = (&mut self.cross_row, &link) {
+            let checked = check_row(&values, &mut issues);
+            if let (Some(cross_row), Some(link)) = (&mut self.cross_row, &checked) {
                 cross_row.add_issues(number, link, &mut issues);
             }
-        }
-        let finding = |issue: super::row_check::RowIssue| {
+            checked
+        };
+        let finding = |issue: RowIssue| {
             let (field, column) = match issue.column {
                 Some(column) => self.locate(column),
-                None => field.map(|field| self.locate_field(field)).unwrap_or_default(),
+                None => fault_field.map(|field| self.locate_field(field)).unwrap_or_default(),
             };
-            let (code, severity, row, line) = (issue.code, issue.severity, Some(number), line_of_fault);
+            let (code, severity, row, line) = (issue.code, issue.severity, Some(number), fault_line);
             Finding { code, severity, row, line, field, column, message: issue.message }
         };
         let findings = issues.into_vec().into_iter().map(finding).collect();
-        let seen = see(CheckedRow { number, line, link, findings });
+        let seen = see(CheckedRow { number, line, link: checked, findings });
         self.buffer.consume(parsed.extent);
         Ok(Some(seen))
     }
@@ -168,7 +174,7 @@ impl Reader {
     }
 
     #[must_use]
-    pub fn layout(&self) -> &Layout {
+    pub fn layout(&self) -> &RecordLayout {
         &self.layout
     }
 
@@ -190,15 +196,15 @@ impl Reader {
     }
 }
 
-impl std::fmt::Debug for Reader {
+impl std::fmt::Debug for InputReader {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut debug = formatter.debug_struct("Reader");
+        let mut debug = formatter.debug_struct("InputReader");
         debug.field("name", &self.name).field("line", &self.buffer.line()).finish_non_exhaustive()
     }
 }
 
-impl Iterator for Reader {
-    type Item = Result<Record, InputError>;
+impl Iterator for InputReader {
+    type Item = Result<InputRecord, InputError>;
 
     #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is of one lifetime only")]
     fn next(&mut self) -> Option<Self::Item> {
@@ -244,7 +250,7 @@ pub struct FirstReading {
     /// Whether a row has a finding of its own.
     pub has_findings: bool,
     /// What is wrong with rows in comparison with others.
-    pub across: Arc<Across>,
+    pub cross_row: Arc<CrossRowFindings>,
 }
 
 impl FirstReading {
@@ -253,11 +259,11 @@ impl FirstReading {
     /// # Errors
     /// Where the input cannot be read at all, or not to its end, or has over [`INPUT_ROWS_MAX`] rows.
     pub fn of(
-        source: &Source,
+        source: &InputSource,
         options: &InputOptions,
         mut see: impl FnMut(CheckedRow<'_>),
     ) -> Result<Self, InputError> {
-        let mut reader = Reader::new(source, options)?;
+        let mut reader = InputReader::new(source, options)?;
         let mut cross_row = CrossRowCheck::default();
         let mut reading = Self::default();
         while let Some(visited) = reader.visit(|row| {
@@ -274,7 +280,7 @@ impl FirstReading {
             }
         }
         reading.blank_lines = reader.blank_lines();
-        reading.across = Arc::new(cross_row.finish());
+        reading.cross_row = Arc::new(cross_row.finish());
         Ok(reading)
     }
 }

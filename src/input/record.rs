@@ -11,7 +11,7 @@ use crate::limits::ATTRIBUTE_VALUE_CHARS_MAX;
 
 /// A checked row of the input.
 #[derive(Debug, Clone)]
-pub struct Record {
+pub struct InputRecord {
     /// The first row of data is 1. Empty lines have no number.
     pub number: RowNumber,
     /// The line on which it starts, in the decompressed file, from 1.
@@ -22,7 +22,7 @@ pub struct Record {
     pub findings: Vec<Finding>,
 }
 
-impl Record {
+impl InputRecord {
     /// Returns whether the row can be sent.
     #[must_use]
     pub fn is_valid(&self) -> bool {
@@ -32,22 +32,22 @@ impl Record {
 
 /// A checked row that borrows its values from the input buffer.
 pub struct CheckedRow<'a> {
-    /// As in [`Record`].
+    /// As in [`InputRecord`].
     pub number: RowNumber,
-    /// As in [`Record`].
+    /// As in [`InputRecord`].
     pub line: u64,
-    /// As in [`Record`].
+    /// As in [`InputRecord`].
     pub link: Option<LinkRef<'a>>,
-    /// As in [`Record`].
+    /// As in [`InputRecord`].
     pub findings: Vec<Finding>,
 }
 
 impl CheckedRow<'_> {
     /// Copies the values.
     #[must_use]
-    pub fn into_record(self) -> Record {
+    pub fn into_record(self) -> InputRecord {
         let Self { number, line, link, findings } = self;
-        Record { number, line, link: link.and_then(|link| link.to_link()), findings }
+        InputRecord { number, line, link: link.and_then(|link| link.to_link()), findings }
     }
 }
 
@@ -150,7 +150,7 @@ impl std::fmt::Debug for RawRecord<'_> {
 
 /// The format of an input, so that a result file can have the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layout {
+pub struct RecordLayout {
     pub(super) format: Format,
     pub(super) delimiter: u8,
     pub(super) newline: &'static [u8],
@@ -161,7 +161,7 @@ pub struct Layout {
     pub(super) names: Vec<String>,
 }
 
-impl Layout {
+impl RecordLayout {
     pub(super) fn jsonl() -> Self {
         Self {
             format: Format::Jsonl,

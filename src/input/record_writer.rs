@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::error::InputError;
 use super::options::Format;
 use super::output_file::{OutputFile, write_error};
-use super::record::{CsvField, Layout, RawRecord, RawShape};
+use super::record::{CsvField, RawRecord, RawShape, RecordLayout};
 
 /// The columns with the outcome of a row, in the order in which they are appended.
 pub const NOTE_COLUMNS: [&str; 3] = ["link_state", "link_code", "link_message"];
@@ -46,7 +46,7 @@ impl<'a> Note<'a> {
 pub struct RecordWriter {
     path: PathBuf,
     file: OutputFile,
-    layout: Layout,
+    layout: RecordLayout,
     /// `None` if nothing is appended; else the fields of the header that are replaced.
     replaced: Option<Vec<usize>>,
     rows: u64,
@@ -57,7 +57,7 @@ impl RecordWriter {
     ///
     /// # Errors
     /// [`InputError::Write`].
-    pub fn create(path: &Path, layout: &Layout, with_notes: bool) -> Result<Self, InputError> {
+    pub fn create(path: &Path, layout: &RecordLayout, with_notes: bool) -> Result<Self, InputError> {
         let is_replaced = |at: &usize| is_note_column(&layout.names[*at]);
         let replaced = with_notes.then(|| (0..layout.names.len()).filter(is_replaced).collect());
         let file = OutputFile::create(path)?;

@@ -158,7 +158,7 @@ impl<'v> RowCheck<'_, 'v, '_> {
             match str::from_utf8(bytes) {
                 Ok(text) => self.texts[column.index()] = Some(Value::new(text)),
                 Err(_) => {
-                    self.issues.add(FindingCode::InvalidUtf8, column, "is not valid UTF-8; save the file as UTF-8")
+                    self.issues.add(FindingCode::InvalidUtf8, column, "is not valid UTF-8; save the file as UTF-8");
                 }
             }
         }

@@ -15,12 +15,12 @@ use crate::limits::{READ_BUFFER_BYTES, SPOOL_BYTES_MAX};
 /// An open input. Every reading starts at its beginning and sees the same file, even if another one has been moved to
 /// its path in the meantime.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct InputSource {
     name: String,
     file: Arc<Mutex<File>>,
 }
 
-impl Source {
+impl InputSource {
     /// Opens a file; `-` is standard input. What can be read only once (standard input, a pipe, a process
     /// substitution) is first copied, as it comes, to a temporary file of mode 0600 without a name, which is gone
     /// when the program ends, however it ends.
@@ -126,7 +126,7 @@ impl Read for InputFileReader {
 mod tests {
     use super::*;
 
-    fn text(source: &Source) -> String {
+    fn text(source: &InputSource) -> String {
         let mut text = String::new();
         source.reader().unwrap().read_to_string(&mut text).unwrap();
         text
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn readings_are_independent_and_repeatable() {
-        let source = Source::spool("standard input", &b"abcdef"[..]).unwrap();
+        let source = InputSource::spool("standard input", &b"abcdef"[..]).unwrap();
         let (mut first, mut second) = (source.reader().unwrap(), source.reader().unwrap());
         let (mut left, mut right) = ([0; 3], [0; 2]);
         first.read_exact(&mut left).unwrap();
@@ -149,7 +149,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("input.csv");
         std::fs::write(&path, "old").unwrap();
-        let source = Source::open(&path).unwrap();
+        let source = InputSource::open(&path).unwrap();
         std::fs::write(directory.path().join("new"), "new").unwrap();
         std::fs::rename(directory.path().join("new"), &path).unwrap();
         assert_eq!(text(&source), "old");
@@ -158,10 +158,11 @@ mod tests {
     #[test]
     fn faults_name_the_input() {
         let directory = tempfile::tempdir().unwrap();
-        let missing = Source::open(&directory.path().join("absent.csv")).map(|_| ()).unwrap_err();
+        let missing = InputSource::open(&directory.path().join("absent.csv")).map(|_| ()).unwrap_err();
         assert!(missing.to_string().starts_with("cannot open ") && missing.to_string().contains("absent.csv"));
-        assert!(matches!(Source::open(directory.path()), Err(InputError::Open { .. })));
-        let workbook = Source::spool("users.csv", &b"PK\x03\x04rest"[..]).unwrap().reader().map(|_| ()).unwrap_err();
+        assert!(matches!(InputSource::open(directory.path()), Err(InputError::Open { .. })));
+        let workbook =
+            InputSource::spool("users.csv", &b"PK\x03\x04rest"[..]).unwrap().reader().map(|_| ()).unwrap_err();
         assert!(workbook.to_string().starts_with("users.csv is a zip archive or an Excel workbook"), "{workbook}");
     }
 }

@@ -2,20 +2,20 @@
 
 use std::fmt::Write;
 
-use super::{Column, InputError, InputOptions, Reader, Record, Source};
+use super::{Column, InputError, InputOptions, InputReader, InputRecord, InputSource};
 
 /// A reader over these bytes.
-pub(super) fn reader(bytes: impl AsRef<[u8]>, options: &InputOptions) -> Result<Reader, InputError> {
-    Reader::new(&Source::spool("input", bytes.as_ref()).unwrap(), options)
+pub(super) fn reader(bytes: impl AsRef<[u8]>, options: &InputOptions) -> Result<InputReader, InputError> {
+    InputReader::new(&InputSource::spool("input", bytes.as_ref()).unwrap(), options)
 }
 
 /// Every record under the default options.
-pub(super) fn records(bytes: impl AsRef<[u8]>) -> Vec<Record> {
+pub(super) fn records(bytes: impl AsRef<[u8]>) -> Vec<InputRecord> {
     reader(bytes, &InputOptions::default()).unwrap().map(Result::unwrap).collect()
 }
 
 /// The codes of a record's findings.
-pub(super) fn codes(record: &Record) -> Vec<&'static str> {
+pub(super) fn codes(record: &InputRecord) -> Vec<&'static str> {
     record.findings.iter().map(|finding| finding.code.as_str()).collect()
 }
 

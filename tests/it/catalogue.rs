@@ -6,7 +6,7 @@ use cognito_link::commands::shared::Failure;
 use cognito_link::commands::validate::check_input;
 use cognito_link::domain::event::{Event, Observer};
 use cognito_link::domain::finding::{Finding, FindingCode};
-use cognito_link::input::{InputError, InputOptions, Source};
+use cognito_link::input::{InputError, InputOptions, InputSource};
 
 const HEADER: &str = "destination_username,source_provider,source_value\n";
 
@@ -153,7 +153,7 @@ impl Observer for Kept {
 }
 
 fn findings(bytes: &[u8]) -> Vec<Finding> {
-    let (mut kept, source) = (Kept::default(), Source::spool("input", bytes));
+    let (mut kept, source) = (Kept::default(), InputSource::spool("input", bytes));
     match source
         .map_err(Failure::from)
         .and_then(|source| check_input(&source, &InputOptions::default(), None, &mut kept))

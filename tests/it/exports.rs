@@ -43,8 +43,8 @@ fn every_export_has_the_findings_it_should_have_and_no_other() {
         let note = format!("note: preset {}: ", options[1]);
         assert_eq!(finished.stderr.matches(&note).count(), 1, "{}", finished.stderr);
     }
-    let across = ["duplicate_row", "identity_for_two_users", "too_many_identities", "lowercased_identity"];
-    for code in across.into_iter().chain(["number_damaged", "provider_prefix", "smart_quote", "ragged_row"]) {
+    let cross_row = ["duplicate_row", "identity_for_two_users", "too_many_identities", "lowercased_identity"];
+    for code in cross_row.into_iter().chain(["number_damaged", "provider_prefix", "smart_quote", "ragged_row"]) {
         assert!(codes.contains(code), "no export expects {code}");
     }
 }

@@ -7,8 +7,6 @@
 mod harness;
 
 #[cfg(test)]
-mod across;
-#[cfg(test)]
 mod bounds;
 #[cfg(test)]
 mod catalogue;
@@ -16,6 +14,8 @@ mod catalogue;
 mod conformance;
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
+mod cross_row;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]

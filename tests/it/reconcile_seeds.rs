@@ -21,7 +21,7 @@ use cognito_link::domain::row::Row;
 use cognito_link::engine::{Context, Services, WritingHalf};
 use cognito_link::foresight::preflight::{PoolKnowledge, mapped_attributes, preflight};
 use cognito_link::foresight::scan::ScanOptions;
-use cognito_link::input::{InputOptions, Source};
+use cognito_link::input::{InputOptions, InputSource};
 use cognito_link::ledger::record::RunId;
 use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::ledger::{Binding, Ledger};
@@ -87,7 +87,7 @@ impl Scene {
         let service = InProcessService::sharing(SharedAccount::new(world), clock, POOL);
         let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(seed)).await.unwrap();
         let task = ReconcileInput {
-            source: Source::open(file.path()).unwrap(),
+            source: InputSource::open(file.path()).unwrap(),
             options: InputOptions::default(),
             binding: Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true },
             providers: BTreeSet::new(),

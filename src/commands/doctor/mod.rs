@@ -266,8 +266,8 @@ mod tests {
     use super::*;
     use crate::clock::UnixMs;
     use crate::service::in_process::InProcessService;
-    use cognito_sim::{Account, FaultPlan, Latency, Pool, PoolSettings, SharedAccount};
     use crate::service::{AnswerMeta, Fault};
+    use cognito_sim::{Account, FaultPlan, Latency, Pool, PoolSettings, SharedAccount};
 
     const START: UnixMs = 1_795_000_000_000;
     const POOL: &str = "sim-local-1_Doctor";

@@ -26,7 +26,7 @@ use crate::foresight::links::{linked_identities, named_by};
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::scan::{ScanOptions, Scanned, scan};
 use crate::input::Format;
-use crate::input::{LinkLines, LinkTexts, OutputFile, Sorter, Unreadable};
+use crate::input::{LinkRow, LinkRowWriter, OutputFile, Sorter, UnreadableRows};
 use crate::limits::OUTPUT_CHUNK_BYTES;
 use crate::service::{PoolUser, UserDirectory};
 use crate::ui::{OutputFormat, Ui, format};
@@ -164,7 +164,7 @@ struct ExportedLinks {
     /// Users with at least one of the links.
     users: u64,
     /// Rows that `validate` and `link` do not accept as they are.
-    unreadable: Unreadable,
+    unreadable: UnreadableRows,
 }
 
 /// Writes to a file, which is complete or absent, or to stdout.
@@ -195,13 +195,13 @@ fn write_links(
     format: Format,
     out: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
 ) -> Result<ExportedLinks, Failure> {
-    let mut writer = LinkLines::new(format);
+    let mut writer = LinkRowWriter::new(format);
     out(&writer.header().map_err(|error| temporary_file_error(&error))?)?;
     let (mut users, mut last) = (0, None);
     for record in links.finish().map_err(|error| temporary_file_error(&error))? {
         let record = record.map_err(|error| temporary_file_error(&error))?;
         let [username, profile_of, provider, value] = record.as_slice() else { continue };
-        let link = LinkTexts {
+        let link = LinkRow {
             destination_username: username,
             destination_provider: profile_of,
             source_provider: provider,
@@ -215,7 +215,7 @@ fn write_links(
     Ok(ExportedLinks { links: writer.rows(), users, unreadable: writer.unreadable().clone() })
 }
 
-fn warn_about_unreadable_rows(unreadable: &Unreadable, ui: &Ui) {
+fn warn_about_unreadable_rows(unreadable: &UnreadableRows, ui: &Ui) {
     if unreadable.with_allow > 0 {
         let codes = unreadable.suspicions.keys().map(|code| format!("--allow {}", code.as_str()));
         ui.warn(&format!(
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_result() {
-        let unreadable = Unreadable {
+        let unreadable = UnreadableRows {
             with_allow: 3,
             suspicions: [(FindingCode::NumberDamaged, 2), (FindingCode::SurroundingSpace, 1)].into(),
             never: 1,

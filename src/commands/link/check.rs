@@ -11,7 +11,7 @@ use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::row::{Link, RowKey};
 use crate::domain::shard::Shard;
 use crate::domain::state::Resume;
-use crate::input::{Across, FirstReading, InputOptions, Reader, Record, Source};
+use crate::input::{CrossRowFindings, FirstReading, InputOptions, InputReader, InputRecord, InputSource};
 use crate::ledger::Ledger;
 use crate::limits::{PROVIDERS_PER_POOL_MAX, READER_BATCH_ROWS};
 
@@ -30,16 +30,16 @@ pub struct CheckedInput {
     pub in_doubt: u64,
     /// Rows whose destination must be looked up.
     pub look_ups: u64,
-    /// Source providers of the rows that a run will work on.
+    /// InputSource providers of the rows that a run will work on.
     pub providers: BTreeSet<ProviderName>,
     /// What the comparison of rows has found, for the next reading.
-    pub across: Arc<Across>,
+    pub cross_row: Arc<CrossRowFindings>,
 }
 
 /// The input that is checked, and against what.
 #[derive(Clone, Copy)]
 pub struct InputCheck<'a> {
-    pub source: &'a Source,
+    pub source: &'a InputSource,
     pub options: &'a InputOptions,
     pub pool: &'a PoolId,
     /// The part of the input that is counted. Its rows are compared with all rows.
@@ -62,9 +62,9 @@ impl InputCheck<'_> {
             self.add(glimpse.into_record(), &mut checked, None);
         })?;
         observer.on(&Event::Checking { rows: reading.rows });
-        if reading.has_findings || !reading.across.is_clean() {
-            checked = CheckedInput { across: Arc::clone(&reading.across), ..CheckedInput::default() };
-            for record in Reader::across(self.source, self.options, &reading.across)? {
+        if reading.has_findings || !reading.cross_row.is_clean() {
+            checked = CheckedInput { cross_row: Arc::clone(&reading.cross_row), ..CheckedInput::default() };
+            for record in InputReader::with_cross_row(self.source, self.options, &reading.cross_row)? {
                 self.add(record?, &mut checked, Some(&mut *observer));
             }
         }
@@ -72,7 +72,7 @@ impl InputCheck<'_> {
     }
 
     /// Counts a row, and reports its findings to the observer.
-    fn add(&self, record: Record, checked: &mut CheckedInput, observer: Option<&mut dyn Observer>) {
+    fn add(&self, record: InputRecord, checked: &mut CheckedInput, observer: Option<&mut dyn Observer>) {
         if !is_in_shard(self.shard, &record) {
             checked.in_other_shards += 1;
             return;

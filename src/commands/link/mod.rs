@@ -24,7 +24,7 @@ use super::shared::{
 };
 use crate::engine::{Context, Services, WritingHalf};
 use crate::exit::Exit;
-use crate::input::{InputOptions, Reader, Source};
+use crate::input::{InputOptions, InputReader, InputSource};
 use crate::ledger::{Binding, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
 use crate::ui::{Ui, format};
@@ -112,7 +112,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let rate_choice = args.pace.rate_choice(shard, file)?;
     let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
     options.retry_refused = args.retry.contains(&RetryState::Refused);
-    let source = Source::open(&args.input)?;
+    let source = InputSource::open(&args.input)?;
     note_preset(&input_options, ui);
     warn_about_undivided_array(shard, ui);
     if !args.yes && !args.rehearse {
@@ -120,7 +120,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     }
 
     // Wrong columns, a wrong plan, ledger or pool, and missing permissions are reported before a long file is read.
-    Reader::new(&source, &input_options)?;
+    InputReader::new(&source, &input_options)?;
     let (guidance, plan) = open_guidance(&args, &source, &input_options, &binding, context)?;
     let ledger = if args.rehearse { None } else { open_ledger_of_earlier_runs(&ledger_path, &binding, context)? };
     let check = || {
@@ -140,8 +140,8 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
             let found = check()?;
             if args.rehearse {
                 let account = simulator.account(&binding.pool, &found.providers, options.seed)?;
-                let (across, pool) = (&found.across, &binding.pool);
-                let rows = InputRows::open(&source, &input_options, across, pool, shard, RowGuidance::None)?;
+                let (cross_row, pool) = (&found.cross_row, &binding.pool);
+                let rows = InputRows::open(&source, &input_options, cross_row, pool, shard, RowGuidance::None)?;
                 options.total = Some(found.rows);
                 return rehearse::rehearse(rows, account, &binding, &args.input, shard, options, context);
             }
@@ -171,7 +171,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
 
     // Run.
     let mut signals = (context.listen_for_signals)()?;
-    let rows = InputRows::open(&source, &input_options, &checked.across, &binding.pool, shard, guidance)?;
+    let rows = InputRows::open(&source, &input_options, &checked.cross_row, &binding.pool, shard, guidance)?;
     let mut rows = rows.read_ahead(source.name())?;
     let mut ledger = match ledger {
         Some(ledger) => ledger,
@@ -209,7 +209,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
 /// Reads `--plan` or `--choices`, and refuses a plan that does not belong to this run.
 fn open_guidance(
     args: &LinkArgs,
-    source: &Source,
+    source: &InputSource,
     options: &InputOptions,
     binding: &Binding,
     context: &CommandContext<'_>,

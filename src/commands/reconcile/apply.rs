@@ -14,7 +14,7 @@ use crate::domain::row::RowKey;
 use crate::domain::stop::{Ended, RunReport, Stop, StopCause};
 use crate::engine::{Context, Incoming, NextBatch, RowFeed, Services, WritingHalf};
 use crate::exit::Exit;
-use crate::input::Reader;
+use crate::input::InputReader;
 use crate::ledger::Ledger;
 use crate::limits::{LIST_LAG_MS_MAX, READER_BATCH_ROWS};
 use crate::ui::{Ui, format};
@@ -189,7 +189,7 @@ fn note_settling(comparison: &Comparison, reopened: ReopenedRows, ui: &Ui) {
 
 /// The rows that were picked, by key: a file that was edited in the meantime gives no row that was not compared.
 pub struct PickedRows<'a> {
-    reader: Reader,
+    reader: InputReader,
     pool: &'a PoolId,
     choices: &'a Choices,
     picks: HashSet<RowKey>,
@@ -197,7 +197,7 @@ pub struct PickedRows<'a> {
 
 impl<'a> PickedRows<'a> {
     pub fn open(input: &'a ReconcileInput, comparison: Comparison) -> Result<Self, Failure> {
-        let reader = Reader::across(&input.source, &input.options, &comparison.across)?;
+        let reader = InputReader::with_cross_row(&input.source, &input.options, &comparison.cross_row)?;
         Ok(Self { reader, pool: &input.binding.pool, choices: &input.choices, picks: comparison.picks })
     }
 

@@ -15,14 +15,14 @@ use crate::domain::state::{Resume, RowState};
 use crate::foresight::index::Index;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::verdict::{Forecaster, Hint, Known, Verdict};
-use crate::input::{Across, InputOptions, Reader, Source};
+use crate::input::{CrossRowFindings, InputOptions, InputReader, InputSource};
 use crate::ledger::{Binding, LedgerView};
 use crate::service::MappedAttributes;
 
 /// The file of a comparison, and how it is compared.
 #[derive(Debug, Clone)]
 pub struct ReconcileInput {
-    pub source: Source,
+    pub source: InputSource,
     pub options: InputOptions,
     pub binding: Binding,
     /// The providers whose links must all be in the file; empty for those that the file names.
@@ -52,7 +52,7 @@ pub struct Comparison {
     pub in_doubt: u64,
     /// When the scan began, by our clock.
     pub(super) scan_began: UnixMs,
-    pub(super) across: Arc<Across>,
+    pub(super) cross_row: Arc<CrossRowFindings>,
 }
 
 impl Comparison {
@@ -77,9 +77,12 @@ impl ReconcileInput {
         let extras = scan.take_extras()?;
         let known = Known { index: &scan.index, pool: knowledge, mapped, case_differs_allowed: false };
         let mut forecaster = Forecaster::new(known);
-        let mut comparison =
-            Comparison { scan_began: scan.scanned.began, across: Arc::clone(&needs.across), ..Comparison::default() };
-        for record in Reader::across(&self.source, &self.options, &needs.across)? {
+        let mut comparison = Comparison {
+            scan_began: scan.scanned.began,
+            cross_row: Arc::clone(&needs.cross_row),
+            ..Comparison::default()
+        };
+        for record in InputReader::with_cross_row(&self.source, &self.options, &needs.cross_row)? {
             let record = record?;
             let compared = match record.link.as_ref().filter(|_| record.is_valid()) {
                 None => DriftLine { row: record.number, key: None, standing: Standing::Invalid, hint: None },

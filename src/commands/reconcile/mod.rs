@@ -24,7 +24,7 @@ use crate::domain::identity::ProviderName;
 use crate::exit::Exit;
 use crate::foresight::preflight::mapped_attributes;
 use crate::foresight::scan::ScanOptions;
-use crate::input::{OutputFile, Reader, Source};
+use crate::input::{InputReader, InputSource, OutputFile};
 use crate::ledger::{Ledger, LedgerView};
 use crate::limits::{CHANGES_MAX, CHANGES_PERCENT_MAX, REPORT_FAILURES_MAX};
 use crate::seed::Rng;
@@ -100,11 +100,11 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         require_terminal(ui)?;
     }
     args.combined.as_deref().map(OutputFile::check).transpose()?;
-    let source = Source::open(&args.input)?;
+    let source = InputSource::open(&args.input)?;
     let options = args.reading.options(file)?;
     note_preset(&options, ui);
     // Wrong columns are reported before a ledger is created and the pool is read.
-    Reader::new(&source, &options)?;
+    InputReader::new(&source, &options)?;
     let choices = args.choices.as_deref().map(Choices::read).transpose()?.unwrap_or_default();
     let ledger_path = match &args.ledger {
         _ if !args.apply => None,

@@ -17,7 +17,7 @@ use crate::foresight::index::{Index, IndexBuilder};
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::scan::{ScanOptions, Scanned, scan};
 use crate::foresight::wanted::WantedRows;
-use crate::input::{Across, FirstReading, Reader, Sorted, Sorter};
+use crate::input::{CrossRowFindings, FirstReading, InputReader, Sorted, Sorter};
 use crate::limits::{PROVIDERS_PER_POOL_MAX, READER_BATCH_ROWS};
 use crate::service::{PoolUser, UserDirectory};
 
@@ -31,7 +31,7 @@ pub struct FileNeeds {
     /// Providers with an identity that a row names by another attribute than the subject: their mapping counts.
     pub by_attribute: BTreeSet<ProviderName>,
     /// What the comparison of rows has found.
-    pub across: Arc<Across>,
+    pub cross_row: Arc<CrossRowFindings>,
 }
 
 impl FileNeeds {
@@ -84,12 +84,12 @@ impl ReconcileInput {
             }
         })?;
         observer.on(&Event::Checking { rows: reading.rows });
-        if reading.has_findings || !reading.across.is_clean() {
-            for record in Reader::across(&self.source, &self.options, &reading.across)? {
+        if reading.has_findings || !reading.cross_row.is_clean() {
+            for record in InputReader::with_cross_row(&self.source, &self.options, &reading.cross_row)? {
                 record?.findings.into_iter().for_each(|finding| observer.on(&Event::Found(finding)));
             }
         }
-        needs.across = reading.across;
+        needs.cross_row = reading.cross_row;
         needs.identities.sort_unstable();
         needs.identities.dedup();
         Ok(needs)

@@ -15,7 +15,7 @@ use crate::domain::outcome::RefusalCode;
 use crate::domain::stop::RunReport;
 use crate::exit::Exit;
 use crate::input::Format;
-use crate::input::{LinkLines, LinkTexts};
+use crate::input::{LinkRow, LinkRowWriter};
 use crate::limits::FAILURES_SHOWN_MAX;
 use crate::ui::format::{counted, duration};
 use crate::ui::{OutputFormat, Style, Ui, escape};
@@ -131,14 +131,14 @@ pub(super) fn combined_line(item: &ComparedItem<'_>) -> Result<Vec<u8>, Failure>
             Ok((words.join(" ") + "\n").into_bytes())
         }
         ComparedItem::Extra(extra) => {
-            let link = LinkTexts {
+            let link = LinkRow {
                 destination_username: extra.destination.expose(),
                 destination_provider: &extra.destination_provider,
                 source_provider: &extra.provider,
                 source_value: extra.value.expose(),
             };
             let mut text = format!("{EXTRA_SYMBOL} ").into_bytes();
-            text.extend(LinkLines::new(Format::Csv).row(&link).map_err(Failure::Output)?);
+            text.extend(LinkRowWriter::new(Format::Csv).row(&link).map_err(Failure::Output)?);
             Ok(text)
         }
     }

@@ -10,7 +10,7 @@ use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
 use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::state::{Resume, RowState};
 use crate::domain::summary::Counts;
-use crate::input::{FirstReading, InputError, InputOptions, Note, Reader, RecordWriter, Source};
+use crate::input::{FirstReading, InputError, InputOptions, InputReader, InputSource, Note, RecordWriter};
 use crate::ledger::record::{EndedAs, LedgerRecord, UNDO_COMMAND};
 use crate::ledger::{Binding, LedgerContents, LedgerError, load_contents, read_records};
 
@@ -23,7 +23,7 @@ pub(super) struct Ledgers {
 /// An input to compare with ledgers, and the files to write.
 #[derive(Debug, Clone)]
 pub(super) struct ReportInput {
-    pub(super) source: Source,
+    pub(super) source: InputSource,
     /// The options that `link` read it with.
     pub(super) reading: InputOptions,
     /// File for its rows that are refused, failed or in doubt.
@@ -200,9 +200,9 @@ impl Ledgers {
         input: &ReportInput,
         report: &mut LedgerReport,
     ) -> Result<WrittenRows, Failure> {
-        let across = FirstReading::of(&input.source, &input.reading, |_| ())?.across;
-        let mut reader = Reader::across(&input.source, &input.reading, &across)?;
-        let writer = |path: &Option<PathBuf>, with_notes, reader: &Reader| -> Result<_, InputError> {
+        let cross_row = FirstReading::of(&input.source, &input.reading, |_| ())?.cross_row;
+        let mut reader = InputReader::with_cross_row(&input.source, &input.reading, &cross_row)?;
+        let writer = |path: &Option<PathBuf>, with_notes, reader: &InputReader| -> Result<_, InputError> {
             path.as_ref().map(|path| RecordWriter::create(path, reader.layout(), with_notes)).transpose()
         };
         let mut failed = writer(&input.failed, true, &reader)?;

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::shared::{CommandContext, Failure, InputArgs, headings};
 use crate::exit::Exit;
-use crate::input::Source;
+use crate::input::InputSource;
 use crate::limits::REPORT_FAILURES_MAX;
 use crate::ui::format;
 use ledgers::{Ledgers, ReportInput};
@@ -59,12 +59,12 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
     Ok(Exit::Success)
 }
 
-fn open_input(args: &ReportArgs, ledgers: &Ledgers) -> Result<Source, Failure> {
+fn open_input(args: &ReportArgs, ledgers: &Ledgers) -> Result<InputSource, Failure> {
     match args.input.as_deref().or_else(|| ledgers.last_input().map(Path::new)) {
         Some(path) if args.input.is_none() && path.as_os_str() == "-" => {
             Err(Failure::Usage("that run read stdin: name a file with the same rows with --input".into()))
         }
-        Some(path) => Ok(Source::open(path)?),
+        Some(path) => Ok(InputSource::open(path)?),
         None => Err(Failure::Usage("the ledger names no input: name it with --input".into())),
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::row::{Row, RowKey};
 use crate::domain::shard::Shard;
 use crate::domain::stop::{Stop, StopCause};
 use crate::engine::{Incoming, NextBatch, RowFeed};
-use crate::input::{Across, InputError, InputOptions, Reader, Record, Source};
+use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputRecord, InputSource};
 use crate::limits::{READER_BATCH_ROWS, READER_BATCHES_MAX};
 
 /// What is known of rows before the pool is read.
@@ -23,7 +23,7 @@ pub enum RowGuidance {
 
 /// Reads rows when the engine asks for them: for runs in virtual time, which must not wait for a thread.
 pub struct InputRows {
-    reader: Reader,
+    reader: InputReader,
     pool: PoolId,
     shard: Option<Shard>,
     guidance: RowGuidance,
@@ -31,14 +31,19 @@ pub struct InputRows {
 
 impl InputRows {
     pub fn open(
-        source: &Source,
+        source: &InputSource,
         options: &InputOptions,
-        across: &Arc<Across>,
+        cross_row: &Arc<CrossRowFindings>,
         pool: &PoolId,
         shard: Option<Shard>,
         guidance: RowGuidance,
     ) -> Result<Self, InputError> {
-        Ok(Self { reader: Reader::across(source, options, across)?, pool: pool.clone(), shard, guidance })
+        Ok(Self {
+            reader: InputReader::with_cross_row(source, options, cross_row)?,
+            pool: pool.clone(),
+            shard,
+            guidance,
+        })
     }
 
     /// Reads ahead a little in a thread of its own, so that a slow disk or pipe delays no call.
@@ -109,7 +114,7 @@ impl RowFeed for ReadAheadRows {
 }
 
 /// Whether a row belongs to this shard. Without shards every row does.
-pub fn is_in_shard(shard: Option<Shard>, record: &Record) -> bool {
+pub fn is_in_shard(shard: Option<Shard>, record: &InputRecord) -> bool {
     match (shard, &record.link) {
         (None, _) => true,
         (Some(shard), Some(link)) => shard.has(&link.destination),
@@ -117,7 +122,7 @@ pub fn is_in_shard(shard: Option<Shard>, record: &Record) -> bool {
     }
 }
 
-pub fn incoming(record: Record, pool: &PoolId) -> Incoming {
+pub fn incoming(record: InputRecord, pool: &PoolId) -> Incoming {
     let is_valid = record.is_valid();
     match record.link {
         Some(link) if is_valid => {

@@ -19,7 +19,7 @@ use crate::domain::identity::{DestinationUser, Personal, ProviderName};
 use crate::domain::row::{Row, RowKey};
 use crate::engine::Foretold;
 use crate::foresight::verdict::{Forecast, Verdict};
-use crate::input::{InputError, InputOptions, Source};
+use crate::input::{InputError, InputOptions, InputSource};
 use crate::ledger::Binding;
 use crate::ledger::record::TOOL_VERSION;
 use crate::limits::PLAN_LINE_BYTES_MAX;
@@ -63,7 +63,7 @@ pub struct PlannedInput {
 }
 
 impl PlannedInput {
-    pub fn of(source: &Source, options: &InputOptions) -> Result<Self, InputError> {
+    pub fn of(source: &InputSource, options: &InputOptions) -> Result<Self, InputError> {
         Ok(Self {
             name: source.name().to_owned(),
             content_hash: source.fingerprint()?,
@@ -176,7 +176,7 @@ impl PlanHeader {
     pub fn check(
         &self,
         path: &Path,
-        source: &Source,
+        source: &InputSource,
         options: &InputOptions,
         binding: &Binding,
         age_max: Duration,

@@ -22,17 +22,17 @@ use crate::foresight::questions::{LookUp, LookUpCost, Questions};
 use crate::foresight::scan::{ScanOptions, Scanned, look_up, scan};
 use crate::foresight::verdict::{Forecaster, Hint, Known, Verdict};
 use crate::foresight::wanted::{Wanted, WantedRows};
-use crate::input::{Across, InputError, InputOptions, Reader, Record, Source};
+use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputRecord, InputSource};
 use crate::limits::CANDIDATES_SHOWN_MAX;
 use crate::seed::Rng;
 use crate::service::{MappedAttributes, PoolUser, UserDirectory, UserFilter};
 
 /// An input, and the pool that it is compared with.
 pub(super) struct ForecastInput<'a> {
-    pub(super) source: &'a Source,
+    pub(super) source: &'a InputSource,
     pub(super) options: &'a InputOptions,
     /// What the comparison of rows has found.
-    pub(super) across: &'a Arc<Across>,
+    pub(super) cross_row: &'a Arc<CrossRowFindings>,
     pub(super) pool: &'a PoolId,
 }
 
@@ -68,11 +68,11 @@ pub(super) struct InputForecast {
 
 impl ForecastInput<'_> {
     fn rows(&self) -> Result<impl Iterator<Item = Result<Row, InputError>> + Send + use<'_>, InputError> {
-        let reader = Reader::across(self.source, self.options, self.across)?;
+        let reader = InputReader::with_cross_row(self.source, self.options, self.cross_row)?;
         Ok(reader.filter_map(|record| record.map(|record| self.valid_row(&record)).transpose()))
     }
 
-    fn valid_row(&self, record: &Record) -> Option<Row> {
+    fn valid_row(&self, record: &InputRecord) -> Option<Row> {
         let link = record.link.clone().filter(|_| record.is_valid())?;
         let key = RowKey::of(self.pool, &link);
         Some(Row { number: record.number, link, key })
@@ -163,7 +163,7 @@ impl ForecastInput<'_> {
         let known =
             Known { index: &sample.index, pool: knowledge, mapped: sample.mapped.clone(), case_differs_allowed };
         let mut forecaster = Forecaster::new(known);
-        let mut reader = Reader::across(self.source, self.options, self.across)?;
+        let mut reader = InputReader::with_cross_row(self.source, self.options, self.cross_row)?;
         let mut files = output.split.map(|folder| VerdictFiles::create(folder, reader.layout())).transpose()?;
         let mut plan = output.plan.map(PlanWriter::create).transpose()?;
         let mut linked = HashSet::new();

@@ -24,7 +24,7 @@ use crate::domain::summary::Counts;
 use crate::exit::Exit;
 use crate::foresight::questions::LookUp;
 use crate::foresight::scan::ScanOptions;
-use crate::input::{Across, FirstReading, InputError, InputOptions, Reader, Source};
+use crate::input::{CrossRowFindings, FirstReading, InputError, InputOptions, InputReader, InputSource};
 use crate::limits::{READER_BATCH_ROWS, WRITE_QUOTA_PER_SECOND};
 use crate::ui::{OutputFormat, Ui, format};
 use forecast::{ForecastInput, ForecastOutput, InputForecast, PoolSample};
@@ -83,14 +83,14 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
     let CommandContext { ui, file_settings: file, .. } = context;
 
     // Settings.
-    let source = Source::open(&args.input)?;
+    let source = InputSource::open(&args.input)?;
     let options = args.reading.options(file)?;
     note_preset(&options, ui);
     let choices = args.choices.as_deref().map(Choices::read).transpose()?.unwrap_or_default();
     let rate_choice = RateChoice::new(args.rate, args.share, 1, file)?;
 
     // Wrong columns, a wrong pool and missing permissions are reported before a long file is read.
-    Reader::new(&source, &options).map_err(|error| print_unreadable(error, &source, ui))?;
+    InputReader::new(&source, &options).map_err(|error| print_unreadable(error, &source, ui))?;
     args.save_plan.as_deref().map(saved_plan::check_writable).transpose()?;
     let names_pool = args.simulation.simulate || args.pool.user_pool_id.is_some() || file.user_pool_id.is_some();
     let pool = if names_pool && !args.offline {
@@ -140,11 +140,11 @@ pub struct ValidatedInput {
     pub allowed: BTreeMap<FindingCode, u64>,
     pub blank_lines: u64,
     /// What the comparison of rows has found, for the next reading.
-    pub across: Arc<Across>,
+    pub cross_row: Arc<CrossRowFindings>,
 }
 
 impl ValidatedInput {
-    fn into_report(self, source: &Source) -> ValidateReport {
+    fn into_report(self, source: &InputSource) -> ValidateReport {
         ValidateReport {
             input: source.name().to_owned(),
             counts: self.counts,
@@ -157,7 +157,7 @@ impl ValidatedInput {
 /// Reads the input once, and a second time only where there are findings or files to write. Findings are then reported in
 /// the order of the rows.
 pub fn check_input(
-    source: &Source,
+    source: &InputSource,
     options: &InputOptions,
     split: Option<&Path>,
     observer: &mut dyn Observer,
@@ -172,14 +172,14 @@ pub fn check_input(
     observer.on(&Event::Checking { rows: reading.rows });
     let mut checked = ValidatedInput {
         blank_lines: reading.blank_lines,
-        across: Arc::clone(&reading.across),
+        cross_row: Arc::clone(&reading.cross_row),
         ..ValidatedInput::default()
     };
-    if !reading.has_findings && reading.across.is_clean() && split.is_none() {
+    if !reading.has_findings && reading.cross_row.is_clean() && split.is_none() {
         checked.counts = Counts { read: reading.rows, unprocessed: reading.rows, ..Counts::default() };
         return Ok(checked);
     }
-    let mut reader = Reader::across(source, options, &reading.across)?;
+    let mut reader = InputReader::with_cross_row(source, options, &reading.cross_row)?;
     let mut files = split.map(|folder| FindingFiles::create(folder, reader.layout())).transpose()?;
     while let Some(record) = reader.next() {
         let record = record?;
@@ -207,7 +207,7 @@ pub fn check_input(
 #[expect(clippy::too_many_arguments, reason = "the second half of the command, with all that the first half has found")]
 async fn forecast_input(
     args: &ValidateArgs,
-    source: &Source,
+    source: &InputSource,
     options: &InputOptions,
     checked: &ValidatedInput,
     pool: &OpenPool,
@@ -216,7 +216,7 @@ async fn forecast_input(
     view: &mut ValidateView,
     context: &CommandContext<'_>,
 ) -> Result<InputForecast, Failure> {
-    let input = ForecastInput { source, options, across: &checked.across, pool: &pool.binding.pool };
+    let input = ForecastInput { source, options, cross_row: &checked.cross_row, pool: &pool.binding.pool };
     // The input is hashed before the pool is read: a plan is for the rows that were compared.
     let planned = args.save_plan.as_ref().map(|_| PlannedInput::of(source, options)).transpose()?;
     let given = args.lookup.map(|way| match way {
@@ -262,7 +262,7 @@ fn reason_for_look_up(given: Option<LookUp>, sample: &PoolSample) -> String {
 }
 
 /// A script gets a header that makes every row unreadable like any other finding.
-fn print_unreadable(error: InputError, source: &Source, ui: &Ui) -> Failure {
+fn print_unreadable(error: InputError, source: &InputSource, ui: &Ui) -> Failure {
     let (InputError::Header(found), OutputFormat::Json) = (&error, ui.output()) else { return error.into() };
     let mut view = ValidateView::new(ui, source.name());
     let mut checked = ValidatedInput::default();

@@ -10,7 +10,7 @@ use crate::domain::finding::{Finding, Severity};
 use crate::domain::row::Row;
 use crate::foresight::index::IndexedUser;
 use crate::foresight::verdict::{Forecast, Hint, Verdict};
-use crate::input::{InputError, Layout, Note, RawRecord, RecordWriter};
+use crate::input::{InputError, Note, RawRecord, RecordLayout, RecordWriter};
 
 use super::view::finding_json;
 
@@ -23,7 +23,7 @@ pub(super) struct FindingFiles {
 }
 
 impl FindingFiles {
-    pub(super) fn create(folder: &Path, layout: &Layout) -> Result<Self, InputError> {
+    pub(super) fn create(folder: &Path, layout: &RecordLayout) -> Result<Self, InputError> {
         std::fs::create_dir_all(folder).map_err(|source| write_error(folder, source))?;
         let extension = extension(layout);
         let findings_path = folder.join("findings.jsonl");
@@ -70,7 +70,7 @@ pub(super) struct VerdictFiles {
 }
 
 impl VerdictFiles {
-    pub(super) fn create(folder: &Path, layout: &Layout) -> Result<Self, InputError> {
+    pub(super) fn create(folder: &Path, layout: &RecordLayout) -> Result<Self, InputError> {
         let path = folder.join(format!("verdicts.{}", extension(layout)));
         Ok(Self { verdicts: RecordWriter::create(&path, layout, true)?, choices: ChoicesWriter::create(folder)? })
     }
@@ -101,7 +101,7 @@ impl VerdictFiles {
     }
 }
 
-fn extension(layout: &Layout) -> &'static str {
+fn extension(layout: &RecordLayout) -> &'static str {
     if layout.delimiter().is_some() { "csv" } else { "jsonl" }
 }
 

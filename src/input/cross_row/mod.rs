@@ -3,7 +3,7 @@
 //! ```text
 //! first reading ─► Fingerprints (two columns, in row order) ──► row_groups ──► RowConflict ──────────┐
 //!               └► ValueShapes (per provider and attribute: case, lengths, zeros) ─► UnusualShapes ──┤
-//! second reading ◄── CrossRowCursor: adds these findings to each row's own ◄────────── Across ◄──────┘
+//! second reading ◄── CrossRowCursor: adds these findings to each row's own ◄────────── CrossRowFindings ◄──────┘
 //! ```
 //!
 //! The first reading keeps 24 bytes for each row without errors and no text; the second one reports, in the order of the
@@ -30,13 +30,13 @@ use value_shapes::{UnusualShapes, ValueShapes};
 
 /// What is wrong with rows in comparison with others. Holds nothing personal but row numbers.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Across {
+pub struct CrossRowFindings {
     /// In the order of the rows.
     conflicts: Vec<RowConflict>,
     unusual: UnusualShapes,
 }
 
-impl Across {
+impl CrossRowFindings {
     /// Returns whether no row gets a finding.
     #[must_use]
     pub fn is_clean(&self) -> bool {
@@ -58,20 +58,20 @@ impl CrossRowCheck {
         self.fingerprints.add(number, link, seed);
     }
 
-    pub(super) fn finish(self) -> Across {
-        Across { conflicts: find_conflicts(&self.fingerprints), unusual: self.shapes.find_unusual() }
+    pub(super) fn finish(self) -> CrossRowFindings {
+        CrossRowFindings { conflicts: find_conflicts(&self.fingerprints), unusual: self.shapes.find_unusual() }
     }
 }
 
 /// Adds the findings of the comparison to the rows as they are read again.
 pub(super) struct CrossRowCursor {
-    across: Arc<Across>,
+    across: Arc<CrossRowFindings>,
     /// The first conflict of the rows that are still to come.
     next: usize,
 }
 
 impl CrossRowCursor {
-    pub(super) fn new(across: Arc<Across>) -> Self {
+    pub(super) fn new(across: Arc<CrossRowFindings>) -> Self {
         Self { across, next: 0 }
     }
 

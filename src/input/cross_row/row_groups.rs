@@ -1,7 +1,7 @@
 //! Which rows have the same identity or destination, and what follows for each of them.
 
 use super::fingerprints::{FingerprintColumn, Fingerprints};
-use crate::limits::{ACROSS_PARTS_LOG, ACROSS_UNDIVIDED_ROWS, IDENTITIES_PER_USER_MAX};
+use crate::limits::{CROSS_ROW_PARTS_LOG, CROSS_ROW_UNDIVIDED_ROWS, IDENTITIES_PER_USER_MAX};
 
 /// What is wrong with a row in comparison with another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +92,7 @@ fn count_identities(rows: &Fingerprints, group: &mut [u32], conflicts: &mut Vec<
 /// parts, by their first bits, so that the sorted copy stays small.
 fn for_each_group(column: &FingerprintColumn, times: usize, mut take: impl FnMut(&mut [u32])) {
     let heads = column.heads.as_slice();
-    let parts_log = if heads.len() > ACROSS_UNDIVIDED_ROWS { ACROSS_PARTS_LOG } else { 0 };
+    let parts_log = if heads.len() > CROSS_ROW_UNDIVIDED_ROWS { CROSS_ROW_PARTS_LOG } else { 0 };
     // Heads are spread evenly, unless they repeat: each part is about one share.
     let share = heads.len() >> parts_log;
     let mut sorted: Vec<u64> = Vec::with_capacity(share + share / 64);

@@ -2,14 +2,14 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::domain::finding::Severity;
-use crate::input::{FirstReading, InputOptions, Reader, Source};
+use crate::input::{FirstReading, InputOptions, InputReader, InputSource};
 use crate::seed::Rng;
 
 /// Everything that is found in an input of these bytes, as `row code line:field`, in the order of the reports.
 fn found_with(options: &InputOptions, bytes: impl AsRef<[u8]>) -> Vec<String> {
-    let source = Source::spool("input", bytes.as_ref()).unwrap();
+    let source = InputSource::spool("input", bytes.as_ref()).unwrap();
     let first = FirstReading::of(&source, options, |_| ()).unwrap();
-    let reader = Reader::across(&source, options, &first.across).unwrap();
+    let reader = InputReader::with_cross_row(&source, options, &first.cross_row).unwrap();
     let findings = reader.flat_map(|record| record.unwrap().findings);
     let place = |finding: crate::domain::finding::Finding| {
         let row = finding.row.unwrap();
@@ -73,11 +73,12 @@ fn one_person_named_in_two_ways_is_two_users() {
 #[test]
 fn messages_name_the_other_row_and_no_user() {
     let source =
-        Source::spool("input", &b"username,idp,name_id\nanna,Okta,1x\nbert,Okta,1x\nbert,Okta,1x\n"[..]).unwrap();
+        InputSource::spool("input", &b"username,idp,name_id\nanna,Okta,1x\nbert,Okta,1x\nbert,Okta,1x\n"[..]).unwrap();
     let options = InputOptions::default();
     let first = FirstReading::of(&source, &options, |_| ()).unwrap();
     assert_eq!((first.rows, first.has_findings), (3, false));
-    let records: Vec<_> = Reader::across(&source, &options, &first.across).unwrap().map(Result::unwrap).collect();
+    let records: Vec<_> =
+        InputReader::with_cross_row(&source, &options, &first.cross_row).unwrap().map(Result::unwrap).collect();
     assert!(records.iter().all(|record| record.link.is_some() && !record.is_valid()));
     let messages: Vec<&str> =
         records.iter().flat_map(|record| &record.findings).map(|finding| finding.message.as_str()).collect();

@@ -164,8 +164,8 @@ proptest! {
         for step in &path {
             match step {
                 PathStep::Member(member) if name.is_empty() => name.push_str(member),
-                PathStep::Member(member) => name += &format!(".{member}"),
-                PathStep::Item(index) => name += &format!("[{index}]"),
+                PathStep::Member(member) => name.extend([".", member]),
+                PathStep::Item(index) => name.extend(["[", &index.to_string(), "]"]),
             }
         }
         for step in path.iter().rev() {

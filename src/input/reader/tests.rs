@@ -52,9 +52,9 @@ fn a_file_that_was_cut_short_ends_with_an_error() {
 
 #[test]
 fn a_reader_and_its_rows_may_move_to_another_thread() {
-    let source = Source::spool("input", CSV.as_bytes()).unwrap();
+    let source = InputSource::spool("input", CSV.as_bytes()).unwrap();
     let rows = std::thread::spawn(move || {
-        Reader::new(&source, &InputOptions::default()).unwrap().collect::<Result<Vec<_>, _>>().unwrap()
+        InputReader::new(&source, &InputOptions::default()).unwrap().collect::<Result<Vec<_>, _>>().unwrap()
     });
     assert_eq!(rows.join().unwrap().len(), 2);
 }
@@ -98,7 +98,7 @@ fn check_round_trip(bytes: &[u8]) {
     writer.finish().unwrap();
     let (format, delimiter) = (Some(rows.layout().format), rows.layout().delimiter());
     let options = InputOptions { format, delimiter, ..InputOptions::default() };
-    let again = Reader::new(&Source::open(&path).unwrap(), &options).unwrap();
+    let again = InputReader::new(&InputSource::open(&path).unwrap(), &options).unwrap();
     assert_eq!(again.map(|record| record.unwrap().link).collect::<Vec<_>>(), links);
 }
 

@@ -274,7 +274,7 @@ proptest! {
     /// What the service would refuse never gets through, and every row that does not get through says why.
     #[test]
     fn a_row_is_a_link_or_has_an_error(texts in texts()) {
-        let values = RowValues { texts: texts.each_ref().map(|text| text.as_bytes()), ..RowValues::default() };
+        let values = RowValues { texts: texts.each_ref().map(String::as_bytes), ..RowValues::default() };
         let mut issues = RowIssues::new(&[]);
         let checked = check_row(&values, &mut issues);
         prop_assert_eq!(checked.is_some(), !issues.has_errors());
