@@ -76,6 +76,20 @@ fn values_are_masked_unless_asked_for() {
 }
 
 #[test]
+fn a_name_in_a_message_of_the_service_is_never_printed_unless_asked_for() {
+    let mut report = ledger_report_example();
+    report.failures[0].said.as_mut().unwrap().message = "User jane is disabled.".into();
+    for screen in [Screen::new(), Screen::new().json()] {
+        screen.ui().ledger_report(&report).unwrap();
+        let printed = screen.stdout() + &screen.stderr();
+        assert!(!printed.contains("jane"), "{printed}");
+        let showing = screen.showing_values();
+        showing.ui().ledger_report(&report).unwrap();
+        assert!(showing.stdout().contains("User jane is disabled."), "{}", showing.stdout());
+    }
+}
+
+#[test]
 fn a_reader_that_left_is_no_fault_and_a_full_disk_is() {
     let left = with_stdout(Broken(io::ErrorKind::BrokenPipe));
     left.data("x").unwrap();
