@@ -375,7 +375,7 @@ mod tests {
 
     #[test]
     fn without_credentials_nothing_else_is_looked_at() {
-        let stop = Stop { cause: StopCause::Credentials, detail: "no credentials found".to_owned() };
+        let stop = Stop::new(StopCause::Credentials, "no credentials found");
         let checks = DoctorTask::without_credentials(stop);
         assert!(line(&checks).starts_with("credentials:fail pool:skip triggers:skip providers:skip users:skip "));
         assert_eq!(checks.iter().filter(|check| check.status() == CheckStatus::Skip).count(), 9);

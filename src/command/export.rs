@@ -153,7 +153,7 @@ pub fn known_providers(asked: &BTreeSet<ProviderName>, knowledge: &PoolKnowledge
 
 pub(super) fn temporary(error: &io::Error) -> Stop {
     let detail = format!("cannot write a temporary file: {error}; set TMPDIR to a directory with room");
-    Stop { cause: StopCause::InputIo, detail }
+    Stop::new(StopCause::InputIo, detail)
 }
 
 pub(super) fn unreadable_run(error: &io::Error) -> Failure {

@@ -126,7 +126,7 @@ impl Batches {
         let shard = self.shard;
         let ours = |record: &Result<Record, InputError>| record.as_ref().map_or(true, |record| is_of(shard, record));
         for record in self.reader.by_ref().filter(ours).take(READER_BATCH_ROWS) {
-            let io = |detail| Stop { cause: StopCause::InputIo, detail };
+            let io = |detail| Stop::new(StopCause::InputIo, detail);
             let guided =
                 record.map_err(|error| io(error.to_string())).and_then(|record| match incoming(record, &self.pool) {
                     Incoming::Row(row) => self.guide.of(row).map_err(io),

@@ -177,7 +177,7 @@ impl ForecastTask<'_> {
                     None => return Ok(None),
                     Some(Ok(row)) => waiting = questions.of(&row.link),
                     Some(Err(error)) => {
-                        return Err(Stop { cause: StopCause::InputIo, detail: error.to_string() });
+                        return Err(Stop::new(StopCause::InputIo, error.to_string()));
                     }
                 }
             }

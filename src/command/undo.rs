@@ -181,7 +181,7 @@ impl RowFeed for LinkFeed {
 }
 
 fn stop(error: &LedgerError) -> Stop {
-    Stop { cause: StopCause::LedgerIo, detail: error.to_string() }
+    Stop::new(StopCause::LedgerIo, error.to_string())
 }
 
 /// The pool that a ledger is about.

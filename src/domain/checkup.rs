@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn only_mappings_may_be_denied() {
-        let stopped = |cause| Found::Stopped(Stop { cause, detail: String::new() });
+        let stopped = |cause| Found::Stopped(Stop::new(cause, ""));
         for (topic, cause, expected) in [
             (Topic::Mapping, StopCause::AccessDenied, CheckStatus::Warn),
             (Topic::Mapping, StopCause::Credentials, CheckStatus::Fail),

@@ -60,13 +60,55 @@ impl RefusalCode {
     }
 }
 
-/// What the service said when it refused or failed. May hold personal data: for the ledger only.
+/// Why a call was refused or failed. The message may quote personal values: the ledger holds it, and it is printed only
+/// with `--show-values`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServiceText {
-    /// The error code, such as `InvalidParameterException`, or a word for a transport fault, such as `timeout`.
+    /// The error code, such as `InvalidParameterException`, or a word for a failure without an answer, such as `timeout`.
     pub code: String,
     /// The message, verbatim, cut at [`crate::limits::SERVICE_TEXT_CHARS_MAX`].
     pub message: String,
+}
+
+impl ServiceText {
+    /// The message where it may be printed: with `show_values`, or where this program or its HTTP client wrote it. `None`
+    /// where it is hidden or empty.
+    #[must_use]
+    pub fn printable_message(&self, show_values: bool) -> Option<&str> {
+        let printable = show_values || !self.is_from_service();
+        Some(self.message.as_str()).filter(|message| printable && !message.is_empty())
+    }
+
+    /// Whether [`Self::printable_message`] hides a message that `show_values` would print.
+    #[must_use]
+    pub fn is_hidden(&self, show_values: bool) -> bool {
+        !show_values && self.is_from_service() && !self.message.is_empty()
+    }
+
+    /// An answer that could not be parsed may hold anything, so the description of it is hidden like the service's words.
+    fn is_from_service(&self) -> bool {
+        let written_here = ["connect", "timeout", "connection_broken", "credentials", "not_sent", "interrupted"];
+        !written_here.contains(&self.code.as_str()) && RefusalCode::parse(&self.code).is_none()
+    }
+
+    /// What the code means, as a lower-case fragment; `None` for a code that this version does not know.
+    #[must_use]
+    pub fn meaning(&self) -> Option<&'static str> {
+        Some(match self.code.as_str() {
+            "connect" => "no connection to the service",
+            "timeout" => "no answer in time",
+            "connection_broken" => "the connection broke before the answer was complete",
+            "unreadable_answer" => "the answer could not be parsed",
+            "credentials" => "no valid credentials",
+            "not_sent" => "the request could not be built",
+            "interrupted" => "the run ended before an answer came",
+            "InternalErrorException" | "InternalFailure" | "ServiceUnavailable" | "ServiceUnavailableException" => {
+                "the service had an internal error"
+            }
+            "RequestTimeout" | "RequestTimeoutException" => "the service did not receive the whole request in time",
+            code => return RefusalCode::parse(code).map(RefusalCode::meaning),
+        })
+    }
 }
 
 impl std::fmt::Debug for ServiceText {
@@ -174,6 +216,24 @@ mod tests {
     fn the_message_stays_out_of_debug_texts() {
         let text = ServiceText { code: "timeout".into(), message: "jane@example.com".into() };
         assert_eq!(format!("{text:?}"), "ServiceText { code: \"timeout\", .. }");
+    }
+
+    #[test]
+    fn a_message_of_the_service_is_hidden_and_one_of_this_program_is_not() {
+        let hidden =
+            ["InvalidParameterException", "UserNotFoundException", "", "BrandNewException", "unreadable_answer"];
+        for (code, is_hidden) in hidden.map(|code| (code, true)).into_iter().chain(
+            ["connect", "timeout", "connection_broken", "credentials", "not_sent", "interrupted", "user_not_found"]
+                .map(|code| (code, false)),
+        ) {
+            let text = ServiceText { code: code.into(), message: "User jane is disabled.".into() };
+            assert_eq!(text.is_hidden(false), is_hidden, "{code}");
+            assert_eq!(text.printable_message(false).is_none(), is_hidden, "{code}");
+            assert_eq!(text.printable_message(true), Some("User jane is disabled."), "{code}");
+            assert!(!text.is_hidden(true));
+            assert!(is_hidden || text.meaning().is_some(), "{code}");
+            assert!(!ServiceText { message: String::new(), ..text }.is_hidden(false), "there is nothing to hide");
+        }
     }
 
     #[test]

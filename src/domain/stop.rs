@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::identity::PoolId;
+use super::outcome::ServiceText;
 use super::summary::Counts;
 
 /// What stops a whole run, never a row.
@@ -43,14 +44,38 @@ impl StopCause {
     }
 }
 
-/// A cause with what was found, a lower-case fragment without personal data.
+/// Why a whole run cannot go on. `Display` holds no personal data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Stop {
-    /// What kind of cause it is.
     pub cause: StopCause,
-    /// What happened and what to do.
+    /// What happened and what to do, a lower-case fragment in this program's words.
     pub detail: String,
+    /// What the service answered, where it did.
+    pub service_text: Option<ServiceText>,
+}
+
+impl Stop {
+    /// A stop that no answer of the service caused.
+    #[must_use]
+    pub fn new(cause: StopCause, detail: impl Into<String>) -> Self {
+        Self { cause, detail: detail.into(), service_text: None }
+    }
+
+    /// The detail, with the service's message where `show_values` permits it.
+    #[must_use]
+    pub fn printable_detail(&self, show_values: bool) -> String {
+        match self.service_text.as_ref().and_then(|text| text.printable_message(show_values)) {
+            Some(message) => format!("{}; the service answered: {message}", self.detail),
+            None => self.detail.clone(),
+        }
+    }
+
+    /// Whether the service's message is hidden.
+    #[must_use]
+    pub fn hides_message(&self, show_values: bool) -> bool {
+        self.service_text.as_ref().is_some_and(|text| text.is_hidden(show_values))
+    }
 }
 
 /// A signal that asks the run to end.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, sleep};
 use crate::domain::identity::ProviderName;
+use crate::domain::outcome::ServiceText;
 use crate::domain::stop::{Stop, StopCause};
 use crate::limits;
 use crate::pace::retry::backoff;
@@ -131,12 +132,14 @@ impl<'a> Patience<'a> {
     }
 }
 
-/// A stop in words, with what to do. The message of a fault that concerns access names the operator's own identity
-/// and resources, never a user of the pool.
+/// Describes a fault that stops the run, and what to do. What the service itself says is kept apart: it may quote values.
 #[must_use]
 pub fn stop(cause: StopCause, operation: &str, fault: &Fault) -> Stop {
-    let (code, message) = (fault.code(), fault.message());
-    let said = if message.is_empty() { code.to_owned() } else { format!("{code}: {message}") };
+    let text = ServiceText { code: fault.code().to_owned(), message: fault.message().to_owned() };
+    let said = match text.printable_message(false) {
+        Some(message) => format!("{}: {message}", text.code),
+        None => text.code.clone(),
+    };
     let detail = match cause {
         StopCause::Credentials => format!("{operation}: the credentials are not accepted ({said}); renew them"),
         StopCause::AccessDenied => format!("{operation}: access denied ({said}); the README lists the IAM policy"),
@@ -153,7 +156,8 @@ pub fn stop(cause: StopCause, operation: &str, fault: &Fault) -> Stop {
         }
         _ => format!("{operation}: the service cannot be reached ({said}); check the network and --endpoint-url"),
     };
-    Stop { cause, detail }
+    let service_text = text.is_hidden(false).then_some(text);
+    Stop { cause, detail, service_text }
 }
 
 /// Whether the service answered, and took the call itself for wrong.

@@ -207,7 +207,7 @@ impl<'a> Scan<'a> {
         let now = self.clock.now();
         if self.budget.stuck_for().is_some_and(|age| age > Duration::from_millis(limits::STUCK_MS)) {
             let detail = format!("ListUsers: the service has accepted nothing for {} s", limits::STUCK_MS / 1_000);
-            return Err(Stop { cause: StopCause::Bound, detail });
+            return Err(Stop::new(StopCause::Bound, detail));
         }
         let (rested, resting) = std::mem::take(&mut self.resting).into_iter().partition(|(until, _)| *until <= now);
         self.resting = resting;

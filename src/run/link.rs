@@ -187,7 +187,7 @@ fn finish(task: &LinkTask, report: &RunReport, ui: &Ui) -> Result<Exit, Failure>
     let exit = exit_of(report);
     ui.run_report(report, Some(&task.ledger_path.display().to_string()), exit.status())?;
     if let Ended::Stopped(stop) = &report.ended {
-        ui.error(&stop.detail, None);
+        ui.stopped(stop);
     }
     Ok(exit)
 }

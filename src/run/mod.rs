@@ -85,6 +85,7 @@ fn fail(ui: &Ui, failure: &Failure) -> ExitCode {
                 }
             }
         }
+        Failure::Stop(stop) => ui.stopped(stop),
         _ => ui.error(&failure.to_string(), failure.hint()),
     }
     failure.exit().into()

@@ -76,7 +76,7 @@ pub(super) async fn run(args: ReconcileArgs, file: &FileSettings, ui: &Ui, clock
     let shown = ledger_path.as_ref().map(|path| path.display().to_string());
     ui.reconciled(&report, applied.run.as_ref().zip(shown.as_deref()), exit.status())?;
     if let Some(stop) = &applied.stop {
-        ui.error(&stop.detail, None);
+        ui.stopped(stop);
     }
     Ok(exit)
 }

@@ -177,7 +177,7 @@ fn finish(task: &UndoTask, report: &RunReport, links: Vec<Value>, ui: &Ui) -> Re
     let exit = exit_of(report);
     ui.undo_report(report, links, &task.ledger_path.display().to_string(), exit.status())?;
     if let Ended::Stopped(stop) = &report.ended {
-        ui.error(&stop.detail, None);
+        ui.stopped(stop);
     }
     Ok(exit)
 }

@@ -26,7 +26,7 @@ const NAME_WIDTH: usize = 13;
 const STATUSES: [CheckStatus; 4] = [CheckStatus::Ok, CheckStatus::Warn, CheckStatus::Fail, CheckStatus::Skip];
 
 /// A line for each check, and one that counts them. Every line ends with a line feed.
-pub(super) fn text(report: &CheckupReport, style: Style) -> String {
+pub(super) fn text(report: &CheckupReport, show_values: bool, style: Style) -> String {
     let mut text = String::new();
     for check in &report.checks {
         let status = format!("{:<4}", check.status().as_str());
@@ -37,7 +37,11 @@ pub(super) fn text(report: &CheckupReport, style: Style) -> String {
             CheckStatus::Skip => style.cyan(&status),
         };
         let advice = advice(check).map_or(String::new(), |advice| format!("; {advice}"));
-        let line = format!("{status}  {:<NAME_WIDTH$}{}{advice}", check.topic.as_str(), escape(&message(&check.found)));
+        let line = format!(
+            "{status}  {:<NAME_WIDTH$}{}{advice}",
+            check.topic.as_str(),
+            escape(&message(&check.found, show_values))
+        );
         text.push_str(&line);
         text.push('\n');
     }
@@ -46,7 +50,7 @@ pub(super) fn text(report: &CheckupReport, style: Style) -> String {
     text + &format!("pool {}{}: {}\n", report.pool, simulated(report.simulated), counted.join(", "))
 }
 
-pub(super) fn object(report: &CheckupReport, exit_status: u8) -> Value {
+pub(super) fn object(report: &CheckupReport, show_values: bool, exit_status: u8) -> Value {
     let counts: serde_json::Map<_, _> =
         STATUSES.iter().map(|status| (status.as_str().to_owned(), report.count(*status).into())).collect();
     json!({
@@ -54,13 +58,13 @@ pub(super) fn object(report: &CheckupReport, exit_status: u8) -> Value {
         "schema_version": SCHEMA_VERSION,
         "pool": report.pool.to_string(),
         "simulated": report.simulated,
-        "checks": report.checks.iter().map(check_object).collect::<Vec<_>>(),
+        "checks": report.checks.iter().map(|check| check_object(check, show_values)).collect::<Vec<_>>(),
         "counts": counts,
         "exit_status": exit_status,
     })
 }
 
-fn check_object(check: &Check) -> Value {
+fn check_object(check: &Check, show_values: bool) -> Value {
     let about = match &check.found {
         Found::Mapping { provider, .. } => Some(provider.as_str()),
         _ => None,
@@ -69,14 +73,14 @@ fn check_object(check: &Check) -> Value {
         "name": check.topic.as_str(),
         "status": check.status().as_str(),
         "about": about,
-        "message": message(&check.found),
+        "message": message(&check.found, show_values),
         "advice": advice(check),
         "details": details(&check.found),
     })
 }
 
 /// What was found, a lower-case fragment.
-fn message(found: &Found) -> String {
+fn message(found: &Found, show_values: bool) -> String {
     match found {
         Found::Accepted => "the service accepts them; whose they are is not asked".to_owned(),
         Found::Pool { name, case_sensitive, users } => {
@@ -108,7 +112,7 @@ fn message(found: &Found) -> String {
             format!("{} take about {} at {}", counted(*links, "link"), duration(time_for(*links, *pace)), rate(*pace))
         }
         Found::NotTried(operation) => format!("not tried: {operation}, because it writes"),
-        Found::Stopped(stop) => stop.detail.clone(),
+        Found::Stopped(stop) => stop.printable_detail(show_values),
         Found::LeftOut(why) => format!("not looked at: {why}"),
     }
 }
@@ -227,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_line_for_each_check_and_what_to_do() {
-        let denied = Stop { cause: StopCause::AccessDenied, detail: "ListUsers: access denied".to_owned() };
+        let denied = Stop::new(StopCause::AccessDenied, "ListUsers: access denied");
         let report = report(vec![
             check(Topic::Pool, Found::Pool { name: "a\u{1b}b".to_owned(), case_sensitive: true, users: 12_000 }),
             mapping_of(&["email", "name"]),
@@ -256,7 +260,7 @@ mod tests {
     #[test]
     fn scripts_get_the_figures() {
         let quota = Found::Quota { per_second: 25.0, origin: "assumed", share: 0.8, pace: 20.0 };
-        let object = object(&report(vec![check(Topic::Quota, quota)]), 0);
+        let object = object(&report(vec![check(Topic::Quota, quota)]), false, 0);
         let quota = &object["checks"][0];
         assert_eq!((&quota["name"], &quota["status"]), (&"quota".into(), &"warn".into()));
         assert_eq!(quota["details"]["pace_per_second"], 20.0);

@@ -17,8 +17,9 @@
 //! run `"links"`, each `{"row":17,"key":"","destination":"p***7","source_provider":"Okta","source_value":"0***z",
 //! "would_be":"undone | refused | failed | in_doubt","refusal_code":null}`; values are masked unless `--show-values`.
 //!
-//! A ledger (`report`): `unprocessed` is null where a ledger alone cannot tell; `refusal_code`, `service_code` and
-//! `service_message` are null where there is none; times are RFC 3339 in UTC.
+//! A ledger (`report`): `unprocessed` is null where a ledger alone cannot say; `refusal_code`, `service_code` and
+//! `meaning` are null where there is none; `service_message` is null unless `--show-values` is given, except where this
+//! program wrote it; times are RFC 3339 in UTC.
 //!
 //! ```json
 //! {"kind":"ledger_report","schema_version":1,
@@ -28,7 +29,7 @@
 //!  "refusals":{},"undo_refusals":{},"findings":{},
 //!  "shards":null or {"count":4,"whole":true,"missing":[],"strange_ledgers":0,"rows_in_several":0},
 //!  "runs":[{"id":"","command":"link","input":"","started":"2026-03-01T08:00:00.000Z","ended":"completed | null"}],
-//!  "failures":[{"row":17,"key":"","state":"refused","refusal_code":"","service_code":"","service_message":""}],
+//!  "failures":[{"row":17,"key":"","state":"refused","refusal_code":"","service_code":"","service_message":"","meaning":""}],
 //!  "failures_left_out":0}
 //! ```
 //!
@@ -49,10 +50,9 @@ use serde_json::{Map, Value, json};
 
 use super::escape::escape_json;
 use super::format::timestamp;
-use super::redact;
 use super::text::signal_name;
 use crate::domain::finding::{Finding, FindingCode};
-use crate::domain::outcome::RefusalCode;
+use crate::domain::outcome::{RefusalCode, ServiceText};
 use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport, ValidateReport};
 use crate::domain::stop::{Ended, RunReport};
 use crate::domain::summary::Counts;
@@ -130,7 +130,7 @@ pub fn rows(counts: &Counts) -> Map<String, Value> {
     numbers.into_iter().map(|(name, number)| (name.to_owned(), Value::from(number))).collect()
 }
 
-pub(super) fn run_report(report: &RunReport, ledger: Option<&str>, exit_status: u8) -> Value {
+pub(super) fn run_report(report: &RunReport, ledger: Option<&str>, show_values: bool, exit_status: u8) -> Value {
     let mut rows = rows(&report.counts);
     rows.insert("not_read".to_owned(), report.not_read.into());
     let (ended, signal, stop) = match &report.ended {
@@ -148,7 +148,7 @@ pub(super) fn run_report(report: &RunReport, ledger: Option<&str>, exit_status: 
         "ended": ended,
         "signal": signal,
         "stop_cause": stop.map(|stop| stop.cause.as_str()),
-        "stop_detail": stop.map(|stop| stop.detail.as_str()),
+        "stop_detail": stop.map(|stop| stop.printable_detail(show_values)),
         "exit_status": exit_status,
         "rows": rows,
         "refusals": refusals(&report.counts),
@@ -211,7 +211,8 @@ fn failure(line: &FailureLine, show_values: bool) -> Value {
         "state": line.state.as_str(),
         "refusal_code": line.state.refusal().map(RefusalCode::as_str),
         "service_code": said.map(|said| said.code.as_str()),
-        "service_message": said.map(|said| redact::shown(&said.message, show_values)),
+        "service_message": said.and_then(|said| said.printable_message(show_values)),
+        "meaning": line.state.refusal().map(RefusalCode::meaning).or_else(|| said.and_then(ServiceText::meaning)),
     })
 }
 
@@ -250,13 +251,13 @@ mod tests {
 
     #[test]
     fn the_schema_of_a_run_stands() {
-        assert_eq!(encode(&run_report(&run_report_example(), Some("l"), 3)), RUN);
+        assert_eq!(encode(&run_report(&run_report_example(), Some("l"), false, 3)), RUN);
     }
 
     #[test]
     fn every_way_out_is_told() {
         let detail = "credentials are expired: sign in again".to_owned();
-        let stopped = Ended::Stopped(Stop { cause: StopCause::Credentials, detail });
+        let stopped = Ended::Stopped(Stop::new(StopCause::Credentials, detail));
         let table = [
             (Ended::Interrupted(Signal::Interrupt), r#""ended":"interrupted","signal":"SIGINT","stop_cause":null"#),
             (Ended::Interrupted(Signal::Terminate), r#""ended":"interrupted","signal":"SIGTERM","stop_cause":null"#),
@@ -267,7 +268,7 @@ mod tests {
         ];
         for (ended, expected) in table {
             let report = RunReport { ended, not_read: Some(5), ..run_report_example() };
-            let text = encode(&run_report(&report, Some("l"), 1));
+            let text = encode(&run_report(&report, Some("l"), false, 1));
             assert!(text.contains(expected), "{text}");
             assert!(text.contains(r#""not_read":5"#), "{text}");
         }
@@ -285,9 +286,9 @@ mod tests {
             r#"{"id":"02cd","command":"link","input":"pairs.csv","started":"2026-03-01T09:00:00.500Z","ended":null}],"#,
             r#""failures":[{"row":17,"key":"00000000000000000000000000000011","state":"refused","#,
             r#""refusal_code":"identity_has_profile","service_code":"InvalidParameterException","#,
-            r#""service_message":"Merging is not currently supported, '***'"},"#,
+            r#""service_message":null,"meaning":"The identity has signed in before and has a profile of its own; the service cannot merge profiles."},"#,
             r#"{"row":18,"key":"00000000000000000000000000000012","state":"failed","refusal_code":null,"#,
-            r#""service_code":null,"service_message":null}],"failures_left_out":5}"#,
+            r#""service_code":null,"service_message":null,"meaning":null}],"failures_left_out":5}"#,
             "\n"
         );
         let mut report = ledger_report_example();

@@ -40,18 +40,17 @@ use console::Console;
 pub use escape::{escape, escape_json, escape_lines, shell_word};
 pub use findings::finding_line;
 pub use log::{LOG_FILTER_VARIABLE, LogError, LogFormat, LogOptions};
-pub use redact::redact;
 pub use style::ColorChoice;
 pub use validation::Findings;
 
-use crate::domain::checkup::CheckupReport;
+use crate::domain::checkup::{CheckupReport, Found};
 use crate::domain::drift::DriftReport;
 use crate::domain::event::Observer;
 use crate::domain::identity::{Personal, masked};
 use crate::domain::outcome::UndoOutcome;
 use crate::domain::report::LedgerReport;
 use crate::domain::row::Row;
-use crate::domain::stop::RunReport;
+use crate::domain::stop::{RunReport, Stop};
 use crate::domain::summary::Counts;
 use crate::limits;
 
@@ -179,6 +178,20 @@ impl Ui {
         }
     }
 
+    /// An error that stops a whole run. What the service answered is part of it with `--show-values`, else a hint says how
+    /// to see it.
+    pub fn stopped(&self, stop: &Stop) {
+        let show_values = self.show_values();
+        self.error(
+            &stop.printable_detail(show_values),
+            stop.hides_message(show_values).then_some(redact::HIDDEN_MESSAGES_HINT),
+        );
+    }
+
+    fn show_values(&self) -> bool {
+        self.console.options().show_values
+    }
+
     /// What the program does at the moment, where the bar is: shown on a terminal only.
     pub fn status(&self, text: &str) {
         self.console.show_bar(escape(text).into_owned());
@@ -222,12 +235,6 @@ impl Ui {
         }
     }
 
-    /// A message of the service as it may be shown: [`redact`]ed unless `--show-values`, and escaped either way.
-    #[must_use]
-    pub fn message(&self, message: &str) -> String {
-        escape(&redact::shown(message, self.console.options().show_values)).into_owned()
-    }
-
     /// Data to stdout: byte for byte into a file or pipe, and escaped (but for line feeds and tabs) on a terminal.
     /// Hand over many lines at a time. A reader that has left is no fault.
     ///
@@ -257,7 +264,7 @@ impl Ui {
         self.console.clear_bar();
         match self.output() {
             OutputFormat::Text => self.console.print(&text::run_report(report, ledger, self.console.stdout_style())),
-            OutputFormat::Json => self.json(&json::run_report(report, ledger, exit_status)),
+            OutputFormat::Json => self.json(&json::run_report(report, ledger, self.show_values(), exit_status)),
         }?;
         // A rehearsal keeps no ledger, and so leaves nothing to go on with.
         if let Some(ledger) = ledger {
@@ -275,7 +282,7 @@ impl Ui {
         self.console.clear_bar();
         match self.output() {
             OutputFormat::Text => self.console.print(&undo::report_text(report, ledger, self.console.stdout_style())),
-            OutputFormat::Json => self.json(&undo::report_json(report, links, ledger, exit_status)),
+            OutputFormat::Json => self.json(&undo::report_json(report, links, ledger, self.show_values(), exit_status)),
         }?;
         for step in undo::next_steps(report) {
             self.console.step(&step);
@@ -342,7 +349,7 @@ impl Ui {
             (OutputFormat::Text, Some((run, ledger))) => self.run_report(run, Some(ledger), exit_status),
             (OutputFormat::Json, _) => {
                 let applied = applied.map(|(run, ledger)| {
-                    let mut run = json::run_report(run, Some(ledger), exit_status);
+                    let mut run = json::run_report(run, Some(ledger), self.show_values(), exit_status);
                     run["command"] = "reconcile".into();
                     run
                 });
@@ -357,9 +364,23 @@ impl Ui {
     /// As [`Ui::data`].
     pub fn checkup(&self, report: &CheckupReport, exit_status: u8) -> io::Result<()> {
         self.console.clear_bar();
+        let show_values = self.show_values();
+        let stops = report.checks.iter().filter_map(|check| match &check.found {
+            Found::Stopped(stop) => Some(stop),
+            _ => None,
+        });
+        let hides_messages = stops.into_iter().any(|stop| stop.hides_message(show_values));
         match self.output() {
-            OutputFormat::Text => self.console.print(&doctor::text(report, self.console.stdout_style())),
-            OutputFormat::Json => self.json(&doctor::object(report, exit_status)),
+            OutputFormat::Text => self.console.print(&doctor::text(report, show_values, self.console.stdout_style())),
+            OutputFormat::Json => self.json(&doctor::object(report, show_values, exit_status)),
+        }?;
+        self.hint_at_hidden_messages(hides_messages);
+        Ok(())
+    }
+
+    fn hint_at_hidden_messages(&self, hides_messages: bool) {
+        if hides_messages {
+            self.console.step(redact::HIDDEN_MESSAGES_HINT);
         }
     }
 
@@ -375,6 +396,8 @@ impl Ui {
             }
             OutputFormat::Json => self.json(&json::ledger_report(report, show_values)),
         }?;
+        let mut texts = report.failures.iter().filter_map(|failure| failure.said.as_ref());
+        self.hint_at_hidden_messages(texts.any(|text| text.is_hidden(show_values)));
         let ledgers: Vec<&str> = report.ledgers.iter().map(String::as_str).collect();
         self.say_next(&report.counts, 0, &ledgers, next_steps::LINK_AGAIN);
         Ok(())

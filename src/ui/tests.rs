@@ -2,8 +2,11 @@
 
 use super::testing::{Screen, ledger_report_example, run_report_example};
 use super::*;
+use crate::domain::checkup::{Check, Topic};
 use crate::domain::finding::FindingCode;
+use crate::domain::outcome::ServiceText;
 use crate::domain::report::ValidateReport;
+use crate::domain::stop::{Ended, StopCause};
 use crate::domain::summary::Counts;
 
 /// A stream whose reader has left, or whose disk is full.
@@ -71,8 +74,6 @@ fn values_are_masked_unless_asked_for() {
     let value = Personal::from_service("jane\x1b@example.com");
     assert_eq!(Screen::new().ui().value(&value), "j***m");
     assert_eq!(Screen::new().showing_values().ui().value(&value), "jane\\u{1b}@example.com");
-    assert_eq!(Screen::new().ui().message("no user 'jane'"), "no user '***'");
-    assert_eq!(Screen::new().showing_values().ui().message("no user 'jane\n'"), "no user 'jane\\u{a}'");
 }
 
 #[test]
@@ -83,9 +84,35 @@ fn a_name_in_a_message_of_the_service_is_never_printed_unless_asked_for() {
         screen.ui().ledger_report(&report).unwrap();
         let printed = screen.stdout() + &screen.stderr();
         assert!(!printed.contains("jane"), "{printed}");
+        let hint = format!("hint: {}\n", redact::HIDDEN_MESSAGES_HINT);
+        assert_eq!(screen.stderr().matches(&hint).count(), 1, "once, not for each row: {}", screen.stderr());
         let showing = screen.showing_values();
         showing.ui().ledger_report(&report).unwrap();
         assert!(showing.stdout().contains("User jane is disabled."), "{}", showing.stdout());
+    }
+}
+
+#[test]
+fn an_error_says_what_the_service_answered_only_on_request() {
+    let text = ServiceText { code: "AccessDeniedException".into(), message: "jane may not\u{202e}".into() };
+    let detail = "ListUsers: access denied (AccessDeniedException)";
+    let stop = Stop { service_text: Some(text), ..Stop::new(StopCause::AccessDenied, detail) };
+    let screen = Screen::new();
+    screen.ui().stopped(&stop);
+    assert_eq!(screen.stderr(), format!("error: {detail}\nhint: {}\n", redact::HIDDEN_MESSAGES_HINT));
+    let showing = Screen::new().showing_values();
+    showing.ui().stopped(&stop);
+    assert_eq!(showing.stderr(), format!("error: {detail}; the service answered: jane may not\\u{{202e}}\n"));
+    assert!(!format!("{stop:?} {stop}").contains("jane"));
+    let report = RunReport { ended: Ended::Stopped(stop.clone()), ..run_report_example() };
+    let check = Check { topic: Topic::Users, found: Found::Stopped(stop) };
+    let checkup = CheckupReport { pool: report.pool.clone(), simulated: true, checks: vec![check] };
+    for screen in [Screen::new(), Screen::new().json()] {
+        for (screen, shown) in [(screen.clone(), false), (screen.showing_values(), true)] {
+            screen.ui().checkup(&checkup, 7).unwrap();
+            screen.ui().run_report(&report, None, 7).unwrap();
+            assert_eq!(screen.stdout().contains("jane"), shown, "{}", screen.stdout());
+        }
     }
 }
 

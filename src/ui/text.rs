@@ -153,8 +153,9 @@ fn failure_line(failure: &FailureLine, show_values: bool, style: Style) -> Strin
     };
     let mut line = format!("row {} key {} {}", failure.row, failure.key, style.yellow(&state));
     if let Some(said) = &failure.said {
-        let message = redact::shown(&said.message, show_values);
-        let _ = write!(line, " ({}: {})", escape(&said.code), escape(&message));
+        let explanation = redact::explanation(failure.state, said, show_values);
+        let explanation = explanation.map(|text| format!(": {}", escape(&text))).unwrap_or_default();
+        let _ = write!(line, " ({}{explanation})", escape(&said.code));
     }
     line
 }
@@ -223,7 +224,7 @@ ledger l
 interrupted by SIGTERM
 ";
         assert_eq!(run_report(&report, Some("l"), plain()), expected);
-        let stopped = Ended::Stopped(Stop { cause: StopCause::Credentials, detail: "expired".into() });
+        let stopped = Ended::Stopped(Stop::new(StopCause::Credentials, "expired"));
         let text = run_report(&RunReport { ended: stopped, ..report }, Some("l"), plain());
         assert!(text.ends_with("ledger l\nstopped: credentials\n"));
     }
@@ -248,8 +249,11 @@ and 5 more
 ";
         let report = ledger_report_example();
         assert_eq!(ledger_report(&report, true, plain()), expected);
-        let masked = expected.replace("jane\\u{1b}@example.com", "***");
-        assert_eq!(ledger_report(&report, false, plain()), masked);
+        let hidden = expected.replace(
+            "Merging is not currently supported, 'jane\\u{1b}@example.com'",
+            "the identity has signed in before and has a profile of its own; the service cannot merge profiles",
+        );
+        assert_eq!(ledger_report(&report, false, plain()), hidden);
     }
 
     #[test]

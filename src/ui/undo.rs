@@ -32,8 +32,14 @@ pub(super) fn report_text(report: &RunReport, ledger: &str, style: Style) -> Str
 }
 
 /// The run as an object: that of any run, and in a dry run the links.
-pub(super) fn report_json(report: &RunReport, links: Vec<Value>, ledger: &str, exit_status: u8) -> Value {
-    let mut object = run_report(report, Some(ledger), exit_status);
+pub(super) fn report_json(
+    report: &RunReport,
+    links: Vec<Value>,
+    ledger: &str,
+    show_values: bool,
+    exit_status: u8,
+) -> Value {
+    let mut object = run_report(report, Some(ledger), show_values, exit_status);
     let dry_run = report.aim == Aim::UndoDryRun;
     object["dry_run"] = dry_run.into();
     if dry_run {
@@ -132,14 +138,14 @@ mod tests {
 
     #[test]
     fn a_run_as_json() {
-        let object = report_json(&example(Aim::Undo), Vec::new(), "a.ledger", 3);
+        let object = report_json(&example(Aim::Undo), Vec::new(), "a.ledger", false, 3);
         assert_eq!(
             (&object["command"], &object["dry_run"], &object["links"]),
             (&json!("undo"), &json!(false), &json!(null))
         );
         assert_eq!((&object["rows"]["undone"], &object["rows"]["unprocessed"]), (&json!(7), &json!(7)));
         assert_eq!(object["refusals"], json!({"gone": 2, "moved": 1}));
-        let dry = report_json(&example(Aim::UndoDryRun), vec![json!({"row": 1})], "a.ledger", 3);
+        let dry = report_json(&example(Aim::UndoDryRun), vec![json!({"row": 1})], "a.ledger", false, 3);
         assert_eq!((&dry["dry_run"], &dry["links"][0]["row"]), (&json!(true), &json!(1)));
     }
 

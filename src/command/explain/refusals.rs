@@ -56,7 +56,7 @@ pub(super) fn told_of(code: RefusalCode) -> Told {
         ),
         RefusalCode::InvalidParameter => told(
             "The service gives this answer for many things; its text decides, and this one names a value of the request.",
-            "The ledger holds what the service said (report shows it masked); correct the row.",
+            "The ledger holds what the service answered (`report --show-values` prints it); correct the row.",
         ),
         RefusalCode::Gone => GONE,
         RefusalCode::Moved => MOVED,

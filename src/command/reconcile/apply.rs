@@ -35,11 +35,13 @@ impl ChangeBounds {
     /// A [`Stop`] with [`StopCause::Bound`].
     #[expect(clippy::cast_precision_loss, reason = "shares of counts")]
     pub fn check(&self, changes: u64, rows: u64) -> Result<(), Stop> {
-        let stop = |over: String| Stop {
-            cause: StopCause::Bound,
-            detail: format!(
-                "{changes} links would be made, over {over}; nothing was sent; look at them, then raise the bound"
-            ),
+        let stop = |over: String| {
+            Stop::new(
+                StopCause::Bound,
+                format!(
+                    "{changes} links would be made, over {over}; nothing was sent; look at them, then raise the bound"
+                ),
+            )
         };
         if changes > self.changes_max {
             return Err(stop(format!("--max-changes {}", self.changes_max)));
@@ -118,7 +120,7 @@ impl PickedFeed<'_> {
             }
             match self.reader.next() {
                 None => self.picks.clear(),
-                Some(Err(error)) => return Err(Stop { cause: StopCause::InputIo, detail: error.to_string() }),
+                Some(Err(error)) => return Err(Stop::new(StopCause::InputIo, error.to_string())),
                 Some(Ok(record)) => match incoming(record, &self.task.binding.pool) {
                     Incoming::Row(row) if self.picks.remove(&row.key) => batch.push(self.task.choices.incoming(row)),
                     _ => {}

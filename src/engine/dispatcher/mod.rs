@@ -247,7 +247,7 @@ impl<'a> Dispatcher<'a> {
         } else {
             return;
         };
-        self.begin_stop(Ended::Stopped(Stop { cause: StopCause::Bound, detail }));
+        self.begin_stop(Ended::Stopped(Stop::new(StopCause::Bound, detail)));
     }
 }
 

@@ -108,7 +108,7 @@ async fn what_cannot_be_read_ends_the_scan() {
 #[tokio::test(start_paused = true)]
 async fn whoever_takes_the_users_may_end_it() {
     let service = service(pool(200), 30.0, FaultPlan::none());
-    let mut take = |_| Err(Stop { cause: StopCause::InputIo, detail: "the disk is full".to_owned() });
+    let mut take = |_| Err(Stop::new(StopCause::InputIo, "the disk is full"));
     let stop = scan(service, options(30.0), Clock::starting_at(0), &mut take).await.unwrap_err();
     assert_eq!(stop.detail, "the disk is full");
 }

@@ -153,7 +153,7 @@ fn no_credentials(profile: Option<&str>, error: &CredentialsError) -> Stop {
         None => "name a profile with --profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID",
     };
     tracing::debug!(reason = convert::chain(error), "no credentials");
-    Stop { cause: StopCause::Credentials, detail: format!("no credentials found: {reason}; {advice}") }
+    Stop::new(StopCause::Credentials, format!("no credentials found: {reason}; {advice}"))
 }
 
 fn https() -> SharedHttpClient {
