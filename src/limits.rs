@@ -242,7 +242,7 @@ pub const CHECKING_LINE_ROWS: u64 = 1_000_000;
 /// Where there is no terminal, reading the pool is told at its start, after this many users, and at each doubling.
 pub const SCANNING_LINE_USERS: u64 = 100_000;
 /// A row that has been throttled for longer than this is mentioned in the progress, in milliseconds.
-pub const THROTTLED_ROW_TOLD_MS: u64 = 60_000;
+pub const LONG_THROTTLED_ROW_MS: u64 = 60_000;
 /// Rows that a text report lists one by one; the rest are counted.
 pub const FAILURES_SHOWN_MAX: usize = 50;
 /// Missing shards that a text report names.

@@ -104,7 +104,7 @@ fn ui_options(cli: &Cli) -> UiOptions {
             Output::Text => OutputFormat::Text,
             Output::Json => OutputFormat::Json,
         },
-        color: color.heeding_no_color(std::env::var_os("NO_COLOR").as_deref()),
+        color: color.with_environment(|name| std::env::var_os(name)),
         progress: match (talk.no_progress, dumb) {
             (true, _) => ProgressChoice::Off,
             (false, true) => ProgressChoice::Lines,

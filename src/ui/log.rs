@@ -209,7 +209,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn events_of_a_run_are_logged_by_number_and_key() {
         let text = logged(options(2), || {
-            let mut observer = super::super::observer::Teller::new(Arc::clone(&Screen::new().ui().console));
+            let mut observer = super::super::observer::EventPrinter::new(Arc::clone(&Screen::new().ui().console));
             let key = RowKey::parse(b"00000000000000000000000000000011").unwrap();
             let number = RowNumber(17);
             observer.on(&Event::Settled { number, key, state: RowState::Linked });

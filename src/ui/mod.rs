@@ -3,7 +3,6 @@
 //! [`Ui`] is the way in. What comes from outside is escaped before it is printed, personal values are masked unless
 //! `--show-values`, and the bar, messages and log lines never interleave.
 
-mod confirm;
 mod console;
 mod doctor;
 mod drift;
@@ -12,13 +11,11 @@ mod findings;
 mod forecast;
 pub mod format;
 pub mod json;
-mod lines;
 mod log;
 mod next_steps;
 mod observer;
 mod progress;
 mod redact;
-mod status;
 mod style;
 mod table;
 #[cfg(test)]
@@ -35,7 +32,7 @@ use std::sync::Arc;
 use indicatif::ProgressDrawTarget;
 use serde_json::Value;
 
-pub use confirm::ConfirmError;
+pub use console::ConfirmError;
 use console::Console;
 pub use escape::{escape, escape_json, escape_lines, shell_word};
 pub use findings::finding_line;
@@ -104,7 +101,7 @@ impl Terminals {
 pub struct UiOptions {
     /// The shape of results on stdout.
     pub output: OutputFormat,
-    /// When to colour, `NO_COLOR` already heeded ([`ColorChoice::heeding_no_color`]).
+    /// When to colour, the environment already applied ([`ColorChoice::with_environment`]).
     pub color: ColorChoice,
     /// How progress is shown.
     pub progress: ProgressChoice,
@@ -194,7 +191,7 @@ impl Ui {
 
     /// What the program does at the moment, where the bar is: shown on a terminal only.
     pub fn status(&self, text: &str) {
-        self.console.show_bar(escape(text).into_owned());
+        self.console.show_status(escape(text).into_owned());
     }
 
     /// Takes the bar away. The observer does so by itself when it is dropped.
@@ -206,7 +203,7 @@ impl Ui {
     /// then the bar is gone and the findings that were not shown are counted.
     #[must_use]
     pub fn observer(&self) -> Box<dyn Observer + Send> {
-        Box::new(observer::Teller::new(Arc::clone(&self.console)))
+        Box::new(observer::EventPrinter::new(Arc::clone(&self.console)))
     }
 
     /// Whether there is somebody at a terminal to ask.
@@ -221,7 +218,7 @@ impl Ui {
     /// # Errors
     /// [`ConfirmError::NotATerminal`] where stdin or stderr is none; [`ConfirmError::Io`] where it cannot be read.
     pub fn confirm(&self, question: &str) -> Result<bool, ConfirmError> {
-        confirm::confirm(&self.console, question)
+        self.console.confirm(question)
     }
 
     /// A personal value as it may be shown: masked unless `--show-values`, and escaped either way.

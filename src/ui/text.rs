@@ -272,8 +272,9 @@ and 5 more
     fn colour_changes_no_word() {
         let colored = run_report(&run_report_example(), Some("l"), ColorChoice::Always.style(false));
         assert!(colored.contains("\x1b[33mrefused       \x1b[0m"));
-        let stripped =
-            ["\x1b[0m", "\x1b[32m", "\x1b[33m", "\x1b[1;31m"].iter().fold(colored, |text, code| text.replace(code, ""));
+        let stripped = ["\x1b[0m", "\x1b[32m", "\x1b[33m", "\x1b[1m", "\x1b[31m"]
+            .iter()
+            .fold(colored, |text, code| text.replace(code, ""));
         assert_eq!(stripped, run_report(&run_report_example(), Some("l"), plain()));
     }
 

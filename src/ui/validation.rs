@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::console::Console;
 use super::findings::FindingTeller;
-use super::observer::Teller;
+use super::observer::EventPrinter;
 use super::{OutputFormat, forecast, json, text};
 use crate::domain::event::{Event, Observer};
 use crate::domain::finding::{Finding, Severity};
@@ -20,7 +20,7 @@ use crate::limits;
 /// Takes findings and gives the result. Tells progress meanwhile.
 pub struct Findings {
     console: Arc<Console>,
-    teller: Teller,
+    teller: EventPrinter,
     shown: Vec<Finding>,
     hidden: BTreeMap<Severity, u64>,
     /// Text for stdout that is not written yet; empty where the result is not JSON.
@@ -35,7 +35,7 @@ impl Findings {
     pub(super) fn new(console: Arc<Console>, input: &str) -> Self {
         let is_json = console.options().output == OutputFormat::Json;
         let json = if is_json { json::validate_start(input) } else { String::new() };
-        let teller = Teller::new(Arc::clone(&console));
+        let teller = EventPrinter::new(Arc::clone(&console));
         Self {
             console,
             teller,
