@@ -7,30 +7,21 @@ use super::identity::{PoolId, ProviderName};
 use super::stop::{Stop, StopCause};
 use crate::limits;
 
-/// What a check is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Topic {
-    /// Whether the credentials are accepted at all.
     Credentials,
-    /// Whether the pool is there.
     Pool,
-    /// Triggers that may link meanwhile.
     Triggers,
-    /// Identity providers.
     Providers,
     /// What a provider writes over the users' attributes.
     Mapping,
     /// Whether users can be read, by filter too.
     Users,
-    /// How many writes the account may make.
     Quota,
-    /// Our clock beside the service's.
     Clock,
     /// How long it takes to read the pool.
     ScanTime,
-    /// How long a million links take.
     LinkTime,
-    /// The right to write.
     Permission,
 }
 
@@ -54,16 +45,12 @@ impl Topic {
     }
 }
 
-/// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CheckStatus {
-    /// As it should be.
     Ok,
     /// A migration works, and something about it may surprise.
     Warn,
-    /// A migration would not work.
     Fail,
-    /// Not looked at.
     Skip,
 }
 
@@ -80,34 +67,27 @@ impl CheckStatus {
     }
 }
 
-/// What was found.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Found {
     /// The service accepts the credentials; whose they are is not asked.
     Accepted,
-    /// The pool.
     Pool {
-        /// Its name.
         name: String,
         /// Whether user names are told apart by case.
         case_sensitive: bool,
         /// The service's estimate of the number of users.
         users: u64,
     },
-    /// Whether a pre-sign-up trigger is set.
     PreSignUp(bool),
     /// Providers by name, each with its type.
     Providers(Vec<(ProviderName, String)>),
     /// The pool attributes that a provider's claims are mapped to.
     Mapping {
-        /// The pool's name of the provider.
         provider: ProviderName,
-        /// The attributes.
         mapped: BTreeSet<String>,
     },
     /// Users can be read, by a filter on `sub` too.
     Users,
-    /// The limit of the writes.
     Quota {
         /// Calls a second, for everybody together.
         per_second: f64,
@@ -120,18 +100,14 @@ pub enum Found {
     },
     /// The service's clock minus ours, the least and the most it can be, in milliseconds; `None` where no answer told.
     Clock(Option<(i64, i64)>),
-    /// What reading the whole pool takes.
     ScanTime {
         /// The service's estimate of the number of users.
         users: u64,
-        /// Calls.
         reads: u64,
         /// Their pace, in calls a second.
         pace: f64,
     },
-    /// What so many links take.
     LinkTime {
-        /// Links.
         links: u64,
         /// Their pace, in calls a second.
         pace: f64,
@@ -144,28 +120,21 @@ pub enum Found {
     LeftOut(&'static str),
 }
 
-/// One check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    /// What it is about.
     pub topic: Topic,
-    /// What was found.
     pub found: Found,
 }
 
-/// Everything that `doctor` found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CheckupReport {
-    /// The pool.
     pub pool: PoolId,
-    /// Whether it is a simulated one.
     pub simulated: bool,
     /// The checks, in the order in which they were made.
     pub checks: Vec<Check>,
 }
 
 impl Check {
-    /// How it ended.
     #[must_use]
     pub fn status(&self) -> CheckStatus {
         let warn_if = |doubtful| if doubtful { CheckStatus::Warn } else { CheckStatus::Ok };
@@ -192,7 +161,6 @@ impl Check {
 }
 
 impl CheckupReport {
-    /// Checks that ended so.
     #[must_use]
     pub fn count(&self, status: CheckStatus) -> u64 {
         self.checks.iter().filter(|check| check.status() == status).count() as u64

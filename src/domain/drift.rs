@@ -11,20 +11,17 @@ use super::row::{RowKey, RowNumber};
 /// How a row of the file stands to the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Standing {
-    /// The user holds the identity.
     Linked,
     /// Nobody holds the identity, and a link can be made.
     Missing,
     /// Another user holds the identity as a link.
     Moved,
-    /// A link would be refused.
     Blocked(RefusalCode),
     /// The row has an error of its own, so it cannot be compared.
     Invalid,
 }
 
 impl Standing {
-    /// The standing as scripts see it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -47,7 +44,6 @@ impl Standing {
         }
     }
 
-    /// Why a link would be refused.
     #[must_use]
     pub fn code(self) -> Option<RefusalCode> {
         match self {
@@ -60,31 +56,22 @@ impl Standing {
 /// The symbol of a link that the pool has and the file does not.
 pub const EXTRA_SYMBOL: char = '-';
 
-/// Rows by standing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DriftCounts {
-    /// Rows of the file.
     pub rows: u64,
-    /// Rows whose user holds the identity.
     pub linked: u64,
-    /// Rows whose link can be made.
     pub missing: u64,
-    /// Rows whose identity is on another user.
     pub moved: u64,
-    /// Rows whose link would be refused.
     pub blocked: u64,
-    /// Rows with an error of their own.
     pub invalid: u64,
     /// Links of the providers in scope that the file does not have.
     pub extra: u64,
-    /// Blocked rows by code.
     pub by_code: BTreeMap<RefusalCode, u64>,
     /// Links that would be made: missing rows without repeats.
     pub changes: u64,
 }
 
 impl DriftCounts {
-    /// Counts a row.
     pub fn add(&mut self, standing: Standing) {
         self.rows += 1;
         match standing {
@@ -111,7 +98,6 @@ impl DriftCounts {
         self.moved + self.blocked + self.extra
     }
 
-    /// Whether every row has one standing.
     #[must_use]
     pub fn balances(&self) -> bool {
         self.rows == self.linked + self.missing + self.moved + self.blocked + self.invalid
@@ -119,25 +105,19 @@ impl DriftCounts {
     }
 }
 
-/// A row that is not linked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DriftLine {
-    /// Its number.
     pub row: RowNumber,
     /// Its key; `None` for an invalid row.
     pub key: Option<RowKey>,
-    /// How it stands.
     pub standing: Standing,
-    /// Something that helps to correct it.
     pub hint: Option<&'static str>,
 }
 
 /// A link that the pool has and the file does not.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ExtraLine {
-    /// The provider of the linked identity.
     pub provider: String,
-    /// Its id there.
     pub value: Personal,
     /// Who holds it: a user name, or an id at `destination_provider`.
     pub destination: Personal,
@@ -154,29 +134,20 @@ impl fmt::Debug for ExtraLine {
 /// What a comparison of a file and a pool found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DriftReport {
-    /// The input's name.
     pub input: String,
-    /// The pool.
     pub pool: String,
-    /// Whether it is a simulated one.
     pub simulated: bool,
-    /// The numbers.
     pub counts: DriftCounts,
     /// The providers whose links the file was searched for.
     pub scope: Vec<String>,
     /// Rows that are not linked, at most [`crate::limits::REPORT_FAILURES_MAX`].
     pub lines: Vec<DriftLine>,
-    /// How many more there are.
     pub lines_left_out: u64,
     /// Links that only the pool has, at most as many.
     pub extras: Vec<ExtraLine>,
-    /// How many more there are.
     pub extras_left_out: u64,
-    /// Users that were read.
     pub users: u64,
-    /// Calls that it took.
     pub reads: u64,
-    /// How long it took.
     pub elapsed: Duration,
 }
 

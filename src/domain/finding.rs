@@ -12,7 +12,6 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// `error` or `warning`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -24,7 +23,6 @@ impl Severity {
 
 macro_rules! finding_codes {
     ($($variant:ident $text:literal $severity:ident $doc:literal),+ $(,)?) => {
-        /// The stable code of a finding.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum FindingCode { $(#[doc = $doc] $variant,)+ }
 
@@ -32,7 +30,6 @@ macro_rules! finding_codes {
             /// Every code, in the order of the catalogue.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The code as scripts see it.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
@@ -44,7 +41,6 @@ macro_rules! finding_codes {
                 match self { $(Self::$variant => Severity::$severity,)+ }
             }
 
-            /// What it means, in one sentence.
             #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $doc,)+ }
@@ -108,7 +104,6 @@ impl FindingCode {
 /// One thing that is wrong, and where. Its sentence holds no personal data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is.
     pub code: FindingCode,
     /// Whether it keeps its row from being sent: as its code says, or a warning where it was allowed.
     pub severity: Severity,

@@ -5,47 +5,33 @@ use std::time::Duration;
 
 use super::row::{RowKey, RowNumber};
 
-/// A row that `link` will not link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedLine {
-    /// Its number in the input.
     pub row: RowNumber,
-    /// Its key in the ledger.
     pub key: RowKey,
-    /// The refusal's code.
     pub verdict: &'static str,
     /// Something that helps to correct it; empty where there is nothing.
     pub hint: &'static str,
     /// The users whom it may mean, masked as they may be shown, the first few.
     pub candidates: Vec<String>,
-    /// How many more of them there are.
     pub candidates_left_out: usize,
 }
 
-/// What was foretold of all rows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ForecastReport {
-    /// The pool.
     pub pool: String,
-    /// Whether it is a simulated one.
     pub simulated: bool,
     /// How the pool was read: `scan` or `filter`.
     pub look_up: &'static str,
     /// Why it was read so, a lower-case fragment.
     pub because: String,
-    /// Users that were read.
     pub users: u64,
-    /// Calls that it took.
     pub reads: u64,
-    /// Of them, those that were throttled.
     pub throttled: u64,
-    /// How long it took.
     pub elapsed: Duration,
-    /// Valid rows by verdict.
     pub by_verdict: BTreeMap<&'static str, u64>,
     /// Rows that repeat an earlier one's link; they have its verdict, and are not sent again.
     pub repeats: u64,
-    /// Links that will be sent.
     pub writes: u64,
     /// The pace of the links, in calls a second; `None` where there is none.
     pub rate_per_second: Option<f64>,
@@ -58,7 +44,6 @@ pub struct ForecastReport {
 }
 
 impl ForecastReport {
-    /// Rows that `link` will refuse.
     #[must_use]
     pub fn refused(&self) -> u64 {
         let fine = |verdict: &str| matches!(verdict, "link" | "already_linked");

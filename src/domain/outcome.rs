@@ -1,7 +1,5 @@
 //! How a row ended.
 
-use super::state::RowState;
-
 macro_rules! refusal_codes {
     ($($variant:ident $text:literal $doc:literal),+ $(,)?) => {
         /// Why the service, or the plan, said no for good.
@@ -12,13 +10,11 @@ macro_rules! refusal_codes {
             /// Every code, in the order of the contract.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The code as scripts see it.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
             }
 
-            /// What it means, in one sentence.
             #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $doc,)+ }
@@ -47,7 +43,6 @@ refusal_codes! {
 }
 
 impl RefusalCode {
-    /// Whether only `undo` gives it.
     #[must_use]
     pub fn is_of_undo(self) -> bool {
         matches!(self, Self::Gone | Self::Moved | Self::UsedSince | Self::FormUnknown)
@@ -117,7 +112,6 @@ impl std::fmt::Debug for ServiceText {
     }
 }
 
-/// How a row ended in a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// This tool made the link.
@@ -130,19 +124,16 @@ pub enum Outcome {
     AlreadyLinked,
     /// No for good.
     Refused {
-        /// Why.
         code: RefusalCode,
         /// What the service said; `None` where the plan refused and nothing was sent.
         text: Option<ServiceText>,
     },
     /// Attempts exhausted on transient faults, and reading showed that none of them had an effect.
     Failed {
-        /// What the last attempt met.
         text: ServiceText,
     },
     /// A call may have taken effect, and reading could not settle it.
     InDoubt {
-        /// What the last attempt met.
         text: ServiceText,
     },
 }
@@ -154,35 +145,21 @@ pub enum UndoOutcome {
     Undone,
     /// Not to be taken back safely.
     Refused {
-        /// Why.
         code: RefusalCode,
         /// What the service said; `None` where nothing was sent.
         text: Option<ServiceText>,
     },
     /// Attempts exhausted on transient faults, and reading showed that none of them had an effect.
     Failed {
-        /// What the last attempt met.
         text: ServiceText,
     },
     /// A call may have taken effect, and reading could not settle it.
     InDoubt {
-        /// What the last attempt met.
         text: ServiceText,
     },
 }
 
 impl UndoOutcome {
-    /// The state that this outcome puts a row in.
-    #[must_use]
-    pub fn state(&self) -> RowState {
-        match self {
-            Self::Undone => RowState::Undone,
-            Self::Refused { code, .. } => RowState::Kept(*code),
-            Self::Failed { .. } => RowState::Linked,
-            Self::InDoubt { .. } => RowState::Unlinking,
-        }
-    }
-
     /// What the service said, where it said anything.
     #[must_use]
     pub fn text(&self) -> Option<&ServiceText> {
@@ -190,20 +167,6 @@ impl UndoOutcome {
             Self::Undone => None,
             Self::Refused { text, .. } => text.as_ref(),
             Self::Failed { text } | Self::InDoubt { text } => Some(text),
-        }
-    }
-}
-
-impl Outcome {
-    /// The state that this outcome puts a row in.
-    #[must_use]
-    pub fn state(&self) -> RowState {
-        match self {
-            Self::Linked { .. } => RowState::Linked,
-            Self::AlreadyLinked => RowState::AlreadyLinked,
-            Self::Refused { code, .. } => RowState::Refused(*code),
-            Self::Failed { .. } => RowState::Failed,
-            Self::InDoubt { .. } => RowState::InDoubt,
         }
     }
 }

@@ -13,9 +13,7 @@ use super::summary::Counts;
 pub struct LedgerReport {
     /// The ledgers' paths, as they were given.
     pub ledgers: Vec<String>,
-    /// The pool that they are bound to.
     pub pool: String,
-    /// Whether that pool was a simulated one.
     pub simulated: bool,
     /// Rows by state; `read` is the number of rows that are known.
     pub counts: Counts,
@@ -27,33 +25,25 @@ pub struct LedgerReport {
     pub shards: Option<ShardsReport>,
     /// Rows that are refused, failed or in doubt, at most [`crate::limits::REPORT_FAILURES_MAX`].
     pub failures: Vec<FailureLine>,
-    /// How many more such rows there are.
     pub failures_left_out: u64,
 }
 
-/// What the checks of an input found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ValidateReport {
-    /// The input's name.
     pub input: String,
     /// Rows read; the valid ones as `unprocessed`. Findings by code, warnings included.
     pub counts: Counts,
     /// Of the findings, those that are warnings because they were allowed, by code.
     pub allowed: BTreeMap<FindingCode, u64>,
-    /// Lines with nothing on them.
     pub blank_lines: u64,
 }
 
-/// How the ledgers of shards fit together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShardsReport {
-    /// How many shards there are.
     pub count: u32,
-    /// The shards that no ledger is of.
     pub missing: Vec<u32>,
     /// Ledgers of no shard, of another number of shards, or of a shard that an earlier one is of.
     pub strange_ledgers: u64,
-    /// Rows that several ledgers hold.
     pub rows_in_several: u64,
 }
 
@@ -65,14 +55,10 @@ impl ShardsReport {
     }
 }
 
-/// One run of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunLine {
-    /// The run's id.
     pub id: String,
-    /// The command, such as `link`.
     pub command: String,
-    /// The input's name.
     pub input: String,
     /// When it started, in milliseconds since 1970-01-01 UTC.
     pub started_unix_ms: i64,
@@ -85,9 +71,7 @@ pub struct RunLine {
 pub struct FailureLine {
     /// Its number in the input of the latest run that met it.
     pub row: RowNumber,
-    /// Its key.
     pub key: RowKey,
-    /// Where it stands.
     pub state: RowState,
     /// What the service said, verbatim and so perhaps personal; `None` where nothing was sent.
     pub said: Option<ServiceText>,

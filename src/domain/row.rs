@@ -19,7 +19,6 @@ impl fmt::Display for RowNumber {
 /// What a row asks for: this identity on that user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Link {
-    /// The existing user.
     pub destination: Destination,
     /// The identity that shall sign in as that user.
     pub source: ExternalIdentity,
@@ -122,11 +121,8 @@ impl fmt::Display for RowKey {
 /// A row that passed the checks and may be worked on.
 #[derive(Debug, Clone)]
 pub struct Row {
-    /// Its number in the input.
     pub number: RowNumber,
-    /// What it asks for.
     pub link: Link,
-    /// Its key in the ledger.
     pub key: RowKey,
 }
 

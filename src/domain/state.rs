@@ -1,6 +1,6 @@
 //! The one table of what may happen to a row, used live and when a ledger is read back.
 
-use super::outcome::RefusalCode;
+use super::outcome::{Outcome, RefusalCode, UndoOutcome};
 
 /// Where a row stands. A key that the ledger does not hold is [`RowState::Unprocessed`].
 ///
@@ -28,7 +28,6 @@ pub enum RowState {
 }
 
 impl RowState {
-    /// The state as scripts see it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +40,6 @@ impl RowState {
         }
     }
 
-    /// The refusal code of a refused row.
     #[must_use]
     pub fn refusal(self) -> Option<RefusalCode> {
         match self {
@@ -68,18 +66,42 @@ impl RowState {
     }
 }
 
-/// What a rerun does with a row.
+impl Outcome {
+    /// The state that this outcome puts a row in.
+    #[must_use]
+    pub fn state(&self) -> RowState {
+        match self {
+            Self::Linked { .. } => RowState::Linked,
+            Self::AlreadyLinked => RowState::AlreadyLinked,
+            Self::Refused { code, .. } => RowState::Refused(*code),
+            Self::Failed { .. } => RowState::Failed,
+            Self::InDoubt { .. } => RowState::InDoubt,
+        }
+    }
+}
+
+impl UndoOutcome {
+    /// The state that this outcome puts a row in.
+    #[must_use]
+    pub fn state(&self) -> RowState {
+        match self {
+            Self::Undone => RowState::Undone,
+            Self::Refused { code, .. } => RowState::Kept(*code),
+            Self::Failed { .. } => RowState::Linked,
+            Self::InDoubt { .. } => RowState::Unlinking,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resume {
     /// Nothing: it is done.
     Skip,
-    /// Attempt it.
     Attempt,
     /// Read the destination first, and attempt it only if the link is not there.
     Settle,
 }
 
-/// What may happen to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowEvent {
     /// It was announced in the ledger: from here on a call may have been sent.
@@ -99,9 +121,7 @@ pub enum RowEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{event:?} cannot follow {state:?}")]
 pub struct IllegalEvent {
-    /// Where the row stood.
     pub state: RowState,
-    /// What was said to happen next.
     pub event: RowEvent,
 }
 

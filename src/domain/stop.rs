@@ -28,7 +28,6 @@ pub enum StopCause {
 }
 
 impl StopCause {
-    /// The cause as scripts see it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -51,7 +50,6 @@ pub struct Stop {
     pub cause: StopCause,
     /// What happened and what to do, a lower-case fragment in this program's words.
     pub detail: String,
-    /// What the service answered, where it did.
     pub service_text: Option<ServiceText>,
 }
 
@@ -71,7 +69,6 @@ impl Stop {
         }
     }
 
-    /// Whether the service's message is hidden.
     #[must_use]
     pub fn hides_message(&self, show_values: bool) -> bool {
         self.service_text.as_ref().is_some_and(|text| text.is_hidden(show_values))
@@ -87,7 +84,6 @@ pub enum Signal {
     Terminate,
 }
 
-/// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
     /// Every row of the input was read and reached a result.
@@ -99,7 +95,6 @@ pub enum Ended {
 }
 
 impl Ended {
-    /// The end as scripts see it.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -110,7 +105,6 @@ impl Ended {
     }
 }
 
-/// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Aim {
     /// To link rows.
@@ -123,7 +117,6 @@ pub enum Aim {
 }
 
 impl Aim {
-    /// Whether it is about taking links back.
     #[must_use]
     pub fn is_undo(self) -> bool {
         self != Self::Link
@@ -133,24 +126,17 @@ impl Aim {
 /// What a run has to say at its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunReport {
-    /// What the run was for.
     pub aim: Aim,
-    /// The pool.
     pub pool: PoolId,
-    /// Whether the pool was a simulated one.
     pub simulated: bool,
-    /// How it ended.
     pub ended: Ended,
     /// Rows by state. Balanced. In a run about taking links back, the links that it refused, failed at or left in doubt
     /// count so; what was not reached counts as linked.
     pub counts: Counts,
     /// Rows of the input that were not read any more, where the total is known.
     pub not_read: Option<u64>,
-    /// Writes sent in this run.
     pub writes: u64,
-    /// Reads sent in this run.
     pub reads: u64,
-    /// Answers that said "too many requests".
     pub throttled: u64,
     /// Rows that a plan meant to link and that were refused or found linked; `None` without a plan.
     pub missed: Option<u64>,

@@ -12,17 +12,12 @@ pub struct Counts {
     pub read: u64,
     /// Links that this tool made, in this run or in an earlier one of this ledger.
     pub linked: u64,
-    /// Links that were there before.
     pub already_linked: u64,
-    /// Refused for good.
     pub refused: u64,
-    /// Attempts exhausted on transient faults.
     pub failed: u64,
-    /// May have taken effect.
     pub in_doubt: u64,
     /// Rows with an error of their own; never sent.
     pub invalid: u64,
-    /// Read, and not attempted.
     pub unprocessed: u64,
     /// Of the rows above, those for which nothing was done because an earlier run had settled them.
     pub skipped: u64,
@@ -32,7 +27,6 @@ pub struct Counts {
     pub undone: u64,
     /// Of the linked rows, those that `undo` looked at and left alone, by code.
     pub kept: BTreeMap<RefusalCode, u64>,
-    /// Refused rows by code.
     pub by_refusal: BTreeMap<RefusalCode, u64>,
     /// Findings by code; a row may have several.
     pub by_finding: BTreeMap<FindingCode, u64>,
@@ -47,7 +41,6 @@ pub struct Unbalanced {
 }
 
 impl Counts {
-    /// Counts a row that stands in `state`.
     pub fn add(&mut self, state: RowState) {
         match state {
             RowState::Unprocessed => self.unprocessed += 1,

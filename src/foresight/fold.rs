@@ -21,7 +21,6 @@ pub(super) fn folded(text: &str) -> Cow<'_, str> {
     if is_folded { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
 }
 
-/// Of a user name.
 pub(super) fn name_hash(username: &str) -> u64 {
     xxh3_64_with_seed(folded(username).as_bytes(), NAME)
 }
@@ -36,7 +35,6 @@ pub(super) fn sub_hash(sub: &str) -> u64 {
     xxh3_64_with_seed(sub.as_bytes(), SUB)
 }
 
-/// Of an e-mail address.
 pub(super) fn email_hash(email: &str) -> u64 {
     xxh3_64_with_seed(folded(email).as_bytes(), EMAIL)
 }

@@ -14,11 +14,8 @@ use crate::service::PoolUser;
 /// A user of the pool whom a file means, or who stands in its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexedUser {
-    /// The pool's `Username`.
     pub username: Personal,
-    /// The `sub` attribute.
     pub sub: Option<Personal>,
-    /// The `email` attribute.
     pub email: Option<Personal>,
     /// `UserStatus`: for people, never for a decision.
     pub status: Arc<str>,
@@ -26,10 +23,8 @@ pub struct IndexedUser {
     pub identities: Box<[HeldIdentity]>,
 }
 
-/// An identity on a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldIdentity {
-    /// The pool's name of the provider.
     pub provider: Arc<str>,
     /// The provider's id of the user, true case.
     pub user_id: Personal,
@@ -64,11 +59,9 @@ impl IndexedUser {
     }
 }
 
-/// A user's place in the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(u32);
 
-/// An index that is being fed.
 #[derive(Debug)]
 pub struct IndexBuilder {
     wanted: Wanted,
@@ -110,7 +103,6 @@ impl IndexBuilder {
         IndexedUser { username: user.username, sub: user.sub, email: user.email, status, identities }
     }
 
-    /// Ready to be asked.
     #[must_use]
     pub fn finish(self) -> Index {
         let Self { case_sensitive, users, mut entries, .. } = self;
@@ -162,13 +154,11 @@ pub struct Index {
 }
 
 impl Index {
-    /// How many users it holds.
     #[must_use]
     pub fn user_count(&self) -> usize {
         self.user_count
     }
 
-    /// The user in a place.
     #[must_use]
     pub fn user(&self, slot: Slot) -> Option<&IndexedUser> {
         self.users.get(slot.0 as usize)

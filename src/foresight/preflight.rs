@@ -17,13 +17,10 @@ use crate::service::{Answer, Fault, MappedAttributes, PoolFacts, PortFuture, Use
 /// What is known of the pool before the first row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PoolKnowledge {
-    /// The pool's settings.
     pub facts: PoolFacts,
     /// Its providers by name, each with its type.
     pub providers: BTreeMap<ProviderName, String>,
-    /// The service's clock against ours.
     pub skew: Skew,
-    /// Reads that it took.
     pub read_count: u64,
 }
 
@@ -77,7 +74,6 @@ pub struct Patience<'a> {
 }
 
 impl<'a> Patience<'a> {
-    /// With nothing asked yet.
     pub fn new(clock: Clock, rng: &'a mut Rng) -> Self {
         Self { clock, rng, read_count: 0, skew: Skew::default() }
     }

@@ -10,17 +10,14 @@ use crate::domain::row::Link;
 use crate::limits::{FILTER_CHARS_MAX, USERS_PER_PAGE_MAX};
 use crate::service::UserFilter;
 
-/// How the pool is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LookUp {
-    /// All users, once.
     Scan,
     /// The users whom rows name, each by a filter. Identities on users whom no row names are not seen.
     Filter,
 }
 
 impl LookUp {
-    /// The way as scripts see it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -59,7 +56,6 @@ impl LookUpCost {
         if self.filter < self.scan { LookUp::Filter } else { LookUp::Scan }
     }
 
-    /// What this way costs.
     #[must_use]
     pub fn calls(self, look_up: LookUp) -> u64 {
         match look_up {
@@ -69,7 +65,6 @@ impl LookUpCost {
     }
 }
 
-/// The questions that rows ask, each once.
 #[derive(Debug)]
 pub struct Questions {
     /// Hashes of the filters: 64 bits, of which two agree by chance once in 10⁷ files of a million rows.

@@ -8,13 +8,10 @@ use crate::service::{PoolUser, UserFilter};
 /// How a destination becomes one that can be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolution {
-    /// As it stands.
     Known(DestinationUser),
-    /// By looking it up.
     LookUp(UserFilter),
 }
 
-/// What a row's destination needs.
 #[must_use]
 pub fn resolution(destination: &Destination) -> Resolution {
     let look_up =

@@ -27,32 +27,24 @@ use crate::service::classify::{CallKind, FaultClass, classify};
 use crate::service::skew::Skew;
 use crate::service::{Answer, Fault, PoolUser, Transport, UserDirectory, UserFilter, UserPage, UserQuery};
 
-/// The first digits of a `sub`.
 const DIGITS: &str = "0123456789abcdef";
 
-/// What a scan took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Scanned {
     /// Users that were handed on. One whose chain had to start anew is counted, and handed on, more than once.
     pub users: u64,
-    /// Calls.
     pub reads: u64,
     /// Of them, those that were answered with "too many requests".
     pub throttled: u64,
     /// When it began, by our clock: what happened later may be missing from it.
     pub began: UnixMs,
-    /// How long it took.
     pub elapsed: Duration,
-    /// The service's clock against ours.
     pub skew: Skew,
 }
 
-/// How to go about a scan.
 #[derive(Debug, Clone, Copy)]
 pub struct ScanOptions {
-    /// The pace of the reads.
     pub reads: Pace,
-    /// The seed of its random waits.
     pub seed: u64,
 }
 
@@ -92,7 +84,6 @@ pub async fn look_up(
     Scan::new(directory, options, clock, VecDeque::new(), questions).run(take).await
 }
 
-/// One walk over pages.
 #[derive(Debug)]
 struct Chain {
     /// Which users; `None` for all.

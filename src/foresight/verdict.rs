@@ -21,16 +21,13 @@ use crate::service::MappedAttributes;
 /// What `link` will reach for a row, when nothing else touches the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {
-    /// The link is made.
     Link,
     /// The destination holds the identity, from before or by an earlier row that names the same user otherwise.
     AlreadyLinked,
-    /// No for good.
     Refused(RefusalCode),
 }
 
 impl Verdict {
-    /// The verdict as scripts see it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,7 +47,6 @@ impl Verdict {
         }
     }
 
-    /// The state that the row ends in.
     #[must_use]
     pub fn state(self) -> RowState {
         match self {
@@ -61,10 +57,8 @@ impl Verdict {
     }
 }
 
-/// What is foretold of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forecast {
-    /// What `link` will reach.
     pub verdict: Verdict,
     /// The destination as it is sent; `None` where there is none, or several.
     pub user: Option<DestinationUser>,
@@ -72,7 +66,6 @@ pub struct Forecast {
     pub hint: Option<Hint>,
 }
 
-/// What helps to correct a refused row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {
     /// There is a user whose name differs from the destination's in case only.
@@ -95,9 +88,7 @@ impl Hint {
 /// What a forecast rests on besides the rows.
 #[derive(Debug)]
 pub struct Known<'a> {
-    /// The users.
     pub index: &'a Index,
-    /// The pool and its providers.
     pub pool: &'a PoolKnowledge,
     /// By which attributes identities of a provider can be linked; what was not asked for passes.
     pub mapped: BTreeMap<ProviderName, MappedAttributes>,
@@ -109,7 +100,6 @@ pub struct Known<'a> {
 #[derive(Debug)]
 pub struct Forecaster<'a> {
     known: Known<'a>,
-    /// Identities that earlier rows link.
     taken: HashMap<u128, Taken>,
     /// How many identities earlier rows give to a user.
     given: HashMap<Slot, usize>,
@@ -122,13 +112,11 @@ struct Taken {
 }
 
 impl<'a> Forecaster<'a> {
-    /// One that has seen no row.
     #[must_use]
     pub fn new(known: Known<'a>) -> Self {
         Self { known, taken: HashMap::new(), given: HashMap::new() }
     }
 
-    /// What it rests on.
     #[must_use]
     pub fn known(&self) -> &Known<'a> {
         &self.known

@@ -18,7 +18,6 @@ impl WantedRows {
         self.hashes.push(identity_hash(link.source.provider().as_str(), link.source.value().expose()));
     }
 
-    /// Ready to be asked.
     #[must_use]
     pub fn finish(self) -> Wanted {
         let mut hashes = self.hashes;
@@ -29,14 +28,12 @@ impl WantedRows {
     }
 }
 
-/// What the rows of a file name.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
     hashes: Vec<u64>,
 }
 
 impl Wanted {
-    /// Whether a row names this.
     pub(super) fn has(&self, hash: u64) -> bool {
         self.hashes.binary_search(&hash).is_ok()
     }

@@ -24,33 +24,26 @@ pub const LOG_FILTER_VARIABLE: &str = "COGNITO_LINK_LOG";
 /// Where events may come from, whatever the filter says.
 const TARGETS: [&str; 2] = ["cognito_link", "aws_config"];
 
-/// The shape of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// A line for people.
     #[default]
     Text,
-    /// An object a line.
     Json,
 }
 
-/// What is logged, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct LogOptions<'a> {
-    /// The shape of a line.
     pub format: LogFormat,
     /// How often `-v` was given, less how often `-q`: errors below 0, then warnings, info, debug, and all from 3 on.
     pub verbosity: i8,
     /// The value of [`LOG_FILTER_VARIABLE`], where it is set.
     pub filter: Option<&'a str>,
-    /// Whose time the lines carry.
     pub clock: Clock,
 }
 
-/// Why logging cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The filter cannot be read.
     #[error("the filter in COGNITO_LINK_LOG cannot be read: use a level such as debug, or target=level pairs")]
     Filter(#[source] tracing_subscriber::filter::ParseError),
     /// Somebody else has started logging in this process.

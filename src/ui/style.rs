@@ -4,13 +4,10 @@ use std::ffi::OsString;
 
 use anstyle::{AnsiColor, Style as Ansi};
 
-/// When to colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ColorChoice {
-    /// On a terminal.
     #[default]
     Auto,
-    /// Also into a pipe.
     Always,
     Never,
 }
@@ -34,7 +31,6 @@ impl ColorChoice {
     }
 }
 
-/// Whether a stream is coloured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Style {
     colored: bool,
