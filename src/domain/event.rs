@@ -1,20 +1,20 @@
-//! What a run tells while it goes. Nothing in an event is personal: a row is its number and key.
+//! What a run reports while it goes. Nothing in an event is personal: a row is its number and key.
 
 use std::time::Duration;
 
+use super::counts::Counts;
 use super::finding::Finding;
 use super::row::{RowKey, RowNumber};
 use super::state::RowState;
-use super::summary::Counts;
 
 /// Why nothing is being sent at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waiting {
+pub enum WaitReason {
     /// The service throttled; everything pauses for this long.
     CoolDown(Duration),
     /// Rows wait for their back-off after transient faults.
     BackOff(Duration),
-    /// Rows wait until a doubtful call can be read back.
+    /// Rows wait until a call in doubt can be read back.
     Settling(Duration),
     Concurrency,
     /// The input has not delivered its next row.
@@ -22,7 +22,7 @@ pub enum Waiting {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Snapshot {
+pub struct RunSnapshot {
     pub counts: Counts,
     /// Rows of the input, where they were counted before the start.
     pub total: Option<u64>,
@@ -31,7 +31,6 @@ pub struct Snapshot {
     pub rate_per_second: f64,
     /// Rows that reached their result in this run, a second, over the last while.
     pub done_per_second: f64,
-    /// Answers that said "too many requests" in this run.
     pub throttled: u64,
     pub writes: u64,
     pub reads: u64,
@@ -39,13 +38,13 @@ pub struct Snapshot {
     pub elapsed: Duration,
     /// Time that the rest will take at the present pace, where the total is known.
     pub remaining: Option<Duration>,
-    pub waiting: Option<Waiting>,
+    pub waiting: Option<WaitReason>,
     /// The age of the row that has been throttled the longest, where any has.
     pub oldest_throttled: Option<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub enum Event {
+pub enum RunEvent {
     /// The input is being read for the first time; this many rows so far.
     Checking {
         rows: u64,
@@ -81,17 +80,17 @@ pub enum Event {
         in_flight: usize,
     },
     /// Counts and pace, several times a second.
-    Tick(Box<Snapshot>),
+    Tick(Box<RunSnapshot>),
 }
 
-/// Somebody who is told. Called from the one loop, so it must not block.
-pub trait Observer {
-    fn on(&mut self, event: &Event);
+/// Receives the events of a run. Called from the dispatcher's loop, so it must not block.
+pub trait RunObserver {
+    fn on(&mut self, event: &RunEvent);
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Silent;
+pub struct IgnoreEvents;
 
-impl Observer for Silent {
-    fn on(&mut self, _event: &Event) {}
+impl RunObserver for IgnoreEvents {
+    fn on(&mut self, _event: &RunEvent) {}
 }

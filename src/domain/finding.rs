@@ -7,7 +7,7 @@ use super::row::RowNumber;
 pub enum Severity {
     /// The row is invalid and is not sent.
     Error,
-    /// The row is sent, and somebody should look at it.
+    /// The row is sent, but deserves a look.
     Warning,
 }
 
@@ -35,7 +35,7 @@ macro_rules! finding_codes {
                 match self { $(Self::$variant => $text,)+ }
             }
 
-            /// Whether it keeps a row from being sent, unless somebody allows it.
+            /// Whether it keeps a row from being sent, unless the code is allowed.
             #[must_use]
             pub fn severity(self) -> Severity {
                 match self { $(Self::$variant => Severity::$severity,)+ }
@@ -72,7 +72,7 @@ finding_codes! {
     ValueTooLong "value_too_long" Error "The value is longer than the service takes.",
     SourceTooLong "source_too_long" Error "Provider name, attribute name and value together are longer than the service takes.",
     FilterTooLong "filter_too_long" Error "The value is too long to look its user up.",
-    DuplicateRow "duplicate_row" Warning "The same link stands in an earlier row.",
+    DuplicateRow "duplicate_row" Warning "The same link is in an earlier row.",
     IdentityForTwoUsers "identity_for_two_users" Error "The same identity is to be linked to two users.",
     TooManyIdentities "too_many_identities" Error "One user would get more identities than the service allows.",
     LowercasedIdentity "lowercased_identity" Warning "The identifier is lower case while others of its provider are not.",
@@ -81,8 +81,8 @@ finding_codes! {
 }
 
 impl FindingCode {
-    /// Codes that only suspect a value: what they find is nearly always damage, and may be what the provider sends.
-    /// Somebody who knows can allow them.
+    /// Codes that only suspect a value: it is nearly always damaged, but may be what the provider sends. They can be
+    /// allowed.
     pub const SUSPICIONS: [Self; 8] = [
         Self::SurroundingSpace,
         Self::InvisibleCharacter,

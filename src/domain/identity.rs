@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::limits;
 
-/// The attribute that stands for an identity's subject, whatever the provider calls it (`AdminLinkProviderForUser`).
+/// The attribute name for an identity's subject, whatever the provider calls it (`AdminLinkProviderForUser`).
 pub const COGNITO_SUBJECT: &str = "Cognito_Subject";
 /// The provider name of the pool's own users; it names a destination and never a source (`AdminLinkProviderForUser`).
 pub const NATIVE_PROVIDER: &str = "Cognito";
@@ -102,7 +102,7 @@ impl Personal {
         Ok(Self(text.into()))
     }
 
-    /// What [`Personal::parse`] would say, without taking the value.
+    /// Checks the text as [`Personal::parse`] does.
     ///
     /// # Errors
     /// As there.
@@ -160,7 +160,7 @@ impl ProviderName {
         Ok(Self(text.into()))
     }
 
-    /// What [`ProviderName::parse`] would say, without taking the name.
+    /// Checks the text as [`ProviderName::parse`] does.
     ///
     /// # Errors
     /// As there.
@@ -231,7 +231,7 @@ impl AttributeName {
         Ok(Self(text.into()))
     }
 
-    /// What [`AttributeName::parse`] would say, without taking the name.
+    /// Checks the text as [`AttributeName::parse`] does.
     ///
     /// # Errors
     /// As there.
@@ -280,7 +280,7 @@ impl ExternalIdentity {
         Ok(Self { provider, attribute, value })
     }
 
-    /// What [`ExternalIdentity::new`] would say of parts that are sound each by itself.
+    /// Checks parts that are valid by themselves, as [`ExternalIdentity::new`] does.
     ///
     /// # Errors
     /// As there.
@@ -326,7 +326,7 @@ pub enum Destination {
     Email(Personal),
     /// By `sub`; must be looked up where it is not the user name.
     Sub(Personal),
-    /// A user that was born from another provider's identity.
+    /// A federated user, by provider and id there.
     Federated {
         provider: ProviderName,
         user_id: Personal,
@@ -365,7 +365,7 @@ impl Destination {
 /// A destination that is ready to be sent: a native user by its `Username`, or a federated one by provider and id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DestinationUser {
-    /// `Cognito`, or the provider from whose identity the user was born.
+    /// `Cognito`, or the provider of a federated user.
     pub provider: ProviderName,
     /// The pool's `Username`, or the user's id at that provider.
     pub value: Personal,
@@ -391,47 +391,76 @@ pub fn profile_username(provider: &str, user_id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-use super::*;
+    use proptest::prelude::*;
 
-fn source(provider: &str, value: &str) -> Result<ExternalIdentity, IdentityError> {
-    ExternalIdentity::new(
-        ProviderName::parse(provider)?,
-        AttributeName::subject(),
-        Personal::parse(value, limits::ATTRIBUTE_VALUE_CHARS_MAX)?,
-    )
-}
+    use super::*;
 
-#[test]
-fn pool_ids() {
-    for good in ["us-east-1_AbCdEfGhI", "us-gov-west-1_Zz9", "sim-local-1_Example01"] {
-        assert_eq!(PoolId::parse(good).map(|p| p.to_string()), Ok(good.to_owned()));
+    fn source(provider: &str, value: &str) -> Result<ExternalIdentity, IdentityError> {
+        ExternalIdentity::new(
+            ProviderName::parse(provider)?,
+            AttributeName::subject(),
+            Personal::parse(value, limits::ATTRIBUTE_VALUE_CHARS_MAX)?,
+        )
     }
-    for bad in ["", "us-east-1", "_Abc", "us-east-1_", "us-east-1_a b", "us east_Abc", "US-EAST-1_Abc", "a_b"] {
-        assert_eq!(PoolId::parse(bad), Err(IdentityError::PoolId), "{bad}");
+
+    #[test]
+    fn pool_ids() {
+        for good in ["us-east-1_AbCdEfGhI", "us-gov-west-1_Zz9", "sim-local-1_Example01"] {
+            assert_eq!(PoolId::parse(good).map(|p| p.to_string()), Ok(good.to_owned()));
+        }
+        for bad in ["", "us-east-1", "_Abc", "us-east-1_", "us-east-1_a b", "us east_Abc", "US-EAST-1_Abc", "a_b"] {
+            assert_eq!(PoolId::parse(bad), Err(IdentityError::PoolId), "{bad}");
+        }
+        assert!(PoolId::parse("sim-local-1_A").is_ok_and(|pool| pool.is_simulated()));
+        assert!(PoolId::parse("us-east-1_A").is_ok_and(|pool| !pool.is_simulated() && pool.region() == "us-east-1"));
     }
-    assert!(PoolId::parse("sim-local-1_A").is_ok_and(|pool| pool.is_simulated()));
-    assert!(PoolId::parse("us-east-1_A").is_ok_and(|pool| !pool.is_simulated() && pool.region() == "us-east-1"));
-}
 
-#[test]
-fn a_native_source_cannot_be_built() {
-    assert_eq!(source("Cognito", "carlos"), Err(IdentityError::NativeSource));
-    assert!(source("cognito", "carlos").is_ok(), "names are told apart by case");
-}
+    #[test]
+    fn a_native_source_cannot_be_built() {
+        assert_eq!(source("Cognito", "carlos"), Err(IdentityError::NativeSource));
+        assert!(source("cognito", "carlos").is_ok(), "names are case-sensitive");
+    }
 
-#[test]
-fn the_combined_length_is_bounded() {
-    let fits = "x".repeat(limits::SOURCE_CHARS_MAX - "Google".len() - COGNITO_SUBJECT.len());
-    assert!(source("Google", &fits).is_ok());
-    assert_eq!(source("Google", &format!("{fits}x")), Err(IdentityError::SourceTooLong { chars: 129, max: 128 }));
-}
+    #[test]
+    fn the_combined_length_is_bounded() {
+        let fits = "x".repeat(limits::SOURCE_CHARS_MAX - "Google".len() - COGNITO_SUBJECT.len());
+        assert!(source("Google", &fits).is_ok());
+        assert_eq!(source("Google", &format!("{fits}x")), Err(IdentityError::SourceTooLong { chars: 129, max: 128 }));
+    }
 
-#[test]
-fn debug_and_masks_tell_nothing() {
-    let identity = source("Google", "carlos@example.com").unwrap();
-    assert!(!format!("{identity:?}").contains("carlos"));
-    assert_eq!(masked("carlos@example.com"), "c***m");
-    assert_eq!(masked("abcd"), "***");
-    assert_eq!(masked("\u{1b}[31mred\u{7}"), "[***d");
-}
+    #[test]
+    fn debug_and_masks_tell_nothing() {
+        let identity = source("Google", "carlos@example.com").unwrap();
+        assert!(!format!("{identity:?}").contains("carlos"));
+        assert_eq!(masked("carlos@example.com"), "c***m");
+        assert_eq!(masked("abcd"), "***");
+        assert_eq!(masked("\u{1b}[31mred\u{7}"), "[***d");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_parses_reads_back_and_is_within_its_limits(text in any::<String>(), near in "[a-z0-9-]{0,60}_[A-Za-z0-9]{0,12}") {
+            for text in [text, near] {
+                if let Ok(pool) = PoolId::parse(&text) {
+                    prop_assert_eq!(pool.to_string(), &*text);
+                    prop_assert!(text.starts_with(pool.region()) && text.len() <= limits::POOL_ID_CHARS_MAX);
+                }
+                if let Ok(provider) = ProviderName::parse(&text) {
+                    prop_assert_eq!(provider.as_str(), &*text);
+                    prop_assert!((1..=limits::PROVIDER_NAME_CHARS_MAX).contains(&text.chars().count()));
+                    prop_assert!(!text.contains(char::is_control));
+                }
+                let shown = masked(&text);
+                prop_assert!(shown.chars().count() <= 5 && !shown.contains(char::is_control));
+            }
+        }
+
+        #[test]
+        fn a_source_is_never_native_and_never_too_long(provider in "Cognito|[A-Za-z]{1,32}", value in ".{1,140}") {
+            if let Ok(identity) = source(&provider, &value) {
+                let chars = provider.chars().count() + COGNITO_SUBJECT.len() + value.chars().count();
+                prop_assert!(!identity.provider().is_native() && chars <= limits::SOURCE_CHARS_MAX);
+            }
+        }
+    }
 }

@@ -32,19 +32,19 @@ refusal_codes! {
     ProviderNotFound "provider_not_found" "The pool has no identity provider of this name.",
     AttributeNotMapped "attribute_not_mapped" "The provider maps no claim to the attribute that the link names.",
     AliasExists "alias_exists" "The service found the alias of another user in the way.",
-    NativeUserInTheWay "native_user_in_the_way" "A native user wears the user name that this identity's own profile would have.",
+    NativeUserInTheWay "native_user_in_the_way" "A native user already has the user name of this identity's own profile.",
     CaseDiffers "case_differs" "The pool knows this identity in other letter case; a link would be made and never signed in with.",
     InvalidParameter "invalid_parameter" "The service does not take a value of the request.",
     Unrecognised "unrecognised" "The service refused with a text that this version does not know.",
     Gone "gone" "Undo: the user, or the identity on it, is no longer there.",
-    Moved "moved" "Undo: the identity is not there as this ledger linked it: it was linked anew, or has a profile of its own.",
+    Moved "moved" "Undo: the identity is not there as this ledger linked it: it was linked again, or has a profile of its own.",
     UsedSince "used_since" "Undo: the identity was linked by an attribute and has signed in since, and its subject is not known.",
-    FormUnknown "form_unknown" "Undo: the identity stands on the user, and the service knows no link by the values that should name it.",
+    FormUnknown "form_unknown" "Undo: the user holds the identity, but the service knows no link by the values that should name it.",
 }
 
 impl RefusalCode {
     #[must_use]
-    pub fn is_of_undo(self) -> bool {
+    pub fn is_from_undo(self) -> bool {
         matches!(self, Self::Gone | Self::Moved | Self::UsedSince | Self::FormUnknown)
     }
 
@@ -113,7 +113,7 @@ impl std::fmt::Debug for ServiceText {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum LinkOutcome {
     /// This tool made the link.
     Linked {
         /// Concluded from reading after a doubtful call, and so close in time to it that somebody else could have
@@ -129,34 +129,26 @@ pub enum Outcome {
         text: Option<ServiceText>,
     },
     /// Attempts exhausted on transient faults, and reading showed that none of them had an effect.
-    Failed {
-        text: ServiceText,
-    },
+    Failed { text: ServiceText },
     /// A call may have taken effect, and reading could not settle it.
-    InDoubt {
-        text: ServiceText,
-    },
+    InDoubt { text: ServiceText },
 }
 
-/// How the taking back of one link ended in a run.
+/// How one unlink ended in a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UndoOutcome {
-    /// The identity is off the user again.
+    /// The user no longer holds the identity.
     Undone,
-    /// Not to be taken back safely.
+    /// Cannot be unlinked safely.
     Refused {
         code: RefusalCode,
         /// What the service said; `None` where nothing was sent.
         text: Option<ServiceText>,
     },
     /// Attempts exhausted on transient faults, and reading showed that none of them had an effect.
-    Failed {
-        text: ServiceText,
-    },
+    Failed { text: ServiceText },
     /// A call may have taken effect, and reading could not settle it.
-    InDoubt {
-        text: ServiceText,
-    },
+    InDoubt { text: ServiceText },
 }
 
 impl UndoOutcome {

@@ -16,11 +16,11 @@ impl fmt::Display for RowNumber {
     }
 }
 
-/// What a row asks for: this identity on that user.
+/// A link that a row names: this identity on that user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Link {
     pub destination: Destination,
-    /// The identity that shall sign in as that user.
+    /// The identity that is to sign in as that user.
     pub source: ExternalIdentity,
 }
 

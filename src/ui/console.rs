@@ -89,7 +89,7 @@ impl Console {
         self.line(&format!("{label} {}", escape(text)));
     }
 
-    /// A line to stderr as it is. Where stderr is gone there is nobody left to tell.
+    /// A line to stderr as it is. An error is ignored: there is no other place to print it.
     pub(super) fn line(&self, text: &str) {
         self.bar.suspend(|| {
             let mut stderr = lock(&self.stderr);

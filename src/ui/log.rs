@@ -1,7 +1,7 @@
-//! Log lines to stderr, beside the bar and never through it.
+//! Log lines on stderr, which never interleave with the bar.
 //!
-//! Only this program's own events are written, and those of the credential chain: the SDK and the HTTP client log
-//! whole requests when they are asked to, and a request holds personal data.
+//! Only this program's own events are written, and those of the credential chain: the SDK and the HTTP client can log
+//! whole requests, and a request holds personal data.
 
 use std::fmt;
 use std::io;
@@ -56,8 +56,8 @@ pub(super) fn subscriber(
     console: Arc<Console>,
     options: LogOptions<'_>,
 ) -> Result<impl Subscriber + Send + Sync + use<>, LogError> {
-    let asked = options.filter.filter(|text| !text.trim().is_empty());
-    let directives = asked.map_or_else(|| default_directives(options.verbosity), str::to_owned);
+    let given = options.filter.filter(|text| !text.trim().is_empty());
+    let directives = given.map_or_else(|| default_directives(options.verbosity), str::to_owned);
     let filter = EnvFilter::builder().parse(directives).map_err(LogError::Filter)?.and(filter_fn(may_be_logged));
     let layer = log_format::layer()
         .with_timer(WallTime(options.clock))
@@ -108,7 +108,7 @@ impl<'a> MakeWriter<'a> for LogWriter {
 }
 
 impl io::Write for LogWriter {
-    /// Takes a whole event: the formatter hands over each in one piece.
+    /// Gets a whole event: the formatter writes each in one call.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         let text = text.trim_end_matches('\n');
@@ -131,7 +131,7 @@ mod tests {
 
     use super::super::testing::Screen;
     use super::*;
-    use crate::domain::event::{Event, Observer as _};
+    use crate::domain::event::{RunEvent, RunObserver as _};
     use crate::domain::row::{RowKey, RowNumber};
     use crate::domain::state::RowState;
 
@@ -205,11 +205,11 @@ mod tests {
             let mut observer = super::super::observer::EventPrinter::new(Arc::clone(&Screen::new().ui().console));
             let key = RowKey::parse(b"00000000000000000000000000000011").unwrap();
             let number = RowNumber(17);
-            observer.on(&Event::Settled { number, key, state: RowState::Linked });
-            observer.on(&Event::Settled { number, key, state: RowState::InDoubt });
+            observer.on(&RunEvent::Settled { number, key, state: RowState::Linked });
+            observer.on(&RunEvent::Settled { number, key, state: RowState::InDoubt });
             let pause = std::time::Duration::from_millis(400);
-            observer.on(&Event::Retried { number, attempts: 2, pause, code: "timeout".into() });
-            observer.on(&Event::Throttled { number, pause });
+            observer.on(&RunEvent::Retried { number, attempts: 2, pause, code: "timeout".into() });
+            observer.on(&RunEvent::Throttled { number, pause });
         });
         assert_eq!(
             text,

@@ -1,4 +1,4 @@
-//! The only talkers of the program: stdout carries data, stderr carries talk.
+//! All output of the program: data goes to stdout, messages go to stderr.
 //!
 //! [`Ui`] is the way in. What comes from outside is escaped before it is printed, personal values are masked unless
 //! `--show-values`, and the bar, messages and log lines never interleave.
@@ -40,15 +40,15 @@ pub use log::{LOG_FILTER_VARIABLE, LogError, LogFormat, LogOptions};
 pub use style::ColorChoice;
 pub use validation::Findings;
 
-use crate::domain::checkup::{CheckupReport, Found};
+use crate::domain::counts::Counts;
+use crate::domain::doctor::{CheckResult, DoctorReport};
 use crate::domain::drift::DriftReport;
-use crate::domain::event::Observer;
+use crate::domain::event::RunObserver;
 use crate::domain::identity::{Personal, masked};
 use crate::domain::outcome::UndoOutcome;
 use crate::domain::report::LedgerReport;
 use crate::domain::row::Row;
-use crate::domain::stop::{RunReport, Stop};
-use crate::domain::summary::Counts;
+use crate::domain::run::{RunReport, StopError};
 use crate::limits;
 
 /// The shape of results.
@@ -177,7 +177,7 @@ impl Ui {
 
     /// An error that stops a whole run. What the service answered is part of it with `--show-values`, else a hint says how
     /// to see it.
-    pub fn stopped(&self, stop: &Stop) {
+    pub fn stopped(&self, stop: &StopError) {
         let show_values = self.show_values();
         self.error(
             &stop.printable_detail(show_values),
@@ -199,14 +199,14 @@ impl Ui {
         self.console.clear_bar();
     }
 
-    /// Somebody to tell what happens in a run. The bar is there at once. Drop it before the result is printed: only
+    /// Prints what happens in a run. The bar is there at once. Drop it before the result is printed: only
     /// then the bar is gone and the findings that were not shown are counted.
     #[must_use]
-    pub fn observer(&self) -> Box<dyn Observer + Send> {
+    pub fn observer(&self) -> Box<dyn RunObserver + Send> {
         Box::new(observer::EventPrinter::new(Arc::clone(&self.console)))
     }
 
-    /// Whether there is somebody at a terminal to ask.
+    /// Whether a question can be asked on a terminal.
     #[must_use]
     pub fn can_ask(&self) -> bool {
         let terminals = self.console.options().terminals;
@@ -253,7 +253,7 @@ impl Ui {
         self.console.print(&json::encode(value))
     }
 
-    /// The result of a run to stdout, in the shape that was asked for, and what to do next to stderr.
+    /// The result of a run to stdout in the chosen format, and what to do next to stderr.
     ///
     /// # Errors
     /// As [`Ui::data`].
@@ -270,7 +270,7 @@ impl Ui {
         Ok(())
     }
 
-    /// The result of a run of `undo` to stdout, in the shape that was asked for, and what to do next to stderr. `links` are
+    /// The result of a run of `undo` to stdout in the chosen format, and what to do next to stderr. `links` are
     /// the objects of a dry run, from [`Ui::undo_object`].
     ///
     /// # Errors
@@ -311,7 +311,7 @@ impl Ui {
         }
     }
 
-    /// Takes the findings of an input as they come, and gives them and its counts in the shape that was asked for.
+    /// Takes the findings of an input as they come, and prints them and its counts in the chosen format.
     #[must_use]
     pub fn findings(&self, input: &str) -> Findings {
         Findings::new(Arc::clone(&self.console), input)
@@ -330,7 +330,7 @@ impl Ui {
         }
     }
 
-    /// The result of a comparison to stdout, in the shape that was asked for: as text only what the run came to that made
+    /// The result of a comparison to stdout in the chosen format: as text only the run that made
     /// the missing links, with its ledger, where there was one.
     ///
     /// # Errors
@@ -355,15 +355,15 @@ impl Ui {
         }
     }
 
-    /// What `doctor` found to stdout, in the shape that was asked for.
+    /// What `doctor` found to stdout in the chosen format.
     ///
     /// # Errors
     /// As [`Ui::data`].
-    pub fn checkup(&self, report: &CheckupReport, exit_status: u8) -> io::Result<()> {
+    pub fn checkup(&self, report: &DoctorReport, exit_status: u8) -> io::Result<()> {
         self.console.clear_bar();
         let show_values = self.show_values();
         let stops = report.checks.iter().filter_map(|check| match &check.found {
-            Found::Stopped(stop) => Some(stop),
+            CheckResult::Stopped(stop) => Some(stop),
             _ => None,
         });
         let hides_messages = stops.into_iter().any(|stop| stop.hides_message(show_values));
@@ -381,7 +381,7 @@ impl Ui {
         }
     }
 
-    /// What ledgers know to stdout, in the shape that was asked for, and what to do next to stderr.
+    /// What ledgers know to stdout in the chosen format, and what to do next to stderr.
     ///
     /// # Errors
     /// As [`Ui::data`].

@@ -7,7 +7,7 @@ use super::console::Console;
 use super::findings::FindingTeller;
 use super::format::counted;
 use super::progress::Progress;
-use crate::domain::event::{Event, Observer};
+use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::state::RowState;
@@ -49,25 +49,25 @@ impl EventPrinter {
     }
 }
 
-impl Observer for EventPrinter {
-    fn on(&mut self, event: &Event) {
-        if !matches!(event, Event::Checking { .. } | Event::Found(_)) && std::mem::take(&mut self.checking) {
+impl RunObserver for EventPrinter {
+    fn on(&mut self, event: &RunEvent) {
+        if !matches!(event, RunEvent::Checking { .. } | RunEvent::Found(_)) && std::mem::take(&mut self.checking) {
             self.findings.close();
         }
         match event {
-            Event::Checking { rows } => {
+            RunEvent::Checking { rows } => {
                 self.checking = true;
                 self.progress.on_checking(*rows);
             }
-            Event::Scanning { users, estimated } => self.progress.on_scanning(*users, *estimated),
-            Event::Found(finding) => self.findings.tell(finding),
-            Event::Settled { number, key, state } => log_settled(*number, *key, *state),
-            Event::Throttled { number, pause } => self.on_throttled(*number, *pause),
-            Event::Retried { number, attempts, pause, code } => {
+            RunEvent::Scanning { users, estimated } => self.progress.on_scanning(*users, *estimated),
+            RunEvent::Found(finding) => self.findings.tell(finding),
+            RunEvent::Settled { number, key, state } => log_settled(*number, *key, *state),
+            RunEvent::Throttled { number, pause } => self.on_throttled(*number, *pause),
+            RunEvent::Retried { number, attempts, pause, code } => {
                 tracing::debug!(row = number.0, attempts, pause_ms = pause.as_millis(), code, "retried");
             }
-            Event::Draining { in_flight } => self.on_draining(*in_flight),
-            Event::Tick(snapshot) => self.progress.on_tick(snapshot, self.draining),
+            RunEvent::Draining { in_flight } => self.on_draining(*in_flight),
+            RunEvent::Tick(snapshot) => self.progress.on_tick(snapshot, self.draining),
         }
     }
 }
@@ -99,8 +99,8 @@ mod tests {
     use super::super::testing::Screen;
     use super::*;
 
-    fn throttled(row: u64) -> Event {
-        Event::Throttled { number: RowNumber(row), pause: Duration::from_millis(500) }
+    fn throttled(row: u64) -> RunEvent {
+        RunEvent::Throttled { number: RowNumber(row), pause: Duration::from_millis(500) }
     }
 
     #[test]
@@ -115,11 +115,11 @@ mod tests {
     fn quiet_drops_progress_and_notes_and_still_answers_a_signal() {
         let screen = Screen::new().quiet().terminals();
         let mut observer = screen.ui().observer();
-        observer.on(&Event::Checking { rows: 5 });
+        observer.on(&RunEvent::Checking { rows: 5 });
         observer.on(&throttled(1));
-        observer.on(&Event::Tick(Box::default()));
-        observer.on(&Event::Draining { in_flight: 1 });
-        observer.on(&Event::Draining { in_flight: 1 });
+        observer.on(&RunEvent::Tick(Box::default()));
+        observer.on(&RunEvent::Draining { in_flight: 1 });
+        observer.on(&RunEvent::Draining { in_flight: 1 });
         drop(observer);
         assert_eq!(screen.stderr(), "stopping: finishing 1 call in flight; repeat the signal to exit at once\n");
         assert_eq!(screen.bar(), "");
@@ -129,8 +129,8 @@ mod tests {
     fn without_progress_messages_stay() {
         let screen = Screen::new().progress(ProgressChoice::Off).terminals();
         let mut observer = screen.ui().observer();
-        observer.on(&Event::Checking { rows: 5 });
-        observer.on(&Event::Tick(Box::default()));
+        observer.on(&RunEvent::Checking { rows: 5 });
+        observer.on(&RunEvent::Tick(Box::default()));
         observer.on(&throttled(1));
         assert!(screen.stderr().starts_with("note: throttled by the service"));
         assert_eq!(screen.bar(), "");
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn lines_may_be_asked_for_on_a_terminal() {
         let screen = Screen::new().progress(ProgressChoice::Lines).terminals();
-        screen.ui().observer().on(&Event::Tick(Box::default()));
+        screen.ui().observer().on(&RunEvent::Tick(Box::default()));
         assert_eq!(screen.stderr(), "0 rows done, 0.0/s, 0 throttled\n");
         assert_eq!(screen.bar(), "");
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ProgressChoice;
 use super::console::Console;
 use super::format::{count, counted, duration, percent, rate};
-use crate::domain::event::{Snapshot, Waiting};
+use crate::domain::event::{RunSnapshot, WaitReason};
 use crate::limits;
 
 /// How progress is shown. A bar is there from the start, before the first event, and removed on drop.
@@ -74,7 +74,7 @@ impl Progress {
     }
 
     /// Lines come every [`limits::PROGRESS_LINE_INTERVAL_MS`] of the run's own time.
-    pub(super) fn on_tick(&mut self, snapshot: &Snapshot, draining: bool) {
+    pub(super) fn on_tick(&mut self, snapshot: &RunSnapshot, draining: bool) {
         match self {
             Self::Hidden => {}
             Self::Bar(console) => match snapshot.total {
@@ -100,7 +100,7 @@ impl Drop for Progress {
 
 /// The same words for the bar and for plain lines. The reason for a wait comes second, so that a narrow terminal still
 /// shows it.
-fn status_line(snapshot: &Snapshot, draining: bool) -> String {
+fn status_line(snapshot: &RunSnapshot, draining: bool) -> String {
     let counts = &snapshot.counts;
     let done = match snapshot.total {
         None => format!("{} done", counted(counts.done(), "row")),
@@ -114,11 +114,11 @@ fn status_line(snapshot: &Snapshot, draining: bool) -> String {
         parts.push(format!("stopping: {} in flight", counted(snapshot.in_flight as u64, "call")));
     } else if let Some(waiting) = snapshot.waiting {
         parts.push(match waiting {
-            Waiting::CoolDown(pause) => format!("paused by throttling {}", duration(pause)),
-            Waiting::BackOff(pause) => format!("waiting for retry (back-off) {}", duration(pause)),
-            Waiting::Settling(pause) => format!("settling rows in doubt {}", duration(pause)),
-            Waiting::Concurrency => format!("waiting for {}", counted(snapshot.in_flight as u64, "answer")),
-            Waiting::Input => "reading the input".to_owned(),
+            WaitReason::CoolDown(pause) => format!("paused by throttling {}", duration(pause)),
+            WaitReason::BackOff(pause) => format!("waiting for retry (back-off) {}", duration(pause)),
+            WaitReason::Settling(pause) => format!("settling rows in doubt {}", duration(pause)),
+            WaitReason::Concurrency => format!("waiting for {}", counted(snapshot.in_flight as u64, "answer")),
+            WaitReason::Input => "reading the input".to_owned(),
         });
     }
     let problems = [
@@ -156,18 +156,18 @@ fn scanning_line(users: u64, estimated: u64) -> String {
 mod tests {
     use super::super::testing::{Screen, WIDTH};
     use super::*;
-    use crate::domain::event::Event;
-    use crate::domain::summary::Counts;
+    use crate::domain::counts::Counts;
+    use crate::domain::event::RunEvent;
 
-    fn running() -> Snapshot {
-        Snapshot {
+    fn running() -> RunSnapshot {
+        RunSnapshot {
             counts: Counts { read: 250, linked: 240, unprocessed: 10, ..Counts::default() },
             total: Some(1_000),
             in_flight: 10,
             rate_per_second: 20.0,
             done_per_second: 19.87,
             remaining: Some(Duration::from_millis(38_200)),
-            ..Snapshot::default()
+            ..RunSnapshot::default()
         }
     }
 
@@ -175,11 +175,11 @@ mod tests {
     fn a_plain_run() {
         let line = status_line(&running(), false);
         assert_eq!(line, "240 of 1,000 rows done (24 %), 19.9/s, 0 throttled, 38 s left");
-        let unknown_total = Snapshot { total: None, remaining: None, ..running() };
+        let unknown_total = RunSnapshot { total: None, remaining: None, ..running() };
         assert_eq!(status_line(&unknown_total, false), "240 rows done, 19.9/s, 0 throttled");
-        assert_eq!(status_line(&Snapshot::default(), false), "0 rows done, 0.0/s, 0 throttled");
+        assert_eq!(status_line(&RunSnapshot::default(), false), "0 rows done, 0.0/s, 0 throttled");
         assert_eq!(
-            status_line(&Snapshot { total: Some(0), ..Snapshot::default() }, false),
+            status_line(&RunSnapshot { total: Some(0), ..RunSnapshot::default() }, false),
             "0 of 0 rows done, 0.0/s, 0 throttled"
         );
     }
@@ -188,14 +188,14 @@ mod tests {
     fn every_wait_says_why() {
         let pause = Duration::from_secs(3);
         let table = [
-            (Waiting::CoolDown(pause), "paused by throttling 3 s"),
-            (Waiting::BackOff(pause), "waiting for retry (back-off) 3 s"),
-            (Waiting::Settling(pause), "settling rows in doubt 3 s"),
-            (Waiting::Concurrency, "waiting for 10 answers"),
-            (Waiting::Input, "reading the input"),
+            (WaitReason::CoolDown(pause), "paused by throttling 3 s"),
+            (WaitReason::BackOff(pause), "waiting for retry (back-off) 3 s"),
+            (WaitReason::Settling(pause), "settling rows in doubt 3 s"),
+            (WaitReason::Concurrency, "waiting for 10 answers"),
+            (WaitReason::Input, "reading the input"),
         ];
         for (waiting, reason) in table {
-            let line = status_line(&Snapshot { waiting: Some(waiting), ..running() }, false);
+            let line = status_line(&RunSnapshot { waiting: Some(waiting), ..running() }, false);
             assert_eq!(line, format!("240 of 1,000 rows done (24 %), {reason}, 19.9/s, 0 throttled, 38 s left"));
         }
     }
@@ -204,20 +204,20 @@ mod tests {
     fn what_needs_attention_is_counted() {
         let counts = Counts { refused: 7, failed: 1, in_doubt: 2, invalid: 3, ..running().counts };
         let oldest_throttled = Some(Duration::from_secs(125));
-        let line = status_line(&Snapshot { counts, throttled: 1_234, oldest_throttled, ..running() }, false);
+        let line = status_line(&RunSnapshot { counts, throttled: 1_234, oldest_throttled, ..running() }, false);
         assert_eq!(
             line,
             "253 of 1,000 rows done (25 %), 7 refused, 1 failed, 2 in doubt, 3 invalid, 19.9/s, 1,234 throttled, \
              one row throttled for 2 min 5 s, 38 s left"
         );
-        let young = Snapshot { oldest_throttled: Some(Duration::from_millis(59_999)), ..running() };
+        let young = RunSnapshot { oldest_throttled: Some(Duration::from_millis(59_999)), ..running() };
         assert!(!status_line(&young, false).contains("one row"));
     }
 
     #[test]
     fn a_stopping_run_counts_its_calls_and_promises_no_end() {
-        let waiting = Some(Waiting::CoolDown(Duration::from_secs(3)));
-        let line = status_line(&Snapshot { waiting, ..running() }, true);
+        let waiting = Some(WaitReason::CoolDown(Duration::from_secs(3)));
+        let line = status_line(&RunSnapshot { waiting, ..running() }, true);
         assert_eq!(line, "240 of 1,000 rows done (24 %), stopping: 10 calls in flight, 19.9/s, 0 throttled");
     }
 
@@ -235,12 +235,12 @@ mod tests {
         assert_eq!(screen.bar(), "");
         let mut observer = ui.observer();
         assert!(screen.bar().ends_with(" starting"), "{}", screen.bar());
-        observer.on(&Event::Checking { rows: 1_234_567 });
+        observer.on(&RunEvent::Checking { rows: 1_234_567 });
         assert!(screen.bar().ends_with("checking the input: 1,234,567 rows"), "{}", screen.bar());
-        observer.on(&Event::Tick(Box::new(Snapshot { total: Some(10), ..Snapshot::default() })));
+        observer.on(&RunEvent::Tick(Box::new(RunSnapshot { total: Some(10), ..RunSnapshot::default() })));
         assert!(screen.bar().ends_with("0 of 10 rows done (0 %), 0.0/s, 0 throttled"), "{}", screen.bar());
         let counts = Counts { read: 5, linked: 5, ..Counts::default() };
-        observer.on(&Event::Tick(Box::new(Snapshot { total: Some(10), counts, ..Snapshot::default() })));
+        observer.on(&RunEvent::Tick(Box::new(RunSnapshot { total: Some(10), counts, ..RunSnapshot::default() })));
         assert!(screen.bar().contains(" [==========>         ] 5 of 10 rows done (50 %)"), "{}", screen.bar());
         drop(observer);
         assert_eq!(screen.bar(), "");
@@ -268,10 +268,10 @@ mod tests {
         assert_eq!(screen.bar().chars().count(), usize::from(WIDTH));
     }
 
-    fn tick(milliseconds: u64, linked: u64) -> Event {
+    fn tick(milliseconds: u64, linked: u64) -> RunEvent {
         let counts = Counts { read: linked, linked, ..Counts::default() };
         let elapsed = Duration::from_millis(milliseconds);
-        Event::Tick(Box::new(Snapshot { counts, elapsed, total: Some(100), ..Snapshot::default() }))
+        RunEvent::Tick(Box::new(RunSnapshot { counts, elapsed, total: Some(100), ..RunSnapshot::default() }))
     }
 
     #[test]
@@ -297,7 +297,7 @@ mod tests {
         let screen = Screen::new();
         let mut observer = screen.ui().observer();
         for rows in (0..=5_000_000).step_by(10_000) {
-            observer.on(&Event::Checking { rows });
+            observer.on(&RunEvent::Checking { rows });
         }
         assert_eq!(
             screen.stderr(),
@@ -313,7 +313,7 @@ mod tests {
         let screen = Screen::new();
         let mut observer = screen.ui().observer();
         for users in (0..=240_000).step_by(600) {
-            observer.on(&Event::Scanning { users, estimated: 230_000 });
+            observer.on(&RunEvent::Scanning { users, estimated: 230_000 });
         }
         assert_eq!(
             screen.stderr(),

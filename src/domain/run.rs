@@ -1,10 +1,10 @@
-//! Why a run ends, and what it has to say then.
+//! Why a run ends, and its report.
 
 use std::time::Duration;
 
+use super::counts::Counts;
 use super::identity::PoolId;
 use super::outcome::ServiceText;
-use super::summary::Counts;
 
 /// What stops a whole run, never a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,7 +23,7 @@ pub enum StopCause {
     LedgerIo,
     /// The input cannot be read on.
     InputIo,
-    /// A bound that was asked for was reached.
+    /// A bound of the options was reached.
     Bound,
 }
 
@@ -46,18 +46,25 @@ impl StopCause {
 /// Why a whole run cannot go on. `Display` holds no personal data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
-pub struct Stop {
+pub struct StopError {
     pub cause: StopCause,
     /// What happened and what to do, a lower-case fragment in this program's words.
     pub detail: String,
     pub service_text: Option<ServiceText>,
 }
 
-impl Stop {
+impl StopError {
     /// A stop that no answer of the service caused.
     #[must_use]
     pub fn new(cause: StopCause, detail: impl Into<String>) -> Self {
         Self { cause, detail: detail.into(), service_text: None }
+    }
+
+    /// Puts the pool before the detail.
+    #[must_use]
+    pub fn about_pool(mut self, pool: &PoolId) -> Self {
+        self.detail = format!("user pool {pool}: {}", self.detail);
+        self
     }
 
     /// The detail, with the service's message where `show_values` permits it.
@@ -75,7 +82,7 @@ impl Stop {
     }
 }
 
-/// A signal that asks the run to end.
+/// A signal to stop the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// SIGINT, Ctrl-C.
@@ -85,16 +92,16 @@ pub enum Signal {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
+pub enum RunOutcome {
     /// Every row of the input was read and reached a result.
     Completed,
     /// A signal came; what was in flight was finished, or is in doubt where it did not finish in time.
     Interrupted(Signal),
     /// Something stopped the run.
-    Stopped(Stop),
+    Stopped(StopError),
 }
 
-impl Ended {
+impl RunOutcome {
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -106,17 +113,17 @@ impl Ended {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Aim {
+pub enum RunPurpose {
     /// To link rows.
     #[default]
     Link,
-    /// To take links back.
+    /// To remove links.
     Undo,
-    /// To say which links would be taken back.
+    /// To list the links that would be removed.
     UndoDryRun,
 }
 
-impl Aim {
+impl RunPurpose {
     #[must_use]
     pub fn is_undo(self) -> bool {
         self != Self::Link
@@ -126,19 +133,19 @@ impl Aim {
 /// What a run has to say at its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunReport {
-    pub aim: Aim,
+    pub purpose: RunPurpose,
     pub pool: PoolId,
     pub simulated: bool,
-    pub ended: Ended,
-    /// Rows by state. Balanced. In a run about taking links back, the links that it refused, failed at or left in doubt
-    /// count so; what was not reached counts as linked.
+    pub ended: RunOutcome,
+    /// Rows by state, balanced. In a run of `undo`, links that it refused, failed to remove or left in doubt count as
+    /// such; links that it did not reach count as linked.
     pub counts: Counts,
     /// Rows of the input that were not read any more, where the total is known.
     pub not_read: Option<u64>,
     pub writes: u64,
     pub reads: u64,
     pub throttled: u64,
-    /// Rows that a plan meant to link and that were refused or found linked; `None` without a plan.
+    /// Rows that did not match the plan; `None` without a plan.
     pub missed: Option<u64>,
     /// Time from the first row taken up to the end.
     pub elapsed: Duration,
