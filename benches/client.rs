@@ -20,9 +20,9 @@ use cognito_link::clock::Clock;
 use cognito_link::commands::link::InputCheck;
 use cognito_link::commands::shared::rows::{InputRows, RowGuidance};
 use cognito_link::commands::shared::run::{run_engine, run_start};
-use cognito_link::domain::event::Silent;
+use cognito_link::domain::event::IgnoreEvents;
 use cognito_link::domain::identity::PoolId;
-use cognito_link::engine::{Context, EngineOptions, Services, WritingHalf};
+use cognito_link::engine::{EngineOptions, RunContext, ServicePorts, WritePort};
 use cognito_link::foresight::preflight::preflight;
 use cognito_link::input::{InputOptions, InputSource};
 use cognito_link::ledger::record::RunId;
@@ -194,10 +194,10 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let binding = Binding { pool: pool.clone(), simulated: true };
     let check =
         InputCheck { source: &source, options: &options, pool: &pool, shard: None, ledger: None, retry_refused: false };
-    let checked = check.run(&mut Silent).unwrap();
+    let checked = check.run(&mut IgnoreEvents).unwrap();
     let target = Target::Simulator { endpoint_url: format!("http://{address}") };
     let cognito = Cognito::connect(&target, pool.region(), pool.clone()).await.unwrap();
-    let services = Services { directory: cognito.directory(), writer: WritingHalf::Links(cognito.linker()) };
+    let services = ServicePorts { directory: cognito.directory(), writer: WritePort::Links(cognito.linker()) };
     let knowledge = preflight(services.directory.as_ref(), clock, &mut Rng::new(1)).await.unwrap();
     let engine_options = EngineOptions {
         writes: Pace::max(1, Some(cognito_link::limits::RATE_PER_SECOND_MAX / 0.9)),
@@ -213,7 +213,7 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let (mut ledger, _) = Ledger::open(&ledger_path, &binding, clock.unix_ms()).unwrap();
     let run = RunId(round);
     let start = run_start(run, "link", &input.display().to_string(), None, None, clock);
-    let context = Context {
+    let context = RunContext {
         pool,
         simulated: true,
         knowledge: &knowledge,
@@ -221,10 +221,10 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
         ledger: &mut ledger,
         run,
         options: engine_options,
-        limits: None,
+        later_limits: None,
         clock,
-        observer: &mut Silent,
-        witness: None,
+        observer: &mut IgnoreEvents,
+        undo_observer: None,
     };
     let report = run_engine(context, &start, &mut rows, &mut signals).await.unwrap();
     assert_eq!(report.counts.linked, CALLS);

@@ -13,7 +13,7 @@ use std::process::Command;
 use cognito_link::domain::identity::{
     AttributeName, Destination, DestinationUser, ExternalIdentity, Personal, PoolId, ProviderName,
 };
-use cognito_link::domain::outcome::Outcome;
+use cognito_link::domain::outcome::LinkOutcome;
 use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
 use cognito_link::ledger::{Binding, Ledger};
 
@@ -71,7 +71,7 @@ fn write(path: &Path, rows: u64) {
         let provider = ProviderName::parse("Cognito").unwrap();
         let user = DestinationUser { provider, value: row.link.destination.value().clone() };
         ledger.announce(&row, &user, NOW).unwrap();
-        let outcome = Outcome::Linked { recovered: false };
+        let outcome = LinkOutcome::Linked { recovered: false };
         ledger.settle(row.number, row.key, &outcome, 1, Some(REQUEST_ID), NOW).unwrap();
     }
     ledger.sync().unwrap();

@@ -10,9 +10,9 @@ use std::time::Instant;
 use cognito_link::clock::Clock;
 use cognito_link::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, ProviderName};
 use cognito_link::domain::row::Link;
-use cognito_link::foresight::index::{Index, IndexBuilder};
-use cognito_link::foresight::scan::{ScanOptions, Scanned, scan};
-use cognito_link::foresight::wanted::WantedRows;
+use cognito_link::foresight::pool_index::RequiredUsersBuilder;
+use cognito_link::foresight::pool_index::{PoolIndex, PoolIndexBuilder};
+use cognito_link::foresight::scan::{ScanOptions, ScanResult, scan};
 use cognito_link::limits::LIST_QUOTA_PER_SECOND;
 use cognito_link::pace::{Limit, Pace};
 use cognito_link::service::in_process::InProcessService;
@@ -90,25 +90,25 @@ fn link(number: u64) -> Outcome<Link> {
     Ok(Link { destination, source })
 }
 
-async fn read(service: &Arc<InProcessService>, clock: Clock, rows: u64) -> Outcome<(Index, Scanned, f64)> {
-    let mut wanted = WantedRows::default();
+async fn read(service: &Arc<InProcessService>, clock: Clock, rows: u64) -> Outcome<(PoolIndex, ScanResult, f64)> {
+    let mut wanted = RequiredUsersBuilder::default();
     for number in 0..rows {
         wanted.add(&link(number)?);
     }
-    let mut builder = IndexBuilder::new(wanted.finish(), true);
+    let mut builder = PoolIndexBuilder::new(wanted.build(), true);
     let limit = Limit { per_second: LIST_QUOTA_PER_SECOND, ..Limit::assumed(1.0, 1) };
     let options = ScanOptions { reads: Pace::within(limit, None), seed: 1 };
     let mut take = |users| {
-        builder.feed(users);
+        builder.add_users(users);
         Ok(())
     };
     let started = Instant::now();
     let scanned = scan(service.clone(), options, clock, &mut take).await?;
-    Ok((builder.finish(), scanned, started.elapsed().as_secs_f64()))
+    Ok((builder.build(), scanned, started.elapsed().as_secs_f64()))
 }
 
 /// Answered pages against the calls that the quota would have let through in that time.
-fn share_of_budget(scanned: &Scanned) -> f64 {
+fn share_of_budget(scanned: &ScanResult) -> f64 {
     as_f64(scanned.reads - scanned.throttled) / (scanned.elapsed.as_secs_f64() * LIST_QUOTA_PER_SECOND)
 }
 

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use cognito_link::commands::validate::check_input;
-use cognito_link::domain::event::Silent;
+use cognito_link::domain::event::IgnoreEvents;
 use cognito_link::input::{InputOptions, InputSource};
 use cognito_link::seed::Rng;
 
@@ -86,7 +86,7 @@ fn write_rows(path: &Path, rows: u64, is_csv: bool) {
 
 fn validate(path: &Path, rows: u64) {
     let source = InputSource::open(path).unwrap();
-    let validated = check_input(&source, &InputOptions::default(), None, &mut Silent).unwrap();
+    let validated = check_input(&source, &InputOptions::default(), None, &mut IgnoreEvents).unwrap();
     assert_eq!((validated.counts.read, validated.counts.unprocessed), (rows, rows));
 }
 

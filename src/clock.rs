@@ -1,8 +1,8 @@
-//! The only room that reads a clock.
+//! The only module that reads a clock.
 //!
-//! Everything that waits or looks at the time is handed a [`Clock`]. It stands on tokio's clock, so that a paused
+//! Everything that waits or reads the time gets a [`Clock`]. It is based on tokio's clock, so that a paused
 //! runtime runs hours in milliseconds, and its wall time is a start plus what tokio's clock has run since: the two
-//! can never disagree within a run, even when somebody sets the machine's clock meanwhile.
+//! can never disagree within a run, even when the machine's clock is set meanwhile.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

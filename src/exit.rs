@@ -1,4 +1,4 @@
-//! The exit statuses: an interface that schedulers and scripts are written against.
+//! The exit statuses: an interface for schedulers and scripts.
 
 use std::process::ExitCode;
 
@@ -16,9 +16,9 @@ pub enum Exit {
     Incomplete = 3,
     /// 4: the input is invalid; nothing was sent.
     InvalidInput = 4,
-    /// 5: drift, only where it was asked for.
+    /// 5: drift, only with the option that requests this status.
     Drift = 5,
-    /// 6: ledger, plan or pool belong to something else, or the ledger is damaged.
+    /// 6: the ledger or plan is of another input or pool, or the ledger is damaged.
     Mismatch = 6,
     /// 7: credentials, permission, pool missing, service out of reach; `doctor`: a check failed.
     Access = 7,

@@ -58,11 +58,11 @@ pub const LOWERED_MIXED_SHARE_MIN: u64 = 9;
 pub const LOWERED_LETTERS_MIN: u64 = 10;
 /// Capitals among the letters of the others, in percent: names of people have fewer.
 pub const LOWERED_CAPITALS_SHARE_MIN: u64 = 30;
-/// Identifiers without capitals are told where chance alone gives so many with a smaller probability than this.
+/// Identifiers without capitals are reported where chance alone gives so many with a smaller probability than this.
 pub const LOWERED_CHANCE_MAX: f64 = 0.005;
 /// Long numbers that end in zeros beyond twice as many as chance explains, from which on they are damaged.
 pub const ZERO_ENDS_MIN: u64 = 10;
-/// Invalid rows that are told one by one on a terminal; the rest are counted.
+/// Findings of one severity that are printed one by one; the rest are counted.
 pub const FINDINGS_SHOWN_MAX: usize = 20;
 
 /// Longest user pool id, in characters (service model).
@@ -87,9 +87,9 @@ pub const PROVIDERS_PER_POOL_MAX: usize = 1_000;
 pub const USERS_PER_PAGE_MAX: usize = 60;
 /// Pages that one look-up of a user reads at the most.
 pub const READ_PAGES_MAX: usize = 20;
-/// Times that one chain of a scan starts anew because its place was forgotten: a page's token expires after an hour.
+/// Restarts of one chain of a scan after its token expired, which it does after an hour.
 pub const SCAN_RESTARTS_MAX: u32 = 3;
-/// Questions to `ListUsers` that are open at a time while rows are looked up before the start.
+/// Calls of `ListUsers` in flight while rows are looked up before the start.
 pub const LOOK_UPS_OPEN_MAX: usize = 64;
 /// Calls that a scan costs beside its pages: each of its chains ends on a page that is not full.
 pub const SCAN_CHAINS: u64 = 16;
@@ -99,7 +99,7 @@ pub const CANDIDATES_SHOWN_MAX: usize = 5;
 pub const VERDICTS_SHOWN_MAX: usize = 20;
 /// Choices among ambiguous users that one file may hold.
 pub const CHOICES_MAX: usize = 1_000_000;
-/// A plan older than this is refused unless told otherwise, in hours.
+/// A plan older than this is refused by default, in hours.
 pub const PLAN_AGE_HOURS_MAX: u64 = 24;
 /// Longest line of a plan, in bytes.
 pub const PLAN_LINE_BYTES_MAX: usize = 64 * 1024;
@@ -110,27 +110,27 @@ pub const PROVIDERS_PER_PAGE_MAX: usize = 60;
 pub const WRITE_QUOTA_PER_SECOND: f64 = 25.0;
 /// Reads a second in category `UserList` (quota L-259E3368, not adjustable).
 pub const LIST_QUOTA_PER_SECOND: f64 = 30.0;
-/// Share of a quota that a run takes unless told otherwise.
+/// Share of a quota that a run takes by default.
 pub const SHARE_DEFAULT: f64 = 0.8;
-/// Slowest pace that may be asked for, in calls a second.
+/// Slowest `--rate`, in calls a second.
 pub const RATE_PER_SECOND_MIN: f64 = 0.2;
-/// Fastest pace that may be asked for, in calls a second.
+/// Fastest `--rate`, in calls a second.
 pub const RATE_PER_SECOND_MAX: f64 = 20_000.0;
-/// Calls that may follow one another without their spacing after an idle moment: one slot and the one made up.
+/// Calls that may follow one another without spacing after an idle moment: one slot and the one to catch up.
 pub const RATE_BURST_CALLS: u32 = 2;
-/// At a fast pace the slots of this time are made up, in milliseconds: timers are no finer than one.
-pub const RATE_MADE_UP_MS: u64 = 5;
-/// Writes to one user stand at least this far apart: the service allows ten a second, not adjustable.
+/// At a fast pace, missed slots of this time are caught up, in milliseconds: timers are no finer than one.
+pub const RATE_CATCH_UP_MS: u64 = 5;
+/// Least time between writes to one user, in milliseconds: the service allows ten a second, not adjustable.
 pub const WRITE_SPACING_PER_USER_MS: u64 = 100;
-/// The account's limit is read again this often during a run, in milliseconds.
-pub const LIMIT_ASKED_EVERY_MS: u64 = 300_000;
+/// Interval at which a run reads the account's limit again, in milliseconds.
+pub const LIMIT_READ_INTERVAL_MS: u64 = 300_000;
 /// Longest wait for one answer about the account's limit, in milliseconds.
 pub const LIMIT_READ_MS_MAX: u64 = 5_000;
 /// Limits that were read and that the run has not taken yet.
 pub const LIMITS_WAITING_MAX: usize = 1;
 /// Shards of one input at the most.
 pub const SHARDS_MAX: u32 = 10_000;
-/// The first guess where nothing is known of the quota (`--rate max`), in calls a second.
+/// The initial rate where the quota is not known (`--rate max`), in calls a second.
 pub const RATE_START_PER_SECOND: f64 = 25.0;
 /// Share of calls that may fail, other than by a refusal for the rate, before the pace is halved.
 pub const FAULTS_SHARE_MAX: f64 = 0.1;
@@ -147,11 +147,11 @@ pub const COOL_DOWN_MS_MIN: u64 = 250;
 /// Longest pause after throttled answers, in milliseconds.
 pub const COOL_DOWN_MS_MAX: u64 = 20_000;
 
-/// Calls in flight at the most, whatever is asked for.
+/// Most calls in flight, whatever the options say.
 pub const CONCURRENCY_MAX: usize = 1_024;
 /// Calls in flight at the least when the number is derived from the rate.
 pub const CONCURRENCY_MIN: usize = 8;
-/// A run to which nothing has been answered but throttles, or nothing at all, for this long is stuck, in milliseconds.
+/// A run is stuck when no call was accepted for this long, in milliseconds.
 pub const STUCK_MS: u64 = 60_000;
 /// Rows that are held between the reader and their result.
 pub const WINDOW_ROWS: usize = 4_096;
@@ -159,9 +159,9 @@ pub const WINDOW_ROWS: usize = 4_096;
 pub const ANNOUNCED_AHEAD_MAX: usize = 512;
 /// Attempts that a row gets on transient faults; throttled answers do not count.
 pub const ATTEMPTS_MAX: u32 = 5;
-/// Rows that may end failed or in doubt before a run stops, unless told otherwise.
+/// Rows that may end failed or in doubt before a run stops, by default.
 pub const FAILURES_MAX: u64 = 1_000;
-/// Links that `reconcile --apply` makes at the most, unless told otherwise.
+/// Most links that `reconcile --apply` makes by default.
 pub const CHANGES_MAX: u64 = 500;
 /// The same in percent of the file's rows.
 pub const CHANGES_PERCENT_MAX: f64 = 5.0;
@@ -171,7 +171,7 @@ pub const PREFLIGHT_ATTEMPTS_MAX: u32 = 5;
 pub const BACKOFF_MS_MIN: u64 = 200;
 /// Longest back-off of a row, in milliseconds.
 pub const BACKOFF_MS_MAX: u64 = 20_000;
-/// Waits before each further look at a destination that did not show the link, in milliseconds: `ListUsers` lags.
+/// Waits before each further read of a destination that did not show the link, in milliseconds: `ListUsers` lags.
 pub const SETTLE_WAITS_MS: [u64; 4] = [500, 1_500, 3_000, 6_000];
 
 /// After this time `ListUsers` is taken to show every write, in milliseconds.
@@ -184,17 +184,17 @@ pub const READ_TIMEOUT_MS: u64 = 10_000;
 pub const ATTEMPT_TIMEOUT_MS: u64 = 15_000;
 /// After the first signal, calls in flight have this long, in milliseconds.
 pub const DRAIN_MS_MAX: u64 = 20_000;
-/// Signals that nobody has taken notice of yet; the second one leaves, so more need no room.
+/// Signals that are not handled yet; the second one exits, so there is no need for more.
 pub const SIGNALS_WAITING_MAX: usize = 4;
 
-/// The same signal again this soon after the first is taken for its echo, in milliseconds.
+/// The same signal this soon after the first is ignored as its echo, in milliseconds.
 pub const SIGNAL_ECHO_MS: u64 = 500;
 /// Longest time that a written line waits for its sync, in milliseconds.
 pub const SYNC_INTERVAL_MS: u64 = 100;
 /// Most lines that wait for a sync.
 pub const SYNC_LINES_MAX: usize = 1_000;
-/// A ledger of this size is told of before it is read, in bytes.
-pub const LEDGER_TOLD_BYTES: u64 = 32 * 1024 * 1024;
+/// From this size on, a note is printed before a ledger is read, in bytes.
+pub const LEDGER_NOTE_BYTES: u64 = 32 * 1024 * 1024;
 /// Longest ledger line, in bytes.
 pub const LEDGER_LINE_BYTES_MAX: usize = 64 * 1024;
 /// Longest text of the service that is kept, in characters.
@@ -203,40 +203,39 @@ pub const SERVICE_TEXT_CHARS_MAX: usize = 1_024;
 pub const LEDGER_LINE_USUAL_BYTES: usize = 1_024;
 /// Results that wait in a hash table before they are merged into the rows sorted by key: a table of 13 MB at most.
 pub const VIEW_RECENT_ROWS: usize = 400_000;
-/// Bytes of ledger lines that wait in memory before they are written without being asked for.
+/// Bytes of ledger lines that wait in memory before they are written without a sync.
 pub const LEDGER_BUFFER_BYTES: usize = 256 * 1024;
 /// Bytes of a ledger that are read at a time.
 pub const LEDGER_READ_BYTES: usize = 512 * 1024;
 /// Longest single word in a ledger line that comes from outside (request id, error code, column name), in characters.
 pub const LEDGER_WORD_CHARS_MAX: usize = 256;
-/// Longest neighbour file of a ledger's lock that is read, in bytes.
+/// Largest file beside a ledger's lock that is read, in bytes.
 pub const LOCK_FILE_BYTES_MAX: u64 = 256;
-/// How much later than its line says an announcement of an earlier run may have been, by the service's clock, in
-/// milliseconds: what a run knows of that clock after its first answers.
+/// How much later than its line says an earlier run may have announced a row, by the service's clock, in milliseconds.
 pub const ANNOUNCEMENT_WINDOW_MS: i64 = 5_000;
-/// How far the service's clock may be from ours before any answer told, in milliseconds.
+/// How far the service's clock may be from ours before the first answer, in milliseconds.
 pub const CLOCK_SKEW_MS_MAX: i64 = 300_000;
-/// How far our clock may be from the service's before `doctor` warns, in milliseconds: as much as tells links of ours
-/// from those of others.
-pub const CLOCK_APART_MS: u64 = 5_000;
-/// How far they may be apart before the service refuses signed requests, in milliseconds (AWS Signature Version 4).
-pub const CLOCK_REFUSED_MS: u64 = 300_000;
-/// Links whose time `doctor` tells.
-pub const LINKS_FORESEEN: u64 = 1_000_000;
-/// Time between two looks at the mappings of providers, in milliseconds: the service lets five a second through for a
-/// pool, and others need some of them.
+/// How far our clock may be from the service's before `doctor` warns, in milliseconds: links of ours
+/// are recognised within this time.
+pub const CLOCK_DIFFERENCE_MS_MAX: u64 = 5_000;
+/// The difference from which on the service refuses signed requests, in milliseconds (AWS Signature Version 4).
+pub const CLOCK_DIFFERENCE_REFUSED_MS: u64 = 300_000;
+/// Links whose duration `doctor` estimates.
+pub const LINK_TIME_LINKS: u64 = 1_000_000;
+/// Time between two reads of the mappings of providers, in milliseconds: the service allows five a second for a
+/// pool, which all its clients share.
 pub const MAPPING_SPACING_MS: u64 = 250;
 
 /// Progress on a terminal is drawn at most this often, in milliseconds.
 pub const PROGRESS_INTERVAL_MS: u64 = 100;
 /// Progress lines, where there is no terminal, are this far apart, in milliseconds.
 pub const PROGRESS_LINE_INTERVAL_MS: u64 = 5_000;
-/// Where there is no terminal, checking the input is told after this many rows, and then at each doubling.
+/// Where there is no terminal, checking the input prints a line after this many rows, and then at each doubling.
 pub const CHECKING_LINE_ROWS: u64 = 1_000_000;
-/// Where there is no terminal, reading the pool is told at its start, after this many users, and at each doubling.
+/// Where there is no terminal, reading the pool prints a line at its start, after this many users, and at each doubling.
 pub const SCANNING_LINE_USERS: u64 = 100_000;
 /// A row that has been throttled for longer than this is mentioned in the progress, in milliseconds.
-pub const THROTTLED_ROW_TOLD_MS: u64 = 60_000;
+pub const LONG_THROTTLED_ROW_MS: u64 = 60_000;
 /// Rows that a text report lists one by one; the rest are counted.
 pub const FAILURES_SHOWN_MAX: usize = 50;
 /// Missing shards that a text report names.
@@ -304,5 +303,5 @@ const _: () = {
     assert!(LEDGER_BUFFER_BYTES >= LEDGER_LINE_BYTES_MAX && LEDGER_READ_BYTES > LEDGER_LINE_BYTES_MAX + 2);
     assert!(WRITE_SPACING_PER_USER_MS * 10 >= 1_000);
     assert!(FAILURES_SHOWN_MAX <= REPORT_FAILURES_MAX);
-    assert!(CLOCK_APART_MS < CLOCK_REFUSED_MS);
+    assert!(CLOCK_DIFFERENCE_MS_MAX < CLOCK_DIFFERENCE_REFUSED_MS);
 };

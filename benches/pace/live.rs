@@ -10,10 +10,10 @@ use cognito_link::domain::identity::{
     AttributeName, Destination, DestinationUser, ExternalIdentity, Personal, PoolId, ProviderName,
 };
 use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
+use cognito_link::domain::run::RunReport;
 use cognito_link::domain::shard::Shard;
-use cognito_link::domain::stop::RunReport;
 use cognito_link::engine::testing::{self, EngineRun};
-use cognito_link::engine::{EngineOptions, Incoming, NextBatch, RowFeed, Services, WritingHalf};
+use cognito_link::engine::{EngineOptions, IncomingRow, RowBatchFuture, RowSource, ServicePorts, WritePort};
 use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::pace::{Limit, Origin, Pace};
 use cognito_link::seed::Rng;
@@ -84,14 +84,14 @@ impl Rows {
     }
 }
 
-impl RowFeed for Rows {
-    fn next_batch(&mut self) -> NextBatch<'_> {
+impl RowSource for Rows {
+    fn next_batch(&mut self) -> RowBatchFuture<'_> {
         Box::pin(async {
             tokio::task::yield_now().await;
             let numbers = self.next..=self.last;
             let rows = numbers.map(row).filter(|row| self.shard.has(&row.link.destination)).take(100);
-            let rows: Vec<Incoming> = rows.map(Incoming::Row).collect();
-            let Some(Incoming::Row(last)) = rows.last() else { return None };
+            let rows: Vec<IncomingRow> = rows.map(IncomingRow::Row).collect();
+            let Some(IncomingRow::Row(last)) = rows.last() else { return None };
             self.next = last.number.0 + 1;
             Some(Ok(rows))
         })
@@ -103,13 +103,13 @@ async fn machine(url: String, seed: u64, pace: Pace, rows: Rows, disk: MemorySto
     let pool = PoolId::parse(POOL).unwrap();
     let cognito =
         Cognito::connect(&Target::Simulator { endpoint_url: url }, pool.region(), pool.clone()).await.unwrap();
-    let services = Services { directory: cognito.directory(), writer: WritingHalf::Links(cognito.linker()) };
+    let services = ServicePorts { directory: cognito.directory(), writer: WritePort::Links(cognito.linker()) };
     Box::pin(work(services, Clock::system(), seed, pace, rows, disk, time)).await
 }
 
 /// The same over any service, in the time of any clock.
 async fn work(
-    services: Services,
+    services: ServicePorts,
     clock: Clock,
     seed: u64,
     pace: Pace,
@@ -186,7 +186,7 @@ fn engine_run(quota: f64, seed: u64) -> [f64; 4] {
     runtime.block_on(async {
         let clock = Clock::starting_at(1_800_000_000_000);
         let service = InProcessService::new(world(seed, quota), clock);
-        let services = Services::linking(service.clone());
+        let services = ServicePorts::linking(service.clone());
         let time = Duration::from_secs(100);
         let disk = MemoryStorage::default();
         Box::pin(work(services, clock, seed, Pace::max(1, None), Rows::endless(), disk, time)).await;

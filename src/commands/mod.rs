@@ -194,6 +194,7 @@ fn print_failure(ui: &Ui, failure: &Failure) -> ExitCode {
                 }
             }
         }
+        Failure::Stop(stop) => ui.stopped(stop),
         _ => ui.error(&failure.to_string(), failure.hint()),
     }
     failure.exit().into()
@@ -211,7 +212,7 @@ fn ui_options(args: &OutputArgs) -> UiOptions {
             ResultFormat::Text => OutputFormat::Text,
             ResultFormat::Json => OutputFormat::Json,
         },
-        color: color.heeding_no_color(std::env::var_os("NO_COLOR").as_deref()),
+        color: color.with_environment(|name| std::env::var_os(name)),
         progress: match (args.no_progress, dumb) {
             (true, _) => ProgressChoice::Off,
             (false, true) => ProgressChoice::Lines,

@@ -8,23 +8,20 @@ use super::identity::Personal;
 use super::outcome::RefusalCode;
 use super::row::{RowKey, RowNumber};
 
-/// How a row of the file stands to the pool.
+/// How a row of the file compares with the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Standing {
-    /// The user holds the identity.
+pub enum DriftStatus {
     Linked,
     /// Nobody holds the identity, and a link can be made.
     Missing,
     /// Another user holds the identity as a link.
     Moved,
-    /// A link would be refused.
     Blocked(RefusalCode),
     /// The row has an error of its own, so it cannot be compared.
     Invalid,
 }
 
-impl Standing {
-    /// The standing as scripts see it.
+impl DriftStatus {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -36,7 +33,7 @@ impl Standing {
         }
     }
 
-    /// The symbol of a row in a combined file; [`EXTRA_SYMBOL`] stands for what is not a row.
+    /// The symbol of a row in a combined file; [`EXTRA_SYMBOL`] is for a link that is not in the file.
     #[must_use]
     pub fn symbol(self) -> char {
         match self {
@@ -47,7 +44,6 @@ impl Standing {
         }
     }
 
-    /// Why a link would be refused.
     #[must_use]
     pub fn code(self) -> Option<RefusalCode> {
         match self {
@@ -60,58 +56,48 @@ impl Standing {
 /// The symbol of a link that the pool has and the file does not.
 pub const EXTRA_SYMBOL: char = '-';
 
-/// Rows by standing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DriftCounts {
-    /// Rows of the file.
     pub rows: u64,
-    /// Rows whose user holds the identity.
     pub linked: u64,
-    /// Rows whose link can be made.
     pub missing: u64,
-    /// Rows whose identity is on another user.
     pub moved: u64,
-    /// Rows whose link would be refused.
     pub blocked: u64,
-    /// Rows with an error of their own.
     pub invalid: u64,
     /// Links of the providers in scope that the file does not have.
     pub extra: u64,
-    /// Blocked rows by code.
     pub by_code: BTreeMap<RefusalCode, u64>,
     /// Links that would be made: missing rows without repeats.
     pub changes: u64,
 }
 
 impl DriftCounts {
-    /// Counts a row.
-    pub fn add(&mut self, standing: Standing) {
+    pub fn add(&mut self, standing: DriftStatus) {
         self.rows += 1;
         match standing {
-            Standing::Linked => self.linked += 1,
-            Standing::Missing => self.missing += 1,
-            Standing::Moved => self.moved += 1,
-            Standing::Blocked(code) => {
+            DriftStatus::Linked => self.linked += 1,
+            DriftStatus::Missing => self.missing += 1,
+            DriftStatus::Moved => self.moved += 1,
+            DriftStatus::Blocked(code) => {
                 self.blocked += 1;
                 *self.by_code.entry(code).or_default() += 1;
             }
-            Standing::Invalid => self.invalid += 1,
+            DriftStatus::Invalid => self.invalid += 1,
         }
     }
 
     /// Whether file and pool differ in anything that could be compared.
     #[must_use]
     pub fn has_drift(&self) -> bool {
-        self.missing + self.drift_that_stays() > 0
+        self.missing + self.unresolvable_drift() > 0
     }
 
-    /// Differences that making the missing links does not end.
+    /// Differences that remain when the missing links are made.
     #[must_use]
-    pub fn drift_that_stays(&self) -> u64 {
+    pub fn unresolvable_drift(&self) -> u64 {
         self.moved + self.blocked + self.extra
     }
 
-    /// Whether every row has one standing.
     #[must_use]
     pub fn balances(&self) -> bool {
         self.rows == self.linked + self.missing + self.moved + self.blocked + self.invalid
@@ -119,33 +105,27 @@ impl DriftCounts {
     }
 }
 
-/// A row that is not linked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DriftLine {
-    /// Its number.
+pub struct DriftRow {
     pub row: RowNumber,
     /// Its key; `None` for an invalid row.
     pub key: Option<RowKey>,
-    /// How it stands.
-    pub standing: Standing,
-    /// Something that helps to correct it.
+    pub standing: DriftStatus,
     pub hint: Option<&'static str>,
 }
 
 /// A link that the pool has and the file does not.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ExtraLine {
-    /// The provider of the linked identity.
+pub struct ExtraLink {
     pub provider: String,
-    /// Its id there.
     pub value: Personal,
-    /// Who holds it: a user name, or an id at `destination_provider`.
+    /// The user that holds it: a user name, or an id at `destination_provider`.
     pub destination: Personal,
-    /// The provider from whose identity the user was born; empty for a native user.
+    /// The provider of a federated user; empty for a native one.
     pub destination_provider: String,
 }
 
-impl fmt::Debug for ExtraLine {
+impl fmt::Debug for ExtraLink {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("ExtraLine").field("provider", &self.provider).finish_non_exhaustive()
     }
@@ -154,29 +134,20 @@ impl fmt::Debug for ExtraLine {
 /// What a comparison of a file and a pool found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DriftReport {
-    /// The input's name.
     pub input: String,
-    /// The pool.
     pub pool: String,
-    /// Whether it is a simulated one.
     pub simulated: bool,
-    /// The numbers.
     pub counts: DriftCounts,
     /// The providers whose links the file was searched for.
     pub scope: Vec<String>,
     /// Rows that are not linked, at most [`crate::limits::REPORT_FAILURES_MAX`].
-    pub lines: Vec<DriftLine>,
-    /// How many more there are.
+    pub lines: Vec<DriftRow>,
     pub lines_left_out: u64,
     /// Links that only the pool has, at most as many.
-    pub extras: Vec<ExtraLine>,
-    /// How many more there are.
+    pub extras: Vec<ExtraLink>,
     pub extras_left_out: u64,
-    /// Users that were read.
     pub users: u64,
-    /// Calls that it took.
     pub reads: u64,
-    /// How long it took.
     pub elapsed: Duration,
 }
 
@@ -188,12 +159,14 @@ mod tests {
     fn every_row_is_counted_once() {
         let mut counts = DriftCounts::default();
         assert!(!counts.has_drift());
-        let blocked = Standing::Blocked(RefusalCode::UserNotFound);
-        for standing in [Standing::Linked, Standing::Missing, Standing::Moved, blocked, blocked, Standing::Invalid] {
+        let blocked = DriftStatus::Blocked(RefusalCode::UserNotFound);
+        for standing in
+            [DriftStatus::Linked, DriftStatus::Missing, DriftStatus::Moved, blocked, blocked, DriftStatus::Invalid]
+        {
             counts.add(standing);
         }
         assert!(counts.balances() && counts.has_drift());
-        assert_eq!((counts.rows, counts.drift_that_stays()), (6, 3));
+        assert_eq!((counts.rows, counts.unresolvable_drift()), (6, 3));
         counts.rows += 1;
         assert!(!counts.balances());
     }
@@ -207,7 +180,7 @@ mod tests {
 
     #[test]
     fn each_symbol_stands_for_one_word() {
-        let standings = [Standing::Linked, Standing::Missing, Standing::Moved, Standing::Invalid];
+        let standings = [DriftStatus::Linked, DriftStatus::Missing, DriftStatus::Moved, DriftStatus::Invalid];
         let symbols: String = standings.iter().map(|standing| standing.symbol()).collect();
         assert_eq!(symbols, "=+!?");
     }

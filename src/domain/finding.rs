@@ -7,12 +7,11 @@ use super::row::RowNumber;
 pub enum Severity {
     /// The row is invalid and is not sent.
     Error,
-    /// The row is sent, and somebody should look at it.
+    /// The row is sent, but deserves a look.
     Warning,
 }
 
 impl Severity {
-    /// `error` or `warning`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -24,7 +23,6 @@ impl Severity {
 
 macro_rules! finding_codes {
     ($($variant:ident $text:literal $severity:ident $doc:literal),+ $(,)?) => {
-        /// The stable code of a finding.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum FindingCode { $(#[doc = $doc] $variant,)+ }
 
@@ -32,19 +30,17 @@ macro_rules! finding_codes {
             /// Every code, in the order of the catalogue.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The code as scripts see it.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
             }
 
-            /// Whether it keeps a row from being sent, unless somebody allows it.
+            /// Whether it keeps a row from being sent, unless the code is allowed.
             #[must_use]
             pub fn severity(self) -> Severity {
                 match self { $(Self::$variant => Severity::$severity,)+ }
             }
 
-            /// What it means, in one sentence.
             #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $doc,)+ }
@@ -76,7 +72,7 @@ finding_codes! {
     ValueTooLong "value_too_long" Error "The value is longer than the service takes.",
     SourceTooLong "source_too_long" Error "Provider name, attribute name and value together are longer than the service takes.",
     FilterTooLong "filter_too_long" Error "The value is too long to look its user up.",
-    DuplicateRow "duplicate_row" Warning "The same link stands in an earlier row.",
+    DuplicateRow "duplicate_row" Warning "The same link is in an earlier row.",
     IdentityForTwoUsers "identity_for_two_users" Error "The same identity is to be linked to two users.",
     TooManyIdentities "too_many_identities" Error "One user would get more identities than the service allows.",
     LowercasedIdentity "lowercased_identity" Warning "The identifier is lower case while others of its provider are not.",
@@ -85,8 +81,8 @@ finding_codes! {
 }
 
 impl FindingCode {
-    /// Codes that only suspect a value: what they find is nearly always damage, and may be what the provider sends.
-    /// Somebody who knows can allow them.
+    /// Codes that only suspect a value: it is nearly always damaged, but may be what the provider sends. They can be
+    /// allowed.
     pub const SUSPICIONS: [Self; 8] = [
         Self::SurroundingSpace,
         Self::InvisibleCharacter,
@@ -108,7 +104,6 @@ impl FindingCode {
 /// One thing that is wrong, and where. Its sentence holds no personal data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is.
     pub code: FindingCode,
     /// Whether it keeps its row from being sent: as its code says, or a warning where it was allowed.
     pub severity: Severity,

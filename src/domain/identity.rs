@@ -7,11 +7,7 @@ use std::fmt;
 
 use crate::limits;
 
-mod pool_id;
-
-pub use pool_id::PoolId;
-
-/// The attribute that stands for an identity's subject, whatever the provider calls it (`AdminLinkProviderForUser`).
+/// The attribute name for an identity's subject, whatever the provider calls it (`AdminLinkProviderForUser`).
 pub const COGNITO_SUBJECT: &str = "Cognito_Subject";
 /// The provider name of the pool's own users; it names a destination and never a source (`AdminLinkProviderForUser`).
 pub const NATIVE_PROVIDER: &str = "Cognito";
@@ -24,10 +20,8 @@ pub enum IdentityError {
     /// Not `REGION_ID` as in `us-east-1_AbCdEfGhI`.
     #[error("not a user pool id: expected REGION_ID as in us-east-1_AbCdEfGhI")]
     PoolId,
-    /// Empty where a value is needed.
     #[error("empty")]
     Empty,
-    /// Longer than the service takes.
     #[error("longer than {max} characters")]
     TooLong {
         /// What the service takes, in characters.
@@ -36,7 +30,6 @@ pub enum IdentityError {
     /// A provider name with characters that the service does not take.
     #[error("not a provider name: spaces and control characters are not allowed")]
     ProviderName,
-    /// The source provider is the pool itself.
     #[error("provider Cognito cannot be a source: a native user cannot be linked to another user")]
     NativeSource,
     /// Provider name, attribute name and value together are over the service's limit.
@@ -47,6 +40,52 @@ pub enum IdentityError {
         /// What the service takes, in characters.
         max: usize,
     },
+}
+
+/// A user pool's id, `REGION_ID`. Not personal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PoolId(Box<str>);
+
+impl PoolId {
+    /// Reads `us-east-1_AbCdEfGhI` (service model: `[\w-]+_[0-9a-zA-Z]+`, 1 to 55 characters).
+    ///
+    /// # Errors
+    /// [`IdentityError::PoolId`] for any other shape.
+    pub fn parse(text: &str) -> Result<Self, IdentityError> {
+        let (region, id) = text.rsplit_once('_').ok_or(IdentityError::PoolId)?;
+        let region_fits = !region.is_empty()
+            && region.contains('-')
+            && region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        let id_fits = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric());
+        if region_fits && id_fits && text.len() <= limits::POOL_ID_CHARS_MAX {
+            Ok(Self(text.into()))
+        } else {
+            Err(IdentityError::PoolId)
+        }
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The region in which the pool lives: the part before the last `_`.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        self.0.rsplit_once('_').map_or("", |(region, _)| region)
+    }
+
+    /// Whether this pool can only be a simulated one.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        self.region().starts_with(SIMULATED_REGION_PREFIX)
+    }
+}
+
+impl fmt::Display for PoolId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
 }
 
 /// A personal value: it can be compared and exposed on purpose, and is masked everywhere else.
@@ -63,7 +102,7 @@ impl Personal {
         Ok(Self(text.into()))
     }
 
-    /// What [`Personal::parse`] would say, without taking the value.
+    /// Checks the text as [`Personal::parse`] does.
     ///
     /// # Errors
     /// As there.
@@ -121,7 +160,7 @@ impl ProviderName {
         Ok(Self(text.into()))
     }
 
-    /// What [`ProviderName::parse`] would say, without taking the name.
+    /// Checks the text as [`ProviderName::parse`] does.
     ///
     /// # Errors
     /// As there.
@@ -142,7 +181,6 @@ impl ProviderName {
         Ok(())
     }
 
-    /// The pool itself, `Cognito`.
     #[must_use]
     pub fn native() -> Self {
         Self(NATIVE_PROVIDER.into())
@@ -154,7 +192,6 @@ impl ProviderName {
         &self.0
     }
 
-    /// Whether this is the pool itself.
     #[must_use]
     pub fn is_native(&self) -> bool {
         self.as_str() == NATIVE_PROVIDER
@@ -194,7 +231,7 @@ impl AttributeName {
         Ok(Self(text.into()))
     }
 
-    /// What [`AttributeName::parse`] would say, without taking the name.
+    /// Checks the text as [`AttributeName::parse`] does.
     ///
     /// # Errors
     /// As there.
@@ -208,19 +245,16 @@ impl AttributeName {
         Ok(())
     }
 
-    /// `Cognito_Subject`.
     #[must_use]
     pub fn subject() -> Self {
         Self(COGNITO_SUBJECT.into())
     }
 
-    /// The name as the service knows it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this is `Cognito_Subject`.
     #[must_use]
     pub fn is_subject(&self) -> bool {
         self.as_str() == COGNITO_SUBJECT
@@ -246,7 +280,7 @@ impl ExternalIdentity {
         Ok(Self { provider, attribute, value })
     }
 
-    /// What [`ExternalIdentity::new`] would say of parts that are sound each by itself.
+    /// Checks parts that are valid by themselves, as [`ExternalIdentity::new`] does.
     ///
     /// # Errors
     /// As there.
@@ -287,17 +321,14 @@ impl ExternalIdentity {
 /// How the input names the existing user that receives the link.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Destination {
-    /// By the pool's `Username`.
     Username(Personal),
     /// By e-mail address; must be looked up, and be the only one.
     Email(Personal),
     /// By `sub`; must be looked up where it is not the user name.
     Sub(Personal),
-    /// A user that was born from another provider's identity.
+    /// A federated user, by provider and id there.
     Federated {
-        /// That provider.
         provider: ProviderName,
-        /// The user's id at that provider.
         user_id: Personal,
     },
 }
@@ -334,7 +365,7 @@ impl Destination {
 /// A destination that is ready to be sent: a native user by its `Username`, or a federated one by provider and id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DestinationUser {
-    /// `Cognito`, or the provider from whose identity the user was born.
+    /// `Cognito`, or the provider of a federated user.
     pub provider: ProviderName,
     /// The pool's `Username`, or the user's id at that provider.
     pub value: Personal,
@@ -359,4 +390,77 @@ pub fn profile_username(provider: &str, user_id: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn source(provider: &str, value: &str) -> Result<ExternalIdentity, IdentityError> {
+        ExternalIdentity::new(
+            ProviderName::parse(provider)?,
+            AttributeName::subject(),
+            Personal::parse(value, limits::ATTRIBUTE_VALUE_CHARS_MAX)?,
+        )
+    }
+
+    #[test]
+    fn pool_ids() {
+        for good in ["us-east-1_AbCdEfGhI", "us-gov-west-1_Zz9", "sim-local-1_Example01"] {
+            assert_eq!(PoolId::parse(good).map(|p| p.to_string()), Ok(good.to_owned()));
+        }
+        for bad in ["", "us-east-1", "_Abc", "us-east-1_", "us-east-1_a b", "us east_Abc", "US-EAST-1_Abc", "a_b"] {
+            assert_eq!(PoolId::parse(bad), Err(IdentityError::PoolId), "{bad}");
+        }
+        assert!(PoolId::parse("sim-local-1_A").is_ok_and(|pool| pool.is_simulated()));
+        assert!(PoolId::parse("us-east-1_A").is_ok_and(|pool| !pool.is_simulated() && pool.region() == "us-east-1"));
+    }
+
+    #[test]
+    fn a_native_source_cannot_be_built() {
+        assert_eq!(source("Cognito", "carlos"), Err(IdentityError::NativeSource));
+        assert!(source("cognito", "carlos").is_ok(), "names are case-sensitive");
+    }
+
+    #[test]
+    fn the_combined_length_is_bounded() {
+        let fits = "x".repeat(limits::SOURCE_CHARS_MAX - "Google".len() - COGNITO_SUBJECT.len());
+        assert!(source("Google", &fits).is_ok());
+        assert_eq!(source("Google", &format!("{fits}x")), Err(IdentityError::SourceTooLong { chars: 129, max: 128 }));
+    }
+
+    #[test]
+    fn debug_and_masks_tell_nothing() {
+        let identity = source("Google", "carlos@example.com").unwrap();
+        assert!(!format!("{identity:?}").contains("carlos"));
+        assert_eq!(masked("carlos@example.com"), "c***m");
+        assert_eq!(masked("abcd"), "***");
+        assert_eq!(masked("\u{1b}[31mred\u{7}"), "[***d");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_parses_reads_back_and_is_within_its_limits(text in any::<String>(), near in "[a-z0-9-]{0,60}_[A-Za-z0-9]{0,12}") {
+            for text in [text, near] {
+                if let Ok(pool) = PoolId::parse(&text) {
+                    prop_assert_eq!(pool.to_string(), &*text);
+                    prop_assert!(text.starts_with(pool.region()) && text.len() <= limits::POOL_ID_CHARS_MAX);
+                }
+                if let Ok(provider) = ProviderName::parse(&text) {
+                    prop_assert_eq!(provider.as_str(), &*text);
+                    prop_assert!((1..=limits::PROVIDER_NAME_CHARS_MAX).contains(&text.chars().count()));
+                    prop_assert!(!text.contains(char::is_control));
+                }
+                let shown = masked(&text);
+                prop_assert!(shown.chars().count() <= 5 && !shown.contains(char::is_control));
+            }
+        }
+
+        #[test]
+        fn a_source_is_never_native_and_never_too_long(provider in "Cognito|[A-Za-z]{1,32}", value in ".{1,140}") {
+            if let Ok(identity) = source(&provider, &value) {
+                let chars = provider.chars().count() + COGNITO_SUBJECT.len() + value.chars().count();
+                prop_assert!(!identity.provider().is_native() && chars <= limits::SOURCE_CHARS_MAX);
+            }
+        }
+    }
+}

@@ -1,7 +1,5 @@
 //! How a row ended.
 
-use super::state::RowState;
-
 macro_rules! refusal_codes {
     ($($variant:ident $text:literal $doc:literal),+ $(,)?) => {
         /// Why the service, or the plan, said no for good.
@@ -12,13 +10,11 @@ macro_rules! refusal_codes {
             /// Every code, in the order of the contract.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The code as scripts see it.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
             }
 
-            /// What it means, in one sentence.
             #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $doc,)+ }
@@ -36,20 +32,19 @@ refusal_codes! {
     ProviderNotFound "provider_not_found" "The pool has no identity provider of this name.",
     AttributeNotMapped "attribute_not_mapped" "The provider maps no claim to the attribute that the link names.",
     AliasExists "alias_exists" "The service found the alias of another user in the way.",
-    NativeUserInTheWay "native_user_in_the_way" "A native user wears the user name that this identity's own profile would have.",
+    NativeUserInTheWay "native_user_in_the_way" "A native user already has the user name of this identity's own profile.",
     CaseDiffers "case_differs" "The pool knows this identity in other letter case; a link would be made and never signed in with.",
     InvalidParameter "invalid_parameter" "The service does not take a value of the request.",
     Unrecognised "unrecognised" "The service refused with a text that this version does not know.",
     Gone "gone" "Undo: the user, or the identity on it, is no longer there.",
-    Moved "moved" "Undo: the identity is not there as this ledger linked it: it was linked anew, or has a profile of its own.",
+    Moved "moved" "Undo: the identity is not there as this ledger linked it: it was linked again, or has a profile of its own.",
     UsedSince "used_since" "Undo: the identity was linked by an attribute and has signed in since, and its subject is not known.",
-    FormUnknown "form_unknown" "Undo: the identity stands on the user, and the service knows no link by the values that should name it.",
+    FormUnknown "form_unknown" "Undo: the user holds the identity, but the service knows no link by the values that should name it.",
 }
 
 impl RefusalCode {
-    /// Whether only `undo` gives it.
     #[must_use]
-    pub fn is_of_undo(self) -> bool {
+    pub fn is_from_undo(self) -> bool {
         matches!(self, Self::Gone | Self::Moved | Self::UsedSince | Self::FormUnknown)
     }
 
@@ -60,13 +55,55 @@ impl RefusalCode {
     }
 }
 
-/// What the service said when it refused or failed. May hold personal data: for the ledger only.
+/// Why a call was refused or failed. The message may quote personal values: the ledger holds it, and it is printed only
+/// with `--show-values`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServiceText {
-    /// The error code, such as `InvalidParameterException`, or a word for a transport fault, such as `timeout`.
+    /// The error code, such as `InvalidParameterException`, or a word for a failure without an answer, such as `timeout`.
     pub code: String,
     /// The message, verbatim, cut at [`crate::limits::SERVICE_TEXT_CHARS_MAX`].
     pub message: String,
+}
+
+impl ServiceText {
+    /// The message where it may be printed: with `show_values`, or where this program or its HTTP client wrote it. `None`
+    /// where it is hidden or empty.
+    #[must_use]
+    pub fn printable_message(&self, show_values: bool) -> Option<&str> {
+        let printable = show_values || !self.is_from_service();
+        Some(self.message.as_str()).filter(|message| printable && !message.is_empty())
+    }
+
+    /// Whether [`Self::printable_message`] hides a message that `show_values` would print.
+    #[must_use]
+    pub fn is_hidden(&self, show_values: bool) -> bool {
+        !show_values && self.is_from_service() && !self.message.is_empty()
+    }
+
+    /// An answer that could not be parsed may hold anything, so the description of it is hidden like the service's words.
+    fn is_from_service(&self) -> bool {
+        let written_here = ["connect", "timeout", "connection_broken", "credentials", "not_sent", "interrupted"];
+        !written_here.contains(&self.code.as_str()) && RefusalCode::parse(&self.code).is_none()
+    }
+
+    /// What the code means, as a lower-case fragment; `None` for a code that this version does not know.
+    #[must_use]
+    pub fn meaning(&self) -> Option<&'static str> {
+        Some(match self.code.as_str() {
+            "connect" => "no connection to the service",
+            "timeout" => "no answer in time",
+            "connection_broken" => "the connection broke before the answer was complete",
+            "unreadable_answer" => "the answer could not be parsed",
+            "credentials" => "no valid credentials",
+            "not_sent" => "the request could not be built",
+            "interrupted" => "the run ended before an answer came",
+            "InternalErrorException" | "InternalFailure" | "ServiceUnavailable" | "ServiceUnavailableException" => {
+                "the service had an internal error"
+            }
+            "RequestTimeout" | "RequestTimeoutException" => "the service did not receive the whole request in time",
+            code => return RefusalCode::parse(code).map(RefusalCode::meaning),
+        })
+    }
 }
 
 impl std::fmt::Debug for ServiceText {
@@ -75,9 +112,8 @@ impl std::fmt::Debug for ServiceText {
     }
 }
 
-/// How a row ended in a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum LinkOutcome {
     /// This tool made the link.
     Linked {
         /// Concluded from reading after a doubtful call, and so close in time to it that somebody else could have
@@ -88,59 +124,34 @@ pub enum Outcome {
     AlreadyLinked,
     /// No for good.
     Refused {
-        /// Why.
         code: RefusalCode,
         /// What the service said; `None` where the plan refused and nothing was sent.
         text: Option<ServiceText>,
     },
     /// Attempts exhausted on transient faults, and reading showed that none of them had an effect.
-    Failed {
-        /// What the last attempt met.
-        text: ServiceText,
-    },
+    Failed { text: ServiceText },
     /// A call may have taken effect, and reading could not settle it.
-    InDoubt {
-        /// What the last attempt met.
-        text: ServiceText,
-    },
+    InDoubt { text: ServiceText },
 }
 
-/// How the taking back of one link ended in a run.
+/// How one unlink ended in a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UndoOutcome {
-    /// The identity is off the user again.
+    /// The user no longer holds the identity.
     Undone,
-    /// Not to be taken back safely.
+    /// Cannot be unlinked safely.
     Refused {
-        /// Why.
         code: RefusalCode,
         /// What the service said; `None` where nothing was sent.
         text: Option<ServiceText>,
     },
     /// Attempts exhausted on transient faults, and reading showed that none of them had an effect.
-    Failed {
-        /// What the last attempt met.
-        text: ServiceText,
-    },
+    Failed { text: ServiceText },
     /// A call may have taken effect, and reading could not settle it.
-    InDoubt {
-        /// What the last attempt met.
-        text: ServiceText,
-    },
+    InDoubt { text: ServiceText },
 }
 
 impl UndoOutcome {
-    /// The state that this outcome puts a row in.
-    #[must_use]
-    pub fn state(&self) -> RowState {
-        match self {
-            Self::Undone => RowState::Undone,
-            Self::Refused { code, .. } => RowState::Kept(*code),
-            Self::Failed { .. } => RowState::Linked,
-            Self::InDoubt { .. } => RowState::Unlinking,
-        }
-    }
-
     /// What the service said, where it said anything.
     #[must_use]
     pub fn text(&self) -> Option<&ServiceText> {
@@ -148,20 +159,6 @@ impl UndoOutcome {
             Self::Undone => None,
             Self::Refused { text, .. } => text.as_ref(),
             Self::Failed { text } | Self::InDoubt { text } => Some(text),
-        }
-    }
-}
-
-impl Outcome {
-    /// The state that this outcome puts a row in.
-    #[must_use]
-    pub fn state(&self) -> RowState {
-        match self {
-            Self::Linked { .. } => RowState::Linked,
-            Self::AlreadyLinked => RowState::AlreadyLinked,
-            Self::Refused { code, .. } => RowState::Refused(*code),
-            Self::Failed { .. } => RowState::Failed,
-            Self::InDoubt { .. } => RowState::InDoubt,
         }
     }
 }
@@ -174,6 +171,24 @@ mod tests {
     fn the_message_stays_out_of_debug_texts() {
         let text = ServiceText { code: "timeout".into(), message: "jane@example.com".into() };
         assert_eq!(format!("{text:?}"), "ServiceText { code: \"timeout\", .. }");
+    }
+
+    #[test]
+    fn a_message_of_the_service_is_hidden_and_one_of_this_program_is_not() {
+        let hidden =
+            ["InvalidParameterException", "UserNotFoundException", "", "BrandNewException", "unreadable_answer"];
+        for (code, is_hidden) in hidden.map(|code| (code, true)).into_iter().chain(
+            ["connect", "timeout", "connection_broken", "credentials", "not_sent", "interrupted", "user_not_found"]
+                .map(|code| (code, false)),
+        ) {
+            let text = ServiceText { code: code.into(), message: "User jane is disabled.".into() };
+            assert_eq!(text.is_hidden(false), is_hidden, "{code}");
+            assert_eq!(text.printable_message(false).is_none(), is_hidden, "{code}");
+            assert_eq!(text.printable_message(true), Some("User jane is disabled."), "{code}");
+            assert!(!text.is_hidden(true));
+            assert!(is_hidden || text.meaning().is_some(), "{code}");
+            assert!(!ServiceText { message: String::new(), ..text }.is_hidden(false), "there is nothing to hide");
+        }
     }
 
     #[test]

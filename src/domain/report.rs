@@ -1,21 +1,20 @@
-//! What ledgers have to say when they are read back, as plain data.
+//! Reports as plain data: of ledgers, of checks of an input, and of predictions.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use super::counts::Counts;
 use super::finding::FindingCode;
 use super::outcome::ServiceText;
 use super::row::{RowKey, RowNumber};
 use super::state::RowState;
-use super::summary::Counts;
 
 /// What one ledger, or several of one pool, know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LedgerReport {
     /// The ledgers' paths, as they were given.
     pub ledgers: Vec<String>,
-    /// The pool that they are bound to.
     pub pool: String,
-    /// Whether that pool was a simulated one.
     pub simulated: bool,
     /// Rows by state; `read` is the number of rows that are known.
     pub counts: Counts,
@@ -27,33 +26,25 @@ pub struct LedgerReport {
     pub shards: Option<ShardsReport>,
     /// Rows that are refused, failed or in doubt, at most [`crate::limits::REPORT_FAILURES_MAX`].
     pub failures: Vec<FailureLine>,
-    /// How many more such rows there are.
     pub failures_left_out: u64,
 }
 
-/// What the checks of an input found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ValidateReport {
-    /// The input's name.
     pub input: String,
     /// Rows read; the valid ones as `unprocessed`. Findings by code, warnings included.
     pub counts: Counts,
     /// Of the findings, those that are warnings because they were allowed, by code.
     pub allowed: BTreeMap<FindingCode, u64>,
-    /// Lines with nothing on them.
     pub blank_lines: u64,
 }
 
-/// How the ledgers of shards fit together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShardsReport {
-    /// How many shards there are.
     pub count: u32,
-    /// The shards that no ledger is of.
     pub missing: Vec<u32>,
     /// Ledgers of no shard, of another number of shards, or of a shard that an earlier one is of.
     pub strange_ledgers: u64,
-    /// Rows that several ledgers hold.
     pub rows_in_several: u64,
 }
 
@@ -65,14 +56,10 @@ impl ShardsReport {
     }
 }
 
-/// One run of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunLine {
-    /// The run's id.
     pub id: String,
-    /// The command, such as `link`.
     pub command: String,
-    /// The input's name.
     pub input: String,
     /// When it started, in milliseconds since 1970-01-01 UTC.
     pub started_unix_ms: i64,
@@ -80,14 +67,12 @@ pub struct RunLine {
     pub ended: Option<String>,
 }
 
-/// A row that is not in the wished state.
+/// A row that is not in the desired state.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FailureLine {
     /// Its number in the input of the latest run that met it.
     pub row: RowNumber,
-    /// Its key.
     pub key: RowKey,
-    /// Where it stands.
     pub state: RowState,
     /// What the service said, verbatim and so perhaps personal; `None` where nothing was sent.
     pub said: Option<ServiceText>,
@@ -101,5 +86,51 @@ impl std::fmt::Debug for FailureLine {
             .field("key", &self.key)
             .field("state", &self.state)
             .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PredictedRefusal {
+    pub row: RowNumber,
+    pub key: RowKey,
+    pub verdict: &'static str,
+    /// Something that helps to correct it; empty where there is nothing.
+    pub hint: &'static str,
+    /// The first few users that it may mean, masked unless values are shown.
+    pub candidates: Vec<String>,
+    pub candidates_left_out: usize,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PredictionReport {
+    pub pool: String,
+    pub simulated: bool,
+    /// How the pool was read: `scan` or `filter`.
+    pub look_up: &'static str,
+    /// Why it was read so, a lower-case fragment.
+    pub because: String,
+    pub users: u64,
+    pub reads: u64,
+    pub throttled: u64,
+    pub elapsed: Duration,
+    pub by_verdict: BTreeMap<&'static str, u64>,
+    /// Rows that repeat an earlier one's link; they have its verdict, and are not sent again.
+    pub repeats: u64,
+    pub writes: u64,
+    /// The pace of the links, in calls a second; `None` where there is none.
+    pub rate_per_second: Option<f64>,
+    /// How long the links take at that pace.
+    pub at_rate: Option<Duration>,
+    /// The account's quota, in calls a second, as documented.
+    pub quota_per_second: f64,
+    /// How long they would take with the whole quota.
+    pub at_quota: Option<Duration>,
+}
+
+impl PredictionReport {
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        let fine = |verdict: &str| matches!(verdict, "link" | "already_linked");
+        self.by_verdict.iter().filter(|(verdict, _)| !fine(verdict)).map(|(_, count)| count).sum()
     }
 }

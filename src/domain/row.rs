@@ -16,12 +16,11 @@ impl fmt::Display for RowNumber {
     }
 }
 
-/// What a row asks for: this identity on that user.
+/// A link that a row names: this identity on that user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Link {
-    /// The existing user.
     pub destination: Destination,
-    /// The identity that shall sign in as that user.
+    /// The identity that is to sign in as that user.
     pub source: ExternalIdentity,
 }
 
@@ -111,11 +110,8 @@ impl fmt::Display for RowKey {
 /// A row that passed the checks and may be worked on.
 #[derive(Debug, Clone)]
 pub struct Row {
-    /// Its number in the input.
     pub number: RowNumber,
-    /// What it asks for.
     pub link: Link,
-    /// Its key in the ledger.
     pub key: RowKey,
 }
 

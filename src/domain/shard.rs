@@ -18,7 +18,6 @@ pub struct Shard {
     count: u32,
 }
 
-/// Numbers that are no shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected INDEX/COUNT, the index from 0 and below the count, the count up to {SHARDS_MAX}: 0/4, 1/4, 2/4, 3/4")]
 pub struct ShardError;
@@ -48,13 +47,11 @@ impl Shard {
         self.index
     }
 
-    /// How many there are.
     #[must_use]
     pub fn count(self) -> u32 {
         self.count
     }
 
-    /// Whether rows of this destination are its.
     #[must_use]
     pub fn has(self, destination: &Destination) -> bool {
         let value = match destination {

@@ -1,10 +1,10 @@
 //! The one table of what may happen to a row, used live and when a ledger is read back.
 
-use super::outcome::RefusalCode;
+use super::outcome::{LinkOutcome, RefusalCode, UndoOutcome};
 
-/// Where a row stands. A key that the ledger does not hold is [`RowState::Unprocessed`].
+/// The state of a row. A key that the ledger does not hold is [`RowState::Unprocessed`].
 ///
-/// Scripts see six states; the last three are what `undo` makes of a linked row, and each counts as one of the six.
+/// Scripts see six states; the last three come from `undo`, and each counts as one of the six.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RowState {
     /// Never attempted.
@@ -19,16 +19,15 @@ pub enum RowState {
     Failed,
     /// A call may have taken effect: announced without an outcome, or not settled by reading.
     InDoubt,
-    /// This tool's link, whose taking back is in the same kind of doubt. Counts as in doubt.
+    /// This tool's link, and an unlink call may have taken effect. Counts as in doubt.
     Unlinking,
-    /// This tool's link, taken back: `link` may make it again. Counts as unprocessed.
+    /// This tool's link, removed by `undo`: `link` may make it again. Counts as unprocessed.
     Undone,
-    /// This tool's link, which `undo` looked at and left alone. Counts as linked.
+    /// This tool's link, which `undo` refused to remove. Counts as linked.
     Kept(RefusalCode),
 }
 
 impl RowState {
-    /// The state as scripts see it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +40,6 @@ impl RowState {
         }
     }
 
-    /// The refusal code of a refused row.
     #[must_use]
     pub fn refusal(self) -> Option<RefusalCode> {
         match self {
@@ -52,67 +50,89 @@ impl RowState {
 
     /// What a rerun does with a row in this state.
     #[must_use]
-    pub fn on_resume(self, retry_refused: bool) -> Resume {
+    pub fn on_resume(self, retry_refused: bool) -> ResumeAction {
         match self {
-            Self::Linked | Self::AlreadyLinked | Self::Kept(_) => Resume::Skip,
-            Self::Refused(_) if !retry_refused => Resume::Skip,
-            Self::Refused(_) | Self::Failed | Self::Unprocessed | Self::Undone => Resume::Attempt,
-            Self::InDoubt | Self::Unlinking => Resume::Settle,
+            Self::Linked | Self::AlreadyLinked | Self::Kept(_) => ResumeAction::Skip,
+            Self::Refused(_) if !retry_refused => ResumeAction::Skip,
+            Self::Refused(_) | Self::Failed | Self::Unprocessed | Self::Undone => ResumeAction::Attempt,
+            Self::InDoubt | Self::Unlinking => ResumeAction::Settle,
         }
     }
 
-    /// Whether `undo` may have anything to do with it: a link that this tool made and that was not taken back.
+    /// Whether `undo` has to consider it: a link that this tool made and that was not removed.
     #[must_use]
-    pub fn is_ours(self) -> bool {
+    pub fn is_linked_by_this_tool(self) -> bool {
         matches!(self, Self::Linked | Self::Kept(_) | Self::Unlinking)
     }
 }
 
-/// What a rerun does with a row.
+impl LinkOutcome {
+    /// The state that this outcome puts a row in.
+    #[must_use]
+    pub fn state(&self) -> RowState {
+        match self {
+            Self::Linked { .. } => RowState::Linked,
+            Self::AlreadyLinked => RowState::AlreadyLinked,
+            Self::Refused { code, .. } => RowState::Refused(*code),
+            Self::Failed { .. } => RowState::Failed,
+            Self::InDoubt { .. } => RowState::InDoubt,
+        }
+    }
+}
+
+impl UndoOutcome {
+    /// The state that this outcome puts a row in.
+    #[must_use]
+    pub fn state(&self) -> RowState {
+        match self {
+            Self::Undone => RowState::Undone,
+            Self::Refused { code, .. } => RowState::Kept(*code),
+            Self::Failed { .. } => RowState::Linked,
+            Self::InDoubt { .. } => RowState::Unlinking,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resume {
+pub enum ResumeAction {
     /// Nothing: it is done.
     Skip,
-    /// Attempt it.
     Attempt,
     /// Read the destination first, and attempt it only if the link is not there.
     Settle,
 }
 
-/// What may happen to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowEvent {
     /// It was announced in the ledger: from here on a call may have been sent.
     Announced,
     /// It was announced, and the run ended before anything was sent for it; or a scan of the pool showed that its link no
-    /// longer stands.
+    /// longer exists.
     Withdrawn,
     /// It ended in this state.
     Settled(RowState),
-    /// Its taking back was announced: from here on an unlink call may have been sent.
+    /// Its unlink was announced: from here on an unlink call may have been sent.
     UnlinkAnnounced,
-    /// Its taking back came to this state; `Linked` where nothing was sent, or nothing had an effect.
+    /// Its unlink ended in this state; `Linked` where nothing was sent, or nothing had an effect.
     UnlinkEnded(RowState),
 }
 
 /// An event that cannot follow that state: the ledger is damaged, or the program is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{event:?} cannot follow {state:?}")]
-pub struct IllegalEvent {
-    /// Where the row stood.
+pub struct IllegalTransition {
     pub state: RowState,
-    /// What was said to happen next.
     pub event: RowEvent,
 }
 
 /// The state after `event`.
 ///
 /// # Errors
-/// [`IllegalEvent`] where the two cannot follow each other: a link that stands is never announced again, nothing
-/// becomes `linked`, `failed` by a call, or `in_doubt` without an announcement, and nothing is taken back but what this
-/// tool linked. What is in doubt one way is never announced the other way: it is settled first.
+/// [`IllegalTransition`] where the event cannot follow: an existing link is never announced again; nothing becomes `linked`,
+/// `failed` by a call, or `in_doubt` without an announcement; only what this tool linked is unlinked; what is in doubt one way
+/// is settled before it is announced the other way.
 #[expect(clippy::match_same_arms, reason = "a rule an arm")]
-pub fn next_state(state: RowState, event: RowEvent) -> Result<RowState, IllegalEvent> {
+pub fn next_state(state: RowState, event: RowEvent) -> Result<RowState, IllegalTransition> {
     use RowState::{AlreadyLinked, Failed, InDoubt, Kept, Linked, Refused, Undone, Unlinking, Unprocessed};
     match (state, event) {
         (Unprocessed | Undone | Refused(_) | Failed | InDoubt, RowEvent::Announced) => Ok(InDoubt),
@@ -127,12 +147,16 @@ pub fn next_state(state: RowState, event: RowEvent) -> Result<RowState, IllegalE
         (Unlinking, RowEvent::UnlinkEnded(ended @ (Undone | Linked | Kept(_) | Unlinking))) => Ok(ended),
         // A look may refuse a row, or fail, without announcing anything.
         (Linked | Kept(_), RowEvent::UnlinkEnded(ended @ (Linked | Kept(_)))) => Ok(ended),
-        _ => Err(IllegalEvent { state, event }),
+        _ => Err(IllegalTransition { state, event }),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     const STATES: [RowState; 9] = [
@@ -193,35 +217,44 @@ mod tests {
         }
     }
 
-    /// Every way of `link` and `undo` through the table, four announcements deep: an unlink call is never possible but for
-    /// a link of ours, and a link call never while an unlink is open.
+    fn all_events() -> Vec<RowEvent> {
+        [RowEvent::Announced, RowEvent::Withdrawn, RowEvent::UnlinkAnnounced]
+            .into_iter()
+            .chain(STATES.map(RowEvent::Settled))
+            .chain(STATES.map(RowEvent::UnlinkEnded))
+            .collect()
+    }
+
+    /// A state, whether the pool may hold a link of ours then, and whether an unlink of ours may be in flight.
+    type History = (RowState, bool, bool);
+
+    /// What follows where the event is legal; an unlink call is never possible but for a link of ours, and a link call never
+    /// while an unlink is open.
+    fn after((state, may_be_ours, unlink_open): History, event: RowEvent) -> Option<History> {
+        let next = next_state(state, event).ok()?;
+        Some(match event {
+            RowEvent::Announced => {
+                assert!(!unlink_open, "{state:?}: a link announced while an unlink may be in flight");
+                (next, true, false)
+            }
+            RowEvent::UnlinkAnnounced => {
+                assert!(may_be_ours, "{state:?}: an unlink announced for what was never linked");
+                (next, true, true)
+            }
+            RowEvent::UnlinkEnded(_) => (next, next != RowState::Undone, next == RowState::Unlinking),
+            RowEvent::Withdrawn => (next, false, unlink_open),
+            RowEvent::Settled(_) => (next, matches!(next, RowState::Linked | RowState::InDoubt), unlink_open),
+        })
+    }
+
+    /// Every history of `link` and `undo` that the table permits.
     #[test]
     fn no_interleaving_takes_back_what_is_not_ours() {
-        let events = || {
-            [RowEvent::Announced, RowEvent::Withdrawn, RowEvent::UnlinkAnnounced]
-                .into_iter()
-                .chain(STATES.map(RowEvent::Settled))
-                .chain(STATES.map(RowEvent::UnlinkEnded))
-        };
-        // A state with whether the pool may hold a link of ours then, and whether an unlink of ours may be on its way.
         let mut met = vec![(RowState::Unprocessed, false, false)];
         let mut at = 0;
-        while let Some(&(state, may_be_ours, unlink_open)) = met.get(at) {
+        while let Some(&history) = met.get(at) {
             at += 1;
-            for (event, next) in events().filter_map(|event| Some((event, next_state(state, event).ok()?))) {
-                let after = match event {
-                    RowEvent::Announced => {
-                        assert!(!unlink_open, "{state:?}: a link announced while an unlink may be on its way");
-                        (next, true, false)
-                    }
-                    RowEvent::UnlinkAnnounced => {
-                        assert!(may_be_ours, "{state:?}: an unlink announced for what was never linked");
-                        (next, true, true)
-                    }
-                    RowEvent::UnlinkEnded(_) => (next, next != RowState::Undone, next == RowState::Unlinking),
-                    RowEvent::Withdrawn => (next, false, unlink_open),
-                    RowEvent::Settled(_) => (next, matches!(next, RowState::Linked | RowState::InDoubt), unlink_open),
-                };
+            for after in all_events().into_iter().filter_map(|event| after(history, event)) {
                 if !met.contains(&after) {
                     met.push(after);
                 }
@@ -230,9 +263,40 @@ mod tests {
         assert!(met.len() >= STATES.len(), "{met:?}");
     }
 
+    proptest! {
+        /// With every refusal code, in any order, illegal events between them.
+        #[test]
+        fn random_histories_keep_the_invariants(
+            events in vec((select(all_events()), select(RefusalCode::ALL.to_vec())), 0..60)
+        ) {
+            let mut history = (RowState::Unprocessed, false, false);
+            for (event, code) in events {
+                let with_code = |state| match state {
+                    RowState::Refused(_) => RowState::Refused(code),
+                    RowState::Kept(_) => RowState::Kept(code),
+                    state => state,
+                };
+                let event = match event {
+                    RowEvent::Settled(state) => RowEvent::Settled(with_code(state)),
+                    RowEvent::UnlinkEnded(state) => RowEvent::UnlinkEnded(with_code(state)),
+                    event => event,
+                };
+                let before = history.0;
+                match next_state(before, event) {
+                    Ok(_) => history = after(history, event).unwrap(),
+                    Err(illegal) => prop_assert_eq!(illegal, IllegalTransition { state: before, event }),
+                }
+                if let RowEvent::Settled(state) | RowEvent::UnlinkEnded(state) = event && next_state(before, event).is_ok() {
+                    prop_assert_eq!(history.0, state, "it ends in the state that the event names");
+                }
+                prop_assert!(!matches!(history.0, RowState::Linked | RowState::Kept(_)) || history.1);
+            }
+        }
+    }
+
     #[test]
     fn what_a_rerun_does() {
-        use Resume::{Attempt, Settle, Skip};
+        use ResumeAction::{Attempt, Settle, Skip};
         let plain: Vec<_> = STATES.iter().map(|s| s.on_resume(false)).collect();
         assert_eq!(plain, [Attempt, Skip, Skip, Skip, Attempt, Settle, Settle, Attempt, Skip]);
         assert_eq!(STATES[3].on_resume(true), Attempt);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::domain::event::Snapshot;
-use crate::domain::summary::Counts;
+use crate::domain::counts::Counts;
+use crate::domain::event::RunSnapshot;
 
 /// Time over which the shown speed is averaged, in seconds.
 const SPEED_SECONDS: f64 = 10.0;
@@ -66,12 +66,12 @@ impl RunCounters {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a shown figure")]
-    pub(super) fn snapshot(&mut self, now: Instant, total: Option<u64>, rate_per_second: f64) -> Snapshot {
+    pub(super) fn snapshot(&mut self, now: Instant, total: Option<u64>, rate_per_second: f64) -> RunSnapshot {
         self.update_average_speed(now);
         let done_per_second = self.per_second.unwrap_or(0.0);
         let left = total.map(|total| total.saturating_sub(self.counts.done()));
         let remaining = left.filter(|_| done_per_second > 0.01).map(|left| left as f64 / done_per_second);
-        Snapshot {
+        RunSnapshot {
             counts: self.counts.clone(),
             total,
             in_flight: 0,

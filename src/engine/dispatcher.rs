@@ -12,20 +12,20 @@ use super::link_job::{LeftByEarlierRuns, LinkJob};
 use super::outbox::Outbox;
 use super::read_back::{AnnouncementTime, OpenCall, RowPolicy};
 use super::row_progress::{Announcement, NextWork, Pause, RowResult, Transition};
-use super::rows_in_flight::{JobId, RowsInFlight, WaitReason};
+use super::rows_in_flight::{JobId, RowsInFlight, TimerReason};
 use super::undo_decisions::LinkTime;
 use super::undo_job::UndoJob;
-use super::worker::{Call, FinishedCall, StartCall, WritingHalf};
-use super::{Context, Foretold, Incoming};
+use super::worker::{Call, FinishedCall, StartCall, WritePort};
+use super::{IncomingRow, PlannedOutcome, RunContext};
 use crate::clock::Instant;
-use crate::domain::event::{Event, Waiting};
+use crate::domain::event::{RunEvent, WaitReason};
 use crate::domain::finding::{Finding, Severity};
-use crate::domain::outcome::{Outcome, RefusalCode, ServiceText, UndoOutcome};
+use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
-use crate::domain::state::{Resume, RowState};
-use crate::domain::stop::{Aim, Ended, RunReport, Signal, Stop, StopCause};
-use crate::foresight::resolve::{Resolution, resolution};
-use crate::foresight::verdict_of::verdict_of;
+use crate::domain::run::{RunOutcome, RunPurpose, RunReport, Signal, StopCause, StopError};
+use crate::domain::state::{ResumeAction, RowState};
+use crate::foresight::destination::{Resolution, resolution};
+use crate::foresight::faults::pace_verdict;
 use crate::ledger::record::{EndedAs, RunEnd};
 use crate::ledger::{LedgerError, LinkToUndo};
 use crate::limits::{
@@ -43,9 +43,9 @@ use crate::service::skew::Skew;
 pub(super) enum EngineEvent {
     Signal(Signal),
     CallsDone(Vec<FinishedCall>),
-    RowsRead(Vec<Incoming>),
+    RowsRead(Vec<IncomingRow>),
     InputEnded,
-    InputFailed(Stop),
+    InputFailed(StopError),
     LimitChanged(Limit),
     /// A moment that was waited for has come.
     TimerDue,
@@ -89,9 +89,9 @@ impl SendPause {
 
 /// The one owner of everything that a run changes.
 pub(super) struct Dispatcher<'a> {
-    context: Context<'a>,
+    context: RunContext<'a>,
     policy: RowPolicy,
-    purpose: Aim,
+    purpose: RunPurpose,
     rng: Rng,
     /// The service's clock against ours.
     skew: Skew,
@@ -108,7 +108,7 @@ pub(super) struct Dispatcher<'a> {
 }
 
 impl<'a> Dispatcher<'a> {
-    pub(super) fn new(context: Context<'a>) -> Self {
+    pub(super) fn new(context: RunContext<'a>) -> Self {
         let (options, clock, now) = (&context.options, context.clock, context.clock.now());
         Self {
             policy: RowPolicy {
@@ -117,9 +117,9 @@ impl<'a> Dispatcher<'a> {
                 case_sensitive: context.knowledge.facts.case_sensitive,
             },
             purpose: match context.services.writer {
-                WritingHalf::Links(_) => Aim::Link,
-                WritingHalf::Unlinks(_) => Aim::Undo,
-                WritingHalf::Nothing => Aim::UndoDryRun,
+                WritePort::Links(_) => RunPurpose::Link,
+                WritePort::Unlinks(_) => RunPurpose::Undo,
+                WritePort::Nothing => RunPurpose::UndoDryRun,
             },
             rng: Rng::new(options.seed).fork("back-off"),
             skew: context.knowledge.skew,
@@ -188,24 +188,24 @@ impl<'a> Dispatcher<'a> {
 
     // Intake: a row is skipped where the ledger says that it is done, else it is on its way.
 
-    fn take_up(&mut self, batch: Vec<Incoming>, now: Instant) -> Result<(), LedgerError> {
+    fn take_up(&mut self, batch: Vec<IncomingRow>, now: Instant) -> Result<(), LedgerError> {
         for incoming in batch {
             self.counters.counts.read += 1;
             match incoming {
-                Incoming::Row(row) => self.admit(LinkJob::new(row), now),
-                Incoming::Chosen(row, username) => self.admit(LinkJob::with_choice(row, username), now),
-                Incoming::Planned(row, planned) => self.admit_planned(row, planned, now)?,
-                Incoming::Made(link) => self.admit_undo(link, now)?,
-                Incoming::Invalid { key: Some(key), .. } if self.resume(key) != Resume::Attempt => {
+                IncomingRow::Row(row) => self.admit(LinkJob::new(row), now),
+                IncomingRow::Chosen(row, username) => self.admit(LinkJob::with_choice(row, username), now),
+                IncomingRow::Planned(row, planned) => self.admit_planned(row, planned, now)?,
+                IncomingRow::LedgerLink(link) => self.admit_undo(link, now)?,
+                IncomingRow::Invalid { key: Some(key), .. } if self.resume(key) != ResumeAction::Attempt => {
                     self.count_skipped(self.context.ledger.state(key));
                 }
-                Incoming::Invalid { number, findings, .. } => self.record_invalid(number, &findings)?,
+                IncomingRow::Invalid { number, findings, .. } => self.record_invalid(number, &findings)?,
             }
         }
         Ok(())
     }
 
-    fn resume(&self, key: RowKey) -> Resume {
+    fn resume(&self, key: RowKey) -> ResumeAction {
         self.context.ledger.state(key).on_resume(self.context.options.retry_refused)
     }
 
@@ -226,30 +226,30 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// What a plan settles is recorded without a call, unless an earlier run left the row in doubt: then it is read back.
-    fn admit_planned(&mut self, row: Row, planned: Foretold, now: Instant) -> Result<(), LedgerError> {
+    fn admit_planned(&mut self, row: Row, planned: PlannedOutcome, now: Instant) -> Result<(), LedgerError> {
         self.counters.plan_mismatches.get_or_insert(0);
         let outcome = match planned {
-            Foretold::Link(destination) => {
+            PlannedOutcome::Link(destination) => {
                 self.admit(LinkJob::planned(row, destination), now);
                 return Ok(());
             }
-            Foretold::AlreadyLinked => Outcome::AlreadyLinked,
-            Foretold::Refused(code) => Outcome::Refused { code, text: None },
+            PlannedOutcome::AlreadyLinked => LinkOutcome::AlreadyLinked,
+            PlannedOutcome::Refused(code) => LinkOutcome::Refused { code, text: None },
         };
-        if self.resume(row.key) != Resume::Attempt {
+        if self.resume(row.key) != ResumeAction::Attempt {
             self.admit(LinkJob::new(row), now);
             return Ok(());
         }
         let (number, key, state) = (row.number, row.key, outcome.state());
         self.context.ledger.settle(number, key, &outcome, 0, None, self.context.clock.unix_ms())?;
         self.counters.counts.add(state);
-        self.context.observer.on(&Event::Settled { number, key, state });
+        self.context.observer.on(&RunEvent::Settled { number, key, state });
         Ok(())
     }
 
     fn admit(&mut self, job: LinkJob, now: Instant) {
         let key = job.progress.row.key;
-        if self.resume(key) == Resume::Skip {
+        if self.resume(key) == ResumeAction::Skip {
             return self.count_skipped(self.context.ledger.state(key));
         }
         self.insert(Job::Link(job), now);
@@ -268,7 +268,7 @@ impl<'a> Dispatcher<'a> {
                 let outcome = UndoOutcome::Failed { text };
                 let state = outcome.state();
                 self.record_undo(&row, &outcome, 0, None)?;
-                self.context.observer.on(&Event::Settled { number: row.number, key: row.key, state });
+                self.context.observer.on(&RunEvent::Settled { number: row.number, key: row.key, state });
             }
         }
         Ok(())
@@ -295,7 +295,7 @@ impl<'a> Dispatcher<'a> {
             // The state may have changed: the row before this one in its lane may have been the same link.
             let key = job.progress().row.key;
             let state = self.context.ledger.state(key);
-            let is_done = state.on_resume(self.context.options.retry_refused) == Resume::Skip;
+            let is_done = state.on_resume(self.context.options.retry_refused) == ResumeAction::Skip;
             let (service_now, _) = self.skew.service_time(self.context.clock.unix_ms());
             let announced = self.context.ledger.announced_at(key);
             let open = announced.map(|announced| OpenCall::from_ledger(announced, service_now));
@@ -429,7 +429,7 @@ impl<'a> Dispatcher<'a> {
         if !self.context.knowledge.providers.contains_key(row.link.source.provider()) {
             let code = RefusalCode::ProviderNotFound;
             let result = match announcement {
-                Announcement::Link { .. } => RowResult::Link(Outcome::Refused { code, text: None }),
+                Announcement::Link { .. } => RowResult::Link(LinkOutcome::Refused { code, text: None }),
                 Announcement::Unlink { .. } => RowResult::Undo(UndoOutcome::Refused { code, text: None }),
             };
             return self.finish(id, &result, now);
@@ -441,7 +441,7 @@ impl<'a> Dispatcher<'a> {
             }
         }
         job.on_announced(AnnouncementTime { earliest, latest });
-        if self.purpose == Aim::UndoDryRun {
+        if self.purpose == RunPurpose::UndoDryRun {
             return self.finish(id, &RowResult::Undo(UndoOutcome::Undone), now);
         }
         self.outbox.push_announced(id);
@@ -474,11 +474,11 @@ impl<'a> Dispatcher<'a> {
             self.skew.observe_answer(call.sent_unix_ms, call.answered_unix_ms, meta);
         }
         // The budget learns of every answer, and may make everybody slower.
-        let (verdict, retry_after) = verdict_of(call.result.kind(), call.result.fault());
+        let (verdict, retry_after) = pace_verdict(call.result.kind(), call.result.fault());
         let pause = self.budget(call.result.kind()).on_answer(call.slot, verdict, retry_after);
         let Some(job) = self.rows.get_mut(call.job) else { return Ok(()) };
         if let Some(pause) = pause {
-            self.context.observer.on(&Event::Throttled { number: job.progress().row.number, pause });
+            self.context.observer.on(&RunEvent::Throttled { number: job.progress().row.number, pause });
         }
         job.progress_mut().call_in_flight = false;
         match job.on_call_result(&call.result, self.policy, &mut self.rng) {
@@ -502,12 +502,12 @@ impl<'a> Dispatcher<'a> {
         (progress.throttled_since, progress.repeated_calls) = (None, 0);
         match pause {
             Pause::None => self.queue(id),
-            Pause::Settling(pause) => self.rows.wait_until(now + pause, id, WaitReason::Settling),
+            Pause::Settling(pause) => self.rows.wait_until(now + pause, id, TimerReason::Settling),
             Pause::BackOff(pause) => {
                 let (number, attempts, code) =
                     (progress.row.number, progress.attempts, progress.last_text.code.clone());
-                self.rows.wait_until(now + pause, id, WaitReason::BackOff);
-                self.context.observer.on(&Event::Retried { number, attempts, pause, code });
+                self.rows.wait_until(now + pause, id, TimerReason::BackOff);
+                self.context.observer.on(&RunEvent::Retried { number, attempts, pause, code });
             }
         }
     }
@@ -523,7 +523,7 @@ impl<'a> Dispatcher<'a> {
         match progress.repeated_calls {
             0 | 1 => self.outbox.push_first(id, &job.next_work(self.policy)),
             more => {
-                self.rows.wait_until(now + backoff(more - 1, &mut self.rng), id, WaitReason::BackOff);
+                self.rows.wait_until(now + backoff(more - 1, &mut self.rng), id, TimerReason::BackOff);
             }
         }
     }
@@ -569,7 +569,7 @@ impl<'a> Dispatcher<'a> {
         self.counters.counts.add_undo(outcome);
         let failed = matches!(outcome, UndoOutcome::Failed { .. } | UndoOutcome::InDoubt { .. });
         self.counters.failures += u64::from(failed);
-        if let Some(observer) = &mut self.context.witness {
+        if let Some(observer) = &mut self.context.undo_observer {
             observer.on(row, outcome);
         }
         Ok(())
@@ -594,7 +594,9 @@ impl<'a> Dispatcher<'a> {
         self.context.ledger.settle_unlink(number, key, &outcome, 0, None, self.context.clock.unix_ms())?;
         match end {
             OldUnlinkEnd::TookEffect => self.continue_row(id, Pause::None, now),
-            OldUnlinkEnd::LinkedAgainSince => return self.finish(id, &RowResult::Link(Outcome::AlreadyLinked), now),
+            OldUnlinkEnd::LinkedAgainSince => {
+                return self.finish(id, &RowResult::Link(LinkOutcome::AlreadyLinked), now);
+            }
             OldUnlinkEnd::NoEffect | OldUnlinkEnd::StillInDoubt => {
                 let state = outcome.state();
                 self.counters.counts.add(state);
@@ -610,7 +612,7 @@ impl<'a> Dispatcher<'a> {
         let Some(job) = self.rows.get(id) else { return };
         let progress = job.progress();
         let (number, key) = (progress.row.number, progress.row.key);
-        self.context.observer.on(&Event::Settled { number, key, state });
+        self.context.observer.on(&RunEvent::Settled { number, key, state });
         let open_at = progress.last_write.map(|at| at + Duration::from_millis(WRITE_SPACING_PER_USER_MS));
         let released = self.rows.remove(id, now, open_at);
         self.start_released(released, now);
@@ -628,23 +630,23 @@ impl<'a> Dispatcher<'a> {
         let throttled_since = self.rows.iter().filter_map(|job| job.progress().throttled_since).min();
         snapshot.oldest_throttled = throttled_since.map(|since| now.saturating_duration_since(since));
         snapshot.waiting = self.waiting(reads, writes, now);
-        self.context.observer.on(&Event::Tick(Box::new(snapshot)));
+        self.context.observer.on(&RunEvent::Tick(Box::new(snapshot)));
     }
 
     /// Why nothing is sent at the moment.
-    fn waiting(&self, reads: SendPause, writes: SendPause, now: Instant) -> Option<Waiting> {
+    fn waiting(&self, reads: SendPause, writes: SendPause, now: Instant) -> Option<WaitReason> {
         match (writes, reads) {
-            (SendPause::CoolDownUntil(at), _) => Some(Waiting::CoolDown(at.saturating_duration_since(now))),
-            (SendPause::ConcurrencyReached, _) | (_, SendPause::ConcurrencyReached) => Some(Waiting::Concurrency),
+            (SendPause::CoolDownUntil(at), _) => Some(WaitReason::CoolDown(at.saturating_duration_since(now))),
+            (SendPause::ConcurrencyReached, _) | (_, SendPause::ConcurrencyReached) => Some(WaitReason::Concurrency),
             (SendPause::QueueEmpty, _) if self.calls_in_flight == 0 && !self.drain.has_started() => {
                 let reads_input = self.rows.len() == 0 && !self.input_ended;
-                self.rows.waiting(now).or(reads_input.then_some(Waiting::Input))
+                self.rows.waiting(now).or(reads_input.then_some(WaitReason::Input))
             }
             (SendPause::QueueEmpty | SendPause::PaceUntil(_), _) => None,
         }
     }
 
-    fn exceeded_bound(&self, now: Instant) -> Option<Stop> {
+    fn exceeded_bound(&self, now: Instant) -> Option<StopError> {
         if self.drain.has_started() {
             return None;
         }
@@ -660,17 +662,17 @@ impl<'a> Dispatcher<'a> {
         } else {
             return None;
         };
-        Some(Stop { cause: StopCause::Bound, detail: format!("{reason}; a rerun continues from here") })
+        Some(StopError::new(StopCause::Bound, format!("{reason}; a rerun continues from here")))
     }
 
-    fn stop(&mut self, stop: Stop, now: Instant) {
-        let drain_starts = self.drain.start(Ended::Stopped(stop), now);
+    fn stop(&mut self, stop: StopError, now: Instant) {
+        let drain_starts = self.drain.start(RunOutcome::Stopped(stop), now);
         self.report_drain(drain_starts);
     }
 
     fn report_drain(&mut self, drain_starts: bool) {
         if drain_starts {
-            self.context.observer.on(&Event::Draining { in_flight: self.calls_in_flight });
+            self.context.observer.on(&RunEvent::Draining { in_flight: self.calls_in_flight });
         }
     }
 
@@ -702,13 +704,13 @@ impl<'a> Dispatcher<'a> {
             // What was not reached counts as linked, and is not done.
             snapshot.counts = reached;
         }
-        self.context.observer.on(&Event::Tick(Box::new(snapshot)));
+        self.context.observer.on(&RunEvent::Tick(Box::new(snapshot)));
         let not_read = options.total.map(|total| total.saturating_sub(self.counters.counts.read));
         Ok(RunReport {
-            aim: self.purpose,
+            purpose: self.purpose,
             pool: self.context.pool,
             simulated: self.context.simulated,
-            not_read: not_read.filter(|_| !matches!(ended, Ended::Completed)),
+            not_read: not_read.filter(|_| !matches!(ended, RunOutcome::Completed)),
             ended,
             elapsed: self.counters.elapsed(now),
             counts: self.counters.counts,

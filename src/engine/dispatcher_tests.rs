@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::clock::Clock;
-use crate::domain::event::Observer;
+use crate::domain::event::RunObserver;
 use crate::domain::identity::{Destination, Personal};
-use crate::engine::Services;
+use crate::engine::ServicePorts;
 use crate::engine::row_progress::{ReadCall, WriteCall};
 use crate::engine::testing::{POOL, binding, open_ledger, row_to};
 use crate::engine::worker::CallResult;
@@ -48,10 +48,10 @@ impl IdentityLinker for NoService {
 
 /// Keeps what it is told.
 #[derive(Default)]
-struct Events(Vec<Event>);
+struct Events(Vec<RunEvent>);
 
-impl Observer for Events {
-    fn on(&mut self, event: &Event) {
+impl RunObserver for Events {
+    fn on(&mut self, event: &RunEvent) {
         self.0.push(event.clone());
     }
 }
@@ -83,28 +83,28 @@ impl Setup {
             attempts_max: 2,
             ..crate::engine::EngineOptions::default()
         };
-        Dispatcher::new(Context {
+        Dispatcher::new(RunContext {
             pool: binding(POOL).pool,
             simulated: true,
             knowledge: &self.knowledge,
-            services: Services::linking(std::sync::Arc::new(NoService)),
+            services: ServicePorts::linking(std::sync::Arc::new(NoService)),
             ledger: &mut self.ledger,
             run: RunId(1),
             options,
-            limits: None,
+            later_limits: None,
             clock: self.clock,
             observer: &mut self.events,
-            witness: None,
+            undo_observer: None,
         })
     }
 }
 
-fn to_user(number: u64) -> Incoming {
-    Incoming::Row(row_to(number, Destination::Username(Personal::from_service(&format!("user-{number}")))))
+fn to_user(number: u64) -> IncomingRow {
+    IncomingRow::Row(row_to(number, Destination::Username(Personal::from_service(&format!("user-{number}")))))
 }
 
-fn to_email(number: u64) -> Incoming {
-    Incoming::Row(row_to(number, Destination::Email(Personal::from_service(&format!("{number}@example.com")))))
+fn to_email(number: u64) -> IncomingRow {
+    IncomingRow::Row(row_to(number, Destination::Email(Personal::from_service(&format!("{number}@example.com")))))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a call that is done is done once")]
@@ -146,7 +146,7 @@ fn wait_end(actions: &Actions) -> Instant {
 fn durable_states(disk: &MemoryStorage, count: u64, clock: Clock) -> Vec<RowState> {
     let ledger = open_ledger(&disk.after_crash(0), POOL, clock);
     let key = |number| match to_user(number) {
-        Incoming::Row(row) => row.key,
+        IncomingRow::Row(row) => row.key,
         _ => unreachable!(),
     };
     (1..=count).map(|number| ledger.state(key(number))).collect()
@@ -170,7 +170,7 @@ fn a_row_is_announced_durably_then_called_then_settled() {
     let report = dispatcher.end(now).unwrap();
     assert_eq!((report.counts.linked, report.writes, report.counts.balance()), (1, 1, Ok(())));
     assert_eq!(durable_states(&disk, 1, clock), [RowState::Linked]);
-    let settled = setup.events.0.iter().filter(|event| matches!(event, Event::Settled { .. })).count();
+    let settled = setup.events.0.iter().filter(|event| matches!(event, RunEvent::Settled { .. })).count();
     assert_eq!(settled, 1);
 }
 
@@ -211,7 +211,7 @@ fn rows_of_one_user_wait_for_each_other_and_for_the_spacing_of_writes() {
     let (mut setup, now) = (Setup::new(), Instant::now());
     let spacing = Duration::from_millis(WRITE_SPACING_PER_USER_MS);
     let mut dispatcher = setup.dispatcher();
-    let to_alice = |number| Incoming::Row(row_to(number, Destination::Username(Personal::from_service("alice"))));
+    let to_alice = |number| IncomingRow::Row(row_to(number, Destination::Username(Personal::from_service("alice"))));
     let start = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_alice(1), to_alice(2)]), now).unwrap());
     let actions = dispatcher.handle(done(start, linked()), now).unwrap();
     assert!(actions.start_calls.is_empty() && wait_end(&actions) <= now + spacing);
@@ -242,7 +242,7 @@ fn a_run_that_drains_accounts_for_every_row_it_has_read() {
     let mut starts = starts.start_calls.into_iter();
     let (look_up, first, second) = (starts.next().unwrap(), starts.next().unwrap(), starts.next().unwrap());
     assert!(matches!(look_up.call, Call::Read(_)) && matches!(first.call, Call::Write(_)));
-    let same_user = Incoming::Row(row_to(6, Destination::Username(Personal::from_service("user-1"))));
+    let same_user = IncomingRow::Row(row_to(6, Destination::Username(Personal::from_service("user-1"))));
     let batch = vec![to_email(4), to_user(5), same_user];
     assert!(dispatcher.handle(EngineEvent::RowsRead(batch), now).unwrap().start_calls.is_empty(), "no slot is free");
     dispatcher.handle(EngineEvent::Signal(Signal::Terminate), now).unwrap();
@@ -272,7 +272,7 @@ fn a_run_that_drains_accounts_for_every_row_it_has_read() {
     let actions = dispatcher.handle(done(read_back, answer), now + Duration::from_secs(1)).unwrap();
     assert_eq!(actions.next, Next::EndRun);
     let report = dispatcher.end(now).unwrap();
-    assert_eq!(report.ended, Ended::Interrupted(Signal::Terminate));
+    assert_eq!(report.ended, RunOutcome::Interrupted(Signal::Terminate));
     let counts = report.counts;
     assert_eq!((counts.read, counts.linked, counts.unprocessed, counts.balance()), (6, 2, 4, Ok(())));
     let states = durable_states(&disk, 5, clock);
@@ -300,7 +300,8 @@ fn the_second_signal_leaves_and_a_drain_is_bounded() {
         assert_eq!(actions.next, Next::EndRun);
         let counts = dispatcher.end(now).unwrap().counts;
         assert_eq!((counts.in_doubt, counts.balance()), (1, Ok(())), "its call may have taken effect");
-        let draining = setup.events.0.iter().filter(|event| matches!(event, Event::Draining { in_flight: 1 })).count();
+        let draining =
+            setup.events.0.iter().filter(|event| matches!(event, RunEvent::Draining { in_flight: 1 })).count();
         assert_eq!(draining, 1);
     }
 }
@@ -322,16 +323,16 @@ fn a_drain_does_not_wait_for_rows_that_cannot_be_read_any_more() {
 #[test]
 fn a_link_whose_user_the_ledger_does_not_name_gets_a_result() {
     let (mut setup, now) = (Setup::new(), Instant::now());
-    let Incoming::Row(row) = to_email(1) else { unreachable!() };
+    let IncomingRow::Row(row) = to_email(1) else { unreachable!() };
     let user = crate::domain::identity::DestinationUser {
         provider: crate::domain::identity::ProviderName::native(),
         value: Personal::from_service("alice"),
     };
     setup.ledger.announce(&row, &user, 0).unwrap();
-    setup.ledger.settle(row.number, row.key, &Outcome::Linked { recovered: false }, 1, None, 0).unwrap();
+    setup.ledger.settle(row.number, row.key, &LinkOutcome::Linked { recovered: false }, 1, None, 0).unwrap();
     let mut dispatcher = setup.dispatcher();
     let link = LinkToUndo { row, announced: 0, settled: 0, unlinking: None };
-    let actions = dispatcher.handle(EngineEvent::RowsRead(vec![Incoming::Made(link)]), now).unwrap();
+    let actions = dispatcher.handle(EngineEvent::RowsRead(vec![IncomingRow::LedgerLink(link)]), now).unwrap();
     assert!(actions.start_calls.is_empty());
     assert_eq!(dispatcher.handle(EngineEvent::InputEnded, now).unwrap().next, Next::EndRun);
     let counts = dispatcher.end(now).unwrap().counts;
@@ -372,12 +373,12 @@ fn the_status_says_what_is_waited_for() {
         .0
         .iter()
         .filter_map(|event| match event {
-            Event::Tick(snapshot) => Some(match snapshot.waiting {
-                Some(Waiting::Input) => "input",
-                Some(Waiting::Concurrency) => "concurrency",
-                Some(Waiting::BackOff(_)) => "back-off",
-                Some(Waiting::Settling(_)) => "settling",
-                Some(Waiting::CoolDown(_)) => "cool-down",
+            RunEvent::Tick(snapshot) => Some(match snapshot.waiting {
+                Some(WaitReason::Input) => "input",
+                Some(WaitReason::Concurrency) => "concurrency",
+                Some(WaitReason::BackOff(_)) => "back-off",
+                Some(WaitReason::Settling(_)) => "settling",
+                Some(WaitReason::CoolDown(_)) => "cool-down",
                 None => "nothing",
             }),
             _ => None,
@@ -398,5 +399,5 @@ fn a_bound_drains_the_run() {
     let late = Instant::now() + Duration::from_mins(1);
     assert_eq!(dispatcher.handle(EngineEvent::TimerDue, late).unwrap().next, Next::EndRun);
     let report = dispatcher.end(late).unwrap();
-    assert!(matches!(report.ended, Ended::Stopped(stop) if stop.detail.starts_with("--max-duration has passed")));
+    assert!(matches!(report.ended, RunOutcome::Stopped(stop) if stop.detail.starts_with("--max-duration has passed")));
 }

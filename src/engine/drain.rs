@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::domain::stop::{Ended, Signal, StopCause};
+use crate::domain::run::{RunOutcome, Signal, StopCause};
 use crate::limits::{DRAIN_MS_MAX, SIGNAL_ECHO_MS};
 
 /// Whether the run takes new rows, and since when it does not.
@@ -15,7 +15,7 @@ pub(super) struct Drain {
 
 #[derive(Debug)]
 struct StartedDrain {
-    ended: Ended,
+    ended: RunOutcome,
     deadline: Instant,
     /// Whether doubtful calls may still be read back.
     can_read: bool,
@@ -30,7 +30,7 @@ impl Drain {
         match self.first_signal {
             None => {
                 self.first_signal = Some((signal, now));
-                self.start(Ended::Interrupted(signal), now)
+                self.start(RunOutcome::Interrupted(signal), now)
             }
             // `timeout` and shells may signal a process and then its group: that is one request, not two.
             Some((first, at)) if first == signal && now.saturating_duration_since(at) < echo => false,
@@ -45,10 +45,10 @@ impl Drain {
 
     /// Takes no new rows from here on. The first reason counts; a later one may end the reading as well. Returns whether
     /// the drain starts now.
-    pub(super) fn start(&mut self, ended: Ended, now: Instant) -> bool {
+    pub(super) fn start(&mut self, ended: RunOutcome, now: Instant) -> bool {
         let can_read = match &ended {
-            Ended::Completed | Ended::Interrupted(_) => true,
-            Ended::Stopped(stop) => matches!(stop.cause, StopCause::Bound | StopCause::InputIo),
+            RunOutcome::Completed | RunOutcome::Interrupted(_) => true,
+            RunOutcome::Stopped(stop) => matches!(stop.cause, StopCause::Bound | StopCause::InputIo),
         };
         if let Some(started) = &mut self.started {
             started.can_read &= can_read;
@@ -82,21 +82,21 @@ impl Drain {
     }
 
     /// How the run ended.
-    pub(super) fn into_ended(self) -> Ended {
-        self.started.map_or(Ended::Completed, |started| started.ended)
+    pub(super) fn into_ended(self) -> RunOutcome {
+        self.started.map_or(RunOutcome::Completed, |started| started.ended)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::stop::Stop;
+    use crate::domain::run::StopError;
 
     const MS: Duration = Duration::from_millis(1);
     const ECHO_MS: u32 = 500;
 
-    fn stopped(cause: StopCause) -> Ended {
-        Ended::Stopped(Stop { cause, detail: String::new() })
+    fn stopped(cause: StopCause) -> RunOutcome {
+        RunOutcome::Stopped(StopError::new(cause, ""))
     }
 
     #[test]
@@ -109,7 +109,7 @@ mod tests {
         assert!(!drain.is_over(now, 3, || false), "calls are in flight");
         assert!(!drain.on_signal(Signal::Interrupt, now + ECHO_MS * MS));
         assert!(drain.is_over(now, 3, || true));
-        assert_eq!(drain.into_ended(), Ended::Interrupted(Signal::Interrupt));
+        assert_eq!(drain.into_ended(), RunOutcome::Interrupted(Signal::Interrupt));
     }
 
     #[test]
@@ -119,14 +119,14 @@ mod tests {
         drain.on_signal(Signal::Interrupt, now);
         drain.on_signal(Signal::Terminate, now + MS);
         assert!(drain.is_over(now, 3, || true));
-        assert_eq!(drain.into_ended(), Ended::Interrupted(Signal::Interrupt), "the first one counts");
+        assert_eq!(drain.into_ended(), RunOutcome::Interrupted(Signal::Interrupt), "the first one counts");
     }
 
     #[test]
     fn doubtful_rows_are_read_back_while_that_has_any_hope() {
         let now = Instant::now();
         for (ended, waits) in [
-            (Ended::Interrupted(Signal::Terminate), true),
+            (RunOutcome::Interrupted(Signal::Terminate), true),
             (stopped(StopCause::Bound), true),
             (stopped(StopCause::InputIo), true),
             (stopped(StopCause::Credentials), false),
@@ -148,6 +148,6 @@ mod tests {
         drain.on_signal(Signal::Terminate, now);
         assert!(!drain.start(stopped(StopCause::Credentials), now + MS));
         assert!(drain.is_over(now + MS, 0, || true), "nothing can be read without credentials");
-        assert_eq!(drain.into_ended(), Ended::Interrupted(Signal::Terminate));
+        assert_eq!(drain.into_ended(), RunOutcome::Interrupted(Signal::Terminate));
     }
 }

@@ -5,9 +5,9 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::dispatcher::{Dispatcher, EngineEvent, Next};
 use super::worker::{FinishedCall, make_call};
-use super::{Context, RowFeed};
+use super::{RowSource, RunContext};
 use crate::clock::sleep_until;
-use crate::domain::stop::{RunReport, Signal};
+use crate::domain::run::{RunReport, Signal};
 use crate::ledger::LedgerError;
 use crate::pace::Limit;
 
@@ -17,12 +17,12 @@ use crate::pace::Limit;
 /// A [`LedgerError`] where results cannot be recorded any more; whatever was announced is then in doubt. Everything
 /// else that ends a run is in the report.
 pub async fn run(
-    mut context: Context<'_>,
-    rows: &mut dyn RowFeed,
+    mut context: RunContext<'_>,
+    rows: &mut dyn RowSource,
     signals: &mut mpsc::Receiver<Signal>,
 ) -> Result<RunReport, LedgerError> {
     let (services, clock) = (context.services.clone(), context.clock);
-    let mut later_limits = context.limits.take();
+    let mut later_limits = context.later_limits.take();
     let mut dispatcher = Dispatcher::new(context);
     let mut calls: JoinSet<FinishedCall> = JoinSet::new();
     let mut signals_open = true;

@@ -15,10 +15,10 @@ use super::link_decisions::{
 use super::read_back::{AnnouncementTime, OpenCall, RowPolicy, UnknownEffect, find_destination};
 use super::row_progress::{Announcement, NextWork, Pause, ReadResult, RowProgress, Transition, WriteCall};
 use crate::domain::identity::{DestinationUser, Personal};
-use crate::domain::outcome::{Outcome, RefusalCode, ServiceText};
+use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText};
 use crate::domain::row::Row;
-use crate::foresight::preflight;
-use crate::foresight::resolve::{Resolution, resolution, resolve};
+use crate::foresight::destination::{Resolution, resolution, resolve};
+use crate::foresight::faults;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, IfNoEffect};
 use crate::service::{Fault, LinkRequest, PoolUser, UserFilter, UserPage};
@@ -145,13 +145,15 @@ impl LinkJob {
     pub(super) fn on_link_answer(&mut self, fault: Option<&Fault>) -> Transition {
         let class = self.progress.count_write_answer(CallKind::Write, fault);
         let (Some(class), Some(fault)) = (class, fault) else {
-            return Outcome::Linked { recovered: false }.into();
+            return LinkOutcome::Linked { recovered: false }.into();
         };
         match class {
             FaultClass::Throttled { .. } => Transition::RepeatCall { throttled: true },
             FaultClass::Unreached => Transition::RepeatCall { throttled: false },
             FaultClass::Refused(code) => self.refuse(code),
-            FaultClass::Fatal(cause) => Transition::StopRun(preflight::stop(cause, "AdminLinkProviderForUser", fault)),
+            FaultClass::Fatal(cause) => {
+                Transition::StopRun(faults::stop_error(cause, "AdminLinkProviderForUser", fault))
+            }
             FaultClass::Transient => self.read_back(IfNoEffect::Retry),
             // The service says so of unlinks only; for a link it is an unknown text.
             FaultClass::NotLinked => self.read_back(IfNoEffect::Refuse(RefusalCode::Unrecognised)),
@@ -214,11 +216,11 @@ impl LinkJob {
             (
                 LinkStep::Resolve { left: LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink, .. },
                 FaultClass::Refused(code),
-            ) => Outcome::Refused { code: *code, text: Some(text) }.into(),
+            ) => LinkOutcome::Refused { code: *code, text: Some(text) }.into(),
             (LinkStep::Resolve { left: LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink, .. }, _) => {
-                Outcome::Failed { text }.into()
+                LinkOutcome::Failed { text }.into()
             }
-            _ => Outcome::InDoubt { text }.into(),
+            _ => LinkOutcome::InDoubt { text }.into(),
         }
     }
 
@@ -237,9 +239,9 @@ impl LinkJob {
                 let text = ServiceText { code: code.as_str().to_owned(), message };
                 match left {
                     LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink => {
-                        Outcome::Refused { code, text: None }.into()
+                        LinkOutcome::Refused { code, text: None }.into()
                     }
-                    LeftByEarlierRuns::OpenLinkCall(_) => Outcome::InDoubt { text }.into(),
+                    LeftByEarlierRuns::OpenLinkCall(_) => LinkOutcome::InDoubt { text }.into(),
                     LeftByEarlierRuns::OpenUnlinkCall(_) => {
                         Transition::OldUnlinkSettled { end: OldUnlinkEnd::StillInDoubt, text }
                     }
@@ -263,15 +265,15 @@ impl LinkJob {
         let call = CallToSettle { announced: time, why, effect: self.effect, link_was_undone: self.link_was_undone };
         let look = look_at_destination(users, &destination, &self.progress.row.link.source, policy.case_sensitive);
         match judge_look(look, looks, call, policy.settle_with) {
-            LookJudgement::Linked(LinkOwner::SomebodyElse) => Outcome::AlreadyLinked.into(),
-            LookJudgement::Linked(LinkOwner::Ours) => Outcome::Linked { recovered: false }.into(),
-            LookJudgement::Linked(LinkOwner::TooCloseToSay) => Outcome::Linked { recovered: true }.into(),
+            LookJudgement::Linked(LinkOwner::SomebodyElse) => LinkOutcome::AlreadyLinked.into(),
+            LookJudgement::Linked(LinkOwner::Ours) => LinkOutcome::Linked { recovered: false }.into(),
+            LookJudgement::Linked(LinkOwner::TooCloseToSay) => LinkOutcome::Linked { recovered: true }.into(),
             LookJudgement::LookAgain => {
                 self.step = LinkStep::ReadBack { destination, announced, why, looks };
                 Transition::Continue(Pause::before_look_after(looks))
             }
             LookJudgement::NoEffect if self.progress.attempts >= policy.attempts_max => {
-                Outcome::Failed { text: self.progress.last_text.clone() }.into()
+                LinkOutcome::Failed { text: self.progress.last_text.clone() }.into()
             }
             LookJudgement::NoEffect => {
                 self.step = match announced {
@@ -288,12 +290,12 @@ impl LinkJob {
                 self.step = LinkStep::LookForProfile;
                 Transition::Continue(Pause::None)
             }
-            LookJudgement::StillInDoubt => Outcome::InDoubt { text: self.progress.last_text.clone() }.into(),
+            LookJudgement::StillInDoubt => LinkOutcome::InDoubt { text: self.progress.last_text.clone() }.into(),
         }
     }
 
     fn refuse(&self, code: RefusalCode) -> Transition {
-        Outcome::Refused { code, text: Some(self.progress.last_text.clone()) }.into()
+        LinkOutcome::Refused { code, text: Some(self.progress.last_text.clone()) }.into()
     }
 
     fn on_look_for_old_unlink(

@@ -95,17 +95,17 @@ fn settle(job: &mut LinkJob, policy: RowPolicy, seen: &[PoolUser]) -> (Transitio
 
 fn refused(next: &Transition) -> Option<RefusalCode> {
     match next {
-        Transition::Finish(RowResult::Link(Outcome::Refused { code, .. })) => Some(*code),
+        Transition::Finish(RowResult::Link(LinkOutcome::Refused { code, .. })) => Some(*code),
         _ => None,
     }
 }
 
 fn linked(recovered: bool) -> Transition {
-    Outcome::Linked { recovered }.into()
+    LinkOutcome::Linked { recovered }.into()
 }
 
 fn is_in_doubt(next: &Transition) -> bool {
-    matches!(next, Transition::Finish(RowResult::Link(Outcome::InDoubt { .. })))
+    matches!(next, Transition::Finish(RowResult::Link(LinkOutcome::InDoubt { .. })))
 }
 
 #[test]
@@ -134,11 +134,11 @@ fn a_claim_is_believed_only_when_the_destination_shows_it() {
     let here = |created| vec![user("alice", &[(SUBJECT, false, created)])];
     let not_here = || vec![user("alice", &[("id000001x", false, 5)])];
     for (fault, seen, expected) in [
-        (already(), here(5), Outcome::AlreadyLinked.into()),
-        (old_text(), here(5), Outcome::AlreadyLinked.into()),
+        (already(), here(5), LinkOutcome::AlreadyLinked.into()),
+        (old_text(), here(5), LinkOutcome::AlreadyLinked.into()),
         (already(), here(ANNOUNCED + 60_000), linked(false)),
-        (answer(400, "LimitExceededException", "full"), here(5), Outcome::AlreadyLinked.into()),
-        (answer(400, "AliasExistsException", ""), here(5), Outcome::AlreadyLinked.into()),
+        (answer(400, "LimitExceededException", "full"), here(5), LinkOutcome::AlreadyLinked.into()),
+        (answer(400, "AliasExistsException", ""), here(5), LinkOutcome::AlreadyLinked.into()),
     ] {
         let mut job = announced();
         let next = job.on_link_answer(Some(&fault));
@@ -199,7 +199,7 @@ fn a_call_without_effect_is_attempted_again_and_then_failed() {
     }
     job.on_link_answer(Some(&fault));
     let (next, _) = settle(&mut job, POLICY, &absent);
-    let Transition::Finish(RowResult::Link(Outcome::Failed { text })) = next else { panic!("{next:?}") };
+    let Transition::Finish(RowResult::Link(LinkOutcome::Failed { text })) = next else { panic!("{next:?}") };
     assert_eq!(text.code, "InternalErrorException");
 }
 
@@ -224,7 +224,7 @@ fn reading_that_fails_leaves_doubt() {
         assert!(matches!(next, Transition::Continue(Pause::BackOff(_))));
     }
     let next = job.on_users_answer(Err(&broken), POLICY, &mut rng);
-    let Transition::Finish(RowResult::Link(Outcome::InDoubt { text })) = next else { panic!("{next:?}") };
+    let Transition::Finish(RowResult::Link(LinkOutcome::InDoubt { text })) = next else { panic!("{next:?}") };
     assert_eq!(text.code, "timeout");
     // A user that cannot be seen proves nothing either.
     let mut job = announced();
@@ -368,7 +368,7 @@ fn a_link_that_was_just_taken_back_is_not_taken_for_somebody_elses() {
         job.on_link_answer(Some(&timeout()));
         // The list lags: it shows the link of before.
         let (next, looks) = settle(&mut job, POLICY, &[user("alice", &[(SUBJECT, false, ANNOUNCED - 60_000)])]);
-        assert_eq!(next, Outcome::AlreadyLinked.into(), "a link that stands for long was there before");
+        assert_eq!(next, LinkOutcome::AlreadyLinked.into(), "a link that stands for long was there before");
         looks_taken.push(looks);
     }
     assert_eq!(looks_taken, [1, SETTLE_WAITS_MS.len() + 1]);

@@ -37,12 +37,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
-use crate::domain::event::Observer;
+use crate::domain::event::RunObserver;
 use crate::domain::finding::Finding;
 use crate::domain::identity::{DestinationUser, Personal, PoolId};
 use crate::domain::outcome::{RefusalCode, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
-use crate::domain::stop::Stop;
+use crate::domain::run::StopError;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::ledger::record::RunId;
 use crate::ledger::{Ledger, LinkToUndo};
@@ -51,26 +51,26 @@ use crate::pace::{Limit, Pace};
 
 pub use event_loop::run;
 pub use read_back::SettleWith;
-pub use worker::{Services, WritingHalf};
+pub use worker::{ServicePorts, WritePort};
 
 /// What a run is given.
-pub struct Context<'a> {
+pub struct RunContext<'a> {
     pub pool: PoolId,
     /// Whether the pool is a simulated one.
     pub simulated: bool,
     pub knowledge: &'a PoolKnowledge,
-    pub services: Services,
+    pub services: ServicePorts,
     /// The open ledger, in which this run has been started.
     pub ledger: &'a mut Ledger,
     /// The run's id in the ledger.
     pub run: RunId,
     pub options: EngineOptions,
     /// The account's limit, each time it is read again; `None` where the pace does not depend on it.
-    pub limits: Option<mpsc::Receiver<Limit>>,
+    pub later_limits: Option<mpsc::Receiver<Limit>>,
     pub clock: Clock,
-    pub observer: &'a mut dyn Observer,
+    pub observer: &'a mut dyn RunObserver,
     /// Sees what became of each link that is to be undone.
-    pub witness: Option<&'a mut dyn Witness>,
+    pub undo_observer: Option<&'a mut dyn UndoObserver>,
 }
 
 /// How a run works. The default is what `link` does without options, and never stops by itself.
@@ -118,16 +118,16 @@ impl Default for EngineOptions {
 
 /// A row as the source of rows hands it over.
 #[derive(Debug, Clone)]
-pub enum Incoming {
+pub enum IncomingRow {
     /// A row that passed the checks.
     Row(Row),
     /// A row for which a person chose one of several users, by user name. The choice counts only where the look-up finds
     /// several users, and this one among them.
     Chosen(Row, Personal),
     /// A row with what a plan says of it.
-    Planned(Row, Foretold),
+    Planned(Row, PlannedOutcome),
     /// A link of an earlier run, to be undone.
-    Made(LinkToUndo),
+    LedgerLink(LinkToUndo),
     /// A row that did not pass the checks.
     Invalid {
         number: RowNumber,
@@ -139,7 +139,7 @@ pub enum Incoming {
 
 /// What a plan says of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Foretold {
+pub enum PlannedOutcome {
     /// It will be linked, to this user where one was looked up.
     Link(Option<DestinationUser>),
     /// Its link existed when the pool was read.
@@ -148,16 +148,16 @@ pub enum Foretold {
 }
 
 /// Sees what became of each link that is to be undone, values included. Called from the one loop, so it must not block.
-pub trait Witness {
+pub trait UndoObserver {
     /// In a dry run, the outcome is what a run would come to.
     fn on(&mut self, row: &Row, outcome: &UndoOutcome);
 }
 
 /// Rows of the input, a batch at a time; `None` at the end.
-pub type NextBatch<'a> = Pin<Box<dyn Future<Output = Option<Result<Vec<Incoming>, Stop>>> + Send + 'a>>;
+pub type RowBatchFuture<'a> = Pin<Box<dyn Future<Output = Option<Result<Vec<IncomingRow>, StopError>>> + Send + 'a>>;
 
 /// Where the rows come from.
-pub trait RowFeed: Send {
+pub trait RowSource: Send {
     /// The next batch of at most [`crate::limits::READER_BATCH_ROWS`] rows. Dropping the future loses no row.
-    fn next_batch(&mut self) -> NextBatch<'_>;
+    fn next_batch(&mut self) -> RowBatchFuture<'_>;
 }

@@ -6,10 +6,10 @@ use super::link_decisions::OldUnlinkEnd;
 use super::read_back::{RowPolicy, SettleWith, listed_name};
 use crate::clock::Instant;
 use crate::domain::identity::{DestinationUser, ExternalIdentity, Personal, profile_username};
-use crate::domain::outcome::{Outcome, ServiceText, UndoOutcome};
+use crate::domain::outcome::{LinkOutcome, ServiceText, UndoOutcome};
 use crate::domain::row::Row;
-use crate::domain::stop::Stop;
-use crate::foresight::preflight;
+use crate::domain::run::StopError;
+use crate::foresight::faults;
 use crate::limits::{FILTER_CHARS_MAX, READ_PAGES_MAX, SERVICE_TEXT_CHARS_MAX, SETTLE_WAITS_MS};
 use crate::pace::retry::backoff;
 use crate::seed::Rng;
@@ -73,7 +73,7 @@ impl Pause {
 /// The result of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RowResult {
-    Link(Outcome),
+    Link(LinkOutcome),
     Undo(UndoOutcome),
 }
 
@@ -95,11 +95,11 @@ pub(super) enum Transition {
         text: ServiceText,
     },
     /// The run ends. The fault itself had no effect.
-    StopRun(Stop),
+    StopRun(StopError),
 }
 
-impl From<Outcome> for Transition {
-    fn from(outcome: Outcome) -> Self {
+impl From<LinkOutcome> for Transition {
+    fn from(outcome: LinkOutcome) -> Self {
         Self::Finish(RowResult::Link(outcome))
     }
 }
@@ -209,7 +209,7 @@ impl RowProgress {
                 FaultClass::Throttled { .. } => ReadResult::NotYet(Transition::RepeatCall { throttled: true }),
                 FaultClass::Unreached => ReadResult::NotYet(Transition::RepeatCall { throttled: false }),
                 FaultClass::Fatal(cause) => {
-                    ReadResult::NotYet(Transition::StopRun(preflight::stop(cause, "ListUsers", fault)))
+                    ReadResult::NotYet(Transition::StopRun(faults::stop_error(cause, "ListUsers", fault)))
                 }
                 class @ FaultClass::Refused(_) => ReadResult::GaveUp(class),
                 class @ (FaultClass::Transient | FaultClass::Doubtful(_) | FaultClass::NotLinked) => {

@@ -9,7 +9,7 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use super::job::Job;
 use crate::clock::Instant;
-use crate::domain::event::Waiting;
+use crate::domain::event::WaitReason;
 use crate::domain::identity::{Destination, profile_username};
 
 /// A place among the rows in flight.
@@ -17,7 +17,7 @@ pub(super) type JobId = usize;
 
 /// Why a row waits for a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum WaitReason {
+pub(super) enum TimerReason {
     /// After a transient fault, or after the service throttled the row repeatedly.
     BackOff,
     /// Until a doubtful call can be read back.
@@ -27,7 +27,7 @@ pub(super) enum WaitReason {
 /// What a timer wakes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Wake {
-    Job(JobId, WaitReason),
+    Job(JobId, TimerReason),
     Lane(String),
 }
 
@@ -104,7 +104,7 @@ impl RowsInFlight {
     }
 
     /// Lets a row wait until `at`.
-    pub(super) fn wait_until(&mut self, at: Instant, id: JobId, reason: WaitReason) {
+    pub(super) fn wait_until(&mut self, at: Instant, id: JobId, reason: TimerReason) {
         self.set_timer(at, Wake::Job(id, reason));
     }
 
@@ -156,7 +156,7 @@ impl RowsInFlight {
     }
 
     /// What the rows wait for: the wait that is over first. The short spacing of writes to one user does not count.
-    pub(super) fn waiting(&self, now: Instant) -> Option<Waiting> {
+    pub(super) fn waiting(&self, now: Instant) -> Option<WaitReason> {
         let waits = self.timers.iter().filter_map(|Reverse((at, number, wake))| match wake {
             Wake::Job(_, reason) => Some((*at, *number, *reason)),
             Wake::Lane(_) => None,
@@ -164,8 +164,8 @@ impl RowsInFlight {
         let (at, _, reason) = waits.min()?;
         let left = at.saturating_duration_since(now);
         Some(match reason {
-            WaitReason::BackOff => Waiting::BackOff(left),
-            WaitReason::Settling => Waiting::Settling(left),
+            TimerReason::BackOff => WaitReason::BackOff(left),
+            TimerReason::Settling => WaitReason::Settling(left),
         })
     }
 
@@ -252,13 +252,13 @@ mod tests {
         let (now, second) = (Instant::now(), Duration::from_secs(1));
         let (first, _) = rows.insert(job(1, username("alice")));
         let (other, _) = rows.insert(job(2, username("bob")));
-        rows.wait_until(now + 2 * second, first, WaitReason::Settling);
-        assert_eq!(rows.waiting(now), Some(Waiting::Settling(2 * second)));
-        rows.wait_until(now + second, other, WaitReason::BackOff);
-        assert_eq!(rows.waiting(now), Some(Waiting::BackOff(second)), "the wait that is over first");
+        rows.wait_until(now + 2 * second, first, TimerReason::Settling);
+        assert_eq!(rows.waiting(now), Some(WaitReason::Settling(2 * second)));
+        rows.wait_until(now + second, other, TimerReason::BackOff);
+        assert_eq!(rows.waiting(now), Some(WaitReason::BackOff(second)), "the wait that is over first");
         assert_eq!(rows.take_due(now), DueRows::default());
         assert_eq!(rows.take_due(now + second).waited, [other]);
-        assert_eq!(rows.waiting(now + second), Some(Waiting::Settling(second)));
+        assert_eq!(rows.waiting(now + second), Some(WaitReason::Settling(second)));
         assert_eq!(rows.take_due(now + 2 * second).waited, [first]);
         assert_eq!((rows.waiting(now), rows.next_timer()), (None, None));
     }

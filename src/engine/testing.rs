@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{Context, EngineOptions, Incoming, NextBatch, RowFeed, Services, run};
+use super::{EngineOptions, IncomingRow, RowBatchFuture, RowSource, RunContext, ServicePorts, run};
 use crate::clock::{Clock, sleep, timeout_at};
-use crate::domain::event::{Observer, Silent};
+use crate::domain::event::{IgnoreEvents, RunObserver};
 use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, PoolId, ProviderName};
 use crate::domain::row::{Link, Row, RowKey, RowNumber};
-use crate::domain::stop::{RunReport, Signal};
+use crate::domain::run::{RunReport, Signal};
 use crate::foresight::preflight::preflight;
 use crate::ledger::record::RunId;
 use crate::ledger::storage::MemoryStorage;
@@ -67,12 +67,12 @@ pub fn options(seed: u64) -> EngineOptions {
 /// Rows that are handed out a hundred at a time, or fewer.
 #[derive(Debug)]
 pub struct RowList {
-    rows: std::vec::IntoIter<Incoming>,
+    rows: std::vec::IntoIter<IncomingRow>,
     batch_rows: usize,
 }
 
 impl RowList {
-    pub fn new(rows: impl IntoIterator<Item = Incoming>) -> Self {
+    pub fn new(rows: impl IntoIterator<Item = IncomingRow>) -> Self {
         Self { rows: rows.into_iter().collect::<Vec<_>>().into_iter(), batch_rows: 100 }
     }
 
@@ -83,11 +83,11 @@ impl RowList {
     }
 }
 
-impl RowFeed for RowList {
-    fn next_batch(&mut self) -> NextBatch<'_> {
+impl RowSource for RowList {
+    fn next_batch(&mut self) -> RowBatchFuture<'_> {
         Box::pin(async {
             tokio::task::yield_now().await;
-            let batch: Vec<Incoming> = self.rows.by_ref().take(self.batch_rows).collect();
+            let batch: Vec<IncomingRow> = self.rows.by_ref().take(self.batch_rows).collect();
             if batch.is_empty() { None } else { Some(Ok(batch)) }
         })
     }
@@ -96,19 +96,19 @@ impl RowFeed for RowList {
 /// The links of a ledger, a few at a time.
 struct LedgerLinks(LinksToUndo);
 
-impl RowFeed for LedgerLinks {
-    fn next_batch(&mut self) -> NextBatch<'_> {
+impl RowSource for LedgerLinks {
+    fn next_batch(&mut self) -> RowBatchFuture<'_> {
         Box::pin(async {
             tokio::task::yield_now().await;
             let links = self.0.next_batch(7).expect("the ledger is readable");
-            if links.is_empty() { None } else { Some(Ok(links.into_iter().map(Incoming::Made).collect())) }
+            if links.is_empty() { None } else { Some(Ok(links.into_iter().map(IncomingRow::LedgerLink).collect())) }
         })
     }
 }
 
 /// What a run works on.
 enum Work<'a> {
-    Rows(Box<dyn RowFeed + 'a>),
+    Rows(Box<dyn RowSource + 'a>),
     Links(UndoSelection),
 }
 
@@ -116,19 +116,19 @@ enum Work<'a> {
 pub struct EngineRun<'a> {
     disk: &'a MemoryStorage,
     pool: &'a str,
-    services: Services,
+    services: ServicePorts,
     clock: Clock,
     work: Work<'a>,
     options: EngineOptions,
-    limits: Option<mpsc::Receiver<Limit>>,
-    observer: Option<&'a mut dyn Observer>,
+    later_limits: Option<mpsc::Receiver<Limit>>,
+    observer: Option<&'a mut dyn RunObserver>,
     signal_after: Option<(Duration, Signal)>,
 }
 
 impl<'a> EngineRun<'a> {
     /// A run without rows; the ledger is what is on the disk.
     #[must_use]
-    pub fn new(disk: &'a MemoryStorage, pool: &'a str, services: Services, clock: Clock) -> Self {
+    pub fn new(disk: &'a MemoryStorage, pool: &'a str, services: ServicePorts, clock: Clock) -> Self {
         let work = Work::Rows(Box::new(RowList::new([])));
         Self {
             disk,
@@ -137,7 +137,7 @@ impl<'a> EngineRun<'a> {
             clock,
             work,
             options: options(1),
-            limits: None,
+            later_limits: None,
             observer: None,
             signal_after: None,
         }
@@ -145,11 +145,11 @@ impl<'a> EngineRun<'a> {
 
     #[must_use]
     pub fn rows(self, rows: impl IntoIterator<Item = Row>) -> Self {
-        self.source(RowList::new(rows.into_iter().map(Incoming::Row)))
+        self.source(RowList::new(rows.into_iter().map(IncomingRow::Row)))
     }
 
     #[must_use]
-    pub fn source(self, source: impl RowFeed + 'a) -> Self {
+    pub fn source(self, source: impl RowSource + 'a) -> Self {
         Self { work: Work::Rows(Box::new(source)), ..self }
     }
 
@@ -166,11 +166,11 @@ impl<'a> EngineRun<'a> {
 
     #[must_use]
     pub fn later_limits(self, limits: mpsc::Receiver<Limit>) -> Self {
-        Self { limits: Some(limits), ..self }
+        Self { later_limits: Some(limits), ..self }
     }
 
     #[must_use]
-    pub fn observer(self, observer: &'a mut dyn Observer) -> Self {
+    pub fn observer(self, observer: &'a mut dyn RunObserver) -> Self {
         Self { observer: Some(observer), ..self }
     }
 
@@ -192,7 +192,7 @@ impl<'a> EngineRun<'a> {
             .await
             .expect("the pool is there");
         let mut ledger = open_ledger(self.disk, self.pool, self.clock);
-        let mut source: Box<dyn RowFeed + 'a> = match self.work {
+        let mut source: Box<dyn RowSource + 'a> = match self.work {
             Work::Rows(source) => source,
             Work::Links(selection) => {
                 let links = LinksToUndo::find(Box::new(self.disk.clone()), ledger.view(), &selection);
@@ -206,8 +206,8 @@ impl<'a> EngineRun<'a> {
                 signal.send(what).await
             });
         }
-        let mut silent = Silent;
-        let context = Context {
+        let mut silent = IgnoreEvents;
+        let context = RunContext {
             pool: binding(self.pool).pool,
             simulated: true,
             knowledge: &knowledge,
@@ -215,10 +215,10 @@ impl<'a> EngineRun<'a> {
             ledger: &mut ledger,
             run: RunId(seed),
             options: self.options,
-            limits: self.limits,
+            later_limits: self.later_limits,
             clock: self.clock,
             observer: self.observer.unwrap_or(&mut silent),
-            witness: None,
+            undo_observer: None,
         };
         let deadline = self.clock.now() + after;
         let finished = timeout_at(deadline, run(context, source.as_mut(), &mut signals)).await.ok();

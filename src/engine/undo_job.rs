@@ -18,7 +18,7 @@ use crate::clock::UnixMs;
 use crate::domain::identity::{DestinationUser, ExternalIdentity};
 use crate::domain::outcome::{RefusalCode, UndoOutcome};
 use crate::domain::row::Row;
-use crate::foresight::preflight;
+use crate::foresight::faults;
 use crate::limits::LIST_LAG_MS_MAX;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, IfNoEffect};
@@ -113,7 +113,7 @@ impl UndoJob {
             FaultClass::Unreached => Transition::RepeatCall { throttled: false },
             FaultClass::Refused(code) => self.refuse(code),
             FaultClass::Fatal(cause) => {
-                Transition::StopRun(preflight::stop(cause, "AdminDisableProviderForUser", fault))
+                Transition::StopRun(faults::stop_error(cause, "AdminDisableProviderForUser", fault))
             }
             FaultClass::NotLinked => self.inspect_after(InspectAfter::NotLinkedAnswer),
             FaultClass::Transient => self.inspect_after(InspectAfter::DoubtfulCall(IfNoEffect::Retry)),

@@ -18,30 +18,30 @@ const GRACE_MS: u64 = 500;
 
 /// The service as a run uses it.
 #[derive(Clone)]
-pub struct Services {
+pub struct ServicePorts {
     pub directory: Arc<dyn UserDirectory>,
     /// What the run may write, and so what the run is for.
-    pub writer: WritingHalf,
+    pub writer: WritePort,
 }
 
 /// The writing port of a run: never both.
 #[derive(Clone)]
-pub enum WritingHalf {
+pub enum WritePort {
     Links(Arc<dyn IdentityLinker>),
     Unlinks(Arc<dyn IdentityUnlinker>),
     /// A dry run of `undo`.
     Nothing,
 }
 
-impl Services {
+impl ServicePorts {
     /// A service that reads and links.
     pub fn linking<S: UserDirectory + IdentityLinker + 'static>(service: Arc<S>) -> Self {
-        Self { directory: service.clone(), writer: WritingHalf::Links(service) }
+        Self { directory: service.clone(), writer: WritePort::Links(service) }
     }
 
     /// A service that reads and unlinks.
     pub fn unlinking<S: UserDirectory + IdentityUnlinker + 'static>(service: Arc<S>) -> Self {
-        Self { directory: service.clone(), writer: WritingHalf::Unlinks(service) }
+        Self { directory: service.clone(), writer: WritePort::Unlinks(service) }
     }
 }
 
@@ -106,7 +106,7 @@ impl CallResult {
 
 /// Makes one call.
 pub(super) async fn make_call(
-    services: Services,
+    services: ServicePorts,
     clock: Clock,
     StartCall { job, slot, call }: StartCall,
 ) -> FinishedCall {
@@ -114,11 +114,11 @@ pub(super) async fn make_call(
     let deadline = clock.now() + Duration::from_millis(ATTEMPT_TIMEOUT_MS + GRACE_MS);
     let result = match call {
         Call::Write(WriteCall::Link(request)) => CallResult::Linked(match &services.writer {
-            WritingHalf::Links(linker) => before(deadline, linker.link(*request)).await,
+            WritePort::Links(linker) => before(deadline, linker.link(*request)).await,
             _ => Err(write_not_allowed()),
         }),
         Call::Write(WriteCall::Unlink(request)) => CallResult::Unlinked(match &services.writer {
-            WritingHalf::Unlinks(unlinker) => before(deadline, unlinker.unlink(*request)).await,
+            WritePort::Unlinks(unlinker) => before(deadline, unlinker.unlink(*request)).await,
             _ => Err(write_not_allowed()),
         }),
         Call::Read(ReadCall::List(query)) => {

@@ -1,11 +1,12 @@
-//! The few calls before the first row: is the pool there, and which providers has it?
+//! The calls before the first row: does the pool exist, and which providers does it have?
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::faults::stop_error;
 use crate::clock::{Clock, sleep};
 use crate::domain::identity::ProviderName;
-use crate::domain::stop::{Stop, StopCause};
+use crate::domain::run::{StopCause, StopError};
 use crate::limits;
 use crate::pace::retry::backoff;
 use crate::seed::Rng;
@@ -16,22 +17,19 @@ use crate::service::{Answer, Fault, MappedAttributes, PoolFacts, PortFuture, Use
 /// What is known of the pool before the first row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PoolKnowledge {
-    /// The pool's settings.
     pub facts: PoolFacts,
     /// Its providers by name, each with its type.
     pub providers: BTreeMap<ProviderName, String>,
-    /// The service's clock against ours.
     pub skew: Skew,
-    /// Reads that it took.
     pub read_count: u64,
 }
 
-/// Reads the pool and its providers, patiently where the service throttles or stumbles.
+/// Reads the pool and its providers, with retries on throttling and transient faults.
 ///
 /// # Errors
-/// A [`Stop`] where the pool is missing, access is denied, or the service cannot be reached.
-pub async fn preflight(directory: &dyn UserDirectory, clock: Clock, rng: &mut Rng) -> Result<PoolKnowledge, Stop> {
-    let mut calls = Patience::new(clock, rng);
+/// A [`StopError`] where the pool is missing, access is denied, or the service cannot be reached.
+pub async fn preflight(directory: &dyn UserDirectory, clock: Clock, rng: &mut Rng) -> Result<PoolKnowledge, StopError> {
+    let mut calls = PatientReader::new(clock, rng);
     let pool = calls.call("DescribeUserPool", &|| directory.describe_pool()).await?;
     let mut knowledge = PoolKnowledge { facts: pool.value, ..PoolKnowledge::default() };
     let mut token = None;
@@ -47,7 +45,7 @@ pub async fn preflight(directory: &dyn UserDirectory, clock: Clock, rng: &mut Rn
 }
 
 /// Reads by which attributes identities of these providers can be linked besides their subject. It takes a permission that
-/// shows the providers' secrets, so it is asked for links by attribute alone.
+/// shows the providers' secrets, so it is called only for links by attribute.
 ///
 /// # Errors
 /// As [`preflight`].
@@ -56,8 +54,8 @@ pub async fn mapped_attributes(
     clock: Clock,
     rng: &mut Rng,
     providers: &BTreeSet<ProviderName>,
-) -> Result<BTreeMap<ProviderName, MappedAttributes>, Stop> {
-    let mut calls = Patience::new(clock, rng);
+) -> Result<BTreeMap<ProviderName, MappedAttributes>, StopError> {
+    let mut calls = PatientReader::new(clock, rng);
     let mut mapped = BTreeMap::new();
     for provider in providers {
         let call = || directory.mapped_attributes(provider.clone());
@@ -67,27 +65,26 @@ pub async fn mapped_attributes(
     Ok(mapped)
 }
 
-/// Makes single reads, patiently where the service throttles or stumbles.
-pub struct Patience<'a> {
+/// Makes single reads, with retries on throttling and transient faults.
+pub struct PatientReader<'a> {
     clock: Clock,
     rng: &'a mut Rng,
     read_count: u64,
     skew: Skew,
 }
 
-impl<'a> Patience<'a> {
-    /// With nothing asked yet.
+impl<'a> PatientReader<'a> {
     pub fn new(clock: Clock, rng: &'a mut Rng) -> Self {
         Self { clock, rng, read_count: 0, skew: Skew::default() }
     }
 
-    /// The service's clock against ours, as far as answers have told.
+    /// The service's clock against ours, from the answers so far.
     #[must_use]
     pub fn skew(&self) -> Skew {
         self.skew
     }
 
-    /// Makes one read, and makes it again where that may help.
+    /// Makes one read, and retries it where that may help.
     ///
     /// # Errors
     /// As [`preflight`].
@@ -95,7 +92,7 @@ impl<'a> Patience<'a> {
         &mut self,
         operation: &'static str,
         make: &dyn Fn() -> PortFuture<'c, T>,
-    ) -> Result<Answer<T>, Stop> {
+    ) -> Result<Answer<T>, StopError> {
         let started = self.clock.now();
         let mut attempts = 0;
         loop {
@@ -103,7 +100,7 @@ impl<'a> Patience<'a> {
             self.read_count += 1;
             let sent_unix_ms = self.clock.unix_ms();
             let reply = make().await;
-            // A refusal tells the time as well, and a clock that is wrong may be its reason.
+            // A refusal has a date as well, and a wrong clock may be its reason.
             if let Some(meta) = reply.as_ref().map_or_else(Fault::meta, |answer| Some(&answer.meta)) {
                 self.skew.observe_answer(sent_unix_ms, self.clock.unix_ms(), meta);
             }
@@ -112,52 +109,21 @@ impl<'a> Patience<'a> {
                 Err(fault) => fault,
             };
             let class = classify(CallKind::Read, &fault);
-            let patience = match class {
-                // Somebody else's traffic may keep the category full for a while.
+            let may_retry = match class {
+                // The traffic of others may use up the quota for a while.
                 FaultClass::Throttled { .. } => {
                     self.clock.now().saturating_duration_since(started) < Duration::from_millis(limits::STUCK_MS)
                 }
                 _ => attempts < limits::PREFLIGHT_ATTEMPTS_MAX,
             };
             match class {
-                FaultClass::Fatal(cause) => return Err(stop(cause, operation, &fault)),
-                FaultClass::Throttled { .. } | FaultClass::Unreached | FaultClass::Transient if patience => {
+                FaultClass::Fatal(cause) => return Err(stop_error(cause, operation, &fault)),
+                FaultClass::Throttled { .. } | FaultClass::Unreached | FaultClass::Transient if may_retry => {
                     tracing::debug!(operation, attempts, code = fault.code(), "tried again");
                     sleep(backoff(attempts, self.rng)).await;
                 }
-                _ => return Err(stop(StopCause::Unreachable, operation, &fault)),
+                _ => return Err(stop_error(StopCause::Unreachable, operation, &fault)),
             }
         }
     }
-}
-
-/// A stop in words, with what to do. The message of a fault that concerns access names the operator's own identity
-/// and resources, never a user of the pool.
-#[must_use]
-pub fn stop(cause: StopCause, operation: &str, fault: &Fault) -> Stop {
-    let (code, message) = (fault.code(), fault.message());
-    let said = if message.is_empty() { code.to_owned() } else { format!("{code}: {message}") };
-    let detail = match cause {
-        StopCause::Credentials => format!("{operation}: the credentials are not accepted ({said}); renew them"),
-        StopCause::AccessDenied => format!("{operation}: access denied ({said}); the README lists the IAM policy"),
-        StopCause::PoolMissing => {
-            format!("{operation}: there is no such user pool in this account and Region ({said}); check --user-pool-id")
-        }
-        StopCause::NotEnabledHere => {
-            format!("{operation}: not possible in this Region ({said}); use the pool's primary Region")
-        }
-        StopCause::Unreachable if is_refusal(fault) => {
-            format!(
-                "{operation}: the service does not accept this call ({said}); is --endpoint-url an address of Cognito?"
-            )
-        }
-        _ => format!("{operation}: the service cannot be reached ({said}); check the network and --endpoint-url"),
-    };
-    Stop { cause, detail }
-}
-
-/// Whether the service answered, and took the call itself for wrong.
-fn is_refusal(fault: &Fault) -> bool {
-    matches!(fault, Fault::Answered { status: 400..500, .. })
-        && !matches!(classify(CallKind::Read, fault), FaultClass::Throttled { .. })
 }

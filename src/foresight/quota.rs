@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::clock::{Clock, sleep, timeout_at};
-use crate::limits::{LIMIT_ASKED_EVERY_MS, LIMIT_READ_MS_MAX, RATE_PER_SECOND_MAX};
+use crate::limits::{LIMIT_READ_INTERVAL_MS, LIMIT_READ_MS_MAX, RATE_PER_SECOND_MAX};
 use crate::pace::{Limit, Origin};
 use crate::service::{LimitReader, PortFuture};
 
@@ -16,11 +16,11 @@ pub async fn limit(reader: &dyn LimitReader, assumed: Limit, clock: Clock) -> Li
     read(reader, assumed, clock).await.unwrap_or(assumed)
 }
 
-/// Asks again every [`LIMIT_ASKED_EVERY_MS`], and hands on what could be read, until nobody listens any more.
+/// Asks again every [`LIMIT_READ_INTERVAL_MS`], and hands on what could be read, until nobody listens any more.
 pub async fn keep_asking(reader: Arc<dyn LimitReader>, assumed: Limit, clock: Clock, listener: mpsc::Sender<Limit>) {
     loop {
         tokio::select! {
-            () = sleep(Duration::from_millis(LIMIT_ASKED_EVERY_MS)) => {}
+            () = sleep(Duration::from_millis(LIMIT_READ_INTERVAL_MS)) => {}
             () = listener.closed() => return,
         }
         let Some(limit) = read(reader.as_ref(), assumed, clock).await else { continue };
@@ -126,7 +126,7 @@ mod tests {
         for round in 1..=3 {
             let limit = limits.recv().await.unwrap();
             assert!((limit.ceiling() - 32.0).abs() < 1e-9);
-            assert_eq!(clock.elapsed(), Duration::from_millis(round * LIMIT_ASKED_EVERY_MS));
+            assert_eq!(clock.elapsed(), Duration::from_millis(round * LIMIT_READ_INTERVAL_MS));
         }
         drop(limits);
         asking.await.unwrap();

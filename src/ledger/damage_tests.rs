@@ -47,11 +47,11 @@ fn random_event(ledger: &mut Ledger, rng: &mut Rng, at: UnixMs) -> Result<(), Le
     let outcome = match rng.below(20) {
         0..=5 => return ledger.announce(&row, &user(&row), at),
         6..=7 => return ledger.withdraw(number, key, at),
-        8 => Outcome::Linked { recovered: rng.chance(0.5) },
-        9 => Outcome::AlreadyLinked,
-        10..=12 => Outcome::Refused { code: RefusalCode::AliasExists, text: Some(said) },
-        13..=15 => Outcome::Failed { text: said },
-        _ => Outcome::InDoubt { text: said },
+        8 => LinkOutcome::Linked { recovered: rng.chance(0.5) },
+        9 => LinkOutcome::AlreadyLinked,
+        10..=12 => LinkOutcome::Refused { code: RefusalCode::AliasExists, text: Some(said) },
+        13..=15 => LinkOutcome::Failed { text: said },
+        _ => LinkOutcome::InDoubt { text: said },
     };
     ledger.settle(number, key, &outcome, 2, Some("request-id"), at)
 }
@@ -113,7 +113,7 @@ fn nothing_announced_and_synced_is_forgotten_in_a_power_failure() {
     ledger.announce(&row, &user(&row), 50).unwrap();
     ledger.sync().unwrap();
     let synced = storage.bytes().len();
-    ledger.settle(row.number, row.key, &Outcome::Linked { recovered: false }, 1, None, 60).unwrap();
+    ledger.settle(row.number, row.key, &LinkOutcome::Linked { recovered: false }, 1, None, 60).unwrap();
     ledger.flush().unwrap();
     for kept in 0..storage.bytes().len() - synced - 1 {
         let (ledger, _) = opened(&storage.after_crash(kept));
@@ -248,7 +248,7 @@ fn lines_that_cannot_follow_each_other_are_damage() {
         message: String::new(),
     };
     ledger.invalid(RowNumber(2), &finding, 55).unwrap();
-    ledger.settle(row.number, row.key, &Outcome::Linked { recovered: false }, 1, None, 60).unwrap();
+    ledger.settle(row.number, row.key, &LinkOutcome::Linked { recovered: false }, 1, None, 60).unwrap();
     ledger.sync().unwrap();
     let bytes = storage.bytes();
     let text = String::from_utf8(bytes.clone()).unwrap();

@@ -5,7 +5,7 @@ use std::io;
 
 use super::record::{Binding, FORMAT_VERSION};
 use crate::domain::row::{RowKey, RowNumber};
-use crate::domain::state::IllegalEvent;
+use crate::domain::state::IllegalTransition;
 use crate::limits::LEDGER_LINE_BYTES_MAX;
 
 /// The run that holds a ledger, as it wrote itself into the file beside it.
@@ -98,7 +98,7 @@ pub enum LedgerError {
     NotALedger { place: String },
     /// The program tried what cannot happen.
     #[error("row {row} ({key}): {illegal}; this is a bug in cognito-link, please report it")]
-    Illegal { row: RowNumber, key: RowKey, illegal: IllegalEvent },
+    Illegal { row: RowNumber, key: RowKey, illegal: IllegalTransition },
     /// Nothing of the line was written.
     #[error("a line of {bytes} bytes does not fit in ledger {place}, which takes at most {LEDGER_LINE_BYTES_MAX}")]
     LineTooLong { place: String, bytes: usize },

@@ -192,7 +192,7 @@ impl<'a> LinkSearch<'a> {
             LedgerRecord::Withdrawn(withdrawal) => {
                 // Without an open announcement it says that the link was seen to be gone: the link that stands is newer.
                 let was_open = self.open.remove(&withdrawal.key).is_some();
-                if !was_open && self.view.state(withdrawal.key).is_ours() {
+                if !was_open && self.view.state(withdrawal.key).is_linked_by_this_tool() {
                     self.undone_at.insert(withdrawal.key, offset);
                 }
             }
@@ -201,7 +201,7 @@ impl<'a> LinkSearch<'a> {
                 self.unlinks.insert(call.key, offset);
             }
             LedgerRecord::UnlinkSettled(settled)
-                if settled.result == UnlinkResult::Undone && self.view.state(settled.key).is_ours() =>
+                if settled.result == UnlinkResult::Undone && self.view.state(settled.key).is_linked_by_this_tool() =>
             {
                 let last = self.undone_at.entry(settled.key).or_default();
                 *last = offset.max(*last);
@@ -214,7 +214,7 @@ impl<'a> LinkSearch<'a> {
         let Some((announcement_offset, provider_selected)) = self.open.remove(&settled.key) else { return };
         let state = self.view.state(settled.key);
         let undone_later = self.undone_at.get(&settled.key).is_some_and(|at| *at > offset);
-        if settled.state != SettledState::Linked || !state.is_ours() || undone_later {
+        if settled.state != SettledState::Linked || !state.is_linked_by_this_tool() || undone_later {
             return;
         }
         let place = LinkPlace { announcement_offset, settled: settled.at };

@@ -28,7 +28,7 @@ use std::path::Path;
 use crate::clock::UnixMs;
 use crate::domain::finding::Finding;
 use crate::domain::identity::{DestinationUser, ExternalIdentity};
-use crate::domain::outcome::{Outcome, UndoOutcome};
+use crate::domain::outcome::{LinkOutcome, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::state::{RowEvent, RowState, next_state};
 use crate::limits::LEDGER_WORD_CHARS_MAX;
@@ -180,7 +180,7 @@ impl Ledger {
         &mut self,
         row: RowNumber,
         key: RowKey,
-        outcome: &Outcome,
+        outcome: &LinkOutcome,
         attempts: u32,
         request_id: Option<&str>,
         at: UnixMs,

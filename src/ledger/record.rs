@@ -14,16 +14,16 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::error::Category;
 
 use crate::clock::UnixMs;
+use crate::domain::counts::Counts;
 use crate::domain::finding::FindingCode;
 use crate::domain::identity::{
     AttributeName, DestinationUser, ExternalIdentity, IdentityError, Personal, PoolId, ProviderName,
 };
-use crate::domain::outcome::{Outcome, RefusalCode, ServiceText, UndoOutcome};
+use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
+use crate::domain::run::RunOutcome;
 use crate::domain::shard::Shard;
 use crate::domain::state::{RowEvent, RowState};
-use crate::domain::stop::Ended;
-use crate::domain::summary::Counts;
 use crate::limits::{ATTRIBUTE_VALUE_CHARS_MAX, LEDGER_WORD_CHARS_MAX, SERVICE_TEXT_CHARS_MAX};
 use as_json_text::BorrowedText;
 
@@ -178,12 +178,12 @@ impl EndedAs {
     }
 }
 
-impl From<&Ended> for EndedAs {
-    fn from(ended: &Ended) -> Self {
+impl From<&RunOutcome> for EndedAs {
+    fn from(ended: &RunOutcome) -> Self {
         match ended {
-            Ended::Completed => Self::Completed,
-            Ended::Interrupted(_) => Self::Interrupted,
-            Ended::Stopped(_) => Self::Stopped,
+            RunOutcome::Completed => Self::Completed,
+            RunOutcome::Interrupted(_) => Self::Interrupted,
+            RunOutcome::Stopped(_) => Self::Stopped,
         }
     }
 }
@@ -405,24 +405,24 @@ impl<'a> Settlement<'a> {
     pub(super) fn new(
         row: RowNumber,
         key: RowKey,
-        outcome: &'a Outcome,
+        outcome: &'a LinkOutcome,
         attempts: u32,
         request_id: Option<&'a str>,
         at: UnixMs,
     ) -> Self {
         let (state, code, error) = match outcome {
-            Outcome::Linked { .. } => (SettledState::Linked, None, None),
-            Outcome::AlreadyLinked => (SettledState::AlreadyLinked, None, None),
-            Outcome::Refused { code, text } => (SettledState::Refused, Some(*code), text.as_ref()),
-            Outcome::Failed { text } => (SettledState::Failed, None, Some(text)),
-            Outcome::InDoubt { text } => (SettledState::InDoubt, None, Some(text)),
+            LinkOutcome::Linked { .. } => (SettledState::Linked, None, None),
+            LinkOutcome::AlreadyLinked => (SettledState::AlreadyLinked, None, None),
+            LinkOutcome::Refused { code, text } => (SettledState::Refused, Some(*code), text.as_ref()),
+            LinkOutcome::Failed { text } => (SettledState::Failed, None, Some(text)),
+            LinkOutcome::InDoubt { text } => (SettledState::InDoubt, None, Some(text)),
         };
         Self {
             row,
             key,
             state,
             code,
-            recovered: matches!(outcome, Outcome::Linked { recovered: true }),
+            recovered: matches!(outcome, LinkOutcome::Linked { recovered: true }),
             attempts,
             request_id: request_id.map(|id| cut_after(id, LEDGER_WORD_CHARS_MAX).into()),
             error: error.map(CallError::from),

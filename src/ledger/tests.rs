@@ -6,11 +6,11 @@ use tempfile::TempDir;
 use super::record::{EndedAs, RunId};
 use super::storage::{FileSource, MemoryStorage};
 use super::*;
+use crate::domain::counts::Counts;
 use crate::domain::finding::FindingCode;
 use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, PoolId, ProviderName};
 use crate::domain::outcome::{RefusalCode, ServiceText};
 use crate::domain::row::Link;
-use crate::domain::summary::Counts;
 use crate::limits::{LEDGER_BUFFER_BYTES, LEDGER_LINE_BYTES_MAX, LEDGER_READ_BYTES};
 
 pub(super) fn binding() -> Binding {
@@ -47,13 +47,13 @@ pub(super) fn refused(bytes: &[u8]) -> LedgerError {
 fn linked(ledger: &mut Ledger, number: u64, at: UnixMs) {
     let row = row(number);
     ledger.announce(&row, &user(&row), at).unwrap();
-    ledger.settle(row.number, row.key, &Outcome::Linked { recovered: false }, 1, Some("id"), at + 1).unwrap();
+    ledger.settle(row.number, row.key, &LinkOutcome::Linked { recovered: false }, 1, Some("id"), at + 1).unwrap();
 }
 
 #[test]
 fn a_row_is_followed_through_several_runs() {
     let storage = MemoryStorage::default();
-    let (row, outcome) = (row(1), Outcome::InDoubt { text: text("timeout") });
+    let (row, outcome) = (row(1), LinkOutcome::InDoubt { text: text("timeout") });
     let (mut ledger, first) = opened(&storage);
     assert_eq!(first, Opened { created: true, cut_bytes: 0, rows: 0 });
     assert_eq!((ledger.state(row.key), ledger.announced_at(row.key)), (RowState::Unprocessed, None));
@@ -66,7 +66,7 @@ fn a_row_is_followed_through_several_runs() {
     let (mut ledger, second) = opened(&storage);
     assert_eq!(second, Opened { created: false, cut_bytes: 0, rows: 1 });
     assert_eq!((ledger.state(row.key), ledger.announced_at(row.key)), (RowState::InDoubt, Some(50)));
-    ledger.settle(row.number, row.key, &Outcome::Failed { text: text("") }, 0, None, 80).unwrap();
+    ledger.settle(row.number, row.key, &LinkOutcome::Failed { text: text("") }, 0, None, 80).unwrap();
     ledger.announce(&row, &user(&row), 90).unwrap();
     assert_eq!(ledger.announced_at(row.key), Some(90), "it was out of doubt meanwhile");
     ledger.withdraw(row.number, row.key, 91).unwrap();
@@ -84,13 +84,13 @@ fn what_cannot_happen_is_refused_and_not_written() {
     ledger.sync().unwrap();
     let before = storage.bytes();
     let (done, fresh) = (row(1), row(2));
-    let recovered = Outcome::Linked { recovered: true };
+    let recovered = LinkOutcome::Linked { recovered: true };
     let results = [
         ledger.announce(&done, &user(&done), 60),
-        ledger.settle(done.number, done.key, &Outcome::AlreadyLinked, 1, None, 60),
+        ledger.settle(done.number, done.key, &LinkOutcome::AlreadyLinked, 1, None, 60),
         ledger.withdraw(fresh.number, fresh.key, 60),
         ledger.settle(fresh.number, fresh.key, &recovered, 1, None, 60),
-        ledger.settle(fresh.number, fresh.key, &Outcome::InDoubt { text: text("") }, 1, None, 60),
+        ledger.settle(fresh.number, fresh.key, &LinkOutcome::InDoubt { text: text("") }, 1, None, 60),
     ];
     assert!(results.iter().all(|result| matches!(result, Err(LedgerError::Illegal { .. }))), "{results:?}");
     ledger.sync().unwrap();
@@ -165,7 +165,7 @@ fn after_a_failure_nothing_is_written_any_more() {
         let row = row(2);
         let later = [
             ledger.announce(&row, &user(&row), 60),
-            ledger.settle(row.number, row.key, &Outcome::AlreadyLinked, 1, None, 60),
+            ledger.settle(row.number, row.key, &LinkOutcome::AlreadyLinked, 1, None, 60),
             ledger.flush(),
             ledger.sync(),
         ];
@@ -182,7 +182,7 @@ fn texts_from_outside_are_cut_and_values_to_be_sent_never() {
     let storage = MemoryStorage::default();
     let (mut ledger, _) = opened(&storage);
     let long = ServiceText { code: "\u{1}".repeat(5_000), message: "\u{1}".repeat(5_000) };
-    let outcome = Outcome::Refused { code: RefusalCode::Unrecognised, text: Some(long) };
+    let outcome = LinkOutcome::Refused { code: RefusalCode::Unrecognised, text: Some(long) };
     let (one, mut two) = (row(1), row(2));
     ledger.settle(one.number, one.key, &outcome, 1, Some(&"\u{1}".repeat(5_000)), 5).unwrap();
     let finding = Finding {
@@ -318,7 +318,7 @@ fn records_are_read_in_order_and_no_further_than_wanted() {
 enum LedgerCall {
     Announce,
     Withdraw,
-    Settle(Outcome),
+    Settle(LinkOutcome),
     AnnounceUnlink,
     WithdrawUnlink,
     SettleUnlink(UndoOutcome),
@@ -327,13 +327,13 @@ enum LedgerCall {
 fn any_step() -> impl Strategy<Value = LedgerCall> {
     let said = || text("no \"such\" user\n\u{e9}\u{1f600}");
     let outcomes = vec![
-        Outcome::Linked { recovered: false },
-        Outcome::Linked { recovered: true },
-        Outcome::AlreadyLinked,
-        Outcome::Refused { code: RefusalCode::AliasExists, text: Some(said()) },
-        Outcome::Refused { code: RefusalCode::UserNotFound, text: None },
-        Outcome::Failed { text: said() },
-        Outcome::InDoubt { text: said() },
+        LinkOutcome::Linked { recovered: false },
+        LinkOutcome::Linked { recovered: true },
+        LinkOutcome::AlreadyLinked,
+        LinkOutcome::Refused { code: RefusalCode::AliasExists, text: Some(said()) },
+        LinkOutcome::Refused { code: RefusalCode::UserNotFound, text: None },
+        LinkOutcome::Failed { text: said() },
+        LinkOutcome::InDoubt { text: said() },
     ];
     let undo_outcomes = vec![
         UndoOutcome::Undone,

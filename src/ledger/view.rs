@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 
 use crate::clock::UnixMs;
+use crate::domain::counts::Counts;
 use crate::domain::row::RowKey;
-use crate::domain::state::{IllegalEvent, RowEvent, RowState, next_state};
-use crate::domain::summary::Counts;
+use crate::domain::state::{IllegalTransition, RowEvent, RowState, next_state};
 use crate::limits::VIEW_RECENT_ROWS;
 
 /// The state of every row of a ledger.
@@ -99,8 +99,8 @@ impl LedgerView {
     /// Notes an event of a ledger that is read back.
     ///
     /// # Errors
-    /// [`IllegalEvent`] where it cannot follow the row's state.
-    pub(super) fn replay(&mut self, key: RowKey, event: RowEvent, at: UnixMs) -> Result<(), IllegalEvent> {
+    /// [`IllegalTransition`] where it cannot follow the row's state.
+    pub(super) fn replay(&mut self, key: RowKey, event: RowEvent, at: UnixMs) -> Result<(), IllegalTransition> {
         let next = next_state(self.state(key), event)?;
         self.note(key, event, next, at);
         Ok(())
@@ -188,7 +188,7 @@ mod tests {
     struct PlainView(BTreeMap<RowKey, (RowState, Option<UnixMs>)>);
 
     impl PlainView {
-        fn replay(&mut self, key: RowKey, event: RowEvent, at: UnixMs) -> Result<(), IllegalEvent> {
+        fn replay(&mut self, key: RowKey, event: RowEvent, at: UnixMs) -> Result<(), IllegalTransition> {
             let (state, announced) = self.0.get(&key).copied().unwrap_or((RowState::Unprocessed, None));
             let next = next_state(state, event)?;
             let announced = match event {

@@ -17,7 +17,7 @@ use super::cool_down::CoolDown;
 use super::faults::Faults;
 use super::plan::{Limit, Pace};
 use crate::clock::{Clock, Instant};
-use crate::limits::{COOL_DOWN_MS_MAX, RATE_BURST_CALLS, RATE_MADE_UP_MS, RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN};
+use crate::limits::{COOL_DOWN_MS_MAX, RATE_BURST_CALLS, RATE_CATCH_UP_MS, RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN};
 
 /// Whether a call may be sent now.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -125,7 +125,7 @@ impl Budget {
             let wait = not_until.wait_time_from(self.clock.elapsed());
             return Slot::NotBefore(now + wait.max(Duration::from_micros(100)));
         }
-        let made_up = spacing.max(Duration::from_millis(RATE_MADE_UP_MS));
+        let made_up = spacing.max(Duration::from_millis(RATE_CATCH_UP_MS));
         paced.last = Some(due.max(now.checked_sub(made_up).unwrap_or(due)));
         Slot::Taken(Sent { at: now, ticket: Some(paced.controller.on_sent(seconds)) })
     }
@@ -209,7 +209,7 @@ impl Budget {
 /// Slots in the time that is made up, and one.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded pace")]
 fn slots_made_up(per_second: f64) -> u32 {
-    (per_second * Duration::from_millis(RATE_MADE_UP_MS).as_secs_f64()) as u32 + 1
+    (per_second * Duration::from_millis(RATE_CATCH_UP_MS).as_secs_f64()) as u32 + 1
 }
 
 fn ceiling(clock: Clock, per_second: f64) -> Option<Ceiling> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::fault::{Fault, Transport};
 use crate::domain::outcome::RefusalCode;
-use crate::domain::stop::StopCause;
+use crate::domain::run::StopCause;
 
 /// Whether the call that failed could have changed anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

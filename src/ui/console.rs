@@ -9,6 +9,16 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::escape::escape;
 use super::style::Style;
 use super::{Streams, UiOptions};
+use crate::limits;
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfirmError {
+    #[error("this changes the pool and there is no terminal to confirm it on: pass `--yes`")]
+    NotATerminal,
+    #[error("cannot read the answer from the terminal: {0}")]
+    Io(#[from] io::Error),
+}
 
 /// Where the program prints. The bar draws itself, and never while one of the locks is held.
 pub(super) struct Console {
@@ -26,10 +36,7 @@ struct Stdout {
 
 impl Console {
     pub(super) fn new(options: UiOptions, streams: Streams, bar_target: ProgressDrawTarget) -> Self {
-        let style = ProgressStyle::with_template("{spinner} {wide_msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_spinner())
-            .tick_chars("|/-\\ ");
-        let bar = ProgressBar::with_draw_target(None, bar_target).with_style(style);
+        let bar = ProgressBar::with_draw_target(None, bar_target);
         // A finished bar draws nothing until it is shown.
         bar.finish_and_clear();
         Self {
@@ -82,7 +89,7 @@ impl Console {
         self.line(&format!("{label} {}", escape(text)));
     }
 
-    /// A line to stderr as it is. Where stderr is gone there is nobody left to tell.
+    /// A line to stderr as it is. An error is ignored: there is no other place to print it.
     pub(super) fn line(&self, text: &str) {
         self.bar.suspend(|| {
             let mut stderr = lock(&self.stderr);
@@ -97,30 +104,48 @@ impl Console {
         if self.options.terminals.stdout { self.bar.suspend(print) } else { print() }
     }
 
-    /// Shows the bar with this text, where there is one.
-    pub(super) fn show_bar(&self, text: String) {
+    /// Shows a spinner with this text, where stderr is a terminal.
+    pub(super) fn show_status(&self, text: String) {
+        self.draw("{spinner} {wide_msg}", text, 0, 0);
+    }
+
+    /// Shows a bar that is filled in proportion, and this text.
+    pub(super) fn show_bar(&self, done: u64, total: u64, text: String) {
+        self.draw("{spinner} [{bar:20}] {wide_msg}", text, done, total);
+    }
+
+    fn draw(&self, template: &str, text: String, done: u64, total: u64) {
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+        self.bar.set_style(style.tick_chars("|/-\\ ").progress_chars("=> "));
         // The text comes first: a reset draws, and would show the last text once more.
         self.bar.set_message(text);
         if self.bar.is_finished() {
             self.bar.reset();
-        } else {
-            self.bar.tick();
         }
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+        self.bar.tick();
     }
 
     pub(super) fn clear_bar(&self) {
         self.bar.finish_and_clear();
     }
 
-    /// Asks on stderr and reads one line of at most `bytes_max` bytes, the bar out of the way. End of input is an
-    /// empty line.
-    pub(super) fn ask(&self, question: &str, bytes_max: usize) -> io::Result<Vec<u8>> {
+    /// Asks on stderr and reads one line, with the bar removed. Only a plain `y` or `yes` is a yes; the end of the input is
+    /// a no.
+    pub(super) fn confirm(&self, question: &str) -> Result<bool, ConfirmError> {
+        let terminals = self.options.terminals;
+        if !terminals.stdin || !terminals.stderr {
+            return Err(ConfirmError::NotATerminal);
+        }
         self.clear_bar();
         let mut stderr = lock(&self.stderr);
-        stderr.write_all(question.as_bytes())?;
+        stderr.write_all(format!("{} [y/N] ", escape(question)).as_bytes())?;
         stderr.flush()?;
         drop(stderr);
-        read_line(&mut **lock(&self.stdin), bytes_max)
+        let answer = read_line(&mut **lock(&self.stdin), limits::ANSWER_BYTES_MAX)?;
+        let answer = answer.trim_ascii();
+        Ok(answer.eq_ignore_ascii_case(b"y") || answer.eq_ignore_ascii_case(b"yes"))
     }
 }
 
@@ -152,4 +177,41 @@ fn read_line(reader: &mut dyn Read, bytes_max: usize) -> io::Result<Vec<u8>> {
 /// A thread that panicked while printing leaves nothing behind that another could not print over.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Screen;
+    use super::*;
+
+    #[test]
+    fn only_a_plain_yes_is_a_yes() {
+        let long = "y".repeat(10_000);
+        let table = [
+            ("y\n", true),
+            ("Yes\r\n", true),
+            (" YES \nno\n", true),
+            ("yes", true),
+            ("\n", false),
+            ("", false),
+            ("no\ny\n", false),
+            ("yess\n", false),
+            ("ja\n", false),
+            (&long, false),
+        ];
+        for (typed, expected) in table {
+            let screen = Screen::new().terminals().typed(typed);
+            assert_eq!(screen.ui().confirm("link 3 rows?").unwrap(), expected, "{typed:.20}");
+            assert_eq!(screen.stderr(), "link 3 rows? [y/N] ");
+        }
+    }
+
+    #[test]
+    fn nobody_is_asked_without_a_terminal() {
+        let screen = Screen::new().typed("y\n");
+        let error = screen.ui().confirm("link 3 rows?").unwrap_err();
+        assert!(matches!(error, ConfirmError::NotATerminal));
+        assert!(error.to_string().contains("--yes"));
+        assert_eq!(screen.stderr(), "");
+    }
 }

@@ -80,6 +80,8 @@ fn is_unsafe(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -125,6 +127,54 @@ mod tests {
         ];
         for (text, expected) in table {
             assert_eq!(shell_word(text), expected);
+        }
+    }
+
+    /// Text with many characters that a terminal or a shell acts on.
+    fn hostile_text() -> impl Strategy<Value = String> {
+        let hostile = prop::sample::select(
+            "\u{1b}\u{7}\u{7f}\u{9b}\u{ad}\u{200b}\u{202e}\u{2066}\u{feff}\u{e0041}\n\r\t'\"`$\\ *;|&<>(){}[]#~!?"
+                .chars()
+                .collect::<Vec<_>>(),
+        );
+        prop::collection::vec(prop_oneof![hostile, any::<char>()], 0..40).prop_map(|chars| chars.into_iter().collect())
+    }
+
+    /// Reads one word as a POSIX shell does; `None` where it would be more than one word, or would be expanded.
+    fn posix_word(text: &str) -> Option<String> {
+        let mut word = String::new();
+        let mut chars = text.chars();
+        while let Some(character) = chars.next() {
+            match character {
+                '\'' => loop {
+                    match chars.next()? {
+                        '\'' => break,
+                        quoted => word.push(quoted),
+                    }
+                },
+                '\\' => word.push(chars.next()?),
+                c if c.is_whitespace() || "\"`$*;|&<>(){}[]#~!?".contains(c) => return None,
+                plain => word.push(plain),
+            }
+        }
+        (!text.is_empty()).then_some(word)
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_printed_acts_on_a_terminal(text in hostile_text()) {
+            prop_assert!(!escape(&text).contains(is_unsafe));
+            prop_assert!(!escape_lines(&text).contains(is_unsafe_in_lines));
+            prop_assert!(!shell_word(&text).contains(is_unsafe));
+            let json = serde_json::Value::from(text.as_str());
+            let printed = escape_json(&json.to_string()).into_owned();
+            prop_assert!(!printed.contains(is_unsafe));
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&printed).unwrap(), json);
+        }
+
+        #[test]
+        fn a_shell_reads_back_what_was_escaped(text in hostile_text()) {
+            prop_assert_eq!(posix_word(&shell_word(&text)), Some(escape(&text).into_owned()));
         }
     }
 }

@@ -78,7 +78,7 @@ impl FindingPrinter {
 mod tests {
     use super::super::testing::Screen;
     use super::*;
-    use crate::domain::event::Event;
+    use crate::domain::event::RunEvent;
     use crate::domain::finding::FindingCode;
     use crate::domain::row::RowNumber;
 
@@ -109,14 +109,14 @@ mod tests {
     fn the_rest_is_counted_by_severity_and_printed_when_checking_ends() {
         let screen = Screen::new();
         let mut observer = screen.ui().observer();
-        observer.on(&Event::Checking { rows: 0 });
+        observer.on(&RunEvent::Checking { rows: 0 });
         for row in 1..=1_023 {
-            observer.on(&Event::Found(finding(FindingCode::MissingValue, row)));
+            observer.on(&RunEvent::Found(finding(FindingCode::MissingValue, row)));
         }
         for row in 1..=21 {
-            observer.on(&Event::Found(finding(FindingCode::DuplicateRow, row)));
+            observer.on(&RunEvent::Found(finding(FindingCode::DuplicateRow, row)));
         }
-        observer.on(&Event::Draining { in_flight: 0 });
+        observer.on(&RunEvent::Draining { in_flight: 0 });
         drop(observer);
         let stderr = screen.stderr();
         assert_eq!(stderr.matches("error: row ").count(), limits::FINDINGS_SHOWN_MAX);
@@ -130,8 +130,8 @@ mod tests {
         let screen = Screen::new();
         let mut observer = screen.ui().observer();
         for row in 1..=30 {
-            observer.on(&Event::Found(finding(FindingCode::MissingValue, row)));
-            observer.on(&Event::Tick(Box::default()));
+            observer.on(&RunEvent::Found(finding(FindingCode::MissingValue, row)));
+            observer.on(&RunEvent::Tick(Box::default()));
         }
         assert!(!screen.stderr().contains("more errors"));
         drop(observer);
@@ -146,7 +146,7 @@ mod tests {
     fn a_column_cannot_forge_a_line() {
         let screen = Screen::new();
         let forged = Finding { column: "x\nerror: y\x1b[2J".into(), ..finding(FindingCode::MissingValue, 1) };
-        screen.ui().observer().on(&Event::Found(forged));
+        screen.ui().observer().on(&RunEvent::Found(forged));
         assert_eq!(
             screen.stderr(),
             "error: row 1, line 2, column x\\u{a}error: y\\u{1b}[2J: missing_value: empty: fill it in or leave the row out\n"

@@ -68,7 +68,7 @@ fn two_units(seconds: u128, large: u128, large_name: &str, small: u128, small_na
     if rest == 0 { format!("{whole} {large_name}") } else { format!("{whole} {large_name} {rest} {small_name}") }
 }
 
-/// A moment in RFC 3339, UTC, with milliseconds: `2026-03-01T08:00:00.000Z`. A moment that no calendar holds is told
+/// A moment in RFC 3339, UTC, with milliseconds: `2026-03-01T08:00:00.000Z`. A moment beyond any calendar is printed
 /// as its number.
 #[must_use]
 pub fn timestamp(unix_ms: UnixMs) -> String {
@@ -80,6 +80,8 @@ pub fn timestamp(unix_ms: UnixMs) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -161,6 +163,23 @@ mod tests {
         ];
         for (unix_ms, expected) in table {
             assert_eq!(timestamp(unix_ms), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn figures_are_plain_text_and_read_back(number: u64, total: u64, per_second: f64, unix_ms: i64) {
+            prop_assert_eq!(count(number).replace(',', "").parse(), Ok(number));
+            prop_assert!(percent(number, total).is_none_or(|share| share <= 100 && (share == 100) == (number >= total)));
+            let texts = [
+                counted(number, "row"),
+                rate(per_second),
+                duration(Duration::from_millis(number)),
+                timestamp(unix_ms),
+            ];
+            for text in texts {
+                prop_assert!(text.is_ascii() && !text.contains(|c: char| c.is_control()), "{}", text);
+            }
         }
     }
 }

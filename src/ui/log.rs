@@ -1,7 +1,7 @@
-//! Log lines to stderr, beside the bar and never through it.
+//! Log lines on stderr, which never interleave with the bar.
 //!
-//! Only this program's own events are written, and those of the credential chain: the SDK and the HTTP client log
-//! whole requests when they are asked to, and a request holds personal data.
+//! Only this program's own events are written, and those of the credential chain: the SDK and the HTTP client can log
+//! whole requests, and a request holds personal data.
 
 use std::fmt;
 use std::io;
@@ -24,33 +24,26 @@ pub const LOG_FILTER_VARIABLE: &str = "COGNITO_LINK_LOG";
 /// Where events may come from, whatever the filter says.
 const TARGETS: [&str; 2] = ["cognito_link", "aws_config"];
 
-/// The shape of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// A line for people.
     #[default]
     Text,
-    /// An object a line.
     Json,
 }
 
-/// What is logged, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct LogOptions<'a> {
-    /// The shape of a line.
     pub format: LogFormat,
     /// How often `-v` was given, less how often `-q`: errors below 0, then warnings, info, debug, and all from 3 on.
     pub verbosity: i8,
     /// The value of [`LOG_FILTER_VARIABLE`], where it is set.
     pub filter: Option<&'a str>,
-    /// Whose time the lines carry.
     pub clock: Clock,
 }
 
-/// Why logging cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The filter cannot be read.
     #[error("the filter in COGNITO_LINK_LOG cannot be read: use a level such as debug, or target=level pairs")]
     Filter(#[source] tracing_subscriber::filter::ParseError),
     /// Somebody else has started logging in this process.
@@ -63,8 +56,8 @@ pub(super) fn subscriber(
     console: Arc<Console>,
     options: LogOptions<'_>,
 ) -> Result<impl Subscriber + Send + Sync + use<>, LogError> {
-    let asked = options.filter.filter(|text| !text.trim().is_empty());
-    let directives = asked.map_or_else(|| default_directives(options.verbosity), str::to_owned);
+    let given = options.filter.filter(|text| !text.trim().is_empty());
+    let directives = given.map_or_else(|| default_directives(options.verbosity), str::to_owned);
     let filter = EnvFilter::builder().parse(directives).map_err(LogError::Filter)?.and(filter_fn(may_be_logged));
     let layer = log_format::layer()
         .with_timer(WallTime(options.clock))
@@ -115,7 +108,7 @@ impl<'a> MakeWriter<'a> for LogWriter {
 }
 
 impl io::Write for LogWriter {
-    /// Takes a whole event: the formatter hands over each in one piece.
+    /// Gets a whole event: the formatter writes each in one call.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         let text = text.trim_end_matches('\n');
@@ -138,7 +131,7 @@ mod tests {
 
     use super::super::testing::Screen;
     use super::*;
-    use crate::domain::event::{Event, Observer as _};
+    use crate::domain::event::{RunEvent, RunObserver as _};
     use crate::domain::row::{RowKey, RowNumber};
     use crate::domain::state::RowState;
 
@@ -209,14 +202,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn events_of_a_run_are_logged_by_number_and_key() {
         let text = logged(options(2), || {
-            let mut observer = super::super::observer::Teller::new(Arc::clone(&Screen::new().ui().console));
+            let mut observer = super::super::observer::EventPrinter::new(Arc::clone(&Screen::new().ui().console));
             let key = RowKey::parse(b"00000000000000000000000000000011").unwrap();
             let number = RowNumber(17);
-            observer.on(&Event::Settled { number, key, state: RowState::Linked });
-            observer.on(&Event::Settled { number, key, state: RowState::InDoubt });
+            observer.on(&RunEvent::Settled { number, key, state: RowState::Linked });
+            observer.on(&RunEvent::Settled { number, key, state: RowState::InDoubt });
             let pause = std::time::Duration::from_millis(400);
-            observer.on(&Event::Retried { number, attempts: 2, pause, code: "timeout".into() });
-            observer.on(&Event::Throttled { number, pause });
+            observer.on(&RunEvent::Retried { number, attempts: 2, pause, code: "timeout".into() });
+            observer.on(&RunEvent::Throttled { number, pause });
         });
         assert_eq!(
             text,

@@ -3,17 +3,14 @@
 //! [`Ui`] is the way in. What comes from outside is escaped before it is printed, personal values are masked unless
 //! `--show-values`, and the bar, messages and log lines never interleave.
 
-mod confirm;
 mod console;
 mod escape;
 mod findings;
 pub mod format;
-mod lines;
 mod log;
 mod observer;
 mod progress;
 mod redact;
-mod status;
 mod style;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -26,16 +23,17 @@ use std::sync::Arc;
 use indicatif::ProgressDrawTarget;
 use serde_json::Value;
 
-pub use confirm::ConfirmError;
+pub use console::ConfirmError;
 use console::Console;
 pub use escape::{escape, escape_json, escape_lines, shell_word};
 pub use findings::{FindingPrinter, finding_line};
 pub use log::{LOG_FILTER_VARIABLE, LogError, LogFormat, LogOptions};
-pub use redact::{redact, shown as shown_message};
+pub use redact::{HIDDEN_MESSAGES_HINT, explanation};
 pub use style::{ColorChoice, Style};
 
-use crate::domain::event::Observer;
+use crate::domain::event::RunObserver;
 use crate::domain::identity::{Personal, masked};
+use crate::domain::run::StopError;
 use crate::limits;
 
 /// The shape of results.
@@ -88,7 +86,7 @@ impl Terminals {
 pub struct UiOptions {
     /// The shape of results on stdout.
     pub output: OutputFormat,
-    /// When to colour, `NO_COLOR` already heeded ([`ColorChoice::heeding_no_color`]).
+    /// When to colour, the environment already applied ([`ColorChoice::with_environment`]).
     pub color: ColorChoice,
     /// How progress is shown.
     pub progress: ProgressChoice,
@@ -162,9 +160,17 @@ impl Ui {
         }
     }
 
+    /// Prints an error that stops a whole run. What the service answered is part of it with `--show-values`, else a hint
+    /// says how to print it.
+    pub fn stopped(&self, stop: &StopError) {
+        let show_values = self.shows_values();
+        let hint = stop.hides_message(show_values).then_some(HIDDEN_MESSAGES_HINT);
+        self.error(&stop.printable_detail(show_values), hint);
+    }
+
     /// What the program does at the moment, where the bar is: shown on a terminal only.
     pub fn status(&self, text: &str) {
-        self.console.show_bar(escape(text).into_owned());
+        self.console.show_status(escape(text).into_owned());
     }
 
     /// Takes the bar away. The observer does so by itself when it is dropped.
@@ -175,8 +181,8 @@ impl Ui {
     /// Somebody to tell what happens in a run. The bar is there at once. Drop it before the result is printed: only
     /// then the bar is gone and the findings that were not shown are counted.
     #[must_use]
-    pub fn observer(&self) -> Box<dyn Observer + Send> {
-        Box::new(observer::Teller::new(Arc::clone(&self.console)))
+    pub fn observer(&self) -> Box<dyn RunObserver + Send> {
+        Box::new(observer::EventPrinter::new(Arc::clone(&self.console)))
     }
 
     /// Whether there is somebody at a terminal to ask.
@@ -191,7 +197,7 @@ impl Ui {
     /// # Errors
     /// [`ConfirmError::NotATerminal`] where stdin or stderr is none; [`ConfirmError::Io`] where it cannot be read.
     pub fn confirm(&self, question: &str) -> Result<bool, ConfirmError> {
-        confirm::confirm(&self.console, question)
+        self.console.confirm(question)
     }
 
     /// A personal value as it may be shown: masked unless `--show-values`, and escaped either way.
@@ -203,12 +209,6 @@ impl Ui {
         } else {
             escape(&masked(value)).into_owned()
         }
-    }
-
-    /// A message of the service as it may be shown: [`redact`]ed unless `--show-values`, and escaped either way.
-    #[must_use]
-    pub fn message(&self, message: &str) -> String {
-        escape(&redact::shown(message, self.console.options().show_values)).into_owned()
     }
 
     /// Data to stdout: byte for byte into a file or pipe, and escaped (but for line feeds and tabs) on a terminal.

@@ -1,48 +1,232 @@
-//! Progress on a terminal: one line that is drawn over and over.
+//! Progress of a run: on a terminal one line that is drawn again and again, else a plain line now and then.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::ProgressChoice;
 use super::console::Console;
-use super::observer::View;
-use super::status::{checking_line, scanning_line, status_line};
-use crate::domain::event::Snapshot;
+use super::format::{count, counted, duration, percent, rate};
+use crate::domain::event::{RunSnapshot, WaitReason};
+use crate::limits;
 
-/// The bar. It is there from its making on, before the first event, and gone when it is dropped.
-pub(super) struct Bar {
+/// How progress is shown. A bar is there from the start, before the first event, and removed on drop.
+pub(super) enum Progress {
+    Hidden,
+    Bar(Arc<Console>),
+    Lines(ProgressLines),
+}
+
+/// Plain lines, for the logs of schedulers.
+pub(super) struct ProgressLines {
     console: Arc<Console>,
+    next_at: Duration,
+    next_checking_rows: u64,
+    next_scanning_users: u64,
 }
 
-impl Bar {
+impl Progress {
     pub(super) fn new(console: Arc<Console>) -> Self {
-        console.show_bar("starting".to_owned());
-        Self { console }
+        let options = console.options();
+        match options.progress {
+            _ if options.quiet => Self::Hidden,
+            ProgressChoice::Off => Self::Hidden,
+            ProgressChoice::Auto if options.terminals.stderr => {
+                console.show_status("starting".to_owned());
+                Self::Bar(console)
+            }
+            ProgressChoice::Auto | ProgressChoice::Lines => Self::Lines(ProgressLines {
+                console,
+                next_at: Duration::ZERO,
+                next_checking_rows: 0,
+                next_scanning_users: 0,
+            }),
+        }
+    }
+
+    /// The input is checked; lines come at the start and whenever the rows have doubled, because no run time passes yet.
+    pub(super) fn on_checking(&mut self, rows: u64) {
+        match self {
+            Self::Hidden => {}
+            Self::Bar(console) => console.show_status(checking_line(rows)),
+            Self::Lines(lines) if rows < lines.next_checking_rows => {}
+            Self::Lines(lines) => {
+                let starts = lines.next_checking_rows == 0;
+                lines.console.line(&if starts { "checking the input".to_owned() } else { checking_line(rows) });
+                lines.next_checking_rows = rows.saturating_mul(2).max(limits::CHECKING_LINE_ROWS);
+            }
+        }
+    }
+
+    /// The pool is read; lines come at the start and whenever the users have doubled.
+    pub(super) fn on_scanning(&mut self, users: u64, estimated: u64) {
+        match self {
+            Self::Hidden => {}
+            Self::Bar(console) if estimated >= users.max(1) => {
+                console.show_bar(users, estimated, scanning_line(users, estimated));
+            }
+            Self::Bar(console) => console.show_status(scanning_line(users, estimated)),
+            Self::Lines(lines) if users < lines.next_scanning_users => {}
+            Self::Lines(lines) => {
+                lines.console.line(&scanning_line(users, estimated));
+                lines.next_scanning_users = users.saturating_mul(2).max(limits::SCANNING_LINE_USERS);
+            }
+        }
+    }
+
+    /// Lines come every [`limits::PROGRESS_LINE_INTERVAL_MS`] of the run's own time.
+    pub(super) fn on_tick(&mut self, snapshot: &RunSnapshot, draining: bool) {
+        match self {
+            Self::Hidden => {}
+            Self::Bar(console) => match snapshot.total {
+                Some(total) => console.show_bar(snapshot.counts.done(), total, status_line(snapshot, draining)),
+                None => console.show_status(status_line(snapshot, draining)),
+            },
+            Self::Lines(lines) if snapshot.elapsed < lines.next_at => {}
+            Self::Lines(lines) => {
+                lines.console.line(&status_line(snapshot, draining));
+                lines.next_at = snapshot.elapsed + Duration::from_millis(limits::PROGRESS_LINE_INTERVAL_MS);
+            }
+        }
     }
 }
 
-impl View for Bar {
-    fn checking(&mut self, rows: u64) {
-        self.console.show_bar(checking_line(rows));
-    }
-
-    fn scanning(&mut self, users: u64, estimated: u64) {
-        self.console.show_bar(scanning_line(users, estimated));
-    }
-
-    fn tick(&mut self, snapshot: &Snapshot, draining: bool) {
-        self.console.show_bar(status_line(snapshot, draining));
-    }
-}
-
-impl Drop for Bar {
+impl Drop for Progress {
     fn drop(&mut self) {
-        self.console.clear_bar();
+        if let Self::Bar(console) = self {
+            console.clear_bar();
+        }
     }
+}
+
+/// The same words for the bar and for plain lines. The reason for a wait comes second, so that a narrow terminal still
+/// shows it.
+fn status_line(snapshot: &RunSnapshot, draining: bool) -> String {
+    let counts = &snapshot.counts;
+    let done = match snapshot.total {
+        None => format!("{} done", counted(counts.done(), "row")),
+        Some(total) => {
+            let share = percent(counts.done(), total).map(|share| format!(" ({share} %)")).unwrap_or_default();
+            format!("{} of {} done{share}", count(counts.done()), counted(total, "row"))
+        }
+    };
+    let mut parts = vec![done];
+    if draining {
+        parts.push(format!("stopping: {} in flight", counted(snapshot.in_flight as u64, "call")));
+    } else if let Some(waiting) = snapshot.waiting {
+        parts.push(match waiting {
+            WaitReason::CoolDown(pause) => format!("paused by throttling {}", duration(pause)),
+            WaitReason::BackOff(pause) => format!("waiting for retry (back-off) {}", duration(pause)),
+            WaitReason::Settling(pause) => format!("settling rows in doubt {}", duration(pause)),
+            WaitReason::Concurrency => format!("waiting for {}", counted(snapshot.in_flight as u64, "answer")),
+            WaitReason::Input => "reading the input".to_owned(),
+        });
+    }
+    let problems = [
+        (counts.refused, "refused"),
+        (counts.failed, "failed"),
+        (counts.in_doubt, "in doubt"),
+        (counts.invalid, "invalid"),
+    ];
+    let problems = problems.into_iter().filter(|(number, _)| *number > 0);
+    parts.extend(problems.map(|(number, state)| format!("{} {state}", count(number))));
+    parts.push(rate(snapshot.done_per_second));
+    parts.push(format!("{} throttled", count(snapshot.throttled)));
+    if let Some(age) = snapshot.oldest_throttled
+        && age >= Duration::from_millis(limits::LONG_THROTTLED_ROW_MS)
+    {
+        parts.push(format!("one row throttled for {}", duration(age)));
+    }
+    if let (Some(remaining), false) = (snapshot.remaining, draining) {
+        parts.push(format!("{} left", duration(remaining)));
+    }
+    parts.join(", ")
+}
+
+fn checking_line(rows: u64) -> String {
+    format!("checking the input: {}", counted(rows, "row"))
+}
+
+/// The service's number of users is an estimate, and may be old.
+fn scanning_line(users: u64, estimated: u64) -> String {
+    let of = if estimated >= users.max(1) { format!(" of about {}", count(estimated)) } else { String::new() };
+    format!("reading the pool: {}{of} users", count(users))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::Screen;
-    use crate::domain::event::{Event, Snapshot};
+    use super::super::testing::{Screen, WIDTH};
+    use super::*;
+    use crate::domain::counts::Counts;
+    use crate::domain::event::RunEvent;
+
+    fn running() -> RunSnapshot {
+        RunSnapshot {
+            counts: Counts { read: 250, linked: 240, unprocessed: 10, ..Counts::default() },
+            total: Some(1_000),
+            in_flight: 10,
+            rate_per_second: 20.0,
+            done_per_second: 19.87,
+            remaining: Some(Duration::from_millis(38_200)),
+            ..RunSnapshot::default()
+        }
+    }
+
+    #[test]
+    fn a_plain_run() {
+        let line = status_line(&running(), false);
+        assert_eq!(line, "240 of 1,000 rows done (24 %), 19.9/s, 0 throttled, 38 s left");
+        let unknown_total = RunSnapshot { total: None, remaining: None, ..running() };
+        assert_eq!(status_line(&unknown_total, false), "240 rows done, 19.9/s, 0 throttled");
+        assert_eq!(status_line(&RunSnapshot::default(), false), "0 rows done, 0.0/s, 0 throttled");
+        assert_eq!(
+            status_line(&RunSnapshot { total: Some(0), ..RunSnapshot::default() }, false),
+            "0 of 0 rows done, 0.0/s, 0 throttled"
+        );
+    }
+
+    #[test]
+    fn every_wait_says_why() {
+        let pause = Duration::from_secs(3);
+        let table = [
+            (WaitReason::CoolDown(pause), "paused by throttling 3 s"),
+            (WaitReason::BackOff(pause), "waiting for retry (back-off) 3 s"),
+            (WaitReason::Settling(pause), "settling rows in doubt 3 s"),
+            (WaitReason::Concurrency, "waiting for 10 answers"),
+            (WaitReason::Input, "reading the input"),
+        ];
+        for (waiting, reason) in table {
+            let line = status_line(&RunSnapshot { waiting: Some(waiting), ..running() }, false);
+            assert_eq!(line, format!("240 of 1,000 rows done (24 %), {reason}, 19.9/s, 0 throttled, 38 s left"));
+        }
+    }
+
+    #[test]
+    fn what_needs_attention_is_counted() {
+        let counts = Counts { refused: 7, failed: 1, in_doubt: 2, invalid: 3, ..running().counts };
+        let oldest_throttled = Some(Duration::from_secs(125));
+        let line = status_line(&RunSnapshot { counts, throttled: 1_234, oldest_throttled, ..running() }, false);
+        assert_eq!(
+            line,
+            "253 of 1,000 rows done (25 %), 7 refused, 1 failed, 2 in doubt, 3 invalid, 19.9/s, 1,234 throttled, \
+             one row throttled for 2 min 5 s, 38 s left"
+        );
+        let young = RunSnapshot { oldest_throttled: Some(Duration::from_millis(59_999)), ..running() };
+        assert!(!status_line(&young, false).contains("one row"));
+    }
+
+    #[test]
+    fn a_stopping_run_counts_its_calls_and_promises_no_end() {
+        let waiting = Some(WaitReason::CoolDown(Duration::from_secs(3)));
+        let line = status_line(&RunSnapshot { waiting, ..running() }, true);
+        assert_eq!(line, "240 of 1,000 rows done (24 %), stopping: 10 calls in flight, 19.9/s, 0 throttled");
+    }
+
+    #[test]
+    fn checking_counts_rows() {
+        assert_eq!(checking_line(1_234_567), "checking the input: 1,234,567 rows");
+        assert_eq!(scanning_line(60, 1_000), "reading the pool: 60 of about 1,000 users");
+        assert_eq!(scanning_line(1_060, 1_000), "reading the pool: 1,060 users");
+    }
 
     #[test]
     fn the_bar_is_seen_before_the_first_event_and_leaves_nothing_behind() {
@@ -51,10 +235,13 @@ mod tests {
         assert_eq!(screen.bar(), "");
         let mut observer = ui.observer();
         assert!(screen.bar().ends_with(" starting"), "{}", screen.bar());
-        observer.on(&Event::Checking { rows: 1_234_567 });
+        observer.on(&RunEvent::Checking { rows: 1_234_567 });
         assert!(screen.bar().ends_with("checking the input: 1,234,567 rows"), "{}", screen.bar());
-        observer.on(&Event::Tick(Box::new(Snapshot { total: Some(10), ..Snapshot::default() })));
+        observer.on(&RunEvent::Tick(Box::new(RunSnapshot { total: Some(10), ..RunSnapshot::default() })));
         assert!(screen.bar().ends_with("0 of 10 rows done (0 %), 0.0/s, 0 throttled"), "{}", screen.bar());
+        let counts = Counts { read: 5, linked: 5, ..Counts::default() };
+        observer.on(&RunEvent::Tick(Box::new(RunSnapshot { total: Some(10), counts, ..RunSnapshot::default() })));
+        assert!(screen.bar().contains(" [==========>         ] 5 of 10 rows done (50 %)"), "{}", screen.bar());
         drop(observer);
         assert_eq!(screen.bar(), "");
     }
@@ -78,6 +265,72 @@ mod tests {
         let screen = Screen::new().terminals();
         let ui = screen.ui();
         ui.status(&"x".repeat(500));
-        assert_eq!(screen.bar().chars().count(), usize::from(super::super::testing::WIDTH));
+        assert_eq!(screen.bar().chars().count(), usize::from(WIDTH));
+    }
+
+    fn tick(milliseconds: u64, linked: u64) -> RunEvent {
+        let counts = Counts { read: linked, linked, ..Counts::default() };
+        let elapsed = Duration::from_millis(milliseconds);
+        RunEvent::Tick(Box::new(RunSnapshot { counts, elapsed, total: Some(100), ..RunSnapshot::default() }))
+    }
+
+    #[test]
+    fn the_first_tick_is_told_and_then_one_in_five_seconds() {
+        let screen = Screen::new();
+        let mut observer = screen.ui().observer();
+        for (milliseconds, linked) in
+            [(0, 0), (100, 1), (4_999, 9), (5_000, 10), (9_999, 18), (30_000, 60), (30_100, 61)]
+        {
+            observer.on(&tick(milliseconds, linked));
+        }
+        drop(observer);
+        assert_eq!(
+            screen.stderr(),
+            "0 of 100 rows done (0 %), 0.0/s, 0 throttled\n\
+             10 of 100 rows done (10 %), 0.0/s, 0 throttled\n\
+             60 of 100 rows done (60 %), 0.0/s, 0 throttled\n"
+        );
+    }
+
+    #[test]
+    fn checking_is_told_at_its_start_and_at_doublings() {
+        let screen = Screen::new();
+        let mut observer = screen.ui().observer();
+        for rows in (0..=5_000_000).step_by(10_000) {
+            observer.on(&RunEvent::Checking { rows });
+        }
+        assert_eq!(
+            screen.stderr(),
+            "checking the input\n\
+             checking the input: 1,000,000 rows\n\
+             checking the input: 2,000,000 rows\n\
+             checking the input: 4,000,000 rows\n"
+        );
+    }
+
+    #[test]
+    fn reading_the_pool_is_told_at_its_start_and_at_doublings() {
+        let screen = Screen::new();
+        let mut observer = screen.ui().observer();
+        for users in (0..=240_000).step_by(600) {
+            observer.on(&RunEvent::Scanning { users, estimated: 230_000 });
+        }
+        assert_eq!(
+            screen.stderr(),
+            "reading the pool: 0 of about 230,000 users\n\
+             reading the pool: 100,200 of about 230,000 users\n\
+             reading the pool: 200,400 of about 230,000 users\n"
+        );
+    }
+
+    #[test]
+    fn a_bar_is_never_drawn_where_there_is_no_terminal() {
+        let screen = Screen::new();
+        let ui = screen.ui();
+        ui.status("asking the service");
+        let mut observer = ui.observer();
+        observer.on(&tick(0, 0));
+        assert_eq!(screen.bar(), "");
+        assert!(!screen.stderr().contains("asking"));
     }
 }

@@ -1,65 +1,60 @@
 //! Colour, which only ever repeats what the words say.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 
-/// When to colour.
+use anstyle::{AnsiColor, Style as Ansi};
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ColorChoice {
-    /// On a terminal.
     #[default]
     Auto,
-    /// Always, also into a pipe.
     Always,
-    /// Never.
     Never,
 }
 
 impl ColorChoice {
-    /// The choice with the environment variable `NO_COLOR` heeded: set and not empty, it turns `auto` into `never`
-    /// (no-color.org). What was asked for outright stands.
+    /// Applies the environment to `auto`: `NO_COLOR` (no-color.org), then `CLICOLOR_FORCE` and `CLICOLOR`
+    /// (bixense.com/clicolors). An explicit choice stands.
     #[must_use]
-    pub fn heeding_no_color(self, no_color: Option<&OsStr>) -> Self {
+    pub fn with_environment(self, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let value = |name| variable(name).filter(|value| !value.is_empty());
         match self {
-            Self::Auto if no_color.is_some_and(|value| !value.is_empty()) => Self::Never,
+            Self::Auto if value("NO_COLOR").is_some() => Self::Never,
+            Self::Auto if value("CLICOLOR_FORCE").is_some_and(|value| value != "0") => Self::Always,
+            Self::Auto if value("CLICOLOR").is_some_and(|value| value == "0") => Self::Never,
             choice => choice,
         }
     }
 
-    #[must_use]
     pub fn style(self, is_terminal: bool) -> Style {
         Style { colored: self == Self::Always || (self == Self::Auto && is_terminal) }
     }
 }
 
-/// How a stream is coloured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Style {
     colored: bool,
 }
 
 impl Style {
-    #[must_use]
     pub fn red(self, text: &str) -> String {
-        self.paint("1;31", text)
+        self.paint(AnsiColor::Red.on_default().bold(), text)
     }
 
-    #[must_use]
     pub fn yellow(self, text: &str) -> String {
-        self.paint("33", text)
+        self.paint(AnsiColor::Yellow.on_default(), text)
     }
 
-    #[must_use]
     pub fn green(self, text: &str) -> String {
-        self.paint("32", text)
+        self.paint(AnsiColor::Green.on_default(), text)
     }
 
-    #[must_use]
     pub fn cyan(self, text: &str) -> String {
-        self.paint("36", text)
+        self.paint(AnsiColor::Cyan.on_default(), text)
     }
 
-    fn paint(self, code: &str, text: &str) -> String {
-        if self.colored { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    fn paint(self, style: Ansi, text: &str) -> String {
+        if self.colored { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 }
 
@@ -70,25 +65,32 @@ mod tests {
     #[test]
     fn colour_by_choice_terminal_and_environment() {
         use ColorChoice::{Always, Auto, Never};
-        let set = Some(OsStr::new("1"));
-        let empty = Some(OsStr::new(""));
-        let table = [
-            (Auto, true, None, true),
-            (Auto, false, None, false),
-            (Auto, true, set, false),
-            (Auto, true, empty, true),
-            (Always, false, set, true),
-            (Never, true, None, false),
+        let table: [(_, _, &[(&str, &str)], _); 12] = [
+            (Auto, true, &[], true),
+            (Auto, false, &[], false),
+            (Auto, true, &[("NO_COLOR", "1")], false),
+            (Auto, true, &[("NO_COLOR", "")], true),
+            (Always, false, &[("NO_COLOR", "1")], true),
+            (Never, true, &[], false),
+            (Auto, true, &[("CLICOLOR", "0")], false),
+            (Auto, true, &[("CLICOLOR", "1")], true),
+            (Auto, false, &[("CLICOLOR_FORCE", "1")], true),
+            (Auto, false, &[("CLICOLOR_FORCE", "0")], false),
+            (Auto, false, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+            (Never, true, &[("CLICOLOR_FORCE", "1")], false),
         ];
-        for (choice, is_terminal, no_color, colored) in table {
-            let style = choice.heeding_no_color(no_color).style(is_terminal);
-            assert_eq!(style, Style { colored }, "{choice:?} {is_terminal} {no_color:?}");
+        for (choice, is_terminal, environment, colored) in table {
+            let variable = |name: &str| {
+                environment.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+            };
+            let style = choice.with_environment(variable).style(is_terminal);
+            assert_eq!(style, Style { colored }, "{choice:?} {is_terminal} {environment:?}");
         }
     }
 
     #[test]
     fn words_stay_without_colour() {
         assert_eq!(Style { colored: false }.red("error:"), "error:");
-        assert_eq!(Style { colored: true }.red("error:"), "\x1b[1;31merror:\x1b[0m");
+        assert_eq!(Style { colored: true }.red("error:"), "\x1b[1m\x1b[31merror:\x1b[0m");
     }
 }

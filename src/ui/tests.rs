@@ -2,6 +2,8 @@
 
 use super::testing::Screen;
 use super::*;
+use crate::domain::outcome::ServiceText;
+use crate::domain::run::StopCause;
 
 /// A stream whose reader has left, or whose disk is full.
 struct Broken(io::ErrorKind);
@@ -68,8 +70,6 @@ fn values_are_masked_unless_asked_for() {
     let value = Personal::from_service("jane\x1b@example.com");
     assert_eq!(Screen::new().ui().value(&value), "j***m");
     assert_eq!(Screen::new().showing_values().ui().value(&value), "jane\\u{1b}@example.com");
-    assert_eq!(Screen::new().ui().message("no user 'jane'"), "no user '***'");
-    assert_eq!(Screen::new().showing_values().ui().message("no user 'jane\n'"), "no user 'jane\\u{a}'");
 }
 
 #[test]
@@ -88,4 +88,18 @@ fn json_is_on_one_line_and_escaped() {
     let screen = Screen::new();
     screen.ui().json(&serde_json::json!({"a": "\u{202e}\n"})).unwrap();
     assert_eq!(screen.stdout(), "{\"a\":\"\\u202e\\n\"}\n");
+}
+
+#[test]
+fn an_error_says_what_the_service_answered_only_on_request() {
+    let text = ServiceText { code: "AccessDeniedException".into(), message: "jane may not\u{202e}".into() };
+    let detail = "ListUsers: access denied (AccessDeniedException)";
+    let stop = StopError { service_text: Some(text), ..StopError::new(StopCause::AccessDenied, detail) };
+    let screen = Screen::new();
+    screen.ui().stopped(&stop);
+    assert_eq!(screen.stderr(), format!("error: {detail}\nhint: {HIDDEN_MESSAGES_HINT}\n"));
+    let showing = Screen::new().showing_values();
+    showing.ui().stopped(&stop);
+    assert_eq!(showing.stderr(), format!("error: {detail}; the service answered: jane may not\\u{{202e}}\n"));
+    assert!(!format!("{stop:?} {stop}").contains("jane"));
 }

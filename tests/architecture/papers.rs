@@ -283,7 +283,7 @@ fn every_limit_is_documented_as_it_is() {
         ("providers of a pool", limits::PROVIDERS_PER_POOL_MAX.to_string()),
         (
             "clock difference at which `doctor` warns, and fails",
-            format!("{}; {}", seconds(limits::CLOCK_APART_MS), seconds(limits::CLOCK_REFUSED_MS)),
+            format!("{}; {}", seconds(limits::CLOCK_DIFFERENCE_MS_MAX), seconds(limits::CLOCK_DIFFERENCE_REFUSED_MS)),
         ),
         ("time between two reads of provider mappings by `doctor`", format!("{} ms", limits::MAPPING_SPACING_MS)),
     ] {

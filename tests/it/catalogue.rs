@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use cognito_link::commands::shared::Failure;
 use cognito_link::commands::validate::check_input;
-use cognito_link::domain::event::{Event, Observer};
+use cognito_link::domain::event::{RunEvent, RunObserver};
 use cognito_link::domain::finding::{Finding, FindingCode};
 use cognito_link::input::{InputError, InputOptions, InputSource};
 
@@ -144,9 +144,9 @@ fn beside_others(code: FindingCode) -> Case {
 #[derive(Default)]
 struct Kept(Vec<Finding>);
 
-impl Observer for Kept {
-    fn on(&mut self, event: &Event) {
-        if let Event::Found(finding) = event {
+impl RunObserver for Kept {
+    fn on(&mut self, event: &RunEvent) {
+        if let RunEvent::Found(finding) = event {
             self.0.push(finding.clone());
         }
     }

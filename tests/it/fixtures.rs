@@ -159,7 +159,7 @@ fn the_mixed_files_have_every_code() -> Checked<()> {
             codes.filter(|(found, _)| *found == state).map(|(_, code)| code).collect()
         };
         // The service makes a link in another letter case; only the plan refuses it.
-        let served = RefusalCode::ALL.iter().filter(|code| **code != RefusalCode::CaseDiffers && !code.is_of_undo());
+        let served = RefusalCode::ALL.iter().filter(|code| **code != RefusalCode::CaseDiffers && !code.is_from_undo());
         let refusals: BTreeSet<_> = served.map(|code| code.as_str()).collect();
         assert_eq!(has("refused"), refusals, "{name}");
         let findings: BTreeSet<_> = has("invalid").union(&has("linked")).copied().collect();

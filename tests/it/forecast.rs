@@ -14,13 +14,13 @@ use cognito_link::domain::outcome::RefusalCode as Code;
 use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
 use cognito_link::domain::state::RowState;
 use cognito_link::engine::testing::{self, EngineRun, RowList, open_ledger};
-use cognito_link::engine::{self, EngineOptions, Incoming, Services};
-use cognito_link::foresight::index::{Index, IndexBuilder};
+use cognito_link::engine::{self, EngineOptions, IncomingRow, ServicePorts};
+use cognito_link::foresight::pool_index::RequiredUsersBuilder;
+use cognito_link::foresight::pool_index::{PoolIndex, PoolIndexBuilder};
+use cognito_link::foresight::prediction::{PredictedOutcome, Prediction, PredictionBasis, Predictor};
 use cognito_link::foresight::preflight::{PoolKnowledge, mapped_attributes, preflight};
-use cognito_link::foresight::questions::Questions;
+use cognito_link::foresight::scan::LookUpFilters;
 use cognito_link::foresight::scan::{ScanOptions, look_up, scan};
-use cognito_link::foresight::verdict::{Forecast, Forecaster, Known, Verdict};
-use cognito_link::foresight::wanted::WantedRows;
 use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
@@ -180,11 +180,11 @@ fn sub_of(number: u64) -> String {
 /// What was foretold of a file.
 struct Foretold {
     /// What a run without a plan reaches.
-    without_plan: Vec<Forecast>,
+    without_plan: Vec<Prediction>,
     /// What a plan says.
-    by_plan: Vec<Forecast>,
+    by_plan: Vec<Prediction>,
     /// Each row as if it were the only one, by a scan and by filters.
-    alone: Vec<(Verdict, Verdict)>,
+    alone: Vec<(PredictedOutcome, PredictedOutcome)>,
 }
 
 struct Pooled<'a> {
@@ -195,27 +195,27 @@ struct Pooled<'a> {
 
 impl Pooled<'_> {
     /// What a scan or filters find of the pool.
-    async fn index(&self, rows: &[Row], filters: bool) -> Index {
-        let mut wanted = WantedRows::default();
+    async fn index(&self, rows: &[Row], filters: bool) -> PoolIndex {
+        let mut wanted = RequiredUsersBuilder::default();
         for row in rows {
             wanted.add(&row.link);
         }
         let case_sensitive = self.knowledge.facts.case_sensitive;
-        let mut builder = IndexBuilder::new(wanted.finish(), case_sensitive);
+        let mut builder = PoolIndexBuilder::new(wanted.build(), case_sensitive);
         let options = ScanOptions { reads: Pace::at(24.0), seed: 1 };
         let mut take = |users| {
-            builder.feed(users);
+            builder.add_users(users);
             Ok(())
         };
         if filters {
-            let mut questions = Questions::new(case_sensitive);
-            let mut waiting: Vec<_> = rows.iter().flat_map(|row| questions.of(&row.link)).collect();
+            let mut questions = LookUpFilters::new(case_sensitive);
+            let mut waiting: Vec<_> = rows.iter().flat_map(|row| questions.filters_for(&row.link)).collect();
             let mut next = || Ok(waiting.pop());
             look_up(self.service.clone(), options, self.clock, &mut next, &mut take).await.unwrap();
         } else {
             scan(self.service.clone(), options, self.clock, &mut take).await.unwrap();
         }
-        builder.finish()
+        builder.build()
     }
 
     async fn foretell(&self, rows: &[Row]) -> Foretold {
@@ -223,13 +223,18 @@ impl Pooled<'_> {
         let providers: BTreeSet<ProviderName> = self.knowledge.providers.keys().cloned().collect();
         let mapped = mapped_attributes(self.service.as_ref(), self.clock, &mut Rng::new(1), &providers).await.unwrap();
         let forecaster = |index, case_differs_allowed| {
-            Forecaster::new(Known { index, pool: &self.knowledge, mapped: mapped.clone(), case_differs_allowed })
+            Predictor::new(PredictionBasis {
+                index,
+                pool: &self.knowledge,
+                mapped: mapped.clone(),
+                case_differs_allowed,
+            })
         };
         let all = |case_differs_allowed| {
             let mut forecaster = forecaster(&by_scan, case_differs_allowed);
-            rows.iter().map(|row| forecaster.next(row.key, &row.link)).collect()
+            rows.iter().map(|row| forecaster.predict(row.key, &row.link, None)).collect()
         };
-        let alone = |index, row: &Row| forecaster(index, false).next(row.key, &row.link).verdict;
+        let alone = |index, row: &Row| forecaster(index, false).predict(row.key, &row.link, None).outcome;
         let alone = rows.iter().map(|row| (alone(&by_scan, row), alone(&by_filters, row))).collect();
         Foretold { without_plan: all(true), by_plan: all(false), alone }
     }
@@ -240,8 +245,13 @@ pub(crate) fn options(seed: u64, rows: u64) -> EngineOptions {
 }
 
 /// What a run reaches for each row, and how many rows a plan was wrong about.
-async fn reach(pooled: &Pooled<'_>, seed: u64, rows: Vec<Incoming>, keys: &[RowKey]) -> (Vec<RowState>, Option<u64>) {
-    let (disk, services) = (MemoryStorage::default(), Services::linking(pooled.service.clone()));
+async fn reach(
+    pooled: &Pooled<'_>,
+    seed: u64,
+    rows: Vec<IncomingRow>,
+    keys: &[RowKey],
+) -> (Vec<RowState>, Option<u64>) {
+    let (disk, services) = (MemoryStorage::default(), ServicePorts::linking(pooled.service.clone()));
     let options = options(seed, rows.len() as u64);
     let source = RowList::new(rows).in_batches_of(20);
     let report = EngineRun::new(&disk, POOL, services, pooled.clock).source(source).options(options).run().await;
@@ -251,13 +261,13 @@ async fn reach(pooled: &Pooled<'_>, seed: u64, rows: Vec<Incoming>, keys: &[RowK
 }
 
 /// A row as a plan sends it on.
-fn planned(row: &Row, forecast: &Forecast) -> Incoming {
-    let foretold = match forecast.verdict {
-        Verdict::Link => engine::Foretold::Link(forecast.user.clone()),
-        Verdict::AlreadyLinked => engine::Foretold::AlreadyLinked,
-        Verdict::Refused(code) => engine::Foretold::Refused(code),
+fn planned(row: &Row, forecast: &Prediction) -> IncomingRow {
+    let foretold = match forecast.outcome {
+        PredictedOutcome::Link => engine::PlannedOutcome::Link(forecast.user.clone()),
+        PredictedOutcome::AlreadyLinked => engine::PlannedOutcome::AlreadyLinked,
+        PredictedOutcome::Refused(code) => engine::PlannedOutcome::Refused(code),
     };
-    Incoming::Planned(row.clone(), foretold)
+    IncomingRow::Planned(row.clone(), foretold)
 }
 
 /// One seed: the file's rows, what was foretold, and what was reached, by a plan or without one.
@@ -276,7 +286,7 @@ fn one(seed: u64, by_plan: bool) -> (Vec<Row>, Foretold, Vec<RowState>) {
         let feed = if by_plan {
             rows.iter().zip(&foretold.by_plan).map(|(row, forecast)| planned(row, forecast)).collect()
         } else {
-            rows.iter().cloned().map(Incoming::Row).collect()
+            rows.iter().cloned().map(IncomingRow::Row).collect()
         };
         let (reached, missed) = reach(&pooled, seed, feed, &keys).await;
         assert_eq!(missed, by_plan.then_some(0), "seed {seed}");
@@ -286,21 +296,21 @@ fn one(seed: u64, by_plan: bool) -> (Vec<Row>, Foretold, Vec<RowState>) {
 
 /// Whether a row ended as it was foretold. What an earlier row of the file linked by another attribute was found standing:
 /// whether by our hand or by another's is told by the time alone, and here it was ours a moment ago.
-fn is_as_foretold(verdict: Verdict, reached: RowState) -> bool {
-    verdict.state() == reached || (verdict, reached) == (Verdict::AlreadyLinked, RowState::Linked)
+fn is_as_foretold(verdict: PredictedOutcome, reached: RowState) -> bool {
+    verdict.state() == reached || (verdict, reached) == (PredictedOutcome::AlreadyLinked, RowState::Linked)
 }
 
 #[test]
 fn the_verdict_is_what_link_reaches() {
-    let mut seen: BTreeMap<Verdict, u32> = BTreeMap::new();
+    let mut seen: BTreeMap<PredictedOutcome, u32> = BTreeMap::new();
     for seed in 1..=SEEDS {
         let (rows, foretold, reached) = one(seed, false);
         for ((row, forecast), state) in rows.iter().zip(&foretold.without_plan).zip(&reached) {
-            let (what, verdict) = ((row.number.0, row.link.destination.kind()), forecast.verdict);
+            let (what, verdict) = ((row.number.0, row.link.destination.kind()), forecast.outcome);
             assert!(is_as_foretold(verdict, *state), "seed {seed}, row {what:?}: {verdict:?}, and {state:?}");
         }
         for forecast in foretold.by_plan {
-            *seen.entry(forecast.verdict).or_default() += 1;
+            *seen.entry(forecast.outcome).or_default() += 1;
         }
     }
     let refusals = [
@@ -314,7 +324,10 @@ fn the_verdict_is_what_link_reaches() {
         Code::NativeUserInTheWay,
         Code::CaseDiffers,
     ];
-    let wanted = refusals.map(Verdict::Refused).into_iter().chain([Verdict::Link, Verdict::AlreadyLinked]);
+    let wanted = refusals
+        .map(PredictedOutcome::Refused)
+        .into_iter()
+        .chain([PredictedOutcome::Link, PredictedOutcome::AlreadyLinked]);
     for verdict in wanted {
         assert!(seen.get(&verdict).is_some_and(|times| *times >= 20), "{verdict:?} hardly occurs: {seen:?}");
     }
@@ -325,7 +338,7 @@ fn a_plan_ends_every_row_as_it_says_and_misses_none() {
     for seed in 1..=SEEDS / 2 {
         let (rows, foretold, reached) = one(seed, true);
         for ((row, forecast), state) in rows.iter().zip(&foretold.by_plan).zip(&reached) {
-            assert_eq!(forecast.verdict.state(), *state, "seed {seed}, row {}", row.number);
+            assert_eq!(forecast.outcome.state(), *state, "seed {seed}, row {}", row.number);
         }
     }
 }
@@ -335,7 +348,7 @@ fn filters_are_blind_only_for_identities_on_others() {
     for seed in 1..=SEEDS / 2 {
         let (rows, foretold, _) = one(seed, true);
         for (row, (by_scan, by_filters)) in rows.iter().zip(&foretold.alone) {
-            let blind = [Code::LinkedElsewhere, Code::CaseDiffers].map(Verdict::Refused).contains(by_scan);
+            let blind = [Code::LinkedElsewhere, Code::CaseDiffers].map(PredictedOutcome::Refused).contains(by_scan);
             assert!(blind || by_scan == by_filters, "seed {seed}, row {}: {by_scan:?}, {by_filters:?}", row.number);
         }
     }

@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use cognito_link::clock::{Clock, UnixMs};
-use cognito_link::domain::event::{Event, Observer, Silent};
+use cognito_link::domain::event::{IgnoreEvents, RunEvent, RunObserver};
 use cognito_link::domain::identity::{Destination, Personal};
 use cognito_link::domain::row::Row;
+use cognito_link::domain::run::{RunOutcome, RunReport, StopCause};
 use cognito_link::domain::shard::Shard;
-use cognito_link::domain::stop::{Ended, RunReport, StopCause};
 use cognito_link::engine::testing::{self, EngineRun, open_ledger, row_to};
-use cognito_link::engine::{EngineOptions, Services};
+use cognito_link::engine::{EngineOptions, ServicePorts};
 use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::pace::{Limit, Pace};
 use cognito_link::service::in_process::InProcessService;
@@ -42,10 +42,10 @@ async fn machine(
     pace: Pace,
     rows: Vec<Row>,
     disk: &MemoryStorage,
-    observer: &mut dyn Observer,
+    observer: &mut dyn RunObserver,
     limits: Option<mpsc::Receiver<Limit>>,
 ) -> RunReport {
-    let services = Services::linking(InProcessService::sharing(world.clone(), clock, POOL));
+    let services = ServicePorts::linking(InProcessService::sharing(world.clone(), clock, POOL));
     let options =
         EngineOptions { writes: pace, concurrency: 256, total: Some(rows.len() as u64), ..testing::options(seed) };
     let run = EngineRun::new(disk, POOL, services, clock).rows(rows).options(options).observer(observer);
@@ -70,7 +70,7 @@ fn four_machines_share_one_quota_and_link_every_row_once() {
     let (seconds, reports) = in_virtual_time(async {
         let clock = Clock::starting_at(START);
         let disks: [MemoryStorage; 4] = Default::default();
-        let (mut a, mut b, mut c, mut d) = (Silent, Silent, Silent, Silent);
+        let (mut a, mut b, mut c, mut d) = (IgnoreEvents, IgnoreEvents, IgnoreEvents, IgnoreEvents);
         let pace = Pace::max(4, None);
         let reports = tokio::join!(
             machine(&world, clock, 1, pace, part(0), &disks[0], &mut a, None),
@@ -80,7 +80,7 @@ fn four_machines_share_one_quota_and_link_every_row_once() {
         );
         (clock.elapsed().as_secs_f64(), <[RunReport; 4]>::from(reports))
     });
-    assert!(reports.iter().all(|report| report.ended == Ended::Completed && report.counts.all_linked()));
+    assert!(reports.iter().all(|report| report.ended == RunOutcome::Completed && report.counts.all_linked()));
     let stats = world.stats();
     assert_eq!((stats.identities_linked, stats.links_of_one_identity_max), (total, 1));
     let quickest = reports.iter().map(|report| report.elapsed.as_secs()).min().unwrap();
@@ -103,9 +103,9 @@ struct Paces {
     oldest_throttled: Duration,
 }
 
-impl Observer for Paces {
-    fn on(&mut self, event: &Event) {
-        if let Event::Tick(snapshot) = event {
+impl RunObserver for Paces {
+    fn on(&mut self, event: &RunEvent) {
+        if let RunEvent::Tick(snapshot) = event {
             let pace = snapshot.rate_per_second;
             self.slowest = Some(self.slowest.map_or(pace, |slowest| slowest.min(pace)));
             self.oldest_throttled = self.oldest_throttled.max(snapshot.oldest_throttled.unwrap_or_default());
@@ -130,7 +130,7 @@ fn a_service_that_is_out_ends_the_run_and_fails_no_row() {
         let report = machine(&world, clock, 3, Pace::at(20.0), rows, &disk, &mut paces, None).await;
         (clock.elapsed().as_secs_f64(), report)
     });
-    assert!(matches!(&report.ended, Ended::Stopped(stop) if stop.cause == StopCause::Bound), "{:?}", report.ended);
+    assert!(matches!(&report.ended, RunOutcome::Stopped(stop) if stop.cause == StopCause::Bound), "{:?}", report.ended);
     assert_eq!((report.counts.failed, report.counts.in_doubt), (0, 0));
     assert!((70.0..80.0).contains(&seconds), "stuck for a minute: {seconds} s");
     assert!(report.throttled < 60, "an outage is not hammered at: {}", report.throttled);
@@ -152,8 +152,9 @@ fn a_limit_that_is_raised_during_the_run_is_taken_up() {
         });
         let rows = (1..=1_800).map(row).collect();
         let disk = MemoryStorage::default();
-        let report = machine(&world, clock, 5, Pace::within(limit, None), rows, &disk, &mut Silent, Some(limits)).await;
-        assert_eq!((report.ended, report.throttled), (Ended::Completed, 0));
+        let report =
+            machine(&world, clock, 5, Pace::within(limit, None), rows, &disk, &mut IgnoreEvents, Some(limits)).await;
+        assert_eq!((report.ended, report.throttled), (RunOutcome::Completed, 0));
         clock.elapsed().as_secs_f64()
     });
     // 200 rows at 20/s, the others at 80/s.
@@ -167,7 +168,7 @@ fn what_throttles_have_shown_is_in_the_ledger() {
     in_virtual_time(async {
         let clock = Clock::starting_at(START);
         let rows = (1..=4_000).map(row).collect();
-        machine(&world, clock, 11, Pace::max(1, None), rows, &disk, &mut Silent, None).await
+        machine(&world, clock, 11, Pace::max(1, None), rows, &disk, &mut IgnoreEvents, None).await
     });
     let ledger = open_ledger(&MemoryStorage::holding(disk.bytes()), POOL, Clock::starting_at(START));
     let learnt = ledger.pace_milli().unwrap();

@@ -13,12 +13,12 @@ use cognito_link::clock::Clock;
 use cognito_link::commands::reconcile::{ComparedItem, Comparison, PickedRows, ReconcileInput, reopen_rows};
 use cognito_link::commands::shared::choices::Choices;
 use cognito_link::commands::shared::run::{run_engine, run_start};
-use cognito_link::domain::drift::{DriftCounts, Standing};
-use cognito_link::domain::event::Silent;
+use cognito_link::domain::drift::{DriftCounts, DriftStatus};
+use cognito_link::domain::event::IgnoreEvents;
 use cognito_link::domain::identity::{Destination, PoolId};
 use cognito_link::domain::outcome::RefusalCode;
 use cognito_link::domain::row::Row;
-use cognito_link::engine::{Context, Services, WritingHalf};
+use cognito_link::engine::{RunContext, ServicePorts, WritePort};
 use cognito_link::foresight::preflight::{PoolKnowledge, mapped_attributes, preflight};
 use cognito_link::foresight::scan::ScanOptions;
 use cognito_link::input::{InputOptions, InputSource};
@@ -52,7 +52,7 @@ struct Scene {
 
 /// What a comparison told: a standing for each row, and the extra links as provider and value.
 struct Told {
-    standings: Vec<Standing>,
+    standings: Vec<DriftStatus>,
     extras: BTreeSet<(String, String)>,
     counts: DriftCounts,
     comparison: Comparison,
@@ -121,15 +121,18 @@ impl Scene {
     }
 
     async fn compare(&self, ledger: Option<&Ledger>) -> Told {
-        let mut file = self.task.read_file(&mut Silent).unwrap();
+        let mut file = self.task.read_file(&mut IgnoreEvents).unwrap();
         let there = file.by_attribute.iter().filter(|name| self.knowledge.providers.contains_key(*name)).cloned();
         let mapped = mapped_attributes(self.service.as_ref(), self.clock, &mut Rng::new(self.seed), &there.collect())
             .await
             .unwrap();
         let scan = ScanOptions { reads: Pace::at(24.0), seed: self.seed };
         let directory = self.service.clone();
-        let mut side =
-            self.task.scan_pool(&mut file, directory, &self.knowledge, scan, self.clock, &mut Silent).await.unwrap();
+        let mut side = self
+            .task
+            .scan_pool(&mut file, directory, &self.knowledge, scan, self.clock, &mut IgnoreEvents)
+            .await
+            .unwrap();
         let (mut standings, mut extras) = (Vec::new(), BTreeSet::new());
         let mut tell = |compared: ComparedItem<'_>| {
             match compared {
@@ -160,18 +163,18 @@ impl Scene {
         let mut rows = PickedRows::open(&self.task, comparison).unwrap();
         let run = RunId(self.seed);
         let start = run_start(run, "reconcile", "pairs.jsonl", None, None, self.clock);
-        let context = Context {
+        let context = RunContext {
             pool: binding.pool,
             simulated: binding.simulated,
             knowledge: &self.knowledge,
-            services: Services { directory: self.service.clone(), writer: WritingHalf::Links(self.service.clone()) },
+            services: ServicePorts { directory: self.service.clone(), writer: WritePort::Links(self.service.clone()) },
             ledger: &mut ledger,
             run,
             options: engine,
-            limits: None,
+            later_limits: None,
             clock: self.clock,
-            observer: &mut Silent,
-            witness: None,
+            observer: &mut IgnoreEvents,
+            undo_observer: None,
         };
         let (_signal, mut signals) = mpsc::channel(2);
         let working = run_engine(context, &start, &mut rows, &mut signals);
@@ -191,7 +194,7 @@ impl Scene {
 }
 
 /// The standing of a row as a look at every user tells it, where that alone tells it.
-fn plainly(row: &Row, links: &Links, case_sensitive: bool) -> Option<Standing> {
+fn plainly(row: &Row, links: &Links, case_sensitive: bool) -> Option<DriftStatus> {
     let source = &row.link.source;
     let (holder, own) = links.get(&(source.provider().to_string(), source.value().expose().to_owned()))?;
     let is_meant = match &row.link.destination {
@@ -201,9 +204,9 @@ fn plainly(row: &Row, links: &Links, case_sensitive: bool) -> Option<Standing> {
         _ => return None,
     };
     match (own, is_meant) {
-        (false, true) => Some(Standing::Linked),
-        (true, _) => Some(Standing::Blocked(RefusalCode::IdentityHasProfile)),
-        (false, false) => Some(Standing::Moved),
+        (false, true) => Some(DriftStatus::Linked),
+        (true, _) => Some(DriftStatus::Blocked(RefusalCode::IdentityHasProfile)),
+        (false, false) => Some(DriftStatus::Moved),
     }
 }
 
@@ -218,19 +221,19 @@ fn check_standings(scene: &Scene, told: &Told, links: &Links) {
         // Other reasons may come first: nobody of that name, or an attribute that is not mapped.
         let earlier = matches!(
             standing,
-            Standing::Blocked(
+            DriftStatus::Blocked(
                 RefusalCode::UserNotFound
                     | RefusalCode::AttributeNotMapped
                     | RefusalCode::UserAmbiguous
                     | RefusalCode::ProviderNotFound
-            ) | Standing::Invalid
+            ) | DriftStatus::Invalid
         );
         if let Some(expected) = plainly(row, links, scene.knowledge.facts.case_sensitive) {
             assert!(earlier || *standing == expected, "{what}, and {expected:?} was expected");
         }
         match standing {
-            Standing::Missing => assert!(held(row).is_none(), "{what}"),
-            Standing::Linked | Standing::Moved => assert!(held(row).is_some_and(|(_, own)| !own), "{what}"),
+            DriftStatus::Missing => assert!(held(row).is_none(), "{what}"),
+            DriftStatus::Linked | DriftStatus::Moved => assert!(held(row).is_some_and(|(_, own)| !own), "{what}"),
             _ => {}
         }
     }

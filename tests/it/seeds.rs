@@ -10,10 +10,10 @@ use cognito_link::clock::{Clock, UnixMs};
 use cognito_link::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, ProviderName};
 use cognito_link::domain::outcome::RefusalCode;
 use cognito_link::domain::row::{Link, Row};
+use cognito_link::domain::run::{RunOutcome, RunReport, Signal};
 use cognito_link::domain::state::RowState;
-use cognito_link::domain::stop::{Ended, RunReport, Signal};
 use cognito_link::engine::testing::{self, EngineRun, open_ledger, row_of};
-use cognito_link::engine::{EngineOptions, Services, SettleWith};
+use cognito_link::engine::{EngineOptions, ServicePorts, SettleWith};
 use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
@@ -182,7 +182,7 @@ fn one_run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let clock = Clock::starting_at(started);
-        let services = Services::linking(InProcessService::sharing(world.clone(), clock, POOL));
+        let services = ServicePorts::linking(InProcessService::sharing(world.clone(), clock, POOL));
         let run =
             EngineRun::new(disk, POOL, services, clock).rows(numbers.into_iter().map(row)).options(weather.options());
         let report = match cut {
@@ -245,7 +245,7 @@ fn fine_weather_ends_with_every_row_where_it_must_be() {
     let (world, disk) = (weather.world(), MemoryStorage::default());
     let (report, disk, ended) = one_run(&weather, &world, &disk, START, all(&weather), Cut::Never);
     let report = report.unwrap();
-    assert_eq!(report.ended, Ended::Completed);
+    assert_eq!(report.ended, RunOutcome::Completed);
     assert_eq!(report.counts.balance(), Ok(()));
     assert_eq!(report.throttled, 0, "a pace below the quota is never throttled");
     assert_complete(&weather, &world, &disk);
@@ -305,7 +305,7 @@ fn crashes_and_drains_over_many_seeds() {
             let Some(report) = report else { continue };
             assert_eq!(report.counts.balance(), Ok(()), "seed {seed}");
             let settled = report.counts.failed + report.counts.in_doubt == 0;
-            if report.ended == Ended::Completed && settled {
+            if report.ended == RunOutcome::Completed && settled {
                 break;
             }
         }
@@ -321,7 +321,7 @@ fn a_drained_run_leaves_no_doubt_in_fine_weather() {
         let cut = Cut::Drain { after: Duration::from_millis(1_000 + 137 * seed) };
         let (report, disk, _) = one_run(&weather, &world, &disk, START, all(&weather), cut);
         let report = report.unwrap();
-        assert_eq!(report.ended, Ended::Interrupted(Signal::Terminate));
+        assert_eq!(report.ended, RunOutcome::Interrupted(Signal::Terminate));
         assert_eq!((report.counts.in_doubt, report.counts.failed), (0, 0), "seed {seed}");
         let in_doubt = states(&disk, &weather).into_iter().filter(|(_, state)| *state == RowState::InDoubt).count();
         assert_eq!(in_doubt, 0, "seed {seed}");

@@ -9,13 +9,13 @@ use clap::Args;
 use super::shared::settings::parse_share;
 use super::shared::{CommandContext, Failure, PoolAddress, PoolArgs, RateChoice, SimulationArgs, headings};
 use crate::clock::{Clock, sleep};
-use crate::domain::checkup::{Check, CheckStatus, CheckupReport, Found, Topic};
+use crate::domain::doctor::{CheckResult, CheckStatus, CheckTopic, DoctorCheck, DoctorReport};
 use crate::domain::identity::{Personal, ProviderName};
-use crate::domain::stop::{Stop, StopCause};
+use crate::domain::run::{StopCause, StopError};
 use crate::exit::Exit;
-use crate::foresight::preflight::Patience;
-use crate::foresight::questions::LookUpCost;
+use crate::foresight::preflight::PatientReader;
 use crate::foresight::quota;
+use crate::foresight::scan::LookUpCost;
 use crate::limits;
 use crate::pace::{Limit, Pace};
 use crate::seed::Rng;
@@ -55,7 +55,7 @@ pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Resul
         Err(stop) => checks_without_credentials(stop),
     };
     ui.clear_status();
-    let report = CheckupReport { simulated: address.is_simulated(), pool: address.pool.clone(), checks };
+    let report = DoctorReport { simulated: address.is_simulated(), pool: address.pool.clone(), checks };
     address.close()?;
     let exit = if report.count(CheckStatus::Fail) == 0 { Exit::Success } else { Exit::Access };
     view::print_checkup(&report, exit, ui)?;
@@ -74,9 +74,9 @@ struct PlannedMigration {
 
 impl PlannedMigration {
     /// Makes every check in order. One that fails leaves out only those that depend on it.
-    async fn check(self, directory: &dyn UserDirectory, limits: &dyn LimitReader, clock: Clock) -> Vec<Check> {
+    async fn check(self, directory: &dyn UserDirectory, limits: &dyn LimitReader, clock: Clock) -> Vec<DoctorCheck> {
         let mut rng = Rng::new(self.seed).fork("doctor");
-        let patience = Patience::new(clock, &mut rng);
+        let patience = PatientReader::new(clock, &mut rng);
         let mut checkup = Checkup { patience, directory, limits, closed: None, checks: Vec::new() };
         let facts = checkup.check_pool().await;
         checkup.check_providers().await;
@@ -85,32 +85,39 @@ impl PlannedMigration {
         checkup.check_clock();
         let mut checks = checkup.checks;
         let scan = match (facts.map(|facts| facts.estimated_user_count), self.reads.expected()) {
-            (Some(users), Some(pace)) => Found::ScanTime { users, reads: LookUpCost::of_scan(users), pace },
-            _ => Found::LeftOut("the number of users is not known"),
+            (Some(users), Some(pace)) => CheckResult::ScanTime { users, reads: LookUpCost::of_scan(users), pace },
+            _ => CheckResult::LeftOut("the number of users is not known"),
         };
-        checks.push(Check { topic: Topic::ScanTime, found: scan });
+        checks.push(DoctorCheck { topic: CheckTopic::ScanTime, found: scan });
         let links = match pace {
-            Some(pace) => Found::LinkTime { links: limits::LINKS_FORESEEN, pace },
-            None => Found::LeftOut("the quota is not known"),
+            Some(pace) => CheckResult::LinkTime { links: limits::LINK_TIME_LINKS, pace },
+            None => CheckResult::LeftOut("the quota is not known"),
         };
-        checks.push(Check { topic: Topic::LinkTime, found: links });
+        checks.push(DoctorCheck { topic: CheckTopic::LinkTime, found: links });
         checks.push(permission_not_tried());
         checks
     }
 }
 
 /// Returns the checks where there are no credentials to make a call with.
-fn checks_without_credentials(stop: Stop) -> Vec<Check> {
+fn checks_without_credentials(stop: StopError) -> Vec<DoctorCheck> {
     let why = reason_after(stop.cause);
-    let credentials = Check { topic: Topic::Credentials, found: Found::Stopped(stop) };
-    let others = [Topic::Pool, Topic::Triggers, Topic::Providers, Topic::Users, Topic::Quota, Topic::Clock];
-    let others = others.into_iter().chain([Topic::ScanTime, Topic::LinkTime]);
-    let left_out = others.map(|topic| Check { topic, found: Found::LeftOut(why) });
+    let credentials = DoctorCheck { topic: CheckTopic::Credentials, found: CheckResult::Stopped(stop) };
+    let others = [
+        CheckTopic::Pool,
+        CheckTopic::Triggers,
+        CheckTopic::Providers,
+        CheckTopic::Users,
+        CheckTopic::Quota,
+        CheckTopic::Clock,
+    ];
+    let others = others.into_iter().chain([CheckTopic::ScanTime, CheckTopic::LinkTime]);
+    let left_out = others.map(|topic| DoctorCheck { topic, found: CheckResult::LeftOut(why) });
     [credentials].into_iter().chain(left_out).chain([permission_not_tried()]).collect()
 }
 
-fn permission_not_tried() -> Check {
-    Check { topic: Topic::Permission, found: Found::NotTried("AdminLinkProviderForUser") }
+fn permission_not_tried() -> DoctorCheck {
+    DoctorCheck { topic: CheckTopic::Permission, found: CheckResult::NotTried("AdminLinkProviderForUser") }
 }
 
 /// Says why no further call is made.
@@ -124,28 +131,28 @@ fn reason_after(cause: StopCause) -> &'static str {
 }
 
 struct Checkup<'a> {
-    patience: Patience<'a>,
+    patience: PatientReader<'a>,
     directory: &'a dyn UserDirectory,
     limits: &'a dyn LimitReader,
     /// Why no further call is made.
     closed: Option<&'static str>,
-    checks: Vec<Check>,
+    checks: Vec<DoctorCheck>,
 }
 
 impl<'a> Checkup<'a> {
-    fn add(&mut self, topic: Topic, found: Found) {
-        self.checks.push(Check { topic, found });
+    fn add(&mut self, topic: CheckTopic, found: CheckResult) {
+        self.checks.push(DoctorCheck { topic, found });
     }
 
     /// Makes a call for a check. Without an answer, the check says why.
     async fn call<T>(
         &mut self,
-        topic: Topic,
+        topic: CheckTopic,
         operation: &'static str,
         make: &dyn Fn() -> PortFuture<'a, T>,
     ) -> Option<T> {
         if let Some(why) = self.closed {
-            self.add(topic, Found::LeftOut(why));
+            self.add(topic, CheckResult::LeftOut(why));
             return None;
         }
         match self.patience.call(operation, make).await {
@@ -159,7 +166,7 @@ impl<'a> Checkup<'a> {
                 if ends_all_calls {
                     self.closed = Some(reason_after(stop.cause));
                 }
-                self.add(topic, Found::Stopped(stop));
+                self.add(topic, CheckResult::Stopped(stop));
                 None
             }
         }
@@ -168,29 +175,29 @@ impl<'a> Checkup<'a> {
     /// Makes the first call, which checks the credentials as well.
     async fn check_pool(&mut self) -> Option<PoolFacts> {
         let directory = self.directory;
-        let facts = self.call(Topic::Pool, "DescribeUserPool", &|| directory.describe_pool()).await;
+        let facts = self.call(CheckTopic::Pool, "DescribeUserPool", &|| directory.describe_pool()).await;
         let stopped = self.checks.pop_if(|_| facts.is_none());
         match stopped.as_ref().map(|check| &check.found) {
-            Some(Found::Stopped(stop)) if stop.cause == StopCause::Credentials => {
-                self.add(Topic::Credentials, Found::Stopped(stop.clone()));
-                self.add(Topic::Pool, Found::LeftOut(reason_after(stop.cause)));
+            Some(CheckResult::Stopped(stop)) if stop.cause == StopCause::Credentials => {
+                self.add(CheckTopic::Credentials, CheckResult::Stopped(stop.clone()));
+                self.add(CheckTopic::Pool, CheckResult::LeftOut(reason_after(stop.cause)));
             }
-            Some(Found::Stopped(stop)) if stop.cause == StopCause::Unreachable => {
-                self.add(Topic::Credentials, Found::LeftOut(reason_after(stop.cause)));
+            Some(CheckResult::Stopped(stop)) if stop.cause == StopCause::Unreachable => {
+                self.add(CheckTopic::Credentials, CheckResult::LeftOut(reason_after(stop.cause)));
                 self.checks.extend(stopped);
             }
             _ => {
-                self.add(Topic::Credentials, Found::Accepted);
+                self.add(CheckTopic::Credentials, CheckResult::Accepted);
                 self.checks.extend(stopped);
             }
         }
         let Some(facts) = facts else {
-            self.add(Topic::Triggers, Found::LeftOut("the pool's settings cannot be read"));
+            self.add(CheckTopic::Triggers, CheckResult::LeftOut("the pool's settings cannot be read"));
             return None;
         };
         let (name, case_sensitive) = (facts.name.clone(), facts.case_sensitive);
-        self.add(Topic::Pool, Found::Pool { name, case_sensitive, users: facts.estimated_user_count });
-        self.add(Topic::Triggers, Found::PreSignUp(facts.has_pre_sign_up_trigger));
+        self.add(CheckTopic::Pool, CheckResult::Pool { name, case_sensitive, users: facts.estimated_user_count });
+        self.add(CheckTopic::Triggers, CheckResult::PreSignUp(facts.has_pre_sign_up_trigger));
         Some(facts)
     }
 
@@ -199,7 +206,7 @@ impl<'a> Checkup<'a> {
         let (mut providers, mut token) = (Vec::new(), None);
         loop {
             let list = || directory.list_providers(token.clone());
-            let Some(page) = self.call(Topic::Providers, "ListIdentityProviders", &list).await else { return };
+            let Some(page) = self.call(CheckTopic::Providers, "ListIdentityProviders", &list).await else { return };
             providers.extend(page.providers.into_iter().map(|provider| (provider.name, provider.kind)));
             token = page.next_token;
             if token.is_none() || providers.len() > limits::PROVIDERS_PER_POOL_MAX {
@@ -209,7 +216,7 @@ impl<'a> Checkup<'a> {
         providers.sort();
         let is_mapped = |kind: &String| MAPPED_KINDS.contains(&kind.as_str());
         let mapped = providers.iter().filter(|(_, kind)| is_mapped(kind)).map(|(name, _)| name.clone()).collect();
-        self.add(Topic::Providers, Found::Providers(providers));
+        self.add(CheckTopic::Providers, CheckResult::Providers(providers));
         self.check_mappings(mapped).await;
     }
 
@@ -221,8 +228,10 @@ impl<'a> Checkup<'a> {
                 sleep(Duration::from_millis(limits::MAPPING_SPACING_MS)).await;
             }
             let describe = || directory.mapped_attributes(provider.clone());
-            let Some(mapped) = self.call(Topic::Mapping, "DescribeIdentityProvider", &describe).await else { return };
-            self.add(Topic::Mapping, Found::Mapping { provider, mapped });
+            let Some(mapped) = self.call(CheckTopic::Mapping, "DescribeIdentityProvider", &describe).await else {
+                return;
+            };
+            self.add(CheckTopic::Mapping, CheckResult::Mapping { provider, mapped });
         }
     }
 
@@ -233,30 +242,30 @@ impl<'a> Checkup<'a> {
             let filter = UserFilter { attribute: "sub", prefix: true, value: Personal::from_service("0") };
             directory.list_users(UserQuery { filter: Some(filter), limit: Some(1), token: None })
         };
-        if self.call(Topic::Users, "ListUsers", &list).await.is_some() {
-            self.add(Topic::Users, Found::Users);
+        if self.call(CheckTopic::Users, "ListUsers", &list).await.is_some() {
+            self.add(CheckTopic::Users, CheckResult::Users);
         }
     }
 
     /// Compares the clocks by the answers so far, including refusals.
     fn check_clock(&mut self) {
         let found = match (self.patience.skew().bounds_ms(), self.closed) {
-            (None, Some(why)) => Found::LeftOut(why),
-            (bounds, _) => Found::Clock(bounds),
+            (None, Some(why)) => CheckResult::LeftOut(why),
+            (bounds, _) => CheckResult::Clock(bounds),
         };
-        self.add(Topic::Clock, found);
+        self.add(CheckTopic::Clock, found);
     }
 
     /// Returns the pace of a run. The quota belongs to the account, not to the pool.
     async fn check_quota(&mut self, share: f64, clock: Clock) -> Option<f64> {
         if let Some(why) = self.closed {
-            self.add(Topic::Quota, Found::LeftOut(why));
+            self.add(CheckTopic::Quota, CheckResult::LeftOut(why));
             return None;
         }
         let limit = quota::limit(self.limits, Limit::assumed(share, 1), clock).await;
         let Limit { per_second, share, .. } = limit;
         let pace = limit.ceiling();
-        self.add(Topic::Quota, Found::Quota { per_second, origin: limit.origin.as_str(), share, pace });
+        self.add(CheckTopic::Quota, CheckResult::Quota { per_second, origin: limit.origin.as_str(), share, pace });
         Some(pace)
     }
 }
@@ -288,7 +297,7 @@ mod tests {
     }
 
     /// Checks a pool with these providers and faults. The clock of its service is ahead of ours.
-    async fn checked(providers: &[&str], faults: &str, ahead_ms: i64, limit: Option<f64>) -> Vec<Check> {
+    async fn checked(providers: &[&str], faults: &str, ahead_ms: i64, limit: Option<f64>) -> Vec<DoctorCheck> {
         let mut pool = Pool::new(PoolSettings::new(POOL));
         for provider in providers {
             pool.ensure_provider(provider).unwrap();
@@ -304,8 +313,8 @@ mod tests {
     }
 
     /// Names and statuses on a line.
-    fn line(checks: &[Check]) -> String {
-        let word = |check: &Check| format!("{}:{}", check.topic.as_str(), check.status().as_str());
+    fn line(checks: &[DoctorCheck]) -> String {
+        let word = |check: &DoctorCheck| format!("{}:{}", check.topic.as_str(), check.status().as_str());
         checks.iter().map(word).collect::<Vec<_>>().join(" ")
     }
 
@@ -379,27 +388,28 @@ mod tests {
     async fn the_paces_are_shares_of_the_limits() {
         let checks = checked(&["Google"], "", 0, Some(40.0)).await;
         let found = |topic| checks.iter().find(|check| check.topic == topic).map(|check| check.found.clone());
-        let quota = Found::Quota { per_second: 40.0, origin: "provisioned", share: 0.5, pace: 20.0 };
-        assert_eq!(found(Topic::Quota), Some(quota));
-        assert_eq!(found(Topic::ScanTime), Some(Found::ScanTime { users: 0, reads: 1, pace: 15.0 }));
-        assert_eq!(found(Topic::LinkTime), Some(Found::LinkTime { links: 1_000_000, pace: 20.0 }));
+        let quota = CheckResult::Quota { per_second: 40.0, origin: "provisioned", share: 0.5, pace: 20.0 };
+        assert_eq!(found(CheckTopic::Quota), Some(quota));
+        assert_eq!(found(CheckTopic::ScanTime), Some(CheckResult::ScanTime { users: 0, reads: 1, pace: 15.0 }));
+        assert_eq!(found(CheckTopic::LinkTime), Some(CheckResult::LinkTime { links: 1_000_000, pace: 20.0 }));
     }
 
     #[tokio::test(start_paused = true)]
     async fn mappings_are_read_one_after_the_other_until_one_is_denied() {
         let clock = Clock::starting_at(START);
         let checks = checked(&["Okta", "Google", "Corp"], "access-denied@1..:DescribeIdentityProvider", 0, None).await;
-        let mappings: Vec<_> = checks.iter().filter(|check| check.topic == Topic::Mapping).map(Check::status).collect();
+        let mappings: Vec<_> =
+            checks.iter().filter(|check| check.topic == CheckTopic::Mapping).map(DoctorCheck::status).collect();
         assert_eq!(mappings, [CheckStatus::Warn]);
         assert!(clock.elapsed() < Duration::from_millis(limits::MAPPING_SPACING_MS));
         let checks = checked(&["Okta", "Google", "Corp"], "", 0, None).await;
-        assert_eq!(checks.iter().filter(|check| check.topic == Topic::Mapping).count(), 2);
+        assert_eq!(checks.iter().filter(|check| check.topic == CheckTopic::Mapping).count(), 2);
         assert!(clock.elapsed() >= Duration::from_millis(limits::MAPPING_SPACING_MS));
     }
 
     #[test]
     fn without_credentials_nothing_else_is_checked() {
-        let stop = Stop { cause: StopCause::Credentials, detail: "no credentials found".to_owned() };
+        let stop = StopError::new(StopCause::Credentials, "no credentials found".to_owned());
         let checks = checks_without_credentials(stop);
         assert!(line(&checks).starts_with("credentials:fail pool:skip triggers:skip providers:skip users:skip "));
         assert_eq!(checks.iter().filter(|check| check.status() == CheckStatus::Skip).count(), 9);

@@ -16,25 +16,36 @@ use serde_json::{Value, json};
 
 use crate::commands::shared::SCHEMA_VERSION;
 use crate::commands::shared::run_view::{by_code_json, simulated_mark};
-use crate::domain::checkup::{Check, CheckStatus, CheckupReport, Found, Topic, apart_ms, time_for, unverifies};
+use crate::domain::doctor::{
+    CheckResult, CheckStatus, CheckTopic, DoctorCheck, DoctorReport, duration_of_calls, min_clock_difference_ms,
+    resets_email_verified,
+};
 use crate::domain::identity::ProviderName;
 use crate::exit::Exit;
-use crate::limits::CLOCK_REFUSED_MS;
+use crate::limits::CLOCK_DIFFERENCE_REFUSED_MS;
 use crate::ui::format::{count, counted, duration, rate};
-use crate::ui::{OutputFormat, Style, Ui, escape};
+use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape};
 
 const NAME_WIDTH: usize = 13;
 const STATUSES: [CheckStatus; 4] = [CheckStatus::Ok, CheckStatus::Warn, CheckStatus::Fail, CheckStatus::Skip];
 
-pub(super) fn print_checkup(report: &CheckupReport, exit: Exit, ui: &Ui) -> io::Result<()> {
+pub(super) fn print_checkup(report: &DoctorReport, exit: Exit, ui: &Ui) -> io::Result<()> {
     match ui.output() {
-        OutputFormat::Text => ui.print(&checkup_text(report, ui.stdout_style())),
-        OutputFormat::Json => ui.json(&checkup_json(report, exit)),
+        OutputFormat::Text => ui.print(&checkup_text(report, ui.shows_values(), ui.stdout_style()))?,
+        OutputFormat::Json => ui.json(&checkup_json(report, ui.shows_values(), exit))?,
     }
+    let hides_message = |check: &DoctorCheck| match &check.found {
+        CheckResult::Stopped(stop) => stop.hides_message(ui.shows_values()),
+        _ => false,
+    };
+    if report.checks.iter().any(hides_message) {
+        ui.hint(HIDDEN_MESSAGES_HINT);
+    }
+    Ok(())
 }
 
 /// A line for each check, then their numbers.
-fn checkup_text(report: &CheckupReport, style: Style) -> String {
+fn checkup_text(report: &DoctorReport, show_values: bool, style: Style) -> String {
     let mut text = String::new();
     for check in &report.checks {
         let status = format!("{:<4}", check.status().as_str());
@@ -45,7 +56,11 @@ fn checkup_text(report: &CheckupReport, style: Style) -> String {
             CheckStatus::Skip => style.cyan(&status),
         };
         let advice = advice(check).map_or(String::new(), |advice| format!("; {advice}"));
-        let line = format!("{status}  {:<NAME_WIDTH$}{}{advice}", check.topic.as_str(), escape(&message(&check.found)));
+        let line = format!(
+            "{status}  {:<NAME_WIDTH$}{}{advice}",
+            check.topic.as_str(),
+            escape(&message(&check.found, show_values))
+        );
         text.push_str(&line);
         text.push('\n');
     }
@@ -54,91 +69,98 @@ fn checkup_text(report: &CheckupReport, style: Style) -> String {
     text + &format!("pool {}{}: {}\n", report.pool, simulated_mark(report.simulated), counted.join(", "))
 }
 
-fn checkup_json(report: &CheckupReport, exit: Exit) -> Value {
+fn checkup_json(report: &DoctorReport, show_values: bool, exit: Exit) -> Value {
     json!({
         "kind": "doctor_report",
         "schema_version": SCHEMA_VERSION,
         "pool": report.pool.to_string(),
         "simulated": report.simulated,
-        "checks": report.checks.iter().map(check_json).collect::<Vec<_>>(),
+        "checks": report.checks.iter().map(|check| check_json(check, show_values)).collect::<Vec<_>>(),
         "counts": by_code_json(STATUSES.iter().map(|status| (status.as_str(), report.count(*status)))),
         "exit_status": exit.status(),
     })
 }
 
-fn check_json(check: &Check) -> Value {
+fn check_json(check: &DoctorCheck, show_values: bool) -> Value {
     let about = match &check.found {
-        Found::Mapping { provider, .. } => Some(provider.as_str()),
+        CheckResult::Mapping { provider, .. } => Some(provider.as_str()),
         _ => None,
     };
     json!({
         "name": check.topic.as_str(),
         "status": check.status().as_str(),
         "about": about,
-        "message": message(&check.found),
+        "message": message(&check.found, show_values),
         "advice": advice(check),
         "details": details(&check.found),
     })
 }
 
 /// What was found, as a lower-case fragment.
-fn message(found: &Found) -> String {
+fn message(found: &CheckResult, show_values: bool) -> String {
     match found {
-        Found::Accepted => "the service accepts them (identity not checked)".to_owned(),
-        Found::Pool { name, case_sensitive, users } => {
+        CheckResult::Accepted => "the service accepts them (identity not checked)".to_owned(),
+        CheckResult::Pool { name, case_sensitive, users } => {
             let case = if *case_sensitive { "case-sensitive" } else { "not case-sensitive" };
             format!("{name}: user names are {case}, about {}", counted(*users, "user"))
         }
-        Found::PreSignUp(true) => "a pre-sign-up trigger is set: it may link the same people during the run".to_owned(),
-        Found::PreSignUp(false) => "no pre-sign-up trigger".to_owned(),
-        Found::Providers(providers) if providers.is_empty() => "the pool has no identity provider".to_owned(),
-        Found::Providers(providers) => {
+        CheckResult::PreSignUp(true) => {
+            "a pre-sign-up trigger is set: it may link the same people during the run".to_owned()
+        }
+        CheckResult::PreSignUp(false) => "no pre-sign-up trigger".to_owned(),
+        CheckResult::Providers(providers) if providers.is_empty() => "the pool has no identity provider".to_owned(),
+        CheckResult::Providers(providers) => {
             providers.iter().map(|(name, kind)| format!("{name} ({kind})")).collect::<Vec<_>>().join(", ")
         }
-        Found::Mapping { provider, mapped } => mapping_text(provider.as_str(), mapped),
-        Found::Users => "can be listed, also with a filter on sub".to_owned(),
-        Found::Quota { per_second, origin, share, pace } => format!(
+        CheckResult::Mapping { provider, mapped } => mapping_text(provider.as_str(), mapped),
+        CheckResult::Users => "can be listed, also with a filter on sub".to_owned(),
+        CheckResult::Quota { per_second, origin, share, pace } => format!(
             "{per_second}/s for writes of the whole account ({}); {} % of it is {}",
             quota_source(origin),
             (share * 1_000.0).round() / 10.0,
             rate(*pace)
         ),
-        Found::Clock(bounds) => clock_text(*bounds),
-        Found::ScanTime { users, reads, pace } => format!(
+        CheckResult::Clock(bounds) => clock_text(*bounds),
+        CheckResult::ScanTime { users, reads, pace } => format!(
             "reading the pool takes about {}: {} for about {} at {}",
-            duration(time_for(*reads, *pace)),
+            duration(duration_of_calls(*reads, *pace)),
             counted(*reads, "call"),
             counted(*users, "user"),
             rate(*pace)
         ),
-        Found::LinkTime { links, pace } => {
-            format!("{} take about {} at {}", counted(*links, "link"), duration(time_for(*links, *pace)), rate(*pace))
+        CheckResult::LinkTime { links, pace } => {
+            format!(
+                "{} take about {} at {}",
+                counted(*links, "link"),
+                duration(duration_of_calls(*links, *pace)),
+                rate(*pace)
+            )
         }
-        Found::NotTried(operation) => format!("not tried: {operation}, because it writes"),
-        Found::Stopped(stop) => stop.detail.clone(),
-        Found::LeftOut(why) => format!("not checked: {why}"),
+        CheckResult::NotTried(operation) => format!("not tried: {operation}, because it writes"),
+        CheckResult::Stopped(stop) => stop.printable_detail(show_values),
+        CheckResult::LeftOut(why) => format!("not checked: {why}"),
     }
 }
 
 /// What to do, where the message does not say it.
-fn advice(check: &Check) -> Option<String> {
+fn advice(check: &DoctorCheck) -> Option<String> {
     let text = match (&check.found, check.status()) {
-        (Found::PreSignUp(true), _) => "make sure that it accepts a link that exists already",
-        (Found::Providers(_), CheckStatus::Fail) => "add the provider before you link identities of it",
-        (Found::Mapping { .. }, CheckStatus::Warn) => "map email_verified as well, or do not map email",
-        (Found::Quota { .. }, CheckStatus::Warn) => {
+        (CheckResult::PreSignUp(true), _) => "make sure that it accepts a link that exists already",
+        (CheckResult::Providers(_), CheckStatus::Fail) => "add the provider before you link identities of it",
+        (CheckResult::Mapping { .. }, CheckStatus::Warn) => "map email_verified as well, or do not map email",
+        (CheckResult::Quota { .. }, CheckStatus::Warn) => {
             "allow cognito-idp:GetProvisionedLimit or servicequotas:GetServiceQuota, or pass --rate to link"
         }
-        (Found::Clock(None), _) => "make sure that a time server sets the clock of this machine",
-        (Found::Clock(_), CheckStatus::Warn) => "set it from a time server",
-        (Found::Clock(_), CheckStatus::Fail) => {
-            let refused = duration(Duration::from_millis(CLOCK_REFUSED_MS));
+        (CheckResult::Clock(None), _) => "make sure that a time server sets the clock of this machine",
+        (CheckResult::Clock(_), CheckStatus::Warn) => "set it from a time server",
+        (CheckResult::Clock(_), CheckStatus::Fail) => {
+            let refused = duration(Duration::from_millis(CLOCK_DIFFERENCE_REFUSED_MS));
             return Some(format!(
                 "set it from a time server: from a difference of {refused} on, the service refuses signed calls"
             ));
         }
-        (Found::NotTried(_), _) => "the documentation lists the IAM permissions that link and undo need",
-        (Found::Stopped(_), CheckStatus::Warn) if check.topic == Topic::Mapping => {
+        (CheckResult::NotTried(_), _) => "the documentation lists the IAM permissions that link and undo need",
+        (CheckResult::Stopped(_), CheckStatus::Warn) if check.topic == CheckTopic::Mapping => {
             "only rows that link by another attribute than Cognito_Subject need it, and the answer contains client secrets"
         }
         _ => return None,
@@ -149,7 +171,7 @@ fn advice(check: &Check) -> Option<String> {
 fn mapping_text(provider: &str, mapped: &BTreeSet<String>) -> String {
     // The user name is set once, from the subject, and no sign-in overwrites it.
     let written: Vec<&str> = mapped.iter().map(String::as_str).filter(|name| *name != "username").collect();
-    if unverifies(mapped) {
+    if resets_email_verified(mapped) {
         return format!(
             "{provider} maps email and not email_verified: a sign-in may then set the user's email_verified to false, \
              which breaks password recovery and sign-in by e-mail"
@@ -171,7 +193,7 @@ fn quota_source(origin: &str) -> &'static str {
 
 fn clock_text(bounds: Option<(i64, i64)>) -> String {
     let Some((low, high)) = bounds else { return "no answer of the service contained the time".to_owned() };
-    match apart_ms((low, high)) {
+    match min_clock_difference_ms((low, high)) {
         0 => {
             // Its answers have whole seconds, so a smaller difference cannot be known.
             let most = Duration::from_millis(low.unsigned_abs().max(high.unsigned_abs()).max(1_000));
@@ -187,33 +209,33 @@ fn clock_text(bounds: Option<(i64, i64)>) -> String {
     }
 }
 
-fn details(found: &Found) -> Value {
+fn details(found: &CheckResult) -> Value {
     match found {
-        Found::Pool { name, case_sensitive, users } => {
+        CheckResult::Pool { name, case_sensitive, users } => {
             json!({ "name": name, "case_sensitive": case_sensitive, "estimated_users": users })
         }
-        Found::PreSignUp(set) => json!({ "pre_sign_up": set }),
-        Found::Providers(providers) => {
+        CheckResult::PreSignUp(set) => json!({ "pre_sign_up": set }),
+        CheckResult::Providers(providers) => {
             let provider = |(name, kind): &(ProviderName, String)| json!({ "name": name.as_str(), "type": kind });
             json!({ "providers": providers.iter().map(provider).collect::<Vec<_>>() })
         }
-        Found::Mapping { mapped, .. } => json!({ "mapped_attributes": mapped }),
-        Found::Quota { per_second, origin, share, pace } => {
+        CheckResult::Mapping { mapped, .. } => json!({ "mapped_attributes": mapped }),
+        CheckResult::Quota { per_second, origin, share, pace } => {
             json!({ "per_second": per_second, "origin": origin, "share": share, "pace_per_second": pace })
         }
-        Found::Clock(Some((low, high))) => json!({ "service_ahead_ms_min": low, "service_ahead_ms_max": high }),
-        Found::ScanTime { users, reads, pace } => json!({
+        CheckResult::Clock(Some((low, high))) => json!({ "service_ahead_ms_min": low, "service_ahead_ms_max": high }),
+        CheckResult::ScanTime { users, reads, pace } => json!({
             "estimated_users": users,
             "calls": reads,
             "pace_per_second": pace,
-            "seconds": time_for(*reads, *pace).as_secs_f64(),
+            "seconds": duration_of_calls(*reads, *pace).as_secs_f64(),
         }),
-        Found::LinkTime { links, pace } => {
-            json!({ "links": links, "pace_per_second": pace, "seconds": time_for(*links, *pace).as_secs_f64() })
+        CheckResult::LinkTime { links, pace } => {
+            json!({ "links": links, "pace_per_second": pace, "seconds": duration_of_calls(*links, *pace).as_secs_f64() })
         }
-        Found::NotTried(operation) => json!({ "operation": operation }),
-        Found::Stopped(stop) => json!({ "cause": stop.cause.as_str() }),
-        Found::Accepted | Found::Users | Found::Clock(None) | Found::LeftOut(_) => json!({}),
+        CheckResult::NotTried(operation) => json!({ "operation": operation }),
+        CheckResult::Stopped(stop) => json!({ "cause": stop.cause.as_str() }),
+        CheckResult::Accepted | CheckResult::Users | CheckResult::Clock(None) | CheckResult::LeftOut(_) => json!({}),
     }
 }
 
@@ -223,33 +245,39 @@ mod tests {
 
     use super::*;
     use crate::domain::identity::PoolId;
-    use crate::domain::stop::{Stop, StopCause};
+    use crate::domain::run::{StopCause, StopError};
     use crate::ui::testing::Screen;
 
-    fn check(topic: Topic, found: Found) -> Check {
-        Check { topic, found }
+    fn check(topic: CheckTopic, found: CheckResult) -> DoctorCheck {
+        DoctorCheck { topic, found }
     }
 
-    fn report(checks: Vec<Check>) -> CheckupReport {
-        CheckupReport { pool: PoolId::parse("us-east-1_AbCdEfGhI").unwrap(), simulated: false, checks }
+    fn report(checks: Vec<DoctorCheck>) -> DoctorReport {
+        DoctorReport { pool: PoolId::parse("us-east-1_AbCdEfGhI").unwrap(), simulated: false, checks }
     }
 
-    fn mapping_of(mapped: &[&str]) -> Check {
+    fn mapping_of(mapped: &[&str]) -> DoctorCheck {
         let mapped = mapped.iter().map(|name| (*name).to_owned()).collect();
-        check(Topic::Mapping, Found::Mapping { provider: ProviderName::parse("Okta").unwrap(), mapped })
+        check(CheckTopic::Mapping, CheckResult::Mapping { provider: ProviderName::parse("Okta").unwrap(), mapped })
     }
 
     #[test]
     fn a_line_for_each_check() {
-        let denied = Stop { cause: StopCause::AccessDenied, detail: "ListUsers: access denied".to_owned() };
+        let denied = StopError::new(StopCause::AccessDenied, "ListUsers: access denied".to_owned());
         let report = report(vec![
-            check(Topic::Pool, Found::Pool { name: "a\u{1b}b".to_owned(), case_sensitive: true, users: 12_000 }),
+            check(
+                CheckTopic::Pool,
+                CheckResult::Pool { name: "a\u{1b}b".to_owned(), case_sensitive: true, users: 12_000 },
+            ),
             mapping_of(&["email", "name"]),
             mapping_of(&["name", "username"]),
-            check(Topic::Users, Found::Stopped(denied)),
-            check(Topic::Clock, Found::Clock(Some((-400_000, -399_000)))),
-            check(Topic::Quota, Found::Quota { per_second: 25.0, origin: "assumed", share: 0.8, pace: 20.0 }),
-            check(Topic::LinkTime, Found::LinkTime { links: 1_000_000, pace: 20.0 }),
+            check(CheckTopic::Users, CheckResult::Stopped(denied)),
+            check(CheckTopic::Clock, CheckResult::Clock(Some((-400_000, -399_000)))),
+            check(
+                CheckTopic::Quota,
+                CheckResult::Quota { per_second: 25.0, origin: "assumed", share: 0.8, pace: 20.0 },
+            ),
+            check(CheckTopic::LinkTime, CheckResult::LinkTime { links: 1_000_000, pace: 20.0 }),
         ]);
         let print = |screen: Screen| {
             print_checkup(&report, Exit::Access, &screen.ui()).unwrap();

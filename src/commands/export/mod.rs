@@ -17,14 +17,14 @@ use super::shared::{
     parse_provider,
 };
 use crate::clock::Clock;
-use crate::domain::event::{Event, Observer};
+use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::finding::FindingCode;
 use crate::domain::identity::ProviderName;
-use crate::domain::stop::{Stop, StopCause};
+use crate::domain::run::{StopCause, StopError};
 use crate::exit::Exit;
-use crate::foresight::links::{linked_identities, named_by};
+use crate::foresight::destination::{destination_of_user, linked_identities};
 use crate::foresight::preflight::PoolKnowledge;
-use crate::foresight::scan::{ScanOptions, Scanned, scan};
+use crate::foresight::scan::{ScanOptions, ScanResult, scan};
 use crate::input::Format;
 use crate::input::{LinkRow, LinkRowWriter, OutputFile, Sorter, UnreadableRows};
 use crate::limits::OUTPUT_CHUNK_BYTES;
@@ -115,17 +115,17 @@ async fn read_links(
     providers: &BTreeSet<ProviderName>,
     options: ScanOptions,
     clock: Clock,
-    observer: &mut (dyn Observer + Send),
+    observer: &mut (dyn RunObserver + Send),
     also: TakeUser<'_>,
-) -> Result<(Sorter, Scanned), Failure> {
+) -> Result<(Sorter, ScanResult), Failure> {
     let mut links = Sorter::default();
     let (mut users, estimated) = (0, knowledge.facts.estimated_user_count);
-    observer.on(&Event::Scanning { users, estimated });
+    observer.on(&RunEvent::Scanning { users, estimated });
     let is_wanted =
         |provider: &str, _: &str| providers.is_empty() || providers.iter().any(|name| name.as_str() == provider);
     let mut take_page = |page: Vec<PoolUser>| {
         users += page.len() as u64;
-        observer.on(&Event::Scanning { users, estimated });
+        observer.on(&RunEvent::Scanning { users, estimated });
         for user in &page {
             add_links(user, knowledge.facts.case_sensitive, &mut links, &is_wanted)
                 .and_then(|()| also(user))
@@ -149,7 +149,7 @@ pub(super) fn add_links(
     if links.peek().is_none() {
         return Ok(());
     }
-    let named = named_by(user, case_sensitive);
+    let named = destination_of_user(user, case_sensitive);
     let profile_of = if named.provider.is_native() { "" } else { named.provider.as_str() };
     for (provider, value) in links {
         sorter.add(&[named.value.expose(), profile_of, provider, value])?;
@@ -252,9 +252,9 @@ fn export_json(out: &str, exported: &ExportedLinks, reads: u64) -> serde_json::V
     })
 }
 
-pub(super) fn temporary_file_stop(error: &io::Error) -> Stop {
+pub(super) fn temporary_file_stop(error: &io::Error) -> StopError {
     let detail = format!("cannot write a temporary file: {error}; set TMPDIR to a directory with free space");
-    Stop { cause: StopCause::InputIo, detail }
+    StopError::new(StopCause::InputIo, detail)
 }
 
 pub(super) fn temporary_file_error(error: &io::Error) -> Failure {

@@ -11,7 +11,7 @@ use cognito_sim::{
 use super::temporary_file_error;
 use crate::commands::shared::{CommandContext, Failure, OpenPool};
 use crate::domain::identity::{PoolId, ProviderName};
-use crate::domain::stop::StopCause;
+use crate::domain::run::StopCause;
 use crate::foresight::preflight::mapped_attributes;
 use crate::input::{OutputFile, Sorter};
 use crate::seed::Rng;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use crate::commands::shared::Failure;
 use crate::commands::shared::rows::is_in_shard;
-use crate::domain::event::{Event, Observer};
+use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::finding::Severity;
 use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::row::{Link, RowKey};
 use crate::domain::shard::Shard;
-use crate::domain::state::Resume;
+use crate::domain::state::ResumeAction;
 use crate::input::{CrossRowFindings, FirstReading, InputOptions, InputReader, InputRecord, InputSource};
 use crate::ledger::Ledger;
 use crate::limits::{PROVIDERS_PER_POOL_MAX, READER_BATCH_ROWS};
@@ -51,17 +51,17 @@ pub struct InputCheck<'a> {
 
 impl InputCheck<'_> {
     /// Reads the whole input, and a second time only where there are findings: then in the order of the rows.
-    pub fn run(&self, observer: &mut dyn Observer) -> Result<CheckedInput, Failure> {
+    pub fn run(&self, observer: &mut dyn RunObserver) -> Result<CheckedInput, Failure> {
         let progress_rows = READER_BATCH_ROWS as u64 * 16;
         let mut checked = CheckedInput::default();
-        observer.on(&Event::Checking { rows: 0 });
+        observer.on(&RunEvent::Checking { rows: 0 });
         let reading = FirstReading::of(self.source, self.options, |glimpse| {
             if glimpse.number.0.is_multiple_of(progress_rows) {
-                observer.on(&Event::Checking { rows: glimpse.number.0 });
+                observer.on(&RunEvent::Checking { rows: glimpse.number.0 });
             }
             self.add(glimpse.into_record(), &mut checked, None);
         })?;
-        observer.on(&Event::Checking { rows: reading.rows });
+        observer.on(&RunEvent::Checking { rows: reading.rows });
         if reading.has_findings || !reading.cross_row.is_clean() {
             checked = CheckedInput { cross_row: Arc::clone(&reading.cross_row), ..CheckedInput::default() };
             for record in InputReader::with_cross_row(self.source, self.options, &reading.cross_row)? {
@@ -72,32 +72,33 @@ impl InputCheck<'_> {
     }
 
     /// Counts a row, and reports its findings to the observer.
-    fn add(&self, record: InputRecord, checked: &mut CheckedInput, observer: Option<&mut dyn Observer>) {
+    fn add(&self, record: InputRecord, checked: &mut CheckedInput, observer: Option<&mut dyn RunObserver>) {
         if !is_in_shard(self.shard, &record) {
             checked.in_other_shards += 1;
             return;
         }
         checked.rows += 1;
         let is_valid = record.is_valid();
-        let resume = record.link.as_ref().map_or(Resume::Attempt, |link| self.resume(link));
+        let resume = record.link.as_ref().map_or(ResumeAction::Attempt, |link| self.resume(link));
         if let Some(observer) = observer {
             // An error in comparison with other rows does not affect a row that is done: the other rows are not sent.
-            let is_reported = |severity| resume != Resume::Skip || severity == Severity::Warning;
+            let is_reported = |severity| resume != ResumeAction::Skip || severity == Severity::Warning;
             for finding in record.findings.into_iter().filter(|finding| is_reported(finding.severity)) {
-                observer.on(&Event::Found(finding));
+                observer.on(&RunEvent::Found(finding));
             }
         }
         match (record.link, resume) {
-            (Some(_), Resume::Skip) => checked.done_before += 1,
-            (Some(_), Resume::Settle) if !is_valid => checked.done_before += 1,
+            (Some(_), ResumeAction::Skip) => checked.done_before += 1,
+            (Some(_), ResumeAction::Settle) if !is_valid => checked.done_before += 1,
             (Some(link), _) if is_valid => checked.add_work(&link, resume),
             _ => checked.invalid += 1,
         }
     }
 
-    fn resume(&self, link: &Link) -> Resume {
-        self.ledger
-            .map_or(Resume::Attempt, |ledger| ledger.state(RowKey::of(self.pool, link)).on_resume(self.retry_refused))
+    fn resume(&self, link: &Link) -> ResumeAction {
+        self.ledger.map_or(ResumeAction::Attempt, |ledger| {
+            ledger.state(RowKey::of(self.pool, link)).on_resume(self.retry_refused)
+        })
     }
 }
 
@@ -107,8 +108,8 @@ impl CheckedInput {
         self.rows - self.invalid - self.done_before
     }
 
-    fn add_work(&mut self, link: &Link, resume: Resume) {
-        self.in_doubt += u64::from(resume == Resume::Settle);
+    fn add_work(&mut self, link: &Link, resume: ResumeAction) {
+        self.in_doubt += u64::from(resume == ResumeAction::Settle);
         self.look_ups += u64::from(link.destination.needs_look_up());
         if self.providers.len() <= PROVIDERS_PER_POOL_MAX && !self.providers.contains(link.source.provider()) {
             self.providers.insert(link.source.provider().clone());

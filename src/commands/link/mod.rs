@@ -22,7 +22,7 @@ use super::shared::{
     default_ledger_path, headings, note_preset, parse_shard, require_terminal, resolve_shard, warn_about_cut_line,
     warn_about_undivided_array,
 };
-use crate::engine::{Context, Services, WritingHalf};
+use crate::engine::{RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
 use crate::input::{InputOptions, InputReader, InputSource};
 use crate::ledger::{Binding, Ledger, LedgerError, LedgerOperation};
@@ -180,18 +180,18 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let run = run_id(options.seed, *clock);
     let start = run_start(run, "link", &args.input.display().to_string(), pace.limit, shard, *clock);
     let mut observer = ui.observer();
-    let engine = Context {
+    let engine = RunContext {
         pool: binding.pool.clone(),
         simulated: binding.simulated,
         knowledge: &knowledge,
-        services: Services { directory: service.directory(), writer: WritingHalf::Links(service.linker()) },
+        services: ServicePorts { directory: service.directory(), writer: WritePort::Links(service.linker()) },
         ledger: &mut ledger,
         run,
         options,
-        limits: pace.later_limits,
+        later_limits: pace.later_limits,
         clock: *clock,
         observer: observer.as_mut(),
-        witness: None,
+        undo_observer: None,
     };
     let report = Box::pin(run_engine(engine, &start, &mut rows, &mut signals)).await?;
     drop(observer);
@@ -249,7 +249,7 @@ fn open_ledger_of_earlier_runs(
 /// Reading a ledger of millions of rows takes seconds, in which nothing else is printed.
 fn note_long_reading(path: &Path, ui: &Ui) {
     let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    if bytes >= limits::LEDGER_TOLD_BYTES {
+    if bytes >= limits::LEDGER_NOTE_BYTES {
         ui.note(&format!("reading the ledger, {} MiB", format::count(bytes >> 20)));
     }
 }

@@ -14,7 +14,7 @@ use crate::commands::shared::run::{exit_for_run, run_engine, run_id, run_start};
 use crate::commands::shared::run_view::print_run_report;
 use crate::commands::shared::{CommandContext, Failure};
 use crate::domain::shard::Shard;
-use crate::engine::{Context, EngineOptions, Services, WritingHalf};
+use crate::engine::{EngineOptions, RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
 use crate::foresight::preflight::preflight;
 use crate::ledger::storage::DiscardStorage;
@@ -46,18 +46,18 @@ pub(super) fn rehearse(
             let run = run_id(options.seed, clock);
             let start = run_start(run, "link", &input.display().to_string(), None, shard, clock);
             let mut observer = ui.observer();
-            let engine = Context {
+            let engine = RunContext {
                 pool: binding.pool.clone(),
                 simulated: binding.simulated,
                 knowledge: &knowledge,
-                services: Services { directory: service.clone(), writer: WritingHalf::Links(service) },
+                services: ServicePorts { directory: service.clone(), writer: WritePort::Links(service) },
                 ledger: &mut ledger,
                 run,
                 options,
-                limits: None,
+                later_limits: None,
                 clock,
                 observer: observer.as_mut(),
-                witness: None,
+                undo_observer: None,
             };
             // Nothing real is touched, so a signal may end the process at any moment.
             let (_sender, mut signals) = mpsc::channel(SIGNALS_WAITING_MAX);

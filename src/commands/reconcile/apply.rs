@@ -11,8 +11,8 @@ use crate::commands::shared::{CommandContext, Failure, OpenPool, confirm, exit_f
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::PoolId;
 use crate::domain::row::RowKey;
-use crate::domain::stop::{Ended, RunReport, Stop, StopCause};
-use crate::engine::{Context, Incoming, NextBatch, RowFeed, Services, WritingHalf};
+use crate::domain::run::{RunOutcome, RunReport, StopCause, StopError};
+use crate::engine::{IncomingRow, RowBatchFuture, RowSource, RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
 use crate::input::InputReader;
 use crate::ledger::Ledger;
@@ -27,7 +27,7 @@ pub(super) struct ApplyOutcome {
     /// The run; `None` where there was nothing to do, or a bound forbade it.
     pub(super) run: Option<RunReport>,
     /// Why the run ended early, or never started.
-    pub(super) stop: Option<Stop>,
+    pub(super) stop: Option<StopError>,
     /// Missing links that were not attempted.
     pub(super) left_open: u64,
 }
@@ -91,22 +91,22 @@ pub(super) async fn apply(
     let run = run_id(options.seed, *clock);
     let start = run_start(run, "reconcile", &args.input.display().to_string(), pace.limit, None, *clock);
     let mut observer = ui.observer();
-    let engine = Context {
+    let engine = RunContext {
         pool: input.binding.pool.clone(),
         simulated: input.binding.simulated,
         knowledge: &pool.knowledge,
-        services: Services { directory: pool.directory.clone(), writer: WritingHalf::Links(service.linker()) },
+        services: ServicePorts { directory: pool.directory.clone(), writer: WritePort::Links(service.linker()) },
         ledger: &mut ledger,
         run,
         options,
-        limits: pace.later_limits,
+        later_limits: pace.later_limits,
         clock: *clock,
         observer: observer.as_mut(),
-        witness: None,
+        undo_observer: None,
     };
     let run = run_engine(engine, &start, &mut rows, &mut signals).await?;
     let stop = match &run.ended {
-        Ended::Stopped(stop) => Some(stop.clone()),
+        RunOutcome::Stopped(stop) => Some(stop.clone()),
         _ => None,
     };
     Ok(ApplyOutcome { run: Some(run), stop, left_open })
@@ -122,12 +122,10 @@ pub(super) struct ChangeBounds {
 
 impl ChangeBounds {
     #[expect(clippy::cast_precision_loss, reason = "shares of counts")]
-    fn check(&self, changes: u64, rows: u64) -> Result<(), Stop> {
-        let stop = |bound: String| Stop {
-            cause: StopCause::Bound,
-            detail: format!(
-                "{changes} links would be made, over {bound}; nothing was sent; check these links, then raise the bound"
-            ),
+    fn check(&self, changes: u64, rows: u64) -> Result<(), StopError> {
+        let stop = |bound: String| {
+            let advice = "nothing was sent; check these links, then raise the bound";
+            StopError::new(StopCause::Bound, format!("{changes} links would be made, over {bound}; {advice}"))
         };
         if changes > self.changes_max {
             return Err(stop(format!("--max-changes {}", self.changes_max)));
@@ -201,7 +199,7 @@ impl<'a> PickedRows<'a> {
         Ok(Self { reader, pool: &input.binding.pool, choices: &input.choices, picks: comparison.picks })
     }
 
-    fn read_batch(&mut self) -> Result<Vec<Incoming>, Stop> {
+    fn read_batch(&mut self) -> Result<Vec<IncomingRow>, StopError> {
         let mut batch = Vec::new();
         for _ in 0..RECORDS_PER_TURN {
             if batch.len() == READER_BATCH_ROWS || self.picks.is_empty() {
@@ -209,9 +207,9 @@ impl<'a> PickedRows<'a> {
             }
             match self.reader.next() {
                 None => self.picks.clear(),
-                Some(Err(error)) => return Err(Stop { cause: StopCause::InputIo, detail: error.to_string() }),
+                Some(Err(error)) => return Err(StopError::new(StopCause::InputIo, error.to_string())),
                 Some(Ok(record)) => match incoming(record, self.pool) {
-                    Incoming::Row(row) if self.picks.remove(&row.key) => batch.push(self.choices.incoming(row)),
+                    IncomingRow::Row(row) if self.picks.remove(&row.key) => batch.push(self.choices.incoming(row)),
                     _ => {}
                 },
             }
@@ -220,8 +218,8 @@ impl<'a> PickedRows<'a> {
     }
 }
 
-impl RowFeed for PickedRows<'_> {
-    fn next_batch(&mut self) -> NextBatch<'_> {
+impl RowSource for PickedRows<'_> {
+    fn next_batch(&mut self) -> RowBatchFuture<'_> {
         Box::pin(async {
             // There is always a next row, so without this the calls in flight would never be polled.
             tokio::task::yield_now().await;

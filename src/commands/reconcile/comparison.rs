@@ -7,14 +7,14 @@ use super::pool_scan::{FileNeeds, PoolScan};
 use crate::clock::UnixMs;
 use crate::commands::shared::Failure;
 use crate::commands::shared::choices::Choices;
-use crate::domain::drift::{DriftCounts, DriftLine, ExtraLine, Standing};
+use crate::domain::drift::{DriftCounts, DriftRow, DriftStatus, ExtraLink};
 use crate::domain::identity::ProviderName;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::row::{Link, RowKey};
-use crate::domain::state::{Resume, RowState};
-use crate::foresight::index::Index;
+use crate::domain::state::{ResumeAction, RowState};
+use crate::foresight::pool_index::PoolIndex;
+use crate::foresight::prediction::{CorrectionHint, PredictedOutcome, PredictionBasis, Predictor};
 use crate::foresight::preflight::PoolKnowledge;
-use crate::foresight::verdict::{Forecaster, Hint, Known, Verdict};
 use crate::input::{CrossRowFindings, InputOptions, InputReader, InputSource};
 use crate::ledger::{Binding, LedgerView};
 use crate::service::MappedAttributes;
@@ -36,9 +36,9 @@ pub struct ReconcileInput {
 #[derive(Debug)]
 pub enum ComparedItem<'a> {
     /// A row, in the order of the file.
-    Row(&'a DriftLine),
+    Row(&'a DriftRow),
     /// A link that only the pool has, after all rows.
-    Extra(&'a ExtraLine),
+    Extra(&'a ExtraLink),
 }
 
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ pub struct Comparison {
     /// Keys of the rows whose link can be made, and of rows in doubt that a run can settle.
     pub(super) picks: HashSet<RowKey>,
     /// Rows that are done in the ledger, and missing in the pool.
-    pub(super) undone_by_others: Vec<DriftLine>,
+    pub(super) undone_by_others: Vec<DriftRow>,
     /// Picked rows that the ledger holds in doubt.
     pub in_doubt: u64,
     /// When the scan began, by our clock.
@@ -75,8 +75,8 @@ impl ReconcileInput {
         take: &mut dyn FnMut(ComparedItem<'_>) -> Result<(), Failure>,
     ) -> Result<Comparison, Failure> {
         let extras = scan.take_extras()?;
-        let known = Known { index: &scan.index, pool: knowledge, mapped, case_differs_allowed: false };
-        let mut forecaster = Forecaster::new(known);
+        let known = PredictionBasis { index: &scan.index, pool: knowledge, mapped, case_differs_allowed: false };
+        let mut forecaster = Predictor::new(known);
         let mut comparison = Comparison {
             scan_began: scan.scanned.began,
             cross_row: Arc::clone(&needs.cross_row),
@@ -85,16 +85,16 @@ impl ReconcileInput {
         for record in InputReader::with_cross_row(&self.source, &self.options, &needs.cross_row)? {
             let record = record?;
             let compared = match record.link.as_ref().filter(|_| record.is_valid()) {
-                None => DriftLine { row: record.number, key: None, standing: Standing::Invalid, hint: None },
+                None => DriftRow { row: record.number, key: None, standing: DriftStatus::Invalid, hint: None },
                 Some(link) => {
                     let key = RowKey::of(&self.binding.pool, link);
-                    let forecast = forecaster.next_with(key, link, self.choices.username_for(key));
+                    let forecast = forecaster.predict(key, link, self.choices.username_for(key));
                     let state = ledger.map_or(RowState::Unprocessed, |view| view.state(key));
-                    let in_pool = standing(forecast.verdict, link, &scan.index);
+                    let in_pool = standing(forecast.outcome, link, &scan.index);
                     let standing = if self.retry_refused { in_pool } else { with_ledger_refusal(in_pool, state) };
-                    let hint = forecast.hint.map(Hint::as_str);
-                    let drift = DriftLine { row: record.number, key: Some(key), standing, hint };
-                    comparison.pick(&drift, key, forecast.verdict, state);
+                    let hint = forecast.hint.map(CorrectionHint::as_str);
+                    let drift = DriftRow { row: record.number, key: Some(key), standing, hint };
+                    comparison.pick(&drift, key, forecast.outcome, state);
                     drift
                 }
             };
@@ -114,37 +114,38 @@ impl ReconcileInput {
 }
 
 /// Returns the standing in the pool as it is. The forecast includes what earlier rows change; a standing does not.
-fn standing(verdict: Verdict, link: &Link, index: &Index) -> Standing {
+fn standing(verdict: PredictedOutcome, link: &Link, index: &PoolIndex) -> DriftStatus {
     let is_held = index.holder(link.source.provider(), link.source.value()).is_some();
     match verdict {
-        Verdict::AlreadyLinked if is_held => Standing::Linked,
-        Verdict::Link | Verdict::AlreadyLinked => Standing::Missing,
-        Verdict::Refused(RefusalCode::LinkedElsewhere) if is_held => Standing::Moved,
-        Verdict::Refused(code) => Standing::Blocked(code),
+        PredictedOutcome::AlreadyLinked if is_held => DriftStatus::Linked,
+        PredictedOutcome::Link | PredictedOutcome::AlreadyLinked => DriftStatus::Missing,
+        PredictedOutcome::Refused(RefusalCode::LinkedElsewhere) if is_held => DriftStatus::Moved,
+        PredictedOutcome::Refused(code) => DriftStatus::Blocked(code),
     }
 }
 
 /// A scan cannot find every refusal. What the service refused before for such a reason is not sent again in every run.
-fn with_ledger_refusal(in_pool: Standing, state: RowState) -> Standing {
+fn with_ledger_refusal(in_pool: DriftStatus, state: RowState) -> DriftStatus {
     match (in_pool, state.refusal()) {
         (
-            Standing::Missing,
+            DriftStatus::Missing,
             Some(code @ (RefusalCode::AliasExists | RefusalCode::InvalidParameter | RefusalCode::Unrecognised)),
-        ) => Standing::Blocked(code),
+        ) => DriftStatus::Blocked(code),
         _ => in_pool,
     }
 }
 
 impl Comparison {
-    fn pick(&mut self, line: &DriftLine, key: RowKey, verdict: Verdict, state: RowState) {
-        let is_doubtful =
-            state.on_resume(true) == Resume::Settle && matches!(line.standing, Standing::Linked | Standing::Missing);
-        let is_new = verdict == Verdict::Link && line.standing == Standing::Missing && self.picks.insert(key);
+    fn pick(&mut self, line: &DriftRow, key: RowKey, verdict: PredictedOutcome, state: RowState) {
+        let is_doubtful = state.on_resume(true) == ResumeAction::Settle
+            && matches!(line.standing, DriftStatus::Linked | DriftStatus::Missing);
+        let is_new =
+            verdict == PredictedOutcome::Link && line.standing == DriftStatus::Missing && self.picks.insert(key);
         self.counts.changes += u64::from(is_new);
         if is_doubtful && (is_new || self.picks.insert(key)) {
             self.in_doubt += 1;
         }
-        if is_new && state.on_resume(true) == Resume::Skip {
+        if is_new && state.on_resume(true) == ResumeAction::Skip {
             self.undone_by_others.push(line.clone());
         }
     }

@@ -160,7 +160,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     let exit = exit_status(&args, &report, &outcome);
     view::print_result(&report, outcome.run.as_ref().zip(shown_path.as_deref()), exit, ui)?;
     if let Some(stop) = &outcome.stop {
-        ui.error(&stop.detail, None);
+        ui.stopped(stop);
     }
     Ok(exit)
 }
@@ -209,9 +209,9 @@ async fn compare(
 }
 
 fn add_to_report(report: &mut DriftReport, item: &ComparedItem<'_>) {
-    use crate::domain::drift::Standing;
+    use crate::domain::drift::DriftStatus;
     match item {
-        ComparedItem::Row(line) if line.standing == Standing::Linked => {}
+        ComparedItem::Row(line) if line.standing == DriftStatus::Linked => {}
         ComparedItem::Row(line) if report.lines.len() < REPORT_FAILURES_MAX => report.lines.push((*line).clone()),
         ComparedItem::Row(_) => report.lines_left_out += 1,
         ComparedItem::Extra(line) if report.extras.len() < REPORT_FAILURES_MAX => report.extras.push((*line).clone()),
@@ -224,7 +224,7 @@ fn exit_status(args: &ReconcileArgs, report: &DriftReport, outcome: &ApplyOutcom
     let (counts, applied) = (&report.counts, outcome.exit());
     let is_open = counts.invalid > 0 || args.apply && counts.moved + counts.blocked > 0;
     let drifts = if args.apply {
-        counts.drift_that_stays() > 0 || outcome.left_open > 0 || applied == Exit::Incomplete
+        counts.unresolvable_drift() > 0 || outcome.left_open > 0 || applied == Exit::Incomplete
     } else {
         counts.has_drift()
     };

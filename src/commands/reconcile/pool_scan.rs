@@ -10,13 +10,13 @@ use super::ReconcileInput;
 use crate::clock::Clock;
 use crate::commands::export::{add_links, temporary_file_error, temporary_file_stop};
 use crate::commands::shared::Failure;
-use crate::domain::drift::ExtraLine;
-use crate::domain::event::{Event, Observer};
+use crate::domain::drift::ExtraLink;
+use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::identity::{ExternalIdentity, Personal, ProviderName};
-use crate::foresight::index::{Index, IndexBuilder};
+use crate::foresight::pool_index::RequiredUsersBuilder;
+use crate::foresight::pool_index::{PoolIndex, PoolIndexBuilder};
 use crate::foresight::preflight::PoolKnowledge;
-use crate::foresight::scan::{ScanOptions, Scanned, scan};
-use crate::foresight::wanted::WantedRows;
+use crate::foresight::scan::{ScanOptions, ScanResult, scan};
 use crate::input::{CrossRowFindings, FirstReading, InputReader, Sorted, Sorter};
 use crate::limits::{PROVIDERS_PER_POOL_MAX, READER_BATCH_ROWS};
 use crate::service::{PoolUser, UserDirectory};
@@ -24,7 +24,7 @@ use crate::service::{PoolUser, UserDirectory};
 /// What the file needs of the pool.
 #[derive(Debug, Default)]
 pub struct FileNeeds {
-    wanted: WantedRows,
+    wanted: RequiredUsersBuilder,
     /// Hashes of the identities that its rows name, by exact case.
     identities: Vec<u64>,
     pub(super) providers: BTreeSet<ProviderName>,
@@ -62,20 +62,20 @@ fn exact_hash(provider: &str, value: &str) -> u64 {
 /// What the scan found.
 pub struct PoolScan {
     /// The users that the file needs.
-    pub index: Index,
-    pub scanned: Scanned,
+    pub index: PoolIndex,
+    pub scanned: ScanResult,
     extras: Sorter,
 }
 
 impl ReconcileInput {
     /// Reads the file for the first time, and reports each finding.
-    pub fn read_file(&self, observer: &mut dyn Observer) -> Result<FileNeeds, Failure> {
+    pub fn read_file(&self, observer: &mut dyn RunObserver) -> Result<FileNeeds, Failure> {
         let mut needs = FileNeeds::default();
         let progress_rows = READER_BATCH_ROWS as u64 * 16;
-        observer.on(&Event::Checking { rows: 0 });
+        observer.on(&RunEvent::Checking { rows: 0 });
         let reading = FirstReading::of(&self.source, &self.options, |glimpse| {
             if glimpse.number.0.is_multiple_of(progress_rows) {
-                observer.on(&Event::Checking { rows: glimpse.number.0 });
+                observer.on(&RunEvent::Checking { rows: glimpse.number.0 });
             }
             // A row that is invalid only in comparison with others names its identity as well.
             if let Some(link) = glimpse.into_record().link {
@@ -83,10 +83,10 @@ impl ReconcileInput {
                 needs.add(&link.source);
             }
         })?;
-        observer.on(&Event::Checking { rows: reading.rows });
+        observer.on(&RunEvent::Checking { rows: reading.rows });
         if reading.has_findings || !reading.cross_row.is_clean() {
             for record in InputReader::with_cross_row(&self.source, &self.options, &reading.cross_row)? {
-                record?.findings.into_iter().for_each(|finding| observer.on(&Event::Found(finding)));
+                record?.findings.into_iter().for_each(|finding| observer.on(&RunEvent::Found(finding)));
             }
         }
         needs.cross_row = reading.cross_row;
@@ -108,26 +108,26 @@ impl ReconcileInput {
         knowledge: &PoolKnowledge,
         options: ScanOptions,
         clock: Clock,
-        observer: &mut (dyn Observer + Send),
+        observer: &mut (dyn RunObserver + Send),
     ) -> Result<PoolScan, Failure> {
         let case_sensitive = knowledge.facts.case_sensitive;
-        let wanted = std::mem::take(&mut needs.wanted).finish();
-        let (mut index, mut extras) = (IndexBuilder::new(wanted, case_sensitive), Sorter::default());
+        let wanted = std::mem::take(&mut needs.wanted).build();
+        let (mut index, mut extras) = (PoolIndexBuilder::new(wanted, case_sensitive), Sorter::default());
         let scope: BTreeSet<&str> = self.scope(needs).iter().map(ProviderName::as_str).collect();
         let (mut users, estimated) = (0, knowledge.facts.estimated_user_count);
-        observer.on(&Event::Scanning { users, estimated });
+        observer.on(&RunEvent::Scanning { users, estimated });
         let mut take_page = |page: Vec<PoolUser>| {
             users += page.len() as u64;
-            observer.on(&Event::Scanning { users, estimated });
+            observer.on(&RunEvent::Scanning { users, estimated });
             for user in &page {
                 let is_extra = |provider: &str, value: &str| scope.contains(provider) && !needs.names(provider, value);
                 add_links(user, case_sensitive, &mut extras, &is_extra).map_err(|error| temporary_file_stop(&error))?;
             }
-            index.feed(page);
+            index.add_users(page);
             Ok(())
         };
         let scanned = scan(directory, options, clock, &mut take_page).await?;
-        Ok(PoolScan { index: index.finish(), scanned, extras })
+        Ok(PoolScan { index: index.build(), scanned, extras })
     }
 }
 
@@ -142,16 +142,16 @@ impl PoolScan {
 }
 
 impl Iterator for ExtraLinks {
-    type Item = Result<ExtraLine, Failure>;
+    type Item = Result<ExtraLink, Failure>;
 
     fn next(&mut self) -> Option<Self::Item> {
         Some(self.0.next()?.and_then(extra_line).map_err(|error| temporary_file_error(&error)))
     }
 }
 
-fn extra_line(record: Vec<String>) -> io::Result<ExtraLine> {
+fn extra_line(record: Vec<String>) -> io::Result<ExtraLink> {
     let [destination, destination_provider, provider, value]: [String; 4] =
         record.try_into().map_err(|_| io::ErrorKind::InvalidData)?;
     let (destination, value) = (Personal::from_service(&destination), Personal::from_service(&value));
-    Ok(ExtraLine { provider, value, destination, destination_provider })
+    Ok(ExtraLink { provider, value, destination, destination_provider })
 }

@@ -9,10 +9,10 @@ use crate::commands::shared::run_view::{
     TableLine, by_code_json, by_code_text, joined, print_run_report, run_json, simulated_mark, table,
 };
 use crate::commands::shared::{Failure, SCHEMA_VERSION};
-use crate::domain::drift::{DriftLine, DriftReport, EXTRA_SYMBOL, ExtraLine, Standing};
+use crate::domain::drift::{DriftReport, DriftRow, DriftStatus, EXTRA_SYMBOL, ExtraLink};
 use crate::domain::identity::{Personal, masked};
 use crate::domain::outcome::RefusalCode;
-use crate::domain::stop::RunReport;
+use crate::domain::run::RunReport;
 use crate::exit::Exit;
 use crate::input::Format;
 use crate::input::{LinkRow, LinkRowWriter};
@@ -40,7 +40,7 @@ pub(super) fn print_result(
         (OutputFormat::Text, Some((run, ledger))) => print_run_report(run, Some(ledger), exit, ui),
         (OutputFormat::Json, _) => {
             let applied = applied.map(|(run, ledger)| {
-                let mut run = run_json(run, Some(ledger), exit);
+                let mut run = run_json(run, Some(ledger), ui.shows_values(), exit);
                 run["command"] = "reconcile".into();
                 run
             });
@@ -74,7 +74,7 @@ fn drift_text(report: &DriftReport, show_values: bool, style: Style) -> String {
         duration(report.elapsed)
     ));
     // The findings of invalid rows were printed when the file was read.
-    let differing = || report.lines.iter().filter(|line| line.standing != Standing::Invalid);
+    let differing = || report.lines.iter().filter(|line| line.standing != DriftStatus::Invalid);
     let rows: Vec<String> = differing().take(FAILURES_SHOWN_MAX).map(|line| row_text(line, style)).collect();
     let left_out = differing().count() as u64 + report.lines_left_out - rows.len() as u64;
     push_section(&mut lines, rows, left_out, "row");
@@ -96,14 +96,14 @@ fn push_section(lines: &mut Vec<String>, details: Vec<String>, left_out: u64, no
     }
 }
 
-fn row_text(line: &DriftLine, style: Style) -> String {
+fn row_text(line: &DriftRow, style: Style) -> String {
     let key = line.key.map_or(String::new(), |key| format!(" key {key}"));
     let code = line.standing.code().map_or(String::new(), |code| format!(" {}", code.as_str()));
     let hint = line.hint.map_or(String::new(), |hint| format!(" ({hint})"));
     format!("row {}{key} {}{hint}", line.row, style.yellow(&format!("{}{code}", line.standing.as_str())))
 }
 
-fn extra_text(line: &ExtraLine, show_values: bool, style: Style) -> String {
+fn extra_text(line: &ExtraLink, show_values: bool, style: Style) -> String {
     let shown = |value: &Personal| escape(&shown_value(value, show_values)).into_owned();
     let profile_of = if line.destination_provider.is_empty() {
         String::new()
@@ -125,7 +125,7 @@ pub(super) fn combined_line(item: &ComparedItem<'_>) -> Result<Vec<u8>, Failure>
             let mut words = vec![line.standing.symbol().to_string(), line.row.to_string()];
             words.extend(line.key.map(|key| key.to_string()));
             words.extend(line.standing.code().map(|code| code.as_str().to_owned()));
-            if line.standing == Standing::Invalid {
+            if line.standing == DriftStatus::Invalid {
                 words.push("invalid".to_owned());
             }
             Ok((words.join(" ") + "\n").into_bytes())
@@ -201,20 +201,20 @@ mod tests {
     use crate::ui::testing::Screen;
 
     fn example() -> DriftReport {
-        let blocked = Standing::Blocked(RefusalCode::UserNotFound);
-        let standings = [Standing::Linked, Standing::Missing, Standing::Moved, blocked, Standing::Invalid];
+        let blocked = DriftStatus::Blocked(RefusalCode::UserNotFound);
+        let standings = [DriftStatus::Linked, DriftStatus::Missing, DriftStatus::Moved, blocked, DriftStatus::Invalid];
         let mut report =
             DriftReport { input: "p.csv".into(), pool: "us-east-1_A".into(), users: 7, ..Default::default() };
         for (number, standing) in (1..).zip(standings) {
             report.counts.add(standing);
-            let key = RowKey::parse(format!("{number:032x}").as_bytes()).filter(|_| standing != Standing::Invalid);
+            let key = RowKey::parse(format!("{number:032x}").as_bytes()).filter(|_| standing != DriftStatus::Invalid);
             let hint = (standing == blocked).then_some("look at its case");
-            if standing != Standing::Linked {
-                report.lines.push(DriftLine { row: RowNumber(number), key, standing, hint });
+            if standing != DriftStatus::Linked {
+                report.lines.push(DriftRow { row: RowNumber(number), key, standing, hint });
             }
         }
         report.counts.extra = 1;
-        report.extras.push(ExtraLine {
+        report.extras.push(ExtraLink {
             provider: "Okta".into(),
             value: Personal::from_service("00uAbc\u{1b}Z"),
             destination: Personal::from_service("alice"),

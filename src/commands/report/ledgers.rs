@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use crate::commands::shared::Failure;
+use crate::domain::counts::Counts;
 use crate::domain::outcome::ServiceText;
 use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
 use crate::domain::row::{RowKey, RowNumber};
-use crate::domain::state::{Resume, RowState};
-use crate::domain::summary::Counts;
+use crate::domain::state::{ResumeAction, RowState};
 use crate::input::{FirstReading, InputError, InputOptions, InputReader, InputSource, Note, RecordWriter};
 use crate::ledger::record::{EndedAs, LedgerRecord, UNDO_COMMAND};
 use crate::ledger::{Binding, LedgerContents, LedgerError, load_contents, read_records};
@@ -216,7 +216,7 @@ impl Ledgers {
             let known =
                 record.link.as_ref().map(|link| RowKey::of(&self.binding.pool, link)).map(|key| (key, self.state(key)));
             // As in a run: a row that is invalid in comparison with others is not sent, but keeps its state.
-            let keeps_state = |state: RowState| record.is_valid() || state.on_resume(false) != Resume::Attempt;
+            let keeps_state = |state: RowState| record.is_valid() || state.on_resume(false) != ResumeAction::Attempt;
             let Some((key, state)) = known.filter(|(_, state)| keeps_state(*state)) else {
                 counts.invalid += 1;
                 record.findings.iter().for_each(|finding| *counts.by_finding.entry(finding.code).or_default() += 1);
@@ -292,7 +292,7 @@ mod tests {
     use crate::domain::identity::{
         AttributeName, Destination, DestinationUser, ExternalIdentity, Personal, PoolId, ProviderName,
     };
-    use crate::domain::outcome::{Outcome, RefusalCode};
+    use crate::domain::outcome::{LinkOutcome, RefusalCode};
     use crate::domain::row::{Link, Row};
     use crate::ledger::Ledger;
     use crate::ledger::record::{RunId, RunStart};
@@ -330,7 +330,7 @@ mod tests {
             for number in 1..=5 {
                 let row = row(number, &binding.pool);
                 let text = ServiceText { code: "UserNotFoundException".into(), message: "no".into() };
-                let refused = Outcome::Refused { code: RefusalCode::UserNotFound, text: Some(text) };
+                let refused = LinkOutcome::Refused { code: RefusalCode::UserNotFound, text: Some(text) };
                 ledger.announce(&row, &user, 0).unwrap();
                 ledger.settle(row.number, row.key, &refused, 1, None, 0).unwrap();
             }

@@ -11,7 +11,7 @@
 //!  "refusals":{},"undo_refusals":{},"findings":{},
 //!  "shards":null or {"count":4,"whole":true,"missing":[],"strange_ledgers":0,"rows_in_several":0},
 //!  "runs":[{"id":"","command":"link","input":"","started":"2026-03-01T08:00:00.000Z","ended":"completed | null"}],
-//!  "failures":[{"row":17,"key":"","state":"refused","refusal_code":"","service_code":"","service_message":""}],
+//!  "failures":[{"row":17,"key":"","state":"refused","refusal_code":"","service_code":"","service_message":"","meaning":""}],
 //!  "failures_left_out":0}
 //! ```
 
@@ -24,17 +24,21 @@ use crate::commands::shared::SCHEMA_VERSION;
 use crate::commands::shared::run_view::{
     RESUME_AFTER_REPORT, by_code_json, counts_json, counts_table, joined, print_next_steps, simulated_mark,
 };
-use crate::domain::outcome::RefusalCode;
+use crate::domain::outcome::{RefusalCode, ServiceText};
 use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
 use crate::limits;
 use crate::ui::format::{count, counted, timestamp};
-use crate::ui::{OutputFormat, Style, Ui, escape, shown_message};
+use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape, explanation};
 
 /// Prints the report, and what to do next.
 pub(super) fn print_ledger_report(report: &LedgerReport, ui: &Ui) -> io::Result<()> {
     match ui.output() {
         OutputFormat::Text => ui.print(&ledger_text(report, ui.shows_values(), ui.stdout_style()))?,
         OutputFormat::Json => ui.json(&ledger_json(report, ui.shows_values()))?,
+    }
+    if report.failures.iter().filter_map(|failure| failure.said.as_ref()).any(|said| said.is_hidden(ui.shows_values()))
+    {
+        ui.hint(HIDDEN_MESSAGES_HINT);
     }
     let ledgers: Vec<&str> = report.ledgers.iter().map(String::as_str).collect();
     print_next_steps(&report.counts, 0, &ledgers, RESUME_AFTER_REPORT, ui);
@@ -101,8 +105,9 @@ fn failure_line(failure: &FailureLine, show_values: bool, style: Style) -> Strin
     };
     let mut line = format!("row {} key {} {}", failure.row, failure.key, style.yellow(&state));
     if let Some(said) = &failure.said {
-        let message = shown_message(&said.message, show_values);
-        let _ = write!(line, " ({}: {})", escape(&said.code), escape(&message));
+        let explanation = explanation(failure.state, said, show_values);
+        let explanation = explanation.map(|text| format!(": {}", escape(&text))).unwrap_or_default();
+        let _ = write!(line, " ({}{explanation})", escape(&said.code));
     }
     line
 }
@@ -129,7 +134,8 @@ fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
             "state": line.state.as_str(),
             "refusal_code": line.state.refusal().map(RefusalCode::as_str),
             "service_code": line.said.as_ref().map(|said| said.code.as_str()),
-            "service_message": line.said.as_ref().map(|said| shown_message(&said.message, show_values)),
+            "service_message": line.said.as_ref().and_then(|said| said.printable_message(show_values)),
+            "meaning": line.state.refusal().map(RefusalCode::meaning).or_else(|| line.said.as_ref().and_then(ServiceText::meaning)),
         })
     });
     let shards = report.shards.as_ref().map(|shards| {
@@ -163,10 +169,10 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::domain::counts::Counts;
     use crate::domain::outcome::ServiceText;
     use crate::domain::row::{RowKey, RowNumber};
     use crate::domain::state::RowState;
-    use crate::domain::summary::Counts;
     use crate::ui::testing::Screen;
 
     /// A ledger of two runs, with a refusal that quotes an address.
@@ -247,5 +253,21 @@ mod tests {
         assert_eq!(shards(&[], 0, 0), "4 shards: all present, and no row in two of them");
         assert_eq!(shards(&[1, 3], 0, 2), "4 shards: no ledger of 1, 3; 2 rows in more than one");
         assert_eq!(shards(&[], 1, 0), "4 shards: 1 ledger without a shard, with another shard count or given twice");
+    }
+
+    #[test]
+    fn a_name_in_a_message_of_the_service_is_never_printed_unless_asked_for() {
+        let mut report = example();
+        report.failures[0].said.as_mut().unwrap().message = "User jane is disabled.".into();
+        for screen in [Screen::new(), Screen::new().json()] {
+            print_ledger_report(&report, &screen.ui()).unwrap();
+            let printed = screen.stdout() + &screen.stderr();
+            assert!(!printed.contains("jane"), "{printed}");
+            let hint = format!("hint: {HIDDEN_MESSAGES_HINT}\n");
+            assert_eq!(screen.stderr().matches(&hint).count(), 1, "once, not for each row: {}", screen.stderr());
+            let showing = screen.showing_values();
+            print_ledger_report(&report, &showing.ui()).unwrap();
+            assert!(showing.stdout().contains("User jane is disabled."), "{}", showing.stdout());
+        }
     }
 }

@@ -13,8 +13,8 @@ use tempfile::NamedTempFile;
 use super::failure::Failure;
 use crate::domain::identity::Personal;
 use crate::domain::row::{Row, RowKey};
-use crate::engine::Incoming;
-use crate::foresight::index::IndexedUser;
+use crate::engine::IncomingRow;
+use crate::foresight::pool_index::IndexedUser;
 use crate::input::InputError;
 use crate::limits::CHOICES_MAX;
 
@@ -64,11 +64,11 @@ impl Choices {
     }
 
     /// Returns a row with the user that was chosen for it, if there is a choice.
-    pub fn incoming(&self, row: Row) -> Incoming {
+    pub fn incoming(&self, row: Row) -> IncomingRow {
         let chosen = self.username_for(row.key).filter(|_| row.link.destination.needs_look_up());
         match chosen {
-            Some(username) => Incoming::Chosen(row, username.clone()),
-            None => Incoming::Row(row),
+            Some(username) => IncomingRow::Chosen(row, username.clone()),
+            None => IncomingRow::Row(row),
         }
     }
 }

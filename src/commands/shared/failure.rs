@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crate::domain::stop::{Stop, StopCause};
-use crate::domain::summary::Unbalanced;
+use crate::domain::counts::CountMismatch;
+use crate::domain::run::{StopCause, StopError};
 use crate::exit::Exit;
 use crate::input::InputError;
 use crate::ledger::{LedgerError, LedgerOperation};
@@ -27,7 +27,7 @@ pub enum Failure {
     Mismatch(String),
     /// The service cannot be used.
     #[error(transparent)]
-    Stop(#[from] Stop),
+    Stop(#[from] StopError),
     /// The answer to the question was no.
     #[error("nothing was sent")]
     Declined,
@@ -36,7 +36,7 @@ pub enum Failure {
     Output(#[from] io::Error),
     /// The counts do not add up.
     #[error("{0}; this is a bug in cognito-link")]
-    Unbalanced(#[from] Unbalanced),
+    Unbalanced(#[from] CountMismatch),
     /// The machine lacks something, such as memory, threads or disk space.
     #[error("{0}")]
     System(String),

@@ -26,8 +26,8 @@ use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::domain::identity::ProviderName;
+use crate::domain::run::Signal;
 use crate::domain::shard::Shard;
-use crate::domain::stop::Signal;
 use crate::ledger::Binding;
 use crate::ui::{Ui, format};
 use settings::FileSettings;

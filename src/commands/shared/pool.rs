@@ -10,7 +10,7 @@ use super::settings::{FileSettings, parse_endpoint_url};
 use super::simulator::{RunningSimulator, SimulationArgs, Simulator};
 use super::{CommandContext, Failure};
 use crate::domain::identity::{PoolId, ProviderName};
-use crate::domain::stop::Stop;
+use crate::domain::run::StopError;
 use crate::foresight::preflight::{PoolKnowledge, preflight};
 use crate::ledger::Binding;
 use crate::seed::Rng;
@@ -94,7 +94,7 @@ impl Service for Cognito {
     }
 }
 
-pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Service>, Stop>> + 'a>>;
+pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Service>, StopError>> + 'a>>;
 
 /// Constructs the service.
 pub trait Connector {

@@ -8,9 +8,9 @@ use super::choices::Choices;
 use super::saved_plan::SavedPlan;
 use crate::domain::identity::PoolId;
 use crate::domain::row::{Row, RowKey};
+use crate::domain::run::{StopCause, StopError};
 use crate::domain::shard::Shard;
-use crate::domain::stop::{Stop, StopCause};
-use crate::engine::{Incoming, NextBatch, RowFeed};
+use crate::engine::{IncomingRow, RowBatchFuture, RowSource};
 use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputRecord, InputSource};
 use crate::limits::{READER_BATCH_ROWS, READER_BATCHES_MAX};
 
@@ -63,7 +63,7 @@ impl InputRows {
         Ok(ReadAheadRows { batches })
     }
 
-    fn read_batch(&mut self) -> Option<Result<Vec<Incoming>, Stop>> {
+    fn read_batch(&mut self) -> Option<Result<Vec<IncomingRow>, StopError>> {
         let mut batch = Vec::with_capacity(READER_BATCH_ROWS);
         while batch.len() < READER_BATCH_ROWS {
             match self.reader.next() {
@@ -71,29 +71,29 @@ impl InputRows {
                 None => break,
                 Some(Ok(record)) if !is_in_shard(self.shard, &record) => {}
                 // The engine keeps what it was given before, and stops.
-                Some(Err(error)) => return Some(Err(Stop { cause: StopCause::InputIo, detail: error.to_string() })),
+                Some(Err(error)) => return Some(Err(StopError::new(StopCause::InputIo, error.to_string()))),
                 Some(Ok(record)) => match self.guided(incoming(record, &self.pool)) {
                     Ok(incoming) => batch.push(incoming),
-                    Err(detail) => return Some(Err(Stop { cause: StopCause::InputIo, detail })),
+                    Err(detail) => return Some(Err(StopError::new(StopCause::InputIo, detail))),
                 },
             }
         }
         Some(Ok(batch))
     }
 
-    fn guided(&mut self, incoming: Incoming) -> Result<Incoming, String> {
+    fn guided(&mut self, incoming: IncomingRow) -> Result<IncomingRow, String> {
         match (&mut self.guidance, incoming) {
-            (RowGuidance::Choices(choices), Incoming::Row(row)) => Ok(choices.incoming(row)),
-            (RowGuidance::Plan(plan), Incoming::Row(row)) => {
-                plan.next_for(&row).map(|foretold| Incoming::Planned(row, foretold))
+            (RowGuidance::Choices(choices), IncomingRow::Row(row)) => Ok(choices.incoming(row)),
+            (RowGuidance::Plan(plan), IncomingRow::Row(row)) => {
+                plan.next_for(&row).map(|foretold| IncomingRow::Planned(row, foretold))
             }
             (_, incoming) => Ok(incoming),
         }
     }
 }
 
-impl RowFeed for InputRows {
-    fn next_batch(&mut self) -> NextBatch<'_> {
+impl RowSource for InputRows {
+    fn next_batch(&mut self) -> RowBatchFuture<'_> {
         Box::pin(async {
             // There is always a next row, so without this the calls in flight would never be polled.
             tokio::task::yield_now().await;
@@ -104,11 +104,11 @@ impl RowFeed for InputRows {
 
 #[derive(Debug)]
 pub struct ReadAheadRows {
-    batches: mpsc::Receiver<Result<Vec<Incoming>, Stop>>,
+    batches: mpsc::Receiver<Result<Vec<IncomingRow>, StopError>>,
 }
 
-impl RowFeed for ReadAheadRows {
-    fn next_batch(&mut self) -> NextBatch<'_> {
+impl RowSource for ReadAheadRows {
+    fn next_batch(&mut self) -> RowBatchFuture<'_> {
         Box::pin(self.batches.recv())
     }
 }
@@ -122,16 +122,16 @@ pub fn is_in_shard(shard: Option<Shard>, record: &InputRecord) -> bool {
     }
 }
 
-pub fn incoming(record: InputRecord, pool: &PoolId) -> Incoming {
+pub fn incoming(record: InputRecord, pool: &PoolId) -> IncomingRow {
     let is_valid = record.is_valid();
     match record.link {
         Some(link) if is_valid => {
             let key = RowKey::of(pool, &link);
-            Incoming::Row(Row { number: record.number, link, key })
+            IncomingRow::Row(Row { number: record.number, link, key })
         }
         link => {
             let key = link.map(|link| RowKey::of(pool, &link));
-            Incoming::Invalid { number: record.number, findings: record.findings, key }
+            IncomingRow::Invalid { number: record.number, findings: record.findings, key }
         }
     }
 }

@@ -5,9 +5,9 @@ use tokio::sync::mpsc;
 
 use super::{Failure, exit_for_stop};
 use crate::clock::Clock;
+use crate::domain::run::{RunOutcome, RunReport, Signal};
 use crate::domain::shard::Shard;
-use crate::domain::stop::{Ended, RunReport, Signal};
-use crate::engine::{Context, RowFeed};
+use crate::engine::{RowSource, RunContext};
 use crate::exit::Exit;
 use crate::ledger::record::{LimitNote, RunId, RunStart, TOOL_VERSION};
 use crate::limits::SIGNALS_WAITING_MAX;
@@ -17,9 +17,9 @@ use crate::seed::Rng;
 /// Records the run's start in the ledger, and gives the rows to the engine. An error means that results cannot be
 /// recorded; everything else that ends a run is in the report.
 pub async fn run_engine(
-    context: Context<'_>,
+    context: RunContext<'_>,
     start: &RunStart,
-    rows: &mut dyn RowFeed,
+    rows: &mut dyn RowSource,
     signals: &mut mpsc::Receiver<Signal>,
 ) -> Result<RunReport, Failure> {
     context.ledger.run_started(start)?;
@@ -58,14 +58,14 @@ pub fn run_id(seed: u64, clock: Clock) -> RunId {
 }
 
 pub fn exit_for_run(report: &RunReport) -> Exit {
-    let RunReport { aim, counts, .. } = report;
+    let RunReport { purpose: aim, counts, .. } = report;
     let is_all_done = if aim.is_undo() { counts.undone == counts.read } else { counts.all_linked() };
     match &report.ended {
-        Ended::Interrupted(Signal::Interrupt) => Exit::Interrupted,
-        Ended::Interrupted(Signal::Terminate) => Exit::Terminated,
-        Ended::Stopped(stop) => exit_for_stop(stop.cause),
-        Ended::Completed if is_all_done => Exit::Success,
-        Ended::Completed => Exit::Incomplete,
+        RunOutcome::Interrupted(Signal::Interrupt) => Exit::Interrupted,
+        RunOutcome::Interrupted(Signal::Terminate) => Exit::Terminated,
+        RunOutcome::Stopped(stop) => exit_for_stop(stop.cause),
+        RunOutcome::Completed if is_all_done => Exit::Success,
+        RunOutcome::Completed => Exit::Incomplete,
     }
 }
 

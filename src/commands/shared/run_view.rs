@@ -18,9 +18,9 @@ use std::io;
 use serde_json::{Map, Value, json};
 
 use super::SCHEMA_VERSION;
+use crate::domain::counts::Counts;
 use crate::domain::outcome::RefusalCode;
-use crate::domain::stop::{Ended, RunReport, Signal};
-use crate::domain::summary::Counts;
+use crate::domain::run::{RunOutcome, RunReport, Signal};
 use crate::exit::Exit;
 use crate::ui::format::{count, counted, duration};
 use crate::ui::{OutputFormat, Style, Ui, escape, shell_word};
@@ -29,7 +29,7 @@ use crate::ui::{OutputFormat, Style, Ui, escape, shell_word};
 pub fn print_run_report(report: &RunReport, ledger: Option<&str>, exit: Exit, ui: &Ui) -> io::Result<()> {
     match ui.output() {
         OutputFormat::Text => ui.print(&run_text(report, ledger, ui.stdout_style()))?,
-        OutputFormat::Json => ui.json(&run_json(report, ledger, exit))?,
+        OutputFormat::Json => ui.json(&run_json(report, ledger, ui.shows_values(), exit))?,
     }
     if let Some(ledger) = ledger {
         print_next_steps(&report.counts, report.not_read.unwrap_or(0), &[ledger], RESUME_RUN, ui);
@@ -39,8 +39,8 @@ pub fn print_run_report(report: &RunReport, ledger: Option<&str>, exit: Exit, ui
 
 /// Prints why a run was stopped, after its result.
 pub fn print_stop(report: &RunReport, ui: &Ui) {
-    if let Ended::Stopped(stop) = &report.ended {
-        ui.error(&stop.detail, None);
+    if let RunOutcome::Stopped(stop) = &report.ended {
+        ui.stopped(stop);
     }
 }
 
@@ -76,11 +76,11 @@ pub fn simulated_mark(is_simulated: bool) -> &'static str {
     if is_simulated { " (simulated)" } else { "" }
 }
 
-pub fn how_it_ended(ended: &Ended, style: Style) -> Option<String> {
+pub fn how_it_ended(ended: &RunOutcome, style: Style) -> Option<String> {
     match ended {
-        Ended::Completed => None,
-        Ended::Interrupted(signal) => Some(style.yellow(&format!("interrupted by {}", signal_name(*signal)))),
-        Ended::Stopped(stop) => Some(style.red(&format!("stopped: {}", stop.cause.as_str()))),
+        RunOutcome::Completed => None,
+        RunOutcome::Interrupted(signal) => Some(style.yellow(&format!("interrupted by {}", signal_name(*signal)))),
+        RunOutcome::Stopped(stop) => Some(style.red(&format!("stopped: {}", stop.cause.as_str()))),
     }
 }
 
@@ -220,25 +220,25 @@ fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], resume: &str) ->
     steps
 }
 
-pub fn run_json(report: &RunReport, ledger: Option<&str>, exit: Exit) -> Value {
+pub fn run_json(report: &RunReport, ledger: Option<&str>, show_values: bool, exit: Exit) -> Value {
     let mut rows = counts_json(&report.counts);
     rows.insert("not_read".to_owned(), report.not_read.into());
     let (ended, signal, stop) = match &report.ended {
-        Ended::Completed => ("completed", None, None),
-        Ended::Interrupted(signal) => ("interrupted", Some(signal_name(*signal)), None),
-        Ended::Stopped(stop) => ("stopped", None, Some(stop)),
+        RunOutcome::Completed => ("completed", None, None),
+        RunOutcome::Interrupted(signal) => ("interrupted", Some(signal_name(*signal)), None),
+        RunOutcome::Stopped(stop) => ("stopped", None, Some(stop)),
     };
     json!({
         "kind": "run_report",
         "schema_version": SCHEMA_VERSION,
-        "command": if report.aim.is_undo() { "undo" } else { "link" },
+        "command": if report.purpose.is_undo() { "undo" } else { "link" },
         "pool": report.pool.as_str(),
         "simulated": report.simulated,
         "ledger": ledger,
         "ended": ended,
         "signal": signal,
         "stop_cause": stop.map(|stop| stop.cause.as_str()),
-        "stop_detail": stop.map(|stop| stop.detail.as_str()),
+        "stop_detail": stop.map(|stop| stop.printable_detail(show_values)),
         "exit_status": exit.status(),
         "rows": rows,
         "refusals": by_code_json(report.counts.by_refusal.iter().map(|(code, number)| (code.as_str(), *number))),
@@ -284,15 +284,15 @@ pub mod examples {
     use super::*;
     use crate::domain::finding::FindingCode;
     use crate::domain::identity::PoolId;
-    use crate::domain::stop::Aim;
+    use crate::domain::run::RunPurpose;
 
     /// A run with rows in most states.
     pub fn run_report() -> RunReport {
         RunReport {
-            aim: Aim::Link,
+            purpose: RunPurpose::Link,
             pool: PoolId::parse("sim-local-1_Example01").unwrap(),
             simulated: true,
-            ended: Ended::Completed,
+            ended: RunOutcome::Completed,
             counts: Counts {
                 read: 1_000,
                 linked: 986,
@@ -321,8 +321,8 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::domain::run::{StopCause, StopError};
     use crate::domain::state::RowState;
-    use crate::domain::stop::{Stop, StopCause};
     use crate::ui::ColorChoice;
     use crate::ui::testing::Screen;
 
@@ -352,12 +352,11 @@ mod tests {
     fn a_run_that_ended_early() {
         let counts =
             Counts { read: 10, linked: 3, unprocessed: 6, repeated: 1, already_linked: 1, ..Counts::default() };
-        let interrupted = Ended::Interrupted(Signal::Terminate);
+        let interrupted = RunOutcome::Interrupted(Signal::Terminate);
         let report = RunReport { counts, not_read: Some(12_345_678), ended: interrupted, ..examples::run_report() };
         assert_snapshot!(printed(&report, &Screen::new()));
         assert_snapshot!("a_run_that_ended_early_json", printed(&report, &Screen::new().json()));
-        let stopped =
-            Ended::Stopped(Stop { cause: StopCause::Credentials, detail: "credentials expired: sign in again".into() });
+        let stopped = RunOutcome::Stopped(StopError::new(StopCause::Credentials, "credentials expired: sign in again"));
         let report = RunReport { ended: stopped, ..report };
         assert_snapshot!("a_run_that_was_stopped", printed(&report, &Screen::new()));
         assert_snapshot!("a_run_that_was_stopped_json", printed(&report, &Screen::new().json()));

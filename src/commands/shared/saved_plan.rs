@@ -17,8 +17,8 @@ use super::{Failure, pool_kind};
 use crate::clock::{Clock, UnixMs};
 use crate::domain::identity::{DestinationUser, Personal, ProviderName};
 use crate::domain::row::{Row, RowKey};
-use crate::engine::Foretold;
-use crate::foresight::verdict::{Forecast, Verdict};
+use crate::engine::PlannedOutcome;
+use crate::foresight::prediction::{PredictedOutcome, Prediction};
 use crate::input::{InputError, InputOptions, InputSource};
 use crate::ledger::Binding;
 use crate::ledger::record::TOOL_VERSION;
@@ -102,13 +102,13 @@ impl PlanWriter {
         Ok(Self { path: path.to_owned(), lines: BufWriter::new(lines), hasher: Xxh3::new(), rows: 0 })
     }
 
-    pub fn write(&mut self, row: &Row, forecast: &Forecast) -> Result<(), InputError> {
-        let looked_up = row.link.destination.needs_look_up() && forecast.verdict == Verdict::Link;
+    pub fn write(&mut self, row: &Row, forecast: &Prediction) -> Result<(), InputError> {
+        let looked_up = row.link.destination.needs_look_up() && forecast.outcome == PredictedOutcome::Link;
         let user = forecast.user.as_ref().filter(|_| looked_up);
         let line = PlanLine {
             row: row.number.0,
             key: row.key.to_string(),
-            verdict: forecast.verdict.as_str().to_owned(),
+            verdict: forecast.outcome.as_str().to_owned(),
             user: user.map(|user| user.value.expose().to_owned()),
         };
         let mut text = serde_json::to_vec(&line).map_err(|error| fault(&self.path, error.into()))?;
@@ -257,7 +257,7 @@ pub fn open(path: &Path) -> Result<(PlanHeader, SavedPlan), Failure> {
 impl SavedPlan {
     /// Returns the forecast of a row. Rows come in the order of the input; lines of other shards are skipped. An error
     /// means that plan and input do not belong together.
-    pub fn next_for(&mut self, row: &Row) -> Result<Foretold, String> {
+    pub fn next_for(&mut self, row: &Row) -> Result<PlannedOutcome, String> {
         let not_in_plan = || format!("row {}: not in the plan; make a new plan", row.number);
         let line = loop {
             let line = self.read_line()?.ok_or_else(not_in_plan)?;
@@ -269,12 +269,12 @@ impl SavedPlan {
             return Err(not_in_plan());
         }
         let user = line.user.as_deref().map(Personal::from_service);
-        match Verdict::parse(&line.verdict).ok_or_else(not_in_plan)? {
-            Verdict::Link => {
-                Ok(Foretold::Link(user.map(|value| DestinationUser { provider: ProviderName::native(), value })))
+        match PredictedOutcome::parse(&line.verdict).ok_or_else(not_in_plan)? {
+            PredictedOutcome::Link => {
+                Ok(PlannedOutcome::Link(user.map(|value| DestinationUser { provider: ProviderName::native(), value })))
             }
-            Verdict::AlreadyLinked => Ok(Foretold::AlreadyLinked),
-            Verdict::Refused(code) => Ok(Foretold::Refused(code)),
+            PredictedOutcome::AlreadyLinked => Ok(PlannedOutcome::AlreadyLinked),
+            PredictedOutcome::Refused(code) => Ok(PlannedOutcome::Refused(code)),
         }
     }
 
@@ -341,12 +341,16 @@ mod tests {
     fn written(folder: &Path) -> PathBuf {
         let path = folder.join("plan.jsonl");
         let bob = DestinationUser { provider: ProviderName::native(), value: Personal::from_service("bob") };
-        let refused = Verdict::Refused(RefusalCode::UserNotFound);
-        let forecasts =
-            [(Verdict::Link, None), (Verdict::Link, Some(bob)), (Verdict::AlreadyLinked, None), (refused, None)];
+        let refused = PredictedOutcome::Refused(RefusalCode::UserNotFound);
+        let forecasts = [
+            (PredictedOutcome::Link, None),
+            (PredictedOutcome::Link, Some(bob)),
+            (PredictedOutcome::AlreadyLinked, None),
+            (refused, None),
+        ];
         let mut writer = PlanWriter::create(&path).unwrap();
         for (row, (verdict, user)) in rows().iter().zip(forecasts) {
-            writer.write(row, &Forecast { verdict, user, hint: None }).unwrap();
+            writer.write(row, &Prediction { outcome: verdict, user, hint: None }).unwrap();
         }
         writer.finish(header()).unwrap();
         path
@@ -359,10 +363,10 @@ mod tests {
         assert_eq!((header.rows, header.pool.as_str()), (4, "us-east-1_A"));
         let bob = DestinationUser { provider: ProviderName::native(), value: Personal::from_service("bob") };
         let [first, second, third, fourth] = rows();
-        assert_eq!(plan.next_for(&first), Ok(Foretold::Link(None)));
-        assert_eq!(plan.next_for(&second), Ok(Foretold::Link(Some(bob))));
+        assert_eq!(plan.next_for(&first), Ok(PlannedOutcome::Link(None)));
+        assert_eq!(plan.next_for(&second), Ok(PlannedOutcome::Link(Some(bob))));
         // The rows between are of another shard.
-        assert_eq!(plan.next_for(&fourth), Ok(Foretold::Refused(RefusalCode::UserNotFound)));
+        assert_eq!(plan.next_for(&fourth), Ok(PlannedOutcome::Refused(RefusalCode::UserNotFound)));
         assert!(plan.next_for(&third).is_err_and(|error| error.contains("row 4: not in the plan")));
     }
 

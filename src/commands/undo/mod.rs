@@ -17,10 +17,10 @@ use super::shared::{
     AdvancedArgs, CommandContext, Failure, PaceArgs, PoolArgs, SimulationArgs, confirm, connect, parse_provider,
     require_terminal, warn_about_cut_line,
 };
+use crate::domain::counts::Counts;
 use crate::domain::identity::ProviderName;
-use crate::domain::stop::{Aim, Ended, RunReport, Stop, StopCause};
-use crate::domain::summary::Counts;
-use crate::engine::{Context, Incoming, NextBatch, RowFeed, Services, Witness, WritingHalf};
+use crate::domain::run::{RunOutcome, RunPurpose, RunReport, StopCause, StopError};
+use crate::engine::{IncomingRow, RowBatchFuture, RowSource, RunContext, ServicePorts, UndoObserver, WritePort};
 use crate::exit::Exit;
 use crate::ledger::record::UNDO_COMMAND;
 use crate::ledger::storage::FileSource;
@@ -160,20 +160,20 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         let input = last_start.as_ref().map(|start| start.input.clone()).unwrap_or_default();
         let shard = last_start.and_then(|start| start.shard);
         let start = run_start(run, UNDO_COMMAND, &input, pace.limit, shard, *clock);
-        let writer = if args.dry_run { WritingHalf::Nothing } else { WritingHalf::Unlinks(service.unlinker()) };
+        let writer = if args.dry_run { WritePort::Nothing } else { WritePort::Unlinks(service.unlinker()) };
         let mut observer = ui.observer();
-        let engine = Context {
+        let engine = RunContext {
             pool: binding.pool.clone(),
             simulated: binding.simulated,
             knowledge: &knowledge,
-            services: Services { directory: service.directory(), writer },
+            services: ServicePorts { directory: service.directory(), writer },
             ledger: &mut ledger,
             run,
             options,
-            limits: pace.later_limits,
+            later_limits: pace.later_limits,
             clock: *clock,
             observer: observer.as_mut(),
-            witness: args.dry_run.then_some(&mut list as &mut dyn Witness),
+            undo_observer: args.dry_run.then_some(&mut list as &mut dyn UndoObserver),
         };
         Box::pin(run_engine(engine, &start, &mut LinkRows { links }, &mut signals)).await?
     };
@@ -213,10 +213,10 @@ fn note_selection(found: &UndoSelectionCounts, links_in_doubt: u64, ui: &Ui) {
 
 fn nothing_to_do(dry_run: bool, binding: &Binding) -> RunReport {
     RunReport {
-        aim: if dry_run { Aim::UndoDryRun } else { Aim::Undo },
+        purpose: if dry_run { RunPurpose::UndoDryRun } else { RunPurpose::Undo },
         pool: binding.pool.clone(),
         simulated: binding.simulated,
-        ended: Ended::Completed,
+        ended: RunOutcome::Completed,
         counts: Counts::default(),
         not_read: None,
         writes: 0,
@@ -232,15 +232,15 @@ struct LinkRows {
     links: LinksToUndo,
 }
 
-impl RowFeed for LinkRows {
-    fn next_batch(&mut self) -> NextBatch<'_> {
+impl RowSource for LinkRows {
+    fn next_batch(&mut self) -> RowBatchFuture<'_> {
         Box::pin(async {
             // There is always a next link, so without this the calls in flight would never be polled.
             tokio::task::yield_now().await;
             match self.links.next_batch(READER_BATCH_ROWS) {
                 Ok(links) if links.is_empty() => None,
-                Ok(links) => Some(Ok(links.into_iter().map(Incoming::Made).collect())),
-                Err(error) => Some(Err(Stop { cause: StopCause::LedgerIo, detail: error.to_string() })),
+                Ok(links) => Some(Ok(links.into_iter().map(IncomingRow::LedgerLink).collect())),
+                Err(error) => Some(Err(StopError::new(StopCause::LedgerIo, error.to_string()))),
             }
         })
     }

@@ -11,8 +11,8 @@ use crate::commands::shared::run_view::{
 };
 use crate::domain::outcome::{RefusalCode, UndoOutcome};
 use crate::domain::row::Row;
-use crate::domain::stop::{Aim, RunReport};
-use crate::engine::Witness;
+use crate::domain::run::{RunPurpose, RunReport};
+use crate::engine::UndoObserver;
 use crate::exit::Exit;
 use crate::limits::REPORT_FAILURES_MAX;
 use crate::ui::format::count;
@@ -29,8 +29,8 @@ pub(super) fn print_undo_report(
     match ui.output() {
         OutputFormat::Text => ui.print(&undo_text(report, ledger, ui.stdout_style()))?,
         OutputFormat::Json => {
-            let mut object = run_json(report, Some(ledger), exit);
-            let is_dry_run = report.aim == Aim::UndoDryRun;
+            let mut object = run_json(report, Some(ledger), ui.shows_values(), exit);
+            let is_dry_run = report.purpose == RunPurpose::UndoDryRun;
             object["dry_run"] = is_dry_run.into();
             if is_dry_run {
                 object["links"] = Value::Array(links);
@@ -47,7 +47,7 @@ pub(super) fn print_undo_report(
 fn undo_text(report: &RunReport, ledger: &str, style: Style) -> String {
     let counts = &report.counts;
     let not_read = report.not_read.unwrap_or(0);
-    let is_dry_run = report.aim == Aim::UndoDryRun;
+    let is_dry_run = report.purpose == RunPurpose::UndoDryRun;
     let states = [
         TableLine::new(if is_dry_run { "to be undone" } else { "undone" }, counts.undone, "", Style::green),
         TableLine::new("refused", counts.refused, refusals_text(counts), Style::yellow),
@@ -105,7 +105,7 @@ impl<'a> DryRunList<'a> {
     }
 }
 
-impl Witness for DryRunList<'_> {
+impl UndoObserver for DryRunList<'_> {
     fn on(&mut self, row: &Row, outcome: &UndoOutcome) {
         if self.ui.output() == OutputFormat::Text {
             if let Err(error) = self.ui.print(&link_text(row, outcome, self.ui)) {
@@ -161,27 +161,27 @@ mod tests {
 
     use super::*;
     use crate::commands::shared::run_view::examples::run_report;
+    use crate::domain::counts::Counts;
     use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, ProviderName};
     use crate::domain::outcome::ServiceText;
     use crate::domain::row::{Link, RowKey, RowNumber};
     use crate::domain::state::RowState;
-    use crate::domain::summary::Counts;
     use crate::ui::testing::Screen;
 
-    fn example(aim: Aim) -> RunReport {
+    fn example(purpose: RunPurpose) -> RunReport {
         let mut counts = Counts { read: 12, failed: 1, ..Counts::default() };
         (0..7).for_each(|_| counts.add(RowState::Undone));
         (0..2).for_each(|_| counts.add(RowState::Refused(RefusalCode::Gone)));
         counts.add(RowState::Refused(RefusalCode::Moved));
         counts.add(RowState::Linked);
         assert_eq!(counts.balance(), Ok(()));
-        RunReport { aim, counts, not_read: Some(3), ..run_report() }
+        RunReport { purpose, counts, not_read: Some(3), ..run_report() }
     }
 
-    fn printed(aim: Aim, screen: &Screen) -> String {
+    fn printed(purpose: RunPurpose, screen: &Screen) -> String {
         let ui = screen.ui();
         let mut list = DryRunList::new(&ui);
-        if aim == Aim::UndoDryRun {
+        if purpose == RunPurpose::UndoDryRun {
             let source = ExternalIdentity::new(
                 ProviderName::parse("Okta").unwrap(),
                 AttributeName::subject(),
@@ -195,16 +195,16 @@ mod tests {
             list.on(&row, &UndoOutcome::Failed { text });
         }
         let links = list.finish().unwrap();
-        print_undo_report(&example(aim), links, "a.ledger", Exit::Incomplete, &ui).unwrap();
+        print_undo_report(&example(purpose), links, "a.ledger", Exit::Incomplete, &ui).unwrap();
         screen.both()
     }
 
     #[test]
     fn a_run_and_a_dry_run() {
-        assert_snapshot!("run", printed(Aim::Undo, &Screen::new()));
-        assert_snapshot!("run_json", printed(Aim::Undo, &Screen::new().json()));
-        assert_snapshot!("dry_run", printed(Aim::UndoDryRun, &Screen::new()));
-        assert_snapshot!("dry_run_json", printed(Aim::UndoDryRun, &Screen::new().json()));
+        assert_snapshot!("run", printed(RunPurpose::Undo, &Screen::new()));
+        assert_snapshot!("run_json", printed(RunPurpose::Undo, &Screen::new().json()));
+        assert_snapshot!("dry_run", printed(RunPurpose::UndoDryRun, &Screen::new()));
+        assert_snapshot!("dry_run_json", printed(RunPurpose::UndoDryRun, &Screen::new().json()));
         let done = RunReport { counts: Counts::default(), ..run_report() };
         assert_eq!(next_steps(&done), Vec::<String>::new());
     }

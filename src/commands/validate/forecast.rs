@@ -10,18 +10,18 @@ use crate::clock::Clock;
 use crate::commands::shared::Failure;
 use crate::commands::shared::choices::Choices;
 use crate::commands::shared::saved_plan::{PlanHeader, PlanWriter};
-use crate::domain::event::{Event, Observer};
-use crate::domain::forecast::{ForecastReport, RefusedLine};
+use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::identity::{Personal, PoolId, ProviderName};
 use crate::domain::outcome::RefusalCode;
+use crate::domain::report::{PredictedRefusal, PredictionReport};
 use crate::domain::row::{Row, RowKey};
-use crate::domain::stop::{Stop, StopCause};
-use crate::foresight::index::{Index, IndexBuilder};
+use crate::domain::run::{StopCause, StopError};
+use crate::foresight::pool_index::{PoolIndex, PoolIndexBuilder};
+use crate::foresight::pool_index::{RequiredUsers, RequiredUsersBuilder};
+use crate::foresight::prediction::{CorrectionHint, PredictedOutcome, PredictionBasis, Predictor};
 use crate::foresight::preflight::{PoolKnowledge, mapped_attributes};
-use crate::foresight::questions::{LookUp, LookUpCost, Questions};
-use crate::foresight::scan::{ScanOptions, Scanned, look_up, scan};
-use crate::foresight::verdict::{Forecaster, Hint, Known, Verdict};
-use crate::foresight::wanted::{Wanted, WantedRows};
+use crate::foresight::scan::{LookUpCost, LookUpFilters, LookUpMethod};
+use crate::foresight::scan::{ScanOptions, ScanResult, look_up, scan};
 use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputRecord, InputSource};
 use crate::limits::CANDIDATES_SHOWN_MAX;
 use crate::seed::Rng;
@@ -38,18 +38,18 @@ pub(super) struct ForecastInput<'a> {
 
 /// What was read from the pool.
 pub(super) struct PoolSample {
-    index: Index,
+    index: PoolIndex,
     mapped: BTreeMap<ProviderName, MappedAttributes>,
-    pub(super) look_up: LookUp,
+    pub(super) look_up: LookUpMethod,
     /// The number of reads of either way.
     pub(super) cost: LookUpCost,
-    pub(super) scanned: Scanned,
+    pub(super) scanned: ScanResult,
 }
 
 /// Where forecasts go, besides being counted.
 pub(super) struct ForecastOutput<'a> {
     /// Takes each row that `link` would refuse.
-    pub(super) refused: &'a mut dyn FnMut(&RefusedLine),
+    pub(super) refused: &'a mut dyn FnMut(&PredictedRefusal),
     /// Masks a personal value as the options say.
     pub(super) shown: &'a dyn Fn(&Personal) -> String,
     /// The folder of `--split`.
@@ -59,7 +59,7 @@ pub(super) struct ForecastOutput<'a> {
 }
 
 pub(super) struct InputForecast {
-    pub(super) report: ForecastReport,
+    pub(super) report: PredictionReport,
     /// Rows for which `choices.csv` asks for a choice.
     pub(super) choices_wanted: u64,
     /// The plan, still without its header.
@@ -82,12 +82,12 @@ impl ForecastInput<'_> {
     /// is cheaper or given.
     pub(super) async fn read_pool(
         &self,
-        given: Option<LookUp>,
+        given: Option<LookUpMethod>,
         directory: Arc<dyn UserDirectory>,
         knowledge: &PoolKnowledge,
         options: ScanOptions,
         clock: Clock,
-        observer: &mut (dyn Observer + Send),
+        observer: &mut (dyn RunObserver + Send),
     ) -> Result<PoolSample, Failure> {
         let (wanted, mut by_attribute) = self.needs()?;
         by_attribute.retain(|provider| knowledge.providers.contains_key(provider));
@@ -97,28 +97,28 @@ impl ForecastInput<'_> {
         let estimated = knowledge.facts.estimated_user_count;
         let cost = LookUpCost::of(estimated, &wanted);
         let way = given.unwrap_or_else(|| cost.cheaper());
-        let mut builder = IndexBuilder::new(wanted, case_sensitive);
+        let mut builder = PoolIndexBuilder::new(wanted, case_sensitive);
         let mut users = 0;
         let mut take_page = |page: Vec<PoolUser>| {
             users += page.len() as u64;
-            observer.on(&Event::Scanning { users, estimated });
-            builder.feed(page);
+            observer.on(&RunEvent::Scanning { users, estimated });
+            builder.add_users(page);
             Ok(())
         };
         let scanned = match way {
-            LookUp::Scan => scan(directory, options, clock, &mut take_page).await?,
-            LookUp::Filter => {
+            LookUpMethod::Scan => scan(directory, options, clock, &mut take_page).await?,
+            LookUpMethod::Filter => {
                 let mut filters = self.filters(case_sensitive)?;
                 look_up(directory, options, clock, &mut filters, &mut take_page).await?
             }
         };
-        Ok(PoolSample { index: builder.finish(), mapped, look_up: way, cost, scanned })
+        Ok(PoolSample { index: builder.build(), mapped, look_up: way, cost, scanned })
     }
 
     /// Returns the users that rows name, and the providers with an identity that is named by another attribute than the
     /// subject.
-    fn needs(&self) -> Result<(Wanted, BTreeSet<ProviderName>), Failure> {
-        let (mut wanted, mut by_attribute) = (WantedRows::default(), BTreeSet::new());
+    fn needs(&self) -> Result<(RequiredUsers, BTreeSet<ProviderName>), Failure> {
+        let (mut wanted, mut by_attribute) = (RequiredUsersBuilder::default(), BTreeSet::new());
         for row in self.rows()? {
             let link = row?.link;
             wanted.add(&link);
@@ -126,24 +126,24 @@ impl ForecastInput<'_> {
                 by_attribute.insert(link.source.provider().clone());
             }
         }
-        Ok((wanted.finish(), by_attribute))
+        Ok((wanted.build(), by_attribute))
     }
 
     /// Returns the filters that find the users of the rows, one after the other.
     fn filters(
         &self,
         case_sensitive: bool,
-    ) -> Result<impl FnMut() -> Result<Option<UserFilter>, Stop> + Send, InputError> {
+    ) -> Result<impl FnMut() -> Result<Option<UserFilter>, StopError> + Send, InputError> {
         let mut rows = self.rows()?;
-        let mut questions = Questions::new(case_sensitive);
+        let mut questions = LookUpFilters::new(case_sensitive);
         let mut waiting = Vec::new();
         Ok(move || {
             while waiting.is_empty() {
                 match rows.next() {
                     None => return Ok(None),
-                    Some(Ok(row)) => waiting = questions.of(&row.link),
+                    Some(Ok(row)) => waiting = questions.filters_for(&row.link),
                     Some(Err(error)) => {
-                        return Err(Stop { cause: StopCause::InputIo, detail: error.to_string() });
+                        return Err(StopError::new(StopCause::InputIo, error.to_string()));
                     }
                 }
             }
@@ -160,33 +160,37 @@ impl ForecastInput<'_> {
         case_differs_allowed: bool,
         output: &mut ForecastOutput<'_>,
     ) -> Result<InputForecast, Failure> {
-        let known =
-            Known { index: &sample.index, pool: knowledge, mapped: sample.mapped.clone(), case_differs_allowed };
-        let mut forecaster = Forecaster::new(known);
+        let known = PredictionBasis {
+            index: &sample.index,
+            pool: knowledge,
+            mapped: sample.mapped.clone(),
+            case_differs_allowed,
+        };
+        let mut forecaster = Predictor::new(known);
         let mut reader = InputReader::with_cross_row(self.source, self.options, self.cross_row)?;
         let mut files = output.split.map(|folder| VerdictFiles::create(folder, reader.layout())).transpose()?;
         let mut plan = output.plan.map(PlanWriter::create).transpose()?;
         let mut linked = HashSet::new();
-        let mut report = ForecastReport {
+        let mut report = PredictionReport {
             pool: self.pool.to_string(),
             look_up: sample.look_up.as_str(),
             users: sample.scanned.users,
             reads: sample.scanned.reads,
             throttled: sample.scanned.throttled,
             elapsed: sample.scanned.elapsed,
-            ..ForecastReport::default()
+            ..PredictionReport::default()
         };
         while let Some(record) = reader.next() {
             let Some(row) = self.valid_row(&record?) else { continue };
-            let forecast = forecaster.next_with(row.key, &row.link, choices.username_for(row.key));
-            *report.by_verdict.entry(forecast.verdict.as_str()).or_default() += 1;
-            if forecast.verdict == Verdict::Link {
+            let forecast = forecaster.predict(row.key, &row.link, choices.username_for(row.key));
+            *report.by_verdict.entry(forecast.outcome.as_str()).or_default() += 1;
+            if forecast.outcome == PredictedOutcome::Link {
                 let is_first = linked.insert(row.key);
                 report.writes += u64::from(is_first);
                 report.repeats += u64::from(!is_first);
             }
-            let candidates = match forecast.verdict {
-                Verdict::Refused(RefusalCode::UserAmbiguous) => sample.index.candidates(&row.link.destination),
+            let candidates = match forecast.outcome {
+                PredictedOutcome::Refused(RefusalCode::UserAmbiguous) => sample.index.candidates(&row.link.destination),
                 _ => Vec::new(),
             };
             if let Some(files) = &mut files {
@@ -195,13 +199,13 @@ impl ForecastInput<'_> {
             if let Some(plan) = &mut plan {
                 plan.write(&row, &forecast)?;
             }
-            if let Verdict::Refused(_) = forecast.verdict {
+            if let PredictedOutcome::Refused(_) = forecast.outcome {
                 let shown = candidates.iter().take(CANDIDATES_SHOWN_MAX);
-                (output.refused)(&RefusedLine {
+                (output.refused)(&PredictedRefusal {
                     row: row.number,
                     key: row.key,
-                    verdict: forecast.verdict.as_str(),
-                    hint: forecast.hint.map_or("", Hint::as_str),
+                    verdict: forecast.outcome.as_str(),
+                    hint: forecast.hint.map_or("", CorrectionHint::as_str),
                     candidates: shown.map(|user| (output.shown)(&user.username)).collect(),
                     candidates_left_out: candidates.len().saturating_sub(CANDIDATES_SHOWN_MAX),
                 });

@@ -16,13 +16,13 @@ use super::shared::settings::{Rate, parse_rate, parse_share};
 use super::shared::{
     CommandContext, Failure, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, headings, note_preset,
 };
-use crate::domain::event::{Event, Observer};
+use crate::domain::counts::Counts;
+use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::finding::FindingCode;
 use crate::domain::identity::Personal;
 use crate::domain::report::ValidateReport;
-use crate::domain::summary::Counts;
 use crate::exit::Exit;
-use crate::foresight::questions::LookUp;
+use crate::foresight::scan::LookUpMethod;
 use crate::foresight::scan::ScanOptions;
 use crate::input::{CrossRowFindings, FirstReading, InputError, InputOptions, InputReader, InputSource};
 use crate::limits::{READER_BATCH_ROWS, WRITE_QUOTA_PER_SECOND};
@@ -160,16 +160,16 @@ pub fn check_input(
     source: &InputSource,
     options: &InputOptions,
     split: Option<&Path>,
-    observer: &mut dyn Observer,
+    observer: &mut dyn RunObserver,
 ) -> Result<ValidatedInput, Failure> {
     let progress_rows = READER_BATCH_ROWS as u64 * 16;
-    observer.on(&Event::Checking { rows: 0 });
+    observer.on(&RunEvent::Checking { rows: 0 });
     let reading = FirstReading::of(source, options, |glimpse| {
         if glimpse.number.0.is_multiple_of(progress_rows) {
-            observer.on(&Event::Checking { rows: glimpse.number.0 });
+            observer.on(&RunEvent::Checking { rows: glimpse.number.0 });
         }
     })?;
-    observer.on(&Event::Checking { rows: reading.rows });
+    observer.on(&RunEvent::Checking { rows: reading.rows });
     let mut checked = ValidatedInput {
         blank_lines: reading.blank_lines,
         cross_row: Arc::clone(&reading.cross_row),
@@ -195,7 +195,7 @@ pub fn check_input(
             if finding.severity != finding.code.severity() {
                 *checked.allowed.entry(finding.code).or_default() += 1;
             }
-            observer.on(&Event::Found(finding));
+            observer.on(&RunEvent::Found(finding));
         }
     }
     files.map(FindingFiles::finish).transpose()?;
@@ -220,8 +220,8 @@ async fn forecast_input(
     // The input is hashed before the pool is read: a plan is for the rows that were compared.
     let planned = args.save_plan.as_ref().map(|_| PlannedInput::of(source, options)).transpose()?;
     let given = args.lookup.map(|way| match way {
-        LookUpWay::Scan => LookUp::Scan,
-        LookUpWay::Filter => LookUp::Filter,
+        LookUpWay::Scan => LookUpMethod::Scan,
+        LookUpWay::Filter => LookUpMethod::Filter,
     });
     let scan = ScanOptions { reads: rate_choice.read_pace(), seed: context.seed };
     let directory = Arc::clone(&pool.directory);
@@ -246,15 +246,15 @@ async fn forecast_input(
 }
 
 /// Says why the pool was read in this way, and what it does not find.
-fn reason_for_look_up(given: Option<LookUp>, sample: &PoolSample) -> String {
+fn reason_for_look_up(given: Option<LookUpMethod>, sample: &PoolSample) -> String {
     let (scan, filter) = (format::count(sample.cost.scan), format::count(sample.cost.filter));
     let why = match given {
         Some(_) => "as given with --lookup".to_owned(),
         None => format!("fewer reads: about {scan} for a scan, {filter} for filters"),
     };
     match sample.look_up {
-        LookUp::Scan => why,
-        LookUp::Filter => format!(
+        LookUpMethod::Scan => why,
+        LookUpMethod::Filter => format!(
             "{why}; filters do not find identities on users that no row names (linked_elsewhere, case_differs), \
              --lookup scan does"
         ),
@@ -268,7 +268,7 @@ fn print_unreadable(error: InputError, source: &InputSource, ui: &Ui) -> Failure
     let mut checked = ValidatedInput::default();
     for finding in found {
         *checked.counts.by_finding.entry(finding.code).or_default() += 1;
-        view.on(&Event::Found(finding.clone()));
+        view.on(&RunEvent::Found(finding.clone()));
     }
     match view.print_result(&checked.into_report(source), None, Exit::InvalidInput) {
         Ok(()) => error.into(),

@@ -8,8 +8,8 @@ use tempfile::NamedTempFile;
 use crate::commands::shared::choices::ChoicesWriter;
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::row::Row;
-use crate::foresight::index::IndexedUser;
-use crate::foresight::verdict::{Forecast, Hint, Verdict};
+use crate::foresight::pool_index::IndexedUser;
+use crate::foresight::prediction::{CorrectionHint, PredictedOutcome, Prediction};
 use crate::input::{InputError, Note, RawRecord, RecordLayout, RecordWriter};
 
 use super::view::finding_json;
@@ -79,14 +79,14 @@ impl VerdictFiles {
         &mut self,
         raw: &RawRecord<'_>,
         row: &Row,
-        forecast: &Forecast,
+        forecast: &Prediction,
         candidates: &[&IndexedUser],
     ) -> Result<(), InputError> {
-        let note = match forecast.verdict {
-            Verdict::Refused(code) => Note {
+        let note = match forecast.outcome {
+            PredictedOutcome::Refused(code) => Note {
                 state: "refused",
                 code: code.as_str(),
-                message: forecast.hint.map_or(code.meaning(), Hint::as_str),
+                message: forecast.hint.map_or(code.meaning(), CorrectionHint::as_str),
             },
             verdict => Note { state: verdict.as_str(), code: "", message: "" },
         };

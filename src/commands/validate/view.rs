@@ -19,11 +19,11 @@ use serde_json::{Value, json};
 
 use crate::commands::shared::SCHEMA_VERSION;
 use crate::commands::shared::run_view::{by_code_json, joined, simulated_mark};
-use crate::domain::event::{Event, Observer};
+use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::finding::{Finding, Severity};
-use crate::domain::forecast::{ForecastReport, RefusedLine};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::report::ValidateReport;
+use crate::domain::report::{PredictedRefusal, PredictionReport};
 use crate::exit::Exit;
 use crate::limits;
 use crate::ui::format::{count, counted, duration, rate};
@@ -32,13 +32,13 @@ use crate::ui::{OutputFormat, Style, Ui, encode_json, escape, escape_json};
 /// Takes findings and refused rows as they come, and prints the result. Shows progress meanwhile.
 pub(super) struct ValidateView {
     ui: Ui,
-    progress: Box<dyn Observer + Send>,
+    progress: Box<dyn RunObserver + Send>,
     shown: Vec<Finding>,
     hidden: BTreeMap<Severity, u64>,
     /// JSON that is not printed yet; empty where the result is text. There may be more findings than fit in memory.
     json: String,
     is_first: bool,
-    refused: Vec<RefusedLine>,
+    refused: Vec<PredictedRefusal>,
     refused_hidden: u64,
     output_error: Option<io::Error>,
 }
@@ -70,7 +70,7 @@ impl ValidateView {
     pub(super) fn print_result(
         mut self,
         report: &ValidateReport,
-        forecast: Option<&ForecastReport>,
+        forecast: Option<&PredictionReport>,
         exit: Exit,
     ) -> io::Result<()> {
         drop(self.progress);
@@ -106,7 +106,7 @@ impl ValidateView {
         }
     }
 
-    pub(super) fn add_refused_row(&mut self, line: &RefusedLine) {
+    pub(super) fn add_refused_row(&mut self, line: &PredictedRefusal) {
         if self.ui.output() == OutputFormat::Json {
             self.add_json(&json!({
                 "row": line.row.0,
@@ -135,9 +135,9 @@ impl ValidateView {
     }
 }
 
-impl Observer for ValidateView {
-    fn on(&mut self, event: &Event) {
-        let Event::Found(finding) = event else { return self.progress.on(event) };
+impl RunObserver for ValidateView {
+    fn on(&mut self, event: &RunEvent) {
+        let RunEvent::Found(finding) = event else { return self.progress.on(event) };
         if self.ui.output() == OutputFormat::Json {
             self.add_json(&finding_json(finding));
         } else if self.shown.iter().filter(|shown| shown.severity == finding.severity).count()
@@ -163,7 +163,7 @@ pub(super) fn finding_json(finding: &Finding) -> Value {
     })
 }
 
-fn end_of_json(report: &ValidateReport, forecast: Option<&ForecastReport>, exit: Exit) -> String {
+fn end_of_json(report: &ValidateReport, forecast: Option<&PredictionReport>, exit: Exit) -> String {
     let counts = &report.counts;
     let mut rest = json!({
         "rows": {"read": counts.read, "valid": counts.unprocessed, "invalid": counts.invalid},
@@ -178,7 +178,7 @@ fn end_of_json(report: &ValidateReport, forecast: Option<&ForecastReport>, exit:
     encode_json(&rest).replacen('{', "],", 1)
 }
 
-fn forecast_json(report: &ForecastReport) -> Value {
+fn forecast_json(report: &PredictionReport) -> Value {
     json!({
         "pool": report.pool,
         "simulated": report.simulated,
@@ -225,7 +225,7 @@ fn findings_text(report: &ValidateReport, style: Style) -> String {
 }
 
 /// Verdicts with their numbers, how the pool was read, and the time that the links will take.
-fn forecast_text(report: &ForecastReport, style: Style) -> String {
+fn forecast_text(report: &PredictionReport, style: Style) -> String {
     const DESIRED: [&str; 2] = ["link", "already_linked"];
     let mut lines = Vec::new();
     for verdict in DESIRED.into_iter().chain(RefusalCode::ALL.iter().map(|code| code.as_str())) {
@@ -259,7 +259,7 @@ fn forecast_text(report: &ForecastReport, style: Style) -> String {
 }
 
 /// A row that `link` would refuse, in one line.
-fn refused_text(line: &RefusedLine) -> String {
+fn refused_text(line: &PredictedRefusal) -> String {
     let meaning = RefusalCode::parse(line.verdict).map_or("", RefusalCode::meaning);
     // The sentence of `explain`, as a fragment.
     let mut chars = meaning.trim_end_matches('.').chars();
@@ -283,9 +283,9 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::domain::counts::Counts;
     use crate::domain::finding::FindingCode;
     use crate::domain::row::{RowKey, RowNumber};
-    use crate::domain::summary::Counts;
     use crate::ui::testing::Screen;
 
     fn report() -> ValidateReport {
@@ -295,8 +295,8 @@ mod tests {
         ValidateReport { input: "in.csv".into(), counts, allowed: allowed.into(), blank_lines: 1 }
     }
 
-    fn forecast() -> ForecastReport {
-        ForecastReport {
+    fn forecast() -> PredictionReport {
+        PredictionReport {
             pool: "us-east-1_A".into(),
             look_up: "scan",
             because: "as given with --lookup".into(),
@@ -310,13 +310,13 @@ mod tests {
             at_rate: Some(Duration::from_millis(100)),
             quota_per_second: 25.0,
             at_quota: Some(Duration::from_millis(80)),
-            ..ForecastReport::default()
+            ..PredictionReport::default()
         }
     }
 
     fn printed(screen: &Screen) -> String {
         let mut view = ValidateView::new(&screen.ui(), "in.csv");
-        view.on(&Event::Found(Finding {
+        view.on(&RunEvent::Found(Finding {
             code: FindingCode::MissingValue,
             severity: FindingCode::MissingValue.severity(),
             row: Some(RowNumber(17)),
@@ -327,7 +327,7 @@ mod tests {
         }));
         view.begin_refused_rows();
         for row in 1..=limits::VERDICTS_SHOWN_MAX as u64 + 2 {
-            let line = RefusedLine {
+            let line = PredictedRefusal {
                 row: RowNumber(row),
                 key: RowKey::parse(b"00000000000000000000000000000011").unwrap(),
                 verdict: "user_ambiguous",

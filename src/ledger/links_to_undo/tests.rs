@@ -1,17 +1,17 @@
 use super::*;
-use crate::domain::outcome::{Outcome, UndoOutcome};
+use crate::domain::outcome::{LinkOutcome, UndoOutcome};
 use crate::ledger::storage::MemoryStorage;
 use crate::ledger::tests::{opened, row, user};
 use crate::ledger::{Ledger, LedgerError};
 
-fn link(ledger: &mut Ledger, number: u64, outcome: &Outcome, at: UnixMs) {
+fn link(ledger: &mut Ledger, number: u64, outcome: &LinkOutcome, at: UnixMs) {
     let row = row(number);
     ledger.announce(&row, &user(&row), at).unwrap();
     ledger.settle(row.number, row.key, outcome, 1, None, at + 1).unwrap();
 }
 
 fn linked(ledger: &mut Ledger, number: u64, at: UnixMs) {
-    link(ledger, number, &Outcome::Linked { recovered: false }, at);
+    link(ledger, number, &LinkOutcome::Linked { recovered: false }, at);
 }
 
 fn announce_unlink(ledger: &mut Ledger, number: u64) {
@@ -51,8 +51,8 @@ fn example() -> MemoryStorage {
     for (number, at) in [(1, 100), (2, 200), (6, 300), (7, 400), (8, 500), (9, 600)] {
         linked(&mut ledger, number, at);
     }
-    link(&mut ledger, 3, &Outcome::AlreadyLinked, 610);
-    link(&mut ledger, 5, &Outcome::Linked { recovered: true }, 620);
+    link(&mut ledger, 3, &LinkOutcome::AlreadyLinked, 610);
+    link(&mut ledger, 5, &LinkOutcome::Linked { recovered: true }, 620);
     let four = row(4);
     ledger.announce(&four, &user(&four), 630).unwrap();
     undo(&mut ledger, 7);

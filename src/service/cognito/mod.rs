@@ -25,7 +25,7 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
 use super::{IdentityLinker, IdentityUnlinker, LimitReader, UserDirectory};
 use crate::domain::identity::PoolId;
-use crate::domain::stop::{Stop, StopCause};
+use crate::domain::run::{StopCause, StopError};
 use crate::limits;
 
 /// Where the service is and as whom it is called.
@@ -58,7 +58,7 @@ impl Cognito {
     ///
     /// # Errors
     /// [`StopCause::Credentials`] where none are found.
-    pub async fn connect(target: &Target, region: &str, pool: PoolId) -> Result<Self, Stop> {
+    pub async fn connect(target: &Target, region: &str, pool: PoolId) -> Result<Self, StopError> {
         let config = match target {
             Target::Simulator { endpoint_url } => simulator_config(endpoint_url, region),
             Target::Aws { profile, endpoint_url } => {
@@ -111,7 +111,7 @@ fn simulator_config(endpoint_url: &str, region: &str) -> Config {
         .build()
 }
 
-async fn aws_config_for(profile: Option<&str>, endpoint_url: Option<&str>, region: &str) -> Result<Config, Stop> {
+async fn aws_config_for(profile: Option<&str>, endpoint_url: Option<&str>, region: &str) -> Result<Config, StopError> {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(Region::new(region.to_owned()))
         .http_client(https())
@@ -139,7 +139,7 @@ async fn aws_config_for(profile: Option<&str>, endpoint_url: Option<&str>, regio
     }
 }
 
-fn no_credentials(profile: Option<&str>, error: &CredentialsError) -> Stop {
+fn no_credentials(profile: Option<&str>, error: &CredentialsError) -> StopError {
     let found_nothing = matches!(error, CredentialsError::CredentialsNotLoaded(_));
     let reason = match profile {
         Some(name) if found_nothing => format!("profile {name} is not there, or gives none"),
@@ -153,7 +153,7 @@ fn no_credentials(profile: Option<&str>, error: &CredentialsError) -> Stop {
         None => "name a profile with --profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID",
     };
     tracing::debug!(reason = convert::chain(error), "no credentials");
-    Stop { cause: StopCause::Credentials, detail: format!("no credentials found: {reason}; {advice}") }
+    StopError::new(StopCause::Credentials, format!("no credentials found: {reason}; {advice}"))
 }
 
 fn https() -> SharedHttpClient {

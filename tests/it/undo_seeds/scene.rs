@@ -6,10 +6,10 @@ use std::time::Duration;
 use cognito_link::clock::{Clock, UnixMs};
 use cognito_link::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, ProviderName};
 use cognito_link::domain::row::{Link, Row};
+use cognito_link::domain::run::{RunOutcome, RunReport, Signal};
 use cognito_link::domain::state::RowState;
-use cognito_link::domain::stop::{Ended, RunReport, Signal};
 use cognito_link::engine::testing::{self, EngineRun, open_ledger, row_of};
-use cognito_link::engine::{EngineOptions, Services, SettleWith};
+use cognito_link::engine::{EngineOptions, ServicePorts, SettleWith};
 use cognito_link::ledger::UndoSelection;
 use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::seed::Rng;
@@ -164,11 +164,11 @@ impl Scene {
             let service = InProcessService::sharing(self.world.clone(), clock, POOL);
             let run = match which {
                 Which::Link => {
-                    EngineRun::new(&self.disk, POOL, Services::linking(service), clock).rows((1..=ROWS).map(row))
+                    EngineRun::new(&self.disk, POOL, ServicePorts::linking(service), clock).rows((1..=ROWS).map(row))
                 }
                 Which::Undo => {
                     let selection = UndoSelection { include_recovered: true, ..UndoSelection::default() };
-                    EngineRun::new(&self.disk, POOL, Services::unlinking(service), clock).links(selection)
+                    EngineRun::new(&self.disk, POOL, ServicePorts::unlinking(service), clock).links(selection)
                 }
             };
             let run = run.options(self.weather.options());
@@ -195,7 +195,7 @@ impl Scene {
         for runs in 0..60 {
             let cut = if crashes && runs < 8 { random_cut(rng) } else { Cut::Never };
             let Some(report) = self.run(which, cut) else { continue };
-            if report.ended == Ended::Completed && report.counts.failed + report.counts.in_doubt == 0 {
+            if report.ended == RunOutcome::Completed && report.counts.failed + report.counts.in_doubt == 0 {
                 return report;
             }
         }

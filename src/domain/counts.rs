@@ -12,42 +12,35 @@ pub struct Counts {
     pub read: u64,
     /// Links that this tool made, in this run or in an earlier one of this ledger.
     pub linked: u64,
-    /// Links that were there before.
     pub already_linked: u64,
-    /// Refused for good.
     pub refused: u64,
-    /// Attempts exhausted on transient faults.
     pub failed: u64,
-    /// May have taken effect.
     pub in_doubt: u64,
     /// Rows with an error of their own; never sent.
     pub invalid: u64,
-    /// Read, and not attempted.
     pub unprocessed: u64,
-    /// Of the rows above, those for which nothing was done because an earlier run had settled them.
+    /// Of the rows above, those that were skipped because an earlier run had settled them.
     pub skipped: u64,
-    /// Of the rows above, those for which nothing was done because an earlier row of this run asked for the same link.
+    /// Of the rows above, those that were skipped because an earlier row of this run names the same link.
     pub repeated: u64,
-    /// Of the unprocessed rows, those whose link was made by this tool and taken back by `undo`.
+    /// Of the unprocessed rows, those whose link this tool made and `undo` removed.
     pub undone: u64,
-    /// Of the linked rows, those that `undo` looked at and left alone, by code.
+    /// Of the linked rows, those that `undo` refused to unlink, by code.
     pub kept: BTreeMap<RefusalCode, u64>,
-    /// Refused rows by code.
     pub by_refusal: BTreeMap<RefusalCode, u64>,
     /// Findings by code; a row may have several.
     pub by_finding: BTreeMap<FindingCode, u64>,
 }
 
-/// Counts that do not add up: a fault of the program.
+/// The counts do not add up, which is a bug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("counts do not balance: {read} rows read and {accounted} accounted for")]
-pub struct Unbalanced {
+pub struct CountMismatch {
     read: u64,
     accounted: u64,
 }
 
 impl Counts {
-    /// Counts a row that stands in `state`.
     pub fn add(&mut self, state: RowState) {
         match state {
             RowState::Unprocessed => self.unprocessed += 1,
@@ -70,19 +63,19 @@ impl Counts {
         }
     }
 
-    /// Rows that have a state, the invalid and the unprocessed included.
+    /// The sum of all states, invalid and unprocessed rows included.
     #[must_use]
     pub fn accounted(&self) -> u64 {
         self.linked + self.already_linked + self.refused + self.failed + self.in_doubt + self.invalid + self.unprocessed
     }
 
-    /// Rows that nothing more will happen to in this run: in one of `undo`, what was taken back as well.
+    /// Rows that are finished in this run, undone ones included.
     #[must_use]
     pub fn done(&self) -> u64 {
         self.accounted() - self.unprocessed + self.undone
     }
 
-    /// Counts a row whose taking back came to this, in a run of `undo`: there a refusal is one of the run's own.
+    /// Counts the outcome of an unlink. In a run of `undo` a refusal is one of that run, so the row counts as refused.
     pub fn add_undo(&mut self, outcome: &UndoOutcome) {
         match outcome {
             UndoOutcome::Undone => self.add(RowState::Undone),
@@ -92,7 +85,7 @@ impl Counts {
         }
     }
 
-    /// Whether every row read is in the wished state.
+    /// Whether every row read is in the desired state.
     #[must_use]
     pub fn all_linked(&self) -> bool {
         self.linked + self.already_linked == self.read
@@ -101,8 +94,8 @@ impl Counts {
     /// Checks that every row read has exactly one state.
     ///
     /// # Errors
-    /// [`Unbalanced`] with both sums: a fault of the program.
-    pub fn balance(&self) -> Result<(), Unbalanced> {
+    /// [`CountMismatch`] with both sums, which is a bug.
+    pub fn balance(&self) -> Result<(), CountMismatch> {
         let accounted = self.accounted();
         let refusals: u64 = self.by_refusal.values().sum();
         let parts_fit = self.undone <= self.unprocessed && self.kept.values().sum::<u64>() <= self.linked;
@@ -110,7 +103,7 @@ impl Counts {
         {
             Ok(())
         } else {
-            Err(Unbalanced { read: self.read, accounted })
+            Err(CountMismatch { read: self.read, accounted })
         }
     }
 }

@@ -1,9 +1,10 @@
-//! Why a run ends, and what it has to say then.
+//! Why a run ends, and its report.
 
 use std::time::Duration;
 
+use super::counts::Counts;
 use super::identity::PoolId;
-use super::summary::Counts;
+use super::outcome::ServiceText;
 
 /// What stops a whole run, never a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,12 +23,11 @@ pub enum StopCause {
     LedgerIo,
     /// The input cannot be read on.
     InputIo,
-    /// A bound that was asked for was reached.
+    /// A bound of the options was reached.
     Bound,
 }
 
 impl StopCause {
-    /// The cause as scripts see it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -43,17 +43,46 @@ impl StopCause {
     }
 }
 
-/// A cause with what was found, a lower-case fragment without personal data.
+/// Why a whole run cannot go on. `Display` holds no personal data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
-pub struct Stop {
-    /// What kind of cause it is.
+pub struct StopError {
     pub cause: StopCause,
-    /// What happened and what to do.
+    /// What happened and what to do, a lower-case fragment in this program's words.
     pub detail: String,
+    pub service_text: Option<ServiceText>,
 }
 
-/// A signal that asks the run to end.
+impl StopError {
+    /// A stop that no answer of the service caused.
+    #[must_use]
+    pub fn new(cause: StopCause, detail: impl Into<String>) -> Self {
+        Self { cause, detail: detail.into(), service_text: None }
+    }
+
+    /// Puts the pool before the detail.
+    #[must_use]
+    pub fn about_pool(mut self, pool: &PoolId) -> Self {
+        self.detail = format!("user pool {pool}: {}", self.detail);
+        self
+    }
+
+    /// The detail, with the service's message where `show_values` permits it.
+    #[must_use]
+    pub fn printable_detail(&self, show_values: bool) -> String {
+        match self.service_text.as_ref().and_then(|text| text.printable_message(show_values)) {
+            Some(message) => format!("{}; the service answered: {message}", self.detail),
+            None => self.detail.clone(),
+        }
+    }
+
+    #[must_use]
+    pub fn hides_message(&self, show_values: bool) -> bool {
+        self.service_text.as_ref().is_some_and(|text| text.is_hidden(show_values))
+    }
+}
+
+/// A signal to stop the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// SIGINT, Ctrl-C.
@@ -62,19 +91,17 @@ pub enum Signal {
     Terminate,
 }
 
-/// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
+pub enum RunOutcome {
     /// Every row of the input was read and reached a result.
     Completed,
     /// A signal came; what was in flight was finished, or is in doubt where it did not finish in time.
     Interrupted(Signal),
     /// Something stopped the run.
-    Stopped(Stop),
+    Stopped(StopError),
 }
 
-impl Ended {
-    /// The end as scripts see it.
+impl RunOutcome {
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -85,20 +112,18 @@ impl Ended {
     }
 }
 
-/// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Aim {
+pub enum RunPurpose {
     /// To link rows.
     #[default]
     Link,
-    /// To take links back.
+    /// To remove links.
     Undo,
-    /// To say which links would be taken back.
+    /// To list the links that would be removed.
     UndoDryRun,
 }
 
-impl Aim {
-    /// Whether it is about taking links back.
+impl RunPurpose {
     #[must_use]
     pub fn is_undo(self) -> bool {
         self != Self::Link
@@ -108,26 +133,19 @@ impl Aim {
 /// What a run has to say at its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunReport {
-    /// What the run was for.
-    pub aim: Aim,
-    /// The pool.
+    pub purpose: RunPurpose,
     pub pool: PoolId,
-    /// Whether the pool was a simulated one.
     pub simulated: bool,
-    /// How it ended.
-    pub ended: Ended,
-    /// Rows by state. Balanced. In a run about taking links back, the links that it refused, failed at or left in doubt
-    /// count so; what was not reached counts as linked.
+    pub ended: RunOutcome,
+    /// Rows by state, balanced. In a run of `undo`, links that it refused, failed to remove or left in doubt count as
+    /// such; links that it did not reach count as linked.
     pub counts: Counts,
     /// Rows of the input that were not read any more, where the total is known.
     pub not_read: Option<u64>,
-    /// Writes sent in this run.
     pub writes: u64,
-    /// Reads sent in this run.
     pub reads: u64,
-    /// Answers that said "too many requests".
     pub throttled: u64,
-    /// Rows that a plan meant to link and that were refused or found linked; `None` without a plan.
+    /// Rows that did not match the plan; `None` without a plan.
     pub missed: Option<u64>,
     /// Time from the first row taken up to the end.
     pub elapsed: Duration,

@@ -1,40 +1,30 @@
-//! What `doctor` finds before a migration, as plain data, and how good that is.
+//! The checks of `doctor` and how each one rates what it found.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::identity::{PoolId, ProviderName};
-use super::stop::{Stop, StopCause};
+use super::run::{StopCause, StopError};
 use crate::limits;
 
-/// What a check is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Topic {
-    /// Whether the credentials are accepted at all.
+pub enum CheckTopic {
     Credentials,
-    /// Whether the pool is there.
     Pool,
-    /// Triggers that may link meanwhile.
     Triggers,
-    /// Identity providers.
     Providers,
     /// What a provider writes over the users' attributes.
     Mapping,
-    /// Whether users can be read, by filter too.
     Users,
-    /// How many writes the account may make.
     Quota,
-    /// Our clock beside the service's.
     Clock,
     /// How long it takes to read the pool.
     ScanTime,
-    /// How long a million links take.
     LinkTime,
-    /// The right to write.
     Permission,
 }
 
-impl Topic {
+impl CheckTopic {
     /// The check's name, for people and scripts.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -54,16 +44,12 @@ impl Topic {
     }
 }
 
-/// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CheckStatus {
-    /// As it should be.
     Ok,
-    /// A migration works, and something about it may surprise.
+    /// A migration works, but may surprise.
     Warn,
-    /// A migration would not work.
     Fail,
-    /// Not looked at.
     Skip,
 }
 
@@ -80,119 +66,101 @@ impl CheckStatus {
     }
 }
 
-/// What was found.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Found {
-    /// The service accepts the credentials; whose they are is not asked.
+pub enum CheckResult {
+    /// The service accepts the credentials; the identity behind them is not checked.
     Accepted,
-    /// The pool.
     Pool {
-        /// Its name.
         name: String,
-        /// Whether user names are told apart by case.
         case_sensitive: bool,
         /// The service's estimate of the number of users.
         users: u64,
     },
-    /// Whether a pre-sign-up trigger is set.
     PreSignUp(bool),
     /// Providers by name, each with its type.
     Providers(Vec<(ProviderName, String)>),
     /// The pool attributes that a provider's claims are mapped to.
     Mapping {
-        /// The pool's name of the provider.
         provider: ProviderName,
-        /// The attributes.
         mapped: BTreeSet<String>,
     },
     /// Users can be read, by a filter on `sub` too.
     Users,
-    /// The limit of the writes.
     Quota {
         /// Calls a second, for everybody together.
         per_second: f64,
-        /// Who tells: `provisioned`, `service_quotas`, or `assumed` where nobody does.
+        /// The source: `provisioned`, `service_quotas`, or `assumed` where neither is available.
         origin: &'static str,
-        /// The part of it that a run takes.
+        /// The share of it that a run uses.
         share: f64,
         /// The pace of a run, in calls a second.
         pace: f64,
     },
-    /// The service's clock minus ours, the least and the most it can be, in milliseconds; `None` where no answer told.
+    /// The service's clock minus ours, the least and the most it can be, in milliseconds; `None` where no answer had a date.
     Clock(Option<(i64, i64)>),
-    /// What reading the whole pool takes.
     ScanTime {
         /// The service's estimate of the number of users.
         users: u64,
-        /// Calls.
         reads: u64,
         /// Their pace, in calls a second.
         pace: f64,
     },
-    /// What so many links take.
     LinkTime {
-        /// Links.
         links: u64,
         /// Their pace, in calls a second.
         pace: f64,
     },
     /// An operation that writes, and so was not called.
     NotTried(&'static str),
-    /// The call did not come through; the text names it and says what to do.
-    Stopped(Stop),
+    /// The call failed.
+    Stopped(StopError),
     /// Not looked at, because of what an earlier check found: a lower-case fragment.
     LeftOut(&'static str),
 }
 
-/// One check.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Check {
-    /// What it is about.
-    pub topic: Topic,
-    /// What was found.
-    pub found: Found,
+pub struct DoctorCheck {
+    pub topic: CheckTopic,
+    pub found: CheckResult,
 }
 
-/// Everything that `doctor` found.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CheckupReport {
-    /// The pool.
+pub struct DoctorReport {
     pub pool: PoolId,
-    /// Whether it is a simulated one.
     pub simulated: bool,
     /// The checks, in the order in which they were made.
-    pub checks: Vec<Check>,
+    pub checks: Vec<DoctorCheck>,
 }
 
-impl Check {
-    /// How it ended.
+impl DoctorCheck {
     #[must_use]
     pub fn status(&self) -> CheckStatus {
         let warn_if = |doubtful| if doubtful { CheckStatus::Warn } else { CheckStatus::Ok };
         match &self.found {
             // Only rows that link by an attribute need it, and its answer holds secrets: many will not want to allow it.
-            Found::Stopped(stop) if self.topic == Topic::Mapping && stop.cause == StopCause::AccessDenied => {
+            CheckResult::Stopped(stop)
+                if self.topic == CheckTopic::Mapping && stop.cause == StopCause::AccessDenied =>
+            {
                 CheckStatus::Warn
             }
-            Found::Stopped(_) => CheckStatus::Fail,
-            Found::LeftOut(_) | Found::NotTried(_) => CheckStatus::Skip,
-            Found::PreSignUp(set) => warn_if(*set),
-            Found::Providers(providers) if providers.is_empty() => CheckStatus::Fail,
-            Found::Mapping { mapped, .. } => warn_if(unverifies(mapped)),
-            Found::Quota { origin, .. } => warn_if(*origin == "assumed"),
-            Found::Clock(bounds) => clock_status(*bounds),
-            Found::Accepted
-            | Found::Pool { .. }
-            | Found::Providers(_)
-            | Found::Users
-            | Found::ScanTime { .. }
-            | Found::LinkTime { .. } => CheckStatus::Ok,
+            CheckResult::Stopped(_) => CheckStatus::Fail,
+            CheckResult::LeftOut(_) | CheckResult::NotTried(_) => CheckStatus::Skip,
+            CheckResult::PreSignUp(set) => warn_if(*set),
+            CheckResult::Providers(providers) if providers.is_empty() => CheckStatus::Fail,
+            CheckResult::Mapping { mapped, .. } => warn_if(resets_email_verified(mapped)),
+            CheckResult::Quota { origin, .. } => warn_if(*origin == "assumed"),
+            CheckResult::Clock(bounds) => clock_status(*bounds),
+            CheckResult::Accepted
+            | CheckResult::Pool { .. }
+            | CheckResult::Providers(_)
+            | CheckResult::Users
+            | CheckResult::ScanTime { .. }
+            | CheckResult::LinkTime { .. } => CheckStatus::Ok,
         }
     }
 }
 
-impl CheckupReport {
-    /// Checks that ended so.
+impl DoctorReport {
     #[must_use]
     pub fn count(&self, status: CheckStatus) -> u64 {
         self.checks.iter().filter(|check| check.status() == status).count() as u64
@@ -201,28 +169,28 @@ impl CheckupReport {
 
 /// Whether each sign-in sets `email_verified` to false: the service does so where `email` is mapped alone.
 #[must_use]
-pub fn unverifies(mapped: &BTreeSet<String>) -> bool {
+pub fn resets_email_verified(mapped: &BTreeSet<String>) -> bool {
     mapped.contains("email") && !mapped.contains("email_verified")
 }
 
-/// How far apart the two clocks are at the least, in milliseconds, by the bounds of their difference.
+/// The smallest difference of the two clocks that the bounds allow, in milliseconds.
 #[must_use]
-pub fn apart_ms((low, high): (i64, i64)) -> u64 {
+pub fn min_clock_difference_ms((low, high): (i64, i64)) -> u64 {
     low.max(high.saturating_neg()).max(0).unsigned_abs()
 }
 
 fn clock_status(bounds: Option<(i64, i64)>) -> CheckStatus {
-    match bounds.map(apart_ms) {
-        Some(apart) if apart > limits::CLOCK_REFUSED_MS => CheckStatus::Fail,
-        Some(apart) if apart <= limits::CLOCK_APART_MS => CheckStatus::Ok,
+    match bounds.map(min_clock_difference_ms) {
+        Some(apart) if apart > limits::CLOCK_DIFFERENCE_REFUSED_MS => CheckStatus::Fail,
+        Some(apart) if apart <= limits::CLOCK_DIFFERENCE_MS_MAX => CheckStatus::Ok,
         _ => CheckStatus::Warn,
     }
 }
 
-/// How long so many calls take at this pace.
+/// How long the calls take at `pace` calls a second.
 #[must_use]
-pub fn time_for(calls: u64, pace: f64) -> Duration {
-    #[expect(clippy::cast_precision_loss, reason = "an estimate, and told with two units")]
+pub fn duration_of_calls(calls: u64, pace: f64) -> Duration {
+    #[expect(clippy::cast_precision_loss, reason = "an estimate, printed with two units")]
     let seconds = calls as f64 / pace;
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
@@ -231,17 +199,17 @@ pub fn time_for(calls: u64, pace: f64) -> Duration {
 mod tests {
     use super::*;
 
-    fn status(topic: Topic, found: Found) -> CheckStatus {
-        Check { topic, found }.status()
+    fn status(topic: CheckTopic, found: CheckResult) -> CheckStatus {
+        DoctorCheck { topic, found }.status()
     }
 
-    fn mapping(mapped: &[&str]) -> Found {
+    fn mapping(mapped: &[&str]) -> CheckResult {
         let mapped = mapped.iter().map(|name| (*name).to_owned()).collect();
-        Found::Mapping { provider: ProviderName::parse("Okta").unwrap(), mapped }
+        CheckResult::Mapping { provider: ProviderName::parse("Okta").unwrap(), mapped }
     }
 
-    fn quota(origin: &'static str) -> Found {
-        Found::Quota { per_second: 25.0, origin, share: 0.8, pace: 20.0 }
+    fn quota(origin: &'static str) -> CheckResult {
+        CheckResult::Quota { per_second: 25.0, origin, share: 0.8, pace: 20.0 }
     }
 
     #[test]
@@ -249,10 +217,10 @@ mod tests {
         use CheckStatus::{Fail, Ok, Skip, Warn};
         let google = (ProviderName::parse("Google").unwrap(), "Google".to_owned());
         for (found, expected) in [
-            (Found::PreSignUp(false), Ok),
-            (Found::PreSignUp(true), Warn),
-            (Found::Providers(vec![google]), Ok),
-            (Found::Providers(vec![]), Fail),
+            (CheckResult::PreSignUp(false), Ok),
+            (CheckResult::PreSignUp(true), Warn),
+            (CheckResult::Providers(vec![google]), Ok),
+            (CheckResult::Providers(vec![]), Fail),
             (mapping(&[]), Ok),
             (mapping(&["email"]), Warn),
             (mapping(&["email_verified"]), Ok),
@@ -260,21 +228,21 @@ mod tests {
             (quota("provisioned"), Ok),
             (quota("service_quotas"), Ok),
             (quota("assumed"), Warn),
-            (Found::NotTried("AdminLinkProviderForUser"), Skip),
-            (Found::LeftOut("the credentials are not accepted"), Skip),
+            (CheckResult::NotTried("AdminLinkProviderForUser"), Skip),
+            (CheckResult::LeftOut("the credentials are not accepted"), Skip),
         ] {
-            assert_eq!(status(Topic::Pool, found.clone()), expected, "{found:?}");
+            assert_eq!(status(CheckTopic::Pool, found.clone()), expected, "{found:?}");
         }
     }
 
     #[test]
     fn only_mappings_may_be_denied() {
-        let stopped = |cause| Found::Stopped(Stop { cause, detail: String::new() });
+        let stopped = |cause| CheckResult::Stopped(StopError::new(cause, ""));
         for (topic, cause, expected) in [
-            (Topic::Mapping, StopCause::AccessDenied, CheckStatus::Warn),
-            (Topic::Mapping, StopCause::Credentials, CheckStatus::Fail),
-            (Topic::Users, StopCause::AccessDenied, CheckStatus::Fail),
-            (Topic::Pool, StopCause::PoolMissing, CheckStatus::Fail),
+            (CheckTopic::Mapping, StopCause::AccessDenied, CheckStatus::Warn),
+            (CheckTopic::Mapping, StopCause::Credentials, CheckStatus::Fail),
+            (CheckTopic::Users, StopCause::AccessDenied, CheckStatus::Fail),
+            (CheckTopic::Pool, StopCause::PoolMissing, CheckStatus::Fail),
         ] {
             assert_eq!(status(topic, stopped(cause)), expected, "{topic:?} {cause:?}");
         }
@@ -292,16 +260,16 @@ mod tests {
             (Some((300_001, 300_900)), 300_001, Fail),
             (Some((-400_000, -390_000)), 390_000, Fail),
         ] {
-            assert_eq!(bounds.map(apart_ms), Some(apart));
-            assert_eq!(status(Topic::Clock, Found::Clock(bounds)), expected, "{bounds:?}");
+            assert_eq!(bounds.map(min_clock_difference_ms), Some(apart));
+            assert_eq!(status(CheckTopic::Clock, CheckResult::Clock(bounds)), expected, "{bounds:?}");
         }
-        assert_eq!(status(Topic::Clock, Found::Clock(None)), Warn, "no answer told");
+        assert_eq!(status(CheckTopic::Clock, CheckResult::Clock(None)), Warn, "no answer had a date");
     }
 
     #[test]
     fn times_follow_from_the_pace() {
-        assert_eq!(time_for(1_000_000, 20.0), Duration::from_secs(50_000));
-        assert_eq!(time_for(0, 24.0), Duration::ZERO);
-        assert_eq!(time_for(1, 0.0), Duration::MAX);
+        assert_eq!(duration_of_calls(1_000_000, 20.0), Duration::from_secs(50_000));
+        assert_eq!(duration_of_calls(0, 24.0), Duration::ZERO);
+        assert_eq!(duration_of_calls(1, 0.0), Duration::MAX);
     }
 }

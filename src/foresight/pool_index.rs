@@ -1,0 +1,542 @@
+//! What was read of the pool, as far as the rows of a file need it.
+//!
+//! A file and a pool meet under 64-bit hashes that ignore case, so that what differs only in case is found too. A hash only
+//! narrows the search: the values themselves are compared, so a collision costs memory and never a wrong answer.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::destination::{self, UserNames, folded};
+use crate::clock::UnixMs;
+use crate::domain::identity::{Destination, DestinationUser, Personal, ProviderName, profile_username};
+use crate::domain::outcome::RefusalCode;
+use crate::domain::row::Link;
+use crate::service::PoolUser;
+
+/// Collects which users and identities the rows of a file name.
+#[derive(Debug, Clone, Default)]
+pub struct RequiredUsersBuilder {
+    hashes: Vec<u64>,
+}
+
+impl RequiredUsersBuilder {
+    /// Notes what a row names: its destination, its identity, and with the identity the user name of its own profile.
+    pub fn add(&mut self, link: &Link) {
+        self.hashes.push(destination_hash(&link.destination));
+        self.hashes.push(identity_hash(link.source.provider().as_str(), link.source.value().expose()));
+    }
+
+    #[must_use]
+    pub fn build(self) -> RequiredUsers {
+        let mut hashes = self.hashes;
+        hashes.sort_unstable();
+        hashes.dedup();
+        hashes.shrink_to_fit();
+        RequiredUsers { hashes }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct RequiredUsers {
+    hashes: Vec<u64>,
+}
+
+impl RequiredUsers {
+    /// How many different users and identities the rows name.
+    #[must_use]
+    pub fn lookup_count(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// The hashes by which rows may mean this user or an identity of it; empty where none does.
+    pub(super) fn hashes_of(&self, user: &PoolUser) -> Vec<u64> {
+        let names = [
+            Some(name_hash(user.username.expose())),
+            user.sub.as_ref().map(|sub| sub_hash(sub.expose())),
+            user.email.as_ref().map(|email| email_hash(email.expose())),
+        ];
+        let identities = user.identities.iter().map(|held| identity_hash(&held.provider_name, held.user_id.expose()));
+        let mut wanted: Vec<u64> = names
+            .into_iter()
+            .flatten()
+            .chain(identities)
+            .filter(|hash| self.hashes.binary_search(hash).is_ok())
+            .collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted
+    }
+}
+
+pub(super) fn destination_hash(destination: &Destination) -> u64 {
+    match destination {
+        Destination::Username(name) => name_hash(name.expose()),
+        Destination::Email(email) => email_hash(email.expose()),
+        Destination::Sub(sub) => sub_hash(sub.expose()),
+        Destination::Federated { provider, user_id } => identity_hash(provider.as_str(), user_id.expose()),
+    }
+}
+
+/// A user of the pool that a row may mean, or that holds an identity that a row names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexedUser {
+    pub username: Personal,
+    pub sub: Option<Personal>,
+    pub email: Option<Personal>,
+    /// `UserStatus`: for people, never for a decision.
+    pub status: Arc<str>,
+    /// The identities on this user, its own (`primary`) included.
+    pub identities: Box<[IndexedIdentity]>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexedIdentity {
+    pub provider: Arc<str>,
+    /// The provider's id of the user, true case.
+    pub user_id: Personal,
+    /// Whether it is the own identity of a federated user.
+    pub primary: bool,
+    /// When it was linked, in the service's milliseconds.
+    pub created_unix_ms: Option<UnixMs>,
+}
+
+impl IndexedIdentity {
+    /// Whether it is this identity, by exact case.
+    #[must_use]
+    pub fn is(&self, provider: &ProviderName, user_id: &Personal) -> bool {
+        *self.provider == *provider.as_str() && self.user_id == *user_id
+    }
+}
+
+impl IndexedUser {
+    /// Whether this profile was born from an external identity.
+    #[must_use]
+    pub fn is_federated(&self) -> bool {
+        self.identities.iter().any(|held| held.primary)
+    }
+
+    fn names(&self) -> UserNames<'_> {
+        UserNames {
+            username: &self.username,
+            sub: self.sub.as_ref(),
+            email: self.email.as_ref(),
+            federated: self.is_federated(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserPosition(u32);
+
+#[derive(Debug)]
+pub struct PoolIndexBuilder {
+    required: RequiredUsers,
+    case_sensitive: bool,
+    texts: BTreeSet<Arc<str>>,
+    users: Vec<IndexedUser>,
+    entries: Vec<(u64, UserPosition)>,
+}
+
+impl PoolIndexBuilder {
+    /// An empty index that keeps the `required` users.
+    #[must_use]
+    pub fn new(required: RequiredUsers, case_sensitive: bool) -> Self {
+        Self { required, case_sensitive, texts: BTreeSet::new(), users: Vec::new(), entries: Vec::new() }
+    }
+
+    /// Takes the users of a page, and keeps those that the file needs. A user may come twice: the last one counts.
+    pub fn add_users(&mut self, users: Vec<PoolUser>) {
+        for user in users {
+            let hashes = self.required.hashes_of(&user);
+            let Ok(position) = u32::try_from(self.users.len()) else { return };
+            if !hashes.is_empty() {
+                self.entries.extend(hashes.into_iter().map(|hash| (hash, UserPosition(position))));
+                let user = self.compact(user);
+                self.users.push(user);
+            }
+        }
+    }
+
+    fn compact(&mut self, user: PoolUser) -> IndexedUser {
+        let identities = user.identities.into_iter().map(|held| IndexedIdentity {
+            provider: shared(&mut self.texts, &held.provider_name),
+            user_id: held.user_id,
+            primary: held.primary,
+            created_unix_ms: held.created_unix_ms,
+        });
+        let identities = identities.collect();
+        let status = shared(&mut self.texts, &user.status);
+        IndexedUser { username: user.username, sub: user.sub, email: user.email, status, identities }
+    }
+
+    #[must_use]
+    pub fn build(self) -> PoolIndex {
+        let Self { case_sensitive, users, mut entries, .. } = self;
+        let outdated = outdated_positions(&users);
+        entries.retain(|(_, position)| !outdated.contains(position));
+        entries.sort_unstable();
+        entries.shrink_to_fit();
+        let user_count = users.len() - outdated.len();
+        PoolIndex { case_sensitive, users, entries, user_count }
+    }
+}
+
+/// Millions of users share few distinct texts.
+fn shared(texts: &mut BTreeSet<Arc<str>>, text: &str) -> Arc<str> {
+    if let Some(known) = texts.get(text) {
+        return Arc::clone(known);
+    }
+    let new: Arc<str> = text.into();
+    texts.insert(Arc::clone(&new));
+    new
+}
+
+/// Where a user came more than once, all positions but the last.
+fn outdated_positions(users: &[IndexedUser]) -> BTreeSet<UserPosition> {
+    let mut by_name: Vec<(u64, u32)> =
+        (0..).zip(users).map(|(place, user)| (name_hash(user.username.expose()), place)).collect();
+    by_name.sort_unstable();
+    let mut outdated = BTreeSet::new();
+    for same_hash in by_name.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
+        for (position, (_, place)) in same_hash.iter().enumerate() {
+            let name = users.get(*place as usize).map(|user| &user.username);
+            let later = &same_hash[position + 1..];
+            if later.iter().any(|(_, later)| users.get(*later as usize).map(|user| &user.username) == name) {
+                outdated.insert(UserPosition(*place));
+            }
+        }
+    }
+    outdated
+}
+
+/// What was read of the pool, as far as a file needs it.
+#[derive(Debug)]
+pub struct PoolIndex {
+    case_sensitive: bool,
+    users: Vec<IndexedUser>,
+    /// Hash and user, sorted.
+    entries: Vec<(u64, UserPosition)>,
+    user_count: usize,
+}
+
+impl PoolIndex {
+    #[must_use]
+    pub fn user_count(&self) -> usize {
+        self.user_count
+    }
+
+    #[must_use]
+    pub fn user(&self, position: UserPosition) -> Option<&IndexedUser> {
+        self.users.get(position.0 as usize)
+    }
+
+    fn users_under(&self, hash: u64) -> impl Iterator<Item = (UserPosition, &IndexedUser)> + use<'_> {
+        let from = self.entries.partition_point(|(held, _)| *held < hash);
+        let same = self.entries[from..].iter().take_while(move |(held, _)| *held == hash);
+        same.filter_map(|(_, position)| Some((*position, self.user(*position)?)))
+    }
+
+    /// The one user that a destination means, as [`destination::resolve`] finds it, and the values to be sent.
+    ///
+    /// # Errors
+    /// [`RefusalCode::UserNotFound`] for none, [`RefusalCode::UserAmbiguous`] for several.
+    pub fn resolve_destination(
+        &self,
+        destination: &Destination,
+    ) -> Result<(UserPosition, DestinationUser), RefusalCode> {
+        match destination {
+            Destination::Username(name) => {
+                let (position, _) = self.by_username(name.expose()).ok_or(RefusalCode::UserNotFound)?;
+                Ok((position, DestinationUser { provider: ProviderName::native(), value: name.clone() }))
+            }
+            Destination::Federated { provider, user_id } => {
+                let (position, _) = self.profile_of(provider, user_id).ok_or(RefusalCode::UserNotFound)?;
+                Ok((position, DestinationUser { provider: provider.clone(), value: user_id.clone() }))
+            }
+            Destination::Email(_) | Destination::Sub(_) => {
+                let mut meant = self.users_meant_by(destination);
+                match (meant.next(), meant.next()) {
+                    (Some((position, user)), None) => {
+                        let value = user.username.clone();
+                        Ok((position, DestinationUser { provider: ProviderName::native(), value }))
+                    }
+                    (None, _) => Err(RefusalCode::UserNotFound),
+                    (Some(_), Some(_)) => Err(RefusalCode::UserAmbiguous),
+                }
+            }
+        }
+    }
+
+    fn users_meant_by<'a, 'b>(
+        &'a self,
+        destination: &'b Destination,
+    ) -> impl Iterator<Item = (UserPosition, &'a IndexedUser)> + use<'a, 'b> {
+        self.users_under(destination_hash(destination))
+            .filter(|(_, user)| destination::is_meant(destination, user.names(), self.case_sensitive))
+    }
+
+    /// The user that a person chose by user name among those that an ambiguous destination may mean.
+    #[must_use]
+    pub fn chosen_user(
+        &self,
+        destination: &Destination,
+        username: &Personal,
+    ) -> Option<(UserPosition, DestinationUser)> {
+        let (position, user) = self.users_meant_by(destination).find(|(_, user)| user.username == *username)?;
+        Some((position, DestinationUser { provider: ProviderName::native(), value: user.username.clone() }))
+    }
+
+    /// The users that an ambiguous destination may mean, sorted by user name.
+    #[must_use]
+    pub fn candidates(&self, destination: &Destination) -> Vec<&IndexedUser> {
+        let mut users: Vec<_> = self.users_meant_by(destination).map(|(_, user)| user).collect();
+        users.sort_unstable_by(|a, b| a.username.cmp(&b.username));
+        users
+    }
+
+    /// The user of this name, as the pool compares names.
+    #[must_use]
+    pub fn by_username(&self, username: &str) -> Option<(UserPosition, &IndexedUser)> {
+        let wanted = folded(username);
+        let same = |held: &str| held == username || !self.case_sensitive && folded(held) == wanted;
+        self.users_under(name_hash(username)).find(|(_, user)| same(user.username.expose()))
+    }
+
+    /// Whether there is a user whose name differs from this one in case only.
+    #[must_use]
+    pub fn has_username_in_other_case(&self, username: &str) -> bool {
+        let wanted = folded(username);
+        let other = |held: &str| held != username && folded(held) == wanted;
+        self.users_under(name_hash(username)).any(|(_, user)| other(user.username.expose()))
+    }
+
+    /// The federated user whose own identity this is.
+    #[must_use]
+    pub fn profile_of(&self, provider: &ProviderName, user_id: &Personal) -> Option<(UserPosition, &IndexedUser)> {
+        self.holder(provider, user_id).filter(|(_, _, held)| held.primary).map(|(position, user, _)| (position, user))
+    }
+
+    /// Who holds this identity, by exact case.
+    #[must_use]
+    pub fn holder(
+        &self,
+        provider: &ProviderName,
+        user_id: &Personal,
+    ) -> Option<(UserPosition, &IndexedUser, &IndexedIdentity)> {
+        self.users_under(identity_hash(provider.as_str(), user_id.expose())).find_map(|(position, user)| {
+            let held = user.identities.iter().find(|held| held.is(provider, user_id))?;
+            Some((position, user, held))
+        })
+    }
+
+    /// Whether a user holds an identity that differs from this one only in case.
+    #[must_use]
+    pub fn is_held_in_other_case(&self, provider: &ProviderName, user_id: &Personal) -> bool {
+        let wanted = folded(user_id.expose());
+        let other = |held: &IndexedIdentity| {
+            *held.provider == *provider.as_str() && held.user_id != *user_id && folded(held.user_id.expose()) == wanted
+        };
+        self.users_under(identity_hash(provider.as_str(), user_id.expose()))
+            .any(|(_, user)| user.identities.iter().any(other))
+    }
+
+    /// Whether a native user already has the user name of the identity's own profile.
+    #[must_use]
+    pub fn has_native_user_named_like_profile(&self, provider: &ProviderName, user_id: &Personal) -> bool {
+        let name = profile_username(provider.as_str(), user_id.expose());
+        self.by_username(&name).is_some_and(|(_, user)| !user.is_federated())
+    }
+}
+
+/// A user name, or the identity whose own profile has it: `Provider_id`. One hash serves for both, because a row that
+/// names an identity needs that profile too.
+const NAME: u64 = 1;
+const SUB: u64 = 2;
+const EMAIL: u64 = 3;
+
+pub(super) fn name_hash(username: &str) -> u64 {
+    xxh3_64_with_seed(folded(username).as_bytes(), NAME)
+}
+
+/// Of an identity, and of the user name of its own profile.
+pub(super) fn identity_hash(provider: &str, user_id: &str) -> u64 {
+    name_hash(&profile_username(provider, user_id))
+}
+
+/// Of a `sub`, which is matched exactly.
+pub(super) fn sub_hash(sub: &str) -> u64 {
+    xxh3_64_with_seed(sub.as_bytes(), SUB)
+}
+
+pub(super) fn email_hash(email: &str) -> u64 {
+    xxh3_64_with_seed(folded(email).as_bytes(), EMAIL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::identity::{AttributeName, ExternalIdentity};
+    use crate::service::LinkedIdentity;
+
+    fn personal(text: &str) -> Personal {
+        Personal::from_service(text)
+    }
+
+    fn provider(name: &str) -> ProviderName {
+        ProviderName::parse(name).unwrap()
+    }
+
+    fn link(destination: Destination, name: &str, value: &str) -> Link {
+        let source = ExternalIdentity::new(provider(name), AttributeName::subject(), personal(value)).unwrap();
+        Link { destination, source }
+    }
+
+    fn user(username: &str, email: &str, identities: &[(&str, &str, bool)]) -> PoolUser {
+        let identity = |(provider, user_id, primary): &(&str, &str, bool)| LinkedIdentity {
+            user_id: personal(user_id),
+            provider_name: (*provider).to_owned(),
+            provider_type: String::new(),
+            issuer: None,
+            primary: *primary,
+            created_unix_ms: Some(5),
+        };
+        PoolUser {
+            username: personal(username),
+            sub: Some(personal(&format!("sub-{username}"))),
+            email: Some(personal(email)),
+            status: "CONFIRMED".to_owned(),
+            enabled: true,
+            identities: identities.iter().map(identity).collect(),
+        }
+    }
+
+    fn wanted(links: &[Link]) -> RequiredUsers {
+        let mut rows = RequiredUsersBuilder::default();
+        for link in links {
+            rows.add(link);
+        }
+        rows.build()
+    }
+
+    fn index(links: &[Link], users: Vec<PoolUser>, case_sensitive: bool) -> PoolIndex {
+        let mut builder = PoolIndexBuilder::new(wanted(links), case_sensitive);
+        builder.add_users(users);
+        builder.build()
+    }
+
+    fn found(index: &PoolIndex, destination: &Destination) -> Result<String, RefusalCode> {
+        index.resolve_destination(destination).map(|(_, user)| user.username())
+    }
+
+    #[test]
+    fn a_file_of_a_hundred_rows_keeps_a_few_hundred_of_a_hundred_thousand_users() {
+        let links: Vec<_> = (0..100)
+            .map(|n| link(Destination::Username(personal(&format!("user-{n}"))), "Okta", &format!("Id{n}")))
+            .collect();
+        let mut builder = PoolIndexBuilder::new(wanted(&links), true);
+        for page in 0..1_000 {
+            let numbers = page * 100..(page + 1) * 100;
+            // Every tenth user holds an identity; the file names some of those.
+            builder.add_users(
+                numbers
+                    .map(|n| {
+                        let held = [("Okta", format!("Id{}", n / 10), false)];
+                        let held: Vec<_> = held.iter().map(|(p, id, primary)| (*p, id.as_str(), *primary)).collect();
+                        user(&format!("user-{n}"), "x@example.com", if n % 10 == 0 { &held } else { &[] })
+                    })
+                    .collect(),
+            );
+        }
+        let index = builder.build();
+        assert_eq!(
+            index.user_count(),
+            100 + 90,
+            "the hundred that are named, and ninety more that hold a named identity"
+        );
+        assert!(index.entries.len() <= 300);
+        for row in &links {
+            assert!(index.resolve_destination(&row.destination).is_ok());
+            assert!(index.holder(row.source.provider(), row.source.value()).is_some());
+        }
+    }
+
+    #[test]
+    fn a_user_who_comes_twice_is_kept_as_it_came_last() {
+        let by_email = Destination::Email(personal("a@example.com"));
+        let links = [link(by_email.clone(), "Okta", "A"), link(by_email.clone(), "Okta", "B")];
+        let mut builder = PoolIndexBuilder::new(wanted(&links), true);
+        builder.add_users(vec![user("alice", "a@example.com", &[("Okta", "A", false)])]);
+        builder.add_users(vec![user("bob", "b@example.com", &[])]);
+        builder.add_users(vec![user("alice", "a@example.com", &[("Okta", "B", false)])]);
+        let index = builder.build();
+        assert_eq!(index.user_count(), 1);
+        assert_eq!(found(&index, &by_email), Ok("alice".to_owned()), "not ambiguous with itself");
+        assert!(index.holder(&provider("Okta"), &personal("A")).is_none());
+        let (_, alice, held) = index.holder(&provider("Okta"), &personal("B")).unwrap();
+        assert_eq!((alice.username.expose(), held.created_unix_ms), ("alice", Some(5)));
+    }
+
+    #[test]
+    fn destinations_are_found_as_the_service_finds_them() {
+        let name = |text: &str| Destination::Username(personal(text));
+        let email = Destination::Email(personal("A@example.com"));
+        let sub = Destination::Sub(personal("sub-alice"));
+        let federated = Destination::Federated { provider: provider("Okta"), user_id: personal("Own") };
+        let links: Vec<_> = [name("Alice"), email.clone(), sub.clone(), federated.clone(), name("Okta_Own")]
+            .into_iter()
+            .map(|destination| link(destination, "Google", "1"))
+            .collect();
+        let users = || {
+            vec![
+                user("alice", "a@example.com", &[]),
+                user("Okta_Own", "a@example.com", &[("Okta", "Own", true)]),
+                user("other", "o@example.com", &[]),
+            ]
+        };
+        let sensitive = index(&links, users(), true);
+        assert_eq!(found(&sensitive, &name("Alice")), Err(RefusalCode::UserNotFound));
+        assert!(sensitive.has_username_in_other_case("Alice"));
+        assert_eq!(found(&sensitive, &email), Err(RefusalCode::UserNotFound));
+        assert_eq!(found(&sensitive, &sub), Ok("alice".to_owned()));
+        assert_eq!(found(&sensitive, &federated), Ok("Okta_Own".to_owned()));
+        assert_eq!(found(&sensitive, &name("Okta_Own")), Ok("Okta_Own".to_owned()), "by its user name");
+        let insensitive = index(&links, users(), false);
+        assert_eq!(found(&insensitive, &name("Alice")), Ok("Alice".to_owned()), "sent as the file has it");
+        assert_eq!(
+            found(&insensitive, &email),
+            Ok("alice".to_owned()),
+            "the profile with the same address is passed over"
+        );
+        let mut several = users();
+        several.push(user("bob", "A@example.com", &[]));
+        let several = index(&links, several, false);
+        assert_eq!(found(&several, &email), Err(RefusalCode::UserAmbiguous));
+        let names: Vec<_> = several.candidates(&email).iter().map(|user| user.username.expose()).collect();
+        assert_eq!(names, ["alice", "bob"]);
+    }
+
+    #[test]
+    fn identities_are_matched_by_exact_case_and_found_in_any() {
+        let links = [link(Destination::Username(personal("alice")), "Okta", "abc")];
+        let index = index(
+            &links,
+            vec![user("bob", "b", &[("Okta", "AbC", false)]), user("c", "c", &[("okta", "abc", false)])],
+            true,
+        );
+        assert!(index.holder(&provider("Okta"), &personal("abc")).is_none());
+        assert!(index.is_held_in_other_case(&provider("Okta"), &personal("abc")));
+        assert!(!index.is_held_in_other_case(&provider("Okta"), &personal("AbC")));
+        assert!(!index.has_native_user_named_like_profile(&provider("Okta"), &personal("abc")));
+    }
+
+    #[test]
+    fn case_is_folded_where_it_may_not_count() {
+        assert_eq!(name_hash("Google_AbC"), identity_hash("google", "aBc"));
+        assert_eq!(email_hash("Ä@Example.com"), email_hash("ä@example.com"));
+        assert_ne!(sub_hash("AB"), sub_hash("ab"));
+        assert_ne!(name_hash("ab"), email_hash("ab"));
+        assert_ne!(name_hash("ab"), sub_hash("ab"));
+    }
+}
