@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cognito_sim::{Account, Answer as SimulatedAnswer, Response, SharedAccount, Stats};
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::identities::parse_identities;
 use super::{
@@ -54,16 +54,41 @@ impl InProcessService {
         self.account.stats()
     }
 
-    /// Calls an operation on the pool, with these other members in its body.
-    async fn call<T: DeserializeOwned>(&self, operation: &str, mut body: Value) -> Result<Answer<T>, Fault> {
-        body["UserPoolId"] = self.pool.as_str().into();
-        let body = body.to_string();
+    async fn call<T: DeserializeOwned>(&self, operation: &str, body: impl Serialize) -> Result<Answer<T>, Fault> {
+        let unsent = |error: serde_json::Error| Fault::Unsent { credentials: false, detail: error.to_string() };
+        let body = serde_json::to_string(&body).map_err(unsent)?;
         match self.account.call(self.clock.unix_ms(), operation, body.as_bytes()).await {
             SimulatedAnswer::Complete(response) => read_response(&response),
             SimulatedAnswer::Cut(_) | SimulatedAnswer::Lost | SimulatedAnswer::Reset => Err(Fault::Transport {
                 kind: Transport::Broken,
                 detail: "the simulated connection closed before the answer was whole".to_owned(),
             }),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct LinkBody<'a> {
+    user_pool_id: &'a str,
+    destination_user: IdentityBody<'a>,
+    source_user: IdentityBody<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct IdentityBody<'a> {
+    provider_name: &'a str,
+    provider_attribute_name: &'a str,
+    provider_attribute_value: &'a str,
+}
+
+impl<'a> From<&'a ExternalIdentity> for IdentityBody<'a> {
+    fn from(identity: &'a ExternalIdentity) -> Self {
+        Self {
+            provider_name: identity.provider().as_str(),
+            provider_attribute_name: identity.attribute().as_str(),
+            provider_attribute_value: identity.value().expose(),
         }
     }
 }
@@ -218,14 +243,16 @@ impl From<UserBody> for PoolUser {
 impl UserDirectory for InProcessService {
     fn describe_pool(&self) -> PortFuture<'_, PoolFacts> {
         Box::pin(async move {
-            let Answer { value, meta } = self.call::<DescribeUserPoolBody>("DescribeUserPool", json!({})).await?;
+            let Answer { value, meta } =
+                self.call::<DescribeUserPoolBody>("DescribeUserPool", json!({ "UserPoolId": self.pool })).await?;
             Ok(Answer { value: value.user_pool.into(), meta })
         })
     }
 
     fn list_providers(&self, token: Option<String>) -> PortFuture<'_, ProviderPage> {
         Box::pin(async move {
-            let body = json!({ "MaxResults": limits::PROVIDERS_PER_PAGE_MAX, "NextToken": token });
+            let body =
+                json!({ "UserPoolId": self.pool, "MaxResults": limits::PROVIDERS_PER_PAGE_MAX, "NextToken": token });
             let Answer { value, meta } = self.call::<ListIdentityProvidersBody>("ListIdentityProviders", body).await?;
             let providers = value.providers.into_iter().filter_map(|provider| {
                 let name = ProviderName::parse(&provider.provider_name).ok()?;
@@ -238,7 +265,7 @@ impl UserDirectory for InProcessService {
 
     fn mapped_attributes(&self, provider: ProviderName) -> PortFuture<'_, MappedAttributes> {
         Box::pin(async move {
-            let body = json!({ "ProviderName": provider.as_str() });
+            let body = json!({ "UserPoolId": self.pool, "ProviderName": provider.as_str() });
             let answer = self.call::<DescribeIdentityProviderBody>("DescribeIdentityProvider", body).await?;
             let mapping = answer.value.identity_provider.attribute_mapping;
             Ok(Answer { value: mapping.into_keys().collect(), meta: answer.meta })
@@ -248,7 +275,9 @@ impl UserDirectory for InProcessService {
     fn list_users(&self, query: UserQuery) -> PortFuture<'_, UserPage> {
         Box::pin(async move {
             let filter = query.filter.map(|filter| filter.to_text());
-            let body = json!({ "Filter": filter, "Limit": query.limit, "PaginationToken": query.token });
+            let body = json!({
+                "UserPoolId": self.pool, "Filter": filter, "Limit": query.limit, "PaginationToken": query.token,
+            });
             let Answer { value, meta } = self.call::<ListUsersBody>("ListUsers", body).await?;
             let users = value.users.into_iter().map(PoolUser::from).collect();
             Ok(Answer { value: UserPage { users, next_token: value.pagination_token }, meta })
@@ -257,7 +286,8 @@ impl UserDirectory for InProcessService {
 
     fn get_user(&self, username: Personal) -> PortFuture<'_, Option<PoolUser>> {
         Box::pin(async move {
-            match self.call::<UserBody>("AdminGetUser", json!({ "Username": username.expose() })).await {
+            let body = json!({ "UserPoolId": self.pool, "Username": username.expose() });
+            match self.call::<UserBody>("AdminGetUser", body).await {
                 Ok(Answer { value, meta }) => Ok(Answer { value: Some(value.into()), meta }),
                 Err(Fault::Answered { code, meta, .. }) if code == "UserNotFoundException" => {
                     Ok(Answer { value: None, meta })
@@ -271,14 +301,15 @@ impl UserDirectory for InProcessService {
 impl IdentityLinker for InProcessService {
     fn link(&self, LinkRequest { destination, source }: LinkRequest) -> PortFuture<'_, ()> {
         Box::pin(async move {
-            let body = json!({
-                "DestinationUser": {
-                    "ProviderName": destination.provider.as_str(),
-                    "ProviderAttributeName": COGNITO_SUBJECT,
-                    "ProviderAttributeValue": destination.value.expose(),
+            let body = LinkBody {
+                user_pool_id: &self.pool,
+                destination_user: IdentityBody {
+                    provider_name: destination.provider.as_str(),
+                    provider_attribute_name: COGNITO_SUBJECT,
+                    provider_attribute_value: destination.value.expose(),
                 },
-                "SourceUser": identity_body(&source),
-            });
+                source_user: IdentityBody::from(&source),
+            };
             let answer = self.call::<IgnoredAny>("AdminLinkProviderForUser", body).await?;
             Ok(Answer { value: (), meta: answer.meta })
         })
@@ -288,19 +319,11 @@ impl IdentityLinker for InProcessService {
 impl IdentityUnlinker for InProcessService {
     fn unlink(&self, UnlinkRequest { identity }: UnlinkRequest) -> PortFuture<'_, ()> {
         Box::pin(async move {
-            let body = json!({ "User": identity_body(&identity) });
+            let body = json!({ "UserPoolId": self.pool, "User": IdentityBody::from(&identity) });
             let answer = self.call::<IgnoredAny>("AdminDisableProviderForUser", body).await?;
             Ok(Answer { value: (), meta: answer.meta })
         })
     }
-}
-
-fn identity_body(identity: &ExternalIdentity) -> Value {
-    json!({
-        "ProviderName": identity.provider().as_str(),
-        "ProviderAttributeName": identity.attribute().as_str(),
-        "ProviderAttributeValue": identity.value().expose(),
-    })
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ impl Pool {
     /// Every mapped attribute whose claim is there is written anew, and an e-mail address whose `email_verified` is not
     /// mapped counts as not verified (amplify-js #5117). A SAML identity gets its issuer. A link by an attribute then
     /// shows the subject and can only be undone by it: documented for SAML in `AdminDisableProviderForUser`, guessed
-    /// for OIDC; [`Guesses::attribute_link_stays`] leaves it as it was.
+    /// for OIDC; `attribute_link_stays` of the guesses leaves it as it is.
     ///
     /// # Errors
     /// `ResourceNotFoundException` for an unknown provider; `Invalid ProviderName/Username combination` where the

@@ -419,6 +419,7 @@ fn provisioned_limit_call(body: JsonMembers<'_>) -> Result<Call, ApiError> {
 pub(crate) fn encode(result: &Result<Reply, ApiError>) -> Vec<u8> {
     let body = match result {
         Ok(Reply::Empty) => return Vec::new(),
+        Ok(Reply::Done) => return b"{}".to_vec(),
         Ok(reply) => reply_json(reply),
         Err(error) if error.message.is_empty() => json!({ "__type": error.code }),
         Err(error) => json!({ "__type": error.code, "message": error.message }),
