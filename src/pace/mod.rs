@@ -6,7 +6,6 @@
 pub mod budget;
 pub mod controller;
 pub mod cool_down;
-mod faults;
 pub mod plan;
 pub mod retry;
 
