@@ -1,11 +1,13 @@
 //! Admits calls: evenly spaced at the controller's rate, and none during a cool-down.
 
+use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use governor::clock::Clock as GovernorClock;
 use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
+use governor::nanos::Nanos;
+use governor::state::{NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 
 use super::controller::{Controller, Ticket, Verdict};
@@ -51,7 +53,7 @@ struct PacedRate {
 impl Budget {
     #[must_use]
     pub fn new(clock: Clock, pace: Pace) -> Self {
-        let paced = pace.controller().map(|controller| PacedRate { controller, spacing: CallSpacing::new(clock) });
+        let paced = pace.controller().map(|controller| PacedRate { controller, spacing: CallSpacing::default() });
         Self { clock, started: clock.now(), paced, cool_down: CoolDown::default(), refused_since: None }
     }
 
@@ -118,11 +120,11 @@ impl Budget {
         if !slower {
             return None;
         }
-        let resume_in = controller.resume_at() - seconds;
+        let (per_second, resume_in) = (controller.rate(seconds), controller.resume_at() - seconds);
         if resume_in > 0.0 {
-            spacing.drop_missed_slots();
+            spacing.pause_until(now + Duration::from_secs_f64(resume_in), per_second);
         }
-        Some(Duration::from_secs_f64(resume_in.max(1.0 / controller.rate(seconds))))
+        Some(Duration::from_secs_f64(resume_in.max(1.0 / per_second)))
     }
 
     /// Takes a limit that was read again during the run.
@@ -150,83 +152,79 @@ impl Budget {
     }
 }
 
-/// governor's time, on tokio's clock, which tests and rehearsals pause.
-#[derive(Debug, Clone, Copy)]
-struct TokioTime(Clock);
-
-impl GovernorClock for TokioTime {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
-
-type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioTime, NoOpMiddleware<Duration>>;
-
-/// A rate that rises by less than this part keeps its quota: each new quota costs the slot that is late at that moment.
-const RATE_RISE_MIN: f64 = 0.002;
-
-/// Spaces calls evenly, by governor's GCRA with a new quota whenever the rate changes.
+/// Spaces calls evenly: governor's GCRA decides, with a quota of the rate at that moment.
 ///
-/// A quota allows a burst of two calls, or 5 ms of them at a fast rate, so that late timers cost no throughput.
-#[derive(Debug)]
+/// A quota allows a burst of two calls, or 5 ms of them at a fast rate, so that late timers cost no throughput; a first
+/// call or a new rate adds none. governor cannot change the quota of a limiter, and the rate changes with almost every
+/// call. So each decision has its own limiter, and what stays between them is the last slot: the time at which the last
+/// call was due. Limiters with governor's own state, replaced when the rate changes, lose that time at each change: the
+/// engine then uses 99.6 % of a quota of 25/s in place of 100.3 %, and 99.6 % of 50/s in place of 99.8 % (means of 48
+/// seeds of `cargo bench --bench pace -- engine`).
+#[derive(Debug, Default)]
 struct CallSpacing {
-    clock: Clock,
-    /// The limiter and the rate of its quota, in calls per second.
-    limiter: Option<(Limiter, f64)>,
-    last_call: Option<Instant>,
+    last_slot: Option<Instant>,
 }
 
 impl CallSpacing {
-    fn new(clock: Clock) -> Self {
-        Self { clock, limiter: None, last_call: None }
-    }
-
     /// Takes a slot at this rate.
     ///
     /// # Errors
     /// The time of the next slot, if there is none now.
     fn take_slot(&mut self, now: Instant, per_second: f64) -> Result<(), Instant> {
-        let current =
-            self.limiter.take().filter(|(_, rate)| (*rate..=rate * (1.0 + RATE_RISE_MIN)).contains(&per_second));
-        let (limiter, rate) = if let Some(current) = current {
-            current
-        } else {
-            // governor cannot change a quota, and a new limiter knows no earlier call: it starts when a slot is due.
-            let due = self.last_call.map_or(now, |last| last + Duration::from_secs_f64(1.0 / per_second));
-            if now < due {
-                return Err(due);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded rate")]
+        let late_slots = (per_second * Duration::from_millis(RATE_MADE_UP_MS).as_secs_f64()) as u32;
+        let late_slots = late_slots.max(RATE_BURST_CALLS - 1);
+        let interval = Duration::from_secs_f64(1.0 / per_second);
+        let quota = Quota::with_period(interval).unwrap_or(Quota::per_second(NonZeroU32::MIN));
+        let next_slot = self.last_slot.map_or(now, |last| last + interval);
+        // governor keeps the time at which its bucket is full again. All its times here count from now.
+        let tolerance = interval * late_slots;
+        let full_at = FullAt(Cell::new((next_slot + tolerance).saturating_duration_since(now)));
+        let limiter: RateLimiter<_, _, _, NoOpMiddleware<Duration>> =
+            RateLimiter::new(quota.allow_burst(NonZeroU32::MIN.saturating_add(late_slots)), full_at, DecisionTime);
+        match limiter.check() {
+            Ok(()) => {
+                let FullAt(full_at) = limiter.into_state_store();
+                self.last_slot = (now + full_at.get()).checked_sub(tolerance + interval);
+                Ok(())
             }
-            (limiter_without_burst(self.clock, per_second), per_second)
-        };
-        let checked = limiter.check().map_err(|not_until| now + not_until.wait_time_from(self.clock.elapsed()));
-        if checked.is_ok() {
-            self.last_call = Some(now);
+            Err(not_until) => Err(now + not_until.wait_time_from(DecisionTime.now())),
         }
-        self.limiter = Some((limiter, rate));
-        checked
     }
 
-    /// Forgets the slots that were not used so far: a pause must not end in a burst.
-    fn drop_missed_slots(&mut self) {
-        self.limiter = None;
+    /// Allows no slot before `until`, and forgets those that were missed: a pause does not end in a burst.
+    fn pause_until(&mut self, until: Instant, per_second: f64) {
+        self.last_slot = self.last_slot.max(until.checked_sub(Duration::from_secs_f64(1.0 / per_second)));
     }
 }
 
-/// A limiter that has one slot now and the next after a whole interval.
-fn limiter_without_burst(clock: Clock, per_second: f64) -> Limiter {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded rate")]
-    let late_slots = (per_second * Duration::from_millis(RATE_MADE_UP_MS).as_secs_f64()) as u32;
-    let interval = Duration::from_secs_f64(1.0 / per_second);
-    let quota = Quota::with_period(interval).unwrap_or(Quota::per_second(NonZeroU32::MIN));
-    let burst = NonZeroU32::MIN.saturating_add(late_slots.max(RATE_BURST_CALLS - 1));
-    let limiter = RateLimiter::direct_with_clock(quota.allow_burst(burst), TokioTime(clock));
-    if let Some(unused) = NonZeroU32::new(burst.get() - 1) {
-        // Cannot be refused: the limiter is new, and these are fewer than its burst.
-        let _ = limiter.check_n(unused);
+/// The time of a decision, from which governor counts.
+#[derive(Debug, Clone, Copy)]
+struct DecisionTime;
+
+impl GovernorClock for DecisionTime {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
     }
-    limiter
+}
+
+/// When governor's bucket is full again, after the decision.
+#[derive(Debug)]
+struct FullAt(Cell<Duration>);
+
+impl StateStore for FullAt {
+    type Key = NotKeyed;
+
+    fn measure_and_replace<T, F, E>(&self, _key: &NotKeyed, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let (decision, full_at) = decide(Some(self.0.get().into()))?;
+        self.0.set(full_at.into());
+        Ok(decision)
+    }
 }
 
 #[cfg(test)]
