@@ -127,7 +127,7 @@ impl Job {
 
     fn first_step(&self) -> Step {
         match (self.in_doubt, self.announced) {
-            (true, _) => Step::Look { why: IfNoEffect::Retry, looks: 0 },
+            (true, _) => Step::Look { why: IfNoEffect::RetryCall, looks: 0 },
             // Announced, and not in doubt: it is the unlink that is.
             (false, Some(_)) => Step::LookForUnlink { looks: 0 },
             (false, None) => Step::Announce,
@@ -198,19 +198,19 @@ impl Job {
             FaultClass::Unreached => Next::Pause { throttled: false },
             FaultClass::Refused(code) => Next::Finish(Outcome::Refused { code, text: Some(self.last.clone()) }),
             FaultClass::Fatal(cause) => Next::Stop(preflight::stop(cause, "AdminLinkProviderForUser", fault)),
-            FaultClass::Transient => self.doubt(IfNoEffect::Retry),
+            FaultClass::Transient => self.doubt(IfNoEffect::RetryCall),
             // Said of unlinks only; for a link it is a text that is not known.
-            FaultClass::NotLinked => self.doubt(IfNoEffect::Refuse(RefusalCode::Unrecognised)),
+            FaultClass::NotLinked => self.doubt(IfNoEffect::RefuseRow(RefusalCode::Unrecognised)),
             FaultClass::Doubtful(why) => self.doubt(why),
         }
     }
 
     fn doubt(&mut self, why: IfNoEffect) -> Next {
-        self.in_doubt |= why == IfNoEffect::Retry;
+        self.in_doubt |= why == IfNoEffect::RetryCall;
         self.left_long_ago = false;
         self.begin_reading(Step::Look { why, looks: 0 });
         // A call whose answer did not come may still be at work over there; a claim can be checked at once.
-        if why == IfNoEffect::Retry { Next::Step(settle_wait(0)) } else { Next::Step(Wait::None) }
+        if why == IfNoEffect::RetryCall { Next::Step(settle_wait(0)) } else { Next::Step(Wait::None) }
     }
 
     pub(super) fn begin_reading(&mut self, step: Step) {
@@ -326,12 +326,12 @@ impl Job {
         }
         let text = self.last.clone();
         match why {
-            IfNoEffect::Retry => self.on_no_effect(policy, rng),
-            IfNoEffect::Refuse(_) | IfNoEffect::RefuseSource if sight == Sight::NoUser => {
+            IfNoEffect::RetryCall => self.on_no_effect(policy, rng),
+            IfNoEffect::RefuseRow(_) | IfNoEffect::LookForNativeUser if sight == Sight::NoUser => {
                 Next::Finish(Outcome::InDoubt { text })
             }
-            IfNoEffect::Refuse(code) => Next::Finish(Outcome::Refused { code, text: Some(text) }),
-            IfNoEffect::RefuseSource => {
+            IfNoEffect::RefuseRow(code) => Next::Finish(Outcome::Refused { code, text: Some(text) }),
+            IfNoEffect::LookForNativeUser => {
                 self.begin_reading(Step::LookForNative);
                 Next::Step(Wait::None)
             }
@@ -342,7 +342,8 @@ impl Job {
     /// ago is looked for patiently; for a claim that the link stands, a second look covers a link that somebody else has
     /// just made; any other refusal of a first attempt is only checked.
     fn looks_wanted(&self, why: IfNoEffect, policy: &Policy) -> usize {
-        let claimed = matches!(why, IfNoEffect::RefuseSource | IfNoEffect::Refuse(RefusalCode::LinkedElsewhere));
+        let claimed =
+            matches!(why, IfNoEffect::LookForNativeUser | IfNoEffect::RefuseRow(RefusalCode::LinkedElsewhere));
         match (policy.settle_with, self.in_doubt) {
             _ if self.left_long_ago => 1,
             (SettleWith::GetUser, true) => 2,

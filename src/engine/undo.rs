@@ -80,13 +80,13 @@ impl Job {
             FaultClass::Refused(code) => self.refuse(code),
             FaultClass::Fatal(cause) => Next::Stop(preflight::stop(cause, "AdminDisableProviderForUser", fault)),
             FaultClass::NotLinked => self.inspect_after(After::NotLinked),
-            FaultClass::Transient => self.inspect_after(After::Call(IfNoEffect::Retry)),
+            FaultClass::Transient => self.inspect_after(After::Call(IfNoEffect::RetryCall)),
             FaultClass::Doubtful(why) => self.inspect_after(After::Call(why)),
         }
     }
 
     fn inspect_after(&mut self, after: After) -> Next {
-        let doubtful = after == After::Call(IfNoEffect::Retry);
+        let doubtful = after == After::Call(IfNoEffect::RetryCall);
         self.in_doubt |= doubtful;
         self.left_long_ago = false;
         self.begin_reading(Step::Inspect { after, looks: 0 });
@@ -154,9 +154,9 @@ impl Job {
     fn on_standing(&mut self, form: ExternalIdentity, after: After, policy: &Policy, rng: &mut Rng) -> Next {
         match after {
             After::NotLinked => return self.refuse(RefusalCode::FormUnknown),
-            After::Call(IfNoEffect::Refuse(code)) => return self.refuse(code),
-            After::Call(IfNoEffect::RefuseSource) => return self.refuse(RefusalCode::Unrecognised),
-            After::Call(IfNoEffect::Retry) | After::Nothing => {}
+            After::Call(IfNoEffect::RefuseRow(code)) => return self.refuse(code),
+            After::Call(IfNoEffect::LookForNativeUser) => return self.refuse(RefusalCode::Unrecognised),
+            After::Call(IfNoEffect::RetryCall) | After::Nothing => {}
         }
         if self.attempts >= policy.attempts_max {
             return Next::FinishUndo(UndoOutcome::Failed { text: self.last_text() });

@@ -1,4 +1,4 @@
-//! What an answer says about the pace: only refusals for the rate steer it, and faults of the service slow it down.
+//! What the answer to a call says about the rate.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::pace::Verdict;
 use crate::service::Fault;
 use crate::service::classify::{CallKind, FaultClass, classify};
 
-/// What the answer to a call says about the pace, and how long the service asks to wait; `None` for a success.
+/// What a fault, or a success if there is none, says about the rate, and the wait that the service asks for.
 #[must_use]
 pub fn verdict_of(kind: CallKind, fault: Option<&Fault>) -> (Verdict, Option<Duration>) {
     let Some(fault) = fault else { return (Verdict::Accepted, None) };

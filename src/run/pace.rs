@@ -97,12 +97,12 @@ impl PaceChoice {
         let (pace, limit, said) = match self.rate {
             Rate::PerSecond(rate) => {
                 let part = rate / f64::from(self.machines);
-                (Pace::at(part), None, format!("pace: {part}/s at the most{}", self.divided()))
+                (Pace::at(part), None, format!("pace: at most {part}/s{}", self.divided()))
             }
             Rate::Max => {
                 let from =
                     learnt.map_or(String::new(), |rate| format!(", from the {rate}/s that an earlier run found"));
-                let said = format!("pace: as fast as the service lets it{from}; live users share this quota");
+                let said = format!("pace: as fast as the service allows{from}; live users share this quota");
                 (Pace::max(self.machines, learnt), None, said)
             }
             Rate::Auto => (Pace::within(limit, learnt), Some(limit), self.said_of(limit)),
@@ -118,17 +118,19 @@ impl PaceChoice {
     }
 
     fn said_of(self, limit: Limit) -> String {
-        let (ceiling, share, per_second) = (limit.ceiling(), limit.share, limit.per_second);
+        let two_decimals = |number: f64| (number * 100.0).round() / 100.0;
+        let (ceiling, percent) = (two_decimals(limit.ceiling()), two_decimals(100.0 * limit.share));
+        let per_second = limit.per_second;
         let origin = match limit.origin {
-            Origin::Provisioned => "which GetProvisionedLimit tells",
-            Origin::ServiceQuotas => "which Service Quotas tells",
-            Origin::Assumed => "assumed, because neither GetProvisionedLimit nor Service Quotas could be read",
+            Origin::Provisioned => "from GetProvisionedLimit",
+            Origin::ServiceQuotas => "from Service Quotas",
+            Origin::Assumed => "assumed: neither GetProvisionedLimit nor Service Quotas could be read",
         };
         let shards = match self.machines {
             1 => String::new(),
-            machines => format!("; {machines} shards find their parts of the quota by themselves"),
+            machines => format!("; {machines} shards find their parts of it themselves"),
         };
-        format!("pace: {ceiling}/s at the most, {share} of {per_second} writes a second, {origin}{shards}")
+        format!("pace: {ceiling}/s ({percent} % of your {per_second}/s quota, {origin}){shards}")
     }
 }
 
@@ -194,15 +196,11 @@ mod tests {
         let auto = choice(Rate::Auto, 1).assumed_writes();
         assert_eq!(
             auto.said,
-            "pace: 20/s at the most, 0.8 of 25 writes a second, assumed, because neither GetProvisionedLimit nor \
-             Service Quotas could be read"
+            "pace: 20/s (80 % of your 25/s quota, assumed: neither GetProvisionedLimit nor Service Quotas could be read)"
         );
         assert_eq!(auto.pace.expected(), Some(20.0));
         let divided = choice(Rate::PerSecond(40.0), 4).assumed_writes();
-        assert_eq!(
-            (divided.said.as_str(), divided.pace.expected()),
-            ("pace: 10/s at the most, one part of 4", Some(10.0))
-        );
+        assert_eq!((divided.said.as_str(), divided.pace.expected()), ("pace: at most 10/s, one part of 4", Some(10.0)));
         let learnt = choice(Rate::Max, 1).writes_within(Limit::assumed(0.8, 1), Some(24_500));
         assert!(learnt.said.contains("24.5/s"), "{}", learnt.said);
         assert_eq!(choice(Rate::Max, 1).assumed_writes().pace.expected(), None);
