@@ -11,13 +11,13 @@
 mod live;
 // Of a scenario's fields and figures each table needs its own.
 #[allow(dead_code)]
-#[path = "../src/pace/controller/model.rs"]
+#[path = "../src/pace/controller_model.rs"]
 mod model;
 
 use cognito_link::limits::RATE_PER_SECOND_MAX;
 use cognito_link::pace::{Controller, Start, Ticket, Verdict};
 use cognito_link::seed::Rng;
-use model::{Limiter, Outcome, Scenario, run};
+use model::{Limiter, ModelRun, Scenario, run};
 
 /// Runs of a cell.
 const SEEDS: u64 = 8;
@@ -41,20 +41,20 @@ fn main() {
     live::engine();
 }
 
-fn outcomes(scenario: impl Fn(u64) -> Scenario, controllers: &[Controller]) -> Vec<Outcome> {
+fn outcomes(scenario: impl Fn(u64) -> Scenario, controllers: &[Controller]) -> Vec<ModelRun> {
     (0..SEEDS).map(|seed| run(&scenario(11 + 101 * seed), controllers.to_vec())).collect()
 }
 
-fn mean(outcomes: &[Outcome], figure: impl Fn(&Outcome) -> f64) -> f64 {
+fn mean(outcomes: &[ModelRun], figure: impl Fn(&ModelRun) -> f64) -> f64 {
     outcomes.iter().map(figure).sum::<f64>() / outcomes.len() as f64
 }
 
-fn percent(outcomes: &[Outcome], figure: impl Fn(&Outcome) -> f64) -> String {
+fn percent(outcomes: &[ModelRun], figure: impl Fn(&ModelRun) -> f64) -> String {
     format!("{:.1} %", 100.0 * mean(outcomes, figure))
 }
 
 /// The worst of the runs; "never" where one of them never came back.
-fn seconds(outcomes: &[Outcome], from: usize) -> String {
+fn seconds(outcomes: &[ModelRun], from: usize) -> String {
     let worst = outcomes.iter().map(|outcome| outcome.seconds_to_95(from)).try_fold(0, |worst, back| {
         let back: Option<usize> = back;
         back.map(|back| back.max(worst))
@@ -62,11 +62,11 @@ fn seconds(outcomes: &[Outcome], from: usize) -> String {
     worst.map_or("never".to_owned(), |worst| format!("{worst} s"))
 }
 
-fn used(from: usize, to: usize) -> impl Fn(&Outcome) -> f64 {
+fn used(from: usize, to: usize) -> impl Fn(&ModelRun) -> f64 {
     move |outcome| outcome.used(from, to)
 }
 
-fn throttled(from: usize, to: usize) -> impl Fn(&Outcome) -> f64 {
+fn throttled(from: usize, to: usize) -> impl Fn(&ModelRun) -> f64 {
     move |outcome| outcome.clients[0].throttled_share(from, to)
 }
 
@@ -130,7 +130,7 @@ fn tenants() {
                 Scenario { tenant, ..Scenario::steady(quota, 720, seed) }
             };
             let alone = outcomes(scenario, &[]);
-            let theirs = |outcome: &Outcome| outcome.tenant.throttled_share(240, 480);
+            let theirs = |outcome: &ModelRun| outcome.tenant.throttled_share(240, 480);
             let share = Controller::new(Start::Known(quota), 0.8 * quota);
             for (name, controller) in [("0.8 of the limit", share), ("`max`", Controller::new(Start::Ramp(25.0), FREE))]
             {
@@ -196,14 +196,14 @@ fn machines() {
     for quota in [25.0, 50.0, 200.0] {
         let controllers = vec![Controller::among_several(Start::Ramp(6.25), FREE); 4];
         let outcomes = outcomes(|seed| Scenario::steady(quota, 720, seed), &controllers);
-        let got = |outcome: &Outcome| -> Vec<f64> {
+        let got = |outcome: &ModelRun| -> Vec<f64> {
             outcome.clients.iter().map(|client| client.accepted[120..].iter().sum()).collect()
         };
-        let all_throttled = |outcome: &Outcome| {
+        let all_throttled = |outcome: &ModelRun| {
             let refused: f64 = outcome.clients.iter().map(|client| client.throttled[120..].iter().sum::<f64>()).sum();
             refused / (refused + got(outcome).iter().sum::<f64>())
         };
-        let least = |outcome: &Outcome| {
+        let least = |outcome: &ModelRun| {
             let got = got(outcome);
             got.iter().copied().fold(f64::MAX, f64::min) * got.len() as f64 / got.iter().sum::<f64>()
         };

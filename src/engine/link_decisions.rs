@@ -100,11 +100,11 @@ pub(super) fn judge_look(
         return LookJudgement::LookAgain;
     }
     match (call.why, look) {
-        (IfNoEffect::Retry, _) => LookJudgement::NoEffect,
+        (IfNoEffect::RetryCall, _) => LookJudgement::NoEffect,
         // A user that cannot be seen proves nothing.
         (_, DestinationLook::UserMissing) => LookJudgement::StillInDoubt,
-        (IfNoEffect::Refuse(code), _) => LookJudgement::Refused(code),
-        (IfNoEffect::RefuseSource, _) => LookJudgement::LookForProfile,
+        (IfNoEffect::RefuseRow(code), _) => LookJudgement::Refused(code),
+        (IfNoEffect::LookForNativeUser, _) => LookJudgement::LookForProfile,
     }
 }
 
@@ -117,7 +117,7 @@ pub(super) fn looks_before_old_unlink_is_judged(effect: UnknownEffect, settle_wi
 /// answer that claims that the link exists, a second look covers a link that somebody else has just made. Any other
 /// refusal of a first attempt is checked once.
 fn looks_before_absence_is_believed(why: IfNoEffect, effect: UnknownEffect, settle_with: SettleWith) -> usize {
-    let claims_a_link = matches!(why, IfNoEffect::RefuseSource | IfNoEffect::Refuse(RefusalCode::LinkedElsewhere));
+    let claims_a_link = matches!(why, IfNoEffect::LookForNativeUser | IfNoEffect::RefuseRow(RefusalCode::LinkedElsewhere));
     match effect {
         UnknownEffect::OfRecentCall => settle_with.patient_looks(),
         UnknownEffect::None if claims_a_link => 2,
@@ -191,7 +191,7 @@ mod tests {
         ] {
             let DestinationLook::HoldsIdentity { created } = look else { unreachable!() };
             assert_eq!(owner_of_found_link(created, ANNOUNCED), owner, "{look:?}");
-            for why in [IfNoEffect::Retry, IfNoEffect::Refuse(RefusalCode::AliasExists), IfNoEffect::RefuseSource] {
+            for why in [IfNoEffect::RetryCall, IfNoEffect::RefuseRow(RefusalCode::AliasExists), IfNoEffect::LookForNativeUser] {
                 let call = CallToSettle {
                     announced: ANNOUNCED,
                     why,
@@ -206,22 +206,22 @@ mod tests {
 
     #[test]
     fn looks_until_a_destination_without_the_identity_is_believed() {
-        use IfNoEffect::{Refuse, RefuseSource, Retry};
+        use IfNoEffect::{LookForNativeUser, RefuseRow, RetryCall};
         use UnknownEffect::{None, OfOldCall, OfRecentCall};
-        let full = Refuse(RefusalCode::TooManyIdentities);
-        let elsewhere = Refuse(RefusalCode::LinkedElsewhere);
+        let full = RefuseRow(RefusalCode::TooManyIdentities);
+        let elsewhere = RefuseRow(RefusalCode::LinkedElsewhere);
         let refused = |code| LookJudgement::Refused(code);
         for (why, effect, by_list, by_get, seen, then) in [
-            (Retry, OfRecentCall, 5, 2, LACKS, LookJudgement::NoEffect),
-            (Retry, OfOldCall, 1, 1, LACKS, LookJudgement::NoEffect),
-            (Retry, OfRecentCall, 5, 2, NO_USER, LookJudgement::NoEffect),
+            (RetryCall, OfRecentCall, 5, 2, LACKS, LookJudgement::NoEffect),
+            (RetryCall, OfOldCall, 1, 1, LACKS, LookJudgement::NoEffect),
+            (RetryCall, OfRecentCall, 5, 2, NO_USER, LookJudgement::NoEffect),
             (full, None, 1, 1, LACKS, refused(RefusalCode::TooManyIdentities)),
             (full, OfRecentCall, 5, 2, LACKS, refused(RefusalCode::TooManyIdentities)),
             (full, None, 1, 1, NO_USER, LookJudgement::StillInDoubt),
             (elsewhere, None, 2, 2, LACKS, refused(RefusalCode::LinkedElsewhere)),
-            (RefuseSource, None, 2, 2, LACKS, LookJudgement::LookForProfile),
-            (RefuseSource, None, 2, 2, NO_USER, LookJudgement::StillInDoubt),
-            (RefuseSource, OfRecentCall, 5, 2, LACKS, LookJudgement::LookForProfile),
+            (LookForNativeUser, None, 2, 2, LACKS, LookJudgement::LookForProfile),
+            (LookForNativeUser, None, 2, 2, NO_USER, LookJudgement::StillInDoubt),
+            (LookForNativeUser, OfRecentCall, 5, 2, LACKS, LookJudgement::LookForProfile),
         ] {
             for (settle_with, needed) in [(SettleWith::ListUsers, by_list), (SettleWith::GetUser, by_get)] {
                 let call = CallToSettle { announced: ANNOUNCED, why, effect, link_was_undone: false };
@@ -237,7 +237,7 @@ mod tests {
     fn a_link_that_undo_took_back_may_still_be_shown() {
         let call = CallToSettle {
             announced: ANNOUNCED,
-            why: IfNoEffect::Retry,
+            why: IfNoEffect::RetryCall,
             effect: UnknownEffect::OfRecentCall,
             link_was_undone: true,
         };

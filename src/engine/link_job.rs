@@ -154,9 +154,9 @@ impl LinkJob {
             FaultClass::Fatal(cause) => {
                 Transition::StopRun(faults::stop_error(cause, "AdminLinkProviderForUser", fault))
             }
-            FaultClass::Transient => self.read_back(IfNoEffect::Retry),
+            FaultClass::Transient => self.read_back(IfNoEffect::RetryCall),
             // The service says so of unlinks only; for a link it is an unknown text.
-            FaultClass::NotLinked => self.read_back(IfNoEffect::Refuse(RefusalCode::Unrecognised)),
+            FaultClass::NotLinked => self.read_back(IfNoEffect::RefuseRow(RefusalCode::Unrecognised)),
             FaultClass::Doubtful(why) => self.read_back(why),
         }
     }
@@ -166,7 +166,7 @@ impl LinkJob {
             return Transition::Continue(Pause::None);
         };
         let (destination, announced) = (destination.clone(), LinkAnnouncement::ByThisRun(*announced));
-        let may_have_taken_effect = why == IfNoEffect::Retry;
+        let may_have_taken_effect = why == IfNoEffect::RetryCall;
         self.effect = self.effect.after_call(may_have_taken_effect);
         self.progress.begin_reading();
         self.step = LinkStep::ReadBack { destination, announced, why, looks: 0 };
@@ -326,7 +326,7 @@ fn first_step(destination: DestinationUser, left: LeftByEarlierRuns) -> LinkStep
         LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink => LinkStep::Announce { destination, earlier: None },
         LeftByEarlierRuns::OpenLinkCall(call) => {
             let announced = LinkAnnouncement::ByEarlierRun(call.announced);
-            LinkStep::ReadBack { destination, announced, why: IfNoEffect::Retry, looks: 0 }
+            LinkStep::ReadBack { destination, announced, why: IfNoEffect::RetryCall, looks: 0 }
         }
         LeftByEarlierRuns::OpenUnlinkCall(call) => LinkStep::SettleOldUnlink { destination, call, looks: 0 },
     }

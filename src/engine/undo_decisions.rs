@@ -129,12 +129,12 @@ pub(super) fn judge_inspection(
         InspectedLink::NotRemovable(code) => InspectionJudgement::Refuse(code),
         _ if !is_believed => InspectionJudgement::LookAgain,
         InspectedLink::Standing(identity) => match inspection.after {
-            InspectAfter::NoCall | InspectAfter::DoubtfulCall(IfNoEffect::Retry) => {
+            InspectAfter::NoCall | InspectAfter::DoubtfulCall(IfNoEffect::RetryCall) => {
                 InspectionJudgement::TakeBack(identity)
             }
             InspectAfter::NotLinkedAnswer => InspectionJudgement::Refuse(RefusalCode::FormUnknown),
-            InspectAfter::DoubtfulCall(IfNoEffect::Refuse(code)) => InspectionJudgement::Refuse(code),
-            InspectAfter::DoubtfulCall(IfNoEffect::RefuseSource) => {
+            InspectAfter::DoubtfulCall(IfNoEffect::RefuseRow(code)) => InspectionJudgement::Refuse(code),
+            InspectAfter::DoubtfulCall(IfNoEffect::LookForNativeUser) => {
                 InspectionJudgement::Refuse(RefusalCode::Unrecognised)
             }
         },
@@ -186,7 +186,7 @@ mod tests {
             Personal::from_service("AbC1"),
         );
         let (standing, absent) = (InspectedLink::Standing(source.unwrap()), InspectedLink::Absent);
-        let lost = DoubtfulCall(IfNoEffect::Retry);
+        let lost = DoubtfulCall(IfNoEffect::RetryCall);
         for (seen, after, effect, announced_by_this_run, link_is_young, by_list, by_get) in [
             (&standing, NoCall, None, false, false, 1, 1),
             (&absent, NoCall, None, false, false, 1, 1),

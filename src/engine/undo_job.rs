@@ -116,13 +116,13 @@ impl UndoJob {
                 Transition::StopRun(faults::stop_error(cause, "AdminDisableProviderForUser", fault))
             }
             FaultClass::NotLinked => self.inspect_after(InspectAfter::NotLinkedAnswer),
-            FaultClass::Transient => self.inspect_after(InspectAfter::DoubtfulCall(IfNoEffect::Retry)),
+            FaultClass::Transient => self.inspect_after(InspectAfter::DoubtfulCall(IfNoEffect::RetryCall)),
             FaultClass::Doubtful(why) => self.inspect_after(InspectAfter::DoubtfulCall(why)),
         }
     }
 
     fn inspect_after(&mut self, after: InspectAfter) -> Transition {
-        let may_have_taken_effect = after == InspectAfter::DoubtfulCall(IfNoEffect::Retry);
+        let may_have_taken_effect = after == InspectAfter::DoubtfulCall(IfNoEffect::RetryCall);
         self.effect = self.effect.after_call(may_have_taken_effect);
         self.progress.begin_reading();
         self.step = UndoStep::Inspect { after, looks: 0 };

@@ -1,4 +1,4 @@
-//! What the service lets this account write: asked before the run, and again while it goes on.
+//! Reads the write quota of the account before a run, and again during it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,12 @@ use crate::limits::{LIMIT_READ_INTERVAL_MS, LIMIT_READ_MS_MAX, RATE_PER_SECOND_M
 use crate::pace::{Limit, Origin};
 use crate::service::{LimitReader, PortFuture};
 
-/// The limit of the writing category, with the share of it that is ours as in `assumed`. What cannot be read, for
-/// whatever reason, is a reason to ask elsewhere and at last to take what is assumed, never to stop.
+/// Reads the write quota, and takes `assumed` if it cannot be read. A quota that cannot be read never stops a run.
 pub async fn limit(reader: &dyn LimitReader, assumed: Limit, clock: Clock) -> Limit {
     read(reader, assumed, clock).await.unwrap_or(assumed)
 }
 
-/// Asks again every [`LIMIT_READ_INTERVAL_MS`], and hands on what could be read, until nobody listens any more.
+/// Reads the quota again every [`LIMIT_READ_INTERVAL_MS`] and sends it, until the receiver is closed.
 pub async fn keep_asking(reader: Arc<dyn LimitReader>, assumed: Limit, clock: Clock, listener: mpsc::Sender<Limit>) {
     loop {
         tokio::select! {
@@ -42,11 +41,11 @@ async fn figure(call: PortFuture<'_, f64>, clock: Clock, operation: &str) -> Opt
     let deadline = clock.now() + Duration::from_millis(LIMIT_READ_MS_MAX);
     let reason = match timeout_at(deadline, call).await {
         Ok(Ok(answer)) if answer.value > 0.0 && answer.value <= RATE_PER_SECOND_MAX => return Some(answer.value),
-        Ok(Ok(_)) => "a figure that is none".to_owned(),
+        Ok(Ok(_)) => "not a valid number".to_owned(),
         Ok(Err(fault)) => fault.code().to_owned(),
         Err(_) => "no answer in time".to_owned(),
     };
-    tracing::debug!(operation, reason, "the limit was not read");
+    tracing::debug!(operation, reason, "the quota was not read");
     None
 }
 
@@ -55,7 +54,7 @@ mod tests {
     use super::*;
     use crate::service::{Answer, AnswerMeta, Fault};
 
-    /// An account that answers so, where it answers.
+    /// An account that denies what is `None`.
     struct Account {
         provisioned: Option<f64>,
         quota: Option<f64>,
@@ -111,14 +110,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_service_is_not_waited_for() {
+    async fn a_service_that_does_not_answer_is_not_waited_for() {
         let clock = Clock::starting_at(0);
         assert_eq!(limit(&Silent, Limit::assumed(0.5, 2), clock).await, Limit::assumed(0.5, 2));
         assert_eq!(clock.elapsed(), Duration::from_millis(2 * LIMIT_READ_MS_MAX));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_asked_again_until_nobody_listens() {
+    async fn the_quota_is_read_again_until_the_receiver_is_closed() {
         let clock = Clock::starting_at(0);
         let (sender, mut limits) = mpsc::channel(1);
         let account = Arc::new(Account { provisioned: Some(40.0), quota: None });

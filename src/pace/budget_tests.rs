@@ -178,3 +178,45 @@ async fn a_limit_that_changes_is_kept_to() {
         assert!((80.0 / pace - 0.5..80.0 / pace + 0.5).contains(&took), "{took}");
     }
 }
+
+/// Every call is made as soon as it is allowed, and some timers are late. The rate changes all the time.
+#[tokio::test(start_paused = true)]
+async fn a_new_rate_hands_out_no_burst_and_keeps_the_last_slot() {
+    for seed in 0..20 {
+        let mut rng = crate::seed::Rng::new(seed);
+        let (start, mut now) = (Instant::now(), Instant::now());
+        let mut spacing = CallSpacing::default();
+        let (mut times, mut rate) = (Vec::new(), 20.0);
+        while now < start + Duration::from_secs(60) {
+            if rng.chance(0.3) {
+                rate = 0.5 + 49.5 * rng.unit();
+            }
+            let last_slot = spacing.last_slot;
+            match spacing.take_slot(now, rate) {
+                Err(due) => {
+                    let wait = Duration::from_secs_f64(1.0 / rate);
+                    assert!(due > now && due <= last_slot.unwrap() + wait + Duration::from_nanos(2), "seed {seed}");
+                    let late = if rng.chance(0.2) { rng.below(30_000) } else { rng.below(1_000) };
+                    now = due + Duration::from_micros(late);
+                }
+                Ok(()) => {
+                    let next = |last: Instant| last + Duration::from_secs_f64(1.0 / rate);
+                    assert!(last_slot.is_none_or(|last| now + Duration::from_nanos(2) >= next(last)), "seed {seed}");
+                    times.push(now - start);
+                }
+            }
+        }
+        assert!(most_in_a_second(&times) <= 52, "seed {seed}: {} in one second", most_in_a_second(&times));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_call_and_a_new_rate_are_followed_by_a_whole_interval() {
+    let now = Instant::now();
+    let mut spacing = CallSpacing::default();
+    assert_eq!(spacing.take_slot(now, 4.0), Ok(()));
+    for (rate, interval_ms) in [(4.0, 250), (1_000.0, 1), (0.2, 5_000), (2.5, 400)] {
+        assert_eq!(spacing.take_slot(now, rate), Err(now + Duration::from_millis(interval_ms)), "{rate}/s");
+    }
+    assert_eq!(spacing.take_slot(now + Duration::from_millis(400), 2.5), Ok(()));
+}

@@ -1,133 +1,148 @@
-//! The pace below a quota whose size is not known, or not known to be free: CUBIC around a ceiling that is measured.
+//! Sets the rate below a quota whose size is unknown, or of which others need a part: CUBIC around a measured quota.
 //!
-//! A refusal says that the server's bucket is empty. Between two of them it was empty at both ends, so what was let
-//! through in between is the quota, and not a guess at it: the pace is set to 97 % of that, rises along a flat curve to
-//! 103 %, and faster after that, until it is refused again. Cutting by a fixed part instead, as TCP and the SDK's
-//! adaptive retries do, wastes half of a big quota; steering by the share of refusals keeps the bucket empty for
-//! everybody else. The tables are in `docs/performance.md`.
+//! A throttled call shows that the server's token bucket is empty. Between two of them it was empty at both ends, so
+//! the calls accepted in between are the quota, exactly: the rate is set to 97 % of it, rises along a flat curve to
+//! 103 %, and faster after that, until a call is throttled again. Cutting by a fixed part instead, as TCP and the SDK's
+//! adaptive retries do, wastes half of a large quota; steering by the share of throttled calls keeps the bucket empty
+//! for everybody else. The figures are in `docs/performance.md`.
 //!
-//! Pure: it is told the time, in seconds since any start, and neither waits nor calls.
+//! Pure: it gets the time, in seconds since any start, and neither waits nor calls.
 
-mod log;
+use std::collections::VecDeque;
 
-use crate::limits::{RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN};
-pub use log::Ticket;
-use log::{CallLog, Fate};
+use crate::limits::{
+    FAULT_HALVINGS_A_MINUTE_MAX, FAULTS_SHARE_MAX, FAULTS_WINDOW_SECONDS, PACE_LOG_CALLS_MAX, PACE_LOG_CALLS_MIN,
+    RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN,
+};
 
-/// Part of the measured ceiling by which the pace goes under it after a cut, and over it before it searches. A lone
-/// refusal costs no more than this.
+/// A cut goes this part below the measured quota, and the curve this part above it before it searches. A single
+/// throttled call costs no more than this.
 const DEPTH: f64 = 0.03;
-/// The same among several clients that share a quota: bigger steps, and for all of them in the same time, so that the
-/// slower ones gain on the quicker ones; what one leaves another takes.
+/// The same for several clients that share a quota: larger steps, in the same time for all of them, so that the slower
+/// ones gain on the faster ones, and take what another one leaves.
 const DEPTH_AMONG_SEVERAL: f64 = 0.1;
-/// The way from a cut to the plateau among several clients, in seconds.
+/// Seconds from a cut to the plateau, for several clients.
 const PLATEAU_SECONDS_AMONG_SEVERAL: f64 = 16.0;
-/// The way from a cut to the plateau of the curve at one call a second, in seconds; at other paces it is this over the
-/// root of the pace: then a small quota costs no more refusals than it must, and one that is raised is found in time.
+/// Seconds from a cut to the plateau at 1/s; at other rates this over the square root of the rate: then a small quota
+/// costs no more throttled calls than it must, and a raised one is found in time.
 const PLATEAU_SECONDS_AT_ONE: f64 = 50.0;
-/// The way to the plateau takes at least this long, in seconds: a big quota is not asked for more at every moment.
+/// A large quota is not exceeded more often than this, in seconds.
 const PLATEAU_SECONDS_MIN: f64 = 10.0;
-/// And at the most this long, in seconds: a small one is asked at least every two minutes.
+/// A small quota is tried at least every two minutes.
 const PLATEAU_SECONDS_MAX: f64 = 60.0;
-/// After a big change the way is this much shorter, [`EAGER_ROUNDS`] times: the first figure is the least sure.
+/// After a large change the time to the plateau is this much shorter, [`EAGER_ROUNDS`] times: the first measurement is
+/// the least exact.
 const EAGER: f64 = 1.0 / 3.0;
-/// Rounds after a big change that are shorter.
 const EAGER_ROUNDS: u32 = 3;
-/// Past the search the pace doubles in this time, in seconds: so a quota that was raised is found.
+/// Past the search the rate doubles in this time, in seconds: it finds a raised quota.
 const DOUBLING_SECONDS: f64 = 8.0;
-/// A first guess is doubled no faster than in this time, in seconds.
+/// A first guess doubles at most once in this time, in seconds,
 const RAMP_SECONDS: f64 = 0.5;
-/// Nor in less than the time of so many calls: a small quota would be overrun before its first refusal comes back.
+/// and in the time of this many calls: a small quota would be overrun before its first throttled answer comes back.
 const RAMP_CALLS: f64 = 20.0;
-/// After an outage, in less than the time of so many.
+/// After an outage, at most once in the time of this many calls,
 const RECOVERY_CALLS: f64 = 3.0;
-/// After an outage the pace is doubled like a first guess, up to this part of what it was.
+/// up to this part of the rate before it.
 const RECOVERED: f64 = 0.9;
-/// So many refusals, and nothing else, are an outage: a quota of a third lets one in three through.
+/// This many throttled calls and nothing else are an outage: a third of a quota accepts one call in three.
 const OUTAGE_REFUSALS: u32 = 12;
-/// Cuts within this time, in seconds, are one fall.
+/// Cuts within this time, in seconds, belong to one fall.
 const FALL_SECONDS: f64 = 60.0;
-/// Below this part of the calls that the pace allows it is not made use of.
+/// Below this part of the calls that it allows, the rate is not used.
 const UNUSED: f64 = 0.3;
-/// One cut leaves at least this part of the pace, whatever was measured.
+/// One cut leaves at least this part of the rate, whatever was measured.
 const CUT_MOST: f64 = 0.3;
 /// The weight of one answer in the average round trip.
 const ROUND_TRIP_WEIGHT: f64 = 0.02;
-/// A round trip counts as no longer than this, in seconds: slow answers are the server's work, not the way to it.
+/// A round trip counts as no longer than this, in seconds: slow answers are the server's work, not the network.
 const ROUND_TRIP_SECONDS_MAX: f64 = 0.5;
+/// Calls are logged for this many seconds: longer than the longest span that is measured.
+const LOGGED_SECONDS: f64 = 6.0;
+/// At a slow rate, for as long as this many calls take.
+const LOGGED_CALLS: f64 = 40.0;
+/// Fewer faults than this in a window are chance.
+const FAULTS_MIN: u32 = 3;
 
-/// What is known before the first call.
+/// What is known before the first call, in calls per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Start {
-    /// Nothing: the pace doubles from this one, in calls a second, until it is refused.
+    /// Nothing: the rate doubles from this one until a call is throttled.
     Ramp(f64),
-    /// The quota, in calls a second, of which others may need a part: the pace starts a little under it.
+    /// The quota, of which others may need a part: the rate starts a little below it.
     Known(f64),
-    /// What an earlier run had found, in calls a second: the pace starts at nine tenths of it and looks again soon.
+    /// The quota that an earlier run measured: the rate starts at nine tenths of it and searches soon.
     Learnt(f64),
-    /// The pace itself, in calls a second, as somebody has asked for.
+    /// The rate itself, as the user chose it.
     At(f64),
 }
 
-/// What became of a call, as far as the pace is concerned.
+/// What the outcome of a call says about the rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It was let through, whatever was answered then.
+    /// The service accepted it, whatever the answer was.
     Accepted,
-    /// It was refused for its rate.
+    /// Refused for its rate.
     Throttled,
-    /// It was let through, and the service failed, or did not answer in time.
+    /// Accepted, but the service failed or did not answer in time.
     Faulted,
-    /// It never came there.
+    /// It did not reach the service.
     Unreached,
+}
+
+/// A call in the controller's log.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ticket {
+    number: u64,
+    /// In seconds.
+    sent: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Mode {
-    /// Doubling from a first guess up to where it is known again; since when, and whether anything was accepted since.
+    /// Doubling from a first guess up to `known_from`; `accepted` holds for the time since the last doubling.
     Ramp { rate: f64, known_from: f64, since: f64, accepted: bool },
     /// On the curve.
     Cubic,
 }
 
-/// Sets the pace of one category of calls.
+/// Sets the rate of one category of calls.
 #[derive(Debug, Clone)]
 pub struct Controller {
     mode: Mode,
-    /// No pace is above this, in calls a second.
+    /// The highest rate, in calls per second.
     ceiling: f64,
-    /// The plateau of the curve: the quota as it was measured last, in calls a second.
+    /// The plateau of the curve: the quota as last measured, in calls per second.
     plateau: f64,
-    /// When the curve starts: the last cut.
+    /// The last cut, where the curve starts.
     cut_at: f64,
     /// Seconds from there to the plateau.
     plateau_after: f64,
-    /// Rounds that are still to be short.
+    /// Short rounds left.
     eager_left: u32,
-    /// The pace before the last big fall, in calls a second, and when that began.
+    /// The rate before the last large fall, in calls per second, and when the fall began.
     before_fall: (f64, f64),
-    /// Refusals since anything was accepted.
+    /// Throttled calls since the last accepted one.
     refused_in_a_row: u32,
-    /// Nothing is to be sent before this.
+    /// No call may be sent before this.
     resume_at: f64,
-    /// When the time was taken last.
-    looked_at: f64,
+    ticked_at: f64,
     /// The average round trip of accepted calls, in seconds.
     round_trip: f64,
     calls: CallLog,
-    /// Whether several clients share the quota, each with a controller of its own.
+    faults: FaultWindow,
+    /// Whether several clients share the quota, each with its own controller.
     among_several: bool,
 }
 
 impl Controller {
-    /// A controller that starts at time 0, and never goes above `ceiling` calls a second.
+    /// Starts at time 0; the rate never exceeds `ceiling` calls per second.
     #[must_use]
     pub fn new(start: Start, ceiling: f64) -> Self {
         Self::starting(start, ceiling, false)
     }
 
-    /// One of several that share a quota without talking to each other: it gives way further, so that their parts
-    /// become even.
+    /// One of several clients that share a quota without communicating: it gives way further, so that their parts become
+    /// even.
     #[must_use]
     pub fn among_several(start: Start, ceiling: f64) -> Self {
         Self::starting(start, ceiling, true)
@@ -148,21 +163,22 @@ impl Controller {
             mode,
             ceiling,
             plateau,
-            // The curve is at its plateau one such time after its start.
+            // These start on the plateau.
             cut_at: if matches!(start, Start::At(_) | Start::Learnt(_)) { -plateau_after } else { 0.0 },
             plateau_after,
             eager_left,
             before_fall: (0.0, f64::NEG_INFINITY),
             refused_in_a_row: 0,
             resume_at: 0.0,
-            looked_at: 0.0,
+            ticked_at: 0.0,
             round_trip: 0.1,
             calls: CallLog::default(),
+            faults: FaultWindow::default(),
             among_several,
         }
     }
 
-    /// The pace at this time, in calls a second; pauses ([`Self::resume_at`]) stand above it.
+    /// The rate at this time, in calls per second, apart from pauses ([`Self::resume_at`]).
     #[must_use]
     pub fn rate(&self, now: f64) -> f64 {
         let rate = match self.mode {
@@ -172,22 +188,22 @@ impl Controller {
         bounded(rate).min(self.ceiling)
     }
 
-    /// Nothing is to be sent before this time.
+    /// No call may be sent before this time.
     #[must_use]
     pub fn resume_at(&self) -> f64 {
         self.resume_at
     }
 
-    /// The quota as it was measured last, in calls a second; `None` before the first refusal.
+    /// The quota as last measured, in calls per second; `None` before the first throttled call.
     #[must_use]
     pub fn measured(&self) -> Option<f64> {
         self.calls.was_throttled().then_some(self.plateau)
     }
 
-    /// Takes the time: a first guess is doubled while nothing is refused. A pace that is not made use of proves nothing,
-    /// and stays as it is.
+    /// Advances the time: a first guess doubles while no call is throttled. A rate that is not used proves nothing, and
+    /// stays as it is.
     pub fn tick(&mut self, now: f64) {
-        let passed = now - std::mem::replace(&mut self.looked_at, now);
+        let passed = now - std::mem::replace(&mut self.ticked_at, now);
         if self.is_unused(now) {
             match &mut self.mode {
                 Mode::Ramp { since, .. } => *since += passed,
@@ -209,24 +225,30 @@ impl Controller {
         }
     }
 
-    /// A call is sent.
+    /// Logs a call that is sent now.
     pub fn on_sent(&mut self, now: f64) -> Ticket {
-        self.calls.sent(now, self.rate(now))
+        self.calls.add(now, self.rate(now))
     }
 
-    /// A call came back. Says whether the pace was cut for it.
+    /// Takes the outcome of a call. Returns whether the rate was cut because it was throttled.
     pub fn on_result(&mut self, now: f64, ticket: Ticket, verdict: Verdict) -> bool {
         match verdict {
             Verdict::Throttled => {
                 self.refused_in_a_row += 1;
-                self.calls.settle(ticket, Fate::Throttled);
+                self.calls.settle(ticket, CallState::Throttled);
                 return self.on_throttled(now, ticket.sent);
             }
-            Verdict::Unreached => self.calls.settle(ticket, Fate::Lost),
-            Verdict::Faulted => self.calls.settle(ticket, Fate::Accepted),
+            Verdict::Unreached => self.calls.settle(ticket, CallState::Lost),
+            Verdict::Faulted => {
+                self.calls.settle(ticket, CallState::Accepted);
+                if self.faults.record_answer(now, true) {
+                    self.halve(now);
+                }
+            }
             Verdict::Accepted => {
-                self.calls.settle(ticket, Fate::Accepted);
+                self.calls.settle(ticket, CallState::Accepted);
                 self.refused_in_a_row = 0;
+                self.faults.record_answer(now, false);
                 let round_trip = (now - ticket.sent).clamp(0.0, ROUND_TRIP_SECONDS_MAX);
                 self.round_trip += ROUND_TRIP_WEIGHT * (round_trip - self.round_trip);
                 if let Mode::Ramp { accepted, .. } = &mut self.mode {
@@ -237,18 +259,18 @@ impl Controller {
         false
     }
 
-    /// Sends nothing before `until`, because the service has asked for that.
+    /// Allows no call before `until`, because the service asked for a wait.
     pub fn pause_until(&mut self, until: f64) {
         self.resume_at = self.resume_at.max(until);
     }
 
-    /// Halves the pace for a reason other than a refusal, and finds its way back from there.
-    pub fn halve(&mut self, now: f64) {
-        let pace = self.rate(now);
-        self.settle_at(now, bounded(pace / 2.0), EAGER_ROUNDS);
+    /// Halves the rate for another reason than a throttled call; it rises again from there.
+    fn halve(&mut self, now: f64) {
+        let rate = self.rate(now);
+        self.settle_at(now, bounded(rate / 2.0), EAGER_ROUNDS);
     }
 
-    /// Takes another ceiling, in calls a second, and with it another quota where that is known.
+    /// Takes another ceiling, and another quota where it is known, in calls per second.
     pub fn set_ceiling(&mut self, now: f64, ceiling: f64, quota: Option<f64>) {
         let was_at_ceiling = self.mode == Mode::Cubic && self.rate(now) >= self.ceiling;
         self.ceiling = bounded(ceiling);
@@ -258,11 +280,11 @@ impl Controller {
         }
     }
 
-    /// Whether far fewer calls are sent than the pace allows; right after a doubling there are half as many.
+    /// Whether far fewer calls are sent than the rate allows; right after a doubling it is half as many.
     fn is_unused(&self, now: f64) -> bool {
-        let pace = self.rate(now);
-        let span = f64::max(1.0, 10.0 / pace);
-        now > span && now > self.resume_at + span && self.calls.sent_since(now - span) < UNUSED * pace * span
+        let rate = self.rate(now);
+        let span = f64::max(1.0, 10.0 / rate);
+        now > span && now > self.resume_at + span && self.calls.sent_since(now - span) < UNUSED * rate * span
     }
 
     fn curve(&self, now: f64) -> f64 {
@@ -278,61 +300,61 @@ impl Controller {
     fn on_throttled(&mut self, now: f64, sent: f64) -> bool {
         let ramping = self.mode != Mode::Cubic;
         if sent <= self.cut_at {
-            // It says nothing about the pace since.
+            // Sent before the last cut: it says nothing about the rate since.
             return false;
         }
-        let pace = self.rate(now);
-        let recently = self.calls.accepted_before(sent, f64::max(1.0, 10.0 / pace));
+        let rate = self.rate(now);
+        let recently = self.calls.accepted_before(sent, f64::max(1.0, 10.0 / rate));
         if self.refused_in_a_row >= OUTAGE_REFUSALS {
-            self.fall_out(now, pace);
+            self.start_recovery(now, rate);
             return true;
         }
-        let measured = self.between_refusals(sent, pace);
-        let quota = measured.unwrap_or(if ramping { recently } else { pace });
-        if quota < 0.8 * pace {
-            self.note_fall(now, pace);
+        let measured = self.between_refusals(sent, rate);
+        let quota = measured.unwrap_or(if ramping { recently } else { rate });
+        if quota < 0.8 * rate {
+            self.note_fall(now, rate);
         }
         let passed = (now - self.cut_at) / self.plateau_after;
-        let eager_left = if ramping || quota < 0.8 * pace || passed > 2.5 {
+        let eager_left = if ramping || quota < 0.8 * rate || passed > 2.5 {
             EAGER_ROUNDS
         } else if passed > 0.5 {
             self.eager_left.saturating_sub(1)
         } else {
             self.eager_left
         };
-        self.settle_at(now, bounded(quota.clamp(CUT_MOST * pace, pace)), eager_left);
+        self.settle_at(now, bounded(quota.clamp(CUT_MOST * rate, rate)), eager_left);
         if measured.is_some() {
-            // The bucket is empty: it gains a few calls, against the unevenness of their arrival.
+            // The bucket is empty: let it gain a few calls, because calls arrive unevenly.
             self.resume_at = now + (1.0 + (self.plateau * self.round_trip).sqrt()) / self.plateau;
         }
         true
     }
 
-    /// Nothing at all is let through: an outage, and no quota that could be measured. The pace falls as far as it can,
-    /// and once calls go through again it is doubled until it is nearly what it was.
-    fn fall_out(&mut self, now: f64, pace: f64) {
-        self.note_fall(now, pace);
+    /// No call is accepted: an outage, and no quota that could be measured. The rate falls as far as it can; once calls
+    /// are accepted again, it doubles until it is nearly the one before.
+    fn start_recovery(&mut self, now: f64, rate: f64) {
+        self.note_fall(now, rate);
         let known_from = RECOVERED * self.before_fall.0;
-        self.mode = Mode::Ramp { rate: bounded(CUT_MOST * pace), known_from, since: now, accepted: false };
+        self.mode = Mode::Ramp { rate: bounded(CUT_MOST * rate), known_from, since: now, accepted: false };
         self.cut_at = now;
     }
 
-    /// Keeps the pace from before a fall that happens in several cuts.
-    fn note_fall(&mut self, now: f64, pace: f64) {
+    /// Keeps the rate from before a fall that takes several cuts.
+    fn note_fall(&mut self, now: f64, rate: f64) {
         let (before, at) = self.before_fall;
-        if now - at > FALL_SECONDS || pace > before {
-            self.before_fall = (pace, now);
+        if now - at > FALL_SECONDS || rate > before {
+            self.before_fall = (rate, now);
         }
     }
 
-    /// The quota, from what was accepted between an earlier refusal and that of the call sent at `sent`.
-    fn between_refusals(&self, sent: f64, pace: f64) -> Option<f64> {
-        let first = self.calls.first_throttled_since(sent - f64::max(2.0, 30.0 / pace))?;
+    /// The quota: calls accepted between an earlier throttled call and the one sent at `sent`.
+    fn between_refusals(&self, sent: f64, rate: f64) -> Option<f64> {
+        let first = self.calls.first_throttled_since(sent - f64::max(2.0, 30.0 / rate))?;
         let span = sent - first;
-        (span >= f64::max(0.5, 10.0 / pace)).then(|| self.calls.accepted_before(sent, span))
+        (span >= f64::max(0.5, 10.0 / rate)).then(|| self.calls.accepted_before(sent, span))
     }
 
-    /// Starts the curve anew around `plateau`.
+    /// Starts a new curve around `plateau`.
     fn settle_at(&mut self, now: f64, plateau: f64, eager_left: u32) {
         self.mode = Mode::Cubic;
         self.plateau = plateau;
@@ -352,6 +374,129 @@ fn bounded(rate: f64) -> f64 {
     rate.clamp(RATE_PER_SECOND_MIN, RATE_PER_SECOND_MAX)
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CallState {
+    Unanswered,
+    Accepted,
+    Throttled,
+    Lost,
+}
+
+/// The calls of the last seconds, in the order in which they were sent.
+#[derive(Debug, Clone, Default)]
+struct CallLog {
+    /// When each was sent, in seconds, and its state.
+    calls: VecDeque<(f64, CallState)>,
+    /// The number of the oldest call that is kept.
+    first: u64,
+    was_throttled: bool,
+}
+
+impl CallLog {
+    /// Adds a call, and drops those that no measurement at this rate reaches back to.
+    fn add(&mut self, now: f64, rate: f64) -> Ticket {
+        let oldest = now - f64::max(LOGGED_SECONDS, LOGGED_CALLS / rate);
+        while self.calls.len() >= PACE_LOG_CALLS_MAX
+            || self.calls.len() > PACE_LOG_CALLS_MIN && self.calls.front().is_some_and(|(sent, _)| *sent < oldest)
+        {
+            self.calls.pop_front();
+            self.first += 1;
+        }
+        let ticket = Ticket { number: self.first + self.calls.len() as u64, sent: now };
+        self.calls.push_back((now, CallState::Unanswered));
+        ticket
+    }
+
+    /// Sets the state of a call; a dropped one is too old to matter.
+    fn settle(&mut self, ticket: Ticket, fate: CallState) {
+        self.was_throttled |= fate == CallState::Throttled;
+        let index = ticket.number.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
+        if let Some((_, held)) = index.and_then(|index| self.calls.get_mut(index)) {
+            *held = fate;
+        }
+    }
+
+    fn was_throttled(&self) -> bool {
+        self.was_throttled
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "at most as many as are kept")]
+    fn sent_since(&self, since: f64) -> f64 {
+        (self.calls.len() - self.calls.partition_point(|(sent, _)| *sent < since)) as f64
+    }
+
+    /// When the first throttled call since then was sent.
+    fn first_throttled_since(&self, since: f64) -> Option<f64> {
+        let from = self.calls.partition_point(|(sent, _)| *sent < since);
+        self.calls.range(from..).find(|(_, fate)| *fate == CallState::Throttled).map(|(sent, _)| *sent)
+    }
+
+    /// Accepted calls per second, of those sent in the `span` seconds up to `until`. Unanswered calls count at the
+    /// accepted share of the others: a throttled answer comes back sooner than a success, so that counting answers alone
+    /// reads 5 % low at 1,000/s.
+    fn accepted_before(&self, until: f64, span: f64) -> f64 {
+        let from = self.calls.partition_point(|(sent, _)| *sent <= until - span);
+        let (mut accepted, mut throttled, mut unanswered) = (0.0, 0.0, 0.0);
+        for (_, fate) in self.calls.range(from..).take_while(|(sent, _)| *sent <= until) {
+            match fate {
+                CallState::Accepted => accepted += 1.0,
+                CallState::Throttled => throttled += 1.0,
+                CallState::Unanswered => unanswered += 1.0,
+                CallState::Lost => {}
+            }
+        }
+        let answered: f64 = accepted + throttled;
+        let share = if answered > 0.0 { accepted / answered } else { 1.0 };
+        (accepted + unanswered * share) / span
+    }
+}
+
+/// Finds out whether a failing service gets too many calls, from the calls and faults of the last seconds.
+///
+/// Throttled calls do not count: they set the rate themselves. A service that fails for other reasons than its load
+/// must not be called slowly for ever, so the rate is halved at most a few times a minute.
+#[derive(Debug, Clone, Default)]
+struct FaultWindow {
+    /// A second, its calls, and the faults among them.
+    seconds: [(u64, u32, u32); FAULTS_WINDOW_SECONDS],
+    /// When the rate was halved, in seconds.
+    halved_at: Vec<f64>,
+}
+
+impl FaultWindow {
+    /// Counts an answer; returns whether the rate must be halved.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "seconds of a run"
+    )]
+    fn record_answer(&mut self, now: f64, faulted: bool) -> bool {
+        let second = now.max(0.0) as u64;
+        let slot = &mut self.seconds[second as usize % FAULTS_WINDOW_SECONDS];
+        if slot.0 != second {
+            *slot = (second, 0, 0);
+        }
+        slot.1 += 1;
+        slot.2 += u32::from(faulted);
+        if !faulted {
+            return false;
+        }
+        let recent = self.seconds.iter().filter(|(at, ..)| second - at.min(&second) < FAULTS_WINDOW_SECONDS as u64);
+        let (calls, faults) = recent.fold((0, 0), |(calls, faults), (_, more, bad)| (calls + more, faults + bad));
+        self.halved_at.retain(|at| now - at < 60.0);
+        let too_many = faults >= FAULTS_MIN && f64::from(faults) > FAULTS_SHARE_MAX * f64::from(calls);
+        // The last halving gets a whole window to show its effect.
+        let waits = self.halved_at.last().is_some_and(|at| now - at < FAULTS_WINDOW_SECONDS as f64);
+        if !too_many || waits || self.halved_at.len() >= FAULT_HALVINGS_A_MINUTE_MAX {
+            return false;
+        }
+        self.halved_at.push(now);
+        true
+    }
+}
+
 #[cfg(test)]
+#[path = "controller_tests.rs"]
 #[expect(clippy::cast_precision_loss, reason = "the counts of a test are small")]
 mod tests;

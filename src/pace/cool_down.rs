@@ -1,15 +1,15 @@
-//! The shared pause after a throttled answer.
+//! The pause that all callers share after a throttled answer.
 
 use std::time::Duration;
 
 use crate::clock::Instant;
 use crate::limits::{COOL_DOWN_MS_MAX, COOL_DOWN_MS_MIN};
 
-/// How long everything pauses after throttled answers. Pure: it is told the time.
+/// The length of pauses after throttled answers. Pure: it gets the time.
 ///
-/// The first throttled answer pauses for [`COOL_DOWN_MS_MIN`]; each further one of a call sent after that pause doubles
-/// it, up to [`COOL_DOWN_MS_MAX`]; an accepted call sent after it starts anew. Answers to calls that were sent before the
-/// last pause say nothing about the pace since, and change nothing.
+/// The first throttled answer pauses for [`COOL_DOWN_MS_MIN`]. Each further one, to a call sent after that pause, doubles
+/// it, up to [`COOL_DOWN_MS_MAX`]. An accepted call that was sent after a pause resets it. Answers to calls that were
+/// sent before the last pause change nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CoolDown {
     until: Option<Instant>,
@@ -17,14 +17,14 @@ pub struct CoolDown {
 }
 
 impl CoolDown {
-    /// The end of the pause, if it lies after `now`.
+    /// The end of the pause, if it is after `now`.
     #[must_use]
     pub fn until(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| *until > now)
     }
 
-    /// Takes a throttled answer to a call sent at `sent`; returns the pause that it started, if it started one.
-    /// `at_least` is what the service itself asked for.
+    /// Takes a throttled answer to a call sent at `sent`; returns the pause, if it started one. `at_least` is the wait that
+    /// the service asked for.
     pub fn on_throttled(&mut self, sent: Instant, now: Instant, at_least: Option<Duration>) -> Option<Duration> {
         if self.until.is_some_and(|until| sent < until) {
             return None;
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_service_is_heard_within_the_bound() {
+    async fn the_wait_that_the_service_asks_for_is_kept_within_the_bound() {
         let now = Instant::now();
         let asked = |seconds| CoolDown::default().on_throttled(now, now, Some(Duration::from_secs(seconds)));
         assert_eq!(asked(3), Some(Duration::from_secs(3)));

@@ -1,12 +1,11 @@
-//! How fast: a budget of calls, what happens after a throttle, and how long a row waits.
+//! The rate of calls, the shared pause after a throttled one, and the wait of a row between attempts.
 //!
-//! Every attempt, retries included, takes a slot of a [`Budget`]; nothing is held while anybody waits. The pace of a
-//! budget is set by a [`Controller`] from what the service lets through, under a ceiling that it never passes.
+//! A [`Budget`] admits every attempt, retries included; nothing is held while a caller waits. A [`Controller`] sets its
+//! rate from the calls that the service accepts, up to a ceiling.
 
 pub mod budget;
 pub mod controller;
 pub mod cool_down;
-mod faults;
 pub mod plan;
 pub mod retry;
 

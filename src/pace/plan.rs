@@ -1,21 +1,21 @@
-//! What a budget starts from: a limit that is known or assumed, a pace that was asked for, or nothing.
+//! The rate that a run starts with and may not exceed: from a quota, from the user, or from an earlier run.
 
 use super::controller::{Controller, Start};
 use crate::limits::{RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN, RATE_START_PER_SECOND, WRITE_QUOTA_PER_SECOND};
 
-/// Where the figure of a limit comes from.
+/// Where a quota comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// `GetProvisionedLimit`: what the service enforces at the moment.
+    /// `GetProvisionedLimit`: the quota that the service enforces at the moment.
     Provisioned,
-    /// Service Quotas: what the account was granted.
+    /// Service Quotas: the quota that the account was granted.
     ServiceQuotas,
-    /// Neither could be read: the documented default.
+    /// The documented default, because neither could be read.
     Assumed,
 }
 
 impl Origin {
-    /// The origin as scripts and ledgers see it.
+    /// The code in results and ledgers.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -26,71 +26,70 @@ impl Origin {
     }
 }
 
-/// The limit of a category of calls, and the part of it that is ours.
+/// The quota of a category of calls, and our part of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limit {
-    /// Calls a second, for everybody together.
+    /// Calls per second, of all clients together.
     pub per_second: f64,
-    /// Where that figure comes from.
     pub origin: Origin,
-    /// The part that is ours, over 0 and up to 1.
+    /// Our part of it, above 0 and at most 1.
     pub share: f64,
-    /// Machines that share our part without talking to each other, this one included; at least 1.
+    /// Machines that share our part without communicating, including this one; at least 1.
     pub machines: u32,
 }
 
 impl Limit {
-    /// The documented default of the writing category, where nothing better can be read.
+    /// The documented default of the write category.
     #[must_use]
     pub fn assumed(share: f64, machines: u32) -> Self {
         Self { per_second: WRITE_QUOTA_PER_SECOND, origin: Origin::Assumed, share, machines }
     }
 
-    /// What the pace never goes above, in calls a second.
+    /// The highest rate, in calls per second.
     #[must_use]
     pub fn ceiling(self) -> f64 {
         (self.per_second * self.share).clamp(RATE_PER_SECOND_MIN, RATE_PER_SECOND_MAX)
     }
 
-    /// What one machine starts from, in calls a second: machines begin with even parts, and find out by what they are
-    /// refused how much of the whole is theirs.
+    /// The rate that one machine starts with, in calls per second: machines start with even parts of the quota, and find
+    /// their own parts from the calls that are throttled.
     #[must_use]
     pub fn even_part(self) -> f64 {
         self.per_second / f64::from(self.machines.max(1))
     }
 
-    /// That part, where the limit is more than an assumption.
+    /// That part, unless the quota is assumed.
     #[must_use]
     pub fn known_part(self) -> Option<f64> {
         (self.origin != Origin::Assumed).then(|| self.even_part())
     }
 }
 
-/// How a budget goes about it.
+/// The rate that a run starts with and its ceiling.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
-    /// Where it starts, and what it never goes above, in calls a second; `None` for no pace at all.
+    /// The start, and the ceiling in calls per second; `None` for no rate at all.
     paced: Option<(Start, f64)>,
-    /// Whether other machines share it.
+    /// Whether other machines share the quota.
     shared: bool,
 }
 
 impl Pace {
-    /// No pace: only pauses after refusals.
+    /// No rate: only pauses after throttled calls.
     #[must_use]
     pub fn unbounded() -> Self {
         Self { paced: None, shared: false }
     }
 
-    /// So many calls a second and never more; less where the service throttles.
+    /// At most this many calls per second, and fewer if the service throttles.
     #[must_use]
     pub fn at(per_second: f64) -> Self {
         let per_second = per_second.clamp(RATE_PER_SECOND_MIN, RATE_PER_SECOND_MAX);
         Self { paced: Some((Start::At(per_second), per_second)), shared: false }
     }
 
-    /// A share of a limit, of which others may need more than they should. Where the limit is an assumption, what an
-    /// earlier run has `learnt`, in calls a second, is the better start.
+    /// A share of a quota; other clients may need more than the rest. If the quota is assumed, the rate that an earlier run
+    /// has `learnt`, in calls per second, is the better start.
     #[must_use]
     pub fn within(limit: Limit, learnt: Option<f64>) -> Self {
         let start = match (limit.known_part(), learnt) {
@@ -100,8 +99,8 @@ impl Pace {
         Self { paced: Some((start, limit.ceiling())), shared: limit.machines > 1 }
     }
 
-    /// As fast as the service lets it, as one of so many machines: from what an earlier run has `learnt`, in calls a
-    /// second, or from a first guess.
+    /// As fast as the service allows, on one of this many machines: from the rate that an earlier run has `learnt`, in calls
+    /// per second, or from a first guess.
     #[must_use]
     pub fn max(machines: u32, learnt: Option<f64>) -> Self {
         let guess = RATE_START_PER_SECOND / f64::from(machines.max(1));
@@ -109,13 +108,13 @@ impl Pace {
         Self { paced: Some((start, RATE_PER_SECOND_MAX)), shared: machines > 1 }
     }
 
-    /// What it never goes above, in calls a second; infinite where there is no pace.
+    /// The highest rate, in calls per second; infinite if there is none.
     #[must_use]
     pub fn ceiling(self) -> f64 {
         self.paced.map_or(f64::INFINITY, |(_, ceiling)| ceiling)
     }
 
-    /// The pace to reckon with, in calls a second; `None` where it must be found first.
+    /// The rate to estimate with, in calls per second; `None` if it must be found first.
     #[must_use]
     pub fn expected(self) -> Option<f64> {
         match self.paced? {

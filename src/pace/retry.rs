@@ -1,12 +1,12 @@
-//! How long a row waits before its next attempt.
+//! The wait of a row before its next attempt.
 
 use std::time::Duration;
 
 use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};
 use crate::seed::Rng;
 
-/// The wait after attempt number `attempts` (from 1): doubling from [`BACKOFF_MS_MIN`] up to [`BACKOFF_MS_MAX`], of
-/// which a random part between a half and the whole is taken, so that rows which failed together do not return together.
+/// The wait after attempt number `attempts` (from 1): it doubles from [`BACKOFF_MS_MIN`] to [`BACKOFF_MS_MAX`]. A random
+/// part of a half to the whole of it counts, so that rows that failed together do not return together.
 #[must_use]
 pub fn backoff(attempts: u32, rng: &mut Rng) -> Duration {
     let doublings = attempts.saturating_sub(1).min(20);

@@ -1,8 +1,10 @@
-//! The one table that says what a fault means for a row.
+//! The one table of what a fault means for a row.
 //!
-//! Several situations share one error class, so the message is matched too: on a stable part of it, without regard to
-//! case. An error does not prove that nothing happened (aws-sdk-net #1000, boto3 #4163, aws-sdk-js-v3 #5281): what may
-//! have taken effect, or claims that the link stands, is [`FaultClass::Doubtful`] and is settled by reading.
+//! Several situations share one error code, so the message is matched too: a stable part of it, ignoring case. An error
+//! does not prove that the call had no effect (aws-sdk-net #1000, boto3 #4163, aws-sdk-js-v3 #5281): a call that may have
+//! had one, or an error that claims that the link exists, is [`FaultClass::Doubtful`] and is settled by reading.
+//!
+//! To add an error: add it to the match of its code in `answered`, and to `catalogue` in the tests.
 
 use std::time::Duration;
 
@@ -13,78 +15,76 @@ use crate::domain::run::StopCause;
 /// Whether the call that failed could have changed anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallKind {
-    /// A reading call: it can be repeated freely.
+    /// A call that reads: it can be repeated freely.
     Read,
-    /// A linking call: it may have taken effect although its answer says otherwise.
+    /// A link call: it may have had an effect although its answer is an error.
     Write,
-    /// A call that takes a link back: the same holds for it.
+    /// An unlink call: it may have had an effect, too.
     Unlink,
 }
 
 /// What a fault means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FaultClass {
-    /// Too many requests: nothing happened, and it costs the row no attempt.
+    /// Too many requests: the call had no effect, and it costs the row no attempt.
     Throttled {
-        /// How long the service asks to wait, where it says.
+        /// The wait that the service asks for, if it does.
         retry_after: Option<Duration>,
     },
-    /// The service was not reached: nothing happened, and it costs the row no attempt.
+    /// The service was not reached: the call had no effect, and it costs the row no attempt.
     Unreached,
-    /// Nothing happened, and another attempt may do better.
+    /// The call had no effect, and another attempt may succeed.
     Transient,
-    /// It may have taken effect: the destination must be read before the row is judged.
+    /// The call may have had an effect: read the destination before the row is settled.
     Doubtful(IfNoEffect),
-    /// An unlink call named no link that the service knows: there is none, or it goes by other values. The destination
-    /// must be read before the row is judged.
+    /// The service knows no link with the values of an unlink call: there is none, or it has other values. Read the
+    /// destination before the row is settled.
     NotLinked,
-    /// No for good.
+    /// Another attempt gives the same answer.
     Refused(RefusalCode),
-    /// The whole run stops.
+    /// No call of this run can succeed: stop the run.
     Fatal(StopCause),
 }
 
-/// What a doubtful fault means once reading has shown that the call had no effect: a link is not there, or still is.
+/// What to do after a doubtful fault when reading shows that the call had no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfNoEffect {
-    /// The call had no effect: attempt it again.
-    Retry,
-    /// The service meant it.
-    Refuse(RefusalCode),
-    /// The service refused the source with a text that it uses for two situations: a native user that wears the
-    /// name of the identity's own profile, or (before mid-2024) an identity that is linked already.
-    RefuseSource,
+    RetryCall,
+    RefuseRow(RefusalCode),
+    /// The service refused the source with a message that it uses for two situations: a native user that has the user
+    /// name of the identity's own profile, or (before mid-2024) an identity that is already linked.
+    LookForNativeUser,
 }
 
-/// Judges one fault.
+/// Classifies one fault. Total: an error that the table does not know is doubtful for a write and refused for a read.
 #[must_use]
 pub fn classify(kind: CallKind, fault: &Fault) -> FaultClass {
     match fault {
         Fault::Unsent { credentials: true, .. } => FaultClass::Fatal(StopCause::Credentials),
         Fault::Unsent { .. } => FaultClass::Refused(RefusalCode::InvalidParameter),
         Fault::Transport { kind: Transport::Connect, .. } => FaultClass::Unreached,
-        Fault::Transport { .. } => perhaps_applied(kind),
+        Fault::Transport { .. } => may_have_had_an_effect(kind),
         Fault::Answered { status, code, message, retry_after, .. } => {
             answered(kind, *status, code, &message.to_lowercase(), *retry_after)
         }
     }
 }
 
-fn perhaps_applied(kind: CallKind) -> FaultClass {
+fn may_have_had_an_effect(kind: CallKind) -> FaultClass {
     match kind {
         CallKind::Read => FaultClass::Transient,
-        CallKind::Write | CallKind::Unlink => FaultClass::Doubtful(IfNoEffect::Retry),
+        CallKind::Write | CallKind::Unlink => FaultClass::Doubtful(IfNoEffect::RetryCall),
     }
 }
 
 fn answered(kind: CallKind, status: u16, code: &str, text: &str, retry_after: Option<Duration>) -> FaultClass {
     use RefusalCode::{AliasExists, InvalidParameter, LinkedElsewhere, TooManyIdentities, UserNotFound};
     let doubtful = |refusal| match kind {
-        CallKind::Write | CallKind::Unlink => FaultClass::Doubtful(IfNoEffect::Refuse(refusal)),
+        CallKind::Write | CallKind::Unlink => FaultClass::Doubtful(IfNoEffect::RefuseRow(refusal)),
         CallKind::Read => FaultClass::Refused(refusal),
     };
     match code {
-        // The class of this text is not documented.
+        // The code that comes with this message is not documented.
         "InvalidParameterException" | "UserNotFoundException" | "ResourceNotFoundException"
             if kind == CallKind::Unlink && is_not_linked(text) =>
         {
@@ -101,19 +101,19 @@ fn answered(kind: CallKind, status: u16, code: &str, text: &str, retry_after: Op
         "ResourceNotFoundException" => resource_not_found(kind, text),
         "UserNotFoundException" => FaultClass::Refused(UserNotFound),
         "ValidationException" | "SerializationException" => FaultClass::Refused(InvalidParameter),
-        // A repeat of a link that made the five full may be answered so, too.
+        // Also the possible answer to a repeated link call that added the fifth identity.
         "LimitExceededException" => doubtful(TooManyIdentities),
         "AliasExistsException" if text.contains("already linked") => doubtful(LinkedElsewhere),
         "AliasExistsException" => doubtful(AliasExists),
         "InvalidParameterException" => invalid_parameter(kind, text),
-        "RequestTimeout" | "RequestTimeoutException" => perhaps_applied(kind),
-        _ if status >= 500 => perhaps_applied(kind),
+        "RequestTimeout" | "RequestTimeoutException" => may_have_had_an_effect(kind),
+        _ if status >= 500 => may_have_had_an_effect(kind),
         _ => doubtful(RefusalCode::Unrecognised),
     }
 }
 
-/// Codes by which services of AWS say "too many requests". `LimitExceededException` is not one of them here: for a
-/// link it means that the user is full, although the SDK's own retries take it for throttling.
+/// The codes of AWS services for "too many requests". `LimitExceededException` is not one of them here: for a link it
+/// means that the user has the most identities, although the SDK's own retries treat it as throttling.
 fn is_throttle(code: &str) -> bool {
     matches!(
         code,
@@ -146,13 +146,13 @@ fn is_credential_fault(code: &str) -> bool {
     )
 }
 
-/// "Account isn't linked to anyone else, verify that the account has been linked" (aws-sdk-go #4218), with either kind of
-/// apostrophe.
+/// "Account isn't linked to anyone else, verify that the account has been linked" (aws-sdk-go #4218), with a straight or
+/// a curly apostrophe.
 fn is_not_linked(text: &str) -> bool {
     ["isn't linked", "isn\u{2019}t linked", "is not linked", "not linked to"].iter().any(|part| text.contains(part))
 }
 
-/// The same class stands for a missing pool and, perhaps, for a missing provider; the text of the latter is not known.
+/// The code stands for a missing pool and perhaps for a missing provider; the message for the latter is not known.
 fn resource_not_found(kind: CallKind, text: &str) -> FaultClass {
     if kind == CallKind::Read || text.contains("user pool") || text.contains("userpool") {
         FaultClass::Fatal(StopCause::PoolMissing)
@@ -174,9 +174,9 @@ fn invalid_parameter(kind: CallKind, text: &str) -> FaultClass {
     if has("merging is not currently supported") {
         FaultClass::Refused(IdentityHasProfile)
     } else if has("already linked") {
-        FaultClass::Doubtful(IfNoEffect::Refuse(LinkedElsewhere))
+        FaultClass::Doubtful(IfNoEffect::RefuseRow(LinkedElsewhere))
     } else if has("cognito users with a username/password") {
-        FaultClass::Doubtful(IfNoEffect::RefuseSource)
+        FaultClass::Doubtful(IfNoEffect::LookForNativeUser)
     } else if has("provider") && (has("not exist") || has("not found") || has("no such")) {
         FaultClass::Refused(ProviderNotFound)
     } else if has("not mapped") || has("attribute mapping") {
@@ -184,7 +184,7 @@ fn invalid_parameter(kind: CallKind, text: &str) -> FaultClass {
     } else if has("failed to satisfy constraint") || has("must have length") || has("characters") {
         FaultClass::Refused(InvalidParameter)
     } else {
-        FaultClass::Doubtful(IfNoEffect::Refuse(Unrecognised))
+        FaultClass::Doubtful(IfNoEffect::RefuseRow(Unrecognised))
     }
 }
 
@@ -204,14 +204,14 @@ mod tests {
     const OLD_ALREADY_LINKED: &str = "Invalid SourceUser: Cognito users with a username/password may not be passed in \
                                       as a SourceUser, only as a DestinationUser";
 
-    /// Status, code, message as seen in the field, and what it means for a link.
+    /// Status, code and message as seen in practice, and the class for a link call.
     fn catalogue() -> Vec<(u16, &'static str, &'static str, FaultClass)> {
         use FaultClass::{Doubtful, Fatal, Refused};
-        let refuse = |code| Doubtful(IfNoEffect::Refuse(code));
+        let refuse = |code| Doubtful(IfNoEffect::RefuseRow(code));
         let throttled = FaultClass::Throttled { retry_after: None };
         vec![
             (400, INVALID, "SourceUser is already linked to DestinationUser", refuse(Code::LinkedElsewhere)),
-            (400, INVALID, OLD_ALREADY_LINKED, Doubtful(IfNoEffect::RefuseSource)),
+            (400, INVALID, OLD_ALREADY_LINKED, Doubtful(IfNoEffect::LookForNativeUser)),
             (
                 400,
                 INVALID,
@@ -227,7 +227,7 @@ mod tests {
             ),
             (400, INVALID, "Identity provider Oktaa does not exist.", Refused(Code::ProviderNotFound)),
             (400, INVALID, "Attribute email is not mapped for the provider", Refused(Code::AttributeNotMapped)),
-            // One text with this beginning is known; it says nothing about others that begin so.
+            // One message with this beginning is known; others may mean something else.
             (
                 400,
                 INVALID,
@@ -264,10 +264,10 @@ mod tests {
             (400, "InvalidSignatureException", "", Fatal(Cause::Credentials)),
             (400, "OperationNotEnabledException", "", Fatal(Cause::NotEnabledHere)),
             (400, "UnknownOperationException", "", Fatal(Cause::Unreachable)),
-            (500, "InternalErrorException", "", Doubtful(IfNoEffect::Retry)),
-            (503, "ServiceUnavailable", "", Doubtful(IfNoEffect::Retry)),
-            (500, "", "", Doubtful(IfNoEffect::Retry)),
-            (400, "RequestTimeoutException", "", Doubtful(IfNoEffect::Retry)),
+            (500, "InternalErrorException", "", Doubtful(IfNoEffect::RetryCall)),
+            (503, "ServiceUnavailable", "", Doubtful(IfNoEffect::RetryCall)),
+            (500, "", "", Doubtful(IfNoEffect::RetryCall)),
+            (400, "RequestTimeoutException", "", Doubtful(IfNoEffect::RetryCall)),
             (400, "SerializationException", "", Refused(Code::InvalidParameter)),
             (400, "BrandNewException", "hello", refuse(Code::Unrecognised)),
         ]
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_particular_to_an_unlink() {
+    fn unlink_calls_have_classes_of_their_own() {
         use FaultClass::{Doubtful, NotLinked, Refused};
         const NOT_LINKED: &str = "Account isn't linked to anyone else, verify that the account has been linked";
         for (code, message, expected) in [
@@ -292,7 +292,7 @@ mod tests {
             ("ResourceNotFoundException", NOT_LINKED, NotLinked),
             ("UserNotFoundException", "User does not exist.", NotLinked),
             ("ResourceNotFoundException", "Identity provider not found", Refused(Code::ProviderNotFound)),
-            (INVALID, "something new", Doubtful(IfNoEffect::Refuse(Code::Unrecognised))),
+            (INVALID, "something new", Doubtful(IfNoEffect::RefuseRow(Code::Unrecognised))),
         ] {
             assert_eq!(classify(CallKind::Unlink, &answer(400, code, message)), expected, "{code}: {message}");
         }
@@ -314,7 +314,7 @@ mod tests {
     fn transport_and_unsent_faults() {
         let transport = |kind| Fault::Transport { kind, detail: String::new() };
         let unsent = |credentials| Fault::Unsent { credentials, detail: String::new() };
-        let doubtful = FaultClass::Doubtful(IfNoEffect::Retry);
+        let doubtful = FaultClass::Doubtful(IfNoEffect::RetryCall);
         for (fault, for_write, for_read) in [
             (transport(Transport::Connect), FaultClass::Unreached, FaultClass::Unreached),
             (transport(Transport::Timeout), doubtful.clone(), FaultClass::Transient),
@@ -329,12 +329,49 @@ mod tests {
     }
 
     #[test]
-    fn the_service_may_say_how_long_to_wait() {
+    fn a_throttle_keeps_the_wait_that_the_service_asks_for() {
         let mut fault = answer(400, "TooManyRequestsException", "");
         let wait = Some(Duration::from_millis(700));
         if let Fault::Answered { retry_after, .. } = &mut fault {
             *retry_after = wait;
         }
         assert_eq!(classify(CallKind::Write, &fault), FaultClass::Throttled { retry_after: wait });
+    }
+
+    /// Letters of a message in random case; everything else stays.
+    fn with_random_case(message: &str, upper: &[bool]) -> String {
+        let cased = message.chars().zip(upper.iter().cycle());
+        cased.map(|(letter, upper)| if *upper { letter.to_ascii_uppercase() } else { letter }).collect()
+    }
+
+    const KINDS: [CallKind; 3] = [CallKind::Read, CallKind::Write, CallKind::Unlink];
+
+    proptest::proptest! {
+        #[test]
+        fn known_messages_are_found_in_any_case(upper in proptest::collection::vec(proptest::bool::ANY, 1..64)) {
+            for (status, code, message, _) in catalogue() {
+                for kind in KINDS {
+                    let as_known = classify(kind, &answer(status, code, message));
+                    let cased = with_random_case(message, &upper);
+                    assert_eq!(classify(kind, &answer(status, code, &cased)), as_known, "{code}: {cased}");
+                }
+            }
+        }
+
+        #[test]
+        fn every_answer_has_a_class(
+            known in 0..40_usize, status in 100..600_u16, code in "[ -~]{0,40}", message in "\\PC{0,80}",
+        ) {
+            let catalogue = catalogue();
+            let code = catalogue.get(known).map_or(code.as_str(), |(_, code, ..)| *code);
+            let fault = answer(status, code, &message);
+            for kind in KINDS {
+                let class = classify(kind, &fault);
+                assert!(kind != CallKind::Read || !matches!(class, FaultClass::Doubtful(_) | FaultClass::NotLinked));
+                // A write that the service failed on is never taken for one without an effect.
+                let failed = status >= 500 && kind != CallKind::Read;
+                assert!(!failed || class != FaultClass::Transient, "{fault:?}");
+            }
+        }
     }
 }

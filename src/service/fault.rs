@@ -1,56 +1,52 @@
-//! What can go wrong with one call, before anybody judges what it means.
+//! What can go wrong with one call. [`super::classify`] says what it means for a row.
 
 use std::time::Duration;
 
 use super::AnswerMeta;
 
-/// One attempt that did not succeed. Its texts may hold personal data: `Debug` leaves the message out.
+/// A failed attempt. Its texts may contain personal data, so `Debug` leaves them out.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Fault {
     /// The service answered with an error.
     Answered {
-        /// HTTP status.
         status: u16,
         /// The error's code without namespace and address, such as `InvalidParameterException`.
         code: String,
-        /// The error's message; may quote values of the request.
+        /// May quote values of the request.
         message: String,
-        /// How long the service asks to wait (`x-amz-retry-after`), where it says.
+        /// The wait that the service asks for (`x-amz-retry-after`), if it does.
         retry_after: Option<Duration>,
-        /// What the answer says about itself.
         meta: AnswerMeta,
     },
-    /// There is no answer, or only half of one.
+    /// There is no answer, or only a part of one.
     Transport {
-        /// How far the call got.
         kind: Transport,
-        /// What the connector said, without values of the request.
+        /// The error of the connector, without values of the request.
         detail: String,
     },
     /// The call could not be made at all: no credentials, or a request that cannot be built.
     Unsent {
-        /// Whether credentials were the reason.
+        /// Whether credentials are the reason.
         credentials: bool,
-        /// What was wrong.
         detail: String,
     },
 }
 
-/// How far a call without a whole answer got.
+/// How far a call without a complete answer got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// No connection: nothing was sent.
     Connect,
-    /// No answer in time: it may have taken effect.
+    /// No answer in time: the call may have had an effect.
     Timeout,
-    /// The connection broke after the request was sent, or the answer was cut short: it may have taken effect.
+    /// The connection broke after the request was sent, or during the answer: the call may have had an effect.
     Broken,
-    /// A whole answer that could not be understood: it may have taken effect.
+    /// A complete answer that cannot be read: the call may have had an effect.
     Unreadable,
 }
 
 impl Transport {
-    /// A word for the ledger and the log.
+    /// The code in the ledger and the log.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -63,7 +59,7 @@ impl Transport {
 }
 
 impl Fault {
-    /// The service's code, or a word for what happened on the way.
+    /// The service's code, or ours if there is no answer.
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
@@ -74,7 +70,7 @@ impl Fault {
         }
     }
 
-    /// The service's message or the connector's. May be personal: for the ledger only.
+    /// The message of the service or the connector. May contain personal data: for the ledger only.
     #[must_use]
     pub fn message(&self) -> &str {
         match self {
@@ -83,7 +79,7 @@ impl Fault {
         }
     }
 
-    /// What the answer says about itself, where there is one.
+    /// `None` if there was no answer.
     #[must_use]
     pub fn meta(&self) -> Option<&AnswerMeta> {
         match self {

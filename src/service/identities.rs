@@ -1,31 +1,30 @@
-//! The `identities` attribute: a JSON array in a string.
+//! The `identities` attribute of a user: a JSON array in a string.
 //!
-//! The service writes members of known types; tokens and front ends write the same claim with numbers and booleans as
-//! strings, or flattened to one object. All of these are read; unknown members are passed over.
+//! The service writes typed members; tokens and front ends write the same claim with numbers and booleans as strings, or
+//! as one object in place of the array. All of these are read; unknown members are ignored.
 
 use serde_json::Value;
 
 use crate::clock::UnixMs;
 use crate::domain::identity::Personal;
 
-/// One identity on a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkedIdentity {
-    /// The provider's id of the user, true case: the value that the link was made with.
+    /// The provider's id of the user, in its true case: the value of the link call.
     pub user_id: Personal,
-    /// The pool's name of the provider.
+    /// The name of the provider in the pool.
     pub provider_name: String,
-    /// `SAML`, `OIDC`, `Google` and so on; empty where the text does not say.
+    /// `SAML`, `OIDC`, `Google` and so on; empty if the text has none.
     pub provider_type: String,
-    /// The assertion's issuer; `None` until a SAML identity has signed in, and always for OIDC and social ones.
+    /// The issuer of the assertion; `None` until a SAML identity has signed in, and always for OIDC and social ones.
     pub issuer: Option<String>,
-    /// Whether the profile was born from this identity (`true`) or the identity was linked to it.
+    /// Whether the profile was created by this identity (`true`) or the identity was linked to it.
     pub primary: bool,
-    /// When it was linked, in the service's milliseconds.
+    /// When it was linked, by the service's clock.
     pub created_unix_ms: Option<UnixMs>,
 }
 
-/// Reads the attribute's value; what cannot be read as an identity is left out.
+/// Parses the value of the attribute; ignores what is not an identity.
 #[must_use]
 pub fn parse_identities(text: &str) -> Vec<LinkedIdentity> {
     match serde_json::from_str(text) {
@@ -47,12 +46,12 @@ fn parse_one(item: &Value) -> Option<LinkedIdentity> {
         provider_name: text("providerName")?,
         provider_type: text("providerType").unwrap_or_default(),
         issuer: text("issuer"),
-        primary: truth(item.get("primary")),
+        primary: is_true(item.get("primary")),
         created_unix_ms: item.get("dateCreated").and_then(milliseconds),
     })
 }
 
-fn truth(value: Option<&Value>) -> bool {
+fn is_true(value: Option<&Value>) -> bool {
     match value {
         Some(Value::Bool(primary)) => *primary,
         Some(Value::String(primary)) => primary == "true",
@@ -79,12 +78,41 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_are_read_or_left_out() {
+    fn other_forms_are_read_or_ignored() {
         let flattened = r#"{"userId":17,"providerName":"Okta","primary":"true","dateCreated":"5"}"#;
         let [identity] = parse_identities(flattened).try_into().unwrap();
         assert_eq!((identity.user_id.expose(), identity.primary, identity.created_unix_ms), ("17", true, Some(5)));
         for text in ["", "[]", "nonsense", "[{\"providerName\":\"Google\"}]", "[1]", "null"] {
             assert_eq!(parse_identities(text), [], "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in "\\PC{0,200}") {
+            let _ = parse_identities(&text);
+        }
+
+        #[test]
+        fn what_the_service_writes_is_read_back(
+            ids in proptest::collection::vec("\\PC{1,40}", 0..6), provider in "\\PC{1,32}", created in proptest::num::i64::ANY,
+            primary in proptest::bool::ANY, as_text in proptest::bool::ANY,
+        ) {
+            use serde_json::json;
+            let items: Vec<Value> = ids.iter().map(|id| {
+                let (primary, created) = if as_text {
+                    (json!(primary.to_string()), json!(created.to_string()))
+                } else {
+                    (json!(primary), json!(created))
+                };
+                json!({"userId": id, "providerName": provider, "primary": primary, "dateCreated": created, "later": [1]})
+            }).collect();
+            let parsed = parse_identities(&Value::from(items).to_string());
+            assert_eq!(parsed.iter().map(|identity| identity.user_id.expose()).collect::<Vec<_>>(), ids);
+            for identity in parsed {
+                assert_eq!((identity.primary, identity.created_unix_ms), (primary, Some(created)));
+                assert_eq!((identity.provider_name.as_str(), identity.provider_type.as_str()), (provider.as_str(), ""));
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The service as the rest of the house sees it: its ports, their values and their faults.
+//! The ports to the service, their values and their faults.
 //!
-//! [`UserDirectory`] reads, [`IdentityLinker`] links and [`IdentityUnlinker`] unlinks. A command that must not write is
-//! handed only the first, so it holds nothing through which it could; none is handed both of the others.
+//! [`UserDirectory`] reads, [`IdentityLinker`] links and [`IdentityUnlinker`] unlinks. A command that must not write gets
+//! only the first, so it has no way to write; no command gets both of the others.
 
 pub mod classify;
 pub mod cognito;
@@ -20,19 +20,17 @@ use crate::domain::identity::{DestinationUser, ExternalIdentity, Personal, Provi
 pub use fault::{Fault, Transport};
 pub use identities::LinkedIdentity;
 
-/// What a port's call comes to.
+/// The result of one call of a port.
 pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = Result<Answer<T>, Fault>> + Send + 'a>>;
 
 /// A successful answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer<T> {
-    /// What was asked for.
     pub value: T,
-    /// What the answer says about itself.
     pub meta: AnswerMeta,
 }
 
-/// What every answer, good or bad, says about itself.
+/// Request id and date of an answer, success or error.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AnswerMeta {
     /// The service's id of the request (`x-amzn-requestid`).
@@ -41,69 +39,66 @@ pub struct AnswerMeta {
     pub server_unix_ms: Option<UnixMs>,
 }
 
-/// What is known of a pool (`DescribeUserPool`).
+/// A pool (`DescribeUserPool`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PoolFacts {
-    /// The pool's name.
     pub name: String,
-    /// Whether user names are told apart by case. Pools made by API are case-sensitive unless they say otherwise.
+    /// Whether user names differ by case. Pools created by API are case-sensitive by default.
     pub case_sensitive: bool,
     /// The service's estimate of the number of users.
     pub estimated_user_count: u64,
-    /// Whether a pre-sign-up trigger is set: it may make links of its own meanwhile.
+    /// Whether the pool has a pre-sign-up trigger: it may link users itself during a run.
     pub has_pre_sign_up_trigger: bool,
-    /// Attributes with which users sign in in place of a user name (`email`, `phone_number`).
+    /// Attributes that users sign in with instead of a user name (`email`, `phone_number`).
     pub username_attributes: Vec<String>,
-    /// Attributes with which users may sign in beside their user name.
+    /// Attributes that users can sign in with as well as with their user name.
     pub alias_attributes: Vec<String>,
 }
 
 /// A page of providers (`ListIdentityProviders`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProviderPage {
-    /// The providers' names and types.
     pub providers: Vec<ProviderFacts>,
     /// Where the next page starts; `None` on the last one.
     pub next_token: Option<String>,
 }
 
-/// What is known of an identity provider without reading its secrets.
+/// An identity provider, without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderFacts {
-    /// The pool's name of it.
+    /// The name of the provider in the pool.
     pub name: ProviderName,
     /// `SAML`, `OIDC`, `Google`, `Facebook`, `LoginWithAmazon` or `SignInWithApple`.
     pub kind: String,
 }
 
-/// The pool attributes that a provider's claims are mapped to (`DescribeIdentityProvider`, keys of `AttributeMapping`).
-/// Nothing else of that answer is kept: it holds the provider's client secret.
+/// The pool attributes that claims of a provider are mapped to (`DescribeIdentityProvider`, keys of `AttributeMapping`).
+/// Nothing else of that answer is kept: it contains the client secret.
 pub type MappedAttributes = BTreeSet<String>;
 
-/// A question to `ListUsers`.
+/// A request to `ListUsers`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserQuery {
-    /// Which users; `None` for all.
+    /// `None` for all users.
     pub filter: Option<UserFilter>,
     /// Users a page, at most 60.
     pub limit: Option<u32>,
-    /// Where the page starts, as the page before told.
+    /// The token of the page before.
     pub token: Option<String>,
 }
 
-/// A filter of `ListUsers`: one attribute, equal or starting with.
+/// A filter of `ListUsers` on one attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserFilter {
-    /// `username`, `sub`, `email` and the other attributes that can be searched.
+    /// `username`, `sub`, `email` or another attribute that can be searched.
     pub attribute: &'static str,
-    /// `^=` in place of `=`.
+    /// Whether the attribute starts with the value (`^=`) or equals it (`=`).
     pub prefix: bool,
-    /// The value.
     pub value: Personal,
 }
 
 impl UserFilter {
-    /// The filter as the service reads it, with `"` and `\` escaped.
+    /// The filter in the syntax of the service, with `"` and `\` escaped.
     #[must_use]
     pub fn to_text(&self) -> String {
         let operator = if self.prefix { "^=" } else { "=" };
@@ -115,13 +110,13 @@ impl UserFilter {
 /// A page of users (`ListUsers`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserPage {
-    /// The users; may be fewer than asked for, or none, without being the end.
+    /// May be fewer than the limit, or none, although there are more pages.
     pub users: Vec<PoolUser>,
     /// Where the next page starts; `None` on the last one.
     pub next_token: Option<String>,
 }
 
-/// A user of the pool, as far as linking is concerned.
+/// A user of the pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolUser {
     /// The pool's `Username`.
@@ -132,50 +127,49 @@ pub struct PoolUser {
     pub email: Option<Personal>,
     /// `CONFIRMED`, `FORCE_CHANGE_PASSWORD`, `EXTERNAL_PROVIDER` and so on. Not a safe test of native or federated.
     pub status: String,
-    /// Whether the user may sign in.
     pub enabled: bool,
-    /// The identities on this user, its own (`primary`) included.
+    /// The identities of this user, including its own (`primary`).
     pub identities: Vec<LinkedIdentity>,
 }
 
 impl PoolUser {
-    /// Whether this profile was born from an external identity. Told by `identities[].primary`, never by status.
+    /// Whether this profile was created by an external identity: by `identities[].primary`, never by status.
     #[must_use]
     pub fn is_federated(&self) -> bool {
         self.identities.iter().any(|identity| identity.primary)
     }
 
-    /// The identity of this provider with exactly this id, if the user holds it.
+    /// The identity of this provider with exactly this id, if the user has it.
     #[must_use]
     pub fn identity(&self, provider: &ProviderName, user_id: &Personal) -> Option<&LinkedIdentity> {
         self.identities.iter().find(|held| held.provider_name == provider.as_str() && held.user_id == *user_id)
     }
 }
 
-/// What `AdminLinkProviderForUser` is asked to do.
+/// The parameters of `AdminLinkProviderForUser`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkRequest {
-    /// The existing user.
+    /// An existing user.
     pub destination: DestinationUser,
-    /// The identity that shall sign in as that user.
+    /// The identity that will sign in as that user.
     pub source: ExternalIdentity,
 }
 
-/// What `AdminDisableProviderForUser` is asked to do: the service names only the identity, and takes it from whoever
-/// holds it. An identity of provider `Cognito`, by which a native user would lose the password, cannot be expressed.
+/// The parameters of `AdminDisableProviderForUser`: only the identity, which the service takes from whoever has it. An
+/// identity of provider `Cognito`, which would cost a native user the password, cannot be expressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnlinkRequest {
-    /// The identity, in the form that the service knows the link by.
+    /// The identity, with the values that the service has for the link.
     pub identity: ExternalIdentity,
 }
 
-/// The reading half of the service.
+/// The calls that read.
 pub trait UserDirectory: Send + Sync {
     /// `DescribeUserPool`.
     fn describe_pool(&self) -> PortFuture<'_, PoolFacts>;
     /// `ListIdentityProviders`: one page.
     fn list_providers(&self, token: Option<String>) -> PortFuture<'_, ProviderPage>;
-    /// `DescribeIdentityProvider`: by which attributes besides the subject its identities can be linked.
+    /// `DescribeIdentityProvider`: the attributes besides the subject that its identities can be linked by.
     fn mapped_attributes(&self, provider: ProviderName) -> PortFuture<'_, MappedAttributes>;
     /// `ListUsers`: one page. Eventually consistent; no effect on billing.
     fn list_users(&self, query: UserQuery) -> PortFuture<'_, UserPage>;
@@ -183,22 +177,22 @@ pub trait UserDirectory: Send + Sync {
     fn get_user(&self, username: Personal) -> PortFuture<'_, Option<PoolUser>>;
 }
 
-/// The writing half of the service, for links.
+/// The call that links.
 pub trait IdentityLinker: Send + Sync {
-    /// `AdminLinkProviderForUser`: one attempt, never retried inside.
+    /// `AdminLinkProviderForUser`: one attempt, without retries.
     fn link(&self, request: LinkRequest) -> PortFuture<'_, ()>;
 }
 
-/// The writing half of the service, for taking links back.
+/// The call that unlinks.
 pub trait IdentityUnlinker: Send + Sync {
-    /// `AdminDisableProviderForUser`: one attempt, never retried inside.
+    /// `AdminDisableProviderForUser`: one attempt, without retries.
     fn unlink(&self, request: UnlinkRequest) -> PortFuture<'_, ()>;
 }
 
-/// What the account may call; reads, and of the account in place of the pool.
+/// The quota of the account for link calls.
 pub trait LimitReader: Send + Sync {
-    /// `GetProvisionedLimit`: calls a second in the category of links that the service enforces at the moment.
+    /// `GetProvisionedLimit`: calls per second that the service enforces at the moment.
     fn provisioned_limit(&self) -> PortFuture<'_, f64>;
-    /// `GetServiceQuota` of Service Quotas: calls a second in that category that the account was granted.
+    /// `GetServiceQuota` of Service Quotas: calls per second that the account was granted.
     fn quota(&self) -> PortFuture<'_, f64>;
 }

@@ -1,13 +1,13 @@
-//! How far the service's clock is from ours, as its answers tell.
+//! How far the service's clock is ahead of ours, from the dates of its answers.
 
 use super::AnswerMeta;
 use crate::clock::UnixMs;
 use crate::limits::CLOCK_SKEW_MS_MAX;
 
-/// Bounds of the service's clock minus ours, in milliseconds. Pure: it is told the times.
+/// Bounds of the service's clock minus ours, in milliseconds.
 ///
-/// An answer's `Date` header holds whole seconds, written some time between sending and receiving; each answer so
-/// narrows the bounds, to about a second and less after a few.
+/// The `Date` header of an answer has whole seconds, and was written between sending and receiving. Each answer narrows
+/// the bounds: to about a second after the first, and to less after a few.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Skew {
     low_ms: i64,
@@ -21,15 +21,15 @@ impl Default for Skew {
 }
 
 impl Skew {
-    /// Takes an answer that says `date`, to a call sent and answered at these times of our clock.
+    /// Takes the `date` of an answer to a call that was sent and answered at these times of our clock.
     pub fn observe(&mut self, sent: UnixMs, answered: UnixMs, date: UnixMs) {
         let (low, high) = (date - answered, date + 999 - sent);
         let (both_low, both_high) = (self.low_ms.max(low), self.high_ms.min(high));
-        // Bounds that contradict each other: one of the clocks was set meanwhile, so the newest answer alone counts.
+        // The bounds contradict each other: one of the clocks was set meanwhile, so only the newest answer counts.
         (self.low_ms, self.high_ms) = if both_low <= both_high { (both_low, both_high) } else { (low, high) };
     }
 
-    /// As [`Self::observe`], for an answer that may not say.
+    /// As [`Self::observe`], for an answer that may have no date.
     pub fn observe_answer(&mut self, sent: UnixMs, answered: UnixMs, meta: &AnswerMeta) {
         if let Some(date) = meta.server_unix_ms {
             self.observe(sent, answered, date);
@@ -37,7 +37,7 @@ impl Skew {
     }
 
     /// The least and the most that the service's clock can be ahead of ours, in milliseconds (negative: behind); `None`
-    /// where no answer has told.
+    /// before the first answer with a date.
     #[must_use]
     pub fn bounds_ms(&self) -> Option<(i64, i64)> {
         (*self != Self::default()).then_some((self.low_ms, self.high_ms))

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use tracing::{Metadata, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{self as log_format, MakeWriter};
@@ -19,10 +19,11 @@ use super::escape::{escape, escape_json};
 use super::format::timestamp;
 use crate::clock::Clock;
 
-/// The environment variable that sets the filter, in the syntax of `RUST_LOG`; it wins over `-v` and `-q`.
+/// The environment variable that sets the filter: a level, or `target=level` pairs with commas between them. It wins over
+/// `-v` and `-q`.
 pub const LOG_FILTER_VARIABLE: &str = "COGNITO_LINK_LOG";
 /// Where events may come from, whatever the filter says.
-const TARGETS: [&str; 2] = ["cognito_link", "aws_config"];
+const LOGGED_TARGETS: [&str; 2] = ["cognito_link", "aws_config"];
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
@@ -56,9 +57,9 @@ pub(super) fn subscriber(
     console: Arc<Console>,
     options: LogOptions<'_>,
 ) -> Result<impl Subscriber + Send + Sync + use<>, LogError> {
-    let given = options.filter.filter(|text| !text.trim().is_empty());
-    let directives = given.map_or_else(|| default_directives(options.verbosity), str::to_owned);
-    let filter = EnvFilter::builder().parse(directives).map_err(LogError::Filter)?.and(filter_fn(may_be_logged));
+    let asked = options.filter.filter(|text| !text.trim().is_empty());
+    let directives = asked.map_or_else(|| default_directives(options.verbosity), str::to_owned);
+    let filter = directives.parse::<Targets>().map_err(LogError::Filter)?.and(filter_fn(may_be_logged));
     let layer = log_format::layer()
         .with_timer(WallTime(options.clock))
         .with_writer(LogWriter { console, format: options.format })
@@ -82,7 +83,7 @@ fn default_directives(verbosity: i8) -> String {
 }
 
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
-    TARGETS.iter().any(|known| metadata.target().split("::").next() == Some(known))
+    LOGGED_TARGETS.iter().any(|known| metadata.target().split("::").next() == Some(known))
 }
 
 struct WallTime(Clock);

@@ -1,4 +1,4 @@
-//! The SDK's errors and values as ours.
+//! Converts the SDK's errors and values to ours.
 
 use std::error::Error;
 use std::sync::{Arc, OnceLock};
@@ -18,20 +18,20 @@ use crate::service::fault::{Fault, Transport};
 use crate::service::identities::parse_identities;
 use crate::service::{AnswerMeta, PoolUser};
 
-/// Takes the head of one call's answer on its way through the SDK, which otherwise keeps it to itself on success.
+/// Captures the headers of one call's response, which the SDK does not return with a success.
 #[derive(Debug, Clone, Default)]
-pub(super) struct AnswerHead(Arc<OnceLock<AnswerMeta>>);
+pub(super) struct ResponseHeaders(Arc<OnceLock<AnswerMeta>>);
 
-impl AnswerHead {
-    /// What the answer said about itself; empty where there was none.
+impl ResponseHeaders {
+    /// Empty without a response.
     pub(super) fn meta(&self) -> AnswerMeta {
         self.0.get().cloned().unwrap_or_default()
     }
 }
 
-impl Intercept for AnswerHead {
+impl Intercept for ResponseHeaders {
     fn name(&self) -> &'static str {
-        "AnswerHead"
+        "ResponseHeaders"
     }
 
     fn read_before_deserialization(
@@ -40,7 +40,7 @@ impl Intercept for AnswerHead {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // Set once: there is one attempt a call, and the first answer is the only one.
+        // Set once: each call is one attempt with at most one response.
         let _ = self.0.set(meta_of(context.response()));
         Ok(())
     }
@@ -56,8 +56,8 @@ fn http_date(text: &str) -> Option<UnixMs> {
     DateTime::from_str(text, DateTimeFormat::HttpDate).ok()?.to_millis().ok()
 }
 
-/// One call's error, sorted by how far the call got.
-pub(super) fn fault<E>(error: &SdkError<E, HttpResponse>) -> Fault
+/// Sorts one call's error by how far the call got.
+pub(super) fn fault_of<E>(error: &SdkError<E, HttpResponse>) -> Fault
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -83,10 +83,10 @@ fn answered(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> Fault
     }
 }
 
-/// No answer came. Whether anything was sent decides between "nothing happened" and "it may have".
+/// There is no response. Whether anything was sent decides between "no effect" and "may have had an effect".
 fn dispatch(connector: Option<&ConnectorError>, error: &(dyn Error + 'static)) -> Fault {
-    let text = chain(error);
-    // The connector tells neither kind apart in its types; these are the texts of its own and of the client's errors.
+    let text = error_chain(error);
+    // The types of the connector do not distinguish these; these are the texts of its own and of the client's errors.
     let never_connected = ["connect timeout", "client error (Connect)", "dns error", "failed to lookup address"]
         .iter()
         .any(|part| text.contains(part));
@@ -99,11 +99,11 @@ fn dispatch(connector: Option<&ConnectorError>, error: &(dyn Error + 'static)) -
 }
 
 fn transport(kind: Transport, error: &(dyn Error + 'static)) -> Fault {
-    Fault::Transport { kind, detail: chain(error) }
+    Fault::Transport { kind, detail: error_chain(error) }
 }
 
 fn unsent(credentials: bool, error: &(dyn Error + 'static)) -> Fault {
-    Fault::Unsent { credentials, detail: chain(error) }
+    Fault::Unsent { credentials, detail: error_chain(error) }
 }
 
 fn caused_by<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
@@ -114,8 +114,8 @@ fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dy
     std::iter::successors(Some(error), |error| (*error).source())
 }
 
-/// An error and its causes in one line, without what the causes repeat.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+/// An error and its causes in one line, without repetitions.
+pub(super) fn error_chain(error: &(dyn Error + 'static)) -> String {
     let mut line = String::new();
     for source in sources(error) {
         let text = source.to_string();
@@ -129,8 +129,8 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     line
 }
 
-/// A user as `ListUsers` and `AdminGetUser` tell of it.
-pub(super) fn user(username: &str, status: Option<&str>, enabled: bool, attributes: &[AttributeType]) -> PoolUser {
+/// A user from `ListUsers` or `AdminGetUser`.
+pub(super) fn pool_user(username: &str, status: Option<&str>, enabled: bool, attributes: &[AttributeType]) -> PoolUser {
     let value =
         |name: &str| attributes.iter().find(|attribute| attribute.name() == name).and_then(AttributeType::value);
     PoolUser {
@@ -156,9 +156,9 @@ mod tests {
     struct Inner(#[source] std::io::Error);
 
     #[test]
-    fn causes_are_told_once_and_found() {
+    fn causes_are_listed_once_and_found() {
         let error = Outer(Inner(std::io::Error::other("reset")));
-        assert_eq!(chain(&error), "outer: inner text: reset");
+        assert_eq!(error_chain(&error), "outer: inner text: reset");
         assert!(caused_by::<std::io::Error>(&error));
         assert!(!caused_by::<CredentialsError>(&error));
     }

@@ -1,7 +1,8 @@
-//! The adapter: the only room that names a type of the AWS SDK.
+//! The adapter to AWS: the only module that names a type of the AWS SDK.
 //!
-//! The SDK's own retries are off: they would make three calls of one, pass by the pace, and take
-//! `LimitExceededException` (a user that is full) for throttling. Timeouts are explicit.
+//! The SDK's own retries are off, so that each attempt is one HTTP request: they would make up to three requests outside
+//! of the rate, and would retry `LimitExceededException` (the user has the most identities) as throttling. Timeouts are
+//! explicit.
 
 mod convert;
 mod ports;
@@ -10,16 +11,17 @@ mod quotas;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_cognitoidentityprovider::Client;
-use aws_sdk_cognitoidentityprovider::config::retry::RetryConfig;
-use aws_sdk_cognitoidentityprovider::config::timeout::TimeoutConfig;
-use aws_sdk_cognitoidentityprovider::config::{Config, Region, SharedHttpClient, StalledStreamProtectionConfig};
+use aws_sdk_cognitoidentityprovider::config::SharedHttpClient;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
@@ -28,36 +30,36 @@ use crate::domain::identity::PoolId;
 use crate::domain::run::{StopCause, StopError};
 use crate::limits;
 
-/// Where the service is and as whom it is called.
+/// Which service to call, and with whose credentials.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// AWS, or whatever the profile, the environment or `endpoint_url` names instead.
+    /// AWS, or what the profile, the environment or `endpoint_url` names instead.
     Aws {
         /// A profile of the AWS configuration files; `None` for the default one.
         profile: Option<String>,
-        /// An address in place of the Region's own.
+        /// An address that replaces those of the Region, for every service.
         endpoint_url: Option<String>,
     },
-    /// A simulator: no configuration files, no environment, no credentials of anybody's.
+    /// A simulator, without configuration files, environment or real credentials.
     Simulator {
-        /// Its address.
+        /// The simulator's address.
         endpoint_url: String,
     },
 }
 
-/// A connection to one pool. Hands out its reading and its writing half apart from one another.
+/// A connection to one pool, which hands out the reading and the writing ports separately.
 #[derive(Debug, Clone)]
 pub struct Cognito {
     client: Client,
+    quotas: aws_sdk_servicequotas::Client,
     pool: PoolId,
-    own_endpoint: bool,
 }
 
 impl Cognito {
-    /// Makes the client and, for AWS, finds the credentials. Sends nothing to the service yet.
+    /// Creates the clients and, for AWS, finds the credentials. Calls no pool yet.
     ///
     /// # Errors
-    /// [`StopCause::Credentials`] where none are found.
+    /// [`StopCause::Credentials`] if there are none.
     pub async fn connect(target: &Target, region: &str, pool: PoolId) -> Result<Self, StopError> {
         let config = match target {
             Target::Simulator { endpoint_url } => simulator_config(endpoint_url, region),
@@ -65,45 +67,39 @@ impl Cognito {
                 aws_config_for(profile.as_deref(), endpoint_url.as_deref(), region).await?
             }
         };
-        let own_endpoint = match target {
-            Target::Simulator { .. } => true,
-            Target::Aws { endpoint_url, .. } => endpoint_url.is_some(),
-        };
-        Ok(Self { client: Client::from_conf(config), pool, own_endpoint })
+        Ok(Self { client: Client::new(&config), quotas: aws_sdk_servicequotas::Client::new(&config), pool })
     }
 
-    /// The reading half.
     #[must_use]
     pub fn directory(&self) -> Arc<dyn UserDirectory> {
-        Arc::new(ports::Reader { client: self.client.clone(), pool: self.pool.to_string() })
+        Arc::new(ports::CognitoDirectory { client: self.client.clone(), pool: self.pool.to_string() })
     }
 
-    /// The account's limits.
     #[must_use]
     pub fn limits(&self) -> Arc<dyn LimitReader> {
-        let region = self.pool.region().to_owned();
-        Arc::new(quotas::Limits { client: self.client.clone(), region, own_endpoint: self.own_endpoint })
+        Arc::new(quotas::AccountQuotas { client: self.client.clone(), quotas: self.quotas.clone() })
     }
 
-    /// The writing half. Only for commands that write.
+    /// Only for commands that link.
     #[must_use]
     pub fn linker(&self) -> Arc<dyn IdentityLinker> {
-        Arc::new(ports::Writer { client: self.client.clone(), pool: self.pool.to_string() })
+        Arc::new(ports::CognitoWriter { client: self.client.clone(), pool: self.pool.to_string() })
     }
 
-    /// The writing half for taking links back; only for `undo`.
+    /// Only for `undo`.
     #[must_use]
     pub fn unlinker(&self) -> Arc<dyn IdentityUnlinker> {
-        Arc::new(ports::Writer { client: self.client.clone(), pool: self.pool.to_string() })
+        Arc::new(ports::CognitoWriter { client: self.client.clone(), pool: self.pool.to_string() })
     }
 }
 
-fn simulator_config(endpoint_url: &str, region: &str) -> Config {
-    Config::builder()
+fn simulator_config(endpoint_url: &str, region: &str) -> SdkConfig {
+    let credentials = Credentials::from_keys("SIMULATED", "simulated", None);
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(region.to_owned()))
         .endpoint_url(endpoint_url)
-        .credentials_provider(Credentials::from_keys("SIMULATED", "simulated", None))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts())
@@ -111,30 +107,29 @@ fn simulator_config(endpoint_url: &str, region: &str) -> Config {
         .build()
 }
 
-async fn aws_config_for(profile: Option<&str>, endpoint_url: Option<&str>, region: &str) -> Result<Config, StopError> {
+async fn aws_config_for(profile: Option<&str>, endpoint_url: Option<&str>, region: &str) -> Result<SdkConfig, StopError> {
+    let region = Region::new(region.to_owned());
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .region(Region::new(region.to_owned()))
+        .region(region.clone())
         .http_client(https())
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts());
     if let Some(profile) = profile {
-        // A profile that is named is the one to use, as in the AWS CLI: the chain would try the environment first.
-        let places = ProviderConfig::without_region()
-            .with_http_client(https())
-            .with_region(Some(Region::new(region.to_owned())));
-        let named = ProfileFileCredentialsProvider::builder().configure(&places).profile_name(profile).build();
-        loader = loader.profile_name(profile).credentials_provider(named);
+        // Only the named profile counts, as in the AWS CLI: the default chain would try the environment first.
+        let settings = ProviderConfig::without_region().with_http_client(https()).with_region(Some(region));
+        let credentials = ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(credentials);
     }
     if let Some(url) = endpoint_url {
         loader = loader.endpoint_url(url);
     }
-    let shared = loader.load().await;
-    let found = match shared.credentials_provider() {
+    let config = loader.load().await;
+    let found = match config.credentials_provider() {
         Some(provider) => provider.provide_credentials().await,
         None => Err(CredentialsError::not_loaded("no provider of credentials is configured")),
     };
     match found {
-        Ok(_) => Ok(aws_sdk_cognitoidentityprovider::config::Builder::from(&shared).build()),
+        Ok(_) => Ok(config),
         Err(error) => Err(no_credentials(profile, &error)),
     }
 }
@@ -142,17 +137,17 @@ async fn aws_config_for(profile: Option<&str>, endpoint_url: Option<&str>, regio
 fn no_credentials(profile: Option<&str>, error: &CredentialsError) -> StopError {
     let found_nothing = matches!(error, CredentialsError::CredentialsNotLoaded(_));
     let reason = match profile {
-        Some(name) if found_nothing => format!("profile {name} is not there, or gives none"),
+        Some(name) if found_nothing => format!("profile {name} does not exist, or has none"),
         None if found_nothing => {
             "none in the environment, the profile, a web identity, the container or the instance".to_owned()
         }
-        _ => convert::chain(error).split_whitespace().collect::<Vec<_>>().join(" "),
+        _ => convert::error_chain(error).split_whitespace().collect::<Vec<_>>().join(" "),
     };
     let advice = match profile {
         Some(_) => "see the AWS configuration files, or leave --profile out to use the environment",
         None => "name a profile with --profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID",
     };
-    tracing::debug!(reason = convert::chain(error), "no credentials");
+    tracing::debug!(reason = convert::error_chain(error), "no credentials");
     StopError::new(StopCause::Credentials, format!("no credentials found: {reason}; {advice}"))
 }
 

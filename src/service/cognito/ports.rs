@@ -1,4 +1,4 @@
-//! The ports over the SDK's client.
+//! The ports, implemented with the SDK's client.
 
 use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::config::http::HttpResponse;
@@ -9,7 +9,7 @@ use aws_sdk_cognitoidentityprovider::types::{
     UsernameAttributeType, UsernameConfigurationType,
 };
 
-use super::convert::{self, AnswerHead};
+use super::convert::{self, ResponseHeaders};
 use crate::domain::identity::{COGNITO_SUBJECT, DestinationUser, ExternalIdentity, Personal, ProviderName};
 use crate::limits;
 use crate::service::{
@@ -17,44 +17,42 @@ use crate::service::{
     ProviderFacts, ProviderPage, Transport, UnlinkRequest, UserDirectory, UserPage, UserQuery,
 };
 
-/// The reading half of the service.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct CognitoDirectory {
     pub(super) client: Client,
     pub(super) pool: String,
 }
 
-/// The writing half of the service.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct CognitoWriter {
     pub(super) client: Client,
     pub(super) pool: String,
 }
 
-/// Sends a request with the answer's head taken along; expands to the SDK's result and that head.
+/// Sends a request; expands to the SDK's result and the headers of the response.
 macro_rules! send {
     ($request:expr) => {{
-        let head = AnswerHead::default();
-        let result = $request.customize().interceptor(head.clone()).send().await;
-        (result, head)
+        let headers = ResponseHeaders::default();
+        let result = $request.customize().interceptor(headers.clone()).send().await;
+        (result, headers)
     }};
 }
 pub(super) use send;
 
-pub(super) fn answer<T>(value: T, head: &AnswerHead) -> Answer<T> {
-    Answer { value, meta: head.meta() }
+pub(super) fn answer<T>(value: T, headers: &ResponseHeaders) -> Answer<T> {
+    Answer { value, meta: headers.meta() }
 }
 
 pub(super) fn unreadable<T>(what: &str) -> Result<Answer<T>, Fault> {
-    Err(Fault::Transport { kind: Transport::Unreadable, detail: format!("the answer has no {what}") })
+    Err(Fault::Transport { kind: Transport::Unreadable, detail: format!("the response has no {what}") })
 }
 
-impl UserDirectory for Reader {
+impl UserDirectory for CognitoDirectory {
     fn describe_pool(&self) -> PortFuture<'_, PoolFacts> {
         Box::pin(async move {
-            let (result, head) = send!(self.client.describe_user_pool().user_pool_id(&self.pool));
-            match result.map_err(|error| convert::fault(&error))?.user_pool() {
-                Some(pool) => Ok(answer(pool_facts(pool), &head)),
+            let (result, headers) = send!(self.client.describe_user_pool().user_pool_id(&self.pool));
+            match result.map_err(|error| convert::fault_of(&error))?.user_pool() {
+                Some(pool) => Ok(answer(pool_facts(pool), &headers)),
                 None => unreadable("pool"),
             }
         })
@@ -68,8 +66,8 @@ impl UserDirectory for Reader {
                 .user_pool_id(&self.pool)
                 .max_results(count(limits::PROVIDERS_PER_PAGE_MAX))
                 .set_next_token(token);
-            let (result, head) = send!(request);
-            let page = result.map_err(|error| convert::fault(&error))?;
+            let (result, headers) = send!(request);
+            let page = result.map_err(|error| convert::fault_of(&error))?;
             let providers = page.providers().iter().filter_map(|provider| {
                 let name = ProviderName::parse(provider.provider_name()?).ok()?;
                 let kind = provider.provider_type().map(IdentityProviderTypeType::as_str);
@@ -77,7 +75,7 @@ impl UserDirectory for Reader {
             });
             let page =
                 ProviderPage { providers: providers.collect(), next_token: page.next_token().map(str::to_owned) };
-            Ok(answer(page, &head))
+            Ok(answer(page, &headers))
         })
     }
 
@@ -85,11 +83,11 @@ impl UserDirectory for Reader {
         Box::pin(async move {
             let request =
                 self.client.describe_identity_provider().user_pool_id(&self.pool).provider_name(provider.as_str());
-            let (result, head) = send!(request);
-            match result.map_err(|error| convert::fault(&error))?.identity_provider() {
+            let (result, headers) = send!(request);
+            match result.map_err(|error| convert::fault_of(&error))?.identity_provider() {
                 Some(described) => {
                     let mapped = described.attribute_mapping().into_iter().flat_map(|mapping| mapping.keys().cloned());
-                    Ok(answer(mapped.collect(), &head))
+                    Ok(answer(mapped.collect(), &headers))
                 }
                 None => unreadable("identity provider"),
             }
@@ -105,63 +103,66 @@ impl UserDirectory for Reader {
                 .set_filter(query.filter.as_ref().map(crate::service::UserFilter::to_text))
                 .set_limit(query.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
                 .set_pagination_token(query.token);
-            let (result, head) = send!(request);
-            let page = result.map_err(|error| convert::fault(&error))?;
+            let (result, headers) = send!(request);
+            let page = result.map_err(|error| convert::fault_of(&error))?;
             let users = page.users().iter().filter_map(|user| {
                 let status = user.user_status().map(UserStatusType::as_str);
-                Some(convert::user(user.username()?, status, user.enabled(), user.attributes()))
+                Some(convert::pool_user(user.username()?, status, user.enabled(), user.attributes()))
             });
             let page = UserPage { users: users.collect(), next_token: page.pagination_token().map(str::to_owned) };
-            Ok(answer(page, &head))
+            Ok(answer(page, &headers))
         })
     }
 
     fn get_user(&self, username: Personal) -> PortFuture<'_, Option<PoolUser>> {
         Box::pin(async move {
             let request = self.client.admin_get_user().user_pool_id(&self.pool).username(username.expose());
-            let (result, head) = send!(request);
+            let (result, headers) = send!(request);
             match result {
                 Ok(user) => {
                     let status = user.user_status().map(UserStatusType::as_str);
-                    let user = convert::user(user.username(), status, user.enabled(), user.user_attributes());
-                    Ok(answer(Some(user), &head))
+                    let user = convert::pool_user(user.username(), status, user.enabled(), user.user_attributes());
+                    Ok(answer(Some(user), &headers))
                 }
-                Err(error) if is_user_not_found(&error) => Ok(answer(None, &head)),
-                Err(error) => Err(convert::fault(&error)),
+                Err(error) if is_user_not_found(&error) => Ok(answer(None, &headers)),
+                Err(error) => Err(convert::fault_of(&error)),
             }
         })
     }
 }
 
-impl IdentityLinker for Writer {
+impl IdentityLinker for CognitoWriter {
     fn link(&self, request: LinkRequest) -> PortFuture<'_, ()> {
         Box::pin(async move {
             let request = self
                 .client
                 .admin_link_provider_for_user()
                 .user_pool_id(&self.pool)
-                .destination_user(destination(&request.destination))
-                .source_user(source(&request.source));
-            let (result, head) = send!(request);
-            result.map(|_| answer((), &head)).map_err(|error| convert::fault(&error))
+                .destination_user(destination_user(&request.destination))
+                .source_user(source_user(&request.source));
+            let (result, headers) = send!(request);
+            result.map(|_| answer((), &headers)).map_err(|error| convert::fault_of(&error))
         })
     }
 }
 
-impl IdentityUnlinker for Writer {
+impl IdentityUnlinker for CognitoWriter {
     fn unlink(&self, request: UnlinkRequest) -> PortFuture<'_, ()> {
         Box::pin(async move {
-            let request =
-                self.client.admin_disable_provider_for_user().user_pool_id(&self.pool).user(source(&request.identity));
-            let (result, head) = send!(request);
-            result.map(|_| answer((), &head)).map_err(|error| convert::fault(&error))
+            let request = self
+                .client
+                .admin_disable_provider_for_user()
+                .user_pool_id(&self.pool)
+                .user(source_user(&request.identity));
+            let (result, headers) = send!(request);
+            result.map(|_| answer((), &headers)).map_err(|error| convert::fault_of(&error))
         })
     }
 }
 
-/// `ProviderAttributeName` is ignored for a native destination and left out, as in AWS's own example; a federated one
-/// is named by its subject.
-fn destination(user: &DestinationUser) -> ProviderUserIdentifierType {
+/// The service ignores `ProviderAttributeName` for a native destination, so it is left out, as in AWS's own example. A
+/// federated one is named by its subject.
+fn destination_user(user: &DestinationUser) -> ProviderUserIdentifierType {
     ProviderUserIdentifierType::builder()
         .provider_name(user.provider.as_str())
         .set_provider_attribute_name((!user.provider.is_native()).then(|| COGNITO_SUBJECT.to_owned()))
@@ -169,7 +170,7 @@ fn destination(user: &DestinationUser) -> ProviderUserIdentifierType {
         .build()
 }
 
-fn source(identity: &ExternalIdentity) -> ProviderUserIdentifierType {
+fn source_user(identity: &ExternalIdentity) -> ProviderUserIdentifierType {
     ProviderUserIdentifierType::builder()
         .provider_name(identity.provider().as_str())
         .provider_attribute_name(identity.attribute().as_str())
@@ -184,7 +185,7 @@ fn is_user_not_found(error: &SdkError<AdminGetUserError, HttpResponse>) -> bool 
 fn pool_facts(pool: &UserPoolType) -> PoolFacts {
     PoolFacts {
         name: pool.name().unwrap_or_default().to_owned(),
-        // Absent in pools that were made before the setting existed, which are case-sensitive.
+        // Absent in pools that are older than the setting; those are case-sensitive.
         case_sensitive: pool.username_configuration().is_none_or(UsernameConfigurationType::case_sensitive),
         estimated_user_count: u64::try_from(pool.estimated_number_of_users()).unwrap_or(0),
         has_pre_sign_up_trigger: pool.lambda_config().is_some_and(|triggers| triggers.pre_sign_up().is_some()),
@@ -211,7 +212,7 @@ mod tests {
             provider: ProviderName::parse(provider).unwrap(),
             value: Personal::from_service("alice"),
         };
-        assert_eq!(destination(&user("Cognito")).provider_attribute_name(), None);
-        assert_eq!(destination(&user("Facebook")).provider_attribute_name(), Some(COGNITO_SUBJECT));
+        assert_eq!(destination_user(&user("Cognito")).provider_attribute_name(), None);
+        assert_eq!(destination_user(&user("Facebook")).provider_attribute_name(), Some(COGNITO_SUBJECT));
     }
 }

@@ -86,7 +86,7 @@ impl Seconds {
 
 /// What happened.
 #[derive(Debug, Clone)]
-pub(super) struct Outcome {
+pub(super) struct ModelRun {
     /// The clients, in their order.
     pub(super) clients: Vec<Seconds>,
     /// The tenant.
@@ -95,7 +95,7 @@ pub(super) struct Outcome {
     pub(super) quota: Vec<f64>,
 }
 
-impl Outcome {
+impl ModelRun {
     /// What all clients got of what the tenant left, from one second up to another.
     pub(super) fn used(&self, from: usize, to: usize) -> f64 {
         let available = sum(&self.quota[from..to]) - sum(&self.tenant.accepted[from..to]);
@@ -119,7 +119,7 @@ fn sum(counts: &[f64]) -> f64 {
 }
 
 /// The server: lets through, or refuses.
-struct Server<'a> {
+struct ModelServer<'a> {
     scenario: &'a Scenario,
     levels: Vec<f64>,
     filled_at: f64,
@@ -127,7 +127,7 @@ struct Server<'a> {
     in_window: f64,
 }
 
-impl<'a> Server<'a> {
+impl<'a> ModelServer<'a> {
     fn new(scenario: &'a Scenario) -> Self {
         let buckets = if let Limiter::Sharded { buckets, .. } = scenario.limiter { buckets } else { 1 };
         let mut server = Self { scenario, levels: vec![0.0; buckets], filled_at: 0.0, window: -1.0, in_window: 0.0 };
@@ -173,7 +173,7 @@ fn at(rates: &[(f64, f64)], now: f64) -> f64 {
 }
 
 #[derive(Clone, Copy)]
-enum Event {
+enum ModelEvent {
     /// The client looks whether it may send; only the newest look counts.
     Slot {
         client: usize,
@@ -193,7 +193,7 @@ enum Event {
 }
 
 /// Ordered by time, then by the order in which they were made, the first one at the top.
-struct Due(f64, u64, Event);
+struct Due(f64, u64, ModelEvent);
 
 impl PartialEq for Due {
     fn eq(&self, other: &Self) -> bool {
@@ -215,37 +215,38 @@ impl Ord for Due {
 /// How often a client looks at its pace at least, in seconds.
 const LOOK_SECONDS: f64 = 0.05;
 
-struct Client {
+struct ModelClient {
     controller: Controller,
     last_slot: f64,
     look: u64,
 }
 
 struct Model<'a> {
-    server: Server<'a>,
+    server: ModelServer<'a>,
     rng: Rng,
     events: BinaryHeap<Due>,
     made: u64,
-    clients: Vec<Client>,
-    outcome: Outcome,
+    clients: Vec<ModelClient>,
+    outcome: ModelRun,
 }
 
 /// Lets clients run against a server.
 #[expect(clippy::cast_precision_loss, reason = "minutes in seconds")]
-pub(super) fn run(scenario: &Scenario, controllers: Vec<Controller>) -> Outcome {
-    let clients = controllers.into_iter().map(|controller| Client { controller, last_slot: f64::MIN, look: 0 });
-    let clients: Vec<Client> = clients.collect();
-    let outcome = Outcome {
+pub(super) fn run(scenario: &Scenario, controllers: Vec<Controller>) -> ModelRun {
+    let clients = controllers.into_iter().map(|controller| ModelClient { controller, last_slot: f64::MIN, look: 0 });
+    let clients: Vec<ModelClient> = clients.collect();
+    let outcome = ModelRun {
         clients: vec![Seconds::new(scenario.seconds); clients.len()],
         tenant: Seconds::new(scenario.seconds),
         quota: (0..scenario.seconds).map(|second| at(&scenario.quota, second as f64 + 0.5)).collect(),
     };
     let rng = Rng::new(scenario.seed);
-    let mut model = Model { server: Server::new(scenario), rng, events: BinaryHeap::new(), made: 0, clients, outcome };
+    let mut model =
+        Model { server: ModelServer::new(scenario), rng, events: BinaryHeap::new(), made: 0, clients, outcome };
     for client in 0..model.clients.len() {
-        model.plan(0.001 * client as f64, Event::Slot { client, look: 0 });
+        model.plan(0.001 * client as f64, ModelEvent::Slot { client, look: 0 });
     }
-    model.plan(0.0, Event::Tenant);
+    model.plan(0.0, ModelEvent::Tenant);
     while let Some(Due(now, _, event)) = model.events.pop() {
         if now > scenario.seconds as f64 {
             break;
@@ -256,20 +257,20 @@ pub(super) fn run(scenario: &Scenario, controllers: Vec<Controller>) -> Outcome 
 }
 
 impl Model<'_> {
-    fn plan(&mut self, at: f64, event: Event) {
+    fn plan(&mut self, at: f64, event: ModelEvent) {
         self.made += 1;
         self.events.push(Due(at, self.made, event));
     }
 
-    fn on(&mut self, now: f64, event: Event) {
+    fn on(&mut self, now: f64, event: ModelEvent) {
         match event {
-            Event::Slot { client, look } => {
+            ModelEvent::Slot { client, look } => {
                 if self.clients[client].look == look {
                     self.look(now, client);
                 }
             }
-            Event::Tenant => self.tenant_calls(now),
-            Event::Arrival { client, ticket, way_back } => {
+            ModelEvent::Tenant => self.tenant_calls(now),
+            ModelEvent::Arrival { client, ticket, way_back } => {
                 let admitted = self.server.admits(now, &mut self.rng);
                 self.outcome.clients[client].count(now, admitted);
                 let refused_after = 0.01 + 0.03 * self.rng.unit();
@@ -278,9 +279,9 @@ impl Model<'_> {
                 } else {
                     (way_back.min(refused_after), Verdict::Throttled)
                 };
-                self.plan(now + way_back, Event::Answer { client, ticket, verdict });
+                self.plan(now + way_back, ModelEvent::Answer { client, ticket, verdict });
             }
-            Event::Answer { client, ticket, verdict } => {
+            ModelEvent::Answer { client, ticket, verdict } => {
                 if self.clients[client].controller.on_result(now, ticket, verdict) {
                     self.look(now, client);
                 }
@@ -293,27 +294,27 @@ impl Model<'_> {
         let client = &mut self.clients[index];
         client.look += 1;
         client.controller.tick(now);
-        let due = |client: &Client| {
+        let due = |client: &ModelClient| {
             let slot = client.last_slot + 1.0 / client.controller.rate(now);
             slot.max(client.controller.resume_at())
         };
         let look = client.look;
         if due(client) > now {
             let at = due(client).min(now + LOOK_SECONDS);
-            return self.plan(at, Event::Slot { client: index, look });
+            return self.plan(at, ModelEvent::Slot { client: index, look });
         }
         client.last_slot = now;
         let ticket = client.controller.on_sent(now);
         let at = due(client).min(now + LOOK_SECONDS);
         let latency = latency(&mut self.rng);
-        self.plan(now + latency / 2.0, Event::Arrival { client: index, ticket, way_back: latency / 2.0 });
-        self.plan(at, Event::Slot { client: index, look });
+        self.plan(now + latency / 2.0, ModelEvent::Arrival { client: index, ticket, way_back: latency / 2.0 });
+        self.plan(at, ModelEvent::Slot { client: index, look });
     }
 
     fn tenant_calls(&mut self, now: f64) {
         let rate = at(&self.server.scenario.tenant, now);
         if rate <= 0.0 {
-            return self.plan(now + 0.1, Event::Tenant);
+            return self.plan(now + 0.1, ModelEvent::Tenant);
         }
         // The first moment of a list is not a call's.
         if now > 0.0 {
@@ -321,7 +322,7 @@ impl Model<'_> {
             self.outcome.tenant.count(now, admitted);
         }
         let next = now - (1.0 - self.rng.unit()).ln() / rate;
-        self.plan(next, Event::Tenant);
+        self.plan(next, ModelEvent::Tenant);
     }
 }
 

@@ -1,11 +1,11 @@
 //! Rules one by one, and then whole runs in the model of `model`, held against the targets with some slack.
 
-use model::{Limiter, Outcome, Scenario, Seconds, run};
+use model::{Limiter, ModelRun, Scenario, Seconds, run};
 
 use super::*;
 use crate::seed::Rng;
 
-#[path = "model.rs"]
+#[path = "controller_model.rs"]
 mod model;
 
 const FREE: f64 = RATE_PER_SECOND_MAX;
@@ -133,18 +133,26 @@ fn halving_and_new_ceilings() {
 fn calls_that_never_came_there_are_no_part_of_the_measure() {
     let mut log = CallLog::default();
     let mut send = |fate| {
-        let ticket = log.sent(1.0, 10.0);
+        let ticket = log.add(1.0, 10.0);
         log.settle(ticket, fate);
     };
-    [Fate::Accepted, Fate::Accepted, Fate::Throttled, Fate::Lost, Fate::Waiting, Fate::Waiting, Fate::Waiting]
-        .into_iter()
-        .for_each(&mut send);
+    [
+        CallState::Accepted,
+        CallState::Accepted,
+        CallState::Throttled,
+        CallState::Lost,
+        CallState::Unanswered,
+        CallState::Unanswered,
+        CallState::Unanswered,
+    ]
+    .into_iter()
+    .for_each(&mut send);
     assert!(close(log.accepted_before(1.0, 0.5), (2.0 + 3.0 * 2.0 / 3.0) / 0.5));
     assert!(close(log.accepted_before(5.0, 0.5), 0.0));
     assert_eq!(log.first_throttled_since(1.5), None);
 }
 
-fn mean(scenarios: impl Fn(u64) -> Outcome, figure: impl Fn(&Outcome) -> f64) -> f64 {
+fn mean(scenarios: impl Fn(u64) -> ModelRun, figure: impl Fn(&ModelRun) -> f64) -> f64 {
     let figures: Vec<f64> = SEEDS.map(|seed| figure(&scenarios(11 + 101 * seed))).collect();
     figures.iter().sum::<f64>() / figures.len() as f64
 }
@@ -158,7 +166,7 @@ fn a_steady_quota_is_used_whole() {
     for (quota, seconds, used_min, throttled_max) in
         [(25.0, 720, 0.99, 0.007), (50.0, 720, 0.99, 0.006), (200.0, 360, 0.99, 0.005), (1_000.0, 180, 0.99, 0.005)]
     {
-        let runs: Vec<Outcome> = SEEDS
+        let runs: Vec<ModelRun> = SEEDS
             .map(|seed| run(&Scenario::steady(quota, seconds, seed), vec![Controller::new(Start::Ramp(25.0), FREE)]))
             .collect();
         for (seed, outcome) in runs.iter().enumerate() {
@@ -199,7 +207,7 @@ fn an_outage_is_over_when_it_is_over() {
     }
 }
 
-fn with_tenant(part: f64, start: Start, ceiling: f64, seed: u64) -> Outcome {
+fn with_tenant(part: f64, start: Start, ceiling: f64, seed: u64) -> ModelRun {
     let mut scenario = Scenario::steady(25.0, 720, seed);
     scenario.tenant = vec![(0.0, 0.05 * 25.0), (240.0, part * 25.0), (480.0, 0.05 * 25.0)];
     run(&scenario, vec![Controller::new(start, ceiling)])
@@ -269,4 +277,26 @@ fn what_an_earlier_run_found_is_a_good_start() {
             assert!(back.is_some_and(|back| back <= 30), "{learnt} of {quota}, seed {seed}: {back:?}");
         }
     }
+}
+
+/// How often the rate is halved in `seconds`, at 10/s with every `nth` call a fault.
+fn halvings(seconds: u32, nth: u32) -> usize {
+    let mut faults = FaultWindow::default();
+    let call = |call: u32| faults.record_answer(f64::from(call) / 10.0, call % nth == nth - 1);
+    (0..seconds * 10).map(call).filter(|halve| *halve).count()
+}
+
+#[test]
+fn more_than_a_tenth_of_faults_halves_the_rate_but_not_for_ever() {
+    assert_eq!(halvings(600, 11), 0, "nine percent");
+    assert!((1..=3).contains(&halvings(60, 8)), "one in eight: {}", halvings(60, 8));
+    assert!(halvings(600, 2) <= 30, "at most three a minute: {}", halvings(600, 2));
+}
+
+#[test]
+fn a_few_faults_are_chance_and_old_ones_are_dropped() {
+    let mut faults = FaultWindow::default();
+    assert!(!faults.record_answer(0.0, true) && !faults.record_answer(0.5, true));
+    assert!(!faults.record_answer(100.0, true), "the window is ten seconds long");
+    assert!(!faults.record_answer(101.0, true) && faults.record_answer(102.0, true));
 }
