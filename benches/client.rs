@@ -29,7 +29,7 @@ use cognito_link::ledger::record::RunId;
 use cognito_link::ledger::{Binding, Ledger};
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
-use cognito_link::service::cognito::{Cognito, Target};
+use cognito_link::service::cognito::{Cognito, ConnectionTarget};
 use cognito_sim::{Account, Latency, Pool, PoolSettings, Quota, Server};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -195,7 +195,7 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let check =
         InputCheck { source: &source, options: &options, pool: &pool, shard: None, ledger: None, retry_refused: false };
     let checked = check.run(&mut IgnoreEvents).unwrap();
-    let target = Target::Simulator { endpoint_url: format!("http://{address}") };
+    let target = ConnectionTarget::Simulator { endpoint_url: format!("http://{address}") };
     let cognito = Cognito::connect(&target, pool.region(), pool.clone()).await.unwrap();
     let services = ServicePorts { directory: cognito.directory(), writer: WritePort::Links(cognito.linker()) };
     let knowledge = preflight(services.directory.as_ref(), clock, &mut Rng::new(1)).await.unwrap();

@@ -15,7 +15,7 @@ mod live;
 mod model;
 
 use cognito_link::limits::RATE_PER_SECOND_MAX;
-use cognito_link::pace::{Controller, Start, Ticket, Verdict};
+use cognito_link::pace::{CallFeedback, InitialRate, LoggedCall, RateController};
 use cognito_link::seed::Rng;
 use model::{Limiter, ModelRun, Scenario, run};
 
@@ -41,7 +41,7 @@ fn main() {
     live::engine();
 }
 
-fn outcomes(scenario: impl Fn(u64) -> Scenario, controllers: &[Controller]) -> Vec<ModelRun> {
+fn outcomes(scenario: impl Fn(u64) -> Scenario, controllers: &[RateController]) -> Vec<ModelRun> {
     (0..SEEDS).map(|seed| run(&scenario(11 + 101 * seed), controllers.to_vec())).collect()
 }
 
@@ -84,7 +84,8 @@ fn steady() {
         &["quota", "used, 120-720 s", "throttled", "used, first 100 s", "throttled", "95 % after"],
     );
     for quota in [5.0, 25.0, 50.0, 200.0, 1_000.0] {
-        let outcomes = outcomes(|seed| Scenario::steady(quota, 720, seed), &[Controller::new(Start::Ramp(25.0), FREE)]);
+        let outcomes =
+            outcomes(|seed| Scenario::steady(quota, 720, seed), &[RateController::new(InitialRate::Ramp(25.0), FREE)]);
         line(&[
             format!("{quota}/s"),
             percent(&outcomes, used(120, 720)),
@@ -104,7 +105,7 @@ fn steps() {
     for quota in [25.0, 50.0, 200.0, 1_000.0] {
         let changing = |changes: Vec<(f64, f64)>| {
             let scenario = |seed| Scenario { quota: changes.clone(), ..Scenario::steady(quota, 720, seed) };
-            outcomes(scenario, &[Controller::new(Start::Ramp(25.0), FREE)])
+            outcomes(scenario, &[RateController::new(InitialRate::Ramp(25.0), FREE)])
         };
         let stepped = changing(vec![(0.0, quota), (240.0, quota / 4.0), (480.0, quota)]);
         let out = changing(vec![(0.0, quota), (240.0, 0.001), (270.0, quota)]);
@@ -131,8 +132,9 @@ fn tenants() {
             };
             let alone = outcomes(scenario, &[]);
             let theirs = |outcome: &ModelRun| outcome.tenant.throttled_share(240, 480);
-            let share = Controller::new(Start::Known(quota), 0.8 * quota);
-            for (name, controller) in [("0.8 of the limit", share), ("`max`", Controller::new(Start::Ramp(25.0), FREE))]
+            let share = RateController::new(InitialRate::Known(quota), 0.8 * quota);
+            for (name, controller) in
+                [("0.8 of the limit", share), ("`max`", RateController::new(InitialRate::Ramp(25.0), FREE))]
             {
                 let outcomes = outcomes(scenario, &[controller]);
                 line(&[
@@ -156,9 +158,9 @@ fn guesses() {
     );
     for quota in [5.0, 50.0, 1_000.0] {
         let mut cells = vec![format!("{quota}/s")];
-        let starts = [1.0, 25.0, 200.0, 2_000.0].map(Start::Ramp);
-        for start in starts.into_iter().chain([Start::Learnt(quota)]) {
-            let outcomes = outcomes(|seed| Scenario::steady(quota, 240, seed), &[Controller::new(start, FREE)]);
+        let starts = [1.0, 25.0, 200.0, 2_000.0].map(InitialRate::Ramp);
+        for start in starts.into_iter().chain([InitialRate::Learnt(quota)]) {
+            let outcomes = outcomes(|seed| Scenario::steady(quota, 240, seed), &[RateController::new(start, FREE)]);
             let refused = mean(&outcomes, |outcome| outcome.clients[0].throttled[..60].iter().sum());
             cells.push(format!("{}, {refused:.0}", seconds(&outcomes, 0)));
         }
@@ -181,7 +183,7 @@ fn shapes() {
         let mut cells = vec![name.to_owned()];
         for quota in [25.0, 200.0] {
             let scenario = |seed| Scenario { limiter, ..Scenario::steady(quota, 720, seed) };
-            let outcomes = outcomes(scenario, &[Controller::new(Start::Ramp(25.0), FREE)]);
+            let outcomes = outcomes(scenario, &[RateController::new(InitialRate::Ramp(25.0), FREE)]);
             cells.push(format!("{}, {}", percent(&outcomes, used(120, 720)), percent(&outcomes, throttled(120, 720))));
         }
         line(&cells);
@@ -194,7 +196,7 @@ fn machines() {
         &["quota", "used by all", "throttled", "least part of an even share, mean", "worst"],
     );
     for quota in [25.0, 50.0, 200.0] {
-        let controllers = vec![Controller::among_several(Start::Ramp(6.25), FREE); 4];
+        let controllers = vec![RateController::among_several(InitialRate::Ramp(6.25), FREE); 4];
         let outcomes = outcomes(|seed| Scenario::steady(quota, 720, seed), &controllers);
         let got = |outcome: &ModelRun| -> Vec<f64> {
             outcome.clients.iter().map(|client| client.accepted[120..].iter().sum()).collect()

@@ -14,7 +14,7 @@ use cognito_link::foresight::pool_index::RequiredUsersBuilder;
 use cognito_link::foresight::pool_index::{PoolIndex, PoolIndexBuilder};
 use cognito_link::foresight::scan::{ScanOptions, ScanResult, scan};
 use cognito_link::limits::LIST_QUOTA_PER_SECOND;
-use cognito_link::pace::{Limit, Pace};
+use cognito_link::pace::{Pace, RateQuota};
 use cognito_link::service::in_process::InProcessService;
 use cognito_sim::{Account, Latency, NewIdentity, NewUser, Pool, PoolSettings, Provider, ProviderKind, Quota};
 
@@ -96,7 +96,7 @@ async fn read(service: &Arc<InProcessService>, clock: Clock, rows: u64) -> Outco
         wanted.add(&link(number)?);
     }
     let mut builder = PoolIndexBuilder::new(wanted.build(), true);
-    let limit = Limit { per_second: LIST_QUOTA_PER_SECOND, ..Limit::assumed(1.0, 1) };
+    let limit = RateQuota { per_second: LIST_QUOTA_PER_SECOND, ..RateQuota::assumed(1.0, 1) };
     let options = ScanOptions { reads: Pace::within(limit, None), seed: 1 };
     let mut take = |users| {
         builder.add_users(users);

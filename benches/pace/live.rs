@@ -15,9 +15,9 @@ use cognito_link::domain::shard::Shard;
 use cognito_link::engine::testing::{self, EngineRun};
 use cognito_link::engine::{EngineOptions, IncomingRow, RowBatchFuture, RowSource, ServicePorts, WritePort};
 use cognito_link::ledger::storage::MemoryStorage;
-use cognito_link::pace::{Limit, Origin, Pace};
+use cognito_link::pace::{Pace, QuotaOrigin, RateQuota};
 use cognito_link::seed::Rng;
-use cognito_link::service::cognito::{Cognito, Target};
+use cognito_link::service::cognito::{Cognito, ConnectionTarget};
 use cognito_link::service::in_process::InProcessService;
 use cognito_link::service::{IdentityLinker, LinkRequest};
 use cognito_sim::{Account, Category, Latency, Operation, Pool, PoolSettings, Quota, Server, SharedAccount};
@@ -101,8 +101,9 @@ impl RowSource for Rows {
 /// One machine that works over HTTP for so long, or to the end of its rows.
 async fn machine(url: String, seed: u64, pace: Pace, rows: Rows, disk: MemoryStorage, time: Duration) -> RunReport {
     let pool = PoolId::parse(POOL).unwrap();
-    let cognito =
-        Cognito::connect(&Target::Simulator { endpoint_url: url }, pool.region(), pool.clone()).await.unwrap();
+    let cognito = Cognito::connect(&ConnectionTarget::Simulator { endpoint_url: url }, pool.region(), pool.clone())
+        .await
+        .unwrap();
     let services = ServicePorts { directory: cognito.directory(), writer: WritePort::Links(cognito.linker()) };
     Box::pin(work(services, Clock::system(), seed, pace, rows, disk, time)).await
 }
@@ -254,7 +255,7 @@ async fn tenants() {
         "Live: users that share a quota of 25/s for 120 s: their calls that are throttled",
         &["they take", "our pace", "ours accepted", "ours throttled", "theirs throttled"],
     );
-    let limit = Limit { per_second: 25.0, origin: Origin::Provisioned, share: 0.8, machines: 1 };
+    let limit = RateQuota { per_second: 25.0, origin: QuotaOrigin::Provisioned, share: 0.8, machines: 1 };
     for part in [0.15, 0.3] {
         for (name, pace) in
             [("none", None), ("0.8 of the limit", Some(Pace::within(limit, None))), ("`max`", Some(Pace::max(1, None)))]

@@ -33,10 +33,10 @@ use crate::limits::{
     WRITE_SPACING_PER_USER_MS,
 };
 use crate::pace::retry::backoff;
-use crate::pace::{Budget, Limit, Sent, Slot};
+use crate::pace::{Admission, AdmittedCall, CallPacer, RateQuota};
 use crate::seed::Rng;
 use crate::service::classify::CallKind;
-use crate::service::skew::Skew;
+use crate::service::skew::ClockSkew;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(super) enum EngineEvent {
     RowsRead(Vec<IncomingRow>),
     InputEnded,
     InputFailed(StopError),
-    LimitChanged(Limit),
+    LimitChanged(RateQuota),
     /// A moment that was waited for has come.
     TimerDue,
 }
@@ -94,13 +94,13 @@ pub(super) struct Dispatcher<'a> {
     purpose: RunPurpose,
     rng: Rng,
     /// The service's clock against ours.
-    skew: Skew,
+    skew: ClockSkew,
     input_ended: bool,
     rows: RowsInFlight,
     outbox: Outbox,
     group_sync: GroupSync,
-    reads: Budget,
-    writes: Budget,
+    reads: CallPacer,
+    writes: CallPacer,
     calls_in_flight: usize,
     drain: Drain,
     counters: RunCounters,
@@ -127,8 +127,8 @@ impl<'a> Dispatcher<'a> {
             rows: RowsInFlight::default(),
             outbox: Outbox::default(),
             group_sync: GroupSync::default(),
-            reads: Budget::new(clock, options.reads),
-            writes: Budget::new(clock, options.writes),
+            reads: CallPacer::new(clock, options.reads),
+            writes: CallPacer::new(clock, options.writes),
             calls_in_flight: 0,
             drain: Drain::default(),
             counters: RunCounters::new(now),
@@ -152,7 +152,7 @@ impl<'a> Dispatcher<'a> {
             EngineEvent::RowsRead(batch) => self.take_up(batch, now)?,
             EngineEvent::InputEnded => self.input_ended = true,
             EngineEvent::InputFailed(stop) => self.stop(stop, now),
-            EngineEvent::LimitChanged(limit) => self.writes.set_limit(limit),
+            EngineEvent::LimitChanged(limit) => self.writes.set_quota(limit),
             EngineEvent::TimerDue => {}
         }
         self.advance(now)
@@ -351,25 +351,25 @@ impl<'a> Dispatcher<'a> {
         self.rows.get(id).map(|job| job.next_work(self.policy))
     }
 
-    fn budget(&mut self, kind: CallKind) -> &mut Budget {
+    fn budget(&mut self, kind: CallKind) -> &mut CallPacer {
         match kind {
             CallKind::Write | CallKind::Unlink => &mut self.writes,
             CallKind::Read => &mut self.reads,
         }
     }
 
-    fn take_slot(&mut self, kind: CallKind) -> Result<Sent, SendPause> {
+    fn take_slot(&mut self, kind: CallKind) -> Result<AdmittedCall, SendPause> {
         if self.calls_in_flight >= self.context.options.concurrency {
             return Err(SendPause::ConcurrencyReached);
         }
-        match self.budget(kind).take() {
-            Slot::Taken(slot) => Ok(slot),
-            Slot::NotBefore(at) => Err(SendPause::PaceUntil(at)),
-            Slot::CoolingDown(at) => Err(SendPause::CoolDownUntil(at)),
+        match self.budget(kind).admit_call() {
+            Admission::Admitted(slot) => Ok(slot),
+            Admission::NotBefore(at) => Err(SendPause::PaceUntil(at)),
+            Admission::CoolingDown(at) => Err(SendPause::CoolDownUntil(at)),
         }
     }
 
-    fn start_call(&mut self, job: JobId, slot: Sent, call: Call, now: Instant) -> StartCall {
+    fn start_call(&mut self, job: JobId, slot: AdmittedCall, call: Call, now: Instant) -> StartCall {
         self.calls_in_flight += 1;
         if let Some(job) = self.rows.get_mut(job) {
             let progress = job.progress_mut();
@@ -475,7 +475,7 @@ impl<'a> Dispatcher<'a> {
         }
         // The budget learns of every answer, and may make everybody slower.
         let (verdict, retry_after) = pace_verdict(call.result.kind(), call.result.fault());
-        let pause = self.budget(call.result.kind()).on_answer(call.slot, verdict, retry_after);
+        let pause = self.budget(call.result.kind()).record_feedback(call.slot, verdict, retry_after);
         let Some(job) = self.rows.get_mut(call.job) else { return Ok(()) };
         if let Some(pause) = pause {
             self.context.observer.on(&RunEvent::Throttled { number: job.progress().row.number, pause });
@@ -695,7 +695,7 @@ impl<'a> Dispatcher<'a> {
             writes: self.counters.writes,
             reads: self.counters.reads,
             throttled: self.counters.throttled,
-            pace_milli: self.writes.measured().map(milli),
+            pace_milli: self.writes.measured_quota().map(milli),
         })?;
         self.context.ledger.sync()?;
         let mut snapshot = self.counters.snapshot(now, options.total, self.writes.per_second());

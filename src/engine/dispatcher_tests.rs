@@ -15,7 +15,7 @@ use crate::ledger::storage::MemoryStorage;
 use crate::limits::{DRAIN_MS_MAX, SIGNAL_ECHO_MS};
 use crate::pace::Pace;
 use crate::service::{
-    Answer, AnswerMeta, Fault, IdentityLinker, LinkRequest, MappedAttributes, PoolFacts, PoolUser, PortFuture,
+    Answer, AnswerMeta, CallFault, IdentityLinker, LinkRequest, MappedAttributes, PoolFacts, PoolUser, PortFuture,
     ProviderPage, Transport, UserDirectory, UserPage, UserQuery,
 };
 
@@ -121,13 +121,13 @@ fn lost_link() -> CallResult {
     CallResult::Linked(Err(lost()))
 }
 
-fn lost() -> Fault {
-    Fault::Transport { kind: Transport::Timeout, detail: "timeout".into() }
+fn lost() -> CallFault {
+    CallFault::Transport { kind: Transport::Timeout, detail: "timeout".into() }
 }
 
-fn expired() -> Fault {
+fn expired() -> CallFault {
     let (code, message) = ("ExpiredTokenException".to_owned(), String::new());
-    Fault::Answered { status: 400, code, message, retry_after: None, meta: AnswerMeta::default() }
+    CallFault::Answered { status: 400, code, message, retry_after: None, meta: AnswerMeta::default() }
 }
 
 fn only(mut actions: Actions) -> StartCall {

@@ -9,7 +9,7 @@ use super::{RowSource, RunContext};
 use crate::clock::sleep_until;
 use crate::domain::run::{RunReport, Signal};
 use crate::ledger::LedgerError;
-use crate::pace::Limit;
+use crate::pace::RateQuota;
 
 /// Works the whole input off, or as much as signals, bounds and faults permit.
 ///
@@ -64,7 +64,7 @@ fn finished_call(joined: Result<FinishedCall, JoinError>) -> Option<FinishedCall
 }
 
 /// The limit as it was read again; never, where nobody reads it.
-async fn next_limit(limits: &mut Option<mpsc::Receiver<Limit>>) -> Option<Limit> {
+async fn next_limit(limits: &mut Option<mpsc::Receiver<RateQuota>>) -> Option<RateQuota> {
     match limits {
         Some(limits) => limits.recv().await,
         None => None,

@@ -117,7 +117,8 @@ pub(super) fn looks_before_old_unlink_is_judged(effect: UnknownEffect, settle_wi
 /// answer that claims that the link exists, a second look covers a link that somebody else has just made. Any other
 /// refusal of a first attempt is checked once.
 fn looks_before_absence_is_believed(why: IfNoEffect, effect: UnknownEffect, settle_with: SettleWith) -> usize {
-    let claims_a_link = matches!(why, IfNoEffect::LookForNativeUser | IfNoEffect::RefuseRow(RefusalCode::LinkedElsewhere));
+    let claims_a_link =
+        matches!(why, IfNoEffect::LookForNativeUser | IfNoEffect::RefuseRow(RefusalCode::LinkedElsewhere));
     match effect {
         UnknownEffect::OfRecentCall => settle_with.patient_looks(),
         UnknownEffect::None if claims_a_link => 2,
@@ -191,7 +192,9 @@ mod tests {
         ] {
             let DestinationLook::HoldsIdentity { created } = look else { unreachable!() };
             assert_eq!(owner_of_found_link(created, ANNOUNCED), owner, "{look:?}");
-            for why in [IfNoEffect::RetryCall, IfNoEffect::RefuseRow(RefusalCode::AliasExists), IfNoEffect::LookForNativeUser] {
+            for why in
+                [IfNoEffect::RetryCall, IfNoEffect::RefuseRow(RefusalCode::AliasExists), IfNoEffect::LookForNativeUser]
+            {
                 let call = CallToSettle {
                     announced: ANNOUNCED,
                     why,

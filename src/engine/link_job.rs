@@ -21,7 +21,7 @@ use crate::foresight::destination::{Resolution, resolution, resolve};
 use crate::foresight::faults;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, IfNoEffect};
-use crate::service::{Fault, LinkRequest, PoolUser, UserFilter, UserPage};
+use crate::service::{CallFault, LinkRequest, PoolUser, UserFilter, UserPage};
 
 /// What earlier runs did to a row, and did not settle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +142,7 @@ impl LinkJob {
     }
 
     /// What follows from the answer to a link call.
-    pub(super) fn on_link_answer(&mut self, fault: Option<&Fault>) -> Transition {
+    pub(super) fn on_link_answer(&mut self, fault: Option<&CallFault>) -> Transition {
         let class = self.progress.count_write_answer(CallKind::Write, fault);
         let (Some(class), Some(fault)) = (class, fault) else {
             return LinkOutcome::Linked { recovered: false }.into();
@@ -177,7 +177,7 @@ impl LinkJob {
     /// What follows from the answer to a read call.
     pub(super) fn on_users_answer(
         &mut self,
-        answer: Result<&UserPage, &Fault>,
+        answer: Result<&UserPage, &CallFault>,
         policy: RowPolicy,
         rng: &mut Rng,
     ) -> Transition {
@@ -202,7 +202,7 @@ impl LinkJob {
     }
 
     /// What follows where reading did not get through.
-    fn on_unreadable(&mut self, class: &FaultClass, fault: Option<&Fault>) -> Transition {
+    fn on_unreadable(&mut self, class: &FaultClass, fault: Option<&CallFault>) -> Transition {
         // What a link call met last says more than what the reading met.
         if let (Some(fault), LinkStep::Resolve { .. } | LinkStep::SettleOldUnlink { .. }) = (fault, &self.step) {
             self.progress.remember_fault(fault);

@@ -44,17 +44,17 @@ fn is_announce(job: &LinkJob) -> bool {
     matches!(job.step, LinkStep::Announce { .. })
 }
 
-fn answer(status: u16, code: &str, message: &str) -> Fault {
+fn answer(status: u16, code: &str, message: &str) -> CallFault {
     let (code, message) = (code.to_owned(), message.to_owned());
-    Fault::Answered { status, code, message, retry_after: None, meta: AnswerMeta::default() }
+    CallFault::Answered { status, code, message, retry_after: None, meta: AnswerMeta::default() }
 }
 
-fn invalid(message: &str) -> Fault {
+fn invalid(message: &str) -> CallFault {
     answer(400, "InvalidParameterException", message)
 }
 
-fn timeout() -> Fault {
-    Fault::Transport { kind: Transport::Timeout, detail: "timeout".into() }
+fn timeout() -> CallFault {
+    CallFault::Transport { kind: Transport::Timeout, detail: "timeout".into() }
 }
 
 fn user(name: &str, identities: &[(&str, bool, UnixMs)]) -> PoolUser {
@@ -122,7 +122,7 @@ fn a_throttle_costs_no_attempt() {
         let next = job.on_link_answer(Some(&answer(400, "TooManyRequestsException", "Rate exceeded")));
         assert_eq!(next, Transition::RepeatCall { throttled: true });
     }
-    let unreached = Fault::Transport { kind: Transport::Connect, detail: String::new() };
+    let unreached = CallFault::Transport { kind: Transport::Connect, detail: String::new() };
     assert_eq!(job.on_link_answer(Some(&unreached)), Transition::RepeatCall { throttled: false });
     assert_eq!((job.progress.attempts, is_call(&job)), (0, true));
 }

@@ -47,7 +47,7 @@ use crate::foresight::preflight::PoolKnowledge;
 use crate::ledger::record::RunId;
 use crate::ledger::{Ledger, LinkToUndo};
 use crate::limits::{ATTEMPTS_MAX, CONCURRENCY_MIN, LIST_QUOTA_PER_SECOND, SHARE_DEFAULT};
-use crate::pace::{Limit, Pace};
+use crate::pace::{Pace, RateQuota};
 
 pub use event_loop::run;
 pub use read_back::SettleWith;
@@ -66,7 +66,7 @@ pub struct RunContext<'a> {
     pub run: RunId,
     pub options: EngineOptions,
     /// The account's limit, each time it is read again; `None` where the pace does not depend on it.
-    pub later_limits: Option<mpsc::Receiver<Limit>>,
+    pub later_limits: Option<mpsc::Receiver<RateQuota>>,
     pub clock: Clock,
     pub observer: &'a mut dyn RunObserver,
     /// Sees what became of each link that is to be undone.
@@ -101,7 +101,7 @@ pub struct EngineOptions {
 impl Default for EngineOptions {
     fn default() -> Self {
         Self {
-            writes: Pace::within(Limit::assumed(SHARE_DEFAULT, 1), None),
+            writes: Pace::within(RateQuota::assumed(SHARE_DEFAULT, 1), None),
             reads: Pace::at(LIST_QUOTA_PER_SECOND * SHARE_DEFAULT),
             concurrency: CONCURRENCY_MIN,
             attempts_max: ATTEMPTS_MAX,

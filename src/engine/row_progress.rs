@@ -14,7 +14,7 @@ use crate::limits::{FILTER_CHARS_MAX, READ_PAGES_MAX, SERVICE_TEXT_CHARS_MAX, SE
 use crate::pace::retry::backoff;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, classify};
-use crate::service::{Fault, LinkRequest, PoolUser, UnlinkRequest, UserFilter, UserPage, UserQuery};
+use crate::service::{CallFault, LinkRequest, PoolUser, UnlinkRequest, UserFilter, UserPage, UserQuery};
 
 /// A call that writes.
 #[derive(Debug, Clone)]
@@ -164,7 +164,7 @@ impl RowProgress {
         }
     }
 
-    pub(super) fn remember_fault(&mut self, fault: &Fault) {
+    pub(super) fn remember_fault(&mut self, fault: &CallFault) {
         let message = fault.message().chars().take(SERVICE_TEXT_CHARS_MAX).collect();
         self.last_text = ServiceText { code: fault.code().to_owned(), message };
         self.request_id = fault.meta().and_then(|meta| meta.request_id.clone()).or(self.request_id.take());
@@ -172,7 +172,7 @@ impl RowProgress {
 
     /// Counts the answer to a write call as an attempt, unless it was throttled or did not reach the service. Returns the
     /// class of its fault.
-    pub(super) fn count_write_answer(&mut self, kind: CallKind, fault: Option<&Fault>) -> Option<FaultClass> {
+    pub(super) fn count_write_answer(&mut self, kind: CallKind, fault: Option<&CallFault>) -> Option<FaultClass> {
         let class = fault.map(|fault| classify(kind, fault));
         if !matches!(class, Some(FaultClass::Throttled { .. } | FaultClass::Unreached)) {
             self.attempts += 1;
@@ -191,7 +191,7 @@ impl RowProgress {
 
     pub(super) fn take_read_answer(
         &mut self,
-        answer: Result<&UserPage, &Fault>,
+        answer: Result<&UserPage, &CallFault>,
         policy: RowPolicy,
         rng: &mut Rng,
     ) -> ReadResult {

@@ -17,7 +17,7 @@ use crate::ledger::record::RunId;
 use crate::ledger::storage::MemoryStorage;
 use crate::ledger::{Binding, Ledger, LinksToUndo, UndoSelection};
 use crate::limits::SIGNALS_WAITING_MAX;
-use crate::pace::{Limit, Pace};
+use crate::pace::{Pace, RateQuota};
 use crate::seed::Rng;
 
 /// The pool of rows whose pool does not matter.
@@ -120,7 +120,7 @@ pub struct EngineRun<'a> {
     clock: Clock,
     work: Work<'a>,
     options: EngineOptions,
-    later_limits: Option<mpsc::Receiver<Limit>>,
+    later_limits: Option<mpsc::Receiver<RateQuota>>,
     observer: Option<&'a mut dyn RunObserver>,
     signal_after: Option<(Duration, Signal)>,
 }
@@ -165,7 +165,7 @@ impl<'a> EngineRun<'a> {
     }
 
     #[must_use]
-    pub fn later_limits(self, limits: mpsc::Receiver<Limit>) -> Self {
+    pub fn later_limits(self, limits: mpsc::Receiver<RateQuota>) -> Self {
         Self { later_limits: Some(limits), ..self }
     }
 

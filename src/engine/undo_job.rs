@@ -22,7 +22,7 @@ use crate::foresight::faults;
 use crate::limits::LIST_LAG_MS_MAX;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, IfNoEffect};
-use crate::service::{Fault, UnlinkRequest, UserPage};
+use crate::service::{CallFault, UnlinkRequest, UserPage};
 
 /// What is to be done next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl UndoJob {
     }
 
     /// What follows from the answer to an unlink call.
-    pub(super) fn on_unlink_answer(&mut self, fault: Option<&Fault>) -> Transition {
+    pub(super) fn on_unlink_answer(&mut self, fault: Option<&CallFault>) -> Transition {
         let class = self.progress.count_write_answer(CallKind::Unlink, fault);
         let (Some(class), Some(fault)) = (class, fault) else { return UndoOutcome::Undone.into() };
         match class {
@@ -133,7 +133,7 @@ impl UndoJob {
     /// What follows from the answer to a read call.
     pub(super) fn on_users_answer(
         &mut self,
-        answer: Result<&UserPage, &Fault>,
+        answer: Result<&UserPage, &CallFault>,
         policy: RowPolicy,
         rng: &mut Rng,
     ) -> Transition {
@@ -189,7 +189,7 @@ impl UndoJob {
     }
 
     /// What follows where reading did not get through.
-    fn on_unreadable(&mut self, class: &FaultClass, fault: Option<&Fault>) -> Transition {
+    fn on_unreadable(&mut self, class: &FaultClass, fault: Option<&CallFault>) -> Transition {
         // What an unlink call met last says more than what the reading met.
         if let (Some(fault), 0) = (fault, self.progress.attempts) {
             self.progress.remember_fault(fault);

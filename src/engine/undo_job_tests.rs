@@ -116,16 +116,16 @@ fn refused(next: &Transition) -> Option<RefusalCode> {
     }
 }
 
-fn timeout() -> Fault {
-    Fault::Transport { kind: Transport::Timeout, detail: "timeout".into() }
+fn timeout() -> CallFault {
+    CallFault::Transport { kind: Transport::Timeout, detail: "timeout".into() }
 }
 
-fn answer(code: &str, message: &str) -> Fault {
+fn answer(code: &str, message: &str) -> CallFault {
     let (code, message) = (code.to_owned(), message.to_owned());
-    Fault::Answered { status: 400, code, message, retry_after: None, meta: AnswerMeta::default() }
+    CallFault::Answered { status: 400, code, message, retry_after: None, meta: AnswerMeta::default() }
 }
 
-fn not_linked() -> Fault {
+fn not_linked() -> CallFault {
     answer("InvalidParameterException", "Account isn't linked to anyone else, verify that the account has been linked")
 }
 

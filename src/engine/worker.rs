@@ -7,10 +7,10 @@ use super::row_progress::{ReadCall, WriteCall};
 use super::rows_in_flight::JobId;
 use crate::clock::{Clock, Instant, UnixMs, timeout_at};
 use crate::limits::ATTEMPT_TIMEOUT_MS;
-use crate::pace::Sent;
+use crate::pace::AdmittedCall;
 use crate::service::classify::CallKind;
 use crate::service::{
-    Answer, AnswerMeta, Fault, IdentityLinker, IdentityUnlinker, PortFuture, Transport, UserDirectory, UserPage,
+    Answer, AnswerMeta, CallFault, IdentityLinker, IdentityUnlinker, PortFuture, Transport, UserDirectory, UserPage,
 };
 
 /// How much later than the adapter's own timeout the worker gives up, in milliseconds.
@@ -49,7 +49,7 @@ impl ServicePorts {
 #[derive(Debug)]
 pub(super) struct StartCall {
     pub(super) job: JobId,
-    pub(super) slot: Sent,
+    pub(super) slot: AdmittedCall,
     pub(super) call: Call,
 }
 
@@ -63,16 +63,16 @@ pub(super) enum Call {
 /// The result of a call.
 #[derive(Debug)]
 pub(super) enum CallResult {
-    Linked(Result<Answer<()>, Fault>),
-    Unlinked(Result<Answer<()>, Fault>),
-    Users(Result<Answer<UserPage>, Fault>),
+    Linked(Result<Answer<()>, CallFault>),
+    Unlinked(Result<Answer<()>, CallFault>),
+    Users(Result<Answer<UserPage>, CallFault>),
 }
 
 /// A call that was made, with its times.
 #[derive(Debug)]
 pub(super) struct FinishedCall {
     pub(super) job: JobId,
-    pub(super) slot: Sent,
+    pub(super) slot: AdmittedCall,
     pub(super) result: CallResult,
     pub(super) sent_unix_ms: UnixMs,
     pub(super) answered_unix_ms: UnixMs,
@@ -88,7 +88,7 @@ impl CallResult {
         }
     }
 
-    pub(super) fn fault(&self) -> Option<&Fault> {
+    pub(super) fn fault(&self) -> Option<&CallFault> {
         match self {
             Self::Linked(answer) | Self::Unlinked(answer) => answer.as_ref().err(),
             Self::Users(answer) => answer.as_ref().err(),
@@ -136,13 +136,13 @@ pub(super) async fn make_call(
 }
 
 /// The fault of a call that this run must not make. Nothing is sent.
-fn write_not_allowed() -> Fault {
-    Fault::Unsent { credentials: false, detail: "this run may not make this kind of call".to_owned() }
+fn write_not_allowed() -> CallFault {
+    CallFault::Unsent { credentials: false, detail: "this run may not make this kind of call".to_owned() }
 }
 
 /// Bounds a call. The adapter's own timeout comes first; this one holds whatever stands behind the port.
-async fn before<T>(deadline: Instant, call: PortFuture<'_, T>) -> Result<Answer<T>, Fault> {
-    timeout_at(deadline, call)
-        .await
-        .unwrap_or_else(|_| Err(Fault::Transport { kind: Transport::Timeout, detail: "no answer in time".to_owned() }))
+async fn before<T>(deadline: Instant, call: PortFuture<'_, T>) -> Result<Answer<T>, CallFault> {
+    timeout_at(deadline, call).await.unwrap_or_else(|_| {
+        Err(CallFault::Transport { kind: Transport::Timeout, detail: "no answer in time".to_owned() })
+    })
 }

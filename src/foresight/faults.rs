@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crate::domain::outcome::ServiceText;
 use crate::domain::run::{StopCause, StopError};
-use crate::pace::Verdict;
-use crate::service::Fault;
+use crate::pace::CallFeedback;
+use crate::service::CallFault;
 use crate::service::classify::{CallKind, FaultClass, classify};
 
 /// Describes a fault that stops the run, and what to do. What the service itself says is kept apart: it may quote values.
 #[must_use]
-pub fn stop_error(cause: StopCause, operation: &str, fault: &Fault) -> StopError {
+pub fn stop_error(cause: StopCause, operation: &str, fault: &CallFault) -> StopError {
     let text = ServiceText { code: fault.code().to_owned(), message: fault.message().to_owned() };
     let said = match text.printable_message(false) {
         Some(message) => format!("{}: {message}", text.code),
@@ -39,21 +39,21 @@ pub fn stop_error(cause: StopCause, operation: &str, fault: &Fault) -> StopError
 }
 
 /// Whether the service answered, and took the call itself for wrong.
-fn is_refusal(fault: &Fault) -> bool {
-    matches!(fault, Fault::Answered { status: 400..500, .. })
+fn is_refusal(fault: &CallFault) -> bool {
+    matches!(fault, CallFault::Answered { status: 400..500, .. })
         && !matches!(classify(CallKind::Read, fault), FaultClass::Throttled { .. })
 }
 
 /// Returns what the answer to a call says about the pace, and for how long the service wants us to wait. No fault is a
 /// success.
 #[must_use]
-pub fn pace_verdict(kind: CallKind, fault: Option<&Fault>) -> (Verdict, Option<Duration>) {
-    let Some(fault) = fault else { return (Verdict::Accepted, None) };
+pub fn pace_verdict(kind: CallKind, fault: Option<&CallFault>) -> (CallFeedback, Option<Duration>) {
+    let Some(fault) = fault else { return (CallFeedback::Accepted, None) };
     match (classify(kind, fault), fault) {
-        (FaultClass::Throttled { retry_after }, _) => (Verdict::Throttled, retry_after),
-        (FaultClass::Unreached, _) => (Verdict::Unreached, None),
-        (_, Fault::Transport { .. }) => (Verdict::Faulted, None),
-        (_, Fault::Answered { status, .. }) if *status >= 500 => (Verdict::Faulted, None),
-        _ => (Verdict::Accepted, None),
+        (FaultClass::Throttled { retry_after }, _) => (CallFeedback::Throttled, retry_after),
+        (FaultClass::Unreached, _) => (CallFeedback::Unreached, None),
+        (_, CallFault::Transport { .. }) => (CallFeedback::Faulted, None),
+        (_, CallFault::Answered { status, .. }) if *status >= 500 => (CallFeedback::Faulted, None),
+        _ => (CallFeedback::Accepted, None),
     }
 }

@@ -11,8 +11,8 @@ use crate::limits;
 use crate::pace::retry::backoff;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, classify};
-use crate::service::skew::Skew;
-use crate::service::{Answer, Fault, MappedAttributes, PoolFacts, PortFuture, UserDirectory};
+use crate::service::skew::ClockSkew;
+use crate::service::{Answer, CallFault, MappedAttributes, PoolFacts, PortFuture, UserDirectory};
 
 /// What is known of the pool before the first row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct PoolKnowledge {
     pub facts: PoolFacts,
     /// Its providers by name, each with its type.
     pub providers: BTreeMap<ProviderName, String>,
-    pub skew: Skew,
+    pub skew: ClockSkew,
     pub read_count: u64,
 }
 
@@ -70,17 +70,17 @@ pub struct PatientReader<'a> {
     clock: Clock,
     rng: &'a mut Rng,
     read_count: u64,
-    skew: Skew,
+    skew: ClockSkew,
 }
 
 impl<'a> PatientReader<'a> {
     pub fn new(clock: Clock, rng: &'a mut Rng) -> Self {
-        Self { clock, rng, read_count: 0, skew: Skew::default() }
+        Self { clock, rng, read_count: 0, skew: ClockSkew::default() }
     }
 
     /// The service's clock against ours, from the answers so far.
     #[must_use]
-    pub fn skew(&self) -> Skew {
+    pub fn skew(&self) -> ClockSkew {
         self.skew
     }
 
@@ -101,7 +101,7 @@ impl<'a> PatientReader<'a> {
             let sent_unix_ms = self.clock.unix_ms();
             let reply = make().await;
             // A refusal has a date as well, and a wrong clock may be its reason.
-            if let Some(meta) = reply.as_ref().map_or_else(Fault::meta, |answer| Some(&answer.meta)) {
+            if let Some(meta) = reply.as_ref().map_or_else(CallFault::meta, |answer| Some(&answer.meta)) {
                 self.skew.observe_answer(sent_unix_ms, self.clock.unix_ms(), meta);
             }
             let fault = match reply {

@@ -23,11 +23,11 @@ use crate::domain::row::Link;
 use crate::domain::run::{StopCause, StopError};
 use crate::limits::{self, FILTER_CHARS_MAX, USERS_PER_PAGE_MAX};
 use crate::pace::retry::backoff;
-use crate::pace::{Budget, Pace, Sent, Slot, Verdict};
+use crate::pace::{Admission, AdmittedCall, CallFeedback, CallPacer, Pace};
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, classify};
-use crate::service::skew::Skew;
-use crate::service::{Answer, Fault, PoolUser, Transport, UserDirectory, UserFilter, UserPage, UserQuery};
+use crate::service::skew::ClockSkew;
+use crate::service::{Answer, CallFault, PoolUser, Transport, UserDirectory, UserFilter, UserPage, UserQuery};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LookUpMethod {
@@ -151,7 +151,7 @@ pub struct ScanResult {
     /// When it began, by our clock: what happened later may be missing from it.
     pub began: UnixMs,
     pub elapsed: Duration,
-    pub skew: Skew,
+    pub skew: ClockSkew,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -239,15 +239,15 @@ impl PageChain {
 
 struct AnsweredPage {
     chain: PageChain,
-    sent: Sent,
+    sent: AdmittedCall,
     sent_unix_ms: UnixMs,
-    reply: Result<Answer<UserPage>, Fault>,
+    reply: Result<Answer<UserPage>, CallFault>,
 }
 
 struct PoolScan<'a> {
     directory: Arc<dyn UserDirectory>,
     clock: Clock,
-    budget: Budget,
+    budget: CallPacer,
     rng: Rng,
     ready: VecDeque<PageChain>,
     next_filter: NextFilter<'a>,
@@ -267,7 +267,7 @@ impl<'a> PoolScan<'a> {
         Self {
             directory,
             clock,
-            budget: Budget::new(clock, options.reads),
+            budget: CallPacer::new(clock, options.reads),
             rng: Rng::new(options.seed).fork("scan"),
             ready,
             next_filter,
@@ -319,9 +319,9 @@ impl<'a> PoolScan<'a> {
         self.ready.extend(ready_again.into_iter().map(|(_, chain)| chain));
         let mut wake = self.backing_off.iter().map(|(until, _)| *until).min();
         while let Some(chain) = self.next_chain()? {
-            match self.budget.take() {
-                Slot::Taken(sent) => self.send_chain(chain, sent),
-                Slot::NotBefore(at) | Slot::CoolingDown(at) => {
+            match self.budget.admit_call() {
+                Admission::Admitted(sent) => self.send_chain(chain, sent),
+                Admission::NotBefore(at) | Admission::CoolingDown(at) => {
                     self.ready.push_front(chain);
                     wake = Some(wake.map_or(at, |earlier| earlier.min(at)));
                     break;
@@ -342,14 +342,14 @@ impl<'a> PoolScan<'a> {
         Ok((self.next_filter)()?.map(PageChain::of))
     }
 
-    fn send_chain(&mut self, chain: PageChain, sent: Sent) {
+    fn send_chain(&mut self, chain: PageChain, sent: AdmittedCall) {
         self.scanned.reads += 1;
         let (directory, clock) = (Arc::clone(&self.directory), self.clock);
         self.in_flight.spawn(async move {
             let sent_unix_ms = clock.unix_ms();
             let deadline = clock.now() + Duration::from_millis(limits::ATTEMPT_TIMEOUT_MS);
             let reply = timeout_at(deadline, directory.list_users(chain.query())).await.unwrap_or_else(|_| {
-                Err(Fault::Transport { kind: Transport::Timeout, detail: "no answer in time".to_owned() })
+                Err(CallFault::Transport { kind: Transport::Timeout, detail: "no answer in time".to_owned() })
             });
             AnsweredPage { chain, sent, sent_unix_ms, reply }
         });
@@ -358,8 +358,8 @@ impl<'a> PoolScan<'a> {
     fn on_answered(&mut self, done: AnsweredPage, take: TakeUsers<'_>) -> Result<(), StopError> {
         let AnsweredPage { mut chain, sent, sent_unix_ms, reply } = done;
         let (verdict, retry_after) = pace_verdict(CallKind::Read, reply.as_ref().err());
-        self.budget.on_answer(sent, verdict, retry_after);
-        self.scanned.throttled += u64::from(verdict == Verdict::Throttled);
+        self.budget.record_feedback(sent, verdict, retry_after);
+        self.scanned.throttled += u64::from(verdict == CallFeedback::Throttled);
         let answer = match reply {
             Ok(answer) => answer,
             Err(fault) => return self.on_fault(chain, &fault),
@@ -379,7 +379,7 @@ impl<'a> PoolScan<'a> {
         take(page.users)
     }
 
-    fn on_fault(&mut self, mut chain: PageChain, fault: &Fault) -> Result<(), StopError> {
+    fn on_fault(&mut self, mut chain: PageChain, fault: &CallFault) -> Result<(), StopError> {
         let class = classify(CallKind::Read, fault);
         chain.faults += u32::from(class == FaultClass::Transient);
         match class {
@@ -420,7 +420,7 @@ mod tests {
     use super::*;
     use crate::domain::identity::{AttributeName, ExternalIdentity, PoolId, ProviderName};
     use crate::foresight::pool_index::RequiredUsersBuilder;
-    use crate::pace::Limit;
+    use crate::pace::RateQuota;
     use crate::service::in_process::InProcessService;
     use cognito_sim::{
         Account, Category, FaultKind, FaultPlan, FaultRule, FaultTrigger, Latency, NewUser, Operation, Pool,
@@ -445,7 +445,7 @@ mod tests {
     }
 
     fn options(per_second: f64) -> ScanOptions {
-        let limit = Limit { per_second, share: 1.0, ..Limit::assumed(1.0, 1) };
+        let limit = RateQuota { per_second, share: 1.0, ..RateQuota::assumed(1.0, 1) };
         ScanOptions { reads: Pace::within(limit, None), seed: 3 }
     }
 

@@ -65,7 +65,7 @@ const FAULTS_MIN: u32 = 3;
 
 /// What is known before the first call, in calls per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Start {
+pub enum InitialRate {
     /// Nothing: the rate doubles from this one until a call is throttled.
     Ramp(f64),
     /// The quota, of which others may need a part: the rate starts a little below it.
@@ -78,7 +78,7 @@ pub enum Start {
 
 /// What the outcome of a call says about the rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CallFeedback {
     /// The service accepted it, whatever the answer was.
     Accepted,
     /// Refused for its rate.
@@ -91,7 +91,7 @@ pub enum Verdict {
 
 /// A call in the controller's log.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Ticket {
+pub struct LoggedCall {
     number: u64,
     /// In seconds.
     sent: f64,
@@ -107,7 +107,7 @@ enum Mode {
 
 /// Sets the rate of one category of calls.
 #[derive(Debug, Clone)]
-pub struct Controller {
+pub struct RateController {
     mode: Mode,
     /// The highest rate, in calls per second.
     ceiling: f64,
@@ -134,29 +134,29 @@ pub struct Controller {
     among_several: bool,
 }
 
-impl Controller {
+impl RateController {
     /// Starts at time 0; the rate never exceeds `ceiling` calls per second.
     #[must_use]
-    pub fn new(start: Start, ceiling: f64) -> Self {
+    pub fn new(start: InitialRate, ceiling: f64) -> Self {
         Self::starting(start, ceiling, false)
     }
 
     /// One of several clients that share a quota without communicating: it gives way further, so that their parts become
     /// even.
     #[must_use]
-    pub fn among_several(start: Start, ceiling: f64) -> Self {
+    pub fn among_several(start: InitialRate, ceiling: f64) -> Self {
         Self::starting(start, ceiling, true)
     }
 
-    fn starting(start: Start, ceiling: f64, among_several: bool) -> Self {
+    fn starting(start: InitialRate, ceiling: f64, among_several: bool) -> Self {
         let ceiling = bounded(ceiling);
         let (mode, plateau, eager_left) = match start {
-            Start::Ramp(rate) => {
+            InitialRate::Ramp(rate) => {
                 let rate = bounded(rate).min(ceiling);
                 (Mode::Ramp { rate, known_from: f64::INFINITY, since: 0.0, accepted: false }, rate, 0)
             }
-            Start::Known(rate) | Start::At(rate) => (Mode::Cubic, bounded(rate), 0),
-            Start::Learnt(rate) => (Mode::Cubic, bounded(rate * 0.9), EAGER_ROUNDS),
+            InitialRate::Known(rate) | InitialRate::At(rate) => (Mode::Cubic, bounded(rate), 0),
+            InitialRate::Learnt(rate) => (Mode::Cubic, bounded(rate * 0.9), EAGER_ROUNDS),
         };
         let plateau_after = plateau_after(plateau, eager_left, among_several);
         Self {
@@ -164,7 +164,7 @@ impl Controller {
             ceiling,
             plateau,
             // These start on the plateau.
-            cut_at: if matches!(start, Start::At(_) | Start::Learnt(_)) { -plateau_after } else { 0.0 },
+            cut_at: if matches!(start, InitialRate::At(_) | InitialRate::Learnt(_)) { -plateau_after } else { 0.0 },
             plateau_after,
             eager_left,
             before_fall: (0.0, f64::NEG_INFINITY),
@@ -196,7 +196,7 @@ impl Controller {
 
     /// The quota as last measured, in calls per second; `None` before the first throttled call.
     #[must_use]
-    pub fn measured(&self) -> Option<f64> {
+    pub fn measured_quota(&self) -> Option<f64> {
         self.calls.was_throttled().then_some(self.plateau)
     }
 
@@ -226,30 +226,30 @@ impl Controller {
     }
 
     /// Logs a call that is sent now.
-    pub fn on_sent(&mut self, now: f64) -> Ticket {
+    pub fn on_sent(&mut self, now: f64) -> LoggedCall {
         self.calls.add(now, self.rate(now))
     }
 
     /// Takes the outcome of a call. Returns whether the rate was cut because it was throttled.
-    pub fn on_result(&mut self, now: f64, ticket: Ticket, verdict: Verdict) -> bool {
-        match verdict {
-            Verdict::Throttled => {
+    pub fn on_result(&mut self, now: f64, call: LoggedCall, feedback: CallFeedback) -> bool {
+        match feedback {
+            CallFeedback::Throttled => {
                 self.refused_in_a_row += 1;
-                self.calls.settle(ticket, CallState::Throttled);
-                return self.on_throttled(now, ticket.sent);
+                self.calls.settle(call, CallState::Throttled);
+                return self.on_throttled(now, call.sent);
             }
-            Verdict::Unreached => self.calls.settle(ticket, CallState::Lost),
-            Verdict::Faulted => {
-                self.calls.settle(ticket, CallState::Accepted);
+            CallFeedback::Unreached => self.calls.settle(call, CallState::Lost),
+            CallFeedback::Faulted => {
+                self.calls.settle(call, CallState::Accepted);
                 if self.faults.record_answer(now, true) {
                     self.halve(now);
                 }
             }
-            Verdict::Accepted => {
-                self.calls.settle(ticket, CallState::Accepted);
+            CallFeedback::Accepted => {
+                self.calls.settle(call, CallState::Accepted);
                 self.refused_in_a_row = 0;
                 self.faults.record_answer(now, false);
-                let round_trip = (now - ticket.sent).clamp(0.0, ROUND_TRIP_SECONDS_MAX);
+                let round_trip = (now - call.sent).clamp(0.0, ROUND_TRIP_SECONDS_MAX);
                 self.round_trip += ROUND_TRIP_WEIGHT * (round_trip - self.round_trip);
                 if let Mode::Ramp { accepted, .. } = &mut self.mode {
                     *accepted = true;
@@ -394,7 +394,7 @@ struct CallLog {
 
 impl CallLog {
     /// Adds a call, and drops those that no measurement at this rate reaches back to.
-    fn add(&mut self, now: f64, rate: f64) -> Ticket {
+    fn add(&mut self, now: f64, rate: f64) -> LoggedCall {
         let oldest = now - f64::max(LOGGED_SECONDS, LOGGED_CALLS / rate);
         while self.calls.len() >= PACE_LOG_CALLS_MAX
             || self.calls.len() > PACE_LOG_CALLS_MIN && self.calls.front().is_some_and(|(sent, _)| *sent < oldest)
@@ -402,15 +402,15 @@ impl CallLog {
             self.calls.pop_front();
             self.first += 1;
         }
-        let ticket = Ticket { number: self.first + self.calls.len() as u64, sent: now };
+        let call = LoggedCall { number: self.first + self.calls.len() as u64, sent: now };
         self.calls.push_back((now, CallState::Unanswered));
-        ticket
+        call
     }
 
     /// Sets the state of a call; a dropped one is too old to matter.
-    fn settle(&mut self, ticket: Ticket, fate: CallState) {
+    fn settle(&mut self, call: LoggedCall, fate: CallState) {
         self.was_throttled |= fate == CallState::Throttled;
-        let index = ticket.number.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
+        let index = call.number.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
         if let Some((_, held)) = index.and_then(|index| self.calls.get_mut(index)) {
             *held = fate;
         }

@@ -9,7 +9,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use super::{Controller, Rng, Ticket, Verdict};
+use super::{CallFeedback, LoggedCall, RateController, Rng};
 
 /// How a server keeps to its quota.
 #[derive(Debug, Clone, Copy)]
@@ -182,13 +182,13 @@ enum ModelEvent {
     Tenant,
     Arrival {
         client: usize,
-        ticket: Ticket,
+        call: LoggedCall,
         way_back: f64,
     },
     Answer {
         client: usize,
-        ticket: Ticket,
-        verdict: Verdict,
+        call: LoggedCall,
+        feedback: CallFeedback,
     },
 }
 
@@ -216,7 +216,7 @@ impl Ord for Due {
 const LOOK_SECONDS: f64 = 0.05;
 
 struct ModelClient {
-    controller: Controller,
+    controller: RateController,
     last_slot: f64,
     look: u64,
 }
@@ -232,7 +232,7 @@ struct Model<'a> {
 
 /// Lets clients run against a server.
 #[expect(clippy::cast_precision_loss, reason = "minutes in seconds")]
-pub(super) fn run(scenario: &Scenario, controllers: Vec<Controller>) -> ModelRun {
+pub(super) fn run(scenario: &Scenario, controllers: Vec<RateController>) -> ModelRun {
     let clients = controllers.into_iter().map(|controller| ModelClient { controller, last_slot: f64::MIN, look: 0 });
     let clients: Vec<ModelClient> = clients.collect();
     let outcome = ModelRun {
@@ -270,19 +270,19 @@ impl Model<'_> {
                 }
             }
             ModelEvent::Tenant => self.tenant_calls(now),
-            ModelEvent::Arrival { client, ticket, way_back } => {
+            ModelEvent::Arrival { client, call, way_back } => {
                 let admitted = self.server.admits(now, &mut self.rng);
                 self.outcome.clients[client].count(now, admitted);
                 let refused_after = 0.01 + 0.03 * self.rng.unit();
-                let (way_back, verdict) = if admitted {
-                    (way_back, Verdict::Accepted)
+                let (way_back, feedback) = if admitted {
+                    (way_back, CallFeedback::Accepted)
                 } else {
-                    (way_back.min(refused_after), Verdict::Throttled)
+                    (way_back.min(refused_after), CallFeedback::Throttled)
                 };
-                self.plan(now + way_back, ModelEvent::Answer { client, ticket, verdict });
+                self.plan(now + way_back, ModelEvent::Answer { client, call, feedback });
             }
-            ModelEvent::Answer { client, ticket, verdict } => {
-                if self.clients[client].controller.on_result(now, ticket, verdict) {
+            ModelEvent::Answer { client, call, feedback } => {
+                if self.clients[client].controller.on_result(now, call, feedback) {
                     self.look(now, client);
                 }
             }
@@ -304,10 +304,10 @@ impl Model<'_> {
             return self.plan(at, ModelEvent::Slot { client: index, look });
         }
         client.last_slot = now;
-        let ticket = client.controller.on_sent(now);
+        let call = client.controller.on_sent(now);
         let at = due(client).min(now + LOOK_SECONDS);
         let latency = latency(&mut self.rng);
-        self.plan(now + latency / 2.0, ModelEvent::Arrival { client: index, ticket, way_back: latency / 2.0 });
+        self.plan(now + latency / 2.0, ModelEvent::Arrival { client: index, call, way_back: latency / 2.0 });
         self.plan(at, ModelEvent::Slot { client: index, look });
     }
 

@@ -16,13 +16,13 @@ fn close(left: f64, right: f64) -> bool {
 }
 
 /// Sends at the controller's own pace from `from` on, each call answered 50 ms later; returns the time at the end.
-fn drive(controller: &mut Controller, from: f64, calls: usize, verdict: impl Fn(usize) -> Verdict) -> f64 {
+fn drive(controller: &mut RateController, from: f64, calls: usize, feedback: impl Fn(usize) -> CallFeedback) -> f64 {
     let mut now = from;
     for call in 0..calls {
         controller.tick(now);
         now = f64::max(now + 1.0 / controller.rate(now), controller.resume_at());
-        let ticket = controller.on_sent(now);
-        controller.on_result(now + 0.05, ticket, verdict(call));
+        let logged = controller.on_sent(now);
+        controller.on_result(now + 0.05, logged, feedback(call));
     }
     now
 }
@@ -30,63 +30,63 @@ fn drive(controller: &mut Controller, from: f64, calls: usize, verdict: impl Fn(
 #[test]
 fn the_start_is_what_is_known() {
     for (start, ceiling, expected) in [
-        (Start::Ramp(25.0), FREE, 25.0),
-        (Start::Ramp(25.0), 10.0, 10.0),
-        (Start::Known(100.0), FREE, 97.0),
-        (Start::Known(100.0), 80.0, 80.0),
-        (Start::At(40.0), 40.0, 40.0),
-        (Start::Learnt(100.0), FREE, 90.0),
-        (Start::Known(0.0), FREE, RATE_PER_SECOND_MIN),
-        (Start::Ramp(1e9), 1e9, FREE),
+        (InitialRate::Ramp(25.0), FREE, 25.0),
+        (InitialRate::Ramp(25.0), 10.0, 10.0),
+        (InitialRate::Known(100.0), FREE, 97.0),
+        (InitialRate::Known(100.0), 80.0, 80.0),
+        (InitialRate::At(40.0), 40.0, 40.0),
+        (InitialRate::Learnt(100.0), FREE, 90.0),
+        (InitialRate::Known(0.0), FREE, RATE_PER_SECOND_MIN),
+        (InitialRate::Ramp(1e9), 1e9, FREE),
     ] {
-        let controller = Controller::new(start, ceiling);
+        let controller = RateController::new(start, ceiling);
         assert!(close(controller.rate(0.0), expected), "{start:?} under {ceiling}: {}", controller.rate(0.0));
-        assert_eq!(controller.measured(), None);
+        assert_eq!(controller.measured_quota(), None);
     }
 }
 
 #[test]
 fn a_first_guess_doubles_while_calls_are_accepted() {
-    let mut controller = Controller::new(Start::Ramp(25.0), 1_000.0);
+    let mut controller = RateController::new(InitialRate::Ramp(25.0), 1_000.0);
     controller.tick(10.0);
     assert!(close(controller.rate(10.0), 25.0), "nothing was accepted yet");
-    drive(&mut controller, 10.0, 2_000, |_| Verdict::Accepted);
+    drive(&mut controller, 10.0, 2_000, |_| CallFeedback::Accepted);
     assert!(close(controller.rate(20.0), 1_000.0), "the ceiling holds: {}", controller.rate(20.0));
 }
 
 #[test]
 fn a_lone_refusal_costs_three_percent_and_comes_back() {
-    let mut controller = Controller::new(Start::At(100.0), FREE);
-    let now = drive(&mut controller, 0.0, 500, |_| Verdict::Accepted);
+    let mut controller = RateController::new(InitialRate::At(100.0), FREE);
+    let now = drive(&mut controller, 0.0, 500, |_| CallFeedback::Accepted);
     let pace = controller.rate(now);
-    let ticket = controller.on_sent(now);
-    assert!(controller.on_result(now + 0.02, ticket, Verdict::Throttled));
+    let logged = controller.on_sent(now);
+    assert!(controller.on_result(now + 0.02, logged, CallFeedback::Throttled));
     let after = |seconds: f64| controller.rate(now + 0.02 + seconds) / pace;
     for (seconds, expected) in [(0.0, 0.97), (10.0, 1.0), (20.0, 1.03), (28.0, 2.06)] {
         assert!((after(seconds) - expected).abs() < 0.002, "after {seconds} s: {}", after(seconds));
     }
     assert!(controller.resume_at() <= now, "no pause without a measure");
-    assert_eq!(controller.measured().map(f64::round), Some(pace.round()));
+    assert_eq!(controller.measured_quota().map(f64::round), Some(pace.round()));
 }
 
 #[test]
 fn refusals_of_older_calls_change_nothing() {
-    let mut controller = Controller::new(Start::At(100.0), FREE);
-    let tickets: Vec<Ticket> = (0..10).map(|call| controller.on_sent(f64::from(call) * 0.01)).collect();
-    let cuts = tickets.into_iter().filter(|ticket| controller.on_result(0.2, *ticket, Verdict::Throttled)).count();
+    let mut controller = RateController::new(InitialRate::At(100.0), FREE);
+    let calls: Vec<LoggedCall> = (0..10).map(|call| controller.on_sent(f64::from(call) * 0.01)).collect();
+    let cuts = calls.into_iter().filter(|logged| controller.on_result(0.2, *logged, CallFeedback::Throttled)).count();
     assert_eq!(cuts, 1, "ten refusals of one round trip are one event");
 }
 
 #[test]
 fn what_is_accepted_between_two_refusals_is_the_quota() {
-    let mut controller = Controller::new(Start::At(200.0), FREE);
-    let verdict = |call: usize| match call {
-        0 | 120 => Verdict::Throttled,
-        _ if call.is_multiple_of(2) => Verdict::Unreached,
-        _ => Verdict::Accepted,
+    let mut controller = RateController::new(InitialRate::At(200.0), FREE);
+    let feedback = |call: usize| match call {
+        0 | 120 => CallFeedback::Throttled,
+        _ if call.is_multiple_of(2) => CallFeedback::Unreached,
+        _ => CallFeedback::Accepted,
     };
-    drive(&mut controller, 0.0, 121, verdict);
-    let measured = controller.measured().unwrap();
+    drive(&mut controller, 0.0, 121, feedback);
+    let measured = controller.measured_quota().unwrap();
     assert!((95.0..105.0).contains(&measured), "{measured}");
     assert!(controller.resume_at() > 0.0, "the bucket is given a moment");
 }
@@ -96,8 +96,9 @@ fn the_pace_stays_within_its_bounds_whatever_comes() {
     for seed in 0..50 {
         let mut rng = Rng::new(seed);
         let ceiling = 1.0 + 500.0 * rng.unit();
-        let start = if rng.chance(0.5) { Start::Ramp(25.0) } else { Start::Known(1.0 + 800.0 * rng.unit()) };
-        let mut controller = Controller::new(start, ceiling);
+        let start =
+            if rng.chance(0.5) { InitialRate::Ramp(25.0) } else { InitialRate::Known(1.0 + 800.0 * rng.unit()) };
+        let mut controller = RateController::new(start, ceiling);
         let mut now = 0.0;
         for _ in 0..2_000 {
             now += rng.unit();
@@ -105,9 +106,10 @@ fn the_pace_stays_within_its_bounds_whatever_comes() {
             let rate = controller.rate(now);
             assert!((RATE_PER_SECOND_MIN..=ceiling).contains(&rate), "seed {seed}: {rate} under {ceiling}");
             assert!(controller.resume_at() - now < 10.0, "seed {seed}: a pause of {}", controller.resume_at() - now);
-            let ticket = controller.on_sent(now);
-            let verdicts = [Verdict::Accepted, Verdict::Throttled, Verdict::Faulted, Verdict::Unreached];
-            controller.on_result(now + rng.unit(), ticket, verdicts[usize::try_from(rng.below(4)).unwrap()]);
+            let logged = controller.on_sent(now);
+            let feedbacks =
+                [CallFeedback::Accepted, CallFeedback::Throttled, CallFeedback::Faulted, CallFeedback::Unreached];
+            controller.on_result(now + rng.unit(), logged, feedbacks[usize::try_from(rng.below(4)).unwrap()]);
             if rng.chance(0.01) {
                 controller.halve(now);
             }
@@ -117,7 +119,7 @@ fn the_pace_stays_within_its_bounds_whatever_comes() {
 
 #[test]
 fn halving_and_new_ceilings() {
-    let mut controller = Controller::new(Start::At(40.0), 40.0);
+    let mut controller = RateController::new(InitialRate::At(40.0), 40.0);
     controller.halve(5.0);
     assert!((controller.rate(5.0) / 20.0 - 0.97).abs() < 0.001);
     assert!(close(controller.rate(60.0), 40.0), "it finds its way back to the ceiling");
@@ -133,8 +135,8 @@ fn halving_and_new_ceilings() {
 fn calls_that_never_came_there_are_no_part_of_the_measure() {
     let mut log = CallLog::default();
     let mut send = |fate| {
-        let ticket = log.add(1.0, 10.0);
-        log.settle(ticket, fate);
+        let logged = log.add(1.0, 10.0);
+        log.settle(logged, fate);
     };
     [
         CallState::Accepted,
@@ -167,7 +169,9 @@ fn a_steady_quota_is_used_whole() {
         [(25.0, 720, 0.99, 0.007), (50.0, 720, 0.99, 0.006), (200.0, 360, 0.99, 0.005), (1_000.0, 180, 0.99, 0.005)]
     {
         let runs: Vec<ModelRun> = SEEDS
-            .map(|seed| run(&Scenario::steady(quota, seconds, seed), vec![Controller::new(Start::Ramp(25.0), FREE)]))
+            .map(|seed| {
+                run(&Scenario::steady(quota, seconds, seed), vec![RateController::new(InitialRate::Ramp(25.0), FREE)])
+            })
             .collect();
         for (seed, outcome) in runs.iter().enumerate() {
             let (used, throttled) = (outcome.used(120, seconds), outcome.clients[0].throttled_share(120, seconds));
@@ -188,7 +192,7 @@ fn a_quota_that_falls_and_rises_fourfold_is_found_within_a_minute() {
             let (fall, rise) = (seconds / 3, seconds * 2 / 3);
             let mut scenario = Scenario::steady(quota, seconds, seed);
             scenario.quota = vec![(0.0, quota), (fall as f64, quota / 4.0), (rise as f64, quota)];
-            let outcome = run(&scenario, vec![Controller::new(Start::Ramp(25.0), FREE)]);
+            let outcome = run(&scenario, vec![RateController::new(InitialRate::Ramp(25.0), FREE)]);
             let back = [outcome.seconds_to_95(fall), outcome.seconds_to_95(rise)];
             assert!(back.iter().all(|back| back.is_some_and(|back| back <= 60)), "{quota}/s, seed {seed}: {back:?}");
         }
@@ -200,22 +204,22 @@ fn an_outage_is_over_when_it_is_over() {
     for seed in SEEDS {
         let mut scenario = Scenario::steady(25.0, 400, seed);
         scenario.quota = vec![(0.0, 25.0), (200.0, 0.001), (230.0, 25.0)];
-        let outcome = run(&scenario, vec![Controller::new(Start::Known(25.0), 25.0)]);
+        let outcome = run(&scenario, vec![RateController::new(InitialRate::Known(25.0), 25.0)]);
         assert!(outcome.seconds_to_95(230).is_some_and(|back| back <= 60), "{:?}", outcome.seconds_to_95(230));
         let refused: f64 = outcome.clients[0].throttled[200..230].iter().sum();
         assert!(refused <= 45.0, "an outage is not hammered at: {refused}");
     }
 }
 
-fn with_tenant(part: f64, start: Start, ceiling: f64, seed: u64) -> ModelRun {
+fn with_tenant(part: f64, start: InitialRate, ceiling: f64, seed: u64) -> ModelRun {
     let mut scenario = Scenario::steady(25.0, 720, seed);
     scenario.tenant = vec![(0.0, 0.05 * 25.0), (240.0, part * 25.0), (480.0, 0.05 * 25.0)];
-    run(&scenario, vec![Controller::new(start, ceiling)])
+    run(&scenario, vec![RateController::new(start, ceiling)])
 }
 
 #[test]
 fn a_tenant_that_needs_a_third_gets_it() {
-    let runs = |seed| with_tenant(0.3, Start::Ramp(25.0), FREE, seed);
+    let runs = |seed| with_tenant(0.3, InitialRate::Ramp(25.0), FREE, seed);
     let theirs = mean(runs, |outcome| outcome.tenant.throttled_share(240, 480));
     let used = mean(runs, |outcome| outcome.used(270, 480));
     assert!(theirs <= 0.04 && used >= 0.93, "{theirs:.4}, {used:.4}");
@@ -225,7 +229,7 @@ fn a_tenant_that_needs_a_third_gets_it() {
 fn with_a_known_limit_tenants_below_a_fifth_are_never_refused() {
     for part in [0.1, 0.15] {
         let refused = SEEDS.map(|seed| {
-            let outcome = with_tenant(part, Start::Known(25.0), 20.0, seed);
+            let outcome = with_tenant(part, InitialRate::Known(25.0), 20.0, seed);
             outcome.tenant.throttled.iter().chain(&outcome.clients[0].throttled).sum::<f64>()
         });
         assert!(worst(refused) <= 0.0, "{part}");
@@ -243,7 +247,7 @@ fn other_limiters_are_met_too() {
     ] {
         let outcome = run(
             &Scenario { limiter, ..Scenario::steady(quota, 480, 5) },
-            vec![Controller::new(Start::Ramp(25.0), FREE)],
+            vec![RateController::new(InitialRate::Ramp(25.0), FREE)],
         );
         let (used, throttled) = (outcome.used(120, 480), outcome.clients[0].throttled_share(120, 480));
         assert!(used >= used_min && throttled <= throttled_max, "{limiter:?}: {used:.4}, {throttled:.4}");
@@ -254,8 +258,10 @@ fn other_limiters_are_met_too() {
 fn four_clients_share_one_quota_without_talking() {
     let mut lowest_parts = Vec::new();
     for seed in SEEDS {
-        let outcome =
-            run(&Scenario::steady(50.0, 720, seed), vec![Controller::among_several(Start::Known(12.5), FREE); 4]);
+        let outcome = run(
+            &Scenario::steady(50.0, 720, seed),
+            vec![RateController::among_several(InitialRate::Known(12.5), FREE); 4],
+        );
         let sent = |client: &Seconds| client.accepted[120..].iter().sum::<f64>();
         let all: f64 = outcome.clients.iter().map(sent).sum();
         let refused: f64 = outcome.clients.iter().map(|client| client.throttled[120..].iter().sum::<f64>()).sum();
@@ -271,7 +277,7 @@ fn four_clients_share_one_quota_without_talking() {
 fn what_an_earlier_run_found_is_a_good_start() {
     for (learnt, quota) in [(25.0, 25.0), (200.0, 200.0), (200.0, 50.0), (50.0, 200.0)] {
         for seed in SEEDS {
-            let controller = Controller::new(Start::Learnt(learnt), FREE);
+            let controller = RateController::new(InitialRate::Learnt(learnt), FREE);
             let outcome = run(&Scenario::steady(quota, 200, seed), vec![controller]);
             let back = outcome.seconds_to_95(0);
             assert!(back.is_some_and(|back| back <= 30), "{learnt} of {quota}, seed {seed}: {back:?}");

@@ -1,14 +1,14 @@
 //! The rate of calls, the shared pause after a throttled one, and the wait of a row between attempts.
 //!
-//! A [`Budget`] admits every attempt, retries included; nothing is held while a caller waits. A [`Controller`] sets its
+//! A [`CallPacer`] admits every attempt, retries included; nothing is held while a caller waits. A [`RateController`] sets its
 //! rate from the calls that the service accepts, up to a ceiling.
 
-pub mod budget;
 pub mod controller;
 pub mod cool_down;
-pub mod plan;
+pub mod pacer;
 pub mod retry;
+pub mod settings;
 
-pub use budget::{Budget, Sent, Slot};
-pub use controller::{Controller, Start, Ticket, Verdict};
-pub use plan::{Limit, Origin, Pace};
+pub use controller::{CallFeedback, InitialRate, LoggedCall, RateController};
+pub use pacer::{Admission, AdmittedCall, CallPacer};
+pub use settings::{Pace, QuotaOrigin, RateQuota};

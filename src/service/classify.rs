@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::fault::{Fault, Transport};
+use super::fault::{CallFault, Transport};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::run::StopCause;
 
@@ -58,13 +58,13 @@ pub enum IfNoEffect {
 
 /// Classifies one fault. Total: an error that the table does not know is doubtful for a write and refused for a read.
 #[must_use]
-pub fn classify(kind: CallKind, fault: &Fault) -> FaultClass {
+pub fn classify(kind: CallKind, fault: &CallFault) -> FaultClass {
     match fault {
-        Fault::Unsent { credentials: true, .. } => FaultClass::Fatal(StopCause::Credentials),
-        Fault::Unsent { .. } => FaultClass::Refused(RefusalCode::InvalidParameter),
-        Fault::Transport { kind: Transport::Connect, .. } => FaultClass::Unreached,
-        Fault::Transport { .. } => may_have_had_an_effect(kind),
-        Fault::Answered { status, code, message, retry_after, .. } => {
+        CallFault::Unsent { credentials: true, .. } => FaultClass::Fatal(StopCause::Credentials),
+        CallFault::Unsent { .. } => FaultClass::Refused(RefusalCode::InvalidParameter),
+        CallFault::Transport { kind: Transport::Connect, .. } => FaultClass::Unreached,
+        CallFault::Transport { .. } => may_have_had_an_effect(kind),
+        CallFault::Answered { status, code, message, retry_after, .. } => {
             answered(kind, *status, code, &message.to_lowercase(), *retry_after)
         }
     }
@@ -195,9 +195,9 @@ mod tests {
     use RefusalCode as Code;
     use StopCause as Cause;
 
-    fn answer(status: u16, code: &str, message: &str) -> Fault {
+    fn answer(status: u16, code: &str, message: &str) -> CallFault {
         let (code, message) = (code.to_owned(), message.to_owned());
-        Fault::Answered { status, code, message, retry_after: None, meta: AnswerMeta::default() }
+        CallFault::Answered { status, code, message, retry_after: None, meta: AnswerMeta::default() }
     }
 
     const INVALID: &str = "InvalidParameterException";
@@ -312,8 +312,8 @@ mod tests {
 
     #[test]
     fn transport_and_unsent_faults() {
-        let transport = |kind| Fault::Transport { kind, detail: String::new() };
-        let unsent = |credentials| Fault::Unsent { credentials, detail: String::new() };
+        let transport = |kind| CallFault::Transport { kind, detail: String::new() };
+        let unsent = |credentials| CallFault::Unsent { credentials, detail: String::new() };
         let doubtful = FaultClass::Doubtful(IfNoEffect::RetryCall);
         for (fault, for_write, for_read) in [
             (transport(Transport::Connect), FaultClass::Unreached, FaultClass::Unreached),
@@ -332,7 +332,7 @@ mod tests {
     fn a_throttle_keeps_the_wait_that_the_service_asks_for() {
         let mut fault = answer(400, "TooManyRequestsException", "");
         let wait = Some(Duration::from_millis(700));
-        if let Fault::Answered { retry_after, .. } = &mut fault {
+        if let CallFault::Answered { retry_after, .. } = &mut fault {
             *retry_after = wait;
         }
         assert_eq!(classify(CallKind::Write, &fault), FaultClass::Throttled { retry_after: wait });

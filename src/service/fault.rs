@@ -6,7 +6,7 @@ use super::AnswerMeta;
 
 /// A failed attempt. Its texts may contain personal data, so `Debug` leaves them out.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Fault {
+pub enum CallFault {
     /// The service answered with an error.
     Answered {
         status: u16,
@@ -58,7 +58,7 @@ impl Transport {
     }
 }
 
-impl Fault {
+impl CallFault {
     /// The service's code, or ours if there is no answer.
     #[must_use]
     pub fn code(&self) -> &str {
@@ -89,8 +89,8 @@ impl Fault {
     }
 }
 
-impl std::fmt::Debug for Fault {
+impl std::fmt::Debug for CallFault {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Fault").field("code", &self.code()).finish_non_exhaustive()
+        formatter.debug_struct("CallFault").field("code", &self.code()).finish_non_exhaustive()
     }
 }

@@ -14,8 +14,8 @@ use serde_json::json;
 
 use super::identities::parse_identities;
 use super::{
-    Answer, AnswerMeta, Fault, IdentityLinker, IdentityUnlinker, LinkRequest, MappedAttributes, PoolFacts, PoolUser,
-    PortFuture, ProviderFacts, ProviderPage, Transport, UnlinkRequest, UserDirectory, UserPage, UserQuery,
+    Answer, AnswerMeta, CallFault, IdentityLinker, IdentityUnlinker, LinkRequest, MappedAttributes, PoolFacts,
+    PoolUser, PortFuture, ProviderFacts, ProviderPage, Transport, UnlinkRequest, UserDirectory, UserPage, UserQuery,
 };
 use crate::clock::{Clock, UnixMs};
 use crate::domain::identity::{COGNITO_SUBJECT, ExternalIdentity, Personal, ProviderName};
@@ -54,12 +54,12 @@ impl InProcessService {
         self.account.stats()
     }
 
-    async fn call<T: DeserializeOwned>(&self, operation: &str, body: impl Serialize) -> Result<Answer<T>, Fault> {
-        let unsent = |error: serde_json::Error| Fault::Unsent { credentials: false, detail: error.to_string() };
+    async fn call<T: DeserializeOwned>(&self, operation: &str, body: impl Serialize) -> Result<Answer<T>, CallFault> {
+        let unsent = |error: serde_json::Error| CallFault::Unsent { credentials: false, detail: error.to_string() };
         let body = serde_json::to_string(&body).map_err(unsent)?;
         match self.account.call(self.clock.unix_ms(), operation, body.as_bytes()).await {
             SimulatedAnswer::Complete(response) => read_response(&response),
-            SimulatedAnswer::Cut(_) | SimulatedAnswer::Lost | SimulatedAnswer::Reset => Err(Fault::Transport {
+            SimulatedAnswer::Cut(_) | SimulatedAnswer::Lost | SimulatedAnswer::Reset => Err(CallFault::Transport {
                 kind: Transport::Broken,
                 detail: "the simulated connection closed before the answer was whole".to_owned(),
             }),
@@ -101,8 +101,8 @@ struct ErrorBody {
     message: String,
 }
 
-fn read_response<T: DeserializeOwned>(response: &Response) -> Result<Answer<T>, Fault> {
-    let unreadable = |error: serde_json::Error| Fault::Transport {
+fn read_response<T: DeserializeOwned>(response: &Response) -> Result<Answer<T>, CallFault> {
+    let unreadable = |error: serde_json::Error| CallFault::Transport {
         kind: Transport::Unreadable,
         // The text of the error may quote a value of the answer.
         detail: format!("the simulated answer is not of the expected shape, at column {}", error.column()),
@@ -116,7 +116,7 @@ fn read_response<T: DeserializeOwned>(response: &Response) -> Result<Answer<T>, 
         return Ok(Answer { value, meta });
     }
     let ErrorBody { code, message } = serde_json::from_slice(&response.body).map_err(unreadable)?;
-    Err(Fault::Answered { status: response.status, code, message, retry_after: None, meta })
+    Err(CallFault::Answered { status: response.status, code, message, retry_after: None, meta })
 }
 
 fn http_date(text: &str) -> Option<UnixMs> {
@@ -289,7 +289,7 @@ impl UserDirectory for InProcessService {
             let body = json!({ "UserPoolId": self.pool, "Username": username.expose() });
             match self.call::<UserBody>("AdminGetUser", body).await {
                 Ok(Answer { value, meta }) => Ok(Answer { value: Some(value.into()), meta }),
-                Err(Fault::Answered { code, meta, .. }) if code == "UserNotFoundException" => {
+                Err(CallFault::Answered { code, meta, .. }) if code == "UserNotFoundException" => {
                     Ok(Answer { value: None, meta })
                 }
                 Err(fault) => Err(fault),

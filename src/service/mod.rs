@@ -17,11 +17,11 @@ use std::pin::Pin;
 
 use crate::clock::UnixMs;
 use crate::domain::identity::{DestinationUser, ExternalIdentity, Personal, ProviderName};
-pub use fault::{Fault, Transport};
+pub use fault::{CallFault, Transport};
 pub use identities::LinkedIdentity;
 
 /// The result of one call of a port.
-pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = Result<Answer<T>, Fault>> + Send + 'a>>;
+pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = Result<Answer<T>, CallFault>> + Send + 'a>>;
 
 /// A successful answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +190,7 @@ pub trait IdentityUnlinker: Send + Sync {
 }
 
 /// The quota of the account for link calls.
-pub trait LimitReader: Send + Sync {
+pub trait QuotaReader: Send + Sync {
     /// `GetProvisionedLimit`: calls per second that the service enforces at the moment.
     fn provisioned_limit(&self) -> PortFuture<'_, f64>;
     /// `GetServiceQuota` of Service Quotas: calls per second that the account was granted.

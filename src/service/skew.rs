@@ -9,18 +9,18 @@ use crate::limits::CLOCK_SKEW_MS_MAX;
 /// The `Date` header of an answer has whole seconds, and was written between sending and receiving. Each answer narrows
 /// the bounds: to about a second after the first, and to less after a few.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Skew {
+pub struct ClockSkew {
     low_ms: i64,
     high_ms: i64,
 }
 
-impl Default for Skew {
+impl Default for ClockSkew {
     fn default() -> Self {
         Self { low_ms: -CLOCK_SKEW_MS_MAX, high_ms: CLOCK_SKEW_MS_MAX }
     }
 }
 
-impl Skew {
+impl ClockSkew {
     /// Takes the `date` of an answer to a call that was sent and answered at these times of our clock.
     pub fn observe(&mut self, sent: UnixMs, answered: UnixMs, date: UnixMs) {
         let (low, high) = (date - answered, date + 999 - sent);
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn answers_narrow_the_bounds() {
-        let mut skew = Skew::default();
+        let mut skew = ClockSkew::default();
         assert_eq!(skew.service_time(0), (-CLOCK_SKEW_MS_MAX, CLOCK_SKEW_MS_MAX));
         assert_eq!(skew.bounds_ms(), None);
         // The service is 5,400 ms ahead; answers take 100 ms.
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_is_followed() {
-        let mut skew = Skew::default();
+        let mut skew = ClockSkew::default();
         skew.observe(0, 100, 5_000);
         skew.observe(10_000, 10_100, 90_000);
         let (earliest, latest) = skew.service_time(10_000);

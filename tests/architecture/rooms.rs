@@ -200,7 +200,7 @@ fn arrows_can_fail() {
     assert_eq!(broken("input/a.rs", "use crate::{limits, domain::row::{Row, RowKey}, ledger::Ledger};"), 1);
     assert_eq!(broken("input/a/b.rs", "use super::super::super::ledger::Ledger;"), 1, "climbing out is an arrow too");
     assert_eq!(broken("domain/mod.rs", "use super::clock::Clock;"), 1);
-    assert_eq!(broken("engine/a.rs", "use crate::service::{Fault, cognito::Cognito};"), 1);
+    assert_eq!(broken("engine/a.rs", "use crate::service::{CallFault, cognito::Cognito};"), 1);
     assert_eq!(broken("engine/a.rs", "use crate::service::sim::Pool;"), 1);
     assert_eq!(broken("service/sim/a.rs", "use super::super::cognito::Cognito;"), 1);
     assert_eq!(broken("cellar.rs", ""), 1, "a room without a level");

@@ -14,7 +14,7 @@ use cognito_link::domain::shard::Shard;
 use cognito_link::engine::testing::{self, EngineRun, open_ledger, row_to};
 use cognito_link::engine::{EngineOptions, ServicePorts};
 use cognito_link::ledger::storage::MemoryStorage;
-use cognito_link::pace::{Limit, Pace};
+use cognito_link::pace::{Pace, RateQuota};
 use cognito_link::service::in_process::InProcessService;
 use cognito_sim::{Account, Category, Latency, Operation, Pool, PoolSettings, Quota, SharedAccount};
 use tokio::sync::mpsc;
@@ -43,7 +43,7 @@ async fn machine(
     rows: Vec<Row>,
     disk: &MemoryStorage,
     observer: &mut dyn RunObserver,
-    limits: Option<mpsc::Receiver<Limit>>,
+    limits: Option<mpsc::Receiver<RateQuota>>,
 ) -> RunReport {
     let services = ServicePorts::linking(InProcessService::sharing(world.clone(), clock, POOL));
     let options =
@@ -141,8 +141,8 @@ fn a_service_that_is_out_ends_the_run_and_fails_no_row() {
 #[test]
 fn a_limit_that_is_raised_during_the_run_is_taken_up() {
     let world = world(5, 100.0);
-    let limit = Limit::assumed(0.8, 1);
-    let raised = Limit { per_second: 100.0, origin: cognito_link::pace::Origin::Provisioned, ..limit };
+    let limit = RateQuota::assumed(0.8, 1);
+    let raised = RateQuota { per_second: 100.0, origin: cognito_link::pace::QuotaOrigin::Provisioned, ..limit };
     let seconds = in_virtual_time(async {
         let clock = Clock::starting_at(START);
         let (sender, limits) = mpsc::channel(1);

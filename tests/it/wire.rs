@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cognito_link::domain::identity::{
     AttributeName, DestinationUser, ExternalIdentity, Personal, PoolId, ProviderName,
 };
-use cognito_link::service::cognito::{Cognito, Target};
-use cognito_link::service::{Fault, LinkRequest};
+use cognito_link::service::cognito::{Cognito, ConnectionTarget};
+use cognito_link::service::{CallFault, LinkRequest};
 
 /// Answers every request on every connection in the same way, and counts them.
 fn answer_all(status: &'static str, body: &'static str) -> (String, Arc<AtomicU64>) {
@@ -75,11 +75,11 @@ async fn one_attempt_is_one_request_whatever_the_answer() {
     ] {
         let body: &'static str = format!(r#"{{"__type":"{code}","message":"no"}}"#).leak();
         let (url, requests) = answer_all(status, body);
-        let target = Target::Simulator { endpoint_url: url };
+        let target = ConnectionTarget::Simulator { endpoint_url: url };
         let pool = PoolId::parse("sim-local-1_Example01").unwrap();
         let cognito = Cognito::connect(&target, pool.region(), pool.clone()).await.unwrap();
         let fault = cognito.linker().link(request()).await.unwrap_err();
-        assert!(matches!(&fault, Fault::Answered { code: answered, .. } if answered == code), "{fault:?}");
+        assert!(matches!(&fault, CallFault::Answered { code: answered, .. } if answered == code), "{fault:?}");
         assert_eq!(requests.load(Ordering::SeqCst), 1, "{code}");
     }
 }

@@ -17,9 +17,9 @@ use crate::foresight::preflight::PatientReader;
 use crate::foresight::quota;
 use crate::foresight::scan::LookUpCost;
 use crate::limits;
-use crate::pace::{Limit, Pace};
+use crate::pace::{Pace, RateQuota};
 use crate::seed::Rng;
-use crate::service::{Answer, LimitReader, PoolFacts, PortFuture, UserDirectory, UserFilter, UserQuery};
+use crate::service::{Answer, PoolFacts, PortFuture, QuotaReader, UserDirectory, UserFilter, UserQuery};
 
 /// Types of providers with mappings of one's own, whose identities can be linked by an attribute.
 const MAPPED_KINDS: [&str; 2] = ["OIDC", "SAML"];
@@ -74,7 +74,7 @@ struct PlannedMigration {
 
 impl PlannedMigration {
     /// Makes every check in order. One that fails leaves out only those that depend on it.
-    async fn check(self, directory: &dyn UserDirectory, limits: &dyn LimitReader, clock: Clock) -> Vec<DoctorCheck> {
+    async fn check(self, directory: &dyn UserDirectory, limits: &dyn QuotaReader, clock: Clock) -> Vec<DoctorCheck> {
         let mut rng = Rng::new(self.seed).fork("doctor");
         let patience = PatientReader::new(clock, &mut rng);
         let mut checkup = Checkup { patience, directory, limits, closed: None, checks: Vec::new() };
@@ -133,7 +133,7 @@ fn reason_after(cause: StopCause) -> &'static str {
 struct Checkup<'a> {
     patience: PatientReader<'a>,
     directory: &'a dyn UserDirectory,
-    limits: &'a dyn LimitReader,
+    limits: &'a dyn QuotaReader,
     /// Why no further call is made.
     closed: Option<&'static str>,
     checks: Vec<DoctorCheck>,
@@ -262,8 +262,8 @@ impl<'a> Checkup<'a> {
             self.add(CheckTopic::Quota, CheckResult::LeftOut(why));
             return None;
         }
-        let limit = quota::limit(self.limits, Limit::assumed(share, 1), clock).await;
-        let Limit { per_second, share, .. } = limit;
+        let limit = quota::limit(self.limits, RateQuota::assumed(share, 1), clock).await;
+        let RateQuota { per_second, share, .. } = limit;
         let pace = limit.ceiling();
         self.add(CheckTopic::Quota, CheckResult::Quota { per_second, origin: limit.origin.as_str(), share, pace });
         Some(pace)
@@ -275,7 +275,7 @@ mod tests {
     use super::*;
     use crate::clock::UnixMs;
     use crate::service::in_process::InProcessService;
-    use crate::service::{AnswerMeta, Fault};
+    use crate::service::{AnswerMeta, CallFault};
     use cognito_sim::{Account, FaultPlan, Latency, Pool, PoolSettings, SharedAccount};
 
     const START: UnixMs = 1_795_000_000_000;
@@ -284,9 +284,9 @@ mod tests {
     /// An account with a readable limit, or without.
     struct FixedLimit(Option<f64>);
 
-    impl LimitReader for FixedLimit {
+    impl QuotaReader for FixedLimit {
         fn provisioned_limit(&self) -> PortFuture<'_, f64> {
-            let refused = Fault::Unsent { credentials: false, detail: String::new() };
+            let refused = CallFault::Unsent { credentials: false, detail: String::new() };
             let answer = self.0.map(|value| Answer { value, meta: AnswerMeta::default() }).ok_or(refused);
             Box::pin(async move { answer })
         }

@@ -13,8 +13,8 @@ use crate::domain::shard::Shard;
 use crate::engine::{EngineOptions, SettleWith};
 use crate::foresight::quota;
 use crate::limits;
-use crate::pace::{Limit, Origin, Pace};
-use crate::service::LimitReader;
+use crate::pace::{Pace, QuotaOrigin, RateQuota};
+use crate::service::QuotaReader;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Pace and limits")]
@@ -113,7 +113,7 @@ impl PaceArgs {
     pub async fn set_write_pace(
         &self,
         choice: RateChoice,
-        quota: Arc<dyn LimitReader>,
+        quota: Arc<dyn QuotaReader>,
         learned: Option<u64>,
         options: &mut EngineOptions,
         context: &CommandContext<'_>,
@@ -143,9 +143,9 @@ pub struct RateChoice {
 pub struct WritePace {
     pub pace: Pace,
     /// The limit that the pace is a share of.
-    pub limit: Option<Limit>,
+    pub limit: Option<RateQuota>,
     /// The limit, each time that it is read during the run.
-    pub later_limits: Option<mpsc::Receiver<Limit>>,
+    pub later_limits: Option<mpsc::Receiver<RateQuota>>,
     /// A sentence for people.
     pub note: String,
 }
@@ -174,17 +174,17 @@ impl RateChoice {
     /// Returns the pace of the reads. Their quota cannot be raised, so it is not read.
     pub fn read_pace(self) -> Pace {
         let per_second = limits::LIST_QUOTA_PER_SECOND;
-        Pace::within(Limit { per_second, ..Limit::assumed(self.share, self.shards) }, None)
+        Pace::within(RateQuota { per_second, ..RateQuota::assumed(self.share, self.shards) }, None)
     }
 
     pub fn write_pace_for_documented_quota(self) -> WritePace {
-        self.write_pace_within(Limit::assumed(self.share, self.shards), None)
+        self.write_pace_within(RateQuota::assumed(self.share, self.shards), None)
     }
 
     /// Returns the pace of the writes, for the account's quota where the rate depends on it. `learned` is the quota that
     /// an earlier run has found, in thousandths of a call per second.
-    pub async fn write_pace(self, reader: Arc<dyn LimitReader>, learned: Option<u64>, clock: Clock) -> WritePace {
-        let assumed = Limit::assumed(self.share, self.shards);
+    pub async fn write_pace(self, reader: Arc<dyn QuotaReader>, learned: Option<u64>, clock: Clock) -> WritePace {
+        let assumed = RateQuota::assumed(self.share, self.shards);
         if self.rate != Rate::Auto {
             return self.write_pace_within(assumed, learned);
         }
@@ -195,7 +195,7 @@ impl RateChoice {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "thousandths of a pace")]
-    fn write_pace_within(self, limit: Limit, learned: Option<u64>) -> WritePace {
+    fn write_pace_within(self, limit: RateQuota, learned: Option<u64>) -> WritePace {
         let learned = learned.map(|milli| milli as f64 / 1_000.0);
         let (pace, limit, note) = match self.rate {
             Rate::PerSecond(rate) => {
@@ -224,12 +224,12 @@ impl RateChoice {
 }
 
 /// Says what part of which quota, and where the quota comes from: `80 % of your 25/s quota, from GetProvisionedLimit`.
-fn quota_share(share: f64, per_second: f64, origin: Origin) -> String {
+fn quota_share(share: f64, per_second: f64, origin: QuotaOrigin) -> String {
     let percent = (share * 1_000.0).round() / 10.0;
     match origin {
-        Origin::Provisioned => format!("{percent} % of your {per_second}/s quota, from GetProvisionedLimit"),
-        Origin::ServiceQuotas => format!("{percent} % of your {per_second}/s quota, from Service Quotas"),
-        Origin::Assumed => format!(
+        QuotaOrigin::Provisioned => format!("{percent} % of your {per_second}/s quota, from GetProvisionedLimit"),
+        QuotaOrigin::ServiceQuotas => format!("{percent} % of your {per_second}/s quota, from Service Quotas"),
+        QuotaOrigin::Assumed => format!(
             "{percent} % of the documented {per_second}/s quota, because neither GetProvisionedLimit nor Service Quotas \
              could be read"
         ),
@@ -250,7 +250,7 @@ mod tests {
              be read)"
         );
         assert_eq!(auto.pace.expected(), Some(20.0));
-        let provisioned = Limit { origin: Origin::Provisioned, ..Limit::assumed(0.8, 1) };
+        let provisioned = RateQuota { origin: QuotaOrigin::Provisioned, ..RateQuota::assumed(0.8, 1) };
         let provisioned = choice(Rate::Auto, 1).write_pace_within(provisioned, None);
         assert_eq!(provisioned.note, "rate: 20/s (80 % of your 25/s quota, from GetProvisionedLimit)");
         let divided = choice(Rate::PerSecond(40.0), 4).write_pace_for_documented_quota();
@@ -258,7 +258,7 @@ mod tests {
             (divided.note.as_str(), divided.pace.expected()),
             ("rate: at most 10/s (40/s for 4 shards)", Some(10.0))
         );
-        let learned = choice(Rate::Max, 1).write_pace_within(Limit::assumed(0.8, 1), Some(24_500));
+        let learned = choice(Rate::Max, 1).write_pace_within(RateQuota::assumed(0.8, 1), Some(24_500));
         assert!(learned.note.contains("24.5/s"), "{}", learned.note);
         assert_eq!(choice(Rate::Max, 1).write_pace_for_documented_quota().pace.expected(), None);
     }

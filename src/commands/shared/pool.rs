@@ -14,8 +14,8 @@ use crate::domain::run::StopError;
 use crate::foresight::preflight::{PoolKnowledge, preflight};
 use crate::ledger::Binding;
 use crate::seed::Rng;
-use crate::service::cognito::{Cognito, Target};
-use crate::service::{IdentityLinker, IdentityUnlinker, LimitReader, UserDirectory};
+use crate::service::cognito::{Cognito, ConnectionTarget};
+use crate::service::{IdentityLinker, IdentityUnlinker, QuotaReader, UserDirectory};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Pool and credentials")]
@@ -53,14 +53,14 @@ impl PoolArgs {
     }
 
     /// Returns where the real service is.
-    pub fn real_target(&self, file: &FileSettings) -> Result<Target, Failure> {
+    pub fn real_target(&self, file: &FileSettings) -> Result<ConnectionTarget, Failure> {
         let from_file = || match &file.endpoint_url {
             Some(url) => parse_endpoint_url(url)
                 .map(Some)
                 .map_err(|error| Failure::Usage(format!("endpoint-url '{url}': {error}"))),
             None => Ok(None),
         };
-        Ok(Target::Aws {
+        Ok(ConnectionTarget::Aws {
             profile: self.profile.clone().or_else(|| file.profile.clone()),
             endpoint_url: self.endpoint_url.clone().map_or_else(from_file, |url| Ok(Some(url)))?,
         })
@@ -71,7 +71,7 @@ impl PoolArgs {
 /// for the linking one, and only `undo` for the unlinking one.
 pub trait Service {
     fn directory(&self) -> Arc<dyn UserDirectory>;
-    fn limits(&self) -> Arc<dyn LimitReader>;
+    fn limits(&self) -> Arc<dyn QuotaReader>;
     fn linker(&self) -> Arc<dyn IdentityLinker>;
     fn unlinker(&self) -> Arc<dyn IdentityUnlinker>;
 }
@@ -81,7 +81,7 @@ impl Service for Cognito {
         Self::directory(self)
     }
 
-    fn limits(&self) -> Arc<dyn LimitReader> {
+    fn limits(&self) -> Arc<dyn QuotaReader> {
         Self::limits(self)
     }
 
@@ -98,14 +98,14 @@ pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Service>, S
 
 /// Constructs the service.
 pub trait Connector {
-    fn connect<'a>(&'a self, target: &'a Target, pool: &'a PoolId) -> Connecting<'a>;
+    fn connect<'a>(&'a self, target: &'a ConnectionTarget, pool: &'a PoolId) -> Connecting<'a>;
 }
 
 /// Connects with the AWS SDK, to AWS or to a simulator that serves on this machine.
 pub struct SdkConnector;
 
 impl Connector for SdkConnector {
-    fn connect<'a>(&'a self, target: &'a Target, pool: &'a PoolId) -> Connecting<'a> {
+    fn connect<'a>(&'a self, target: &'a ConnectionTarget, pool: &'a PoolId) -> Connecting<'a> {
         Box::pin(async {
             let cognito = Cognito::connect(target, pool.region(), pool.clone()).await?;
             Ok(Arc::new(cognito) as Arc<dyn Service>)
@@ -115,7 +115,7 @@ impl Connector for SdkConnector {
 
 /// Connects, and reads the pool's settings and providers.
 pub async fn connect(
-    target: &Target,
+    target: &ConnectionTarget,
     pool: &PoolId,
     seed: u64,
     context: &CommandContext<'_>,
@@ -130,7 +130,7 @@ pub async fn connect(
     let connected = connected.await;
     context.ui.clear_status();
     // The ledger or the plan of a simulated run, taken for a real one: credentials would be sought in vain.
-    if connected.is_err() && pool.is_simulated() && matches!(target, Target::Aws { .. }) {
+    if connected.is_err() && pool.is_simulated() && matches!(target, ConnectionTarget::Aws { .. }) {
         context.ui.warn(&format!(
             "{pool} is a simulated pool: pass --simulate, with --pool-file, or the --endpoint-url of a running simulator"
         ));
@@ -141,7 +141,7 @@ pub async fn connect(
 /// Where a pool is. Nothing was read from it yet.
 pub struct PoolAddress {
     pub pool: PoolId,
-    pub target: Target,
+    pub target: ConnectionTarget,
     pub simulator: Option<RunningSimulator>,
 }
 

@@ -11,7 +11,7 @@ use crate::engine::{RowSource, RunContext};
 use crate::exit::Exit;
 use crate::ledger::record::{LimitNote, RunId, RunStart, TOOL_VERSION};
 use crate::limits::SIGNALS_WAITING_MAX;
-use crate::pace::Limit;
+use crate::pace::RateQuota;
 use crate::seed::Rng;
 
 /// Records the run's start in the ledger, and gives the rows to the engine. An error means that results cannot be
@@ -34,7 +34,7 @@ pub fn run_start(
     run: RunId,
     command: &str,
     input: &str,
-    limit: Option<Limit>,
+    limit: Option<RateQuota>,
     shard: Option<Shard>,
     clock: Clock,
 ) -> RunStart {

@@ -12,7 +12,7 @@ use cognito_sim::{
 
 use super::Failure;
 use crate::domain::identity::{PoolId, ProviderName};
-use crate::service::cognito::Target;
+use crate::service::cognito::ConnectionTarget;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Simulator")]
@@ -117,8 +117,8 @@ impl Simulator {
 }
 
 impl RunningSimulator {
-    pub fn target(&self) -> Target {
-        Target::Simulator { endpoint_url: format!("http://{}", self.server.address()) }
+    pub fn target(&self) -> ConnectionTarget {
+        ConnectionTarget::Simulator { endpoint_url: format!("http://{}", self.server.address()) }
     }
 
     /// Stops it, and saves the pool with `--save-pool`.

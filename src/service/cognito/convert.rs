@@ -14,7 +14,7 @@ use aws_sdk_cognitoidentityprovider::types::AttributeType;
 
 use crate::clock::UnixMs;
 use crate::domain::identity::Personal;
-use crate::service::fault::{Fault, Transport};
+use crate::service::fault::{CallFault, Transport};
 use crate::service::identities::parse_identities;
 use crate::service::{AnswerMeta, PoolUser};
 
@@ -57,7 +57,7 @@ fn http_date(text: &str) -> Option<UnixMs> {
 }
 
 /// Sorts one call's error by how far the call got.
-pub(super) fn fault_of<E>(error: &SdkError<E, HttpResponse>) -> Fault
+pub(super) fn fault_of<E>(error: &SdkError<E, HttpResponse>) -> CallFault
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -72,9 +72,9 @@ where
     }
 }
 
-fn answered(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> Fault {
+fn answered(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> CallFault {
     let retry_after = response.headers().get("x-amz-retry-after").and_then(|text| text.trim().parse().ok());
-    Fault::Answered {
+    CallFault::Answered {
         status: response.status().as_u16(),
         code: error.code().unwrap_or_default().to_owned(),
         message: error.message().unwrap_or_default().to_owned(),
@@ -84,7 +84,7 @@ fn answered(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> Fault
 }
 
 /// There is no response. Whether anything was sent decides between "no effect" and "may have had an effect".
-fn dispatch(connector: Option<&ConnectorError>, error: &(dyn Error + 'static)) -> Fault {
+fn dispatch(connector: Option<&ConnectorError>, error: &(dyn Error + 'static)) -> CallFault {
     let text = error_chain(error);
     // The types of the connector do not distinguish these; these are the texts of its own and of the client's errors.
     let never_connected = ["connect timeout", "client error (Connect)", "dns error", "failed to lookup address"]
@@ -98,12 +98,12 @@ fn dispatch(connector: Option<&ConnectorError>, error: &(dyn Error + 'static)) -
     }
 }
 
-fn transport(kind: Transport, error: &(dyn Error + 'static)) -> Fault {
-    Fault::Transport { kind, detail: error_chain(error) }
+fn transport(kind: Transport, error: &(dyn Error + 'static)) -> CallFault {
+    CallFault::Transport { kind, detail: error_chain(error) }
 }
 
-fn unsent(credentials: bool, error: &(dyn Error + 'static)) -> Fault {
-    Fault::Unsent { credentials, detail: error_chain(error) }
+fn unsent(credentials: bool, error: &(dyn Error + 'static)) -> CallFault {
+    CallFault::Unsent { credentials, detail: error_chain(error) }
 }
 
 fn caused_by<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {

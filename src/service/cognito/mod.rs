@@ -25,14 +25,14 @@ use aws_sdk_cognitoidentityprovider::config::SharedHttpClient;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
-use super::{IdentityLinker, IdentityUnlinker, LimitReader, UserDirectory};
+use super::{IdentityLinker, IdentityUnlinker, QuotaReader, UserDirectory};
 use crate::domain::identity::PoolId;
 use crate::domain::run::{StopCause, StopError};
 use crate::limits;
 
 /// Which service to call, and with whose credentials.
 #[derive(Debug, Clone)]
-pub enum Target {
+pub enum ConnectionTarget {
     /// AWS, or what the profile, the environment or `endpoint_url` names instead.
     Aws {
         /// A profile of the AWS configuration files; `None` for the default one.
@@ -60,10 +60,10 @@ impl Cognito {
     ///
     /// # Errors
     /// [`StopCause::Credentials`] if there are none.
-    pub async fn connect(target: &Target, region: &str, pool: PoolId) -> Result<Self, StopError> {
+    pub async fn connect(target: &ConnectionTarget, region: &str, pool: PoolId) -> Result<Self, StopError> {
         let config = match target {
-            Target::Simulator { endpoint_url } => simulator_config(endpoint_url, region),
-            Target::Aws { profile, endpoint_url } => {
+            ConnectionTarget::Simulator { endpoint_url } => simulator_config(endpoint_url, region),
+            ConnectionTarget::Aws { profile, endpoint_url } => {
                 aws_config_for(profile.as_deref(), endpoint_url.as_deref(), region).await?
             }
         };
@@ -76,7 +76,7 @@ impl Cognito {
     }
 
     #[must_use]
-    pub fn limits(&self) -> Arc<dyn LimitReader> {
+    pub fn limits(&self) -> Arc<dyn QuotaReader> {
         Arc::new(quotas::AccountQuotas { client: self.client.clone(), quotas: self.quotas.clone() })
     }
 
@@ -107,7 +107,11 @@ fn simulator_config(endpoint_url: &str, region: &str) -> SdkConfig {
         .build()
 }
 
-async fn aws_config_for(profile: Option<&str>, endpoint_url: Option<&str>, region: &str) -> Result<SdkConfig, StopError> {
+async fn aws_config_for(
+    profile: Option<&str>,
+    endpoint_url: Option<&str>,
+    region: &str,
+) -> Result<SdkConfig, StopError> {
     let region = Region::new(region.to_owned());
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(region.clone())

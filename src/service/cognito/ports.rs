@@ -13,8 +13,8 @@ use super::convert::{self, ResponseHeaders};
 use crate::domain::identity::{COGNITO_SUBJECT, DestinationUser, ExternalIdentity, Personal, ProviderName};
 use crate::limits;
 use crate::service::{
-    Answer, Fault, IdentityLinker, IdentityUnlinker, LinkRequest, MappedAttributes, PoolFacts, PoolUser, PortFuture,
-    ProviderFacts, ProviderPage, Transport, UnlinkRequest, UserDirectory, UserPage, UserQuery,
+    Answer, CallFault, IdentityLinker, IdentityUnlinker, LinkRequest, MappedAttributes, PoolFacts, PoolUser,
+    PortFuture, ProviderFacts, ProviderPage, Transport, UnlinkRequest, UserDirectory, UserPage, UserQuery,
 };
 
 #[derive(Debug)]
@@ -43,8 +43,8 @@ pub(super) fn answer<T>(value: T, headers: &ResponseHeaders) -> Answer<T> {
     Answer { value, meta: headers.meta() }
 }
 
-pub(super) fn unreadable<T>(what: &str) -> Result<Answer<T>, Fault> {
-    Err(Fault::Transport { kind: Transport::Unreadable, detail: format!("the response has no {what}") })
+pub(super) fn unreadable<T>(what: &str) -> Result<Answer<T>, CallFault> {
+    Err(CallFault::Transport { kind: Transport::Unreadable, detail: format!("the response has no {what}") })
 }
 
 impl UserDirectory for CognitoDirectory {

@@ -5,7 +5,7 @@ use aws_sdk_cognitoidentityprovider::types::{LimitClass, LimitDefinitionType};
 
 use super::convert::{self, ResponseHeaders};
 use super::ports::{answer, send, unreadable};
-use crate::service::{Fault, LimitReader, PortFuture};
+use crate::service::{CallFault, PortFuture, QuotaReader};
 
 /// The category of links and other changes to users, as `GetProvisionedLimit` names it.
 const CATEGORY: &str = "UserUpdate";
@@ -19,14 +19,14 @@ pub(super) struct AccountQuotas {
     pub(super) quotas: aws_sdk_servicequotas::Client,
 }
 
-impl LimitReader for AccountQuotas {
+impl QuotaReader for AccountQuotas {
     fn provisioned_limit(&self) -> PortFuture<'_, f64> {
         Box::pin(async move {
             let definition = LimitDefinitionType::builder()
                 .limit_class(LimitClass::ApiCategory)
                 .attributes("Category", CATEGORY)
                 .build()
-                .map_err(|error| Fault::Unsent { credentials: false, detail: error.to_string() })?;
+                .map_err(|error| CallFault::Unsent { credentials: false, detail: error.to_string() })?;
             let (result, headers) = send!(self.client.get_provisioned_limit().limit_definition(definition));
             match result.map_err(|error| convert::fault_of(&error))?.limit() {
                 Some(limit) => Ok(answer(f64::from(limit.provisioned_limit_value()), &headers)),
@@ -52,7 +52,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use crate::domain::identity::PoolId;
-    use crate::service::cognito::{Cognito, Target};
+    use crate::service::cognito::{Cognito, ConnectionTarget};
 
     /// Answers one request, and returns the request.
     async fn answer_one_request(listener: tokio::net::TcpListener, status: &str, body: &str) -> String {
@@ -73,7 +73,7 @@ mod tests {
 
     async fn read_quota(status: &str, body: &str) -> (String, Result<f64, String>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let target = Target::Simulator { endpoint_url: format!("http://{}", listener.local_addr().unwrap()) };
+        let target = ConnectionTarget::Simulator { endpoint_url: format!("http://{}", listener.local_addr().unwrap()) };
         let pool = PoolId::parse("us-east-1_Abc").unwrap();
         let limits = Cognito::connect(&target, "us-east-1", pool).await.unwrap().limits();
         let (request, value) = tokio::join!(answer_one_request(listener, status, body), limits.quota());

@@ -7,9 +7,9 @@ use cognito_link::clock::Clock;
 use cognito_link::domain::identity::{
     AttributeName, DestinationUser, ExternalIdentity, IdentityError, Personal, PoolId, ProviderName,
 };
-use cognito_link::service::cognito::{Cognito, Target};
+use cognito_link::service::cognito::{Cognito, ConnectionTarget};
 use cognito_link::service::in_process::InProcessService;
-use cognito_link::service::{Fault, IdentityLinker, LinkRequest, UserDirectory, UserFilter, UserQuery};
+use cognito_link::service::{CallFault, IdentityLinker, LinkRequest, UserDirectory, UserFilter, UserQuery};
 use cognito_sim::{Account, Answer, Latency, Pool, Quota, Server};
 use serde_json::{Value, json};
 
@@ -64,7 +64,7 @@ async fn call_ports(
     linker: &dyn IdentityLinker,
     name: &str,
     body: &Value,
-) -> Option<Result<Value, Fault>> {
+) -> Option<Result<Value, CallFault>> {
     Some(match name {
         "AdminLinkProviderForUser" => linker.link(link_request(body)?).await.map(|_| Value::Null),
         "DescribeUserPool" => directory.describe_pool().await.map(|answer| {
@@ -93,7 +93,7 @@ async fn call_ports(
     })
 }
 
-fn outcome(result: Result<Value, Fault>) -> Outcome {
+fn outcome(result: Result<Value, CallFault>) -> Outcome {
     result.map_err(|fault| (fault.code().to_owned(), fault.message().to_owned()))
 }
 
@@ -135,7 +135,7 @@ impl OnSocket {
     }
 
     pub(crate) async fn call(&self, name: &str, body: &Value) -> Outcome {
-        let target = Target::Simulator { endpoint_url: format!("http://{}", self.server.address()) };
+        let target = ConnectionTarget::Simulator { endpoint_url: format!("http://{}", self.server.address()) };
         let cognito = Cognito::connect(&target, "sim-local-1", PoolId::parse(POOL).unwrap()).await.unwrap();
         match call_ports(cognito.directory().as_ref(), cognito.linker().as_ref(), name, body).await {
             Some(answer) => outcome(answer),

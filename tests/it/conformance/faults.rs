@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use cognito_link::clock::Clock;
 use cognito_link::domain::identity::{Personal, PoolId};
-use cognito_link::service::cognito::{Cognito, Target};
+use cognito_link::service::cognito::{Cognito, ConnectionTarget};
 use cognito_link::service::in_process::InProcessService;
-use cognito_link::service::{Fault, IdentityLinker, UserDirectory};
+use cognito_link::service::{CallFault, IdentityLinker, UserDirectory};
 use cognito_sim::{Account, FaultPlan, Latency, Quota, Server};
 use serde_json::json;
 
@@ -28,7 +28,7 @@ async fn outcome(linker: &dyn IdentityLinker, directory: &dyn UserDirectory) -> 
     });
     let fault = linker.link(link_request(&body).unwrap()).await.unwrap_err();
     let status = match &fault {
-        Fault::Answered { status, .. } => Some(*status),
+        CallFault::Answered { status, .. } => Some(*status),
         _ => None,
     };
     let alice = directory.get_user(Personal::from_service("alice")).await.unwrap().value.unwrap();
@@ -53,7 +53,7 @@ async fn faults_are_the_same_in_process_and_on_a_socket() {
         let service = InProcessService::new(account(fault), Clock::starting_at(1_700_000_000_000));
         assert_eq!(outcome(service.as_ref(), service.as_ref()).await, expected, "{fault} in process");
         let server = Server::start(account(fault), SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-        let target = Target::Simulator { endpoint_url: format!("http://{}", server.address()) };
+        let target = ConnectionTarget::Simulator { endpoint_url: format!("http://{}", server.address()) };
         let cognito = Cognito::connect(&target, "sim-local-1", PoolId::parse(POOL).unwrap()).await.unwrap();
         let (linker, directory) = (cognito.linker(), cognito.directory());
         assert_eq!(outcome(linker.as_ref(), directory.as_ref()).await, expected, "{fault} on a socket");

@@ -1,11 +1,11 @@
 //! The rate that a run starts with and may not exceed: from a quota, from the user, or from an earlier run.
 
-use super::controller::{Controller, Start};
+use super::controller::{InitialRate, RateController};
 use crate::limits::{RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN, RATE_START_PER_SECOND, WRITE_QUOTA_PER_SECOND};
 
 /// Where a quota comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum QuotaOrigin {
     /// `GetProvisionedLimit`: the quota that the service enforces at the moment.
     Provisioned,
     /// Service Quotas: the quota that the account was granted.
@@ -14,7 +14,7 @@ pub enum Origin {
     Assumed,
 }
 
-impl Origin {
+impl QuotaOrigin {
     /// The code in results and ledgers.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -28,21 +28,21 @@ impl Origin {
 
 /// The quota of a category of calls, and our part of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limit {
+pub struct RateQuota {
     /// Calls per second, of all clients together.
     pub per_second: f64,
-    pub origin: Origin,
+    pub origin: QuotaOrigin,
     /// Our part of it, above 0 and at most 1.
     pub share: f64,
     /// Machines that share our part without communicating, including this one; at least 1.
     pub machines: u32,
 }
 
-impl Limit {
+impl RateQuota {
     /// The documented default of the write category.
     #[must_use]
     pub fn assumed(share: f64, machines: u32) -> Self {
-        Self { per_second: WRITE_QUOTA_PER_SECOND, origin: Origin::Assumed, share, machines }
+        Self { per_second: WRITE_QUOTA_PER_SECOND, origin: QuotaOrigin::Assumed, share, machines }
     }
 
     /// The highest rate, in calls per second.
@@ -61,7 +61,7 @@ impl Limit {
     /// That part, unless the quota is assumed.
     #[must_use]
     pub fn known_part(self) -> Option<f64> {
-        (self.origin != Origin::Assumed).then(|| self.even_part())
+        (self.origin != QuotaOrigin::Assumed).then(|| self.even_part())
     }
 }
 
@@ -69,7 +69,7 @@ impl Limit {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
     /// The start, and the ceiling in calls per second; `None` for no rate at all.
-    paced: Option<(Start, f64)>,
+    paced: Option<(InitialRate, f64)>,
     /// Whether other machines share the quota.
     shared: bool,
 }
@@ -85,16 +85,16 @@ impl Pace {
     #[must_use]
     pub fn at(per_second: f64) -> Self {
         let per_second = per_second.clamp(RATE_PER_SECOND_MIN, RATE_PER_SECOND_MAX);
-        Self { paced: Some((Start::At(per_second), per_second)), shared: false }
+        Self { paced: Some((InitialRate::At(per_second), per_second)), shared: false }
     }
 
     /// A share of a quota; other clients may need more than the rest. If the quota is assumed, the rate that an earlier run
     /// has `learnt`, in calls per second, is the better start.
     #[must_use]
-    pub fn within(limit: Limit, learnt: Option<f64>) -> Self {
+    pub fn within(limit: RateQuota, learnt: Option<f64>) -> Self {
         let start = match (limit.known_part(), learnt) {
-            (None, Some(learnt)) => Start::Learnt(learnt),
-            _ => Start::Known(limit.even_part()),
+            (None, Some(learnt)) => InitialRate::Learnt(learnt),
+            _ => InitialRate::Known(limit.even_part()),
         };
         Self { paced: Some((start, limit.ceiling())), shared: limit.machines > 1 }
     }
@@ -104,7 +104,7 @@ impl Pace {
     #[must_use]
     pub fn max(machines: u32, learnt: Option<f64>) -> Self {
         let guess = RATE_START_PER_SECOND / f64::from(machines.max(1));
-        let start = learnt.map_or(Start::Ramp(guess), Start::Learnt);
+        let start = learnt.map_or(InitialRate::Ramp(guess), InitialRate::Learnt);
         Self { paced: Some((start, RATE_PER_SECOND_MAX)), shared: machines > 1 }
     }
 
@@ -118,14 +118,14 @@ impl Pace {
     #[must_use]
     pub fn expected(self) -> Option<f64> {
         match self.paced? {
-            (Start::Ramp(_), _) => None,
-            (Start::Learnt(rate), ceiling) => Some(rate.min(ceiling)),
-            (Start::At(_) | Start::Known(_), ceiling) => Some(ceiling),
+            (InitialRate::Ramp(_), _) => None,
+            (InitialRate::Learnt(rate), ceiling) => Some(rate.min(ceiling)),
+            (InitialRate::At(_) | InitialRate::Known(_), ceiling) => Some(ceiling),
         }
     }
 
-    pub(super) fn controller(self) -> Option<Controller> {
-        let make = if self.shared { Controller::among_several } else { Controller::new };
+    pub(super) fn controller(self) -> Option<RateController> {
+        let make = if self.shared { RateController::among_several } else { RateController::new };
         self.paced.map(|(start, ceiling)| make(start, ceiling))
     }
 }
@@ -140,9 +140,9 @@ mod tests {
 
     #[test]
     fn paces_start_where_they_should_and_end_at_their_ceiling() {
-        let known = Limit { per_second: 100.0, origin: Origin::Provisioned, share: 0.8, machines: 1 };
-        let four = Limit { machines: 4, ..known };
-        let assumed = Limit::assumed(0.8, 1);
+        let known = RateQuota { per_second: 100.0, origin: QuotaOrigin::Provisioned, share: 0.8, machines: 1 };
+        let four = RateQuota { machines: 4, ..known };
+        let assumed = RateQuota::assumed(0.8, 1);
         for (pace, first, ceiling) in [
             (Pace::unbounded(), f64::INFINITY, f64::INFINITY),
             (Pace::at(40.0), 40.0, 40.0),

@@ -1,17 +1,17 @@
 use super::*;
 use crate::clock::{sleep, sleep_until};
 use crate::limits::WRITE_QUOTA_PER_SECOND;
-use crate::pace::plan::Origin;
+use crate::pace::settings::QuotaOrigin;
 
 /// Takes slots for `seconds`, each `late` after it was due; returns the times since the start.
 async fn taken(rate: f64, seconds: u64, late: Duration) -> Vec<Duration> {
     let clock = Clock::starting_at(0);
-    let mut budget = Budget::new(clock, Pace::at(rate));
+    let mut pacer = CallPacer::new(clock, Pace::at(rate));
     let mut times = Vec::new();
     while clock.elapsed() < Duration::from_secs(seconds) {
-        match budget.take() {
-            Slot::Taken(_) => times.push(clock.elapsed()),
-            Slot::NotBefore(until) | Slot::CoolingDown(until) => sleep_until(until + late).await,
+        match pacer.admit_call() {
+            Admission::Admitted(_) => times.push(clock.elapsed()),
+            Admission::NotBefore(until) | Admission::CoolingDown(until) => sleep_until(until + late).await,
         }
     }
     times
@@ -58,18 +58,18 @@ async fn coarse_timers_cost_no_throughput_at_a_fast_pace() {
 #[tokio::test(start_paused = true)]
 async fn idle_time_is_not_saved_up() {
     let clock = Clock::starting_at(0);
-    let mut budget = Budget::new(clock, Pace::at(10.0));
+    let mut pacer = CallPacer::new(clock, Pace::at(10.0));
     sleep(Duration::from_secs(100)).await;
-    let at_once = (0..50).filter(|_| matches!(budget.take(), Slot::Taken(_))).count();
+    let at_once = (0..50).filter(|_| matches!(pacer.admit_call(), Admission::Admitted(_))).count();
     assert!(at_once <= RATE_BURST_CALLS as usize, "{at_once}");
 }
 
 /// Waits for the next slot and takes it.
-async fn next(budget: &mut Budget) -> Sent {
+async fn next(pacer: &mut CallPacer) -> AdmittedCall {
     loop {
-        match budget.take() {
-            Slot::Taken(sent) => return sent,
-            Slot::NotBefore(until) | Slot::CoolingDown(until) => sleep_until(until).await,
+        match pacer.admit_call() {
+            Admission::Admitted(sent) => return sent,
+            Admission::NotBefore(until) | Admission::CoolingDown(until) => sleep_until(until).await,
         }
     }
 }
@@ -77,44 +77,44 @@ async fn next(budget: &mut Budget) -> Sent {
 #[tokio::test(start_paused = true)]
 async fn without_a_pace_a_throttle_pauses_everybody() {
     let clock = Clock::starting_at(0);
-    let mut budget = Budget::new(clock, Pace::unbounded());
-    let sent = next(&mut budget).await;
-    let pause = budget.on_answer(sent, Verdict::Throttled, None).unwrap();
-    assert_eq!(budget.take(), Slot::CoolingDown(clock.now() + pause));
+    let mut pacer = CallPacer::new(clock, Pace::unbounded());
+    let sent = next(&mut pacer).await;
+    let pause = pacer.record_feedback(sent, CallFeedback::Throttled, None).unwrap();
+    assert_eq!(pacer.admit_call(), Admission::CoolingDown(clock.now() + pause));
     sleep(pause).await;
-    assert!(matches!(budget.take(), Slot::Taken(_)));
-    assert_eq!(budget.measured(), None);
+    assert!(matches!(pacer.admit_call(), Admission::Admitted(_)));
+    assert_eq!(pacer.measured_quota(), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_throttle_makes_the_pace_slower_and_not_slower_than_it_must() {
     let clock = Clock::starting_at(0);
-    let mut budget = Budget::new(clock, Pace::at(20.0));
+    let mut pacer = CallPacer::new(clock, Pace::at(20.0));
     for _ in 0..40 {
-        let sent = next(&mut budget).await;
-        assert_eq!(budget.on_answer(sent, Verdict::Accepted, None), None);
+        let sent = next(&mut pacer).await;
+        assert_eq!(pacer.record_feedback(sent, CallFeedback::Accepted, None), None);
     }
-    let sent = next(&mut budget).await;
-    let wait = budget.on_answer(sent, Verdict::Throttled, None).unwrap();
+    let sent = next(&mut pacer).await;
+    let wait = pacer.record_feedback(sent, CallFeedback::Throttled, None).unwrap();
     assert!(wait < Duration::from_millis(60), "{wait:?}");
-    assert!((budget.per_second() - 19.4).abs() < 0.01, "{}", budget.per_second());
-    assert_eq!(budget.measured(), Some(20.0));
+    assert!((pacer.per_second() - 19.4).abs() < 0.01, "{}", pacer.per_second());
+    assert_eq!(pacer.measured_quota(), Some(20.0));
     sleep(Duration::from_secs(30)).await;
-    assert!(budget.per_second() > 19.9, "{}", budget.per_second());
+    assert!(pacer.per_second() > 19.9, "{}", pacer.per_second());
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_service_is_heard_within_the_bound() {
     for (asked, waited) in [(3, 3_000), (3_600, COOL_DOWN_MS_MAX)] {
         let clock = Clock::starting_at(0);
-        let mut budget = Budget::new(clock, Pace::at(20.0));
-        let sent = next(&mut budget).await;
-        let pause = budget.on_answer(sent, Verdict::Throttled, Some(Duration::from_secs(asked)));
+        let mut pacer = CallPacer::new(clock, Pace::at(20.0));
+        let sent = next(&mut pacer).await;
+        let pause = pacer.record_feedback(sent, CallFeedback::Throttled, Some(Duration::from_secs(asked)));
         assert_eq!(pause, Some(Duration::from_millis(waited)));
-        assert!(matches!(budget.take(), Slot::CoolingDown(_)));
-        next(&mut budget).await;
+        assert!(matches!(pacer.admit_call(), Admission::CoolingDown(_)));
+        next(&mut pacer).await;
         assert_eq!(clock.elapsed().as_millis(), u128::from(waited));
-        let at_once = (0..10).filter(|_| matches!(budget.take(), Slot::Taken(_))).count();
+        let at_once = (0..10).filter(|_| matches!(pacer.admit_call(), Admission::Admitted(_))).count();
         assert_eq!(at_once, 0, "slots that were missed in a pause are not made up");
     }
 }
@@ -122,57 +122,57 @@ async fn the_service_is_heard_within_the_bound() {
 #[tokio::test(start_paused = true)]
 async fn a_service_that_is_not_reached_is_asked_less_and_less_often() {
     let clock = Clock::starting_at(0);
-    let mut budget = Budget::new(clock, Pace::at(20.0));
+    let mut pacer = CallPacer::new(clock, Pace::at(20.0));
     let mut pauses = Vec::new();
     for _ in 0..4 {
-        let sent = next(&mut budget).await;
-        pauses.push(budget.on_answer(sent, Verdict::Unreached, None).map(|pause| pause.as_millis()));
+        let sent = next(&mut pacer).await;
+        pauses.push(pacer.record_feedback(sent, CallFeedback::Unreached, None).map(|pause| pause.as_millis()));
     }
     assert_eq!(pauses, [Some(250), Some(500), Some(1_000), Some(2_000)]);
-    assert!((budget.per_second() - 20.0).abs() < 0.01, "it says nothing about the quota");
-    assert!(budget.stuck_for().is_some());
-    let sent = next(&mut budget).await;
-    budget.on_answer(sent, Verdict::Accepted, None);
-    assert_eq!(budget.stuck_for(), None);
+    assert!((pacer.per_second() - 20.0).abs() < 0.01, "it says nothing about the quota");
+    assert!(pacer.stuck_for().is_some());
+    let sent = next(&mut pacer).await;
+    pacer.record_feedback(sent, CallFeedback::Accepted, None);
+    assert_eq!(pacer.stuck_for(), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn stuck_is_only_who_cannot_go_any_slower() {
     let clock = Clock::starting_at(0);
-    let mut budget = Budget::new(clock, Pace::at(20.0));
-    while budget.stuck_for().is_none_or(|stuck| stuck < Duration::from_mins(1)) {
-        let sent = next(&mut budget).await;
+    let mut pacer = CallPacer::new(clock, Pace::at(20.0));
+    while pacer.stuck_for().is_none_or(|stuck| stuck < Duration::from_mins(1)) {
+        let sent = next(&mut pacer).await;
         sleep(Duration::from_millis(20)).await;
-        budget.on_answer(sent, Verdict::Throttled, None);
+        pacer.record_feedback(sent, CallFeedback::Throttled, None);
         assert!(clock.elapsed() < Duration::from_secs(100), "never stuck");
     }
-    assert!(budget.per_second() <= RATE_PER_SECOND_MIN * 1.01);
+    assert!(pacer.per_second() <= RATE_PER_SECOND_MIN * 1.01);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_fails_is_asked_half_as_often() {
     let clock = Clock::starting_at(0);
-    let mut budget = Budget::new(clock, Pace::at(20.0));
+    let mut pacer = CallPacer::new(clock, Pace::at(20.0));
     for call in 0..40 {
-        let sent = next(&mut budget).await;
-        let verdict = if call % 5 == 4 { Verdict::Faulted } else { Verdict::Accepted };
-        assert_eq!(budget.on_answer(sent, verdict, None), None, "it pauses nobody");
+        let sent = next(&mut pacer).await;
+        let verdict = if call % 5 == 4 { CallFeedback::Faulted } else { CallFeedback::Accepted };
+        assert_eq!(pacer.record_feedback(sent, verdict, None), None, "it pauses nobody");
     }
-    assert!((8.0..11.0).contains(&budget.per_second()), "{}", budget.per_second());
+    assert!((8.0..11.0).contains(&pacer.per_second()), "{}", pacer.per_second());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_changes_is_kept_to() {
     let clock = Clock::starting_at(0);
-    let limit = |per_second| Limit { per_second, origin: Origin::Provisioned, share: 0.8, machines: 1 };
-    let mut budget = Budget::new(clock, Pace::within(limit(WRITE_QUOTA_PER_SECOND), None));
-    assert!((budget.per_second() - 20.0).abs() < 1e-9);
+    let limit = |per_second| RateQuota { per_second, origin: QuotaOrigin::Provisioned, share: 0.8, machines: 1 };
+    let mut pacer = CallPacer::new(clock, Pace::within(limit(WRITE_QUOTA_PER_SECOND), None));
+    assert!((pacer.per_second() - 20.0).abs() < 1e-9);
     for (per_second, pace) in [(50.0, 40.0), (50.0, 40.0), (10.0, 8.0)] {
-        budget.set_limit(limit(per_second));
-        assert!((budget.per_second() - pace).abs() < 1e-9, "{}", budget.per_second());
+        pacer.set_quota(limit(per_second));
+        assert!((pacer.per_second() - pace).abs() < 1e-9, "{}", pacer.per_second());
         let from = clock.elapsed();
         for _ in 0..80 {
-            next(&mut budget).await;
+            next(&mut pacer).await;
         }
         let took = clock.elapsed().as_secs_f64() - from.as_secs_f64();
         assert!((80.0 / pace - 0.5..80.0 / pace + 0.5).contains(&took), "{took}");

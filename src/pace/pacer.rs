@@ -10,32 +10,32 @@ use governor::nanos::Nanos;
 use governor::state::{NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 
-use super::controller::{Controller, Ticket, Verdict};
+use super::controller::{CallFeedback, LoggedCall, RateController};
 use super::cool_down::CoolDown;
-use super::plan::{Limit, Pace};
+use super::settings::{Pace, RateQuota};
 use crate::clock::{Clock, Instant};
 use crate::limits::{COOL_DOWN_MS_MAX, RATE_BURST_CALLS, RATE_CATCH_UP_MS, RATE_PER_SECOND_MIN};
 
 /// Whether a call may be sent now.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Slot {
-    Taken(Sent),
+pub enum Admission {
+    Admitted(AdmittedCall),
     /// Not before this time, because of the rate.
     NotBefore(Instant),
     /// Not before this time, because the service throttled or was not reached.
     CoolingDown(Instant),
 }
 
-/// An admitted call. Its outcome must be reported with [`Budget::on_answer`].
+/// An admitted call. Its outcome must be reported with [`CallPacer::record_feedback`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sent {
+pub struct AdmittedCall {
     at: Instant,
-    ticket: Option<Ticket>,
+    logged: Option<LoggedCall>,
 }
 
 /// Paces one category of calls for everybody who makes them. Every attempt counts, retries included.
 #[derive(Debug)]
-pub struct Budget {
+pub struct CallPacer {
     clock: Clock,
     started: Instant,
     /// `None` where no rate is set: only pauses apply.
@@ -46,11 +46,11 @@ pub struct Budget {
 
 #[derive(Debug)]
 struct PacedRate {
-    controller: Controller,
+    controller: RateController,
     spacing: CallSpacing,
 }
 
-impl Budget {
+impl CallPacer {
     #[must_use]
     pub fn new(clock: Clock, pace: Pace) -> Self {
         let paced = pace.controller().map(|controller| PacedRate { controller, spacing: CallSpacing::default() });
@@ -66,53 +66,64 @@ impl Budget {
 
     /// The quota that the throttled calls of this run have shown, in calls per second; `None` before the first one.
     #[must_use]
-    pub fn measured(&self) -> Option<f64> {
-        self.paced.as_ref().and_then(|paced| paced.controller.measured())
+    pub fn measured_quota(&self) -> Option<f64> {
+        self.paced.as_ref().and_then(|paced| paced.controller.measured_quota())
     }
 
     /// Admits a call, or says how long to wait.
-    pub fn take(&mut self) -> Slot {
+    pub fn admit_call(&mut self) -> Admission {
         let now = self.clock.now();
         if let Some(until) = self.cool_down.until(now) {
-            return Slot::CoolingDown(until);
+            return Admission::CoolingDown(until);
         }
         let (seconds, started) = (self.seconds(now), self.started);
         let Some(PacedRate { controller, spacing }) = &mut self.paced else {
-            return Slot::Taken(Sent { at: now, ticket: None });
+            return Admission::Admitted(AdmittedCall { at: now, logged: None });
         };
         controller.tick(seconds);
         if seconds < controller.resume_at() {
-            return Slot::CoolingDown(started + Duration::from_secs_f64(controller.resume_at()));
+            return Admission::CoolingDown(started + Duration::from_secs_f64(controller.resume_at()));
         }
         match spacing.take_slot(now, controller.rate(seconds)) {
-            Ok(()) => Slot::Taken(Sent { at: now, ticket: Some(controller.on_sent(seconds)) }),
-            Err(due) => Slot::NotBefore(due),
+            Ok(()) => Admission::Admitted(AdmittedCall { at: now, logged: Some(controller.on_sent(seconds)) }),
+            Err(due) => Admission::NotBefore(due),
         }
     }
 
     /// Records the outcome of a call. Returns the pause that it started, or the wait for the next call where it made the
     /// rate slower. `retry_after` is the wait that the service asked for.
-    pub fn on_answer(&mut self, sent: Sent, verdict: Verdict, retry_after: Option<Duration>) -> Option<Duration> {
+    pub fn record_feedback(
+        &mut self,
+        call: AdmittedCall,
+        feedback: CallFeedback,
+        retry_after: Option<Duration>,
+    ) -> Option<Duration> {
         let now = self.clock.now();
-        match verdict {
-            Verdict::Throttled | Verdict::Unreached => {
+        match feedback {
+            CallFeedback::Throttled | CallFeedback::Unreached => {
                 self.refused_since.get_or_insert(now);
             }
-            Verdict::Accepted | Verdict::Faulted => {
+            CallFeedback::Accepted | CallFeedback::Faulted => {
                 self.refused_since = None;
-                self.cool_down.on_accepted(sent.at);
+                self.cool_down.on_accepted(call.at);
             }
         }
-        let wait = self.steer(now, sent, verdict, retry_after);
-        let pauses = verdict == Verdict::Unreached || verdict == Verdict::Throttled && self.paced.is_none();
-        if pauses { self.cool_down.on_throttled(sent.at, now, retry_after) } else { wait }
+        let wait = self.steer(now, call, feedback, retry_after);
+        let pauses = feedback == CallFeedback::Unreached || feedback == CallFeedback::Throttled && self.paced.is_none();
+        if pauses { self.cool_down.on_throttled(call.at, now, retry_after) } else { wait }
     }
 
-    fn steer(&mut self, now: Instant, sent: Sent, verdict: Verdict, retry_after: Option<Duration>) -> Option<Duration> {
+    fn steer(
+        &mut self,
+        now: Instant,
+        call: AdmittedCall,
+        feedback: CallFeedback,
+        retry_after: Option<Duration>,
+    ) -> Option<Duration> {
         let seconds = self.seconds(now);
         let PacedRate { controller, spacing } = self.paced.as_mut()?;
-        let mut slower = controller.on_result(seconds, sent.ticket?, verdict);
-        if let Some(wait) = retry_after.filter(|_| verdict == Verdict::Throttled) {
+        let mut slower = controller.on_result(seconds, call.logged?, feedback);
+        if let Some(wait) = retry_after.filter(|_| feedback == CallFeedback::Throttled) {
             let wait = wait.min(Duration::from_millis(COOL_DOWN_MS_MAX));
             controller.pause_until(seconds + wait.as_secs_f64());
             slower = true;
@@ -127,11 +138,11 @@ impl Budget {
         Some(Duration::from_secs_f64(resume_in.max(1.0 / per_second)))
     }
 
-    /// Takes a limit that was read again during the run.
-    pub fn set_limit(&mut self, limit: Limit) {
+    /// Takes a quota that was read again during the run.
+    pub fn set_quota(&mut self, quota: RateQuota) {
         let seconds = self.seconds(self.clock.now());
         if let Some(paced) = &mut self.paced {
-            paced.controller.set_ceiling(seconds, limit.ceiling(), limit.known_part());
+            paced.controller.set_ceiling(seconds, quota.ceiling(), quota.known_part());
         }
     }
 
@@ -228,5 +239,5 @@ impl StateStore for FullAt {
 }
 
 #[cfg(test)]
-#[path = "budget_tests.rs"]
+#[path = "pacer_tests.rs"]
 mod tests;
