@@ -11,7 +11,7 @@ use cognito_link::exit::Exit;
 use cognito_link::limits;
 use serde_json::Value;
 
-use crate::rooms::ROOMS;
+use crate::LAYERS;
 
 const LINE_COLUMNS_MAX: usize = 100;
 const README_LINES_MAX: usize = 200;
@@ -20,8 +20,6 @@ const UNWANTED: &[&str] =
     &[concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("C:", "\\Users")];
 /// Hidden names that belong to the repository; others belong to git and to editors.
 const HIDDEN_OURS: &[&str] = &[".ci", ".gitignore"];
-/// Modules that ARCHITECTURE.md no longer lists, because `commands` replaces them.
-const MOVED_TO_COMMANDS: &[&str] = &["cli", "command", "config", "run", "lib"];
 /// Options of other programs that the documents name: cargo, docker, kubectl, systemctl, aws, timeout.
 const OPTIONS_OF_OTHERS: &[&str] = &[
     "all-targets",
@@ -304,13 +302,11 @@ fn the_tutorial_shows_the_fixture_that_is_there() {
 fn the_architecture_has_every_module_with_its_imports() {
     let page = read("ARCHITECTURE.md");
     let rows = table(&section(&page, "## Where things live"));
-    for room in ROOMS.iter().filter(|room| !MOVED_TO_COMMANDS.contains(&room.name) && room.name != "main") {
-        let row = rows.iter().find(|row| row[0] == format!("`{}`", room.name));
-        let row = row.unwrap_or_else(|| panic!("ARCHITECTURE.md, Where things live: no line for {}", room.name));
-        let documented = row[2].replace("ground", "clock, seed, limits, domain");
-        let may: Vec<&str> = room.may_import.iter().filter(|name| !MOVED_TO_COMMANDS.contains(name)).copied().collect();
-        let wanted = if may.is_empty() { "-".to_owned() } else { may.join(", ") };
-        assert_eq!(documented, wanted, "ARCHITECTURE.md, Where things live: {}", room.name);
+    for (name, may_import) in LAYERS {
+        let row = rows.iter().find(|row| row[0] == format!("`{name}`"));
+        let row = row.unwrap_or_else(|| panic!("ARCHITECTURE.md, Where things live: no line for {name}"));
+        let wanted = if may_import.is_empty() { "-".to_owned() } else { may_import.join(", ") };
+        assert_eq!(row[2], wanted, "ARCHITECTURE.md, Where things live: {name}");
     }
 }
 
