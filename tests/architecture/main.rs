@@ -29,8 +29,8 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
         &[
             "clock",
             "exit",
-            "seed",
             "limits",
+            "seed",
             "domain",
             "input",
             "service",
@@ -64,7 +64,7 @@ const CRATES: &[(&str, &[&str])] = &[
 const NAMES: &[(&str, &[&str])] = &[
     // A command that must not write holds nothing through which it could, and none holds both halves.
     ("IdentityLinker", &["service/", "engine/worker.rs", "commands/shared/pool.rs"]),
-    ("linker", &["service/", "commands/shared/pool.rs", "commands/link/mod.rs", "commands/reconcile/apply.rs"]),
+    ("linker", &["service/", "commands/shared/pool.rs", "commands/link/mod.rs", "commands/reconcile/mod.rs"]),
     ("IdentityUnlinker", &["service/", "engine/worker.rs", "commands/shared/pool.rs"]),
     ("unlinker", &["service/", "commands/shared/pool.rs", "commands/undo/mod.rs"]),
     // The text of a personal value leaves its type only on the way to the service, the ledger, a result file or a view
@@ -310,6 +310,7 @@ fn read_source(root: &Path, path: &Path) -> Option<SourceFile> {
     });
     let mut reader = FileReader {
         children: children.collect(),
+        scope: module.clone(),
         file: SourceFile {
             path: place,
             module,
@@ -326,13 +327,15 @@ fn read_source(root: &Path, path: &Path) -> Option<SourceFile> {
 
 struct FileReader {
     children: BTreeSet<String>,
+    /// The module of the item that is visited: that of the file, or an inline module in it.
+    scope: Vec<String>,
     file: SourceFile,
 }
 
 impl FileReader {
     /// The path from the crate's root, or from another crate; `None` for a name of this file.
     fn absolute(&self, path: &[String]) -> Option<Vec<String>> {
-        let mut module = self.file.module.clone();
+        let mut module = self.scope.clone();
         let from_module =
             |module: Vec<String>, rest: &[String]| Some([vec!["crate".to_owned()], module, rest.to_vec()].concat());
         match path.first()?.as_str() {
@@ -420,7 +423,13 @@ impl<'ast> Visit<'ast> for FileReader {
             }
             _ => {}
         }
+        let inline = match item {
+            syn::Item::Mod(inline) if inline.content.is_some() => Some(inline.ident.to_string()),
+            _ => None,
+        };
+        self.scope.extend(inline.clone());
         syn::visit::visit_item(self, item);
+        self.scope.truncate(self.scope.len() - usize::from(inline.is_some()));
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
