@@ -50,7 +50,6 @@ impl Exit {
     ];
 
     /// The number.
-    #[must_use]
     pub fn status(self) -> u8 {
         self as u8
     }

@@ -1,6 +1,6 @@
 //! Every bound and default of the program, each with its unit in its name.
 //!
-//! A queue, loop, line or wait without a bound here is a defect. Bounds that people meet are listed in the README.
+//! A queue, loop, line or wait without a bound here is a defect. Bounds that users meet are listed in `docs/limits.md`.
 
 /// Longest record (CSV row or JSONL line) that is read, in bytes. A longer one is a finding, never held in memory.
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
@@ -248,49 +248,6 @@ pub const RESULT_BUFFER_BYTES: usize = 64 * 1024;
 pub const RUNS_SHOWN_MAX: usize = 20;
 /// Longest answer to a question that is read, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 256;
-
-/// Pools on one page of `ListUserPools` (service model).
-pub const POOLS_PER_PAGE_MAX: usize = 60;
-/// Pools that one simulated account holds.
-pub const SIM_POOLS_MAX: usize = 1_000;
-/// Largest body of a request that the simulator reads, in bytes.
-pub const SIM_BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Connections that the simulator holds at a time.
-pub const SIM_CONNECTIONS_MAX: usize = 4_096;
-/// A connection without a request is closed by the simulator after this time, in milliseconds.
-pub const SIM_IDLE_MS_MAX: u64 = 300_000;
-/// Longest time that the simulator waits for a request's body, in milliseconds.
-pub const SIM_BODY_MS_MAX: u64 = 30_000;
-/// Longest time that a stopping simulator waits for its open calls, in milliseconds.
-pub const SIM_STOP_MS_MAX: u64 = 5_000;
-/// Longest time by which a fault plan may delay one answer, in milliseconds.
-pub const SIM_SLOW_MS_MAX: u64 = 600_000;
-/// Largest file of a fault plan, in bytes.
-pub const FAULT_FILE_BYTES_MAX: u64 = 1024 * 1024;
-/// Faults of one plan.
-pub const SIM_FAULTS_MAX: usize = 1_000;
-/// Changes of one simulated rate.
-pub const SIM_RATE_CHANGES_MAX: usize = 1_000;
-/// Highest simulated rate, in calls a second.
-pub const SIM_RATE_PER_SECOND_MAX: f64 = 1_000_000.0;
-/// Calls of other tenants that are made up one by one between two calls of ours; further ones are only counted.
-pub const SIM_BACKGROUND_CALLS_MAX: usize = 100_000;
-/// Longest time by which simulated lists may lag behind writes, in milliseconds.
-pub const SIM_LIST_LAG_MS_MAX: u64 = 60_000;
-/// Writes that simulated lists may not show yet; the oldest shows early beyond this.
-pub const SIM_LAGGING_WRITES_MAX: usize = 100_000;
-/// Users that one simulated page looks at where its filter has no index.
-pub const SIM_USERS_LOOKED_AT_MAX: usize = 1_000;
-/// Token buckets of single users that the simulator keeps.
-pub const SIM_BUCKETS_MAX: usize = 65_536;
-/// Seconds of which the simulator keeps statistics one by one.
-pub const SIM_STATS_SECONDS_MAX: usize = 100_000;
-/// Longest attribute name or value of a link, in characters (service model).
-pub const SIM_TEXT_CHARS_MAX: usize = 131_072;
-/// Largest pool file that is read, in bytes.
-pub const POOL_FILE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
-/// Minutes after which a `PaginationToken` of `ListUsers` is no longer taken (developer guide).
-pub const PAGINATION_TOKEN_MINUTES: u64 = 60;
 
 const _: () = {
     assert!(RAW_EXCERPT_BYTES < RECORD_BYTES_MAX && RECORD_BYTES_MAX <= 1 << 24);

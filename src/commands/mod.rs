@@ -1,8 +1,5 @@
 //! The command line: one module for each command, with its arguments, what it does, and how its result is printed.
 
-// Public for the integration tests and benches only: nobody uses this as a library.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate, clippy::missing_panics_doc)]
-
 pub mod doctor;
 pub mod explain;
 pub mod export;
@@ -142,7 +139,6 @@ pub enum ColorWhen {
 }
 
 /// Runs the command and returns the exit status of the process.
-#[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     let ui = Ui::new(ui_options(&cli.output));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

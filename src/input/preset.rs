@@ -40,13 +40,11 @@ impl Preset {
         &[Self::Auth0, Self::Okta, Self::Entra, Self::Google, Self::Keycloak, Self::Cognito];
 
     /// Returns the name that `--preset` accepts.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.facts().name
     }
 
     /// Parses the value of `--preset`.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|preset| preset.name() == text)
     }
@@ -62,7 +60,6 @@ impl Preset {
     }
 
     /// Returns what to know before using the export, a lower-case fragment.
-    #[must_use]
     pub fn trap(self) -> &'static str {
         self.facts().trap
     }

@@ -24,7 +24,6 @@ pub struct InputRecord {
 
 impl InputRecord {
     /// Returns whether the row can be sent.
-    #[must_use]
     pub fn is_valid(&self) -> bool {
         self.link.is_some() && self.findings.iter().all(|finding| finding.severity != Severity::Error)
     }
@@ -44,7 +43,6 @@ pub struct CheckedRow<'a> {
 
 impl CheckedRow<'_> {
     /// Copies the values.
-    #[must_use]
     pub fn into_record(self) -> InputRecord {
         let Self { number, line, link, findings } = self;
         InputRecord { number, line, link: link.and_then(|link| link.to_link()), findings }
@@ -71,7 +69,6 @@ pub(super) enum DestinationRef<'a> {
 
 impl LinkRef<'_> {
     /// Copies the values. Values that have passed the checks always make a link.
-    #[must_use]
     pub fn to_link(&self) -> Option<Link> {
         let owned = |text| Personal::parse(text, ATTRIBUTE_VALUE_CHARS_MAX).ok();
         let destination = match self.destination {
@@ -174,7 +171,6 @@ impl RecordLayout {
     }
 
     /// The delimiter of a CSV.
-    #[must_use]
     pub fn delimiter(&self) -> Option<u8> {
         (self.format == Format::Csv).then_some(self.delimiter)
     }

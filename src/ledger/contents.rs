@@ -30,9 +30,6 @@ pub struct LedgerContents {
 /// Reads a ledger's records one by one, the header first, without the lock, and returns the header.
 ///
 /// Records are checked one by one and not against each other: that is [`load_contents`].
-///
-/// # Errors
-/// [`LedgerError::Io`], `Damaged`, `Version` and `NotALedger`.
 pub fn read_records(
     path: &Path,
     visit: &mut dyn FnMut(LedgerRecord<'_>) -> ControlFlow<()>,
@@ -49,17 +46,11 @@ pub fn read_records(
 }
 
 /// Reads the state of every row of a ledger, without the lock.
-///
-/// # Errors
-/// [`LedgerError::Io`], `Damaged`, `Version` and `NotALedger`.
 pub fn load_contents(path: &Path) -> Result<LedgerContents, LedgerError> {
     load_contents_of(path, None)
 }
 
 /// Reads what a ledger belongs to, and nothing else.
-///
-/// # Errors
-/// [`LedgerError::Io`], `Damaged`, `Version` and `NotALedger`.
 pub fn read_header(path: &Path) -> Result<LedgerHeader, LedgerError> {
     reader::read_header(&FileSource::open(path)?)
 }

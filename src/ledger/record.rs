@@ -113,7 +113,6 @@ pub struct RunId(pub u64);
 
 impl RunId {
     /// Reads what [`fmt::Display`] writes; `None` for anything else.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         if text.len() == 16 && text.bytes().all(is_digit) { u64::from_str_radix(text, 16).ok().map(Self) } else { None }
@@ -168,7 +167,6 @@ pub enum EndedAs {
 }
 
 impl EndedAs {
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Completed => "completed",
@@ -249,7 +247,6 @@ impl<'a> PersonalText<'a> {
     }
 
     /// The text itself: for the service and result files, never for a log or an error text.
-    #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -299,20 +296,14 @@ impl<'a> Announcement<'a> {
         }
     }
 
-    /// The destination as it was sent.
-    ///
-    /// # Errors
-    /// When a person has edited the line into something that cannot be sent.
+    /// The destination as it was sent. Fails where a person has edited the line into something that cannot be sent.
     pub fn destination(&self) -> Result<DestinationUser, IdentityError> {
         let provider = ProviderName::parse(&self.destination_provider)?;
         let value = Personal::parse(self.destination_value.expose(), ATTRIBUTE_VALUE_CHARS_MAX)?;
         Ok(DestinationUser { provider, value })
     }
 
-    /// The source as it was sent.
-    ///
-    /// # Errors
-    /// When a person has edited the line into something that cannot be sent.
+    /// The source as it was sent. Fails where a person has edited the line into something that cannot be sent.
     pub fn source(&self) -> Result<ExternalIdentity, IdentityError> {
         ExternalIdentity::new(
             ProviderName::parse(&self.source_provider)?,
@@ -552,10 +543,8 @@ pub enum RecordError {
     Record,
 }
 
-/// Reads a line, without its line end.
-///
-/// # Errors
-/// [`RecordError`] when the line is not one whole record of this format with nothing added.
+/// Reads a line, without its line end. Refuses a line that is not one whole record of this format, or has anything else
+/// in it.
 pub fn decode(line: &[u8]) -> Result<LedgerRecord<'_>, RecordError> {
     let text = std::str::from_utf8(line).map_err(|_| RecordError::Utf8)?;
     let record: LedgerRecord<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
@@ -576,10 +565,8 @@ pub(super) fn format_of_header(line: &[u8]) -> Option<u64> {
 }
 
 impl LedgerRecord<'_> {
-    /// What the record does to the state of a row, and when; `None` for a record that changes no state.
-    ///
-    /// # Errors
-    /// [`RecordError::Record`] where members contradict each other: never for a record that [`decode`] returned.
+    /// What the record does to the state of a row, and when; `None` for a record that changes no state. Refuses members
+    /// that contradict each other, which no record of [`decode`] has.
     pub(super) fn row_event(&self) -> Result<Option<(RowKey, RowEvent, UnixMs)>, RecordError> {
         Ok(Some(match self {
             Self::Header(_) | Self::RunStarted(_) | Self::RunEnded(_) | Self::Invalid(_) => return Ok(None),

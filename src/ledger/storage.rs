@@ -11,7 +11,6 @@ pub use file::{FileSource, FileStorage};
 pub use memory::{DiscardStorage, MemoryStorage};
 
 /// Bytes that can be read.
-#[expect(clippy::missing_errors_doc, reason = "the head of this file says it")]
 pub trait LedgerSource {
     /// The path, for error messages; never anything that the ledger holds.
     fn place(&self) -> String;
@@ -24,7 +23,6 @@ pub trait LedgerSource {
 }
 
 /// Bytes that one owner can add to.
-#[expect(clippy::missing_errors_doc, reason = "the head of this file says it")]
 pub trait LedgerStorage: LedgerSource + Send {
     /// Writes all of `bytes` at the end. After an error it is not known how many of them arrived.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;

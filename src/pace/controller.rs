@@ -136,14 +136,12 @@ pub struct RateController {
 
 impl RateController {
     /// Starts at time 0; the rate never exceeds `ceiling` calls per second.
-    #[must_use]
     pub fn new(start: InitialRate, ceiling: f64) -> Self {
         Self::starting(start, ceiling, false)
     }
 
     /// One of several clients that share a quota without communicating: it gives way further, so that their parts become
     /// even.
-    #[must_use]
     pub fn among_several(start: InitialRate, ceiling: f64) -> Self {
         Self::starting(start, ceiling, true)
     }
@@ -179,7 +177,6 @@ impl RateController {
     }
 
     /// The rate at this time, in calls per second, apart from pauses ([`Self::resume_at`]).
-    #[must_use]
     pub fn rate(&self, now: f64) -> f64 {
         let rate = match self.mode {
             Mode::Ramp { rate, .. } => rate,
@@ -189,13 +186,11 @@ impl RateController {
     }
 
     /// No call may be sent before this time.
-    #[must_use]
     pub fn resume_at(&self) -> f64 {
         self.resume_at
     }
 
     /// The quota as last measured, in calls per second; `None` before the first throttled call.
-    #[must_use]
     pub fn measured_quota(&self) -> Option<f64> {
         self.calls.was_throttled().then_some(self.plateau)
     }

@@ -18,7 +18,6 @@ pub struct CoolDown {
 
 impl CoolDown {
     /// The end of the pause, if it is after `now`.
-    #[must_use]
     pub fn until(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| *until > now)
     }

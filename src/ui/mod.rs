@@ -46,7 +46,6 @@ pub struct Ui {
 
 impl Ui {
     /// Talks through the process's own streams.
-    #[must_use]
     pub fn new(options: UiOptions) -> Self {
         let streams =
             Streams { stdin: Box::new(io::stdin()), stdout: Box::new(io::stdout()), stderr: Box::new(io::stderr()) };
@@ -55,7 +54,6 @@ impl Ui {
     }
 
     /// Talks through these streams, and never draws a bar: for tests of whole commands.
-    #[must_use]
     pub fn with_streams(options: UiOptions, streams: Streams) -> Self {
         Self::assemble(options, streams, ProgressDrawTarget::hidden())
     }
@@ -67,7 +65,6 @@ impl Ui {
     }
 
     /// The shape that results are wanted in.
-    #[must_use]
     pub fn output(&self) -> OutputFormat {
         self.console.options().output
     }
@@ -110,28 +107,22 @@ impl Ui {
 
     /// Somebody to tell what happens in a run. The bar is there at once. Drop it before the result is printed: only
     /// then the bar is gone and the findings that were not shown are counted.
-    #[must_use]
     pub fn observer(&self) -> Box<dyn RunObserver + Send> {
         Box::new(observer::EventPrinter::new(Arc::clone(&self.console)))
     }
 
     /// Whether there is somebody at a terminal to ask.
-    #[must_use]
     pub fn can_ask(&self) -> bool {
         let terminals = self.console.options().terminals;
         terminals.stdin && terminals.stderr
     }
 
     /// Asks a yes-or-no question on the terminal; only a plain `y` or `yes` is a yes. Blocks until there is an answer.
-    ///
-    /// # Errors
-    /// [`ConfirmError::NotATerminal`] where stdin or stderr is none; [`ConfirmError::Io`] where it cannot be read.
     pub fn confirm(&self, question: &str) -> Result<bool, ConfirmError> {
         self.console.confirm(question)
     }
 
     /// A personal value as it may be shown: masked unless `--show-values`, and escaped either way.
-    #[must_use]
     pub fn value(&self, value: &Personal) -> String {
         let value = value.expose();
         if self.console.options().show_values {
@@ -143,9 +134,6 @@ impl Ui {
 
     /// Data to stdout: byte for byte into a file or pipe, and escaped (but for line feeds and tabs) on a terminal.
     /// Hand over many lines at a time. A reader that has left is no fault.
-    ///
-    /// # Errors
-    /// Where stdout cannot be written for another reason, such as a full disk.
     pub fn data(&self, text: &str) -> io::Result<()> {
         if self.console.options().terminals.stdout {
             self.console.print(&escape_lines(text))
@@ -155,17 +143,11 @@ impl Ui {
     }
 
     /// Prints a result to stdout as it is: its parts are escaped already, and it may be colored.
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
     pub fn print(&self, text: &str) -> io::Result<()> {
         self.console.print(text)
     }
 
     /// Prints a value to stdout, as JSON on one line.
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
     pub fn json(&self, value: &Value) -> io::Result<()> {
         self.console.print(&encode_json(value))
     }
@@ -176,27 +158,21 @@ impl Ui {
     }
 
     /// Returns the style of results on stdout.
-    #[must_use]
     pub fn stdout_style(&self) -> Style {
         self.console.stdout_style()
     }
 
     /// Whether personal values are shown as they are.
-    #[must_use]
     pub fn shows_values(&self) -> bool {
         self.console.options().show_values
     }
 
     /// Returns a printer for findings, which prints the first of each severity and counts the rest.
-    #[must_use]
     pub fn finding_printer(&self) -> FindingPrinter {
         FindingPrinter::new(Arc::clone(&self.console))
     }
 
     /// Makes this the log of the process.
-    ///
-    /// # Errors
-    /// [`LogError`] where the filter cannot be read, or the process has a log already.
     pub fn start_log(&self, options: LogOptions<'_>) -> Result<(), LogError> {
         let subscriber = log::subscriber(Arc::clone(&self.console), options)?;
         tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::AlreadyStarted)
@@ -204,7 +180,6 @@ impl Ui {
 }
 
 /// A value on one line, harmless for a terminal.
-#[must_use]
 pub fn encode_json(value: &Value) -> String {
     let mut text = escape_json(&value.to_string()).into_owned();
     text.push('\n');

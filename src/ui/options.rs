@@ -39,7 +39,6 @@ pub struct Terminals {
 
 impl Terminals {
     /// Asks the system.
-    #[must_use]
     pub fn detect() -> Self {
         Self {
             stdin: io::stdin().is_terminal(),

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 
-use super::Failure;
 use super::settings::{FileSettings, Scalar};
+use super::{Failure, headings};
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
 use crate::input::{Format, InputOptions, OptionError, Preset};
 use crate::ui::Ui;
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Input")]
+#[command(next_help_heading = headings::INPUT)]
 pub struct InputArgs {
     /// Format of the input; detected from the content by default
     #[arg(long, value_enum, hide_short_help = true)]

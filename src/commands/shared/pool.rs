@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::settings::{FileSettings, parse_endpoint_url};
 use super::simulator::{RunningSimulator, SimulationArgs, Simulator};
-use super::{CommandContext, Failure};
+use super::{CommandContext, Failure, headings};
 use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::run::StopError;
 use crate::foresight::preflight::{PoolKnowledge, preflight};
@@ -18,7 +18,7 @@ use crate::service::cognito::{Cognito, ConnectionTarget};
 use crate::service::{IdentityLinker, IdentityUnlinker, QuotaReader, UserDirectory};
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Pool and credentials")]
+#[command(next_help_heading = headings::POOL)]
 pub struct PoolArgs {
     /// User pool, such as us-east-1_AbCdEfGhI
     #[arg(long, env = "COGNITO_LINK_USER_POOL_ID", hide_env_values = true, value_name = "ID")]

@@ -22,20 +22,17 @@ struct Memory {
 
 impl MemoryStorage {
     /// A storage that holds these bytes, all of them durable.
-    #[must_use]
     pub fn holding(bytes: Vec<u8>) -> Self {
         let synced = bytes.len();
         Self { shared: Arc::new(Mutex::new(Memory { bytes, synced, ..Memory::default() })) }
     }
 
     /// Everything written so far.
-    #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         self.memory().bytes.clone()
     }
 
     /// What a power failure at this moment leaves: the synced bytes, and at the most `kept` of the others.
-    #[must_use]
     pub fn after_crash(&self, kept: usize) -> Self {
         let memory = self.memory();
         let end = memory.bytes.len().min(memory.synced.saturating_add(kept));
