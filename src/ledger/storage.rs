@@ -1,14 +1,16 @@
-//! Where a ledger's bytes are: in a file, or in memory for rehearsals and crash tests. All errors are the system's.
+//! Where a ledger's bytes are: in a file, nowhere for rehearsals, or in memory for tests. All errors are the system's.
 
+mod discard;
 mod file;
-mod memory;
+mod testing;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 
+pub use discard::DiscardStorage;
 pub use file::{FileSource, FileStorage};
-pub use memory::{DiscardStorage, MemoryStorage};
+pub use testing::MemoryStorage;
 
 /// Bytes that can be read.
 pub trait LedgerSource {
