@@ -42,7 +42,6 @@ impl Clock {
         Instant::now()
     }
 
-    /// Time since this clock was made.
     pub fn elapsed(&self) -> Duration {
         self.now().saturating_duration_since(self.start)
     }

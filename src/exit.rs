@@ -49,7 +49,6 @@ impl Exit {
         Self::Terminated,
     ];
 
-    /// The number.
     pub fn status(self) -> u8 {
         self as u8
     }

@@ -4,9 +4,7 @@
 
 /// Longest record (CSV row or JSONL line) that is read, in bytes. A longer one is a finding, never held in memory.
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
-/// Most columns a header may have.
 pub const COLUMNS_MAX: usize = 1_000;
-/// Deepest nesting of a JSONL value.
 pub const JSON_DEPTH_MAX: usize = 16;
 /// Most bytes that a compressed input may expand to from one byte of its own, over the whole file.
 pub const DECOMPRESSION_RATIO_MAX: u64 = 1_000;

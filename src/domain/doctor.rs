@@ -110,7 +110,6 @@ pub enum CheckResult {
     },
     /// An operation that writes, and so was not called.
     NotTried(&'static str),
-    /// The call failed.
     Stopped(StopError),
     /// Not looked at, because of what an earlier check found: a lower-case fragment.
     LeftOut(&'static str),

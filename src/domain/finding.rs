@@ -90,7 +90,6 @@ impl FindingCode {
         Self::UppercaseEmailNameId,
     ];
 
-    /// Whether it is one of [`FindingCode::SUSPICIONS`].
     pub fn is_suspicion(self) -> bool {
         Self::SUSPICIONS.contains(&self)
     }

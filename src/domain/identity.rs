@@ -17,16 +17,12 @@ pub const SIMULATED_REGION_PREFIX: &str = "sim-";
 /// Why a text is no identity value. Never holds the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
-    /// Not `REGION_ID` as in `us-east-1_AbCdEfGhI`.
     #[error("not a user pool id: expected REGION_ID as in us-east-1_AbCdEfGhI")]
     PoolId,
     #[error("empty")]
     Empty,
     #[error("longer than {max} characters")]
-    TooLong {
-        /// What the service takes, in characters.
-        max: usize,
-    },
+    TooLong { max: usize },
     /// A provider name with characters that the service does not take.
     #[error("not a provider name: spaces and control characters are not allowed")]
     ProviderName,
@@ -37,7 +33,6 @@ pub enum IdentityError {
     SourceTooLong {
         /// How long the three are together, in characters.
         chars: usize,
-        /// What the service takes, in characters.
         max: usize,
     },
 }
@@ -196,7 +191,6 @@ impl fmt::Display for ProviderName {
 pub struct AttributeName(Box<str>);
 
 impl AttributeName {
-    /// Reads an attribute name.
     pub fn parse(text: &str) -> Result<Self, IdentityError> {
         Self::check(text)?;
         Ok(Self(text.into()))
@@ -236,7 +230,6 @@ pub struct ExternalIdentity {
 }
 
 impl ExternalIdentity {
-    /// Puts the three parts together.
     pub fn new(provider: ProviderName, attribute: AttributeName, value: Personal) -> Result<Self, IdentityError> {
         Self::check(provider.as_str(), attribute.as_str(), value.expose())?;
         Ok(Self { provider, attribute, value })

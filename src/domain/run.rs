@@ -19,7 +19,6 @@ pub enum StopCause {
     NotEnabledHere,
     /// The service cannot be reached at all.
     Unreachable,
-    /// The ledger cannot be written.
     LedgerIo,
     /// The input cannot be read on.
     InputIo,
@@ -58,7 +57,6 @@ impl StopError {
         Self { cause, detail: detail.into(), service_text: None }
     }
 
-    /// Puts the pool before the detail.
     pub fn about_pool(mut self, pool: &PoolId) -> Self {
         self.detail = format!("user pool {pool}: {}", self.detail);
         self
@@ -77,7 +75,6 @@ impl StopError {
     }
 }
 
-/// A signal to stop the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// SIGINT, Ctrl-C.
@@ -92,16 +89,13 @@ pub enum RunOutcome {
     Completed,
     /// A signal came; what was in flight was finished, or is in doubt where it did not finish in time.
     Interrupted(Signal),
-    /// Something stopped the run.
     Stopped(StopError),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RunPurpose {
-    /// To link rows.
     #[default]
     Link,
-    /// To remove links.
     Undo,
     /// To list the links that would be removed.
     UndoDryRun,

@@ -23,7 +23,6 @@ pub struct Shard {
 pub struct ShardError;
 
 impl Shard {
-    /// Shard `index` of `count`.
     pub fn new(index: u32, count: u32) -> Result<Self, ShardError> {
         if index < count && count <= SHARDS_MAX { Ok(Self { index, count }) } else { Err(ShardError) }
     }

@@ -103,7 +103,6 @@ pub enum RowEvent {
     /// It was announced, and the run ended before anything was sent for it; or a scan of the pool showed that its link no
     /// longer exists.
     Withdrawn,
-    /// It ended in this state.
     Settled(RowState),
     /// Its unlink was announced: from here on an unlink call may have been sent.
     UnlinkAnnounced,

@@ -50,7 +50,6 @@ impl Column {
         }
     }
 
-    /// Returns the canonical name.
     pub fn name(self) -> &'static str {
         self.names()[0]
     }
@@ -65,7 +64,6 @@ impl Column {
     }
 }
 
-/// A set of columns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct ColumnSet(u8);
 

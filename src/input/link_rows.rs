@@ -45,15 +45,12 @@ impl<'a> LinkRow<'a> {
 pub struct UnreadableRows {
     /// Rows that are accepted only with `--allow` and these codes.
     pub with_allow: u64,
-    /// Rows by suspicion.
     pub suspicions: BTreeMap<FindingCode, u64>,
     /// Rows that are invalid whatever is allowed.
     pub never: u64,
-    /// Rows by error.
     pub errors: BTreeMap<FindingCode, u64>,
 }
 
-/// Writes links as rows.
 #[derive(Debug)]
 pub struct LinkRowWriter {
     format: Format,
@@ -62,7 +59,6 @@ pub struct LinkRowWriter {
 }
 
 impl LinkRowWriter {
-    /// Writes in this format.
     pub fn new(format: Format) -> Self {
         Self { format, rows: 0, unreadable: UnreadableRows::default() }
     }
@@ -92,7 +88,6 @@ impl LinkRowWriter {
         }
     }
 
-    /// Rows so far.
     pub fn rows(&self) -> u64 {
         self.rows
     }

@@ -4,7 +4,6 @@ use super::columns::Column;
 use super::preset::Preset;
 use crate::domain::finding::FindingCode;
 
-/// The format of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Delimited fields with a header.
@@ -36,16 +35,12 @@ pub struct InputOptions {
 /// Why the text of an option is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
-    /// It is not `COLUMN=TEXT`.
     #[error("expected COLUMN=TEXT, as in source_provider=Okta")]
     Shape,
-    /// There is no such column.
     #[error("no such column; the columns are {}", Column::ALL.map(Column::name).join(", "))]
     Column,
-    /// It is not a delimiter.
     #[error("not a delimiter; give one of , ; | or tab, or another single ASCII mark")]
     Delimiter,
-    /// There is no such preset.
     #[error("no such preset; the presets are {}", Preset::ALL.iter().map(|preset| preset.name()).collect::<Vec<_>>().join(", "))]
     Preset,
     /// It is not the code of a suspicion.

@@ -8,7 +8,6 @@ use tempfile::NamedTempFile;
 
 use super::error::InputError;
 
-/// A file that is being written.
 #[derive(Debug)]
 pub struct OutputFile {
     path: PathBuf,
@@ -24,7 +23,6 @@ enum OutputTarget {
 }
 
 impl OutputFile {
-    /// Starts a file.
     pub fn create(path: &Path) -> Result<Self, InputError> {
         let target = open(path).map_err(|source| write_error(path, source))?;
         Ok(Self { path: path.to_owned(), target: BufWriter::new(target) })
@@ -38,7 +36,6 @@ impl OutputFile {
         Ok(())
     }
 
-    /// Appends bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), InputError> {
         self.target.write_all(bytes).map_err(|source| write_error(&self.path, source))
     }

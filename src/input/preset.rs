@@ -39,7 +39,6 @@ impl Preset {
     pub const ALL: &'static [Self] =
         &[Self::Auth0, Self::Okta, Self::Entra, Self::Google, Self::Keycloak, Self::Cognito];
 
-    /// Returns the name that `--preset` accepts.
     pub fn name(self) -> &'static str {
         self.facts().name
     }

@@ -235,7 +235,6 @@ fn detect_format(bytes: &[u8]) -> Result<Format, InputError> {
 pub struct FirstReading {
     /// Rows read, valid or not.
     pub rows: u64,
-    /// Empty lines.
     pub blank_lines: u64,
     /// Whether a row has a finding of its own.
     pub has_findings: bool,

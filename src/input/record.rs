@@ -18,7 +18,6 @@ pub struct InputRecord {
     pub line: u64,
     /// `None` where the row by itself has an error. A row that only contradicts other rows still has its link.
     pub link: Option<Link>,
-    /// Its errors and warnings.
     pub findings: Vec<Finding>,
 }
 
@@ -31,18 +30,13 @@ impl InputRecord {
 
 /// A checked row that borrows its values from the input buffer.
 pub struct CheckedRow<'a> {
-    /// As in [`InputRecord`].
     pub number: RowNumber,
-    /// As in [`InputRecord`].
     pub line: u64,
-    /// As in [`InputRecord`].
     pub link: Option<LinkRef<'a>>,
-    /// As in [`InputRecord`].
     pub findings: Vec<Finding>,
 }
 
 impl CheckedRow<'_> {
-    /// Copies the values.
     pub fn into_record(self) -> InputRecord {
         let Self { number, line, link, findings } = self;
         InputRecord { number, line, link: link.and_then(|link| link.to_link()), findings }
@@ -58,7 +52,6 @@ pub struct LinkRef<'a> {
     pub(super) value: &'a str,
 }
 
-/// As [`Destination`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum DestinationRef<'a> {
     Username(&'a str),
@@ -95,7 +88,6 @@ pub struct RawRecord<'a> {
 
 #[derive(Clone, Copy)]
 pub(super) enum RawShape<'a> {
-    /// The fields of a CSV record.
     Fields(&'a [CsvField]),
     /// A line that is one JSON object.
     Object,
@@ -170,7 +162,6 @@ impl RecordLayout {
         }
     }
 
-    /// The delimiter of a CSV.
     pub fn delimiter(&self) -> Option<u8> {
         (self.format == Format::Csv).then_some(self.delimiter)
     }

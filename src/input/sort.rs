@@ -35,7 +35,6 @@ impl Sorter {
         Self { bytes: Vec::new(), ends: Vec::new(), runs: Vec::new(), run_bytes, runs_max }
     }
 
-    /// Takes a record.
     pub fn add(&mut self, texts: &[&str]) -> io::Result<()> {
         for text in texts {
             for byte in text.bytes() {

@@ -17,7 +17,6 @@ pub struct LastRun {
     pub end: Option<RunEnd>,
 }
 
-/// What a ledger holds.
 #[derive(Debug)]
 pub struct LedgerContents {
     pub header: LedgerHeader,
@@ -63,7 +62,6 @@ pub(super) fn load_contents_of(path: &Path, wanted: Option<&Binding>) -> Result<
     Ok(LedgerContents { header, view, last_run, pace_milli })
 }
 
-/// What [`load`] found.
 pub(super) struct LoadedLedger {
     /// `None` where there is not even a whole header.
     pub(super) header: Option<LedgerHeader>,

@@ -54,7 +54,6 @@ pub enum LedgerError {
         place: String,
         /// For callers that tell a missing file from a full disk.
         kind: io::ErrorKind,
-        /// What the system said.
         detail: String,
     },
     #[error("another run{} holds {place}; wait for it to end, or stop it", describe(holder.as_ref()))]

@@ -33,7 +33,6 @@ pub struct UndoSelection {
     pub include_recovered: bool,
 }
 
-/// How many links a selection holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UndoSelectionCounts {
     /// Links to unlink, those in doubt included.

@@ -54,7 +54,6 @@ pub struct Ledger {
     pace_milli: Option<u64>,
 }
 
-/// What opening a ledger found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opened {
     pub created: bool,
@@ -127,7 +126,6 @@ impl Ledger {
         self.pace_milli
     }
 
-    /// Records that a run starts.
     pub fn run_started(&mut self, start: &RunStart) -> Result<(), LedgerError> {
         self.writer.append(&LedgerRecord::RunStarted(start.clone()))?;
         if start.command != UNDO_COMMAND {

@@ -29,7 +29,6 @@ pub(super) struct WholeLines {
     pub(super) newline_missing: bool,
 }
 
-/// A record and its place.
 pub(super) struct LedgerRecordAt<'a> {
     /// The line's number, from 1.
     pub(super) line: u64,
@@ -70,7 +69,6 @@ impl<'a> LedgerReader<'a> {
     }
 }
 
-/// Reads the header, and nothing else.
 pub(super) fn read_header(source: &dyn LedgerSource) -> Result<LedgerHeader, LedgerError> {
     match LedgerReader::new(source)?.next_record()? {
         Some(LedgerRecordAt { record: LedgerRecord::Header(header), .. }) => Ok(header),

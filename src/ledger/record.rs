@@ -39,7 +39,6 @@ pub const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The command of the runs that work on no input, but unlink what earlier runs of the ledger linked.
 pub const UNDO_COMMAND: &str = "undo";
 
-/// One line of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum LedgerRecord<'a> {
@@ -84,7 +83,6 @@ pub struct LedgerHeader {
     #[serde(rename = "cognito_link_ledger")]
     pub(super) format: u64,
     pub binding: Binding,
-    /// When the ledger was created.
     #[serde(rename = "created_at")]
     pub created: UnixMs,
     /// The version of the program that created it.
@@ -186,7 +184,6 @@ impl From<&RunOutcome> for EndedAs {
     }
 }
 
-/// The orderly end of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunEnd {
@@ -196,9 +193,7 @@ pub struct RunEnd {
     /// Rows by state. A ledger does not keep the counts by code: they are empty when read.
     #[serde(rename = "rows", with = "RunEndCounts")]
     pub counts: Counts,
-    /// Writes sent in the run.
     pub writes: u64,
-    /// Reads sent in the run.
     pub reads: u64,
     /// Answers that said "too many requests".
     pub throttled: u64,
@@ -468,7 +463,6 @@ pub enum UnlinkResult {
     Refused,
     /// Attempts exhausted, and none had an effect.
     Failed,
-    /// A call may have taken effect.
     InDoubt,
     /// It was announced, and nothing was sent.
     Withdrawn,

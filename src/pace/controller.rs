@@ -81,7 +81,6 @@ pub enum InitialRate {
 pub enum CallFeedback {
     /// The service accepted it, whatever the answer was.
     Accepted,
-    /// Refused for its rate.
     Throttled,
     /// Accepted, but the service failed or did not answer in time.
     Faulted,
@@ -89,7 +88,6 @@ pub enum CallFeedback {
     Unreached,
 }
 
-/// A call in the controller's log.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LoggedCall {
     number: u64,

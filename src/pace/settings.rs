@@ -3,7 +3,6 @@
 use super::controller::{InitialRate, RateController};
 use crate::limits::{RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN, RATE_START_PER_SECOND, WRITE_QUOTA_PER_SECOND};
 
-/// Where a quota comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuotaOrigin {
     /// `GetProvisionedLimit`: the quota that the service enforces at the moment.
@@ -65,7 +64,6 @@ impl RateQuota {
 pub struct Pace {
     /// The start, and the ceiling in calls per second; `None` for no rate at all.
     paced: Option<(InitialRate, f64)>,
-    /// Whether other machines share the quota.
     shared: bool,
 }
 

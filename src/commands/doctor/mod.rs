@@ -67,7 +67,6 @@ pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Resul
 struct PlannedMigration {
     /// Its share of the quota, over 0 up to 1.
     share: f64,
-    /// The pace of its reads.
     reads: Pace,
     seed: u64,
 }

@@ -156,7 +156,6 @@ pub(super) fn add_links(
     Ok(())
 }
 
-/// What was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct ExportedLinks {
     links: u64,

@@ -85,7 +85,6 @@ impl PoolWithoutUsers {
     }
 }
 
-/// A pool file in progress.
 pub(super) struct PoolSnapshot {
     path: PathBuf,
     head: PoolWithoutUsers,

@@ -15,7 +15,6 @@ use crate::input::{CrossRowFindings, FirstReading, InputOptions, InputReader, In
 use crate::ledger::Ledger;
 use crate::limits::{PROVIDERS_PER_POOL_MAX, READER_BATCH_ROWS};
 
-/// What the checks found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckedInput {
     /// Rows of this shard.
@@ -44,7 +43,6 @@ pub struct InputCheck<'a> {
     pub pool: &'a PoolId,
     /// The part of the input that is counted. Its rows are compared with all rows.
     pub shard: Option<Shard>,
-    /// The ledger of earlier runs.
     pub ledger: Option<&'a Ledger>,
     pub retry_refused: bool,
 }

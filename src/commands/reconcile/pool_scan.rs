@@ -59,7 +59,6 @@ fn exact_hash(provider: &str, value: &str) -> u64 {
     hasher.digest()
 }
 
-/// What the scan found.
 pub struct ReconcileScan {
     /// The users that the file needs.
     pub index: PoolIndex,
@@ -100,7 +99,6 @@ impl ReconcileInput {
         if self.providers.is_empty() { &needs.providers } else { &self.providers }
     }
 
-    /// Reads the whole pool.
     pub async fn scan_pool(
         &self,
         needs: &mut FileNeeds,

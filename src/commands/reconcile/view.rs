@@ -20,7 +20,6 @@ use crate::limits::FAILURES_SHOWN_MAX;
 use crate::ui::format::{counted, duration};
 use crate::ui::{OutputFormat, Style, Ui, escape};
 
-/// Prints what was found, as text.
 pub(super) fn print_drift(report: &DriftReport, ui: &Ui) -> io::Result<()> {
     match ui.output() {
         OutputFormat::Text => ui.print(&drift_text(report, ui.shows_values(), ui.stdout_style())),

@@ -58,7 +58,6 @@ pub mod headings {
     pub const ADVANCED: &str = "Advanced";
 }
 
-/// Reads a provider's name, for clap.
 pub fn parse_provider(name: &str) -> Result<ProviderName, String> {
     ProviderName::parse(name).map_err(|error| error.to_string())
 }

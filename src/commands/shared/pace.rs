@@ -166,7 +166,6 @@ impl RateChoice {
         Ok(Self { rate, share, shards })
     }
 
-    /// For a command that only reads.
     pub fn of_reads(share: Option<f64>, file: &FileSettings) -> Result<Self, Failure> {
         Self::new(Some(Rate::Auto), share, 1, file)
     }

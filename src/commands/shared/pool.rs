@@ -52,7 +52,6 @@ impl PoolArgs {
         }
     }
 
-    /// Returns where the real service is.
     pub fn real_target(&self, file: &FileSettings) -> Result<ConnectionTarget, Failure> {
         let from_file = || match &file.endpoint_url {
             Some(url) => parse_endpoint_url(url)
@@ -96,7 +95,6 @@ impl Service for Cognito {
 
 pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Service>, StopError>> + 'a>>;
 
-/// Constructs the service.
 pub trait Connector {
     fn connect<'a>(&'a self, target: &'a ConnectionTarget, pool: &'a PoolId) -> Connecting<'a>;
 }

@@ -175,7 +175,6 @@ pub fn by_code_text(codes: impl Iterator<Item = (&'static str, u64)>) -> String 
     codes.map(|(code, number)| format!("{code} {}", count(number))).collect::<Vec<_>>().join(", ")
 }
 
-/// How to resume after a run.
 const RESUME_RUN: &str = "run the same command again to resume; rows in doubt are read first";
 /// How to resume after a report, which is not the command to run again.
 pub const RESUME_AFTER_REPORT: &str = "run `link` on that input again to resume; rows in doubt are read first";
@@ -251,7 +250,6 @@ pub fn run_json(report: &RunReport, ledger: Option<&str>, show_values: bool, exi
     })
 }
 
-/// Rows by state.
 pub fn counts_json(counts: &Counts) -> Map<String, Value> {
     by_code_json(
         [

@@ -72,11 +72,8 @@ impl fmt::Display for Scalar {
 /// `--rate`: how fast a run may write.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rate {
-    /// A share of the quota.
     Auto,
-    /// As fast as the service accepts.
     Max,
-    /// So many writes a second.
     PerSecond(f64),
 }
 

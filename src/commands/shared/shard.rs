@@ -30,7 +30,6 @@ pub fn parse_shard(text: &str) -> Result<ShardChoice, String> {
     }
 }
 
-/// Returns the shard of this machine.
 pub fn resolve_shard(choice: Option<ShardChoice>) -> Result<Option<Shard>, Failure> {
     let variable = |name: &str| std::env::var(name).ok();
     choice.map(|choice| resolve(choice, &variable)).transpose()

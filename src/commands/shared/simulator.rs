@@ -101,7 +101,6 @@ impl Simulator {
         Ok(account.with_pool(pool))
     }
 
-    /// Starts to serve.
     pub fn serve(
         mut self,
         named: &PoolId,

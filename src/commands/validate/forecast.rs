@@ -36,7 +36,6 @@ pub(super) struct ForecastInput<'a> {
     pub(super) pool: &'a PoolId,
 }
 
-/// What was read from the pool.
 pub(super) struct PoolSample {
     index: PoolIndex,
     mapped: BTreeMap<ProviderName, MappedAttributes>,
@@ -52,9 +51,7 @@ pub(super) struct ForecastOutput<'a> {
     pub(super) refused: &'a mut dyn FnMut(&PredictedRefusal),
     /// Masks a personal value as the options say.
     pub(super) shown: &'a dyn Fn(&Personal) -> String,
-    /// The folder of `--split`.
     pub(super) split: Option<&'a Path>,
-    /// The path of `--save-plan`.
     pub(super) plan: Option<&'a Path>,
 }
 
@@ -229,7 +226,6 @@ impl InputForecast {
         report.at_quota = time_of_calls(report.writes, quota_per_second);
     }
 
-    /// Completes the plan of `--save-plan`.
     pub(super) fn save_plan(&mut self, header: PlanHeader, sample: &PoolSample, invalid: u64) -> Result<(), Failure> {
         let Some(plan) = self.plan.take() else { return Ok(()) };
         let eta_ms = self.report.at_rate.and_then(|time| u64::try_from(time.as_millis()).ok());

@@ -19,7 +19,6 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    /// Opens an existing file.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
         let io_error = |error: &io::Error| LedgerError::io(LedgerOperation::Open, place(path), error);
         let kind = fs::metadata(path).map_err(|error| io_error(&error))?;
