@@ -6,7 +6,7 @@
 //! `docs/design/glossary.md` explains the terms, and `CONTRIBUTING.md` says how to build, test and change the program.
 //! Command lines, codes and exit statuses are in `docs/`.
 //!
-//! Whoever follows a command starts in its folder under `commands`; whoever follows a row starts in `engine`.
+//! To follow a command, start in its folder under `commands`; to follow a row, start in `engine`.
 
 // The modules are public for `src/main.rs`, `tests` and `benches` only, so nobody needs the documentation that clippy
 // asks for in a library of others.

@@ -121,7 +121,7 @@ pub struct ExtraLink {
 
 impl fmt::Debug for ExtraLink {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("ExtraLine").field("provider", &self.provider).finish_non_exhaustive()
+        formatter.debug_struct("ExtraLink").field("provider", &self.provider).finish_non_exhaustive()
     }
 }
 

@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_and_masks_tell_nothing() {
+    fn debug_and_masks_reveal_nothing() {
         let identity = source("Google", "carlos@example.com").unwrap();
         assert!(!format!("{identity:?}").contains("carlos"));
         assert_eq!(masked("carlos@example.com"), "c***m");

@@ -1,4 +1,4 @@
-//! A row of the input, and the key by which it is known for ever.
+//! A row of the input, and its permanent key.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub struct Link {
 }
 
 /// A row as the ledger knows it: 128 bits over pool, destination and source, so that the input may be sorted, edited
-/// and extended between runs. Tells nothing about the values.
+/// and extended between runs. It reveals nothing about the values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RowKey([u64; 2]);
 
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_tell_every_part_apart() {
+    fn keys_differ_in_every_part() {
         let pool = PoolId::parse("us-east-1_Abc").unwrap();
         let other_pool = PoolId::parse("us-east-1_Abd").unwrap();
         let base = link(Destination::Username(named("ab")), "Google", "cd");
@@ -139,9 +139,9 @@ mod tests {
             let (digit, place) = (char::from(byte).to_digit(16), usize::from(byte) % 32);
             let mut text = [b'0'; 32];
             text[place] = byte;
-            let wanted =
+            let expected =
                 digit.filter(|_| !byte.is_ascii_uppercase()).map(|value| u128::from(value) << (4 * (31 - place)));
-            assert_eq!(RowKey::parse(&text), wanted.map(RowKey::from_u128), "byte {byte}");
+            assert_eq!(RowKey::parse(&text), expected.map(RowKey::from_u128), "byte {byte}");
         }
     }
 }

@@ -52,7 +52,7 @@ pub enum LedgerError {
     Io {
         operation: LedgerOperation,
         place: String,
-        /// For callers that tell a missing file from a full disk.
+        /// To distinguish a missing file from a full disk.
         kind: io::ErrorKind,
         detail: String,
     },
@@ -62,13 +62,13 @@ pub enum LedgerError {
         /// `None` where that cannot be read.
         holder: Option<LockHolder>,
     },
-    #[error("ledger {place} belongs to {held}, and this run is for {wanted}; name another ledger with `--ledger`")]
+    #[error("ledger {place} belongs to {held}, and this run is for {expected}; name another ledger with `--ledger`")]
     Mismatch {
         place: String,
         /// What its header says.
         held: Binding,
         /// What this run is for.
-        wanted: Binding,
+        expected: Binding,
     },
     /// A line cannot be understood, or cannot follow what the lines before it say.
     #[error(

@@ -252,7 +252,7 @@ impl RateController {
         false
     }
 
-    /// Allows no call before `until`, because the service asked for a wait.
+    /// Allows no call before `until`, because the service requested a wait.
     pub fn pause_until(&mut self, until: f64) {
         self.resume_at = self.resume_at.max(until);
     }
@@ -447,7 +447,7 @@ impl CallLog {
 /// Finds out whether a failing service gets too many calls, from the calls and faults of the last seconds.
 ///
 /// Throttled calls do not count: they set the rate themselves. A service that fails for other reasons than its load
-/// must not be called slowly for ever, so the rate is halved at most a few times a minute.
+/// must not be called slowly forever, so the rate is halved at most a few times a minute.
 #[derive(Debug, Clone, Default)]
 struct FaultWindow {
     /// A second, its calls, and the faults among them.

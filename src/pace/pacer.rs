@@ -88,7 +88,7 @@ impl CallPacer {
     }
 
     /// Records the outcome of a call. Returns the pause that it started, or the wait for the next call where it made the
-    /// rate slower. `retry_after` is the wait that the service asked for.
+    /// rate slower. `retry_after` is the wait that the service requested.
     pub fn record_feedback(
         &mut self,
         call: AdmittedCall,

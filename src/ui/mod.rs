@@ -1,4 +1,4 @@
-//! The only talkers of the program: stdout carries data, stderr carries talk.
+//! The only module that prints: data to stdout, messages and progress to stderr.
 //!
 //! [`Ui`] is the way in. What comes from outside is escaped before it is printed, personal values are masked unless
 //! `--show-values`, and the bar, messages and log lines never interleave.
@@ -38,14 +38,14 @@ use crate::domain::identity::{Personal, masked};
 use crate::domain::run::StopError;
 use crate::limits;
 
-/// The program's voice; cheap to clone, and safe to use from several threads.
+/// Prints everything; cheap to clone, and safe to use from several threads.
 #[derive(Clone)]
 pub struct Ui {
     console: Arc<Console>,
 }
 
 impl Ui {
-    /// Talks through the process's own streams.
+    /// Uses the streams of the process.
     pub fn new(options: UiOptions) -> Self {
         let streams =
             Streams { stdin: Box::new(io::stdin()), stdout: Box::new(io::stdout()), stderr: Box::new(io::stderr()) };
@@ -53,7 +53,7 @@ impl Ui {
         Self::assemble(options, streams, ProgressDrawTarget::stderr_with_hz(draws_per_second))
     }
 
-    /// Talks through these streams, and never draws a bar: for tests of whole commands.
+    /// Uses these streams, and never draws a bar: for tests of whole commands.
     pub fn with_streams(options: UiOptions, streams: Streams) -> Self {
         Self::assemble(options, streams, ProgressDrawTarget::hidden())
     }
@@ -64,7 +64,6 @@ impl Ui {
         Self { console: Arc::new(Console::new(options, streams, target)) }
     }
 
-    /// The shape that results are wanted in.
     pub fn output(&self) -> OutputFormat {
         self.console.options().output
     }
@@ -105,13 +104,13 @@ impl Ui {
         self.console.clear_bar();
     }
 
-    /// Somebody to tell what happens in a run. The bar is there at once. Drop it before the result is printed: only
+    /// Returns an observer that prints what happens in a run. It shows the bar at once. Drop it before the result is printed: only
     /// then the bar is gone and the findings that were not shown are counted.
     pub fn observer(&self) -> Box<dyn RunObserver + Send> {
         Box::new(observer::EventPrinter::new(Arc::clone(&self.console)))
     }
 
-    /// Whether there is somebody at a terminal to ask.
+    /// Whether the user can be asked on a terminal.
     pub fn can_ask(&self) -> bool {
         let terminals = self.console.options().terminals;
         terminals.stdin && terminals.stderr
@@ -133,7 +132,7 @@ impl Ui {
     }
 
     /// Data to stdout: byte for byte into a file or pipe, and escaped (but for line feeds and tabs) on a terminal.
-    /// Hand over many lines at a time. A reader that has left is no fault.
+    /// Hand over many lines at a time. A closed pipe is no error.
     pub fn data(&self, text: &str) -> io::Result<()> {
         if self.console.options().terminals.stdout {
             self.console.print(&escape_lines(text))

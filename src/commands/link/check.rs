@@ -53,11 +53,11 @@ impl InputCheck<'_> {
         let progress_rows = READER_BATCH_ROWS as u64 * 16;
         let mut checked = CheckedInput::default();
         observer.on(&RunEvent::Checking { rows: 0 });
-        let reading = FirstReading::of(self.source, self.options, |glimpse| {
-            if glimpse.number.0.is_multiple_of(progress_rows) {
-                observer.on(&RunEvent::Checking { rows: glimpse.number.0 });
+        let reading = FirstReading::of(self.source, self.options, |row| {
+            if row.number.0.is_multiple_of(progress_rows) {
+                observer.on(&RunEvent::Checking { rows: row.number.0 });
             }
-            self.add(glimpse.into_record(), &mut checked, None);
+            self.add(row.into_record(), &mut checked, None);
         })?;
         observer.on(&RunEvent::Checking { rows: reading.rows });
         if reading.has_findings || !reading.cross_row.is_clean() {

@@ -25,7 +25,7 @@ pub enum Failure {
     Mismatch(String),
     #[error(transparent)]
     Stop(#[from] StopError),
-    /// The answer to the question was no.
+    /// The user did not confirm.
     #[error("nothing was sent")]
     Declined,
     #[error("cannot write the result: {0}")]

@@ -14,7 +14,7 @@ pub mod shard;
 pub mod simulator;
 
 pub use failure::{Failure, exit_for_stop, temporary_file_error, temporary_file_stop};
-pub use input::{InputArgs, InputFormat, PresetName, note_preset};
+pub use input::{InputArgs, note_preset};
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
 pub use pool::{Connecting, Connector, OpenPool, PoolAddress, PoolArgs, SdkConnector, Service, connect, listed};
 pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};
@@ -87,7 +87,7 @@ pub fn warn_about_cut_line(cut_bytes: u64, ui: &Ui) {
     }
 }
 
-/// Refuses to go on where nobody can be asked: before anything is read, not after.
+/// Refuses to go on without a terminal to confirm on: before anything is read, not after.
 pub fn require_terminal(ui: &Ui) -> Result<(), Failure> {
     if ui.can_ask() {
         return Ok(());
