@@ -49,8 +49,6 @@ impl Exit {
         Self::Terminated,
     ];
 
-    /// The number.
-    #[must_use]
     pub fn status(self) -> u8 {
         self as u8
     }

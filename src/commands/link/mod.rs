@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 
 use super::shared::choices::Choices;
 use super::shared::rows::{InputRows, RowGuidance};
-use super::shared::run::{exit_for_run, run_engine, run_id, run_start};
+use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
 use super::shared::run_view::{print_run_report, print_stop};
 use super::shared::saved_plan::{self, PlanHeader};
 use super::shared::settings::parse_duration;
@@ -170,7 +170,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     }
 
     // Run.
-    let mut signals = (context.listen_for_signals)()?;
+    let mut signals = listen_for_signals()?;
     let rows = InputRows::open(&source, &input_options, &checked.cross_row, &binding.pool, shard, guidance)?;
     let mut rows = rows.read_ahead(source.name())?;
     let mut ledger = match ledger {

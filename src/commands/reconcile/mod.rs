@@ -15,7 +15,7 @@ use clap::Args;
 
 use super::link::RetryState;
 use super::shared::choices::Choices;
-use super::shared::run::{run_engine, run_id, run_start};
+use super::shared::run::{listen_for_signals, run_engine, run_id, run_start};
 use super::shared::settings::parse_percent;
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, InputArgs, OpenPool, PaceArgs, PoolArgs, RateChoice, SimulationArgs,
@@ -32,6 +32,7 @@ use crate::input::{InputReader, InputSource, OutputFile};
 use crate::ledger::{Ledger, LedgerView};
 use crate::limits::{CHANGES_MAX, CHANGES_PERCENT_MAX, REPORT_FAILURES_MAX};
 use crate::seed::Rng;
+use crate::service::cognito::Cognito;
 use crate::ui::format;
 use apply::{ApplyOutcome, ChangeBounds, note_settling};
 pub use apply::{PickedRows, ReopenedRows, reopen_rows};
@@ -206,7 +207,7 @@ async fn apply(
     // Connect again: only from here on there is something to write with.
     let rate_choice = args.pace.rate_choice(None, file)?;
     let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
-    let service = context.connector.connect(&pool.address.target, &pool.address.pool).await?;
+    let service = Cognito::connect(&pool.address.target, pool.address.pool.region(), pool.address.pool.clone()).await?;
     let learned = ledger.pace_milli();
     let pace = args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?;
     options.total = Some(to_process);
@@ -214,7 +215,7 @@ async fn apply(
     options.retry_refused = true;
 
     // Run.
-    let mut signals = (context.listen_for_signals)()?;
+    let mut signals = listen_for_signals()?;
     let mut rows = PickedRows::open(input, comparison)?;
     let run = run_id(options.seed, *clock);
     let start = run_start(run, "reconcile", &args.input.display().to_string(), pace.limit, None, *clock);

@@ -24,7 +24,7 @@ use crate::service::{PoolUser, UserDirectory};
 /// What the file needs of the pool.
 #[derive(Debug, Default)]
 pub struct FileNeeds {
-    wanted: RequiredUsersBuilder,
+    required: RequiredUsersBuilder,
     /// Hashes of the identities that its rows name, by exact case.
     identities: Vec<u64>,
     pub(super) providers: BTreeSet<ProviderName>,
@@ -59,7 +59,6 @@ fn exact_hash(provider: &str, value: &str) -> u64 {
     hasher.digest()
 }
 
-/// What the scan found.
 pub struct ReconcileScan {
     /// The users that the file needs.
     pub index: PoolIndex,
@@ -73,13 +72,13 @@ impl ReconcileInput {
         let mut needs = FileNeeds::default();
         let progress_rows = READER_BATCH_ROWS as u64 * 16;
         observer.on(&RunEvent::Checking { rows: 0 });
-        let reading = FirstReading::of(&self.source, &self.options, |glimpse| {
-            if glimpse.number.0.is_multiple_of(progress_rows) {
-                observer.on(&RunEvent::Checking { rows: glimpse.number.0 });
+        let reading = FirstReading::of(&self.source, &self.options, |row| {
+            if row.number.0.is_multiple_of(progress_rows) {
+                observer.on(&RunEvent::Checking { rows: row.number.0 });
             }
             // A row that is invalid only in comparison with others names its identity as well.
-            if let Some(link) = glimpse.into_record().link {
-                needs.wanted.add(&link);
+            if let Some(link) = row.into_record().link {
+                needs.required.add(&link);
                 needs.add(&link.source);
             }
         })?;
@@ -100,7 +99,6 @@ impl ReconcileInput {
         if self.providers.is_empty() { &needs.providers } else { &self.providers }
     }
 
-    /// Reads the whole pool.
     pub async fn scan_pool(
         &self,
         needs: &mut FileNeeds,
@@ -111,8 +109,8 @@ impl ReconcileInput {
         observer: &mut (dyn RunObserver + Send),
     ) -> Result<ReconcileScan, Failure> {
         let case_sensitive = knowledge.facts.case_sensitive;
-        let wanted = std::mem::take(&mut needs.wanted).build();
-        let (mut index, mut extras) = (PoolIndexBuilder::new(wanted, case_sensitive), Sorter::default());
+        let required = std::mem::take(&mut needs.required).build();
+        let (mut index, mut extras) = (PoolIndexBuilder::new(required, case_sensitive), Sorter::default());
         let scope: BTreeSet<&str> = self.scope(needs).iter().map(ProviderName::as_str).collect();
         let (mut users, estimated) = (0, knowledge.facts.estimated_user_count);
         observer.on(&RunEvent::Scanning { users, estimated });

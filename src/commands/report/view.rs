@@ -1,6 +1,6 @@
 //! How a report about ledgers is printed.
 //!
-//! `unprocessed` is null where a ledger alone cannot tell it; `refusal_code`, `service_code` and `service_message` are null
+//! `unprocessed` is null where the ledger does not hold it; `refusal_code`, `service_code` and `service_message` are null
 //! where there is none; times are RFC 3339 in UTC.
 //!
 //! ```json
@@ -24,6 +24,7 @@ use crate::commands::shared::SCHEMA_VERSION;
 use crate::commands::shared::run_view::{
     RESUME_AFTER_REPORT, by_code_json, counts_json, counts_table, joined, print_next_steps, simulated_mark,
 };
+use crate::domain::finding::FindingCode;
 use crate::domain::outcome::{RefusalCode, ServiceText};
 use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
 use crate::limits;
@@ -154,9 +155,9 @@ fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
         "simulated": report.simulated,
         "ledgers": report.ledgers,
         "rows": rows,
-        "refusals": by_code_json(counts.by_refusal.iter().map(|(code, number)| (code.as_str(), *number))),
-        "undo_refusals": by_code_json(counts.kept.iter().map(|(code, number)| (code.as_str(), *number))),
-        "findings": by_code_json(counts.by_finding.iter().map(|(code, number)| (code.as_str(), *number))),
+        "refusals": by_code_json(&counts.by_refusal, RefusalCode::as_str),
+        "undo_refusals": by_code_json(&counts.kept, RefusalCode::as_str),
+        "findings": by_code_json(&counts.by_finding, FindingCode::as_str),
         "shards": shards,
         "runs": runs.collect::<Vec<_>>(),
         "failures": failures.collect::<Vec<_>>(),

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use tokio::sync::mpsc;
 
 use super::settings::{FileSettings, Rate, parse_concurrency, parse_duration, parse_rate, parse_share};
-use super::{CommandContext, Failure};
+use super::{CommandContext, Failure, headings};
 use crate::clock::Clock;
 use crate::domain::shard::Shard;
 use crate::engine::{EngineOptions, SettleWith};
@@ -17,7 +17,7 @@ use crate::pace::{Pace, QuotaOrigin, RateQuota};
 use crate::service::QuotaReader;
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Pace and limits")]
+#[command(next_help_heading = headings::PACE)]
 pub struct PaceArgs {
     /// Writes per second: `auto`, `max`, or a number [default: auto]
     ///
@@ -44,7 +44,7 @@ pub struct PaceArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Advanced")]
+#[command(next_help_heading = headings::ADVANCED)]
 pub struct AdvancedArgs {
     /// Call that reads a user when the effect of a call is in doubt
     #[arg(long, value_enum, value_name = "CALL", default_value_t, hide_short_help = true)]
@@ -166,7 +166,6 @@ impl RateChoice {
         Ok(Self { rate, share, shards })
     }
 
-    /// For a command that only reads.
     pub fn of_reads(share: Option<f64>, file: &FileSettings) -> Result<Self, Failure> {
         Self::new(Some(Rate::Auto), share, 1, file)
     }

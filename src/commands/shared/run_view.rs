@@ -13,12 +13,14 @@
 //!
 //! `undone` is part of `unprocessed`: `link` may link again what `undo` has taken back.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use serde_json::{Map, Value, json};
 
 use super::SCHEMA_VERSION;
 use crate::domain::counts::Counts;
+use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::run::{RunOutcome, RunReport, Signal};
 use crate::exit::Exit;
@@ -136,7 +138,7 @@ pub fn table(states: &[TableLine], sums: &[TableLine], style: Style) -> Vec<Stri
 
 /// The table of row states of a run or of ledgers.
 pub fn counts_table(counts: &Counts, sum_label: &'static str, not_read: Option<u64>, style: Style) -> Vec<String> {
-    let kept = by_code_text(counts.kept.iter().map(|(code, number)| (code.as_str(), *number)));
+    let kept = by_code_text(&counts.kept, RefusalCode::as_str);
     let kept = if kept.is_empty() { kept } else { format!("undo refused: {kept}") };
     let undone = if counts.undone > 0 { format!("{} taken back by undo", count(counts.undone)) } else { String::new() };
     let states = [
@@ -145,12 +147,7 @@ pub fn counts_table(counts: &Counts, sum_label: &'static str, not_read: Option<u
         TableLine::new("refused", counts.refused, refusals_text(counts), Style::yellow),
         TableLine::new("failed", counts.failed, "", Style::red),
         TableLine::new("in doubt", counts.in_doubt, "", Style::red),
-        TableLine::new(
-            "invalid",
-            counts.invalid,
-            by_code_text(counts.by_finding.iter().map(|(code, number)| (code.as_str(), *number))),
-            Style::yellow,
-        ),
+        TableLine::new("invalid", counts.invalid, by_code_text(&counts.by_finding, FindingCode::as_str), Style::yellow),
         TableLine::new("unprocessed", counts.unprocessed, undone, Style::yellow),
     ];
     let mut notes = Vec::new();
@@ -168,14 +165,13 @@ pub fn counts_table(counts: &Counts, sum_label: &'static str, not_read: Option<u
 }
 
 pub fn refusals_text(counts: &Counts) -> String {
-    by_code_text(counts.by_refusal.iter().map(|(code, number)| (code.as_str(), *number)))
+    by_code_text(&counts.by_refusal, RefusalCode::as_str)
 }
 
-pub fn by_code_text(codes: impl Iterator<Item = (&'static str, u64)>) -> String {
-    codes.map(|(code, number)| format!("{code} {}", count(number))).collect::<Vec<_>>().join(", ")
+pub fn by_code_text<C: Copy>(numbers: &BTreeMap<C, u64>, name: fn(C) -> &'static str) -> String {
+    numbers.iter().map(|(code, number)| format!("{} {}", name(*code), count(*number))).collect::<Vec<_>>().join(", ")
 }
 
-/// How to resume after a run.
 const RESUME_RUN: &str = "run the same command again to resume; rows in doubt are read first";
 /// How to resume after a report, which is not the command to run again.
 pub const RESUME_AFTER_REPORT: &str = "run `link` on that input again to resume; rows in doubt are read first";
@@ -241,8 +237,8 @@ pub fn run_json(report: &RunReport, ledger: Option<&str>, show_values: bool, exi
         "stop_detail": stop.map(|stop| stop.printable_detail(show_values)),
         "exit_status": exit.status(),
         "rows": rows,
-        "refusals": by_code_json(report.counts.by_refusal.iter().map(|(code, number)| (code.as_str(), *number))),
-        "findings": by_code_json(report.counts.by_finding.iter().map(|(code, number)| (code.as_str(), *number))),
+        "refusals": by_code_json(&report.counts.by_refusal, RefusalCode::as_str),
+        "findings": by_code_json(&report.counts.by_finding, FindingCode::as_str),
         "writes": report.writes,
         "reads": report.reads,
         "throttled": report.throttled,
@@ -251,28 +247,28 @@ pub fn run_json(report: &RunReport, ledger: Option<&str>, show_values: bool, exi
     })
 }
 
-/// Rows by state.
 pub fn counts_json(counts: &Counts) -> Map<String, Value> {
-    by_code_json(
-        [
-            ("read", counts.read),
-            ("linked", counts.linked),
-            ("already_linked", counts.already_linked),
-            ("refused", counts.refused),
-            ("failed", counts.failed),
-            ("in_doubt", counts.in_doubt),
-            ("invalid", counts.invalid),
-            ("unprocessed", counts.unprocessed),
-            ("skipped", counts.skipped),
-            ("repeated", counts.repeated),
-            ("undone", counts.undone),
-        ]
-        .into_iter(),
-    )
+    numbers_json([
+        ("read", counts.read),
+        ("linked", counts.linked),
+        ("already_linked", counts.already_linked),
+        ("refused", counts.refused),
+        ("failed", counts.failed),
+        ("in_doubt", counts.in_doubt),
+        ("invalid", counts.invalid),
+        ("unprocessed", counts.unprocessed),
+        ("skipped", counts.skipped),
+        ("repeated", counts.repeated),
+        ("undone", counts.undone),
+    ])
 }
 
-pub fn by_code_json(numbers: impl Iterator<Item = (&'static str, u64)>) -> Map<String, Value> {
-    numbers.map(|(code, number)| (code.to_owned(), Value::from(number))).collect()
+pub fn by_code_json<C: Copy>(numbers: &BTreeMap<C, u64>, name: fn(C) -> &'static str) -> Map<String, Value> {
+    numbers_json(numbers.iter().map(|(code, number)| (name(*code), *number)))
+}
+
+pub fn numbers_json(numbers: impl IntoIterator<Item = (&'static str, u64)>) -> Map<String, Value> {
+    numbers.into_iter().map(|(name, number)| (name.to_owned(), number.into())).collect()
 }
 
 #[cfg(test)]
@@ -282,7 +278,6 @@ pub mod examples {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::finding::FindingCode;
     use crate::domain::identity::PoolId;
     use crate::domain::run::RunPurpose;
 

@@ -10,12 +10,12 @@ use cognito_sim::{
     parse_latency, parse_quota, pool_file,
 };
 
-use super::Failure;
+use super::{Failure, headings};
 use crate::domain::identity::{PoolId, ProviderName};
 use crate::service::cognito::ConnectionTarget;
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Simulator")]
+#[command(next_help_heading = headings::SIMULATOR)]
 pub struct SimulationArgs {
     /// Use a simulated pool on this machine: no AWS account, no credentials, no real user
     #[arg(long)]
@@ -101,7 +101,6 @@ impl Simulator {
         Ok(account.with_pool(pool))
     }
 
-    /// Starts to serve.
     pub fn serve(
         mut self,
         named: &PoolId,

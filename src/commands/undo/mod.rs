@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::shared::run::{exit_for_run, run_engine, run_id, run_start};
+use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
 use super::shared::run_view::print_stop;
 use super::shared::settings::{parse_row_ranges, parse_since};
 use super::shared::simulator::Simulator;
@@ -154,7 +154,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         }
 
         // Run.
-        let mut signals = (context.listen_for_signals)()?;
+        let mut signals = listen_for_signals()?;
         let run = run_id(options.seed, *clock);
         let last_start = ledger.last_run().map(|run| run.start.clone());
         let input = last_start.as_ref().map(|start| start.input.clone()).unwrap_or_default();

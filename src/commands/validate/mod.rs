@@ -164,9 +164,9 @@ pub fn check_input(
 ) -> Result<ValidatedInput, Failure> {
     let progress_rows = READER_BATCH_ROWS as u64 * 16;
     observer.on(&RunEvent::Checking { rows: 0 });
-    let reading = FirstReading::of(source, options, |glimpse| {
-        if glimpse.number.0.is_multiple_of(progress_rows) {
-            observer.on(&RunEvent::Checking { rows: glimpse.number.0 });
+    let reading = FirstReading::of(source, options, |row| {
+        if row.number.0.is_multiple_of(progress_rows) {
+            observer.on(&RunEvent::Checking { rows: row.number.0 });
         }
     })?;
     observer.on(&RunEvent::Checking { rows: reading.rows });
@@ -281,7 +281,7 @@ fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, ui: &Ui) {
         let verdicts = if forecast.is_some() { ", the verdicts" } else { "" };
         let folder = folder.display();
         ui.note(&format!("wrote the valid rows, the invalid rows{verdicts} and findings.jsonl to {folder}"));
-        if forecast.is_some_and(|forecast| forecast.choices_wanted > 0) {
+        if forecast.is_some_and(|forecast| forecast.choices_needed > 0) {
             let name = choices::FILE_NAME;
             ui.note(&format!(
                 "choose one user for each ambiguous row: put an x under `choose` in {folder}/{name}, and pass the file \
