@@ -1,6 +1,6 @@
 //! Every bound and default of the program, each with its unit in its name.
 //!
-//! A queue, loop, line or wait without a bound here is a defect. Bounds that people meet are listed in the README.
+//! A queue, loop, line or wait without a bound here is a defect. Bounds that people meet are listed in docs/limits.md.
 
 /// Longest record (CSV row or JSONL line) that is read, in bytes. A longer one is a finding, never held in memory.
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;

@@ -36,8 +36,8 @@ pub struct InputOptions {
 /// Why the text of an option is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
-    /// It is not `COLUMN=TEXT`.
-    #[error("expected COLUMN=TEXT, as in source_provider=Okta")]
+    /// It is not `COLUMN=NAME` or `COLUMN=VALUE`.
+    #[error("expected the column, `=` and a text, such as source_provider=Okta")]
     Shape,
     /// There is no such column.
     #[error("no such column; the columns are {}", Column::ALL.map(Column::name).join(", "))]
