@@ -77,10 +77,10 @@ pub struct ReconcileArgs {
     pub pool: PoolArgs,
     #[command(flatten)]
     pub pace: PaceArgs,
-    /// Maximum number of missing links to make; with more, nothing is sent
+    /// Send nothing if more links than this are missing
     #[arg(long, value_name = "N", default_value_t = CHANGES_MAX, help_heading = headings::PACE)]
     pub max_changes: u64,
-    /// The same maximum in percent of the file's rows; the smaller one counts
+    /// Send nothing if more than this percentage of the file's rows is missing
     #[arg(long, value_name = "PERCENT", default_value_t = CHANGES_PERCENT_MAX, value_parser = parse_percent,
         help_heading = headings::PACE, hide_short_help = true)]
     pub max_changes_pct: f64,

@@ -68,7 +68,7 @@ pub struct UndoArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which links")]
 pub struct SelectionArgs {
-    /// Select links made since a time, such as 2026-03-01T08:00:00Z, or since so long ago, such as 90m or 2d
+    /// Select links made after a time, such as 2026-03-01T08:00:00Z, or in the last 90m or 2d
     #[arg(long, value_name = "TIME|DURATION")]
     pub since: Option<String>,
     /// Select rows by their numbers in the input, such as 5,10-20 (can be repeated)
