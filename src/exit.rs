@@ -33,7 +33,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Every status, in the order of the README's table.
+    /// Every status, in the order of docs/exit-statuses.md.
     pub const ALL: [Self; 12] = [
         Self::Success,
         Self::Fault,

@@ -35,7 +35,7 @@ pub struct InputOptions {
 /// Why the text of an option is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
-    #[error("expected COLUMN=TEXT, as in source_provider=Okta")]
+    #[error("expected the column, `=` and a text, such as source_provider=Okta")]
     Shape,
     #[error("no such column; the columns are {}", Column::ALL.map(Column::name).join(", "))]
     Column,

@@ -86,6 +86,12 @@ fn open(path: &Path) -> io::Result<OutputTarget> {
 }
 
 pub(super) fn write_error(path: &Path, source: io::Error) -> InputError {
+    // `tempfile` adds the path of its temporary file, which says nothing to the user.
+    let text = source.to_string();
+    let source = match text.split_once(" at path \"") {
+        Some((reason, _)) => io::Error::new(source.kind(), reason),
+        None => source,
+    };
     InputError::Write { path: path.display().to_string(), source }
 }
 

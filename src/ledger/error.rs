@@ -62,7 +62,7 @@ pub enum LedgerError {
         /// `None` where that cannot be read.
         holder: Option<LockHolder>,
     },
-    #[error("ledger {place} belongs to {held}, and this run is for {expected}; name another ledger with `--ledger`")]
+    #[error("ledger {place} belongs to {held}, and this run is for {expected}; use another ledger or another pool")]
     Mismatch {
         place: String,
         /// What its header says.
@@ -84,9 +84,9 @@ pub enum LedgerError {
         reason: String,
     },
     #[error(
-        "{place}: ledger format {found} is not supported, this version uses format {FORMAT_VERSION}; go on with the \
-         version that wrote it, or name a new ledger with `--ledger`: rows that are linked already end as \
-         `already_linked` there"
+        "{place}: ledger format {found} is not supported, this version uses format {FORMAT_VERSION}; continue with the \
+         version that wrote it, or start a new ledger with `cognito-link link INPUT --ledger FILE`, which records the \
+         existing links as `already_linked`"
     )]
     Version {
         place: String,

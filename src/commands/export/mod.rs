@@ -39,7 +39,7 @@ const EXAMPLE: &str = "Example: cognito-link export --user-pool-id us-east-1_AbC
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub struct ExportArgs {
-    /// File to write, complete or not at all; `-` is stdout
+    /// File to write, replaced only by a complete one; `-` is stdout
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub out: PathBuf,
     /// Format of the file
@@ -48,7 +48,7 @@ pub struct ExportArgs {
     /// Provider whose links are written, by its name in the pool (can be repeated)
     #[arg(long, value_name = "NAME", value_parser = parse_provider)]
     pub provider: Vec<ProviderName>,
-    /// File to write the pool to as well: users, links and settings, for `link --simulate --pool-file FILE`
+    /// File to write the whole pool to: users, links and settings, for `link --simulate --pool-file FILE`
     #[arg(long, value_name = "FILE")]
     pub pool_snapshot: Option<PathBuf>,
     #[command(flatten)]

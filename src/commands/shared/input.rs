@@ -1,6 +1,7 @@
 //! How an input is read: `--format`, `--preset`, `--map` and the others.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
@@ -23,19 +24,19 @@ pub struct InputArgs {
     pub delimiter: Option<String>,
     /// Product that the input was exported from
     ///
-    /// Sets which columns are read, and as what. `--map` and `--set` take precedence.
+    /// Names the columns of that export. `--map` and `--set` take precedence.
     #[arg(long, value_enum, value_name = "PRODUCT")]
     pub preset: Option<Preset>,
-    /// Column to read under another name, such as `source_value=objectId` (can be repeated)
+    /// Column with another name in the input, such as `source_value=objectId` (can be repeated)
     #[arg(long, value_name = "COLUMN=NAME")]
     pub map: Vec<String>,
-    /// Value that every row has in a column, such as `source_provider=Okta` (can be repeated)
+    /// Value of a column for every row, such as `source_provider=Okta` (can be repeated)
     #[arg(long, value_name = "COLUMN=VALUE")]
     pub set: Vec<String>,
-    /// Finding that is only a warning, or `case_differs` (can be repeated)
+    /// Finding to treat as a warning, or `case_differs` (can be repeated)
     ///
-    /// Rows with an allowed finding are sent. `case_differs` is a refusal of this tool, not of the service: allowed,
-    /// such a row is sent as well.
+    /// Rows with an allowed finding are sent. `case_differs` is a refusal by this tool, not by the service: with it,
+    /// rows that differ from the pool in letter case are sent too.
     #[arg(long, value_name = "CODE", hide_short_help = true, value_parser = PossibleValuesParser::new(allowable_codes()))]
     pub allow: Vec<String>,
 }
@@ -111,6 +112,16 @@ impl InputArgs {
     /// Whether a link is sent although the pool has the identity in other letter case.
     pub fn allows_case_differs(&self, file: &FileSettings) -> bool {
         self.allowed(file).any(|text| text == RefusalCode::CaseDiffers.as_str())
+    }
+}
+
+/// Refuses a result file that would replace a file which the command reads.
+pub fn check_not_replaced(option: &str, output: &Path, read: &[&Path]) -> Result<(), Failure> {
+    let same =
+        |path: &&&Path| matches!((path.canonicalize(), output.canonicalize()), (Ok(a), Ok(b)) if a == b && a.is_file());
+    match read.iter().find(same) {
+        Some(path) => Err(Failure::Usage(format!("{option} would replace {}; name another file", path.display()))),
+        None => Ok(()),
     }
 }
 

@@ -14,7 +14,7 @@ pub mod shard;
 pub mod simulator;
 
 pub use failure::{Failure, exit_for_stop, temporary_file_error, temporary_file_stop};
-pub use input::{InputArgs, note_preset};
+pub use input::{InputArgs, check_not_replaced, note_preset};
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
 pub use pool::{OpenPool, PoolAddress, PoolArgs, connect, listed};
 pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};

@@ -24,10 +24,10 @@ pub struct PoolArgs {
     /// Profile of the AWS configuration files
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
-    /// Region; part of the pool's id, with which it must agree
+    /// Region; must match the Region in the pool's ID
     #[arg(long, value_name = "REGION", hide_short_help = true)]
     pub region: Option<String>,
-    /// Address in place of the Region's own: an emulator, a proxy, an interface endpoint
+    /// Endpoint to call instead of the Region's: an emulator, a proxy or an interface endpoint
     #[arg(long, value_name = "URL", hide_short_help = true, value_parser = parse_endpoint_url)]
     pub endpoint_url: Option<String>,
 }

@@ -22,7 +22,7 @@ use super::SCHEMA_VERSION;
 use crate::domain::counts::Counts;
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
-use crate::domain::run::{RunOutcome, RunReport, Signal};
+use crate::domain::run::{RunOutcome, RunReport, Signal, StopCause};
 use crate::exit::Exit;
 use crate::ui::format::{count, counted, duration};
 use crate::ui::{OutputFormat, Style, Ui, escape, shell_word};
@@ -82,7 +82,20 @@ pub fn how_it_ended(ended: &RunOutcome, style: Style) -> Option<String> {
     match ended {
         RunOutcome::Completed => None,
         RunOutcome::Interrupted(signal) => Some(style.yellow(&format!("interrupted by {}", signal_name(*signal)))),
-        RunOutcome::Stopped(stop) => Some(style.red(&format!("stopped: {}", stop.cause.as_str()))),
+        RunOutcome::Stopped(stop) => Some(style.red(&format!("stopped: {}", stop_reason(stop.cause)))),
+    }
+}
+
+fn stop_reason(cause: StopCause) -> &'static str {
+    match cause {
+        StopCause::Credentials => "credentials not accepted",
+        StopCause::AccessDenied => "access denied",
+        StopCause::PoolMissing => "pool not found",
+        StopCause::NotEnabledHere => "writes not enabled in this Region",
+        StopCause::Unreachable => "service not reachable",
+        StopCause::LedgerIo => "ledger cannot be written",
+        StopCause::InputIo => "input cannot be read",
+        StopCause::Bound => "limit reached",
     }
 }
 
@@ -174,9 +187,9 @@ pub fn by_code_text<C: Copy>(numbers: &BTreeMap<C, u64>, name: fn(C) -> &'static
 
 const RESUME_RUN: &str = "run the same command again to resume; rows in doubt are read first";
 /// How to resume after a report, which is not the command to run again.
-pub const RESUME_AFTER_REPORT: &str = "run `link` on that input again to resume; rows in doubt are read first";
+pub const RESUME_AFTER_REPORT: &str = "run `link` on the same input again to resume; rows in doubt are read first";
 
-/// Prints what to do next, as hints. Prints nothing where every row is in the desired state.
+/// Prints what to do next, as hints. Without ledgers, `report --failed` is not suggested. Prints nothing where every row is in the desired state.
 pub fn print_next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], resume: &str, ui: &Ui) {
     if let Some(warning) = unknown_text_warning(counts) {
         ui.warn(&warning);
@@ -203,7 +216,7 @@ fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], resume: &str) ->
     if counts.failed + counts.in_doubt + (counts.unprocessed - counts.undone) + not_read > 0 {
         steps.push(resume.to_owned());
     }
-    if counts.refused + counts.failed > 0 {
+    if counts.refused + counts.failed > 0 && !ledgers.is_empty() {
         let ledgers: Vec<String> = ledgers.iter().map(|ledger| shell_word(ledger)).collect();
         steps.push(format!("write these rows to a file: `cognito-link report {} --failed FILE`", ledgers.join(" ")));
     }
@@ -316,7 +329,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::domain::run::{StopCause, StopError};
+    use crate::domain::run::StopError;
     use crate::domain::state::RowState;
     use crate::ui::ColorChoice;
     use crate::ui::testing::Screen;
