@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::commands::shared::Failure;
-use crate::commands::shared::rows::is_in_shard;
+use crate::commands::shared::rows::{is_in_shard, read_first};
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::finding::Severity;
 use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::row::{Link, RowKey};
 use crate::domain::shard::Shard;
 use crate::domain::state::ResumeAction;
-use crate::input::{CrossRowFindings, FirstReading, InputOptions, InputReader, InputRecord, InputSource};
+use crate::input::{CrossRowFindings, InputOptions, InputReader, InputRecord, InputSource};
 use crate::ledger::Ledger;
-use crate::limits::{PROVIDERS_PER_POOL_MAX, READER_BATCH_ROWS};
+use crate::limits::PROVIDERS_PER_POOL_MAX;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckedInput {
@@ -50,16 +50,10 @@ pub struct InputCheck<'a> {
 impl InputCheck<'_> {
     /// Reads the whole input, and a second time only where there are findings: then in the order of the rows.
     pub fn run(&self, observer: &mut dyn RunObserver) -> Result<CheckedInput, Failure> {
-        let progress_rows = READER_BATCH_ROWS as u64 * 16;
         let mut checked = CheckedInput::default();
-        observer.on(&RunEvent::Checking { rows: 0 });
-        let reading = FirstReading::of(self.source, self.options, |row| {
-            if row.number.0.is_multiple_of(progress_rows) {
-                observer.on(&RunEvent::Checking { rows: row.number.0 });
-            }
+        let reading = read_first(self.source, self.options, observer, |row| {
             self.add(row.into_record(), &mut checked, None);
         })?;
-        observer.on(&RunEvent::Checking { rows: reading.rows });
         if reading.has_findings || !reading.cross_row.is_clean() {
             checked = CheckedInput { cross_row: Arc::clone(&reading.cross_row), ..CheckedInput::default() };
             for record in InputReader::with_cross_row(self.source, self.options, &reading.cross_row)? {
