@@ -6,7 +6,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "measures real time")]
 // A benchmark prints, and what it needs that is not there is its end.
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss, clippy::disallowed_methods)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr};
