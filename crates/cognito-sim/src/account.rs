@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use crate::behavior::{Behavior, BehaviorSet};
 use crate::clock::{UnixMs, sleep};
 use crate::error::ApiError;
 use crate::fault::{FaultKind, FaultPlan};
 use crate::limits;
-use crate::model::{Guesses, NATIVE_PROVIDER, PoolSettings, profile_username, uuid};
+use crate::model::{NATIVE_PROVIDER, PoolSettings, profile_username, uuid};
 use crate::operation::{Access, Category, Operation};
 use crate::pool::Pool;
 use crate::quota::{OtherTenants, Quota, QuotaKeys};
@@ -98,7 +99,7 @@ pub struct Account {
     latency: Latency,
     faults: FaultPlan,
     clock_skew_ms: i64,
-    guesses: Option<Guesses>,
+    behaviors: Option<BehaviorSet>,
     list_lag_ms: u64,
     random: RandomStreams,
     recorder: StatsRecorder,
@@ -121,7 +122,7 @@ impl Account {
             latency: Latency::usual(),
             faults: FaultPlan::none(),
             clock_skew_ms: 0,
-            guesses: None,
+            behaviors: None,
             list_lag_ms: 0,
             random: RandomStreams {
                 latency: root.fork("latency"),
@@ -143,8 +144,8 @@ impl Account {
         if self.list_lag_ms > 0 {
             pool.journal.set_lag_ms(self.list_lag_ms);
         }
-        if let Some(guesses) = self.guesses {
-            pool.guesses = guesses;
+        if let Some(behaviors) = self.behaviors {
+            pool.set_behaviors(behaviors);
         }
         self.pools.insert(pool.settings().id.clone(), pool);
         self
@@ -178,12 +179,13 @@ impl Account {
         self
     }
 
-    /// Sets the guesses for all pools, now and later.
+    /// Sets in what all pools, now and later, behave otherwise than by default.
     #[must_use]
-    pub fn with_guesses(mut self, guesses: Guesses) -> Self {
-        self.guesses = Some(guesses);
+    pub fn with_behaviors(mut self, behaviors: impl IntoIterator<Item = Behavior>) -> Self {
+        let behaviors = behaviors.into_iter().collect();
+        self.behaviors = Some(behaviors);
         for pool in self.pools.values_mut() {
-            pool.guesses = guesses;
+            pool.set_behaviors(behaviors);
         }
         self
     }
@@ -529,7 +531,8 @@ impl Account {
             created_ms: now,
             ..PoolSettings::new(&self.free_pool_id())
         };
-        let mut pool = Pool::new(settings).with_guesses(self.guesses.unwrap_or_default());
+        let mut pool = Pool::new(settings);
+        pool.set_behaviors(self.behaviors.unwrap_or_default());
         pool.token_secret = self.random.tokens.next_u64();
         pool.journal.set_lag_ms(self.list_lag_ms);
         let view = pool.describe();

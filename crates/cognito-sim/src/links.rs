@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::behavior::Behavior;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::limits;
 use crate::model::{
-    COGNITO_SUBJECT, LinkedElsewhere, NATIVE_PROVIDER, NewIdentity, NewUser, ProviderIndex, Status, StoredIdentity,
+    COGNITO_SUBJECT, NATIVE_PROVIDER, NewIdentity, NewUser, ProviderIndex, Status, StoredIdentity,
     User, UserIndex, profile_username,
 };
 use crate::pool::Pool;
@@ -66,7 +67,7 @@ impl Pool {
 
     fn native_destination(&mut self, username: &str) -> Option<UserIndex> {
         let by_sub =
-            |pool: &Self| pool.guesses.destination_by_sub.then(|| pool.by_sub.get(username).copied()).flatten();
+            |pool: &Self| pool.behaves(Behavior::DestinationByAlias).then(|| pool.by_sub.get(username).copied()).flatten();
         let known = self.user_index_by_username(username).or_else(|| by_sub(self));
         if known.is_none() && self.create_on_reference {
             self.create_native(NewUser::named(username));
@@ -115,13 +116,14 @@ impl Pool {
     }
 
     fn stored_refusal(&self, has_own_profile: bool, by_destination: bool) -> ApiError {
-        match self.guesses.linked_elsewhere {
-            _ if has_own_profile => ApiError::merging(),
-            _ if by_destination && self.guesses.old_already_linked_text => ApiError::native_source(),
-            _ if by_destination => ApiError::already_linked(),
-            LinkedElsewhere::AlreadyLinked => ApiError::already_linked(),
-            LinkedElsewhere::Merging => ApiError::merging(),
-            LinkedElsewhere::AliasExists => ApiError::alias_exists(),
+        if has_own_profile || (!by_destination && self.behaves(Behavior::HeldIsMerging)) {
+            ApiError::merging()
+        } else if !by_destination && self.behaves(Behavior::HeldIsAliasExists) {
+            ApiError::alias_exists()
+        } else if by_destination && self.behaves(Behavior::OldAlreadyLinkedText) {
+            ApiError::native_source()
+        } else {
+            ApiError::already_linked()
         }
     }
 
@@ -135,7 +137,7 @@ impl Pool {
                 return Err(ApiError::link_refusal(text));
             }
         }
-        let counted = user.identities.iter().filter(|held| self.guesses.own_identity_counts || !held.primary).count();
+        let counted = user.identities.iter().filter(|held| !held.primary || !self.behaves(Behavior::OwnIdentityNotCounted)).count();
         if counted >= limits::IDENTITIES_PER_USER_MAX {
             return Err(ApiError::too_many_identities());
         }
@@ -236,14 +238,14 @@ impl Pool {
     ///
     /// The request names the identity by the attribute and value of its link. Once a link by an attribute was used, it
     /// goes by `Cognito_Subject` and the subject (documented for SAML, guessed for OIDC), unless
-    /// [`Guesses::attribute_link_stays`]. An identity that has a profile of its own is not linked.
+    /// [`Behavior::AttributeLinkStays`]. An identity that has a profile of its own is not linked.
     pub(crate) fn disable(&mut self, now: UnixMs, user: Option<&UserRef>) -> Result<DisabledAccess, ApiError> {
         let user = identity_ref(user, "user", true)?;
         if user.provider == NATIVE_PROVIDER {
             return self.disable_password(now, user.value);
         }
         let (index, _) = self.provider(user.provider).ok_or_else(|| ApiError::provider_not_found(user.provider))?;
-        let not_linked = ApiError::not_linked(self.guesses.unlink_says_user_not_found);
+        let not_linked = ApiError::not_linked(self.behaves(Behavior::UnlinkSaysUserNotFound));
         let Some(user_index) = self.holder(index, user.value) else { return Err(not_linked) };
         let fits =
             self.user(user_index).and_then(|holder| stored_identity(holder, index, user.value)).is_some_and(|held| {

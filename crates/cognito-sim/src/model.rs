@@ -128,51 +128,6 @@ impl PoolSettings {
     }
 }
 
-/// The answer to a link whose source is linked to another destination, which is not documented.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LinkedElsewhere {
-    /// `SourceUser is already linked to DestinationUser`; this catches a client that trusts the text.
-    #[default]
-    AlreadyLinked,
-    /// `Merging is not currently supported …`.
-    Merging,
-    /// `AliasExistsException`, as the emulator ministack answers.
-    AliasExists,
-}
-
-/// Undocumented behavior of the service, or behavior that has changed.
-#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Guesses {
-    /// Answer a repeated link with the text from before about 2024-07-30.
-    pub old_already_linked_text: bool,
-    /// The answer where the source is linked to another destination.
-    pub linked_elsewhere: LinkedElsewhere,
-    /// Accept a `sub` as the destination of a link, where only the user name is documented.
-    pub destination_by_sub: bool,
-    /// Whether the identity that created a profile counts among the five that it may have.
-    pub own_identity_counts: bool,
-    /// Whether a link by an attribute stays as it is once it was used. By default it then shows the subject, and can only
-    /// be removed by it (documented for SAML).
-    pub attribute_link_stays: bool,
-    /// Refuse to unlink an identity that is not linked with `UserNotFoundException` instead of
-    /// `InvalidParameterException`. The text is the same.
-    pub unlink_says_user_not_found: bool,
-}
-
-impl Default for Guesses {
-    fn default() -> Self {
-        Self {
-            old_already_linked_text: false,
-            linked_elsewhere: LinkedElsewhere::default(),
-            destination_by_sub: false,
-            own_identity_counts: true,
-            attribute_link_stays: false,
-            unlink_says_user_not_found: false,
-        }
-    }
-}
-
 /// Why a pool cannot hold a user or provider. Never holds a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PoolError {

@@ -4,14 +4,15 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tokio::net::TcpListener;
 
 use crate::DEFAULT_POOL_ID;
 use crate::account::{Account, Latency, SharedAccount};
+use crate::behavior::Behavior;
 use crate::fault::FaultPlan;
 use crate::limits;
-use crate::model::{Guesses, LinkedElsewhere, PoolSettings, ProviderKind};
+use crate::model::{PoolSettings, ProviderKind};
 use crate::pool::Pool;
 use crate::quota::{Quota, category_rates};
 use crate::{pool_file, server};
@@ -65,31 +66,11 @@ pub struct ServerArgs {
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
     /// Undocumented behavior that differs from the default (can be repeated)
-    #[arg(long, value_enum, value_name = "BEHAVIOR")]
-    pub guess: Vec<Guess>,
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub behavior: Vec<Behavior>,
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-}
-
-/// Undocumented behavior that differs from the default guess.
-#[expect(clippy::doc_markdown, reason = "shown as help, where code quotes would stand out")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Guess {
-    /// A repeated link is refused with the text from before mid-2024, "Invalid SourceUser: Cognito users …"
-    OldAlreadyLinkedText,
-    /// A source that is linked to another user is refused with "Merging is not currently supported …"
-    LinkedElsewhereIsMerging,
-    /// A source that is linked to another user is refused with AliasExistsException
-    LinkedElsewhereIsAlias,
-    /// A link accepts the sub of its destination instead of the user name
-    DestinationBySub,
-    /// The identity that created a user does not count among the five
-    OwnIdentityDoesNotCount,
-    /// A link by an attribute stays as it is when it is used, and is removed by that attribute
-    AttributeLinkStays,
-    /// Unlinking what is not linked is refused with UserNotFoundException
-    UnlinkSaysUserNotFound,
 }
 
 /// An option or a file that an option names is invalid. The text names it.
@@ -142,7 +123,7 @@ impl StandaloneServer {
             .with_quota(parse_quota("--quota", &args.quota, args.burst)?)
             .with_latency(parse_latency("--latency", &args.latency)?)
             .with_faults(fault_plan(args)?)
-            .with_guesses(guesses(&args.guess))
+            .with_behaviors(args.behavior.iter().copied())
             .with_pool(pool);
         let usage = |error: server::ServerError| StandaloneError::Usage(error.to_string());
         let system = |error: std::io::Error| StandaloneError::System(error.to_string());
@@ -200,22 +181,6 @@ fn fault_plan(args: &ServerArgs) -> Result<FaultPlan, OptionError> {
         plan.background.push(rates);
     }
     Ok(plan)
-}
-
-fn guesses(chosen: &[Guess]) -> Guesses {
-    let mut guesses = Guesses::default();
-    for guess in chosen {
-        match guess {
-            Guess::OldAlreadyLinkedText => guesses.old_already_linked_text = true,
-            Guess::LinkedElsewhereIsMerging => guesses.linked_elsewhere = LinkedElsewhere::Merging,
-            Guess::LinkedElsewhereIsAlias => guesses.linked_elsewhere = LinkedElsewhere::AliasExists,
-            Guess::DestinationBySub => guesses.destination_by_sub = true,
-            Guess::OwnIdentityDoesNotCount => guesses.own_identity_counts = false,
-            Guess::AttributeLinkStays => guesses.attribute_link_stays = true,
-            Guess::UnlinkSaysUserNotFound => guesses.unlink_says_user_not_found = true,
-        }
-    }
-    guesses
 }
 
 /// Reads the rates of `--quota`; categories that are not named keep the documented rates. `off` means no quota at all.

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::behavior::{Behavior, BehaviorSet};
 use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::limits;
 use crate::list_lag::LagJournal;
 use crate::model::{
-    Guesses, NewIdentity, NewUser, PoolError, PoolSettings, Provider, ProviderIndex, ProviderKind, RareFields,
+    NewIdentity, NewUser, PoolError, PoolSettings, Provider, ProviderIndex, ProviderKind, RareFields,
     StoredIdentity, User, UserIndex, derived_uuid,
 };
 use crate::wire::PoolView;
@@ -16,7 +17,7 @@ use crate::wire::PoolView;
 /// A user pool.
 pub struct Pool {
     pub(crate) settings: PoolSettings,
-    pub(crate) guesses: Guesses,
+    pub(crate) behaviors: BehaviorSet,
     pub(crate) create_on_reference: bool,
     pub(crate) providers: Vec<Provider>,
     provider_index: BTreeMap<Box<str>, ProviderIndex>,
@@ -35,7 +36,7 @@ impl Pool {
     pub fn new(settings: PoolSettings) -> Self {
         Self {
             settings,
-            guesses: Guesses::default(),
+            behaviors: BehaviorSet::default(),
             create_on_reference: false,
             providers: Vec::new(),
             provider_index: BTreeMap::new(),
@@ -55,11 +56,19 @@ impl Pool {
         self
     }
 
-    /// Sets the guesses about undocumented behavior.
+    /// Sets in what the pool behaves otherwise than by default.
     #[must_use]
-    pub fn with_guesses(mut self, guesses: Guesses) -> Self {
-        self.guesses = guesses;
+    pub fn with_behaviors(mut self, behaviors: impl IntoIterator<Item = Behavior>) -> Self {
+        self.set_behaviors(behaviors.into_iter().collect());
         self
+    }
+
+    pub(crate) fn set_behaviors(&mut self, behaviors: BehaviorSet) {
+        self.behaviors = behaviors;
+    }
+
+    pub(crate) fn behaves(&self, behavior: Behavior) -> bool {
+        self.behaviors.has(behavior)
     }
 
     /// Lets `ListUsers` show writes only after this many milliseconds.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::behavior::Behavior;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::links::{new_profile, stored_identity};
@@ -53,7 +54,7 @@ impl Pool {
     /// Every mapped attribute whose claim is there is written anew, and an e-mail address whose `email_verified` is not
     /// mapped counts as not verified (amplify-js #5117). A SAML identity gets its issuer. A link by an attribute then
     /// shows the subject and can only be undone by it: documented for SAML in `AdminDisableProviderForUser`, guessed
-    /// for OIDC; `attribute_link_stays` of the guesses leaves it as it is.
+    /// for OIDC; [`Behavior::AttributeLinkStays`] leaves it as it is.
     ///
     /// # Errors
     /// `ResourceNotFoundException` for an unknown provider; `Invalid ProviderName/Username combination` where the
@@ -68,7 +69,7 @@ impl Pool {
             return self.sign_in_held(now, user_index, (index, user_id), &claim_updates);
         }
         if let Some((user_index, value)) = self.linked_by_attribute(index, provider, &sign_in.claims) {
-            let stays = self.guesses.attribute_link_stays;
+            let stays = self.behaves(Behavior::AttributeLinkStays);
             self.check_mutable(&claim_updates)?;
             self.record_in_journal(now, user_index);
             if !stays {

@@ -7,7 +7,7 @@ use crate::account::Account;
 use crate::account::Latency;
 use crate::error::ApiError;
 use crate::limits;
-use crate::model::{Guesses, LinkedElsewhere};
+use crate::behavior::Behavior;
 use crate::model::{NewUser, derived_uuid};
 use crate::operation::Operation;
 use crate::pool::Pool;
@@ -170,26 +170,24 @@ fn a_repeat_fails_and_the_link_stands() {
 }
 
 #[test]
-fn switches_give_the_other_guesses() {
-    let with = |guesses: Guesses| move || example(true).with_guesses(guesses);
-    let default = Guesses::default;
+fn switches_give_the_other_answers() {
+    let with = |behavior| move || example(true).with_behaviors([behavior]);
     let repeated = body(&native("bob"), &identity("Google", "1001"));
     let elsewhere = body(&native("alice"), &identity("Google", "1001"));
     let by_sub = body(&native(&alice_sub()), &identity("Google", "1"));
-    let old = Guesses { old_already_linked_text: true, ..default() };
     let cases = [
-        (old, &repeated, NATIVE),
-        (old, &elsewhere, ALREADY),
-        (Guesses { linked_elsewhere: LinkedElsewhere::Merging, ..default() }, &elsewhere, MERGING),
+        (Behavior::OldAlreadyLinkedText, &repeated, NATIVE),
+        (Behavior::OldAlreadyLinkedText, &elsewhere, ALREADY),
+        (Behavior::HeldIsMerging, &elsewhere, MERGING),
         (
-            Guesses { linked_elsewhere: LinkedElsewhere::AliasExists, ..default() },
+            Behavior::HeldIsAliasExists,
             &elsewhere,
             "An account with the given email already exists.",
         ),
-        (Guesses { destination_by_sub: true, ..default() }, &by_sub, ""),
+        (Behavior::DestinationByAlias, &by_sub, ""),
     ];
-    for (guesses, body, message) in cases {
-        assert_eq!(answer(with(guesses), body).1, message, "{guesses:?}");
+    for (behavior, body, message) in cases {
+        assert_eq!(answer(with(behavior), body).1, message, "{behavior:?}");
     }
 }
 
@@ -197,8 +195,8 @@ fn switches_give_the_other_guesses() {
 fn whether_the_own_identity_counts_can_be_chosen() {
     let links: Vec<_> =
         (0..5).map(|n| body(&identity("Google", "2002"), &identity("Okta", &format!("o{n}")))).collect();
-    let codes = |own_identity_counts| {
-        let pool = || example(true).with_guesses(Guesses { own_identity_counts, ..Guesses::default() });
+    let codes = |counts: bool| {
+        let pool = || example(true).with_behaviors((!counts).then_some(Behavior::OwnIdentityNotCounted));
         answers(pool, &links).into_iter().map(|(code, _)| code).collect::<Vec<_>>()
     };
     assert_eq!(codes(true), ["", "", "", "", "LimitExceededException"]);

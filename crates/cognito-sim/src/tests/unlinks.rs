@@ -3,7 +3,7 @@
 use super::{POOL, code_and_text, example};
 use crate::error::ApiError;
 use crate::links::DisabledAccess;
-use crate::model::Guesses;
+use crate::behavior::Behavior;
 use crate::model::{NewIdentity, NewUser};
 use crate::pool::Pool;
 use crate::sign_in::SignIn;
@@ -69,8 +69,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
         assert_eq!((refusal.0.as_str(), refusal.1.as_str()), (code, message), "{case}");
         assert!(identities(&mut pool, "bob").is_some(), "{case}");
     }
-    let guesses = Guesses { unlink_says_user_not_found: true, ..Guesses::default() };
-    let mut pool = example(true).with_guesses(guesses);
+    let mut pool = example(true).with_behaviors([Behavior::UnlinkSaysUserNotFound]);
     let refusal = code_and_text(&disable(&mut pool, "Google", "Cognito_Subject", "77"));
     assert_eq!((refusal.0.as_str(), refusal.1.as_str()), ("UserNotFoundException", NOT_LINKED));
 }
@@ -78,7 +77,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
 #[test]
 fn a_link_by_an_attribute_goes_by_its_subject_once_it_was_used() {
     for stays in [false, true] {
-        let mut pool = example(true).with_guesses(Guesses { attribute_link_stays: stays, ..Guesses::default() });
+        let mut pool = example(true).with_behaviors(stays.then_some(Behavior::AttributeLinkStays));
         link(&mut pool, "alice", UserRef::new("Okta", "email", "alice@corp.example"));
         assert_eq!(code_and_text(&disable(&mut pool, "Okta", "Cognito_Subject", "alice@corp.example")).1, NOT_LINKED);
         let sign_in = SignIn {
