@@ -66,7 +66,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
     /// Undocumented behavior that differs from the default (can be repeated)
-    #[arg(long, value_enum, value_name = "NAME")]
+    #[arg(long, value_enum, value_name = "NAME", hide_short_help = true)]
     pub behavior: Vec<Behavior>,
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = 1)]
