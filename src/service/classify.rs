@@ -95,7 +95,9 @@ fn answered(kind: CallKind, status: u16, code: &str, text: &str, retry_after: Op
         "UserNotFoundException" if kind == CallKind::Unlink => FaultClass::NotLinked,
         _ if status == 429 || is_throttle(code) => FaultClass::Throttled { retry_after },
         _ if is_credential_fault(code) => FaultClass::Fatal(StopCause::Credentials),
-        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => FaultClass::Fatal(StopCause::AccessDenied),
+        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => {
+            FaultClass::Fatal(StopCause::AccessDenied)
+        }
         NOT_AUTHORIZED => not_authorized(kind, text).map_or(FaultClass::Fatal(StopCause::AccessDenied), doubtful),
         "OperationNotEnabledException" => FaultClass::Fatal(StopCause::NotEnabledHere),
         "UnknownOperationException" => FaultClass::Fatal(StopCause::Unreachable),
