@@ -29,7 +29,7 @@ impl QuotaReader for AccountQuotas {
                 .map_err(|error| CallFault::Unsent { credentials: false, detail: error.to_string() })?;
             let (result, headers) = send!(self.client.get_provisioned_limit().limit_definition(definition));
             match result.map_err(|error| convert::fault_of(&error))?.limit() {
-                Some(limit) => Ok(answer(f64::from(limit.provisioned_limit_value()), &headers)),
+                Some(limit) => answer(f64::from(limit.provisioned_limit_value()), &headers),
                 None => unreadable("limit"),
             }
         })
@@ -40,7 +40,7 @@ impl QuotaReader for AccountQuotas {
             let request = self.quotas.get_service_quota().service_code(SERVICE_CODE).quota_code(QUOTA_CODE);
             let (result, headers) = send!(request);
             match result.map_err(|error| convert::fault_of(&error))?.quota().and_then(|quota| quota.value()) {
-                Some(value) => Ok(answer(value, &headers)),
+                Some(value) => answer(value, &headers),
                 None => unreadable("quota"),
             }
         })
