@@ -47,7 +47,9 @@ impl fmt::Display for SystemicFault {
         match self {
             Self::UnknownOperation => formatter.write_str("the operation is unknown there"),
             Self::UnreadableAnswer => formatter.write_str("the answer is not one of Amazon Cognito"),
-            Self::HttpStatus(status) => write!(formatter, "HTTP status {status} without an error code of Amazon Cognito"),
+            Self::HttpStatus(status) => {
+                write!(formatter, "HTTP status {status} without an error code of Amazon Cognito")
+            }
             Self::NoConnection => formatter.write_str("no connection"),
         }
     }

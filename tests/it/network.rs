@@ -72,7 +72,8 @@ fn a_run_goes_through_the_proxy_of_the_environment_and_trusts_its_certificates()
     let rows = pairs(0..20);
     company.home.write("people.csv", csv(&rows));
     for (proxy, bundle) in [("HTTPS_PROXY", "environment"), ("https_proxy", "profile")] {
-        let mut command = company.command(&["link", "people.csv", "--yes", "--user-pool-id", AWS_POOL, "--rate", "200"]);
+        let mut command =
+            company.command(&["link", "people.csv", "--yes", "--user-pool-id", AWS_POOL, "--rate", "200"]);
         command.env_remove("HTTPS_PROXY").env(proxy, company.proxy.url());
         if bundle == "profile" {
             company.home.write("config", "[default]\nca_bundle = ca.pem\n");
@@ -189,11 +190,7 @@ fn endpoints_by_partition_fips_and_dual_stack() {
         ("us-east-1_Network01", &[][..], COGNITO),
         ("cn-north-1_Network01", &[], "cognito-idp.cn-north-1.amazonaws.com.cn"),
         ("us-gov-west-1_Network01", &[], "cognito-idp.us-gov-west-1.amazonaws.com"),
-        (
-            "us-east-1_Network01",
-            &[("AWS_USE_FIPS_ENDPOINT", "true")],
-            "cognito-idp-fips.us-east-1.amazonaws.com",
-        ),
+        ("us-east-1_Network01", &[("AWS_USE_FIPS_ENDPOINT", "true")], "cognito-idp-fips.us-east-1.amazonaws.com"),
         ("us-east-1_Network01", &[("AWS_CONFIG_FILE", "fips")], "cognito-idp-fips.us-east-1.amazonaws.com"),
         (
             "us-gov-west-1_Network01",
@@ -268,7 +265,10 @@ fn a_process_whose_credentials_expire_in_mid_run_is_asked_again() {
     // In the past, and so within the time in which the SDK renews credentials.
     let credentials = r#"{"Version":1,"AccessKeyId":"AKIDEXAMPLE","SecretAccessKey":"not-a-secret","SessionToken":"t","Expiration":"2026-01-01T00:00:00Z"}"#;
     home.write("credentials.json", credentials);
-    home.write("process.sh", "echo call >>calls\nif [ -e broken ]; then echo signed out >&2; exit 1; fi\ncat credentials.json\n");
+    home.write(
+        "process.sh",
+        "echo call >>calls\nif [ -e broken ]; then echo signed out >&2; exit 1; fi\ncat credentials.json\n",
+    );
     home.write("config", "[profile process]\ncredential_process = sh process.sh\n");
     let link = |proxy: Option<&Proxy>| {
         let url = proxy.map_or(&simulator.url, |proxy| &proxy.url);

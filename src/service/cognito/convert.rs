@@ -154,7 +154,10 @@ const CONNECTION_ADVICE: [(&str, &str); 4] = [
         "no trusted authority issued the certificate: if a proxy inspects TLS, name the file of its certificate authority \
          with AWS_CA_BUNDLE",
     ),
-    ("tunnel error: proxy authorization required", "the proxy asks for a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"),
+    (
+        "tunnel error: proxy authorization required",
+        "the proxy asks for a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
+    ),
     ("tunnel error: failed to create underlying connection", "the proxy of HTTPS_PROXY cannot be reached"),
     ("tunnel error: unsuccessful", "the proxy of HTTPS_PROXY refuses to connect to this host"),
 ];

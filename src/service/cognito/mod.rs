@@ -68,7 +68,8 @@ impl Cognito {
         let config = match target {
             ConnectionTarget::Simulator { endpoint_url } => simulator_config(endpoint_url, region),
             ConnectionTarget::Aws { profile, endpoint_url, insecure_endpoint_allowed } => {
-                let settings = AwsSettings { profile: profile.as_deref(), endpoint_url: endpoint_url.as_deref(), region };
+                let settings =
+                    AwsSettings { profile: profile.as_deref(), endpoint_url: endpoint_url.as_deref(), region };
                 settings.load(*insecure_endpoint_allowed).await?
             }
         };

@@ -139,7 +139,9 @@ impl Shared {
                 Fate::Page(status, page) => {
                     let mut stream = stream;
                     let length = page.len();
-                    let head = format!("HTTP/1.1 {status} Page\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n");
+                    let head = format!(
+                        "HTTP/1.1 {status} Page\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n"
+                    );
                     stream.write_all(format!("{head}{page}").as_bytes())?;
                 }
                 Fate::Passes => {
