@@ -11,7 +11,7 @@
 mod live;
 // Of a scenario's fields and figures each table needs its own.
 #[allow(dead_code)]
-#[path = "../src/pace/controller_model.rs"]
+#[path = "../src/pace/testing.rs"]
 mod model;
 
 use cognito_link::limits::RATE_PER_SECOND_MAX;

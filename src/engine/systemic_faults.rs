@@ -77,6 +77,11 @@ fn is_unrecognised(class: &FaultClass) -> bool {
     )
 }
 
+/// Whether the service refused the call, which shows that it is there.
+fn is_answer_of_the_service(fault: &CallFault) -> bool {
+    matches!(fault, CallFault::Answered { status: ..500, .. })
+}
+
 /// Rows whose calls ended in one fault, with no other answer in between.
 #[derive(Debug, Default)]
 struct FaultedRows {
@@ -120,8 +125,7 @@ impl SystemicFaults {
                     return Some(stop_error(systemic, kind, fault));
                 }
             }
-            (None, Some(CallFault::Answered { status: 500.., .. } | CallFault::Transport { .. }))
-            | (None, Some(CallFault::Unsent { .. })) => {}
+            (_, Some(fault)) if !is_answer_of_the_service(fault) => {}
             _ if kind == CallKind::Read => *faulted = FaultedRows::default(),
             _ => self.is_over = true,
         }
@@ -162,8 +166,8 @@ mod tests {
         Fault::Transport { kind, detail: String::new() }
     }
 
-    fn ok<T>(value: T) -> Result<Answer<T>, Fault> {
-        Ok(Answer { value, meta: AnswerMeta::default() })
+    fn answer<T>(value: T) -> Answer<T> {
+        Answer { value, meta: AnswerMeta::default() }
     }
 
     fn write(fault: &Fault) -> CallResult {
@@ -233,7 +237,7 @@ mod tests {
     fn the_first_write_that_is_answered_ends_the_watch() {
         let html = transport(Transport::Unreadable);
         let refused = answered(400, "UserNotFoundException");
-        for first in [CallResult::Linked(ok(())), CallResult::Unlinked(ok(())), write(&refused)] {
+        for first in [CallResult::Linked(Ok(answer(()))), CallResult::Unlinked(Ok(answer(()))), write(&refused)] {
             let results = (0..4).map(|_| write(&html)).chain([first]).chain((0..20).map(|_| write(&html)));
             assert_eq!(stops_after(results), None);
         }
@@ -246,8 +250,8 @@ mod tests {
             let mut second = Some(second);
             stops_after((0..9).flat_map(|_| [Some(first(&html)), second.take()]).flatten())
         };
-        assert_eq!(pairs(write, CallResult::Users(ok(page.clone()))), Some(SYSTEMIC_ROWS + 1));
-        assert_eq!(pairs(read, CallResult::Users(ok(page))), Some(SYSTEMIC_ROWS + 2), "reads start again");
+        assert_eq!(pairs(write, CallResult::Users(Ok(answer(page.clone())))), Some(SYSTEMIC_ROWS + 1));
+        assert_eq!(pairs(read, CallResult::Users(Ok(answer(page)))), Some(SYSTEMIC_ROWS + 2), "reads start again");
     }
 
     #[test]

@@ -70,7 +70,6 @@ impl ColumnNames {
         self.names.iter().filter(move |name| name.columns.contains(column)).map(|name| name.text.as_str())
     }
 
-    /// Finds a name, ignoring ASCII case.
     pub(super) fn find(&self, name: &str) -> Option<&ColumnName> {
         self.names.iter().find(|known| known.text.eq_ignore_ascii_case(name))
     }

@@ -384,8 +384,9 @@ fn a_server_without_the_operation_stops_the_run_early() {
 fn look_ups_without_an_answer_stop_the_run_early() {
     let home = Home::new();
     let simulator = Simulator::quick(&home);
-    let rows: String = (0..46).map(|row| format!("jane{row}@example.com,Okta,00uOkta{row:05}xYz\n")).collect();
-    home.write("people.csv", format!("destination_email,source_provider,source_value\n{rows}"));
+    let row = |number| format!("jane{number}@example.com,Okta,00uOkta{number:05}xYz");
+    let rows: Vec<String> = (0..46).map(row).collect();
+    home.write("people.csv", format!("destination_email,source_provider,source_value\n{}\n", rows.join("\n")));
     for fate in [Fate::Page(200, PAGE), Fate::Page(200, ""), Fate::Page(404, PAGE)] {
         let proxy = Proxy::before("ListUsers", simulator.address(), move |_, _| fate.clone());
         let (link, calls) = link_46(&proxy, &home, &["people.csv", "--ledger", "new.ledger"]);

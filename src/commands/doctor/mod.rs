@@ -19,6 +19,7 @@ use crate::foresight::scan::LookUpCost;
 use crate::limits;
 use crate::pace::{Pace, RateQuota};
 use crate::seed::Rng;
+use crate::service::cognito::Cognito;
 use crate::service::{Answer, PoolFacts, PortFuture, QuotaReader, UserDirectory, UserFilter, UserQuery};
 
 /// Types of providers with mappings of one's own, whose identities can be linked by an attribute.
@@ -47,7 +48,7 @@ pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Resul
     let migration = PlannedMigration { share: choice.share, reads: choice.read_pace(), seed: *seed };
     let address = PoolAddress::find(&args.pool, &args.simulation, *seed, &context.file_settings)?;
     ui.status("reading the pool's settings");
-    let checks = match context.connector.connect(&address.target, &address.pool).await {
+    let checks = match Cognito::connect(&address.target, address.pool.region(), address.pool.clone()).await {
         Ok(service) => {
             let (directory, limits) = (service.directory(), service.limits());
             migration.check(directory.as_ref(), limits.as_ref(), *clock).await
@@ -68,7 +69,6 @@ pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Resul
 struct PlannedMigration {
     /// Its share of the quota, over 0 up to 1.
     share: f64,
-    /// The pace of its reads.
     reads: Pace,
     seed: u64,
 }

@@ -85,7 +85,7 @@ impl InputRows {
         match (&mut self.guidance, incoming) {
             (RowGuidance::Choices(choices), IncomingRow::Row(row)) => Ok(choices.incoming(row)),
             (RowGuidance::Plan(plan), IncomingRow::Row(row)) => {
-                plan.next_for(&row).map(|foretold| IncomingRow::Planned(row, foretold))
+                plan.next_for(&row).map(|outcome| IncomingRow::Planned(row, outcome))
             }
             (_, incoming) => Ok(incoming),
         }
