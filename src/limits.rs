@@ -185,6 +185,10 @@ pub const CONNECT_TIMEOUT_MS: u64 = 3_100;
 pub const READ_TIMEOUT_MS: u64 = 10_000;
 /// Longest time for one attempt, connection and answer included, in milliseconds.
 pub const ATTEMPT_TIMEOUT_MS: u64 = 15_000;
+/// Largest file of trusted certificates that is read, in bytes.
+pub const CA_BUNDLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Rows whose calls all end in the same fault of the address, before any call was accepted, before the run stops.
+pub const SYSTEMIC_ROWS: usize = 5;
 /// After the first signal, calls in flight have this long, in milliseconds.
 pub const DRAIN_MS_MAX: u64 = 20_000;
 /// Signals that are not handled yet; the second one exits, so there is no need for more.

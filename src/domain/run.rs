@@ -9,6 +9,8 @@ use super::outcome::ServiceText;
 /// What stops a whole run, never a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StopCause {
+    /// The settings of the connection cannot be used: an endpoint, a proxy, a CA bundle.
+    Configuration,
     /// Credentials are missing, expired or not accepted.
     Credentials,
     /// The credentials may not call an operation that is needed.
@@ -29,6 +31,7 @@ pub enum StopCause {
 impl StopCause {
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Configuration => "configuration",
             Self::Credentials => "credentials",
             Self::AccessDenied => "access_denied",
             Self::PoolMissing => "pool_missing",

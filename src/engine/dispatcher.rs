@@ -15,6 +15,7 @@ use super::outbox::Outbox;
 use super::read_back::{AnnouncementTime, OpenCall, RowPolicy};
 use super::row_progress::{NextWork, Pause, RowAnnouncement, RowResult, Transition};
 use super::rows_in_flight::{RowsInFlight, TimerReason};
+use super::systemic_faults::SystemicFaults;
 use super::undo_decisions::LinkTime;
 use super::undo_job::UndoJob;
 use super::worker::JobId;
@@ -107,6 +108,7 @@ pub(super) struct Dispatcher<'a> {
     writes: CallPacer,
     calls_in_flight: usize,
     drain: Drain,
+    systemic_faults: SystemicFaults,
     counters: RunCounters,
     not_authorized: NotAuthorizedRows,
     next_progress: Instant,
@@ -136,6 +138,7 @@ impl<'a> Dispatcher<'a> {
             writes: CallPacer::new(clock, options.writes),
             calls_in_flight: 0,
             drain: Drain::default(),
+            systemic_faults: SystemicFaults::default(),
             counters: RunCounters::new(now),
             not_authorized: NotAuthorizedRows::default(),
             next_progress: now,
@@ -486,6 +489,10 @@ impl<'a> Dispatcher<'a> {
         // The budget learns of every answer, and may make everybody slower.
         let (verdict, retry_after) = pace_verdict(call.result.kind(), call.result.fault());
         let pause = self.budget(call.result.kind()).record_feedback(call.slot, verdict, retry_after);
+        let row = self.rows.get(call.job).map(|job| job.progress().row.number);
+        if let Some(stop) = row.and_then(|row| self.systemic_faults.observe(row, &call.result)) {
+            self.stop(stop, now);
+        }
         let Some(job) = self.rows.get_mut(call.job) else { return Ok(()) };
         if let Some(pause) = pause {
             self.context.observer.on(&RunEvent::Throttled { number: job.progress().row.number, pause });

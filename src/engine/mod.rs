@@ -28,6 +28,7 @@ mod outbox;
 mod read_back;
 mod row_progress;
 mod rows_in_flight;
+mod systemic_faults;
 pub mod testing;
 mod undo_decisions;
 mod undo_job;

@@ -1,6 +1,7 @@
 //! What every test here stands on: a folder of its own, the program in a clean environment, a simulator, bounded waits.
 
 mod ledger;
+mod network;
 mod pairs;
 mod process;
 mod proxy;
@@ -11,6 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 pub(crate) use ledger::LedgerFile;
+pub(crate) use network::{Authority, ConnectProxy, TlsServer};
 pub(crate) use pairs::{Pair, csv, pairs, pool_file};
 pub(crate) use process::{Finished, Running};
 pub(crate) use proxy::{Fate, Gate, Proxy};

@@ -35,6 +35,8 @@ mod hostile;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]
+mod network;
+#[cfg(test)]
 mod outputs;
 #[cfg(test)]
 mod pace;

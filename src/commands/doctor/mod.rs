@@ -52,6 +52,7 @@ pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Resul
             let (directory, limits) = (service.directory(), service.limits());
             migration.check(directory.as_ref(), limits.as_ref(), *clock).await
         }
+        Err(stop) if stop.cause == StopCause::Configuration => return Err(stop.into()),
         Err(stop) => checks_without_credentials(stop),
     };
     ui.clear_status();

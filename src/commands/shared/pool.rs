@@ -31,6 +31,9 @@ pub struct PoolArgs {
     /// Endpoint to call instead of the Region's: an emulator, a proxy or an interface endpoint
     #[arg(long, value_name = "URL", hide_short_help = true, value_parser = parse_endpoint_url)]
     pub endpoint_url: Option<String>,
+    /// Allow an http:// endpoint that is not on this machine
+    #[arg(long, hide_short_help = true)]
+    pub allow_insecure_endpoint: bool,
 }
 
 impl PoolArgs {
@@ -61,6 +64,7 @@ impl PoolArgs {
         Ok(ConnectionTarget::Aws {
             profile: self.profile.clone().or_else(|| file.profile.clone()),
             endpoint_url: self.endpoint_url.clone().map_or_else(from_file, |url| Ok(Some(url)))?,
+            insecure_endpoint_allowed: self.allow_insecure_endpoint || file.allow_insecure_endpoint == Some(true),
         })
     }
 }
@@ -181,7 +185,13 @@ mod tests {
     fn a_pool_and_its_region() {
         let pool_id = |id: &str, region: Option<&str>| {
             let region = region.map(str::to_owned);
-            let args = PoolArgs { user_pool_id: Some(id.to_owned()), profile: None, region, endpoint_url: None };
+            let args = PoolArgs {
+                user_pool_id: Some(id.to_owned()),
+                profile: None,
+                region,
+                endpoint_url: None,
+                allow_insecure_endpoint: false,
+            };
             args.pool_id(&FileSettings::default(), None).map_err(|failure| failure.to_string())
         };
         assert!(pool_id("us-east-1_Abc", None).is_ok());

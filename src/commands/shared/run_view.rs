@@ -88,6 +88,7 @@ pub fn how_it_ended(ended: &RunOutcome, style: Style) -> Option<String> {
 
 fn stop_reason(cause: StopCause) -> &'static str {
     match cause {
+        StopCause::Configuration => "connection settings not valid",
         StopCause::Credentials => "credentials not accepted",
         StopCause::AccessDenied => "access denied",
         StopCause::PoolMissing => "pool not found",

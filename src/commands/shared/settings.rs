@@ -21,6 +21,7 @@ pub struct FileSettings {
     pub profile: Option<String>,
     pub region: Option<String>,
     pub endpoint_url: Option<String>,
+    pub allow_insecure_endpoint: Option<bool>,
     /// A number, `auto` or `max`.
     pub rate: Option<Scalar>,
     pub share: Option<f64>,

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cognitoidentityprovider::config::http::HttpResponse;
-use aws_sdk_cognitoidentityprovider::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_cognitoidentityprovider::config::interceptors::{
+    AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextRef,
+};
 use aws_sdk_cognitoidentityprovider::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_cognitoidentityprovider::error::{BoxError, ConnectorError, ProvideErrorMetadata, SdkError};
 use aws_sdk_cognitoidentityprovider::primitives::{DateTime, DateTimeFormat};
@@ -18,14 +20,42 @@ use crate::service::fault::{CallFault, Transport};
 use crate::service::identities::parse_identities;
 use crate::service::{AnswerMeta, PoolUser};
 
-/// Captures the headers of one call's response, which the SDK does not return with a success.
+/// Captures the headers of one call's response, which the SDK does not return with a success, and the kind of its body.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ResponseHeaders(Arc<OnceLock<AnswerMeta>>);
+pub(super) struct ResponseHeaders {
+    meta: Arc<OnceLock<AnswerMeta>>,
+    body: Arc<OnceLock<BodyKind>>,
+}
+
+/// What the body of a response looks like. The SDK takes anything for the answer to a call whose answer has no members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BodyKind {
+    Empty,
+    /// The beginning of a JSON object, as every answer of the service is one.
+    Object,
+    /// Such as a page of a proxy.
+    Other,
+}
+
+impl BodyKind {
+    fn of(body: &[u8]) -> Self {
+        match body.trim_ascii_start().first() {
+            None => Self::Empty,
+            Some(b'{') => Self::Object,
+            Some(_) => Self::Other,
+        }
+    }
+}
 
 impl ResponseHeaders {
     /// Empty without a response.
     pub(super) fn meta(&self) -> AnswerMeta {
-        self.0.get().cloned().unwrap_or_default()
+        self.meta.get().cloned().unwrap_or_default()
+    }
+
+    /// `None` where the body was not read.
+    pub(super) fn body(&self) -> Option<BodyKind> {
+        self.body.get().copied()
     }
 }
 
@@ -41,7 +71,19 @@ impl Intercept for ResponseHeaders {
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         // Set once: each call is one attempt with at most one response.
-        let _ = self.0.set(meta_of(context.response()));
+        let _ = self.meta.set(meta_of(context.response()));
+        Ok(())
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(bytes) = context.response().body().bytes() {
+            let _ = self.body.set(BodyKind::of(bytes));
+        }
         Ok(())
     }
 }
@@ -99,8 +141,26 @@ fn dispatch(connector: Option<&ConnectorError>, error: &(dyn Error + 'static)) -
 }
 
 fn transport(kind: Transport, error: &(dyn Error + 'static)) -> CallFault {
-    CallFault::Transport { kind, detail: error_chain(error) }
+    let text = error_chain(error);
+    let advice = CONNECTION_ADVICE.iter().find(|(part, _)| text.contains(part));
+    let detail = advice.map_or_else(|| text.clone(), |(_, advice)| format!("{text}; {advice}"));
+    CallFault::Transport { kind, detail }
 }
+
+/// Parts of the connector's texts, and what to do.
+const CONNECTION_ADVICE: [(&str, &str); 4] = [
+    (
+        "invalid peer certificate: UnknownIssuer",
+        "no trusted authority issued the certificate: if a proxy inspects TLS, name the file of its certificate authority \
+         with AWS_CA_BUNDLE",
+    ),
+    (
+        "tunnel error: proxy authorization required",
+        "the proxy asks for a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
+    ),
+    ("tunnel error: failed to create underlying connection", "the proxy of HTTPS_PROXY cannot be reached"),
+    ("tunnel error: unsuccessful", "the proxy of HTTPS_PROXY refuses to connect to this host"),
+];
 
 fn unsent(credentials: bool, error: &(dyn Error + 'static)) -> CallFault {
     CallFault::Unsent { credentials, detail: error_chain(error) }
@@ -161,6 +221,20 @@ mod tests {
         assert_eq!(error_chain(&error), "outer: inner text: reset");
         assert!(caused_by::<std::io::Error>(&error));
         assert!(!caused_by::<CredentialsError>(&error));
+    }
+
+    #[test]
+    fn bodies_by_their_beginning() {
+        for (body, kind) in [
+            ("", BodyKind::Empty),
+            (" \r\n", BodyKind::Empty),
+            ("{}", BodyKind::Object),
+            (" {", BodyKind::Object),
+            ("<html>", BodyKind::Other),
+            ("OK", BodyKind::Other),
+        ] {
+            assert_eq!(BodyKind::of(body.as_bytes()), kind, "{body}");
+        }
     }
 
     #[test]

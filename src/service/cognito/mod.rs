@@ -5,9 +5,13 @@
 //! explicit.
 
 mod convert;
+mod endpoint;
+mod network;
 mod ports;
 mod quotas;
+mod sign_in;
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,15 +20,13 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_cognitoidentityprovider::Client;
-use aws_sdk_cognitoidentityprovider::config::SharedHttpClient;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
+use self::sign_in::{SessionEnded, SignInCredentials};
 use super::{IdentityLinker, IdentityUnlinker, QuotaReader, UserDirectory};
 use crate::domain::identity::PoolId;
 use crate::domain::run::{StopCause, StopError};
@@ -39,6 +41,8 @@ pub enum ConnectionTarget {
         profile: Option<String>,
         /// An address that replaces those of the Region, for every service.
         endpoint_url: Option<String>,
+        /// Whether an endpoint that is not on this machine may be called over plain HTTP.
+        insecure_endpoint_allowed: bool,
     },
     /// A simulator, without configuration files, environment or real credentials.
     Simulator {
@@ -59,12 +63,14 @@ impl Cognito {
     /// Creates the clients and, for AWS, finds the credentials. Calls no pool yet.
     ///
     /// # Errors
-    /// [`StopCause::Credentials`] if there are none.
+    /// [`StopCause::Credentials`] if there are none, and [`StopCause::Configuration`] for settings that cannot be used.
     pub async fn connect(target: &ConnectionTarget, region: &str, pool: PoolId) -> Result<Self, StopError> {
         let config = match target {
             ConnectionTarget::Simulator { endpoint_url } => simulator_config(endpoint_url, region),
-            ConnectionTarget::Aws { profile, endpoint_url } => {
-                aws_config_for(profile.as_deref(), endpoint_url.as_deref(), region).await?
+            ConnectionTarget::Aws { profile, endpoint_url, insecure_endpoint_allowed } => {
+                let settings =
+                    AwsSettings { profile: profile.as_deref(), endpoint_url: endpoint_url.as_deref(), region };
+                settings.load(*insecure_endpoint_allowed).await?
             }
         };
         Ok(Self { client: Client::new(&config), quotas: aws_sdk_servicequotas::Client::new(&config), pool })
@@ -107,38 +113,69 @@ fn simulator_config(endpoint_url: &str, region: &str) -> SdkConfig {
         .build()
 }
 
-async fn aws_config_for(
-    profile: Option<&str>,
-    endpoint_url: Option<&str>,
-    region: &str,
-) -> Result<SdkConfig, StopError> {
-    let region = Region::new(region.to_owned());
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .region(region.clone())
-        .http_client(https())
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts());
-    if let Some(profile) = profile {
-        // Only the named profile counts, as in the AWS CLI: the default chain would try the environment first.
-        let settings = ProviderConfig::without_region().with_http_client(https()).with_region(Some(region));
-        let credentials = ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(profile).build();
-        loader = loader.profile_name(profile).credentials_provider(credentials);
+/// What the options say of the connection to AWS.
+#[derive(Debug, Clone, Copy)]
+struct AwsSettings<'a> {
+    profile: Option<&'a str>,
+    endpoint_url: Option<&'a str>,
+    region: &'a str,
+}
+
+impl AwsSettings<'_> {
+    /// The SDK's configuration without credentials and without a client.
+    fn loader(self) -> ConfigLoader {
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .region(Region::new(self.region.to_owned()))
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts());
+        if let Some(profile) = self.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(url) = self.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        loader
     }
-    if let Some(url) = endpoint_url {
-        loader = loader.endpoint_url(url);
-    }
-    let config = loader.load().await;
-    let found = match config.credentials_provider() {
-        Some(provider) => provider.provide_credentials().await,
-        None => Err(CredentialsError::not_loaded("no provider of credentials is configured")),
-    };
-    match found {
-        Ok(_) => Ok(config),
-        Err(error) => Err(no_credentials(profile, &error)),
+
+    async fn load(self, insecure_endpoint_allowed: bool) -> Result<SdkConfig, StopError> {
+        // The client depends on settings of the profile, so these are read first. Nothing is called.
+        let settings = self.loader().no_credentials().load().await;
+        endpoint::check_endpoints(&settings, insecure_endpoint_allowed)?;
+        let http_client = network::http_client(&settings, insecure_endpoint_allowed)?;
+        let mut loader = self.loader().http_client(http_client.clone());
+        if let Some(profile) = self.profile {
+            // Only the named profile counts, as in the AWS CLI: the default chain would try the environment first.
+            let provider = ProviderConfig::without_region()
+                .with_http_client(http_client)
+                .with_region(settings.region().cloned())
+                .with_use_fips(settings.use_fips())
+                .with_use_dual_stack(settings.use_dual_stack());
+            let credentials =
+                ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build();
+            loader = loader.credentials_provider(credentials);
+        }
+        let config = loader.load().await;
+        let Some(inner) = config.credentials_provider() else {
+            let error = CredentialsError::not_loaded("no provider of credentials is configured");
+            return Err(no_credentials(self.profile, &error));
+        };
+        let profile = self.profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok());
+        let credentials = SignInCredentials { inner, profile: profile.filter(|name| !name.is_empty()) };
+        match credentials.provide_credentials().await {
+            Ok(_) => {
+                let credentials = SharedCredentialsProvider::new(credentials);
+                Ok(config.into_builder().credentials_provider(credentials).build())
+            }
+            Err(error) => Err(no_credentials(self.profile, &error)),
+        }
     }
 }
 
 fn no_credentials(profile: Option<&str>, error: &CredentialsError) -> StopError {
+    tracing::debug!(reason = convert::error_chain(error), "no credentials");
+    if let Some(ended) = error.source().and_then(|source| source.downcast_ref::<SessionEnded>()) {
+        return StopError::new(StopCause::Credentials, ended.to_string());
+    }
     let found_nothing = matches!(error, CredentialsError::CredentialsNotLoaded(_));
     let reason = match profile {
         Some(name) if found_nothing => format!("profile {name} does not exist, or has none"),
@@ -151,12 +188,7 @@ fn no_credentials(profile: Option<&str>, error: &CredentialsError) -> StopError 
         Some(_) => "see the AWS configuration files, or leave --profile out to use the environment",
         None => "name a profile with --profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID",
     };
-    tracing::debug!(reason = convert::error_chain(error), "no credentials");
     StopError::new(StopCause::Credentials, format!("no credentials found: {reason}; {advice}"))
-}
-
-fn https() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
 fn timeouts() -> TimeoutConfig {

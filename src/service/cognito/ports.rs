@@ -9,7 +9,7 @@ use aws_sdk_cognitoidentityprovider::types::{
     UsernameAttributeType, UsernameConfigurationType,
 };
 
-use super::convert::{self, ResponseHeaders};
+use super::convert::{self, BodyKind, ResponseHeaders};
 use crate::domain::identity::{COGNITO_SUBJECT, DestinationUser, ExternalIdentity, Personal, ProviderName};
 use crate::limits;
 use crate::service::{
@@ -39,8 +39,21 @@ macro_rules! send {
 }
 pub(super) use send;
 
-pub(super) fn answer<T>(value: T, headers: &ResponseHeaders) -> Answer<T> {
-    Answer { value, meta: headers.meta() }
+/// The answer to a read. Without a body the SDK would take it for one that lists nothing.
+pub(super) fn answer<T>(value: T, headers: &ResponseHeaders) -> Result<Answer<T>, CallFault> {
+    match headers.body() {
+        Some(BodyKind::Object) | None => Ok(Answer { value, meta: headers.meta() }),
+        Some(BodyKind::Empty) => unreadable("body"),
+        Some(BodyKind::Other) => unreadable("JSON object"),
+    }
+}
+
+/// The answer to a write, which has no members. The SDK would take the page of a proxy for it, too.
+fn written(headers: &ResponseHeaders) -> Result<Answer<()>, CallFault> {
+    match headers.body() {
+        Some(BodyKind::Other) => unreadable("JSON object"),
+        Some(BodyKind::Empty | BodyKind::Object) | None => Ok(Answer { value: (), meta: headers.meta() }),
+    }
 }
 
 pub(super) fn unreadable<T>(what: &str) -> Result<Answer<T>, CallFault> {
@@ -52,7 +65,7 @@ impl UserDirectory for CognitoDirectory {
         Box::pin(async move {
             let (result, headers) = send!(self.client.describe_user_pool().user_pool_id(&self.pool));
             match result.map_err(|error| convert::fault_of(&error))?.user_pool() {
-                Some(pool) => Ok(answer(pool_facts(pool), &headers)),
+                Some(pool) => answer(pool_facts(pool), &headers),
                 None => unreadable("pool"),
             }
         })
@@ -75,7 +88,7 @@ impl UserDirectory for CognitoDirectory {
             });
             let page =
                 ProviderPage { providers: providers.collect(), next_token: page.next_token().map(str::to_owned) };
-            Ok(answer(page, &headers))
+            answer(page, &headers)
         })
     }
 
@@ -87,7 +100,7 @@ impl UserDirectory for CognitoDirectory {
             match result.map_err(|error| convert::fault_of(&error))?.identity_provider() {
                 Some(described) => {
                     let mapped = described.attribute_mapping().into_iter().flat_map(|mapping| mapping.keys().cloned());
-                    Ok(answer(mapped.collect(), &headers))
+                    answer(mapped.collect(), &headers)
                 }
                 None => unreadable("identity provider"),
             }
@@ -110,7 +123,7 @@ impl UserDirectory for CognitoDirectory {
                 Some(convert::pool_user(user.username()?, status, user.enabled(), user.attributes()))
             });
             let page = UserPage { users: users.collect(), next_token: page.pagination_token().map(str::to_owned) };
-            Ok(answer(page, &headers))
+            answer(page, &headers)
         })
     }
 
@@ -122,9 +135,9 @@ impl UserDirectory for CognitoDirectory {
                 Ok(user) => {
                     let status = user.user_status().map(UserStatusType::as_str);
                     let user = convert::pool_user(user.username(), status, user.enabled(), user.user_attributes());
-                    Ok(answer(Some(user), &headers))
+                    answer(Some(user), &headers)
                 }
-                Err(error) if is_user_not_found(&error) => Ok(answer(None, &headers)),
+                Err(error) if is_user_not_found(&error) => answer(None, &headers),
                 Err(error) => Err(convert::fault_of(&error)),
             }
         })
@@ -141,7 +154,7 @@ impl IdentityLinker for CognitoWriter {
                 .destination_user(destination_user(&request.destination))
                 .source_user(source_user(&request.source));
             let (result, headers) = send!(request);
-            result.map(|_| answer((), &headers)).map_err(|error| convert::fault_of(&error))
+            result.map_err(|error| convert::fault_of(&error)).and_then(|_| written(&headers))
         })
     }
 }
@@ -155,7 +168,7 @@ impl IdentityUnlinker for CognitoWriter {
                 .user_pool_id(&self.pool)
                 .user(source_user(&request.identity));
             let (result, headers) = send!(request);
-            result.map(|_| answer((), &headers)).map_err(|error| convert::fault_of(&error))
+            result.map_err(|error| convert::fault_of(&error)).and_then(|_| written(&headers))
         })
     }
 }

@@ -29,7 +29,7 @@ impl QuotaReader for AccountQuotas {
                 .map_err(|error| CallFault::Unsent { credentials: false, detail: error.to_string() })?;
             let (result, headers) = send!(self.client.get_provisioned_limit().limit_definition(definition));
             match result.map_err(|error| convert::fault_of(&error))?.limit() {
-                Some(limit) => Ok(answer(f64::from(limit.provisioned_limit_value()), &headers)),
+                Some(limit) => answer(f64::from(limit.provisioned_limit_value()), &headers),
                 None => unreadable("limit"),
             }
         })
@@ -44,7 +44,7 @@ impl QuotaReader for AccountQuotas {
                 .quota()
                 .and_then(aws_sdk_servicequotas::types::ServiceQuota::value)
             {
-                Some(value) => Ok(answer(value, &headers)),
+                Some(value) => answer(value, &headers),
                 None => unreadable("quota"),
             }
         })

@@ -34,6 +34,8 @@ pub(crate) enum Fate {
     Unanswered,
     /// It does not reach the simulator; this is the answer: HTTP status, code, message.
     Answered(u16, &'static str, String),
+    /// It does not reach the simulator; the answer is this page with this HTTP status.
+    Page(u16, &'static str),
 }
 
 type Plan = dyn Fn(usize, &str) -> Fate + Send + Sync;
@@ -45,6 +47,8 @@ struct Shared {
     to: String,
     plan: Box<Plan>,
     link_calls: Mutex<Vec<Instant>>,
+    /// What the plan decides about.
+    operation: &'static str,
     closing: AtomicBool,
 }
 
@@ -57,12 +61,22 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Starts one before `to`. The plan is told the number of the link call, from 1, and its body.
     pub(crate) fn start(to: &str, plan: impl Fn(usize, &str) -> Fate + Send + Sync + 'static) -> Self {
+        Self::before("AdminLinkProviderForUser", to, plan)
+    }
+
+    /// Starts one whose plan is for the calls of another operation.
+    pub(crate) fn before(
+        operation: &'static str,
+        to: &str,
+        plan: impl Fn(usize, &str) -> Fate + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shared = Shared {
             to: to.to_owned(),
             plan: Box::new(plan),
             link_calls: Mutex::default(),
+            operation,
             closing: AtomicBool::new(false),
         };
         let shared = Arc::new(shared);
@@ -122,6 +136,14 @@ impl Shared {
                     let mut stream = stream;
                     stream.write_all(error_answer(status, code, &message).as_bytes())?;
                 }
+                Fate::Page(status, page) => {
+                    let mut stream = stream;
+                    let length = page.len();
+                    let head = format!(
+                        "HTTP/1.1 {status} Page\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n"
+                    );
+                    stream.write_all(format!("{head}{page}").as_bytes())?;
+                }
                 Fate::Passes => {
                     (&upstream).write_all(&request.bytes())?;
                     let Some(answer) = Message::read(&mut answers)? else { break };
@@ -134,7 +156,7 @@ impl Shared {
     }
 
     fn fate(&self, request: &Message) -> Fate {
-        if !request.head.contains("AdminLinkProviderForUser") {
+        if !request.head.contains(self.operation) {
             return Fate::Passes;
         }
         let number = {
@@ -156,13 +178,13 @@ fn error_answer(status: u16, code: &str, message: &str) -> String {
 }
 
 /// A request or an answer of HTTP/1.1 whose length stands in its head.
-struct Message {
-    head: String,
+pub(super) struct Message {
+    pub(super) head: String,
     body: Vec<u8>,
 }
 
 impl Message {
-    fn read(from: &mut impl BufRead) -> std::io::Result<Option<Self>> {
+    pub(super) fn read(from: &mut impl BufRead) -> std::io::Result<Option<Self>> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             if from.read_line(&mut head)? == 0 {
@@ -178,7 +200,7 @@ impl Message {
         Ok(Some(Self { head, body }))
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         [self.head.as_bytes(), &self.body].concat()
     }
 }

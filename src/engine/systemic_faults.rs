@@ -1,0 +1,262 @@
+//! Whether anything can work: a run stops early where the calls of its first rows all end in the same fault of the address.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::worker::CallResult;
+use crate::domain::outcome::RefusalCode;
+use crate::domain::row::RowNumber;
+use crate::domain::run::{StopCause, StopError};
+use crate::limits::SYSTEMIC_ROWS;
+use crate::service::classify::{CallKind, FaultClass, IfNoEffect, classify};
+use crate::service::{CallFault, Transport};
+
+/// A fault that says that something else than the service answers, or nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SystemicFault {
+    UnknownOperation,
+    /// Such as a page of a proxy.
+    UnreadableAnswer,
+    /// An error without a code that the service has.
+    HttpStatus(u16),
+    NoConnection,
+}
+
+impl SystemicFault {
+    fn of(kind: CallKind, fault: &CallFault) -> Option<Self> {
+        match fault {
+            CallFault::Transport { kind: Transport::Unreadable, .. } => Some(Self::UnreadableAnswer),
+            // Reads without a connection are an outage, which the pace waits for.
+            CallFault::Transport { kind: Transport::Connect, .. } if kind != CallKind::Read => Some(Self::NoConnection),
+            CallFault::Answered { code, .. } if is_unknown_operation(code) => Some(Self::UnknownOperation),
+            CallFault::Answered { status, code, .. } if code.is_empty() => match status {
+                // Any service answers with these for a while.
+                429 | 502..=504 => None,
+                _ => Some(Self::HttpStatus(*status)),
+            },
+            CallFault::Answered { status: status @ (403 | 404 | 405 | 501), .. } => {
+                is_unrecognised(&classify(kind, fault)).then_some(Self::HttpStatus(*status))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for SystemicFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownOperation => formatter.write_str("the operation is unknown there"),
+            Self::UnreadableAnswer => formatter.write_str("the answer is not one of Amazon Cognito"),
+            Self::HttpStatus(status) => {
+                write!(formatter, "HTTP status {status} without an error code of Amazon Cognito")
+            }
+            Self::NoConnection => formatter.write_str("no connection"),
+        }
+    }
+}
+
+/// The codes of AWS services and of emulators for an operation that they do not have.
+fn is_unknown_operation(code: &str) -> bool {
+    matches!(
+        code,
+        "UnknownOperationException"
+            | "UnknownOperation"
+            | "InvalidAction"
+            | "NotImplemented"
+            | "NotImplementedException"
+            | "UnsupportedOperation"
+            | "UnsupportedOperationException"
+    )
+}
+
+fn is_unrecognised(class: &FaultClass) -> bool {
+    matches!(
+        class,
+        FaultClass::Refused(RefusalCode::Unrecognised)
+            | FaultClass::Doubtful(IfNoEffect::RefuseRow(RefusalCode::Unrecognised))
+    )
+}
+
+/// Whether the service refused the call, which shows that it is there.
+fn is_answer_of_the_service(fault: &CallFault) -> bool {
+    matches!(fault, CallFault::Answered { status: ..500, .. })
+}
+
+/// Rows whose calls ended in one fault, with no other answer in between.
+#[derive(Debug, Default)]
+struct FaultedRows {
+    fault: Option<SystemicFault>,
+    rows: BTreeSet<RowNumber>,
+}
+
+impl FaultedRows {
+    /// Whether these are enough rows to say that no row will fare better.
+    fn add(&mut self, row: RowNumber, fault: SystemicFault) -> bool {
+        if self.fault != Some(fault) {
+            *self = Self { fault: Some(fault), rows: BTreeSet::new() };
+        }
+        self.rows.insert(row);
+        self.rows.len() >= SYSTEMIC_ROWS
+    }
+}
+
+/// Watches the first calls of a run. The first write that the service accepts or refuses shows that the service is there,
+/// and ends the watch.
+#[derive(Debug, Default)]
+pub(super) struct SystemicFaults {
+    is_over: bool,
+    reads: FaultedRows,
+    writes: FaultedRows,
+}
+
+impl SystemicFaults {
+    /// Takes the result of a row's call. Returns why the run is to stop, where it is.
+    pub(super) fn observe(&mut self, row: RowNumber, result: &CallResult) -> Option<StopError> {
+        if self.is_over {
+            return None;
+        }
+        let (kind, fault) = (result.kind(), result.fault());
+        let systemic = fault.and_then(|fault| SystemicFault::of(kind, fault));
+        let faulted = if kind == CallKind::Read { &mut self.reads } else { &mut self.writes };
+        match (systemic, fault) {
+            (Some(systemic), Some(fault)) => {
+                if faulted.add(row, systemic) {
+                    self.is_over = true;
+                    return Some(stop_error(systemic, kind, fault));
+                }
+            }
+            (_, Some(fault)) if !is_answer_of_the_service(fault) => {}
+            _ if kind == CallKind::Read => *faulted = FaultedRows::default(),
+            _ => self.is_over = true,
+        }
+        None
+    }
+}
+
+fn stop_error(systemic: SystemicFault, kind: CallKind, fault: &CallFault) -> StopError {
+    let what = match kind {
+        CallKind::Read => "read the user",
+        CallKind::Write => "link",
+        CallKind::Unlink => "unlink",
+    };
+    let code = Some(fault.code()).filter(|code| !code.is_empty()).map_or_else(String::new, |code| format!(" ({code})"));
+    StopError::new(
+        StopCause::Unreachable,
+        format!(
+            "the calls of the first {SYSTEMIC_ROWS} rows to {what} all ended in the same fault: {systemic}{code}; check \
+             --endpoint-url, AWS_ENDPOINT_URL and the proxy (HTTPS_PROXY), then run `cognito-link doctor`; a rerun \
+             continues from here"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::{Answer, AnswerMeta, UserPage};
+
+    type Fault = CallFault;
+
+    fn answered(status: u16, code: &str) -> Fault {
+        let (code, message) = (code.to_owned(), String::new());
+        Fault::Answered { status, code, message, retry_after: None, meta: AnswerMeta::default() }
+    }
+
+    fn transport(kind: Transport) -> Fault {
+        Fault::Transport { kind, detail: String::new() }
+    }
+
+    fn answer<T>(value: T) -> Answer<T> {
+        Answer { value, meta: AnswerMeta::default() }
+    }
+
+    fn write(fault: &Fault) -> CallResult {
+        CallResult::Linked(Err(fault.clone()))
+    }
+
+    fn read(fault: &Fault) -> CallResult {
+        CallResult::Users(Err(fault.clone()))
+    }
+
+    /// After how many of these results, each of a row of its own, a run stops.
+    fn stops_after(results: impl IntoIterator<Item = CallResult>) -> Option<usize> {
+        let mut faults = SystemicFaults::default();
+        results.into_iter().zip(1..).find_map(|(result, row)| {
+            faults.observe(RowNumber(row), &result).map(|stop| {
+                assert_eq!(stop.cause, StopCause::Unreachable);
+                usize::try_from(row).unwrap()
+            })
+        })
+    }
+
+    #[test]
+    fn five_rows_with_one_systemic_fault_stop_the_run() {
+        for fault in [
+            answered(400, "UnknownOperationException"),
+            answered(501, "NotImplemented"),
+            answered(404, ""),
+            answered(403, ""),
+            answered(500, ""),
+            answered(403, "RequestBlocked"),
+            transport(Transport::Unreadable),
+        ] {
+            let results = |result: fn(&Fault) -> CallResult| stops_after((0..9).map(|_| result(&fault)));
+            assert_eq!((results(write), results(read)), (Some(SYSTEMIC_ROWS), Some(SYSTEMIC_ROWS)), "{fault:?}");
+        }
+        let refused = transport(Transport::Connect);
+        assert_eq!(stops_after((0..9).map(|_| write(&refused))), Some(SYSTEMIC_ROWS));
+        assert_eq!(stops_after((0..9).map(|_| read(&refused))), None, "an outage is waited for");
+    }
+
+    #[test]
+    fn faults_of_a_service_that_is_there_do_not() {
+        for fault in [
+            answered(503, ""),
+            answered(500, "InternalErrorException"),
+            answered(429, ""),
+            answered(400, "TooManyRequestsException"),
+            answered(403, "AccessDeniedException"),
+            answered(404, "UserNotFoundException"),
+            answered(400, "BrandNewException"),
+            transport(Transport::Timeout),
+            transport(Transport::Broken),
+        ] {
+            assert_eq!(stops_after((0..9).map(|_| write(&fault))), None, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn one_row_alone_stops_nothing() {
+        let mut faults = SystemicFaults::default();
+        for _ in 0..50 {
+            assert_eq!(faults.observe(RowNumber(7), &write(&answered(404, ""))), None);
+        }
+    }
+
+    #[test]
+    fn the_first_write_that_is_answered_ends_the_watch() {
+        let html = transport(Transport::Unreadable);
+        let refused = answered(400, "UserNotFoundException");
+        for first in [CallResult::Linked(Ok(answer(()))), CallResult::Unlinked(Ok(answer(()))), write(&refused)] {
+            let results = (0..4).map(|_| write(&html)).chain([first]).chain((0..20).map(|_| write(&html)));
+            assert_eq!(stops_after(results), None);
+        }
+    }
+
+    #[test]
+    fn reads_in_between_neither_help_nor_harm_writes() {
+        let (html, page) = (transport(Transport::Unreadable), UserPage { users: Vec::new(), next_token: None });
+        let pairs = |first: fn(&Fault) -> CallResult, second: CallResult| {
+            let mut second = Some(second);
+            stops_after((0..9).flat_map(|_| [Some(first(&html)), second.take()]).flatten())
+        };
+        assert_eq!(pairs(write, CallResult::Users(Ok(answer(page.clone())))), Some(SYSTEMIC_ROWS + 1));
+        assert_eq!(pairs(read, CallResult::Users(Ok(answer(page)))), Some(SYSTEMIC_ROWS + 2), "reads start again");
+    }
+
+    #[test]
+    fn another_fault_starts_again() {
+        let faults = (0..9).map(|row| write(&answered(if row < 4 { 404 } else { 403 }, "")));
+        assert_eq!(stops_after(faults), Some(4 + SYSTEMIC_ROWS));
+    }
+}
