@@ -8,6 +8,7 @@ pub mod cognito;
 pub mod fault;
 pub mod identities;
 pub mod in_process;
+pub mod probe;
 
 pub mod skew;
 

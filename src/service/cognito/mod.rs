@@ -6,6 +6,7 @@
 
 mod convert;
 mod ports;
+mod probe;
 mod quotas;
 
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::config::SharedHttpClient;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+
+pub use probe::{configured_region, connect_probe};
 
 use super::{IdentityLinker, IdentityUnlinker, QuotaReader, UserDirectory};
 use crate::domain::identity::PoolId;
