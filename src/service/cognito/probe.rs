@@ -11,7 +11,7 @@ use aws_sdk_cognitoidentityprovider::types::{
     UserType, UsernameConfigurationType,
 };
 
-use super::convert;
+use super::convert::{self, ResponseHeaders};
 use super::ports::{answer, send, unreadable};
 use super::{ConnectionTarget, aws_config_for, simulator_config};
 use crate::domain::identity::NATIVE_PROVIDER;
