@@ -109,6 +109,20 @@ fn outcome(reply: Option<&ProbeReply>) -> Outcome<'_> {
     }
 }
 
+/// Whether a link was made: it was accepted, or the list shows it all the same.
+fn is_made(seen: &Sightings, step: Step) -> bool {
+    matches!(outcome(seen.reply(step)), Outcome::Accepted) || seen.is_made(step) == Some(true)
+}
+
+/// The answer to a link that was made.
+fn made_text(seen: &Sightings, step: Step) -> String {
+    match outcome(seen.reply(step)) {
+        Outcome::Accepted => ACCEPTED.to_owned(),
+        Outcome::Refused(fault) => format!("{}, and the link was made", describe(fault)),
+        Outcome::Unknown(why) => why,
+    }
+}
+
 /// Whether the refusal is about the rights of the caller, or the operation itself.
 fn is_denied(fault: &CallFault) -> bool {
     let text = fault.message().to_lowercase();
@@ -149,22 +163,25 @@ fn filter_escape(seen: &Sightings) -> Judgement {
 }
 
 fn destination_name(seen: &Sightings) -> Judgement {
-    let (by_sub, by_email) = (outcome(seen.reply(Step::LinkBySub)), outcome(seen.reply(Step::LinkByEmail)));
-    let text = |outcome: &Outcome<'_>| match outcome {
-        Outcome::Accepted => ACCEPTED.to_owned(),
+    let steps = [Step::LinkBySub, Step::LinkByEmail];
+    let text = |step| match outcome(seen.reply(step)) {
+        _ if is_made(seen, step) => made_text(seen, step),
         Outcome::Refused(fault) => describe(fault),
-        Outcome::Unknown(why) => why.clone(),
+        Outcome::Unknown(why) => why,
+        Outcome::Accepted => ACCEPTED.to_owned(),
     };
-    let answer = format!("by sub: {}; by e-mail: {}", text(&by_sub), text(&by_email));
-    match (by_sub, by_email) {
-        (Outcome::Accepted, _) | (_, Outcome::Accepted) => differs(answer, Some("destination-by-alias")),
-        (Outcome::Refused(_), Outcome::Refused(_)) => agrees(answer),
-        _ => could_not_tell(answer),
+    let answer = format!("by sub: {}; by e-mail: {}", text(steps[0]), text(steps[1]));
+    if steps.into_iter().any(|step| is_made(seen, step)) {
+        differs(answer, Some("destination-by-alias"))
+    } else if steps.into_iter().all(|step| matches!(outcome(seen.reply(step)), Outcome::Refused(_))) {
+        agrees(answer)
+    } else {
+        could_not_tell(answer)
     }
 }
 
 fn repeat_refused(seen: &Sightings) -> Judgement {
-    if !matches!(outcome(seen.reply(Step::FirstLink)), Outcome::Accepted) {
+    if !is_made(seen, Step::FirstLink) {
         return could_not_tell("the first link was not made");
     }
     match outcome(seen.reply(Step::RepeatedLink)) {
@@ -175,10 +192,10 @@ fn repeat_refused(seen: &Sightings) -> Judgement {
 }
 
 fn held_refused(seen: &Sightings) -> Judgement {
-    if !matches!(outcome(seen.reply(Step::HeldLink)), Outcome::Accepted) {
+    let has_it = |name| seen.holds(name, scene::HELD_ID);
+    if !is_made(seen, Step::HeldLink) && has_it(scene::OTHER) != Some(true) {
         return could_not_tell("the first link was not made");
     }
-    let has_it = |name| seen.holds(name, scene::HELD_ID);
     let afterwards = match (has_it(scene::HOLDER), has_it(scene::OTHER)) {
         (Some(true), Some(false)) => "its first user has it still",
         (Some(false), Some(true)) => "the other user has it now",
@@ -196,7 +213,7 @@ fn held_refused(seen: &Sightings) -> Judgement {
             } else if fault.code() == "AliasExistsException" {
                 differs(answer, Some("held-is-alias-exists"))
             } else if has_moved {
-                differs(answer, None)
+                differs(answer, Some("held-moves"))
             } else {
                 agrees(answer)
             }
@@ -245,10 +262,12 @@ fn limit_is_five(seen: &Sightings) -> Judgement {
         answers.push(format!("throttled: {}", describe(fault)));
     }
     let most = limits::IDENTITIES_PER_USER_MAX;
-    let earlier = |number| matches!(outcome(seen.reply(Step::Identity(number))), Outcome::Accepted);
-    let mut is_sure = (1..=most).all(earlier);
+    let mut is_sure = (1..=most).all(|number| is_made(seen, Step::Identity(number)));
     let mut is_limit_of_five = false;
     match outcome(seen.reply(Step::Identity(most + 1))) {
+        _ if is_made(seen, Step::Identity(most + 1)) => {
+            answers.push(format!("sixth identity: {}", made_text(seen, Step::Identity(most + 1))));
+        }
         Outcome::Accepted => answers.push(format!("sixth identity: {ACCEPTED}")),
         Outcome::Refused(fault) => {
             is_limit_of_five = is_limit(fault);
@@ -259,23 +278,18 @@ fn limit_is_five(seen: &Sightings) -> Judgement {
             answers.push(format!("sixth identity: {why}"));
         }
     }
-    let names = |number| (number, outcome(seen.reply(Step::AttributeName(number))));
-    let not_accepted = (1..=scene::ATTRIBUTES.len()).map(names).find(|(_, found)| !matches!(found, Outcome::Accepted));
-    match not_accepted {
-        None => answers.push("six attribute names of a provider: accepted".to_owned()),
-        Some((number, Outcome::Refused(fault))) if is_limit(fault) => {
-            behaviors.push("limit-is-attribute-names");
-            answers.push(format!("attribute name {number} of a provider: {}", describe(fault)));
-        }
-        Some((number, Outcome::Refused(fault))) => {
-            is_sure = false;
-            answers.push(format!("attribute name {number} of a provider: {}", describe(fault)));
-        }
-        Some((number, other)) => {
-            is_sure = false;
-            let why = if let Outcome::Unknown(why) = other { why } else { String::new() };
-            answers.push(format!("attribute name {number} of a provider: {why}"));
-        }
+    let names = 1..=scene::ATTRIBUTES.len();
+    let limited = names.clone().find_map(|number| match outcome(seen.reply(Step::AttributeName(number))) {
+        Outcome::Refused(fault) if is_limit(fault) => Some((number, describe(fault))),
+        _ => None,
+    });
+    let accepted = names.clone().filter(|number| is_made(seen, Step::AttributeName(*number))).count();
+    if let Some((number, answer)) = limited {
+        behaviors.push("limit-is-attribute-names");
+        answers.push(format!("attribute name {number} of a provider: {answer}"));
+    } else {
+        is_sure &= accepted == scene::ATTRIBUTES.len();
+        answers.push(format!("links by {accepted} of {} attribute names of a provider are made", names.count()));
     }
     let verdict = if !behaviors.is_empty() || is_sure && !is_limit_of_five {
         ProbeVerdict::Differs
@@ -288,17 +302,16 @@ fn limit_is_five(seen: &Sightings) -> Judgement {
 }
 
 fn list_lag(seen: &Sightings) -> Judgement {
-    match (outcome(seen.reply(Step::Marker)), seen.list_lag) {
-        (Outcome::Accepted, Some(lag)) if lag <= Duration::from_millis(limits::LIST_LAG_ASSUMED_MS) => {
+    match (seen.marker, seen.list_lag) {
+        (Some(_), Some(lag)) if lag <= Duration::from_millis(limits::LIST_LAG_ASSUMED_MS) => {
             agrees(format!("within {}", duration(lag)))
         }
-        (Outcome::Accepted, Some(lag)) => differs(format!("after {}", duration(lag)), Some("list-lag-40s")),
-        (Outcome::Accepted, None) => {
+        (Some(_), Some(lag)) => differs(format!("after {}", duration(lag)), Some("list-lag-40s")),
+        (Some(_), None) => {
             let waited = duration(Duration::from_millis(limits::PROBE_LIST_WAIT_MS));
             differs(format!("not within {waited}"), Some("list-lag-40s"))
         }
-        (Outcome::Refused(fault), _) => could_not_tell(describe(fault)),
-        (Outcome::Unknown(why), _) => could_not_tell(why),
+        (None, _) => could_not_tell("no link was accepted"),
     }
 }
 
@@ -309,7 +322,8 @@ fn shown_identity(user: &ProbeUser, id: &str) -> Option<Value> {
 }
 
 fn date_there(seen: &Sightings) -> Judgement {
-    let shown = seen.user(scene::MARKED).and_then(|user| shown_identity(user, scene::MARKER_ID));
+    let id = seen.marker.and_then(|step| seen.identity_of(step)).unwrap_or_default();
+    let shown = seen.user(scene::MARKED).and_then(|user| shown_identity(user, id));
     let Some(identity) = shown else { return could_not_tell("the list did not show the link in time") };
     let date = identity.get("dateCreated");
     let number = date.and_then(|date| date.as_i64().or_else(|| date.as_str()?.parse().ok()));
@@ -324,19 +338,27 @@ fn date_there(seen: &Sightings) -> Judgement {
 }
 
 fn attribute_link_visible(seen: &Sightings) -> Judgement {
-    match outcome(seen.reply(Step::AttributeName(1))) {
-        Outcome::Accepted => match seen.holds(scene::BY_NAME[0], scene::ATTRIBUTE_LINK.1) {
-            Some(true) => agrees("it is there"),
-            Some(false) => differs("it is not there", Some("attribute-links-hidden")),
-            None => could_not_tell(NOT_LISTED),
-        },
-        Outcome::Refused(fault) => could_not_tell(format!("the link was refused: {}", describe(fault))),
-        Outcome::Unknown(why) => could_not_tell(why),
+    let steps = (1..=scene::ATTRIBUTES.len()).map(Step::AttributeName);
+    let accepted: Vec<Step> =
+        steps.clone().filter(|step| matches!(outcome(seen.reply(*step)), Outcome::Accepted)).collect();
+    let shown: Vec<Option<bool>> = accepted.iter().map(|step| seen.is_made(*step)).collect();
+    let visible = shown.iter().filter(|shown| **shown == Some(true)).count();
+    let answer = format!("{visible} of {} are there", accepted.len());
+    match steps.map(|step| outcome(seen.reply(step))).next() {
+        _ if !accepted.is_empty() && shown.contains(&None) => could_not_tell(NOT_LISTED),
+        _ if !accepted.is_empty() && visible == accepted.len() => agrees(answer),
+        _ if !accepted.is_empty() => differs(answer, (visible == 0).then_some("attribute-links-hidden")),
+        Some(Outcome::Refused(fault)) => could_not_tell(format!("the link was refused: {}", describe(fault))),
+        Some(Outcome::Unknown(why)) => could_not_tell(why),
+        _ => could_not_tell(NOT_LISTED),
     }
 }
 
 fn length_counts_name(seen: &Sightings) -> Judgement {
     match outcome(seen.reply(Step::TogetherTooLong)) {
+        _ if is_made(seen, Step::TogetherTooLong) => {
+            differs(made_text(seen, Step::TogetherTooLong), Some("length-counts-value-only"))
+        }
         Outcome::Accepted => differs(ACCEPTED, Some("length-counts-value-only")),
         Outcome::Refused(fault) => agrees(describe(fault)),
         Outcome::Unknown(why) => could_not_tell(why),
@@ -351,16 +373,21 @@ fn provider_names(seen: &Sightings) -> Judgement {
     }
 }
 
-/// The link with a value that is too long by itself is refused whatever counts.
+/// Looks at every link that was refused, but for those whose identity was there before.
 fn text_no_look(seen: &Sightings) -> Judgement {
-    match outcome(seen.reply(Step::TooLong)) {
-        Outcome::Refused(fault) => match seen.holds(scene::TOO_LONG, &scene::too_long_id()) {
-            Some(false) => agrees(format!("absent after {}", describe(fault))),
-            Some(true) => differs(format!("made, and answered with {}", describe(fault)), Some("refusals-link")),
-            None => could_not_tell(NOT_LISTED),
-        },
-        Outcome::Accepted => could_not_tell("a value of more than 128 characters was accepted, so nothing was refused"),
-        Outcome::Unknown(why) => could_not_tell(why),
+    let links = seen.links.keys().filter(|step| !matches!(step, Step::RepeatedLink | Step::LinkByEmail));
+    let refused = links.filter_map(|step| match outcome(seen.reply(*step)) {
+        Outcome::Refused(fault) => Some((*step, fault)),
+        _ => None,
+    });
+    let refused: Vec<(Step, &CallFault)> = refused.collect();
+    if seen.users.is_empty() {
+        return could_not_tell(NOT_LISTED);
+    }
+    match refused.iter().find(|(step, _)| seen.is_made(*step) == Some(true)) {
+        Some((_, fault)) => differs(format!("a link is there after {}", describe(fault)), Some("refusals-link")),
+        None if refused.is_empty() => could_not_tell("nothing was refused"),
+        None => agrees(format!("absent after each of {} refusals", refused.len())),
     }
 }
 

@@ -40,11 +40,14 @@ pub(super) const USERS: [&str; 14] = [
 const BY_EMAIL: &str = "probe-by-email";
 
 pub(super) const HELD_ID: &str = "probe-Held-1";
-pub(super) const MARKER_ID: &str = "probe-Marker-1";
 pub(super) const BY_SUB_ID: &str = "probe-Sub-1";
-/// Attribute and value of the link that shows whether such links are visible.
-pub(super) const ATTRIBUTE_LINK: (&str, &str) = ("email", "probe-1@example.com");
 pub(super) const ATTRIBUTES: [&str; 6] = ["email", "name", "given_name", "family_name", "nickname", "preferred_username"];
+/// Waits between two lists.
+const LIST_GAP_MIN: Duration = Duration::from_millis(500);
+const LIST_GAP_MAX: Duration = Duration::from_secs(4);
+/// Links that are tried until one is accepted, after which the list is read.
+const MARKERS_MAX: usize = 3;
+
 /// What a call was made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
@@ -65,7 +68,7 @@ pub(super) enum Step {
     TooLong,
     TogetherTooLong,
     NotLinked,
-    Marker,
+    Marker(usize),
     EscapedFilter,
     PlainFilter,
 }
@@ -74,6 +77,10 @@ pub(super) enum Step {
 #[derive(Debug, Default)]
 pub(super) struct Sightings {
     pub(super) replies: BTreeMap<Step, ProbeReply>,
+    /// The destination, if it is a user of the first pool by its name, and the identity of each link.
+    pub(super) links: BTreeMap<Step, (String, String)>,
+    /// The last link, for which the list was read.
+    pub(super) marker: Option<Step>,
     /// A link that was throttled with the code of another limit.
     pub(super) throttled_as_limit: Option<CallFault>,
     /// How long it took until the list showed the last link; `None` where it did not in time.
@@ -92,6 +99,16 @@ impl Sightings {
     /// A user of the first pool, by its name in any case.
     pub(super) fn user(&self, name: &str) -> Option<&ProbeUser> {
         self.users.iter().find(|user| user.username.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether the list shows that a link was made, whatever its answer was.
+    pub(super) fn is_made(&self, step: Step) -> Option<bool> {
+        let (name, id) = self.links.get(&step)?;
+        self.holds(name, id)
+    }
+
+    pub(super) fn identity_of(&self, step: Step) -> Option<&str> {
+        self.links.get(&step).map(|(_, id)| id.as_str())
     }
 
     /// Whether a user holds an identity; `None` where the list does not show it.
@@ -167,6 +184,9 @@ impl Scene<'_, '_> {
     }
 
     async fn link(&mut self, step: Step, destination: &str, source: ProbeIdentity) -> Result<(), ProbeStop> {
+        // The user who is named by its `sub` is looked for by its name.
+        let user = if step == Step::LinkBySub { BY_SUB } else { destination };
+        self.seen.links.insert(step, (user.to_owned(), source.value.clone()));
         let call = ProbeCall::Link { pool: self.pool.clone(), destination: destination.to_owned(), source };
         let reply = self.caller.call(call).await?;
         self.seen.replies.insert(step, reply);
@@ -192,9 +212,9 @@ impl Scene<'_, '_> {
             self.link(Step::Identity(number), FULL, oidc(&format!("probe-Full-{number}"))).await?;
         }
         for (number, attribute) in (1..).zip(ATTRIBUTES) {
-            let value = if attribute == ATTRIBUTE_LINK.0 { ATTRIBUTE_LINK.1 } else { &format!("probe-Name-{number}") };
+            let value = format!("probe-name-{number}@example.com");
             let user = BY_NAME[usize::from(number > ATTRIBUTES.len() / 2)];
-            self.link(Step::AttributeName(number), user, identity(SAML, attribute, value)).await?;
+            self.link(Step::AttributeName(number), user, identity(SAML, attribute, &value)).await?;
         }
         self.link(Step::TooLong, TOO_LONG, oidc(&too_long_id())).await?;
         self.link(Step::TogetherTooLong, TOGETHER, oidc(&long_together_id())).await?;
@@ -225,33 +245,45 @@ impl Scene<'_, '_> {
 
     /// Makes the last link, and lists the users until it is there: then the earlier ones are there too.
     async fn wait_for_marker(&mut self) -> Result<(), ProbeStop> {
-        self.link(Step::Marker, MARKED, identity(OIDC, COGNITO_SUBJECT, MARKER_ID)).await?;
+        for number in 1..=MARKERS_MAX {
+            let step = Step::Marker(number);
+            let source = identity(OIDC, COGNITO_SUBJECT, &format!("probe-Marker-{number}"));
+            self.link(step, MARKED, source).await?;
+            if self.seen.reply(step).is_some_and(Result::is_ok) {
+                self.seen.marker = Some(step);
+                break;
+            }
+        }
         let linked = self.caller.clock().now();
-        let was_linked = self.seen.reply(Step::Marker).is_some_and(Result::is_ok);
-        let mut gap = Duration::from_millis(500);
-        let mut is_first = true;
+        let mut gap = LIST_GAP_MIN;
         loop {
+            let is_first = self.caller.since(linked) < LIST_GAP_MIN;
             let users = self.list_users(None).await?.unwrap_or_default();
-            let marked = users.iter().find(|user| user.username.eq_ignore_ascii_case(MARKED));
             let waited = self.caller.since(linked);
-            if marked.is_some_and(|user| !was_linked || user.identities.contains(MARKER_ID)) {
-                self.seen.list_lag = was_linked.then_some(waited);
-                // Where writes appear late, they need not appear in order.
-                self.seen.users = if is_first {
-                    users
-                } else {
-                    self.caller.wait_until(self.caller.clock().now() + Duration::from_secs(2)).await?;
-                    self.list_users(None).await?.unwrap_or(users)
-                };
+            if self.shows_marker(&users) {
+                self.seen.list_lag = self.seen.marker.map(|_| waited);
+                self.seen.users = if is_first { users } else { self.list_again(users).await? };
                 return Ok(());
             }
             if waited >= Duration::from_millis(limits::PROBE_LIST_WAIT_MS) {
                 return Ok(());
             }
             self.caller.wait_until(self.caller.clock().now() + gap).await?;
-            gap = (gap * 2).min(Duration::from_secs(4));
-            is_first = false;
+            gap = (gap * 2).min(LIST_GAP_MAX);
         }
+    }
+
+    /// Where no link was accepted, the last user must do.
+    fn shows_marker(&self, users: &[ProbeUser]) -> bool {
+        let id = self.seen.marker.and_then(|step| self.seen.identity_of(step));
+        let marked = users.iter().find(|user| user.username.eq_ignore_ascii_case(MARKED));
+        marked.is_some_and(|user| id.is_none_or(|id| user.identities.contains(id)))
+    }
+
+    /// Where writes appear late, they need not appear in order.
+    async fn list_again(&mut self, users: Vec<ProbeUser>) -> Result<Vec<ProbeUser>, ProbeStop> {
+        self.caller.wait_until(self.caller.clock().now() + LIST_GAP_MAX).await?;
+        Ok(self.list_users(None).await?.unwrap_or(users))
     }
 
     /// Every user that a filter lists.
