@@ -427,6 +427,9 @@ impl Account {
         request_id: &str,
     ) -> Result<Reply, ApiError> {
         let id = pool.ok_or_else(|| ApiError::null_member("userPoolId"))?;
+        if matches!(call, Call::DeletePool) {
+            return self.pools.remove(&id).map(|_| Reply::Empty).ok_or_else(|| ApiError::pool_not_found(&id));
+        }
         let pool = self.pools.get_mut(&id).ok_or_else(|| ApiError::pool_not_found(&id))?;
         match call {
             Call::Link(call) => {
@@ -443,6 +446,10 @@ impl Account {
             Call::DeleteUser(username) => {
                 pool.delete_user(&username.ok_or_else(|| ApiError::null_member("username"))?)?;
                 Ok(Reply::Empty)
+            }
+            Call::DisableUser(username) => {
+                pool.disable_user(now, &username.ok_or_else(|| ApiError::null_member("username"))?)?;
+                Ok(Reply::Done)
             }
             Call::DescribeProvider(name) => {
                 let name = name.ok_or_else(|| ApiError::null_member("providerName"))?;
@@ -493,7 +500,7 @@ fn touched_user(pool: &Pool, call: &Call) -> Option<String> {
             let holder = pool.holder(pool.provider(provider)?.0, value)?;
             pool.user(holder).map(|user| user.username.to_string())
         }
-        Call::GetUser(username) | Call::DeleteUser(username) => Some(pool.username_key(username.as_deref()?)),
+        Call::GetUser(username) | Call::DeleteUser(username) | Call::DisableUser(username) => Some(pool.username_key(username.as_deref()?)),
         _ => None,
     }
 }

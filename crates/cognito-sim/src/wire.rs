@@ -106,6 +106,10 @@ pub(crate) enum Call {
     CreateUser(CreateUserCall),
     /// `AdminDeleteUser`.
     DeleteUser(Option<String>),
+    /// `AdminDisableUser`.
+    DisableUser(Option<String>),
+    /// `DeleteUserPool`.
+    DeletePool,
     /// `DescribeUserPool`.
     DescribePool,
     /// `ListUserPools`.
@@ -360,6 +364,8 @@ fn decode_call(operation: Operation, body: JsonMembers<'_>) -> Result<Call, ApiE
         Operation::DisableProvider => Call::Disable(body.user("User")?),
         Operation::GetUser => Call::GetUser(body.text("Username")?),
         Operation::DeleteUser => Call::DeleteUser(body.text("Username")?),
+        Operation::DisableUser => Call::DisableUser(body.text("Username")?),
+        Operation::DeletePool => Call::DeletePool,
         Operation::CreateUser => Call::CreateUser(CreateUserCall {
             username: body.text("Username")?,
             attributes: body.attributes("UserAttributes")?,
