@@ -210,10 +210,12 @@ fn may_be_repeated(call: &ProbeCall, fault: &CallFault) -> bool {
     }
 }
 
-/// Whether this is the code of a limit with a text about the rate.
+/// Whether this is the code of a limit with a text about the rate. By whole words: "federated" has "rate" in it.
 fn is_throttled_as_limit(fault: &CallFault) -> bool {
     let text = fault.message().to_lowercase();
-    fault.code() == "LimitExceededException" && ["rate", "throttl", "too many requests"].iter().any(|part| text.contains(part))
+    let mut words = text.split(|character: char| !character.is_alphanumeric());
+    fault.code() == "LimitExceededException"
+        && (words.any(|word| word == "rate" || word.starts_with("throttl")) || text.contains("too many requests"))
 }
 
 /// Whether there is no answer that says what happened.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::caller::{ProbeReply, describe, may_have_had_an_effect};
 use super::scene::{self, Sightings, Step};
 use crate::limits;
+use crate::service::classify::{CallKind, FaultClass, classify};
 use crate::service::assumptions::{ASSUMPTIONS, Assumption, ProbeQuestion};
 use crate::service::probe::{ProbeFacts, ProbeUser};
 use crate::service::CallFault;
@@ -67,7 +68,13 @@ pub(super) fn judge(seen: &Sightings) -> Vec<ProbeFinding> {
     ASSUMPTIONS.iter().map(judge_one).collect()
 }
 
+/// Questions whose answers mean nothing where no plain link was made: they would be refused for another reason.
+const NEEDS_A_LINK: [&str; 5] = ["destination-name", "not-authorized", "pool-missing", "128-counts-name", "unlink-form"];
+
 fn judge_calls(id: &str, seen: &Sightings) -> Judgement {
+    if NEEDS_A_LINK.contains(&id) && ![Step::FirstLink, Step::HeldLink].into_iter().any(|step| is_made(seen, step)) {
+        return could_not_tell("no plain link was made, so another reason may have refused this one");
+    }
     match id {
         "name-case" => name_case(seen),
         "filter-escape" => filter_escape(seen),
@@ -104,7 +111,7 @@ fn outcome(reply: Option<&ProbeReply>) -> Outcome<'_> {
         Some(Err(fault)) if may_have_had_an_effect(fault) || fault.meta().is_none() => {
             Outcome::Unknown(describe(fault))
         }
-        Some(Err(fault)) if is_denied(fault) => Outcome::Unknown(describe(fault)),
+        Some(Err(fault)) if is_denied(fault) || is_throttle(fault) => Outcome::Unknown(describe(fault)),
         Some(Err(fault)) => Outcome::Refused(fault),
     }
 }
@@ -121,6 +128,10 @@ fn made_text(seen: &Sightings, step: Step) -> String {
         Outcome::Refused(fault) => format!("{}, and the link was made", describe(fault)),
         Outcome::Unknown(why) => why,
     }
+}
+
+fn is_throttle(fault: &CallFault) -> bool {
+    matches!(classify(CallKind::Read, fault), FaultClass::Throttled { .. })
 }
 
 /// Whether the refusal is about the rights of the caller, or the operation itself.
@@ -173,7 +184,9 @@ fn destination_name(seen: &Sightings) -> Judgement {
     let answer = format!("by sub: {}; by e-mail: {}", text(steps[0]), text(steps[1]));
     if steps.into_iter().any(|step| is_made(seen, step)) {
         differs(answer, Some("destination-by-alias"))
-    } else if steps.into_iter().all(|step| matches!(outcome(seen.reply(step)), Outcome::Refused(_))) {
+    } else if steps.into_iter().all(|step| matches!(outcome(seen.reply(step)), Outcome::Refused(_)))
+        && is_made(seen, Step::LinkByName)
+    {
         agrees(answer)
     } else {
         could_not_tell(answer)
@@ -356,6 +369,9 @@ fn attribute_link_visible(seen: &Sightings) -> Judgement {
 
 fn length_counts_name(seen: &Sightings) -> Judgement {
     match outcome(seen.reply(Step::TogetherTooLong)) {
+        _ if is_made(seen, Step::TogetherTooLong) && is_made(seen, Step::TooLong) => {
+            differs("a value of more than 128 characters is accepted too", None)
+        }
         _ if is_made(seen, Step::TogetherTooLong) => {
             differs(made_text(seen, Step::TogetherTooLong), Some("length-counts-value-only"))
         }

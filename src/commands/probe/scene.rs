@@ -54,6 +54,8 @@ pub(super) enum Step {
     LongProviderName,
     LinkBySub,
     LinkByEmail,
+    /// In the second pool, to the same user by its name.
+    LinkByName,
     FirstLink,
     RepeatedLink,
     HeldLink,
@@ -237,9 +239,15 @@ impl Scene<'_, '_> {
                 return Ok(());
             }
         }
-        let source = identity(OIDC, COGNITO_SUBJECT, "probe-Email-1");
-        let reply = self.caller.call(ProbeCall::Link { pool, destination: email, source }).await?;
-        self.seen.replies.insert(Step::LinkByEmail, reply);
+        let links = [
+            (Step::LinkByEmail, email, "probe-Email-1"),
+            (Step::LinkByName, BY_EMAIL.to_owned(), "probe-Email-2"),
+        ];
+        for (step, destination, id) in links {
+            let source = identity(OIDC, COGNITO_SUBJECT, id);
+            let reply = self.caller.call(ProbeCall::Link { pool: pool.clone(), destination, source }).await?;
+            self.seen.replies.insert(step, reply);
+        }
         Ok(())
     }
 

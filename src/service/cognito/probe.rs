@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use aws_config::Region;
-use aws_config::default_provider::region::DefaultRegionChain;
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::ProvideRegion;
+use aws_config::profile::region::ProfileFileRegionProvider;
 use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::error::BuildError;
 use aws_sdk_cognitoidentityprovider::types::{
@@ -34,13 +36,16 @@ pub async fn connect_probe(target: &ConnectionTarget, region: &str) -> Result<Ar
     Ok(Arc::new(CognitoProbe { client: Client::new(&config) }))
 }
 
-/// The Region that the environment or the profile names; a probe has no pool id that would.
+/// The Region that the profile names, or without one the environment; a probe has no pool id that would.
 pub async fn configured_region(profile: Option<&str>) -> Option<String> {
-    let mut chain = DefaultRegionChain::builder();
-    if let Some(profile) = profile {
-        chain = chain.profile_name(profile);
-    }
-    chain.build().region().await.as_ref().map(Region::to_string)
+    let region = match profile {
+        Some(name) => ProfileFileRegionProvider::builder().profile_name(name).build().region().await,
+        None => match EnvironmentVariableRegionProvider::new().region().await {
+            Some(region) => Some(region),
+            None => ProfileFileRegionProvider::new().region().await,
+        },
+    };
+    region.as_ref().map(Region::to_string)
 }
 
 #[derive(Debug)]
