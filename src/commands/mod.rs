@@ -4,6 +4,7 @@ pub mod doctor;
 pub mod explain;
 pub mod export;
 pub mod link;
+pub mod probe;
 pub mod reconcile;
 pub mod report;
 pub mod shared;
@@ -67,6 +68,7 @@ pub struct Cli {
 pub enum Command {
     Validate(Box<validate::ValidateArgs>),
     Doctor(Box<doctor::DoctorArgs>),
+    Probe(Box<probe::ProbeArgs>),
     Link(Box<link::LinkArgs>),
     Reconcile(Box<reconcile::ReconcileArgs>),
     Export(Box<export::ExportArgs>),
@@ -160,6 +162,7 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     match cli.command {
         Command::Validate(args) => Box::pin(validate::cmd_validate(*args, &context)).await,
         Command::Doctor(args) => Box::pin(doctor::cmd_doctor(*args, &context)).await,
+        Command::Probe(args) => Box::pin(probe::cmd_probe(*args, &context)).await,
         Command::Link(args) => Box::pin(link::cmd_link(*args, &context)).await,
         Command::Reconcile(args) => Box::pin(reconcile::cmd_reconcile(*args, &context)).await,
         Command::Export(args) => Box::pin(export::cmd_export(*args, &context)).await,

@@ -71,6 +71,9 @@ const NAMES: &[(&str, &[&str])] = &[
     ("IdentityLinker", &["service/", "engine/worker.rs", "commands/shared/pool.rs"]),
     ("linker", &["service/", "commands/shared/pool.rs", "commands/link/mod.rs", "commands/reconcile/mod.rs"]),
     ("IdentityUnlinker", &["service/", "engine/worker.rs", "commands/shared/pool.rs"]),
+    // Creating and deleting pools is for the probe alone.
+    ("ProbeService", &["service/", "commands/probe/"]),
+    ("connect_probe", &["service/", "commands/probe/"]),
     ("unlinker", &["service/", "commands/shared/pool.rs", "commands/undo/mod.rs"]),
     // The text of a personal value leaves its type only on the way to the service, the ledger, a result file or a view
     // that masks it.

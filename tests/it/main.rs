@@ -43,6 +43,8 @@ mod pace;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod probe;
+#[cfg(test)]
 mod quota;
 #[cfg(test)]
 mod reconcile;

@@ -540,6 +540,10 @@ impl Account {
                 }
                 Ok(Reply::Empty)
             }
+            Call::DisableUser(username) => {
+                pool.disable_user(now, &username.ok_or_else(|| ApiError::null_member("username"))?)?;
+                Ok(Reply::Done)
+            }
             Call::DescribeProvider(name) => {
                 let name = name.ok_or_else(|| ApiError::null_member("providerName"))?;
                 pool.describe_provider(&name).map(|provider| Reply::Provider(id, Box::new(provider)))
@@ -612,6 +616,7 @@ fn touched_user(pool: &Pool, call: &Call) -> Option<String> {
         }
         Call::GetUser(username)
         | Call::DeleteUser(username)
+        | Call::DisableUser(username)
         | Call::SetPassword(SetPasswordCall { username, .. })
         | Call::UpdateAttributes { username, .. } => Some(pool.username_key(username.as_deref()?)),
         _ => None,

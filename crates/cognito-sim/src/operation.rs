@@ -19,6 +19,8 @@ pub enum Operation {
     SetPassword,
     /// `AdminUpdateUserAttributes`.
     UpdateAttributes,
+    /// `AdminDisableUser`.
+    DisableUser,
     /// `DescribeUserPool`.
     DescribePool,
     /// `ListUserPools`.
@@ -151,7 +153,7 @@ struct OperationFacts(Operation, &'static str, &'static str, Option<Category>, O
 
 /// Which operation draws on which category is general knowledge; the service's page of it could not be read. Service
 /// Quotas has quotas of its own, which are not simulated.
-const OPERATIONS: [OperationFacts; 18] = {
+const OPERATIONS: [OperationFacts; 19] = {
     use Category as Quota;
     use Operation as Op;
     const WRITE: Option<Access> = Some(Access::Write);
@@ -165,6 +167,7 @@ const OPERATIONS: [OperationFacts; 18] = {
         OperationFacts(Op::DeleteUser, "AdminDeleteUser", COGNITO, Some(Quota::UserUpdate), WRITE),
         OperationFacts(Op::SetPassword, "AdminSetUserPassword", COGNITO, Some(Quota::UserUpdate), WRITE),
         OperationFacts(Op::UpdateAttributes, "AdminUpdateUserAttributes", COGNITO, Some(Quota::UserUpdate), WRITE),
+        OperationFacts(Op::DisableUser, "AdminDisableUser", COGNITO, Some(Quota::UserUpdate), WRITE),
         OperationFacts(Op::DescribePool, "DescribeUserPool", COGNITO, Some(Quota::UserPoolRead), None),
         OperationFacts(Op::ListPools, "ListUserPools", COGNITO, Some(Quota::UserPoolRead), None),
         OperationFacts(Op::CreatePool, "CreateUserPool", COGNITO, Some(Quota::UserPoolUpdate), None),

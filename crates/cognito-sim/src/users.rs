@@ -253,6 +253,14 @@ impl Pool {
         Ok(freed)
     }
 
+    /// `AdminDisableUser`.
+    pub(crate) fn disable_user(&mut self, now: UnixMs, username: &str) -> Result<(), ApiError> {
+        let user_index = self.find_user(username).ok_or_else(ApiError::user_not_found)?;
+        let user = self.user_mut(user_index).ok_or_else(ApiError::user_not_found)?;
+        (user.enabled, user.modified_ms) = (false, now);
+        Ok(())
+    }
+
     /// Sets an attribute of a user, its address in the index included.
     pub(crate) fn set_attribute(&mut self, user_index: UserIndex, name: &str, value: &str) {
         let Self { users, by_email, .. } = self;

@@ -131,6 +131,8 @@ pub(crate) enum Call {
         /// `UserAttributes`.
         attributes: Vec<(String, String)>,
     },
+    /// `AdminDisableUser`.
+    DisableUser(Option<String>),
     /// `DescribeUserPool`.
     DescribePool,
     /// `ListUserPools`.
@@ -410,6 +412,7 @@ fn decode_call(operation: Operation, body: JsonMembers<'_>) -> Result<Call, ApiE
         Operation::UpdateAttributes => {
             Call::UpdateAttributes { username: body.text("Username")?, attributes: body.attributes("UserAttributes")? }
         }
+        Operation::DisableUser => Call::DisableUser(body.text("Username")?),
         Operation::CreateUser => Call::CreateUser(CreateUserCall {
             username: body.text("Username")?,
             attributes: body.attributes("UserAttributes")?,

@@ -8,6 +8,7 @@ mod convert;
 mod endpoint;
 mod network;
 mod ports;
+mod probe;
 mod quotas;
 mod sign_in;
 
@@ -27,6 +28,8 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_sdk_cognitoidentityprovider::Client;
 
 use self::sign_in::{SessionEnded, SignInCredentials};
+pub use probe::{configured_region, connect_probe};
+
 use super::{IdentityLinker, IdentityUnlinker, QuotaReader, UserDirectory};
 use crate::domain::identity::PoolId;
 use crate::domain::run::{StopCause, StopError};
@@ -59,20 +62,24 @@ pub struct Cognito {
     pool: PoolId,
 }
 
+/// The settings of the SDK for a target in a Region.
+async fn sdk_config(target: &ConnectionTarget, region: &str) -> Result<SdkConfig, StopError> {
+    match target {
+        ConnectionTarget::Simulator { endpoint_url } => Ok(simulator_config(endpoint_url, region)),
+        ConnectionTarget::Aws { profile, endpoint_url, insecure_endpoint_allowed } => {
+            let settings = AwsSettings { profile: profile.as_deref(), endpoint_url: endpoint_url.as_deref(), region };
+            settings.load(*insecure_endpoint_allowed).await
+        }
+    }
+}
+
 impl Cognito {
     /// Creates the clients and, for AWS, finds the credentials. Calls no pool yet.
     ///
     /// # Errors
     /// [`StopCause::Credentials`] if there are none, and [`StopCause::Configuration`] for settings that cannot be used.
     pub async fn connect(target: &ConnectionTarget, region: &str, pool: PoolId) -> Result<Self, StopError> {
-        let config = match target {
-            ConnectionTarget::Simulator { endpoint_url } => simulator_config(endpoint_url, region),
-            ConnectionTarget::Aws { profile, endpoint_url, insecure_endpoint_allowed } => {
-                let settings =
-                    AwsSettings { profile: profile.as_deref(), endpoint_url: endpoint_url.as_deref(), region };
-                settings.load(*insecure_endpoint_allowed).await?
-            }
-        };
+        let config = sdk_config(target, region).await?;
         Ok(Self { client: Client::new(&config), quotas: aws_sdk_servicequotas::Client::new(&config), pool })
     }
 

@@ -49,7 +49,7 @@ pub(super) fn answer<T>(value: T, headers: &ResponseHeaders) -> Result<Answer<T>
 }
 
 /// The answer to a write, which has no members. The SDK would take the page of a proxy for it, too.
-fn written(headers: &ResponseHeaders) -> Result<Answer<()>, CallFault> {
+pub(super) fn written(headers: &ResponseHeaders) -> Result<Answer<()>, CallFault> {
     match headers.body() {
         Some(BodyKind::Other) => unreadable("JSON object"),
         Some(BodyKind::Empty | BodyKind::Object) | None => Ok(Answer { value: (), meta: headers.meta() }),

@@ -1,0 +1,238 @@
+//! How a probe calls the service: at its pace, at most so many calls, until a signal comes; and how it cleans up.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::clock::{Clock, Instant, sleep_until};
+use crate::domain::run::{Signal, StopCause, StopError};
+use crate::foresight::faults::stop_error;
+use crate::limits;
+use crate::pace::retry::backoff;
+use crate::pace::{Admission, CallFeedback, CallPacer, Pace};
+use crate::seed::Rng;
+use crate::service::classify::{CallKind, FaultClass, classify};
+use crate::service::probe::{ProbeCall, ProbeFacts, ProbeService};
+use crate::service::{CallFault, Transport};
+
+/// Why a probe ends early.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeStop {
+    Interrupted(Signal),
+    Failed(StopError),
+    /// More calls than a probe may make, because too many had to be repeated.
+    TooManyCalls,
+}
+
+/// The answer to a call.
+pub(super) type ProbeReply = Result<ProbeFacts, CallFault>;
+
+/// A pool that could not be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftPool {
+    pub id: String,
+    /// Code and text of the last answer.
+    pub why: String,
+}
+
+pub(super) struct ProbeCaller<'a> {
+    service: &'a dyn ProbeService,
+    clock: Clock,
+    pacer: CallPacer,
+    rng: Rng,
+    signals: &'a mut mpsc::Receiver<Signal>,
+    pub(super) calls: u32,
+    /// Ids of the pools that this probe created, which are the only ones that it calls.
+    pools: Vec<String>,
+    /// Names of pools whose creation was not answered: they may exist.
+    pub(super) unanswered: Vec<String>,
+    /// The first answer that throttled a call with `LimitExceededException`.
+    pub(super) throttled_as_limit: Option<CallFault>,
+}
+
+impl<'a> ProbeCaller<'a> {
+    pub(super) fn new(
+        service: &'a dyn ProbeService,
+        clock: Clock,
+        per_second: f64,
+        seed: u64,
+        signals: &'a mut mpsc::Receiver<Signal>,
+    ) -> Self {
+        Self {
+            service,
+            clock,
+            pacer: CallPacer::new(clock, Pace::at(per_second)),
+            rng: Rng::new(seed).fork("probe"),
+            signals,
+            calls: 0,
+            pools: Vec::new(),
+            unanswered: Vec::new(),
+            throttled_as_limit: None,
+        }
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Creates a pool, which [`Self::delete_pools`] deletes.
+    pub(super) async fn create_pool(
+        &mut self,
+        name: String,
+        case_sensitive: bool,
+        email_alias: bool,
+    ) -> Result<String, ProbeStop> {
+        let call = ProbeCall::CreatePool { name: name.clone(), case_sensitive, email_alias };
+        match self.call(call).await? {
+            Ok(ProbeFacts::Pool(id)) => {
+                self.pools.push(id.clone());
+                Ok(id)
+            }
+            Ok(_) => {
+                self.unanswered.push(name);
+                Err(ProbeStop::Failed(StopError::new(StopCause::Unreachable, "CreateUserPool: the answer has no pool")))
+            }
+            Err(fault) => {
+                if may_have_had_an_effect(&fault) {
+                    self.unanswered.push(name);
+                }
+                let cause = match classify(CallKind::Read, &fault) {
+                    FaultClass::Fatal(cause) => cause,
+                    _ => StopCause::Unreachable,
+                };
+                Err(ProbeStop::Failed(stop_error(cause, "CreateUserPool", &fault)))
+            }
+        }
+    }
+
+    /// Makes a call. It is repeated where the service throttled it or was not reached, and a reading one after any fault of
+    /// the transport: another call may have had an effect, and its repetition would be answered differently.
+    pub(super) async fn call(&mut self, call: ProbeCall) -> Result<ProbeReply, ProbeStop> {
+        let mut attempts = 0;
+        loop {
+            self.wait_for_slot().await?;
+            if self.calls >= limits::PROBE_CALLS_MAX - limits::PROBE_CALLS_KEPT {
+                return Err(ProbeStop::TooManyCalls);
+            }
+            attempts += 1;
+            let fault = match self.attempt(call.clone()).await {
+                Ok(facts) => return Ok(Ok(facts)),
+                Err(fault) => fault,
+            };
+            if is_throttled_as_limit(&fault) {
+                self.throttled_as_limit.get_or_insert(fault.clone());
+            }
+            match classify(CallKind::Read, &fault) {
+                FaultClass::Fatal(StopCause::Credentials) => {
+                    return Err(ProbeStop::Failed(stop_error(StopCause::Credentials, call.operation(), &fault)));
+                }
+                _ if attempts < limits::PROBE_ATTEMPTS_MAX && may_be_repeated(&call, &fault) => {
+                    let until = self.clock.now() + backoff(attempts + 1, &mut self.rng);
+                    self.wait_until(until).await?;
+                }
+                _ => return Ok(Err(fault)),
+            }
+        }
+    }
+
+    async fn attempt(&mut self, call: ProbeCall) -> ProbeReply {
+        self.calls += 1;
+        self.service.call(call).await.map(|answer| answer.value)
+    }
+
+    async fn wait_for_slot(&mut self) -> Result<(), ProbeStop> {
+        loop {
+            if let Ok(signal) = self.signals.try_recv() {
+                return Err(ProbeStop::Interrupted(signal));
+            }
+            match self.pacer.admit_call() {
+                Admission::Admitted(call) => {
+                    // The pace of a probe is slow enough to stay as it is; after a throttled call it waits by itself.
+                    self.pacer.record_feedback(call, CallFeedback::Accepted, None);
+                    return Ok(());
+                }
+                Admission::NotBefore(until) | Admission::CoolingDown(until) => self.wait_until(until).await?,
+            }
+        }
+    }
+
+    /// Waits, unless a signal comes.
+    pub(super) async fn wait_until(&mut self, until: Instant) -> Result<(), ProbeStop> {
+        tokio::select! {
+            biased;
+            Some(signal) = self.signals.recv() => Err(ProbeStop::Interrupted(signal)),
+            () = sleep_until(until) => Ok(()),
+        }
+    }
+
+    /// Deletes the pools that this probe created, with everything in them. A signal does not interrupt it, but its
+    /// attempts are few. Returns the pools that are left.
+    pub(super) async fn delete_pools(&mut self) -> Vec<LeftPool> {
+        let mut left = Vec::new();
+        for id in std::mem::take(&mut self.pools) {
+            let mut attempts = 0;
+            loop {
+                attempts += 1;
+                let Err(fault) = self.attempt(ProbeCall::DeletePool { pool: id.clone() }).await else { break };
+                if attempts > 1 && fault.code() == "ResourceNotFoundException" {
+                    // An earlier attempt deleted it, and its answer was lost.
+                    break;
+                }
+                if attempts == limits::PROBE_ATTEMPTS_MAX || is_access_fault(&fault) {
+                    left.push(LeftPool { id, why: describe(&fault) });
+                    break;
+                }
+                let wait = backoff(attempts + 2, &mut self.rng);
+                sleep_until(self.clock.now() + wait).await;
+            }
+        }
+        left
+    }
+
+    /// The time since an instant.
+    pub(super) fn since(&self, then: Instant) -> Duration {
+        self.clock.now().saturating_duration_since(then)
+    }
+}
+
+fn is_access_fault(fault: &CallFault) -> bool {
+    matches!(classify(CallKind::Read, fault), FaultClass::Fatal(StopCause::Credentials | StopCause::AccessDenied))
+}
+
+fn may_be_repeated(call: &ProbeCall, fault: &CallFault) -> bool {
+    match fault {
+        _ if is_throttled_as_limit(fault) => true,
+        CallFault::Transport { kind: Transport::Connect, .. } => true,
+        _ => match classify(CallKind::Read, fault) {
+            FaultClass::Throttled { .. } => true,
+            _ => matches!(call, ProbeCall::ListUsers { .. }) && may_have_had_an_effect(fault),
+        },
+    }
+}
+
+/// Whether this is the code of a limit with a text about the rate. By whole words: "federated" has "rate" in it.
+fn is_throttled_as_limit(fault: &CallFault) -> bool {
+    let text = fault.message().to_lowercase();
+    let mut words = text.split(|character: char| !character.is_alphanumeric());
+    fault.code() == "LimitExceededException"
+        && (words.any(|word| word == "rate" || word.starts_with("throttl")) || text.contains("too many requests"))
+}
+
+/// Whether there is no answer that says what happened.
+pub(super) fn may_have_had_an_effect(fault: &CallFault) -> bool {
+    match fault {
+        CallFault::Answered { status, .. } => *status >= 500,
+        CallFault::Transport { kind, .. } => *kind != Transport::Connect,
+        CallFault::Unsent { .. } => false,
+    }
+}
+
+/// Status, code and text of an answer, on one line. All values in it are made up by the probe.
+pub(super) fn describe(fault: &CallFault) -> String {
+    let text = fault.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    match fault {
+        CallFault::Answered { status, code, .. } if text.is_empty() => format!("{status} {code}, without a text"),
+        CallFault::Answered { status, code, .. } => format!("{status} {code} \"{text}\""),
+        _ => format!("no answer ({}: {text})", fault.code()),
+    }
+}

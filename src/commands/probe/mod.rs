@@ -1,0 +1,185 @@
+//! `probe`: asks a service how it behaves, in scratch pools that it creates and deletes.
+
+mod caller;
+mod judge;
+mod scene;
+mod view;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio::sync::mpsc;
+
+pub use caller::{LeftPool, ProbeStop};
+pub use judge::{ProbeFinding, ProbeVerdict};
+
+use super::shared::run::listen_for_signals;
+use super::shared::settings::parse_endpoint_url;
+use super::shared::{CommandContext, Failure, PoolArgs, exit_for_stop, headings, require_terminal};
+use crate::clock::Clock;
+use crate::domain::run::{Signal, StopCause, StopError};
+use crate::exit::Exit;
+use crate::input::OutputFile;
+use crate::limits;
+use crate::seed::Rng;
+use crate::service::cognito::{configured_region, connect_probe};
+use crate::service::probe::ProbeService;
+use caller::ProbeCaller;
+
+const EXAMPLE: &str = "Example: cognito-link probe --profile test-account --region eu-west-1 --save behaviors.txt";
+
+/// Find out how your account's service behaves where it is not documented
+///
+/// Creates two scratch pools with made-up users and providers, asks what this program assumes, prints each answer, and
+/// deletes the pools, also after an error or Ctrl-C. It calls no other pool. It prints what it creates and the IAM
+/// actions that it needs, and asks before it starts.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub struct ProbeArgs {
+    /// Profile of the AWS configuration files
+    #[arg(long, value_name = "NAME", help_heading = headings::POOL)]
+    pub profile: Option<String>,
+    /// Region to create the scratch pools in, by default that of the environment or the profile
+    #[arg(long, value_name = "REGION", help_heading = headings::POOL)]
+    pub region: Option<String>,
+    /// Address in place of the Region's own: an emulator, a proxy, an interface endpoint
+    #[arg(long, value_name = "URL", value_parser = parse_endpoint_url, help_heading = headings::POOL)]
+    pub endpoint_url: Option<String>,
+    /// Calls per second
+    #[arg(long, value_name = "N", default_value_t = limits::PROBE_RATE_PER_SECOND, value_parser = parse_calls_per_second,
+        help_heading = headings::PACE)]
+    pub rate: f64,
+    /// File to write the detected behaviors to, one name of a --behavior of the simulator on each line
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Do not ask before the pools are created
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+fn parse_calls_per_second(text: &str) -> Result<f64, String> {
+    let bounds = limits::RATE_PER_SECOND_MIN..=limits::RATE_PER_SECOND_MAX;
+    let number = text.parse().ok().filter(|number| bounds.contains(number));
+    number.ok_or_else(|| format!("expected a number of calls per second from {} to {}", bounds.start(), bounds.end()))
+}
+
+pub async fn cmd_probe(args: ProbeArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
+    let CommandContext { ui, clock, seed, file_settings, .. } = context;
+    if !args.yes {
+        require_terminal(ui)?;
+    }
+    if let Some(path) = &args.save {
+        OutputFile::check(path)?;
+    }
+    let profile = args.profile.clone().or_else(|| file_settings.profile.clone());
+    let region = match args.region.clone().or_else(|| file_settings.region.clone()) {
+        Some(region) => Some(region),
+        None => configured_region(profile.as_deref()).await,
+    };
+    let region =
+        region.ok_or_else(|| Failure::Usage("no Region: name one with --region, or set AWS_REGION".to_owned()))?;
+    let pool = PoolArgs {
+        user_pool_id: None,
+        profile,
+        region: None,
+        endpoint_url: args.endpoint_url.clone(),
+        allow_insecure_endpoint: false,
+    };
+    let service = connect_probe(&pool.real_target(file_settings)?, &region).await?;
+    let name = scratch_name(*seed);
+    view::print_intent(&name, &region, args.rate, ui);
+    if !args.yes {
+        match ui.confirm(&format!("create the scratch pools {name} in {region}, and delete them at the end?")) {
+            Ok(true) => {}
+            Ok(false) => return Err(Failure::Declined),
+            Err(error) => return Err(Failure::Usage(error.to_string())),
+        }
+    }
+    let mut signals = listen_for_signals()?;
+    ui.status("asking the service");
+    let probe = Probe { name: &name, calls_per_second: args.rate, seed: *seed, clock: *clock };
+    let report = probe.run(service.as_ref(), &mut signals).await;
+    ui.clear_status();
+    view::print_left_pools(&report, &name, &region, &pool, ui);
+    if let (Some(path), Ok(_)) = (&args.save, &report.outcome) {
+        save(path, &report)?;
+    }
+    let exit = exit_for_probe(&report);
+    match &report.outcome {
+        Ok(findings) => view::print_findings(findings, &report, &region, exit, ui)?,
+        Err(stop) => view::print_stop(stop, ui),
+    }
+    Ok(exit)
+}
+
+/// The name of the scratch pools: at random, so that it is nobody else's.
+fn scratch_name(seed: u64) -> String {
+    format!("cognito-link-probe-{:016x}", Rng::new(seed).fork("probe-name").next_u64())
+}
+
+fn exit_for_probe(report: &ProbeReport) -> Exit {
+    match &report.outcome {
+        Err(ProbeStop::Interrupted(Signal::Interrupt)) => Exit::Interrupted,
+        Err(ProbeStop::Interrupted(Signal::Terminate)) => Exit::Terminated,
+        Err(ProbeStop::Failed(stop)) => exit_for_stop(stop.cause),
+        Err(ProbeStop::TooManyCalls) => Exit::Bound,
+        Ok(_) if report.left.is_empty() => Exit::Success,
+        Ok(_) => Exit::Access,
+    }
+}
+
+fn save(path: &std::path::Path, report: &ProbeReport) -> Result<(), Failure> {
+    let mut file = OutputFile::create(path)?;
+    for behavior in report.behaviors() {
+        file.write(format!("{behavior}\n").as_bytes())?;
+    }
+    Ok(file.finish()?)
+}
+
+/// What a probe found, and what it left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeReport {
+    /// A finding for each assumption.
+    pub outcome: Result<Vec<ProbeFinding>, ProbeStop>,
+    pub calls: u32,
+    /// Pools that could not be deleted.
+    pub left: Vec<LeftPool>,
+    /// Names of pools that may exist, because their creation was not answered.
+    pub unanswered: Vec<String>,
+}
+
+impl ProbeReport {
+    /// The switches that make the simulator answer as the service did, in the order of the assumptions.
+    pub fn behaviors(&self) -> Vec<&'static str> {
+        let findings = self.outcome.as_deref().unwrap_or_default();
+        findings.iter().flat_map(|finding| finding.behaviors.iter().copied()).collect()
+    }
+}
+
+/// One probe of a service.
+#[derive(Debug, Clone, Copy)]
+pub struct Probe<'a> {
+    /// The name of the scratch pools.
+    pub name: &'a str,
+    pub calls_per_second: f64,
+    pub seed: u64,
+    pub clock: Clock,
+}
+
+impl Probe<'_> {
+    /// Asks everything, and deletes the pools whatever happens.
+    pub async fn run(self, service: &dyn ProbeService, signals: &mut mpsc::Receiver<Signal>) -> ProbeReport {
+        let mut caller = ProbeCaller::new(service, self.clock, self.calls_per_second, self.seed, signals);
+        let outcome = scene::play(&mut caller, self.name).await.map(|seen| judge::judge(&seen));
+        let left = caller.delete_pools().await;
+        ProbeReport { outcome, calls: caller.calls, left, unanswered: caller.unanswered }
+    }
+}
+
+/// Describes a probe that ended because of too many calls.
+fn too_many_calls() -> StopError {
+    StopError::new(
+        StopCause::Bound,
+        format!("the probe made {} calls, the most that it may make; try again later", limits::PROBE_CALLS_MAX),
+    )
+}

@@ -1,0 +1,345 @@
+//! What a probe does in its pools, and everything that it saw.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::caller::{ProbeCaller, ProbeReply, ProbeStop};
+use crate::domain::identity::COGNITO_SUBJECT;
+use crate::limits;
+use crate::service::CallFault;
+use crate::service::probe::{ProbeCall, ProbeFacts, ProbeIdentity, ProbeProvider, ProbeUser};
+
+pub(super) const POOLS: u32 = 2;
+pub(super) const GOOGLE: &str = "Google";
+const OIDC: &str = "ProbeOidc";
+const SAML: &str = "ProbeSaml";
+const UNKNOWN_PROVIDER: &str = "ProbeUnknown";
+/// A name of 40 characters.
+const LONG_PROVIDER: &str = "ProbeProviderWithANameOfFortyCharacters1";
+
+/// Users of the first pool. The pool ignores case, and only one of them has capitals.
+pub(super) const CAPITALS: &str = "Probe-Capitals";
+pub(super) const BACKSLASH: &str = "probe\\backslash";
+pub(super) const BY_SUB: &str = "probe-by-sub";
+pub(super) const REPEATED: &str = "probe-repeated";
+pub(super) const HOLDER: &str = "probe-holder";
+pub(super) const OTHER: &str = "probe-other";
+pub(super) const DISABLED: &str = "probe-disabled";
+pub(super) const NO_PROVIDER: &str = "probe-no-provider";
+pub(super) const FULL: &str = "probe-full";
+/// Each takes links by some of the attribute names, so that none has more than five identities.
+pub(super) const BY_NAME: [&str; 2] = ["probe-by-name-1", "probe-by-name-2"];
+pub(super) const TOO_LONG: &str = "probe-too-long";
+pub(super) const TOGETHER: &str = "probe-together";
+pub(super) const MARKED: &str = "probe-marked";
+pub(super) const USERS: [&str; 14] = [
+    CAPITALS,
+    BACKSLASH,
+    BY_SUB,
+    REPEATED,
+    HOLDER,
+    OTHER,
+    DISABLED,
+    NO_PROVIDER,
+    FULL,
+    BY_NAME[0],
+    BY_NAME[1],
+    TOO_LONG,
+    TOGETHER,
+    MARKED,
+];
+/// The user of the second pool, whose address is an alias.
+const BY_EMAIL: &str = "probe-by-email";
+
+pub(super) const HELD_ID: &str = "probe-Held-1";
+pub(super) const BY_SUB_ID: &str = "probe-Sub-1";
+pub(super) const ATTRIBUTES: [&str; 6] =
+    ["email", "name", "given_name", "family_name", "nickname", "preferred_username"];
+/// Waits between two lists.
+const LIST_GAP_MIN: Duration = Duration::from_millis(500);
+const LIST_GAP_MAX: Duration = Duration::from_secs(4);
+/// Links that are tried until one is accepted, after which the list is read.
+const MARKERS_MAX: usize = 3;
+
+/// What a call was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    LongProviderName,
+    LinkBySub,
+    LinkByEmail,
+    /// In the second pool, to the same user by its name.
+    LinkByName,
+    FirstLink,
+    RepeatedLink,
+    HeldLink,
+    HeldByAnother,
+    Disable,
+    LinkToDisabled,
+    UnknownProvider,
+    /// The sixth identity of a user, and those before it.
+    Identity(usize),
+    /// A link by the so-manieth attribute name of a provider.
+    AttributeName(usize),
+    TooLong,
+    TogetherTooLong,
+    NotLinked,
+    Marker(usize),
+    EscapedFilter,
+    PlainFilter,
+}
+
+/// Everything that a probe saw.
+#[derive(Debug, Default)]
+pub(super) struct Sightings {
+    pub(super) replies: BTreeMap<Step, ProbeReply>,
+    /// The destination, if it is a user of the first pool by its name, and the identity of each link.
+    pub(super) links: BTreeMap<Step, (String, String)>,
+    /// The last link, for which the list was read.
+    pub(super) marker: Option<Step>,
+    /// A link that was throttled with the code of another limit.
+    pub(super) throttled_as_limit: Option<CallFault>,
+    /// How long it took until the list showed the last link; `None` where it did not in time.
+    pub(super) list_lag: Option<Duration>,
+    /// The users of the first pool when the list showed every link; empty where it did not.
+    pub(super) users: Vec<ProbeUser>,
+    /// By the first character of `sub`: whether the filter was accepted, and how many users it listed.
+    pub(super) sub_prefixes: Vec<Result<usize, CallFault>>,
+}
+
+impl Sightings {
+    pub(super) fn reply(&self, step: Step) -> Option<&ProbeReply> {
+        self.replies.get(&step)
+    }
+
+    /// A user of the first pool, by its name in any case.
+    pub(super) fn user(&self, name: &str) -> Option<&ProbeUser> {
+        self.users.iter().find(|user| user.username.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether the list shows that a link was made, whatever its answer was.
+    pub(super) fn is_made(&self, step: Step) -> Option<bool> {
+        let (name, id) = self.links.get(&step)?;
+        self.holds(name, id)
+    }
+
+    pub(super) fn identity_of(&self, step: Step) -> Option<&str> {
+        self.links.get(&step).map(|(_, id)| id.as_str())
+    }
+
+    /// Whether a user holds an identity; `None` where the list does not show it.
+    pub(super) fn holds(&self, name: &str, id: &str) -> Option<bool> {
+        Some(self.user(name)?.identities.contains(&format!("\"{id}\"")))
+    }
+}
+
+/// What is too long alone, and what is too long only together with the names.
+pub(super) fn too_long_id() -> String {
+    format!("probe-Long-{}", "x".repeat(limits::SOURCE_CHARS_MAX))
+}
+
+pub(super) fn long_together_id() -> String {
+    let names = OIDC.len() + COGNITO_SUBJECT.len();
+    format!("probe-Sum-{}", "x".repeat(limits::SOURCE_CHARS_MAX + 1 - names - "probe-Sum-".len()))
+}
+
+/// Makes every call, and returns what was seen.
+pub(super) async fn play(caller: &mut ProbeCaller<'_>, name: &str) -> Result<Sightings, ProbeStop> {
+    let mut scene = Scene { caller, pool: String::new(), seen: Sightings::default() };
+    scene.pool = scene.caller.create_pool(name.to_owned(), false, false).await?;
+    scene.create_providers().await?;
+    let sub = scene.create_users().await?;
+    scene.link_all(sub).await?;
+    scene.ask_second_pool(format!("{name}-2")).await?;
+    scene.wait_for_marker().await?;
+    scene.read_with_filters().await?;
+    let mut seen = scene.seen;
+    seen.throttled_as_limit = caller.throttled_as_limit.take();
+    Ok(seen)
+}
+
+struct Scene<'a, 'b> {
+    caller: &'a mut ProbeCaller<'b>,
+    pool: String,
+    seen: Sightings,
+}
+
+fn identity(provider: &str, attribute: &str, value: &str) -> ProbeIdentity {
+    ProbeIdentity { provider: provider.to_owned(), attribute: attribute.to_owned(), value: value.to_owned() }
+}
+
+impl Scene<'_, '_> {
+    async fn create_providers(&mut self) -> Result<(), ProbeStop> {
+        for (name, kind) in [(GOOGLE, ProbeProvider::Google), (OIDC, ProbeProvider::Oidc), (SAML, ProbeProvider::Saml)]
+        {
+            // A provider that cannot be created leaves its questions open: their links are refused.
+            let _ = self.create_provider(name, kind).await?;
+        }
+        let reply = self.create_provider(LONG_PROVIDER, ProbeProvider::Oidc).await?;
+        self.seen.replies.insert(Step::LongProviderName, reply);
+        Ok(())
+    }
+
+    async fn create_provider(&mut self, name: &str, kind: ProbeProvider) -> Result<ProbeReply, ProbeStop> {
+        self.caller.call(ProbeCall::CreateProvider { pool: self.pool.clone(), name: name.to_owned(), kind }).await
+    }
+
+    /// Returns the `sub` of one of them.
+    async fn create_users(&mut self) -> Result<Option<String>, ProbeStop> {
+        let mut sub = None;
+        for username in USERS {
+            let call = ProbeCall::CreateUser { pool: self.pool.clone(), username: username.to_owned(), email: None };
+            if let Ok(ProbeFacts::Users { users, .. }) = self.caller.call(call).await?
+                && username == BY_SUB
+            {
+                sub = users.into_iter().map(|user| user.sub).find(|sub| !sub.is_empty());
+            }
+        }
+        Ok(sub)
+    }
+
+    async fn link(&mut self, step: Step, destination: &str, source: ProbeIdentity) -> Result<(), ProbeStop> {
+        // The user who is named by its `sub` is looked for by its name.
+        let user = if step == Step::LinkBySub { BY_SUB } else { destination };
+        self.seen.links.insert(step, (user.to_owned(), source.value.clone()));
+        let call = ProbeCall::Link { pool: self.pool.clone(), destination: destination.to_owned(), source };
+        let reply = self.caller.call(call).await?;
+        self.seen.replies.insert(step, reply);
+        Ok(())
+    }
+
+    async fn link_all(&mut self, sub: Option<String>) -> Result<(), ProbeStop> {
+        let oidc = |value: &str| identity(OIDC, COGNITO_SUBJECT, value);
+        if let Some(sub) = sub {
+            self.link(Step::LinkBySub, &sub, oidc(BY_SUB_ID)).await?;
+        }
+        self.link(Step::FirstLink, REPEATED, oidc("probe-Repeated-1")).await?;
+        self.link(Step::RepeatedLink, REPEATED, oidc("probe-Repeated-1")).await?;
+        self.link(Step::HeldLink, HOLDER, oidc(HELD_ID)).await?;
+        self.link(Step::HeldByAnother, OTHER, oidc(HELD_ID)).await?;
+        let disable = ProbeCall::DisableUser { pool: self.pool.clone(), username: DISABLED.to_owned() };
+        let reply = self.caller.call(disable).await?;
+        self.seen.replies.insert(Step::Disable, reply);
+        self.link(Step::LinkToDisabled, DISABLED, oidc("probe-Disabled-1")).await?;
+        let unknown = identity(UNKNOWN_PROVIDER, COGNITO_SUBJECT, "probe-Unknown-1");
+        self.link(Step::UnknownProvider, NO_PROVIDER, unknown).await?;
+        for number in 1..=limits::IDENTITIES_PER_USER_MAX + 1 {
+            self.link(Step::Identity(number), FULL, oidc(&format!("probe-Full-{number}"))).await?;
+        }
+        for (number, attribute) in (1..).zip(ATTRIBUTES) {
+            let value = format!("probe-name-{number}@example.com");
+            let user = BY_NAME[usize::from(number > ATTRIBUTES.len() / 2)];
+            self.link(Step::AttributeName(number), user, identity(SAML, attribute, &value)).await?;
+        }
+        self.link(Step::TooLong, TOO_LONG, oidc(&too_long_id())).await?;
+        self.link(Step::TogetherTooLong, TOGETHER, oidc(&long_together_id())).await?;
+        let never_linked = ProbeCall::Unlink { pool: self.pool.clone(), identity: oidc("probe-Never-1") };
+        let reply = self.caller.call(never_linked).await?;
+        self.seen.replies.insert(Step::NotLinked, reply);
+        Ok(())
+    }
+
+    /// The pool has one user, whose verified address is an alias. User names differ by case in it.
+    async fn ask_second_pool(&mut self, name: String) -> Result<(), ProbeStop> {
+        let pool = self.caller.create_pool(name, true, true).await?;
+        let email = "probe-by-email@example.com".to_owned();
+        let calls = [
+            ProbeCall::CreateProvider { pool: pool.clone(), name: OIDC.to_owned(), kind: ProbeProvider::Oidc },
+            ProbeCall::CreateUser { pool: pool.clone(), username: BY_EMAIL.to_owned(), email: Some(email.clone()) },
+        ];
+        for call in calls {
+            if self.caller.call(call).await?.is_err() {
+                return Ok(());
+            }
+        }
+        let links =
+            [(Step::LinkByEmail, email, "probe-Email-1"), (Step::LinkByName, BY_EMAIL.to_owned(), "probe-Email-2")];
+        for (step, destination, id) in links {
+            let source = identity(OIDC, COGNITO_SUBJECT, id);
+            let reply = self.caller.call(ProbeCall::Link { pool: pool.clone(), destination, source }).await?;
+            self.seen.replies.insert(step, reply);
+        }
+        Ok(())
+    }
+
+    /// Makes the last link, and lists the users until it is there: then the earlier ones are there too.
+    async fn wait_for_marker(&mut self) -> Result<(), ProbeStop> {
+        for number in 1..=MARKERS_MAX {
+            let step = Step::Marker(number);
+            let source = identity(OIDC, COGNITO_SUBJECT, &format!("probe-Marker-{number}"));
+            self.link(step, MARKED, source).await?;
+            if self.seen.reply(step).is_some_and(Result::is_ok) {
+                self.seen.marker = Some(step);
+                break;
+            }
+        }
+        let linked = self.caller.clock().now();
+        let mut gap = LIST_GAP_MIN;
+        loop {
+            let is_first = self.caller.since(linked) < LIST_GAP_MIN;
+            let users = self.list_users(None).await?.unwrap_or_default();
+            let waited = self.caller.since(linked);
+            if self.shows_marker(&users) {
+                self.seen.list_lag = self.seen.marker.map(|_| waited);
+                self.seen.users = if is_first { users } else { self.list_again(users).await? };
+                return Ok(());
+            }
+            if waited >= Duration::from_millis(limits::PROBE_LIST_WAIT_MS) {
+                return Ok(());
+            }
+            self.caller.wait_until(self.caller.clock().now() + gap).await?;
+            gap = (gap * 2).min(LIST_GAP_MAX);
+        }
+    }
+
+    /// Where no link was accepted, the last user must do.
+    fn shows_marker(&self, users: &[ProbeUser]) -> bool {
+        let id = self.seen.marker.and_then(|step| self.seen.identity_of(step));
+        let marked = users.iter().find(|user| user.username.eq_ignore_ascii_case(MARKED));
+        marked.is_some_and(|user| id.is_none_or(|id| user.identities.contains(id)))
+    }
+
+    /// Where writes appear late, they need not appear in order.
+    async fn list_again(&mut self, users: Vec<ProbeUser>) -> Result<Vec<ProbeUser>, ProbeStop> {
+        self.caller.wait_until(self.caller.clock().now() + LIST_GAP_MAX).await?;
+        Ok(self.list_users(None).await?.unwrap_or(users))
+    }
+
+    /// Every user that a filter lists.
+    async fn list_users(&mut self, filter: Option<&str>) -> Result<Result<Vec<ProbeUser>, CallFault>, ProbeStop> {
+        let (mut found, mut token) = (Vec::new(), None);
+        for _ in 0..limits::PROBE_PAGES_MAX {
+            let call = ProbeCall::ListUsers { pool: self.pool.clone(), filter: filter.map(str::to_owned), token };
+            match self.caller.call(call).await? {
+                Ok(ProbeFacts::Users { users, next_token }) => {
+                    found.extend(users);
+                    token = next_token;
+                    if token.is_none() {
+                        break;
+                    }
+                }
+                Ok(_) => break,
+                Err(fault) => return Ok(Err(fault)),
+            }
+        }
+        Ok(Ok(found))
+    }
+
+    async fn read_with_filters(&mut self) -> Result<(), ProbeStop> {
+        let escaped = format!("username = \"{}\"", BACKSLASH.replace('\\', "\\\\"));
+        let plain = format!("username = \"{BACKSLASH}\"");
+        for (step, filter) in [(Step::EscapedFilter, escaped), (Step::PlainFilter, plain)] {
+            let reply = self.list_users(Some(&filter)).await?;
+            let reply = reply.map(|users| ProbeFacts::Users { users, next_token: None });
+            self.seen.replies.insert(step, reply);
+        }
+        for digit in "0123456789abcdef".chars() {
+            let listed = self.list_users(Some(&format!("sub ^= \"{digit}\""))).await?;
+            let is_refused = listed.is_err();
+            self.seen.sub_prefixes.push(listed.map(|users| users.len()));
+            if is_refused {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! How a probe is printed: as text three lines for each assumption, as JSON one object.
+//!
+//! ```json
+//! {"kind":"probe_report","schema_version":1,"region":"us-east-1",
+//!  "findings":[{"assumption":"name-case","verdict":"agrees | differs | could_not_tell","question":"","answer":"",
+//!  "assumed":"","by_hand":null,"behaviors":[]}],
+//!  "counts":{"agrees":15,"differs":2,"could_not_tell":3},"behaviors":[],"calls":70,"pools_left":[],"exit_status":0}
+//! ```
+
+use std::io;
+
+use serde_json::{Value, json};
+
+use super::caller::ProbeStop;
+use super::judge::{ProbeFinding, ProbeVerdict};
+use super::{ProbeReport, scene, too_many_calls};
+use crate::commands::shared::run_view::numbers_json;
+use crate::commands::shared::{PoolArgs, SCHEMA_VERSION};
+use crate::domain::run::Signal;
+use crate::exit::Exit;
+use crate::limits;
+use crate::service::assumptions::ProbeQuestion;
+use crate::service::probe::ProbeCall;
+use crate::ui::format::{count, counted, rate};
+use crate::ui::{OutputFormat, Style, Ui, escape, shell_word};
+
+/// Prints what a probe creates, costs and needs.
+pub(super) fn print_intent(name: &str, region: &str, per_second: f64, ui: &Ui) {
+    let users = u64::try_from(scene::USERS.len() + 1).unwrap_or(u64::MAX);
+    ui.note(&format!(
+        "this creates {} in {region}, named {name} and {name}-2, with {} and up to 5 identity providers, all made up; \
+         nobody can sign in with them. No other pool is called. The pools are deleted at the end",
+        counted(u64::from(scene::POOLS), "user pool"),
+        counted(users, "user"),
+    ));
+    ui.note(&format!(
+        "cost: none for pools, users and calls; should the service count the {} as active this month, they are within \
+         its free tier of 10,000",
+        counted(users, "user")
+    ));
+    ui.note(&format!(
+        "calls: about {}, at most {}, at {}",
+        count(u64::from(limits::PROBE_CALLS_USUAL)),
+        limits::PROBE_CALLS_MAX,
+        rate(per_second)
+    ));
+    let actions: Vec<String> = ProbeCall::OPERATIONS.iter().map(|name| format!("cognito-idp:{name}")).collect();
+    ui.note(&format!("IAM actions: {}", actions.join(", ")));
+}
+
+/// Prints how to delete what is left.
+pub(super) fn print_left_pools(report: &ProbeReport, name: &str, region: &str, pool: &PoolArgs, ui: &Ui) {
+    let mut options = format!(" --region {}", shell_word(region));
+    for (option, value) in [("profile", &pool.profile), ("endpoint-url", &pool.endpoint_url)] {
+        if let Some(value) = value {
+            options.push_str(&format!(" --{option} {}", shell_word(value)));
+        }
+    }
+    for left in &report.left {
+        ui.error(
+            &format!("the scratch pool {} was not deleted: {}", left.id, left.why),
+            Some(&format!("delete it: aws cognito-idp delete-user-pool --user-pool-id {}{options}", left.id)),
+        );
+    }
+    for unanswered in &report.unanswered {
+        ui.error(
+            &format!("CreateUserPool was not answered, so a scratch pool named {unanswered} may exist"),
+            Some(&format!(
+                "list it: aws cognito-idp list-user-pools --max-results 60 --query \"UserPools[?Name=='{unanswered}'].Id\"\
+                 {options}; then delete it with aws cognito-idp delete-user-pool"
+            )),
+        );
+    }
+    if report.left.is_empty() && report.unanswered.is_empty() {
+        ui.note(&format!("no pool named {name} is left; {} made", counted(u64::from(report.calls), "call")));
+    }
+}
+
+pub(super) fn print_stop(stop: &ProbeStop, ui: &Ui) {
+    match stop {
+        ProbeStop::Interrupted(Signal::Interrupt) => ui.error("interrupted by SIGINT", None),
+        ProbeStop::Interrupted(Signal::Terminate) => ui.error("interrupted by SIGTERM", None),
+        ProbeStop::Failed(stop) => ui.stopped(stop),
+        ProbeStop::TooManyCalls => ui.stopped(&too_many_calls()),
+    }
+}
+
+pub(super) fn print_findings(
+    findings: &[ProbeFinding],
+    report: &ProbeReport,
+    region: &str,
+    exit: Exit,
+    ui: &Ui,
+) -> io::Result<()> {
+    match ui.output() {
+        OutputFormat::Text => ui.print(&findings_text(findings, &report.behaviors(), ui.stdout_style())),
+        OutputFormat::Json => ui.json(&report_json(findings, report, region, exit)),
+    }
+}
+
+fn number_of(findings: &[ProbeFinding], verdict: ProbeVerdict) -> u64 {
+    u64::try_from(findings.iter().filter(|finding| finding.verdict == verdict).count()).unwrap_or(u64::MAX)
+}
+
+fn findings_text(findings: &[ProbeFinding], behaviors: &[&str], style: Style) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        let verdict = match finding.verdict {
+            ProbeVerdict::Agrees => style.green("agrees        "),
+            ProbeVerdict::Differs => style.yellow("differs       "),
+            ProbeVerdict::CouldNotTell => style.cyan("could not tell"),
+        };
+        let assumption = finding.assumption;
+        text.push_str(&format!("{verdict}  {}: {}\n", assumption.id, assumption.question.text()));
+        text.push_str(&format!("    answer:   {}\n", escape(&finding.answer)));
+        text.push_str(&format!("    assumed:  {}\n", assumption.assumed));
+        if let Some(by_hand) = by_hand(finding) {
+            text.push_str(&format!("    by hand:  {by_hand}\n"));
+        }
+    }
+    let counts = [("agree", ProbeVerdict::Agrees), ("differ", ProbeVerdict::Differs)]
+        .map(|(word, verdict)| format!("{} {word}", number_of(findings, verdict)));
+    let unknown = number_of(findings, ProbeVerdict::CouldNotTell);
+    text.push_str(&format!("{} assumptions: {}, {unknown} could not tell\n", findings.len(), counts.join(", ")));
+    if behaviors.is_empty() {
+        text.push_str("the simulator answers like this service without a --behavior\n");
+    } else {
+        let switches: Vec<String> = behaviors.iter().map(|behavior| format!("--behavior {behavior}")).collect();
+        text.push_str(&format!("the simulator answers like this service with: {}\n", switches.join(" ")));
+    }
+    text
+}
+
+fn by_hand(finding: &ProbeFinding) -> Option<&'static str> {
+    match finding.assumption.question {
+        ProbeQuestion::SignIn { by_hand, .. } => Some(by_hand),
+        ProbeQuestion::Calls(_) => None,
+    }
+}
+
+fn report_json(findings: &[ProbeFinding], report: &ProbeReport, region: &str, exit: Exit) -> Value {
+    let finding_json = |finding: &ProbeFinding| {
+        json!({
+            "assumption": finding.assumption.id,
+            "verdict": finding.verdict.as_str(),
+            "question": finding.assumption.question.text(),
+            "answer": finding.answer,
+            "assumed": finding.assumption.assumed,
+            "by_hand": by_hand(finding),
+            "behaviors": finding.behaviors,
+        })
+    };
+    json!({
+        "kind": "probe_report",
+        "schema_version": SCHEMA_VERSION,
+        "region": region,
+        "findings": findings.iter().map(finding_json).collect::<Vec<_>>(),
+        "counts": numbers_json(ProbeVerdict::ALL.iter().map(|verdict| (verdict.as_str(), number_of(findings, *verdict)))),
+        "behaviors": report.behaviors(),
+        "calls": report.calls,
+        "pools_left": report.left.iter().map(|left| &left.id).collect::<Vec<_>>(),
+        "exit_status": exit.status(),
+    })
+}

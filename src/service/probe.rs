@@ -1,0 +1,203 @@
+//! The port of `probe`: raw calls on pools that it created itself, and what their answers show.
+//!
+//! It is separate from the other ports, because it creates and deletes pools, which no other command can do. All values are
+//! made up by the probe, so none is personal.
+
+use super::PortFuture;
+
+/// One call. Each is one attempt, without retries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeCall {
+    CreatePool {
+        name: String,
+        case_sensitive: bool,
+        /// Whether users can sign in with their e-mail address as well.
+        email_alias: bool,
+    },
+    DeletePool {
+        pool: String,
+    },
+    CreateProvider {
+        pool: String,
+        name: String,
+        kind: ProbeProvider,
+    },
+    CreateUser {
+        pool: String,
+        username: String,
+        /// A verified address.
+        email: Option<String>,
+    },
+    DisableUser {
+        pool: String,
+        username: String,
+    },
+    Link {
+        pool: String,
+        /// The value of the native destination.
+        destination: String,
+        source: ProbeIdentity,
+    },
+    Unlink {
+        pool: String,
+        identity: ProbeIdentity,
+    },
+    ListUsers {
+        pool: String,
+        /// In the syntax of the service, as it is.
+        filter: Option<String>,
+        token: Option<String>,
+    },
+}
+
+impl ProbeCall {
+    /// Every operation that a probe calls, for the list of IAM actions.
+    pub const OPERATIONS: [&'static str; 8] = [
+        "CreateUserPool",
+        "DeleteUserPool",
+        "CreateIdentityProvider",
+        "AdminCreateUser",
+        "AdminDisableUser",
+        "AdminLinkProviderForUser",
+        "AdminDisableProviderForUser",
+        "ListUsers",
+    ];
+
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        let [create_pool, delete_pool, create_provider, create_user, disable_user, link, unlink, list_users] =
+            Self::OPERATIONS;
+        match self {
+            Self::CreatePool { .. } => create_pool,
+            Self::DeletePool { .. } => delete_pool,
+            Self::CreateProvider { .. } => create_provider,
+            Self::CreateUser { .. } => create_user,
+            Self::DisableUser { .. } => disable_user,
+            Self::Link { .. } => link,
+            Self::Unlink { .. } => unlink,
+            Self::ListUsers { .. } => list_users,
+        }
+    }
+}
+
+/// The types of providers that a probe creates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeProvider {
+    Google,
+    Oidc,
+    /// With attributes mapped, so that identities can be linked by them.
+    Saml,
+}
+
+impl ProbeProvider {
+    /// `ProviderType`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Google => "Google",
+            Self::Oidc => "OIDC",
+            Self::Saml => "SAML",
+        }
+    }
+
+    /// `ProviderDetails`. Nobody can sign in with these: the addresses are of example.com, and the secrets are none.
+    #[must_use]
+    pub fn details(self) -> Vec<(&'static str, String)> {
+        let text =
+            |pairs: &[(&'static str, &str)]| pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        match self {
+            Self::Google => text(&[("client_id", "probe"), ("client_secret", "probe"), ("authorize_scopes", "openid")]),
+            // With all addresses given, the service has no reason to read the issuer's configuration.
+            Self::Oidc => text(&[
+                ("client_id", "probe"),
+                ("client_secret", "probe"),
+                ("authorize_scopes", "openid"),
+                ("attributes_request_method", "GET"),
+                ("oidc_issuer", "https://example.com"),
+                ("authorize_url", "https://example.com/authorize"),
+                ("token_url", "https://example.com/token"),
+                ("attributes_url", "https://example.com/userinfo"),
+                ("jwks_uri", "https://example.com/jwks"),
+            ]),
+            Self::Saml => vec![("MetadataFile", saml_metadata())],
+        }
+    }
+
+    /// `AttributeMapping`, from pool attribute to claim.
+    #[must_use]
+    pub fn mapping(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Saml => &MAPPED,
+            _ => &[],
+        }
+    }
+}
+
+const MAPPED: [(&str, &str); 6] = [
+    ("email", "email"),
+    ("name", "name"),
+    ("given_name", "given_name"),
+    ("family_name", "family_name"),
+    ("nickname", "nickname"),
+    ("preferred_username", "preferred_username"),
+];
+
+/// A self-signed certificate, whose key was thrown away when it was made.
+const CERTIFICATE: &str = "\
+    MIIDHTCCAgWgAwIBAgIUAnExNH29AoOjR/2rrdifXdQEpTMwDQYJKoZIhvcNAQELBQAwHTEbMBkGA1UEAwwSY29nbml0by1saW5rLXByb2JlMC\
+    AXDTI2MTEyNjA4NDczMloYDzIxMjYxMTAyMDg0NzMyWjAdMRswGQYDVQQDDBJjb2duaXRvLWxpbmstcHJvYmUwggEiMA0GCSqGSIb3DQEBAQUA\
+    A4IBDwAwggEKAoIBAQDUxQAVeuNN9vrkA4pKvtE8YnuFYM4o7O0z/BxTL2CrjSn/9wa179A1fnAt5GVT/9REt0Hd0Bw+kEN7WDHBhQt96/L4GZ\
+    WDz98Bvh/slfI4rap3VKHfTdIqjn4zlIiFKGoehu1kDqrXVgFrMJi7aUApYC2HHq9rBGQHjh32gpYd4YJnlP2d60Wvwe6d4QaPOdvJwC2J7t2o\
+    1tH/+JzRUyZV+cS79KDGszTRUdKvEPa/kZemTEG/ewgu0Yt86dl4F208xQzzrDM87XA89xQqewGJ80EBPSTX17QopDgUlV2JwYx/PBTBjXqfBL\
+    hW3ooUwcjISCVPgJPRIs9pLHqaCzAvAgMBAAGjUzBRMB0GA1UdDgQWBBS27aN07b6QareuZVowv8a3nCjryjAfBgNVHSMEGDAWgBS27aN07b6Q\
+    areuZVowv8a3nCjryjAPBgNVHRMBAf8EBTADAQH/MA0GCSqGSIb3DQEBCwUAA4IBAQCue+N3+s65nrxyElx/ZQ12+e/3oqI+XTKXUdTpmEtjAz\
+    wxp1E3YHt/UWSivdGRiTnVql3Qn31p0nO6X9QpCWyMtqCYS8d15izJrgaeS4jSkj+24HGkqaMjWhZ7ofjnfXSPqxCFIvXgU7Vs9q/u7TSVXLoI\
+    FvGlGTI285YNB1Se7NMaVsJFI/5/EIwBz3nSrWm4QefSy+KBGiYxgL8sEvMgMGm8WWhhgEc1FyIZmsHtifbrvygqOEkw6qJr2wXr1PHtyA1607\
+    vncJeqGCmzBrmejrz6o33mGZuoZlQll3nPi6CaLzmznYLd6tEKFAZR9ncJoWh/T4EaySzZvWLMW6yb";
+
+fn saml_metadata() -> String {
+    format!(
+        "<?xml version=\"1.0\"?><md:EntityDescriptor xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\" \
+         entityID=\"urn:example:cognito-link-probe\"><md:IDPSSODescriptor WantAuthnRequestsSigned=\"false\" \
+         protocolSupportEnumeration=\"urn:oasis:names:tc:SAML:2.0:protocol\"><md:KeyDescriptor use=\"signing\">\
+         <ds:KeyInfo xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"><ds:X509Data><ds:X509Certificate>{CERTIFICATE}\
+         </ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor><md:SingleSignOnService \
+         Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect\" Location=\"https://example.com/saml\"/>\
+         </md:IDPSSODescriptor></md:EntityDescriptor>"
+    )
+}
+
+/// A source identity as a call names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeIdentity {
+    pub provider: String,
+    pub attribute: String,
+    pub value: String,
+}
+
+/// What the answer of a call shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeFacts {
+    /// The call succeeded, and its answer shows nothing that a probe needs.
+    Done,
+    /// The id of a pool that was created.
+    Pool(String),
+    Users {
+        users: Vec<ProbeUser>,
+        next_token: Option<String>,
+    },
+}
+
+/// A user as the pool shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProbeUser {
+    pub username: String,
+    pub sub: String,
+    /// The text of the attribute `identities`, as it is.
+    pub identities: String,
+}
+
+/// The calls of a probe.
+pub trait ProbeService: Send + Sync {
+    fn call(&self, call: ProbeCall) -> PortFuture<'_, ProbeFacts>;
+}
