@@ -7,6 +7,8 @@
 mod harness;
 
 #[cfg(test)]
+mod behavior_matrix;
+#[cfg(test)]
 mod bounds;
 #[cfg(test)]
 mod catalogue;
