@@ -37,7 +37,8 @@ impl MatrixCase {
     fn numbered(number: u64) -> Self {
         let all = Behavior::ALL;
         let seed = number + 1;
-        let pairs = all.iter().enumerate().flat_map(|(at, first)| all[at + 1..].iter().map(|second| vec![*first, *second]));
+        let pairs =
+            all.iter().enumerate().flat_map(|(at, first)| all[at + 1..].iter().map(|second| vec![*first, *second]));
         let alone = all.iter().map(|behavior| vec![*behavior]);
         let mut sets = std::iter::once(Vec::new()).chain(alone).chain(pairs);
         let behaviors = sets.nth(usize::try_from(number).unwrap()).unwrap_or_else(|| random_set(seed));

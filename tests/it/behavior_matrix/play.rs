@@ -23,6 +23,9 @@ const WHOLE_RUNS_MAX: usize = 3;
 /// The share of the links that their people use, and that somebody else changes.
 const SIGN_INS: f64 = 0.4;
 const CHANGES_BY_OTHERS: f64 = 0.12;
+/// How long after the last run others begin. What they link again sooner cannot be told from our own link by its date:
+/// `undo` allows for the margin of two clocks.
+const OTHERS_WAIT_MS: i64 = 10_000;
 
 /// The rule that a case broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -228,7 +231,8 @@ impl<'a> Play<'a> {
                     EngineRun::new(&self.disk, POOL, ServicePorts::linking(service), clock).rows(rows)
                 }
                 Command::Undo => {
-                    let selection = UndoSelection { include_recovered: self.include_recovered, ..UndoSelection::default() };
+                    let selection =
+                        UndoSelection { include_recovered: self.include_recovered, ..UndoSelection::default() };
                     EngineRun::new(&self.disk, POOL, ServicePorts::unlinking(service), clock).links(selection)
                 }
             };
@@ -307,7 +311,9 @@ impl<'a> Play<'a> {
                 }
                 RowState::Unprocessed if command == Command::Link && is_whole => Some(Rule::EveryRowIsSettled),
                 RowState::Undone if command == Command::Link && is_whole => Some(Rule::EveryRowIsSettled),
-                RowState::InDoubt | RowState::Failed if command == Command::Link && is_last && !self.may_stay_in_doubt(&row) => {
+                RowState::InDoubt | RowState::Failed
+                    if command == Command::Link && is_last && !self.may_stay_in_doubt(&row) =>
+                {
                     Some(Rule::EveryRowIsSettled)
                 }
                 RowState::Unlinking if is_last && !self.may_stay_in_doubt(&row) => Some(Rule::EveryRowIsSettled),
@@ -368,6 +374,7 @@ impl<'a> Play<'a> {
     /// Somebody with other tools unlinks some of what was linked; a part of it is linked again, to the same user or to
     /// another.
     fn change_by_others(&mut self, rng: &mut Rng) {
+        self.now += OTHERS_WAIT_MS;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         for row in self.scene.rows.clone() {
             let (is_changed, what) = (rng.chance(CHANGES_BY_OTHERS), rng.below(3));
@@ -382,7 +389,8 @@ impl<'a> Play<'a> {
             let to = |name: &str| json!({ "ProviderName": "Cognito", "ProviderAttributeValue": name });
             let mut calls = vec![("AdminDisableProviderForUser", json!({ "UserPoolId": POOL, "User": source }))];
             let holder = holder.unwrap_or_default();
-            let destination = [None, Some(to(&holder)), Some(to("somebody-else"))][usize::try_from(what).unwrap()].clone();
+            let destination =
+                [None, Some(to(&holder)), Some(to("somebody-else"))][usize::try_from(what).unwrap()].clone();
             if let Some(destination) = destination {
                 let body = json!({ "UserPoolId": POOL, "DestinationUser": destination, "SourceUser": source });
                 calls.push(("AdminLinkProviderForUser", body));
@@ -410,10 +418,22 @@ impl<'a> Play<'a> {
         if stats.passwords_disabled > 0 {
             self.breach(Rule::NothingElseIsTaken, "the run", "a password was disabled".to_owned());
         }
-        let lines: Vec<String> = self.scene.rows.iter().zip(states).map(|(row, state)| {
-            let attribute = row.attribute().unwrap_or("subject");
-            format!("row {} {}: {:?} {:?} by {attribute}: {state:?}", row.row.number, row.situation, row.meant, row.identity())
-        }).collect();
+        let lines: Vec<String> = self
+            .scene
+            .rows
+            .iter()
+            .zip(states)
+            .map(|(row, state)| {
+                let attribute = row.attribute().unwrap_or("subject");
+                format!(
+                    "row {} {}: {:?} {:?} by {attribute}: {state:?}",
+                    row.row.number,
+                    row.situation,
+                    row.meant,
+                    row.identity()
+                )
+            })
+            .collect();
         for line in lines {
             self.note(&line);
         }

@@ -290,7 +290,8 @@ impl Builder {
     }
 
     fn looked_up(&mut self) {
-        let (shown, given) = ("Emma@Example.com", if self.case_sensitive { "Emma@Example.com" } else { "emma@example.com" });
+        let (shown, given) =
+            ("Emma@Example.com", if self.case_sensitive { "Emma@Example.com" } else { "emma@example.com" });
         self.add(NewUser::named("Emma-1").with_email(shown));
         let by_email = Destination::Email(Personal::from_service(given));
         self.row("by e-mail", by_email, ("Google", "", "g-emma"), MeantUser::Named("Emma-1".to_owned()));
@@ -310,8 +311,10 @@ impl Builder {
     fn federated(&mut self) {
         for (provider, id, other) in [("Okta", "Fed7x", "g-fed"), ("Corp", "fed8", "g-fed8")] {
             self.sign_ins.push((provider, id));
-            let destination =
-                Destination::Federated { provider: ProviderName::parse(provider).unwrap(), user_id: Personal::from_service(id) };
+            let destination = Destination::Federated {
+                provider: ProviderName::parse(provider).unwrap(),
+                user_id: Personal::from_service(id),
+            };
             self.row("federated user", destination, ("Google", "", other), MeantUser::Profile(provider, id));
         }
     }
@@ -337,7 +340,8 @@ impl Builder {
             self.add(NewUser::named(name).with_identity(identity));
             self.to("linked before", name, ("Google", "", id));
         }
-        let by_attribute = NewIdentity { attribute: Some("email".to_owned()), ..NewIdentity::linked("Corp", "old-3@example.com") };
+        let by_attribute =
+            NewIdentity { attribute: Some("email".to_owned()), ..NewIdentity::linked("Corp", "old-3@example.com") };
         self.add(NewUser::named("old-3").with_identity(by_attribute));
         self.to("linked before by attribute", "old-3", ("Corp", "email", "old-3@example.com"));
         self.add(NewUser::named(r"Old\4").with_identity(NewIdentity::linked("Google", "g-old-4")));
@@ -386,14 +390,17 @@ impl Builder {
 
     fn full(&mut self) {
         let linked = |user: NewUser, count: usize, prefix: &str| {
-            (0..count).fold(user, |user, n| user.with_identity(NewIdentity::linked("Facebook", &format!("{prefix}-{n}"))))
+            (0..count)
+                .fold(user, |user, n| user.with_identity(NewIdentity::linked("Facebook", &format!("{prefix}-{n}"))))
         };
         self.add(linked(NewUser::named("full-1"), 5, "full-1"));
         self.to("user with five links", "full-1", ("Google", "", "g-full-1"));
         let own = NewUser::named("Okta_Full2").with_identity(NewIdentity::primary("Okta", "Full2"));
         self.add(linked(own, 4, "full-2"));
-        let destination =
-            Destination::Federated { provider: ProviderName::parse("Okta").unwrap(), user_id: Personal::from_service("Full2") };
+        let destination = Destination::Federated {
+            provider: ProviderName::parse("Okta").unwrap(),
+            user_id: Personal::from_service("Full2"),
+        };
         let meant = MeantUser::Named("Okta_Full2".to_owned());
         self.row("user with four links and its own", destination, ("Google", "", "g-full-2"), meant);
         self.add(linked(NewUser::named("nearly-full"), 4, "nearly"));
