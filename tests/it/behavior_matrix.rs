@@ -29,6 +29,11 @@ const THREADS: usize = 2;
 /// Failing cases that are shrunk and listed.
 const LISTED_MAX: usize = 40;
 
+/// Seeds in one of which each behavior must change what happens.
+const EFFECT_SEEDS: u64 = 12;
+/// Behaviors that only a scan of the pool sees.
+const WITHOUT_EFFECT_ON_LINKS: &[Behavior] = &[Behavior::NoSubPrefix];
+
 /// Cases that failed once, each by another cause.
 const REGRESSIONS: &[&str] = &[];
 
@@ -134,29 +139,48 @@ fn play_matrix(runs_min: u64) -> (Figures, BTreeMap<u64, Vec<Breach>>) {
     results.into_inner().unwrap()
 }
 
+/// Cases that fail alike.
+struct FailureGroup {
+    smallest: MatrixCase,
+    breach: Breach,
+    count: u64,
+}
+
 /// Failing cases by their smallest set of behaviors, the rule and the situation, each with the command that repeats it.
 fn list_failures(failed: &BTreeMap<u64, Vec<Breach>>) -> String {
-    let mut groups: BTreeMap<(usize, String, Rule, &str), (MatrixCase, String, u64)> = BTreeMap::new();
+    let mut groups: Vec<FailureGroup> = Vec::new();
     for (number, breaches) in failed {
-        let case = MatrixCase::numbered(*number);
-        let known = groups.values_mut().find(|(smallest, ..)| smallest.behaviors.iter().all(|b| case.behaves(*b)));
-        if let Some((.., count)) = known.filter(|_| failed.len() > LISTED_MAX) {
-            *count += 1;
+        let (case, breach) = (MatrixCase::numbered(*number), breaches[0].clone());
+        let is_like = |group: &&mut FailureGroup, breach: &Breach| {
+            group.breach.rule == breach.rule && group.breach.situation == breach.situation
+        };
+        // A behavior that fails without the others is not shrunk again.
+        let known = groups.iter_mut().find(|group| {
+            !group.smallest.behaviors.is_empty()
+                && group.smallest.behaviors.iter().all(|behavior| case.behaves(*behavior))
+                && is_like(group, &breach)
+        });
+        if let Some(known) = known {
+            known.count += 1;
             continue;
         }
-        let breach = &breaches[0];
-        let smallest = shrunk(&case, breach.rule);
-        let names = smallest.name().split(':').next().unwrap_or_default().to_owned();
-        let key = (smallest.behaviors.len(), names, breach.rule, breach.situation);
-        groups.entry(key).or_insert((smallest, breach.detail.clone(), 0)).2 += 1;
+        let smallest = if groups.len() < LISTED_MAX { shrunk(&case, breach.rule) } else { case };
+        let same =
+            groups.iter_mut().find(|group| group.smallest.behaviors == smallest.behaviors && is_like(group, &breach));
+        match same {
+            Some(same) => same.count += 1,
+            None => groups.push(FailureGroup { smallest, breach, count: 1 }),
+        }
     }
+    groups.sort_by_key(|group| (group.smallest.behaviors.len(), group.smallest.name()));
     let mut text = String::new();
-    for ((_, _, rule, situation), (case, detail, count)) in groups.iter().take(LISTED_MAX) {
+    for FailureGroup { smallest, breach, count } in groups.iter().take(LISTED_MAX) {
+        let Breach { rule, situation, detail } = breach;
         let _ = write!(
             text,
             "\n{count} cases: {rule:?}: {situation}: {detail}\n    COGNITO_LINK_MATRIX='{}' cargo test --test it \
              behavior_matrix -- --nocapture\n",
-            case.name()
+            smallest.name()
         );
     }
     text
@@ -193,6 +217,23 @@ fn cases_that_failed_once_stay_right() {
         let breaches = play_safely(&MatrixCase::parse(name)).breaches;
         assert!(breaches.is_empty(), "{name}: {breaches:#?}");
     }
+}
+
+/// A behavior that changes nothing would be tested by nothing.
+#[test]
+fn every_behavior_changes_what_happens() {
+    let without: Vec<String> = (1..=EFFECT_SEEDS).map(|seed| trace(&[], seed)).collect();
+    let idle: Vec<&str> = Behavior::ALL
+        .iter()
+        .filter(|behavior| !WITHOUT_EFFECT_ON_LINKS.contains(behavior))
+        .filter(|behavior| (1..).zip(&without).all(|(seed, without)| trace(&[**behavior], seed) == *without))
+        .map(|behavior| behavior.name())
+        .collect();
+    assert!(idle.is_empty(), "without effect in {EFFECT_SEEDS} seeds: {idle:?}");
+}
+
+fn trace(behaviors: &[Behavior], seed: u64) -> String {
+    play_safely(&MatrixCase { behaviors: behaviors.to_vec(), seed }).trace
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One case from its first `link` to its last `undo`, judged after each step.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use cognito_link::clock::{Clock, UnixMs};
@@ -157,6 +158,39 @@ pub(super) fn play(case: &MatrixCase) -> CaseResult {
     play.finish()
 }
 
+/// What the simulator knows of a row.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+struct RowTruth {
+    /// Whether the identity is on the user that the row means.
+    stands: bool,
+    /// Whether a call of ours put it where it is.
+    is_ours: bool,
+    /// Whether others changed the link since: what the ledger says of it then is nobody's report.
+    is_touched: bool,
+    is_date_rewritten: bool,
+}
+
+impl RowTruth {
+    /// The rule that is broken where the ledger says this of the row.
+    fn rule_broken_by(self, state: RowState) -> Option<Rule> {
+        let Self { stands, is_ours, is_touched, is_date_rewritten } = self;
+        let ours_stands = stands && is_ours;
+        match state {
+            RowState::Linked | RowState::AlreadyLinked => (!stands && !is_touched).then_some(Rule::LinkedIsThere),
+            RowState::Refused(_) => (stands && !is_touched).then_some(Rule::RefusedIsNotThere),
+            RowState::Unprocessed | RowState::Undone | RowState::Failed | RowState::Kept(RefusalCode::Gone) => {
+                ours_stands.then_some(Rule::RefusedIsNotThere)
+            }
+            // Where a sign-in rewrites the date, our own link looks like one that others made again.
+            RowState::Kept(RefusalCode::Moved) => {
+                (ours_stands && !is_touched && !is_date_rewritten).then_some(Rule::RefusedIsNotThere)
+            }
+            RowState::Kept(_) | RowState::InDoubt | RowState::Unlinking => None,
+        }
+    }
+}
+
 struct Play<'a> {
     case: &'a MatrixCase,
     scene: Scene,
@@ -180,7 +214,7 @@ impl<'a> Play<'a> {
     }
 
     fn note(&mut self, line: &str) {
-        self.trace.push_str(&format!("{:>9} ms  {line}\n", self.now - START));
+        let _ = writeln!(self.trace, "{:>9} ms  {line}", self.now - START);
     }
 
     fn breach(&mut self, rule: Rule, situation: &'static str, detail: String) {
@@ -293,33 +327,25 @@ impl<'a> Play<'a> {
     /// that there is no further rerun.
     fn judge(&mut self, command: Command, is_whole: bool, is_last: bool) {
         for (row, state) in self.scene.rows.clone().into_iter().zip(self.states()) {
-            let (stands, key) = (self.is_on_its_user(&row), row.identity());
-            let is_ours = self.record.maker(&key) == Some(Maker::Us);
-            let is_touched = self.record.is_touched_by_others(&key);
-            let holder = self.record.holding(&key).map(|holding| holding.username.clone());
-            let detail = format!("{state:?} after {command:?}, on {holder:?}, ours: {is_ours}");
-            let rewritten = self.case.behaves(Behavior::DatesRewritten);
-            let broken = match state {
-                // What others changed since is nobody's report.
-                RowState::Linked | RowState::AlreadyLinked if !is_touched && !stands => Some(Rule::LinkedIsThere),
-                RowState::Refused(_) if !is_touched && stands => Some(Rule::RefusedIsNotThere),
-                RowState::Failed | RowState::Unprocessed if stands && is_ours => Some(Rule::RefusedIsNotThere),
-                RowState::Undone if stands && is_ours => Some(Rule::RefusedIsNotThere),
-                RowState::Kept(RefusalCode::Gone) if stands && is_ours => Some(Rule::RefusedIsNotThere),
-                RowState::Kept(RefusalCode::Moved) if stands && is_ours && !is_touched && !rewritten => {
-                    Some(Rule::RefusedIsNotThere)
-                }
-                RowState::Unprocessed if command == Command::Link && is_whole => Some(Rule::EveryRowIsSettled),
-                RowState::Undone if command == Command::Link && is_whole => Some(Rule::EveryRowIsSettled),
-                RowState::InDoubt | RowState::Failed
-                    if command == Command::Link && is_last && !self.may_stay_in_doubt(&row) =>
-                {
-                    Some(Rule::EveryRowIsSettled)
-                }
-                RowState::Unlinking if is_last && !self.may_stay_in_doubt(&row) => Some(Rule::EveryRowIsSettled),
-                _ => None,
+            let key = row.identity();
+            let truth = RowTruth {
+                stands: self.is_on_its_user(&row),
+                is_ours: self.record.maker(&key) == Some(Maker::Us),
+                is_touched: self.record.is_touched_by_others(&key),
+                is_date_rewritten: self.case.behaves(Behavior::DatesRewritten),
             };
-            if let Some(rule) = broken {
+            let is_unsettled = match state {
+                RowState::Unprocessed | RowState::Undone => command == Command::Link && is_whole,
+                RowState::InDoubt | RowState::Failed => {
+                    command == Command::Link && is_last && !self.may_stay_in_doubt(&row)
+                }
+                RowState::Unlinking => is_last && !self.may_stay_in_doubt(&row),
+                _ => false,
+            };
+            let rule = truth.rule_broken_by(state).or_else(|| is_unsettled.then_some(Rule::EveryRowIsSettled));
+            if let Some(rule) = rule {
+                let holder = self.record.holding(&key).map(|holding| &holding.username);
+                let detail = format!("{state:?} after {command:?}, on {holder:?}, ours: {}", truth.is_ours);
                 self.breach(rule, row.situation, detail);
             }
         }
@@ -413,9 +439,9 @@ impl<'a> Play<'a> {
             self.is_on_its_user(row) && self.record.maker(&key) == Some(Maker::Us)
         });
         self.figures.left_by_undo = left.count() as u64;
-        let stats = self.scene.account.stats();
-        (self.figures.links_made, self.figures.links_removed) = (stats.links_made, stats.links_removed);
-        if stats.passwords_disabled > 0 {
+        let calls = self.scene.account.stats();
+        (self.figures.links_made, self.figures.links_removed) = (calls.links_made, calls.links_removed);
+        if calls.passwords_disabled > 0 {
             self.breach(Rule::NothingElseIsTaken, "the run", "a password was disabled".to_owned());
         }
         let lines: Vec<String> = self
