@@ -16,8 +16,8 @@ use cognito_link::service::in_process::InProcessService;
 use cognito_sim::{Behavior, SignIn};
 use serde_json::json;
 
-use super::record::{Actor, Maker, PoolRecord, Trespass};
-use super::scene::{MatrixCase, MatrixRow, MeantUser, POOL, START, Scene, claims, one_of};
+use super::record::{Actor, Maker, MayTake, PoolRecord, Trespass};
+use super::scene::{IdentityKey, MatrixCase, MatrixRow, MeantUser, POOL, START, Scene, claims, one_of};
 
 /// Runs of a command that are not cut short, at most: the first and two reruns.
 const WHOLE_RUNS_MAX: usize = 3;
@@ -297,8 +297,9 @@ impl<'a> Play<'a> {
     }
 
     fn advance(&mut self, actor: Actor) {
-        let may_move = self.case.behaves(Behavior::HeldMoves);
-        for Trespass { key, act } in self.record.advance(&self.scene.account, actor, may_move) {
+        let (links, profiles) = (self.case.behaves(Behavior::HeldMoves), self.case.behaves(Behavior::MergingLinks));
+        let may_take = MayTake { links: links || profiles, profiles };
+        for Trespass { key, act } in self.record.advance(&self.scene.account, actor, may_take) {
             let row = self.scene.rows.iter().find(|row| row.identity() == key);
             let situation = row.map_or("no row", |row| row.situation);
             self.breach(Rule::NothingElseIsTaken, situation, format!("{act}: {key:?}"));
@@ -382,7 +383,7 @@ impl<'a> Play<'a> {
     fn sign_in(&mut self, rng: &mut Rng) {
         for row in self.scene.rows.clone() {
             let is_used = rng.chance(SIGN_INS) && self.is_on_its_user(&row);
-            let (provider, value) = row.identity();
+            let IdentityKey { provider, value, .. } = row.identity();
             if !is_used {
                 continue;
             }
@@ -407,7 +408,7 @@ impl<'a> Play<'a> {
             if !is_changed || row.attribute().is_some() || !self.is_on_its_user(&row) {
                 continue;
             }
-            let (provider, value) = row.identity();
+            let IdentityKey { provider, value, .. } = row.identity();
             let holder = self.record.holding(&row.identity()).map(|holding| holding.username.clone());
             let source = json!({
                 "ProviderName": provider, "ProviderAttributeName": "Cognito_Subject", "ProviderAttributeValue": value,

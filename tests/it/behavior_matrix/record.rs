@@ -2,13 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cognito_sim::{SharedAccount, pool_file};
-use serde::Deserialize;
+use cognito_sim::SharedAccount;
 
-use super::scene::POOL;
-
-/// The provider and the id of an identity, as the pool keeps it now.
-pub(super) type IdentityKey = (String, String);
+use super::scene::{IdentityKey, POOL};
 
 /// An identity on a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +36,20 @@ pub(super) enum Maker {
     Us,
 }
 
+/// What the service lets a link call take from others, without a way to prevent it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MayTake {
+    pub(super) links: bool,
+    /// The identity of a profile that it created.
+    pub(super) profiles: bool,
+}
+
+impl MayTake {
+    fn allows(self, held: &Holding) -> bool {
+        if held.primary { self.profiles } else { self.links }
+    }
+}
+
 /// What an actor may not do, and did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Trespass {
@@ -47,11 +57,10 @@ pub(super) struct Trespass {
     pub(super) act: &'static str,
 }
 
-/// The pool's links, their makers, and how links by an attribute are called since they were used.
+/// The pool's links and their makers.
 pub(super) struct PoolRecord {
     holdings: BTreeMap<IdentityKey, Holding>,
     makers: BTreeMap<IdentityKey, Maker>,
-    renamed: BTreeMap<IdentityKey, IdentityKey>,
     touched_by_others: BTreeSet<IdentityKey>,
 }
 
@@ -59,38 +68,31 @@ impl PoolRecord {
     pub(super) fn before_the_first_run(account: &SharedAccount) -> Self {
         let holdings = read(account);
         let makers = holdings.keys().map(|key| (key.clone(), Maker::Others)).collect();
-        Self { holdings, makers, renamed: BTreeMap::new(), touched_by_others: BTreeSet::new() }
-    }
-
-    /// The identity of a row as the pool knows it now.
-    fn current(&self, key: &IdentityKey) -> IdentityKey {
-        if self.holdings.contains_key(key) {
-            return key.clone();
-        }
-        self.renamed.get(key).cloned().unwrap_or_else(|| key.clone())
+        Self { holdings, makers, touched_by_others: BTreeSet::new() }
     }
 
     pub(super) fn holding(&self, key: &IdentityKey) -> Option<&Holding> {
-        self.holdings.get(&self.current(key))
+        self.holdings.get(key)
     }
 
     pub(super) fn maker(&self, key: &IdentityKey) -> Option<Maker> {
-        self.makers.get(&self.current(key)).copied()
+        self.makers.get(key).copied()
     }
 
     /// Whether somebody else changed the link after the first run began.
     pub(super) fn is_touched_by_others(&self, key: &IdentityKey) -> bool {
-        self.touched_by_others.contains(key) || self.touched_by_others.contains(&self.current(key))
+        self.touched_by_others.contains(key)
     }
 
     /// The user that an identity created.
     pub(super) fn user_created_by(&self, provider: &str, id: &str) -> Option<&str> {
-        let holding = self.holdings.get(&(provider.to_owned(), id.to_owned()))?;
-        holding.primary.then_some(&*holding.username)
+        let created =
+            self.holdings.iter().find(|(key, holding)| holding.primary && key.provider == provider && key.value == id);
+        created.map(|(_, holding)| &*holding.username)
     }
 
     /// Takes note of what an actor has done since, and returns what it had no right to do.
-    pub(super) fn advance(&mut self, account: &SharedAccount, actor: Actor, may_move: bool) -> Vec<Trespass> {
+    pub(super) fn advance(&mut self, account: &SharedAccount, actor: Actor, may_take: MayTake) -> Vec<Trespass> {
         let now = read(account);
         let before = std::mem::replace(&mut self.holdings, now);
         let mut trespasses = Vec::new();
@@ -105,16 +107,7 @@ impl PoolRecord {
                 Actor::Others => {
                     self.touched_by_others.insert((*key).clone());
                 }
-                Actor::SignIn => {
-                    // A link by an attribute now goes by the subject.
-                    let new = self.holdings.iter().find(|(new, holding)| {
-                        new.0 == key.0 && holding.username == held.username && !before.contains_key(*new)
-                    });
-                    if let (Some((new, _)), Some(maker)) = (new, maker) {
-                        self.makers.insert(new.clone(), maker);
-                        self.renamed.insert((*key).clone(), new.clone());
-                    }
-                }
+                Actor::SignIn => trespass(key, "a sign-in removed a link"),
             }
         }
         for (key, holding) in &self.holdings {
@@ -133,7 +126,7 @@ impl PoolRecord {
                 continue;
             }
             match actor {
-                Actor::Link if may_move && !held.primary => {
+                Actor::Link if may_take.allows(held) => {
                     self.makers.insert(key.clone(), Maker::Us);
                 }
                 Actor::Others => {
@@ -147,39 +140,16 @@ impl PoolRecord {
     }
 }
 
-#[derive(Deserialize)]
-struct PoolText {
-    users: Vec<UserText>,
-}
-
-#[derive(Deserialize)]
-struct UserText {
-    username: String,
-    #[serde(default)]
-    identities: Vec<IdentityText>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct IdentityText {
-    provider_name: String,
-    user_id: String,
-    primary: bool,
-    date_created: i64,
-}
-
 /// The pool as it is kept, not as its answers show it.
 fn read(account: &SharedAccount) -> BTreeMap<IdentityKey, Holding> {
-    let mut text = Vec::new();
-    account.with(|account| pool_file::write(&mut text, account.pool(POOL).unwrap())).unwrap();
-    let PoolText { users } = serde_json::from_slice(&text).unwrap();
-    let mut holdings = BTreeMap::new();
-    for UserText { username, identities } in users {
-        for IdentityText { provider_name, user_id, primary, date_created } in identities {
-            let holding = Holding { username: username.clone(), primary, created_ms: date_created };
-            let key = (provider_name, user_id);
-            assert!(holdings.insert(key.clone(), holding).is_none(), "{key:?} is on two users");
+    account.with(|account| {
+        let mut holdings = BTreeMap::new();
+        for held in account.held_identities(POOL) {
+            let key = IdentityKey { provider: held.provider, attribute: held.attribute, value: held.value };
+            let holding = Holding { username: held.username, primary: held.primary, created_ms: held.created_ms };
+            assert!(!holdings.contains_key(&key), "{key:?} is on two users");
+            holdings.insert(key, holding);
         }
-    }
-    holdings
+        holdings
+    })
 }

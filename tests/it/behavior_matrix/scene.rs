@@ -33,6 +33,14 @@ pub(super) enum MeantUser {
     Nobody,
 }
 
+/// An identity as its link names it, also once a sign-in has made the pool show the subject in its place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct IdentityKey {
+    pub(super) provider: String,
+    pub(super) attribute: String,
+    pub(super) value: String,
+}
+
 /// A row of a case.
 #[derive(Clone)]
 pub(super) struct MatrixRow {
@@ -43,10 +51,14 @@ pub(super) struct MatrixRow {
 }
 
 impl MatrixRow {
-    /// The provider and the value, as the request names them.
-    pub(super) fn identity(&self) -> (String, String) {
+    /// The identity as the request names it.
+    pub(super) fn identity(&self) -> IdentityKey {
         let source = &self.row.link.source;
-        (source.provider().as_str().to_owned(), source.value().expose().to_owned())
+        IdentityKey {
+            provider: source.provider().as_str().to_owned(),
+            attribute: source.attribute().as_str().to_owned(),
+            value: source.value().expose().to_owned(),
+        }
     }
 
     /// The attribute of a link that is not by the subject.
@@ -441,7 +453,7 @@ fn username(name: &str) -> Destination {
 
 /// The claims of a person who signs in by an attribute link.
 pub(super) fn claims(row: &MatrixRow) -> BTreeMap<String, String> {
-    let (provider, value) = row.identity();
+    let IdentityKey { provider, value, .. } = row.identity();
     let claim = row.attribute().map(|attribute| if provider == "Corp" { "mail" } else { attribute });
     claim.map(|claim| (claim.to_owned(), value)).into_iter().collect()
 }
