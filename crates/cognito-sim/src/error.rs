@@ -70,6 +70,31 @@ impl ApiError {
         Self::missing(format!("Identity provider {provider} does not exist."))
     }
 
+    /// The same in words that name the pool. Class and text are guesses.
+    pub(crate) fn provider_not_in_pool(provider: &str, pool: &str) -> Self {
+        Self::missing(format!("Identity provider {provider} does not exist in user pool {pool}."))
+    }
+
+    /// The destination is disabled (text of sister calls; a guess for a link).
+    pub(crate) fn user_disabled() -> Self {
+        Self::refused("NotAuthorizedException", "User is disabled.")
+    }
+
+    /// A throttle that comes as a limit. Class and text are guesses.
+    pub(crate) fn limit_is_rate() -> Self {
+        Self::refused("LimitExceededException", "Rate limit exceeded for this operation")
+    }
+
+    /// Identities of the provider are linked by as many attributes as may be. The text is a guess.
+    pub(crate) fn too_many_attribute_names() -> Self {
+        Self::refused("LimitExceededException", "Exceeded the maximum number of attribute names for a provider")
+    }
+
+    /// A known situation, in words that no client knows.
+    pub(crate) fn in_unknown_words(self) -> Self {
+        Self { message: "The request was declined for the identity that it names".to_owned(), ..self }
+    }
+
     /// A user holds as many identities as it may. The class is documented; the text is a guess.
     pub(crate) fn too_many_identities() -> Self {
         Self::refused("LimitExceededException", "Exceeded the maximum number of linked identities for a user")
@@ -165,9 +190,9 @@ impl ApiError {
         Self::invalid(format!("Missing required provider detail: {detail}"))
     }
 
-    /// A social provider goes by its type's name. The text is a guess.
-    pub(crate) fn social_provider_name() -> Self {
-        Self::invalid("The ProviderName of a social identity provider must be its ProviderType")
+    /// A social provider goes by its type's name (seen).
+    pub(crate) fn social_provider_name(name: &str, kind: &str) -> Self {
+        Self::invalid(format!("Provider {name} cannot be of type {kind}."))
     }
 
     /// More pools or providers than an account or a pool may have. The text is a guess.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::limits;
+use crate::links::stored_identity;
 use crate::model::{NewUser, PoolError, Status, UserIndex, UserView, derived_uuid};
 use crate::pool::{Pool, lower_case};
-use crate::wire::CreateUserCall;
+use crate::wire::{CreateUserCall, UserRef};
 
 impl Pool {
     /// `AdminGetUser`: by user name, an alias that one user has, or, where the user name is no alias, the `sub`; also by
@@ -24,7 +25,7 @@ impl Pool {
             known => known,
         };
         let user = user_index.and_then(|user_index| self.user(user_index)).ok_or_else(ApiError::user_not_found)?;
-        Ok(user.view(&user.identities, &self.providers))
+        Ok(self.view(user, &user.identities))
     }
 
     /// `AdminCreateUser`. Where users sign in by an attribute, the user name of the request is the value of that attribute,
@@ -46,7 +47,7 @@ impl Pool {
         let user_index = self.user_index_by_username(&username).ok_or_else(ApiError::user_not_found)?;
         self.journal.record(now, user_index, || None);
         let user = self.user(user_index).ok_or_else(ApiError::user_not_found)?;
-        Ok(user.view(&user.identities, &self.providers))
+        Ok(self.view(user, &user.identities))
     }
 
     fn user_awaiting_password(&mut self, username: &str) -> Result<UserView, ApiError> {
@@ -102,13 +103,20 @@ impl Pool {
     /// `AdminDeleteUser`. By the name of an identity's profile, `Provider_id`, it deletes the user to whom that identity
     /// is linked (aws-sdk-go #4218, amplify-js #3431). The identities are free again (a guess), and
     /// lists show it at once, whatever their lag.
-    pub(crate) fn delete_user(&mut self, username: &str) -> Result<(), ApiError> {
+    /// Returns the identities that are free now, each with the key of the user's name.
+    pub(crate) fn delete_user(&mut self, username: &str) -> Result<Vec<(String, UserRef)>, ApiError> {
         let user_index = self.find_user(username).ok_or_else(ApiError::user_not_found)?;
         let Some(user) = self.user(user_index) else { return Err(ApiError::user_not_found()) };
         let (username, sub, email) = (Arc::clone(&user.username), Arc::clone(&user.sub), user.email.clone());
         let identities: Vec<_> =
             user.identities.iter().map(|held| (held.provider, Arc::clone(&held.user_id))).collect();
+        let mut freed = Vec::new();
         for (provider, user_id) in identities {
+            freed.extend(self.user(user_index).and_then(|user| {
+                let held = stored_identity(user, provider, &user_id)?;
+                let name = &self.providers.get(usize::from(provider))?.name;
+                Some((username.to_string(), UserRef::new(name, held.link_attribute(), held.link_value())))
+            }));
             self.remove_identity(user_index, provider, &user_id);
         }
         // The record stays, so that a chain of pages that stands at it knows where to go on.
@@ -117,7 +125,7 @@ impl Pool {
         if let Some(email) = email {
             self.by_email.remove(&(lower_case(&email), user_index));
         }
-        Ok(())
+        Ok(freed)
     }
 
     /// Sets an attribute of a user, its address in the index included.

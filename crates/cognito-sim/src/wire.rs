@@ -22,7 +22,6 @@ pub(crate) struct UserRef {
 }
 
 impl UserRef {
-    #[cfg(test)]
     pub(crate) fn new(provider: &str, attribute: &str, value: &str) -> Self {
         Self { provider: Some(provider.into()), attribute: Some(attribute.into()), value: Some(value.into()) }
     }

@@ -140,7 +140,7 @@ fn refused_providers() -> Vec<Refused> {
             "CreateIdentityProvider",
             with(oidc("Entra"), "ProviderType", json!("Google")),
             "InvalidParameterException",
-            "The ProviderName of a social identity provider must be its ProviderType",
+            "Provider Entra cannot be of type Google.",
         ),
         (
             "DescribeIdentityProvider",
