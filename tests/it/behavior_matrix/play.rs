@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use cognito_link::clock::{Clock, UnixMs};
+use cognito_link::domain::identity::Destination;
 use cognito_link::domain::outcome::RefusalCode;
 use cognito_link::domain::run::{RunOutcome, RunReport, Signal};
 use cognito_link::domain::state::RowState;
@@ -360,7 +361,7 @@ impl<'a> Play<'a> {
             || behaves(Behavior::ListLag40s)
             || behaves(Behavior::AttributeLinksHidden) && row.attribute().is_some()
             || behaves(Behavior::FilterKeepsBackslashes) && name.contains(['\\', '"'])
-            || behaves(Behavior::MappedUsernames) && matches!(row.meant, MeantUser::Profile(..))
+            || behaves(Behavior::MappedUsernames) && matches!(row.row.link.destination, Destination::Federated { .. })
             || behaves(Behavior::LimitIsThrottle)
             || behaves(Behavior::UnknownTexts)
             || matches!(row.meant, MeantUser::Nobody)

@@ -97,15 +97,15 @@ impl PoolRecord {
         let before = std::mem::replace(&mut self.holdings, now);
         let mut trespasses = Vec::new();
         let mut trespass = |key: &IdentityKey, act| trespasses.push(Trespass { key: key.clone(), act });
-        let gone: Vec<_> = before.iter().filter(|(key, _)| !self.holdings.contains_key(*key)).collect();
-        for (key, held) in &gone {
-            let maker = self.makers.remove(*key);
+        let gone = before.keys().filter(|key| !self.holdings.contains_key(*key));
+        for key in gone {
+            let maker = self.makers.remove(key);
             match actor {
                 Actor::Link => trespass(key, "link removed a link"),
                 Actor::Undo if maker != Some(Maker::Us) => trespass(key, "undo removed a link that it did not make"),
                 Actor::Undo => {}
                 Actor::Others => {
-                    self.touched_by_others.insert((*key).clone());
+                    self.touched_by_others.insert(key.clone());
                 }
                 Actor::SignIn => trespass(key, "a sign-in removed a link"),
             }
@@ -128,6 +128,10 @@ impl PoolRecord {
             match actor {
                 Actor::Link if may_take.allows(held) => {
                     self.makers.insert(key.clone(), Maker::Us);
+                }
+                // The identity goes back to the profile from which our link took it.
+                Actor::Undo if holding.primary && self.makers.get(key) == Some(&Maker::Us) => {
+                    self.makers.insert(key.clone(), Maker::Others);
                 }
                 Actor::Others => {
                     self.makers.insert(key.clone(), Maker::Others);

@@ -232,11 +232,11 @@ impl Builder {
         (provider, attribute, value): (&str, &str, &str),
         meant: MeantUser,
     ) {
-        // A provider name that this version does not take makes no row.
+        // A provider name or a value that the program does not take makes no row.
         let Ok(provider) = ProviderName::parse(provider) else { return };
         let attribute =
             if attribute.is_empty() { AttributeName::subject() } else { AttributeName::parse(attribute).unwrap() };
-        let source = ExternalIdentity::new(provider, attribute, Personal::from_service(value)).unwrap();
+        let Ok(source) = ExternalIdentity::new(provider, attribute, Personal::from_service(value)) else { return };
         self.rows.push(UnnumberedRow { situation, link: Link { destination, source }, meant });
     }
 
@@ -265,6 +265,9 @@ impl Builder {
         }
         if self.rows.is_empty() || case.behaves(Behavior::LimitIsAttributeNames) && rng.chance(0.7) {
             self.many_attributes();
+        }
+        if case.behaves(Behavior::LengthCountsValueOnly) || rng.chance(0.1) {
+            self.too_long();
         }
         if case.behaves(Behavior::ProviderNames40) || rng.chance(0.1) {
             self.user("long-provider");
@@ -397,6 +400,11 @@ impl Builder {
         }
         self.user("lost-1");
         self.to("unknown provider", "lost-1", ("Nowhere", "", "x-1"));
+        let nowhere = Destination::Federated {
+            provider: ProviderName::parse("Nowhere").unwrap(),
+            user_id: Personal::from_service("x-3"),
+        };
+        self.row("federated user of an unknown provider", nowhere, ("Google", "", "g-nowhere"), MeantUser::Nobody);
         self.to("attribute that is not mapped", "lost-1", ("Corp", "nickname", "x-2"));
     }
 
@@ -419,6 +427,11 @@ impl Builder {
         for id in ["g-nearly-1", "g-nearly-2"] {
             self.to("user with room for one of two", "nearly-full", ("Google", "", id));
         }
+    }
+
+    fn too_long(&mut self) {
+        self.user("long-source");
+        self.to("source over 128 characters", "long-source", ("Okta", "", &"z".repeat(120)));
     }
 
     fn two_rows_for_one_user(&mut self) {
