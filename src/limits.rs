@@ -173,6 +173,11 @@ pub const BACKOFF_MS_MIN: u64 = 200;
 pub const BACKOFF_MS_MAX: u64 = 20_000;
 /// Waits before each further read of a destination that did not show the link, in milliseconds: `ListUsers` lags.
 pub const SETTLE_WAITS_MS: [u64; 4] = [500, 1_500, 3_000, 6_000];
+/// Waits before each further read where the service refuses a link that an earlier call of ours may have made, in
+/// milliseconds: together longer than `ListUsers` is taken to lag.
+pub const SETTLE_LATER_WAITS_MS: [u64; 3] = [12_000, 24_000, 24_000];
+/// Different rows in turn that the service may refuse with `NotAuthorizedException` before the run stops.
+pub const NOT_AUTHORIZED_ROWS_MAX: usize = 10;
 
 /// After this time `ListUsers` is taken to show every write, in milliseconds.
 pub const LIST_LAG_MS_MAX: i64 = 60_000;

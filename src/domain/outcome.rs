@@ -36,8 +36,15 @@ refusal_codes! {
     CaseDiffers "case_differs" "The pool knows this identity in other letter case; a link would be made and never signed in with.",
     InvalidParameter "invalid_parameter" "The service does not take a value of the request.",
     Unrecognised "unrecognised" "The service refused with a text that this version does not know.",
-    Gone "gone" "Undo: the user, or the identity on it, is no longer there.",
-    Moved "moved" "Undo: the identity is not there as this ledger linked it: it was linked again, or has a profile of its own.",
+    NotAuthorized "not_authorized" "The service does not permit this link; it did not say that access is denied in general.",
+    UserDisabled "user_disabled" "The destination user is disabled, and the service does not link it.",
+    AttributeNamesLimit "attribute_names_limit" "The service reached a limit, probably of attribute names that identities of one provider are linked by.",
+    Gone "gone" "Undo: the user no longer holds the identity.",
+    Moved "moved" "Undo: the identity has a later date than this ledger's link, or a profile of its own: it was linked again, or a sign-in changed its date.",
+    OlderThanOurs "older_than_ours" "Undo: the link is older than this ledger's announcement, so it existed before this tool sent anything.",
+    DateUnknown "date_unknown" "Undo: the pool does not show when the identity was linked, so it is not known whose link it is.",
+    UserNotSeen "user_not_seen" "Undo: reading did not find the user by the names in the ledger. The link may exist.",
+    LinkNotSeen "link_not_seen" "Undo: the pool does not show this link by an attribute. The link may exist.",
     UsedSince "used_since" "Undo: the identity was linked by an attribute and has signed in since, and its subject is not known.",
     FormUnknown "form_unknown" "Undo: the user holds the identity, but the service knows no link by the values that should name it.",
 }
@@ -45,7 +52,17 @@ refusal_codes! {
 impl RefusalCode {
     #[must_use]
     pub fn is_from_undo(self) -> bool {
-        matches!(self, Self::Gone | Self::Moved | Self::UsedSince | Self::FormUnknown)
+        matches!(
+            self,
+            Self::Gone
+                | Self::Moved
+                | Self::OlderThanOurs
+                | Self::DateUnknown
+                | Self::UserNotSeen
+                | Self::LinkNotSeen
+                | Self::UsedSince
+                | Self::FormUnknown
+        )
     }
 
     /// Reads a code; `None` for a text that is none.

@@ -9,6 +9,8 @@ use super::group_sync::{GroupSync, SyncDecision};
 use super::job::{Job, UnsentCall};
 use super::link_decisions::OldUnlinkEnd;
 use super::link_job::{LeftByEarlierRuns, LinkJob};
+use super::name_check::AliasKind;
+use super::not_authorized::NotAuthorizedRows;
 use super::outbox::Outbox;
 use super::read_back::{AnnouncementTime, OpenCall, RowPolicy};
 use super::row_progress::{NextWork, Pause, RowAnnouncement, RowResult, Transition};
@@ -21,6 +23,7 @@ use super::{IncomingRow, PlannedOutcome, RunContext};
 use crate::clock::Instant;
 use crate::domain::event::{RunEvent, WaitReason};
 use crate::domain::finding::{Finding, Severity};
+use crate::domain::identity::Destination;
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::run::{RunOutcome, RunPurpose, RunReport, Signal, StopCause, StopError};
@@ -28,7 +31,7 @@ use crate::domain::state::{ResumeAction, RowState};
 use crate::foresight::destination::{Resolution, resolution};
 use crate::foresight::faults::pace_verdict;
 use crate::ledger::record::{EndedAs, RunEnd};
-use crate::ledger::{LedgerError, LinkToUndo};
+use crate::ledger::{LedgerError, LinkToUndo, RowTrace};
 use crate::limits::{
     ANNOUNCED_AHEAD_MAX, ANNOUNCEMENT_WINDOW_MS, PROGRESS_INTERVAL_MS, READER_BATCH_ROWS, STUCK_MS, WINDOW_ROWS,
     WRITE_SPACING_PER_USER_MS,
@@ -105,6 +108,7 @@ pub(super) struct Dispatcher<'a> {
     calls_in_flight: usize,
     drain: Drain,
     counters: RunCounters,
+    not_authorized: NotAuthorizedRows,
     next_progress: Instant,
 }
 
@@ -133,6 +137,7 @@ impl<'a> Dispatcher<'a> {
             calls_in_flight: 0,
             drain: Drain::default(),
             counters: RunCounters::new(now),
+            not_authorized: NotAuthorizedRows::default(),
             next_progress: now,
             context,
         }
@@ -248,7 +253,11 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    fn admit(&mut self, job: LinkJob, now: Instant) {
+    fn admit(&mut self, mut job: LinkJob, now: Instant) {
+        // A plan has looked at every row already.
+        if let (Destination::Username(name), false) = (&job.progress.row.link.destination, job.is_planned) {
+            job.name_may_be = AliasKind::of(name.expose(), &self.context.knowledge.facts);
+        }
         let key = job.progress.row.key;
         if self.resume(key) == ResumeAction::Skip {
             return self.count_skipped(self.context.ledger.state(key));
@@ -257,11 +266,11 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn admit_undo(&mut self, link: LinkToUndo, now: Instant) -> Result<(), LedgerError> {
-        let LinkToUndo { row, announced, settled, .. } = link;
+        let LinkToUndo { row, announced, settled, username, .. } = link;
         let (_, latest) = self.skew.service_time(settled);
         let linked = LinkTime { earliest: announced, latest: latest.saturating_add(ANNOUNCEMENT_WINDOW_MS) };
         match resolution(&row.link.destination) {
-            Resolution::Known(user) => self.insert(Job::Undo(UndoJob::new(row, user, linked)), now),
+            Resolution::Known(user) => self.insert(Job::Undo(UndoJob::new(row, user, username, linked)), now),
             Resolution::LookUp(_) => {
                 // A ledger names the user as it was sent; without that name it cannot be known whose link this is.
                 let message = "the ledger does not name the user of this link".to_owned();
@@ -482,6 +491,11 @@ impl<'a> Dispatcher<'a> {
             self.context.observer.on(&RunEvent::Throttled { number: job.progress().row.number, pause });
         }
         job.progress_mut().call_in_flight = false;
+        let number = job.progress().row.number;
+        let denied = match call.result.kind() {
+            CallKind::Read => None,
+            CallKind::Write | CallKind::Unlink => self.not_authorized.on_write_answer(number, call.result.fault()),
+        };
         match job.on_call_result(&call.result, self.policy, &mut self.rng) {
             Transition::Continue(pause) => self.continue_row(call.job, pause, now),
             Transition::EnterLaneOf(username) => {
@@ -490,9 +504,12 @@ impl<'a> Dispatcher<'a> {
                 }
             }
             Transition::RepeatCall { throttled } => self.repeat_call(call.job, throttled, now),
-            Transition::Finish(result) => return self.finish(call.job, &result, now),
-            Transition::OldUnlinkSettled { end, text } => return self.on_old_unlink_settled(call.job, end, text, now),
+            Transition::Finish(result) => self.finish(call.job, &result, now)?,
+            Transition::OldUnlinkSettled { end, text } => self.on_old_unlink_settled(call.job, end, text, now)?,
             Transition::StopRun(stop) => self.stop(stop, now),
+        }
+        if let Some(stop) = denied {
+            self.stop(stop, now);
         }
         Ok(())
     }
@@ -534,13 +551,15 @@ impl<'a> Dispatcher<'a> {
     fn finish(&mut self, id: JobId, result: &RowResult, now: Instant) -> Result<(), LedgerError> {
         let Some(job) = self.rows.get(id) else { return Ok(()) };
         let progress = job.progress();
-        let (row, request_id) = (progress.row.clone(), progress.request_id.clone());
+        let (row, request_id, username) =
+            (progress.row.clone(), progress.request_id.clone(), progress.username.clone());
         let attempts = progress.attempts;
         let state = match result {
             RowResult::Link(outcome) => {
                 let is_planned = matches!(job, Job::Link(job) if job.is_planned);
                 let (ledger, at) = (&mut self.context.ledger, self.context.clock.unix_ms());
-                ledger.settle(row.number, row.key, outcome, attempts, request_id.as_deref(), at)?;
+                let trace = RowTrace { attempts, request_id: request_id.as_deref(), username: username.as_ref() };
+                ledger.settle_traced(row.number, row.key, outcome, trace, at)?;
                 let state = outcome.state();
                 self.counters.counts.add(state);
                 self.counters.failures += u64::from(matches!(state, RowState::Failed | RowState::InDoubt));

@@ -5,7 +5,8 @@ use crate::clock::Clock;
 use crate::domain::event::RunObserver;
 use crate::domain::identity::{Destination, Personal};
 use crate::engine::ServicePorts;
-use crate::engine::row_progress::{ReadCall, WriteCall};
+use crate::engine::name_search::ReadCall;
+use crate::engine::row_progress::WriteCall;
 use crate::engine::testing::{POOL, binding, open_ledger, row_to};
 use crate::engine::worker::CallResult;
 use crate::foresight::preflight::PoolKnowledge;
@@ -331,7 +332,7 @@ fn a_link_whose_user_the_ledger_does_not_name_gets_a_result() {
     setup.ledger.announce(&row, &user, 0).unwrap();
     setup.ledger.settle(row.number, row.key, &LinkOutcome::Linked { recovered: false }, 1, None, 0).unwrap();
     let mut dispatcher = setup.dispatcher();
-    let link = LinkToUndo { row, announced: 0, settled: 0, unlinking: None };
+    let link = LinkToUndo { row, announced: 0, settled: 0, username: None, unlinking: None };
     let actions = dispatcher.handle(EngineEvent::RowsRead(vec![IncomingRow::LedgerLink(link)]), now).unwrap();
     assert!(actions.start_calls.is_empty());
     assert_eq!(dispatcher.handle(EngineEvent::InputEnded, now).unwrap().next, Next::EndRun);

@@ -1,38 +1,32 @@
 //! What a look at the destination of a link means: pure functions, each with an enum as its answer.
 
-use super::read_back::{AnnouncementTime, SettleWith, UnknownEffect, find_destination};
+use std::ops::RangeInclusive;
+
+use super::read_back::{AnnouncementTime, SettleWith, UnknownEffect};
 use crate::clock::UnixMs;
-use crate::domain::identity::{DestinationUser, ExternalIdentity};
+use crate::domain::identity::ExternalIdentity;
 use crate::domain::outcome::RefusalCode;
-use crate::limits::SETTLE_WAITS_MS;
-use crate::service::PoolUser;
+use crate::limits::{IDENTITIES_PER_USER_MAX, SETTLE_WAITS_MS};
 use crate::service::classify::IfNoEffect;
+use crate::service::{LinkedIdentity, PoolUser};
 
 /// What a look at the destination has shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DestinationLook {
-    /// The destination holds the identity, since this time where the service gives one.
-    HoldsIdentity {
-        created: Option<UnixMs>,
-    },
-    LacksIdentity,
+    /// The destination holds the identity, since a time in this range where the service gives one.
+    HoldsIdentity { created: Option<RangeInclusive<UnixMs>> },
+    /// The destination shows so many identities, its own included, and not this one.
+    LacksIdentity { identities: usize },
     /// The destination itself was not found.
     UserMissing,
 }
 
-/// Looks for the identity on the destination among the users that were read. Identities are matched by exact case.
-pub(super) fn look_at_destination(
-    users: &[PoolUser],
-    destination: &DestinationUser,
-    source: &ExternalIdentity,
-    case_sensitive: bool,
-) -> DestinationLook {
-    let Some(user) = find_destination(users, destination, case_sensitive) else {
-        return DestinationLook::UserMissing;
-    };
+/// Looks for the identity on the destination. Identities are matched by exact case.
+pub(super) fn look_at_destination(user: Option<&PoolUser>, source: &ExternalIdentity) -> DestinationLook {
+    let Some(user) = user else { return DestinationLook::UserMissing };
     match user.identity(source.provider(), source.value()) {
-        Some(identity) => DestinationLook::HoldsIdentity { created: identity.created_unix_ms },
-        None => DestinationLook::LacksIdentity,
+        Some(identity) => DestinationLook::HoldsIdentity { created: identity.created_between() },
+        None => DestinationLook::LacksIdentity { identities: user.identities.len() },
     }
 }
 
@@ -45,10 +39,10 @@ pub(super) enum LinkOwner {
 }
 
 /// Decides whose link it is, by `identities[].dateCreated`: a link that is older than our announcement is not ours.
-pub(super) fn owner_of_found_link(created: Option<UnixMs>, announced: AnnouncementTime) -> LinkOwner {
+pub(super) fn owner_of_found_link(created: Option<&RangeInclusive<UnixMs>>, announced: AnnouncementTime) -> LinkOwner {
     match created {
-        Some(created) if created < announced.earliest => LinkOwner::SomebodyElse,
-        Some(created) if created > announced.latest => LinkOwner::Ours,
+        Some(created) if *created.end() < announced.earliest => LinkOwner::SomebodyElse,
+        Some(created) if *created.start() > announced.latest => LinkOwner::Ours,
         _ => LinkOwner::TooCloseToSay,
     }
 }
@@ -62,6 +56,8 @@ pub(super) struct CallToSettle {
     pub(super) effect: UnknownEffect,
     /// Whether `undo` took back this very link before.
     pub(super) link_was_undone: bool,
+    /// Whether the source is named by another attribute than its subject: the pool may not show such a link.
+    pub(super) is_by_attribute: bool,
 }
 
 /// What a look at the destination means for a link call.
@@ -71,8 +67,11 @@ pub(super) enum LookJudgement {
     Linked(LinkOwner),
     /// What was seen is not believed yet.
     LookAgain,
-    /// The call had no effect, and may be made again.
-    NoEffect,
+    /// No effect was seen, and the call may be made again.
+    NoEffect {
+        /// Whether it is proven that no call so far had an effect.
+        is_proven: bool,
+    },
     Refused(RefusalCode),
     /// The source was refused: whether the identity has a profile decides on the code.
     LookForProfile,
@@ -81,13 +80,13 @@ pub(super) enum LookJudgement {
 
 /// Judges look number `looks` (from 1) at the destination of a link call.
 pub(super) fn judge_look(
-    look: DestinationLook,
+    look: &DestinationLook,
     looks: usize,
     call: CallToSettle,
     settle_with: SettleWith,
 ) -> LookJudgement {
     if let DestinationLook::HoldsIdentity { created } = look {
-        let owner = owner_of_found_link(created, call.announced);
+        let owner = owner_of_found_link(created.as_ref(), call.announced);
         // A list that lags may still show the link that `undo` has only just taken back.
         let may_be_undone_link = call.link_was_undone && owner == LinkOwner::SomebodyElse;
         return if may_be_undone_link && looks <= SETTLE_WAITS_MS.len() {
@@ -99,12 +98,39 @@ pub(super) fn judge_look(
     if looks < looks_before_absence_is_believed(call.why, call.effect, settle_with) {
         return LookJudgement::LookAgain;
     }
+    judge_absence(look, call, settle_with)
+}
+
+/// Judges the last look at a destination that does not show the link.
+fn judge_absence(look: &DestinationLook, call: CallToSettle, settle_with: SettleWith) -> LookJudgement {
+    let is_user_seen = matches!(look, DestinationLook::LacksIdentity { .. });
+    let read_is_fresh = call.effect == UnknownEffect::OfOldCall || settle_with == SettleWith::GetUser;
+    let absence_is_proof = is_user_seen && !call.is_by_attribute && read_is_fresh;
+    let is_proven = !call.effect.is_possible() || absence_is_proof;
     match (call.why, look) {
-        (IfNoEffect::RetryCall, _) => LookJudgement::NoEffect,
+        (IfNoEffect::RetryCall, _) => LookJudgement::NoEffect { is_proven },
+        // The service and the list agree.
+        (IfNoEffect::RefuseRow(code @ RefusalCode::UserNotFound), DestinationLook::UserMissing) => {
+            LookJudgement::Refused(code)
+        }
         // A user that cannot be seen proves nothing.
-        (_, DestinationLook::UserMissing) => LookJudgement::StillInDoubt,
+        _ if !is_user_seen => LookJudgement::StillInDoubt,
+        // The refusal may be the consequence of an earlier call of ours.
+        _ if !is_proven => LookJudgement::StillInDoubt,
+        // The service says that the link exists, and the pool may not show it.
+        _ if call.is_by_attribute && claims_a_link(call.why) => LookJudgement::StillInDoubt,
         (IfNoEffect::RefuseRow(code), _) => LookJudgement::Refused(code),
         (IfNoEffect::LookForNativeUser, _) => LookJudgement::LookForProfile,
+        (IfNoEffect::CountIdentities, DestinationLook::LacksIdentity { identities })
+            if *identities >= IDENTITIES_PER_USER_MAX =>
+        {
+            LookJudgement::Refused(RefusalCode::TooManyIdentities)
+        }
+        (IfNoEffect::CountIdentities, _) if call.is_by_attribute => {
+            LookJudgement::Refused(RefusalCode::AttributeNamesLimit)
+        }
+        // Not the limit of the user: perhaps one of the rate.
+        (IfNoEffect::CountIdentities, _) => LookJudgement::NoEffect { is_proven },
     }
 }
 
@@ -113,17 +139,27 @@ pub(super) fn looks_before_old_unlink_is_judged(effect: UnknownEffect, settle_wi
     if effect == UnknownEffect::OfOldCall { 1 } else { settle_with.patient_looks() }
 }
 
-/// Looks until an absent link is believed. What this tool may have written a moment ago is looked for patiently. For an
-/// answer that claims that the link exists, a second look covers a link that somebody else has just made. Any other
-/// refusal of a first attempt is checked once.
+/// Looks until an absent link is believed. What this tool may have written a moment ago is looked for patiently, and for
+/// longest where the service refuses what an earlier call of ours may have made. "Merging is not currently supported" was
+/// reported although the link was made (aws-sdk-net #1000). For an answer that claims that the link exists, a second look
+/// covers a link that somebody else has just made. Any other refusal of a first attempt is checked once.
 fn looks_before_absence_is_believed(why: IfNoEffect, effect: UnknownEffect, settle_with: SettleWith) -> usize {
-    let claims_a_link =
-        matches!(why, IfNoEffect::LookForNativeUser | IfNoEffect::RefuseRow(RefusalCode::LinkedElsewhere));
-    match effect {
-        UnknownEffect::OfRecentCall => settle_with.patient_looks(),
-        UnknownEffect::None if claims_a_link => 2,
-        UnknownEffect::None | UnknownEffect::OfOldCall => 1,
+    match (effect, why) {
+        (UnknownEffect::OfRecentCall, IfNoEffect::RetryCall) => settle_with.patient_looks(),
+        (UnknownEffect::OfRecentCall, _) => settle_with.most_looks(),
+        (_, IfNoEffect::RefuseRow(RefusalCode::IdentityHasProfile)) => settle_with.patient_looks(),
+        _ if claims_a_link(why) => 2,
+        _ => 1,
     }
+}
+
+/// Whether the service says that somebody holds the identity, perhaps the destination.
+fn claims_a_link(why: IfNoEffect) -> bool {
+    use RefusalCode::{AliasExists, IdentityHasProfile, LinkedElsewhere};
+    matches!(
+        why,
+        IfNoEffect::LookForNativeUser | IfNoEffect::RefuseRow(LinkedElsewhere | AliasExists | IdentityHasProfile)
+    )
 }
 
 /// The code of a refused source, by the user that has the name of the identity's own profile.
@@ -154,11 +190,13 @@ pub(super) fn judge_old_unlink(
     source: &ExternalIdentity,
     announced: AnnouncementTime,
 ) -> OldUnlinkEnd {
-    let held = user.and_then(|user| user.identity(source.provider(), source.value()));
-    match held.map(|held| held.created_unix_ms) {
-        Some(Some(created)) if created > announced.latest => OldUnlinkEnd::LinkedAgainSince,
+    // A user that is not found proves nothing.
+    let Some(user) = user else { return OldUnlinkEnd::StillInDoubt };
+    let held = user.identity(source.provider(), source.value());
+    match held.map(LinkedIdentity::created_between) {
+        Some(Some(created)) if *created.start() > announced.latest => OldUnlinkEnd::LinkedAgainSince,
         Some(_) => OldUnlinkEnd::NoEffect,
-        None if user.is_some_and(|user| may_hold_link_by_subject(user, source)) => OldUnlinkEnd::StillInDoubt,
+        None if may_hold_link_by_subject(user, source) => OldUnlinkEnd::StillInDoubt,
         None => OldUnlinkEnd::TookEffect,
     }
 }
@@ -174,82 +212,135 @@ fn may_hold_link_by_subject(user: &PoolUser, source: &ExternalIdentity) -> bool 
 mod tests {
     use super::*;
 
-    const ANNOUNCED: AnnouncementTime = AnnouncementTime { earliest: 1_000, latest: 1_500 };
-    const BEFORE: DestinationLook = DestinationLook::HoldsIdentity { created: Some(999) };
-    const AFTER: DestinationLook = DestinationLook::HoldsIdentity { created: Some(1_501) };
-    const CLOSE: DestinationLook = DestinationLook::HoldsIdentity { created: Some(1_500) };
-    const UNDATED: DestinationLook = DestinationLook::HoldsIdentity { created: None };
-    const LACKS: DestinationLook = DestinationLook::LacksIdentity;
+    const ANNOUNCED: AnnouncementTime = AnnouncementTime { earliest: 10_100, latest: 10_600 };
+    const LACKS: DestinationLook = DestinationLook::LacksIdentity { identities: 2 };
+    const FULL: DestinationLook = DestinationLook::LacksIdentity { identities: IDENTITIES_PER_USER_MAX };
     const NO_USER: DestinationLook = DestinationLook::UserMissing;
+
+    fn holds_since(range: RangeInclusive<UnixMs>) -> DestinationLook {
+        DestinationLook::HoldsIdentity { created: Some(range) }
+    }
+
+    fn call(why: IfNoEffect, effect: UnknownEffect) -> CallToSettle {
+        CallToSettle { announced: ANNOUNCED, why, effect, link_was_undone: false, is_by_attribute: false }
+    }
+
+    /// The last judgement, and how many looks it takes; all before it are to look again.
+    fn judged(look: &DestinationLook, call: CallToSettle, settle_with: SettleWith) -> (LookJudgement, usize) {
+        (1..20)
+            .map(|looks| (judge_look(look, looks, call, settle_with), looks))
+            .find(|(judged, _)| *judged != LookJudgement::LookAgain)
+            .expect("an end")
+    }
 
     #[test]
     fn a_link_that_is_found_has_an_owner() {
         for (look, owner) in [
-            (BEFORE, LinkOwner::SomebodyElse),
-            (AFTER, LinkOwner::Ours),
-            (CLOSE, LinkOwner::TooCloseToSay),
-            (UNDATED, LinkOwner::TooCloseToSay),
+            (holds_since(10_099..=10_099), LinkOwner::SomebodyElse),
+            (holds_since(9_000..=9_999), LinkOwner::SomebodyElse),
+            // In seconds: it may have been made before or after the announcement.
+            (holds_since(10_000..=10_999), LinkOwner::TooCloseToSay),
+            (holds_since(10_600..=10_600), LinkOwner::TooCloseToSay),
+            (holds_since(10_601..=10_601), LinkOwner::Ours),
+            (holds_since(11_000..=11_999), LinkOwner::Ours),
+            (DestinationLook::HoldsIdentity { created: None }, LinkOwner::TooCloseToSay),
         ] {
-            let DestinationLook::HoldsIdentity { created } = look else { unreachable!() };
-            assert_eq!(owner_of_found_link(created, ANNOUNCED), owner, "{look:?}");
-            for why in
-                [IfNoEffect::RetryCall, IfNoEffect::RefuseRow(RefusalCode::AliasExists), IfNoEffect::LookForNativeUser]
-            {
-                let call = CallToSettle {
-                    announced: ANNOUNCED,
-                    why,
-                    effect: UnknownEffect::OfRecentCall,
-                    link_was_undone: false,
-                };
-                let judged = judge_look(look, 1, call, SettleWith::ListUsers);
-                assert_eq!(judged, LookJudgement::Linked(owner), "at the first look, whatever was answered: {why:?}");
+            for why in [
+                IfNoEffect::RetryCall,
+                IfNoEffect::RefuseRow(RefusalCode::AliasExists),
+                IfNoEffect::LookForNativeUser,
+                IfNoEffect::CountIdentities,
+            ] {
+                let (judged, looks) = judged(&look, call(why, UnknownEffect::OfRecentCall), SettleWith::ListUsers);
+                assert_eq!(judged, LookJudgement::Linked(owner), "whatever was answered: {why:?} {look:?}");
+                assert_eq!(looks, 1);
             }
         }
     }
 
     #[test]
     fn looks_until_a_destination_without_the_identity_is_believed() {
-        use IfNoEffect::{LookForNativeUser, RefuseRow, RetryCall};
+        use IfNoEffect::{CountIdentities, LookForNativeUser, RefuseRow, RetryCall};
+        use LookJudgement::{LookForProfile, Refused, StillInDoubt};
+        use RefusalCode::{IdentityHasProfile, InvalidParameter, LinkedElsewhere, TooManyIdentities, UserNotFound};
         use UnknownEffect::{None, OfOldCall, OfRecentCall};
-        let full = RefuseRow(RefusalCode::TooManyIdentities);
-        let elsewhere = RefuseRow(RefusalCode::LinkedElsewhere);
-        let refused = |code| LookJudgement::Refused(code);
-        for (why, effect, by_list, by_get, seen, then) in [
-            (RetryCall, OfRecentCall, 5, 2, LACKS, LookJudgement::NoEffect),
-            (RetryCall, OfOldCall, 1, 1, LACKS, LookJudgement::NoEffect),
-            (RetryCall, OfRecentCall, 5, 2, NO_USER, LookJudgement::NoEffect),
-            (full, None, 1, 1, LACKS, refused(RefusalCode::TooManyIdentities)),
-            (full, OfRecentCall, 5, 2, LACKS, refused(RefusalCode::TooManyIdentities)),
-            (full, None, 1, 1, NO_USER, LookJudgement::StillInDoubt),
-            (elsewhere, None, 2, 2, LACKS, refused(RefusalCode::LinkedElsewhere)),
-            (LookForNativeUser, None, 2, 2, LACKS, LookJudgement::LookForProfile),
-            (LookForNativeUser, None, 2, 2, NO_USER, LookJudgement::StillInDoubt),
-            (LookForNativeUser, OfRecentCall, 5, 2, LACKS, LookJudgement::LookForProfile),
+        let (proven, unproven) =
+            (LookJudgement::NoEffect { is_proven: true }, LookJudgement::NoEffect { is_proven: false });
+        for (why, effect, seen, (list_looks, by_list), (get_looks, by_get)) in [
+            // A lost answer. A list may lag for longer than it is looked at; AdminGetUser is fresh.
+            (RetryCall, OfRecentCall, LACKS, (5, unproven), (2, proven)),
+            (RetryCall, OfOldCall, LACKS, (1, proven), (1, proven)),
+            (RetryCall, OfRecentCall, NO_USER, (5, unproven), (2, unproven)),
+            (RetryCall, OfOldCall, NO_USER, (1, unproven), (1, unproven)),
+            // A refusal of a first attempt.
+            (RefuseRow(InvalidParameter), None, LACKS, (1, Refused(InvalidParameter)), (1, Refused(InvalidParameter))),
+            (RefuseRow(LinkedElsewhere), None, LACKS, (2, Refused(LinkedElsewhere)), (2, Refused(LinkedElsewhere))),
+            (
+                RefuseRow(IdentityHasProfile),
+                None,
+                LACKS,
+                (5, Refused(IdentityHasProfile)),
+                (2, Refused(IdentityHasProfile)),
+            ),
+            (LookForNativeUser, None, LACKS, (2, LookForProfile), (2, LookForProfile)),
+            // A user who is not seen proves nothing, unless the service says so too.
+            (RefuseRow(InvalidParameter), None, NO_USER, (1, StillInDoubt), (1, StillInDoubt)),
+            (RefuseRow(LinkedElsewhere), None, NO_USER, (2, StillInDoubt), (2, StillInDoubt)),
+            (RefuseRow(UserNotFound), None, NO_USER, (1, Refused(UserNotFound)), (1, Refused(UserNotFound))),
+            (CountIdentities, None, NO_USER, (1, StillInDoubt), (1, StillInDoubt)),
+            (LookForNativeUser, None, NO_USER, (2, StillInDoubt), (2, StillInDoubt)),
+            // Our own earlier call may be why the service refuses: absence alone is no refusal.
+            (RefuseRow(LinkedElsewhere), OfRecentCall, LACKS, (8, StillInDoubt), (2, Refused(LinkedElsewhere))),
+            (RefuseRow(IdentityHasProfile), OfRecentCall, LACKS, (8, StillInDoubt), (2, Refused(IdentityHasProfile))),
+            (LookForNativeUser, OfRecentCall, LACKS, (8, StillInDoubt), (2, LookForProfile)),
+            (CountIdentities, OfRecentCall, FULL, (8, StillInDoubt), (2, Refused(TooManyIdentities))),
+            // The limit of the user, or another one: then the call is repeated.
+            (CountIdentities, None, FULL, (1, Refused(TooManyIdentities)), (1, Refused(TooManyIdentities))),
+            (CountIdentities, None, LACKS, (1, proven), (1, proven)),
         ] {
-            for (settle_with, needed) in [(SettleWith::ListUsers, by_list), (SettleWith::GetUser, by_get)] {
-                let call = CallToSettle { announced: ANNOUNCED, why, effect, link_was_undone: false };
-                let judged: Vec<_> = (1..=needed).map(|looks| judge_look(seen, looks, call, settle_with)).collect();
-                let (last, earlier) = judged.split_last().unwrap();
-                assert!(earlier.iter().all(|judged| *judged == LookJudgement::LookAgain), "{why:?} {effect:?}");
-                assert_eq!(*last, then, "{why:?} {effect:?} {settle_with:?}");
+            for (settle_with, expected) in
+                [(SettleWith::ListUsers, (by_list, list_looks)), (SettleWith::GetUser, (by_get, get_looks))]
+            {
+                assert_eq!(
+                    judged(&seen, call(why, effect), settle_with),
+                    expected,
+                    "{why:?} {effect:?} {seen:?} {settle_with:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_by_an_attribute_that_is_not_shown_may_exist() {
+        use IfNoEffect::{CountIdentities, LookForNativeUser, RefuseRow, RetryCall};
+        use RefusalCode::{AliasExists, AttributeNamesLimit, InvalidParameter, LinkedElsewhere, TooManyIdentities};
+        use UnknownEffect::{None, OfOldCall};
+        for (why, effect, seen, expected) in [
+            (RetryCall, OfOldCall, LACKS, LookJudgement::NoEffect { is_proven: false }),
+            (RefuseRow(LinkedElsewhere), None, LACKS, LookJudgement::StillInDoubt),
+            (RefuseRow(AliasExists), None, LACKS, LookJudgement::StillInDoubt),
+            (LookForNativeUser, None, LACKS, LookJudgement::StillInDoubt),
+            (RefuseRow(InvalidParameter), None, LACKS, LookJudgement::Refused(InvalidParameter)),
+            (CountIdentities, None, LACKS, LookJudgement::Refused(AttributeNamesLimit)),
+            (CountIdentities, None, FULL, LookJudgement::Refused(TooManyIdentities)),
+        ] {
+            for settle_with in [SettleWith::ListUsers, SettleWith::GetUser] {
+                let call = CallToSettle { is_by_attribute: true, ..call(why, effect) };
+                assert_eq!(judged(&seen, call, settle_with).0, expected, "{why:?} {seen:?}");
             }
         }
     }
 
     #[test]
     fn a_link_that_undo_took_back_may_still_be_shown() {
-        let call = CallToSettle {
-            announced: ANNOUNCED,
-            why: IfNoEffect::RetryCall,
-            effect: UnknownEffect::OfRecentCall,
-            link_was_undone: true,
-        };
+        let call = CallToSettle { link_was_undone: true, ..call(IfNoEffect::RetryCall, UnknownEffect::OfRecentCall) };
+        let before = holds_since(9_000..=9_000);
         for looks in 1..=SETTLE_WAITS_MS.len() {
-            assert_eq!(judge_look(BEFORE, looks, call, SettleWith::ListUsers), LookJudgement::LookAgain);
-            let ours = judge_look(AFTER, looks, call, SettleWith::ListUsers);
+            assert_eq!(judge_look(&before, looks, call, SettleWith::ListUsers), LookJudgement::LookAgain);
+            let ours = judge_look(&holds_since(10_601..=10_601), looks, call, SettleWith::ListUsers);
             assert_eq!(ours, LookJudgement::Linked(LinkOwner::Ours), "a link of after the announcement is a new one");
         }
-        let last = judge_look(BEFORE, SETTLE_WAITS_MS.len() + 1, call, SettleWith::ListUsers);
+        let last = judge_look(&before, SETTLE_WAITS_MS.len() + 1, call, SettleWith::ListUsers);
         assert_eq!(last, LookJudgement::Linked(LinkOwner::SomebodyElse));
     }
 }

@@ -1,10 +1,10 @@
 //! A row that is to be linked: what follows from each answer. Nothing here waits or calls.
 //!
 //! ```text
-//! Resolve ─► Announce ─► Call ─► linked
-//!               ▲          │ doubtful
-//!               │          ▼
-//!               └─ absent ─ ReadBack ─► linked, already_linked, refused, in_doubt
+//! Resolve, CheckName ─► Announce ─► Call ─► linked
+//!                          ▲          │ doubtful
+//!                          │          ▼
+//!                          └─ absent ─ ReadBack ─► linked, already_linked, refused, in_doubt
 //! ```
 //! A row whose link call an earlier run left open starts at `ReadBack`; one whose unlink call is open, at `SettleOldUnlink`.
 
@@ -12,7 +12,9 @@ use super::link_decisions::{
     CallToSettle, LinkOwner, LookJudgement, OldUnlinkEnd, judge_look, judge_old_unlink, look_at_destination,
     looks_before_old_unlink_is_judged, refusal_by_profile,
 };
-use super::read_back::{AnnouncementTime, OpenCall, RowPolicy, UnknownEffect, find_destination};
+use super::name_check::AliasKind;
+use super::name_search::SearchResult;
+use super::read_back::{AnnouncementTime, OpenCall, RowPolicy, UnknownEffect};
 use super::row_progress::{NextWork, Pause, ReadResult, RowAnnouncement, RowProgress, Transition, WriteCall};
 use crate::domain::identity::{DestinationUser, Personal};
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText};
@@ -47,6 +49,8 @@ pub(super) enum LinkStep {
     WaitForLane { planned_destination: Option<DestinationUser> },
     /// Find the destination.
     Resolve { filter: UserFilter, left: LeftByEarlierRuns },
+    /// Read whether the user name is somebody's user name, or only an alias of somebody.
+    CheckName { destination: DestinationUser, alias: AliasKind, read_alias: bool },
     /// Write the intent into the ledger. An announcement by an earlier run stays the time that counts.
     Announce { destination: DestinationUser, earlier: Option<AnnouncementTime> },
     /// Make the link.
@@ -70,6 +74,8 @@ pub(super) struct LinkJob {
     chosen_username: Option<Personal>,
     /// Whether a plan says that the row will be linked.
     pub(super) is_planned: bool,
+    /// What the user name may be in place of a user name, where that is to be checked first.
+    pub(super) name_may_be: Option<AliasKind>,
     link_was_undone: bool,
 }
 
@@ -81,6 +87,7 @@ impl LinkJob {
             effect: UnknownEffect::None,
             chosen_username: None,
             is_planned: false,
+            name_may_be: None,
             link_was_undone: false,
         }
     }
@@ -105,7 +112,12 @@ impl LinkJob {
             self.effect = call.effect;
         }
         self.step = match planned.unwrap_or_else(|| resolution(&self.progress.row.link.destination)) {
-            Resolution::Known(destination) => first_step(destination, left),
+            Resolution::Known(destination) => match (first_step(destination, left), self.name_may_be) {
+                (LinkStep::Announce { destination, .. }, Some(alias)) if destination.provider.is_native() => {
+                    LinkStep::CheckName { destination, alias, read_alias: false }
+                }
+                (step, _) => step,
+            },
             Resolution::LookUp(filter) => LinkStep::Resolve { filter, left },
         };
     }
@@ -115,6 +127,10 @@ impl LinkJob {
         match &self.step {
             LinkStep::WaitForLane { .. } => NextWork::WaitForLane,
             LinkStep::Resolve { filter, .. } => NextWork::Read(progress.list_users(filter.clone())),
+            LinkStep::CheckName { destination, alias, read_alias: true } => {
+                NextWork::Read(progress.list_users(alias.filter(&destination.value)))
+            }
+            LinkStep::CheckName { destination, .. } => NextWork::Read(progress.read_destination(destination, policy)),
             LinkStep::Announce { destination, .. } => {
                 NextWork::Announce(RowAnnouncement::Link { destination: destination.clone() })
             }
@@ -150,6 +166,8 @@ impl LinkJob {
         match class {
             FaultClass::Throttled { .. } => Transition::RepeatCall { throttled: true },
             FaultClass::Unreached => Transition::RepeatCall { throttled: false },
+            // This call was not sent, but an earlier one may have taken effect.
+            FaultClass::Refused(_) if self.effect.is_possible() => self.leave_in_doubt(),
             FaultClass::Refused(code) => self.refuse(code),
             FaultClass::Fatal(cause) => {
                 Transition::StopRun(faults::stop_error(cause, "AdminLinkProviderForUser", fault))
@@ -188,12 +206,24 @@ impl LinkJob {
         };
         match self.step.clone() {
             LinkStep::Resolve { left, .. } => self.on_resolved(&users, left, policy),
-            LinkStep::ReadBack { destination, announced, why, looks } => {
-                self.on_look(&users, destination, announced, why, looks + 1, policy, rng)
+            LinkStep::CheckName { destination, alias, read_alias } => {
+                self.on_name_read(&users, destination, alias, read_alias, policy)
             }
-            LinkStep::LookForProfile => self.refuse(refusal_by_profile(self.progress.find_profile(&users, policy))),
+            LinkStep::ReadBack { destination, announced, why, looks } => {
+                match self.progress.look_for_destination(&users, &destination, policy) {
+                    SearchResult::ReadNext => Transition::Continue(Pause::None),
+                    found => self.on_look(found.user(), destination, announced, why, looks + 1, policy, rng),
+                }
+            }
+            LinkStep::LookForProfile => match self.progress.look_for_profile(&users, policy) {
+                SearchResult::ReadNext => Transition::Continue(Pause::None),
+                found => self.refuse(refusal_by_profile(found.user())),
+            },
             LinkStep::SettleOldUnlink { destination, call, looks } => {
-                self.on_look_for_old_unlink(&users, destination, call, looks + 1, policy)
+                match self.progress.look_for_destination(&users, &destination, policy) {
+                    SearchResult::ReadNext => Transition::Continue(Pause::None),
+                    found => self.on_look_for_old_unlink(found.user(), destination, call, looks + 1, policy),
+                }
             }
             LinkStep::WaitForLane { .. } | LinkStep::Announce { .. } | LinkStep::Call { .. } => {
                 Transition::Continue(Pause::None)
@@ -204,7 +234,9 @@ impl LinkJob {
     /// What follows where reading did not get through.
     fn on_unreadable(&mut self, class: &FaultClass, fault: Option<&CallFault>) -> Transition {
         // What a link call met last says more than what the reading met.
-        if let (Some(fault), LinkStep::Resolve { .. } | LinkStep::SettleOldUnlink { .. }) = (fault, &self.step) {
+        if let (Some(fault), LinkStep::Resolve { .. } | LinkStep::CheckName { .. } | LinkStep::SettleOldUnlink { .. }) =
+            (fault, &self.step)
+        {
             self.progress.remember_fault(fault);
         }
         let text = self.progress.last_text.clone();
@@ -217,9 +249,8 @@ impl LinkJob {
                 LinkStep::Resolve { left: LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink, .. },
                 FaultClass::Refused(code),
             ) => LinkOutcome::Refused { code: *code, text: Some(text) }.into(),
-            (LinkStep::Resolve { left: LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink, .. }, _) => {
-                LinkOutcome::Failed { text }.into()
-            }
+            (LinkStep::Resolve { left: LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink, .. }, _)
+            | (LinkStep::CheckName { .. }, _) => LinkOutcome::Failed { text }.into(),
             _ => LinkOutcome::InDoubt { text }.into(),
         }
     }
@@ -229,6 +260,8 @@ impl LinkJob {
         match resolve(destination, users, policy.case_sensitive, self.chosen_username.as_ref()) {
             Ok(user) => {
                 let username = user.username();
+                // A user that was looked up is named as the pool shows it.
+                self.progress.username = Some(user.value.clone());
                 self.progress.begin_reading();
                 self.step = first_step(user, left);
                 Transition::EnterLaneOf(username)
@@ -250,10 +283,42 @@ impl LinkJob {
         }
     }
 
+    /// What follows from a look for the user name, and then for a user who has it as an alias. The service may take an
+    /// alias for a user name, and then nobody finds the link by the name that was sent.
+    fn on_name_read(
+        &mut self,
+        users: &[PoolUser],
+        destination: DestinationUser,
+        alias: AliasKind,
+        read_alias: bool,
+        policy: RowPolicy,
+    ) -> Transition {
+        if read_alias {
+            if users.iter().any(|user| alias.names(user, &destination.value, policy.case_sensitive)) {
+                let code = RefusalCode::UserNotFound;
+                let text = ServiceText { code: code.as_str().to_owned(), message: alias.advice().to_owned() };
+                return LinkOutcome::Refused { code, text: Some(text) }.into();
+            }
+        } else {
+            match self.progress.look_for_destination(users, &destination, policy) {
+                SearchResult::Found(_) => {}
+                SearchResult::ReadNext => return Transition::Continue(Pause::None),
+                SearchResult::Nobody => {
+                    self.progress.begin_reading();
+                    self.step = LinkStep::CheckName { destination, alias, read_alias: true };
+                    return Transition::Continue(Pause::None);
+                }
+            }
+        }
+        self.progress.begin_reading();
+        self.step = LinkStep::Announce { destination, earlier: None };
+        Transition::Continue(Pause::None)
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the parts of the step, and what every answer comes with")]
     fn on_look(
         &mut self,
-        users: &[PoolUser],
+        user: Option<&PoolUser>,
         destination: DestinationUser,
         announced: LinkAnnouncement,
         why: IfNoEffect,
@@ -262,9 +327,15 @@ impl LinkJob {
         rng: &mut Rng,
     ) -> Transition {
         let (LinkAnnouncement::ByEarlierRun(time) | LinkAnnouncement::ByThisRun(time)) = announced;
-        let call = CallToSettle { announced: time, why, effect: self.effect, link_was_undone: self.link_was_undone };
-        let look = look_at_destination(users, &destination, &self.progress.row.link.source, policy.case_sensitive);
-        match judge_look(look, looks, call, policy.settle_with) {
+        let source = &self.progress.row.link.source;
+        let call = CallToSettle {
+            announced: time,
+            why,
+            effect: self.effect,
+            link_was_undone: self.link_was_undone,
+            is_by_attribute: !source.attribute().is_subject(),
+        };
+        match judge_look(&look_at_destination(user, source), looks, call, policy.settle_with) {
             LookJudgement::Linked(LinkOwner::SomebodyElse) => LinkOutcome::AlreadyLinked.into(),
             LookJudgement::Linked(LinkOwner::Ours) => LinkOutcome::Linked { recovered: false }.into(),
             LookJudgement::Linked(LinkOwner::TooCloseToSay) => LinkOutcome::Linked { recovered: true }.into(),
@@ -272,10 +343,17 @@ impl LinkJob {
                 self.step = LinkStep::ReadBack { destination, announced, why, looks };
                 Transition::Continue(Pause::before_look_after(looks))
             }
-            LookJudgement::NoEffect if self.progress.attempts >= policy.attempts_max => {
-                LinkOutcome::Failed { text: self.progress.last_text.clone() }.into()
+            LookJudgement::NoEffect { is_proven } if self.progress.attempts >= policy.attempts_max => {
+                if is_proven {
+                    LinkOutcome::Failed { text: self.progress.last_text.clone() }.into()
+                } else {
+                    self.leave_in_doubt()
+                }
             }
-            LookJudgement::NoEffect => {
+            LookJudgement::NoEffect { is_proven } => {
+                if is_proven {
+                    self.effect = UnknownEffect::None;
+                }
                 self.step = match announced {
                     LinkAnnouncement::ByThisRun(announced) => LinkStep::Call { destination, announced },
                     LinkAnnouncement::ByEarlierRun(earlier) => {
@@ -290,8 +368,12 @@ impl LinkJob {
                 self.step = LinkStep::LookForProfile;
                 Transition::Continue(Pause::None)
             }
-            LookJudgement::StillInDoubt => LinkOutcome::InDoubt { text: self.progress.last_text.clone() }.into(),
+            LookJudgement::StillInDoubt => self.leave_in_doubt(),
         }
+    }
+
+    fn leave_in_doubt(&self) -> Transition {
+        LinkOutcome::InDoubt { text: self.progress.last_text.clone() }.into()
     }
 
     fn refuse(&self, code: RefusalCode) -> Transition {
@@ -300,7 +382,7 @@ impl LinkJob {
 
     fn on_look_for_old_unlink(
         &mut self,
-        users: &[PoolUser],
+        user: Option<&PoolUser>,
         destination: DestinationUser,
         call: OpenCall,
         looks: usize,
@@ -310,7 +392,6 @@ impl LinkJob {
             self.step = LinkStep::SettleOldUnlink { destination, call, looks };
             return Transition::Continue(Pause::before_look_after(looks));
         }
-        let user = find_destination(users, &destination, policy.case_sensitive);
         let end = judge_old_unlink(user, &self.progress.row.link.source, call.announced);
         if end == OldUnlinkEnd::TookEffect {
             self.link_was_undone = true;

@@ -3,8 +3,9 @@
 use super::*;
 use crate::clock::UnixMs;
 use crate::domain::identity::Destination;
+use crate::engine::name_search::ReadCall;
 use crate::engine::read_back::SettleWith;
-use crate::engine::row_progress::{ReadCall, RowResult};
+use crate::engine::row_progress::RowResult;
 use crate::engine::testing::row_to;
 use crate::limits::SETTLE_WAITS_MS;
 use crate::service::{AnswerMeta, LinkedIdentity, Transport};

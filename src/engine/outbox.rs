@@ -81,7 +81,8 @@ impl Outbox {
 mod tests {
     use super::*;
     use crate::domain::identity::{DestinationUser, Personal, ProviderName};
-    use crate::engine::row_progress::{ReadCall, RowAnnouncement};
+    use crate::engine::name_search::ReadCall;
+    use crate::engine::row_progress::RowAnnouncement;
 
     fn announce() -> NextWork {
         let value = Personal::from_service("alice");

@@ -1,9 +1,7 @@
 //! What linking and undoing share when they read a destination back.
 
 use crate::clock::UnixMs;
-use crate::domain::identity::DestinationUser;
-use crate::limits::{ANNOUNCEMENT_WINDOW_MS, LIST_LAG_MS_MAX, SETTLE_WAITS_MS};
-use crate::service::PoolUser;
+use crate::limits::{ANNOUNCEMENT_WINDOW_MS, LIST_LAG_MS_MAX, SETTLE_LATER_WAITS_MS, SETTLE_WAITS_MS};
 
 /// Which call reads a destination back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,6 +19,14 @@ impl SettleWith {
         match self {
             Self::ListUsers => SETTLE_WAITS_MS.len() + 1,
             Self::GetUser => 2,
+        }
+    }
+
+    /// Looks until a refusal is left in doubt that a call of this tool may have caused.
+    pub(super) fn most_looks(self) -> usize {
+        match self {
+            Self::ListUsers => self.patient_looks() + SETTLE_LATER_WAITS_MS.len(),
+            Self::GetUser => self.patient_looks(),
         }
     }
 }
@@ -86,22 +92,6 @@ impl OpenCall {
         let effect = if is_old { UnknownEffect::OfOldCall } else { UnknownEffect::OfRecentCall };
         Self { announced: AnnouncementTime::from_ledger(announced), effect }
     }
-}
-
-/// The user name by which the pool lists a destination: a case-insensitive pool keeps user names in lower case.
-pub(super) fn listed_name(destination: &DestinationUser, case_sensitive: bool) -> String {
-    let name = destination.username();
-    if case_sensitive { name } else { name.to_lowercase() }
-}
-
-/// The destination among the users that were read.
-pub(super) fn find_destination<'a>(
-    users: &'a [PoolUser],
-    destination: &DestinationUser,
-    case_sensitive: bool,
-) -> Option<&'a PoolUser> {
-    let name = listed_name(destination, case_sensitive);
-    users.iter().find(|user| user.username.expose() == name)
 }
 
 #[cfg(test)]

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use super::link_decisions::OldUnlinkEnd;
-use super::read_back::{RowPolicy, SettleWith, listed_name};
+use super::name_search::{NameSearch, ReadCall, SearchResult, find_by_name, find_destination};
+use super::read_back::{RowPolicy, SettleWith};
 use crate::clock::Instant;
 use crate::domain::identity::{DestinationUser, ExternalIdentity, Personal, profile_username};
 use crate::domain::outcome::{LinkOutcome, ServiceText, UndoOutcome};
 use crate::domain::row::Row;
 use crate::domain::run::StopError;
 use crate::foresight::faults;
-use crate::limits::{FILTER_CHARS_MAX, READ_PAGES_MAX, SERVICE_TEXT_CHARS_MAX, SETTLE_WAITS_MS};
+use crate::limits::{READ_PAGES_MAX, SERVICE_TEXT_CHARS_MAX, SETTLE_LATER_WAITS_MS, SETTLE_WAITS_MS};
 use crate::pace::retry::backoff;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, classify};
@@ -21,13 +22,6 @@ use crate::service::{CallFault, LinkRequest, PoolUser, UnlinkRequest, UserFilter
 pub(super) enum WriteCall {
     Link(Box<LinkRequest>),
     Unlink(Box<UnlinkRequest>),
-}
-
-/// A call that reads.
-#[derive(Debug, Clone)]
-pub(super) enum ReadCall {
-    List(UserQuery),
-    Get(Personal),
 }
 
 /// What is to be written into the ledger before a write call.
@@ -60,8 +54,9 @@ pub(super) enum Pause {
 impl Pause {
     /// The pause before the look that follows so many looks.
     pub(super) fn before_look_after(looks: usize) -> Self {
-        let waits = SETTLE_WAITS_MS;
-        Self::Settling(Duration::from_millis(waits[looks.saturating_sub(1).min(waits.len() - 1)]))
+        let mut waits = SETTLE_WAITS_MS.into_iter().chain(SETTLE_LATER_WAITS_MS);
+        let last = SETTLE_LATER_WAITS_MS[SETTLE_LATER_WAITS_MS.len() - 1];
+        Self::Settling(Duration::from_millis(waits.nth(looks.saturating_sub(1)).unwrap_or(last)))
     }
 
     /// The pause before another write call, after so many.
@@ -144,8 +139,11 @@ pub(super) struct RowProgress {
     /// When the newest write call was sent.
     pub(super) last_write: Option<Instant>,
     pub(super) call_in_flight: bool,
+    /// The destination's user name as the pool shows it, where it was read, or as the ledger keeps it.
+    pub(super) username: Option<Personal>,
     read_faults: u32,
     pages: PagesRead,
+    search: NameSearch,
 }
 
 impl RowProgress {
@@ -159,8 +157,10 @@ impl RowProgress {
             repeated_calls: 0,
             last_write: None,
             call_in_flight: false,
+            username: None,
             read_faults: 0,
             pages: PagesRead::default(),
+            search: NameSearch::default(),
         }
     }
 
@@ -187,6 +187,7 @@ impl RowProgress {
     pub(super) fn begin_reading(&mut self) {
         self.read_faults = 0;
         self.pages = PagesRead::default();
+        self.search = NameSearch::default();
     }
 
     pub(super) fn take_read_answer(
@@ -231,35 +232,53 @@ impl RowProgress {
 
     /// The call that reads a destination back.
     pub(super) fn read_destination(&self, destination: &DestinationUser, policy: RowPolicy) -> ReadCall {
-        let name = listed_name(destination, policy.case_sensitive);
-        let filter = username_filter(&name);
-        // A name full of quotes can be too long for a filter once they are escaped; it is read the other way.
-        let fits = filter.to_text().chars().count() <= FILTER_CHARS_MAX;
-        if policy.settle_with == SettleWith::GetUser || !fits {
-            ReadCall::Get(Personal::from_service(&name))
-        } else {
-            self.list_users(filter)
+        let sent = destination.username();
+        self.search.next_read(&self.names_of(&sent), policy.settle_with, policy, self.pages.next_token.as_ref())
+    }
+
+    /// The names of a destination: as the pool showed it, and as it was sent.
+    fn names_of<'a>(&'a self, sent: &'a str) -> Vec<&'a str> {
+        self.username.iter().map(Personal::expose).chain([sent]).collect()
+    }
+
+    /// Looks for the destination among the users that were read. Keeps the user's name as the pool shows it.
+    pub(super) fn look_for_destination(
+        &mut self,
+        users: &[PoolUser],
+        destination: &DestinationUser,
+        policy: RowPolicy,
+    ) -> SearchResult {
+        if let Some(found) = find_destination(users, destination, policy.case_sensitive) {
+            // The name that the pool shows is the first that the next search reads.
+            self.username = Some(found.username.clone());
+            self.search = NameSearch::default();
+            return SearchResult::Found(Box::new(found.clone()));
         }
+        let sent = destination.username();
+        let mut search = std::mem::take(&mut self.search);
+        let has_next = search.try_next(&self.names_of(&sent), policy.settle_with, policy);
+        self.search = search;
+        if has_next { SearchResult::ReadNext } else { SearchResult::Nobody }
     }
 
-    /// The call that looks for the identity's own profile.
+    /// The call that looks for the identity's own profile. A list: to look must not mark that user as active.
     pub(super) fn read_profile(&self, policy: RowPolicy) -> ReadCall {
-        self.list_users(username_filter(&self.profile_name(policy)))
+        let name = self.profile_name();
+        self.search.next_read(&[&name], SettleWith::ListUsers, policy, self.pages.next_token.as_ref())
     }
 
-    /// The identity's own profile among the users that were read, or the user that has its name.
-    pub(super) fn find_profile<'a>(&self, users: &'a [PoolUser], policy: RowPolicy) -> Option<&'a PoolUser> {
-        let name = self.profile_name(policy);
-        users.iter().find(|user| user.username.expose() == name)
+    /// Looks for the identity's own profile, or the user that has its name, among the users that were read.
+    pub(super) fn look_for_profile(&mut self, users: &[PoolUser], policy: RowPolicy) -> SearchResult {
+        let name = self.profile_name();
+        if let Some(found) = find_by_name(users, &name, policy.case_sensitive) {
+            return SearchResult::Found(Box::new(found.clone()));
+        }
+        let has_next = self.search.try_next(&[&name], SettleWith::ListUsers, policy);
+        if has_next { SearchResult::ReadNext } else { SearchResult::Nobody }
     }
 
-    fn profile_name(&self, policy: RowPolicy) -> String {
+    fn profile_name(&self) -> String {
         let source = &self.row.link.source;
-        let name = profile_username(source.provider().as_str(), source.value().expose());
-        if policy.case_sensitive { name } else { name.to_lowercase() }
+        profile_username(source.provider().as_str(), source.value().expose())
     }
-}
-
-fn username_filter(name: &str) -> UserFilter {
-    UserFilter { attribute: "username", prefix: false, value: Personal::from_service(name) }
 }

@@ -1,13 +1,14 @@
 //! What a look at the destination of a link that is to be undone means: pure functions, each with an enum as its answer.
 //!
 //! The service's call names only the identity and takes it from whoever holds it. So a link is taken back only where it
-//! was just seen on the user that this ledger linked it to, and no younger than this ledger's own result. The form follows
+//! was just seen on the user that this ledger linked it to, with a date between this ledger's announcement and its result:
+//! an older link stood before, and may only have been linked again without an error. The form follows
 //! `AdminDisableProviderForUser`: attribute and value as they were linked before the identity's first sign-in, and
 //! `Cognito_Subject` with the subject after it. That is documented for SAML; OIDC is treated alike.
 
-use super::read_back::{SettleWith, UnknownEffect, find_destination};
+use super::read_back::{SettleWith, UnknownEffect};
 use crate::clock::UnixMs;
-use crate::domain::identity::{AttributeName, DestinationUser, ExternalIdentity};
+use crate::domain::identity::{AttributeName, ExternalIdentity};
 use crate::domain::outcome::RefusalCode;
 use crate::service::classify::IfNoEffect;
 use crate::service::{LinkedIdentity, PoolUser};
@@ -32,33 +33,33 @@ pub(super) enum InspectedLink {
     UserMissing,
 }
 
-/// Looks for the link of `source` on its destination among the users that were read.
-pub(super) fn inspect_link(
-    users: &[PoolUser],
-    destination: &DestinationUser,
-    source: &ExternalIdentity,
-    linked: LinkTime,
-    case_sensitive: bool,
-) -> InspectedLink {
-    let Some(user) = find_destination(users, destination, case_sensitive) else {
-        return InspectedLink::UserMissing;
-    };
+/// Looks for the link of `source` on its destination.
+pub(super) fn inspect_link(user: Option<&PoolUser>, source: &ExternalIdentity, linked: LinkTime) -> InspectedLink {
+    let Some(user) = user else { return InspectedLink::UserMissing };
     match user.identity(source.provider(), source.value()) {
-        // The profile was born from the identity, or the identity was linked after this ledger's link had gone.
-        Some(held) if held.primary || !is_no_younger(held, linked) => InspectedLink::NotRemovable(RefusalCode::Moved),
-        // A SAML identity has an issuer once it has signed in; from then on it goes by a subject that is not shown.
-        Some(held) if !source.attribute().is_subject() && held.issuer.is_some() => {
-            InspectedLink::NotRemovable(RefusalCode::UsedSince)
-        }
-        Some(_) => InspectedLink::Standing(source.clone()),
+        // The profile was born from the identity.
+        Some(held) if held.primary => InspectedLink::NotRemovable(RefusalCode::Moved),
+        Some(held) => match refusal_by_date(held, linked) {
+            Some(code) => InspectedLink::NotRemovable(code),
+            // A SAML identity has an issuer once it has signed in; from then on it goes by a subject that is not shown.
+            None if !source.attribute().is_subject() && held.issuer.is_some() => {
+                InspectedLink::NotRemovable(RefusalCode::UsedSince)
+            }
+            None => InspectedLink::Standing(source.clone()),
+        },
         None if source.attribute().is_subject() => InspectedLink::Absent,
         None => inspect_link_by_attribute(user, source, linked),
     }
 }
 
-/// Whether the identity was linked no later than this ledger's link. One without a date is taken for younger.
-fn is_no_younger(held: &LinkedIdentity, linked: LinkTime) -> bool {
-    held.created_unix_ms.is_some_and(|created| created <= linked.latest)
+/// Why an identity with this date is not this ledger's link; `None` where it can be.
+fn refusal_by_date(held: &LinkedIdentity, linked: LinkTime) -> Option<RefusalCode> {
+    match held.created_between() {
+        None => Some(RefusalCode::DateUnknown),
+        Some(created) if *created.end() < linked.earliest => Some(RefusalCode::OlderThanOurs),
+        Some(created) if *created.start() > linked.latest => Some(RefusalCode::Moved),
+        Some(_) => None,
+    }
 }
 
 /// Looks for a link by an attribute whose value is not shown: after a sign-in the pool shows the subject in its place,
@@ -67,13 +68,10 @@ fn inspect_link_by_attribute(user: &PoolUser, source: &ExternalIdentity, linked:
     let provider = source.provider();
     let candidates: Vec<&LinkedIdentity> =
         user.identities.iter().filter(|held| held.provider_name == provider.as_str() && !held.primary).collect();
-    let was_linked_in_time = |held: &LinkedIdentity| {
-        held.created_unix_ms.is_some_and(|created| created >= linked.earliest) && is_no_younger(held, linked)
-    };
     let has_signed_in = |held: &LinkedIdentity| held.provider_type != "SAML" || held.issuer.is_some();
     match candidates.as_slice() {
         [] => InspectedLink::Absent,
-        [only] if was_linked_in_time(only) && has_signed_in(only) => {
+        [only] if refusal_by_date(only, linked).is_none() && has_signed_in(only) => {
             ExternalIdentity::new(provider.clone(), AttributeName::subject(), only.user_id.clone())
                 .map_or(InspectedLink::NotRemovable(RefusalCode::UsedSince), InspectedLink::Standing)
         }
@@ -115,6 +113,7 @@ pub(super) enum InspectionJudgement {
     /// The link is gone by another's hand: whether the identity has a profile decides on the code.
     LookForProfile,
     Refuse(RefusalCode),
+    StillInDoubt,
 }
 
 /// Judges look number `looks` (from 1) at the destination of a link of `source`.
@@ -132,15 +131,24 @@ pub(super) fn judge_inspection(
             InspectAfter::NoCall | InspectAfter::DoubtfulCall(IfNoEffect::RetryCall) => {
                 InspectionJudgement::TakeBack(identity)
             }
+            // Our own call may be why there is no link, and the list may lag.
+            InspectAfter::NotLinkedAnswer if inspection.effect.is_possible() => InspectionJudgement::StillInDoubt,
             InspectAfter::NotLinkedAnswer => InspectionJudgement::Refuse(RefusalCode::FormUnknown),
             InspectAfter::DoubtfulCall(IfNoEffect::RefuseRow(code)) => InspectionJudgement::Refuse(code),
-            InspectAfter::DoubtfulCall(IfNoEffect::LookForNativeUser) => {
+            InspectAfter::DoubtfulCall(IfNoEffect::LookForNativeUser | IfNoEffect::CountIdentities) => {
                 InspectionJudgement::Refuse(RefusalCode::Unrecognised)
             }
         },
+        InspectedLink::UserMissing => InspectionJudgement::Refuse(RefusalCode::UserNotSeen),
+        // The link was seen before the call, and is gone after it, whatever the answer was.
+        InspectedLink::Absent if matches!(inspection.after, InspectAfter::DoubtfulCall(_)) => {
+            InspectionJudgement::Undone
+        }
         InspectedLink::Absent if inspection.effect.is_possible() => InspectionJudgement::Undone,
         InspectedLink::Absent if source.attribute().is_subject() => InspectionJudgement::LookForProfile,
-        InspectedLink::Absent | InspectedLink::UserMissing => InspectionJudgement::Refuse(RefusalCode::Gone),
+        // What was seen before the call is gone now.
+        InspectedLink::Absent if inspection.announced_by_this_run => InspectionJudgement::Refuse(RefusalCode::Gone),
+        InspectedLink::Absent => InspectionJudgement::Refuse(RefusalCode::LinkNotSeen),
     }
 }
 

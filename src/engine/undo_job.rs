@@ -4,18 +4,19 @@
 //! Inspect ─► Announce ─► Call ─► undone
 //!    │  ▲                  │ doubtful, or "isn't linked"
 //!    │  └──────────────────┘
-//!    └─► undone, refused (gone, moved, used_since, form_unknown), failed, in_doubt
+//!    └─► undone, refused (with a code of undo), failed, in_doubt
 //! ```
 //! A link whose unlink call an earlier run left open starts at `Inspect` like any other, and is in doubt from the start.
 
-use super::read_back::{OpenCall, RowPolicy, UnknownEffect};
+use super::name_search::SearchResult;
+use super::read_back::{OpenCall, RowPolicy, SettleWith, UnknownEffect};
 use super::row_progress::{NextWork, Pause, ReadResult, RowAnnouncement, RowProgress, Transition, WriteCall};
 use super::undo_decisions::{
     InspectAfter, InspectionJudgement, LinkTime, UndoInspection, inspect_link, judge_inspection,
     refusal_of_missing_link,
 };
 use crate::clock::UnixMs;
-use crate::domain::identity::{DestinationUser, ExternalIdentity};
+use crate::domain::identity::{DestinationUser, ExternalIdentity, Personal};
 use crate::domain::outcome::{RefusalCode, UndoOutcome};
 use crate::domain::row::Row;
 use crate::foresight::faults;
@@ -55,10 +56,12 @@ pub(super) struct UndoJob {
 }
 
 impl UndoJob {
-    /// A link that this ledger made at `linked`, to `destination`.
-    pub(super) fn new(row: Row, destination: DestinationUser, linked: LinkTime) -> Self {
+    /// A link that this ledger made at `linked`, to `destination`, whose user name the pool showed as `username`.
+    pub(super) fn new(row: Row, destination: DestinationUser, username: Option<Personal>, linked: LinkTime) -> Self {
+        let mut progress = RowProgress::new(row);
+        progress.username = username;
         Self {
-            progress: RowProgress::new(row),
+            progress,
             step: UndoStep::WaitForLane,
             destination,
             linked,
@@ -111,6 +114,8 @@ impl UndoJob {
         match class {
             FaultClass::Throttled { .. } => Transition::RepeatCall { throttled: true },
             FaultClass::Unreached => Transition::RepeatCall { throttled: false },
+            // This call was not sent, but an earlier one may have taken effect.
+            FaultClass::Refused(_) if self.effect.is_possible() => self.leave_in_doubt(),
             FaultClass::Refused(code) => self.refuse(code),
             FaultClass::Fatal(cause) => {
                 Transition::StopRun(faults::stop_error(cause, "AdminDisableProviderForUser", fault))
@@ -142,16 +147,23 @@ impl UndoJob {
             ReadResult::NotYet(transition) => return transition,
             ReadResult::GaveUp(class) => return self.on_unreadable(&class, answer.err()),
         };
-        let source = &self.progress.row.link.source;
         let (after, looks) = match self.step {
             UndoStep::Inspect { after, looks } => (after, looks + 1),
             UndoStep::LookForProfile => {
-                return self.refuse(refusal_of_missing_link(self.progress.find_profile(&users, policy), source));
+                return match self.progress.look_for_profile(&users, policy) {
+                    SearchResult::ReadNext => Transition::Continue(Pause::None),
+                    found => self.refuse(refusal_of_missing_link(found.user(), &self.progress.row.link.source)),
+                };
             }
             UndoStep::WaitForLane | UndoStep::Announce { .. } | UndoStep::Call { .. } => {
                 return Transition::Continue(Pause::None);
             }
         };
+        let found = self.progress.look_for_destination(&users, &self.destination, policy);
+        if found == SearchResult::ReadNext {
+            return Transition::Continue(Pause::None);
+        }
+        let source = &self.progress.row.link.source;
         let inspection = UndoInspection {
             after,
             effect: self.effect,
@@ -159,8 +171,13 @@ impl UndoJob {
             link_is_young: self.link_is_young,
             settle_with: policy.settle_with,
         };
-        let seen = inspect_link(&users, &self.destination, source, self.linked, policy.case_sensitive);
+        let seen = inspect_link(found.user(), source, self.linked);
         match judge_inspection(seen, looks, source, inspection) {
+            InspectionJudgement::TakeBack(_)
+                if self.progress.attempts >= policy.attempts_max && !self.is_standing_proven(policy) =>
+            {
+                self.leave_in_doubt()
+            }
             InspectionJudgement::TakeBack(_) if self.progress.attempts >= policy.attempts_max => {
                 UndoOutcome::Failed { text: self.progress.last_text.clone() }.into()
             }
@@ -180,7 +197,17 @@ impl UndoJob {
                 Transition::Continue(Pause::None)
             }
             InspectionJudgement::Refuse(code) => self.refuse(code),
+            InspectionJudgement::StillInDoubt => self.leave_in_doubt(),
         }
+    }
+
+    /// Whether a link that is shown after the last attempt shows that no call took effect: a list may lag for longer.
+    fn is_standing_proven(&self, policy: RowPolicy) -> bool {
+        !self.effect.is_possible() || policy.settle_with == SettleWith::GetUser
+    }
+
+    fn leave_in_doubt(&self) -> Transition {
+        UndoOutcome::InDoubt { text: self.progress.last_text.clone() }.into()
     }
 
     fn refuse(&self, code: RefusalCode) -> Transition {

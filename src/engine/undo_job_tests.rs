@@ -34,7 +34,7 @@ fn job_at(source: ExternalIdentity, open_since: Option<UnixMs>, now: UnixMs) -> 
     let destination = DestinationUser { provider: ProviderName::native(), value: Personal::from_service("alice") };
     let link = Link { destination: Destination::Username(Personal::from_service("alice")), source };
     let linked = LinkTime { earliest: ANNOUNCED, latest: SETTLED + ANNOUNCEMENT_WINDOW_MS };
-    let mut job = UndoJob::new(row_of(POOL, 1, link), destination, linked);
+    let mut job = UndoJob::new(row_of(POOL, 1, link), destination, None, linked);
     job.start(open_since.map(|since| OpenCall::from_ledger(since, now)), now);
     job
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::row_progress::{ReadCall, WriteCall};
+use super::name_search::ReadCall;
+use super::row_progress::WriteCall;
 use crate::clock::{Clock, Instant, UnixMs, timeout_at};
 use crate::limits::ATTEMPT_TIMEOUT_MS;
 use crate::pace::AdmittedCall;

@@ -1,7 +1,8 @@
 //! The links that `undo` can unlink: those that this ledger made, the newest first.
 //!
-//! In memory a link is two numbers: where its announcement is in the file, and when it was settled. Its values are read
-//! when its turn comes, from the back of the file to the front, so ten million links take 160 MB and no more.
+//! In memory a link is three numbers: where its announcement and its result are in the file, and when it was first
+//! announced. Its values are read when its turn comes, from the back of the file to the front, so ten million links take
+//! 240 MB and no more.
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,7 @@ use super::record::{self, Announcement, LedgerRecord, SettledState, Settlement, 
 use super::storage::LedgerSource;
 use super::view::LedgerView;
 use crate::clock::UnixMs;
-use crate::domain::identity::{Destination, ExternalIdentity, IdentityError, ProviderName};
+use crate::domain::identity::{Destination, ExternalIdentity, IdentityError, Personal, ProviderName};
 use crate::domain::row::{Link, Row, RowKey};
 use crate::domain::state::RowState;
 use crate::limits::LEDGER_LINE_USUAL_BYTES;
@@ -51,10 +52,12 @@ pub struct UndoSelectionCounts {
 pub struct LinkToUndo {
     /// With the destination and the source exactly as they were sent.
     pub row: Row,
-    /// When it was announced: the earliest that the service's clock can have shown then.
+    /// When it was first announced since it was last out of doubt: the earliest that the service's clock can have shown.
     pub announced: UnixMs,
     /// When it was settled, by the clock of the machine that linked it.
     pub settled: UnixMs,
+    /// The destination's user name as the pool showed it, where it was read.
+    pub username: Option<Personal>,
     /// The identity as an earlier run named it in an unlink call that is in doubt.
     pub unlinking: Option<ExternalIdentity>,
 }
@@ -63,7 +66,18 @@ pub struct LinkToUndo {
 struct LinkPlace {
     /// Where its announcement is, in bytes.
     announcement_offset: u64,
-    settled: UnixMs,
+    /// Where its result is, in bytes.
+    result_offset: u64,
+    first_announced: UnixMs,
+}
+
+/// An announcement without a result.
+#[derive(Debug, Clone, Copy)]
+struct OpenLink {
+    /// Where the newest announcement is, in bytes: a rerun may name the destination differently.
+    offset: u64,
+    provider_selected: bool,
+    first_announced: UnixMs,
 }
 
 /// The links to unlink.
@@ -117,8 +131,15 @@ impl LinksToUndo {
     }
 
     fn read(&self, place: LinkPlace) -> Result<LinkToUndo, LedgerError> {
-        let (row, announced) = self.read_call(place.announcement_offset, |record| match record {
-            LedgerRecord::Announced(call) => Some(row_of(call).map(|row| (row, call.at))),
+        let row = self.read_call(place.announcement_offset, |record| match record {
+            LedgerRecord::Announced(call) => Some(row_of(call)),
+            _ => None,
+        })?;
+        let (settled, username) = self.read_call(place.result_offset, |record| match record {
+            LedgerRecord::Settled(settled) => {
+                let username = settled.username.as_ref().map(|name| Personal::from_service(name.expose()));
+                Some(Ok((settled.at, username)))
+            }
             _ => None,
         })?;
         let unlinking = match self.unlinks.get(&row.key) {
@@ -128,7 +149,7 @@ impl LinksToUndo {
             })?),
             None => None,
         };
-        Ok(LinkToUndo { row, announced, settled: place.settled, unlinking })
+        Ok(LinkToUndo { row, announced: place.first_announced, settled, username, unlinking })
     }
 
     /// Takes a value from the record at this place; `take` returns `None` where the record is of another type.
@@ -149,8 +170,7 @@ impl LinksToUndo {
 struct LinkSearch<'a> {
     view: &'a LedgerView,
     selection: &'a UndoSelection,
-    /// Announcements without a result: where they are, and whether the provider is selected.
-    open: HashMap<RowKey, (u64, bool)>,
+    open: HashMap<RowKey, OpenLink>,
     /// Links that stand and were undone, or seen to be gone, before: where that was recorded last.
     undone_at: HashMap<RowKey, u64>,
     unlinks: HashMap<RowKey, u64>,
@@ -187,7 +207,9 @@ impl<'a> LinkSearch<'a> {
                 let providers = &self.selection.providers;
                 let provider_selected =
                     providers.is_empty() || providers.iter().any(|name| name.as_str() == call.source_provider);
-                self.open.insert(call.key, (offset, provider_selected));
+                let first_announced =
+                    self.open.get(&call.key).map_or(call.at, |open| open.first_announced.min(call.at));
+                self.open.insert(call.key, OpenLink { offset, provider_selected, first_announced });
             }
             LedgerRecord::Withdrawn(withdrawal) => {
                 // Without an open announcement it says that the link was seen to be gone: the link that stands is newer.
@@ -211,13 +233,17 @@ impl<'a> LinkSearch<'a> {
     }
 
     fn settled(&mut self, offset: u64, settled: &Settlement<'_>) {
-        let Some((announcement_offset, provider_selected)) = self.open.remove(&settled.key) else { return };
+        let Some(OpenLink { offset: announcement_offset, provider_selected, first_announced }) =
+            self.open.remove(&settled.key)
+        else {
+            return;
+        };
         let state = self.view.state(settled.key);
         let undone_later = self.undone_at.get(&settled.key).is_some_and(|at| *at > offset);
         if settled.state != SettledState::Linked || !state.is_linked_by_this_tool() || undone_later {
             return;
         }
-        let place = LinkPlace { announcement_offset, settled: settled.at };
+        let place = LinkPlace { announcement_offset, result_offset: offset, first_announced };
         let UndoSelection { since, rows, include_recovered, .. } = self.selection;
         let is_selected = provider_selected
             && since.is_none_or(|since| settled.at >= since)

@@ -38,6 +38,7 @@ pub use error::{LedgerError, LedgerOperation, LockHolder};
 pub use links_to_undo::{LinkToUndo, LinksToUndo, UndoSelection, UndoSelectionCounts};
 use reader::WholeLines;
 pub use record::Binding;
+pub use record::RowTrace;
 use record::{
     Announcement, FORMAT_VERSION, InvalidRow, LedgerHeader, LedgerRecord, RunEnd, RunStart, Settlement, TOOL_VERSION,
     UNDO_COMMAND, UnlinkSettlement, Withdrawal, cut_after,
@@ -185,7 +186,22 @@ impl Ledger {
         request_id: Option<&str>,
         at: UnixMs,
     ) -> Result<(), LedgerError> {
-        let settlement = Settlement::new(row, key, outcome, attempts, request_id, at);
+        self.settle_traced(row, key, outcome, RowTrace { attempts, request_id, username: None }, at)
+    }
+
+    /// Records how a row ended, and what was seen of its destination.
+    ///
+    /// # Errors
+    /// As [`Ledger::settle`].
+    pub fn settle_traced(
+        &mut self,
+        row: RowNumber,
+        key: RowKey,
+        outcome: &LinkOutcome,
+        trace: RowTrace<'_>,
+        at: UnixMs,
+    ) -> Result<(), LedgerError> {
+        let settlement = Settlement::new(row, key, outcome, trace, at);
         self.append_event(row, key, RowEvent::Settled(outcome.state()), at, &LedgerRecord::Settled(settlement))
     }
 

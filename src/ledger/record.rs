@@ -387,7 +387,21 @@ pub struct Settlement<'a> {
     pub request_id: Option<Cow<'a, str>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub error: Option<CallError<'a>>,
+    /// The destination's user name as the pool showed it, where it was read.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<PersonalText<'a>>,
     pub at: UnixMs,
+}
+
+/// What was done for a row in a run, and seen of its destination.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RowTrace<'a> {
+    /// How often the row was attempted.
+    pub attempts: u32,
+    /// The service's id of the last request that was answered.
+    pub request_id: Option<&'a str>,
+    /// The destination's user name as the pool showed it, where it was read.
+    pub username: Option<&'a Personal>,
 }
 
 /// The `state` of a [`Settlement`].
@@ -402,14 +416,7 @@ pub enum SettledState {
 }
 
 impl<'a> Settlement<'a> {
-    pub(super) fn new(
-        row: RowNumber,
-        key: RowKey,
-        outcome: &'a LinkOutcome,
-        attempts: u32,
-        request_id: Option<&'a str>,
-        at: UnixMs,
-    ) -> Self {
+    pub(super) fn new(row: RowNumber, key: RowKey, outcome: &'a LinkOutcome, trace: RowTrace<'a>, at: UnixMs) -> Self {
         let (state, code, error) = match outcome {
             LinkOutcome::Linked { .. } => (SettledState::Linked, None, None),
             LinkOutcome::AlreadyLinked => (SettledState::AlreadyLinked, None, None),
@@ -423,9 +430,10 @@ impl<'a> Settlement<'a> {
             state,
             code,
             recovered: matches!(outcome, LinkOutcome::Linked { recovered: true }),
-            attempts,
-            request_id: request_id.map(|id| cut_after(id, LEDGER_WORD_CHARS_MAX).into()),
+            attempts: trace.attempts,
+            request_id: trace.request_id.map(|id| cut_after(id, LEDGER_WORD_CHARS_MAX).into()),
             error: error.map(CallError::from),
+            username: trace.username.map(|name| PersonalText::new(name.expose())),
             at,
         }
     }

@@ -1,8 +1,8 @@
 //! The one table of what a fault means for a row.
 //!
 //! Several situations share one error code, so the message is matched too: a stable part of it, ignoring case. An error
-//! does not prove that the call had no effect (aws-sdk-net #1000, boto3 #4163, aws-sdk-js-v3 #5281): a call that may have
-//! had one, or an error that claims that the link exists, is [`FaultClass::Doubtful`] and is settled by reading.
+//! does not prove that the call had no effect (aws-sdk-net #1000, boto3 #4163, aws-sdk-js-v3 #5281): so whatever the service
+//! answers to a write, other than a throttle and what stops the run, is [`FaultClass::Doubtful`] and is settled by reading.
 //!
 //! To add an error: add it to the match of its code in `answered`, and to `catalogue` in the tests.
 
@@ -40,7 +40,7 @@ pub enum FaultClass {
     /// The service knows no link with the values of an unlink call: there is none, or it has other values. Read the
     /// destination before the row is settled.
     NotLinked,
-    /// Another attempt gives the same answer.
+    /// Another attempt gives the same answer, and nothing was written: a read, or a call that was not sent.
     Refused(RefusalCode),
     /// No call of this run can succeed: stop the run.
     Fatal(StopCause),
@@ -54,6 +54,8 @@ pub enum IfNoEffect {
     /// The service refused the source with a message that it uses for two situations: a native user that has the user
     /// name of the identity's own profile, or (before mid-2024) an identity that is already linked.
     LookForNativeUser,
+    /// The service named a limit. It has several: the identities of the user show which one it can be.
+    CountIdentities,
 }
 
 /// Classifies one fault. Total: an error that the table does not know is doubtful for a write and refused for a read.
@@ -78,7 +80,7 @@ fn may_have_had_an_effect(kind: CallKind) -> FaultClass {
 }
 
 fn answered(kind: CallKind, status: u16, code: &str, text: &str, retry_after: Option<Duration>) -> FaultClass {
-    use RefusalCode::{AliasExists, InvalidParameter, LinkedElsewhere, TooManyIdentities, UserNotFound};
+    use RefusalCode::{AliasExists, InvalidParameter, LinkedElsewhere, UserNotFound};
     let doubtful = |refusal| match kind {
         CallKind::Write | CallKind::Unlink => FaultClass::Doubtful(IfNoEffect::RefuseRow(refusal)),
         CallKind::Read => FaultClass::Refused(refusal),
@@ -93,27 +95,64 @@ fn answered(kind: CallKind, status: u16, code: &str, text: &str, retry_after: Op
         "UserNotFoundException" if kind == CallKind::Unlink => FaultClass::NotLinked,
         _ if status == 429 || is_throttle(code) => FaultClass::Throttled { retry_after },
         _ if is_credential_fault(code) => FaultClass::Fatal(StopCause::Credentials),
-        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" | "NotAuthorizedException" => {
+        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => {
             FaultClass::Fatal(StopCause::AccessDenied)
         }
+        NOT_AUTHORIZED => not_authorized(kind, text).map_or(FaultClass::Fatal(StopCause::AccessDenied), doubtful),
         "OperationNotEnabledException" => FaultClass::Fatal(StopCause::NotEnabledHere),
         "UnknownOperationException" => FaultClass::Fatal(StopCause::Unreachable),
-        "ResourceNotFoundException" => resource_not_found(kind, text),
-        "UserNotFoundException" => FaultClass::Refused(UserNotFound),
-        "ValidationException" | "SerializationException" => FaultClass::Refused(InvalidParameter),
-        // Also the possible answer to a repeated link call that added the fifth identity.
-        "LimitExceededException" => doubtful(TooManyIdentities),
+        // A list names nothing but the pool.
+        "ResourceNotFoundException" if kind == CallKind::Read => FaultClass::Fatal(StopCause::PoolMissing),
+        "ResourceNotFoundException" => doubtful(not_found(text)),
+        "UserNotFoundException" => doubtful(UserNotFound),
+        "ValidationException" | "SerializationException" => doubtful(InvalidParameter),
+        "LimitExceededException" if is_about_rate(text) => FaultClass::Throttled { retry_after },
+        "LimitExceededException" if kind != CallKind::Read => FaultClass::Doubtful(IfNoEffect::CountIdentities),
         "AliasExistsException" if text.contains("already linked") => doubtful(LinkedElsewhere),
         "AliasExistsException" => doubtful(AliasExists),
-        "InvalidParameterException" => invalid_parameter(kind, text),
+        "InvalidParameterException" => match invalid_parameter(kind, text) {
+            // One text for two situations; see there.
+            None => FaultClass::Doubtful(IfNoEffect::LookForNativeUser),
+            Some(refusal) => doubtful(refusal),
+        },
         "RequestTimeout" | "RequestTimeoutException" => may_have_had_an_effect(kind),
         _ if status >= 500 => may_have_had_an_effect(kind),
         _ => doubtful(RefusalCode::Unrecognised),
     }
 }
 
-/// The codes of AWS services for "too many requests". `LimitExceededException` is not one of them here: for a link it
-/// means that the user has the most identities, although the SDK's own retries treat it as throttling.
+/// The service's code for a missing right of the caller, and perhaps for a user who may not be linked.
+pub const NOT_AUTHORIZED: &str = "NotAuthorizedException";
+
+/// What a [`NOT_AUTHORIZED`] answer refuses; `None` where it denies access to the whole run. Sister calls answer "User is
+/// disabled." with this code, so for a write only a text about access is about the run.
+fn not_authorized(kind: CallKind, text: &str) -> Option<RefusalCode> {
+    const ABOUT_ACCESS: [&str; 7] = [
+        "authorized to perform",
+        "is not authorized",
+        "access denied",
+        "accessdenied",
+        "security token",
+        "explicit deny",
+        "identity-based policy",
+    ];
+    if ABOUT_ACCESS.iter().any(|part| text.contains(part)) {
+        None
+    } else if text.contains("disabled") {
+        Some(RefusalCode::UserDisabled)
+    } else {
+        (kind != CallKind::Read).then_some(RefusalCode::NotAuthorized)
+    }
+}
+
+/// Whether the text of a limit is about calls a second.
+fn is_about_rate(text: &str) -> bool {
+    let has_word = |word| text.split(|letter: char| !letter.is_alphanumeric()).any(|part| part == word);
+    has_word("rate") || text.contains("throttl") || text.contains("too many requests")
+}
+
+/// The codes of AWS services for "too many requests". `LimitExceededException` is one of them only where its text says
+/// so: for a link it may also mean that the user has the most identities.
 fn is_throttle(code: &str) -> bool {
     matches!(
         code,
@@ -152,39 +191,35 @@ fn is_not_linked(text: &str) -> bool {
     ["isn't linked", "isn\u{2019}t linked", "is not linked", "not linked to"].iter().any(|part| text.contains(part))
 }
 
-/// The code stands for a missing pool and perhaps for a missing provider; the message for the latter is not known.
-fn resource_not_found(kind: CallKind, text: &str) -> FaultClass {
-    if kind == CallKind::Read || text.contains("user pool") || text.contains("userpool") {
-        FaultClass::Fatal(StopCause::PoolMissing)
-    } else if text.contains("provider") {
-        FaultClass::Refused(RefusalCode::ProviderNotFound)
-    } else {
-        FaultClass::Refused(RefusalCode::Unrecognised)
-    }
+/// The code stands for a missing pool and perhaps for a missing provider; the message for the latter is not known. Whether
+/// the pool is missing is shown by the read that follows.
+fn not_found(text: &str) -> RefusalCode {
+    if text.contains("provider") { RefusalCode::ProviderNotFound } else { RefusalCode::Unrecognised }
 }
 
-fn invalid_parameter(kind: CallKind, text: &str) -> FaultClass {
+/// `None` for the text that means a native user in the way or, before mid-2024, an identity that is already linked.
+fn invalid_parameter(kind: CallKind, text: &str) -> Option<RefusalCode> {
     use RefusalCode::{
         AttributeNotMapped, IdentityHasProfile, InvalidParameter, LinkedElsewhere, ProviderNotFound, Unrecognised,
     };
     let has = |part: &str| text.contains(part);
     if kind == CallKind::Read {
-        return FaultClass::Refused(InvalidParameter);
+        return Some(InvalidParameter);
     }
     if has("merging is not currently supported") {
-        FaultClass::Refused(IdentityHasProfile)
+        Some(IdentityHasProfile)
     } else if has("already linked") {
-        FaultClass::Doubtful(IfNoEffect::RefuseRow(LinkedElsewhere))
+        Some(LinkedElsewhere)
     } else if has("cognito users with a username/password") {
-        FaultClass::Doubtful(IfNoEffect::LookForNativeUser)
+        None
     } else if has("provider") && (has("not exist") || has("not found") || has("no such")) {
-        FaultClass::Refused(ProviderNotFound)
+        Some(ProviderNotFound)
     } else if has("not mapped") || has("attribute mapping") {
-        FaultClass::Refused(AttributeNotMapped)
+        Some(AttributeNotMapped)
     } else if has("failed to satisfy constraint") || has("must have length") || has("characters") {
-        FaultClass::Refused(InvalidParameter)
+        Some(InvalidParameter)
     } else {
-        FaultClass::Doubtful(IfNoEffect::RefuseRow(Unrecognised))
+        Some(Unrecognised)
     }
 }
 
@@ -206,7 +241,7 @@ mod tests {
 
     /// Status, code and message as seen in practice, and the class for a link call.
     fn catalogue() -> Vec<(u16, &'static str, &'static str, FaultClass)> {
-        use FaultClass::{Doubtful, Fatal, Refused};
+        use FaultClass::{Doubtful, Fatal};
         let refuse = |code| Doubtful(IfNoEffect::RefuseRow(code));
         let throttled = FaultClass::Throttled { retry_after: None };
         vec![
@@ -216,23 +251,23 @@ mod tests {
                 400,
                 INVALID,
                 "Merging is not currently supported, provide a SourceUser that has not been signed up in order to link",
-                Refused(Code::IdentityHasProfile),
+                refuse(Code::IdentityHasProfile),
             ),
             (
                 400,
                 INVALID,
                 "1 validation error detected: Value '' at 'filter' failed to satisfy constraint: Member must have \
                  length less than or equal to 256",
-                Refused(Code::InvalidParameter),
+                refuse(Code::InvalidParameter),
             ),
-            (400, INVALID, "Identity provider Oktaa does not exist.", Refused(Code::ProviderNotFound)),
-            (400, INVALID, "Attribute email is not mapped for the provider", Refused(Code::AttributeNotMapped)),
+            (400, INVALID, "Identity provider Oktaa does not exist.", refuse(Code::ProviderNotFound)),
+            (400, INVALID, "Attribute email is not mapped for the provider", refuse(Code::AttributeNotMapped)),
             // One message with this beginning is known; others may mean something else.
             (
                 400,
                 INVALID,
                 "Invalid SourceUser: ProviderAttributeName is not mapped in the identity provider",
-                Refused(Code::AttributeNotMapped),
+                refuse(Code::AttributeNotMapped),
             ),
             (400, INVALID, "Invalid SourceUser: something new", refuse(Code::Unrecognised)),
             (400, INVALID, "something new", refuse(Code::Unrecognised)),
@@ -247,17 +282,30 @@ mod tests {
                 400,
                 "LimitExceededException",
                 "You can link up to 5 federated users to each user profile.",
-                refuse(Code::TooManyIdentities),
+                Doubtful(IfNoEffect::CountIdentities),
             ),
-            (400, "UserNotFoundException", "User does not exist.", Refused(Code::UserNotFound)),
-            (400, "ResourceNotFoundException", "User pool us-east-1_A does not exist.", Fatal(Cause::PoolMissing)),
-            (400, "ResourceNotFoundException", "Identity provider not found", Refused(Code::ProviderNotFound)),
-            (400, "ResourceNotFoundException", "gone", Refused(Code::Unrecognised)),
+            (400, "LimitExceededException", "", Doubtful(IfNoEffect::CountIdentities)),
+            (400, "LimitExceededException", "Separate limits apply", Doubtful(IfNoEffect::CountIdentities)),
+            (400, "LimitExceededException", "Rate exceeded", throttled.clone()),
+            (400, "LimitExceededException", "Request was throttled", throttled.clone()),
+            (400, "UserNotFoundException", "User does not exist.", refuse(Code::UserNotFound)),
+            // The read that follows shows whether the pool is missing.
+            (400, "ResourceNotFoundException", "User pool us-east-1_A does not exist.", refuse(Code::Unrecognised)),
+            (400, "ResourceNotFoundException", "Identity provider not found", refuse(Code::ProviderNotFound)),
+            (400, "ResourceNotFoundException", "gone", refuse(Code::Unrecognised)),
             (400, "TooManyRequestsException", "Rate exceeded", throttled.clone()),
             (400, "TooManyRequestsException", "Too many requests", throttled.clone()),
             (400, "ThrottlingException", "Rate exceeded", throttled.clone()),
             (429, "", "", throttled),
-            (400, "NotAuthorizedException", "", Fatal(Cause::AccessDenied)),
+            (400, NOT_AUTHORIZED, "", refuse(Code::NotAuthorized)),
+            (400, NOT_AUTHORIZED, "User cannot be linked", refuse(Code::NotAuthorized)),
+            (400, NOT_AUTHORIZED, "User is disabled.", refuse(Code::UserDisabled)),
+            (
+                400,
+                NOT_AUTHORIZED,
+                "User: arn:aws:iam::1:user/x is not authorized to perform: cognito-idp:AdminLinkProviderForUser",
+                Fatal(Cause::AccessDenied),
+            ),
             (400, "AccessDeniedException", "", Fatal(Cause::AccessDenied)),
             (400, "ExpiredTokenException", "", Fatal(Cause::Credentials)),
             (400, "UnrecognizedClientException", "", Fatal(Cause::Credentials)),
@@ -268,7 +316,7 @@ mod tests {
             (503, "ServiceUnavailable", "", Doubtful(IfNoEffect::RetryCall)),
             (500, "", "", Doubtful(IfNoEffect::RetryCall)),
             (400, "RequestTimeoutException", "", Doubtful(IfNoEffect::RetryCall)),
-            (400, "SerializationException", "", Refused(Code::InvalidParameter)),
+            (400, "SerializationException", "", refuse(Code::InvalidParameter)),
             (400, "BrandNewException", "hello", refuse(Code::Unrecognised)),
         ]
     }
@@ -283,7 +331,7 @@ mod tests {
 
     #[test]
     fn unlink_calls_have_classes_of_their_own() {
-        use FaultClass::{Doubtful, NotLinked, Refused};
+        use FaultClass::{Doubtful, NotLinked};
         const NOT_LINKED: &str = "Account isn't linked to anyone else, verify that the account has been linked";
         for (code, message, expected) in [
             (INVALID, NOT_LINKED, NotLinked),
@@ -291,7 +339,11 @@ mod tests {
             ("UserNotFoundException", NOT_LINKED, NotLinked),
             ("ResourceNotFoundException", NOT_LINKED, NotLinked),
             ("UserNotFoundException", "User does not exist.", NotLinked),
-            ("ResourceNotFoundException", "Identity provider not found", Refused(Code::ProviderNotFound)),
+            (
+                "ResourceNotFoundException",
+                "Identity provider not found",
+                Doubtful(IfNoEffect::RefuseRow(Code::ProviderNotFound)),
+            ),
             (INVALID, "something new", Doubtful(IfNoEffect::RefuseRow(Code::Unrecognised))),
         ] {
             assert_eq!(classify(CallKind::Unlink, &answer(400, code, message)), expected, "{code}: {message}");
@@ -307,6 +359,24 @@ mod tests {
         for (status, code, message, _) in catalogue() {
             let class = classify(CallKind::Read, &answer(status, code, message));
             assert!(!matches!(class, FaultClass::Doubtful(_)), "{code}: {message}");
+        }
+        for (code, message, expected) in [
+            (NOT_AUTHORIZED, "", FaultClass::Fatal(Cause::AccessDenied)),
+            (NOT_AUTHORIZED, "User is disabled.", FaultClass::Refused(Code::UserDisabled)),
+            ("ResourceNotFoundException", "", FaultClass::Fatal(Cause::PoolMissing)),
+        ] {
+            assert_eq!(classify(CallKind::Read, &answer(400, code, message)), expected, "{code}: {message}");
+        }
+    }
+
+    /// Nothing that was answered to a write refuses a row before its destination is read.
+    #[test]
+    fn no_answer_to_a_write_is_a_refusal_by_itself() {
+        for (status, code, message, _) in catalogue() {
+            for kind in [CallKind::Write, CallKind::Unlink] {
+                let class = classify(kind, &answer(status, code, message));
+                assert!(!matches!(class, FaultClass::Refused(_)), "{code}: {message}");
+            }
         }
     }
 
@@ -360,7 +430,7 @@ mod tests {
 
         #[test]
         fn every_answer_has_a_class(
-            known in 0..40_usize, status in 100..600_u16, code in "[ -~]{0,40}", message in "\\PC{0,80}",
+            known in 0..50_usize, status in 100..600_u16, code in "[ -~]{0,40}", message in "\\PC{0,80}",
         ) {
             let catalogue = catalogue();
             let code = catalogue.get(known).map_or(code.as_str(), |(_, code, ..)| *code);

@@ -3,6 +3,8 @@
 //! The service writes typed members; tokens and front ends write the same claim with numbers and booleans as strings, or
 //! as one object in place of the array. All of these are read; unknown members are ignored.
 
+use std::ops::RangeInclusive;
+
 use serde_json::Value;
 
 use crate::clock::UnixMs;
@@ -20,9 +22,24 @@ pub struct LinkedIdentity {
     pub issuer: Option<String>,
     /// Whether the profile was created by this identity (`true`) or the identity was linked to it.
     pub primary: bool,
-    /// When it was linked, by the service's clock.
+    /// When it was linked, by the service's clock, or a whole second before that time.
     pub created_unix_ms: Option<UnixMs>,
 }
+
+impl LinkedIdentity {
+    /// From when to when it can have been linked. A date of whole seconds may have lost its milliseconds.
+    #[must_use]
+    pub fn created_between(&self) -> Option<RangeInclusive<UnixMs>> {
+        self.created_unix_ms.map(|created| {
+            let is_whole_second = created % MS_PER_SECOND == 0;
+            created..=created.saturating_add(if is_whole_second { MS_PER_SECOND - 1 } else { 0 })
+        })
+    }
+}
+
+const MS_PER_SECOND: UnixMs = 1_000;
+/// A smaller date is in seconds: in milliseconds it would be before March 1973.
+const SMALLEST_MS: UnixMs = 100_000_000_000;
 
 /// Parses the value of the attribute; ignores what is not an identity.
 #[must_use]
@@ -59,8 +76,10 @@ fn is_true(value: Option<&Value>) -> bool {
     }
 }
 
+/// A date in milliseconds or seconds, told apart by its size.
 fn milliseconds(value: &Value) -> Option<UnixMs> {
-    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+    let date: UnixMs = value.as_i64().or_else(|| value.as_str()?.parse().ok())?;
+    Some(if date.unsigned_abs() < SMALLEST_MS.unsigned_abs() { date * MS_PER_SECOND } else { date })
 }
 
 #[cfg(test)]
@@ -81,9 +100,25 @@ mod tests {
     fn other_forms_are_read_or_ignored() {
         let flattened = r#"{"userId":17,"providerName":"Okta","primary":"true","dateCreated":"5"}"#;
         let [identity] = parse_identities(flattened).try_into().unwrap();
-        assert_eq!((identity.user_id.expose(), identity.primary, identity.created_unix_ms), ("17", true, Some(5)));
+        assert_eq!((identity.user_id.expose(), identity.primary, identity.created_unix_ms), ("17", true, Some(5_000)));
         for text in ["", "[]", "nonsense", "[{\"providerName\":\"Google\"}]", "[1]", "null"] {
             assert_eq!(parse_identities(text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_have_the_precision_that_they_show() {
+        for (date, expected) in [
+            ("1610638615180", Some(1_610_638_615_180..=1_610_638_615_180)),
+            ("1610638615", Some(1_610_638_615_000..=1_610_638_615_999)),
+            ("\"1610638615\"", Some(1_610_638_615_000..=1_610_638_615_999)),
+            ("1610638615000", Some(1_610_638_615_000..=1_610_638_615_999)),
+            ("null", None),
+            ("\"yesterday\"", None),
+        ] {
+            let text = format!(r#"[{{"userId":"1","providerName":"Google","dateCreated":{date}}}]"#);
+            let [identity] = parse_identities(&text).try_into().unwrap();
+            assert_eq!(identity.created_between(), expected, "{date}");
         }
     }
 
@@ -95,7 +130,7 @@ mod tests {
 
         #[test]
         fn what_the_service_writes_is_read_back(
-            ids in proptest::collection::vec("\\PC{1,40}", 0..6), provider in "\\PC{1,32}", created in proptest::num::i64::ANY,
+            ids in proptest::collection::vec("\\PC{1,40}", 0..6), provider in "\\PC{1,32}", created in SMALLEST_MS..i64::MAX,
             primary in proptest::bool::ANY, as_text in proptest::bool::ANY,
         ) {
             use serde_json::json;

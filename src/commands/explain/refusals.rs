@@ -17,7 +17,7 @@ pub(super) fn explain_refusal(code: RefusalCode) -> Explanation {
         ),
         RefusalCode::IdentityHasProfile => explanation(
             "At the first sign-in of an identity that is not linked, the service creates a profile for it. No call merges \
-             two profiles.",
+             two profiles. If the pool has no such profile, another user may hold the identity.",
             "Only deleting that profile, with its data, and linking before the next sign-in helps. That decision is yours: \
              this tool never deletes a user.",
         ),
@@ -62,9 +62,44 @@ pub(super) fn explain_refusal(code: RefusalCode) -> Explanation {
             "The user was read before the call. The call names only the identity, and would take it from whoever holds it.",
             "Nothing: this user has no such link. Only a scan of the pool shows whether another user holds the identity.",
         ),
+        RefusalCode::NotAuthorized => explanation(
+            "The service answered NotAuthorizedException without a text about access, and the user does not hold the \
+             identity. Other calls of the service answer so for single users. When many different rows in turn get this \
+             answer, the run stops.",
+            "Read the text in the ledger, and look at the user. Then run again with --retry refused.",
+        ),
+        RefusalCode::UserDisabled => explanation(
+            "The service answered NotAuthorizedException with a text about a disabled user.",
+            "Enable the user, or leave the row out. Then run again with --retry refused.",
+        ),
+        RefusalCode::AttributeNamesLimit => explanation(
+            "The service answered LimitExceededException for a link by an attribute, and the user has fewer than five \
+             identities. The service documents a limit of five attribute names for each provider.",
+            "Read the text in the ledger. Link by Cognito_Subject, or by an attribute that the provider's links use already.",
+        ),
+        RefusalCode::OlderThanOurs => explanation(
+            "The date of the identity is before the announcement in the ledger, so this tool did not make the link. The \
+             service may have accepted a link that existed.",
+            "Nothing: the link existed before. If it must go, unlink it yourself.",
+        ),
+        RefusalCode::DateUnknown => explanation(
+            "The user holds the identity, but the pool shows no date for it. Undo removes only links whose date fits the \
+             ledger.",
+            "Check whether the link existed before this run, and unlink it yourself if it did not.",
+        ),
+        RefusalCode::UserNotSeen => explanation(
+            "The user was looked for under the name in the ledger and its other spellings. A user that is not found may be \
+             deleted, or may be listed under another name.",
+            "Look for the user by other attributes. --settle-with get-user reads users in another way.",
+        ),
+        RefusalCode::LinkNotSeen => explanation(
+            "The user does not show this link by an attribute. It is not documented that the pool shows such a link before \
+             the first sign-in of its identity.",
+            "Run undo again after the first sign-in, or unlink the identity yourself.",
+        ),
         RefusalCode::Moved => explanation(
             "The identity has a later date than the ledger's result, or has a profile of its own. Somebody linked it again, \
-             or it was unlinked and has signed in.",
+             or it was unlinked and has signed in, or a sign-in changed its date.",
             "Check this before you unlink it yourself: an unlink takes the identity from whoever holds it.",
         ),
         RefusalCode::UsedSince => explanation(

@@ -44,6 +44,24 @@ fn found(storage: &MemoryStorage, selection: &UndoSelection) -> (Vec<u64>, UndoS
     }
 }
 
+#[test]
+fn a_link_keeps_its_first_announcement_and_the_name_of_its_user() {
+    let storage = MemoryStorage::default();
+    let (mut ledger, _) = opened(&storage);
+    let row = row(1);
+    ledger.announce(&row, &user(&row), 100).unwrap();
+    let text = crate::domain::outcome::ServiceText { code: "timeout".into(), message: String::new() };
+    ledger.settle(row.number, row.key, &LinkOutcome::InDoubt { text }, 1, None, 110).unwrap();
+    ledger.announce(&row, &user(&row), 200).unwrap();
+    let name = Personal::from_service("Alice");
+    let trace = crate::ledger::RowTrace { attempts: 1, request_id: None, username: Some(&name) };
+    ledger.settle_traced(row.number, row.key, &LinkOutcome::Linked { recovered: false }, trace, 210).unwrap();
+    let (mut links, _) =
+        LinksToUndo::find(Box::new(storage.clone()), ledger.view(), &UndoSelection::default()).unwrap();
+    let [link] = links.next_batch(2).unwrap().try_into().unwrap();
+    assert_eq!((link.announced, link.settled, link.username), (100, 210, Some(name)));
+}
+
 /// A ledger with rows in every state: 1, 2, 6 and 9 are links to undo, 5 is one that somebody else could have made.
 fn example() -> MemoryStorage {
     let storage = MemoryStorage::default();

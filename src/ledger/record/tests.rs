@@ -23,6 +23,7 @@ fn settlement(state: SettledState) -> Settlement<'static> {
         attempts: 1,
         request_id: None,
         error: None,
+        username: None,
         at: 5,
     }
 }
@@ -136,6 +137,13 @@ fn row_records() -> Vec<(LedgerRecord<'static>, String)> {
         (
             LedgerRecord::Settled(Settlement { recovered: true, ..settlement(SettledState::Linked) }),
             settled("linked", r#","recovered":true,"attempts":1"#),
+        ),
+        (
+            LedgerRecord::Settled(Settlement {
+                username: Some(PersonalText::new("Alice")),
+                ..settlement(SettledState::Linked)
+            }),
+            settled("linked", r#","attempts":1,"username":"Alice""#),
         ),
         (LedgerRecord::Settled(settlement(SettledState::AlreadyLinked)), settled("already_linked", r#","attempts":1"#)),
         (
@@ -345,9 +353,9 @@ fn any_announcement() -> impl Strategy<Value = Announcement<'static>> {
 fn any_settlement() -> impl Strategy<Value = Settlement<'static>> {
     use SettledState::{AlreadyLinked, Failed, InDoubt, Linked, Refused};
     let states = prop::sample::select(vec![Linked, AlreadyLinked, Refused, Failed, InDoubt]);
-    let call = (any::<bool>(), any::<u32>(), prop::option::of(any_text()), any_error());
+    let call = (any::<bool>(), any::<u32>(), prop::option::of(any_text()), any_error(), prop::option::of(any_text()));
     (any::<u64>(), any_key(), states, prop::sample::select(RefusalCode::ALL), call, any::<i64>()).prop_map(
-        |(row, key, state, code, (recovered, attempts, request_id, error), at)| Settlement {
+        |(row, key, state, code, (recovered, attempts, request_id, error, username), at)| Settlement {
             row: RowNumber(row),
             key,
             state,
@@ -356,6 +364,7 @@ fn any_settlement() -> impl Strategy<Value = Settlement<'static>> {
             attempts,
             request_id: request_id.map(Cow::from),
             error,
+            username: username.map(PersonalText::new),
             at,
         },
     )

@@ -1,0 +1,61 @@
+//! When `NotAuthorizedException` is about the whole run after all.
+//!
+//! Without a text about access it refuses one row, such as one whose user is disabled. Where row after row gets it and no
+//! call any other answer, it is about the caller.
+
+use std::collections::BTreeSet;
+
+use crate::domain::row::RowNumber;
+use crate::domain::run::{StopCause, StopError};
+use crate::limits::NOT_AUTHORIZED_ROWS_MAX;
+use crate::service::CallFault;
+use crate::service::classify::NOT_AUTHORIZED;
+
+/// The rows that the service answered so in turn.
+#[derive(Debug, Default)]
+pub(super) struct NotAuthorizedRows(BTreeSet<RowNumber>);
+
+impl NotAuthorizedRows {
+    /// Takes note of the answer to a write call. Returns why the run must stop, where it must.
+    pub(super) fn on_write_answer(&mut self, row: RowNumber, fault: Option<&CallFault>) -> Option<StopError> {
+        if fault.is_none_or(|fault| fault.code() != NOT_AUTHORIZED) {
+            self.0.clear();
+            return None;
+        }
+        self.0.insert(row);
+        (self.0.len() >= NOT_AUTHORIZED_ROWS_MAX).then(|| {
+            let detail = format!(
+                "{NOT_AUTHORIZED_ROWS_MAX} different rows in turn were refused with {NOT_AUTHORIZED}; check the \
+                 credentials and the policy, then run again with --retry refused"
+            );
+            StopError::new(StopCause::AccessDenied, detail)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::AnswerMeta;
+
+    fn answer(code: &str) -> CallFault {
+        let (code, message) = (code.to_owned(), "User is disabled.".to_owned());
+        CallFault::Answered { status: 400, code, message, retry_after: None, meta: AnswerMeta::default() }
+    }
+
+    #[test]
+    fn only_different_rows_in_turn_stop_the_run() {
+        let refused = answer(NOT_AUTHORIZED);
+        let mut rows = NotAuthorizedRows::default();
+        let last = NOT_AUTHORIZED_ROWS_MAX as u64;
+        let stops_at = |rows: &mut NotAuthorizedRows, numbers: std::ops::RangeInclusive<u64>| {
+            numbers.into_iter().find(|number| rows.on_write_answer(RowNumber(*number), Some(&refused)).is_some())
+        };
+        assert_eq!(stops_at(&mut rows, 1..=last - 1), None);
+        assert!(rows.on_write_answer(RowNumber(1), Some(&refused)).is_none(), "the same row again");
+        assert!(rows.on_write_answer(RowNumber(99), Some(&answer("InternalErrorException"))).is_none());
+        assert_eq!(stops_at(&mut rows, 1..=last - 1), None, "another answer came between");
+        assert!(rows.on_write_answer(RowNumber(99), None).is_none());
+        assert_eq!(stops_at(&mut rows, 1..=last + 5), Some(last));
+    }
+}
