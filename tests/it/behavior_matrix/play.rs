@@ -17,7 +17,7 @@ use cognito_link::service::in_process::InProcessService;
 use cognito_sim::{Behavior, SignIn};
 use serde_json::json;
 
-use super::record::{Actor, Maker, MayTake, PoolRecord, Trespass};
+use super::record::{Actor, Holding, Maker, MayTake, PoolRecord, Trespass};
 use super::scene::{IdentityKey, MatrixCase, MatrixRow, MeantUser, POOL, START, Scene, claims, one_of};
 
 /// Runs of a command that are not cut short, at most: the first and two reruns.
@@ -300,10 +300,10 @@ impl<'a> Play<'a> {
     fn advance(&mut self, actor: Actor) {
         let (links, profiles) = (self.case.behaves(Behavior::HeldMoves), self.case.behaves(Behavior::MergingLinks));
         let may_take = MayTake { links: links || profiles, profiles };
-        for Trespass { key, act } in self.record.advance(&self.scene.account, actor, may_take) {
-            let row = self.scene.rows.iter().find(|row| row.identity() == key);
+        for Trespass { link, act } in self.record.advance(&self.scene.account, actor, may_take) {
+            let row = self.scene.rows.iter().find(|row| row.identity() == link);
             let situation = row.map_or("no row", |row| row.situation);
-            self.breach(Rule::NothingElseIsTaken, situation, format!("{act}: {key:?}"));
+            self.breach(Rule::NothingElseIsTaken, situation, format!("{act}: {link:?}"));
         }
     }
 
@@ -312,17 +312,22 @@ impl<'a> Play<'a> {
         self.scene.rows.iter().map(|row| ledger.state(row.row.key)).collect()
     }
 
-    /// Whether the identity of a row is on the user that the row means.
-    fn is_on_its_user(&self, row: &MatrixRow) -> bool {
+    /// The link of a row on the user that the row means; ours where both we and others made one.
+    fn link_on_its_user(&self, row: &MatrixRow) -> Option<&Holding> {
         let meant = match &row.meant {
-            MeantUser::Named(name) => Some(name.as_str()),
-            MeantUser::Profile(provider, id) => self.record.user_created_by(provider, id),
-            MeantUser::Nobody => None,
+            MeantUser::Named(name) => name.as_str(),
+            MeantUser::Profile(provider, id) => self.record.user_created_by(provider, id)?,
+            MeantUser::Nobody => return None,
         };
-        let holding = self.record.holding(&row.identity());
-        holding.zip(meant).is_some_and(|(holding, meant)| {
-            !holding.primary && self.scene.folded(&holding.username) == self.scene.folded(meant)
-        })
+        let link = row.identity();
+        let is_there =
+            |holding: &&Holding| !holding.primary && self.scene.folded(&holding.username) == self.scene.folded(meant);
+        let ours = |holding: &&Holding| holding.maker == Maker::Us;
+        self.record.holdings(&link).filter(is_there).max_by_key(ours)
+    }
+
+    fn is_on_its_user(&self, row: &MatrixRow) -> bool {
+        self.link_on_its_user(row).is_some()
     }
 
     /// Compares what the ledger says of every row with the pool. `is_whole` says that the run saw every row, `is_last`
@@ -330,9 +335,10 @@ impl<'a> Play<'a> {
     fn judge(&mut self, command: Command, is_whole: bool, is_last: bool) {
         for (row, state) in self.scene.rows.clone().into_iter().zip(self.states()) {
             let key = row.identity();
+            let found = self.link_on_its_user(&row);
             let truth = RowTruth {
-                stands: self.is_on_its_user(&row),
-                is_ours: self.record.maker(&key) == Some(Maker::Us),
+                stands: found.is_some(),
+                is_ours: found.is_some_and(|holding| holding.maker == Maker::Us),
                 is_touched: self.record.is_touched_by_others(&key),
                 is_date_rewritten: self.case.behaves(Behavior::DatesRewritten),
             };
@@ -346,8 +352,8 @@ impl<'a> Play<'a> {
             };
             let rule = truth.rule_broken_by(state).or_else(|| is_unsettled.then_some(Rule::EveryRowIsSettled));
             if let Some(rule) = rule {
-                let holder = self.record.holding(&key).map(|holding| &holding.username);
-                let detail = format!("{state:?} after {command:?}, on {holder:?}, ours: {}", truth.is_ours);
+                let holders: Vec<&str> = self.record.holdings(&key).map(|holding| &*holding.username).collect();
+                let detail = format!("{state:?} after {command:?}, on {holders:?}, ours: {}", truth.is_ours);
                 self.breach(rule, row.situation, detail);
             }
         }
@@ -356,10 +362,12 @@ impl<'a> Play<'a> {
     /// Whether the service may hide from a reader what became of a row.
     fn may_stay_in_doubt(&self, row: &MatrixRow) -> bool {
         let behaves = |behavior| self.case.behaves(behavior);
+        let was_killed = self.figures.killed > 0;
         let name = row.row.link.destination.value().expose();
         self.scene.has_faults
             || behaves(Behavior::ListLag40s)
-            || behaves(Behavior::AttributeLinksHidden) && row.attribute().is_some()
+            // What a killed run left open cannot be seen where the pool may not show such a link.
+            || (was_killed || behaves(Behavior::AttributeLinksHidden)) && row.attribute().is_some()
             || behaves(Behavior::FilterKeepsBackslashes) && name.contains(['\\', '"'])
             || behaves(Behavior::MappedUsernames) && matches!(row.row.link.destination, Destination::Federated { .. })
             || behaves(Behavior::LimitIsThrottle)
@@ -410,7 +418,7 @@ impl<'a> Play<'a> {
                 continue;
             }
             let IdentityKey { provider, value, .. } = row.identity();
-            let holder = self.record.holding(&row.identity()).map(|holding| holding.username.clone());
+            let holder = self.link_on_its_user(&row).map(|holding| holding.username.clone());
             let source = json!({
                 "ProviderName": provider, "ProviderAttributeName": "Cognito_Subject", "ProviderAttributeValue": value,
             });
@@ -432,14 +440,15 @@ impl<'a> Play<'a> {
             }
             self.now += 1_500;
         }
+        // An unlink call names the identity only, and takes it from whoever holds it. So `undo` reads the user first, and
+        // what that reading cannot show yet it cannot know.
+        self.now += self.scene.reading_lag_ms;
     }
 
     fn finish(mut self) -> CaseResult {
         let states = self.states();
-        let left = self.scene.rows.iter().filter(|row| {
-            let key = row.identity();
-            self.is_on_its_user(row) && self.record.maker(&key) == Some(Maker::Us)
-        });
+        let is_ours = |row: &&MatrixRow| self.link_on_its_user(row).is_some_and(|holding| holding.maker == Maker::Us);
+        let left = self.scene.rows.iter().filter(is_ours);
         self.figures.left_by_undo = left.count() as u64;
         let calls = self.scene.account.stats();
         (self.figures.links_made, self.figures.links_removed) = (calls.links_made, calls.links_removed);

@@ -87,6 +87,8 @@ pub(super) struct Scene {
     pub(super) rows: Vec<MatrixRow>,
     pub(super) case_sensitive: bool,
     pub(super) has_faults: bool,
+    /// How old a write must be before the reads of this case are sure to show it.
+    pub(super) reading_lag_ms: i64,
     settle_with: SettleWith,
     seed: u64,
 }
@@ -110,7 +112,7 @@ impl Scene {
 
         let faults = faults(&mut Rng::new(case.seed).fork("faults"));
         let has_faults = !faults.is_empty();
-        let lag_ms = one_of(&mut rng, &[0, 0, 300, 4_000]);
+        let lag_ms: i64 = one_of(&mut rng, &[0, 0, 300, 4_000]);
         let plan = faults.into_iter().fold(FaultPlan::none(), FaultPlan::with);
         let mut account = Account::new(case.seed)
             .with_pool(pool)
@@ -119,7 +121,7 @@ impl Scene {
             .with_faults(plan)
             .with_clock_skew_ms(clock_skew_ms);
         if lag_ms > 0 {
-            account = account.with_list_lag_ms(lag_ms);
+            account = account.with_list_lag_ms(lag_ms.unsigned_abs());
         }
         account = account.with_behaviors(case.behaviors.iter().copied());
         let pool = account.pool_mut(POOL).unwrap();
@@ -127,7 +129,9 @@ impl Scene {
             pool.sign_in(LONG_AGO, provider, id).unwrap();
         }
         let account = SharedAccount::new(account);
-        Self { account, rows, case_sensitive, has_faults, settle_with, seed: case.seed }
+        let list_lag_ms = if case.behaves(Behavior::ListLag40s) { 40_000 } else { lag_ms };
+        let reading_lag_ms = if settle_with == SettleWith::ListUsers { list_lag_ms } else { 0 };
+        Self { account, rows, case_sensitive, has_faults, reading_lag_ms, settle_with, seed: case.seed }
     }
 
     pub(super) fn options(&self) -> EngineOptions {
