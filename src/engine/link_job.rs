@@ -15,7 +15,7 @@ use super::link_decisions::{
 use super::name_check::AliasKind;
 use super::name_search::SearchResult;
 use super::read_back::{AnnouncementTime, OpenCall, RowPolicy, UnknownEffect};
-use super::row_progress::{Announcement, NextWork, Pause, ReadResult, RowProgress, Transition, WriteCall};
+use super::row_progress::{NextWork, Pause, ReadResult, RowAnnouncement, RowProgress, Transition, WriteCall};
 use crate::domain::identity::{DestinationUser, Personal};
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText};
 use crate::domain::row::Row;
@@ -132,7 +132,7 @@ impl LinkJob {
             }
             LinkStep::CheckName { destination, .. } => NextWork::Read(progress.read_destination(destination, policy)),
             LinkStep::Announce { destination, .. } => {
-                NextWork::Announce(Announcement::Link { destination: destination.clone() })
+                NextWork::Announce(RowAnnouncement::Link { destination: destination.clone() })
             }
             LinkStep::Call { destination, .. } => {
                 let (destination, source) = (destination.clone(), progress.row.link.source.clone());

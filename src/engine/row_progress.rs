@@ -26,7 +26,7 @@ pub(super) enum WriteCall {
 
 /// What is to be written into the ledger before a write call.
 #[derive(Debug, Clone)]
-pub(super) enum Announcement {
+pub(super) enum RowAnnouncement {
     Link { destination: DestinationUser },
     Unlink { destination: DestinationUser, identity: ExternalIdentity },
 }
@@ -37,7 +37,7 @@ pub(super) enum NextWork {
     /// The lane of its destination is not open yet.
     WaitForLane,
     Read(ReadCall),
-    Announce(Announcement),
+    Announce(RowAnnouncement),
     Write(WriteCall),
 }
 

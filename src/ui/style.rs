@@ -15,7 +15,6 @@ pub enum ColorChoice {
 impl ColorChoice {
     /// Applies the environment to `auto`: `NO_COLOR` (no-color.org), then `CLICOLOR_FORCE` and `CLICOLOR`
     /// (bixense.com/clicolors). An explicit choice stands.
-    #[must_use]
     pub fn with_environment(self, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let value = |name| variable(name).filter(|value| !value.is_empty());
         match self {
@@ -26,6 +25,7 @@ impl ColorChoice {
         }
     }
 
+    #[must_use]
     pub fn style(self, is_terminal: bool) -> Style {
         Style { colored: self == Self::Always || (self == Self::Auto && is_terminal) }
     }
@@ -37,18 +37,22 @@ pub struct Style {
 }
 
 impl Style {
+    #[must_use]
     pub fn red(self, text: &str) -> String {
         self.paint(AnsiColor::Red.on_default().bold(), text)
     }
 
+    #[must_use]
     pub fn yellow(self, text: &str) -> String {
         self.paint(AnsiColor::Yellow.on_default(), text)
     }
 
+    #[must_use]
     pub fn green(self, text: &str) -> String {
         self.paint(AnsiColor::Green.on_default(), text)
     }
 
+    #[must_use]
     pub fn cyan(self, text: &str) -> String {
         self.paint(AnsiColor::Cyan.on_default(), text)
     }

@@ -86,7 +86,8 @@ pub use model::{
 };
 pub use operation::{Category, Operation};
 pub use options::{
-    Guess, OptionError, ServerArgs, StandaloneError, StandaloneServer, load_faults, parse_latency, parse_quota,
+    AFTER_HELP, Guess, OptionError, ServerArgs, StandaloneError, StandaloneServer, load_faults, parse_latency,
+    parse_quota,
 };
 pub use pool::Pool;
 pub use quota::{OtherTenantsStats, Quota, RateChange, Schedule, ScheduleError, category_rates};

@@ -16,7 +16,8 @@ use crate::pool::Pool;
 use crate::quota::{Quota, category_rates};
 use crate::{pool_file, server};
 
-const AFTER_HELP: &str = "\
+/// What `--help` says about faults, statistics and sign-ins, after the options.
+pub const AFTER_HELP: &str = "\
 Fault injection: FAULT is throttled, storm=TIME (all calls are throttled for this time), error-before or error-after \
 (HTTP 500 before or after the work is done), lost-before or lost-after (the connection closes without an answer), \
 reset-before or reset-after, half-written, slow=TIME, expired-credentials or access-denied. CALLS is a share of the \
