@@ -9,8 +9,8 @@
 //!   [`Pool::get_user`], [`Pool::sign_in_with`].
 //!
 //! The caller passes the time in, and all random numbers come from one seed: the same seed and the same calls at the same
-//! times give the same answers. Where a fact about the service is not known, the default is the answer that catches a
-//! client which trusts too much; [`Guesses`] has the alternatives.
+//! times give the same answers. Where a fact about the service is not known, the default is what clients assume, or the
+//! answer that catches a client which trusts too much; each [`Behavior`] is an alternative.
 //!
 //! ```
 //! use cognito_sim::{Account, Answer, NewUser, Pool, PoolSettings, SharedAccount};
@@ -36,7 +36,8 @@
 //! | module | what it knows |
 //! | --- | --- |
 //! | `clock`, `random`, `limits` | time, seeded random numbers, bounds |
-//! | `error`, `operation` | the catalogue of error classes and texts; operations and quota categories |
+//! | `behavior` | what the service could do differently |
+//! | `error`, `operation`, `link_record` | the catalogue of error classes and texts; operations and quota categories; what links did |
 //! | `model`, `list_lag` | what a pool holds; what lists do not show yet |
 //! | `wire` | typed requests and replies, and their JSON |
 //! | `pool` | the pool and its indices |
@@ -49,10 +50,12 @@
 #![warn(missing_docs)]
 
 mod account;
+mod behavior;
 mod clock;
 mod error;
 mod fault;
 mod limits;
+mod link_record;
 mod links;
 mod list_lag;
 mod list_users;
@@ -77,17 +80,18 @@ extern crate self as cognito_sim;
 mod tests;
 
 pub use account::{Account, Answer, Latency, Response, SharedAccount};
+pub use behavior::Behavior;
 pub use clock::UnixMs;
 pub use error::ApiError;
 pub use fault::{FaultKind, FaultPlan, FaultPlanError, FaultRule, FaultTrigger};
+pub use link_record::{HeldIdentity, LinkEvent, LinkOrigin};
 pub use model::{
-    Guesses, LinkedElsewhere, NewIdentity, NewUser, PoolError, PoolSettings, Provider, ProviderKind, SchemaAttribute,
-    Status, UNKNOWN_DATE_UNIX_MS, UserView,
+    AttributeBounds, NewIdentity, NewUser, PoolError, PoolSettings, Provider, ProviderKind, SchemaAttribute, Status,
+    UNKNOWN_DATE_UNIX_MS, UserView,
 };
 pub use operation::{Category, Operation};
 pub use options::{
-    AFTER_HELP, Guess, OptionError, ServerArgs, StandaloneError, StandaloneServer, load_faults, parse_latency,
-    parse_quota,
+    AFTER_HELP, OptionError, ServerArgs, StandaloneError, StandaloneServer, load_faults, parse_latency, parse_quota,
 };
 pub use pool::Pool;
 pub use quota::{OtherTenantsStats, Quota, RateChange, Schedule, ScheduleError, category_rates};

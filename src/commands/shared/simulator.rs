@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cognito_sim::{
-    Account, DEFAULT_POOL_ID, FaultPlan, Latency, OptionError, Pool, PoolSettings, Quota, Server, load_faults,
-    parse_latency, parse_quota, pool_file,
+    Account, Behavior, DEFAULT_POOL_ID, FaultPlan, Latency, OptionError, Pool, PoolSettings, Quota, Server,
+    load_faults, parse_latency, parse_quota, pool_file,
 };
 
 use super::{Failure, headings};
@@ -38,6 +38,9 @@ pub struct SimulationArgs {
     /// File of faults to inject: one on each line, such as lost-after@1%, or JSON; see `simulate --help`
     #[arg(long, value_name = "FILE", requires = "simulate", hide_short_help = true)]
     pub simulate_faults: Option<PathBuf>,
+    /// Undocumented behavior of the simulated pool that differs from the default; see `simulate --help` (can be repeated)
+    #[arg(long, value_name = "NAME", requires = "simulate", hide_short_help = true, hide_possible_values = true)]
+    pub simulate_behavior: Vec<Behavior>,
 }
 
 /// A simulated pool that does not serve yet.
@@ -47,6 +50,7 @@ pub struct Simulator {
     quota: Quota,
     latency: Latency,
     faults: FaultPlan,
+    behaviors: Vec<Behavior>,
     save: Option<PathBuf>,
 }
 
@@ -78,6 +82,7 @@ impl Simulator {
             quota: quota.map_err(usage)?,
             latency: parse_latency("--simulate-latency", &args.simulate_latency).map_err(usage)?,
             faults: faults.map_err(usage)?,
+            behaviors: args.simulate_behavior.clone(),
             save: args.save_pool.clone(),
         }))
     }
@@ -101,7 +106,7 @@ impl Simulator {
             None => pool_on_reference(named, providers)?,
         };
         let account = Account::new(seed).with_quota(self.quota).with_latency(self.latency).with_faults(self.faults);
-        Ok(account.with_pool(pool))
+        Ok(account.with_behaviors(self.behaviors).with_pool(pool))
     }
 
     pub fn serve(

@@ -15,7 +15,7 @@ use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::seed::Rng;
 use cognito_link::service::in_process::InProcessService;
 use cognito_sim::{
-    Account, FaultKind, FaultPlan, FaultRule, FaultTrigger, Guesses, Latency, NewIdentity, NewUser, Operation, Pool,
+    Account, Behavior, FaultKind, FaultPlan, FaultRule, FaultTrigger, Latency, NewIdentity, NewUser, Operation, Pool,
     PoolSettings, Provider, ProviderKind, Quota, SharedAccount, SignIn,
 };
 
@@ -68,9 +68,9 @@ impl Weather {
 
     /// The pool: `user-N` for every row. Every tenth row's link is there already.
     fn world(&self) -> SharedAccount {
-        let guesses = Guesses { attribute_link_stays: self.attribute_link_stays, ..Guesses::default() };
+        let behaviors = self.attribute_link_stays.then_some(Behavior::AttributeLinkStays);
         let settings = PoolSettings::new(POOL);
-        let mut pool = Pool::new(settings).with_list_lag_ms(self.list_lag_ms).with_guesses(guesses);
+        let mut pool = Pool::new(settings).with_list_lag_ms(self.list_lag_ms).with_behaviors(behaviors);
         for provider in [
             Provider::new("Google", ProviderKind::Google, 0),
             Provider::new("Okta", ProviderKind::Oidc, 0),

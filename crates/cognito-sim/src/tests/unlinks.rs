@@ -1,9 +1,9 @@
 //! Links taken back: what `AdminDisableProviderForUser` takes, and what it answers to the rest.
 
 use super::{POOL, code_and_text, example};
+use crate::behavior::Behavior;
 use crate::error::ApiError;
 use crate::links::DisabledAccess;
-use crate::model::Guesses;
 use crate::model::{NewIdentity, NewUser};
 use crate::pool::Pool;
 use crate::sign_in::SignIn;
@@ -17,7 +17,7 @@ fn disable(pool: &mut Pool, provider: &str, attribute: &str, value: &str) -> Res
 
 fn link(pool: &mut Pool, username: &str, source: UserRef) {
     let destination = Some(UserRef::new("Cognito", "Cognito_Subject", username));
-    pool.link(1_000, &LinkCall { destination, source: Some(source) }).unwrap();
+    pool.link(1_000, &LinkCall { destination, source: Some(source) }).answer.unwrap();
 }
 
 fn identities(pool: &mut Pool, username: &str) -> Option<String> {
@@ -69,8 +69,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
         assert_eq!((refusal.0.as_str(), refusal.1.as_str()), (code, message), "{case}");
         assert!(identities(&mut pool, "bob").is_some(), "{case}");
     }
-    let guesses = Guesses { unlink_says_user_not_found: true, ..Guesses::default() };
-    let mut pool = example(true).with_guesses(guesses);
+    let mut pool = example(true).with_behaviors([Behavior::UnlinkSaysUserNotFound]);
     let refusal = code_and_text(&disable(&mut pool, "Google", "Cognito_Subject", "77"));
     assert_eq!((refusal.0.as_str(), refusal.1.as_str()), ("UserNotFoundException", NOT_LINKED));
 }
@@ -78,7 +77,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
 #[test]
 fn a_link_by_an_attribute_goes_by_its_subject_once_it_was_used() {
     for stays in [false, true] {
-        let mut pool = example(true).with_guesses(Guesses { attribute_link_stays: stays, ..Guesses::default() });
+        let mut pool = example(true).with_behaviors(stays.then_some(Behavior::AttributeLinkStays));
         link(&mut pool, "alice", UserRef::new("Okta", "email", "alice@corp.example"));
         assert_eq!(code_and_text(&disable(&mut pool, "Okta", "Cognito_Subject", "alice@corp.example")).1, NOT_LINKED);
         let sign_in = SignIn {
