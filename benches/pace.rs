@@ -5,13 +5,13 @@
 //! [`SEEDS`] runs; seconds are those of the worst.
 
 // A benchmark prints, and its counts are small.
-#![allow(clippy::print_stdout, clippy::cast_precision_loss, clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::cast_precision_loss, clippy::unwrap_used, clippy::disallowed_methods)]
 
 #[path = "pace/live.rs"]
 mod live;
 // Of a scenario's fields and figures each table needs its own.
 #[allow(dead_code)]
-#[path = "../src/pace/controller_model.rs"]
+#[path = "../src/pace/testing.rs"]
 mod model;
 
 use cognito_link::limits::RATE_PER_SECOND_MAX;

@@ -4,12 +4,19 @@
 //! runtime runs hours in milliseconds, and its wall time is a start plus what tokio's clock has run since: the two
 //! can never disagree within a run, even when the machine's clock is set meanwhile.
 
+#![expect(clippy::disallowed_methods, reason = "everybody else uses this module")]
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-pub use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+pub use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Milliseconds since 1970-01-01 UTC.
 pub type UnixMs = i64;
+
+/// Waits, in virtual time where the runtime's clock is paused.
+pub async fn sleep(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
 
 /// A source of time; cheap to copy.
 #[derive(Debug, Clone, Copy)]
@@ -20,33 +27,26 @@ pub struct Clock {
 
 impl Clock {
     /// The machine's time. Must be called inside a tokio runtime where that runtime's clock may be paused.
-    #[must_use]
     pub fn system() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self::starting_at(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// A clock whose wall time starts at `start_unix_ms` now: for simulated runs that must repeat exactly.
-    #[must_use]
     pub fn starting_at(start_unix_ms: UnixMs) -> Self {
         Self { start: Instant::now(), start_unix_ms }
     }
 
     /// The monotonic time, for waits and spacing.
-    #[must_use]
     pub fn now(&self) -> Instant {
         Instant::now()
     }
 
-    /// Time since this clock was made.
-    #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.now().saturating_duration_since(self.start)
     }
 
     /// The wall time, in milliseconds since 1970.
-    #[must_use]
     pub fn unix_ms(&self) -> UnixMs {
         let elapsed_ms = i64::try_from(self.elapsed().as_millis()).unwrap_or(i64::MAX);
         self.start_unix_ms.saturating_add(elapsed_ms)

@@ -33,7 +33,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Every status, in the order of the README's table.
+    /// Every status, in the order of docs/exit-statuses.md.
     pub const ALL: [Self; 12] = [
         Self::Success,
         Self::Fault,
@@ -49,8 +49,6 @@ impl Exit {
         Self::Terminated,
     ];
 
-    /// The number.
-    #[must_use]
     pub fn status(self) -> u8 {
         self as u8
     }

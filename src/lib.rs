@@ -6,18 +6,42 @@
 //! `docs/design/glossary.md` explains the terms, and `CONTRIBUTING.md` says how to build, test and change the program.
 //! Command lines, codes and exit statuses are in `docs/`.
 //!
-//! Whoever follows a command starts in its folder under `commands`; whoever follows a row starts in `engine`.
+//! To follow a command, start in its folder under `commands`; to follow a row, start in `engine`.
 
+// The modules are public for `src/main.rs`, `tests` and `benches` only, so nobody needs the documentation that clippy
+// asks for in a library of others.
+#![allow(
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    reason = "nobody uses this as a library"
+)]
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests read the runtime's paused clock"))]
+
+#[doc(hidden)]
 pub mod clock;
+#[doc(hidden)]
 pub mod commands;
+#[doc(hidden)]
 pub mod domain;
+#[doc(hidden)]
 pub mod engine;
+#[doc(hidden)]
 pub mod exit;
+#[doc(hidden)]
 pub mod foresight;
+#[doc(hidden)]
 pub mod input;
+#[doc(hidden)]
 pub mod ledger;
+#[doc(hidden)]
 pub mod limits;
+#[doc(hidden)]
 pub mod pace;
+#[doc(hidden)]
 pub mod seed;
+#[doc(hidden)]
 pub mod service;
+#[doc(hidden)]
 pub mod ui;

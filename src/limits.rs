@@ -1,12 +1,10 @@
 //! Every bound and default of the program, each with its unit in its name.
 //!
-//! A queue, loop, line or wait without a bound here is a defect. Bounds that people meet are listed in the README.
+//! A queue, loop, line or wait without a bound here is a defect. Bounds that users meet are listed in `docs/limits.md`.
 
 /// Longest record (CSV row or JSONL line) that is read, in bytes. A longer one is a finding, never held in memory.
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
-/// Most columns a header may have.
 pub const COLUMNS_MAX: usize = 1_000;
-/// Deepest nesting of a JSONL value.
 pub const JSON_DEPTH_MAX: usize = 16;
 /// Most bytes that a compressed input may expand to from one byte of its own, over the whole file.
 pub const DECOMPRESSION_RATIO_MAX: u64 = 1_000;
@@ -32,7 +30,7 @@ pub const SORT_RUNS_MAX: usize = 128;
 pub const OUTPUT_CHUNK_BYTES: usize = 256 * 1024;
 /// Bytes of a sorted temporary file that are read or written at a time.
 pub const SORT_BUFFER_BYTES: usize = 64 * 1024;
-/// Codes that `explain` suggests for one that there is not.
+/// Codes that `explain` suggests for an unknown one.
 pub const SUGGESTIONS_MAX: usize = 5;
 /// Rows that the reader hands over at a time.
 pub const READER_BATCH_ROWS: usize = 256;
@@ -44,15 +42,15 @@ pub const INPUT_ROWS_MAX: u32 = u32::MAX - 1;
 pub const CROSS_ROW_UNDIVIDED_ROWS: usize = 1 << 20;
 /// Those parts, as a power of two.
 pub const CROSS_ROW_PARTS_LOG: u32 = 2;
-/// Rows of one make and length from which on another length is odd.
+/// Identifiers of one kind and length from which on another length is unusual.
 pub const LENGTH_ROWS_MIN: u64 = 50;
-/// One row in this many may have another length at the most: more, and lengths simply differ.
+/// At most one row in this many may have another length: with more, lengths simply differ.
 pub const LENGTH_STRAYS_SHARE: u64 = 50;
 /// Identifiers from this length on are not numbered in turn, so their length does not grow, in bytes.
 pub const FIXED_LENGTH_BYTES_MIN: usize = 16;
 /// Identifiers with capitals and small letters that it takes to miss the capitals in another one.
 pub const LOWERED_MIXED_ROWS_MIN: u64 = 3;
-/// For each identifier with both, at most this many without capitals: more, and that is how they are.
+/// At most this many identifiers without capitals for each with both: with more, the provider sends them so.
 pub const LOWERED_MIXED_SHARE_MIN: u64 = 9;
 /// Letters of an identifier that may have lost its capitals.
 pub const LOWERED_LETTERS_MIN: u64 = 10;
@@ -73,7 +71,7 @@ pub const PROVIDER_NAME_CHARS_MAX: usize = 32;
 pub const USERNAME_CHARS_MAX: usize = 128;
 /// Longest attribute value, in characters (quota page of the service).
 pub const ATTRIBUTE_VALUE_CHARS_MAX: usize = 2_048;
-/// Longest attribute name, in characters (`custom:` and 20, with room).
+/// Longest attribute name, in characters (`custom:` and 20, and some more).
 pub const ATTRIBUTE_NAME_CHARS_MAX: usize = 64;
 /// Provider name, attribute name and value of a source together, in characters (seen in the field, aws-sdk-js-v3 #6985).
 pub const SOURCE_CHARS_MAX: usize = 128;
@@ -85,7 +83,7 @@ pub const IDENTITIES_PER_USER_MAX: usize = 5;
 pub const PROVIDERS_PER_POOL_MAX: usize = 1_000;
 /// Users on one page of `ListUsers` (service model).
 pub const USERS_PER_PAGE_MAX: usize = 60;
-/// Pages that one look-up of a user reads at the most.
+/// Most pages that one look-up of a user reads.
 pub const READ_PAGES_MAX: usize = 20;
 /// Restarts of one chain of a scan after its token expired, which it does after an hour.
 pub const SCAN_RESTARTS_MAX: u32 = 3;
@@ -128,7 +126,7 @@ pub const LIMIT_READ_INTERVAL_MS: u64 = 300_000;
 pub const LIMIT_READ_MS_MAX: u64 = 5_000;
 /// Limits that were read and that the run has not taken yet.
 pub const LIMITS_WAITING_MAX: usize = 1;
-/// Shards of one input at the most.
+/// Most shards of one input.
 pub const SHARDS_MAX: u32 = 10_000;
 /// The initial rate where the quota is not known (`--rate max`), in calls a second.
 pub const RATE_START_PER_SECOND: f64 = 25.0;
@@ -136,11 +134,11 @@ pub const RATE_START_PER_SECOND: f64 = 25.0;
 pub const FAULTS_SHARE_MAX: f64 = 0.1;
 /// Seconds over which that share is taken.
 pub const FAULTS_WINDOW_SECONDS: usize = 10;
-/// How often a minute the pace is halved for such faults at the most.
+/// Most times a minute that the pace is halved for such faults.
 pub const FAULT_HALVINGS_A_MINUTE_MAX: usize = 3;
-/// Calls that the pace remembers at the most: those of the six seconds that it measures by, at its fastest.
+/// Most calls that the pace remembers: those of the six seconds that it measures by, at its fastest.
 pub const PACE_LOG_CALLS_MAX: usize = 131_072;
-/// Calls that it remembers at the least, however long they took.
+/// Fewest calls that it remembers, however long they took.
 pub const PACE_LOG_CALLS_MIN: usize = 64;
 /// First pause after a throttled answer, in milliseconds; doubles with each throttled answer in a row.
 pub const COOL_DOWN_MS_MIN: u64 = 250;
@@ -149,13 +147,13 @@ pub const COOL_DOWN_MS_MAX: u64 = 20_000;
 
 /// Most calls in flight, whatever the options say.
 pub const CONCURRENCY_MAX: usize = 1_024;
-/// Calls in flight at the least when the number is derived from the rate.
+/// Fewest calls in flight when the number is derived from the rate.
 pub const CONCURRENCY_MIN: usize = 8;
 /// A run is stuck when no call was accepted for this long, in milliseconds.
 pub const STUCK_MS: u64 = 60_000;
 /// Rows that are held between the reader and their result.
 pub const WINDOW_ROWS: usize = 4_096;
-/// Rows that are announced in the ledger ahead of their call, at the most.
+/// Most rows that are announced in the ledger ahead of their call.
 pub const ANNOUNCED_AHEAD_MAX: usize = 512;
 /// Attempts that a row gets on transient faults; throttled answers do not count.
 pub const ATTEMPTS_MAX: u32 = 5;
@@ -204,7 +202,7 @@ pub const LEDGER_NOTE_BYTES: u64 = 32 * 1024 * 1024;
 pub const LEDGER_LINE_BYTES_MAX: usize = 64 * 1024;
 /// Longest text of the service that is kept, in characters.
 pub const SERVICE_TEXT_CHARS_MAX: usize = 1_024;
-/// Bytes of a ledger that are read at a time where one line of it is wanted: most lines have fewer.
+/// Bytes of a ledger that are read at a time to read one line: most lines have fewer.
 pub const LEDGER_LINE_USUAL_BYTES: usize = 1_024;
 /// Results that wait in a hash table before they are merged into the rows sorted by key: a table of 13 MB at most.
 pub const VIEW_RECENT_ROWS: usize = 400_000;
@@ -221,7 +219,7 @@ pub const ANNOUNCEMENT_WINDOW_MS: i64 = 5_000;
 /// How far the service's clock may be from ours before the first answer, in milliseconds.
 pub const CLOCK_SKEW_MS_MAX: i64 = 300_000;
 /// How far our clock may be from the service's before `doctor` warns, in milliseconds: links of ours
-/// are recognised within this time.
+/// are recognized within this time.
 pub const CLOCK_DIFFERENCE_MS_MAX: u64 = 5_000;
 /// The difference from which on the service refuses signed requests, in milliseconds (AWS Signature Version 4).
 pub const CLOCK_DIFFERENCE_REFUSED_MS: u64 = 300_000;
@@ -253,49 +251,6 @@ pub const RESULT_BUFFER_BYTES: usize = 64 * 1024;
 pub const RUNS_SHOWN_MAX: usize = 20;
 /// Longest answer to a question that is read, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 256;
-
-/// Pools on one page of `ListUserPools` (service model).
-pub const POOLS_PER_PAGE_MAX: usize = 60;
-/// Pools that one simulated account holds.
-pub const SIM_POOLS_MAX: usize = 1_000;
-/// Largest body of a request that the simulator reads, in bytes.
-pub const SIM_BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Connections that the simulator holds at a time.
-pub const SIM_CONNECTIONS_MAX: usize = 4_096;
-/// A connection without a request is closed by the simulator after this time, in milliseconds.
-pub const SIM_IDLE_MS_MAX: u64 = 300_000;
-/// Longest time that the simulator waits for a request's body, in milliseconds.
-pub const SIM_BODY_MS_MAX: u64 = 30_000;
-/// Longest time that a stopping simulator waits for its open calls, in milliseconds.
-pub const SIM_STOP_MS_MAX: u64 = 5_000;
-/// Longest time by which a fault plan may delay one answer, in milliseconds.
-pub const SIM_SLOW_MS_MAX: u64 = 600_000;
-/// Largest file of a fault plan, in bytes.
-pub const FAULT_FILE_BYTES_MAX: u64 = 1024 * 1024;
-/// Faults of one plan.
-pub const SIM_FAULTS_MAX: usize = 1_000;
-/// Changes of one simulated rate.
-pub const SIM_RATE_CHANGES_MAX: usize = 1_000;
-/// Highest simulated rate, in calls a second.
-pub const SIM_RATE_PER_SECOND_MAX: f64 = 1_000_000.0;
-/// Calls of other tenants that are made up one by one between two calls of ours; further ones are only counted.
-pub const SIM_BACKGROUND_CALLS_MAX: usize = 100_000;
-/// Longest time by which simulated lists may lag behind writes, in milliseconds.
-pub const SIM_LIST_LAG_MS_MAX: u64 = 60_000;
-/// Writes that simulated lists may not show yet; the oldest shows early beyond this.
-pub const SIM_LAGGING_WRITES_MAX: usize = 100_000;
-/// Users that one simulated page looks at where its filter has no index.
-pub const SIM_USERS_LOOKED_AT_MAX: usize = 1_000;
-/// Token buckets of single users that the simulator keeps.
-pub const SIM_BUCKETS_MAX: usize = 65_536;
-/// Seconds of which the simulator keeps statistics one by one.
-pub const SIM_STATS_SECONDS_MAX: usize = 100_000;
-/// Longest attribute name or value of a link, in characters (service model).
-pub const SIM_TEXT_CHARS_MAX: usize = 131_072;
-/// Largest pool file that is read, in bytes.
-pub const POOL_FILE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
-/// Minutes after which a `PaginationToken` of `ListUsers` is no longer taken (developer guide).
-pub const PAGINATION_TOKEN_MINUTES: u64 = 60;
 
 const _: () = {
     assert!(RAW_EXCERPT_BYTES < RECORD_BYTES_MAX && RECORD_BYTES_MAX <= 1 << 24);

@@ -10,13 +10,11 @@ pub struct Rng {
 
 impl Rng {
     /// A generator whose whole sequence follows from `seed`.
-    #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
     /// An independent generator for one purpose, so that more numbers drawn here change nothing there.
-    #[must_use]
     pub fn fork(&self, purpose: &str) -> Self {
         let mut mixed = self.state ^ 0x5851_f42d_4c95_7f2d;
         for byte in purpose.bytes() {
@@ -43,7 +41,6 @@ impl Rng {
         u64::try_from((u128::from(self.next_u64()) * u128::from(bound)) >> 64).unwrap_or(0)
     }
 
-    /// True with the given probability.
     pub fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }

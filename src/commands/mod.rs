@@ -1,8 +1,5 @@
 //! The command line: one module for each command, with its arguments, what it does, and how its result is printed.
 
-// Public for the integration tests and benches only: nobody uses this as a library.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate, clippy::missing_panics_doc)]
-
 pub mod doctor;
 pub mod explain;
 pub mod export;
@@ -33,9 +30,8 @@ use crate::ui::{
     ColorChoice, LOG_FILTER_VARIABLE, LogFormat, LogOptions, OutputFormat, ProgressChoice, Terminals, Ui, UiOptions,
     finding_line,
 };
-use shared::run::listen_for_signals;
 use shared::settings::FileSettings;
-use shared::{CommandContext, Failure, SdkConnector, headings};
+use shared::{CommandContext, Failure, headings};
 
 const EXAMPLE: &str = "Example, without an AWS account: cognito-link link fixtures/pairs.csv --simulate --yes";
 
@@ -142,7 +138,6 @@ pub enum ColorWhen {
 }
 
 /// Runs the command and returns the exit status of the process.
-#[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     let ui = Ui::new(ui_options(&cli.output));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -161,14 +156,7 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     let file_settings = cli.output.config.as_deref().map(FileSettings::read).transpose()?.unwrap_or_default();
     // Differs from run to run.
     let seed = clock.unix_ms().unsigned_abs() ^ u64::from(std::process::id()).rotate_left(40);
-    let context = CommandContext {
-        ui,
-        clock,
-        seed: Rng::new(seed).next_u64(),
-        file_settings,
-        connector: &SdkConnector,
-        listen_for_signals,
-    };
+    let context = CommandContext { ui, clock, seed: Rng::new(seed).next_u64(), file_settings };
     match cli.command {
         Command::Validate(args) => Box::pin(validate::cmd_validate(*args, &context)).await,
         Command::Doctor(args) => Box::pin(doctor::cmd_doctor(*args, &context)).await,

@@ -3,9 +3,9 @@
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::shared::{CommandContext, Failure, InputFormat, PresetName};
+use super::shared::{CommandContext, Failure};
 use crate::exit::Exit;
-use crate::input::Preset;
+use crate::input::{Format, Preset};
 
 /// Print an example of an input, which `validate` accepts
 #[derive(Debug, Args)]
@@ -13,17 +13,17 @@ use crate::input::Preset;
 pub struct TemplateArgs {
     /// Format of the example
     #[arg(value_enum)]
-    pub format: InputFormat,
+    pub format: Format,
     /// Product whose export the example imitates
     #[arg(long, value_enum, value_name = "PRODUCT")]
-    pub preset: Option<PresetName>,
+    pub preset: Option<Preset>,
 }
 
 pub fn cmd_template(args: &TemplateArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
-    let example = args.preset.map_or(CANONICAL, |name| example_of(name.into()));
+    let example = args.preset.map_or(CANONICAL, example_of);
     context.ui.data(&match args.format {
-        InputFormat::Csv => csv_text(&example),
-        InputFormat::Jsonl => jsonl_text(&example),
+        Format::Csv => csv_text(&example),
+        Format::Jsonl => jsonl_text(&example),
     })?;
     Ok(Exit::Success)
 }

@@ -1,17 +1,10 @@
 //! A context for tests of commands.
 
+use super::shared::CommandContext;
 use super::shared::settings::FileSettings;
-use super::shared::{CommandContext, SdkConnector};
 use crate::clock::Clock;
 use crate::ui::Ui;
 
 pub fn context(ui: &Ui) -> CommandContext<'_> {
-    CommandContext {
-        ui,
-        clock: Clock::starting_at(1_795_000_000_000),
-        seed: 1,
-        file_settings: FileSettings::default(),
-        connector: &SdkConnector,
-        listen_for_signals: super::shared::run::listen_for_signals,
-    }
+    CommandContext { ui, clock: Clock::starting_at(1_795_000_000_000), seed: 1, file_settings: FileSettings::default() }
 }

@@ -64,13 +64,11 @@ impl Counts {
     }
 
     /// The sum of all states, invalid and unprocessed rows included.
-    #[must_use]
     pub fn accounted(&self) -> u64 {
         self.linked + self.already_linked + self.refused + self.failed + self.in_doubt + self.invalid + self.unprocessed
     }
 
     /// Rows that are finished in this run, undone ones included.
-    #[must_use]
     pub fn done(&self) -> u64 {
         self.accounted() - self.unprocessed + self.undone
     }
@@ -86,15 +84,11 @@ impl Counts {
     }
 
     /// Whether every row read is in the desired state.
-    #[must_use]
     pub fn all_linked(&self) -> bool {
         self.linked + self.already_linked == self.read
     }
 
     /// Checks that every row read has exactly one state.
-    ///
-    /// # Errors
-    /// [`CountMismatch`] with both sums, which is a bug.
     pub fn balance(&self) -> Result<(), CountMismatch> {
         let accounted = self.accounted();
         let refusals: u64 = self.by_refusal.values().sum();

@@ -26,7 +26,6 @@ pub enum CheckTopic {
 
 impl CheckTopic {
     /// The check's name, for people and scripts.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Credentials => "credentials",
@@ -55,7 +54,6 @@ pub enum CheckStatus {
 
 impl CheckStatus {
     /// The status as people and scripts see it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -112,7 +110,6 @@ pub enum CheckResult {
     },
     /// An operation that writes, and so was not called.
     NotTried(&'static str),
-    /// The call failed.
     Stopped(StopError),
     /// Not looked at, because of what an earlier check found: a lower-case fragment.
     LeftOut(&'static str),
@@ -133,7 +130,6 @@ pub struct DoctorReport {
 }
 
 impl DoctorCheck {
-    #[must_use]
     pub fn status(&self) -> CheckStatus {
         let warn_if = |doubtful| if doubtful { CheckStatus::Warn } else { CheckStatus::Ok };
         match &self.found {
@@ -161,20 +157,17 @@ impl DoctorCheck {
 }
 
 impl DoctorReport {
-    #[must_use]
     pub fn count(&self, status: CheckStatus) -> u64 {
         self.checks.iter().filter(|check| check.status() == status).count() as u64
     }
 }
 
 /// Whether each sign-in sets `email_verified` to false: the service does so where `email` is mapped alone.
-#[must_use]
 pub fn resets_email_verified(mapped: &BTreeSet<String>) -> bool {
     mapped.contains("email") && !mapped.contains("email_verified")
 }
 
 /// The smallest difference of the two clocks that the bounds allow, in milliseconds.
-#[must_use]
 pub fn min_clock_difference_ms((low, high): (i64, i64)) -> u64 {
     low.max(high.saturating_neg()).max(0).unsigned_abs()
 }
@@ -188,7 +181,6 @@ fn clock_status(bounds: Option<(i64, i64)>) -> CheckStatus {
 }
 
 /// How long the calls take at `pace` calls a second.
-#[must_use]
 pub fn duration_of_calls(calls: u64, pace: f64) -> Duration {
     #[expect(clippy::cast_precision_loss, reason = "an estimate, printed with two units")]
     let seconds = calls as f64 / pace;

@@ -22,7 +22,6 @@ pub enum DriftStatus {
 }
 
 impl DriftStatus {
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Linked => "linked",
@@ -34,7 +33,6 @@ impl DriftStatus {
     }
 
     /// The symbol of a row in a combined file; [`EXTRA_SYMBOL`] is for a link that is not in the file.
-    #[must_use]
     pub fn symbol(self) -> char {
         match self {
             Self::Linked => '=',
@@ -44,7 +42,6 @@ impl DriftStatus {
         }
     }
 
-    #[must_use]
     pub fn code(self) -> Option<RefusalCode> {
         match self {
             Self::Blocked(code) => Some(code),
@@ -87,18 +84,15 @@ impl DriftCounts {
     }
 
     /// Whether file and pool differ in anything that could be compared.
-    #[must_use]
     pub fn has_drift(&self) -> bool {
         self.missing + self.unresolvable_drift() > 0
     }
 
     /// Differences that remain when the missing links are made.
-    #[must_use]
     pub fn unresolvable_drift(&self) -> u64 {
         self.moved + self.blocked + self.extra
     }
 
-    #[must_use]
     pub fn balances(&self) -> bool {
         self.rows == self.linked + self.missing + self.moved + self.blocked + self.invalid
             && self.by_code.values().sum::<u64>() == self.blocked
@@ -127,7 +121,7 @@ pub struct ExtraLink {
 
 impl fmt::Debug for ExtraLink {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("ExtraLine").field("provider", &self.provider).finish_non_exhaustive()
+        formatter.debug_struct("ExtraLink").field("provider", &self.provider).finish_non_exhaustive()
     }
 }
 

@@ -12,7 +12,6 @@ pub enum Severity {
 }
 
 impl Severity {
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -30,18 +29,15 @@ macro_rules! finding_codes {
             /// Every code, in the order of the catalogue.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
             }
 
             /// Whether it keeps a row from being sent, unless the code is allowed.
-            #[must_use]
             pub fn severity(self) -> Severity {
                 match self { $(Self::$variant => Severity::$severity,)+ }
             }
 
-            #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $doc,)+ }
             }
@@ -94,8 +90,6 @@ impl FindingCode {
         Self::UppercaseEmailNameId,
     ];
 
-    /// Whether it is one of [`FindingCode::SUSPICIONS`].
-    #[must_use]
     pub fn is_suspicion(self) -> bool {
         Self::SUSPICIONS.contains(&self)
     }

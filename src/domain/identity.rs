@@ -17,16 +17,12 @@ pub const SIMULATED_REGION_PREFIX: &str = "sim-";
 /// Why a text is no identity value. Never holds the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
-    /// Not `REGION_ID` as in `us-east-1_AbCdEfGhI`.
     #[error("not a user pool id: expected REGION_ID as in us-east-1_AbCdEfGhI")]
     PoolId,
     #[error("empty")]
     Empty,
     #[error("longer than {max} characters")]
-    TooLong {
-        /// What the service takes, in characters.
-        max: usize,
-    },
+    TooLong { max: usize },
     /// A provider name with characters that the service does not take.
     #[error("not a provider name: spaces and control characters are not allowed")]
     ProviderName,
@@ -37,7 +33,6 @@ pub enum IdentityError {
     SourceTooLong {
         /// How long the three are together, in characters.
         chars: usize,
-        /// What the service takes, in characters.
         max: usize,
     },
 }
@@ -48,9 +43,6 @@ pub struct PoolId(Box<str>);
 
 impl PoolId {
     /// Reads `us-east-1_AbCdEfGhI` (service model: `[\w-]+_[0-9a-zA-Z]+`, 1 to 55 characters).
-    ///
-    /// # Errors
-    /// [`IdentityError::PoolId`] for any other shape.
     pub fn parse(text: &str) -> Result<Self, IdentityError> {
         let (region, id) = text.rsplit_once('_').ok_or(IdentityError::PoolId)?;
         let region_fits = !region.is_empty()
@@ -64,19 +56,16 @@ impl PoolId {
         }
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The region in which the pool lives: the part before the last `_`.
-    #[must_use]
     pub fn region(&self) -> &str {
         self.0.rsplit_once('_').map_or("", |(region, _)| region)
     }
 
     /// Whether this pool can only be a simulated one.
-    #[must_use]
     pub fn is_simulated(&self) -> bool {
         self.region().starts_with(SIMULATED_REGION_PREFIX)
     }
@@ -94,39 +83,36 @@ pub struct Personal(Box<str>);
 
 impl Personal {
     /// Takes a value as it is, without trimming or changing case.
-    ///
-    /// # Errors
-    /// When it is empty or over `chars_max` characters.
     pub fn parse(text: &str, chars_max: usize) -> Result<Self, IdentityError> {
         Self::check(text, chars_max)?;
         Ok(Self(text.into()))
     }
 
     /// Checks the text as [`Personal::parse`] does.
-    ///
-    /// # Errors
-    /// As there.
     pub fn check(text: &str, chars_max: usize) -> Result<(), IdentityError> {
-        if text.is_empty() {
-            return Err(IdentityError::Empty);
-        }
-        if text.len() > chars_max && text.chars().count() > chars_max {
-            return Err(IdentityError::TooLong { max: chars_max });
-        }
-        Ok(())
+        check_length(text, chars_max)
     }
 
     /// Takes a value that the service holds, whatever its length.
-    #[must_use]
     pub fn from_service(text: &str) -> Self {
         Self(text.into())
     }
 
     /// The value itself: for the service, the ledger and result files, never for a log or an error text.
-    #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
+}
+
+fn check_length(text: &str, chars_max: usize) -> Result<(), IdentityError> {
+    if text.is_empty() {
+        return Err(IdentityError::Empty);
+    }
+    // There are at most as many characters as bytes, so nearly every text needs no counting.
+    if text.len() > chars_max && text.chars().count() > chars_max {
+        return Err(IdentityError::TooLong { max: chars_max });
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Personal {
@@ -136,7 +122,6 @@ impl fmt::Debug for Personal {
 }
 
 /// The first and last character of a personal value, for a terminal: enough to recognise one's own row, no more.
-#[must_use]
 pub fn masked(value: &str) -> String {
     let mut chars = value.chars().filter(|character| !character.is_control());
     match (chars.next(), chars.next_back()) {
@@ -152,28 +137,17 @@ pub struct ProviderName(Box<str>);
 impl ProviderName {
     /// Reads a provider name (service model: 1 to 32 characters, no control characters; older pools hold names with
     /// underscores and spaces that new ones may not have, so those are taken).
-    ///
-    /// # Errors
-    /// When it is empty, too long, or has characters that no provider name can have.
     pub fn parse(text: &str) -> Result<Self, IdentityError> {
         Self::check(text)?;
         Ok(Self(text.into()))
     }
 
     /// Checks the text as [`ProviderName::parse`] does.
-    ///
-    /// # Errors
-    /// As there.
     pub fn check(text: &str) -> Result<(), IdentityError> {
-        if text.is_empty() {
-            return Err(IdentityError::Empty);
-        }
-        // Letters and digits are nearly every name, and need no look at single characters.
-        if text.len() <= limits::PROVIDER_NAME_CHARS_MAX && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        check_length(text, limits::PROVIDER_NAME_CHARS_MAX)?;
+        // Nearly every name has only letters and digits, which need no check of single characters.
+        if text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Ok(());
-        }
-        if text.chars().count() > limits::PROVIDER_NAME_CHARS_MAX {
-            return Err(IdentityError::TooLong { max: limits::PROVIDER_NAME_CHARS_MAX });
         }
         if text.chars().any(char::is_control) || text.trim() != text {
             return Err(IdentityError::ProviderName);
@@ -181,24 +155,20 @@ impl ProviderName {
         Ok(())
     }
 
-    #[must_use]
     pub fn native() -> Self {
         Self(NATIVE_PROVIDER.into())
     }
 
     /// The name as the pool knows it, true case.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    #[must_use]
     pub fn is_native(&self) -> bool {
         self.as_str() == NATIVE_PROVIDER
     }
 
     /// Whether the service takes only `Cognito_Subject` for this provider (`AdminLinkProviderForUser`; Apple inferred).
-    #[must_use]
     pub fn is_social(&self) -> bool {
         is_social(self.as_str())
     }
@@ -206,7 +176,6 @@ impl ProviderName {
 
 /// Whether the service takes only `Cognito_Subject` for a provider of this name (`AdminLinkProviderForUser`; Apple
 /// inferred).
-#[must_use]
 pub fn is_social(provider: &str) -> bool {
     matches!(provider, "Facebook" | "Google" | "LoginWithAmazon" | "SignInWithApple")
 }
@@ -222,40 +191,24 @@ impl fmt::Display for ProviderName {
 pub struct AttributeName(Box<str>);
 
 impl AttributeName {
-    /// Reads an attribute name.
-    ///
-    /// # Errors
-    /// When it is empty or too long.
     pub fn parse(text: &str) -> Result<Self, IdentityError> {
         Self::check(text)?;
         Ok(Self(text.into()))
     }
 
     /// Checks the text as [`AttributeName::parse`] does.
-    ///
-    /// # Errors
-    /// As there.
     pub fn check(text: &str) -> Result<(), IdentityError> {
-        if text.is_empty() {
-            return Err(IdentityError::Empty);
-        }
-        if text.len() > limits::ATTRIBUTE_NAME_CHARS_MAX && text.chars().count() > limits::ATTRIBUTE_NAME_CHARS_MAX {
-            return Err(IdentityError::TooLong { max: limits::ATTRIBUTE_NAME_CHARS_MAX });
-        }
-        Ok(())
+        check_length(text, limits::ATTRIBUTE_NAME_CHARS_MAX)
     }
 
-    #[must_use]
     pub fn subject() -> Self {
         Self(COGNITO_SUBJECT.into())
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    #[must_use]
     pub fn is_subject(&self) -> bool {
         self.as_str() == COGNITO_SUBJECT
     }
@@ -271,19 +224,12 @@ pub struct ExternalIdentity {
 }
 
 impl ExternalIdentity {
-    /// Puts the three parts together.
-    ///
-    /// # Errors
-    /// [`IdentityError::NativeSource`] for provider `Cognito`, [`IdentityError::SourceTooLong`] over 128 characters.
     pub fn new(provider: ProviderName, attribute: AttributeName, value: Personal) -> Result<Self, IdentityError> {
         Self::check(provider.as_str(), attribute.as_str(), value.expose())?;
         Ok(Self { provider, attribute, value })
     }
 
     /// Checks parts that are valid by themselves, as [`ExternalIdentity::new`] does.
-    ///
-    /// # Errors
-    /// As there.
     pub fn check(provider: &str, attribute: &str, value: &str) -> Result<(), IdentityError> {
         if provider == NATIVE_PROVIDER {
             return Err(IdentityError::NativeSource);
@@ -300,19 +246,16 @@ impl ExternalIdentity {
     }
 
     /// The provider, by the pool's name of it.
-    #[must_use]
     pub fn provider(&self) -> &ProviderName {
         &self.provider
     }
 
     /// The attribute by which the provider's user is recognised.
-    #[must_use]
     pub fn attribute(&self) -> &AttributeName {
         &self.attribute
     }
 
     /// The value of that attribute, byte for byte as the provider sends it.
-    #[must_use]
     pub fn value(&self) -> &Personal {
         &self.value
     }
@@ -335,7 +278,6 @@ pub enum Destination {
 
 impl Destination {
     /// A short stable word for the kind, used in row keys and the ledger.
-    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Username(_) => "username",
@@ -346,13 +288,11 @@ impl Destination {
     }
 
     /// Whether the user must be looked up before it can be linked.
-    #[must_use]
     pub fn needs_look_up(&self) -> bool {
         matches!(self, Self::Email(_) | Self::Sub(_))
     }
 
     /// The value by which the user is named.
-    #[must_use]
     pub fn value(&self) -> &Personal {
         match self {
             Self::Username(value) | Self::Email(value) | Self::Sub(value) | Self::Federated { user_id: value, .. } => {
@@ -373,7 +313,6 @@ pub struct DestinationUser {
 
 impl DestinationUser {
     /// The user name by which the pool lists this user: its own, or `Provider_id` for a federated one.
-    #[must_use]
     pub fn username(&self) -> String {
         if self.provider.is_native() {
             self.value.expose().to_owned()
@@ -384,7 +323,6 @@ impl DestinationUser {
 }
 
 /// The user name of the profile that a first sign-in of an unlinked identity makes: `Provider_id`.
-#[must_use]
 pub fn profile_username(provider: &str, user_id: &str) -> String {
     format!("{provider}_{user_id}")
 }
@@ -429,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_and_masks_tell_nothing() {
+    fn debug_and_masks_reveal_nothing() {
         let identity = source("Google", "carlos@example.com").unwrap();
         assert!(!format!("{identity:?}").contains("carlos"));
         assert_eq!(masked("carlos@example.com"), "c***m");

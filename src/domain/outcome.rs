@@ -10,12 +10,10 @@ macro_rules! refusal_codes {
             /// Every code, in the order of the contract.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
             }
 
-            #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $doc,)+ }
             }
@@ -50,23 +48,7 @@ refusal_codes! {
 }
 
 impl RefusalCode {
-    #[must_use]
-    pub fn is_from_undo(self) -> bool {
-        matches!(
-            self,
-            Self::Gone
-                | Self::Moved
-                | Self::OlderThanOurs
-                | Self::DateUnknown
-                | Self::UserNotSeen
-                | Self::LinkNotSeen
-                | Self::UsedSince
-                | Self::FormUnknown
-        )
-    }
-
     /// Reads a code; `None` for a text that is none.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == text)
     }
@@ -85,14 +67,12 @@ pub struct ServiceText {
 impl ServiceText {
     /// The message where it may be printed: with `show_values`, or where this program or its HTTP client wrote it. `None`
     /// where it is hidden or empty.
-    #[must_use]
     pub fn printable_message(&self, show_values: bool) -> Option<&str> {
         let printable = show_values || !self.is_from_service();
         Some(self.message.as_str()).filter(|message| printable && !message.is_empty())
     }
 
     /// Whether [`Self::printable_message`] hides a message that `show_values` would print.
-    #[must_use]
     pub fn is_hidden(&self, show_values: bool) -> bool {
         !show_values && self.is_from_service() && !self.message.is_empty()
     }
@@ -104,7 +84,6 @@ impl ServiceText {
     }
 
     /// What the code means, as a lower-case fragment; `None` for a code that this version does not know.
-    #[must_use]
     pub fn meaning(&self) -> Option<&'static str> {
         Some(match self.code.as_str() {
             "connect" => "no connection to the service",
@@ -166,18 +145,6 @@ pub enum UndoOutcome {
     Failed { text: ServiceText },
     /// A call may have taken effect, and reading could not settle it.
     InDoubt { text: ServiceText },
-}
-
-impl UndoOutcome {
-    /// What the service said, where it said anything.
-    #[must_use]
-    pub fn text(&self) -> Option<&ServiceText> {
-        match self {
-            Self::Undone => None,
-            Self::Refused { text, .. } => text.as_ref(),
-            Self::Failed { text } | Self::InDoubt { text } => Some(text),
-        }
-    }
 }
 
 #[cfg(test)]

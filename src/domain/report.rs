@@ -50,7 +50,6 @@ pub struct ShardsReport {
 
 impl ShardsReport {
     /// Whether every shard is there once, and no row is in two of them.
-    #[must_use]
     pub fn is_whole(&self) -> bool {
         self.missing.is_empty() && self.strange_ledgers == 0 && self.rows_in_several == 0
     }
@@ -128,7 +127,6 @@ pub struct PredictionReport {
 }
 
 impl PredictionReport {
-    #[must_use]
     pub fn refused(&self) -> u64 {
         let fine = |verdict: &str| matches!(verdict, "link" | "already_linked");
         self.by_verdict.iter().filter(|(verdict, _)| !fine(verdict)).map(|(_, count)| count).sum()

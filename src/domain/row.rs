@@ -1,4 +1,4 @@
-//! A row of the input, and the key by which it is known for ever.
+//! A row of the input, and its permanent key.
 
 use std::fmt;
 
@@ -25,13 +25,12 @@ pub struct Link {
 }
 
 /// A row as the ledger knows it: 128 bits over pool, destination and source, so that the input may be sorted, edited
-/// and extended between runs. Tells nothing about the values.
+/// and extended between runs. It reveals nothing about the values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RowKey([u64; 2]);
 
 impl RowKey {
     /// The key of a link in a pool. Each part goes in with its length, so that no two links share a text.
-    #[must_use]
     pub fn of(pool: &PoolId, link: &Link) -> Self {
         let destination_provider = match &link.destination {
             Destination::Federated { provider, .. } => provider.as_str(),
@@ -55,29 +54,9 @@ impl RowKey {
     }
 
     /// Reads the 32 hexadecimal digits that [`fmt::Display`] writes; `None` for anything else.
-    #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         let (high, low) = text.split_at_checked(16)?;
         Some(Self([parse_hex(high)?, parse_hex(low)?]))
-    }
-
-    /// The 32 hexadecimal digits, as [`RowKey::parse`] reads them.
-    #[must_use]
-    pub fn to_hex(self) -> [u8; 32] {
-        let mut text = [0; 32];
-        for (half, digits) in self.0.iter().zip(text.chunks_exact_mut(16)) {
-            for (digit, byte) in digits.chunks_exact_mut(2).zip(half.to_be_bytes()) {
-                digit[0] = HEX_DIGITS[usize::from(byte >> 4)];
-                digit[1] = HEX_DIGITS[usize::from(byte & 0xf)];
-            }
-        }
-        text
-    }
-
-    /// The upper 64 bits: uniformly spread, so they tell roughly where a key stands among sorted ones.
-    #[must_use]
-    pub fn high(self) -> u64 {
-        self.0[0]
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the two halves of 128 bits")]
@@ -85,8 +64,6 @@ impl RowKey {
         Self([(value >> 64) as u64, value as u64])
     }
 }
-
-const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Parses lower-case digits; `None` for any other length than 16.
 fn parse_hex(text: &[u8]) -> Option<u64> {
@@ -134,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_tell_every_part_apart() {
+    fn keys_differ_in_every_part() {
         let pool = PoolId::parse("us-east-1_Abc").unwrap();
         let other_pool = PoolId::parse("us-east-1_Abd").unwrap();
         let base = link(Destination::Username(named("ab")), "Google", "cd");
@@ -155,7 +132,6 @@ mod tests {
         let pool = PoolId::parse("us-east-1_Abc").unwrap();
         let key = RowKey::of(&pool, &link(Destination::Username(named("ab")), "Google", "cd"));
         assert_eq!(RowKey::parse(key.to_string().as_bytes()), Some(key));
-        assert_eq!(key.to_hex(), key.to_string().as_bytes());
         // Ledgers live longer than versions: a change of this text would send every row a second time.
         assert_eq!(key.to_string(), "5230e32a47d46755f39c00dc9a066e71");
         assert_eq!(RowKey::parse(b"xyz"), None);
@@ -163,9 +139,9 @@ mod tests {
             let (digit, place) = (char::from(byte).to_digit(16), usize::from(byte) % 32);
             let mut text = [b'0'; 32];
             text[place] = byte;
-            let wanted =
+            let expected =
                 digit.filter(|_| !byte.is_ascii_uppercase()).map(|value| u128::from(value) << (4 * (31 - place)));
-            assert_eq!(RowKey::parse(&text), wanted.map(RowKey::from_u128), "byte {byte}");
+            assert_eq!(RowKey::parse(&text), expected.map(RowKey::from_u128), "byte {byte}");
         }
     }
 }

@@ -19,7 +19,6 @@ pub enum StopCause {
     NotEnabledHere,
     /// The service cannot be reached at all.
     Unreachable,
-    /// The ledger cannot be written.
     LedgerIo,
     /// The input cannot be read on.
     InputIo,
@@ -28,7 +27,6 @@ pub enum StopCause {
 }
 
 impl StopCause {
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Credentials => "credentials",
@@ -55,20 +53,16 @@ pub struct StopError {
 
 impl StopError {
     /// A stop that no answer of the service caused.
-    #[must_use]
     pub fn new(cause: StopCause, detail: impl Into<String>) -> Self {
         Self { cause, detail: detail.into(), service_text: None }
     }
 
-    /// Puts the pool before the detail.
-    #[must_use]
     pub fn about_pool(mut self, pool: &PoolId) -> Self {
         self.detail = format!("user pool {pool}: {}", self.detail);
         self
     }
 
     /// The detail, with the service's message where `show_values` permits it.
-    #[must_use]
     pub fn printable_detail(&self, show_values: bool) -> String {
         match self.service_text.as_ref().and_then(|text| text.printable_message(show_values)) {
             Some(message) => format!("{}; the service answered: {message}", self.detail),
@@ -76,13 +70,11 @@ impl StopError {
         }
     }
 
-    #[must_use]
     pub fn hides_message(&self, show_values: bool) -> bool {
         self.service_text.as_ref().is_some_and(|text| text.is_hidden(show_values))
     }
 }
 
-/// A signal to stop the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// SIGINT, Ctrl-C.
@@ -97,34 +89,19 @@ pub enum RunOutcome {
     Completed,
     /// A signal came; what was in flight was finished, or is in doubt where it did not finish in time.
     Interrupted(Signal),
-    /// Something stopped the run.
     Stopped(StopError),
-}
-
-impl RunOutcome {
-    #[must_use]
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Interrupted(_) => "interrupted",
-            Self::Stopped(_) => "stopped",
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RunPurpose {
-    /// To link rows.
     #[default]
     Link,
-    /// To remove links.
     Undo,
     /// To list the links that would be removed.
     UndoDryRun,
 }
 
 impl RunPurpose {
-    #[must_use]
     pub fn is_undo(self) -> bool {
         self != Self::Link
     }

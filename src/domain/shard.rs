@@ -23,18 +23,11 @@ pub struct Shard {
 pub struct ShardError;
 
 impl Shard {
-    /// Shard `index` of `count`.
-    ///
-    /// # Errors
-    /// When the index is not below the count, or the count is over [`SHARDS_MAX`].
     pub fn new(index: u32, count: u32) -> Result<Self, ShardError> {
         if index < count && count <= SHARDS_MAX { Ok(Self { index, count }) } else { Err(ShardError) }
     }
 
     /// Reads what [`fmt::Display`] writes.
-    ///
-    /// # Errors
-    /// When it is something else.
     pub fn parse(text: &str) -> Result<Self, ShardError> {
         let numbers = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
         let (index, count) = numbers.ok_or(ShardError)?;
@@ -42,17 +35,14 @@ impl Shard {
     }
 
     /// Its number, from 0.
-    #[must_use]
     pub fn index(self) -> u32 {
         self.index
     }
 
-    #[must_use]
     pub fn count(self) -> u32 {
         self.count
     }
 
-    #[must_use]
     pub fn has(self, destination: &Destination) -> bool {
         let value = match destination {
             // The name by which the pool lists the user, so that a row by user name falls together with it.
@@ -65,7 +55,6 @@ impl Shard {
     }
 
     /// Whether a row that names no destination, being invalid, is its: each is counted by one shard.
-    #[must_use]
     pub fn has_invalid(self, number: RowNumber) -> bool {
         number.0 % u64::from(self.count) == u64::from(self.index)
     }

@@ -28,7 +28,6 @@ pub enum RowState {
 }
 
 impl RowState {
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unprocessed | Self::Undone => "unprocessed",
@@ -40,7 +39,6 @@ impl RowState {
         }
     }
 
-    #[must_use]
     pub fn refusal(self) -> Option<RefusalCode> {
         match self {
             Self::Refused(code) => Some(code),
@@ -49,7 +47,6 @@ impl RowState {
     }
 
     /// What a rerun does with a row in this state.
-    #[must_use]
     pub fn on_resume(self, retry_refused: bool) -> ResumeAction {
         match self {
             Self::Linked | Self::AlreadyLinked | Self::Kept(_) => ResumeAction::Skip,
@@ -60,7 +57,6 @@ impl RowState {
     }
 
     /// Whether `undo` has to consider it: a link that this tool made and that was not removed.
-    #[must_use]
     pub fn is_linked_by_this_tool(self) -> bool {
         matches!(self, Self::Linked | Self::Kept(_) | Self::Unlinking)
     }
@@ -68,7 +64,6 @@ impl RowState {
 
 impl LinkOutcome {
     /// The state that this outcome puts a row in.
-    #[must_use]
     pub fn state(&self) -> RowState {
         match self {
             Self::Linked { .. } => RowState::Linked,
@@ -82,7 +77,6 @@ impl LinkOutcome {
 
 impl UndoOutcome {
     /// The state that this outcome puts a row in.
-    #[must_use]
     pub fn state(&self) -> RowState {
         match self {
             Self::Undone => RowState::Undone,
@@ -109,7 +103,6 @@ pub enum RowEvent {
     /// It was announced, and the run ended before anything was sent for it; or a scan of the pool showed that its link no
     /// longer exists.
     Withdrawn,
-    /// It ended in this state.
     Settled(RowState),
     /// Its unlink was announced: from here on an unlink call may have been sent.
     UnlinkAnnounced,
@@ -125,12 +118,9 @@ pub struct IllegalTransition {
     pub event: RowEvent,
 }
 
-/// The state after `event`.
-///
-/// # Errors
-/// [`IllegalTransition`] where the event cannot follow: an existing link is never announced again; nothing becomes `linked`,
-/// `failed` by a call, or `in_doubt` without an announcement; only what this tool linked is unlinked; what is in doubt one way
-/// is settled before it is announced the other way.
+/// The state after `event`. An existing link is never announced again; nothing becomes `linked`, `failed` by a call, or
+/// `in_doubt` without an announcement; only what this tool linked is unlinked; what is in doubt one way is settled
+/// before it is announced the other way.
 #[expect(clippy::match_same_arms, reason = "a rule an arm")]
 pub fn next_state(state: RowState, event: RowEvent) -> Result<RowState, IllegalTransition> {
     use RowState::{AlreadyLinked, Failed, InDoubt, Kept, Linked, Refused, Undone, Unlinking, Unprocessed};

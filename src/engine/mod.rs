@@ -1,6 +1,6 @@
 //! The run: rows in, links made or undone, results recorded.
 //!
-//! [`run`] is the only loop. It turns what happens into an event, and [`dispatcher`] decides synchronously what follows:
+//! [`run`] is the only loop. It turns what happens into an event, and `dispatcher` decides synchronously what follows:
 //! it owns the ledger, the counters, the budgets and the observer, and returns the calls to start. Workers make one call
 //! each and report back. Nothing is shared, so nothing is locked.
 //!

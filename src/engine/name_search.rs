@@ -129,15 +129,16 @@ pub(super) fn find_by_name<'a>(users: &'a [PoolUser], name: &str, case_sensitive
     users.iter().find(is_exact).or_else(|| users.iter().find(is_same))
 }
 
-/// The destination among the users that were read: a native user by its name, and a federated one by the identity that
-/// created it, whatever its name.
+/// The destination among the users that were read: a native user by one of its names, and a federated one by the identity
+/// that created it, whatever its name.
 pub(super) fn find_destination<'a>(
     users: &'a [PoolUser],
     destination: &DestinationUser,
+    names: &[&str],
     case_sensitive: bool,
 ) -> Option<&'a PoolUser> {
     if destination.provider.is_native() {
-        return find_by_name(users, destination.value.expose(), case_sensitive);
+        return names.iter().find_map(|name| find_by_name(users, name, case_sensitive));
     }
     users.iter().find(|user| user.identity(&destination.provider, &destination.value).is_some_and(|own| own.primary))
 }
@@ -223,7 +224,7 @@ mod tests {
         let found = |provider: &str, value: &str, case_sensitive| {
             let provider = ProviderName::parse(provider).unwrap();
             let destination = DestinationUser { provider, value: Personal::from_service(value) };
-            find_destination(&users, &destination, case_sensitive).map(|user| user.username.expose())
+            find_destination(&users, &destination, &[value], case_sensitive).map(|user| user.username.expose())
         };
         assert_eq!(found("Cognito", "Alice", true), Some("Alice"));
         assert_eq!(found("Cognito", "alice", true), None);

@@ -248,13 +248,13 @@ impl RowProgress {
         destination: &DestinationUser,
         policy: RowPolicy,
     ) -> SearchResult {
-        if let Some(found) = find_destination(users, destination, policy.case_sensitive) {
+        let sent = destination.username();
+        if let Some(found) = find_destination(users, destination, &self.names_of(&sent), policy.case_sensitive) {
             // The name that the pool shows is the first that the next search reads.
             self.username = Some(found.username.clone());
             self.search = NameSearch::default();
             return SearchResult::Found(Box::new(found.clone()));
         }
-        let sent = destination.username();
         let mut search = std::mem::take(&mut self.search);
         let has_next = search.try_next(&self.names_of(&sent), policy.settle_with, policy);
         self.search = search;

@@ -73,9 +73,9 @@ impl HeaderColumns<'_> {
 
     /// Lists only names that resemble the mapped one: the line may be a row of users and no header.
     fn unmapped(&self, column: Column) -> Finding {
-        let wanted = self.known.mapped(column).unwrap_or_default();
+        let mapped = self.known.mapped(column).unwrap_or_default();
         let near: Vec<String> =
-            self.names.iter().filter(|name| resembles(name, wanted)).take(3).map(|name| shown(name)).collect();
+            self.names.iter().filter(|name| resembles(name, mapped)).take(3).map(|name| shown(name)).collect();
         let hint = if near.is_empty() {
             "give a name of the header".to_owned()
         } else {
@@ -84,7 +84,7 @@ impl HeaderColumns<'_> {
         self.finding(
             FindingCode::MissingColumn,
             None,
-            format!("--map {}={}: the header has no such column; {hint}", column.name(), shown(wanted)),
+            format!("--map {}={}: the header has no such column; {hint}", column.name(), shown(mapped)),
         )
     }
 
@@ -162,14 +162,14 @@ fn shown(name: &str) -> String {
 
 /// Returns whether somebody could have meant one by the other: the same but for case and marks, one contained in the
 /// other, or at most two letters apart.
-fn resembles(name: &str, wanted: &str) -> bool {
+fn resembles(name: &str, mapped: &str) -> bool {
     let letters = |text: &str| -> String {
         let letters = text.chars().filter(|character| character.is_alphanumeric());
         letters.flat_map(char::to_lowercase).take(HEADER_NAME_SHOWN_CHARS_MAX).collect()
     };
-    let (name, wanted) = (letters(name), letters(wanted));
-    name.chars().count().min(wanted.chars().count()) > 2
-        && (name.contains(&wanted) || wanted.contains(&name) || strsim::levenshtein(&name, &wanted) <= 2)
+    let (name, mapped) = (letters(name), letters(mapped));
+    name.chars().count().min(mapped.chars().count()) > 2
+        && (name.contains(&mapped) || mapped.contains(&name) || strsim::levenshtein(&name, &mapped) <= 2)
 }
 
 #[cfg(test)]

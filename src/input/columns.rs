@@ -34,7 +34,6 @@ impl Column {
     ];
 
     /// Returns the names that mean this column, the canonical one first. ASCII case is ignored.
-    #[must_use]
     pub fn names(self) -> &'static [&'static str] {
         match self {
             Self::DestinationUsername => {
@@ -51,14 +50,11 @@ impl Column {
         }
     }
 
-    /// Returns the canonical name.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.names()[0]
     }
 
     /// Parses a canonical name, ignoring ASCII case.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|column| column.name().eq_ignore_ascii_case(text))
     }
@@ -68,7 +64,6 @@ impl Column {
     }
 }
 
-/// A set of columns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct ColumnSet(u8);
 

@@ -26,10 +26,19 @@ const WINDOW_BYTES: usize = RECORD_BYTES_MAX + 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CsvSplit {
     /// A record of `length` bytes; `taken` with its line end, which is the last of `lines`.
-    Whole { length: usize, taken: usize, lines: u64 },
+    Whole {
+        length: usize,
+        taken: usize,
+        lines: u64,
+    },
     /// A record with a faulty quote. It costs the lines up to the end of the one on which the field starts.
-    Broken { fault: QuoteFault, lines_before: u64, length: usize, taken: usize, lines: u64 },
-    /// A record longer than [`RECORD_BYTES_MAX`].
+    Broken {
+        fault: QuoteFault,
+        lines_before: u64,
+        length: usize,
+        taken: usize,
+        lines: u64,
+    },
     TooLong,
 }
 

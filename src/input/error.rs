@@ -9,13 +9,11 @@ use crate::limits::INPUT_ROWS_MAX;
 /// Why an input cannot be read, or a result file cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// The file cannot be opened.
     #[error("cannot open {name}: {source}")]
     Open { name: String, source: io::Error },
     /// An input that can be read only once cannot be copied for a second reading.
     #[error("cannot copy {name} to a temporary file: {source}; set TMPDIR to a directory with enough space")]
     Spool { name: String, source: io::Error },
-    /// Reading failed.
     #[error("cannot read {name} from line {line} on: {source}")]
     Read {
         name: String,
@@ -32,7 +30,6 @@ pub enum InputError {
     /// It has more rows than can be compared.
     #[error("{name} has more than {INPUT_ROWS_MAX} rows; split the file")]
     TooManyRows { name: String },
-    /// A result file cannot be written.
     #[error("cannot write {path}: {source}")]
     Write { path: String, source: io::Error },
 }

@@ -45,15 +45,12 @@ impl<'a> LinkRow<'a> {
 pub struct UnreadableRows {
     /// Rows that are accepted only with `--allow` and these codes.
     pub with_allow: u64,
-    /// Rows by suspicion.
     pub suspicions: BTreeMap<FindingCode, u64>,
     /// Rows that are invalid whatever is allowed.
     pub never: u64,
-    /// Rows by error.
     pub errors: BTreeMap<FindingCode, u64>,
 }
 
-/// Writes links as rows.
 #[derive(Debug)]
 pub struct LinkRowWriter {
     format: Format,
@@ -62,16 +59,11 @@ pub struct LinkRowWriter {
 }
 
 impl LinkRowWriter {
-    /// Writes in this format.
-    #[must_use]
     pub fn new(format: Format) -> Self {
         Self { format, rows: 0, unreadable: UnreadableRows::default() }
     }
 
     /// Returns what comes before the first row.
-    ///
-    /// # Errors
-    /// None in practice: nothing is written to a file.
     pub fn header(&self) -> io::Result<Vec<u8>> {
         match self.format {
             Format::Csv => encode_csv_row(b',', b"\n", COLUMNS.map(Column::name)),
@@ -80,9 +72,6 @@ impl LinkRowWriter {
     }
 
     /// Returns a row with its line end.
-    ///
-    /// # Errors
-    /// None in practice: nothing is written to a file.
     pub fn row(&mut self, link: &LinkRow<'_>) -> io::Result<Vec<u8>> {
         self.rows += 1;
         self.count_unreadable(link);
@@ -99,14 +88,11 @@ impl LinkRowWriter {
         }
     }
 
-    /// Rows so far.
-    #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
     /// Those of them that the reader does not accept as they are.
-    #[must_use]
     pub fn unreadable(&self) -> &UnreadableRows {
         &self.unreadable
     }

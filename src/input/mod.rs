@@ -1,4 +1,4 @@
-//! The rows of somebody else's file: decompressed, parsed, checked and never trusted.
+//! The rows of an input: decompressed, parsed and checked. No byte of it is trusted.
 //!
 //! ```text
 //! source, encoding ─► input_buffer ─► csv, jsonl ─► row_check, value_check ─► cross_row ─► reader

@@ -4,7 +4,6 @@ use super::columns::Column;
 use super::preset::Preset;
 use crate::domain::finding::FindingCode;
 
-/// The format of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Delimited fields with a header.
@@ -36,16 +35,12 @@ pub struct InputOptions {
 /// Why the text of an option is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
-    /// It is not `COLUMN=TEXT`.
-    #[error("expected COLUMN=TEXT, as in source_provider=Okta")]
+    #[error("expected the column, `=` and a text, such as source_provider=Okta")]
     Shape,
-    /// There is no such column.
     #[error("no such column; the columns are {}", Column::ALL.map(Column::name).join(", "))]
     Column,
-    /// It is not a delimiter.
     #[error("not a delimiter; give one of , ; | or tab, or another single ASCII mark")]
     Delimiter,
-    /// There is no such preset.
     #[error("no such preset; the presets are {}", Preset::ALL.iter().map(|preset| preset.name()).collect::<Vec<_>>().join(", "))]
     Preset,
     /// It is not the code of a suspicion.
@@ -55,34 +50,22 @@ pub enum OptionError {
 
 impl InputOptions {
     /// Parses the value of `--map` or `--set`.
-    ///
-    /// # Errors
-    /// [`OptionError::Shape`] or [`OptionError::Column`].
     pub fn parse_pair(text: &str) -> Result<(Column, String), OptionError> {
         let (column, value) = text.split_once('=').filter(|(_, value)| !value.is_empty()).ok_or(OptionError::Shape)?;
         Ok((Column::parse(column).ok_or(OptionError::Column)?, value.to_owned()))
     }
 
     /// Parses the value of `--preset`.
-    ///
-    /// # Errors
-    /// [`OptionError::Preset`].
     pub fn parse_preset(text: &str) -> Result<Preset, OptionError> {
         Preset::parse(text).ok_or(OptionError::Preset)
     }
 
-    /// Parses the value of `--allow`.
-    ///
-    /// # Errors
-    /// [`OptionError::Allow`], also for the code of a finding that is certain.
+    /// Parses the value of `--allow`. Only suspicions can be allowed.
     pub fn parse_allow(text: &str) -> Result<FindingCode, OptionError> {
         FindingCode::SUSPICIONS.into_iter().find(|code| code.as_str() == text).ok_or(OptionError::Allow)
     }
 
     /// Parses a delimiter: one ASCII punctuation mark, `tab` or `\t`.
-    ///
-    /// # Errors
-    /// [`OptionError::Delimiter`], also for a quote, a letter or a digit.
     pub fn parse_delimiter(text: &str) -> Result<u8, OptionError> {
         match text.as_bytes() {
             b"tab" | b"\\t" => Ok(b'\t'),
@@ -92,7 +75,6 @@ impl InputOptions {
     }
 
     /// Returns what is dangerous about these options for an export of their preset, a lower-case fragment.
-    #[must_use]
     pub fn preset_warning(&self) -> Option<&'static str> {
         let is_object_id =
             |name: &str| ["objectId", "object id", "id", "oid"].iter().any(|known| known.eq_ignore_ascii_case(name));

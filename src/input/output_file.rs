@@ -8,7 +8,6 @@ use tempfile::NamedTempFile;
 
 use super::error::InputError;
 
-/// A file that is being written.
 #[derive(Debug)]
 pub struct OutputFile {
     path: PathBuf,
@@ -24,19 +23,12 @@ enum OutputTarget {
 }
 
 impl OutputFile {
-    /// Starts a file.
-    ///
-    /// # Errors
-    /// [`InputError::Write`].
     pub fn create(path: &Path) -> Result<Self, InputError> {
         let target = open(path).map_err(|source| write_error(path, source))?;
         Ok(Self { path: path.to_owned(), target: BufWriter::new(target) })
     }
 
     /// Checks before the work starts whether the file could be written; leaves nothing behind.
-    ///
-    /// # Errors
-    /// [`InputError::Write`].
     pub fn check(path: &Path) -> Result<(), InputError> {
         if path.is_dir() || !is_special(path) {
             drop(open(path).map_err(|source| write_error(path, source))?);
@@ -44,18 +36,11 @@ impl OutputFile {
         Ok(())
     }
 
-    /// Appends bytes.
-    ///
-    /// # Errors
-    /// [`InputError::Write`].
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), InputError> {
         self.target.write_all(bytes).map_err(|source| write_error(&self.path, source))
     }
 
-    /// Puts the file under its name, replacing an existing one.
-    ///
-    /// # Errors
-    /// [`InputError::Write`]; an existing file is untouched then.
+    /// Puts the file under its name, replacing an existing one. An existing file stays as it is where this fails.
     pub fn finish(self) -> Result<(), InputError> {
         let Self { path, target } = self;
         let finished = target.into_inner().map_err(io::IntoInnerError::into_error).and_then(|target| match target {
@@ -101,6 +86,12 @@ fn open(path: &Path) -> io::Result<OutputTarget> {
 }
 
 pub(super) fn write_error(path: &Path, source: io::Error) -> InputError {
+    // `tempfile` adds the path of its temporary file, which says nothing to the user.
+    let text = source.to_string();
+    let source = match text.split_once(" at path \"") {
+        Some((reason, _)) => io::Error::new(source.kind(), reason),
+        None => source,
+    };
     InputError::Write { path: path.display().to_string(), source }
 }
 

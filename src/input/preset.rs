@@ -10,17 +10,12 @@ use Column::{DestinationEmail, SourceProvider, SourceValue};
 /// The system that an input was exported from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
-    /// Auth0's bulk user export.
     Auth0,
-    /// Okta's users, as its API returns them.
     Okta,
-    /// Microsoft Entra ID, "Download users".
     Entra,
-    /// Google Workspace, users of the Directory API.
     Google,
-    /// Keycloak, users of a realm export.
     Keycloak,
-    /// Another user pool, one row for each linked identity.
+    /// Another user pool.
     Cognito,
 }
 
@@ -31,7 +26,7 @@ struct PresetFacts {
     names: &'static [(Column, &'static [&'static str])],
     /// The value of a row without such a column.
     default: Option<(Column, &'static str)>,
-    trap: &'static str,
+    caution: &'static str,
 }
 
 impl Preset {
@@ -39,14 +34,11 @@ impl Preset {
     pub const ALL: &'static [Self] =
         &[Self::Auth0, Self::Okta, Self::Entra, Self::Google, Self::Keycloak, Self::Cognito];
 
-    /// Returns the name that `--preset` accepts.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.facts().name
     }
 
     /// Parses the value of `--preset`.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|preset| preset.name() == text)
     }
@@ -62,9 +54,8 @@ impl Preset {
     }
 
     /// Returns what to know before using the export, a lower-case fragment.
-    #[must_use]
-    pub fn trap(self) -> &'static str {
-        self.facts().trap
+    pub fn caution(self) -> &'static str {
+        self.facts().caution
     }
 
     /// Rules by provider: Auth0, "Bulk user exports" and "User profile structure"; Okta, users API; Microsoft, "Download a
@@ -76,7 +67,7 @@ impl Preset {
                 name: "auth0",
                 names: &[(SourceValue, &["user_id"]), (DestinationEmail, &["email"])],
                 default: None,
-                trap: "user_id keeps its prefix, as in auth0|...: Auth0 sends it so, and it is right where the pool federates \
+                caution: "user_id keeps its prefix, as in auth0|...: Auth0 sends it so, and it is right where the pool federates \
                        to Auth0; where it federates to Google or another provider directly, take only the users of \
                        that connection, and --map source_value=identities[0].user_id",
             },
@@ -84,14 +75,14 @@ impl Preset {
                 name: "okta",
                 names: &[(SourceValue, &["id"]), (DestinationEmail, &["profile.email", "email"])],
                 default: None,
-                trap: "id is the sub that Okta sends over OIDC unless somebody changed it; over SAML it sends the NameID \
+                caution: "id is the sub that Okta sends over OIDC unless somebody changed it; over SAML it sends the NameID \
                        that the application is configured with, mostly the login: --map source_value=profile.login",
             },
             Self::Entra => PresetFacts {
                 name: "entra",
                 names: &[(DestinationEmail, &["mail"])],
                 default: None,
-                trap: "no column is used as source_value: over OIDC the sub differs between applications and is in no export \
+                caution: "no column is used as source_value: over OIDC the sub differs between applications and is in no export \
                        (objectId is another value); over SAML give the column that the NameID claim is set to, as in \
                        --map source_value=userPrincipalName; guests have #EXT# in theirs",
             },
@@ -99,7 +90,7 @@ impl Preset {
                 name: "google",
                 names: &[(SourceValue, &["id"]), (DestinationEmail, &["primaryEmail"])],
                 default: Some((SourceProvider, "Google")),
-                trap: "id is the sub that Google sends, 21 digits, which every spreadsheet rounds: use the Directory API's \
+                caution: "id is the sub that Google sends, 21 digits, which every spreadsheet rounds: use the Directory API's \
                        output as it is; the CSV of the admin console has no id; a SAML application of Workspace sends \
                        the e-mail address: --map source_value=primaryEmail --set source_provider=NAME",
             },
@@ -107,7 +98,7 @@ impl Preset {
                 name: "keycloak",
                 names: &[(SourceValue, &["id"]), (DestinationEmail, &["email"])],
                 default: None,
-                trap: "id is right where the pool federates to Keycloak; where it federates directly to the provider behind \
+                caution: "id is right where the pool federates to Keycloak; where it federates directly to the provider behind \
                        Keycloak, take only the users of that provider, and --map \
                        source_value=federatedIdentities[0].userId; username is not taken for the pool's user name",
             },
@@ -138,7 +129,7 @@ impl Preset {
                     (DestinationEmail, &["email"]),
                 ],
                 default: None,
-                trap: "the identity is identities.userId, never the Username, which may be lower-cased; users are looked up \
+                caution: "the identity is identities.userId, never the Username, which may be lower-cased; users are looked up \
                        by e-mail address, --map destination_username=Username where this pool has the same user names; \
                        ids of Facebook, Apple and Entra are valid only for the application that they were issued for",
             },
@@ -252,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_export_cannot_tell_is_asked_for() {
+    fn what_an_export_lacks_must_be_given() {
         let corp = [(SourceProvider, "Corp")];
         let faults = header_faults("objectId,userPrincipalName,mail\n", &with(Preset::Entra, &[], &corp));
         assert_eq!((faults.len(), faults[0].0), (1, "missing_column"), "{faults:?}");
@@ -274,7 +265,7 @@ mod tests {
             names.sort_unstable();
             names.dedup();
             assert_eq!(names.len(), count, "{preset:?}");
-            assert!(!preset.trap().ends_with('.') && preset.trap().contains("--map"), "{preset:?}");
+            assert!(!preset.caution().ends_with('.') && preset.caution().contains("--map"), "{preset:?}");
         }
         assert_eq!(Preset::parse("Okta"), None);
     }

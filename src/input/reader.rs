@@ -43,10 +43,6 @@ enum RecordParser {
 
 impl InputReader {
     /// Opens the source at its start: decompresses it, detects its format, and reads the header of a CSV.
-    ///
-    /// # Errors
-    /// [`InputError::Header`] with everything that is wrong with the options or the header; [`InputError::Read`] and
-    /// [`InputError::Unsupported`] for bytes that cannot be decoded.
     pub fn new(source: &InputSource, options: &InputOptions) -> Result<Self, InputError> {
         let names = ColumnNames::new(options).map_err(InputError::Header)?;
         let name = source.name().to_owned();
@@ -85,9 +81,6 @@ impl InputReader {
     }
 
     /// Opens the source at its start, and adds the findings of a first reading to those of each row.
-    ///
-    /// # Errors
-    /// As [`InputReader::new`].
     pub fn with_cross_row(
         source: &InputSource,
         options: &InputOptions,
@@ -173,19 +166,16 @@ impl InputReader {
         (u32::try_from(field + 1).unwrap_or(u32::MAX), self.layout.names.get(field).cloned().unwrap_or_default())
     }
 
-    #[must_use]
     pub fn layout(&self) -> &RecordLayout {
         &self.layout
     }
 
     /// Empty lines so far. They are no rows.
-    #[must_use]
     pub fn blank_lines(&self) -> u64 {
         self.blank_lines
     }
 
     /// Returns the current record as it stands in the file; empty before the first and after the end.
-    #[must_use]
     pub fn raw(&self) -> RawRecord<'_> {
         let shape = match &self.parser {
             RecordParser::Csv(parser) if self.is_raw_whole => RawShape::Fields(parser.fields()),
@@ -245,7 +235,6 @@ fn detect_format(bytes: &[u8]) -> Result<Format, InputError> {
 pub struct FirstReading {
     /// Rows read, valid or not.
     pub rows: u64,
-    /// Empty lines.
     pub blank_lines: u64,
     /// Whether a row has a finding of its own.
     pub has_findings: bool,
@@ -254,10 +243,8 @@ pub struct FirstReading {
 }
 
 impl FirstReading {
-    /// Reads the whole input, and shows each row with its own findings only.
-    ///
-    /// # Errors
-    /// Where the input cannot be read at all, or not to its end, or has over [`INPUT_ROWS_MAX`] rows.
+    /// Reads the whole input, and shows each row with its own findings only. Refuses an input of over
+    /// [`INPUT_ROWS_MAX`] rows.
     pub fn of(
         source: &InputSource,
         options: &InputOptions,

@@ -18,13 +18,11 @@ pub struct InputRecord {
     pub line: u64,
     /// `None` where the row by itself has an error. A row that only contradicts other rows still has its link.
     pub link: Option<Link>,
-    /// Its errors and warnings.
     pub findings: Vec<Finding>,
 }
 
 impl InputRecord {
     /// Returns whether the row can be sent.
-    #[must_use]
     pub fn is_valid(&self) -> bool {
         self.link.is_some() && self.findings.iter().all(|finding| finding.severity != Severity::Error)
     }
@@ -32,19 +30,13 @@ impl InputRecord {
 
 /// A checked row that borrows its values from the input buffer.
 pub struct CheckedRow<'a> {
-    /// As in [`InputRecord`].
     pub number: RowNumber,
-    /// As in [`InputRecord`].
     pub line: u64,
-    /// As in [`InputRecord`].
     pub link: Option<LinkRef<'a>>,
-    /// As in [`InputRecord`].
     pub findings: Vec<Finding>,
 }
 
 impl CheckedRow<'_> {
-    /// Copies the values.
-    #[must_use]
     pub fn into_record(self) -> InputRecord {
         let Self { number, line, link, findings } = self;
         InputRecord { number, line, link: link.and_then(|link| link.to_link()), findings }
@@ -60,7 +52,6 @@ pub struct LinkRef<'a> {
     pub(super) value: &'a str,
 }
 
-/// As [`Destination`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum DestinationRef<'a> {
     Username(&'a str),
@@ -71,7 +62,6 @@ pub(super) enum DestinationRef<'a> {
 
 impl LinkRef<'_> {
     /// Copies the values. Values that have passed the checks always make a link.
-    #[must_use]
     pub fn to_link(&self) -> Option<Link> {
         let owned = |text| Personal::parse(text, ATTRIBUTE_VALUE_CHARS_MAX).ok();
         let destination = match self.destination {
@@ -98,7 +88,6 @@ pub struct RawRecord<'a> {
 
 #[derive(Clone, Copy)]
 pub(super) enum RawShape<'a> {
-    /// The fields of a CSV record.
     Fields(&'a [CsvField]),
     /// A line that is one JSON object.
     Object,
@@ -173,8 +162,6 @@ impl RecordLayout {
         }
     }
 
-    /// The delimiter of a CSV.
-    #[must_use]
     pub fn delimiter(&self) -> Option<u8> {
         (self.format == Format::Csv).then_some(self.delimiter)
     }

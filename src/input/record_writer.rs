@@ -54,9 +54,6 @@ pub struct RecordWriter {
 
 impl RecordWriter {
     /// Starts a result file for an input of this layout, with the columns of [`NOTE_COLUMNS`] or without.
-    ///
-    /// # Errors
-    /// [`InputError::Write`].
     pub fn create(path: &Path, layout: &RecordLayout, with_notes: bool) -> Result<Self, InputError> {
         let is_replaced = |at: &usize| is_note_column(&layout.names[*at]);
         let replaced = with_notes.then(|| (0..layout.names.len()).filter(is_replaced).collect());
@@ -72,9 +69,6 @@ impl RecordWriter {
     }
 
     /// Writes a row. The note is ignored if nothing is appended.
-    ///
-    /// # Errors
-    /// [`InputError::Write`].
     pub fn write(&mut self, raw: &RawRecord<'_>, note: &Note<'_>) -> Result<(), InputError> {
         let row = match self.layout.format {
             Format::Csv => self.csv_row(raw, note),
@@ -84,10 +78,8 @@ impl RecordWriter {
         self.file.write(&row.map_err(|source| write_error(&self.path, source))?)
     }
 
-    /// Puts the file under its name, replacing an existing one; returns its number of rows.
-    ///
-    /// # Errors
-    /// [`InputError::Write`]; an existing file is untouched then.
+    /// Puts the file under its name, replacing an existing one; returns its number of rows. An existing file stays as
+    /// it is where this fails.
     pub fn finish(self) -> Result<u64, InputError> {
         self.file.finish()?;
         Ok(self.rows)

@@ -35,10 +35,6 @@ impl Sorter {
         Self { bytes: Vec::new(), ends: Vec::new(), runs: Vec::new(), run_bytes, runs_max }
     }
 
-    /// Takes a record.
-    ///
-    /// # Errors
-    /// Where a temporary file cannot be written.
     pub fn add(&mut self, texts: &[&str]) -> io::Result<()> {
         for text in texts {
             for byte in text.bytes() {
@@ -66,9 +62,6 @@ impl Sorter {
     }
 
     /// The records in order, each once.
-    ///
-    /// # Errors
-    /// Where a temporary file cannot be read.
     pub fn finish(self) -> io::Result<Sorted> {
         let last = self.sorted().into_iter().map(<[u8]>::to_vec).collect();
         Ok(Sorted { merged: Merged::of(self.runs, last)? })

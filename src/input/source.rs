@@ -24,9 +24,6 @@ impl InputSource {
     /// Opens a file; `-` is standard input. What can be read only once (standard input, a pipe, a process
     /// substitution) is first copied, as it comes, to a temporary file of mode 0600 without a name, which is gone
     /// when the program ends, however it ends.
-    ///
-    /// # Errors
-    /// [`InputError::Open`] or [`InputError::Spool`].
     pub fn open(path: &Path) -> Result<Self, InputError> {
         if path.as_os_str() == "-" {
             return Self::spool("standard input", io::stdin().lock());
@@ -43,10 +40,7 @@ impl InputSource {
         }
     }
 
-    /// Copies what can be read only once to a temporary file.
-    ///
-    /// # Errors
-    /// [`InputError::Spool`], also for more than [`SPOOL_BYTES_MAX`] bytes.
+    /// Copies what can be read only once to a temporary file. Refuses more than [`SPOOL_BYTES_MAX`] bytes.
     pub fn spool(name: &str, from: impl Read) -> Result<Self, InputError> {
         let copied = tempfile::tempfile().and_then(|mut file| {
             let bytes = io::copy(&mut from.take(SPOOL_BYTES_MAX + 1), &mut file)?;
@@ -62,15 +56,11 @@ impl InputSource {
     }
 
     /// Returns the path as it was given, or `standard input`.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Returns a hash of the bytes before they are decompressed: xxh3, 128 bits, as 32 hexadecimal digits.
-    ///
-    /// # Errors
-    /// [`InputError::Read`].
     pub fn fingerprint(&self) -> Result<String, InputError> {
         let mut raw = InputFileReader { file: Arc::clone(&self.file), offset: 0 };
         let mut hasher = Xxh3::new();
@@ -86,10 +76,6 @@ impl InputSource {
     }
 
     /// Returns the bytes from the start, decompressed and without byte order mark.
-    ///
-    /// # Errors
-    /// [`InputError::Read`]; [`InputError::Unsupported`] for a workbook or another compression;
-    /// [`InputError::Header`] with a `utf16` finding.
     pub fn reader(&self) -> Result<Box<dyn Read + Send>, InputError> {
         let raw = InputFileReader { file: Arc::clone(&self.file), offset: 0 };
         encoding::decode(Box::new(raw)).map_err(|fault| match fault {

@@ -17,7 +17,6 @@ pub struct LastRun {
     pub end: Option<RunEnd>,
 }
 
-/// What a ledger holds.
 #[derive(Debug)]
 pub struct LedgerContents {
     pub header: LedgerHeader,
@@ -30,9 +29,6 @@ pub struct LedgerContents {
 /// Reads a ledger's records one by one, the header first, without the lock, and returns the header.
 ///
 /// Records are checked one by one and not against each other: that is [`load_contents`].
-///
-/// # Errors
-/// [`LedgerError::Io`], `Damaged`, `Version` and `NotALedger`.
 pub fn read_records(
     path: &Path,
     visit: &mut dyn FnMut(LedgerRecord<'_>) -> ControlFlow<()>,
@@ -49,30 +45,23 @@ pub fn read_records(
 }
 
 /// Reads the state of every row of a ledger, without the lock.
-///
-/// # Errors
-/// [`LedgerError::Io`], `Damaged`, `Version` and `NotALedger`.
 pub fn load_contents(path: &Path) -> Result<LedgerContents, LedgerError> {
     load_contents_of(path, None)
 }
 
 /// Reads what a ledger belongs to, and nothing else.
-///
-/// # Errors
-/// [`LedgerError::Io`], `Damaged`, `Version` and `NotALedger`.
 pub fn read_header(path: &Path) -> Result<LedgerHeader, LedgerError> {
     reader::read_header(&FileSource::open(path)?)
 }
 
 /// As [`load_contents`], for a ledger that must belong to a certain pool.
-pub(super) fn load_contents_of(path: &Path, wanted: Option<&Binding>) -> Result<LedgerContents, LedgerError> {
+pub(super) fn load_contents_of(path: &Path, expected: Option<&Binding>) -> Result<LedgerContents, LedgerError> {
     let source = FileSource::open(path)?;
-    let LoadedLedger { header, view, last_run, pace_milli, .. } = load(&source, wanted)?;
+    let LoadedLedger { header, view, last_run, pace_milli, .. } = load(&source, expected)?;
     let header = header.ok_or_else(|| LedgerError::NotALedger { place: source.place() })?;
     Ok(LedgerContents { header, view, last_run, pace_milli })
 }
 
-/// What [`load`] found.
 pub(super) struct LoadedLedger {
     /// `None` where there is not even a whole header.
     pub(super) header: Option<LedgerHeader>,
@@ -84,7 +73,7 @@ pub(super) struct LoadedLedger {
 }
 
 /// Replays a ledger. Where a binding is given, nothing but the header is read from a ledger of another pool.
-pub(super) fn load(source: &dyn LedgerSource, wanted: Option<&Binding>) -> Result<LoadedLedger, LedgerError> {
+pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Result<LoadedLedger, LedgerError> {
     let mut header = None;
     let mut view = LedgerView::new();
     let mut last_run: Option<LastRun> = None;
@@ -98,9 +87,9 @@ pub(super) fn load(source: &dyn LedgerSource, wanted: Option<&Binding>) -> Resul
         }
         match record {
             LedgerRecord::Header(found) => {
-                if let Some(wanted) = wanted.filter(|wanted| **wanted != found.binding) {
-                    let (place, wanted) = (source.place(), wanted.clone());
-                    return Err(LedgerError::Mismatch { place, held: found.binding, wanted });
+                if let Some(expected) = expected.filter(|expected| **expected != found.binding) {
+                    let (place, expected) = (source.place(), expected.clone());
+                    return Err(LedgerError::Mismatch { place, held: found.binding, expected });
                 }
                 header = Some(found);
             }

@@ -224,7 +224,7 @@ fn what_is_no_ledger_of_this_version_is_refused() {
         for end in ["", "\n"] {
             let error = refused((line.clone() + end).as_bytes());
             let wanted =
-                format!("in memory: ledger format {format} is not supported, this version uses format 2; go on");
+                format!("in memory: ledger format {format} is not supported, this version uses format 2; continue");
             assert!(error.to_string().starts_with(&wanted), "{error}");
         }
     }

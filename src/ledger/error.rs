@@ -52,9 +52,8 @@ pub enum LedgerError {
     Io {
         operation: LedgerOperation,
         place: String,
-        /// For callers that tell a missing file from a full disk.
+        /// To distinguish a missing file from a full disk.
         kind: io::ErrorKind,
-        /// What the system said.
         detail: String,
     },
     #[error("another run{} holds {place}; wait for it to end, or stop it", describe(holder.as_ref()))]
@@ -63,13 +62,13 @@ pub enum LedgerError {
         /// `None` where that cannot be read.
         holder: Option<LockHolder>,
     },
-    #[error("ledger {place} belongs to {held}, and this run is for {wanted}; name another ledger with `--ledger`")]
+    #[error("ledger {place} belongs to {held}, and this run is for {expected}; use another ledger or another pool")]
     Mismatch {
         place: String,
         /// What its header says.
         held: Binding,
         /// What this run is for.
-        wanted: Binding,
+        expected: Binding,
     },
     /// A line cannot be understood, or cannot follow what the lines before it say.
     #[error(
@@ -85,9 +84,9 @@ pub enum LedgerError {
         reason: String,
     },
     #[error(
-        "{place}: ledger format {found} is not supported, this version uses format {FORMAT_VERSION}; go on with the \
-         version that wrote it, or name a new ledger with `--ledger`: rows that are linked already end as \
-         `already_linked` there"
+        "{place}: ledger format {found} is not supported, this version uses format {FORMAT_VERSION}; continue with the \
+         version that wrote it, or start a new ledger with `cognito-link link INPUT --ledger FILE`, which records the \
+         existing links as `already_linked`"
     )]
     Version {
         place: String,

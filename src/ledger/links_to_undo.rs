@@ -34,7 +34,6 @@ pub struct UndoSelection {
     pub include_recovered: bool,
 }
 
-/// How many links a selection holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UndoSelectionCounts {
     /// Links to unlink, those in doubt included.
@@ -93,9 +92,6 @@ pub struct LinksToUndo {
 
 impl LinksToUndo {
     /// Finds the links of a selection. `view` must be of the same ledger, read to its end.
-    ///
-    /// # Errors
-    /// [`LedgerError`] where the ledger cannot be read.
     pub fn find(
         source: Box<dyn LedgerSource + Send>,
         view: &LedgerView,
@@ -117,10 +113,8 @@ impl LinksToUndo {
         Ok((Self { source, places, in_doubt, unlinks }, found))
     }
 
-    /// Returns the next links, at most `count_max`; none at the end.
-    ///
-    /// # Errors
-    /// [`LedgerError::Io`], and [`LedgerError::Damaged`] where a person has edited a line into what cannot be sent.
+    /// Returns the next links, at most `count_max`; none at the end. Fails where a person has edited a line into
+    /// something that cannot be sent.
     pub fn next_batch(&mut self, count_max: usize) -> Result<Vec<LinkToUndo>, LedgerError> {
         let mut batch = Vec::new();
         while batch.len() < count_max {

@@ -55,7 +55,6 @@ pub struct Ledger {
     pace_milli: Option<u64>,
 }
 
-/// What opening a ledger found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opened {
     pub created: bool,
@@ -66,28 +65,19 @@ pub struct Opened {
 }
 
 impl Ledger {
-    /// Opens or creates a ledger file (mode 0600) and takes its lock, which is held as long as the value lives.
-    ///
-    /// # Errors
-    /// [`LedgerError::Locked`], `Mismatch`, `Damaged`, `Version`, `NotALedger`, `Io`. A file that is refused is left
-    /// as it was.
+    /// Opens or creates a ledger file (mode 0600) and takes its lock, which is held as long as the value lives. A file
+    /// that is refused is left as it was.
     pub fn open(path: &Path, binding: &Binding, now: UnixMs) -> Result<(Self, Opened), LedgerError> {
         Self::on_storage(Box::new(FileStorage::open(path)?), binding, now)
     }
 
     /// Reads a ledger file without locking it. What is recorded later changes the view and not the file.
-    ///
-    /// # Errors
-    /// [`LedgerError::Io`], `Mismatch`, `Damaged`, `Version` and `NotALedger`.
     pub fn open_read_only(path: &Path, binding: &Binding) -> Result<Self, LedgerError> {
         let LedgerContents { view, last_run, pace_milli, .. } = contents::load_contents_of(path, Some(binding))?;
         Ok(Self { writer: LedgerWriter::new(Box::new(DiscardStorage::default())), view, last_run, pace_milli })
     }
 
     /// Opens or starts a ledger on any storage: replays it, cuts a torn tail, and writes the header of a new one.
-    ///
-    /// # Errors
-    /// As [`Ledger::open`], without the lock.
     pub fn on_storage(
         mut storage: Box<dyn LedgerStorage>,
         binding: &Binding,
@@ -113,39 +103,30 @@ impl Ledger {
     }
 
     /// Returns `Unprocessed` for a row that the ledger does not hold.
-    #[must_use]
     pub fn state(&self, key: RowKey) -> RowState {
         self.view.state(key)
     }
 
     /// For a row whose link or unlink is in doubt, the earliest announcement since it was last out of doubt: the earliest
     /// that the service's clock can have shown then.
-    #[must_use]
     pub fn announced_at(&self, key: RowKey) -> Option<UnixMs> {
         self.view.announced_at(key)
     }
 
-    #[must_use]
     pub fn view(&self) -> &LedgerView {
         &self.view
     }
 
     /// The last run other than `undo`; before [`Ledger::run_started`] that is the one before.
-    #[must_use]
     pub fn last_run(&self) -> Option<&LastRun> {
         self.last_run.as_ref()
     }
 
     /// The quota that earlier runs have found by being throttled, in thousandths of a call a second.
-    #[must_use]
     pub fn pace_milli(&self) -> Option<u64> {
         self.pace_milli
     }
 
-    /// Records that a run starts.
-    ///
-    /// # Errors
-    /// [`LedgerError::Io`], `LineTooLong`.
     pub fn run_started(&mut self, start: &RunStart) -> Result<(), LedgerError> {
         self.writer.append(&LedgerRecord::RunStarted(start.clone()))?;
         if start.command != UNDO_COMMAND {
@@ -156,27 +137,18 @@ impl Ledger {
 
     /// Records that a row is about to be sent, with the destination exactly as it will be. No call before the next
     /// [`Ledger::sync`].
-    ///
-    /// # Errors
-    /// [`LedgerError::Illegal`] for a row that is linked; `Io`, `LineTooLong`.
     pub fn announce(&mut self, row: &Row, destination: &DestinationUser, at: UnixMs) -> Result<(), LedgerError> {
         let call = Announcement::new(row, destination, &row.link.source, at);
         self.append_event(row.number, row.key, RowEvent::Announced, at, &LedgerRecord::Announced(call))
     }
 
     /// Records that an announced row was not sent.
-    ///
-    /// # Errors
-    /// [`LedgerError::Illegal`] for a row that is not in doubt; `Io`.
     pub fn withdraw(&mut self, row: RowNumber, key: RowKey, at: UnixMs) -> Result<(), LedgerError> {
         let withdrawal = LedgerRecord::Withdrawn(Withdrawal { row, key, at });
         self.append_event(row, key, RowEvent::Withdrawn, at, &withdrawal)
     }
 
     /// Records how a row ended. The service's texts are kept as they are, up to their bounds.
-    ///
-    /// # Errors
-    /// [`LedgerError::Illegal`] where the outcome cannot follow the row's state; `Io`.
     pub fn settle(
         &mut self,
         row: RowNumber,
@@ -207,9 +179,6 @@ impl Ledger {
 
     /// Records that a row is about to be unlinked, with the identity exactly as it will be named. No call before
     /// the next [`Ledger::sync`].
-    ///
-    /// # Errors
-    /// [`LedgerError::Illegal`] for a row that this tool has not linked; `Io`, `LineTooLong`.
     pub fn announce_unlink(
         &mut self,
         row: &Row,
@@ -222,9 +191,6 @@ impl Ledger {
     }
 
     /// Records how the unlinking of a row ended. The service's texts are kept as they are, up to their bounds.
-    ///
-    /// # Errors
-    /// [`LedgerError::Illegal`] where the end cannot follow the row's state; `Io`.
     pub fn settle_unlink(
         &mut self,
         row: RowNumber,
@@ -245,9 +211,6 @@ impl Ledger {
     }
 
     /// Records that an announced unlink was not sent.
-    ///
-    /// # Errors
-    /// [`LedgerError::Illegal`] for a row whose unlink is not announced; `Io`.
     pub fn withdraw_unlink(&mut self, row: RowNumber, key: RowKey, at: UnixMs) -> Result<(), LedgerError> {
         let settlement = UnlinkSettlement::withdrawn(row, key, at);
         self.append_event(
@@ -260,9 +223,6 @@ impl Ledger {
     }
 
     /// Records that a row of the input is invalid, with its first error.
-    ///
-    /// # Errors
-    /// [`LedgerError::Io`].
     pub fn invalid(&mut self, row: RowNumber, finding: &Finding, at: UnixMs) -> Result<(), LedgerError> {
         self.writer.append(&LedgerRecord::Invalid(InvalidRow {
             row,
@@ -275,9 +235,6 @@ impl Ledger {
     }
 
     /// Records that a run ends in order. The counts by code are not kept.
-    ///
-    /// # Errors
-    /// [`LedgerError::Io`].
     pub fn run_ended(&mut self, end: &RunEnd) -> Result<(), LedgerError> {
         self.writer.append(&LedgerRecord::RunEnded(Box::new(end.clone())))?;
         if let Some(run) = self.last_run.as_mut().filter(|run| run.start.run == end.run) {
@@ -286,24 +243,19 @@ impl Ledger {
         Ok(())
     }
 
-    /// Hands everything recorded to the system: from here on it survives this process, and counts as done.
-    ///
-    /// # Errors
-    /// [`LedgerError::Io`]; every later call returns it again.
+    /// Hands everything recorded to the system: from here on it survives this process, and counts as done. After an
+    /// error every later call fails, too.
     pub fn flush(&mut self) -> Result<(), LedgerError> {
         self.writer.flush()
     }
 
-    /// Makes everything recorded durable: from here on it survives a power failure.
-    ///
-    /// # Errors
-    /// [`LedgerError::Io`]; every later call returns it again, because a second sync would wrongly succeed.
+    /// Makes everything recorded durable: from here on it survives a power failure. After an error every later call
+    /// fails, too, because a second sync would wrongly succeed.
     pub fn sync(&mut self) -> Result<(), LedgerError> {
         self.writer.sync()
     }
 
     /// Lines recorded since the last sync.
-    #[must_use]
     pub fn unsynced_lines(&self) -> usize {
         self.writer.unsynced_lines()
     }

@@ -29,7 +29,6 @@ pub(super) struct WholeLines {
     pub(super) newline_missing: bool,
 }
 
-/// A record and its place.
 pub(super) struct LedgerRecordAt<'a> {
     /// The line's number, from 1.
     pub(super) line: u64,
@@ -39,8 +38,7 @@ pub(super) struct LedgerRecordAt<'a> {
 }
 
 impl<'a> LedgerReader<'a> {
-    /// # Errors
-    /// [`LedgerError::Io`], and `NotALedger` for a large file of nothing but NULs.
+    /// Refuses a large file of nothing but NULs.
     pub(super) fn new(source: &'a dyn LedgerSource) -> Result<Self, LedgerError> {
         let size = source.size().map_err(|error| read_error(source, &error))?;
         let end = size_without_nuls(source, size).map_err(|error| read_error(source, &error))?;
@@ -52,9 +50,6 @@ impl<'a> LedgerReader<'a> {
     }
 
     /// Returns the next record, the header first; `None` at the end of the whole lines.
-    ///
-    /// # Errors
-    /// [`LedgerError`] for what is no whole ledger of this format.
     pub(super) fn next_record(&mut self) -> Result<Option<LedgerRecordAt<'_>>, LedgerError> {
         let Some(line) = self.lines.next_line().map_err(|error| read_error(self.source, &error))? else {
             return Ok(None);
@@ -74,10 +69,6 @@ impl<'a> LedgerReader<'a> {
     }
 }
 
-/// Reads the header, and nothing else.
-///
-/// # Errors
-/// [`LedgerError`] where the source does not start with a whole header of this format.
 pub(super) fn read_header(source: &dyn LedgerSource) -> Result<LedgerHeader, LedgerError> {
     match LedgerReader::new(source)?.next_record()? {
         Some(LedgerRecordAt { record: LedgerRecord::Header(header), .. }) => Ok(header),
@@ -121,9 +112,6 @@ pub(super) fn damaged(source: &dyn LedgerSource, line: u64, offset: u64, reason:
 
 /// Hands the bytes of the line that starts at `offset` to `read`, without their line end. A line that a person has edited
 /// meanwhile into what `read` cannot use is damage.
-///
-/// # Errors
-/// [`LedgerError::Io`], and `Damaged` for the reason that `read` returns.
 pub(super) fn read_line_at<T>(
     source: &dyn LedgerSource,
     offset: u64,

@@ -39,7 +39,6 @@ pub const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The command of the runs that work on no input, but unlink what earlier runs of the ledger linked.
 pub const UNDO_COMMAND: &str = "undo";
 
-/// One line of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum LedgerRecord<'a> {
@@ -84,7 +83,6 @@ pub struct LedgerHeader {
     #[serde(rename = "cognito_link_ledger")]
     pub(super) format: u64,
     pub binding: Binding,
-    /// When the ledger was created.
     #[serde(rename = "created_at")]
     pub created: UnixMs,
     /// The version of the program that created it.
@@ -113,7 +111,6 @@ pub struct RunId(pub u64);
 
 impl RunId {
     /// Reads what [`fmt::Display`] writes; `None` for anything else.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         if text.len() == 16 && text.bytes().all(is_digit) { u64::from_str_radix(text, 16).ok().map(Self) } else { None }
@@ -168,7 +165,6 @@ pub enum EndedAs {
 }
 
 impl EndedAs {
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Completed => "completed",
@@ -188,7 +184,6 @@ impl From<&RunOutcome> for EndedAs {
     }
 }
 
-/// The orderly end of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunEnd {
@@ -198,9 +193,7 @@ pub struct RunEnd {
     /// Rows by state. A ledger does not keep the counts by code: they are empty when read.
     #[serde(rename = "rows", with = "RunEndCounts")]
     pub counts: Counts,
-    /// Writes sent in the run.
     pub writes: u64,
-    /// Reads sent in the run.
     pub reads: u64,
     /// Answers that said "too many requests".
     pub throttled: u64,
@@ -249,7 +242,6 @@ impl<'a> PersonalText<'a> {
     }
 
     /// The text itself: for the service and result files, never for a log or an error text.
-    #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -299,20 +291,14 @@ impl<'a> Announcement<'a> {
         }
     }
 
-    /// The destination as it was sent.
-    ///
-    /// # Errors
-    /// When a person has edited the line into something that cannot be sent.
+    /// The destination as it was sent. Fails where a person has edited the line into something that cannot be sent.
     pub fn destination(&self) -> Result<DestinationUser, IdentityError> {
         let provider = ProviderName::parse(&self.destination_provider)?;
         let value = Personal::parse(self.destination_value.expose(), ATTRIBUTE_VALUE_CHARS_MAX)?;
         Ok(DestinationUser { provider, value })
     }
 
-    /// The source as it was sent.
-    ///
-    /// # Errors
-    /// When a person has edited the line into something that cannot be sent.
+    /// The source as it was sent. Fails where a person has edited the line into something that cannot be sent.
     pub fn source(&self) -> Result<ExternalIdentity, IdentityError> {
         ExternalIdentity::new(
             ProviderName::parse(&self.source_provider)?,
@@ -485,7 +471,6 @@ pub enum UnlinkResult {
     Refused,
     /// Attempts exhausted, and none had an effect.
     Failed,
-    /// A call may have taken effect.
     InDoubt,
     /// It was announced, and nothing was sent.
     Withdrawn,
@@ -560,10 +545,8 @@ pub enum RecordError {
     Record,
 }
 
-/// Reads a line, without its line end.
-///
-/// # Errors
-/// [`RecordError`] when the line is not one whole record of this format with nothing added.
+/// Reads a line, without its line end. Refuses a line that is not one whole record of this format, or has anything else
+/// in it.
 pub fn decode(line: &[u8]) -> Result<LedgerRecord<'_>, RecordError> {
     let text = std::str::from_utf8(line).map_err(|_| RecordError::Utf8)?;
     let record: LedgerRecord<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
@@ -584,10 +567,8 @@ pub(super) fn format_of_header(line: &[u8]) -> Option<u64> {
 }
 
 impl LedgerRecord<'_> {
-    /// What the record does to the state of a row, and when; `None` for a record that changes no state.
-    ///
-    /// # Errors
-    /// [`RecordError::Record`] where members contradict each other: never for a record that [`decode`] returned.
+    /// What the record does to the state of a row, and when; `None` for a record that changes no state. Refuses members
+    /// that contradict each other, which no record of [`decode`] has.
     pub(super) fn row_event(&self) -> Result<Option<(RowKey, RowEvent, UnixMs)>, RecordError> {
         Ok(Some(match self {
             Self::Header(_) | Self::RunStarted(_) | Self::RunEnded(_) | Self::Invalid(_) => return Ok(None),

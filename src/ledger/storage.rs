@@ -1,17 +1,18 @@
-//! Where a ledger's bytes are: in a file, or in memory for rehearsals and crash tests. All errors are the system's.
+//! Where a ledger's bytes are: in a file, nowhere for rehearsals, or in memory for tests. All errors are the system's.
 
+mod discard;
 mod file;
-mod memory;
+mod testing;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 
+pub use discard::DiscardStorage;
 pub use file::{FileSource, FileStorage};
-pub use memory::{DiscardStorage, MemoryStorage};
+pub use testing::MemoryStorage;
 
 /// Bytes that can be read.
-#[expect(clippy::missing_errors_doc, reason = "the head of this file says it")]
 pub trait LedgerSource {
     /// The path, for error messages; never anything that the ledger holds.
     fn place(&self) -> String;
@@ -24,7 +25,6 @@ pub trait LedgerSource {
 }
 
 /// Bytes that one owner can add to.
-#[expect(clippy::missing_errors_doc, reason = "the head of this file says it")]
 pub trait LedgerStorage: LedgerSource + Send {
     /// Writes all of `bytes` at the end. After an error it is not known how many of them arrived.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;

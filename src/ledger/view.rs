@@ -56,7 +56,6 @@ impl LedgerView {
     }
 
     /// Returns `Unprocessed` for a row that the ledger does not hold.
-    #[must_use]
     pub fn state(&self, key: RowKey) -> RowState {
         if let Some(open) = self.in_doubt.get(&key) {
             return open.state();
@@ -70,7 +69,6 @@ impl LedgerView {
     }
 
     /// For a row in doubt, the earliest announcement since it was last out of doubt, in the service's time.
-    #[must_use]
     pub fn announced_at(&self, key: RowKey) -> Option<UnixMs> {
         self.in_doubt.get(&key).map(|open| open.first)
     }
@@ -86,7 +84,6 @@ impl LedgerView {
     }
 
     /// Rows by state, as if they were all that was read: balanced, with nothing invalid or unprocessed.
-    #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for (_, state) in self.states() {
@@ -97,9 +94,6 @@ impl LedgerView {
     }
 
     /// Notes an event of a ledger that is read back.
-    ///
-    /// # Errors
-    /// [`IllegalTransition`] where it cannot follow the row's state.
     pub(super) fn replay(&mut self, key: RowKey, event: RowEvent, at: UnixMs) -> Result<(), IllegalTransition> {
         let next = next_state(self.state(key), event)?;
         self.note(key, event, next, at);

@@ -81,7 +81,6 @@ pub enum InitialRate {
 pub enum CallFeedback {
     /// The service accepted it, whatever the answer was.
     Accepted,
-    /// Refused for its rate.
     Throttled,
     /// Accepted, but the service failed or did not answer in time.
     Faulted,
@@ -89,7 +88,6 @@ pub enum CallFeedback {
     Unreached,
 }
 
-/// A call in the controller's log.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LoggedCall {
     number: u64,
@@ -136,14 +134,12 @@ pub struct RateController {
 
 impl RateController {
     /// Starts at time 0; the rate never exceeds `ceiling` calls per second.
-    #[must_use]
     pub fn new(start: InitialRate, ceiling: f64) -> Self {
         Self::starting(start, ceiling, false)
     }
 
     /// One of several clients that share a quota without communicating: it gives way further, so that their parts become
     /// even.
-    #[must_use]
     pub fn among_several(start: InitialRate, ceiling: f64) -> Self {
         Self::starting(start, ceiling, true)
     }
@@ -179,7 +175,6 @@ impl RateController {
     }
 
     /// The rate at this time, in calls per second, apart from pauses ([`Self::resume_at`]).
-    #[must_use]
     pub fn rate(&self, now: f64) -> f64 {
         let rate = match self.mode {
             Mode::Ramp { rate, .. } => rate,
@@ -189,13 +184,11 @@ impl RateController {
     }
 
     /// No call may be sent before this time.
-    #[must_use]
     pub fn resume_at(&self) -> f64 {
         self.resume_at
     }
 
     /// The quota as last measured, in calls per second; `None` before the first throttled call.
-    #[must_use]
     pub fn measured_quota(&self) -> Option<f64> {
         self.calls.was_throttled().then_some(self.plateau)
     }
@@ -259,7 +252,7 @@ impl RateController {
         false
     }
 
-    /// Allows no call before `until`, because the service asked for a wait.
+    /// Allows no call before `until`, because the service requested a wait.
     pub fn pause_until(&mut self, until: f64) {
         self.resume_at = self.resume_at.max(until);
     }
@@ -454,7 +447,7 @@ impl CallLog {
 /// Finds out whether a failing service gets too many calls, from the calls and faults of the last seconds.
 ///
 /// Throttled calls do not count: they set the rate themselves. A service that fails for other reasons than its load
-/// must not be called slowly for ever, so the rate is halved at most a few times a minute.
+/// must not be called slowly forever, so the rate is halved at most a few times a minute.
 #[derive(Debug, Clone, Default)]
 struct FaultWindow {
     /// A second, its calls, and the faults among them.

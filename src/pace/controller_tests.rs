@@ -5,7 +5,7 @@ use model::{Limiter, ModelRun, Scenario, Seconds, run};
 use super::*;
 use crate::seed::Rng;
 
-#[path = "controller_model.rs"]
+#[path = "testing.rs"]
 mod model;
 
 const FREE: f64 = RATE_PER_SECOND_MAX;

@@ -18,13 +18,12 @@ pub struct CoolDown {
 
 impl CoolDown {
     /// The end of the pause, if it is after `now`.
-    #[must_use]
     pub fn until(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| *until > now)
     }
 
     /// Takes a throttled answer to a call sent at `sent`; returns the pause, if it started one. `at_least` is the wait that
-    /// the service asked for.
+    /// the service requested.
     pub fn on_throttled(&mut self, sent: Instant, now: Instant, at_least: Option<Duration>) -> Option<Duration> {
         if self.until.is_some_and(|until| sent < until) {
             return None;
@@ -69,8 +68,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_wait_that_the_service_asks_for_is_kept_within_the_bound() {
         let now = Instant::now();
-        let asked = |seconds| CoolDown::default().on_throttled(now, now, Some(Duration::from_secs(seconds)));
-        assert_eq!(asked(3), Some(Duration::from_secs(3)));
-        assert_eq!(asked(3_600), Some(Duration::from_millis(COOL_DOWN_MS_MAX)));
+        let pause = |seconds| CoolDown::default().on_throttled(now, now, Some(Duration::from_secs(seconds)));
+        assert_eq!(pause(3), Some(Duration::from_secs(3)));
+        assert_eq!(pause(3_600), Some(Duration::from_millis(COOL_DOWN_MS_MAX)));
     }
 }

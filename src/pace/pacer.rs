@@ -51,21 +51,18 @@ struct PacedRate {
 }
 
 impl CallPacer {
-    #[must_use]
     pub fn new(clock: Clock, pace: Pace) -> Self {
         let paced = pace.controller().map(|controller| PacedRate { controller, spacing: CallSpacing::default() });
         Self { clock, started: clock.now(), paced, cool_down: CoolDown::default(), refused_since: None }
     }
 
     /// The current rate in calls per second; infinite where no rate is set.
-    #[must_use]
     pub fn per_second(&self) -> f64 {
         let now = self.seconds(self.clock.now());
         self.paced.as_ref().map_or(f64::INFINITY, |paced| paced.controller.rate(now))
     }
 
     /// The quota that the throttled calls of this run have shown, in calls per second; `None` before the first one.
-    #[must_use]
     pub fn measured_quota(&self) -> Option<f64> {
         self.paced.as_ref().and_then(|paced| paced.controller.measured_quota())
     }
@@ -91,7 +88,7 @@ impl CallPacer {
     }
 
     /// Records the outcome of a call. Returns the pause that it started, or the wait for the next call where it made the
-    /// rate slower. `retry_after` is the wait that the service asked for.
+    /// rate slower. `retry_after` is the wait that the service requested.
     pub fn record_feedback(
         &mut self,
         call: AdmittedCall,
@@ -148,7 +145,6 @@ impl CallPacer {
 
     /// How long every call has been throttled or has not reached the service, although the rate cannot become slower;
     /// `None` while calls are accepted, or may be at a slower rate.
-    #[must_use]
     pub fn stuck_for(&self) -> Option<Duration> {
         let now = self.clock.now();
         let slowest = self.paced.is_none()
@@ -177,10 +173,7 @@ struct CallSpacing {
 }
 
 impl CallSpacing {
-    /// Takes a slot at this rate.
-    ///
-    /// # Errors
-    /// The time of the next slot, if there is none now.
+    /// Takes a slot at this rate. An error is the time of the next slot.
     fn take_slot(&mut self, now: Instant, per_second: f64) -> Result<(), Instant> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded rate")]
         let late_slots = (per_second * Duration::from_millis(RATE_CATCH_UP_MS).as_secs_f64()) as u32;

@@ -7,7 +7,6 @@ use crate::seed::Rng;
 
 /// The wait after attempt number `attempts` (from 1): it doubles from [`BACKOFF_MS_MIN`] to [`BACKOFF_MS_MAX`]. A random
 /// part of a half to the whole of it counts, so that rows that failed together do not return together.
-#[must_use]
 pub fn backoff(attempts: u32, rng: &mut Rng) -> Duration {
     let doublings = attempts.saturating_sub(1).min(20);
     let full_ms = BACKOFF_MS_MIN.saturating_mul(1 << doublings).min(BACKOFF_MS_MAX);

@@ -3,7 +3,6 @@
 use super::controller::{InitialRate, RateController};
 use crate::limits::{RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN, RATE_START_PER_SECOND, WRITE_QUOTA_PER_SECOND};
 
-/// Where a quota comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuotaOrigin {
     /// `GetProvisionedLimit`: the quota that the service enforces at the moment.
@@ -16,7 +15,6 @@ pub enum QuotaOrigin {
 
 impl QuotaOrigin {
     /// The code in results and ledgers.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Provisioned => "provisioned",
@@ -40,26 +38,22 @@ pub struct RateQuota {
 
 impl RateQuota {
     /// The documented default of the write category.
-    #[must_use]
     pub fn assumed(share: f64, machines: u32) -> Self {
         Self { per_second: WRITE_QUOTA_PER_SECOND, origin: QuotaOrigin::Assumed, share, machines }
     }
 
     /// The highest rate, in calls per second.
-    #[must_use]
     pub fn ceiling(self) -> f64 {
         (self.per_second * self.share).clamp(RATE_PER_SECOND_MIN, RATE_PER_SECOND_MAX)
     }
 
     /// The rate that one machine starts with, in calls per second: machines start with even parts of the quota, and find
     /// their own parts from the calls that are throttled.
-    #[must_use]
     pub fn even_part(self) -> f64 {
         self.per_second / f64::from(self.machines.max(1))
     }
 
     /// That part, unless the quota is assumed.
-    #[must_use]
     pub fn known_part(self) -> Option<f64> {
         (self.origin != QuotaOrigin::Assumed).then(|| self.even_part())
     }
@@ -70,19 +64,16 @@ impl RateQuota {
 pub struct Pace {
     /// The start, and the ceiling in calls per second; `None` for no rate at all.
     paced: Option<(InitialRate, f64)>,
-    /// Whether other machines share the quota.
     shared: bool,
 }
 
 impl Pace {
     /// No rate: only pauses after throttled calls.
-    #[must_use]
     pub fn unbounded() -> Self {
         Self { paced: None, shared: false }
     }
 
     /// At most this many calls per second, and fewer if the service throttles.
-    #[must_use]
     pub fn at(per_second: f64) -> Self {
         let per_second = per_second.clamp(RATE_PER_SECOND_MIN, RATE_PER_SECOND_MAX);
         Self { paced: Some((InitialRate::At(per_second), per_second)), shared: false }
@@ -90,7 +81,6 @@ impl Pace {
 
     /// A share of a quota; other clients may need more than the rest. If the quota is assumed, the rate that an earlier run
     /// has `learnt`, in calls per second, is the better start.
-    #[must_use]
     pub fn within(limit: RateQuota, learnt: Option<f64>) -> Self {
         let start = match (limit.known_part(), learnt) {
             (None, Some(learnt)) => InitialRate::Learnt(learnt),
@@ -101,7 +91,6 @@ impl Pace {
 
     /// As fast as the service allows, on one of this many machines: from the rate that an earlier run has `learnt`, in calls
     /// per second, or from a first guess.
-    #[must_use]
     pub fn max(machines: u32, learnt: Option<f64>) -> Self {
         let guess = RATE_START_PER_SECOND / f64::from(machines.max(1));
         let start = learnt.map_or(InitialRate::Ramp(guess), InitialRate::Learnt);
@@ -109,13 +98,11 @@ impl Pace {
     }
 
     /// The highest rate, in calls per second; infinite if there is none.
-    #[must_use]
     pub fn ceiling(self) -> f64 {
         self.paced.map_or(f64::INFINITY, |(_, ceiling)| ceiling)
     }
 
     /// The rate to estimate with, in calls per second; `None` if it must be found first.
-    #[must_use]
     pub fn expected(self) -> Option<f64> {
         match self.paced? {
             (InitialRate::Ramp(_), _) => None,

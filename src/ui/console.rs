@@ -98,7 +98,7 @@ impl Console {
         });
     }
 
-    /// Data to stdout as it is. A reader that has left, as `head` does, is no fault: the rest is dropped.
+    /// Data to stdout as it is. A closed pipe, as `head` leaves it, is no error: the rest is dropped.
     pub(super) fn print(&self, text: &str) -> io::Result<()> {
         let print = || lock(&self.stdout).print(text);
         if self.options.terminals.stdout { self.bar.suspend(print) } else { print() }
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_asked_without_a_terminal() {
+    fn without_a_terminal_there_is_no_question() {
         let screen = Screen::new().typed("y\n");
         let error = screen.ui().confirm("link 3 rows?").unwrap_err();
         assert!(matches!(error, ConfirmError::NotATerminal));

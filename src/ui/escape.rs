@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Makes every character visible that a terminal would act on or hide, line feeds included, as `\u{1b}`.
-#[must_use]
 pub fn escape(text: &str) -> Cow<'_, str> {
     replace(text, is_unsafe, |out, character| {
         let _ = write!(out, "\\u{{{:x}}}", u32::from(character));
@@ -13,7 +12,6 @@ pub fn escape(text: &str) -> Cow<'_, str> {
 }
 
 /// Like [`escape`] for text of several lines: line feeds and tabs stay.
-#[must_use]
 pub fn escape_lines(text: &str) -> Cow<'_, str> {
     replace(text, is_unsafe_in_lines, |out, character| {
         let _ = write!(out, "\\u{{{:x}}}", u32::from(character));
@@ -21,7 +19,6 @@ pub fn escape_lines(text: &str) -> Cow<'_, str> {
 }
 
 /// Makes JSON text harmless without changing what it means: its encoder leaves DEL, C1 and bidi characters as they are.
-#[must_use]
 pub fn escape_json(text: &str) -> Cow<'_, str> {
     replace(text, is_unsafe_in_lines, |out, character| {
         let mut units = [0_u16; 2];
@@ -32,7 +29,6 @@ pub fn escape_json(text: &str) -> Cow<'_, str> {
 }
 
 /// A path or name as a shell reads it back, quoted where it has to be, and harmless for the terminal it is shown on.
-#[must_use]
 pub fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '+' | ',' | '@' | '%');
     let safe = escape(text);

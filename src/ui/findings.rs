@@ -9,7 +9,6 @@ use crate::domain::finding::{Finding, Severity};
 use crate::limits;
 
 /// Returns a finding in one line, without its severity: `row 17, line 18, column source_value: missing_value: ...`.
-#[must_use]
 pub fn finding_line(finding: &Finding) -> String {
     let mut position = Vec::new();
     if let Some(row) = finding.row {

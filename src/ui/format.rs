@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::clock::UnixMs;
 
 /// A number with thousands separators: `1,234,567`.
-#[must_use]
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -19,21 +18,18 @@ pub fn count(number: u64) -> String {
 }
 
 /// A number with its noun: `1 row`, `1,000 rows`.
-#[must_use]
 pub fn counted(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", count(number))
 }
 
 /// Whole per cent, rounded down so that 100 % means all; `None` of nothing.
-#[must_use]
 pub fn percent(done: u64, total: u64) -> Option<u64> {
     let hundredfold = u128::from(done) * 100;
     hundredfold.checked_div(u128::from(total)).map(|share| u64::try_from(share.min(100)).unwrap_or(100))
 }
 
 /// A rate: `19.8/s`, and from 100 on without the decimal.
-#[must_use]
 pub fn rate(per_second: f64) -> String {
     let per_second = if per_second.is_finite() { per_second.max(0.0) } else { 0.0 };
     if per_second < 99.95 {
@@ -45,7 +41,6 @@ pub fn rate(per_second: f64) -> String {
 }
 
 /// A duration with at most two units: `0.3 s`, `38 s`, `4 min 10 s`, `1 h 12 min`, `2 d 3 h`.
-#[must_use]
 pub fn duration(duration: Duration) -> String {
     let tenths = (duration.as_millis() + 50) / 100;
     if tenths < 100 {
@@ -70,7 +65,6 @@ fn two_units(seconds: u128, large: u128, large_name: &str, small: u128, small_na
 
 /// A moment in RFC 3339, UTC, with milliseconds: `2026-03-01T08:00:00.000Z`. A moment beyond any calendar is printed
 /// as its number.
-#[must_use]
 pub fn timestamp(unix_ms: UnixMs) -> String {
     match jiff::Timestamp::from_millisecond(unix_ms) {
         Ok(moment) => format!("{moment:.3}"),

@@ -57,8 +57,8 @@ pub(super) fn subscriber(
     console: Arc<Console>,
     options: LogOptions<'_>,
 ) -> Result<impl Subscriber + Send + Sync + use<>, LogError> {
-    let asked = options.filter.filter(|text| !text.trim().is_empty());
-    let directives = asked.map_or_else(|| default_directives(options.verbosity), str::to_owned);
+    let given = options.filter.filter(|text| !text.trim().is_empty());
+    let directives = given.map_or_else(|| default_directives(options.verbosity), str::to_owned);
     let filter = directives.parse::<Targets>().map_err(LogError::Filter)?.and(filter_fn(may_be_logged));
     let layer = log_format::layer()
         .with_timer(WallTime(options.clock))

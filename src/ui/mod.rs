@@ -1,4 +1,4 @@
-//! The only talkers of the program: stdout carries data, stderr carries talk.
+//! The only module that prints: data to stdout, messages and progress to stderr.
 //!
 //! [`Ui`] is the way in. What comes from outside is escaped before it is printed, personal values are masked unless
 //! `--show-values`, and the bar, messages and log lines never interleave.
@@ -38,15 +38,14 @@ use crate::domain::identity::{Personal, masked};
 use crate::domain::run::StopError;
 use crate::limits;
 
-/// The program's voice; cheap to clone, and safe to use from several threads.
+/// Prints everything; cheap to clone, and safe to use from several threads.
 #[derive(Clone)]
 pub struct Ui {
     console: Arc<Console>,
 }
 
 impl Ui {
-    /// Talks through the process's own streams.
-    #[must_use]
+    /// Uses the streams of the process.
     pub fn new(options: UiOptions) -> Self {
         let streams =
             Streams { stdin: Box::new(io::stdin()), stdout: Box::new(io::stdout()), stderr: Box::new(io::stderr()) };
@@ -54,8 +53,7 @@ impl Ui {
         Self::assemble(options, streams, ProgressDrawTarget::stderr_with_hz(draws_per_second))
     }
 
-    /// Talks through these streams, and never draws a bar: for tests of whole commands.
-    #[must_use]
+    /// Uses these streams, and never draws a bar: for tests of whole commands.
     pub fn with_streams(options: UiOptions, streams: Streams) -> Self {
         Self::assemble(options, streams, ProgressDrawTarget::hidden())
     }
@@ -66,8 +64,6 @@ impl Ui {
         Self { console: Arc::new(Console::new(options, streams, target)) }
     }
 
-    /// The shape that results are wanted in.
-    #[must_use]
     pub fn output(&self) -> OutputFormat {
         self.console.options().output
     }
@@ -108,30 +104,24 @@ impl Ui {
         self.console.clear_bar();
     }
 
-    /// Somebody to tell what happens in a run. The bar is there at once. Drop it before the result is printed: only
+    /// Returns an observer that prints what happens in a run. It shows the bar at once. Drop it before the result is printed: only
     /// then the bar is gone and the findings that were not shown are counted.
-    #[must_use]
     pub fn observer(&self) -> Box<dyn RunObserver + Send> {
         Box::new(observer::EventPrinter::new(Arc::clone(&self.console)))
     }
 
-    /// Whether there is somebody at a terminal to ask.
-    #[must_use]
+    /// Whether the user can be asked on a terminal.
     pub fn can_ask(&self) -> bool {
         let terminals = self.console.options().terminals;
         terminals.stdin && terminals.stderr
     }
 
     /// Asks a yes-or-no question on the terminal; only a plain `y` or `yes` is a yes. Blocks until there is an answer.
-    ///
-    /// # Errors
-    /// [`ConfirmError::NotATerminal`] where stdin or stderr is none; [`ConfirmError::Io`] where it cannot be read.
     pub fn confirm(&self, question: &str) -> Result<bool, ConfirmError> {
         self.console.confirm(question)
     }
 
     /// A personal value as it may be shown: masked unless `--show-values`, and escaped either way.
-    #[must_use]
     pub fn value(&self, value: &Personal) -> String {
         let value = value.expose();
         if self.console.options().show_values {
@@ -142,10 +132,7 @@ impl Ui {
     }
 
     /// Data to stdout: byte for byte into a file or pipe, and escaped (but for line feeds and tabs) on a terminal.
-    /// Hand over many lines at a time. A reader that has left is no fault.
-    ///
-    /// # Errors
-    /// Where stdout cannot be written for another reason, such as a full disk.
+    /// Hand over many lines at a time. A closed pipe is no error.
     pub fn data(&self, text: &str) -> io::Result<()> {
         if self.console.options().terminals.stdout {
             self.console.print(&escape_lines(text))
@@ -155,17 +142,11 @@ impl Ui {
     }
 
     /// Prints a result to stdout as it is: its parts are escaped already, and it may be colored.
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
     pub fn print(&self, text: &str) -> io::Result<()> {
         self.console.print(text)
     }
 
     /// Prints a value to stdout, as JSON on one line.
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
     pub fn json(&self, value: &Value) -> io::Result<()> {
         self.console.print(&encode_json(value))
     }
@@ -176,27 +157,21 @@ impl Ui {
     }
 
     /// Returns the style of results on stdout.
-    #[must_use]
     pub fn stdout_style(&self) -> Style {
         self.console.stdout_style()
     }
 
     /// Whether personal values are shown as they are.
-    #[must_use]
     pub fn shows_values(&self) -> bool {
         self.console.options().show_values
     }
 
     /// Returns a printer for findings, which prints the first of each severity and counts the rest.
-    #[must_use]
     pub fn finding_printer(&self) -> FindingPrinter {
         FindingPrinter::new(Arc::clone(&self.console))
     }
 
     /// Makes this the log of the process.
-    ///
-    /// # Errors
-    /// [`LogError`] where the filter cannot be read, or the process has a log already.
     pub fn start_log(&self, options: LogOptions<'_>) -> Result<(), LogError> {
         let subscriber = log::subscriber(Arc::clone(&self.console), options)?;
         tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::AlreadyStarted)
@@ -204,7 +179,6 @@ impl Ui {
 }
 
 /// A value on one line, harmless for a terminal.
-#[must_use]
 pub fn encode_json(value: &Value) -> String {
     let mut text = escape_json(&value.to_string()).into_owned();
     text.push('\n');

@@ -44,7 +44,7 @@ impl EventPrinter {
     fn on_draining(&mut self, in_flight: usize) {
         if !std::mem::replace(&mut self.draining, true) {
             let calls = counted(in_flight as u64, "call");
-            self.console.line(&format!("stopping: finishing {calls} in flight; repeat the signal to exit at once"));
+            self.console.line(&format!("stopping: finishing {calls} in flight; press Ctrl-C to exit at once"));
         }
     }
 }
@@ -121,7 +121,7 @@ mod tests {
         observer.on(&RunEvent::Draining { in_flight: 1 });
         observer.on(&RunEvent::Draining { in_flight: 1 });
         drop(observer);
-        assert_eq!(screen.stderr(), "stopping: finishing 1 call in flight; repeat the signal to exit at once\n");
+        assert_eq!(screen.stderr(), "stopping: finishing 1 call in flight; press Ctrl-C to exit at once\n");
         assert_eq!(screen.bar(), "");
     }
 

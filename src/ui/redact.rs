@@ -11,7 +11,6 @@ pub const HIDDEN_MESSAGES_HINT: &str =
     "messages of the service are hidden, because they may quote personal values; `--show-values` prints them";
 
 /// Why a row is in this state: the message where it may be printed, else the meaning of the refusal or of the code.
-#[must_use]
 pub fn explanation(state: RowState, text: &ServiceText, show_values: bool) -> Option<Cow<'_, str>> {
     if let Some(message) = text.printable_message(show_values) {
         return Some(message.into());

@@ -15,7 +15,6 @@ pub enum ColorChoice {
 impl ColorChoice {
     /// Applies the environment to `auto`: `NO_COLOR` (no-color.org), then `CLICOLOR_FORCE` and `CLICOLOR`
     /// (bixense.com/clicolors). An explicit choice stands.
-    #[must_use]
     pub fn with_environment(self, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let value = |name| variable(name).filter(|value| !value.is_empty());
         match self {

@@ -47,7 +47,7 @@ pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Resul
     let migration = PlannedMigration { share: choice.share, reads: choice.read_pace(), seed: *seed };
     let address = PoolAddress::find(&args.pool, &args.simulation, *seed, &context.file_settings)?;
     ui.status("reading the pool's settings");
-    let checks = match context.connector.connect(&address.target, &address.pool).await {
+    let checks = match address.connect().await {
         Ok(service) => {
             let (directory, limits) = (service.directory(), service.limits());
             migration.check(directory.as_ref(), limits.as_ref(), *clock).await
@@ -67,7 +67,6 @@ pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Resul
 struct PlannedMigration {
     /// Its share of the quota, over 0 up to 1.
     share: f64,
-    /// The pace of its reads.
     reads: Pace,
     seed: u64,
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::commands::shared::SCHEMA_VERSION;
-use crate::commands::shared::run_view::{by_code_json, simulated_mark};
+use crate::commands::shared::run_view::{numbers_json, simulated_mark};
 use crate::domain::doctor::{
     CheckResult, CheckStatus, CheckTopic, DoctorCheck, DoctorReport, duration_of_calls, min_clock_difference_ms,
     resets_email_verified,
@@ -76,7 +76,7 @@ fn checkup_json(report: &DoctorReport, show_values: bool, exit: Exit) -> Value {
         "pool": report.pool.to_string(),
         "simulated": report.simulated,
         "checks": report.checks.iter().map(|check| check_json(check, show_values)).collect::<Vec<_>>(),
-        "counts": by_code_json(STATUSES.iter().map(|status| (status.as_str(), report.count(*status)))),
+        "counts": numbers_json(STATUSES.iter().map(|status| (status.as_str(), report.count(*status)))),
         "exit_status": exit.status(),
     })
 }

@@ -2,7 +2,7 @@
 
 mod pool_snapshot;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use serde_json::json;
 use super::shared::run_view::by_code_json;
 use super::shared::settings::parse_share;
 use super::shared::{
-    CommandContext, Failure, InputFormat, OpenPool, PoolArgs, RateChoice, SCHEMA_VERSION, SimulationArgs, headings,
-    parse_provider, temporary_file_error, temporary_file_stop,
+    CommandContext, Failure, OpenPool, PoolArgs, RateChoice, SCHEMA_VERSION, SimulationArgs, headings, parse_provider,
+    temporary_file_error, temporary_file_stop,
 };
 use crate::clock::Clock;
 use crate::domain::event::{RunEvent, RunObserver};
@@ -39,16 +39,16 @@ const EXAMPLE: &str = "Example: cognito-link export --user-pool-id us-east-1_AbC
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub struct ExportArgs {
-    /// File to write, complete or not at all; `-` is stdout
+    /// File to write, replaced only by a complete one; `-` is stdout
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub out: PathBuf,
     /// Format of the file
     #[arg(long, value_enum, default_value = "csv")]
-    pub format: InputFormat,
+    pub format: Format,
     /// Provider whose links are written, by its name in the pool (can be repeated)
     #[arg(long, value_name = "NAME", value_parser = parse_provider)]
     pub provider: Vec<ProviderName>,
-    /// File to write the pool to as well: users, links and settings, for `link --simulate --pool-file FILE`
+    /// File to write the whole pool to: users, links and settings, for `link --simulate --pool-file FILE`
     #[arg(long, value_name = "FILE")]
     pub pool_snapshot: Option<PathBuf>,
     #[command(flatten)]
@@ -90,7 +90,7 @@ pub async fn cmd_export(args: ExportArgs, context: &CommandContext<'_>) -> Resul
 
     // Write.
     ui.status("sorting");
-    let exported = write_to(file_path, links, args.format.into(), ui)?;
+    let exported = write_to(file_path, links, args.format, ui)?;
     ui.clear_status();
     warn_about_unreadable_rows(&exported.unreadable, ui);
     let out = args.out.display().to_string();
@@ -120,13 +120,13 @@ async fn read_links(
     let mut links = Sorter::default();
     let (mut users, estimated) = (0, knowledge.facts.estimated_user_count);
     observer.on(&RunEvent::Scanning { users, estimated });
-    let is_wanted =
+    let is_selected =
         |provider: &str, _: &str| providers.is_empty() || providers.iter().any(|name| name.as_str() == provider);
     let mut take_page = |page: Vec<PoolUser>| {
         users += page.len() as u64;
         observer.on(&RunEvent::Scanning { users, estimated });
         for user in &page {
-            add_links(user, knowledge.facts.case_sensitive, &mut links, &is_wanted)
+            add_links(user, knowledge.facts.case_sensitive, &mut links, &is_selected)
                 .and_then(|()| also(user))
                 .map_err(|error| temporary_file_stop(&error))?;
         }
@@ -136,15 +136,15 @@ async fn read_links(
     Ok((links, scanned))
 }
 
-/// Adds the links of a user that are wanted by provider and value: user, provider of its profile, provider, value.
+/// Adds the links of a user that are selected by provider and value: user, provider of its profile, provider, value.
 pub(super) fn add_links(
     user: &PoolUser,
     case_sensitive: bool,
     sorter: &mut Sorter,
-    is_wanted: &dyn Fn(&str, &str) -> bool,
+    is_selected: &dyn Fn(&str, &str) -> bool,
 ) -> io::Result<()> {
     let links = linked_identities(user).map(|held| (held.provider_name.as_str(), held.user_id.expose()));
-    let mut links = links.filter(|(provider, value)| is_wanted(provider, value)).peekable();
+    let mut links = links.filter(|(provider, value)| is_selected(provider, value)).peekable();
     if links.peek().is_none() {
         return Ok(());
     }
@@ -156,7 +156,6 @@ pub(super) fn add_links(
     Ok(())
 }
 
-/// What was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct ExportedLinks {
     links: u64,
@@ -234,8 +233,6 @@ fn warn_about_unreadable_rows(unreadable: &UnreadableRows, ui: &Ui) {
 }
 
 fn export_json(out: &str, exported: &ExportedLinks, reads: u64) -> serde_json::Value {
-    let codes =
-        |codes: &BTreeMap<FindingCode, u64>| by_code_json(codes.iter().map(|(code, rows)| (code.as_str(), *rows)));
     let unreadable = &exported.unreadable;
     json!({
         "kind": "export_report",
@@ -245,9 +242,9 @@ fn export_json(out: &str, exported: &ExportedLinks, reads: u64) -> serde_json::V
         "users": exported.users,
         "reads": reads,
         "rows_that_need_allow": unreadable.with_allow,
-        "suspicions": codes(&unreadable.suspicions),
+        "suspicions": by_code_json(&unreadable.suspicions, FindingCode::as_str),
         "rows_that_cannot_be_read": unreadable.never,
-        "errors": codes(&unreadable.errors),
+        "errors": by_code_json(&unreadable.errors, FindingCode::as_str),
     })
 }
 

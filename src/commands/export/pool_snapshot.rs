@@ -17,7 +17,7 @@ use crate::seed::Rng;
 use crate::service::{LinkedIdentity, PoolFacts, PoolUser};
 use crate::ui::{Ui, format};
 
-/// The ports do not tell the ARN of a trigger; the simulator shows it and calls nobody.
+/// The ports do not return the ARN of a trigger. The simulator shows this one and calls nothing.
 const TRIGGER: &str = "arn:aws:lambda:sim-local-1:000000000000:function:pre-sign-up";
 
 /// By which attributes besides the subject the identities of a provider can be linked.
@@ -29,8 +29,8 @@ enum ProviderMapping {
 
 /// A pool without its users: what stands before them in the file.
 ///
-/// What the ports do not tell has its default: when users were created, attributes besides `sub` and `email`, claims.
-/// Client secrets are not among what the ports tell.
+/// What the ports do not return has its default: when users were created, attributes besides `sub` and `email`, claims.
+/// The ports do not return client secrets.
 struct PoolWithoutUsers {
     pool: PoolId,
     facts: PoolFacts,
@@ -85,7 +85,6 @@ impl PoolWithoutUsers {
     }
 }
 
-/// A pool file in progress.
 pub(super) struct PoolSnapshot {
     path: PathBuf,
     head: PoolWithoutUsers,

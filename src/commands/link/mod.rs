@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 
 use super::shared::choices::Choices;
 use super::shared::rows::{InputRows, RowGuidance};
-use super::shared::run::{exit_for_run, run_engine, run_id, run_start};
+use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
 use super::shared::run_view::{print_run_report, print_stop};
 use super::shared::saved_plan::{self, PlanHeader};
 use super::shared::settings::parse_duration;
@@ -53,10 +53,10 @@ pub struct LinkArgs {
     /// File of choices for ambiguous rows: `choices.csv` of `validate --split`, filled in
     #[arg(long, value_name = "FILE", conflicts_with = "rehearse", help_heading = headings::INPUT, hide_short_help = true)]
     pub choices: Option<PathBuf>,
-    /// Part of the input to work on, as one of several machines: INDEX/COUNT, from 0/COUNT
+    /// Part of the input that this machine links: INDEX/COUNT, such as 0/4 to 3/4
     ///
-    /// The machines need not know of each other. `auto` takes the numbers of an AWS Batch array job, `auto/COUNT` those
-    /// of a Kubernetes Indexed Job.
+    /// The machines do not communicate. `auto` takes the numbers from an AWS Batch array job, `auto/COUNT` takes the
+    /// index from a Kubernetes Indexed Job.
     #[arg(long, value_name = "INDEX/COUNT", value_parser = parse_shard, help_heading = headings::INPUT,
         hide_short_help = true)]
     pub shard: Option<ShardChoice>,
@@ -67,15 +67,15 @@ pub struct LinkArgs {
     /// Ledger of the run [default: INPUT.ledger, or INPUT.simulated.ledger with --simulate]
     #[arg(long, value_name = "FILE", help_heading = headings::LEDGER)]
     pub ledger: Option<PathBuf>,
-    /// Rows to attempt again although an earlier run has settled them
+    /// Rows of earlier runs to attempt again
     #[arg(long, value_enum, value_name = "STATE", help_heading = headings::LEDGER, hide_short_help = true)]
     pub retry: Vec<RetryState>,
     /// Plan to follow exactly, from `validate --save-plan`
     ///
-    /// Links the rows that the plan links, and records the others without a call.
+    /// Links the rows that the plan has as `link`, and records the others without a call.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["rehearse", "choices"], help_heading = headings::LEDGER)]
     pub plan: Option<PathBuf>,
-    /// Age from which a plan is refused, such as 90m, 24h or 2d
+    /// Maximum age of the plan, such as 90m, 24h or 2d; an older one is refused
     #[arg(long, value_name = "DURATION", default_value_t = format!("{}h", limits::PLAN_AGE_HOURS_MAX), requires = "plan",
         help_heading = headings::LEDGER, hide_short_help = true)]
     pub plan_max_age: String,
@@ -170,7 +170,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     }
 
     // Run.
-    let mut signals = (context.listen_for_signals)()?;
+    let mut signals = listen_for_signals()?;
     let rows = InputRows::open(&source, &input_options, &checked.cross_row, &binding.pool, shard, guidance)?;
     let mut rows = rows.read_ahead(source.name())?;
     let mut ledger = match ledger {

@@ -28,7 +28,6 @@ pub(super) struct ApplyOutcome {
     pub(super) run: Option<RunReport>,
     /// Why the run ended early, or never started.
     pub(super) stop: Option<StopError>,
-    /// Missing links that were not attempted.
     pub(super) left_open: u64,
 }
 

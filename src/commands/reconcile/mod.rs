@@ -15,11 +15,12 @@ use clap::Args;
 
 use super::link::RetryState;
 use super::shared::choices::Choices;
-use super::shared::run::{run_engine, run_id, run_start};
+use super::shared::run::{listen_for_signals, run_engine, run_id, run_start};
 use super::shared::settings::parse_percent;
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, InputArgs, OpenPool, PaceArgs, PoolArgs, RateChoice, SimulationArgs,
-    confirm, default_ledger_path, headings, note_preset, parse_provider, require_terminal, warn_about_cut_line,
+    check_not_replaced, confirm, default_ledger_path, headings, note_preset, parse_provider, require_terminal,
+    warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::ProviderName;
@@ -49,7 +50,7 @@ const EXAMPLE: &str = "Example: cognito-link reconcile pairs.csv --user-pool-id 
 pub struct ReconcileArgs {
     /// File of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin
     pub input: PathBuf,
-    /// Link what is missing; unlink and move nothing
+    /// Link what is missing; never unlink or move a link
     #[arg(long)]
     pub apply: bool,
     /// Skip the question before writing to the pool
@@ -58,10 +59,10 @@ pub struct ReconcileArgs {
     /// Exit with status 5 if file and pool differ; with --apply, if they still differ afterwards
     #[arg(long)]
     pub exit_on_drift: bool,
-    /// File for the comparison of each row and each extra link
+    /// File to write the standing of each row and each extra link to
     ///
-    /// One line for each row, after its symbol: = linked, + missing, ! moved, ? blocked or invalid. Then one line for each
-    /// link that only the pool has, after -.
+    /// One line for each row, which starts with a symbol: = linked, + missing, ! moved, ? blocked or invalid. Then one
+    /// line for each link that only the pool has, which starts with -.
     #[arg(long, value_name = "FILE")]
     pub combined: Option<PathBuf>,
     #[command(flatten)]
@@ -69,21 +70,21 @@ pub struct ReconcileArgs {
     /// File of choices for ambiguous rows: `choices.csv` of `validate --split`, filled in
     #[arg(long, value_name = "FILE", help_heading = headings::INPUT, hide_short_help = true)]
     pub choices: Option<PathBuf>,
-    /// Provider in which to look for links that only the pool has (can be repeated); all that the file names by default
+    /// Provider whose extra links are listed (can be repeated); by default every provider in the file
     #[arg(long, value_name = "NAME", value_parser = parse_provider, help_heading = headings::INPUT)]
     pub provider: Vec<ProviderName>,
     #[command(flatten)]
     pub pool: PoolArgs,
     #[command(flatten)]
     pub pace: PaceArgs,
-    /// Number of missing links from which nothing is sent
+    /// Send nothing if more links than this are missing
     #[arg(long, value_name = "N", default_value_t = CHANGES_MAX, help_heading = headings::PACE)]
     pub max_changes: u64,
-    /// Missing links, in percent of the file's rows, from which nothing is sent
+    /// Send nothing if more than this percentage of the file's rows is missing
     #[arg(long, value_name = "PERCENT", default_value_t = CHANGES_PERCENT_MAX, value_parser = parse_percent,
         help_heading = headings::PACE, hide_short_help = true)]
     pub max_changes_pct: f64,
-    /// Ledger of --apply [default: INPUT.ledger, or INPUT.simulated.ledger with --simulate]
+    /// Ledger for --apply [default: INPUT.ledger, or INPUT.simulated.ledger with --simulate]
     ///
     /// Without --apply it is only read, for refusals and rows in doubt of earlier runs.
     #[arg(long, value_name = "FILE", help_heading = headings::LEDGER)]
@@ -104,7 +105,10 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     if args.apply && !args.yes {
         require_terminal(ui)?;
     }
-    args.combined.as_deref().map(OutputFile::check).transpose()?;
+    if let Some(path) = args.combined.as_deref() {
+        check_not_replaced("--combined", path, &[args.input.as_path()])?;
+        OutputFile::check(path)?;
+    }
     let source = InputSource::open(&args.input)?;
     let options = args.reading.options(file)?;
     note_preset(&options, ui);
@@ -206,7 +210,7 @@ async fn apply(
     // Connect again: only from here on there is something to write with.
     let rate_choice = args.pace.rate_choice(None, file)?;
     let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
-    let service = context.connector.connect(&pool.address.target, &pool.address.pool).await?;
+    let service = pool.address.connect().await?;
     let learned = ledger.pace_milli();
     let pace = args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?;
     options.total = Some(to_process);
@@ -214,7 +218,7 @@ async fn apply(
     options.retry_refused = true;
 
     // Run.
-    let mut signals = (context.listen_for_signals)()?;
+    let mut signals = listen_for_signals()?;
     let mut rows = PickedRows::open(input, comparison)?;
     let run = run_id(options.seed, *clock);
     let start = run_start(run, "reconcile", &args.input.display().to_string(), pace.limit, None, *clock);

@@ -20,7 +20,6 @@ use crate::limits::FAILURES_SHOWN_MAX;
 use crate::ui::format::{counted, duration};
 use crate::ui::{OutputFormat, Style, Ui, escape};
 
-/// Prints what was found, as text.
 pub(super) fn print_drift(report: &DriftReport, ui: &Ui) -> io::Result<()> {
     match ui.output() {
         OutputFormat::Text => ui.print(&drift_text(report, ui.shows_values(), ui.stdout_style())),
@@ -52,7 +51,7 @@ pub(super) fn print_result(
 /// The numbers, then the first of the differences.
 fn drift_text(report: &DriftReport, show_values: bool, style: Style) -> String {
     let counts = &report.counts;
-    let codes = by_code_text(counts.by_code.iter().map(|(code, number)| (code.as_str(), *number)));
+    let codes = by_code_text(&counts.by_code, RefusalCode::as_str);
     let states = [
         TableLine::new("linked", counts.linked, "", Style::green),
         TableLine::new("missing", counts.missing, "", Style::yellow),
@@ -178,7 +177,7 @@ fn drift_json(report: &DriftReport, applied: Option<&Value>, show_values: bool, 
         },
         "extra": counts.extra,
         "changes": counts.changes,
-        "blocked_by_code": by_code_json(counts.by_code.iter().map(|(code, number)| (code.as_str(), *number))),
+        "blocked_by_code": by_code_json(&counts.by_code, RefusalCode::as_str),
         "providers_in_scope": report.scope,
         "details": rows.collect::<Vec<_>>(),
         "details_left_out": report.lines_left_out,

@@ -43,7 +43,7 @@ impl Ledgers {
         for (path, other) in paths.iter().zip(&contents) {
             if other.header.binding != binding {
                 let held = other.header.binding.clone();
-                return Err(LedgerError::Mismatch { place: path.display().to_string(), held, wanted: binding });
+                return Err(LedgerError::Mismatch { place: path.display().to_string(), held, expected: binding });
             }
         }
         Ok(Self { paths: paths.to_vec(), contents, binding })

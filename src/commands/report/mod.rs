@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::shared::{CommandContext, Failure, InputArgs, headings};
+use super::shared::{CommandContext, Failure, InputArgs, check_not_replaced, headings};
 use crate::exit::Exit;
 use crate::input::InputSource;
 use crate::limits::REPORT_FAILURES_MAX;
@@ -42,8 +42,10 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
     let ledgers = Ledgers::load(&args.ledgers)?;
     let mut report = ledgers.report(REPORT_FAILURES_MAX)?;
     if args.failed.is_some() || args.unprocessed.is_some() || args.input.is_some() {
+        let source = open_input(args, &ledgers)?;
+        check_result_files(args, &ledgers)?;
         let input = ReportInput {
-            source: open_input(args, &ledgers)?,
+            source,
             reading: args.reading.options(&context.file_settings)?,
             failed: args.failed.clone(),
             unprocessed: args.unprocessed.clone(),
@@ -55,8 +57,22 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
             }
         }
     }
-    view::print_ledger_report(&report, context.ui)?;
+    view::print_ledger_report(&report, args.failed.as_deref(), context.ui)?;
     Ok(Exit::Success)
+}
+
+fn check_result_files(args: &ReportArgs, ledgers: &Ledgers) -> Result<(), Failure> {
+    let mut read: Vec<&Path> = args.ledgers.iter().map(PathBuf::as_path).collect();
+    read.extend(args.input.as_deref().or_else(|| ledgers.last_input().map(Path::new)));
+    for (option, path) in [("--failed", &args.failed), ("--unprocessed", &args.unprocessed)] {
+        if let Some(path) = path {
+            check_not_replaced(option, path, &read)?;
+        }
+    }
+    if args.failed.is_some() && args.failed == args.unprocessed {
+        return Err(Failure::Usage("--failed and --unprocessed name the same file; name two files".into()));
+    }
+    Ok(())
 }
 
 fn open_input(args: &ReportArgs, ledgers: &Ledgers) -> Result<InputSource, Failure> {

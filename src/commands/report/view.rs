@@ -1,6 +1,6 @@
 //! How a report about ledgers is printed.
 //!
-//! `unprocessed` is null where a ledger alone cannot tell it; `refusal_code`, `service_code` and `service_message` are null
+//! `unprocessed` is null where the ledger does not hold it; `refusal_code`, `service_code` and `service_message` are null
 //! where there is none; times are RFC 3339 in UTC.
 //!
 //! ```json
@@ -17,6 +17,7 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -24,14 +25,15 @@ use crate::commands::shared::SCHEMA_VERSION;
 use crate::commands::shared::run_view::{
     RESUME_AFTER_REPORT, by_code_json, counts_json, counts_table, joined, print_next_steps, simulated_mark,
 };
+use crate::domain::finding::FindingCode;
 use crate::domain::outcome::{RefusalCode, ServiceText};
 use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
 use crate::limits;
 use crate::ui::format::{count, counted, timestamp};
-use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape, explanation};
+use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape, explanation, shell_word};
 
 /// Prints the report, and what to do next.
-pub(super) fn print_ledger_report(report: &LedgerReport, ui: &Ui) -> io::Result<()> {
+pub(super) fn print_ledger_report(report: &LedgerReport, failed: Option<&Path>, ui: &Ui) -> io::Result<()> {
     match ui.output() {
         OutputFormat::Text => ui.print(&ledger_text(report, ui.shows_values(), ui.stdout_style()))?,
         OutputFormat::Json => ui.json(&ledger_json(report, ui.shows_values()))?,
@@ -40,7 +42,18 @@ pub(super) fn print_ledger_report(report: &LedgerReport, ui: &Ui) -> io::Result<
     {
         ui.hint(HIDDEN_MESSAGES_HINT);
     }
-    let ledgers: Vec<&str> = report.ledgers.iter().map(String::as_str).collect();
+    let mut ledgers: Vec<&str> = report.ledgers.iter().map(String::as_str).collect();
+    if let Some(path) = failed {
+        ledgers.clear();
+        if report.counts.refused + report.counts.failed + report.counts.in_doubt > 0 {
+            let path = path.display().to_string();
+            ui.hint(&format!(
+                "correct the rows in {}, then link them: `cognito-link link {}`",
+                escape(&path),
+                shell_word(&path)
+            ));
+        }
+    }
     print_next_steps(&report.counts, 0, &ledgers, RESUME_AFTER_REPORT, ui);
     Ok(())
 }
@@ -154,9 +167,9 @@ fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
         "simulated": report.simulated,
         "ledgers": report.ledgers,
         "rows": rows,
-        "refusals": by_code_json(counts.by_refusal.iter().map(|(code, number)| (code.as_str(), *number))),
-        "undo_refusals": by_code_json(counts.kept.iter().map(|(code, number)| (code.as_str(), *number))),
-        "findings": by_code_json(counts.by_finding.iter().map(|(code, number)| (code.as_str(), *number))),
+        "refusals": by_code_json(&counts.by_refusal, RefusalCode::as_str),
+        "undo_refusals": by_code_json(&counts.kept, RefusalCode::as_str),
+        "findings": by_code_json(&counts.by_finding, FindingCode::as_str),
         "shards": shards,
         "runs": runs.collect::<Vec<_>>(),
         "failures": failures.collect::<Vec<_>>(),
@@ -219,7 +232,7 @@ mod tests {
     }
 
     fn printed(screen: &Screen) -> String {
-        print_ledger_report(&example(), &screen.ui()).unwrap();
+        print_ledger_report(&example(), None, &screen.ui()).unwrap();
         screen.both()
     }
 
@@ -260,13 +273,13 @@ mod tests {
         let mut report = example();
         report.failures[0].said.as_mut().unwrap().message = "User jane is disabled.".into();
         for screen in [Screen::new(), Screen::new().json()] {
-            print_ledger_report(&report, &screen.ui()).unwrap();
+            print_ledger_report(&report, None, &screen.ui()).unwrap();
             let printed = screen.stdout() + &screen.stderr();
             assert!(!printed.contains("jane"), "{printed}");
             let hint = format!("hint: {HIDDEN_MESSAGES_HINT}\n");
             assert_eq!(screen.stderr().matches(&hint).count(), 1, "once, not for each row: {}", screen.stderr());
             let showing = screen.showing_values();
-            print_ledger_report(&report, &showing.ui()).unwrap();
+            print_ledger_report(&report, None, &showing.ui()).unwrap();
             assert!(showing.stdout().contains("User jane is disabled."), "{}", showing.stdout());
         }
     }

@@ -16,25 +16,20 @@ pub enum Failure {
     /// The input, or a result file, cannot be opened, read or written.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// `--strict`, and some rows are invalid.
     #[error("{invalid} of {read} rows are invalid and --strict was given; nothing was sent")]
     Strict { invalid: u64, read: u64 },
-    /// The ledger cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// A plan belongs to something else, or is damaged.
     #[error("{0}")]
     Mismatch(String),
-    /// The service cannot be used.
     #[error(transparent)]
     Stop(#[from] StopError),
-    /// The answer to the question was no.
+    /// The user did not confirm.
     #[error("nothing was sent")]
     Declined,
-    /// stdout cannot be written.
     #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
-    /// The counts do not add up.
     #[error("{0}; this is a bug in cognito-link")]
     Unbalanced(#[from] CountMismatch),
     /// The machine lacks something, such as memory, threads or disk space.

@@ -1,41 +1,42 @@
 //! How an input is read: `--format`, `--preset`, `--map` and the others.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
 
-use super::Failure;
 use super::settings::{FileSettings, Scalar};
+use super::{Failure, headings};
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
 use crate::input::{Format, InputOptions, OptionError, Preset};
 use crate::ui::Ui;
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Input")]
+#[command(next_help_heading = headings::INPUT)]
 pub struct InputArgs {
     /// Format of the input; detected from the content by default
     #[arg(long, value_enum, hide_short_help = true)]
-    pub format: Option<InputFormat>,
+    pub format: Option<Format>,
     /// Delimiter of a CSV input, one character or `tab`; detected from the header by default
     #[arg(long, value_name = "CHAR", hide_short_help = true)]
     pub delimiter: Option<String>,
     /// Product that the input was exported from
     ///
-    /// Sets which columns are read, and as what. `--map` and `--set` take precedence.
+    /// Names the columns of that export. `--map` and `--set` take precedence.
     #[arg(long, value_enum, value_name = "PRODUCT")]
-    pub preset: Option<PresetName>,
-    /// Column to read under another name, such as `source_value=objectId` (can be repeated)
+    pub preset: Option<Preset>,
+    /// Column with another name in the input, such as `source_value=objectId` (can be repeated)
     #[arg(long, value_name = "COLUMN=NAME")]
     pub map: Vec<String>,
-    /// Value that every row has in a column, such as `source_provider=Okta` (can be repeated)
+    /// Value of a column for every row, such as `source_provider=Okta` (can be repeated)
     #[arg(long, value_name = "COLUMN=VALUE")]
     pub set: Vec<String>,
-    /// Finding that is only a warning, or `case_differs` (can be repeated)
+    /// Finding to treat as a warning, or `case_differs` (can be repeated)
     ///
-    /// Rows with an allowed finding are sent. `case_differs` is a refusal of this tool, not of the service: allowed,
-    /// such a row is sent as well.
+    /// Rows with an allowed finding are sent. `case_differs` is a refusal by this tool, not by the service: with it,
+    /// rows that differ from the pool in letter case are sent too.
     #[arg(long, value_name = "CODE", hide_short_help = true, value_parser = PossibleValuesParser::new(allowable_codes()))]
     pub allow: Vec<String>,
 }
@@ -44,49 +45,33 @@ fn allowable_codes() -> impl Iterator<Item = &'static str> {
     FindingCode::SUSPICIONS.into_iter().map(FindingCode::as_str).chain([RefusalCode::CaseDiffers.as_str()])
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum InputFormat {
-    /// A header, and one row on each line
-    Csv,
-    /// One JSON object on each line
-    Jsonl,
-}
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Csv, Self::Jsonl]
+    }
 
-impl From<InputFormat> for Format {
-    fn from(format: InputFormat) -> Self {
-        match format {
-            InputFormat::Csv => Self::Csv,
-            InputFormat::Jsonl => Self::Jsonl,
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Csv => PossibleValue::new("csv").help("A header, and one row on each line"),
+            Self::Jsonl => PossibleValue::new("jsonl").help("One JSON object on each line"),
+        })
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PresetName {
-    /// Auth0, bulk user export
-    Auth0,
-    /// Okta, users from its API
-    Okta,
-    /// Microsoft Entra ID, "Download users"
-    Entra,
-    /// Google Workspace, users from the Directory API
-    Google,
-    /// Keycloak, users of a realm export
-    Keycloak,
-    /// Another user pool, one row for each linked identity
-    Cognito,
-}
+impl ValueEnum for Preset {
+    fn value_variants<'a>() -> &'a [Self] {
+        Self::ALL
+    }
 
-impl From<PresetName> for Preset {
-    fn from(name: PresetName) -> Self {
-        match name {
-            PresetName::Auth0 => Self::Auth0,
-            PresetName::Okta => Self::Okta,
-            PresetName::Entra => Self::Entra,
-            PresetName::Google => Self::Google,
-            PresetName::Keycloak => Self::Keycloak,
-            PresetName::Cognito => Self::Cognito,
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(match self {
+            Self::Auth0 => "Auth0, bulk user export",
+            Self::Okta => "Okta, users from its API",
+            Self::Entra => "Microsoft Entra ID, \"Download users\"",
+            Self::Google => "Google Workspace, users from the Directory API",
+            Self::Keycloak => "Keycloak, users of a realm export",
+            Self::Cognito => "Another user pool, one row for each linked identity",
+        }))
     }
 }
 
@@ -98,13 +83,13 @@ impl InputArgs {
         let flags_or_table = |flags: &[String], table: &BTreeMap<String, Scalar>| {
             if flags.is_empty() { FileSettings::pairs(table) } else { flags.to_vec() }
         };
-        let mut options = InputOptions { format: self.format.map(Format::from), ..InputOptions::default() };
+        let mut options = InputOptions { format: self.format, ..InputOptions::default() };
         if let Some(text) = &self.delimiter {
             options.delimiter =
                 Some(InputOptions::parse_delimiter(text).map_err(|error| usage("delimiter", text, error))?);
         }
         options.preset = match (self.preset, &file.preset) {
-            (Some(name), _) => Some(name.into()),
+            (Some(preset), _) => Some(preset),
             (None, Some(text)) => Some(InputOptions::parse_preset(text).map_err(|error| usage("preset", text, error))?),
             (None, None) => None,
         };
@@ -130,10 +115,20 @@ impl InputArgs {
     }
 }
 
+/// Refuses a result file that would replace a file which the command reads.
+pub fn check_not_replaced(option: &str, output: &Path, read: &[&Path]) -> Result<(), Failure> {
+    let same =
+        |path: &&&Path| matches!((path.canonicalize(), output.canonicalize()), (Ok(a), Ok(b)) if a == b && a.is_file());
+    match read.iter().find(same) {
+        Some(path) => Err(Failure::Usage(format!("{option} would replace {}; name another file", path.display()))),
+        None => Ok(()),
+    }
+}
+
 /// Prints what is easily misunderstood about the export that the input is.
 pub fn note_preset(options: &InputOptions, ui: &Ui) {
     let Some(preset) = options.preset else { return };
-    ui.note(&format!("preset {}: {}", preset.name(), preset.trap()));
+    ui.note(&format!("preset {}: {}", preset.name(), preset.caution()));
     if let Some(danger) = options.preset_warning() {
         ui.warn(danger);
     }

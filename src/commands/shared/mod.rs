@@ -14,34 +14,28 @@ pub mod shard;
 pub mod simulator;
 
 pub use failure::{Failure, exit_for_stop, temporary_file_error, temporary_file_stop};
-pub use input::{InputArgs, InputFormat, PresetName, note_preset};
+pub use input::{InputArgs, check_not_replaced, note_preset};
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
-pub use pool::{Connecting, Connector, OpenPool, PoolAddress, PoolArgs, SdkConnector, Service, connect, listed};
+pub use pool::{OpenPool, PoolAddress, PoolArgs, connect, listed};
 pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};
 pub use simulator::SimulationArgs;
 
 use std::path::{Path, PathBuf};
 
-use tokio::sync::mpsc;
-
 use crate::clock::Clock;
 use crate::domain::identity::ProviderName;
-use crate::domain::run::Signal;
 use crate::domain::shard::Shard;
 use crate::ledger::Binding;
 use crate::ui::{Ui, format};
 use settings::FileSettings;
 
-/// What every command is given besides its arguments: what a test or a rehearsal replaces.
+/// What every command gets besides its arguments.
 pub struct CommandContext<'a> {
     pub ui: &'a Ui,
     pub clock: Clock,
     /// The seed of random waits where `--seed` gives none.
     pub seed: u64,
     pub file_settings: FileSettings,
-    pub connector: &'a dyn Connector,
-    /// Starts to listen for signals. Until then a signal ends the process, which is right while nothing was sent.
-    pub listen_for_signals: fn() -> Result<mpsc::Receiver<Signal>, Failure>,
 }
 
 /// The version of every JSON result. Members may be added without a new version.
@@ -58,7 +52,6 @@ pub mod headings {
     pub const ADVANCED: &str = "Advanced";
 }
 
-/// Reads a provider's name, for clap.
 pub fn parse_provider(name: &str) -> Result<ProviderName, String> {
     ProviderName::parse(name).map_err(|error| error.to_string())
 }
@@ -88,7 +81,7 @@ pub fn warn_about_cut_line(cut_bytes: u64, ui: &Ui) {
     }
 }
 
-/// Refuses to go on where nobody can be asked: before anything is read, not after.
+/// Refuses to go on without a terminal to confirm on: before anything is read, not after.
 pub fn require_terminal(ui: &Ui) -> Result<(), Failure> {
     if ui.can_ask() {
         return Ok(());

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use tokio::sync::mpsc;
 
 use super::settings::{FileSettings, Rate, parse_concurrency, parse_duration, parse_rate, parse_share};
-use super::{CommandContext, Failure};
+use super::{CommandContext, Failure, headings};
 use crate::clock::Clock;
 use crate::domain::shard::Shard;
 use crate::engine::{EngineOptions, SettleWith};
@@ -17,25 +17,25 @@ use crate::pace::{Pace, QuotaOrigin, RateQuota};
 use crate::service::QuotaReader;
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Pace and limits")]
+#[command(next_help_heading = headings::PACE)]
 pub struct PaceArgs {
     /// Writes per second: `auto`, `max`, or a number [default: auto]
     ///
-    /// `auto` takes `--share` of the account's quota, which it reads from the service. `max` goes as fast as the service
-    /// accepts. The rate always falls when the service throttles, and recovers.
+    /// `auto` uses the part `--share` of the account's quota, which it reads from the service. `max` goes as fast as the
+    /// service accepts. In every mode the rate falls when the service throttles, and rises again afterwards.
     #[arg(long, value_name = "auto|max|N", value_parser = parse_rate)]
     pub rate: Option<Rate>,
     /// Share of the quota that `--rate auto` takes, over 0 up to 1 [default: 0.8]
     #[arg(long, value_name = "SHARE", value_parser = parse_share, hide_short_help = true)]
     pub share: Option<f64>,
-    /// Number of calls in flight at most; two seconds of the rate by default
+    /// Maximum number of calls in flight; by default as many as the rate sends in two seconds
     #[arg(long, value_name = "N", value_parser = parse_concurrency, hide_short_help = true)]
     pub concurrency: Option<usize>,
     /// Number of attempts for a row on transient faults; throttled attempts do not count
     #[arg(long, value_name = "N", default_value_t = limits::ATTEMPTS_MAX, hide_short_help = true,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub attempts: u32,
-    /// Number of rows that may fail or stay in doubt before the run stops
+    /// Maximum number of rows that fail or stay in doubt; with more, the run stops
     #[arg(long, value_name = "N", default_value_t = limits::FAILURES_MAX, hide_short_help = true)]
     pub max_failures: u64,
     /// Time after which the run stops, such as 90s, 45m, 8h or 2d; a rerun resumes
@@ -44,7 +44,7 @@ pub struct PaceArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Advanced")]
+#[command(next_help_heading = headings::ADVANCED)]
 pub struct AdvancedArgs {
     /// Call that reads a user when the effect of a call is in doubt
     #[arg(long, value_enum, value_name = "CALL", default_value_t, hide_short_help = true)]
@@ -166,7 +166,6 @@ impl RateChoice {
         Ok(Self { rate, share, shards })
     }
 
-    /// For a command that only reads.
     pub fn of_reads(share: Option<f64>, file: &FileSettings) -> Result<Self, Failure> {
         Self::new(Some(Rate::Auto), share, 1, file)
     }

@@ -1,24 +1,23 @@
 //! Which pool, as whom, and the connection to it.
 
 use std::collections::BTreeSet;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::settings::{FileSettings, parse_endpoint_url};
 use super::simulator::{RunningSimulator, SimulationArgs, Simulator};
-use super::{CommandContext, Failure};
+use super::{CommandContext, Failure, headings};
 use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::run::StopError;
 use crate::foresight::preflight::{PoolKnowledge, preflight};
 use crate::ledger::Binding;
 use crate::seed::Rng;
+use crate::service::UserDirectory;
 use crate::service::cognito::{Cognito, ConnectionTarget};
-use crate::service::{IdentityLinker, IdentityUnlinker, QuotaReader, UserDirectory};
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Pool and credentials")]
+#[command(next_help_heading = headings::POOL)]
 pub struct PoolArgs {
     /// User pool, such as us-east-1_AbCdEfGhI
     #[arg(long, env = "COGNITO_LINK_USER_POOL_ID", hide_env_values = true, value_name = "ID")]
@@ -26,10 +25,10 @@ pub struct PoolArgs {
     /// Profile of the AWS configuration files
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
-    /// Region; part of the pool's id, with which it must agree
+    /// Region; must match the Region in the pool's ID
     #[arg(long, value_name = "REGION", hide_short_help = true)]
     pub region: Option<String>,
-    /// Address in place of the Region's own: an emulator, a proxy, an interface endpoint
+    /// Endpoint to call instead of the Region's: an emulator, a proxy or an interface endpoint
     #[arg(long, value_name = "URL", hide_short_help = true, value_parser = parse_endpoint_url)]
     pub endpoint_url: Option<String>,
 }
@@ -52,7 +51,6 @@ impl PoolArgs {
         }
     }
 
-    /// Returns where the real service is.
     pub fn real_target(&self, file: &FileSettings) -> Result<ConnectionTarget, Failure> {
         let from_file = || match &file.endpoint_url {
             Some(url) => parse_endpoint_url(url)
@@ -67,62 +65,17 @@ impl PoolArgs {
     }
 }
 
-/// The service in its halves. A command asks for no half that it does not need: only `link` and `reconcile --apply` ask
-/// for the linking one, and only `undo` for the unlinking one.
-pub trait Service {
-    fn directory(&self) -> Arc<dyn UserDirectory>;
-    fn limits(&self) -> Arc<dyn QuotaReader>;
-    fn linker(&self) -> Arc<dyn IdentityLinker>;
-    fn unlinker(&self) -> Arc<dyn IdentityUnlinker>;
-}
-
-impl Service for Cognito {
-    fn directory(&self) -> Arc<dyn UserDirectory> {
-        Self::directory(self)
-    }
-
-    fn limits(&self) -> Arc<dyn QuotaReader> {
-        Self::limits(self)
-    }
-
-    fn linker(&self) -> Arc<dyn IdentityLinker> {
-        Self::linker(self)
-    }
-
-    fn unlinker(&self) -> Arc<dyn IdentityUnlinker> {
-        Self::unlinker(self)
-    }
-}
-
-pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Service>, StopError>> + 'a>>;
-
-/// Constructs the service.
-pub trait Connector {
-    fn connect<'a>(&'a self, target: &'a ConnectionTarget, pool: &'a PoolId) -> Connecting<'a>;
-}
-
-/// Connects with the AWS SDK, to AWS or to a simulator that serves on this machine.
-pub struct SdkConnector;
-
-impl Connector for SdkConnector {
-    fn connect<'a>(&'a self, target: &'a ConnectionTarget, pool: &'a PoolId) -> Connecting<'a> {
-        Box::pin(async {
-            let cognito = Cognito::connect(target, pool.region(), pool.clone()).await?;
-            Ok(Arc::new(cognito) as Arc<dyn Service>)
-        })
-    }
-}
-
-/// Connects, and reads the pool's settings and providers.
+/// Connects, and reads the pool's settings and providers. Only `link` and `reconcile --apply` may request the `linker` of
+/// the connection, and only `undo` its `unlinker`.
 pub async fn connect(
     target: &ConnectionTarget,
     pool: &PoolId,
     seed: u64,
     context: &CommandContext<'_>,
-) -> Result<(Arc<dyn Service>, PoolKnowledge), Failure> {
+) -> Result<(Cognito, PoolKnowledge), Failure> {
     context.ui.status("reading the pool's settings");
     let connected = async {
-        let service = context.connector.connect(target, pool).await?;
+        let service = Cognito::connect(target, pool.region(), pool.clone()).await?;
         let mut rng = Rng::new(seed).fork("preflight");
         let knowledge = preflight(service.directory().as_ref(), context.clock, &mut rng)
             .await
@@ -131,7 +84,7 @@ pub async fn connect(
     };
     let connected = connected.await;
     context.ui.clear_status();
-    // The ledger or the plan of a simulated run, taken for a real one: credentials would be sought in vain.
+    // The ledger or the plan of a simulated run was taken for a real one, so no credentials can help.
     if connected.is_err() && pool.is_simulated() && matches!(target, ConnectionTarget::Aws { .. }) {
         context.ui.warn(&format!(
             "{pool} is a simulated pool: pass --simulate, with --pool-file, or the --endpoint-url of a running simulator"
@@ -166,6 +119,10 @@ impl PoolAddress {
             None => (args.real_target(file)?, None),
         };
         Ok(Self { pool, target, simulator })
+    }
+
+    pub async fn connect(&self) -> Result<Cognito, StopError> {
+        Cognito::connect(&self.target, self.pool.region(), self.pool.clone()).await
     }
 
     pub fn is_simulated(&self) -> bool {

@@ -69,7 +69,8 @@ pub fn exit_for_run(report: &RunReport) -> Exit {
     }
 }
 
-/// Turns SIGINT and SIGTERM into values from now on.
+/// Turns SIGINT and SIGTERM into values from now on. Before that a signal ends the process, which is right while nothing
+/// was sent.
 pub fn listen_for_signals() -> Result<mpsc::Receiver<Signal>, Failure> {
     let refused = |error| Failure::System(format!("cannot listen for signals: {error}"));
     let mut interrupts = signal(SignalKind::interrupt()).map_err(refused)?;

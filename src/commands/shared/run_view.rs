@@ -13,14 +13,16 @@
 //!
 //! `undone` is part of `unprocessed`: `link` may link again what `undo` has taken back.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use serde_json::{Map, Value, json};
 
 use super::SCHEMA_VERSION;
 use crate::domain::counts::Counts;
+use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
-use crate::domain::run::{RunOutcome, RunReport, Signal};
+use crate::domain::run::{RunOutcome, RunReport, Signal, StopCause};
 use crate::exit::Exit;
 use crate::ui::format::{count, counted, duration};
 use crate::ui::{OutputFormat, Style, Ui, escape, shell_word};
@@ -80,7 +82,20 @@ pub fn how_it_ended(ended: &RunOutcome, style: Style) -> Option<String> {
     match ended {
         RunOutcome::Completed => None,
         RunOutcome::Interrupted(signal) => Some(style.yellow(&format!("interrupted by {}", signal_name(*signal)))),
-        RunOutcome::Stopped(stop) => Some(style.red(&format!("stopped: {}", stop.cause.as_str()))),
+        RunOutcome::Stopped(stop) => Some(style.red(&format!("stopped: {}", stop_reason(stop.cause)))),
+    }
+}
+
+fn stop_reason(cause: StopCause) -> &'static str {
+    match cause {
+        StopCause::Credentials => "credentials not accepted",
+        StopCause::AccessDenied => "access denied",
+        StopCause::PoolMissing => "pool not found",
+        StopCause::NotEnabledHere => "writes not enabled in this Region",
+        StopCause::Unreachable => "service not reachable",
+        StopCause::LedgerIo => "ledger cannot be written",
+        StopCause::InputIo => "input cannot be read",
+        StopCause::Bound => "limit reached",
     }
 }
 
@@ -136,7 +151,7 @@ pub fn table(states: &[TableLine], sums: &[TableLine], style: Style) -> Vec<Stri
 
 /// The table of row states of a run or of ledgers.
 pub fn counts_table(counts: &Counts, sum_label: &'static str, not_read: Option<u64>, style: Style) -> Vec<String> {
-    let kept = by_code_text(counts.kept.iter().map(|(code, number)| (code.as_str(), *number)));
+    let kept = by_code_text(&counts.kept, RefusalCode::as_str);
     let kept = if kept.is_empty() { kept } else { format!("undo refused: {kept}") };
     let undone = if counts.undone > 0 { format!("{} taken back by undo", count(counts.undone)) } else { String::new() };
     let states = [
@@ -145,12 +160,7 @@ pub fn counts_table(counts: &Counts, sum_label: &'static str, not_read: Option<u
         TableLine::new("refused", counts.refused, refusals_text(counts), Style::yellow),
         TableLine::new("failed", counts.failed, "", Style::red),
         TableLine::new("in doubt", counts.in_doubt, "", Style::red),
-        TableLine::new(
-            "invalid",
-            counts.invalid,
-            by_code_text(counts.by_finding.iter().map(|(code, number)| (code.as_str(), *number))),
-            Style::yellow,
-        ),
+        TableLine::new("invalid", counts.invalid, by_code_text(&counts.by_finding, FindingCode::as_str), Style::yellow),
         TableLine::new("unprocessed", counts.unprocessed, undone, Style::yellow),
     ];
     let mut notes = Vec::new();
@@ -168,19 +178,18 @@ pub fn counts_table(counts: &Counts, sum_label: &'static str, not_read: Option<u
 }
 
 pub fn refusals_text(counts: &Counts) -> String {
-    by_code_text(counts.by_refusal.iter().map(|(code, number)| (code.as_str(), *number)))
+    by_code_text(&counts.by_refusal, RefusalCode::as_str)
 }
 
-pub fn by_code_text(codes: impl Iterator<Item = (&'static str, u64)>) -> String {
-    codes.map(|(code, number)| format!("{code} {}", count(number))).collect::<Vec<_>>().join(", ")
+pub fn by_code_text<C: Copy>(numbers: &BTreeMap<C, u64>, name: fn(C) -> &'static str) -> String {
+    numbers.iter().map(|(code, number)| format!("{} {}", name(*code), count(*number))).collect::<Vec<_>>().join(", ")
 }
 
-/// How to resume after a run.
 const RESUME_RUN: &str = "run the same command again to resume; rows in doubt are read first";
 /// How to resume after a report, which is not the command to run again.
-pub const RESUME_AFTER_REPORT: &str = "run `link` on that input again to resume; rows in doubt are read first";
+pub const RESUME_AFTER_REPORT: &str = "run `link` on the same input again to resume; rows in doubt are read first";
 
-/// Prints what to do next, as hints. Prints nothing where every row is in the desired state.
+/// Prints what to do next, as hints. Without ledgers, `report --failed` is not suggested. Prints nothing where every row is in the desired state.
 pub fn print_next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], resume: &str, ui: &Ui) {
     if let Some(warning) = unknown_text_warning(counts) {
         ui.warn(&warning);
@@ -207,7 +216,7 @@ fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], resume: &str) ->
     if counts.failed + counts.in_doubt + (counts.unprocessed - counts.undone) + not_read > 0 {
         steps.push(resume.to_owned());
     }
-    if counts.refused + counts.failed > 0 {
+    if counts.refused + counts.failed > 0 && !ledgers.is_empty() {
         let ledgers: Vec<String> = ledgers.iter().map(|ledger| shell_word(ledger)).collect();
         steps.push(format!("write these rows to a file: `cognito-link report {} --failed FILE`", ledgers.join(" ")));
     }
@@ -241,8 +250,8 @@ pub fn run_json(report: &RunReport, ledger: Option<&str>, show_values: bool, exi
         "stop_detail": stop.map(|stop| stop.printable_detail(show_values)),
         "exit_status": exit.status(),
         "rows": rows,
-        "refusals": by_code_json(report.counts.by_refusal.iter().map(|(code, number)| (code.as_str(), *number))),
-        "findings": by_code_json(report.counts.by_finding.iter().map(|(code, number)| (code.as_str(), *number))),
+        "refusals": by_code_json(&report.counts.by_refusal, RefusalCode::as_str),
+        "findings": by_code_json(&report.counts.by_finding, FindingCode::as_str),
         "writes": report.writes,
         "reads": report.reads,
         "throttled": report.throttled,
@@ -251,28 +260,28 @@ pub fn run_json(report: &RunReport, ledger: Option<&str>, show_values: bool, exi
     })
 }
 
-/// Rows by state.
 pub fn counts_json(counts: &Counts) -> Map<String, Value> {
-    by_code_json(
-        [
-            ("read", counts.read),
-            ("linked", counts.linked),
-            ("already_linked", counts.already_linked),
-            ("refused", counts.refused),
-            ("failed", counts.failed),
-            ("in_doubt", counts.in_doubt),
-            ("invalid", counts.invalid),
-            ("unprocessed", counts.unprocessed),
-            ("skipped", counts.skipped),
-            ("repeated", counts.repeated),
-            ("undone", counts.undone),
-        ]
-        .into_iter(),
-    )
+    numbers_json([
+        ("read", counts.read),
+        ("linked", counts.linked),
+        ("already_linked", counts.already_linked),
+        ("refused", counts.refused),
+        ("failed", counts.failed),
+        ("in_doubt", counts.in_doubt),
+        ("invalid", counts.invalid),
+        ("unprocessed", counts.unprocessed),
+        ("skipped", counts.skipped),
+        ("repeated", counts.repeated),
+        ("undone", counts.undone),
+    ])
 }
 
-pub fn by_code_json(numbers: impl Iterator<Item = (&'static str, u64)>) -> Map<String, Value> {
-    numbers.map(|(code, number)| (code.to_owned(), Value::from(number))).collect()
+pub fn by_code_json<C: Copy>(numbers: &BTreeMap<C, u64>, name: fn(C) -> &'static str) -> Map<String, Value> {
+    numbers_json(numbers.iter().map(|(code, number)| (name(*code), *number)))
+}
+
+pub fn numbers_json(numbers: impl IntoIterator<Item = (&'static str, u64)>) -> Map<String, Value> {
+    numbers.into_iter().map(|(name, number)| (name.to_owned(), number.into())).collect()
 }
 
 #[cfg(test)]
@@ -282,7 +291,6 @@ pub mod examples {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::finding::FindingCode;
     use crate::domain::identity::PoolId;
     use crate::domain::run::RunPurpose;
 
@@ -321,7 +329,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::domain::run::{StopCause, StopError};
+    use crate::domain::run::StopError;
     use crate::domain::state::RowState;
     use crate::ui::ColorChoice;
     use crate::ui::testing::Screen;

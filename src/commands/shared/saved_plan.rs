@@ -29,14 +29,12 @@ const FORMAT: u32 = 1;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlanHeader {
-    /// Version of the format.
     pub plan: u32,
     pub tool: String,
     pub pool: String,
     pub simulated: bool,
     /// Name of the input, for people.
     pub input: String,
-    /// Hash of the input's bytes.
     pub input_hash: String,
     /// Hash of the options that make rows of the bytes.
     pub options_hash: String,
@@ -46,7 +44,6 @@ pub struct PlanHeader {
     pub rows: u64,
     /// Number of invalid rows, which have no line.
     pub invalid: u64,
-    /// Number of rows by verdict.
     pub verdicts: BTreeMap<String, u64>,
     /// Estimated time of the links, in milliseconds.
     pub eta_ms: Option<u64>,
@@ -214,7 +211,6 @@ impl PlanHeader {
     }
 }
 
-/// A plan that a run follows.
 pub struct SavedPlan {
     lines: BufReader<File>,
     rows_read: u64,

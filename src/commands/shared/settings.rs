@@ -72,11 +72,8 @@ impl fmt::Display for Scalar {
 /// `--rate`: how fast a run may write.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rate {
-    /// A share of the quota.
     Auto,
-    /// As fast as the service accepts.
     Max,
-    /// So many writes a second.
     PerSecond(f64),
 }
 
@@ -108,18 +105,6 @@ pub fn parse_concurrency(text: &str) -> Result<usize, String> {
 pub fn parse_percent(text: &str) -> Result<f64, String> {
     let percent = text.parse().ok().filter(|percent: &f64| (0.0..=100.0).contains(percent));
     percent.ok_or_else(|| "expected a number from 0 to 100".to_owned())
-}
-
-/// Reads `MIN..MAX` milliseconds, or `off`.
-pub fn parse_latency(text: &str) -> Result<Option<(u32, u32)>, String> {
-    if text == "off" {
-        return Ok(None);
-    }
-    let bounds = text.split_once("..").and_then(|(min, max)| Some((min.parse().ok()?, max.parse().ok()?)));
-    match bounds {
-        Some((min, max)) if min <= max && u64::from(max) <= limits::ATTEMPT_TIMEOUT_MS => Ok(Some((min, max))),
-        _ => Err("expected off, or milliseconds such as 20..200".to_owned()),
-    }
 }
 
 /// Reads a duration such as `90s`, `45m`, `1h30m` or `2d`. A day has 24 hours.
@@ -196,8 +181,6 @@ mod tests {
         assert!(["0", "1000000", "-1"].iter().all(|bad| parse_concurrency(bad).is_err()));
         assert_eq!(parse_percent("0.5"), Ok(0.5));
         assert!(["-1", "101", "NaN"].iter().all(|bad| parse_percent(bad).is_err()));
-        assert_eq!(parse_latency("20..200"), Ok(Some((20, 200))));
-        assert!(parse_latency("200..20").is_err() && parse_latency("5").is_err());
     }
 
     #[test]

@@ -30,7 +30,6 @@ pub fn parse_shard(text: &str) -> Result<ShardChoice, String> {
     }
 }
 
-/// Returns the shard of this machine.
 pub fn resolve_shard(choice: Option<ShardChoice>) -> Result<Option<Shard>, Failure> {
     let variable = |name: &str| std::env::var(name).ok();
     choice.map(|choice| resolve(choice, &variable)).transpose()
@@ -52,7 +51,7 @@ fn resolve(choice: ShardChoice, variable: &dyn Fn(&str) -> Option<String>) -> Re
     Shard::new(index, count).map_err(|error| Failure::Usage(format!("--shard: machine {index} of {count}: {error}")))
 }
 
-/// Warns whoever starts an array of machines on one input and does not divide the input.
+/// Warns where an array of machines works on one input that is not divided.
 pub fn warn_about_undivided_array(shard: Option<Shard>, ui: &Ui) {
     let in_array = std::env::var_os(BATCH_INDEX).is_some() || std::env::var_os(KUBERNETES_INDEX).is_some();
     if shard.is_none() && in_array {

@@ -10,19 +10,20 @@ use cognito_sim::{
     load_faults, parse_latency, parse_quota, pool_file,
 };
 
-use super::Failure;
+use super::{Failure, headings};
 use crate::domain::identity::{PoolId, ProviderName};
+use crate::input::OutputFile;
 use crate::service::cognito::ConnectionTarget;
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Simulator")]
+#[command(next_help_heading = headings::SIMULATOR)]
 pub struct SimulationArgs {
     /// Use a simulated pool on this machine: no AWS account, no credentials, no real user
     #[arg(long)]
     pub simulate: bool,
-    /// Users and providers of the simulated pool
+    /// File with the users and providers of the simulated pool
     ///
-    /// By default `link` creates the users and providers that the input names.
+    /// Without it, `link` creates the users and providers that the input names.
     #[arg(long, value_name = "FILE", requires = "simulate")]
     pub pool_file: Option<PathBuf>,
     /// File to write the simulated pool to at the end
@@ -71,6 +72,8 @@ impl Simulator {
             pool_file::load(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
         };
         let pool = args.pool_file.as_ref().map(load_pool).transpose()?;
+        // A file that cannot be written is reported now, not after a long run.
+        args.save_pool.as_deref().map(OutputFile::check).transpose()?;
         let quota = parse_quota("--simulate-quota", std::slice::from_ref(&args.simulate_quota), 1.0);
         let faults = args.simulate_faults.as_deref().map_or_else(|| Ok(FaultPlan::none()), load_faults);
         Ok(Some(Self {
@@ -106,7 +109,6 @@ impl Simulator {
         Ok(account.with_behaviors(self.behaviors).with_pool(pool))
     }
 
-    /// Starts to serve.
     pub fn serve(
         mut self,
         named: &PoolId,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::shared::run::{exit_for_run, run_engine, run_id, run_start};
+use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
 use super::shared::run_view::print_stop;
 use super::shared::settings::{parse_row_ranges, parse_since};
 use super::shared::simulator::Simulator;
@@ -41,7 +41,7 @@ const NOT_RESTORED: &str = "undo only takes back links: attributes that sign-ins
 
 /// Take back the links that a ledger records as made, the newest first
 ///
-/// Reads each user before the call, and takes back only what still is as this tool has linked it.
+/// Reads each user before the call, and takes a link back only if it is still as this tool made it.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct UndoArgs {
@@ -68,16 +68,16 @@ pub struct UndoArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which links")]
 pub struct SelectionArgs {
-    /// Time from which links are selected, such as 2026-03-01T08:00:00Z, or how long ago, such as 90m or 2d
+    /// Select links made after a time, such as 2026-03-01T08:00:00Z, or in the last 90m or 2d
     #[arg(long, value_name = "TIME|DURATION")]
     pub since: Option<String>,
-    /// Row numbers in the input of their run, such as 5,10-20 (can be repeated)
+    /// Select rows by their numbers in the input, such as 5,10-20 (can be repeated)
     #[arg(long, value_name = "ROWS", value_parser = parse_row_ranges)]
     pub rows: Vec<Vec<RangeInclusive<u64>>>,
-    /// Provider whose identities are selected (can be repeated)
+    /// Select the links of a provider (can be repeated)
     #[arg(long, value_name = "NAME", value_parser = parse_provider)]
     pub provider: Vec<ProviderName>,
-    /// Select also links that this tool only probably made
+    /// Select also links that this tool probably made
     ///
     /// After a crash or a lost answer, this tool found the link by reading. Somebody else could have made it at that
     /// moment.
@@ -154,7 +154,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         }
 
         // Run.
-        let mut signals = (context.listen_for_signals)()?;
+        let mut signals = listen_for_signals()?;
         let run = run_id(options.seed, *clock);
         let last_start = ledger.last_run().map(|run| run.start.clone());
         let input = last_start.as_ref().map(|start| start.input.clone()).unwrap_or_default();

@@ -36,7 +36,6 @@ pub(super) struct ForecastInput<'a> {
     pub(super) pool: &'a PoolId,
 }
 
-/// What was read from the pool.
 pub(super) struct PoolSample {
     index: PoolIndex,
     mapped: BTreeMap<ProviderName, MappedAttributes>,
@@ -52,16 +51,14 @@ pub(super) struct ForecastOutput<'a> {
     pub(super) refused: &'a mut dyn FnMut(&PredictedRefusal),
     /// Masks a personal value as the options say.
     pub(super) shown: &'a dyn Fn(&Personal) -> String,
-    /// The folder of `--split`.
     pub(super) split: Option<&'a Path>,
-    /// The path of `--save-plan`.
     pub(super) plan: Option<&'a Path>,
 }
 
 pub(super) struct InputForecast {
     pub(super) report: PredictionReport,
     /// Rows for which `choices.csv` asks for a choice.
-    pub(super) choices_wanted: u64,
+    pub(super) choices_needed: u64,
     /// The plan, still without its header.
     plan: Option<PlanWriter>,
 }
@@ -89,15 +86,15 @@ impl ForecastInput<'_> {
         clock: Clock,
         observer: &mut (dyn RunObserver + Send),
     ) -> Result<PoolSample, Failure> {
-        let (wanted, mut by_attribute) = self.needs()?;
+        let (required, mut by_attribute) = self.needs()?;
         by_attribute.retain(|provider| knowledge.providers.contains_key(provider));
         let mut rng = Rng::new(options.seed).fork("mapping");
         let mapped = mapped_attributes(directory.as_ref(), clock, &mut rng, &by_attribute).await?;
         let case_sensitive = knowledge.facts.case_sensitive;
         let estimated = knowledge.facts.estimated_user_count;
-        let cost = LookUpCost::of(estimated, &wanted);
-        let way = given.unwrap_or_else(|| cost.cheaper());
-        let mut builder = PoolIndexBuilder::new(wanted, case_sensitive);
+        let cost = LookUpCost::of(estimated, &required);
+        let method = given.unwrap_or_else(|| cost.cheaper());
+        let mut builder = PoolIndexBuilder::new(required, case_sensitive);
         let mut users = 0;
         let mut take_page = |page: Vec<PoolUser>| {
             users += page.len() as u64;
@@ -105,28 +102,28 @@ impl ForecastInput<'_> {
             builder.add_users(page);
             Ok(())
         };
-        let scanned = match way {
+        let scanned = match method {
             LookUpMethod::Scan => scan(directory, options, clock, &mut take_page).await?,
             LookUpMethod::Filter => {
                 let mut filters = self.filters(case_sensitive)?;
                 look_up(directory, options, clock, &mut filters, &mut take_page).await?
             }
         };
-        Ok(PoolSample { index: builder.build(), mapped, look_up: way, cost, scanned })
+        Ok(PoolSample { index: builder.build(), mapped, look_up: method, cost, scanned })
     }
 
     /// Returns the users that rows name, and the providers with an identity that is named by another attribute than the
     /// subject.
     fn needs(&self) -> Result<(RequiredUsers, BTreeSet<ProviderName>), Failure> {
-        let (mut wanted, mut by_attribute) = (RequiredUsersBuilder::default(), BTreeSet::new());
+        let (mut required, mut by_attribute) = (RequiredUsersBuilder::default(), BTreeSet::new());
         for row in self.rows()? {
             let link = row?.link;
-            wanted.add(&link);
+            required.add(&link);
             if !link.source.attribute().is_subject() && !by_attribute.contains(link.source.provider()) {
                 by_attribute.insert(link.source.provider().clone());
             }
         }
-        Ok((wanted.build(), by_attribute))
+        Ok((required.build(), by_attribute))
     }
 
     /// Returns the filters that find the users of the rows, one after the other.
@@ -135,13 +132,13 @@ impl ForecastInput<'_> {
         case_sensitive: bool,
     ) -> Result<impl FnMut() -> Result<Option<UserFilter>, StopError> + Send, InputError> {
         let mut rows = self.rows()?;
-        let mut questions = LookUpFilters::new(case_sensitive);
+        let mut look_ups = LookUpFilters::new(case_sensitive);
         let mut waiting = Vec::new();
         Ok(move || {
             while waiting.is_empty() {
                 match rows.next() {
                     None => return Ok(None),
-                    Some(Ok(row)) => waiting = questions.filters_for(&row.link),
+                    Some(Ok(row)) => waiting = look_ups.filters_for(&row.link),
                     Some(Err(error)) => {
                         return Err(StopError::new(StopCause::InputIo, error.to_string()));
                     }
@@ -211,11 +208,11 @@ impl ForecastInput<'_> {
                 });
             }
         }
-        let choices_wanted = match (files, output.split) {
+        let choices_needed = match (files, output.split) {
             (Some(files), Some(folder)) => files.finish(folder)?,
             _ => 0,
         };
-        Ok(InputForecast { report, choices_wanted, plan })
+        Ok(InputForecast { report, choices_needed, plan })
     }
 }
 
@@ -229,7 +226,6 @@ impl InputForecast {
         report.at_quota = time_of_calls(report.writes, quota_per_second);
     }
 
-    /// Completes the plan of `--save-plan`.
     pub(super) fn save_plan(&mut self, header: PlanHeader, sample: &PoolSample, invalid: u64) -> Result<(), Failure> {
         let Some(plan) = self.plan.take() else { return Ok(()) };
         let eta_ms = self.report.at_rate.and_then(|time| u64::try_from(time.as_millis()).ok());

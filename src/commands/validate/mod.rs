@@ -11,10 +11,12 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::shared::choices::{self, Choices};
+use super::shared::rows::read_first;
 use super::shared::saved_plan::{self, PlanHeader, PlannedInput};
 use super::shared::settings::{Rate, parse_rate, parse_share};
 use super::shared::{
-    CommandContext, Failure, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, headings, note_preset,
+    CommandContext, Failure, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_not_replaced, headings,
+    note_preset,
 };
 use crate::domain::counts::Counts;
 use crate::domain::event::{RunEvent, RunObserver};
@@ -22,10 +24,9 @@ use crate::domain::finding::FindingCode;
 use crate::domain::identity::Personal;
 use crate::domain::report::ValidateReport;
 use crate::exit::Exit;
-use crate::foresight::scan::LookUpMethod;
-use crate::foresight::scan::ScanOptions;
-use crate::input::{CrossRowFindings, FirstReading, InputError, InputOptions, InputReader, InputSource};
-use crate::limits::{READER_BATCH_ROWS, WRITE_QUOTA_PER_SECOND};
+use crate::foresight::scan::{LookUpMethod, ScanOptions};
+use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputSource};
+use crate::limits::WRITE_QUOTA_PER_SECOND;
 use crate::ui::{OutputFormat, Ui, format};
 use forecast::{ForecastInput, ForecastOutput, InputForecast, PoolSample};
 use split_files::FindingFiles;
@@ -58,7 +59,7 @@ pub struct ValidateArgs {
     /// File to write the forecast of each row to, for `link --plan`
     #[arg(long, value_name = "FILE", help_heading = headings::LEDGER)]
     pub save_plan: Option<PathBuf>,
-    /// Way to read the pool; the one with fewer reads by default
+    /// How to read the pool; by default the way with fewer reads
     #[arg(long, value_enum, value_name = "WAY", help_heading = headings::PACE, hide_short_help = true)]
     pub lookup: Option<LookUpWay>,
     /// Writes per second of the estimate: `auto`, `max`, or a number [default: auto]
@@ -75,7 +76,7 @@ pub struct ValidateArgs {
 pub enum LookUpWay {
     /// Read all users once
     Scan,
-    /// Read only the users that rows name, each by a filter; finds fewer refusals
+    /// Read only the users in the file, each by a filter; finds fewer refusals
     Filter,
 }
 
@@ -104,6 +105,10 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
              --pool-file"
                 .into(),
         ));
+    }
+
+    if let Some(path) = &args.save_plan {
+        check_not_replaced("--save-plan", path, &[args.input.as_path()])?;
     }
 
     // Check, and forecast where there is a pool.
@@ -162,14 +167,7 @@ pub fn check_input(
     split: Option<&Path>,
     observer: &mut dyn RunObserver,
 ) -> Result<ValidatedInput, Failure> {
-    let progress_rows = READER_BATCH_ROWS as u64 * 16;
-    observer.on(&RunEvent::Checking { rows: 0 });
-    let reading = FirstReading::of(source, options, |glimpse| {
-        if glimpse.number.0.is_multiple_of(progress_rows) {
-            observer.on(&RunEvent::Checking { rows: glimpse.number.0 });
-        }
-    })?;
-    observer.on(&RunEvent::Checking { rows: reading.rows });
+    let reading = read_first(source, options, observer, |_| {})?;
     let mut checked = ValidatedInput {
         blank_lines: reading.blank_lines,
         cross_row: Arc::clone(&reading.cross_row),
@@ -281,7 +279,7 @@ fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, ui: &Ui) {
         let verdicts = if forecast.is_some() { ", the verdicts" } else { "" };
         let folder = folder.display();
         ui.note(&format!("wrote the valid rows, the invalid rows{verdicts} and findings.jsonl to {folder}"));
-        if forecast.is_some_and(|forecast| forecast.choices_wanted > 0) {
+        if forecast.is_some_and(|forecast| forecast.choices_needed > 0) {
             let name = choices::FILE_NAME;
             ui.note(&format!(
                 "choose one user for each ambiguous row: put an x under `choose` in {folder}/{name}, and pass the file \

@@ -20,10 +20,9 @@ use serde_json::{Value, json};
 use crate::commands::shared::SCHEMA_VERSION;
 use crate::commands::shared::run_view::{by_code_json, joined, simulated_mark};
 use crate::domain::event::{RunEvent, RunObserver};
-use crate::domain::finding::{Finding, Severity};
+use crate::domain::finding::{Finding, FindingCode, Severity};
 use crate::domain::outcome::RefusalCode;
-use crate::domain::report::ValidateReport;
-use crate::domain::report::{PredictedRefusal, PredictionReport};
+use crate::domain::report::{PredictedRefusal, PredictionReport, ValidateReport};
 use crate::exit::Exit;
 use crate::limits;
 use crate::ui::format::{count, counted, duration, rate};
@@ -168,8 +167,8 @@ fn end_of_json(report: &ValidateReport, forecast: Option<&PredictionReport>, exi
     let mut rest = json!({
         "rows": {"read": counts.read, "valid": counts.unprocessed, "invalid": counts.invalid},
         "blank_lines": report.blank_lines,
-        "findings_by_code": by_code_json(counts.by_finding.iter().map(|(code, number)| (code.as_str(), *number))),
-        "allowed_by_code": by_code_json(report.allowed.iter().map(|(code, number)| (code.as_str(), *number))),
+        "findings_by_code": by_code_json(&counts.by_finding, FindingCode::as_str),
+        "allowed_by_code": by_code_json(&report.allowed, FindingCode::as_str),
         "exit_status": exit.status(),
     });
     if let Some(forecast) = forecast {
@@ -284,7 +283,6 @@ mod tests {
 
     use super::*;
     use crate::domain::counts::Counts;
-    use crate::domain::finding::FindingCode;
     use crate::domain::row::{RowKey, RowNumber};
     use crate::ui::testing::Screen;
 

@@ -38,7 +38,6 @@ pub struct CrossRowFindings {
 
 impl CrossRowFindings {
     /// Returns whether no row gets a finding.
-    #[must_use]
     pub fn is_clean(&self) -> bool {
         self.conflicts.is_empty() && self.unusual.is_empty()
     }

@@ -6,7 +6,6 @@ use crate::limits::{CROSS_ROW_PARTS_LOG, CROSS_ROW_UNDIVIDED_ROWS, IDENTITIES_PE
 /// What is wrong with a row in comparison with another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RowConflict {
-    /// The row's number.
     pub(super) row: u32,
     pub(super) kind: ConflictKind,
     /// The other row's number; of [`ConflictKind::TooManyIdentities`] the number of identities.
@@ -19,7 +18,6 @@ pub(super) enum ConflictKind {
     DuplicateRow,
     /// Another row links the same identity to another user.
     TwoUsers,
-    /// The user gets too many identities.
     TooManyIdentities,
     /// The identity is what a spreadsheet makes of another row's.
     RoundedNumber,

@@ -19,7 +19,6 @@ use crate::limits::{
 /// What an identity consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Alphabet {
-    /// Digits only.
     Digits,
     /// Hexadecimal digits with dashes between them, as in a UUID.
     Hex,

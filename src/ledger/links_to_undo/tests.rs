@@ -56,6 +56,7 @@ fn a_link_keeps_its_first_announcement_and_the_name_of_its_user() {
     let name = Personal::from_service("Alice");
     let trace = crate::ledger::RowTrace { attempts: 1, request_id: None, username: Some(&name) };
     ledger.settle_traced(row.number, row.key, &LinkOutcome::Linked { recovered: false }, trace, 210).unwrap();
+    ledger.sync().unwrap();
     let (mut links, _) =
         LinksToUndo::find(Box::new(storage.clone()), ledger.view(), &UndoSelection::default()).unwrap();
     let [link] = links.next_batch(2).unwrap().try_into().unwrap();

@@ -19,10 +19,6 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    /// Opens an existing file.
-    ///
-    /// # Errors
-    /// [`LedgerError::Io`] as the system has it, [`LedgerError::NotALedger`] for anything but a plain file.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
         let io_error = |error: &io::Error| LedgerError::io(LedgerOperation::Open, place(path), error);
         let kind = fs::metadata(path).map_err(|error| io_error(&error))?;
@@ -58,11 +54,7 @@ pub struct FileStorage {
 }
 
 impl FileStorage {
-    /// Opens or creates (mode 0600) the file and takes its lock.
-    ///
-    /// # Errors
-    /// [`LedgerError::Locked`] while another run holds it, [`LedgerError::NotALedger`] for anything but a plain file,
-    /// [`LedgerError::Io`] otherwise, also where the file system has no locks.
+    /// Opens or creates (mode 0600) the file and takes its lock. Refuses a file system that has no locks.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
         let io_error = |operation, error: &io::Error| LedgerError::io(operation, place(path), error);
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {

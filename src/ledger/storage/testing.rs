@@ -1,5 +1,4 @@
-//! Ledgers that are not kept: one in memory that can crash, fill up and fail to sync, for tests and small rehearsals; and
-//! one that forgets every line, for rehearsals of millions of rows.
+//! For tests and benches: a ledger in memory that can crash, fill up and fail to sync.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,20 +21,17 @@ struct Memory {
 
 impl MemoryStorage {
     /// A storage that holds these bytes, all of them durable.
-    #[must_use]
     pub fn holding(bytes: Vec<u8>) -> Self {
         let synced = bytes.len();
         Self { shared: Arc::new(Mutex::new(Memory { bytes, synced, ..Memory::default() })) }
     }
 
     /// Everything written so far.
-    #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         self.memory().bytes.clone()
     }
 
-    /// What a power failure at this moment leaves: the synced bytes, and at the most `kept` of the others.
-    #[must_use]
+    /// What a power failure at this moment leaves: the synced bytes, and at most `kept` of the others.
     pub fn after_crash(&self, kept: usize) -> Self {
         let memory = self.memory();
         let end = memory.bytes.len().min(memory.synced.saturating_add(kept));
@@ -118,46 +114,5 @@ impl LedgerStorage for MemoryStorage {
 
     fn sync_created(&mut self) -> io::Result<()> {
         self.sync()
-    }
-}
-
-/// Keeps nothing but the length: of such a ledger only the view is wanted.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct DiscardStorage {
-    length: u64,
-}
-
-impl LedgerSource for DiscardStorage {
-    fn place(&self) -> String {
-        "of a rehearsal".to_owned()
-    }
-
-    fn size(&self) -> io::Result<u64> {
-        Ok(self.length)
-    }
-
-    /// There is never anything to read: a rehearsal starts from nothing.
-    fn read_at(&self, _offset: u64, _buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(0)
-    }
-}
-
-impl LedgerStorage for DiscardStorage {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.length += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn truncate(&mut self, size: u64) -> io::Result<()> {
-        self.length = self.length.min(size);
-        Ok(())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn sync_created(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
