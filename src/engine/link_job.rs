@@ -249,8 +249,11 @@ impl LinkJob {
                 LinkStep::Resolve { left: LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink, .. },
                 FaultClass::Refused(code),
             ) => LinkOutcome::Refused { code: *code, text: Some(text) }.into(),
-            (LinkStep::Resolve { left: LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink, .. }, _)
-            | (LinkStep::CheckName { .. }, _) => LinkOutcome::Failed { text }.into(),
+            (
+                LinkStep::Resolve { left: LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink, .. }
+                | LinkStep::CheckName { .. },
+                _,
+            ) => LinkOutcome::Failed { text }.into(),
             _ => LinkOutcome::InDoubt { text }.into(),
         }
     }

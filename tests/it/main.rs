@@ -9,6 +9,8 @@
 mod harness;
 
 #[cfg(test)]
+mod behavior_matrix;
+#[cfg(test)]
 mod bounds;
 #[cfg(test)]
 mod catalogue;
