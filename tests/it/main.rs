@@ -9,6 +9,8 @@
 mod harness;
 
 #[cfg(test)]
+mod behaviors;
+#[cfg(test)]
 mod bounds;
 #[cfg(test)]
 mod catalogue;
