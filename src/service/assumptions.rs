@@ -182,7 +182,9 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         if_it_holds: "The date says whose link it is.",
         if_not: "The unit follows from the size. Without a date a link is recovered and undo leaves it. A date after our \
                  result makes undo report moved.",
-        question: Calls("Is dateCreated in a new identity, and in which unit? (Whether a sign-in changes it is not asked.)"),
+        question: Calls(
+            "Is dateCreated in a new identity, and in which unit? (Whether a sign-in changes it is not asked.)",
+        ),
         detected: &["dates-absent", "dates-in-seconds"],
         undetected: &["dates-rewritten"],
     },

@@ -103,11 +103,10 @@ impl ProbeProvider {
     /// `ProviderDetails`. Nobody can sign in with these: the addresses are of example.com, and the secrets are none.
     #[must_use]
     pub fn details(self) -> Vec<(&'static str, String)> {
-        let text = |pairs: &[(&'static str, &str)]| pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let text =
+            |pairs: &[(&'static str, &str)]| pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         match self {
-            Self::Google => {
-                text(&[("client_id", "probe"), ("client_secret", "probe"), ("authorize_scopes", "openid")])
-            }
+            Self::Google => text(&[("client_id", "probe"), ("client_secret", "probe"), ("authorize_scopes", "openid")]),
             // With all addresses given, the service has no reason to read the issuer's configuration.
             Self::Oidc => text(&[
                 ("client_id", "probe"),

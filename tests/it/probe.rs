@@ -1,6 +1,7 @@
 //! `probe`: against the simulator it detects exactly the behaviors that were chosen, and it leaves no pool behind.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use cognito_link::clock::Clock;
@@ -51,7 +52,8 @@ fn body_of(call: ProbeCall) -> Value {
             "ProviderAttributeValue": identity.value,
         })
     };
-    let object = |pairs: &[(&str, String)]| pairs.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    let object =
+        |pairs: &[(&str, String)]| pairs.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     match call {
         ProbeCall::CreatePool { name, case_sensitive, email_alias } => json!({
             "PoolName": name,
@@ -71,8 +73,7 @@ fn body_of(call: ProbeCall) -> Value {
         }
         ProbeCall::CreateUser { pool, username, email } => {
             let attribute = |name: &str, value: &str| json!({ "Name": name, "Value": value });
-            let attributes =
-                email.map(|email| vec![attribute("email", &email), attribute("email_verified", "true")]);
+            let attributes = email.map(|email| vec![attribute("email", &email), attribute("email_verified", "true")]);
             json!({
                 "UserPoolId": pool,
                 "Username": username,
@@ -223,7 +224,9 @@ fn each_behavior_alone_is_detected() {
 
 #[test]
 fn random_sets_of_behaviors_are_detected() {
-    for seed in 1..=SETS {
+    // More of them by a variable, for a long run.
+    let sets = std::env::var("PROBE_SETS").ok().and_then(|text| text.parse().ok()).unwrap_or(SETS);
+    for seed in 1..=sets {
         let mut rng = Rng::new(seed);
         let chance = 0.1 + 0.6 * rng.unit();
         let mut chosen: Vec<Behavior> = Behavior::ALL.iter().copied().filter(|_| rng.chance(chance)).collect();
@@ -285,7 +288,8 @@ fn the_table_names_every_behavior_of_the_simulator_once() {
         let named = of.detected.iter().chain(of.undetected).filter(|name| **name == behavior.name());
         assert_eq!(named.count(), 1, "{}: {}", of.id, behavior.name());
     }
-    let named: usize = ASSUMPTIONS.iter().map(|assumption| assumption.detected.len() + assumption.undetected.len()).sum();
+    let named: usize =
+        ASSUMPTIONS.iter().map(|assumption| assumption.detected.len() + assumption.undetected.len()).sum();
     assert_eq!(named, Behavior::ALL.len());
     let ids: BTreeSet<&str> = ASSUMPTIONS.iter().map(|assumption| assumption.id).collect();
     assert_eq!((ids.len(), ASSUMPTIONS.len()), (20, 20));
@@ -325,7 +329,7 @@ fn page_of_assumptions() -> String {
     page.push('\n');
     page.push_str(&wrapped("", "This page is generated from the table in `src/service/assumptions.rs`."));
     for assumption in ASSUMPTIONS {
-        page.push_str(&format!("\n## {}\n\n", assumption.id));
+        let _ = writeln!(page, "\n## {}\n", assumption.id);
         page.push_str(&wrapped("", assumption.assumed));
         page.push('\n');
         let mut items = vec![
@@ -394,7 +398,10 @@ fn over_http_it_prints_and_saves_what_it_found() {
     let finished = run(&home, &simulator, &options).left_with(0);
     assert_eq!(home.read("behaviors.txt"), "repeat-succeeds\ndates-in-seconds\n");
     assert!(finished.stdout.contains("differs         repeat-refused: Is a repeated link refused?\n    answer:   200"));
-    assert!(finished.stdout.ends_with("with: --behavior repeat-succeeds --behavior dates-in-seconds\n"), "{finished:#?}");
+    assert!(
+        finished.stdout.ends_with("with: --behavior repeat-succeeds --behavior dates-in-seconds\n"),
+        "{finished:#?}"
+    );
     for part in ["free tier", "IAM actions: cognito-idp:CreateUserPool, ", "at most 200", "is left; "] {
         assert!(finished.stderr.contains(part), "{part}: {finished:#?}");
     }

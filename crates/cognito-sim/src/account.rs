@@ -583,7 +583,9 @@ fn touched_user(pool: &Pool, call: &Call) -> Option<String> {
             let holder = pool.holder(pool.provider(provider)?.0, value)?;
             pool.user(holder).map(|user| user.username.to_string())
         }
-        Call::GetUser(username) | Call::DeleteUser(username) | Call::DisableUser(username) => Some(pool.username_key(username.as_deref()?)),
+        Call::GetUser(username) | Call::DeleteUser(username) | Call::DisableUser(username) => {
+            Some(pool.username_key(username.as_deref()?))
+        }
         _ => None,
     }
 }

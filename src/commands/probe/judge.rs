@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::caller::{ProbeReply, describe, may_have_had_an_effect};
 use super::scene::{self, Sightings, Step};
 use crate::limits;
-use crate::service::classify::{CallKind, FaultClass, classify};
-use crate::service::assumptions::{ASSUMPTIONS, Assumption, ProbeQuestion};
-use crate::service::probe::{ProbeFacts, ProbeUser};
 use crate::service::CallFault;
+use crate::service::assumptions::{ASSUMPTIONS, Assumption, ProbeQuestion};
+use crate::service::classify::{CallKind, FaultClass, classify};
+use crate::service::probe::{ProbeFacts, ProbeUser};
 use crate::ui::format::duration;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,15 @@ pub(super) fn judge(seen: &Sightings) -> Vec<ProbeFinding> {
 }
 
 /// Questions whose answers mean nothing where no plain link was made: they would be refused for another reason.
-const NEEDS_A_LINK: [&str; 5] = ["destination-name", "not-authorized", "pool-missing", "128-counts-name", "unlink-form"];
+const NEEDS_A_LINK: [&str; 7] = [
+    "destination-name",
+    "not-authorized",
+    "pool-missing",
+    "128-counts-name",
+    "text-no-look",
+    "unlink-form",
+    "new-text",
+];
 
 fn judge_calls(id: &str, seen: &Sightings) -> Judgement {
     if NEEDS_A_LINK.contains(&id) && ![Step::FirstLink, Step::HeldLink].into_iter().any(|step| is_made(seen, step)) {
@@ -151,11 +159,7 @@ const ACCEPTED: &str = "200, accepted";
 fn name_case(seen: &Sightings) -> Judgement {
     let Some(user) = seen.user(scene::CAPITALS) else { return could_not_tell(NOT_LISTED) };
     let answer = format!("{} is listed as {}", scene::CAPITALS, user.username);
-    if user.username == scene::CAPITALS {
-        differs(answer, Some("names-keep-case"))
-    } else {
-        agrees(answer)
-    }
+    if user.username == scene::CAPITALS { differs(answer, Some("names-keep-case")) } else { agrees(answer) }
 }
 
 fn filter_escape(seen: &Sightings) -> Judgement {
@@ -315,6 +319,9 @@ fn limit_is_five(seen: &Sightings) -> Judgement {
 }
 
 fn list_lag(seen: &Sightings) -> Judgement {
+    if let Some(fault) = &seen.list_fault {
+        return could_not_tell(describe(fault));
+    }
     match (seen.marker, seen.list_lag) {
         (Some(_), Some(lag)) if lag <= Duration::from_millis(limits::LIST_LAG_ASSUMED_MS) => {
             agrees(format!("within {}", duration(lag)))
@@ -453,8 +460,11 @@ fn new_text(seen: &Sightings) -> Judgement {
             continue;
         }
         answers.push(describe(fault));
-        let behavior =
-            if step == Step::RepeatedLink && has(fault, OLD_TEXT) { "old-already-linked-text" } else { "unknown-texts" };
+        let behavior = if step == Step::RepeatedLink && has(fault, OLD_TEXT) {
+            "old-already-linked-text"
+        } else {
+            "unknown-texts"
+        };
         if !behaviors.contains(&behavior) {
             behaviors.push(behavior);
         }

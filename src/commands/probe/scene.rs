@@ -33,15 +33,28 @@ pub(super) const TOO_LONG: &str = "probe-too-long";
 pub(super) const TOGETHER: &str = "probe-together";
 pub(super) const MARKED: &str = "probe-marked";
 pub(super) const USERS: [&str; 14] = [
-    CAPITALS, BACKSLASH, BY_SUB, REPEATED, HOLDER, OTHER, DISABLED, NO_PROVIDER, FULL, BY_NAME[0], BY_NAME[1], TOO_LONG,
-    TOGETHER, MARKED,
+    CAPITALS,
+    BACKSLASH,
+    BY_SUB,
+    REPEATED,
+    HOLDER,
+    OTHER,
+    DISABLED,
+    NO_PROVIDER,
+    FULL,
+    BY_NAME[0],
+    BY_NAME[1],
+    TOO_LONG,
+    TOGETHER,
+    MARKED,
 ];
 /// The user of the second pool, whose address is an alias.
 const BY_EMAIL: &str = "probe-by-email";
 
 pub(super) const HELD_ID: &str = "probe-Held-1";
 pub(super) const BY_SUB_ID: &str = "probe-Sub-1";
-pub(super) const ATTRIBUTES: [&str; 6] = ["email", "name", "given_name", "family_name", "nickname", "preferred_username"];
+pub(super) const ATTRIBUTES: [&str; 6] =
+    ["email", "name", "given_name", "family_name", "nickname", "preferred_username"];
 /// Waits between two lists.
 const LIST_GAP_MIN: Duration = Duration::from_millis(500);
 const LIST_GAP_MAX: Duration = Duration::from_secs(4);
@@ -87,6 +100,8 @@ pub(super) struct Sightings {
     pub(super) throttled_as_limit: Option<CallFault>,
     /// How long it took until the list showed the last link; `None` where it did not in time.
     pub(super) list_lag: Option<Duration>,
+    /// Why the users could not be listed.
+    pub(super) list_fault: Option<CallFault>,
     /// The users of the first pool when the list showed every link; empty where it did not.
     pub(super) users: Vec<ProbeUser>,
     /// By the first character of `sub`: whether the filter was accepted, and how many users it listed.
@@ -156,8 +171,7 @@ fn identity(provider: &str, attribute: &str, value: &str) -> ProbeIdentity {
 
 impl Scene<'_, '_> {
     async fn create_providers(&mut self) -> Result<(), ProbeStop> {
-        for (name, kind) in
-            [(GOOGLE, ProbeProvider::Google), (OIDC, ProbeProvider::Oidc), (SAML, ProbeProvider::Saml)]
+        for (name, kind) in [(GOOGLE, ProbeProvider::Google), (OIDC, ProbeProvider::Oidc), (SAML, ProbeProvider::Saml)]
         {
             // A provider that cannot be created leaves its questions open: their links are refused.
             let _ = self.create_provider(name, kind).await?;
@@ -239,10 +253,8 @@ impl Scene<'_, '_> {
                 return Ok(());
             }
         }
-        let links = [
-            (Step::LinkByEmail, email, "probe-Email-1"),
-            (Step::LinkByName, BY_EMAIL.to_owned(), "probe-Email-2"),
-        ];
+        let links =
+            [(Step::LinkByEmail, email, "probe-Email-1"), (Step::LinkByName, BY_EMAIL.to_owned(), "probe-Email-2")];
         for (step, destination, id) in links {
             let source = identity(OIDC, COGNITO_SUBJECT, id);
             let reply = self.caller.call(ProbeCall::Link { pool: pool.clone(), destination, source }).await?;
@@ -266,7 +278,13 @@ impl Scene<'_, '_> {
         let mut gap = LIST_GAP_MIN;
         loop {
             let is_first = self.caller.since(linked) < LIST_GAP_MIN;
-            let users = self.list_users(None).await?.unwrap_or_default();
+            let users = match self.list_users(None).await? {
+                Ok(users) => users,
+                Err(fault) => {
+                    self.seen.list_fault = Some(fault);
+                    return Ok(());
+                }
+            };
             let waited = self.caller.since(linked);
             if self.shows_marker(&users) {
                 self.seen.list_lag = self.seen.marker.map(|_| waited);
