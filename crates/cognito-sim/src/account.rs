@@ -16,7 +16,7 @@ use crate::fault::{FaultKind, FaultPlan};
 use crate::limits;
 use crate::link_record::{HeldIdentity, LinkEvent, LinkOrigin, LinkRecord};
 use crate::links::{DisabledAccess, LinkOutcome};
-use crate::model::{IdentityOrigin, NATIVE_PROVIDER, PoolSettings, uuid};
+use crate::model::{IdentityOrigin, NATIVE_PROVIDER, PoolSettings, check_schema, uuid};
 use crate::operation::{Access, Category, Operation};
 use crate::pool::Pool;
 use crate::quota::{OtherTenants, Quota, QuotaKeys};
@@ -24,7 +24,8 @@ use crate::random::Rng;
 use crate::sign_in::{SignIn, SignedIn};
 use crate::stats::{CallResult, Stats, StatsRecorder};
 use crate::wire::{
-    self, Call, CreatePoolCall, LimitView, LinkCall, Page, PoolView, Reply, Request, UserRef, page_size, page_start,
+    self, Call, CreatePoolCall, LimitView, LinkCall, Page, PoolView, Reply, Request, SetPasswordCall, UserRef,
+    page_size, page_start,
 };
 
 const POOL_ID_REGION: &str = "sim-local-1";
@@ -473,11 +474,23 @@ impl Account {
         request_id: &str,
     ) -> Result<Reply, ApiError> {
         let id = pool.ok_or_else(|| ApiError::null_member("userPoolId"))?;
-        if matches!(call, Call::DeletePool) {
-            return self.pools.remove(&id).map(|_| Reply::Empty).ok_or_else(|| ApiError::pool_not_found(&id));
-        }
-        let pool = self.pools.get_mut(&id).ok_or_else(|| ApiError::pool_not_found(&id))?;
+        let pool = self.pools.get_mut(&id).ok_or_else(|| pool_missing(&id))?;
         match call {
+            Call::DeletePool => {
+                if pool.settings.shown.get("DeletionProtection").is_some_and(|protection| protection == "ACTIVE") {
+                    return Err(ApiError::deletion_protected());
+                }
+                self.pools.remove(&id);
+                Ok(Reply::Empty)
+            }
+            Call::DisableUser(username) => pool
+                .disable_user(now, &username.ok_or_else(|| ApiError::null_member("username"))?)
+                .map(|()| Reply::Done),
+            Call::SetPassword(call) => pool.set_password(now, &call).map(|()| Reply::Done),
+            Call::UpdateAttributes { username, attributes } => {
+                let username = username.ok_or_else(|| ApiError::null_member("username"))?;
+                pool.update_attributes(now, &username, &attributes).map(|()| Reply::Done)
+            }
             Call::Link(call) => {
                 self.link_calls = self.link_calls.saturating_add(1);
                 pool.call_number = self.link_calls;
@@ -530,10 +543,6 @@ impl Account {
                 }
                 Ok(Reply::Empty)
             }
-            Call::DisableUser(username) => {
-                pool.disable_user(now, &username.ok_or_else(|| ApiError::null_member("username"))?)?;
-                Ok(Reply::Done)
-            }
             Call::DescribeProvider(name) => {
                 let name = name.ok_or_else(|| ApiError::null_member("providerName"))?;
                 pool.describe_provider(&name).map(|provider| Reply::Provider(id, Box::new(provider)))
@@ -563,6 +572,27 @@ impl Account {
     }
 }
 
+/// Why there is no pool of this id: it has not the form of one (service model), or is not there.
+fn pool_missing(id: &str) -> ApiError {
+    const MEMBER: &str = "userPoolId";
+    let is_word = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
+    let has_form = id.rsplit_once('_').is_some_and(|(region, id)| {
+        !region.is_empty()
+            && region.chars().all(is_word)
+            && !id.is_empty()
+            && id.chars().all(|character| character.is_ascii_alphanumeric())
+    });
+    if id.is_empty() {
+        ApiError::too_short(id, MEMBER, 1)
+    } else if id.chars().count() > limits::POOL_ID_CHARS_MAX {
+        ApiError::too_long(id, MEMBER, limits::POOL_ID_CHARS_MAX)
+    } else if has_form {
+        ApiError::pool_not_found(id)
+    } else {
+        ApiError::not_of_form(id, MEMBER, r"[\w-]+_[0-9a-zA-Z]+")
+    }
+}
+
 /// The user name, as the pool keeps it, of the user whose profile is read or written.
 fn touched_user(pool: &Pool, call: &Call) -> Option<String> {
     match call {
@@ -583,9 +613,11 @@ fn touched_user(pool: &Pool, call: &Call) -> Option<String> {
             let holder = pool.holder(pool.provider(provider)?.0, value)?;
             pool.user(holder).map(|user| user.username.to_string())
         }
-        Call::GetUser(username) | Call::DeleteUser(username) | Call::DisableUser(username) => {
-            Some(pool.username_key(username.as_deref()?))
-        }
+        Call::GetUser(username)
+        | Call::DeleteUser(username)
+        | Call::DisableUser(username)
+        | Call::SetPassword(SetPasswordCall { username, .. })
+        | Call::UpdateAttributes { username, .. } => Some(pool.username_key(username.as_deref()?)),
         _ => None,
     }
 }
@@ -634,6 +666,9 @@ impl Account {
         if name.chars().count() > limits::USERNAME_CHARS_MAX {
             return Err(ApiError::too_long(&name, "poolName", limits::USERNAME_CHARS_MAX));
         }
+        if call.schema.len() > limits::SCHEMA_ATTRIBUTES_MAX {
+            return Err(ApiError::too_long("[...]", "schema", limits::SCHEMA_ATTRIBUTES_MAX));
+        }
         if self.pools.len() >= limits::POOLS_MAX {
             return Err(ApiError::too_many("user pools"));
         }
@@ -644,9 +679,11 @@ impl Account {
             alias_attributes: call.alias_attributes,
             pre_sign_up_trigger: call.pre_sign_up_trigger,
             schema: call.schema,
+            shown: call.shown,
             created_ms: now,
             ..PoolSettings::new(&self.free_pool_id())
         };
+        check_schema(&settings.schema)?;
         let mut pool = Pool::new(settings);
         pool.set_behaviors(self.behaviors.unwrap_or_default());
         pool.token_secret = self.random.tokens.next_u64();

@@ -177,6 +177,36 @@ impl ApiError {
         Self::invalid(format!("user.{attribute}: Attribute cannot be updated.\n"))
     }
 
+    /// A custom attribute that must be there (usual text of this API).
+    pub(crate) fn custom_attribute_required() -> Self {
+        Self::invalid("Required custom attributes are not supported currently.")
+    }
+
+    /// A standard attribute of another type (usual text of this API).
+    pub(crate) fn standard_attribute_type(attribute: &str) -> Self {
+        Self::invalid(format!(
+            "You can not change AttributeDataType or set developerOnlyAttribute for standard schema attribute {attribute}"
+        ))
+    }
+
+    /// The pool is protected (usual text of this API).
+    pub(crate) fn deletion_protected() -> Self {
+        Self::invalid(
+            "The user pool cannot be deleted because deletion protection is activated. Deletion protection must be \
+             inactivated first.",
+        )
+    }
+
+    /// A password is not as the pool's policy wants it (usual text of this API).
+    pub(crate) fn password_policy(reason: &str) -> Self {
+        Self::refused("InvalidPasswordException", format!("Password did not conform with policy: {reason}"))
+    }
+
+    /// A verified alias belongs to another user (usual text of this API).
+    pub(crate) fn verified_alias_exists(attribute: &str) -> Self {
+        Self::refused("AliasExistsException", format!("An account with the given {attribute} already exists."))
+    }
+
     /// The provider's name is taken. The text is a guess.
     pub(crate) fn duplicate_provider(provider: &str) -> Self {
         Self::refused(

@@ -86,7 +86,7 @@ pub use error::ApiError;
 pub use fault::{FaultKind, FaultPlan, FaultPlanError, FaultRule, FaultTrigger};
 pub use link_record::{HeldIdentity, LinkEvent, LinkOrigin};
 pub use model::{
-    NewIdentity, NewUser, PoolError, PoolSettings, Provider, ProviderKind, SchemaAttribute, Status,
+    AttributeBounds, NewIdentity, NewUser, PoolError, PoolSettings, Provider, ProviderKind, SchemaAttribute, Status,
     UNKNOWN_DATE_UNIX_MS, UserView,
 };
 pub use operation::{Category, Operation};

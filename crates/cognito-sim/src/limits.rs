@@ -5,6 +5,13 @@
 pub(crate) const POOL_ID_CHARS_MAX: usize = 55;
 pub(crate) const PROVIDER_NAME_CHARS_MAX: usize = 32;
 pub(crate) const USERNAME_CHARS_MAX: usize = 128;
+/// Names of attributes in the schema of a pool, less `custom:` (service model).
+pub(crate) const ATTRIBUTE_NAME_CHARS_MAX: usize = 20;
+/// Attributes of the schema with which a pool is created (service model).
+pub(crate) const SCHEMA_ATTRIBUTES_MAX: usize = 50;
+pub(crate) const PASSWORD_CHARS_MAX: usize = 256;
+/// Shortest password by the policy that a pool has by default.
+pub(crate) const PASSWORD_CHARS_MIN: u64 = 8;
 /// Attribute names and values of a link (service model).
 pub(crate) const LINK_TEXT_CHARS_MAX: usize = 131_072;
 /// Provider name, attribute name and value of a source together (seen in the field, aws-sdk-js-v3 #6985).

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::clock::UnixMs;
+use crate::error::ApiError;
 use crate::limits;
 
 /// The attribute that stands for the subject of an identity, whatever the provider calls it.
@@ -85,6 +87,9 @@ pub struct PoolSettings {
     /// Custom attributes, and standard attributes that differ from their default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schema: Vec<SchemaAttribute>,
+    /// Members of `CreateUserPool` that have no effect here, and are shown as they were given.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shown: BTreeMap<String, Value>,
     /// When the pool was created.
     #[serde(rename = "created", default = "defaults::date", skip_serializing_if = "defaults::is_date")]
     pub created_ms: UnixMs,
@@ -102,6 +107,7 @@ impl PoolSettings {
             alias_attributes: Vec::new(),
             pre_sign_up_trigger: None,
             schema: Vec::new(),
+            shown: BTreeMap::new(),
             created_ms: UNKNOWN_DATE_UNIX_MS,
         }
     }
@@ -172,6 +178,39 @@ pub struct SchemaAttribute {
     /// Whether every user must have the attribute.
     #[serde(default)]
     pub required: bool,
+    /// The bounds of its length or value.
+    #[serde(default, skip_serializing_if = "AttributeBounds::is_none")]
+    pub bounds: AttributeBounds,
+}
+
+/// The bounds of a text's length or of a number, as the service writes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttributeBounds {
+    /// `MinLength` or `MinValue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<String>,
+    /// `MaxLength` or `MaxValue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<String>,
+}
+
+impl AttributeBounds {
+    fn is_none(&self) -> bool {
+        self.min.is_none() && self.max.is_none()
+    }
+
+    /// The bounds of the standard attributes.
+    fn standard(name: &str) -> Self {
+        let (min, max) = match name {
+            "sub" => (Some("1"), Some("2048")),
+            "birthdate" => (Some("10"), Some("10")),
+            "updated_at" => (Some("0"), None),
+            "identities" | "email_verified" | "phone_number_verified" => (None, None),
+            _ => (Some("0"), Some("2048")),
+        };
+        Self { min: min.map(str::to_owned), max: max.map(str::to_owned) }
+    }
 }
 
 impl SchemaAttribute {
@@ -182,8 +221,45 @@ impl SchemaAttribute {
             _ => "String",
         };
         let is_sub = name == "sub";
-        Self { name: name.to_owned(), data_type: data_type.to_owned(), mutable: !is_sub, required: is_sub }
+        Self {
+            name: name.to_owned(),
+            data_type: data_type.to_owned(),
+            mutable: !is_sub,
+            required: is_sub,
+            bounds: AttributeBounds::standard(name),
+        }
     }
+}
+
+/// The types of attributes (service model).
+const DATA_TYPES: [&str; 4] = ["Boolean", "DateTime", "Number", "String"];
+
+/// Checks the attributes of a pool that is created.
+pub(crate) fn check_schema(schema: &[SchemaAttribute]) -> Result<(), ApiError> {
+    for (position, attribute) in schema.iter().enumerate() {
+        let member = |name: &str| format!("schema.{}.member.{name}", position + 1);
+        let is_standard = STANDARD_ATTRIBUTES.contains(&attribute.name.as_str());
+        let name = attribute.name.strip_prefix("custom:").unwrap_or(&attribute.name);
+        if name.is_empty() {
+            return Err(ApiError::too_short(name, &member("name"), 1));
+        }
+        if name.chars().count() > limits::ATTRIBUTE_NAME_CHARS_MAX {
+            return Err(ApiError::too_long(name, &member("name"), limits::ATTRIBUTE_NAME_CHARS_MAX));
+        }
+        if name.chars().any(|character| character.is_whitespace() || character.is_control()) {
+            return Err(ApiError::not_of_form(name, &member("name"), r"[\p{L}\p{M}\p{S}\p{N}\p{P}]+"));
+        }
+        if !DATA_TYPES.contains(&attribute.data_type.as_str()) {
+            return Err(ApiError::not_in_set(&attribute.data_type, &member("attributeDataType"), &DATA_TYPES));
+        }
+        if is_standard && attribute.data_type != SchemaAttribute::standard(name).data_type {
+            return Err(ApiError::standard_attribute_type(name));
+        }
+        if !is_standard && attribute.required {
+            return Err(ApiError::custom_attribute_required());
+        }
+    }
+    Ok(())
 }
 
 /// The standard attributes of every pool, in the order in which the service lists them.
@@ -306,6 +382,8 @@ pub struct Provider {
     pub kind: ProviderKind,
     /// `AttributeMapping`: pool attribute to claim.
     pub attribute_mapping: BTreeMap<String, String>,
+    /// `IdpIdentifiers`.
+    pub identifiers: Vec<String>,
     /// `ProviderDetails`, secrets included. If it is empty, answers show invented ones.
     pub details: BTreeMap<String, String>,
     /// `CreationDate`.
@@ -332,6 +410,7 @@ impl Provider {
             name: name.into(),
             kind,
             attribute_mapping: BTreeMap::new(),
+            identifiers: Vec::new(),
             details: BTreeMap::new(),
             created_ms: now,
             modified_ms: now,

@@ -17,6 +17,10 @@ pub enum Operation {
     DeleteUser,
     /// `AdminDisableUser`.
     DisableUser,
+    /// `AdminSetUserPassword`.
+    SetPassword,
+    /// `AdminUpdateUserAttributes`.
+    UpdateAttributes,
     /// `DescribeUserPool`.
     DescribePool,
     /// `ListUserPools`.
@@ -149,7 +153,7 @@ struct OperationFacts(Operation, &'static str, &'static str, Option<Category>, O
 
 /// Which operation draws on which category is general knowledge; the service's page of it could not be read. Service
 /// Quotas has quotas of its own, which are not simulated.
-const OPERATIONS: [OperationFacts; 17] = {
+const OPERATIONS: [OperationFacts; 19] = {
     use Category as Quota;
     use Operation as Op;
     const WRITE: Option<Access> = Some(Access::Write);
@@ -162,6 +166,8 @@ const OPERATIONS: [OperationFacts; 17] = {
         OperationFacts(Op::CreateUser, "AdminCreateUser", COGNITO, Some(Quota::UserCreation), None),
         OperationFacts(Op::DeleteUser, "AdminDeleteUser", COGNITO, Some(Quota::UserUpdate), WRITE),
         OperationFacts(Op::DisableUser, "AdminDisableUser", COGNITO, Some(Quota::UserUpdate), WRITE),
+        OperationFacts(Op::SetPassword, "AdminSetUserPassword", COGNITO, Some(Quota::UserUpdate), WRITE),
+        OperationFacts(Op::UpdateAttributes, "AdminUpdateUserAttributes", COGNITO, Some(Quota::UserUpdate), WRITE),
         OperationFacts(Op::DescribePool, "DescribeUserPool", COGNITO, Some(Quota::UserPoolRead), None),
         OperationFacts(Op::ListPools, "ListUserPools", COGNITO, Some(Quota::UserPoolRead), None),
         OperationFacts(Op::CreatePool, "CreateUserPool", COGNITO, Some(Quota::UserPoolUpdate), None),

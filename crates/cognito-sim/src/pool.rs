@@ -14,6 +14,9 @@ use crate::model::{
 };
 use crate::wire::PoolView;
 
+/// The attributes that can be aliases of user names (service model).
+pub(crate) const ALIAS_ATTRIBUTES: [&str; 3] = ["email", "phone_number", "preferred_username"];
+
 /// A user pool.
 pub struct Pool {
     pub(crate) settings: PoolSettings,
@@ -350,14 +353,45 @@ impl Pool {
         {
             return Some(*user_index);
         }
-        if !self.settings.is_alias("email") {
+        ALIAS_ATTRIBUTES.into_iter().find_map(|name| self.user_index_by_alias_of(name, value))
+    }
+
+    /// The user whose alias a value is. Of several users who have an address, the one who has verified it.
+    fn user_index_by_alias_of(&self, attribute: &str, value: &str) -> Option<UserIndex> {
+        if !self.settings.is_alias(attribute) {
             return None;
         }
-        let address: Arc<str> = value.to_lowercase().into();
-        let mut holders = self.by_email.range((Arc::clone(&address), 0)..=(address, UserIndex::MAX));
-        match (holders.next(), holders.next()) {
-            (Some((_, user_index)), None) => Some(*user_index),
-            _ => None,
+        let holders = self.users_with(attribute, value);
+        if let [user_index] = holders[..] {
+            let is_unverified = self.verified(user_index, attribute) == Some(false);
+            return Some(user_index).filter(|_| !is_unverified || !self.settings.username_attributes.is_empty());
+        }
+        let mut verified = holders.into_iter().filter(|user_index| self.verified(*user_index, attribute) == Some(true));
+        verified.next().filter(|_| verified.next().is_none())
+    }
+
+    /// The users who have this value of an attribute that may be an alias. Only e-mail addresses have an index.
+    pub(crate) fn users_with(&self, attribute: &str, value: &str) -> Vec<UserIndex> {
+        if attribute == "email" {
+            let address: Arc<str> = value.to_lowercase().into();
+            let holders = self.by_email.range((Arc::clone(&address), 0)..=(address, UserIndex::MAX));
+            return holders.map(|(_, user_index)| *user_index).collect();
+        }
+        let has_value = |user_index: &UserIndex| {
+            self.user(*user_index)
+                .and_then(|user| user.attribute(attribute))
+                .is_some_and(|held| self.username_key(held) == self.username_key(value))
+        };
+        self.by_username.values().copied().filter(has_value).collect()
+    }
+
+    /// Whether a user has verified an address, as far as the pool says. Names need not be verified.
+    pub(crate) fn verified(&self, user_index: UserIndex, attribute: &str) -> Option<bool> {
+        let user = self.user(user_index)?;
+        match attribute {
+            "email" => user.attribute("email_verified").map(|text| text == "true"),
+            "phone_number" => user.attribute("phone_number_verified").map(|text| text == "true"),
+            _ => Some(true),
         }
     }
 
@@ -462,12 +496,8 @@ impl Pool {
 
     /// The one user who has an e-mail address that is not known to be unverified.
     pub(crate) fn user_by_address(&self, address: &str) -> Option<UserIndex> {
-        let address: Arc<str> = address.to_lowercase().into();
-        let holders = self.by_email.range((Arc::clone(&address), 0)..=(address, UserIndex::MAX));
-        let is_unverified = |user: &User| user.attribute("email_verified") == Some("false");
-        let mut holders = holders
-            .map(|(_, user_index)| *user_index)
-            .filter(|user_index| self.user(*user_index).is_some_and(|user| !is_unverified(user)));
+        let mut holders = self.users_with("email", address).into_iter();
+        let mut holders = holders.by_ref().filter(|user_index| self.verified(*user_index, "email") != Some(false));
         holders.next().filter(|_| holders.next().is_none())
     }
 

@@ -280,6 +280,8 @@ pub(crate) struct ProviderRecord {
     kind: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     attribute_mapping: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    identifiers: Vec<String>,
     /// If it is empty, answers show invented ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     details: BTreeMap<String, String>,
@@ -357,6 +359,7 @@ impl ProviderRecord {
         let mut provider = Provider::new(&self.name, kind, self.created);
         provider.attribute_mapping = self.attribute_mapping;
         provider.details = self.details;
+        provider.identifiers = self.identifiers;
         provider.created_on_reference = self.any_attribute;
         provider.modified_ms = self.modified;
         Ok(provider)
@@ -370,6 +373,7 @@ impl From<&Provider> for ProviderRecord {
             kind: provider.kind.as_str().to_owned(),
             attribute_mapping: provider.attribute_mapping.clone(),
             details: provider.details.clone(),
+            identifiers: provider.identifiers.clone(),
             any_attribute: provider.created_on_reference,
             created: provider.created_ms,
             modified: provider.modified_ms,

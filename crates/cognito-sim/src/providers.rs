@@ -41,6 +41,7 @@ impl Pool {
         let mut provider = Provider::new(&name, kind, now);
         provider.attribute_mapping = call.mapping;
         provider.details = details;
+        provider.identifiers = call.identifiers;
         self.add_provider(provider).map_err(|error| match error {
             PoolError::ProviderTaken => ApiError::duplicate_provider(&name),
             _ => ApiError::too_many("identity providers"),
@@ -55,6 +56,7 @@ impl Pool {
             listed: view(provider),
             details: provider.shown_details(),
             mapping: shown_mapping(provider),
+            identifiers: provider.identifiers.clone(),
         })
     }
 

@@ -135,24 +135,30 @@ async fn every_case_has_its_answer_in_three_ways() {
 
 /// Errors that no call of an AWS client can cause: unsigned, unreadable and misdirected requests and sign-ins, which the
 /// tests of server and pool cover; injected faults, which those of the account cover; and what the service could answer
-/// otherwise, which the tests of behaviors cover.
-const ERRORS_ELSEWHERE: [&str; 16] = [
+/// otherwise, which the tests of behaviors cover; and errors of operations that only other clients use, which the tests of
+/// administration cover.
+const ERRORS_ELSEWHERE: [&str; 21] = [
     "access_denied",
     "body_too_large",
+    "custom_attribute_required",
+    "deletion_protected",
     "expired_token",
     "in_unknown_words",
     "internal",
     "limit_is_rate",
     "no_such_path",
+    "password_policy",
     "profile_name_taken",
     "provider_not_in_pool",
     "sign_in_mismatch",
+    "standard_attribute_type",
     "throttled",
     "too_many_attribute_names",
     "unknown_operation",
     "unreadable",
     "unsigned",
     "user_disabled",
+    "verified_alias_exists",
 ];
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Provider, ProviderKind, code_and_text, example};
 use crate::model::PoolSettings;
-use crate::model::SchemaAttribute;
+use crate::model::{AttributeBounds, SchemaAttribute};
 use crate::pool::Pool;
 use crate::sign_in::SignIn;
 use crate::wire::{LinkCall, ListCall, UserRef};
@@ -110,8 +110,13 @@ fn mapped_attributes_are_written_anew_from_their_claims() {
 #[test]
 fn an_immutable_mapped_attribute_breaks_the_second_sign_in() {
     let mut settings = PoolSettings::new(super::POOL);
-    let immutable =
-        SchemaAttribute { name: "email".to_owned(), data_type: "String".to_owned(), mutable: false, required: false };
+    let immutable = SchemaAttribute {
+        name: "email".to_owned(),
+        data_type: "String".to_owned(),
+        mutable: false,
+        required: false,
+        bounds: AttributeBounds::default(),
+    };
     settings.schema.push(immutable);
     let mut pool = Pool::new(settings);
     pool.add_provider(Provider::new("Corp", ProviderKind::Saml, 0).mapping("email", "mail")).unwrap();
