@@ -1,6 +1,7 @@
 //! `probe`: against the simulator it detects exactly the behaviors that were chosen, and it leaves no pool behind.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use cognito_link::clock::Clock;
@@ -223,7 +224,9 @@ fn each_behavior_alone_is_detected() {
 
 #[test]
 fn random_sets_of_behaviors_are_detected() {
-    for seed in 1..=SETS {
+    // More of them by a variable, for a long run.
+    let sets = std::env::var("PROBE_SETS").ok().and_then(|text| text.parse().ok()).unwrap_or(SETS);
+    for seed in 1..=sets {
         let mut rng = Rng::new(seed);
         let chance = 0.1 + 0.6 * rng.unit();
         let mut chosen: Vec<Behavior> = Behavior::ALL.iter().copied().filter(|_| rng.chance(chance)).collect();
@@ -326,7 +329,7 @@ fn page_of_assumptions() -> String {
     page.push('\n');
     page.push_str(&wrapped("", "This page is generated from the table in `src/service/assumptions.rs`."));
     for assumption in ASSUMPTIONS {
-        page.push_str(&format!("\n## {}\n\n", assumption.id));
+        let _ = writeln!(page, "\n## {}\n", assumption.id);
         page.push_str(&wrapped("", assumption.assumed));
         page.push('\n');
         let mut items = vec![

@@ -483,6 +483,9 @@ impl Account {
                 self.pools.remove(&id);
                 Ok(Reply::Empty)
             }
+            Call::DisableUser(username) => pool
+                .disable_user(now, &username.ok_or_else(|| ApiError::null_member("username"))?)
+                .map(|()| Reply::Done),
             Call::SetPassword(call) => pool.set_password(now, &call).map(|()| Reply::Done),
             Call::UpdateAttributes { username, attributes } => {
                 let username = username.ok_or_else(|| ApiError::null_member("username"))?;
@@ -539,10 +542,6 @@ impl Account {
                     self.link_record.add(event, None);
                 }
                 Ok(Reply::Empty)
-            }
-            Call::DisableUser(username) => {
-                pool.disable_user(now, &username.ok_or_else(|| ApiError::null_member("username"))?)?;
-                Ok(Reply::Done)
             }
             Call::DescribeProvider(name) => {
                 let name = name.ok_or_else(|| ApiError::null_member("providerName"))?;

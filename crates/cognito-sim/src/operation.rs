@@ -15,12 +15,12 @@ pub enum Operation {
     CreateUser,
     /// `AdminDeleteUser`.
     DeleteUser,
+    /// `AdminDisableUser`.
+    DisableUser,
     /// `AdminSetUserPassword`.
     SetPassword,
     /// `AdminUpdateUserAttributes`.
     UpdateAttributes,
-    /// `AdminDisableUser`.
-    DisableUser,
     /// `DescribeUserPool`.
     DescribePool,
     /// `ListUserPools`.
@@ -165,9 +165,9 @@ const OPERATIONS: [OperationFacts; 19] = {
         OperationFacts(Op::ListUsers, "ListUsers", COGNITO, Some(Quota::UserList), None),
         OperationFacts(Op::CreateUser, "AdminCreateUser", COGNITO, Some(Quota::UserCreation), None),
         OperationFacts(Op::DeleteUser, "AdminDeleteUser", COGNITO, Some(Quota::UserUpdate), WRITE),
+        OperationFacts(Op::DisableUser, "AdminDisableUser", COGNITO, Some(Quota::UserUpdate), WRITE),
         OperationFacts(Op::SetPassword, "AdminSetUserPassword", COGNITO, Some(Quota::UserUpdate), WRITE),
         OperationFacts(Op::UpdateAttributes, "AdminUpdateUserAttributes", COGNITO, Some(Quota::UserUpdate), WRITE),
-        OperationFacts(Op::DisableUser, "AdminDisableUser", COGNITO, Some(Quota::UserUpdate), WRITE),
         OperationFacts(Op::DescribePool, "DescribeUserPool", COGNITO, Some(Quota::UserPoolRead), None),
         OperationFacts(Op::ListPools, "ListUserPools", COGNITO, Some(Quota::UserPoolRead), None),
         OperationFacts(Op::CreatePool, "CreateUserPool", COGNITO, Some(Quota::UserPoolUpdate), None),

@@ -122,6 +122,8 @@ pub(crate) enum Call {
     CreateUser(CreateUserCall),
     /// `AdminDeleteUser`.
     DeleteUser(Option<String>),
+    /// `AdminDisableUser`.
+    DisableUser(Option<String>),
     /// `AdminSetUserPassword`.
     SetPassword(SetPasswordCall),
     /// `AdminUpdateUserAttributes`.
@@ -131,8 +133,6 @@ pub(crate) enum Call {
         /// `UserAttributes`.
         attributes: Vec<(String, String)>,
     },
-    /// `AdminDisableUser`.
-    DisableUser(Option<String>),
     /// `DescribeUserPool`.
     DescribePool,
     /// `ListUserPools`.
@@ -404,6 +404,7 @@ fn decode_call(operation: Operation, body: JsonMembers<'_>) -> Result<Call, ApiE
         Operation::DisableProvider => Call::Disable(body.user("User")?),
         Operation::GetUser => Call::GetUser(body.text("Username")?),
         Operation::DeleteUser => Call::DeleteUser(body.text("Username")?),
+        Operation::DisableUser => Call::DisableUser(body.text("Username")?),
         Operation::SetPassword => Call::SetPassword(SetPasswordCall {
             username: body.text("Username")?,
             password: body.text("Password")?,
@@ -412,7 +413,6 @@ fn decode_call(operation: Operation, body: JsonMembers<'_>) -> Result<Call, ApiE
         Operation::UpdateAttributes => {
             Call::UpdateAttributes { username: body.text("Username")?, attributes: body.attributes("UserAttributes")? }
         }
-        Operation::DisableUser => Call::DisableUser(body.text("Username")?),
         Operation::CreateUser => Call::CreateUser(CreateUserCall {
             username: body.text("Username")?,
             attributes: body.attributes("UserAttributes")?,

@@ -69,8 +69,15 @@ pub(super) fn judge(seen: &Sightings) -> Vec<ProbeFinding> {
 }
 
 /// Questions whose answers mean nothing where no plain link was made: they would be refused for another reason.
-const NEEDS_A_LINK: [&str; 5] =
-    ["destination-name", "not-authorized", "pool-missing", "128-counts-name", "unlink-form"];
+const NEEDS_A_LINK: [&str; 7] = [
+    "destination-name",
+    "not-authorized",
+    "pool-missing",
+    "128-counts-name",
+    "text-no-look",
+    "unlink-form",
+    "new-text",
+];
 
 fn judge_calls(id: &str, seen: &Sightings) -> Judgement {
     if NEEDS_A_LINK.contains(&id) && ![Step::FirstLink, Step::HeldLink].into_iter().any(|step| is_made(seen, step)) {
@@ -312,6 +319,9 @@ fn limit_is_five(seen: &Sightings) -> Judgement {
 }
 
 fn list_lag(seen: &Sightings) -> Judgement {
+    if let Some(fault) = &seen.list_fault {
+        return could_not_tell(describe(fault));
+    }
     match (seen.marker, seen.list_lag) {
         (Some(_), Some(lag)) if lag <= Duration::from_millis(limits::LIST_LAG_ASSUMED_MS) => {
             agrees(format!("within {}", duration(lag)))

@@ -2,29 +2,26 @@
 
 mod caller;
 mod judge;
+mod run;
 mod scene;
 mod view;
 
 use std::path::PathBuf;
 
-use clap::Args;
-use tokio::sync::mpsc;
-
 pub use caller::{LeftPool, ProbeStop};
+use clap::Args;
 pub use judge::{ProbeFinding, ProbeVerdict};
+pub use run::{Probe, ProbeReport};
 
 use super::shared::run::listen_for_signals;
 use super::shared::settings::parse_endpoint_url;
 use super::shared::{CommandContext, Failure, PoolArgs, exit_for_stop, headings, require_terminal};
-use crate::clock::Clock;
-use crate::domain::run::{Signal, StopCause, StopError};
+use crate::domain::run::Signal;
 use crate::exit::Exit;
 use crate::input::OutputFile;
 use crate::limits;
 use crate::seed::Rng;
 use crate::service::cognito::{configured_region, connect_probe};
-use crate::service::probe::ProbeService;
-use caller::ProbeCaller;
 
 const EXAMPLE: &str = "Example: cognito-link probe --profile test-account --region eu-west-1 --save behaviors.txt";
 
@@ -134,52 +131,4 @@ fn save(path: &std::path::Path, report: &ProbeReport) -> Result<(), Failure> {
         file.write(format!("{behavior}\n").as_bytes())?;
     }
     Ok(file.finish()?)
-}
-
-/// What a probe found, and what it left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProbeReport {
-    /// A finding for each assumption.
-    pub outcome: Result<Vec<ProbeFinding>, ProbeStop>,
-    pub calls: u32,
-    /// Pools that could not be deleted.
-    pub left: Vec<LeftPool>,
-    /// Names of pools that may exist, because their creation was not answered.
-    pub unanswered: Vec<String>,
-}
-
-impl ProbeReport {
-    /// The switches that make the simulator answer as the service did, in the order of the assumptions.
-    pub fn behaviors(&self) -> Vec<&'static str> {
-        let findings = self.outcome.as_deref().unwrap_or_default();
-        findings.iter().flat_map(|finding| finding.behaviors.iter().copied()).collect()
-    }
-}
-
-/// One probe of a service.
-#[derive(Debug, Clone, Copy)]
-pub struct Probe<'a> {
-    /// The name of the scratch pools.
-    pub name: &'a str,
-    pub calls_per_second: f64,
-    pub seed: u64,
-    pub clock: Clock,
-}
-
-impl Probe<'_> {
-    /// Asks everything, and deletes the pools whatever happens.
-    pub async fn run(self, service: &dyn ProbeService, signals: &mut mpsc::Receiver<Signal>) -> ProbeReport {
-        let mut caller = ProbeCaller::new(service, self.clock, self.calls_per_second, self.seed, signals);
-        let outcome = scene::play(&mut caller, self.name).await.map(|seen| judge::judge(&seen));
-        let left = caller.delete_pools().await;
-        ProbeReport { outcome, calls: caller.calls, left, unanswered: caller.unanswered }
-    }
-}
-
-/// Describes a probe that ended because of too many calls.
-fn too_many_calls() -> StopError {
-    StopError::new(
-        StopCause::Bound,
-        format!("the probe made {} calls, the most that it may make; try again later", limits::PROBE_CALLS_MAX),
-    )
 }

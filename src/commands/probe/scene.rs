@@ -100,6 +100,8 @@ pub(super) struct Sightings {
     pub(super) throttled_as_limit: Option<CallFault>,
     /// How long it took until the list showed the last link; `None` where it did not in time.
     pub(super) list_lag: Option<Duration>,
+    /// Why the users could not be listed.
+    pub(super) list_fault: Option<CallFault>,
     /// The users of the first pool when the list showed every link; empty where it did not.
     pub(super) users: Vec<ProbeUser>,
     /// By the first character of `sub`: whether the filter was accepted, and how many users it listed.
@@ -276,7 +278,13 @@ impl Scene<'_, '_> {
         let mut gap = LIST_GAP_MIN;
         loop {
             let is_first = self.caller.since(linked) < LIST_GAP_MIN;
-            let users = self.list_users(None).await?.unwrap_or_default();
+            let users = match self.list_users(None).await? {
+                Ok(users) => users,
+                Err(fault) => {
+                    self.seen.list_fault = Some(fault);
+                    return Ok(());
+                }
+            };
             let waited = self.caller.since(linked);
             if self.shows_marker(&users) {
                 self.seen.list_lag = self.seen.marker.map(|_| waited);

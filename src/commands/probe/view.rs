@@ -7,16 +7,18 @@
 //!  "counts":{"agrees":15,"differs":2,"could_not_tell":3},"behaviors":[],"calls":70,"pools_left":[],"exit_status":0}
 //! ```
 
+use std::fmt::Write as _;
 use std::io;
 
 use serde_json::{Value, json};
 
 use super::caller::ProbeStop;
 use super::judge::{ProbeFinding, ProbeVerdict};
-use super::{ProbeReport, scene, too_many_calls};
+use super::run::ProbeReport;
+use super::scene;
 use crate::commands::shared::run_view::numbers_json;
 use crate::commands::shared::{PoolArgs, SCHEMA_VERSION};
-use crate::domain::run::Signal;
+use crate::domain::run::{Signal, StopCause, StopError};
 use crate::exit::Exit;
 use crate::limits;
 use crate::service::assumptions::ProbeQuestion;
@@ -51,9 +53,10 @@ pub(super) fn print_intent(name: &str, region: &str, per_second: f64, ui: &Ui) {
 /// Prints how to delete what is left.
 pub(super) fn print_left_pools(report: &ProbeReport, name: &str, region: &str, pool: &PoolArgs, ui: &Ui) {
     let mut options = format!(" --region {}", shell_word(region));
+    // Writing to a string cannot fail.
     for (option, value) in [("profile", &pool.profile), ("endpoint-url", &pool.endpoint_url)] {
         if let Some(value) = value {
-            options.push_str(&format!(" --{option} {}", shell_word(value)));
+            let _ = write!(options, " --{option} {}", shell_word(value));
         }
     }
     for left in &report.left {
@@ -81,7 +84,10 @@ pub(super) fn print_stop(stop: &ProbeStop, ui: &Ui) {
         ProbeStop::Interrupted(Signal::Interrupt) => ui.error("interrupted by SIGINT", None),
         ProbeStop::Interrupted(Signal::Terminate) => ui.error("interrupted by SIGTERM", None),
         ProbeStop::Failed(stop) => ui.stopped(stop),
-        ProbeStop::TooManyCalls => ui.stopped(&too_many_calls()),
+        ProbeStop::TooManyCalls => ui.stopped(&StopError::new(
+            StopCause::Bound,
+            format!("the probe made {} calls, the most that it may make; try again later", limits::PROBE_CALLS_MAX),
+        )),
     }
 }
 
@@ -111,22 +117,22 @@ fn findings_text(findings: &[ProbeFinding], behaviors: &[&str], style: Style) ->
             ProbeVerdict::CouldNotTell => style.cyan("could not tell"),
         };
         let assumption = finding.assumption;
-        text.push_str(&format!("{verdict}  {}: {}\n", assumption.id, assumption.question.text()));
-        text.push_str(&format!("    answer:   {}\n", escape(&finding.answer)));
-        text.push_str(&format!("    assumed:  {}\n", assumption.assumed));
+        let _ = writeln!(text, "{verdict}  {}: {}", assumption.id, assumption.question.text());
+        let _ = writeln!(text, "    answer:   {}", escape(&finding.answer));
+        let _ = writeln!(text, "    assumed:  {}", assumption.assumed);
         if let Some(by_hand) = by_hand(finding) {
-            text.push_str(&format!("    by hand:  {by_hand}\n"));
+            let _ = writeln!(text, "    by hand:  {by_hand}");
         }
     }
     let counts = [("agree", ProbeVerdict::Agrees), ("differ", ProbeVerdict::Differs)]
         .map(|(word, verdict)| format!("{} {word}", number_of(findings, verdict)));
     let unknown = number_of(findings, ProbeVerdict::CouldNotTell);
-    text.push_str(&format!("{} assumptions: {}, {unknown} could not tell\n", findings.len(), counts.join(", ")));
+    let _ = writeln!(text, "{} assumptions: {}, {unknown} could not tell", findings.len(), counts.join(", "));
     if behaviors.is_empty() {
         text.push_str("the simulator answers like this service without a --behavior\n");
     } else {
         let switches: Vec<String> = behaviors.iter().map(|behavior| format!("--behavior {behavior}")).collect();
-        text.push_str(&format!("the simulator answers like this service with: {}\n", switches.join(" ")));
+        let _ = writeln!(text, "the simulator answers like this service with: {}", switches.join(" "));
     }
     text
 }

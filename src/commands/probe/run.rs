@@ -1,0 +1,50 @@
+//! A whole probe: every call, the judgement, and the deletion of the pools.
+
+use tokio::sync::mpsc;
+
+use super::caller::{LeftPool, ProbeCaller, ProbeStop};
+use super::judge::{self, ProbeFinding};
+use super::scene;
+use crate::clock::Clock;
+use crate::domain::run::Signal;
+use crate::service::probe::ProbeService;
+
+/// What a probe found, and what it left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeReport {
+    /// A finding for each assumption.
+    pub outcome: Result<Vec<ProbeFinding>, ProbeStop>,
+    pub calls: u32,
+    /// Pools that could not be deleted.
+    pub left: Vec<LeftPool>,
+    /// Names of pools that may exist, because their creation was not answered.
+    pub unanswered: Vec<String>,
+}
+
+impl ProbeReport {
+    /// The switches that make the simulator answer as the service did, in the order of the assumptions.
+    pub fn behaviors(&self) -> Vec<&'static str> {
+        let findings = self.outcome.as_deref().unwrap_or_default();
+        findings.iter().flat_map(|finding| finding.behaviors.iter().copied()).collect()
+    }
+}
+
+/// One probe of a service.
+#[derive(Debug, Clone, Copy)]
+pub struct Probe<'a> {
+    /// The name of the scratch pools.
+    pub name: &'a str,
+    pub calls_per_second: f64,
+    pub seed: u64,
+    pub clock: Clock,
+}
+
+impl Probe<'_> {
+    /// Asks everything, and deletes the pools whatever happens.
+    pub async fn run(self, service: &dyn ProbeService, signals: &mut mpsc::Receiver<Signal>) -> ProbeReport {
+        let mut caller = ProbeCaller::new(service, self.clock, self.calls_per_second, self.seed, signals);
+        let outcome = scene::play(&mut caller, self.name).await.map(|seen| judge::judge(&seen));
+        let left = caller.delete_pools().await;
+        ProbeReport { outcome, calls: caller.calls, left, unanswered: caller.unanswered }
+    }
+}
