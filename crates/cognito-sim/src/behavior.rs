@@ -280,6 +280,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_behavior_is_documented() {
+        let readme = include_str!("../README.md");
+        let page = include_str!("../../../docs/simulator.md");
+        for name in Behavior::ALL.iter().map(|behavior| behavior.name()) {
+            assert!(readme.contains(&format!("| `{name}` | ")), "README.md has no {name}");
+            assert!(page.contains(&format!("- `{name}`: ")), "docs/simulator.md has no {name}");
+        }
+    }
+
+    #[test]
     fn every_behavior_has_a_name_and_a_place_in_a_set() {
         let names: BTreeSet<_> = Behavior::ALL.iter().map(|behavior| behavior.name()).collect();
         assert_eq!(names.len(), Behavior::ALL.len());
