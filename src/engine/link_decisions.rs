@@ -58,6 +58,8 @@ pub(super) struct CallToSettle {
     pub(super) link_was_undone: bool,
     /// Whether the source is named by another attribute than its subject: the pool may not show such a link.
     pub(super) is_by_attribute: bool,
+    /// Whether the destination is a federated user, whose name in the pool is not known for sure.
+    pub(super) is_to_federated_user: bool,
 }
 
 /// What a look at the destination means for a link call.
@@ -110,7 +112,9 @@ fn judge_absence(look: &DestinationLook, call: CallToSettle, settle_with: Settle
     match (call.why, look) {
         (IfNoEffect::RetryCall, _) => LookJudgement::NoEffect { is_proven },
         // The service and the list agree.
-        (IfNoEffect::RefuseRow(code @ RefusalCode::UserNotFound), DestinationLook::UserMissing) => {
+        (IfNoEffect::RefuseRow(code @ RefusalCode::UserNotFound), DestinationLook::UserMissing)
+            if !call.is_to_federated_user =>
+        {
             LookJudgement::Refused(code)
         }
         // A user that cannot be seen proves nothing.
@@ -222,7 +226,14 @@ mod tests {
     }
 
     fn call(why: IfNoEffect, effect: UnknownEffect) -> CallToSettle {
-        CallToSettle { announced: ANNOUNCED, why, effect, link_was_undone: false, is_by_attribute: false }
+        CallToSettle {
+            announced: ANNOUNCED,
+            why,
+            effect,
+            link_was_undone: false,
+            is_by_attribute: false,
+            is_to_federated_user: false,
+        }
     }
 
     /// The last judgement, and how many looks it takes; all before it are to look again.
@@ -329,6 +340,14 @@ mod tests {
                 assert_eq!(judged(&seen, call, settle_with).0, expected, "{why:?} {seen:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_federated_user_who_is_not_found_by_name_may_exist() {
+        let why = IfNoEffect::RefuseRow(RefusalCode::UserNotFound);
+        let call = CallToSettle { is_to_federated_user: true, ..call(why, UnknownEffect::None) };
+        assert_eq!(judged(&NO_USER, call, SettleWith::ListUsers), (LookJudgement::StillInDoubt, 1));
+        assert_eq!(judged(&LACKS, call, SettleWith::ListUsers).0, LookJudgement::Refused(RefusalCode::UserNotFound));
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod harness;
 #[cfg(test)]
 mod behavior_matrix;
 #[cfg(test)]
+mod behaviors;
+#[cfg(test)]
 mod bounds;
 #[cfg(test)]
 mod catalogue;

@@ -3,6 +3,7 @@
 use super::explanation::{Explanation, explanation};
 use crate::domain::outcome::RefusalCode;
 
+#[expect(clippy::too_many_lines, reason = "one arm for each code")]
 pub(super) fn explain_refusal(code: RefusalCode) -> Explanation {
     match code {
         RefusalCode::UserNotFound => explanation(
