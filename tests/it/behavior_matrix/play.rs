@@ -104,7 +104,7 @@ impl Figures {
 pub(super) struct CaseResult {
     pub(super) breaches: Vec<Breach>,
     pub(super) figures: Figures,
-    /// The steps, and the ledger at the end; to be printed where one case is repeated.
+    /// The steps, the calls that the service received, and the ledger at the end; to be printed where one case is repeated.
     pub(super) trace: String,
 }
 
@@ -474,6 +474,17 @@ impl<'a> Play<'a> {
         for line in lines {
             self.note(&line);
         }
+        self.scene.account.with(|account| {
+            for event in account.link_events() {
+                let (at, operation, refusal) = (event.at_ms, event.operation, event.refusal.unwrap_or("ok"));
+                let (made, to, from) = (event.made, &event.username, &event.taken_from);
+                let identity = (&event.provider, &event.attribute, &event.value);
+                let _ = writeln!(
+                    self.trace,
+                    "service {at}: {operation:?} {identity:?}: {refusal}, made: {made}, user: {to:?}, from: {from:?}"
+                );
+            }
+        });
         self.trace.push_str(&String::from_utf8_lossy(&self.disk.bytes()));
         CaseResult { breaches: self.breaches, figures: self.figures, trace: self.trace }
     }

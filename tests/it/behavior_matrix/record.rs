@@ -95,7 +95,10 @@ impl PoolRecord {
         let before = std::mem::replace(&mut self.holdings, read(account));
         let mut trespasses = Vec::new();
         let mut trespass = |holding: &Holding, act| trespasses.push(Trespass { link: holding.link.clone(), act });
-        for (shown, held) in before.iter().filter(|(shown, _)| !self.holdings.contains_key(*shown)) {
+        for (shown, held) in &before {
+            if self.holdings.contains_key(shown) {
+                continue;
+            }
             // A link by an attribute that goes by the subject now keeps its maker.
             let used = self.holdings.iter_mut().find(|(new, holding)| {
                 new.0 == shown.0 && holding.link == held.link && holding.username == held.username

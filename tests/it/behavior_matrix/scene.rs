@@ -19,6 +19,8 @@ pub(super) const START: UnixMs = 1_795_000_000_000;
 const LONG_AGO: UnixMs = 1_700_000_000_000;
 /// What others linked shortly before the first run.
 const BEFORE_START_MS: i64 = 60_000;
+/// More calls that link and unlink than a case makes.
+const LINK_EVENTS_MAX: usize = 2_000;
 /// A valid provider name only where provider names have up to 40 characters.
 const LONG_PROVIDER: &str = "CorporateDirectoryOfTheWholeCompany";
 /// More attributes than the five by which a provider takes links under one of the behaviors.
@@ -115,6 +117,7 @@ impl Scene {
         let lag_ms: i64 = one_of(&mut rng, &[0, 0, 300, 4_000]);
         let plan = faults.into_iter().fold(FaultPlan::none(), FaultPlan::with);
         let mut account = Account::new(case.seed)
+            .with_link_record(LINK_EVENTS_MAX)
             .with_pool(pool)
             .with_quota(Quota::documented())
             .with_latency(if rng.chance(0.8) { Latency::usual() } else { Latency::between(500, 3_000) })
