@@ -5,7 +5,7 @@
 //! [`SEEDS`] runs; seconds are those of the worst.
 
 // A benchmark prints, and its counts are small.
-#![allow(clippy::print_stdout, clippy::cast_precision_loss, clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::cast_precision_loss, clippy::unwrap_used, clippy::disallowed_methods)]
 
 #[path = "pace/live.rs"]
 mod live;

@@ -3,7 +3,7 @@
 //!
 //!     cargo bench --bench scan
 
-#![allow(clippy::disallowed_methods, reason = "measures real time")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the machine's clock")]
 
 use std::error::Error;
 use std::sync::Arc;

@@ -17,6 +17,7 @@
     clippy::return_self_not_must_use,
     reason = "nobody uses this as a library"
 )]
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests read the runtime's paused clock"))]
 
 #[doc(hidden)]
 pub mod clock;

@@ -90,13 +90,7 @@ impl Personal {
 
     /// Checks the text as [`Personal::parse`] does.
     pub fn check(text: &str, chars_max: usize) -> Result<(), IdentityError> {
-        if text.is_empty() {
-            return Err(IdentityError::Empty);
-        }
-        if text.len() > chars_max && text.chars().count() > chars_max {
-            return Err(IdentityError::TooLong { max: chars_max });
-        }
-        Ok(())
+        check_length(text, chars_max)
     }
 
     /// Takes a value that the service holds, whatever its length.
@@ -108,6 +102,17 @@ impl Personal {
     pub fn expose(&self) -> &str {
         &self.0
     }
+}
+
+fn check_length(text: &str, chars_max: usize) -> Result<(), IdentityError> {
+    if text.is_empty() {
+        return Err(IdentityError::Empty);
+    }
+    // There are at most as many characters as bytes, so nearly every text needs no counting.
+    if text.len() > chars_max && text.chars().count() > chars_max {
+        return Err(IdentityError::TooLong { max: chars_max });
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Personal {
@@ -139,15 +144,10 @@ impl ProviderName {
 
     /// Checks the text as [`ProviderName::parse`] does.
     pub fn check(text: &str) -> Result<(), IdentityError> {
-        if text.is_empty() {
-            return Err(IdentityError::Empty);
-        }
-        // Letters and digits are nearly every name, and need no look at single characters.
-        if text.len() <= limits::PROVIDER_NAME_CHARS_MAX && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        check_length(text, limits::PROVIDER_NAME_CHARS_MAX)?;
+        // Nearly every name has only letters and digits, which need no check of single characters.
+        if text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Ok(());
-        }
-        if text.chars().count() > limits::PROVIDER_NAME_CHARS_MAX {
-            return Err(IdentityError::TooLong { max: limits::PROVIDER_NAME_CHARS_MAX });
         }
         if text.chars().any(char::is_control) || text.trim() != text {
             return Err(IdentityError::ProviderName);
@@ -198,13 +198,7 @@ impl AttributeName {
 
     /// Checks the text as [`AttributeName::parse`] does.
     pub fn check(text: &str) -> Result<(), IdentityError> {
-        if text.is_empty() {
-            return Err(IdentityError::Empty);
-        }
-        if text.len() > limits::ATTRIBUTE_NAME_CHARS_MAX && text.chars().count() > limits::ATTRIBUTE_NAME_CHARS_MAX {
-            return Err(IdentityError::TooLong { max: limits::ATTRIBUTE_NAME_CHARS_MAX });
-        }
-        Ok(())
+        check_length(text, limits::ATTRIBUTE_NAME_CHARS_MAX)
     }
 
     pub fn subject() -> Self {

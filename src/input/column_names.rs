@@ -70,6 +70,14 @@ impl ColumnNames {
         self.names.iter().filter(move |name| name.columns.contains(column)).map(|name| name.text.as_str())
     }
 
+    /// Whether `--map` names something inside the member at this path, as `sub.id` does inside `sub`.
+    pub(super) fn maps_inside(&self, path: &str) -> bool {
+        self.mapped.iter().flatten().any(|name| {
+            name.split_at_checked(path.len())
+                .is_some_and(|(outer, inner)| outer.eq_ignore_ascii_case(path) && inner.starts_with(['.', '[']))
+        })
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<&ColumnName> {
         self.names.iter().find(|known| known.text.eq_ignore_ascii_case(name))
     }

@@ -170,7 +170,11 @@ impl JsonNode<'_, '_> {
         self.take(Err((FindingCode::NumberDamaged, "is a JSON number and may have lost digits; quote it")));
     }
 
-    fn check_depth<E: Error>(&mut self) -> Result<(), E> {
+    /// Prepares for an object or an array. If `--map` names something in it, it is not the value of a known name.
+    fn enter<E: Error>(&mut self) -> Result<(), E> {
+        if self.has_named_members && self.name.is_some() && self.names.maps_inside(&self.parser.path) {
+            self.name = None;
+        }
         self.parser.is_too_deep |= self.depth >= JSON_DEPTH_MAX;
         if self.parser.is_too_deep { Err(E::custom("too deep")) } else { Ok(()) }
     }
@@ -222,7 +226,7 @@ impl<'t> Visitor<'t> for JsonNode<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'t>>(mut self, mut items: A) -> Result<(), A::Error> {
-        self.check_depth()?;
+        self.enter()?;
         let depth = self.depth + 1;
         let has_named_members = self.has_named_members && self.name.is_none() && self.names.has_array_names;
         let path_length = self.parser.path.len();
@@ -245,7 +249,7 @@ impl<'t> Visitor<'t> for JsonNode<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'t>>(mut self, mut members: A) -> Result<(), A::Error> {
-        self.check_depth()?;
+        self.enter()?;
         let depth = self.depth + 1;
         let has_named_members = self.has_named_members && self.name.is_none();
         let path_length = self.parser.path.len();

@@ -192,14 +192,13 @@ async fn a_new_rate_hands_out_no_burst_and_keeps_the_last_slot() {
                 rate = 0.5 + 49.5 * rng.unit();
             }
             let last_slot = spacing.last_slot;
+            let wait = Duration::from_secs_f64(1.0 / rate);
             if let Err(due) = spacing.take_slot(now, rate) {
-                let wait = Duration::from_secs_f64(1.0 / rate);
                 assert!(due > now && due <= last_slot.unwrap() + wait + Duration::from_nanos(2), "seed {seed}");
                 let late = if rng.chance(0.2) { rng.below(30_000) } else { rng.below(1_000) };
                 now = due + Duration::from_micros(late);
             } else {
-                let next = |last: Instant| last + Duration::from_secs_f64(1.0 / rate);
-                assert!(last_slot.is_none_or(|last| now + Duration::from_nanos(2) >= next(last)), "seed {seed}");
+                assert!(last_slot.is_none_or(|last| now + Duration::from_nanos(2) >= last + wait), "seed {seed}");
                 times.push(now - start);
             }
         }

@@ -155,7 +155,11 @@ fn shell_words(command: &str) -> Vec<String> {
         match (quote, letter) {
             (Some(open), _) if open == letter => quote = None,
             (None, '\'' | '"') => quote = Some(letter),
-            (None, '|' | '>' | '&' | ';' | '#') => break,
+            (None, '|' | '>' | '&' | ';' | '#') => {
+                // The number of a stream belongs to its redirection, as in `2>/dev/null`.
+                words.pop_if(|word| letter == '>' && word == "2");
+                break;
+            }
             (None, ' ') => words.push(String::new()),
             _ => words.last_mut().unwrap().push(letter),
         }

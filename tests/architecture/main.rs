@@ -3,10 +3,11 @@
 //! The rules are the tables at the top. The sources are parsed, so comments and strings do not count, and neither does
 //! code under `#[cfg(test)]`. What a lint can hold is in `clippy.toml` and `Cargo.toml` instead.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test panics")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it cannot read the sources")]
 
 mod documents;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -270,8 +271,8 @@ fn circle_through(start: usize, edges: &[BTreeSet<usize>]) -> Option<Vec<usize>>
                 }
                 return Some(circle);
             }
-            if let std::collections::btree_map::Entry::Vacant(place) = came_from.entry(next) {
-                place.insert(at);
+            if let Entry::Vacant(unseen) = came_from.entry(next) {
+                unseen.insert(at);
                 queue.push_back(next);
             }
         }

@@ -29,7 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Looks before a condition is given up: a minute, and more where the machine is slow.
 const LOOKS_MAX: u32 = 6_000;
 
-/// Looks again and again until there is something to be had.
+/// Looks until there is a result.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     for _ in 0..LOOKS_MAX {
         if let Some(found) = look() {

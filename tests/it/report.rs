@@ -124,6 +124,15 @@ fn ledgers_of_one_pool_are_merged() {
 }
 
 #[test]
+fn a_result_file_never_replaces_a_file_that_is_read() {
+    let home = interrupted();
+    let report = |option: &str, file: &str| home.run(&["report", "pairs.csv.ledger", option, file]);
+    report("--failed", "pairs.csv").refused_with(2, "--failed would replace pairs.csv; name another file");
+    report("--failed", "pairs.csv.ledger").refused_with(2, "--failed would replace pairs.csv.ledger");
+    report("--unprocessed", "./pairs.csv").refused_with(2, "--unprocessed would replace");
+}
+
+#[test]
 fn a_report_of_nothing_is_refused() {
     let home = Home::new();
     home.write("pairs.csv", csv(&pairs(0..2)));

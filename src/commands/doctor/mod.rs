@@ -19,7 +19,6 @@ use crate::foresight::scan::LookUpCost;
 use crate::limits;
 use crate::pace::{Pace, RateQuota};
 use crate::seed::Rng;
-use crate::service::cognito::Cognito;
 use crate::service::{Answer, PoolFacts, PortFuture, QuotaReader, UserDirectory, UserFilter, UserQuery};
 
 /// Types of providers with mappings of one's own, whose identities can be linked by an attribute.
@@ -48,7 +47,7 @@ pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Resul
     let migration = PlannedMigration { share: choice.share, reads: choice.read_pace(), seed: *seed };
     let address = PoolAddress::find(&args.pool, &args.simulation, *seed, &context.file_settings)?;
     ui.status("reading the pool's settings");
-    let checks = match Cognito::connect(&address.target, address.pool.region(), address.pool.clone()).await {
+    let checks = match address.connect().await {
         Ok(service) => {
             let (directory, limits) = (service.directory(), service.limits());
             migration.check(directory.as_ref(), limits.as_ref(), *clock).await

@@ -4,18 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::commands::shared::Failure;
-use crate::commands::shared::rows::is_in_shard;
+use crate::commands::shared::rows::{is_in_shard, read_first};
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::finding::Severity;
 use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::row::{Link, RowKey};
 use crate::domain::shard::Shard;
 use crate::domain::state::ResumeAction;
-use crate::input::{CrossRowFindings, FirstReading, InputOptions, InputReader, InputRecord, InputSource};
+use crate::input::{CrossRowFindings, InputOptions, InputReader, InputRecord, InputSource};
 use crate::ledger::Ledger;
-use crate::limits::{PROVIDERS_PER_POOL_MAX, READER_BATCH_ROWS};
+use crate::limits::PROVIDERS_PER_POOL_MAX;
 
-/// What the checks found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckedInput {
     /// Rows of this shard.
@@ -30,7 +29,7 @@ pub struct CheckedInput {
     pub in_doubt: u64,
     /// Rows whose destination must be looked up.
     pub look_ups: u64,
-    /// Source providers of the rows that a run will work on.
+    /// Providers of the identities that a run will link.
     pub providers: BTreeSet<ProviderName>,
     /// What the comparison of rows has found, for the next reading.
     pub cross_row: Arc<CrossRowFindings>,
@@ -44,7 +43,6 @@ pub struct InputCheck<'a> {
     pub pool: &'a PoolId,
     /// The part of the input that is counted. Its rows are compared with all rows.
     pub shard: Option<Shard>,
-    /// The ledger of earlier runs.
     pub ledger: Option<&'a Ledger>,
     pub retry_refused: bool,
 }
@@ -52,16 +50,10 @@ pub struct InputCheck<'a> {
 impl InputCheck<'_> {
     /// Reads the whole input, and a second time only where there are findings: then in the order of the rows.
     pub fn run(&self, observer: &mut dyn RunObserver) -> Result<CheckedInput, Failure> {
-        let progress_rows = READER_BATCH_ROWS as u64 * 16;
         let mut checked = CheckedInput::default();
-        observer.on(&RunEvent::Checking { rows: 0 });
-        let reading = FirstReading::of(self.source, self.options, |glimpse| {
-            if glimpse.number.0.is_multiple_of(progress_rows) {
-                observer.on(&RunEvent::Checking { rows: glimpse.number.0 });
-            }
-            self.add(glimpse.into_record(), &mut checked, None);
+        let reading = read_first(self.source, self.options, observer, |row| {
+            self.add(row.into_record(), &mut checked, None);
         })?;
-        observer.on(&RunEvent::Checking { rows: reading.rows });
         if reading.has_findings || !reading.cross_row.is_clean() {
             checked = CheckedInput { cross_row: Arc::clone(&reading.cross_row), ..CheckedInput::default() };
             for record in InputReader::with_cross_row(self.source, self.options, &reading.cross_row)? {

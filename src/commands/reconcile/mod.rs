@@ -33,7 +33,6 @@ use crate::input::{InputReader, InputSource, OutputFile};
 use crate::ledger::{Ledger, LedgerView};
 use crate::limits::{CHANGES_MAX, CHANGES_PERCENT_MAX, REPORT_FAILURES_MAX};
 use crate::seed::Rng;
-use crate::service::cognito::Cognito;
 use crate::ui::format;
 use apply::{ApplyOutcome, ChangeBounds, note_settling};
 pub use apply::{PickedRows, ReopenedRows, reopen_rows};
@@ -211,7 +210,7 @@ async fn apply(
     // Connect again: only from here on there is something to write with.
     let rate_choice = args.pace.rate_choice(None, file)?;
     let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
-    let service = Cognito::connect(&pool.address.target, pool.address.pool.region(), pool.address.pool.clone()).await?;
+    let service = pool.address.connect().await?;
     let learned = ledger.pace_milli();
     let pace = args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?;
     options.total = Some(to_process);

@@ -9,16 +9,16 @@ use xxhash_rust::xxh3::Xxh3;
 use super::input::ReconcileInput;
 use crate::clock::Clock;
 use crate::commands::export::add_links;
+use crate::commands::shared::rows::read_first;
 use crate::commands::shared::{Failure, temporary_file_error, temporary_file_stop};
 use crate::domain::drift::ExtraLink;
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::identity::{ExternalIdentity, Personal, ProviderName};
-use crate::foresight::pool_index::RequiredUsersBuilder;
-use crate::foresight::pool_index::{PoolIndex, PoolIndexBuilder};
+use crate::foresight::pool_index::{PoolIndex, PoolIndexBuilder, RequiredUsersBuilder};
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::scan::{ScanOptions, ScanResult, scan};
-use crate::input::{CrossRowFindings, FirstReading, InputReader, Sorted, Sorter};
-use crate::limits::{PROVIDERS_PER_POOL_MAX, READER_BATCH_ROWS};
+use crate::input::{CrossRowFindings, InputReader, Sorted, Sorter};
+use crate::limits::PROVIDERS_PER_POOL_MAX;
 use crate::service::{PoolUser, UserDirectory};
 
 /// What the file needs of the pool.
@@ -70,19 +70,13 @@ impl ReconcileInput {
     /// Reads the file for the first time, and reports each finding.
     pub fn read_file(&self, observer: &mut dyn RunObserver) -> Result<FileNeeds, Failure> {
         let mut needs = FileNeeds::default();
-        let progress_rows = READER_BATCH_ROWS as u64 * 16;
-        observer.on(&RunEvent::Checking { rows: 0 });
-        let reading = FirstReading::of(&self.source, &self.options, |row| {
-            if row.number.0.is_multiple_of(progress_rows) {
-                observer.on(&RunEvent::Checking { rows: row.number.0 });
-            }
+        let reading = read_first(&self.source, &self.options, observer, |row| {
             // A row that is invalid only in comparison with others names its identity as well.
             if let Some(link) = row.into_record().link {
                 needs.required.add(&link);
                 needs.add(&link.source);
             }
         })?;
-        observer.on(&RunEvent::Checking { rows: reading.rows });
         if reading.has_findings || !reading.cross_row.is_clean() {
             for record in InputReader::with_cross_row(&self.source, &self.options, &reading.cross_row)? {
                 record?.findings.into_iter().for_each(|finding| observer.on(&RunEvent::Found(finding)));

@@ -9,6 +9,7 @@ use super::settings::{FileSettings, parse_endpoint_url};
 use super::simulator::{RunningSimulator, SimulationArgs, Simulator};
 use super::{CommandContext, Failure, headings};
 use crate::domain::identity::{PoolId, ProviderName};
+use crate::domain::run::StopError;
 use crate::foresight::preflight::{PoolKnowledge, preflight};
 use crate::ledger::Binding;
 use crate::seed::Rng;
@@ -122,6 +123,10 @@ impl PoolAddress {
             None => (args.real_target(file)?, None),
         };
         Ok(Self { pool, target, simulator })
+    }
+
+    pub async fn connect(&self) -> Result<Cognito, StopError> {
+        Cognito::connect(&self.target, self.pool.region(), self.pool.clone()).await
     }
 
     pub fn is_simulated(&self) -> bool {

@@ -6,12 +6,15 @@ use tokio::sync::mpsc;
 
 use super::choices::Choices;
 use super::saved_plan::SavedPlan;
+use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::identity::PoolId;
 use crate::domain::row::{Row, RowKey};
 use crate::domain::run::{StopCause, StopError};
 use crate::domain::shard::Shard;
 use crate::engine::{IncomingRow, RowBatchFuture, RowSource};
-use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputRecord, InputSource};
+use crate::input::{
+    CheckedRow, CrossRowFindings, FirstReading, InputError, InputOptions, InputReader, InputRecord, InputSource,
+};
 use crate::limits::{READER_BATCH_ROWS, READER_BATCHES_MAX};
 
 /// What is known of rows before the pool is read.
@@ -111,6 +114,25 @@ impl RowSource for ReadAheadRows {
     fn next_batch(&mut self) -> RowBatchFuture<'_> {
         Box::pin(self.batches.recv())
     }
+}
+
+/// Reads the input for the first time, and shows the progress.
+pub fn read_first(
+    source: &InputSource,
+    options: &InputOptions,
+    observer: &mut dyn RunObserver,
+    mut see: impl FnMut(CheckedRow<'_>),
+) -> Result<FirstReading, InputError> {
+    let progress_rows = READER_BATCH_ROWS as u64 * 16;
+    observer.on(&RunEvent::Checking { rows: 0 });
+    let reading = FirstReading::of(source, options, |row| {
+        if row.number.0.is_multiple_of(progress_rows) {
+            observer.on(&RunEvent::Checking { rows: row.number.0 });
+        }
+        see(row);
+    })?;
+    observer.on(&RunEvent::Checking { rows: reading.rows });
+    Ok(reading)
 }
 
 /// Whether a row belongs to this shard. Without shards every row does.

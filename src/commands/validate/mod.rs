@@ -11,6 +11,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::shared::choices::{self, Choices};
+use super::shared::rows::read_first;
 use super::shared::saved_plan::{self, PlanHeader, PlannedInput};
 use super::shared::settings::{Rate, parse_rate, parse_share};
 use super::shared::{
@@ -23,10 +24,9 @@ use crate::domain::finding::FindingCode;
 use crate::domain::identity::Personal;
 use crate::domain::report::ValidateReport;
 use crate::exit::Exit;
-use crate::foresight::scan::LookUpMethod;
-use crate::foresight::scan::ScanOptions;
-use crate::input::{CrossRowFindings, FirstReading, InputError, InputOptions, InputReader, InputSource};
-use crate::limits::{READER_BATCH_ROWS, WRITE_QUOTA_PER_SECOND};
+use crate::foresight::scan::{LookUpMethod, ScanOptions};
+use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputSource};
+use crate::limits::WRITE_QUOTA_PER_SECOND;
 use crate::ui::{OutputFormat, Ui, format};
 use forecast::{ForecastInput, ForecastOutput, InputForecast, PoolSample};
 use split_files::FindingFiles;
@@ -167,14 +167,7 @@ pub fn check_input(
     split: Option<&Path>,
     observer: &mut dyn RunObserver,
 ) -> Result<ValidatedInput, Failure> {
-    let progress_rows = READER_BATCH_ROWS as u64 * 16;
-    observer.on(&RunEvent::Checking { rows: 0 });
-    let reading = FirstReading::of(source, options, |row| {
-        if row.number.0.is_multiple_of(progress_rows) {
-            observer.on(&RunEvent::Checking { rows: row.number.0 });
-        }
-    })?;
-    observer.on(&RunEvent::Checking { rows: reading.rows });
+    let reading = read_first(source, options, observer, |_| {})?;
     let mut checked = ValidatedInput {
         blank_lines: reading.blank_lines,
         cross_row: Arc::clone(&reading.cross_row),

@@ -130,6 +130,20 @@ fn options_name_members_by_path() {
 }
 
 #[test]
+fn a_mapped_member_is_found_inside_a_known_name() {
+    let options = options(
+        &[(Column::SourceValue, "sub.id"), (Column::DestinationUsername, "idp[0]")],
+        &[(Column::SourceProvider, "Okta")],
+    );
+    let record = reader(r#"{"sub":{"id":"00u1"},"idp":["carlos"]}"#, &options).unwrap().next().unwrap().unwrap();
+    assert_eq!(codes(&record), [""; 0]);
+    let link = record.link.unwrap();
+    assert_eq!((link.destination.value().expose(), link.source.value().expose()), ("carlos", "00u1"));
+    let text = reader(r#"{"sub":"5"}"#, &options).unwrap().next().unwrap().unwrap();
+    assert!(text.link.is_none(), "a text has no member");
+}
+
+#[test]
 fn messages_hold_no_value() {
     for line in ["{\"username\":\"Zebra\" \"Zebra\"}", "\"Zebra\"", "{\"Zebra", "Zebra"] {
         let text = format!("{VALID}\n{line}");
