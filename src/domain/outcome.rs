@@ -42,7 +42,7 @@ refusal_codes! {
     OlderThanOurs "older_than_ours" "Undo: the link is older than this ledger's announcement, so it existed before this tool sent anything.",
     DateUnknown "date_unknown" "Undo: the pool does not show when the identity was linked, so it is not known whose link it is.",
     UserNotSeen "user_not_seen" "Undo: reading did not find the user by the names in the ledger. The link may exist.",
-    LinkNotSeen "link_not_seen" "Undo: the pool does not show this link by an attribute. The link may exist.",
+    LinkNotSeen "link_not_seen" "Undo: the pool does not show this link, which is by an attribute or very new. The link may exist.",
     UsedSince "used_since" "Undo: the identity was linked by an attribute and has signed in since, and its subject is not known.",
     FormUnknown "form_unknown" "Undo: the user holds the identity, but the service knows no link by the values that should name it.",
 }

@@ -73,6 +73,9 @@ impl Job {
     pub(super) fn unsent_call(&self) -> Option<UnsentCall> {
         match self {
             _ if self.progress().call_in_flight => None,
+            // An earlier call for the row may have taken effect: the announcement stays.
+            Self::Link(job) if job.effect.is_possible() => None,
+            Self::Undo(job) if job.effect.is_possible() => None,
             Self::Link(job) => matches!(job.step, LinkStep::Call { .. }).then_some(UnsentCall::Link),
             Self::Undo(job) => matches!(job.step, UndoStep::Call { .. }).then_some(UnsentCall::Unlink),
         }

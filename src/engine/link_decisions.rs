@@ -97,7 +97,7 @@ pub(super) fn judge_look(
             LookJudgement::Linked(owner)
         };
     }
-    if looks < looks_before_absence_is_believed(call.why, call.effect, settle_with) {
+    if looks < looks_before_absence_is_believed(look, call.why, call.effect, settle_with) {
         return LookJudgement::LookAgain;
     }
     judge_absence(look, call, settle_with)
@@ -123,6 +123,13 @@ fn judge_absence(look: &DestinationLook, call: CallToSettle, settle_with: Settle
         _ if !is_proven => LookJudgement::StillInDoubt,
         // The service says that the link exists, and the pool may not show it.
         _ if call.is_by_attribute && claims_a_link(call.why) => LookJudgement::StillInDoubt,
+        // Texts that the service could give although it made the link, of a link that the pool may not show.
+        (
+            IfNoEffect::RefuseRow(
+                RefusalCode::InvalidParameter | RefusalCode::ProviderNotFound | RefusalCode::UserNotFound,
+            ),
+            _,
+        ) if call.is_by_attribute => LookJudgement::StillInDoubt,
         (IfNoEffect::RefuseRow(code), _) => LookJudgement::Refused(code),
         (IfNoEffect::LookForNativeUser, _) => LookJudgement::LookForProfile,
         (IfNoEffect::CountIdentities, DestinationLook::LacksIdentity { identities })
@@ -146,12 +153,26 @@ pub(super) fn looks_before_old_unlink_is_judged(effect: UnknownEffect, settle_wi
 /// Looks until an absent link is believed. What this tool may have written a moment ago is looked for patiently, and for
 /// longest where the service refuses what an earlier call of ours may have made. "Merging is not currently supported" was
 /// reported although the link was made (aws-sdk-net #1000). For an answer that claims that the link exists, a second look
-/// covers a link that somebody else has just made. Any other refusal of a first attempt is checked once.
-fn looks_before_absence_is_believed(why: IfNoEffect, effect: UnknownEffect, settle_with: SettleWith) -> usize {
+/// covers a link that somebody else has just made. A refusal of a value that this tool had no reason to doubt is rare, and
+/// the link may have been made all the same: it is looked for as long as the list may lag. Any other refusal of a first
+/// attempt is checked once.
+fn looks_before_absence_is_believed(
+    look: &DestinationLook,
+    why: IfNoEffect,
+    effect: UnknownEffect,
+    settle_with: SettleWith,
+) -> usize {
+    use RefusalCode::{AttributeNotMapped, InvalidParameter, ProviderNotFound, Unrecognised, UserNotFound};
     match (effect, why) {
         (UnknownEffect::OfRecentCall, IfNoEffect::RetryCall) => settle_with.patient_looks(),
         (UnknownEffect::OfRecentCall, _) => settle_with.most_looks(),
         (_, IfNoEffect::RefuseRow(RefusalCode::IdentityHasProfile)) => settle_with.patient_looks(),
+        (
+            _,
+            IfNoEffect::RefuseRow(
+                AttributeNotMapped | InvalidParameter | ProviderNotFound | Unrecognised | UserNotFound,
+            ),
+        ) if *look != DestinationLook::UserMissing => settle_with.patient_looks(),
         _ if claims_a_link(why) => 2,
         _ => 1,
     }
@@ -273,7 +294,9 @@ mod tests {
     fn looks_until_a_destination_without_the_identity_is_believed() {
         use IfNoEffect::{CountIdentities, LookForNativeUser, RefuseRow, RetryCall};
         use LookJudgement::{LookForProfile, Refused, StillInDoubt};
-        use RefusalCode::{IdentityHasProfile, InvalidParameter, LinkedElsewhere, TooManyIdentities, UserNotFound};
+        use RefusalCode::{
+            IdentityHasProfile, InvalidParameter, LinkedElsewhere, TooManyIdentities, UserDisabled, UserNotFound,
+        };
         use UnknownEffect::{None, OfOldCall, OfRecentCall};
         let (proven, unproven) =
             (LookJudgement::NoEffect { is_proven: true }, LookJudgement::NoEffect { is_proven: false });
@@ -284,7 +307,8 @@ mod tests {
             (RetryCall, OfRecentCall, NO_USER, (5, unproven), (2, unproven)),
             (RetryCall, OfOldCall, NO_USER, (1, unproven), (1, unproven)),
             // A refusal of a first attempt.
-            (RefuseRow(InvalidParameter), None, LACKS, (1, Refused(InvalidParameter)), (1, Refused(InvalidParameter))),
+            (RefuseRow(InvalidParameter), None, LACKS, (5, Refused(InvalidParameter)), (2, Refused(InvalidParameter))),
+            (RefuseRow(UserDisabled), None, LACKS, (1, Refused(UserDisabled)), (1, Refused(UserDisabled))),
             (RefuseRow(LinkedElsewhere), None, LACKS, (2, Refused(LinkedElsewhere)), (2, Refused(LinkedElsewhere))),
             (
                 RefuseRow(IdentityHasProfile),

@@ -69,7 +69,7 @@ pub(super) struct LinkJob {
     pub(super) progress: RowProgress,
     pub(super) step: LinkStep,
     /// Whether a link call for the row may have taken effect.
-    effect: UnknownEffect,
+    pub(super) effect: UnknownEffect,
     /// The user name that a person chose, where the destination means several users.
     chosen_username: Option<Personal>,
     /// Whether a plan says that the row will be linked.

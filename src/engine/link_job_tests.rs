@@ -173,7 +173,7 @@ fn a_claim_is_believed_only_when_the_destination_shows_it() {
         (answer(400, "LimitExceededException", "full"), full(), RefusalCode::TooManyIdentities, 1),
         (answer(400, "AliasExistsException", ""), not_here(), RefusalCode::AliasExists, 2),
         (merging(), not_here(), RefusalCode::IdentityHasProfile, 5),
-        (invalid("Value failed to satisfy constraint"), not_here(), RefusalCode::InvalidParameter, 1),
+        (invalid("Value failed to satisfy constraint"), not_here(), RefusalCode::InvalidParameter, 5),
         (
             answer(400, "ResourceNotFoundException", "User pool x does not exist."),
             not_here(),

@@ -171,10 +171,16 @@ fn looks_before_inspection_is_believed(seen: &InspectedLink, inspection: UndoIns
 }
 
 /// The code of a link that is gone without a call of ours. A profile of its own shows that the identity signed in after
-/// somebody unlinked it. Whether another user holds it cannot be queried; only a scan of the pool shows that.
-pub(super) fn refusal_of_missing_link(profile: Option<&PoolUser>, source: &ExternalIdentity) -> RefusalCode {
+/// somebody unlinked it. Whether another user holds it cannot be queried; only a scan of the pool shows that. Where the
+/// link is so young that the list `may_be_hiding_it`, nothing is known.
+pub(super) fn refusal_of_missing_link(
+    profile: Option<&PoolUser>,
+    source: &ExternalIdentity,
+    may_be_hiding_it: bool,
+) -> RefusalCode {
     match profile.and_then(|user| user.identity(source.provider(), source.value())) {
         Some(_) => RefusalCode::Moved,
+        None if may_be_hiding_it => RefusalCode::LinkNotSeen,
         None => RefusalCode::Gone,
     }
 }

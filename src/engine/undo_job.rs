@@ -50,7 +50,7 @@ pub(super) struct UndoJob {
     /// Whether the link is so young that `ListUsers` may not show it.
     link_is_young: bool,
     /// Whether an unlink call may have taken effect.
-    effect: UnknownEffect,
+    pub(super) effect: UnknownEffect,
     /// The identity as this run announced it.
     announced_identity: Option<ExternalIdentity>,
 }
@@ -152,7 +152,11 @@ impl UndoJob {
             UndoStep::LookForProfile => {
                 return match self.progress.look_for_profile(&users, policy) {
                     SearchResult::ReadNext => Transition::Continue(Pause::None),
-                    found => self.refuse(refusal_of_missing_link(found.user(), &self.progress.row.link.source)),
+                    found => {
+                        let may_be_hidden = self.link_is_young && policy.settle_with == SettleWith::ListUsers;
+                        let source = &self.progress.row.link.source;
+                        self.refuse(refusal_of_missing_link(found.user(), source, may_be_hidden))
+                    }
                 };
             }
             UndoStep::WaitForLane | UndoStep::Announce { .. } | UndoStep::Call { .. } => {

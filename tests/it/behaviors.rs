@@ -216,7 +216,9 @@ fn the_ledger_tells_the_truth_under_every_behavior() {
             for (number, state) in scene.states() {
                 let origin = scene.held(number).map(|held| held.origin);
                 let is_true = match state {
-                    RowState::Linked => matches!(origin, Some(LinkOrigin::Call(_))) || is_unsure(behavior, origin.as_ref()),
+                    RowState::Linked => {
+                        matches!(origin, Some(LinkOrigin::Call(_))) || is_unsure(behavior, origin.as_ref())
+                    }
                     RowState::AlreadyLinked => origin == Some(LinkOrigin::AtStart),
                     RowState::Refused(_) | RowState::Failed | RowState::Unprocessed => origin.is_none(),
                     RowState::InDoubt => true,

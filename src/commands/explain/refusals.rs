@@ -94,9 +94,10 @@ pub(super) fn explain_refusal(code: RefusalCode) -> Explanation {
             "Look for the user by other attributes. --settle-with get-user reads users in another way.",
         ),
         RefusalCode::LinkNotSeen => explanation(
-            "The user does not show this link by an attribute. It is not documented that the pool shows such a link before \
-             the first sign-in of its identity.",
-            "Run undo again after the first sign-in, or unlink the identity yourself.",
+            "The user does not show this link. It is not documented that the pool shows a link by an attribute before \
+             the first sign-in of its identity, or how late a list shows a new link.",
+            "Run undo again: a new link after a minute, a link by an attribute after the first sign-in. Or unlink the \
+             identity yourself.",
         ),
         RefusalCode::Moved => explanation(
             "The identity has a later date than the ledger's result, or has a profile of its own. Somebody linked it again, \
