@@ -27,15 +27,12 @@ THREADS = 32
 
 
 class Simulator:
-    """A process with a pool of its own: one provider, and users that are there as soon as they are named."""
+    """A process with a pool of its own: social providers, and users that are there as soon as they are named."""
 
     def __init__(self, binary):
         command = [binary, "simulate", "--quota", str(QUOTA), "--create-on-reference"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.url = self.process.stdout.readline().strip()
-        details = {"client_id": "c", "client_secret": "s", "authorize_scopes": "openid"}
-        boto3.client("cognito-idp", endpoint_url=self.url).create_identity_provider(
-            UserPoolId=POOL, ProviderName="Google", ProviderType="Google", ProviderDetails=details)
 
     def __enter__(self):
         return self
