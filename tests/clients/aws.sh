@@ -52,4 +52,17 @@ expect admin-disable-provider-for-user '^done$' quiet idp admin-disable-provider
 expect 'unlink again' "Account isn't linked to anyone else" idp admin-disable-provider-for-user --user-pool-id "$pool" \
     --user "$google"
 expect admin-delete-user '^done$' quiet idp admin-delete-user --user-pool-id "$pool" --username bob
-expect 'unknown operation' 'UnknownOperationException' idp admin-enable-user --user-pool-id "$pool" --username bob
+expect 'quoted attribute name' '"Users": \[\]' idp list-users --user-pool-id "$pool" --filter '"email"^="bob"'
+idp admin-create-user --user-pool-id "$pool" --username eve > /dev/null
+expect admin-set-user-password '^done$' quiet idp admin-set-user-password --user-pool-id "$pool" --username eve \
+    --password Never-Used-9 --permanent
+expect admin-update-user-attributes '^done$' quiet idp admin-update-user-attributes --user-pool-id "$pool" \
+    --username eve --user-attributes Name=email,Value=eve@example.com Name=email_verified,Value=true
+expect 'attributes are set' '"UserStatus": "CONFIRMED"' idp admin-get-user --user-pool-id "$pool" --username eve
+expect 'unknown operation' "UnknownOperationException.*AdminEnableUser" idp admin-enable-user --user-pool-id "$pool" --username bob
+expect 'unsigned operation' 'UnknownOperationException.*SignUp' idp sign-up --client-id client1234 --username eve \
+    --password Never-Used-9
+expect delete-user-pool '^done$' quiet idp delete-user-pool --user-pool-id "$pool"
+expect 'deleted pool' 'ResourceNotFoundException.*does not exist' idp describe-user-pool --user-pool-id "$pool"
+expect 'malformed pool id' "InvalidParameterException.*'userPoolId' failed to satisfy constraint" \
+    idp describe-user-pool --user-pool-id us-east-1_.

@@ -27,7 +27,7 @@ THREADS = 32
 
 
 class Simulator:
-    """A process with a pool of its own: one provider, and users that are there as soon as they are named."""
+    """A process with a pool of its own: social providers, and users that are there as soon as they are named."""
 
     def __init__(self, binary):
         # With --create-on-reference the pool has the social providers already.
