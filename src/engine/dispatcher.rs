@@ -439,7 +439,12 @@ impl<'a> Dispatcher<'a> {
             return Ok(());
         };
         let row = &job.progress().row;
-        if !self.context.knowledge.providers.contains_key(row.link.source.provider()) {
+        let has_provider = |provider| self.context.knowledge.providers.contains_key(provider);
+        let destination_provider = match &announcement {
+            RowAnnouncement::Link { destination } if !destination.provider.is_native() => Some(&destination.provider),
+            _ => None,
+        };
+        if !has_provider(row.link.source.provider()) || !destination_provider.is_none_or(has_provider) {
             let code = RefusalCode::ProviderNotFound;
             let result = match announcement {
                 RowAnnouncement::Link { .. } => RowResult::Link(LinkOutcome::Refused { code, text: None }),

@@ -58,8 +58,6 @@ pub(super) struct CallToSettle {
     pub(super) link_was_undone: bool,
     /// Whether the source is named by another attribute than its subject: the pool may not show such a link.
     pub(super) is_by_attribute: bool,
-    /// Whether the destination is a federated user, whose name in the pool is not known for sure.
-    pub(super) is_to_federated_user: bool,
 }
 
 /// What a look at the destination means for a link call.
@@ -112,9 +110,7 @@ fn judge_absence(look: &DestinationLook, call: CallToSettle, settle_with: Settle
     match (call.why, look) {
         (IfNoEffect::RetryCall, _) => LookJudgement::NoEffect { is_proven },
         // The service and the list agree.
-        (IfNoEffect::RefuseRow(code @ RefusalCode::UserNotFound), DestinationLook::UserMissing)
-            if !call.is_to_federated_user =>
-        {
+        (IfNoEffect::RefuseRow(code @ RefusalCode::UserNotFound), DestinationLook::UserMissing) => {
             LookJudgement::Refused(code)
         }
         // A user that cannot be seen proves nothing.
@@ -247,14 +243,7 @@ mod tests {
     }
 
     fn call(why: IfNoEffect, effect: UnknownEffect) -> CallToSettle {
-        CallToSettle {
-            announced: ANNOUNCED,
-            why,
-            effect,
-            link_was_undone: false,
-            is_by_attribute: false,
-            is_to_federated_user: false,
-        }
+        CallToSettle { announced: ANNOUNCED, why, effect, link_was_undone: false, is_by_attribute: false }
     }
 
     /// The last judgement, and how many looks it takes; all before it are to look again.
@@ -348,14 +337,17 @@ mod tests {
     #[test]
     fn a_link_by_an_attribute_that_is_not_shown_may_exist() {
         use IfNoEffect::{CountIdentities, LookForNativeUser, RefuseRow, RetryCall};
-        use RefusalCode::{AliasExists, AttributeNamesLimit, InvalidParameter, LinkedElsewhere, TooManyIdentities};
+        use RefusalCode::{
+            AliasExists, AttributeNamesLimit, AttributeNotMapped, InvalidParameter, LinkedElsewhere, TooManyIdentities,
+        };
         use UnknownEffect::{None, OfOldCall};
         for (why, effect, seen, expected) in [
             (RetryCall, OfOldCall, LACKS, LookJudgement::NoEffect { is_proven: false }),
             (RefuseRow(LinkedElsewhere), None, LACKS, LookJudgement::StillInDoubt),
             (RefuseRow(AliasExists), None, LACKS, LookJudgement::StillInDoubt),
             (LookForNativeUser, None, LACKS, LookJudgement::StillInDoubt),
-            (RefuseRow(InvalidParameter), None, LACKS, LookJudgement::Refused(InvalidParameter)),
+            (RefuseRow(InvalidParameter), None, LACKS, LookJudgement::StillInDoubt),
+            (RefuseRow(AttributeNotMapped), None, LACKS, LookJudgement::Refused(AttributeNotMapped)),
             (CountIdentities, None, LACKS, LookJudgement::Refused(AttributeNamesLimit)),
             (CountIdentities, None, FULL, LookJudgement::Refused(TooManyIdentities)),
         ] {
@@ -364,14 +356,6 @@ mod tests {
                 assert_eq!(judged(&seen, call, settle_with).0, expected, "{why:?} {seen:?}");
             }
         }
-    }
-
-    #[test]
-    fn a_federated_user_who_is_not_found_by_name_may_exist() {
-        let why = IfNoEffect::RefuseRow(RefusalCode::UserNotFound);
-        let call = CallToSettle { is_to_federated_user: true, ..call(why, UnknownEffect::None) };
-        assert_eq!(judged(&NO_USER, call, SettleWith::ListUsers), (LookJudgement::StillInDoubt, 1));
-        assert_eq!(judged(&LACKS, call, SettleWith::ListUsers).0, LookJudgement::Refused(RefusalCode::UserNotFound));
     }
 
     #[test]

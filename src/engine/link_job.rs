@@ -337,7 +337,6 @@ impl LinkJob {
             effect: self.effect,
             link_was_undone: self.link_was_undone,
             is_by_attribute: !source.attribute().is_subject(),
-            is_to_federated_user: !destination.provider.is_native(),
         };
         match judge_look(&look_at_destination(user, source), looks, call, policy.settle_with) {
             LookJudgement::Linked(LinkOwner::SomebodyElse) => LinkOutcome::AlreadyLinked.into(),

@@ -178,12 +178,12 @@ fn a_claim_is_believed_only_when_the_destination_shows_it() {
             answer(400, "ResourceNotFoundException", "User pool x does not exist."),
             not_here(),
             RefusalCode::Unrecognised,
-            1,
+            5,
         ),
         (answer(400, "NotAuthorizedException", "User is disabled."), not_here(), RefusalCode::UserDisabled, 1),
         (answer(400, "NotAuthorizedException", "no"), not_here(), RefusalCode::NotAuthorized, 1),
         (answer(400, "UserNotFoundException", ""), vec![], RefusalCode::UserNotFound, 1),
-        (invalid("something new"), not_here(), RefusalCode::Unrecognised, 1),
+        (invalid("something new"), not_here(), RefusalCode::Unrecognised, 5),
     ] {
         let mut job = announced();
         job.on_link_answer(Some(&fault));

@@ -32,8 +32,13 @@ const LISTED_MAX: usize = 40;
 /// Seeds in one of which each behavior must change what happens.
 const EFFECT_SEEDS: u64 = 12;
 /// Behaviors that only a scan of the pool sees, or that change a text which is not recorded where the link is found.
-const WITHOUT_EFFECT_ON_LINKS: &[Behavior] =
-    &[Behavior::NoSubPrefix, Behavior::OldAlreadyLinkedText, Behavior::UnlinkSaysUserNotFound];
+const WITHOUT_EFFECT_ON_LINKS: &[Behavior] = &[
+    Behavior::NoSubPrefix,
+    Behavior::OldAlreadyLinkedText,
+    Behavior::UnlinkSaysUserNotFound,
+    // The rows of a provider that the pool does not list are refused before a call.
+    Behavior::ProviderMissingSaysPool,
+];
 
 /// Cases that failed once, each by another cause.
 const REGRESSIONS: &[&str] =

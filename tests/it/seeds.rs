@@ -357,8 +357,8 @@ fn links_of_others_are_not_taken_for_ours() {
         let mut counts = report.unwrap().counts;
         assert_eq!((counts.linked, counts.already_linked), (49, 6), "skew {clock_skew_ms}");
         // A refusal after a lost answer of our own is in doubt until no list can lag any more.
-        for _ in 0..2 {
-            let (next, left, ended) = one_run(&weather, &world, &disk, now, all(&weather), Cut::Never);
+        for _ in 0..5 {
+            let (next, left, ended) = one_run(&weather, &world, &disk, now + 61_000, all(&weather), Cut::Never);
             (counts, disk, now) = (next.unwrap().counts, left, ended);
         }
         let found = (counts.linked, counts.already_linked, counts.refused);
