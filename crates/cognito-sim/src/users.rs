@@ -142,13 +142,15 @@ impl Pool {
 
     /// By default a password has a length of 8 and every sort of character.
     fn check_password(&self, password: &str) -> Result<(), ApiError> {
+        type CharacterSort = (&'static str, &'static str, fn(char) -> bool);
+
         let policy = self.settings.shown.get("Policies").and_then(|policies| policies.get("PasswordPolicy"));
         let wants = |name: &str| policy.is_none_or(|policy| policy.get(name).is_some_and(|wanted| wanted == true));
         let length = policy.and_then(|policy| policy.get("MinimumLength")).and_then(Value::as_u64);
         if (password.chars().count() as u64) < length.unwrap_or(limits::PASSWORD_CHARS_MIN) {
             return Err(ApiError::password_policy("Password not long enough"));
         }
-        let sorts: [(&str, &str, fn(char) -> bool); 4] = [
+        let sorts: [CharacterSort; 4] = [
             ("RequireUppercase", "uppercase", |character| character.is_ascii_uppercase()),
             ("RequireLowercase", "lowercase", |character| character.is_ascii_lowercase()),
             ("RequireNumbers", "numeric", |character| character.is_ascii_digit()),
