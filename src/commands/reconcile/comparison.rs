@@ -12,9 +12,11 @@ use crate::domain::identity::ProviderName;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::row::{Link, RowKey};
 use crate::domain::state::{ResumeAction, RowState};
+use crate::foresight::destination::CorrectionHint;
 use crate::foresight::pool_index::PoolIndex;
-use crate::foresight::prediction::{CorrectionHint, PredictedOutcome, PredictionBasis, Predictor};
+use crate::foresight::prediction::{PredictedOutcome, PredictionBasis, Predictor};
 use crate::foresight::preflight::PoolKnowledge;
+use crate::foresight::scan::LookUpMethod;
 use crate::input::{CrossRowFindings, InputOptions, InputReader, InputSource};
 use crate::ledger::{Binding, LedgerView};
 use crate::service::MappedAttributes;
@@ -75,7 +77,7 @@ impl ReconcileInput {
         take: &mut dyn FnMut(ComparedItem<'_>) -> Result<(), Failure>,
     ) -> Result<Comparison, Failure> {
         let extras = scan.take_extras()?;
-        let known = PredictionBasis { index: &scan.index, pool: knowledge, mapped, case_differs_allowed: false };
+        let known = PredictionBasis { index: &scan.index, pool: knowledge, mapped, case_differs_allowed: false, look_up: LookUpMethod::Scan, has_cut_look_ups: false };
         let mut forecaster = Predictor::new(known);
         let mut comparison = Comparison {
             scan_began: scan.scanned.began,

@@ -8,8 +8,9 @@ use tempfile::NamedTempFile;
 use crate::commands::shared::choices::ChoicesWriter;
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::row::Row;
+use crate::foresight::destination::CorrectionHint;
 use crate::foresight::pool_index::IndexedUser;
-use crate::foresight::prediction::{CorrectionHint, PredictedOutcome, Prediction};
+use crate::foresight::prediction::{PredictedOutcome, Prediction};
 use crate::input::{InputError, Note, RawRecord, RecordLayout, RecordWriter};
 
 use super::view::finding_json;
