@@ -162,7 +162,9 @@ impl ProviderName {
             return Err(IdentityError::Empty);
         }
         // Letters and digits are nearly every name, and need no look at single characters.
-        if text.len() <= limits::PROVIDER_NAME_BELIEVED_CHARS_MAX && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        if text.len() <= limits::PROVIDER_NAME_BELIEVED_CHARS_MAX
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        {
             return Ok(());
         }
         if text.chars().count() > limits::PROVIDER_NAME_BELIEVED_CHARS_MAX {

@@ -24,7 +24,7 @@ use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText, UndoOutcome}
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::run::{RunOutcome, RunPurpose, RunReport, Signal, StopCause, StopError};
 use crate::domain::state::{ResumeAction, RowState};
-use crate::foresight::destination::{Resolution, resolution};
+use crate::foresight::destination::{PoolNaming, Resolution, resolution};
 use crate::foresight::faults::pace_verdict;
 use crate::ledger::record::{EndedAs, RunEnd};
 use crate::ledger::{LedgerError, LinkToUndo};
@@ -115,6 +115,7 @@ impl<'a> Dispatcher<'a> {
                 attempts_max: options.attempts_max,
                 settle_with: options.settle_with,
                 case_sensitive: context.knowledge.facts.case_sensitive,
+                usernames_are_subs: PoolNaming::from(&context.knowledge.facts).usernames_are_subs,
             },
             purpose: match context.services.writer {
                 WritePort::Links(_) => RunPurpose::Link,
@@ -305,12 +306,15 @@ impl<'a> Dispatcher<'a> {
                     self.count_skipped(state);
                     return self.rows.remove(id, now, None);
                 }
-                Job::Link(job) => job.start(match (state, open) {
-                    (RowState::Undone, _) => LeftByEarlierRuns::UndoneLink,
-                    (RowState::Unlinking, Some(call)) => LeftByEarlierRuns::OpenUnlinkCall(call),
-                    (_, Some(call)) => LeftByEarlierRuns::OpenLinkCall(call),
-                    (_, None) => LeftByEarlierRuns::Nothing,
-                }),
+                Job::Link(job) => {
+                    let left = match (state, open) {
+                        (RowState::Undone, _) => LeftByEarlierRuns::UndoneLink,
+                        (RowState::Unlinking, Some(call)) => LeftByEarlierRuns::OpenUnlinkCall(call),
+                        (_, Some(call)) => LeftByEarlierRuns::OpenLinkCall(call),
+                        (_, None) => LeftByEarlierRuns::Nothing,
+                    };
+                    job.start(left, self.policy.naming());
+                }
             }
         }
         self.queue(id);

@@ -8,16 +8,20 @@
 //! ```
 //! A row whose link call an earlier run left open starts at `ReadBack`; one whose unlink call is open, at `SettleOldUnlink`.
 
+use std::collections::VecDeque;
+
 use super::link_decisions::{
     CallToSettle, LinkOwner, LookJudgement, OldUnlinkEnd, judge_look, judge_old_unlink, look_at_destination,
     looks_before_old_unlink_is_judged, refusal_by_profile,
 };
 use super::read_back::{AnnouncementTime, OpenCall, RowPolicy, UnknownEffect, find_destination};
 use super::row_progress::{Announcement, NextWork, Pause, ReadResult, RowProgress, Transition, WriteCall};
-use crate::domain::identity::{DestinationUser, Personal};
+use crate::domain::identity::{Destination, DestinationUser, Personal};
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText};
 use crate::domain::row::Row;
-use crate::foresight::destination::{Resolution, resolution, resolve};
+use crate::foresight::destination::{
+    PoolNaming, Resolution, look_up_filters, mistaken_column, needs_look_up, resolution, resolve,
+};
 use crate::foresight::faults;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, IfNoEffect};
@@ -45,8 +49,8 @@ pub(super) enum LinkAnnouncement {
 pub(super) enum LinkStep {
     /// The row waits until the lane of its destination is open. A plan may know the destination.
     WaitForLane { planned_destination: Option<DestinationUser> },
-    /// Find the destination.
-    Resolve { filter: UserFilter, left: LeftByEarlierRuns },
+    /// Find the destination, by one filter after another until one finds it.
+    Resolve { filter: UserFilter, then: VecDeque<UserFilter>, left: LeftByEarlierRuns },
     /// Write the intent into the ledger. An announcement by an earlier run stays the time that counts.
     Announce { destination: DestinationUser, earlier: Option<AnnouncementTime> },
     /// Make the link.
@@ -97,16 +101,31 @@ impl LinkJob {
     }
 
     /// Starts a row whose lane is open.
-    pub(super) fn start(&mut self, left: LeftByEarlierRuns) {
+    pub(super) fn start(&mut self, left: LeftByEarlierRuns, naming: PoolNaming) {
         let LinkStep::WaitForLane { planned_destination } = &mut self.step else { return };
         let planned = planned_destination.take().map(Resolution::Known);
         self.link_was_undone = left == LeftByEarlierRuns::UndoneLink;
         if let LeftByEarlierRuns::OpenLinkCall(call) = left {
             self.effect = call.effect;
         }
-        self.step = match planned.unwrap_or_else(|| resolution(&self.progress.row.link.destination)) {
-            Resolution::Known(destination) => first_step(destination, left),
-            Resolution::LookUp(filter) => LinkStep::Resolve { filter, left },
+        let destination = &self.progress.row.link.destination;
+        // What an earlier run or a plan has sent, or will send, is known.
+        let is_new = !self.is_planned && matches!(left, LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink);
+        let is_known = planned.is_some() || !(is_new && needs_look_up(destination, naming));
+        self.step = match planned.unwrap_or_else(|| resolution(destination)) {
+            Resolution::Known(destination) if is_known => first_step(destination, left),
+            Resolution::Known(user) => {
+                let mut filters = VecDeque::from(look_up_filters(destination, naming));
+                match filters.pop_front() {
+                    Some(filter) => LinkStep::Resolve { filter, then: filters, left },
+                    None => first_step(user, left),
+                }
+            }
+            Resolution::LookUp(filter) => {
+                let mut then = VecDeque::from(look_up_filters(destination, naming));
+                then.retain(|other| *other != filter);
+                LinkStep::Resolve { filter, then, left }
+            }
         };
     }
 
@@ -187,7 +206,7 @@ impl LinkJob {
             ReadResult::GaveUp(class) => return self.on_unreadable(&class, answer.err()),
         };
         match self.step.clone() {
-            LinkStep::Resolve { left, .. } => self.on_resolved(&users, left, policy),
+            LinkStep::Resolve { then, left, .. } => self.on_resolved(&users, then, left, policy),
             LinkStep::ReadBack { destination, announced, why, looks } => {
                 self.on_look(&users, destination, announced, why, looks + 1, policy, rng)
             }
@@ -224,8 +243,15 @@ impl LinkJob {
         }
     }
 
-    fn on_resolved(&mut self, users: &[PoolUser], left: LeftByEarlierRuns, policy: RowPolicy) -> Transition {
+    fn on_resolved(
+        &mut self,
+        users: &[PoolUser],
+        mut then: VecDeque<UserFilter>,
+        left: LeftByEarlierRuns,
+        policy: RowPolicy,
+    ) -> Transition {
         let destination = &self.progress.row.link.destination;
+        let column = mistaken_column(destination, users, policy.naming());
         match resolve(destination, users, policy.case_sensitive, self.chosen_username.as_ref()) {
             Ok(user) => {
                 let username = user.username();
@@ -234,6 +260,21 @@ impl LinkJob {
                 Transition::EnterLaneOf(username)
             }
             Err(code) => {
+                if let Some(column) = column {
+                    let text = ServiceText { code: code.as_str().to_owned(), message: column.as_str().to_owned() };
+                    return LinkOutcome::Refused { code, text: Some(text) }.into();
+                }
+                if let (RefusalCode::UserNotFound, Some(filter)) = (code, then.pop_front()) {
+                    self.progress.begin_reading();
+                    self.step = LinkStep::Resolve { filter, then, left };
+                    return Transition::Continue(Pause::None);
+                }
+                // The name is nothing else's, and filters do not prove that it is nobody's: the service decides.
+                if let (Destination::Username(_), Resolution::Known(user)) = (destination, resolution(destination)) {
+                    self.progress.begin_reading();
+                    self.step = first_step(user, left);
+                    return Transition::Continue(Pause::None);
+                }
                 // An open call may have taken effect on the user who was meant then: that none is meant now proves nothing.
                 let message = "the destination of the open call can no longer be determined".to_owned();
                 let text = ServiceText { code: code.as_str().to_owned(), message };

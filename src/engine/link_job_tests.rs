@@ -9,7 +9,8 @@ use crate::engine::testing::row_to;
 use crate::limits::SETTLE_WAITS_MS;
 use crate::service::{AnswerMeta, LinkedIdentity, Transport};
 
-const POLICY: RowPolicy = RowPolicy { attempts_max: 3, settle_with: SettleWith::ListUsers, case_sensitive: true };
+const POLICY: RowPolicy =
+    RowPolicy { attempts_max: 3, settle_with: SettleWith::ListUsers, case_sensitive: true, usernames_are_subs: false };
 const ANNOUNCED: UnixMs = 1_000_000_000;
 const SUBJECT: &str = "Id000001x";
 
@@ -19,7 +20,7 @@ fn alice() -> Destination {
 
 fn started(destination: Destination, left: LeftByEarlierRuns) -> LinkJob {
     let mut job = LinkJob::new(row_to(1, destination));
-    job.start(left);
+    job.start(left, POLICY.naming());
     job
 }
 
@@ -330,7 +331,7 @@ fn an_open_unlink_is_settled_before_anything_else() {
     };
     let settled = |row: Row, seen: &[PoolUser], later_ms: i64| {
         let mut job = LinkJob::new(row);
-        job.start(LeftByEarlierRuns::OpenUnlinkCall(open_call(later_ms)));
+        job.start(LeftByEarlierRuns::OpenUnlinkCall(open_call(later_ms)), POLICY.naming());
         assert!(matches!(job.step, LinkStep::SettleOldUnlink { looks: 0, .. }));
         for looks in 1..20 {
             let next = job.on_users_answer(Ok(&page(seen)), POLICY, &mut Rng::new(1));
@@ -372,4 +373,46 @@ fn a_link_that_was_just_taken_back_is_not_taken_for_somebody_elses() {
         looks_taken.push(looks);
     }
     assert_eq!(looks_taken, [1, SETTLE_WAITS_MS.len() + 1]);
+}
+
+/// The texts of the filters that a row sends, when nobody is found, and what follows.
+fn filters_until_settled(job: &mut LinkJob, found_by: Option<(&str, PoolUser)>) -> (Vec<String>, Transition) {
+    let mut texts = Vec::new();
+    loop {
+        let LinkStep::Resolve { filter, .. } = &job.step else { return (texts, Transition::Continue(Pause::None)) };
+        texts.push(filter.to_text());
+        let found = found_by.iter().filter(|(attribute, _)| filter.attribute == *attribute);
+        let page = UserPage { users: found.map(|(_, user)| user.clone()).collect(), next_token: None };
+        let next = job.on_users_answer(Ok(&page), POLICY, &mut Rng::new(1));
+        if next != Transition::Continue(Pause::None) {
+            return (texts, next);
+        }
+    }
+}
+
+#[test]
+fn a_user_name_that_looks_like_an_address_is_looked_up_before_it_is_sent() {
+    let destination = || Destination::Username(Personal::from_service("alice@example.com"));
+    let both = ["username = \"alice@example.com\"", "email = \"alice@example.com\""];
+    // Somebody's name.
+    let mut job = started(destination(), LeftByEarlierRuns::Nothing);
+    let (texts, next) = filters_until_settled(&mut job, Some(("username", user("alice@example.com", &[]))));
+    assert_eq!((texts, next), (vec![both[0].to_owned()], Transition::EnterLaneOf("alice@example.com".to_owned())));
+    assert!(is_announce(&job));
+    // Somebody's address.
+    let mut job = started(destination(), LeftByEarlierRuns::Nothing);
+    let alice = PoolUser { email: Some(Personal::from_service("alice@example.com")), ..user("alice", &[]) };
+    let (texts, next) = filters_until_settled(&mut job, Some(("email", alice)));
+    assert_eq!(texts, both);
+    let Transition::Finish(RowResult::Link(LinkOutcome::Refused { code, text })) = next else { panic!("{next:?}") };
+    assert_eq!(code, RefusalCode::UserNotFound);
+    assert!(text.is_some_and(|text| text.message.contains("destination_email")));
+    // Nobody's: the service decides.
+    let mut job = started(destination(), LeftByEarlierRuns::Nothing);
+    let (texts, _) = filters_until_settled(&mut job, None);
+    assert_eq!(texts, both);
+    assert!(is_announce(&job));
+    // What an earlier run announced was sent under this name.
+    let open = LeftByEarlierRuns::OpenLinkCall(open_call(0));
+    assert!(!matches!(started(destination(), open).step, LinkStep::Resolve { .. }));
 }

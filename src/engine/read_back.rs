@@ -2,6 +2,7 @@
 
 use crate::clock::UnixMs;
 use crate::domain::identity::DestinationUser;
+use crate::foresight::destination::PoolNaming;
 use crate::limits::{ANNOUNCEMENT_WINDOW_MS, LIST_LAG_MS_MAX, SETTLE_WAITS_MS};
 use crate::service::PoolUser;
 
@@ -31,6 +32,14 @@ pub(super) struct RowPolicy {
     pub(super) attempts_max: u32,
     pub(super) settle_with: SettleWith,
     pub(super) case_sensitive: bool,
+    /// Whether user names are what `sub` has.
+    pub(super) usernames_are_subs: bool,
+}
+
+impl RowPolicy {
+    pub(super) fn naming(self) -> PoolNaming {
+        PoolNaming { case_sensitive: self.case_sensitive, usernames_are_subs: self.usernames_are_subs }
+    }
 }
 
 /// When a call was announced, by the service's clock: at some moment from `earliest` to `latest`.

@@ -9,7 +9,8 @@ use crate::engine::testing::{POOL, row_of};
 use crate::limits::{ANNOUNCEMENT_WINDOW_MS, SETTLE_WAITS_MS};
 use crate::service::{AnswerMeta, LinkedIdentity, PoolUser, Transport};
 
-const POLICY: RowPolicy = RowPolicy { attempts_max: 3, settle_with: SettleWith::ListUsers, case_sensitive: true };
+const POLICY: RowPolicy =
+    RowPolicy { attempts_max: 3, settle_with: SettleWith::ListUsers, case_sensitive: true, usernames_are_subs: false };
 /// When the link was announced, and when it was settled.
 const ANNOUNCED: UnixMs = 1_000_000_000;
 const SETTLED: UnixMs = ANNOUNCED + 500;

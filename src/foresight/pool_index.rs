@@ -72,9 +72,7 @@ impl RequiredUsers {
             .into_iter()
             .flatten()
             .chain(identities)
-            .filter(|hash| {
-                self.hashes.binary_search(hash).is_ok() || self.mistaken_hashes.binary_search(hash).is_ok()
-            })
+            .filter(|hash| self.hashes.binary_search(hash).is_ok() || self.mistaken_hashes.binary_search(hash).is_ok())
             .collect();
         wanted.sort_unstable();
         wanted.dedup();
@@ -156,7 +154,14 @@ impl PoolIndexBuilder {
     /// An empty index that keeps the `required` users.
     #[must_use]
     pub fn new(required: RequiredUsers, case_sensitive: bool) -> Self {
-        Self { required, case_sensitive, shows_capitals: false, texts: BTreeSet::new(), users: Vec::new(), entries: Vec::new() }
+        Self {
+            required,
+            case_sensitive,
+            shows_capitals: false,
+            texts: BTreeSet::new(),
+            users: Vec::new(),
+            entries: Vec::new(),
+        }
     }
 
     /// Takes the users of a page, and keeps those that the file needs. A user may come twice: the last one counts.

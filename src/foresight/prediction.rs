@@ -400,8 +400,14 @@ mod tests {
         let facts = PoolFacts { case_sensitive, ..PoolFacts::default() };
         let pool = PoolKnowledge { facts, providers, ..PoolKnowledge::default() };
         let mapped = [(provider("Okta"), MappedAttributes::from(["email".to_owned()]))].into();
-        let mut predictor =
-            Predictor::new(PredictionBasis { index: &index, pool: &pool, mapped, case_differs_allowed, look_up, has_cut_look_ups: false });
+        let mut predictor = Predictor::new(PredictionBasis {
+            index: &index,
+            pool: &pool,
+            mapped,
+            case_differs_allowed,
+            look_up,
+            has_cut_look_ups: false,
+        });
         links.iter().map(|link| predictor.predict(RowKey::of(&pool_id, link), link, None)).collect()
     }
 

@@ -608,7 +608,9 @@ mod tests {
     async fn a_user_is_found_however_the_pool_shows_names_and_reads_a_backslash() {
         use cognito_sim::Behavior::{FilterKeepsBackslashes, NamesKeepCase};
         let by_name = |name: &str| link(Destination::Username(Personal::from_service(name)), "1");
-        for behaviors in [&[][..], &[NamesKeepCase], &[FilterKeepsBackslashes], &[NamesKeepCase, FilterKeepsBackslashes]] {
+        for behaviors in
+            [&[][..], &[NamesKeepCase], &[FilterKeepsBackslashes], &[NamesKeepCase, FilterKeepsBackslashes]]
+        {
             let mut pool = Pool::new(PoolSettings::new(POOL).case_sensitive(false));
             for name in ["Alice", r"corp\bob", r"corp\carol", "okta_1"] {
                 pool.add_user(NewUser::named(name)).unwrap();
@@ -624,7 +626,8 @@ mod tests {
     async fn a_name_that_is_an_address_is_asked_for_as_that_last() {
         let mut pool = Pool::new(PoolSettings::new(POOL));
         pool.add_user(NewUser::named("alice").with_email("a@example.com")).unwrap();
-        let (names, result) = looked_up(pool, &[], &[link(Destination::Username(Personal::from_service("a@example.com")), "1")]).await;
+        let (names, result) =
+            looked_up(pool, &[], &[link(Destination::Username(Personal::from_service("a@example.com")), "1")]).await;
         assert_eq!((names, result.reads), (vec!["alice".to_owned()], 3));
     }
 
@@ -633,7 +636,8 @@ mod tests {
         let mut pool = pool(60 * READ_PAGES_MAX + 1);
         pool.add_user(NewUser::named(r"user\x")).unwrap();
         let behaviors = [cognito_sim::Behavior::FilterKeepsBackslashes];
-        let (_, result) = looked_up(pool, &behaviors, &[link(Destination::Username(Personal::from_service(r"user\y")), "1")]).await;
+        let (_, result) =
+            looked_up(pool, &behaviors, &[link(Destination::Username(Personal::from_service(r"user\y")), "1")]).await;
         assert_eq!(result.cut_look_ups, 1);
     }
 

@@ -7,10 +7,10 @@ use super::columns::{Column, ColumnSet, DEFAULT_ATTRIBUTE};
 use super::record::{DestinationRef, LinkRef};
 use super::value_check::{self, Value};
 use crate::domain::finding::{FindingCode, Severity};
-use crate::domain::identity::{
-    AttributeName, ExternalIdentity, NATIVE_PROVIDER, Personal, ProviderName, is_social,
+use crate::domain::identity::{AttributeName, ExternalIdentity, NATIVE_PROVIDER, Personal, ProviderName, is_social};
+use crate::limits::{
+    ATTRIBUTE_VALUE_CHARS_MAX, FILTER_CHARS_MAX, PROVIDER_NAME_CHARS_MAX, SOURCE_CHARS_MAX, USERNAME_CHARS_MAX,
 };
-use crate::limits::{ATTRIBUTE_VALUE_CHARS_MAX, FILTER_CHARS_MAX, PROVIDER_NAME_CHARS_MAX, SOURCE_CHARS_MAX, USERNAME_CHARS_MAX};
 
 /// The values of a row as they stand in the input.
 #[derive(Clone, Copy, Default)]

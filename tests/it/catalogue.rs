@@ -56,9 +56,7 @@ fn case(code: FindingCode) -> Case {
         FindingCode::ProviderNameInvalid => {
             row(&format!("a,{},b", "x".repeat(129)), 2, &format!("a,{},b", "x".repeat(32)))
         }
-        FindingCode::ProviderNameLong => {
-            row(&format!("a,{},b", "x".repeat(33)), 2, &format!("a,{},b", "x".repeat(32)))
-        }
+        FindingCode::ProviderNameLong => row(&format!("a,{},b", "x".repeat(33)), 2, &format!("a,{},b", "x".repeat(32))),
         FindingCode::AttributeNameInvalid => {
             with_attribute(&format!("a,Okta,{},b", "x".repeat(65)), &format!("a,Okta,{},b", "x".repeat(64)), 3)
         }

@@ -1,6 +1,7 @@
 //! `--apply`: links what is missing, within bounds, through the same engine and ledger as `link`.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::{Comparison, ReconcileArgs, ReconcileInput};
 use crate::clock::UnixMs;
@@ -66,6 +67,11 @@ pub(super) async fn apply(
     }
     let reopened = reopen_rows(&mut comparison, &mut ledger, clock.unix_ms())?;
     note_settling(&comparison, reopened, ui);
+    let age = u64::try_from(clock.unix_ms().saturating_sub(comparison.scan_began)).unwrap_or_default();
+    ui.note(&format!(
+        "the pool was read {} ago; what changed since is not in the comparison, and the service decides",
+        format::duration(Duration::from_millis(age))
+    ));
     let left_open = reopened.too_recent;
     let to_process = comparison.to_process();
     if to_process == 0 {

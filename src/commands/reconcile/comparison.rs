@@ -77,7 +77,14 @@ impl ReconcileInput {
         take: &mut dyn FnMut(ComparedItem<'_>) -> Result<(), Failure>,
     ) -> Result<Comparison, Failure> {
         let extras = scan.take_extras()?;
-        let known = PredictionBasis { index: &scan.index, pool: knowledge, mapped, case_differs_allowed: false, look_up: LookUpMethod::Scan, has_cut_look_ups: false };
+        let known = PredictionBasis {
+            index: &scan.index,
+            pool: knowledge,
+            mapped,
+            case_differs_allowed: false,
+            look_up: LookUpMethod::Scan,
+            has_cut_look_ups: false,
+        };
         let mut forecaster = Predictor::new(known);
         let mut comparison = Comparison {
             scan_began: scan.scanned.began,
@@ -120,7 +127,10 @@ fn standing(verdict: PredictedOutcome, link: &Link, index: &PoolIndex) -> DriftS
     let is_held = index.holder(link.source.provider(), link.source.value()).is_some();
     match verdict {
         PredictedOutcome::AlreadyLinked if is_held => DriftStatus::Linked,
-        PredictedOutcome::Link | PredictedOutcome::AlreadyLinked => DriftStatus::Missing,
+        PredictedOutcome::Link | PredictedOutcome::AlreadyLinked if link.source.attribute().is_subject() => {
+            DriftStatus::Missing
+        }
+        PredictedOutcome::Link | PredictedOutcome::AlreadyLinked => DriftStatus::Unverifiable,
         PredictedOutcome::Refused(RefusalCode::LinkedElsewhere) if is_held => DriftStatus::Moved,
         PredictedOutcome::Refused(code) => DriftStatus::Blocked(code),
     }
@@ -130,7 +140,7 @@ fn standing(verdict: PredictedOutcome, link: &Link, index: &PoolIndex) -> DriftS
 fn with_ledger_refusal(in_pool: DriftStatus, state: RowState) -> DriftStatus {
     match (in_pool, state.refusal()) {
         (
-            DriftStatus::Missing,
+            DriftStatus::Missing | DriftStatus::Unverifiable,
             Some(code @ (RefusalCode::AliasExists | RefusalCode::InvalidParameter | RefusalCode::Unrecognised)),
         ) => DriftStatus::Blocked(code),
         _ => in_pool,
@@ -140,9 +150,12 @@ fn with_ledger_refusal(in_pool: DriftStatus, state: RowState) -> DriftStatus {
 impl Comparison {
     fn pick(&mut self, line: &DriftRow, key: RowKey, verdict: PredictedOutcome, state: RowState) {
         let is_doubtful = state.on_resume(true) == ResumeAction::Settle
-            && matches!(line.standing, DriftStatus::Linked | DriftStatus::Missing);
-        let is_new =
-            verdict == PredictedOutcome::Link && line.standing == DriftStatus::Missing && self.picks.insert(key);
+            && matches!(line.standing, DriftStatus::Linked | DriftStatus::Missing | DriftStatus::Unverifiable);
+        // A link by an attribute that this ledger has made, or may have made, is not sent again because it is not seen.
+        let is_sent = state.on_resume(true) != ResumeAction::Attempt;
+        let can_be_made =
+            line.standing == DriftStatus::Missing || line.standing == DriftStatus::Unverifiable && !is_sent;
+        let is_new = verdict == PredictedOutcome::Link && can_be_made && self.picks.insert(key);
         self.counts.changes += u64::from(is_new);
         if is_doubtful && (is_new || self.picks.insert(key)) {
             self.in_doubt += 1;

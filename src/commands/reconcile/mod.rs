@@ -55,7 +55,7 @@ pub struct ReconcileArgs {
     pub exit_on_drift: bool,
     /// File for the comparison of each row and each extra link
     ///
-    /// One line for each row, after its symbol: = linked, + missing, ! moved, ? blocked or invalid. Then one line for each
+    /// One line for each row, after its symbol: = linked, + missing, ! moved, ? blocked or invalid, ~ unverifiable. Then one line for each
     /// link that only the pool has, after -.
     #[arg(long, value_name = "FILE")]
     pub combined: Option<PathBuf>,
@@ -191,6 +191,7 @@ async fn compare(
         scope: input.scope(&needs).iter().map(ProviderName::to_string).collect(),
         users: scan.scanned.users,
         reads: scan.scanned.reads,
+        scanned_unix_ms: scan.scanned.began,
         elapsed: scan.scanned.elapsed,
         ..DriftReport::default()
     };

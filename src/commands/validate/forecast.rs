@@ -180,6 +180,7 @@ impl ForecastInput<'_> {
             users: sample.scanned.users,
             reads: sample.scanned.reads,
             throttled: sample.scanned.throttled,
+            scanned_unix_ms: sample.scanned.began,
             elapsed: sample.scanned.elapsed,
             ..PredictionReport::default()
         };
@@ -187,6 +188,9 @@ impl ForecastInput<'_> {
             let Some(row) = self.valid_row(&record?) else { continue };
             let forecast = forecaster.predict(row.key, &row.link, choices.username_for(row.key));
             *report.by_verdict.entry(forecast.outcome.as_str()).or_default() += 1;
+            if let Some(doubt) = forecast.doubt {
+                *report.may_be_refused.entry((doubt.code().as_str(), doubt.as_str())).or_default() += 1;
+            }
             if forecast.outcome == PredictedOutcome::Link {
                 let is_first = linked.insert(row.key);
                 report.writes += u64::from(is_first);

@@ -9,8 +9,8 @@ use Column::{
 };
 use FindingCode::{
     AttributeNameInvalid, ControlCharacter, FilterTooLong, InvisibleCharacter, MissingValue, NumberDamaged,
-    ProviderNameInvalid, ProviderNameLong, ProviderPrefix, SmartQuote, SocialAttribute, SourceIsNative, SourceTooLong, SurroundingSpace,
-    UppercaseEmailNameId, ValueTooLong,
+    ProviderNameInvalid, ProviderNameLong, ProviderPrefix, SmartQuote, SocialAttribute, SourceIsNative, SourceTooLong,
+    SurroundingSpace, UppercaseEmailNameId, ValueTooLong,
 };
 
 type Pairs<'a> = &'a [(Column, &'a str)];
