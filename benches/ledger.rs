@@ -1,8 +1,8 @@
 //! What opening a ledger costs: `cargo bench --bench ledger -- [ROWS]`, a million rows by default.
 //!
 //! A ledger of rows that are all linked is written to a temporary file and opened by a second process, so that nothing
-//! of the writing counts. Printed are processor seconds, and memory a row: what the process holds beyond a ledger
-//! without rows, at its peak and with the ledger open.
+//! of the writing counts. Then one of three times as many rows: the difference of the two is the memory a row, beside a
+//! fixed part.
 
 // A benchmark prints, and ends where something that it needs is not there.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss, clippy::float_cmp)]
@@ -18,6 +18,7 @@ use cognito_link::domain::row::{Link, Row, RowKey, RowNumber};
 use cognito_link::ledger::{Binding, Ledger};
 
 const ROWS: u64 = 1_000_000;
+const MIB: f64 = 1_048_576.0;
 const REQUEST_ID: &str = "01234567-89ab-cdef-0123-456789abcdef";
 /// 2026-09-01.
 const NOW: i64 = 1_788_220_800_000;
@@ -31,37 +32,31 @@ fn main() {
     }
     let rows = words.first().map_or(ROWS, |word| word.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
-    let figures = |name: &str, rows| {
-        let path = folder.path().join(name);
+    let measure = |rows: u64| {
+        let path = folder.path().join("ledger");
         write(&path, rows);
-        let bytes = std::fs::metadata(&path).unwrap().len();
+        let mib = std::fs::metadata(&path).unwrap().len() >> 20;
         let opened = Command::new(std::env::current_exe().unwrap()).arg("open").arg(&path).output().unwrap();
+        std::fs::remove_file(&path).unwrap();
         let text = String::from_utf8(opened.stdout).unwrap();
         let numbers: Vec<f64> = text.split_whitespace().map(|word| word.parse().unwrap()).collect();
-        let [held_rows, seconds, peak, resident] = numbers[..] else { panic!("{text}") };
+        let [held_rows, seconds, peak_bytes] = numbers[..] else { panic!("{text}") };
         assert_eq!(held_rows, rows as f64);
-        (bytes, seconds, peak, resident)
+        println!("{rows} linked rows, {mib} MiB: opened in {seconds:.2} s CPU, {:.1} MiB peak", peak_bytes / MIB);
+        peak_bytes
     };
-    let (_, _, empty_peak, empty_resident) = figures("empty.ledger", 0);
-    let (bytes, seconds, peak, resident) = figures("rows.ledger", rows);
-    let a_row = |held: f64, empty: f64| (held - empty) / rows as f64;
-    println!("{rows} linked rows, {} MiB", bytes >> 20);
-    println!("open                {seconds:>10.2} s CPU");
-    println!("peak memory         {:>10.1} MiB, {:.1} bytes a row", peak / f64::from(1 << 20), a_row(peak, empty_peak));
-    println!(
-        "memory while open   {:>10.1} MiB, {:.1} bytes a row",
-        resident / f64::from(1 << 20),
-        a_row(resident, empty_resident)
-    );
+    let (peak, peak_of_three_times) = (measure(rows), measure(3 * rows));
+    let a_row = (peak_of_three_times - peak) / (2 * rows) as f64;
+    println!("memory: {a_row:.1} bytes a row beside {:.1} MiB", (peak - a_row * rows as f64) / MIB);
 }
 
-/// Opens a ledger and prints its rows, the processor seconds of this process, and its memory in bytes.
+/// Opens a ledger and prints its rows, the processor seconds of this process, and its peak memory in bytes.
 fn open(path: &Path) {
     let before = cpu_seconds();
     let (ledger, opened) = Ledger::open(path, &binding(), NOW).unwrap();
     let seconds = cpu_seconds() - before;
     assert_eq!(ledger.view().counts().linked, opened.rows);
-    println!("{} {seconds} {} {}", opened.rows, status_bytes("VmHWM:"), status_bytes("VmRSS:"));
+    println!("{} {seconds} {}", opened.rows, peak_bytes());
 }
 
 fn write(path: &Path, rows: u64) {
@@ -101,8 +96,8 @@ fn cpu_seconds() -> f64 {
     ticks.iter().sum::<f64>() / 100.0
 }
 
-fn status_bytes(name: &str) -> u64 {
+fn peak_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1_024
 }

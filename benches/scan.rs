@@ -3,6 +3,8 @@
 //!
 //!     cargo bench --bench scan
 
+#![allow(clippy::disallowed_methods, reason = "measures real time")]
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;

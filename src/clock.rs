@@ -22,6 +22,7 @@ impl Clock {
     /// The machine's time. Must be called inside a tokio runtime where that runtime's clock may be paused.
     #[must_use]
     pub fn system() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self::starting_at(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
     }

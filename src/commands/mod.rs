@@ -78,6 +78,10 @@ pub enum Command {
     Report(report::ReportArgs),
     Explain(explain::ExplainArgs),
     Template(template::TemplateArgs),
+    /// Serve a simulated user pool on this machine, over the real wire protocol
+    ///
+    /// Any AWS SDK or tool can use it as its endpoint. Stop it with Ctrl-C.
+    #[command(after_help = simulate::EXAMPLE, after_long_help = cognito_sim::AFTER_HELP)]
     Simulate(simulate::ServerArgs),
 }
 

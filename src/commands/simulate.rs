@@ -8,6 +8,8 @@ use crate::exit::Exit;
 
 pub use cognito_sim::ServerArgs;
 
+pub(super) const EXAMPLE: &str = "Example: cognito-link simulate --listen 127.0.0.1:4566 --create-on-reference";
+
 pub(super) async fn cmd_simulate(args: &ServerArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let failure = |error: StandaloneError| match error {
         StandaloneError::Usage(text) => Failure::Usage(text),

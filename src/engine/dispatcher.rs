@@ -11,10 +11,11 @@ use super::link_decisions::OldUnlinkEnd;
 use super::link_job::{LeftByEarlierRuns, LinkJob};
 use super::outbox::Outbox;
 use super::read_back::{AnnouncementTime, OpenCall, RowPolicy};
-use super::row_progress::{Announcement, NextWork, Pause, RowResult, Transition};
-use super::rows_in_flight::{JobId, RowsInFlight, TimerReason};
+use super::row_progress::{NextWork, Pause, RowAnnouncement, RowResult, Transition};
+use super::rows_in_flight::{RowsInFlight, TimerReason};
 use super::undo_decisions::LinkTime;
 use super::undo_job::UndoJob;
+use super::worker::JobId;
 use super::worker::{Call, FinishedCall, StartCall, WritePort};
 use super::{IncomingRow, PlannedOutcome, RunContext};
 use crate::clock::Instant;
@@ -433,14 +434,14 @@ impl<'a> Dispatcher<'a> {
         if !self.context.knowledge.providers.contains_key(row.link.source.provider()) {
             let code = RefusalCode::ProviderNotFound;
             let result = match announcement {
-                Announcement::Link { .. } => RowResult::Link(LinkOutcome::Refused { code, text: None }),
-                Announcement::Unlink { .. } => RowResult::Undo(UndoOutcome::Refused { code, text: None }),
+                RowAnnouncement::Link { .. } => RowResult::Link(LinkOutcome::Refused { code, text: None }),
+                RowAnnouncement::Unlink { .. } => RowResult::Undo(UndoOutcome::Refused { code, text: None }),
             };
             return self.finish(id, &result, now);
         }
         match announcement {
-            Announcement::Link { destination } => self.context.ledger.announce(row, &destination, earliest)?,
-            Announcement::Unlink { destination, identity } => {
+            RowAnnouncement::Link { destination } => self.context.ledger.announce(row, &destination, earliest)?,
+            RowAnnouncement::Unlink { destination, identity } => {
                 self.context.ledger.announce_unlink(row, &destination, &identity, earliest)?;
             }
         }

@@ -46,7 +46,7 @@ impl IdentityLinker for NoService {
     }
 }
 
-/// Keeps what it is told.
+/// Keeps every event.
 #[derive(Default)]
 struct Events(Vec<RunEvent>);
 

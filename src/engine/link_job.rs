@@ -15,7 +15,7 @@ use super::link_decisions::{
     looks_before_old_unlink_is_judged, refusal_by_profile,
 };
 use super::read_back::{AnnouncementTime, OpenCall, RowPolicy, UnknownEffect, find_destination};
-use super::row_progress::{Announcement, NextWork, Pause, ReadResult, RowProgress, Transition, WriteCall};
+use super::row_progress::{NextWork, Pause, ReadResult, RowAnnouncement, RowProgress, Transition, WriteCall};
 use crate::domain::identity::{Destination, DestinationUser, Personal};
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText};
 use crate::domain::row::Row;
@@ -135,7 +135,7 @@ impl LinkJob {
             LinkStep::WaitForLane { .. } => NextWork::WaitForLane,
             LinkStep::Resolve { filter, .. } => NextWork::Read(progress.list_users(filter.clone())),
             LinkStep::Announce { destination, .. } => {
-                NextWork::Announce(Announcement::Link { destination: destination.clone() })
+                NextWork::Announce(RowAnnouncement::Link { destination: destination.clone() })
             }
             LinkStep::Call { destination, .. } => {
                 let (destination, source) = (destination.clone(), progress.row.link.source.clone());

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::row_progress::NextWork;
-use super::rows_in_flight::JobId;
+use super::worker::JobId;
 
 /// The queues of rows by what is to be done next. A row that waits for its lane or for a timer is in none of them.
 #[derive(Debug, Default)]
@@ -81,12 +81,12 @@ impl Outbox {
 mod tests {
     use super::*;
     use crate::domain::identity::{DestinationUser, Personal, ProviderName};
-    use crate::engine::row_progress::{Announcement, ReadCall};
+    use crate::engine::row_progress::{ReadCall, RowAnnouncement};
 
     fn announce() -> NextWork {
         let value = Personal::from_service("alice");
         let destination = DestinationUser { provider: ProviderName::native(), value };
-        NextWork::Announce(Announcement::Link { destination })
+        NextWork::Announce(RowAnnouncement::Link { destination })
     }
 
     fn read() -> NextWork {

@@ -32,7 +32,7 @@ pub(super) enum ReadCall {
 
 /// What is to be written into the ledger before a write call.
 #[derive(Debug, Clone)]
-pub(super) enum Announcement {
+pub(super) enum RowAnnouncement {
     Link { destination: DestinationUser },
     Unlink { destination: DestinationUser, identity: ExternalIdentity },
 }
@@ -43,7 +43,7 @@ pub(super) enum NextWork {
     /// The lane of its destination is not open yet.
     WaitForLane,
     Read(ReadCall),
-    Announce(Announcement),
+    Announce(RowAnnouncement),
     Write(WriteCall),
 }
 

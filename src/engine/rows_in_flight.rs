@@ -8,12 +8,10 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use super::job::Job;
+use super::worker::JobId;
 use crate::clock::Instant;
 use crate::domain::event::WaitReason;
 use crate::domain::identity::{Destination, profile_username};
-
-/// A place among the rows in flight.
-pub(super) type JobId = usize;
 
 /// Why a row waits for a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

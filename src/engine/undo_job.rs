@@ -9,7 +9,7 @@
 //! A link whose unlink call an earlier run left open starts at `Inspect` like any other, and is in doubt from the start.
 
 use super::read_back::{OpenCall, RowPolicy, UnknownEffect};
-use super::row_progress::{Announcement, NextWork, Pause, ReadResult, RowProgress, Transition, WriteCall};
+use super::row_progress::{NextWork, Pause, ReadResult, RowAnnouncement, RowProgress, Transition, WriteCall};
 use super::undo_decisions::{
     InspectAfter, InspectionJudgement, LinkTime, UndoInspection, inspect_link, judge_inspection,
     refusal_of_missing_link,
@@ -82,7 +82,7 @@ impl UndoJob {
             UndoStep::LookForProfile => NextWork::Read(self.progress.read_profile(policy)),
             UndoStep::Announce { identity } => {
                 let (destination, identity) = (self.destination.clone(), identity.clone());
-                NextWork::Announce(Announcement::Unlink { destination, identity })
+                NextWork::Announce(RowAnnouncement::Unlink { destination, identity })
             }
             UndoStep::Call { identity } => {
                 NextWork::Write(WriteCall::Unlink(Box::new(UnlinkRequest { identity: identity.clone() })))

@@ -180,7 +180,7 @@ fn what_cannot_be_taken_back_safely_is_refused_and_nothing_is_announced() {
         ("it has its own profile", &subject, vec![alice(&[]), own], Moved),
         ("somebody else has that name", &subject, vec![alice(&[]), bystander], Gone),
         ("it was linked again, later", &subject, vec![alice(&[young(&subject)])], Moved),
-        ("its date is not told", &subject, vec![alice(&[undated])], Moved),
+        ("it has no date", &subject, vec![alice(&[undated])], Moved),
         ("the profile was born from it", &subject, vec![alice(&[primary])], Moved),
         ("an attribute, used and its subject not shown", &by_email, vec![alice(&[used(of(&by_email))])], UsedSince),
         ("the same, linked later", &by_email, vec![alice(&[young(&by_email)])], Moved),

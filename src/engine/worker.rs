@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::row_progress::{ReadCall, WriteCall};
-use super::rows_in_flight::JobId;
 use crate::clock::{Clock, Instant, UnixMs, timeout_at};
 use crate::limits::ATTEMPT_TIMEOUT_MS;
 use crate::pace::AdmittedCall;
@@ -12,6 +11,9 @@ use crate::service::classify::CallKind;
 use crate::service::{
     Answer, AnswerMeta, CallFault, IdentityLinker, IdentityUnlinker, PortFuture, Transport, UserDirectory, UserPage,
 };
+
+/// The place of a row among the rows in flight.
+pub(super) type JobId = usize;
 
 /// How much later than the adapter's own timeout the worker gives up, in milliseconds.
 const GRACE_MS: u64 = 500;

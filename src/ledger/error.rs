@@ -105,6 +105,7 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    #[must_use]
     pub fn io(operation: LedgerOperation, place: String, error: &io::Error) -> Self {
         Self::Io { operation, place, kind: error.kind(), detail: error.to_string() }
     }

@@ -77,6 +77,7 @@ struct LinkBody<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
+#[expect(clippy::struct_field_names, reason = "the members of the request")]
 struct IdentityBody<'a> {
     provider_name: &'a str,
     provider_attribute_name: &'a str,

@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::escape::escape;
+use super::options::{Streams, UiOptions};
 use super::style::Style;
-use super::{Streams, UiOptions};
 use crate::limits;
 
 /// Why a question has no answer.

@@ -9,6 +9,7 @@ mod findings;
 pub mod format;
 mod log;
 mod observer;
+mod options;
 mod progress;
 mod redact;
 mod style;
@@ -17,7 +18,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io;
 use std::sync::Arc;
 
 use indicatif::ProgressDrawTarget;
@@ -28,6 +29,7 @@ use console::Console;
 pub use escape::{escape, escape_json, escape_lines, shell_word};
 pub use findings::{FindingPrinter, finding_line};
 pub use log::{LOG_FILTER_VARIABLE, LogError, LogFormat, LogOptions};
+pub use options::{OutputFormat, ProgressChoice, Streams, Terminals, UiOptions};
 pub use redact::{HIDDEN_MESSAGES_HINT, explanation};
 pub use style::{ColorChoice, Style};
 
@@ -35,78 +37,6 @@ use crate::domain::event::RunObserver;
 use crate::domain::identity::{Personal, masked};
 use crate::domain::run::StopError;
 use crate::limits;
-
-/// The shape of results.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OutputFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// For scripts.
-    Json,
-}
-
-/// How progress is shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ProgressChoice {
-    /// A bar where stderr is a terminal, else plain lines.
-    #[default]
-    Auto,
-    /// Plain lines, for terminals that cannot draw (`TERM=dumb`).
-    Lines,
-    /// Not at all (`--no-progress`).
-    Off,
-}
-
-/// Which of the standard streams are terminals.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Terminals {
-    /// Standard input.
-    pub stdin: bool,
-    /// Standard output.
-    pub stdout: bool,
-    /// Standard error.
-    pub stderr: bool,
-}
-
-impl Terminals {
-    /// Asks the system.
-    #[must_use]
-    pub fn detect() -> Self {
-        Self {
-            stdin: io::stdin().is_terminal(),
-            stdout: io::stdout().is_terminal(),
-            stderr: io::stderr().is_terminal(),
-        }
-    }
-}
-
-/// How to talk.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct UiOptions {
-    /// The shape of results on stdout.
-    pub output: OutputFormat,
-    /// When to colour, the environment already applied ([`ColorChoice::with_environment`]).
-    pub color: ColorChoice,
-    /// How progress is shown.
-    pub progress: ProgressChoice,
-    /// Whether notes, hints and progress are dropped; warnings, errors and results stay.
-    pub quiet: bool,
-    /// Whether personal values are shown as they are.
-    pub show_values: bool,
-    /// Which streams are terminals.
-    pub terminals: Terminals,
-}
-
-/// Where to talk.
-pub struct Streams {
-    /// Answers.
-    pub stdin: Box<dyn Read + Send>,
-    /// Data.
-    pub stdout: Box<dyn Write + Send>,
-    /// Talk.
-    pub stderr: Box<dyn Write + Send>,
-}
 
 /// The program's voice; cheap to clone, and safe to use from several threads.
 #[derive(Clone)]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ProgressChoice;
 use super::console::Console;
 use super::format::{count, counted, duration, percent, rate};
+use super::options::ProgressChoice;
 use crate::domain::event::{RunSnapshot, WaitReason};
 use crate::limits;
 

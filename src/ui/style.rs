@@ -26,6 +26,7 @@ impl ColorChoice {
         }
     }
 
+    #[must_use]
     pub fn style(self, is_terminal: bool) -> Style {
         Style { colored: self == Self::Always || (self == Self::Auto && is_terminal) }
     }
@@ -37,18 +38,22 @@ pub struct Style {
 }
 
 impl Style {
+    #[must_use]
     pub fn red(self, text: &str) -> String {
         self.paint(AnsiColor::Red.on_default().bold(), text)
     }
 
+    #[must_use]
     pub fn yellow(self, text: &str) -> String {
         self.paint(AnsiColor::Yellow.on_default(), text)
     }
 
+    #[must_use]
     pub fn green(self, text: &str) -> String {
         self.paint(AnsiColor::Green.on_default(), text)
     }
 
+    #[must_use]
     pub fn cyan(self, text: &str) -> String {
         self.paint(AnsiColor::Cyan.on_default(), text)
     }

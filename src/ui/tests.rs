@@ -1,6 +1,8 @@
 //! What reaches which stream, through the way in.
 
 use super::testing::Screen;
+use std::io::Write;
+
 use super::*;
 use crate::domain::outcome::ServiceText;
 use crate::domain::run::StopCause;

@@ -3,6 +3,8 @@
 //! The built program, its processes, files and exit statuses, against a simulator on loopback; the fixtures; and whole
 //! runs in virtual time over many seeds.
 
+#![allow(clippy::disallowed_methods, reason = "waits for real processes, within bounds")]
+
 #[cfg(test)]
 mod harness;
 

@@ -14,7 +14,9 @@ use crate::clock::{UnixMs, sleep};
 use crate::error::ApiError;
 use crate::fault::{FaultKind, FaultPlan};
 use crate::limits;
-use crate::model::{NATIVE_PROVIDER, PoolSettings, profile_username, uuid};
+use crate::link_record::{HeldIdentity, LinkEvent, LinkOrigin, LinkRecord};
+use crate::links::{DisabledAccess, LinkOutcome};
+use crate::model::{IdentityOrigin, NATIVE_PROVIDER, PoolSettings, check_schema, uuid};
 use crate::operation::{Access, Category, Operation};
 use crate::pool::Pool;
 use crate::quota::{OtherTenants, Quota, QuotaKeys};
@@ -22,7 +24,8 @@ use crate::random::Rng;
 use crate::sign_in::{SignIn, SignedIn};
 use crate::stats::{CallResult, Stats, StatsRecorder};
 use crate::wire::{
-    self, Call, CreatePoolCall, LimitView, LinkCall, Page, PoolView, Reply, Request, page_size, page_start,
+    self, Call, CreatePoolCall, LimitView, LinkCall, Page, PoolView, Reply, Request, SetPasswordCall, UserRef,
+    page_size, page_start,
 };
 
 const POOL_ID_REGION: &str = "sim-local-1";
@@ -103,6 +106,8 @@ pub struct Account {
     list_lag_ms: u64,
     random: RandomStreams,
     recorder: StatsRecorder,
+    link_record: LinkRecord,
+    link_calls: u32,
 }
 
 impl Default for Account {
@@ -134,6 +139,8 @@ impl Account {
                 background: root.fork("background"),
             },
             recorder: StatsRecorder::default(),
+            link_record: LinkRecord::default(),
+            link_calls: 0,
         }
     }
 
@@ -142,7 +149,7 @@ impl Account {
     pub fn with_pool(mut self, mut pool: Pool) -> Self {
         pool.token_secret = self.random.tokens.next_u64();
         if self.list_lag_ms > 0 {
-            pool.journal.set_lag_ms(self.list_lag_ms);
+            pool.set_list_lag_ms(self.list_lag_ms);
         }
         if let Some(behaviors) = self.behaviors {
             pool.set_behaviors(behaviors);
@@ -195,7 +202,7 @@ impl Account {
     pub fn with_list_lag_ms(mut self, lag_ms: u64) -> Self {
         self.list_lag_ms = lag_ms;
         for pool in self.pools.values_mut() {
-            pool.journal.set_lag_ms(lag_ms);
+            pool.set_list_lag_ms(lag_ms);
         }
         self
     }
@@ -205,6 +212,46 @@ impl Account {
     pub fn with_clock_skew_ms(mut self, skew_ms: i64) -> Self {
         self.clock_skew_ms = skew_ms;
         self
+    }
+
+    /// Records what links, unlinks and deletions do: so many events, the latest. By default there is no record.
+    #[must_use]
+    pub fn with_link_record(mut self, events_max: usize) -> Self {
+        self.link_record = LinkRecord::with_max(events_max);
+        self
+    }
+
+    /// The recorded events, in their order.
+    pub fn link_events(&self) -> impl Iterator<Item = &LinkEvent> {
+        self.link_record.events()
+    }
+
+    /// How many events the record does not have any more.
+    #[must_use]
+    pub fn link_events_dropped(&self) -> u64 {
+        self.link_record.dropped()
+    }
+
+    /// The identities that users of a pool hold now, in no order. An identity that a user shows but does not hold any
+    /// more, as [`Behavior::MergingLinks`] leaves it on its profile, is not among them.
+    pub fn held_identities(&self, pool: &str) -> impl Iterator<Item = HeldIdentity> {
+        let pool = self.pools.get(pool);
+        pool.into_iter().flat_map(|pool| {
+            pool.held_identities().map(|(username, provider, held)| HeldIdentity {
+                provider: provider.to_owned(),
+                user_id: held.user_id.to_string(),
+                attribute: held.link_attribute().to_owned(),
+                value: held.link_value().to_owned(),
+                username: username.to_owned(),
+                primary: held.primary,
+                created_ms: held.created_ms,
+                origin: match held.origin {
+                    IdentityOrigin::AtStart => LinkOrigin::AtStart,
+                    IdentityOrigin::SignIn => LinkOrigin::SignIn,
+                    IdentityOrigin::Call(number) => LinkOrigin::Call(self.link_record.request_id(number)),
+                },
+            })
+        })
     }
 
     /// The pool with this id.
@@ -427,21 +474,70 @@ impl Account {
         request_id: &str,
     ) -> Result<Reply, ApiError> {
         let id = pool.ok_or_else(|| ApiError::null_member("userPoolId"))?;
-        let pool = self.pools.get_mut(&id).ok_or_else(|| ApiError::pool_not_found(&id))?;
+        let pool = self.pools.get_mut(&id).ok_or_else(|| pool_missing(&id))?;
         match call {
+            Call::DeletePool => {
+                if pool.settings.shown.get("DeletionProtection").is_some_and(|protection| protection == "ACTIVE") {
+                    return Err(ApiError::deletion_protected());
+                }
+                self.pools.remove(&id);
+                Ok(Reply::Empty)
+            }
+            Call::SetPassword(call) => pool.set_password(now, &call).map(|()| Reply::Done),
+            Call::UpdateAttributes { username, attributes } => {
+                let username = username.ok_or_else(|| ApiError::null_member("username"))?;
+                pool.update_attributes(now, &username, &attributes).map(|()| Reply::Done)
+            }
             Call::Link(call) => {
-                pool.link(now, &call)?;
-                self.recorder.linked(identity_hash(&id, &call));
-                Ok(Reply::Done)
+                self.link_calls = self.link_calls.saturating_add(1);
+                pool.call_number = self.link_calls;
+                let LinkOutcome { answer, effect } = pool.link(now, &call);
+                if effect.is_some() {
+                    self.recorder.linked(identity_hash(&id, &call));
+                }
+                if self.link_record.is_on() {
+                    let made = effect.is_some();
+                    let (username, taken_from) =
+                        effect.map_or((None, None), |effect| (Some(effect.username), effect.taken_from));
+                    let event = LinkEvent {
+                        username,
+                        taken_from,
+                        made,
+                        refusal: answer.as_ref().err().map(|error| error.code),
+                        ..link_event(now, Operation::LinkProvider, &id, request_id, call.source.as_ref())
+                    };
+                    self.link_record.add(event, made.then_some(self.link_calls));
+                }
+                answer.map(|()| Reply::Done)
             }
             Call::Disable(user) => {
-                let disabled = pool.disable(now, user.as_ref())?;
-                self.recorder.disabled(disabled);
+                let username = self.link_record.is_on().then(|| pool.holder_to_unlink(user.as_ref())).flatten();
+                let disabled = pool.disable(now, user.as_ref());
+                if self.link_record.is_on() {
+                    let made = disabled.as_ref().is_ok_and(|what| *what == DisabledAccess::Link);
+                    let event = LinkEvent {
+                        username: username.filter(|_| made),
+                        made,
+                        refusal: disabled.as_ref().err().map(|error| error.code),
+                        ..link_event(now, Operation::DisableProvider, &id, request_id, user.as_ref())
+                    };
+                    self.link_record.add(event, None);
+                }
+                self.recorder.disabled(disabled?);
                 Ok(Reply::Done)
             }
             Call::CreateUser(call) => pool.create_user(now, &call).map(Reply::CreatedUser),
             Call::DeleteUser(username) => {
-                pool.delete_user(&username.ok_or_else(|| ApiError::null_member("username"))?)?;
+                let freed = pool.delete_user(&username.ok_or_else(|| ApiError::null_member("username"))?)?;
+                let freed = if self.link_record.is_on() { freed } else { Vec::new() };
+                for (username, held) in freed {
+                    let event = LinkEvent {
+                        username: Some(username),
+                        made: true,
+                        ..link_event(now, Operation::DeleteUser, &id, request_id, Some(&held))
+                    };
+                    self.link_record.add(event, None);
+                }
                 Ok(Reply::Empty)
             }
             Call::DescribeProvider(name) => {
@@ -473,6 +569,27 @@ impl Account {
     }
 }
 
+/// Why there is no pool of this id: it has not the form of one (service model), or is not there.
+fn pool_missing(id: &str) -> ApiError {
+    const MEMBER: &str = "userPoolId";
+    let is_word = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
+    let has_form = id.rsplit_once('_').is_some_and(|(region, id)| {
+        !region.is_empty()
+            && region.chars().all(is_word)
+            && !id.is_empty()
+            && id.chars().all(|character| character.is_ascii_alphanumeric())
+    });
+    if id.is_empty() {
+        ApiError::too_short(id, MEMBER, 1)
+    } else if id.chars().count() > limits::POOL_ID_CHARS_MAX {
+        ApiError::too_long(id, MEMBER, limits::POOL_ID_CHARS_MAX)
+    } else if has_form {
+        ApiError::pool_not_found(id)
+    } else {
+        ApiError::not_of_form(id, MEMBER, r"[\w-]+_[0-9a-zA-Z]+")
+    }
+}
+
 /// The user name, as the pool keeps it, of the user whose profile is read or written.
 fn touched_user(pool: &Pool, call: &Call) -> Option<String> {
     match call {
@@ -481,7 +598,7 @@ fn touched_user(pool: &Pool, call: &Call) -> Option<String> {
             let value = destination.value.as_deref()?;
             let provider = destination.provider.as_deref()?;
             let is_native = provider == NATIVE_PROVIDER;
-            let username = if is_native { value.to_owned() } else { profile_username(provider, value) };
+            let username = if is_native { value.to_owned() } else { pool.profile_name(provider, value) };
             Some(pool.username_key(&username))
         }
         Call::Disable(user) => {
@@ -493,8 +610,35 @@ fn touched_user(pool: &Pool, call: &Call) -> Option<String> {
             let holder = pool.holder(pool.provider(provider)?.0, value)?;
             pool.user(holder).map(|user| user.username.to_string())
         }
-        Call::GetUser(username) | Call::DeleteUser(username) => Some(pool.username_key(username.as_deref()?)),
+        Call::GetUser(username)
+        | Call::DeleteUser(username)
+        | Call::SetPassword(SetPasswordCall { username, .. })
+        | Call::UpdateAttributes { username, .. } => Some(pool.username_key(username.as_deref()?)),
         _ => None,
+    }
+}
+
+/// An event with what the call says, and no effect.
+fn link_event(
+    now: UnixMs,
+    operation: Operation,
+    pool: &str,
+    request_id: &str,
+    identity: Option<&UserRef>,
+) -> LinkEvent {
+    let text = |text: Option<&String>| text.cloned().unwrap_or_default();
+    LinkEvent {
+        at_ms: now,
+        operation,
+        request_id: request_id.to_owned(),
+        pool: pool.to_owned(),
+        provider: text(identity.and_then(|identity| identity.provider.as_ref())),
+        attribute: text(identity.and_then(|identity| identity.attribute.as_ref())),
+        value: text(identity.and_then(|identity| identity.value.as_ref())),
+        username: None,
+        taken_from: None,
+        made: false,
+        refusal: None,
     }
 }
 
@@ -518,6 +662,9 @@ impl Account {
         if name.chars().count() > limits::USERNAME_CHARS_MAX {
             return Err(ApiError::too_long(&name, "poolName", limits::USERNAME_CHARS_MAX));
         }
+        if call.schema.len() > limits::SCHEMA_ATTRIBUTES_MAX {
+            return Err(ApiError::too_long("[...]", "schema", limits::SCHEMA_ATTRIBUTES_MAX));
+        }
         if self.pools.len() >= limits::POOLS_MAX {
             return Err(ApiError::too_many("user pools"));
         }
@@ -528,13 +675,15 @@ impl Account {
             alias_attributes: call.alias_attributes,
             pre_sign_up_trigger: call.pre_sign_up_trigger,
             schema: call.schema,
+            shown: call.shown,
             created_ms: now,
             ..PoolSettings::new(&self.free_pool_id())
         };
+        check_schema(&settings.schema)?;
         let mut pool = Pool::new(settings);
         pool.set_behaviors(self.behaviors.unwrap_or_default());
         pool.token_secret = self.random.tokens.next_u64();
-        pool.journal.set_lag_ms(self.list_lag_ms);
+        pool.set_list_lag_ms(self.list_lag_ms);
         let view = pool.describe();
         self.pools.insert(view.settings.id.clone(), pool);
         Ok(view)

@@ -1,4 +1,12 @@
 //! What the service could do differently: one switch for each thing about it that nobody has proven.
+//!
+//! Behaviors can be combined. Where two of them are about the same case, one holds:
+//!
+//! - an identity that another user holds: `held-moves`, else `held-is-merging`, else `held-is-alias-exists`;
+//! - a repeated link: `repeat-succeeds`, else `old-already-linked-text`;
+//! - a used link by an attribute: `attribute-link-stays`, else `unlink-by-attribute-after-sign-in`;
+//! - dates: `dates-absent`, else `dates-in-seconds`;
+//! - texts: `unknown-texts` leaves an answer alone that another behavior chooses.
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
@@ -13,13 +21,13 @@ pub enum Behavior {
     NamesKeepCase,
     /// In a filter a backslash before a backslash stands for itself.
     FilterKeepsBackslashes,
-    /// The destination of a link may be a `sub`, or an address that is an alias.
+    /// The destination of a link may be a `sub`, or the e-mail address of one user, if it is not unverified.
     DestinationByAlias,
-    /// Federated users have another user name than `Provider_id`.
+    /// Federated users have another user name than `Provider_id`, also those that are there at the start.
     MappedUsernames,
     /// A link that is there already is accepted, and stays as it is.
     RepeatSucceeds,
-    /// A link of an identity that another user holds takes it from that user.
+    /// A link of an identity that another user holds takes it from that user; a profile's own identity stays.
     HeldMoves,
     /// An identity that another user holds is refused with "Merging is not currently supported …".
     HeldIsMerging,
@@ -31,7 +39,7 @@ pub enum Behavior {
     DisabledNotAuthorized,
     /// An unknown provider is refused with a text about the user pool.
     ProviderMissingSaysPool,
-    /// Some links are refused with `LimitExceededException` because of the rate.
+    /// One link call of five is refused with `LimitExceededException` because of the rate.
     LimitIsThrottle,
     /// A provider takes links by at most five attribute names; more are refused with `LimitExceededException`.
     LimitIsAttributeNames,
@@ -51,7 +59,7 @@ pub enum Behavior {
     LengthCountsValueOnly,
     /// Provider names have up to 40 characters.
     ProviderNames40,
-    /// Some links are made although the answer is a refusal.
+    /// One link of four is answered with a constraint or a "does not exist", although it is made.
     RefusalsLink,
     /// A filter `sub ^=` is refused.
     NoSubPrefix,
@@ -91,7 +99,7 @@ const FACTS: [BehaviorFacts; 28] = {
             B::MappedUsernames,
             "mapped-usernames",
             "federated-name",
-            "A user that a sign-in creates has another user name than Provider_id",
+            "Federated users have another user name than Provider_id",
         ),
         F(
             B::RepeatSucceeds,
@@ -134,7 +142,7 @@ const FACTS: [BehaviorFacts; 28] = {
             B::LimitIsThrottle,
             "limit-is-throttle",
             "limit-is-five",
-            "Some links are throttled with LimitExceededException",
+            "One link call of five is throttled with LimitExceededException",
         ),
         F(
             B::LimitIsAttributeNames,
@@ -169,7 +177,7 @@ const FACTS: [BehaviorFacts; 28] = {
             B::RefusalsLink,
             "refusals-link",
             "text-no-look",
-            "Some links are made although the answer is a constraint or \"does not exist\"",
+            "One link of four is made although the answer is a constraint or \"does not exist\"",
         ),
         F(B::NoSubPrefix, "no-sub-prefix", "sub-prefix", "A filter sub ^= is refused"),
         F(

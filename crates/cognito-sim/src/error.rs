@@ -70,6 +70,31 @@ impl ApiError {
         Self::missing(format!("Identity provider {provider} does not exist."))
     }
 
+    /// The same in words that name the pool. Class and text are guesses.
+    pub(crate) fn provider_not_in_pool(provider: &str, pool: &str) -> Self {
+        Self::missing(format!("Identity provider {provider} does not exist in user pool {pool}."))
+    }
+
+    /// The destination is disabled (text of sister calls; a guess for a link).
+    pub(crate) fn user_disabled() -> Self {
+        Self::refused("NotAuthorizedException", "User is disabled.")
+    }
+
+    /// A throttle that comes as a limit. Class and text are guesses.
+    pub(crate) fn limit_is_rate() -> Self {
+        Self::refused("LimitExceededException", "Rate limit exceeded for this operation")
+    }
+
+    /// Identities of the provider are linked by as many attributes as may be. The text is a guess.
+    pub(crate) fn too_many_attribute_names() -> Self {
+        Self::refused("LimitExceededException", "Exceeded the maximum number of attribute names for a provider")
+    }
+
+    /// A known situation, in words that no client knows.
+    pub(crate) fn in_unknown_words(self) -> Self {
+        Self { message: "The request was declined for the identity that it names".to_owned(), ..self }
+    }
+
     /// A user holds as many identities as it may. The class is documented; the text is a guess.
     pub(crate) fn too_many_identities() -> Self {
         Self::refused("LimitExceededException", "Exceeded the maximum number of linked identities for a user")
@@ -152,6 +177,36 @@ impl ApiError {
         Self::invalid(format!("user.{attribute}: Attribute cannot be updated.\n"))
     }
 
+    /// A custom attribute that must be there (usual text of this API).
+    pub(crate) fn custom_attribute_required() -> Self {
+        Self::invalid("Required custom attributes are not supported currently.")
+    }
+
+    /// A standard attribute of another type (usual text of this API).
+    pub(crate) fn standard_attribute_type(attribute: &str) -> Self {
+        Self::invalid(format!(
+            "You can not change AttributeDataType or set developerOnlyAttribute for standard schema attribute {attribute}"
+        ))
+    }
+
+    /// The pool is protected (usual text of this API).
+    pub(crate) fn deletion_protected() -> Self {
+        Self::invalid(
+            "The user pool cannot be deleted because deletion protection is activated. Deletion protection must be \
+             inactivated first.",
+        )
+    }
+
+    /// A password is not as the pool's policy wants it (usual text of this API).
+    pub(crate) fn password_policy(reason: &str) -> Self {
+        Self::refused("InvalidPasswordException", format!("Password did not conform with policy: {reason}"))
+    }
+
+    /// A verified alias belongs to another user (usual text of this API).
+    pub(crate) fn verified_alias_exists(attribute: &str) -> Self {
+        Self::refused("AliasExistsException", format!("An account with the given {attribute} already exists."))
+    }
+
     /// The provider's name is taken. The text is a guess.
     pub(crate) fn duplicate_provider(provider: &str) -> Self {
         Self::refused(
@@ -165,9 +220,9 @@ impl ApiError {
         Self::invalid(format!("Missing required provider detail: {detail}"))
     }
 
-    /// A social provider goes by its type's name. The text is a guess.
-    pub(crate) fn social_provider_name() -> Self {
-        Self::invalid("The ProviderName of a social identity provider must be its ProviderType")
+    /// A social provider goes by its type's name (seen).
+    pub(crate) fn social_provider_name(name: &str, kind: &str) -> Self {
+        Self::invalid(format!("Provider {name} cannot be of type {kind}."))
     }
 
     /// More pools or providers than an account or a pool may have. The text is a guess.

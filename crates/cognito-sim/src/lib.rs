@@ -37,7 +37,7 @@
 //! | --- | --- |
 //! | `clock`, `random`, `limits` | time, seeded random numbers, bounds |
 //! | `behavior` | what the service could do differently |
-//! | `error`, `operation` | the catalogue of error classes and texts; operations and quota categories |
+//! | `error`, `operation`, `link_record` | the catalogue of error classes and texts; operations and quota categories; what links did |
 //! | `model`, `list_lag` | what a pool holds; what lists do not show yet |
 //! | `wire` | typed requests and replies, and their JSON |
 //! | `pool` | the pool and its indices |
@@ -55,6 +55,7 @@ mod clock;
 mod error;
 mod fault;
 mod limits;
+mod link_record;
 mod links;
 mod list_lag;
 mod list_users;
@@ -83,13 +84,14 @@ pub use behavior::Behavior;
 pub use clock::UnixMs;
 pub use error::ApiError;
 pub use fault::{FaultKind, FaultPlan, FaultPlanError, FaultRule, FaultTrigger};
+pub use link_record::{HeldIdentity, LinkEvent, LinkOrigin};
 pub use model::{
-    NewIdentity, NewUser, PoolError, PoolSettings, Provider, ProviderKind, SchemaAttribute, Status,
+    AttributeBounds, NewIdentity, NewUser, PoolError, PoolSettings, Provider, ProviderKind, SchemaAttribute, Status,
     UNKNOWN_DATE_UNIX_MS, UserView,
 };
 pub use operation::{Category, Operation};
 pub use options::{
-    OptionError, ServerArgs, StandaloneError, StandaloneServer, load_faults, parse_latency, parse_quota,
+    AFTER_HELP, OptionError, ServerArgs, StandaloneError, StandaloneServer, load_faults, parse_latency, parse_quota,
 };
 pub use pool::Pool;
 pub use quota::{OtherTenantsStats, Quota, RateChange, Schedule, ScheduleError, category_rates};

@@ -5,10 +5,28 @@
 pub(crate) const POOL_ID_CHARS_MAX: usize = 55;
 pub(crate) const PROVIDER_NAME_CHARS_MAX: usize = 32;
 pub(crate) const USERNAME_CHARS_MAX: usize = 128;
+/// Names of attributes in the schema of a pool, less `custom:` (service model).
+pub(crate) const ATTRIBUTE_NAME_CHARS_MAX: usize = 20;
+/// Attributes of the schema with which a pool is created (service model).
+pub(crate) const SCHEMA_ATTRIBUTES_MAX: usize = 50;
+pub(crate) const PASSWORD_CHARS_MAX: usize = 256;
+/// Shortest password by the policy that a pool has by default.
+pub(crate) const PASSWORD_CHARS_MIN: u64 = 8;
 /// Attribute names and values of a link (service model).
 pub(crate) const LINK_TEXT_CHARS_MAX: usize = 131_072;
 /// Provider name, attribute name and value of a source together (seen in the field, aws-sdk-js-v3 #6985).
 pub(crate) const SOURCE_CHARS_MAX: usize = 128;
+/// Provider names where [`Behavior::ProviderNames40`](crate::Behavior::ProviderNames40).
+pub(crate) const LONG_PROVIDER_NAME_CHARS_MAX: usize = 40;
+/// Attribute names by which identities of one provider are linked, where
+/// [`Behavior::LimitIsAttributeNames`](crate::Behavior::LimitIsAttributeNames).
+pub(crate) const LINK_ATTRIBUTES_PER_PROVIDER_MAX: usize = 5;
+/// The lag of lists where [`Behavior::ListLag40s`](crate::Behavior::ListLag40s).
+pub(crate) const LONG_LIST_LAG_MS: u64 = 40_000;
+/// One link call of so many is throttled where [`Behavior::LimitIsThrottle`](crate::Behavior::LimitIsThrottle).
+pub(crate) const CALLS_PER_THROTTLED_LINK: u64 = 5;
+/// One link of so many is answered as refused where [`Behavior::RefusalsLink`](crate::Behavior::RefusalsLink).
+pub(crate) const LINKS_PER_REFUSED_LINK: u64 = 4;
 /// Filters of `ListUsers` (service model).
 pub(crate) const FILTER_CHARS_MAX: usize = 256;
 /// Identities of one user, its own included (service quota, not adjustable).

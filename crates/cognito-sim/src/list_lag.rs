@@ -32,6 +32,10 @@ impl LagJournal {
         self.lag_ms = i64::try_from(lag_ms.min(limits::LIST_LAG_MS_MAX)).unwrap_or(i64::MAX);
     }
 
+    pub(crate) fn lag_ms(&self) -> u64 {
+        self.lag_ms.unsigned_abs()
+    }
+
     /// Keeps what a user held before a write; `before` is only called where a lag is set.
     pub(crate) fn record(&mut self, now: UnixMs, user_index: UserIndex, before: impl FnOnce() -> Before) {
         if self.lag_ms == 0 {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::behavior::Behavior;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::limits;
@@ -29,7 +30,11 @@ impl Pool {
         request_id: &str,
     ) -> Result<Page<UserView>, ApiError> {
         let limit = page_size(call.limit, "limit", limits::USERS_PER_PAGE_MAX)?;
-        let filter = UserFilter::parse(call.filter.as_deref().unwrap_or_default())?;
+        let keeps_backslashes = self.behaves(Behavior::FilterKeepsBackslashes);
+        let filter = UserFilter::parse(call.filter.as_deref().unwrap_or_default(), keeps_backslashes)?;
+        if self.behaves(Behavior::NoSubPrefix) && filter.as_ref().is_some_and(UserFilter::is_sub_prefix) {
+            return Err(ApiError::filter_unreadable());
+        }
         let filter_text = call.filter.as_deref().unwrap_or_default();
         let after = match &call.token {
             Some(token) => Some(
@@ -77,10 +82,13 @@ impl Pool {
     }
 
     fn listed_user(&self, now: UnixMs, user_index: UserIndex, filter: Option<&UserFilter>) -> Option<UserView> {
-        let user = self.user(user_index).filter(|user| filter.is_none_or(|filter| filter.matches(user)))?;
+        let user = self.user(user_index)?;
+        if filter.is_some_and(|filter| !filter.matches(user, self.shown_username(user))) {
+            return None;
+        }
         match self.journal.listed(now, user_index) {
-            ListedState::Now => Some(user.view(&user.identities, &self.providers)),
-            ListedState::Before(identities) => Some(user.view(identities, &self.providers)),
+            ListedState::Now => Some(self.view(user, &user.identities)),
+            ListedState::Before(identities) => Some(self.view(user, identities)),
             ListedState::Absent => None,
         }
     }
@@ -102,7 +110,9 @@ impl Pool {
 
     fn by_name(&self, value: &str, prefix: bool, after: Option<UserIndex>) -> CandidateUsers<'_> {
         let after = after.and_then(|user_index| self.user(user_index)).map(|user| &*user.username);
-        let value = value.to_owned();
+        // Where answers show the case, a filter goes by it; the index does not have it.
+        let keeps_case = self.behaves(Behavior::NamesKeepCase);
+        let value = if keeps_case { self.username_key(value) } else { value.to_owned() };
         let users = self.by_username.range::<str, _>((after.map_or(Included(&*value), Excluded), Unbounded));
         Box::new(users.map(|(name, user_index)| (&**name, *user_index)).map_while(within(value, prefix)))
     }
@@ -207,7 +217,7 @@ pub(crate) struct UserFilter {
 
 impl UserFilter {
     /// Reads a filter; an empty text asks for all users.
-    pub(crate) fn parse(text: &str) -> Result<Option<Self>, ApiError> {
+    pub(crate) fn parse(text: &str, keeps_backslashes: bool) -> Result<Option<Self>, ApiError> {
         if text.chars().count() > limits::FILTER_CHARS_MAX {
             return Err(ApiError::too_long(text, "filter", limits::FILTER_CHARS_MAX));
         }
@@ -219,14 +229,21 @@ impl UserFilter {
             Some(name) => (name.trim(), true),
             None => (name.trim(), false),
         };
-        let value = quoted(rest.trim()).ok_or_else(ApiError::filter_unreadable)?;
+        // Public code writes the name in quotes as well (aws-samples).
+        let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
+        let value = quoted(rest.trim(), keeps_backslashes).ok_or_else(ApiError::filter_unreadable)?;
         let attribute = SearchableAttribute::by_name(name).ok_or_else(|| ApiError::filter_attribute(name))?;
         Ok(Some(Self { attribute, prefix, value }))
     }
 
-    pub(crate) fn matches(&self, user: &User) -> bool {
+    fn is_sub_prefix(&self) -> bool {
+        self.attribute == SearchableAttribute::Sub && self.prefix
+    }
+
+    /// Whether a user matches whose user name is shown as this.
+    pub(crate) fn matches(&self, user: &User, shown_username: &str) -> bool {
         match self.attribute {
-            SearchableAttribute::Username => self.compare(Some(&user.username), false),
+            SearchableAttribute::Username => self.compare(Some(shown_username), false),
             SearchableAttribute::Sub => self.compare(Some(&user.sub), false),
             SearchableAttribute::Email => self.compare(user.email.as_deref(), true),
             SearchableAttribute::Status => self.compare(Some(if user.enabled { "Enabled" } else { "Disabled" }), false),
@@ -242,13 +259,20 @@ impl UserFilter {
     }
 }
 
-/// The text between two quotes, in which a backslash takes the next character as it is.
-fn quoted(text: &str) -> Option<String> {
+/// The text between two quotes, in which a backslash takes the next character as it is; or, where backslashes are kept,
+/// only a quote.
+fn quoted(text: &str, keeps_backslashes: bool) -> Option<String> {
     let mut chars = text.strip_prefix('"')?.chars();
     let mut value = String::with_capacity(text.len());
     loop {
         match chars.next()? {
-            '\\' => value.push(chars.next()?),
+            '\\' => {
+                let next = chars.next()?;
+                if keeps_backslashes && next != '"' {
+                    value.push('\\');
+                }
+                value.push(next);
+            }
             '"' => return chars.next().is_none().then_some(value),
             other => value.push(other),
         }
@@ -291,7 +315,7 @@ mod filter_tests {
     use super::*;
 
     fn read(text: &str) -> Result<Option<(SearchableAttribute, bool, String)>, &'static str> {
-        let filter = UserFilter::parse(text).map_err(|error| error.code)?;
+        let filter = UserFilter::parse(text, false).map_err(|error| error.code)?;
         Ok(filter.map(|filter| (filter.attribute, filter.prefix, filter.value)))
     }
 

@@ -1,13 +1,15 @@
 //! What a pool holds: settings, schema, providers, users and their identities.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::clock::UnixMs;
+use crate::error::ApiError;
 use crate::limits;
 
 /// The attribute that stands for the subject of an identity, whatever the provider calls it.
@@ -85,6 +87,9 @@ pub struct PoolSettings {
     /// Custom attributes, and standard attributes that differ from their default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schema: Vec<SchemaAttribute>,
+    /// Members of `CreateUserPool` that have no effect here, and are shown as they were given.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shown: BTreeMap<String, Value>,
     /// When the pool was created.
     #[serde(rename = "created", default = "defaults::date", skip_serializing_if = "defaults::is_date")]
     pub created_ms: UnixMs,
@@ -102,6 +107,7 @@ impl PoolSettings {
             alias_attributes: Vec::new(),
             pre_sign_up_trigger: None,
             schema: Vec::new(),
+            shown: BTreeMap::new(),
             created_ms: UNKNOWN_DATE_UNIX_MS,
         }
     }
@@ -172,6 +178,39 @@ pub struct SchemaAttribute {
     /// Whether every user must have the attribute.
     #[serde(default)]
     pub required: bool,
+    /// The bounds of its length or value.
+    #[serde(default, skip_serializing_if = "AttributeBounds::is_none")]
+    pub bounds: AttributeBounds,
+}
+
+/// The bounds of a text's length or of a number, as the service writes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttributeBounds {
+    /// `MinLength` or `MinValue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<String>,
+    /// `MaxLength` or `MaxValue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<String>,
+}
+
+impl AttributeBounds {
+    fn is_none(&self) -> bool {
+        self.min.is_none() && self.max.is_none()
+    }
+
+    /// The bounds of the standard attributes.
+    fn standard(name: &str) -> Self {
+        let (min, max) = match name {
+            "sub" => (Some("1"), Some("2048")),
+            "birthdate" => (Some("10"), Some("10")),
+            "updated_at" => (Some("0"), None),
+            "identities" | "email_verified" | "phone_number_verified" => (None, None),
+            _ => (Some("0"), Some("2048")),
+        };
+        Self { min: min.map(str::to_owned), max: max.map(str::to_owned) }
+    }
 }
 
 impl SchemaAttribute {
@@ -182,8 +221,45 @@ impl SchemaAttribute {
             _ => "String",
         };
         let is_sub = name == "sub";
-        Self { name: name.to_owned(), data_type: data_type.to_owned(), mutable: !is_sub, required: is_sub }
+        Self {
+            name: name.to_owned(),
+            data_type: data_type.to_owned(),
+            mutable: !is_sub,
+            required: is_sub,
+            bounds: AttributeBounds::standard(name),
+        }
     }
+}
+
+/// The types of attributes (service model).
+const DATA_TYPES: [&str; 4] = ["Boolean", "DateTime", "Number", "String"];
+
+/// Checks the attributes of a pool that is created.
+pub(crate) fn check_schema(schema: &[SchemaAttribute]) -> Result<(), ApiError> {
+    for (position, attribute) in schema.iter().enumerate() {
+        let member = |name: &str| format!("schema.{}.member.{name}", position + 1);
+        let is_standard = STANDARD_ATTRIBUTES.contains(&attribute.name.as_str());
+        let name = attribute.name.strip_prefix("custom:").unwrap_or(&attribute.name);
+        if name.is_empty() {
+            return Err(ApiError::too_short(name, &member("name"), 1));
+        }
+        if name.chars().count() > limits::ATTRIBUTE_NAME_CHARS_MAX {
+            return Err(ApiError::too_long(name, &member("name"), limits::ATTRIBUTE_NAME_CHARS_MAX));
+        }
+        if name.chars().any(|character| character.is_whitespace() || character.is_control()) {
+            return Err(ApiError::not_of_form(name, &member("name"), r"[\p{L}\p{M}\p{S}\p{N}\p{P}]+"));
+        }
+        if !DATA_TYPES.contains(&attribute.data_type.as_str()) {
+            return Err(ApiError::not_in_set(&attribute.data_type, &member("attributeDataType"), &DATA_TYPES));
+        }
+        if is_standard && attribute.data_type != SchemaAttribute::standard(name).data_type {
+            return Err(ApiError::standard_attribute_type(name));
+        }
+        if !is_standard && attribute.required {
+            return Err(ApiError::custom_attribute_required());
+        }
+    }
+    Ok(())
 }
 
 /// The standard attributes of every pool, in the order in which the service lists them.
@@ -306,6 +382,8 @@ pub struct Provider {
     pub kind: ProviderKind,
     /// `AttributeMapping`: pool attribute to claim.
     pub attribute_mapping: BTreeMap<String, String>,
+    /// `IdpIdentifiers`.
+    pub identifiers: Vec<String>,
     /// `ProviderDetails`, secrets included. If it is empty, answers show invented ones.
     pub details: BTreeMap<String, String>,
     /// `CreationDate`.
@@ -318,6 +396,10 @@ pub struct Provider {
     pub(crate) holders: BTreeMap<Arc<str>, UserIndex>,
     /// How many ids with capitals have this lower-case form.
     pub(crate) ids_with_capitals: BTreeMap<Box<str>, u32>,
+    /// The subject of each used link by an attribute, by the attribute and value of the link.
+    pub(crate) used_links: BTreeMap<LinkForm, Arc<str>>,
+    /// The attributes by which identities were linked, the subject aside.
+    pub(crate) linked_attributes: BTreeSet<Box<str>>,
 }
 
 impl Provider {
@@ -328,12 +410,15 @@ impl Provider {
             name: name.into(),
             kind,
             attribute_mapping: BTreeMap::new(),
+            identifiers: Vec::new(),
             details: BTreeMap::new(),
             created_ms: now,
             modified_ms: now,
             created_on_reference: false,
             holders: BTreeMap::new(),
             ids_with_capitals: BTreeMap::new(),
+            used_links: BTreeMap::new(),
+            linked_attributes: BTreeSet::new(),
         }
     }
 
@@ -483,11 +568,46 @@ pub(crate) struct StoredIdentity {
     pub(crate) attribute: Option<Box<str>>,
     pub(crate) issuer: Option<Box<str>>,
     pub(crate) primary: bool,
+    /// Whether a link by an attribute has been used.
+    pub(crate) used: bool,
+    /// The attribute and value of a used link by an attribute, which shows its subject now.
+    pub(crate) used_form: Option<Box<LinkForm>>,
+    pub(crate) origin: IdentityOrigin,
     pub(crate) created_ms: UnixMs,
+}
+
+/// The attribute and the value by which an identity was linked.
+pub(crate) type LinkForm = (Box<str>, Box<str>);
+
+impl StoredIdentity {
+    /// The attribute by which it was linked.
+    pub(crate) fn link_attribute(&self) -> &str {
+        let used = self.used_form.as_ref().map(|form| &*form.0);
+        used.or(self.attribute.as_deref()).unwrap_or(COGNITO_SUBJECT)
+    }
+
+    /// The value by which it was linked.
+    pub(crate) fn link_value(&self) -> &str {
+        self.used_form.as_ref().map_or(&self.user_id, |form| &form.1)
+    }
+}
+
+/// How an identity came to its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum IdentityOrigin {
+    /// It was there before the first call, or was put there behind the back of the service.
+    #[default]
+    AtStart,
+    /// A sign-in created its user.
+    SignIn,
+    /// The link call of this number.
+    Call(u32),
 }
 
 #[derive(Default, Clone)]
 pub(crate) struct RareFields {
+    /// The user name as it was given, where the pool keeps it in lower case.
+    pub(crate) given_username: Option<Box<str>>,
     pub(crate) attributes: Box<[(Box<str>, Box<str>)]>,
     /// A link to this user fails with `AliasExistsException`.
     pub(crate) alias_conflict: bool,
@@ -521,18 +641,16 @@ impl User {
         attributes.iter().find(|(held, _)| **held == *name).map(|(_, value)| &**value)
     }
 
-    /// The user as an answer shows it, with these identities.
-    pub(crate) fn view(&self, identities: &[StoredIdentity], providers: &[Provider]) -> UserView {
+    /// The user as an answer shows it, with this user name and this text of its identities.
+    pub(crate) fn view(&self, username: &str, identities: Option<String>) -> UserView {
         let mut attributes = Vec::with_capacity(4);
         attributes.push(("sub".to_owned(), self.sub.to_string()));
-        if !identities.is_empty() {
-            attributes.push(("identities".to_owned(), identities_text(identities, providers)));
-        }
+        attributes.extend(identities.map(|identities| ("identities".to_owned(), identities)));
         attributes.extend(self.email.iter().map(|email| ("email".to_owned(), email.to_string())));
         let extra = self.extra.iter().flat_map(|extra| extra.attributes.iter());
         attributes.extend(extra.map(|(name, value)| (name.to_string(), value.to_string())));
         UserView {
-            username: self.username.to_string(),
+            username: username.to_owned(),
             attributes,
             created_ms: self.created_ms,
             modified_ms: self.modified_ms,
@@ -620,6 +738,10 @@ pub struct NewIdentity {
     pub issuer: Option<String>,
     /// Whether this identity created the profile.
     pub primary: bool,
+    /// Whether a link by an attribute has been used, and stays as it was made.
+    pub used: bool,
+    /// The attribute and value of a link by an attribute that has been used, and shows its subject now.
+    pub used_form: Option<(String, String)>,
     /// When it was linked.
     pub created_ms: UnixMs,
 }
@@ -634,6 +756,8 @@ impl NewIdentity {
             attribute: None,
             issuer: None,
             primary: false,
+            used: false,
+            used_form: None,
             created_ms: UNKNOWN_DATE_UNIX_MS,
         }
     }
@@ -670,13 +794,17 @@ struct IdentityJson<'a> {
     provider_type: &'a str,
     issuer: Option<&'a str>,
     primary: bool,
-    date_created: UnixMs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date_created: Option<i64>,
 }
 
-/// The `identities` attribute exactly as the service writes it: a JSON array in a string.
-fn identities_text(identities: &[StoredIdentity], providers: &[Provider]) -> String {
+/// The `identities` attribute exactly as the service writes it: a JSON array in a string. Absent without identities.
+pub(crate) fn identities_text<'a>(
+    identities: impl Iterator<Item = &'a StoredIdentity>,
+    providers: &[Provider],
+    date: impl Fn(UnixMs) -> Option<i64>,
+) -> Option<String> {
     let texts: Vec<_> = identities
-        .iter()
         .filter_map(|held| {
             let provider = providers.get(usize::from(held.provider))?;
             Some(IdentityJson {
@@ -685,11 +813,11 @@ fn identities_text(identities: &[StoredIdentity], providers: &[Provider]) -> Str
                 provider_type: provider.kind.as_str(),
                 issuer: held.issuer.as_deref(),
                 primary: held.primary,
-                date_created: held.created_ms,
+                date_created: date(held.created_ms),
             })
         })
         .collect();
-    serde_json::to_string(&texts).unwrap_or_default()
+    if texts.is_empty() { None } else { serde_json::to_string(&texts).ok() }
 }
 
 /// A UUID of version 4's form that follows from a text.

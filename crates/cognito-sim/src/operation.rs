@@ -15,12 +15,18 @@ pub enum Operation {
     CreateUser,
     /// `AdminDeleteUser`.
     DeleteUser,
+    /// `AdminSetUserPassword`.
+    SetPassword,
+    /// `AdminUpdateUserAttributes`.
+    UpdateAttributes,
     /// `DescribeUserPool`.
     DescribePool,
     /// `ListUserPools`.
     ListPools,
     /// `CreateUserPool`.
     CreatePool,
+    /// `DeleteUserPool`.
+    DeletePool,
     /// `ListIdentityProviders`.
     ListProviders,
     /// `DescribeIdentityProvider`.
@@ -145,7 +151,7 @@ struct OperationFacts(Operation, &'static str, &'static str, Option<Category>, O
 
 /// Which operation draws on which category is general knowledge; the service's page of it could not be read. Service
 /// Quotas has quotas of its own, which are not simulated.
-const OPERATIONS: [OperationFacts; 15] = {
+const OPERATIONS: [OperationFacts; 18] = {
     use Category as Quota;
     use Operation as Op;
     const WRITE: Option<Access> = Some(Access::Write);
@@ -157,9 +163,12 @@ const OPERATIONS: [OperationFacts; 15] = {
         OperationFacts(Op::ListUsers, "ListUsers", COGNITO, Some(Quota::UserList), None),
         OperationFacts(Op::CreateUser, "AdminCreateUser", COGNITO, Some(Quota::UserCreation), None),
         OperationFacts(Op::DeleteUser, "AdminDeleteUser", COGNITO, Some(Quota::UserUpdate), WRITE),
+        OperationFacts(Op::SetPassword, "AdminSetUserPassword", COGNITO, Some(Quota::UserUpdate), WRITE),
+        OperationFacts(Op::UpdateAttributes, "AdminUpdateUserAttributes", COGNITO, Some(Quota::UserUpdate), WRITE),
         OperationFacts(Op::DescribePool, "DescribeUserPool", COGNITO, Some(Quota::UserPoolRead), None),
         OperationFacts(Op::ListPools, "ListUserPools", COGNITO, Some(Quota::UserPoolRead), None),
         OperationFacts(Op::CreatePool, "CreateUserPool", COGNITO, Some(Quota::UserPoolUpdate), None),
+        OperationFacts(Op::DeletePool, "DeleteUserPool", COGNITO, Some(Quota::UserPoolUpdate), None),
         OperationFacts(Op::ListProviders, "ListIdentityProviders", COGNITO, Some(Quota::UserPoolResourceRead), None),
         OperationFacts(
             Op::DescribeProvider,

@@ -12,12 +12,13 @@ use crate::account::{Account, Latency, SharedAccount};
 use crate::behavior::Behavior;
 use crate::fault::FaultPlan;
 use crate::limits;
-use crate::model::{PoolSettings, ProviderKind};
+use crate::model::{PoolSettings, Provider, ProviderKind};
 use crate::pool::Pool;
 use crate::quota::{Quota, category_rates};
 use crate::{pool_file, server};
 
-const AFTER_HELP: &str = "\
+/// What `--help` says about faults, statistics and sign-ins, after the options.
+pub const AFTER_HELP: &str = "\
 Fault injection: FAULT is throttled, storm=TIME (all calls are throttled for this time), error-before or error-after \
 (HTTP 500 before or after the work is done), lost-before or lost-after (the connection closes without an answer), \
 reset-before or reset-after, half-written, slow=TIME, expired-credentials or access-denied. CALLS is a share of the \
@@ -44,6 +45,9 @@ pub struct ServerArgs {
     /// Create users and providers when a request names them, as `cognito-link link --simulate` does without a pool file
     #[arg(long)]
     pub create_on_reference: bool,
+    /// Provider that the pool has, such as Okta or Corp:SAML; by default OIDC, or a social one by its name (can be repeated)
+    #[arg(long, value_name = "NAME[:TYPE]", hide_short_help = true)]
+    pub provider: Vec<String>,
     /// Ignore the case of user names, as pools made in the console do; a pool file says so itself
     #[arg(long, conflicts_with = "pool_file")]
     pub case_insensitive: bool,
@@ -66,7 +70,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
     /// Undocumented behavior that differs from the default (can be repeated)
-    #[arg(long, value_enum, value_name = "NAME")]
+    #[arg(long, value_enum, value_name = "NAME", hide_short_help = true)]
     pub behavior: Vec<Behavior>,
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -117,7 +121,10 @@ impl StandaloneServer {
             Some(path) => load_pool(path)?,
             None => Pool::new(PoolSettings::new(DEFAULT_POOL_ID).case_sensitive(!args.case_insensitive)),
         };
-        let pool = if args.create_on_reference { creating_on_reference(pool)? } else { pool };
+        let mut pool = if args.create_on_reference { creating_on_reference(pool)? } else { pool };
+        for text in &args.provider {
+            add_provider(&mut pool, text)?;
+        }
         let pool_id = pool.settings().id.clone();
         let account = Account::new(args.seed)
             .with_quota(parse_quota("--quota", &args.quota, args.burst)?)
@@ -168,6 +175,27 @@ fn creating_on_reference(mut pool: Pool) -> Result<Pool, OptionError> {
         }
     }
     Ok(pool.creating_on_reference())
+}
+
+/// Adds a provider that takes links by any attribute, unless it is there.
+fn add_provider(pool: &mut Pool, text: &str) -> Result<(), OptionError> {
+    let invalid = |reason: &str| OptionError(format!("--provider '{text}': {reason}"));
+    let (name, kind) = match text.split_once(':') {
+        None => (text, ProviderKind::by_name(text)),
+        Some((name, kind)) => {
+            let kinds = ProviderKind::all().map(ProviderKind::as_str).collect::<Vec<_>>().join(", ");
+            let kind = ProviderKind::parse(kind).ok_or_else(|| invalid(&format!("expected one of {kinds}")))?;
+            (name, kind)
+        }
+    };
+    if name.is_empty() || (kind.is_social() && name != kind.as_str()) {
+        return Err(invalid("expected a name, which for a social provider is its type"));
+    }
+    if pool.provider(name).is_some_and(|(_, known)| known.kind == kind) {
+        return Ok(());
+    }
+    let provider = Provider::new(name, kind, pool.settings().created_ms).mapping_any_attribute();
+    pool.add_provider(provider).map_err(|error| invalid(&error.to_string()))
 }
 
 /// The faults of the file, then those of the command line.
@@ -270,6 +298,22 @@ mod tests {
         assert!(error_of(&path).is_err_and(|text| text.contains("faults: line 2: 'lost': expected one of")));
         std::fs::write(&path, "lost-after@1%\n").unwrap();
         assert_eq!(error_of(&path), Ok(()));
+    }
+
+    #[test]
+    fn providers_are_named_with_their_type() {
+        let mut pool = Pool::new(PoolSettings::new(DEFAULT_POOL_ID));
+        for text in ["Okta", "Corp:SAML", "Google", "Google:Google"] {
+            add_provider(&mut pool, text).unwrap();
+        }
+        let shown: Vec<_> = pool.providers().iter().map(|provider| (&*provider.name, provider.kind)).collect();
+        assert_eq!(
+            shown,
+            [("Okta", ProviderKind::Oidc), ("Corp", ProviderKind::Saml), ("Google", ProviderKind::Google)]
+        );
+        for invalid in ["", "Okta:LDAP", "Okta:Google", "Corp:OIDC"] {
+            assert!(add_provider(&mut pool, invalid).is_err_and(|OptionError(text)| text.contains("--provider")));
+        }
     }
 
     #[test]

@@ -280,6 +280,8 @@ pub(crate) struct ProviderRecord {
     kind: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     attribute_mapping: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    identifiers: Vec<String>,
     /// If it is empty, answers show invented ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     details: BTreeMap<String, String>,
@@ -340,6 +342,12 @@ struct IdentityRecord<'a> {
     issuer: Option<Cow<'a, str>>,
     #[serde(default)]
     primary: bool,
+    /// Whether a link by an attribute has been used, and stays as it was made.
+    #[serde(default, skip_serializing_if = "defaults::is_no")]
+    used: bool,
+    /// The attribute and value of a link by an attribute that has been used, and shows its subject now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    used_form: Option<(Cow<'a, str>, Cow<'a, str>)>,
     #[serde(default = "defaults::date")]
     date_created: UnixMs,
 }
@@ -351,6 +359,7 @@ impl ProviderRecord {
         let mut provider = Provider::new(&self.name, kind, self.created);
         provider.attribute_mapping = self.attribute_mapping;
         provider.details = self.details;
+        provider.identifiers = self.identifiers;
         provider.created_on_reference = self.any_attribute;
         provider.modified_ms = self.modified;
         Ok(provider)
@@ -364,6 +373,7 @@ impl From<&Provider> for ProviderRecord {
             kind: provider.kind.as_str().to_owned(),
             attribute_mapping: provider.attribute_mapping.clone(),
             details: provider.details.clone(),
+            identifiers: provider.identifiers.clone(),
             any_attribute: provider.created_on_reference,
             created: provider.created_ms,
             modified: provider.modified_ms,
@@ -397,7 +407,7 @@ impl<'a> UserRecord<'a> {
         let extra = user.extra.as_deref();
         let attributes = extra.iter().flat_map(|extra| extra.attributes.iter());
         Self {
-            username: Cow::Borrowed(&user.username),
+            username: Cow::Borrowed(pool.shown_username(user)),
             sub: Some(Cow::Borrowed(&user.sub)),
             email: user.email.as_deref().map(Cow::Borrowed),
             status: Cow::Borrowed(user.status.as_str()),
@@ -442,6 +452,8 @@ impl<'a> From<&'a NewIdentity> for IdentityRecord<'a> {
             attribute: identity.attribute.as_ref().map(Cow::from),
             issuer: identity.issuer.as_ref().map(Cow::from),
             primary: identity.primary,
+            used: identity.used,
+            used_form: identity.used_form.as_ref().map(|(name, value)| (Cow::from(name), Cow::from(value))),
             date_created: identity.created_ms,
         }
     }
@@ -455,6 +467,8 @@ impl From<IdentityRecord<'_>> for NewIdentity {
             attribute: line.attribute.map(Cow::into_owned),
             issuer: line.issuer.map(Cow::into_owned),
             primary: line.primary,
+            used: line.used,
+            used_form: line.used_form.map(|(name, value)| (name.into_owned(), value.into_owned())),
             created_ms: line.date_created,
         }
     }
@@ -470,6 +484,8 @@ impl<'a> IdentityRecord<'a> {
             attribute: held.attribute.as_deref().map(Cow::Borrowed),
             issuer: held.issuer.as_deref().map(Cow::Borrowed),
             primary: held.primary,
+            used: held.used && held.used_form.is_none(),
+            used_form: held.used_form.as_deref().map(|form| (Cow::Borrowed(&*form.0), Cow::Borrowed(&*form.1))),
             date_created: held.created_ms,
         })
     }

@@ -29,7 +29,7 @@ impl Pool {
                 &ProviderKind::all().map(ProviderKind::as_str).collect::<Vec<_>>(),
             )
         })?;
-        check_name(&name, kind)?;
+        check_name(&name, kind, self.provider_name_chars_max())?;
         if let Some(missing) = kind.needed_details().iter().find(|detail| !details.contains_key(**detail)) {
             return Err(ApiError::provider_detail_missing(missing));
         }
@@ -41,6 +41,7 @@ impl Pool {
         let mut provider = Provider::new(&name, kind, now);
         provider.attribute_mapping = call.mapping;
         provider.details = details;
+        provider.identifiers = call.identifiers;
         self.add_provider(provider).map_err(|error| match error {
             PoolError::ProviderTaken => ApiError::duplicate_provider(&name),
             _ => ApiError::too_many("identity providers"),
@@ -55,6 +56,7 @@ impl Pool {
             listed: view(provider),
             details: provider.shown_details(),
             mapping: shown_mapping(provider),
+            identifiers: provider.identifiers.clone(),
         })
     }
 
@@ -96,15 +98,15 @@ fn shown_mapping(provider: &Provider) -> BTreeMap<String, String> {
     mapping
 }
 
-fn check_name(name: &str, kind: ProviderKind) -> Result<(), ApiError> {
-    if name.chars().count() > limits::PROVIDER_NAME_CHARS_MAX {
-        return Err(ApiError::too_long(name, "providerName", limits::PROVIDER_NAME_CHARS_MAX));
+fn check_name(name: &str, kind: ProviderKind, chars_max: usize) -> Result<(), ApiError> {
+    if name.chars().count() > chars_max {
+        return Err(ApiError::too_long(name, "providerName", chars_max));
     }
     if !has_new_form(name) {
         return Err(ApiError::not_of_form(name, "providerName", NAME_PATTERN));
     }
     if kind.is_social() && name != kind.as_str() {
-        return Err(ApiError::social_provider_name());
+        return Err(ApiError::social_provider_name(name, kind.as_str()));
     }
     Ok(())
 }

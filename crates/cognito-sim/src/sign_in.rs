@@ -7,7 +7,7 @@ use crate::behavior::Behavior;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::links::{new_profile, stored_identity};
-use crate::model::{Provider, ProviderIndex, ProviderKind, UserIndex, profile_username};
+use crate::model::{IdentityOrigin, Provider, ProviderIndex, ProviderKind, UserIndex};
 use crate::pool::Pool;
 
 /// What an identity provider asserts about a person who signs in. Holds personal values, so it has no `Debug`.
@@ -63,7 +63,7 @@ impl Pool {
     /// updated.` where a mapped attribute is immutable, even if its value stays.
     pub fn sign_in_with(&mut self, now: UnixMs, sign_in: &SignIn) -> Result<SignedIn, ApiError> {
         let SignIn { provider: name, user_id, .. } = sign_in;
-        let (index, provider) = self.provider(name).ok_or_else(|| ApiError::provider_not_found(name))?;
+        let (index, provider) = self.provider(name).ok_or_else(|| self.provider_missing(name))?;
         let claim_updates = claim_updates(provider, sign_in);
         if let Some(user_index) = self.linked_by_subject(index, user_id) {
             return self.sign_in_held(now, user_index, (index, user_id), &claim_updates);
@@ -72,9 +72,7 @@ impl Pool {
             let stays = self.behaves(Behavior::AttributeLinkStays);
             self.check_mutable(&claim_updates)?;
             self.record_in_journal(now, user_index);
-            if !stays {
-                self.use_attribute_link(user_index, index, &value, user_id);
-            }
+            self.use_attribute_link(user_index, index, &value, (!stays).then_some(user_id.as_str()));
             return self.sign_in_held(now, user_index, (index, if stays { &value } else { user_id }), &claim_updates);
         }
         self.sign_in_new(now, sign_in, index, &claim_updates)
@@ -100,17 +98,21 @@ impl Pool {
         })
     }
 
-    /// From now on the link is by the subject.
-    fn use_attribute_link(&mut self, user_index: UserIndex, provider: ProviderIndex, value: &str, user_id: &str) {
-        let subject: Arc<str> = user_id.into();
-        if let Some(provider) = self.providers.get_mut(usize::from(provider)) {
-            provider.remove_holder(value);
-            provider.add_holder(Arc::clone(&subject), user_index);
-        }
+    /// Marks a link by an attribute as used. With a subject, it is by that from now on.
+    fn use_attribute_link(&mut self, user_index: UserIndex, index: ProviderIndex, value: &str, subject: Option<&str>) {
         let identities = self.user_mut(user_index).map(|user| &mut user.identities);
-        let used = identities.and_then(|held| held.iter_mut().find(|h| h.provider == provider && *h.user_id == *value));
-        if let Some(used) = used {
-            (used.user_id, used.attribute) = (subject, None);
+        let used = identities.and_then(|held| held.iter_mut().find(|h| h.provider == index && *h.user_id == *value));
+        let Some(used) = used else { return };
+        used.used = true;
+        let Some(subject) = subject else { return };
+        let subject: Arc<str> = subject.into();
+        used.user_id = Arc::clone(&subject);
+        let form = used.attribute.take().map(|attribute| (attribute, Box::from(value)));
+        used.used_form = form.clone().map(Box::new);
+        if let Some(provider) = self.providers.get_mut(usize::from(index)) {
+            provider.remove_holder(value);
+            provider.used_links.extend(form.map(|form| (form, Arc::clone(&subject))));
+            provider.add_holder(subject, user_index);
         }
     }
 
@@ -123,12 +125,18 @@ impl Pool {
     ) -> Result<SignedIn, ApiError> {
         self.check_mutable(claim_updates)?;
         self.record_in_journal(now, user_index);
+        let rewrites_date = self.behaves(Behavior::DatesRewritten);
+        let username = self.user(user_index).map(|user| self.shown_username(user).to_owned()).unwrap_or_default();
         let user = self.user_mut(user_index).ok_or_else(ApiError::user_not_found)?;
-        let username = user.username.to_string();
         let signed_in = user.identities.iter_mut().find(|held| held.provider == provider && *held.user_id == *user_id);
-        if let (Some(held), Some(issuer)) = (signed_in, &claim_updates.issuer) {
-            held.issuer = Some(issuer.as_str().into());
-            user.modified_ms = now;
+        if let Some(held) = signed_in {
+            if let Some(issuer) = &claim_updates.issuer {
+                held.issuer = Some(issuer.as_str().into());
+                user.modified_ms = now;
+            }
+            if rewrites_date {
+                held.created_ms = now;
+            }
         }
         self.write_mapped(now, user_index, claim_updates);
         Ok(SignedIn { username, created: false })
@@ -146,7 +154,7 @@ impl Pool {
         if self.holder(index, user_id).is_some() || (!self.settings.case_sensitive && differs_in_case) {
             return Err(ApiError::sign_in_mismatch());
         }
-        let username = profile_username(name, user_id);
+        let username = self.profile_name(name, user_id);
         if self.user_index_by_username(&username).is_some() {
             return Err(ApiError::profile_name_taken());
         }
@@ -155,7 +163,12 @@ impl Pool {
         let user_index = self.holder(index, user_id).ok_or_else(ApiError::user_not_found)?;
         self.journal.record(now, user_index, || None);
         self.write_mapped(now, user_index, claim_updates);
-        Ok(SignedIn { username: self.username_key(&username), created: true })
+        let user = self.user_mut(user_index).ok_or_else(ApiError::user_not_found)?;
+        for identity in &mut user.identities {
+            identity.origin = IdentityOrigin::SignIn;
+        }
+        let username = self.user(user_index).map(|user| self.shown_username(user).to_owned()).unwrap_or_default();
+        Ok(SignedIn { username, created: true })
     }
 
     fn check_mutable(&self, claim_updates: &ClaimUpdates) -> Result<(), ApiError> {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::UnixMs;
 use crate::error::ApiError;
-use crate::model::{PoolSettings, STANDARD_ATTRIBUTES, SchemaAttribute, UserView, all_attributes};
+use crate::model::{AttributeBounds, PoolSettings, STANDARD_ATTRIBUTES, SchemaAttribute, UserView, all_attributes};
 use crate::operation::{Category, Operation};
 
 /// A user as a link names it (`ProviderUserIdentifierType`); the model requires none of its members. No `Debug`: its
@@ -22,7 +22,6 @@ pub(crate) struct UserRef {
 }
 
 impl UserRef {
-    #[cfg(test)]
     pub(crate) fn new(provider: &str, attribute: &str, value: &str) -> Self {
         Self { provider: Some(provider.into()), attribute: Some(attribute.into()), value: Some(value.into()) }
     }
@@ -59,6 +58,19 @@ pub(crate) struct CreateUserCall {
     pub attributes: Vec<(String, String)>,
     /// `MessageAction` is `RESEND`: the user is there already, and is only invited again.
     pub resend: bool,
+    /// `ForceAliasCreation`: takes a verified alias from the user who has it.
+    pub force_alias: bool,
+}
+
+/// `AdminSetUserPassword`, less the pool. No `Debug`: it holds a password.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct SetPasswordCall {
+    /// `Username`.
+    pub username: Option<String>,
+    /// `Password`.
+    pub password: Option<String>,
+    /// `Permanent`: the user need not change it.
+    pub permanent: bool,
 }
 
 /// `CreateUserPool`.
@@ -76,6 +88,8 @@ pub(crate) struct CreatePoolCall {
     pub pre_sign_up_trigger: Option<String>,
     /// `Schema`.
     pub schema: Vec<SchemaAttribute>,
+    /// Members that are only shown again.
+    pub shown: BTreeMap<String, Value>,
 }
 
 /// `CreateIdentityProvider`, less the pool. No `Debug`: its details may hold a secret.
@@ -89,6 +103,8 @@ pub(crate) struct CreateProviderCall {
     pub details: Option<BTreeMap<String, String>>,
     /// `AttributeMapping`.
     pub mapping: BTreeMap<String, String>,
+    /// `IdpIdentifiers`.
+    pub identifiers: Vec<String>,
 }
 
 /// An operation with its parameters, less the pool.
@@ -106,6 +122,15 @@ pub(crate) enum Call {
     CreateUser(CreateUserCall),
     /// `AdminDeleteUser`.
     DeleteUser(Option<String>),
+    /// `AdminSetUserPassword`.
+    SetPassword(SetPasswordCall),
+    /// `AdminUpdateUserAttributes`.
+    UpdateAttributes {
+        /// `Username`.
+        username: Option<String>,
+        /// `UserAttributes`.
+        attributes: Vec<(String, String)>,
+    },
     /// `DescribeUserPool`.
     DescribePool,
     /// `ListUserPools`.
@@ -117,6 +142,8 @@ pub(crate) enum Call {
     },
     /// `CreateUserPool`.
     CreatePool(Box<CreatePoolCall>),
+    /// `DeleteUserPool`.
+    DeletePool,
     /// `ListIdentityProviders`.
     ListProviders {
         /// `MaxResults`.
@@ -186,6 +213,8 @@ pub(crate) struct ProviderDetailsView {
     pub details: BTreeMap<String, String>,
     /// `AttributeMapping`: pool attribute to claim.
     pub mapping: BTreeMap<String, String>,
+    /// `IdpIdentifiers`.
+    pub identifiers: Vec<String>,
 }
 
 /// A quota as `GetProvisionedLimit` and Service Quotas show it.
@@ -310,10 +339,23 @@ impl<'a> JsonMembers<'a> {
                 data_type: item.text("AttributeDataType")?.unwrap_or_else(|| "String".to_owned()),
                 mutable: item.flag("Mutable")?.unwrap_or(true),
                 required: item.flag("Required")?.unwrap_or(false),
+                bounds: bounds(item)?,
             })
         };
         items.iter().map(attribute).collect()
     }
+}
+
+/// The bounds of an attribute of a pool to create.
+fn bounds(attribute: JsonMembers<'_>) -> Result<AttributeBounds, ApiError> {
+    let strings = attribute.object("StringAttributeConstraints")?;
+    let numbers = attribute.object("NumberAttributeConstraints")?;
+    let bound = |of_strings: &str, of_numbers: &str| {
+        let text = strings.map(|strings| strings.text(of_strings)).transpose()?.flatten();
+        let number = numbers.map(|numbers| numbers.text(of_numbers)).transpose()?.flatten();
+        Ok(text.or(number))
+    };
+    Ok(AttributeBounds { min: bound("MinLength", "MinValue")?, max: bound("MaxLength", "MaxValue")? })
 }
 
 fn object(value: &Value) -> Result<JsonMembers<'_>, ApiError> {
@@ -360,10 +402,19 @@ fn decode_call(operation: Operation, body: JsonMembers<'_>) -> Result<Call, ApiE
         Operation::DisableProvider => Call::Disable(body.user("User")?),
         Operation::GetUser => Call::GetUser(body.text("Username")?),
         Operation::DeleteUser => Call::DeleteUser(body.text("Username")?),
+        Operation::SetPassword => Call::SetPassword(SetPasswordCall {
+            username: body.text("Username")?,
+            password: body.text("Password")?,
+            permanent: body.flag("Permanent")?.unwrap_or(false),
+        }),
+        Operation::UpdateAttributes => {
+            Call::UpdateAttributes { username: body.text("Username")?, attributes: body.attributes("UserAttributes")? }
+        }
         Operation::CreateUser => Call::CreateUser(CreateUserCall {
             username: body.text("Username")?,
             attributes: body.attributes("UserAttributes")?,
             resend: body.text("MessageAction")?.as_deref() == Some("RESEND"),
+            force_alias: body.flag("ForceAliasCreation")?.unwrap_or(false),
         }),
         Operation::ListUsers => Call::ListUsers(ListCall {
             filter: body.text("Filter")?,
@@ -376,6 +427,7 @@ fn decode_call(operation: Operation, body: JsonMembers<'_>) -> Result<Call, ApiE
             Call::ListPools { limit: body.count("MaxResults", "maxResults")?, token: body.text("NextToken")? }
         }
         Operation::CreatePool => Call::CreatePool(Box::new(create_pool(body)?)),
+        Operation::DeletePool => Call::DeletePool,
         Operation::ListProviders => {
             Call::ListProviders { limit: body.count("MaxResults", "maxResults")?, token: body.text("NextToken")? }
         }
@@ -385,6 +437,7 @@ fn decode_call(operation: Operation, body: JsonMembers<'_>) -> Result<Call, ApiE
             kind: body.text("ProviderType")?,
             details: body.map("ProviderDetails")?,
             mapping: body.map("AttributeMapping")?.unwrap_or_default(),
+            identifiers: body.texts("IdpIdentifiers")?.unwrap_or_default(),
         })),
         Operation::GetProvisionedLimit => provisioned_limit_call(body)?,
         Operation::GetQuota | Operation::GetDefaultQuota => Call::GetQuota {
@@ -394,6 +447,28 @@ fn decode_call(operation: Operation, body: JsonMembers<'_>) -> Result<Call, ApiE
         },
     })
 }
+
+/// Members of `CreateUserPool` that have no effect here, and are shown as they were given.
+const SHOWN_POOL_MEMBERS: [&str; 18] = [
+    "AccountRecoverySetting",
+    "AdminCreateUserConfig",
+    "AutoVerifiedAttributes",
+    "DeletionProtection",
+    "DeviceConfiguration",
+    "EmailConfiguration",
+    "EmailVerificationMessage",
+    "EmailVerificationSubject",
+    "MfaConfiguration",
+    "Policies",
+    "SmsAuthenticationMessage",
+    "SmsConfiguration",
+    "SmsVerificationMessage",
+    "UserAttributeUpdateSettings",
+    "UserPoolAddOns",
+    "UserPoolTags",
+    "UserPoolTier",
+    "VerificationMessageTemplate",
+];
 
 fn create_pool(body: JsonMembers<'_>) -> Result<CreatePoolCall, ApiError> {
     let case_sensitive = body.object("UsernameConfiguration")?.map(|names| names.flag("CaseSensitive")).transpose()?;
@@ -405,6 +480,10 @@ fn create_pool(body: JsonMembers<'_>) -> Result<CreatePoolCall, ApiError> {
         alias_attributes: body.texts("AliasAttributes")?.unwrap_or_default(),
         pre_sign_up_trigger: trigger.flatten(),
         schema: body.schema("Schema")?,
+        shown: SHOWN_POOL_MEMBERS
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), body.get(name)?.clone())))
+            .collect(),
     })
 }
 
@@ -477,6 +556,9 @@ fn provider_details_json(pool: &str, provider: &ProviderDetailsView) -> Value {
     json["UserPoolId"] = pool.into();
     json["ProviderDetails"] = json!(provider.details);
     json["AttributeMapping"] = json!(provider.mapping);
+    if !provider.identifiers.is_empty() {
+        json["IdpIdentifiers"] = json!(provider.identifiers);
+    }
     json
 }
 
@@ -512,17 +594,31 @@ fn pool_json(PoolView { settings, estimated_user_count }: &PoolView) -> Value {
             pool[name] = attributes.clone().into();
         }
     }
+    for (name, value) in &settings.shown {
+        pool[name] = value.clone();
+    }
     pool
 }
 
 fn schema_json(attribute: &SchemaAttribute) -> Value {
-    json!({
+    let mut json = json!({
         "Name": attribute.name,
         "AttributeDataType": attribute.data_type,
         "DeveloperOnlyAttribute": false,
         "Mutable": attribute.mutable,
         "Required": attribute.required,
-    })
+    });
+    let AttributeBounds { min, max } = &attribute.bounds;
+    let (member, least, most) = match attribute.data_type.as_str() {
+        "String" => ("StringAttributeConstraints", "MinLength", "MaxLength"),
+        "Number" => ("NumberAttributeConstraints", "MinValue", "MaxValue"),
+        _ => return json,
+    };
+    let mut bounds = Map::new();
+    bounds.extend(min.iter().map(|min| (least.to_owned(), min.as_str().into())));
+    bounds.extend(max.iter().map(|max| (most.to_owned(), max.as_str().into())));
+    json[member] = bounds.into();
+    json
 }
 
 /// The service answers whole numbers (service model).

@@ -1,6 +1,6 @@
 //! Explanations of findings.
 
-use super::{Explanation, explanation};
+use super::explanation::{Explanation, explanation};
 use crate::domain::finding::FindingCode;
 
 #[expect(clippy::too_many_lines, reason = "one table")]

@@ -2,6 +2,7 @@
 //!
 //! The texts are in exhaustive matches, so that a code without a text does not compile.
 
+mod explanation;
 mod findings;
 mod refusals;
 mod states;
@@ -9,6 +10,7 @@ mod states;
 use clap::Args;
 use serde_json::{Value, json};
 
+use self::explanation::{ExplainedCode, Explanation};
 use super::shared::{CommandContext, Failure};
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
@@ -41,25 +43,6 @@ pub fn cmd_explain(args: &ExplainArgs, context: &CommandContext<'_>) -> Result<E
         OutputFormat::Text => context.ui.data(&explained.iter().map(paragraph).collect::<Vec<_>>().join("\n"))?,
     }
     Ok(Exit::Success)
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct ExplainedCode {
-    code: &'static str,
-    /// `state`, `standing`, `refusal`, `error` or `warning`.
-    kind: &'static str,
-    meaning: &'static str,
-    text: Explanation,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Explanation {
-    why: &'static str,
-    advice: &'static str,
-}
-
-const fn explanation(why: &'static str, advice: &'static str) -> Explanation {
-    Explanation { why, advice }
 }
 
 /// Returns every code, in the order of the documentation.

@@ -1,6 +1,6 @@
 //! Explanations of refusals.
 
-use super::{Explanation, explanation};
+use super::explanation::{Explanation, explanation};
 use crate::domain::outcome::RefusalCode;
 
 pub(super) fn explain_refusal(code: RefusalCode) -> Explanation {

@@ -1,6 +1,6 @@
 //! Explanations of row states, and of the standings of a comparison.
 
-use super::{ExplainedCode, Explanation, explanation};
+use super::explanation::{ExplainedCode, Explanation, explanation};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::state::RowState;
 

@@ -14,13 +14,12 @@ use super::shared::run_view::by_code_json;
 use super::shared::settings::parse_share;
 use super::shared::{
     CommandContext, Failure, InputFormat, OpenPool, PoolArgs, RateChoice, SCHEMA_VERSION, SimulationArgs, headings,
-    parse_provider,
+    parse_provider, temporary_file_error, temporary_file_stop,
 };
 use crate::clock::Clock;
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::finding::FindingCode;
 use crate::domain::identity::ProviderName;
-use crate::domain::run::{StopCause, StopError};
 use crate::exit::Exit;
 use crate::foresight::destination::{destination_of_user, linked_identities};
 use crate::foresight::preflight::PoolKnowledge;
@@ -250,15 +249,6 @@ fn export_json(out: &str, exported: &ExportedLinks, reads: u64) -> serde_json::V
         "rows_that_cannot_be_read": unreadable.never,
         "errors": codes(&unreadable.errors),
     })
-}
-
-pub(super) fn temporary_file_stop(error: &io::Error) -> StopError {
-    let detail = format!("cannot write a temporary file: {error}; set TMPDIR to a directory with free space");
-    StopError::new(StopCause::InputIo, detail)
-}
-
-pub(super) fn temporary_file_error(error: &io::Error) -> Failure {
-    Failure::System(format!("cannot read a temporary file: {error}"))
 }
 
 #[cfg(test)]

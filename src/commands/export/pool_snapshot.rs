@@ -8,8 +8,7 @@ use cognito_sim::{
     NewIdentity, NewUser, PoolSettings, Provider, ProviderKind, Status, UNKNOWN_DATE_UNIX_MS, pool_file,
 };
 
-use super::temporary_file_error;
-use crate::commands::shared::{CommandContext, Failure, OpenPool};
+use crate::commands::shared::{CommandContext, Failure, OpenPool, temporary_file_error};
 use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::run::StopCause;
 use crate::foresight::preflight::mapped_attributes;

@@ -30,7 +30,7 @@ pub struct CheckedInput {
     pub in_doubt: u64,
     /// Rows whose destination must be looked up.
     pub look_ups: u64,
-    /// InputSource providers of the rows that a run will work on.
+    /// Source providers of the rows that a run will work on.
     pub providers: BTreeSet<ProviderName>,
     /// What the comparison of rows has found, for the next reading.
     pub cross_row: Arc<CrossRowFindings>,

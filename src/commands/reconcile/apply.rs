@@ -3,17 +3,17 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{Comparison, ReconcileArgs, ReconcileInput};
+use super::comparison::Comparison;
+use super::input::ReconcileInput;
 use crate::clock::UnixMs;
 use crate::commands::shared::choices::Choices;
 use crate::commands::shared::rows::incoming;
-use crate::commands::shared::run::{exit_for_run, run_engine, run_id, run_start};
-use crate::commands::shared::{CommandContext, Failure, OpenPool, confirm, exit_for_stop};
-use crate::domain::drift::DriftReport;
+use crate::commands::shared::run::exit_for_run;
+use crate::commands::shared::{Failure, exit_for_stop};
 use crate::domain::identity::PoolId;
 use crate::domain::row::RowKey;
-use crate::domain::run::{RunOutcome, RunReport, StopCause, StopError};
-use crate::engine::{IncomingRow, RowBatchFuture, RowSource, RunContext, ServicePorts, WritePort};
+use crate::domain::run::{RunReport, StopCause, StopError};
+use crate::engine::{IncomingRow, RowBatchFuture, RowSource};
 use crate::exit::Exit;
 use crate::input::InputReader;
 use crate::ledger::Ledger;
@@ -43,6 +43,7 @@ impl ApplyOutcome {
     }
 }
 
+<<<<<<< HEAD
 #[expect(clippy::too_many_arguments, reason = "the second half of the command, with all that the first half has found")]
 pub(super) async fn apply(
     args: &ReconcileArgs,
@@ -118,6 +119,8 @@ pub(super) async fn apply(
     Ok(ApplyOutcome { run: Some(run), stop, left_open })
 }
 
+=======
+>>>>>>> r11-behaviors
 /// How much one run may change. The smaller bound holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct ChangeBounds {
@@ -128,7 +131,7 @@ pub(super) struct ChangeBounds {
 
 impl ChangeBounds {
     #[expect(clippy::cast_precision_loss, reason = "shares of counts")]
-    fn check(&self, changes: u64, rows: u64) -> Result<(), StopError> {
+    pub(super) fn check(&self, changes: u64, rows: u64) -> Result<(), StopError> {
         let stop = |bound: String| {
             let advice = "nothing was sent; check these links, then raise the bound";
             StopError::new(StopCause::Bound, format!("{changes} links would be made, over {bound}; {advice}"))
@@ -172,7 +175,7 @@ pub fn reopen_rows(comparison: &mut Comparison, ledger: &mut Ledger, now: UnixMs
     Ok(ReopenedRows { rows: lines.len() as u64, too_recent: 0 })
 }
 
-fn note_settling(comparison: &Comparison, reopened: ReopenedRows, ui: &Ui) {
+pub(super) fn note_settling(comparison: &Comparison, reopened: ReopenedRows, ui: &Ui) {
     if comparison.in_doubt > 0 {
         ui.note(&format!("{} in doubt will be settled", format::counted(comparison.in_doubt, "row")));
     }

@@ -1,12 +1,12 @@
 //! The second reading of the file: each row gets its standing in the pool.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::pool_scan::{FileNeeds, PoolScan};
+use super::input::ReconcileInput;
+use super::pool_scan::{FileNeeds, ReconcileScan};
 use crate::clock::UnixMs;
 use crate::commands::shared::Failure;
-use crate::commands::shared::choices::Choices;
 use crate::domain::drift::{DriftCounts, DriftRow, DriftStatus, ExtraLink};
 use crate::domain::identity::ProviderName;
 use crate::domain::outcome::RefusalCode;
@@ -16,23 +16,15 @@ use crate::foresight::destination::CorrectionHint;
 use crate::foresight::pool_index::PoolIndex;
 use crate::foresight::prediction::{PredictedOutcome, PredictionBasis, Predictor};
 use crate::foresight::preflight::PoolKnowledge;
+<<<<<<< HEAD
 use crate::foresight::scan::LookUpMethod;
 use crate::input::{CrossRowFindings, InputOptions, InputReader, InputSource};
 use crate::ledger::{Binding, LedgerView};
+=======
+use crate::input::{CrossRowFindings, InputReader};
+use crate::ledger::LedgerView;
+>>>>>>> r11-behaviors
 use crate::service::MappedAttributes;
-
-/// The file of a comparison, and how it is compared.
-#[derive(Debug, Clone)]
-pub struct ReconcileInput {
-    pub source: InputSource,
-    pub options: InputOptions,
-    pub binding: Binding,
-    /// The providers whose links must all be in the file; empty for those that the file names.
-    pub providers: BTreeSet<ProviderName>,
-    /// Whether rows with a refusal in the ledger that a scan cannot see are missing rather than blocked.
-    pub retry_refused: bool,
-    pub choices: Choices,
-}
 
 /// A row or a link, as it is compared.
 #[derive(Debug)]
@@ -70,7 +62,7 @@ impl ReconcileInput {
     pub fn compare(
         &self,
         needs: &FileNeeds,
-        scan: &mut PoolScan,
+        scan: &mut ReconcileScan,
         knowledge: &PoolKnowledge,
         mapped: BTreeMap<ProviderName, MappedAttributes>,
         ledger: Option<&LedgerView>,

@@ -5,6 +5,7 @@
 
 mod apply;
 mod comparison;
+mod input;
 mod pool_scan;
 mod view;
 
@@ -14,13 +15,16 @@ use clap::Args;
 
 use super::link::RetryState;
 use super::shared::choices::Choices;
+use super::shared::run::{run_engine, run_id, run_start};
 use super::shared::settings::parse_percent;
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, InputArgs, OpenPool, PaceArgs, PoolArgs, RateChoice, SimulationArgs,
-    default_ledger_path, headings, note_preset, parse_provider, require_terminal, warn_about_cut_line,
+    confirm, default_ledger_path, headings, note_preset, parse_provider, require_terminal, warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::ProviderName;
+use crate::domain::run::RunOutcome;
+use crate::engine::{RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
 use crate::foresight::preflight::mapped_attributes;
 use crate::foresight::scan::ScanOptions;
@@ -29,10 +33,11 @@ use crate::ledger::{Ledger, LedgerView};
 use crate::limits::{CHANGES_MAX, CHANGES_PERCENT_MAX, REPORT_FAILURES_MAX};
 use crate::seed::Rng;
 use crate::ui::format;
-use apply::{ApplyOutcome, ChangeBounds, apply};
+use apply::{ApplyOutcome, ChangeBounds, note_settling};
 pub use apply::{PickedRows, ReopenedRows, reopen_rows};
-pub use comparison::{ComparedItem, Comparison, ReconcileInput};
-pub use pool_scan::{FileNeeds, PoolScan};
+pub use comparison::{ComparedItem, Comparison};
+pub use input::ReconcileInput;
+pub use pool_scan::{FileNeeds, ReconcileScan};
 
 const EXAMPLE: &str = "Example: cognito-link reconcile pairs.csv --user-pool-id us-east-1_AbCdEfGhI --exit-on-drift";
 
@@ -163,6 +168,76 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         ui.stopped(stop);
     }
     Ok(exit)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the second half of the command, with all that the first half has found")]
+async fn apply(
+    args: &ReconcileArgs,
+    input: &ReconcileInput,
+    pool: &OpenPool,
+    report: &DriftReport,
+    mut comparison: Comparison,
+    bounds: ChangeBounds,
+    mut ledger: Ledger,
+    context: &CommandContext<'_>,
+) -> Result<ApplyOutcome, Failure> {
+    let CommandContext { ui, clock, file_settings: file, .. } = context;
+
+    // Bounds, and the ledger's view of what is missing.
+    if comparison.to_process() == 0 {
+        ui.note("nothing is missing; nothing was sent");
+        return Ok(ApplyOutcome::default());
+    }
+    let changes = report.counts.changes;
+    if let Err(stop) = bounds.check(changes, report.counts.rows) {
+        return Ok(ApplyOutcome { stop: Some(stop), left_open: changes, run: None });
+    }
+    let reopened = reopen_rows(&mut comparison, &mut ledger, clock.unix_ms())?;
+    note_settling(&comparison, reopened, ui);
+    let left_open = reopened.too_recent;
+    let to_process = comparison.to_process();
+    if to_process == 0 {
+        return Ok(ApplyOutcome { left_open, ..ApplyOutcome::default() });
+    }
+    if !args.yes {
+        confirm(&format!("link {} of {}", format::counted(to_process, "row"), report.input), &input.binding, ui)?;
+    }
+
+    // Connect again: only from here on there is something to write with.
+    let rate_choice = args.pace.rate_choice(None, file)?;
+    let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
+    let service = context.connector.connect(&pool.address.target, &pool.address.pool).await?;
+    let learned = ledger.pace_milli();
+    let pace = args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?;
+    options.total = Some(to_process);
+    // What was refused before, and is free in the scan, is attempted again.
+    options.retry_refused = true;
+
+    // Run.
+    let mut signals = (context.listen_for_signals)()?;
+    let mut rows = PickedRows::open(input, comparison)?;
+    let run = run_id(options.seed, *clock);
+    let start = run_start(run, "reconcile", &args.input.display().to_string(), pace.limit, None, *clock);
+    let mut observer = ui.observer();
+    let engine = RunContext {
+        pool: input.binding.pool.clone(),
+        simulated: input.binding.simulated,
+        knowledge: &pool.knowledge,
+        services: ServicePorts { directory: pool.directory.clone(), writer: WritePort::Links(service.linker()) },
+        ledger: &mut ledger,
+        run,
+        options,
+        later_limits: pace.later_limits,
+        clock: *clock,
+        observer: observer.as_mut(),
+        undo_observer: None,
+    };
+    let run = run_engine(engine, &start, &mut rows, &mut signals).await?;
+    let stop = match &run.ended {
+        RunOutcome::Stopped(stop) => Some(stop.clone()),
+        _ => None,
+    };
+    Ok(ApplyOutcome { run: Some(run), stop, left_open })
 }
 
 /// Reads file and pool, and compares them.

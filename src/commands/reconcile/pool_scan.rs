@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::ReconcileInput;
+use super::input::ReconcileInput;
 use crate::clock::Clock;
-use crate::commands::export::{add_links, temporary_file_error, temporary_file_stop};
-use crate::commands::shared::Failure;
+use crate::commands::export::add_links;
+use crate::commands::shared::{Failure, temporary_file_error, temporary_file_stop};
 use crate::domain::drift::ExtraLink;
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::identity::{ExternalIdentity, Personal, ProviderName};
@@ -60,7 +60,7 @@ fn exact_hash(provider: &str, value: &str) -> u64 {
 }
 
 /// What the scan found.
-pub struct PoolScan {
+pub struct ReconcileScan {
     /// The users that the file needs.
     pub index: PoolIndex,
     pub scanned: ScanResult,
@@ -109,7 +109,7 @@ impl ReconcileInput {
         options: ScanOptions,
         clock: Clock,
         observer: &mut (dyn RunObserver + Send),
-    ) -> Result<PoolScan, Failure> {
+    ) -> Result<ReconcileScan, Failure> {
         let case_sensitive = knowledge.facts.case_sensitive;
         let wanted = std::mem::take(&mut needs.wanted).build();
         let (mut index, mut extras) = (PoolIndexBuilder::new(wanted, case_sensitive), Sorter::default());
@@ -127,14 +127,14 @@ impl ReconcileInput {
             Ok(())
         };
         let scanned = scan(directory, options, clock, &mut take_page).await?;
-        Ok(PoolScan { index: index.build(), scanned, extras })
+        Ok(ReconcileScan { index: index.build(), scanned, extras })
     }
 }
 
 /// Links that only the pool has, in the order of an export.
 pub(super) struct ExtraLinks(Sorted);
 
-impl PoolScan {
+impl ReconcileScan {
     pub(super) fn take_extras(&mut self) -> Result<ExtraLinks, Failure> {
         let sorted = std::mem::take(&mut self.extras).finish();
         Ok(ExtraLinks(sorted.map_err(|error| temporary_file_error(&error))?))

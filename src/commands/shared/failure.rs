@@ -100,3 +100,12 @@ pub fn exit_for_stop(cause: StopCause) -> Exit {
         StopCause::InputIo | StopCause::LedgerIo => Exit::Fault,
     }
 }
+
+pub fn temporary_file_stop(error: &io::Error) -> StopError {
+    let detail = format!("cannot write a temporary file: {error}; set TMPDIR to a directory with free space");
+    StopError::new(StopCause::InputIo, detail)
+}
+
+pub fn temporary_file_error(error: &io::Error) -> Failure {
+    Failure::System(format!("cannot read a temporary file: {error}"))
+}

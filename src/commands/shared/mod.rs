@@ -13,7 +13,7 @@ pub mod settings;
 pub mod shard;
 pub mod simulator;
 
-pub use failure::{Failure, exit_for_stop};
+pub use failure::{Failure, exit_for_stop, temporary_file_error, temporary_file_stop};
 pub use input::{InputArgs, InputFormat, PresetName, note_preset};
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
 pub use pool::{Connecting, Connector, OpenPool, PoolAddress, PoolArgs, SdkConnector, Service, connect, listed};

@@ -124,7 +124,9 @@ pub async fn connect(
     let connected = async {
         let service = context.connector.connect(target, pool).await?;
         let mut rng = Rng::new(seed).fork("preflight");
-        let knowledge = preflight(service.directory().as_ref(), context.clock, &mut rng).await?;
+        let knowledge = preflight(service.directory().as_ref(), context.clock, &mut rng)
+            .await
+            .map_err(|stop| stop.about_pool(pool))?;
         Ok((service, knowledge))
     };
     let connected = connected.await;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cognito_sim::{
-    Account, Behavior, DEFAULT_POOL_ID, FaultPlan, Latency, OptionError, Pool, PoolSettings, Quota, Server, load_faults,
-    parse_latency, parse_quota, pool_file,
+    Account, Behavior, DEFAULT_POOL_ID, FaultPlan, Latency, OptionError, Pool, PoolSettings, Quota, Server,
+    load_faults, parse_latency, parse_quota, pool_file,
 };
 
 use super::Failure;

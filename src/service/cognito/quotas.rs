@@ -39,7 +39,11 @@ impl QuotaReader for AccountQuotas {
         Box::pin(async move {
             let request = self.quotas.get_service_quota().service_code(SERVICE_CODE).quota_code(QUOTA_CODE);
             let (result, headers) = send!(request);
-            match result.map_err(|error| convert::fault_of(&error))?.quota().and_then(|quota| quota.value()) {
+            match result
+                .map_err(|error| convert::fault_of(&error))?
+                .quota()
+                .and_then(aws_sdk_servicequotas::types::ServiceQuota::value)
+            {
                 Some(value) => Ok(answer(value, &headers)),
                 None => unreadable("quota"),
             }

@@ -140,7 +140,7 @@ fn refused_providers() -> Vec<Refused> {
             "CreateIdentityProvider",
             with(oidc("Entra"), "ProviderType", json!("Google")),
             "InvalidParameterException",
-            "The ProviderName of a social identity provider must be its ProviderType",
+            "Provider Entra cannot be of type Google.",
         ),
         (
             "DescribeIdentityProvider",
@@ -216,4 +216,175 @@ fn users_that_sign_in_by_address_are_named_by_their_sub() {
     assert_eq!(attribute("email"), Some(json!("a@example.com")));
     assert_eq!(create("A@example.com")["message"], "An account with the given email already exists.");
     assert_eq!(create("carlos")["message"], "Username should be an email.");
+}
+
+#[test]
+fn pools_show_what_they_were_made_with() {
+    let mut account = account();
+    let body = json!({
+        "PoolName": "mine",
+        "Schema": [
+            { "Name": "team", "AttributeDataType": "String", "StringAttributeConstraints": { "MinLength": "1", "MaxLength": "9" } },
+            { "Name": "level", "AttributeDataType": "Number", "NumberAttributeConstraints": { "MaxValue": "5" } },
+        ],
+        "AccountRecoverySetting": { "RecoveryMechanisms": [{ "Priority": 1, "Name": "verified_email" }] },
+        "VerificationMessageTemplate": { "DefaultEmailOption": "CONFIRM_WITH_LINK" },
+        "EmailVerificationMessage": "Your code is {####}",
+    });
+    let made = send(&mut account, "CreateUserPool", &body);
+    let id = made["UserPool"]["Id"].clone();
+    let described = send(&mut account, "DescribeUserPool", &json!({ "UserPoolId": id }));
+    let pool = &described["UserPool"];
+    for member in ["AccountRecoverySetting", "VerificationMessageTemplate", "EmailVerificationMessage"] {
+        assert_eq!(pool[member], body[member], "{member}");
+    }
+    let attribute =
+        |name: &str| pool["SchemaAttributes"].as_array().unwrap().iter().find(|a| a["Name"] == name).unwrap();
+    assert_eq!(attribute("custom:team")["StringAttributeConstraints"], json!({ "MinLength": "1", "MaxLength": "9" }));
+    assert_eq!(attribute("custom:level")["NumberAttributeConstraints"], json!({ "MaxValue": "5" }));
+    assert_eq!(attribute("email")["StringAttributeConstraints"], json!({ "MinLength": "0", "MaxLength": "2048" }));
+    let mut text = Vec::new();
+    crate::pool_file::write(&mut text, account.pool(id.as_str().unwrap()).unwrap()).unwrap();
+    let read = crate::pool_file::read(text.as_slice()).unwrap();
+    assert_eq!(read.settings(), account.pool(id.as_str().unwrap()).unwrap().settings());
+}
+
+#[test]
+fn schemas_that_cannot_be() {
+    let refused = |attribute: Value| {
+        let answer = send(&mut account(), "CreateUserPool", &json!({ "PoolName": "mine", "Schema": [attribute] }));
+        answer["message"].as_str().unwrap_or_default().to_owned()
+    };
+    for (attribute, message) in [
+        (json!({ "Name": "team", "Required": true }), "Required custom attributes are not supported currently."),
+        (
+            json!({ "Name": "email", "AttributeDataType": "Number" }),
+            "You can not change AttributeDataType or set developerOnlyAttribute for standard schema attribute email",
+        ),
+        (json!({ "Name": "team", "AttributeDataType": "Text" }), "at 'schema.1.member.attributeDataType' failed"),
+        (json!({ "Name": "x".repeat(21) }), "at 'schema.1.member.name' failed"),
+        (json!({ "Name": "a b" }), "Member must satisfy regular expression pattern"),
+        (json!({ "Name": "" }), "Member must have length greater than or equal to 1"),
+        (json!({ "Name": "email", "Required": true }), ""),
+    ] {
+        assert!(refused(attribute.clone()).contains(message) && refused(attribute).is_empty() == message.is_empty());
+    }
+}
+
+#[test]
+fn pools_are_deleted_unless_they_are_protected() {
+    let mut account = account();
+    let mut make = |protection: &str| {
+        let made =
+            send(&mut account, "CreateUserPool", &json!({ "PoolName": "mine", "DeletionProtection": protection }));
+        json!({ "UserPoolId": made["UserPool"]["Id"] })
+    };
+    let (open, protected) = (make("INACTIVE"), make("ACTIVE"));
+    assert_eq!(send(&mut account, "DeleteUserPool", &open), Value::Null);
+    let message =
+        |account: &mut Account, operation: &str, body: &Value| send(account, operation, body)["message"].clone();
+    let gone = format!("User pool {} does not exist.", open["UserPoolId"].as_str().unwrap());
+    assert_eq!(message(&mut account, "DescribeUserPool", &open), json!(gone));
+    let text = message(&mut account, "DeleteUserPool", &protected);
+    assert!(text.as_str().unwrap().starts_with("The user pool cannot be deleted because deletion protection"));
+}
+
+#[test]
+fn pool_ids_have_a_form() {
+    for (id, rule) in [
+        ("nothing", "Member must satisfy regular expression pattern: [\\w-]+_[0-9a-zA-Z]+"),
+        ("", "Member must have length greater than or equal to 1"),
+        (&format!("us-east-1_{}", "x".repeat(46)), "Member must have length less than or equal to 55"),
+    ] {
+        let answer = send(&mut account(), "DescribeUserPool", &json!({ "UserPoolId": id }));
+        let text = format!("Value '{id}' at 'userPoolId' failed to satisfy constraint: {rule}");
+        assert!(answer["message"].as_str().unwrap().ends_with(&text), "{answer}");
+    }
+}
+
+#[test]
+fn providers_keep_their_identifiers() {
+    let mut account = account();
+    let made =
+        send(&mut account, "CreateIdentityProvider", &with(oidc("Entra"), "IdpIdentifiers", json!(["example.com"])));
+    assert_eq!(made["IdentityProvider"]["IdpIdentifiers"], json!(["example.com"]));
+}
+
+#[test]
+fn passwords_and_attributes_are_set() {
+    let mut account = account();
+    let user = |members: Value| {
+        let mut body = json!({ "UserPoolId": POOL, "Username": "alice" });
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        body
+    };
+    for (password, message) in [
+        ("short", "Password not long enough"),
+        ("lower-case-1", "Password must have uppercase characters"),
+        ("Has-no-number", "Password must have numeric characters"),
+        ("HasNoSymbol1", "Password must have symbol characters"),
+    ] {
+        let answer = send(&mut account, "AdminSetUserPassword", &user(json!({ "Password": password })));
+        assert_eq!(answer["message"], format!("Password did not conform with policy: {message}"));
+    }
+    let mut status = |permanent: bool| {
+        let body = user(json!({ "Password": "Has-All-4", "Permanent": permanent }));
+        assert_eq!(send(&mut account, "AdminSetUserPassword", &body), json!({}));
+        send(&mut account, "AdminGetUser", &user(json!({})))["UserStatus"].clone()
+    };
+    assert_eq!((status(false), status(true)), (json!("FORCE_CHANGE_PASSWORD"), json!("CONFIRMED")));
+    let mut update = |attributes: Value| {
+        let attributes: Vec<_> =
+            attributes.as_object().unwrap().iter().map(|(n, v)| json!({ "Name": n, "Value": v })).collect();
+        send(&mut account, "AdminUpdateUserAttributes", &user(json!({ "UserAttributes": attributes })))
+    };
+    assert_eq!(update(json!({ "email": "new@example.com", "email_verified": "true", "name": "Alice" })), json!({}));
+    assert_eq!(update(json!({ "sub": "x" }))["message"], "user.sub: Attribute cannot be updated.\n");
+    assert_eq!(
+        update(json!({ "custom:no": "x" }))["message"],
+        "Attributes did not conform to the schema: custom:no: Attribute does not exist in the schema.\n"
+    );
+    assert_eq!(update(json!({ "email": "newer@example.com", "name": "" })), json!({}));
+    let shown = send(&mut account, "AdminGetUser", &user(json!({})));
+    let value = |name: &str| {
+        let attributes = shown["UserAttributes"].as_array().unwrap();
+        attributes.iter().find(|a| a["Name"] == name).map(|a| a["Value"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(
+        (value("email").as_deref(), value("email_verified").as_deref(), value("name")),
+        (Some("newer@example.com"), Some("false"), None)
+    );
+    let found = send(&mut account, "ListUsers", &json!({ "UserPoolId": POOL, "Filter": "\"email\"^=\"newer\"" }));
+    assert_eq!(found["Users"].as_array().unwrap().len(), 1, "the attribute name may be in quotes");
+}
+
+#[test]
+fn aliases_are_verified_and_unique() {
+    let mut account = account();
+    let pool = json!({ "PoolName": "aliases", "AliasAttributes": ["email", "phone_number", "preferred_username"] });
+    let id = send(&mut account, "CreateUserPool", &pool)["UserPool"]["Id"].clone();
+    let mut create = |name: &str, attributes: &[(&str, &str)], force: bool| {
+        let attributes: Vec<_> = attributes.iter().map(|(n, v)| json!({ "Name": n, "Value": v })).collect();
+        let body =
+            json!({ "UserPoolId": id, "Username": name, "UserAttributes": attributes, "ForceAliasCreation": force });
+        send(&mut account, "AdminCreateUser", &body)["__type"].as_str().unwrap_or_default().to_owned()
+    };
+    let mail = [("email", "a@example.com"), ("email_verified", "true")];
+    assert_eq!(create("first", &mail, false), "");
+    assert_eq!(create("unverified", &mail[..1], false), "", "not verified, so no alias yet");
+    assert_eq!(create("second", &mail, false), "AliasExistsException");
+    assert_eq!(create("phone", &[("phone_number", "+1555"), ("phone_number_verified", "true")], false), "");
+    assert_eq!(create("nick", &[("preferred_username", "nickname")], false), "");
+    assert_eq!(create("third", &[("preferred_username", "nickname")], false), "AliasExistsException");
+    let get = |account: &mut Account, name: &str| {
+        send(account, "AdminGetUser", &json!({ "UserPoolId": id, "Username": name }))["Username"].clone()
+    };
+    let names = ["a@example.com", "+1555", "nickname"].map(|alias| get(&mut account, alias));
+    assert_eq!(names, [json!("first"), json!("phone"), json!("nick")]);
+    let body = json!({
+        "UserPoolId": id, "Username": "second", "ForceAliasCreation": true,
+        "UserAttributes": [{ "Name": "email", "Value": "a@example.com" }, { "Name": "email_verified", "Value": "true" }],
+    });
+    assert_eq!(send(&mut account, "AdminCreateUser", &body)["User"]["Username"], "second");
+    assert_eq!(get(&mut account, "a@example.com"), "second");
 }

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::{POOL, code_and_text, example};
 use crate::account::Account;
 use crate::account::Latency;
+use crate::behavior::Behavior;
 use crate::error::ApiError;
 use crate::limits;
-use crate::behavior::Behavior;
 use crate::model::{NewUser, derived_uuid};
 use crate::operation::Operation;
 use crate::pool::Pool;
@@ -62,7 +62,7 @@ fn answers(pool: impl Fn() -> Pool, bodies: &[Value]) -> Vec<(String, String)> {
     let mut account = Account::new(1).with_pool(pool()).with_quota(Quota::off()).with_latency(Latency::off());
     let mut answers = Vec::new();
     for body in bodies {
-        let over_pool = code_and_text(&pure.link(1_000, &link_call(body)));
+        let over_pool = code_and_text(&pure.link(1_000, &link_call(body)).answer);
         let request = wire::decode(Operation::LinkProvider, body.to_string().as_bytes());
         let (pending, _ticket) = account.begin(1_000, Operation::LinkProvider, request);
         let json: Value = serde_json::from_slice(&wire::encode(&pending.result)).unwrap();
@@ -159,7 +159,7 @@ fn a_repeat_fails_and_the_link_stands() {
     assert_eq!(refusal[1].1, ALREADY);
     let mut pool = example(true);
     let call = link_call(&body(&native("alice"), &by("Okta", "email", "Alice@Example.com")));
-    pool.link(1_610_638_615_180, &call).unwrap();
+    pool.link(1_610_638_615_180, &call).answer.unwrap();
     let alice = pool.get_user("alice").unwrap();
     let (_, text) = alice.attributes.iter().find(|(name, _)| name == "identities").unwrap();
     assert_eq!(
@@ -179,11 +179,7 @@ fn switches_give_the_other_answers() {
         (Behavior::OldAlreadyLinkedText, &repeated, NATIVE),
         (Behavior::OldAlreadyLinkedText, &elsewhere, ALREADY),
         (Behavior::HeldIsMerging, &elsewhere, MERGING),
-        (
-            Behavior::HeldIsAliasExists,
-            &elsewhere,
-            "An account with the given email already exists.",
-        ),
+        (Behavior::HeldIsAliasExists, &elsewhere, "An account with the given email already exists."),
         (Behavior::DestinationByAlias, &by_sub, ""),
     ];
     for (behavior, body, message) in cases {
@@ -250,9 +246,9 @@ fn a_refused_link_changes_nothing() {
     let mut pool = example(true);
     let before = pool.get_user("carol").unwrap();
     let call = link_call(&body(&native("carol"), &identity("Google", "77")));
-    assert_eq!(pool.link(5, &call), Err(ApiError::alias_exists()));
+    assert_eq!(pool.link(5, &call).answer, Err(ApiError::alias_exists()));
     assert!(pool.get_user("carol").unwrap() == before);
-    assert_eq!(pool.link(5, &link_call(&body(&native("alice"), &identity("Google", "77")))), Ok(()));
+    assert_eq!(pool.link(5, &link_call(&body(&native("alice"), &identity("Google", "77")))).answer, Ok(()));
 }
 
 #[test]
@@ -261,18 +257,18 @@ fn a_user_of_a_pool_file_refuses_with_the_text_that_it_is_given() {
         "users":[{"username":"dave","link_refusal":"Something that nobody has seen."}]}"#;
     let read = |text: &[u8]| pool_file::read(text).unwrap();
     let call = link_call(&body(&native("dave"), &identity("Google", "1")));
-    let refusal = code_and_text(&read(file.as_bytes()).link(5, &call));
+    let refusal = code_and_text(&read(file.as_bytes()).link(5, &call).answer);
     assert_eq!((refusal.0.as_str(), refusal.1.as_str()), (INVALID, "Something that nobody has seen."));
     let mut written = Vec::new();
     pool_file::write(&mut written, &read(file.as_bytes())).unwrap();
-    assert_eq!(code_and_text(&read(&written).link(5, &call)), refusal, "it is written back");
+    assert_eq!(code_and_text(&read(&written).link(5, &call).answer), refusal, "it is written back");
 }
 
 #[test]
 fn a_provider_made_on_reference_shows_what_was_linked_by() {
     let mut pool = Pool::new(super::PoolSettings::new(POOL)).creating_on_reference();
     for source in [by("Okta", "email", "a@example.com"), identity("Okta", "A")] {
-        assert!(pool.link(1_000, &link_call(&body(&native("alice"), &source))).is_ok());
+        assert!(pool.link(1_000, &link_call(&body(&native("alice"), &source))).answer.is_ok());
     }
     let okta = pool.providers().iter().find(|provider| &*provider.name == "Okta").unwrap();
     assert_eq!(okta.attribute_mapping.keys().collect::<Vec<_>>(), ["email"]);

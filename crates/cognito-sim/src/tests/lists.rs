@@ -165,7 +165,7 @@ fn lists_lag_behind_and_single_reads_do_not() {
     };
     let without_attribute =
         LinkCall { destination: link.destination.clone().map(|user| UserRef { attribute: None, ..user }), ..link };
-    pool.link(10_000, &without_attribute).unwrap();
+    pool.link(10_000, &without_attribute).answer.unwrap();
     pool.sign_in(10_500, "Okta", "fresh").unwrap_or_else(|_| unreachable!());
     let mut listed = |now, username: &str| {
         let page = pool.list_users(now, &call(&format!("username = \"{username}\""), None, None), "").unwrap();

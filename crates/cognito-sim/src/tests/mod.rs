@@ -1,6 +1,7 @@
 //! What the simulator must do, as tables; each also over the JSON that a client would send.
 
 mod administration;
+mod behaviors;
 mod conformance;
 mod links;
 mod lists;

@@ -2,7 +2,7 @@
 
 use super::{Provider, ProviderKind, code_and_text, example};
 use crate::model::PoolSettings;
-use crate::model::SchemaAttribute;
+use crate::model::{AttributeBounds, SchemaAttribute};
 use crate::pool::Pool;
 use crate::sign_in::SignIn;
 use crate::wire::{LinkCall, ListCall, UserRef};
@@ -12,7 +12,7 @@ fn link(pool: &mut Pool, username: &str, provider: &str, id: &str) {
         destination: Some(UserRef::new("Cognito", "Cognito_Subject", username)),
         source: Some(UserRef::new(provider, "Cognito_Subject", id)),
     };
-    pool.link(1_000, &call).unwrap();
+    pool.link(1_000, &call).answer.unwrap();
 }
 
 fn signed_in(pool: &mut Pool, provider: &str, id: &str) -> Result<(String, bool), String> {
@@ -55,7 +55,7 @@ fn an_unlinked_identity_gets_a_profile_that_cannot_be_merged() {
             destination: Some(UserRef::new("Cognito", "Cognito_Subject", "alice")),
             source: Some(UserRef::new("Okta", "Cognito_Subject", "XyZ")),
         };
-        assert!(code_and_text(&pool.link(3_000, &call)).1.starts_with("Merging is not currently supported"));
+        assert!(code_and_text(&pool.link(3_000, &call).answer).1.starts_with("Merging is not currently supported"));
     }
 }
 
@@ -110,8 +110,13 @@ fn mapped_attributes_are_written_anew_from_their_claims() {
 #[test]
 fn an_immutable_mapped_attribute_breaks_the_second_sign_in() {
     let mut settings = PoolSettings::new(super::POOL);
-    let immutable =
-        SchemaAttribute { name: "email".to_owned(), data_type: "String".to_owned(), mutable: false, required: false };
+    let immutable = SchemaAttribute {
+        name: "email".to_owned(),
+        data_type: "String".to_owned(),
+        mutable: false,
+        required: false,
+        bounds: AttributeBounds::default(),
+    };
     settings.schema.push(immutable);
     let mut pool = Pool::new(settings);
     pool.add_provider(Provider::new("Corp", ProviderKind::Saml, 0).mapping("email", "mail")).unwrap();
@@ -127,7 +132,7 @@ fn a_claim_that_differs_in_case_is_another_person() {
         destination: Some(UserRef::new("Cognito", "Cognito_Subject", "alice")),
         source: Some(UserRef::new("Okta", "email", "Alice@corp.example")),
     };
-    pool.link(1_000, &call).unwrap();
+    pool.link(1_000, &call).answer.unwrap();
     let sign_in = with_claims("Okta", "s1", &[("email", "alice@corp.example")]);
     assert!(pool.sign_in_with(2_000, &sign_in).is_ok_and(|signed_in| signed_in.username == "Okta_s1"));
 }

@@ -1,9 +1,9 @@
 //! Links taken back: what `AdminDisableProviderForUser` takes, and what it answers to the rest.
 
 use super::{POOL, code_and_text, example};
+use crate::behavior::Behavior;
 use crate::error::ApiError;
 use crate::links::DisabledAccess;
-use crate::behavior::Behavior;
 use crate::model::{NewIdentity, NewUser};
 use crate::pool::Pool;
 use crate::sign_in::SignIn;
@@ -17,7 +17,7 @@ fn disable(pool: &mut Pool, provider: &str, attribute: &str, value: &str) -> Res
 
 fn link(pool: &mut Pool, username: &str, source: UserRef) {
     let destination = Some(UserRef::new("Cognito", "Cognito_Subject", username));
-    pool.link(1_000, &LinkCall { destination, source: Some(source) }).unwrap();
+    pool.link(1_000, &LinkCall { destination, source: Some(source) }).answer.unwrap();
 }
 
 fn identities(pool: &mut Pool, username: &str) -> Option<String> {

@@ -317,7 +317,7 @@ fn refused_changes() -> Vec<Case> {
         Case::new("social provider by another name", CREATE_PROVIDER, provider("Entra", "Google")).refused(
             "social_provider_name",
             INVALID,
-            "The ProviderName of a social identity provider must be its ProviderType",
+            "Provider Entra cannot be of type Google.",
         ),
         Case::new("provider name with an underscore", CREATE_PROVIDER, provider("My_Okta", "OIDC")).refused(
             "not_of_form",

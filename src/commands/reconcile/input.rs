@@ -1,0 +1,20 @@
+//! The file of a comparison, and how it is compared.
+
+use std::collections::BTreeSet;
+
+use crate::commands::shared::choices::Choices;
+use crate::domain::identity::ProviderName;
+use crate::input::{InputOptions, InputSource};
+use crate::ledger::Binding;
+
+#[derive(Debug, Clone)]
+pub struct ReconcileInput {
+    pub source: InputSource,
+    pub options: InputOptions,
+    pub binding: Binding,
+    /// The providers whose links must all be in the file; empty for those that the file names.
+    pub providers: BTreeSet<ProviderName>,
+    /// Whether rows with a refusal in the ledger that a scan cannot see are missing rather than blocked.
+    pub retry_refused: bool,
+    pub choices: Choices,
+}
