@@ -43,84 +43,6 @@ impl ApplyOutcome {
     }
 }
 
-<<<<<<< HEAD
-#[expect(clippy::too_many_arguments, reason = "the second half of the command, with all that the first half has found")]
-pub(super) async fn apply(
-    args: &ReconcileArgs,
-    input: &ReconcileInput,
-    pool: &OpenPool,
-    report: &DriftReport,
-    mut comparison: Comparison,
-    bounds: ChangeBounds,
-    mut ledger: Ledger,
-    context: &CommandContext<'_>,
-) -> Result<ApplyOutcome, Failure> {
-    let CommandContext { ui, clock, file_settings: file, .. } = context;
-
-    // Bounds, and the ledger's view of what is missing.
-    if comparison.to_process() == 0 {
-        ui.note("nothing is missing; nothing was sent");
-        return Ok(ApplyOutcome::default());
-    }
-    let changes = report.counts.changes;
-    if let Err(stop) = bounds.check(changes, report.counts.rows) {
-        return Ok(ApplyOutcome { stop: Some(stop), left_open: changes, run: None });
-    }
-    let reopened = reopen_rows(&mut comparison, &mut ledger, clock.unix_ms())?;
-    note_settling(&comparison, reopened, ui);
-    let age = u64::try_from(clock.unix_ms().saturating_sub(comparison.scan_began)).unwrap_or_default();
-    ui.note(&format!(
-        "the pool was read {} ago; what changed since is not in the comparison, and the service decides",
-        format::duration(Duration::from_millis(age))
-    ));
-    let left_open = reopened.too_recent;
-    let to_process = comparison.to_process();
-    if to_process == 0 {
-        return Ok(ApplyOutcome { left_open, ..ApplyOutcome::default() });
-    }
-    if !args.yes {
-        confirm(&format!("link {} of {}", format::counted(to_process, "row"), report.input), &input.binding, ui)?;
-    }
-
-    // Connect again: only from here on there is something to write with.
-    let rate_choice = args.pace.rate_choice(None, file)?;
-    let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
-    let service = context.connector.connect(&pool.address.target, &pool.address.pool).await?;
-    let learned = ledger.pace_milli();
-    let pace = args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?;
-    options.total = Some(to_process);
-    // What was refused before, and is free in the scan, is attempted again.
-    options.retry_refused = true;
-
-    // Run.
-    let mut signals = (context.listen_for_signals)()?;
-    let mut rows = PickedRows::open(input, comparison)?;
-    let run = run_id(options.seed, *clock);
-    let start = run_start(run, "reconcile", &args.input.display().to_string(), pace.limit, None, *clock);
-    let mut observer = ui.observer();
-    let engine = RunContext {
-        pool: input.binding.pool.clone(),
-        simulated: input.binding.simulated,
-        knowledge: &pool.knowledge,
-        services: ServicePorts { directory: pool.directory.clone(), writer: WritePort::Links(service.linker()) },
-        ledger: &mut ledger,
-        run,
-        options,
-        later_limits: pace.later_limits,
-        clock: *clock,
-        observer: observer.as_mut(),
-        undo_observer: None,
-    };
-    let run = run_engine(engine, &start, &mut rows, &mut signals).await?;
-    let stop = match &run.ended {
-        RunOutcome::Stopped(stop) => Some(stop.clone()),
-        _ => None,
-    };
-    Ok(ApplyOutcome { run: Some(run), stop, left_open })
-}
-
-=======
->>>>>>> r11-behaviors
 /// How much one run may change. The smaller bound holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct ChangeBounds {
@@ -175,7 +97,12 @@ pub fn reopen_rows(comparison: &mut Comparison, ledger: &mut Ledger, now: UnixMs
     Ok(ReopenedRows { rows: lines.len() as u64, too_recent: 0 })
 }
 
-pub(super) fn note_settling(comparison: &Comparison, reopened: ReopenedRows, ui: &Ui) {
+pub(super) fn note_settling(comparison: &Comparison, reopened: ReopenedRows, now: UnixMs, ui: &Ui) {
+    let age = u64::try_from(now.saturating_sub(comparison.scan_began)).unwrap_or_default();
+    ui.note(&format!(
+        "the pool was read {} ago; later changes are not in the comparison",
+        format::duration(Duration::from_millis(age))
+    ));
     if comparison.in_doubt > 0 {
         ui.note(&format!("{} in doubt will be settled", format::counted(comparison.in_doubt, "row")));
     }

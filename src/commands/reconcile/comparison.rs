@@ -16,14 +16,9 @@ use crate::foresight::destination::CorrectionHint;
 use crate::foresight::pool_index::PoolIndex;
 use crate::foresight::prediction::{PredictedOutcome, PredictionBasis, Predictor};
 use crate::foresight::preflight::PoolKnowledge;
-<<<<<<< HEAD
 use crate::foresight::scan::LookUpMethod;
-use crate::input::{CrossRowFindings, InputOptions, InputReader, InputSource};
-use crate::ledger::{Binding, LedgerView};
-=======
 use crate::input::{CrossRowFindings, InputReader};
 use crate::ledger::LedgerView;
->>>>>>> r11-behaviors
 use crate::service::MappedAttributes;
 
 /// A row or a link, as it is compared.

@@ -193,7 +193,7 @@ async fn apply(
         return Ok(ApplyOutcome { stop: Some(stop), left_open: changes, run: None });
     }
     let reopened = reopen_rows(&mut comparison, &mut ledger, clock.unix_ms())?;
-    note_settling(&comparison, reopened, ui);
+    note_settling(&comparison, reopened, clock.unix_ms(), ui);
     let left_open = reopened.too_recent;
     let to_process = comparison.to_process();
     if to_process == 0 {
