@@ -65,8 +65,10 @@ pub const FINDINGS_SHOWN_MAX: usize = 20;
 
 /// Longest user pool id, in characters (service model).
 pub const POOL_ID_CHARS_MAX: usize = 55;
-/// Longest provider name, in characters (service model).
+/// Longest provider name that the service model has, in characters. A quota page says 40, so more is only suspicious.
 pub const PROVIDER_NAME_CHARS_MAX: usize = 32;
+/// Longest provider name that is believed, in the pool's list or in the input, in characters.
+pub const PROVIDER_NAME_BELIEVED_CHARS_MAX: usize = 128;
 /// Longest user name, in characters (service model).
 pub const USERNAME_CHARS_MAX: usize = 128;
 /// Longest attribute value, in characters (quota page of the service).

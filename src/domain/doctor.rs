@@ -84,6 +84,8 @@ pub enum CheckResult {
     },
     /// Users can be read, by a filter on `sub` too.
     Users,
+    /// Users can be read, and the filter on `sub` that splits a scan is refused.
+    UsersInOneChain,
     Quota {
         /// Calls a second, for everybody together.
         per_second: f64,
@@ -141,6 +143,7 @@ impl DoctorCheck {
             }
             CheckResult::Stopped(_) => CheckStatus::Fail,
             CheckResult::LeftOut(_) | CheckResult::NotTried(_) => CheckStatus::Skip,
+            CheckResult::UsersInOneChain => CheckStatus::Warn,
             CheckResult::PreSignUp(set) => warn_if(*set),
             CheckResult::Providers(providers) if providers.is_empty() => CheckStatus::Fail,
             CheckResult::Mapping { mapped, .. } => warn_if(resets_email_verified(mapped)),

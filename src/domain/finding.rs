@@ -64,6 +64,7 @@ finding_codes! {
     SocialAttribute "social_attribute" Error "A social provider is linked by another attribute than Cognito_Subject.",
     SourceIsNative "source_is_native" Error "The source provider is the pool itself.",
     ProviderNameInvalid "provider_name_invalid" Error "The text cannot be a provider name.",
+    ProviderNameLong "provider_name_long" Warning "The provider name is longer than the service model says; the pool's list decides.",
     AttributeNameInvalid "attribute_name_invalid" Error "The text cannot be an attribute name.",
     ValueTooLong "value_too_long" Error "The value is longer than the service takes.",
     SourceTooLong "source_too_long" Error "Provider name, attribute name and value together are longer than the service takes.",
@@ -77,14 +78,15 @@ finding_codes! {
 }
 
 impl FindingCode {
-    /// Codes that only suspect a value: it is nearly always damaged, but may be what the provider sends. They can be
-    /// allowed.
-    pub const SUSPICIONS: [Self; 8] = [
+    /// Codes that only suspect a value: it is nearly always damaged or refused, but may be what the provider sends and the
+    /// service takes. They can be allowed.
+    pub const SUSPICIONS: [Self; 9] = [
         Self::SurroundingSpace,
         Self::InvisibleCharacter,
         Self::SmartQuote,
         Self::NumberDamaged,
         Self::ProviderPrefix,
+        Self::SourceTooLong,
         Self::LowercasedIdentity,
         Self::UnusualLength,
         Self::UppercaseEmailNameId,

@@ -113,6 +113,10 @@ pub struct PredictionReport {
     pub throttled: u64,
     pub elapsed: Duration,
     pub by_verdict: BTreeMap<&'static str, u64>,
+    /// Rows that `link` sends and the service may refuse, by the code of the refusal and the reason.
+    pub may_be_refused: BTreeMap<(&'static str, &'static str), u64>,
+    /// When the reading of the pool began, by our clock.
+    pub scanned_unix_ms: i64,
     /// Rows that repeat an earlier one's link; they have its verdict, and are not sent again.
     pub repeats: u64,
     pub writes: u64,

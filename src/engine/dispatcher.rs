@@ -9,7 +9,6 @@ use super::group_sync::{GroupSync, SyncDecision};
 use super::job::{Job, UnsentCall};
 use super::link_decisions::OldUnlinkEnd;
 use super::link_job::{LeftByEarlierRuns, LinkJob};
-use super::name_check::AliasKind;
 use super::not_authorized::NotAuthorizedRows;
 use super::outbox::Outbox;
 use super::read_back::{AnnouncementTime, OpenCall, RowPolicy};
@@ -24,12 +23,11 @@ use super::{IncomingRow, PlannedOutcome, RunContext};
 use crate::clock::Instant;
 use crate::domain::event::{RunEvent, WaitReason};
 use crate::domain::finding::{Finding, Severity};
-use crate::domain::identity::Destination;
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::run::{RunOutcome, RunPurpose, RunReport, Signal, StopCause, StopError};
 use crate::domain::state::{ResumeAction, RowState};
-use crate::foresight::destination::{Resolution, resolution};
+use crate::foresight::destination::{PoolNaming, Resolution, possible_alias, resolution};
 use crate::foresight::faults::pace_verdict;
 use crate::ledger::record::{EndedAs, RunEnd};
 use crate::ledger::{LedgerError, LinkToUndo, RowTrace};
@@ -121,7 +119,7 @@ impl<'a> Dispatcher<'a> {
             policy: RowPolicy {
                 attempts_max: options.attempts_max,
                 settle_with: options.settle_with,
-                case_sensitive: context.knowledge.facts.case_sensitive,
+                naming: PoolNaming::from(&context.knowledge.facts),
             },
             purpose: match context.services.writer {
                 WritePort::Links(_) => RunPurpose::Link,
@@ -258,8 +256,8 @@ impl<'a> Dispatcher<'a> {
 
     fn admit(&mut self, mut job: LinkJob, now: Instant) {
         // A plan has looked at every row already.
-        if let (Destination::Username(name), false) = (&job.progress.row.link.destination, job.is_planned) {
-            job.name_may_be = AliasKind::of(name.expose(), &self.context.knowledge.facts);
+        if !job.is_planned {
+            job.name_may_be = possible_alias(&job.progress.row.link.destination, &self.context.knowledge.facts);
         }
         let key = job.progress.row.key;
         if self.resume(key) == ResumeAction::Skip {
@@ -318,12 +316,15 @@ impl<'a> Dispatcher<'a> {
                     self.count_skipped(state);
                     return self.rows.remove(id, now, None);
                 }
-                Job::Link(job) => job.start(match (state, open) {
-                    (RowState::Undone, _) => LeftByEarlierRuns::UndoneLink,
-                    (RowState::Unlinking, Some(call)) => LeftByEarlierRuns::OpenUnlinkCall(call),
-                    (_, Some(call)) => LeftByEarlierRuns::OpenLinkCall(call),
-                    (_, None) => LeftByEarlierRuns::Nothing,
-                }),
+                Job::Link(job) => {
+                    let left = match (state, open) {
+                        (RowState::Undone, _) => LeftByEarlierRuns::UndoneLink,
+                        (RowState::Unlinking, Some(call)) => LeftByEarlierRuns::OpenUnlinkCall(call),
+                        (_, Some(call)) => LeftByEarlierRuns::OpenLinkCall(call),
+                        (_, None) => LeftByEarlierRuns::Nothing,
+                    };
+                    job.start(left, self.policy.naming);
+                }
             }
         }
         self.queue(id);

@@ -21,7 +21,6 @@ mod group_sync;
 mod job;
 mod link_decisions;
 mod link_job;
-mod name_check;
 mod name_search;
 mod not_authorized;
 mod outbox;

@@ -6,6 +6,7 @@
 
 use super::read_back::{RowPolicy, SettleWith};
 use crate::domain::identity::{DestinationUser, Personal};
+use crate::foresight::destination::is_same_name;
 use crate::limits::FILTER_CHARS_MAX;
 use crate::service::{PoolUser, UserFilter, UserQuery};
 
@@ -77,7 +78,7 @@ impl NameSearch {
 fn reads_by_name(names: &[&str], settle_with: SettleWith, policy: RowPolicy) -> Vec<ReadCall> {
     let mut spellings: Vec<String> = Vec::new();
     for name in names {
-        let lowered = (!policy.case_sensitive).then(|| name.to_lowercase());
+        let lowered = (!policy.naming.case_sensitive).then(|| name.to_lowercase());
         for spelling in [Some((*name).to_owned()), lowered].into_iter().flatten() {
             if !spellings.contains(&spelling) {
                 spellings.push(spelling);
@@ -117,11 +118,6 @@ fn username_filter(value: &str, prefix: bool) -> UserFilter {
     UserFilter { attribute: "username", prefix, value: Personal::from_service(value) }
 }
 
-/// Whether two user names mean one user. Only a case-sensitive pool tells letter case apart.
-pub(super) fn is_same_name(one: &str, other: &str, case_sensitive: bool) -> bool {
-    one == other || !case_sensitive && one.to_lowercase() == other.to_lowercase()
-}
-
 /// The user of this name among the users that were read.
 pub(super) fn find_by_name<'a>(users: &'a [PoolUser], name: &str, case_sensitive: bool) -> Option<&'a PoolUser> {
     let is_exact = |user: &&PoolUser| user.username.expose() == name;
@@ -147,10 +143,12 @@ pub(super) fn find_destination<'a>(
 mod tests {
     use super::*;
     use crate::domain::identity::ProviderName;
+    use crate::foresight::destination::PoolNaming;
     use crate::service::LinkedIdentity;
 
     fn policy(case_sensitive: bool) -> RowPolicy {
-        RowPolicy { attempts_max: 1, settle_with: SettleWith::ListUsers, case_sensitive }
+        let naming = PoolNaming { case_sensitive, usernames_are_subs: false };
+        RowPolicy { attempts_max: 1, settle_with: SettleWith::ListUsers, naming }
     }
 
     fn texts(name: &str, settle_with: SettleWith, case_sensitive: bool) -> Vec<String> {

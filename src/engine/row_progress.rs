@@ -249,7 +249,7 @@ impl RowProgress {
         policy: RowPolicy,
     ) -> SearchResult {
         let sent = destination.username();
-        if let Some(found) = find_destination(users, destination, &self.names_of(&sent), policy.case_sensitive) {
+        if let Some(found) = find_destination(users, destination, &self.names_of(&sent), policy.naming.case_sensitive) {
             // The name that the pool shows is the first that the next search reads.
             self.username = Some(found.username.clone());
             self.search = NameSearch::default();
@@ -270,7 +270,7 @@ impl RowProgress {
     /// Looks for the identity's own profile, or the user that has its name, among the users that were read.
     pub(super) fn look_for_profile(&mut self, users: &[PoolUser], policy: RowPolicy) -> SearchResult {
         let name = self.profile_name();
-        if let Some(found) = find_by_name(users, &name, policy.case_sensitive) {
+        if let Some(found) = find_by_name(users, &name, policy.naming.case_sensitive) {
             return SearchResult::Found(Box::new(found.clone()));
         }
         let has_next = self.search.try_next(&[&name], SettleWith::ListUsers, policy);

@@ -315,7 +315,8 @@ fn the_mixed_fixture_is_foretold_as_it_ends() {
         let foretold = if &record[state] == "link" { "linked" } else { &record[state] };
         assert_eq!(foretold, wanted_state, "{record:?}");
         if foretold == "refused" {
-            assert_eq!(&record[code], wanted_code, "{record:?}");
+            // Behind the code there may be a warning.
+            assert_eq!(wanted_code.split(' ').next(), Some(&record[code]), "{record:?}");
         }
         seen += 1;
     }

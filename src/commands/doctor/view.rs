@@ -114,6 +114,10 @@ fn message(found: &CheckResult, show_values: bool) -> String {
         }
         CheckResult::Mapping { provider, mapped } => mapping_text(provider.as_str(), mapped),
         CheckResult::Users => "can be listed, also with a filter on sub".to_owned(),
+        CheckResult::UsersInOneChain => {
+            "can be listed, but not with a filter on sub: a scan reads one page after the other, slower than the quota"
+                .to_owned()
+        }
         CheckResult::Quota { per_second, origin, share, pace } => format!(
             "{per_second}/s for writes of the whole account ({}); {} % of it is {}",
             quota_source(origin),
@@ -235,7 +239,11 @@ fn details(found: &CheckResult) -> Value {
         }
         CheckResult::NotTried(operation) => json!({ "operation": operation }),
         CheckResult::Stopped(stop) => json!({ "cause": stop.cause.as_str() }),
-        CheckResult::Accepted | CheckResult::Users | CheckResult::Clock(None) | CheckResult::LeftOut(_) => json!({}),
+        CheckResult::Accepted
+        | CheckResult::Users
+        | CheckResult::UsersInOneChain
+        | CheckResult::Clock(None)
+        | CheckResult::LeftOut(_) => json!({}),
     }
 }
 

@@ -90,6 +90,11 @@ pub(super) fn explain_finding(code: FindingCode) -> Explanation {
             "The service accepts provider names of 1 to 32 characters.",
             "Give the provider's name as the pool shows it, case included.",
         ),
+        FindingCode::ProviderNameLong => explanation(
+            "The service model says 32 characters for a provider name, and its quota page says 40. The pool's own list \
+             decides: a row whose provider is not in it is refused.",
+            "Check the name against the pool, with validate and the pool or with doctor.",
+        ),
         FindingCode::AttributeNameInvalid => explanation(
             "The name must be that of an attribute of the pool, such as email or custom:employee, not that of a claim.",
             "Give the attribute that the provider's mapping fills, or leave it empty for Cognito_Subject.",
@@ -100,9 +105,9 @@ pub(super) fn explain_finding(code: FindingCode) -> Explanation {
         ),
         FindingCode::SourceTooLong => explanation(
             "Provider, attribute and value of a source may have 128 characters together. The documentation of the service \
-             does not say this; it was observed.",
+             does not say this; it was observed, and the limit may be on the value alone.",
             "Use a shorter identifier, such as the subject in place of an e-mail address, or give the provider a shorter \
-             name.",
+             name. To let the service decide, pass --allow source_too_long.",
         ),
         FindingCode::FilterTooLong => explanation(
             "Users that are named by e-mail address or sub are looked up with a filter, which accepts 256 characters.",

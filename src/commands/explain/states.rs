@@ -107,6 +107,14 @@ pub(super) fn all_standings() -> impl Iterator<Item = ExplainedCode> {
             explanation("The scan of the pool shows the reason, which is the code beside it.", "Look up that refusal code."),
         ),
         (
+            "unverifiable",
+            "The row links by another attribute than Cognito_Subject, and nobody in the pool is seen with its value.",
+            explanation(
+                "Such a link may not show before its first sign-in, and shows under its subject afterwards: it may be there.",
+                "Nothing, if the ledger says that the row is linked. With --apply, a row that its ledger has not linked is sent.",
+            ),
+        ),
+        (
             "extra",
             "The pool has this link, of a provider in scope, and the file does not.",
             explanation(

@@ -61,8 +61,8 @@ pub struct ReconcileArgs {
     pub exit_on_drift: bool,
     /// File to write the standing of each row and each extra link to
     ///
-    /// One line for each row, which starts with a symbol: = linked, + missing, ! moved, ? blocked or invalid. Then one
-    /// line for each link that only the pool has, which starts with -.
+    /// One line for each row, which starts with a symbol: = linked, + missing, ! moved, ? blocked or invalid, ~
+    /// unverifiable. Then one line for each link that only the pool has, which starts with -.
     #[arg(long, value_name = "FILE")]
     pub combined: Option<PathBuf>,
     #[command(flatten)]
@@ -197,7 +197,7 @@ async fn apply(
         return Ok(ApplyOutcome { stop: Some(stop), left_open: changes, run: None });
     }
     let reopened = reopen_rows(&mut comparison, &mut ledger, clock.unix_ms())?;
-    note_settling(&comparison, reopened, ui);
+    note_settling(&comparison, reopened, clock.unix_ms(), ui);
     let left_open = reopened.too_recent;
     let to_process = comparison.to_process();
     if to_process == 0 {
@@ -270,6 +270,7 @@ async fn compare(
         scope: input.scope(&needs).iter().map(ProviderName::to_string).collect(),
         users: scan.scanned.users,
         reads: scan.scanned.reads,
+        scanned_unix_ms: scan.scanned.began,
         elapsed: scan.scanned.elapsed,
         ..DriftReport::default()
     };

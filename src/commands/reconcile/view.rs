@@ -57,6 +57,7 @@ fn drift_text(report: &DriftReport, show_values: bool, style: Style) -> String {
         TableLine::new("missing", counts.missing, "", Style::yellow),
         TableLine::new("moved", counts.moved, "", Style::yellow),
         TableLine::new("blocked", counts.blocked, codes, Style::yellow),
+        TableLine::new("unverifiable", counts.unverifiable, "links by an attribute that may not show", Style::yellow),
         TableLine::new("invalid", counts.invalid, "", Style::yellow),
     ];
     let sums = [
@@ -173,7 +174,7 @@ fn drift_json(report: &DriftReport, applied: Option<&Value>, show_values: bool, 
         "drift": counts.has_drift(),
         "rows": {
             "read": counts.rows, "linked": counts.linked, "missing": counts.missing, "moved": counts.moved,
-            "blocked": counts.blocked, "invalid": counts.invalid,
+            "blocked": counts.blocked, "unverifiable": counts.unverifiable, "invalid": counts.invalid,
         },
         "extra": counts.extra,
         "changes": counts.changes,
@@ -185,6 +186,7 @@ fn drift_json(report: &DriftReport, applied: Option<&Value>, show_values: bool, 
         "extras_left_out": report.extras_left_out,
         "users": report.users,
         "reads": report.reads,
+        "scanned_unix_ms": report.scanned_unix_ms,
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
         "applied": applied,
     })
@@ -201,7 +203,14 @@ mod tests {
 
     fn example() -> DriftReport {
         let blocked = DriftStatus::Blocked(RefusalCode::UserNotFound);
-        let standings = [DriftStatus::Linked, DriftStatus::Missing, DriftStatus::Moved, blocked, DriftStatus::Invalid];
+        let standings = [
+            DriftStatus::Linked,
+            DriftStatus::Missing,
+            DriftStatus::Moved,
+            blocked,
+            DriftStatus::Invalid,
+            DriftStatus::Unverifiable,
+        ];
         let mut report =
             DriftReport { input: "p.csv".into(), pool: "us-east-1_A".into(), users: 7, ..Default::default() };
         for (number, standing) in (1..).zip(standings) {
@@ -244,6 +253,6 @@ mod tests {
         let line = report.lines[0].clone();
         report.lines.extend(std::iter::repeat_n(line, FAILURES_SHOWN_MAX));
         report.lines_left_out = 1_000;
-        assert!(drift_text(&report, false, Style::default()).contains("\nand 1,003 more rows\n"));
+        assert!(drift_text(&report, false, Style::default()).contains("\nand 1,004 more rows\n"));
     }
 }

@@ -75,7 +75,7 @@ struct PlanLine {
     row: u64,
     key: String,
     verdict: String,
-    /// The user that a look-up or a choice found.
+    /// The user that a look-up or a choice found, where the row does not name it so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user: Option<String>,
 }
@@ -100,8 +100,11 @@ impl PlanWriter {
     }
 
     pub fn write(&mut self, row: &Row, forecast: &Prediction) -> Result<(), InputError> {
-        let looked_up = row.link.destination.needs_look_up() && forecast.outcome == PredictedOutcome::Link;
-        let user = forecast.user.as_ref().filter(|_| looked_up);
+        // Where the pool ignores case, its spelling of a user name is what a later look at the user finds.
+        let is_as_given = |user: &DestinationUser| user.value == *row.link.destination.value();
+        let user = forecast.user.as_ref().filter(|user| {
+            forecast.outcome == PredictedOutcome::Link && user.provider.is_native() && !is_as_given(user)
+        });
         let line = PlanLine {
             row: row.number.0,
             key: row.key.to_string(),
@@ -346,7 +349,7 @@ mod tests {
         ];
         let mut writer = PlanWriter::create(&path).unwrap();
         for (row, (verdict, user)) in rows().iter().zip(forecasts) {
-            writer.write(row, &Prediction { outcome: verdict, user, hint: None }).unwrap();
+            writer.write(row, &Prediction { outcome: verdict, user, hint: None, doubt: None }).unwrap();
         }
         writer.finish(header()).unwrap();
         path

@@ -8,8 +8,9 @@ use tempfile::NamedTempFile;
 use crate::commands::shared::choices::ChoicesWriter;
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::row::Row;
+use crate::foresight::destination::CorrectionHint;
 use crate::foresight::pool_index::IndexedUser;
-use crate::foresight::prediction::{CorrectionHint, PredictedOutcome, Prediction};
+use crate::foresight::prediction::{PredictedOutcome, Prediction, PredictionDoubt};
 use crate::input::{InputError, Note, RawRecord, RecordLayout, RecordWriter};
 
 use super::view::finding_json;
@@ -88,7 +89,11 @@ impl VerdictFiles {
                 code: code.as_str(),
                 message: forecast.hint.map_or(code.meaning(), CorrectionHint::as_str),
             },
-            verdict => Note { state: verdict.as_str(), code: "", message: "" },
+            verdict => {
+                let doubt = forecast.doubt;
+                let code = doubt.map_or("", |doubt| doubt.code().as_str());
+                Note { state: verdict.as_str(), code, message: doubt.map_or("", PredictionDoubt::as_str) }
+            }
         };
         self.verdicts.write(raw, &note)?;
         if candidates.is_empty() { Ok(()) } else { self.choices.write(row, candidates) }

@@ -189,6 +189,10 @@ fn forecast_json(report: &PredictionReport) -> Value {
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
         "by_verdict": report.by_verdict,
         "refused": report.refused(),
+        "may_be_refused": report.may_be_refused.iter().map(|((code, reason), rows)| {
+            json!({"code": code, "reason": reason, "rows": rows})
+        }).collect::<Vec<_>>(),
+        "scanned_unix_ms": report.scanned_unix_ms,
         "links_to_make": report.writes,
         "repeats": report.repeats,
         "rate_per_second": report.rate_per_second,
@@ -231,6 +235,10 @@ fn forecast_text(report: &PredictionReport, style: Style) -> String {
         let Some(number) = report.by_verdict.get(verdict) else { continue };
         let line = format!("{verdict:<26}{:>10}", count(*number));
         lines.push(if DESIRED.contains(&verdict) { line } else { style.yellow(&format!("{line}   refused")) });
+    }
+    for ((code, reason), number) in &report.may_be_refused {
+        let text = format!("may be refused: {}: {code}: {reason}", counted(*number, "row"));
+        lines.push(style.yellow(&text));
     }
     lines.push(format!(
         "pool {}{}: {} by {}, {}, {} throttled, in {}; {}",
@@ -302,6 +310,8 @@ mod tests {
             reads: 20,
             elapsed: Duration::from_millis(900),
             by_verdict: [("already_linked", 1), ("link", 3), ("user_ambiguous", 2)].into(),
+            may_be_refused: [(("too_many_identities", "the user has five identities if its own one counts"), 1)].into(),
+            scanned_unix_ms: 1_795_000_000_000,
             writes: 2,
             repeats: 1,
             rate_per_second: Some(20.0),
