@@ -58,6 +58,8 @@ pub(super) struct CallToSettle {
     pub(super) link_was_undone: bool,
     /// Whether the source is named by another attribute than its subject: the pool may not show such a link.
     pub(super) is_by_attribute: bool,
+    /// Whether the search for the destination gave up before it had read all users that it can be.
+    pub(super) is_search_cut: bool,
 }
 
 /// What a look at the destination means for a link call.
@@ -110,7 +112,9 @@ fn judge_absence(look: &DestinationLook, call: CallToSettle, settle_with: Settle
     match (call.why, look) {
         (IfNoEffect::RetryCall, _) => LookJudgement::NoEffect { is_proven },
         // The service and the list agree.
-        (IfNoEffect::RefuseRow(code @ RefusalCode::UserNotFound), DestinationLook::UserMissing) => {
+        (IfNoEffect::RefuseRow(code @ RefusalCode::UserNotFound), DestinationLook::UserMissing)
+            if !call.is_search_cut =>
+        {
             LookJudgement::Refused(code)
         }
         // A user that cannot be seen proves nothing.
@@ -243,7 +247,14 @@ mod tests {
     }
 
     fn call(why: IfNoEffect, effect: UnknownEffect) -> CallToSettle {
-        CallToSettle { announced: ANNOUNCED, why, effect, link_was_undone: false, is_by_attribute: false }
+        CallToSettle {
+            announced: ANNOUNCED,
+            why,
+            effect,
+            link_was_undone: false,
+            is_by_attribute: false,
+            is_search_cut: false,
+        }
     }
 
     /// The last judgement, and how many looks it takes; all before it are to look again.

@@ -353,6 +353,7 @@ impl LinkJob {
             effect: self.effect,
             link_was_undone: self.link_was_undone,
             is_by_attribute: !source.attribute().is_subject(),
+            is_search_cut: self.progress.is_search_cut,
         };
         match judge_look(&look_at_destination(user, source), looks, call, policy.settle_with) {
             LookJudgement::Linked(LinkOwner::SomebodyElse) => LinkOutcome::AlreadyLinked.into(),
