@@ -16,15 +16,15 @@ use crate::error::ApiError;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AccessRules {
     /// Names besides those of loopback that `Host` may have, in lower case.
-    pub allowed_hosts: Vec<String>,
+    pub(crate) allowed_hosts: Vec<String>,
     /// The access key id that every request is signed with; `None` accepts any.
-    pub access_key: Option<String>,
+    pub(crate) access_key: Option<String>,
 }
 
 impl AccessRules {
     /// # Errors
     /// [`ApiError::forbidden`], which says what is missing.
-    pub fn check<B>(&self, request: &Request<B>) -> Result<(), ApiError> {
+    pub(crate) fn check<B>(&self, request: &Request<B>) -> Result<(), ApiError> {
         let header = |name: &HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
         // HTTP/2 and absolute targets name the host in the target.
         let host = header(&HOST).or_else(|| request.uri().authority().map(hyper::http::uri::Authority::as_str));
