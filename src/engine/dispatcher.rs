@@ -43,7 +43,6 @@ use crate::seed::Rng;
 use crate::service::classify::CallKind;
 use crate::service::skew::ClockSkew;
 
-/// Something that happened.
 #[derive(Debug)]
 pub(super) enum EngineEvent {
     Signal(Signal),

@@ -8,7 +8,6 @@ use super::worker::CallResult;
 use crate::domain::identity::DestinationUser;
 use crate::seed::Rng;
 
-/// A row on its way.
 #[derive(Debug)]
 pub(super) enum Job {
     Link(LinkJob),

@@ -46,21 +46,44 @@ pub(super) enum LinkAnnouncement {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LinkStep {
     /// The row waits until the lane of its destination is open. A plan may know the destination.
-    WaitForLane { planned_destination: Option<DestinationUser> },
-    /// Find the destination.
-    Resolve { filter: UserFilter, left: LeftByEarlierRuns },
+    WaitForLane {
+        planned_destination: Option<DestinationUser>,
+    },
+    Resolve {
+        filter: UserFilter,
+        left: LeftByEarlierRuns,
+    },
     /// Read whether the user name is somebody's user name, or only an alias of somebody.
-    CheckName { destination: DestinationUser, alias: AliasKind, read_alias: bool },
+    CheckName {
+        destination: DestinationUser,
+        alias: AliasKind,
+        read_alias: bool,
+    },
     /// Write the intent into the ledger. An announcement by an earlier run stays the time that counts.
-    Announce { destination: DestinationUser, earlier: Option<AnnouncementTime> },
+    Announce {
+        destination: DestinationUser,
+        earlier: Option<AnnouncementTime>,
+    },
     /// Make the link.
-    Call { destination: DestinationUser, announced: AnnouncementTime },
+    Call {
+        destination: DestinationUser,
+        announced: AnnouncementTime,
+    },
     /// Read the destination; so many `looks` have not settled the call.
-    ReadBack { destination: DestinationUser, announced: LinkAnnouncement, why: IfNoEffect, looks: usize },
+    ReadBack {
+        destination: DestinationUser,
+        announced: LinkAnnouncement,
+        why: IfNoEffect,
+        looks: usize,
+    },
     /// Read whether the identity has a profile of its own, or a native user has the profile's name.
     LookForProfile,
     /// Read whether an open unlink call took effect; so many `looks` have not settled it.
-    SettleOldUnlink { destination: DestinationUser, call: OpenCall, looks: usize },
+    SettleOldUnlink {
+        destination: DestinationUser,
+        call: OpenCall,
+        looks: usize,
+    },
 }
 
 /// A row that is to be linked.

@@ -347,7 +347,6 @@ impl RateController {
         (span >= f64::max(0.5, 10.0 / rate)).then(|| self.calls.accepted_before(sent, span))
     }
 
-    /// Starts a new curve around `plateau`.
     fn settle_at(&mut self, now: f64, plateau: f64, eager_left: u32) {
         self.mode = Mode::Cubic;
         self.plateau = plateau;

@@ -30,26 +30,22 @@ pub struct InProcessService {
 
 impl InProcessService {
     /// A service for the first pool of the account, by id.
-    #[must_use]
     pub fn new(account: Account, clock: Clock) -> Arc<Self> {
         let pool = account.first_pool().map(|pool| pool.settings().id.clone()).unwrap_or_default();
         Arc::new(Self { account: SharedAccount::new(account), clock, pool })
     }
 
     /// A service for one pool of an account that others call too.
-    #[must_use]
     pub fn sharing(account: SharedAccount, clock: Clock, pool: &str) -> Arc<Self> {
         Arc::new(Self { account, clock, pool: pool.to_owned() })
     }
 
     /// The account, to read or change it.
-    #[must_use]
     pub fn account(&self) -> &SharedAccount {
         &self.account
     }
 
     /// What the account received so far.
-    #[must_use]
     pub fn stats(&self) -> Stats {
         self.account.stats()
     }

@@ -38,13 +38,11 @@ impl ClockSkew {
 
     /// The least and the most that the service's clock can be ahead of ours, in milliseconds (negative: behind); `None`
     /// before the first answer with a date.
-    #[must_use]
     pub fn bounds_ms(&self) -> Option<(i64, i64)> {
         (*self != Self::default()).then_some((self.low_ms, self.high_ms))
     }
 
     /// The earliest and the latest that the service's clock can show at this time of ours.
-    #[must_use]
     pub fn service_time(&self, ours: UnixMs) -> (UnixMs, UnixMs) {
         (ours.saturating_add(self.low_ms), ours.saturating_add(self.high_ms))
     }

@@ -48,10 +48,7 @@ pub enum ConnectionTarget {
         insecure_endpoint_allowed: bool,
     },
     /// A simulator, without configuration files, environment or real credentials.
-    Simulator {
-        /// The simulator's address.
-        endpoint_url: String,
-    },
+    Simulator { endpoint_url: String },
 }
 
 /// A connection to one pool, which hands out the reading and the writing ports separately.
@@ -75,34 +72,31 @@ async fn sdk_config(target: &ConnectionTarget, region: &str) -> Result<SdkConfig
 
 impl Cognito {
     /// Creates the clients and, for AWS, finds the credentials. Calls no pool yet.
-    ///
-    /// # Errors
-    /// [`StopCause::Credentials`] if there are none, and [`StopCause::Configuration`] for settings that cannot be used.
     pub async fn connect(target: &ConnectionTarget, region: &str, pool: PoolId) -> Result<Self, StopError> {
         let config = sdk_config(target, region).await?;
         Ok(Self { client: Client::new(&config), quotas: aws_sdk_servicequotas::Client::new(&config), pool })
     }
 
-    #[must_use]
-    pub fn directory(&self) -> Arc<dyn UserDirectory> {
-        Arc::new(ports::CognitoDirectory { client: self.client.clone(), pool: self.pool.to_string() })
+    fn ports(&self) -> Arc<ports::PoolClient> {
+        Arc::new(ports::PoolClient { client: self.client.clone(), pool: self.pool.to_string() })
     }
 
-    #[must_use]
+    pub fn directory(&self) -> Arc<dyn UserDirectory> {
+        self.ports()
+    }
+
     pub fn limits(&self) -> Arc<dyn QuotaReader> {
         Arc::new(quotas::AccountQuotas { client: self.client.clone(), quotas: self.quotas.clone() })
     }
 
     /// Only for commands that link.
-    #[must_use]
     pub fn linker(&self) -> Arc<dyn IdentityLinker> {
-        Arc::new(ports::CognitoWriter { client: self.client.clone(), pool: self.pool.to_string() })
+        self.ports()
     }
 
     /// Only for `undo`.
-    #[must_use]
     pub fn unlinker(&self) -> Arc<dyn IdentityUnlinker> {
-        Arc::new(ports::CognitoWriter { client: self.client.clone(), pool: self.pool.to_string() })
+        self.ports()
     }
 }
 
