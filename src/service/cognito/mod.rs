@@ -183,7 +183,10 @@ fn no_credentials(profile: Option<&str>, error: &CredentialsError) -> StopError 
         None if found_nothing => {
             "none in the environment, the profile, a web identity, the container or the instance".to_owned()
         }
-        _ => convert::error_chain(error).split_whitespace().collect::<Vec<_>>().join(" "),
+        _ => {
+            let chain = convert::error_chain(error).split_whitespace().collect::<Vec<_>>().join(" ");
+            chain.trim_end_matches('.').to_owned()
+        }
     };
     let advice = match profile {
         Some(_) => "see the AWS configuration files, or leave --profile out to use the environment",
@@ -198,4 +201,16 @@ fn timeouts() -> TimeoutConfig {
         .read_timeout(Duration::from_millis(limits::READ_TIMEOUT_MS))
         .operation_attempt_timeout(Duration::from_millis(limits::ATTEMPT_TIMEOUT_MS))
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_of_missing_credentials_is_one_part_of_the_sentence() {
+        let error = CredentialsError::provider_error("the process cannot run: check its\n permissions.");
+        let detail = no_credentials(None, &error).detail;
+        assert!(detail.contains("check its permissions; name a profile"), "{detail}");
+    }
 }
