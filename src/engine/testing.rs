@@ -2,11 +2,12 @@
 #![expect(clippy::expect_used, reason = "a test panics where its own setup is wrong")]
 #![doc(hidden)]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{EngineOptions, IncomingRow, RowBatchFuture, RowSource, RunContext, ServicePorts, run};
+use super::{EngineOptions, IncomingRow, RowBatchFuture, RowSource, RunContext, ServicePorts, WritePort, run};
 use crate::clock::{Clock, sleep, timeout_at};
 use crate::domain::event::{IgnoreEvents, RunObserver};
 use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, PoolId, ProviderName};
@@ -19,6 +20,7 @@ use crate::ledger::{Binding, Ledger, LinksToUndo, UndoSelection};
 use crate::limits::SIGNALS_WAITING_MAX;
 use crate::pace::{Pace, RateQuota};
 use crate::seed::Rng;
+use crate::service::{IdentityLinker, IdentityUnlinker, UserDirectory};
 
 /// The pool of rows whose pool does not matter.
 pub const POOL: &str = "sim-local-1_Testing";
@@ -56,6 +58,18 @@ pub fn options(seed: u64) -> EngineOptions {
         attempts_max: 8,
         seed,
         ..EngineOptions::default()
+    }
+}
+
+impl ServicePorts {
+    /// A service that reads and links.
+    pub fn linking<S: UserDirectory + IdentityLinker + 'static>(service: Arc<S>) -> Self {
+        Self { directory: service.clone(), writer: WritePort::Links(service) }
+    }
+
+    /// A service that reads and unlinks.
+    pub fn unlinking<S: UserDirectory + IdentityUnlinker + 'static>(service: Arc<S>) -> Self {
+        Self { directory: service.clone(), writer: WritePort::Unlinks(service) }
     }
 }
 

@@ -36,16 +36,6 @@ pub enum WritePort {
     Nothing,
 }
 
-impl ServicePorts {
-    pub fn linking<S: UserDirectory + IdentityLinker + 'static>(service: Arc<S>) -> Self {
-        Self { directory: service.clone(), writer: WritePort::Links(service) }
-    }
-
-    pub fn unlinking<S: UserDirectory + IdentityUnlinker + 'static>(service: Arc<S>) -> Self {
-        Self { directory: service.clone(), writer: WritePort::Unlinks(service) }
-    }
-}
-
 /// A call to start, in a slot of its budget.
 #[derive(Debug)]
 pub(super) struct StartCall {

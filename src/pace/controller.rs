@@ -190,7 +190,7 @@ impl RateController {
 
     /// The quota as last measured, in calls per second; `None` before the first throttled call.
     pub fn measured_quota(&self) -> Option<f64> {
-        self.calls.was_throttled().then_some(self.plateau)
+        self.calls.was_throttled.then_some(self.plateau)
     }
 
     /// Advances the time: a first guess doubles while no call is throttled. A rate that is not used proves nothing, and
@@ -406,10 +406,6 @@ impl CallLog {
         if let Some((_, held)) = index.and_then(|index| self.calls.get_mut(index)) {
             *held = fate;
         }
-    }
-
-    fn was_throttled(&self) -> bool {
-        self.was_throttled
     }
 
     #[expect(clippy::cast_precision_loss, reason = "at most as many as are kept")]
