@@ -13,8 +13,8 @@ use aws_sdk_cognitoidentityprovider::types::{
     UserType, UsernameConfigurationType,
 };
 
-use super::convert::{self, ResponseHeaders};
-use super::ports::{answer, answer_with, count, send, written};
+use super::convert::{self, BodyKind, ResponseHeaders};
+use super::ports::{answer, answer_with, count, send, unreadable};
 use super::{ConnectionTarget, sdk_config};
 use crate::domain::identity::NATIVE_PROVIDER;
 use crate::domain::run::StopError;
@@ -49,8 +49,10 @@ struct CognitoProbe {
 macro_rules! done {
     ($request:expr) => {{
         let (result, headers) = send!($request);
-        let Answer { meta, .. } = result.and_then(|_| written(&headers))?;
-        Ok(Answer { value: ProbeFacts::Done, meta })
+        result.and_then(|_| match headers.body() {
+            Some(BodyKind::Other) => unreadable("JSON object"),
+            _ => Ok(Answer { value: ProbeFacts::Done, meta: headers.meta() }),
+        })
     }};
 }
 
