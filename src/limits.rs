@@ -274,7 +274,7 @@ const _: () = {
     assert!(CLOCK_DIFFERENCE_MS_MAX < CLOCK_DIFFERENCE_REFUSED_MS);
 };
 
-/// Calls that one `probe` makes at the most, attempts and deletions included.
+/// Calls that one `probe` makes at most, attempts and deletions included.
 pub const PROBE_CALLS_MAX: u32 = 200;
 /// Calls that it makes where nothing has to be repeated.
 pub const PROBE_CALLS_USUAL: u32 = 70;
@@ -286,7 +286,7 @@ pub const PROBE_RATE_PER_SECOND: f64 = 5.0;
 pub const PROBE_LIST_WAIT_MS: u64 = 60_000;
 /// Attempts of one call of `probe`, and of the deletion of a pool.
 pub const PROBE_ATTEMPTS_MAX: u32 = 4;
-/// Pages of users that `probe` reads at the most: its pools have few users.
+/// Pages of users that `probe` reads at most: its pools have few users.
 pub const PROBE_PAGES_MAX: usize = 5;
 /// Time within which `ListUsers` is assumed to show a write, in milliseconds.
 pub const LIST_LAG_ASSUMED_MS: u64 = 11_000;

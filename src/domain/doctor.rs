@@ -3,64 +3,36 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::code_enum::code_enum;
 use super::identity::{PoolId, ProviderName};
 use super::run::{StopCause, StopError};
 use crate::limits;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CheckTopic {
-    Credentials,
-    Pool,
-    Triggers,
-    Providers,
-    /// What a provider writes over the users' attributes.
-    Mapping,
-    Users,
-    Quota,
-    Clock,
-    /// How long it takes to read the pool.
-    ScanTime,
-    LinkTime,
-    Permission,
-}
-
-impl CheckTopic {
-    /// The check's name, for people and scripts.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Credentials => "credentials",
-            Self::Pool => "pool",
-            Self::Triggers => "triggers",
-            Self::Providers => "providers",
-            Self::Mapping => "mapping",
-            Self::Users => "users",
-            Self::Quota => "quota",
-            Self::Clock => "clock",
-            Self::ScanTime => "scan_time",
-            Self::LinkTime => "link_time",
-            Self::Permission => "permission",
-        }
+code_enum! {
+    CheckTopic {
+        Credentials = "credentials",
+        Pool = "pool",
+        Triggers = "triggers",
+        Providers = "providers",
+        /// What a provider writes over the users' attributes.
+        Mapping = "mapping",
+        Users = "users",
+        Quota = "quota",
+        Clock = "clock",
+        /// How long it takes to read the pool.
+        ScanTime = "scan_time",
+        LinkTime = "link_time",
+        Permission = "permission",
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CheckStatus {
-    Ok,
-    /// A migration works, but may surprise.
-    Warn,
-    Fail,
-    Skip,
-}
-
-impl CheckStatus {
-    /// The status as people and scripts see it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-            Self::Skip => "skip",
-        }
+code_enum! {
+    CheckStatus {
+        Ok = "ok",
+        /// A migration works, but may surprise.
+        Warn = "warn",
+        Fail = "fail",
+        Skip = "skip",
     }
 }
 

@@ -1,7 +1,6 @@
 //! How a file and a pool differ, as plain data.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use super::identity::Personal;
@@ -115,7 +114,7 @@ pub struct DriftRow {
 }
 
 /// A link that the pool has and the file does not.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExtraLink {
     pub provider: String,
     pub value: Personal,
@@ -123,12 +122,6 @@ pub struct ExtraLink {
     pub destination: Personal,
     /// The provider of a federated user; empty for a native one.
     pub destination_provider: String,
-}
-
-impl fmt::Debug for ExtraLink {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("ExtraLink").field("provider", &self.provider).finish_non_exhaustive()
-    }
 }
 
 /// What a comparison of a file and a pool found.

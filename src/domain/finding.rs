@@ -1,38 +1,25 @@
 //! What is wrong with an input, in stable codes.
 
+use super::code_enum::code_enum;
 use super::row::RowNumber;
 
-/// Whether a finding keeps its row from being sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Severity {
-    /// The row is invalid and is not sent.
-    Error,
-    /// The row is sent, but deserves a look.
-    Warning,
-}
-
-impl Severity {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-        }
+code_enum! {
+    /// Whether a finding keeps its row from being sent.
+    Severity {
+        /// The row is invalid and is not sent.
+        Error = "error",
+        /// The row is sent, but deserves a look.
+        Warning = "warning",
     }
 }
 
 macro_rules! finding_codes {
-    ($($variant:ident $text:literal $severity:ident $doc:literal),+ $(,)?) => {
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum FindingCode { $(#[doc = $doc] $variant,)+ }
+    ($($variant:ident $code:literal $severity:ident $doc:literal,)+) => {
+        code_enum! {
+            FindingCode { $(#[doc = $doc] $variant = $code,)+ }
+        }
 
         impl FindingCode {
-            /// Every code, in the order of the catalogue.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-
             /// Whether it keeps a row from being sent, unless the code is allowed.
             pub fn severity(self) -> Severity {
                 match self { $(Self::$variant => Severity::$severity,)+ }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::counters::RunCounters;
 use super::drain::Drain;
 use super::group_sync::{GroupSync, SyncDecision};
-use super::job::{Job, UnsentCall};
+use super::job::Job;
 use super::link_decisions::OldUnlinkEnd;
 use super::link_job::{LeftByEarlierRuns, LinkJob};
 use super::not_authorized::NotAuthorizedRows;
@@ -41,7 +41,6 @@ use crate::seed::Rng;
 use crate::service::classify::CallKind;
 use crate::service::skew::ClockSkew;
 
-/// Something that happened.
 #[derive(Debug)]
 pub(super) enum EngineEvent {
     Signal(Signal),
@@ -759,10 +758,10 @@ impl<'a> Dispatcher<'a> {
     fn leave_unfinished(&mut self, job: &Job) -> Result<(), LedgerError> {
         let (number, key) = (job.progress().row.number, job.progress().row.key);
         let at = self.context.clock.unix_ms();
-        match job.unsent_call() {
-            Some(UnsentCall::Link) => self.context.ledger.withdraw(number, key, at)?,
-            Some(UnsentCall::Unlink) => self.context.ledger.withdraw_unlink(number, key, at)?,
-            None => {}
+        match job {
+            _ if !job.can_withdraw() => {}
+            Job::Link(_) => self.context.ledger.withdraw(number, key, at)?,
+            Job::Undo(_) => self.context.ledger.withdraw_unlink(number, key, at)?,
         }
         self.counters.counts.add(match self.context.ledger.state(key) {
             // Counted as done in earlier runs only where they are left alone.

@@ -14,10 +14,13 @@ use crate::service::{LinkedIdentity, PoolUser};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DestinationLook {
     /// The destination holds the identity, since a time in this range where the service gives one.
-    HoldsIdentity { created: Option<RangeInclusive<UnixMs>> },
+    HoldsIdentity {
+        created: Option<RangeInclusive<UnixMs>>,
+    },
     /// The destination shows so many identities, its own included, and not this one.
-    LacksIdentity { identities: usize },
-    /// The destination itself was not found.
+    LacksIdentity {
+        identities: usize,
+    },
     UserMissing,
 }
 
@@ -65,7 +68,6 @@ pub(super) struct CallToSettle {
 /// What a look at the destination means for a link call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LookJudgement {
-    /// The link exists.
     Linked(LinkOwner),
     /// What was seen is not believed yet.
     LookAgain,
@@ -203,7 +205,6 @@ pub(super) enum OldUnlinkEnd {
     TookEffect,
     /// The link is gone, and somebody has linked the identity to this user since.
     LinkedAgainSince,
-    /// The link exists as it was.
     NoEffect,
     /// Another identity of the provider may be this link by an attribute, under its subject.
     StillInDoubt,

@@ -13,7 +13,6 @@ use crate::service::{PoolUser, UserFilter, UserQuery};
 /// Characters that a filter escapes.
 const ESCAPED: [char; 2] = ['\\', '"'];
 
-/// A call that reads.
 #[derive(Debug, Clone)]
 pub(super) enum ReadCall {
     List(UserQuery),

@@ -17,7 +17,6 @@ use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, classify};
 use crate::service::{CallFault, LinkRequest, PoolUser, UnlinkRequest, UserFilter, UserPage, UserQuery};
 
-/// A call that writes.
 #[derive(Debug, Clone)]
 pub(super) enum WriteCall {
     Link(Box<LinkRequest>),
@@ -65,7 +64,6 @@ impl Pause {
     }
 }
 
-/// The result of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RowResult {
     Link(LinkOutcome),

@@ -544,11 +544,11 @@ mod tests {
         let (seen, scanned) = scanned(&service, 30.0).await.unwrap();
         assert!(each_once(&seen, 40_000));
         assert_eq!(scanned.users, 40_000);
-        let list = service.stats().of(Operation::ListUsers);
+        let list = service.account.stats().of(Operation::ListUsers);
         assert_eq!((list.calls, list.throttled), (scanned.reads, scanned.throttled));
         let calls_possible = scanned.elapsed.as_millis() * 30 / 1_000;
         assert!(u128::from(scanned.reads) * 100 >= calls_possible * 97, "{scanned:?}");
-        assert_eq!(service.stats().of(Operation::GetUser).calls, 0, "which would be billed");
+        assert_eq!(service.account.stats().of(Operation::GetUser).calls, 0, "which would be billed");
     }
 
     #[tokio::test(start_paused = true)]
@@ -560,7 +560,7 @@ mod tests {
         let service = service(pool(6_000), 30.0, faults);
         let (seen, scanned) = scanned(&service, 60.0).await.unwrap();
         assert!(each_once(&seen, 6_000));
-        assert!(scanned.throttled > 0 && service.stats().faults > 0);
+        assert!(scanned.throttled > 0 && service.account.stats().faults > 0);
     }
 
     #[tokio::test(start_paused = true)]

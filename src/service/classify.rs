@@ -23,7 +23,6 @@ pub enum CallKind {
     Unlink,
 }
 
-/// What a fault means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FaultClass {
     /// Too many requests: the call had no effect, and it costs the row no attempt.
@@ -59,7 +58,6 @@ pub enum IfNoEffect {
 }
 
 /// Classifies one fault. Total: an error that the table does not know is doubtful for a write and refused for a read.
-#[must_use]
 pub fn classify(kind: CallKind, fault: &CallFault) -> FaultClass {
     match fault {
         CallFault::Unsent { credentials: true, .. } => FaultClass::Fatal(StopCause::Credentials),

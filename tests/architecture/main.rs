@@ -60,7 +60,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("indicatif", &["ui/"]),
     // What `clock` hands out obeys a paused runtime.
     ("tokio::time", &["clock.rs"]),
-    ("toml", &["commands/shared/settings.rs"]),
+    ("toml", &["commands/shared/settings.rs", "service/assumptions.rs"]),
     ("tracing_subscriber", &["ui/"]),
     ("zstd", &["input/"]),
 ];

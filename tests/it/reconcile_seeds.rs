@@ -259,7 +259,7 @@ async fn one(seed: u64, file: &tempfile::NamedTempFile, rows: Vec<Row>, world: A
     let before = scene.links().await;
     let first = scene.compare(None).await;
     check_standings(&scene, &first, &before);
-    let writes = |scene: &Scene| scene.service.stats().links_made;
+    let writes = |scene: &Scene| scene.service.account.stats().links_made;
     assert_eq!(writes(&scene), 0, "a comparison writes nothing");
     let cuts = if seed % 2 == 1 { vec![Some(Duration::from_millis(700 + seed * 37)); 2] } else { Vec::new() };
     for cut in cuts.into_iter().chain([None]) {

@@ -322,7 +322,7 @@ mod tests {
         let service = InProcessService::sharing(SharedAccount::new(world), Clock::starting_at(START + ahead_ms), POOL);
         let migration = PlannedMigration { share: 0.5, reads: Pace::at(15.0), seed: 7 };
         let checks = migration.check(service.as_ref(), &FixedLimit(limit), Clock::starting_at(START)).await;
-        let stats = service.stats();
+        let stats = service.account.stats();
         assert_eq!(stats.links_made, 0);
         checks
     }

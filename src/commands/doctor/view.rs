@@ -27,7 +27,6 @@ use crate::ui::format::{count, counted, duration, rate};
 use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape};
 
 const NAME_WIDTH: usize = 13;
-const STATUSES: [CheckStatus; 4] = [CheckStatus::Ok, CheckStatus::Warn, CheckStatus::Fail, CheckStatus::Skip];
 
 pub(super) fn print_checkup(report: &DoctorReport, exit: Exit, ui: &Ui) -> io::Result<()> {
     match ui.output() {
@@ -65,7 +64,7 @@ fn checkup_text(report: &DoctorReport, show_values: bool, style: Style) -> Strin
         text.push('\n');
     }
     let counted: Vec<String> =
-        STATUSES.iter().map(|status| format!("{} {}", count(report.count(*status)), status.as_str())).collect();
+        CheckStatus::ALL.iter().map(|status| format!("{} {}", count(report.count(*status)), status.as_str())).collect();
     text + &format!("pool {}{}: {}\n", report.pool, simulated_mark(report.simulated), counted.join(", "))
 }
 
@@ -76,7 +75,7 @@ fn checkup_json(report: &DoctorReport, show_values: bool, exit: Exit) -> Value {
         "pool": report.pool.to_string(),
         "simulated": report.simulated,
         "checks": report.checks.iter().map(|check| check_json(check, show_values)).collect::<Vec<_>>(),
-        "counts": numbers_json(STATUSES.iter().map(|status| (status.as_str(), report.count(*status)))),
+        "counts": numbers_json(CheckStatus::ALL.iter().map(|status| (status.as_str(), report.count(*status)))),
         "exit_status": exit.status(),
     })
 }

@@ -219,7 +219,6 @@ pub(super) fn error_chain(error: &(dyn Error + 'static)) -> String {
     line
 }
 
-/// A user from `ListUsers` or `AdminGetUser`.
 pub(super) fn pool_user(username: &str, status: Option<&str>, enabled: bool, attributes: &[AttributeType]) -> PoolUser {
     let value =
         |name: &str| attributes.iter().find(|attribute| attribute.name() == name).and_then(AttributeType::value);
