@@ -1,4 +1,4 @@
-//! What a scan foretells is what `link` reaches.
+//! What a scan predicts is what `link` reaches.
 //!
 //! Goal: over many random pools and files, every row's verdict is the state that a run ends it in, when nothing else
 //! touches the pool. Method: a pool and a file drawn from a seed, the scan and its forecast, then the engine over the
@@ -177,7 +177,7 @@ fn sub_of(number: u64) -> String {
     format!("{:x}0000000-0000-4000-8000-{number:012x}", number % 16)
 }
 
-/// What was foretold of a file.
+/// What was predicted of a file.
 struct Foretold {
     /// What a run without a plan reaches.
     without_plan: Vec<Prediction>,
@@ -218,7 +218,7 @@ impl Pooled<'_> {
         builder.build()
     }
 
-    async fn foretell(&self, rows: &[Row]) -> Foretold {
+    async fn predict(&self, rows: &[Row]) -> Foretold {
         let (by_scan, by_filters) = (self.index(rows, false).await, self.index(rows, true).await);
         let providers: BTreeSet<ProviderName> = self.knowledge.providers.keys().cloned().collect();
         let mapped = mapped_attributes(self.service.as_ref(), self.clock, &mut Rng::new(1), &providers).await.unwrap();
@@ -262,15 +262,15 @@ async fn reach(
 
 /// A row as a plan sends it on.
 fn planned(row: &Row, forecast: &Prediction) -> IncomingRow {
-    let foretold = match forecast.outcome {
+    let predicted = match forecast.outcome {
         PredictedOutcome::Link => engine::PlannedOutcome::Link(forecast.user.clone()),
         PredictedOutcome::AlreadyLinked => engine::PlannedOutcome::AlreadyLinked,
         PredictedOutcome::Refused(code) => engine::PlannedOutcome::Refused(code),
     };
-    IncomingRow::Planned(row.clone(), foretold)
+    IncomingRow::Planned(row.clone(), predicted)
 }
 
-/// One seed: the file's rows, what was foretold, and what was reached, by a plan or without one.
+/// One seed: the file's rows, what was predicted, and what was reached, by a plan or without one.
 fn one(seed: u64, by_plan: bool) -> (Vec<Row>, Foretold, Vec<RowState>) {
     let mut chance = Chance::new(seed);
     let (pool, rows) = (chance.pool(), chance.file());
@@ -281,25 +281,25 @@ fn one(seed: u64, by_plan: bool) -> (Vec<Row>, Foretold, Vec<RowState>) {
         let service = InProcessService::sharing(SharedAccount::new(world), clock, POOL);
         let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(seed)).await.unwrap();
         let pooled = Pooled { service: &service, clock, knowledge };
-        let foretold = pooled.foretell(&rows).await;
+        let predicted = pooled.predict(&rows).await;
         let keys: Vec<RowKey> = rows.iter().map(|row| row.key).collect();
         let feed = if by_plan {
-            rows.iter().zip(&foretold.by_plan).map(|(row, forecast)| planned(row, forecast)).collect()
+            rows.iter().zip(&predicted.by_plan).map(|(row, forecast)| planned(row, forecast)).collect()
         } else {
             rows.iter().cloned().map(IncomingRow::Row).collect()
         };
         let (reached, missed) = reach(&pooled, seed, feed, &keys).await;
         assert_eq!(missed, by_plan.then_some(0), "seed {seed}");
-        (rows, foretold, reached)
+        (rows, predicted, reached)
     })
 }
 
-/// Whether a row ended as it was foretold. What an earlier row of the file linked by another attribute was found standing:
+/// Whether a row ended as it was predicted. What an earlier row of the file linked by another attribute was found standing:
 /// whether by our hand or by another's is told by the time alone, and here it was ours a moment ago.
 ///
 /// A scan sees the whole pool. A run without a plan is refused and does not see the link or the user: of a link by an
 /// attribute, which the pool may not show, that is no proof, and the row stays in doubt.
-fn is_as_foretold(row: &Row, verdict: PredictedOutcome, reached: RowState) -> bool {
+fn is_as_predicted(row: &Row, verdict: PredictedOutcome, reached: RowState) -> bool {
     let by_attribute = !row.link.source.attribute().is_subject();
     let claimed = matches!((verdict, reached), (PredictedOutcome::Refused(_), RowState::InDoubt));
     // A row with two reasons: a destination of an unknown provider is refused before the service is called.
@@ -317,12 +317,12 @@ fn is_as_foretold(row: &Row, verdict: PredictedOutcome, reached: RowState) -> bo
 fn the_verdict_is_what_link_reaches() {
     let mut seen: BTreeMap<PredictedOutcome, u32> = BTreeMap::new();
     for seed in 1..=SEEDS {
-        let (rows, foretold, reached) = one(seed, false);
-        for ((row, forecast), state) in rows.iter().zip(&foretold.without_plan).zip(&reached) {
+        let (rows, predicted, reached) = one(seed, false);
+        for ((row, forecast), state) in rows.iter().zip(&predicted.without_plan).zip(&reached) {
             let (what, verdict) = ((row.number.0, row.link.destination.kind()), forecast.outcome);
-            assert!(is_as_foretold(row, verdict, *state), "seed {seed}, row {what:?}: {verdict:?}, and {state:?}");
+            assert!(is_as_predicted(row, verdict, *state), "seed {seed}, row {what:?}: {verdict:?}, and {state:?}");
         }
-        for forecast in foretold.by_plan {
+        for forecast in predicted.by_plan {
             *seen.entry(forecast.outcome).or_default() += 1;
         }
     }
@@ -349,8 +349,8 @@ fn the_verdict_is_what_link_reaches() {
 #[test]
 fn a_plan_ends_every_row_as_it_says_and_misses_none() {
     for seed in 1..=SEEDS / 2 {
-        let (rows, foretold, reached) = one(seed, true);
-        for ((row, forecast), state) in rows.iter().zip(&foretold.by_plan).zip(&reached) {
+        let (rows, predicted, reached) = one(seed, true);
+        for ((row, forecast), state) in rows.iter().zip(&predicted.by_plan).zip(&reached) {
             assert_eq!(forecast.outcome.state(), *state, "seed {seed}, row {}", row.number);
         }
     }
@@ -359,8 +359,8 @@ fn a_plan_ends_every_row_as_it_says_and_misses_none() {
 #[test]
 fn filters_are_blind_only_for_identities_on_others() {
     for seed in 1..=SEEDS / 2 {
-        let (rows, foretold, _) = one(seed, true);
-        for (row, (by_scan, by_filters)) in rows.iter().zip(&foretold.alone) {
+        let (rows, predicted, _) = one(seed, true);
+        for (row, (by_scan, by_filters)) in rows.iter().zip(&predicted.alone) {
             let blind = [Code::LinkedElsewhere, Code::CaseDiffers].map(PredictedOutcome::Refused).contains(by_scan);
             assert!(blind || by_scan == by_filters, "seed {seed}, row {}: {by_scan:?}, {by_filters:?}", row.number);
         }
