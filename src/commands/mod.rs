@@ -85,6 +85,7 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = headings::OUTPUT)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct OutputArgs {
     /// TOML file of settings; flags and the environment take precedence
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]

@@ -52,7 +52,8 @@ fn jsonl_text(example: &str) -> csv::Result<String> {
         for (name, text) in header.iter().zip(&row?).filter(|(_, text)| !text.is_empty()) {
             insert_nested(&mut object, name, json_value(name, text));
         }
-        lines += &format!("{}\n", Value::Object(object));
+        lines.push_str(&Value::Object(object).to_string());
+        lines.push('\n');
     }
     Ok(lines)
 }
