@@ -694,7 +694,7 @@ impl<'a> Dispatcher<'a> {
         } else {
             return None;
         };
-        Some(StopError::new(StopCause::Bound, format!("{reason}; a rerun continues from here")))
+        Some(StopError::new(StopCause::Bound, format!("{reason}; a rerun resumes from here")))
     }
 
     fn stop(&mut self, stop: StopError, now: Instant) {

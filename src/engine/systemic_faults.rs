@@ -134,7 +134,7 @@ fn stop_error(systemic: SystemicFault, kind: CallKind, fault: &CallFault) -> Sto
         format!(
             "the calls of the first {SYSTEMIC_ROWS} rows to {what} all ended in the same fault: {systemic}{code}; check \
              --endpoint-url, AWS_ENDPOINT_URL and the proxy (HTTPS_PROXY), then run `cognito-link doctor`; a rerun \
-             continues from here"
+             resumes from here"
         ),
     )
 }

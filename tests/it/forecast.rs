@@ -1,4 +1,4 @@
-//! What a scan foretells is what `link` reaches.
+//! What a scan predicts is what `link` reaches.
 //!
 //! Goal: over many random pools and files, every row's verdict is the state that a run ends it in, when nothing else
 //! touches the pool. Method: a pool and a file drawn from a seed, the scan and its forecast, then the engine over the
@@ -185,7 +185,7 @@ fn sub_of(number: u64) -> String {
     format!("{:x}0000000-0000-4000-8000-{number:012x}", number % 16)
 }
 
-/// What was foretold of a file.
+/// What was predicted of a file.
 struct Foretold {
     /// What a run without a plan reaches.
     without_plan: Vec<Prediction>,
@@ -226,7 +226,7 @@ impl Pooled<'_> {
         builder.build()
     }
 
-    async fn foretell(&self, rows: &[Row]) -> Foretold {
+    async fn predict(&self, rows: &[Row]) -> Foretold {
         let (by_scan, by_filters) = (self.index(rows, false).await, self.index(rows, true).await);
         let providers: BTreeSet<ProviderName> = self.knowledge.providers.keys().cloned().collect();
         let mapped = mapped_attributes(self.service.as_ref(), self.clock, &mut Rng::new(1), &providers).await.unwrap();
@@ -275,15 +275,15 @@ async fn reach(
 
 /// A row as a plan sends it on.
 fn planned(row: &Row, forecast: &Prediction) -> IncomingRow {
-    let foretold = match forecast.outcome {
+    let predicted = match forecast.outcome {
         PredictedOutcome::Link => engine::PlannedOutcome::Link(forecast.user.clone()),
         PredictedOutcome::AlreadyLinked => engine::PlannedOutcome::AlreadyLinked,
         PredictedOutcome::Refused(code) => engine::PlannedOutcome::Refused(code),
     };
-    IncomingRow::Planned(row.clone(), foretold)
+    IncomingRow::Planned(row.clone(), predicted)
 }
 
-/// One seed: the file's rows, what was foretold, and what was reached, by a plan or without one.
+/// One seed: the file's rows, what was predicted, and what was reached, by a plan or without one.
 fn one(seed: u64, behaviors: &[Behavior], by_plan: bool) -> (Vec<Row>, Foretold, Vec<RowState>) {
     let mut chance = Chance::new(seed);
     let (pool, rows) = (chance.pool(), chance.file());
@@ -295,25 +295,25 @@ fn one(seed: u64, behaviors: &[Behavior], by_plan: bool) -> (Vec<Row>, Foretold,
         let service = InProcessService::sharing(SharedAccount::new(world), clock, POOL);
         let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(seed)).await.unwrap();
         let pooled = Pooled { service: &service, clock, knowledge };
-        let foretold = pooled.foretell(&rows).await;
+        let predicted = pooled.predict(&rows).await;
         let keys: Vec<RowKey> = rows.iter().map(|row| row.key).collect();
         let feed = if by_plan {
-            rows.iter().zip(&foretold.by_plan).map(|(row, forecast)| planned(row, forecast)).collect()
+            rows.iter().zip(&predicted.by_plan).map(|(row, forecast)| planned(row, forecast)).collect()
         } else {
             rows.iter().cloned().map(IncomingRow::Row).collect()
         };
         let (reached, missed) = reach(&pooled, seed, feed, &keys).await;
         let doubtful = |forecast: &&Prediction| forecast.doubt.is_some();
-        let doubts = foretold.by_plan.iter().filter(doubtful).count() as u64;
+        let doubts = predicted.by_plan.iter().filter(doubtful).count() as u64;
         assert_eq!(missed.is_some(), by_plan, "seed {seed}");
         assert!(missed.is_none_or(|missed| missed <= doubts), "seed {seed}: {missed:?} of {doubts} in doubt");
-        (rows, foretold, reached)
+        (rows, predicted, reached)
     })
 }
 
-/// Whether a row ended as it was foretold. A forecast knows the whole pool by a scan, and a run only what it looks at, so
+/// Whether a row ended as it was predicted. A forecast knows the whole pool by a scan, and a run only what it looks at, so
 /// some rows end less certain.
-fn is_as_foretold(row: &Row, behaviors: &[Behavior], forecast: &Prediction, reached: RowState) -> bool {
+fn is_as_predicted(row: &Row, behaviors: &[Behavior], forecast: &Prediction, reached: RowState) -> bool {
     use PredictedOutcome::{AlreadyLinked, Refused};
     let (verdict, doubt) = (forecast.outcome, forecast.doubt);
     let is_by_attribute = !row.link.source.attribute().is_subject();
@@ -354,13 +354,13 @@ fn behaviors_of(seed: u64) -> &'static [Behavior] {
 fn the_verdict_is_what_link_reaches() {
     let mut seen: BTreeMap<PredictedOutcome, u32> = BTreeMap::new();
     for seed in 1..=SEEDS {
-        let (rows, foretold, reached) = one(seed, behaviors_of(seed), false);
-        for ((row, forecast), state) in rows.iter().zip(&foretold.without_plan).zip(&reached) {
+        let (rows, predicted, reached) = one(seed, behaviors_of(seed), false);
+        for ((row, forecast), state) in rows.iter().zip(&predicted.without_plan).zip(&reached) {
             let what = (row.number.0, row.link.destination.kind());
-            let is_same = is_as_foretold(row, behaviors_of(seed), forecast, *state);
+            let is_same = is_as_predicted(row, behaviors_of(seed), forecast, *state);
             assert!(is_same, "seed {seed}, row {what:?}: {forecast:?}, and {state:?}");
         }
-        for forecast in foretold.by_plan {
+        for forecast in predicted.by_plan {
             *seen.entry(forecast.outcome).or_default() += 1;
         }
     }
@@ -387,9 +387,9 @@ fn the_verdict_is_what_link_reaches() {
 #[test]
 fn a_plan_ends_every_row_as_it_says_and_misses_none() {
     for seed in 1..=SEEDS / 2 {
-        let (rows, foretold, reached) = one(seed, behaviors_of(seed), true);
-        for ((row, forecast), state) in rows.iter().zip(&foretold.by_plan).zip(&reached) {
-            let is_same = is_as_foretold(row, behaviors_of(seed), forecast, *state);
+        let (rows, predicted, reached) = one(seed, behaviors_of(seed), true);
+        for ((row, forecast), state) in rows.iter().zip(&predicted.by_plan).zip(&reached) {
+            let is_same = is_as_predicted(row, behaviors_of(seed), forecast, *state);
             assert!(is_same, "seed {seed}, row {}: {forecast:?}, and {state:?}", row.number);
         }
     }
@@ -398,8 +398,8 @@ fn a_plan_ends_every_row_as_it_says_and_misses_none() {
 #[test]
 fn filters_are_blind_only_for_identities_on_others() {
     for seed in 1..=SEEDS / 2 {
-        let (rows, foretold, _) = one(seed, behaviors_of(seed), true);
-        for (row, (by_scan, by_filters)) in rows.iter().zip(&foretold.alone) {
+        let (rows, predicted, _) = one(seed, behaviors_of(seed), true);
+        for (row, (by_scan, by_filters)) in rows.iter().zip(&predicted.alone) {
             let blind = [Code::LinkedElsewhere, Code::CaseDiffers].map(PredictedOutcome::Refused).contains(by_scan);
             // Where filters do not prove that there is no such user, the row goes on to the other checks.
             let is_unseen = *by_scan == PredictedOutcome::Refused(Code::UserNotFound)

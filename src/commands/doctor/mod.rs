@@ -7,7 +7,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::shared::settings::parse_share;
-use super::shared::{CommandContext, Failure, PoolAddress, PoolArgs, RateChoice, SimulationArgs, headings};
+use super::shared::{
+    CommandContext, Failure, PoolAddress, PoolArgs, RateChoice, SimulationArgs, check_outputs, headings,
+};
 use crate::clock::{Clock, sleep};
 use crate::domain::doctor::{CheckResult, CheckStatus, CheckTopic, DoctorCheck, DoctorReport};
 use crate::domain::identity::{Personal, ProviderName};
@@ -43,6 +45,7 @@ pub struct DoctorArgs {
 
 pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, clock, seed, .. } = context;
+    check_outputs(&[args.simulation.output()], &[], context.force)?;
     let choice = RateChoice::of_reads(args.share, &context.file_settings)?;
     let migration = PlannedMigration { share: choice.share, reads: choice.read_pace(), seed: *seed };
     let address = PoolAddress::find(&args.pool, &args.simulation, *seed, &context.file_settings)?;

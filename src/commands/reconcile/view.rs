@@ -1,6 +1,7 @@
 //! How a comparison is printed: as text before anything is applied, as JSON one object at the end.
 
 use std::io;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -31,12 +32,13 @@ pub(super) fn print_drift(report: &DriftReport, ui: &Ui) -> io::Result<()> {
 pub(super) fn print_result(
     report: &DriftReport,
     applied: Option<(&RunReport, &str)>,
+    input: &Path,
     exit: Exit,
     ui: &Ui,
 ) -> io::Result<()> {
     match (ui.output(), applied) {
         (OutputFormat::Text, None) => Ok(()),
-        (OutputFormat::Text, Some((run, ledger))) => print_run_report(run, Some(ledger), exit, ui),
+        (OutputFormat::Text, Some((run, ledger))) => print_run_report(run, Some(ledger), input, exit, ui),
         (OutputFormat::Json, _) => {
             let applied = applied.map(|(run, ledger)| {
                 let mut run = run_json(run, Some(ledger), ui.shows_values(), exit);
@@ -234,7 +236,14 @@ mod tests {
     fn printed(applied: bool, screen: &Screen) -> String {
         let run = run_report();
         print_drift(&example(), &screen.ui()).unwrap();
-        print_result(&example(), applied.then_some((&run, "p.csv.ledger")), Exit::Drift, &screen.ui()).unwrap();
+        print_result(
+            &example(),
+            applied.then_some((&run, "p.csv.ledger")),
+            Path::new("p.csv"),
+            Exit::Drift,
+            &screen.ui(),
+        )
+        .unwrap();
         screen.both()
     }
 

@@ -215,10 +215,7 @@ impl ForecastInput<'_> {
                 });
             }
         }
-        let choices_needed = match (files, output.split) {
-            (Some(files), Some(folder)) => files.finish(folder)?,
-            _ => 0,
-        };
+        let choices_needed = files.map_or(Ok(0), VerdictFiles::finish)?;
         Ok(InputForecast { report, choices_needed, plan })
     }
 }

@@ -26,7 +26,7 @@ use crate::domain::report::{PredictedRefusal, PredictionReport, ValidateReport};
 use crate::exit::Exit;
 use crate::limits;
 use crate::ui::format::{count, counted, duration, rate};
-use crate::ui::{OutputFormat, Style, Ui, encode_json, escape, escape_json};
+use crate::ui::{OutputFormat, Style, Ui, encode_json, escape, escape_json, meaning_fragment, shell_word};
 
 /// Takes findings and refused rows as they come, and prints the result. Shows progress meanwhile.
 pub(super) struct ValidateView {
@@ -90,7 +90,8 @@ impl ValidateView {
             if self.refused_hidden > 0 {
                 let hidden = count(self.refused_hidden);
                 ui.warn(&format!(
-                    "and {hidden} more refused rows; list all with `cognito-link validate INPUT --split DIR`"
+                    "and {hidden} more refused rows; list all with `cognito-link validate {} --split DIR`",
+                    shell_word(&report.input)
                 ));
             }
         }
@@ -267,10 +268,7 @@ fn forecast_text(report: &PredictionReport, style: Style) -> String {
 
 /// A row that `link` would refuse, in one line.
 fn refused_text(line: &PredictedRefusal) -> String {
-    let meaning = RefusalCode::parse(line.verdict).map_or("", RefusalCode::meaning);
-    // The sentence of `explain`, as a fragment.
-    let mut chars = meaning.trim_end_matches('.').chars();
-    let mut text: String = chars.next().into_iter().flat_map(char::to_lowercase).chain(chars).collect();
+    let mut text = RefusalCode::parse(line.verdict).map(meaning_fragment).unwrap_or_default();
     if !line.hint.is_empty() {
         let _ = write!(text, "; {}", line.hint);
     }
