@@ -357,8 +357,7 @@ impl LinkJob {
         };
         match judge_look(&look_at_destination(user, source), looks, call, policy.settle_with) {
             LookJudgement::Linked(LinkOwner::SomebodyElse) => LinkOutcome::AlreadyLinked.into(),
-            LookJudgement::Linked(LinkOwner::Ours) => LinkOutcome::Linked { recovered: false }.into(),
-            LookJudgement::Linked(LinkOwner::TooCloseToSay) => LinkOutcome::Linked { recovered: true }.into(),
+            LookJudgement::Linked(LinkOwner::PerhapsOurs) => LinkOutcome::Linked { recovered: true }.into(),
             LookJudgement::LookAgain => {
                 self.step = LinkStep::ReadBack { destination, announced, why, looks };
                 Transition::Continue(Pause::before_look_after(looks))

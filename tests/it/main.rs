@@ -41,6 +41,8 @@ mod inputs;
 #[cfg(test)]
 mod network;
 #[cfg(test)]
+mod other_writers;
+#[cfg(test)]
 mod outputs;
 #[cfg(test)]
 mod pace;
