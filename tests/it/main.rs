@@ -31,6 +31,8 @@ mod export;
 #[cfg(test)]
 mod exports;
 #[cfg(test)]
+mod failure_limits;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod forecast;
