@@ -193,8 +193,16 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let pool = PoolId::parse(POOL).unwrap();
     let (source, options) = (InputSource::open(&input).unwrap(), InputOptions::default());
     let binding = Binding { pool: pool.clone(), simulated: true };
-    let check =
-        InputCheck { source: &source, options: &options, pool: &pool, shard: None, ledger: None, retry_refused: false };
+    let part = cognito_link::commands::shared::part::InputPart::default();
+    let check = InputCheck {
+        source: &source,
+        options: &options,
+        pool: &pool,
+        shard: None,
+        part: &part,
+        ledger: None,
+        retry_refused: false,
+    };
     let checked = check.run(&mut IgnoreEvents).unwrap();
     let target =
         ConnectionTarget::Simulator { endpoint_url: format!("http://{address}"), access_key: "SIMULATED".to_owned() };

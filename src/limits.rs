@@ -7,7 +7,7 @@ pub const RECORD_BYTES_MAX: usize = 64 * 1024;
 pub const COLUMNS_MAX: usize = 1_000;
 pub const JSON_DEPTH_MAX: usize = 16;
 /// Most bytes that a compressed input may expand to from one byte of its own, over the whole file.
-pub const DECOMPRESSION_RATIO_MAX: u64 = 1_000;
+pub const DECOMPRESSION_RATIO_MAX: u64 = 200;
 /// Decompressed bytes below which the ratio is not looked at.
 pub const DECOMPRESSION_FREE_BYTES: u64 = 64 * 1024 * 1024;
 /// Largest zstd window that is accepted, as a power of two of bytes.
@@ -38,6 +38,8 @@ pub const READER_BATCH_ROWS: usize = 256;
 pub const READER_BATCHES_MAX: usize = 4;
 /// Rows of one input: they are counted in 32 bits where they are compared.
 pub const INPUT_ROWS_MAX: u32 = u32::MAX - 1;
+/// Rows that may repeat or contradict other rows, with 12 bytes for each conflict.
+pub const CONFLICTS_MAX: usize = 10_000_000;
 /// Rows above which comparing them goes part by part, to save memory.
 pub const CROSS_ROW_UNDIVIDED_ROWS: usize = 1 << 20;
 /// Those parts, as a power of two.
@@ -173,6 +175,12 @@ pub const STOP_UNRECOGNISED_ROWS: u64 = 10;
 pub const STOP_FAILED_ROWS: u64 = 100;
 /// Rows whose link calls the service must leave without a decision, for [`STUCK_MS`], before a run stops.
 pub const STUCK_ROWS: usize = 10;
+/// Fewest rows of an input by default.
+pub const INPUT_ROWS_MIN: u64 = 1;
+/// Part of its rows that an input may lose from one run to the next by default, in percent.
+pub const SHRINK_PERCENT_MAX: f64 = 20.0;
+/// Inputs of a ledger of which the number of rows is kept.
+pub const LEDGER_INPUTS_MAX: usize = 1_000;
 /// Most links that `reconcile --apply` makes by default.
 pub const CHANGES_MAX: u64 = 500;
 /// The same in percent of the file's rows.
@@ -279,7 +287,7 @@ const _: () = {
     assert!(RAW_EXCERPT_BYTES < RECORD_BYTES_MAX && RECORD_BYTES_MAX <= 1 << 24);
     assert!(ATTEMPT_TIMEOUT_MS >= READ_TIMEOUT_MS && READ_TIMEOUT_MS > CONNECT_TIMEOUT_MS);
     assert!(DRAIN_MS_MAX >= ATTEMPT_TIMEOUT_MS && DRAIN_MS_MAX <= 25_000);
-    assert!(DRAIN_AFTER_FAILURES_MS_MAX > DRAIN_MS_MAX && STOP_RESULTS_MIN as usize <= STOP_WINDOW_ROWS);
+    assert!(DRAIN_AFTER_FAILURES_MS_MAX > DRAIN_MS_MAX && STOP_RESULTS_MIN <= STOP_WINDOW_ROWS as u64);
     assert!(ANNOUNCED_AHEAD_MAX <= WINDOW_ROWS && CONCURRENCY_MAX <= WINDOW_ROWS);
     assert!(CONCURRENCY_MIN <= CONCURRENCY_MAX);
     assert!(COOL_DOWN_MS_MIN <= COOL_DOWN_MS_MAX && BACKOFF_MS_MIN <= BACKOFF_MS_MAX);

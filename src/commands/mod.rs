@@ -42,12 +42,13 @@ Exit statuses:
     1  fault of the program or the machine
     2  usage
     3  finished; some rows are refused, failed, in doubt or invalid, or would be
-    4  the input is invalid; nothing was sent
+    4  the input is invalid or too small; nothing was sent
     5  drift, with --exit-on-drift
     6  ledger or plan is damaged, or belongs to another input or pool; or the plan is too old
     7  credentials, permission or pool missing, or service not reachable; doctor: a check failed
     8  another run holds the ledger
     9  stopped by a limit: --stop-after, --max-duration, --max-changes, or a service that accepts no call
+  129  hung up (SIGHUP), after the calls in flight; a rerun resumes
   130  interrupted (SIGINT), after the calls in flight; a rerun resumes
   143  terminated (SIGTERM), likewise
 
@@ -165,6 +166,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return print_failure(&ui, &Failure::System(format!("cannot start the runtime: {error}"))),
     };
+    if let Err(failure) = shared::run::end_at_termination() {
+        return print_failure(&ui, &failure);
+    }
     match runtime.block_on(run_command(cli, &ui)) {
         Ok(exit) => exit.into(),
         Err(failure) => print_failure(&ui, &failure),

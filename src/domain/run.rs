@@ -69,6 +69,8 @@ pub enum Signal {
     Interrupt,
     /// SIGTERM, as schedulers send it.
     Terminate,
+    /// SIGHUP, as a terminal that is closed sends it.
+    HangUp,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

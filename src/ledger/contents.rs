@@ -1,5 +1,6 @@
 //! What a ledger holds, read without its lock: for reports, and for a run that opens it to write.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -8,6 +9,7 @@ use super::reader::{self, LedgerReader, LedgerRecordAt, WholeLines};
 use super::record::{Binding, LedgerHeader, LedgerRecord, RunEnd, RunStart, UNDO_COMMAND};
 use super::storage::{FileSource, LedgerSource};
 use super::view::LedgerView;
+use crate::limits::LEDGER_INPUTS_MAX;
 
 /// The last run of a ledger that worked on an input: `undo` does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,7 @@ pub struct LedgerContents {
     pub last_run: Option<LastRun>,
     /// The quota that the last run which was throttled has found, in thousandths of a call a second.
     pub pace_milli: Option<u64>,
+    pub(super) input_rows: InputSizes,
 }
 
 /// Reads a ledger's records one by one, the header first, without the lock, and returns the header.
@@ -57,9 +60,26 @@ pub fn read_header(path: &Path) -> Result<LedgerHeader, LedgerError> {
 /// As [`load_contents`], for a ledger that must belong to a certain pool.
 pub(super) fn load_contents_of(path: &Path, expected: Option<&Binding>) -> Result<LedgerContents, LedgerError> {
     let source = FileSource::open(path)?;
-    let LoadedLedger { header, view, last_run, pace_milli, .. } = load(&source, expected)?;
+    let LoadedLedger { header, view, last_run, pace_milli, input_rows, .. } = load(&source, expected)?;
     let header = header.ok_or_else(|| LedgerError::NotALedger { place: source.place() })?;
-    Ok(LedgerContents { header, view, last_run, pace_milli })
+    Ok(LedgerContents { header, view, last_run, pace_milli, input_rows })
+}
+
+/// How many rows each input of a ledger had in its last run, by its path as it was given.
+#[derive(Debug, Default)]
+pub(super) struct InputSizes(BTreeMap<String, u64>);
+
+impl InputSizes {
+    pub(super) fn note(&mut self, start: &RunStart) {
+        let Some(rows) = start.rows else { return };
+        if self.0.len() < LEDGER_INPUTS_MAX || self.0.contains_key(&start.input) {
+            self.0.insert(start.input.clone(), rows);
+        }
+    }
+
+    pub(super) fn of(&self, input: &str) -> Option<u64> {
+        self.0.get(input).copied()
+    }
 }
 
 pub(super) struct LoadedLedger {
@@ -68,6 +88,7 @@ pub(super) struct LoadedLedger {
     pub(super) view: LedgerView,
     pub(super) last_run: Option<LastRun>,
     pub(super) pace_milli: Option<u64>,
+    pub(super) input_rows: InputSizes,
     pub(super) whole_lines: WholeLines,
     pub(super) torn_bytes: u64,
 }
@@ -78,6 +99,7 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
     let mut view = LedgerView::new();
     let mut last_run: Option<LastRun> = None;
     let mut pace_milli = None;
+    let mut input_rows = InputSizes::default();
     let mut reader = LedgerReader::new(source)?;
     while let Some(LedgerRecordAt { line, offset, record }) = reader.next_record()? {
         let damaged = |reason: String| reader::damaged(source, line, offset, &reason);
@@ -94,6 +116,7 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
                 header = Some(found);
             }
             LedgerRecord::RunStarted(start) if start.command != UNDO_COMMAND => {
+                input_rows.note(&start);
                 last_run = Some(LastRun { start, end: None });
             }
             LedgerRecord::RunEnded(end) => {
@@ -106,5 +129,5 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
         }
     }
     let (whole_lines, torn_bytes) = (reader.whole_lines(), reader.torn_bytes());
-    Ok(LoadedLedger { header, view, last_run, pace_milli, whole_lines, torn_bytes })
+    Ok(LoadedLedger { header, view, last_run, pace_milli, input_rows, whole_lines, torn_bytes })
 }

@@ -88,6 +88,8 @@ pub struct LinksToUndo {
     in_doubt: Vec<LinkPlace>,
     /// Where the announcements of these unlinks are, in bytes.
     unlinks: HashMap<RowKey, u64>,
+    /// Providers of the selection that the ledger does not name.
+    unknown_providers: BTreeSet<ProviderName>,
 }
 
 impl LinksToUndo {
@@ -109,8 +111,13 @@ impl LinksToUndo {
             in_doubt: search.in_doubt.len() as u64,
             ..search.found
         };
-        let LinkSearch { places, in_doubt, unlinks, .. } = search;
-        Ok((Self { source, places, in_doubt, unlinks }, found))
+        let LinkSearch { places, in_doubt, unlinks, unknown_providers, .. } = search;
+        Ok((Self { source, places, in_doubt, unlinks, unknown_providers }, found))
+    }
+
+    /// Providers of the selection that the ledger does not name.
+    pub fn unknown_providers(&self) -> &BTreeSet<ProviderName> {
+        &self.unknown_providers
     }
 
     /// Returns the next links, at most `count_max`; none at the end. Fails where a person has edited a line into
@@ -170,6 +177,7 @@ struct LinkSearch<'a> {
     unlinks: HashMap<RowKey, u64>,
     places: Vec<LinkPlace>,
     in_doubt: Vec<LinkPlace>,
+    unknown_providers: BTreeSet<ProviderName>,
     found: UndoSelectionCounts,
 }
 
@@ -183,6 +191,7 @@ impl<'a> LinkSearch<'a> {
             unlinks: HashMap::new(),
             places: Vec::new(),
             in_doubt: Vec::new(),
+            unknown_providers: selection.providers.clone(),
             found: UndoSelectionCounts::default(),
         }
     }
@@ -201,6 +210,7 @@ impl<'a> LinkSearch<'a> {
                 let providers = &self.selection.providers;
                 let provider_selected =
                     providers.is_empty() || providers.iter().any(|name| name.as_str() == call.source_provider);
+                self.unknown_providers.retain(|name| name.as_str() != call.source_provider);
                 let first_announced =
                     self.open.get(&call.key).map_or(call.at, |open| open.first_announced.min(call.at));
                 self.open.insert(call.key, OpenLink { offset, provider_selected, first_announced });

@@ -140,6 +140,9 @@ pub struct RunStart {
     /// The shard of the input that the run works on; `None` for all of it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
     pub shard: Option<Shard>,
+    /// Rows of the whole input, where they were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
     pub at: UnixMs,
 }
 

@@ -230,6 +230,7 @@ fn run(number: u64) -> RunStart {
         tool,
         limit: None,
         shard: None,
+        rows: None,
     }
 }
 

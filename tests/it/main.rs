@@ -39,6 +39,8 @@ mod forecast;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod input_limits;
+#[cfg(test)]
 mod inputs;
 #[cfg(test)]
 mod network;

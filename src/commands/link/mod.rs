@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use tokio::sync::mpsc;
 
+use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
+use super::shared::part::{InputPart, PartArgs};
 use super::shared::rows::{InputRows, RowGuidance};
 use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
 use super::shared::run_view::{print_run_report, print_stop};
 use super::shared::saved_plan::{self, PlanHeader};
-use super::shared::settings::parse_duration;
+use super::shared::settings::{parse_duration, parse_percent};
 use super::shared::shard::ShardChoice;
 use super::shared::simulator::Simulator;
 use super::shared::{
@@ -22,13 +25,17 @@ use super::shared::{
     connect, default_ledger_path, headings, note_preset, parse_shard, require_terminal, resolve_shard,
     warn_about_cut_line, warn_about_undivided_array,
 };
-use crate::domain::run::RunPurpose;
+use crate::domain::run::{RunOutcome, RunPurpose, RunReport};
 use crate::domain::shard::Shard;
-use crate::engine::{RunContext, ServicePorts, WritePort};
+use crate::engine::{EngineOptions, RowSource, RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
+use crate::foresight::preflight::PoolKnowledge;
 use crate::input::{InputOptions, InputReader, InputSource};
+use crate::ledger::record::RunStart;
 use crate::ledger::{Binding, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
+use crate::pace::RateQuota;
+use crate::service::cognito::Cognito;
 use crate::ui::{Ui, format};
 pub use check::{CheckedInput, InputCheck};
 use estimate::print_estimate;
@@ -63,9 +70,20 @@ pub struct LinkArgs {
         hide_short_help = true)]
     pub shard: Option<ShardChoice>,
     #[command(flatten)]
+    pub part: PartArgs,
+    #[command(flatten)]
     pub pool: PoolArgs,
     #[command(flatten)]
     pub pace: PaceArgs,
+    #[command(flatten)]
+    pub input_limits: InputLimitArgs,
+    /// Send nothing if more links than this would be made
+    #[arg(long, value_name = "N", help_heading = headings::PACE, hide_short_help = true)]
+    pub max_changes: Option<u64>,
+    /// Send nothing if links for more than this percentage of the input's rows would be made
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent, help_heading = headings::PACE,
+        hide_short_help = true)]
+    pub max_changes_pct: Option<f64>,
     /// Ledger of the run [default: INPUT.ledger, or INPUT.simulated.ledger with --simulate]
     #[arg(long, value_name = "FILE", help_heading = headings::LEDGER)]
     pub ledger: Option<PathBuf>,
@@ -122,6 +140,8 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let rate_choice = args.pace.rate_choice(shard, file)?;
     let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
     options.retry_refused = args.retry.contains(&RetryState::Refused);
+    let input_limits = InputLimits::new(args.input_limits.min_rows, args.input_limits.max_shrink, file)?;
+    let change_bounds = ChangeBounds::new(args.max_changes, args.max_changes_pct, file)?;
     let source = InputSource::open(&args.input)?;
     note_preset(&input_options, ui);
     warn_about_undivided_array(shard, ui);
@@ -130,13 +150,21 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     }
 
     // Wrong columns, a wrong plan, ledger or pool, and missing permissions are reported before a long file is read.
-    InputReader::new(&source, &input_options)?;
+    let part = InputPart::new(&args.part, &InputReader::new(&source, &input_options)?)?;
     let (guidance, plan) = open_guidance(&args, &source, &input_options, &binding, context)?;
+    let choices = match &guidance {
+        RowGuidance::Choices(choices) => Some(choices.clone()),
+        RowGuidance::None | RowGuidance::Plan(_) => None,
+    };
     let ledger = if args.rehearse { None } else { open_ledger_of_earlier_runs(&ledger_path, &binding, context)? };
     let check = || {
         let (pool, retry_refused, ledger) = (&binding.pool, options.retry_refused, ledger.as_ref());
-        let check = InputCheck { source: &source, options: &input_options, pool, shard, ledger, retry_refused };
+        let (source, options) = (&source, &input_options);
+        let check = InputCheck { source, options, pool, shard, part: &part, ledger, retry_refused };
         let checked = check.run(ui.observer().as_mut())?;
+        let rows_before = ledger.and_then(|ledger| ledger.rows_of_input(&args.input.display().to_string()));
+        input_limits.check(checked.rows + checked.in_other_shards, rows_before)?;
+        change_bounds.check(checked.to_send(), checked.rows)?;
         if args.strict && checked.invalid > 0 {
             return Err(Failure::Strict { invalid: checked.invalid, read: checked.rows });
         }
@@ -151,7 +179,8 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
             if args.rehearse {
                 let account = simulator.account(&binding.pool, &found.providers, options.seed)?;
                 let (cross_row, pool) = (&found.cross_row, &binding.pool);
-                let rows = InputRows::open(&source, &input_options, cross_row, pool, shard, RowGuidance::None)?;
+                let rows = InputRows::open(&source, &input_options, cross_row, pool, shard, RowGuidance::None)?
+                    .in_part(found.part);
                 options.total = Some(found.rows);
                 return rehearse::rehearse(rows, account, &binding, &args.input, shard, options, context);
             }
@@ -180,33 +209,25 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     }
 
     // Run.
-    let mut signals = listen_for_signals()?;
     let rows = InputRows::open(&source, &input_options, &checked.cross_row, &binding.pool, shard, guidance)?;
-    let mut rows = rows.read_ahead(source.name())?;
+    let mut rows = rows.in_part(checked.part).read_ahead(source.name())?;
     let mut ledger = match ledger {
         Some(ledger) => ledger,
         None => Ledger::open(&ledger_path, &binding, clock.unix_ms())?.0,
     };
     let run = run_id(options.seed, *clock);
-    let start = run_start(run, "link", &args.input.display().to_string(), pace.limit, shard, *clock);
-    let mut observer = ui.observer();
-    let engine = RunContext {
-        pool: binding.pool.clone(),
-        simulated: binding.simulated,
-        knowledge: &knowledge,
-        services: ServicePorts { directory: service.directory(), writer: WritePort::Links(service.linker()) },
-        ledger: &mut ledger,
-        run,
-        options,
-        later_limits: pace.later_limits,
-        clock: *clock,
-        observer: observer.as_mut(),
-        undo_observer: None,
+    let start = RunStart {
+        rows: Some(checked.rows + checked.in_other_shards),
+        ..run_start(run, "link", &args.input.display().to_string(), pace.limit, shard, *clock)
     };
-    let report = Box::pin(run_engine(engine, &start, &mut rows, &mut signals)).await?;
-    drop(observer);
+    let connection = (service, knowledge);
+    let work = (&mut ledger, &mut rows as &mut dyn RowSource);
+    let report = link_rows(connection, work, &start, options, pace.later_limits, &binding, context).await?;
 
     // Result.
+    if let (Some(choices), RunOutcome::Completed, None) = (choices, &report.ended, shard) {
+        choices.warn_about_unused(ui);
+    }
     let exit = exit_for_run(&report);
     print_run_report(&report, Some(&ledger_path.display().to_string()), &args.input, exit, ui)?;
     print_stop(&report, ui);
@@ -214,6 +235,34 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         running.stop()?;
     }
     Ok(exit)
+}
+
+/// Links rows by the engine, from here on with the signals handled.
+async fn link_rows(
+    (service, knowledge): (Cognito, PoolKnowledge),
+    (ledger, rows): (&mut Ledger, &mut dyn RowSource),
+    start: &RunStart,
+    options: EngineOptions,
+    later_limits: Option<mpsc::Receiver<RateQuota>>,
+    binding: &Binding,
+    context: &CommandContext<'_>,
+) -> Result<RunReport, Failure> {
+    let mut signals = listen_for_signals()?;
+    let mut observer = context.ui.observer();
+    let engine = RunContext {
+        pool: binding.pool.clone(),
+        simulated: binding.simulated,
+        knowledge: &knowledge,
+        services: ServicePorts { directory: service.directory(), writer: WritePort::Links(service.linker()) },
+        ledger,
+        run: start.run,
+        options,
+        later_limits,
+        clock: context.clock,
+        observer: observer.as_mut(),
+        undo_observer: None,
+    };
+    Box::pin(run_engine(engine, start, rows, &mut signals)).await
 }
 
 /// Reads `--plan` or `--choices`, and refuses a plan that does not belong to this run.

@@ -42,31 +42,6 @@ impl ApplyOutcome {
     }
 }
 
-/// How much one run may change. The smaller bound holds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct ChangeBounds {
-    pub(super) changes_max: u64,
-    /// Links in percent of the file's rows.
-    pub(super) percent_max: f64,
-}
-
-impl ChangeBounds {
-    #[expect(clippy::cast_precision_loss, reason = "shares of counts")]
-    pub(super) fn check(&self, changes: u64, rows: u64) -> Result<(), StopError> {
-        let stop = |bound: String| {
-            let advice = "nothing was sent; check these links, then raise the bound";
-            StopError::new(StopCause::Bound, format!("{changes} links would be made, over {bound}; {advice}"))
-        };
-        if changes > self.changes_max {
-            return Err(stop(format!("--max-changes {}", self.changes_max)));
-        }
-        if changes as f64 * 100.0 > self.percent_max * rows as f64 {
-            return Err(stop(format!("--max-changes-pct {} of {rows} rows", self.percent_max)));
-        }
-        Ok(())
-    }
-}
-
 /// What was changed in the ledger before a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReopenedRows {

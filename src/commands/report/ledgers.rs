@@ -325,6 +325,7 @@ mod tests {
                     tool: String::new(),
                     limit: None,
                     shard: None,
+                    rows: None,
                 })
                 .unwrap();
             for number in 1..=5 {

@@ -1,10 +1,12 @@
 //! What several commands share: groups of arguments, settings, the service, the engine, and how results are printed.
 
+pub mod bounds;
 pub mod choices;
 mod failure;
 mod input;
 mod outputs;
 mod pace;
+pub mod part;
 mod pool;
 pub mod rows;
 pub mod run;
@@ -19,7 +21,7 @@ pub use failure::{Failure, exit_for_stop, temporary_file_error, temporary_file_s
 pub use input::{InputArgs, note_preset};
 pub use outputs::check_outputs;
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
-pub use pool::{OpenPool, PoolAddress, PoolArgs, connect, listed};
+pub use pool::{OpenPool, PoolAddress, PoolArgs, check_providers, connect, listed};
 pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};
 pub use simulator::SimulationArgs;
 

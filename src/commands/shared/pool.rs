@@ -165,13 +165,18 @@ impl OpenPool {
 
     /// Refuses a provider that the pool does not have: a misspelled name would find nothing.
     pub fn check_providers(&self, names: &BTreeSet<ProviderName>) -> Result<(), Failure> {
-        let known = &self.knowledge.providers;
-        let Some(unknown) = names.iter().find(|name| !known.contains_key(*name)) else { return Ok(()) };
-        Err(Failure::Usage(format!(
-            "--provider {unknown}: the pool has no provider of this name, case included; it has {}",
-            listed(known.keys())
-        )))
+        check_providers(names, &self.knowledge)
     }
+}
+
+/// Refuses a provider of `--provider` that the pool does not have.
+pub fn check_providers(names: &BTreeSet<ProviderName>, knowledge: &PoolKnowledge) -> Result<(), Failure> {
+    let known = &knowledge.providers;
+    let Some(unknown) = names.iter().find(|name| !known.contains_key(*name)) else { return Ok(()) };
+    Err(Failure::Usage(format!(
+        "--provider {unknown}: the pool has no provider of this name, case included; it has {}",
+        listed(known.keys())
+    )))
 }
 
 /// Returns names separated by commas, or `none`.

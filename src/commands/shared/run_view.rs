@@ -105,6 +105,7 @@ fn signal_name(signal: Signal) -> &'static str {
     match signal {
         Signal::Interrupt => "SIGINT",
         Signal::Terminate => "SIGTERM",
+        Signal::HangUp => "SIGHUP",
     }
 }
 

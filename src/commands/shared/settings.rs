@@ -66,8 +66,8 @@ impl FileSettings {
         let names = || pools.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let id = id.or(if name.is_none() { self.user_pool_id.as_deref() } else { None });
         let has_id = |pool: &Self| id.is_some() && pool.user_pool_id.as_deref() == id;
-        let found = match name {
-            Some(name) => match pools.get(name) {
+        let found = if let Some(name) = name {
+            match pools.get(name) {
                 None if pools.is_empty() => {
                     return usage(format!("--pool {name}: the settings have no pools; pass a file with --config"));
                 }
@@ -75,16 +75,15 @@ impl FileSettings {
                 Some(pool) if id.is_some() && !has_id(pool) => {
                     return usage(format!("--pool {name} has another ID than --user-pool-id"));
                 }
-                Some(pool) => Some(pool),
-            },
-            None => {
-                let mut same = pools.values().filter(|pool| has_id(pool));
-                let found = same.next();
-                if same.next().is_some() {
-                    return usage("several pools of the settings have this ID: name one with --pool".to_owned());
-                }
-                found
+                found => found,
             }
+        } else {
+            let mut same = pools.values().filter(|pool| has_id(pool));
+            let found = same.next();
+            if same.next().is_some() {
+                return usage("several pools of the settings have this ID: name one with --pool".to_owned());
+            }
+            found
         };
         Ok(match found.cloned() {
             Some(pool) => self.with(pool),

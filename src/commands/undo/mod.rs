@@ -14,8 +14,8 @@ use super::shared::run_view::print_stop;
 use super::shared::settings::{parse_row_ranges, parse_since};
 use super::shared::simulator::Simulator;
 use super::shared::{
-    AdvancedArgs, CommandContext, Failure, PaceArgs, PoolArgs, SimulationArgs, check_outputs, confirm, connect,
-    parse_provider, require_terminal, warn_about_cut_line,
+    AdvancedArgs, CommandContext, Failure, PaceArgs, PoolArgs, SimulationArgs, check_outputs, check_providers, confirm,
+    connect, parse_provider, require_terminal, warn_about_cut_line,
 };
 use crate::domain::counts::Counts;
 use crate::domain::identity::ProviderName;
@@ -135,13 +135,16 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     };
 
     let mut list = DryRunList::new(ui);
-    let report = if found.selected == 0 {
-        let what = if found.not_selected > 0 { "no link is selected" } else { "this ledger has no link to take back" };
-        ui.note(&format!("{what}; nothing was sent"));
-        nothing_to_do(args.dry_run, &binding)
+    // A name that neither the ledger nor the pool has is misspelled.
+    let connection = if found.selected > 0 || !links.unknown_providers().is_empty() {
+        let connection = connect(&target, &binding.pool, options.seed, context).await?;
+        check_providers(links.unknown_providers(), &connection.1)?;
+        Some(connection)
     } else {
-        // Connect, and ask.
-        let (service, knowledge) = connect(&target, &binding.pool, options.seed, context).await?;
+        None
+    };
+    let report = if let Some((service, knowledge)) = connection.filter(|_| found.selected > 0) {
+        // Ask.
         let pace = if args.dry_run {
             rate_choice.write_pace_for_documented_quota()
         } else {
@@ -177,6 +180,10 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
             undo_observer: args.dry_run.then_some(&mut list as &mut dyn UndoObserver),
         };
         Box::pin(run_engine(engine, &start, &mut LinkRows { links }, &mut signals)).await?
+    } else {
+        let what = if found.not_selected > 0 { "no link is selected" } else { "this ledger has no link to take back" };
+        ui.note(&format!("{what}; nothing was sent"));
+        nothing_to_do(args.dry_run, &binding)
     };
 
     // Result.

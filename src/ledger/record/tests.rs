@@ -74,10 +74,11 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
         tool: "0.1.0".into(),
         limit: None,
         shard: None,
+        rows: None,
         at: 5,
     };
     let limit = Some(LimitNote { milli: 25_500, from: "provisioned".into() });
-    let sharded = RunStart { limit, shard: Shard::parse("1/4").ok(), ..start.clone() };
+    let sharded = RunStart { limit, shard: Shard::parse("1/4").ok(), rows: Some(1_000), ..start.clone() };
     let end =
         RunEnd { run, ended: EndedAs::Interrupted, counts, writes: 8, reads: 2, throttled: 3, pace_milli: None, at: 6 };
     let throttled = RunEnd { pace_milli: Some(24_310), ..end.clone() };
@@ -100,7 +101,7 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
         (LedgerRecord::RunStarted(start), started("")),
         (
             LedgerRecord::RunStarted(sharded),
-            started(r#","limit":{"milli":25500,"from":"provisioned"},"shard":"1/4""#),
+            started(r#","limit":{"milli":25500,"from":"provisioned"},"shard":"1/4","rows":1000"#),
         ),
         (LedgerRecord::RunEnded(Box::new(end)), ended("")),
         (LedgerRecord::RunEnded(Box::new(throttled)), ended(r#","pace_milli":24310"#)),
@@ -391,9 +392,17 @@ fn any_unlink_settlement() -> impl Strategy<Value = UnlinkSettlement<'static>> {
 fn any_run_record() -> impl Strategy<Value = LedgerRecord<'static>> {
     let limit = (any::<u64>(), any_text()).prop_map(|(milli, from)| LimitNote { milli, from });
     let shard = prop::sample::select(vec![None, Shard::new(0, 1).ok(), Shard::new(3, 4).ok()]);
-    let start = (any::<u64>(), any_text(), any_text(), any_text(), prop::option::of(limit), shard, any::<i64>())
-        .prop_map(|(run, command, input, tool, limit, shard, at)| {
-            LedgerRecord::RunStarted(RunStart { run: RunId(run), command, input, tool, limit, shard, at })
+    let start = (
+        any::<u64>(),
+        any_text(),
+        any_text(),
+        any_text(),
+        prop::option::of(limit),
+        (shard, any::<Option<u64>>()),
+        any::<i64>(),
+    )
+        .prop_map(|(run, command, input, tool, limit, (shard, rows), at)| {
+            LedgerRecord::RunStarted(RunStart { run: RunId(run), command, input, tool, limit, shard, rows, at })
         });
     let ended = prop::sample::select(vec![EndedAs::Completed, EndedAs::Interrupted, EndedAs::Stopped]);
     let end =
