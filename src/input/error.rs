@@ -4,7 +4,7 @@ use std::io;
 
 use super::columns::Column;
 use crate::domain::finding::{Finding, FindingCode};
-use crate::limits::INPUT_ROWS_MAX;
+use crate::limits::{CONFLICTS_MAX, INPUT_ROWS_MAX};
 
 /// Why an input cannot be read, or a result file cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,9 @@ pub enum InputError {
     /// It has more rows than can be compared.
     #[error("{name} has more than {INPUT_ROWS_MAX} rows; split the file")]
     TooManyRows { name: String },
+    /// What is wrong with so many rows is not kept.
+    #[error("more than {CONFLICTS_MAX} rows of {name} repeat or contradict other rows; check the export")]
+    TooManyConflicts { name: String },
     #[error("cannot write {path}: {source}")]
     Write { path: String, source: io::Error },
 }

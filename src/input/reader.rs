@@ -267,7 +267,8 @@ impl FirstReading {
             }
         }
         reading.blank_lines = reader.blank_lines();
-        reading.cross_row = Arc::new(cross_row.finish());
+        let too_many = |_| InputError::TooManyConflicts { name: source.name().to_owned() };
+        reading.cross_row = Arc::new(cross_row.finish().map_err(too_many)?);
         Ok(reading)
     }
 }
