@@ -22,6 +22,8 @@ pub enum StopCause {
     /// The service cannot be reached at all.
     Unreachable,
     LedgerIo,
+    /// The ledger was damaged while it was in use.
+    LedgerDamaged,
     /// The input cannot be read on.
     InputIo,
     /// A bound of the options was reached.
@@ -38,6 +40,7 @@ impl StopCause {
             Self::NotEnabledHere => "not_enabled_here",
             Self::Unreachable => "unreachable",
             Self::LedgerIo => "ledger_io",
+            Self::LedgerDamaged => "ledger_damaged",
             Self::InputIo => "input_io",
             Self::Bound => "bound",
         }
@@ -125,6 +128,8 @@ pub struct RunReport {
     pub writes: u64,
     pub reads: u64,
     pub throttled: u64,
+    /// The head of the ledger's hash chain at the end; `None` where the end could not be recorded.
+    pub ledger_head: Option<String>,
     /// Rows that did not match the plan; `None` without a plan.
     pub missed: Option<u64>,
     /// Time from the first row taken up to the end.
