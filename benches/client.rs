@@ -196,7 +196,8 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let check =
         InputCheck { source: &source, options: &options, pool: &pool, shard: None, ledger: None, retry_refused: false };
     let checked = check.run(&mut IgnoreEvents).unwrap();
-    let target = ConnectionTarget::Simulator { endpoint_url: format!("http://{address}") };
+    let target =
+        ConnectionTarget::Simulator { endpoint_url: format!("http://{address}"), access_key: "SIMULATED".to_owned() };
     let cognito = Cognito::connect(&target, pool.region(), pool.clone()).await.unwrap();
     let services = ServicePorts { directory: cognito.directory(), writer: WritePort::Links(cognito.linker()) };
     let knowledge = preflight(services.directory.as_ref(), clock, &mut Rng::new(1)).await.unwrap();

@@ -187,6 +187,8 @@ pub const READ_TIMEOUT_MS: u64 = 10_000;
 pub const ATTEMPT_TIMEOUT_MS: u64 = 15_000;
 /// Largest file of trusted certificates that is read, in bytes.
 pub const CA_BUNDLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Largest body of an answer, in bytes. A page of 60 users with every attribute filled in is smaller.
+pub const RESPONSE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Rows whose calls all end in the same fault of the address, before any call was accepted, before the run stops.
 pub const SYSTEMIC_ROWS: usize = 5;
 /// After the first signal, calls in flight have this long, in milliseconds.

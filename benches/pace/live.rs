@@ -101,9 +101,13 @@ impl RowSource for Rows {
 /// One machine that works over HTTP for so long, or to the end of its rows.
 async fn machine(url: String, seed: u64, pace: Pace, rows: Rows, disk: MemoryStorage, time: Duration) -> RunReport {
     let pool = PoolId::parse(POOL).unwrap();
-    let cognito = Cognito::connect(&ConnectionTarget::Simulator { endpoint_url: url }, pool.region(), pool.clone())
-        .await
-        .unwrap();
+    let cognito = Cognito::connect(
+        &ConnectionTarget::Simulator { endpoint_url: url, access_key: "SIMULATED".to_owned() },
+        pool.region(),
+        pool.clone(),
+    )
+    .await
+    .unwrap();
     let services = ServicePorts { directory: cognito.directory(), writer: WritePort::Links(cognito.linker()) };
     Box::pin(work(services, Clock::system(), seed, pace, rows, disk, time)).await
 }

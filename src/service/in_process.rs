@@ -111,6 +111,7 @@ fn read_response<T: DeserializeOwned>(response: &Response) -> Result<Answer<T>, 
     let meta = AnswerMeta {
         request_id: response.header("x-amzn-requestid").map(str::to_owned),
         server_unix_ms: response.header("date").and_then(http_date),
+        from_simulator: true,
     };
     if response.status == 200 {
         let value = serde_json::from_slice(&response.body).map_err(unreadable)?;

@@ -32,13 +32,15 @@ pub struct Answer<T> {
     pub meta: AnswerMeta,
 }
 
-/// Request id and date of an answer, success or error.
+/// Request id, date and sender of an answer, success or error.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AnswerMeta {
     /// The service's id of the request (`x-amzn-requestid`).
     pub request_id: Option<String>,
     /// The service's clock when it answered (`Date` header, whole seconds).
     pub server_unix_ms: Option<UnixMs>,
+    /// Whether a simulator answered, which says so in a header.
+    pub from_simulator: bool,
 }
 
 /// A pool (`DescribeUserPool`).

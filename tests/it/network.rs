@@ -41,7 +41,9 @@ impl Company {
     fn with_certificate_for(names: &[&str]) -> Self {
         let home = Home::new();
         home.write("aws.json", pool_file(&[]).replace(POOL, AWS_POOL));
-        let options = ["--pool-file", "aws.json", "--create-on-reference", "--latency", "off", "--quota", "off"];
+        let mut options =
+            vec!["--pool-file", "aws.json", "--create-on-reference", "--latency", "off", "--quota", "off"];
+        options.extend(AWS_NAMES.iter().flat_map(|name| ["--allow-host", *name]));
         let simulator = Simulator::start(&home, &options);
         let authority = Authority::new();
         home.write("ca.pem", &authority.pem);

@@ -372,6 +372,11 @@ impl ApiError {
         Self { status: 413, ..Self::refused("RequestEntityTooLargeException", "Request body is too large") }
     }
 
+    /// A request that the simulator does not accept from its sender; not an answer of the service.
+    pub(crate) fn forbidden(message: String) -> Self {
+        Self { status: 403, code: "SimulatorAccessDenied", message }
+    }
+
     /// A path that the simulator does not serve.
     pub(crate) fn no_such_path() -> Self {
         let message = "The simulator does not serve this path; send operations with POST to /".to_owned();

@@ -45,10 +45,12 @@
 //! | `pool_file` | a pool as a JSON file |
 //! | `quota`, `fault`, `stats` | throttling and other tenants, fault injection, statistics |
 //! | `account` | all of it together: how a call is decided |
+//! | `access` | who may call the server |
 //! | `server`, `options` | HTTP, and the options of the program |
 
 #![warn(missing_docs)]
 
+mod access;
 mod account;
 mod behavior;
 mod clock;
@@ -95,7 +97,7 @@ pub use options::{
 };
 pub use pool::Pool;
 pub use quota::{OtherTenantsStats, Quota, RateChange, Schedule, ScheduleError, category_rates};
-pub use server::{SIGN_IN_PATH, STATS_PATH, Server, ServerError};
+pub use server::{SIGN_IN_PATH, SIMULATOR_HEADER, STATS_PATH, Server, ServerError};
 pub use sign_in::{SignIn, SignedIn};
 pub use stats::{OperationStats, SecondStats, Stats};
 

@@ -8,6 +8,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use crate::DEFAULT_POOL_ID;
+use crate::access::AccessRules;
 use crate::account::{Account, Latency, SharedAccount};
 use crate::behavior::Behavior;
 use crate::fault::FaultPlan;
@@ -36,6 +37,9 @@ pub struct ServerArgs {
     /// Address to listen on; loopback only; port 0 takes a free port and prints it
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
+    /// Name that clients may call this machine by, besides localhost, as through a proxy (can be repeated)
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub allow_host: Vec<String>,
     /// What the pool holds; without a file the pool is empty
     #[arg(long, value_name = "FILE")]
     pub pool_file: Option<PathBuf>,
@@ -104,6 +108,7 @@ pub struct StandaloneServer {
     account: SharedAccount,
     listener: TcpListener,
     address: SocketAddr,
+    rules: AccessRules,
     pool_id: String,
     save_pool: Option<PathBuf>,
 }
@@ -137,7 +142,9 @@ impl StandaloneServer {
         let listener = TcpListener::from_std(server::bind(args.listen).map_err(usage)?).map_err(system)?;
         let address = listener.local_addr().map_err(system)?;
         let account = SharedAccount::new(account);
-        Ok(Self { account, listener, address, pool_id, save_pool: args.save_pool.clone() })
+        let allowed_hosts = args.allow_host.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let rules = AccessRules { allowed_hosts, access_key: None };
+        Ok(Self { account, listener, address, rules, pool_id, save_pool: args.save_pool.clone() })
     }
 
     /// Where it listens. The program prints this as its first line, for scripts that ask for port 0.
@@ -157,7 +164,7 @@ impl StandaloneServer {
     /// # Errors
     /// [`StandaloneError::System`] when the pool cannot be saved.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), StandaloneError> {
-        server::serve(self.account.clone(), self.listener, stop).await;
+        server::serve(self.account.clone(), self.listener, self.rules, stop).await;
         let account = self.account.take();
         match (self.save_pool, account.pool(&self.pool_id)) {
             (Some(path), Some(pool)) => pool_file::save(&path, pool)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::access::{self, AccessRules};
 use crate::account::{Account, Delivery, Response, SharedAccount};
 use crate::clock::{Clock, deadline_in_ms, sleep, timeout_at};
 use crate::error::ApiError;
@@ -38,6 +39,8 @@ use crate::wire;
 pub const STATS_PATH: &str = "/_simulator/stats";
 /// Path that signs an identity in (POST).
 pub const SIGN_IN_PATH: &str = "/_simulator/sign-in";
+/// Header of every answer, by which a client knows that it does not talk to AWS. Its value is the simulator's version.
+pub const SIMULATOR_HEADER: &str = "x-cognito-sim";
 
 /// Why the simulator cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -56,12 +59,16 @@ pub enum ServerError {
     /// The thread or its runtime cannot be started.
     #[error("cannot start the thread of the simulator: {0}")]
     Start(io::Error),
+    /// The operating system gives no random numbers for the access key.
+    #[error("cannot create an access key for the simulator: {0}")]
+    AccessKey(getrandom::Error),
 }
 
 /// A running simulator, on a thread of its own.
 pub struct Server {
     account: SharedAccount,
     address: SocketAddr,
+    access_key: Option<String>,
     shutdown: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
@@ -72,26 +79,52 @@ impl Server {
     /// # Errors
     /// [`ServerError`] for an address that is not loopback or cannot be listened on.
     pub fn start(account: Account, listen: SocketAddr) -> Result<Self, ServerError> {
-        let listener = bind(listen)?;
+        Self::start_on(bind(listen)?, listen, account, AccessRules::default())
+    }
+
+    /// Starts to serve on a free port, and only those who sign with [`Server::access_key`], so that other programs of this
+    /// machine can neither read nor change the account.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub fn start_private(account: Account) -> Result<Self, ServerError> {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let access_key = Some(access::new_access_key().map_err(ServerError::AccessKey)?);
+        Self::start_on(bind(listen)?, listen, account, AccessRules { access_key, ..AccessRules::default() })
+    }
+
+    fn start_on(
+        listener: std::net::TcpListener,
+        listen: SocketAddr,
+        account: Account,
+        rules: AccessRules,
+    ) -> Result<Self, ServerError> {
         let address = listener.local_addr().map_err(|source| ServerError::Listen { address: listen, source })?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServerError::Start)?;
         let account = SharedAccount::new(account);
         let served = account.clone();
+        let access_key = rules.access_key.clone();
         let (shutdown, stop) = oneshot::channel();
         let thread = std::thread::Builder::new().name("simulator".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let Ok(listener) = TcpListener::from_std(listener) else { return };
                 // A dropped sender stops the server as a sent message does.
-                serve(served, listener, async { drop(stop.await) }).await;
+                serve(served, listener, rules, async { drop(stop.await) }).await;
             });
         });
-        Ok(Self { account, address, shutdown, thread: thread.map_err(ServerError::Start)? })
+        Ok(Self { account, address, access_key, shutdown, thread: thread.map_err(ServerError::Start)? })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The access key id that requests must be signed with; `None` where any does.
+    #[must_use]
+    pub fn access_key(&self) -> Option<&str> {
+        self.access_key.as_deref()
     }
 
     /// The account, to read or change it during a run.
@@ -127,8 +160,13 @@ pub(crate) fn bind(listen: SocketAddr) -> Result<std::net::TcpListener, ServerEr
 }
 
 /// Serves until `shutdown` is ready, then lets open calls finish for a bounded time. The listener is one of [`bind`].
-pub(crate) async fn serve(account: SharedAccount, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-    let clock = Clock::system();
+pub(crate) async fn serve(
+    account: SharedAccount,
+    listener: TcpListener,
+    rules: AccessRules,
+    shutdown: impl Future<Output = ()>,
+) {
+    let site = Site { account, rules: Arc::new(rules), clock: Clock::system() };
     let (stopping, stop) = watch::channel(());
     let permits = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
@@ -138,7 +176,7 @@ pub(crate) async fn serve(account: SharedAccount, listener: TcpListener, shutdow
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
             (stream, permit) = accept(&listener, &permits) => {
-                connections.spawn(connection(account.clone(), clock, stream, stop.clone(), permit));
+                connections.spawn(connection(site.clone(), stream, stop.clone(), permit));
             }
         }
     }
@@ -147,6 +185,14 @@ pub(crate) async fn serve(account: SharedAccount, listener: TcpListener, shutdow
     let finished = async { while connections.join_next().await.is_some() {} };
     // Connections that are still open then are closed when the set is dropped.
     let _ = timeout_at(deadline_in_ms(limits::STOP_MS_MAX), finished).await;
+}
+
+/// What every connection serves.
+#[derive(Clone)]
+struct Site {
+    account: SharedAccount,
+    rules: Arc<AccessRules>,
+    clock: Clock,
 }
 
 /// The next connection, once fewer than the maximum are open; until then others wait in the queue of the system.
@@ -162,8 +208,7 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream,
 }
 
 async fn connection(
-    account: SharedAccount,
-    clock: Clock,
+    site: Site,
     stream: TcpStream,
     mut stop: watch::Receiver<()>,
     _permit: Option<OwnedSemaphorePermit>,
@@ -172,7 +217,7 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let reset = Arc::new(AtomicBool::new(false));
     let stream = ResettableStream { stream, reset: Arc::clone(&reset) };
-    let service = service_fn(move |request| answer(account.clone(), clock, Arc::clone(&reset), request));
+    let service = service_fn(move |request| answer(site.clone(), Arc::clone(&reset), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(limits::IDLE_MS_MAX))
@@ -192,16 +237,21 @@ type HttpResponse = hyper::Response<ResponseBody>;
 
 /// Answers a request, or closes the connection where the fault plan says so.
 async fn answer(
-    account: SharedAccount,
-    clock: Clock,
+    Site { account, rules, clock }: Site,
     reset: Arc<AtomicBool>,
     request: Request<Incoming>,
 ) -> Result<HttpResponse, ConnectionClosed> {
+    if let Err(error) = rules.check(&request) {
+        return Ok(error_response(error));
+    }
     match (request.method().clone(), request.uri().path()) {
         (Method::POST, "/") => call(&account, clock, &reset, request).await,
         (Method::GET, STATS_PATH) => Ok(json_response(200, serde_json::to_vec(&account.stats()).unwrap_or_default())),
-        (Method::POST, SIGN_IN_PATH) => Ok(match read_body(request.into_body()).await {
-            Ok(body) => sign_in(&account, clock, &body),
+        (Method::POST, SIGN_IN_PATH) => Ok(match access::check_json(&request) {
+            Ok(()) => match read_body(request.into_body()).await {
+                Ok(body) => sign_in(&account, clock, &body),
+                Err(error) => error_response(error),
+            },
             Err(error) => error_response(error),
         }),
         _ => Ok(error_response(ApiError::no_such_path())),
@@ -287,6 +337,7 @@ fn json_response(status: u16, body: Vec<u8>) -> HttpResponse {
 fn http_response(response: Response, body: fn(Vec<u8>) -> ResponseBody) -> HttpResponse {
     let mut http = hyper::Response::new(body(response.body));
     *http.status_mut() = StatusCode::from_u16(response.status).unwrap_or(StatusCode::BAD_REQUEST);
+    http.headers_mut().insert(SIMULATOR_HEADER, HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
     for (name, value) in response.headers {
         // A message that quotes control characters of a request cannot be a header; it is in the body too.
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -553,8 +604,10 @@ mod tests {
         link(&server, "alice", "1");
         let sign_in = |id: &str| {
             let body = format!(r#"{{"UserPoolId":"{POOL}","ProviderName":"Google","UserId":"{id}"}}"#);
-            exchange(&server, "POST /_simulator/sign-in HTTP/1.1", &body)
+            exchange(&server, "POST /_simulator/sign-in HTTP/1.1\r\nContent-Type: application/json", &body)
         };
+        let form = exchange(&server, "POST /_simulator/sign-in HTTP/1.1\r\nContent-Type: text/plain", "{}");
+        assert!(form.starts_with("HTTP/1.1 403 ") && form.contains("application/json"), "{form}");
         assert!(sign_in("1").ends_with(r#"{"Username":"alice","Created":false}"#));
         assert!(sign_in("77").ends_with(r#"{"Username":"Google_77","Created":true}"#));
         assert!(sign_in("4004").contains("UsernameExistsException"));
@@ -563,6 +616,23 @@ mod tests {
         assert_eq!(stats["operations"]["AdminLinkProviderForUser"]["accepted"], 1);
         assert_eq!(stats["links_made"], 1);
         drop(server.stop());
+    }
+
+    #[test]
+    fn a_private_server_answers_those_who_know_its_key() {
+        let server = Server::start_private(Account::new(1).with_pool(example(true))).unwrap();
+        let describe = |key: &str| {
+            let head = format!(
+                "POST / HTTP/1.1\r\nX-Amz-Target: AWSCognitoIdentityProviderService.DescribeUserPool\r\n\
+                 Authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/sim-local-1/cognito-idp/aws4_request"
+            );
+            exchange(&server, &head, &format!(r#"{{"UserPoolId":"{POOL}"}}"#))
+        };
+        let answer = describe(server.access_key().unwrap());
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("x-cognito-sim: "), "{answer}");
+        assert!(describe("SIM").starts_with("HTTP/1.1 403 "));
+        assert!(exchange(&server, "GET /_simulator/stats HTTP/1.1", "").starts_with("HTTP/1.1 403 "));
+        assert_eq!(server.stop().stats().of(Operation::DescribePool).calls, 1);
     }
 
     #[test]
@@ -586,6 +656,7 @@ mod tests {
             let server = Server {
                 account: account.clone(),
                 address,
+                access_key: None,
                 shutdown: oneshot::channel().0,
                 thread: std::thread::spawn(|| {}),
             };

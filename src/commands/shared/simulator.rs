@@ -1,7 +1,6 @@
 //! `--simulate`: a simulated pool on this machine in place of a real one.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -117,15 +116,17 @@ impl Simulator {
     ) -> Result<RunningSimulator, Failure> {
         let save = self.save.take();
         let account = self.account(named, providers, seed)?;
-        let server = Server::start(account, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-            .map_err(|error| Failure::System(error.to_string()))?;
+        let server = Server::start_private(account).map_err(|error| Failure::System(error.to_string()))?;
         Ok(RunningSimulator { server, pool_id: named.to_string(), save })
     }
 }
 
 impl RunningSimulator {
     pub fn target(&self) -> ConnectionTarget {
-        ConnectionTarget::Simulator { endpoint_url: format!("http://{}", self.server.address()) }
+        ConnectionTarget::Simulator {
+            endpoint_url: format!("http://{}", self.server.address()),
+            access_key: self.server.access_key().unwrap_or_default().to_owned(),
+        }
     }
 
     /// Stops it, and saves the pool with `--save-pool`.

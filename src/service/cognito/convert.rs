@@ -25,12 +25,23 @@ use crate::service::{AnswerMeta, PoolUser};
 pub(super) struct ResponseHeaders {
     meta: Arc<OnceLock<AnswerMeta>>,
     body: Arc<OnceLock<BodyKind>>,
+    head: Arc<OnceLock<ResponseHead>>,
+}
+
+/// What a response says before its body.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ResponseHead {
+    pub(super) status: u16,
+    /// Whether the content type is one of JSON.
+    pub(super) is_json: bool,
 }
 
 /// What the body of a response looks like. The SDK takes anything for the answer to a call whose answer has no members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyKind {
     Empty,
+    /// A JSON object without members: the answer to a write.
+    EmptyObject,
     /// The beginning of a JSON object, as every answer of the service is one.
     Object,
     /// Such as a page of a proxy.
@@ -39,10 +50,12 @@ pub(super) enum BodyKind {
 
 impl BodyKind {
     fn of(body: &[u8]) -> Self {
-        match body.trim_ascii_start().first() {
-            None => Self::Empty,
-            Some(b'{') => Self::Object,
-            Some(_) => Self::Other,
+        let body = body.trim_ascii();
+        match body.strip_prefix(b"{") {
+            None if body.is_empty() => Self::Empty,
+            None => Self::Other,
+            Some(rest) if rest.trim_ascii_start() == b"}" => Self::EmptyObject,
+            Some(_) => Self::Object,
         }
     }
 }
@@ -56,6 +69,11 @@ impl ResponseHeaders {
     /// `None` where the body was not read.
     pub(super) fn body(&self) -> Option<BodyKind> {
         self.body.get().copied()
+    }
+
+    /// `None` without a response.
+    pub(super) fn head(&self) -> Option<ResponseHead> {
+        self.head.get().copied()
     }
 }
 
@@ -72,6 +90,11 @@ impl Intercept for ResponseHeaders {
     ) -> Result<(), BoxError> {
         // Set once: each call is one attempt with at most one response.
         let _ = self.meta.set(meta_of(context.response()));
+        let content_type = context.response().headers().get("content-type").unwrap_or_default();
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        let is_json =
+            ["application/x-amz-json-1.1", "application/x-amz-json-1.0", "application/json"].contains(&essence);
+        let _ = self.head.set(ResponseHead { status: context.response().status().as_u16(), is_json });
         Ok(())
     }
 
@@ -88,10 +111,17 @@ impl Intercept for ResponseHeaders {
     }
 }
 
+/// The header by which `cognito-sim` identifies itself. AWS sends none of this name.
+const SIMULATOR_HEADER: &str = "x-cognito-sim";
+
 fn meta_of(response: &HttpResponse) -> AnswerMeta {
     let header = |name| response.headers().get(name);
     let request_id = header("x-amzn-requestid").or_else(|| header("x-amz-request-id")).map(str::to_owned);
-    AnswerMeta { request_id, server_unix_ms: header("date").and_then(http_date) }
+    AnswerMeta {
+        request_id,
+        server_unix_ms: header("date").and_then(http_date),
+        from_simulator: header(SIMULATOR_HEADER).is_some(),
+    }
 }
 
 fn http_date(text: &str) -> Option<UnixMs> {
@@ -228,8 +258,12 @@ mod tests {
         for (body, kind) in [
             ("", BodyKind::Empty),
             (" \r\n", BodyKind::Empty),
-            ("{}", BodyKind::Object),
+            ("{}", BodyKind::EmptyObject),
+            (" { \n} ", BodyKind::EmptyObject),
             (" {", BodyKind::Object),
+            (r#"{"message":"denied"}"#, BodyKind::Object),
+            ("{}{}", BodyKind::Object),
+            ("[{}]", BodyKind::Other),
             ("<html>", BodyKind::Other),
             ("OK", BodyKind::Other),
         ] {

@@ -51,6 +51,8 @@ pub enum ConnectionTarget {
     Simulator {
         /// The simulator's address.
         endpoint_url: String,
+        /// The access key id that it expects; any other one is refused by a simulator of another command.
+        access_key: String,
     },
 }
 
@@ -65,7 +67,9 @@ pub struct Cognito {
 /// The settings of the SDK for a target in a Region.
 async fn sdk_config(target: &ConnectionTarget, region: &str) -> Result<SdkConfig, StopError> {
     match target {
-        ConnectionTarget::Simulator { endpoint_url } => Ok(simulator_config(endpoint_url, region)),
+        ConnectionTarget::Simulator { endpoint_url, access_key } => {
+            Ok(simulator_config(endpoint_url, access_key, region))
+        }
         ConnectionTarget::Aws { profile, endpoint_url, insecure_endpoint_allowed } => {
             let settings = AwsSettings { profile: profile.as_deref(), endpoint_url: endpoint_url.as_deref(), region };
             settings.load(*insecure_endpoint_allowed).await
@@ -106,14 +110,14 @@ impl Cognito {
     }
 }
 
-fn simulator_config(endpoint_url: &str, region: &str) -> SdkConfig {
-    let credentials = Credentials::from_keys("SIMULATED", "simulated", None);
+fn simulator_config(endpoint_url: &str, access_key: &str, region: &str) -> SdkConfig {
+    let credentials = Credentials::from_keys(access_key, "simulated", None);
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(region.to_owned()))
         .endpoint_url(endpoint_url)
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(network::bounded(aws_smithy_http_client::Builder::new().build_http()))
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())

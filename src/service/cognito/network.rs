@@ -14,13 +14,15 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::Limited;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::endpoint::{is_metadata_host, is_own_host, plain_http_host, setting};
 use crate::domain::run::{StopCause, StopError};
-use crate::limits::CA_BUNDLE_BYTES_MAX;
+use crate::limits::{CA_BUNDLE_BYTES_MAX, RESPONSE_BODY_BYTES_MAX};
 
 /// Hosts that are never reached through a proxy: this machine, and the metadata services of instances and containers,
 /// which would answer the proxy with its own credentials.
@@ -45,7 +47,7 @@ pub(super) fn http_client(config: &SdkConfig, insecure_allowed: bool) -> Result<
         .map_err(|error| StopError::new(StopCause::Configuration, format!("TLS cannot be used: {error}")))?;
     let client = |proxy| client_through(proxy, tls.clone());
     let by_scheme = ClientByScheme { http: client(proxies.http), https: client(proxies.https), insecure_allowed };
-    Ok(SharedHttpClient::new(by_scheme))
+    Ok(bounded(SharedHttpClient::new(by_scheme)))
 }
 
 fn client_through(proxy: Option<ProxyConfig>, tls: TlsContext) -> SharedHttpClient {
@@ -129,6 +131,33 @@ fn certificates(text: &str) -> impl Iterator<Item = &str> {
         let certificate = CertificateDer::from_pem_slice(block.as_bytes()).ok()?;
         RootCertStore::empty().add(certificate).is_ok().then_some(block)
     })
+}
+
+/// Bounds the body of every answer: who answers may be anybody on the way, and the SDK reads a body as a whole.
+pub(super) fn bounded(client: SharedHttpClient) -> SharedHttpClient {
+    SharedHttpClient::new(BoundedClient(client))
+}
+
+#[derive(Debug)]
+struct BoundedClient(SharedHttpClient);
+
+impl HttpClient for BoundedClient {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(BoundedConnector(self.0.http_connector(settings, components)))
+    }
+}
+
+#[derive(Debug)]
+struct BoundedConnector(SharedHttpConnector);
+
+impl HttpConnector for BoundedConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let answer = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await?;
+            Ok(answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, RESPONSE_BODY_BYTES_MAX))))
+        })
+    }
 }
 
 /// A client that takes the proxy for the scheme of each request.

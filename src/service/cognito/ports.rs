@@ -42,17 +42,22 @@ pub(super) use send;
 /// The answer to a read. Without a body the SDK would take it for one that lists nothing.
 pub(super) fn answer<T>(value: T, headers: &ResponseHeaders) -> Result<Answer<T>, CallFault> {
     match headers.body() {
-        Some(BodyKind::Object) | None => Ok(Answer { value, meta: headers.meta() }),
+        Some(BodyKind::Object | BodyKind::EmptyObject) | None => Ok(Answer { value, meta: headers.meta() }),
         Some(BodyKind::Empty) => unreadable("body"),
         Some(BodyKind::Other) => unreadable("JSON object"),
     }
 }
 
-/// The answer to a write, which has no members. The SDK would take the page of a proxy for it, too.
-pub(super) fn written(headers: &ResponseHeaders) -> Result<Answer<()>, CallFault> {
+/// The answer to a write: status 200, a request id, JSON, and an object without members. The SDK takes whatever has a status
+/// of success for it, such as the page of a proxy, which proves nothing.
+fn written(headers: &ResponseHeaders) -> Result<Answer<()>, CallFault> {
+    let meta = headers.meta();
     match headers.body() {
-        Some(BodyKind::Other) => unreadable("JSON object"),
-        Some(BodyKind::Empty | BodyKind::Object) | None => Ok(Answer { value: (), meta: headers.meta() }),
+        _ if headers.head().is_none_or(|head| head.status != 200) => unreadable("status 200"),
+        _ if headers.head().is_none_or(|head| !head.is_json) => unreadable("JSON content type"),
+        _ if meta.request_id.is_none() => unreadable("request ID"),
+        Some(BodyKind::EmptyObject) => Ok(Answer { value: (), meta }),
+        Some(BodyKind::Empty | BodyKind::Object | BodyKind::Other) | None => unreadable("empty JSON object"),
     }
 }
 

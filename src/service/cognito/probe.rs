@@ -13,8 +13,8 @@ use aws_sdk_cognitoidentityprovider::types::{
     UserType, UsernameConfigurationType,
 };
 
-use super::convert::{self, ResponseHeaders};
-use super::ports::{answer, send, unreadable, written};
+use super::convert::{self, BodyKind, ResponseHeaders};
+use super::ports::{answer, send, unreadable};
 use super::{ConnectionTarget, sdk_config};
 use crate::domain::identity::NATIVE_PROVIDER;
 use crate::domain::run::StopError;
@@ -52,10 +52,10 @@ struct CognitoProbe {
 macro_rules! done {
     ($request:expr) => {{
         let (result, headers) = send!($request);
-        result
-            .map_err(|error| convert::fault_of(&error))
-            .and_then(|_| written(&headers))
-            .map(|answered| Answer { value: ProbeFacts::Done, meta: answered.meta })
+        result.map_err(|error| convert::fault_of(&error)).and_then(|_| match headers.body() {
+            Some(BodyKind::Other) => unreadable("JSON object"),
+            _ => Ok(Answer { value: ProbeFacts::Done, meta: headers.meta() }),
+        })
     }};
 }
 

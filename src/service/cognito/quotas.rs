@@ -77,7 +77,10 @@ mod tests {
 
     async fn read_quota(status: &str, body: &str) -> (String, Result<f64, String>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let target = ConnectionTarget::Simulator { endpoint_url: format!("http://{}", listener.local_addr().unwrap()) };
+        let target = ConnectionTarget::Simulator {
+            endpoint_url: format!("http://{}", listener.local_addr().unwrap()),
+            access_key: "SIMULATED".to_owned(),
+        };
         let pool = PoolId::parse("us-east-1_Abc").unwrap();
         let limits = Cognito::connect(&target, "us-east-1", pool).await.unwrap().limits();
         let (request, value) = tokio::join!(answer_one_request(listener, status, body), limits.quota());

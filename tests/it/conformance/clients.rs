@@ -135,7 +135,10 @@ impl OnSocket {
     }
 
     pub(crate) async fn call(&self, name: &str, body: &Value) -> Outcome {
-        let target = ConnectionTarget::Simulator { endpoint_url: format!("http://{}", self.server.address()) };
+        let target = ConnectionTarget::Simulator {
+            endpoint_url: format!("http://{}", self.server.address()),
+            access_key: "SIMULATED".to_owned(),
+        };
         let cognito = Cognito::connect(&target, "sim-local-1", PoolId::parse(POOL).unwrap()).await.unwrap();
         match call_ports(cognito.directory().as_ref(), cognito.linker().as_ref(), name, body).await {
             Some(answer) => outcome(answer),

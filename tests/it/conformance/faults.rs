@@ -53,7 +53,10 @@ async fn faults_are_the_same_in_process_and_on_a_socket() {
         let service = InProcessService::new(account(fault), Clock::starting_at(1_700_000_000_000));
         assert_eq!(outcome(service.as_ref(), service.as_ref()).await, expected, "{fault} in process");
         let server = Server::start(account(fault), SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-        let target = ConnectionTarget::Simulator { endpoint_url: format!("http://{}", server.address()) };
+        let target = ConnectionTarget::Simulator {
+            endpoint_url: format!("http://{}", server.address()),
+            access_key: "SIMULATED".to_owned(),
+        };
         let cognito = Cognito::connect(&target, "sim-local-1", PoolId::parse(POOL).unwrap()).await.unwrap();
         let (linker, directory) = (cognito.linker(), cognito.directory());
         assert_eq!(outcome(linker.as_ref(), directory.as_ref()).await, expected, "{fault} on a socket");

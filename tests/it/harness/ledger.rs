@@ -65,12 +65,11 @@ impl LedgerFile {
 
 /// A ledger whose records were changed by somebody who knows how to compute the hashes.
 pub(crate) fn resealed(text: &str) -> String {
-    let mut state = [0; 32];
+    let mut state = [0_u8; 32];
     let seal = |line: &str| {
         let (record, _) = line.rsplit_once(",\"hash\":").expect("a line ends with its hash");
         state = Sha256::new().chain_update(state).chain_update(record).finalize().into();
-        let [a, b, c, d, e, f, g, h, ..] = state;
-        let hash = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        let hash = u64::from_be_bytes(*state.first_chunk().expect("it has 32 bytes"));
         format!("{record},\"hash\":\"{hash:016x}\"}}\n")
     };
     text.lines().map(seal).collect()

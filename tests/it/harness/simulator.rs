@@ -67,7 +67,7 @@ impl Simulator {
         let mut stream = TcpStream::connect(self.address()).expect("the simulator is there");
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let request = format!(
-            "POST /_simulator/sign-in HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST /_simulator/sign-in HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
             self.address(),
             body.len()
         );

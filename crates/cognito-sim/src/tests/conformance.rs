@@ -137,12 +137,13 @@ async fn every_case_has_its_answer_in_three_ways() {
 /// tests of server and pool cover; injected faults, which those of the account cover; and what the service could answer
 /// otherwise, which the tests of behaviors cover; and errors of operations that only other clients use, which the tests of
 /// administration cover.
-const ERRORS_ELSEWHERE: [&str; 21] = [
+const ERRORS_ELSEWHERE: [&str; 22] = [
     "access_denied",
     "body_too_large",
     "custom_attribute_required",
     "deletion_protected",
     "expired_token",
+    "forbidden",
     "in_unknown_words",
     "internal",
     "limit_is_rate",
