@@ -1,5 +1,6 @@
 //! `verify`: checks the hash chain of a ledger, and that every row of an input has a state in it. Needs no network.
 
+mod verification;
 mod view;
 
 use std::path::{Path, PathBuf};
@@ -7,13 +8,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::shared::{CommandContext, Failure, InputArgs};
-use crate::domain::counts::Counts;
-use crate::domain::row::{RowKey, RowNumber};
+use crate::domain::row::RowKey;
 use crate::domain::state::{ResumeAction, RowState};
 use crate::exit::Exit;
 use crate::input::{FirstReading, InputOptions, InputReader, InputSource};
 use crate::ledger::{ChainHead, LedgerContents, find_head, load_contents};
 use crate::limits::REPORT_FAILURES_MAX;
+use verification::{InputVerification, MissingRow, Verification};
 
 const EXAMPLE: &str = "Example: cognito-link verify pairs.csv.ledger pairs.csv";
 
@@ -39,40 +40,6 @@ pub struct VerifyArgs {
 
 fn parse_head(text: &str) -> Result<ChainHead, String> {
     ChainHead::parse(text).ok_or_else(|| "a head has 64 hexadecimal digits in lower case".to_owned())
-}
-
-/// What was found.
-#[derive(Debug)]
-struct Verification {
-    ledger: String,
-    contents: LedgerContents,
-    /// The line after which the ledger had the head of `--head`.
-    line_of_head: Option<u64>,
-    inputs: Vec<InputVerification>,
-}
-
-/// How an input compares with the ledger.
-#[derive(Debug, Default)]
-struct InputVerification {
-    input: String,
-    /// Rows by state; `unprocessed` are those that are not accounted for, apart from those that were undone.
-    counts: Counts,
-    /// Rows without a state, at most [`REPORT_FAILURES_MAX`].
-    missing: Vec<MissingRow>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct MissingRow {
-    row: RowNumber,
-    line: u64,
-    key: RowKey,
-}
-
-impl InputVerification {
-    /// Rows that the ledger holds no state of.
-    fn unaccounted(&self) -> u64 {
-        self.counts.unprocessed - self.counts.undone
-    }
 }
 
 pub fn cmd_verify(args: &VerifyArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {

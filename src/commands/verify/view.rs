@@ -13,7 +13,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use super::{InputVerification, Verification};
+use super::verification::{InputVerification, Verification};
 use crate::commands::shared::SCHEMA_VERSION;
 use crate::commands::shared::run_view::{counts_json, joined, simulated_mark};
 use crate::exit::Exit;
