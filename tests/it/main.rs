@@ -63,6 +63,8 @@ mod seeds;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
+mod storage_faults;
+#[cfg(test)]
 mod undo;
 #[cfg(test)]
 mod undo_seeds;
@@ -70,5 +72,7 @@ mod undo_seeds;
 mod usage;
 #[cfg(test)]
 mod validate;
+#[cfg(test)]
+mod verify;
 #[cfg(test)]
 mod wire;
