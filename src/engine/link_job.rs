@@ -400,7 +400,10 @@ impl LinkJob {
                 }
                 self.step = match announced {
                     LinkAnnouncement::ByThisRun(announced) => LinkStep::Call { destination, announced },
-                    LinkAnnouncement::ByEarlierRun(earlier) => self.announce_again(destination, earlier, policy.naming),
+                    LinkAnnouncement::ByEarlierRun(announced) => {
+                        let call = OpenCall { announced, effect: self.effect };
+                        self.announce_again(destination, LeftByEarlierRuns::OpenLinkCall(call), policy.naming)
+                    }
                 };
                 Transition::Continue(Pause::before_attempt_after(self.progress.attempts, rng))
             }
@@ -414,25 +417,25 @@ impl LinkJob {
         }
     }
 
-    /// What follows where an open call of an earlier run had no visible effect: the same call again, unless the row names
-    /// its user by a value that another user may have by now.
+    /// What follows where nothing of what earlier runs did stands: the call again, unless the row names its user by a value
+    /// that another user may have by now.
     fn announce_again(
         &mut self,
         destination: DestinationUser,
-        earlier: AnnouncementTime,
+        left: LeftByEarlierRuns,
         naming: PoolNaming,
     ) -> LinkStep {
-        let Resolution::LookUp(filter) = resolution(&self.progress.row.link.destination) else {
-            return LinkStep::Announce { destination, earlier: Some(earlier) };
-        };
-        if self.announced_user.is_none() {
-            return LinkStep::Announce { destination, earlier: Some(earlier) };
+        match resolution(&self.progress.row.link.destination) {
+            Resolution::LookUp(filter) if self.announced_user.is_some() => {
+                self.progress.begin_reading();
+                let left = match left {
+                    LeftByEarlierRuns::OpenLinkCall(call) if !call.effect.is_possible() => LeftByEarlierRuns::Nothing,
+                    left => left,
+                };
+                self.resolve_step(filter, left, naming)
+            }
+            _ => LinkStep::Announce { destination, earlier: earlier_announcement(left) },
         }
-        self.progress.begin_reading();
-        let call = OpenCall { announced: earlier, effect: self.effect };
-        let left =
-            if call.effect.is_possible() { LeftByEarlierRuns::OpenLinkCall(call) } else { LeftByEarlierRuns::Nothing };
-        self.resolve_step(filter, left, naming)
     }
 
     /// What follows where a row that was looked up again means `user`: another user than the announced one is left to the
@@ -447,16 +450,13 @@ impl LinkJob {
             let message =
                 "another user has this address or sub since the row was announced; the next run links that one";
             let text = ServiceText { code: "user_changed".to_owned(), message: message.to_owned() };
-            return match left {
-                LeftByEarlierRuns::OpenLinkCall(_) => LinkOutcome::InDoubt { text }.into(),
-                _ => LinkOutcome::Failed { text }.into(),
+            return if self.effect.is_possible() {
+                LinkOutcome::InDoubt { text }.into()
+            } else {
+                LinkOutcome::Failed { text }.into()
             };
         }
-        let earlier = match left {
-            LeftByEarlierRuns::OpenLinkCall(call) => Some(call.announced),
-            _ => None,
-        };
-        self.step = LinkStep::Announce { destination: user, earlier };
+        self.step = LinkStep::Announce { destination: user, earlier: earlier_announcement(left) };
         Transition::Continue(Pause::None)
     }
 
@@ -483,9 +483,17 @@ impl LinkJob {
         let end = judge_old_unlink(user, &self.progress.row.link.source, call.announced);
         if end == OldUnlinkEnd::TookEffect {
             self.link_was_undone = true;
-            self.step = LinkStep::Announce { destination, earlier: None };
+            self.step = self.announce_again(destination, LeftByEarlierRuns::UndoneLink, policy.naming);
         }
         Transition::OldUnlinkSettled { end, text: self.progress.last_text.clone() }
+    }
+}
+
+/// The announcement that counts for a call that is made again.
+fn earlier_announcement(left: LeftByEarlierRuns) -> Option<AnnouncementTime> {
+    match left {
+        LeftByEarlierRuns::OpenLinkCall(call) => Some(call.announced),
+        _ => None,
     }
 }
 
