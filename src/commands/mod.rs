@@ -33,7 +33,7 @@ use crate::ui::{
     finding_line,
 };
 use shared::settings::FileSettings;
-use shared::{CommandContext, Failure, headings};
+use shared::{CommandContext, Failure, PoolArgs, headings};
 
 const EXAMPLE: &str = "Example, without an AWS account: cognito-link link fixtures/pairs.csv --simulate --yes";
 
@@ -48,7 +48,7 @@ Exit statuses:
     6  ledger or plan is damaged, or belongs to another input or pool; or the plan is too old
     7  credentials, permission or pool missing, or service not reachable; doctor: a check failed
     8  another run holds the ledger
-    9  stopped by a limit: --max-failures, --max-duration, --max-changes, or a service that accepts no call
+    9  stopped by a limit: --stop-after, --max-duration, --max-changes, or a service that accepts no call
   130  interrupted (SIGINT), after the calls in flight; a rerun resumes
   143  terminated (SIGTERM), likewise
 
@@ -83,6 +83,21 @@ pub enum Command {
     /// Any AWS SDK or tool can use it as its endpoint. Stop it with Ctrl-C.
     #[command(after_help = simulate::EXAMPLE, after_long_help = cognito_sim::AFTER_HELP)]
     Simulate(simulate::ServerArgs),
+}
+
+impl Command {
+    /// Which pool the command is about, where it is about one.
+    fn pool_args(&self) -> Option<&PoolArgs> {
+        match self {
+            Self::Validate(args) => Some(&args.pool),
+            Self::Doctor(args) => Some(&args.pool),
+            Self::Link(args) => Some(&args.pool),
+            Self::Reconcile(args) => Some(&args.pool),
+            Self::Export(args) => Some(&args.pool),
+            Self::Undo(args) => Some(&args.pool),
+            Self::Probe(_) | Self::Report(_) | Self::Explain(_) | Self::Template(_) | Self::Simulate(_) => None,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -162,6 +177,10 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     let clock = Clock::system();
     start_log(&cli.output, ui, clock)?;
     let file_settings = cli.output.config.as_deref().map(FileSettings::read).transpose()?.unwrap_or_default();
+    let file_settings = match cli.command.pool_args() {
+        Some(pool) => file_settings.for_pool(pool.pool.as_deref(), pool.user_pool_id.as_deref())?,
+        None => file_settings,
+    };
     // Differs from run to run.
     let seed = clock.unix_ms().unsigned_abs() ^ u64::from(std::process::id()).rotate_left(40);
     let context = CommandContext { ui, clock, seed: Rng::new(seed).next_u64(), file_settings, force: cli.output.force };

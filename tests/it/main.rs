@@ -31,6 +31,8 @@ mod export;
 #[cfg(test)]
 mod exports;
 #[cfg(test)]
+mod failure_limits;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod forecast;
@@ -40,6 +42,8 @@ mod hostile;
 mod inputs;
 #[cfg(test)]
 mod network;
+#[cfg(test)]
+mod other_writers;
 #[cfg(test)]
 mod outputs;
 #[cfg(test)]

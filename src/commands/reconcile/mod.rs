@@ -24,7 +24,7 @@ use super::shared::{
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::ProviderName;
-use crate::domain::run::RunOutcome;
+use crate::domain::run::{RunOutcome, RunPurpose};
 use crate::engine::{RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
 use crate::foresight::preflight::mapped_attributes;
@@ -209,7 +209,7 @@ async fn apply(
 
     // Connect again: only from here on there is something to write with.
     let rate_choice = args.pace.rate_choice(None, file)?;
-    let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
+    let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
     let service = pool.address.connect().await?;
     let learned = ledger.pace_milli();
     let pace = args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?;

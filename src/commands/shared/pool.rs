@@ -22,6 +22,9 @@ pub struct PoolArgs {
     /// User pool, such as us-east-1_AbCdEfGhI
     #[arg(long, env = "COGNITO_LINK_USER_POOL_ID", hide_env_values = true, value_name = "ID")]
     pub user_pool_id: Option<String>,
+    /// Pool of the settings file, by the name of its table `[pools.NAME]`; a pool with the same ID is found by itself
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub pool: Option<String>,
     /// Profile of the AWS configuration files
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
@@ -187,6 +190,7 @@ mod tests {
             let region = region.map(str::to_owned);
             let args = PoolArgs {
                 user_pool_id: Some(id.to_owned()),
+                pool: None,
                 profile: None,
                 region,
                 endpoint_url: None,
