@@ -1,6 +1,7 @@
 //! The command line: one module for each command, with its arguments, what it does, and how its result is printed.
 
 pub mod doctor;
+pub mod duplicates;
 pub mod explain;
 pub mod export;
 pub mod link;
@@ -72,6 +73,7 @@ pub enum Command {
     Link(Box<link::LinkArgs>),
     Reconcile(Box<reconcile::ReconcileArgs>),
     Export(Box<export::ExportArgs>),
+    Duplicates(Box<duplicates::DuplicatesArgs>),
     Undo(Box<undo::UndoArgs>),
     Report(report::ReportArgs),
     Explain(explain::ExplainArgs),
@@ -166,6 +168,7 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Link(args) => Box::pin(link::cmd_link(*args, &context)).await,
         Command::Reconcile(args) => Box::pin(reconcile::cmd_reconcile(*args, &context)).await,
         Command::Export(args) => Box::pin(export::cmd_export(*args, &context)).await,
+        Command::Duplicates(args) => Box::pin(duplicates::cmd_duplicates(*args, &context)).await,
         Command::Undo(args) => Box::pin(undo::cmd_undo(*args, &context)).await,
         Command::Report(args) => report::cmd_report(&args, &context),
         Command::Explain(args) => explain::cmd_explain(&args, &context),

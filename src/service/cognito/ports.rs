@@ -125,7 +125,8 @@ impl UserDirectory for CognitoDirectory {
             let page = result.map_err(|error| convert::fault_of(&error))?;
             let users = page.users().iter().filter_map(|user| {
                 let status = user.user_status().map(UserStatusType::as_str);
-                Some(convert::pool_user(user.username()?, status, user.enabled(), user.attributes()))
+                let dates = (user.user_create_date(), user.user_last_modified_date());
+                Some(convert::pool_user(user.username()?, status, user.enabled(), dates, user.attributes()))
             });
             let page = UserPage { users: users.collect(), next_token: page.pagination_token().map(str::to_owned) };
             answer(page, &headers)
@@ -139,7 +140,9 @@ impl UserDirectory for CognitoDirectory {
             match result {
                 Ok(user) => {
                     let status = user.user_status().map(UserStatusType::as_str);
-                    let user = convert::pool_user(user.username(), status, user.enabled(), user.user_attributes());
+                    let dates = (user.user_create_date(), user.user_last_modified_date());
+                    let attributes = user.user_attributes();
+                    let user = convert::pool_user(user.username(), status, user.enabled(), dates, attributes);
                     answer(Some(user), &headers)
                 }
                 Err(error) if is_user_not_found(&error) => answer(None, &headers),
