@@ -19,29 +19,16 @@
 )]
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests read the runtime's paused clock"))]
 
-#[doc(hidden)]
 pub mod clock;
-#[doc(hidden)]
 pub mod commands;
-#[doc(hidden)]
 pub mod domain;
-#[doc(hidden)]
 pub mod engine;
-#[doc(hidden)]
 pub mod exit;
-#[doc(hidden)]
 pub mod foresight;
-#[doc(hidden)]
 pub mod input;
-#[doc(hidden)]
 pub mod ledger;
-#[doc(hidden)]
 pub mod limits;
-#[doc(hidden)]
 pub mod pace;
-#[doc(hidden)]
 pub mod seed;
-#[doc(hidden)]
 pub mod service;
-#[doc(hidden)]
 pub mod ui;

@@ -65,8 +65,10 @@ pub const FINDINGS_SHOWN_MAX: usize = 20;
 
 /// Longest user pool id, in characters (service model).
 pub const POOL_ID_CHARS_MAX: usize = 55;
-/// Longest provider name, in characters (service model).
+/// Longest provider name that the service model has, in characters. A quota page says 40, so more is only suspicious.
 pub const PROVIDER_NAME_CHARS_MAX: usize = 32;
+/// Longest provider name that is believed, in the pool's list or in the input, in characters.
+pub const PROVIDER_NAME_BELIEVED_CHARS_MAX: usize = 128;
 /// Longest user name, in characters (service model).
 pub const USERNAME_CHARS_MAX: usize = 128;
 /// Longest attribute value, in characters (quota page of the service).
@@ -276,7 +278,7 @@ const _: () = {
     assert!(CLOCK_DIFFERENCE_MS_MAX < CLOCK_DIFFERENCE_REFUSED_MS);
 };
 
-/// Calls that one `probe` makes at the most, attempts and deletions included.
+/// Calls that one `probe` makes at most, attempts and deletions included.
 pub const PROBE_CALLS_MAX: u32 = 200;
 /// Calls that it makes where nothing has to be repeated.
 pub const PROBE_CALLS_USUAL: u32 = 70;
@@ -288,7 +290,7 @@ pub const PROBE_RATE_PER_SECOND: f64 = 5.0;
 pub const PROBE_LIST_WAIT_MS: u64 = 60_000;
 /// Attempts of one call of `probe`, and of the deletion of a pool.
 pub const PROBE_ATTEMPTS_MAX: u32 = 4;
-/// Pages of users that `probe` reads at the most: its pools have few users.
+/// Pages of users that `probe` reads at most: its pools have few users.
 pub const PROBE_PAGES_MAX: usize = 5;
 /// Time within which `ListUsers` is assumed to show a write, in milliseconds.
 pub const LIST_LAG_ASSUMED_MS: u64 = 11_000;

@@ -195,7 +195,7 @@ fn engine_run(quota: f64, seed: u64) -> [f64; 4] {
         let time = Duration::from_secs(100);
         let disk = MemoryStorage::default();
         Box::pin(work(services, clock, seed, Pace::max(1, None), Rows::endless(), disk, time)).await;
-        let seconds = seconds(service.account());
+        let seconds = seconds(&service.account);
         let (whole, late) = (shares(&seconds[..100], quota), shares(&seconds[30..100], quota));
         [whole.0, whole.1, late.0, late.1]
     })

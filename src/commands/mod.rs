@@ -87,10 +87,14 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = headings::OUTPUT)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct OutputArgs {
     /// TOML file of settings; flags and the environment take precedence
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub config: Option<PathBuf>,
+    /// Replace existing files with outputs; never the input, the ledger or another output
+    #[arg(long, global = true, hide_short_help = true)]
+    pub force: bool,
     /// Format of results on stdout
     #[arg(long, global = true, value_enum, default_value_t)]
     pub output: ResultFormat,
@@ -160,7 +164,7 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     let file_settings = cli.output.config.as_deref().map(FileSettings::read).transpose()?.unwrap_or_default();
     // Differs from run to run.
     let seed = clock.unix_ms().unsigned_abs() ^ u64::from(std::process::id()).rotate_left(40);
-    let context = CommandContext { ui, clock, seed: Rng::new(seed).next_u64(), file_settings };
+    let context = CommandContext { ui, clock, seed: Rng::new(seed).next_u64(), file_settings, force: cli.output.force };
     match cli.command {
         Command::Validate(args) => Box::pin(validate::cmd_validate(*args, &context)).await,
         Command::Doctor(args) => Box::pin(doctor::cmd_doctor(*args, &context)).await,

@@ -3,7 +3,7 @@
 use cognito_sim::{StandaloneError, StandaloneServer};
 
 use super::shared::run::listen_for_signals;
-use super::shared::{CommandContext, Failure};
+use super::shared::{CommandContext, Failure, check_outputs};
 use crate::exit::Exit;
 
 pub use cognito_sim::ServerArgs;
@@ -15,6 +15,7 @@ pub(super) async fn cmd_simulate(args: &ServerArgs, context: &CommandContext<'_>
         StandaloneError::Usage(text) => Failure::Usage(text),
         StandaloneError::System(text) => Failure::System(text),
     };
+    check_outputs(&[("--save-pool", args.save_pool.as_deref())], &[], context.force)?;
     let server = StandaloneServer::bind(args).map_err(failure)?;
     let mut signals = listen_for_signals()?;
     // Scripts read the first line of standard output.

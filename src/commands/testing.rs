@@ -6,5 +6,6 @@ use crate::clock::Clock;
 use crate::ui::Ui;
 
 pub fn context(ui: &Ui) -> CommandContext<'_> {
-    CommandContext { ui, clock: Clock::starting_at(1_795_000_000_000), seed: 1, file_settings: FileSettings::default() }
+    let (clock, file_settings) = (Clock::starting_at(1_795_000_000_000), FileSettings::default());
+    CommandContext { ui, clock, seed: 1, file_settings, force: false }
 }

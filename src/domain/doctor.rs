@@ -3,64 +3,36 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::code_enum::code_enum;
 use super::identity::{PoolId, ProviderName};
 use super::run::{StopCause, StopError};
 use crate::limits;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CheckTopic {
-    Credentials,
-    Pool,
-    Triggers,
-    Providers,
-    /// What a provider writes over the users' attributes.
-    Mapping,
-    Users,
-    Quota,
-    Clock,
-    /// How long it takes to read the pool.
-    ScanTime,
-    LinkTime,
-    Permission,
-}
-
-impl CheckTopic {
-    /// The check's name, for people and scripts.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Credentials => "credentials",
-            Self::Pool => "pool",
-            Self::Triggers => "triggers",
-            Self::Providers => "providers",
-            Self::Mapping => "mapping",
-            Self::Users => "users",
-            Self::Quota => "quota",
-            Self::Clock => "clock",
-            Self::ScanTime => "scan_time",
-            Self::LinkTime => "link_time",
-            Self::Permission => "permission",
-        }
+code_enum! {
+    CheckTopic {
+        Credentials = "credentials",
+        Pool = "pool",
+        Triggers = "triggers",
+        Providers = "providers",
+        /// What a provider writes over the users' attributes.
+        Mapping = "mapping",
+        Users = "users",
+        Quota = "quota",
+        Clock = "clock",
+        /// How long it takes to read the pool.
+        ScanTime = "scan_time",
+        LinkTime = "link_time",
+        Permission = "permission",
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CheckStatus {
-    Ok,
-    /// A migration works, but may surprise.
-    Warn,
-    Fail,
-    Skip,
-}
-
-impl CheckStatus {
-    /// The status as people and scripts see it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-            Self::Skip => "skip",
-        }
+code_enum! {
+    CheckStatus {
+        Ok = "ok",
+        /// A migration works, but may surprise.
+        Warn = "warn",
+        Fail = "fail",
+        Skip = "skip",
     }
 }
 
@@ -84,6 +56,8 @@ pub enum CheckResult {
     },
     /// Users can be read, by a filter on `sub` too.
     Users,
+    /// Users can be read, and the filter on `sub` that splits a scan is refused.
+    UsersInOneChain,
     Quota {
         /// Calls a second, for everybody together.
         per_second: f64,
@@ -141,6 +115,7 @@ impl DoctorCheck {
             }
             CheckResult::Stopped(_) => CheckStatus::Fail,
             CheckResult::LeftOut(_) | CheckResult::NotTried(_) => CheckStatus::Skip,
+            CheckResult::UsersInOneChain => CheckStatus::Warn,
             CheckResult::PreSignUp(set) => warn_if(*set),
             CheckResult::Providers(providers) if providers.is_empty() => CheckStatus::Fail,
             CheckResult::Mapping { mapped, .. } => warn_if(resets_email_verified(mapped)),

@@ -1,7 +1,6 @@
 //! How a file and a pool differ, as plain data.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use super::identity::Personal;
@@ -17,6 +16,8 @@ pub enum DriftStatus {
     /// Another user holds the identity as a link.
     Moved,
     Blocked(RefusalCode),
+    /// The row links by an attribute, and nobody is seen with it. A link by an attribute may not show, or under its subject.
+    Unverifiable,
     /// The row has an error of its own, so it cannot be compared.
     Invalid,
 }
@@ -28,6 +29,7 @@ impl DriftStatus {
             Self::Missing => "missing",
             Self::Moved => "moved",
             Self::Blocked(_) => "blocked",
+            Self::Unverifiable => "unverifiable",
             Self::Invalid => "invalid",
         }
     }
@@ -38,6 +40,7 @@ impl DriftStatus {
             Self::Linked => '=',
             Self::Missing => '+',
             Self::Moved => '!',
+            Self::Unverifiable => '~',
             Self::Blocked(_) | Self::Invalid => '?',
         }
     }
@@ -60,11 +63,12 @@ pub struct DriftCounts {
     pub missing: u64,
     pub moved: u64,
     pub blocked: u64,
+    pub unverifiable: u64,
     pub invalid: u64,
     /// Links of the providers in scope that the file does not have.
     pub extra: u64,
     pub by_code: BTreeMap<RefusalCode, u64>,
-    /// Links that would be made: missing rows without repeats.
+    /// Links that would be made: rows that are missing, or unverifiable and not yet sent by this ledger, without repeats.
     pub changes: u64,
     /// Misfires whose address both users have verified.
     pub misfired: u64,
@@ -101,6 +105,7 @@ impl DriftCounts {
                 self.blocked += 1;
                 *self.by_code.entry(code).or_default() += 1;
             }
+            DriftStatus::Unverifiable => self.unverifiable += 1,
             DriftStatus::Invalid => self.invalid += 1,
         }
     }
@@ -116,7 +121,7 @@ impl DriftCounts {
     }
 
     pub fn balances(&self) -> bool {
-        self.rows == self.linked + self.missing + self.moved + self.blocked + self.invalid
+        self.rows == self.linked + self.missing + self.moved + self.blocked + self.unverifiable + self.invalid
             && self.by_code.values().sum::<u64>() == self.blocked
     }
 }
@@ -131,7 +136,7 @@ pub struct DriftRow {
 }
 
 /// A link that the pool has and the file does not.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExtraLink {
     pub provider: String,
     pub value: Personal,
@@ -139,12 +144,6 @@ pub struct ExtraLink {
     pub destination: Personal,
     /// The provider of a federated user; empty for a native one.
     pub destination_provider: String,
-}
-
-impl fmt::Debug for ExtraLink {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("ExtraLink").field("provider", &self.provider).finish_non_exhaustive()
-    }
 }
 
 /// A link that the sign-in did not find: a new profile of the same provider has the address of the linked user, and was
@@ -189,6 +188,8 @@ pub struct DriftReport {
     pub misfires_left_out: u64,
     pub users: u64,
     pub reads: u64,
+    /// When the reading of the pool began, by our clock: later links are not in the comparison.
+    pub scanned_unix_ms: i64,
     pub elapsed: Duration,
 }
 
@@ -201,28 +202,40 @@ mod tests {
         let mut counts = DriftCounts::default();
         assert!(!counts.has_drift());
         let blocked = DriftStatus::Blocked(RefusalCode::UserNotFound);
-        for standing in
-            [DriftStatus::Linked, DriftStatus::Missing, DriftStatus::Moved, blocked, blocked, DriftStatus::Invalid]
-        {
+        for standing in [
+            DriftStatus::Linked,
+            DriftStatus::Missing,
+            DriftStatus::Moved,
+            blocked,
+            blocked,
+            DriftStatus::Invalid,
+            DriftStatus::Unverifiable,
+        ] {
             counts.add(standing);
         }
         assert!(counts.balances() && counts.has_drift());
-        assert_eq!((counts.rows, counts.unresolvable_drift()), (6, 3));
+        assert_eq!((counts.rows, counts.unresolvable_drift()), (7, 3));
         counts.rows += 1;
         assert!(!counts.balances());
     }
 
     #[test]
-    fn an_invalid_row_alone_is_no_drift_and_an_extra_link_is() {
-        let invalid = DriftCounts { rows: 1, invalid: 1, ..DriftCounts::default() };
+    fn a_row_that_cannot_be_compared_is_no_drift_and_an_extra_link_is() {
+        let invalid = DriftCounts { rows: 2, invalid: 1, unverifiable: 1, ..DriftCounts::default() };
         assert!(!invalid.has_drift() && invalid.balances());
         assert!(DriftCounts { extra: 1, ..DriftCounts::default() }.has_drift());
     }
 
     #[test]
     fn each_symbol_stands_for_one_word() {
-        let standings = [DriftStatus::Linked, DriftStatus::Missing, DriftStatus::Moved, DriftStatus::Invalid];
+        let standings = [
+            DriftStatus::Linked,
+            DriftStatus::Missing,
+            DriftStatus::Moved,
+            DriftStatus::Unverifiable,
+            DriftStatus::Invalid,
+        ];
         let symbols: String = standings.iter().map(|standing| standing.symbol()).collect();
-        assert_eq!(symbols, "=+!?");
+        assert_eq!(symbols, "=+!~?");
     }
 }

@@ -1,38 +1,25 @@
 //! What is wrong with an input, in stable codes.
 
+use super::code_enum::code_enum;
 use super::row::RowNumber;
 
-/// Whether a finding keeps its row from being sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Severity {
-    /// The row is invalid and is not sent.
-    Error,
-    /// The row is sent, but deserves a look.
-    Warning,
-}
-
-impl Severity {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-        }
+code_enum! {
+    /// Whether a finding keeps its row from being sent.
+    Severity {
+        /// The row is invalid and is not sent.
+        Error = "error",
+        /// The row is sent, but deserves a look.
+        Warning = "warning",
     }
 }
 
 macro_rules! finding_codes {
-    ($($variant:ident $text:literal $severity:ident $doc:literal),+ $(,)?) => {
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum FindingCode { $(#[doc = $doc] $variant,)+ }
+    ($($variant:ident $code:literal $severity:ident $doc:literal,)+) => {
+        code_enum! {
+            FindingCode { $(#[doc = $doc] $variant = $code,)+ }
+        }
 
         impl FindingCode {
-            /// Every code, in the order of the catalogue.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-
             /// Whether it keeps a row from being sent, unless the code is allowed.
             pub fn severity(self) -> Severity {
                 match self { $(Self::$variant => Severity::$severity,)+ }
@@ -64,6 +51,7 @@ finding_codes! {
     SocialAttribute "social_attribute" Error "A social provider is linked by another attribute than Cognito_Subject.",
     SourceIsNative "source_is_native" Error "The source provider is the pool itself.",
     ProviderNameInvalid "provider_name_invalid" Error "The text cannot be a provider name.",
+    ProviderNameLong "provider_name_long" Warning "The provider name is longer than the service model says; the pool's list decides.",
     AttributeNameInvalid "attribute_name_invalid" Error "The text cannot be an attribute name.",
     ValueTooLong "value_too_long" Error "The value is longer than the service takes.",
     SourceTooLong "source_too_long" Error "Provider name, attribute name and value together are longer than the service takes.",
@@ -77,14 +65,15 @@ finding_codes! {
 }
 
 impl FindingCode {
-    /// Codes that only suspect a value: it is nearly always damaged, but may be what the provider sends. They can be
-    /// allowed.
-    pub const SUSPICIONS: [Self; 8] = [
+    /// Codes that only suspect a value: it is nearly always damaged or refused, but may be what the provider sends and the
+    /// service takes. They can be allowed.
+    pub const SUSPICIONS: [Self; 9] = [
         Self::SurroundingSpace,
         Self::InvisibleCharacter,
         Self::SmartQuote,
         Self::NumberDamaged,
         Self::ProviderPrefix,
+        Self::SourceTooLong,
         Self::LowercasedIdentity,
         Self::UnusualLength,
         Self::UppercaseEmailNameId,

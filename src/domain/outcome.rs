@@ -1,19 +1,15 @@
 //! How a row ended.
 
+use super::code_enum::code_enum;
+
 macro_rules! refusal_codes {
-    ($($variant:ident $text:literal $doc:literal),+ $(,)?) => {
-        /// Why the service, or the plan, said no for good.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum RefusalCode { $(#[doc = $doc] $variant,)+ }
+    ($($variant:ident $code:literal $doc:literal,)+) => {
+        code_enum! {
+            /// Why the service, or the plan, said no for good.
+            RefusalCode { $(#[doc = $doc] $variant = $code,)+ }
+        }
 
         impl RefusalCode {
-            /// Every code, in the order of the contract.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $doc,)+ }
             }
@@ -45,13 +41,6 @@ refusal_codes! {
     LinkNotSeen "link_not_seen" "Undo: the pool does not show this link, which is by an attribute or very new. The link may exist.",
     UsedSince "used_since" "Undo: the identity was linked by an attribute and has signed in since, and its subject is not known.",
     FormUnknown "form_unknown" "Undo: the user holds the identity, but the service knows no link by the values that should name it.",
-}
-
-impl RefusalCode {
-    /// Reads a code; `None` for a text that is none.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|code| code.as_str() == text)
-    }
 }
 
 /// Why a call was refused or failed. The message may quote personal values: the ledger holds it, and it is printed only
@@ -135,7 +124,6 @@ pub enum LinkOutcome {
 pub enum UndoOutcome {
     /// The user no longer holds the identity.
     Undone,
-    /// Cannot be unlinked safely.
     Refused {
         code: RefusalCode,
         /// What the service said; `None` where nothing was sent.

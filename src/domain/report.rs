@@ -67,7 +67,7 @@ pub struct RunLine {
 }
 
 /// A row that is not in the desired state.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailureLine {
     /// Its number in the input of the latest run that met it.
     pub row: RowNumber,
@@ -75,17 +75,6 @@ pub struct FailureLine {
     pub state: RowState,
     /// What the service said, verbatim and so perhaps personal; `None` where nothing was sent.
     pub said: Option<ServiceText>,
-}
-
-impl std::fmt::Debug for FailureLine {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("FailureLine")
-            .field("row", &self.row)
-            .field("key", &self.key)
-            .field("state", &self.state)
-            .finish_non_exhaustive()
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +102,10 @@ pub struct PredictionReport {
     pub throttled: u64,
     pub elapsed: Duration,
     pub by_verdict: BTreeMap<&'static str, u64>,
+    /// Rows that `link` sends and the service may refuse, by the code of the refusal and the reason.
+    pub may_be_refused: BTreeMap<(&'static str, &'static str), u64>,
+    /// When the reading of the pool began, by our clock.
+    pub scanned_unix_ms: i64,
     /// Rows that repeat an earlier one's link; they have its verdict, and are not sent again.
     pub repeats: u64,
     pub writes: u64,

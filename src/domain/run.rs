@@ -2,45 +2,30 @@
 
 use std::time::Duration;
 
+use super::code_enum::code_enum;
 use super::counts::Counts;
 use super::identity::PoolId;
 use super::outcome::ServiceText;
 
-/// What stops a whole run, never a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StopCause {
-    /// The settings of the connection cannot be used: an endpoint, a proxy, a CA bundle.
-    Configuration,
-    /// Credentials are missing, expired or not accepted.
-    Credentials,
-    /// The credentials may not call an operation that is needed.
-    AccessDenied,
-    /// The pool does not exist in this account and Region.
-    PoolMissing,
-    /// Writes belong in the pool's primary Region (`OperationNotEnabledException`).
-    NotEnabledHere,
-    /// The service cannot be reached at all.
-    Unreachable,
-    LedgerIo,
-    /// The input cannot be read on.
-    InputIo,
-    /// A bound of the options was reached.
-    Bound,
-}
-
-impl StopCause {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Configuration => "configuration",
-            Self::Credentials => "credentials",
-            Self::AccessDenied => "access_denied",
-            Self::PoolMissing => "pool_missing",
-            Self::NotEnabledHere => "not_enabled_here",
-            Self::Unreachable => "unreachable",
-            Self::LedgerIo => "ledger_io",
-            Self::InputIo => "input_io",
-            Self::Bound => "bound",
-        }
+code_enum! {
+    /// What stops a whole run, never a row.
+    StopCause {
+        /// The settings of the connection cannot be used: an endpoint, a proxy, a CA bundle.
+        Configuration = "configuration",
+        /// Credentials are missing, expired or not accepted.
+        Credentials = "credentials",
+        /// The credentials may not call an operation that is needed.
+        AccessDenied = "access_denied",
+        /// The pool does not exist in this account and Region.
+        PoolMissing = "pool_missing",
+        /// Writes belong in the pool's primary Region (`OperationNotEnabledException`).
+        NotEnabledHere = "not_enabled_here",
+        /// The service cannot be reached at all.
+        Unreachable = "unreachable",
+        LedgerIo = "ledger_io",
+        InputIo = "input_io",
+        /// A bound of the options was reached.
+        Bound = "bound",
     }
 }
 

@@ -7,7 +7,6 @@ use super::outcome::{LinkOutcome, RefusalCode, UndoOutcome};
 /// Scripts see six states; the last three come from `undo`, and each counts as one of the six.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RowState {
-    /// Never attempted.
     Unprocessed,
     /// This tool made the link.
     Linked,

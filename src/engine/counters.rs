@@ -9,7 +9,6 @@ use crate::domain::event::RunSnapshot;
 /// Time over which the shown speed is averaged, in seconds.
 const SPEED_SECONDS: f64 = 10.0;
 
-/// The counters of one run.
 #[derive(Debug)]
 pub(super) struct RunCounters {
     pub(super) counts: Counts,

@@ -6,10 +6,9 @@ use std::time::Duration;
 use super::counters::RunCounters;
 use super::drain::Drain;
 use super::group_sync::{GroupSync, SyncDecision};
-use super::job::{Job, UnsentCall};
+use super::job::Job;
 use super::link_decisions::OldUnlinkEnd;
 use super::link_job::{LeftByEarlierRuns, LinkJob};
-use super::name_check::AliasKind;
 use super::not_authorized::NotAuthorizedRows;
 use super::outbox::Outbox;
 use super::read_back::{AnnouncementTime, OpenCall, RowPolicy};
@@ -24,12 +23,11 @@ use super::{IncomingRow, PlannedOutcome, RunContext};
 use crate::clock::Instant;
 use crate::domain::event::{RunEvent, WaitReason};
 use crate::domain::finding::{Finding, Severity};
-use crate::domain::identity::Destination;
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::run::{RunOutcome, RunPurpose, RunReport, Signal, StopCause, StopError};
 use crate::domain::state::{ResumeAction, RowState};
-use crate::foresight::destination::{Resolution, resolution};
+use crate::foresight::destination::{PoolNaming, Resolution, possible_alias, resolution};
 use crate::foresight::faults::pace_verdict;
 use crate::ledger::record::{EndedAs, RunEnd};
 use crate::ledger::{LedgerError, LinkToUndo, RowTrace};
@@ -43,7 +41,6 @@ use crate::seed::Rng;
 use crate::service::classify::CallKind;
 use crate::service::skew::ClockSkew;
 
-/// Something that happened.
 #[derive(Debug)]
 pub(super) enum EngineEvent {
     Signal(Signal),
@@ -121,7 +118,7 @@ impl<'a> Dispatcher<'a> {
             policy: RowPolicy {
                 attempts_max: options.attempts_max,
                 settle_with: options.settle_with,
-                case_sensitive: context.knowledge.facts.case_sensitive,
+                naming: PoolNaming::from(&context.knowledge.facts),
             },
             purpose: match context.services.writer {
                 WritePort::Links(_) => RunPurpose::Link,
@@ -258,8 +255,8 @@ impl<'a> Dispatcher<'a> {
 
     fn admit(&mut self, mut job: LinkJob, now: Instant) {
         // A plan has looked at every row already.
-        if let (Destination::Username(name), false) = (&job.progress.row.link.destination, job.is_planned) {
-            job.name_may_be = AliasKind::of(name.expose(), &self.context.knowledge.facts);
+        if !job.is_planned {
+            job.name_may_be = possible_alias(&job.progress.row.link.destination, &self.context.knowledge.facts);
         }
         let key = job.progress.row.key;
         if self.resume(key) == ResumeAction::Skip {
@@ -318,12 +315,15 @@ impl<'a> Dispatcher<'a> {
                     self.count_skipped(state);
                     return self.rows.remove(id, now, None);
                 }
-                Job::Link(job) => job.start(match (state, open) {
-                    (RowState::Undone, _) => LeftByEarlierRuns::UndoneLink,
-                    (RowState::Unlinking, Some(call)) => LeftByEarlierRuns::OpenUnlinkCall(call),
-                    (_, Some(call)) => LeftByEarlierRuns::OpenLinkCall(call),
-                    (_, None) => LeftByEarlierRuns::Nothing,
-                }),
+                Job::Link(job) => {
+                    let left = match (state, open) {
+                        (RowState::Undone, _) => LeftByEarlierRuns::UndoneLink,
+                        (RowState::Unlinking, Some(call)) => LeftByEarlierRuns::OpenUnlinkCall(call),
+                        (_, Some(call)) => LeftByEarlierRuns::OpenLinkCall(call),
+                        (_, None) => LeftByEarlierRuns::Nothing,
+                    };
+                    job.start(left, self.policy.naming);
+                }
             }
         }
         self.queue(id);
@@ -694,7 +694,7 @@ impl<'a> Dispatcher<'a> {
         } else {
             return None;
         };
-        Some(StopError::new(StopCause::Bound, format!("{reason}; a rerun continues from here")))
+        Some(StopError::new(StopCause::Bound, format!("{reason}; a rerun resumes from here")))
     }
 
     fn stop(&mut self, stop: StopError, now: Instant) {
@@ -758,10 +758,10 @@ impl<'a> Dispatcher<'a> {
     fn leave_unfinished(&mut self, job: &Job) -> Result<(), LedgerError> {
         let (number, key) = (job.progress().row.number, job.progress().row.key);
         let at = self.context.clock.unix_ms();
-        match job.unsent_call() {
-            Some(UnsentCall::Link) => self.context.ledger.withdraw(number, key, at)?,
-            Some(UnsentCall::Unlink) => self.context.ledger.withdraw_unlink(number, key, at)?,
-            None => {}
+        match job {
+            _ if !job.can_withdraw() => {}
+            Job::Link(_) => self.context.ledger.withdraw(number, key, at)?,
+            Job::Undo(_) => self.context.ledger.withdraw_unlink(number, key, at)?,
         }
         self.counters.counts.add(match self.context.ledger.state(key) {
             // Counted as done in earlier runs only where they are left alone.

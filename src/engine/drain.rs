@@ -81,7 +81,6 @@ impl Drain {
         })
     }
 
-    /// How the run ended.
     pub(super) fn into_ended(self) -> RunOutcome {
         self.started.map_or(RunOutcome::Completed, |started| started.ended)
     }

@@ -11,11 +11,8 @@ use crate::domain::run::{RunReport, Signal};
 use crate::ledger::LedgerError;
 use crate::pace::RateQuota;
 
-/// Works the whole input off, or as much as signals, bounds and faults permit.
-///
-/// # Errors
-/// A [`LedgerError`] where results cannot be recorded any more; whatever was announced is then in doubt. Everything
-/// else that ends a run is in the report.
+/// Works the whole input off, or as much as signals, bounds and faults permit. An error means that results cannot be
+/// recorded any more; whatever was announced is then in doubt. Everything else that ends a run is in the report.
 pub async fn run(
     mut context: RunContext<'_>,
     rows: &mut dyn RowSource,

@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::clock::Instant;
 use crate::limits::{SYNC_INTERVAL_MS, SYNC_LINES_MAX};
 
-/// Groups syncs of the ledger.
 #[derive(Debug, Default)]
 pub(super) struct GroupSync {
     /// When the oldest line must be durable.

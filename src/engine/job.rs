@@ -8,18 +8,10 @@ use super::worker::CallResult;
 use crate::domain::identity::DestinationUser;
 use crate::seed::Rng;
 
-/// A row on its way.
 #[derive(Debug)]
 pub(super) enum Job {
     Link(LinkJob),
     Undo(UndoJob),
-}
-
-/// An announced call that was not sent: its announcement can be withdrawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum UnsentCall {
-    Link,
-    Unlink,
 }
 
 impl Job {
@@ -70,15 +62,14 @@ impl Job {
         }
     }
 
-    pub(super) fn unsent_call(&self) -> Option<UnsentCall> {
-        match self {
-            _ if self.progress().call_in_flight => None,
-            // An earlier call for the row may have taken effect: the announcement stays.
-            Self::Link(job) if job.effect.is_possible() => None,
-            Self::Undo(job) if job.effect.is_possible() => None,
-            Self::Link(job) => matches!(job.step, LinkStep::Call { .. }).then_some(UnsentCall::Link),
-            Self::Undo(job) => matches!(job.step, UndoStep::Call { .. }).then_some(UnsentCall::Unlink),
-        }
+    /// Whether the announced call was not sent, so that its announcement can be withdrawn. It stays where an earlier call
+    /// for the row may have taken effect.
+    pub(super) fn can_withdraw(&self) -> bool {
+        let (is_announced, effect) = match self {
+            Self::Link(job) => (matches!(job.step, LinkStep::Call { .. }), job.effect),
+            Self::Undo(job) => (matches!(job.step, UndoStep::Call { .. }), job.effect),
+        };
+        is_announced && !effect.is_possible() && !self.progress().call_in_flight
     }
 
     pub(super) fn on_announced(&mut self, time: AnnouncementTime) {
@@ -90,21 +81,22 @@ impl Job {
 
     /// What follows from the result of the row's call.
     pub(super) fn on_call_result(&mut self, result: &CallResult, policy: RowPolicy, rng: &mut Rng) -> Transition {
-        if let CallResult::Linked(Ok(answer)) | CallResult::Unlinked(Ok(answer)) = result {
-            self.progress_mut().request_id.clone_from(&answer.meta.request_id);
-        }
-        match (self, result) {
-            (Self::Link(job), CallResult::Users(answer)) => {
-                job.on_users_answer(answer.as_ref().map(|answer| &answer.value), policy, rng)
+        match result {
+            CallResult::Users(answer) => {
+                let page = answer.as_ref().map(|answer| &answer.value);
+                match self {
+                    Self::Link(job) => job.on_users_answer(page, policy, rng),
+                    Self::Undo(job) => job.on_users_answer(page, policy, rng),
+                }
             }
-            (Self::Undo(job), CallResult::Users(answer)) => {
-                job.on_users_answer(answer.as_ref().map(|answer| &answer.value), policy, rng)
-            }
-            (Self::Link(job), CallResult::Linked(answer) | CallResult::Unlinked(answer)) => {
-                job.on_link_answer(answer.as_ref().err())
-            }
-            (Self::Undo(job), CallResult::Linked(answer) | CallResult::Unlinked(answer)) => {
-                job.on_unlink_answer(answer.as_ref().err())
+            CallResult::Linked(answer) | CallResult::Unlinked(answer) => {
+                if let Ok(answer) = answer {
+                    self.progress_mut().request_id.clone_from(&answer.meta.request_id);
+                }
+                match self {
+                    Self::Link(job) => job.on_link_answer(answer.as_ref().err()),
+                    Self::Undo(job) => job.on_unlink_answer(answer.as_ref().err()),
+                }
             }
         }
     }

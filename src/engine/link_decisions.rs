@@ -14,10 +14,13 @@ use crate::service::{LinkedIdentity, PoolUser};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DestinationLook {
     /// The destination holds the identity, since a time in this range where the service gives one.
-    HoldsIdentity { created: Option<RangeInclusive<UnixMs>> },
+    HoldsIdentity {
+        created: Option<RangeInclusive<UnixMs>>,
+    },
     /// The destination shows so many identities, its own included, and not this one.
-    LacksIdentity { identities: usize },
-    /// The destination itself was not found.
+    LacksIdentity {
+        identities: usize,
+    },
     UserMissing,
 }
 
@@ -58,12 +61,13 @@ pub(super) struct CallToSettle {
     pub(super) link_was_undone: bool,
     /// Whether the source is named by another attribute than its subject: the pool may not show such a link.
     pub(super) is_by_attribute: bool,
+    /// Whether the search for the destination gave up before it had read all users that it can be.
+    pub(super) is_search_cut: bool,
 }
 
 /// What a look at the destination means for a link call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LookJudgement {
-    /// The link exists.
     Linked(LinkOwner),
     /// What was seen is not believed yet.
     LookAgain,
@@ -110,7 +114,9 @@ fn judge_absence(look: &DestinationLook, call: CallToSettle, settle_with: Settle
     match (call.why, look) {
         (IfNoEffect::RetryCall, _) => LookJudgement::NoEffect { is_proven },
         // The service and the list agree.
-        (IfNoEffect::RefuseRow(code @ RefusalCode::UserNotFound), DestinationLook::UserMissing) => {
+        (IfNoEffect::RefuseRow(code @ RefusalCode::UserNotFound), DestinationLook::UserMissing)
+            if !call.is_search_cut =>
+        {
             LookJudgement::Refused(code)
         }
         // A user that cannot be seen proves nothing.
@@ -199,7 +205,6 @@ pub(super) enum OldUnlinkEnd {
     TookEffect,
     /// The link is gone, and somebody has linked the identity to this user since.
     LinkedAgainSince,
-    /// The link exists as it was.
     NoEffect,
     /// Another identity of the provider may be this link by an attribute, under its subject.
     StillInDoubt,
@@ -243,7 +248,14 @@ mod tests {
     }
 
     fn call(why: IfNoEffect, effect: UnknownEffect) -> CallToSettle {
-        CallToSettle { announced: ANNOUNCED, why, effect, link_was_undone: false, is_by_attribute: false }
+        CallToSettle {
+            announced: ANNOUNCED,
+            why,
+            effect,
+            link_was_undone: false,
+            is_by_attribute: false,
+            is_search_cut: false,
+        }
     }
 
     /// The last judgement, and how many looks it takes; all before it are to look again.

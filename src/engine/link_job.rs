@@ -8,18 +8,19 @@
 //! ```
 //! A row whose link call an earlier run left open starts at `ReadBack`; one whose unlink call is open, at `SettleOldUnlink`.
 
+use std::collections::VecDeque;
+
 use super::link_decisions::{
     CallToSettle, LinkOwner, LookJudgement, OldUnlinkEnd, judge_look, judge_old_unlink, look_at_destination,
     looks_before_old_unlink_is_judged, refusal_by_profile,
 };
-use super::name_check::AliasKind;
 use super::name_search::SearchResult;
 use super::read_back::{AnnouncementTime, OpenCall, RowPolicy, UnknownEffect};
 use super::row_progress::{NextWork, Pause, ReadResult, RowAnnouncement, RowProgress, Transition, WriteCall};
-use crate::domain::identity::{DestinationUser, Personal};
+use crate::domain::identity::{Destination, DestinationUser, Personal};
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText};
 use crate::domain::row::Row;
-use crate::foresight::destination::{Resolution, resolution, resolve};
+use crate::foresight::destination::{PoolNaming, Resolution, look_up_filters, mistaken_column, resolution, resolve};
 use crate::foresight::faults;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, IfNoEffect};
@@ -47,10 +48,10 @@ pub(super) enum LinkAnnouncement {
 pub(super) enum LinkStep {
     /// The row waits until the lane of its destination is open. A plan may know the destination.
     WaitForLane { planned_destination: Option<DestinationUser> },
-    /// Find the destination.
-    Resolve { filter: UserFilter, left: LeftByEarlierRuns },
-    /// Read whether the user name is somebody's user name, or only an alias of somebody.
-    CheckName { destination: DestinationUser, alias: AliasKind, read_alias: bool },
+    /// Find the destination, by one filter after another until one finds it.
+    Resolve { filter: UserFilter, then: VecDeque<UserFilter>, left: LeftByEarlierRuns },
+    /// Read whether the user name is somebody's user name, and if not, by filters, whether it is an alias of somebody.
+    CheckName { destination: DestinationUser, by_alias: Option<UserFilter>, then: VecDeque<UserFilter> },
     /// Write the intent into the ledger. An announcement by an earlier run stays the time that counts.
     Announce { destination: DestinationUser, earlier: Option<AnnouncementTime> },
     /// Make the link.
@@ -75,7 +76,7 @@ pub(super) struct LinkJob {
     /// Whether a plan says that the row will be linked.
     pub(super) is_planned: bool,
     /// What the user name may be in place of a user name, where that is to be checked first.
-    pub(super) name_may_be: Option<AliasKind>,
+    pub(super) name_may_be: Option<Destination>,
     link_was_undone: bool,
 }
 
@@ -104,21 +105,27 @@ impl LinkJob {
     }
 
     /// Starts a row whose lane is open.
-    pub(super) fn start(&mut self, left: LeftByEarlierRuns) {
+    pub(super) fn start(&mut self, left: LeftByEarlierRuns, naming: PoolNaming) {
         let LinkStep::WaitForLane { planned_destination } = &mut self.step else { return };
         let planned = planned_destination.take().map(Resolution::Known);
         self.link_was_undone = left == LeftByEarlierRuns::UndoneLink;
         if let LeftByEarlierRuns::OpenLinkCall(call) = left {
             self.effect = call.effect;
         }
-        self.step = match planned.unwrap_or_else(|| resolution(&self.progress.row.link.destination)) {
-            Resolution::Known(destination) => match (first_step(destination, left), self.name_may_be) {
+        let destination = &self.progress.row.link.destination;
+        self.step = match planned.unwrap_or_else(|| resolution(destination)) {
+            Resolution::Known(user) => match (first_step(user, left), &self.name_may_be) {
                 (LinkStep::Announce { destination, .. }, Some(alias)) if destination.provider.is_native() => {
-                    LinkStep::CheckName { destination, alias, read_alias: false }
+                    let then = VecDeque::from(look_up_filters(alias, naming));
+                    LinkStep::CheckName { destination, by_alias: None, then }
                 }
                 (step, _) => step,
             },
-            Resolution::LookUp(filter) => LinkStep::Resolve { filter, left },
+            Resolution::LookUp(filter) => {
+                let mut then = VecDeque::from(look_up_filters(destination, naming));
+                then.retain(|other| *other != filter);
+                LinkStep::Resolve { filter, then, left }
+            }
         };
     }
 
@@ -126,9 +133,8 @@ impl LinkJob {
         let progress = &self.progress;
         match &self.step {
             LinkStep::WaitForLane { .. } => NextWork::WaitForLane,
-            LinkStep::Resolve { filter, .. } => NextWork::Read(progress.list_users(filter.clone())),
-            LinkStep::CheckName { destination, alias, read_alias: true } => {
-                NextWork::Read(progress.list_users(alias.filter(&destination.value)))
+            LinkStep::Resolve { filter, .. } | LinkStep::CheckName { by_alias: Some(filter), .. } => {
+                NextWork::Read(progress.list_users(filter.clone()))
             }
             LinkStep::CheckName { destination, .. } => NextWork::Read(progress.read_destination(destination, policy)),
             LinkStep::Announce { destination, .. } => {
@@ -205,9 +211,9 @@ impl LinkJob {
             ReadResult::GaveUp(class) => return self.on_unreadable(&class, answer.err()),
         };
         match self.step.clone() {
-            LinkStep::Resolve { left, .. } => self.on_resolved(&users, left, policy),
-            LinkStep::CheckName { destination, alias, read_alias } => {
-                self.on_name_read(&users, destination, alias, read_alias, policy)
+            LinkStep::Resolve { then, left, .. } => self.on_resolved(&users, then, left, policy),
+            LinkStep::CheckName { destination, by_alias, then } => {
+                self.on_name_read(&users, destination, by_alias.is_some(), then, policy)
             }
             LinkStep::ReadBack { destination, announced, why, looks } => {
                 match self.progress.look_for_destination(&users, &destination, policy) {
@@ -258,9 +264,15 @@ impl LinkJob {
         }
     }
 
-    fn on_resolved(&mut self, users: &[PoolUser], left: LeftByEarlierRuns, policy: RowPolicy) -> Transition {
+    fn on_resolved(
+        &mut self,
+        users: &[PoolUser],
+        mut then: VecDeque<UserFilter>,
+        left: LeftByEarlierRuns,
+        policy: RowPolicy,
+    ) -> Transition {
         let destination = &self.progress.row.link.destination;
-        match resolve(destination, users, policy.case_sensitive, self.chosen_username.as_ref()) {
+        match resolve(destination, users, policy.naming.case_sensitive, self.chosen_username.as_ref()) {
             Ok(user) => {
                 let username = user.username();
                 // A user that was looked up is named as the pool shows it.
@@ -270,6 +282,11 @@ impl LinkJob {
                 Transition::EnterLaneOf(username)
             }
             Err(code) => {
+                if let (RefusalCode::UserNotFound, Some(filter)) = (code, then.pop_front()) {
+                    self.progress.begin_reading();
+                    self.step = LinkStep::Resolve { filter, then, left };
+                    return Transition::Continue(Pause::None);
+                }
                 // An open call may have taken effect on the user who was meant then: that none is meant now proves nothing.
                 let message = "the destination of the open call can no longer be determined".to_owned();
                 let text = ServiceText { code: code.as_str().to_owned(), message };
@@ -292,29 +309,28 @@ impl LinkJob {
         &mut self,
         users: &[PoolUser],
         destination: DestinationUser,
-        alias: AliasKind,
-        read_alias: bool,
+        is_by_alias: bool,
+        mut then: VecDeque<UserFilter>,
         policy: RowPolicy,
     ) -> Transition {
-        if read_alias {
-            if users.iter().any(|user| alias.names(user, &destination.value, policy.case_sensitive)) {
+        if is_by_alias {
+            if let Some(column) = mistaken_column(&self.progress.row.link.destination, users, policy.naming) {
                 let code = RefusalCode::UserNotFound;
-                let text = ServiceText { code: code.as_str().to_owned(), message: alias.advice().to_owned() };
+                let text = ServiceText { code: code.as_str().to_owned(), message: column.as_str().to_owned() };
                 return LinkOutcome::Refused { code, text: Some(text) }.into();
             }
         } else {
             match self.progress.look_for_destination(users, &destination, policy) {
-                SearchResult::Found(_) => {}
+                SearchResult::Found(_) => then.clear(),
                 SearchResult::ReadNext => return Transition::Continue(Pause::None),
-                SearchResult::Nobody => {
-                    self.progress.begin_reading();
-                    self.step = LinkStep::CheckName { destination, alias, read_alias: true };
-                    return Transition::Continue(Pause::None);
-                }
+                SearchResult::Nobody => {}
             }
         }
         self.progress.begin_reading();
-        self.step = LinkStep::Announce { destination, earlier: None };
+        self.step = match then.pop_front() {
+            Some(filter) => LinkStep::CheckName { destination, by_alias: Some(filter), then },
+            None => LinkStep::Announce { destination, earlier: None },
+        };
         Transition::Continue(Pause::None)
     }
 
@@ -337,6 +353,7 @@ impl LinkJob {
             effect: self.effect,
             link_was_undone: self.link_was_undone,
             is_by_attribute: !source.attribute().is_subject(),
+            is_search_cut: self.progress.is_search_cut,
         };
         match judge_look(&look_at_destination(user, source), looks, call, policy.settle_with) {
             LookJudgement::Linked(LinkOwner::SomebodyElse) => LinkOutcome::AlreadyLinked.into(),

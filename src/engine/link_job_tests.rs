@@ -10,7 +10,8 @@ use crate::engine::testing::row_to;
 use crate::limits::SETTLE_WAITS_MS;
 use crate::service::{AnswerMeta, LinkedIdentity, Transport};
 
-const POLICY: RowPolicy = RowPolicy { attempts_max: 3, settle_with: SettleWith::ListUsers, case_sensitive: true };
+const POLICY: RowPolicy = RowPolicy { attempts_max: 3, settle_with: SettleWith::ListUsers, naming: NAMING };
+const NAMING: PoolNaming = PoolNaming { case_sensitive: true, usernames_are_subs: false };
 const ANNOUNCED: UnixMs = 1_000_000_000;
 const SUBJECT: &str = "Id000001x";
 
@@ -20,7 +21,7 @@ fn alice() -> Destination {
 
 fn started(destination: Destination, left: LeftByEarlierRuns) -> LinkJob {
     let mut job = LinkJob::new(row_to(1, destination));
-    job.start(left);
+    job.start(left, NAMING);
     job
 }
 
@@ -320,7 +321,7 @@ fn dates_in_seconds_and_no_dates() {
 #[test]
 fn an_attribute_link_that_is_not_shown_stays_in_doubt() {
     let mut job = LinkJob::new(by_email());
-    job.start(LeftByEarlierRuns::Nothing);
+    job.start(LeftByEarlierRuns::Nothing, NAMING);
     job.on_announced(AnnouncementTime::from_ledger(ANNOUNCED));
     job.on_link_answer(Some(&invalid("SourceUser is already linked to DestinationUser")));
     assert!(is_in_doubt(&settle(&mut job, POLICY, &[user("alice", &[])]).0));
@@ -338,7 +339,7 @@ fn read_text(job: &LinkJob, policy: RowPolicy) -> String {
 /// Assumptions `name-case` and `filter-escape`: the name is tried in every spelling, and compared here.
 #[test]
 fn a_destination_is_read_by_every_spelling_of_its_name() {
-    let policy = RowPolicy { case_sensitive: false, ..POLICY };
+    let policy = RowPolicy { naming: PoolNaming { case_sensitive: false, ..NAMING }, ..POLICY };
     let ours = (SUBJECT, false, ANNOUNCED + 60_000);
     let doubtful = |name: &str| {
         let mut job = started(Destination::Username(Personal::from_service(name)), LeftByEarlierRuns::Nothing);
@@ -401,16 +402,16 @@ fn a_federated_destination_is_found_by_its_identity() {
 #[test]
 fn a_name_that_is_only_an_alias_is_refused_unsent() {
     const SUB: &str = "0a1b2c3d-0000-4000-8000-00000000000f";
-    let job_of = |name: &str, alias| {
+    let job_of = |name: &str, alias: fn(Personal) -> Destination| {
         let mut job = LinkJob::new(row_to(1, Destination::Username(Personal::from_service(name))));
-        job.name_may_be = Some(alias);
-        job.start(LeftByEarlierRuns::Nothing);
+        job.name_may_be = Some(alias(Personal::from_service(name)));
+        job.start(LeftByEarlierRuns::Nothing, NAMING);
         job
     };
     let mut rng = Rng::new(1);
     for (name, alias, filter, column) in [
-        ("a@example.com", AliasKind::Email, "email = ", "destination_email"),
-        (SUB, AliasKind::Sub, "sub = ", "destination_sub"),
+        ("a@example.com", Destination::Email as fn(_) -> _, "email = ", "destination_email"),
+        (SUB, Destination::Sub, "sub = ", "destination_sub"),
     ] {
         let holder = PoolUser { sub: Some(Personal::from_service(SUB)), ..user("alice", &[]) };
         let mut job = job_of(name, alias);
@@ -543,7 +544,7 @@ fn an_open_unlink_is_settled_before_anything_else() {
     let later = ANNOUNCED + 60_000;
     let settled = |row: Row, seen: &[PoolUser], later_ms: i64| {
         let mut job = LinkJob::new(row);
-        job.start(LeftByEarlierRuns::OpenUnlinkCall(open_call(later_ms)));
+        job.start(LeftByEarlierRuns::OpenUnlinkCall(open_call(later_ms)), NAMING);
         assert!(matches!(job.step, LinkStep::SettleOldUnlink { looks: 0, .. }));
         for looks in 1..20 {
             let next = job.on_users_answer(Ok(&page(seen)), POLICY, &mut Rng::new(1));

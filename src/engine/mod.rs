@@ -21,7 +21,6 @@ mod group_sync;
 mod job;
 mod link_decisions;
 mod link_job;
-mod name_check;
 mod name_search;
 mod not_authorized;
 mod outbox;
@@ -57,7 +56,6 @@ pub use event_loop::run;
 pub use read_back::SettleWith;
 pub use worker::{ServicePorts, WritePort};
 
-/// What a run is given.
 pub struct RunContext<'a> {
     pub pool: PoolId,
     /// Whether the pool is a simulated one.
@@ -66,7 +64,6 @@ pub struct RunContext<'a> {
     pub services: ServicePorts,
     /// The open ledger, in which this run has been started.
     pub ledger: &'a mut Ledger,
-    /// The run's id in the ledger.
     pub run: RunId,
     pub options: EngineOptions,
     /// The account's limit, each time it is read again; `None` where the pace does not depend on it.
@@ -98,7 +95,6 @@ pub struct EngineOptions {
     /// Rows of the input that earlier runs had settled, where they were counted. Further rows that are skipped repeat an
     /// earlier row.
     pub done_before: u64,
-    /// The seed of every random wait.
     pub seed: u64,
 }
 
@@ -123,7 +119,6 @@ impl Default for EngineOptions {
 /// A row as the source of rows hands it over.
 #[derive(Debug, Clone)]
 pub enum IncomingRow {
-    /// A row that passed the checks.
     Row(Row),
     /// A row for which a person chose one of several users, by user name. The choice counts only where the look-up finds
     /// several users, and this one among them.
@@ -160,7 +155,6 @@ pub trait UndoObserver {
 /// Rows of the input, a batch at a time; `None` at the end.
 pub type RowBatchFuture<'a> = Pin<Box<dyn Future<Output = Option<Result<Vec<IncomingRow>, StopError>>> + Send + 'a>>;
 
-/// Where the rows come from.
 pub trait RowSource: Send {
     /// The next batch of at most [`crate::limits::READER_BATCH_ROWS`] rows. Dropping the future loses no row.
     fn next_batch(&mut self) -> RowBatchFuture<'_>;

@@ -6,13 +6,13 @@
 
 use super::read_back::{RowPolicy, SettleWith};
 use crate::domain::identity::{DestinationUser, Personal};
+use crate::foresight::destination::is_same_name;
 use crate::limits::FILTER_CHARS_MAX;
 use crate::service::{PoolUser, UserFilter, UserQuery};
 
 /// Characters that a filter escapes.
 const ESCAPED: [char; 2] = ['\\', '"'];
 
-/// A call that reads.
 #[derive(Debug, Clone)]
 pub(super) enum ReadCall {
     List(UserQuery),
@@ -48,12 +48,12 @@ impl NameSearch {
     /// The next read, from the page that `token` names.
     pub(super) fn next_read(
         &self,
-        names: &[&str],
+        wanted: &WantedUser<'_>,
         settle_with: SettleWith,
         policy: RowPolicy,
         token: Option<&String>,
     ) -> ReadCall {
-        let mut reads = reads_by_name(names, settle_with, policy);
+        let mut reads = reads_of(wanted, settle_with, policy);
         let at = self.reads_failed.min(reads.len().saturating_sub(1));
         let mut read = reads.swap_remove(at);
         if let ReadCall::List(query) = &mut read {
@@ -63,9 +63,9 @@ impl NameSearch {
     }
 
     /// Takes note that a read did not find the user. Returns whether another one may.
-    pub(super) fn try_next(&mut self, names: &[&str], settle_with: SettleWith, policy: RowPolicy) -> bool {
+    pub(super) fn try_next(&mut self, wanted: &WantedUser<'_>, settle_with: SettleWith, policy: RowPolicy) -> bool {
         self.reads_failed += 1;
-        let has_next = self.reads_failed < reads_by_name(names, settle_with, policy).len();
+        let has_next = self.reads_failed < reads_of(wanted, settle_with, policy).len();
         if !has_next {
             self.reads_failed = 0;
         }
@@ -73,17 +73,31 @@ impl NameSearch {
     }
 }
 
-/// The reads that may find a user by one of these names, the likeliest first; at least one.
-fn reads_by_name(names: &[&str], settle_with: SettleWith, policy: RowPolicy) -> Vec<ReadCall> {
+/// How a user may be named.
+#[derive(Debug, Clone)]
+pub(super) struct WantedUser<'a> {
+    pub(super) names: Vec<&'a str>,
+    /// How the name of a federated user begins: a mapped user name takes the place of the id behind it.
+    pub(super) start: Option<String>,
+}
+
+fn spellings<'a>(names: impl IntoIterator<Item = &'a str>, policy: RowPolicy) -> Vec<String> {
     let mut spellings: Vec<String> = Vec::new();
     for name in names {
-        let lowered = (!policy.case_sensitive).then(|| name.to_lowercase());
-        for spelling in [Some((*name).to_owned()), lowered].into_iter().flatten() {
+        let lowered = (!policy.naming.case_sensitive).then(|| name.to_lowercase());
+        for spelling in [Some(name.to_owned()), lowered].into_iter().flatten() {
             if !spellings.contains(&spelling) {
                 spellings.push(spelling);
             }
         }
     }
+    spellings
+}
+
+/// The reads that may find a user, the likeliest first; at least one.
+fn reads_of(wanted: &WantedUser<'_>, settle_with: SettleWith, policy: RowPolicy) -> Vec<ReadCall> {
+    let starts = spellings(wanted.start.as_deref(), policy);
+    let spellings = spellings(wanted.names.iter().copied(), policy);
     let mut reads: Vec<ReadCall> = spellings.iter().map(|name| read_by_name(name, settle_with)).collect();
     if settle_with == SettleWith::ListUsers {
         let mut prefixes: Vec<&str> = Vec::new();
@@ -95,6 +109,7 @@ fn reads_by_name(names: &[&str], settle_with: SettleWith, policy: RowPolicy) -> 
         }
         reads.extend(prefixes.into_iter().map(|prefix| list_users(username_filter(prefix, true))));
     }
+    reads.extend(starts.iter().map(|start| list_users(username_filter(start, true))));
     reads
 }
 
@@ -115,11 +130,6 @@ fn list_users(filter: UserFilter) -> ReadCall {
 
 fn username_filter(value: &str, prefix: bool) -> UserFilter {
     UserFilter { attribute: "username", prefix, value: Personal::from_service(value) }
-}
-
-/// Whether two user names mean one user. Only a case-sensitive pool tells letter case apart.
-pub(super) fn is_same_name(one: &str, other: &str, case_sensitive: bool) -> bool {
-    one == other || !case_sensitive && one.to_lowercase() == other.to_lowercase()
 }
 
 /// The user of this name among the users that were read.
@@ -147,14 +157,16 @@ pub(super) fn find_destination<'a>(
 mod tests {
     use super::*;
     use crate::domain::identity::ProviderName;
+    use crate::foresight::destination::PoolNaming;
     use crate::service::LinkedIdentity;
 
     fn policy(case_sensitive: bool) -> RowPolicy {
-        RowPolicy { attempts_max: 1, settle_with: SettleWith::ListUsers, case_sensitive }
+        let naming = PoolNaming { case_sensitive, usernames_are_subs: false };
+        RowPolicy { attempts_max: 1, settle_with: SettleWith::ListUsers, naming }
     }
 
     fn texts(name: &str, settle_with: SettleWith, case_sensitive: bool) -> Vec<String> {
-        let reads = reads_by_name(&[name], settle_with, policy(case_sensitive));
+        let reads = reads_of(&WantedUser { names: vec![name], start: None }, settle_with, policy(case_sensitive));
         let text = |read: &ReadCall| match read {
             ReadCall::List(query) => query.filter.as_ref().map(UserFilter::to_text).unwrap_or_default(),
             ReadCall::Get(name) => format!("get {}", name.expose()),
@@ -192,10 +204,13 @@ mod tests {
 
     #[test]
     fn spellings_are_tried_in_turn_and_then_from_the_start() {
-        let mut search = NameSearch::default();
-        let tried: Vec<bool> =
-            (0..5).map(|_| search.try_next(&["Alice", "alice"], SettleWith::ListUsers, policy(false))).collect();
-        assert_eq!(tried, [true, false, true, false, true]);
+        let tried = |start: Option<&str>| -> Vec<bool> {
+            let mut search = NameSearch::default();
+            let wanted = WantedUser { names: vec!["Alice", "alice"], start: start.map(str::to_owned) };
+            (0..5).map(|_| search.try_next(&wanted, SettleWith::ListUsers, policy(false))).collect()
+        };
+        assert_eq!(tried(None), [true, false, true, false, true]);
+        assert_eq!(tried(Some("okta_")), [true, true, false, true, true]);
     }
 
     fn user(name: &str, own: Option<(&str, &str)>) -> PoolUser {

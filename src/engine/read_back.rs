@@ -1,6 +1,7 @@
 //! What linking and undoing share when they read a destination back.
 
 use crate::clock::UnixMs;
+use crate::foresight::destination::PoolNaming;
 use crate::limits::{ANNOUNCEMENT_WINDOW_MS, LIST_LAG_MS_MAX, SETTLE_LATER_WAITS_MS, SETTLE_WAITS_MS};
 
 /// Which call reads a destination back.
@@ -36,7 +37,7 @@ impl SettleWith {
 pub(super) struct RowPolicy {
     pub(super) attempts_max: u32,
     pub(super) settle_with: SettleWith,
-    pub(super) case_sensitive: bool,
+    pub(super) naming: PoolNaming,
 }
 
 /// When a call was announced, by the service's clock: at some moment from `earliest` to `latest`.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::link_decisions::OldUnlinkEnd;
-use super::name_search::{NameSearch, ReadCall, SearchResult, find_by_name, find_destination};
+use super::name_search::{NameSearch, ReadCall, SearchResult, WantedUser, find_by_name, find_destination};
 use super::read_back::{RowPolicy, SettleWith};
 use crate::clock::Instant;
 use crate::domain::identity::{DestinationUser, ExternalIdentity, Personal, profile_username};
@@ -17,7 +17,6 @@ use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, classify};
 use crate::service::{CallFault, LinkRequest, PoolUser, UnlinkRequest, UserFilter, UserPage, UserQuery};
 
-/// A call that writes.
 #[derive(Debug, Clone)]
 pub(super) enum WriteCall {
     Link(Box<LinkRequest>),
@@ -65,7 +64,6 @@ impl Pause {
     }
 }
 
-/// The result of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RowResult {
     Link(LinkOutcome),
@@ -144,6 +142,8 @@ pub(super) struct RowProgress {
     read_faults: u32,
     pages: PagesRead,
     search: NameSearch,
+    /// Whether so many users matched that not all were read: one that was not found may be there.
+    pub(super) is_search_cut: bool,
 }
 
 impl RowProgress {
@@ -161,6 +161,7 @@ impl RowProgress {
             read_faults: 0,
             pages: PagesRead::default(),
             search: NameSearch::default(),
+            is_search_cut: false,
         }
     }
 
@@ -204,6 +205,7 @@ impl RowProgress {
                 if self.pages.next_token.is_some() && self.pages.count < READ_PAGES_MAX {
                     return ReadResult::NotYet(Transition::Continue(Pause::None));
                 }
+                self.is_search_cut |= self.pages.next_token.is_some();
                 ReadResult::Users(std::mem::take(&mut self.pages).users)
             }
             Err(fault) => match classify(CallKind::Read, fault) {
@@ -233,12 +235,19 @@ impl RowProgress {
     /// The call that reads a destination back.
     pub(super) fn read_destination(&self, destination: &DestinationUser, policy: RowPolicy) -> ReadCall {
         let sent = destination.username();
-        self.search.next_read(&self.names_of(&sent), policy.settle_with, policy, self.pages.next_token.as_ref())
+        let wanted = self.wanted(destination, &sent);
+        self.search.next_read(&wanted, policy.settle_with, policy, self.pages.next_token.as_ref())
     }
 
     /// The names of a destination: as the pool showed it, and as it was sent.
     fn names_of<'a>(&'a self, sent: &'a str) -> Vec<&'a str> {
         self.username.iter().map(Personal::expose).chain([sent]).collect()
+    }
+
+    fn wanted<'a>(&'a self, destination: &DestinationUser, sent: &'a str) -> WantedUser<'a> {
+        let provider = &destination.provider;
+        let start = (!provider.is_native()).then(|| profile_username(provider.as_str(), ""));
+        WantedUser { names: self.names_of(sent), start }
     }
 
     /// Looks for the destination among the users that were read. Keeps the user's name as the pool shows it.
@@ -249,14 +258,14 @@ impl RowProgress {
         policy: RowPolicy,
     ) -> SearchResult {
         let sent = destination.username();
-        if let Some(found) = find_destination(users, destination, &self.names_of(&sent), policy.case_sensitive) {
+        if let Some(found) = find_destination(users, destination, &self.names_of(&sent), policy.naming.case_sensitive) {
             // The name that the pool shows is the first that the next search reads.
             self.username = Some(found.username.clone());
             self.search = NameSearch::default();
             return SearchResult::Found(Box::new(found.clone()));
         }
         let mut search = std::mem::take(&mut self.search);
-        let has_next = search.try_next(&self.names_of(&sent), policy.settle_with, policy);
+        let has_next = search.try_next(&self.wanted(destination, &sent), policy.settle_with, policy);
         self.search = search;
         if has_next { SearchResult::ReadNext } else { SearchResult::Nobody }
     }
@@ -264,16 +273,18 @@ impl RowProgress {
     /// The call that looks for the identity's own profile. A list: to look must not mark that user as active.
     pub(super) fn read_profile(&self, policy: RowPolicy) -> ReadCall {
         let name = self.profile_name();
-        self.search.next_read(&[&name], SettleWith::ListUsers, policy, self.pages.next_token.as_ref())
+        let wanted = WantedUser { names: vec![&name], start: None };
+        self.search.next_read(&wanted, SettleWith::ListUsers, policy, self.pages.next_token.as_ref())
     }
 
     /// Looks for the identity's own profile, or the user that has its name, among the users that were read.
     pub(super) fn look_for_profile(&mut self, users: &[PoolUser], policy: RowPolicy) -> SearchResult {
         let name = self.profile_name();
-        if let Some(found) = find_by_name(users, &name, policy.case_sensitive) {
+        if let Some(found) = find_by_name(users, &name, policy.naming.case_sensitive) {
             return SearchResult::Found(Box::new(found.clone()));
         }
-        let has_next = self.search.try_next(&[&name], SettleWith::ListUsers, policy);
+        let wanted = WantedUser { names: vec![&name], start: None };
+        let has_next = self.search.try_next(&wanted, SettleWith::ListUsers, policy);
         if has_next { SearchResult::ReadNext } else { SearchResult::Nobody }
     }
 

@@ -29,7 +29,6 @@ enum Wake {
     Lane(String),
 }
 
-/// What is due.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct DueRows {
     /// Rows whose wait is over.
@@ -38,7 +37,6 @@ pub(super) struct DueRows {
     pub(super) released: Vec<JobId>,
 }
 
-/// The rows on their way.
 #[derive(Debug, Default)]
 pub(super) struct RowsInFlight {
     jobs: Vec<Option<Job>>,

@@ -1,7 +1,6 @@
 //! Whether anything can work: a run stops early where the calls of its first rows all end in the same fault of the address.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use super::worker::CallResult;
 use crate::domain::outcome::RefusalCode;
@@ -12,13 +11,16 @@ use crate::service::classify::{CallKind, FaultClass, IfNoEffect, classify};
 use crate::service::{CallFault, Transport};
 
 /// A fault that says that something else than the service answers, or nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum SystemicFault {
+    #[error("the operation is unknown there")]
     UnknownOperation,
     /// Such as a page of a proxy.
+    #[error("the answer is not one of Amazon Cognito")]
     UnreadableAnswer,
-    /// An error without a code that the service has.
+    #[error("HTTP status {0} without an error code of Amazon Cognito")]
     HttpStatus(u16),
+    #[error("no connection")]
     NoConnection,
 }
 
@@ -38,19 +40,6 @@ impl SystemicFault {
                 is_unrecognised(&classify(kind, fault)).then_some(Self::HttpStatus(*status))
             }
             _ => None,
-        }
-    }
-}
-
-impl fmt::Display for SystemicFault {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownOperation => formatter.write_str("the operation is unknown there"),
-            Self::UnreadableAnswer => formatter.write_str("the answer is not one of Amazon Cognito"),
-            Self::HttpStatus(status) => {
-                write!(formatter, "HTTP status {status} without an error code of Amazon Cognito")
-            }
-            Self::NoConnection => formatter.write_str("no connection"),
         }
     }
 }
@@ -145,7 +134,7 @@ fn stop_error(systemic: SystemicFault, kind: CallKind, fault: &CallFault) -> Sto
         format!(
             "the calls of the first {SYSTEMIC_ROWS} rows to {what} all ended in the same fault: {systemic}{code}; check \
              --endpoint-url, AWS_ENDPOINT_URL and the proxy (HTTPS_PROXY), then run `cognito-link doctor`; a rerun \
-             continues from here"
+             resumes from here"
         ),
     )
 }

@@ -2,11 +2,12 @@
 #![expect(clippy::expect_used, reason = "a test panics where its own setup is wrong")]
 #![doc(hidden)]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{EngineOptions, IncomingRow, RowBatchFuture, RowSource, RunContext, ServicePorts, run};
+use super::{EngineOptions, IncomingRow, RowBatchFuture, RowSource, RunContext, ServicePorts, WritePort, run};
 use crate::clock::{Clock, sleep, timeout_at};
 use crate::domain::event::{IgnoreEvents, RunObserver};
 use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, PoolId, ProviderName};
@@ -19,12 +20,12 @@ use crate::ledger::{Binding, Ledger, LinksToUndo, UndoSelection};
 use crate::limits::SIGNALS_WAITING_MAX;
 use crate::pace::{Pace, RateQuota};
 use crate::seed::Rng;
+use crate::service::{IdentityLinker, IdentityUnlinker, UserDirectory};
 
 /// The pool of rows whose pool does not matter.
 pub const POOL: &str = "sim-local-1_Testing";
 
 /// A row that links subject `Id{number}x` of `Google` to `destination`.
-#[must_use]
 pub fn row_to(number: u64, destination: Destination) -> Row {
     let provider = ProviderName::parse("Google").expect("a valid name");
     let value = Personal::from_service(&format!("Id{number:06}x"));
@@ -33,26 +34,22 @@ pub fn row_to(number: u64, destination: Destination) -> Row {
 }
 
 /// Row `number` with `link`, in a pool.
-#[must_use]
 pub fn row_of(pool: &str, number: u64, link: Link) -> Row {
     let pool = PoolId::parse(pool).expect("a valid pool id");
     Row { number: RowNumber(number), key: RowKey::of(&pool, &link), link }
 }
 
 /// What a ledger of a simulated pool is bound to.
-#[must_use]
 pub fn binding(pool: &str) -> Binding {
     Binding { pool: PoolId::parse(pool).expect("a valid pool id"), simulated: true }
 }
 
 /// Opens what is on a disk as the ledger of a simulated pool.
-#[must_use]
 pub fn open_ledger(disk: &MemoryStorage, pool: &str, clock: Clock) -> Ledger {
     Ledger::on_storage(Box::new(disk.clone()), &binding(pool), clock.unix_ms()).expect("the ledger is whole").0
 }
 
 /// Options for runs over a simulated pool: within its quota, with room for every row to be retried.
-#[must_use]
 pub fn options(seed: u64) -> EngineOptions {
     EngineOptions {
         writes: Pace::at(24.0),
@@ -61,6 +58,18 @@ pub fn options(seed: u64) -> EngineOptions {
         attempts_max: 8,
         seed,
         ..EngineOptions::default()
+    }
+}
+
+impl ServicePorts {
+    /// A service that reads and links.
+    pub fn linking<S: UserDirectory + IdentityLinker + 'static>(service: Arc<S>) -> Self {
+        Self { directory: service.clone(), writer: WritePort::Links(service) }
+    }
+
+    /// A service that reads and unlinks.
+    pub fn unlinking<S: UserDirectory + IdentityUnlinker + 'static>(service: Arc<S>) -> Self {
+        Self { directory: service.clone(), writer: WritePort::Unlinks(service) }
     }
 }
 
@@ -77,7 +86,6 @@ impl RowList {
     }
 
     /// Hands out so many rows at a time.
-    #[must_use]
     pub fn in_batches_of(self, batch_rows: usize) -> Self {
         Self { batch_rows, ..self }
     }
@@ -127,7 +135,6 @@ pub struct EngineRun<'a> {
 
 impl<'a> EngineRun<'a> {
     /// A run without rows; the ledger is what is on the disk.
-    #[must_use]
     pub fn new(disk: &'a MemoryStorage, pool: &'a str, services: ServicePorts, clock: Clock) -> Self {
         let work = Work::Rows(Box::new(RowList::new([])));
         Self {
@@ -143,39 +150,32 @@ impl<'a> EngineRun<'a> {
         }
     }
 
-    #[must_use]
     pub fn rows(self, rows: impl IntoIterator<Item = Row>) -> Self {
         self.source(RowList::new(rows.into_iter().map(IncomingRow::Row)))
     }
 
-    #[must_use]
     pub fn source(self, source: impl RowSource + 'a) -> Self {
         Self { work: Work::Rows(Box::new(source)), ..self }
     }
 
     /// Works on the links of the ledger: an undo.
-    #[must_use]
     pub fn links(self, selection: UndoSelection) -> Self {
         Self { work: Work::Links(selection), ..self }
     }
 
-    #[must_use]
     pub fn options(self, options: EngineOptions) -> Self {
         Self { options, ..self }
     }
 
-    #[must_use]
     pub fn later_limits(self, limits: mpsc::Receiver<RateQuota>) -> Self {
         Self { later_limits: Some(limits), ..self }
     }
 
-    #[must_use]
     pub fn observer(self, observer: &'a mut dyn RunObserver) -> Self {
         Self { observer: Some(observer), ..self }
     }
 
     /// Sends a signal after this time.
-    #[must_use]
     pub fn signal_after(self, after: Duration, signal: Signal) -> Self {
         Self { signal_after: Some((after, signal)), ..self }
     }

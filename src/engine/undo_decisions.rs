@@ -29,7 +29,6 @@ pub(super) enum InspectedLink {
     NotRemovable(RefusalCode),
     /// The user does not hold the identity.
     Absent,
-    /// The destination itself was not found.
     UserMissing,
 }
 
@@ -108,7 +107,6 @@ pub(super) enum InspectionJudgement {
     TakeBack(ExternalIdentity),
     /// What was seen is not believed yet.
     LookAgain,
-    /// A call took effect.
     Undone,
     /// The link is gone by another's hand: whether the identity has a profile decides on the code.
     LookForProfile,

@@ -31,13 +31,19 @@ pub(super) enum UndoStep {
     /// The link waits until the lane of its destination is open.
     WaitForLane,
     /// Read the destination; so many `looks` have not settled what is to be done.
-    Inspect { after: InspectAfter, looks: usize },
+    Inspect {
+        after: InspectAfter,
+        looks: usize,
+    },
     /// Read whether the identity has a profile of its own by now.
     LookForProfile,
-    /// Write the intent into the ledger.
-    Announce { identity: ExternalIdentity },
+    Announce {
+        identity: ExternalIdentity,
+    },
     /// Take the link back, under this identity.
-    Call { identity: ExternalIdentity },
+    Call {
+        identity: ExternalIdentity,
+    },
 }
 
 /// A link that is to be undone.

@@ -7,10 +7,12 @@ use crate::engine::name_search::ReadCall;
 use crate::engine::read_back::SettleWith;
 use crate::engine::row_progress::RowResult;
 use crate::engine::testing::{POOL, row_of};
+use crate::foresight::destination::PoolNaming;
 use crate::limits::{ANNOUNCEMENT_WINDOW_MS, SETTLE_WAITS_MS};
 use crate::service::{AnswerMeta, LinkedIdentity, PoolUser, Transport};
 
-const POLICY: RowPolicy = RowPolicy { attempts_max: 3, settle_with: SettleWith::ListUsers, case_sensitive: true };
+const POLICY: RowPolicy = RowPolicy { attempts_max: 3, settle_with: SettleWith::ListUsers, naming: NAMING };
+const NAMING: PoolNaming = PoolNaming { case_sensitive: true, usernames_are_subs: false };
 /// When the link was announced, and when it was settled.
 const ANNOUNCED: UnixMs = 1_000_000_000;
 const SETTLED: UnixMs = ANNOUNCED + 500;

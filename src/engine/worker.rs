@@ -36,18 +36,6 @@ pub enum WritePort {
     Nothing,
 }
 
-impl ServicePorts {
-    /// A service that reads and links.
-    pub fn linking<S: UserDirectory + IdentityLinker + 'static>(service: Arc<S>) -> Self {
-        Self { directory: service.clone(), writer: WritePort::Links(service) }
-    }
-
-    /// A service that reads and unlinks.
-    pub fn unlinking<S: UserDirectory + IdentityUnlinker + 'static>(service: Arc<S>) -> Self {
-        Self { directory: service.clone(), writer: WritePort::Unlinks(service) }
-    }
-}
-
 /// A call to start, in a slot of its budget.
 #[derive(Debug)]
 pub(super) struct StartCall {
@@ -56,14 +44,12 @@ pub(super) struct StartCall {
     pub(super) call: Call,
 }
 
-/// A call to make.
 #[derive(Debug)]
 pub(super) enum Call {
     Read(ReadCall),
     Write(WriteCall),
 }
 
-/// The result of a call.
 #[derive(Debug)]
 pub(super) enum CallResult {
     Linked(Result<Answer<()>, CallFault>),
@@ -107,7 +93,6 @@ impl CallResult {
     }
 }
 
-/// Makes one call.
 pub(super) async fn make_call(
     services: ServicePorts,
     clock: Clock,

@@ -4,7 +4,22 @@ use std::borrow::Cow;
 
 use crate::domain::identity::{Destination, DestinationUser, Personal, ProviderName, profile_username};
 use crate::domain::outcome::RefusalCode;
-use crate::service::{LinkedIdentity, PoolUser, UserFilter};
+use crate::limits::FILTER_CHARS_MAX;
+use crate::service::{LinkedIdentity, PoolFacts, PoolUser, UserFilter};
+
+/// How a pool names its users, as far as looking them up depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolNaming {
+    pub case_sensitive: bool,
+    /// Whether user names are what `sub` has, because users sign in with an address.
+    pub usernames_are_subs: bool,
+}
+
+impl From<&PoolFacts> for PoolNaming {
+    fn from(facts: &PoolFacts) -> Self {
+        Self { case_sensitive: facts.case_sensitive, usernames_are_subs: !facts.username_attributes.is_empty() }
+    }
+}
 
 /// How a destination becomes one that can be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +40,135 @@ pub fn resolution(destination: &Destination) -> Resolution {
         Destination::Email(value) => look_up("email", value),
         Destination::Sub(value) => look_up("sub", value),
     }
+}
+
+/// Which attribute of users a text that is given as a user name could be by mistake.
+fn mistaken_attribute(name: &str, naming: PoolNaming) -> Option<&'static str> {
+    let is_uuid = || {
+        name.len() == 36
+            && name.char_indices().all(|(at, char)| match at {
+                8 | 13 | 18 | 23 => char == '-',
+                _ => char.is_ascii_hexdigit(),
+            })
+    };
+    match name {
+        _ if name.contains('@') => Some("email"),
+        _ if !naming.usernames_are_subs && is_uuid() => Some("sub"),
+        _ => None,
+    }
+}
+
+/// The alias that the service may take a user name for, as a destination. The service documents that a destination is
+/// named by its user name; if it takes an alias as well, the link is on a user whom nobody finds by the name that was sent.
+pub fn possible_alias(destination: &Destination, pool: &PoolFacts) -> Option<Destination> {
+    let mut aliases = pool.username_attributes.iter().chain(&pool.alias_attributes);
+    let alias = mistaken_destination(destination, PoolNaming::from(pool))?;
+    (matches!(alias, Destination::Sub(_)) || aliases.any(|attribute| attribute == "email")).then_some(alias)
+}
+
+/// The `email` or `sub` that a user name could be by mistake, as a destination.
+pub(super) fn mistaken_destination(destination: &Destination, naming: PoolNaming) -> Option<Destination> {
+    let Destination::Username(name) = destination else { return None };
+    match mistaken_attribute(name.expose(), naming)? {
+        "email" => Some(Destination::Email(name.clone())),
+        _ => Some(Destination::Sub(name.clone())),
+    }
+}
+
+/// The filters that find a destination, in the order in which they are sent until one finds it. A pool that ignores case
+/// may show names in lower case or as they were given, and how a filter reads a backslash is not documented: where a name
+/// has one, or a quote, its start is searched for at last, and the names that are found are compared here.
+#[must_use]
+pub fn look_up_filters(destination: &Destination, naming: PoolNaming) -> Vec<UserFilter> {
+    let (attribute, value) = match destination {
+        Destination::Username(name) => ("username", name.expose().to_owned()),
+        Destination::Email(email) => ("email", email.expose().to_owned()),
+        Destination::Sub(sub) => ("sub", sub.expose().to_owned()),
+        Destination::Federated { provider, user_id } => {
+            ("username", profile_username(provider.as_str(), user_id.expose()))
+        }
+    };
+    let mut spellings = vec![value];
+    if !naming.case_sensitive && attribute != "sub" {
+        let lowered = folded(&spellings[0]).into_owned();
+        spellings.push(lowered);
+        // User names are seen in lower case, and addresses as they were given.
+        if attribute == "username" {
+            spellings.reverse();
+        }
+        spellings.dedup();
+    }
+    let mut filters: Vec<UserFilter> = spellings.iter().map(|text| filter_that_fits(attribute, text)).collect();
+    let plain = spellings.iter().filter_map(|text| text.find(['\\', '"']).map(|end| &text[..end]));
+    filters.extend(plain.filter(|start| !start.is_empty()).map(|start| UserFilter {
+        attribute,
+        prefix: true,
+        value: Personal::from_service(start),
+    }));
+    if let Some(mistaken) = mistaken_destination(destination, naming) {
+        filters.extend(look_up_filters(&mistaken, naming));
+    }
+    filters
+}
+
+/// Whether a filter may not have found a value that is there.
+pub(super) fn has_escape(value: &str) -> bool {
+    value.contains(['\\', '"'])
+}
+
+/// A filter on this value, or on as much of its start as fits: what it finds is compared in full anyway.
+pub(super) fn filter_that_fits(attribute: &'static str, value: &str) -> UserFilter {
+    let mut filter = UserFilter { attribute, prefix: false, value: Personal::from_service(value) };
+    let mut chars = value.chars().count();
+    while filter.to_text().chars().count() > FILTER_CHARS_MAX && chars > 1 {
+        chars -= 1;
+        let start: String = value.chars().take(chars).collect();
+        filter = UserFilter { attribute, prefix: true, value: Personal::from_service(&start) };
+    }
+    filter
+}
+
+/// Something that helps to correct a row that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CorrectionHint {
+    /// There is a user whose name differs from the destination's in case only.
+    UserInOtherCase,
+    /// The destination is full only with what earlier rows of the file give it.
+    FullByFile,
+    /// The user name is nobody's, and the `sub` of a user.
+    UsernameIsSub,
+    /// The user name is nobody's, and the e-mail address of a user.
+    UsernameIsEmail,
+}
+
+impl CorrectionHint {
+    /// A lower-case fragment.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UserInOtherCase => "the pool has a user whose name differs in letter case only",
+            Self::FullByFile => "earlier rows of the file take the room that is left",
+            Self::UsernameIsSub => "this is the sub of a user, not a user name; use the column destination_sub",
+            Self::UsernameIsEmail => {
+                "this is the e-mail address of a user, not a user name; use the column destination_email"
+            }
+        }
+    }
+
+    pub(super) fn of_mistaken(destination: &Destination) -> Self {
+        if matches!(destination, Destination::Sub(_)) { Self::UsernameIsSub } else { Self::UsernameIsEmail }
+    }
+}
+
+/// What a user name that is nobody's means to the users that were found: the column that it belongs to.
+#[must_use]
+pub fn mistaken_column(destination: &Destination, found: &[PoolUser], naming: PoolNaming) -> Option<CorrectionHint> {
+    let mistaken = mistaken_destination(destination, naming)?;
+    // It is an alias of a federated user as well.
+    let means = |user: &PoolUser| {
+        is_meant(&mistaken, UserNames { federated: false, ..UserNames::of(user) }, naming.case_sensitive)
+    };
+    found.iter().any(means).then(|| CorrectionHint::of_mistaken(&mistaken))
 }
 
 /// The one user that `destination` means among those that the look-up found.
@@ -71,18 +215,17 @@ impl<'a> UserNames<'a> {
     }
 }
 
-/// Whether a destination means this user. A lookup never means a federated user.
+/// Whether a destination means this user. An e-mail address or a `sub` never means a federated user.
 pub(super) fn is_meant(destination: &Destination, user: UserNames<'_>, case_sensitive: bool) -> bool {
     let equal = |held: Option<&Personal>, wanted: &Personal| {
         held.is_some_and(|held| held == wanted || !case_sensitive && folded(held.expose()) == folded(wanted.expose()))
     };
-    !user.federated
-        && match destination {
-            Destination::Email(wanted) => equal(user.email, wanted),
-            Destination::Sub(wanted) => user.sub == Some(wanted),
-            Destination::Username(wanted) => user.username == wanted,
-            Destination::Federated { .. } => false,
-        }
+    match destination {
+        Destination::Email(wanted) => !user.federated && equal(user.email, wanted),
+        Destination::Sub(wanted) => !user.federated && user.sub == Some(wanted),
+        Destination::Username(wanted) => equal(Some(user.username), wanted),
+        Destination::Federated { .. } => false,
+    }
 }
 
 fn native_user(value: Personal) -> DestinationUser {
@@ -95,6 +238,11 @@ pub(super) fn folded(text: &str) -> Cow<'_, str> {
     if is_folded { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
 }
 
+/// Whether two user names are one to the pool.
+pub fn is_same_name(one: &str, other: &str, case_sensitive: bool) -> bool {
+    one == other || !case_sensitive && folded(one) == folded(other)
+}
+
 /// Identities that were linked to the user. A federated user's own identity is no link.
 pub fn linked_identities(user: &PoolUser) -> impl Iterator<Item = &LinkedIdentity> {
     user.identities.iter().filter(|identity| !identity.primary)
@@ -103,15 +251,14 @@ pub fn linked_identities(user: &PoolUser) -> impl Iterator<Item = &LinkedIdentit
 /// How a row names the user, so that reading it back finds it: a federated user by provider and id there, true case,
 /// where its user name is made of these; every other by its user name.
 ///
-/// In a case-insensitive pool the user name of such a profile is lower-case, and only the identity keeps the case.
+/// In a case-insensitive pool the user name of such a profile may be lower-case, and only the identity keeps the case.
 #[must_use]
 pub fn destination_of_user(user: &PoolUser, case_sensitive: bool) -> DestinationUser {
     let own = user.identities.iter().find(|identity| identity.primary);
     let by_identity = own.and_then(|identity| {
         let name = profile_username(&identity.provider_name, identity.user_id.expose());
-        let listed = if case_sensitive { name } else { name.to_lowercase() };
         let provider = ProviderName::parse(&identity.provider_name).ok()?;
-        let fits = listed == user.username.expose() && !provider.is_native();
+        let fits = is_same_name(&name, user.username.expose(), case_sensitive) && !provider.is_native();
         fits.then(|| DestinationUser { provider, value: identity.user_id.clone() })
     });
     by_identity.unwrap_or_else(|| DestinationUser { provider: ProviderName::native(), value: user.username.clone() })
@@ -193,6 +340,69 @@ mod tests {
         assert!(matches!(resolution(&name), Resolution::Known(user) if user.provider.is_native()));
     }
 
+    const KEEPS_CASE: PoolNaming = PoolNaming { case_sensitive: true, usernames_are_subs: false };
+    const FOLDS: PoolNaming = PoolNaming { case_sensitive: false, usernames_are_subs: false };
+    const UUID: &str = "a0000000-0000-4000-8000-00000000000f";
+
+    fn by_name(name: &str) -> Destination {
+        Destination::Username(Personal::from_service(name))
+    }
+
+    #[test]
+    fn a_name_is_looked_for_in_every_spelling_that_the_pool_may_show() {
+        let texts = |destination: &Destination, naming| -> Vec<String> {
+            look_up_filters(destination, naming).iter().map(UserFilter::to_text).collect()
+        };
+        let okta = ProviderName::parse("Okta").unwrap();
+        let federated = Destination::Federated { provider: okta, user_id: Personal::from_service("AbC") };
+        assert_eq!(texts(&by_name("Alice"), KEEPS_CASE), ["username = \"Alice\""]);
+        assert_eq!(texts(&by_name("Alice"), FOLDS), ["username = \"alice\"", "username = \"Alice\""]);
+        assert_eq!(texts(&by_name("alice"), FOLDS), ["username = \"alice\""]);
+        assert_eq!(texts(&federated, FOLDS), ["username = \"okta_abc\"", "username = \"Okta_AbC\""]);
+        assert_eq!(texts(&by_email("A@x.org"), FOLDS), ["email = \"A@x.org\"", "email = \"a@x.org\""]);
+        let domain = r"corp\alice";
+        assert_eq!(texts(&by_name(domain), KEEPS_CASE), [r#"username = "corp\\alice""#, "username ^= \"corp\""]);
+        assert_eq!(texts(&by_name(r"\alice"), KEEPS_CASE), [r#"username = "\\alice""#], "no start to search for");
+        assert_eq!(texts(&by_name("a@x.org"), KEEPS_CASE), ["username = \"a@x.org\"", "email = \"a@x.org\""]);
+        let name_and_sub = [format!("username = \"{UUID}\""), format!("sub = \"{UUID}\"")];
+        assert_eq!(texts(&by_name(UUID), KEEPS_CASE), name_and_sub);
+    }
+
+    #[test]
+    fn only_a_name_that_may_be_an_alias_is_one() {
+        let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let pool = |username: &[&str], alias: &[&str]| PoolFacts {
+            username_attributes: texts(username),
+            alias_attributes: texts(alias),
+            ..PoolFacts::default()
+        };
+        for (name, pool, expected) in [
+            ("alice", pool(&[], &["email"]), None),
+            ("a@x.org", pool(&[], &[]), None),
+            ("a@x.org", pool(&[], &["email"]), Some("email")),
+            ("a@x.org", pool(&["email"], &[]), Some("email")),
+            ("a@x.org", pool(&["phone_number"], &[]), None),
+            (UUID, pool(&[], &[]), Some("sub")),
+            (UUID, pool(&["email"], &[]), None),
+            ("a0000000-0000-4000-8000-00000000000", pool(&[], &[]), None),
+            ("a0000000-0000-4000-8000-00000000000g", pool(&[], &[]), None),
+        ] {
+            let alias = possible_alias(&by_name(name), &pool);
+            assert_eq!(alias.as_ref().map(Destination::kind), expected, "{name} {pool:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_an_address_or_a_sub_belongs_in_another_column() {
+        let users = [PoolUser { sub: Some(Personal::from_service(UUID)), ..user("alice", "a@x.org", false) }];
+        let column = |name: &str| mistaken_column(&by_name(name), &users, KEEPS_CASE);
+        assert_eq!(column("a@x.org"), Some(CorrectionHint::UsernameIsEmail));
+        assert_eq!(column(UUID), Some(CorrectionHint::UsernameIsSub));
+        assert_eq!(column("b@x.org"), None);
+        assert_eq!(resolve(&by_name("ALICE"), &users, false, None).map(|user| user.username()), Ok("alice".into()));
+        assert_eq!(resolve(&by_name("ALICE"), &users, true, None), Err(RefusalCode::UserNotFound));
+    }
+
     fn user_with(username: &str, identities: &[(&str, &str, bool)]) -> PoolUser {
         let identity = |(provider, id, primary): &(&str, &str, bool)| LinkedIdentity {
             user_id: Personal::from_service(id),
@@ -221,6 +431,7 @@ mod tests {
             ("alice", None, true, ("Cognito", "alice")),
             ("Okta_AbC", Some(("Okta", "AbC", true)), true, ("Okta", "AbC")),
             ("okta_abc", Some(("Okta", "AbC", true)), false, ("Okta", "AbC")),
+            ("Okta_AbC", Some(("Okta", "AbC", true)), false, ("Okta", "AbC")),
             ("okta_abc", Some(("Okta", "AbC", true)), true, ("Cognito", "okta_abc")),
             ("alice", Some(("Okta", "AbC", true)), true, ("Cognito", "alice")),
             ("Okta_AbC", Some(("Okta", "AbC", false)), true, ("Cognito", "Okta_AbC")),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::destination::{self, UserNames, folded};
+use super::destination::{self, CorrectionHint, PoolNaming, UserNames, folded, is_same_name};
 use crate::clock::UnixMs;
 use crate::domain::identity::{Destination, DestinationUser, Personal, ProviderName, profile_username};
 use crate::domain::outcome::RefusalCode;
@@ -19,28 +19,38 @@ use crate::service::PoolUser;
 #[derive(Debug, Clone, Default)]
 pub struct RequiredUsersBuilder {
     hashes: Vec<u64>,
+    /// Of user names that may be an address or a `sub` by mistake, as that.
+    mistaken_hashes: Vec<u64>,
 }
 
 impl RequiredUsersBuilder {
     /// Notes what a row names: its destination, its identity, and with the identity the user name of its own profile.
     pub fn add(&mut self, link: &Link) {
         self.hashes.push(destination_hash(&link.destination));
+        let mistaken = destination::mistaken_destination(&link.destination, MISTAKEN_ANYWHERE);
+        self.mistaken_hashes.extend(mistaken.map(|mistaken| destination_hash(&mistaken)));
         self.hashes.push(identity_hash(link.source.provider().as_str(), link.source.value().expose()));
     }
 
     #[must_use]
     pub fn build(self) -> RequiredUsers {
-        let mut hashes = self.hashes;
-        hashes.sort_unstable();
-        hashes.dedup();
-        hashes.shrink_to_fit();
-        RequiredUsers { hashes }
+        let [hashes, mistaken_hashes] = [self.hashes, self.mistaken_hashes].map(|mut hashes| {
+            hashes.sort_unstable();
+            hashes.dedup();
+            hashes.shrink_to_fit();
+            hashes
+        });
+        RequiredUsers { hashes, mistaken_hashes }
     }
 }
+
+/// A pool in which a user name may be a `sub` by mistake: what is kept of a pool for nothing costs little.
+const MISTAKEN_ANYWHERE: PoolNaming = PoolNaming { case_sensitive: true, usernames_are_subs: false };
 
 #[derive(Debug, Clone, Default)]
 pub struct RequiredUsers {
     hashes: Vec<u64>,
+    mistaken_hashes: Vec<u64>,
 }
 
 impl RequiredUsers {
@@ -62,7 +72,7 @@ impl RequiredUsers {
             .into_iter()
             .flatten()
             .chain(identities)
-            .filter(|hash| self.hashes.binary_search(hash).is_ok())
+            .filter(|hash| self.hashes.binary_search(hash).is_ok() || self.mistaken_hashes.binary_search(hash).is_ok())
             .collect();
         wanted.sort_unstable();
         wanted.dedup();
@@ -139,6 +149,7 @@ pub struct UserPosition(u32);
 pub struct PoolIndexBuilder {
     required: RequiredUsers,
     case_sensitive: bool,
+    shows_capitals: bool,
     texts: BTreeSet<Arc<str>>,
     users: Vec<IndexedUser>,
     entries: Vec<(u64, UserPosition)>,
@@ -148,13 +159,21 @@ impl PoolIndexBuilder {
     /// An empty index that keeps the `required` users.
     #[must_use]
     pub fn new(required: RequiredUsers, case_sensitive: bool) -> Self {
-        Self { required, case_sensitive, texts: BTreeSet::new(), users: Vec::new(), entries: Vec::new() }
+        Self {
+            required,
+            case_sensitive,
+            shows_capitals: false,
+            texts: BTreeSet::new(),
+            users: Vec::new(),
+            entries: Vec::new(),
+        }
     }
 
     /// Takes the users of a page, and keeps those that the file needs. A user may come twice: the last one counts.
     pub fn add_users(&mut self, users: Vec<PoolUser>) {
         for user in users {
             let hashes = self.required.hashes_of(&user);
+            self.shows_capitals |= folded(user.username.expose()) != user.username.expose();
             let Ok(position) = u32::try_from(self.users.len()) else { return };
             if !hashes.is_empty() {
                 self.entries.extend(hashes.into_iter().map(|hash| (hash, UserPosition(position))));
@@ -187,13 +206,13 @@ impl PoolIndexBuilder {
 
     #[must_use]
     pub fn build(self) -> PoolIndex {
-        let Self { case_sensitive, users, mut entries, .. } = self;
+        let Self { case_sensitive, shows_capitals, users, mut entries, .. } = self;
         let outdated = outdated_positions(&users);
         entries.retain(|(_, position)| !outdated.contains(position));
         entries.sort_unstable();
         entries.shrink_to_fit();
         let user_count = users.len() - outdated.len();
-        PoolIndex { case_sensitive, users, entries, user_count }
+        PoolIndex { case_sensitive, shows_capitals, users, entries, user_count }
     }
 }
 
@@ -229,6 +248,7 @@ fn outdated_positions(users: &[IndexedUser]) -> BTreeSet<UserPosition> {
 #[derive(Debug)]
 pub struct PoolIndex {
     case_sensitive: bool,
+    shows_capitals: bool,
     users: Vec<IndexedUser>,
     /// Hash and user, sorted.
     entries: Vec<(u64, UserPosition)>,
@@ -239,6 +259,12 @@ impl PoolIndex {
     #[must_use]
     pub fn user_count(&self) -> usize {
         self.user_count
+    }
+
+    /// Whether the pool ignores case and shows user names as they were given: a filter by another spelling finds nobody.
+    #[must_use]
+    pub fn names_keep_case(&self) -> bool {
+        !self.case_sensitive && self.shows_capitals
     }
 
     #[must_use]
@@ -262,8 +288,9 @@ impl PoolIndex {
     ) -> Result<(UserPosition, DestinationUser), RefusalCode> {
         match destination {
             Destination::Username(name) => {
-                let (position, _) = self.by_username(name.expose()).ok_or(RefusalCode::UserNotFound)?;
-                Ok((position, DestinationUser { provider: ProviderName::native(), value: name.clone() }))
+                let (position, user) = self.by_username(name.expose()).ok_or(RefusalCode::UserNotFound)?;
+                let value = user.username.clone();
+                Ok((position, DestinationUser { provider: ProviderName::native(), value }))
             }
             Destination::Federated { provider, user_id } => {
                 let (position, _) = self.profile_of(provider, user_id).ok_or(RefusalCode::UserNotFound)?;
@@ -313,9 +340,15 @@ impl PoolIndex {
     /// The user of this name, as the pool compares names.
     #[must_use]
     pub fn by_username(&self, username: &str) -> Option<(UserPosition, &IndexedUser)> {
-        let wanted = folded(username);
-        let same = |held: &str| held == username || !self.case_sensitive && folded(held) == wanted;
+        let same = |held: &str| is_same_name(held, username, self.case_sensitive);
         self.users_under(name_hash(username)).find(|(_, user)| same(user.username.expose()))
+    }
+
+    /// The column that a user name belongs to that is nobody's, where it is an address or a `sub` of somebody.
+    #[must_use]
+    pub fn mistaken_column(&self, destination: &Destination, naming: PoolNaming) -> Option<CorrectionHint> {
+        let mistaken = destination::mistaken_destination(destination, naming)?;
+        self.users_meant_by(&mistaken).next().map(|_| CorrectionHint::of_mistaken(&mistaken))
     }
 
     /// Whether there is a user whose name differs from this one in case only.
@@ -520,7 +553,7 @@ mod tests {
         assert_eq!(found(&sensitive, &federated), Ok("Okta_Own".to_owned()));
         assert_eq!(found(&sensitive, &name("Okta_Own")), Ok("Okta_Own".to_owned()), "by its user name");
         let insensitive = index(&links, users(), false);
-        assert_eq!(found(&insensitive, &name("Alice")), Ok("Alice".to_owned()), "sent as the file has it");
+        assert_eq!(found(&insensitive, &name("Alice")), Ok("alice".to_owned()), "as the pool shows it");
         assert_eq!(
             found(&insensitive, &email),
             Ok("alice".to_owned()),

@@ -4,7 +4,8 @@
 //! as its answers. A user's `sub` is a UUID: `sub ^= "0"` to `sub ^= "f"` split the pool into 16 chains that do not
 //! wait for each other. `AdminGetUser` is never called: it would mark every user as active for billing.
 //!
-//! A pool that fits one page is read with one call. A pool with a `sub` that is no UUID (an emulator's) is read in one chain.
+//! A pool that fits one page is read with one call. A pool with a `sub` that is no UUID (an emulator's), or a service that
+//! refuses such filters, is read in one chain.
 //!
 //! The same code looks users up one by one, where that takes fewer calls than the pool has pages.
 
@@ -15,13 +16,14 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::destination::{PoolNaming, is_same_name, look_up_filters};
 use super::faults::{pace_verdict, stop_error};
 use super::pool_index::RequiredUsers;
 use crate::clock::{Clock, Instant, UnixMs, sleep_until, timeout_at};
 use crate::domain::identity::{Destination, Personal, profile_username};
 use crate::domain::row::Link;
 use crate::domain::run::{StopCause, StopError};
-use crate::limits::{self, FILTER_CHARS_MAX, USERS_PER_PAGE_MAX};
+use crate::limits::{self, READ_PAGES_MAX, USERS_PER_PAGE_MAX};
 use crate::pace::retry::backoff;
 use crate::pace::{Admission, AdmittedCall, CallFeedback, CallPacer, Pace};
 use crate::seed::Rng;
@@ -84,59 +86,60 @@ impl LookUpCost {
     }
 }
 
+/// Filters that find one user, in the order in which they are sent until one finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserLookUp {
+    filters: VecDeque<UserFilter>,
+    /// The user as the row names it.
+    wanted: Destination,
+    case_sensitive: bool,
+}
+
+impl UserLookUp {
+    /// Whether a filter has found what was looked for. A prefix finds others as well.
+    fn is_found_among(&self, filter: &UserFilter, users: &[PoolUser]) -> bool {
+        let name = match &self.wanted {
+            Destination::Federated { provider, user_id } => profile_username(provider.as_str(), user_id.expose()),
+            wanted => wanted.value().expose().to_owned(),
+        };
+        users.iter().any(|user| {
+            let held = match filter.attribute {
+                "email" => user.email.as_ref(),
+                "sub" => user.sub.as_ref(),
+                _ => Some(&user.username),
+            };
+            held.is_some_and(|held| is_same_name(held.expose(), &name, self.case_sensitive))
+        })
+    }
+}
+
 #[derive(Debug)]
 pub struct LookUpFilters {
-    /// Hashes of the filters: 64 bits, of which two agree by chance once in 10⁷ files of a million rows.
+    /// Hashes of the first filters: 64 bits, of which two agree by chance once in 10⁷ files of a million rows.
     filter_hashes: HashSet<u64>,
-    case_sensitive: bool,
+    naming: PoolNaming,
 }
 
 impl LookUpFilters {
     #[must_use]
-    pub fn new(case_sensitive: bool) -> Self {
-        Self { filter_hashes: HashSet::new(), case_sensitive }
+    pub fn new(naming: PoolNaming) -> Self {
+        Self { filter_hashes: HashSet::new(), naming }
     }
 
     /// The lookups for a row that no earlier row needed: its destination, and the profile that its identity would have.
-    pub fn filters_for(&mut self, link: &Link) -> Vec<UserFilter> {
-        let (provider, value) = (link.source.provider().as_str(), link.source.value().expose());
-        let profile = self.by_username(&profile_username(provider, value));
-        let mut filters = vec![self.destination(&link.destination), profile];
-        filters.retain(|filter| self.filter_hashes.insert(xxh3_64(filter.to_text().as_bytes())));
-        filters
-    }
-
-    fn destination(&self, destination: &Destination) -> UserFilter {
-        match destination {
-            Destination::Username(name) => self.by_username(name.expose()),
-            Destination::Email(email) => filter_that_fits("email", email.expose()),
-            Destination::Sub(sub) => filter_that_fits("sub", sub.expose()),
-            Destination::Federated { provider, user_id } => {
-                self.by_username(&profile_username(provider.as_str(), user_id.expose()))
+    pub fn filters_for(&mut self, link: &Link) -> Vec<UserLookUp> {
+        let (provider, user_id) = (link.source.provider().clone(), link.source.value().clone());
+        let profile = Destination::Federated { provider, user_id };
+        let mut look_ups = Vec::new();
+        for wanted in [link.destination.clone(), profile] {
+            let filters = VecDeque::from(look_up_filters(&wanted, self.naming));
+            let texts: String = filters.iter().map(|filter| filter.to_text() + "\n").collect();
+            if self.filter_hashes.insert(xxh3_64(texts.as_bytes())) {
+                look_ups.push(UserLookUp { filters, wanted, case_sensitive: self.naming.case_sensitive });
             }
         }
+        look_ups
     }
-
-    /// A case-insensitive pool keeps user names in lower case, and its filter does not fold.
-    fn by_username(&self, username: &str) -> UserFilter {
-        if self.case_sensitive {
-            filter_that_fits("username", username)
-        } else {
-            filter_that_fits("username", &username.to_lowercase())
-        }
-    }
-}
-
-/// A filter on this value, or on as much of its start as fits: what it finds is compared in full anyway.
-fn filter_that_fits(attribute: &'static str, value: &str) -> UserFilter {
-    let mut filter = UserFilter { attribute, prefix: false, value: Personal::from_service(value) };
-    let mut chars = value.chars().count();
-    while filter.to_text().chars().count() > FILTER_CHARS_MAX && chars > 1 {
-        chars -= 1;
-        let start: String = value.chars().take(chars).collect();
-        filter = UserFilter { attribute, prefix: true, value: Personal::from_service(&start) };
-    }
-    filter
 }
 
 const DIGITS: &str = "0123456789abcdef";
@@ -148,6 +151,8 @@ pub struct ScanResult {
     pub reads: u64,
     /// Of them, those that were answered with "too many requests".
     pub throttled: u64,
+    /// Look-ups that gave up after [`READ_PAGES_MAX`] pages of users whose names only start alike.
+    pub cut_look_ups: u64,
     /// When it began, by our clock: what happened later may be missing from it.
     pub began: UnixMs,
     pub elapsed: Duration,
@@ -161,7 +166,7 @@ pub struct ScanOptions {
 }
 
 /// Hands out one question after another; `None` when there are no more.
-pub type NextFilter<'a> = &'a mut (dyn FnMut() -> Result<Option<UserFilter>, StopError> + Send);
+pub type NextLookUp<'a> = &'a mut (dyn FnMut() -> Result<Option<UserLookUp>, StopError> + Send);
 
 /// Takes the users of a page; may end the scan.
 pub type TakeUsers<'a> = &'a mut (dyn FnMut(Vec<PoolUser>) -> Result<(), StopError> + Send);
@@ -185,15 +190,15 @@ pub async fn scan(
 /// Asks `ListUsers` one question after another, several at a time, and hands on what it finds.
 ///
 /// # Errors
-/// As [`scan`], and what `next_filter` ends with.
+/// As [`scan`], and what `next_look_up` ends with.
 pub async fn look_up(
     directory: Arc<dyn UserDirectory>,
     options: ScanOptions,
     clock: Clock,
-    next_filter: NextFilter<'_>,
+    next_look_up: NextLookUp<'_>,
     take: TakeUsers<'_>,
 ) -> Result<ScanResult, StopError> {
-    PoolScan::new(directory, options, clock, VecDeque::new(), next_filter).run(take).await
+    PoolScan::new(directory, options, clock, VecDeque::new(), next_look_up).run(take).await
 }
 
 #[derive(Debug)]
@@ -202,18 +207,35 @@ struct PageChain {
     filter: Option<UserFilter>,
     /// Whether it is one of several, or is not split up for want of digits.
     undivided: bool,
+    /// The look-up that the filter belongs to, with the filters that follow if this one finds nobody.
+    look_up: Option<UserLookUp>,
     token: Option<String>,
+    pages: usize,
     faults: u32,
     restarts: u32,
 }
 
 impl PageChain {
     fn whole() -> Self {
-        Self { filter: None, undivided: false, token: None, faults: 0, restarts: 0 }
+        Self { filter: None, undivided: false, look_up: None, token: None, pages: 0, faults: 0, restarts: 0 }
+    }
+
+    fn whole_undivided() -> Self {
+        Self { undivided: true, ..Self::whole() }
     }
 
     fn of(filter: UserFilter) -> Self {
         Self { filter: Some(filter), undivided: true, ..Self::whole() }
+    }
+
+    /// The next filter of a look-up; `None` where there is none left.
+    fn of_look_up(mut look_up: UserLookUp) -> Option<Self> {
+        let filter = look_up.filters.pop_front()?;
+        Some(Self { look_up: Some(look_up), ..Self::of(filter) })
+    }
+
+    fn is_part_of_scan(&self) -> bool {
+        self.filter.is_some() && self.look_up.is_none()
     }
 
     fn of_sub_prefix(digit: char) -> Self {
@@ -250,9 +272,11 @@ struct PoolScan<'a> {
     budget: CallPacer,
     rng: Rng,
     ready: VecDeque<PageChain>,
-    next_filter: NextFilter<'a>,
+    next_look_up: NextLookUp<'a>,
     backing_off: Vec<(Instant, PageChain)>,
     in_flight: JoinSet<AnsweredPage>,
+    /// Whether the service refused to split the pool.
+    has_one_chain: bool,
     scanned: ScanResult,
 }
 
@@ -262,7 +286,7 @@ impl<'a> PoolScan<'a> {
         options: ScanOptions,
         clock: Clock,
         ready: VecDeque<PageChain>,
-        next_filter: NextFilter<'a>,
+        next_look_up: NextLookUp<'a>,
     ) -> Self {
         Self {
             directory,
@@ -270,9 +294,10 @@ impl<'a> PoolScan<'a> {
             budget: CallPacer::new(clock, options.reads),
             rng: Rng::new(options.seed).fork("scan"),
             ready,
-            next_filter,
+            next_look_up,
             backing_off: Vec::new(),
             in_flight: JoinSet::new(),
+            has_one_chain: false,
             scanned: ScanResult { began: clock.unix_ms(), ..ScanResult::default() },
         }
     }
@@ -339,7 +364,7 @@ impl<'a> PoolScan<'a> {
         if self.in_flight.len() + self.backing_off.len() >= limits::LOOK_UPS_OPEN_MAX {
             return Ok(None);
         }
-        Ok((self.next_filter)()?.map(PageChain::of))
+        Ok((self.next_look_up)()?.and_then(PageChain::of_look_up))
     }
 
     fn send_chain(&mut self, chain: PageChain, sent: AdmittedCall) {
@@ -373,14 +398,39 @@ impl<'a> PoolScan<'a> {
         self.scanned.users += page.users.len() as u64;
         chain.token = page.next_token;
         chain.faults = 0;
-        if chain.token.is_some() {
-            self.ready.push_back(chain);
-        }
+        let rest = self.rest_of(chain, &page.users);
+        self.ready.extend(rest);
         take(page.users)
+    }
+
+    /// What is still to be read after a page of a chain.
+    fn rest_of(&mut self, mut chain: PageChain, users: &[PoolUser]) -> Option<PageChain> {
+        if chain.is_part_of_scan() && self.has_one_chain {
+            return None;
+        }
+        chain.pages += 1;
+        let (Some(filter), Some(look_up)) = (&chain.filter, &chain.look_up) else {
+            return chain.token.is_some().then_some(chain);
+        };
+        if look_up.is_found_among(filter, users) {
+            // Several users may have one address.
+            let goes_on = filter.attribute == "email" && chain.token.is_some();
+            chain.look_up.iter_mut().for_each(|look_up| look_up.filters.clear());
+            return goes_on.then_some(chain);
+        }
+        match chain.token {
+            Some(_) if filter.prefix && chain.pages >= READ_PAGES_MAX => self.scanned.cut_look_ups += 1,
+            Some(_) => return Some(chain),
+            None => {}
+        }
+        chain.look_up.and_then(PageChain::of_look_up)
     }
 
     fn on_fault(&mut self, mut chain: PageChain, fault: &CallFault) -> Result<(), StopError> {
         let class = classify(CallKind::Read, fault);
+        if chain.is_part_of_scan() && self.has_one_chain {
+            return Ok(());
+        }
         chain.faults += u32::from(class == FaultClass::Transient);
         match class {
             FaultClass::Fatal(cause) => Err(stop_error(cause, "ListUsers", fault)),
@@ -391,6 +441,14 @@ impl<'a> PoolScan<'a> {
             FaultClass::Transient if chain.faults < limits::PREFLIGHT_ATTEMPTS_MAX => {
                 let until = self.clock.now() + backoff(chain.faults, &mut self.rng);
                 self.backing_off.push((until, chain));
+                Ok(())
+            }
+            // That such a filter is accepted is documented and was never seen. What the other chains read is read again.
+            FaultClass::Refused(_) if chain.is_part_of_scan() && chain.token.is_none() => {
+                tracing::debug!(code = fault.code(), "the pool is read in one chain");
+                self.has_one_chain = true;
+                self.ready = VecDeque::from([PageChain::whole_undivided()]);
+                self.backing_off.clear();
                 Ok(())
             }
             // The only parameter that can have become wrong since the last page is its token, which expires.
@@ -486,11 +544,11 @@ mod tests {
         let (seen, scanned) = scanned(&service, 30.0).await.unwrap();
         assert!(each_once(&seen, 40_000));
         assert_eq!(scanned.users, 40_000);
-        let list = service.stats().of(Operation::ListUsers);
+        let list = service.account.stats().of(Operation::ListUsers);
         assert_eq!((list.calls, list.throttled), (scanned.reads, scanned.throttled));
         let calls_possible = scanned.elapsed.as_millis() * 30 / 1_000;
         assert!(u128::from(scanned.reads) * 100 >= calls_possible * 97, "{scanned:?}");
-        assert_eq!(service.stats().of(Operation::GetUser).calls, 0, "which would be billed");
+        assert_eq!(service.account.stats().of(Operation::GetUser).calls, 0, "which would be billed");
     }
 
     #[tokio::test(start_paused = true)]
@@ -502,7 +560,7 @@ mod tests {
         let service = service(pool(6_000), 30.0, faults);
         let (seen, scanned) = scanned(&service, 60.0).await.unwrap();
         assert!(each_once(&seen, 6_000));
-        assert!(scanned.throttled > 0 && service.stats().faults > 0);
+        assert!(scanned.throttled > 0 && service.account.stats().faults > 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -515,6 +573,75 @@ mod tests {
         let service = service(pool, 30.0, FaultPlan::none());
         let (seen, _) = scanned(&service, 30.0).await.unwrap();
         assert!(each_once(&seen, 600));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_without_filters_on_a_start_of_sub_is_read_in_one_chain() {
+        let world = Account::new(7).with_pool(pool(600)).with_latency(Latency::usual());
+        let world = world.with_behaviors([cognito_sim::Behavior::NoSubPrefix]);
+        let service = InProcessService::new(world, Clock::starting_at(1_800_000_000_000));
+        let (seen, _) = scanned(&service, 30.0).await.unwrap();
+        assert!(each_once(&seen, 600));
+        assert!(
+            service.account.stats().of(Operation::ListUsers).calls > 11,
+            "ten pages, the first once more, and a filter"
+        );
+    }
+
+    /// The users that look-ups for these rows find.
+    async fn looked_up(pool: Pool, behaviors: &[cognito_sim::Behavior], links: &[Link]) -> (Vec<String>, ScanResult) {
+        let world = Account::new(7).with_pool(pool).with_latency(Latency::off());
+        let world = world.with_behaviors(behaviors.iter().copied());
+        let service = InProcessService::new(world, Clock::starting_at(1_800_000_000_000));
+        let naming = PoolNaming::from(&service.describe_pool().await.unwrap().value);
+        let mut filters = LookUpFilters::new(naming);
+        let mut look_ups: Vec<_> = links.iter().flat_map(|link| filters.filters_for(link)).collect();
+        let mut names = Vec::new();
+        let mut take = |users: Vec<PoolUser>| {
+            names.extend(users.iter().map(|user| user.username.expose().to_owned()));
+            Ok(())
+        };
+        let clock = Clock::starting_at(1_800_000_000_000);
+        let result = look_up(service, options(30.0), clock, &mut || Ok(look_ups.pop()), &mut take).await.unwrap();
+        names.sort();
+        (names, result)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_user_is_found_however_the_pool_shows_names_and_reads_a_backslash() {
+        use cognito_sim::Behavior::{FilterKeepsBackslashes, NamesKeepCase};
+        let by_name = |name: &str| link(Destination::Username(Personal::from_service(name)), "1");
+        for behaviors in
+            [&[][..], &[NamesKeepCase], &[FilterKeepsBackslashes], &[NamesKeepCase, FilterKeepsBackslashes]]
+        {
+            let mut pool = Pool::new(PoolSettings::new(POOL).case_sensitive(false));
+            for name in ["Alice", r"corp\bob", r"corp\carol", "okta_1"] {
+                pool.add_user(NewUser::named(name)).unwrap();
+            }
+            let (names, result) = looked_up(pool, behaviors, &[by_name("Alice"), by_name(r"corp\bob")]).await;
+            let has = |name: &str| names.iter().any(|found| found.eq_ignore_ascii_case(name));
+            assert!(has("alice") && has(r"corp\bob") && has("okta_1"), "{behaviors:?}: {names:?}");
+            assert_eq!(result.cut_look_ups, 0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_is_an_address_is_asked_for_as_that_last() {
+        let mut pool = Pool::new(PoolSettings::new(POOL));
+        pool.add_user(NewUser::named("alice").with_email("a@example.com")).unwrap();
+        let (names, result) =
+            looked_up(pool, &[], &[link(Destination::Username(Personal::from_service("a@example.com")), "1")]).await;
+        assert_eq!((names, result.reads), (vec!["alice".to_owned()], 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_that_many_names_share_is_given_up() {
+        let mut pool = pool(60 * READ_PAGES_MAX + 1);
+        pool.add_user(NewUser::named(r"user\x")).unwrap();
+        let behaviors = [cognito_sim::Behavior::FilterKeepsBackslashes];
+        let (_, result) =
+            looked_up(pool, &behaviors, &[link(Destination::Username(Personal::from_service(r"user\y")), "1")]).await;
+        assert_eq!(result.cut_look_ups, 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -541,8 +668,9 @@ mod tests {
     }
 
     fn texts(links: &[Link], case_sensitive: bool) -> Vec<String> {
-        let mut filters = LookUpFilters::new(case_sensitive);
-        links.iter().flat_map(|link| filters.filters_for(link)).map(|filter| filter.to_text()).collect()
+        let mut filters = LookUpFilters::new(PoolNaming { case_sensitive, usernames_are_subs: false });
+        let look_ups = links.iter().flat_map(|link| filters.filters_for(link));
+        look_ups.map(|look_up| look_up.filters[0].to_text()).collect()
     }
 
     #[test]
@@ -563,7 +691,7 @@ mod tests {
         let quotes = "\"".repeat(128);
         let [text, _] =
             texts(&[link(Destination::Username(Personal::from_service(&quotes)), "A")], true).try_into().unwrap();
-        assert!(text.starts_with("username ^= ") && text.chars().count() <= FILTER_CHARS_MAX, "{text}");
+        assert!(text.starts_with("username ^= ") && text.chars().count() <= limits::FILTER_CHARS_MAX, "{text}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A result file: readable by its owner only, and under its name only when it is complete.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -38,6 +38,11 @@ impl OutputFile {
 
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), InputError> {
         self.target.write_all(bytes).map_err(|source| write_error(&self.path, source))
+    }
+
+    /// Writes all that is left to read.
+    pub fn copy(&mut self, from: &mut impl Read) -> Result<(), InputError> {
+        io::copy(from, &mut self.target).map(drop).map_err(|source| write_error(&self.path, source))
     }
 
     /// Puts the file under its name, replacing an existing one. An existing file stays as it is where this fails.
@@ -85,7 +90,7 @@ fn open(path: &Path) -> io::Result<OutputTarget> {
     tempfile::Builder::new().prefix(".cognito-link-").tempfile_in(folder).map(OutputTarget::Temporary)
 }
 
-pub(super) fn write_error(path: &Path, source: io::Error) -> InputError {
+pub fn write_error(path: &Path, source: io::Error) -> InputError {
     // `tempfile` adds the path of its temporary file, which says nothing to the user.
     let text = source.to_string();
     let source = match text.split_once(" at path \"") {

@@ -150,7 +150,7 @@ fn is_note_column(name: &str) -> bool {
 }
 
 /// Returns a row with its line end, quoted where it must be.
-pub(super) fn encode_csv_row(
+pub fn encode_csv_row(
     delimiter: u8,
     newline: &[u8],
     cells: impl IntoIterator<Item: AsRef<[u8]>>,

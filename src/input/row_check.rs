@@ -7,10 +7,10 @@ use super::columns::{Column, ColumnSet, DEFAULT_ATTRIBUTE};
 use super::record::{DestinationRef, LinkRef};
 use super::value_check::{self, Value};
 use crate::domain::finding::{FindingCode, Severity};
-use crate::domain::identity::{
-    AttributeName, ExternalIdentity, IdentityError, NATIVE_PROVIDER, Personal, ProviderName, is_social,
+use crate::domain::identity::{AttributeName, ExternalIdentity, NATIVE_PROVIDER, Personal, ProviderName, is_social};
+use crate::limits::{
+    ATTRIBUTE_VALUE_CHARS_MAX, FILTER_CHARS_MAX, PROVIDER_NAME_CHARS_MAX, SOURCE_CHARS_MAX, USERNAME_CHARS_MAX,
 };
-use crate::limits::{ATTRIBUTE_VALUE_CHARS_MAX, FILTER_CHARS_MAX, USERNAME_CHARS_MAX};
 
 /// The values of a row as they stand in the input.
 #[derive(Clone, Copy, Default)]
@@ -197,15 +197,16 @@ impl<'v> RowCheck<'_, 'v, '_> {
         }
         let value = value.filter(|value| self.fits(value.text, ATTRIBUTE_VALUE_CHARS_MAX, Column::SourceValue));
         let source = (provider?, attribute?, value?.text);
-        match ExternalIdentity::check(source.0, source.1, source.2) {
-            Ok(()) => Some(source),
-            // Reported above.
-            Err(IdentityError::NativeSource) => None,
-            Err(fault) => {
-                self.issues.add(FindingCode::SourceTooLong, Column::SourceValue, fault.to_string());
-                None
-            }
+        // A native source is reported above.
+        ExternalIdentity::check(source.0).ok()?;
+        if let Some(chars) = ExternalIdentity::excess_chars(source.0, source.1, source.2) {
+            let message = format!(
+                "provider name, attribute name and value together are {chars} characters, and the service is known to take \
+                 {SOURCE_CHARS_MAX}; shorten the value"
+            );
+            self.issues.add(FindingCode::SourceTooLong, Column::SourceValue, message);
         }
+        Some(source)
     }
 
     fn provider_name(&mut self, column: Column) -> Option<&'v str> {
@@ -214,6 +215,11 @@ impl<'v> RowCheck<'_, 'v, '_> {
         if let Err(fault) = &checked {
             let message = format!("{fault}; give the name that the provider has in the pool");
             self.issues.add(FindingCode::ProviderNameInvalid, column, message);
+        } else if text.len() > PROVIDER_NAME_CHARS_MAX && text.chars().count() > PROVIDER_NAME_CHARS_MAX {
+            let message = format!(
+                "is longer than {PROVIDER_NAME_CHARS_MAX} characters; check that it is the name that the pool's list has"
+            );
+            self.issues.add(FindingCode::ProviderNameLong, column, message);
         }
         checked.is_ok().then_some(text)
     }

@@ -190,7 +190,7 @@ impl RateController {
 
     /// The quota as last measured, in calls per second; `None` before the first throttled call.
     pub fn measured_quota(&self) -> Option<f64> {
-        self.calls.was_throttled().then_some(self.plateau)
+        self.calls.was_throttled.then_some(self.plateau)
     }
 
     /// Advances the time: a first guess doubles while no call is throttled. A rate that is not used proves nothing, and
@@ -347,7 +347,6 @@ impl RateController {
         (span >= f64::max(0.5, 10.0 / rate)).then(|| self.calls.accepted_before(sent, span))
     }
 
-    /// Starts a new curve around `plateau`.
     fn settle_at(&mut self, now: f64, plateau: f64, eager_left: u32) {
         self.mode = Mode::Cubic;
         self.plateau = plateau;
@@ -407,10 +406,6 @@ impl CallLog {
         if let Some((_, held)) = index.and_then(|index| self.calls.get_mut(index)) {
             *held = fate;
         }
-    }
-
-    fn was_throttled(&self) -> bool {
-        self.was_throttled
     }
 
     #[expect(clippy::cast_precision_loss, reason = "at most as many as are kept")]

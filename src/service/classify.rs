@@ -23,7 +23,6 @@ pub enum CallKind {
     Unlink,
 }
 
-/// What a fault means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FaultClass {
     /// Too many requests: the call had no effect, and it costs the row no attempt.
@@ -59,7 +58,6 @@ pub enum IfNoEffect {
 }
 
 /// Classifies one fault. Total: an error that the table does not know is doubtful for a write and refused for a read.
-#[must_use]
 pub fn classify(kind: CallKind, fault: &CallFault) -> FaultClass {
     match fault {
         CallFault::Unsent { credentials: true, .. } => FaultClass::Fatal(StopCause::Credentials),
@@ -145,10 +143,12 @@ fn not_authorized(kind: CallKind, text: &str) -> Option<RefusalCode> {
     }
 }
 
-/// Whether the text of a limit is about calls a second.
+/// Whether the text of a limit is about calls a second. It may quote a name, such as that of a provider: a hyphen and an
+/// underscore belong to a word.
 fn is_about_rate(text: &str) -> bool {
-    let has_word = |word| text.split(|letter: char| !letter.is_alphanumeric()).any(|part| part == word);
-    has_word("rate") || text.contains("throttl") || text.contains("too many requests")
+    let mut words = text.split(|letter: char| !letter.is_alphanumeric() && !"-_".contains(letter));
+    words.any(|word| matches!(word, "rate" | "rate-limit") || word.starts_with("throttl"))
+        || text.contains("too many requests")
 }
 
 /// The codes of AWS services for "too many requests". `LimitExceededException` is one of them only where its text says
@@ -286,6 +286,7 @@ mod tests {
             ),
             (400, "LimitExceededException", "", Doubtful(IfNoEffect::CountIdentities)),
             (400, "LimitExceededException", "Separate limits apply", Doubtful(IfNoEffect::CountIdentities)),
+            (400, "LimitExceededException", "Too many links to fede-rate-d", Doubtful(IfNoEffect::CountIdentities)),
             (400, "LimitExceededException", "Rate exceeded", throttled.clone()),
             (400, "LimitExceededException", "Request was throttled", throttled.clone()),
             (400, "UserNotFoundException", "User does not exist.", refuse(Code::UserNotFound)),

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::AnswerMeta;
+use crate::domain::code_enum::code_enum;
 
 /// A failed attempt. Its texts may contain personal data, so `Debug` leaves them out.
 #[derive(Clone, PartialEq, Eq)]
 pub enum CallFault {
-    /// The service answered with an error.
     Answered {
         status: u16,
         /// The error's code without namespace and address, such as `InvalidParameterException`.
@@ -25,42 +25,25 @@ pub enum CallFault {
         detail: String,
     },
     /// The call could not be made at all: no credentials, or a request that cannot be built.
-    Unsent {
-        /// Whether credentials are the reason.
-        credentials: bool,
-        detail: String,
-    },
+    Unsent { credentials: bool, detail: String },
 }
 
-/// How far a call without a complete answer got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Transport {
-    /// No connection: nothing was sent.
-    Connect,
-    /// No answer in time: the call may have had an effect.
-    Timeout,
-    /// The connection broke after the request was sent, or during the answer: the call may have had an effect.
-    Broken,
-    /// A complete answer that cannot be read: the call may have had an effect.
-    Unreadable,
-}
-
-impl Transport {
-    /// The code in the ledger and the log.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Timeout => "timeout",
-            Self::Broken => "connection_broken",
-            Self::Unreadable => "unreadable_answer",
-        }
+code_enum! {
+    /// How far a call without a complete answer got.
+    Transport {
+        /// No connection: nothing was sent.
+        Connect = "connect",
+        /// No answer in time: the call may have had an effect.
+        Timeout = "timeout",
+        /// The connection broke after the request was sent, or during the answer: the call may have had an effect.
+        Broken = "connection_broken",
+        /// A complete answer that cannot be read: the call may have had an effect.
+        Unreadable = "unreadable_answer",
     }
 }
 
 impl CallFault {
     /// The service's code, or ours if there is no answer.
-    #[must_use]
     pub fn code(&self) -> &str {
         match self {
             Self::Answered { code, .. } => code,
@@ -71,7 +54,6 @@ impl CallFault {
     }
 
     /// The message of the service or the connector. May contain personal data: for the ledger only.
-    #[must_use]
     pub fn message(&self) -> &str {
         match self {
             Self::Answered { message, .. } => message,
@@ -80,7 +62,6 @@ impl CallFault {
     }
 
     /// `None` if there was no answer.
-    #[must_use]
     pub fn meta(&self) -> Option<&AnswerMeta> {
         match self {
             Self::Answered { meta, .. } => Some(meta),

@@ -28,7 +28,6 @@ pub struct LinkedIdentity {
 
 impl LinkedIdentity {
     /// From when to when it can have been linked. A date of whole seconds may have lost its milliseconds.
-    #[must_use]
     pub fn created_between(&self) -> Option<RangeInclusive<UnixMs>> {
         self.created_unix_ms.map(possible_times)
     }
@@ -46,7 +45,6 @@ const MS_PER_SECOND: UnixMs = 1_000;
 const SMALLEST_MS: UnixMs = 100_000_000_000;
 
 /// Parses the value of the attribute; ignores what is not an identity.
-#[must_use]
 pub fn parse_identities(text: &str) -> Vec<LinkedIdentity> {
     match serde_json::from_str(text) {
         Ok(Value::Array(items)) => items.iter().filter_map(parse_one).collect(),

@@ -4,13 +4,12 @@
 //! program, so it cannot share an assumption either. Answers take their time on tokio's clock, so a run under a paused
 //! clock takes none.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cognito_sim::{Account, Answer as SimulatedAnswer, Response, SharedAccount, Stats};
+use cognito_sim::{Account, Answer as SimulatedAnswer, Response, SharedAccount};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::identities::parse_identities;
 use super::{
@@ -23,35 +22,21 @@ use crate::limits;
 
 /// A simulated service for one pool.
 pub struct InProcessService {
-    account: SharedAccount,
+    pub account: SharedAccount,
     clock: Clock,
     pool: String,
 }
 
 impl InProcessService {
     /// A service for the first pool of the account, by id.
-    #[must_use]
     pub fn new(account: Account, clock: Clock) -> Arc<Self> {
         let pool = account.first_pool().map(|pool| pool.settings().id.clone()).unwrap_or_default();
         Arc::new(Self { account: SharedAccount::new(account), clock, pool })
     }
 
     /// A service for one pool of an account that others call too.
-    #[must_use]
     pub fn sharing(account: SharedAccount, clock: Clock, pool: &str) -> Arc<Self> {
         Arc::new(Self { account, clock, pool: pool.to_owned() })
-    }
-
-    /// The account, to read or change it.
-    #[must_use]
-    pub fn account(&self) -> &SharedAccount {
-        &self.account
-    }
-
-    /// What the account received so far.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        self.account.stats()
     }
 
     async fn call<T: DeserializeOwned>(&self, operation: &str, body: impl Serialize) -> Result<Answer<T>, CallFault> {
@@ -128,67 +113,6 @@ fn http_date(text: &str) -> Option<UnixMs> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct DescribeUserPoolBody {
-    user_pool: UserPoolBody,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct UserPoolBody {
-    name: String,
-    username_configuration: Option<UsernameConfigurationBody>,
-    #[serde(default)]
-    estimated_number_of_users: u64,
-    #[serde(default)]
-    lambda_config: LambdaConfigBody,
-    #[serde(default)]
-    username_attributes: Vec<String>,
-    #[serde(default)]
-    alias_attributes: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct UsernameConfigurationBody {
-    case_sensitive: bool,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct LambdaConfigBody {
-    pre_sign_up: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ListIdentityProvidersBody {
-    providers: Vec<ProviderBody>,
-    next_token: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ProviderBody {
-    provider_name: String,
-    provider_type: String,
-}
-
-/// Reads only the mapping: the rest of the answer holds the client secret of the provider.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct DescribeIdentityProviderBody {
-    identity_provider: AttributeMappingBody,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct AttributeMappingBody {
-    #[serde(default)]
-    attribute_mapping: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
 struct ListUsersBody {
     users: Vec<UserBody>,
     pagination_token: Option<String>,
@@ -215,16 +139,14 @@ struct AttributeBody {
     value: String,
 }
 
-impl From<UserPoolBody> for PoolFacts {
-    fn from(pool: UserPoolBody) -> Self {
-        Self {
-            name: pool.name,
-            case_sensitive: pool.username_configuration.is_none_or(|names| names.case_sensitive),
-            estimated_user_count: pool.estimated_number_of_users,
-            has_pre_sign_up_trigger: pool.lambda_config.pre_sign_up.is_some(),
-            username_attributes: pool.username_attributes,
-            alias_attributes: pool.alias_attributes,
-        }
+fn pool_facts(pool: &Value) -> PoolFacts {
+    PoolFacts {
+        name: text_of(&pool["Name"]),
+        case_sensitive: pool["UsernameConfiguration"]["CaseSensitive"].as_bool().unwrap_or(true),
+        estimated_user_count: pool["EstimatedNumberOfUsers"].as_u64().unwrap_or_default(),
+        has_pre_sign_up_trigger: pool["LambdaConfig"]["PreSignUp"].is_string(),
+        username_attributes: items_of(&pool["UsernameAttributes"]).map(text_of).collect(),
+        alias_attributes: items_of(&pool["AliasAttributes"]).map(text_of).collect(),
     }
 }
 
@@ -232,6 +154,15 @@ impl From<UserPoolBody> for PoolFacts {
 #[expect(clippy::cast_possible_truncation, reason = "dates of this century; `as` saturates")]
 fn milliseconds(seconds: f64) -> UnixMs {
     (seconds * 1_000.0).round() as UnixMs
+}
+
+/// The items of a list; none where it is absent.
+fn items_of(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 impl From<UserBody> for PoolUser {
@@ -256,9 +187,9 @@ impl From<UserBody> for PoolUser {
 impl UserDirectory for InProcessService {
     fn describe_pool(&self) -> PortFuture<'_, PoolFacts> {
         Box::pin(async move {
-            let Answer { value, meta } =
-                self.call::<DescribeUserPoolBody>("DescribeUserPool", json!({ "UserPoolId": self.pool })).await?;
-            Ok(Answer { value: value.user_pool.into(), meta })
+            let body = json!({ "UserPoolId": self.pool });
+            let Answer { value, meta } = self.call::<Value>("DescribeUserPool", body).await?;
+            Ok(Answer { value: pool_facts(&value["UserPool"]), meta })
         })
     }
 
@@ -266,22 +197,22 @@ impl UserDirectory for InProcessService {
         Box::pin(async move {
             let body =
                 json!({ "UserPoolId": self.pool, "MaxResults": limits::PROVIDERS_PER_PAGE_MAX, "NextToken": token });
-            let Answer { value, meta } = self.call::<ListIdentityProvidersBody>("ListIdentityProviders", body).await?;
-            let providers = value.providers.into_iter().filter_map(|provider| {
-                let name = ProviderName::parse(&provider.provider_name).ok()?;
-                Some(ProviderFacts { name, kind: provider.provider_type })
+            let Answer { value, meta } = self.call::<Value>("ListIdentityProviders", body).await?;
+            let providers = items_of(&value["Providers"]).filter_map(|provider| {
+                let name = ProviderName::parse(provider["ProviderName"].as_str()?).ok()?;
+                Some(ProviderFacts { name, kind: text_of(&provider["ProviderType"]) })
             });
-            let page = ProviderPage { providers: providers.collect(), next_token: value.next_token };
-            Ok(Answer { value: page, meta })
+            let next_token = value["NextToken"].as_str().map(str::to_owned);
+            Ok(Answer { value: ProviderPage { providers: providers.collect(), next_token }, meta })
         })
     }
 
     fn mapped_attributes(&self, provider: ProviderName) -> PortFuture<'_, MappedAttributes> {
         Box::pin(async move {
             let body = json!({ "UserPoolId": self.pool, "ProviderName": provider.as_str() });
-            let answer = self.call::<DescribeIdentityProviderBody>("DescribeIdentityProvider", body).await?;
-            let mapping = answer.value.identity_provider.attribute_mapping;
-            Ok(Answer { value: mapping.into_keys().collect(), meta: answer.meta })
+            let Answer { value, meta } = self.call::<Value>("DescribeIdentityProvider", body).await?;
+            let mapping = value["IdentityProvider"]["AttributeMapping"].as_object();
+            Ok(Answer { value: mapping.into_iter().flat_map(Map::keys).cloned().collect(), meta })
         })
     }
 
@@ -314,15 +245,13 @@ impl UserDirectory for InProcessService {
 impl IdentityLinker for InProcessService {
     fn link(&self, LinkRequest { destination, source }: LinkRequest) -> PortFuture<'_, ()> {
         Box::pin(async move {
-            let body = LinkBody {
-                user_pool_id: &self.pool,
-                destination_user: IdentityBody {
-                    provider_name: destination.provider.as_str(),
-                    provider_attribute_name: COGNITO_SUBJECT,
-                    provider_attribute_value: destination.value.expose(),
-                },
-                source_user: IdentityBody::from(&source),
+            let destination_user = IdentityBody {
+                provider_name: destination.provider.as_str(),
+                provider_attribute_name: COGNITO_SUBJECT,
+                provider_attribute_value: destination.value.expose(),
             };
+            let body =
+                LinkBody { user_pool_id: &self.pool, destination_user, source_user: IdentityBody::from(&source) };
             let answer = self.call::<IgnoredAny>("AdminLinkProviderForUser", body).await?;
             Ok(Answer { value: (), meta: answer.meta })
         })
@@ -406,7 +335,7 @@ mod tests {
             assert_eq!(answer.is_ok(), n < 5);
         }
         assert_eq!(service.clock.now().duration_since(before), Duration::from_secs(10));
-        assert_eq!(service.stats().of(Operation::LinkProvider).calls, 100);
+        assert_eq!(service.account.stats().of(Operation::LinkProvider).calls, 100);
     }
 
     #[tokio::test(start_paused = true)]
@@ -427,7 +356,7 @@ mod tests {
         );
         let identity = request("alice", "Google", "1").source;
         assert!(service.unlink(UnlinkRequest { identity }).await.is_ok());
-        assert_eq!(service.stats().links_removed, 1);
+        assert_eq!(service.account.stats().links_removed, 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -471,7 +400,7 @@ mod tests {
         let link = service.link(request("alice", "Google", "4"));
         let deadline = service.clock.now() + Duration::from_secs(15);
         assert!(crate::clock::timeout_at(deadline, link).await.is_err(), "the caller gives up first");
-        let stats = service.stats();
+        let stats = service.account.stats();
         assert_eq!((stats.in_flight, stats.links_made), (0, 4), "a call that is given up is not in flight");
     }
 }

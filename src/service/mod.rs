@@ -25,7 +25,6 @@ pub use identities::LinkedIdentity;
 /// The result of one call of a port.
 pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = Result<Answer<T>, CallFault>> + Send + 'a>>;
 
-/// A successful answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer<T> {
     pub value: T,
@@ -103,7 +102,6 @@ pub struct UserFilter {
 
 impl UserFilter {
     /// The filter in the syntax of the service, with `"` and `\` escaped.
-    #[must_use]
     pub fn to_text(&self) -> String {
         let operator = if self.prefix { "^=" } else { "=" };
         let value = self.value.expose().replace('\\', "\\\\").replace('"', "\\\"");
@@ -120,7 +118,6 @@ pub struct UserPage {
     pub next_token: Option<String>,
 }
 
-/// A user of the pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolUser {
     /// The pool's `Username`.
@@ -144,13 +141,11 @@ pub struct PoolUser {
 
 impl PoolUser {
     /// Whether this profile was created by an external identity: by `identities[].primary`, never by status.
-    #[must_use]
     pub fn is_federated(&self) -> bool {
         self.identities.iter().any(|identity| identity.primary)
     }
 
     /// The identity of this provider with exactly this id, if the user has it.
-    #[must_use]
     pub fn identity(&self, provider: &ProviderName, user_id: &Personal) -> Option<&LinkedIdentity> {
         self.identities.iter().find(|held| held.provider_name == provider.as_str() && held.user_id == *user_id)
     }
@@ -159,7 +154,6 @@ impl PoolUser {
 /// The parameters of `AdminLinkProviderForUser`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkRequest {
-    /// An existing user.
     pub destination: DestinationUser,
     /// The identity that will sign in as that user.
     pub source: ExternalIdentity,
@@ -173,7 +167,6 @@ pub struct UnlinkRequest {
     pub identity: ExternalIdentity,
 }
 
-/// The calls that read.
 pub trait UserDirectory: Send + Sync {
     /// `DescribeUserPool`.
     fn describe_pool(&self) -> PortFuture<'_, PoolFacts>;
@@ -187,13 +180,11 @@ pub trait UserDirectory: Send + Sync {
     fn get_user(&self, username: Personal) -> PortFuture<'_, Option<PoolUser>>;
 }
 
-/// The call that links.
 pub trait IdentityLinker: Send + Sync {
     /// `AdminLinkProviderForUser`: one attempt, without retries.
     fn link(&self, request: LinkRequest) -> PortFuture<'_, ()>;
 }
 
-/// The call that unlinks.
 pub trait IdentityUnlinker: Send + Sync {
     /// `AdminDisableProviderForUser`: one attempt, without retries.
     fn unlink(&self, request: UnlinkRequest) -> PortFuture<'_, ()>;

@@ -4,6 +4,7 @@
 //! made up by the probe, so none is personal.
 
 use super::PortFuture;
+use crate::domain::code_enum::code_enum;
 
 /// One call. Each is one attempt, without retries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +64,6 @@ impl ProbeCall {
         "ListUsers",
     ];
 
-    #[must_use]
     pub fn operation(&self) -> &'static str {
         let [create_pool, delete_pool, create_provider, create_user, disable_user, link, unlink, list_users] =
             Self::OPERATIONS;
@@ -80,28 +80,18 @@ impl ProbeCall {
     }
 }
 
-/// The types of providers that a probe creates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProbeProvider {
-    Google,
-    Oidc,
-    /// With attributes mapped, so that identities can be linked by them.
-    Saml,
+code_enum! {
+    /// The types of providers that a probe creates, by their `ProviderType`.
+    ProbeProvider {
+        Google = "Google",
+        Oidc = "OIDC",
+        /// With attributes mapped, so that identities can be linked by them.
+        Saml = "SAML",
+    }
 }
 
 impl ProbeProvider {
-    /// `ProviderType`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Google => "Google",
-            Self::Oidc => "OIDC",
-            Self::Saml => "SAML",
-        }
-    }
-
     /// `ProviderDetails`. Nobody can sign in with these: the addresses are of example.com, and the secrets are none.
-    #[must_use]
     pub fn details(self) -> Vec<(&'static str, String)> {
         let text =
             |pairs: &[(&'static str, &str)]| pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
@@ -124,7 +114,6 @@ impl ProbeProvider {
     }
 
     /// `AttributeMapping`, from pool attribute to claim.
-    #[must_use]
     pub fn mapping(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Saml => &MAPPED,
@@ -197,7 +186,6 @@ pub struct ProbeUser {
     pub identities: String,
 }
 
-/// The calls of a probe.
 pub trait ProbeService: Send + Sync {
     fn call(&self, call: ProbeCall) -> PortFuture<'_, ProbeFacts>;
 }

@@ -21,30 +21,22 @@ impl Default for ClockSkew {
 }
 
 impl ClockSkew {
-    /// Takes the `date` of an answer to a call that was sent and answered at these times of our clock.
-    pub fn observe(&mut self, sent: UnixMs, answered: UnixMs, date: UnixMs) {
+    /// Takes the date of an answer, where it has one, to a call that was sent and answered at these times of our clock.
+    pub fn observe_answer(&mut self, sent: UnixMs, answered: UnixMs, meta: &AnswerMeta) {
+        let Some(date) = meta.server_unix_ms else { return };
         let (low, high) = (date - answered, date + 999 - sent);
         let (both_low, both_high) = (self.low_ms.max(low), self.high_ms.min(high));
         // The bounds contradict each other: one of the clocks was set meanwhile, so only the newest answer counts.
         (self.low_ms, self.high_ms) = if both_low <= both_high { (both_low, both_high) } else { (low, high) };
     }
 
-    /// As [`Self::observe`], for an answer that may have no date.
-    pub fn observe_answer(&mut self, sent: UnixMs, answered: UnixMs, meta: &AnswerMeta) {
-        if let Some(date) = meta.server_unix_ms {
-            self.observe(sent, answered, date);
-        }
-    }
-
     /// The least and the most that the service's clock can be ahead of ours, in milliseconds (negative: behind); `None`
     /// before the first answer with a date.
-    #[must_use]
     pub fn bounds_ms(&self) -> Option<(i64, i64)> {
         (*self != Self::default()).then_some((self.low_ms, self.high_ms))
     }
 
     /// The earliest and the latest that the service's clock can show at this time of ours.
-    #[must_use]
     pub fn service_time(&self, ours: UnixMs) -> (UnixMs, UnixMs) {
         (ours.saturating_add(self.low_ms), ours.saturating_add(self.high_ms))
     }
@@ -54,6 +46,10 @@ impl ClockSkew {
 mod tests {
     use super::*;
 
+    fn dated(date: UnixMs) -> AnswerMeta {
+        AnswerMeta { server_unix_ms: Some(date), ..AnswerMeta::default() }
+    }
+
     #[test]
     fn answers_narrow_the_bounds() {
         let mut skew = ClockSkew::default();
@@ -62,7 +58,7 @@ mod tests {
         // The service is 5,400 ms ahead; answers take 100 ms.
         for ours in [0_i64, 333, 700, 1_250] {
             let date = (ours + 50 + 5_400) / 1_000 * 1_000;
-            skew.observe(ours, ours + 100, date);
+            skew.observe_answer(ours, ours + 100, &dated(date));
             let (earliest, latest) = skew.service_time(10_000);
             assert!(earliest <= 15_400 && 15_400 <= latest, "{skew:?}");
         }
@@ -74,8 +70,8 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_is_followed() {
         let mut skew = ClockSkew::default();
-        skew.observe(0, 100, 5_000);
-        skew.observe(10_000, 10_100, 90_000);
+        skew.observe_answer(0, 100, &dated(5_000));
+        skew.observe_answer(10_000, 10_100, &dated(90_000));
         let (earliest, latest) = skew.service_time(10_000);
         assert!(earliest <= 90_000 && 90_000 <= latest && latest - earliest < 1_200, "{skew:?}");
     }

@@ -57,10 +57,7 @@ impl FindingPrinter {
             let noun = severity.as_str();
             self.say(
                 severity,
-                &format!(
-                    "and {}; list all with `cognito-link validate INPUT --split DIR`",
-                    counted(hidden, &format!("more {noun}"))
-                ),
+                &format!("and {}; list all with `validate --split`", counted(hidden, &format!("more {noun}"))),
             );
         }
     }
@@ -134,11 +131,7 @@ mod tests {
         }
         assert!(!screen.stderr().contains("more errors"));
         drop(observer);
-        assert!(
-            screen
-                .stderr()
-                .ends_with("error: and 10 more errors; list all with `cognito-link validate INPUT --split DIR`\n")
-        );
+        assert!(screen.stderr().ends_with("error: and 10 more errors; list all with `validate --split`\n"));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use escape::{escape, escape_json, escape_lines, shell_word};
 pub use findings::{FindingPrinter, finding_line};
 pub use log::{LOG_FILTER_VARIABLE, LogError, LogFormat, LogOptions};
 pub use options::{OutputFormat, ProgressChoice, Streams, Terminals, UiOptions};
-pub use redact::{HIDDEN_MESSAGES_HINT, explanation};
+pub use redact::{HIDDEN_MESSAGES_HINT, explanation, meaning_fragment};
 pub use style::{ColorChoice, Style};
 
 use crate::domain::event::RunObserver;

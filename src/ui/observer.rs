@@ -43,8 +43,11 @@ impl EventPrinter {
     /// Printed even when quiet: somebody sent a signal and waits for an answer.
     fn on_draining(&mut self, in_flight: usize) {
         if !std::mem::replace(&mut self.draining, true) {
-            let calls = counted(in_flight as u64, "call");
-            self.console.line(&format!("stopping: finishing {calls} in flight; press Ctrl-C to exit at once"));
+            let calls = match in_flight {
+                0 => String::new(),
+                number => format!(": finishing {} in flight", counted(number as u64, "call")),
+            };
+            self.console.line(&format!("stopping{calls}; press Ctrl-C to exit at once"));
         }
     }
 }
@@ -123,6 +126,13 @@ mod tests {
         drop(observer);
         assert_eq!(screen.stderr(), "stopping: finishing 1 call in flight; press Ctrl-C to exit at once\n");
         assert_eq!(screen.bar(), "");
+    }
+
+    #[test]
+    fn a_stop_names_calls_in_flight_only_where_there_are_some() {
+        let screen = Screen::new();
+        screen.ui().observer().on(&RunEvent::Draining { in_flight: 0 });
+        assert_eq!(screen.stderr(), "stopping; press Ctrl-C to exit at once\n");
     }
 
     #[test]

@@ -111,14 +111,17 @@ fn status_line(snapshot: &RunSnapshot, draining: bool) -> String {
     };
     let mut parts = vec![done];
     if draining {
-        parts.push(format!("stopping: {} in flight", counted(snapshot.in_flight as u64, "call")));
+        parts.push(match snapshot.in_flight {
+            0 => "stopping".to_owned(),
+            number => format!("stopping: {} in flight", counted(number as u64, "call")),
+        });
     } else if let Some(waiting) = snapshot.waiting {
         parts.push(match waiting {
             WaitReason::CoolDown(pause) => format!("paused by throttling {}", duration(pause)),
             WaitReason::BackOff(pause) => format!("waiting for retry (back-off) {}", duration(pause)),
             WaitReason::Settling(pause) => format!("settling rows in doubt {}", duration(pause)),
             WaitReason::Concurrency => format!("waiting for {}", counted(snapshot.in_flight as u64, "answer")),
-            WaitReason::Input => "reading the input".to_owned(),
+            WaitReason::Input => "reading the next rows".to_owned(),
         });
     }
     let problems = [
@@ -192,7 +195,7 @@ mod tests {
             (WaitReason::BackOff(pause), "waiting for retry (back-off) 3 s"),
             (WaitReason::Settling(pause), "settling rows in doubt 3 s"),
             (WaitReason::Concurrency, "waiting for 10 answers"),
-            (WaitReason::Input, "reading the input"),
+            (WaitReason::Input, "reading the next rows"),
         ];
         for (waiting, reason) in table {
             let line = status_line(&RunSnapshot { waiting: Some(waiting), ..running() }, false);
@@ -219,6 +222,8 @@ mod tests {
         let waiting = Some(WaitReason::CoolDown(Duration::from_secs(3)));
         let line = status_line(&RunSnapshot { waiting, ..running() }, true);
         assert_eq!(line, "240 of 1,000 rows done (24 %), stopping: 10 calls in flight, 19.9/s, 0 throttled");
+        let line = status_line(&RunSnapshot { in_flight: 0, ..running() }, true);
+        assert_eq!(line, "240 of 1,000 rows done (24 %), stopping, 19.9/s, 0 throttled");
     }
 
     #[test]

@@ -15,11 +15,11 @@ pub fn explanation(state: RowState, text: &ServiceText, show_values: bool) -> Op
     if let Some(message) = text.printable_message(show_values) {
         return Some(message.into());
     }
-    state.refusal().map(|code| lower_case_fragment(code).into()).or_else(|| text.meaning().map(Into::into))
+    state.refusal().map(|code| meaning_fragment(code).into()).or_else(|| text.meaning().map(Into::into))
 }
 
 /// The meaning of a refusal without its capital and final period, to stand in parentheses.
-fn lower_case_fragment(code: RefusalCode) -> String {
+pub fn meaning_fragment(code: RefusalCode) -> String {
     let meaning = code.meaning().trim_end_matches('.');
     let first = meaning.chars().next().map(|first| first.to_ascii_lowercase());
     first.into_iter().chain(meaning.chars().skip(1)).collect()

@@ -60,7 +60,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("indicatif", &["ui/"]),
     // What `clock` hands out obeys a paused runtime.
     ("tokio::time", &["clock.rs"]),
-    ("toml", &["commands/shared/settings.rs"]),
+    ("toml", &["commands/shared/settings.rs", "service/assumptions.rs"]),
     ("tracing_subscriber", &["ui/"]),
     ("zstd", &["input/"]),
 ];
@@ -87,11 +87,13 @@ const NAMES: &[(&str, &[&str])] = &[
 const PERSONAL_TYPES: &[&str] = &[
     "Destination",
     "DestinationUser",
+    "Duplicate",
     "ExternalIdentity",
     "Link",
     "LinkRequest",
     "LinkToUndo",
     "LinkedIdentity",
+    "Misfire",
     "Personal",
     "PoolUser",
     "Row",

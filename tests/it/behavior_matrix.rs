@@ -31,18 +31,22 @@ const LISTED_MAX: usize = 40;
 
 /// Seeds in one of which each behavior must change what happens.
 const EFFECT_SEEDS: u64 = 12;
-/// Behaviors that only a scan of the pool sees, or that change a text which is not recorded where the link is found.
-const WITHOUT_EFFECT_ON_LINKS: &[Behavior] = &[
-    Behavior::NoSubPrefix,
-    Behavior::OldAlreadyLinkedText,
-    Behavior::UnlinkSaysUserNotFound,
-    // The rows of a provider that the pool does not list are refused before a call.
-    Behavior::ProviderMissingSaysPool,
-];
+/// Behaviors that no case can show. Only a scan of the pool filters by the start of a `sub`. The rows of a provider that
+/// the pool does not list are refused before a call, and no case deletes a provider during a run. The old text for an
+/// identity that is linked already is not recorded where the link is found.
+const WITHOUT_EFFECT: &[Behavior] =
+    &[Behavior::ProviderMissingSaysPool, Behavior::NoSubPrefix, Behavior::OldAlreadyLinkedText];
+/// Behaviors that show only together with another one: an unlink call that the service knows no link for is sent where a
+/// list does not yet show that a sign-in has changed the form of the link.
+const WITH_EFFECT_BESIDE: &[(Behavior, Behavior)] = &[(Behavior::UnlinkSaysUserNotFound, Behavior::ListLag40s)];
 
 /// Cases that failed once, each by another cause.
-const REGRESSIONS: &[&str] =
-    &["list-lag-40s:seed=15", "list-lag-40s:seed=140", "attribute-links-hidden+refusals-link:seed=356"];
+const REGRESSIONS: &[&str] = &[
+    "list-lag-40s:seed=15",
+    "list-lag-40s:seed=140",
+    "attribute-links-hidden+refusals-link:seed=356",
+    "mapped-usernames+refusals-link:seed=25",
+];
 
 impl MatrixCase {
     /// Case number `number`, from 0: no behavior, each alone, each pair, and from then on random sets.
@@ -229,14 +233,14 @@ fn cases_that_failed_once_stay_right() {
 /// A behavior that changes nothing would be tested by nothing.
 #[test]
 fn every_behavior_changes_what_happens() {
-    let without: Vec<String> = (1..=EFFECT_SEEDS).map(|seed| trace(&[], seed)).collect();
-    let idle: Vec<&str> = Behavior::ALL
-        .iter()
-        .filter(|behavior| !WITHOUT_EFFECT_ON_LINKS.contains(behavior))
-        .filter(|behavior| (1..).zip(&without).all(|(seed, without)| trace(&[**behavior], seed) == *without))
-        .map(|behavior| behavior.name())
-        .collect();
-    assert!(idle.is_empty(), "without effect in {EFFECT_SEEDS} seeds: {idle:?}");
+    let traces = |behaviors: &[Behavior]| (1..=EFFECT_SEEDS).map(|seed| trace(behaviors, seed)).collect::<Vec<_>>();
+    let without = traces(&[]);
+    let is_idle = |behavior: Behavior| match WITH_EFFECT_BESIDE.iter().find(|(known, _)| *known == behavior) {
+        Some((_, other)) => traces(&[*other, behavior]) == traces(&[*other]),
+        None => (1..).zip(&without).all(|(seed, without)| trace(&[behavior], seed) == *without),
+    };
+    let idle: Vec<Behavior> = Behavior::ALL.iter().copied().filter(|behavior| is_idle(*behavior)).collect();
+    assert_eq!(idle, WITHOUT_EFFECT, "without effect in {EFFECT_SEEDS} seeds");
 }
 
 fn trace(behaviors: &[Behavior], seed: u64) -> String {

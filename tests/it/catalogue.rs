@@ -54,8 +54,9 @@ fn case(code: FindingCode) -> Case {
         FindingCode::SocialAttribute => with_attribute("a,Google,email,1098", "a,Google,,1098", 3),
         FindingCode::SourceIsNative => row("a,Cognito,b", 2, "a,Cognitoo,b"),
         FindingCode::ProviderNameInvalid => {
-            row(&format!("a,{},b", "x".repeat(33)), 2, &format!("a,{},b", "x".repeat(32)))
+            row(&format!("a,{},b", "x".repeat(129)), 2, &format!("a,{},b", "x".repeat(32)))
         }
+        FindingCode::ProviderNameLong => row(&format!("a,{},b", "x".repeat(33)), 2, &format!("a,{},b", "x".repeat(32))),
         FindingCode::AttributeNameInvalid => {
             with_attribute(&format!("a,Okta,{},b", "x".repeat(65)), &format!("a,Okta,{},b", "x".repeat(64)), 3)
         }

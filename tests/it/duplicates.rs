@@ -308,11 +308,11 @@ async fn one(seed: u64) -> Found {
     for pair in &people.pairs {
         assert!(link(&service, pair).await.is_err(), "seed {seed}: {pair:?} before the profile is deleted");
     }
-    assert_eq!(service.stats().links_made, 0);
+    assert_eq!(service.account.stats().links_made, 0);
     let merged = || all.iter().filter(|found| found.linkable.is_ok());
     for profile in merged().flat_map(|found| &found.users).filter(|user| user.is_federated()) {
         let body = json!({ "UserPoolId": POOL, "Username": profile.username.expose() }).to_string();
-        let answer = service.account().call(clock.unix_ms(), "AdminDeleteUser", body.as_bytes()).await;
+        let answer = service.account.call(clock.unix_ms(), "AdminDeleteUser", body.as_bytes()).await;
         assert!(matches!(answer, Answer::Complete(response) if response.status == 200));
     }
     for pair in &people.pairs {
@@ -444,7 +444,8 @@ fn a_provider_that_vouches_is_named_and_slips_leave_nothing() {
     run(&["--trust-email", "corp"]).refused_with(2, "--trust-email corp: the pool has no provider");
     run(&["--pairs", "no/such/folder"]).refused_with(2, "cannot write no/such/folder");
     home.write("one.csv", "before");
-    run(&["--pairs", "one.csv", "--work-list", "one.csv"]).refused_with(2, "one.csv");
+    run(&["--pairs", "one.csv", "--work-list", "one.csv", "--force"]).refused_with(2, "--pairs and --work-list");
+    run(&["--pairs", "one.csv"]).refused_with(2, "one.csv exists");
     assert_eq!(home.read("one.csv"), "before");
     home.run(&["duplicates"]).refused_with(2, "no user pool");
 }

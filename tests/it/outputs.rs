@@ -107,6 +107,47 @@ fn is_silent_about(secrets: &[String], finished: &Finished) {
 }
 
 #[test]
+fn no_output_replaces_a_file_that_is_needed() {
+    const POOL: [&str; 5] = ["--simulate", "--pool-file", "pool.json", "--simulate-latency", "off"];
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..3)));
+    home.run(&["link", "pairs.csv", "--simulate", "--yes", "--simulate-latency", "off", "--save-pool", "pool.json"])
+        .left_with(0);
+    let ledger = "pairs.csv.simulated.ledger";
+    // The command, the option of its output, and a file that it reads or its ledger.
+    let outputs: [(&[&str], &str, Option<&str>); 9] = [
+        (&["validate", "pairs.csv"], "--save-plan", Some("pairs.csv")),
+        (&["validate", "pairs.csv"], "--save-pool", Some("pairs.csv")),
+        (&["link", "pairs.csv", "--yes"], "--save-pool", Some(ledger)),
+        (&["reconcile", "pairs.csv"], "--combined", Some("pairs.csv")),
+        (&["reconcile", "pairs.csv", "--apply", "--yes"], "--save-pool", Some(ledger)),
+        (&["undo", ledger, "--yes"], "--save-pool", Some(ledger)),
+        (&["export"], "--out", None),
+        (&["export"], "--pool-snapshot", None),
+        (&["doctor"], "--save-pool", None),
+    ];
+    for (command, option, read) in outputs {
+        home.write("old", "old");
+        home.run(&[command, &[option, "old"], &POOL].concat()).refused_with(2, "old exists");
+        assert_eq!(std::fs::read_to_string(home.path("old")).unwrap(), "old", "{command:?}");
+        if let Some(read) = read {
+            let before = std::fs::read(home.path(read)).unwrap();
+            let refusal = format!("{option} would replace {read}; name another file");
+            home.run(&[command, &[option, read, "--force"], &POOL].concat()).refused_with(2, &refusal);
+            assert_eq!(std::fs::read(home.path(read)).unwrap(), before, "{command:?}");
+        }
+    }
+    for option in ["--failed", "--unprocessed"] {
+        home.run(&["report", ledger, option, "old"]).refused_with(2, "old exists");
+        home.run(&["report", ledger, option, ledger, "--force"]).refused_with(2, "would replace");
+    }
+    home.run(&["validate", "pairs.csv", "--split", "checked"]).left_with(0);
+    home.run(&["validate", "pairs.csv", "--split", "checked"]).refused_with(2, "valid.csv exists");
+    home.run(&["validate", "pairs.csv", "--split", "checked", "--force"]).left_with(0);
+    home.run(&["validate", "checked/valid.csv", "--split", "checked", "--force"]).refused_with(2, "would replace");
+}
+
+#[test]
 fn files_with_personal_data_are_for_their_owner_alone() {
     let home = Home::new();
     home.write("pairs.csv", csv(&pairs(0..6)));
@@ -114,7 +155,8 @@ fn files_with_personal_data_are_for_their_owner_alone() {
     home.link(&simulator.url, &["pairs.csv", "--rate", "1000"]).left_with(0);
     // A file that was there before, readable for all, is not left so.
     home.write("failed.csv", "old");
-    home.run(&["report", "pairs.csv.ledger", "--failed", "failed.csv", "--unprocessed", "rest.csv"]).left_with(0);
+    home.run(&["report", "pairs.csv.ledger", "--failed", "failed.csv", "--unprocessed", "rest.csv", "--force"])
+        .left_with(0);
     let simulated =
         ["link", "pairs.csv", "--simulate", "--yes", "--simulate-latency", "off", "--save-pool", "saved.json"];
     home.run(&simulated).left_with(0);

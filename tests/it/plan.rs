@@ -295,7 +295,7 @@ fn another_letter_case_is_sent_where_that_is_allowed() {
 const NOT_SHOWN: [&str; 3] = ["alias_exists", "invalid_parameter", "unrecognised"];
 
 #[test]
-fn the_mixed_fixture_is_foretold_as_it_ends() {
+fn the_mixed_fixture_is_predicted_as_it_ends() {
     let fixture = |name: &str| format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
     let (input, pool) = (fixture("mixed.csv"), fixture("mixed.pool.json"));
     let home = Home::new();
@@ -312,10 +312,11 @@ fn the_mixed_fixture_is_foretold_as_it_ends() {
         if NOT_SHOWN.contains(&wanted_code) {
             continue;
         }
-        let foretold = if &record[state] == "link" { "linked" } else { &record[state] };
-        assert_eq!(foretold, wanted_state, "{record:?}");
-        if foretold == "refused" {
-            assert_eq!(&record[code], wanted_code, "{record:?}");
+        let predicted = if &record[state] == "link" { "linked" } else { &record[state] };
+        assert_eq!(predicted, wanted_state, "{record:?}");
+        if predicted == "refused" {
+            // Behind the code there may be a warning.
+            assert_eq!(wanted_code.split(' ').next(), Some(&record[code]), "{record:?}");
         }
         seen += 1;
     }

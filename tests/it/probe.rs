@@ -9,7 +9,7 @@ use cognito_link::commands::probe::{Probe, ProbeFinding, ProbeReport, ProbeStop,
 use cognito_link::domain::run::Signal;
 use cognito_link::limits;
 use cognito_link::seed::Rng;
-use cognito_link::service::assumptions::{ASSUMPTIONS, ProbeQuestion, assumption};
+use cognito_link::service::assumptions::ASSUMPTIONS;
 use cognito_link::service::probe::{ProbeCall, ProbeFacts, ProbeIdentity, ProbeService, ProbeUser};
 use cognito_link::service::{Answer, AnswerMeta, CallFault, PortFuture, Transport};
 use cognito_sim::{Account, Answer as SimulatedAnswer, Behavior, FaultPlan, SharedAccount};
@@ -177,7 +177,7 @@ fn account(behaviors: &[Behavior], seed: u64) -> Account {
 
 /// Whether the calls of a probe show this behavior.
 fn is_detected(behavior: Behavior) -> bool {
-    ASSUMPTIONS.iter().any(|assumption| assumption.detected.contains(&behavior.name()))
+    ASSUMPTIONS.iter().any(|assumption| assumption.detected.iter().any(|name| name == behavior.name()))
 }
 
 /// Behaviors of which only one can be seen at a time: the first in this list hides the others.
@@ -204,9 +204,9 @@ fn detects(behaviors: &[Behavior], seed: u64) {
 fn a_service_as_assumed_agrees_with_everything_that_was_asked() {
     let (report, _) = probe(account(&[], 1), 1, None);
     for finding in report.outcome.as_ref().unwrap() {
-        let expected = match finding.assumption.question {
-            ProbeQuestion::Calls(_) => ProbeVerdict::Agrees,
-            ProbeQuestion::SignIn { .. } => ProbeVerdict::CouldNotTell,
+        let expected = match finding.assumption.by_hand {
+            None => ProbeVerdict::Agrees,
+            Some(_) => ProbeVerdict::CouldNotTell,
         };
         assert_eq!(finding.verdict, expected, "{}", told(&report));
     }
@@ -284,14 +284,15 @@ fn a_pool_that_cannot_be_deleted_is_reported() {
 #[test]
 fn the_table_names_every_behavior_of_the_simulator_once() {
     for behavior in Behavior::ALL {
-        let of = assumption(behavior.assumption()).unwrap_or_else(|| panic!("{} is not there", behavior.assumption()));
-        let named = of.detected.iter().chain(of.undetected).filter(|name| **name == behavior.name());
+        let of = ASSUMPTIONS.iter().find(|assumption| assumption.id == behavior.assumption());
+        let of = of.unwrap_or_else(|| panic!("{} is not there", behavior.assumption()));
+        let named = of.detected.iter().chain(&of.undetected).filter(|name| **name == behavior.name());
         assert_eq!(named.count(), 1, "{}: {}", of.id, behavior.name());
     }
     let named: usize =
         ASSUMPTIONS.iter().map(|assumption| assumption.detected.len() + assumption.undetected.len()).sum();
     assert_eq!(named, Behavior::ALL.len());
-    let ids: BTreeSet<&str> = ASSUMPTIONS.iter().map(|assumption| assumption.id).collect();
+    let ids: BTreeSet<&str> = ASSUMPTIONS.iter().map(|assumption| assumption.id.as_str()).collect();
     assert_eq!((ids.len(), ASSUMPTIONS.len()), (20, 20));
 }
 
@@ -327,22 +328,21 @@ fn page_of_assumptions() -> String {
          Of those marked with a sign-in, `probe` cannot know, because the API has no federated sign-in.",
     ));
     page.push('\n');
-    page.push_str(&wrapped("", "This page is generated from the table in `src/service/assumptions.rs`."));
-    for assumption in ASSUMPTIONS {
+    page.push_str(&wrapped("", "This page is generated from the table in `src/service/assumptions.toml`."));
+    for assumption in ASSUMPTIONS.iter() {
         let _ = writeln!(page, "\n## {}\n", assumption.id);
-        page.push_str(&wrapped("", assumption.assumed));
+        page.push_str(&wrapped("", &assumption.assumed));
         page.push('\n');
         let mut items = vec![
             format!("Evidence: {}", assumption.evidence),
             format!("If it holds: {}", assumption.if_it_holds),
             format!("If not: {}", assumption.if_not),
         ];
-        match assumption.question {
-            ProbeQuestion::Calls(question) => items.push(format!("`probe` asks: {question}")),
-            ProbeQuestion::SignIn { question, by_hand } => {
-                items.push(format!("Needs a sign-in: {question} {by_hand}"));
-            }
-        }
+        let question = &assumption.question;
+        items.push(match &assumption.by_hand {
+            None => format!("`probe` asks: {question}"),
+            Some(by_hand) => format!("Needs a sign-in: {question} {by_hand}"),
+        });
         let detected = assumption.detected.iter().map(|name| format!("`{name}`"));
         let undetected = assumption.undetected.iter().map(|name| format!("`{name}` (sign-in)"));
         let switches: Vec<String> = detected.chain(undetected).collect();

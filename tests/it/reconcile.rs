@@ -62,7 +62,8 @@ fn exactly_the_differences_are_told_and_nothing_is_written() {
     let options = ["p.csv", "--output", "json", "--combined", "c.txt"];
     let finished = reconcile(&home, &simulator.url, &options).left_with(3);
     let report = report(&finished);
-    let rows = json!({ "read": 7, "linked": 1, "missing": 1, "moved": 1, "blocked": 3, "invalid": 1 });
+    let rows =
+        json!({ "read": 7, "linked": 1, "missing": 1, "moved": 1, "blocked": 3, "unverifiable": 0, "invalid": 1 });
     assert_eq!((&report["rows"], &report["changes"]), (&rows, &json!(1)), "{report}");
     let codes = json!({ "user_not_found": 1, "identity_has_profile": 1, "case_differs": 1 });
     assert_eq!((&report["blocked_by_code"], &report["drift"]), (&codes, &json!(true)));

@@ -29,7 +29,7 @@ fn interrupted() -> Home {
 }
 
 fn start_simulator(home: &Home, pool: &str) -> Simulator {
-    let options = ["--pool-file", pool, "--save-pool", "pool.json", "--latency", "off", "--quota", "off"];
+    let options = ["--pool-file", pool, "--save-pool", "pool.json", "--force", "--latency", "off", "--quota", "off"];
     Simulator::start(home, &options)
 }
 

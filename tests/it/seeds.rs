@@ -356,7 +356,8 @@ fn links_of_others_are_not_taken_for_ours() {
         let (report, mut disk, mut now) = one_run(&weather, &world, &disk, START, all(&weather), Cut::Never);
         let mut counts = report.unwrap().counts;
         assert_eq!((counts.linked, counts.already_linked), (49, 6), "skew {clock_skew_ms}");
-        // A refusal after a lost answer of our own is in doubt until no list can lag any more.
+        // A refusal after a lost answer of our own is in doubt as long as the list may lag behind that call. Each rerun comes
+        // 61 s later, past that bound, so that the list proves that the call had no effect; a rerun may lose answers too.
         for _ in 0..5 {
             let (next, left, ended) = one_run(&weather, &world, &disk, now + 61_000, all(&weather), Cut::Never);
             (counts, disk, now) = (next.unwrap().counts, left, ended);

@@ -7,7 +7,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::shared::settings::parse_share;
-use super::shared::{CommandContext, Failure, PoolAddress, PoolArgs, RateChoice, SimulationArgs, headings};
+use super::shared::{
+    CommandContext, Failure, PoolAddress, PoolArgs, RateChoice, SimulationArgs, check_outputs, headings,
+};
 use crate::clock::{Clock, sleep};
 use crate::domain::doctor::{CheckResult, CheckStatus, CheckTopic, DoctorCheck, DoctorReport};
 use crate::domain::identity::{Personal, ProviderName};
@@ -43,6 +45,7 @@ pub struct DoctorArgs {
 
 pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, clock, seed, .. } = context;
+    check_outputs(&[args.simulation.output()], &[], context.force)?;
     let choice = RateChoice::of_reads(args.share, &context.file_settings)?;
     let migration = PlannedMigration { share: choice.share, reads: choice.read_pace(), seed: *seed };
     let address = PoolAddress::find(&args.pool, &args.simulation, *seed, &context.file_settings)?;
@@ -235,7 +238,7 @@ impl<'a> Checkup<'a> {
         }
     }
 
-    /// Reads at most one user, with a filter as a scan uses it.
+    /// Reads at most one user, with a filter as a scan uses it, or without one where the service refuses that filter.
     async fn check_users(&mut self) {
         let directory = self.directory;
         let list = || {
@@ -244,6 +247,15 @@ impl<'a> Checkup<'a> {
         };
         if self.call(CheckTopic::Users, "ListUsers", &list).await.is_some() {
             self.add(CheckTopic::Users, CheckResult::Users);
+            return;
+        }
+        let is_refused = |check: &mut DoctorCheck| matches!(&check.found, CheckResult::Stopped(stop) if stop.cause == StopCause::Unreachable);
+        if self.closed.is_some() || self.checks.pop_if(is_refused).is_none() {
+            return;
+        }
+        let list = || directory.list_users(UserQuery { filter: None, limit: Some(1), token: None });
+        if self.call(CheckTopic::Users, "ListUsers", &list).await.is_some() {
+            self.add(CheckTopic::Users, CheckResult::UsersInOneChain);
         }
     }
 
@@ -276,7 +288,7 @@ mod tests {
     use crate::clock::UnixMs;
     use crate::service::in_process::InProcessService;
     use crate::service::{AnswerMeta, CallFault};
-    use cognito_sim::{Account, FaultPlan, Latency, Pool, PoolSettings, SharedAccount};
+    use cognito_sim::{Account, Behavior, FaultPlan, Latency, Pool, PoolSettings, SharedAccount};
 
     const START: UnixMs = 1_795_000_000_000;
     const POOL: &str = "sim-local-1_Doctor";
@@ -302,12 +314,18 @@ mod tests {
         for provider in providers {
             pool.ensure_provider(provider).unwrap();
         }
+        let (behaviors, faults): (&[_], _) =
+            if faults == "no-sub-prefix" { (&[Behavior::NoSubPrefix], "") } else { (&[], faults) };
         let faults = FaultPlan::parse(faults).unwrap();
-        let world = Account::new(7).with_pool(pool).with_latency(Latency::off()).with_faults(faults);
+        let world = Account::new(7)
+            .with_pool(pool)
+            .with_latency(Latency::off())
+            .with_faults(faults)
+            .with_behaviors(behaviors.iter().copied());
         let service = InProcessService::sharing(SharedAccount::new(world), Clock::starting_at(START + ahead_ms), POOL);
         let migration = PlannedMigration { share: 0.5, reads: Pace::at(15.0), seed: 7 };
         let checks = migration.check(service.as_ref(), &FixedLimit(limit), Clock::starting_at(START)).await;
-        let stats = service.stats();
+        let stats = service.account.stats();
         assert_eq!(stats.links_made, 0);
         checks
     }
@@ -369,6 +387,14 @@ mod tests {
                 Some(40.0),
                 "credentials:skip pool:fail triggers:skip providers:skip users:skip quota:skip clock:skip \
                  scan_time:skip link_time:skip permission:skip",
+            ),
+            (
+                &google,
+                "no-sub-prefix",
+                0,
+                Some(40.0),
+                "credentials:ok pool:ok triggers:ok providers:ok users:warn quota:ok clock:ok scan_time:ok \
+                 link_time:ok permission:skip",
             ),
             (
                 &google,

@@ -27,7 +27,6 @@ use crate::ui::format::{count, counted, duration, rate};
 use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape};
 
 const NAME_WIDTH: usize = 13;
-const STATUSES: [CheckStatus; 4] = [CheckStatus::Ok, CheckStatus::Warn, CheckStatus::Fail, CheckStatus::Skip];
 
 pub(super) fn print_checkup(report: &DoctorReport, exit: Exit, ui: &Ui) -> io::Result<()> {
     match ui.output() {
@@ -65,7 +64,7 @@ fn checkup_text(report: &DoctorReport, show_values: bool, style: Style) -> Strin
         text.push('\n');
     }
     let counted: Vec<String> =
-        STATUSES.iter().map(|status| format!("{} {}", count(report.count(*status)), status.as_str())).collect();
+        CheckStatus::ALL.iter().map(|status| format!("{} {}", count(report.count(*status)), status.as_str())).collect();
     text + &format!("pool {}{}: {}\n", report.pool, simulated_mark(report.simulated), counted.join(", "))
 }
 
@@ -76,7 +75,7 @@ fn checkup_json(report: &DoctorReport, show_values: bool, exit: Exit) -> Value {
         "pool": report.pool.to_string(),
         "simulated": report.simulated,
         "checks": report.checks.iter().map(|check| check_json(check, show_values)).collect::<Vec<_>>(),
-        "counts": numbers_json(STATUSES.iter().map(|status| (status.as_str(), report.count(*status)))),
+        "counts": numbers_json(CheckStatus::ALL.iter().map(|status| (status.as_str(), report.count(*status)))),
         "exit_status": exit.status(),
     })
 }
@@ -114,6 +113,10 @@ fn message(found: &CheckResult, show_values: bool) -> String {
         }
         CheckResult::Mapping { provider, mapped } => mapping_text(provider.as_str(), mapped),
         CheckResult::Users => "can be listed, also with a filter on sub".to_owned(),
+        CheckResult::UsersInOneChain => {
+            "can be listed, but not with a filter on sub: a scan reads one page after the other, slower than the quota"
+                .to_owned()
+        }
         CheckResult::Quota { per_second, origin, share, pace } => format!(
             "{per_second}/s for writes of the whole account ({}); {} % of it is {}",
             quota_source(origin),
@@ -235,7 +238,11 @@ fn details(found: &CheckResult) -> Value {
         }
         CheckResult::NotTried(operation) => json!({ "operation": operation }),
         CheckResult::Stopped(stop) => json!({ "cause": stop.cause.as_str() }),
-        CheckResult::Accepted | CheckResult::Users | CheckResult::Clock(None) | CheckResult::LeftOut(_) => json!({}),
+        CheckResult::Accepted
+        | CheckResult::Users
+        | CheckResult::UsersInOneChain
+        | CheckResult::Clock(None)
+        | CheckResult::LeftOut(_) => json!({}),
     }
 }
 

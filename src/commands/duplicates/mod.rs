@@ -16,8 +16,8 @@ use clap::Args;
 use super::export::warn_about_unreadable_rows;
 use super::shared::settings::parse_share;
 use super::shared::{
-    CommandContext, Failure, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_not_replaced, headings,
-    parse_provider, temporary_file_stop,
+    CommandContext, Failure, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_outputs, headings, parse_provider,
+    temporary_file_stop,
 };
 use crate::domain::event::RunEvent;
 use crate::domain::identity::ProviderName;
@@ -100,13 +100,10 @@ impl DuplicatesReport {
 pub async fn cmd_duplicates(args: DuplicatesArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, clock, seed, .. } = context;
     let reads = RateChoice::of_reads(args.share, &context.file_settings)?.read_pace();
-    if let (Some(pairs), Some(work_list)) = (&args.pairs, &args.work_list) {
-        check_not_replaced("--work-list", work_list, &[pairs.as_path()])?;
-    }
     // A wrong path is reported before a large pool is read.
-    for path in args.pairs.iter().chain(&args.work_list) {
-        OutputFile::check(path)?;
-    }
+    let outputs =
+        [("--pairs", args.pairs.as_deref()), ("--work-list", args.work_list.as_deref()), args.simulation.output()];
+    check_outputs(&outputs, &[], context.force)?;
     let trust = AddressTrust { providers: args.trust_email.iter().cloned().collect() };
     let pool = OpenPool::open(&args.pool, &args.simulation, *seed, context).await?;
     pool.check_providers("--trust-email", &trust.providers)?;

@@ -1,16 +1,10 @@
 //! `explain`: what a state, standing, refusal or finding means, why it occurs, and what to do.
 //!
-//! The texts are in exhaustive matches, so that a code without a text does not compile.
-
-mod explanation;
-mod findings;
-mod refusals;
-mod states;
+//! The texts are in `codes.json`. The meaning of a refusal or finding is in `domain`, because messages need it as well.
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
-use self::explanation::{ExplainedCode, Explanation};
 use super::shared::{CommandContext, Failure};
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
@@ -26,49 +20,59 @@ pub struct ExplainArgs {
     pub code: Option<String>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExplainedCode {
+    code: &'static str,
+    /// `state`, `standing`, `refusal`, `error` or `warning`; in the file, the last two are `finding`.
+    kind: &'static str,
+    #[serde(default)]
+    meaning: &'static str,
+    why: &'static str,
+    advice: &'static str,
+}
+
 pub fn cmd_explain(args: &ExplainArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
-    let explained = match &args.code {
-        None => all_codes(),
-        Some(code) => explain(code).map_err(|similar| {
+    let mut explained = all_codes().map_err(std::io::Error::from)?;
+    if let Some(code) = &args.code {
+        explained = explain(code, &explained).map_err(|similar| {
             let similar = if similar.is_empty() { String::new() } else { format!("; similar: {}", similar.join(", ")) };
             Failure::Usage(format!("no such code{similar}; list all with `cognito-link explain`"))
-        })?,
-    };
-    let object = |ExplainedCode { code, kind, meaning, text: Explanation { why, advice } }: &ExplainedCode| json!({"code": code, "kind": kind, "meaning": meaning, "why": why, "advice": advice});
-    let paragraph = |ExplainedCode { code, kind, meaning, text: Explanation { why, advice } }: &ExplainedCode| {
+        })?;
+    }
+    let paragraph = |ExplainedCode { code, kind, meaning, why, advice }: &ExplainedCode| {
         format!("{code} ({kind})\n  {meaning}\n  Why: {why}\n  What to do: {advice}\n")
     };
     match context.ui.output() {
-        OutputFormat::Json => context.ui.json(&Value::Array(explained.iter().map(object).collect()))?,
+        OutputFormat::Json => context.ui.json(&serde_json::to_value(explained).map_err(std::io::Error::from)?)?,
         OutputFormat::Text => context.ui.data(&explained.iter().map(paragraph).collect::<Vec<_>>().join("\n"))?,
     }
     Ok(Exit::Success)
 }
 
 /// Returns every code, in the order of the documentation.
-fn all_codes() -> Vec<ExplainedCode> {
-    let refusals = RefusalCode::ALL.iter().map(|code| ExplainedCode {
-        code: code.as_str(),
-        kind: "refusal",
-        meaning: code.meaning(),
-        text: refusals::explain_refusal(*code),
-    });
-    let findings = FindingCode::ALL.iter().map(|code| ExplainedCode {
-        code: code.as_str(),
-        kind: code.severity().as_str(),
-        meaning: code.meaning(),
-        text: findings::explain_finding(*code),
-    });
-    states::all_states().chain(states::all_standings()).chain(refusals).chain(findings).collect()
+fn all_codes() -> serde_json::Result<Vec<ExplainedCode>> {
+    let mut codes: Vec<ExplainedCode> = serde_json::from_str(include_str!("codes.json"))?;
+    for explained in &mut codes {
+        let finding = || FindingCode::ALL.iter().find(|code| code.as_str() == explained.code);
+        match explained.kind {
+            "refusal" => explained.meaning = RefusalCode::parse(explained.code).map_or("", RefusalCode::meaning),
+            "finding" => {
+                (explained.kind, explained.meaning) =
+                    finding().map_or(("", ""), |code| (code.severity().as_str(), code.meaning()));
+            }
+            _ => {}
+        }
+    }
+    Ok(codes)
 }
 
 /// Returns what a code means: several entries where one word is used for several things. An error holds similar codes, the
 /// most similar first.
-fn explain(code: &str) -> Result<Vec<ExplainedCode>, Vec<&'static str>> {
-    let all = all_codes();
+fn explain(code: &str, all: &[ExplainedCode]) -> Result<Vec<ExplainedCode>, Vec<&'static str>> {
     let plain: String = code.trim().to_lowercase().replace(['-', ' '], "_");
     let found: Vec<_> = all.iter().copied().filter(|explained| explained.code == plain).collect();
-    if found.is_empty() { Err(similar_codes(&plain, &all)) } else { Ok(found) }
+    if found.is_empty() { Err(similar_codes(&plain, all)) } else { Ok(found) }
 }
 
 /// Returns codes that differ in a few letters, and codes that share a word.
@@ -91,24 +95,39 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::domain::state::RowState;
     use crate::ui::testing::Screen;
 
     #[test]
+    fn no_code_is_left_out() {
+        let refused = RowState::Refused(RefusalCode::Unrecognised);
+        let states = [RowState::Linked, RowState::AlreadyLinked, refused, RowState::Failed, RowState::InDoubt];
+        let states = states.map(RowState::as_str).into_iter().chain(["unprocessed", "invalid"]);
+        let standings = ["missing", "moved", "blocked", "unverifiable", "misfired", "extra"].into_iter();
+        let refusals = RefusalCode::ALL.iter().map(|code| code.as_str());
+        let expected = states.chain(standings).chain(refusals).chain(FindingCode::ALL.iter().map(|code| code.as_str()));
+        let all: Vec<&str> = all_codes().unwrap().iter().map(|explained| explained.code).collect();
+        assert_eq!(all, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
     fn every_code_is_explained_in_full_sentences() {
-        for explained in all_codes() {
-            for text in [explained.meaning, explained.text.why, explained.text.advice] {
+        let all = all_codes().unwrap();
+        for explained in &all {
+            for text in [explained.meaning, explained.why, explained.advice] {
                 assert!(text.len() > 10 && text.ends_with('.') && !text.contains("  "), "{explained:?}");
                 assert!(text.starts_with(|first: char| first.is_uppercase() || first == '-'), "{explained:?}");
             }
         }
-        assert!(explain("linked_elsewhere").is_ok_and(|found| found[0].kind == "refusal"));
+        assert!(explain("linked_elsewhere", &all).is_ok_and(|found| found[0].kind == "refusal"));
         // One word is used for a refusal and a finding: both are explained.
-        assert_eq!(explain("too_many_identities").map(|found| found.len()), Ok(2));
-        assert_eq!(explain(" In-Doubt ").map(|found| found[0].code), Ok("in_doubt"));
+        assert_eq!(explain("too_many_identities", &all).map(|found| found.len()), Ok(2));
+        assert_eq!(explain(" In-Doubt ", &all).map(|found| found[0].code), Ok("in_doubt"));
     }
 
     #[test]
     fn a_typo_suggests_what_was_meant_first() {
+        let all = all_codes().unwrap();
         let table = [
             ("linkd_elsewhere", Some("linked_elsewhere")),
             ("provider_lost", Some("provider_prefix")),
@@ -119,9 +138,9 @@ mod tests {
             ("", None),
         ];
         for (code, first) in table {
-            assert_eq!(explain(code).unwrap_err().first().copied(), first, "{code}");
+            assert_eq!(explain(code, &all).unwrap_err().first().copied(), first, "{code}");
         }
-        assert_eq!(explain("the_provider_of_a_user_value").unwrap_err().len(), SUGGESTIONS_MAX);
+        assert_eq!(explain("the_provider_of_a_user_value", &all).unwrap_err().len(), SUGGESTIONS_MAX);
     }
 
     #[test]

@@ -13,8 +13,8 @@ use serde_json::json;
 use super::shared::run_view::by_code_json;
 use super::shared::settings::parse_share;
 use super::shared::{
-    CommandContext, Failure, OpenPool, PoolArgs, RateChoice, SCHEMA_VERSION, SimulationArgs, headings, parse_provider,
-    temporary_file_error, temporary_file_stop,
+    CommandContext, Failure, OpenPool, PoolArgs, RateChoice, SCHEMA_VERSION, SimulationArgs, check_outputs, headings,
+    parse_provider, temporary_file_error, temporary_file_stop,
 };
 use crate::clock::Clock;
 use crate::domain::event::{RunEvent, RunObserver};
@@ -66,9 +66,8 @@ pub async fn cmd_export(args: ExportArgs, context: &CommandContext<'_>) -> Resul
     let providers: BTreeSet<ProviderName> = args.provider.iter().cloned().collect();
     let reads = RateChoice::of_reads(args.share, &context.file_settings)?.read_pace();
     // A wrong path is reported before a large pool is read.
-    for path in args.pool_snapshot.as_deref().into_iter().chain(file_path) {
-        OutputFile::check(path)?;
-    }
+    let outputs = [("--out", file_path), ("--pool-snapshot", args.pool_snapshot.as_deref()), args.simulation.output()];
+    check_outputs(&outputs, &[], context.force)?;
     let pool = OpenPool::open(&args.pool, &args.simulation, *seed, context).await?;
     pool.check_providers("--provider", &providers)?;
     let mut snapshot = match &args.pool_snapshot {

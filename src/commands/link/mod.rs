@@ -18,10 +18,11 @@ use super::shared::settings::parse_duration;
 use super::shared::shard::ShardChoice;
 use super::shared::simulator::Simulator;
 use super::shared::{
-    AdvancedArgs, CommandContext, Failure, InputArgs, PaceArgs, PoolArgs, SimulationArgs, confirm, connect,
-    default_ledger_path, headings, note_preset, parse_shard, require_terminal, resolve_shard, warn_about_cut_line,
-    warn_about_undivided_array,
+    AdvancedArgs, CommandContext, Failure, InputArgs, PaceArgs, PoolArgs, SimulationArgs, check_outputs, confirm,
+    connect, default_ledger_path, headings, note_preset, parse_shard, require_terminal, resolve_shard,
+    warn_about_cut_line, warn_about_undivided_array,
 };
+use crate::domain::shard::Shard;
 use crate::engine::{RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
 use crate::input::{InputOptions, InputReader, InputSource};
@@ -94,6 +95,17 @@ pub enum RetryState {
     Refused,
 }
 
+impl LinkArgs {
+    fn ledger_path(&self, shard: Option<Shard>) -> Result<PathBuf, Failure> {
+        match &self.ledger {
+            Some(path) => Ok(path.clone()),
+            // A rehearsal writes no ledger, so stdin needs no name for one.
+            None if self.rehearse => Ok(PathBuf::new()),
+            None => default_ledger_path(&self.input, shard, self.simulation.simulate),
+        }
+    }
+}
+
 pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, clock, file_settings: file, .. } = context;
 
@@ -103,12 +115,9 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let pool = args.pool.pool_id(file, simulator.as_ref().map(Simulator::pool_id))?;
     let binding = Binding { simulated: simulator.is_some() || pool.is_simulated(), pool };
     let input_options = args.reading.options(file)?;
-    let ledger_path = match &args.ledger {
-        Some(path) => path.clone(),
-        // A rehearsal writes no ledger, so stdin needs no name for one.
-        None if args.rehearse => PathBuf::new(),
-        None => default_ledger_path(&args.input, shard, simulator.is_some())?,
-    };
+    let ledger_path = args.ledger_path(shard)?;
+    let read = [Some(args.input.as_path()), Some(&ledger_path), args.choices.as_deref(), args.plan.as_deref()];
+    check_outputs(&[args.simulation.output()], &read, context.force)?;
     let rate_choice = args.pace.rate_choice(shard, file)?;
     let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
     options.retry_refused = args.retry.contains(&RetryState::Refused);
@@ -198,7 +207,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
 
     // Result.
     let exit = exit_for_run(&report);
-    print_run_report(&report, Some(&ledger_path.display().to_string()), exit, ui)?;
+    print_run_report(&report, Some(&ledger_path.display().to_string()), &args.input, exit, ui)?;
     print_stop(&report, ui);
     if let Some(running) = running_simulator {
         running.stop()?;

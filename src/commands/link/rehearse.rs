@@ -70,7 +70,7 @@ pub(super) fn rehearse(
         Err(panic) => std::panic::resume_unwind(panic),
     })?;
     let exit = exit_for_run(&report);
-    print_run_report(&report, None, exit, ui)?;
+    print_run_report(&report, None, input, exit, ui)?;
     ui.note(&format!(
         "rehearsed in virtual time: the real run would take about {} at this rate, with {} throttled",
         format::duration(report.elapsed),

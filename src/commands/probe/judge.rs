@@ -8,7 +8,7 @@ use super::caller::{ProbeReply, describe, may_have_had_an_effect};
 use super::scene::{self, Sightings, Step};
 use crate::limits;
 use crate::service::CallFault;
-use crate::service::assumptions::{ASSUMPTIONS, Assumption, ProbeQuestion};
+use crate::service::assumptions::{ASSUMPTIONS, Assumption};
 use crate::service::classify::{CallKind, FaultClass, classify};
 use crate::service::probe::{ProbeFacts, ProbeUser};
 use crate::ui::format::duration;
@@ -59,9 +59,9 @@ fn could_not_tell(why: impl Into<String>) -> Judgement {
 /// Judges every assumption, in the order of the table.
 pub(super) fn judge(seen: &Sightings) -> Vec<ProbeFinding> {
     let judge_one = |assumption: &'static Assumption| {
-        let (verdict, answer, behaviors) = match assumption.question {
-            ProbeQuestion::Calls(_) => judge_calls(assumption.id, seen),
-            ProbeQuestion::SignIn { .. } => could_not_tell("it takes a federated sign-in, which the API does not have"),
+        let (verdict, answer, behaviors) = match assumption.by_hand {
+            None => judge_calls(&assumption.id, seen),
+            Some(_) => could_not_tell("it takes a federated sign-in, which the API does not have"),
         };
         ProbeFinding { assumption, verdict, answer, behaviors }
     };

@@ -14,8 +14,8 @@ pub use judge::{ProbeFinding, ProbeVerdict};
 pub use run::{Probe, ProbeReport};
 
 use super::shared::run::listen_for_signals;
-use super::shared::settings::parse_endpoint_url;
-use super::shared::{CommandContext, Failure, PoolArgs, exit_for_stop, headings, require_terminal};
+use super::shared::settings::{parse_endpoint_url, parse_number};
+use super::shared::{CommandContext, Failure, PoolArgs, check_outputs, exit_for_stop, headings, require_terminal};
 use crate::domain::run::Signal;
 use crate::exit::Exit;
 use crate::input::OutputFile;
@@ -55,9 +55,7 @@ pub struct ProbeArgs {
 }
 
 fn parse_calls_per_second(text: &str) -> Result<f64, String> {
-    let bounds = limits::RATE_PER_SECOND_MIN..=limits::RATE_PER_SECOND_MAX;
-    let number = text.parse().ok().filter(|number| bounds.contains(number));
-    number.ok_or_else(|| format!("expected a number of calls per second from {} to {}", bounds.start(), bounds.end()))
+    parse_number(text, limits::RATE_PER_SECOND_MIN..=limits::RATE_PER_SECOND_MAX, "a number of calls per second")
 }
 
 pub async fn cmd_probe(args: ProbeArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
@@ -65,9 +63,7 @@ pub async fn cmd_probe(args: ProbeArgs, context: &CommandContext<'_>) -> Result<
     if !args.yes {
         require_terminal(ui)?;
     }
-    if let Some(path) = &args.save {
-        OutputFile::check(path)?;
-    }
+    check_outputs(&[("--save", args.save.as_deref())], &[], context.force)?;
     let profile = args.profile.clone().or_else(|| file_settings.profile.clone());
     let region = match args.region.clone().or_else(|| file_settings.region.clone()) {
         Some(region) => Some(region),

@@ -21,7 +21,6 @@ use crate::commands::shared::{PoolArgs, SCHEMA_VERSION};
 use crate::domain::run::{Signal, StopCause, StopError};
 use crate::exit::Exit;
 use crate::limits;
-use crate::service::assumptions::ProbeQuestion;
 use crate::service::probe::ProbeCall;
 use crate::ui::format::{count, counted, rate};
 use crate::ui::{OutputFormat, Style, Ui, escape, shell_word};
@@ -117,10 +116,10 @@ fn findings_text(findings: &[ProbeFinding], behaviors: &[&str], style: Style) ->
             ProbeVerdict::CouldNotTell => style.cyan("could not tell"),
         };
         let assumption = finding.assumption;
-        let _ = writeln!(text, "{verdict}  {}: {}", assumption.id, assumption.question.text());
+        let _ = writeln!(text, "{verdict}  {}: {}", assumption.id, assumption.question);
         let _ = writeln!(text, "    answer:   {}", escape(&finding.answer));
         let _ = writeln!(text, "    assumed:  {}", assumption.assumed);
-        if let Some(by_hand) = by_hand(finding) {
+        if let Some(by_hand) = &finding.assumption.by_hand {
             let _ = writeln!(text, "    by hand:  {by_hand}");
         }
     }
@@ -137,22 +136,15 @@ fn findings_text(findings: &[ProbeFinding], behaviors: &[&str], style: Style) ->
     text
 }
 
-fn by_hand(finding: &ProbeFinding) -> Option<&'static str> {
-    match finding.assumption.question {
-        ProbeQuestion::SignIn { by_hand, .. } => Some(by_hand),
-        ProbeQuestion::Calls(_) => None,
-    }
-}
-
 fn report_json(findings: &[ProbeFinding], report: &ProbeReport, region: &str, exit: Exit) -> Value {
     let finding_json = |finding: &ProbeFinding| {
         json!({
             "assumption": finding.assumption.id,
             "verdict": finding.verdict.as_str(),
-            "question": finding.assumption.question.text(),
+            "question": finding.assumption.question,
             "answer": finding.answer,
             "assumed": finding.assumption.assumed,
-            "by_hand": by_hand(finding),
+            "by_hand": finding.assumption.by_hand,
             "behaviors": finding.behaviors,
         })
     };

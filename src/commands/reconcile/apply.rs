@@ -1,6 +1,7 @@
 //! `--apply`: links what is missing, within bounds, through the same engine and ledger as `link`.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::comparison::Comparison;
 use super::input::ReconcileInput;
@@ -95,7 +96,12 @@ pub fn reopen_rows(comparison: &mut Comparison, ledger: &mut Ledger, now: UnixMs
     Ok(ReopenedRows { rows: lines.len() as u64, too_recent: 0 })
 }
 
-pub(super) fn note_settling(comparison: &Comparison, reopened: ReopenedRows, ui: &Ui) {
+pub(super) fn note_settling(comparison: &Comparison, reopened: ReopenedRows, now: UnixMs, ui: &Ui) {
+    let age = u64::try_from(now.saturating_sub(comparison.scan_began)).unwrap_or_default();
+    ui.note(&format!(
+        "the pool was read {} ago; later changes are not in the comparison",
+        format::duration(Duration::from_millis(age))
+    ));
     if comparison.in_doubt > 0 {
         ui.note(&format!("{} in doubt will be settled", format::counted(comparison.in_doubt, "row")));
     }

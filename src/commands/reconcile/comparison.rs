@@ -13,9 +13,11 @@ use crate::domain::identity::ProviderName;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::row::{Link, RowKey};
 use crate::domain::state::{ResumeAction, RowState};
+use crate::foresight::destination::CorrectionHint;
 use crate::foresight::pool_index::PoolIndex;
-use crate::foresight::prediction::{CorrectionHint, PredictedOutcome, PredictionBasis, Predictor};
+use crate::foresight::prediction::{PredictedOutcome, PredictionBasis, Predictor};
 use crate::foresight::preflight::PoolKnowledge;
+use crate::foresight::scan::LookUpMethod;
 use crate::input::{CrossRowFindings, InputReader};
 use crate::ledger::LedgerView;
 use crate::service::MappedAttributes;
@@ -66,7 +68,14 @@ impl ReconcileInput {
     ) -> Result<Comparison, Failure> {
         let extras = scan.take_extras()?;
         let mut traces = std::mem::replace(&mut scan.traces, SignInTraces::new(knowledge.facts.case_sensitive));
-        let known = PredictionBasis { index: &scan.index, pool: knowledge, mapped, case_differs_allowed: false };
+        let known = PredictionBasis {
+            index: &scan.index,
+            pool: knowledge,
+            mapped,
+            case_differs_allowed: false,
+            look_up: LookUpMethod::Scan,
+            has_cut_look_ups: false,
+        };
         let mut forecaster = Predictor::new(known);
         let mut comparison = Comparison {
             scan_began: scan.scanned.began,
@@ -81,7 +90,7 @@ impl ReconcileInput {
                     let key = RowKey::of(&self.binding.pool, link);
                     let forecast = forecaster.predict(key, link, self.choices.username_for(key));
                     let state = ledger.map_or(RowState::Unprocessed, |view| view.state(key));
-                    let in_pool = standing(forecast.outcome, link, &scan.index);
+                    let in_pool = standing(forecast.outcome, link, &scan.index, state);
                     let holder = scan.index.holder(link.source.provider(), link.source.value());
                     if let Some((_, user, held)) = holder.filter(|_| in_pool == DriftStatus::Linked) {
                         let added = traces.add_link(record.number, key, user, held);
@@ -117,11 +126,20 @@ impl ReconcileInput {
 }
 
 /// Returns the standing in the pool as it is. The forecast includes what earlier rows change; a standing does not.
-fn standing(verdict: PredictedOutcome, link: &Link, index: &PoolIndex) -> DriftStatus {
+fn standing(verdict: PredictedOutcome, link: &Link, index: &PoolIndex, state: RowState) -> DriftStatus {
     let is_held = index.holder(link.source.provider(), link.source.value()).is_some();
     match verdict {
         PredictedOutcome::AlreadyLinked if is_held => DriftStatus::Linked,
-        PredictedOutcome::Link | PredictedOutcome::AlreadyLinked => DriftStatus::Missing,
+        PredictedOutcome::Link | PredictedOutcome::AlreadyLinked if link.source.attribute().is_subject() => {
+            DriftStatus::Missing
+        }
+        PredictedOutcome::Link | PredictedOutcome::AlreadyLinked => DriftStatus::Unverifiable,
+        // The ledger has made this link, and it does not show.
+        PredictedOutcome::Refused(RefusalCode::CaseDiffers)
+            if !link.source.attribute().is_subject() && state.is_linked_by_this_tool() =>
+        {
+            DriftStatus::Unverifiable
+        }
         PredictedOutcome::Refused(RefusalCode::LinkedElsewhere) if is_held => DriftStatus::Moved,
         PredictedOutcome::Refused(code) => DriftStatus::Blocked(code),
     }
@@ -131,7 +149,7 @@ fn standing(verdict: PredictedOutcome, link: &Link, index: &PoolIndex) -> DriftS
 fn with_ledger_refusal(in_pool: DriftStatus, state: RowState) -> DriftStatus {
     match (in_pool, state.refusal()) {
         (
-            DriftStatus::Missing,
+            DriftStatus::Missing | DriftStatus::Unverifiable,
             Some(code @ (RefusalCode::AliasExists | RefusalCode::InvalidParameter | RefusalCode::Unrecognised)),
         ) => DriftStatus::Blocked(code),
         _ => in_pool,
@@ -141,9 +159,12 @@ fn with_ledger_refusal(in_pool: DriftStatus, state: RowState) -> DriftStatus {
 impl Comparison {
     fn pick(&mut self, line: &DriftRow, key: RowKey, verdict: PredictedOutcome, state: RowState) {
         let is_doubtful = state.on_resume(true) == ResumeAction::Settle
-            && matches!(line.standing, DriftStatus::Linked | DriftStatus::Missing);
-        let is_new =
-            verdict == PredictedOutcome::Link && line.standing == DriftStatus::Missing && self.picks.insert(key);
+            && matches!(line.standing, DriftStatus::Linked | DriftStatus::Missing | DriftStatus::Unverifiable);
+        // A link by an attribute that this ledger has made, or may have made, is not sent again because it is not seen.
+        let is_sent = state.on_resume(true) != ResumeAction::Attempt;
+        let can_be_made =
+            line.standing == DriftStatus::Missing || line.standing == DriftStatus::Unverifiable && !is_sent;
+        let is_new = verdict == PredictedOutcome::Link && can_be_made && self.picks.insert(key);
         self.counts.changes += u64::from(is_new);
         if is_doubtful && (is_new || self.picks.insert(key)) {
             self.in_doubt += 1;

@@ -20,7 +20,7 @@ use super::shared::run::{listen_for_signals, run_engine, run_id, run_start};
 use super::shared::settings::parse_percent;
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, InputArgs, OpenPool, PaceArgs, PoolArgs, RateChoice, SimulationArgs,
-    check_not_replaced, confirm, default_ledger_path, headings, note_preset, parse_provider, require_terminal,
+    check_outputs, confirm, default_ledger_path, headings, note_preset, parse_provider, require_terminal,
     warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
@@ -62,8 +62,8 @@ pub struct ReconcileArgs {
     pub exit_on_drift: bool,
     /// File to write the standing of each row and each extra link to
     ///
-    /// One line for each row, which starts with a symbol: = linked, + missing, ! moved, ? blocked or invalid. Then one
-    /// line for each link that only the pool has, which starts with -.
+    /// One line for each row, which starts with a symbol: = linked, + missing, ! moved, ? blocked or invalid, ~
+    /// unverifiable. Then one line for each link that only the pool has, which starts with -.
     #[arg(long, value_name = "FILE")]
     pub combined: Option<PathBuf>,
     #[command(flatten)]
@@ -106,10 +106,6 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     if args.apply && !args.yes {
         require_terminal(ui)?;
     }
-    if let Some(path) = args.combined.as_deref() {
-        check_not_replaced("--combined", path, &[args.input.as_path()])?;
-        OutputFile::check(path)?;
-    }
     let source = InputSource::open(&args.input)?;
     let options = args.reading.options(file)?;
     note_preset(&options, ui);
@@ -121,6 +117,9 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         Some(path) => Some(path.clone()),
         None => Some(default_ledger_path(&args.input, None, args.simulation.simulate)?),
     };
+    let outputs = [("--combined", args.combined.as_deref()), args.simulation.output()];
+    let ledger_read = ledger_path.as_deref().or(args.ledger.as_deref());
+    check_outputs(&outputs, &[Some(&args.input), ledger_read, args.choices.as_deref()], context.force)?;
     let seed = args.advanced.seed.unwrap_or(context.seed);
     let scan = ScanOptions { reads: RateChoice::of_reads(args.pace.share, file)?.read_pace(), seed };
 
@@ -168,7 +167,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
 
     // Result.
     let exit = exit_status(&args, &report, &outcome);
-    view::print_result(&report, outcome.run.as_ref().zip(shown_path.as_deref()), exit, ui)?;
+    view::print_result(&report, outcome.run.as_ref().zip(shown_path.as_deref()), &args.input, exit, ui)?;
     if let Some(stop) = &outcome.stop {
         ui.stopped(stop);
     }
@@ -198,7 +197,7 @@ async fn apply(
         return Ok(ApplyOutcome { stop: Some(stop), left_open: changes, run: None });
     }
     let reopened = reopen_rows(&mut comparison, &mut ledger, clock.unix_ms())?;
-    note_settling(&comparison, reopened, ui);
+    note_settling(&comparison, reopened, clock.unix_ms(), ui);
     let left_open = reopened.too_recent;
     let to_process = comparison.to_process();
     if to_process == 0 {
@@ -271,6 +270,7 @@ async fn compare(
         scope: input.scope(&needs).iter().map(ProviderName::to_string).collect(),
         users: scan.scanned.users,
         reads: scan.scanned.reads,
+        scanned_unix_ms: scan.scanned.began,
         elapsed: scan.scanned.elapsed,
         ..DriftReport::default()
     };

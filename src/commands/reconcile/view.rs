@@ -1,6 +1,7 @@
 //! How a comparison is printed: as text before anything is applied, as JSON one object at the end.
 
 use std::io;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -31,12 +32,13 @@ pub(super) fn print_drift(report: &DriftReport, ui: &Ui) -> io::Result<()> {
 pub(super) fn print_result(
     report: &DriftReport,
     applied: Option<(&RunReport, &str)>,
+    input: &Path,
     exit: Exit,
     ui: &Ui,
 ) -> io::Result<()> {
     match (ui.output(), applied) {
         (OutputFormat::Text, None) => Ok(()),
-        (OutputFormat::Text, Some((run, ledger))) => print_run_report(run, Some(ledger), exit, ui),
+        (OutputFormat::Text, Some((run, ledger))) => print_run_report(run, Some(ledger), input, exit, ui),
         (OutputFormat::Json, _) => {
             let applied = applied.map(|(run, ledger)| {
                 let mut run = run_json(run, Some(ledger), ui.shows_values(), exit);
@@ -57,6 +59,7 @@ fn drift_text(report: &DriftReport, show_values: bool, style: Style) -> String {
         TableLine::new("missing", counts.missing, "", Style::yellow),
         TableLine::new("moved", counts.moved, "", Style::yellow),
         TableLine::new("blocked", counts.blocked, codes, Style::yellow),
+        TableLine::new("unverifiable", counts.unverifiable, "links by an attribute that may not show", Style::yellow),
         TableLine::new("invalid", counts.invalid, "", Style::yellow),
     ];
     let mut sums = vec![
@@ -233,7 +236,7 @@ fn drift_json(report: &DriftReport, applied: Option<&Value>, show_values: bool, 
         "drift": counts.has_drift(),
         "rows": {
             "read": counts.rows, "linked": counts.linked, "missing": counts.missing, "moved": counts.moved,
-            "blocked": counts.blocked, "invalid": counts.invalid,
+            "blocked": counts.blocked, "unverifiable": counts.unverifiable, "invalid": counts.invalid,
         },
         "extra": counts.extra,
         "misfired": counts.misfired,
@@ -252,6 +255,7 @@ fn drift_json(report: &DriftReport, applied: Option<&Value>, show_values: bool, 
         "misfires_left_out": report.misfires_left_out,
         "users": report.users,
         "reads": report.reads,
+        "scanned_unix_ms": report.scanned_unix_ms,
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
         "applied": applied,
     })
@@ -268,7 +272,14 @@ mod tests {
 
     fn example() -> DriftReport {
         let blocked = DriftStatus::Blocked(RefusalCode::UserNotFound);
-        let standings = [DriftStatus::Linked, DriftStatus::Missing, DriftStatus::Moved, blocked, DriftStatus::Invalid];
+        let standings = [
+            DriftStatus::Linked,
+            DriftStatus::Missing,
+            DriftStatus::Moved,
+            blocked,
+            DriftStatus::Invalid,
+            DriftStatus::Unverifiable,
+        ];
         let mut report =
             DriftReport { input: "p.csv".into(), pool: "us-east-1_A".into(), users: 7, ..Default::default() };
         for (number, standing) in (1..).zip(standings) {
@@ -306,7 +317,14 @@ mod tests {
     fn printed(applied: bool, screen: &Screen) -> String {
         let run = run_report();
         print_drift(&example(), &screen.ui()).unwrap();
-        print_result(&example(), applied.then_some((&run, "p.csv.ledger")), Exit::Drift, &screen.ui()).unwrap();
+        print_result(
+            &example(),
+            applied.then_some((&run, "p.csv.ledger")),
+            Path::new("p.csv"),
+            Exit::Drift,
+            &screen.ui(),
+        )
+        .unwrap();
         screen.both()
     }
 
@@ -325,6 +343,6 @@ mod tests {
         let line = report.lines[0].clone();
         report.lines.extend(std::iter::repeat_n(line, FAILURES_SHOWN_MAX));
         report.lines_left_out = 1_000;
-        assert!(drift_text(&report, false, Style::default()).contains("\nand 1,003 more rows\n"));
+        assert!(drift_text(&report, false, Style::default()).contains("\nand 1,004 more rows\n"));
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::shared::{CommandContext, Failure, InputArgs, check_not_replaced, headings};
+use super::shared::{CommandContext, Failure, InputArgs, check_outputs, headings};
 use crate::exit::Exit;
 use crate::input::InputSource;
 use crate::limits::REPORT_FAILURES_MAX;
@@ -41,42 +41,31 @@ pub struct ReportArgs {
 pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let ledgers = Ledgers::load(&args.ledgers)?;
     let mut report = ledgers.report(REPORT_FAILURES_MAX)?;
+    let input = args.input.as_deref().or_else(|| ledgers.last_input().map(Path::new));
     if args.failed.is_some() || args.unprocessed.is_some() || args.input.is_some() {
-        let source = open_input(args, &ledgers)?;
-        check_result_files(args, &ledgers)?;
-        let input = ReportInput {
+        let source = open_input(args, input)?;
+        let read = args.ledgers.iter().map(|path| Some(path.as_path())).chain([input]);
+        let outputs = [("--failed", args.failed.as_deref()), ("--unprocessed", args.unprocessed.as_deref())];
+        check_outputs(&outputs, &read.collect::<Vec<_>>(), context.force)?;
+        let compared = ReportInput {
             source,
             reading: args.reading.options(&context.file_settings)?,
             failed: args.failed.clone(),
             unprocessed: args.unprocessed.clone(),
         };
-        let written = ledgers.compare_with_input(&input, &mut report)?;
+        let written = ledgers.compare_with_input(&compared, &mut report)?;
         for (path, rows) in [(&args.failed, written.failed), (&args.unprocessed, written.unprocessed)] {
             if let (Some(path), Some(rows)) = (path, rows) {
                 context.ui.note(&format!("{}: {}", path.display(), format::counted(rows, "row")));
             }
         }
     }
-    view::print_ledger_report(&report, args.failed.as_deref(), context.ui)?;
+    view::print_ledger_report(&report, args.failed.as_deref(), input, context.ui)?;
     Ok(Exit::Success)
 }
 
-fn check_result_files(args: &ReportArgs, ledgers: &Ledgers) -> Result<(), Failure> {
-    let mut read: Vec<&Path> = args.ledgers.iter().map(PathBuf::as_path).collect();
-    read.extend(args.input.as_deref().or_else(|| ledgers.last_input().map(Path::new)));
-    for (option, path) in [("--failed", &args.failed), ("--unprocessed", &args.unprocessed)] {
-        if let Some(path) = path {
-            check_not_replaced(option, path, &read)?;
-        }
-    }
-    if args.failed.is_some() && args.failed == args.unprocessed {
-        return Err(Failure::Usage("--failed and --unprocessed name the same file; name two files".into()));
-    }
-    Ok(())
-}
-
-fn open_input(args: &ReportArgs, ledgers: &Ledgers) -> Result<InputSource, Failure> {
-    match args.input.as_deref().or_else(|| ledgers.last_input().map(Path::new)) {
+fn open_input(args: &ReportArgs, input: Option<&Path>) -> Result<InputSource, Failure> {
+    match input {
         Some(path) if args.input.is_none() && path.as_os_str() == "-" => {
             Err(Failure::Usage("that run read stdin: name a file with the same rows with --input".into()))
         }

@@ -26,14 +26,19 @@ use crate::commands::shared::run_view::{
     RESUME_AFTER_REPORT, by_code_json, counts_json, counts_table, joined, print_next_steps, simulated_mark,
 };
 use crate::domain::finding::FindingCode;
-use crate::domain::outcome::{RefusalCode, ServiceText};
+use crate::domain::outcome::RefusalCode;
 use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
 use crate::limits;
 use crate::ui::format::{count, counted, timestamp};
-use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape, explanation, shell_word};
+use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape, explanation, meaning_fragment, shell_word};
 
 /// Prints the report, and what to do next.
-pub(super) fn print_ledger_report(report: &LedgerReport, failed: Option<&Path>, ui: &Ui) -> io::Result<()> {
+pub(super) fn print_ledger_report(
+    report: &LedgerReport,
+    failed: Option<&Path>,
+    input: Option<&Path>,
+    ui: &Ui,
+) -> io::Result<()> {
     match ui.output() {
         OutputFormat::Text => ui.print(&ledger_text(report, ui.shows_values(), ui.stdout_style()))?,
         OutputFormat::Json => ui.json(&ledger_json(report, ui.shows_values()))?,
@@ -54,7 +59,7 @@ pub(super) fn print_ledger_report(report: &LedgerReport, failed: Option<&Path>, 
             ));
         }
     }
-    print_next_steps(&report.counts, 0, &ledgers, RESUME_AFTER_REPORT, ui);
+    print_next_steps(&report.counts, 0, &ledgers, input, RESUME_AFTER_REPORT, ui);
     Ok(())
 }
 
@@ -148,7 +153,7 @@ fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
             "refusal_code": line.state.refusal().map(RefusalCode::as_str),
             "service_code": line.said.as_ref().map(|said| said.code.as_str()),
             "service_message": line.said.as_ref().and_then(|said| said.printable_message(show_values)),
-            "meaning": line.state.refusal().map(RefusalCode::meaning).or_else(|| line.said.as_ref().and_then(ServiceText::meaning)),
+            "meaning": line.state.refusal().map(meaning_fragment).or_else(|| line.said.as_ref()?.meaning().map(str::to_owned)),
         })
     });
     let shards = report.shards.as_ref().map(|shards| {
@@ -232,7 +237,7 @@ mod tests {
     }
 
     fn printed(screen: &Screen) -> String {
-        print_ledger_report(&example(), None, &screen.ui()).unwrap();
+        print_ledger_report(&example(), None, Some(Path::new("pairs.csv")), &screen.ui()).unwrap();
         screen.both()
     }
 
@@ -273,13 +278,13 @@ mod tests {
         let mut report = example();
         report.failures[0].said.as_mut().unwrap().message = "User jane is disabled.".into();
         for screen in [Screen::new(), Screen::new().json()] {
-            print_ledger_report(&report, None, &screen.ui()).unwrap();
+            print_ledger_report(&report, None, None, &screen.ui()).unwrap();
             let printed = screen.stdout() + &screen.stderr();
             assert!(!printed.contains("jane"), "{printed}");
             let hint = format!("hint: {HIDDEN_MESSAGES_HINT}\n");
             assert_eq!(screen.stderr().matches(&hint).count(), 1, "once, not for each row: {}", screen.stderr());
             let showing = screen.showing_values();
-            print_ledger_report(&report, None, &showing.ui()).unwrap();
+            print_ledger_report(&report, None, None, &showing.ui()).unwrap();
             assert!(showing.stdout().contains("User jane is disabled."), "{}", showing.stdout());
         }
     }

@@ -8,14 +8,12 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use tempfile::NamedTempFile;
-
 use super::failure::Failure;
 use crate::domain::identity::Personal;
 use crate::domain::row::{Row, RowKey};
 use crate::engine::IncomingRow;
 use crate::foresight::pool_index::IndexedUser;
-use crate::input::InputError;
+use crate::input::{InputError, OutputFile, encode_csv_row, write_error};
 use crate::limits::CHOICES_MAX;
 
 const COLUMNS: [&str; 8] = ["row", "key", "destination", "choose", "username", "sub", "email", "status"];
@@ -85,40 +83,39 @@ fn csv_fault(error: &::csv::Error) -> String {
     }
 }
 
-/// Writes the file to fill in. It has mode 0600, and gets its name only when it is complete.
+/// Writes the file to fill in.
 pub struct ChoicesWriter {
-    writer: ::csv::Writer<NamedTempFile>,
+    file: OutputFile,
     rows: u64,
 }
 
 impl ChoicesWriter {
     pub fn create(folder: &Path) -> Result<Self, InputError> {
-        let path = folder.join(FILE_NAME);
-        let file = NamedTempFile::new_in(folder).map_err(|error| fault(&path, error))?;
-        let mut writer = ::csv::Writer::from_writer(file);
-        writer.write_record(COLUMNS).map_err(|error| fault(&path, error.into()))?;
-        Ok(Self { writer, rows: 0 })
+        let mut writer = Self { file: OutputFile::create(&folder.join(FILE_NAME))?, rows: 0 };
+        writer.write_cells(COLUMNS)?;
+        Ok(writer)
     }
 
     pub fn write(&mut self, row: &Row, candidates: &[&IndexedUser]) -> Result<(), InputError> {
         self.rows += 1;
         let (number, key) = (row.number.to_string(), row.key.to_string());
-        let text = |value: &Option<Personal>| value.as_ref().map_or("", Personal::expose).to_owned();
+        let destination = row.link.destination.value().expose();
         for user in candidates {
-            let (sub, email) = (text(&user.sub), text(&user.email));
-            let destination = row.link.destination.value().expose();
-            let cells = [&number, &key, destination, "", user.username.expose(), &sub, &email, &user.status];
-            self.writer.write_record(cells).map_err(|error| fault(Path::new(FILE_NAME), error.into()))?;
+            let [sub, email] = [&user.sub, &user.email].map(|value| value.as_ref().map_or("", Personal::expose));
+            self.write_cells([&number, &key, destination, "", user.username.expose(), sub, email, &user.status])?;
         }
         Ok(())
     }
 
+    fn write_cells(&mut self, cells: [&str; COLUMNS.len()]) -> Result<(), InputError> {
+        let row = encode_csv_row(b',', b"\n", cells).map_err(|error| write_error(Path::new(FILE_NAME), error))?;
+        self.file.write(&row)
+    }
+
     /// Gives the file its name, unless no row needs a choice. Returns the number of rows that do.
-    pub fn finish(self, folder: &Path) -> Result<u64, InputError> {
-        let path = folder.join(FILE_NAME);
-        let file = self.writer.into_inner().map_err(|error| fault(&path, error.into_error()))?;
+    pub fn finish(self) -> Result<u64, InputError> {
         if self.rows > 0 {
-            file.persist(&path).map_err(|error| fault(&path, error.error))?;
+            self.file.finish()?;
         }
         Ok(self.rows)
     }
@@ -126,10 +123,6 @@ impl ChoicesWriter {
 
 /// Name of the file in the folder of `--split`.
 pub const FILE_NAME: &str = "choices.csv";
-
-fn fault(path: &Path, source: std::io::Error) -> InputError {
-    InputError::Write { path: path.display().to_string(), source }
-}
 
 #[cfg(test)]
 mod tests {

@@ -58,9 +58,6 @@ impl Failure {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Strict { .. } => Some("correct the rows listed above, or omit --strict to link the other rows"),
-            Self::Input(InputError::Header(_)) => {
-                Some("name columns with --map COLUMN=NAME, and set constants with --set COLUMN=VALUE")
-            }
             _ => None,
         }
     }

@@ -1,7 +1,6 @@
 //! How an input is read: `--format`, `--preset`, `--map` and the others.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
@@ -112,16 +111,6 @@ impl InputArgs {
     /// Whether a link is sent although the pool has the identity in other letter case.
     pub fn allows_case_differs(&self, file: &FileSettings) -> bool {
         self.allowed(file).any(|text| text == RefusalCode::CaseDiffers.as_str())
-    }
-}
-
-/// Refuses a result file that would replace a file which the command reads.
-pub fn check_not_replaced(option: &str, output: &Path, read: &[&Path]) -> Result<(), Failure> {
-    let same =
-        |path: &&&Path| matches!((path.canonicalize(), output.canonicalize()), (Ok(a), Ok(b)) if a == b && a.is_file());
-    match read.iter().find(same) {
-        Some(path) => Err(Failure::Usage(format!("{option} would replace {}; name another file", path.display()))),
-        None => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod choices;
 mod failure;
 mod input;
+mod outputs;
 mod pace;
 mod pool;
 pub mod rows;
@@ -14,7 +15,8 @@ pub mod shard;
 pub mod simulator;
 
 pub use failure::{Failure, exit_for_stop, temporary_file_error, temporary_file_stop};
-pub use input::{InputArgs, check_not_replaced, note_preset};
+pub use input::{InputArgs, note_preset};
+pub use outputs::check_outputs;
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
 pub use pool::{OpenPool, PoolAddress, PoolArgs, connect, listed};
 pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};
@@ -36,6 +38,8 @@ pub struct CommandContext<'a> {
     /// The seed of random waits where `--seed` gives none.
     pub seed: u64,
     pub file_settings: FileSettings,
+    /// Whether outputs may replace existing files.
+    pub force: bool,
 }
 
 /// The version of every JSON result. Members may be added without a new version.

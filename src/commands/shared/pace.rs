@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tokio::sync::mpsc;
 
-use super::settings::{FileSettings, Rate, parse_concurrency, parse_duration, parse_rate, parse_share};
+use super::settings::{FileSettings, Rate, parse_attempts, parse_concurrency, parse_duration, parse_rate, parse_share};
 use super::{CommandContext, Failure, headings};
 use crate::clock::Clock;
 use crate::domain::shard::Shard;
@@ -33,7 +33,7 @@ pub struct PaceArgs {
     pub concurrency: Option<usize>,
     /// Number of attempts for a row on transient faults; throttled attempts do not count
     #[arg(long, value_name = "N", default_value_t = limits::ATTEMPTS_MAX, hide_short_help = true,
-        value_parser = clap::value_parser!(u32).range(1..))]
+        value_parser = parse_attempts)]
     pub attempts: u32,
     /// Maximum number of rows that fail or stay in doubt; with more, the run stops
     #[arg(long, value_name = "N", default_value_t = limits::FAILURES_MAX, hide_short_help = true)]

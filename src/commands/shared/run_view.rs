@@ -15,6 +15,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
@@ -28,13 +29,13 @@ use crate::ui::format::{count, counted, duration};
 use crate::ui::{OutputFormat, Style, Ui, escape, shell_word};
 
 /// Prints the result to stdout, and what to do next to stderr. A rehearsal has no ledger, and nothing to resume.
-pub fn print_run_report(report: &RunReport, ledger: Option<&str>, exit: Exit, ui: &Ui) -> io::Result<()> {
+pub fn print_run_report(report: &RunReport, ledger: Option<&str>, input: &Path, exit: Exit, ui: &Ui) -> io::Result<()> {
     match ui.output() {
         OutputFormat::Text => ui.print(&run_text(report, ledger, ui.stdout_style()))?,
         OutputFormat::Json => ui.json(&run_json(report, ledger, ui.shows_values(), exit))?,
     }
     if let Some(ledger) = ledger {
-        print_next_steps(&report.counts, report.not_read.unwrap_or(0), &[ledger], RESUME_RUN, ui);
+        print_next_steps(&report.counts, report.not_read.unwrap_or(0), &[ledger], Some(input), RESUME_RUN, ui);
     }
     Ok(())
 }
@@ -191,11 +192,11 @@ const RESUME_RUN: &str = "run the same command again to resume; rows in doubt ar
 pub const RESUME_AFTER_REPORT: &str = "run `link` on the same input again to resume; rows in doubt are read first";
 
 /// Prints what to do next, as hints. Without ledgers, `report --failed` is not suggested. Prints nothing where every row is in the desired state.
-pub fn print_next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], resume: &str, ui: &Ui) {
+pub fn print_next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&Path>, resume: &str, ui: &Ui) {
     if let Some(warning) = unknown_text_warning(counts) {
         ui.warn(&warning);
     }
-    for step in next_steps(counts, not_read, ledgers, resume) {
+    for step in next_steps(counts, not_read, ledgers, input, resume) {
         ui.hint(&step);
     }
 }
@@ -212,7 +213,7 @@ fn unknown_text_warning(counts: &Counts) -> Option<String> {
     })
 }
 
-fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], resume: &str) -> Vec<String> {
+fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&Path>, resume: &str) -> Vec<String> {
     let mut steps = Vec::new();
     if counts.failed + counts.in_doubt + (counts.unprocessed - counts.undone) + not_read > 0 {
         steps.push(resume.to_owned());
@@ -225,7 +226,12 @@ fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], resume: &str) ->
         steps.push(format!("read what a code means and what to do: `cognito-link explain {}`", code.as_str()));
     }
     if counts.invalid > 0 {
-        steps.push("write the invalid rows to a file: `cognito-link validate INPUT --split DIR`".to_owned());
+        // Standard input cannot be read again.
+        let input = input.filter(|input| input.as_os_str() != "-");
+        let command = input.map_or("validate --split".to_owned(), |input| {
+            format!("cognito-link validate {} --split DIR", shell_word(&input.display().to_string()))
+        });
+        steps.push(format!("write the invalid rows to a file: `{command}`"));
     }
     steps
 }
@@ -337,7 +343,8 @@ mod tests {
 
     /// Everything that is printed, by stream.
     fn printed(report: &RunReport, screen: &Screen) -> String {
-        print_run_report(report, Some("my pairs.ledger"), Exit::Incomplete, &screen.ui()).unwrap();
+        print_run_report(report, Some("my pairs.ledger"), Path::new("my pairs"), Exit::Incomplete, &screen.ui())
+            .unwrap();
         print_stop(report, &screen.ui());
         screen.both()
     }
@@ -354,7 +361,7 @@ mod tests {
         let counts = Counts { read: 1_000, linked: 1_000, skipped: 1_000, ..Counts::default() };
         let report = RunReport { counts, writes: 0, reads: 0, simulated: false, ..examples::run_report() };
         assert_snapshot!(run_text(&report, Some("a\x1b.ledger"), Style::default()));
-        assert_eq!(next_steps(&report.counts, 0, &["l"], RESUME_RUN), Vec::<String>::new());
+        assert_eq!(next_steps(&report.counts, 0, &["l"], None, RESUME_RUN), Vec::<String>::new());
     }
 
     #[test]
@@ -388,10 +395,11 @@ mod tests {
     #[test]
     fn every_state_has_its_next_step() {
         let write = "write these rows to a file: `cognito-link report 'my pairs.ledger' --failed FILE`";
-        let split = "write the invalid rows to a file: `cognito-link validate INPUT --split DIR`";
+        let split = "write the invalid rows to a file: `cognito-link validate 'my pairs' --split DIR`";
         let base = Counts::default;
-        let after =
-            |counts: &Counts, not_read| next_steps(counts, not_read, &["my pairs.ledger"], RESUME_RUN).join("\n");
+        let after = |counts: &Counts, not_read| {
+            next_steps(counts, not_read, &["my pairs.ledger"], Some(Path::new("my pairs")), RESUME_RUN).join("\n")
+        };
         for (counts, not_read, expected) in [
             (Counts { failed: 1, ..base() }, 0, format!("{RESUME_RUN}\n{write}")),
             (Counts { in_doubt: 1, ..base() }, 0, RESUME_RUN.to_owned()),
@@ -413,7 +421,7 @@ mod tests {
         let mut report = examples::run_report();
         assert_eq!(unknown_text_warning(&report.counts), None);
         report.counts.by_refusal.insert(RefusalCode::Unrecognised, 2);
-        print_run_report(&report, Some("l"), Exit::Incomplete, &screen.ui()).unwrap();
+        print_run_report(&report, Some("l"), Path::new("-"), Exit::Incomplete, &screen.ui()).unwrap();
         let warning = "warning: the service gave an answer that this version does not know, for 2 rows: ";
         let printed = screen.both();
         assert!(printed.contains(&format!("--- stderr\n{warning}")), "{printed}");

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::{Failure, pool_kind};
@@ -19,7 +18,7 @@ use crate::domain::identity::{DestinationUser, Personal, ProviderName};
 use crate::domain::row::{Row, RowKey};
 use crate::engine::PlannedOutcome;
 use crate::foresight::prediction::{PredictedOutcome, Prediction};
-use crate::input::{InputError, InputOptions, InputSource};
+use crate::input::{InputError, InputOptions, InputSource, OutputFile, write_error};
 use crate::ledger::Binding;
 use crate::ledger::record::TOOL_VERSION;
 use crate::limits::PLAN_LINE_BYTES_MAX;
@@ -75,14 +74,9 @@ struct PlanLine {
     row: u64,
     key: String,
     verdict: String,
-    /// The user that a look-up or a choice found.
+    /// The user that a look-up or a choice found, where the row does not name it so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user: Option<String>,
-}
-
-/// Checks that a plan can be written to this path, before the pool is read. Leaves no file.
-pub fn check_writable(path: &Path) -> Result<(), InputError> {
-    tempfile::tempfile_in(folder_of(path)).map(drop).map_err(|error| fault(path, error))
 }
 
 /// Writes a plan. It has mode 0600, and gets its name only when it is complete.
@@ -95,44 +89,40 @@ pub struct PlanWriter {
 
 impl PlanWriter {
     pub fn create(path: &Path) -> Result<Self, InputError> {
-        let lines = tempfile::tempfile_in(folder_of(path)).map_err(|error| fault(path, error))?;
+        let lines = tempfile::tempfile().map_err(|error| write_error(path, error))?;
         Ok(Self { path: path.to_owned(), lines: BufWriter::new(lines), hasher: Xxh3::new(), rows: 0 })
     }
 
     pub fn write(&mut self, row: &Row, forecast: &Prediction) -> Result<(), InputError> {
-        let looked_up = row.link.destination.needs_look_up() && forecast.outcome == PredictedOutcome::Link;
-        let user = forecast.user.as_ref().filter(|_| looked_up);
+        // Where the pool ignores case, its spelling of a user name is what a later look at the user finds.
+        let is_as_given = |user: &DestinationUser| user.value == *row.link.destination.value();
+        let user = forecast.user.as_ref().filter(|user| {
+            forecast.outcome == PredictedOutcome::Link && user.provider.is_native() && !is_as_given(user)
+        });
         let line = PlanLine {
             row: row.number.0,
             key: row.key.to_string(),
             verdict: forecast.outcome.as_str().to_owned(),
             user: user.map(|user| user.value.expose().to_owned()),
         };
-        let mut text = serde_json::to_vec(&line).map_err(|error| fault(&self.path, error.into()))?;
-        text.push(b'\n');
+        let text = line_of(&line).map_err(|error| write_error(&self.path, error))?;
         self.hasher.update(&text);
         self.rows += 1;
-        self.lines.write_all(&text).map_err(|error| fault(&self.path, error))
+        self.lines.write_all(&text).map_err(|error| write_error(&self.path, error))
     }
 
     /// Completes the header and gives the file its name.
     pub fn finish(self, header: PlanHeader) -> Result<(), InputError> {
         let Self { path, lines, hasher, rows } = self;
-        let written = || -> io::Result<()> {
-            let mut lines = lines.into_inner().map_err(io::IntoInnerError::into_error)?;
-            let header = PlanHeader { rows, ..header };
-            let header = PlanHeader { hash: header.hash_with(&hasher)?, ..header };
-            let mut file = BufWriter::new(NamedTempFile::new_in(folder_of(&path))?);
-            serde_json::to_writer(&mut file, &header)?;
-            file.write_all(b"\n")?;
-            lines.rewind()?;
-            io::copy(&mut lines, &mut file)?;
-            let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|error| error.error)?;
-            Ok(())
-        };
-        written().map_err(|error| fault(&path, error))
+        let fault = |error| write_error(&path, error);
+        let mut lines = lines.into_inner().map_err(|error| fault(error.into_error()))?;
+        lines.rewind().map_err(fault)?;
+        let header = PlanHeader { rows, ..header };
+        let header = PlanHeader { hash: header.hash_with(&hasher).map_err(fault)?, ..header };
+        let mut file = OutputFile::create(&path)?;
+        file.write(&line_of(&header).map_err(fault)?)?;
+        file.copy(&mut lines)?;
+        file.finish()
     }
 }
 
@@ -166,9 +156,7 @@ impl PlanHeader {
     pub fn count(&self, verdict: &str) -> u64 {
         self.verdicts.get(verdict).copied().unwrap_or_default()
     }
-}
 
-impl PlanHeader {
     /// Refuses a plan that is for another pool or input, or too old.
     pub fn check(
         &self,
@@ -291,12 +279,8 @@ impl SavedPlan {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn fault(path: &Path, source: io::Error) -> InputError {
-    InputError::Write { path: path.display().to_string(), source }
+fn line_of(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    Ok([serde_json::to_vec(value)?, b"\n".to_vec()].concat())
 }
 
 #[cfg(test)]
@@ -346,7 +330,7 @@ mod tests {
         ];
         let mut writer = PlanWriter::create(&path).unwrap();
         for (row, (verdict, user)) in rows().iter().zip(forecasts) {
-            writer.write(row, &Prediction { outcome: verdict, user, hint: None }).unwrap();
+            writer.write(row, &Prediction { outcome: verdict, user, hint: None, doubt: None }).unwrap();
         }
         writer.finish(header()).unwrap();
         path

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::SpanRelativeTo;
@@ -80,15 +81,10 @@ pub enum Rate {
 
 pub fn parse_rate(text: &str) -> Result<Rate, String> {
     let bounds = limits::RATE_PER_SECOND_MIN..=limits::RATE_PER_SECOND_MAX;
-    match (text, text.parse::<f64>()) {
-        ("auto", _) => Ok(Rate::Auto),
-        ("max", _) => Ok(Rate::Max),
-        (_, Ok(number)) if bounds.contains(&number) => Ok(Rate::PerSecond(number)),
-        _ => Err(format!(
-            "expected auto, max, or a number of writes a second from {} to {}",
-            bounds.start(),
-            bounds.end()
-        )),
+    match text {
+        "auto" => Ok(Rate::Auto),
+        "max" => Ok(Rate::Max),
+        _ => parse_number(text, bounds, "auto, max, or a number of writes a second").map(Rate::PerSecond),
     }
 }
 
@@ -98,21 +94,33 @@ pub fn parse_share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "expected a share of the quota over 0 and up to 1".to_owned())
 }
 
+/// Reads a number within bounds, which the error names.
+pub fn parse_number<N: FromStr + PartialOrd + fmt::Display>(
+    text: &str,
+    bounds: RangeInclusive<N>,
+    what: &str,
+) -> Result<N, String> {
+    let number = text.parse().ok().filter(|number| bounds.contains(number));
+    number.ok_or_else(|| format!("expected {what} from {} to {}", bounds.start(), bounds.end()))
+}
+
+pub fn parse_attempts(text: &str) -> Result<u32, String> {
+    parse_number(text, 1..=u32::MAX, "a number of attempts")
+}
+
 pub fn parse_concurrency(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| (1..=limits::CONCURRENCY_MAX).contains(number));
-    number.ok_or_else(|| format!("expected a number from 1 to {}", limits::CONCURRENCY_MAX))
+    parse_number(text, 1..=limits::CONCURRENCY_MAX, "a number")
 }
 
 pub fn parse_percent(text: &str) -> Result<f64, String> {
-    let percent = text.parse().ok().filter(|percent: &f64| (0.0..=100.0).contains(percent));
-    percent.ok_or_else(|| "expected a number from 0 to 100".to_owned())
+    parse_number(text, 0.0..=100.0, "a number")
 }
 
 /// Reads a duration such as `90s`, `45m`, `1h30m` or `2d`. A day has 24 hours.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let span = text.parse::<jiff::Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
     let duration = span.ok().and_then(|span| Duration::try_from(span).ok()).filter(|duration| !duration.is_zero());
-    duration.ok_or_else(|| "expected a duration such as 90s, 45m, 1h30m or 2d".to_owned())
+    duration.ok_or_else(|| "expected a duration over 0 and up to 7304484d, such as 90s, 45m, 1h30m or 2d".to_owned())
 }
 
 /// Reads an address in place of the Region's own.
@@ -189,7 +197,8 @@ mod tests {
         for (text, minutes) in [("90s", 1.5), ("1h30m", 90.0), ("2d", 2_880.0), ("1d 2h", 1_560.0), ("1w", 10_080.0)] {
             assert_eq!(parse_duration(text), Ok(Duration::from_secs_f64(minutes * 60.0)), "{text}");
         }
-        for bad in ["", "-5s", "soon", "0s", "d", "1mo", "99999999999d"] {
+        assert!(parse_duration("7304484d").is_ok());
+        for bad in ["", "-5s", "soon", "0s", "d", "1mo", "7304485d", "99999999999d"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
     }

@@ -1,7 +1,7 @@
 //! `--simulate`: a simulated pool on this machine in place of a real one.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use cognito_sim::{
@@ -11,7 +11,6 @@ use cognito_sim::{
 
 use super::{Failure, headings};
 use crate::domain::identity::{PoolId, ProviderName};
-use crate::input::OutputFile;
 use crate::service::cognito::ConnectionTarget;
 
 #[derive(Debug, Args)]
@@ -60,6 +59,13 @@ pub struct RunningSimulator {
     save: Option<PathBuf>,
 }
 
+impl SimulationArgs {
+    /// Returns the output of `--save-pool`, to be checked before a long run.
+    pub fn output(&self) -> (&'static str, Option<&Path>) {
+        ("--save-pool", self.save_pool.as_deref())
+    }
+}
+
 impl Simulator {
     /// Reads the options and the pool file; `None` without `--simulate`.
     pub fn load(args: &SimulationArgs) -> Result<Option<Self>, Failure> {
@@ -71,8 +77,6 @@ impl Simulator {
             pool_file::load(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
         };
         let pool = args.pool_file.as_ref().map(load_pool).transpose()?;
-        // A file that cannot be written is reported now, not after a long run.
-        args.save_pool.as_deref().map(OutputFile::check).transpose()?;
         let quota = parse_quota("--simulate-quota", std::slice::from_ref(&args.simulate_quota), 1.0);
         let faults = args.simulate_faults.as_deref().map_or_else(|| Ok(FaultPlan::none()), load_faults);
         Ok(Some(Self {

@@ -14,8 +14,8 @@ use super::shared::run_view::print_stop;
 use super::shared::settings::{parse_row_ranges, parse_since};
 use super::shared::simulator::Simulator;
 use super::shared::{
-    AdvancedArgs, CommandContext, Failure, PaceArgs, PoolArgs, SimulationArgs, confirm, connect, parse_provider,
-    require_terminal, warn_about_cut_line,
+    AdvancedArgs, CommandContext, Failure, PaceArgs, PoolArgs, SimulationArgs, check_outputs, confirm, connect,
+    parse_provider, require_terminal, warn_about_cut_line,
 };
 use crate::domain::counts::Counts;
 use crate::domain::identity::ProviderName;
@@ -102,6 +102,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     if asks {
         require_terminal(ui)?;
     }
+    check_outputs(&[args.simulation.output()], &[Some(&args.ledger)], context.force)?;
     let pool_of_ledger = read_header(&args.ledger)?.binding.pool.to_string();
     let default_pool = simulator.as_ref().map_or(pool_of_ledger.as_str(), Simulator::pool_id);
     let pool = args.pool.pool_id(file, Some(default_pool))?;

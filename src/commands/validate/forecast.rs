@@ -16,16 +16,17 @@ use crate::domain::outcome::RefusalCode;
 use crate::domain::report::{PredictedRefusal, PredictionReport};
 use crate::domain::row::{Row, RowKey};
 use crate::domain::run::{StopCause, StopError};
+use crate::foresight::destination::{CorrectionHint, PoolNaming};
 use crate::foresight::pool_index::{PoolIndex, PoolIndexBuilder};
 use crate::foresight::pool_index::{RequiredUsers, RequiredUsersBuilder};
-use crate::foresight::prediction::{CorrectionHint, PredictedOutcome, PredictionBasis, Predictor};
+use crate::foresight::prediction::{PredictedOutcome, PredictionBasis, Predictor};
 use crate::foresight::preflight::{PoolKnowledge, mapped_attributes};
-use crate::foresight::scan::{LookUpCost, LookUpFilters, LookUpMethod};
+use crate::foresight::scan::{LookUpCost, LookUpFilters, LookUpMethod, UserLookUp};
 use crate::foresight::scan::{ScanOptions, ScanResult, look_up, scan};
 use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputRecord, InputSource};
 use crate::limits::CANDIDATES_SHOWN_MAX;
 use crate::seed::Rng;
-use crate::service::{MappedAttributes, PoolUser, UserDirectory, UserFilter};
+use crate::service::{MappedAttributes, PoolUser, UserDirectory};
 
 /// An input, and the pool that it is compared with.
 pub(super) struct ForecastInput<'a> {
@@ -105,7 +106,7 @@ impl ForecastInput<'_> {
         let scanned = match method {
             LookUpMethod::Scan => scan(directory, options, clock, &mut take_page).await?,
             LookUpMethod::Filter => {
-                let mut filters = self.filters(case_sensitive)?;
+                let mut filters = self.filters(PoolNaming::from(&knowledge.facts))?;
                 look_up(directory, options, clock, &mut filters, &mut take_page).await?
             }
         };
@@ -129,10 +130,10 @@ impl ForecastInput<'_> {
     /// Returns the filters that find the users of the rows, one after the other.
     fn filters(
         &self,
-        case_sensitive: bool,
-    ) -> Result<impl FnMut() -> Result<Option<UserFilter>, StopError> + Send, InputError> {
+        naming: PoolNaming,
+    ) -> Result<impl FnMut() -> Result<Option<UserLookUp>, StopError> + Send, InputError> {
         let mut rows = self.rows()?;
-        let mut look_ups = LookUpFilters::new(case_sensitive);
+        let mut look_ups = LookUpFilters::new(naming);
         let mut waiting = Vec::new();
         Ok(move || {
             while waiting.is_empty() {
@@ -162,6 +163,8 @@ impl ForecastInput<'_> {
             pool: knowledge,
             mapped: sample.mapped.clone(),
             case_differs_allowed,
+            look_up: sample.look_up,
+            has_cut_look_ups: sample.scanned.cut_look_ups > 0,
         };
         let mut forecaster = Predictor::new(known);
         let mut reader = InputReader::with_cross_row(self.source, self.options, self.cross_row)?;
@@ -174,6 +177,7 @@ impl ForecastInput<'_> {
             users: sample.scanned.users,
             reads: sample.scanned.reads,
             throttled: sample.scanned.throttled,
+            scanned_unix_ms: sample.scanned.began,
             elapsed: sample.scanned.elapsed,
             ..PredictionReport::default()
         };
@@ -181,6 +185,9 @@ impl ForecastInput<'_> {
             let Some(row) = self.valid_row(&record?) else { continue };
             let forecast = forecaster.predict(row.key, &row.link, choices.username_for(row.key));
             *report.by_verdict.entry(forecast.outcome.as_str()).or_default() += 1;
+            if let Some(doubt) = forecast.doubt {
+                *report.may_be_refused.entry((doubt.code().as_str(), doubt.as_str())).or_default() += 1;
+            }
             if forecast.outcome == PredictedOutcome::Link {
                 let is_first = linked.insert(row.key);
                 report.writes += u64::from(is_first);
@@ -208,10 +215,7 @@ impl ForecastInput<'_> {
                 });
             }
         }
-        let choices_needed = match (files, output.split) {
-            (Some(files), Some(folder)) => files.finish(folder)?,
-            _ => 0,
-        };
+        let choices_needed = files.map_or(Ok(0), VerdictFiles::finish)?;
         Ok(InputForecast { report, choices_needed, plan })
     }
 }

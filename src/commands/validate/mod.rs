@@ -12,10 +12,10 @@ use clap::{Args, ValueEnum};
 
 use super::shared::choices::{self, Choices};
 use super::shared::rows::read_first;
-use super::shared::saved_plan::{self, PlanHeader, PlannedInput};
+use super::shared::saved_plan::{PlanHeader, PlannedInput};
 use super::shared::settings::{Rate, parse_rate, parse_share};
 use super::shared::{
-    CommandContext, Failure, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_not_replaced, headings,
+    CommandContext, Failure, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_outputs, headings,
     note_preset,
 };
 use crate::domain::counts::Counts;
@@ -27,7 +27,7 @@ use crate::exit::Exit;
 use crate::foresight::scan::{LookUpMethod, ScanOptions};
 use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputSource};
 use crate::limits::WRITE_QUOTA_PER_SECOND;
-use crate::ui::{OutputFormat, Ui, format};
+use crate::ui::{OutputFormat, Ui, format, shell_word};
 use forecast::{ForecastInput, ForecastOutput, InputForecast, PoolSample};
 use split_files::FindingFiles;
 use view::ValidateView;
@@ -91,8 +91,18 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
     let rate_choice = RateChoice::new(args.rate, args.share, 1, file)?;
 
     // Wrong columns, a wrong pool and missing permissions are reported before a long file is read.
-    InputReader::new(&source, &options).map_err(|error| print_unreadable(error, &source, ui))?;
-    args.save_plan.as_deref().map(saved_plan::check_writable).transpose()?;
+    let reader = InputReader::new(&source, &options).map_err(|error| print_unreadable(error, &source, ui))?;
+    let split_files: Vec<PathBuf> =
+        args.split.iter().flat_map(|folder| split_files::paths(folder, reader.layout())).collect();
+    let mut outputs = vec![("--save-plan", args.save_plan.as_deref()), args.simulation.output()];
+    // The folder need not exist yet.
+    outputs.extend(
+        split_files
+            .iter()
+            .filter(|path| path.parent().is_some_and(Path::exists))
+            .map(|path| ("--split", Some(path.as_path()))),
+    );
+    check_outputs(&outputs, &[Some(&args.input), args.choices.as_deref()], context.force)?;
     let names_pool = args.simulation.simulate || args.pool.user_pool_id.is_some() || file.user_pool_id.is_some();
     let pool = if names_pool && !args.offline {
         Some(OpenPool::open(&args.pool, &args.simulation, context.seed, context).await?)
@@ -105,10 +115,6 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
              --pool-file"
                 .into(),
         ));
-    }
-
-    if let Some(path) = &args.save_plan {
-        check_not_replaced("--save-plan", path, &[args.input.as_path()])?;
     }
 
     // Check, and forecast where there is a pool.
@@ -288,6 +294,10 @@ fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, ui: &Ui) {
         }
     }
     if let Some(plan) = &args.save_plan {
-        ui.note(&format!("wrote the plan; follow it exactly with `cognito-link link INPUT --plan {}`", plan.display()));
+        ui.note(&format!(
+            "wrote the plan; follow it exactly with `cognito-link link {} --plan {}`",
+            shell_word(&args.input.display().to_string()),
+            shell_word(&plan.display().to_string())
+        ));
     }
 }

@@ -1,45 +1,46 @@
 //! The files of `--split`. Each gets its name only when it is complete.
 
-use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
-use crate::commands::shared::choices::ChoicesWriter;
+use crate::commands::shared::choices::{self, ChoicesWriter};
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::row::Row;
+use crate::foresight::destination::CorrectionHint;
 use crate::foresight::pool_index::IndexedUser;
-use crate::foresight::prediction::{CorrectionHint, PredictedOutcome, Prediction};
-use crate::input::{InputError, Note, RawRecord, RecordLayout, RecordWriter};
+use crate::foresight::prediction::{PredictedOutcome, Prediction, PredictionDoubt};
+use crate::input::{InputError, Note, OutputFile, RawRecord, RecordLayout, RecordWriter, write_error};
 
 use super::view::finding_json;
+
+/// Returns every file that `--split` may write.
+pub(super) fn paths(folder: &Path, layout: &RecordLayout) -> Vec<PathBuf> {
+    let rows = ["valid", "invalid", "verdicts"].map(|name| format!("{name}.{}", extension(layout)));
+    rows.iter().map(String::as_str).chain([FINDINGS, choices::FILE_NAME]).map(|name| folder.join(name)).collect()
+}
+
+const FINDINGS: &str = "findings.jsonl";
 
 /// `valid.*`, `invalid.*` and `findings.jsonl`.
 pub(super) struct FindingFiles {
     valid: RecordWriter,
     invalid: RecordWriter,
-    findings: BufWriter<NamedTempFile>,
-    findings_path: PathBuf,
+    findings: OutputFile,
 }
 
 impl FindingFiles {
     pub(super) fn create(folder: &Path, layout: &RecordLayout) -> Result<Self, InputError> {
         std::fs::create_dir_all(folder).map_err(|source| write_error(folder, source))?;
         let extension = extension(layout);
-        let findings_path = folder.join("findings.jsonl");
-        let findings = NamedTempFile::new_in(folder).map_err(|source| write_error(&findings_path, source))?;
         Ok(Self {
             valid: RecordWriter::create(&folder.join(format!("valid.{extension}")), layout, false)?,
             invalid: RecordWriter::create(&folder.join(format!("invalid.{extension}")), layout, true)?,
-            findings: BufWriter::new(findings),
-            findings_path,
+            findings: OutputFile::create(&folder.join(FINDINGS))?,
         })
     }
 
     pub(super) fn write(&mut self, raw: &RawRecord<'_>, valid: bool, findings: &[Finding]) -> Result<(), InputError> {
         for finding in findings {
-            writeln!(self.findings, "{}", finding_json(finding))
-                .map_err(|source| write_error(&self.findings_path, source))?;
+            self.findings.write(format!("{}\n", finding_json(finding)).as_bytes())?;
         }
         if valid {
             return self.valid.write(raw, &Note::default());
@@ -56,10 +57,7 @@ impl FindingFiles {
     pub(super) fn finish(self) -> Result<(), InputError> {
         self.valid.finish()?;
         self.invalid.finish()?;
-        let path = self.findings_path;
-        let file = self.findings.into_inner().map_err(|error| write_error(&path, error.into_error()))?;
-        file.persist(&path).map_err(|error| write_error(&path, error.error))?;
-        Ok(())
+        self.findings.finish()
     }
 }
 
@@ -88,23 +86,23 @@ impl VerdictFiles {
                 code: code.as_str(),
                 message: forecast.hint.map_or(code.meaning(), CorrectionHint::as_str),
             },
-            verdict => Note { state: verdict.as_str(), code: "", message: "" },
+            verdict => {
+                let doubt = forecast.doubt;
+                let code = doubt.map_or("", |doubt| doubt.code().as_str());
+                Note { state: verdict.as_str(), code, message: doubt.map_or("", PredictionDoubt::as_str) }
+            }
         };
         self.verdicts.write(raw, &note)?;
         if candidates.is_empty() { Ok(()) } else { self.choices.write(row, candidates) }
     }
 
     /// Returns the number of rows that need a choice.
-    pub(super) fn finish(self, folder: &Path) -> Result<u64, InputError> {
+    pub(super) fn finish(self) -> Result<u64, InputError> {
         self.verdicts.finish()?;
-        self.choices.finish(folder)
+        self.choices.finish()
     }
 }
 
 fn extension(layout: &RecordLayout) -> &'static str {
     if layout.delimiter().is_some() { "csv" } else { "jsonl" }
-}
-
-fn write_error(path: &Path, source: io::Error) -> InputError {
-    InputError::Write { path: path.display().to_string(), source }
 }

@@ -26,7 +26,7 @@ use crate::domain::report::{PredictedRefusal, PredictionReport, ValidateReport};
 use crate::exit::Exit;
 use crate::limits;
 use crate::ui::format::{count, counted, duration, rate};
-use crate::ui::{OutputFormat, Style, Ui, encode_json, escape, escape_json};
+use crate::ui::{OutputFormat, Style, Ui, encode_json, escape, escape_json, meaning_fragment, shell_word};
 
 /// Takes findings and refused rows as they come, and prints the result. Shows progress meanwhile.
 pub(super) struct ValidateView {
@@ -90,7 +90,8 @@ impl ValidateView {
             if self.refused_hidden > 0 {
                 let hidden = count(self.refused_hidden);
                 ui.warn(&format!(
-                    "and {hidden} more refused rows; list all with `cognito-link validate INPUT --split DIR`"
+                    "and {hidden} more refused rows; list all with `cognito-link validate {} --split DIR`",
+                    shell_word(&report.input)
                 ));
             }
         }
@@ -189,6 +190,10 @@ fn forecast_json(report: &PredictionReport) -> Value {
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
         "by_verdict": report.by_verdict,
         "refused": report.refused(),
+        "may_be_refused": report.may_be_refused.iter().map(|((code, reason), rows)| {
+            json!({"code": code, "reason": reason, "rows": rows})
+        }).collect::<Vec<_>>(),
+        "scanned_unix_ms": report.scanned_unix_ms,
         "links_to_make": report.writes,
         "repeats": report.repeats,
         "rate_per_second": report.rate_per_second,
@@ -232,6 +237,10 @@ fn forecast_text(report: &PredictionReport, style: Style) -> String {
         let line = format!("{verdict:<26}{:>10}", count(*number));
         lines.push(if DESIRED.contains(&verdict) { line } else { style.yellow(&format!("{line}   refused")) });
     }
+    for ((code, reason), number) in &report.may_be_refused {
+        let text = format!("may be refused: {}: {code}: {reason}", counted(*number, "row"));
+        lines.push(style.yellow(&text));
+    }
     lines.push(format!(
         "pool {}{}: {} by {}, {}, {} throttled, in {}; {}",
         report.pool,
@@ -259,10 +268,7 @@ fn forecast_text(report: &PredictionReport, style: Style) -> String {
 
 /// A row that `link` would refuse, in one line.
 fn refused_text(line: &PredictedRefusal) -> String {
-    let meaning = RefusalCode::parse(line.verdict).map_or("", RefusalCode::meaning);
-    // The sentence of `explain`, as a fragment.
-    let mut chars = meaning.trim_end_matches('.').chars();
-    let mut text: String = chars.next().into_iter().flat_map(char::to_lowercase).chain(chars).collect();
+    let mut text = RefusalCode::parse(line.verdict).map(meaning_fragment).unwrap_or_default();
     if !line.hint.is_empty() {
         let _ = write!(text, "; {}", line.hint);
     }
@@ -302,6 +308,8 @@ mod tests {
             reads: 20,
             elapsed: Duration::from_millis(900),
             by_verdict: [("already_linked", 1), ("link", 3), ("user_ambiguous", 2)].into(),
+            may_be_refused: [(("too_many_identities", "the user has five identities if its own one counts"), 1)].into(),
+            scanned_unix_ms: 1_795_000_000_000,
             writes: 2,
             repeats: 1,
             rate_per_second: Some(20.0),

@@ -2,15 +2,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::row::Link;
-use crate::limits::{ATTRIBUTE_NAME_CHARS_MAX, PROVIDER_NAME_CHARS_MAX};
+use crate::limits::{ATTRIBUTE_NAME_CHARS_MAX, PROVIDER_NAME_BELIEVED_CHARS_MAX, PROVIDER_NAME_CHARS_MAX};
 use Column::{
     DestinationEmail, DestinationProvider, DestinationSub, DestinationUsername, SourceAttribute, SourceProvider,
     SourceValue,
 };
 use FindingCode::{
     AttributeNameInvalid, ControlCharacter, FilterTooLong, InvisibleCharacter, MissingValue, NumberDamaged,
-    ProviderNameInvalid, ProviderPrefix, SmartQuote, SocialAttribute, SourceIsNative, SourceTooLong, SurroundingSpace,
-    UppercaseEmailNameId, ValueTooLong,
+    ProviderNameInvalid, ProviderNameLong, ProviderPrefix, SmartQuote, SocialAttribute, SourceIsNative, SourceTooLong,
+    SurroundingSpace, UppercaseEmailNameId, ValueTooLong,
 };
 
 type Pairs<'a> = &'a [(Column, &'a str)];
@@ -34,7 +34,7 @@ fn check_allowing(allowed: &[FindingCode], changes: Pairs<'_>) -> (Option<Link>,
 
 #[test]
 fn every_code_and_its_clean_twin() {
-    let long_name = "x".repeat(PROVIDER_NAME_CHARS_MAX + 1);
+    let long_name = "x".repeat(PROVIDER_NAME_BELIEVED_CHARS_MAX + 1);
     let long_attribute = "x".repeat(ATTRIBUTE_NAME_CHARS_MAX + 1);
     let long_user = "x".repeat(USERNAME_CHARS_MAX + 1);
     let fitting_user = "ü".repeat(USERNAME_CHARS_MAX);
@@ -105,7 +105,9 @@ fn a_warning_keeps_the_link() {
 
 #[test]
 fn a_suspicion_that_is_allowed_is_a_warning() {
-    let suspected: [(Pairs<'_>, FindingCode); 8] = [
+    let long_value = "x".repeat(129 - "Google".len() - DEFAULT_ATTRIBUTE.len());
+    let suspected: [(Pairs<'_>, FindingCode); 9] = [
+        (&[(SourceValue, &long_value)], SourceTooLong),
         (&[(SourceProvider, "Corp"), (SourceValue, "auth0|5f7c")], ProviderPrefix),
         (&[(SourceValue, "google_1098421")], ProviderPrefix),
         (&[(SourceValue, "12345678901234000")], NumberDamaged),
@@ -127,6 +129,18 @@ fn a_suspicion_that_is_allowed_is_a_warning() {
         assert_eq!((link.is_some(), findings[0].severity), (code.severity() == Severity::Warning, code.severity()));
         let hint = format!("--allow {}", code.as_str());
         assert_eq!(findings[0].message.contains(&hint), code.severity() == Severity::Error);
+    }
+}
+
+#[test]
+fn a_provider_name_that_only_a_list_can_confirm_is_a_warning() {
+    for (chars, expected) in [(PROVIDER_NAME_CHARS_MAX, None), (PROVIDER_NAME_CHARS_MAX + 1, Some(ProviderNameLong))] {
+        for column in [SourceProvider, DestinationProvider] {
+            let (link, findings) = check_allowing(&[], &[(column, &"x".repeat(chars))]);
+            assert!(link.is_some(), "the row is sent if the pool has the provider");
+            let found = findings.first().map(|finding| (finding.code, finding.severity));
+            assert_eq!(found, expected.map(|code| (code, Severity::Warning)));
+        }
     }
 }
 

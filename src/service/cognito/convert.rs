@@ -219,7 +219,6 @@ pub(super) fn error_chain(error: &(dyn Error + 'static)) -> String {
     line
 }
 
-/// A user from `ListUsers` or `AdminGetUser`.
 pub(super) fn pool_user(
     username: &str,
     status: Option<&str>,

@@ -30,9 +30,6 @@ fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
 }
 
 /// Refuses endpoints with which no call could be made, or only one that a network could read.
-///
-/// # Errors
-/// [`StopCause::Configuration`].
 pub(super) fn check_endpoints(config: &SdkConfig, insecure_allowed: bool) -> Result<(), StopError> {
     let refuse = |detail: String| Err(StopError::new(StopCause::Configuration, detail));
     for url in SERVICES.iter().filter_map(|service| configured_endpoint(config, service)) {
@@ -79,7 +76,6 @@ fn host_of(url: &str) -> &str {
     }
 }
 
-/// Whether a host is this machine.
 pub(super) fn is_own_host(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -49,7 +49,6 @@ pub enum ConnectionTarget {
     },
     /// A simulator, without configuration files, environment or real credentials.
     Simulator {
-        /// The simulator's address.
         endpoint_url: String,
         /// The access key id that it expects; any other one is refused by a simulator of another command.
         access_key: String,
@@ -79,34 +78,31 @@ async fn sdk_config(target: &ConnectionTarget, region: &str) -> Result<SdkConfig
 
 impl Cognito {
     /// Creates the clients and, for AWS, finds the credentials. Calls no pool yet.
-    ///
-    /// # Errors
-    /// [`StopCause::Credentials`] if there are none, and [`StopCause::Configuration`] for settings that cannot be used.
     pub async fn connect(target: &ConnectionTarget, region: &str, pool: PoolId) -> Result<Self, StopError> {
         let config = sdk_config(target, region).await?;
         Ok(Self { client: Client::new(&config), quotas: aws_sdk_servicequotas::Client::new(&config), pool })
     }
 
-    #[must_use]
-    pub fn directory(&self) -> Arc<dyn UserDirectory> {
-        Arc::new(ports::CognitoDirectory { client: self.client.clone(), pool: self.pool.to_string() })
+    fn ports(&self) -> Arc<ports::PoolClient> {
+        Arc::new(ports::PoolClient { client: self.client.clone(), pool: self.pool.to_string() })
     }
 
-    #[must_use]
+    pub fn directory(&self) -> Arc<dyn UserDirectory> {
+        self.ports()
+    }
+
     pub fn limits(&self) -> Arc<dyn QuotaReader> {
         Arc::new(quotas::AccountQuotas { client: self.client.clone(), quotas: self.quotas.clone() })
     }
 
     /// Only for commands that link.
-    #[must_use]
     pub fn linker(&self) -> Arc<dyn IdentityLinker> {
-        Arc::new(ports::CognitoWriter { client: self.client.clone(), pool: self.pool.to_string() })
+        self.ports()
     }
 
     /// Only for `undo`.
-    #[must_use]
     pub fn unlinker(&self) -> Arc<dyn IdentityUnlinker> {
-        Arc::new(ports::CognitoWriter { client: self.client.clone(), pool: self.pool.to_string() })
+        self.ports()
     }
 }
 
@@ -193,7 +189,10 @@ fn no_credentials(profile: Option<&str>, error: &CredentialsError) -> StopError 
         None if found_nothing => {
             "none in the environment, the profile, a web identity, the container or the instance".to_owned()
         }
-        _ => convert::error_chain(error).split_whitespace().collect::<Vec<_>>().join(" "),
+        _ => {
+            let chain = convert::error_chain(error).split_whitespace().collect::<Vec<_>>().join(" ");
+            chain.trim_end_matches('.').to_owned()
+        }
     };
     let advice = match profile {
         Some(_) => "see the AWS configuration files, or leave --profile out to use the environment",
@@ -208,4 +207,16 @@ fn timeouts() -> TimeoutConfig {
         .read_timeout(Duration::from_millis(limits::READ_TIMEOUT_MS))
         .operation_attempt_timeout(Duration::from_millis(limits::ATTEMPT_TIMEOUT_MS))
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_of_missing_credentials_is_one_part_of_the_sentence() {
+        let error = CredentialsError::provider_error("the process cannot run: check its\n permissions.");
+        let detail = no_credentials(None, &error).detail;
+        assert!(detail.contains("check its permissions; name a profile"), "{detail}");
+    }
 }

@@ -32,9 +32,6 @@ const CERTIFICATE_BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const CERTIFICATE_END: &str = "-----END CERTIFICATE-----";
 
 /// Builds the client from the environment and the settings of the profile.
-///
-/// # Errors
-/// [`StopCause::Configuration`] for a proxy that cannot be used, or a CA bundle that cannot be read.
 pub(super) fn http_client(config: &SdkConfig, insecure_allowed: bool) -> Result<SharedHttpClient, StopError> {
     let proxies = Proxies::read(|name| std::env::var(name).ok())?;
     let trust = match setting(config, "AWS_CA_BUNDLE", "ca_bundle") {

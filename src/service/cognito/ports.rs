@@ -1,9 +1,6 @@
 //! The ports, implemented with the SDK's client.
 
 use aws_sdk_cognitoidentityprovider::Client;
-use aws_sdk_cognitoidentityprovider::config::http::HttpResponse;
-use aws_sdk_cognitoidentityprovider::error::SdkError;
-use aws_sdk_cognitoidentityprovider::operation::admin_get_user::AdminGetUserError;
 use aws_sdk_cognitoidentityprovider::types::{
     AliasAttributeType, IdentityProviderTypeType, ProviderUserIdentifierType, UserPoolType, UserStatusType,
     UsernameAttributeType, UsernameConfigurationType,
@@ -17,27 +14,27 @@ use crate::service::{
     PortFuture, ProviderFacts, ProviderPage, Transport, UnlinkRequest, UserDirectory, UserPage, UserQuery,
 };
 
+/// All ports over one client. [`Cognito`](super::Cognito) hands them out one by one.
 #[derive(Debug)]
-pub(super) struct CognitoDirectory {
+pub(super) struct PoolClient {
     pub(super) client: Client,
     pub(super) pool: String,
 }
 
-#[derive(Debug)]
-pub(super) struct CognitoWriter {
-    pub(super) client: Client,
-    pub(super) pool: String,
-}
-
-/// Sends a request; expands to the SDK's result and the headers of the response.
+/// Sends a request; expands to the SDK's output, or to our fault, and the headers of the response.
 macro_rules! send {
     ($request:expr) => {{
         let headers = ResponseHeaders::default();
         let result = $request.customize().interceptor(headers.clone()).send().await;
-        (result, headers)
+        (result.map_err(|error| convert::fault_of(&error)), headers)
     }};
 }
 pub(super) use send;
+
+/// Answers a read with a member of the SDK's output, which is absent where the body is not what it should be.
+pub(super) fn answer_with<T>(member: Option<T>, name: &str, headers: &ResponseHeaders) -> Result<Answer<T>, CallFault> {
+    member.map_or_else(|| unreadable(name), |value| answer(value, headers))
+}
 
 /// The answer to a read. Without a body the SDK would take it for one that lists nothing.
 pub(super) fn answer<T>(value: T, headers: &ResponseHeaders) -> Result<Answer<T>, CallFault> {
@@ -65,14 +62,11 @@ pub(super) fn unreadable<T>(what: &str) -> Result<Answer<T>, CallFault> {
     Err(CallFault::Transport { kind: Transport::Unreadable, detail: format!("the response has no {what}") })
 }
 
-impl UserDirectory for CognitoDirectory {
+impl UserDirectory for PoolClient {
     fn describe_pool(&self) -> PortFuture<'_, PoolFacts> {
         Box::pin(async move {
             let (result, headers) = send!(self.client.describe_user_pool().user_pool_id(&self.pool));
-            match result.map_err(|error| convert::fault_of(&error))?.user_pool() {
-                Some(pool) => answer(pool_facts(pool), &headers),
-                None => unreadable("pool"),
-            }
+            answer_with(result?.user_pool().map(pool_facts), "pool", &headers)
         })
     }
 
@@ -85,7 +79,7 @@ impl UserDirectory for CognitoDirectory {
                 .max_results(count(limits::PROVIDERS_PER_PAGE_MAX))
                 .set_next_token(token);
             let (result, headers) = send!(request);
-            let page = result.map_err(|error| convert::fault_of(&error))?;
+            let page = result?;
             let providers = page.providers().iter().filter_map(|provider| {
                 let name = ProviderName::parse(provider.provider_name()?).ok()?;
                 let kind = provider.provider_type().map(IdentityProviderTypeType::as_str);
@@ -102,13 +96,9 @@ impl UserDirectory for CognitoDirectory {
             let request =
                 self.client.describe_identity_provider().user_pool_id(&self.pool).provider_name(provider.as_str());
             let (result, headers) = send!(request);
-            match result.map_err(|error| convert::fault_of(&error))?.identity_provider() {
-                Some(described) => {
-                    let mapped = described.attribute_mapping().into_iter().flat_map(|mapping| mapping.keys().cloned());
-                    answer(mapped.collect(), &headers)
-                }
-                None => unreadable("identity provider"),
-            }
+            let described = result?.identity_provider;
+            let mapping = described.map(|provider| provider.attribute_mapping.unwrap_or_default());
+            answer_with(mapping.map(|mapping| mapping.into_keys().collect()), "identity provider", &headers)
         })
     }
 
@@ -118,11 +108,11 @@ impl UserDirectory for CognitoDirectory {
                 .client
                 .list_users()
                 .user_pool_id(&self.pool)
-                .set_filter(query.filter.as_ref().map(crate::service::UserFilter::to_text))
+                .set_filter(query.filter.map(|filter| filter.to_text()))
                 .set_limit(query.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
                 .set_pagination_token(query.token);
             let (result, headers) = send!(request);
-            let page = result.map_err(|error| convert::fault_of(&error))?;
+            let page = result?;
             let users = page.users().iter().filter_map(|user| {
                 let status = user.user_status().map(UserStatusType::as_str);
                 let dates = (user.user_create_date(), user.user_last_modified_date());
@@ -145,14 +135,14 @@ impl UserDirectory for CognitoDirectory {
                     let user = convert::pool_user(user.username(), status, user.enabled(), dates, attributes);
                     answer(Some(user), &headers)
                 }
-                Err(error) if is_user_not_found(&error) => answer(None, &headers),
-                Err(error) => Err(convert::fault_of(&error)),
+                Err(CallFault::Answered { code, .. }) if code == "UserNotFoundException" => answer(None, &headers),
+                Err(fault) => Err(fault),
             }
         })
     }
 }
 
-impl IdentityLinker for CognitoWriter {
+impl IdentityLinker for PoolClient {
     fn link(&self, request: LinkRequest) -> PortFuture<'_, ()> {
         Box::pin(async move {
             let request = self
@@ -162,12 +152,12 @@ impl IdentityLinker for CognitoWriter {
                 .destination_user(destination_user(&request.destination))
                 .source_user(source_user(&request.source));
             let (result, headers) = send!(request);
-            result.map_err(|error| convert::fault_of(&error)).and_then(|_| written(&headers))
+            result.and_then(|_| written(&headers))
         })
     }
 }
 
-impl IdentityUnlinker for CognitoWriter {
+impl IdentityUnlinker for PoolClient {
     fn unlink(&self, request: UnlinkRequest) -> PortFuture<'_, ()> {
         Box::pin(async move {
             let request = self
@@ -176,7 +166,7 @@ impl IdentityUnlinker for CognitoWriter {
                 .user_pool_id(&self.pool)
                 .user(source_user(&request.identity));
             let (result, headers) = send!(request);
-            result.map_err(|error| convert::fault_of(&error)).and_then(|_| written(&headers))
+            result.and_then(|_| written(&headers))
         })
     }
 }
@@ -199,10 +189,6 @@ fn source_user(identity: &ExternalIdentity) -> ProviderUserIdentifierType {
         .build()
 }
 
-fn is_user_not_found(error: &SdkError<AdminGetUserError, HttpResponse>) -> bool {
-    error.as_service_error().is_some_and(AdminGetUserError::is_user_not_found_exception)
-}
-
 fn pool_facts(pool: &UserPoolType) -> PoolFacts {
     PoolFacts {
         name: pool.name().unwrap_or_default().to_owned(),
@@ -219,7 +205,7 @@ fn texts<T>(items: &[T], text: fn(&T) -> &str) -> Vec<String> {
     items.iter().map(|item| text(item).to_owned()).collect()
 }
 
-fn count(number: usize) -> i32 {
+pub(super) fn count(number: usize) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 

@@ -4,7 +4,7 @@ use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::types::{LimitClass, LimitDefinitionType};
 
 use super::convert::{self, ResponseHeaders};
-use super::ports::{answer, send, unreadable};
+use super::ports::{answer_with, send};
 use crate::service::{CallFault, PortFuture, QuotaReader};
 
 /// The category of links and other changes to users, as `GetProvisionedLimit` names it.
@@ -28,10 +28,8 @@ impl QuotaReader for AccountQuotas {
                 .build()
                 .map_err(|error| CallFault::Unsent { credentials: false, detail: error.to_string() })?;
             let (result, headers) = send!(self.client.get_provisioned_limit().limit_definition(definition));
-            match result.map_err(|error| convert::fault_of(&error))?.limit() {
-                Some(limit) => answer(f64::from(limit.provisioned_limit_value()), &headers),
-                None => unreadable("limit"),
-            }
+            let limit = result?.limit.map(|limit| f64::from(limit.provisioned_limit_value));
+            answer_with(limit, "limit", &headers)
         })
     }
 
@@ -39,14 +37,7 @@ impl QuotaReader for AccountQuotas {
         Box::pin(async move {
             let request = self.quotas.get_service_quota().service_code(SERVICE_CODE).quota_code(QUOTA_CODE);
             let (result, headers) = send!(request);
-            match result
-                .map_err(|error| convert::fault_of(&error))?
-                .quota()
-                .and_then(aws_sdk_servicequotas::types::ServiceQuota::value)
-            {
-                Some(value) => answer(value, &headers),
-                None => unreadable("quota"),
-            }
+            answer_with(result?.quota.and_then(|quota| quota.value), "quota", &headers)
         })
     }
 }

@@ -111,8 +111,7 @@ impl InProcess {
         if let Some(answer) = call_ports(self.service.as_ref(), self.service.as_ref(), name, body).await {
             return outcome(answer);
         }
-        let Answer::Complete(response) = self.service.account().call(NOW, name, body.to_string().as_bytes()).await
-        else {
+        let Answer::Complete(response) = self.service.account.call(NOW, name, body.to_string().as_bytes()).await else {
             unreachable!("no fault was ordered")
         };
         let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
