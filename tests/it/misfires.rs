@@ -146,7 +146,7 @@ impl People {
             9 => self.linked_and_signed_in(number, provider, (LINKED - 1, provider), Some(address)),
             10 => self.linked_and_signed_in(number, provider, (LINKED, provider), Some(address)),
             11 => {
-                self.linked_and_signed_in(number, provider, (SIGNED_IN, provider), Some(&address.replace('@', "+a@")))
+                self.linked_and_signed_in(number, provider, (SIGNED_IN, provider), Some(&address.replace('@', "+a@")));
             }
             12 => self.linked_and_signed_in(number, provider, (SIGNED_IN, provider), None),
             13 => {

@@ -468,7 +468,9 @@ mod tests {
         let names = PROVIDERS.map(|name| ProviderName::parse(name).unwrap());
         let trust = AddressTrust { providers: trusted.iter().map(|name| ProviderName::parse(name).unwrap()).collect() };
         let mut search = DuplicateSearch::new(trust, names.iter(), case_sensitive);
-        users.iter().for_each(|user| search.add(user).unwrap());
+        for user in users {
+            search.add(user).unwrap();
+        }
         let mut all = Vec::new();
         let mut take = |found: Duplicate| -> Result<(), Failure> {
             let users: Vec<&str> = found.users.iter().map(|user| user.username.expose()).collect();

@@ -4,12 +4,11 @@
 //! profile is refused (`identity_has_profile`) until the profile is deleted. So the pairs are for the time after that.
 
 pub mod address_groups;
+mod report;
 mod view;
 mod work_list;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 
@@ -24,9 +23,9 @@ use crate::domain::identity::ProviderName;
 use crate::exit::Exit;
 use crate::foresight::scan::{ScanOptions, scan};
 use crate::input::{Format, LinkRow, LinkRowWriter, OutputFile, UnreadableRows};
-use crate::limits::REPORT_FAILURES_MAX;
 use crate::service::PoolUser;
-use address_groups::{AddressTrust, Duplicate, DuplicateKind, DuplicateSearch};
+use address_groups::{AddressTrust, Duplicate, DuplicateSearch};
+use report::DuplicatesReport;
 use work_list::WorkList;
 
 const EXAMPLE: &str =
@@ -57,44 +56,6 @@ pub struct DuplicatesArgs {
     pub share: Option<f64>,
     #[command(flatten)]
     pub simulation: SimulationArgs,
-}
-
-/// What a search found.
-#[derive(Debug, Default)]
-struct DuplicatesReport {
-    pool: String,
-    simulated: bool,
-    by_kind: BTreeMap<DuplicateKind, u64>,
-    /// Profiles with the address of a native user, of whom one has not verified it.
-    unverified: u64,
-    pairs: u64,
-    pairs_file: Option<PathBuf>,
-    work_list: Option<PathBuf>,
-    unreadable: UnreadableRows,
-    /// The first findings.
-    findings: Vec<Duplicate>,
-    findings_left_out: u64,
-    users: u64,
-    reads: u64,
-    elapsed: Duration,
-}
-
-impl DuplicatesReport {
-    fn count(&self, kind: DuplicateKind) -> u64 {
-        self.by_kind.get(&kind).copied().unwrap_or(0)
-    }
-
-    /// Keeps a finding while the users of all that are kept are not too many.
-    fn add(&mut self, found: Duplicate, users_kept: &mut usize) {
-        *self.by_kind.entry(found.kind).or_default() += 1;
-        self.unverified += if found.unverified { found.users.len() as u64 + found.users_left_out } else { 0 };
-        *users_kept += found.users.len();
-        if *users_kept <= REPORT_FAILURES_MAX {
-            self.findings.push(found);
-        } else {
-            self.findings_left_out += 1;
-        }
-    }
 }
 
 pub async fn cmd_duplicates(args: DuplicatesArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {

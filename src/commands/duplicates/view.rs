@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::DuplicatesReport;
 use super::address_groups::{Duplicate, DuplicateKind, PairObstacle};
+use super::report::DuplicatesReport;
 use crate::commands::shared::SCHEMA_VERSION;
 use crate::commands::shared::run_view::{TableLine, by_code_json, joined, numbers_json, simulated_mark, table};
 use crate::domain::finding::FindingCode;

@@ -133,7 +133,7 @@ fn extra_text(line: &ExtraLink, show_values: bool, style: Style) -> String {
 fn linked_users_text(users: LinkedUserCounts) -> Option<String> {
     (users.all() > 0).then(|| {
         format!(
-            "{}: {} signed in, {} changed since the link (perhaps by a sign-in), {} without a trace of one",
+            "{}: {} signed in, {} changed since the link, {} without a trace of a sign-in",
             counted(users.all(), "linked user"),
             count(users.signed_in),
             count(users.changed),
