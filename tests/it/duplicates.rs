@@ -224,7 +224,8 @@ impl People {
                 }
             }
             14 => {
-                let status = if self.rng.chance(0.5) { Status::Unconfirmed } else { Status::Archived };
+                let distrusted = [Status::Unconfirmed, Status::Archived, Status::Compromised, Status::Unknown];
+                let status = distrusted[usize::try_from(self.rng.below(4)).unwrap()];
                 self.add(NewUser { status, ..NewUser::named(name) }, Some(email), true);
                 let (profile, _) = self.profile(provider, Some(email), true, 0);
                 self.expect_alone(&profile, true);

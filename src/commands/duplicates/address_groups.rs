@@ -88,6 +88,10 @@ impl Duplicate {
     }
 }
 
+/// What `UserStatus` says of a user whom the user, a provider or an administrator has confirmed. The service no longer uses
+/// the others but `UNCONFIRMED`, or this version does not know them.
+const CONFIRMED_STATUSES: [&str; 4] = ["CONFIRMED", "EXTERNAL_PROVIDER", "RESET_REQUIRED", "FORCE_CHANGE_PASSWORD"];
+
 /// Whose address counts as verified.
 #[derive(Debug, Clone, Default)]
 pub struct AddressTrust {
@@ -102,7 +106,7 @@ impl AddressTrust {
     fn is_proven(&self, user: &PoolUser) -> bool {
         let own = user.identities.iter().find(|held| held.primary);
         match own {
-            None => user.email_verified && !matches!(user.status.as_str(), "UNCONFIRMED" | "ARCHIVED"),
+            None => user.email_verified && CONFIRMED_STATUSES.contains(&user.status.as_str()),
             Some(own) => user.email_verified || self.providers.iter().any(|name| name.as_str() == own.provider_name),
         }
     }

@@ -99,11 +99,10 @@ pub async fn cmd_duplicates(args: DuplicatesArgs, context: &CommandContext<'_>) 
     };
     let mut files = ResultFiles::create(&args)?;
     let list = WorkList { pool: &pool.binding.pool, pairs: args.pairs.as_deref() };
-    let mut users_kept = 0;
     search.finish(&mut |found| {
         files.write(&found, list)?;
         report.pairs += found.pairs().count() as u64;
-        report.add(found, &mut users_kept);
+        report.add(found);
         Ok(())
     })?;
     report.unreadable = files.finish()?;

@@ -23,6 +23,9 @@ pub(super) struct DuplicatesReport {
     /// The first findings.
     pub(super) findings: Vec<Duplicate>,
     pub(super) findings_left_out: u64,
+    /// Users of the findings that are kept, without stand-alone profiles, which are counted beside.
+    pub(super) users_kept: usize,
+    pub(super) profiles_kept: usize,
     pub(super) users: u64,
     pub(super) reads: u64,
     pub(super) elapsed: Duration,
@@ -33,12 +36,15 @@ impl DuplicatesReport {
         self.by_kind.get(&kind).copied().unwrap_or(0)
     }
 
-    /// Keeps a finding while the users of all that are kept are not too many.
-    pub(super) fn add(&mut self, found: Duplicate, users_kept: &mut usize) {
+    /// Keeps a finding while the users of all that are kept are not too many. Stand-alone profiles, of which a pool may
+    /// have very many, do not take the place of others.
+    pub(super) fn add(&mut self, found: Duplicate) {
         *self.by_kind.entry(found.kind).or_default() += 1;
         self.unverified += if found.unverified { found.users.len() as u64 + found.users_left_out } else { 0 };
-        *users_kept += found.users.len();
-        if *users_kept <= REPORT_FAILURES_MAX {
+        let is_standalone = found.kind == DuplicateKind::StandaloneProfile;
+        let kept = if is_standalone { &mut self.profiles_kept } else { &mut self.users_kept };
+        *kept += found.users.len();
+        if *kept <= REPORT_FAILURES_MAX {
             self.findings.push(found);
         } else {
             self.findings_left_out += 1;

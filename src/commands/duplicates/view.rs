@@ -221,7 +221,7 @@ mod tests {
                 ..found(DuplicateKind::StandaloneProfile, vec![profile()], Err(PairObstacle::NoNative))
             },
         ] {
-            report.add(finding, &mut 0);
+            report.add(finding);
         }
         report
     }
@@ -240,10 +240,10 @@ mod tests {
 
     #[test]
     fn long_lists_are_cut_with_a_number() {
-        let (mut report, mut users_kept) = (example(), 0);
+        let mut report = example();
         let finding = report.findings[1].clone();
         for _ in 0..FAILURES_SHOWN_MAX {
-            report.add(finding.clone(), &mut users_kept);
+            report.add(finding.clone());
         }
         assert!(report_text(&report, false, Style::default()).contains("\nand 2 more findings\n"));
     }
