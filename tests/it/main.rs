@@ -27,6 +27,8 @@ mod deploy;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod duplicates;
+#[cfg(test)]
 mod export;
 #[cfg(test)]
 mod exports;
@@ -40,6 +42,8 @@ mod forecast;
 mod hostile;
 #[cfg(test)]
 mod inputs;
+#[cfg(test)]
+mod misfires;
 #[cfg(test)]
 mod network;
 #[cfg(test)]

@@ -164,11 +164,11 @@ impl OpenPool {
     }
 
     /// Refuses a provider that the pool does not have: a misspelled name would find nothing.
-    pub fn check_providers(&self, names: &BTreeSet<ProviderName>) -> Result<(), Failure> {
+    pub fn check_providers(&self, option: &str, names: &BTreeSet<ProviderName>) -> Result<(), Failure> {
         let known = &self.knowledge.providers;
         let Some(unknown) = names.iter().find(|name| !known.contains_key(*name)) else { return Ok(()) };
         Err(Failure::Usage(format!(
-            "--provider {unknown}: the pool has no provider of this name, case included; it has {}",
+            "{option} {unknown}: the pool has no provider of this name, case included; it has {}",
             listed(known.keys())
         )))
     }
