@@ -21,7 +21,7 @@ use super::shared::settings::parse_percent;
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, InputArgs, OpenPool, PaceArgs, PoolArgs, RateChoice, SimulationArgs,
     check_outputs, confirm, default_ledger_path, headings, note_preset, parse_provider, require_terminal,
-    warn_about_cut_line,
+    warn_about_access, warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::ProviderName;
@@ -138,6 +138,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         Some(path) => {
             let (ledger, opened) = Ledger::open(path, &input.binding, clock.unix_ms())?;
             warn_about_cut_line(opened.cut_bytes, ui);
+            warn_about_access(path, opened.access, ui);
             Some(ledger)
         }
         None => None,
