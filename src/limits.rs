@@ -99,6 +99,8 @@ pub const SCAN_CHAINS: u64 = 16;
 pub const CANDIDATES_SHOWN_MAX: usize = 5;
 /// Refused rows that `validate` lists one by one on a terminal; the rest are counted.
 pub const VERDICTS_SHOWN_MAX: usize = 20;
+/// Users of one address that `duplicates` lists; the rest are counted.
+pub const DUPLICATE_USERS_MAX: usize = 100;
 /// Choices among ambiguous users that one file may hold.
 pub const CHOICES_MAX: usize = 1_000_000;
 /// A plan older than this is refused by default, in hours.
@@ -199,6 +201,8 @@ pub const SETTLE_LATER_WAITS_MS: [u64; 3] = [12_000, 24_000, 24_000];
 /// Different rows in turn that the service may refuse with `NotAuthorizedException` before the run stops.
 pub const NOT_AUTHORIZED_ROWS_MAX: usize = 10;
 
+/// A user's change within this time of a link may be the link itself, in milliseconds.
+pub const LINK_CHANGE_MS_MAX: i64 = 5_000;
 /// After this time `ListUsers` is taken to show every write, in milliseconds.
 pub const LIST_LAG_MS_MAX: i64 = 60_000;
 /// Longest wait for a connection, in milliseconds.
@@ -243,6 +247,8 @@ pub const LEDGER_BUFFER_BYTES: usize = 256 * 1024;
 pub const LEDGER_READ_BYTES: usize = 512 * 1024;
 /// Longest single word in a ledger line that comes from outside (request id, error code, column name), in characters.
 pub const LEDGER_WORD_CHARS_MAX: usize = 256;
+/// Copies of a ledger that was pulled away, beside its place; a further one is not made.
+pub const RESCUED_MAX: u32 = 100;
 /// Largest file beside a ledger's lock that is read, in bytes.
 pub const LOCK_FILE_BYTES_MAX: u64 = 256;
 /// How much later than its line says an earlier run may have announced a row, by the service's clock, in milliseconds.

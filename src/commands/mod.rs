@@ -1,6 +1,7 @@
 //! The command line: one module for each command, with its arguments, what it does, and how its result is printed.
 
 pub mod doctor;
+pub mod duplicates;
 pub mod explain;
 pub mod export;
 pub mod link;
@@ -12,6 +13,7 @@ pub mod simulate;
 pub mod template;
 pub mod undo;
 pub mod validate;
+pub mod verify;
 
 #[cfg(test)]
 mod help_tests;
@@ -73,8 +75,10 @@ pub enum Command {
     Link(Box<link::LinkArgs>),
     Reconcile(Box<reconcile::ReconcileArgs>),
     Export(Box<export::ExportArgs>),
+    Duplicates(Box<duplicates::DuplicatesArgs>),
     Undo(Box<undo::UndoArgs>),
     Report(report::ReportArgs),
+    Verify(verify::VerifyArgs),
     Explain(explain::ExplainArgs),
     Template(template::TemplateArgs),
     /// Serve a simulated user pool on this machine, over the real wire protocol
@@ -93,8 +97,14 @@ impl Command {
             Self::Link(args) => Some(&args.pool),
             Self::Reconcile(args) => Some(&args.pool),
             Self::Export(args) => Some(&args.pool),
+            Self::Duplicates(args) => Some(&args.pool),
             Self::Undo(args) => Some(&args.pool),
-            Self::Probe(_) | Self::Report(_) | Self::Explain(_) | Self::Template(_) | Self::Simulate(_) => None,
+            Self::Probe(_)
+            | Self::Report(_)
+            | Self::Verify(_)
+            | Self::Explain(_)
+            | Self::Template(_)
+            | Self::Simulate(_) => None,
         }
     }
 }
@@ -193,8 +203,10 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Link(args) => Box::pin(link::cmd_link(*args, &context)).await,
         Command::Reconcile(args) => Box::pin(reconcile::cmd_reconcile(*args, &context)).await,
         Command::Export(args) => Box::pin(export::cmd_export(*args, &context)).await,
+        Command::Duplicates(args) => Box::pin(duplicates::cmd_duplicates(*args, &context)).await,
         Command::Undo(args) => Box::pin(undo::cmd_undo(*args, &context)).await,
         Command::Report(args) => report::cmd_report(&args, &context),
+        Command::Verify(args) => verify::cmd_verify(&args, &context),
         Command::Explain(args) => explain::cmd_explain(&args, &context),
         Command::Template(args) => template::cmd_template(&args, &context),
         Command::Simulate(args) => simulate::cmd_simulate(&args, &context).await,

@@ -84,6 +84,9 @@ fn user(name: &str, identities: &[(&str, bool, UnixMs)]) -> PoolUser {
         email: Some(Personal::from_service("a@example.com")),
         status: "CONFIRMED".into(),
         enabled: true,
+        email_verified: false,
+        created_unix_ms: None,
+        modified_unix_ms: None,
         identities: identities.collect(),
     }
 }

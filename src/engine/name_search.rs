@@ -228,6 +228,9 @@ mod tests {
             email: None,
             status: String::new(),
             enabled: true,
+            email_verified: false,
+            created_unix_ms: None,
+            modified_unix_ms: None,
             identities: identity.into_iter().collect(),
         }
     }

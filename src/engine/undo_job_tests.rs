@@ -91,6 +91,9 @@ fn user(name: &str, identities: &[LinkedIdentity]) -> PoolUser {
         email: None,
         status: "CONFIRMED".into(),
         enabled: true,
+        email_verified: false,
+        created_unix_ms: None,
+        modified_unix_ms: None,
         identities: identities.to_vec(),
     }
 }

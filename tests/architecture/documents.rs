@@ -290,6 +290,7 @@ fn every_limit_is_documented_as_it_is() {
         ("findings of a severity that are listed", limits::FINDINGS_SHOWN_MAX.to_string()),
         ("refused rows that `validate` lists", limits::VERDICTS_SHOWN_MAX.to_string()),
         ("candidates of an ambiguous row that are shown", limits::CANDIDATES_SHOWN_MAX.to_string()),
+        ("users of one address that `duplicates` lists", limits::DUPLICATE_USERS_MAX.to_string()),
         ("rows that a text report lists", limits::FAILURES_SHOWN_MAX.to_string()),
         ("rows that a text report lists", limits::REPORT_FAILURES_MAX.to_string()),
         ("provider name, attribute and value together", limits::SOURCE_CHARS_MAX.to_string()),

@@ -27,6 +27,8 @@ mod deploy;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod duplicates;
+#[cfg(test)]
 mod export;
 #[cfg(test)]
 mod exports;
@@ -42,6 +44,8 @@ mod hostile;
 mod input_limits;
 #[cfg(test)]
 mod inputs;
+#[cfg(test)]
+mod misfires;
 #[cfg(test)]
 mod network;
 #[cfg(test)]
@@ -69,6 +73,8 @@ mod seeds;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
+mod storage_faults;
+#[cfg(test)]
 mod undo;
 #[cfg(test)]
 mod undo_seeds;
@@ -76,5 +82,7 @@ mod undo_seeds;
 mod usage;
 #[cfg(test)]
 mod validate;
+#[cfg(test)]
+mod verify;
 #[cfg(test)]
 mod wire;

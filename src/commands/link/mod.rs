@@ -23,7 +23,7 @@ use super::shared::simulator::Simulator;
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, InputArgs, PaceArgs, PoolArgs, SimulationArgs, check_outputs, confirm,
     connect, default_ledger_path, headings, note_preset, parse_shard, require_terminal, resolve_shard,
-    warn_about_cut_line, warn_about_undivided_array,
+    warn_about_access, warn_about_cut_line, warn_about_undivided_array,
 };
 use crate::domain::run::{RunOutcome, RunPurpose, RunReport};
 use crate::domain::shard::Shard;
@@ -302,6 +302,7 @@ fn open_ledger_of_earlier_runs(
     note_long_reading(path, context.ui);
     let (ledger, opened) = Ledger::open(path, binding, context.clock.unix_ms())?;
     warn_about_cut_line(opened.cut_bytes, context.ui);
+    warn_about_access(path, opened.access, context.ui);
     Ok(Some(ledger))
 }
 

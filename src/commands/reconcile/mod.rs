@@ -7,6 +7,7 @@ mod apply;
 mod comparison;
 mod input;
 mod pool_scan;
+mod sign_in_traces;
 mod view;
 
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ use super::shared::settings::parse_percent;
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, InputArgs, OpenPool, PaceArgs, PoolArgs, RateChoice, SimulationArgs,
     check_outputs, confirm, default_ledger_path, headings, note_preset, parse_provider, require_terminal,
-    warn_about_cut_line,
+    warn_about_access, warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::ProviderName;
@@ -137,11 +138,12 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         retry_refused: args.retry.contains(&RetryState::Refused),
         choices,
     };
-    pool.check_providers(&input.providers)?;
+    pool.check_providers("--provider", &input.providers)?;
     let ledger = match &ledger_path {
         Some(path) => {
             let (ledger, opened) = Ledger::open(path, &input.binding, clock.unix_ms())?;
             warn_about_cut_line(opened.cut_bytes, ui);
+            warn_about_access(path, opened.access, ui);
             Some(ledger)
         }
         None => None,
@@ -289,8 +291,8 @@ async fn compare(
     };
     let mut combined = args.combined.as_deref().map(OutputFile::create).transpose()?;
     let comparison = input.compare(&needs, &mut scan, &pool.knowledge, mapped, ledger, &mut |item| {
-        if let Some(file) = &mut combined {
-            file.write(&view::combined_line(&item)?)?;
+        if let (Some(file), Some(line)) = (&mut combined, view::combined_line(&item)?) {
+            file.write(&line)?;
         }
         add_to_report(&mut report, &item);
         Ok(())
@@ -309,6 +311,10 @@ fn add_to_report(report: &mut DriftReport, item: &ComparedItem<'_>) {
         ComparedItem::Row(_) => report.lines_left_out += 1,
         ComparedItem::Extra(line) if report.extras.len() < REPORT_FAILURES_MAX => report.extras.push((*line).clone()),
         ComparedItem::Extra(_) => report.extras_left_out += 1,
+        ComparedItem::Misfire(line) if report.misfires.len() < REPORT_FAILURES_MAX => {
+            report.misfires.push((*line).clone());
+        }
+        ComparedItem::Misfire(_) => report.misfires_left_out += 1,
     }
 }
 

@@ -164,17 +164,17 @@ impl OpenPool {
     }
 
     /// Refuses a provider that the pool does not have: a misspelled name would find nothing.
-    pub fn check_providers(&self, names: &BTreeSet<ProviderName>) -> Result<(), Failure> {
-        check_providers(names, &self.knowledge)
+    pub fn check_providers(&self, option: &str, names: &BTreeSet<ProviderName>) -> Result<(), Failure> {
+        check_providers(option, names, &self.knowledge)
     }
 }
 
-/// Refuses a provider of `--provider` that the pool does not have.
-pub fn check_providers(names: &BTreeSet<ProviderName>, knowledge: &PoolKnowledge) -> Result<(), Failure> {
+/// Refuses a provider of an option that the pool does not have.
+pub fn check_providers(option: &str, names: &BTreeSet<ProviderName>, knowledge: &PoolKnowledge) -> Result<(), Failure> {
     let known = &knowledge.providers;
     let Some(unknown) = names.iter().find(|name| !known.contains_key(*name)) else { return Ok(()) };
     Err(Failure::Usage(format!(
-        "--provider {unknown}: the pool has no provider of this name, case included; it has {}",
+        "{option} {unknown}: the pool has no provider of this name, case included; it has {}",
         listed(known.keys())
     )))
 }

@@ -15,11 +15,11 @@ use super::shared::settings::{parse_row_ranges, parse_since};
 use super::shared::simulator::Simulator;
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, PaceArgs, PoolArgs, SimulationArgs, check_outputs, check_providers, confirm,
-    connect, parse_provider, require_terminal, warn_about_cut_line,
+    connect, parse_provider, require_terminal, warn_about_access, warn_about_cut_line,
 };
 use crate::domain::counts::Counts;
 use crate::domain::identity::ProviderName;
-use crate::domain::run::{RunOutcome, RunPurpose, RunReport, StopCause, StopError};
+use crate::domain::run::{RunOutcome, RunPurpose, RunReport};
 use crate::engine::{IncomingRow, RowBatchFuture, RowSource, RunContext, ServicePorts, UndoObserver, WritePort};
 use crate::exit::Exit;
 use crate::ledger::record::UNDO_COMMAND;
@@ -121,6 +121,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     } else {
         let (ledger, opened) = Ledger::open(&args.ledger, &binding, clock.unix_ms())?;
         warn_about_cut_line(opened.cut_bytes, ui);
+        warn_about_access(&args.ledger, opened.access, ui);
         ledger
     };
     let (links, found) = LinksToUndo::find(Box::new(ledger_file), ledger.view(), &selection)?;
@@ -138,7 +139,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     // A name that neither the ledger nor the pool has is misspelled.
     let connection = if found.selected > 0 || !links.unknown_providers().is_empty() {
         let connection = connect(&target, &binding.pool, options.seed, context).await?;
-        check_providers(links.unknown_providers(), &connection.1)?;
+        check_providers("--provider", links.unknown_providers(), &connection.1)?;
         Some(connection)
     } else {
         None
@@ -230,6 +231,7 @@ fn nothing_to_do(dry_run: bool, binding: &Binding) -> RunReport {
         writes: 0,
         reads: 0,
         throttled: 0,
+        ledger_head: None,
         missed: None,
         elapsed: Duration::ZERO,
     }
@@ -248,7 +250,7 @@ impl RowSource for LinkRows {
             match self.links.next_batch(READER_BATCH_ROWS) {
                 Ok(links) if links.is_empty() => None,
                 Ok(links) => Some(Ok(links.into_iter().map(IncomingRow::LedgerLink).collect())),
-                Err(error) => Some(Err(StopError::new(StopCause::LedgerIo, error.to_string()))),
+                Err(error) => Some(Err(error.into())),
             }
         })
     }
