@@ -182,8 +182,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         };
         Box::pin(run_engine(engine, &start, &mut LinkRows { links }, &mut signals)).await?
     } else {
-        let what = if found.not_selected > 0 { "no link is selected" } else { "this ledger has no link to take back" };
-        ui.note(&format!("{what}; nothing was sent"));
+        note_nothing_selected(&found, ui);
         nothing_to_do(args.dry_run, &binding)
     };
 
@@ -218,6 +217,11 @@ fn note_selection(found: &UndoSelectionCounts, links_in_doubt: u64, ui: &Ui) {
             format::counted(links_in_doubt, "row")
         ));
     }
+}
+
+fn note_nothing_selected(found: &UndoSelectionCounts, ui: &Ui) {
+    let what = if found.not_selected > 0 { "no link is selected" } else { "this ledger has no link to take back" };
+    ui.note(&format!("{what}; nothing was sent"));
 }
 
 fn nothing_to_do(dry_run: bool, binding: &Binding) -> RunReport {
