@@ -91,6 +91,8 @@ pub const USERS_PER_PAGE_MAX: usize = 60;
 pub const READ_PAGES_MAX: usize = 20;
 /// Restarts of one chain of a scan after its token expired, which it does after an hour.
 pub const SCAN_RESTARTS_MAX: u32 = 3;
+/// Look-ups in turn that the service may leave unanswered before a check of the input stops.
+pub const LOOK_UPS_UNANSWERED_MAX: usize = 20;
 /// Calls of `ListUsers` in flight while rows are looked up before the start.
 pub const LOOK_UPS_OPEN_MAX: usize = 64;
 /// Calls that a scan costs beside its pages: each of its chains ends on a page that is not full.
@@ -241,6 +243,8 @@ pub const SERVICE_TEXT_CHARS_MAX: usize = 1_024;
 pub const LEDGER_LINE_USUAL_BYTES: usize = 1_024;
 /// Results that wait in a hash table before they are merged into the rows sorted by key: a table of 13 MB at most.
 pub const VIEW_RECENT_ROWS: usize = 400_000;
+/// Unlinked rows of which the time is kept before those that every list shows are forgotten.
+pub const VIEW_UNLINKED_ROWS: usize = 10_000;
 /// Bytes of ledger lines that wait in memory before they are written without a sync.
 pub const LEDGER_BUFFER_BYTES: usize = 256 * 1024;
 /// Bytes of a ledger that are read at a time.

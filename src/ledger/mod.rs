@@ -121,6 +121,11 @@ impl Ledger {
         self.view.announced_at(key)
     }
 
+    /// When `undo` last unlinked a row: see [`LedgerView::unlinked_at`].
+    pub fn unlinked_at(&self, key: RowKey) -> Option<UnixMs> {
+        self.view.unlinked_at(key)
+    }
+
     /// The user whom the newest announcement of a row in doubt names; `None` for any other row. A rehearsal keeps no line, so
     /// it returns `None` there.
     pub fn announced_user(&mut self, key: RowKey) -> Result<Option<DestinationUser>, LedgerError> {

@@ -42,6 +42,12 @@ pub struct AnswerMeta {
     pub from_simulator: bool,
 }
 
+/// The time of a `Date` header, which has whole seconds.
+fn http_date(text: &str) -> Option<UnixMs> {
+    let time = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(time.as_millisecond())
+}
+
 /// A pool (`DescribeUserPool`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PoolFacts {

@@ -61,8 +61,8 @@ pub fn run_id(seed: u64, clock: Clock) -> RunId {
 }
 
 pub fn exit_for_run(report: &RunReport) -> Exit {
-    let RunReport { purpose: aim, counts, .. } = report;
-    let is_all_done = if aim.is_undo() { counts.undone == counts.read } else { counts.all_linked() };
+    let RunReport { purpose, counts, .. } = report;
+    let is_all_done = if purpose.is_undo() { counts.undone == counts.read } else { counts.all_linked() };
     match &report.ended {
         RunOutcome::Interrupted(Signal::Interrupt) => Exit::Interrupted,
         RunOutcome::Interrupted(Signal::Terminate) => Exit::Terminated,

@@ -11,7 +11,7 @@
 //!  "writes":0,"reads":0,"throttled":0,"plan_missed":null,"elapsed_ms":0}
 //! ```
 //!
-//! `undone` is part of `unprocessed`: `link` may link again what `undo` has taken back.
+//! `undone` is part of `unprocessed`: `link` may link again what `undo` has unlinked.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -158,7 +158,7 @@ pub fn table(states: &[TableLine], sums: &[TableLine], style: Style) -> Vec<Stri
 pub fn counts_table(counts: &Counts, sum_label: &'static str, not_read: Option<u64>, style: Style) -> Vec<String> {
     let kept = by_code_text(&counts.kept, RefusalCode::as_str);
     let kept = if kept.is_empty() { kept } else { format!("undo refused: {kept}") };
-    let undone = if counts.undone > 0 { format!("{} taken back by undo", count(counts.undone)) } else { String::new() };
+    let undone = if counts.undone > 0 { format!("{} unlinked by undo", count(counts.undone)) } else { String::new() };
     let states = [
         TableLine::new("linked", counts.linked, kept, Style::green),
         TableLine::new("already linked", counts.already_linked, "", Style::green),

@@ -1,4 +1,4 @@
-//! `undo`: takes back the links that a ledger records as made, the newest first, each after reading its user.
+//! `undo`: removes the links that a ledger records as made, the newest first, each after reading its user.
 
 mod view;
 
@@ -36,21 +36,21 @@ unlinked identity creates a new profile, unless the identity is linked again bef
 Example: cognito-link undo pairs.csv.ledger --dry-run";
 
 /// Printed even with `--quiet`: afterwards it is too late.
-const NOT_RESTORED: &str = "undo only takes back links: attributes that sign-ins have overwritten, deleted profiles and \
+const NOT_RESTORED: &str = "undo only removes links: attributes that sign-ins have overwritten, deleted profiles and \
      billing stay as they are, and the next sign-in of an unlinked identity creates a new profile";
 
-/// Take back the links that a ledger records as made, the newest first
+/// Remove the links that a ledger records as made, the newest first
 ///
-/// Reads each user before the call, and takes a link back only if it is still as this tool made it.
+/// Reads each user before the call, and removes a link only if it is still as this tool made it.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct UndoArgs {
-    /// Ledger whose links to take back
+    /// Ledger whose links to remove
     pub ledger: PathBuf,
     /// Skip the question before writing to the pool
     #[arg(short, long)]
     pub yes: bool,
-    /// Read the pool and list what would be taken back; change neither the pool nor the ledger
+    /// Read the pool and list what would be unlinked; change neither the pool nor the ledger
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
@@ -155,7 +155,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         ui.warn(NOT_RESTORED);
         if asks {
             let links = format::counted(found.selected, "link");
-            confirm(&format!("take back {links} of {}", args.ledger.display()), &binding, ui)?;
+            confirm(&format!("unlink {links} of {}", args.ledger.display()), &binding, ui)?;
         }
 
         // Run.
@@ -200,7 +200,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
 
 /// Prints what was selected. Rows that `link` left in doubt may be linked, and are left alone.
 fn note_selection(found: &UndoSelectionCounts, links_in_doubt: u64, ui: &Ui) {
-    let mut parts = vec![format!("{} to take back", format::counted(found.selected, "link"))];
+    let mut parts = vec![format!("{} to unlink", format::counted(found.selected, "link"))];
     for (number, what) in [
         (found.in_doubt, "of them in doubt from an earlier undo and read first"),
         (found.not_selected, "not selected"),

@@ -121,7 +121,7 @@ impl UndoObserver for DryRunList<'_> {
 
 fn link_text(row: &Row, outcome: &UndoOutcome, ui: &Ui) -> String {
     let verdict = match outcome {
-        UndoOutcome::Undone => "would be taken back".to_owned(),
+        UndoOutcome::Undone => "would be unlinked".to_owned(),
         UndoOutcome::Refused { code, .. } => format!("refused {}", code.as_str()),
         UndoOutcome::Failed { text } | UndoOutcome::InDoubt { text } => format!("could not be read ({})", text.code),
     };

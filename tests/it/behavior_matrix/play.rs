@@ -1,6 +1,8 @@
 //! One case from its first `link` to its last `undo`, judged after each step.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cognito_link::clock::{Clock, UnixMs};
@@ -15,10 +17,11 @@ use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::seed::Rng;
 use cognito_link::service::in_process::InProcessService;
 use cognito_sim::{Behavior, SignIn};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::record::{Actor, Holding, Maker, MayTake, PoolRecord, Trespass};
 use super::scene::{IdentityKey, MatrixCase, MatrixRow, MeantUser, POOL, START, Scene, claims, one_of};
+use super::watch::{Unanswered, WatchedService};
 
 /// Runs of a command that are not cut short, at most: the first and two reruns.
 const WHOLE_RUNS_MAX: usize = 3;
@@ -42,6 +45,10 @@ pub(super) enum Rule {
     NoRowStopsARun,
     /// A row is not settled, and there is nothing to doubt.
     EveryRowIsSettled,
+    /// A link of ours is reported as somebody else's.
+    OwnerIsRight,
+    /// A link of ours that nobody touched stands after the last `undo`, and nothing explains why.
+    UndoUnlinks,
 }
 
 /// How a case broke a rule.
@@ -149,6 +156,9 @@ pub(super) fn play(case: &MatrixCase) -> CaseResult {
         play.sign_in(&mut rng);
     }
     play.wait(&mut rng);
+    if case.has_extra_events() {
+        play.link_after_killed_undo();
+    }
     play.run_to_the_end(Command::Undo, &mut rng, 0.3);
     if rng.chance(0.3) {
         play.wait(&mut rng);
@@ -178,6 +188,7 @@ impl RowTruth {
         let Self { stands, is_ours, is_touched, is_date_rewritten } = self;
         let ours_stands = stands && is_ours;
         match state {
+            RowState::AlreadyLinked if ours_stands && !is_touched => Some(Rule::OwnerIsRight),
             RowState::Linked | RowState::AlreadyLinked => (!stands && !is_touched).then_some(Rule::LinkedIsThere),
             RowState::Refused(_) => (stands && !is_touched).then_some(Rule::RefusedIsNotThere),
             RowState::Unprocessed | RowState::Undone | RowState::Failed | RowState::Kept(RefusalCode::Gone) => {
@@ -199,6 +210,8 @@ struct Play<'a> {
     disk: MemoryStorage,
     now: UnixMs,
     include_recovered: bool,
+    unanswered: Unanswered,
+    lists_deleted_provider: bool,
     breaches: Vec<Breach>,
     figures: Figures,
     trace: String,
@@ -211,7 +224,19 @@ impl<'a> Play<'a> {
         let include_recovered = Rng::new(case.seed).fork("recovered").chance(0.5);
         let figures = Figures { cases: 1, rows: scene.rows.len() as u64, ..Figures::default() };
         let (disk, breaches, trace) = (MemoryStorage::default(), Vec::new(), String::new());
-        Self { case, scene, record, disk, now: START, include_recovered, breaches, figures, trace }
+        Self {
+            case,
+            scene,
+            record,
+            disk,
+            now: START,
+            include_recovered,
+            unanswered: Unanswered::default(),
+            lists_deleted_provider: case.has_extra_events(),
+            breaches,
+            figures,
+            trace,
+        }
     }
 
     fn note(&mut self, line: &str) {
@@ -221,10 +246,10 @@ impl<'a> Play<'a> {
     fn breach(&mut self, rule: Rule, situation: &'static str, detail: String) {
         self.note(&format!("BROKEN {rule:?}: {situation}: {detail}"));
         match rule {
-            Rule::LinkedIsThere | Rule::RefusedIsNotThere => self.figures.rows_misreported += 1,
+            Rule::LinkedIsThere | Rule::RefusedIsNotThere | Rule::OwnerIsRight => self.figures.rows_misreported += 1,
             Rule::NothingElseIsTaken => self.figures.links_lost += 1,
             Rule::NoRowStopsARun => self.figures.runs_stopped += 1,
-            Rule::EveryRowIsSettled => self.figures.rows_unsettled += 1,
+            Rule::EveryRowIsSettled | Rule::UndoUnlinks => self.figures.rows_unsettled += 1,
         }
         self.breaches.push(Breach { rule, situation, detail });
     }
@@ -250,8 +275,22 @@ impl<'a> Play<'a> {
             if is_last {
                 return;
             }
+            if self.case.has_extra_events() && report.is_none() {
+                self.change_by_others(&mut Rng::new(self.case.seed).fork("changes after a crash"));
+            }
             self.wait(rng);
         }
+    }
+
+    /// `undo` is killed, and `link` is the next command.
+    fn link_after_killed_undo(&mut self) {
+        let mut rng = Rng::new(self.case.seed).fork("killed undo");
+        let after = Duration::from_millis(100 + rng.below(4_000));
+        self.run(Command::Undo, Cut::Crash { after, kept: usize::try_from(rng.below(4_000)).unwrap() });
+        self.judge(Command::Undo, false, false);
+        self.now += one_of(&mut rng, &[500, 5_000, 20_000, 120_000]);
+        self.run_to_the_end(Command::Link, &mut rng, 0.2);
+        self.wait(&mut rng);
     }
 
     fn run(&mut self, command: Command, cut: Cut) -> Option<RunReport> {
@@ -259,7 +298,11 @@ impl<'a> Play<'a> {
         self.note(&format!("{command:?}, {cut:?}"));
         let report = runtime.block_on(async {
             let clock = Clock::starting_at(self.now);
-            let service = InProcessService::sharing(self.scene.account.clone(), clock, POOL);
+            let service = Arc::new(WatchedService {
+                inner: InProcessService::sharing(self.scene.account.clone(), clock, POOL),
+                unanswered: Arc::clone(&self.unanswered),
+                lists_deleted_provider: self.lists_deleted_provider,
+            });
             let run = match command {
                 Command::Link => {
                     let rows = self.scene.rows.iter().map(|row| row.row.clone());
@@ -364,7 +407,7 @@ impl<'a> Play<'a> {
         let behaves = |behavior| self.case.behaves(behavior);
         let was_killed = self.figures.killed > 0;
         let name = row.row.link.destination.value().expose();
-        self.scene.has_faults
+        self.unanswered.lock().unwrap().contains(&row.identity())
             || behaves(Behavior::ListLag40s)
             // What a killed run left open cannot be seen where the pool may not show such a link.
             || (was_killed || behaves(Behavior::AttributeLinksHidden)) && row.attribute().is_some()
@@ -445,7 +488,58 @@ impl<'a> Play<'a> {
         self.now += self.scene.reading_lag_ms;
     }
 
+    /// The rows whose link the ledger marks as recovered.
+    fn recovered_rows(&self) -> BTreeSet<String> {
+        let mut recovered = BTreeSet::new();
+        let bytes = self.disk.bytes();
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let record: Value = serde_json::from_slice(line).unwrap();
+            let key = record["key"].as_str().unwrap_or_default().to_owned();
+            match (record["type"].as_str(), record["recovered"].as_bool()) {
+                (Some("settled"), Some(true)) => recovered.insert(key),
+                (Some("settled"), _) => recovered.remove(&key),
+                _ => false,
+            };
+        }
+        recovered
+    }
+
+    /// Looks for links of ours that `undo` should have unlinked.
+    fn judge_what_undo_left(&mut self) {
+        let recovered = self.recovered_rows();
+        for (row, state) in self.scene.rows.clone().into_iter().zip(self.states()) {
+            let is_ours = self.link_on_its_user(&row).is_some_and(|holding| holding.maker == Maker::Us);
+            if !is_ours || self.record.is_touched_by_others(&row.identity()) {
+                continue;
+            }
+            let is_explained = match state {
+                RowState::Linked => !self.include_recovered && recovered.contains(&row.row.key.to_string()),
+                RowState::Kept(code) => self.explains(&row, code),
+                // The other rules judge these.
+                _ => true,
+            };
+            if !is_explained {
+                self.breach(Rule::UndoUnlinks, row.situation, format!("{state:?} after the last undo"));
+            }
+        }
+    }
+
+    /// Whether `undo` may leave a link of ours with this code.
+    fn explains(&self, row: &MatrixRow, code: RefusalCode) -> bool {
+        let behaves = |behavior| self.case.behaves(behavior);
+        let is_by_attribute = row.attribute().is_some();
+        match code {
+            RefusalCode::LinkNotSeen => is_by_attribute || behaves(Behavior::ListLag40s),
+            RefusalCode::UsedSince | RefusalCode::FormUnknown => is_by_attribute,
+            RefusalCode::DateUnknown => behaves(Behavior::DatesAbsent),
+            RefusalCode::Moved => behaves(Behavior::DatesRewritten),
+            RefusalCode::UserNotSeen => self.may_stay_in_doubt(row),
+            _ => false,
+        }
+    }
+
     fn finish(mut self) -> CaseResult {
+        self.judge_what_undo_left();
         let states = self.states();
         let is_ours = |row: &&MatrixRow| self.link_on_its_user(row).is_some_and(|holding| holding.maker == Maker::Us);
         let left = self.scene.rows.iter().filter(is_ours);
