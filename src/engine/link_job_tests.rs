@@ -485,7 +485,7 @@ fn a_name_that_no_filter_takes_is_read_by_its_start() {
     assert!(read_text(&job, POLICY).starts_with("username ^= "), "AdminGetUser would mark the user as active");
     let others = user(&quotes[..127], &[]);
     let ours = user(&quotes, &[(SUBJECT, false, ANNOUNCED + 60_000)]);
-    assert_eq!(settle(&mut job, POLICY, &[others, ours]).0, linked(false));
+    assert_eq!(settle(&mut job, POLICY, &[others, ours]).0, linked(true));
 }
 
 #[test]

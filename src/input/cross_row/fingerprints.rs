@@ -168,10 +168,11 @@ mod tests {
 
     #[test]
     fn places_lead_back_to_rows() {
-        let link = LinkRef { destination: DestinationRef::Username("a"), provider: "Okta", attribute: "a", value: "b" };
         let mut prints = Fingerprints::default();
         let numbers = [1, 2, 5, 6, 7, 20, 21, 30];
         for number in numbers {
+            let (destination, value) = (DestinationRef::Username("a"), &number.to_string());
+            let link = LinkRef { destination, provider: "Okta", attribute: "a", value };
             prints.add(RowNumber(number), &link, 0);
         }
         let rows: Vec<u64> = (0..8).map(|place| u64::from(prints.row(place))).collect();
