@@ -192,7 +192,7 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let clock = Clock::system();
     let pool = PoolId::parse(POOL).unwrap();
     let (source, options) = (InputSource::open(&input).unwrap(), InputOptions::default());
-    let binding = Binding { pool: pool.clone(), simulated: true };
+    let binding = Binding::new(pool.clone(), true, None);
     let check =
         InputCheck { source: &source, options: &options, pool: &pool, shard: None, ledger: None, retry_refused: false };
     let checked = check.run(&mut IgnoreEvents).unwrap();

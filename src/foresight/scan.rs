@@ -582,7 +582,10 @@ mod tests {
         let service = InProcessService::new(world, Clock::starting_at(1_800_000_000_000));
         let (seen, _) = scanned(&service, 30.0).await.unwrap();
         assert!(each_once(&seen, 600));
-        assert!(service.account.stats().of(Operation::ListUsers).calls > 11, "ten pages, the first once more, and a filter");
+        assert!(
+            service.account.stats().of(Operation::ListUsers).calls > 11,
+            "ten pages, the first once more, and a filter"
+        );
     }
 
     /// The users that look-ups for these rows find.

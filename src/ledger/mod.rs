@@ -33,7 +33,7 @@ use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::state::{RowEvent, RowState, next_state};
 use crate::limits::LEDGER_WORD_CHARS_MAX;
 use contents::LoadedLedger;
-pub use contents::{LastRun, LedgerContents, load_contents, read_header, read_records};
+pub use contents::{LastRun, LedgerContents, held_binding, load_contents, read_header, read_records};
 pub use error::{LedgerError, LedgerOperation, LockHolder};
 pub use links_to_undo::{LinkToUndo, LinksToUndo, UndoSelection, UndoSelectionCounts};
 use reader::WholeLines;

@@ -15,6 +15,7 @@ use serde_json::error::Category;
 
 use crate::clock::UnixMs;
 use crate::domain::counts::Counts;
+use crate::domain::endpoint::CustomEndpoint;
 use crate::domain::finding::FindingCode;
 use crate::domain::identity::{
     AttributeName, DestinationUser, ExternalIdentity, IdentityError, Personal, PoolId, ProviderName,
@@ -89,19 +90,37 @@ pub struct LedgerHeader {
     pub tool: String,
 }
 
-/// The pool that a ledger belongs to: it is never used with another one.
+/// The pool that a ledger belongs to, and the service that has it: it is never used with another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Binding {
     #[serde(with = "as_json_text")]
     pub pool: PoolId,
+    /// Whether the service says that it is a simulator, or can only be one.
     pub simulated: bool,
+    /// The endpoint, where it is not AWS's own. A pool whose Region only a simulator has needs none: it is never mistaken
+    /// for a real one, and its simulator has another port after each start.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
+    pub endpoint: Option<CustomEndpoint>,
+}
+
+impl Binding {
+    /// Returns the binding of a pool at an endpoint.
+    pub fn new(pool: PoolId, says_it_is_simulated: bool, endpoint: Option<CustomEndpoint>) -> Self {
+        let endpoint = endpoint.filter(|_| !pool.is_simulated());
+        Self { simulated: says_it_is_simulated || pool.is_simulated(), pool, endpoint }
+    }
 }
 
 impl fmt::Display for Binding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.simulated { "simulated" } else { "real" };
-        write!(formatter, "{kind} pool {}", self.pool)
+        match (self.simulated, &self.endpoint) {
+            (true, None) => write!(formatter, "simulated pool {}", self.pool),
+            (false, None) => write!(formatter, "real pool {}", self.pool),
+            (true, Some(endpoint)) => write!(formatter, "simulated pool {} at {endpoint}", self.pool),
+            // Whether it is a real one is not known.
+            (false, Some(endpoint)) => write!(formatter, "pool {} at {endpoint}", self.pool),
+        }
     }
 }
 
@@ -667,6 +686,7 @@ json_text! {
     RowKey: |text: &str| Self::parse(text.as_bytes()), Self::to_string;
     RunId: Self::parse, Self::to_string;
     PoolId: |text| Self::parse(text).ok(), Self::as_str;
+    CustomEndpoint: Self::parse, Self::as_str;
     Shard: |text| Self::parse(text).ok(), Self::to_string;
     RefusalCode: Self::parse, |code: &Self| code.as_str();
     FindingCode: |text| Self::ALL.iter().copied().find(|code| code.as_str() == text), |code: &Self| code.as_str();

@@ -89,7 +89,7 @@ impl Scene {
         let task = ReconcileInput {
             source: InputSource::open(file.path()).unwrap(),
             options: InputOptions::default(),
-            binding: Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true },
+            binding: Binding::new(PoolId::parse(POOL).unwrap(), true, None),
             providers: BTreeSet::new(),
             retry_refused: false,
             choices: Choices::default(),

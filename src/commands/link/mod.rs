@@ -18,16 +18,19 @@ use super::shared::settings::parse_duration;
 use super::shared::shard::ShardChoice;
 use super::shared::simulator::Simulator;
 use super::shared::{
-    AdvancedArgs, CommandContext, Failure, InputArgs, PaceArgs, PoolArgs, SimulationArgs, check_outputs, confirm,
-    connect, default_ledger_path, headings, note_preset, parse_shard, require_terminal, resolve_shard,
-    warn_about_cut_line, warn_about_undivided_array,
+    AdvancedArgs, CommandContext, EarlierLedger, Failure, InputArgs, PaceArgs, PoolArgs, SimulationArgs, binding_of,
+    check_outputs, confirm, connect, default_ledger_path, headings, note_endpoint, note_preset, parse_shard,
+    require_terminal, resolve_shard, warn_about_undivided_array,
 };
+use crate::domain::identity::PoolId;
 use crate::domain::shard::Shard;
 use crate::engine::{RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
+use crate::foresight::preflight::PoolKnowledge;
 use crate::input::{InputOptions, InputReader, InputSource};
 use crate::ledger::{Binding, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
+use crate::service::cognito::Cognito;
 use crate::ui::{Ui, format};
 pub use check::{CheckedInput, InputCheck};
 use estimate::print_estimate;
@@ -113,7 +116,6 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let simulator = Simulator::load(&args.simulation)?;
     let shard = resolve_shard(args.shard)?;
     let pool = args.pool.pool_id(file, simulator.as_ref().map(Simulator::pool_id))?;
-    let binding = Binding { simulated: simulator.is_some() || pool.is_simulated(), pool };
     let input_options = args.reading.options(file)?;
     let ledger_path = args.ledger_path(shard)?;
     let read = [Some(args.input.as_path()), Some(&ledger_path), args.choices.as_deref(), args.plan.as_deref()];
@@ -130,8 +132,29 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
 
     // Wrong columns, a wrong plan, ledger or pool, and missing permissions are reported before a long file is read.
     InputReader::new(&source, &input_options)?;
-    let (guidance, plan) = open_guidance(&args, &source, &input_options, &binding, context)?;
-    let ledger = if args.rehearse { None } else { open_ledger_of_earlier_runs(&ledger_path, &binding, context)? };
+    let (guidance, plan) = open_guidance(&args, &source, &input_options, &pool, simulator.is_some(), context)?;
+    let earlier = if args.rehearse {
+        None
+    } else {
+        open_ledger_of_earlier_runs(&ledger_path, &pool, simulator.is_some(), context)?
+    };
+    // A ledger or plan is bound to what the service says of itself, so the service is called before its rows count.
+    let origin = match simulator {
+        Some(simulator) => ServiceOrigin::Simulator(simulator),
+        None => {
+            let connected = connect(&args.pool.real_target(file)?, &pool, options.seed, context).await?;
+            ServiceOrigin::Connected(Box::new(connected))
+        }
+    };
+    let binding = match &origin {
+        ServiceOrigin::Simulator(_) => Binding::new(pool, true, None),
+        ServiceOrigin::Connected(connected) => binding_of(&pool, &connected.0, &connected.1),
+    };
+    note_endpoint(&binding, ui);
+    if let Some((path, plan)) = args.plan.as_deref().zip(plan.as_ref()) {
+        plan.check_binding(path, &binding)?;
+    }
+    let ledger = earlier.map(|earlier| earlier.bound_to(&ledger_path, &binding)).transpose()?;
     let check = || {
         let (pool, retry_refused, ledger) = (&binding.pool, options.retry_refused, ledger.as_ref());
         let check = InputCheck { source: &source, options: &input_options, pool, shard, ledger, retry_refused };
@@ -141,10 +164,10 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         }
         Ok(checked)
     };
-    let (mut checked, mut running_simulator) = (None, None);
-    let target = match simulator {
-        None => args.pool.real_target(file)?,
-        Some(simulator) => {
+    let mut running_simulator = None;
+    let ((service, knowledge), checked) = match origin {
+        ServiceOrigin::Connected(connected) => (*connected, check()?),
+        ServiceOrigin::Simulator(simulator) => {
             // Without a pool file the simulated pool has the providers of the input, so the input is read first.
             let found = check()?;
             if args.rehearse {
@@ -155,12 +178,10 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
                 return rehearse::rehearse(rows, account, &binding, &args.input, shard, options, context);
             }
             let running = simulator.serve(&binding.pool, &found.providers, options.seed)?;
-            checked = Some(found);
-            running_simulator.insert(running).target()
+            let target = running_simulator.insert(running).target();
+            (connect(&target, &binding.pool, options.seed, context).await?, found)
         }
     };
-    let (service, knowledge) = connect(&target, &binding.pool, options.seed, context).await?;
-    let checked = checked.map_or_else(check, Ok)?;
     options.total = Some(checked.rows);
     options.done_before = checked.done_before;
 
@@ -215,12 +236,21 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     Ok(exit)
 }
 
+/// Where the pool is served.
+enum ServiceOrigin {
+    /// By AWS or what stands in for it, and already called.
+    Connected(Box<(Cognito, PoolKnowledge)>),
+    /// By a simulator of this process, which needs the input first.
+    Simulator(Simulator),
+}
+
 /// Reads `--plan` or `--choices`, and refuses a plan that does not belong to this run.
 fn open_guidance(
     args: &LinkArgs,
     source: &InputSource,
     options: &InputOptions,
-    binding: &Binding,
+    pool: &PoolId,
+    has_own_simulator: bool,
     context: &CommandContext<'_>,
 ) -> Result<(RowGuidance, Option<PlanHeader>), Failure> {
     if let Some(path) = &args.choices {
@@ -230,8 +260,9 @@ fn open_guidance(
     let age_max: Duration = parse_duration(&args.plan_max_age)
         .map_err(|error| Failure::Usage(format!("--plan-max-age '{}': {error}", args.plan_max_age)))?;
     let (header, plan) = saved_plan::open(path)?;
+    header.refuse_other_pool(path, pool, has_own_simulator)?;
     context.ui.status("comparing the plan with the input");
-    let checked = header.check(path, source, options, binding, age_max, context.clock);
+    let checked = header.check(path, source, options, age_max, context.clock);
     context.ui.clear_status();
     checked?;
     Ok((RowGuidance::Plan(Box::new(plan)), Some(header)))
@@ -240,9 +271,10 @@ fn open_guidance(
 /// Opens the ledger where there is one. Where there is none, checks that one can be created, and leaves no file.
 fn open_ledger_of_earlier_runs(
     path: &Path,
-    binding: &Binding,
+    pool: &PoolId,
+    has_own_simulator: bool,
     context: &CommandContext<'_>,
-) -> Result<Option<Ledger>, Failure> {
+) -> Result<Option<EarlierLedger>, Failure> {
     if matches!(path.try_exists(), Ok(false)) {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         tempfile::tempfile_in(folder)
@@ -250,9 +282,7 @@ fn open_ledger_of_earlier_runs(
         return Ok(None);
     }
     note_long_reading(path, context.ui);
-    let (ledger, opened) = Ledger::open(path, binding, context.clock.unix_ms())?;
-    warn_about_cut_line(opened.cut_bytes, context.ui);
-    Ok(Some(ledger))
+    EarlierLedger::open(path, pool, has_own_simulator, context.clock.unix_ms(), context.ui)
 }
 
 /// Reading a ledger of millions of rows takes seconds, in which nothing else is printed.

@@ -18,7 +18,9 @@ pub use failure::{Failure, exit_for_stop, temporary_file_error, temporary_file_s
 pub use input::{InputArgs, note_preset};
 pub use outputs::check_outputs;
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
-pub use pool::{OpenPool, PoolAddress, PoolArgs, connect, listed};
+pub use pool::{
+    EarlierLedger, OpenPool, PoolAddress, PoolArgs, binding_of, connect, listed, note_endpoint, other_binding,
+};
 pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};
 pub use simulator::SimulationArgs;
 
@@ -97,11 +99,17 @@ pub fn require_terminal(ui: &Ui) -> Result<(), Failure> {
 
 /// Asks before the pool is changed. A no sends nothing.
 pub fn confirm(what: &str, binding: &Binding, ui: &Ui) -> Result<(), Failure> {
-    match ui.confirm(&format!("{what} in {} {}?", pool_kind(binding.simulated), binding.pool)) {
+    match ui.confirm(&format!("{what} in {}?", place_of(binding))) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Failure::Declined),
         Err(error) => Err(Failure::Usage(error.to_string())),
     }
+}
+
+/// Returns a pool, and its endpoint where that is not AWS's own, for people.
+pub fn place_of(Binding { pool, simulated, endpoint }: &Binding) -> String {
+    let at = endpoint.as_ref().map_or_else(String::new, |endpoint| format!(" at {endpoint}"));
+    format!("{} {pool}{at}", pool_kind(*simulated))
 }
 
 pub fn pool_kind(simulated: bool) -> &'static str {

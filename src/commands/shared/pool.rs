@@ -1,20 +1,23 @@
 //! Which pool, as whom, and the connection to it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::settings::{FileSettings, parse_endpoint_url};
 use super::simulator::{RunningSimulator, SimulationArgs, Simulator};
-use super::{CommandContext, Failure, headings};
+use super::{CommandContext, Failure, headings, place_of, warn_about_cut_line};
+use crate::clock::UnixMs;
 use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::run::StopError;
 use crate::foresight::preflight::{PoolKnowledge, preflight};
-use crate::ledger::Binding;
+use crate::ledger::{Binding, Ledger, LedgerError, held_binding};
 use crate::seed::Rng;
 use crate::service::UserDirectory;
 use crate::service::cognito::{Cognito, ConnectionTarget};
+use crate::ui::Ui;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = headings::POOL)]
@@ -97,6 +100,72 @@ pub async fn connect(
     connected
 }
 
+/// Returns what a ledger or a plan of this pool is bound to, as the service showed itself.
+pub fn binding_of(pool: &PoolId, service: &Cognito, knowledge: &PoolKnowledge) -> Binding {
+    Binding::new(pool.clone(), knowledge.from_simulator, service.endpoint().cloned())
+}
+
+/// Returns what this run is for, if that can be seen to differ from what a ledger or plan is bound to before the service is
+/// called. The rest is compared when the service has shown what it is.
+pub fn other_binding(held: &Binding, pool: &PoolId, has_own_simulator: bool) -> Option<Binding> {
+    // The simulator of a command has no endpoint that a ledger keeps, and every other one has.
+    let is_of_own_simulator = held.simulated && held.endpoint.is_none();
+    let may_match = held.pool == *pool && (pool.is_simulated() || is_of_own_simulator == has_own_simulator);
+    (!may_match).then(|| Binding::new(pool.clone(), has_own_simulator, None))
+}
+
+fn held_by(path: &Path, pool: &PoolId, has_own_simulator: bool) -> Result<Option<Binding>, Failure> {
+    let Some(held) = held_binding(path)? else { return Ok(None) };
+    match other_binding(&held, pool, has_own_simulator) {
+        Some(expected) => Err(LedgerError::Mismatch { place: path.display().to_string(), held, expected }.into()),
+        None => Ok(Some(held)),
+    }
+}
+
+/// A ledger that is open, and what it is bound to.
+pub struct EarlierLedger {
+    pub ledger: Ledger,
+    pub held: Binding,
+}
+
+impl EarlierLedger {
+    /// Opens a ledger of earlier runs before the service is called. `None` where it has not even a whole header.
+    pub fn open(
+        path: &Path,
+        pool: &PoolId,
+        has_own_simulator: bool,
+        now: UnixMs,
+        ui: &Ui,
+    ) -> Result<Option<Self>, Failure> {
+        let Some(held) = held_by(path, pool, has_own_simulator)? else { return Ok(None) };
+        let (ledger, opened) = Ledger::open(path, &held, now)?;
+        warn_about_cut_line(opened.cut_bytes, ui);
+        Ok(Some(Self { ledger, held }))
+    }
+
+    /// As [`EarlierLedger::open`], without its lock and without changing it.
+    pub fn open_read_only(path: &Path, pool: &PoolId, has_own_simulator: bool) -> Result<Option<Self>, Failure> {
+        let Some(held) = held_by(path, pool, has_own_simulator)? else { return Ok(None) };
+        Ok(Some(Self { ledger: Ledger::open_read_only(path, &held)?, held }))
+    }
+
+    /// Refuses a ledger that is bound to something else than the service has shown itself to be.
+    pub fn bound_to(self, path: &Path, binding: &Binding) -> Result<Ledger, Failure> {
+        if self.held == *binding {
+            return Ok(self.ledger);
+        }
+        let (place, expected) = (path.display().to_string(), binding.clone());
+        Err(LedgerError::Mismatch { place, held: self.held, expected }.into())
+    }
+}
+
+/// Prints which endpoint is used, where it is not AWS's own: the first line of a run.
+pub fn note_endpoint(binding: &Binding, ui: &Ui) {
+    if binding.endpoint.is_some() {
+        ui.note(&format!("this run is for {}, which is no endpoint of AWS", place_of(binding)));
+    }
+}
+
 /// Where a pool is. Nothing was read from it yet.
 pub struct PoolAddress {
     pub pool: PoolId,
@@ -156,7 +225,8 @@ impl OpenPool {
     ) -> Result<Self, Failure> {
         let address = PoolAddress::find(args, simulation, seed, &context.file_settings)?;
         let (service, knowledge) = connect(&address.target, &address.pool, seed, context).await?;
-        let binding = Binding { pool: address.pool.clone(), simulated: address.is_simulated() };
+        let binding = binding_of(&address.pool, &service, &knowledge);
+        note_endpoint(&binding, context.ui);
         Ok(Self { address, binding, directory: service.directory(), knowledge })
     }
 

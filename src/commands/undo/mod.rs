@@ -14,8 +14,8 @@ use super::shared::run_view::print_stop;
 use super::shared::settings::{parse_row_ranges, parse_since};
 use super::shared::simulator::Simulator;
 use super::shared::{
-    AdvancedArgs, CommandContext, Failure, PaceArgs, PoolArgs, SimulationArgs, check_outputs, confirm, connect,
-    parse_provider, require_terminal, warn_about_cut_line,
+    AdvancedArgs, CommandContext, EarlierLedger, Failure, PaceArgs, PoolArgs, SimulationArgs, binding_of,
+    check_outputs, confirm, connect, note_endpoint, parse_provider, require_terminal,
 };
 use crate::domain::counts::Counts;
 use crate::domain::identity::ProviderName;
@@ -24,7 +24,7 @@ use crate::engine::{IncomingRow, RowBatchFuture, RowSource, RunContext, ServiceP
 use crate::exit::Exit;
 use crate::ledger::record::UNDO_COMMAND;
 use crate::ledger::storage::FileSource;
-use crate::ledger::{Binding, Ledger, LinksToUndo, UndoSelection, UndoSelectionCounts, read_header};
+use crate::ledger::{Binding, LedgerError, LinksToUndo, UndoSelection, UndoSelectionCounts, read_header};
 use crate::limits::READER_BATCH_ROWS;
 use crate::ui::{Ui, format};
 use view::DryRunList;
@@ -106,7 +106,6 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     let pool_of_ledger = read_header(&args.ledger)?.binding.pool.to_string();
     let default_pool = simulator.as_ref().map_or(pool_of_ledger.as_str(), Simulator::pool_id);
     let pool = args.pool.pool_id(file, Some(default_pool))?;
-    let binding = Binding { simulated: simulator.is_some() || pool.is_simulated(), pool };
     let selection = UndoSelection {
         since: args.selection.since.as_deref().map(|text| parse_since(text, clock.unix_ms())).transpose()?,
         rows: args.selection.rows.concat(),
@@ -116,32 +115,32 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
 
     // Open the ledger. It is never created: a missing one is a mistyped path. A dry run takes no lock.
     let ledger_file = FileSource::open(&args.ledger)?;
-    let mut ledger = if args.dry_run {
-        Ledger::open_read_only(&args.ledger, &binding)?
+    let earlier = if args.dry_run {
+        EarlierLedger::open_read_only(&args.ledger, &pool, simulator.is_some())?
     } else {
-        let (ledger, opened) = Ledger::open(&args.ledger, &binding, clock.unix_ms())?;
-        warn_about_cut_line(opened.cut_bytes, ui);
-        ledger
+        EarlierLedger::open(&args.ledger, &pool, simulator.is_some(), clock.unix_ms(), ui)?
     };
-    let (links, found) = LinksToUndo::find(Box::new(ledger_file), ledger.view(), &selection)?;
-    note_selection(&found, ledger.view().counts().in_doubt - found.in_doubt, ui);
+    let earlier = earlier.ok_or_else(|| LedgerError::NotALedger { place: args.ledger.display().to_string() })?;
+
+    let (links, found) = LinksToUndo::find(Box::new(ledger_file), earlier.ledger.view(), &selection)?;
+    note_selection(&found, earlier.ledger.view().counts().in_doubt - found.in_doubt, ui);
     options.total = Some(found.selected);
-    let mut running_simulator = None;
-    let target = match simulator {
-        None => args.pool.real_target(file)?,
-        Some(simulator) => {
-            running_simulator.insert(simulator.serve(&binding.pool, &BTreeSet::new(), options.seed)?).target()
-        }
-    };
+    let running_simulator =
+        simulator.map(|simulator| simulator.serve(&pool, &BTreeSet::new(), options.seed)).transpose()?;
+    let target =
+        running_simulator.as_ref().map_or_else(|| args.pool.real_target(file), |running| Ok(running.target()))?;
 
     let mut list = DryRunList::new(ui);
     let report = if found.selected == 0 {
         let what = if found.not_selected > 0 { "no link is selected" } else { "this ledger has no link to take back" };
         ui.note(&format!("{what}; nothing was sent"));
-        nothing_to_do(args.dry_run, &binding)
+        nothing_to_do(args.dry_run, &earlier.held)
     } else {
-        // Connect, and ask.
-        let (service, knowledge) = connect(&target, &binding.pool, options.seed, context).await?;
+        // Connect, and ask. A ledger is bound to what the service says of itself.
+        let (service, knowledge) = connect(&target, &pool, options.seed, context).await?;
+        let binding = binding_of(&pool, &service, &knowledge);
+        note_endpoint(&binding, ui);
+        let mut ledger = earlier.bound_to(&args.ledger, &binding)?;
         let pace = if args.dry_run {
             rate_choice.write_pace_for_documented_quota()
         } else {

@@ -52,7 +52,7 @@ fn table() -> Vec<(LedgerRecord<'static>, String)> {
 }
 
 fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
-    let binding = Binding { pool: PoolId::parse("us-east-1_Abc").unwrap(), simulated: false };
+    let binding = Binding::new(PoolId::parse("us-east-1_Abc").unwrap(), false, None);
     let counts = Counts {
         read: 9,
         linked: 1,
@@ -92,7 +92,12 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
             r#"{{"type":"run_started","run":"00000000000000ab","command":"link","input":"a b\\c.csv","tool":"0.1.0"{more},"at":5}}"#
         )
     };
+    let elsewhere = Binding { simulated: true, endpoint: CustomEndpoint::of_url("http://[::1]:9/"), ..binding.clone() };
     vec![
+        (
+            LedgerRecord::Header(LedgerHeader { format: 2, binding: elsewhere, created: 4, tool: "0.1.0".into() }),
+            r#"{"type":"header","cognito_link_ledger":2,"binding":{"pool":"us-east-1_Abc","simulated":true,"endpoint":"http://[::1]:9"},"created_at":4,"tool":"0.1.0"}"#.into(),
+        ),
         (
             LedgerRecord::Header(LedgerHeader { format: 2, binding, created: 4, tool: "0.1.0".into() }),
             r#"{"type":"header","cognito_link_ledger":2,"binding":{"pool":"us-east-1_Abc","simulated":false},"created_at":4,"tool":"0.1.0"}"#.into(),
@@ -427,7 +432,8 @@ fn any_run_record() -> impl Strategy<Value = LedgerRecord<'static>> {
                 }))
             });
     let header = (any::<bool>(), any::<i64>(), any_text()).prop_map(|(simulated, created, tool)| {
-        let binding = Binding { pool: PoolId::parse("us-east-1_Abc").unwrap(), simulated };
+        let endpoint = CustomEndpoint::of_url("http://localhost:1").filter(|_| created % 2 == 0);
+        let binding = Binding::new(PoolId::parse("us-east-1_Abc").unwrap(), simulated, endpoint);
         LedgerRecord::Header(LedgerHeader { format: FORMAT_VERSION, binding, created, tool })
     });
     prop_oneof![start, end, header]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 
+use crate::domain::endpoint::CustomEndpoint;
 use crate::domain::run::{StopCause, StopError};
 
 /// The services that are called with an endpoint of their own, by the names that the SDK gives them.
@@ -27,6 +28,11 @@ fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
         return general();
     }
     service_setting(config, service, "AWS_ENDPOINT_URL", "endpoint_url").or_else(general)
+}
+
+/// Returns the endpoint of the pool's service, where the options, the environment or the profile name one that is not AWS's.
+pub(super) fn custom_endpoint(config: &SdkConfig) -> Option<CustomEndpoint> {
+    CustomEndpoint::of_url(&configured_endpoint(config, SERVICES[0])?)
 }
 
 /// Refuses endpoints with which no call could be made, or only one that a network could read.

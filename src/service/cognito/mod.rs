@@ -31,6 +31,7 @@ use self::sign_in::{SessionEnded, SignInCredentials};
 pub use probe::{configured_region, connect_probe};
 
 use super::{IdentityLinker, IdentityUnlinker, QuotaReader, UserDirectory};
+use crate::domain::endpoint::CustomEndpoint;
 use crate::domain::identity::PoolId;
 use crate::domain::run::{StopCause, StopError};
 use crate::limits;
@@ -61,6 +62,7 @@ pub struct Cognito {
     client: Client,
     quotas: aws_sdk_servicequotas::Client,
     pool: PoolId,
+    endpoint: Option<CustomEndpoint>,
 }
 
 /// The settings of the SDK for a target in a Region.
@@ -80,7 +82,17 @@ impl Cognito {
     /// Creates the clients and, for AWS, finds the credentials. Calls no pool yet.
     pub async fn connect(target: &ConnectionTarget, region: &str, pool: PoolId) -> Result<Self, StopError> {
         let config = sdk_config(target, region).await?;
-        Ok(Self { client: Client::new(&config), quotas: aws_sdk_servicequotas::Client::new(&config), pool })
+        let endpoint = match target {
+            ConnectionTarget::Aws { .. } => endpoint::custom_endpoint(&config),
+            // Its port is another one in each run.
+            ConnectionTarget::Simulator { .. } => None,
+        };
+        Ok(Self { client: Client::new(&config), quotas: aws_sdk_servicequotas::Client::new(&config), pool, endpoint })
+    }
+
+    /// The endpoint that is called, where it is neither AWS's own nor that of the simulator of this process.
+    pub fn endpoint(&self) -> Option<&CustomEndpoint> {
+        self.endpoint.as_ref()
     }
 
     fn ports(&self) -> Arc<ports::PoolClient> {

@@ -23,6 +23,11 @@ impl LedgerFile {
         Self { lines }
     }
 
+    /// What it belongs to.
+    pub(crate) fn first_line(&self) -> &Value {
+        &self.lines[0]
+    }
+
     /// How many rows have a result.
     pub(crate) fn outcomes(&self) -> usize {
         self.lines.iter().filter(|line| line["state"].is_string()).count()
