@@ -214,7 +214,7 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let ledger_path = folder.join(format!("pairs-{round}.ledger"));
     let (mut ledger, _) = Ledger::open(&ledger_path, &binding, clock.unix_ms()).unwrap();
     let run = RunId(round);
-    let start = run_start(run, "link", &input.display().to_string(), None, None, clock);
+    let start = run_start(run, "link", &input.display().to_string(), None, None, None, clock);
     let context = RunContext {
         pool,
         simulated: true,

@@ -24,6 +24,8 @@ code_enum! {
         Unreachable = "unreachable",
         LedgerIo = "ledger_io",
         InputIo = "input_io",
+        /// The input is not as it was when it was checked.
+        InputChanged = "input_changed",
         /// A bound of the options was reached.
         Bound = "bound",
     }

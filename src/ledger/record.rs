@@ -159,7 +159,35 @@ pub struct RunStart {
     /// The shard of the input that the run works on; `None` for all of it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
     pub shard: Option<Shard>,
+    /// Where the run wrote, as whom, and from where; `None` in a ledger of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Box<RunOrigin>>,
     pub at: UnixMs,
+}
+
+/// Where a run wrote, as whom, and from where. Texts are cut, and addresses have no password.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunOrigin {
+    /// The account of the credentials, where STS named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The ARN of the user or of the session of a role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+    pub region: String,
+    /// The endpoint, where it is not AWS's own.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
+    pub endpoint: Option<CustomEndpoint>,
+    pub pool_name: String,
+    /// The service's estimate of the number of users.
+    pub users: u64,
+    pub host: String,
+    /// Hash of the decoded input, as it was checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_hash: Option<String>,
+    /// The arguments of the program.
+    pub arguments: Vec<String>,
 }
 
 /// A limit and where its figure comes from.
@@ -365,7 +393,7 @@ impl From<CallError<'_>> for ServiceText {
 }
 
 /// The start of a text, of at most so many characters.
-pub(super) fn cut_after(text: &str, chars_max: usize) -> &str {
+pub fn cut_after(text: &str, chars_max: usize) -> &str {
     text.char_indices().nth(chars_max).map_or(text, |(end, _)| &text[..end])
 }
 

@@ -9,7 +9,7 @@ mod tests;
 use std::io;
 
 pub use discard::DiscardStorage;
-pub use file::{FileSource, FileStorage};
+pub use file::{FileSource, FileStorage, host_name};
 pub use testing::MemoryStorage;
 
 /// Bytes that can be read.

@@ -233,6 +233,7 @@ fn run(number: u64) -> RunStart {
         tool,
         limit: None,
         shard: None,
+        origin: None,
     }
 }
 

@@ -162,7 +162,7 @@ impl Scene {
         engine.retry_refused = true;
         let mut rows = PickedRows::open(&self.task, comparison).unwrap();
         let run = RunId(self.seed);
-        let start = run_start(run, "reconcile", "pairs.jsonl", None, None, self.clock);
+        let start = run_start(run, "reconcile", "pairs.jsonl", None, None, None, self.clock);
         let context = RunContext {
             pool: binding.pool,
             simulated: binding.simulated,

@@ -18,19 +18,19 @@ use super::shared::settings::parse_duration;
 use super::shared::shard::ShardChoice;
 use super::shared::simulator::Simulator;
 use super::shared::{
-    AdvancedArgs, CommandContext, EarlierLedger, Failure, InputArgs, PaceArgs, PoolArgs, SimulationArgs, binding_of,
-    check_outputs, confirm, connect, default_ledger_path, headings, note_endpoint, note_preset, parse_shard,
-    require_terminal, resolve_shard, warn_about_undivided_array,
+    AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, PaceArgs, PoolArgs,
+    Proposal, RunTarget, SimulationArgs, WritePace, binding_of, check_outputs, connect, default_ledger_path, headings,
+    note_preset, parse_shard, require_terminal, resolve_shard, warn_about_undivided_array,
 };
 use crate::domain::identity::PoolId;
 use crate::domain::shard::Shard;
-use crate::engine::{RunContext, ServicePorts, WritePort};
+use crate::engine::{EngineOptions, RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::input::{InputOptions, InputReader, InputSource};
 use crate::ledger::{Binding, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
-use crate::service::cognito::Cognito;
+use crate::service::cognito::{Cognito, ConnectionTarget};
 use crate::ui::{Ui, format};
 pub use check::{CheckedInput, InputCheck};
 use estimate::print_estimate;
@@ -66,6 +66,8 @@ pub struct LinkArgs {
     pub shard: Option<ShardChoice>,
     #[command(flatten)]
     pub pool: PoolArgs,
+    #[command(flatten)]
+    pub guards: GuardArgs,
     #[command(flatten)]
     pub pace: PaceArgs,
     /// Ledger of the run [default: INPUT.ledger, or INPUT.simulated.ledger with --simulate]
@@ -110,7 +112,7 @@ impl LinkArgs {
 }
 
 pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
-    let CommandContext { ui, clock, file_settings: file, .. } = context;
+    let CommandContext { ui, file_settings: file, .. } = context;
 
     // Settings.
     let simulator = Simulator::load(&args.simulation)?;
@@ -126,31 +128,21 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let source = InputSource::open(&args.input)?;
     note_preset(&input_options, ui);
     warn_about_undivided_array(shard, ui);
-    if !args.yes && !args.rehearse {
+    if !args.guards.answers(args.yes) && !args.rehearse {
         require_terminal(ui)?;
+    }
+    if simulator.is_none() {
+        args.guards.check_protection(args.yes, &pool, file)?;
     }
 
     // Wrong columns, a wrong plan, ledger or pool, and missing permissions are reported before a long file is read.
     InputReader::new(&source, &input_options)?;
-    let (guidance, plan) = open_guidance(&args, &source, &input_options, &pool, simulator.is_some(), context)?;
-    let earlier = if args.rehearse {
-        None
-    } else {
-        open_ledger_of_earlier_runs(&ledger_path, &pool, simulator.is_some(), context)?
-    };
+    let expected = ExpectedPool::new(&args.pool, &pool, simulator.is_some(), file);
+    let (guidance, plan) = open_guidance(&args, &source, &input_options, &expected, context)?;
+    let earlier = if args.rehearse { None } else { open_ledger_of_earlier_runs(&ledger_path, &expected, context)? };
     // A ledger or plan is bound to what the service says of itself, so the service is called before its rows count.
-    let origin = match simulator {
-        Some(simulator) => ServiceOrigin::Simulator(simulator),
-        None => {
-            let connected = connect(&args.pool.real_target(file)?, &pool, options.seed, context).await?;
-            ServiceOrigin::Connected(Box::new(connected))
-        }
-    };
-    let binding = match &origin {
-        ServiceOrigin::Simulator(_) => Binding::new(pool, true, None),
-        ServiceOrigin::Connected(connected) => binding_of(&pool, &connected.0, &connected.1),
-    };
-    note_endpoint(&binding, ui);
+    let origin = ServiceOrigin::open(&args, simulator, &pool, options.seed, context).await?;
+    let binding = origin.binding(pool);
     if let Some((path, plan)) = args.plan.as_deref().zip(plan.as_ref()) {
         plan.check_binding(path, &binding)?;
     }
@@ -165,8 +157,8 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         Ok(checked)
     };
     let mut running_simulator = None;
-    let ((service, knowledge), checked) = match origin {
-        ServiceOrigin::Connected(connected) => (*connected, check()?),
+    let (opened, checked) = match origin {
+        ServiceOrigin::Connected(opened) => (*opened, check()?),
         ServiceOrigin::Simulator(simulator) => {
             // Without a pool file the simulated pool has the providers of the input, so the input is read first.
             let found = check()?;
@@ -178,8 +170,8 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
                 return rehearse::rehearse(rows, account, &binding, &args.input, shard, options, context);
             }
             let running = simulator.serve(&binding.pool, &found.providers, options.seed)?;
-            let target = running_simulator.insert(running).target();
-            (connect(&target, &binding.pool, options.seed, context).await?, found)
+            let address = running_simulator.insert(running).target();
+            (OpenService::connect(&address, &binding.pool, &args.guards, options.seed, context).await?, found)
         }
     };
     options.total = Some(checked.rows);
@@ -189,59 +181,157 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let to_send = checked.to_send();
     let learned = ledger.as_ref().and_then(Ledger::pace_milli);
     let pace = if to_send > 0 {
-        args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?
+        args.pace.set_write_pace(rate_choice, opened.service.limits(), learned, &mut options, context).await?
     } else {
         rate_choice.write_pace_for_documented_quota()
     };
-    print_estimate(&checked, plan.as_ref(), &knowledge, &options, ui);
+    print_estimate(&checked, plan.as_ref(), &opened.knowledge, &options, ui);
     tracing::info!(pool = %binding.pool, seed = options.seed, rows = checked.rows, "starting");
-    if !args.yes && to_send > 0 {
-        confirm(&format!("link {} of {}", format::counted(to_send, "row"), source.name()), &binding, ui)?;
+    if to_send > 0 {
+        let links = plan.as_ref().map_or(to_send, |plan| plan.count("link").min(to_send));
+        let what = format!("link {} of {}", format::counted(to_send, "row"), source.name());
+        let reasons = reasons_to_think(ledger.as_ref(), plan.as_ref());
+        opened.target.confirm(&Proposal { what, links, reasons, yes: args.yes, ui })?;
     }
 
     // Run.
-    let mut signals = listen_for_signals()?;
-    let rows = InputRows::open(&source, &input_options, &checked.cross_row, &binding.pool, shard, guidance)?;
-    let mut rows = rows.read_ahead(source.name())?;
-    let mut ledger = match ledger {
-        Some(ledger) => ledger,
-        None => Ledger::open(&ledger_path, &binding, clock.unix_ms())?.0,
-    };
-    let run = run_id(options.seed, *clock);
-    let start = run_start(run, "link", &args.input.display().to_string(), pace.limit, shard, *clock);
-    let mut observer = ui.observer();
-    let engine = RunContext {
-        pool: binding.pool.clone(),
-        simulated: binding.simulated,
-        knowledge: &knowledge,
-        services: ServicePorts { directory: service.directory(), writer: WritePort::Links(service.linker()) },
-        ledger: &mut ledger,
-        run,
-        options,
-        later_limits: pace.later_limits,
-        clock: *clock,
-        observer: observer.as_mut(),
-        undo_observer: None,
-    };
-    let report = Box::pin(run_engine(engine, &start, &mut rows, &mut signals)).await?;
-    drop(observer);
-
-    // Result.
-    let exit = exit_for_run(&report);
-    print_run_report(&report, Some(&ledger_path.display().to_string()), &args.input, exit, ui)?;
-    print_stop(&report, ui);
+    let ledger_path = ledger_path.as_path();
+    let input = (&source, &input_options);
+    let run = CheckedRun { input, checked, shard, guidance, ledger, ledger_path, binding, opened, pace, options };
+    let exit = Box::pin(run.link(&args, context)).await?;
     if let Some(running) = running_simulator {
         running.stop()?;
     }
     Ok(exit)
 }
 
+/// A run that nothing stands in the way of.
+struct CheckedRun<'a> {
+    input: (&'a InputSource, &'a InputOptions),
+    checked: CheckedInput,
+    shard: Option<Shard>,
+    guidance: RowGuidance,
+    /// `None` where it is to be created.
+    ledger: Option<Ledger>,
+    ledger_path: &'a Path,
+    binding: Binding,
+    opened: OpenService,
+    pace: WritePace,
+    options: EngineOptions,
+}
+
+impl CheckedRun<'_> {
+    /// Links the rows, and prints the result.
+    async fn link(self, args: &LinkArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
+        let CommandContext { ui, clock, .. } = context;
+        let ((source, input_options), binding, pace) = (self.input, self.binding, self.pace);
+        let OpenService { service, knowledge, target } = self.opened;
+        let mut signals = listen_for_signals()?;
+        let (cross_row, pool) = (&self.checked.cross_row, &binding.pool);
+        let rows = InputRows::open(source, input_options, cross_row, pool, self.shard, self.guidance)?;
+        let mut rows = rows.read_ahead(source.name())?;
+        let mut ledger = match self.ledger {
+            Some(ledger) => ledger,
+            None => Ledger::open(self.ledger_path, &binding, clock.unix_ms())?.0,
+        };
+        let origin = Some(target.origin(source.checked_hash(), context));
+        let run = run_id(self.options.seed, *clock);
+        let start = run_start(run, "link", &args.input.display().to_string(), pace.limit, self.shard, origin, *clock);
+        let mut observer = ui.observer();
+        let engine = RunContext {
+            pool: binding.pool.clone(),
+            simulated: binding.simulated,
+            knowledge: &knowledge,
+            services: ServicePorts { directory: service.directory(), writer: WritePort::Links(service.linker()) },
+            ledger: &mut ledger,
+            run,
+            options: self.options,
+            later_limits: pace.later_limits,
+            clock: *clock,
+            observer: observer.as_mut(),
+            undo_observer: None,
+        };
+        let report = run_engine(engine, &start, &mut rows, &mut signals).await?;
+        drop(observer);
+        let exit = exit_for_run(&report);
+        print_run_report(&report, Some(&self.ledger_path.display().to_string()), &args.input, exit, ui)?;
+        print_stop(&report, ui);
+        Ok(exit)
+    }
+}
+
+/// A service that was called, and what the run is for.
+struct OpenService {
+    service: Cognito,
+    knowledge: PoolKnowledge,
+    target: RunTarget,
+}
+
+impl OpenService {
+    async fn connect(
+        address: &ConnectionTarget,
+        pool: &PoolId,
+        guards: &GuardArgs,
+        seed: u64,
+        context: &CommandContext<'_>,
+    ) -> Result<Self, Failure> {
+        let (service, knowledge) = connect(address, pool, seed, context).await?;
+        let binding = binding_of(pool, &service, &knowledge);
+        let target = RunTarget::find(&binding, &service, &knowledge, guards, context).await?;
+        Ok(Self { service, knowledge, target })
+    }
+}
+
 /// Where the pool is served.
 enum ServiceOrigin {
     /// By AWS or what stands in for it, and already called.
-    Connected(Box<(Cognito, PoolKnowledge)>),
+    Connected(Box<OpenService>),
     /// By a simulator of this process, which needs the input first.
-    Simulator(Simulator),
+    Simulator(Box<Simulator>),
+}
+
+impl ServiceOrigin {
+    async fn open(
+        args: &LinkArgs,
+        simulator: Option<Simulator>,
+        pool: &PoolId,
+        seed: u64,
+        context: &CommandContext<'_>,
+    ) -> Result<Self, Failure> {
+        if let Some(simulator) = simulator {
+            return Ok(Self::Simulator(Box::new(simulator)));
+        }
+        let address = args.pool.real_target(&context.file_settings)?;
+        let opened = OpenService::connect(&address, pool, &args.guards, seed, context).await?;
+        Ok(Self::Connected(Box::new(opened)))
+    }
+
+    /// Returns what a ledger or a plan of this run is bound to.
+    fn binding(&self, pool: PoolId) -> Binding {
+        match self {
+            Self::Connected(opened) => opened.target.binding().clone(),
+            Self::Simulator(_) => Binding::new(pool, true, None),
+        }
+    }
+}
+
+/// Returns what to think of before the links are made.
+fn reasons_to_think(ledger: Option<&Ledger>, plan: Option<&PlanHeader>) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if ledger.is_none_or(|ledger| ledger.last_run().is_none()) {
+        reasons.push("the first run with this ledger".to_owned());
+    }
+    if let Some(plan) = plan {
+        let refused = plan.refused();
+        if refused > 0 && refused * 100 >= plan.rows * limits::PLAN_REFUSED_PERCENT_NOTED {
+            reasons.push(format!(
+                "the plan refuses {} of {}",
+                format::count(refused),
+                format::counted(plan.rows, "row")
+            ));
+        }
+    }
+    reasons
 }
 
 /// Reads `--plan` or `--choices`, and refuses a plan that does not belong to this run.
@@ -249,8 +339,7 @@ fn open_guidance(
     args: &LinkArgs,
     source: &InputSource,
     options: &InputOptions,
-    pool: &PoolId,
-    has_own_simulator: bool,
+    run: &ExpectedPool,
     context: &CommandContext<'_>,
 ) -> Result<(RowGuidance, Option<PlanHeader>), Failure> {
     if let Some(path) = &args.choices {
@@ -260,7 +349,7 @@ fn open_guidance(
     let age_max: Duration = parse_duration(&args.plan_max_age)
         .map_err(|error| Failure::Usage(format!("--plan-max-age '{}': {error}", args.plan_max_age)))?;
     let (header, plan) = saved_plan::open(path)?;
-    header.refuse_other_pool(path, pool, has_own_simulator)?;
+    header.refuse_other_pool(path, run)?;
     context.ui.status("comparing the plan with the input");
     let checked = header.check(path, source, options, age_max, context.clock);
     context.ui.clear_status();
@@ -271,8 +360,7 @@ fn open_guidance(
 /// Opens the ledger where there is one. Where there is none, checks that one can be created, and leaves no file.
 fn open_ledger_of_earlier_runs(
     path: &Path,
-    pool: &PoolId,
-    has_own_simulator: bool,
+    run: &ExpectedPool,
     context: &CommandContext<'_>,
 ) -> Result<Option<EarlierLedger>, Failure> {
     if matches!(path.try_exists(), Ok(false)) {
@@ -282,7 +370,7 @@ fn open_ledger_of_earlier_runs(
         return Ok(None);
     }
     note_long_reading(path, context.ui);
-    EarlierLedger::open(path, pool, has_own_simulator, context.clock.unix_ms(), context.ui)
+    EarlierLedger::open(path, run, context.clock.unix_ms(), context.ui)
 }
 
 /// Reading a ledger of millions of rows takes seconds, in which nothing else is printed.

@@ -18,9 +18,9 @@ use super::shared::choices::Choices;
 use super::shared::run::{listen_for_signals, run_engine, run_id, run_start};
 use super::shared::settings::parse_percent;
 use super::shared::{
-    AdvancedArgs, CommandContext, Failure, InputArgs, OpenPool, PaceArgs, PoolArgs, RateChoice, SimulationArgs,
-    check_outputs, confirm, default_ledger_path, headings, note_preset, parse_provider, require_terminal,
-    warn_about_cut_line,
+    AdvancedArgs, CommandContext, Failure, GuardArgs, InputArgs, OpenPool, PaceArgs, PoolArgs, Proposal, RateChoice,
+    RunTarget, SimulationArgs, check_outputs, default_ledger_path, headings, note_preset, parse_provider,
+    require_terminal, warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::ProviderName;
@@ -76,6 +76,8 @@ pub struct ReconcileArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
     #[command(flatten)]
+    pub guards: GuardArgs,
+    #[command(flatten)]
     pub pace: PaceArgs,
     /// Send nothing if more links than this are missing
     #[arg(long, value_name = "N", default_value_t = CHANGES_MAX, help_heading = headings::PACE)]
@@ -102,7 +104,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     let CommandContext { ui, clock, file_settings: file, .. } = context;
 
     // Settings.
-    if args.apply && !args.yes {
+    if args.apply && !args.guards.answers(args.yes) {
         require_terminal(ui)?;
     }
     let source = InputSource::open(&args.input)?;
@@ -124,6 +126,9 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
 
     // Open the pool and the ledger. Its lock keeps a second run away until the end.
     let pool = OpenPool::open(&args.pool, &args.simulation, seed, context).await?;
+    if args.apply && pool.address.simulator.is_none() {
+        args.guards.check_protection(args.yes, &pool.address.pool, file)?;
+    }
     let input = ReconcileInput {
         source,
         options,
@@ -202,14 +207,15 @@ async fn apply(
     if to_process == 0 {
         return Ok(ApplyOutcome { left_open, ..ApplyOutcome::default() });
     }
-    if !args.yes {
-        confirm(&format!("link {} of {}", format::counted(to_process, "row"), report.input), &input.binding, ui)?;
-    }
-
-    // Connect again: only from here on there is something to write with.
     let rate_choice = args.pace.rate_choice(None, file)?;
     let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
+    // Connect again: only from here on there is something to write with.
     let service = pool.address.connect().await?;
+    let target = RunTarget::find(&input.binding, &service, &pool.knowledge, &args.guards, context).await?;
+    let what = format!("link {} of {}", format::counted(to_process, "row"), report.input);
+    let first = ledger.last_run().is_none().then(|| "the first run with this ledger".to_owned());
+    let reasons = first.into_iter().collect();
+    target.confirm(&Proposal { what, links: to_process, reasons, yes: args.yes, ui })?;
     let learned = ledger.pace_milli();
     let pace = args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?;
     options.total = Some(to_process);
@@ -219,8 +225,9 @@ async fn apply(
     // Run.
     let mut signals = listen_for_signals()?;
     let mut rows = PickedRows::open(input, comparison)?;
+    let origin = Some(target.origin(input.source.checked_hash(), context));
     let run = run_id(options.seed, *clock);
-    let start = run_start(run, "reconcile", &args.input.display().to_string(), pace.limit, None, *clock);
+    let start = run_start(run, "reconcile", &args.input.display().to_string(), pace.limit, None, origin, *clock);
     let mut observer = ui.observer();
     let engine = RunContext {
         pool: input.binding.pool.clone(),

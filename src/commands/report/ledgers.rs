@@ -325,6 +325,7 @@ mod tests {
                     tool: String::new(),
                     limit: None,
                     shard: None,
+                    origin: None,
                 })
                 .unwrap();
             for number in 1..=5 {

@@ -8,19 +8,21 @@ mod pace;
 mod pool;
 pub mod rows;
 pub mod run;
+mod run_target;
 pub mod run_view;
 pub mod saved_plan;
 pub mod settings;
 pub mod shard;
 pub mod simulator;
 
-pub use failure::{Failure, exit_for_stop, temporary_file_error, temporary_file_stop};
+pub use failure::{Failure, exit_for_stop, input_stop, temporary_file_error, temporary_file_stop};
 pub use input::{InputArgs, note_preset};
 pub use outputs::check_outputs;
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
 pub use pool::{
-    EarlierLedger, OpenPool, PoolAddress, PoolArgs, binding_of, connect, listed, note_endpoint, other_binding,
+    EarlierLedger, ExpectedPool, OpenPool, PoolAddress, PoolArgs, binding_of, connect, listed, note_endpoint,
 };
+pub use run_target::{GuardArgs, Proposal, RunTarget};
 pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};
 pub use simulator::SimulationArgs;
 
@@ -42,6 +44,8 @@ pub struct CommandContext<'a> {
     pub file_settings: FileSettings,
     /// Whether outputs may replace existing files.
     pub force: bool,
+    /// The arguments of the program, for the ledger.
+    pub arguments: Vec<String>,
 }
 
 /// The version of every JSON result. Members may be added without a new version.
@@ -95,15 +99,6 @@ pub fn require_terminal(ui: &Ui) -> Result<(), Failure> {
     Err(Failure::Usage(
         "this changes the pool and there is no terminal to ask on: pass --yes to skip the question".into(),
     ))
-}
-
-/// Asks before the pool is changed. A no sends nothing.
-pub fn confirm(what: &str, binding: &Binding, ui: &Ui) -> Result<(), Failure> {
-    match ui.confirm(&format!("{what} in {}?", place_of(binding))) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Failure::Declined),
-        Err(error) => Err(Failure::Usage(error.to_string())),
-    }
 }
 
 /// Returns a pool, and its endpoint where that is not AWS's own, for people.

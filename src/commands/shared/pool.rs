@@ -10,6 +10,7 @@ use super::settings::{FileSettings, parse_endpoint_url};
 use super::simulator::{RunningSimulator, SimulationArgs, Simulator};
 use super::{CommandContext, Failure, headings, place_of, warn_about_cut_line};
 use crate::clock::UnixMs;
+use crate::domain::endpoint::CustomEndpoint;
 use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::run::StopError;
 use crate::foresight::preflight::{PoolKnowledge, preflight};
@@ -105,18 +106,35 @@ pub fn binding_of(pool: &PoolId, service: &Cognito, knowledge: &PoolKnowledge) -
     Binding::new(pool.clone(), knowledge.from_simulator, service.endpoint().cloned())
 }
 
-/// Returns what this run is for, if that can be seen to differ from what a ledger or plan is bound to before the service is
-/// called. The rest is compared when the service has shown what it is.
-pub fn other_binding(held: &Binding, pool: &PoolId, has_own_simulator: bool) -> Option<Binding> {
-    // The simulator of a command has no endpoint that a ledger keeps, and every other one has.
-    let is_of_own_simulator = held.simulated && held.endpoint.is_none();
-    let may_match = held.pool == *pool && (pool.is_simulated() || is_of_own_simulator == has_own_simulator);
-    (!may_match).then(|| Binding::new(pool.clone(), has_own_simulator, None))
+/// What is known of a run's pool before the service is called.
+pub struct ExpectedPool {
+    pool: PoolId,
+    /// Whether the command simulates it itself.
+    has_own_simulator: bool,
+    /// The endpoint that an option or the settings name. Another one may be in the environment or the profile.
+    endpoint: Option<CustomEndpoint>,
 }
 
-fn held_by(path: &Path, pool: &PoolId, has_own_simulator: bool) -> Result<Option<Binding>, Failure> {
+impl ExpectedPool {
+    pub fn new(args: &PoolArgs, pool: &PoolId, has_own_simulator: bool, file: &FileSettings) -> Self {
+        let url = args.endpoint_url.as_deref().or(file.endpoint_url.as_deref()).filter(|_| !has_own_simulator);
+        Self { pool: pool.clone(), has_own_simulator, endpoint: url.and_then(CustomEndpoint::of_url) }
+    }
+
+    /// Returns what this run is for, if that is surely not what a ledger or plan is bound to. The rest is compared when the
+    /// service has shown what it is.
+    pub fn other_than(&self, held: &Binding) -> Option<Binding> {
+        let of_run = Binding::new(self.pool.clone(), self.has_own_simulator, self.endpoint.clone());
+        let may_match = held.pool == self.pool
+            && (!self.has_own_simulator || *held == of_run)
+            && (of_run.endpoint.is_none() || held.endpoint == of_run.endpoint);
+        (!may_match).then_some(of_run)
+    }
+}
+
+fn held_by(path: &Path, run: &ExpectedPool) -> Result<Option<Binding>, Failure> {
     let Some(held) = held_binding(path)? else { return Ok(None) };
-    match other_binding(&held, pool, has_own_simulator) {
+    match run.other_than(&held) {
         Some(expected) => Err(LedgerError::Mismatch { place: path.display().to_string(), held, expected }.into()),
         None => Ok(Some(held)),
     }
@@ -130,22 +148,16 @@ pub struct EarlierLedger {
 
 impl EarlierLedger {
     /// Opens a ledger of earlier runs before the service is called. `None` where it has not even a whole header.
-    pub fn open(
-        path: &Path,
-        pool: &PoolId,
-        has_own_simulator: bool,
-        now: UnixMs,
-        ui: &Ui,
-    ) -> Result<Option<Self>, Failure> {
-        let Some(held) = held_by(path, pool, has_own_simulator)? else { return Ok(None) };
+    pub fn open(path: &Path, run: &ExpectedPool, now: UnixMs, ui: &Ui) -> Result<Option<Self>, Failure> {
+        let Some(held) = held_by(path, run)? else { return Ok(None) };
         let (ledger, opened) = Ledger::open(path, &held, now)?;
         warn_about_cut_line(opened.cut_bytes, ui);
         Ok(Some(Self { ledger, held }))
     }
 
     /// As [`EarlierLedger::open`], without its lock and without changing it.
-    pub fn open_read_only(path: &Path, pool: &PoolId, has_own_simulator: bool) -> Result<Option<Self>, Failure> {
-        let Some(held) = held_by(path, pool, has_own_simulator)? else { return Ok(None) };
+    pub fn open_read_only(path: &Path, run: &ExpectedPool) -> Result<Option<Self>, Failure> {
+        let Some(held) = held_by(path, run)? else { return Ok(None) };
         Ok(Some(Self { ledger: Ledger::open_read_only(path, &held)?, held }))
     }
 

@@ -9,7 +9,7 @@ use crate::domain::run::{RunOutcome, RunReport, Signal};
 use crate::domain::shard::Shard;
 use crate::engine::{RowSource, RunContext};
 use crate::exit::Exit;
-use crate::ledger::record::{LimitNote, RunId, RunStart, TOOL_VERSION};
+use crate::ledger::record::{LimitNote, RunId, RunOrigin, RunStart, TOOL_VERSION};
 use crate::limits::SIGNALS_WAITING_MAX;
 use crate::pace::RateQuota;
 use crate::seed::Rng;
@@ -36,6 +36,7 @@ pub fn run_start(
     input: &str,
     limit: Option<RateQuota>,
     shard: Option<Shard>,
+    origin: Option<RunOrigin>,
     clock: Clock,
 ) -> RunStart {
     RunStart {
@@ -49,6 +50,7 @@ pub fn run_start(
             from: limit.origin.as_str().to_owned(),
         }),
         shard,
+        origin: origin.map(Box::new),
     }
 }
 

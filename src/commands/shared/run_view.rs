@@ -97,6 +97,7 @@ fn stop_reason(cause: StopCause) -> &'static str {
         StopCause::Unreachable => "service not reachable",
         StopCause::LedgerIo => "ledger cannot be written",
         StopCause::InputIo => "input cannot be read",
+        StopCause::InputChanged => "input changed",
         StopCause::Bound => "limit reached",
     }
 }

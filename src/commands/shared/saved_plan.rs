@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use super::{Failure, other_binding, place_of, pool_kind};
+use super::{ExpectedPool, Failure, place_of, pool_kind};
 use crate::clock::{Clock, UnixMs};
 use crate::domain::endpoint::CustomEndpoint;
 use crate::domain::identity::{DestinationUser, Personal, PoolId, ProviderName};
@@ -157,6 +157,11 @@ impl PlanHeader {
         Ok(format!("{:032x}", hasher.digest128()))
     }
 
+    /// Returns the number of rows that are not linked and will not be.
+    pub fn refused(&self) -> u64 {
+        self.rows.saturating_sub(self.count("link") + self.count("already_linked"))
+    }
+
     /// Returns the number of rows with this verdict.
     pub fn count(&self, verdict: &str) -> u64 {
         self.verdicts.get(verdict).copied().unwrap_or_default()
@@ -182,12 +187,12 @@ impl PlanHeader {
     }
 
     /// As [`PlanHeader::check_binding`], as far as that shows before the service is called.
-    pub fn refuse_other_pool(&self, path: &Path, pool: &PoolId, has_own_simulator: bool) -> Result<(), Failure> {
+    pub fn refuse_other_pool(&self, path: &Path, run: &ExpectedPool) -> Result<(), Failure> {
         let held = PoolId::parse(&self.pool).ok().map(|pool| {
             let endpoint = self.endpoint.as_deref().and_then(CustomEndpoint::parse);
             Binding { pool, simulated: self.simulated, endpoint }
         });
-        match held.and_then(|held| other_binding(&held, pool, has_own_simulator)) {
+        match held.and_then(|held| run.other_than(&held)) {
             Some(expected) => self.check_binding(path, &expected),
             None => Ok(()),
         }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::Failure;
 use crate::clock::UnixMs;
+use crate::domain::identity::PoolId;
 use crate::limits;
 
 /// What the file of `--config` may hold. Every key has the name of its option.
@@ -23,6 +24,9 @@ pub struct FileSettings {
     pub region: Option<String>,
     pub endpoint_url: Option<String>,
     pub allow_insecure_endpoint: Option<bool>,
+    pub expect_account: Option<String>,
+    /// Whether a run on the pool of these settings is confirmed by the pool's name. This key has no option.
+    pub protected: Option<bool>,
     /// A number, `auto` or `max`.
     pub rate: Option<Scalar>,
     pub share: Option<f64>,
@@ -44,6 +48,11 @@ impl FileSettings {
             let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             Failure::Usage(format!("{}, line {line}: {}", path.display(), error.message().trim()))
         })
+    }
+
+    /// Whether a pool is marked as protected: that of `user-pool-id`, or every pool where the file names none.
+    pub fn protects(&self, pool: &PoolId) -> bool {
+        self.protected == Some(true) && self.user_pool_id.as_deref().is_none_or(|id| id == pool.as_str())
     }
 
     /// Returns a table as the options `--map` and `--set` have it.
@@ -121,6 +130,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let span = text.parse::<jiff::Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
     let duration = span.ok().and_then(|span| Duration::try_from(span).ok()).filter(|duration| !duration.is_zero());
     duration.ok_or_else(|| "expected a duration over 0 and up to 7304484d, such as 90s, 45m, 1h30m or 2d".to_owned())
+}
+
+/// Reads the number of an AWS account.
+pub fn parse_account(text: &str) -> Result<String, String> {
+    let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_account.then(|| text.to_owned()).ok_or_else(|| "expected the 12 digits of an AWS account".to_owned())
 }
 
 /// Reads an address in place of the Region's own.

@@ -14,8 +14,8 @@ use super::shared::run_view::print_stop;
 use super::shared::settings::{parse_row_ranges, parse_since};
 use super::shared::simulator::Simulator;
 use super::shared::{
-    AdvancedArgs, CommandContext, EarlierLedger, Failure, PaceArgs, PoolArgs, SimulationArgs, binding_of,
-    check_outputs, confirm, connect, note_endpoint, parse_provider, require_terminal,
+    AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, PaceArgs, PoolArgs, Proposal,
+    RunTarget, SimulationArgs, binding_of, check_outputs, connect, parse_provider, require_terminal,
 };
 use crate::domain::counts::Counts;
 use crate::domain::identity::ProviderName;
@@ -58,6 +58,8 @@ pub struct UndoArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
     #[command(flatten)]
+    pub guards: GuardArgs,
+    #[command(flatten)]
     pub pace: PaceArgs,
     #[command(flatten)]
     pub simulation: SimulationArgs,
@@ -98,14 +100,16 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     }
     let rate_choice = args.pace.rate_choice(None, file)?;
     let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
-    let asks = !args.yes && !args.dry_run;
-    if asks {
+    if !args.guards.answers(args.yes) && !args.dry_run {
         require_terminal(ui)?;
     }
     check_outputs(&[args.simulation.output()], &[Some(&args.ledger)], context.force)?;
     let pool_of_ledger = read_header(&args.ledger)?.binding.pool.to_string();
     let default_pool = simulator.as_ref().map_or(pool_of_ledger.as_str(), Simulator::pool_id);
     let pool = args.pool.pool_id(file, Some(default_pool))?;
+    if simulator.is_none() && !args.dry_run {
+        args.guards.check_protection(args.yes, &pool, file)?;
+    }
     let selection = UndoSelection {
         since: args.selection.since.as_deref().map(|text| parse_since(text, clock.unix_ms())).transpose()?,
         rows: args.selection.rows.concat(),
@@ -115,10 +119,11 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
 
     // Open the ledger. It is never created: a missing one is a mistyped path. A dry run takes no lock.
     let ledger_file = FileSource::open(&args.ledger)?;
+    let expected = ExpectedPool::new(&args.pool, &pool, simulator.is_some(), file);
     let earlier = if args.dry_run {
-        EarlierLedger::open_read_only(&args.ledger, &pool, simulator.is_some())?
+        EarlierLedger::open_read_only(&args.ledger, &expected)?
     } else {
-        EarlierLedger::open(&args.ledger, &pool, simulator.is_some(), clock.unix_ms(), ui)?
+        EarlierLedger::open(&args.ledger, &expected, clock.unix_ms(), ui)?
     };
     let earlier = earlier.ok_or_else(|| LedgerError::NotALedger { place: args.ledger.display().to_string() })?;
 
@@ -127,7 +132,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     options.total = Some(found.selected);
     let running_simulator =
         simulator.map(|simulator| simulator.serve(&pool, &BTreeSet::new(), options.seed)).transpose()?;
-    let target =
+    let address =
         running_simulator.as_ref().map_or_else(|| args.pool.real_target(file), |running| Ok(running.target()))?;
 
     let mut list = DryRunList::new(ui);
@@ -137,9 +142,9 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         nothing_to_do(args.dry_run, &earlier.held)
     } else {
         // Connect, and ask. A ledger is bound to what the service says of itself.
-        let (service, knowledge) = connect(&target, &pool, options.seed, context).await?;
+        let (service, knowledge) = connect(&address, &pool, options.seed, context).await?;
         let binding = binding_of(&pool, &service, &knowledge);
-        note_endpoint(&binding, ui);
+        let target = RunTarget::find(&binding, &service, &knowledge, &args.guards, context).await?;
         let mut ledger = earlier.bound_to(&args.ledger, &binding)?;
         let pace = if args.dry_run {
             rate_choice.write_pace_for_documented_quota()
@@ -148,18 +153,20 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
             args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?
         };
         ui.warn(NOT_RESTORED);
-        if asks {
-            let links = format::counted(found.selected, "link");
-            confirm(&format!("take back {links} of {}", args.ledger.display()), &binding, ui)?;
+        if !args.dry_run {
+            let what = format!("take back {} of {}", format::counted(found.selected, "link"), args.ledger.display());
+            let proposal = Proposal { what, links: found.selected, reasons: Vec::new(), yes: args.yes, ui };
+            target.confirm(&proposal)?;
         }
 
         // Run.
         let mut signals = listen_for_signals()?;
+        let origin = Some(target.origin(None, context));
         let run = run_id(options.seed, *clock);
         let last_start = ledger.last_run().map(|run| run.start.clone());
         let input = last_start.as_ref().map(|start| start.input.clone()).unwrap_or_default();
         let shard = last_start.and_then(|start| start.shard);
-        let start = run_start(run, UNDO_COMMAND, &input, pace.limit, shard, *clock);
+        let start = run_start(run, UNDO_COMMAND, &input, pace.limit, shard, origin, *clock);
         let writer = if args.dry_run { WritePort::Nothing } else { WritePort::Unlinks(service.unlinker()) };
         let mut observer = ui.observer();
         let engine = RunContext {

@@ -74,9 +74,22 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
         tool: "0.1.0".into(),
         limit: None,
         shard: None,
+        origin: None,
         at: 5,
     };
     let limit = Some(LimitNote { milli: 25_500, from: "provisioned".into() });
+    let origin = RunOrigin {
+        account: Some("123456789012".into()),
+        principal: Some("arn:aws:iam::123456789012:user/ops".into()),
+        region: "us-east-1".into(),
+        endpoint: CustomEndpoint::of_url("http://localhost:1"),
+        pool_name: "Customers".into(),
+        users: 7,
+        host: "ops-1".into(),
+        input_hash: Some("ab".into()),
+        arguments: vec!["link".into(), "p.csv".into()],
+    };
+    let placed = RunStart { origin: Some(Box::new(origin)), ..start.clone() };
     let sharded = RunStart { limit, shard: Shard::parse("1/4").ok(), ..start.clone() };
     let end =
         RunEnd { run, ended: EndedAs::Interrupted, counts, writes: 8, reads: 2, throttled: 3, pace_milli: None, at: 6 };
@@ -106,6 +119,12 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
         (
             LedgerRecord::RunStarted(sharded),
             started(r#","limit":{"milli":25500,"from":"provisioned"},"shard":"1/4""#),
+        ),
+        (
+            LedgerRecord::RunStarted(placed),
+            started(
+                r#","origin":{"account":"123456789012","principal":"arn:aws:iam::123456789012:user/ops","region":"us-east-1","endpoint":"http://localhost:1","pool_name":"Customers","users":7,"host":"ops-1","input_hash":"ab","arguments":["link","p.csv"]}"#,
+            ),
         ),
         (LedgerRecord::RunEnded(Box::new(end)), ended("")),
         (LedgerRecord::RunEnded(Box::new(throttled)), ended(r#","pace_milli":24310"#)),
@@ -398,7 +417,7 @@ fn any_run_record() -> impl Strategy<Value = LedgerRecord<'static>> {
     let shard = prop::sample::select(vec![None, Shard::new(0, 1).ok(), Shard::new(3, 4).ok()]);
     let start = (any::<u64>(), any_text(), any_text(), any_text(), prop::option::of(limit), shard, any::<i64>())
         .prop_map(|(run, command, input, tool, limit, shard, at)| {
-            LedgerRecord::RunStarted(RunStart { run: RunId(run), command, input, tool, limit, shard, at })
+            LedgerRecord::RunStarted(RunStart { run: RunId(run), command, input, tool, limit, shard, origin: None, at })
         });
     let ended = prop::sample::select(vec![EndedAs::Completed, EndedAs::Interrupted, EndedAs::Stopped]);
     let end =
