@@ -230,6 +230,8 @@ pub const LEDGER_BUFFER_BYTES: usize = 256 * 1024;
 pub const LEDGER_READ_BYTES: usize = 512 * 1024;
 /// Longest single word in a ledger line that comes from outside (request id, error code, column name), in characters.
 pub const LEDGER_WORD_CHARS_MAX: usize = 256;
+/// Copies of a ledger that was pulled away, beside its place; a further one is not made.
+pub const RESCUED_MAX: u32 = 100;
 /// Largest file beside a ledger's lock that is read, in bytes.
 pub const LOCK_FILE_BYTES_MAX: u64 = 256;
 /// How much later than its line says an earlier run may have announced a row, by the service's clock, in milliseconds.

@@ -12,6 +12,7 @@ pub mod simulate;
 pub mod template;
 pub mod undo;
 pub mod validate;
+pub mod verify;
 
 #[cfg(test)]
 mod help_tests;
@@ -74,6 +75,7 @@ pub enum Command {
     Export(Box<export::ExportArgs>),
     Undo(Box<undo::UndoArgs>),
     Report(report::ReportArgs),
+    Verify(verify::VerifyArgs),
     Explain(explain::ExplainArgs),
     Template(template::TemplateArgs),
     /// Serve a simulated user pool on this machine, over the real wire protocol
@@ -174,6 +176,7 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Export(args) => Box::pin(export::cmd_export(*args, &context)).await,
         Command::Undo(args) => Box::pin(undo::cmd_undo(*args, &context)).await,
         Command::Report(args) => report::cmd_report(&args, &context),
+        Command::Verify(args) => verify::cmd_verify(&args, &context),
         Command::Explain(args) => explain::cmd_explain(&args, &context),
         Command::Template(args) => template::cmd_template(&args, &context),
         Command::Simulate(args) => simulate::cmd_simulate(&args, &context).await,

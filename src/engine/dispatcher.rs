@@ -198,8 +198,8 @@ impl<'a> Dispatcher<'a> {
         for incoming in batch {
             self.counters.counts.read += 1;
             match incoming {
-                IncomingRow::Row(row) => self.admit(LinkJob::new(row), now),
-                IncomingRow::Chosen(row, username) => self.admit(LinkJob::with_choice(row, username), now),
+                IncomingRow::Row(row) => self.admit(LinkJob::new(row), now)?,
+                IncomingRow::Chosen(row, username) => self.admit(LinkJob::with_choice(row, username), now)?,
                 IncomingRow::Planned(row, planned) => self.admit_planned(row, planned, now)?,
                 IncomingRow::LedgerLink(link) => self.admit_undo(link, now)?,
                 IncomingRow::Invalid { key: Some(key), .. } if self.resume(key) != ResumeAction::Attempt => {
@@ -236,15 +236,13 @@ impl<'a> Dispatcher<'a> {
         self.counters.plan_mismatches.get_or_insert(0);
         let outcome = match planned {
             PlannedOutcome::Link(destination) => {
-                self.admit(LinkJob::planned(row, destination), now);
-                return Ok(());
+                return self.admit(LinkJob::planned(row, destination), now);
             }
             PlannedOutcome::AlreadyLinked => LinkOutcome::AlreadyLinked,
             PlannedOutcome::Refused(code) => LinkOutcome::Refused { code, text: None },
         };
         if self.resume(row.key) != ResumeAction::Attempt {
-            self.admit(LinkJob::new(row), now);
-            return Ok(());
+            return self.admit(LinkJob::new(row), now);
         }
         let (number, key, state) = (row.number, row.key, outcome.state());
         self.context.ledger.settle(number, key, &outcome, 0, None, self.context.clock.unix_ms())?;
@@ -253,16 +251,22 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    fn admit(&mut self, mut job: LinkJob, now: Instant) {
+    fn admit(&mut self, mut job: LinkJob, now: Instant) -> Result<(), LedgerError> {
         // A plan has looked at every row already.
         if !job.is_planned {
             job.name_may_be = possible_alias(&job.progress.row.link.destination, &self.context.knowledge.facts);
         }
         let key = job.progress.row.key;
         if self.resume(key) == ResumeAction::Skip {
-            return self.count_skipped(self.context.ledger.state(key));
+            self.count_skipped(self.context.ledger.state(key));
+            return Ok(());
+        }
+        // Whoever has the address or the `sub` now, the open call was for this user.
+        if let Some(user) = self.context.ledger.announced_user(key)? {
+            job.expect_announced_user(user);
         }
         self.insert(Job::Link(job), now);
+        Ok(())
     }
 
     fn admit_undo(&mut self, link: LinkToUndo, now: Instant) -> Result<(), LedgerError> {
@@ -277,7 +281,7 @@ impl<'a> Dispatcher<'a> {
                 let text = ServiceText { code: "user_not_named".to_owned(), message };
                 let outcome = UndoOutcome::Failed { text };
                 let state = outcome.state();
-                self.record_undo(&row, &outcome, 0, None)?;
+                self.record_undo(&row, &outcome, RowTrace::default())?;
                 self.context.observer.on(&RunEvent::Settled { number: row.number, key: row.key, state });
             }
         }
@@ -503,7 +507,12 @@ impl<'a> Dispatcher<'a> {
             self.context.observer.on(&RunEvent::Throttled { number: job.progress().row.number, pause });
         }
         job.progress_mut().call_in_flight = false;
-        let number = job.progress().row.number;
+        let (number, key) = (job.progress().row.number, job.progress().row.key);
+        if let Some(failed) = call.failed_write() {
+            self.context.ledger.attempt(number, key, &failed)?;
+        } else if call.result.kind() != CallKind::Read {
+            job.progress_mut().latency_ms = Some(call.latency_ms());
+        }
         let denied = match call.result.kind() {
             CallKind::Read => None,
             CallKind::Write | CallKind::Unlink => self.not_authorized.on_write_answer(number, call.result.fault()),
@@ -565,12 +574,16 @@ impl<'a> Dispatcher<'a> {
         let progress = job.progress();
         let (row, request_id, username) =
             (progress.row.clone(), progress.request_id.clone(), progress.username.clone());
-        let attempts = progress.attempts;
+        let trace = RowTrace {
+            attempts: progress.attempts,
+            latency_ms: progress.latency_ms,
+            request_id: request_id.as_deref(),
+            username: username.as_ref(),
+        };
         let state = match result {
             RowResult::Link(outcome) => {
                 let is_planned = matches!(job, Job::Link(job) if job.is_planned);
                 let (ledger, at) = (&mut self.context.ledger, self.context.clock.unix_ms());
-                let trace = RowTrace { attempts, request_id: request_id.as_deref(), username: username.as_ref() };
                 ledger.settle_traced(row.number, row.key, outcome, trace, at)?;
                 let state = outcome.state();
                 self.counters.counts.add(state);
@@ -581,7 +594,7 @@ impl<'a> Dispatcher<'a> {
                 state
             }
             RowResult::Undo(outcome) => {
-                self.record_undo(&row, outcome, attempts, request_id.as_deref())?;
+                self.record_undo(&row, outcome, trace)?;
                 outcome.state()
             }
         };
@@ -589,15 +602,9 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    fn record_undo(
-        &mut self,
-        row: &Row,
-        outcome: &UndoOutcome,
-        attempts: u32,
-        request_id: Option<&str>,
-    ) -> Result<(), LedgerError> {
+    fn record_undo(&mut self, row: &Row, outcome: &UndoOutcome, trace: RowTrace<'_>) -> Result<(), LedgerError> {
         let at = self.context.clock.unix_ms();
-        self.context.ledger.settle_unlink(row.number, row.key, outcome, attempts, request_id, at)?;
+        self.context.ledger.settle_unlink(row.number, row.key, outcome, trace, at)?;
         self.counters.counts.add_undo(outcome);
         let failed = matches!(outcome, UndoOutcome::Failed { .. } | UndoOutcome::InDoubt { .. });
         self.counters.failures += u64::from(failed);
@@ -623,7 +630,7 @@ impl<'a> Dispatcher<'a> {
             OldUnlinkEnd::NoEffect => UndoOutcome::Failed { text },
             OldUnlinkEnd::StillInDoubt => UndoOutcome::InDoubt { text },
         };
-        self.context.ledger.settle_unlink(number, key, &outcome, 0, None, self.context.clock.unix_ms())?;
+        self.context.ledger.settle_unlink(number, key, &outcome, RowTrace::default(), self.context.clock.unix_ms())?;
         match end {
             OldUnlinkEnd::TookEffect => self.continue_row(id, Pause::None, now),
             OldUnlinkEnd::LinkedAgainSince => {
@@ -708,28 +715,33 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    /// Writes the end of the run into the ledger and sums up.
-    pub(super) fn end(mut self, now: Instant) -> Result<RunReport, LedgerError> {
+    /// Ends the run where nothing can be recorded any more.
+    pub(super) fn stop_without_ledger(&mut self, error: LedgerError) {
+        self.drain = Drain::default();
+        self.drain.start(RunOutcome::Stopped(error.into()), self.context.clock.now());
+    }
+
+    /// Writes the end of the run into the ledger, unless that is what failed, and sums up.
+    pub(super) fn end(mut self, now: Instant) -> RunReport {
         let reached = self.counters.counts.clone();
         for job in self.rows.take_all() {
-            self.leave_unfinished(&job)?;
+            if let Err(error) = self.leave_unfinished(&job) {
+                self.stop_without_ledger(error);
+            }
+            self.count_unfinished(&job);
         }
-        let options = &self.context.options;
-        let counts = &mut self.counters.counts;
-        counts.repeated = counts.skipped.saturating_sub(options.done_before);
-        counts.skipped -= counts.repeated;
+        if let Err(error) = self.record_end() {
+            self.stop_without_ledger(error);
+        }
+        let ledger_failed =
+            matches!(self.drain.ended(), RunOutcome::Stopped(stop) if stop.cause == StopCause::LedgerIo);
+        if ledger_failed {
+            // A row whose result could not be recorded is read and has none.
+            let counts = &mut self.counters.counts;
+            counts.unprocessed += counts.read.saturating_sub(counts.accounted());
+        }
         let ended = self.drain.into_ended();
-        self.context.ledger.run_ended(&RunEnd {
-            run: self.context.run,
-            at: self.context.clock.unix_ms(),
-            ended: EndedAs::from(&ended),
-            counts: self.counters.counts.clone(),
-            writes: self.counters.writes,
-            reads: self.counters.reads,
-            throttled: self.counters.throttled,
-            pace_milli: self.writes.measured_quota().map(milli),
-        })?;
-        self.context.ledger.sync()?;
+        let options = &self.context.options;
         let mut snapshot = self.counters.snapshot(now, options.total, self.writes.per_second());
         snapshot.remaining = None;
         if self.purpose.is_undo() {
@@ -738,7 +750,9 @@ impl<'a> Dispatcher<'a> {
         }
         self.context.observer.on(&RunEvent::Tick(Box::new(snapshot)));
         let not_read = options.total.map(|total| total.saturating_sub(self.counters.counts.read));
-        Ok(RunReport {
+        RunReport {
+            ledger_head: (!ledger_failed && self.purpose != RunPurpose::UndoDryRun)
+                .then(|| self.context.ledger.head().to_string()),
             purpose: self.purpose,
             pool: self.context.pool,
             simulated: self.context.simulated,
@@ -750,7 +764,24 @@ impl<'a> Dispatcher<'a> {
             reads: self.counters.reads,
             throttled: self.counters.throttled,
             missed: self.counters.plan_mismatches,
-        })
+        }
+    }
+
+    fn record_end(&mut self) -> Result<(), LedgerError> {
+        let counts = &mut self.counters.counts;
+        counts.repeated = counts.skipped.saturating_sub(self.context.options.done_before);
+        counts.skipped -= counts.repeated;
+        self.context.ledger.run_ended(&RunEnd {
+            run: self.context.run,
+            at: self.context.clock.unix_ms(),
+            ended: EndedAs::from(self.drain.ended()),
+            counts: counts.clone(),
+            writes: self.counters.writes,
+            reads: self.counters.reads,
+            throttled: self.counters.throttled,
+            pace_milli: self.writes.measured_quota().map(milli),
+        })?;
+        self.context.ledger.sync()
     }
 
     /// Leaves a row without a result. An announced call that was not sent is withdrawn, and the row is as it was before.
@@ -763,13 +794,16 @@ impl<'a> Dispatcher<'a> {
             Job::Link(_) => self.context.ledger.withdraw(number, key, at)?,
             Job::Undo(_) => self.context.ledger.withdraw_unlink(number, key, at)?,
         }
-        self.counters.counts.add(match self.context.ledger.state(key) {
+        Ok(())
+    }
+
+    fn count_unfinished(&mut self, job: &Job) {
+        self.counters.counts.add(match self.context.ledger.state(job.progress().row.key) {
             // Counted as done in earlier runs only where they are left alone.
             RowState::Undone => RowState::Unprocessed,
             RowState::Kept(_) => RowState::Linked,
             state => state,
         });
-        Ok(())
     }
 }
 

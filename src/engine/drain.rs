@@ -83,6 +83,11 @@ impl Drain {
         })
     }
 
+    /// How the run ends, as far as is known now.
+    pub(super) fn ended(&self) -> &RunOutcome {
+        self.started.as_ref().map_or(&RunOutcome::Completed, |started| &started.ended)
+    }
+
     pub(super) fn into_ended(self) -> RunOutcome {
         self.started.map_or(RunOutcome::Completed, |started| started.ended)
     }

@@ -46,7 +46,8 @@ pub(super) enum LinkAnnouncement {
 /// What is to be done next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LinkStep {
-    /// The row waits until the lane of its destination is open. A plan may know the destination.
+    /// The row waits until the lane of its destination is open. A plan may know the destination, or the ledger, where it
+    /// holds an open call.
     WaitForLane { planned_destination: Option<DestinationUser> },
     /// Find the destination, by one filter after another until one finds it.
     Resolve { filter: UserFilter, then: VecDeque<UserFilter>, left: LeftByEarlierRuns },
@@ -78,6 +79,8 @@ pub(super) struct LinkJob {
     /// What the user name may be in place of a user name, where that is to be checked first.
     pub(super) name_may_be: Option<Destination>,
     link_was_undone: bool,
+    /// The user whom an open call of an earlier run names.
+    announced_user: Option<DestinationUser>,
 }
 
 impl LinkJob {
@@ -90,6 +93,7 @@ impl LinkJob {
             is_planned: false,
             name_may_be: None,
             link_was_undone: false,
+            announced_user: None,
         }
     }
 
@@ -104,10 +108,24 @@ impl LinkJob {
         Self { chosen_username: Some(username), ..Self::new(row) }
     }
 
+    /// Takes note of the user whom an open call of an earlier run names: that user is read first.
+    pub(super) fn expect_announced_user(&mut self, user: DestinationUser) {
+        if let LinkStep::WaitForLane { planned_destination } = &mut self.step {
+            *planned_destination = Some(user.clone());
+            self.announced_user = Some(user);
+        }
+    }
+
     /// Starts a row whose lane is open.
     pub(super) fn start(&mut self, left: LeftByEarlierRuns, naming: PoolNaming) {
         let LinkStep::WaitForLane { planned_destination } = &mut self.step else { return };
-        let planned = planned_destination.take().map(Resolution::Known);
+        let mut planned = planned_destination.take().map(Resolution::Known);
+        if matches!(left, LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink)
+            && self.announced_user.take().is_some()
+        {
+            // The call was settled while the row waited for its lane.
+            planned = None;
+        }
         self.link_was_undone = left == LeftByEarlierRuns::UndoneLink;
         if let LeftByEarlierRuns::OpenLinkCall(call) = left {
             self.effect = call.effect;
@@ -121,12 +139,15 @@ impl LinkJob {
                 }
                 (step, _) => step,
             },
-            Resolution::LookUp(filter) => {
-                let mut then = VecDeque::from(look_up_filters(destination, naming));
-                then.retain(|other| *other != filter);
-                LinkStep::Resolve { filter, then, left }
-            }
+            Resolution::LookUp(filter) => self.resolve_step(filter, left, naming),
         };
+    }
+
+    /// A look-up by this filter first, and then by the other spellings that the pool may have.
+    fn resolve_step(&self, filter: UserFilter, left: LeftByEarlierRuns, naming: PoolNaming) -> LinkStep {
+        let mut then = VecDeque::from(look_up_filters(&self.progress.row.link.destination, naming));
+        then.retain(|other| *other != filter);
+        LinkStep::Resolve { filter, then, left }
     }
 
     pub(super) fn next_work(&self, policy: RowPolicy) -> NextWork {
@@ -274,6 +295,9 @@ impl LinkJob {
         let destination = &self.progress.row.link.destination;
         match resolve(destination, users, policy.naming.case_sensitive, self.chosen_username.as_ref()) {
             Ok(user) => {
+                if let Some(announced) = self.announced_user.take() {
+                    return self.on_resolved_again(&announced, user, left);
+                }
                 let username = user.username();
                 // A user that was looked up is named as the pool shows it.
                 self.progress.username = Some(user.value.clone());
@@ -376,8 +400,9 @@ impl LinkJob {
                 }
                 self.step = match announced {
                     LinkAnnouncement::ByThisRun(announced) => LinkStep::Call { destination, announced },
-                    LinkAnnouncement::ByEarlierRun(earlier) => {
-                        LinkStep::Announce { destination, earlier: Some(earlier) }
+                    LinkAnnouncement::ByEarlierRun(announced) => {
+                        let call = OpenCall { announced, effect: self.effect };
+                        self.announce_again(destination, LeftByEarlierRuns::OpenLinkCall(call), policy.naming)
                     }
                 };
                 Transition::Continue(Pause::before_attempt_after(self.progress.attempts, rng))
@@ -390,6 +415,49 @@ impl LinkJob {
             }
             LookJudgement::StillInDoubt => self.leave_in_doubt(),
         }
+    }
+
+    /// What follows where nothing of what earlier runs did stands: the call again, unless the row names its user by a value
+    /// that another user may have by now.
+    fn announce_again(
+        &mut self,
+        destination: DestinationUser,
+        left: LeftByEarlierRuns,
+        naming: PoolNaming,
+    ) -> LinkStep {
+        match resolution(&self.progress.row.link.destination) {
+            Resolution::LookUp(filter) if self.announced_user.is_some() => {
+                self.progress.begin_reading();
+                let left = match left {
+                    LeftByEarlierRuns::OpenLinkCall(call) if !call.effect.is_possible() => LeftByEarlierRuns::Nothing,
+                    left => left,
+                };
+                self.resolve_step(filter, left, naming)
+            }
+            _ => LinkStep::Announce { destination, earlier: earlier_announcement(left) },
+        }
+    }
+
+    /// What follows where a row that was looked up again means `user`: another user than the announced one is left to the
+    /// next run, because this row holds the lane of the announced one.
+    fn on_resolved_again(
+        &mut self,
+        announced: &DestinationUser,
+        user: DestinationUser,
+        left: LeftByEarlierRuns,
+    ) -> Transition {
+        if *announced != user {
+            let message =
+                "another user has this address or sub since the row was announced; the next run links that one";
+            let text = ServiceText { code: "user_changed".to_owned(), message: message.to_owned() };
+            return if self.effect.is_possible() {
+                LinkOutcome::InDoubt { text }.into()
+            } else {
+                LinkOutcome::Failed { text }.into()
+            };
+        }
+        self.step = LinkStep::Announce { destination: user, earlier: earlier_announcement(left) };
+        Transition::Continue(Pause::None)
     }
 
     fn leave_in_doubt(&self) -> Transition {
@@ -415,9 +483,17 @@ impl LinkJob {
         let end = judge_old_unlink(user, &self.progress.row.link.source, call.announced);
         if end == OldUnlinkEnd::TookEffect {
             self.link_was_undone = true;
-            self.step = LinkStep::Announce { destination, earlier: None };
+            self.step = self.announce_again(destination, LeftByEarlierRuns::UndoneLink, policy.naming);
         }
         Transition::OldUnlinkSettled { end, text: self.progress.last_text.clone() }
+    }
+}
+
+/// The announcement that counts for a call that is made again.
+fn earlier_announcement(left: LeftByEarlierRuns) -> Option<AnnouncementTime> {
+    match left {
+        LeftByEarlierRuns::OpenLinkCall(call) => Some(call.announced),
+        _ => None,
     }
 }
 

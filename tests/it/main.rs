@@ -65,6 +65,8 @@ mod seeds;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
+mod storage_faults;
+#[cfg(test)]
 mod undo;
 #[cfg(test)]
 mod undo_seeds;
@@ -72,5 +74,7 @@ mod undo_seeds;
 mod usage;
 #[cfg(test)]
 mod validate;
+#[cfg(test)]
+mod verify;
 #[cfg(test)]
 mod wire;

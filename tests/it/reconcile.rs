@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Fate, Finished, Gate, HELD_CALLS, Home, PASSING_CALLS, POOL, Proxy, Simulator, csv, pairs, wait_for,
+    Fate, Finished, Gate, HELD_CALLS, Home, PASSING_CALLS, POOL, Proxy, Simulator, csv, pairs, resealed, wait_for,
 };
 
 /// A row for each standing, an extra link, and links of a provider that the file does not name.
@@ -282,7 +282,7 @@ fn an_hour_earlier(ledger: &str) -> String {
         }
         format!("{record}\n")
     };
-    ledger.lines().map(line).collect()
+    resealed(&ledger.lines().map(line).collect::<String>())
 }
 
 #[test]

@@ -20,7 +20,7 @@ use super::shared::settings::parse_percent;
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, GuardArgs, InputArgs, OpenPool, PaceArgs, PoolArgs, Proposal, RateChoice,
     RunTarget, SimulationArgs, check_outputs, default_ledger_path, headings, note_preset, parse_provider,
-    require_terminal, warn_about_cut_line,
+    require_terminal, warn_about_access, warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::ProviderName;
@@ -142,6 +142,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         Some(path) => {
             let (ledger, opened) = Ledger::open(path, &input.binding, clock.unix_ms())?;
             warn_about_cut_line(opened.cut_bytes, ui);
+            warn_about_access(path, opened.access, ui);
             Some(ledger)
         }
         None => None,

@@ -90,7 +90,7 @@ pub fn exit_for_stop(cause: StopCause) -> Exit {
         | StopCause::NotEnabledHere
         | StopCause::Unreachable => Exit::Access,
         StopCause::Bound => Exit::Bound,
-        StopCause::InputChanged => Exit::Mismatch,
+        StopCause::InputChanged | StopCause::LedgerDamaged => Exit::Mismatch,
         StopCause::InputIo | StopCause::LedgerIo => Exit::Fault,
     }
 }
@@ -99,6 +99,16 @@ pub fn exit_for_stop(cause: StopCause) -> Exit {
 pub fn input_stop(error: &InputError) -> StopError {
     let cause = if matches!(error, InputError::Changed { .. }) { StopCause::InputChanged } else { StopCause::InputIo };
     StopError::new(cause, error.to_string())
+}
+
+#[cfg(test)]
+#[test]
+fn damage_that_a_run_meets_ends_as_damage_that_is_met_before_it() {
+    let damaged = LedgerError::Damaged { place: "l".into(), offset: 5, line: 2, reason: "no".into() };
+    assert_eq!(exit_for_stop(StopError::from(damaged.clone()).cause), Exit::Mismatch);
+    assert_eq!(exit_for_ledger(&damaged), Exit::Mismatch);
+    let full = LedgerError::io(LedgerOperation::Write, "l".into(), &io::ErrorKind::StorageFull.into());
+    assert_eq!(exit_for_stop(StopError::from(full).cause), Exit::Fault);
 }
 
 pub fn temporary_file_stop(error: &io::Error) -> StopError {

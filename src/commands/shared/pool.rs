@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::settings::{FileSettings, parse_endpoint_url};
 use super::simulator::{RunningSimulator, SimulationArgs, Simulator};
-use super::{CommandContext, Failure, headings, place_of, warn_about_cut_line};
+use super::{CommandContext, Failure, headings, place_of, warn_about_access, warn_about_cut_line};
 use crate::clock::UnixMs;
 use crate::domain::endpoint::CustomEndpoint;
 use crate::domain::identity::{PoolId, ProviderName};
@@ -152,6 +152,7 @@ impl EarlierLedger {
         let Some(held) = held_by(path, run)? else { return Ok(None) };
         let (ledger, opened) = Ledger::open(path, &held, now)?;
         warn_about_cut_line(opened.cut_bytes, ui);
+        warn_about_access(path, opened.access, ui);
         Ok(Some(Self { ledger, held }))
     }
 

@@ -19,7 +19,7 @@ use super::shared::{
 };
 use crate::domain::counts::Counts;
 use crate::domain::identity::ProviderName;
-use crate::domain::run::{RunOutcome, RunPurpose, RunReport, StopCause, StopError};
+use crate::domain::run::{RunOutcome, RunPurpose, RunReport};
 use crate::engine::{IncomingRow, RowBatchFuture, RowSource, RunContext, ServicePorts, UndoObserver, WritePort};
 use crate::exit::Exit;
 use crate::ledger::record::UNDO_COMMAND;
@@ -229,6 +229,7 @@ fn nothing_to_do(dry_run: bool, binding: &Binding) -> RunReport {
         writes: 0,
         reads: 0,
         throttled: 0,
+        ledger_head: None,
         missed: None,
         elapsed: Duration::ZERO,
     }
@@ -247,7 +248,7 @@ impl RowSource for LinkRows {
             match self.links.next_batch(READER_BATCH_ROWS) {
                 Ok(links) if links.is_empty() => None,
                 Ok(links) => Some(Ok(links.into_iter().map(IncomingRow::LedgerLink).collect())),
-                Err(error) => Some(Err(StopError::new(StopCause::LedgerIo, error.to_string()))),
+                Err(error) => Some(Err(error.into())),
             }
         })
     }
