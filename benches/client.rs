@@ -192,7 +192,7 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let clock = Clock::system();
     let pool = PoolId::parse(POOL).unwrap();
     let (source, options) = (InputSource::open(&input).unwrap(), InputOptions::default());
-    let binding = Binding { pool: pool.clone(), simulated: true };
+    let binding = Binding::new(pool.clone(), true, None);
     let part = cognito_link::commands::shared::part::InputPart::default();
     let check = InputCheck {
         source: &source,
@@ -222,7 +222,7 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let ledger_path = folder.join(format!("pairs-{round}.ledger"));
     let (mut ledger, _) = Ledger::open(&ledger_path, &binding, clock.unix_ms()).unwrap();
     let run = RunId(round);
-    let start = run_start(run, "link", &input.display().to_string(), None, None, clock);
+    let start = run_start(run, "link", &input.display().to_string(), None, None, None, clock);
     let context = RunContext {
         pool,
         simulated: true,

@@ -32,6 +32,8 @@ pub const OUTPUT_CHUNK_BYTES: usize = 256 * 1024;
 pub const SORT_BUFFER_BYTES: usize = 64 * 1024;
 /// Codes that `explain` suggests for an unknown one.
 pub const SUGGESTIONS_MAX: usize = 5;
+/// Bytes of the decoded input that have one hash: 8 bytes of memory for each, 1.5 MiB for 50 GB.
+pub const PIN_BLOCK_BYTES: usize = 256 * 1024;
 /// Rows that the reader hands over at a time.
 pub const READER_BATCH_ROWS: usize = 256;
 /// Batches that may wait between the reader and the dispatcher.
@@ -189,6 +191,14 @@ pub const LEDGER_INPUTS_MAX: usize = 1_000;
 pub const CHANGES_MAX: u64 = 500;
 /// The same in percent of the file's rows.
 pub const CHANGES_PERCENT_MAX: f64 = 5.0;
+/// Time for the question to STS who calls, in milliseconds. Without an answer the account is not known.
+pub const CALLER_TIMEOUT_MS: u64 = 5_000;
+/// Over so many links the pool's name has to be typed to confirm them.
+pub const NAME_ASKED_LINKS: u64 = 10_000;
+/// From this percentage of refused rows on, the question before a run mentions the refusals of its plan.
+pub const PLAN_REFUSED_PERCENT_NOTED: u64 = 10;
+/// Arguments of a run that its ledger keeps.
+pub const RUN_ARGUMENTS_MAX: usize = 32;
 /// Attempts that a call outside a row (pool, providers) gets.
 pub const PREFLIGHT_ATTEMPTS_MAX: u32 = 5;
 /// First back-off of a row after a transient fault, in milliseconds.

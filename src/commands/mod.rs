@@ -195,7 +195,9 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     };
     // Differs from run to run.
     let seed = clock.unix_ms().unsigned_abs() ^ u64::from(std::process::id()).rotate_left(40);
-    let context = CommandContext { ui, clock, seed: Rng::new(seed).next_u64(), file_settings, force: cli.output.force };
+    let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let (seed, force) = (Rng::new(seed).next_u64(), cli.output.force);
+    let context = CommandContext { ui, clock, seed, file_settings, force, arguments };
     match cli.command {
         Command::Validate(args) => Box::pin(validate::cmd_validate(*args, &context)).await,
         Command::Doctor(args) => Box::pin(doctor::cmd_doctor(*args, &context)).await,

@@ -79,6 +79,16 @@ pub fn read_header(path: &Path) -> Result<LedgerHeader, LedgerError> {
     reader::read_header(&FileSource::open(path)?)
 }
 
+/// Reads what a ledger belongs to; `None` for a ledger of which a crash left not even a whole header.
+pub fn held_binding(path: &Path) -> Result<Option<Binding>, LedgerError> {
+    let source = FileSource::open(path)?;
+    match LedgerReader::new(&source)?.next_record()? {
+        Some(LedgerRecordAt { record: LedgerRecord::Header(header), .. }) => Ok(Some(header.binding)),
+        Some(_) => Err(LedgerError::NotALedger { place: source.place() }),
+        None => Ok(None),
+    }
+}
+
 /// As [`load_contents`], for a ledger that must belong to a certain pool.
 pub(super) fn load_contents_of(path: &Path, expected: Option<&Binding>) -> Result<LedgerContents, LedgerError> {
     let source = FileSource::open(path)?;

@@ -33,7 +33,7 @@ use crate::domain::state::{RowEvent, RowState, next_state};
 use crate::limits::{LEDGER_LINE_USUAL_BYTES, LEDGER_WORD_CHARS_MAX};
 pub use chain::ChainHead;
 use contents::{InputSizes, LoadedLedger};
-pub use contents::{LastRun, LedgerContents, find_head, load_contents, read_header, read_records};
+pub use contents::{LastRun, LedgerContents, find_head, held_binding, load_contents, read_header, read_records};
 pub use error::{DisplacedHow, LedgerError, LedgerOperation, LockHolder};
 pub use links_to_undo::{LinkToUndo, LinksToUndo, UndoSelection, UndoSelectionCounts};
 use reader::WholeLines;

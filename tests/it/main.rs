@@ -65,6 +65,8 @@ mod reconcile;
 #[cfg(test)]
 mod reconcile_seeds;
 #[cfg(test)]
+mod rehearsal;
+#[cfg(test)]
 mod report;
 #[cfg(test)]
 mod resume;

@@ -9,10 +9,10 @@ use crate::clock::UnixMs;
 use crate::commands::shared::choices::Choices;
 use crate::commands::shared::rows::incoming;
 use crate::commands::shared::run::exit_for_run;
-use crate::commands::shared::{Failure, exit_for_stop};
+use crate::commands::shared::{Failure, exit_for_stop, input_stop};
 use crate::domain::identity::PoolId;
 use crate::domain::row::RowKey;
-use crate::domain::run::{RunReport, StopCause, StopError};
+use crate::domain::run::{RunReport, StopError};
 use crate::engine::{IncomingRow, RowBatchFuture, RowSource};
 use crate::exit::Exit;
 use crate::input::InputReader;
@@ -117,7 +117,7 @@ impl<'a> PickedRows<'a> {
             }
             match self.reader.next() {
                 None => self.picks.clear(),
-                Some(Err(error)) => return Err(StopError::new(StopCause::InputIo, error.to_string())),
+                Some(Err(error)) => return Err(input_stop(&error)),
                 Some(Ok(record)) => match incoming(record, self.pool) {
                     IncomingRow::Row(row) if self.picks.remove(&row.key) => batch.push(self.choices.incoming(row)),
                     _ => {}

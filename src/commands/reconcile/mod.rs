@@ -20,9 +20,9 @@ use super::shared::choices::Choices;
 use super::shared::run::{listen_for_signals, run_engine, run_id, run_start};
 use super::shared::settings::parse_percent;
 use super::shared::{
-    AdvancedArgs, CommandContext, Failure, InputArgs, OpenPool, PaceArgs, PoolArgs, RateChoice, SimulationArgs,
-    check_outputs, confirm, default_ledger_path, headings, note_preset, parse_provider, require_terminal,
-    warn_about_access, warn_about_cut_line,
+    AdvancedArgs, CommandContext, Failure, GuardArgs, InputArgs, OpenPool, PaceArgs, PoolArgs, Proposal, RateChoice,
+    RunTarget, SimulationArgs, check_outputs, default_ledger_path, headings, note_preset, parse_provider,
+    require_terminal, warn_about_access, warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::ProviderName;
@@ -79,6 +79,8 @@ pub struct ReconcileArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
     #[command(flatten)]
+    pub guards: GuardArgs,
+    #[command(flatten)]
     pub pace: PaceArgs,
     #[command(flatten)]
     pub input_limits: InputLimitArgs,
@@ -107,7 +109,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     let CommandContext { ui, clock, file_settings: file, .. } = context;
 
     // Settings.
-    if args.apply && !args.yes {
+    if args.apply && !args.guards.answers(args.yes) {
         require_terminal(ui)?;
     }
     let source = InputSource::open(&args.input)?;
@@ -130,6 +132,9 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
 
     // Open the pool and the ledger. Its lock keeps a second run away until the end.
     let pool = OpenPool::open(&args.pool, &args.simulation, seed, context).await?;
+    if args.apply && pool.address.simulator.is_none() {
+        args.guards.check_protection(args.yes, &pool.address.pool, file)?;
+    }
     let input = ReconcileInput {
         source,
         options,
@@ -215,14 +220,15 @@ async fn apply(
     if to_process == 0 {
         return Ok(ApplyOutcome { left_open, ..ApplyOutcome::default() });
     }
-    if !args.yes {
-        confirm(&format!("link {} of {}", format::counted(to_process, "row"), report.input), &input.binding, ui)?;
-    }
-
-    // Connect again: only from here on there is something to write with.
     let rate_choice = args.pace.rate_choice(None, file)?;
     let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
+    // Connect again: only from here on there is something to write with.
     let service = pool.address.connect().await?;
+    let target = RunTarget::find(&input.binding, &service, &pool.knowledge, &args.guards, context).await?;
+    let what = format!("link {} of {}", format::counted(to_process, "row"), report.input);
+    let first = ledger.last_run().is_none().then(|| "the first run with this ledger".to_owned());
+    let reasons = first.into_iter().collect();
+    target.confirm(&Proposal { what, links: to_process, reasons, yes: args.yes, ui })?;
     let learned = ledger.pace_milli();
     let pace = args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?;
     options.total = Some(to_process);
@@ -232,10 +238,11 @@ async fn apply(
     // Run.
     let mut signals = listen_for_signals()?;
     let mut rows = PickedRows::open(input, comparison)?;
+    let origin = Some(target.origin(input.source.checked_hash(), context));
     let run = run_id(options.seed, *clock);
     let start = RunStart {
         rows: Some(report.counts.rows),
-        ..run_start(run, "reconcile", &args.input.display().to_string(), pace.limit, None, *clock)
+        ..run_start(run, "reconcile", &args.input.display().to_string(), pace.limit, None, origin, *clock)
     };
     let mut observer = ui.observer();
     let engine = RunContext {

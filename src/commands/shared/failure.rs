@@ -50,8 +50,8 @@ impl Failure {
             Self::Input(InputError::Spool { .. }) | Self::Output(_) | Self::Unbalanced(_) | Self::System(_) => {
                 Exit::Fault
             }
+            Self::Mismatch(_) | Self::Input(InputError::Changed { .. }) => Exit::Mismatch,
             Self::Input(_) | Self::Strict { .. } | Self::SmallInput(_) => Exit::InvalidInput,
-            Self::Mismatch(_) => Exit::Mismatch,
             Self::Ledger(error) => exit_for_ledger(error),
             Self::Stop(stop) => exit_for_stop(stop.cause),
         }
@@ -96,9 +96,15 @@ pub fn exit_for_stop(cause: StopCause) -> Exit {
         | StopCause::NotEnabledHere
         | StopCause::Unreachable => Exit::Access,
         StopCause::Bound => Exit::Bound,
-        StopCause::LedgerDamaged => Exit::Mismatch,
+        StopCause::InputChanged | StopCause::LedgerDamaged => Exit::Mismatch,
         StopCause::InputIo | StopCause::LedgerIo => Exit::Fault,
     }
+}
+
+/// Returns why a run cannot go on when its input cannot be read any more.
+pub fn input_stop(error: &InputError) -> StopError {
+    let cause = if matches!(error, InputError::Changed { .. }) { StopCause::InputChanged } else { StopCause::InputIo };
+    StopError::new(cause, error.to_string())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::choices::Choices;
+use super::input_stop;
 use super::part::InputPart;
 use super::saved_plan::SavedPlan;
 use crate::domain::event::{RunEvent, RunObserver};
@@ -82,7 +83,7 @@ impl InputRows {
                 None => break,
                 Some(Ok(record)) if !is_in_shard(self.shard, &record) => {}
                 // The engine keeps what it was given before, and stops.
-                Some(Err(error)) => return Some(Err(StopError::new(StopCause::InputIo, error.to_string()))),
+                Some(Err(error)) => return Some(Err(input_stop(&error))),
                 Some(Ok(record)) => match self.guided(incoming(record, &self.pool)) {
                     Ok(incoming) => batch.push(self.left_out_of_part(&incoming).unwrap_or(incoming)),
                     Err(detail) => return Some(Err(StopError::new(StopCause::InputIo, detail))),

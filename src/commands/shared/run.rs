@@ -11,7 +11,7 @@ use crate::domain::run::{RunOutcome, RunReport, Signal};
 use crate::domain::shard::Shard;
 use crate::engine::{RowSource, RunContext};
 use crate::exit::Exit;
-use crate::ledger::record::{LimitNote, RunId, RunStart, TOOL_VERSION};
+use crate::ledger::record::{LimitNote, RunId, RunOrigin, RunStart, TOOL_VERSION};
 use crate::limits::SIGNALS_WAITING_MAX;
 use crate::pace::RateQuota;
 use crate::seed::Rng;
@@ -38,6 +38,7 @@ pub fn run_start(
     input: &str,
     limit: Option<RateQuota>,
     shard: Option<Shard>,
+    origin: Option<RunOrigin>,
     clock: Clock,
 ) -> RunStart {
     RunStart {
@@ -52,6 +53,7 @@ pub fn run_start(
         }),
         shard,
         rows: None,
+        origin: origin.map(Box::new),
     }
 }
 

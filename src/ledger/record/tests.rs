@@ -66,7 +66,7 @@ fn table() -> Vec<(LedgerRecord<'static>, String)> {
 }
 
 fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
-    let binding = Binding { pool: PoolId::parse("us-east-1_Abc").unwrap(), simulated: false };
+    let binding = Binding::new(PoolId::parse("us-east-1_Abc").unwrap(), false, None);
     let counts = Counts {
         read: 9,
         linked: 1,
@@ -89,8 +89,21 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
         limit: None,
         shard: None,
         rows: None,
+        origin: None,
         at: 5,
     };
+    let origin = RunOrigin {
+        account: Some("123456789012".into()),
+        principal: Some("arn:aws:iam::123456789012:user/ops".into()),
+        region: "us-east-1".into(),
+        endpoint: CustomEndpoint::of_url("http://localhost:1"),
+        pool_name: "Customers".into(),
+        users: 7,
+        host: "ops-1".into(),
+        input_hash: Some("ab".into()),
+        arguments: vec!["link".into(), "p.csv".into()],
+    };
+    let placed = RunStart { origin: Some(Box::new(origin)), ..start.clone() };
     let limit = Some(LimitNote { milli: 25_500, from: "provisioned".into() });
     let sharded = RunStart { limit, shard: Shard::parse("1/4").ok(), rows: Some(1_000), ..start.clone() };
     let end =
@@ -107,7 +120,12 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
             r#"{{"type":"run_started","run":"00000000000000ab","command":"link","input":"a b\\c.csv","tool":"0.1.0"{more},"at":5}}"#
         )
     };
+    let elsewhere = Binding { simulated: true, endpoint: CustomEndpoint::of_url("http://[::1]:9/"), ..binding.clone() };
     vec![
+        (
+            LedgerRecord::Header(LedgerHeader { format: 2, binding: elsewhere, created: 4, tool: "0.1.0".into() }),
+            r#"{"type":"header","cognito_link_ledger":2,"binding":{"pool":"us-east-1_Abc","simulated":true,"endpoint":"http://[::1]:9"},"created_at":4,"tool":"0.1.0"}"#.into(),
+        ),
         (
             LedgerRecord::Header(LedgerHeader { format: 2, binding, created: 4, tool: "0.1.0".into() }),
             r#"{"type":"header","cognito_link_ledger":2,"binding":{"pool":"us-east-1_Abc","simulated":false},"created_at":4,"tool":"0.1.0"}"#.into(),
@@ -116,6 +134,12 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
         (
             LedgerRecord::RunStarted(sharded),
             started(r#","limit":{"milli":25500,"from":"provisioned"},"shard":"1/4","rows":1000"#),
+        ),
+        (
+            LedgerRecord::RunStarted(placed),
+            started(
+                r#","origin":{"account":"123456789012","principal":"arn:aws:iam::123456789012:user/ops","region":"us-east-1","endpoint":"http://localhost:1","pool_name":"Customers","users":7,"host":"ops-1","input_hash":"ab","arguments":["link","p.csv"]}"#,
+            ),
         ),
         (LedgerRecord::RunEnded(Box::new(end)), ended("")),
         (LedgerRecord::RunEnded(Box::new(throttled)), ended(r#","pace_milli":24310"#)),
@@ -457,7 +481,17 @@ fn any_run_record() -> impl Strategy<Value = LedgerRecord<'static>> {
         any::<i64>(),
     )
         .prop_map(|(run, command, input, tool, limit, (shard, rows), at)| {
-            LedgerRecord::RunStarted(RunStart { run: RunId(run), command, input, tool, limit, shard, rows, at })
+            LedgerRecord::RunStarted(RunStart {
+                run: RunId(run),
+                command,
+                input,
+                tool,
+                limit,
+                shard,
+                rows,
+                origin: None,
+                at,
+            })
         });
     let ended = prop::sample::select(vec![EndedAs::Completed, EndedAs::Interrupted, EndedAs::Stopped]);
     let end =
@@ -491,7 +525,8 @@ fn any_run_record() -> impl Strategy<Value = LedgerRecord<'static>> {
                 }))
             });
     let header = (any::<bool>(), any::<i64>(), any_text()).prop_map(|(simulated, created, tool)| {
-        let binding = Binding { pool: PoolId::parse("us-east-1_Abc").unwrap(), simulated };
+        let endpoint = CustomEndpoint::of_url("http://localhost:1").filter(|_| created % 2 == 0);
+        let binding = Binding::new(PoolId::parse("us-east-1_Abc").unwrap(), simulated, endpoint);
         LedgerRecord::Header(LedgerHeader { format: FORMAT_VERSION, binding, created, tool })
     });
     prop_oneof![start, end, header]
