@@ -33,21 +33,27 @@ pub(super) fn look_at_destination(user: Option<&PoolUser>, source: &ExternalIden
     }
 }
 
-/// Who made a link that was found by reading.
+/// Who made a link that was found by reading. Reading alone never proves that it is ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LinkOwner {
-    Ours,
     SomebodyElse,
-    TooCloseToSay,
+    PerhapsOurs,
 }
 
-/// Decides whose link it is, by `identities[].dateCreated`: a link that is older than our announcement is not ours.
-pub(super) fn owner_of_found_link(created: Option<&RangeInclusive<UnixMs>>, announced: AnnouncementTime) -> LinkOwner {
-    match created {
-        Some(created) if *created.end() < announced.earliest => LinkOwner::SomebodyElse,
-        Some(created) if *created.start() > announced.latest => LinkOwner::Ours,
-        _ => LinkOwner::TooCloseToSay,
+/// Decides whose link it is. A link that is older than our announcement is not ours, nor is one that the service named in
+/// answer to the only call that can have made it.
+pub(super) fn owner_of_found_link(created: Option<&RangeInclusive<UnixMs>>, call: CallToSettle) -> LinkOwner {
+    let was_there_before_call = !call.effect.is_possible() && says_linked_before(call.why);
+    if was_there_before_call || is_older(created, call.announced) {
+        LinkOwner::SomebodyElse
+    } else {
+        LinkOwner::PerhapsOurs
     }
+}
+
+/// Whether a link was made before the announcement, by `identities[].dateCreated`.
+fn is_older(created: Option<&RangeInclusive<UnixMs>>, announced: AnnouncementTime) -> bool {
+    created.is_some_and(|created| *created.end() < announced.earliest)
 }
 
 /// What is known of the link call that a look is to settle.
@@ -61,6 +67,8 @@ pub(super) struct CallToSettle {
     pub(super) unlinked_at: Option<UnixMs>,
     /// Whether the source is named by another attribute than its subject: the pool may not show such a link.
     pub(super) is_by_attribute: bool,
+    /// Whether another identity on the destination may be this link by an attribute, under its subject.
+    pub(super) may_be_shown_by_subject: bool,
     /// Whether the search for the destination gave up before it had read all users that it can be.
     pub(super) is_search_cut: bool,
 }
@@ -90,9 +98,8 @@ pub(super) fn judge_look(
     settle_with: SettleWith,
 ) -> LookJudgement {
     if let DestinationLook::HoldsIdentity { created } = look {
-        let owner = owner_of_found_link(created.as_ref(), call.announced);
         return match may_be_unlinked(created.as_ref(), call.unlinked_at, settle_with) {
-            false => LookJudgement::Linked(owner),
+            false => LookJudgement::Linked(owner_of_found_link(created.as_ref(), call)),
             true if looks < settle_with.most_looks() => LookJudgement::LookAgain,
             true => LookJudgement::StillInDoubt,
         };
@@ -116,6 +123,10 @@ fn may_be_unlinked(
 
 /// Judges the last look at a destination that does not show the link.
 fn judge_absence(look: &DestinationLook, call: CallToSettle, settle_with: SettleWith) -> LookJudgement {
+    // Another call would make a second link.
+    if call.may_be_shown_by_subject && call.effect.is_possible() {
+        return LookJudgement::StillInDoubt;
+    }
     let is_user_seen = matches!(look, DestinationLook::LacksIdentity { .. });
     let absence_is_proof = is_user_seen && !call.is_by_attribute && settle_with.surely_shows(call.effect);
     let is_proven = !call.effect.is_possible() || absence_is_proof;
@@ -197,6 +208,11 @@ fn claims_a_link(why: IfNoEffect) -> bool {
     )
 }
 
+/// Whether the service says that this very link, or one of the identity, was there when the call came.
+fn says_linked_before(why: IfNoEffect) -> bool {
+    matches!(why, IfNoEffect::LookForNativeUser | IfNoEffect::RefuseRow(RefusalCode::LinkedElsewhere))
+}
+
 /// The code of a refused source, by the user that has the name of the identity's own profile.
 pub(super) fn refusal_by_profile(profile: Option<&PoolUser>) -> RefusalCode {
     match profile {
@@ -239,7 +255,7 @@ pub(super) fn judge_old_unlink(
 }
 
 /// Whether another identity of the provider on this user may be the link by an attribute, shown under its subject.
-fn may_hold_link_by_subject(user: &PoolUser, source: &ExternalIdentity) -> bool {
+pub(super) fn may_hold_link_by_subject(user: &PoolUser, source: &ExternalIdentity) -> bool {
     let provider = source.provider().as_str();
     !source.attribute().is_subject()
         && user.identities.iter().any(|held| held.provider_name == provider && !held.primary)
@@ -265,6 +281,7 @@ mod tests {
             effect,
             unlinked_at: None,
             is_by_attribute: false,
+            may_be_shown_by_subject: false,
             is_search_cut: false,
         }
     }
@@ -279,24 +296,36 @@ mod tests {
 
     #[test]
     fn a_link_that_is_found_has_an_owner() {
-        for (look, owner) in [
-            (holds_since(10_099..=10_099), LinkOwner::SomebodyElse),
-            (holds_since(9_000..=9_999), LinkOwner::SomebodyElse),
+        use IfNoEffect::{CountIdentities, LookForNativeUser, RefuseRow, RetryCall};
+        use LinkOwner::{PerhapsOurs, SomebodyElse};
+        use RefusalCode::{AliasExists, IdentityHasProfile, LinkedElsewhere};
+        use UnknownEffect::{None as NoCall, OfOldCall, OfRecentCall};
+        for (look, after_doubtful_call) in [
+            (holds_since(10_099..=10_099), SomebodyElse),
+            (holds_since(9_000..=9_999), SomebodyElse),
             // In seconds: it may have been made before or after the announcement.
-            (holds_since(10_000..=10_999), LinkOwner::TooCloseToSay),
-            (holds_since(10_600..=10_600), LinkOwner::TooCloseToSay),
-            (holds_since(10_601..=10_601), LinkOwner::Ours),
-            (holds_since(11_000..=11_999), LinkOwner::Ours),
-            (DestinationLook::HoldsIdentity { created: None }, LinkOwner::TooCloseToSay),
+            (holds_since(10_000..=10_999), PerhapsOurs),
+            (holds_since(10_600..=10_600), PerhapsOurs),
+            // Anybody may have made it since.
+            (holds_since(10_601..=10_601), PerhapsOurs),
+            (holds_since(11_000..=11_999), PerhapsOurs),
+            (DestinationLook::HoldsIdentity { created: None }, PerhapsOurs),
         ] {
-            for why in [
-                IfNoEffect::RetryCall,
-                IfNoEffect::RefuseRow(RefusalCode::AliasExists),
-                IfNoEffect::LookForNativeUser,
-                IfNoEffect::CountIdentities,
+            for (why, effect, expected) in [
+                (RetryCall, OfRecentCall, after_doubtful_call),
+                (RetryCall, OfOldCall, after_doubtful_call),
+                (RefuseRow(AliasExists), OfRecentCall, after_doubtful_call),
+                (RefuseRow(LinkedElsewhere), OfRecentCall, after_doubtful_call),
+                (LookForNativeUser, OfRecentCall, after_doubtful_call),
+                (CountIdentities, OfRecentCall, after_doubtful_call),
+                // The only call: "already linked" is about a link of before, whatever its date.
+                (RefuseRow(LinkedElsewhere), NoCall, SomebodyElse),
+                (LookForNativeUser, NoCall, SomebodyElse),
+                // The link was made although the service said so (aws-sdk-net #1000).
+                (RefuseRow(IdentityHasProfile), NoCall, after_doubtful_call),
             ] {
-                let (judged, looks) = judged(&look, call(why, UnknownEffect::OfRecentCall), SettleWith::ListUsers);
-                assert_eq!(judged, LookJudgement::Linked(owner), "whatever was answered: {why:?} {look:?}");
+                let (judged, looks) = judged(&look, call(why, effect), SettleWith::ListUsers);
+                assert_eq!(judged, LookJudgement::Linked(expected), "{why:?} {effect:?} {look:?}");
                 assert_eq!(looks, 1);
             }
         }
