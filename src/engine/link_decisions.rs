@@ -67,6 +67,8 @@ pub(super) struct CallToSettle {
     pub(super) unlinked_at: Option<UnixMs>,
     /// Whether the source is named by another attribute than its subject: the pool may not show such a link.
     pub(super) is_by_attribute: bool,
+    /// Whether another identity on the destination may be this link by an attribute, under its subject.
+    pub(super) may_be_shown_by_subject: bool,
     /// Whether the search for the destination gave up before it had read all users that it can be.
     pub(super) is_search_cut: bool,
 }
@@ -96,9 +98,8 @@ pub(super) fn judge_look(
     settle_with: SettleWith,
 ) -> LookJudgement {
     if let DestinationLook::HoldsIdentity { created } = look {
-        let owner = owner_of_found_link(created.as_ref(), call);
         return match may_be_unlinked(created.as_ref(), call.unlinked_at, settle_with) {
-            false => LookJudgement::Linked(owner),
+            false => LookJudgement::Linked(owner_of_found_link(created.as_ref(), call)),
             true if looks < settle_with.most_looks() => LookJudgement::LookAgain,
             true => LookJudgement::StillInDoubt,
         };
@@ -122,6 +123,10 @@ fn may_be_unlinked(
 
 /// Judges the last look at a destination that does not show the link.
 fn judge_absence(look: &DestinationLook, call: CallToSettle, settle_with: SettleWith) -> LookJudgement {
+    // Another call would make a second link.
+    if call.may_be_shown_by_subject && call.effect.is_possible() {
+        return LookJudgement::StillInDoubt;
+    }
     let is_user_seen = matches!(look, DestinationLook::LacksIdentity { .. });
     let absence_is_proof = is_user_seen && !call.is_by_attribute && settle_with.surely_shows(call.effect);
     let is_proven = !call.effect.is_possible() || absence_is_proof;
@@ -250,7 +255,7 @@ pub(super) fn judge_old_unlink(
 }
 
 /// Whether another identity of the provider on this user may be the link by an attribute, shown under its subject.
-fn may_hold_link_by_subject(user: &PoolUser, source: &ExternalIdentity) -> bool {
+pub(super) fn may_hold_link_by_subject(user: &PoolUser, source: &ExternalIdentity) -> bool {
     let provider = source.provider().as_str();
     !source.attribute().is_subject()
         && user.identities.iter().any(|held| held.provider_name == provider && !held.primary)
@@ -276,6 +281,7 @@ mod tests {
             effect,
             unlinked_at: None,
             is_by_attribute: false,
+            may_be_shown_by_subject: false,
             is_search_cut: false,
         }
     }

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use super::failure_limits::FailureClass;
 use super::link_decisions::{
     CallToSettle, LinkOwner, LookJudgement, OldUnlinkEnd, judge_look, judge_old_unlink, look_at_destination,
-    looks_before_old_unlink_is_judged, refusal_by_profile,
+    looks_before_old_unlink_is_judged, may_hold_link_by_subject, refusal_by_profile,
 };
 use super::name_search::SearchResult;
 use super::read_back::{AnnouncementTime, MOST_LOOKS, OpenCall, RowPolicy, SettleWith, UnknownEffect};
@@ -402,6 +402,7 @@ impl LinkJob {
             effect: self.effect,
             unlinked_at: self.unlinked_at,
             is_by_attribute: !source.attribute().is_subject(),
+            may_be_shown_by_subject: user.is_some_and(|user| may_hold_link_by_subject(user, source)),
             is_search_cut: self.progress.is_search_cut,
         };
         match judge_look(&look_at_destination(user, source), looks, call, policy.settle_with) {

@@ -634,3 +634,16 @@ fn a_link_that_was_just_unlinked_is_not_taken_for_somebody_elses() {
         assert_eq!(settled(Some(unlinked), SettleWith::ListUsers, left, ANNOUNCED - 500), expected);
     }
 }
+
+/// A sign-in has made the pool show the subject in place of the attribute: another call would make a second link.
+#[test]
+fn an_attribute_link_that_may_be_shown_by_its_subject_is_not_made_again() {
+    let mut job = LinkJob::new(by_email());
+    job.start(LeftByEarlierRuns::OpenLinkCall(open_call(120_000)), NAMING);
+    assert!(is_in_doubt(&settle(&mut job, POLICY, &[user("alice", &[(SUBJECT, false, ANNOUNCED + 10)])]).0));
+    // Its own profile is no link.
+    let mut job = LinkJob::new(by_email());
+    job.start(LeftByEarlierRuns::OpenLinkCall(open_call(120_000)), NAMING);
+    settle(&mut job, POLICY, &[user("alice", &[(SUBJECT, true, ANNOUNCED + 10)])]);
+    assert!(is_announce(&job));
+}

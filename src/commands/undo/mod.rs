@@ -17,6 +17,7 @@ use super::shared::{
     AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, PaceArgs, PoolArgs, Proposal,
     RunTarget, SimulationArgs, binding_of, check_outputs, check_providers, connect, parse_provider, require_terminal,
 };
+use crate::clock::UnixMs;
 use crate::domain::counts::Counts;
 use crate::domain::identity::ProviderName;
 use crate::domain::run::{RunOutcome, RunPurpose, RunReport};
@@ -87,6 +88,17 @@ pub struct SelectionArgs {
     pub include_recovered: bool,
 }
 
+impl SelectionArgs {
+    fn resolve(&self, now: UnixMs) -> Result<UndoSelection, Failure> {
+        Ok(UndoSelection {
+            since: self.since.as_deref().map(|text| parse_since(text, now)).transpose()?,
+            rows: self.rows.concat(),
+            providers: self.provider.iter().cloned().collect(),
+            include_recovered: self.include_recovered,
+        })
+    }
+}
+
 pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, clock, file_settings: file, .. } = context;
 
@@ -110,12 +122,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     if simulator.is_none() && !args.dry_run {
         args.guards.check_protection(args.yes, &pool, file)?;
     }
-    let selection = UndoSelection {
-        since: args.selection.since.as_deref().map(|text| parse_since(text, clock.unix_ms())).transpose()?,
-        rows: args.selection.rows.concat(),
-        providers: args.selection.provider.into_iter().collect(),
-        include_recovered: args.selection.include_recovered,
-    };
+    let selection = args.selection.resolve(clock.unix_ms())?;
 
     // Open the ledger. It is never created: a missing one is a mistyped path. A dry run takes no lock.
     let ledger_file = FileSource::open(&args.ledger)?;

@@ -14,6 +14,7 @@ use cognito_link::engine::ServicePorts;
 use cognito_link::engine::testing::{EngineRun, open_ledger};
 use cognito_link::ledger::UndoSelection;
 use cognito_link::ledger::storage::MemoryStorage;
+use cognito_link::limits::LIST_LAG_MS_MAX;
 use cognito_link::seed::Rng;
 use cognito_link::service::in_process::InProcessService;
 use cognito_sim::{Behavior, SignIn};
@@ -21,7 +22,7 @@ use serde_json::{Value, json};
 
 use super::record::{Actor, Holding, Maker, MayTake, PoolRecord, Trespass};
 use super::scene::{IdentityKey, MatrixCase, MatrixRow, MeantUser, POOL, START, Scene, claims, one_of};
-use super::watch::{Unanswered, WatchedService};
+use super::watch::{UnansweredCalls, WatchedService};
 
 /// Runs of a command that are not cut short, at most: the first and two reruns.
 const WHOLE_RUNS_MAX: usize = 3;
@@ -180,15 +181,23 @@ struct RowTruth {
     /// Whether others changed the link since: what the ledger says of it then is nobody's report.
     is_touched: bool,
     is_date_rewritten: bool,
+    /// Whether the ledger marks the link as recovered: somebody else may have made it.
+    is_recovered: bool,
+    /// Whether the service answers the call for a link that stood before with success. Without a look before the call, nothing
+    /// shows then that the link is not ours; `undo` leaves it because of its date.
+    repeat_succeeds: bool,
 }
 
 impl RowTruth {
     /// The rule that is broken where the ledger says this of the row.
     fn rule_broken_by(self, state: RowState) -> Option<Rule> {
-        let Self { stands, is_ours, is_touched, is_date_rewritten } = self;
+        let Self { stands, is_ours, is_touched, is_date_rewritten, is_recovered, repeat_succeeds } = self;
         let ours_stands = stands && is_ours;
         match state {
             RowState::AlreadyLinked if ours_stands && !is_touched => Some(Rule::OwnerIsRight),
+            RowState::Linked if stands && !is_ours && !is_recovered && !is_touched && !repeat_succeeds => {
+                Some(Rule::OwnerIsRight)
+            }
             RowState::Linked | RowState::AlreadyLinked => (!stands && !is_touched).then_some(Rule::LinkedIsThere),
             RowState::Refused(_) => (stands && !is_touched).then_some(Rule::RefusedIsNotThere),
             RowState::Unprocessed | RowState::Undone | RowState::Failed | RowState::Kept(RefusalCode::Gone) => {
@@ -210,7 +219,9 @@ struct Play<'a> {
     disk: MemoryStorage,
     now: UnixMs,
     include_recovered: bool,
-    unanswered: Unanswered,
+    unanswered: UnansweredCalls,
+    /// When the last run began.
+    run_began: UnixMs,
     lists_deleted_provider: bool,
     breaches: Vec<Breach>,
     figures: Figures,
@@ -231,7 +242,8 @@ impl<'a> Play<'a> {
             disk,
             now: START,
             include_recovered,
-            unanswered: Unanswered::default(),
+            unanswered: UnansweredCalls::default(),
+            run_began: START,
             lists_deleted_provider: case.has_extra_events(),
             breaches,
             figures,
@@ -296,10 +308,12 @@ impl<'a> Play<'a> {
     fn run(&mut self, command: Command, cut: Cut) -> Option<RunReport> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         self.note(&format!("{command:?}, {cut:?}"));
+        self.run_began = self.now;
         let report = runtime.block_on(async {
             let clock = Clock::starting_at(self.now);
             let service = Arc::new(WatchedService {
                 inner: InProcessService::sharing(self.scene.account.clone(), clock, POOL),
+                clock,
                 unanswered: Arc::clone(&self.unanswered),
                 lists_deleted_provider: self.lists_deleted_provider,
             });
@@ -344,6 +358,10 @@ impl<'a> Play<'a> {
         let (links, profiles) = (self.case.behaves(Behavior::HeldMoves), self.case.behaves(Behavior::MergingLinks));
         let may_take = MayTake { links: links || profiles, profiles };
         for Trespass { link, act } in self.record.advance(&self.scene.account, actor, may_take) {
+            // Whoever includes recovered links removes what others made at the time of our call.
+            if actor == Actor::Undo && self.include_recovered && self.record.is_touched_by_others(&link) {
+                continue;
+            }
             let row = self.scene.rows.iter().find(|row| row.identity() == link);
             let situation = row.map_or("no row", |row| row.situation);
             self.breach(Rule::NothingElseIsTaken, situation, format!("{act}: {link:?}"));
@@ -376,6 +394,7 @@ impl<'a> Play<'a> {
     /// Compares what the ledger says of every row with the pool. `is_whole` says that the run saw every row, `is_last`
     /// that there is no further rerun.
     fn judge(&mut self, command: Command, is_whole: bool, is_last: bool) {
+        let recovered = self.recovered_rows();
         for (row, state) in self.scene.rows.clone().into_iter().zip(self.states()) {
             let key = row.identity();
             let found = self.link_on_its_user(&row);
@@ -384,6 +403,8 @@ impl<'a> Play<'a> {
                 is_ours: found.is_some_and(|holding| holding.maker == Maker::Us),
                 is_touched: self.record.is_touched_by_others(&key),
                 is_date_rewritten: self.case.behaves(Behavior::DatesRewritten),
+                is_recovered: recovered.contains(&row.row.key.to_string()),
+                repeat_succeeds: self.case.behaves(Behavior::RepeatSucceeds),
             };
             let is_unsettled = match state {
                 RowState::Unprocessed | RowState::Undone => command == Command::Link && is_whole,
@@ -402,15 +423,33 @@ impl<'a> Play<'a> {
         }
     }
 
+    /// When calls for a row were sent that had no answer, also those that name a link by an attribute by its subject.
+    fn unanswered_calls_for(&self, row: &MatrixRow) -> Vec<UnixMs> {
+        let by_link = row.identity();
+        let by_subject = IdentityKey {
+            provider: by_link.provider.clone(),
+            attribute: "Cognito_Subject".to_owned(),
+            value: format!("subject of {}", by_link.value),
+        };
+        let unanswered = self.unanswered.lock().unwrap();
+        let mut sent: Vec<UnixMs> =
+            [by_link, by_subject].iter().filter_map(|key| unanswered.get(key)).flatten().copied().collect();
+        sent.sort_unstable();
+        sent
+    }
+
     /// Whether the service may hide from a reader what became of a row.
     fn may_stay_in_doubt(&self, row: &MatrixRow) -> bool {
         let behaves = |behavior| self.case.behaves(behavior);
-        let was_killed = self.figures.killed > 0;
         let name = row.row.link.destination.value().expose();
-        self.unanswered.lock().unwrap().contains(&row.identity())
+        let was_killed = self.figures.killed > 0;
+        let unanswered = self.unanswered_calls_for(row);
+        // A list may lag behind such a call for so long, and no run has begun since.
+        unanswered.last().is_some_and(|sent| sent.saturating_add(LIST_LAG_MS_MAX) >= self.run_began)
             || behaves(Behavior::ListLag40s)
-            // What a killed run left open cannot be seen where the pool may not show such a link.
-            || (was_killed || behaves(Behavior::AttributeLinksHidden)) && row.attribute().is_some()
+            // What such a call did, or one that a killed run announced, cannot be seen where the pool may not show the link.
+            || (was_killed || !unanswered.is_empty() || behaves(Behavior::AttributeLinksHidden)) && row.attribute().is_some()
+            || behaves(Behavior::NamesKeepCase) && row.situation == "name in other case"
             || behaves(Behavior::FilterKeepsBackslashes) && name.contains(['\\', '"'])
             || behaves(Behavior::MappedUsernames) && matches!(row.row.link.destination, Destination::Federated { .. })
             || behaves(Behavior::LimitIsThrottle)
@@ -493,7 +532,8 @@ impl<'a> Play<'a> {
         let mut recovered = BTreeSet::new();
         let bytes = self.disk.bytes();
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let record: Value = serde_json::from_slice(line).unwrap();
+            // A crash may have torn the last line.
+            let Ok(record) = serde_json::from_slice::<Value>(line) else { continue };
             let key = record["key"].as_str().unwrap_or_default().to_owned();
             match (record["type"].as_str(), record["recovered"].as_bool()) {
                 (Some("settled"), Some(true)) => recovered.insert(key),
@@ -534,6 +574,7 @@ impl<'a> Play<'a> {
             RefusalCode::DateUnknown => behaves(Behavior::DatesAbsent),
             RefusalCode::Moved => behaves(Behavior::DatesRewritten),
             RefusalCode::UserNotSeen => self.may_stay_in_doubt(row),
+            RefusalCode::Unrecognised => behaves(Behavior::UnknownTexts),
             _ => false,
         }
     }

@@ -1,8 +1,9 @@
 //! The service as a run of a case sees it: what was answered is noted, and a provider may be gone right after the preflight.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use cognito_link::clock::{Clock, UnixMs};
 use cognito_link::domain::identity::{ExternalIdentity, Personal, ProviderName};
 use cognito_link::service::in_process::InProcessService;
 use cognito_link::service::{
@@ -12,26 +13,31 @@ use cognito_link::service::{
 
 use super::scene::{DELETED_PROVIDER, IdentityKey};
 
-/// The identities whose last write calls had no answer that says what they did: it was lost, or replaced by a fault, or the
-/// run was killed first.
-pub(super) type Unanswered = Arc<Mutex<BTreeSet<IdentityKey>>>;
+/// When the write calls for an identity were sent that had no answer that says what they did: the answer was lost, or
+/// replaced by a fault, or the run was killed first.
+pub(super) type UnansweredCalls = Arc<Mutex<BTreeMap<IdentityKey, Vec<UnixMs>>>>;
 
 pub(super) struct WatchedService {
     pub(super) inner: Arc<InProcessService>,
-    pub(super) unanswered: Unanswered,
+    pub(super) clock: Clock,
+    pub(super) unanswered: UnansweredCalls,
     /// Whether the preflight lists a provider that no later call finds.
     pub(super) lists_deleted_provider: bool,
 }
 
 impl WatchedService {
-    fn note(&self, identity: &ExternalIdentity, answer: &Result<Answer<()>, CallFault>) {
-        let is_decision = match answer {
+    fn note_sent(&self, identity: &ExternalIdentity) {
+        self.unanswered.lock().unwrap().entry(IdentityKey::of(identity)).or_default().push(self.clock.unix_ms());
+    }
+
+    fn note_answer(&self, identity: &ExternalIdentity, answer: &Result<Answer<()>, CallFault>) {
+        let says_what_it_did = match answer {
             Ok(_) => true,
-            Err(CallFault::Answered { status, code, .. }) => *status < 500 && code != "TooManyRequestsException",
+            Err(CallFault::Answered { status, code, .. }) => *status < 500 && code != "InternalErrorException",
             Err(_) => false,
         };
-        if is_decision {
-            self.unanswered.lock().unwrap().remove(&IdentityKey::of(identity));
+        if says_what_it_did && let Some(calls) = self.unanswered.lock().unwrap().get_mut(&IdentityKey::of(identity)) {
+            calls.pop();
         }
     }
 }
@@ -69,9 +75,9 @@ impl IdentityLinker for WatchedService {
     fn link(&self, request: LinkRequest) -> PortFuture<'_, ()> {
         Box::pin(async move {
             let identity = request.source.clone();
-            self.unanswered.lock().unwrap().insert(IdentityKey::of(&identity));
+            self.note_sent(&identity);
             let answer = self.inner.link(request).await;
-            self.note(&identity, &answer);
+            self.note_answer(&identity, &answer);
             answer
         })
     }
@@ -81,9 +87,9 @@ impl IdentityUnlinker for WatchedService {
     fn unlink(&self, request: UnlinkRequest) -> PortFuture<'_, ()> {
         Box::pin(async move {
             let identity = request.identity.clone();
-            self.unanswered.lock().unwrap().insert(IdentityKey::of(&identity));
+            self.note_sent(&identity);
             let answer = self.inner.unlink(request).await;
-            self.note(&identity, &answer);
+            self.note_answer(&identity, &answer);
             answer
         })
     }
