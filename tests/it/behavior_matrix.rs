@@ -50,16 +50,16 @@ const WITH_EFFECT_BESIDE: &[(Behavior, Behavior)] = &[(Behavior::UnlinkSaysUserN
 
 /// Cases that failed once, each with its cause.
 const REGRESSIONS: &[(&str, &str)] = &[
-    ("list-lag-40s:seed=15", "a doubtful call of an earlier run, and a list that does not show its link yet"),
-    ("list-lag-40s:seed=140", "a doubtful call of this run, and a list that does not show its link yet"),
+    ("list-lag-40s:seed=15", "a run that drains after an unlink, or a young link, and a list that lags"),
+    ("list-lag-40s:seed=140", "a run that drains after an unlink, or a young link, and a list that lags"),
     (
         "attribute-links-hidden+refusals-link:seed=356",
         "a refusal of a link that was made, and that the pool does not show",
     ),
     ("mapped-usernames+refusals-link:seed=25", "a refusal of a link that was made, to a user with another name"),
     ("list-lag-40s:seed=300", "the list shows the link that undo unlinked, and a lost call reads it as somebody's"),
-    ("list-lag-40s:seed=548", "the same, after a rerun"),
-    ("list-lag-40s:seed=835", "the same, where the lost call was the second attempt"),
+    ("list-lag-40s:seed=548", "the same as seed 300"),
+    ("list-lag-40s:seed=835", "the same as seed 300"),
     ("none:seed=437", "undo reads the link that an earlier undo unlinked in place of ours, and takes ours for older"),
 ];
 
