@@ -168,12 +168,17 @@ mod tests {
 
     #[test]
     fn places_lead_back_to_rows() {
+        let link = |user| LinkRef {
+            destination: DestinationRef::Username(user),
+            provider: "Okta",
+            attribute: "a",
+            value: "b",
+        };
         let mut prints = Fingerprints::default();
         let numbers = [1, 2, 5, 6, 7, 20, 21, 30];
+        // No row repeats the one before it.
         for number in numbers {
-            let (destination, value) = (DestinationRef::Username("a"), &number.to_string());
-            let link = LinkRef { destination, provider: "Okta", attribute: "a", value };
-            prints.add(RowNumber(number), &link, 0);
+            prints.add(RowNumber(number), &link(["a", "b", "c"][usize::try_from(number % 3).unwrap()]), 0);
         }
         let rows: Vec<u64> = (0..8).map(|place| u64::from(prints.row(place))).collect();
         assert_eq!(rows, numbers);

@@ -64,7 +64,7 @@ fn rows_that_repeat_the_row_before_are_not_kept() {
     let kept = |users: &[&str], rows: u64| {
         let mut check = CrossRowCheck::default();
         for number in 1..=rows {
-            let user = users[usize::try_from(number).unwrap() % users.len()];
+            let user = users[usize::try_from(number - 1).unwrap() % users.len()];
             let destination = DestinationRef::Username(user);
             let link = LinkRef { destination, provider: "Okta", attribute: "a", value: "1x" };
             check.add(RowNumber(number), &link);
