@@ -23,11 +23,12 @@ use cognito_link::commands::shared::rows::{InputRows, RowGuidance};
 use cognito_link::commands::shared::run::{run_engine, run_start};
 use cognito_link::domain::event::IgnoreEvents;
 use cognito_link::domain::identity::PoolId;
+use cognito_link::domain::state::RetryChoice;
 use cognito_link::engine::{EngineOptions, RunContext, ServicePorts, WritePort};
 use cognito_link::foresight::preflight::preflight;
 use cognito_link::input::{InputOptions, InputSource};
 use cognito_link::ledger::record::RunId;
-use cognito_link::ledger::{Binding, Ledger};
+use cognito_link::ledger::{Binding, Corrections, Ledger};
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
 use cognito_link::service::cognito::{Cognito, ConnectionTarget};
@@ -193,8 +194,14 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let pool = PoolId::parse(POOL).unwrap();
     let (source, options) = (InputSource::open(&input).unwrap(), InputOptions::default());
     let binding = Binding { pool: pool.clone(), simulated: true };
-    let check =
-        InputCheck { source: &source, options: &options, pool: &pool, shard: None, ledger: None, retry_refused: false };
+    let check = InputCheck {
+        source: &source,
+        options: &options,
+        pool: &pool,
+        shard: None,
+        ledger: None,
+        retry: RetryChoice::NOTHING,
+    };
     let checked = check.run(&mut IgnoreEvents).unwrap();
     let target =
         ConnectionTarget::Simulator { endpoint_url: format!("http://{address}"), access_key: "SIMULATED".to_owned() };
@@ -228,6 +235,6 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
         observer: &mut IgnoreEvents,
         undo_observer: None,
     };
-    let report = run_engine(context, &start, &mut rows, &mut signals).await.unwrap();
+    let report = run_engine(context, &start, &Corrections::default(), &mut rows, &mut signals).await.unwrap();
     assert_eq!(report.counts.linked, CALLS);
 }

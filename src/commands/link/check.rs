@@ -8,11 +8,11 @@ use crate::commands::shared::rows::{is_in_shard, read_first};
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::finding::Severity;
 use crate::domain::identity::{PoolId, ProviderName};
-use crate::domain::row::{Link, RowKey};
+use crate::domain::row::{Link, RowPlace};
 use crate::domain::shard::Shard;
-use crate::domain::state::ResumeAction;
+use crate::domain::state::{ResumeAction, RetryChoice, RowState};
 use crate::input::{CrossRowFindings, InputOptions, InputReader, InputRecord, InputSource};
-use crate::ledger::Ledger;
+use crate::ledger::{InputPresence, Ledger, RowStanding};
 use crate::limits::PROVIDERS_PER_POOL_MAX;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,12 +25,18 @@ pub struct CheckedInput {
     pub invalid: u64,
     /// Rows that an earlier run has settled, also where they are invalid in comparison with other rows.
     pub done_before: u64,
+    /// Of these, those whose link `undo` has removed, and that are not linked again without `--relink`.
+    pub undone: u64,
+    /// Rows that a correction in another input has taken the place of.
+    pub superseded: u64,
     /// Rows that an earlier run left in doubt. They are read first.
     pub in_doubt: u64,
     /// Rows whose destination must be looked up.
     pub look_ups: u64,
     /// Providers of the identities that a run will link.
     pub providers: BTreeSet<ProviderName>,
+    /// Which rows of the ledger the input has; `None` without a ledger.
+    pub presence: Option<InputPresence>,
     /// What the comparison of rows has found, for the next reading.
     pub cross_row: Arc<CrossRowFindings>,
 }
@@ -44,15 +50,21 @@ pub struct InputCheck<'a> {
     /// The part of the input that is counted. Its rows are compared with all rows.
     pub shard: Option<Shard>,
     pub ledger: Option<&'a Ledger>,
-    pub retry_refused: bool,
+    pub retry: RetryChoice,
 }
 
 impl InputCheck<'_> {
     /// Reads the whole input, and a second time only where there are findings: then in the order of the rows.
     pub fn run(&self, observer: &mut dyn RunObserver) -> Result<CheckedInput, Failure> {
         let mut checked = CheckedInput::default();
+        let mut presence = self.ledger.map(|ledger| InputPresence::new(ledger.view(), self.source.name()));
         let reading = read_first(self.source, self.options, observer, |row| {
-            self.add(row.into_record(), &mut checked, None);
+            let record = row.into_record();
+            if let (Some(presence), Some(ledger)) = (&mut presence, self.ledger) {
+                let place = record.link.as_ref().map(RowPlace::of);
+                presence.see(ledger.view(), record.key(self.pool), place, record.retry_of);
+            }
+            self.add(record, &mut checked, None);
         })?;
         if reading.has_findings || !reading.cross_row.is_clean() {
             checked = CheckedInput { cross_row: Arc::clone(&reading.cross_row), ..CheckedInput::default() };
@@ -60,6 +72,7 @@ impl InputCheck<'_> {
                 self.add(record?, &mut checked, Some(&mut *observer));
             }
         }
+        checked.presence = presence;
         Ok(checked)
     }
 
@@ -71,7 +84,15 @@ impl InputCheck<'_> {
         }
         checked.rows += 1;
         let is_valid = record.is_valid();
-        let resume = record.link.as_ref().map_or(ResumeAction::Attempt, |link| self.resume(link));
+        let key = record.key(self.pool);
+        if self.ledger.is_some_and(|ledger| {
+            ledger.view().standing(key) == RowStanding::Replaced && ledger.view().is_superseded(key)
+        }) {
+            checked.superseded += 1;
+            return;
+        }
+        let state = record.link.as_ref().and(self.ledger).map_or(RowState::Unprocessed, |ledger| ledger.state(key));
+        let resume = state.on_resume(self.retry);
         if let Some(observer) = observer {
             // An error in comparison with other rows does not affect a row that is done: the other rows are not sent.
             let is_reported = |severity| resume != ResumeAction::Skip || severity == Severity::Warning;
@@ -80,24 +101,21 @@ impl InputCheck<'_> {
             }
         }
         match (record.link, resume) {
-            (Some(_), ResumeAction::Skip) => checked.done_before += 1,
+            (Some(_), ResumeAction::Skip) => {
+                checked.done_before += 1;
+                checked.undone += u64::from(state == RowState::Undone);
+            }
             (Some(_), ResumeAction::Settle) if !is_valid => checked.done_before += 1,
             (Some(link), _) if is_valid => checked.add_work(&link, resume),
             _ => checked.invalid += 1,
         }
-    }
-
-    fn resume(&self, link: &Link) -> ResumeAction {
-        self.ledger.map_or(ResumeAction::Attempt, |ledger| {
-            ledger.state(RowKey::of(self.pool, link)).on_resume(self.retry_refused)
-        })
     }
 }
 
 impl CheckedInput {
     /// Rows that a run will work on.
     pub fn to_send(&self) -> u64 {
-        self.rows - self.invalid - self.done_before
+        self.rows - self.invalid - self.done_before - self.superseded
     }
 
     fn add_work(&mut self, link: &Link, resume: ResumeAction) {

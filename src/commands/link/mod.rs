@@ -7,9 +7,10 @@ mod rehearse;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::shared::choices::Choices;
+use super::shared::retry::{RetryOption, hint_at_superseded_links, hint_at_undone_rows, parse_retry, retry_choice};
 use super::shared::rows::{InputRows, RowGuidance};
 use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
 use super::shared::run_view::{print_run_report, print_stop};
@@ -26,7 +27,7 @@ use crate::domain::shard::Shard;
 use crate::engine::{RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
 use crate::input::{InputOptions, InputReader, InputSource};
-use crate::ledger::{Binding, Ledger, LedgerError, LedgerOperation};
+use crate::ledger::{Binding, Corrections, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
 use crate::ui::{Ui, format};
 pub use check::{CheckedInput, InputCheck};
@@ -68,9 +69,12 @@ pub struct LinkArgs {
     /// Ledger of the run [default: INPUT.ledger, or INPUT.simulated.ledger with --simulate]
     #[arg(long, value_name = "FILE", help_heading = headings::LEDGER)]
     pub ledger: Option<PathBuf>,
-    /// Rows of earlier runs to attempt again
-    #[arg(long, value_enum, value_name = "STATE", help_heading = headings::LEDGER, hide_short_help = true)]
-    pub retry: Vec<RetryState>,
+    /// Refused rows of earlier runs to attempt again: `refused` for all, or a refusal code (can be repeated)
+    #[arg(long, value_name = "CODE", value_parser = parse_retry, help_heading = headings::LEDGER)]
+    pub retry: Vec<RetryOption>,
+    /// Link rows again whose link `undo` has removed
+    #[arg(long, help_heading = headings::LEDGER, hide_short_help = true)]
+    pub relink: bool,
     /// Plan to follow exactly, from `validate --save-plan`
     ///
     /// Links the rows that the plan has as `link`, and records the others without a call.
@@ -87,12 +91,6 @@ pub struct LinkArgs {
     pub rehearse: bool,
     #[command(flatten)]
     pub advanced: AdvancedArgs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RetryState {
-    /// Rows that were refused
-    Refused,
 }
 
 impl LinkArgs {
@@ -120,7 +118,8 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     check_outputs(&[args.simulation.output()], &read, context.force)?;
     let rate_choice = args.pace.rate_choice(shard, file)?;
     let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
-    options.retry_refused = args.retry.contains(&RetryState::Refused);
+    options.retry = retry_choice(&args.retry);
+    options.retry.relink = args.relink;
     let source = InputSource::open(&args.input)?;
     note_preset(&input_options, ui);
     warn_about_undivided_array(shard, ui);
@@ -133,8 +132,8 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let (guidance, plan) = open_guidance(&args, &source, &input_options, &binding, context)?;
     let ledger = if args.rehearse { None } else { open_ledger_of_earlier_runs(&ledger_path, &binding, context)? };
     let check = || {
-        let (pool, retry_refused, ledger) = (&binding.pool, options.retry_refused, ledger.as_ref());
-        let check = InputCheck { source: &source, options: &input_options, pool, shard, ledger, retry_refused };
+        let (pool, retry, ledger) = (&binding.pool, options.retry, ledger.as_ref());
+        let check = InputCheck { source: &source, options: &input_options, pool, shard, ledger, retry };
         let checked = check.run(ui.observer().as_mut())?;
         if args.strict && checked.invalid > 0 {
             return Err(Failure::Strict { invalid: checked.invalid, read: checked.rows });
@@ -173,6 +172,10 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         rate_choice.write_pace_for_documented_quota()
     };
     print_estimate(&checked, plan.as_ref(), &knowledge, &options, ui);
+    let corrections = match (&ledger, &checked.presence) {
+        (Some(ledger), Some(presence)) => ledger.corrections(presence)?,
+        _ => Corrections::default(),
+    };
     tracing::info!(pool = %binding.pool, seed = options.seed, rows = checked.rows, "starting");
     if !args.yes && to_send > 0 {
         confirm(&format!("link {} of {}", format::counted(to_send, "row"), source.name()), &binding, ui)?;
@@ -202,13 +205,15 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         observer: observer.as_mut(),
         undo_observer: None,
     };
-    let report = Box::pin(run_engine(engine, &start, &mut rows, &mut signals)).await?;
+    let report = Box::pin(run_engine(engine, &start, &corrections, &mut rows, &mut signals)).await?;
     drop(observer);
 
     // Result.
     let exit = exit_for_run(&report);
     print_run_report(&report, Some(&ledger_path.display().to_string()), &args.input, exit, ui)?;
     print_stop(&report, ui);
+    hint_at_superseded_links(ledger.view(), &ledger_path, ui);
+    hint_at_undone_rows(checked.undone, ui);
     if let Some(running) = running_simulator {
         running.stop()?;
     }

@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::input::Format;
 use crate::input::{LinkRow, LinkRowWriter};
 use crate::limits::FAILURES_SHOWN_MAX;
-use crate::ui::format::{counted, duration};
+use crate::ui::format::{count, counted, duration};
 use crate::ui::{OutputFormat, Style, Ui, escape};
 
 pub(super) fn print_drift(report: &DriftReport, ui: &Ui) -> io::Result<()> {
@@ -64,7 +64,7 @@ fn drift_text(report: &DriftReport, show_values: bool, style: Style) -> String {
     ];
     let sums = [
         TableLine::plain("rows read", counts.rows, ""),
-        TableLine::plain("extra", counts.extra, "in the pool, not in the file"),
+        TableLine::plain("extra", counts.extra, extra_note(counts.superseded)),
     ];
     let mut lines = table(&states, &sums, style);
     lines.push(format!(
@@ -85,6 +85,14 @@ fn drift_text(report: &DriftReport, show_values: bool, style: Style) -> String {
     let left_out = counts.extra - extras.len() as u64;
     push_section(&mut lines, extras, left_out, "extra link");
     joined(&lines)
+}
+
+fn extra_note(superseded: u64) -> String {
+    let note = "in the pool, not in the file";
+    if superseded == 0 {
+        return note.to_owned();
+    }
+    format!("{note}; {} superseded: links of this ledger whose row was corrected or is gone", count(superseded))
 }
 
 fn push_section(lines: &mut Vec<String>, details: Vec<String>, left_out: u64, noun: &str) {
@@ -113,7 +121,8 @@ fn extra_text(line: &ExtraLink, show_values: bool, style: Style) -> String {
         format!(" of {}", escape(&line.destination_provider))
     };
     let provider = escape(&line.provider);
-    format!("{} {provider} {} on {}{profile_of}", style.yellow("extra"), shown(&line.value), shown(&line.destination))
+    let word = if line.superseded { "superseded" } else { "extra" };
+    format!("{} {provider} {} on {}{profile_of}", style.yellow(word), shown(&line.value), shown(&line.destination))
 }
 
 fn shown_value(value: &Personal, show_values: bool) -> String {
@@ -164,6 +173,7 @@ fn drift_json(report: &DriftReport, applied: Option<&Value>, show_values: bool, 
             "source_value": shown_value(&line.value, show_values),
             "destination_username": shown_value(&line.destination, show_values),
             "destination_provider": line.destination_provider,
+            "superseded": line.superseded,
         })
     });
     json!({
@@ -179,6 +189,7 @@ fn drift_json(report: &DriftReport, applied: Option<&Value>, show_values: bool, 
             "blocked": counts.blocked, "unverifiable": counts.unverifiable, "invalid": counts.invalid,
         },
         "extra": counts.extra,
+        "superseded": counts.superseded,
         "changes": counts.changes,
         "blocked_by_code": by_code_json(&counts.by_code, RefusalCode::as_str),
         "providers_in_scope": report.scope,
@@ -229,6 +240,7 @@ mod tests {
             value: Personal::from_service("00uAbc\u{1b}Z"),
             destination: Personal::from_service("alice"),
             destination_provider: String::new(),
+            superseded: false,
         });
         report
     }

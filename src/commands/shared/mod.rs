@@ -6,6 +6,7 @@ mod input;
 mod outputs;
 mod pace;
 mod pool;
+pub mod retry;
 pub mod rows;
 pub mod run;
 pub mod run_view;
