@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::counters::RunCounters;
 use super::drain::Drain;
+use super::failure_limits::FailureLimits;
 use super::group_sync::{GroupSync, SyncDecision};
 use super::job::Job;
 use super::link_decisions::OldUnlinkEnd;
@@ -14,7 +15,7 @@ use super::outbox::Outbox;
 use super::read_back::{AnnouncementTime, OpenCall, RowPolicy};
 use super::row_progress::{NextWork, Pause, RowAnnouncement, RowResult, Transition};
 use super::rows_in_flight::{RowsInFlight, TimerReason};
-use super::systemic_faults::SystemicFaults;
+use super::systemic_faults::{SystemicFaults, UndecidedWrites};
 use super::undo_decisions::LinkTime;
 use super::undo_job::UndoJob;
 use super::worker::JobId;
@@ -104,8 +105,12 @@ pub(super) struct Dispatcher<'a> {
     reads: CallPacer,
     writes: CallPacer,
     calls_in_flight: usize,
+    /// Of these, those that write.
+    writes_in_flight: usize,
     drain: Drain,
     systemic_faults: SystemicFaults,
+    undecided_writes: UndecidedWrites,
+    failure_limits: FailureLimits,
     counters: RunCounters,
     not_authorized: NotAuthorizedRows,
     next_progress: Instant,
@@ -119,6 +124,7 @@ impl<'a> Dispatcher<'a> {
                 attempts_max: options.attempts_max,
                 settle_with: options.settle_with,
                 naming: PoolNaming::from(&context.knowledge.facts),
+                settles_before_end: false,
             },
             purpose: match context.services.writer {
                 WritePort::Links(_) => RunPurpose::Link,
@@ -134,8 +140,11 @@ impl<'a> Dispatcher<'a> {
             reads: CallPacer::new(clock, options.reads),
             writes: CallPacer::new(clock, options.writes),
             calls_in_flight: 0,
+            writes_in_flight: 0,
             drain: Drain::default(),
             systemic_faults: SystemicFaults::default(),
+            undecided_writes: UndecidedWrites::default(),
+            failure_limits: FailureLimits::new(options.stop_limits.clone()),
             counters: RunCounters::new(now),
             not_authorized: NotAuthorizedRows::default(),
             next_progress: now,
@@ -168,6 +177,12 @@ impl<'a> Dispatcher<'a> {
     fn advance(&mut self, now: Instant) -> Result<Actions, LedgerError> {
         if let Some(stop) = self.exceeded_bound(now) {
             self.stop(stop, now);
+        }
+        if let Some(reason) = self.failure_limits.reached() {
+            self.stop_for_failures(
+                StopError::new(StopCause::Bound, format!("{reason}; a rerun resumes from here")),
+                now,
+            );
         }
         let due = self.rows.take_due(now);
         due.waited.into_iter().for_each(|id| self.queue(id));
@@ -404,6 +419,7 @@ impl<'a> Dispatcher<'a> {
 
     fn start_call(&mut self, job: JobId, slot: AdmittedCall, call: Call, now: Instant) -> StartCall {
         self.calls_in_flight += 1;
+        self.writes_in_flight += usize::from(matches!(call, Call::Write(_)));
         if let Some(job) = self.rows.get_mut(job) {
             let progress = job.progress_mut();
             progress.call_in_flight = true;
@@ -426,6 +442,9 @@ impl<'a> Dispatcher<'a> {
                 self.queue(id);
                 continue;
             };
+            if self.writes_in_flight >= self.failure_limits.calls_allowed() {
+                break;
+            }
             let slot = match self.take_slot(CallKind::Write) {
                 Ok(slot) => slot,
                 Err(pause) => return Ok(pause),
@@ -508,6 +527,7 @@ impl<'a> Dispatcher<'a> {
 
     fn on_call_done(&mut self, call: &FinishedCall, now: Instant) -> Result<(), LedgerError> {
         self.calls_in_flight -= 1;
+        self.writes_in_flight -= usize::from(call.result.kind() != CallKind::Read);
         if let Some(meta) = call.result.meta() {
             self.skew.observe_answer(call.sent_unix_ms, call.answered_unix_ms, meta);
         }
@@ -517,6 +537,9 @@ impl<'a> Dispatcher<'a> {
         let row = self.rows.get(call.job).map(|job| job.progress().row.number);
         if let Some(stop) = row.and_then(|row| self.systemic_faults.observe(row, &call.result)) {
             self.stop(stop, now);
+        }
+        if let Some(stop) = row.and_then(|row| self.undecided_writes.observe(row, &call.result, now)) {
+            self.stop_for_failures(stop, now);
         }
         let Some(job) = self.rows.get_mut(call.job) else { return Ok(()) };
         if let Some(pause) = pause {
@@ -533,7 +556,10 @@ impl<'a> Dispatcher<'a> {
             CallKind::Read => None,
             CallKind::Write | CallKind::Unlink => self.not_authorized.on_write_answer(number, call.result.fault()),
         };
-        match job.on_call_result(&call.result, self.policy, &mut self.rng) {
+        let transition = job.on_call_result(&call.result, self.policy, &mut self.rng);
+        let suspected = job.may_become(self.policy.settle_with);
+        self.failure_limits.note_suspect(call.job, suspected, job.progress().row.link.source.provider());
+        match transition {
             Transition::Continue(pause) => self.continue_row(call.job, pause, now),
             Transition::EnterLaneOf(username) => {
                 if self.rows.enter_lane_of_user(call.job, &username) {
@@ -604,7 +630,6 @@ impl<'a> Dispatcher<'a> {
                 ledger.settle_traced(row.number, row.key, outcome, trace, at)?;
                 let state = outcome.state();
                 self.counters.counts.add(state);
-                self.counters.failures += u64::from(matches!(state, RowState::Failed | RowState::InDoubt));
                 if is_planned && matches!(state, RowState::AlreadyLinked | RowState::Refused(_)) {
                     *self.counters.plan_mismatches.get_or_insert(0) += 1;
                 }
@@ -623,8 +648,6 @@ impl<'a> Dispatcher<'a> {
         let at = self.context.clock.unix_ms();
         self.context.ledger.settle_unlink(row.number, row.key, outcome, trace, at)?;
         self.counters.counts.add_undo(outcome);
-        let failed = matches!(outcome, UndoOutcome::Failed { .. } | UndoOutcome::InDoubt { .. });
-        self.counters.failures += u64::from(failed);
         if let Some(observer) = &mut self.context.undo_observer {
             observer.on(row, outcome);
         }
@@ -656,7 +679,6 @@ impl<'a> Dispatcher<'a> {
             OldUnlinkEnd::TookEffect | OldUnlinkEnd::NoEffect | OldUnlinkEnd::StillInDoubt => {
                 let state = outcome.state();
                 self.counters.counts.add(state);
-                self.counters.failures += u64::from(state == RowState::Unlinking);
                 self.release(id, state, now);
             }
         }
@@ -668,6 +690,9 @@ impl<'a> Dispatcher<'a> {
         let Some(job) = self.rows.get(id) else { return };
         let progress = job.progress();
         let (number, key) = (progress.row.number, progress.row.key);
+        let provider = progress.row.link.source.provider();
+        self.failure_limits.note_suspect(id, None, provider);
+        self.failure_limits.note_result(state, provider);
         self.context.observer.on(&RunEvent::Settled { number, key, state });
         let open_at = progress.last_write.map(|at| at + Duration::from_millis(WRITE_SPACING_PER_USER_MS));
         let released = self.rows.remove(id, now, open_at);
@@ -708,17 +733,32 @@ impl<'a> Dispatcher<'a> {
         }
         let options = &self.context.options;
         let stuck_for = self.writes.stuck_for().max(self.reads.stuck_for());
-        let failures = self.counters.failures;
         let reason = if stuck_for.is_some_and(|age| age > Duration::from_millis(STUCK_MS)) {
             format!("the service has accepted nothing for {} s, at the slowest pace", STUCK_MS / 1_000)
-        } else if options.failures_max.is_some_and(|most| failures > most) {
-            format!("{failures} rows failed or are in doubt, over --max-failures")
         } else if options.duration_max.is_some_and(|most| self.counters.elapsed(now) >= most) {
             "--max-duration has passed".to_owned()
         } else {
             return None;
         };
         Some(StopError::new(StopCause::Bound, format!("{reason}; a rerun resumes from here")))
+    }
+
+    /// Stops because rows fail. Nothing presses then, so that rows in doubt are read until their outcome is known.
+    fn stop_for_failures(&mut self, stop: StopError, now: Instant) {
+        if self.drain.has_started() {
+            return;
+        }
+        let drain_starts = self.drain.start_after_failures(RunOutcome::Stopped(stop), now);
+        self.report_drain(drain_starts);
+        self.policy.settles_before_end = true;
+        for id in self.outbox.take_writes() {
+            if self.rows.get_mut(id).is_some_and(Job::read_back_before_end) {
+                self.queue(id);
+            }
+        }
+        for job in self.rows.iter_mut() {
+            job.read_back_before_end();
+        }
     }
 
     fn stop(&mut self, stop: StopError, now: Instant) {

@@ -259,6 +259,9 @@ fn a_run_that_drains_accounts_for_every_row_it_has_read() {
         email: None,
         status: String::new(),
         enabled: true,
+        email_verified: false,
+        created_unix_ms: None,
+        modified_unix_ms: None,
         identities: vec![crate::service::LinkedIdentity {
             user_id: Personal::from_service("Id000001x"),
             provider_name: "Google".into(),

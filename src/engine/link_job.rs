@@ -10,12 +10,13 @@
 
 use std::collections::VecDeque;
 
+use super::failure_limits::FailureClass;
 use super::link_decisions::{
     CallToSettle, LinkOwner, LookJudgement, OldUnlinkEnd, judge_look, judge_old_unlink, look_at_destination,
     looks_before_old_unlink_is_judged, refusal_by_profile,
 };
 use super::name_search::SearchResult;
-use super::read_back::{AnnouncementTime, OpenCall, RowPolicy, UnknownEffect};
+use super::read_back::{AnnouncementTime, MOST_LOOKS, OpenCall, RowPolicy, SettleWith, UnknownEffect};
 use super::row_progress::{NextWork, Pause, ReadResult, RowAnnouncement, RowProgress, Transition, WriteCall};
 use crate::domain::identity::{Destination, DestinationUser, Personal};
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText};
@@ -182,6 +183,38 @@ impl LinkJob {
     /// Whether this run made a call for the row that is now being read back.
     pub(super) fn is_being_settled(&self) -> bool {
         self.progress.attempts > 0 && matches!(self.step, LinkStep::ReadBack { .. } | LinkStep::LookForProfile)
+    }
+
+    /// What the row may become while the answer to its call is being checked.
+    pub(super) fn may_become(&self, settle_with: SettleWith) -> Option<FailureClass> {
+        match &self.step {
+            _ if !self.is_being_settled() => None,
+            LinkStep::LookForProfile => Some(FailureClass::Refusal(RefusalCode::IdentityHasProfile)),
+            LinkStep::ReadBack { why, .. } => Some(match why {
+                IfNoEffect::RefuseRow(code) => FailureClass::Refusal(*code),
+                IfNoEffect::LookForNativeUser => FailureClass::Refusal(RefusalCode::LinkedElsewhere),
+                IfNoEffect::CountIdentities => FailureClass::Refusal(RefusalCode::TooManyIdentities),
+                IfNoEffect::RetryCall if settle_with == SettleWith::GetUser => FailureClass::Failed,
+                IfNoEffect::RetryCall => FailureClass::InDoubt,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Reads back a row whose call is not repeated any more although an earlier one of this run may have taken effect.
+    /// Returns whether that is so.
+    pub(super) fn read_back_before_end(&mut self) -> bool {
+        match &self.step {
+            LinkStep::Call { destination, announced }
+                if self.progress.attempts > 0 && self.effect.is_possible() && !self.progress.call_in_flight =>
+            {
+                let (destination, announced) = (destination.clone(), LinkAnnouncement::ByThisRun(*announced));
+                self.progress.begin_reading();
+                self.step = LinkStep::ReadBack { destination, announced, why: IfNoEffect::RetryCall, looks: 0 };
+                true
+            }
+            _ => false,
+        }
     }
 
     /// What follows from the answer to a link call.
@@ -381,14 +414,21 @@ impl LinkJob {
         };
         match judge_look(&look_at_destination(user, source), looks, call, policy.settle_with) {
             LookJudgement::Linked(LinkOwner::SomebodyElse) => LinkOutcome::AlreadyLinked.into(),
-            LookJudgement::Linked(LinkOwner::Ours) => LinkOutcome::Linked { recovered: false }.into(),
-            LookJudgement::Linked(LinkOwner::TooCloseToSay) => LinkOutcome::Linked { recovered: true }.into(),
+            LookJudgement::Linked(LinkOwner::PerhapsOurs) => LinkOutcome::Linked { recovered: true }.into(),
             LookJudgement::LookAgain => {
                 self.step = LinkStep::ReadBack { destination, announced, why, looks };
                 Transition::Continue(Pause::before_look_after(looks))
             }
-            LookJudgement::NoEffect { is_proven } if self.progress.attempts >= policy.attempts_max => {
-                if is_proven {
+            LookJudgement::NoEffect { is_proven: false } if policy.settles_before_end && looks < MOST_LOOKS => {
+                self.step = LinkStep::ReadBack { destination, announced, why, looks };
+                Transition::Continue(Pause::before_look_after(looks))
+            }
+            LookJudgement::NoEffect { is_proven }
+                if self.progress.attempts >= policy.attempts_max || policy.settles_before_end =>
+            {
+                // After so many looks the list cannot lag any more.
+                let is_shown = user.is_some() && source.attribute().is_subject();
+                if is_proven || policy.settles_before_end && is_shown {
                     LinkOutcome::Failed { text: self.progress.last_text.clone() }.into()
                 } else {
                     self.leave_in_doubt()

@@ -162,7 +162,7 @@ mod tests {
 
     fn policy(case_sensitive: bool) -> RowPolicy {
         let naming = PoolNaming { case_sensitive, usernames_are_subs: false };
-        RowPolicy { attempts_max: 1, settle_with: SettleWith::ListUsers, naming }
+        RowPolicy { attempts_max: 1, settle_with: SettleWith::ListUsers, naming, settles_before_end: false }
     }
 
     fn texts(name: &str, settle_with: SettleWith, case_sensitive: bool) -> Vec<String> {
@@ -228,6 +228,9 @@ mod tests {
             email: None,
             status: String::new(),
             enabled: true,
+            email_verified: false,
+            created_unix_ms: None,
+            modified_unix_ms: None,
             identities: identity.into_iter().collect(),
         }
     }

@@ -284,6 +284,9 @@ mod tests {
             email: Some(Personal::from_service(email)),
             status: String::new(),
             enabled: true,
+            email_verified: false,
+            created_unix_ms: None,
+            modified_unix_ms: None,
             identities: vec![identity],
         }
     }
@@ -415,6 +418,9 @@ mod tests {
             email: None,
             status: String::new(),
             enabled: true,
+            email_verified: false,
+            created_unix_ms: None,
+            modified_unix_ms: None,
             identities: identities.iter().map(identity).collect(),
         }
     }

@@ -95,8 +95,11 @@ pub struct IndexedUser {
     pub username: Personal,
     pub sub: Option<Personal>,
     pub email: Option<Personal>,
+    pub email_verified: bool,
     /// `UserStatus`: for people, never for a decision.
     pub status: Arc<str>,
+    /// `UserLastModifiedDate`.
+    pub modified_unix_ms: Option<UnixMs>,
     /// The identities on this user, its own (`primary`) included.
     pub identities: Box<[IndexedIdentity]>,
 }
@@ -110,6 +113,8 @@ pub struct IndexedIdentity {
     pub primary: bool,
     /// When it was linked, in the service's milliseconds.
     pub created_unix_ms: Option<UnixMs>,
+    /// Whether it shows an issuer, which a SAML identity has from its first sign-in on.
+    pub has_issuer: bool,
 }
 
 impl IndexedIdentity {
@@ -184,10 +189,19 @@ impl PoolIndexBuilder {
             user_id: held.user_id,
             primary: held.primary,
             created_unix_ms: held.created_unix_ms,
+            has_issuer: held.issuer.is_some(),
         });
         let identities = identities.collect();
         let status = shared(&mut self.texts, &user.status);
-        IndexedUser { username: user.username, sub: user.sub, email: user.email, status, identities }
+        IndexedUser {
+            username: user.username,
+            sub: user.sub,
+            email: user.email,
+            email_verified: user.email_verified,
+            status,
+            modified_unix_ms: user.modified_unix_ms,
+            identities,
+        }
     }
 
     #[must_use]
@@ -441,6 +455,9 @@ mod tests {
             email: Some(personal(email)),
             status: "CONFIRMED".to_owned(),
             enabled: true,
+            email_verified: false,
+            created_unix_ms: None,
+            modified_unix_ms: None,
             identities: identities.iter().map(identity).collect(),
         }
     }

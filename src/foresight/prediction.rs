@@ -370,6 +370,9 @@ mod tests {
             email: Some(personal(&format!("{}@example.com", username.trim_end_matches('2')))),
             status: String::new(),
             enabled: true,
+            email_verified: false,
+            created_unix_ms: None,
+            modified_unix_ms: None,
             identities: identities.iter().map(identity).collect(),
         }
     }

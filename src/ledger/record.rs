@@ -388,7 +388,7 @@ pub struct Settlement<'a> {
     /// Why the row was refused; there if and only if it was.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
     pub code: Option<RefusalCode>,
-    /// Linked, as concluded from reading, and so close in time that somebody else could have made the link.
+    /// Linked, as concluded from reading: somebody else could have made the link.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recovered: bool,
     /// How often the row was attempted in that run, without calls that were throttled or did not reach the service.

@@ -127,6 +127,8 @@ struct UserBody {
     attributes: Vec<AttributeBody>,
     user_status: String,
     enabled: bool,
+    user_create_date: Option<f64>,
+    user_last_modified_date: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -148,6 +150,12 @@ fn pool_facts(pool: &Value) -> PoolFacts {
     }
 }
 
+/// Seconds with fractions, as the service writes dates.
+#[expect(clippy::cast_possible_truncation, reason = "dates of this century; `as` saturates")]
+fn milliseconds(seconds: f64) -> UnixMs {
+    (seconds * 1_000.0).round() as UnixMs
+}
+
 /// The items of a list; none where it is absent.
 fn items_of(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
@@ -167,8 +175,11 @@ impl From<UserBody> for PoolUser {
             sub: attribute("sub").map(Personal::from_service),
             email: attribute("email").map(Personal::from_service),
             identities: attribute("identities").map(parse_identities).unwrap_or_default(),
+            email_verified: attribute("email_verified") == Some("true"),
             status: user.user_status.clone(),
             enabled: user.enabled,
+            created_unix_ms: user.user_create_date.map(milliseconds),
+            modified_unix_ms: user.user_last_modified_date.map(milliseconds),
         }
     }
 }

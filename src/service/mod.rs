@@ -126,9 +126,15 @@ pub struct PoolUser {
     pub sub: Option<Personal>,
     /// The `email` attribute.
     pub email: Option<Personal>,
+    /// Whether `email_verified` is `true`. It is `false` as well where a provider does not map it.
+    pub email_verified: bool,
     /// `CONFIRMED`, `FORCE_CHANGE_PASSWORD`, `EXTERNAL_PROVIDER` and so on. Not a safe test of native or federated.
     pub status: String,
     pub enabled: bool,
+    /// `UserCreateDate`.
+    pub created_unix_ms: Option<UnixMs>,
+    /// `UserLastModifiedDate`: changes with every write to the user, not only with a sign-in.
+    pub modified_unix_ms: Option<UnixMs>,
     /// The identities of this user, including its own (`primary`).
     pub identities: Vec<LinkedIdentity>,
 }

@@ -31,9 +31,13 @@ mod deploy;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod duplicates;
+#[cfg(test)]
 mod export;
 #[cfg(test)]
 mod exports;
+#[cfg(test)]
+mod failure_limits;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -43,7 +47,11 @@ mod hostile;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]
+mod misfires;
+#[cfg(test)]
 mod network;
+#[cfg(test)]
+mod other_writers;
 #[cfg(test)]
 mod outputs;
 #[cfg(test)]

@@ -289,7 +289,7 @@ fn an_hour_earlier(ledger: &str) -> String {
 fn commands_that_must_not_write_have_not() {
     let home = Home::new();
     let simulator = half_linked(&home, 30, 10);
-    home.link(&simulator.url, &["pairs.csv", "--rate", "1000", "--max-failures", "0"]).left_with(0);
+    home.link(&simulator.url, &["pairs.csv", "--rate", "1000", "--stop-after", "failed=1"]).left_with(0);
     let before = simulator.stats();
     home.on_pool("export", &simulator.url, &["-o", "links.csv", "--pool-snapshot", "snap.json"]).left_with(0);
     reconcile(&home, &simulator.url, &["pairs.csv", "--combined", "c.txt"]).left_with(0);

@@ -23,6 +23,7 @@ use super::shared::{
     connect, default_ledger_path, headings, note_preset, parse_shard, require_terminal, resolve_shard,
     warn_about_access, warn_about_cut_line, warn_about_undivided_array,
 };
+use crate::domain::run::RunPurpose;
 use crate::domain::shard::Shard;
 use crate::engine::{RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
@@ -117,7 +118,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let read = [Some(args.input.as_path()), Some(&ledger_path), args.choices.as_deref(), args.plan.as_deref()];
     check_outputs(&[args.simulation.output()], &read, context.force)?;
     let rate_choice = args.pace.rate_choice(shard, file)?;
-    let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
+    let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
     options.retry = retry_choice(&args.retry);
     options.retry.relink = args.relink;
     let source = InputSource::open(&args.input)?;

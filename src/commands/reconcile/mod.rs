@@ -7,6 +7,7 @@ mod apply;
 mod comparison;
 mod input;
 mod pool_scan;
+mod sign_in_traces;
 mod view;
 
 use std::collections::HashSet;
@@ -25,7 +26,7 @@ use super::shared::{
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::ProviderName;
-use crate::domain::run::RunOutcome;
+use crate::domain::run::{RunOutcome, RunPurpose};
 use crate::domain::state::RetryChoice;
 use crate::engine::{RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
@@ -134,7 +135,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         retry: retry_choice(&args.retry),
         choices,
     };
-    pool.check_providers(&input.providers)?;
+    pool.check_providers("--provider", &input.providers)?;
     let ledger = match &ledger_path {
         Some(path) => {
             let (ledger, opened) = Ledger::open(path, &input.binding, clock.unix_ms())?;
@@ -194,7 +195,12 @@ async fn apply(
     let CommandContext { ui, clock, file_settings: file, .. } = context;
 
     // Bounds, and the ledger's view of what is missing.
+    let corrections = match &comparison.presence {
+        Some(presence) => ledger.corrections(presence)?,
+        None => Corrections::default(),
+    };
     if comparison.to_process() == 0 {
+        ledger.record_corrections(&corrections, clock.unix_ms())?;
         ui.note("nothing is missing; nothing was sent");
         return Ok(ApplyOutcome::default());
     }
@@ -215,7 +221,7 @@ async fn apply(
 
     // Connect again: only from here on there is something to write with.
     let rate_choice = args.pace.rate_choice(None, file)?;
-    let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
+    let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
     let service = pool.address.connect().await?;
     let learned = ledger.pace_milli();
     let pace = args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?;
@@ -224,10 +230,6 @@ async fn apply(
     options.retry = RetryChoice::EVERYTHING;
 
     // Run.
-    let corrections = match &comparison.presence {
-        Some(presence) => ledger.corrections(presence)?,
-        None => Corrections::default(),
-    };
     let mut signals = listen_for_signals()?;
     let mut rows = PickedRows::open(input, comparison)?;
     let run = run_id(options.seed, *clock);
@@ -288,8 +290,8 @@ async fn compare(
     let mut combined = args.combined.as_deref().map(OutputFile::create).transpose()?;
     let mut superseded_links = 0;
     let comparison = input.compare(&needs, &mut scan, &pool.knowledge, mapped, ledger, &mut |item| {
-        if let Some(file) = &mut combined {
-            file.write(&view::combined_line(&item)?)?;
+        if let (Some(file), Some(line)) = (&mut combined, view::combined_line(&item)?) {
+            file.write(&line)?;
         }
         add_to_report(&mut report, &item);
         if let ComparedItem::Extra(link) = &item
@@ -317,6 +319,10 @@ fn add_to_report(report: &mut DriftReport, item: &ComparedItem<'_>) {
         ComparedItem::Row(_) => report.lines_left_out += 1,
         ComparedItem::Extra(line) if report.extras.len() < REPORT_FAILURES_MAX => report.extras.push((*line).clone()),
         ComparedItem::Extra(_) => report.extras_left_out += 1,
+        ComparedItem::Misfire(line) if report.misfires.len() < REPORT_FAILURES_MAX => {
+            report.misfires.push((*line).clone());
+        }
+        ComparedItem::Misfire(_) => report.misfires_left_out += 1,
     }
 }
 

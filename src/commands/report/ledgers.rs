@@ -232,7 +232,7 @@ impl Ledgers {
         inputs: &ReportInputs,
         report: &mut LedgerReport,
     ) -> Result<WrittenRows, Failure> {
-        let mut files = ResultFiles::default();
+        let mut files = OpenRowFiles::default();
         let mut seen = HashSet::new();
         let texts: HashMap<RowKey, &ServiceText> =
             report.failures.iter().filter_map(|failure| Some((failure.key, failure.said.as_ref()?))).collect();
@@ -304,13 +304,13 @@ fn add_invalid(counts: &mut Counts, codes: impl IntoIterator<Item = FindingCode>
 
 /// The files that are written, with the columns of the first input.
 #[derive(Default)]
-struct ResultFiles {
+struct OpenRowFiles {
     failed: Option<RecordWriter>,
     unprocessed: Option<RecordWriter>,
     layout: Option<RecordLayout>,
 }
 
-impl ResultFiles {
+impl OpenRowFiles {
     /// Creates the files for the first input; a further one must have the same columns.
     fn open(&mut self, inputs: &ReportInputs, reader: &InputReader) -> Result<(), Failure> {
         let layout = reader.layout();

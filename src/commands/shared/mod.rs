@@ -14,6 +14,7 @@ pub mod saved_plan;
 pub mod settings;
 pub mod shard;
 pub mod simulator;
+pub mod stop_after;
 
 pub use failure::{Failure, exit_for_stop, temporary_file_error, temporary_file_stop};
 pub use input::{InputArgs, note_preset};

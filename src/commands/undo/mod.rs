@@ -144,7 +144,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         ));
     }
     let rate_choice = args.pace.rate_choice(None, file)?;
-    let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
+    let mut options = args.pace.engine_options(RunPurpose::Undo, rate_choice, &args.advanced, context)?;
     let asks = !args.yes && !args.dry_run;
     if asks {
         require_terminal(ui)?;

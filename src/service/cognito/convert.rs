@@ -219,15 +219,25 @@ pub(super) fn error_chain(error: &(dyn Error + 'static)) -> String {
     line
 }
 
-pub(super) fn pool_user(username: &str, status: Option<&str>, enabled: bool, attributes: &[AttributeType]) -> PoolUser {
+pub(super) fn pool_user(
+    username: &str,
+    status: Option<&str>,
+    enabled: bool,
+    (created, modified): (Option<&DateTime>, Option<&DateTime>),
+    attributes: &[AttributeType],
+) -> PoolUser {
     let value =
         |name: &str| attributes.iter().find(|attribute| attribute.name() == name).and_then(AttributeType::value);
+    let unix_ms = |date: Option<&DateTime>| date.and_then(|date| date.to_millis().ok());
     PoolUser {
         username: Personal::from_service(username),
         sub: value("sub").map(Personal::from_service),
         email: value("email").map(Personal::from_service),
+        email_verified: value("email_verified") == Some("true"),
         status: status.unwrap_or_default().to_owned(),
         enabled,
+        created_unix_ms: unix_ms(created),
+        modified_unix_ms: unix_ms(modified),
         identities: value("identities").map(parse_identities).unwrap_or_default(),
     }
 }
