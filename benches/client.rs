@@ -23,11 +23,12 @@ use cognito_link::commands::shared::rows::{InputRows, RowGuidance};
 use cognito_link::commands::shared::run::{run_engine, run_start};
 use cognito_link::domain::event::IgnoreEvents;
 use cognito_link::domain::identity::PoolId;
+use cognito_link::domain::state::RetryChoice;
 use cognito_link::engine::{EngineOptions, RunContext, ServicePorts, WritePort};
 use cognito_link::foresight::preflight::preflight;
 use cognito_link::input::{InputOptions, InputSource};
 use cognito_link::ledger::record::RunId;
-use cognito_link::ledger::{Binding, Ledger};
+use cognito_link::ledger::{Binding, Corrections, Ledger};
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
 use cognito_link::service::cognito::{Cognito, ConnectionTarget};
@@ -201,7 +202,7 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
         shard: None,
         part: &part,
         ledger: None,
-        retry_refused: false,
+        retry: RetryChoice::NOTHING,
     };
     let checked = check.run(&mut IgnoreEvents).unwrap();
     let target =
@@ -236,6 +237,6 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
         observer: &mut IgnoreEvents,
         undo_observer: None,
     };
-    let report = run_engine(context, &start, &mut rows, &mut signals).await.unwrap();
+    let report = run_engine(context, &start, &Corrections::default(), &mut rows, &mut signals).await.unwrap();
     assert_eq!(report.counts.linked, CALLS);
 }

@@ -23,6 +23,8 @@ pub struct Counts {
     pub skipped: u64,
     /// Of the rows above, those that were skipped because an earlier row of this run names the same link.
     pub repeated: u64,
+    /// Rows that a correction has taken the place of, in another input of the ledger. They are not sent.
+    pub superseded: u64,
     /// Of the unprocessed rows, those whose link this tool made and `undo` removed.
     pub undone: u64,
     /// Of the linked rows, those that `undo` refused to unlink, by code.
@@ -65,7 +67,14 @@ impl Counts {
 
     /// The sum of all states, invalid and unprocessed rows included.
     pub fn accounted(&self) -> u64 {
-        self.linked + self.already_linked + self.refused + self.failed + self.in_doubt + self.invalid + self.unprocessed
+        self.linked
+            + self.already_linked
+            + self.refused
+            + self.failed
+            + self.in_doubt
+            + self.invalid
+            + self.unprocessed
+            + self.superseded
     }
 
     /// Rows that are finished in this run, undone ones included.
@@ -85,7 +94,7 @@ impl Counts {
 
     /// Whether every row read is in the desired state.
     pub fn all_linked(&self) -> bool {
-        self.linked + self.already_linked == self.read
+        self.linked + self.already_linked + self.superseded == self.read
     }
 
     /// Checks that every row read has exactly one state.

@@ -67,6 +67,8 @@ pub struct DriftCounts {
     pub invalid: u64,
     /// Links of the providers in scope that the file does not have.
     pub extra: u64,
+    /// Of the extra links, those that the ledger made for rows which were corrected or are no longer in the input.
+    pub superseded: u64,
     pub by_code: BTreeMap<RefusalCode, u64>,
     /// Links that would be made: rows that are missing, or unverifiable and not yet sent by this ledger, without repeats.
     pub changes: u64,
@@ -144,6 +146,8 @@ pub struct ExtraLink {
     pub destination: Personal,
     /// The provider of a federated user; empty for a native one.
     pub destination_provider: String,
+    /// Whether the ledger made it for a row that was corrected or is no longer in the input.
+    pub superseded: bool,
 }
 
 /// A link that the sign-in did not find: a new profile of the same provider has the address of the linked user, and was

@@ -13,6 +13,11 @@ macro_rules! refusal_codes {
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $doc,)+ }
             }
+
+            /// Whether only `undo` refuses for it: no row of `link` ends with it.
+            pub fn is_of_undo(self) -> bool {
+                self.meaning().starts_with("Undo: ")
+            }
         }
     };
 }

@@ -20,6 +20,10 @@ pub struct LedgerReport {
     pub simulated: bool,
     /// Rows by state; `read` is the number of rows that are known.
     pub counts: Counts,
+    /// Rows that were corrected or are no longer in their input. No other number here includes them.
+    pub superseded: u64,
+    /// Of these, those whose link stands.
+    pub superseded_links: u64,
     /// The runs, the earliest first.
     pub runs: Vec<RunLine>,
     /// Whether the number of unprocessed rows is known: a ledger alone does not hold the rows that were never announced.

@@ -53,6 +53,16 @@ impl RowKey {
         Self::from_u128(hasher.digest128())
     }
 
+    /// The key of a record that gives no link: over its bytes, so that it is the same row until somebody corrects it.
+    pub fn of_broken(record: &[u8]) -> Self {
+        let mut hasher = Xxh3::new();
+        for part in [b"broken record".as_slice(), record] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        Self::from_u128(hasher.digest128())
+    }
+
     /// Reads the 32 hexadecimal digits that [`fmt::Display`] writes; `None` for anything else.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let (high, low) = text.split_at_checked(16)?;
@@ -62,6 +72,42 @@ impl RowKey {
     #[expect(clippy::cast_possible_truncation, reason = "the two halves of 128 bits")]
     fn from_u128(value: u128) -> Self {
         Self([(value >> 64) as u64, value as u64])
+    }
+}
+
+/// What a correction of a source value keeps: 64 bits over destination and source provider. A row of another input with
+/// the same place is taken for the corrected row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RowPlace(u64);
+
+impl RowPlace {
+    pub fn of(link: &Link) -> Self {
+        let destination_provider = match &link.destination {
+            Destination::Federated { provider, .. } => provider.as_str(),
+            _ => "",
+        };
+        let mut hasher = Xxh3::new();
+        for part in [
+            link.destination.kind(),
+            destination_provider,
+            link.destination.value().expose(),
+            link.source.provider().as_str(),
+        ] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        Self(hasher.digest())
+    }
+
+    /// Reads the 16 hexadecimal digits that [`fmt::Display`] writes; `None` for anything else.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        parse_hex(text).map(Self)
+    }
+}
+
+impl fmt::Display for RowPlace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:016x}", self.0)
     }
 }
 

@@ -46,10 +46,11 @@ impl RowState {
     }
 
     /// What a rerun does with a row in this state.
-    pub fn on_resume(self, retry_refused: bool) -> ResumeAction {
+    pub fn on_resume(self, retry: RetryChoice) -> ResumeAction {
         match self {
             Self::Linked | Self::AlreadyLinked | Self::Kept(_) => ResumeAction::Skip,
-            Self::Refused(_) if !retry_refused => ResumeAction::Skip,
+            Self::Refused(code) if !retry.has(code) => ResumeAction::Skip,
+            Self::Undone if !retry.relink => ResumeAction::Skip,
             Self::Refused(_) | Self::Failed | Self::Unprocessed | Self::Undone => ResumeAction::Attempt,
             Self::InDoubt | Self::Unlinking => ResumeAction::Settle,
         }
@@ -58,6 +59,38 @@ impl RowState {
     /// Whether `undo` has to consider it: a link that this tool made and that was not removed.
     pub fn is_linked_by_this_tool(self) -> bool {
         matches!(self, Self::Linked | Self::Kept(_) | Self::Unlinking)
+    }
+}
+
+/// Which rows of earlier runs a run attempts again, beside those that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RetryChoice {
+    /// A bit for each refusal code.
+    refused: u64,
+    /// Rows whose link `undo` has removed.
+    pub relink: bool,
+}
+
+const _: () = assert!(RefusalCode::ALL.len() <= 64);
+
+impl RetryChoice {
+    pub const NOTHING: Self = Self { refused: 0, relink: false };
+    pub const EVERYTHING: Self = Self { refused: u64::MAX, relink: true };
+    /// Links that were removed, and no refusal.
+    pub const UNDONE: Self = Self { refused: 0, relink: true };
+
+    #[must_use]
+    pub fn and(self, code: RefusalCode) -> Self {
+        Self { refused: self.refused | 1 << code as u32, ..self }
+    }
+
+    #[must_use]
+    pub fn and_every_refusal(self) -> Self {
+        Self { refused: u64::MAX, ..self }
+    }
+
+    pub fn has(self, code: RefusalCode) -> bool {
+        self.refused & 1 << code as u32 != 0
     }
 }
 
@@ -286,8 +319,11 @@ mod tests {
     #[test]
     fn what_a_rerun_does() {
         use ResumeAction::{Attempt, Settle, Skip};
-        let plain: Vec<_> = STATES.iter().map(|s| s.on_resume(false)).collect();
-        assert_eq!(plain, [Attempt, Skip, Skip, Skip, Attempt, Settle, Settle, Attempt, Skip]);
-        assert_eq!(STATES[3].on_resume(true), Attempt);
+        let plain: Vec<_> = STATES.iter().map(|s| s.on_resume(RetryChoice::NOTHING)).collect();
+        assert_eq!(plain, [Attempt, Skip, Skip, Skip, Attempt, Settle, Settle, Skip, Skip]);
+        let all: Vec<_> = STATES.iter().map(|s| s.on_resume(RetryChoice::EVERYTHING)).collect();
+        assert_eq!(all, [Attempt, Skip, Skip, Attempt, Attempt, Settle, Settle, Attempt, Skip]);
+        assert_eq!(STATES[3].on_resume(RetryChoice::NOTHING.and(RefusalCode::UserNotFound)), Attempt);
+        assert_eq!(STATES[3].on_resume(RetryChoice::NOTHING.and(RefusalCode::Gone)), Skip);
     }
 }

@@ -25,13 +25,13 @@ use crate::clock::{Instant, UnixMs};
 use crate::domain::event::{RunEvent, WaitReason};
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText, UndoOutcome};
-use crate::domain::row::{Row, RowKey, RowNumber};
+use crate::domain::row::{Row, RowKey, RowNumber, RowPlace};
 use crate::domain::run::{RunOutcome, RunPurpose, RunReport, Signal, StopCause, StopError};
 use crate::domain::state::{ResumeAction, RowState};
 use crate::foresight::destination::{PoolNaming, Resolution, possible_alias, resolution};
 use crate::foresight::faults::pace_verdict;
 use crate::ledger::record::{EndedAs, RunEnd};
-use crate::ledger::{LedgerError, LinkToUndo, RowTrace};
+use crate::ledger::{LedgerError, LinkToUndo, RowStanding, RowTrace};
 use crate::limits::{
     ANNOUNCED_AHEAD_MAX, ANNOUNCEMENT_WINDOW_MS, PROGRESS_INTERVAL_MS, READER_BATCH_ROWS, STUCK_MS, WINDOW_ROWS,
     WRITE_SPACING_PER_USER_MS,
@@ -212,23 +212,38 @@ impl<'a> Dispatcher<'a> {
     fn take_up(&mut self, batch: Vec<IncomingRow>, now: Instant) -> Result<(), LedgerError> {
         for incoming in batch {
             self.counters.counts.read += 1;
+            if self.is_replaced(&incoming) {
+                self.counters.counts.superseded += 1;
+                continue;
+            }
             match incoming {
                 IncomingRow::Row(row) => self.admit(LinkJob::new(row), now)?,
                 IncomingRow::Chosen(row, username) => self.admit(LinkJob::with_choice(row, username), now)?,
                 IncomingRow::Planned(row, planned) => self.admit_planned(row, planned, now)?,
                 IncomingRow::LedgerLink(link) => self.admit_undo(link, now)?,
                 IncomingRow::LeftOut(key) => self.count_left_out(key),
-                IncomingRow::Invalid { key: Some(key), .. } if self.resume(key) != ResumeAction::Attempt => {
+                IncomingRow::Invalid { key, .. } if self.resume(key) != ResumeAction::Attempt => {
                     self.count_skipped(self.context.ledger.state(key));
                 }
-                IncomingRow::Invalid { number, findings, .. } => self.record_invalid(number, &findings)?,
+                IncomingRow::Invalid { number, findings, key } => self.record_invalid(number, key, &findings)?,
             }
         }
         Ok(())
     }
 
     fn resume(&self, key: RowKey) -> ResumeAction {
-        self.context.ledger.state(key).on_resume(self.context.options.retry_refused)
+        self.context.ledger.state(key).on_resume(self.context.options.retry)
+    }
+
+    /// Whether a correction in another input has taken the place of a row.
+    fn is_replaced(&self, incoming: &IncomingRow) -> bool {
+        let key = match incoming {
+            IncomingRow::Row(row) | IncomingRow::Chosen(row, _) | IncomingRow::Planned(row, _) => row.key,
+            IncomingRow::Invalid { key, .. } | IncomingRow::LeftOut(key) => *key,
+            IncomingRow::LedgerLink(_) => return false,
+        };
+        let view = self.context.ledger.view();
+        view.standing(key) == RowStanding::Replaced && view.is_superseded(key)
     }
 
     fn count_skipped(&mut self, state: RowState) {
@@ -244,13 +259,13 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    fn record_invalid(&mut self, number: RowNumber, findings: &[Finding]) -> Result<(), LedgerError> {
+    fn record_invalid(&mut self, number: RowNumber, key: RowKey, findings: &[Finding]) -> Result<(), LedgerError> {
         self.counters.counts.invalid += 1;
         for finding in findings {
             *self.counters.counts.by_finding.entry(finding.code).or_default() += 1;
         }
         match findings.iter().find(|finding| finding.severity == Severity::Error) {
-            Some(error) => self.context.ledger.invalid(number, error, self.context.clock.unix_ms()),
+            Some(error) => self.context.ledger.invalid(number, key, error, self.context.clock.unix_ms()),
             None => Ok(()),
         }
     }
@@ -269,8 +284,9 @@ impl<'a> Dispatcher<'a> {
             return self.admit(LinkJob::new(row), now);
         }
         let (number, key, state) = (row.number, row.key, outcome.state());
+        let trace = RowTrace { place: Some(RowPlace::of(&row.link)), ..RowTrace::default() };
         let at = self.latest_service_time();
-        self.context.ledger.settle(number, key, &outcome, 0, None, at)?;
+        self.context.ledger.settle_traced(number, key, &outcome, trace, at)?;
         self.counters.counts.add(state);
         self.context.observer.on(&RunEvent::Settled { number, key, state });
         Ok(())
@@ -333,7 +349,7 @@ impl<'a> Dispatcher<'a> {
             // The state may have changed: the row before this one in its lane may have been the same link.
             let key = job.progress().row.key;
             let state = self.context.ledger.state(key);
-            let is_done = state.on_resume(self.context.options.retry_refused) == ResumeAction::Skip;
+            let is_done = state.on_resume(self.context.options.retry) == ResumeAction::Skip;
             let (service_now, _) = self.skew.service_time(self.context.clock.unix_ms());
             let announced = self.context.ledger.announced_at(key);
             let open = announced.map(|announced| OpenCall::from_ledger(announced, service_now));
@@ -612,6 +628,7 @@ impl<'a> Dispatcher<'a> {
             latency_ms: progress.latency_ms,
             request_id: request_id.as_deref(),
             username: username.as_ref(),
+            place: Some(RowPlace::of(&row.link)),
         };
         let state = match result {
             RowResult::Link(outcome) => {
@@ -668,7 +685,7 @@ impl<'a> Dispatcher<'a> {
         let at = self.latest_service_time();
         self.context.ledger.settle_unlink(number, key, &outcome, RowTrace::default(), at)?;
         match end {
-            OldUnlinkEnd::TookEffect => {
+            OldUnlinkEnd::TookEffect if self.context.options.retry.relink => {
                 if let Some(Job::Link(job)) = self.rows.get_mut(id) {
                     job.unlinked_at = self.context.ledger.unlinked_at(key);
                 }
@@ -677,7 +694,7 @@ impl<'a> Dispatcher<'a> {
             OldUnlinkEnd::LinkedAgainSince => {
                 return self.finish(id, &RowResult::Link(LinkOutcome::AlreadyLinked), now);
             }
-            OldUnlinkEnd::NoEffect | OldUnlinkEnd::StillInDoubt => {
+            OldUnlinkEnd::TookEffect | OldUnlinkEnd::NoEffect | OldUnlinkEnd::StillInDoubt => {
                 let state = outcome.state();
                 self.counters.counts.add(state);
                 self.release(id, state, now);

@@ -47,6 +47,7 @@ use crate::domain::identity::{DestinationUser, Personal, PoolId};
 use crate::domain::outcome::{RefusalCode, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::run::StopError;
+use crate::domain::state::RetryChoice;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::ledger::record::RunId;
 use crate::ledger::{Ledger, LinkToUndo};
@@ -85,8 +86,8 @@ pub struct EngineOptions {
     pub concurrency: usize,
     /// Attempts that a row gets on transient faults.
     pub attempts_max: u32,
-    /// Whether rows that were refused before are attempted again.
-    pub retry_refused: bool,
+    /// Which rows that earlier runs ended are attempted again.
+    pub retry: RetryChoice,
     pub settle_with: SettleWith,
     /// Failures that stop the run.
     pub stop_limits: StopLimits,
@@ -107,7 +108,7 @@ impl Default for EngineOptions {
             reads: Pace::at(LIST_QUOTA_PER_SECOND * SHARE_DEFAULT),
             concurrency: CONCURRENCY_MIN,
             attempts_max: ATTEMPTS_MAX,
-            retry_refused: false,
+            retry: RetryChoice::NOTHING,
             settle_with: SettleWith::default(),
             stop_limits: StopLimits::new(),
             duration_max: None,
@@ -135,8 +136,8 @@ pub enum IncomingRow {
     Invalid {
         number: RowNumber,
         findings: Vec<Finding>,
-        /// The row's key in the ledger, where it is invalid only beside other rows: what is done stays done.
-        key: Option<RowKey>,
+        /// Where it is invalid only beside other rows, what is done stays done.
+        key: RowKey,
     },
 }
 

@@ -11,12 +11,13 @@ use super::{EngineOptions, IncomingRow, RowBatchFuture, RowSource, RunContext, S
 use crate::clock::{Clock, sleep, timeout_at};
 use crate::domain::event::{IgnoreEvents, RunObserver};
 use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, PoolId, ProviderName};
-use crate::domain::row::{Link, Row, RowKey, RowNumber};
+use crate::domain::row::{Link, Row, RowKey, RowNumber, RowPlace};
 use crate::domain::run::{RunReport, Signal};
+use crate::domain::state::RetryChoice;
 use crate::foresight::preflight::preflight;
-use crate::ledger::record::RunId;
+use crate::ledger::record::{RunId, RunStart, TOOL_VERSION};
 use crate::ledger::storage::MemoryStorage;
-use crate::ledger::{Binding, Ledger, LedgerError, LinksToUndo, UndoSelection};
+use crate::ledger::{Binding, InputPresence, Ledger, LedgerError, LinksToUndo, UndoSelection};
 use crate::limits::SIGNALS_WAITING_MAX;
 use crate::pace::{Pace, RateQuota};
 use crate::seed::Rng;
@@ -56,6 +57,7 @@ pub fn options(seed: u64) -> EngineOptions {
         reads: Pace::at(24.0),
         concurrency: 48,
         attempts_max: 8,
+        retry: RetryChoice::UNDONE,
         seed,
         ..EngineOptions::default()
     }
@@ -131,6 +133,14 @@ pub struct EngineRun<'a> {
     later_limits: Option<mpsc::Receiver<RateQuota>>,
     observer: Option<&'a mut dyn RunObserver>,
     signal_after: Option<(Duration, Signal)>,
+    input: Option<TestInput>,
+}
+
+/// An input as `link` compares it with its ledger.
+struct TestInput {
+    path: String,
+    /// Each row with the one that it corrects.
+    rows: Vec<(Row, Option<RowKey>)>,
 }
 
 impl<'a> EngineRun<'a> {
@@ -147,11 +157,19 @@ impl<'a> EngineRun<'a> {
             later_limits: None,
             observer: None,
             signal_after: None,
+            input: None,
         }
     }
 
     pub fn rows(self, rows: impl IntoIterator<Item = Row>) -> Self {
         self.source(RowList::new(rows.into_iter().map(IncomingRow::Row)))
+    }
+
+    /// Works on the rows of an input as `link` does: rows that are gone or corrected are superseded first. Each row comes
+    /// with the key of the row that it corrects.
+    pub fn input(self, path: &str, rows: &[(Row, Option<RowKey>)]) -> Self {
+        let run = self.rows(rows.iter().map(|(row, _)| row.clone()));
+        Self { input: Some(TestInput { path: path.to_owned(), rows: rows.to_vec() }), ..run }
     }
 
     pub fn source(self, source: impl RowSource + 'a) -> Self {
@@ -201,6 +219,26 @@ impl<'a> EngineRun<'a> {
             .expect("the pool is there");
         let (mut ledger, _) =
             Ledger::on_storage(Box::new(self.disk.clone()), &binding(self.pool), self.clock.unix_ms())?;
+        if let Some(TestInput { path, rows }) = self.input {
+            let mut presence = InputPresence::new(ledger.view(), &path);
+            for (row, retry_of) in &rows {
+                presence.see(ledger.view(), row.key, Some(RowPlace::of(&row.link)), *retry_of);
+            }
+            let corrections = ledger.corrections(&presence)?;
+            let (run, at) = (RunId(seed), self.clock.unix_ms());
+            ledger.run_started(&RunStart {
+                run,
+                command: "link".to_owned(),
+                input: path,
+                tool: TOOL_VERSION.to_owned(),
+                limit: None,
+                shard: None,
+                rows: None,
+                origin: None,
+                at,
+            })?;
+            ledger.record_corrections(&corrections, at)?;
+        }
         let mut source: Box<dyn RowSource + 'a> = match self.work {
             Work::Rows(source) => source,
             Work::Links(selection) => {

@@ -19,11 +19,13 @@ pub enum Column {
     SourceAttribute,
     /// The identity, byte for byte as the provider sends it.
     SourceValue,
+    /// The key of the row that this row corrects, as a result file has it.
+    RetryOf,
 }
 
 impl Column {
     /// In the order of the documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::DestinationUsername,
         Self::DestinationEmail,
         Self::DestinationSub,
@@ -31,6 +33,7 @@ impl Column {
         Self::SourceProvider,
         Self::SourceAttribute,
         Self::SourceValue,
+        Self::RetryOf,
     ];
 
     /// Returns the names that mean this column, the canonical one first. ASCII case is ignored.
@@ -47,6 +50,7 @@ impl Column {
             Self::SourceValue => {
                 &["source_value", "provider_user_id", "subject", "name_id", "SourceUser.ProviderAttributeValue"]
             }
+            Self::RetryOf => &["retry_of"],
         }
     }
 
@@ -63,6 +67,9 @@ impl Column {
         self as usize
     }
 }
+
+/// The columns with the outcome of a row, in the order in which they are appended.
+pub const NOTE_COLUMNS: [&str; 4] = ["link_state", "link_code", "link_message", "retry_of"];
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct ColumnSet(u8);
@@ -105,6 +112,7 @@ mod tests {
             (Column::SourceProvider, "source_provider provider provider_name idp SourceUser.ProviderName"),
             (Column::SourceAttribute, "source_attribute SourceUser.ProviderAttributeName"),
             (Column::SourceValue, "source_value provider_user_id subject name_id SourceUser.ProviderAttributeValue"),
+            (Column::RetryOf, "retry_of"),
         ];
         let mut all: Vec<&str> = Vec::new();
         for (column, names) in table {

@@ -36,7 +36,7 @@ mod source;
 mod testing;
 mod value_check;
 
-pub use columns::Column;
+pub use columns::{Column, NOTE_COLUMNS};
 pub use cross_row::CrossRowFindings;
 pub use error::InputError;
 pub use link_rows::{LinkRow, LinkRowWriter, UnreadableRows};
@@ -45,6 +45,6 @@ pub use output_file::{OutputFile, write_error};
 pub use preset::Preset;
 pub use reader::{FirstReading, InputReader};
 pub use record::{CheckedRow, InputRecord, LinkRef, RawRecord, RecordLayout};
-pub use record_writer::{NOTE_COLUMNS, Note, RecordWriter, encode_csv_row};
+pub use record_writer::{Note, RecordWriter, encode_csv_row};
 pub use sort::{Sorted, Sorter};
 pub use source::InputSource;

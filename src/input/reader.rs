@@ -15,7 +15,7 @@ use super::record::{CheckedRow, InputRecord, RawRecord, RawShape, RecordLayout};
 use super::row_check::{RowIssue, RowIssues, check_row};
 use super::source::InputSource;
 use crate::domain::finding::{Finding, FindingCode};
-use crate::domain::row::RowNumber;
+use crate::domain::row::{RowKey, RowNumber};
 use crate::limits::INPUT_ROWS_MAX;
 
 /// Reads an input row by row, in memory that does not depend on its size. As an iterator it returns every row, valid or
@@ -126,6 +126,7 @@ impl InputReader {
         (self.raw_length, self.is_raw_whole) = (parsed.length, parsed.is_whole);
         let mut issues = RowIssues::new(&self.allowed);
         let (mut fault_line, mut fault_field) = (line, None);
+        let mut retry_of = None;
         let checked = if let Some(fault) = parsed.fault {
             issues.add_row(fault.code, fault.message);
             (fault_line, fault_field) = (line + fault.line_offset, fault.field);
@@ -135,6 +136,8 @@ impl InputReader {
                 RecordParser::Csv(parser) => parser.values(bytes),
                 RecordParser::Jsonl(parser) => parser.values(&self.names),
             };
+            // Where a person or a program has damaged the key, the row is known by its place.
+            retry_of = RowKey::parse(values.texts[Column::RetryOf.index()]);
             let checked = check_row(&values, &mut issues);
             if let (Some(cross_row), Some(link)) = (&mut self.cross_row, &checked) {
                 cross_row.add_issues(number, link, &mut issues);
@@ -150,7 +153,8 @@ impl InputReader {
             Finding { code, severity, row, line, field, column, message: issue.message }
         };
         let findings = issues.into_vec().into_iter().map(finding).collect();
-        let seen = see(CheckedRow { number, line, link: checked, findings });
+        let broken_key = checked.is_none().then(|| RowKey::of_broken(&bytes[..parsed.length]));
+        let seen = see(CheckedRow { number, line, link: checked, broken_key, retry_of, findings });
         self.buffer.consume(parsed.extent);
         Ok(Some(seen))
     }

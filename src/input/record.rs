@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use super::columns::NOTE_COLUMNS;
 use super::input_buffer::Extent;
 use super::options::Format;
 use crate::domain::finding::{Finding, FindingCode, Severity};
-use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, ProviderName};
-use crate::domain::row::{Link, RowNumber};
+use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, PoolId, ProviderName};
+use crate::domain::row::{Link, RowKey, RowNumber};
 use crate::limits::ATTRIBUTE_VALUE_CHARS_MAX;
 
 /// A checked row of the input.
@@ -18,10 +19,23 @@ pub struct InputRecord {
     pub line: u64,
     /// `None` where the row by itself has an error. A row that only contradicts other rows still has its link.
     pub link: Option<Link>,
+    /// The key over its bytes, where it has no link.
+    pub broken_key: Option<RowKey>,
+    /// The key of the row that it corrects.
+    pub retry_of: Option<RowKey>,
     pub findings: Vec<Finding>,
 }
 
 impl InputRecord {
+    /// Returns the row's key in the ledger of a pool.
+    pub fn key(&self, pool: &PoolId) -> RowKey {
+        match (&self.link, self.broken_key) {
+            (Some(link), _) => RowKey::of(pool, link),
+            (None, Some(key)) => key,
+            (None, None) => RowKey::of_broken(b""),
+        }
+    }
+
     /// Returns whether the row can be sent.
     pub fn is_valid(&self) -> bool {
         self.link.is_some() && self.findings.iter().all(|finding| finding.severity != Severity::Error)
@@ -33,13 +47,15 @@ pub struct CheckedRow<'a> {
     pub number: RowNumber,
     pub line: u64,
     pub link: Option<LinkRef<'a>>,
+    pub broken_key: Option<RowKey>,
+    pub retry_of: Option<RowKey>,
     pub findings: Vec<Finding>,
 }
 
 impl CheckedRow<'_> {
     pub fn into_record(self) -> InputRecord {
-        let Self { number, line, link, findings } = self;
-        InputRecord { number, line, link: link.and_then(|link| link.to_link()), findings }
+        let Self { number, line, link, broken_key, retry_of, findings } = self;
+        InputRecord { number, line, link: link.and_then(|link| link.to_link()), broken_key, retry_of, findings }
     }
 }
 
@@ -187,6 +203,15 @@ impl RecordLayout {
     /// The names in the header of a CSV; `None` where each row has names of its own.
     pub fn column_names(&self) -> Option<&[String]> {
         (self.format == Format::Csv).then_some(&self.names)
+    }
+
+    /// Whether rows of both layouts can be in one result file: the columns that it appends aside.
+    pub fn has_same_columns(&self, other: &Self) -> bool {
+        let names = |layout: &Self| {
+            let names = layout.names.iter().map(|name| name.to_lowercase());
+            names.filter(|name| !NOTE_COLUMNS.contains(&name.as_str())).collect::<Vec<_>>()
+        };
+        self.format == other.format && self.delimiter == other.delimiter && names(self) == names(other)
     }
 
     pub fn delimiter(&self) -> Option<u8> {

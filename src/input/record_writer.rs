@@ -8,13 +8,12 @@ use ::csv::{IntoInnerError, Terminator, WriterBuilder};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::columns::NOTE_COLUMNS;
 use super::error::InputError;
 use super::options::Format;
 use super::output_file::{OutputFile, write_error};
 use super::record::{CsvField, RawRecord, RawShape, RecordLayout};
 
-/// The columns with the outcome of a row, in the order in which they are appended.
-pub const NOTE_COLUMNS: [&str; 3] = ["link_state", "link_code", "link_message"];
 /// In JSON lines, the member that holds a line that is no object.
 const RAW_MEMBER: &str = "link_raw";
 
@@ -27,11 +26,13 @@ pub struct Note<'a> {
     pub code: &'a str,
     /// May be personal.
     pub message: &'a str,
+    /// The key of the row, by which a corrected row names the one that it replaces; empty where no pool is known.
+    pub retry_of: &'a str,
 }
 
 impl<'a> Note<'a> {
     fn cells(&self) -> [&'a str; NOTE_COLUMNS.len()] {
-        [self.state, self.code, self.message]
+        [self.state, self.code, self.message, self.retry_of]
     }
 }
 
@@ -113,10 +114,10 @@ impl RecordWriter {
     }
 
     /// Appends the notes, if there are any, and the line end.
-    fn end_row(&self, row: &mut Vec<u8>, [state, code, message]: [&str; 3]) -> io::Result<()> {
+    fn end_row(&self, row: &mut Vec<u8>, [state, code, message, retry_of]: [&str; 4]) -> io::Result<()> {
         if self.replaced.is_some() {
             // An empty first cell puts a delimiter between the fields and the notes.
-            row.extend(self.encode(["", state, code, message])?);
+            row.extend(self.encode(["", state, code, message, retry_of])?);
         } else {
             row.extend_from_slice(self.layout.newline);
         }

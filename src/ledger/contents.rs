@@ -7,10 +7,11 @@ use std::path::Path;
 use super::chain::ChainHead;
 use super::error::LedgerError;
 use super::reader::{self, LedgerReader, LedgerRecordAt, WholeLines};
-use super::record::{Binding, LedgerHeader, LedgerRecord, RunEnd, RunStart, UNDO_COMMAND};
+use super::record::{Binding, EndedAs, LedgerHeader, LedgerRecord, RunEnd, RunStart, UNDO_COMMAND};
 use super::storage::{FileSource, LedgerSource};
 use super::view::LedgerView;
 use crate::clock::UnixMs;
+use crate::domain::row::RowKey;
 use crate::limits::LEDGER_INPUTS_MAX;
 
 /// The last run of a ledger that worked on an input: `undo` does not.
@@ -156,6 +157,8 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
             }
             LedgerRecord::RunStarted(start) => {
                 runs += 1;
+                let input = (start.command != UNDO_COMMAND).then_some(start.input.as_str());
+                view.run_started(input);
                 if start.command != UNDO_COMMAND {
                     input_rows.note(&start);
                     last_run = Some(LastRun { start, end: None });
@@ -163,10 +166,20 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
             }
             LedgerRecord::RunEnded(end) => {
                 pace_milli = end.pace_milli.or(pace_milli);
+                if end.ended == EndedAs::Completed {
+                    view.run_completed();
+                }
                 if let Some(run) = last_run.as_mut().filter(|run| run.start.run == end.run) {
                     run.end = Some(*end);
                 }
             }
+            LedgerRecord::Invalid(row) => {
+                // Older ledgers name no key: the row is known by its number in that run.
+                let key = row.key.unwrap_or_else(|| RowKey::of_broken(format!("{runs} {}", row.row).as_bytes()));
+                view.note_invalid(key, row.code);
+            }
+            LedgerRecord::Superseded(row) => view.note_superseded(row.key, row.by.is_some()),
+            LedgerRecord::Reinstated(row) => view.note_reinstated(row.key),
             _ => {}
         }
     }

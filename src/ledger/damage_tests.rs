@@ -338,7 +338,7 @@ fn lines_that_cannot_follow_each_other_are_damage() {
         column: "sub".into(),
         message: String::new(),
     };
-    ledger.invalid(RowNumber(2), &finding, 55).unwrap();
+    ledger.invalid(RowNumber(2), crate::domain::row::RowKey::of_broken(b"x"), &finding, 55).unwrap();
     ledger.settle(row.number, row.key, &LinkOutcome::Linked { recovered: false }, 1, None, 60).unwrap();
     ledger.sync().unwrap();
     let bytes = storage.bytes();

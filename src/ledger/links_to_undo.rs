@@ -7,14 +7,14 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use super::error::LedgerError;
 use super::reader::{self, LedgerReader, LedgerRecordAt};
-use super::record::{self, Announcement, LedgerRecord, SettledState, Settlement, UnlinkResult};
+use super::record::{self, Announcement, LedgerRecord, RunId, SettledState, Settlement, UnlinkResult};
 use super::storage::LedgerSource;
-use super::view::LedgerView;
+use super::view::{LedgerView, RowStanding};
 use crate::clock::UnixMs;
 use crate::domain::identity::{Destination, IdentityError, Personal, ProviderName};
 use crate::domain::row::{Link, Row, RowKey};
@@ -30,6 +30,16 @@ pub struct UndoSelection {
     pub rows: Vec<RangeInclusive<u64>>,
     /// Only identities of these providers; empty for all.
     pub providers: BTreeSet<ProviderName>,
+    /// Only links that were made before this time, by the clock of the machine that made them.
+    pub before: Option<UnixMs>,
+    /// Only rows with these keys; empty for all.
+    pub keys: BTreeSet<RowKey>,
+    /// Only links that these runs made; empty for all.
+    pub runs: HashSet<RunId>,
+    /// Only rows that are not among these, which are sorted; `None` for all.
+    pub not_in: Option<Vec<RowKey>>,
+    /// Only rows that are superseded.
+    pub superseded: bool,
     /// Also links that were concluded from reading and that somebody else could have made.
     pub include_recovered: bool,
 }
@@ -167,6 +177,8 @@ struct LinkSearch<'a> {
     in_doubt: Vec<LinkPlace>,
     unknown_providers: BTreeSet<ProviderName>,
     found: UndoSelectionCounts,
+    /// The run that the records are of.
+    run: Option<RunId>,
 }
 
 impl<'a> LinkSearch<'a> {
@@ -180,6 +192,7 @@ impl<'a> LinkSearch<'a> {
             in_doubt: Vec::new(),
             unknown_providers: selection.providers.clone(),
             found: UndoSelectionCounts::default(),
+            run: None,
         }
     }
 
@@ -193,6 +206,7 @@ impl<'a> LinkSearch<'a> {
 
     fn visit(&mut self, offset: u64, record: &LedgerRecord<'_>) {
         match record {
+            LedgerRecord::RunStarted(start) => self.run = Some(start.run),
             LedgerRecord::Announced(call) => {
                 let providers = &self.selection.providers;
                 let provider_selected =
@@ -232,9 +246,16 @@ impl<'a> LinkSearch<'a> {
             return;
         }
         let place = LinkPlace { announcement_offset, result_offset: offset, first_announced };
-        let UndoSelection { since, rows, include_recovered, .. } = self.selection;
+        let UndoSelection { since, before, rows, keys, runs, not_in, superseded, include_recovered, .. } =
+            self.selection;
+        let key = settled.key;
         let is_selected = provider_selected
             && since.is_none_or(|since| settled.at >= since)
+            && before.is_none_or(|before| settled.at < before)
+            && (keys.is_empty() || keys.contains(&key))
+            && (runs.is_empty() || self.run.is_some_and(|run| runs.contains(&run)))
+            && not_in.as_ref().is_none_or(|rows| rows.binary_search(&key).is_err())
+            && (!superseded || self.view.standing(key) != RowStanding::Current)
             && (rows.is_empty() || rows.iter().any(|range| range.contains(&settled.row.0)));
         if state == RowState::Unlinking {
             self.in_doubt.push(place);

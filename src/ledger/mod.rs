@@ -9,6 +9,7 @@
 
 pub mod chain;
 mod contents;
+mod corrections;
 mod error;
 mod links_to_undo;
 mod reader;
@@ -34,17 +35,18 @@ use crate::limits::{LEDGER_LINE_USUAL_BYTES, LEDGER_WORD_CHARS_MAX};
 pub use chain::ChainHead;
 use contents::{InputSizes, LoadedLedger};
 pub use contents::{LastRun, LedgerContents, find_head, held_binding, load_contents, read_header, read_records};
+pub use corrections::{Corrections, InputPresence, identity_hash, superseded_identities};
 pub use error::{DisplacedHow, LedgerError, LedgerOperation, LockHolder};
 pub use links_to_undo::{LinkToUndo, LinksToUndo, UndoSelection, UndoSelectionCounts};
 use reader::WholeLines;
 pub use record::Binding;
 pub use record::RowTrace;
 use record::{
-    Announcement, Attempt, FORMAT_VERSION, FailedCall, InvalidRow, LedgerHeader, LedgerRecord, RunEnd, RunStart,
-    Settlement, TOOL_VERSION, UNDO_COMMAND, UnlinkSettlement, Withdrawal, cut_after,
+    Announcement, Attempt, EndedAs, FORMAT_VERSION, FailedCall, InvalidRow, LedgerHeader, LedgerRecord, RunEnd,
+    RunStart, Settlement, TOOL_VERSION, UNDO_COMMAND, UnlinkSettlement, Withdrawal, cut_after,
 };
 use storage::{DiscardStorage, FileAccess, FileStorage, LedgerStorage};
-pub use view::LedgerView;
+pub use view::{LedgerInput, LedgerView, RowStanding, SupersededCounts};
 use writer::LedgerWriter;
 
 /// A ledger that this process alone writes.
@@ -165,6 +167,7 @@ impl Ledger {
 
     pub fn run_started(&mut self, start: &RunStart) -> Result<(), LedgerError> {
         self.writer.append(&LedgerRecord::RunStarted(start.clone()))?;
+        self.view.run_started((start.command != UNDO_COMMAND).then_some(start.input.as_str()));
         if start.command != UNDO_COMMAND {
             self.input_rows.note(start);
             self.last_run = Some(LastRun { start: start.clone(), end: None });
@@ -175,7 +178,7 @@ impl Ledger {
     /// Records that a row is about to be sent, with the destination exactly as it will be. No call before the next
     /// [`Ledger::sync`].
     pub fn announce(&mut self, row: &Row, destination: &DestinationUser, at: UnixMs) -> Result<(), LedgerError> {
-        let call = Announcement::new(row, destination, &row.link.source, at);
+        let call = Announcement::new(row, destination, &row.link.source, at).with_place_of(&row.link);
         self.append_event(row.number, row.key, RowEvent::Announced, at, &LedgerRecord::Announced(call))
     }
 
@@ -210,7 +213,9 @@ impl Ledger {
         trace: RowTrace<'_>,
         at: UnixMs,
     ) -> Result<(), LedgerError> {
-        let settlement = Settlement::new(row, key, outcome, trace, at);
+        // An announcement has the place already.
+        let place = trace.place.filter(|_| self.view.state(key) != RowState::InDoubt);
+        let settlement = Settlement::new(row, key, outcome, RowTrace { place, ..trace }, at);
         self.append_event(row, key, RowEvent::Settled(outcome.state()), at, &LedgerRecord::Settled(settlement))
     }
 
@@ -264,9 +269,11 @@ impl Ledger {
     }
 
     /// Records that a row of the input is invalid, with its first error.
-    pub fn invalid(&mut self, row: RowNumber, finding: &Finding, at: UnixMs) -> Result<(), LedgerError> {
+    pub fn invalid(&mut self, row: RowNumber, key: RowKey, finding: &Finding, at: UnixMs) -> Result<(), LedgerError> {
+        self.view.note_invalid(key, finding.code);
         self.writer.append(&LedgerRecord::Invalid(InvalidRow {
             row,
+            key: Some(key),
             code: finding.code,
             line: finding.line,
             field: finding.field,
@@ -278,6 +285,9 @@ impl Ledger {
     /// Records that a run ends in order. The counts by code are not kept.
     pub fn run_ended(&mut self, end: &RunEnd) -> Result<(), LedgerError> {
         self.writer.append(&LedgerRecord::RunEnded(Box::new(end.clone())))?;
+        if end.ended == EndedAs::Completed {
+            self.view.run_completed();
+        }
         if let Some(run) = self.last_run.as_mut().filter(|run| run.start.run == end.run) {
             run.end = Some(end.clone());
         }

@@ -22,7 +22,7 @@ use crate::domain::identity::{
     AttributeName, DestinationUser, ExternalIdentity, IdentityError, Personal, PoolId, ProviderName,
 };
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText, UndoOutcome};
-use crate::domain::row::{Row, RowKey, RowNumber};
+use crate::domain::row::{Link, Row, RowKey, RowNumber, RowPlace};
 use crate::domain::run::RunOutcome;
 use crate::domain::shard::Shard;
 use crate::domain::state::{RowEvent, RowState};
@@ -63,6 +63,10 @@ pub enum LedgerRecord<'a> {
     Attempt(Attempt<'a>),
     /// A row of the input is invalid, and was not sent.
     Invalid(InvalidRow<'a>),
+    /// A row is no longer in its input, or a correction has taken its place.
+    Superseded(Supersession),
+    /// A row that was superseded is in its input again, or takes the place of its correction.
+    Reinstated(Reinstatement),
 }
 
 /// The values of `type`.
@@ -79,6 +83,8 @@ enum RecordType {
     UnlinkSettled,
     Attempt,
     Invalid,
+    Superseded,
+    Reinstated,
 }
 
 /// What a ledger belongs to.
@@ -271,6 +277,8 @@ struct RunEndCounts {
     unprocessed: u64,
     skipped: u64,
     repeated: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    superseded: u64,
     #[serde(skip)]
     undone: u64,
     #[serde(skip)]
@@ -279,6 +287,11 @@ struct RunEndCounts {
     by_refusal: std::collections::BTreeMap<RefusalCode, u64>,
     #[serde(skip)]
     by_finding: std::collections::BTreeMap<FindingCode, u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// [`RowNumber`] as JSON has it.
@@ -327,6 +340,9 @@ pub struct Announcement<'a> {
     pub source_attribute: Cow<'a, str>,
     #[serde(borrow)]
     pub source_value: PersonalText<'a>,
+    /// What a correction of the row keeps; links only.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
+    pub place: Option<RowPlace>,
     /// The earliest that the service's clock can have shown then.
     pub at: UnixMs,
 }
@@ -341,8 +357,13 @@ impl<'a> Announcement<'a> {
             source_provider: source.provider().as_str().into(),
             source_attribute: source.attribute().as_str().into(),
             source_value: PersonalText::new(source.value().expose()),
+            place: None,
             at,
         }
+    }
+
+    pub(super) fn with_place_of(self, link: &Link) -> Self {
+        Self { place: Some(RowPlace::of(link)), ..self }
     }
 
     /// The destination as it was sent. Fails where a person has edited the line into something that cannot be sent.
@@ -434,6 +455,9 @@ pub struct Settlement<'a> {
     /// The destination's user name as the pool showed it, where it was read.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub username: Option<PersonalText<'a>>,
+    /// What a correction of the row keeps, where no announcement has it.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
+    pub place: Option<RowPlace>,
     pub at: UnixMs,
 }
 
@@ -448,6 +472,8 @@ pub struct RowTrace<'a> {
     pub request_id: Option<&'a str>,
     /// The destination's user name as the pool showed it, where it was read.
     pub username: Option<&'a Personal>,
+    /// What a correction of the row keeps.
+    pub place: Option<RowPlace>,
 }
 
 /// The `state` of a [`Settlement`].
@@ -481,6 +507,7 @@ impl<'a> Settlement<'a> {
             request_id: trace.request_id.map(|id| cut_after(id, LEDGER_WORD_CHARS_MAX).into()),
             error: error.map(CallError::from),
             username: trace.username.map(|name| PersonalText::new(name.expose())),
+            place: trace.place,
             at,
         }
     }
@@ -648,6 +675,9 @@ pub struct FailedCall<'a> {
 pub struct InvalidRow<'a> {
     #[serde(with = "JsonRowNumber")]
     pub row: RowNumber,
+    /// That of its link, or of its bytes where it gives no link.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
+    pub key: Option<RowKey>,
     #[serde(with = "as_json_text")]
     pub code: FindingCode,
     /// The line in the decompressed input.
@@ -657,6 +687,27 @@ pub struct InvalidRow<'a> {
     /// The column's name in the header; empty for the whole line.
     #[serde(borrow)]
     pub column: Cow<'a, str>,
+    pub at: UnixMs,
+}
+
+/// A row that no longer counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Supersession {
+    #[serde(with = "as_json_text")]
+    pub key: RowKey,
+    /// The row that takes its place; missing where the row is only no longer in its input.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
+    pub by: Option<RowKey>,
+    pub at: UnixMs,
+}
+
+/// A row that counts again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reinstatement {
+    #[serde(with = "as_json_text")]
+    pub key: RowKey,
     pub at: UnixMs,
 }
 
@@ -714,6 +765,8 @@ impl LedgerRecord<'_> {
             Self::UnlinkSettled(settled) => settled.at,
             Self::Attempt(attempt) => attempt.at,
             Self::Invalid(row) => row.at,
+            Self::Superseded(row) => row.at,
+            Self::Reinstated(row) => row.at,
         }
     }
 
@@ -721,9 +774,13 @@ impl LedgerRecord<'_> {
     /// that contradict each other, which no record of [`decode`] has.
     pub(super) fn row_event(&self) -> Result<Option<(RowKey, RowEvent, UnixMs)>, RecordError> {
         Ok(Some(match self {
-            Self::Header(_) | Self::RunStarted(_) | Self::RunEnded(_) | Self::Attempt(_) | Self::Invalid(_) => {
-                return Ok(None);
-            }
+            Self::Header(_)
+            | Self::RunStarted(_)
+            | Self::RunEnded(_)
+            | Self::Attempt(_)
+            | Self::Invalid(_)
+            | Self::Superseded(_)
+            | Self::Reinstated(_) => return Ok(None),
             Self::Announced(call) => (call.key, RowEvent::Announced, call.at),
             Self::Withdrawn(withdrawal) => (withdrawal.key, RowEvent::Withdrawn, withdrawal.at),
             Self::Settled(settled) => {
@@ -792,6 +849,8 @@ impl RecordType {
             Self::UnlinkSettled => UnlinkSettlement::deserialize(members).map(LedgerRecord::UnlinkSettled),
             Self::Attempt => Attempt::deserialize(members).map(LedgerRecord::Attempt),
             Self::Invalid => InvalidRow::deserialize(members).map(LedgerRecord::Invalid),
+            Self::Superseded => Supersession::deserialize(members).map(LedgerRecord::Superseded),
+            Self::Reinstated => Reinstatement::deserialize(members).map(LedgerRecord::Reinstated),
         }
     }
 }
@@ -818,6 +877,7 @@ macro_rules! json_text {
 
 json_text! {
     RowKey: |text: &str| Self::parse(text.as_bytes()), Self::to_string;
+    RowPlace: |text: &str| Self::parse(text.as_bytes()), Self::to_string;
     RunId: Self::parse, Self::to_string;
     PoolId: |text| Self::parse(text).ok(), Self::as_str;
     CustomEndpoint: Self::parse, Self::as_str;

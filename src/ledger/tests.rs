@@ -195,7 +195,7 @@ fn texts_from_outside_are_cut_and_values_to_be_sent_never() {
         column: "\u{1}".repeat(5_000),
         message: String::new(),
     };
-    ledger.invalid(RowNumber(3), &finding, 5).unwrap();
+    ledger.invalid(RowNumber(3), one.key, &finding, 5).unwrap();
     two.link.destination = Destination::Username(Personal::from_service(&"x".repeat(LEDGER_LINE_BYTES_MAX)));
     let waiting = ledger.unsynced_lines();
     let error = ledger.announce(&two, &user(&two), 5).unwrap_err();

@@ -2,12 +2,17 @@
 //!
 //! A row is in doubt from its announcement to its result, so that table holds what is in flight and what earlier runs
 //! could not settle. All other rows are in one vector, sorted by key; the newest results wait in a second hash table of
-//! bounded size, because an insertion into the vector moves everything behind it.
+//! bounded size, because an insertion into the vector moves everything behind it. Beside its state a row has the input
+//! that it was last attempted from, and whether it still counts: both fit into what the alignment leaves. Invalid rows
+//! are in a table of their own, 40 bytes each.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::Path;
 
 use crate::clock::UnixMs;
 use crate::domain::counts::Counts;
+use crate::domain::finding::FindingCode;
 use crate::domain::row::RowKey;
 use crate::domain::state::{IllegalTransition, RowEvent, RowState, next_state};
 use crate::limits::{LIST_LAG_MS_MAX, VIEW_RECENT_ROWS, VIEW_UNLINKED_ROWS};
@@ -17,7 +22,7 @@ use crate::limits::{LIST_LAG_MS_MAX, VIEW_RECENT_ROWS, VIEW_UNLINKED_ROWS};
 pub struct LedgerView {
     in_doubt: HashMap<RowKey, OpenAnnouncement>,
     /// Results that are newer than those in `settled`.
-    recent: HashMap<RowKey, RowState>,
+    recent: HashMap<RowKey, HeldRow>,
     /// How many of them may wait.
     recent_max: usize,
     /// Sorted by key, each key once.
@@ -26,6 +31,68 @@ pub struct LedgerView {
     unlinked: HashMap<RowKey, UnixMs>,
     /// How many of them there may be before the older ones are forgotten.
     unlinked_max: usize,
+    /// Invalid rows, each with the input that has it.
+    invalid: HashMap<RowKey, InvalidHeld>,
+    inputs: Vec<LedgerInput>,
+    /// The input of the run that goes on; `None` before the first run and in a run of `undo`.
+    current_input: Option<InputIndex>,
+}
+
+/// An input that a ledger was used with, known by its file name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerInput {
+    /// Its path as it was given last.
+    pub path: String,
+    /// Whether its last run reached every row.
+    pub completed: bool,
+}
+
+/// The place of an input in the list of inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct InputIndex(u16);
+
+impl InputIndex {
+    /// Of a row that no input is known of.
+    const UNKNOWN: Self = Self(u16::MAX);
+}
+
+/// Whether a row counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RowStanding {
+    #[default]
+    Current,
+    /// It is no longer in its input.
+    Dropped,
+    /// A correction has taken its place, whether or not it is still in its input.
+    Replaced,
+}
+
+/// What is held of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct HeldRow {
+    state: RowState,
+    standing: RowStanding,
+    input: InputIndex,
+}
+
+impl Default for HeldRow {
+    fn default() -> Self {
+        Self { state: RowState::Unprocessed, standing: RowStanding::Current, input: InputIndex::UNKNOWN }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct InvalidHeld {
+    code: FindingCode,
+    input: InputIndex,
+}
+
+/// Rows that are superseded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SupersededCounts {
+    pub rows: u64,
+    /// Of these, those whose link this tool made and did not remove.
+    pub links: u64,
 }
 
 /// An announcement without a result.
@@ -36,18 +103,21 @@ struct OpenAnnouncement {
     is_unlink: bool,
     /// Where the newest one is in the ledger, in bytes.
     newest_offset: u64,
+    standing: RowStanding,
+    input: InputIndex,
 }
 
 impl OpenAnnouncement {
-    fn state(&self) -> RowState {
-        if self.is_unlink { RowState::Unlinking } else { RowState::InDoubt }
+    fn held(&self) -> HeldRow {
+        let state = if self.is_unlink { RowState::Unlinking } else { RowState::InDoubt };
+        HeldRow { state, standing: self.standing, input: self.input }
     }
 }
 
 #[derive(Debug, Clone, Copy)]
 struct SettledRow {
     key: RowKey,
-    state: RowState,
+    held: HeldRow,
 }
 
 const _: () = assert!(size_of::<SettledRow>() == 24);
@@ -65,20 +135,101 @@ impl LedgerView {
             settled: Vec::new(),
             unlinked: HashMap::new(),
             unlinked_max: VIEW_UNLINKED_ROWS,
+            invalid: HashMap::new(),
+            inputs: Vec::new(),
+            current_input: None,
         }
     }
 
     /// Returns `Unprocessed` for a row that the ledger does not hold.
     pub fn state(&self, key: RowKey) -> RowState {
+        self.held(key).state
+    }
+
+    /// Returns `Current` for a row that the ledger does not hold.
+    pub fn standing(&self, key: RowKey) -> RowStanding {
+        self.held(key).standing
+    }
+
+    /// Whether a row no longer counts. One in doubt counts until it is settled, because its call may have had an effect.
+    pub fn is_superseded(&self, key: RowKey) -> bool {
+        is_superseded(&self.held(key))
+    }
+
+    /// The finding of a row that was invalid when it was read last.
+    pub fn invalid_code(&self, key: RowKey) -> Option<FindingCode> {
+        self.invalid.get(&key).map(|held| held.code)
+    }
+
+    /// Rows that are invalid, each once.
+    pub fn invalid_rows(&self) -> impl Iterator<Item = (RowKey, FindingCode)> {
+        self.invalid.iter().map(|(key, held)| (*key, held.code))
+    }
+
+    /// The inputs of all runs, in the order of their first run.
+    pub fn inputs(&self) -> &[LedgerInput] {
+        &self.inputs
+    }
+
+    fn held(&self, key: RowKey) -> HeldRow {
         if let Some(open) = self.in_doubt.get(&key) {
-            return open.state();
+            return open.held();
         }
-        if let Some(state) = self.recent.get(&key) {
-            return *state;
+        if let Some(held) = self.recent.get(&key) {
+            return *held;
         }
         self.settled
             .binary_search_by(|row| row.key.cmp(&key))
-            .map_or(RowState::Unprocessed, |at| self.settled[at].state)
+            .map_or_else(|_| HeldRow::default(), |at| self.settled[at].held)
+    }
+
+    /// Where a row is among the settled ones, which do not move between two runs.
+    pub(super) fn settled_place(&self, key: RowKey) -> Option<usize> {
+        self.settled.binary_search_by(|row| row.key.cmp(&key)).ok()
+    }
+
+    pub(super) fn settled_len(&self) -> usize {
+        self.settled.len()
+    }
+
+    /// The input of this path among those of earlier runs.
+    pub(super) fn input_of(&self, path: &str) -> Option<InputIndex> {
+        let name = input_name(path)?;
+        let at = self.inputs.iter().position(|input| input_name(&input.path) == Some(name))?;
+        u16::try_from(at).ok().map(InputIndex).filter(|index| *index != InputIndex::UNKNOWN)
+    }
+
+    /// Rows of an input that count and may be superseded, invalid ones included.
+    pub(super) fn current_rows_of(&self, input: InputIndex) -> impl Iterator<Item = RowKey> {
+        let rows = self.all_held().filter(move |(_, held)| held.input == input);
+        let rows =
+            rows.filter(|(_, held)| held.standing == RowStanding::Current && held.state != RowState::Unprocessed);
+        let invalid = self.invalid.iter().filter(move |(_, held)| held.input == input).map(|(key, _)| *key);
+        rows.map(|(key, _)| key).chain(invalid)
+    }
+
+    pub(super) fn dropped_rows(&self) -> impl Iterator<Item = RowKey> {
+        self.all_held().filter(|(_, held)| held.standing == RowStanding::Dropped).map(|(key, _)| key)
+    }
+
+    /// Whether the ledger holds rows of any other input than this one.
+    pub(super) fn has_other_inputs(&self, input: Option<InputIndex>) -> bool {
+        self.inputs.len() > usize::from(input.is_some())
+    }
+
+    pub(super) fn is_of_input(&self, key: RowKey, input: Option<InputIndex>) -> bool {
+        input.is_some_and(|input| self.held(key).input == input)
+    }
+
+    /// Rows that are superseded, and how many of their links stand.
+    pub fn superseded_counts(&self) -> SupersededCounts {
+        let mut counts = SupersededCounts::default();
+        for (_, held) in self.all_held().filter(|(_, held)| is_superseded(held) && held.state != RowState::Unprocessed)
+        {
+            counts.rows += 1;
+            counts.links += u64::from(held.state.is_linked_by_this_tool());
+        }
+        counts
     }
 
     /// For a row in doubt, the earliest announcement since it was last out of doubt, in the service's time.
@@ -99,22 +250,54 @@ impl LedgerView {
 
     /// Every row that the ledger holds and that has a state, in no particular order.
     pub fn states(&self) -> impl Iterator<Item = (RowKey, RowState)> {
-        let in_doubt = self.in_doubt.iter().map(|(key, open)| (*key, open.state()));
-        let recent = self.recent.iter().map(|(key, state)| (*key, *state));
-        let recent = recent.filter(|(key, _)| !self.in_doubt.contains_key(key));
-        let settled = self.settled.iter().map(|row| (row.key, row.state));
-        let settled = settled.filter(|(key, _)| !self.in_doubt.contains_key(key) && !self.recent.contains_key(key));
-        in_doubt.chain(recent).chain(settled).filter(|(_, state)| *state != RowState::Unprocessed)
+        let states = self.all_held().map(|(key, held)| (key, held.state));
+        states.filter(|(_, state)| *state != RowState::Unprocessed)
     }
 
-    /// Rows by state, as if they were all that was read: balanced, with nothing invalid or unprocessed.
+    fn all_held(&self) -> impl Iterator<Item = (RowKey, HeldRow)> {
+        let in_doubt = self.in_doubt.iter().map(|(key, open)| (*key, open.held()));
+        let recent = self.recent.iter().map(|(key, held)| (*key, *held));
+        let recent = recent.filter(|(key, _)| !self.in_doubt.contains_key(key));
+        let settled = self.settled.iter().map(|row| (row.key, row.held));
+        let settled = settled.filter(|(key, _)| !self.in_doubt.contains_key(key) && !self.recent.contains_key(key));
+        in_doubt.chain(recent).chain(settled)
+    }
+
+    /// Rows by state, as if they were all that was read: balanced, with nothing invalid or unprocessed. Superseded rows are
+    /// left out.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        for (_, state) in self.states() {
+        for (_, held) in self.all_held().filter(|(_, held)| !is_superseded(held) && held.state != RowState::Unprocessed)
+        {
             counts.read += 1;
-            counts.add(state);
+            counts.add(held.state);
         }
         counts
+    }
+
+    /// Notes that a run starts, with its input; `None` for a run of `undo`.
+    pub(super) fn run_started(&mut self, input: Option<&str>) {
+        self.current_input = None;
+        let Some(path) = input else { return };
+        let started = LedgerInput { path: path.to_owned(), completed: false };
+        match self.input_of(path) {
+            Some(index) => {
+                self.inputs[usize::from(index.0)] = started;
+                self.current_input = Some(index);
+            }
+            None => {
+                self.inputs.push(started);
+                let index = u16::try_from(self.inputs.len() - 1).ok().map(InputIndex);
+                self.current_input = index.filter(|index| *index != InputIndex::UNKNOWN);
+            }
+        }
+    }
+
+    /// Notes that the run that goes on has reached every row of its input.
+    pub(super) fn run_completed(&mut self) {
+        if let Some(input) = self.current_input {
+            self.inputs[usize::from(input.0)].completed = true;
+        }
     }
 
     /// Notes an event of a ledger that is read back; `place` is its time and where it is in the ledger, in bytes.
@@ -131,12 +314,17 @@ impl LedgerView {
 
     /// Notes that `event` put a row in `state`, as `next_state` allowed; the place counts for announcements only.
     pub(super) fn note(&mut self, key: RowKey, event: RowEvent, state: RowState, (at, offset): (UnixMs, u64)) {
+        let held = self.held(key);
+        let input = self.current_input.unwrap_or(held.input);
+        self.invalid.remove(&key);
         if matches!(event, RowEvent::Announced | RowEvent::UnlinkAnnounced) {
             let is_unlink = event == RowEvent::UnlinkAnnounced;
-            let open =
-                self.in_doubt.entry(key).or_insert(OpenAnnouncement { first: at, is_unlink, newest_offset: offset });
+            let standing = held.standing;
+            let new = OpenAnnouncement { first: at, is_unlink, newest_offset: offset, standing, input };
+            let open = self.in_doubt.entry(key).or_insert(new);
             open.first = open.first.min(at);
             open.newest_offset = offset;
+            open.input = input;
         }
         if event == RowEvent::UnlinkEnded(RowState::Undone) {
             self.note_unlinked(key, at);
@@ -145,10 +333,41 @@ impl LedgerView {
             return;
         }
         self.in_doubt.remove(&key);
-        self.recent.insert(key, state);
+        self.hold(key, HeldRow { state, input, ..held });
+    }
+
+    /// Notes that a row is invalid. One that a correction has replaced stays so.
+    pub(super) fn note_invalid(&mut self, key: RowKey, code: FindingCode) {
+        if self.standing(key) != RowStanding::Replaced {
+            let input = self.current_input.unwrap_or(InputIndex::UNKNOWN);
+            self.invalid.insert(key, InvalidHeld { code, input });
+        }
+    }
+
+    pub(super) fn note_superseded(&mut self, key: RowKey, is_replaced: bool) {
+        let was_invalid = self.invalid.remove(&key).is_some();
+        let standing = if is_replaced { RowStanding::Replaced } else { RowStanding::Dropped };
+        // An invalid row that is only gone leaves no trace: if it comes back, it is read anew.
+        if is_replaced || !was_invalid || self.state(key) != RowState::Unprocessed {
+            self.set_standing(key, standing);
+        }
+    }
+
+    pub(super) fn note_reinstated(&mut self, key: RowKey) {
+        self.set_standing(key, RowStanding::Current);
+    }
+
+    fn set_standing(&mut self, key: RowKey, standing: RowStanding) {
+        match self.in_doubt.get_mut(&key) {
+            Some(open) => open.standing = standing,
+            None => self.hold(key, HeldRow { standing, ..self.held(key) }),
+        }
+    }
+
+    fn hold(&mut self, key: RowKey, held: HeldRow) {
+        self.recent.insert(key, held);
         if self.recent.len() >= self.recent_max {
-            let mut newer: Vec<SettledRow> =
-                self.recent.drain().map(|(key, state)| SettledRow { key, state }).collect();
+            let mut newer: Vec<SettledRow> = self.recent.drain().map(|(key, held)| SettledRow { key, held }).collect();
             newer.sort_unstable_by_key(|row| row.key);
             merge(&mut self.settled, newer);
         }
@@ -165,13 +384,25 @@ impl LedgerView {
     }
 }
 
+/// A row in doubt counts until it is settled.
+fn is_superseded(held: &HeldRow) -> bool {
+    held.standing != RowStanding::Current && !matches!(held.state, RowState::InDoubt | RowState::Unlinking)
+}
+
+/// An input is known by its file name, so that it is the same from any folder; stdin and pipes have no name.
+fn input_name(path: &str) -> Option<&OsStr> {
+    let path = Path::new(path);
+    let is_stream = path.as_os_str() == "-" || path.starts_with("/dev") || path.starts_with("/proc");
+    path.file_name().filter(|_| !is_stream)
+}
+
 /// Merges sorted rows into sorted rows, in place: a copy would need as much memory again.
 fn merge(rows: &mut Vec<SettledRow>, mut newer: Vec<SettledRow>) {
     let mut passed = 0;
     newer.retain(|row| match rows[passed..].binary_search_by(|held| held.key.cmp(&row.key)) {
         Ok(at) => {
             passed += at;
-            rows[passed].state = row.state;
+            rows[passed].held = row.held;
             false
         }
         Err(at) => {

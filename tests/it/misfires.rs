@@ -199,7 +199,7 @@ async fn one(seed: u64) -> usize {
         options: InputOptions::default(),
         binding: Binding::new(PoolId::parse(POOL).unwrap(), true, None),
         providers: BTreeSet::new(),
-        retry_refused: false,
+        retry: cognito_link::domain::state::RetryChoice::NOTHING,
         choices: Choices::default(),
     };
     let mut needs = input.read_file(&mut IgnoreEvents).unwrap();

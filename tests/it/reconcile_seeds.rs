@@ -18,10 +18,12 @@ use cognito_link::domain::event::IgnoreEvents;
 use cognito_link::domain::identity::{Destination, PoolId};
 use cognito_link::domain::outcome::RefusalCode;
 use cognito_link::domain::row::Row;
+use cognito_link::domain::state::RetryChoice;
 use cognito_link::engine::{RunContext, ServicePorts, WritePort};
 use cognito_link::foresight::preflight::{PoolKnowledge, mapped_attributes, preflight};
 use cognito_link::foresight::scan::ScanOptions;
 use cognito_link::input::{InputOptions, InputSource};
+use cognito_link::ledger::Corrections;
 use cognito_link::ledger::record::RunId;
 use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::ledger::{Binding, Ledger};
@@ -91,7 +93,7 @@ impl Scene {
             options: InputOptions::default(),
             binding: Binding::new(PoolId::parse(POOL).unwrap(), true, None),
             providers: BTreeSet::new(),
-            retry_refused: false,
+            retry: RetryChoice::NOTHING,
             choices: Choices::default(),
         };
         Self { service, clock, knowledge, task, rows, disk: MemoryStorage::default(), seed }
@@ -160,7 +162,7 @@ impl Scene {
         let mut comparison = std::mem::take(&mut told.comparison);
         reopen_rows(&mut comparison, &mut ledger, self.clock.unix_ms()).unwrap();
         let mut engine = options(self.seed, self.rows.len() as u64);
-        engine.retry_refused = true;
+        engine.retry = RetryChoice::EVERYTHING;
         let mut rows = PickedRows::open(&self.task, comparison).unwrap();
         let run = RunId(self.seed);
         let start = run_start(run, "reconcile", "pairs.jsonl", None, None, None, self.clock);
@@ -178,7 +180,8 @@ impl Scene {
             undo_observer: None,
         };
         let (_signal, mut signals) = mpsc::channel(2);
-        let working = run_engine(context, &start, &mut rows, &mut signals);
+        let corrections = Corrections::default();
+        let working = run_engine(context, &start, &corrections, &mut rows, &mut signals);
         match cut_after {
             None => assert!(working.await.is_ok(), "seed {}", self.seed),
             Some(cut_after) => {

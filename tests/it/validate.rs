@@ -33,7 +33,7 @@ fn every_finding_is_listed_and_the_file_is_split() {
     });
     let invalid = home.path("split/invalid.csv");
     let text = String::from_utf8_lossy(&std::fs::read(&invalid).unwrap()).into_owned();
-    assert!(text.lines().next().unwrap().ends_with(",link_state,link_code,link_message"), "{text}");
+    assert!(text.lines().next().unwrap().ends_with(",link_state,link_code,link_message,retry_of"), "{text}");
     assert!(text.contains(",invalid,number_damaged,"), "{text}");
     let again = home.run(&["validate", invalid.to_str().unwrap(), "-q"]).left_with(4).stdout;
     // One row is wrong only together with another, which is not in this file.

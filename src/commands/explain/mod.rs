@@ -30,6 +30,9 @@ struct ExplainedCode {
     meaning: &'static str,
     why: &'static str,
     advice: &'static str,
+    /// What `--retry` of `link` takes for such rows; only of refusals.
+    #[serde(default)]
+    retry: Option<&'static str>,
 }
 
 pub fn cmd_explain(args: &ExplainArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
@@ -40,8 +43,11 @@ pub fn cmd_explain(args: &ExplainArgs, context: &CommandContext<'_>) -> Result<E
             Failure::Usage(format!("no such code{similar}; list all with `cognito-link explain`"))
         })?;
     }
-    let paragraph = |ExplainedCode { code, kind, meaning, why, advice }: &ExplainedCode| {
-        format!("{code} ({kind})\n  {meaning}\n  Why: {why}\n  What to do: {advice}\n")
+    let paragraph = |ExplainedCode { code, kind, meaning, why, advice, retry }: &ExplainedCode| {
+        let again = retry.map_or(String::new(), |code| {
+            format!("  Afterwards: run `link` on the same input again with `--retry {code}`; a corrected row needs no option.\n")
+        });
+        format!("{code} ({kind})\n  {meaning}\n  Why: {why}\n  What to do: {advice}\n{again}")
     };
     match context.ui.output() {
         OutputFormat::Json => context.ui.json(&serde_json::to_value(explained).map_err(std::io::Error::from)?)?,
@@ -56,7 +62,11 @@ fn all_codes() -> serde_json::Result<Vec<ExplainedCode>> {
     for explained in &mut codes {
         let finding = || FindingCode::ALL.iter().find(|code| code.as_str() == explained.code);
         match explained.kind {
-            "refusal" => explained.meaning = RefusalCode::parse(explained.code).map_or("", RefusalCode::meaning),
+            "refusal" => {
+                let code = RefusalCode::parse(explained.code);
+                explained.meaning = code.map_or("", RefusalCode::meaning);
+                explained.retry = code.filter(|code| !code.is_of_undo()).map(RefusalCode::as_str);
+            }
             "finding" => {
                 (explained.kind, explained.meaning) =
                     finding().map_or(("", ""), |code| (code.severity().as_str(), code.meaning()));

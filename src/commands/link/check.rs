@@ -9,11 +9,11 @@ use crate::commands::shared::rows::{is_in_shard, read_first};
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::finding::Severity;
 use crate::domain::identity::{PoolId, ProviderName};
-use crate::domain::row::{Link, RowKey, RowNumber};
+use crate::domain::row::{Link, RowNumber, RowPlace};
 use crate::domain::shard::Shard;
-use crate::domain::state::ResumeAction;
+use crate::domain::state::{ResumeAction, RetryChoice, RowState};
 use crate::input::{CrossRowFindings, InputOptions, InputReader, InputRecord, InputSource};
-use crate::ledger::Ledger;
+use crate::ledger::{InputPresence, Ledger, RowStanding};
 use crate::limits::PROVIDERS_PER_POOL_MAX;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,12 +30,18 @@ pub struct CheckedInput {
     pub left_out: u64,
     /// The part, with the row at which its limit is reached.
     pub part: InputPart,
+    /// Of these, those whose link `undo` has removed, and that are not linked again without `--relink`.
+    pub undone: u64,
+    /// Rows that a correction in another input has taken the place of.
+    pub superseded: u64,
     /// Rows that an earlier run left in doubt. They are read first.
     pub in_doubt: u64,
     /// Rows whose destination must be looked up.
     pub look_ups: u64,
     /// Providers of the identities that a run will link.
     pub providers: BTreeSet<ProviderName>,
+    /// Which rows of the ledger the input has; `None` without a ledger.
+    pub presence: Option<InputPresence>,
     /// What the comparison of rows has found, for the next reading.
     pub cross_row: Arc<CrossRowFindings>,
 }
@@ -51,7 +57,7 @@ pub struct InputCheck<'a> {
     /// The rows that the run works on.
     pub part: &'a InputPart,
     pub ledger: Option<&'a Ledger>,
-    pub retry_refused: bool,
+    pub retry: RetryChoice,
 }
 
 impl InputCheck<'_> {
@@ -59,9 +65,15 @@ impl InputCheck<'_> {
     pub fn run(&self, observer: &mut dyn RunObserver) -> Result<CheckedInput, Failure> {
         let start = || CheckedInput { part: self.part.clone(), ..CheckedInput::default() };
         let mut checked = start();
+        let mut presence = self.ledger.map(|ledger| InputPresence::new(ledger.view(), self.source.name()));
         let reading = read_first(self.source, self.options, observer, |row| {
             let is_in_part = checked.part.has_number(row.number);
-            self.add(row.into_record(), is_in_part, &mut checked, None);
+            let record = row.into_record();
+            if let (Some(presence), Some(ledger)) = (&mut presence, self.ledger) {
+                let place = record.link.as_ref().map(RowPlace::of);
+                presence.see(ledger.view(), record.key(self.pool), place, record.retry_of);
+            }
+            self.add(record, is_in_part, &mut checked, None);
         })?;
         if reading.has_findings || !reading.cross_row.is_clean() || self.part.has_conditions() {
             checked = CheckedInput { cross_row: Arc::clone(&reading.cross_row), ..start() };
@@ -75,6 +87,7 @@ impl InputCheck<'_> {
         if let Some(0) = self.part.limit {
             checked.part.end = Some(RowNumber(0));
         }
+        checked.presence = presence;
         Ok(checked)
     }
 
@@ -92,7 +105,15 @@ impl InputCheck<'_> {
         }
         checked.rows += 1;
         let is_valid = record.is_valid();
-        let resume = record.link.as_ref().map_or(ResumeAction::Attempt, |link| self.resume(link));
+        let key = record.key(self.pool);
+        if self.ledger.is_some_and(|ledger| {
+            ledger.view().standing(key) == RowStanding::Replaced && ledger.view().is_superseded(key)
+        }) {
+            checked.superseded += 1;
+            return;
+        }
+        let state = record.link.as_ref().and(self.ledger).map_or(RowState::Unprocessed, |ledger| ledger.state(key));
+        let resume = state.on_resume(self.retry);
         if let Some(observer) = observer {
             // An error in comparison with other rows does not affect a row that is done: the other rows are not sent.
             let is_reported = |severity| resume != ResumeAction::Skip || severity == Severity::Warning;
@@ -101,7 +122,10 @@ impl InputCheck<'_> {
             }
         }
         match (record.link, resume) {
-            (Some(_), ResumeAction::Skip) => checked.done_before += 1,
+            (Some(_), ResumeAction::Skip) => {
+                checked.done_before += 1;
+                checked.undone += u64::from(state == RowState::Undone);
+            }
             (Some(_), ResumeAction::Settle) if !is_valid => checked.done_before += 1,
             (Some(_), _) if is_valid && !is_in_part => checked.left_out += 1,
             (Some(link), _) if is_valid => {
@@ -113,18 +137,12 @@ impl InputCheck<'_> {
             _ => checked.invalid += 1,
         }
     }
-
-    fn resume(&self, link: &Link) -> ResumeAction {
-        self.ledger.map_or(ResumeAction::Attempt, |ledger| {
-            ledger.state(RowKey::of(self.pool, link)).on_resume(self.retry_refused)
-        })
-    }
 }
 
 impl CheckedInput {
     /// Rows that a run will work on.
     pub fn to_send(&self) -> u64 {
-        self.rows - self.invalid - self.done_before - self.left_out
+        self.rows - self.invalid - self.done_before - self.superseded - self.left_out
     }
 
     fn add_work(&mut self, link: &Link, resume: ResumeAction) {

@@ -7,11 +7,12 @@ mod rehearse;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
 use super::shared::part::{InputPart, PartArgs};
+use super::shared::retry::{RetryOption, hint_at_superseded_links, hint_at_undone_rows, parse_retry, retry_choice};
 use super::shared::rows::{InputRows, RowGuidance};
 use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
 use super::shared::run_view::{print_run_report, print_stop};
@@ -32,7 +33,7 @@ use crate::exit::Exit;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::input::{InputOptions, InputReader, InputSource};
 use crate::ledger::record::RunStart;
-use crate::ledger::{Binding, Ledger, LedgerError, LedgerOperation};
+use crate::ledger::{Binding, Corrections, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
 use crate::service::cognito::{Cognito, ConnectionTarget};
 use crate::ui::{Ui, format};
@@ -88,9 +89,12 @@ pub struct LinkArgs {
     /// Ledger of the run [default: INPUT.ledger, or INPUT.simulated.ledger with --simulate]
     #[arg(long, value_name = "FILE", help_heading = headings::LEDGER)]
     pub ledger: Option<PathBuf>,
-    /// Rows of earlier runs to attempt again
-    #[arg(long, value_enum, value_name = "STATE", help_heading = headings::LEDGER, hide_short_help = true)]
-    pub retry: Vec<RetryState>,
+    /// Refused rows of earlier runs to attempt again: `refused` for all, or a refusal code (can be repeated)
+    #[arg(long, value_name = "CODE", value_parser = parse_retry, help_heading = headings::LEDGER)]
+    pub retry: Vec<RetryOption>,
+    /// Link rows again whose link `undo` has removed
+    #[arg(long, help_heading = headings::LEDGER, hide_short_help = true)]
+    pub relink: bool,
     /// Plan to follow exactly, from `validate --save-plan`
     ///
     /// Links the rows that the plan has as `link`, and records the others without a call.
@@ -107,12 +111,6 @@ pub struct LinkArgs {
     pub rehearse: bool,
     #[command(flatten)]
     pub advanced: AdvancedArgs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RetryState {
-    /// Rows that were refused
-    Refused,
 }
 
 impl LinkArgs {
@@ -139,9 +137,10 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     check_outputs(&[args.simulation.output()], &read, context.force)?;
     let rate_choice = args.pace.rate_choice(shard, file)?;
     let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
-    options.retry_refused = args.retry.contains(&RetryState::Refused);
     let input_limits = InputLimits::new(args.input_limits.min_rows, args.input_limits.max_shrink, file)?;
     let change_bounds = ChangeBounds::new(args.max_changes, args.max_changes_pct, file)?;
+    options.retry = retry_choice(&args.retry);
+    options.retry.relink = args.relink;
     let source = InputSource::open(&args.input)?;
     note_preset(&input_options, ui);
     warn_about_undivided_array(shard, ui);
@@ -165,9 +164,9 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     }
     let ledger = earlier.map(|earlier| earlier.bound_to(&ledger_path, &binding)).transpose()?;
     let check = || {
-        let (pool, retry_refused, ledger) = (&binding.pool, options.retry_refused, ledger.as_ref());
+        let (pool, retry, ledger) = (&binding.pool, options.retry, ledger.as_ref());
         let (source, options) = (&source, &input_options);
-        let check = InputCheck { source, options, pool, shard, part: &part, ledger, retry_refused };
+        let check = InputCheck { source, options, pool, shard, part: &part, ledger, retry };
         let checked = check.run(ui.observer().as_mut())?;
         let rows_before = ledger.and_then(|ledger| ledger.rows_of_input(&args.input.display().to_string()));
         input_limits.check(checked.rows + checked.in_other_shards, rows_before)?;
@@ -208,6 +207,10 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         rate_choice.write_pace_for_documented_quota()
     };
     print_estimate(&checked, plan.as_ref(), &opened.knowledge, &options, ui);
+    let corrections = match (&ledger, &checked.presence) {
+        (Some(ledger), Some(presence)) => ledger.corrections(presence)?,
+        _ => Corrections::default(),
+    };
     tracing::info!(pool = %binding.pool, seed = options.seed, rows = checked.rows, "starting");
     if to_send > 0 {
         let links = plan.as_ref().map_or(to_send, |plan| plan.count("link").min(to_send));
@@ -219,7 +222,19 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     // Run.
     let ledger_path = ledger_path.as_path();
     let input = (&source, &input_options);
-    let run = CheckedRun { input, checked, shard, guidance, ledger, ledger_path, binding, opened, pace, options };
+    let run = CheckedRun {
+        input,
+        checked,
+        corrections,
+        shard,
+        guidance,
+        ledger,
+        ledger_path,
+        binding,
+        opened,
+        pace,
+        options,
+    };
     let exit = Box::pin(run.link(&args, context)).await?;
     if let Some(running) = running_simulator {
         running.stop()?;
@@ -231,6 +246,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
 struct CheckedRun<'a> {
     input: (&'a InputSource, &'a InputOptions),
     checked: CheckedInput,
+    corrections: Corrections,
     shard: Option<Shard>,
     guidance: RowGuidance,
     /// `None` where it is to be created.
@@ -280,7 +296,7 @@ impl CheckedRun<'_> {
             observer: observer.as_mut(),
             undo_observer: None,
         };
-        let report = run_engine(engine, &start, &mut rows, &mut signals).await?;
+        let report = run_engine(engine, &start, &self.corrections, &mut rows, &mut signals).await?;
         drop(observer);
         if let (Some(choices), RunOutcome::Completed, None) = (choices, &report.ended, self.shard) {
             choices.warn_about_unused(ui);
@@ -288,6 +304,8 @@ impl CheckedRun<'_> {
         let exit = exit_for_run(&report);
         print_run_report(&report, Some(&self.ledger_path.display().to_string()), &args.input, exit, ui)?;
         print_stop(&report, ui);
+        hint_at_superseded_links(ledger.view(), self.ledger_path, ui);
+        hint_at_undone_rows(self.checked.undone, ui);
         Ok(exit)
     }
 }

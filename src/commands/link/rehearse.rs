@@ -18,7 +18,7 @@ use crate::engine::{EngineOptions, RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
 use crate::foresight::preflight::preflight;
 use crate::ledger::storage::DiscardStorage;
-use crate::ledger::{Binding, Ledger};
+use crate::ledger::{Binding, Corrections, Ledger};
 use crate::limits::SIGNALS_WAITING_MAX;
 use crate::seed::Rng;
 use crate::service::in_process::InProcessService;
@@ -61,7 +61,7 @@ pub(super) fn rehearse(
             };
             // Nothing real is touched, so a signal may end the process at any moment.
             let (_sender, mut signals) = mpsc::channel(SIGNALS_WAITING_MAX);
-            run_engine(engine, &start, &mut rows, &mut signals).await
+            run_engine(engine, &start, &Corrections::default(), &mut rows, &mut signals).await
         })
     };
     // A runtime with another clock cannot run inside this one, so it has a thread of its own.

@@ -11,15 +11,15 @@ use crate::commands::shared::{Failure, temporary_file_error};
 use crate::domain::drift::{DriftCounts, DriftRow, DriftStatus, ExtraLink, Misfire};
 use crate::domain::identity::ProviderName;
 use crate::domain::outcome::RefusalCode;
-use crate::domain::row::{Link, RowKey};
-use crate::domain::state::{ResumeAction, RowState};
+use crate::domain::row::{Link, RowKey, RowPlace};
+use crate::domain::state::{ResumeAction, RetryChoice, RowState};
 use crate::foresight::destination::CorrectionHint;
 use crate::foresight::pool_index::PoolIndex;
 use crate::foresight::prediction::{PredictedOutcome, PredictionBasis, Predictor};
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::scan::LookUpMethod;
 use crate::input::{CrossRowFindings, InputReader};
-use crate::ledger::LedgerView;
+use crate::ledger::{InputPresence, LedgerView};
 use crate::service::MappedAttributes;
 
 /// A row or a link, as it is compared.
@@ -45,6 +45,8 @@ pub struct Comparison {
     /// When the scan began, by our clock.
     pub(super) scan_began: UnixMs,
     pub(super) cross_row: Arc<CrossRowFindings>,
+    /// Which rows of the ledger the file has; `None` without a ledger.
+    pub(super) presence: Option<InputPresence>,
 }
 
 impl Comparison {
@@ -80,10 +82,15 @@ impl ReconcileInput {
         let mut comparison = Comparison {
             scan_began: scan.scanned.began,
             cross_row: Arc::clone(&needs.cross_row),
+            presence: ledger.map(|view| InputPresence::new(view, self.source.name())),
             ..Comparison::default()
         };
         for record in InputReader::with_cross_row(&self.source, &self.options, &needs.cross_row)? {
             let record = record?;
+            if let (Some(presence), Some(view)) = (&mut comparison.presence, ledger) {
+                let place = record.link.as_ref().map(RowPlace::of);
+                presence.see(view, record.key(&self.binding.pool), place, record.retry_of);
+            }
             let compared = match record.link.as_ref().filter(|_| record.is_valid()) {
                 None => DriftRow { row: record.number, key: None, standing: DriftStatus::Invalid, hint: None },
                 Some(link) => {
@@ -96,7 +103,7 @@ impl ReconcileInput {
                         let added = traces.add_link(record.number, key, user, held);
                         added.map_err(|error| temporary_file_error(&error))?;
                     }
-                    let standing = if self.retry_refused { in_pool } else { with_ledger_refusal(in_pool, state) };
+                    let standing = with_ledger_refusal(in_pool, state, self.retry);
                     let hint = forecast.hint.map(CorrectionHint::as_str);
                     let drift = DriftRow { row: record.number, key: Some(key), standing, hint };
                     comparison.pick(&drift, key, forecast.outcome, state);
@@ -146,22 +153,22 @@ fn standing(verdict: PredictedOutcome, link: &Link, index: &PoolIndex, state: Ro
 }
 
 /// A scan cannot find every refusal. What the service refused before for such a reason is not sent again in every run.
-fn with_ledger_refusal(in_pool: DriftStatus, state: RowState) -> DriftStatus {
+fn with_ledger_refusal(in_pool: DriftStatus, state: RowState, retry: RetryChoice) -> DriftStatus {
     match (in_pool, state.refusal()) {
         (
             DriftStatus::Missing | DriftStatus::Unverifiable,
             Some(code @ (RefusalCode::AliasExists | RefusalCode::InvalidParameter | RefusalCode::Unrecognised)),
-        ) => DriftStatus::Blocked(code),
+        ) if !retry.has(code) => DriftStatus::Blocked(code),
         _ => in_pool,
     }
 }
 
 impl Comparison {
     fn pick(&mut self, line: &DriftRow, key: RowKey, verdict: PredictedOutcome, state: RowState) {
-        let is_doubtful = state.on_resume(true) == ResumeAction::Settle
+        let is_doubtful = state.on_resume(RetryChoice::EVERYTHING) == ResumeAction::Settle
             && matches!(line.standing, DriftStatus::Linked | DriftStatus::Missing | DriftStatus::Unverifiable);
         // A link by an attribute that this ledger has made, or may have made, is not sent again because it is not seen.
-        let is_sent = state.on_resume(true) != ResumeAction::Attempt;
+        let is_sent = state.on_resume(RetryChoice::EVERYTHING) != ResumeAction::Attempt;
         let can_be_made =
             line.standing == DriftStatus::Missing || line.standing == DriftStatus::Unverifiable && !is_sent;
         let is_new = verdict == PredictedOutcome::Link && can_be_made && self.picks.insert(key);
@@ -169,7 +176,7 @@ impl Comparison {
         if is_doubtful && (is_new || self.picks.insert(key)) {
             self.in_doubt += 1;
         }
-        if is_new && state.on_resume(true) == ResumeAction::Skip {
+        if is_new && state.on_resume(RetryChoice::EVERYTHING) == ResumeAction::Skip {
             self.undone_by_others.push(line.clone());
         }
     }

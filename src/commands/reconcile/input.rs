@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::commands::shared::choices::Choices;
 use crate::domain::identity::ProviderName;
+use crate::domain::state::RetryChoice;
 use crate::input::{InputOptions, InputSource};
 use crate::ledger::Binding;
 
@@ -14,7 +15,7 @@ pub struct ReconcileInput {
     pub binding: Binding,
     /// The providers whose links must all be in the file; empty for those that the file names.
     pub providers: BTreeSet<ProviderName>,
-    /// Whether rows with a refusal in the ledger that a scan cannot see are missing rather than blocked.
-    pub retry_refused: bool,
+    /// Rows with such a refusal in the ledger, which a scan cannot see, are missing rather than blocked.
+    pub retry: RetryChoice,
     pub choices: Choices,
 }

@@ -10,13 +10,14 @@ mod pool_scan;
 mod sign_in_traces;
 mod view;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::link::RetryState;
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
+use super::shared::retry::{RetryOption, parse_retry, retry_choice};
 use super::shared::run::{listen_for_signals, run_engine, run_id, run_start};
 use super::shared::settings::parse_percent;
 use super::shared::{
@@ -27,13 +28,14 @@ use super::shared::{
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::ProviderName;
 use crate::domain::run::{RunOutcome, RunPurpose};
+use crate::domain::state::RetryChoice;
 use crate::engine::{RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
 use crate::foresight::preflight::mapped_attributes;
 use crate::foresight::scan::ScanOptions;
 use crate::input::{InputReader, InputSource, OutputFile};
 use crate::ledger::record::RunStart;
-use crate::ledger::{Ledger, LedgerView};
+use crate::ledger::{Corrections, Ledger, LedgerView, identity_hash, superseded_identities};
 use crate::limits::{CHANGES_MAX, CHANGES_PERCENT_MAX, REPORT_FAILURES_MAX};
 use crate::seed::Rng;
 use crate::ui::format;
@@ -96,9 +98,9 @@ pub struct ReconcileArgs {
     /// Without --apply it is only read, for refusals and rows in doubt of earlier runs.
     #[arg(long, value_name = "FILE", help_heading = headings::LEDGER)]
     pub ledger: Option<PathBuf>,
-    /// Rows to attempt again although the ledger holds a refusal that a scan cannot see
-    #[arg(long, value_enum, value_name = "STATE", help_heading = headings::LEDGER, hide_short_help = true)]
-    pub retry: Vec<RetryState>,
+    /// Rows to attempt again although the ledger holds a refusal that a scan cannot see: `refused`, or a code (can be repeated)
+    #[arg(long, value_name = "CODE", value_parser = parse_retry, help_heading = headings::LEDGER, hide_short_help = true)]
+    pub retry: Vec<RetryOption>,
     #[command(flatten)]
     pub simulation: SimulationArgs,
     #[command(flatten)]
@@ -140,7 +142,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         options,
         binding: pool.binding.clone(),
         providers: args.provider.iter().cloned().collect(),
-        retry_refused: args.retry.contains(&RetryState::Refused),
+        retry: retry_choice(&args.retry),
         choices,
     };
     pool.check_providers("--provider", &input.providers)?;
@@ -162,7 +164,11 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     let needs = input.read_file(ui.observer().as_mut())?;
     input_limits.check(needs.rows, rows_before)?;
     let view = known.map(Ledger::view);
-    let (comparison, report) = compare(&args, &input, needs, &pool, view, scan, context).await?;
+    let superseded = match (view, ledger_path.as_deref().or(args.ledger.as_deref())) {
+        (Some(view), Some(path)) => superseded_identities(view, path)?,
+        _ => HashSet::new(),
+    };
+    let (comparison, report) = compare(&args, &input, needs, &pool, view, &superseded, scan, context).await?;
     view::print_drift(&report, ui)?;
     input.choices.warn_about_unused(ui);
     if !args.apply && comparison.in_doubt > 0 {
@@ -205,7 +211,12 @@ async fn apply(
     let CommandContext { ui, clock, file_settings: file, .. } = context;
 
     // Bounds, and the ledger's view of what is missing.
+    let corrections = match &comparison.presence {
+        Some(presence) => ledger.corrections(presence)?,
+        None => Corrections::default(),
+    };
     if comparison.to_process() == 0 {
+        ledger.record_corrections(&corrections, clock.unix_ms())?;
         ui.note("nothing is missing; nothing was sent");
         return Ok(ApplyOutcome::default());
     }
@@ -233,7 +244,7 @@ async fn apply(
     let pace = args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?;
     options.total = Some(to_process);
     // What was refused before, and is free in the scan, is attempted again.
-    options.retry_refused = true;
+    options.retry = RetryChoice::EVERYTHING;
 
     // Run.
     let mut signals = listen_for_signals()?;
@@ -258,7 +269,7 @@ async fn apply(
         observer: observer.as_mut(),
         undo_observer: None,
     };
-    let run = run_engine(engine, &start, &mut rows, &mut signals).await?;
+    let run = run_engine(engine, &start, &corrections, &mut rows, &mut signals).await?;
     let stop = match &run.ended {
         RunOutcome::Stopped(stop) => Some(stop.clone()),
         _ => None,
@@ -266,13 +277,15 @@ async fn apply(
     Ok(ApplyOutcome { run: Some(run), stop, left_open })
 }
 
-/// Reads the pool, and compares the file with it.
+/// Reads the pool, and compares the file with it. `superseded` are the identities of links that no row of the ledger has
+/// any more.
 async fn compare(
     args: &ReconcileArgs,
     input: &ReconcileInput,
     mut needs: FileNeeds,
     pool: &OpenPool,
     ledger: Option<&LedgerView>,
+    superseded: &HashSet<u64>,
     options: ScanOptions,
     context: &CommandContext<'_>,
 ) -> Result<(Comparison, DriftReport), Failure> {
@@ -297,16 +310,26 @@ async fn compare(
         ..DriftReport::default()
     };
     let mut combined = args.combined.as_deref().map(OutputFile::create).transpose()?;
+    let mut superseded_links = 0;
     let comparison = input.compare(&needs, &mut scan, &pool.knowledge, mapped, ledger, &mut |item| {
         if let (Some(file), Some(line)) = (&mut combined, view::combined_line(&item)?) {
             file.write(&line)?;
         }
         add_to_report(&mut report, &item);
+        if let ComparedItem::Extra(link) = &item
+            && superseded.contains(&identity_hash(&link.provider, link.value.expose()))
+        {
+            superseded_links += 1;
+            if let Some(last) = report.extras.last_mut().filter(|last| *last == *link) {
+                last.superseded = true;
+            }
+        }
         Ok(())
     })?;
     combined.map(OutputFile::finish).transpose()?;
     ui.clear_status();
     report.counts = comparison.counts.clone();
+    report.counts.superseded = superseded_links;
     Ok((comparison, report))
 }
 

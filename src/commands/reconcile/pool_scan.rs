@@ -154,5 +154,5 @@ fn extra_line(record: Vec<String>) -> io::Result<ExtraLink> {
     let [destination, destination_provider, provider, value]: [String; 4] =
         record.try_into().map_err(|_| io::ErrorKind::InvalidData)?;
     let (destination, value) = (Personal::from_service(&destination), Personal::from_service(&value));
-    Ok(ExtraLink { provider, value, destination, destination_provider })
+    Ok(ExtraLink { provider, value, destination, destination_provider, superseded: false })
 }

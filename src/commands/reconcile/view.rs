@@ -64,7 +64,7 @@ fn drift_text(report: &DriftReport, show_values: bool, style: Style) -> String {
     ];
     let mut sums = vec![
         TableLine::plain("rows read", counts.rows, ""),
-        TableLine::plain("extra", counts.extra, "in the pool, not in the file"),
+        TableLine::plain("extra", counts.extra, extra_note(counts.superseded)),
     ];
     let misfires = counts.misfired + counts.misfired_unverified;
     if misfires > 0 {
@@ -101,6 +101,14 @@ fn drift_text(report: &DriftReport, show_values: bool, style: Style) -> String {
     joined(&lines)
 }
 
+fn extra_note(superseded: u64) -> String {
+    let note = "in the pool, not in the file";
+    if superseded == 0 {
+        return note.to_owned();
+    }
+    format!("{note}; {} superseded: links of this ledger whose row was corrected or is gone", count(superseded))
+}
+
 fn push_section(lines: &mut Vec<String>, details: Vec<String>, left_out: u64, noun: &str) {
     if details.is_empty() {
         return;
@@ -127,7 +135,8 @@ fn extra_text(line: &ExtraLink, show_values: bool, style: Style) -> String {
         format!(" of {}", escape(&line.destination_provider))
     };
     let provider = escape(&line.provider);
-    format!("{} {provider} {} on {}{profile_of}", style.yellow("extra"), shown(&line.value), shown(&line.destination))
+    let word = if line.superseded { "superseded" } else { "extra" };
+    format!("{} {provider} {} on {}{profile_of}", style.yellow(word), shown(&line.value), shown(&line.destination))
 }
 
 fn linked_users_text(users: LinkedUserCounts) -> Option<String> {
@@ -209,6 +218,7 @@ fn drift_json(report: &DriftReport, applied: Option<&Value>, show_values: bool, 
             "source_value": shown_value(&line.value, show_values),
             "destination_username": shown_value(&line.destination, show_values),
             "destination_provider": line.destination_provider,
+            "superseded": line.superseded,
         })
     });
     let misfires = report.misfires.iter().map(|line| {
@@ -239,6 +249,7 @@ fn drift_json(report: &DriftReport, applied: Option<&Value>, show_values: bool, 
             "blocked": counts.blocked, "unverifiable": counts.unverifiable, "invalid": counts.invalid,
         },
         "extra": counts.extra,
+        "superseded": counts.superseded,
         "misfired": counts.misfired,
         "misfired_unverified": counts.misfired_unverified,
         "linked_users": {
@@ -310,6 +321,7 @@ mod tests {
             value: Personal::from_service("00uAbc\u{1b}Z"),
             destination: Personal::from_service("alice"),
             destination_provider: String::new(),
+            superseded: false,
         });
         report
     }

@@ -1,18 +1,22 @@
 //! What several ledgers of one pool hold together, alone and compared with an input.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use crate::commands::shared::Failure;
 use crate::domain::counts::Counts;
+use crate::domain::finding::{FindingCode, Severity};
 use crate::domain::outcome::ServiceText;
 use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
 use crate::domain::row::{RowKey, RowNumber};
-use crate::domain::state::{ResumeAction, RowState};
-use crate::input::{FirstReading, InputError, InputOptions, InputReader, InputSource, Note, RecordWriter};
-use crate::ledger::record::{EndedAs, LedgerRecord, UNDO_COMMAND};
-use crate::ledger::{Binding, LedgerContents, LedgerError, load_contents, read_records};
+use crate::domain::state::{ResumeAction, RetryChoice, RowState};
+use crate::input::{
+    FirstReading, InputError, InputOptions, InputReader, InputRecord, InputSource, Note, RawRecord, RecordLayout,
+    RecordWriter,
+};
+use crate::ledger::record::LedgerRecord;
+use crate::ledger::{Binding, LedgerContents, LedgerError, RowStanding, load_contents, read_records};
 
 pub(super) struct Ledgers {
     paths: Vec<PathBuf>,
@@ -20,15 +24,15 @@ pub(super) struct Ledgers {
     binding: Binding,
 }
 
-/// An input to compare with ledgers, and the files to write.
+/// The inputs to compare with ledgers, and the files to write.
 #[derive(Debug, Clone)]
-pub(super) struct ReportInput {
-    pub(super) source: InputSource,
-    /// The options that `link` read it with.
+pub(super) struct ReportInputs {
+    pub(super) sources: Vec<InputSource>,
+    /// The options that `link` read them with.
     pub(super) reading: InputOptions,
-    /// File for its rows that are refused, failed or in doubt.
+    /// File for their rows that are invalid, refused, failed or in doubt.
     pub(super) failed: Option<PathBuf>,
-    /// File for its rows that were never attempted.
+    /// File for their rows that were never attempted.
     pub(super) unprocessed: Option<PathBuf>,
 }
 
@@ -49,9 +53,31 @@ impl Ledgers {
         Ok(Self { paths: paths.to_vec(), contents, binding })
     }
 
-    /// Returns the input of the last run, as it was given then.
-    pub(super) fn last_input(&self) -> Option<&str> {
-        self.contents.iter().rev().find_map(|contents| contents.last_run.as_ref()).map(|run| run.start.input.as_str())
+    /// Returns the inputs of all runs, as they were given last, each once.
+    pub(super) fn inputs(&self) -> Vec<PathBuf> {
+        let mut paths: Vec<PathBuf> = Vec::new();
+        for input in self.contents.iter().flat_map(|contents| contents.view.inputs()) {
+            let path = PathBuf::from(&input.path);
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        paths
+    }
+
+    /// Whether no ledger counts a row any more.
+    fn is_superseded(&self, key: RowKey) -> bool {
+        let holds = |contents: &&LedgerContents| {
+            contents.view.state(key) != RowState::Unprocessed || contents.view.standing(key) != RowStanding::Current
+        };
+        let mut holding = self.contents.iter().filter(holds).peekable();
+        holding.peek().is_some() && holding.all(|contents| contents.view.is_superseded(key))
+    }
+
+    /// Whether a run has found a row invalid, and no run has sent it.
+    fn is_known_invalid(&self, key: RowKey) -> bool {
+        self.state(key) == RowState::Unprocessed
+            && self.contents.iter().any(|contents| contents.view.invalid_code(key).is_some())
     }
 
     /// Returns the state of a row in all ledgers: a link in one of them takes precedence over any other state.
@@ -68,6 +94,8 @@ impl Ledgers {
             pool: self.binding.pool.to_string(),
             simulated: self.binding.simulated,
             counts: self.counts(),
+            superseded: self.contents.iter().map(|contents| contents.view.superseded_counts().rows).sum(),
+            superseded_links: self.contents.iter().map(|contents| contents.view.superseded_counts().links).sum(),
             shards: self.shards(),
             unprocessed_known: true,
             ..LedgerReport::default()
@@ -76,10 +104,8 @@ impl Ledgers {
         let needing = report.counts.refused + report.counts.failed + report.counts.in_doubt;
         for (path, contents) in self.paths.iter().zip(&self.contents) {
             self.read_records(path, failures_max, &mut report, &mut failures)?;
-            match contents.last_run.as_ref().and_then(|run| run.end.as_ref()) {
-                Some(end) if end.ended == EndedAs::Completed => {}
-                _ => report.unprocessed_known = false,
-            }
+            let inputs = contents.view.inputs();
+            report.unprocessed_known &= !inputs.is_empty() && inputs.iter().all(|input| input.completed);
         }
         report.runs.sort_by_key(|run| run.started_unix_ms);
         report.failures = failures.into_values().collect();
@@ -112,19 +138,29 @@ impl Ledgers {
         keys
     }
 
+    /// Counts every row that the ledgers hold and that is not superseded, invalid ones included.
     fn counts(&self) -> Counts {
-        if let [only] = self.contents.as_slice() {
-            return only.view.counts();
-        }
-        let keys = self.keys();
-        let mut counts = Counts { read: keys.len() as u64, ..Counts::default() };
-        for key in keys {
-            counts.add(self.state(key));
+        let mut counts = match self.contents.as_slice() {
+            [only] => only.view.counts(),
+            _ => {
+                let mut counts = Counts::default();
+                for key in self.keys().into_iter().filter(|key| !self.is_superseded(*key)) {
+                    counts.read += 1;
+                    counts.add(self.state(key));
+                }
+                counts
+            }
+        };
+        let mut seen = HashSet::new();
+        for (key, code) in self.contents.iter().flat_map(|contents| contents.view.invalid_rows()) {
+            if self.state(key) == RowState::Unprocessed && seen.insert(key) {
+                add_invalid(&mut counts, [code]);
+            }
         }
         counts
     }
 
-    /// Adds runs, the invalid rows of the last run, and the answers of the service for rows that need something.
+    /// Adds runs, and the answers of the service for rows that need something.
     fn read_records(
         &self,
         path: &Path,
@@ -132,14 +168,10 @@ impl Ledgers {
         report: &mut LedgerReport,
         failures: &mut HashMap<RowKey, FailureLine>,
     ) -> Result<(), LedgerError> {
-        let mut invalid = Counts::default();
         let mut add = |key, row, said| self.add_failure(failures, failures_max, key, row, said);
         read_records(path, &mut |record| {
             match record {
                 LedgerRecord::RunStarted(start) => {
-                    if start.command != UNDO_COMMAND {
-                        invalid = Counts::default();
-                    }
                     report.runs.push(RunLine {
                         id: start.run.to_string(),
                         command: start.command,
@@ -163,19 +195,15 @@ impl Ledgers {
                 LedgerRecord::UnlinkSettled(settled) => {
                     add(settled.key, settled.row, settled.error.map(ServiceText::from));
                 }
-                LedgerRecord::Invalid(row) => {
-                    invalid.invalid += 1;
-                    *invalid.by_finding.entry(row.code).or_default() += 1;
-                }
-                LedgerRecord::Header(_) | LedgerRecord::Withdrawn(_) | LedgerRecord::Attempt(_) => {}
+                LedgerRecord::Header(_)
+                | LedgerRecord::Withdrawn(_)
+                | LedgerRecord::Attempt(_)
+                | LedgerRecord::Invalid(_)
+                | LedgerRecord::Superseded(_)
+                | LedgerRecord::Reinstated(_) => {}
             }
             ControlFlow::Continue(())
         })?;
-        report.counts.read += invalid.invalid;
-        report.counts.invalid += invalid.invalid;
-        for (code, number) in invalid.by_finding {
-            *report.counts.by_finding.entry(code).or_default() += number;
-        }
         Ok(())
     }
 
@@ -189,65 +217,152 @@ impl Ledgers {
         said: Option<ServiceText>,
     ) {
         let state = self.state(key);
-        if needs_something(state) && (failures.len() < failures_max || failures.contains_key(&key)) {
+        if needs_something(state)
+            && !self.is_superseded(key)
+            && (failures.len() < failures_max || failures.contains_key(&key))
+        {
             failures.insert(key, FailureLine { row, key, state, said });
         }
     }
 
-    /// Counts every row of an input, and writes the files. An input of which no row is in a ledger is refused: it was read
-    /// with other options than in its run, or is another file.
-    pub(super) fn compare_with_input(
+    /// Adds the rows of the inputs that no ledger holds, and writes the files. A single input of which no row is in a ledger
+    /// is refused: it was read with other options than in its run, or is another file.
+    pub(super) fn compare_with_inputs(
         &self,
-        input: &ReportInput,
+        inputs: &ReportInputs,
         report: &mut LedgerReport,
     ) -> Result<WrittenRows, Failure> {
-        let cross_row = FirstReading::of(&input.source, &input.reading, |_| ())?.cross_row;
-        let mut reader = InputReader::with_cross_row(&input.source, &input.reading, &cross_row)?;
-        let writer = |path: &Option<PathBuf>, with_notes, reader: &InputReader| -> Result<_, InputError> {
-            path.as_ref().map(|path| RecordWriter::create(path, reader.layout(), with_notes)).transpose()
-        };
-        let mut failed = writer(&input.failed, true, &reader)?;
-        let mut unprocessed = writer(&input.unprocessed, false, &reader)?;
+        let mut files = OpenRowFiles::default();
+        let mut seen = HashSet::new();
         let texts: HashMap<RowKey, &ServiceText> =
             report.failures.iter().filter_map(|failure| Some((failure.key, failure.said.as_ref()?))).collect();
-        let mut counts = Counts::default();
-        while let Some(record) = reader.next() {
-            let record = record?;
-            counts.read += 1;
-            let known =
-                record.link.as_ref().map(|link| RowKey::of(&self.binding.pool, link)).map(|key| (key, self.state(key)));
-            // As in a run: a row that is invalid in comparison with others is not sent, but keeps its state.
-            let keeps_state = |state: RowState| record.is_valid() || state.on_resume(false) != ResumeAction::Attempt;
-            let Some((key, state)) = known.filter(|(_, state)| keeps_state(*state)) else {
-                counts.invalid += 1;
-                record.findings.iter().for_each(|finding| *counts.by_finding.entry(finding.code).or_default() += 1);
-                continue;
-            };
-            counts.add(state);
-            let file = match state {
-                RowState::Unprocessed | RowState::Undone => &mut unprocessed,
-                _ if needs_something(state) => &mut failed,
-                _ => continue,
-            };
-            if let Some(file) = file {
-                file.write(&reader.raw(), &note(state, texts.get(&key).copied()))?;
+        let mut counts = report.counts.clone();
+        for source in &inputs.sources {
+            let cross_row = FirstReading::of(source, &inputs.reading, |_| ())?.cross_row;
+            let mut reader = InputReader::with_cross_row(source, &inputs.reading, &cross_row)?;
+            files.open(inputs, &reader)?;
+            let (mut rows, mut unknown) = (0_u64, 0_u64);
+            while let Some(record) = reader.next() {
+                let record = record?;
+                let key = record.key(&self.binding.pool);
+                let state = self.state(key);
+                // As in a run: a row that is invalid in comparison with others is not sent, but keeps its state.
+                let is_invalid = !record.is_valid() && state.on_resume(RetryChoice::NOTHING) == ResumeAction::Attempt;
+                if !is_invalid {
+                    rows += 1;
+                    unknown += u64::from(state == RowState::Unprocessed);
+                }
+                if self.is_superseded(key) {
+                    continue;
+                }
+                // Equal rows are one row: it is linked once.
+                let is_new = match state {
+                    _ if is_invalid && !self.is_known_invalid(key) => seen.insert(key),
+                    RowState::Unprocessed if !is_invalid => seen.insert(key),
+                    _ => false,
+                };
+                if is_invalid {
+                    if is_new && state == RowState::Unprocessed {
+                        add_invalid(&mut counts, record.findings.iter().map(|finding| finding.code));
+                    }
+                    files.write_invalid(&reader.raw(), &record, key)?;
+                    continue;
+                }
+                if is_new {
+                    counts.read += 1;
+                    counts.unprocessed += 1;
+                }
+                let key_text = key.to_string();
+                files.write(&reader.raw(), state, &note(state, texts.get(&key).copied(), &key_text))?;
+            }
+            if inputs.sources.len() == 1
+                && unknown == rows
+                && unknown > 0
+                && report.counts.done() > report.counts.invalid
+            {
+                return Err(Failure::Usage(format!(
+                    "none of the rows of {} is in the ledger; pass the input of that run, and the same --map and --set",
+                    source.name()
+                )));
             }
         }
-        let unknown = counts.unprocessed - counts.undone;
-        if unknown == counts.read - counts.invalid && unknown > 0 && report.counts.done() > 0 {
-            return Err(Failure::Usage(format!(
-                "none of the rows of {} is in the ledger; pass the input of that run, and the same --map and --set",
-                input.source.name()
-            )));
-        }
-        let written = WrittenRows {
-            failed: failed.map(RecordWriter::finish).transpose()?,
-            unprocessed: unprocessed.map(RecordWriter::finish).transpose()?,
-        };
         counts.balance()?;
         report.counts = counts;
         report.unprocessed_known = true;
-        Ok(written)
+        files.finish()
+    }
+}
+
+/// Counts a row with these findings.
+fn add_invalid(counts: &mut Counts, codes: impl IntoIterator<Item = FindingCode>) {
+    counts.read += 1;
+    counts.invalid += 1;
+    for code in codes {
+        *counts.by_finding.entry(code).or_default() += 1;
+    }
+}
+
+/// The files that are written, with the columns of the first input.
+#[derive(Default)]
+struct OpenRowFiles {
+    failed: Option<RecordWriter>,
+    unprocessed: Option<RecordWriter>,
+    layout: Option<RecordLayout>,
+}
+
+impl OpenRowFiles {
+    /// Creates the files for the first input; a further one must have the same columns.
+    fn open(&mut self, inputs: &ReportInputs, reader: &InputReader) -> Result<(), Failure> {
+        let layout = reader.layout();
+        match &self.layout {
+            None => {
+                let writer = |path: &Option<PathBuf>, with_notes| -> Result<_, InputError> {
+                    path.as_ref().map(|path| RecordWriter::create(path, layout, with_notes)).transpose()
+                };
+                self.failed = writer(&inputs.failed, true)?;
+                self.unprocessed = writer(&inputs.unprocessed, false)?;
+                self.layout = Some(layout.clone());
+                Ok(())
+            }
+            Some(first)
+                if (inputs.failed.is_none() && inputs.unprocessed.is_none()) || first.has_same_columns(layout) =>
+            {
+                Ok(())
+            }
+            Some(_) => Err(Failure::Usage(
+                "the inputs of this ledger have different columns; write the rows of one of them with --input".into(),
+            )),
+        }
+    }
+
+    fn write_invalid(&mut self, raw: &RawRecord<'_>, record: &InputRecord, key: RowKey) -> Result<(), InputError> {
+        let Some(file) = &mut self.failed else { return Ok(()) };
+        let first = record.findings.iter().find(|finding| finding.severity == Severity::Error);
+        file.write(
+            raw,
+            &Note {
+                state: "invalid",
+                code: first.map_or("", |finding| finding.code.as_str()),
+                message: first.map_or("", |finding| finding.message.as_str()),
+                retry_of: &key.to_string(),
+            },
+        )
+    }
+
+    fn write(&mut self, raw: &RawRecord<'_>, state: RowState, note: &Note<'_>) -> Result<(), InputError> {
+        let file = match state {
+            RowState::Unprocessed | RowState::Undone => &mut self.unprocessed,
+            _ if needs_something(state) => &mut self.failed,
+            _ => return Ok(()),
+        };
+        file.as_mut().map_or(Ok(()), |file| file.write(raw, note))
+    }
+
+    fn finish(self) -> Result<WrittenRows, Failure> {
+        Ok(WrittenRows {
+            failed: self.failed.map(RecordWriter::finish).transpose()?,
+            unprocessed: self.unprocessed.map(RecordWriter::finish).transpose()?,
+        })
     }
 }
 
@@ -275,7 +390,7 @@ fn precedence(state: RowState) -> u8 {
     }
 }
 
-fn note(state: RowState, said: Option<&ServiceText>) -> Note<'_> {
+fn note<'a>(state: RowState, said: Option<&'a ServiceText>, retry_of: &'a str) -> Note<'a> {
     Note {
         state: state.as_str(),
         code: match (state, said) {
@@ -284,6 +399,7 @@ fn note(state: RowState, said: Option<&ServiceText>) -> Note<'_> {
             (_, None) => "",
         },
         message: said.map(|said| said.message.as_str()).unwrap_or_default(),
+        retry_of,
     }
 }
 

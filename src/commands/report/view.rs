@@ -51,22 +51,33 @@ pub(super) fn print_ledger_report(
     let mut ledgers: Vec<&str> = report.ledgers.iter().map(String::as_str).collect();
     if let Some(path) = failed {
         ledgers.clear();
-        if report.counts.refused + report.counts.failed + report.counts.in_doubt > 0 {
+        let counts = &report.counts;
+        if counts.refused + counts.failed + counts.in_doubt + counts.invalid > 0 {
             let path = path.display().to_string();
+            let ledger = match report.ledgers.as_slice() {
+                [ledger] => format!(" --ledger {}", shell_word(ledger)),
+                _ => String::new(),
+            };
             ui.hint(&format!(
-                "correct the rows in {}, then link them: `cognito-link link {}`",
+                "correct the rows in {}, then link them: `cognito-link link {}{ledger}`",
                 escape(&path),
                 shell_word(&path)
             ));
         }
     }
     print_next_steps(&report.counts, 0, &ledgers, input, RESUME_AFTER_REPORT, ui);
+    if let ([ledger], true) = (report.ledgers.as_slice(), report.superseded_links > 0) {
+        ui.hint(&format!("take back the superseded links: `cognito-link undo {} --superseded`", shell_word(ledger)));
+    }
     Ok(())
 }
 
 /// The table, the latest runs, and the first of the rows that are not in the desired state.
 fn ledger_text(report: &LedgerReport, show_values: bool, style: Style) -> String {
     let mut lines = counts_table(&report.counts, "rows known", None, style);
+    if report.superseded > 0 {
+        lines.push(superseded_line(report));
+    }
     if !report.unprocessed_known {
         lines.push("rows that were never attempted are not in a ledger and not counted here".to_owned());
     }
@@ -91,6 +102,14 @@ fn ledger_text(report: &LedgerReport, show_values: bool, style: Style) -> String
         }
     }
     joined(&lines)
+}
+
+fn superseded_line(report: &LedgerReport) -> String {
+    let rows = format!("{} superseded: corrected, or no longer in the input", counted(report.superseded, "row"));
+    match report.superseded_links {
+        0 => rows,
+        links => format!("{rows}; {} of them still in the pool", counted(links, "link")),
+    }
 }
 
 fn shards_line(shards: &ShardsReport) -> String {
@@ -177,6 +196,8 @@ fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
         "ledgers": report.ledgers,
         "ledger_heads": report.heads,
         "rows": rows,
+        "superseded_rows": report.superseded,
+        "superseded_links": report.superseded_links,
         "refusals": by_code_json(&counts.by_refusal, RefusalCode::as_str),
         "undo_refusals": by_code_json(&counts.kept, RefusalCode::as_str),
         "findings": by_code_json(&counts.by_finding, FindingCode::as_str),
@@ -231,6 +252,8 @@ mod tests {
                 by_refusal: [(RefusalCode::IdentityHasProfile, 1)].into(),
                 ..Counts::default()
             },
+            superseded: 0,
+            superseded_links: 0,
             runs: vec![run("01ab", 1_772_352_000_000, Some("interrupted")), run("02cd", 1_772_355_600_500, None)],
             unprocessed_known: false,
             shards: None,

@@ -8,6 +8,7 @@ mod outputs;
 mod pace;
 pub mod part;
 mod pool;
+pub mod retry;
 pub mod rows;
 pub mod run;
 mod run_target;

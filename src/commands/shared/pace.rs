@@ -13,6 +13,7 @@ use super::{CommandContext, Failure, headings};
 use crate::clock::Clock;
 use crate::domain::run::RunPurpose;
 use crate::domain::shard::Shard;
+use crate::domain::state::RetryChoice;
 use crate::engine::{EngineOptions, SettleWith};
 use crate::foresight::quota;
 use crate::limits;
@@ -86,7 +87,7 @@ impl PaceArgs {
             reads: choice.read_pace(),
             concurrency: self.concurrency(writes, &context.file_settings)?,
             attempts_max: self.attempts,
-            retry_refused: false,
+            retry: RetryChoice::NOTHING,
             settle_with: match advanced.settle_with {
                 SettleCall::ListUsers => SettleWith::ListUsers,
                 SettleCall::GetUser => SettleWith::GetUser,

@@ -10,7 +10,7 @@ use super::part::InputPart;
 use super::saved_plan::SavedPlan;
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::identity::PoolId;
-use crate::domain::row::{Row, RowKey};
+use crate::domain::row::Row;
 use crate::domain::run::{StopCause, StopError};
 use crate::domain::shard::Shard;
 use crate::engine::{IncomingRow, RowBatchFuture, RowSource};
@@ -162,15 +162,10 @@ pub fn is_in_shard(shard: Option<Shard>, record: &InputRecord) -> bool {
 }
 
 pub fn incoming(record: InputRecord, pool: &PoolId) -> IncomingRow {
+    let key = record.key(pool);
     let is_valid = record.is_valid();
     match record.link {
-        Some(link) if is_valid => {
-            let key = RowKey::of(pool, &link);
-            IncomingRow::Row(Row { number: record.number, link, key })
-        }
-        link => {
-            let key = link.map(|link| RowKey::of(pool, &link));
-            IncomingRow::Invalid { number: record.number, findings: record.findings, key }
-        }
+        Some(link) if is_valid => IncomingRow::Row(Row { number: record.number, link, key }),
+        _ => IncomingRow::Invalid { number: record.number, findings: record.findings, key },
     }
 }

@@ -11,20 +11,23 @@ use crate::domain::run::{RunOutcome, RunReport, Signal};
 use crate::domain::shard::Shard;
 use crate::engine::{RowSource, RunContext};
 use crate::exit::Exit;
+use crate::ledger::Corrections;
 use crate::ledger::record::{LimitNote, RunId, RunOrigin, RunStart, TOOL_VERSION};
 use crate::limits::SIGNALS_WAITING_MAX;
 use crate::pace::RateQuota;
 use crate::seed::Rng;
 
-/// Records the run's start in the ledger, and gives the rows to the engine. What ends the run, a ledger that
+/// Records the run's start and the corrections of its input in the ledger, and gives the rows to the engine. What ends the run, a ledger that
 /// cannot be written included, is in the report.
 pub async fn run_engine(
     context: RunContext<'_>,
     start: &RunStart,
+    corrections: &Corrections,
     rows: &mut dyn RowSource,
     signals: &mut mpsc::Receiver<Signal>,
 ) -> Result<RunReport, Failure> {
     context.ledger.run_started(start)?;
+    context.ledger.record_corrections(corrections, context.clock.unix_ms())?;
     let report = crate::engine::run(context, rows, signals).await;
     report.counts.balance()?;
     Ok(report)

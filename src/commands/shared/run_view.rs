@@ -25,6 +25,7 @@ use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::run::{RunOutcome, RunReport, Signal, StopCause};
 use crate::exit::Exit;
+use crate::limits::SUGGESTIONS_MAX;
 use crate::ui::format::{count, counted, duration};
 use crate::ui::{OutputFormat, Style, Ui, escape, shell_word};
 
@@ -168,6 +169,7 @@ pub fn counts_table(counts: &Counts, sum_label: &'static str, not_read: Option<u
         TableLine::new("in doubt", counts.in_doubt, "", Style::red),
         TableLine::new("invalid", counts.invalid, by_code_text(&counts.by_finding, FindingCode::as_str), Style::yellow),
         TableLine::new("unprocessed", counts.unprocessed, undone, Style::yellow),
+        TableLine::plain("superseded", counts.superseded, "corrected in another input"),
     ];
     let mut notes = Vec::new();
     if counts.skipped > 0 {
@@ -226,6 +228,7 @@ fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&P
         let ledgers: Vec<String> = ledgers.iter().map(|ledger| shell_word(ledger)).collect();
         steps.push(format!("write these rows to a file: `cognito-link report {} --failed FILE`", ledgers.join(" ")));
     }
+    steps.extend(retry_step(counts));
     if let Some(code) = counts.by_refusal.keys().next() {
         steps.push(format!("read what a code means and what to do: `cognito-link explain {}`", code.as_str()));
     }
@@ -238,6 +241,21 @@ fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&P
         steps.push(format!("write the invalid rows to a file: `{command}`"));
     }
     steps
+}
+
+/// Names the way out of refusals that a change of the pool ends. A single code is named, several are all retried.
+fn retry_step(counts: &Counts) -> Option<String> {
+    let codes: Vec<&str> = counts.by_refusal.keys().map(|code| code.as_str()).collect();
+    let again = "after a change of the pool, run `link` on the same input again with";
+    match codes.as_slice() {
+        [] => None,
+        [code] => Some(format!("{again} `--retry {code}`")),
+        codes => {
+            let options: Vec<String> =
+                codes.iter().take(SUGGESTIONS_MAX).map(|code| format!("`--retry {code}`")).collect();
+            Some(format!("{again} {}, or `--retry refused` for all", options.join(", ")))
+        }
+    }
 }
 
 pub fn run_json(report: &RunReport, ledger: Option<&str>, show_values: bool, exit: Exit) -> Value {
@@ -285,6 +303,7 @@ pub fn counts_json(counts: &Counts) -> Map<String, Value> {
         ("skipped", counts.skipped),
         ("repeated", counts.repeated),
         ("undone", counts.undone),
+        ("superseded", counts.superseded),
     ])
 }
 
@@ -418,7 +437,11 @@ mod tests {
         let mut refused = base();
         refused.add(RowState::Refused(RefusalCode::AliasExists));
         let explain = "read what a code means and what to do: `cognito-link explain alias_exists`";
-        assert_eq!(after(&refused, 0), format!("{write}\n{explain}"));
+        let again = "after a change of the pool, run `link` on the same input again with `--retry alias_exists`";
+        assert_eq!(after(&refused, 0), format!("{write}\n{again}\n{explain}"));
+        refused.add(RowState::Refused(RefusalCode::UserNotFound));
+        let both = "again with `--retry user_not_found`, `--retry alias_exists`, or `--retry refused` for all";
+        assert!(after(&refused, 0).contains(both), "{}", after(&refused, 0));
     }
 
     #[test]

@@ -7,25 +7,28 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Arg, Args};
 
 use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
 use super::shared::run_view::print_stop;
 use super::shared::settings::{parse_row_ranges, parse_since};
 use super::shared::simulator::Simulator;
 use super::shared::{
-    AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, PaceArgs, PoolArgs, Proposal,
-    RunTarget, SimulationArgs, binding_of, check_outputs, check_providers, connect, parse_provider, require_terminal,
+    AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, PaceArgs, PoolArgs,
+    Proposal, RunTarget, SimulationArgs, binding_of, check_outputs, check_providers, connect, headings, parse_provider,
+    require_terminal,
 };
 use crate::clock::UnixMs;
 use crate::domain::counts::Counts;
-use crate::domain::identity::ProviderName;
+use crate::domain::identity::{PoolId, ProviderName};
+use crate::domain::row::RowKey;
 use crate::domain::run::{RunOutcome, RunPurpose, RunReport};
 use crate::engine::{IncomingRow, RowBatchFuture, RowSource, RunContext, ServicePorts, UndoObserver, WritePort};
 use crate::exit::Exit;
-use crate::ledger::record::UNDO_COMMAND;
+use crate::input::{InputOptions, InputReader, InputSource};
+use crate::ledger::record::{RunId, UNDO_COMMAND};
 use crate::ledger::storage::FileSource;
-use crate::ledger::{Binding, LedgerError, LinksToUndo, UndoSelection, UndoSelectionCounts, read_header};
+use crate::ledger::{Binding, Corrections, LedgerError, LinksToUndo, UndoSelection, UndoSelectionCounts, read_header};
 use crate::limits::READER_BATCH_ROWS;
 use crate::ui::{Ui, format};
 use view::DryRunList;
@@ -44,7 +47,7 @@ const NOT_RESTORED: &str = "undo only removes links: attributes that sign-ins ha
 ///
 /// Reads each user before the call, and removes a link only if it is still as this tool made it.
 #[derive(Debug, Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, mut_args(hide_input_options))]
 pub struct UndoArgs {
     /// Ledger whose links to remove
     pub ledger: PathBuf,
@@ -56,6 +59,8 @@ pub struct UndoArgs {
     pub dry_run: bool,
     #[command(flatten)]
     pub selection: SelectionArgs,
+    #[command(flatten)]
+    pub reading: InputArgs,
     #[command(flatten)]
     pub pool: PoolArgs,
     #[command(flatten)]
@@ -71,6 +76,23 @@ pub struct UndoArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which links")]
 pub struct SelectionArgs {
+    /// Select links whose row is no longer in its input, or was corrected
+    #[arg(long)]
+    pub superseded: bool,
+    /// Select links whose row is not in an input; of several, in none of them (can be repeated)
+    ///
+    /// Read it with the `--preset`, `--map` and `--set` of `link`.
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub not_in: Vec<PathBuf>,
+    /// Select the link of a row by its key, as `report` prints it (can be repeated)
+    #[arg(long, value_name = "KEY", value_parser = parse_key, hide_short_help = true)]
+    pub key: Vec<RowKey>,
+    /// Select the links that a run made, by its id in `report` (can be repeated)
+    #[arg(long, value_name = "ID", value_parser = parse_run, hide_short_help = true)]
+    pub run: Vec<RunId>,
+    /// Select links made before a time, such as 2026-03-01T08:00:00Z, or before the last 90m or 2d
+    #[arg(long, value_name = "TIME|DURATION", hide_short_help = true)]
+    pub before: Option<String>,
     /// Select links made after a time, such as 2026-03-01T08:00:00Z, or in the last 90m or 2d
     #[arg(long, value_name = "TIME|DURATION")]
     pub since: Option<String>,
@@ -89,14 +111,46 @@ pub struct SelectionArgs {
 }
 
 impl SelectionArgs {
-    fn resolve(&self, now: UnixMs) -> Result<UndoSelection, Failure> {
+    fn resolve(&self, options: &InputOptions, pool: &PoolId, now: UnixMs) -> Result<UndoSelection, Failure> {
+        let time = |text: &Option<String>| text.as_deref().map(|text| parse_since(text, now)).transpose();
         Ok(UndoSelection {
-            since: self.since.as_deref().map(|text| parse_since(text, now)).transpose()?,
+            since: time(&self.since)?,
+            before: time(&self.before)?,
             rows: self.rows.concat(),
             providers: self.provider.iter().cloned().collect(),
             include_recovered: self.include_recovered,
+            keys: self.key.iter().copied().collect(),
+            runs: self.run.iter().copied().collect(),
+            not_in: keys_of(&self.not_in, options, pool)?,
+            superseded: self.superseded,
         })
     }
+}
+
+/// Hides from the short help how an input is read: only `--not-in` reads one.
+fn hide_input_options(option: Arg) -> Arg {
+    let is_of_input = option.get_help_heading() == Some(headings::INPUT);
+    if is_of_input { option.hide_short_help(true) } else { option }
+}
+
+fn parse_key(text: &str) -> Result<RowKey, String> {
+    RowKey::parse(text.as_bytes()).ok_or_else(|| "a key has 32 hexadecimal digits".to_owned())
+}
+
+fn parse_run(text: &str) -> Result<RunId, String> {
+    RunId::parse(text).ok_or_else(|| "the id of a run has 16 hexadecimal digits".to_owned())
+}
+
+/// Returns the keys of all rows of these inputs, sorted; `None` where there is no input.
+fn keys_of(inputs: &[PathBuf], options: &InputOptions, pool: &PoolId) -> Result<Option<Vec<RowKey>>, Failure> {
+    let mut keys = Vec::new();
+    for path in inputs {
+        for record in InputReader::new(&InputSource::open(path)?, options)? {
+            keys.push(record?.key(pool));
+        }
+    }
+    keys.sort_unstable();
+    Ok((!inputs.is_empty()).then_some(keys))
 }
 
 pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
@@ -115,14 +169,16 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     if !args.guards.answers(args.yes) && !args.dry_run {
         require_terminal(ui)?;
     }
-    check_outputs(&[args.simulation.output()], &[Some(&args.ledger)], context.force)?;
+    let inputs = args.selection.not_in.iter().map(|path| Some(path.as_path()));
+    let read: Vec<_> = inputs.chain([Some(args.ledger.as_path())]).collect();
+    check_outputs(&[args.simulation.output()], &read, context.force)?;
     let pool_of_ledger = read_header(&args.ledger)?.binding.pool.to_string();
     let default_pool = simulator.as_ref().map_or(pool_of_ledger.as_str(), Simulator::pool_id);
     let pool = args.pool.pool_id(file, Some(default_pool))?;
     if simulator.is_none() && !args.dry_run {
         args.guards.check_protection(args.yes, &pool, file)?;
     }
-    let selection = args.selection.resolve(clock.unix_ms())?;
+    let selection = args.selection.resolve(&args.reading.options(file)?, &pool, clock.unix_ms())?;
 
     // Open the ledger. It is never created: a missing one is a mistyped path. A dry run takes no lock.
     let ledger_file = FileSource::open(&args.ledger)?;
@@ -192,7 +248,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
             observer: observer.as_mut(),
             undo_observer: args.dry_run.then_some(&mut list as &mut dyn UndoObserver),
         };
-        Box::pin(run_engine(engine, &start, &mut LinkRows { links }, &mut signals)).await?
+        Box::pin(run_engine(engine, &start, &Corrections::default(), &mut LinkRows { links }, &mut signals)).await?
     } else {
         note_nothing_selected(&found, ui);
         nothing_to_do(args.dry_run, &earlier.held)

@@ -198,7 +198,9 @@ pub fn check_input(
         checked.counts.invalid += u64::from(!valid);
         checked.counts.unprocessed += u64::from(valid);
         if let Some(files) = &mut files {
-            files.write(&reader.raw(), valid, &record.findings)?;
+            // Without a pool only a row that gives no link has a key.
+            let retry_of = record.broken_key.map(|key| key.to_string()).unwrap_or_default();
+            files.write(&reader.raw(), valid, &record.findings, &retry_of)?;
         }
         for finding in record.findings {
             *checked.counts.by_finding.entry(finding.code).or_default() += 1;

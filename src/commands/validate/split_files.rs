@@ -38,7 +38,13 @@ impl FindingFiles {
         })
     }
 
-    pub(super) fn write(&mut self, raw: &RawRecord<'_>, valid: bool, findings: &[Finding]) -> Result<(), InputError> {
+    pub(super) fn write(
+        &mut self,
+        raw: &RawRecord<'_>,
+        valid: bool,
+        findings: &[Finding],
+        retry_of: &str,
+    ) -> Result<(), InputError> {
         for finding in findings {
             self.findings.write(format!("{}\n", finding_json(finding)).as_bytes())?;
         }
@@ -50,6 +56,7 @@ impl FindingFiles {
             state: "invalid",
             code: first.map_or("", |finding| finding.code.as_str()),
             message: first.map(|finding| finding.message.as_str()).unwrap_or_default(),
+            retry_of,
         };
         self.invalid.write(raw, &note)
     }
@@ -80,16 +87,19 @@ impl VerdictFiles {
         forecast: &Prediction,
         candidates: &[&IndexedUser],
     ) -> Result<(), InputError> {
+        let key = row.key.to_string();
         let note = match forecast.outcome {
             PredictedOutcome::Refused(code) => Note {
                 state: "refused",
                 code: code.as_str(),
                 message: forecast.hint.map_or(code.meaning(), CorrectionHint::as_str),
+                retry_of: &key,
             },
             verdict => {
                 let doubt = forecast.doubt;
                 let code = doubt.map_or("", |doubt| doubt.code().as_str());
-                Note { state: verdict.as_str(), code, message: doubt.map_or("", PredictionDoubt::as_str) }
+                let message = doubt.map_or("", PredictionDoubt::as_str);
+                Note { state: verdict.as_str(), code, message, retry_of: &key }
             }
         };
         self.verdicts.write(raw, &note)?;

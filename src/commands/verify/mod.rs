@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::shared::{CommandContext, Failure, InputArgs};
 use crate::domain::row::RowKey;
-use crate::domain::state::{ResumeAction, RowState};
+use crate::domain::state::{ResumeAction, RetryChoice, RowState};
 use crate::exit::Exit;
 use crate::input::{FirstReading, InputOptions, InputReader, InputSource};
 use crate::ledger::{ChainHead, LedgerContents, find_head, load_contents};
@@ -76,7 +76,8 @@ fn verify_input(input: &Path, options: &InputOptions, ledger: &LedgerContents) -
         let key = record.link.as_ref().map(|link| RowKey::of(&ledger.header.binding.pool, link));
         let state = key.map(|key| ledger.view.state(key));
         // As in a run: a row that is invalid in comparison with others is not sent, but keeps its state.
-        let keeps_state = |state: RowState| record.is_valid() || state.on_resume(false) != ResumeAction::Attempt;
+        let keeps_state =
+            |state: RowState| record.is_valid() || state.on_resume(RetryChoice::NOTHING) != ResumeAction::Attempt;
         let (Some(key), Some(state)) = (key, state.filter(|state| keeps_state(*state))) else {
             found.counts.invalid += 1;
             continue;

@@ -92,7 +92,7 @@ fn check_round_trip(bytes: &[u8]) {
     let mut writer = RecordWriter::create(&path, rows.layout(), true).unwrap();
     let mut links = Vec::new();
     while let Some(Ok(record)) = rows.next() {
-        writer.write(&rows.raw(), &Note { state: "s", code: "c", message: "m,\"\n" }).unwrap();
+        writer.write(&rows.raw(), &Note { state: "s", code: "c", message: "m,\"\n", retry_of: "5230" }).unwrap();
         links.push(record.link);
     }
     writer.finish().unwrap();
@@ -305,4 +305,21 @@ fn a_packed_file_that_changes_in_place_ends_likewise() {
         };
         assert!(matches!(error, Some(InputError::Changed { .. })), "{error:?}");
     }
+}
+
+#[test]
+fn a_row_names_the_row_that_it_corrects_and_has_a_key_also_where_it_is_broken() {
+    let key = "5230e32a47d46755f39c00dc9a066e71";
+    let text =
+        format!("username,idp,name_id,retry_of\na,Google,1,{key}\nb,Google,2,\nc,Google,3,5.23E+31\n,Google,4,{key}\n");
+    let read = records(&text);
+    let corrected: Vec<_> = read.iter().map(|record| record.retry_of.map(|key| key.to_string())).collect();
+    assert_eq!(corrected, [Some(key.to_owned()), None, None, Some(key.to_owned())]);
+    assert!(read.iter().take(3).all(|record| record.is_valid() && record.broken_key.is_none()));
+    // The same bytes are the same row, in whatever file and place.
+    let again = records(format!("username,idp,name_id,retry_of\n,Google,4,{key}\n,Google,5,{key}\n"));
+    assert_eq!(again[0].broken_key, read[3].broken_key);
+    assert!(read[3].broken_key.is_some() && again[1].broken_key != read[3].broken_key);
+    let lines = records(format!("{{\"username\":\"a\",\"idp\":\"Okta\",\"name_id\":\"1\",\"retry_of\":\"{key}\"}}\n"));
+    assert_eq!(lines[0].retry_of.map(|key| key.to_string()), Some(key.to_owned()));
 }

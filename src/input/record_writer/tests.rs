@@ -2,7 +2,8 @@ use super::*;
 use crate::input::InputOptions;
 use crate::input::testing::{reader, records};
 
-const NOTE: Note<'static> = Note { state: "refused", code: "linked_elsewhere", message: "it's \"there\",\nnot here" };
+const NOTE: Note<'static> =
+    Note { state: "refused", code: "linked_elsewhere", message: "it's \"there\",\nnot here", retry_of: "5230" };
 
 /// Writes every row of a text to a result file and reads that back.
 fn rewritten(text: impl AsRef<[u8]>, with_notes: bool) -> String {
@@ -37,8 +38,8 @@ fn without_notes_every_byte_of_a_row_stays() {
 #[test]
 fn notes_are_appended_and_quoted_as_needed() {
     let written = rewritten("username\tidp\tname_id\textra\na\tGoogle\t1\t\"x\ty\"\n", true);
-    let expected = "username\tidp\tname_id\textra\tlink_state\tlink_code\tlink_message\n\
-                    a\tGoogle\t1\t\"x\ty\"\trefused\tlinked_elsewhere\t\"it's \"\"there\"\",\nnot here\"\n";
+    let expected = "username\tidp\tname_id\textra\tlink_state\tlink_code\tlink_message\tretry_of\n\
+                    a\tGoogle\t1\t\"x\ty\"\trefused\tlinked_elsewhere\t\"it's \"\"there\"\",\nnot here\"\t5230\n";
     assert_eq!(written, expected);
 }
 
@@ -48,7 +49,7 @@ fn notes_of_an_earlier_run_are_replaced() {
     assert_eq!(rewritten(&csv, true), csv);
     let moved = rewritten("Link_Code,username,link_state,idp,name_id\nold,a,old,Google,1\n", true);
     assert!(
-        moved.starts_with("username,idp,name_id,link_state,link_code,link_message\na,Google,1,refused,"),
+        moved.starts_with("username,idp,name_id,link_state,link_code,link_message,retry_of\na,Google,1,refused,"),
         "{moved}"
     );
     let lines = rewritten("{\"username\":\"a\", \"link_state\" : {\"x\":[1,2]}, \"n\":1.50e3}\n{}\n", true);

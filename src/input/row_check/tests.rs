@@ -279,6 +279,7 @@ fn texts() -> impl Strategy<Value = [String; Column::ALL.len()]> {
         text(&["Google", "Okta", "Cognito", "Auth0", "my-idp"]),
         text(&["", "Cognito_Subject", "email", "custom:id"]),
         text(&["1098421", "00uLtmZo_P", "carla@example.com", "Carla@example.com"]),
+        text(&["", "b284ae68"]),
     ]
 }
 

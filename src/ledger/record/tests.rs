@@ -25,6 +25,7 @@ fn settlement(state: SettledState) -> Settlement<'static> {
         request_id: None,
         error: None,
         username: None,
+        place: None,
         at: 5,
     }
 }
@@ -39,6 +40,19 @@ fn announcement(values: [&str; 5]) -> Announcement<'_> {
         source_provider: source_provider.into(),
         source_attribute: source_attribute.into(),
         source_value: PersonalText::new(source_value),
+        place: None,
+        at: 5,
+    }
+}
+
+fn invalid_row(key: Option<RowKey>) -> InvalidRow<'static> {
+    InvalidRow {
+        row: RowNumber(7),
+        key,
+        code: FindingCode::MissingValue,
+        line: 8,
+        field: 2,
+        column: "source_value".into(),
         at: 5,
     }
 }
@@ -225,16 +239,43 @@ fn row_records() -> Vec<(LedgerRecord<'static>, String)> {
             ),
         ),
         (
-            LedgerRecord::Invalid(InvalidRow {
-                row: RowNumber(7),
-                code: FindingCode::MissingValue,
-                line: 8,
-                field: 2,
-                column: "source_value".into(),
-                at: 5,
-            }),
+            LedgerRecord::Invalid(invalid_row(None)),
             r#"{"type":"invalid","row":7,"code":"missing_value","line":8,"field":2,"column":"source_value","at":5}"#
                 .into(),
+        ),
+        (
+            LedgerRecord::Invalid(invalid_row(Some(key()))),
+            format!(
+                r#"{{"type":"invalid","row":7,"key":"{KEY}","code":"missing_value","line":8,"field":2,"column":"source_value","at":5}}"#
+            ),
+        ),
+        (
+            LedgerRecord::Superseded(Supersession { key: key(), by: None, at: 5 }),
+            format!(r#"{{"type":"superseded","key":"{KEY}","at":5}}"#),
+        ),
+        (
+            LedgerRecord::Superseded(Supersession { key: key(), by: Some(key()), at: 5 }),
+            format!(r#"{{"type":"superseded","key":"{KEY}","by":"{KEY}","at":5}}"#),
+        ),
+        (
+            LedgerRecord::Reinstated(Reinstatement { key: key(), at: 5 }),
+            format!(r#"{{"type":"reinstated","key":"{KEY}","at":5}}"#),
+        ),
+        (
+            LedgerRecord::Announced(Announcement {
+                place: RowPlace::parse(b"00000000000000ab"),
+                ..announcement(["Cognito", "alice", "Google", "Cognito_Subject", "1098"])
+            }),
+            format!(
+                r#"{{"type":"announced","row":7,"key":"{KEY}","destination_provider":"Cognito","destination_value":"alice","source_provider":"Google","source_attribute":"Cognito_Subject","source_value":"1098","place":"00000000000000ab","at":5}}"#
+            ),
+        ),
+        (
+            LedgerRecord::Settled(Settlement {
+                place: RowPlace::parse(b"00000000000000ab"),
+                ..settlement(SettledState::Failed)
+            }),
+            settled("failed", r#","attempts":1,"place":"00000000000000ab""#),
         ),
     ]
 }
@@ -397,9 +438,13 @@ fn any_error() -> impl Strategy<Value = Option<CallError<'static>>> {
     prop::option::of(error)
 }
 
+fn any_place() -> impl Strategy<Value = Option<RowPlace>> {
+    prop::option::of(any::<u64>().prop_map(|place| RowPlace::parse(format!("{place:016x}").as_bytes()).unwrap()))
+}
+
 fn any_announcement() -> impl Strategy<Value = Announcement<'static>> {
     let texts = (any_text(), any_text(), any_text(), any_text(), any_text());
-    (any::<u64>(), any_key(), texts, any::<i64>()).prop_map(|(row, key, texts, at)| Announcement {
+    (any::<u64>(), any_key(), texts, any_place(), any::<i64>()).prop_map(|(row, key, texts, place, at)| Announcement {
         row: RowNumber(row),
         key,
         destination_provider: texts.0.into(),
@@ -407,6 +452,7 @@ fn any_announcement() -> impl Strategy<Value = Announcement<'static>> {
         source_provider: texts.2.into(),
         source_attribute: texts.3.into(),
         source_value: PersonalText::new(texts.4),
+        place,
         at,
     })
 }
@@ -432,19 +478,23 @@ fn any_settlement() -> impl Strategy<Value = Settlement<'static>> {
     use SettledState::{AlreadyLinked, Failed, InDoubt, Linked, Refused};
     let states = prop::sample::select(vec![Linked, AlreadyLinked, Refused, Failed, InDoubt]);
     let call = (any::<bool>(), any_numbers(), prop::option::of(any_text()), any_error(), prop::option::of(any_text()));
-    (any::<u64>(), any_key(), states, prop::sample::select(RefusalCode::ALL), call, any::<i64>()).prop_map(
-        |(row, key, state, code, (recovered, (attempts, latency_ms), request_id, error, username), at)| Settlement {
-            row: RowNumber(row),
-            key,
-            state,
-            code: (state == Refused).then_some(code),
-            recovered: recovered && state == Linked,
-            attempts,
-            latency_ms,
-            request_id: request_id.map(Cow::from),
-            error,
-            username: username.map(PersonalText::new),
-            at,
+    let codes = prop::sample::select(RefusalCode::ALL);
+    (any::<u64>(), any_key(), states, codes, call, any_place(), any::<i64>()).prop_map(
+        |(row, key, state, code, (recovered, (attempts, latency_ms), request_id, error, username), place, at)| {
+            Settlement {
+                row: RowNumber(row),
+                key,
+                state,
+                code: (state == Refused).then_some(code),
+                recovered: recovered && state == Linked,
+                attempts,
+                latency_ms,
+                request_id: request_id.map(Cow::from),
+                error,
+                username: username.map(PersonalText::new),
+                place,
+                at,
+            }
         },
     )
 }
@@ -536,11 +586,16 @@ fn any_record() -> impl Strategy<Value = LedgerRecord<'static>> {
     let withdrawal = (any::<u64>(), any_key(), any::<i64>())
         .prop_map(|(row, key, at)| LedgerRecord::Withdrawn(Withdrawal { row: RowNumber(row), key, at }));
     let codes = prop::sample::select(FindingCode::ALL);
-    let invalid = (any::<u64>(), codes, any::<u64>(), any::<u32>(), any_text(), any::<i64>()).prop_map(
-        |(row, code, line, field, column, at)| {
-            LedgerRecord::Invalid(InvalidRow { row: RowNumber(row), code, line, field, column: column.into(), at })
+    let keys = prop::option::of(any_key());
+    let invalid = (any::<u64>(), keys, codes, any::<u64>(), any::<u32>(), any_text(), any::<i64>()).prop_map(
+        |(row, key, code, line, field, column, at)| {
+            LedgerRecord::Invalid(InvalidRow { row: RowNumber(row), key, code, line, field, column: column.into(), at })
         },
     );
+    let superseded = (any_key(), prop::option::of(any_key()), any::<i64>())
+        .prop_map(|(key, by, at)| LedgerRecord::Superseded(Supersession { key, by, at }));
+    let reinstated =
+        (any_key(), any::<i64>()).prop_map(|(key, at)| LedgerRecord::Reinstated(Reinstatement { key, at }));
     prop_oneof![
         any_run_record(),
         any_announcement().prop_map(LedgerRecord::Announced),
@@ -550,6 +605,8 @@ fn any_record() -> impl Strategy<Value = LedgerRecord<'static>> {
         any_unlink_settlement().prop_map(LedgerRecord::UnlinkSettled),
         any_attempt(),
         invalid,
+        superseded,
+        reinstated,
     ]
 }
 

@@ -132,7 +132,8 @@ impl Finished {
     pub(crate) fn json(&self) -> Value {
         let report: Value = serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"));
         let rows = &report["rows"];
-        let states = ["linked", "already_linked", "refused", "failed", "in_doubt", "invalid", "unprocessed"];
+        let states =
+            ["linked", "already_linked", "refused", "failed", "in_doubt", "invalid", "unprocessed", "superseded"];
         let sum: u64 = states.iter().filter_map(|state| rows[*state].as_u64()).sum();
         assert_eq!(rows["read"].as_u64(), Some(sum), "counts balance: {rows}");
         report
