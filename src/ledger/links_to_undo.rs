@@ -24,7 +24,7 @@ use crate::limits::LEDGER_LINE_USUAL_BYTES;
 /// Which of the links that a ledger made to unlink. Of several conditions, a link must meet all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UndoSelection {
-    /// Only links that were made at this time or later, by the service's clock.
+    /// Only links that were announced at this time or later, by the service's clock: a result may have a later time.
     pub since: Option<UnixMs>,
     /// Only rows with these numbers in the input of their run; empty for all.
     pub rows: Vec<RangeInclusive<u64>>,
@@ -224,7 +224,7 @@ impl<'a> LinkSearch<'a> {
         let place = LinkPlace { announcement_offset, result_offset: offset, first_announced };
         let UndoSelection { since, rows, include_recovered, .. } = self.selection;
         let is_selected = provider_selected
-            && since.is_none_or(|since| settled.at >= since)
+            && since.is_none_or(|since| first_announced >= since)
             && (rows.is_empty() || rows.iter().any(|range| range.contains(&settled.row.0)));
         if state == RowState::Unlinking {
             self.in_doubt.push(place);
