@@ -217,6 +217,7 @@ impl<'a> Dispatcher<'a> {
                 IncomingRow::Chosen(row, username) => self.admit(LinkJob::with_choice(row, username), now)?,
                 IncomingRow::Planned(row, planned) => self.admit_planned(row, planned, now)?,
                 IncomingRow::LedgerLink(link) => self.admit_undo(link, now)?,
+                IncomingRow::LeftOut(key) => self.count_left_out(key),
                 IncomingRow::Invalid { key: Some(key), .. } if self.resume(key) != ResumeAction::Attempt => {
                     self.count_skipped(self.context.ledger.state(key));
                 }
@@ -233,6 +234,14 @@ impl<'a> Dispatcher<'a> {
     fn count_skipped(&mut self, state: RowState) {
         self.counters.counts.add(state);
         self.counters.counts.skipped += 1;
+    }
+
+    fn count_left_out(&mut self, key: RowKey) {
+        match self.context.ledger.state(key) {
+            state if self.resume(key) == ResumeAction::Skip => self.count_skipped(state),
+            RowState::Undone => self.counters.counts.add(RowState::Unprocessed),
+            state => self.counters.counts.add(state),
+        }
     }
 
     fn record_invalid(&mut self, number: RowNumber, findings: &[Finding]) -> Result<(), LedgerError> {

@@ -22,13 +22,16 @@ pub struct PoolKnowledge {
     pub providers: BTreeMap<ProviderName, String>,
     pub skew: ClockSkew,
     pub read_count: u64,
+    /// Whether the service says that it is a simulator.
+    pub from_simulator: bool,
 }
 
 /// Reads the pool and its providers, with retries on throttling and transient faults.
 pub async fn preflight(directory: &dyn UserDirectory, clock: Clock, rng: &mut Rng) -> Result<PoolKnowledge, StopError> {
     let mut calls = PatientReader::new(clock, rng);
     let pool = calls.call("DescribeUserPool", &|| directory.describe_pool()).await?;
-    let mut knowledge = PoolKnowledge { facts: pool.value, ..PoolKnowledge::default() };
+    let from_simulator = pool.meta.from_simulator;
+    let mut knowledge = PoolKnowledge { facts: pool.value, from_simulator, ..PoolKnowledge::default() };
     let mut token = None;
     loop {
         let page = calls.call("ListIdentityProviders", &|| directory.list_providers(token.clone())).await?;

@@ -84,6 +84,8 @@ pub struct LinksToUndo {
     places: Vec<LinkPlace>,
     /// Those whose unlinking is in doubt: taken before the others.
     in_doubt: Vec<LinkPlace>,
+    /// Providers of the selection that the ledger does not name.
+    unknown_providers: BTreeSet<ProviderName>,
 }
 
 impl LinksToUndo {
@@ -105,8 +107,13 @@ impl LinksToUndo {
             in_doubt: search.in_doubt.len() as u64,
             ..search.found
         };
-        let LinkSearch { places, in_doubt, .. } = search;
-        Ok((Self { source, places, in_doubt }, found))
+        let LinkSearch { places, in_doubt, unknown_providers, .. } = search;
+        Ok((Self { source, places, in_doubt, unknown_providers }, found))
+    }
+
+    /// Providers of the selection that the ledger does not name.
+    pub fn unknown_providers(&self) -> &BTreeSet<ProviderName> {
+        &self.unknown_providers
     }
 
     /// Returns the next links, at most `count_max`; none at the end. Fails where a person has edited a line into
@@ -158,6 +165,7 @@ struct LinkSearch<'a> {
     undone_at: HashMap<RowKey, u64>,
     places: Vec<LinkPlace>,
     in_doubt: Vec<LinkPlace>,
+    unknown_providers: BTreeSet<ProviderName>,
     found: UndoSelectionCounts,
 }
 
@@ -170,6 +178,7 @@ impl<'a> LinkSearch<'a> {
             undone_at: HashMap::new(),
             places: Vec::new(),
             in_doubt: Vec::new(),
+            unknown_providers: selection.providers.clone(),
             found: UndoSelectionCounts::default(),
         }
     }
@@ -188,6 +197,7 @@ impl<'a> LinkSearch<'a> {
                 let providers = &self.selection.providers;
                 let provider_selected =
                     providers.is_empty() || providers.iter().any(|name| name.as_str() == call.source_provider);
+                self.unknown_providers.retain(|name| name.as_str() != call.source_provider);
                 let first_announced =
                     self.open.get(&call.key).map_or(call.at, |open| open.first_announced.min(call.at));
                 self.open.insert(call.key, OpenLink { offset, provider_selected, first_announced });

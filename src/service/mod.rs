@@ -196,6 +196,20 @@ pub trait IdentityUnlinker: Send + Sync {
     fn unlink(&self, request: UnlinkRequest) -> PortFuture<'_, ()>;
 }
 
+/// Whose credentials are used (`GetCallerIdentity`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerIdentity {
+    /// The account, 12 digits.
+    pub account: String,
+    /// The ARN of the user or of the session of a role.
+    pub principal: String,
+}
+
+pub trait CallerReader: Send + Sync {
+    /// `GetCallerIdentity` of STS, which needs no permission.
+    fn caller_identity(&self) -> PortFuture<'_, CallerIdentity>;
+}
+
 /// The quota of the account for link calls.
 pub trait QuotaReader: Send + Sync {
     /// `GetProvisionedLimit`: calls per second that the service enforces at the moment.

@@ -57,7 +57,7 @@ fn what_link_made_is_taken_back_and_the_pool_is_as_before() {
     };
     // Saved once without a change, so that every pool is written the same way.
     home.write("none.csv", csv(&[]));
-    simulate(&["link", "none.csv"], "pool.json", "before.json").left_with(0);
+    simulate(&["link", "none.csv", "--min-rows", "0"], "pool.json", "before.json").left_with(0);
     simulate(&["link", "pairs.csv"], "before.json", "linked.json").left_with(0);
     assert_ne!(users(&home, "linked.json"), users(&home, "before.json"));
     let undo = ["undo", "pairs.csv.simulated.ledger"];
@@ -99,6 +99,8 @@ fn the_newest_link_goes_first_and_the_report_tells() {
 #[test]
 fn a_selection_narrows_and_says_what_it_leaves_out() {
     let (home, simulator) = linked(9);
+    let misspelled = home.undo(&simulator.url, &["--provider", "okta"]);
+    misspelled.refused_with(2, "--provider okta: the pool has no provider of this name");
     let okta = home.undo(&simulator.url, &["--provider", "Okta", "--output", "json"]).left_with(0);
     assert_eq!(okta.json()["rows"]["undone"], 3);
     assert!(okta.stderr.contains("3 links to unlink, 6 not selected"), "{okta:#?}");

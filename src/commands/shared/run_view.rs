@@ -99,6 +99,7 @@ fn stop_reason(cause: StopCause) -> &'static str {
         StopCause::LedgerIo => "ledger cannot be written",
         StopCause::LedgerDamaged => "ledger is damaged",
         StopCause::InputIo => "input cannot be read",
+        StopCause::InputChanged => "input changed",
         StopCause::Bound => "limit reached",
     }
 }
@@ -107,6 +108,7 @@ fn signal_name(signal: Signal) -> &'static str {
     match signal {
         Signal::Interrupt => "SIGINT",
         Signal::Terminate => "SIGTERM",
+        Signal::HangUp => "SIGHUP",
     }
 }
 

@@ -14,9 +14,10 @@ use super::shared::run_view::print_stop;
 use super::shared::settings::{parse_row_ranges, parse_since};
 use super::shared::simulator::Simulator;
 use super::shared::{
-    AdvancedArgs, CommandContext, Failure, PaceArgs, PoolArgs, SimulationArgs, check_outputs, confirm, connect,
-    parse_provider, require_terminal, warn_about_access, warn_about_cut_line,
+    AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, PaceArgs, PoolArgs, Proposal,
+    RunTarget, SimulationArgs, binding_of, check_outputs, check_providers, connect, parse_provider, require_terminal,
 };
+use crate::clock::UnixMs;
 use crate::domain::counts::Counts;
 use crate::domain::identity::ProviderName;
 use crate::domain::run::{RunOutcome, RunPurpose, RunReport};
@@ -24,7 +25,7 @@ use crate::engine::{IncomingRow, RowBatchFuture, RowSource, RunContext, ServiceP
 use crate::exit::Exit;
 use crate::ledger::record::UNDO_COMMAND;
 use crate::ledger::storage::FileSource;
-use crate::ledger::{Binding, Ledger, LinksToUndo, UndoSelection, UndoSelectionCounts, read_header};
+use crate::ledger::{Binding, LedgerError, LinksToUndo, UndoSelection, UndoSelectionCounts, read_header};
 use crate::limits::READER_BATCH_ROWS;
 use crate::ui::{Ui, format};
 use view::DryRunList;
@@ -58,6 +59,8 @@ pub struct UndoArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
     #[command(flatten)]
+    pub guards: GuardArgs,
+    #[command(flatten)]
     pub pace: PaceArgs,
     #[command(flatten)]
     pub simulation: SimulationArgs,
@@ -85,6 +88,17 @@ pub struct SelectionArgs {
     pub include_recovered: bool,
 }
 
+impl SelectionArgs {
+    fn resolve(&self, now: UnixMs) -> Result<UndoSelection, Failure> {
+        Ok(UndoSelection {
+            since: self.since.as_deref().map(|text| parse_since(text, now)).transpose()?,
+            rows: self.rows.concat(),
+            providers: self.provider.iter().cloned().collect(),
+            include_recovered: self.include_recovered,
+        })
+    }
+}
+
 pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, clock, file_settings: file, .. } = context;
 
@@ -98,51 +112,50 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     }
     let rate_choice = args.pace.rate_choice(None, file)?;
     let mut options = args.pace.engine_options(RunPurpose::Undo, rate_choice, &args.advanced, context)?;
-    let asks = !args.yes && !args.dry_run;
-    if asks {
+    if !args.guards.answers(args.yes) && !args.dry_run {
         require_terminal(ui)?;
     }
     check_outputs(&[args.simulation.output()], &[Some(&args.ledger)], context.force)?;
     let pool_of_ledger = read_header(&args.ledger)?.binding.pool.to_string();
     let default_pool = simulator.as_ref().map_or(pool_of_ledger.as_str(), Simulator::pool_id);
     let pool = args.pool.pool_id(file, Some(default_pool))?;
-    let binding = Binding { simulated: simulator.is_some() || pool.is_simulated(), pool };
-    let selection = UndoSelection {
-        since: args.selection.since.as_deref().map(|text| parse_since(text, clock.unix_ms())).transpose()?,
-        rows: args.selection.rows.concat(),
-        providers: args.selection.provider.into_iter().collect(),
-        include_recovered: args.selection.include_recovered,
-    };
+    if simulator.is_none() && !args.dry_run {
+        args.guards.check_protection(args.yes, &pool, file)?;
+    }
+    let selection = args.selection.resolve(clock.unix_ms())?;
 
     // Open the ledger. It is never created: a missing one is a mistyped path. A dry run takes no lock.
     let ledger_file = FileSource::open(&args.ledger)?;
-    let mut ledger = if args.dry_run {
-        Ledger::open_read_only(&args.ledger, &binding)?
+    let expected = ExpectedPool::new(&args.pool, &pool, simulator.is_some(), file);
+    let earlier = if args.dry_run {
+        EarlierLedger::open_read_only(&args.ledger, &expected)?
     } else {
-        let (ledger, opened) = Ledger::open(&args.ledger, &binding, clock.unix_ms())?;
-        warn_about_cut_line(opened.cut_bytes, ui);
-        warn_about_access(&args.ledger, opened.access, ui);
-        ledger
+        EarlierLedger::open(&args.ledger, &expected, clock.unix_ms(), ui)?
     };
-    let (links, found) = LinksToUndo::find(Box::new(ledger_file), ledger.view(), &selection)?;
-    note_selection(&found, ledger.view().counts().in_doubt - found.in_doubt, ui);
+    let earlier = earlier.ok_or_else(|| LedgerError::NotALedger { place: args.ledger.display().to_string() })?;
+
+    let (links, found) = LinksToUndo::find(Box::new(ledger_file), earlier.ledger.view(), &selection)?;
+    note_selection(&found, earlier.ledger.view().counts().in_doubt - found.in_doubt, ui);
     options.total = Some(found.selected);
-    let mut running_simulator = None;
-    let target = match simulator {
-        None => args.pool.real_target(file)?,
-        Some(simulator) => {
-            running_simulator.insert(simulator.serve(&binding.pool, &BTreeSet::new(), options.seed)?).target()
-        }
-    };
+    let running_simulator =
+        simulator.map(|simulator| simulator.serve(&pool, &BTreeSet::new(), options.seed)).transpose()?;
+    let address =
+        running_simulator.as_ref().map_or_else(|| args.pool.real_target(file), |running| Ok(running.target()))?;
 
     let mut list = DryRunList::new(ui);
-    let report = if found.selected == 0 {
-        let what = if found.not_selected > 0 { "no link is selected" } else { "this ledger has no link to remove" };
-        ui.note(&format!("{what}; nothing was sent"));
-        nothing_to_do(args.dry_run, &binding)
+    // A name that neither the ledger nor the pool has is misspelled.
+    let connection = if found.selected > 0 || !links.unknown_providers().is_empty() {
+        let connection = connect(&address, &pool, options.seed, context).await?;
+        check_providers("--provider", links.unknown_providers(), &connection.1)?;
+        Some(connection)
     } else {
-        // Connect, and ask.
-        let (service, knowledge) = connect(&target, &binding.pool, options.seed, context).await?;
+        None
+    };
+    let report = if let Some((service, knowledge)) = connection.filter(|_| found.selected > 0) {
+        // Ask. A ledger is bound to what the service says of itself.
+        let binding = binding_of(&pool, &service, &knowledge);
+        let target = RunTarget::find(&binding, &service, &knowledge, &args.guards, context).await?;
+        let mut ledger = earlier.bound_to(&args.ledger, &binding)?;
         let pace = if args.dry_run {
             rate_choice.write_pace_for_documented_quota()
         } else {
@@ -150,18 +163,20 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
             args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?
         };
         ui.warn(NOT_RESTORED);
-        if asks {
-            let links = format::counted(found.selected, "link");
-            confirm(&format!("unlink {links} of {}", args.ledger.display()), &binding, ui)?;
+        if !args.dry_run {
+            let what = format!("unlink {} of {}", format::counted(found.selected, "link"), args.ledger.display());
+            let proposal = Proposal { what, links: found.selected, reasons: Vec::new(), yes: args.yes, ui };
+            target.confirm(&proposal)?;
         }
 
         // Run.
         let mut signals = listen_for_signals()?;
+        let origin = Some(target.origin(None, context));
         let run = run_id(options.seed, *clock);
         let last_start = ledger.last_run().map(|run| run.start.clone());
         let input = last_start.as_ref().map(|start| start.input.clone()).unwrap_or_default();
         let shard = last_start.and_then(|start| start.shard);
-        let start = run_start(run, UNDO_COMMAND, &input, pace.limit, shard, *clock);
+        let start = run_start(run, UNDO_COMMAND, &input, pace.limit, shard, origin, *clock);
         let writer = if args.dry_run { WritePort::Nothing } else { WritePort::Unlinks(service.unlinker()) };
         let mut observer = ui.observer();
         let engine = RunContext {
@@ -178,6 +193,9 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
             undo_observer: args.dry_run.then_some(&mut list as &mut dyn UndoObserver),
         };
         Box::pin(run_engine(engine, &start, &mut LinkRows { links }, &mut signals)).await?
+    } else {
+        note_nothing_selected(&found, ui);
+        nothing_to_do(args.dry_run, &earlier.held)
     };
 
     // Result.
@@ -211,6 +229,11 @@ fn note_selection(found: &UndoSelectionCounts, links_in_doubt: u64, ui: &Ui) {
             format::counted(links_in_doubt, "row")
         ));
     }
+}
+
+fn note_nothing_selected(found: &UndoSelectionCounts, ui: &Ui) {
+    let what = if found.not_selected > 0 { "no link is selected" } else { "this ledger has no link to remove" };
+    ui.note(&format!("{what}; nothing was sent"));
 }
 
 fn nothing_to_do(dry_run: bool, binding: &Binding) -> RunReport {
