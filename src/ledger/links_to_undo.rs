@@ -24,7 +24,7 @@ use crate::limits::LEDGER_LINE_USUAL_BYTES;
 /// Which of the links that a ledger made to unlink. Of several conditions, a link must meet all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UndoSelection {
-    /// Only links that were made at this time or later, by the service's clock.
+    /// Only links that were announced at this time or later, by the service's clock: a result may have a later time.
     pub since: Option<UnixMs>,
     /// Only rows with these numbers in the input of their run; empty for all.
     pub rows: Vec<RangeInclusive<u64>>,
@@ -250,7 +250,7 @@ impl<'a> LinkSearch<'a> {
             self.selection;
         let key = settled.key;
         let is_selected = provider_selected
-            && since.is_none_or(|since| settled.at >= since)
+            && since.is_none_or(|since| first_announced >= since)
             && before.is_none_or(|before| settled.at < before)
             && (keys.is_empty() || keys.contains(&key))
             && (runs.is_empty() || self.run.is_some_and(|run| runs.contains(&run)))

@@ -101,8 +101,8 @@ fn a_selection_narrows_but_for_what_is_in_doubt() {
     let google = BTreeSet::from([ProviderName::parse("Google").unwrap()]);
     let okta = BTreeSet::from([ProviderName::parse("Okta").unwrap()]);
     for (selection, expected) in [
-        (UndoSelection { since: Some(601), ..UndoSelection::default() }, &[8, 2, 9][..]),
-        (UndoSelection { since: Some(602), ..UndoSelection::default() }, &[8, 2]),
+        (UndoSelection { since: Some(600), ..UndoSelection::default() }, &[8, 2, 9][..]),
+        (UndoSelection { since: Some(601), ..UndoSelection::default() }, &[8, 2]),
         (UndoSelection { rows: vec![1..=1, 6..=9], ..UndoSelection::default() }, &[8, 9, 6, 1]),
         (UndoSelection { providers: google, rows: vec![1..=2], ..UndoSelection::default() }, &[8, 2, 1]),
         (UndoSelection { providers: okta, ..UndoSelection::default() }, &[8]),
