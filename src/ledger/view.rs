@@ -153,7 +153,7 @@ impl LedgerView {
 
     /// Whether a row no longer counts. One in doubt counts until it is settled, because its call may have had an effect.
     pub fn is_superseded(&self, key: RowKey) -> bool {
-        is_superseded(&self.held(key))
+        is_superseded(self.held(key))
     }
 
     /// The finding of a row that was invalid when it was read last.
@@ -224,7 +224,7 @@ impl LedgerView {
     /// Rows that are superseded, and how many of their links stand.
     pub fn superseded_counts(&self) -> SupersededCounts {
         let mut counts = SupersededCounts::default();
-        for (_, held) in self.all_held().filter(|(_, held)| is_superseded(held) && held.state != RowState::Unprocessed)
+        for (_, held) in self.all_held().filter(|(_, held)| is_superseded(*held) && held.state != RowState::Unprocessed)
         {
             counts.rows += 1;
             counts.links += u64::from(held.state.is_linked_by_this_tool());
@@ -267,7 +267,8 @@ impl LedgerView {
     /// left out.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        for (_, held) in self.all_held().filter(|(_, held)| !is_superseded(held) && held.state != RowState::Unprocessed)
+        for (_, held) in
+            self.all_held().filter(|(_, held)| !is_superseded(*held) && held.state != RowState::Unprocessed)
         {
             counts.read += 1;
             counts.add(held.state);
@@ -280,16 +281,13 @@ impl LedgerView {
         self.current_input = None;
         let Some(path) = input else { return };
         let started = LedgerInput { path: path.to_owned(), completed: false };
-        match self.input_of(path) {
-            Some(index) => {
-                self.inputs[usize::from(index.0)] = started;
-                self.current_input = Some(index);
-            }
-            None => {
-                self.inputs.push(started);
-                let index = u16::try_from(self.inputs.len() - 1).ok().map(InputIndex);
-                self.current_input = index.filter(|index| *index != InputIndex::UNKNOWN);
-            }
+        if let Some(index) = self.input_of(path) {
+            self.inputs[usize::from(index.0)] = started;
+            self.current_input = Some(index);
+        } else {
+            self.inputs.push(started);
+            let index = u16::try_from(self.inputs.len() - 1).ok().map(InputIndex);
+            self.current_input = index.filter(|index| *index != InputIndex::UNKNOWN);
         }
     }
 
@@ -385,7 +383,7 @@ impl LedgerView {
 }
 
 /// A row in doubt counts until it is settled.
-fn is_superseded(held: &HeldRow) -> bool {
+fn is_superseded(held: HeldRow) -> bool {
     held.standing != RowStanding::Current && !matches!(held.state, RowState::InDoubt | RowState::Unlinking)
 }
 

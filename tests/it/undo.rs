@@ -70,7 +70,7 @@ fn what_link_made_is_taken_back_and_the_pool_is_as_before() {
     assert!(again.stderr.contains("nothing was sent"), "{again:#?}");
     assert_eq!(users(&home, "again.json"), users(&home, "before.json"));
     // And what was undone can be linked again.
-    let relinked = simulate(&["link", "pairs.csv"], "after.json", "relinked.json").left_with(0).json();
+    let relinked = simulate(&["link", "pairs.csv", "--relink"], "after.json", "relinked.json").left_with(0).json();
     assert_eq!((&relinked["rows"]["linked"], &relinked["writes"]), (&json!(12), &json!(12)), "{relinked}");
 }
 
@@ -301,10 +301,10 @@ fn link_settles_an_open_unlink_by_the_user_that_it_named() {
     let ledger = home.read("l");
     let (cut, _) = ledger.split_once(r#"{"type":"unlink_settled""#).expect("an unlink");
     home.write("l", cut);
-    let report = simulate(&["link", "pairs.csv"], "twins.json", &[]).left_with(3).json();
+    let report = simulate(&["link", "pairs.csv", "--relink"], "twins.json", &[]).left_with(3).json();
     // The unlink named alice and is settled by reading her; whom the address means now is another question.
     assert_eq!((&report["refusals"]["user_ambiguous"], &report["writes"]), (&json!(1), &json!(0)), "{report}");
     // Where the address is one user's again, it can be linked.
-    let report = simulate(&["link", "pairs.csv"], "pool.json", &["--retry", "refused"]).left_with(0).json();
+    let report = simulate(&["link", "pairs.csv"], "pool.json", &["--retry", "refused", "--relink"]).left_with(0).json();
     assert_eq!(report["rows"]["linked"], 1, "{report}");
 }

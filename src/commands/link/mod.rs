@@ -48,6 +48,7 @@ const EXAMPLE: &str = "Example: cognito-link link pairs.csv --user-pool-id us-ea
 /// call before it is made, so the same command resumes after a crash, a signal or a limit.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
+#[expect(clippy::struct_excessive_bools, reason = "a flag a field")]
 pub struct LinkArgs {
     /// File of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin
     pub input: PathBuf,
@@ -124,6 +125,7 @@ impl LinkArgs {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "the order of the steps, from the settings to the result")]
 pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, file_settings: file, .. } = context;
 

@@ -140,17 +140,15 @@ impl Ledgers {
 
     /// Counts every row that the ledgers hold and that is not superseded, invalid ones included.
     fn counts(&self) -> Counts {
-        let mut counts = match self.contents.as_slice() {
-            [only] => only.view.counts(),
-            _ => {
-                let mut counts = Counts::default();
-                for key in self.keys().into_iter().filter(|key| !self.is_superseded(*key)) {
-                    counts.read += 1;
-                    counts.add(self.state(key));
-                }
-                counts
+        let mut counts = Counts::default();
+        if let [only] = self.contents.as_slice() {
+            counts = only.view.counts();
+        } else {
+            for key in self.keys().into_iter().filter(|key| !self.is_superseded(*key)) {
+                counts.read += 1;
+                counts.add(self.state(key));
             }
-        };
+        }
         let mut seen = HashSet::new();
         for (key, code) in self.contents.iter().flat_map(|contents| contents.view.invalid_rows()) {
             if self.state(key) == RowState::Unprocessed && seen.insert(key) {

@@ -76,7 +76,7 @@ fn call_error(code: &'static str, message: &'static str) -> CallError<'static> {
 
 /// Every type of record with its line. A ledger outlives the version that wrote it, so these lines stay as they are.
 fn table() -> Vec<(LedgerRecord<'static>, String)> {
-    [run_records(), row_records(), unlink_records()].concat()
+    [run_records(), row_records(), correction_records(), unlink_records()].concat()
 }
 
 fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
@@ -249,6 +249,11 @@ fn row_records() -> Vec<(LedgerRecord<'static>, String)> {
                 r#"{{"type":"invalid","row":7,"key":"{KEY}","code":"missing_value","line":8,"field":2,"column":"source_value","at":5}}"#
             ),
         ),
+    ]
+}
+
+fn correction_records() -> Vec<(LedgerRecord<'static>, String)> {
+    vec![
         (
             LedgerRecord::Superseded(Supersession { key: key(), by: None, at: 5 }),
             format!(r#"{{"type":"superseded","key":"{KEY}","at":5}}"#),
@@ -275,7 +280,9 @@ fn row_records() -> Vec<(LedgerRecord<'static>, String)> {
                 place: RowPlace::parse(b"00000000000000ab"),
                 ..settlement(SettledState::Failed)
             }),
-            settled("failed", r#","attempts":1,"place":"00000000000000ab""#),
+            format!(
+                r#"{{"type":"settled","row":7,"key":"{KEY}","state":"failed","attempts":1,"place":"00000000000000ab","at":5}}"#
+            ),
         ),
     ]
 }
