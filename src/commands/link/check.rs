@@ -13,7 +13,7 @@ use crate::domain::row::{Link, RowNumber, RowPlace};
 use crate::domain::shard::Shard;
 use crate::domain::state::{ResumeAction, RetryChoice, RowState};
 use crate::input::{CrossRowFindings, InputOptions, InputReader, InputRecord, InputSource};
-use crate::ledger::{InputPresence, Ledger, RowStanding};
+use crate::ledger::{Corrections, InputPresence, Ledger, LedgerError, RowStanding};
 use crate::limits::PROVIDERS_PER_POOL_MAX;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -140,6 +140,14 @@ impl InputCheck<'_> {
 }
 
 impl CheckedInput {
+    /// Returns what the rows of the input correct of those that the ledger holds.
+    pub fn corrections(&self, ledger: Option<&Ledger>) -> Result<Corrections, LedgerError> {
+        match (ledger, &self.presence) {
+            (Some(ledger), Some(presence)) => ledger.corrections(presence),
+            _ => Ok(Corrections::default()),
+        }
+    }
+
     /// Rows that a run will work on.
     pub fn to_send(&self) -> u64 {
         self.rows - self.invalid - self.done_before - self.superseded - self.left_out

@@ -197,22 +197,17 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
             (OpenService::connect(&address, &binding.pool, &args.guards, options.seed, context).await?, found)
         }
     };
-    options.total = Some(checked.rows);
-    options.done_before = checked.done_before;
+    (options.total, options.done_before) = (Some(checked.rows), checked.done_before);
 
     // Estimate and confirm.
     let to_send = checked.to_send();
     let learned = ledger.as_ref().and_then(Ledger::pace_milli);
-    let pace = if to_send > 0 {
-        args.pace.set_write_pace(rate_choice, opened.service.limits(), learned, &mut options, context).await?
-    } else {
-        rate_choice.write_pace_for_documented_quota()
+    let pace = match to_send {
+        0 => rate_choice.write_pace_for_documented_quota(),
+        _ => args.pace.set_write_pace(rate_choice, opened.service.limits(), learned, &mut options, context).await?,
     };
     print_estimate(&checked, plan.as_ref(), &opened.knowledge, &options, ui);
-    let corrections = match (&ledger, &checked.presence) {
-        (Some(ledger), Some(presence)) => ledger.corrections(presence)?,
-        _ => Corrections::default(),
-    };
+    let corrections = checked.corrections(ledger.as_ref())?;
     tracing::info!(pool = %binding.pool, seed = options.seed, rows = checked.rows, "starting");
     if to_send > 0 {
         let links = plan.as_ref().map_or(to_send, |plan| plan.count("link").min(to_send));

@@ -279,6 +279,7 @@ async fn apply(
 
 /// Reads the pool, and compares the file with it. `superseded` are the identities of links that no row of the ledger has
 /// any more.
+#[expect(clippy::too_many_arguments, reason = "what is compared, with what, and how")]
 async fn compare(
     args: &ReconcileArgs,
     input: &ReconcileInput,
