@@ -119,6 +119,7 @@ impl<'a> Dispatcher<'a> {
                 attempts_max: options.attempts_max,
                 settle_with: options.settle_with,
                 naming: PoolNaming::from(&context.knowledge.facts),
+                trust: options.trust,
             },
             purpose: match context.services.writer {
                 WritePort::Links(_) => RunPurpose::Link,

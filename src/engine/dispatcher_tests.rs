@@ -259,6 +259,10 @@ fn a_run_that_drains_accounts_for_every_row_it_has_read() {
         email: None,
         status: String::new(),
         enabled: true,
+        email_verified: true,
+        phone: None,
+        phone_verified: false,
+        preferred_username: None,
         identities: vec![crate::service::LinkedIdentity {
             user_id: Personal::from_service("Id000001x"),
             provider_name: "Google".into(),

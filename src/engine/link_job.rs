@@ -20,8 +20,11 @@ use super::row_progress::{NextWork, Pause, ReadResult, RowAnnouncement, RowProgr
 use crate::domain::identity::{Destination, DestinationUser, Personal};
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText};
 use crate::domain::row::Row;
-use crate::foresight::destination::{PoolNaming, Resolution, look_up_filters, mistaken_column, resolution, resolve};
+use crate::foresight::destination::{
+    PoolNaming, Resolution, is_held_by_one_meant, look_up_filters, mistaken_column, resolution, resolve,
+};
 use crate::foresight::faults;
+use crate::foresight::trust::TrustPolicy;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, IfNoEffect};
 use crate::service::{CallFault, LinkRequest, PoolUser, UserFilter, UserPage};
@@ -78,6 +81,10 @@ pub(super) struct LinkJob {
     /// What the user name may be in place of a user name, where that is to be checked first.
     pub(super) name_may_be: Option<Destination>,
     link_was_undone: bool,
+    /// Users whom the destination means and who are not trusted, of the filters so far.
+    distrusted: Vec<PoolUser>,
+    /// Whether an open call is settled for a user who is not trusted: no new call is made.
+    may_only_settle: bool,
 }
 
 impl LinkJob {
@@ -90,6 +97,8 @@ impl LinkJob {
             is_planned: false,
             name_may_be: None,
             link_was_undone: false,
+            distrusted: Vec::new(),
+            may_only_settle: false,
         }
     }
 
@@ -271,21 +280,38 @@ impl LinkJob {
         left: LeftByEarlierRuns,
         policy: RowPolicy,
     ) -> Transition {
-        let destination = &self.progress.row.link.destination;
-        match resolve(destination, users, policy.naming.case_sensitive, self.chosen_username.as_ref()) {
-            Ok(user) => {
-                let username = user.username();
-                // A user that was looked up is named as the pool shows it.
-                self.progress.username = Some(user.value.clone());
-                self.progress.begin_reading();
-                self.step = first_step(user, left);
-                Transition::EnterLaneOf(username)
-            }
+        let link = &self.progress.row.link;
+        let (case_sensitive, chosen) = (policy.naming.case_sensitive, self.chosen_username.as_ref());
+        let resolved = |users, trust| resolve(&link.destination, users, case_sensitive, trust, chosen);
+        match resolved(users, policy.trust) {
+            Ok(user) => self.on_user_known(user, left),
             Err(code) => {
-                if let (RefusalCode::UserNotFound, Some(filter)) = (code, then.pop_front()) {
+                if code == RefusalCode::DestinationUnverified {
+                    self.distrusted.extend_from_slice(users);
+                }
+                let is_open = matches!(code, RefusalCode::UserNotFound | RefusalCode::DestinationUnverified);
+                if let Some(filter) = then.pop_front().filter(|_| is_open) {
                     self.progress.begin_reading();
                     self.step = LinkStep::Resolve { filter, then, left };
                     return Transition::Continue(Pause::None);
+                }
+                let code =
+                    if is_open && !self.distrusted.is_empty() { RefusalCode::DestinationUnverified } else { code };
+                if code == RefusalCode::DestinationUnverified {
+                    let link = &self.progress.row.link;
+                    let is_held =
+                        is_held_by_one_meant(&link.destination, &link.source, &self.distrusted, case_sensitive);
+                    match (left, resolved(&self.distrusted, TrustPolicy::Anybody)) {
+                        (LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink, _) if is_held => {
+                            return LinkOutcome::AlreadyLinked.into();
+                        }
+                        // The call was sent while the user was trusted, or not by this policy. What became of it is read.
+                        (LeftByEarlierRuns::OpenLinkCall(_), Ok(user)) => {
+                            self.may_only_settle = true;
+                            return self.on_user_known(user, left);
+                        }
+                        _ => {}
+                    }
                 }
                 // An open call may have taken effect on the user who was meant then: that none is meant now proves nothing.
                 let message = "the destination of the open call can no longer be determined".to_owned();
@@ -301,6 +327,15 @@ impl LinkJob {
                 }
             }
         }
+    }
+
+    fn on_user_known(&mut self, user: DestinationUser, left: LeftByEarlierRuns) -> Transition {
+        let username = user.username();
+        // A user that was looked up is named as the pool shows it.
+        self.progress.username = Some(user.value.clone());
+        self.progress.begin_reading();
+        self.step = first_step(user, left);
+        Transition::EnterLaneOf(username)
     }
 
     /// What follows from a look for the user name, and then for a user who has it as an alias. The service may take an
@@ -366,6 +401,13 @@ impl LinkJob {
             LookJudgement::NoEffect { is_proven } if self.progress.attempts >= policy.attempts_max => {
                 if is_proven {
                     LinkOutcome::Failed { text: self.progress.last_text.clone() }.into()
+                } else {
+                    self.leave_in_doubt()
+                }
+            }
+            LookJudgement::NoEffect { is_proven } if self.may_only_settle => {
+                if is_proven {
+                    LinkOutcome::Refused { code: RefusalCode::DestinationUnverified, text: None }.into()
                 } else {
                     self.leave_in_doubt()
                 }

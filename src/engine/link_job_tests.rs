@@ -10,7 +10,8 @@ use crate::engine::testing::row_to;
 use crate::limits::SETTLE_WAITS_MS;
 use crate::service::{AnswerMeta, LinkedIdentity, Transport};
 
-const POLICY: RowPolicy = RowPolicy { attempts_max: 3, settle_with: SettleWith::ListUsers, naming: NAMING };
+const POLICY: RowPolicy =
+    RowPolicy { attempts_max: 3, settle_with: SettleWith::ListUsers, naming: NAMING, trust: TrustPolicy::Verified };
 const NAMING: PoolNaming = PoolNaming { case_sensitive: true, usernames_are_subs: false };
 const ANNOUNCED: UnixMs = 1_000_000_000;
 const SUBJECT: &str = "Id000001x";
@@ -83,6 +84,10 @@ fn user(name: &str, identities: &[(&str, bool, UnixMs)]) -> PoolUser {
         email: Some(Personal::from_service("a@example.com")),
         status: "CONFIRMED".into(),
         enabled: true,
+        email_verified: true,
+        phone: None,
+        phone_verified: false,
+        preferred_username: None,
         identities: identities.collect(),
     }
 }

@@ -47,6 +47,7 @@ use crate::domain::outcome::{RefusalCode, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::run::StopError;
 use crate::foresight::preflight::PoolKnowledge;
+use crate::foresight::trust::TrustPolicy;
 use crate::ledger::record::RunId;
 use crate::ledger::{Ledger, LinkToUndo};
 use crate::limits::{ATTEMPTS_MAX, CONCURRENCY_MIN, LIST_QUOTA_PER_SECOND, SHARE_DEFAULT};
@@ -86,6 +87,8 @@ pub struct EngineOptions {
     /// Whether rows that were refused before are attempted again.
     pub retry_refused: bool,
     pub settle_with: SettleWith,
+    /// Which users count where a row names its user by an address.
+    pub trust: TrustPolicy,
     /// Rows that may end failed or in doubt before the run stops; `None` is unbounded.
     pub failures_max: Option<u64>,
     /// Time after which the run stops; `None` is unbounded.
@@ -107,6 +110,7 @@ impl Default for EngineOptions {
             attempts_max: ATTEMPTS_MAX,
             retry_refused: false,
             settle_with: SettleWith::default(),
+            trust: TrustPolicy::default(),
             failures_max: None,
             duration_max: None,
             total: None,

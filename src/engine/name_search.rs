@@ -158,11 +158,12 @@ mod tests {
     use super::*;
     use crate::domain::identity::ProviderName;
     use crate::foresight::destination::PoolNaming;
+    use crate::foresight::trust::TrustPolicy;
     use crate::service::LinkedIdentity;
 
     fn policy(case_sensitive: bool) -> RowPolicy {
         let naming = PoolNaming { case_sensitive, usernames_are_subs: false };
-        RowPolicy { attempts_max: 1, settle_with: SettleWith::ListUsers, naming }
+        RowPolicy { attempts_max: 1, settle_with: SettleWith::ListUsers, naming, trust: TrustPolicy::Verified }
     }
 
     fn texts(name: &str, settle_with: SettleWith, case_sensitive: bool) -> Vec<String> {
@@ -228,6 +229,10 @@ mod tests {
             email: None,
             status: String::new(),
             enabled: true,
+            email_verified: true,
+            phone: None,
+            phone_verified: false,
+            preferred_username: None,
             identities: identity.into_iter().collect(),
         }
     }

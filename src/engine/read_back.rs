@@ -2,6 +2,7 @@
 
 use crate::clock::UnixMs;
 use crate::foresight::destination::PoolNaming;
+use crate::foresight::trust::TrustPolicy;
 use crate::limits::{ANNOUNCEMENT_WINDOW_MS, LIST_LAG_MS_MAX, SETTLE_LATER_WAITS_MS, SETTLE_WAITS_MS};
 
 /// Which call reads a destination back.
@@ -38,6 +39,7 @@ pub(super) struct RowPolicy {
     pub(super) attempts_max: u32,
     pub(super) settle_with: SettleWith,
     pub(super) naming: PoolNaming,
+    pub(super) trust: TrustPolicy,
 }
 
 /// When a call was announced, by the service's clock: at some moment from `earliest` to `latest`.

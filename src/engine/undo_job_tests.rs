@@ -8,10 +8,12 @@ use crate::engine::read_back::SettleWith;
 use crate::engine::row_progress::RowResult;
 use crate::engine::testing::{POOL, row_of};
 use crate::foresight::destination::PoolNaming;
+use crate::foresight::trust::TrustPolicy;
 use crate::limits::{ANNOUNCEMENT_WINDOW_MS, SETTLE_WAITS_MS};
 use crate::service::{AnswerMeta, LinkedIdentity, PoolUser, Transport};
 
-const POLICY: RowPolicy = RowPolicy { attempts_max: 3, settle_with: SettleWith::ListUsers, naming: NAMING };
+const POLICY: RowPolicy =
+    RowPolicy { attempts_max: 3, settle_with: SettleWith::ListUsers, naming: NAMING, trust: TrustPolicy::Verified };
 const NAMING: PoolNaming = PoolNaming { case_sensitive: true, usernames_are_subs: false };
 /// When the link was announced, and when it was settled.
 const ANNOUNCED: UnixMs = 1_000_000_000;
@@ -90,6 +92,10 @@ fn user(name: &str, identities: &[LinkedIdentity]) -> PoolUser {
         email: None,
         status: "CONFIRMED".into(),
         enabled: true,
+        email_verified: true,
+        phone: None,
+        phone_verified: false,
+        preferred_username: None,
         identities: identities.to_vec(),
     }
 }

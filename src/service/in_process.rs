@@ -166,6 +166,10 @@ impl From<UserBody> for PoolUser {
             username: Personal::from_service(&user.username),
             sub: attribute("sub").map(Personal::from_service),
             email: attribute("email").map(Personal::from_service),
+            email_verified: attribute("email_verified") == Some("true"),
+            phone: attribute("phone_number").map(Personal::from_service),
+            phone_verified: attribute("phone_number_verified") == Some("true"),
+            preferred_username: attribute("preferred_username").map(Personal::from_service),
             identities: attribute("identities").map(parse_identities).unwrap_or_default(),
             status: user.user_status.clone(),
             enabled: user.enabled,
@@ -281,8 +285,10 @@ mod tests {
             pool.add_provider(provider).unwrap();
         }
         for user in [
-            NewUser::named("alice").with_email("alice@example.com"),
-            NewUser::named("bob").with_email("bob@example.com").with_identity(NewIdentity::linked("Google", "1001")),
+            NewUser::named("alice").with_verified_email("alice@example.com"),
+            NewUser::named("bob")
+                .with_verified_email("bob@example.com")
+                .with_identity(NewIdentity::linked("Google", "1001")),
             NewUser::named(r#"o"br\ien"#),
             NewUser::named("carol"),
         ] {

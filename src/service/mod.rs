@@ -126,6 +126,14 @@ pub struct PoolUser {
     pub sub: Option<Personal>,
     /// The `email` attribute.
     pub email: Option<Personal>,
+    /// Whether `email_verified` is `true`. It is `false` as well where a provider does not map it.
+    pub email_verified: bool,
+    /// The `phone_number` attribute.
+    pub phone: Option<Personal>,
+    /// Whether `phone_number_verified` is `true`.
+    pub phone_verified: bool,
+    /// The `preferred_username` attribute.
+    pub preferred_username: Option<Personal>,
     /// `CONFIRMED`, `FORCE_CHANGE_PASSWORD`, `EXTERNAL_PROVIDER` and so on. Not a safe test of native or federated.
     pub status: String,
     pub enabled: bool,

@@ -63,9 +63,13 @@ mod seeds;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
+mod trust;
+#[cfg(test)]
 mod undo;
 #[cfg(test)]
 mod undo_seeds;
+#[cfg(test)]
+mod unlike_pool;
 #[cfg(test)]
 mod usage;
 #[cfg(test)]

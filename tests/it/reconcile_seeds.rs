@@ -15,12 +15,14 @@ use cognito_link::commands::shared::choices::Choices;
 use cognito_link::commands::shared::run::{run_engine, run_start};
 use cognito_link::domain::drift::{DriftCounts, DriftStatus};
 use cognito_link::domain::event::IgnoreEvents;
+use cognito_link::domain::finding::FindingCode;
 use cognito_link::domain::identity::{Destination, PoolId};
 use cognito_link::domain::outcome::RefusalCode;
 use cognito_link::domain::row::Row;
 use cognito_link::engine::{RunContext, ServicePorts, WritePort};
 use cognito_link::foresight::preflight::{PoolKnowledge, mapped_attributes, preflight};
 use cognito_link::foresight::scan::ScanOptions;
+use cognito_link::foresight::trust::TrustPolicy;
 use cognito_link::input::{InputOptions, InputSource};
 use cognito_link::ledger::record::RunId;
 use cognito_link::ledger::storage::MemoryStorage;
@@ -67,6 +69,8 @@ fn file(rows: &[Row]) -> tempfile::NamedTempFile {
             Destination::Username(_) | Destination::Federated { .. } => "destination_username",
             Destination::Email(_) => "destination_email",
             Destination::Sub(_) => "destination_sub",
+            Destination::Phone(_) => "destination_phone",
+            Destination::PreferredUsername(_) => "destination_preferred_username",
         };
         members.insert(name.to_owned(), destination.value().expose().into());
         if let Destination::Federated { provider, .. } = destination {
@@ -88,10 +92,12 @@ impl Scene {
         let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(seed)).await.unwrap();
         let task = ReconcileInput {
             source: InputSource::open(file.path()).unwrap(),
-            options: InputOptions::default(),
+            // The ids are those of no provider.
+            options: InputOptions { allow: vec![FindingCode::UnlikeProvider], ..InputOptions::default() },
             binding: Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true },
             providers: BTreeSet::new(),
             retry_refused: false,
+            trust: TrustPolicy::Verified,
             choices: Choices::default(),
         };
         Self { service, clock, knowledge, task, rows, disk: MemoryStorage::default(), seed }

@@ -717,6 +717,15 @@ impl NewUser {
         self
     }
 
+    /// Sets the e-mail address, as one that is verified.
+    #[must_use]
+    pub fn with_verified_email(self, email: &str) -> Self {
+        let mut user = self.with_email(email);
+        user.attributes.retain(|(name, _)| name != "email_verified");
+        user.attributes.push(("email_verified".to_owned(), "true".to_owned()));
+        user
+    }
+
     /// Adds an external identity.
     #[must_use]
     pub fn with_identity(mut self, identity: NewIdentity) -> Self {

@@ -205,6 +205,10 @@ mod tests {
             email: Some(Personal::from_service("a@example.com")),
             status: "SOMETHING_NEW".into(),
             enabled: false,
+            email_verified: true,
+            phone: None,
+            phone_verified: false,
+            preferred_username: None,
             identities: vec![
                 identity("Okta", "AbC", true),
                 identity("Corp", "Carlos@x", false),

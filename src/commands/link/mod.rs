@@ -120,6 +120,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     check_outputs(&[args.simulation.output()], &read, context.force)?;
     let rate_choice = args.pace.rate_choice(shard, file)?;
     let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
+    options.trust = args.reading.trust_policy(file);
     options.retry_refused = args.retry.contains(&RetryState::Refused);
     let source = InputSource::open(&args.input)?;
     note_preset(&input_options, ui);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::commands::shared::choices::Choices;
 use crate::domain::identity::ProviderName;
+use crate::foresight::trust::TrustPolicy;
 use crate::input::{InputOptions, InputSource};
 use crate::ledger::Binding;
 
@@ -16,5 +17,7 @@ pub struct ReconcileInput {
     pub providers: BTreeSet<ProviderName>,
     /// Whether rows with a refusal in the ledger that a scan cannot see are missing rather than blocked.
     pub retry_refused: bool,
+    /// Which users count where a row names its user by an address.
+    pub trust: TrustPolicy,
     pub choices: Choices,
 }

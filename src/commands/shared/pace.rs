@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::domain::shard::Shard;
 use crate::engine::{EngineOptions, SettleWith};
 use crate::foresight::quota;
+use crate::foresight::trust::TrustPolicy;
 use crate::limits;
 use crate::pace::{Pace, QuotaOrigin, RateQuota};
 use crate::service::QuotaReader;
@@ -82,6 +83,7 @@ impl PaceArgs {
                 SettleCall::ListUsers => SettleWith::ListUsers,
                 SettleCall::GetUser => SettleWith::GetUser,
             },
+            trust: TrustPolicy::default(),
             failures_max: Some(self.max_failures),
             duration_max: self.max_duration,
             total: None,
