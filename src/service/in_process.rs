@@ -4,6 +4,7 @@
 //! program, so it cannot share an assumption either. Answers take their time on tokio's clock, so a run under a paused
 //! clock takes none.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cognito_sim::{Account, Answer as SimulatedAnswer, Response, SharedAccount};
@@ -145,7 +146,16 @@ fn pool_facts(pool: &Value) -> PoolFacts {
         has_pre_sign_up_trigger: pool["LambdaConfig"]["PreSignUp"].is_string(),
         username_attributes: items_of(&pool["UsernameAttributes"]).map(text_of).collect(),
         alias_attributes: items_of(&pool["AliasAttributes"]).map(text_of).collect(),
+        immutable_attributes: attributes_with(pool, "Mutable", false),
+        required_attributes: attributes_with(pool, "Required", true),
+        admin_only_sign_up: pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"].as_bool().unwrap_or(false),
     }
+}
+
+/// The attributes besides `sub` of which a member has this value.
+fn attributes_with(pool: &Value, member: &str, value: bool) -> BTreeSet<String> {
+    let named = items_of(&pool["SchemaAttributes"]).filter(|attribute| attribute[member] == value);
+    named.map(|attribute| text_of(&attribute["Name"])).filter(|name| name != "sub").collect()
 }
 
 /// The items of a list; none where it is absent.

@@ -56,6 +56,12 @@ pub struct PoolFacts {
     pub username_attributes: Vec<String>,
     /// Attributes that users can sign in with as well as with their user name.
     pub alias_attributes: Vec<String>,
+    /// Attributes besides `sub` that cannot be changed: a sign-in that writes one fails.
+    pub immutable_attributes: BTreeSet<String>,
+    /// Attributes besides `sub` that every user must have.
+    pub required_attributes: BTreeSet<String>,
+    /// Whether only administrators create users.
+    pub admin_only_sign_up: bool,
 }
 
 /// A page of providers (`ListIdentityProviders`).

@@ -61,6 +61,8 @@ mod resume;
 #[cfg(test)]
 mod seeds;
 #[cfg(test)]
+mod sign_ins;
+#[cfg(test)]
 mod signals;
 #[cfg(test)]
 mod trust;

@@ -5,6 +5,7 @@
 //! way, linked by each of the ways to link; the pool that the simulator saves afterwards is the judge.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
@@ -105,7 +106,7 @@ fn set(home: &Home, people: &[Person], columns: &[usize]) {
         let cells: Vec<String> = (0..COLUMNS.len())
             .map(|at| if at == column { person.named_by(COLUMNS[at]) } else { String::new() })
             .collect();
-        file += &format!("{},Okta,{}\n", cells.join(","), identity(person, column));
+        writeln!(file, "{},Okta,{}", cells.join(","), identity(person, column)).unwrap();
     }
     home.write("rows.csv", file);
 }

@@ -27,7 +27,7 @@ fn options(export: &Export, column: &str) -> Vec<String> {
 fn identities(export: &Export) -> Vec<String> {
     let (file, _, _, column, _) = export;
     let text = std::fs::read_to_string(format!("{FIXTURES}/{file}")).unwrap();
-    if file.ends_with(".jsonl") {
+    if text.starts_with('{') {
         let value = |line: &str| serde_json::from_str::<Value>(line).unwrap()[column].as_str().unwrap().to_owned();
         return text.lines().map(value).collect();
     }
@@ -65,6 +65,8 @@ fn pool(export: &Export) -> String {
     })
     .to_string()
 }
+
+type Damage = fn(&str) -> String;
 
 struct Checked {
     status: i32,
@@ -121,7 +123,7 @@ fn a_damaged_export_is_caught_by_itself_or_against_the_pool() {
     let home = Home::new();
     for export in &EXPORTS {
         let (file, preset, provider, column, _) = export;
-        let damages: [(&str, fn(&str) -> String); 6] = [
+        let damages: [(&str, Damage); 6] = [
             ("cut", |id| id[..id.len() - 3].to_owned()),
             ("apostrophe", |id| format!("'{id}")),
             ("equals", |id| format!("={id}")),
@@ -130,12 +132,9 @@ fn a_damaged_export_is_caught_by_itself_or_against_the_pool() {
             ("address", |id| format!("{}@example.com", id.replace('|', ""))),
         ];
         for (name, damage) in damages {
-            let rows: String = identities(export)
-                .iter()
-                .enumerate()
-                .map(|(number, id)| format!("person-{number},{}\n", damage(id)))
-                .collect();
-            home.write("in.csv", format!("username,source_value\n{rows}"));
+            let row = |(number, id): (usize, &String)| format!("person-{number},{}", damage(id));
+            let rows: Vec<String> = identities(export).iter().enumerate().map(row).collect();
+            home.write("in.csv", format!("username,source_value\n{}\n", rows.join("\n")));
             home.write("pool.json", pool(export));
             let set = format!("source_provider={provider}");
             let arguments = [

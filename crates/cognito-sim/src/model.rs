@@ -129,6 +129,18 @@ impl PoolSettings {
         self.schema.iter().find(|attribute| attribute.name == name).is_none_or(|attribute| attribute.mutable)
     }
 
+    /// The attributes besides `sub` that every user must have.
+    pub(crate) fn required_attributes(&self) -> impl Iterator<Item = &str> {
+        let required = self.schema.iter().filter(|attribute| attribute.required && attribute.name != "sub");
+        required.map(|attribute| attribute.name.as_str())
+    }
+
+    /// Whether only administrators create users (`AdminCreateUserConfig`).
+    pub(crate) fn is_admin_only(&self) -> bool {
+        let config = self.shown.get("AdminCreateUserConfig");
+        config.is_some_and(|config| config["AllowAdminCreateUserOnly"] == true)
+    }
+
     pub(crate) fn is_alias(&self, attribute: &str) -> bool {
         self.username_attributes.iter().chain(&self.alias_attributes).any(|alias| alias == attribute)
     }
