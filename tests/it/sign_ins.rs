@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use cognito_sim::{
-    NewIdentity, NewUser, Pool, PoolSettings, Provider, ProviderKind, SchemaAttribute, SignIn, pool_file,
+    AttributeBounds, NewIdentity, NewUser, Pool, PoolSettings, Provider, ProviderKind, SchemaAttribute, SignIn,
+    pool_file,
 };
 use serde_json::{Value, json};
 
@@ -13,6 +14,7 @@ const POOL: &str = "sim-local-1_SignIns01";
 
 /// What of a pool breaks sign-ins, in every combination.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "every combination is tried")]
 struct Traps {
     immutable: bool,
     required: bool,
@@ -35,7 +37,7 @@ impl Traps {
 
     fn pool(self) -> Pool {
         let mut settings = PoolSettings::new(POOL);
-        let bounds = Default::default();
+        let bounds = AttributeBounds::default();
         settings.schema.push(SchemaAttribute {
             name: "email".to_owned(),
             data_type: "String".to_owned(),
