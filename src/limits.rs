@@ -109,6 +109,8 @@ pub const SCAN_CHAINS: u64 = 16;
 pub const CANDIDATES_SHOWN_MAX: usize = 5;
 /// Refused rows that `validate` lists one by one on a terminal; the rest are counted.
 pub const VERDICTS_SHOWN_MAX: usize = 20;
+/// Users of one address that `duplicates` lists; the rest are counted.
+pub const DUPLICATE_USERS_MAX: usize = 100;
 /// Choices among ambiguous users that one file may hold.
 pub const CHOICES_MAX: usize = 1_000_000;
 /// A plan older than this is refused by default, in hours.
@@ -171,8 +173,20 @@ pub const WINDOW_ROWS: usize = 4_096;
 pub const ANNOUNCED_AHEAD_MAX: usize = 512;
 /// Attempts that a row gets on transient faults; throttled answers do not count.
 pub const ATTEMPTS_MAX: u32 = 5;
-/// Rows that may end failed or in doubt before a run stops, by default.
-pub const FAILURES_MAX: u64 = 1_000;
+/// Newest results of rows that the limits of `--stop-after` look at.
+pub const STOP_WINDOW_ROWS: usize = 1_000;
+/// Results from which on a limit in percent counts.
+pub const STOP_RESULTS_MIN: u64 = 100;
+/// Rows of one provider that may be refused, if all of them are, before a run stops, by default.
+pub const STOP_PROVIDER_ROWS: u64 = 20;
+/// Part of the newest results that may be `user_not_found`, in percent, before a run stops, by default.
+pub const STOP_NOT_FOUND_PERCENT: f64 = 20.0;
+/// Newest results that may be `unrecognised` before a run stops, by default.
+pub const STOP_UNRECOGNISED_ROWS: u64 = 10;
+/// Newest results that may be failed, and that may be in doubt, before a run stops, by default.
+pub const STOP_FAILED_ROWS: u64 = 100;
+/// Rows whose link calls the service must leave without a decision, for [`STUCK_MS`], before a run stops.
+pub const STUCK_ROWS: usize = 10;
 /// Most links that `reconcile --apply` makes by default.
 pub const CHANGES_MAX: u64 = 500;
 /// The same in percent of the file's rows.
@@ -191,6 +205,8 @@ pub const SETTLE_LATER_WAITS_MS: [u64; 3] = [12_000, 24_000, 24_000];
 /// Different rows in turn that the service may refuse with `NotAuthorizedException` before the run stops.
 pub const NOT_AUTHORIZED_ROWS_MAX: usize = 10;
 
+/// A user's change within this time of a link may be the link itself, in milliseconds.
+pub const LINK_CHANGE_MS_MAX: i64 = 5_000;
 /// After this time `ListUsers` is taken to show every write, in milliseconds.
 pub const LIST_LAG_MS_MAX: i64 = 60_000;
 /// Longest wait for a connection, in milliseconds.
@@ -207,6 +223,9 @@ pub const RESPONSE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const SYSTEMIC_ROWS: usize = 5;
 /// After the first signal, calls in flight have this long, in milliseconds.
 pub const DRAIN_MS_MAX: u64 = 20_000;
+/// After a limit of failures, calls in flight and rows in doubt have this long, in milliseconds: a list that lags shows
+/// every link by then.
+pub const DRAIN_AFTER_FAILURES_MS_MAX: u64 = 120_000;
 /// Signals that are not handled yet; the second one exits, so there is no need for more.
 pub const SIGNALS_WAITING_MAX: usize = 4;
 
@@ -232,6 +251,8 @@ pub const LEDGER_BUFFER_BYTES: usize = 256 * 1024;
 pub const LEDGER_READ_BYTES: usize = 512 * 1024;
 /// Longest single word in a ledger line that comes from outside (request id, error code, column name), in characters.
 pub const LEDGER_WORD_CHARS_MAX: usize = 256;
+/// Copies of a ledger that was pulled away, beside its place; a further one is not made.
+pub const RESCUED_MAX: u32 = 100;
 /// Largest file beside a ledger's lock that is read, in bytes.
 pub const LOCK_FILE_BYTES_MAX: u64 = 256;
 /// How much later than its line says an earlier run may have announced a row, by the service's clock, in milliseconds.
@@ -276,6 +297,7 @@ const _: () = {
     assert!(RAW_EXCERPT_BYTES < RECORD_BYTES_MAX && RECORD_BYTES_MAX <= 1 << 24);
     assert!(ATTEMPT_TIMEOUT_MS >= READ_TIMEOUT_MS && READ_TIMEOUT_MS > CONNECT_TIMEOUT_MS);
     assert!(DRAIN_MS_MAX >= ATTEMPT_TIMEOUT_MS && DRAIN_MS_MAX <= 25_000);
+    assert!(DRAIN_AFTER_FAILURES_MS_MAX > DRAIN_MS_MAX && STOP_RESULTS_MIN as usize <= STOP_WINDOW_ROWS);
     assert!(ANNOUNCED_AHEAD_MAX <= WINDOW_ROWS && CONCURRENCY_MAX <= WINDOW_ROWS);
     assert!(CONCURRENCY_MIN <= CONCURRENCY_MAX);
     assert!(COOL_DOWN_MS_MIN <= COOL_DOWN_MS_MAX && BACKOFF_MS_MIN <= BACKOFF_MS_MAX);

@@ -1,6 +1,7 @@
 //! The command line: one module for each command, with its arguments, what it does, and how its result is printed.
 
 pub mod doctor;
+pub mod duplicates;
 pub mod explain;
 pub mod export;
 pub mod link;
@@ -12,6 +13,7 @@ pub mod simulate;
 pub mod template;
 pub mod undo;
 pub mod validate;
+pub mod verify;
 
 #[cfg(test)]
 mod help_tests;
@@ -32,7 +34,7 @@ use crate::ui::{
     finding_line,
 };
 use shared::settings::FileSettings;
-use shared::{CommandContext, Failure, headings};
+use shared::{CommandContext, Failure, PoolArgs, headings};
 
 const EXAMPLE: &str = "Example, without an AWS account: cognito-link link fixtures/pairs.csv --simulate --yes";
 
@@ -47,7 +49,7 @@ Exit statuses:
     6  ledger or plan is damaged, or belongs to another input or pool; or the plan is too old
     7  credentials, permission or pool missing, or service not reachable; doctor: a check failed
     8  another run holds the ledger
-    9  stopped by a limit: --max-failures, --max-duration, --max-changes, or a service that accepts no call
+    9  stopped by a limit: --stop-after, --max-duration, --max-changes, or a service that accepts no call
   130  interrupted (SIGINT), after the calls in flight; a rerun resumes
   143  terminated (SIGTERM), likewise
 
@@ -72,8 +74,10 @@ pub enum Command {
     Link(Box<link::LinkArgs>),
     Reconcile(Box<reconcile::ReconcileArgs>),
     Export(Box<export::ExportArgs>),
+    Duplicates(Box<duplicates::DuplicatesArgs>),
     Undo(Box<undo::UndoArgs>),
     Report(report::ReportArgs),
+    Verify(verify::VerifyArgs),
     Explain(explain::ExplainArgs),
     Template(template::TemplateArgs),
     /// Serve a simulated user pool on this machine, over the real wire protocol
@@ -81,6 +85,27 @@ pub enum Command {
     /// Any AWS SDK or tool can use it as its endpoint. Stop it with Ctrl-C.
     #[command(after_help = simulate::EXAMPLE, after_long_help = cognito_sim::AFTER_HELP)]
     Simulate(simulate::ServerArgs),
+}
+
+impl Command {
+    /// Which pool the command is about, where it is about one.
+    fn pool_args(&self) -> Option<&PoolArgs> {
+        match self {
+            Self::Validate(args) => Some(&args.pool),
+            Self::Doctor(args) => Some(&args.pool),
+            Self::Link(args) => Some(&args.pool),
+            Self::Reconcile(args) => Some(&args.pool),
+            Self::Export(args) => Some(&args.pool),
+            Self::Duplicates(args) => Some(&args.pool),
+            Self::Undo(args) => Some(&args.pool),
+            Self::Probe(_)
+            | Self::Report(_)
+            | Self::Verify(_)
+            | Self::Explain(_)
+            | Self::Template(_)
+            | Self::Simulate(_) => None,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -160,6 +185,10 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     let clock = Clock::system();
     start_log(&cli.output, ui, clock)?;
     let file_settings = cli.output.config.as_deref().map(FileSettings::read).transpose()?.unwrap_or_default();
+    let file_settings = match cli.command.pool_args() {
+        Some(pool) => file_settings.for_pool(pool.pool.as_deref(), pool.user_pool_id.as_deref())?,
+        None => file_settings,
+    };
     // Differs from run to run.
     let seed = clock.unix_ms().unsigned_abs() ^ u64::from(std::process::id()).rotate_left(40);
     let context = CommandContext { ui, clock, seed: Rng::new(seed).next_u64(), file_settings, force: cli.output.force };
@@ -170,8 +199,10 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Link(args) => Box::pin(link::cmd_link(*args, &context)).await,
         Command::Reconcile(args) => Box::pin(reconcile::cmd_reconcile(*args, &context)).await,
         Command::Export(args) => Box::pin(export::cmd_export(*args, &context)).await,
+        Command::Duplicates(args) => Box::pin(duplicates::cmd_duplicates(*args, &context)).await,
         Command::Undo(args) => Box::pin(undo::cmd_undo(*args, &context)).await,
         Command::Report(args) => report::cmd_report(&args, &context),
+        Command::Verify(args) => verify::cmd_verify(&args, &context),
         Command::Explain(args) => explain::cmd_explain(&args, &context),
         Command::Template(args) => template::cmd_template(&args, &context),
         Command::Simulate(args) => simulate::cmd_simulate(&args, &context).await,

@@ -70,6 +70,28 @@ pub struct DriftCounts {
     pub by_code: BTreeMap<RefusalCode, u64>,
     /// Links that would be made: rows that are missing, or unverifiable and not yet sent by this ledger, without repeats.
     pub changes: u64,
+    /// Misfires whose address both users have verified.
+    pub misfired: u64,
+    /// Misfires whose address one of the two has not verified.
+    pub misfired_unverified: u64,
+    pub linked_users: LinkedUserCounts,
+}
+
+/// What the pool shows of sign-ins of the users that rows are linked to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LinkedUserCounts {
+    /// A linked identity shows an issuer, which it has only after a SAML sign-in.
+    pub signed_in: u64,
+    /// The user has changed after its last link: by a sign-in that wrote mapped attributes, or by anything else.
+    pub changed: u64,
+    /// Nothing shows a sign-in. There may have been one that wrote nothing.
+    pub no_trace: u64,
+}
+
+impl LinkedUserCounts {
+    pub fn all(self) -> u64 {
+        self.signed_in + self.changed + self.no_trace
+    }
 }
 
 impl DriftCounts {
@@ -124,6 +146,28 @@ pub struct ExtraLink {
     pub destination_provider: String,
 }
 
+/// A link that the sign-in did not find: a new profile of the same provider has the address of the linked user, and was
+/// created after the link. The linked value was wrong, or the link was late.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfire {
+    pub row: RowNumber,
+    pub key: RowKey,
+    pub provider: String,
+    /// The value that is linked.
+    pub value: Personal,
+    /// The user name of the user that it is linked to.
+    pub destination: Personal,
+    /// When it was linked, in the service's milliseconds.
+    pub linked_unix_ms: i64,
+    /// The user name of the new profile.
+    pub profile: Personal,
+    /// The value with which the person signed in.
+    pub profile_value: Personal,
+    pub profile_created_unix_ms: i64,
+    /// Whether both users have verified the address.
+    pub verified: bool,
+}
+
 /// What a comparison of a file and a pool found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DriftReport {
@@ -139,6 +183,9 @@ pub struct DriftReport {
     /// Links that only the pool has, at most as many.
     pub extras: Vec<ExtraLink>,
     pub extras_left_out: u64,
+    /// Links that sign-ins did not find, at most as many.
+    pub misfires: Vec<Misfire>,
+    pub misfires_left_out: u64,
     pub users: u64,
     pub reads: u64,
     /// When the reading of the pool began, by our clock: later links are not in the comparison.

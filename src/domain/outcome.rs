@@ -102,8 +102,7 @@ impl std::fmt::Debug for ServiceText {
 pub enum LinkOutcome {
     /// This tool made the link.
     Linked {
-        /// Concluded from reading after a doubtful call, and so close in time to it that somebody else could have
-        /// made the link a moment before.
+        /// Concluded from reading after a doubtful call: somebody else could have made the link.
         recovered: bool,
     },
     /// The destination held the identity before; seen by reading it.

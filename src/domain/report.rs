@@ -14,6 +14,8 @@ use super::state::RowState;
 pub struct LedgerReport {
     /// The ledgers' paths, as they were given.
     pub ledgers: Vec<String>,
+    /// The head of each ledger's hash chain.
+    pub heads: Vec<String>,
     pub pool: String,
     pub simulated: bool,
     /// Rows by state; `read` is the number of rows that are known.

@@ -23,6 +23,8 @@ code_enum! {
         /// The service cannot be reached at all.
         Unreachable = "unreachable",
         LedgerIo = "ledger_io",
+        /// The ledger was damaged while it was in use.
+        LedgerDamaged = "ledger_damaged",
         InputIo = "input_io",
         /// A bound of the options was reached.
         Bound = "bound",
@@ -110,6 +112,8 @@ pub struct RunReport {
     pub writes: u64,
     pub reads: u64,
     pub throttled: u64,
+    /// The head of the ledger's hash chain at the end; `None` where the end could not be recorded.
+    pub ledger_head: Option<String>,
     /// Rows that did not match the plan; `None` without a plan.
     pub missed: Option<u64>,
     /// Time from the first row taken up to the end.

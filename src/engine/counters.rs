@@ -17,8 +17,6 @@ pub(super) struct RunCounters {
     pub(super) throttled: u64,
     /// Rows that did not match the plan; `None` without a plan.
     pub(super) plan_mismatches: Option<u64>,
-    /// Rows that ended failed or in doubt in this run.
-    pub(super) failures: u64,
     started: Instant,
     /// The average of rows a second, with the time and the rows of its last update.
     per_second: Option<f64>,
@@ -34,7 +32,6 @@ impl RunCounters {
             reads: 0,
             throttled: 0,
             plan_mismatches: None,
-            failures: 0,
             started: now,
             speed_at: now,
             speed_done: 0,

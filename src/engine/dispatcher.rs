@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::counters::RunCounters;
 use super::drain::Drain;
+use super::failure_limits::FailureLimits;
 use super::group_sync::{GroupSync, SyncDecision};
 use super::job::Job;
 use super::link_decisions::OldUnlinkEnd;
@@ -14,7 +15,7 @@ use super::outbox::Outbox;
 use super::read_back::{AnnouncementTime, OpenCall, RowPolicy};
 use super::row_progress::{NextWork, Pause, RowAnnouncement, RowResult, Transition};
 use super::rows_in_flight::{RowsInFlight, TimerReason};
-use super::systemic_faults::SystemicFaults;
+use super::systemic_faults::{SystemicFaults, UndecidedWrites};
 use super::undo_decisions::LinkTime;
 use super::undo_job::UndoJob;
 use super::worker::JobId;
@@ -104,8 +105,12 @@ pub(super) struct Dispatcher<'a> {
     reads: CallPacer,
     writes: CallPacer,
     calls_in_flight: usize,
+    /// Of these, those that write.
+    writes_in_flight: usize,
     drain: Drain,
     systemic_faults: SystemicFaults,
+    undecided_writes: UndecidedWrites,
+    failure_limits: FailureLimits,
     counters: RunCounters,
     not_authorized: NotAuthorizedRows,
     next_progress: Instant,
@@ -120,6 +125,7 @@ impl<'a> Dispatcher<'a> {
                 settle_with: options.settle_with,
                 naming: PoolNaming::from(&context.knowledge.facts),
                 trust: options.trust,
+                settles_before_end: false,
             },
             purpose: match context.services.writer {
                 WritePort::Links(_) => RunPurpose::Link,
@@ -135,8 +141,11 @@ impl<'a> Dispatcher<'a> {
             reads: CallPacer::new(clock, options.reads),
             writes: CallPacer::new(clock, options.writes),
             calls_in_flight: 0,
+            writes_in_flight: 0,
             drain: Drain::default(),
             systemic_faults: SystemicFaults::default(),
+            undecided_writes: UndecidedWrites::default(),
+            failure_limits: FailureLimits::new(options.stop_limits.clone()),
             counters: RunCounters::new(now),
             not_authorized: NotAuthorizedRows::default(),
             next_progress: now,
@@ -170,6 +179,12 @@ impl<'a> Dispatcher<'a> {
         if let Some(stop) = self.exceeded_bound(now) {
             self.stop(stop, now);
         }
+        if let Some(reason) = self.failure_limits.reached() {
+            self.stop_for_failures(
+                StopError::new(StopCause::Bound, format!("{reason}; a rerun resumes from here")),
+                now,
+            );
+        }
         let due = self.rows.take_due(now);
         due.waited.into_iter().for_each(|id| self.queue(id));
         self.start_released(due.released, now);
@@ -199,8 +214,8 @@ impl<'a> Dispatcher<'a> {
         for incoming in batch {
             self.counters.counts.read += 1;
             match incoming {
-                IncomingRow::Row(row) => self.admit(LinkJob::new(row), now),
-                IncomingRow::Chosen(row, username) => self.admit(LinkJob::with_choice(row, username), now),
+                IncomingRow::Row(row) => self.admit(LinkJob::new(row), now)?,
+                IncomingRow::Chosen(row, username) => self.admit(LinkJob::with_choice(row, username), now)?,
                 IncomingRow::Planned(row, planned) => self.admit_planned(row, planned, now)?,
                 IncomingRow::LedgerLink(link) => self.admit_undo(link, now)?,
                 IncomingRow::Invalid { key: Some(key), .. } if self.resume(key) != ResumeAction::Attempt => {
@@ -237,15 +252,13 @@ impl<'a> Dispatcher<'a> {
         self.counters.plan_mismatches.get_or_insert(0);
         let outcome = match planned {
             PlannedOutcome::Link(destination) => {
-                self.admit(LinkJob::planned(row, destination), now);
-                return Ok(());
+                return self.admit(LinkJob::planned(row, destination), now);
             }
             PlannedOutcome::AlreadyLinked => LinkOutcome::AlreadyLinked,
             PlannedOutcome::Refused(code) => LinkOutcome::Refused { code, text: None },
         };
         if self.resume(row.key) != ResumeAction::Attempt {
-            self.admit(LinkJob::new(row), now);
-            return Ok(());
+            return self.admit(LinkJob::new(row), now);
         }
         let (number, key, state) = (row.number, row.key, outcome.state());
         self.context.ledger.settle(number, key, &outcome, 0, None, self.context.clock.unix_ms())?;
@@ -254,16 +267,22 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    fn admit(&mut self, mut job: LinkJob, now: Instant) {
+    fn admit(&mut self, mut job: LinkJob, now: Instant) -> Result<(), LedgerError> {
         // A plan has looked at every row already.
         if !job.is_planned {
             job.name_may_be = possible_alias(&job.progress.row.link.destination, &self.context.knowledge.facts);
         }
         let key = job.progress.row.key;
         if self.resume(key) == ResumeAction::Skip {
-            return self.count_skipped(self.context.ledger.state(key));
+            self.count_skipped(self.context.ledger.state(key));
+            return Ok(());
+        }
+        // Whoever has the address or the `sub` now, the open call was for this user.
+        if let Some(user) = self.context.ledger.announced_user(key)? {
+            job.expect_announced_user(user);
         }
         self.insert(Job::Link(job), now);
+        Ok(())
     }
 
     fn admit_undo(&mut self, link: LinkToUndo, now: Instant) -> Result<(), LedgerError> {
@@ -278,7 +297,7 @@ impl<'a> Dispatcher<'a> {
                 let text = ServiceText { code: "user_not_named".to_owned(), message };
                 let outcome = UndoOutcome::Failed { text };
                 let state = outcome.state();
-                self.record_undo(&row, &outcome, 0, None)?;
+                self.record_undo(&row, &outcome, RowTrace::default())?;
                 self.context.observer.on(&RunEvent::Settled { number: row.number, key: row.key, state });
             }
         }
@@ -385,6 +404,7 @@ impl<'a> Dispatcher<'a> {
 
     fn start_call(&mut self, job: JobId, slot: AdmittedCall, call: Call, now: Instant) -> StartCall {
         self.calls_in_flight += 1;
+        self.writes_in_flight += usize::from(matches!(call, Call::Write(_)));
         if let Some(job) = self.rows.get_mut(job) {
             let progress = job.progress_mut();
             progress.call_in_flight = true;
@@ -407,6 +427,9 @@ impl<'a> Dispatcher<'a> {
                 self.queue(id);
                 continue;
             };
+            if self.writes_in_flight >= self.failure_limits.calls_allowed() {
+                break;
+            }
             let slot = match self.take_slot(CallKind::Write) {
                 Ok(slot) => slot,
                 Err(pause) => return Ok(pause),
@@ -489,6 +512,7 @@ impl<'a> Dispatcher<'a> {
 
     fn on_call_done(&mut self, call: &FinishedCall, now: Instant) -> Result<(), LedgerError> {
         self.calls_in_flight -= 1;
+        self.writes_in_flight -= usize::from(call.result.kind() != CallKind::Read);
         if let Some(meta) = call.result.meta() {
             self.skew.observe_answer(call.sent_unix_ms, call.answered_unix_ms, meta);
         }
@@ -499,17 +523,28 @@ impl<'a> Dispatcher<'a> {
         if let Some(stop) = row.and_then(|row| self.systemic_faults.observe(row, &call.result)) {
             self.stop(stop, now);
         }
+        if let Some(stop) = row.and_then(|row| self.undecided_writes.observe(row, &call.result, now)) {
+            self.stop_for_failures(stop, now);
+        }
         let Some(job) = self.rows.get_mut(call.job) else { return Ok(()) };
         if let Some(pause) = pause {
             self.context.observer.on(&RunEvent::Throttled { number: job.progress().row.number, pause });
         }
         job.progress_mut().call_in_flight = false;
-        let number = job.progress().row.number;
+        let (number, key) = (job.progress().row.number, job.progress().row.key);
+        if let Some(failed) = call.failed_write() {
+            self.context.ledger.attempt(number, key, &failed)?;
+        } else if call.result.kind() != CallKind::Read {
+            job.progress_mut().latency_ms = Some(call.latency_ms());
+        }
         let denied = match call.result.kind() {
             CallKind::Read => None,
             CallKind::Write | CallKind::Unlink => self.not_authorized.on_write_answer(number, call.result.fault()),
         };
-        match job.on_call_result(&call.result, self.policy, &mut self.rng) {
+        let transition = job.on_call_result(&call.result, self.policy, &mut self.rng);
+        let suspected = job.may_become(self.policy.settle_with);
+        self.failure_limits.note_suspect(call.job, suspected, job.progress().row.link.source.provider());
+        match transition {
             Transition::Continue(pause) => self.continue_row(call.job, pause, now),
             Transition::EnterLaneOf(username) => {
                 if self.rows.enter_lane_of_user(call.job, &username) {
@@ -566,23 +601,26 @@ impl<'a> Dispatcher<'a> {
         let progress = job.progress();
         let (row, request_id, username) =
             (progress.row.clone(), progress.request_id.clone(), progress.username.clone());
-        let attempts = progress.attempts;
+        let trace = RowTrace {
+            attempts: progress.attempts,
+            latency_ms: progress.latency_ms,
+            request_id: request_id.as_deref(),
+            username: username.as_ref(),
+        };
         let state = match result {
             RowResult::Link(outcome) => {
                 let is_planned = matches!(job, Job::Link(job) if job.is_planned);
                 let (ledger, at) = (&mut self.context.ledger, self.context.clock.unix_ms());
-                let trace = RowTrace { attempts, request_id: request_id.as_deref(), username: username.as_ref() };
                 ledger.settle_traced(row.number, row.key, outcome, trace, at)?;
                 let state = outcome.state();
                 self.counters.counts.add(state);
-                self.counters.failures += u64::from(matches!(state, RowState::Failed | RowState::InDoubt));
                 if is_planned && matches!(state, RowState::AlreadyLinked | RowState::Refused(_)) {
                     *self.counters.plan_mismatches.get_or_insert(0) += 1;
                 }
                 state
             }
             RowResult::Undo(outcome) => {
-                self.record_undo(&row, outcome, attempts, request_id.as_deref())?;
+                self.record_undo(&row, outcome, trace)?;
                 outcome.state()
             }
         };
@@ -590,18 +628,10 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    fn record_undo(
-        &mut self,
-        row: &Row,
-        outcome: &UndoOutcome,
-        attempts: u32,
-        request_id: Option<&str>,
-    ) -> Result<(), LedgerError> {
+    fn record_undo(&mut self, row: &Row, outcome: &UndoOutcome, trace: RowTrace<'_>) -> Result<(), LedgerError> {
         let at = self.context.clock.unix_ms();
-        self.context.ledger.settle_unlink(row.number, row.key, outcome, attempts, request_id, at)?;
+        self.context.ledger.settle_unlink(row.number, row.key, outcome, trace, at)?;
         self.counters.counts.add_undo(outcome);
-        let failed = matches!(outcome, UndoOutcome::Failed { .. } | UndoOutcome::InDoubt { .. });
-        self.counters.failures += u64::from(failed);
         if let Some(observer) = &mut self.context.undo_observer {
             observer.on(row, outcome);
         }
@@ -624,7 +654,7 @@ impl<'a> Dispatcher<'a> {
             OldUnlinkEnd::NoEffect => UndoOutcome::Failed { text },
             OldUnlinkEnd::StillInDoubt => UndoOutcome::InDoubt { text },
         };
-        self.context.ledger.settle_unlink(number, key, &outcome, 0, None, self.context.clock.unix_ms())?;
+        self.context.ledger.settle_unlink(number, key, &outcome, RowTrace::default(), self.context.clock.unix_ms())?;
         match end {
             OldUnlinkEnd::TookEffect => self.continue_row(id, Pause::None, now),
             OldUnlinkEnd::LinkedAgainSince => {
@@ -633,7 +663,6 @@ impl<'a> Dispatcher<'a> {
             OldUnlinkEnd::NoEffect | OldUnlinkEnd::StillInDoubt => {
                 let state = outcome.state();
                 self.counters.counts.add(state);
-                self.counters.failures += u64::from(state == RowState::Unlinking);
                 self.release(id, state, now);
             }
         }
@@ -645,6 +674,9 @@ impl<'a> Dispatcher<'a> {
         let Some(job) = self.rows.get(id) else { return };
         let progress = job.progress();
         let (number, key) = (progress.row.number, progress.row.key);
+        let provider = progress.row.link.source.provider();
+        self.failure_limits.note_suspect(id, None, provider);
+        self.failure_limits.note_result(state, provider);
         self.context.observer.on(&RunEvent::Settled { number, key, state });
         let open_at = progress.last_write.map(|at| at + Duration::from_millis(WRITE_SPACING_PER_USER_MS));
         let released = self.rows.remove(id, now, open_at);
@@ -685,17 +717,32 @@ impl<'a> Dispatcher<'a> {
         }
         let options = &self.context.options;
         let stuck_for = self.writes.stuck_for().max(self.reads.stuck_for());
-        let failures = self.counters.failures;
         let reason = if stuck_for.is_some_and(|age| age > Duration::from_millis(STUCK_MS)) {
             format!("the service has accepted nothing for {} s, at the slowest pace", STUCK_MS / 1_000)
-        } else if options.failures_max.is_some_and(|most| failures > most) {
-            format!("{failures} rows failed or are in doubt, over --max-failures")
         } else if options.duration_max.is_some_and(|most| self.counters.elapsed(now) >= most) {
             "--max-duration has passed".to_owned()
         } else {
             return None;
         };
         Some(StopError::new(StopCause::Bound, format!("{reason}; a rerun resumes from here")))
+    }
+
+    /// Stops because rows fail. Nothing presses then, so that rows in doubt are read until their outcome is known.
+    fn stop_for_failures(&mut self, stop: StopError, now: Instant) {
+        if self.drain.has_started() {
+            return;
+        }
+        let drain_starts = self.drain.start_after_failures(RunOutcome::Stopped(stop), now);
+        self.report_drain(drain_starts);
+        self.policy.settles_before_end = true;
+        for id in self.outbox.take_writes() {
+            if self.rows.get_mut(id).is_some_and(Job::read_back_before_end) {
+                self.queue(id);
+            }
+        }
+        for job in self.rows.iter_mut() {
+            job.read_back_before_end();
+        }
     }
 
     fn stop(&mut self, stop: StopError, now: Instant) {
@@ -709,28 +756,33 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    /// Writes the end of the run into the ledger and sums up.
-    pub(super) fn end(mut self, now: Instant) -> Result<RunReport, LedgerError> {
+    /// Ends the run where nothing can be recorded any more.
+    pub(super) fn stop_without_ledger(&mut self, error: LedgerError) {
+        self.drain = Drain::default();
+        self.drain.start(RunOutcome::Stopped(error.into()), self.context.clock.now());
+    }
+
+    /// Writes the end of the run into the ledger, unless that is what failed, and sums up.
+    pub(super) fn end(mut self, now: Instant) -> RunReport {
         let reached = self.counters.counts.clone();
         for job in self.rows.take_all() {
-            self.leave_unfinished(&job)?;
+            if let Err(error) = self.leave_unfinished(&job) {
+                self.stop_without_ledger(error);
+            }
+            self.count_unfinished(&job);
         }
-        let options = &self.context.options;
-        let counts = &mut self.counters.counts;
-        counts.repeated = counts.skipped.saturating_sub(options.done_before);
-        counts.skipped -= counts.repeated;
+        if let Err(error) = self.record_end() {
+            self.stop_without_ledger(error);
+        }
+        let ledger_failed =
+            matches!(self.drain.ended(), RunOutcome::Stopped(stop) if stop.cause == StopCause::LedgerIo);
+        if ledger_failed {
+            // A row whose result could not be recorded is read and has none.
+            let counts = &mut self.counters.counts;
+            counts.unprocessed += counts.read.saturating_sub(counts.accounted());
+        }
         let ended = self.drain.into_ended();
-        self.context.ledger.run_ended(&RunEnd {
-            run: self.context.run,
-            at: self.context.clock.unix_ms(),
-            ended: EndedAs::from(&ended),
-            counts: self.counters.counts.clone(),
-            writes: self.counters.writes,
-            reads: self.counters.reads,
-            throttled: self.counters.throttled,
-            pace_milli: self.writes.measured_quota().map(milli),
-        })?;
-        self.context.ledger.sync()?;
+        let options = &self.context.options;
         let mut snapshot = self.counters.snapshot(now, options.total, self.writes.per_second());
         snapshot.remaining = None;
         if self.purpose.is_undo() {
@@ -739,7 +791,9 @@ impl<'a> Dispatcher<'a> {
         }
         self.context.observer.on(&RunEvent::Tick(Box::new(snapshot)));
         let not_read = options.total.map(|total| total.saturating_sub(self.counters.counts.read));
-        Ok(RunReport {
+        RunReport {
+            ledger_head: (!ledger_failed && self.purpose != RunPurpose::UndoDryRun)
+                .then(|| self.context.ledger.head().to_string()),
             purpose: self.purpose,
             pool: self.context.pool,
             simulated: self.context.simulated,
@@ -751,7 +805,24 @@ impl<'a> Dispatcher<'a> {
             reads: self.counters.reads,
             throttled: self.counters.throttled,
             missed: self.counters.plan_mismatches,
-        })
+        }
+    }
+
+    fn record_end(&mut self) -> Result<(), LedgerError> {
+        let counts = &mut self.counters.counts;
+        counts.repeated = counts.skipped.saturating_sub(self.context.options.done_before);
+        counts.skipped -= counts.repeated;
+        self.context.ledger.run_ended(&RunEnd {
+            run: self.context.run,
+            at: self.context.clock.unix_ms(),
+            ended: EndedAs::from(self.drain.ended()),
+            counts: counts.clone(),
+            writes: self.counters.writes,
+            reads: self.counters.reads,
+            throttled: self.counters.throttled,
+            pace_milli: self.writes.measured_quota().map(milli),
+        })?;
+        self.context.ledger.sync()
     }
 
     /// Leaves a row without a result. An announced call that was not sent is withdrawn, and the row is as it was before.
@@ -764,13 +835,16 @@ impl<'a> Dispatcher<'a> {
             Job::Link(_) => self.context.ledger.withdraw(number, key, at)?,
             Job::Undo(_) => self.context.ledger.withdraw_unlink(number, key, at)?,
         }
-        self.counters.counts.add(match self.context.ledger.state(key) {
+        Ok(())
+    }
+
+    fn count_unfinished(&mut self, job: &Job) {
+        self.counters.counts.add(match self.context.ledger.state(job.progress().row.key) {
             // Counted as done in earlier runs only where they are left alone.
             RowState::Undone => RowState::Unprocessed,
             RowState::Kept(_) => RowState::Linked,
             state => state,
         });
-        Ok(())
     }
 }
 

@@ -168,7 +168,7 @@ fn a_row_is_announced_durably_then_called_then_settled() {
     assert!(matches!(actions.next, Next::Wait { accepts_rows: false, .. }), "its answer is waited for");
     let actions = dispatcher.handle(done(start, linked()), now).unwrap();
     assert_eq!(actions.next, Next::EndRun);
-    let report = dispatcher.end(now).unwrap();
+    let report = dispatcher.end(now);
     assert_eq!((report.counts.linked, report.writes, report.counts.balance()), (1, 1, Ok(())));
     assert_eq!(durable_states(&disk, 1, clock), [RowState::Linked]);
     let settled = setup.events.0.iter().filter(|event| matches!(event, RunEvent::Settled { .. })).count();
@@ -263,6 +263,8 @@ fn a_run_that_drains_accounts_for_every_row_it_has_read() {
         phone: None,
         phone_verified: false,
         preferred_username: None,
+        created_unix_ms: None,
+        modified_unix_ms: None,
         identities: vec![crate::service::LinkedIdentity {
             user_id: Personal::from_service("Id000001x"),
             provider_name: "Google".into(),
@@ -276,7 +278,7 @@ fn a_run_that_drains_accounts_for_every_row_it_has_read() {
     let answer = CallResult::Users(Ok(Answer { value: page, meta: AnswerMeta::default() }));
     let actions = dispatcher.handle(done(read_back, answer), now + Duration::from_secs(1)).unwrap();
     assert_eq!(actions.next, Next::EndRun);
-    let report = dispatcher.end(now).unwrap();
+    let report = dispatcher.end(now);
     assert_eq!(report.ended, RunOutcome::Interrupted(Signal::Terminate));
     let counts = report.counts;
     assert_eq!((counts.read, counts.linked, counts.unprocessed, counts.balance()), (6, 2, 4, Ok(())));
@@ -303,7 +305,7 @@ fn the_second_signal_leaves_and_a_drain_is_bounded() {
             dispatcher.handle(EngineEvent::TimerDue, now + Duration::from_millis(DRAIN_MS_MAX)).unwrap()
         };
         assert_eq!(actions.next, Next::EndRun);
-        let counts = dispatcher.end(now).unwrap().counts;
+        let counts = dispatcher.end(now).counts;
         assert_eq!((counts.in_doubt, counts.balance()), (1, Ok(())), "its call may have taken effect");
         let draining =
             setup.events.0.iter().filter(|event| matches!(event, RunEvent::Draining { in_flight: 1 })).count();
@@ -322,7 +324,7 @@ fn a_drain_does_not_wait_for_rows_that_cannot_be_read_any_more() {
     let read_back = only(dispatcher.handle(EngineEvent::TimerDue, later).unwrap());
     let actions = dispatcher.handle(done(read_back, CallResult::Users(Err(expired()))), later).unwrap();
     assert_eq!(actions.next, Next::EndRun, "without credentials, nothing can be read back");
-    assert_eq!(dispatcher.end(later).unwrap().counts.in_doubt, 1);
+    assert_eq!(dispatcher.end(later).counts.in_doubt, 1);
 }
 
 #[test]
@@ -340,7 +342,7 @@ fn a_link_whose_user_the_ledger_does_not_name_gets_a_result() {
     let actions = dispatcher.handle(EngineEvent::RowsRead(vec![IncomingRow::LedgerLink(link)]), now).unwrap();
     assert!(actions.start_calls.is_empty());
     assert_eq!(dispatcher.handle(EngineEvent::InputEnded, now).unwrap().next, Next::EndRun);
-    let counts = dispatcher.end(now).unwrap().counts;
+    let counts = dispatcher.end(now).counts;
     assert_eq!((counts.failed, counts.balance()), (1, Ok(())));
 }
 
@@ -403,6 +405,6 @@ fn a_bound_drains_the_run() {
     assert!(matches!(dispatcher.handle(EngineEvent::TimerDue, now).unwrap().next, Next::Wait { .. }));
     let late = Instant::now() + Duration::from_mins(1);
     assert_eq!(dispatcher.handle(EngineEvent::TimerDue, late).unwrap().next, Next::EndRun);
-    let report = dispatcher.end(late).unwrap();
+    let report = dispatcher.end(late);
     assert!(matches!(report.ended, RunOutcome::Stopped(stop) if stop.detail.starts_with("--max-duration has passed")));
 }

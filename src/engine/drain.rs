@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Instant;
 use crate::domain::run::{RunOutcome, Signal, StopCause};
-use crate::limits::{DRAIN_MS_MAX, SIGNAL_ECHO_MS};
+use crate::limits::{DRAIN_AFTER_FAILURES_MS_MAX, DRAIN_MS_MAX, SIGNAL_ECHO_MS};
 
 /// Whether the run takes new rows, and since when it does not.
 #[derive(Debug, Default)]
@@ -46,15 +46,25 @@ impl Drain {
     /// Takes no new rows from here on. The first reason counts; a later one may end the reading as well. Returns whether
     /// the drain starts now.
     pub(super) fn start(&mut self, ended: RunOutcome, now: Instant) -> bool {
+        self.start_within(ended, now, Duration::from_millis(DRAIN_MS_MAX))
+    }
+
+    /// As [`Self::start`], with the time that rows in doubt need: nobody waits for the end of the run. A signal shortens it.
+    pub(super) fn start_after_failures(&mut self, ended: RunOutcome, now: Instant) -> bool {
+        self.start_within(ended, now, Duration::from_millis(DRAIN_AFTER_FAILURES_MS_MAX))
+    }
+
+    fn start_within(&mut self, ended: RunOutcome, now: Instant, within: Duration) -> bool {
         let can_read = match &ended {
             RunOutcome::Completed | RunOutcome::Interrupted(_) => true,
             RunOutcome::Stopped(stop) => matches!(stop.cause, StopCause::Bound | StopCause::InputIo),
         };
         if let Some(started) = &mut self.started {
             started.can_read &= can_read;
+            started.deadline = started.deadline.min(now + within);
             return false;
         }
-        let deadline = now + Duration::from_millis(DRAIN_MS_MAX);
+        let deadline = now + within;
         self.started = Some(StartedDrain { ended, deadline, can_read, leaves_now: false });
         true
     }
@@ -79,6 +89,11 @@ impl Drain {
                 || now >= started.deadline
                 || calls_in_flight == 0 && !(started.can_read && rows_are_being_settled())
         })
+    }
+
+    /// How the run ends, as far as is known now.
+    pub(super) fn ended(&self) -> &RunOutcome {
+        self.started.as_ref().map_or(&RunOutcome::Completed, |started| &started.ended)
     }
 
     pub(super) fn into_ended(self) -> RunOutcome {

@@ -8,16 +8,15 @@ use super::worker::{FinishedCall, make_call};
 use super::{RowSource, RunContext};
 use crate::clock::sleep_until;
 use crate::domain::run::{RunReport, Signal};
-use crate::ledger::LedgerError;
 use crate::pace::RateQuota;
 
-/// Works the whole input off, or as much as signals, bounds and faults permit. An error means that results cannot be
-/// recorded any more; whatever was announced is then in doubt. Everything else that ends a run is in the report.
+/// Works the whole input off, or as much as signals, bounds and faults permit. Where results cannot be recorded any more,
+/// the run stops at once, and whatever was announced is in doubt.
 pub async fn run(
     mut context: RunContext<'_>,
     rows: &mut dyn RowSource,
     signals: &mut mpsc::Receiver<Signal>,
-) -> Result<RunReport, LedgerError> {
+) -> RunReport {
     let (services, clock) = (context.services.clone(), context.clock);
     let mut later_limits = context.later_limits.take();
     let mut dispatcher = Dispatcher::new(context);
@@ -25,7 +24,13 @@ pub async fn run(
     let mut signals_open = true;
     let mut event = EngineEvent::TimerDue;
     loop {
-        let actions = dispatcher.handle(event, clock.now())?;
+        let actions = match dispatcher.handle(event, clock.now()) {
+            Ok(actions) => actions,
+            Err(error) => {
+                dispatcher.stop_without_ledger(error);
+                break;
+            }
+        };
         for start in actions.start_calls {
             calls.spawn(make_call(services.clone(), clock, start));
         }

@@ -1,7 +1,8 @@
 //! A row on its way, whichever way that is.
 
+use super::failure_limits::FailureClass;
 use super::link_job::{LinkJob, LinkStep};
-use super::read_back::{AnnouncementTime, RowPolicy};
+use super::read_back::{AnnouncementTime, RowPolicy, SettleWith};
 use super::row_progress::{NextWork, RowProgress, Transition};
 use super::undo_job::{UndoJob, UndoStep};
 use super::worker::CallResult;
@@ -59,6 +60,23 @@ impl Job {
         match self {
             Self::Link(job) => job.is_being_settled(),
             Self::Undo(job) => job.is_being_settled(),
+        }
+    }
+
+    /// What the row may become while the answer to its call is being checked.
+    pub(super) fn may_become(&self, settle_with: SettleWith) -> Option<FailureClass> {
+        match self {
+            Self::Link(job) => job.may_become(settle_with),
+            Self::Undo(_) => None,
+        }
+    }
+
+    /// Reads back a row whose call is not repeated any more although an earlier one may have taken effect. Returns whether
+    /// that is so.
+    pub(super) fn read_back_before_end(&mut self) -> bool {
+        match self {
+            Self::Link(job) => job.read_back_before_end(),
+            Self::Undo(_) => false,
         }
     }
 

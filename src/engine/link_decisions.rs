@@ -33,21 +33,27 @@ pub(super) fn look_at_destination(user: Option<&PoolUser>, source: &ExternalIden
     }
 }
 
-/// Who made a link that was found by reading.
+/// Who made a link that was found by reading. Reading alone never proves that it is ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LinkOwner {
-    Ours,
     SomebodyElse,
-    TooCloseToSay,
+    PerhapsOurs,
 }
 
-/// Decides whose link it is, by `identities[].dateCreated`: a link that is older than our announcement is not ours.
-pub(super) fn owner_of_found_link(created: Option<&RangeInclusive<UnixMs>>, announced: AnnouncementTime) -> LinkOwner {
-    match created {
-        Some(created) if *created.end() < announced.earliest => LinkOwner::SomebodyElse,
-        Some(created) if *created.start() > announced.latest => LinkOwner::Ours,
-        _ => LinkOwner::TooCloseToSay,
+/// Decides whose link it is. A link that is older than our announcement is not ours, nor is one that the service named in
+/// answer to the only call that can have made it.
+pub(super) fn owner_of_found_link(created: Option<&RangeInclusive<UnixMs>>, call: CallToSettle) -> LinkOwner {
+    let was_there_before_call = !call.effect.is_possible() && says_linked_before(call.why);
+    if was_there_before_call || is_older(created, call.announced) {
+        LinkOwner::SomebodyElse
+    } else {
+        LinkOwner::PerhapsOurs
     }
+}
+
+/// Whether a link was made before the announcement, by `identities[].dateCreated`.
+fn is_older(created: Option<&RangeInclusive<UnixMs>>, announced: AnnouncementTime) -> bool {
+    created.is_some_and(|created| *created.end() < announced.earliest)
 }
 
 /// What is known of the link call that a look is to settle.
@@ -90,13 +96,12 @@ pub(super) fn judge_look(
     settle_with: SettleWith,
 ) -> LookJudgement {
     if let DestinationLook::HoldsIdentity { created } = look {
-        let owner = owner_of_found_link(created.as_ref(), call.announced);
         // A list that lags may still show the link that `undo` has only just taken back.
-        let may_be_undone_link = call.link_was_undone && owner == LinkOwner::SomebodyElse;
+        let may_be_undone_link = call.link_was_undone && is_older(created.as_ref(), call.announced);
         return if may_be_undone_link && looks <= SETTLE_WAITS_MS.len() {
             LookJudgement::LookAgain
         } else {
-            LookJudgement::Linked(owner)
+            LookJudgement::Linked(owner_of_found_link(created.as_ref(), call))
         };
     }
     if looks < looks_before_absence_is_believed(look, call.why, call.effect, settle_with) {
@@ -189,6 +194,11 @@ fn claims_a_link(why: IfNoEffect) -> bool {
     )
 }
 
+/// Whether the service says that this very link, or one of the identity, was there when the call came.
+fn says_linked_before(why: IfNoEffect) -> bool {
+    matches!(why, IfNoEffect::LookForNativeUser | IfNoEffect::RefuseRow(RefusalCode::LinkedElsewhere))
+}
+
 /// The code of a refused source, by the user that has the name of the identity's own profile.
 pub(super) fn refusal_by_profile(profile: Option<&PoolUser>) -> RefusalCode {
     match profile {
@@ -268,24 +278,36 @@ mod tests {
 
     #[test]
     fn a_link_that_is_found_has_an_owner() {
-        for (look, owner) in [
-            (holds_since(10_099..=10_099), LinkOwner::SomebodyElse),
-            (holds_since(9_000..=9_999), LinkOwner::SomebodyElse),
+        use IfNoEffect::{CountIdentities, LookForNativeUser, RefuseRow, RetryCall};
+        use LinkOwner::{PerhapsOurs, SomebodyElse};
+        use RefusalCode::{AliasExists, IdentityHasProfile, LinkedElsewhere};
+        use UnknownEffect::{None as NoCall, OfOldCall, OfRecentCall};
+        for (look, after_doubtful_call) in [
+            (holds_since(10_099..=10_099), SomebodyElse),
+            (holds_since(9_000..=9_999), SomebodyElse),
             // In seconds: it may have been made before or after the announcement.
-            (holds_since(10_000..=10_999), LinkOwner::TooCloseToSay),
-            (holds_since(10_600..=10_600), LinkOwner::TooCloseToSay),
-            (holds_since(10_601..=10_601), LinkOwner::Ours),
-            (holds_since(11_000..=11_999), LinkOwner::Ours),
-            (DestinationLook::HoldsIdentity { created: None }, LinkOwner::TooCloseToSay),
+            (holds_since(10_000..=10_999), PerhapsOurs),
+            (holds_since(10_600..=10_600), PerhapsOurs),
+            // Anybody may have made it since.
+            (holds_since(10_601..=10_601), PerhapsOurs),
+            (holds_since(11_000..=11_999), PerhapsOurs),
+            (DestinationLook::HoldsIdentity { created: None }, PerhapsOurs),
         ] {
-            for why in [
-                IfNoEffect::RetryCall,
-                IfNoEffect::RefuseRow(RefusalCode::AliasExists),
-                IfNoEffect::LookForNativeUser,
-                IfNoEffect::CountIdentities,
+            for (why, effect, expected) in [
+                (RetryCall, OfRecentCall, after_doubtful_call),
+                (RetryCall, OfOldCall, after_doubtful_call),
+                (RefuseRow(AliasExists), OfRecentCall, after_doubtful_call),
+                (RefuseRow(LinkedElsewhere), OfRecentCall, after_doubtful_call),
+                (LookForNativeUser, OfRecentCall, after_doubtful_call),
+                (CountIdentities, OfRecentCall, after_doubtful_call),
+                // The only call: "already linked" is about a link of before, whatever its date.
+                (RefuseRow(LinkedElsewhere), NoCall, SomebodyElse),
+                (LookForNativeUser, NoCall, SomebodyElse),
+                // The link was made although the service said so (aws-sdk-net #1000).
+                (RefuseRow(IdentityHasProfile), NoCall, after_doubtful_call),
             ] {
-                let (judged, looks) = judged(&look, call(why, UnknownEffect::OfRecentCall), SettleWith::ListUsers);
-                assert_eq!(judged, LookJudgement::Linked(owner), "whatever was answered: {why:?} {look:?}");
+                let (judged, looks) = judged(&look, call(why, effect), SettleWith::ListUsers);
+                assert_eq!(judged, LookJudgement::Linked(expected), "{why:?} {effect:?} {look:?}");
                 assert_eq!(looks, 1);
             }
         }
@@ -376,8 +398,8 @@ mod tests {
         let before = holds_since(9_000..=9_000);
         for looks in 1..=SETTLE_WAITS_MS.len() {
             assert_eq!(judge_look(&before, looks, call, SettleWith::ListUsers), LookJudgement::LookAgain);
-            let ours = judge_look(&holds_since(10_601..=10_601), looks, call, SettleWith::ListUsers);
-            assert_eq!(ours, LookJudgement::Linked(LinkOwner::Ours), "a link of after the announcement is a new one");
+            let new = judge_look(&holds_since(10_601..=10_601), looks, call, SettleWith::ListUsers);
+            assert_eq!(new, LookJudgement::Linked(LinkOwner::PerhapsOurs), "it was made after the announcement");
         }
         let last = judge_look(&before, SETTLE_WAITS_MS.len() + 1, call, SettleWith::ListUsers);
         assert_eq!(last, LookJudgement::Linked(LinkOwner::SomebodyElse));

@@ -10,12 +10,13 @@
 
 use std::collections::VecDeque;
 
+use super::failure_limits::FailureClass;
 use super::link_decisions::{
     CallToSettle, LinkOwner, LookJudgement, OldUnlinkEnd, judge_look, judge_old_unlink, look_at_destination,
     looks_before_old_unlink_is_judged, refusal_by_profile,
 };
 use super::name_search::SearchResult;
-use super::read_back::{AnnouncementTime, OpenCall, RowPolicy, UnknownEffect};
+use super::read_back::{AnnouncementTime, MOST_LOOKS, OpenCall, RowPolicy, SettleWith, UnknownEffect};
 use super::row_progress::{NextWork, Pause, ReadResult, RowAnnouncement, RowProgress, Transition, WriteCall};
 use crate::domain::identity::{Destination, DestinationUser, Personal};
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText};
@@ -24,7 +25,6 @@ use crate::foresight::destination::{
     PoolNaming, Resolution, is_held_by_one_meant, look_up_filters, mistaken_column, resolution, resolve,
 };
 use crate::foresight::faults;
-use crate::foresight::trust::TrustPolicy;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, IfNoEffect};
 use crate::service::{CallFault, LinkRequest, PoolUser, UserFilter, UserPage};
@@ -49,7 +49,8 @@ pub(super) enum LinkAnnouncement {
 /// What is to be done next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LinkStep {
-    /// The row waits until the lane of its destination is open. A plan may know the destination.
+    /// The row waits until the lane of its destination is open. A plan may know the destination, or the ledger, where it
+    /// holds an open call.
     WaitForLane { planned_destination: Option<DestinationUser> },
     /// Find the destination, by one filter after another until one finds it.
     Resolve { filter: UserFilter, then: VecDeque<UserFilter>, left: LeftByEarlierRuns },
@@ -83,8 +84,8 @@ pub(super) struct LinkJob {
     link_was_undone: bool,
     /// Users whom the destination means and who are not trusted, of the filters so far.
     distrusted: Vec<PoolUser>,
-    /// Whether an open call is settled for a user who is not trusted: no new call is made.
-    may_only_settle: bool,
+    /// The user whom an open call of an earlier run names.
+    announced_user: Option<DestinationUser>,
 }
 
 impl LinkJob {
@@ -98,7 +99,7 @@ impl LinkJob {
             name_may_be: None,
             link_was_undone: false,
             distrusted: Vec::new(),
-            may_only_settle: false,
+            announced_user: None,
         }
     }
 
@@ -113,10 +114,24 @@ impl LinkJob {
         Self { chosen_username: Some(username), ..Self::new(row) }
     }
 
+    /// Takes note of the user whom an open call of an earlier run names: that user is read first.
+    pub(super) fn expect_announced_user(&mut self, user: DestinationUser) {
+        if let LinkStep::WaitForLane { planned_destination } = &mut self.step {
+            *planned_destination = Some(user.clone());
+            self.announced_user = Some(user);
+        }
+    }
+
     /// Starts a row whose lane is open.
     pub(super) fn start(&mut self, left: LeftByEarlierRuns, naming: PoolNaming) {
         let LinkStep::WaitForLane { planned_destination } = &mut self.step else { return };
-        let planned = planned_destination.take().map(Resolution::Known);
+        let mut planned = planned_destination.take().map(Resolution::Known);
+        if matches!(left, LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink)
+            && self.announced_user.take().is_some()
+        {
+            // The call was settled while the row waited for its lane.
+            planned = None;
+        }
         self.link_was_undone = left == LeftByEarlierRuns::UndoneLink;
         if let LeftByEarlierRuns::OpenLinkCall(call) = left {
             self.effect = call.effect;
@@ -130,12 +145,15 @@ impl LinkJob {
                 }
                 (step, _) => step,
             },
-            Resolution::LookUp(filter) => {
-                let mut then = VecDeque::from(look_up_filters(destination, naming));
-                then.retain(|other| *other != filter);
-                LinkStep::Resolve { filter, then, left }
-            }
+            Resolution::LookUp(filter) => self.resolve_step(filter, left, naming),
         };
+    }
+
+    /// A look-up by this filter first, and then by the other spellings that the pool may have.
+    fn resolve_step(&self, filter: UserFilter, left: LeftByEarlierRuns, naming: PoolNaming) -> LinkStep {
+        let mut then = VecDeque::from(look_up_filters(&self.progress.row.link.destination, naming));
+        then.retain(|other| *other != filter);
+        LinkStep::Resolve { filter, then, left }
     }
 
     pub(super) fn next_work(&self, policy: RowPolicy) -> NextWork {
@@ -170,6 +188,38 @@ impl LinkJob {
     /// Whether this run made a call for the row that is now being read back.
     pub(super) fn is_being_settled(&self) -> bool {
         self.progress.attempts > 0 && matches!(self.step, LinkStep::ReadBack { .. } | LinkStep::LookForProfile)
+    }
+
+    /// What the row may become while the answer to its call is being checked.
+    pub(super) fn may_become(&self, settle_with: SettleWith) -> Option<FailureClass> {
+        match &self.step {
+            _ if !self.is_being_settled() => None,
+            LinkStep::LookForProfile => Some(FailureClass::Refusal(RefusalCode::IdentityHasProfile)),
+            LinkStep::ReadBack { why, .. } => Some(match why {
+                IfNoEffect::RefuseRow(code) => FailureClass::Refusal(*code),
+                IfNoEffect::LookForNativeUser => FailureClass::Refusal(RefusalCode::LinkedElsewhere),
+                IfNoEffect::CountIdentities => FailureClass::Refusal(RefusalCode::TooManyIdentities),
+                IfNoEffect::RetryCall if settle_with == SettleWith::GetUser => FailureClass::Failed,
+                IfNoEffect::RetryCall => FailureClass::InDoubt,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Reads back a row whose call is not repeated any more although an earlier one of this run may have taken effect.
+    /// Returns whether that is so.
+    pub(super) fn read_back_before_end(&mut self) -> bool {
+        match &self.step {
+            LinkStep::Call { destination, announced }
+                if self.progress.attempts > 0 && self.effect.is_possible() && !self.progress.call_in_flight =>
+            {
+                let (destination, announced) = (destination.clone(), LinkAnnouncement::ByThisRun(*announced));
+                self.progress.begin_reading();
+                self.step = LinkStep::ReadBack { destination, announced, why: IfNoEffect::RetryCall, looks: 0 };
+                true
+            }
+            _ => false,
+        }
     }
 
     /// What follows from the answer to a link call.
@@ -282,9 +332,18 @@ impl LinkJob {
     ) -> Transition {
         let link = &self.progress.row.link;
         let (case_sensitive, chosen) = (policy.naming.case_sensitive, self.chosen_username.as_ref());
-        let resolved = |users, trust| resolve(&link.destination, users, case_sensitive, trust, chosen);
-        match resolved(users, policy.trust) {
-            Ok(user) => self.on_user_known(user, left),
+        match resolve(&link.destination, users, case_sensitive, policy.trust, chosen) {
+            Ok(user) => {
+                if let Some(announced) = self.announced_user.take() {
+                    return self.on_resolved_again(&announced, user, left);
+                }
+                let username = user.username();
+                // A user that was looked up is named as the pool shows it.
+                self.progress.username = Some(user.value.clone());
+                self.progress.begin_reading();
+                self.step = first_step(user, left);
+                Transition::EnterLaneOf(username)
+            }
             Err(code) => {
                 if code == RefusalCode::DestinationUnverified {
                     self.distrusted.extend_from_slice(users);
@@ -297,21 +356,12 @@ impl LinkJob {
                 }
                 let code =
                     if is_open && !self.distrusted.is_empty() { RefusalCode::DestinationUnverified } else { code };
-                if code == RefusalCode::DestinationUnverified {
-                    let link = &self.progress.row.link;
-                    let is_held =
-                        is_held_by_one_meant(&link.destination, &link.source, &self.distrusted, case_sensitive);
-                    match (left, resolved(&self.distrusted, TrustPolicy::Anybody)) {
-                        (LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink, _) if is_held => {
-                            return LinkOutcome::AlreadyLinked.into();
-                        }
-                        // The call was sent while the user was trusted, or not by this policy. What became of it is read.
-                        (LeftByEarlierRuns::OpenLinkCall(_), Ok(user)) => {
-                            self.may_only_settle = true;
-                            return self.on_user_known(user, left);
-                        }
-                        _ => {}
-                    }
+                let link = &self.progress.row.link;
+                let is_settled = matches!(left, LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink);
+                let is_held =
+                    || is_held_by_one_meant(&link.destination, &link.source, &self.distrusted, case_sensitive);
+                if code == RefusalCode::DestinationUnverified && is_settled && is_held() {
+                    return LinkOutcome::AlreadyLinked.into();
                 }
                 // An open call may have taken effect on the user who was meant then: that none is meant now proves nothing.
                 let message = "the destination of the open call can no longer be determined".to_owned();
@@ -327,15 +377,6 @@ impl LinkJob {
                 }
             }
         }
-    }
-
-    fn on_user_known(&mut self, user: DestinationUser, left: LeftByEarlierRuns) -> Transition {
-        let username = user.username();
-        // A user that was looked up is named as the pool shows it.
-        self.progress.username = Some(user.value.clone());
-        self.progress.begin_reading();
-        self.step = first_step(user, left);
-        Transition::EnterLaneOf(username)
     }
 
     /// What follows from a look for the user name, and then for a user who has it as an alias. The service may take an
@@ -392,22 +433,22 @@ impl LinkJob {
         };
         match judge_look(&look_at_destination(user, source), looks, call, policy.settle_with) {
             LookJudgement::Linked(LinkOwner::SomebodyElse) => LinkOutcome::AlreadyLinked.into(),
-            LookJudgement::Linked(LinkOwner::Ours) => LinkOutcome::Linked { recovered: false }.into(),
-            LookJudgement::Linked(LinkOwner::TooCloseToSay) => LinkOutcome::Linked { recovered: true }.into(),
+            LookJudgement::Linked(LinkOwner::PerhapsOurs) => LinkOutcome::Linked { recovered: true }.into(),
             LookJudgement::LookAgain => {
                 self.step = LinkStep::ReadBack { destination, announced, why, looks };
                 Transition::Continue(Pause::before_look_after(looks))
             }
-            LookJudgement::NoEffect { is_proven } if self.progress.attempts >= policy.attempts_max => {
-                if is_proven {
-                    LinkOutcome::Failed { text: self.progress.last_text.clone() }.into()
-                } else {
-                    self.leave_in_doubt()
-                }
+            LookJudgement::NoEffect { is_proven: false } if policy.settles_before_end && looks < MOST_LOOKS => {
+                self.step = LinkStep::ReadBack { destination, announced, why, looks };
+                Transition::Continue(Pause::before_look_after(looks))
             }
-            LookJudgement::NoEffect { is_proven } if self.may_only_settle => {
-                if is_proven {
-                    LinkOutcome::Refused { code: RefusalCode::DestinationUnverified, text: None }.into()
+            LookJudgement::NoEffect { is_proven }
+                if self.progress.attempts >= policy.attempts_max || policy.settles_before_end =>
+            {
+                // After so many looks the list cannot lag any more.
+                let is_shown = user.is_some() && source.attribute().is_subject();
+                if is_proven || policy.settles_before_end && is_shown {
+                    LinkOutcome::Failed { text: self.progress.last_text.clone() }.into()
                 } else {
                     self.leave_in_doubt()
                 }
@@ -418,8 +459,9 @@ impl LinkJob {
                 }
                 self.step = match announced {
                     LinkAnnouncement::ByThisRun(announced) => LinkStep::Call { destination, announced },
-                    LinkAnnouncement::ByEarlierRun(earlier) => {
-                        LinkStep::Announce { destination, earlier: Some(earlier) }
+                    LinkAnnouncement::ByEarlierRun(announced) => {
+                        let call = OpenCall { announced, effect: self.effect };
+                        self.announce_again(destination, LeftByEarlierRuns::OpenLinkCall(call), policy.naming)
                     }
                 };
                 Transition::Continue(Pause::before_attempt_after(self.progress.attempts, rng))
@@ -432,6 +474,49 @@ impl LinkJob {
             }
             LookJudgement::StillInDoubt => self.leave_in_doubt(),
         }
+    }
+
+    /// What follows where nothing of what earlier runs did stands: the call again, unless the row names its user by a value
+    /// that another user may have by now.
+    fn announce_again(
+        &mut self,
+        destination: DestinationUser,
+        left: LeftByEarlierRuns,
+        naming: PoolNaming,
+    ) -> LinkStep {
+        match resolution(&self.progress.row.link.destination) {
+            Resolution::LookUp(filter) if self.announced_user.is_some() => {
+                self.progress.begin_reading();
+                let left = match left {
+                    LeftByEarlierRuns::OpenLinkCall(call) if !call.effect.is_possible() => LeftByEarlierRuns::Nothing,
+                    left => left,
+                };
+                self.resolve_step(filter, left, naming)
+            }
+            _ => LinkStep::Announce { destination, earlier: earlier_announcement(left) },
+        }
+    }
+
+    /// What follows where a row that was looked up again means `user`: another user than the announced one is left to the
+    /// next run, because this row holds the lane of the announced one.
+    fn on_resolved_again(
+        &mut self,
+        announced: &DestinationUser,
+        user: DestinationUser,
+        left: LeftByEarlierRuns,
+    ) -> Transition {
+        if *announced != user {
+            let message =
+                "another user has this address or sub since the row was announced; the next run links that one";
+            let text = ServiceText { code: "user_changed".to_owned(), message: message.to_owned() };
+            return if self.effect.is_possible() {
+                LinkOutcome::InDoubt { text }.into()
+            } else {
+                LinkOutcome::Failed { text }.into()
+            };
+        }
+        self.step = LinkStep::Announce { destination: user, earlier: earlier_announcement(left) };
+        Transition::Continue(Pause::None)
     }
 
     fn leave_in_doubt(&self) -> Transition {
@@ -457,9 +542,17 @@ impl LinkJob {
         let end = judge_old_unlink(user, &self.progress.row.link.source, call.announced);
         if end == OldUnlinkEnd::TookEffect {
             self.link_was_undone = true;
-            self.step = LinkStep::Announce { destination, earlier: None };
+            self.step = self.announce_again(destination, LeftByEarlierRuns::UndoneLink, policy.naming);
         }
         Transition::OldUnlinkSettled { end, text: self.progress.last_text.clone() }
+    }
+}
+
+/// The announcement that counts for a call that is made again.
+fn earlier_announcement(left: LeftByEarlierRuns) -> Option<AnnouncementTime> {
+    match left {
+        LeftByEarlierRuns::OpenLinkCall(call) => Some(call.announced),
+        _ => None,
     }
 }
 

@@ -7,11 +7,17 @@ use crate::engine::name_search::ReadCall;
 use crate::engine::read_back::SettleWith;
 use crate::engine::row_progress::RowResult;
 use crate::engine::testing::row_to;
+use crate::foresight::trust::TrustPolicy;
 use crate::limits::SETTLE_WAITS_MS;
 use crate::service::{AnswerMeta, LinkedIdentity, Transport};
 
-const POLICY: RowPolicy =
-    RowPolicy { attempts_max: 3, settle_with: SettleWith::ListUsers, naming: NAMING, trust: TrustPolicy::Verified };
+const POLICY: RowPolicy = RowPolicy {
+    attempts_max: 3,
+    settle_with: SettleWith::ListUsers,
+    naming: NAMING,
+    trust: TrustPolicy::Verified,
+    settles_before_end: false,
+};
 const NAMING: PoolNaming = PoolNaming { case_sensitive: true, usernames_are_subs: false };
 const ANNOUNCED: UnixMs = 1_000_000_000;
 const SUBJECT: &str = "Id000001x";
@@ -88,6 +94,8 @@ fn user(name: &str, identities: &[(&str, bool, UnixMs)]) -> PoolUser {
         phone: None,
         phone_verified: false,
         preferred_username: None,
+        created_unix_ms: None,
+        modified_unix_ms: None,
         identities: identities.collect(),
     }
 }
@@ -154,19 +162,19 @@ fn a_claim_is_believed_only_when_the_destination_shows_it() {
     for (fault, seen, expected) in [
         (already(), here(5), LinkOutcome::AlreadyLinked.into()),
         (old_text(), here(5), LinkOutcome::AlreadyLinked.into()),
-        (already(), here(ANNOUNCED + 60_000), linked(false)),
+        (already(), here(ANNOUNCED + 60_000), LinkOutcome::AlreadyLinked.into()),
         (answer(400, "LimitExceededException", "full"), here(5), LinkOutcome::AlreadyLinked.into()),
         (answer(400, "AliasExistsException", ""), here(5), LinkOutcome::AlreadyLinked.into()),
         // Answers that were taken for a proof that nothing happened, and the link was made.
-        (merging(), here(ANNOUNCED + 60_000), linked(false)),
-        (invalid("Value failed to satisfy constraint"), here(ANNOUNCED + 60_000), linked(false)),
+        (merging(), here(ANNOUNCED + 60_000), linked(true)),
+        (invalid("Value failed to satisfy constraint"), here(ANNOUNCED + 60_000), linked(true)),
         (
             answer(400, "ResourceNotFoundException", "User pool x does not exist."),
             here(5),
             LinkOutcome::AlreadyLinked.into(),
         ),
-        (answer(400, "NotAuthorizedException", "User is disabled."), here(ANNOUNCED + 60_000), linked(false)),
-        (answer(400, "UserNotFoundException", ""), here(ANNOUNCED + 60_000), linked(false)),
+        (answer(400, "NotAuthorizedException", "User is disabled."), here(ANNOUNCED + 60_000), linked(true)),
+        (answer(400, "UserNotFoundException", ""), here(ANNOUNCED + 60_000), linked(true)),
     ] {
         let mut job = announced();
         let next = job.on_link_answer(Some(&fault));
@@ -223,7 +231,7 @@ fn a_lost_answer_is_settled_by_reading() {
     assert!(matches!(next, Transition::Continue(Pause::Settling(_))), "it may still be at work");
     assert!(job.is_being_settled());
     let seen = [user("alice", &[(SUBJECT, false, ANNOUNCED + 60_000)])];
-    assert_eq!(settle(&mut job, POLICY, &seen).0, linked(false));
+    assert_eq!(settle(&mut job, POLICY, &seen).0, linked(true));
 }
 
 /// A list may lag for longer than a run waits, so only `AdminGetUser` proves that no attempt had an effect.
@@ -272,7 +280,7 @@ fn after_a_lost_answer_a_refusal_is_never_by_absence() {
         let shown = [user("alice", &[(SUBJECT, false, ANNOUNCED + 60_000)])];
         job.on_link_answer(Some(&refusal));
         let mut later = started(alice(), LeftByEarlierRuns::OpenLinkCall(open_call(120_000)));
-        assert_eq!(settle(&mut later, POLICY, &shown), (linked(false), 1));
+        assert_eq!(settle(&mut later, POLICY, &shown), (linked(true), 1));
         // And where it is still absent, that is proven now: the service's refusal counts.
         let mut later = started(alice(), LeftByEarlierRuns::OpenLinkCall(open_call(120_000)));
         settle(&mut later, POLICY, &absent);
@@ -308,7 +316,7 @@ fn dates_in_seconds_and_no_dates() {
     for (created, expected) in [
         (Some(ANNOUNCED - 1_000), LinkOutcome::AlreadyLinked.into()),
         (Some(ANNOUNCED), linked(true)),
-        (Some(ANNOUNCED + 60_000), linked(false)),
+        (Some(ANNOUNCED + 60_000), linked(true)),
         (None, linked(true)),
     ] {
         let mut job = announced();
@@ -353,13 +361,13 @@ fn a_destination_is_read_by_every_spelling_of_its_name() {
     // The pool keeps the case.
     let mut job = doubtful("Alice");
     assert_eq!(read_text(&job, policy), "username = \"Alice\"");
-    assert_eq!(job.on_users_answer(Ok(&page(&[user("Alice", &[ours])])), policy, &mut rng), linked(false));
+    assert_eq!(job.on_users_answer(Ok(&page(&[user("Alice", &[ours])])), policy, &mut rng), linked(true));
     assert_eq!(job.progress.username, Some(Personal::from_service("Alice")));
     // The pool folds it.
     let mut job = doubtful("Alice");
     assert_eq!(job.on_users_answer(Ok(&page(&[])), policy, &mut rng), Transition::Continue(Pause::None));
     assert_eq!(read_text(&job, policy), "username = \"alice\"");
-    assert_eq!(job.on_users_answer(Ok(&page(&[user("alice", &[ours])])), policy, &mut rng), linked(false));
+    assert_eq!(job.on_users_answer(Ok(&page(&[user("alice", &[ours])])), policy, &mut rng), linked(true));
     assert_eq!(
         job.progress.username,
         Some(Personal::from_service("alice")),
@@ -370,7 +378,7 @@ fn a_destination_is_read_by_every_spelling_of_its_name() {
     job.on_users_answer(Ok(&page(&[])), POLICY, &mut rng);
     assert_eq!(read_text(&job, POLICY), "username ^= \"CORP\"");
     let seen = [user("CORP\\john", &[]), user("CORP\\jane", &[ours])];
-    assert_eq!(job.on_users_answer(Ok(&page(&seen)), POLICY, &mut rng), linked(false));
+    assert_eq!(job.on_users_answer(Ok(&page(&seen)), POLICY, &mut rng), linked(true));
     // Nobody by any of them is one look, not four.
     let mut job = doubtful("CORP\\Jane");
     let mut reads = 1;
@@ -396,7 +404,7 @@ fn a_federated_destination_is_found_by_its_identity() {
     ] {
         let mut job = started(federated(), LeftByEarlierRuns::OpenLinkCall(open_call(120_000)));
         let (next, _) = settle(&mut job, POLICY, std::slice::from_ref(&seen));
-        assert_eq!(next == linked(false), is_found, "{:?}", seen.username.expose());
+        assert_eq!(next == linked(true), is_found, "{:?}", seen.username.expose());
     }
 }
 

@@ -17,6 +17,7 @@ mod counters;
 mod dispatcher;
 mod drain;
 mod event_loop;
+mod failure_limits;
 mod group_sync;
 mod job;
 mod link_decisions;
@@ -54,6 +55,7 @@ use crate::limits::{ATTEMPTS_MAX, CONCURRENCY_MIN, LIST_QUOTA_PER_SECOND, SHARE_
 use crate::pace::{Pace, RateQuota};
 
 pub use event_loop::run;
+pub use failure_limits::{FailureBound, FailureClass, StopLimits};
 pub use read_back::SettleWith;
 pub use worker::{ServicePorts, WritePort};
 
@@ -89,8 +91,8 @@ pub struct EngineOptions {
     pub settle_with: SettleWith,
     /// Which users count where a row names its user by an address.
     pub trust: TrustPolicy,
-    /// Rows that may end failed or in doubt before the run stops; `None` is unbounded.
-    pub failures_max: Option<u64>,
+    /// Failures that stop the run.
+    pub stop_limits: StopLimits,
     /// Time after which the run stops; `None` is unbounded.
     pub duration_max: Option<Duration>,
     /// Rows of the input, where they were counted.
@@ -111,7 +113,7 @@ impl Default for EngineOptions {
             retry_refused: false,
             settle_with: SettleWith::default(),
             trust: TrustPolicy::default(),
-            failures_max: None,
+            stop_limits: StopLimits::new(),
             duration_max: None,
             total: None,
             done_before: 0,

@@ -163,7 +163,13 @@ mod tests {
 
     fn policy(case_sensitive: bool) -> RowPolicy {
         let naming = PoolNaming { case_sensitive, usernames_are_subs: false };
-        RowPolicy { attempts_max: 1, settle_with: SettleWith::ListUsers, naming, trust: TrustPolicy::Verified }
+        RowPolicy {
+            attempts_max: 1,
+            settle_with: SettleWith::ListUsers,
+            naming,
+            trust: TrustPolicy::Verified,
+            settles_before_end: false,
+        }
     }
 
     fn texts(name: &str, settle_with: SettleWith, case_sensitive: bool) -> Vec<String> {
@@ -233,6 +239,8 @@ mod tests {
             phone: None,
             phone_verified: false,
             preferred_username: None,
+            created_unix_ms: None,
+            modified_unix_ms: None,
             identities: identity.into_iter().collect(),
         }
     }

@@ -68,6 +68,11 @@ impl Outbox {
         self.writes.extend(self.not_durable.drain(..));
     }
 
+    /// Takes out every row whose write call may be sent.
+    pub(super) fn take_writes(&mut self) -> VecDeque<JobId> {
+        std::mem::take(&mut self.writes)
+    }
+
     pub(super) fn next_write(&self) -> Option<JobId> {
         self.writes.front().copied()
     }

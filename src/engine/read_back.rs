@@ -15,6 +15,9 @@ pub enum SettleWith {
     GetUser,
 }
 
+/// Looks after which a list that lags shows every link.
+pub(super) const MOST_LOOKS: usize = SETTLE_WAITS_MS.len() + 1 + SETTLE_LATER_WAITS_MS.len();
+
 impl SettleWith {
     /// Looks after which a recent call is taken to have had no effect. `ListUsers` lags behind writes.
     pub(super) fn patient_looks(self) -> usize {
@@ -27,7 +30,7 @@ impl SettleWith {
     /// Looks until a refusal is left in doubt that a call of this tool may have caused.
     pub(super) fn most_looks(self) -> usize {
         match self {
-            Self::ListUsers => self.patient_looks() + SETTLE_LATER_WAITS_MS.len(),
+            Self::ListUsers => MOST_LOOKS,
             Self::GetUser => self.patient_looks(),
         }
     }
@@ -40,6 +43,8 @@ pub(super) struct RowPolicy {
     pub(super) settle_with: SettleWith,
     pub(super) naming: PoolNaming,
     pub(super) trust: TrustPolicy,
+    /// Whether rows in doubt are read until the list cannot lag any more, because the run ends and calls nothing again.
+    pub(super) settles_before_end: bool,
 }
 
 /// When a call was announced, by the service's clock: at some moment from `earliest` to `latest`.

@@ -129,6 +129,8 @@ pub(super) struct RowProgress {
     /// Write calls in this run that were answered, or not, other than by a throttle.
     pub(super) attempts: u32,
     pub(super) request_id: Option<String>,
+    /// How long the write call took that succeeded.
+    pub(super) latency_ms: Option<u64>,
     /// What the service said last.
     pub(super) last_text: ServiceText,
     pub(super) throttled_since: Option<Instant>,
@@ -152,6 +154,7 @@ impl RowProgress {
             row,
             attempts: 0,
             request_id: None,
+            latency_ms: None,
             last_text: ServiceText { code: "interrupted".into(), message: String::new() },
             throttled_since: None,
             repeated_calls: 0,

@@ -95,6 +95,10 @@ impl RowsInFlight {
         self.jobs.get_mut(id).and_then(Option::as_mut)
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Job> {
+        self.jobs.iter_mut().flatten()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Job> {
         self.jobs.iter().flatten()
     }

@@ -1,14 +1,18 @@
 //! Whether anything can work: a run stops early where the calls of its first rows all end in the same fault of the address.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::worker::CallResult;
+use crate::clock::Instant;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::row::RowNumber;
 use crate::domain::run::{StopCause, StopError};
-use crate::limits::SYSTEMIC_ROWS;
+use crate::limits::{STUCK_MS, STUCK_ROWS, SYSTEMIC_ROWS};
 use crate::service::classify::{CallKind, FaultClass, IfNoEffect, classify};
 use crate::service::{CallFault, Transport};
+
+const STUCK_TIME: Duration = Duration::from_millis(STUCK_MS);
 
 /// A fault that says that something else than the service answers, or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -119,6 +123,50 @@ impl SystemicFaults {
             _ => self.is_over = true,
         }
         None
+    }
+}
+
+/// Watches whether the service decides on any write at all, throughout a run.
+#[derive(Debug, Default)]
+pub(super) struct UndecidedWrites {
+    since: Option<Instant>,
+    rows: BTreeSet<RowNumber>,
+}
+
+impl UndecidedWrites {
+    /// Takes the result of a row's call. Returns why the run is to stop, where it is.
+    pub(super) fn observe(&mut self, row: RowNumber, result: &CallResult, now: Instant) -> Option<StopError> {
+        let (kind, fault) = (result.kind(), result.fault());
+        if kind == CallKind::Read {
+            return None;
+        }
+        let is_undecided = fault.is_some_and(|fault| match classify(kind, fault) {
+            FaultClass::Transient | FaultClass::Unreached | FaultClass::Doubtful(IfNoEffect::RetryCall) => true,
+            _ => SystemicFault::of(kind, fault).is_some(),
+        });
+        let is_throttled = fault.is_some_and(|fault| matches!(classify(kind, fault), FaultClass::Throttled { .. }));
+        match (is_undecided, is_throttled) {
+            (true, _) => {}
+            (false, true) => return None,
+            (false, false) => {
+                *self = Self::default();
+                return None;
+            }
+        }
+        let since = *self.since.get_or_insert(now);
+        if self.rows.len() < STUCK_ROWS {
+            self.rows.insert(row);
+        }
+        let is_stuck = self.rows.len() >= STUCK_ROWS && now.saturating_duration_since(since) > STUCK_TIME;
+        is_stuck.then(|| {
+            let code = fault.map_or("", CallFault::code);
+            let code = if code.is_empty() { String::new() } else { format!(", most recently with {code}") };
+            let seconds = STUCK_TIME.as_secs();
+            let detail = format!(
+                "for {seconds} s every write has failed{code}; run `cognito-link doctor`; a rerun resumes from here"
+            );
+            StopError::new(StopCause::Bound, detail)
+        })
     }
 }
 
@@ -241,6 +289,29 @@ mod tests {
         };
         assert_eq!(pairs(write, CallResult::Users(Ok(answer(page.clone())))), Some(SYSTEMIC_ROWS + 1));
         assert_eq!(pairs(read, CallResult::Users(Ok(answer(page)))), Some(SYSTEMIC_ROWS + 2), "reads start again");
+    }
+
+    #[test]
+    fn writes_without_a_decision_stop_the_run_after_a_while() {
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let html = answered(403, "");
+        for fault in [&html, &answered(500, "InternalErrorException"), &transport(Transport::Broken)] {
+            let mut watch = UndecidedWrites::default();
+            let stopped = |watch: &mut UndecidedWrites, row, fault: &Fault, seconds| {
+                watch.observe(RowNumber(row), &write(fault), at(seconds)).is_some()
+            };
+            // Few rows, or not for long.
+            assert!(!(0..9).any(|row| stopped(&mut watch, row, fault, 100 * row)));
+            assert!(stopped(&mut watch, 9, fault, 901));
+            let mut watch = UndecidedWrites::default();
+            assert!(!(0..500).any(|row| stopped(&mut watch, row, fault, 60)));
+            // A refusal is a decision, and a throttled call is none.
+            assert!(!stopped(&mut watch, 1, &answered(400, "TooManyRequestsException"), 70));
+            assert!(!stopped(&mut watch, 1, &answered(400, "UserNotFoundException"), 130));
+            assert!(!(0..500).any(|row| stopped(&mut watch, row, fault, 190)));
+            assert!(stopped(&mut watch, 1, fault, 251));
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::domain::run::{RunReport, Signal};
 use crate::foresight::preflight::preflight;
 use crate::ledger::record::RunId;
 use crate::ledger::storage::MemoryStorage;
-use crate::ledger::{Binding, Ledger, LinksToUndo, UndoSelection};
+use crate::ledger::{Binding, Ledger, LedgerError, LinksToUndo, UndoSelection};
 use crate::limits::SIGNALS_WAITING_MAX;
 use crate::pace::{Pace, RateQuota};
 use crate::seed::Rng;
@@ -187,11 +187,20 @@ impl<'a> EngineRun<'a> {
 
     /// Runs for at most this time; `None` where the run was cut off, as by a crash.
     pub async fn run_until_crash(self, after: Duration) -> Option<RunReport> {
+        self.run_on_disk(after).await.expect("the ledger is whole")
+    }
+
+    /// As [`Self::run_until_crash`], over a disk that may fail at the opening.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be opened.
+    pub async fn run_on_disk(self, after: Duration) -> Result<Option<RunReport>, LedgerError> {
         let seed = self.options.seed;
         let knowledge = preflight(self.services.directory.as_ref(), self.clock, &mut Rng::new(seed))
             .await
             .expect("the pool is there");
-        let mut ledger = open_ledger(self.disk, self.pool, self.clock);
+        let (mut ledger, _) =
+            Ledger::on_storage(Box::new(self.disk.clone()), &binding(self.pool), self.clock.unix_ms())?;
         let mut source: Box<dyn RowSource + 'a> = match self.work {
             Work::Rows(source) => source,
             Work::Links(selection) => {
@@ -221,7 +230,6 @@ impl<'a> EngineRun<'a> {
             undo_observer: None,
         };
         let deadline = self.clock.now() + after;
-        let finished = timeout_at(deadline, run(context, source.as_mut(), &mut signals)).await.ok();
-        finished.map(|report| report.expect("the ledger can be written"))
+        Ok(timeout_at(deadline, run(context, source.as_mut(), &mut signals)).await.ok())
     }
 }

@@ -12,8 +12,13 @@ use crate::foresight::trust::TrustPolicy;
 use crate::limits::{ANNOUNCEMENT_WINDOW_MS, SETTLE_WAITS_MS};
 use crate::service::{AnswerMeta, LinkedIdentity, PoolUser, Transport};
 
-const POLICY: RowPolicy =
-    RowPolicy { attempts_max: 3, settle_with: SettleWith::ListUsers, naming: NAMING, trust: TrustPolicy::Verified };
+const POLICY: RowPolicy = RowPolicy {
+    attempts_max: 3,
+    settle_with: SettleWith::ListUsers,
+    naming: NAMING,
+    trust: TrustPolicy::Verified,
+    settles_before_end: false,
+};
 const NAMING: PoolNaming = PoolNaming { case_sensitive: true, usernames_are_subs: false };
 /// When the link was announced, and when it was settled.
 const ANNOUNCED: UnixMs = 1_000_000_000;
@@ -96,6 +101,8 @@ fn user(name: &str, identities: &[LinkedIdentity]) -> PoolUser {
         phone: None,
         phone_verified: false,
         preferred_username: None,
+        created_unix_ms: None,
+        modified_unix_ms: None,
         identities: identities.to_vec(),
     }
 }

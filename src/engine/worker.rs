@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::name_search::ReadCall;
 use super::row_progress::WriteCall;
 use crate::clock::{Clock, Instant, UnixMs, timeout_at};
+use crate::ledger::record::{AnswerClass, AttemptedCall, FailedCall};
 use crate::limits::ATTEMPT_TIMEOUT_MS;
 use crate::pace::AdmittedCall;
-use crate::service::classify::CallKind;
+use crate::service::classify::{CallKind, FaultClass, IfNoEffect, classify};
 use crate::service::{
     Answer, AnswerMeta, CallFault, IdentityLinker, IdentityUnlinker, PortFuture, Transport, UserDirectory, UserPage,
 };
@@ -65,6 +66,32 @@ pub(super) struct FinishedCall {
     pub(super) result: CallResult,
     pub(super) sent_unix_ms: UnixMs,
     pub(super) answered_unix_ms: UnixMs,
+}
+
+impl FinishedCall {
+    pub(super) fn latency_ms(&self) -> u64 {
+        self.answered_unix_ms.saturating_sub(self.sent_unix_ms).try_into().unwrap_or(0)
+    }
+
+    /// A write call that did not succeed, as the ledger keeps it.
+    pub(super) fn failed_write(&self) -> Option<FailedCall<'_>> {
+        let (call, fault) = match &self.result {
+            CallResult::Linked(Err(fault)) => (AttemptedCall::Link, fault),
+            CallResult::Unlinked(Err(fault)) => (AttemptedCall::Unlink, fault),
+            _ => return None,
+        };
+        let answer = match classify(self.result.kind(), fault) {
+            FaultClass::Throttled { .. } => AnswerClass::Throttled,
+            FaultClass::Unreached => AnswerClass::NotReached,
+            FaultClass::Transient | FaultClass::Doubtful(IfNoEffect::RetryCall) => AnswerClass::Unknown,
+            FaultClass::Doubtful(_) | FaultClass::Refused(_) => AnswerClass::Refused,
+            FaultClass::NotLinked => AnswerClass::NotLinked,
+            FaultClass::Fatal(_) => AnswerClass::RunStopped,
+        };
+        let request_id = fault.meta().and_then(|meta| meta.request_id.as_deref());
+        let (code, latency_ms) = (fault.code(), self.latency_ms());
+        Some(FailedCall { call, answer, code, request_id, latency_ms, at: self.sent_unix_ms })
+    }
 }
 
 impl CallResult {

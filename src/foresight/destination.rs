@@ -339,6 +339,8 @@ mod tests {
             phone: None,
             phone_verified: false,
             preferred_username: None,
+            created_unix_ms: None,
+            modified_unix_ms: None,
             identities: vec![identity],
         }
     }
@@ -489,6 +491,8 @@ mod tests {
             phone: None,
             phone_verified: false,
             preferred_username: None,
+            created_unix_ms: None,
+            modified_unix_ms: None,
             identities: identities.iter().map(identity).collect(),
         }
     }

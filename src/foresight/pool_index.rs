@@ -107,6 +107,8 @@ pub struct IndexedUser {
     /// `UserStatus`: whether the user is trusted, never whether it is federated.
     pub status: Arc<str>,
     pub enabled: bool,
+    /// `UserLastModifiedDate`.
+    pub modified_unix_ms: Option<UnixMs>,
     /// The identities on this user, its own (`primary`) included.
     pub identities: Box<[IndexedIdentity]>,
 }
@@ -120,6 +122,8 @@ pub struct IndexedIdentity {
     pub primary: bool,
     /// When it was linked, in the service's milliseconds.
     pub created_unix_ms: Option<UnixMs>,
+    /// Whether it shows an issuer, which a SAML identity has from its first sign-in on.
+    pub has_issuer: bool,
 }
 
 impl IndexedIdentity {
@@ -211,6 +215,7 @@ impl PoolIndexBuilder {
             user_id: held.user_id,
             primary: held.primary,
             created_unix_ms: held.created_unix_ms,
+            has_issuer: held.issuer.is_some(),
         });
         let identities = identities.collect();
         let status = shared(&mut self.texts, &user.status);
@@ -224,6 +229,7 @@ impl PoolIndexBuilder {
             preferred_username: user.preferred_username,
             status,
             enabled: user.enabled,
+            modified_unix_ms: user.modified_unix_ms,
             identities,
         }
     }
@@ -492,6 +498,8 @@ mod tests {
             phone: None,
             phone_verified: false,
             preferred_username: None,
+            created_unix_ms: None,
+            modified_unix_ms: None,
             identities: identities.iter().map(identity).collect(),
         }
     }

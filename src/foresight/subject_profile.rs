@@ -338,6 +338,8 @@ mod tests {
             preferred_username: None,
             status: String::new(),
             enabled: true,
+            created_unix_ms: None,
+            modified_unix_ms: None,
             identities: subjects.iter().map(identity).collect(),
         }
     }

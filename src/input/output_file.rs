@@ -1,7 +1,8 @@
 //! A result file: readable by its owner only, and under its name only when it is complete.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -87,7 +88,10 @@ fn open(path: &Path) -> io::Result<OutputTarget> {
         return OpenOptions::new().write(true).open(path).map(OutputTarget::Special);
     }
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::Builder::new().prefix(".cognito-link-").tempfile_in(folder).map(OutputTarget::Temporary)
+    let file = tempfile::Builder::new().prefix(".cognito-link-").tempfile_in(folder)?;
+    // The umask may have taken rights away from the owner.
+    file.as_file().set_permissions(Permissions::from_mode(0o600))?;
+    Ok(OutputTarget::Temporary(file))
 }
 
 pub fn write_error(path: &Path, source: io::Error) -> InputError {

@@ -3,11 +3,13 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use super::chain::ChainHead;
 use super::error::LedgerError;
 use super::reader::{self, LedgerReader, LedgerRecordAt, WholeLines};
 use super::record::{Binding, LedgerHeader, LedgerRecord, RunEnd, RunStart, UNDO_COMMAND};
 use super::storage::{FileSource, LedgerSource};
 use super::view::LedgerView;
+use crate::clock::UnixMs;
 
 /// The last run of a ledger that worked on an input: `undo` does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,14 @@ pub struct LedgerContents {
     pub last_run: Option<LastRun>,
     /// The quota that the last run which was throttled has found, in thousandths of a call a second.
     pub pace_milli: Option<u64>,
+    /// The state of the hash chain after the last line.
+    pub head: ChainHead,
+    pub lines: u64,
+    pub runs: u64,
+    /// Of the last line.
+    pub last_at: UnixMs,
+    /// Bytes of half a line or of NULs at the end, which are not counted.
+    pub torn_bytes: u64,
 }
 
 /// Reads a ledger's records one by one, the header first, without the lock, and returns the header.
@@ -49,6 +59,18 @@ pub fn load_contents(path: &Path) -> Result<LedgerContents, LedgerError> {
     load_contents_of(path, None)
 }
 
+/// Returns the number of the line after which the hash chain was in this state; `None` where it never was.
+pub fn find_head(path: &Path, head: ChainHead) -> Result<Option<u64>, LedgerError> {
+    let source = FileSource::open(path)?;
+    let mut reader = LedgerReader::new(&source)?;
+    while let Some(LedgerRecordAt { line, .. }) = reader.next_record()? {
+        if reader.whole_lines().head == head {
+            return Ok(Some(line));
+        }
+    }
+    Ok(None)
+}
+
 /// Reads what a ledger belongs to, and nothing else.
 pub fn read_header(path: &Path) -> Result<LedgerHeader, LedgerError> {
     reader::read_header(&FileSource::open(path)?)
@@ -57,9 +79,11 @@ pub fn read_header(path: &Path) -> Result<LedgerHeader, LedgerError> {
 /// As [`load_contents`], for a ledger that must belong to a certain pool.
 pub(super) fn load_contents_of(path: &Path, expected: Option<&Binding>) -> Result<LedgerContents, LedgerError> {
     let source = FileSource::open(path)?;
-    let LoadedLedger { header, view, last_run, pace_milli, .. } = load(&source, expected)?;
+    let LoadedLedger { header, view, last_run, pace_milli, runs, last_at, whole_lines, torn_bytes } =
+        load(&source, expected)?;
     let header = header.ok_or_else(|| LedgerError::NotALedger { place: source.place() })?;
-    Ok(LedgerContents { header, view, last_run, pace_milli })
+    let WholeLines { head, count: lines, .. } = whole_lines;
+    Ok(LedgerContents { header, view, last_run, pace_milli, head, lines, runs, last_at, torn_bytes })
 }
 
 pub(super) struct LoadedLedger {
@@ -68,6 +92,9 @@ pub(super) struct LoadedLedger {
     pub(super) view: LedgerView,
     pub(super) last_run: Option<LastRun>,
     pub(super) pace_milli: Option<u64>,
+    pub(super) runs: u64,
+    /// The time of the last line.
+    pub(super) last_at: UnixMs,
     pub(super) whole_lines: WholeLines,
     pub(super) torn_bytes: u64,
 }
@@ -78,11 +105,13 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
     let mut view = LedgerView::new();
     let mut last_run: Option<LastRun> = None;
     let mut pace_milli = None;
+    let (mut runs, mut last_at) = (0, 0);
     let mut reader = LedgerReader::new(source)?;
     while let Some(LedgerRecordAt { line, offset, record }) = reader.next_record()? {
+        last_at = record.at();
         let damaged = |reason: String| reader::damaged(source, line, offset, &reason);
         if let Some((key, event, at)) = record.row_event().map_err(|error| damaged(error.to_string()))? {
-            view.replay(key, event, at).map_err(|illegal| damaged(illegal.to_string()))?;
+            view.replay(key, event, (at, offset)).map_err(|illegal| damaged(illegal.to_string()))?;
             continue;
         }
         match record {
@@ -93,8 +122,11 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
                 }
                 header = Some(found);
             }
-            LedgerRecord::RunStarted(start) if start.command != UNDO_COMMAND => {
-                last_run = Some(LastRun { start, end: None });
+            LedgerRecord::RunStarted(start) => {
+                runs += 1;
+                if start.command != UNDO_COMMAND {
+                    last_run = Some(LastRun { start, end: None });
+                }
             }
             LedgerRecord::RunEnded(end) => {
                 pace_milli = end.pace_milli.or(pace_milli);
@@ -106,5 +138,5 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
         }
     }
     let (whole_lines, torn_bytes) = (reader.whole_lines(), reader.torn_bytes());
-    Ok(LoadedLedger { header, view, last_run, pace_milli, whole_lines, torn_bytes })
+    Ok(LoadedLedger { header, view, last_run, pace_milli, runs, last_at, whole_lines, torn_bytes })
 }

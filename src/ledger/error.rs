@@ -5,6 +5,7 @@ use std::io;
 
 use super::record::{Binding, FORMAT_VERSION};
 use crate::domain::row::{RowKey, RowNumber};
+use crate::domain::run::{StopCause, StopError};
 use crate::domain::state::IllegalTransition;
 use crate::limits::LEDGER_LINE_BYTES_MAX;
 
@@ -15,6 +16,38 @@ pub struct LockHolder {
     pub pid: u32,
     /// The host it runs on; empty where that could not be read.
     pub host: String,
+}
+
+/// How an open ledger got lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisplacedHow {
+    Deleted,
+    /// It has another name or place now.
+    Moved,
+    /// Another file has its name.
+    Replaced,
+    Truncated,
+    /// Another program has written to it.
+    WrittenByOthers,
+}
+
+impl DisplacedHow {
+    /// Whether the file that is open cannot be reached by the ledger's path any more.
+    pub fn is_elsewhere(self) -> bool {
+        matches!(self, Self::Deleted | Self::Moved | Self::Replaced)
+    }
+}
+
+impl fmt::Display for DisplacedHow {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Deleted => "deleted",
+            Self::Moved => "moved away",
+            Self::Replaced => "replaced by another file",
+            Self::Truncated => "truncated",
+            Self::WrittenByOthers => "written to by another program",
+        })
+    }
 }
 
 /// What was being done with the storage when it failed.
@@ -56,6 +89,14 @@ pub enum LedgerError {
         kind: io::ErrorKind,
         detail: String,
     },
+    /// Somebody pulled the file away, or changed its length, while it was open.
+    #[error("ledger {place} was {how} during the run; {}", advice(*how, rescued.as_deref()))]
+    Displaced {
+        place: String,
+        how: DisplacedHow,
+        /// A copy of everything that was written.
+        rescued: Option<String>,
+    },
     #[error("another run{} holds {place}; wait for it to end, or stop it", describe(holder.as_ref()))]
     Locked {
         place: String,
@@ -72,7 +113,8 @@ pub enum LedgerError {
     },
     /// A line cannot be understood, or cannot follow what the lines before it say.
     #[error(
-        "ledger {place} is damaged at line {line} (byte {offset}): {reason}; restore it from a copy, or correct that line"
+        "ledger {place} is damaged at line {line} (byte {offset}): {reason}; restore it from a copy, or keep \
+         the lines before that one with `head -c {offset} LEDGER > COPY`"
     )]
     Damaged {
         place: String,
@@ -107,6 +149,27 @@ impl LedgerError {
     #[must_use]
     pub fn io(operation: LedgerOperation, place: String, error: &io::Error) -> Self {
         Self::Io { operation, place, kind: error.kind(), detail: error.to_string() }
+    }
+}
+
+impl From<LedgerError> for StopError {
+    fn from(error: LedgerError) -> Self {
+        let cause = match &error {
+            LedgerError::Damaged { .. } => StopCause::LedgerDamaged,
+            _ => StopCause::LedgerIo,
+        };
+        Self::new(cause, error.to_string())
+    }
+}
+
+fn advice(how: DisplacedHow, rescued: Option<&str>) -> String {
+    match rescued {
+        Some(copy) => format!("everything that was written is in {copy}: give it the ledger's name, and run again"),
+        None if how.is_elsewhere() => {
+            "what was written could not be copied: put the ledger back where it was, and run again".to_owned()
+        }
+        None => "check it with `cognito-link verify LEDGER`, restore it from a copy if it is damaged, and run again"
+            .to_owned(),
     }
 }
 

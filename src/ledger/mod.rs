@@ -4,11 +4,10 @@
 //! changes only as [`next_state`] allows, live and when the file is read back. No call may be sent before its
 //! announcement is synced: then a crash at any moment leaves each row either settled or in doubt, never forgotten.
 //!
-//! When somebody changes the file, this is noticed: a line that is no record, and a state, a code or a key that no
-//! longer fits the lines around it. This is not noticed: another digit in a number or a time, another letter in a
-//! value, and another key in a row that has only one line. The row of the right key then counts as never attempted and
-//! is attempted again, which the service answers with "already linked".
+//! When somebody changes the file, the hash chain shows it: see [`chain`]. What it cannot show is that whole lines are
+//! missing at the end; for that, the head of the chain is printed after each run, and `verify --head` looks for it.
 
+pub mod chain;
 mod contents;
 mod error;
 mod links_to_undo;
@@ -31,19 +30,20 @@ use crate::domain::identity::{DestinationUser, ExternalIdentity};
 use crate::domain::outcome::{LinkOutcome, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::state::{RowEvent, RowState, next_state};
-use crate::limits::LEDGER_WORD_CHARS_MAX;
+use crate::limits::{LEDGER_LINE_USUAL_BYTES, LEDGER_WORD_CHARS_MAX};
+pub use chain::ChainHead;
 use contents::LoadedLedger;
-pub use contents::{LastRun, LedgerContents, load_contents, read_header, read_records};
-pub use error::{LedgerError, LedgerOperation, LockHolder};
+pub use contents::{LastRun, LedgerContents, find_head, load_contents, read_header, read_records};
+pub use error::{DisplacedHow, LedgerError, LedgerOperation, LockHolder};
 pub use links_to_undo::{LinkToUndo, LinksToUndo, UndoSelection, UndoSelectionCounts};
 use reader::WholeLines;
 pub use record::Binding;
 pub use record::RowTrace;
 use record::{
-    Announcement, FORMAT_VERSION, InvalidRow, LedgerHeader, LedgerRecord, RunEnd, RunStart, Settlement, TOOL_VERSION,
-    UNDO_COMMAND, UnlinkSettlement, Withdrawal, cut_after,
+    Announcement, Attempt, FORMAT_VERSION, FailedCall, InvalidRow, LedgerHeader, LedgerRecord, RunEnd, RunStart,
+    Settlement, TOOL_VERSION, UNDO_COMMAND, UnlinkSettlement, Withdrawal, cut_after,
 };
-use storage::{DiscardStorage, FileStorage, LedgerStorage};
+use storage::{DiscardStorage, FileAccess, FileStorage, LedgerStorage};
 pub use view::LedgerView;
 use writer::LedgerWriter;
 
@@ -62,6 +62,8 @@ pub struct Opened {
     pub cut_bytes: u64,
     /// Rows that it holds in any state.
     pub rows: u64,
+    /// Who else could read it.
+    pub access: FileAccess,
 }
 
 impl Ledger {
@@ -73,22 +75,24 @@ impl Ledger {
 
     /// Reads a ledger file without locking it. What is recorded later changes the view and not the file.
     pub fn open_read_only(path: &Path, binding: &Binding) -> Result<Self, LedgerError> {
-        let LedgerContents { view, last_run, pace_milli, .. } = contents::load_contents_of(path, Some(binding))?;
-        Ok(Self { writer: LedgerWriter::new(Box::new(DiscardStorage::default())), view, last_run, pace_milli })
+        let LedgerContents { view, last_run, pace_milli, head, .. } = contents::load_contents_of(path, Some(binding))?;
+        Ok(Self { writer: LedgerWriter::new(Box::new(DiscardStorage::default()), head, 0), view, last_run, pace_milli })
     }
 
-    /// Opens or starts a ledger on any storage: replays it, cuts a torn tail, and writes the header of a new one.
+    /// Opens or starts a ledger on any storage: locks it, replays it, cuts a torn tail, and writes the header of a new one.
     pub fn on_storage(
         mut storage: Box<dyn LedgerStorage>,
         binding: &Binding,
         now: UnixMs,
     ) -> Result<(Self, Opened), LedgerError> {
+        let access = storage.lock()?;
         let loaded = contents::load(&*storage, Some(binding))?;
         repair(&mut *storage, &loaded)?;
         let created = loaded.header.is_none();
         let rows = loaded.view.states().count() as u64;
+        let WholeLines { head, bytes, newline_missing, .. } = loaded.whole_lines;
         let mut ledger = Self {
-            writer: LedgerWriter::new(storage),
+            writer: LedgerWriter::new(storage, head, bytes + u64::from(newline_missing)),
             view: loaded.view,
             last_run: loaded.last_run,
             pace_milli: loaded.pace_milli,
@@ -99,7 +103,7 @@ impl Ledger {
             ledger.writer.append(&LedgerRecord::Header(header))?;
             ledger.writer.sync_created()?;
         }
-        Ok((ledger, Opened { created, cut_bytes: loaded.torn_bytes, rows }))
+        Ok((ledger, Opened { created, cut_bytes: loaded.torn_bytes, rows, access }))
     }
 
     /// Returns `Unprocessed` for a row that the ledger does not hold.
@@ -111,6 +115,24 @@ impl Ledger {
     /// that the service's clock can have shown then.
     pub fn announced_at(&self, key: RowKey) -> Option<UnixMs> {
         self.view.announced_at(key)
+    }
+
+    /// The user whom the newest announcement of a row in doubt names; `None` for any other row. A rehearsal keeps no line, so
+    /// it returns `None` there.
+    pub fn announced_user(&mut self, key: RowKey) -> Result<Option<DestinationUser>, LedgerError> {
+        let Some(offset) = self.view.announcement_offset(key) else { return Ok(None) };
+        self.writer.flush()?;
+        if !self.writer.storage().keeps_lines() {
+            return Ok(None);
+        }
+        reader::read_line_at(self.writer.storage(), offset, LEDGER_LINE_USUAL_BYTES, |line| {
+            match record::decode(line).map_err(|error| error.to_string())? {
+                LedgerRecord::Announced(call) | LedgerRecord::UnlinkAnnounced(call) if call.key == key => {
+                    call.destination().map(Some).map_err(|error| format!("a value that cannot be sent: {error}"))
+                }
+                _ => Err("another record than was there a moment ago".to_owned()),
+            }
+        })
     }
 
     pub fn view(&self) -> &LedgerView {
@@ -158,7 +180,7 @@ impl Ledger {
         request_id: Option<&str>,
         at: UnixMs,
     ) -> Result<(), LedgerError> {
-        self.settle_traced(row, key, outcome, RowTrace { attempts, request_id, username: None }, at)
+        self.settle_traced(row, key, outcome, RowTrace { attempts, request_id, ..RowTrace::default() }, at)
     }
 
     /// Records how a row ended, and what was seen of its destination.
@@ -196,11 +218,10 @@ impl Ledger {
         row: RowNumber,
         key: RowKey,
         outcome: &UndoOutcome,
-        attempts: u32,
-        request_id: Option<&str>,
+        trace: RowTrace<'_>,
         at: UnixMs,
     ) -> Result<(), LedgerError> {
-        let settlement = UnlinkSettlement::new(row, key, outcome, attempts, request_id, at);
+        let settlement = UnlinkSettlement::new(row, key, outcome, trace, at);
         self.append_event(
             row,
             key,
@@ -220,6 +241,11 @@ impl Ledger {
             at,
             &LedgerRecord::UnlinkSettled(settlement),
         )
+    }
+
+    /// Records a call for a row that did not succeed. It changes no state.
+    pub fn attempt(&mut self, row: RowNumber, key: RowKey, call: &FailedCall<'_>) -> Result<(), LedgerError> {
+        self.writer.append(&LedgerRecord::Attempt(Attempt::new(row, key, call)))
     }
 
     /// Records that a row of the input is invalid, with its first error.
@@ -255,6 +281,11 @@ impl Ledger {
         self.writer.sync()
     }
 
+    /// The state of the hash chain after everything recorded.
+    pub fn head(&self) -> ChainHead {
+        self.writer.head()
+    }
+
     /// Lines recorded since the last sync.
     pub fn unsynced_lines(&self) -> usize {
         self.writer.unsynced_lines()
@@ -271,8 +302,9 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let next =
             next_state(self.view.state(key), event).map_err(|illegal| LedgerError::Illegal { row, key, illegal })?;
+        let offset = self.writer.position();
         self.writer.append(record)?;
-        self.view.note(key, event, next, at);
+        self.view.note(key, event, next, (at, offset));
         Ok(())
     }
 }

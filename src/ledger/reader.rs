@@ -2,13 +2,14 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+use super::chain::{self, ChainHead};
 use super::error::{LedgerError, LedgerOperation};
-use super::record::{self, HEADER_START, LedgerHeader, LedgerRecord};
+use super::record::{self, FORMAT_VERSION, HEADER_START, LedgerHeader, LedgerRecord, RecordError};
 use super::storage::LedgerSource;
 use crate::limits::{LEDGER_LINE_BYTES_MAX, LEDGER_READ_BYTES};
 
-/// Longest line with its line end, at most `\r\n`.
-const LINE_WITH_END_BYTES_MAX: u64 = LEDGER_LINE_BYTES_MAX as u64 + 2;
+/// Longest line with its line end.
+const LINE_WITH_END_BYTES_MAX: u64 = LEDGER_LINE_BYTES_MAX as u64 + 1;
 
 /// Reads the records of a ledger in the order of the file.
 pub(super) struct LedgerReader<'a> {
@@ -27,6 +28,8 @@ pub(super) struct WholeLines {
     pub(super) bytes: u64,
     /// Whether the last one lacks its line end.
     pub(super) newline_missing: bool,
+    /// The state of the hash chain after the last one.
+    pub(super) head: ChainHead,
 }
 
 pub(super) struct LedgerRecordAt<'a> {
@@ -54,9 +57,10 @@ impl<'a> LedgerReader<'a> {
         let Some(line) = self.lines.next_line().map_err(|error| read_error(self.source, &error))? else {
             return Ok(None);
         };
-        let Some(record) = record_of(&line, self.source, self.end)? else { return Ok(None) };
-        self.found = WholeLines { count: line.number, bytes: line.end, newline_missing: !line.ended };
-        Ok(Some(LedgerRecordAt { line: line.number, offset: line.offset, record }))
+        let LedgerLine { number, offset, end, ended, .. } = line;
+        let Some((record, head)) = record_of(line, self.found.head, self.source, self.end)? else { return Ok(None) };
+        self.found = WholeLines { count: number, bytes: end, newline_missing: !ended, head };
+        Ok(Some(LedgerRecordAt { line: number, offset, record }))
     }
 
     pub(super) fn whole_lines(&self) -> WholeLines {
@@ -76,42 +80,41 @@ pub(super) fn read_header(source: &dyn LedgerSource) -> Result<LedgerHeader, Led
     }
 }
 
-/// What a line says; `None` for a torn one, which can only be the last.
+/// What a line says that follows `head`, and the head after it; `None` for a torn line, which can only be the last.
 fn record_of<'a>(
-    line: &LedgerLine<'a>,
+    line: LedgerLine<'a>,
+    head: ChainHead,
     source: &dyn LedgerSource,
     end: u64,
-) -> Result<Option<LedgerRecord<'a>>, LedgerError> {
-    let decoded = record::decode(line.bytes);
-    if line.number == 1 {
-        return match (decoded, record::format_of_header(line.bytes)) {
-            (_, Some(found)) if found != record::FORMAT_VERSION => {
-                Err(LedgerError::Version { place: source.place(), found })
-            }
-            (Ok(record @ LedgerRecord::Header(_)), _) => Ok(Some(record)),
-            _ if line.is_torn_header() => Ok(None),
-            (Err(reason), _) if line.bytes.starts_with(HEADER_START.as_bytes()) => {
-                Err(damaged(source, line.number, line.offset, &reason.to_string()))
-            }
-            _ => Err(LedgerError::NotALedger { place: source.place() }),
-        };
+) -> Result<Option<(LedgerRecord<'a>, ChainHead)>, LedgerError> {
+    let is_header = line.number == 1;
+    if is_header && let Some(found) = record::format_of_header(line.bytes).filter(|found| *found != FORMAT_VERSION) {
+        return Err(LedgerError::Version { place: source.place(), found });
     }
+    let starts_as_header = line.bytes.starts_with(HEADER_START.as_bytes());
+    let is_torn = if is_header { line.is_torn_header() } else { line.is_torn(end) };
+    let LedgerLine { number, offset, bytes, .. } = line;
+    let length = bytes.len();
+    let decoded = head.open(bytes).and_then(|(record, head)| Ok((record::decode(record)?, head)));
     let reason = match decoded {
-        Ok(LedgerRecord::Header(_)) => "a second header".to_owned(),
-        Ok(record) => return Ok(Some(record)),
-        Err(_) if line.is_torn(end) => return Ok(None),
-        Err(_) if line.bytes.len() > LEDGER_LINE_BYTES_MAX => format!("longer than {LEDGER_LINE_BYTES_MAX} bytes"),
+        Ok((record @ LedgerRecord::Header(_), head)) if is_header => return Ok(Some((record, head))),
+        Ok((LedgerRecord::Header(_), _)) => "a second header".to_owned(),
+        Ok(found) if !is_header => return Ok(Some(found)),
+        Err(_) if is_torn => return Ok(None),
+        _ if is_header && !starts_as_header => return Err(LedgerError::NotALedger { place: source.place() }),
+        Err(_) if length > LEDGER_LINE_BYTES_MAX => format!("longer than {LEDGER_LINE_BYTES_MAX} bytes"),
         Err(reason) => reason.to_string(),
+        Ok(_) => return Err(LedgerError::NotALedger { place: source.place() }),
     };
-    Err(damaged(source, line.number, line.offset, &reason))
+    Err(damaged(source, number, offset, &reason))
 }
 
 pub(super) fn damaged(source: &dyn LedgerSource, line: u64, offset: u64, reason: &str) -> LedgerError {
     LedgerError::Damaged { place: source.place(), offset, line, reason: reason.to_owned() }
 }
 
-/// Hands the bytes of the line that starts at `offset` to `read`, without their line end. A line that a person has edited
-/// meanwhile into what `read` cannot use is damage.
+/// Hands the record of the line that starts at `offset` to `read`, without its hash, which was checked when the line was
+/// found. A line that somebody has edited meanwhile into what `read` cannot use is damage.
 pub(super) fn read_line_at<T>(
     source: &dyn LedgerSource,
     offset: u64,
@@ -122,7 +125,8 @@ pub(super) fn read_line_at<T>(
     let size = source.size().map_err(io_error)?;
     let mut lines = LedgerLines::new(source, offset, size, buffer_bytes);
     let line = lines.next_line().map_err(io_error)?;
-    let reason = match read(line.map_or(&[], |line| line.bytes)) {
+    let record = line.map_or(Err(RecordError::NoHash), |line| chain::without_hash(line.bytes));
+    let reason = match record.map_err(|error| error.to_string()).and_then(read) {
         Ok(value) => return Ok(value),
         Err(reason) => reason,
     };
@@ -165,7 +169,7 @@ struct LedgerLine<'a> {
     /// Where the next one starts.
     end: u64,
     /// Without its line end; of a line that is too long only the beginning.
-    bytes: &'a [u8],
+    bytes: &'a mut [u8],
     /// Whether it has a line end.
     ended: bool,
 }
@@ -180,7 +184,7 @@ impl LedgerLine<'_> {
     /// Whether this is the beginning of a header, and of no other file.
     fn is_torn_header(&self) -> bool {
         let start = HEADER_START.as_bytes();
-        !self.ended && (start.starts_with(self.bytes) || self.bytes.starts_with(start))
+        !self.ended && (start.starts_with(&*self.bytes) || self.bytes.starts_with(start))
     }
 }
 
@@ -208,7 +212,8 @@ impl<'a> LedgerLines<'a> {
         self.offset += bytes;
         self.number += 1;
         let ended = self.line.ends_with(b"\n");
-        let bytes = self.line.strip_suffix(b"\r\n").or(self.line.strip_suffix(b"\n")).unwrap_or(&self.line);
+        let length = self.line.len() - usize::from(ended);
+        let bytes = &mut self.line[..length];
         Ok(Some(LedgerLine { number: self.number, offset, end: self.offset, bytes, ended }))
     }
 }

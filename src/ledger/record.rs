@@ -1,6 +1,7 @@
 //! The records of a ledger, format 2: one JSON object a line, defined by the types of this file alone.
 //!
-//! Every line has a `type`, which this program writes first. A member or a type that is not known is damage: to ignore
+//! Every line has a `type`, which this program writes first, and a `hash`, which it writes last and which `chain` adds
+//! and takes away: no type of this file has it. A member or a type that is not known is damage: to ignore
 //! it could put a row in the wrong state. So an older program refuses a ledger that a newer one has written to, and
 //! says in which line. To add a member, add an optional field (`default`, `skip_serializing_if`); ledgers without it
 //! stay readable. [`FORMAT_VERSION`] changes only when an old line would be read in another sense.
@@ -57,6 +58,8 @@ pub enum LedgerRecord<'a> {
     UnlinkAnnounced(Announcement<'a>),
     /// The unlinking of a row reached a result.
     UnlinkSettled(UnlinkSettlement<'a>),
+    /// A link or unlink call for a row did not succeed. The call that succeeds is in the result.
+    Attempt(Attempt<'a>),
     /// A row of the input is invalid, and was not sent.
     Invalid(InvalidRow<'a>),
 }
@@ -73,6 +76,7 @@ enum RecordType {
     Withdrawn,
     UnlinkAnnounced,
     UnlinkSettled,
+    Attempt,
     Invalid,
 }
 
@@ -363,11 +367,15 @@ pub struct Settlement<'a> {
     /// Why the row was refused; there if and only if it was.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
     pub code: Option<RefusalCode>,
-    /// Linked, as concluded from reading, and so close in time that somebody else could have made the link.
+    /// Linked, as concluded from reading: somebody else could have made the link.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recovered: bool,
-    /// How often the row was attempted in that run.
+    /// How often the row was attempted in that run, without calls that were throttled or did not reach the service.
     pub attempts: u32,
+    /// From sending the call that succeeded to its answer; where it is missing, reading settled the row, or an answer of
+    /// which there is an [`Attempt`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<u64>,
     /// The service's id of the last request that was answered.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<Cow<'a, str>>,
@@ -384,6 +392,8 @@ pub struct Settlement<'a> {
 pub struct RowTrace<'a> {
     /// How often the row was attempted.
     pub attempts: u32,
+    /// From sending the call that succeeded to its answer; `None` where no call succeeded.
+    pub latency_ms: Option<u64>,
     /// The service's id of the last request that was answered.
     pub request_id: Option<&'a str>,
     /// The destination's user name as the pool showed it, where it was read.
@@ -417,6 +427,7 @@ impl<'a> Settlement<'a> {
             code,
             recovered: matches!(outcome, LinkOutcome::Linked { recovered: true }),
             attempts: trace.attempts,
+            latency_ms: trace.latency_ms,
             request_id: trace.request_id.map(|id| cut_after(id, LEDGER_WORD_CHARS_MAX).into()),
             error: error.map(CallError::from),
             username: trace.username.map(|name| PersonalText::new(name.expose())),
@@ -451,8 +462,11 @@ pub struct UnlinkSettlement<'a> {
     /// Why the unlinking was refused; there if and only if it was.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
     pub code: Option<RefusalCode>,
-    /// How often it was attempted in that run.
+    /// How often it was attempted in that run, without calls that were throttled or did not reach the service.
     pub attempts: u32,
+    /// As in [`Settlement`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<u64>,
     /// The service's id of the last request that was answered.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<Cow<'a, str>>,
@@ -477,28 +491,22 @@ pub enum UnlinkResult {
 }
 
 impl<'a> UnlinkSettlement<'a> {
-    pub(super) fn new(
-        row: RowNumber,
-        key: RowKey,
-        outcome: &'a UndoOutcome,
-        attempts: u32,
-        request_id: Option<&'a str>,
-        at: UnixMs,
-    ) -> Self {
+    pub(super) fn new(row: RowNumber, key: RowKey, outcome: &'a UndoOutcome, trace: RowTrace<'a>, at: UnixMs) -> Self {
         let (result, code, error) = match outcome {
             UndoOutcome::Undone => (UnlinkResult::Undone, None, None),
             UndoOutcome::Refused { code, text } => (UnlinkResult::Refused, Some(*code), text.as_ref()),
             UndoOutcome::Failed { text } => (UnlinkResult::Failed, None, Some(text)),
             UndoOutcome::InDoubt { text } => (UnlinkResult::InDoubt, None, Some(text)),
         };
+        let RowTrace { attempts, latency_ms, request_id, .. } = trace;
         let request_id = request_id.map(|id| cut_after(id, LEDGER_WORD_CHARS_MAX).into());
-        Self { row, key, result, code, attempts, request_id, error: error.map(CallError::from), at }
+        Self { row, key, result, code, attempts, latency_ms, request_id, error: error.map(CallError::from), at }
     }
 
     /// An unlink that was announced and not sent.
     pub(super) fn withdrawn(row: RowNumber, key: RowKey, at: UnixMs) -> Self {
         let result = UnlinkResult::Withdrawn;
-        Self { row, key, result, code: None, attempts: 0, request_id: None, error: None, at }
+        Self { row, key, result, code: None, attempts: 0, latency_ms: None, request_id: None, error: None, at }
     }
 
     /// `None` where the members contradict each other.
@@ -511,6 +519,77 @@ impl<'a> UnlinkSettlement<'a> {
             _ => None,
         }
     }
+}
+
+/// A call for a row that was answered, or not, and did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempt<'a> {
+    /// The row's number in that run's input.
+    #[serde(with = "JsonRowNumber")]
+    pub row: RowNumber,
+    #[serde(with = "as_json_text")]
+    pub key: RowKey,
+    pub call: AttemptedCall,
+    pub answer: AnswerClass,
+    /// The service's code, or a word for a transport fault.
+    #[serde(borrow)]
+    pub code: Cow<'a, str>,
+    /// The service's id of the request, where it was answered.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<Cow<'a, str>>,
+    /// From sending the call to its answer, or to the end of waiting for it.
+    pub latency_ms: u64,
+    /// When it was sent.
+    pub at: UnixMs,
+}
+
+/// The `call` of an [`Attempt`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptedCall {
+    Link,
+    Unlink,
+}
+
+/// What an answer means that is no success: the `answer` of an [`Attempt`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerClass {
+    /// Rejected for the rate. No effect.
+    Throttled,
+    /// Nothing was sent.
+    NotReached,
+    /// The call may have had an effect.
+    Unknown,
+    /// The service says no to the row.
+    Refused,
+    /// The service says that there is no such link.
+    NotLinked,
+    /// The service says no to the whole run. No effect.
+    RunStopped,
+}
+
+impl<'a> Attempt<'a> {
+    /// Cuts the texts at their bounds.
+    pub(super) fn new(row: RowNumber, key: RowKey, answer: &FailedCall<'a>) -> Self {
+        let FailedCall { call, answer, code, request_id, latency_ms, at } = *answer;
+        let code = cut_after(code, LEDGER_WORD_CHARS_MAX).into();
+        let request_id = request_id.map(|id| cut_after(id, LEDGER_WORD_CHARS_MAX).into());
+        Self { row, key, call, answer, code, request_id, latency_ms, at }
+    }
+}
+
+/// A call that did not succeed, as [`Attempt`] keeps it.
+#[derive(Debug, Clone, Copy)]
+pub struct FailedCall<'a> {
+    pub call: AttemptedCall,
+    pub answer: AnswerClass,
+    pub code: &'a str,
+    pub request_id: Option<&'a str>,
+    pub latency_ms: u64,
+    /// When it was sent.
+    pub at: UnixMs,
 }
 
 /// A row of the input that was not sent because of its first error.
@@ -534,6 +613,12 @@ pub struct InvalidRow<'a> {
 /// Why a line is no record. Holds nothing that the line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
+    #[error("no `hash` at its end")]
+    NoHash,
+    #[error(
+        "its `hash` does not fit, so this line was changed, or lines before it were changed, cut out, added or moved"
+    )]
+    WrongHash,
     #[error("not valid UTF-8")]
     Utf8,
     #[error("unexpected JSON at column {column}")]
@@ -567,11 +652,28 @@ pub(super) fn format_of_header(line: &[u8]) -> Option<u64> {
 }
 
 impl LedgerRecord<'_> {
+    /// When it was recorded; of an [`Attempt`], when it was sent.
+    pub(super) fn at(&self) -> UnixMs {
+        match self {
+            Self::Header(header) => header.created,
+            Self::RunStarted(start) => start.at,
+            Self::RunEnded(end) => end.at,
+            Self::Announced(call) | Self::UnlinkAnnounced(call) => call.at,
+            Self::Settled(settled) => settled.at,
+            Self::Withdrawn(withdrawal) => withdrawal.at,
+            Self::UnlinkSettled(settled) => settled.at,
+            Self::Attempt(attempt) => attempt.at,
+            Self::Invalid(row) => row.at,
+        }
+    }
+
     /// What the record does to the state of a row, and when; `None` for a record that changes no state. Refuses members
     /// that contradict each other, which no record of [`decode`] has.
     pub(super) fn row_event(&self) -> Result<Option<(RowKey, RowEvent, UnixMs)>, RecordError> {
         Ok(Some(match self {
-            Self::Header(_) | Self::RunStarted(_) | Self::RunEnded(_) | Self::Invalid(_) => return Ok(None),
+            Self::Header(_) | Self::RunStarted(_) | Self::RunEnded(_) | Self::Attempt(_) | Self::Invalid(_) => {
+                return Ok(None);
+            }
             Self::Announced(call) => (call.key, RowEvent::Announced, call.at),
             Self::Withdrawn(withdrawal) => (withdrawal.key, RowEvent::Withdrawn, withdrawal.at),
             Self::Settled(settled) => {
@@ -638,6 +740,7 @@ impl RecordType {
             Self::Withdrawn => Withdrawal::deserialize(members).map(LedgerRecord::Withdrawn),
             Self::UnlinkAnnounced => Announcement::deserialize(members).map(LedgerRecord::UnlinkAnnounced),
             Self::UnlinkSettled => UnlinkSettlement::deserialize(members).map(LedgerRecord::UnlinkSettled),
+            Self::Attempt => Attempt::deserialize(members).map(LedgerRecord::Attempt),
             Self::Invalid => InvalidRow::deserialize(members).map(LedgerRecord::Invalid),
         }
     }

@@ -8,9 +8,11 @@ mod tests;
 
 use std::io;
 
+use super::error::{DisplacedHow, LedgerError};
+
 pub use discard::DiscardStorage;
 pub use file::{FileSource, FileStorage};
-pub use testing::MemoryStorage;
+pub use testing::{MemoryStorage, StorageFault, StorageOperation};
 
 /// Bytes that can be read.
 pub trait LedgerSource {
@@ -24,8 +26,33 @@ pub trait LedgerSource {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 }
 
+/// Who else could read a ledger when it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FileAccess {
+    /// The permissions let the group or others read or write it.
+    pub open_to_others: bool,
+    /// It belongs to another user than the one who runs this program.
+    pub owned_by_another_user: bool,
+}
+
+/// A ledger that is not where it was, or not what it was, while it is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Displacement {
+    pub how: DisplacedHow,
+    /// A copy of everything that was written, where one could be made.
+    pub rescued: Option<String>,
+}
+
 /// Bytes that one owner can add to.
 pub trait LedgerStorage: LedgerSource + Send {
+    /// Keeps every other owner away, as long as the value lives. Comes before anything else.
+    fn lock(&mut self) -> Result<FileAccess, LedgerError>;
+
+    /// Whether what was written can be read; not so in a rehearsal.
+    fn keeps_lines(&self) -> bool {
+        true
+    }
+
     /// Writes all of `bytes` at the end. After an error it is not known how many of them arrived.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
@@ -35,6 +62,11 @@ pub trait LedgerStorage: LedgerSource + Send {
     /// Makes everything written durable. After an error nothing about unsynced bytes is known, and trying again
     /// would wrongly succeed: the system may have dropped them.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Looks whether the storage is still where it was, and as long as it was written. Makes a copy where it is not.
+    fn displacement(&mut self) -> io::Result<Option<Displacement>> {
+        Ok(None)
+    }
 
     /// Makes durable what was written, and that the storage exists.
     fn sync_created(&mut self) -> io::Result<()>;

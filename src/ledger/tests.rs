@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::record::{EndedAs, RunId};
-use super::storage::{FileSource, MemoryStorage};
+use super::storage::{FileAccess, FileSource, MemoryStorage};
 use super::*;
 use crate::domain::counts::Counts;
 use crate::domain::finding::FindingCode;
@@ -55,7 +55,7 @@ fn a_row_is_followed_through_several_runs() {
     let storage = MemoryStorage::default();
     let (row, outcome) = (row(1), LinkOutcome::InDoubt { text: text("timeout") });
     let (mut ledger, first) = opened(&storage);
-    assert_eq!(first, Opened { created: true, cut_bytes: 0, rows: 0 });
+    assert_eq!(first, Opened { created: true, cut_bytes: 0, rows: 0, access: FileAccess::default() });
     assert_eq!((ledger.state(row.key), ledger.announced_at(row.key)), (RowState::Unprocessed, None));
     ledger.announce(&row, &user(&row), 50).unwrap();
     ledger.settle(row.number, row.key, &outcome, 5, None, 60).unwrap();
@@ -64,7 +64,7 @@ fn a_row_is_followed_through_several_runs() {
     ledger.sync().unwrap();
 
     let (mut ledger, second) = opened(&storage);
-    assert_eq!(second, Opened { created: false, cut_bytes: 0, rows: 1 });
+    assert_eq!(second, Opened { created: false, cut_bytes: 0, rows: 1, access: FileAccess::default() });
     assert_eq!((ledger.state(row.key), ledger.announced_at(row.key)), (RowState::InDoubt, Some(50)));
     ledger.settle(row.number, row.key, &LinkOutcome::Failed { text: text("") }, 0, None, 80).unwrap();
     ledger.announce(&row, &user(&row), 90).unwrap();
@@ -272,7 +272,7 @@ fn a_file_is_locked_while_open_and_can_be_read_meanwhile() {
 
     drop(ledger);
     let (ledger, again) = Ledger::open(&path, &binding(), 2_000).unwrap();
-    assert_eq!(again, Opened { created: false, cut_bytes: 0, rows: 2 });
+    assert_eq!(again, Opened { created: false, cut_bytes: 0, rows: 2, access: FileAccess::default() });
     assert_eq!(ledger.view().counts(), counts);
 }
 
@@ -359,7 +359,9 @@ fn take_step(ledger: &mut Ledger, row: &Row, step: &LedgerCall, at: UnixMs) -> R
         LedgerCall::Settle(outcome) => ledger.settle(number, key, outcome, 2, Some("id"), at),
         LedgerCall::AnnounceUnlink => ledger.announce_unlink(row, &user(row), &row.link.source, at),
         LedgerCall::WithdrawUnlink => ledger.withdraw_unlink(number, key, at),
-        LedgerCall::SettleUnlink(outcome) => ledger.settle_unlink(number, key, outcome, 1, None, at),
+        LedgerCall::SettleUnlink(outcome) => {
+            ledger.settle_unlink(number, key, outcome, RowTrace { attempts: 1, ..RowTrace::default() }, at)
+        }
     }
 }
 

@@ -25,15 +25,17 @@ pub struct LedgerView {
 }
 
 /// An announcement without a result.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct OpenAnnouncement {
     /// The time of the earliest one since the row was last out of doubt.
     first: UnixMs,
     is_unlink: bool,
+    /// Where the newest one is in the ledger, in bytes.
+    newest_offset: u64,
 }
 
 impl OpenAnnouncement {
-    fn state(self) -> RowState {
+    fn state(&self) -> RowState {
         if self.is_unlink { RowState::Unlinking } else { RowState::InDoubt }
     }
 }
@@ -73,6 +75,11 @@ impl LedgerView {
         self.in_doubt.get(&key).map(|open| open.first)
     }
 
+    /// For a row in doubt, where its newest announcement is in the ledger, in bytes.
+    pub(super) fn announcement_offset(&self, key: RowKey) -> Option<u64> {
+        self.in_doubt.get(&key).map(|open| open.newest_offset)
+    }
+
     /// Every row that the ledger holds and that has a state, in no particular order.
     pub fn states(&self) -> impl Iterator<Item = (RowKey, RowState)> {
         let in_doubt = self.in_doubt.iter().map(|(key, open)| (*key, open.state()));
@@ -93,19 +100,26 @@ impl LedgerView {
         counts
     }
 
-    /// Notes an event of a ledger that is read back.
-    pub(super) fn replay(&mut self, key: RowKey, event: RowEvent, at: UnixMs) -> Result<(), IllegalTransition> {
+    /// Notes an event of a ledger that is read back; `place` is its time and where it is in the ledger, in bytes.
+    pub(super) fn replay(
+        &mut self,
+        key: RowKey,
+        event: RowEvent,
+        place: (UnixMs, u64),
+    ) -> Result<(), IllegalTransition> {
         let next = next_state(self.state(key), event)?;
-        self.note(key, event, next, at);
+        self.note(key, event, next, place);
         Ok(())
     }
 
-    /// Notes that `event` put a row in `state`, as `next_state` allowed; `at` counts for announcements only.
-    pub(super) fn note(&mut self, key: RowKey, event: RowEvent, state: RowState, at: UnixMs) {
+    /// Notes that `event` put a row in `state`, as `next_state` allowed; the place counts for announcements only.
+    pub(super) fn note(&mut self, key: RowKey, event: RowEvent, state: RowState, (at, offset): (UnixMs, u64)) {
         if matches!(event, RowEvent::Announced | RowEvent::UnlinkAnnounced) {
             let is_unlink = event == RowEvent::UnlinkAnnounced;
-            let open = self.in_doubt.entry(key).or_insert(OpenAnnouncement { first: at, is_unlink });
+            let open =
+                self.in_doubt.entry(key).or_insert(OpenAnnouncement { first: at, is_unlink, newest_offset: offset });
             open.first = open.first.min(at);
+            open.newest_offset = offset;
         }
         if matches!(state, RowState::InDoubt | RowState::Unlinking) {
             return;
@@ -208,7 +222,7 @@ mod tests {
             let mut plain = PlainView::default();
             for (number, event, at) in events {
                 let key = key(number.wrapping_mul(0x9e37_79b9_7f4a_7c15), number);
-                prop_assert_eq!(view.replay(key, event, at), plain.replay(key, event, at));
+                prop_assert_eq!(view.replay(key, event, (at, 0)), plain.replay(key, event, at));
                 prop_assert!(view.recent.len() < recent_max);
             }
             for (key, (state, announced)) in &plain.0 {
@@ -232,7 +246,7 @@ mod tests {
             let draw = |rng: &mut Rng| key(rng.next_u64().checked_shr(spread).unwrap_or(0), rng.below(1 << 12));
             for at in 0..6_000 {
                 let (key, state) = (draw(&mut rng), states[usize::try_from(rng.below(3)).unwrap()]);
-                view.note(key, RowEvent::Settled(state), state, at);
+                view.note(key, RowEvent::Settled(state), state, (at, 0));
                 expected.insert(key, state);
             }
             assert!(view.settled.is_sorted_by(|one, other| one.key < other.key) && view.settled.len() > 1_000);

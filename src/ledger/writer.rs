@@ -2,22 +2,28 @@
 
 use std::io;
 
+use super::chain::ChainHead;
 use super::error::{LedgerError, LedgerOperation};
 use super::record::LedgerRecord;
-use super::storage::LedgerStorage;
+use super::storage::{Displacement, LedgerStorage};
 use crate::limits::{LEDGER_BUFFER_BYTES, LEDGER_LINE_BYTES_MAX};
 
 pub(super) struct LedgerWriter {
     storage: Box<dyn LedgerStorage>,
     buffer: Vec<u8>,
+    /// The state of the hash chain after the last line.
+    head: ChainHead,
+    /// Where the next line starts, in bytes.
+    position: u64,
     unsynced_lines: usize,
     /// The first failure. From then on the page cache cannot be trusted, and a second sync would wrongly succeed.
     failure: Option<LedgerError>,
 }
 
 impl LedgerWriter {
-    pub(super) fn new(storage: Box<dyn LedgerStorage>) -> Self {
-        Self { storage, buffer: Vec::new(), unsynced_lines: 0, failure: None }
+    /// Writes behind lines that end with this `head`, at this `position`.
+    pub(super) fn new(storage: Box<dyn LedgerStorage>, head: ChainHead, position: u64) -> Self {
+        Self { storage, buffer: Vec::new(), head, position, unsynced_lines: 0, failure: None }
     }
 
     /// Adds a record to the buffer; writes when the buffer is full.
@@ -26,12 +32,15 @@ impl LedgerWriter {
         let start = self.buffer.len();
         let encoded = serde_json::to_writer(&mut self.buffer, record);
         self.remember(LedgerOperation::Write, encoded.map_err(io::Error::from))?;
+        let head = self.head.seal(&mut self.buffer, start);
         let bytes = self.buffer.len() - start;
         if bytes > LEDGER_LINE_BYTES_MAX {
             self.buffer.truncate(start);
             return Err(LedgerError::LineTooLong { place: self.storage.place(), bytes });
         }
+        self.head = head;
         self.buffer.push(b'\n');
+        self.position += bytes as u64 + 1;
         self.unsynced_lines += 1;
         if self.buffer.len() >= LEDGER_BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
@@ -50,13 +59,26 @@ impl LedgerWriter {
     /// Makes everything durable.
     pub(super) fn sync(&mut self) -> Result<(), LedgerError> {
         self.flush()?;
-        if self.unsynced_lines == 0 {
-            return Ok(());
+        if self.unsynced_lines > 0 {
+            let synced = self.storage.sync();
+            self.remember(LedgerOperation::Sync, synced)?;
         }
-        let synced = self.storage.sync();
-        self.remember(LedgerOperation::Sync, synced)?;
+        self.check_place()?;
         self.unsynced_lines = 0;
         Ok(())
+    }
+
+    /// What is durable in a file that nobody finds is lost.
+    fn check_place(&mut self) -> Result<(), LedgerError> {
+        let found = self.storage.displacement();
+        let place = self.storage.place();
+        let failure = match found {
+            Ok(None) => return Ok(()),
+            Ok(Some(Displacement { how, rescued })) => LedgerError::Displaced { place, how, rescued },
+            Err(error) => LedgerError::io(LedgerOperation::Sync, place, &error),
+        };
+        self.failure = Some(failure.clone());
+        Err(failure)
     }
 
     /// Makes the first lines of a new ledger durable, and that it exists.
@@ -64,8 +86,21 @@ impl LedgerWriter {
         self.flush()?;
         let synced = self.storage.sync_created();
         self.remember(LedgerOperation::Sync, synced)?;
+        self.check_place()?;
         self.unsynced_lines = 0;
         Ok(())
+    }
+
+    pub(super) fn storage(&self) -> &dyn LedgerStorage {
+        &*self.storage
+    }
+
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    pub(super) fn head(&self) -> ChainHead {
+        self.head
     }
 
     pub(super) fn unsynced_lines(&self) -> usize {

@@ -29,11 +29,15 @@ pub struct LinkedIdentity {
 impl LinkedIdentity {
     /// From when to when it can have been linked. A date of whole seconds may have lost its milliseconds.
     pub fn created_between(&self) -> Option<RangeInclusive<UnixMs>> {
-        self.created_unix_ms.map(|created| {
-            let is_whole_second = created % MS_PER_SECOND == 0;
-            created..=created.saturating_add(if is_whole_second { MS_PER_SECOND - 1 } else { 0 })
-        })
+        self.created_unix_ms.map(possible_times)
     }
+}
+
+/// The times that a date may stand for.
+#[must_use]
+pub fn possible_times(date: UnixMs) -> RangeInclusive<UnixMs> {
+    let is_whole_second = date % MS_PER_SECOND == 0;
+    date..=date.saturating_add(if is_whole_second { MS_PER_SECOND - 1 } else { 0 })
 }
 
 const MS_PER_SECOND: UnixMs = 1_000;

@@ -128,6 +128,8 @@ struct UserBody {
     attributes: Vec<AttributeBody>,
     user_status: String,
     enabled: bool,
+    user_create_date: Option<f64>,
+    user_last_modified_date: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -158,6 +160,12 @@ fn attributes_with(pool: &Value, member: &str, value: bool) -> BTreeSet<String> 
     named.map(|attribute| text_of(&attribute["Name"])).filter(|name| name != "sub").collect()
 }
 
+/// Seconds with fractions, as the service writes dates.
+#[expect(clippy::cast_possible_truncation, reason = "dates of this century; `as` saturates")]
+fn milliseconds(seconds: f64) -> UnixMs {
+    (seconds * 1_000.0).round() as UnixMs
+}
+
 /// The items of a list; none where it is absent.
 fn items_of(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
@@ -183,6 +191,8 @@ impl From<UserBody> for PoolUser {
             identities: attribute("identities").map(parse_identities).unwrap_or_default(),
             status: user.user_status.clone(),
             enabled: user.enabled,
+            created_unix_ms: user.user_create_date.map(milliseconds),
+            modified_unix_ms: user.user_last_modified_date.map(milliseconds),
         }
     }
 }

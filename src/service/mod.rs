@@ -143,6 +143,10 @@ pub struct PoolUser {
     /// `CONFIRMED`, `FORCE_CHANGE_PASSWORD`, `EXTERNAL_PROVIDER` and so on. Not a safe test of native or federated.
     pub status: String,
     pub enabled: bool,
+    /// `UserCreateDate`.
+    pub created_unix_ms: Option<UnixMs>,
+    /// `UserLastModifiedDate`: changes with every write to the user, not only with a sign-in.
+    pub modified_unix_ms: Option<UnixMs>,
     /// The identities of this user, including its own (`primary`).
     pub identities: Vec<LinkedIdentity>,
 }

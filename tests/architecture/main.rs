@@ -87,11 +87,13 @@ const NAMES: &[(&str, &[&str])] = &[
 const PERSONAL_TYPES: &[&str] = &[
     "Destination",
     "DestinationUser",
+    "Duplicate",
     "ExternalIdentity",
     "Link",
     "LinkRequest",
     "LinkToUndo",
     "LinkedIdentity",
+    "Misfire",
     "Personal",
     "PoolUser",
     "Row",

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-pub(crate) use ledger::LedgerFile;
+pub(crate) use ledger::{LedgerFile, resealed};
 pub(crate) use network::{Authority, ConnectProxy, TlsServer};
 pub(crate) use pairs::{Pair, csv, pairs, pool_file};
 pub(crate) use process::{Finished, Running};

@@ -27,9 +27,13 @@ mod deploy;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod duplicates;
+#[cfg(test)]
 mod export;
 #[cfg(test)]
 mod exports;
+#[cfg(test)]
+mod failure_limits;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -39,7 +43,11 @@ mod hostile;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]
+mod misfires;
+#[cfg(test)]
 mod network;
+#[cfg(test)]
+mod other_writers;
 #[cfg(test)]
 mod outputs;
 #[cfg(test)]
@@ -65,6 +73,8 @@ mod sign_ins;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
+mod storage_faults;
+#[cfg(test)]
 mod trust;
 #[cfg(test)]
 mod undo;
@@ -76,5 +86,7 @@ mod unlike_pool;
 mod usage;
 #[cfg(test)]
 mod validate;
+#[cfg(test)]
+mod verify;
 #[cfg(test)]
 mod wire;

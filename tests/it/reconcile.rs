@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Fate, Finished, Gate, HELD_CALLS, Home, PASSING_CALLS, POOL, Proxy, Simulator, csv, pairs, wait_for,
+    Fate, Finished, Gate, HELD_CALLS, Home, PASSING_CALLS, POOL, Proxy, Simulator, csv, pairs, resealed, wait_for,
 };
 
 /// A row for each standing, an extra link, and links of a provider that the file does not name.
@@ -282,14 +282,14 @@ fn an_hour_earlier(ledger: &str) -> String {
         }
         format!("{record}\n")
     };
-    ledger.lines().map(line).collect()
+    resealed(&ledger.lines().map(line).collect::<String>())
 }
 
 #[test]
 fn commands_that_must_not_write_have_not() {
     let home = Home::new();
     let simulator = half_linked(&home, 30, 10);
-    home.link(&simulator.url, &["pairs.csv", "--rate", "1000", "--max-failures", "0"]).left_with(0);
+    home.link(&simulator.url, &["pairs.csv", "--rate", "1000", "--stop-after", "failed=1"]).left_with(0);
     let before = simulator.stats();
     home.on_pool("export", &simulator.url, &["-o", "links.csv", "--pool-snapshot", "snap.json"]).left_with(0);
     reconcile(&home, &simulator.url, &["pairs.csv", "--combined", "c.txt"]).left_with(0);

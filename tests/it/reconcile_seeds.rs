@@ -146,6 +146,7 @@ impl Scene {
                 ComparedItem::Extra(extra) => {
                     extras.insert((extra.provider.clone(), extra.value.expose().to_owned()));
                 }
+                ComparedItem::Misfire(misfire) => assert!(misfire.linked_unix_ms < misfire.profile_created_unix_ms),
             }
             Ok(())
         };

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::harness::{Fate, Gate, Home, Pair, Proxy, Simulator, csv, pairs, wait_for};
+use crate::harness::{Fate, Gate, Home, Pair, Proxy, Simulator, csv, pairs, resealed, wait_for};
 
 /// A home, a simulator, and the rows of these numbers linked through `pairs.csv`.
 fn linked(rows: u64) -> (Home, Simulator) {
@@ -92,7 +92,10 @@ fn a_ledger_is_never_used_with_another_pool() {
     home.run(&["link", "pairs.csv", "--yes", "--ledger", "r.ledger", "--user-pool-id", REAL, "--endpoint-url", url])
         .refused_with(6, "belongs to simulated pool eu-west-1_Example01, and this run is for real pool");
     // And the reverse.
-    home.write("real.ledger", home.read("r.ledger").replacen("\"simulated\":true", "\"simulated\":false", 1));
+    home.write(
+        "real.ledger",
+        resealed(&home.read("r.ledger").replacen("\"simulated\":true", "\"simulated\":false", 1)),
+    );
     home.run(&[&["link", "--yes", "--ledger", "real.ledger"], &simulated[..]].concat())
         .refused_with(6, "belongs to real pool eu-west-1_Example01, and this run is for simulated pool");
     assert_eq!(simulator.stats(), before, "nothing was sent");

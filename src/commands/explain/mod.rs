@@ -103,7 +103,7 @@ mod tests {
         let refused = RowState::Refused(RefusalCode::Unrecognised);
         let states = [RowState::Linked, RowState::AlreadyLinked, refused, RowState::Failed, RowState::InDoubt];
         let states = states.map(RowState::as_str).into_iter().chain(["unprocessed", "invalid"]);
-        let standings = ["missing", "moved", "blocked", "unverifiable", "extra"].into_iter();
+        let standings = ["missing", "moved", "blocked", "unverifiable", "misfired", "extra"].into_iter();
         let refusals = RefusalCode::ALL.iter().map(|code| code.as_str());
         let expected = states.chain(standings).chain(refusals).chain(FindingCode::ALL.iter().map(|code| code.as_str()));
         let all: Vec<&str> = all_codes().unwrap().iter().map(|explained| explained.code).collect();

@@ -69,7 +69,7 @@ pub async fn cmd_export(args: ExportArgs, context: &CommandContext<'_>) -> Resul
     let outputs = [("--out", file_path), ("--pool-snapshot", args.pool_snapshot.as_deref()), args.simulation.output()];
     check_outputs(&outputs, &[], context.force)?;
     let pool = OpenPool::open(&args.pool, &args.simulation, *seed, context).await?;
-    pool.check_providers(&providers)?;
+    pool.check_providers("--provider", &providers)?;
     let mut snapshot = match &args.pool_snapshot {
         Some(path) => Some(PoolSnapshot::begin(path, &pool, *seed, context).await?),
         None => None,
@@ -212,7 +212,7 @@ fn write_links(
     Ok(ExportedLinks { links: writer.rows(), users, unreadable: writer.unreadable().clone() })
 }
 
-fn warn_about_unreadable_rows(unreadable: &UnreadableRows, ui: &Ui) {
+pub(super) fn warn_about_unreadable_rows(unreadable: &UnreadableRows, ui: &Ui) {
     if unreadable.with_allow > 0 {
         let codes = unreadable.suspicions.keys().map(|code| format!("--allow {}", code.as_str()));
         ui.warn(&format!(

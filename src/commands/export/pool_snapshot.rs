@@ -29,7 +29,7 @@ enum ProviderMapping {
 
 /// A pool without its users: what stands before them in the file.
 ///
-/// What the ports do not return has its default: when users were created, attributes besides `sub` and `email`, claims.
+/// What the ports do not return has its default: attributes besides `sub`, `email` and `email_verified`, claims.
 /// The ports do not return client secrets.
 struct PoolWithoutUsers {
     pool: PoolId,
@@ -73,11 +73,15 @@ impl PoolWithoutUsers {
         let kept = user.identities.iter().filter(|identity| has_provider(&identity.provider_name));
         let identities: Vec<_> = kept.map(identity).collect();
         let omitted = user.identities.len() - identities.len();
+        let verified = user.email_verified.then(|| ("email_verified".to_owned(), "true".to_owned()));
         let line = pool_file::user_line(&NewUser {
             sub: user.sub.as_ref().map(|sub| sub.expose().to_owned()),
             email: user.email.as_ref().map(|email| email.expose().to_owned()),
             status: Status::parse(&user.status).unwrap_or(Status::Unknown),
             enabled: user.enabled,
+            created_ms: user.created_unix_ms.unwrap_or(UNKNOWN_DATE_UNIX_MS),
+            modified_ms: user.modified_unix_ms.unwrap_or(UNKNOWN_DATE_UNIX_MS),
+            attributes: verified.into_iter().collect(),
             identities,
             ..NewUser::named(user.username.expose())
         })?;
@@ -209,6 +213,8 @@ mod tests {
             phone: None,
             phone_verified: false,
             preferred_username: None,
+            created_unix_ms: Some(1_650_000_000_123),
+            modified_unix_ms: None,
             identities: vec![
                 identity("Okta", "AbC", true),
                 identity("Corp", "Carlos@x", false),
@@ -235,6 +241,8 @@ mod tests {
             r#""username":"okta_abc","sub":"a0da5180-e3af-4ec6-9a9b-29f984e5746e","email":"a@example.com","status":"UNKNOWN","enabled":false"#,
             r#"{"providerName":"Okta","userId":"AbC","issuer":null,"primary":true,"dateCreated":1700000000000}"#,
             r#""userId":"Carlos@x""#,
+            r#""created":1650000000123"#,
+            r#""email_verified":"true""#,
         ] {
             assert!(again.contains(part), "{part}: {again}");
         }

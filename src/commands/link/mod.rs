@@ -20,8 +20,9 @@ use super::shared::simulator::Simulator;
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, InputArgs, PaceArgs, PoolArgs, SimulationArgs, check_outputs, confirm,
     connect, default_ledger_path, headings, note_preset, parse_shard, require_terminal, resolve_shard,
-    warn_about_cut_line, warn_about_undivided_array,
+    warn_about_access, warn_about_cut_line, warn_about_undivided_array,
 };
+use crate::domain::run::RunPurpose;
 use crate::domain::shard::Shard;
 use crate::engine::{RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
@@ -119,7 +120,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let read = [Some(args.input.as_path()), Some(&ledger_path), args.choices.as_deref(), args.plan.as_deref()];
     check_outputs(&[args.simulation.output()], &read, context.force)?;
     let rate_choice = args.pace.rate_choice(shard, file)?;
-    let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
+    let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
     options.trust = args.reading.trust_policy(file);
     options.retry_refused = args.retry.contains(&RetryState::Refused);
     let source = InputSource::open(&args.input)?;
@@ -253,6 +254,7 @@ fn open_ledger_of_earlier_runs(
     note_long_reading(path, context.ui);
     let (ledger, opened) = Ledger::open(path, binding, context.clock.unix_ms())?;
     warn_about_cut_line(opened.cut_bytes, context.ui);
+    warn_about_access(path, opened.access, context.ui);
     Ok(Some(ledger))
 }
 

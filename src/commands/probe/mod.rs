@@ -73,6 +73,7 @@ pub async fn cmd_probe(args: ProbeArgs, context: &CommandContext<'_>) -> Result<
         region.ok_or_else(|| Failure::Usage("no Region: name one with --region, or set AWS_REGION".to_owned()))?;
     let pool = PoolArgs {
         user_pool_id: None,
+        pool: None,
         profile,
         region: None,
         endpoint_url: args.endpoint_url.clone(),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::input::ReconcileInput;
 use super::pool_scan::{FileNeeds, ReconcileScan};
+use super::sign_in_traces::SignInTraces;
 use crate::clock::UnixMs;
-use crate::commands::shared::Failure;
-use crate::domain::drift::{DriftCounts, DriftRow, DriftStatus, ExtraLink};
+use crate::commands::shared::{Failure, temporary_file_error};
+use crate::domain::drift::{DriftCounts, DriftRow, DriftStatus, ExtraLink, Misfire};
 use crate::domain::identity::ProviderName;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::row::{Link, RowKey};
@@ -28,6 +29,8 @@ pub enum ComparedItem<'a> {
     Row(&'a DriftRow),
     /// A link that only the pool has, after all rows.
     Extra(&'a ExtraLink),
+    /// A link that a sign-in did not find, after all extra links.
+    Misfire(&'a Misfire),
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +67,7 @@ impl ReconcileInput {
         take: &mut dyn FnMut(ComparedItem<'_>) -> Result<(), Failure>,
     ) -> Result<Comparison, Failure> {
         let extras = scan.take_extras()?;
+        let mut traces = std::mem::replace(&mut scan.traces, SignInTraces::new(knowledge.facts.case_sensitive));
         let known = PredictionBasis {
             index: &scan.index,
             pool: knowledge,
@@ -88,6 +92,11 @@ impl ReconcileInput {
                     let forecast = forecaster.predict(key, link, self.choices.username_for(key));
                     let state = ledger.map_or(RowState::Unprocessed, |view| view.state(key));
                     let in_pool = standing(forecast.outcome, link, &scan.index, state);
+                    let holder = scan.index.holder(link.source.provider(), link.source.value());
+                    if let Some((_, user, held)) = holder.filter(|_| in_pool == DriftStatus::Linked) {
+                        let added = traces.add_link(record.number, key, user, held);
+                        added.map_err(|error| temporary_file_error(&error))?;
+                    }
                     let standing = if self.retry_refused { in_pool } else { with_ledger_refusal(in_pool, state) };
                     let hint = forecast.hint.map(CorrectionHint::as_str);
                     let drift = DriftRow { row: record.number, key: Some(key), standing, hint };
@@ -102,6 +111,13 @@ impl ReconcileInput {
             comparison.counts.extra += 1;
             take(ComparedItem::Extra(&extra?))?;
         }
+        let mut add_misfire = |misfire: Misfire| {
+            let counts = &mut comparison.counts;
+            let count = if misfire.verified { &mut counts.misfired } else { &mut counts.misfired_unverified };
+            *count += 1;
+            take(ComparedItem::Misfire(&misfire))
+        };
+        comparison.counts.linked_users = traces.finish(&mut add_misfire)?;
         if comparison.counts.balances() {
             Ok(comparison)
         } else {

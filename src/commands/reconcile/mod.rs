@@ -7,6 +7,7 @@ mod apply;
 mod comparison;
 mod input;
 mod pool_scan;
+mod sign_in_traces;
 mod view;
 
 use std::path::PathBuf;
@@ -20,11 +21,11 @@ use super::shared::settings::parse_percent;
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, InputArgs, OpenPool, PaceArgs, PoolArgs, RateChoice, SimulationArgs,
     check_outputs, confirm, default_ledger_path, headings, note_preset, parse_provider, require_terminal,
-    warn_about_cut_line,
+    warn_about_access, warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::ProviderName;
-use crate::domain::run::RunOutcome;
+use crate::domain::run::{RunOutcome, RunPurpose};
 use crate::engine::{RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
 use crate::foresight::preflight::mapped_attributes;
@@ -133,11 +134,12 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         trust: args.reading.trust_policy(file),
         choices,
     };
-    pool.check_providers(&input.providers)?;
+    pool.check_providers("--provider", &input.providers)?;
     let ledger = match &ledger_path {
         Some(path) => {
             let (ledger, opened) = Ledger::open(path, &input.binding, clock.unix_ms())?;
             warn_about_cut_line(opened.cut_bytes, ui);
+            warn_about_access(path, opened.access, ui);
             Some(ledger)
         }
         None => None,
@@ -209,7 +211,7 @@ async fn apply(
 
     // Connect again: only from here on there is something to write with.
     let rate_choice = args.pace.rate_choice(None, file)?;
-    let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
+    let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
     let service = pool.address.connect().await?;
     let learned = ledger.pace_milli();
     let pace = args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?;
@@ -277,8 +279,8 @@ async fn compare(
     };
     let mut combined = args.combined.as_deref().map(OutputFile::create).transpose()?;
     let comparison = input.compare(&needs, &mut scan, &pool.knowledge, mapped, ledger, &mut |item| {
-        if let Some(file) = &mut combined {
-            file.write(&view::combined_line(&item)?)?;
+        if let (Some(file), Some(line)) = (&mut combined, view::combined_line(&item)?) {
+            file.write(&line)?;
         }
         add_to_report(&mut report, &item);
         Ok(())
@@ -297,6 +299,10 @@ fn add_to_report(report: &mut DriftReport, item: &ComparedItem<'_>) {
         ComparedItem::Row(_) => report.lines_left_out += 1,
         ComparedItem::Extra(line) if report.extras.len() < REPORT_FAILURES_MAX => report.extras.push((*line).clone()),
         ComparedItem::Extra(_) => report.extras_left_out += 1,
+        ComparedItem::Misfire(line) if report.misfires.len() < REPORT_FAILURES_MAX => {
+            report.misfires.push((*line).clone());
+        }
+        ComparedItem::Misfire(_) => report.misfires_left_out += 1,
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::input::ReconcileInput;
+use super::sign_in_traces::SignInTraces;
 use crate::clock::Clock;
 use crate::commands::export::add_links;
 use crate::commands::shared::rows::read_first;
@@ -64,6 +65,7 @@ pub struct ReconcileScan {
     pub index: PoolIndex,
     pub scanned: ScanResult,
     extras: Sorter,
+    pub(super) traces: SignInTraces,
 }
 
 impl ReconcileInput {
@@ -105,6 +107,8 @@ impl ReconcileInput {
         let case_sensitive = knowledge.facts.case_sensitive;
         let required = std::mem::take(&mut needs.required).build();
         let (mut index, mut extras) = (PoolIndexBuilder::new(required, case_sensitive), Sorter::default());
+        let mut traces = SignInTraces::new(case_sensitive);
+        let of_file: BTreeSet<&str> = needs.providers.iter().map(ProviderName::as_str).collect();
         let scope: BTreeSet<&str> = self.scope(needs).iter().map(ProviderName::as_str).collect();
         let (mut users, estimated) = (0, knowledge.facts.estimated_user_count);
         observer.on(&RunEvent::Scanning { users, estimated });
@@ -113,13 +117,15 @@ impl ReconcileInput {
             observer.on(&RunEvent::Scanning { users, estimated });
             for user in &page {
                 let is_extra = |provider: &str, value: &str| scope.contains(provider) && !needs.names(provider, value);
-                add_links(user, case_sensitive, &mut extras, &is_extra).map_err(|error| temporary_file_stop(&error))?;
+                add_links(user, case_sensitive, &mut extras, &is_extra)
+                    .and_then(|()| traces.add_user(user, &|provider| of_file.contains(provider)))
+                    .map_err(|error| temporary_file_stop(&error))?;
             }
             index.add_users(page);
             Ok(())
         };
         let scanned = scan(directory, options, clock, &mut take_page).await?;
-        Ok(ReconcileScan { index: index.build(), scanned, extras })
+        Ok(ReconcileScan { index: index.build(), scanned, extras, traces })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::commands::shared::run_view::{
     TableLine, by_code_json, by_code_text, joined, print_run_report, run_json, simulated_mark, table,
 };
 use crate::commands::shared::{Failure, SCHEMA_VERSION};
-use crate::domain::drift::{DriftReport, DriftRow, DriftStatus, EXTRA_SYMBOL, ExtraLink};
+use crate::domain::drift::{DriftReport, DriftRow, DriftStatus, EXTRA_SYMBOL, ExtraLink, LinkedUserCounts, Misfire};
 use crate::domain::identity::{Personal, masked};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::run::RunReport;
@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::input::Format;
 use crate::input::{LinkRow, LinkRowWriter};
 use crate::limits::FAILURES_SHOWN_MAX;
-use crate::ui::format::{counted, duration};
+use crate::ui::format::{count, counted, duration, timestamp};
 use crate::ui::{OutputFormat, Style, Ui, escape};
 
 pub(super) fn print_drift(report: &DriftReport, ui: &Ui) -> io::Result<()> {
@@ -62,10 +62,19 @@ fn drift_text(report: &DriftReport, show_values: bool, style: Style) -> String {
         TableLine::new("unverifiable", counts.unverifiable, "links by an attribute that may not show", Style::yellow),
         TableLine::new("invalid", counts.invalid, "", Style::yellow),
     ];
-    let sums = [
+    let mut sums = vec![
         TableLine::plain("rows read", counts.rows, ""),
         TableLine::plain("extra", counts.extra, "in the pool, not in the file"),
     ];
+    let misfires = counts.misfired + counts.misfired_unverified;
+    if misfires > 0 {
+        let unverified = match counts.misfired_unverified {
+            0 => String::new(),
+            number => format!("; {} more with an address that is not verified", count(number)),
+        };
+        let note = format!("linked, and signed in to a new profile{unverified}");
+        sums.push(TableLine::new("misfired", counts.misfired, note, Style::yellow));
+    }
     let mut lines = table(&states, &sums, style);
     lines.push(format!(
         "pool {}{}, {}, {}, in {}",
@@ -75,6 +84,7 @@ fn drift_text(report: &DriftReport, show_values: bool, style: Style) -> String {
         counted(report.reads, "read"),
         duration(report.elapsed)
     ));
+    lines.extend(linked_users_text(counts.linked_users));
     // The findings of invalid rows were printed when the file was read.
     let differing = || report.lines.iter().filter(|line| line.standing != DriftStatus::Invalid);
     let rows: Vec<String> = differing().take(FAILURES_SHOWN_MAX).map(|line| row_text(line, style)).collect();
@@ -84,6 +94,10 @@ fn drift_text(report: &DriftReport, show_values: bool, style: Style) -> String {
     let extras: Vec<String> = extras.map(|line| extra_text(line, show_values, style)).collect();
     let left_out = counts.extra - extras.len() as u64;
     push_section(&mut lines, extras, left_out, "extra link");
+    let details = report.misfires.iter().take(FAILURES_SHOWN_MAX);
+    let details: Vec<String> = details.map(|line| misfire_text(line, show_values, style)).collect();
+    let left_out = misfires - details.len() as u64;
+    push_section(&mut lines, details, left_out, "misfire");
     joined(&lines)
 }
 
@@ -116,12 +130,42 @@ fn extra_text(line: &ExtraLink, show_values: bool, style: Style) -> String {
     format!("{} {provider} {} on {}{profile_of}", style.yellow("extra"), shown(&line.value), shown(&line.destination))
 }
 
+fn linked_users_text(users: LinkedUserCounts) -> Option<String> {
+    (users.all() > 0).then(|| {
+        format!(
+            "{}: {} signed in, {} changed since the link, {} without a trace of a sign-in",
+            counted(users.all(), "linked user"),
+            count(users.signed_in),
+            count(users.changed),
+            count(users.no_trace)
+        )
+    })
+}
+
+fn misfire_text(line: &Misfire, show_values: bool, style: Style) -> String {
+    let shown = |value: &Personal| escape(&shown_value(value, show_values)).into_owned();
+    let unverified = if line.verified { "" } else { ", address not verified" };
+    format!(
+        "row {} key {} {}: {} {} is linked to {} since {}; profile {} was created {}{unverified}",
+        line.row,
+        line.key,
+        style.yellow("misfired"),
+        escape(&line.provider),
+        shown(&line.value),
+        shown(&line.destination),
+        timestamp(line.linked_unix_ms),
+        shown(&line.profile),
+        timestamp(line.profile_created_unix_ms)
+    )
+}
+
 fn shown_value(value: &Personal, show_values: bool) -> String {
     if show_values { value.expose().to_owned() } else { masked(value.expose()) }
 }
 
 /// A line of `--combined`: a row with its number, key and code, or a link that only the pool has, as an export writes it.
-pub(super) fn combined_line(item: &ComparedItem<'_>) -> Result<Vec<u8>, Failure> {
+/// A misfire has none: its row has one.
+pub(super) fn combined_line(item: &ComparedItem<'_>) -> Result<Option<Vec<u8>>, Failure> {
     match item {
         ComparedItem::Row(line) => {
             let mut words = vec![line.standing.symbol().to_string(), line.row.to_string()];
@@ -130,7 +174,7 @@ pub(super) fn combined_line(item: &ComparedItem<'_>) -> Result<Vec<u8>, Failure>
             if line.standing == DriftStatus::Invalid {
                 words.push("invalid".to_owned());
             }
-            Ok((words.join(" ") + "\n").into_bytes())
+            Ok(Some((words.join(" ") + "\n").into_bytes()))
         }
         ComparedItem::Extra(extra) => {
             let link = LinkRow {
@@ -141,8 +185,9 @@ pub(super) fn combined_line(item: &ComparedItem<'_>) -> Result<Vec<u8>, Failure>
             };
             let mut text = format!("{EXTRA_SYMBOL} ").into_bytes();
             text.extend(LinkRowWriter::new(Format::Csv).row(&link).map_err(Failure::Output)?);
-            Ok(text)
+            Ok(Some(text))
         }
+        ComparedItem::Misfire(_) => Ok(None),
     }
 }
 
@@ -166,6 +211,21 @@ fn drift_json(report: &DriftReport, applied: Option<&Value>, show_values: bool, 
             "destination_provider": line.destination_provider,
         })
     });
+    let misfires = report.misfires.iter().map(|line| {
+        json!({
+            "row": line.row.0,
+            "key": line.key.to_string(),
+            "source_provider": line.provider,
+            "source_value": shown_value(&line.value, show_values),
+            "destination_username": shown_value(&line.destination, show_values),
+            "linked": timestamp(line.linked_unix_ms),
+            "profile_username": shown_value(&line.profile, show_values),
+            "profile_value": shown_value(&line.profile_value, show_values),
+            "profile_created": timestamp(line.profile_created_unix_ms),
+            "address_verified": line.verified,
+        })
+    });
+    let users = counts.linked_users;
     json!({
         "kind": "reconcile_report",
         "schema_version": SCHEMA_VERSION,
@@ -179,6 +239,11 @@ fn drift_json(report: &DriftReport, applied: Option<&Value>, show_values: bool, 
             "blocked": counts.blocked, "unverifiable": counts.unverifiable, "invalid": counts.invalid,
         },
         "extra": counts.extra,
+        "misfired": counts.misfired,
+        "misfired_unverified": counts.misfired_unverified,
+        "linked_users": {
+            "all": users.all(), "signed_in": users.signed_in, "changed": users.changed, "no_trace": users.no_trace,
+        },
         "changes": counts.changes,
         "blocked_by_code": by_code_json(&counts.by_code, RefusalCode::as_str),
         "providers_in_scope": report.scope,
@@ -186,6 +251,8 @@ fn drift_json(report: &DriftReport, applied: Option<&Value>, show_values: bool, 
         "details_left_out": report.lines_left_out,
         "extras": extras.collect::<Vec<_>>(),
         "extras_left_out": report.extras_left_out,
+        "misfires": misfires.collect::<Vec<_>>(),
+        "misfires_left_out": report.misfires_left_out,
         "users": report.users,
         "reads": report.reads,
         "scanned_unix_ms": report.scanned_unix_ms,
@@ -224,6 +291,20 @@ mod tests {
             }
         }
         report.counts.extra = 1;
+        report.counts.misfired = 1;
+        report.counts.linked_users = LinkedUserCounts { signed_in: 1, changed: 2, no_trace: 3 };
+        report.misfires.push(Misfire {
+            row: RowNumber(1),
+            key: RowKey::parse(b"00000000000000000000000000000001").unwrap(),
+            provider: "Okta".into(),
+            value: Personal::from_service("00uabcde"),
+            destination: Personal::from_service("alice"),
+            linked_unix_ms: 1_700_000_000_000,
+            profile: Personal::from_service("Okta_00uAbcDe"),
+            profile_value: Personal::from_service("00uAbcDe"),
+            profile_created_unix_ms: 1_700_000_100_000,
+            verified: true,
+        });
         report.extras.push(ExtraLink {
             provider: "Okta".into(),
             value: Personal::from_service("00uAbc\u{1b}Z"),

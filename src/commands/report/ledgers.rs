@@ -64,6 +64,7 @@ impl Ledgers {
     pub(super) fn report(&self, failures_max: usize) -> Result<LedgerReport, LedgerError> {
         let mut report = LedgerReport {
             ledgers: self.paths.iter().map(|path| path.display().to_string()).collect(),
+            heads: self.contents.iter().map(|contents| contents.head.to_string()).collect(),
             pool: self.binding.pool.to_string(),
             simulated: self.binding.simulated,
             counts: self.counts(),
@@ -166,7 +167,7 @@ impl Ledgers {
                     invalid.invalid += 1;
                     *invalid.by_finding.entry(row.code).or_default() += 1;
                 }
-                LedgerRecord::Header(_) | LedgerRecord::Withdrawn(_) => {}
+                LedgerRecord::Header(_) | LedgerRecord::Withdrawn(_) | LedgerRecord::Attempt(_) => {}
             }
             ControlFlow::Continue(())
         })?;

@@ -6,6 +6,7 @@
 //! ```json
 //! {"kind":"ledger_report","schema_version":1,
 //!  "pool":"us-east-1_AbCdEfGhI","simulated":false,"ledgers":["pairs.csv.ledger"],
+//!  "ledger_heads":["64 hexadecimal digits"],
 //!  "rows":{"read":0,"linked":0,"already_linked":0,"refused":0,"failed":0,"in_doubt":0,"invalid":0,"unprocessed":null,
 //!          "skipped":0,"repeated":0,"undone":0},
 //!  "refusals":{},"undo_refusals":{},"findings":{},
@@ -70,7 +71,10 @@ fn ledger_text(report: &LedgerReport, show_values: bool, style: Style) -> String
         lines.push("rows that were never attempted are not in a ledger and not counted here".to_owned());
     }
     lines.push(format!("pool {}{}", escape(&report.pool), simulated_mark(report.simulated)));
-    lines.extend(report.ledgers.iter().map(|ledger| format!("ledger {}", escape(ledger))));
+    for (ledger, head) in report.ledgers.iter().zip(&report.heads) {
+        lines.push(format!("ledger {}", escape(ledger)));
+        lines.push(format!("ledger head {head}"));
+    }
     lines.extend(report.shards.as_ref().map(shards_line));
     let earlier = report.runs.len().saturating_sub(limits::RUNS_SHOWN_MAX);
     if earlier > 0 {
@@ -171,6 +175,7 @@ fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
         "pool": report.pool,
         "simulated": report.simulated,
         "ledgers": report.ledgers,
+        "ledger_heads": report.heads,
         "rows": rows,
         "refusals": by_code_json(&counts.by_refusal, RefusalCode::as_str),
         "undo_refusals": by_code_json(&counts.kept, RefusalCode::as_str),
@@ -215,6 +220,7 @@ mod tests {
         };
         LedgerReport {
             ledgers: vec!["pairs.csv.ledger".into()],
+            heads: vec!["4b0c1d2e".repeat(8)],
             pool: "us-east-1_AbCdEfGhI".into(),
             simulated: false,
             counts: Counts {

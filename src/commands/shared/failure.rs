@@ -90,8 +90,19 @@ pub fn exit_for_stop(cause: StopCause) -> Exit {
         | StopCause::NotEnabledHere
         | StopCause::Unreachable => Exit::Access,
         StopCause::Bound => Exit::Bound,
+        StopCause::LedgerDamaged => Exit::Mismatch,
         StopCause::InputIo | StopCause::LedgerIo => Exit::Fault,
     }
+}
+
+#[cfg(test)]
+#[test]
+fn damage_that_a_run_meets_ends_as_damage_that_is_met_before_it() {
+    let damaged = LedgerError::Damaged { place: "l".into(), offset: 5, line: 2, reason: "no".into() };
+    assert_eq!(exit_for_stop(StopError::from(damaged.clone()).cause), Exit::Mismatch);
+    assert_eq!(exit_for_ledger(&damaged), Exit::Mismatch);
+    let full = LedgerError::io(LedgerOperation::Write, "l".into(), &io::ErrorKind::StorageFull.into());
+    assert_eq!(exit_for_stop(StopError::from(full).cause), Exit::Fault);
 }
 
 pub fn temporary_file_stop(error: &io::Error) -> StopError {

@@ -13,6 +13,7 @@ pub mod saved_plan;
 pub mod settings;
 pub mod shard;
 pub mod simulator;
+pub mod stop_after;
 
 pub use failure::{Failure, exit_for_stop, temporary_file_error, temporary_file_stop};
 pub use input::{InputArgs, note_preset};
@@ -28,7 +29,8 @@ use crate::clock::Clock;
 use crate::domain::identity::ProviderName;
 use crate::domain::shard::Shard;
 use crate::ledger::Binding;
-use crate::ui::{Ui, format};
+use crate::ledger::storage::FileAccess;
+use crate::ui::{Ui, escape, format, shell_word};
 use settings::FileSettings;
 
 /// What every command gets besides its arguments.
@@ -82,6 +84,21 @@ pub fn warn_about_cut_line(cut_bytes: u64, ui: &Ui) {
              settled again",
             format::counted(cut_bytes, "byte")
         ));
+    }
+}
+
+/// Warns where others can read a ledger, which holds names and identities.
+pub fn warn_about_access(path: &Path, access: FileAccess, ui: &Ui) {
+    let shown = path.display().to_string();
+    if access.open_to_others {
+        ui.warn(&format!(
+            "ledger {} can be read or written by other users of this machine; close it with `chmod 600 {}`",
+            escape(&shown),
+            shell_word(&shown)
+        ));
+    }
+    if access.owned_by_another_user {
+        ui.warn(&format!("ledger {} belongs to another user of this machine, who can change it", escape(&shown)));
     }
 }
 

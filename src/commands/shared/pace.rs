@@ -1,5 +1,6 @@
 //! How fast and how long a run works: `--rate`, `--max-duration` and the others.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,10 @@ use clap::{Args, ValueEnum};
 use tokio::sync::mpsc;
 
 use super::settings::{FileSettings, Rate, parse_attempts, parse_concurrency, parse_duration, parse_rate, parse_share};
+use super::stop_after::{StopAfter, stop_limits};
 use super::{CommandContext, Failure, headings};
 use crate::clock::Clock;
+use crate::domain::run::RunPurpose;
 use crate::domain::shard::Shard;
 use crate::engine::{EngineOptions, SettleWith};
 use crate::foresight::quota;
@@ -36,9 +39,14 @@ pub struct PaceArgs {
     #[arg(long, value_name = "N", default_value_t = limits::ATTEMPTS_MAX, hide_short_help = true,
         value_parser = parse_attempts)]
     pub attempts: u32,
-    /// Maximum number of rows that fail or stay in doubt; with more, the run stops
-    #[arg(long, value_name = "N", default_value_t = limits::FAILURES_MAX, hide_short_help = true)]
-    pub max_failures: u64,
+    /// Failures that stop the run, such as `user_not_found=20%`; `none` lifts all limits (can be repeated)
+    ///
+    /// CODE is a refusal code, `refused` for all of them, `failed`, `in_doubt`, or `provider` for the rows of one provider
+    /// as long as all of them are refused. N counts among the last 1,000 rows that were worked on, P% from 100 rows on.
+    /// `CODE=off` lifts one limit. By default `user_not_found=20%`, `unrecognised=10`, `provider=20`, `failed=100` and
+    /// `in_doubt=100`; of these, `undo` has the last two.
+    #[arg(long, value_name = "CODE=N|P%", value_parser = StopAfter::from_str, hide_short_help = true)]
+    pub stop_after: Vec<StopAfter>,
     /// Time after which the run stops, such as 90s, 45m, 8h or 2d; a rerun resumes
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub max_duration: Option<Duration>,
@@ -68,6 +76,7 @@ impl PaceArgs {
     /// Returns the engine's options, with a pace for the documented quota: the account's own is read later.
     pub fn engine_options(
         &self,
+        purpose: RunPurpose,
         choice: RateChoice,
         advanced: &AdvancedArgs,
         context: &CommandContext<'_>,
@@ -84,7 +93,7 @@ impl PaceArgs {
                 SettleCall::GetUser => SettleWith::GetUser,
             },
             trust: TrustPolicy::default(),
-            failures_max: Some(self.max_failures),
+            stop_limits: stop_limits(purpose, &context.file_settings, &self.stop_after)?,
             duration_max: self.max_duration,
             total: None,
             done_before: 0,

@@ -22,6 +22,9 @@ pub struct PoolArgs {
     /// User pool, such as us-east-1_AbCdEfGhI
     #[arg(long, env = "COGNITO_LINK_USER_POOL_ID", hide_env_values = true, value_name = "ID")]
     pub user_pool_id: Option<String>,
+    /// Pool of the settings file, by the name of its table `[pools.NAME]`; a pool with the same ID is found by itself
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub pool: Option<String>,
     /// Profile of the AWS configuration files
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
@@ -161,11 +164,11 @@ impl OpenPool {
     }
 
     /// Refuses a provider that the pool does not have: a misspelled name would find nothing.
-    pub fn check_providers(&self, names: &BTreeSet<ProviderName>) -> Result<(), Failure> {
+    pub fn check_providers(&self, option: &str, names: &BTreeSet<ProviderName>) -> Result<(), Failure> {
         let known = &self.knowledge.providers;
         let Some(unknown) = names.iter().find(|name| !known.contains_key(*name)) else { return Ok(()) };
         Err(Failure::Usage(format!(
-            "--provider {unknown}: the pool has no provider of this name, case included; it has {}",
+            "{option} {unknown}: the pool has no provider of this name, case included; it has {}",
             listed(known.keys())
         )))
     }
@@ -187,6 +190,7 @@ mod tests {
             let region = region.map(str::to_owned);
             let args = PoolArgs {
                 user_pool_id: Some(id.to_owned()),
+                pool: None,
                 profile: None,
                 region,
                 endpoint_url: None,

@@ -14,8 +14,8 @@ use crate::limits::SIGNALS_WAITING_MAX;
 use crate::pace::RateQuota;
 use crate::seed::Rng;
 
-/// Records the run's start in the ledger, and gives the rows to the engine. An error means that results cannot be
-/// recorded; everything else that ends a run is in the report.
+/// Records the run's start in the ledger, and gives the rows to the engine. What ends the run, a ledger that
+/// cannot be written included, is in the report.
 pub async fn run_engine(
     context: RunContext<'_>,
     start: &RunStart,
@@ -23,7 +23,7 @@ pub async fn run_engine(
     signals: &mut mpsc::Receiver<Signal>,
 ) -> Result<RunReport, Failure> {
     context.ledger.run_started(start)?;
-    let report = crate::engine::run(context, rows, signals).await?;
+    let report = crate::engine::run(context, rows, signals).await;
     report.counts.balance()?;
     Ok(report)
 }

@@ -3,7 +3,7 @@
 //! ```json
 //! {"kind":"run_report","schema_version":1,"command":"link | undo | reconcile",
 //!  "pool":"us-east-1_AbCdEfGhI","simulated":false,"ledger":"pairs.csv.ledger",
-//!  "ended":"completed | interrupted | stopped","signal":"SIGINT | SIGTERM | null",
+//!  "ledger_head":"64 hexadecimal digits | null","ended":"completed | interrupted | stopped","signal":"SIGINT | SIGTERM | null",
 //!  "stop_cause":"credentials, ... | null","stop_detail":"text | null","exit_status":0,
 //!  "rows":{"read":0,"linked":0,"already_linked":0,"refused":0,"failed":0,"in_doubt":0,"invalid":0,"unprocessed":0,
 //!          "skipped":0,"repeated":0,"undone":0,"not_read":null},
@@ -54,6 +54,7 @@ fn run_text(report: &RunReport, ledger: Option<&str>, style: Style) -> String {
         lines.push(format!("plan: {} did not match the plan", counted(missed, "row")));
     }
     lines.extend(ledger.map(|ledger| format!("ledger {}", escape(ledger))));
+    lines.extend(ledger.and(report.ledger_head.as_ref()).map(|head| format!("ledger head {head}")));
     if report.counts.skipped > 0 && report.writes == 0 {
         let were = if report.counts.skipped == 1 { "was" } else { "were" };
         let rows = counted(report.counts.skipped, "row");
@@ -96,6 +97,7 @@ fn stop_reason(cause: StopCause) -> &'static str {
         StopCause::NotEnabledHere => "writes not enabled in this Region",
         StopCause::Unreachable => "service not reachable",
         StopCause::LedgerIo => "ledger cannot be written",
+        StopCause::LedgerDamaged => "ledger is damaged",
         StopCause::InputIo => "input cannot be read",
         StopCause::Bound => "limit reached",
     }
@@ -251,6 +253,7 @@ pub fn run_json(report: &RunReport, ledger: Option<&str>, show_values: bool, exi
         "pool": report.pool.as_str(),
         "simulated": report.simulated,
         "ledger": ledger,
+        "ledger_head": ledger.and(report.ledger_head.as_deref()),
         "ended": ended,
         "signal": signal,
         "stop_cause": stop.map(|stop| stop.cause.as_str()),
@@ -325,6 +328,7 @@ pub mod examples {
             writes: 748,
             reads: 12,
             throttled: 0,
+            ledger_head: Some("4b0c1d2e".repeat(8)),
             missed: None,
             elapsed: Duration::from_millis(38_200),
         }

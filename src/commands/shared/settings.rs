@@ -33,6 +33,14 @@ pub struct FileSettings {
     /// Columns with the value of every row.
     pub set: BTreeMap<String, Scalar>,
     pub allow: Vec<String>,
+    pub stop_after: Vec<String>,
+    pub min_rows: Option<u64>,
+    /// In percent.
+    pub max_shrink: Option<f64>,
+    pub max_changes: Option<u64>,
+    pub max_changes_pct: Option<f64>,
+    /// Settings of single pools, by a name of the user's. They take precedence over those of the whole file.
+    pub pools: BTreeMap<String, FileSettings>,
 }
 
 impl FileSettings {
@@ -44,6 +52,71 @@ impl FileSettings {
             let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             Failure::Usage(format!("{}, line {line}: {}", path.display(), error.message().trim()))
         })
+    }
+
+    /// Returns the settings for a pool: that of the table with this name, or with the pool's id.
+    pub fn for_pool(mut self, name: Option<&str>, id: Option<&str>) -> Result<Self, Failure> {
+        let usage = |message: String| Err(Failure::Usage(message));
+        for (name, pool) in &self.pools {
+            if pool.user_pool_id.is_none() || !pool.pools.is_empty() {
+                return usage(format!("[pools.{name}] in the settings needs a user-pool-id, and no pools of its own"));
+            }
+        }
+        let pools = std::mem::take(&mut self.pools);
+        let names = || pools.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let id = id.or(if name.is_none() { self.user_pool_id.as_deref() } else { None });
+        let has_id = |pool: &Self| id.is_some() && pool.user_pool_id.as_deref() == id;
+        let found = match name {
+            Some(name) => match pools.get(name) {
+                None if pools.is_empty() => {
+                    return usage(format!("--pool {name}: the settings have no pools; pass a file with --config"));
+                }
+                None => return usage(format!("--pool {name}: the settings have {}", names())),
+                Some(pool) if id.is_some() && !has_id(pool) => {
+                    return usage(format!("--pool {name} has another ID than --user-pool-id"));
+                }
+                Some(pool) => Some(pool),
+            },
+            None => {
+                let mut same = pools.values().filter(|pool| has_id(pool));
+                let found = same.next();
+                if same.next().is_some() {
+                    return usage("several pools of the settings have this ID: name one with --pool".to_owned());
+                }
+                found
+            }
+        };
+        Ok(match found.cloned() {
+            Some(pool) => self.with(pool),
+            None => self,
+        })
+    }
+
+    /// These settings, with those of `pool` where it has them.
+    fn with(self, pool: Self) -> Self {
+        let table = |whole, own: BTreeMap<String, Scalar>| if own.is_empty() { whole } else { own };
+        let list = |whole, own: Vec<String>| if own.is_empty() { whole } else { own };
+        Self {
+            user_pool_id: pool.user_pool_id.or(self.user_pool_id),
+            profile: pool.profile.or(self.profile),
+            region: pool.region.or(self.region),
+            endpoint_url: pool.endpoint_url.or(self.endpoint_url),
+            allow_insecure_endpoint: pool.allow_insecure_endpoint.or(self.allow_insecure_endpoint),
+            rate: pool.rate.or(self.rate),
+            share: pool.share.or(self.share),
+            concurrency: pool.concurrency.or(self.concurrency),
+            preset: pool.preset.or(self.preset),
+            map: table(self.map, pool.map),
+            set: table(self.set, pool.set),
+            allow: list(self.allow, pool.allow),
+            // The pool's limits change those of the whole file.
+            stop_after: [self.stop_after, pool.stop_after].concat(),
+            min_rows: pool.min_rows.or(self.min_rows),
+            max_shrink: pool.max_shrink.or(self.max_shrink),
+            max_changes: pool.max_changes.or(self.max_changes),
+            max_changes_pct: pool.max_changes_pct.or(self.max_changes_pct),
+            pools: BTreeMap::new(),
+        }
     }
 
     /// Returns a table as the options `--map` and `--set` have it.
@@ -228,6 +301,39 @@ mod tests {
         for bad in ["", "0s", "yesterday", "-2h", "2026-03-01", "d", "2099-01-01T00:00:00Z"] {
             assert!(parse_since(bad, NOW).is_err_and(|error| error.to_string().contains("--since")), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_pool_has_settings_of_its_own() {
+        let read = || -> FileSettings {
+            toml::from_str(
+                "min-rows = 10\nrate = 5\nstop-after = [\"failed=5\"]\n[pools.live]\nuser-pool-id = \"us-east-1_Live\"\nrate = 20\n\
+                 stop-after = [\"refused=1\"]\n[pools.test]\nuser-pool-id = \"us-east-1_Test\"\n[pools.again]\nuser-pool-id = \
+                 \"us-east-1_Test\"\nmin-rows = 0\n",
+            )
+            .unwrap()
+        };
+        let chosen = |name, id| read().for_pool(name, id).map_err(|failure| failure.to_string());
+        let live = chosen(Some("live"), None).unwrap();
+        assert_eq!((live.user_pool_id.as_deref(), live.min_rows), (Some("us-east-1_Live"), Some(10)));
+        assert_eq!(
+            (live.rate.clone(), live.stop_after.join(" ").as_str()),
+            (Some(Scalar::Integer(20)), "failed=5 refused=1")
+        );
+        assert_eq!(chosen(None, Some("us-east-1_Live")).unwrap(), live);
+        assert_eq!(chosen(Some("again"), Some("us-east-1_Test")).unwrap().min_rows, Some(0));
+        assert_eq!(chosen(None, Some("us-east-1_Else")).unwrap().rate, Some(Scalar::Integer(5)));
+        assert_eq!(chosen(None, None).unwrap().user_pool_id, None);
+        for (name, id, expected) in [
+            (Some("prod"), None, "have again, live, test"),
+            (Some("live"), Some("us-east-1_Test"), "another ID"),
+            (None, Some("us-east-1_Test"), "several pools"),
+        ] {
+            assert!(chosen(name, id).is_err_and(|error| error.contains(expected)), "{name:?} {id:?}");
+        }
+        let nameless =
+            FileSettings { pools: [("x".to_owned(), FileSettings::default())].into(), ..FileSettings::default() };
+        assert!(nameless.for_pool(None, None).is_err());
     }
 
     #[test]

@@ -15,11 +15,11 @@ use super::shared::settings::{parse_row_ranges, parse_since};
 use super::shared::simulator::Simulator;
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, PaceArgs, PoolArgs, SimulationArgs, check_outputs, confirm, connect,
-    parse_provider, require_terminal, warn_about_cut_line,
+    parse_provider, require_terminal, warn_about_access, warn_about_cut_line,
 };
 use crate::domain::counts::Counts;
 use crate::domain::identity::ProviderName;
-use crate::domain::run::{RunOutcome, RunPurpose, RunReport, StopCause, StopError};
+use crate::domain::run::{RunOutcome, RunPurpose, RunReport};
 use crate::engine::{IncomingRow, RowBatchFuture, RowSource, RunContext, ServicePorts, UndoObserver, WritePort};
 use crate::exit::Exit;
 use crate::ledger::record::UNDO_COMMAND;
@@ -97,7 +97,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         ));
     }
     let rate_choice = args.pace.rate_choice(None, file)?;
-    let mut options = args.pace.engine_options(rate_choice, &args.advanced, context)?;
+    let mut options = args.pace.engine_options(RunPurpose::Undo, rate_choice, &args.advanced, context)?;
     let asks = !args.yes && !args.dry_run;
     if asks {
         require_terminal(ui)?;
@@ -121,6 +121,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     } else {
         let (ledger, opened) = Ledger::open(&args.ledger, &binding, clock.unix_ms())?;
         warn_about_cut_line(opened.cut_bytes, ui);
+        warn_about_access(&args.ledger, opened.access, ui);
         ledger
     };
     let (links, found) = LinksToUndo::find(Box::new(ledger_file), ledger.view(), &selection)?;
@@ -223,6 +224,7 @@ fn nothing_to_do(dry_run: bool, binding: &Binding) -> RunReport {
         writes: 0,
         reads: 0,
         throttled: 0,
+        ledger_head: None,
         missed: None,
         elapsed: Duration::ZERO,
     }
@@ -241,7 +243,7 @@ impl RowSource for LinkRows {
             match self.links.next_batch(READER_BATCH_ROWS) {
                 Ok(links) if links.is_empty() => None,
                 Ok(links) => Some(Ok(links.into_iter().map(IncomingRow::LedgerLink).collect())),
-                Err(error) => Some(Err(StopError::new(StopCause::LedgerIo, error.to_string()))),
+                Err(error) => Some(Err(error.into())),
             }
         })
     }

@@ -2,7 +2,7 @@ use super::*;
 use crate::domain::outcome::{LinkOutcome, UndoOutcome};
 use crate::ledger::storage::MemoryStorage;
 use crate::ledger::tests::{opened, row, user};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, RowTrace};
 
 fn link(ledger: &mut Ledger, number: u64, outcome: &LinkOutcome, at: UnixMs) {
     let row = row(number);
@@ -22,7 +22,7 @@ fn announce_unlink(ledger: &mut Ledger, number: u64) {
 fn undo(ledger: &mut Ledger, number: u64) {
     announce_unlink(ledger, number);
     let row = row(number);
-    ledger.settle_unlink(row.number, row.key, &UndoOutcome::Undone, 1, None, 901).unwrap();
+    ledger.settle_unlink(row.number, row.key, &UndoOutcome::Undone, RowTrace::default(), 901).unwrap();
 }
 
 /// Numbers of the rows in the order in which they are to be unlinked, and how many there are.
@@ -54,7 +54,7 @@ fn a_link_keeps_its_first_announcement_and_the_name_of_its_user() {
     ledger.settle(row.number, row.key, &LinkOutcome::InDoubt { text }, 1, None, 110).unwrap();
     ledger.announce(&row, &user(&row), 200).unwrap();
     let name = Personal::from_service("Alice");
-    let trace = crate::ledger::RowTrace { attempts: 1, request_id: None, username: Some(&name) };
+    let trace = RowTrace { attempts: 1, username: Some(&name), ..RowTrace::default() };
     ledger.settle_traced(row.number, row.key, &LinkOutcome::Linked { recovered: false }, trace, 210).unwrap();
     ledger.sync().unwrap();
     let (mut links, _) =
@@ -123,15 +123,19 @@ fn the_identity_of_an_unlink_in_doubt_is_handed_out() {
     assert_eq!(unlinking, [Some(row(8).link.source), None, None, None, None]);
 }
 
+/// The ledger is checked when the links are found, and each line is read again when its turn comes.
 #[test]
-fn a_native_user_cannot_be_named_even_by_an_edited_ledger() {
-    let text = String::from_utf8(example().bytes()).unwrap();
-    let edited = text.replacen(r#""source_provider":"Google""#, r#""source_provider":"Cognito""#, 1);
-    let storage = MemoryStorage::holding(edited.into_bytes());
+fn a_native_user_cannot_be_named_even_by_a_ledger_that_is_edited_meanwhile() {
+    let storage = example();
     let (ledger, _) = opened(&MemoryStorage::holding(storage.bytes()));
     let selection = UndoSelection { rows: vec![1..=1], ..UndoSelection::default() };
-    let (mut links, found) = LinksToUndo::find(Box::new(storage), ledger.view(), &selection).unwrap();
+    let (mut links, found) = LinksToUndo::find(Box::new(storage.clone()), ledger.view(), &selection).unwrap();
     assert_eq!(found.selected, 2);
+    let text = String::from_utf8(storage.bytes()).unwrap();
+    let edited = text.replacen(r#""source_provider":"Google""#, r#""source_provider":"Cognito""#, 1);
+    let places_move = edited.len() - text.len();
+    assert_eq!(places_move, 1, "the first link is before what moves");
+    storage.overwrite(edited.replacen("user-1", "user1", 1).into_bytes());
     assert_eq!(links.next_batch(1).unwrap().len(), 1);
     let error = links.next_batch(1).map(drop).unwrap_err();
     assert!(

@@ -21,6 +21,7 @@ fn settlement(state: SettledState) -> Settlement<'static> {
         code: None,
         recovered: false,
         attempts: 1,
+        latency_ms: None,
         request_id: None,
         error: None,
         username: None,
@@ -38,6 +39,19 @@ fn announcement(values: [&str; 5]) -> Announcement<'_> {
         source_provider: source_provider.into(),
         source_attribute: source_attribute.into(),
         source_value: PersonalText::new(source_value),
+        at: 5,
+    }
+}
+
+fn attempt(request_id: Option<&'static str>) -> Attempt<'static> {
+    Attempt {
+        row: RowNumber(7),
+        key: key(),
+        call: AttemptedCall::Link,
+        answer: AnswerClass::Throttled,
+        code: "TooManyRequestsException".into(),
+        request_id: request_id.map(Cow::from),
+        latency_ms: 12,
         at: 5,
     }
 }
@@ -131,8 +145,12 @@ fn row_records() -> Vec<(LedgerRecord<'static>, String)> {
             format!(r#"{{"type":"withdrawn","row":18446744073709551615,"key":"{KEY}","at":-1}}"#),
         ),
         (
-            LedgerRecord::Settled(Settlement { request_id: Some("ab-1".into()), ..settlement(SettledState::Linked) }),
-            settled("linked", r#","attempts":1,"request_id":"ab-1""#),
+            LedgerRecord::Settled(Settlement {
+                latency_ms: Some(87),
+                request_id: Some("ab-1".into()),
+                ..settlement(SettledState::Linked)
+            }),
+            settled("linked", r#","attempts":1,"latency_ms":87,"request_id":"ab-1""#),
         ),
         (
             LedgerRecord::Settled(Settlement { recovered: true, ..settlement(SettledState::Linked) }),
@@ -165,6 +183,23 @@ fn row_records() -> Vec<(LedgerRecord<'static>, String)> {
             settled("in_doubt", r#","attempts":1,"error":{"code":"timeout","message":""}"#),
         ),
         (
+            LedgerRecord::Attempt(attempt(Some("ab-1"))),
+            format!(
+                r#"{{"type":"attempt","row":7,"key":"{KEY}","call":"link","answer":"throttled","code":"TooManyRequestsException","request_id":"ab-1","latency_ms":12,"at":5}}"#
+            ),
+        ),
+        (
+            LedgerRecord::Attempt(Attempt {
+                call: AttemptedCall::Unlink,
+                answer: AnswerClass::Unknown,
+                code: "timeout".into(),
+                ..attempt(None)
+            }),
+            format!(
+                r#"{{"type":"attempt","row":7,"key":"{KEY}","call":"unlink","answer":"unknown","code":"timeout","latency_ms":12,"at":5}}"#
+            ),
+        ),
+        (
             LedgerRecord::Invalid(InvalidRow {
                 row: RowNumber(7),
                 code: FindingCode::MissingValue,
@@ -186,6 +221,7 @@ fn unlink_records() -> Vec<(LedgerRecord<'static>, String)> {
         result,
         code: None,
         attempts: 1,
+        latency_ms: None,
         request_id: None,
         error: None,
         at: 5,
@@ -350,18 +386,36 @@ fn any_announcement() -> impl Strategy<Value = Announcement<'static>> {
     })
 }
 
+fn any_numbers() -> impl Strategy<Value = (u32, Option<u64>)> {
+    (any::<u32>(), prop::option::of(any::<u64>()))
+}
+
+fn any_attempt() -> impl Strategy<Value = LedgerRecord<'static>> {
+    use AnswerClass::{NotLinked, NotReached, Refused, RunStopped, Throttled, Unknown};
+    let calls = prop::sample::select(vec![AttemptedCall::Link, AttemptedCall::Unlink]);
+    let answers = prop::sample::select(vec![Throttled, NotReached, Unknown, Refused, NotLinked, RunStopped]);
+    let texts = (any_text(), prop::option::of(any_text()));
+    (any::<u64>(), any_key(), calls, answers, texts, any::<u64>(), any::<i64>()).prop_map(
+        |(row, key, call, answer, (code, request_id), latency_ms, at)| {
+            let (row, code, request_id) = (RowNumber(row), code.into(), request_id.map(Cow::from));
+            LedgerRecord::Attempt(Attempt { row, key, call, answer, code, request_id, latency_ms, at })
+        },
+    )
+}
+
 fn any_settlement() -> impl Strategy<Value = Settlement<'static>> {
     use SettledState::{AlreadyLinked, Failed, InDoubt, Linked, Refused};
     let states = prop::sample::select(vec![Linked, AlreadyLinked, Refused, Failed, InDoubt]);
-    let call = (any::<bool>(), any::<u32>(), prop::option::of(any_text()), any_error(), prop::option::of(any_text()));
+    let call = (any::<bool>(), any_numbers(), prop::option::of(any_text()), any_error(), prop::option::of(any_text()));
     (any::<u64>(), any_key(), states, prop::sample::select(RefusalCode::ALL), call, any::<i64>()).prop_map(
-        |(row, key, state, code, (recovered, attempts, request_id, error, username), at)| Settlement {
+        |(row, key, state, code, (recovered, (attempts, latency_ms), request_id, error, username), at)| Settlement {
             row: RowNumber(row),
             key,
             state,
             code: (state == Refused).then_some(code),
             recovered: recovered && state == Linked,
             attempts,
+            latency_ms,
             request_id: request_id.map(Cow::from),
             error,
             username: username.map(PersonalText::new),
@@ -373,14 +427,15 @@ fn any_settlement() -> impl Strategy<Value = Settlement<'static>> {
 fn any_unlink_settlement() -> impl Strategy<Value = UnlinkSettlement<'static>> {
     use UnlinkResult::{Failed, InDoubt, Refused, Undone, Withdrawn};
     let results = prop::sample::select(vec![Undone, Refused, Failed, InDoubt, Withdrawn]);
-    let call = (any::<u32>(), prop::option::of(any_text()), any_error());
+    let call = (any_numbers(), prop::option::of(any_text()), any_error());
     (any::<u64>(), any_key(), results, prop::sample::select(RefusalCode::ALL), call, any::<i64>()).prop_map(
-        |(row, key, result, code, (attempts, request_id, error), at)| UnlinkSettlement {
+        |(row, key, result, code, ((attempts, latency_ms), request_id, error), at)| UnlinkSettlement {
             row: RowNumber(row),
             key,
             result,
             code: (result == Refused).then_some(code),
             attempts,
+            latency_ms,
             request_id: request_id.map(Cow::from),
             error,
             at,
@@ -449,6 +504,7 @@ fn any_record() -> impl Strategy<Value = LedgerRecord<'static>> {
         withdrawal,
         any_announcement().prop_map(LedgerRecord::UnlinkAnnounced),
         any_unlink_settlement().prop_map(LedgerRecord::UnlinkSettled),
+        any_attempt(),
         invalid,
     ]
 }

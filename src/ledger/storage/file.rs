@@ -3,13 +3,17 @@
 //! The lock is on the ledger file itself (`flock`), so the system frees it however a run ends. The file beside it,
 //! `LEDGER.lock`, locks nothing: it only says who holds the ledger.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{LedgerSource, LedgerStorage};
-use crate::ledger::error::{LedgerError, LedgerOperation, LockHolder};
-use crate::limits::LOCK_FILE_BYTES_MAX;
+use super::{Displacement, FileAccess, LedgerSource, LedgerStorage};
+use crate::ledger::error::{DisplacedHow, LedgerError, LedgerOperation, LockHolder};
+use crate::limits::{LOCK_FILE_BYTES_MAX, RESCUED_MAX};
+
+/// Readable and writable by the owner only.
+const PRIVATE_MODE: u32 = 0o600;
 
 /// A file that is only read, without the lock.
 #[derive(Debug)]
@@ -46,41 +50,90 @@ impl LedgerSource for FileSource {
     }
 }
 
-/// A ledger file that this process alone may write, as long as the value lives.
+/// A ledger file that this process alone may write, from its lock on and as long as the value lives.
 #[derive(Debug)]
 pub struct FileStorage {
     source: FileSource,
     holder_file: PathBuf,
+    is_locked: bool,
+    /// Device and number of the open file.
+    identity: (u64, u64),
+    /// The length that it has unless somebody else has changed it.
+    length: u64,
 }
 
 impl FileStorage {
-    /// Opens or creates (mode 0600) the file and takes its lock. Refuses a file system that has no locks.
+    /// Opens or creates (mode 0600, whatever the umask) the file.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
-        let io_error = |operation, error: &io::Error| LedgerError::io(operation, place(path), error);
+        let io_error = |error: io::Error| LedgerError::io(LedgerOperation::Open, place(path), &error);
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             return Err(LedgerError::NotALedger { place: place(path) });
         }
-        let mut options = private();
-        let file =
-            options.read(true).append(true).create(true).open(path).map_err(|e| io_error(LedgerOperation::Open, &e))?;
-        let holder_file = holder_file_beside(path);
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(LedgerError::Locked { place: place(path), holder: read_holder_file(&holder_file) });
+        let open = |options: &mut OpenOptions| options.read(true).append(true).open(path);
+        let file = match open(private().create_new(true)) {
+            Ok(file) => {
+                // The umask takes rights away from the owner, too.
+                file.set_permissions(Permissions::from_mode(PRIVATE_MODE)).map_err(io_error)?;
+                file
             }
-            Err(TryLockError::Error(error)) => return Err(io_error(LedgerOperation::Lock, &error)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                open(private().create(true)).map_err(io_error)?
+            }
+            Err(error) => return Err(io_error(error)),
+        };
+        let found = file.metadata().map_err(io_error)?;
+        Ok(Self {
+            source: FileSource { file, path: path.to_owned() },
+            holder_file: beside(path, ".lock"),
+            is_locked: false,
+            identity: identity(&found),
+            length: found.len(),
+        })
+    }
+
+    /// What is different from what this process left; `None` where nothing is.
+    fn difference(&self) -> io::Result<Option<DisplacedHow>> {
+        let held = self.source.file.metadata()?;
+        Ok(match fs::metadata(&self.source.path) {
+            _ if held.nlink() == 0 => Some(DisplacedHow::Deleted),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some(DisplacedHow::Moved),
+            Err(error) => return Err(error),
+            Ok(found) if identity(&found) != self.identity => Some(DisplacedHow::Replaced),
+            Ok(_) if held.len() < self.length => Some(DisplacedHow::Truncated),
+            Ok(_) if held.len() > self.length => Some(DisplacedHow::WrittenByOthers),
+            Ok(_) => None,
+        })
+    }
+
+    /// Copies everything that was written to a new file beside the place of the ledger.
+    fn rescue(&self) -> io::Result<String> {
+        let names = std::iter::once(".rescued".to_owned()).chain((2..RESCUED_MAX).map(|n| format!(".rescued-{n}")));
+        for name in names {
+            let path = beside(&self.source.path, &name);
+            let mut copy = match private().write(true).create_new(true).open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                opened => opened?,
+            };
+            copy.set_permissions(Permissions::from_mode(PRIVATE_MODE))?;
+            let mut written = &self.source.file;
+            written.seek(SeekFrom::Start(0))?;
+            io::copy(&mut written.take(self.length), &mut copy)?;
+            copy.sync_all()?;
+            return Ok(place(&path));
         }
-        // Only for the message of a second run: without it the lock holds all the same.
-        let _ = write_holder_file(&holder_file);
-        Ok(Self { source: FileSource { file, path: path.to_owned() }, holder_file })
+        Err(io::ErrorKind::AlreadyExists.into())
     }
 }
 
 impl Drop for FileStorage {
     fn drop(&mut self) {
-        // Before the lock is freed: afterwards the file may be the next holder's.
-        let _ = fs::remove_file(&self.holder_file);
+        // Before the lock is freed: afterwards the file may be the next holder's. Where the ledger was replaced, it may be
+        // the holder's of the other file.
+        if self.is_locked
+            && matches!(self.difference(), Ok(None | Some(DisplacedHow::Truncated | DisplacedHow::WrittenByOthers)))
+        {
+            let _ = fs::remove_file(&self.holder_file);
+        }
     }
 }
 
@@ -99,16 +152,46 @@ impl LedgerSource for FileStorage {
 }
 
 impl LedgerStorage for FileStorage {
+    /// Refuses a file system that has no locks.
+    fn lock(&mut self) -> Result<FileAccess, LedgerError> {
+        let io_error = |error: &io::Error| LedgerError::io(LedgerOperation::Lock, self.place(), error);
+        match self.source.file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(LedgerError::Locked { place: self.place(), holder: read_holder_file(&self.holder_file) });
+            }
+            Err(TryLockError::Error(error)) => return Err(io_error(&error)),
+        }
+        let found = self.source.file.metadata().map_err(|error| io_error(&error))?;
+        // Only for the message of a second run, and to learn who we are: without it the lock holds all the same.
+        let our_user = write_holder_file(&self.holder_file).ok();
+        (self.is_locked, self.length) = (true, found.len());
+        Ok(FileAccess {
+            open_to_others: found.mode() & 0o077 != 0,
+            owned_by_another_user: our_user.is_some_and(|user| user != found.uid()),
+        })
+    }
+
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.source.file.write_all(bytes)
+        self.source.file.write_all(bytes)?;
+        self.length += bytes.len() as u64;
+        Ok(())
     }
 
     fn truncate(&mut self, size: u64) -> io::Result<()> {
-        self.source.file.set_len(size)
+        self.source.file.set_len(size)?;
+        self.length = size;
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
         self.source.file.sync_data()
+    }
+
+    fn displacement(&mut self) -> io::Result<Option<Displacement>> {
+        let Some(how) = self.difference()? else { return Ok(None) };
+        let rescued = if how.is_elsewhere() { self.rescue().ok() } else { None };
+        Ok(Some(Displacement { how, rescued }))
     }
 
     fn sync_created(&mut self) -> io::Result<()> {
@@ -129,18 +212,22 @@ fn place(path: &Path) -> String {
 /// Options that make a new file readable by its owner only.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.mode(PRIVATE_MODE);
     options
 }
 
-fn holder_file_beside(path: &Path) -> PathBuf {
+fn identity(found: &Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
+    name.push(ending);
     name.into()
 }
 
-fn write_holder_file(path: &Path) -> io::Result<()> {
+/// Returns the user to whom the new file belongs: the one who runs this program.
+fn write_holder_file(path: &Path) -> io::Result<u32> {
     // Removed and created anew, so that nothing is written through a link of that name.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -148,7 +235,8 @@ fn write_holder_file(path: &Path) -> io::Result<()> {
     }
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let mut file = private().write(true).create_new(true).open(path)?;
-    file.write_all(format!("{} {}\n", std::process::id(), host.trim()).as_bytes())
+    file.write_all(format!("{} {}\n", std::process::id(), host.trim()).as_bytes())?;
+    Ok(file.metadata()?.uid())
 }
 
 fn read_holder_file(path: &Path) -> Option<LockHolder> {

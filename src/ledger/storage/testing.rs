@@ -3,7 +3,8 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{LedgerSource, LedgerStorage};
+use super::{FileAccess, LedgerSource, LedgerStorage};
+use crate::ledger::error::{LedgerError, LedgerOperation};
 
 /// Bytes in memory. Clones share them, so that a test can look at what a ledger wrote.
 #[derive(Debug, Clone, Default)]
@@ -11,12 +12,56 @@ pub struct MemoryStorage {
     shared: Arc<Mutex<Memory>>,
 }
 
+/// An operation of a storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageOperation {
+    Lock,
+    Read,
+    Append,
+    Truncate,
+    Sync,
+}
+
+impl StorageOperation {
+    pub const ALL: [Self; 5] = [Self::Lock, Self::Read, Self::Append, Self::Truncate, Self::Sync];
+}
+
+/// Which operation fails, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StorageFault {
+    pub operation: StorageOperation,
+    /// So many of them succeed before.
+    pub after: u64,
+    /// Whether every later one fails, too.
+    pub for_good: bool,
+    /// An append that fails writes this share of its bytes, in quarters.
+    pub quarters_written: usize,
+}
+
 #[derive(Debug, Default)]
 struct Memory {
     bytes: Vec<u8>,
     synced: usize,
-    appends_left: Option<u64>,
-    syncs_left: Option<u64>,
+    fault: Option<StorageFault>,
+    /// Operations so far, those that failed included, in the order of [`StorageOperation::ALL`].
+    counts: [u64; 5],
+    faults_met: u64,
+}
+
+impl Memory {
+    /// Counts an operation, and fails where it is to fail.
+    fn attempt(&mut self, operation: StorageOperation) -> io::Result<()> {
+        let earlier = self.counts[operation as usize];
+        self.counts[operation as usize] += 1;
+        let fails = |fault: StorageFault| {
+            fault.operation == operation && (earlier == fault.after || fault.for_good && earlier > fault.after)
+        };
+        if self.fault.is_some_and(fails) {
+            self.faults_met += 1;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
 }
 
 impl MemoryStorage {
@@ -38,30 +83,43 @@ impl MemoryStorage {
         Self::holding(memory.bytes[..end].to_vec())
     }
 
-    /// Lets this many appends succeed; the next writes half of its bytes and fails as on a full disk.
-    pub fn fail_after_appends(&self, count: u64) {
-        self.memory().appends_left = Some(count);
+    /// Replaces everything, as somebody else would who writes to the file.
+    pub fn overwrite(&self, bytes: Vec<u8>) {
+        self.memory().bytes = bytes;
     }
 
-    /// Lets this many syncs succeed; every later one fails.
+    /// Lets this many appends succeed from now on; every later one writes half of its bytes and fails.
+    pub fn fail_after_appends(&self, count: u64) {
+        self.fail_after(StorageOperation::Append, count);
+    }
+
+    /// Lets this many syncs succeed from now on; every later one fails.
     pub fn fail_after_syncs(&self, count: u64) {
-        self.memory().syncs_left = Some(count);
+        self.fail_after(StorageOperation::Sync, count);
+    }
+
+    fn fail_after(&self, operation: StorageOperation, count: u64) {
+        let after = self.count_of(operation).saturating_add(count);
+        self.set_fault(Some(StorageFault { operation, after, for_good: true, quarters_written: 2 }));
+    }
+
+    /// Sets the one fault; its count is from the start of this storage.
+    pub fn set_fault(&self, fault: Option<StorageFault>) {
+        self.memory().fault = fault;
+    }
+
+    /// How many operations there were.
+    pub fn count_of(&self, operation: StorageOperation) -> u64 {
+        self.memory().counts[operation as usize]
+    }
+
+    /// How many of them failed on request.
+    pub fn faults_met(&self) -> u64 {
+        self.memory().faults_met
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Takes one from what is left; false when nothing is.
-fn take(left: &mut Option<u64>) -> bool {
-    match left {
-        Some(0) => false,
-        Some(count) => {
-            *count -= 1;
-            true
-        }
-        None => true,
     }
 }
 
@@ -75,7 +133,8 @@ impl LedgerSource for MemoryStorage {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let memory = self.memory();
+        let mut memory = self.memory();
+        memory.attempt(StorageOperation::Read)?;
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(memory.bytes.len());
         let count = buffer.len().min(memory.bytes.len() - start);
         buffer[..count].copy_from_slice(&memory.bytes[start..start + count]);
@@ -84,19 +143,23 @@ impl LedgerSource for MemoryStorage {
 }
 
 impl LedgerStorage for MemoryStorage {
+    fn lock(&mut self) -> Result<FileAccess, LedgerError> {
+        let locked = self.memory().attempt(StorageOperation::Lock);
+        locked.map_err(|error| LedgerError::io(LedgerOperation::Lock, self.place(), &error))?;
+        Ok(FileAccess::default())
+    }
+
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut memory = self.memory();
-        if take(&mut memory.appends_left) {
-            memory.bytes.extend_from_slice(bytes);
-            Ok(())
-        } else {
-            memory.bytes.extend_from_slice(&bytes[..bytes.len() / 2]);
-            Err(io::ErrorKind::StorageFull.into())
-        }
+        let appended = memory.attempt(StorageOperation::Append);
+        let quarters = if appended.is_ok() { 4 } else { memory.fault.map_or(0, |fault| fault.quarters_written) };
+        memory.bytes.extend_from_slice(&bytes[..bytes.len() * quarters / 4]);
+        appended
     }
 
     fn truncate(&mut self, size: u64) -> io::Result<()> {
         let mut memory = self.memory();
+        memory.attempt(StorageOperation::Truncate)?;
         memory.bytes.truncate(usize::try_from(size).unwrap_or(usize::MAX));
         memory.synced = memory.synced.min(memory.bytes.len());
         Ok(())
@@ -104,12 +167,9 @@ impl LedgerStorage for MemoryStorage {
 
     fn sync(&mut self) -> io::Result<()> {
         let mut memory = self.memory();
-        if take(&mut memory.syncs_left) {
-            memory.synced = memory.bytes.len();
-            Ok(())
-        } else {
-            Err(io::Error::other("sync failed"))
-        }
+        memory.attempt(StorageOperation::Sync)?;
+        memory.synced = memory.bytes.len();
+        Ok(())
     }
 
     fn sync_created(&mut self) -> io::Result<()> {

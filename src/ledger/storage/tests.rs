@@ -1,33 +1,38 @@
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
-use crate::ledger::error::{LedgerError, LedgerOperation, LockHolder};
+use crate::ledger::error::{DisplacedHow, LedgerError, LedgerOperation, LockHolder};
 use tempfile::TempDir;
+
+fn locked(path: &std::path::Path) -> Result<FileStorage, LedgerError> {
+    let mut storage = FileStorage::open(path)?;
+    storage.lock().map(|_| storage)
+}
 
 #[test]
 fn a_file_is_private_and_locked_and_names_its_holder() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("rows.csv.ledger");
     let holder_file = folder.path().join("rows.csv.ledger.lock");
-    let first = FileStorage::open(&path).unwrap();
-    #[cfg(unix)]
+    let first = locked(&path).unwrap();
     for file in [&path, &holder_file] {
-        use std::os::unix::fs::PermissionsExt;
         assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
     }
-    let refused = FileStorage::open(&path).unwrap_err();
+    let refused = locked(&path).unwrap_err();
     let LedgerError::Locked { holder: Some(LockHolder { pid, .. }), .. } = &refused else { panic!("{refused:?}") };
     assert_eq!(*pid, std::process::id());
     assert!(refused.to_string().starts_with(&format!("another run (pid {pid}")), "{refused}");
     assert!(holder_file.exists(), "the refused one leaves the holder file alone");
     drop(first);
     assert!(!holder_file.exists());
-    assert!(FileStorage::open(&path).is_ok());
+    assert!(locked(&path).is_ok());
 }
 
 #[test]
 fn a_holder_file_without_a_process_id_is_ignored() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("ledger");
-    let _held = FileStorage::open(&path).unwrap();
+    let _held = locked(&path).unwrap();
     for (text, wanted) in [
         ("", "another run holds "),
         ("nonsense\n", "another run holds "),
@@ -35,7 +40,7 @@ fn a_holder_file_without_a_process_id_is_ignored() {
         ("12 a\u{1b}[31mb\n", "another run (pid 12 on a[31mb) holds "),
     ] {
         std::fs::write(folder.path().join("ledger.lock"), text).unwrap();
-        let refused = FileStorage::open(&path).unwrap_err().to_string();
+        let refused = locked(&path).unwrap_err().to_string();
         assert!(refused.starts_with(wanted), "{refused}");
     }
 }
@@ -46,9 +51,8 @@ fn a_stale_holder_file_is_replaced_and_never_written_through() {
     let (path, holder_file) = (folder.path().join("ledger"), folder.path().join("ledger.lock"));
     let other = folder.path().join("other");
     std::fs::write(&other, "precious").unwrap();
-    #[cfg(unix)]
     std::os::unix::fs::symlink(&other, &holder_file).unwrap();
-    let _held = FileStorage::open(&path).unwrap();
+    let _held = locked(&path).unwrap();
     assert!(std::fs::read_to_string(&holder_file).unwrap().starts_with(&std::process::id().to_string()));
     assert_eq!(std::fs::read_to_string(&other).unwrap(), "precious");
 }
@@ -94,7 +98,69 @@ fn memory_crashes_and_fails_on_request() {
     let kept = |count| storage.after_crash(count).bytes();
     assert_eq!((kept(0), kept(2), kept(9)), (b"abc".to_vec(), b"abcde".to_vec(), b"abcdefg".to_vec()));
     storage.fail_after_appends(1);
-    storage.fail_after_syncs(0);
-    assert!(owner.append(b"h").is_ok() && owner.append(b"ijkl").is_err() && owner.sync().is_err());
+    assert!(owner.append(b"h").is_ok() && owner.append(b"ijkl").is_err() && owner.append(b"m").is_err());
     assert_eq!(storage.bytes(), b"abcdefghij");
+    storage.fail_after_syncs(0);
+    assert!(owner.append(b"k").is_ok() && owner.sync().is_err() && owner.sync().is_err());
+    assert_eq!((kept(0), storage.faults_met()), (b"abc".to_vec(), 4));
+}
+
+/// What somebody does to an open ledger, what is reported, and what the copy beside it holds.
+#[test]
+fn a_ledger_that_is_pulled_away_is_noticed_and_copied() {
+    use DisplacedHow::{Deleted, Moved, Replaced, Truncated, WrittenByOthers};
+    type PullAway = fn(&std::path::Path);
+    let cases: [(DisplacedHow, PullAway); 6] = [
+        (Deleted, |path| std::fs::remove_file(path).unwrap()),
+        (Moved, |path| std::fs::rename(path, path.with_extension("old")).unwrap()),
+        (Replaced, |path| {
+            std::fs::rename(path, path.with_extension("old")).unwrap();
+            std::fs::write(path, "one two").unwrap();
+        }),
+        (Deleted, |path| {
+            std::fs::remove_file(path).unwrap();
+            std::fs::write(path, "one two").unwrap();
+        }),
+        (Truncated, |path| std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(3).unwrap()),
+        (WrittenByOthers, |path| {
+            let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+            io::Write::write_all(&mut file, b"!").unwrap();
+        }),
+    ];
+    for (how, pull_away) in cases {
+        let folder = TempDir::new().unwrap();
+        let (path, copy) = (folder.path().join("l"), folder.path().join("l.rescued"));
+        let mut storage = locked(&path).unwrap();
+        storage.append(b"one ").unwrap();
+        assert_eq!(storage.displacement().unwrap(), None);
+        std::fs::hard_link(&path, folder.path().join("backup")).unwrap();
+        assert_eq!(storage.displacement().unwrap(), None, "a second name takes nothing away");
+        std::fs::remove_file(folder.path().join("backup")).unwrap();
+        pull_away(&path);
+        storage.append(b"two").unwrap();
+        let found = storage.displacement().unwrap().unwrap();
+        assert_eq!(found.how, how);
+        let rescued = how.is_elsewhere().then(|| copy.display().to_string());
+        assert_eq!(found.rescued, rescued, "{how:?}");
+        if rescued.is_some() {
+            assert_eq!(std::fs::read_to_string(&copy).unwrap(), "one two");
+            assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+            let second = storage.displacement().unwrap().unwrap().rescued.unwrap();
+            assert!(second.ends_with("l.rescued-2"), "no copy is overwritten: {second}");
+        }
+    }
+}
+
+#[test]
+fn rights_of_others_are_reported() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("ledger");
+    drop(locked(&path).unwrap());
+    for (mode, open_to_others) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o620, true)] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        if let Ok(mut storage) = FileStorage::open(&path) {
+            let access = storage.lock().unwrap();
+            assert_eq!(access, FileAccess { open_to_others, owned_by_another_user: false }, "{mode:o}");
+        }
+    }
 }

@@ -219,9 +219,16 @@ pub(super) fn error_chain(error: &(dyn Error + 'static)) -> String {
     line
 }
 
-pub(super) fn pool_user(username: &str, status: Option<&str>, enabled: bool, attributes: &[AttributeType]) -> PoolUser {
+pub(super) fn pool_user(
+    username: &str,
+    status: Option<&str>,
+    enabled: bool,
+    (created, modified): (Option<&DateTime>, Option<&DateTime>),
+    attributes: &[AttributeType],
+) -> PoolUser {
     let value =
         |name: &str| attributes.iter().find(|attribute| attribute.name() == name).and_then(AttributeType::value);
+    let unix_ms = |date: Option<&DateTime>| date.and_then(|date| date.to_millis().ok());
     PoolUser {
         username: Personal::from_service(username),
         sub: value("sub").map(Personal::from_service),
@@ -232,6 +239,8 @@ pub(super) fn pool_user(username: &str, status: Option<&str>, enabled: bool, att
         preferred_username: value("preferred_username").map(Personal::from_service),
         status: status.unwrap_or_default().to_owned(),
         enabled,
+        created_unix_ms: unix_ms(created),
+        modified_unix_ms: unix_ms(modified),
         identities: value("identities").map(parse_identities).unwrap_or_default(),
     }
 }

@@ -117,7 +117,8 @@ impl UserDirectory for PoolClient {
             let page = result?;
             let users = page.users().iter().filter_map(|user| {
                 let status = user.user_status().map(UserStatusType::as_str);
-                Some(convert::pool_user(user.username()?, status, user.enabled(), user.attributes()))
+                let dates = (user.user_create_date(), user.user_last_modified_date());
+                Some(convert::pool_user(user.username()?, status, user.enabled(), dates, user.attributes()))
             });
             let page = UserPage { users: users.collect(), next_token: page.pagination_token().map(str::to_owned) };
             answer(page, &headers)
@@ -131,7 +132,9 @@ impl UserDirectory for PoolClient {
             match result {
                 Ok(user) => {
                     let status = user.user_status().map(UserStatusType::as_str);
-                    let user = convert::pool_user(user.username(), status, user.enabled(), user.user_attributes());
+                    let dates = (user.user_create_date(), user.user_last_modified_date());
+                    let attributes = user.user_attributes();
+                    let user = convert::pool_user(user.username(), status, user.enabled(), dates, attributes);
                     answer(Some(user), &headers)
                 }
                 Err(CallFault::Answered { code, .. }) if code == "UserNotFoundException" => answer(None, &headers),

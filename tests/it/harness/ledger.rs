@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// States that a settled row may have.
 const OUTCOME_STATES: [&str; 5] = ["linked", "already_linked", "refused", "failed", "in_doubt"];
@@ -60,6 +61,18 @@ impl LedgerFile {
     pub(crate) fn count(&self, state: &str) -> usize {
         self.states().values().filter(|held| *held == state).count()
     }
+}
+
+/// A ledger whose records were changed by somebody who knows how to compute the hashes.
+pub(crate) fn resealed(text: &str) -> String {
+    let mut state = [0_u8; 32];
+    let seal = |line: &str| {
+        let (record, _) = line.rsplit_once(",\"hash\":").expect("a line ends with its hash");
+        state = Sha256::new().chain_update(state).chain_update(record).finalize().into();
+        let hash = u64::from_be_bytes(*state.first_chunk().expect("it has 32 bytes"));
+        format!("{record},\"hash\":\"{hash:016x}\"}}\n")
+    };
+    text.lines().map(seal).collect()
 }
 
 fn key_of(line: &Value) -> String {

@@ -1,0 +1,39 @@
+//! What `verify` found.
+
+use crate::domain::counts::Counts;
+use crate::domain::row::{RowKey, RowNumber};
+use crate::ledger::LedgerContents;
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Verification {
+    pub(super) ledger: String,
+    pub(super) contents: LedgerContents,
+    /// The line after which the ledger had the head of `--head`.
+    pub(super) line_of_head: Option<u64>,
+    pub(super) inputs: Vec<InputVerification>,
+}
+
+/// How an input compares with the ledger.
+#[derive(Debug, Default)]
+pub(super) struct InputVerification {
+    pub(super) input: String,
+    /// Rows by state; `unprocessed` are those that are not accounted for, apart from those that were undone.
+    pub(super) counts: Counts,
+    /// Rows without a state, at most [`crate::limits::REPORT_FAILURES_MAX`].
+    pub(super) missing: Vec<MissingRow>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MissingRow {
+    pub(super) row: RowNumber,
+    pub(super) line: u64,
+    pub(super) key: RowKey,
+}
+
+impl InputVerification {
+    /// Rows that the ledger holds no state of.
+    pub(super) fn unaccounted(&self) -> u64 {
+        self.counts.unprocessed - self.counts.undone
+    }
+}

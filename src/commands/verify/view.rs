@@ -1,0 +1,112 @@
+//! How a verified ledger is printed.
+//!
+//! ```json
+//! {"kind":"verify_report","schema_version":1,"ledger":"pairs.csv.ledger","pool":"us-east-1_AbCdEfGhI","simulated":false,
+//!  "lines":0,"runs":0,"ledger_rows":0,"ledger_head":"64 hexadecimal digits","last_line_at":"2026-03-01T08:00:00.000Z",
+//!  "torn_bytes":0,"earlier_head_line":null,
+//!  "inputs":[{"input":"pairs.csv","rows":{"read":0},"unaccounted":0,"missing":[{"row":1,"line":2,"key":""}],
+//!             "missing_left_out":0}],
+//!  "exit_status":0}
+//! ```
+
+use std::io;
+
+use serde_json::{Value, json};
+
+use super::verification::{InputVerification, Verification};
+use crate::commands::shared::SCHEMA_VERSION;
+use crate::commands::shared::run_view::{counts_json, joined, simulated_mark};
+use crate::exit::Exit;
+use crate::limits::FAILURES_SHOWN_MAX;
+use crate::ui::format::{count, counted, timestamp};
+use crate::ui::{OutputFormat, Ui, escape};
+
+pub(super) fn print_verification(found: &Verification, exit: Exit, ui: &Ui) -> io::Result<()> {
+    match ui.output() {
+        OutputFormat::Text => ui.print(&text(found))?,
+        OutputFormat::Json => ui.json(&json_of(found, exit))?,
+    }
+    if exit != Exit::Success {
+        ui.hint("run `link` on that file with this ledger, and with the same --map and --set; then verify again");
+    }
+    Ok(())
+}
+
+fn text(found: &Verification) -> String {
+    let contents = &found.contents;
+    let binding = &contents.header.binding;
+    let rows = contents.view.states().count() as u64;
+    let mut lines = vec![
+        format!("ledger {}: unchanged", escape(&found.ledger)),
+        format!("pool {}{}", escape(binding.pool.as_str()), simulated_mark(binding.simulated)),
+        format!(
+            "{}, {}, {}, the last line at {}",
+            counted(contents.lines, "line"),
+            counted(contents.runs, "run"),
+            counted(rows, "row"),
+            timestamp(contents.last_at)
+        ),
+        format!("ledger head {}", contents.head),
+    ];
+    if contents.torn_bytes > 0 {
+        lines.push(format!(
+            "{} of an unfinished last line, as a crash or a live run leaves them",
+            counted(contents.torn_bytes, "byte")
+        ));
+    }
+    lines.extend(found.line_of_head.map(|line| format!("the head of --head is that of line {}", count(line))));
+    lines.extend(found.inputs.iter().flat_map(input_lines));
+    joined(&lines)
+}
+
+fn input_lines(input: &InputVerification) -> Vec<String> {
+    let InputVerification { counts, missing, .. } = input;
+    let rows = counted(counts.read, "row");
+    let name = escape(&input.input);
+    if input.unaccounted() == 0 {
+        return vec![format!("input {name}: {rows}, all accounted for")];
+    }
+    let mut lines = vec![format!("input {name}: {rows}, {} not accounted for", count(input.unaccounted()))];
+    let shown = missing.iter().take(FAILURES_SHOWN_MAX);
+    lines.extend(shown.map(|missing| format!("row {} (line {}) {}", missing.row, missing.line, missing.key)));
+    let left_out = input.unaccounted() - missing.len().min(FAILURES_SHOWN_MAX) as u64;
+    if left_out > 0 {
+        lines.push(format!("and {} more", count(left_out)));
+    }
+    lines
+}
+
+fn json_of(found: &Verification, exit: Exit) -> Value {
+    let contents = &found.contents;
+    json!({
+        "kind": "verify_report",
+        "schema_version": SCHEMA_VERSION,
+        "ledger": found.ledger,
+        "pool": contents.header.binding.pool.as_str(),
+        "simulated": contents.header.binding.simulated,
+        "lines": contents.lines,
+        "runs": contents.runs,
+        "ledger_rows": contents.view.states().count(),
+        "ledger_head": contents.head.to_string(),
+        "last_line_at": timestamp(contents.last_at),
+        "torn_bytes": contents.torn_bytes,
+        "earlier_head_line": found.line_of_head,
+        "inputs": found.inputs.iter().map(input_json).collect::<Vec<_>>(),
+        "exit_status": exit.status(),
+    })
+}
+
+fn input_json(input: &InputVerification) -> Value {
+    let missing: Vec<Value> = input
+        .missing
+        .iter()
+        .map(|missing| json!({ "row": missing.row.0, "line": missing.line, "key": missing.key.to_string() }))
+        .collect();
+    json!({
+        "input": input.input,
+        "rows": counts_json(&input.counts),
+        "unaccounted": input.unaccounted(),
+        "missing_left_out": input.unaccounted() - missing.len() as u64,
+        "missing": missing,
+    })
+}

@@ -1,0 +1,135 @@
+//! `verify`, ledgers that are pulled away from a run, and who may read a ledger.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::{Finished, Home, Simulator, csv, pairs, wait_for};
+
+fn linked(rows: u64) -> (Home, Simulator) {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..rows)));
+    let simulator = Simulator::quick(&home);
+    (home, simulator)
+}
+
+/// Not a report with rows of its own, so there is no balance to check.
+fn json_of(finished: &Finished) -> Value {
+    serde_json::from_str(&finished.stdout).unwrap()
+}
+
+#[test]
+fn verify_reports_the_head_that_link_and_report_print() {
+    let (home, simulator) = linked(6);
+    let options = ["pairs.csv", "--rate", "1000", "--output", "json"];
+    let head = home.link(&simulator.url, &options).left_with(0).json()["ledger_head"].as_str().unwrap().to_owned();
+    let report = home.run(&["report", "pairs.csv.ledger", "--output", "json"]).left_with(0).json();
+    assert_eq!(report["ledger_heads"][0], head);
+    let verify = ["verify", "pairs.csv.ledger", "pairs.csv"];
+    let found = json_of(&home.run(&[&verify[..], &["--output", "json"]].concat()).left_with(0));
+    assert_eq!((&found["ledger_head"], &found["inputs"][0]["unaccounted"]), (&head.as_str().into(), &0.into()));
+    assert_eq!((&found["runs"], &found["ledger_rows"], &found["lines"]), (&1.into(), &6.into(), &15.into()), "{found}");
+    let text = home.run(&verify).left_with(0).stdout;
+    assert!(text.contains(&format!("ledger head {head}")) && text.contains("6 rows, all accounted for"), "{text}");
+
+    // A ledger that has grown had the head earlier, one that has lost its last line never had it.
+    home.link(&simulator.url, &options).left_with(0);
+    let grown = home.run(&["verify", "pairs.csv.ledger", "--head", &head]).left_with(0).stdout;
+    assert!(grown.contains("the head of --head is that of line 15"), "{grown}");
+    let whole = home.read("pairs.csv.ledger");
+    let cut: String = whole.split_inclusive('\n').take(14).collect();
+    home.write("cut.ledger", cut);
+    home.run(&["verify", "cut.ledger"]).left_with(0);
+    home.run(&["verify", "cut.ledger", "--head", &head]).refused_with(6, "never had the head");
+
+    let changed = whole.replacen("\"attempts\":1", "\"attempts\":2", 1);
+    home.write("changed.ledger", &changed);
+    home.run(&["verify", "changed.ledger"]).refused_with(6, "changed.ledger is damaged at line ");
+    for command in ["report", "undo", "link"] {
+        let finished = match command {
+            "report" => home.run(&["report", "changed.ledger"]),
+            "undo" => home.on_pool("undo", &simulator.url, &["changed.ledger", "--yes"]),
+            _ => home.link(&simulator.url, &["pairs.csv", "--ledger", "changed.ledger"]),
+        };
+        finished.refused_with(6, "changed.ledger is damaged at line ");
+    }
+    assert_eq!(home.read("changed.ledger"), changed);
+}
+
+#[test]
+fn verify_lists_rows_that_no_run_has_met() {
+    let (home, simulator) = linked(4);
+    home.link(&simulator.url, &["pairs.csv", "--rate", "1000"]).left_with(0);
+    home.write("more.csv", csv(&pairs(2..6)));
+    let found = json_of(&home.run(&["verify", "pairs.csv.ledger", "more.csv", "--output", "json"]).left_with(3));
+    let input = &found["inputs"][0];
+    assert_eq!((&input["rows"]["linked"], &input["unaccounted"]), (&2.into(), &2.into()), "{found}");
+    let rows: Vec<_> = input["missing"].as_array().unwrap().iter().map(|row| row["row"].as_u64()).collect();
+    assert_eq!(rows, [Some(3), Some(4)]);
+    let text = home.run(&["verify", "pairs.csv.ledger", "pairs.csv", "more.csv"]).left_with(3).stdout;
+    assert!(text.contains("4 rows, all accounted for") && text.contains("4 rows, 2 not accounted for"), "{text}");
+}
+
+/// The run stops with status 1, prints its summary, and what it wrote is beside the place of the ledger.
+#[test]
+fn a_ledger_that_is_pulled_away_stops_the_run() {
+    for (what, word) in [("delete", "was deleted"), ("move", "was moved away"), ("truncate", "was truncated")] {
+        let home = Home::new();
+        home.write("pairs.csv", csv(&pairs(0..200)));
+        let simulator = Simulator::quick(&home);
+        let ledger = home.path("pairs.csv.ledger");
+        let running = home.start_link(&simulator.url, &["pairs.csv", "--rate", "40"]);
+        wait_for("progress", || (home.ledger("pairs.csv.ledger").outcomes() >= 5).then_some(()));
+        match what {
+            "delete" => std::fs::remove_file(&ledger).unwrap(),
+            "move" => std::fs::rename(&ledger, home.path("elsewhere")).unwrap(),
+            _ => std::fs::OpenOptions::new().write(true).open(&ledger).unwrap().set_len(300).unwrap(),
+        }
+        let stopped = running.wait().left_with(1);
+        assert!(stopped.stderr.contains(&format!("pairs.csv.ledger {word} during the run")), "{stopped:#?}");
+        assert!(stopped.stdout.contains("rows read"), "the summary is printed: {stopped:#?}");
+        if what != "truncate" {
+            let (rescued, links) = (home.path("pairs.csv.ledger.rescued"), simulator.link_calls());
+            assert!(home.ledger("pairs.csv.ledger.rescued").announced().len() as u64 >= links);
+            std::fs::rename(rescued, &ledger).unwrap();
+            home.link(&simulator.url, &["pairs.csv", "--rate", "1000", "--settle-with", "get-user"]).left_with(0);
+            assert_eq!(home.ledger("pairs.csv.ledger").count("linked"), 200);
+            simulator.linked_once(200);
+        }
+    }
+}
+
+#[test]
+fn a_ledger_that_others_can_read_gives_a_warning() {
+    let (home, simulator) = linked(2);
+    home.link(&simulator.url, &["pairs.csv", "--rate", "1000"]).left_with(0);
+    let warned = |mode: u32| {
+        std::fs::set_permissions(home.path("pairs.csv.ledger"), std::fs::Permissions::from_mode(mode)).unwrap();
+        home.link(&simulator.url, &["pairs.csv"])
+            .left_with(0)
+            .stderr
+            .contains("close it with `chmod 600 pairs.csv.ledger`")
+    };
+    assert_eq!([0o600, 0o640, 0o604].map(warned), [false, true, true]);
+}
+
+#[test]
+fn files_with_personal_data_are_private_under_any_umask() {
+    for umask in ["000", "022", "077", "377"] {
+        let home = Home::new();
+        home.write("pairs.csv", csv(&pairs(0..3)));
+        let program = home.program(&[]).get_program().to_owned();
+        let simulate = "link pairs.csv --simulate --yes --simulate-latency off --save-pool saved.json";
+        let report = "report pairs.csv.simulated.ledger --failed failed.csv --unprocessed rest.csv";
+        let script = format!("umask {umask}; \"$0\" {simulate} && \"$0\" {report}");
+        let status = Command::new("sh").arg("-c").arg(script).arg(program).current_dir(home.path("")).output().unwrap();
+        assert!(status.status.success(), "umask {umask}: {status:?}");
+        for name in ["pairs.csv.simulated.ledger", "saved.json", "failed.csv", "rest.csv"] {
+            let mode = std::fs::metadata(home.path(name)).unwrap().permissions().mode();
+            // The simulator's file may have fewer rights, as the umask says.
+            let expected = if name == "saved.json" { mode & 0o600 } else { 0o600 };
+            assert_eq!(mode & 0o777, expected, "{name} under umask {umask}");
+        }
+    }
+}
