@@ -74,7 +74,8 @@ fn pool() -> Outcome<Pool> {
     let mut pool = Pool::new(PoolSettings::new(POOL));
     pool.add_provider(Provider::new("Okta", ProviderKind::Oidc, 0))?;
     for number in 0..MILLION {
-        let mut user = NewUser::named(&format!("user-{number}")).with_email(&format!("person-{number}@example.com"));
+        let mut user =
+            NewUser::named(&format!("user-{number}")).with_verified_email(&format!("person-{number}@example.com"));
         if number.is_multiple_of(10) {
             user = user.with_identity(NewIdentity::linked("Okta", &format!("00uHeld{number:09}")));
         }

@@ -81,6 +81,18 @@ pub const ATTRIBUTE_VALUE_CHARS_MAX: usize = 2_048;
 pub const ATTRIBUTE_NAME_CHARS_MAX: usize = 64;
 /// Provider name, attribute name and value of a source together, in characters (seen in the field, aws-sdk-js-v3 #6985).
 pub const SOURCE_CHARS_MAX: usize = 128;
+/// Digits of a phone number, country code included (E.164).
+pub const PHONE_DIGITS_MAX: usize = 15;
+/// `UserStatus` of users whom the pool, a provider or an administrator has confirmed (service model).
+pub const TRUSTED_USER_STATUSES: [&str; 4] =
+    ["CONFIRMED", "EXTERNAL_PROVIDER", "RESET_REQUIRED", "FORCE_CHANGE_PASSWORD"];
+/// Identities that a pool must have of a provider before values of a file that look different are an error: none among so
+/// many means that at most three in a hundred are so, with 95 % confidence.
+pub const POOL_SUBJECTS_JUDGED_MIN: u64 = 100;
+/// Identities that a pool must have of a provider before such values are a warning.
+pub const POOL_SUBJECTS_WARNED_MIN: u64 = 10;
+/// Prefixes of the identities of one provider, such as Auth0's connections, that are compared by themselves.
+pub const SUBJECT_PREFIXES_MAX: usize = 20;
 /// Longest filter of `ListUsers`, in characters (service model).
 pub const FILTER_CHARS_MAX: usize = 256;
 /// Identities that one user may hold, linked ones and its own together (service quota, not adjustable).

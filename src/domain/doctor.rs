@@ -13,6 +13,8 @@ code_enum! {
         Credentials = "credentials",
         Pool = "pool",
         Triggers = "triggers",
+        /// Who may create users.
+        SignUp = "sign_up",
         Providers = "providers",
         /// What a provider writes over the users' attributes.
         Mapping = "mapping",
@@ -47,12 +49,18 @@ pub enum CheckResult {
         users: u64,
     },
     PreSignUp(bool),
+    /// Only administrators create users.
+    AdminOnlySignUp,
     /// Providers by name, each with its type.
     Providers(Vec<(ProviderName, String)>),
     /// The pool attributes that a provider's claims are mapped to.
     Mapping {
         provider: ProviderName,
         mapped: BTreeSet<String>,
+        /// Those of them that the pool does not let change: every sign-in of a linked identity fails.
+        immutable: BTreeSet<String>,
+        /// Attributes that the pool requires and nothing is mapped to: the first sign-in of an identity without a link fails.
+        missing: BTreeSet<String>,
     },
     /// Users can be read, by a filter on `sub` too.
     Users,
@@ -115,10 +123,13 @@ impl DoctorCheck {
             }
             CheckResult::Stopped(_) => CheckStatus::Fail,
             CheckResult::LeftOut(_) | CheckResult::NotTried(_) => CheckStatus::Skip,
-            CheckResult::UsersInOneChain => CheckStatus::Warn,
+            CheckResult::UsersInOneChain | CheckResult::AdminOnlySignUp => CheckStatus::Warn,
             CheckResult::PreSignUp(set) => warn_if(*set),
             CheckResult::Providers(providers) if providers.is_empty() => CheckStatus::Fail,
-            CheckResult::Mapping { mapped, .. } => warn_if(resets_email_verified(mapped)),
+            CheckResult::Mapping { immutable, .. } if !immutable.is_empty() => CheckStatus::Fail,
+            CheckResult::Mapping { mapped, missing, .. } => {
+                warn_if(!missing.is_empty() || resets_email_verified(mapped))
+            }
             CheckResult::Quota { origin, .. } => warn_if(*origin == "assumed"),
             CheckResult::Clock(bounds) => clock_status(*bounds),
             CheckResult::Accepted
@@ -172,7 +183,8 @@ mod tests {
 
     fn mapping(mapped: &[&str]) -> CheckResult {
         let mapped = mapped.iter().map(|name| (*name).to_owned()).collect();
-        CheckResult::Mapping { provider: ProviderName::parse("Okta").unwrap(), mapped }
+        let provider = ProviderName::parse("Okta").unwrap();
+        CheckResult::Mapping { provider, mapped, immutable: BTreeSet::new(), missing: BTreeSet::new() }
     }
 
     fn quota(origin: &'static str) -> CheckResult {

@@ -47,6 +47,10 @@ finding_codes! {
     SmartQuote "smart_quote" Error "The value has typographic quotes, as word processors put them in.",
     ControlCharacter "control_character" Error "The value has a control character.",
     NumberDamaged "number_damaged" Error "The identifier looks like a number that a spreadsheet or a JSON writer has damaged.",
+    SpreadsheetMark "spreadsheet_mark" Error "The value starts with ' or =, as spreadsheets mark a text or a formula.",
+    Mojibake "mojibake" Error "The value has letters of UTF-8 that were read as Latin-1.",
+    UnlikeProvider "unlike_provider" Error "The identifier does not look like one that its provider sends.",
+    UnlikePool "unlike_pool" Error "The identifiers of a provider do not look like those that the pool has of it.",
     ProviderPrefix "provider_prefix" Error "The identifier carries the prefix of a provider that is not part of it.",
     SocialAttribute "social_attribute" Error "A social provider is linked by another attribute than Cognito_Subject.",
     SourceIsNative "source_is_native" Error "The source provider is the pool itself.",
@@ -55,6 +59,7 @@ finding_codes! {
     AttributeNameInvalid "attribute_name_invalid" Error "The text cannot be an attribute name.",
     ValueTooLong "value_too_long" Error "The value is longer than the service takes.",
     SourceTooLong "source_too_long" Error "Provider name, attribute name and value together are longer than the service takes.",
+    PhoneNumberInvalid "phone_number_invalid" Error "The phone number is not in the form of E.164, in which the pool has it.",
     FilterTooLong "filter_too_long" Error "The value is too long to look its user up.",
     DuplicateRow "duplicate_row" Warning "The same link is in an earlier row.",
     IdentityForTwoUsers "identity_for_two_users" Error "The same identity is to be linked to two users.",
@@ -67,11 +72,15 @@ finding_codes! {
 impl FindingCode {
     /// Codes that only suspect a value: it is nearly always damaged or refused, but may be what the provider sends and the
     /// service takes. They can be allowed.
-    pub const SUSPICIONS: [Self; 9] = [
+    pub const SUSPICIONS: [Self; 13] = [
         Self::SurroundingSpace,
         Self::InvisibleCharacter,
         Self::SmartQuote,
         Self::NumberDamaged,
+        Self::SpreadsheetMark,
+        Self::Mojibake,
+        Self::UnlikeProvider,
+        Self::UnlikePool,
         Self::ProviderPrefix,
         Self::SourceTooLong,
         Self::LowercasedIdentity,

@@ -262,6 +262,10 @@ pub enum Destination {
     Email(Personal),
     /// By `sub`; must be looked up where it is not the user name.
     Sub(Personal),
+    /// By phone number; must be looked up, and be the only one.
+    Phone(Personal),
+    /// By `preferred_username`; must be looked up, and be the only one.
+    PreferredUsername(Personal),
     /// A federated user, by provider and id there.
     Federated {
         provider: ProviderName,
@@ -276,21 +280,26 @@ impl Destination {
             Self::Username(_) => "username",
             Self::Email(_) => "email",
             Self::Sub(_) => "sub",
+            Self::Phone(_) => "phone",
+            Self::PreferredUsername(_) => "preferred_username",
             Self::Federated { .. } => "federated",
         }
     }
 
     /// Whether the user must be looked up before it can be linked.
     pub fn needs_look_up(&self) -> bool {
-        matches!(self, Self::Email(_) | Self::Sub(_))
+        matches!(self, Self::Email(_) | Self::Sub(_) | Self::Phone(_) | Self::PreferredUsername(_))
     }
 
     /// The value by which the user is named.
     pub fn value(&self) -> &Personal {
         match self {
-            Self::Username(value) | Self::Email(value) | Self::Sub(value) | Self::Federated { user_id: value, .. } => {
-                value
-            }
+            Self::Username(value)
+            | Self::Email(value)
+            | Self::Sub(value)
+            | Self::Phone(value)
+            | Self::PreferredUsername(value)
+            | Self::Federated { user_id: value, .. } => value,
         }
     }
 }

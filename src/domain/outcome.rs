@@ -24,7 +24,8 @@ macro_rules! refusal_codes {
 
 refusal_codes! {
     UserNotFound "user_not_found" "The pool has no such destination user.",
-    UserAmbiguous "user_ambiguous" "Several users of the pool have this e-mail address.",
+    UserAmbiguous "user_ambiguous" "Several users of the pool have this address.",
+    DestinationUnverified "destination_unverified" "The user was found by an address that nobody has verified, or has a status that is not trusted: it may be somebody else.",
     IdentityHasProfile "identity_has_profile" "The identity has signed in before and has a profile of its own; the service cannot merge profiles.",
     LinkedElsewhere "linked_elsewhere" "The identity is linked to another user of the pool.",
     TooManyIdentities "too_many_identities" "The destination user holds as many identities as the service allows.",

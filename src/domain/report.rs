@@ -110,6 +110,8 @@ pub struct PredictionReport {
     pub by_verdict: BTreeMap<&'static str, u64>,
     /// Rows that `link` sends and the service may refuse, by the code of the refusal and the reason.
     pub may_be_refused: BTreeMap<(&'static str, &'static str), u64>,
+    /// Rows that `link` sends to a user whom a person should look at, by the code that it resembles and the reason.
+    pub concerns: BTreeMap<(&'static str, &'static str), u64>,
     /// When the reading of the pool began, by our clock.
     pub scanned_unix_ms: i64,
     /// Rows that repeat an earlier one's link; they have its verdict, and are not sent again.

@@ -124,6 +124,7 @@ impl<'a> Dispatcher<'a> {
                 attempts_max: options.attempts_max,
                 settle_with: options.settle_with,
                 naming: PoolNaming::from(&context.knowledge.facts),
+                trust: options.trust,
                 settles_before_end: false,
             },
             purpose: match context.services.writer {

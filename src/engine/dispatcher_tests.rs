@@ -259,7 +259,10 @@ fn a_run_that_drains_accounts_for_every_row_it_has_read() {
         email: None,
         status: String::new(),
         enabled: true,
-        email_verified: false,
+        email_verified: true,
+        phone: None,
+        phone_verified: false,
+        preferred_username: None,
         created_unix_ms: None,
         modified_unix_ms: None,
         identities: vec![crate::service::LinkedIdentity {

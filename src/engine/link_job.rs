@@ -22,7 +22,9 @@ use crate::clock::UnixMs;
 use crate::domain::identity::{Destination, DestinationUser, Personal};
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText};
 use crate::domain::row::Row;
-use crate::foresight::destination::{PoolNaming, Resolution, look_up_filters, mistaken_column, resolution, resolve};
+use crate::foresight::destination::{
+    PoolNaming, Resolution, is_held_by_one_meant, look_up_filters, mistaken_column, resolution, resolve,
+};
 use crate::foresight::faults;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, IfNoEffect};
@@ -80,6 +82,8 @@ pub(super) struct LinkJob {
     pub(super) name_may_be: Option<Destination>,
     /// When `undo` unlinked this very link, where a list may still show it.
     pub(super) unlinked_at: Option<UnixMs>,
+    /// Users whom the destination means and who are not trusted, of the filters so far.
+    distrusted: Vec<PoolUser>,
     /// The user whom an open call of an earlier run names.
     announced_user: Option<DestinationUser>,
 }
@@ -94,6 +98,7 @@ impl LinkJob {
             is_planned: false,
             name_may_be: None,
             unlinked_at: None,
+            distrusted: Vec::new(),
             announced_user: None,
         }
     }
@@ -319,8 +324,9 @@ impl LinkJob {
         left: LeftByEarlierRuns,
         policy: RowPolicy,
     ) -> Transition {
-        let destination = &self.progress.row.link.destination;
-        match resolve(destination, users, policy.naming.case_sensitive, self.chosen_username.as_ref()) {
+        let link = &self.progress.row.link;
+        let (case_sensitive, chosen) = (policy.naming.case_sensitive, self.chosen_username.as_ref());
+        match resolve(&link.destination, users, case_sensitive, policy.trust, chosen) {
             Ok(user) => {
                 if let Some(announced) = self.announced_user.take() {
                     return self.on_resolved_again(&announced, user, left);
@@ -333,10 +339,23 @@ impl LinkJob {
                 Transition::EnterLaneOf(username)
             }
             Err(code) => {
-                if let (RefusalCode::UserNotFound, Some(filter)) = (code, then.pop_front()) {
+                if code == RefusalCode::DestinationUnverified {
+                    self.distrusted.extend_from_slice(users);
+                }
+                let is_open = matches!(code, RefusalCode::UserNotFound | RefusalCode::DestinationUnverified);
+                if let Some(filter) = then.pop_front().filter(|_| is_open) {
                     self.progress.begin_reading();
                     self.step = LinkStep::Resolve { filter, then, left };
                     return Transition::Continue(Pause::None);
+                }
+                let code =
+                    if is_open && !self.distrusted.is_empty() { RefusalCode::DestinationUnverified } else { code };
+                let link = &self.progress.row.link;
+                let is_settled = matches!(left, LeftByEarlierRuns::Nothing);
+                let is_held =
+                    || is_held_by_one_meant(&link.destination, &link.source, &self.distrusted, case_sensitive);
+                if code == RefusalCode::DestinationUnverified && is_settled && is_held() {
+                    return LinkOutcome::AlreadyLinked.into();
                 }
                 // An open call may have taken effect on the user who was meant then: that none is meant now proves nothing.
                 let message = "the destination of the open call can no longer be determined".to_owned();

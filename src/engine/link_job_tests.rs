@@ -6,11 +6,17 @@ use crate::engine::name_search::ReadCall;
 use crate::engine::read_back::SettleWith;
 use crate::engine::row_progress::RowResult;
 use crate::engine::testing::row_to;
+use crate::foresight::trust::TrustPolicy;
 use crate::limits::SETTLE_WAITS_MS;
 use crate::service::{AnswerMeta, LinkedIdentity, Transport};
 
-const POLICY: RowPolicy =
-    RowPolicy { attempts_max: 3, settle_with: SettleWith::ListUsers, naming: NAMING, settles_before_end: false };
+const POLICY: RowPolicy = RowPolicy {
+    attempts_max: 3,
+    settle_with: SettleWith::ListUsers,
+    naming: NAMING,
+    trust: TrustPolicy::Verified,
+    settles_before_end: false,
+};
 const NAMING: PoolNaming = PoolNaming { case_sensitive: true, usernames_are_subs: false };
 const ANNOUNCED: UnixMs = 1_000_000_000;
 const SUBJECT: &str = "Id000001x";
@@ -83,7 +89,10 @@ fn user(name: &str, identities: &[(&str, bool, UnixMs)]) -> PoolUser {
         email: Some(Personal::from_service("a@example.com")),
         status: "CONFIRMED".into(),
         enabled: true,
-        email_verified: false,
+        email_verified: true,
+        phone: None,
+        phone_verified: false,
+        preferred_username: None,
         created_unix_ms: None,
         modified_unix_ms: None,
         identities: identities.collect(),

@@ -49,6 +49,7 @@ use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::run::StopError;
 use crate::domain::state::RetryChoice;
 use crate::foresight::preflight::PoolKnowledge;
+use crate::foresight::trust::TrustPolicy;
 use crate::ledger::record::RunId;
 use crate::ledger::{Ledger, LinkToUndo};
 use crate::limits::{ATTEMPTS_MAX, CONCURRENCY_MIN, LIST_QUOTA_PER_SECOND, SHARE_DEFAULT};
@@ -89,6 +90,8 @@ pub struct EngineOptions {
     /// Which rows that earlier runs ended are attempted again.
     pub retry: RetryChoice,
     pub settle_with: SettleWith,
+    /// Which users count where a row names its user by an address.
+    pub trust: TrustPolicy,
     /// Failures that stop the run.
     pub stop_limits: StopLimits,
     /// Time after which the run stops; `None` is unbounded.
@@ -110,6 +113,7 @@ impl Default for EngineOptions {
             attempts_max: ATTEMPTS_MAX,
             retry: RetryChoice::NOTHING,
             settle_with: SettleWith::default(),
+            trust: TrustPolicy::default(),
             stop_limits: StopLimits::new(),
             duration_max: None,
             total: None,

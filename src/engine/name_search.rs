@@ -164,11 +164,18 @@ mod tests {
     use super::*;
     use crate::domain::identity::ProviderName;
     use crate::foresight::destination::PoolNaming;
+    use crate::foresight::trust::TrustPolicy;
     use crate::service::LinkedIdentity;
 
     fn policy(case_sensitive: bool) -> RowPolicy {
         let naming = PoolNaming { case_sensitive, usernames_are_subs: false };
-        RowPolicy { attempts_max: 1, settle_with: SettleWith::ListUsers, naming, settles_before_end: false }
+        RowPolicy {
+            attempts_max: 1,
+            settle_with: SettleWith::ListUsers,
+            naming,
+            trust: TrustPolicy::Verified,
+            settles_before_end: false,
+        }
     }
 
     fn texts(name: &str, settle_with: SettleWith, case_sensitive: bool) -> Vec<String> {
@@ -238,7 +245,10 @@ mod tests {
             email: None,
             status: String::new(),
             enabled: true,
-            email_verified: false,
+            email_verified: true,
+            phone: None,
+            phone_verified: false,
+            preferred_username: None,
             created_unix_ms: None,
             modified_unix_ms: None,
             identities: identity.into_iter().collect(),

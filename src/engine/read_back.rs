@@ -2,6 +2,7 @@
 
 use crate::clock::UnixMs;
 use crate::foresight::destination::PoolNaming;
+use crate::foresight::trust::TrustPolicy;
 use crate::limits::{ANNOUNCEMENT_WINDOW_MS, LIST_LAG_MS_MAX, SETTLE_LATER_WAITS_MS, SETTLE_WAITS_MS};
 
 /// Which call reads a destination back.
@@ -46,6 +47,7 @@ pub(super) struct RowPolicy {
     pub(super) attempts_max: u32,
     pub(super) settle_with: SettleWith,
     pub(super) naming: PoolNaming,
+    pub(super) trust: TrustPolicy,
     /// Whether rows in doubt are read until the list cannot lag any more, because the run ends and calls nothing again.
     pub(super) settles_before_end: bool,
 }

@@ -183,7 +183,10 @@ fn lane_of_destination(destination: &Destination) -> String {
         Destination::Federated { provider, user_id } => {
             lane_of_user(&profile_username(provider.as_str(), user_id.expose()))
         }
-        Destination::Email(value) | Destination::Sub(value) => {
+        Destination::Email(value)
+        | Destination::Sub(value)
+        | Destination::Phone(value)
+        | Destination::PreferredUsername(value) => {
             format!("{}:{}", destination.kind(), value.expose().to_lowercase())
         }
     }

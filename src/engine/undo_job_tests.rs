@@ -8,11 +8,17 @@ use crate::engine::read_back::SettleWith;
 use crate::engine::row_progress::RowResult;
 use crate::engine::testing::{POOL, row_of};
 use crate::foresight::destination::PoolNaming;
+use crate::foresight::trust::TrustPolicy;
 use crate::limits::{ANNOUNCEMENT_WINDOW_MS, SETTLE_WAITS_MS};
 use crate::service::{AnswerMeta, LinkedIdentity, PoolUser, Transport};
 
-const POLICY: RowPolicy =
-    RowPolicy { attempts_max: 3, settle_with: SettleWith::ListUsers, naming: NAMING, settles_before_end: false };
+const POLICY: RowPolicy = RowPolicy {
+    attempts_max: 3,
+    settle_with: SettleWith::ListUsers,
+    naming: NAMING,
+    trust: TrustPolicy::Verified,
+    settles_before_end: false,
+};
 const NAMING: PoolNaming = PoolNaming { case_sensitive: true, usernames_are_subs: false };
 /// When the link was announced, and when it was settled.
 const ANNOUNCED: UnixMs = 1_000_000_000;
@@ -91,7 +97,10 @@ fn user(name: &str, identities: &[LinkedIdentity]) -> PoolUser {
         email: None,
         status: "CONFIRMED".into(),
         enabled: true,
-        email_verified: false,
+        email_verified: true,
+        phone: None,
+        phone_verified: false,
+        preferred_username: None,
         created_unix_ms: None,
         modified_unix_ms: None,
         identities: identities.to_vec(),

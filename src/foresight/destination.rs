@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::domain::identity::{Destination, DestinationUser, Personal, ProviderName, profile_username};
+use super::trust::{Distrust, TrustPolicy, UserEvidence};
+use crate::domain::identity::{
+    Destination, DestinationUser, ExternalIdentity, Personal, ProviderName, profile_username,
+};
 use crate::domain::outcome::RefusalCode;
 use crate::limits::FILTER_CHARS_MAX;
 use crate::service::{LinkedIdentity, PoolFacts, PoolUser, UserFilter};
@@ -38,6 +41,8 @@ pub fn resolution(destination: &Destination) -> Resolution {
         }
         Destination::Email(value) => look_up("email", value),
         Destination::Sub(value) => look_up("sub", value),
+        Destination::Phone(value) => look_up("phone_number", value),
+        Destination::PreferredUsername(value) => look_up("preferred_username", value),
     }
 }
 
@@ -82,6 +87,8 @@ pub fn look_up_filters(destination: &Destination, naming: PoolNaming) -> Vec<Use
         Destination::Username(name) => ("username", name.expose().to_owned()),
         Destination::Email(email) => ("email", email.expose().to_owned()),
         Destination::Sub(sub) => ("sub", sub.expose().to_owned()),
+        Destination::Phone(number) => ("phone_number", number.expose().to_owned()),
+        Destination::PreferredUsername(name) => ("preferred_username", name.expose().to_owned()),
         Destination::Federated { provider, user_id } => {
             ("username", profile_username(provider.as_str(), user_id.expose()))
         }
@@ -128,6 +135,8 @@ pub enum CorrectionHint {
     UserInOtherCase,
     /// The destination is full only with what earlier rows of the file give it.
     FullByFile,
+    /// The user who was found does not count.
+    Distrusted(Distrust),
     /// No user has the user name, and it is the `sub` of a user.
     UsernameIsSub,
     /// No user has the user name, and it is the e-mail address of a user.
@@ -140,6 +149,7 @@ impl CorrectionHint {
         match self {
             Self::UserInOtherCase => "the pool has a user whose name differs in letter case only",
             Self::FullByFile => "earlier rows of the file take the room that is left",
+            Self::Distrusted(distrust) => distrust.as_str(),
             Self::UsernameIsSub => "this is the sub of a user, not a user name; use the column destination_sub",
             Self::UsernameIsEmail => {
                 "this is the e-mail address of a user, not a user name; use the column destination_email"
@@ -165,25 +175,55 @@ pub fn mistaken_column(destination: &Destination, found: &[PoolUser], naming: Po
 /// The one user that `destination` means among those that the look-up found.
 ///
 /// An e-mail address is not unique in a pool, and federated profiles share it with native ones: federated profiles are
-/// skipped. Addresses are compared without case only in a case-insensitive pool. Among several, the user name `chosen`
-/// by a person decides; a user who is not among them is no choice.
+/// skipped. Addresses are compared without case only in a case-insensitive pool. A user who is not trusted does not count.
+/// Among several who do, the user name `chosen` by a person decides; a user who is not among them is no choice.
 pub fn resolve(
     destination: &Destination,
     found: &[PoolUser],
     case_sensitive: bool,
+    trust: TrustPolicy,
     chosen: Option<&Personal>,
 ) -> Result<DestinationUser, RefusalCode> {
-    let named = |user: &PoolUser| is_meant(destination, UserNames::of(user), case_sensitive);
-    let mut matching = found.iter().filter(|user| named(user));
-    match (matching.next(), matching.next()) {
-        (Some(user), None) => Ok(native_user(user.username.clone())),
-        (None, _) => Err(RefusalCode::UserNotFound),
-        (Some(_), Some(_)) => {
-            let is_chosen = |user: &&PoolUser| chosen == Some(&user.username) && named(user);
-            let user = found.iter().find(is_chosen).ok_or(RefusalCode::UserAmbiguous)?;
-            Ok(native_user(user.username.clone()))
+    let meant = found.iter().filter(|user| is_meant(destination, UserNames::of(user), case_sensitive));
+    let judged = meant.map(|user| (user, trust.distrust(destination, UserEvidence::of(user))));
+    let user = choose_user(judged, |user| chosen == Some(&user.username))?;
+    Ok(native_user(user.username.clone()))
+}
+
+/// The one user among those whom a destination means, each with why it does not count.
+///
+/// # Errors
+/// [`RefusalCode::UserNotFound`] for none; [`RefusalCode::DestinationUnverified`] where none of them counts, or not the
+/// chosen one; [`RefusalCode::UserAmbiguous`] where several count and none of them is chosen.
+pub(super) fn choose_user<T>(
+    meant: impl IntoIterator<Item = (T, Option<Distrust>)>,
+    is_chosen: impl Fn(&T) -> bool,
+) -> Result<T, RefusalCode> {
+    let (mut counted, mut has_distrusted) = (Vec::new(), false);
+    for (user, distrust) in meant {
+        match distrust {
+            None => counted.push(user),
+            Some(_) if is_chosen(&user) => return Err(RefusalCode::DestinationUnverified),
+            Some(_) => has_distrusted = true,
         }
     }
+    if counted.len() > 1 {
+        counted.retain(is_chosen);
+        return counted.pop().ok_or(RefusalCode::UserAmbiguous);
+    }
+    let none = if has_distrusted { RefusalCode::DestinationUnverified } else { RefusalCode::UserNotFound };
+    counted.pop().ok_or(none)
+}
+
+/// Whether a user whom the destination means holds the identity as a link: then nothing is given to anybody.
+pub fn is_held_by_one_meant(
+    destination: &Destination,
+    source: &ExternalIdentity,
+    found: &[PoolUser],
+    case_sensitive: bool,
+) -> bool {
+    let holds = |user: &PoolUser| user.identity(source.provider(), source.value()).is_some_and(|held| !held.primary);
+    found.iter().any(|user| holds(user) && is_meant(destination, UserNames::of(user), case_sensitive))
 }
 
 /// The names by which a destination may mean a user.
@@ -192,6 +232,8 @@ pub(super) struct UserNames<'a> {
     pub(super) username: &'a Personal,
     pub(super) sub: Option<&'a Personal>,
     pub(super) email: Option<&'a Personal>,
+    pub(super) phone: Option<&'a Personal>,
+    pub(super) preferred_username: Option<&'a Personal>,
     /// Whether the profile was born from an external identity.
     pub(super) federated: bool,
 }
@@ -199,11 +241,18 @@ pub(super) struct UserNames<'a> {
 impl<'a> UserNames<'a> {
     fn of(user: &'a PoolUser) -> Self {
         let federated = user.is_federated();
-        Self { username: &user.username, sub: user.sub.as_ref(), email: user.email.as_ref(), federated }
+        Self {
+            username: &user.username,
+            sub: user.sub.as_ref(),
+            email: user.email.as_ref(),
+            phone: user.phone.as_ref(),
+            preferred_username: user.preferred_username.as_ref(),
+            federated,
+        }
     }
 }
 
-/// Whether a destination means this user. An e-mail address or a `sub` never means a federated user.
+/// Whether a destination means this user. An address, a preferred user name or a `sub` never means a federated user.
 pub(super) fn is_meant(destination: &Destination, user: UserNames<'_>, case_sensitive: bool) -> bool {
     let equal = |held: Option<&Personal>, wanted: &Personal| {
         held.is_some_and(|held| held == wanted || !case_sensitive && folded(held.expose()) == folded(wanted.expose()))
@@ -211,6 +260,8 @@ pub(super) fn is_meant(destination: &Destination, user: UserNames<'_>, case_sens
     match destination {
         Destination::Email(wanted) => !user.federated && equal(user.email, wanted),
         Destination::Sub(wanted) => !user.federated && user.sub == Some(wanted),
+        Destination::Phone(wanted) => !user.federated && user.phone == Some(wanted),
+        Destination::PreferredUsername(wanted) => !user.federated && equal(user.preferred_username, wanted),
         Destination::Username(wanted) => equal(Some(user.username), wanted),
         Destination::Federated { .. } => false,
     }
@@ -269,9 +320,12 @@ mod tests {
             username: Personal::from_service(username),
             sub: Some(Personal::from_service(&format!("sub-{username}"))),
             email: Some(Personal::from_service(email)),
-            status: String::new(),
+            status: "CONFIRMED".to_owned(),
             enabled: true,
-            email_verified: false,
+            email_verified: true,
+            phone: None,
+            phone_verified: false,
+            preferred_username: None,
             created_unix_ms: None,
             modified_unix_ms: None,
             identities: vec![identity],
@@ -287,7 +341,8 @@ mod tests {
         let native = |name| user(name, "a@example.com", false);
         let federated = |name| user(name, "a@example.com", true);
         let found = |users: &[PoolUser]| {
-            resolve(&by_email("a@example.com"), users, true, None).map(|user| user.value.expose().to_owned())
+            resolve(&by_email("a@example.com"), users, true, TrustPolicy::Verified, None)
+                .map(|user| user.value.expose().to_owned())
         };
         assert_eq!(found(&[native("alice")]), Ok("alice".into()));
         assert_eq!(found(&[federated("Google_1"), native("alice")]), Ok("alice".into()), "its own shell is no rival");
@@ -302,7 +357,8 @@ mod tests {
         let twins = [native("alice"), native("bob"), user("Google_1", "a@example.com", true)];
         let found = |users: &[PoolUser], chosen: &str| {
             let chosen = Personal::from_service(chosen);
-            resolve(&by_email("a@example.com"), users, true, Some(&chosen)).map(|user| user.value.expose().to_owned())
+            resolve(&by_email("a@example.com"), users, true, TrustPolicy::Verified, Some(&chosen))
+                .map(|user| user.value.expose().to_owned())
         };
         assert_eq!(found(&twins, "bob"), Ok("bob".into()));
         assert_eq!(found(&twins, "carol"), Err(RefusalCode::UserAmbiguous), "no user of that name has the address");
@@ -313,10 +369,17 @@ mod tests {
     #[test]
     fn case_counts_where_the_pool_says_so() {
         let found = [user("alice", "A@example.com", false)];
-        assert_eq!(resolve(&by_email("a@example.com"), &found, true, None), Err(RefusalCode::UserNotFound));
-        assert!(resolve(&by_email("a@example.com"), &found, false, None).is_ok());
+        assert_eq!(
+            resolve(&by_email("a@example.com"), &found, true, TrustPolicy::Verified, None),
+            Err(RefusalCode::UserNotFound)
+        );
+        assert!(resolve(&by_email("a@example.com"), &found, false, TrustPolicy::Verified, None).is_ok());
         let sub = Destination::Sub(Personal::from_service("SUB-alice"));
-        assert_eq!(resolve(&sub, &found, false, None), Err(RefusalCode::UserNotFound), "a sub is matched exactly");
+        assert_eq!(
+            resolve(&sub, &found, false, TrustPolicy::Verified, None),
+            Err(RefusalCode::UserNotFound),
+            "a sub is matched exactly"
+        );
     }
 
     #[test]
@@ -386,8 +449,14 @@ mod tests {
         assert_eq!(column("a@x.org"), Some(CorrectionHint::UsernameIsEmail));
         assert_eq!(column(UUID), Some(CorrectionHint::UsernameIsSub));
         assert_eq!(column("b@x.org"), None);
-        assert_eq!(resolve(&by_name("ALICE"), &users, false, None).map(|user| user.username()), Ok("alice".into()));
-        assert_eq!(resolve(&by_name("ALICE"), &users, true, None), Err(RefusalCode::UserNotFound));
+        assert_eq!(
+            resolve(&by_name("ALICE"), &users, false, TrustPolicy::Verified, None).map(|user| user.username()),
+            Ok("alice".into())
+        );
+        assert_eq!(
+            resolve(&by_name("ALICE"), &users, true, TrustPolicy::Verified, None),
+            Err(RefusalCode::UserNotFound)
+        );
     }
 
     fn user_with(username: &str, identities: &[(&str, &str, bool)]) -> PoolUser {
@@ -403,9 +472,12 @@ mod tests {
             username: Personal::from_service(username),
             sub: None,
             email: None,
-            status: String::new(),
+            status: "CONFIRMED".to_owned(),
             enabled: true,
-            email_verified: false,
+            email_verified: true,
+            phone: None,
+            phone_verified: false,
+            preferred_username: None,
             created_unix_ms: None,
             modified_unix_ms: None,
             identities: identities.iter().map(identity).collect(),

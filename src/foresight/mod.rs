@@ -7,3 +7,5 @@ pub mod prediction;
 pub mod preflight;
 pub mod quota;
 pub mod scan;
+pub mod subject_profile;
+pub mod trust;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::destination::{self, CorrectionHint, PoolNaming, UserNames, folded, is_same_name};
+use super::destination::{self, CorrectionHint, PoolNaming, UserNames, choose_user, folded, is_same_name};
+use super::trust::{Distrust, TrustPolicy, UserEvidence, doubt_about};
 use crate::clock::UnixMs;
 use crate::domain::identity::{Destination, DestinationUser, Personal, ProviderName, profile_username};
 use crate::domain::outcome::RefusalCode;
@@ -64,6 +65,8 @@ impl RequiredUsers {
             Some(name_hash(user.username.expose())),
             user.sub.as_ref().map(|sub| sub_hash(sub.expose())),
             user.email.as_ref().map(|email| email_hash(email.expose())),
+            user.phone.as_ref().map(|number| phone_hash(number.expose())),
+            user.preferred_username.as_ref().map(|name| preferred_username_hash(name.expose())),
         ];
         let identities = user.identities.iter().map(|held| identity_hash(&held.provider_name, held.user_id.expose()));
         let mut wanted: Vec<u64> = names
@@ -83,6 +86,8 @@ pub(super) fn destination_hash(destination: &Destination) -> u64 {
         Destination::Username(name) => name_hash(name.expose()),
         Destination::Email(email) => email_hash(email.expose()),
         Destination::Sub(sub) => sub_hash(sub.expose()),
+        Destination::Phone(number) => phone_hash(number.expose()),
+        Destination::PreferredUsername(name) => preferred_username_hash(name.expose()),
         Destination::Federated { provider, user_id } => identity_hash(provider.as_str(), user_id.expose()),
     }
 }
@@ -94,8 +99,12 @@ pub struct IndexedUser {
     pub sub: Option<Personal>,
     pub email: Option<Personal>,
     pub email_verified: bool,
-    /// `UserStatus`: for people, never for a decision.
+    pub phone: Option<Personal>,
+    pub phone_verified: bool,
+    pub preferred_username: Option<Personal>,
+    /// `UserStatus`: whether the user is trusted, never whether it is federated.
     pub status: Arc<str>,
+    pub enabled: bool,
     /// `UserLastModifiedDate`.
     pub modified_unix_ms: Option<UnixMs>,
     /// The identities on this user, its own (`primary`) included.
@@ -128,11 +137,28 @@ impl IndexedUser {
         self.identities.iter().any(|held| held.primary)
     }
 
+    fn evidence(&self) -> UserEvidence<'_> {
+        UserEvidence {
+            status: &self.status,
+            has_email: self.email.is_some(),
+            email_verified: self.email_verified,
+            phone_verified: self.phone_verified,
+        }
+    }
+
+    /// What is doubtful about this user where a row names it by user name or `sub`.
+    #[must_use]
+    pub fn doubt(&self) -> Option<Distrust> {
+        doubt_about(self.evidence())
+    }
+
     fn names(&self) -> UserNames<'_> {
         UserNames {
             username: &self.username,
             sub: self.sub.as_ref(),
             email: self.email.as_ref(),
+            phone: self.phone.as_ref(),
+            preferred_username: self.preferred_username.as_ref(),
             federated: self.is_federated(),
         }
     }
@@ -193,7 +219,11 @@ impl PoolIndexBuilder {
             sub: user.sub,
             email: user.email,
             email_verified: user.email_verified,
+            phone: user.phone,
+            phone_verified: user.phone_verified,
+            preferred_username: user.preferred_username,
             status,
+            enabled: user.enabled,
             modified_unix_ms: user.modified_unix_ms,
             identities,
         }
@@ -273,6 +303,8 @@ impl PoolIndex {
     pub fn resolve_destination(
         &self,
         destination: &Destination,
+        trust: TrustPolicy,
+        chosen: Option<&Personal>,
     ) -> Result<(UserPosition, DestinationUser), RefusalCode> {
         match destination {
             Destination::Username(name) => {
@@ -284,16 +316,12 @@ impl PoolIndex {
                 let (position, _) = self.profile_of(provider, user_id).ok_or(RefusalCode::UserNotFound)?;
                 Ok((position, DestinationUser { provider: provider.clone(), value: user_id.clone() }))
             }
-            Destination::Email(_) | Destination::Sub(_) => {
-                let mut meant = self.users_meant_by(destination);
-                match (meant.next(), meant.next()) {
-                    (Some((position, user)), None) => {
-                        let value = user.username.clone();
-                        Ok((position, DestinationUser { provider: ProviderName::native(), value }))
-                    }
-                    (None, _) => Err(RefusalCode::UserNotFound),
-                    (Some(_), Some(_)) => Err(RefusalCode::UserAmbiguous),
-                }
+            Destination::Email(_) | Destination::Sub(_) | Destination::Phone(_) | Destination::PreferredUsername(_) => {
+                let meant = self.users_meant_by(destination);
+                let judged = meant.map(|found| (found, trust.distrust(destination, found.1.evidence())));
+                let (position, user) = choose_user(judged, |(_, user)| chosen == Some(&user.username))?;
+                let value = user.username.clone();
+                Ok((position, DestinationUser { provider: ProviderName::native(), value }))
             }
         }
     }
@@ -306,19 +334,21 @@ impl PoolIndex {
             .filter(|(_, user)| destination::is_meant(destination, user.names(), self.case_sensitive))
     }
 
-    /// The user that a person chose by user name among those that an ambiguous destination may mean.
-    pub fn chosen_user(
-        &self,
-        destination: &Destination,
-        username: &Personal,
-    ) -> Option<(UserPosition, DestinationUser)> {
-        let (position, user) = self.users_meant_by(destination).find(|(_, user)| user.username == *username)?;
-        Some((position, DestinationUser { provider: ProviderName::native(), value: user.username.clone() }))
+    /// Whether a destination means the user at this position, trusted or not.
+    pub(super) fn means(&self, destination: &Destination, position: UserPosition) -> bool {
+        self.users_meant_by(destination).any(|(meant, _)| meant == position)
     }
 
-    /// The users that an ambiguous destination may mean, sorted by user name.
-    pub fn candidates(&self, destination: &Destination) -> Vec<&IndexedUser> {
-        let mut users: Vec<_> = self.users_meant_by(destination).map(|(_, user)| user).collect();
+    /// Why a user whom the destination means does not count.
+    pub(super) fn distrust(&self, destination: &Destination, trust: TrustPolicy) -> Option<Distrust> {
+        self.users_meant_by(destination).find_map(|(_, user)| trust.distrust(destination, user.evidence()))
+    }
+
+    /// The users that count for an ambiguous destination, sorted by user name.
+    #[must_use]
+    pub fn candidates(&self, destination: &Destination, trust: TrustPolicy) -> Vec<&IndexedUser> {
+        let counts = |user: &&IndexedUser| trust.distrust(destination, user.evidence()).is_none();
+        let mut users: Vec<_> = self.users_meant_by(destination).map(|(_, user)| user).filter(counts).collect();
         users.sort_unstable_by(|a, b| a.username.cmp(&b.username));
         users
     }
@@ -381,6 +411,8 @@ impl PoolIndex {
 const NAME: u64 = 1;
 const SUB: u64 = 2;
 const EMAIL: u64 = 3;
+const PHONE: u64 = 4;
+const PREFERRED_USERNAME: u64 = 5;
 
 pub(super) fn name_hash(username: &str) -> u64 {
     xxh3_64_with_seed(folded(username).as_bytes(), NAME)
@@ -394,6 +426,15 @@ pub(super) fn identity_hash(provider: &str, user_id: &str) -> u64 {
 /// Of a `sub`, which is matched exactly.
 pub(super) fn sub_hash(sub: &str) -> u64 {
     xxh3_64_with_seed(sub.as_bytes(), SUB)
+}
+
+/// Of a phone number, which is matched exactly.
+pub(super) fn phone_hash(number: &str) -> u64 {
+    xxh3_64_with_seed(number.as_bytes(), PHONE)
+}
+
+pub(super) fn preferred_username_hash(name: &str) -> u64 {
+    xxh3_64_with_seed(folded(name).as_bytes(), PREFERRED_USERNAME)
 }
 
 pub(super) fn email_hash(email: &str) -> u64 {
@@ -434,7 +475,10 @@ mod tests {
             email: Some(personal(email)),
             status: "CONFIRMED".to_owned(),
             enabled: true,
-            email_verified: false,
+            email_verified: true,
+            phone: None,
+            phone_verified: false,
+            preferred_username: None,
             created_unix_ms: None,
             modified_unix_ms: None,
             identities: identities.iter().map(identity).collect(),
@@ -456,7 +500,7 @@ mod tests {
     }
 
     fn found(index: &PoolIndex, destination: &Destination) -> Result<String, RefusalCode> {
-        index.resolve_destination(destination).map(|(_, user)| user.username())
+        index.resolve_destination(destination, TrustPolicy::Verified, None).map(|(_, user)| user.username())
     }
 
     #[test]
@@ -486,7 +530,7 @@ mod tests {
         );
         assert!(index.entries.len() <= 300);
         for row in &links {
-            assert!(index.resolve_destination(&row.destination).is_ok());
+            assert!(index.resolve_destination(&row.destination, TrustPolicy::Verified, None).is_ok());
             assert!(index.holder(row.source.provider(), row.source.value()).is_some());
         }
     }
@@ -542,7 +586,8 @@ mod tests {
         several.push(user("bob", "A@example.com", &[]));
         let several = index(&links, several, false);
         assert_eq!(found(&several, &email), Err(RefusalCode::UserAmbiguous));
-        let names: Vec<_> = several.candidates(&email).iter().map(|user| user.username.expose()).collect();
+        let names: Vec<_> =
+            several.candidates(&email, TrustPolicy::Verified).iter().map(|user| user.username.expose()).collect();
         assert_eq!(names, ["alice", "bob"]);
     }
 

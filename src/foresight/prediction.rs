@@ -13,6 +13,7 @@ use super::destination::{CorrectionHint, PoolNaming};
 use super::pool_index::{PoolIndex, UserPosition};
 use super::preflight::PoolKnowledge;
 use super::scan::LookUpMethod;
+use super::trust::{Distrust, TrustPolicy};
 use crate::domain::identity::{Destination, DestinationUser, ExternalIdentity, Personal, ProviderName};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::row::{Link, RowKey};
@@ -65,6 +66,36 @@ pub struct Prediction {
     pub hint: Option<CorrectionHint>,
     /// Why the service may refuse a row that is predicted to be linked. It is sent, because a refusal is not sure.
     pub doubt: Option<PredictionDoubt>,
+    /// What a person should know about the user before it gets an identity.
+    pub concern: Option<UserConcern>,
+}
+
+/// What a person should know about the user of a row. It refuses nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum UserConcern {
+    Disabled,
+    /// The row names the user itself, and would be refused if it named the user by an address.
+    Distrusted(Distrust),
+}
+
+impl UserConcern {
+    /// The code of the refusal that it resembles.
+    #[must_use]
+    pub fn code(self) -> RefusalCode {
+        match self {
+            Self::Disabled => RefusalCode::UserDisabled,
+            Self::Distrusted(_) => RefusalCode::DestinationUnverified,
+        }
+    }
+
+    /// A lower-case fragment.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "the user is disabled; the service may refuse the link",
+            Self::Distrusted(distrust) => distrust.as_str(),
+        }
+    }
 }
 
 /// Why the service may refuse a row that is predicted to be linked.
@@ -110,6 +141,8 @@ pub struct PredictionBasis<'a> {
     pub mapped: BTreeMap<ProviderName, MappedAttributes>,
     /// Whether a link in other letter case than the pool knows is sent.
     pub case_differs_allowed: bool,
+    /// Which users count where a row names its user by an address.
+    pub trust: TrustPolicy,
     pub look_up: LookUpMethod,
     /// Whether filters gave up before they had found a user: then any user that was not found may be there.
     pub has_cut_look_ups: bool,
@@ -124,7 +157,10 @@ impl PredictionBasis<'_> {
                 || match destination {
                     Destination::Federated { .. } => true,
                     Destination::Username(name) => self.index.names_keep_case() || may_miss(name.expose()),
-                    Destination::Email(value) | Destination::Sub(value) => may_miss(value.expose()),
+                    Destination::Email(value)
+                    | Destination::Sub(value)
+                    | Destination::Phone(value)
+                    | Destination::PreferredUsername(value) => may_miss(value.expose()),
                 })
     }
 }
@@ -169,10 +205,7 @@ impl<'a> Predictor<'a> {
     /// has the outcome of the first.
     pub fn predict(&mut self, key: RowKey, link: &Link, chosen: Option<&Personal>) -> Prediction {
         let index = self.basis.index;
-        let found = index.resolve_destination(&link.destination).or_else(|code| {
-            let chosen = chosen.filter(|_| code == RefusalCode::UserAmbiguous);
-            chosen.and_then(|username| index.chosen_user(&link.destination, username)).ok_or(code)
-        });
+        let found = index.resolve_destination(&link.destination, self.basis.trust, chosen);
         let user = found.as_ref().map(|(user, _)| *user);
         let (outcome, doubt) = self.outcome(key, link, user.map_err(|code| *code));
         if outcome == PredictedOutcome::Link {
@@ -187,12 +220,26 @@ impl<'a> Predictor<'a> {
                 let mistaken = index.mistaken_column(&link.destination, PoolNaming::from(&self.basis.pool.facts));
                 mistaken.or(in_other_case.then_some(CorrectionHint::UserInOtherCase))
             }
+            (PredictedOutcome::Refused(RefusalCode::DestinationUnverified), destination, _) => {
+                index.distrust(destination, self.basis.trust).map(CorrectionHint::Distrusted)
+            }
             (PredictedOutcome::Refused(RefusalCode::TooManyIdentities), _, Ok(user)) => {
                 self.given.contains_key(&user).then_some(CorrectionHint::FullByFile)
             }
             _ => None,
         };
-        Prediction { outcome, user: found.ok().map(|(_, user)| user), hint, doubt }
+        let concern = user.ok().and_then(|user| self.concern(&link.destination, user));
+        Prediction { outcome, user: found.ok().map(|(_, user)| user), hint, doubt, concern }
+    }
+
+    /// What a person should know about the user of a row.
+    fn concern(&self, destination: &Destination, user: UserPosition) -> Option<UserConcern> {
+        let user = self.basis.index.user(user)?;
+        if !user.enabled {
+            return Some(UserConcern::Disabled);
+        }
+        let names_user = matches!(destination, Destination::Username(_) | Destination::Sub(_));
+        user.doubt().filter(|_| names_user).map(UserConcern::Distrusted)
     }
 
     /// Takes note of a link that will be made, or may be.
@@ -240,7 +287,10 @@ impl<'a> Predictor<'a> {
         // Nothing can be sent to a user that a look-up does not find. One that was given up is made again by `link`.
         let may_be_found = found == Err(RefusalCode::UserNotFound) && self.basis.has_cut_look_ups;
         if let (true, Err(code), false) = (link.destination.needs_look_up(), found, may_be_found) {
-            return Err(Refused(code));
+            let held = index.holder(provider, value).filter(|(holder, _, held)| {
+                code == RefusalCode::DestinationUnverified && !held.primary && index.means(&link.destination, *holder)
+            });
+            return Err(if held.is_some() { AlreadyLinked } else { Refused(code) });
         }
         if !has_provider(provider) {
             return Err(Refused(RefusalCode::ProviderNotFound));
@@ -371,9 +421,12 @@ mod tests {
             username: personal(username),
             sub: Some(personal(&format!("sub-{username}"))),
             email: Some(personal(&format!("{}@example.com", username.trim_end_matches('2')))),
-            status: String::new(),
+            status: "CONFIRMED".to_owned(),
             enabled: true,
-            email_verified: false,
+            email_verified: true,
+            phone: None,
+            phone_verified: false,
+            preferred_username: None,
             created_unix_ms: None,
             modified_unix_ms: None,
             identities: identities.iter().map(identity).collect(),
@@ -421,6 +474,7 @@ mod tests {
             pool: &pool,
             mapped,
             case_differs_allowed,
+            trust: TrustPolicy::Verified,
             look_up,
             has_cut_look_ups: false,
         });

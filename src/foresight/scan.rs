@@ -101,6 +101,8 @@ impl UserLookUp {
             let held = match filter.attribute {
                 "email" => user.email.as_ref(),
                 "sub" => user.sub.as_ref(),
+                "phone_number" => user.phone.as_ref(),
+                "preferred_username" => user.preferred_username.as_ref(),
                 _ => Some(&user.username),
             };
             held.is_some_and(|held| is_same_name(held.expose(), &name, self.case_sensitive))
@@ -643,7 +645,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_name_that_is_an_address_is_asked_for_as_that_last() {
         let mut pool = Pool::new(PoolSettings::new(POOL));
-        pool.add_user(NewUser::named("alice").with_email("a@example.com")).unwrap();
+        pool.add_user(NewUser::named("alice").with_verified_email("a@example.com")).unwrap();
         let (names, result) =
             looked_up(pool, &[], &[link(Destination::Username(Personal::from_service("a@example.com")), "1")]).await;
         assert_eq!((names, result.reads), (vec!["alice".to_owned()], 3));

@@ -89,11 +89,10 @@ impl HeaderColumns<'_> {
     }
 
     fn require_columns(&self, fields: &[Option<usize>; Column::ALL.len()], findings: &mut Vec<Finding>) {
-        use Column::{DestinationEmail, DestinationSub, DestinationUsername, SourceProvider, SourceValue};
+        use Column::{SourceProvider, SourceValue};
         let given = |column: Column| self.known.constant(column).is_some() || self.known.default(column).is_some();
         let there = |column: &Column| fields[column.index()].is_some() || given(*column);
-        let groups: [&[Column]; 3] =
-            [&[DestinationUsername, DestinationSub, DestinationEmail], &[SourceProvider], &[SourceValue]];
+        let groups: [&[Column]; 3] = [&Column::NAMING_THE_USER, &[SourceProvider], &[SourceValue]];
         for group in groups {
             // A name of --map that is not in the header has its own finding already.
             let is_mapped = group.iter().any(|column| self.known.mapped(*column).is_some());

@@ -5,6 +5,7 @@ use super::error::option_finding;
 use super::options::InputOptions;
 use super::preset::Preset;
 use super::row_check::RowIssues;
+use super::subject_shape::SubjectShape;
 use super::value_check::Value;
 use crate::domain::finding::{Finding, FindingCode};
 
@@ -63,6 +64,12 @@ impl ColumnNames {
     pub(super) fn default(&self, column: Column) -> Option<&'static str> {
         let is_open = self.mapped(column).is_none() && self.constant(column).is_none();
         self.preset.filter(|_| is_open)?.default(column)
+    }
+
+    /// What identities look like that come from the preset's own column.
+    pub(super) fn preset_shape(&self) -> Option<SubjectShape> {
+        let is_open = self.mapped(Column::SourceValue).is_none() && self.constant(Column::SourceValue).is_none();
+        self.preset.filter(|_| is_open).and_then(SubjectShape::of_preset)
     }
 
     /// Returns every name that a column may have.

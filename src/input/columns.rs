@@ -11,6 +11,10 @@ pub enum Column {
     DestinationEmail,
     /// The existing user's `sub`, which is looked up.
     DestinationSub,
+    /// The existing user's phone number in the form of E.164, which is looked up.
+    DestinationPhone,
+    /// The existing user's `preferred_username`, which is looked up.
+    DestinationPreferredUsername,
     /// The provider whose identity the existing user was created from; empty or `Cognito` for a native user.
     DestinationProvider,
     /// The pool's name of the identity provider.
@@ -25,15 +29,26 @@ pub enum Column {
 
 impl Column {
     /// In the order of the documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::DestinationUsername,
         Self::DestinationEmail,
         Self::DestinationSub,
+        Self::DestinationPhone,
+        Self::DestinationPreferredUsername,
         Self::DestinationProvider,
         Self::SourceProvider,
         Self::SourceAttribute,
         Self::SourceValue,
         Self::RetryOf,
+    ];
+
+    /// The columns of which one names the existing user, in the order in which they take precedence.
+    pub(super) const NAMING_THE_USER: [Self; 5] = [
+        Self::DestinationUsername,
+        Self::DestinationSub,
+        Self::DestinationEmail,
+        Self::DestinationPhone,
+        Self::DestinationPreferredUsername,
     ];
 
     /// Returns the names that mean this column, the canonical one first. ASCII case is ignored.
@@ -44,6 +59,8 @@ impl Column {
             }
             Self::DestinationEmail => &["destination_email", "email"],
             Self::DestinationSub => &["destination_sub", "sub"],
+            Self::DestinationPhone => &["destination_phone", "phone_number"],
+            Self::DestinationPreferredUsername => &["destination_preferred_username", "preferred_username"],
             Self::DestinationProvider => &["destination_provider", "DestinationUser.ProviderName"],
             Self::SourceProvider => &["source_provider", "provider", "provider_name", "idp", "SourceUser.ProviderName"],
             Self::SourceAttribute => &["source_attribute", "SourceUser.ProviderAttributeName"],
@@ -72,7 +89,7 @@ impl Column {
 pub const NOTE_COLUMNS: [&str; 4] = ["link_state", "link_code", "link_message", "retry_of"];
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct ColumnSet(u8);
+pub(super) struct ColumnSet(u16);
 
 impl ColumnSet {
     pub(super) fn of(column: Column) -> Self {
@@ -108,6 +125,8 @@ mod tests {
             ),
             (Column::DestinationEmail, "destination_email email"),
             (Column::DestinationSub, "destination_sub sub"),
+            (Column::DestinationPhone, "destination_phone phone_number"),
+            (Column::DestinationPreferredUsername, "destination_preferred_username preferred_username"),
             (Column::DestinationProvider, "destination_provider DestinationUser.ProviderName"),
             (Column::SourceProvider, "source_provider provider provider_name idp SourceUser.ProviderName"),
             (Column::SourceAttribute, "source_attribute SourceUser.ProviderAttributeName"),

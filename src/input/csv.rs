@@ -14,6 +14,7 @@ use super::input_buffer::{Extent, line_end_bytes};
 use super::options::Format;
 use super::record::{CsvField, ParsedRecord, RecordFault, RecordLayout};
 use super::row_check::RowValues;
+use super::subject_shape::SubjectShape;
 use crate::domain::finding::{Finding, FindingCode};
 use crate::limits::{COLUMNS_MAX, RAW_EXCERPT_BYTES, RECORD_BYTES_MAX};
 
@@ -161,6 +162,8 @@ pub(super) struct CsvParser {
     splitter: CsvSplitter,
     layout: ColumnLayout,
     sources: [ValueSource; Column::ALL.len()],
+    /// What identities of the preset look like, where they come from its column.
+    preset_shape: Option<SubjectShape>,
     field_count: usize,
 }
 
@@ -183,7 +186,11 @@ impl CsvParser {
             let default = || names.default(column).map(constant);
             names.constant(column).map(constant).or_else(field).or_else(default).unwrap_or(ValueSource::Nowhere)
         });
-        Ok((Self { splitter, layout, sources, field_count: header.names.len() }, header, extent))
+        Ok((
+            Self { splitter, layout, sources, preset_shape: names.preset_shape(), field_count: header.names.len() },
+            header,
+            extent,
+        ))
     }
 
     /// Splits the record that `bytes` start with.
@@ -239,7 +246,7 @@ impl CsvParser {
             ValueSource::Constant(text) => text.as_bytes(),
             ValueSource::Nowhere => b"",
         });
-        RowValues { texts, ..RowValues::default() }
+        RowValues { texts, preset_shape: self.preset_shape, ..RowValues::default() }
     }
 
     pub(super) fn fields(&self) -> &[CsvField] {

@@ -106,7 +106,7 @@ impl JsonlParser {
             };
             text.as_bytes()
         });
-        RowValues { texts, unreadable: self.unreadable, faults: &self.faults }
+        RowValues { texts, unreadable: self.unreadable, preset_shape: names.preset_shape(), faults: &self.faults }
     }
 
     /// Returns the number of the outermost member that gives a column, from 1, and its name.

@@ -32,6 +32,7 @@ mod record_writer;
 mod row_check;
 mod sort;
 mod source;
+mod subject_shape;
 #[cfg(test)]
 mod testing;
 mod value_check;

@@ -5,7 +5,7 @@
 
 use super::columns::Column;
 
-use Column::{DestinationEmail, SourceProvider, SourceValue};
+use Column::{DestinationEmail, DestinationPhone, SourceProvider, SourceValue};
 
 /// The system that an input was exported from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,11 @@ impl Preset {
         match self {
             Self::Auth0 => PresetFacts {
                 name: "auth0",
-                names: &[(SourceValue, &["user_id"]), (DestinationEmail, &["email"])],
+                names: &[
+                    (SourceValue, &["user_id"]),
+                    (DestinationEmail, &["email"]),
+                    (DestinationPhone, &["phone_number"]),
+                ],
                 default: None,
                 caution: "user_id keeps its prefix, as in auth0|...: Auth0 sends it so, and it is right where the pool federates \
                        to Auth0; where it federates to Google or another provider directly, take only the users of \
@@ -127,6 +131,7 @@ impl Preset {
                         ],
                     ),
                     (DestinationEmail, &["email"]),
+                    (DestinationPhone, &["phone_number"]),
                 ],
                 default: None,
                 caution: "the identity is identities.userId, never the Username, which may be lower-cased; users are looked up \
@@ -166,11 +171,13 @@ mod tests {
     }
 
     fn destination(destination: &crate::domain::identity::Destination) -> String {
-        use crate::domain::identity::Destination::{Email, Federated, Sub, Username};
+        use crate::domain::identity::Destination::{Email, Federated, Phone, PreferredUsername, Sub, Username};
         match destination {
             Username(value) => format!("username:{}", value.expose()),
             Email(value) => format!("email:{}", value.expose()),
             Sub(value) => format!("sub:{}", value.expose()),
+            Phone(value) => format!("phone:{}", value.expose()),
+            PreferredUsername(value) => format!("preferred_username:{}", value.expose()),
             Federated { user_id, .. } => format!("federated:{}", user_id.expose()),
         }
     }

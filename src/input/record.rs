@@ -73,6 +73,8 @@ pub(super) enum DestinationRef<'a> {
     Username(&'a str),
     Email(&'a str),
     Sub(&'a str),
+    Phone(&'a str),
+    PreferredUsername(&'a str),
     Federated { provider: &'a str, user_id: &'a str },
 }
 
@@ -84,6 +86,8 @@ impl LinkRef<'_> {
             DestinationRef::Username(name) => Destination::Username(owned(name)?),
             DestinationRef::Email(address) => Destination::Email(owned(address)?),
             DestinationRef::Sub(sub) => Destination::Sub(owned(sub)?),
+            DestinationRef::Phone(number) => Destination::Phone(owned(number)?),
+            DestinationRef::PreferredUsername(name) => Destination::PreferredUsername(owned(name)?),
             DestinationRef::Federated { provider, user_id } => {
                 Destination::Federated { provider: ProviderName::parse(provider).ok()?, user_id: owned(user_id)? }
             }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::columns::{Column, ColumnSet, DEFAULT_ATTRIBUTE};
 use super::record::{DestinationRef, LinkRef};
+use super::subject_shape::{SubjectShape, is_like_email};
 use super::value_check::{self, Value};
 use crate::domain::finding::{FindingCode, Severity};
 use crate::domain::identity::{AttributeName, ExternalIdentity, NATIVE_PROVIDER, Personal, ProviderName, is_social};
@@ -19,6 +20,8 @@ pub(super) struct RowValues<'v> {
     pub(super) texts: [&'v [u8]; Column::ALL.len()],
     /// Columns that have a value of another type than text.
     pub(super) unreadable: ColumnSet,
+    /// What the preset's column of identities looks like; `None` where the identity is not from it.
+    pub(super) preset_shape: Option<SubjectShape>,
     /// What the parser found wrong with single values.
     pub(super) faults: &'v [ValueFault],
 }
@@ -124,13 +127,12 @@ pub(super) fn check_row<'v>(values: &RowValues<'v>, issues: &mut RowIssues<'_>) 
 }
 
 /// Returns the column that names the user: for a user of another provider always the user name; for a native user the
-/// user name, else the `sub`, else the e-mail address. The other two are ignored.
+/// user name, else the `sub`, the e-mail address, the phone number or the preferred user name. The others are ignored.
 fn destination_column(values: &RowValues<'_>) -> Option<Column> {
     if is_federated(values) {
         return Some(Column::DestinationUsername);
     }
-    let by_precedence = [Column::DestinationUsername, Column::DestinationSub, Column::DestinationEmail];
-    by_precedence.into_iter().find(|column| values.is_given(*column))
+    Column::NAMING_THE_USER.into_iter().find(|column| values.is_given(*column))
 }
 
 fn is_federated(values: &RowValues<'_>) -> bool {
@@ -148,10 +150,8 @@ struct RowCheck<'c, 'v, 'a> {
 impl<'v> RowCheck<'_, 'v, '_> {
     fn decode(&mut self, destination_column: Option<Column>) {
         for column in Column::ALL {
-            let is_ignored =
-                matches!(column, Column::DestinationUsername | Column::DestinationSub | Column::DestinationEmail)
-                    && Some(column) != destination_column
-                    || column == Column::RetryOf;
+            let is_ignored = Column::NAMING_THE_USER.contains(&column) && Some(column) != destination_column
+                || column == Column::RetryOf;
             let bytes = self.given.texts[column.index()];
             if is_ignored || bytes.is_empty() {
                 continue;
@@ -207,6 +207,9 @@ impl<'v> RowCheck<'_, 'v, '_> {
             );
             self.issues.add(FindingCode::SourceTooLong, Column::SourceValue, message);
         }
+        if source.1 == DEFAULT_ATTRIBUTE {
+            self.check_shape(source.0, source.2);
+        }
         Some(source)
     }
 
@@ -255,6 +258,17 @@ impl<'v> RowCheck<'_, 'v, '_> {
         }
     }
 
+    /// Says what a subject should look like, unless something is known to be wrong with it already.
+    fn check_shape(&mut self, provider: &str, subject: &str) {
+        let column = Column::SourceValue;
+        let known = SubjectShape::of_provider(provider).or(self.given.preset_shape);
+        let is_known_bad = self.issues.issues.iter().any(|issue| issue.column == Some(column));
+        let Some(shape) = known.filter(|shape| !is_known_bad && !shape.fits(subject)) else { return };
+        let found = if is_like_email(subject) { "is an e-mail address" } else { "does not look like its provider's" };
+        let message = format!("{found}, and {}; map the right column", shape.description());
+        self.issues.add(FindingCode::UnlikeProvider, column, message);
+    }
+
     fn fits(&mut self, text: &str, chars_max: usize, column: Column) -> bool {
         let checked = Personal::check(text, chars_max);
         if let Err(fault) = &checked {
@@ -272,12 +286,18 @@ impl<'v> RowCheck<'_, 'v, '_> {
             Some(Column::DestinationEmail) => {
                 self.looked_up(Column::DestinationEmail, "email").map(DestinationRef::Email)
             }
+            Some(Column::DestinationPhone) => self.phone_number().map(DestinationRef::Phone),
+            Some(Column::DestinationPreferredUsername) => {
+                let column = Column::DestinationPreferredUsername;
+                self.looked_up(column, "preferred_username").map(DestinationRef::PreferredUsername)
+            }
             Some(column) => {
                 let text = self.required(column)?.text;
                 self.fits(text, USERNAME_CHARS_MAX, column).then_some(DestinationRef::Username(text))
             }
             None => {
-                let message = "the row names no existing user; add a user name, a sub or an e-mail address";
+                let message =
+                    "the row names no existing user; add a user name, a sub, an e-mail address or a phone number";
                 self.issues.add(FindingCode::MissingValue, Column::DestinationUsername, message);
                 None
             }
@@ -296,6 +316,19 @@ impl<'v> RowCheck<'_, 'v, '_> {
         self.check_identifier(value, column, provider);
         let fits = self.fits(value.text, USERNAME_CHARS_MAX, column);
         Some(DestinationRef::Federated { provider: provider?, user_id: fits.then_some(value.text)? })
+    }
+
+    /// The service takes a phone number in the form of E.164 only.
+    fn phone_number(&mut self) -> Option<&'v str> {
+        let column = Column::DestinationPhone;
+        let text = self.looked_up(column, "phone_number")?;
+        if !value_check::is_phone_number(text) {
+            let message = "is not a phone number as the pool has it: + and the country code, then digits only, as in \
+                           +14255550123";
+            self.issues.add(FindingCode::PhoneNumberInvalid, column, message);
+            return None;
+        }
+        Some(text)
     }
 
     /// A value by which a user is looked up must fit the filter `attribute = "value"` with its escapes.

@@ -4,6 +4,7 @@
 //! that the check ends there; every other value is judged here as well.
 
 use crate::domain::finding::FindingCode;
+use crate::limits::PHONE_DIGITS_MAX;
 
 /// Which classes of bytes a value has.
 #[derive(Debug, Clone, Copy)]
@@ -63,11 +64,24 @@ pub(super) struct CharacterFault {
 /// Returns what is wrong with the characters of a value, each code at most once.
 pub(super) fn character_faults(value: Value<'_>) -> Vec<CharacterFault> {
     let text = value.text;
-    if !value.classes.has(ByteClasses::UNUSUAL) && !text.starts_with(' ') && !text.ends_with(' ') {
+    if !value.classes.has(ByteClasses::UNUSUAL) && !text.starts_with([' ', '\'', '=']) && !text.ends_with(' ') {
         return Vec::new();
     }
     let trimmed = text.trim();
     let mut faults = Vec::new();
+    if trimmed.starts_with(['\'', '=']) {
+        let message = "starts with ' or =, as a spreadsheet marks a text or a formula; export the value again";
+        faults.push(CharacterFault {
+            code: FindingCode::SpreadsheetMark,
+            message: message.to_owned(),
+            is_certain: false,
+        });
+    }
+    if is_mojibake(text) {
+        let message = "has letters of UTF-8 that were read as Latin-1, such as \u{c3}\u{bc} for \u{fc}; open the file as UTF-8 and \
+                       export it again";
+        faults.push(CharacterFault { code: FindingCode::Mojibake, message: message.to_owned(), is_certain: false });
+    }
     if trimmed.len() != text.len() {
         faults.push(surrounding_space(text, trimmed));
     }
@@ -92,6 +106,36 @@ fn surrounding_space(text: &str, trimmed: &str) -> CharacterFault {
         (message, without_spaces != trimmed)
     };
     CharacterFault { code: FindingCode::SurroundingSpace, message: message.to_owned(), is_certain }
+}
+
+/// Whether a text has the bytes of a character in UTF-8, each as a character of its own: a leading byte and as many
+/// continuation bytes as it needs, read as Latin-1 or as Windows-1252.
+fn is_mojibake(text: &str) -> bool {
+    let bytes: Vec<Option<u8>> = text.chars().map(byte_of_latin).collect();
+    (0..bytes.len()).any(|at| {
+        let length = match bytes[at] {
+            Some(0xc2..=0xdf) => 2,
+            Some(0xe0..=0xef) => 3,
+            Some(0xf0..=0xf4) => 4,
+            _ => return false,
+        };
+        let character: Option<Vec<u8>> = bytes.get(at..at + length).and_then(|bytes| bytes.iter().copied().collect());
+        character.is_some_and(|bytes| str::from_utf8(&bytes).is_ok())
+    })
+}
+
+/// The byte that a character is in Latin-1, or in Windows-1252 where that has a character in place of a control code.
+fn byte_of_latin(character: char) -> Option<u8> {
+    const WINDOWS_1252: [char; 32] = [
+        '\u{20ac}', '\u{81}', '\u{201a}', '\u{192}', '\u{201e}', '\u{2026}', '\u{2020}', '\u{2021}', '\u{2c6}',
+        '\u{2030}', '\u{160}', '\u{2039}', '\u{152}', '\u{8d}', '\u{17d}', '\u{8f}', '\u{90}', '\u{2018}', '\u{2019}',
+        '\u{201c}', '\u{201d}', '\u{2022}', '\u{2013}', '\u{2014}', '\u{2dc}', '\u{2122}', '\u{161}', '\u{203a}',
+        '\u{153}', '\u{9d}', '\u{17e}', '\u{178}',
+    ];
+    u8::try_from(u32::from(character)).ok().or_else(|| {
+        let at = WINDOWS_1252.iter().position(|known| *known == character)?;
+        u8::try_from(0x80 + at).ok()
+    })
 }
 
 fn fault_of_character(character: char) -> Option<(FindingCode, &'static str)> {
@@ -135,6 +179,15 @@ fn is_invisible(character: char) -> bool {
         | '\u{e0000}'..='\u{e007f}' => true,
         _ => character.is_whitespace() && !character.is_control(),
     }
+}
+
+/// Returns whether a text is a phone number in the form of E.164: `+`, a country code that starts with no zero, and at
+/// most 15 digits in all.
+pub(super) fn is_phone_number(text: &str) -> bool {
+    let Some(digits) = text.strip_prefix('+') else { return false };
+    (2..=PHONE_DIGITS_MAX).contains(&digits.len())
+        && !digits.starts_with('0')
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Significant digits that a spreadsheet keeps of a number.
@@ -322,6 +375,47 @@ mod tests {
         let suspected = [" x", "x  ", "\u{3000}x", "x\u{a0}", "x\u{200b}", "O\u{2019}Brien"];
         assert!(certain.iter().all(|text| faults(text)[0].is_certain));
         assert!(suspected.iter().all(|text| !faults(text)[0].is_certain));
+    }
+
+    #[test]
+    fn texts_of_utf8_that_were_read_as_latin_are_found() {
+        let as_latin = |text: &str| text.bytes().map(char::from).collect::<String>();
+        for text in ["Müller", "José", "Søren", "Łukasz", "Þór", "王", "🦀", "Ωmega"] {
+            assert!(codes(&as_latin(text)).contains(&FindingCode::Mojibake), "{text}");
+            assert_eq!(codes(text), [], "{text}");
+        }
+        for text in ["\u{c3}\u{153}ber", "\u{e2}\u{20ac}\u{2122}s"] {
+            assert!(codes(text).contains(&FindingCode::Mojibake), "as Windows-1252: {text}");
+        }
+        for text in ["Ã", "Ã©e".get(..2).unwrap(), "São", "Âge", "ÂB", "à propos"] {
+            assert!(!codes(text).contains(&FindingCode::Mojibake), "{text}");
+        }
+    }
+
+    #[test]
+    fn marks_of_spreadsheets_are_found_at_the_start_only() {
+        for (text, expected) in
+            [("'109842", true), ("=109842", true), ("=\"1\"", true), ("O'Brien", false), ("a=b", false)]
+        {
+            assert_eq!(codes(text).contains(&FindingCode::SpreadsheetMark), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn phone_numbers_are_those_of_e164() {
+        for (text, expected) in [
+            ("+14255550123", true),
+            ("+491711234567", true),
+            ("+123456789012345", true),
+            ("+1234567890123456", false),
+            ("14255550123", false),
+            ("+0425555012", false),
+            ("+1 425 555", false),
+            ("+", false),
+            ("+1", false),
+        ] {
+            assert_eq!(is_phone_number(text), expected, "{text}");
+        }
     }
 
     #[test]

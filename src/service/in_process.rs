@@ -4,6 +4,7 @@
 //! program, so it cannot share an assumption either. Answers take their time on tokio's clock, so a run under a paused
 //! clock takes none.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cognito_sim::{Account, Answer as SimulatedAnswer, Response, SharedAccount};
@@ -154,7 +155,16 @@ fn pool_facts(pool: &Value) -> PoolFacts {
         has_pre_sign_up_trigger: pool["LambdaConfig"]["PreSignUp"].is_string(),
         username_attributes: items_of(&pool["UsernameAttributes"]).map(text_of).collect(),
         alias_attributes: items_of(&pool["AliasAttributes"]).map(text_of).collect(),
+        immutable_attributes: attributes_with(pool, "Mutable", false),
+        required_attributes: attributes_with(pool, "Required", true),
+        admin_only_sign_up: pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"].as_bool().unwrap_or(false),
     }
+}
+
+/// The attributes besides `sub` of which a member has this value.
+fn attributes_with(pool: &Value, member: &str, value: bool) -> BTreeSet<String> {
+    let named = items_of(&pool["SchemaAttributes"]).filter(|attribute| attribute[member] == value);
+    named.map(|attribute| text_of(&attribute["Name"])).filter(|name| name != "sub").collect()
 }
 
 /// Seconds with fractions, as the service writes dates.
@@ -181,8 +191,11 @@ impl From<UserBody> for PoolUser {
             username: Personal::from_service(&user.username),
             sub: attribute("sub").map(Personal::from_service),
             email: attribute("email").map(Personal::from_service),
-            identities: attribute("identities").map(parse_identities).unwrap_or_default(),
             email_verified: attribute("email_verified") == Some("true"),
+            phone: attribute("phone_number").map(Personal::from_service),
+            phone_verified: attribute("phone_number_verified") == Some("true"),
+            preferred_username: attribute("preferred_username").map(Personal::from_service),
+            identities: attribute("identities").map(parse_identities).unwrap_or_default(),
             status: user.user_status.clone(),
             enabled: user.enabled,
             created_unix_ms: user.user_create_date.map(milliseconds),
@@ -297,8 +310,10 @@ mod tests {
             pool.add_provider(provider).unwrap();
         }
         for user in [
-            NewUser::named("alice").with_email("alice@example.com"),
-            NewUser::named("bob").with_email("bob@example.com").with_identity(NewIdentity::linked("Google", "1001")),
+            NewUser::named("alice").with_verified_email("alice@example.com"),
+            NewUser::named("bob")
+                .with_verified_email("bob@example.com")
+                .with_identity(NewIdentity::linked("Google", "1001")),
             NewUser::named(r#"o"br\ien"#),
             NewUser::named("carol"),
         ] {

@@ -62,6 +62,12 @@ pub struct PoolFacts {
     pub username_attributes: Vec<String>,
     /// Attributes that users can sign in with as well as with their user name.
     pub alias_attributes: Vec<String>,
+    /// Attributes besides `sub` that cannot be changed: a sign-in that writes one fails.
+    pub immutable_attributes: BTreeSet<String>,
+    /// Attributes besides `sub` that every user must have.
+    pub required_attributes: BTreeSet<String>,
+    /// Whether only administrators create users.
+    pub admin_only_sign_up: bool,
 }
 
 /// A page of providers (`ListIdentityProviders`).
@@ -134,6 +140,12 @@ pub struct PoolUser {
     pub email: Option<Personal>,
     /// Whether `email_verified` is `true`. It is `false` as well where a provider does not map it.
     pub email_verified: bool,
+    /// The `phone_number` attribute.
+    pub phone: Option<Personal>,
+    /// Whether `phone_number_verified` is `true`.
+    pub phone_verified: bool,
+    /// The `preferred_username` attribute.
+    pub preferred_username: Option<Personal>,
     /// `CONFIRMED`, `FORCE_CHANGE_PASSWORD`, `EXTERNAL_PROVIDER` and so on. Not a safe test of native or federated.
     pub status: String,
     pub enabled: bool,

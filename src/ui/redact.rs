@@ -61,7 +61,7 @@ mod tests {
         let text = |code: &str, message: &str| ServiceText { code: code.into(), message: message.into() };
         let refused = RowState::Refused(RefusalCode::UserAmbiguous);
         let table = [
-            (refused, text("Odd", "jane"), Some("several users of the pool have this e-mail address")),
+            (refused, text("Odd", "jane"), Some("several users of the pool have this address")),
             (RowState::Failed, text("InternalErrorException", "jane"), Some("the service had an internal error")),
             (RowState::Failed, text("timeout", "no answer in 15 s"), Some("no answer in 15 s")),
             (RowState::InDoubt, text("timeout", ""), Some("no answer in time")),

@@ -70,6 +70,14 @@ fn case(code: FindingCode) -> Case {
             let text = |email: usize| format!("email,idp,subject\n{}@x.org,Okta,00u1\n", "x".repeat(email));
             whole(text(250), 2, 1, text(200))
         }
+        FindingCode::UnlikePool => unreachable!("only a pool shows it: see unlike_pool.rs"),
+        FindingCode::SpreadsheetMark => row("a,Okta,'00u2", 3, "a,Okta,00u2"),
+        FindingCode::Mojibake => row("Jos\u{c3}\u{a9},Okta,00u2", 1, "Jos\u{e9},Okta,00u2"),
+        FindingCode::UnlikeProvider => row("a,Google,anna@example.com", 3, "a,Okta,anna@example.com"),
+        FindingCode::PhoneNumberInvalid => {
+            let text = |number: &str| format!("phone_number,idp,subject\n{number},Okta,00u1\n");
+            whole(text("0171 123456"), 2, 1, text("+49171123456"))
+        }
         FindingCode::UppercaseEmailNameId => row("a,Okta,Anna@example.com", 3, "a,Okta,anna@example.com"),
     }
 }
@@ -171,7 +179,7 @@ fn findings(bytes: &[u8]) -> Vec<Finding> {
 
 #[test]
 fn every_code_is_provoked_where_it_is_and_its_twin_is_clean() {
-    for code in FindingCode::ALL {
+    for code in FindingCode::ALL.iter().filter(|code| **code != FindingCode::UnlikePool) {
         let case = case(*code);
         let found = findings(&case.faulty);
         let first = found.iter().find(|finding| finding.code == *code);

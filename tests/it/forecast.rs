@@ -22,6 +22,7 @@ use cognito_link::foresight::prediction::{PredictedOutcome, Prediction, Predicti
 use cognito_link::foresight::preflight::{PoolKnowledge, mapped_attributes, preflight};
 use cognito_link::foresight::scan::{LookUpFilters, LookUpMethod};
 use cognito_link::foresight::scan::{ScanOptions, look_up, scan};
+use cognito_link::foresight::trust::TrustPolicy;
 use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::pace::Pace;
 use cognito_link::seed::Rng;
@@ -91,9 +92,9 @@ impl Chance {
         let (provider, id) = (self.one(&PROVIDERS[..3]), self.id());
         let profile = || NewUser::named(&format!("{provider}_{id}"));
         let mut user = match self.rng.below(10) {
-            0 | 1 => profile().with_email(&self.email()).with_identity(NewIdentity::primary(provider, &id)),
+            0 | 1 => profile().with_verified_email(&self.email()).with_identity(NewIdentity::primary(provider, &id)),
             2 => profile(),
-            _ if number % 4 == 2 => NewUser::named(&format!("User-{number}")).with_email(&self.email()),
+            _ if number % 4 == 2 => NewUser::named(&format!("User-{number}")).with_verified_email(&self.email()),
             _ => NewUser::named(&format!("User-{number}")),
         };
         user.sub = Some(sub_of(number));
@@ -236,6 +237,7 @@ impl Pooled<'_> {
                 pool: &self.knowledge,
                 mapped: mapped.clone(),
                 case_differs_allowed,
+                trust: TrustPolicy::Verified,
                 look_up,
                 has_cut_look_ups: false,
             })

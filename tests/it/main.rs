@@ -77,13 +77,19 @@ mod resume;
 #[cfg(test)]
 mod seeds;
 #[cfg(test)]
+mod sign_ins;
+#[cfg(test)]
 mod signals;
 #[cfg(test)]
 mod storage_faults;
 #[cfg(test)]
+mod trust;
+#[cfg(test)]
 mod undo;
 #[cfg(test)]
 mod undo_seeds;
+#[cfg(test)]
+mod unlike_pool;
 #[cfg(test)]
 mod usage;
 #[cfg(test)]

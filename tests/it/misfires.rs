@@ -200,6 +200,7 @@ async fn one(seed: u64) -> usize {
         binding: Binding::new(PoolId::parse(POOL).unwrap(), true, None),
         providers: BTreeSet::new(),
         retry: cognito_link::domain::state::RetryChoice::NOTHING,
+        trust: cognito_link::foresight::trust::TrustPolicy::Verified,
         choices: Choices::default(),
     };
     let mut needs = input.read_file(&mut IgnoreEvents).unwrap();

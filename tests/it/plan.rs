@@ -15,13 +15,13 @@ fn pool_file() -> String {
         "pool": {"id": POOL},
         "providers": [{"name": "Okta", "type": "OIDC", "attribute_mapping": {"email": "mail"}}],
         "users": [
-            {"username": "alice", "email": "a@example.com"},
+            {"username": "alice", "email": "a@example.com", "attributes": {"email_verified": "true"}},
             {"username": "dave"},
-            {"username": "bob", "email": "b@example.com", "identities": [held("Bob1", false)]},
-            {"username": "twin-1", "email": "twin@example.com"},
-            {"username": "twin-2", "email": "twin@example.com"},
+            {"username": "bob", "email": "b@example.com", "attributes": {"email_verified": "true"}, "identities": [held("Bob1", false)]},
+            {"username": "twin-1", "email": "twin@example.com", "attributes": {"email_verified": "true"}},
+            {"username": "twin-2", "email": "twin@example.com", "attributes": {"email_verified": "true"}},
             {"username": "full", "identities": full},
-            {"username": "Okta_Own", "email": "a@example.com", "identities": [held("Own", true)]},
+            {"username": "Okta_Own", "email": "a@example.com", "attributes": {"email_verified": "true"}, "identities": [held("Own", true)]},
             {"username": "Okta_Worn"},
         ],
     })

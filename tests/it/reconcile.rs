@@ -34,7 +34,7 @@ fn pool() -> String {
             { "username": "alice", "identities": [linked("00uAlice"), corp] },
             { "username": "bob" }, { "username": "carol" }, { "username": "frank" },
             { "username": "dave", "identities": [linked("00uCarol"), linked("00uExtra")] },
-            { "username": "grace", "email": "grace@example.com", "identities": [linked("00ugrace")] },
+            { "username": "grace", "email": "grace@example.com", "attributes": { "email_verified": "true" }, "identities": [linked("00ugrace")] },
             { "username": "Google_107438500000000000017", "identities": [own, linked("00uOfShell")] },
         ],
     })

@@ -15,6 +15,7 @@ use cognito_link::commands::shared::choices::Choices;
 use cognito_link::commands::shared::run::{run_engine, run_start};
 use cognito_link::domain::drift::{DriftCounts, DriftStatus};
 use cognito_link::domain::event::IgnoreEvents;
+use cognito_link::domain::finding::FindingCode;
 use cognito_link::domain::identity::{Destination, PoolId};
 use cognito_link::domain::outcome::RefusalCode;
 use cognito_link::domain::row::Row;
@@ -22,6 +23,7 @@ use cognito_link::domain::state::RetryChoice;
 use cognito_link::engine::{RunContext, ServicePorts, WritePort};
 use cognito_link::foresight::preflight::{PoolKnowledge, mapped_attributes, preflight};
 use cognito_link::foresight::scan::ScanOptions;
+use cognito_link::foresight::trust::TrustPolicy;
 use cognito_link::input::{InputOptions, InputSource};
 use cognito_link::ledger::Corrections;
 use cognito_link::ledger::record::RunId;
@@ -69,6 +71,8 @@ fn file(rows: &[Row]) -> tempfile::NamedTempFile {
             Destination::Username(_) | Destination::Federated { .. } => "destination_username",
             Destination::Email(_) => "destination_email",
             Destination::Sub(_) => "destination_sub",
+            Destination::Phone(_) => "destination_phone",
+            Destination::PreferredUsername(_) => "destination_preferred_username",
         };
         members.insert(name.to_owned(), destination.value().expose().into());
         if let Destination::Federated { provider, .. } = destination {
@@ -90,10 +94,12 @@ impl Scene {
         let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(seed)).await.unwrap();
         let task = ReconcileInput {
             source: InputSource::open(file.path()).unwrap(),
-            options: InputOptions::default(),
+            // The ids are those of no provider.
+            options: InputOptions { allow: vec![FindingCode::UnlikeProvider], ..InputOptions::default() },
             binding: Binding::new(PoolId::parse(POOL).unwrap(), true, None),
             providers: BTreeSet::new(),
             retry: RetryChoice::NOTHING,
+            trust: TrustPolicy::Verified,
             choices: Choices::default(),
         };
         Self { service, clock, knowledge, task, rows, disk: MemoryStorage::default(), seed }

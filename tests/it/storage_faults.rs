@@ -172,7 +172,7 @@ fn an_address_that_moves_between_crash_and_rerun_moves_no_row() {
         pool
     };
     let mut before = pool();
-    before.add_user(NewUser::named("alice").with_email(address)).unwrap();
+    before.add_user(NewUser::named("alice").with_verified_email(address)).unwrap();
     before.add_user(NewUser::named("bob")).unwrap();
     let lost = FaultRule::new(FaultKind::LostAfter, FaultTrigger::From(1)).on(Operation::LinkProvider);
     let before = SharedAccount::new(Account::new(1).with_pool(before).with_faults(FaultPlan::none().with(lost)));
@@ -189,7 +189,7 @@ fn an_address_that_moves_between_crash_and_rerun_moves_no_row() {
             alice = alice.with_identity(NewIdentity { created_ms: START + 500, ..identity });
         }
         after.add_user(alice).unwrap();
-        after.add_user(NewUser::named("bob").with_email(address)).unwrap();
+        after.add_user(NewUser::named("bob").with_verified_email(address)).unwrap();
         let after = SharedAccount::new(Account::new(1).with_pool(after));
         let later = START + 300_000;
         run(&after, &disk, vec![row()], later, DAY).unwrap().unwrap();

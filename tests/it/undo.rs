@@ -285,7 +285,7 @@ fn a_link_by_an_attribute_before_and_after_a_sign_in() {
 fn link_settles_an_open_unlink_by_the_user_that_it_named() {
     let home = Home::new();
     let pool = |second: &str| {
-        let users = json!([{"username": "alice", "email": "a@example.com"}, {"username": "bob", "email": second}]);
+        let users = json!([{"username": "alice", "email": "a@example.com", "attributes": {"email_verified": "true"}}, {"username": "bob", "email": second, "attributes": {"email_verified": "true"}}]);
         json!({"version": 1, "pool": {"id": POOL}, "providers": [{"name": "Okta", "type": "OIDC"}], "users": users})
     };
     home.write("pool.json", pool("b@example.com").to_string());

@@ -177,6 +177,16 @@ impl ApiError {
         Self::invalid(format!("user.{attribute}: Attribute cannot be updated.\n"))
     }
 
+    /// A sign-in without an attribute that the pool requires (reported from hosted sign-ins; the class is a guess).
+    pub(crate) fn attribute_required(attribute: &str) -> Self {
+        Self::invalid(format!("attributes required: [{attribute}]"))
+    }
+
+    /// A first sign-in where only administrators create users (amplify-js #3402; class and text are guesses).
+    pub(crate) fn sign_up_not_allowed() -> Self {
+        Self::invalid("Login not allowed: only administrators may create users")
+    }
+
     /// A custom attribute that must be there (usual text of this API).
     pub(crate) fn custom_attribute_required() -> Self {
         Self::invalid("Required custom attributes are not supported currently.")

@@ -148,7 +148,7 @@ impl Pool {
             SearchableAttribute::Sub => NewUser { sub: Some(value.to_owned()), ..NewUser::named(value) },
             SearchableAttribute::Email => {
                 let sub = derived_uuid(&value.to_lowercase());
-                NewUser { sub: Some(sub.clone()), ..NewUser::named(&sub) }.with_email(value)
+                NewUser { sub: Some(sub.clone()), ..NewUser::named(&sub) }.with_verified_email(value)
             }
             _ => return,
         };

@@ -129,6 +129,18 @@ impl PoolSettings {
         self.schema.iter().find(|attribute| attribute.name == name).is_none_or(|attribute| attribute.mutable)
     }
 
+    /// The attributes besides `sub` that every user must have.
+    pub(crate) fn required_attributes(&self) -> impl Iterator<Item = &str> {
+        let required = self.schema.iter().filter(|attribute| attribute.required && attribute.name != "sub");
+        required.map(|attribute| attribute.name.as_str())
+    }
+
+    /// Whether only administrators create users (`AdminCreateUserConfig`).
+    pub(crate) fn is_admin_only(&self) -> bool {
+        let config = self.shown.get("AdminCreateUserConfig");
+        config.is_some_and(|config| config["AllowAdminCreateUserOnly"] == true)
+    }
+
     pub(crate) fn is_alias(&self, attribute: &str) -> bool {
         self.username_attributes.iter().chain(&self.alias_attributes).any(|alias| alias == attribute)
     }
@@ -715,6 +727,15 @@ impl NewUser {
     pub fn with_email(mut self, email: &str) -> Self {
         self.email = Some(email.to_owned());
         self
+    }
+
+    /// Sets the e-mail address, as one that is verified.
+    #[must_use]
+    pub fn with_verified_email(self, email: &str) -> Self {
+        let mut user = self.with_email(email);
+        user.attributes.retain(|(name, _)| name != "email_verified");
+        user.attributes.push(("email_verified".to_owned(), "true".to_owned()));
+        user
     }
 
     /// Adds an external identity.

@@ -59,7 +59,8 @@ impl Pool {
     /// # Errors
     /// `ResourceNotFoundException` for an unknown provider; `Invalid ProviderName/Username combination` where the
     /// profile's name is taken by an id that differs in case only, or its id by a link by an attribute that this
-    /// sign-in does not use; `UsernameExistsException` where a native user has the name; `user.…: Attribute cannot be
+    /// sign-in does not use; an error where the sign-in would create a user and only administrators may, or an attribute
+    /// that the pool requires is not mapped; `UsernameExistsException` where a native user has the name; `user.…: Attribute cannot be
     /// updated.` where a mapped attribute is immutable, even if its value stays.
     pub fn sign_in_with(&mut self, now: UnixMs, sign_in: &SignIn) -> Result<SignedIn, ApiError> {
         let SignIn { provider: name, user_id, .. } = sign_in;
@@ -153,6 +154,13 @@ impl Pool {
         let differs_in_case = known.is_some_and(|provider| provider.holds_in_other_case(user_id));
         if self.holder(index, user_id).is_some() || (!self.settings.case_sensitive && differs_in_case) {
             return Err(ApiError::sign_in_mismatch());
+        }
+        if self.settings.is_admin_only() {
+            return Err(ApiError::sign_up_not_allowed());
+        }
+        let has = |name: &str| claim_updates.attributes.iter().any(|(attribute, _)| attribute == name);
+        if let Some(missing) = self.settings.required_attributes().find(|name| !has(name)) {
+            return Err(ApiError::attribute_required(missing));
         }
         let username = self.profile_name(name, user_id);
         if self.user_index_by_username(&username).is_some() {

@@ -82,7 +82,7 @@ impl PlannedMigration {
         let patience = PatientReader::new(clock, &mut rng);
         let mut checkup = Checkup { patience, directory, limits, closed: None, checks: Vec::new() };
         let facts = checkup.check_pool().await;
-        checkup.check_providers().await;
+        checkup.check_providers(facts.as_ref()).await;
         checkup.check_users().await;
         let pace = checkup.check_quota(self.share, clock).await;
         checkup.check_clock();
@@ -201,10 +201,13 @@ impl<'a> Checkup<'a> {
         let (name, case_sensitive) = (facts.name.clone(), facts.case_sensitive);
         self.add(CheckTopic::Pool, CheckResult::Pool { name, case_sensitive, users: facts.estimated_user_count });
         self.add(CheckTopic::Triggers, CheckResult::PreSignUp(facts.has_pre_sign_up_trigger));
+        if facts.admin_only_sign_up {
+            self.add(CheckTopic::SignUp, CheckResult::AdminOnlySignUp);
+        }
         Some(facts)
     }
 
-    async fn check_providers(&mut self) {
+    async fn check_providers(&mut self, facts: Option<&PoolFacts>) {
         let directory = self.directory;
         let (mut providers, mut token) = (Vec::new(), None);
         loop {
@@ -217,15 +220,21 @@ impl<'a> Checkup<'a> {
             }
         }
         providers.sort();
-        let is_mapped = |kind: &String| MAPPED_KINDS.contains(&kind.as_str());
+        // A pool without such attributes has nothing that the mapping of a social provider could break.
+        let is_strict =
+            facts.is_some_and(|facts| !facts.immutable_attributes.is_empty() || !facts.required_attributes.is_empty());
+        let is_mapped = |kind: &String| is_strict || MAPPED_KINDS.contains(&kind.as_str());
         let mapped = providers.iter().filter(|(_, kind)| is_mapped(kind)).map(|(name, _)| name.clone()).collect();
         self.add(CheckTopic::Providers, CheckResult::Providers(providers));
-        self.check_mappings(mapped).await;
+        self.check_mappings(mapped, facts).await;
     }
 
     /// Stops at the first that cannot be read: the others cannot be read either.
-    async fn check_mappings(&mut self, providers: Vec<ProviderName>) {
+    async fn check_mappings(&mut self, providers: Vec<ProviderName>, facts: Option<&PoolFacts>) {
         let directory = self.directory;
+        let (immutables, required) = facts.map_or_else(Default::default, |facts| {
+            (facts.immutable_attributes.clone(), facts.required_attributes.clone())
+        });
         for (index, provider) in providers.into_iter().enumerate() {
             if index > 0 {
                 sleep(Duration::from_millis(limits::MAPPING_SPACING_MS)).await;
@@ -234,7 +243,9 @@ impl<'a> Checkup<'a> {
             let Some(mapped) = self.call(CheckTopic::Mapping, "DescribeIdentityProvider", &describe).await else {
                 return;
             };
-            self.add(CheckTopic::Mapping, CheckResult::Mapping { provider, mapped });
+            let immutable = mapped.intersection(&immutables).cloned().collect();
+            let missing = required.difference(&mapped).cloned().collect();
+            self.add(CheckTopic::Mapping, CheckResult::Mapping { provider, mapped, immutable, missing });
         }
     }
 

@@ -111,7 +111,18 @@ fn message(found: &CheckResult, show_values: bool) -> String {
         CheckResult::Providers(providers) => {
             providers.iter().map(|(name, kind)| format!("{name} ({kind})")).collect::<Vec<_>>().join(", ")
         }
-        CheckResult::Mapping { provider, mapped } => mapping_text(provider.as_str(), mapped),
+        CheckResult::AdminOnlySignUp => {
+            "only administrators create users: the first sign-in of an identity without a link fails".to_owned()
+        }
+        CheckResult::Mapping { provider, immutable, .. } if !immutable.is_empty() => format!(
+            "{provider} maps {}, which the pool does not let change: every sign-in of a linked identity fails",
+            listed(immutable)
+        ),
+        CheckResult::Mapping { provider, missing, .. } if !missing.is_empty() => format!(
+            "{provider} does not map {}, which the pool requires: the first sign-in of an identity without a link fails",
+            listed(missing)
+        ),
+        CheckResult::Mapping { provider, mapped, .. } => mapping_text(provider.as_str(), mapped),
         CheckResult::Users => "can be listed, also with a filter on sub".to_owned(),
         CheckResult::UsersInOneChain => {
             "can be listed, but not with a filter on sub: a scan reads one page after the other, slower than the quota"
@@ -150,6 +161,11 @@ fn advice(check: &DoctorCheck) -> Option<String> {
     let text = match (&check.found, check.status()) {
         (CheckResult::PreSignUp(true), _) => "make sure that it accepts a link that exists already",
         (CheckResult::Providers(_), CheckStatus::Fail) => "add the provider before you link identities of it",
+        (CheckResult::AdminOnlySignUp, _) => "link an identity before its first sign-in",
+        (CheckResult::Mapping { .. }, CheckStatus::Fail) => "remove it from the mapping before you link",
+        (CheckResult::Mapping { missing, .. }, CheckStatus::Warn) if !missing.is_empty() => {
+            "map it, or link an identity before its first sign-in"
+        }
         (CheckResult::Mapping { .. }, CheckStatus::Warn) => "map email_verified as well, or do not map email",
         (CheckResult::Quota { .. }, CheckStatus::Warn) => {
             "allow cognito-idp:GetProvisionedLimit or servicequotas:GetServiceQuota, or pass --rate to link"
@@ -169,6 +185,10 @@ fn advice(check: &DoctorCheck) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+fn listed(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn mapping_text(provider: &str, mapped: &BTreeSet<String>) -> String {
@@ -222,7 +242,9 @@ fn details(found: &CheckResult) -> Value {
             let provider = |(name, kind): &(ProviderName, String)| json!({ "name": name.as_str(), "type": kind });
             json!({ "providers": providers.iter().map(provider).collect::<Vec<_>>() })
         }
-        CheckResult::Mapping { mapped, .. } => json!({ "mapped_attributes": mapped }),
+        CheckResult::Mapping { mapped, immutable, missing, .. } => {
+            json!({ "mapped_attributes": mapped, "immutable": immutable, "missing": missing })
+        }
         CheckResult::Quota { per_second, origin, share, pace } => {
             json!({ "per_second": per_second, "origin": origin, "share": share, "pace_per_second": pace })
         }
@@ -239,6 +261,7 @@ fn details(found: &CheckResult) -> Value {
         CheckResult::NotTried(operation) => json!({ "operation": operation }),
         CheckResult::Stopped(stop) => json!({ "cause": stop.cause.as_str() }),
         CheckResult::Accepted
+        | CheckResult::AdminOnlySignUp
         | CheckResult::Users
         | CheckResult::UsersInOneChain
         | CheckResult::Clock(None)
@@ -265,7 +288,9 @@ mod tests {
 
     fn mapping_of(mapped: &[&str]) -> DoctorCheck {
         let mapped = mapped.iter().map(|name| (*name).to_owned()).collect();
-        check(CheckTopic::Mapping, CheckResult::Mapping { provider: ProviderName::parse("Okta").unwrap(), mapped })
+        let provider = ProviderName::parse("Okta").unwrap();
+        let (immutable, missing) = (BTreeSet::new(), BTreeSet::new());
+        check(CheckTopic::Mapping, CheckResult::Mapping { provider, mapped, immutable, missing })
     }
 
     #[test]

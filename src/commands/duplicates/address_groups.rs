@@ -409,6 +409,9 @@ fn user_of(texts: &[String]) -> io::Result<PoolUser> {
         })
     });
     Ok(PoolUser {
+        phone: None,
+        phone_verified: false,
+        preferred_username: None,
         username: Personal::from_service(username),
         sub: personal(sub),
         email: personal(email),
@@ -443,6 +446,9 @@ mod tests {
 
     fn native(username: &str, email: &str, email_verified: bool) -> PoolUser {
         PoolUser {
+            phone: None,
+            phone_verified: false,
+            preferred_username: None,
             username: Personal::from_service(username),
             sub: None,
             email: Some(Personal::from_service(email)),
@@ -605,6 +611,9 @@ mod tests {
         ) {
             let personal = |text: &String| Personal::from_service(text);
             let user = PoolUser {
+                phone: None,
+                phone_verified: false,
+                preferred_username: None,
                 username: personal(&username), sub: sub.as_ref().map(personal), email: email.as_ref().map(personal),
                 email_verified, status, enabled, created_unix_ms: dates.0, modified_unix_ms: dates.1, identities,
             };

@@ -184,6 +184,9 @@ mod tests {
             created_unix_ms: None,
         });
         PoolUser {
+            phone: None,
+            phone_verified: false,
+            preferred_username: None,
             username: Personal::from_service(username),
             sub: None,
             email: Some(Personal::from_service("a@example.com")),

@@ -210,6 +210,9 @@ mod tests {
             status: "SOMETHING_NEW".into(),
             enabled: false,
             email_verified: true,
+            phone: None,
+            phone_verified: false,
+            preferred_username: None,
             created_unix_ms: Some(1_650_000_000_123),
             modified_unix_ms: None,
             identities: vec![

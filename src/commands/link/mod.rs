@@ -143,6 +143,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let change_bounds = ChangeBounds::new(args.max_changes, args.max_changes_pct, file)?;
     options.retry = retry_choice(&args.retry);
     options.retry.relink = args.relink;
+    options.trust = args.reading.trust_policy(file);
     let source = InputSource::open(&args.input)?;
     note_preset(&input_options, ui);
     warn_about_undivided_array(shard, ui);

@@ -75,6 +75,7 @@ impl ReconcileInput {
             pool: knowledge,
             mapped,
             case_differs_allowed: false,
+            trust: self.trust,
             look_up: LookUpMethod::Scan,
             has_cut_look_ups: false,
         };

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::commands::shared::choices::Choices;
 use crate::domain::identity::ProviderName;
 use crate::domain::state::RetryChoice;
+use crate::foresight::trust::TrustPolicy;
 use crate::input::{InputOptions, InputSource};
 use crate::ledger::Binding;
 
@@ -17,5 +18,7 @@ pub struct ReconcileInput {
     pub providers: BTreeSet<ProviderName>,
     /// Rows with such a refusal in the ledger, which a scan cannot see, are missing rather than blocked.
     pub retry: RetryChoice,
+    /// Which users count where a row names its user by an address.
+    pub trust: TrustPolicy,
     pub choices: Choices,
 }

@@ -143,6 +143,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         binding: pool.binding.clone(),
         providers: args.provider.iter().cloned().collect(),
         retry: retry_choice(&args.retry),
+        trust: args.reading.trust_policy(file),
         choices,
     };
     pool.check_providers("--provider", &input.providers)?;
@@ -243,6 +244,7 @@ async fn apply(
     let learned = ledger.pace_milli();
     let pace = args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?;
     options.total = Some(to_process);
+    options.trust = input.trust;
     // What was refused before, and is free in the scan, is attempted again.
     options.retry = RetryChoice::EVERYTHING;
 

@@ -9,6 +9,7 @@ use super::settings::{FileSettings, Scalar};
 use super::{Failure, headings};
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
+use crate::foresight::trust::TrustPolicy;
 use crate::input::{Format, InputOptions, OptionError, Preset};
 use crate::ui::Ui;
 
@@ -32,16 +33,20 @@ pub struct InputArgs {
     /// Value of a column for every row, such as `source_provider=Okta` (can be repeated)
     #[arg(long, value_name = "COLUMN=VALUE")]
     pub set: Vec<String>,
-    /// Finding to treat as a warning, or `case_differs` (can be repeated)
+    /// Finding to treat as a warning, or `case_differs` or `destination_unverified` (can be repeated)
     ///
-    /// Rows with an allowed finding are sent. `case_differs` is a refusal by this tool, not by the service: with it,
-    /// rows that differ from the pool in letter case are sent too.
+    /// Rows with an allowed finding are sent. `case_differs` and `destination_unverified` are refusals by this tool, not
+    /// by the service: with them, rows that differ from the pool in letter case are sent too, and rows whose user was
+    /// found by an address that nobody has verified.
     #[arg(long, value_name = "CODE", hide_short_help = true, value_parser = PossibleValuesParser::new(allowable_codes()))]
     pub allow: Vec<String>,
 }
 
+/// Refusals by this tool, which `--allow` lifts.
+const ALLOWABLE_REFUSALS: [RefusalCode; 2] = [RefusalCode::CaseDiffers, RefusalCode::DestinationUnverified];
+
 fn allowable_codes() -> impl Iterator<Item = &'static str> {
-    FindingCode::SUSPICIONS.into_iter().map(FindingCode::as_str).chain([RefusalCode::CaseDiffers.as_str()])
+    FindingCode::SUSPICIONS.into_iter().map(FindingCode::as_str).chain(ALLOWABLE_REFUSALS.map(RefusalCode::as_str))
 }
 
 impl ValueEnum for Format {
@@ -98,7 +103,8 @@ impl InputArgs {
         for text in flags_or_table(&self.set, &file.set) {
             options.set.push(InputOptions::parse_pair(&text).map_err(|error| usage("set", &text, error))?);
         }
-        for text in self.allowed(file).filter(|text| *text != RefusalCode::CaseDiffers.as_str()) {
+        let is_refusal = |text: &str| ALLOWABLE_REFUSALS.iter().any(|code| code.as_str() == text);
+        for text in self.allowed(file).filter(|text| !is_refusal(text)) {
             options.allow.push(InputOptions::parse_allow(text).map_err(|error| usage("allow", text, error))?);
         }
         Ok(options)
@@ -111,6 +117,12 @@ impl InputArgs {
     /// Whether a link is sent although the pool has the identity in other letter case.
     pub fn allows_case_differs(&self, file: &FileSettings) -> bool {
         self.allowed(file).any(|text| text == RefusalCode::CaseDiffers.as_str())
+    }
+
+    /// Returns which users count where a row names its user by an address.
+    pub fn trust_policy(&self, file: &FileSettings) -> TrustPolicy {
+        let is_allowed = self.allowed(file).any(|text| text == RefusalCode::DestinationUnverified.as_str());
+        if is_allowed { TrustPolicy::Anybody } else { TrustPolicy::Verified }
     }
 }
 

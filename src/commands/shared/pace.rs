@@ -16,6 +16,7 @@ use crate::domain::shard::Shard;
 use crate::domain::state::RetryChoice;
 use crate::engine::{EngineOptions, SettleWith};
 use crate::foresight::quota;
+use crate::foresight::trust::TrustPolicy;
 use crate::limits;
 use crate::pace::{Pace, QuotaOrigin, RateQuota};
 use crate::service::QuotaReader;
@@ -92,6 +93,7 @@ impl PaceArgs {
                 SettleCall::ListUsers => SettleWith::ListUsers,
                 SettleCall::GetUser => SettleWith::GetUser,
             },
+            trust: TrustPolicy::default(),
             stop_limits: stop_limits(purpose, &context.file_settings, &self.stop_after)?,
             duration_max: self.max_duration,
             total: None,

@@ -361,7 +361,7 @@ mod tests {
         ];
         let mut writer = PlanWriter::create(&path).unwrap();
         for (row, (verdict, user)) in rows().iter().zip(forecasts) {
-            writer.write(row, &Prediction { outcome: verdict, user, hint: None, doubt: None }).unwrap();
+            writer.write(row, &Prediction { outcome: verdict, user, hint: None, doubt: None, concern: None }).unwrap();
         }
         writer.finish(header()).unwrap();
         path

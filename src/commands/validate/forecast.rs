@@ -23,6 +23,8 @@ use crate::foresight::prediction::{PredictedOutcome, PredictionBasis, Predictor}
 use crate::foresight::preflight::{PoolKnowledge, mapped_attributes};
 use crate::foresight::scan::{LookUpCost, LookUpFilters, LookUpMethod, UserLookUp};
 use crate::foresight::scan::{ScanOptions, ScanResult, look_up, scan};
+use crate::foresight::subject_profile::{SubjectComparison, SubjectProfiles, UnlikePool};
+use crate::foresight::trust::TrustPolicy;
 use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputRecord, InputSource};
 use crate::limits::CANDIDATES_SHOWN_MAX;
 use crate::seed::Rng;
@@ -39,6 +41,8 @@ pub(super) struct ForecastInput<'a> {
 
 pub(super) struct PoolSample {
     index: PoolIndex,
+    /// What the identities of the pool look like; `None` where not all users were read.
+    subjects: Option<SubjectProfiles>,
     mapped: BTreeMap<ProviderName, MappedAttributes>,
     pub(super) look_up: LookUpMethod,
     /// The number of reads of either way.
@@ -60,6 +64,8 @@ pub(super) struct InputForecast {
     pub(super) report: PredictionReport,
     /// Rows for which `choices.csv` asks for a choice.
     pub(super) choices_needed: u64,
+    /// Whether identities of the input do not look like those of the pool.
+    pub(super) has_unlike: bool,
     /// The plan, still without its header.
     plan: Option<PlanWriter>,
 }
@@ -97,7 +103,9 @@ impl ForecastInput<'_> {
         let method = given.unwrap_or_else(|| cost.cheaper());
         let mut builder = PoolIndexBuilder::new(required, case_sensitive);
         let mut users = 0;
+        let mut subjects = SubjectProfiles::default();
         let mut take_page = |page: Vec<PoolUser>| {
+            subjects.add_users(&page);
             users += page.len() as u64;
             observer.on(&RunEvent::Scanning { users, estimated });
             builder.add_users(page);
@@ -110,7 +118,8 @@ impl ForecastInput<'_> {
                 look_up(directory, options, clock, &mut filters, &mut take_page).await?
             }
         };
-        Ok(PoolSample { index: builder.build(), mapped, look_up: method, cost, scanned })
+        let subjects = (method == LookUpMethod::Scan).then_some(subjects);
+        Ok(PoolSample { index: builder.build(), subjects, mapped, look_up: method, cost, scanned })
     }
 
     /// Returns the users that rows name, and the providers with an identity that is named by another attribute than the
@@ -149,6 +158,19 @@ impl ForecastInput<'_> {
         })
     }
 
+    /// Reads the input once more, and compares its subjects with those of the pool.
+    pub(super) fn unlike_pool(&self, sample: &PoolSample) -> Result<Vec<UnlikePool>, Failure> {
+        let Some(subjects) = &sample.subjects else { return Ok(Vec::new()) };
+        let mut comparison = SubjectComparison::new(subjects);
+        for row in self.rows()? {
+            let Row { number, link, .. } = row?;
+            if link.source.attribute().is_subject() {
+                comparison.add(number.0, link.source.provider().as_str(), link.source.value().expose());
+            }
+        }
+        Ok(comparison.finish())
+    }
+
     /// Reads the input once more, and forecasts each row.
     pub(super) fn forecast(
         &self,
@@ -156,6 +178,7 @@ impl ForecastInput<'_> {
         knowledge: &PoolKnowledge,
         choices: &Choices,
         case_differs_allowed: bool,
+        trust: TrustPolicy,
         output: &mut ForecastOutput<'_>,
     ) -> Result<InputForecast, Failure> {
         let known = PredictionBasis {
@@ -163,6 +186,7 @@ impl ForecastInput<'_> {
             pool: knowledge,
             mapped: sample.mapped.clone(),
             case_differs_allowed,
+            trust,
             look_up: sample.look_up,
             has_cut_look_ups: sample.scanned.cut_look_ups > 0,
         };
@@ -188,13 +212,18 @@ impl ForecastInput<'_> {
             if let Some(doubt) = forecast.doubt {
                 *report.may_be_refused.entry((doubt.code().as_str(), doubt.as_str())).or_default() += 1;
             }
+            if let Some(concern) = forecast.concern.filter(|_| forecast.outcome == PredictedOutcome::Link) {
+                *report.concerns.entry((concern.code().as_str(), concern.as_str())).or_default() += 1;
+            }
             if forecast.outcome == PredictedOutcome::Link {
                 let is_first = linked.insert(row.key);
                 report.writes += u64::from(is_first);
                 report.repeats += u64::from(!is_first);
             }
             let candidates = match forecast.outcome {
-                PredictedOutcome::Refused(RefusalCode::UserAmbiguous) => sample.index.candidates(&row.link.destination),
+                PredictedOutcome::Refused(RefusalCode::UserAmbiguous) => {
+                    sample.index.candidates(&row.link.destination, trust)
+                }
                 _ => Vec::new(),
             };
             if let Some(files) = &mut files {
@@ -216,7 +245,7 @@ impl ForecastInput<'_> {
             }
         }
         let choices_needed = files.map_or(Ok(0), VerdictFiles::finish)?;
-        Ok(InputForecast { report, choices_needed, plan })
+        Ok(InputForecast { report, choices_needed, has_unlike: false, plan })
     }
 }
 

@@ -21,11 +21,12 @@ use super::shared::{
 };
 use crate::domain::counts::Counts;
 use crate::domain::event::{RunEvent, RunObserver};
-use crate::domain::finding::FindingCode;
+use crate::domain::finding::{Finding, FindingCode, Severity};
 use crate::domain::identity::Personal;
 use crate::domain::report::ValidateReport;
 use crate::exit::Exit;
 use crate::foresight::scan::{LookUpMethod, ScanOptions};
+use crate::foresight::subject_profile::UnlikePool;
 use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputSource};
 use crate::limits::WRITE_QUOTA_PER_SECOND;
 use crate::ui::{OutputFormat, Ui, format, shell_word};
@@ -123,13 +124,22 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
 
     // Check, and forecast where there is a pool.
     let mut view = ValidateView::new(ui, source.name());
-    let checked = check_input(&source, &options, args.split.as_deref(), &mut view)?;
+    let mut checked = check_input(&source, &options, args.split.as_deref(), &mut view)?;
     InputLimits::new(args.min_rows, None, file)?.check(checked.counts.read, None)?;
     let forecast = match pool {
         Some(pool) => {
-            let forecast =
-                forecast_input(&args, &source, &options, &checked, &pool, rate_choice, &choices, &mut view, context)
-                    .await?;
+            let forecast = forecast_input(
+                &args,
+                &source,
+                &options,
+                &mut checked,
+                &pool,
+                rate_choice,
+                &choices,
+                &mut view,
+                context,
+            )
+            .await?;
             pool.address.close()?;
             choices.warn_about_unused(ui);
             Some(forecast)
@@ -140,11 +150,15 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
     // Result.
     let exit = match &forecast {
         _ if checked.counts.invalid > 0 => Exit::InvalidInput,
+        Some(forecast) if forecast.has_unlike => Exit::InvalidInput,
         Some(forecast) if forecast.report.refused() > 0 => Exit::Incomplete,
         _ => Exit::Success,
     };
     view.print_result(&checked.into_report(&source), forecast.as_ref().map(|forecast| &forecast.report), exit)?;
     note_files(&args, forecast.as_ref(), ui);
+    if args.save_plan.is_some() && forecast.as_ref().is_some_and(|forecast| forecast.has_unlike) {
+        ui.warn("no plan was written: identities of the input do not look like those of the pool");
+    }
     Ok(exit)
 }
 
@@ -161,6 +175,14 @@ pub struct ValidatedInput {
 }
 
 impl ValidatedInput {
+    /// Counts a finding.
+    fn add(&mut self, finding: &Finding) {
+        *self.counts.by_finding.entry(finding.code).or_default() += 1;
+        if finding.severity != finding.code.severity() {
+            *self.allowed.entry(finding.code).or_default() += 1;
+        }
+    }
+
     fn into_report(self, source: &InputSource) -> ValidateReport {
         ValidateReport {
             input: source.name().to_owned(),
@@ -203,10 +225,7 @@ pub fn check_input(
             files.write(&reader.raw(), valid, &record.findings, &retry_of)?;
         }
         for finding in record.findings {
-            *checked.counts.by_finding.entry(finding.code).or_default() += 1;
-            if finding.severity != finding.code.severity() {
-                *checked.allowed.entry(finding.code).or_default() += 1;
-            }
+            checked.add(&finding);
             observer.on(&RunEvent::Found(finding));
         }
     }
@@ -221,14 +240,15 @@ async fn forecast_input(
     args: &ValidateArgs,
     source: &InputSource,
     options: &InputOptions,
-    checked: &ValidatedInput,
+    checked: &mut ValidatedInput,
     pool: &OpenPool,
     rate_choice: RateChoice,
     choices: &Choices,
     view: &mut ValidateView,
     context: &CommandContext<'_>,
 ) -> Result<InputForecast, Failure> {
-    let input = ForecastInput { source, options, cross_row: &checked.cross_row, pool: &pool.binding.pool };
+    let cross_row = Arc::clone(&checked.cross_row);
+    let input = ForecastInput { source, options, cross_row: &cross_row, pool: &pool.binding.pool };
     // The input is hashed before the pool is read: a plan is for the rows that were compared.
     let planned = args.save_plan.as_ref().map(|_| PlannedInput::of(source, options)).transpose()?;
     let given = args.lookup.map(|way| match way {
@@ -238,23 +258,56 @@ async fn forecast_input(
     let scan = ScanOptions { reads: rate_choice.read_pace(), seed: context.seed };
     let directory = Arc::clone(&pool.directory);
     let sample = input.read_pool(given, directory, &pool.knowledge, scan, context.clock, view).await?;
+    let is_allowed = options.allow.contains(&FindingCode::UnlikePool);
+    let mut has_unlike = false;
+    for unlike in input.unlike_pool(&sample)? {
+        let finding = unlike_pool_finding(&unlike, is_allowed);
+        has_unlike |= finding.severity == Severity::Error;
+        checked.add(&finding);
+        view.on(&RunEvent::Found(finding));
+    }
     view.begin_refused_rows();
     let case_differs_allowed = args.reading.allows_case_differs(&context.file_settings);
+    let trust = args.reading.trust_policy(&context.file_settings);
     let mut output = ForecastOutput {
         refused: &mut |line| view.add_refused_row(line),
         shown: &|value: &Personal| context.ui.value(value),
         split: args.split.as_deref(),
         plan: args.save_plan.as_deref(),
     };
-    let mut forecast = input.forecast(&sample, &pool.knowledge, choices, case_differs_allowed, &mut output)?;
+    let mut forecast = input.forecast(&sample, &pool.knowledge, choices, case_differs_allowed, trust, &mut output)?;
     forecast.report.simulated = pool.binding.simulated;
     forecast.report.because = reason_for_look_up(given, &sample);
     let rate = rate_choice.write_pace_for_documented_quota().pace.expected();
     forecast.estimate_time(rate, WRITE_QUOTA_PER_SECOND);
-    if let Some(planned) = planned {
+    forecast.has_unlike = has_unlike;
+    if let Some(planned) = planned.filter(|_| !has_unlike) {
         forecast.save_plan(PlanHeader::new(planned, &pool.binding), &sample, checked.counts.invalid)?;
     }
     Ok(forecast)
+}
+
+/// Reports what differs between the identities of the input and those of the pool, for one provider.
+fn unlike_pool_finding(unlike: &UnlikePool, is_allowed: bool) -> Finding {
+    let (values, pool_values) = (format::count(unlike.values), format::count(unlike.pool_values));
+    let mut message = format!(
+        "{values} {} values {}; the {pool_values} in the pool {}; the first is in row {}",
+        unlike.provider,
+        unlike.description(),
+        unlike.contrast(),
+        format::count(unlike.first_row)
+    );
+    let is_error = unlike.is_certain() && !is_allowed;
+    message += if is_error { "; map the right column, or accept it with --allow unlike_pool" } else { "" };
+    Finding {
+        code: FindingCode::UnlikePool,
+        severity: if is_error { Severity::Error } else { Severity::Warning },
+        row: None,
+        line: 0,
+        field: 0,
+        column: String::new(),
+        message,
+    }
 }
 
 /// Says why the pool was read in this way, and what it does not find.
@@ -268,7 +321,7 @@ fn reason_for_look_up(given: Option<LookUpMethod>, sample: &PoolSample) -> Strin
         LookUpMethod::Scan => why,
         LookUpMethod::Filter => format!(
             "{why}; filters do not find identities on users that no row names (linked_elsewhere, case_differs), \
-             --lookup scan does"
+             and are not enough to compare (unlike_pool); --lookup scan does both"
         ),
     }
 }
@@ -301,7 +354,8 @@ fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, ui: &Ui) {
             ));
         }
     }
-    if let Some(plan) = &args.save_plan {
+    let has_plan = forecast.is_some_and(|forecast| !forecast.has_unlike);
+    if let Some(plan) = args.save_plan.as_ref().filter(|_| has_plan) {
         ui.note(&format!(
             "wrote the plan; follow it exactly with `cognito-link link {} --plan {}`",
             shell_word(&args.input.display().to_string()),

@@ -193,6 +193,9 @@ fn forecast_json(report: &PredictionReport) -> Value {
         "may_be_refused": report.may_be_refused.iter().map(|((code, reason), rows)| {
             json!({"code": code, "reason": reason, "rows": rows})
         }).collect::<Vec<_>>(),
+        "concerns": report.concerns.iter().map(|((code, reason), rows)| {
+            json!({"code": code, "reason": reason, "rows": rows})
+        }).collect::<Vec<_>>(),
         "scanned_unix_ms": report.scanned_unix_ms,
         "links_to_make": report.writes,
         "repeats": report.repeats,
@@ -240,6 +243,9 @@ fn forecast_text(report: &PredictionReport, style: Style) -> String {
     for ((code, reason), number) in &report.may_be_refused {
         let text = format!("may be refused: {}: {code}: {reason}", counted(*number, "row"));
         lines.push(style.yellow(&text));
+    }
+    for ((code, reason), number) in &report.concerns {
+        lines.push(style.yellow(&format!("look at: {}: {code}: {reason}", counted(*number, "row"))));
     }
     lines.push(format!(
         "pool {}{}: {} by {}, {}, {} throttled, in {}; {}",

@@ -15,7 +15,7 @@ fn messages(header: &[&str], map: &[(Column, &str)], set: &[(Column, &str)]) -> 
 fn columns_are_found_where_they_stand() {
     let layout = layout(&["note", "EMAIL", "idp", "Subject", "SourceUser.ProviderAttributeName"], &[], &[]).unwrap();
     let found = Column::ALL.map(|column| layout[column.index()]);
-    assert_eq!(found, [None, Some(1), None, None, Some(2), Some(4), Some(3), None]);
+    assert_eq!(found, [None, Some(1), None, None, None, None, Some(2), Some(4), Some(3), None]);
 }
 
 #[test]

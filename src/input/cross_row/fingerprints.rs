@@ -41,6 +41,8 @@ impl Fingerprint {
             DestinationRef::Username(text) => Self::hash(text, 1),
             DestinationRef::Email(text) => Self::hash(text, 2),
             DestinationRef::Sub(text) => Self::hash(text, 3),
+            DestinationRef::Phone(text) => Self::hash(text, 5),
+            DestinationRef::PreferredUsername(text) => Self::hash(text, 6),
             DestinationRef::Federated { provider, user_id } => {
                 Self::hash(user_id, xxh3_64_with_seed(provider.as_bytes(), 4))
             }

@@ -147,6 +147,8 @@ fn add_conflict(conflict: RowConflict, link: &LinkRef<'_>, issues: &mut RowIssue
                 DestinationRef::Username(_) | DestinationRef::Federated { .. } => Column::DestinationUsername,
                 DestinationRef::Email(_) => Column::DestinationEmail,
                 DestinationRef::Sub(_) => Column::DestinationSub,
+                DestinationRef::Phone(_) => Column::DestinationPhone,
+                DestinationRef::PreferredUsername(_) => Column::DestinationPreferredUsername,
             };
             let message = format!(
                 "this file gives {other} identities to this user, and the service allows {IDENTITIES_PER_USER_MAX}; \

@@ -231,7 +231,7 @@ fn lengths_unlike_the_others() {
     assert_eq!(found(&numbers(40, "x,Google,11234567890123456789\n")), [""; 0], "too few to tell");
     let two = "x,Google,11234567890123456789\ny,Google,11234567890123456788\n";
     assert_eq!(found(&numbers(60, two)), [""; 0], "too many to be strays");
-    assert_eq!(found(&numbers(60, "x,Google,x@example.com\n")), [""; 0], "of another make");
+    assert_eq!(found(&numbers(60, "x,Google,x@example.com\n")), ["61 unlike_provider 62:3"], "of another make");
     let filled = |stray: &str| (0..60).fold(String::new(), |rows, at| rows + &format!("e{at},Corp,{at:08}\n")) + stray;
     assert_eq!(found(&filled("x,Corp,1234567\n")), ["61 unusual_length? 62:3"], "the zeros before it are gone");
     assert_eq!(found(&filled("x,Corp,123456789\n")), [""; 0], "numbers grow");

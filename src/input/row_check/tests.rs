@@ -4,13 +4,14 @@ use super::*;
 use crate::domain::row::Link;
 use crate::limits::{ATTRIBUTE_NAME_CHARS_MAX, PROVIDER_NAME_BELIEVED_CHARS_MAX, PROVIDER_NAME_CHARS_MAX};
 use Column::{
-    DestinationEmail, DestinationProvider, DestinationSub, DestinationUsername, SourceAttribute, SourceProvider,
-    SourceValue,
+    DestinationEmail, DestinationPhone, DestinationPreferredUsername, DestinationProvider, DestinationSub,
+    DestinationUsername, SourceAttribute, SourceProvider, SourceValue,
 };
 use FindingCode::{
-    AttributeNameInvalid, ControlCharacter, FilterTooLong, InvisibleCharacter, MissingValue, NumberDamaged,
-    ProviderNameInvalid, ProviderNameLong, ProviderPrefix, SmartQuote, SocialAttribute, SourceIsNative, SourceTooLong,
-    SurroundingSpace, UppercaseEmailNameId, ValueTooLong,
+    AttributeNameInvalid, ControlCharacter, FilterTooLong, InvisibleCharacter, MissingValue, Mojibake, NumberDamaged,
+    PhoneNumberInvalid, ProviderNameInvalid, ProviderNameLong, ProviderPrefix, SmartQuote, SocialAttribute,
+    SourceIsNative, SourceTooLong, SpreadsheetMark, SurroundingSpace, UnlikeProvider, UppercaseEmailNameId,
+    ValueTooLong,
 };
 
 type Pairs<'a> = &'a [(Column, &'a str)];
@@ -38,10 +39,10 @@ fn every_code_and_its_clean_twin() {
     let long_attribute = "x".repeat(ATTRIBUTE_NAME_CHARS_MAX + 1);
     let long_user = "x".repeat(USERNAME_CHARS_MAX + 1);
     let fitting_user = "ü".repeat(USERNAME_CHARS_MAX);
-    let long_value = "x".repeat(129 - "Google".len() - DEFAULT_ATTRIBUTE.len());
+    let long_value = "1".repeat(129 - "Google".len() - DEFAULT_ATTRIBUTE.len());
     let endless_value = "x".repeat(ATTRIBUTE_VALUE_CHARS_MAX + 1);
     let long_email = format!("{}@example.com", "x".repeat(300));
-    let faulty: [(Pairs<'_>, FindingCode, Column); 26] = [
+    let faulty: [(Pairs<'_>, FindingCode, Column); 34] = [
         (&[(SourceProvider, "")], MissingValue, SourceProvider),
         (&[(SourceValue, "")], MissingValue, SourceValue),
         (&[(DestinationUsername, "")], MissingValue, DestinationUsername),
@@ -72,11 +73,22 @@ fn every_code_and_its_clean_twin() {
         (&[(DestinationUsername, ""), (DestinationEmail, &long_email)], FilterTooLong, DestinationEmail),
         (&[(DestinationUsername, ""), (DestinationSub, &long_email)], FilterTooLong, DestinationSub),
         (&[(SourceValue, "1098421\u{feff}")], InvisibleCharacter, SourceValue),
+        (&[(SourceValue, "'1098421")], SpreadsheetMark, SourceValue),
+        (&[(DestinationUsername, "=carlos")], SpreadsheetMark, DestinationUsername),
+        (&[(DestinationUsername, "Jos\u{c3}\u{a9}")], Mojibake, DestinationUsername),
+        (&[(SourceValue, "carlos@example.com")], UnlikeProvider, SourceValue),
+        (&[(SourceProvider, "SignInWithApple")], UnlikeProvider, SourceValue),
+        (&[(SourceProvider, "LoginWithAmazon")], UnlikeProvider, SourceValue),
+        (&[(SourceProvider, "Facebook"), (SourceValue, "Carlos")], UnlikeProvider, SourceValue),
+        (&[(DestinationUsername, ""), (DestinationPhone, "0171 123")], PhoneNumberInvalid, DestinationPhone),
     ];
     for (changes, code, column) in faulty {
         assert_eq!(check(changes), (None, vec![(code, column)]), "{code:?} in {column:?}");
     }
-    let clean: [Pairs<'_>; 12] = [
+    let clean: [Pairs<'_>; 15] = [
+        &[(DestinationUsername, ""), (DestinationPhone, "+491711234567")],
+        &[(DestinationUsername, ""), (DestinationPreferredUsername, "carlos.m")],
+        &[(SourceProvider, "SignInWithApple"), (SourceValue, "001968.a6ca1234.0733")],
         &[],
         &[(DestinationProvider, "Cognito")],
         &[(DestinationProvider, "Facebook"), (DestinationUsername, "12")],
@@ -105,8 +117,8 @@ fn a_warning_keeps_the_link() {
 
 #[test]
 fn a_suspicion_that_is_allowed_is_a_warning() {
-    let long_value = "x".repeat(129 - "Google".len() - DEFAULT_ATTRIBUTE.len());
-    let suspected: [(Pairs<'_>, FindingCode); 9] = [
+    let long_value = "1".repeat(129 - "Google".len() - DEFAULT_ATTRIBUTE.len());
+    let suspected: [(Pairs<'_>, FindingCode); 12] = [
         (&[(SourceValue, &long_value)], SourceTooLong),
         (&[(SourceProvider, "Corp"), (SourceValue, "auth0|5f7c")], ProviderPrefix),
         (&[(SourceValue, "google_1098421")], ProviderPrefix),
@@ -116,6 +128,9 @@ fn a_suspicion_that_is_allowed_is_a_warning() {
         (&[(DestinationUsername, "O\u{2019}Brien")], SmartQuote),
         (&[(DestinationUsername, " carlos ")], SurroundingSpace),
         (&[(SourceProvider, "Okta"), (SourceValue, "Carlos@example.com")], UppercaseEmailNameId),
+        (&[(SourceProvider, "Okta"), (SourceValue, "=00u")], SpreadsheetMark),
+        (&[(DestinationUsername, "Jos\u{c3}\u{a9}")], Mojibake),
+        (&[(SourceValue, "carlos")], UnlikeProvider),
     ];
     for (changes, code) in suspected {
         let (link, findings) = check_allowing(&[code], changes);
@@ -275,6 +290,8 @@ fn texts() -> impl Strategy<Value = [String; Column::ALL.len()]> {
         text(&["carlos", "", uuid]),
         text(&["", "carlos@example.com"]),
         text(&["", uuid]),
+        text(&["", "+14255550123", "0142555"]),
+        text(&["", "carlos.m"]),
         text(&["", "", "Cognito", "Okta"]),
         text(&["Google", "Okta", "Cognito", "Auth0", "my-idp"]),
         text(&["", "Cognito_Subject", "email", "custom:id"]),

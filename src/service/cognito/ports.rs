@@ -1,9 +1,11 @@
 //! The ports, implemented with the SDK's client.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::types::{
-    AliasAttributeType, IdentityProviderTypeType, ProviderUserIdentifierType, UserPoolType, UserStatusType,
-    UsernameAttributeType, UsernameConfigurationType,
+    AdminCreateUserConfigType, AliasAttributeType, IdentityProviderTypeType, ProviderUserIdentifierType,
+    SchemaAttributeType, UserPoolType, UserStatusType, UsernameAttributeType, UsernameConfigurationType,
 };
 
 use super::convert::{self, BodyKind, ResponseHeaders};
@@ -196,7 +198,18 @@ fn pool_facts(pool: &UserPoolType) -> PoolFacts {
         has_pre_sign_up_trigger: pool.lambda_config().is_some_and(|triggers| triggers.pre_sign_up().is_some()),
         username_attributes: texts(pool.username_attributes(), UsernameAttributeType::as_str),
         alias_attributes: texts(pool.alias_attributes(), AliasAttributeType::as_str),
+        immutable_attributes: attributes(pool, |attribute| attribute.mutable() == Some(false)),
+        required_attributes: attributes(pool, |attribute| attribute.required() == Some(true)),
+        admin_only_sign_up: pool
+            .admin_create_user_config()
+            .is_some_and(AdminCreateUserConfigType::allow_admin_create_user_only),
     }
+}
+
+/// The attributes of which this holds; `sub` is never changed and always there.
+fn attributes(pool: &UserPoolType, holds: fn(&SchemaAttributeType) -> bool) -> BTreeSet<String> {
+    let named = pool.schema_attributes().iter().filter(|attribute| holds(attribute)).filter_map(|one| one.name());
+    named.filter(|name| *name != "sub").map(str::to_owned).collect()
 }
 
 fn texts<T>(items: &[T], text: fn(&T) -> &str) -> Vec<String> {

@@ -325,7 +325,7 @@ impl Builder {
     fn looked_up(&mut self) {
         let (shown, given) =
             ("Emma@Example.com", if self.case_sensitive { "Emma@Example.com" } else { "emma@example.com" });
-        self.add(NewUser::named("Emma-1").with_email(shown));
+        self.add(NewUser::named("Emma-1").with_verified_email(shown));
         let by_email = Destination::Email(Personal::from_service(given));
         self.row("by e-mail", by_email, ("Google", "", "g-emma"), MeantUser::Named("Emma-1".to_owned()));
         let sub = "11111111-2222-4333-8444-555555555555";
@@ -333,7 +333,7 @@ impl Builder {
         let by_sub = Destination::Sub(Personal::from_service(sub));
         self.row("by sub", by_sub, ("Google", "", "g-simon"), MeantUser::Named("Simon".to_owned()));
         for name in ["tim", "tom"] {
-            self.add(NewUser::named(name).with_email("shared@example.com"));
+            self.add(NewUser::named(name).with_verified_email("shared@example.com"));
         }
         let by_shared = Destination::Email(Personal::from_service("shared@example.com"));
         self.row("by an e-mail of two users", by_shared, ("Google", "", "g-shared"), MeantUser::Nobody);
@@ -359,7 +359,7 @@ impl Builder {
             ("oidc-1", "Okta", "oidc-1@example.com"),
             ("oidc-2", "Okta", "oidc-2@example.com"),
         ] {
-            self.add(NewUser::named(name).with_email(value));
+            self.add(NewUser::named(name).with_verified_email(value));
             self.to("by attribute", name, (provider, "email", value));
         }
     }
@@ -461,9 +461,8 @@ impl Builder {
     /// User names that are nobody's, but somebody's `sub` or verified address.
     fn by_alias(&mut self) {
         let sub = "99999999-2222-4333-8444-555555555555";
-        let verified = vec![("email_verified".to_owned(), "true".to_owned())];
-        let alias = NewUser::named("alia").with_email("alia@example.com");
-        self.add(NewUser { sub: Some(sub.to_owned()), attributes: verified, ..alias });
+        let alias = NewUser::named("alia").with_verified_email("alia@example.com");
+        self.add(NewUser { sub: Some(sub.to_owned()), ..alias });
         let meant = MeantUser::Named("alia".to_owned());
         self.row("sub as user name", username(sub), ("Google", "", "g-alia-1"), meant.clone());
         self.row("address as user name", username("alia@example.com"), ("Okta", "", "00uAlia"), meant);

@@ -79,7 +79,7 @@ impl Weather {
             pool.add_provider(provider).unwrap();
         }
         for number in 1..=ROWS {
-            let mut user = NewUser::named(&format!("user-{number}")).with_email(&email(number));
+            let mut user = NewUser::named(&format!("user-{number}")).with_verified_email(&email(number));
             if is_there_before(number) {
                 let identity = identity(number);
                 let (provider, value) = (identity.provider().as_str(), identity.value().expose());

@@ -137,8 +137,9 @@ async fn every_case_has_its_answer_in_three_ways() {
 /// tests of server and pool cover; injected faults, which those of the account cover; and what the service could answer
 /// otherwise, which the tests of behaviors cover; and errors of operations that only other clients use, which the tests of
 /// administration cover.
-const ERRORS_ELSEWHERE: [&str; 22] = [
+const ERRORS_ELSEWHERE: [&str; 24] = [
     "access_denied",
+    "attribute_required",
     "body_too_large",
     "custom_attribute_required",
     "deletion_protected",
@@ -152,6 +153,7 @@ const ERRORS_ELSEWHERE: [&str; 22] = [
     "profile_name_taken",
     "provider_not_in_pool",
     "sign_in_mismatch",
+    "sign_up_not_allowed",
     "standard_attribute_type",
     "throttled",
     "too_many_attribute_names",

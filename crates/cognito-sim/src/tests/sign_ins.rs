@@ -136,3 +136,28 @@ fn a_claim_that_differs_in_case_is_another_person() {
     let sign_in = with_claims("Okta", "s1", &[("email", "alice@corp.example")]);
     assert!(pool.sign_in_with(2_000, &sign_in).is_ok_and(|signed_in| signed_in.username == "Okta_s1"));
 }
+
+#[test]
+fn a_new_user_needs_what_the_pool_requires_and_may_be_for_administrators_only() {
+    let sign_in = |admin_only: bool, required: bool| {
+        let mut settings = PoolSettings::new("sim-local-1_SignIns");
+        let config = serde_json::json!({ "AllowAdminCreateUserOnly": admin_only });
+        settings.shown.insert("AdminCreateUserConfig".to_owned(), config);
+        settings.schema.push(SchemaAttribute {
+            name: "email".to_owned(),
+            data_type: "String".to_owned(),
+            mutable: true,
+            required,
+            bounds: AttributeBounds::default(),
+        });
+        let mut pool = Pool::new(settings);
+        pool.add_provider(Provider::new("Okta", ProviderKind::Oidc, 0)).unwrap();
+        pool.add_user(crate::NewUser::named("alice").with_identity(crate::NewIdentity::linked("Okta", "held")))
+            .unwrap();
+        assert!(pool.sign_in(1, "Okta", "held").is_ok(), "a linked identity needs no new user");
+        pool.sign_in(1, "Okta", "new").map(|user| user.username).map_err(|error| error.message)
+    };
+    assert_eq!(sign_in(false, false), Ok("Okta_new".to_owned()));
+    assert!(sign_in(true, false).unwrap_err().starts_with("Login not allowed"));
+    assert_eq!(sign_in(false, true), Err("attributes required: [email]".to_owned()));
+}
