@@ -117,7 +117,8 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let binding = Binding { simulated: simulator.is_some() || pool.is_simulated(), pool };
     let input_options = args.reading.options(file)?;
     let ledger_path = args.ledger_path(shard)?;
-    let read = [Some(args.input.as_path()), Some(&ledger_path), args.choices.as_deref(), args.plan.as_deref()];
+    let [_, faults] = args.simulation.files_read();
+    let read = [Some(args.input.as_path()), Some(&ledger_path), args.choices.as_deref(), args.plan.as_deref(), faults];
     check_outputs(&[args.simulation.output()], &read, context.force)?;
     let rate_choice = args.pace.rate_choice(shard, file)?;
     let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;

@@ -44,7 +44,8 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
     let input = args.input.as_deref().or_else(|| ledgers.last_input().map(Path::new));
     if args.failed.is_some() || args.unprocessed.is_some() || args.input.is_some() {
         let source = open_input(args, input)?;
-        let read = args.ledgers.iter().map(|path| Some(path.as_path())).chain([input]);
+        let read =
+            args.ledgers.iter().map(|path| Some(path.as_path())).chain([input, ledgers.last_input().map(Path::new)]);
         let outputs = [("--failed", args.failed.as_deref()), ("--unprocessed", args.unprocessed.as_deref())];
         check_outputs(&outputs, &read.collect::<Vec<_>>(), context.force)?;
         let compared = ReportInput {

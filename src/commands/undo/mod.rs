@@ -4,7 +4,7 @@ mod view;
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -102,7 +102,8 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     if asks {
         require_terminal(ui)?;
     }
-    check_outputs(&[args.simulation.output()], &[Some(&args.ledger)], context.force)?;
+    let [_, faults] = args.simulation.files_read();
+    check_outputs(&[args.simulation.output()], &[Some(&args.ledger), faults], context.force)?;
     let pool_of_ledger = read_header(&args.ledger)?.binding.pool.to_string();
     let default_pool = simulator.as_ref().map_or(pool_of_ledger.as_str(), Simulator::pool_id);
     let pool = args.pool.pool_id(file, Some(default_pool))?;
@@ -124,6 +125,8 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         warn_about_access(&args.ledger, opened.access, ui);
         ledger
     };
+    let input = ledger.last_run().map(|run| Path::new(&run.start.input));
+    check_outputs(&[args.simulation.output()], &[input], context.force)?;
     let (links, found) = LinksToUndo::find(Box::new(ledger_file), ledger.view(), &selection)?;
     note_selection(&found, ledger.view().counts().in_doubt - found.in_doubt, ui);
     options.total = Some(found.selected);

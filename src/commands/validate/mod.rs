@@ -102,7 +102,8 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
             .filter(|path| path.parent().is_some_and(Path::exists))
             .map(|path| ("--split", Some(path.as_path()))),
     );
-    check_outputs(&outputs, &[Some(&args.input), args.choices.as_deref()], context.force)?;
+    let [pool_file, faults] = args.simulation.files_read();
+    check_outputs(&outputs, &[Some(&args.input), args.choices.as_deref(), pool_file, faults], context.force)?;
     let names_pool = args.simulation.simulate || args.pool.user_pool_id.is_some() || file.user_pool_id.is_some();
     let pool = if names_pool && !args.offline {
         Some(OpenPool::open(&args.pool, &args.simulation, context.seed, context).await?)
