@@ -31,7 +31,7 @@ use crate::domain::outcome::RefusalCode;
 use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
 use crate::limits;
 use crate::ui::format::{count, counted, timestamp};
-use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape, explanation, meaning_fragment, shell_word};
+use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape, explanation, meaning_fragment, shell_path};
 
 /// Prints the report, and what to do next.
 pub(super) fn print_ledger_report(
@@ -56,7 +56,7 @@ pub(super) fn print_ledger_report(
             ui.hint(&format!(
                 "correct the rows in {}, then link them: `cognito-link link {}`",
                 escape(&path),
-                shell_word(&path)
+                shell_path(&path)
             ));
         }
     }

@@ -19,7 +19,7 @@ pub use failure::{Failure, exit_for_stop, temporary_file_error, temporary_file_s
 pub use input::{InputArgs, note_preset};
 pub use outputs::check_outputs;
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
-pub use pool::{OpenPool, PoolAddress, PoolArgs, connect, listed};
+pub use pool::{OpenPool, PoolAddress, PoolArgs, connect, listed, pool_options};
 pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};
 pub use simulator::SimulationArgs;
 
@@ -30,7 +30,7 @@ use crate::domain::identity::ProviderName;
 use crate::domain::shard::Shard;
 use crate::ledger::Binding;
 use crate::ledger::storage::FileAccess;
-use crate::ui::{Ui, escape, format, shell_word};
+use crate::ui::{Ui, escape, format, shell_path};
 use settings::FileSettings;
 
 /// What every command gets besides its arguments.
@@ -94,7 +94,7 @@ pub fn warn_about_access(path: &Path, access: FileAccess, ui: &Ui) {
         ui.warn(&format!(
             "ledger {} can be read or written by other users of this machine; close it with `chmod 600 {}`",
             escape(&shown),
-            shell_word(&shown)
+            shell_path(&shown)
         ));
     }
     if access.owned_by_another_user {

@@ -16,7 +16,7 @@ use super::shared::saved_plan::{PlanHeader, PlannedInput};
 use super::shared::settings::{Rate, parse_rate, parse_share};
 use super::shared::{
     CommandContext, Failure, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_outputs, headings,
-    note_preset,
+    note_preset, pool_options,
 };
 use crate::domain::counts::Counts;
 use crate::domain::event::{RunEvent, RunObserver};
@@ -27,7 +27,7 @@ use crate::exit::Exit;
 use crate::foresight::scan::{LookUpMethod, ScanOptions};
 use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputSource};
 use crate::limits::WRITE_QUOTA_PER_SECOND;
-use crate::ui::{OutputFormat, Ui, format, shell_word};
+use crate::ui::{OutputFormat, Ui, format, shell_path};
 use forecast::{ForecastInput, ForecastOutput, InputForecast, PoolSample};
 use split_files::FindingFiles;
 use view::ValidateView;
@@ -119,7 +119,7 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
     }
 
     // Check, and forecast where there is a pool.
-    let mut view = ValidateView::new(ui, source.name());
+    let mut view = ValidateView::new(ui, source.name(), pool_options(&args.pool, &args.simulation));
     let checked = check_input(&source, &options, args.split.as_deref(), &mut view)?;
     let forecast = match pool {
         Some(pool) => {
@@ -255,7 +255,7 @@ fn reason_for_look_up(given: Option<LookUpMethod>, sample: &PoolSample) -> Strin
     let (scan, filter) = (format::count(sample.cost.scan), format::count(sample.cost.filter));
     let why = match given {
         Some(_) => "as given with --lookup".to_owned(),
-        None => format!("fewer reads: about {scan} for a scan, {filter} for filters"),
+        None => format!("fewer reads than the other way: about {scan} by scan, about {filter} by filters"),
     };
     match sample.look_up {
         LookUpMethod::Scan => why,
@@ -269,7 +269,7 @@ fn reason_for_look_up(given: Option<LookUpMethod>, sample: &PoolSample) -> Strin
 /// A script gets a header that makes every row unreadable like any other finding.
 fn print_unreadable(error: InputError, source: &InputSource, ui: &Ui) -> Failure {
     let (InputError::Header(found), OutputFormat::Json) = (&error, ui.output()) else { return error.into() };
-    let mut view = ValidateView::new(ui, source.name());
+    let mut view = ValidateView::new(ui, source.name(), String::new());
     let mut checked = ValidatedInput::default();
     for finding in found {
         *checked.counts.by_finding.entry(finding.code).or_default() += 1;
@@ -296,9 +296,10 @@ fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, ui: &Ui) {
     }
     if let Some(plan) = &args.save_plan {
         ui.note(&format!(
-            "wrote the plan; follow it exactly with `cognito-link link {} --plan {}`",
-            shell_word(&args.input.display().to_string()),
-            shell_word(&plan.display().to_string())
+            "wrote the plan; follow it exactly with `cognito-link link {}{} --plan {}`",
+            shell_path(&args.input.display().to_string()),
+            pool_options(&args.pool, &args.simulation),
+            shell_path(&plan.display().to_string())
         ));
     }
 }
