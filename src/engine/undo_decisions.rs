@@ -1,6 +1,6 @@
 //! What a look at the destination of a link that is to be undone means: pure functions, each with an enum as its answer.
 //!
-//! The service's call names only the identity and takes it from whoever holds it. So a link is taken back only where it
+//! The service's call names only the identity and takes it from whoever holds it. So a link is removed only where it
 //! was just seen on the user that this ledger linked it to, with a date between this ledger's announcement and its result:
 //! an older link stood before, and may only have been linked again without an error. The form follows
 //! `AdminDisableProviderForUser`: attribute and value as they were linked before the identity's first sign-in, and
@@ -25,7 +25,7 @@ pub(super) struct LinkTime {
 pub(super) enum InspectedLink {
     /// The link exists, and the service knows it by this identity.
     Standing(ExternalIdentity),
-    /// The link cannot be taken back safely.
+    /// The link cannot be removed safely.
     NotRemovable(RefusalCode),
     /// The user does not hold the identity.
     Absent,

@@ -92,7 +92,7 @@ fn the_newest_link_goes_first_and_the_report_tells() {
     let commands: Vec<_> = report["runs"].as_array().unwrap().iter().map(|run| run["command"].clone()).collect();
     assert_eq!(commands, ["link", "undo"]);
     let text = home.run(&["report", LEDGER, "--unprocessed", "again.csv"]).left_with(0);
-    assert!(text.stdout.contains("5 taken back by undo"), "{text:#?}");
+    assert!(text.stdout.contains("5 removed by undo"), "{text:#?}");
     assert_eq!(home.read("again.csv").lines().count(), 6, "what was undone can be linked again");
 }
 
@@ -101,7 +101,7 @@ fn a_selection_narrows_and_says_what_it_leaves_out() {
     let (home, simulator) = linked(9);
     let okta = home.undo(&simulator.url, &["--provider", "Okta", "--output", "json"]).left_with(0);
     assert_eq!(okta.json()["rows"]["undone"], 3);
-    assert!(okta.stderr.contains("3 links to take back, 6 not selected"), "{okta:#?}");
+    assert!(okta.stderr.contains("3 links to remove, 6 not selected"), "{okta:#?}");
     let young = home.undo(&simulator.url, &["--since", "1h", "--rows", "2", "--output", "json"]).left_with(0);
     assert_eq!(young.json()["rows"]["undone"], 1);
     let old = home.undo(&simulator.url, &["--since", "1ms", "--output", "json"]).left_with(0);
@@ -113,7 +113,7 @@ fn a_dry_run_shows_the_list_and_writes_nothing() {
     let (home, simulator) = linked(6);
     let before = home.read(LEDGER);
     let text = home.undo(&simulator.url, &["--dry-run"]).left_with(0);
-    assert_eq!(text.stdout.lines().filter(|line| line.contains(": would be taken back")).count(), 6, "{text:#?}");
+    assert_eq!(text.stdout.lines().filter(|line| line.contains(": would be removed")).count(), 6, "{text:#?}");
     assert!(!text.stdout.contains("person-00001") && !text.stdout.contains("107438"), "masked: {text:#?}");
     let json = home.undo(&simulator.url, &["--dry-run", "--output", "json", "--show-values"]).left_with(0).json();
     let links = json["links"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! `undo`: takes back the links that a ledger records as made, the newest first, each after reading its user.
+//! `undo`: removes the links that a ledger records as made, the newest first, each after reading its user.
 
 mod view;
 
@@ -36,7 +36,7 @@ unlinked identity creates a new profile, unless the identity is linked again bef
 Example: cognito-link undo pairs.csv.ledger --dry-run";
 
 /// Printed even with `--quiet`: afterwards it is too late.
-const NOT_RESTORED: &str = "undo only takes back links: attributes that sign-ins have overwritten, deleted profiles and \
+const NOT_RESTORED: &str = "undo only removes links: attributes that sign-ins have overwritten, deleted profiles and \
      billing stay as they are, and the next sign-in of an unlinked identity creates a new profile";
 
 /// Take back the links that a ledger records as made, the newest first
@@ -45,12 +45,12 @@ const NOT_RESTORED: &str = "undo only takes back links: attributes that sign-ins
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct UndoArgs {
-    /// Ledger whose links to take back
+    /// Ledger whose links to remove
     pub ledger: PathBuf,
     /// Skip the question before writing to the pool
     #[arg(short, long)]
     pub yes: bool,
-    /// Read the pool and list what would be taken back; change neither the pool nor the ledger
+    /// Read the pool and list what would be removed; change neither the pool nor the ledger
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
@@ -140,7 +140,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
 
     let mut list = DryRunList::new(ui);
     let report = if found.selected == 0 {
-        let what = if found.not_selected > 0 { "no link is selected" } else { "this ledger has no link to take back" };
+        let what = if found.not_selected > 0 { "no link is selected" } else { "this ledger has no link to remove" };
         ui.note(&format!("{what}; nothing was sent"));
         nothing_to_do(args.dry_run, &binding)
     } else {
@@ -155,7 +155,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         ui.warn(NOT_RESTORED);
         if asks {
             let links = format::counted(found.selected, "link");
-            confirm(&format!("take back {links} of {}", args.ledger.display()), &binding, ui)?;
+            confirm(&format!("remove {links} of {}", args.ledger.display()), &binding, ui)?;
         }
 
         // Run.
@@ -186,7 +186,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     // Result.
     let exit = exit_for_run(&report);
     let links = list.finish()?;
-    view::print_undo_report(&report, links, &args.ledger.display().to_string(), exit, ui)?;
+    view::print_undo_report(&report, links, found.recovered, &args.ledger.display().to_string(), exit, ui)?;
     print_stop(&report, ui);
     if let Some(running) = running_simulator {
         // Also where nothing was done: the next command may need the file of --save-pool.
@@ -197,7 +197,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
 
 /// Prints what was selected. Rows that `link` left in doubt may be linked, and are left alone.
 fn note_selection(found: &UndoSelectionCounts, links_in_doubt: u64, ui: &Ui) {
-    let mut parts = vec![format!("{} to take back", format::counted(found.selected, "link"))];
+    let mut parts = vec![format!("{} to remove", format::counted(found.selected, "link"))];
     for (number, what) in [
         (found.in_doubt, "of them in doubt from an earlier undo and read first"),
         (found.not_selected, "not selected"),
