@@ -192,9 +192,17 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let clock = Clock::system();
     let pool = PoolId::parse(POOL).unwrap();
     let (source, options) = (InputSource::open(&input).unwrap(), InputOptions::default());
-    let binding = Binding { pool: pool.clone(), simulated: true };
-    let check =
-        InputCheck { source: &source, options: &options, pool: &pool, shard: None, ledger: None, retry_refused: false };
+    let binding = Binding::new(pool.clone(), true, None);
+    let part = cognito_link::commands::shared::part::InputPart::default();
+    let check = InputCheck {
+        source: &source,
+        options: &options,
+        pool: &pool,
+        shard: None,
+        part: &part,
+        ledger: None,
+        retry_refused: false,
+    };
     let checked = check.run(&mut IgnoreEvents).unwrap();
     let target =
         ConnectionTarget::Simulator { endpoint_url: format!("http://{address}"), access_key: "SIMULATED".to_owned() };
@@ -214,7 +222,7 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let ledger_path = folder.join(format!("pairs-{round}.ledger"));
     let (mut ledger, _) = Ledger::open(&ledger_path, &binding, clock.unix_ms()).unwrap();
     let run = RunId(round);
-    let start = run_start(run, "link", &input.display().to_string(), None, None, clock);
+    let start = run_start(run, "link", &input.display().to_string(), None, None, None, clock);
     let context = RunContext {
         pool,
         simulated: true,

@@ -73,7 +73,7 @@ fn write(path: &Path, rows: u64) {
 }
 
 fn binding() -> Binding {
-    Binding { pool: PoolId::parse("us-east-1_AbCdEfGhI").unwrap(), simulated: false }
+    Binding::new(PoolId::parse("us-east-1_AbCdEfGhI").unwrap(), false, None)
 }
 
 fn row(number: u64) -> Row {

@@ -26,6 +26,8 @@ pub enum Exit {
     Locked = 8,
     /// 9: stopped by a bound.
     Bound = 9,
+    /// 129: hung up (SIGHUP) and drained; a rerun resumes.
+    HungUp = 129,
     /// 130: interrupted (SIGINT) and drained; a rerun resumes.
     Interrupted = 130,
     /// 143: terminated (SIGTERM) and drained; a rerun resumes.
@@ -34,7 +36,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every status, in the order of docs/exit-statuses.md.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Success,
         Self::Fault,
         Self::Usage,
@@ -45,6 +47,7 @@ impl Exit {
         Self::Access,
         Self::Locked,
         Self::Bound,
+        Self::HungUp,
         Self::Interrupted,
         Self::Terminated,
     ];

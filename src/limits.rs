@@ -7,7 +7,7 @@ pub const RECORD_BYTES_MAX: usize = 64 * 1024;
 pub const COLUMNS_MAX: usize = 1_000;
 pub const JSON_DEPTH_MAX: usize = 16;
 /// Most bytes that a compressed input may expand to from one byte of its own, over the whole file.
-pub const DECOMPRESSION_RATIO_MAX: u64 = 1_000;
+pub const DECOMPRESSION_RATIO_MAX: u64 = 200;
 /// Decompressed bytes below which the ratio is not looked at.
 pub const DECOMPRESSION_FREE_BYTES: u64 = 64 * 1024 * 1024;
 /// Largest zstd window that is accepted, as a power of two of bytes.
@@ -32,12 +32,16 @@ pub const OUTPUT_CHUNK_BYTES: usize = 256 * 1024;
 pub const SORT_BUFFER_BYTES: usize = 64 * 1024;
 /// Codes that `explain` suggests for an unknown one.
 pub const SUGGESTIONS_MAX: usize = 5;
+/// Bytes of the decoded input that have one hash: 8 bytes of memory for each, 1.5 MiB for 50 GB.
+pub const PIN_BLOCK_BYTES: usize = 256 * 1024;
 /// Rows that the reader hands over at a time.
 pub const READER_BATCH_ROWS: usize = 256;
 /// Batches that may wait between the reader and the dispatcher.
 pub const READER_BATCHES_MAX: usize = 4;
 /// Rows of one input: they are counted in 32 bits where they are compared.
 pub const INPUT_ROWS_MAX: u32 = u32::MAX - 1;
+/// Rows that may repeat or contradict other rows, with 12 bytes for each conflict.
+pub const CONFLICTS_MAX: usize = 10_000_000;
 /// Rows above which comparing them goes part by part, to save memory.
 pub const CROSS_ROW_UNDIVIDED_ROWS: usize = 1 << 20;
 /// Those parts, as a power of two.
@@ -89,6 +93,8 @@ pub const USERS_PER_PAGE_MAX: usize = 60;
 pub const READ_PAGES_MAX: usize = 20;
 /// Restarts of one chain of a scan after its token expired, which it does after an hour.
 pub const SCAN_RESTARTS_MAX: u32 = 3;
+/// Look-ups in turn that the service may leave unanswered before a check of the input stops.
+pub const LOOK_UPS_UNANSWERED_MAX: usize = 20;
 /// Calls of `ListUsers` in flight while rows are looked up before the start.
 pub const LOOK_UPS_OPEN_MAX: usize = 64;
 /// Calls that a scan costs beside its pages: each of its chains ends on a page that is not full.
@@ -175,10 +181,24 @@ pub const STOP_UNRECOGNISED_ROWS: u64 = 10;
 pub const STOP_FAILED_ROWS: u64 = 100;
 /// Rows whose link calls the service must leave without a decision, for [`STUCK_MS`], before a run stops.
 pub const STUCK_ROWS: usize = 10;
+/// Fewest rows of an input by default.
+pub const INPUT_ROWS_MIN: u64 = 1;
+/// Part of its rows that an input may lose from one run to the next by default, in percent.
+pub const SHRINK_PERCENT_MAX: f64 = 20.0;
+/// Inputs of a ledger of which the number of rows is kept.
+pub const LEDGER_INPUTS_MAX: usize = 1_000;
 /// Most links that `reconcile --apply` makes by default.
 pub const CHANGES_MAX: u64 = 500;
 /// The same in percent of the file's rows.
 pub const CHANGES_PERCENT_MAX: f64 = 5.0;
+/// Time for the question to STS who calls, in milliseconds. Without an answer the account is not known.
+pub const CALLER_TIMEOUT_MS: u64 = 5_000;
+/// Over so many links the pool's name has to be typed to confirm them.
+pub const NAME_ASKED_LINKS: u64 = 10_000;
+/// From this percentage of refused rows on, the question before a run mentions the refusals of its plan.
+pub const PLAN_REFUSED_PERCENT_NOTED: u64 = 10;
+/// Arguments of a run that its ledger keeps.
+pub const RUN_ARGUMENTS_MAX: usize = 32;
 /// Attempts that a call outside a row (pool, providers) gets.
 pub const PREFLIGHT_ATTEMPTS_MAX: u32 = 5;
 /// First back-off of a row after a transient fault, in milliseconds.
@@ -233,6 +253,8 @@ pub const SERVICE_TEXT_CHARS_MAX: usize = 1_024;
 pub const LEDGER_LINE_USUAL_BYTES: usize = 1_024;
 /// Results that wait in a hash table before they are merged into the rows sorted by key: a table of 13 MB at most.
 pub const VIEW_RECENT_ROWS: usize = 400_000;
+/// Unlinked rows of which the time is kept before those that every list shows are forgotten.
+pub const VIEW_UNLINKED_ROWS: usize = 10_000;
 /// Bytes of ledger lines that wait in memory before they are written without a sync.
 pub const LEDGER_BUFFER_BYTES: usize = 256 * 1024;
 /// Bytes of a ledger that are read at a time.
@@ -285,7 +307,7 @@ const _: () = {
     assert!(RAW_EXCERPT_BYTES < RECORD_BYTES_MAX && RECORD_BYTES_MAX <= 1 << 24);
     assert!(ATTEMPT_TIMEOUT_MS >= READ_TIMEOUT_MS && READ_TIMEOUT_MS > CONNECT_TIMEOUT_MS);
     assert!(DRAIN_MS_MAX >= ATTEMPT_TIMEOUT_MS && DRAIN_MS_MAX <= 25_000);
-    assert!(DRAIN_AFTER_FAILURES_MS_MAX > DRAIN_MS_MAX && STOP_RESULTS_MIN as usize <= STOP_WINDOW_ROWS);
+    assert!(DRAIN_AFTER_FAILURES_MS_MAX > DRAIN_MS_MAX && STOP_RESULTS_MIN <= STOP_WINDOW_ROWS as u64);
     assert!(ANNOUNCED_AHEAD_MAX <= WINDOW_ROWS && CONCURRENCY_MAX <= WINDOW_ROWS);
     assert!(CONCURRENCY_MIN <= CONCURRENCY_MAX);
     assert!(COOL_DOWN_MS_MIN <= COOL_DOWN_MS_MAX && BACKOFF_MS_MIN <= BACKOFF_MS_MAX);

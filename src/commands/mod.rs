@@ -44,12 +44,13 @@ Exit statuses:
     1  fault of the program or the machine
     2  usage
     3  finished; some rows are refused, failed, in doubt or invalid, or would be
-    4  the input is invalid; nothing was sent
+    4  the input is invalid or too small; nothing was sent
     5  drift, with --exit-on-drift
     6  ledger or plan is damaged, or belongs to another input or pool; or the plan is too old
     7  credentials, permission or pool missing, or service not reachable; doctor: a check failed
     8  another run holds the ledger
     9  stopped by a limit: --stop-after, --max-duration, --max-changes, or a service that accepts no call
+  129  hung up (SIGHUP), after the calls in flight; a rerun resumes
   130  interrupted (SIGINT), after the calls in flight; a rerun resumes
   143  terminated (SIGTERM), likewise
 
@@ -175,6 +176,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return print_failure(&ui, &Failure::System(format!("cannot start the runtime: {error}"))),
     };
+    if let Err(failure) = shared::run::end_at_termination() {
+        return print_failure(&ui, &failure);
+    }
     match runtime.block_on(run_command(cli, &ui)) {
         Ok(exit) => exit.into(),
         Err(failure) => print_failure(&ui, &failure),
@@ -191,7 +195,9 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     };
     // Differs from run to run.
     let seed = clock.unix_ms().unsigned_abs() ^ u64::from(std::process::id()).rotate_left(40);
-    let context = CommandContext { ui, clock, seed: Rng::new(seed).next_u64(), file_settings, force: cli.output.force };
+    let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let (seed, force) = (Rng::new(seed).next_u64(), cli.output.force);
+    let context = CommandContext { ui, clock, seed, file_settings, force, arguments };
     match cli.command {
         Command::Validate(args) => Box::pin(validate::cmd_validate(*args, &context)).await,
         Command::Doctor(args) => Box::pin(doctor::cmd_doctor(*args, &context)).await,

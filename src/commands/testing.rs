@@ -7,5 +7,5 @@ use crate::ui::Ui;
 
 pub fn context(ui: &Ui) -> CommandContext<'_> {
     let (clock, file_settings) = (Clock::starting_at(1_795_000_000_000), FileSettings::default());
-    CommandContext { ui, clock, seed: 1, file_settings, force: false }
+    CommandContext { ui, clock, seed: 1, file_settings, force: false, arguments: Vec::new() }
 }

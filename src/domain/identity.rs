@@ -313,6 +313,12 @@ impl DestinationUser {
             profile_username(self.provider.as_str(), self.value.expose())
         }
     }
+
+    /// The attribute by which a request names this user. The service ignores it for a native user, so it is left out there,
+    /// as in AWS's own example.
+    pub fn attribute_name(&self) -> Option<&'static str> {
+        (!self.provider.is_native()).then_some(COGNITO_SUBJECT)
+    }
 }
 
 /// The user name of the profile that a first sign-in of an unlinked identity makes: `Provider_id`.

@@ -7,6 +7,7 @@ pub(crate) mod code_enum;
 pub mod counts;
 pub mod doctor;
 pub mod drift;
+pub mod endpoint;
 pub mod event;
 pub mod finding;
 pub mod identity;

@@ -26,6 +26,8 @@ code_enum! {
         /// The ledger was damaged while it was in use.
         LedgerDamaged = "ledger_damaged",
         InputIo = "input_io",
+        /// The input is not as it was when it was checked.
+        InputChanged = "input_changed",
         /// A bound of the options was reached.
         Bound = "bound",
     }
@@ -71,6 +73,8 @@ pub enum Signal {
     Interrupt,
     /// SIGTERM, as schedulers send it.
     Terminate,
+    /// SIGHUP, as a terminal that is closed sends it.
+    HangUp,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

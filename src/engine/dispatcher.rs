@@ -12,7 +12,7 @@ use super::link_decisions::OldUnlinkEnd;
 use super::link_job::{LeftByEarlierRuns, LinkJob};
 use super::not_authorized::NotAuthorizedRows;
 use super::outbox::Outbox;
-use super::read_back::{AnnouncementTime, OpenCall, RowPolicy};
+use super::read_back::{AnnouncementTime, OpenCall, RowPolicy, UnknownEffect, may_lack_write};
 use super::row_progress::{NextWork, Pause, RowAnnouncement, RowResult, Transition};
 use super::rows_in_flight::{RowsInFlight, TimerReason};
 use super::systemic_faults::{SystemicFaults, UndecidedWrites};
@@ -21,7 +21,7 @@ use super::undo_job::UndoJob;
 use super::worker::JobId;
 use super::worker::{Call, FinishedCall, StartCall, WritePort};
 use super::{IncomingRow, PlannedOutcome, RunContext};
-use crate::clock::Instant;
+use crate::clock::{Instant, UnixMs};
 use crate::domain::event::{RunEvent, WaitReason};
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText, UndoOutcome};
@@ -84,7 +84,7 @@ impl SendPause {
     fn until(self) -> Option<Instant> {
         match self {
             Self::QueueEmpty | Self::ConcurrencyReached => None,
-            // A timer may fire a hair early; without this the loop would spin until the slot opens.
+            // A timer may fire a little early; without this the loop would spin until the slot opens.
             Self::PaceUntil(at) | Self::CoolDownUntil(at) => Some(at + Duration::from_micros(1)),
         }
     }
@@ -217,6 +217,7 @@ impl<'a> Dispatcher<'a> {
                 IncomingRow::Chosen(row, username) => self.admit(LinkJob::with_choice(row, username), now)?,
                 IncomingRow::Planned(row, planned) => self.admit_planned(row, planned, now)?,
                 IncomingRow::LedgerLink(link) => self.admit_undo(link, now)?,
+                IncomingRow::LeftOut(key) => self.count_left_out(key),
                 IncomingRow::Invalid { key: Some(key), .. } if self.resume(key) != ResumeAction::Attempt => {
                     self.count_skipped(self.context.ledger.state(key));
                 }
@@ -233,6 +234,14 @@ impl<'a> Dispatcher<'a> {
     fn count_skipped(&mut self, state: RowState) {
         self.counters.counts.add(state);
         self.counters.counts.skipped += 1;
+    }
+
+    fn count_left_out(&mut self, key: RowKey) {
+        match self.context.ledger.state(key) {
+            state if self.resume(key) == ResumeAction::Skip => self.count_skipped(state),
+            RowState::Undone => self.counters.counts.add(RowState::Unprocessed),
+            state => self.counters.counts.add(state),
+        }
     }
 
     fn record_invalid(&mut self, number: RowNumber, findings: &[Finding]) -> Result<(), LedgerError> {
@@ -260,7 +269,8 @@ impl<'a> Dispatcher<'a> {
             return self.admit(LinkJob::new(row), now);
         }
         let (number, key, state) = (row.number, row.key, outcome.state());
-        self.context.ledger.settle(number, key, &outcome, 0, None, self.context.clock.unix_ms())?;
+        let at = self.latest_service_time();
+        self.context.ledger.settle(number, key, &outcome, 0, None, at)?;
         self.counters.counts.add(state);
         self.context.observer.on(&RunEvent::Settled { number, key, state });
         Ok(())
@@ -289,8 +299,7 @@ impl<'a> Dispatcher<'a> {
 
     fn admit_undo(&mut self, link: LinkToUndo, now: Instant) -> Result<(), LedgerError> {
         let LinkToUndo { row, announced, settled, username, .. } = link;
-        let (_, latest) = self.skew.service_time(settled);
-        let linked = LinkTime { earliest: announced, latest: latest.saturating_add(ANNOUNCEMENT_WINDOW_MS) };
+        let linked = LinkTime { earliest: announced, latest: settled.saturating_add(ANNOUNCEMENT_WINDOW_MS) };
         match resolution(&row.link.destination) {
             Resolution::Known(user) => self.insert(Job::Undo(UndoJob::new(row, user, username, linked)), now),
             Resolution::LookUp(_) => {
@@ -331,6 +340,7 @@ impl<'a> Dispatcher<'a> {
             let (service_now, _) = self.skew.service_time(self.context.clock.unix_ms());
             let announced = self.context.ledger.announced_at(key);
             let open = announced.map(|announced| OpenCall::from_ledger(announced, service_now));
+            let unlinked_at = self.context.ledger.unlinked_at(key).filter(|at| may_lack_write(*at, service_now));
             match job {
                 Job::Undo(job) => job.start(open, service_now),
                 Job::Link(_) if is_done => {
@@ -338,8 +348,8 @@ impl<'a> Dispatcher<'a> {
                     return self.rows.remove(id, now, None);
                 }
                 Job::Link(job) => {
+                    job.unlinked_at = unlinked_at;
                     let left = match (state, open) {
-                        (RowState::Undone, _) => LeftByEarlierRuns::UndoneLink,
                         (RowState::Unlinking, Some(call)) => LeftByEarlierRuns::OpenUnlinkCall(call),
                         (_, Some(call)) => LeftByEarlierRuns::OpenLinkCall(call),
                         (_, None) => LeftByEarlierRuns::Nothing,
@@ -410,8 +420,9 @@ impl<'a> Dispatcher<'a> {
         if let Some(job) = self.rows.get_mut(job) {
             let progress = job.progress_mut();
             progress.call_in_flight = true;
-            if matches!(call, Call::Write(_)) {
-                progress.last_write = Some(now);
+            match &call {
+                Call::Write(_) => progress.last_write = Some(now),
+                Call::Read(read) => progress.read_operation = read.operation(),
             }
         }
         StartCall { job, slot, call }
@@ -471,11 +482,7 @@ impl<'a> Dispatcher<'a> {
             _ => None,
         };
         if !has_provider(row.link.source.provider()) || !destination_provider.is_none_or(has_provider) {
-            let code = RefusalCode::ProviderNotFound;
-            let result = match announcement {
-                RowAnnouncement::Link { .. } => RowResult::Link(LinkOutcome::Refused { code, text: None }),
-                RowAnnouncement::Unlink { .. } => RowResult::Undo(UndoOutcome::Refused { code, text: None }),
-            };
+            let result = result_without_provider(&announcement, job.effect());
             return self.finish(id, &result, now);
         }
         match announcement {
@@ -612,8 +619,8 @@ impl<'a> Dispatcher<'a> {
         let state = match result {
             RowResult::Link(outcome) => {
                 let is_planned = matches!(job, Job::Link(job) if job.is_planned);
-                let (ledger, at) = (&mut self.context.ledger, self.context.clock.unix_ms());
-                ledger.settle_traced(row.number, row.key, outcome, trace, at)?;
+                let at = self.latest_service_time();
+                self.context.ledger.settle_traced(row.number, row.key, outcome, trace, at)?;
                 let state = outcome.state();
                 self.counters.counts.add(state);
                 if is_planned && matches!(state, RowState::AlreadyLinked | RowState::Refused(_)) {
@@ -630,8 +637,13 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
+    /// The time of a result: what was done for the row was done until then, by the service's clock.
+    fn latest_service_time(&self) -> UnixMs {
+        self.skew.service_time(self.context.clock.unix_ms()).1
+    }
+
     fn record_undo(&mut self, row: &Row, outcome: &UndoOutcome, trace: RowTrace<'_>) -> Result<(), LedgerError> {
-        let at = self.context.clock.unix_ms();
+        let at = self.latest_service_time();
         self.context.ledger.settle_unlink(row.number, row.key, outcome, trace, at)?;
         self.counters.counts.add_undo(outcome);
         if let Some(observer) = &mut self.context.undo_observer {
@@ -656,9 +668,15 @@ impl<'a> Dispatcher<'a> {
             OldUnlinkEnd::NoEffect => UndoOutcome::Failed { text },
             OldUnlinkEnd::StillInDoubt => UndoOutcome::InDoubt { text },
         };
-        self.context.ledger.settle_unlink(number, key, &outcome, RowTrace::default(), self.context.clock.unix_ms())?;
+        let at = self.latest_service_time();
+        self.context.ledger.settle_unlink(number, key, &outcome, RowTrace::default(), at)?;
         match end {
-            OldUnlinkEnd::TookEffect => self.continue_row(id, Pause::None, now),
+            OldUnlinkEnd::TookEffect => {
+                if let Some(Job::Link(job)) = self.rows.get_mut(id) {
+                    job.unlinked_at = self.context.ledger.unlinked_at(key);
+                }
+                self.continue_row(id, Pause::None, now);
+            }
             OldUnlinkEnd::LinkedAgainSince => {
                 return self.finish(id, &RowResult::Link(LinkOutcome::AlreadyLinked), now);
             }
@@ -703,7 +721,9 @@ impl<'a> Dispatcher<'a> {
     /// Why nothing is sent at the moment.
     fn waiting(&self, reads: SendPause, writes: SendPause, now: Instant) -> Option<WaitReason> {
         match (writes, reads) {
-            (SendPause::CoolDownUntil(at), _) => Some(WaitReason::CoolDown(at.saturating_duration_since(now))),
+            (SendPause::CoolDownUntil(at), _) | (SendPause::QueueEmpty, SendPause::CoolDownUntil(at)) => {
+                Some(WaitReason::CoolDown(at.saturating_duration_since(now)))
+            }
             (SendPause::ConcurrencyReached, _) | (_, SendPause::ConcurrencyReached) => Some(WaitReason::Concurrency),
             (SendPause::QueueEmpty, _) if self.calls_in_flight == 0 && !self.drain.has_started() => {
                 let reads_input = self.rows.len() == 0 && !self.input_ended;
@@ -847,6 +867,19 @@ impl<'a> Dispatcher<'a> {
             RowState::Kept(_) => RowState::Linked,
             state => state,
         });
+    }
+}
+
+/// The result of a row whose provider the pool does not list: an earlier call for it may have taken effect all the same.
+fn result_without_provider(announcement: &RowAnnouncement, effect: UnknownEffect) -> RowResult {
+    let code = RefusalCode::ProviderNotFound;
+    let message = "the pool no longer lists the provider, and an earlier call may have taken effect".to_owned();
+    let text = ServiceText { code: code.as_str().to_owned(), message };
+    match (announcement, effect.is_possible()) {
+        (RowAnnouncement::Link { .. }, false) => RowResult::Link(LinkOutcome::Refused { code, text: None }),
+        (RowAnnouncement::Link { .. }, true) => RowResult::Link(LinkOutcome::InDoubt { text }),
+        (RowAnnouncement::Unlink { .. }, false) => RowResult::Undo(UndoOutcome::Refused { code, text: None }),
+        (RowAnnouncement::Unlink { .. }, true) => RowResult::Undo(UndoOutcome::InDoubt { text }),
     }
 }
 

@@ -335,7 +335,7 @@ fn a_link_whose_user_the_ledger_does_not_name_gets_a_result() {
     setup.ledger.announce(&row, &user, 0).unwrap();
     setup.ledger.settle(row.number, row.key, &LinkOutcome::Linked { recovered: false }, 1, None, 0).unwrap();
     let mut dispatcher = setup.dispatcher();
-    let link = LinkToUndo { row, announced: 0, settled: 0, username: None, unlinking: None };
+    let link = LinkToUndo { row, announced: 0, settled: 0, username: None };
     let actions = dispatcher.handle(EngineEvent::RowsRead(vec![IncomingRow::LedgerLink(link)]), now).unwrap();
     assert!(actions.start_calls.is_empty());
     assert_eq!(dispatcher.handle(EngineEvent::InputEnded, now).unwrap().next, Next::EndRun);
@@ -404,4 +404,88 @@ fn a_bound_drains_the_run() {
     assert_eq!(dispatcher.handle(EngineEvent::TimerDue, late).unwrap().next, Next::EndRun);
     let report = dispatcher.end(late);
     assert!(matches!(report.ended, RunOutcome::Stopped(stop) if stop.detail.starts_with("--max-duration has passed")));
+}
+
+#[test]
+fn a_cool_down_of_reads_is_a_reason_too() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let dispatcher = setup.dispatcher();
+    let at = now + Duration::from_secs(3);
+    let reason = dispatcher.waiting(SendPause::CoolDownUntil(at), SendPause::QueueEmpty, now);
+    assert!(matches!(reason, Some(WaitReason::CoolDown(pause)) if pause == Duration::from_secs(3)), "{reason:?}");
+}
+
+/// An earlier call for the row may have worked before the provider was deleted.
+#[test]
+fn a_row_whose_provider_is_gone_is_refused_only_where_no_call_can_have_worked() {
+    let native = crate::domain::identity::DestinationUser {
+        provider: crate::domain::identity::ProviderName::native(),
+        value: Personal::from_service("alice"),
+    };
+    let IncomingRow::Row(row) = to_user(1) else { unreachable!() };
+    let link = RowAnnouncement::Link { destination: native.clone() };
+    let unlink = RowAnnouncement::Unlink { destination: native, identity: row.link.source };
+    for (announcement, effect, expected) in [
+        (&link, UnknownEffect::None, RowState::Refused(RefusalCode::ProviderNotFound)),
+        (&link, UnknownEffect::OfOldCall, RowState::InDoubt),
+        (&link, UnknownEffect::OfRecentCall, RowState::InDoubt),
+        (&unlink, UnknownEffect::None, RowState::Kept(RefusalCode::ProviderNotFound)),
+        (&unlink, UnknownEffect::OfRecentCall, RowState::Unlinking),
+    ] {
+        let state = match result_without_provider(announcement, effect) {
+            RowResult::Link(outcome) => outcome.state(),
+            RowResult::Undo(outcome) => outcome.state(),
+        };
+        assert_eq!(state, expected, "{effect:?}");
+    }
+}
+
+/// `undo` compares both times of a link with the service's date.
+#[test]
+fn an_announcement_and_its_result_have_times_of_one_clock() {
+    const AHEAD_MS: i64 = 3_600_000;
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let ours = setup.clock.unix_ms();
+    let meta = AnswerMeta { server_unix_ms: Some((ours + AHEAD_MS) / 1_000 * 1_000), ..AnswerMeta::default() };
+    setup.knowledge.skew.observe_answer(ours, ours, &meta);
+    let disk = setup.disk.clone();
+    let mut dispatcher = setup.dispatcher();
+    let start = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1)]), now).unwrap());
+    dispatcher.handle(done(start, linked()), now).unwrap();
+    dispatcher.handle(EngineEvent::InputEnded, now).unwrap();
+    dispatcher.end(now);
+    let text = String::from_utf8(disk.bytes()).unwrap();
+    let time_of = |kind: &str| {
+        let line = text.lines().find(|line| line.contains(&format!("\"type\":\"{kind}\""))).unwrap();
+        serde_json::from_str::<serde_json::Value>(line).unwrap()["at"].as_i64().unwrap()
+    };
+    for kind in ["announced", "settled"] {
+        let ahead = time_of(kind) - ours;
+        assert!((ahead - AHEAD_MS).abs() <= 2_000, "{kind}: {ahead}");
+    }
+    assert!(time_of("announced") <= time_of("settled"));
+}
+
+/// The next run announces the row again, and ends before it is settled: the run after that knows of the unlink too.
+#[test]
+fn that_a_link_was_unlinked_is_known_until_every_list_shows_it() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let at = setup.clock.unix_ms();
+    let IncomingRow::Row(row) = to_user(1) else { unreachable!() };
+    let user = crate::domain::identity::DestinationUser {
+        provider: crate::domain::identity::ProviderName::native(),
+        value: Personal::from_service("user-1"),
+    };
+    let identity = row.link.source.clone();
+    setup.ledger.announce(&row, &user, at - 9_000).unwrap();
+    setup.ledger.settle(row.number, row.key, &LinkOutcome::Linked { recovered: false }, 1, None, at - 8_000).unwrap();
+    setup.ledger.announce_unlink(&row, &user, &identity, at - 7_000).unwrap();
+    setup.ledger.settle_unlink(row.number, row.key, &UndoOutcome::Undone, RowTrace::default(), at - 6_000).unwrap();
+    setup.ledger.announce(&row, &user, at - 5_000).unwrap();
+    setup.ledger.flush().unwrap();
+    setup.ledger = open_ledger(&setup.disk.after_crash(usize::MAX), POOL, setup.clock);
+    let mut dispatcher = setup.dispatcher();
+    dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1)]), now).unwrap();
+    let job = dispatcher.rows.iter().next().unwrap();
+    assert!(matches!(job, Job::Link(job) if job.unlinked_at == Some(at - 6_000)), "{job:?}");
 }

@@ -57,7 +57,9 @@ impl Drain {
     fn start_within(&mut self, ended: RunOutcome, now: Instant, within: Duration) -> bool {
         let can_read = match &ended {
             RunOutcome::Completed | RunOutcome::Interrupted(_) => true,
-            RunOutcome::Stopped(stop) => matches!(stop.cause, StopCause::Bound | StopCause::InputIo),
+            RunOutcome::Stopped(stop) => {
+                matches!(stop.cause, StopCause::Bound | StopCause::InputIo | StopCause::InputChanged)
+            }
         };
         if let Some(started) = &mut self.started {
             started.can_read &= can_read;
@@ -143,6 +145,7 @@ mod tests {
             (RunOutcome::Interrupted(Signal::Terminate), true),
             (stopped(StopCause::Bound), true),
             (stopped(StopCause::InputIo), true),
+            (stopped(StopCause::InputChanged), true),
             (stopped(StopCause::Credentials), false),
             (stopped(StopCause::Unreachable), false),
         ] {

@@ -10,7 +10,7 @@ use crate::clock::sleep_until;
 use crate::domain::run::{RunReport, Signal};
 use crate::pace::RateQuota;
 
-/// Works the whole input off, or as much as signals, bounds and faults permit. Where results cannot be recorded any more,
+/// Runs to the end of the input, or as far as signals, bounds and faults permit. Where results cannot be recorded any more,
 /// the run stops at once, and whatever was announced is in doubt.
 pub async fn run(
     mut context: RunContext<'_>,

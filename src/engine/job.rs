@@ -2,7 +2,7 @@
 
 use super::failure_limits::FailureClass;
 use super::link_job::{LinkJob, LinkStep};
-use super::read_back::{AnnouncementTime, RowPolicy, SettleWith};
+use super::read_back::{AnnouncementTime, RowPolicy, SettleWith, UnknownEffect};
 use super::row_progress::{NextWork, RowProgress, Transition};
 use super::undo_job::{UndoJob, UndoStep};
 use super::worker::CallResult;
@@ -83,11 +83,19 @@ impl Job {
     /// Whether the announced call was not sent, so that its announcement can be withdrawn. It stays where an earlier call
     /// for the row may have taken effect.
     pub(super) fn can_withdraw(&self) -> bool {
-        let (is_announced, effect) = match self {
-            Self::Link(job) => (matches!(job.step, LinkStep::Call { .. }), job.effect),
-            Self::Undo(job) => (matches!(job.step, UndoStep::Call { .. }), job.effect),
+        let is_announced = match self {
+            Self::Link(job) => matches!(job.step, LinkStep::Call { .. }),
+            Self::Undo(job) => matches!(job.step, UndoStep::Call { .. }),
         };
-        is_announced && !effect.is_possible() && !self.progress().call_in_flight
+        is_announced && !self.effect().is_possible() && !self.progress().call_in_flight
+    }
+
+    /// Whether a write call for the row may have taken effect.
+    pub(super) fn effect(&self) -> UnknownEffect {
+        match self {
+            Self::Link(job) => job.effect,
+            Self::Undo(job) => job.effect,
+        }
     }
 
     pub(super) fn on_announced(&mut self, time: AnnouncementTime) {

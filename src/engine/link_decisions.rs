@@ -2,11 +2,11 @@
 
 use std::ops::RangeInclusive;
 
-use super::read_back::{AnnouncementTime, SettleWith, UnknownEffect};
+use super::read_back::{AnnouncementTime, OpenCall, SettleWith, UnknownEffect};
 use crate::clock::UnixMs;
 use crate::domain::identity::ExternalIdentity;
 use crate::domain::outcome::RefusalCode;
-use crate::limits::{IDENTITIES_PER_USER_MAX, SETTLE_WAITS_MS};
+use crate::limits::IDENTITIES_PER_USER_MAX;
 use crate::service::classify::IfNoEffect;
 use crate::service::{LinkedIdentity, PoolUser};
 
@@ -63,10 +63,12 @@ pub(super) struct CallToSettle {
     /// What the call's answer means where the call had no effect.
     pub(super) why: IfNoEffect,
     pub(super) effect: UnknownEffect,
-    /// Whether `undo` took back this very link before.
-    pub(super) link_was_undone: bool,
+    /// When `undo` unlinked this very link, where a list may still show it.
+    pub(super) unlinked_at: Option<UnixMs>,
     /// Whether the source is named by another attribute than its subject: the pool may not show such a link.
     pub(super) is_by_attribute: bool,
+    /// Whether another identity on the destination may be this link by an attribute, under its subject.
+    pub(super) may_be_shown_by_subject: bool,
     /// Whether the search for the destination gave up before it had read all users that it can be.
     pub(super) is_search_cut: bool,
 }
@@ -96,12 +98,10 @@ pub(super) fn judge_look(
     settle_with: SettleWith,
 ) -> LookJudgement {
     if let DestinationLook::HoldsIdentity { created } = look {
-        // A list that lags may still show the link that `undo` has only just taken back.
-        let may_be_undone_link = call.link_was_undone && is_older(created.as_ref(), call.announced);
-        return if may_be_undone_link && looks <= SETTLE_WAITS_MS.len() {
-            LookJudgement::LookAgain
-        } else {
-            LookJudgement::Linked(owner_of_found_link(created.as_ref(), call))
+        return match may_be_unlinked(created.as_ref(), call.unlinked_at, settle_with) {
+            false => LookJudgement::Linked(owner_of_found_link(created.as_ref(), call)),
+            true if looks < settle_with.most_looks() => LookJudgement::LookAgain,
+            true => LookJudgement::StillInDoubt,
         };
     }
     if looks < looks_before_absence_is_believed(look, call.why, call.effect, settle_with) {
@@ -110,11 +110,25 @@ pub(super) fn judge_look(
     judge_absence(look, call, settle_with)
 }
 
+/// Whether a link that is shown may be the one that `undo` unlinked at this time: a list may lag, and only a date after
+/// that time proves a new link.
+fn may_be_unlinked(
+    created: Option<&RangeInclusive<UnixMs>>,
+    unlinked_at: Option<UnixMs>,
+    settle_with: SettleWith,
+) -> bool {
+    let is_newer = |at| created.is_some_and(|created| *created.start() > at);
+    settle_with == SettleWith::ListUsers && unlinked_at.is_some_and(|at| !is_newer(at))
+}
+
 /// Judges the last look at a destination that does not show the link.
 fn judge_absence(look: &DestinationLook, call: CallToSettle, settle_with: SettleWith) -> LookJudgement {
+    // Another call would make a second link.
+    if call.may_be_shown_by_subject && call.effect.is_possible() {
+        return LookJudgement::StillInDoubt;
+    }
     let is_user_seen = matches!(look, DestinationLook::LacksIdentity { .. });
-    let read_is_fresh = call.effect == UnknownEffect::OfOldCall || settle_with == SettleWith::GetUser;
-    let absence_is_proof = is_user_seen && !call.is_by_attribute && read_is_fresh;
+    let absence_is_proof = is_user_seen && !call.is_by_attribute && settle_with.surely_shows(call.effect);
     let is_proven = !call.effect.is_possible() || absence_is_proof;
     match (call.why, look) {
         (IfNoEffect::RetryCall, _) => LookJudgement::NoEffect { is_proven },
@@ -216,29 +230,32 @@ pub(super) enum OldUnlinkEnd {
     /// The link is gone, and somebody has linked the identity to this user since.
     LinkedAgainSince,
     NoEffect,
-    /// Another identity of the provider may be this link by an attribute, under its subject.
+    /// The list may still show a link that is gone, or another identity of the provider may be this link by an attribute,
+    /// under its subject.
     StillInDoubt,
 }
 
-/// Judges the last look at the destination of an unlink call that was announced at `announced`.
+/// Judges the last look at the destination of an open unlink call.
 pub(super) fn judge_old_unlink(
     user: Option<&PoolUser>,
     source: &ExternalIdentity,
-    announced: AnnouncementTime,
+    call: OpenCall,
+    settle_with: SettleWith,
 ) -> OldUnlinkEnd {
     // A user that is not found proves nothing.
     let Some(user) = user else { return OldUnlinkEnd::StillInDoubt };
     let held = user.identity(source.provider(), source.value());
     match held.map(LinkedIdentity::created_between) {
-        Some(Some(created)) if *created.start() > announced.latest => OldUnlinkEnd::LinkedAgainSince,
-        Some(_) => OldUnlinkEnd::NoEffect,
+        Some(Some(created)) if *created.start() > call.announced.latest => OldUnlinkEnd::LinkedAgainSince,
+        Some(_) if settle_with.surely_shows(call.effect) => OldUnlinkEnd::NoEffect,
+        Some(_) => OldUnlinkEnd::StillInDoubt,
         None if may_hold_link_by_subject(user, source) => OldUnlinkEnd::StillInDoubt,
         None => OldUnlinkEnd::TookEffect,
     }
 }
 
 /// Whether another identity of the provider on this user may be the link by an attribute, shown under its subject.
-fn may_hold_link_by_subject(user: &PoolUser, source: &ExternalIdentity) -> bool {
+pub(super) fn may_hold_link_by_subject(user: &PoolUser, source: &ExternalIdentity) -> bool {
     let provider = source.provider().as_str();
     !source.attribute().is_subject()
         && user.identities.iter().any(|held| held.provider_name == provider && !held.primary)
@@ -262,8 +279,9 @@ mod tests {
             announced: ANNOUNCED,
             why,
             effect,
-            link_was_undone: false,
+            unlinked_at: None,
             is_by_attribute: false,
+            may_be_shown_by_subject: false,
             is_search_cut: false,
         }
     }
@@ -393,15 +411,22 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_undo_took_back_may_still_be_shown() {
-        let call = CallToSettle { link_was_undone: true, ..call(IfNoEffect::RetryCall, UnknownEffect::OfRecentCall) };
-        let before = holds_since(9_000..=9_000);
-        for looks in 1..=SETTLE_WAITS_MS.len() {
-            assert_eq!(judge_look(&before, looks, call, SettleWith::ListUsers), LookJudgement::LookAgain);
-            let new = judge_look(&holds_since(10_601..=10_601), looks, call, SettleWith::ListUsers);
-            assert_eq!(new, LookJudgement::Linked(LinkOwner::PerhapsOurs), "it was made after the announcement");
+    fn a_link_that_undo_unlinked_may_still_be_shown() {
+        const UNLINKED: UnixMs = 10_050;
+        let call =
+            CallToSettle { unlinked_at: Some(UNLINKED), ..call(IfNoEffect::RetryCall, UnknownEffect::OfRecentCall) };
+        let undated = DestinationLook::HoldsIdentity { created: None };
+        for stale in [holds_since(9_000..=9_000), holds_since(UNLINKED..=UNLINKED + 999), undated] {
+            let (last, looks) = judged(&stale, call, SettleWith::ListUsers);
+            assert_eq!(last, LookJudgement::StillInDoubt, "{stale:?}");
+            assert_eq!(looks, SettleWith::ListUsers.most_looks());
+            let (fresh, looks) = judged(&stale, call, SettleWith::GetUser);
+            assert!(matches!(fresh, LookJudgement::Linked(_)) && looks == 1, "{fresh:?}: AdminGetUser does not lag");
+            let (later, _) = judged(&stale, CallToSettle { unlinked_at: None, ..call }, SettleWith::ListUsers);
+            assert!(matches!(later, LookJudgement::Linked(_)), "{later:?}: no list lags for so long");
         }
-        let last = judge_look(&before, SETTLE_WAITS_MS.len() + 1, call, SettleWith::ListUsers);
-        assert_eq!(last, LookJudgement::Linked(LinkOwner::SomebodyElse));
+        let new = holds_since(10_601..=10_601);
+        let (judged, looks) = judged(&new, call, SettleWith::ListUsers);
+        assert!(matches!(judged, LookJudgement::Linked(_)) && looks == 1, "{judged:?}: it was made after the unlink");
     }
 }

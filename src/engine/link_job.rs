@@ -13,11 +13,12 @@ use std::collections::VecDeque;
 use super::failure_limits::FailureClass;
 use super::link_decisions::{
     CallToSettle, LinkOwner, LookJudgement, OldUnlinkEnd, judge_look, judge_old_unlink, look_at_destination,
-    looks_before_old_unlink_is_judged, refusal_by_profile,
+    looks_before_old_unlink_is_judged, may_hold_link_by_subject, refusal_by_profile,
 };
 use super::name_search::SearchResult;
 use super::read_back::{AnnouncementTime, MOST_LOOKS, OpenCall, RowPolicy, SettleWith, UnknownEffect};
 use super::row_progress::{NextWork, Pause, ReadResult, RowAnnouncement, RowProgress, Transition, WriteCall};
+use crate::clock::UnixMs;
 use crate::domain::identity::{Destination, DestinationUser, Personal};
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText};
 use crate::domain::row::Row;
@@ -31,8 +32,6 @@ use crate::service::{CallFault, LinkRequest, PoolUser, UserFilter, UserPage};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LeftByEarlierRuns {
     Nothing,
-    /// The link was made and taken back.
-    UndoneLink,
     OpenLinkCall(OpenCall),
     OpenUnlinkCall(OpenCall),
 }
@@ -79,7 +78,8 @@ pub(super) struct LinkJob {
     pub(super) is_planned: bool,
     /// What the user name may be in place of a user name, where that is to be checked first.
     pub(super) name_may_be: Option<Destination>,
-    link_was_undone: bool,
+    /// When `undo` unlinked this very link, where a list may still show it.
+    pub(super) unlinked_at: Option<UnixMs>,
     /// The user whom an open call of an earlier run names.
     announced_user: Option<DestinationUser>,
 }
@@ -93,7 +93,7 @@ impl LinkJob {
             chosen_username: None,
             is_planned: false,
             name_may_be: None,
-            link_was_undone: false,
+            unlinked_at: None,
             announced_user: None,
         }
     }
@@ -121,13 +121,10 @@ impl LinkJob {
     pub(super) fn start(&mut self, left: LeftByEarlierRuns, naming: PoolNaming) {
         let LinkStep::WaitForLane { planned_destination } = &mut self.step else { return };
         let mut planned = planned_destination.take().map(Resolution::Known);
-        if matches!(left, LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink)
-            && self.announced_user.take().is_some()
-        {
+        if left == LeftByEarlierRuns::Nothing && self.announced_user.take().is_some() {
             // The call was settled while the row waited for its lane.
             planned = None;
         }
-        self.link_was_undone = left == LeftByEarlierRuns::UndoneLink;
         if let LeftByEarlierRuns::OpenLinkCall(call) = left {
             self.effect = call.effect;
         }
@@ -305,15 +302,12 @@ impl LinkJob {
                 LinkStep::SettleOldUnlink { .. } | LinkStep::Resolve { left: LeftByEarlierRuns::OpenUnlinkCall(_), .. },
                 _,
             ) => Transition::OldUnlinkSettled { end: OldUnlinkEnd::StillInDoubt, text },
-            (
-                LinkStep::Resolve { left: LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink, .. },
-                FaultClass::Refused(code),
-            ) => LinkOutcome::Refused { code: *code, text: Some(text) }.into(),
-            (
-                LinkStep::Resolve { left: LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink, .. }
-                | LinkStep::CheckName { .. },
-                _,
-            ) => LinkOutcome::Failed { text }.into(),
+            (LinkStep::Resolve { left: LeftByEarlierRuns::Nothing, .. }, FaultClass::Refused(code)) => {
+                LinkOutcome::Refused { code: *code, text: Some(text) }.into()
+            }
+            (LinkStep::Resolve { left: LeftByEarlierRuns::Nothing, .. } | LinkStep::CheckName { .. }, _) => {
+                LinkOutcome::Failed { text }.into()
+            }
             _ => LinkOutcome::InDoubt { text }.into(),
         }
     }
@@ -348,9 +342,7 @@ impl LinkJob {
                 let message = "the destination of the open call can no longer be determined".to_owned();
                 let text = ServiceText { code: code.as_str().to_owned(), message };
                 match left {
-                    LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink => {
-                        LinkOutcome::Refused { code, text: None }.into()
-                    }
+                    LeftByEarlierRuns::Nothing => LinkOutcome::Refused { code, text: None }.into(),
                     LeftByEarlierRuns::OpenLinkCall(_) => LinkOutcome::InDoubt { text }.into(),
                     LeftByEarlierRuns::OpenUnlinkCall(_) => {
                         Transition::OldUnlinkSettled { end: OldUnlinkEnd::StillInDoubt, text }
@@ -361,7 +353,7 @@ impl LinkJob {
     }
 
     /// What follows from a look for the user name, and then for a user who has it as an alias. The service may take an
-    /// alias for a user name, and then nobody finds the link by the name that was sent.
+    /// alias for a user name, and then no read finds the link by the name that was sent.
     fn on_name_read(
         &mut self,
         users: &[PoolUser],
@@ -408,8 +400,9 @@ impl LinkJob {
             announced: time,
             why,
             effect: self.effect,
-            link_was_undone: self.link_was_undone,
+            unlinked_at: self.unlinked_at,
             is_by_attribute: !source.attribute().is_subject(),
+            may_be_shown_by_subject: user.is_some_and(|user| may_hold_link_by_subject(user, source)),
             is_search_cut: self.progress.is_search_cut,
         };
         match judge_look(&look_at_destination(user, source), looks, call, policy.settle_with) {
@@ -520,10 +513,9 @@ impl LinkJob {
             self.step = LinkStep::SettleOldUnlink { destination, call, looks };
             return Transition::Continue(Pause::before_look_after(looks));
         }
-        let end = judge_old_unlink(user, &self.progress.row.link.source, call.announced);
+        let end = judge_old_unlink(user, &self.progress.row.link.source, call, policy.settle_with);
         if end == OldUnlinkEnd::TookEffect {
-            self.link_was_undone = true;
-            self.step = self.announce_again(destination, LeftByEarlierRuns::UndoneLink, policy.naming);
+            self.step = self.announce_again(destination, LeftByEarlierRuns::Nothing, policy.naming);
         }
         Transition::OldUnlinkSettled { end, text: self.progress.last_text.clone() }
     }
@@ -540,7 +532,7 @@ fn earlier_announcement(left: LeftByEarlierRuns) -> Option<AnnouncementTime> {
 /// The first step of a row whose destination is known.
 fn first_step(destination: DestinationUser, left: LeftByEarlierRuns) -> LinkStep {
     match left {
-        LeftByEarlierRuns::Nothing | LeftByEarlierRuns::UndoneLink => LinkStep::Announce { destination, earlier: None },
+        LeftByEarlierRuns::Nothing => LinkStep::Announce { destination, earlier: None },
         LeftByEarlierRuns::OpenLinkCall(call) => {
             let announced = LinkAnnouncement::ByEarlierRun(call.announced);
             LinkStep::ReadBack { destination, announced, why: IfNoEffect::RetryCall, looks: 0 }

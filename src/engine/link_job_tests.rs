@@ -1,7 +1,6 @@
 //! What follows from answers for a row that is to be linked, as tables.
 
 use super::*;
-use crate::clock::UnixMs;
 use crate::domain::identity::Destination;
 use crate::engine::name_search::ReadCall;
 use crate::engine::read_back::SettleWith;
@@ -479,10 +478,39 @@ fn an_old_link_call_of_an_earlier_run_is_read_back_once() {
 }
 
 #[test]
-fn a_name_that_no_filter_takes_is_read_the_other_way() {
-    let quotes = Destination::Username(Personal::from_service(&"\"".repeat(128)));
-    let job = started(quotes, LeftByEarlierRuns::OpenLinkCall(open_call(1_000)));
-    assert!(matches!(job.next_work(POLICY), NextWork::Read(ReadCall::Get(_))));
+fn a_name_that_no_filter_takes_is_read_by_its_start() {
+    let quotes = "\"".repeat(128);
+    let name = || Destination::Username(Personal::from_service(&quotes));
+    let mut job = started(name(), LeftByEarlierRuns::OpenLinkCall(open_call(1_000)));
+    assert!(read_text(&job, POLICY).starts_with("username ^= "), "AdminGetUser would mark the user as active");
+    let others = user(&quotes[..127], &[]);
+    let ours = user(&quotes, &[(SUBJECT, false, ANNOUNCED + 60_000)]);
+    assert_eq!(settle(&mut job, POLICY, &[others, ours]).0, linked(true));
+}
+
+#[test]
+fn a_fatal_fault_of_a_read_names_its_operation() {
+    let denied = answer(400, "AccessDeniedException", "no");
+    for operation in ["ListUsers", "AdminGetUser"] {
+        let mut job = started(alice(), LeftByEarlierRuns::OpenLinkCall(open_call(1_000)));
+        job.progress.read_operation = operation;
+        let next = job.on_users_answer(Err(&denied), POLICY, &mut Rng::new(1));
+        assert!(matches!(&next, Transition::StopRun(stop) if stop.detail.starts_with(operation)), "{next:?}");
+    }
+}
+
+/// A search that was cut says nothing about the next one.
+#[test]
+fn a_new_search_is_not_cut() {
+    let mut job = announced();
+    job.on_link_answer(Some(&timeout()));
+    let endless = UserPage { users: vec![user("bob", &[])], next_token: Some("more".into()) };
+    for _ in 0..crate::limits::READ_PAGES_MAX {
+        job.on_users_answer(Ok(&endless), POLICY, &mut Rng::new(1));
+    }
+    assert!(job.progress.is_search_cut);
+    job.progress.begin_reading();
+    assert!(!job.progress.is_search_cut);
 }
 
 #[test]
@@ -543,30 +571,34 @@ fn get_user_is_believed_sooner() {
 fn an_open_unlink_is_settled_before_anything_else() {
     let looks = SETTLE_WAITS_MS.len() + 1;
     let later = ANNOUNCED + 60_000;
-    let settled = |row: Row, seen: &[PoolUser], later_ms: i64| {
+    let settled_with = |policy: RowPolicy, row: Row, seen: &[PoolUser], later_ms: i64| {
         let mut job = LinkJob::new(row);
         job.start(LeftByEarlierRuns::OpenUnlinkCall(open_call(later_ms)), NAMING);
         assert!(matches!(job.step, LinkStep::SettleOldUnlink { looks: 0, .. }));
         for looks in 1..20 {
-            let next = job.on_users_answer(Ok(&page(seen)), POLICY, &mut Rng::new(1));
+            let next = job.on_users_answer(Ok(&page(seen)), policy, &mut Rng::new(1));
             if let Transition::OldUnlinkSettled { end, .. } = next {
                 return (end, looks, is_announce(&job));
             }
         }
         panic!("the row looks for ever");
     };
+    let settled = |row: Row, seen: &[PoolUser], later_ms: i64| settled_with(POLICY, row, seen, later_ms);
     let by_subject = || row_to(1, alice());
     let absent = [user("alice", &[])];
     // It took effect: the row is linked anew.
     assert_eq!(settled(by_subject(), &absent, 1_000), (OldUnlinkEnd::TookEffect, looks, true));
     assert_eq!(settled(by_subject(), &absent, 120_000), (OldUnlinkEnd::TookEffect, 1, true), "long ago");
-    // It did not: the link stands as it was.
+    // It did not: the link stands as it was. The list may still show a link that is gone, and AdminGetUser may not.
     let standing = [user("alice", &[(SUBJECT, false, ANNOUNCED - 100)])];
-    assert_eq!(settled(by_subject(), &standing, 1_000).0, OldUnlinkEnd::NoEffect);
+    assert_eq!(settled(by_subject(), &standing, 1_000), (OldUnlinkEnd::StillInDoubt, looks, false));
+    assert_eq!(settled(by_subject(), &standing, 120_000), (OldUnlinkEnd::NoEffect, 1, false));
+    let fresh = RowPolicy { settle_with: SettleWith::GetUser, ..POLICY };
+    assert_eq!(settled_with(fresh, by_subject(), &standing, 1_000), (OldUnlinkEnd::NoEffect, 2, false));
     // A date that is not given proves no later link.
     let mut undated = standing.clone();
     undated[0].identities[0].created_unix_ms = None;
-    assert_eq!(settled(by_subject(), &undated, 1_000).0, OldUnlinkEnd::NoEffect);
+    assert_eq!(settled(by_subject(), &undated, 120_000).0, OldUnlinkEnd::NoEffect);
     // It did, and somebody has linked it since.
     let again = [user("alice", &[(SUBJECT, false, later)])];
     assert_eq!(settled(by_subject(), &again, 1_000), (OldUnlinkEnd::LinkedAgainSince, looks, false));
@@ -577,16 +609,41 @@ fn an_open_unlink_is_settled_before_anything_else() {
 }
 
 #[test]
-fn a_link_that_was_just_taken_back_is_not_taken_for_somebody_elses() {
-    let mut looks_taken = Vec::new();
-    for left in [LeftByEarlierRuns::Nothing, LeftByEarlierRuns::UndoneLink] {
+fn a_link_that_was_just_unlinked_is_not_taken_for_somebody_elses() {
+    let unlinked = ANNOUNCED - 1_000;
+    let settled = |unlinked_at, settle_with, left, created| {
         let mut job = started(alice(), left);
-        job.on_announced(AnnouncementTime::from_ledger(ANNOUNCED));
-        job.on_link_answer(Some(&timeout()));
-        // The list lags: it shows the link of before.
-        let (next, looks) = settle(&mut job, POLICY, &[user("alice", &[(SUBJECT, false, ANNOUNCED - 60_000)])]);
-        assert_eq!(next, LinkOutcome::AlreadyLinked.into(), "a link that stands for long was there before");
-        looks_taken.push(looks);
+        job.unlinked_at = unlinked_at;
+        if is_announce(&job) {
+            job.on_announced(AnnouncementTime::from_ledger(ANNOUNCED));
+            job.on_link_answer(Some(&timeout()));
+        }
+        let policy = RowPolicy { settle_with, ..POLICY };
+        settle(&mut job, policy, &[user("alice", &[(SUBJECT, false, created)])])
+    };
+    let most_looks = SettleWith::ListUsers.most_looks();
+    for left in [LeftByEarlierRuns::Nothing, LeftByEarlierRuns::OpenLinkCall(open_call(1_000))] {
+        // The list lags: it shows the link of before for as long as it is looked at.
+        let (next, looks) = settled(Some(unlinked), SettleWith::ListUsers, left, ANNOUNCED - 60_000);
+        assert!(is_in_doubt(&next) && looks == most_looks, "{left:?}: {next:?} after {looks} looks");
+        // AdminGetUser does not lag, and no list lags for so long: the link was there before.
+        let expected = (LinkOutcome::AlreadyLinked.into(), 1);
+        assert_eq!(settled(Some(unlinked), SettleWith::GetUser, left, ANNOUNCED - 60_000), expected);
+        assert_eq!(settled(None, SettleWith::ListUsers, left, ANNOUNCED - 60_000), expected);
+        // Somebody made it after the unlink.
+        assert_eq!(settled(Some(unlinked), SettleWith::ListUsers, left, ANNOUNCED - 500), expected);
     }
-    assert_eq!(looks_taken, [1, SETTLE_WAITS_MS.len() + 1]);
+}
+
+/// A sign-in has made the pool show the subject in place of the attribute: another call would make a second link.
+#[test]
+fn an_attribute_link_that_may_be_shown_by_its_subject_is_not_made_again() {
+    let mut job = LinkJob::new(by_email());
+    job.start(LeftByEarlierRuns::OpenLinkCall(open_call(120_000)), NAMING);
+    assert!(is_in_doubt(&settle(&mut job, POLICY, &[user("alice", &[(SUBJECT, false, ANNOUNCED + 10)])]).0));
+    // Its own profile is no link.
+    let mut job = LinkJob::new(by_email());
+    job.start(LeftByEarlierRuns::OpenLinkCall(open_call(120_000)), NAMING);
+    settle(&mut job, POLICY, &[user("alice", &[(SUBJECT, true, ANNOUNCED + 10)])]);
+    assert!(is_announce(&job));
 }

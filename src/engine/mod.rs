@@ -129,6 +129,8 @@ pub enum IncomingRow {
     Planned(Row, PlannedOutcome),
     /// A link of an earlier run, to be undone.
     LedgerLink(LinkToUndo),
+    /// A row that this run leaves as it is, because it works on a part of the input.
+    LeftOut(RowKey),
     /// A row that did not pass the checks.
     Invalid {
         number: RowNumber,

@@ -1,13 +1,12 @@
 //! How a user of the pool is found by name.
 //!
 //! It is not documented how `ListUsers` shows and compares the user names of a case-insensitive pool, nor how a filter
-//! escapes a backslash. So a name that finds nobody is tried in its other spellings, and the users that come back are
+//! escapes a backslash. So a name that finds no user is tried in its other spellings, and the users that come back are
 //! compared here.
 
 use super::read_back::{RowPolicy, SettleWith};
 use crate::domain::identity::{DestinationUser, Personal};
-use crate::foresight::destination::is_same_name;
-use crate::limits::FILTER_CHARS_MAX;
+use crate::foresight::destination::{filter_that_fits, is_same_name};
 use crate::service::{PoolUser, UserFilter, UserQuery};
 
 /// Characters that a filter escapes.
@@ -17,6 +16,16 @@ const ESCAPED: [char; 2] = ['\\', '"'];
 pub(super) enum ReadCall {
     List(UserQuery),
     Get(Personal),
+}
+
+impl ReadCall {
+    /// The name of the operation, as the service knows it.
+    pub(super) fn operation(&self) -> &'static str {
+        match self {
+            Self::List(_) => "ListUsers",
+            Self::Get(_) => "AdminGetUser",
+        }
+    }
 }
 
 /// What the users of one read mean for a search.
@@ -29,7 +38,7 @@ pub(super) enum SearchResult {
 }
 
 impl SearchResult {
-    /// The user; `None` where nobody was found.
+    /// The user; `None` where none was found.
     pub(super) fn user(&self) -> Option<&PoolUser> {
         match self {
             Self::Found(user) => Some(user),
@@ -114,13 +123,10 @@ fn reads_of(wanted: &WantedUser<'_>, settle_with: SettleWith, policy: RowPolicy)
 }
 
 fn read_by_name(name: &str, settle_with: SettleWith) -> ReadCall {
-    let filter = username_filter(name, false);
-    // A name full of quotes can be too long for a filter once they are escaped; it is read the other way.
-    let fits = filter.to_text().chars().count() <= FILTER_CHARS_MAX;
-    if settle_with == SettleWith::GetUser || !fits {
-        ReadCall::Get(Personal::from_service(name))
-    } else {
-        list_users(filter)
+    match settle_with {
+        SettleWith::GetUser => ReadCall::Get(Personal::from_service(name)),
+        // A name full of quotes can be too long for a filter once they are escaped.
+        SettleWith::ListUsers => list_users(filter_that_fits("username", name)),
     }
 }
 
@@ -199,7 +205,11 @@ mod tests {
         ] {
             assert_eq!(texts(name, settle_with, case_sensitive), expected, "{name}");
         }
-        assert!(texts(&"\"".repeat(128), ListUsers, true)[0].starts_with("get "), "no filter is so long");
+        let quotes = "\"".repeat(128);
+        let text = texts(&quotes, ListUsers, true).remove(0);
+        let fits = text.chars().count() <= crate::limits::FILTER_CHARS_MAX;
+        assert!(text.starts_with("username ^= ") && fits, "AdminGetUser marks the user as active: {text}");
+        assert_eq!(texts(&quotes, GetUser, true), [format!("get {quotes}")]);
     }
 
     #[test]

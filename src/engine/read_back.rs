@@ -26,6 +26,11 @@ impl SettleWith {
         }
     }
 
+    /// Whether reading is sure to show what a call with this effect did. A list may lag behind a recent one.
+    pub(super) fn surely_shows(self, effect: UnknownEffect) -> bool {
+        self == Self::GetUser || effect != UnknownEffect::OfRecentCall
+    }
+
     /// Looks until a refusal is left in doubt that a call of this tool may have caused.
     pub(super) fn most_looks(self) -> usize {
         match self {
@@ -43,6 +48,11 @@ pub(super) struct RowPolicy {
     pub(super) naming: PoolNaming,
     /// Whether rows in doubt are read until the list cannot lag any more, because the run ends and calls nothing again.
     pub(super) settles_before_end: bool,
+}
+
+/// Whether a list may not show yet what was written at `at`. Both times are the service's.
+pub(super) fn may_lack_write(at: UnixMs, now: UnixMs) -> bool {
+    now.saturating_sub(at) <= LIST_LAG_MS_MAX
 }
 
 /// When a call was announced, by the service's clock: at some moment from `earliest` to `latest`.
@@ -94,8 +104,8 @@ pub(super) struct OpenCall {
 impl OpenCall {
     /// Both times are the service's.
     pub(super) fn from_ledger(announced: UnixMs, now: UnixMs) -> Self {
-        let is_old = now.saturating_sub(announced) > LIST_LAG_MS_MAX;
-        let effect = if is_old { UnknownEffect::OfOldCall } else { UnknownEffect::OfRecentCall };
+        let is_recent = may_lack_write(announced, now);
+        let effect = if is_recent { UnknownEffect::OfRecentCall } else { UnknownEffect::OfOldCall };
         Self { announced: AnnouncementTime::from_ledger(announced), effect }
     }
 }

@@ -139,6 +139,8 @@ pub(super) struct RowProgress {
     /// When the newest write call was sent.
     pub(super) last_write: Option<Instant>,
     pub(super) call_in_flight: bool,
+    /// The operation of the newest read call.
+    pub(super) read_operation: &'static str,
     /// The destination's user name as the pool shows it, where it was read, or as the ledger keeps it.
     pub(super) username: Option<Personal>,
     read_faults: u32,
@@ -160,6 +162,7 @@ impl RowProgress {
             repeated_calls: 0,
             last_write: None,
             call_in_flight: false,
+            read_operation: "ListUsers",
             username: None,
             read_faults: 0,
             pages: PagesRead::default(),
@@ -192,6 +195,7 @@ impl RowProgress {
         self.read_faults = 0;
         self.pages = PagesRead::default();
         self.search = NameSearch::default();
+        self.is_search_cut = false;
     }
 
     pub(super) fn take_read_answer(
@@ -215,7 +219,7 @@ impl RowProgress {
                 FaultClass::Throttled { .. } => ReadResult::NotYet(Transition::RepeatCall { throttled: true }),
                 FaultClass::Unreached => ReadResult::NotYet(Transition::RepeatCall { throttled: false }),
                 FaultClass::Fatal(cause) => {
-                    ReadResult::NotYet(Transition::StopRun(faults::stop_error(cause, "ListUsers", fault)))
+                    ReadResult::NotYet(Transition::StopRun(faults::stop_error(cause, self.read_operation, fault)))
                 }
                 class @ FaultClass::Refused(_) => ReadResult::GaveUp(class),
                 class @ (FaultClass::Transient | FaultClass::Doubtful(_) | FaultClass::NotLinked) => {

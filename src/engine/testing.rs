@@ -41,7 +41,7 @@ pub fn row_of(pool: &str, number: u64, link: Link) -> Row {
 
 /// What a ledger of a simulated pool is bound to.
 pub fn binding(pool: &str) -> Binding {
-    Binding { pool: PoolId::parse(pool).expect("a valid pool id"), simulated: true }
+    Binding::new(PoolId::parse(pool).expect("a valid pool id"), true, None)
 }
 
 /// Opens what is on a disk as the ledger of a simulated pool.

@@ -1,6 +1,6 @@
 //! What a look at the destination of a link that is to be undone means: pure functions, each with an enum as its answer.
 //!
-//! The service's call names only the identity and takes it from whoever holds it. So a link is removed only where it
+//! The service's call names only the identity and takes it from whoever holds it. So a link is unlinked only where it
 //! was just seen on the user that this ledger linked it to, with a date between this ledger's announcement and its result:
 //! an older link stood before, and may only have been linked again without an error. The form follows
 //! `AdminDisableProviderForUser`: attribute and value as they were linked before the identity's first sign-in, and
@@ -25,7 +25,7 @@ pub(super) struct LinkTime {
 pub(super) enum InspectedLink {
     /// The link exists, and the service knows it by this identity.
     Standing(ExternalIdentity),
-    /// The link cannot be removed safely.
+    /// The link cannot be unlinked safely.
     NotRemovable(RefusalCode),
     /// The user does not hold the identity.
     Absent,
@@ -95,8 +95,8 @@ pub(super) struct UndoInspection {
     pub(super) effect: UnknownEffect,
     /// Whether this run has seen the link before and announced its unlink.
     pub(super) announced_by_this_run: bool,
-    /// Whether the link is so young that `ListUsers` may not show it.
-    pub(super) link_is_young: bool,
+    /// Whether the link is so young that the list may not show it, and may show in its place what stood before.
+    pub(super) may_be_hidden: bool,
     pub(super) settle_with: SettleWith,
 }
 
@@ -104,7 +104,7 @@ pub(super) struct UndoInspection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum InspectionJudgement {
     /// The link exists: the unlink call names it so.
-    TakeBack(ExternalIdentity),
+    Unlink(ExternalIdentity),
     /// What was seen is not believed yet.
     LookAgain,
     Undone,
@@ -123,11 +123,15 @@ pub(super) fn judge_inspection(
 ) -> InspectionJudgement {
     let is_believed = looks >= looks_before_inspection_is_believed(&seen, inspection);
     match seen {
-        InspectedLink::NotRemovable(code) => InspectionJudgement::Refuse(code),
         _ if !is_believed => InspectionJudgement::LookAgain,
+        // The list may still show an older link, which `undo` unlinked before ours was made.
+        InspectedLink::NotRemovable(RefusalCode::OlderThanOurs) if inspection.may_be_hidden => {
+            InspectionJudgement::Refuse(RefusalCode::LinkNotSeen)
+        }
+        InspectedLink::NotRemovable(code) => InspectionJudgement::Refuse(code),
         InspectedLink::Standing(identity) => match inspection.after {
             InspectAfter::NoCall | InspectAfter::DoubtfulCall(IfNoEffect::RetryCall) => {
-                InspectionJudgement::TakeBack(identity)
+                InspectionJudgement::Unlink(identity)
             }
             // Our own call may be why there is no link, and the list may lag.
             InspectAfter::NotLinkedAnswer if inspection.effect.is_possible() => InspectionJudgement::StillInDoubt,
@@ -151,9 +155,9 @@ pub(super) fn judge_inspection(
 }
 
 /// Looks until an inspection is believed. `ListUsers` lags behind writes, so two things are looked at patiently: a link
-/// that still stands after a doubtful call, and a link that is absent although it has only just been made.
+/// that still stands after a doubtful call, and a link that has only just been made and is absent, or seems to be another.
 fn looks_before_inspection_is_believed(seen: &InspectedLink, inspection: UndoInspection) -> usize {
-    let UndoInspection { after, effect, announced_by_this_run, link_is_young, settle_with } = inspection;
+    let UndoInspection { after, effect, announced_by_this_run, may_be_hidden, settle_with } = inspection;
     let stands = matches!(seen, InspectedLink::Standing(_));
     match effect {
         UnknownEffect::OfRecentCall if stands => settle_with.patient_looks(),
@@ -161,9 +165,7 @@ fn looks_before_inspection_is_believed(seen: &InspectedLink, inspection: UndoIns
         UnknownEffect::OfRecentCall if announced_by_this_run => 1,
         UnknownEffect::OfRecentCall => settle_with.patient_looks(),
         UnknownEffect::None if stands && after == InspectAfter::NotLinkedAnswer => 2,
-        UnknownEffect::None if !stands && link_is_young && settle_with == SettleWith::ListUsers => {
-            settle_with.patient_looks()
-        }
+        UnknownEffect::None if !stands && may_be_hidden => settle_with.patient_looks(),
         UnknownEffect::None | UnknownEffect::OfOldCall => 1,
     }
 }
@@ -198,12 +200,15 @@ mod tests {
             Personal::from_service("AbC1"),
         );
         let (standing, absent) = (InspectedLink::Standing(source.unwrap()), InspectedLink::Absent);
+        let older = InspectedLink::NotRemovable(RefusalCode::OlderThanOurs);
         let lost = DoubtfulCall(IfNoEffect::RetryCall);
-        for (seen, after, effect, announced_by_this_run, link_is_young, by_list, by_get) in [
+        for (seen, after, effect, announced_by_this_run, may_be_hidden, by_list, by_get) in [
             (&standing, NoCall, None, false, false, 1, 1),
             (&absent, NoCall, None, false, false, 1, 1),
             (&absent, NoCall, None, false, true, 5, 1),
             (&standing, NoCall, None, false, true, 1, 1),
+            (&older, NoCall, None, false, true, 5, 1),
+            (&older, NoCall, None, false, false, 1, 1),
             (&standing, NotLinkedAnswer, None, true, false, 2, 2),
             (&absent, NotLinkedAnswer, None, true, false, 1, 1),
             (&standing, lost, OfRecentCall, true, false, 5, 2),
@@ -213,7 +218,8 @@ mod tests {
             (&absent, NoCall, OfOldCall, false, true, 1, 1),
         ] {
             for (settle_with, expected) in [(SettleWith::ListUsers, by_list), (SettleWith::GetUser, by_get)] {
-                let inspection = UndoInspection { after, effect, announced_by_this_run, link_is_young, settle_with };
+                let may_be_hidden = may_be_hidden && settle_with == SettleWith::ListUsers;
+                let inspection = UndoInspection { after, effect, announced_by_this_run, may_be_hidden, settle_with };
                 assert_eq!(looks_before_inspection_is_believed(seen, inspection), expected, "{seen:?} {inspection:?}");
             }
         }

@@ -9,7 +9,7 @@
 //! A link whose unlink call an earlier run left open starts at `Inspect` like any other, and is in doubt from the start.
 
 use super::name_search::SearchResult;
-use super::read_back::{OpenCall, RowPolicy, SettleWith, UnknownEffect};
+use super::read_back::{OpenCall, RowPolicy, SettleWith, UnknownEffect, may_lack_write};
 use super::row_progress::{NextWork, Pause, ReadResult, RowAnnouncement, RowProgress, Transition, WriteCall};
 use super::undo_decisions::{
     InspectAfter, InspectionJudgement, LinkTime, UndoInspection, inspect_link, judge_inspection,
@@ -20,7 +20,6 @@ use crate::domain::identity::{DestinationUser, ExternalIdentity, Personal};
 use crate::domain::outcome::{RefusalCode, UndoOutcome};
 use crate::domain::row::Row;
 use crate::foresight::faults;
-use crate::limits::LIST_LAG_MS_MAX;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, IfNoEffect};
 use crate::service::{CallFault, UnlinkRequest, UserPage};
@@ -80,7 +79,7 @@ impl UndoJob {
     /// Starts a link whose lane is open, at `now` by the service's clock.
     pub(super) fn start(&mut self, open: Option<OpenCall>, now: UnixMs) {
         self.effect = open.map_or(UnknownEffect::None, |call| call.effect);
-        self.link_is_young = now.saturating_sub(self.linked.latest) < LIST_LAG_MS_MAX;
+        self.link_is_young = may_lack_write(self.linked.latest, now);
         self.step = UndoStep::Inspect { after: InspectAfter::NoCall, looks: 0 };
     }
 
@@ -159,7 +158,7 @@ impl UndoJob {
                 return match self.progress.look_for_profile(&users, policy) {
                     SearchResult::ReadNext => Transition::Continue(Pause::None),
                     found => {
-                        let may_be_hidden = self.link_is_young && policy.settle_with == SettleWith::ListUsers;
+                        let may_be_hidden = self.may_be_hidden(policy);
                         let source = &self.progress.row.link.source;
                         self.refuse(refusal_of_missing_link(found.user(), source, may_be_hidden))
                     }
@@ -178,20 +177,20 @@ impl UndoJob {
             after,
             effect: self.effect,
             announced_by_this_run: self.announced_identity.is_some(),
-            link_is_young: self.link_is_young,
+            may_be_hidden: self.may_be_hidden(policy),
             settle_with: policy.settle_with,
         };
         let seen = inspect_link(found.user(), source, self.linked);
         match judge_inspection(seen, looks, source, inspection) {
-            InspectionJudgement::TakeBack(_)
-                if self.progress.attempts >= policy.attempts_max && !self.is_standing_proven(policy) =>
+            InspectionJudgement::Unlink(_)
+                if self.progress.attempts >= policy.attempts_max && !policy.settle_with.surely_shows(self.effect) =>
             {
                 self.leave_in_doubt()
             }
-            InspectionJudgement::TakeBack(_) if self.progress.attempts >= policy.attempts_max => {
+            InspectionJudgement::Unlink(_) if self.progress.attempts >= policy.attempts_max => {
                 UndoOutcome::Failed { text: self.progress.last_text.clone() }.into()
             }
-            InspectionJudgement::TakeBack(identity) => {
+            InspectionJudgement::Unlink(identity) => {
                 let is_announced = self.announced_identity.as_ref() == Some(&identity);
                 self.step = if is_announced { UndoStep::Call { identity } } else { UndoStep::Announce { identity } };
                 Transition::Continue(Pause::before_attempt_after(self.progress.attempts, rng))
@@ -211,9 +210,9 @@ impl UndoJob {
         }
     }
 
-    /// Whether a link that is shown after the last attempt shows that no call took effect: a list may lag for longer.
-    fn is_standing_proven(&self, policy: RowPolicy) -> bool {
-        !self.effect.is_possible() || policy.settle_with == SettleWith::GetUser
+    /// Whether the link is so young that the reads of this run may not show it.
+    fn may_be_hidden(&self, policy: RowPolicy) -> bool {
+        self.link_is_young && policy.settle_with == SettleWith::ListUsers
     }
 
     fn leave_in_doubt(&self) -> Transition {

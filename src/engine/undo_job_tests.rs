@@ -222,6 +222,27 @@ fn a_link_that_was_just_made_is_looked_for_patiently() {
     }
 }
 
+/// The list may still show the link that an earlier `undo` unlinked, and not yet ours.
+#[test]
+fn an_older_link_in_place_of_one_that_was_just_made_is_looked_at_patiently() {
+    let older = alice(&[held("Corp", "AbC1", ANNOUNCED - 60_000)]);
+    for (now, settle_with, looks, code) in [
+        (SETTLED + 1_000, SettleWith::ListUsers, SETTLE_WAITS_MS.len() + 1, RefusalCode::LinkNotSeen),
+        (SETTLED + 1_000, SettleWith::GetUser, 1, RefusalCode::OlderThanOurs),
+        (LATER, SettleWith::ListUsers, 1, RefusalCode::OlderThanOurs),
+    ] {
+        let mut job = job_at(subject(), None, now);
+        let policy = RowPolicy { settle_with, ..POLICY };
+        let (next, looked) = settle(&mut job, policy, std::slice::from_ref(&older));
+        assert_eq!((refused(&next), looked), (Some(code), looks), "{now} {settle_with:?}");
+    }
+    let mut job = job_at(subject(), None, SETTLED + 1_000);
+    let page = UserPage { users: vec![older], next_token: None };
+    assert!(matches!(job.on_users_answer(Ok(&page), POLICY, &mut Rng::new(1)), Transition::Continue(_)));
+    settle(&mut job, POLICY, &[alice(&[of(&subject())])]);
+    assert!(is_announce(&job), "the list shows it in the end");
+}
+
 #[test]
 fn a_doubtful_call_is_settled_by_reading() {
     let standing = alice(&[of(&subject())]);

@@ -28,7 +28,6 @@ pub enum Resolution {
     LookUp(UserFilter),
 }
 
-#[must_use]
 pub fn resolution(destination: &Destination) -> Resolution {
     let look_up =
         |attribute, value: &Personal| Resolution::LookUp(UserFilter { attribute, prefix: false, value: value.clone() });
@@ -72,7 +71,6 @@ pub fn mistaken_destination(destination: &Destination, naming: PoolNaming) -> Op
 /// The filters that find a destination, in the order in which they are sent until one finds it. A pool that ignores case
 /// may show names in lower case or as they were given, and how a filter reads a backslash is not documented: where a name
 /// has one, or a quote, its start is searched for at last, and the names that are found are compared here.
-#[must_use]
 pub fn look_up_filters(destination: &Destination, naming: PoolNaming) -> Vec<UserFilter> {
     let (attribute, value) = match destination {
         Destination::Username(name) => ("username", name.expose().to_owned()),
@@ -105,13 +103,8 @@ pub fn look_up_filters(destination: &Destination, naming: PoolNaming) -> Vec<Use
     filters
 }
 
-/// Whether a filter may not have found a value that is there.
-pub(super) fn has_escape(value: &str) -> bool {
-    value.contains(['\\', '"'])
-}
-
 /// A filter on this value, or on as much of its start as fits: what it finds is compared in full anyway.
-pub(super) fn filter_that_fits(attribute: &'static str, value: &str) -> UserFilter {
+pub(crate) fn filter_that_fits(attribute: &'static str, value: &str) -> UserFilter {
     let mut filter = UserFilter { attribute, prefix: false, value: Personal::from_service(value) };
     let mut chars = value.chars().count();
     while filter.to_text().chars().count() > FILTER_CHARS_MAX && chars > 1 {
@@ -129,15 +122,14 @@ pub enum CorrectionHint {
     UserInOtherCase,
     /// The destination is full only with what earlier rows of the file give it.
     FullByFile,
-    /// The user name is nobody's, and the `sub` of a user.
+    /// No user has the user name, and it is the `sub` of a user.
     UsernameIsSub,
-    /// The user name is nobody's, and the e-mail address of a user.
+    /// No user has the user name, and it is the e-mail address of a user.
     UsernameIsEmail,
 }
 
 impl CorrectionHint {
     /// A lower-case fragment.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::UserInOtherCase => "the pool has a user whose name differs in letter case only",
@@ -154,8 +146,7 @@ impl CorrectionHint {
     }
 }
 
-/// What a user name that is nobody's means to the users that were found: the column that it belongs to.
-#[must_use]
+/// What a user name that no user has means to the users that were found: the column that it belongs to.
 pub fn mistaken_column(destination: &Destination, found: &[PoolUser], naming: PoolNaming) -> Option<CorrectionHint> {
     let mistaken = mistaken_destination(destination, naming)?;
     // It is an alias of a federated user as well.
@@ -170,9 +161,6 @@ pub fn mistaken_column(destination: &Destination, found: &[PoolUser], naming: Po
 /// An e-mail address is not unique in a pool, and federated profiles share it with native ones: federated profiles are
 /// skipped. Addresses are compared without case only in a case-insensitive pool. Among several, the user name `chosen`
 /// by a person decides; a user who is not among them is no choice.
-///
-/// # Errors
-/// [`RefusalCode::UserNotFound`] for none, [`RefusalCode::UserAmbiguous`] for several.
 pub fn resolve(
     destination: &Destination,
     found: &[PoolUser],
@@ -246,7 +234,6 @@ pub fn linked_identities(user: &PoolUser) -> impl Iterator<Item = &LinkedIdentit
 /// where its user name is made of these; every other by its user name.
 ///
 /// In a case-insensitive pool the user name of such a profile may be lower-case, and only the identity keeps the case.
-#[must_use]
 pub fn destination_of_user(user: &PoolUser, case_sensitive: bool) -> DestinationUser {
     let own = user.identities.iter().find(|identity| identity.primary);
     let by_identity = own.and_then(|identity| {

@@ -9,7 +9,6 @@ use crate::service::classify::{CallKind, FaultClass, classify};
 use crate::service::{CallFault, Transport};
 
 /// Describes a fault that stops the run, and what to do. What the service itself says is kept apart: it may quote values.
-#[must_use]
 pub fn stop_error(cause: StopCause, operation: &str, fault: &CallFault) -> StopError {
     let text = ServiceText { code: fault.code().to_owned(), message: fault.message().to_owned() };
     let said = match text.printable_message(false) {
@@ -71,7 +70,6 @@ fn is_refusal(fault: &CallFault) -> bool {
 
 /// Returns what the answer to a call says about the pace, and for how long the service wants us to wait. No fault is a
 /// success.
-#[must_use]
 pub fn pace_verdict(kind: CallKind, fault: Option<&CallFault>) -> (CallFeedback, Option<Duration>) {
     let Some(fault) = fault else { return (CallFeedback::Accepted, None) };
     match (classify(kind, fault), fault) {

@@ -32,7 +32,6 @@ impl RequiredUsersBuilder {
         self.hashes.push(identity_hash(link.source.provider().as_str(), link.source.value().expose()));
     }
 
-    #[must_use]
     pub fn build(self) -> RequiredUsers {
         let [hashes, mistaken_hashes] = [self.hashes, self.mistaken_hashes].map(|mut hashes| {
             hashes.sort_unstable();
@@ -55,7 +54,6 @@ pub struct RequiredUsers {
 
 impl RequiredUsers {
     /// How many different users and identities the rows name.
-    #[must_use]
     pub fn lookup_count(&self) -> usize {
         self.hashes.len()
     }
@@ -119,7 +117,6 @@ pub struct IndexedIdentity {
 
 impl IndexedIdentity {
     /// Whether it is this identity, by exact case.
-    #[must_use]
     pub fn is(&self, provider: &ProviderName, user_id: &Personal) -> bool {
         *self.provider == *provider.as_str() && self.user_id == *user_id
     }
@@ -127,7 +124,6 @@ impl IndexedIdentity {
 
 impl IndexedUser {
     /// Whether this profile was born from an external identity.
-    #[must_use]
     pub fn is_federated(&self) -> bool {
         self.identities.iter().any(|held| held.primary)
     }
@@ -157,7 +153,6 @@ pub struct PoolIndexBuilder {
 
 impl PoolIndexBuilder {
     /// An empty index that keeps the `required` users.
-    #[must_use]
     pub fn new(required: RequiredUsers, case_sensitive: bool) -> Self {
         Self {
             required,
@@ -204,7 +199,6 @@ impl PoolIndexBuilder {
         }
     }
 
-    #[must_use]
     pub fn build(self) -> PoolIndex {
         let Self { case_sensitive, shows_capitals, users, mut entries, .. } = self;
         let outdated = outdated_positions(&users);
@@ -256,18 +250,15 @@ pub struct PoolIndex {
 }
 
 impl PoolIndex {
-    #[must_use]
     pub fn user_count(&self) -> usize {
         self.user_count
     }
 
-    /// Whether the pool ignores case and shows user names as they were given: a filter by another spelling finds nobody.
-    #[must_use]
+    /// Whether the pool ignores case and shows user names as they were given: a filter by another spelling finds no user.
     pub fn names_keep_case(&self) -> bool {
         !self.case_sensitive && self.shows_capitals
     }
 
-    #[must_use]
     pub fn user(&self, position: UserPosition) -> Option<&IndexedUser> {
         self.users.get(position.0 as usize)
     }
@@ -279,9 +270,6 @@ impl PoolIndex {
     }
 
     /// The one user that a destination means, as [`destination::resolve`] finds it, and the values to be sent.
-    ///
-    /// # Errors
-    /// [`RefusalCode::UserNotFound`] for none, [`RefusalCode::UserAmbiguous`] for several.
     pub fn resolve_destination(
         &self,
         destination: &Destination,
@@ -319,7 +307,6 @@ impl PoolIndex {
     }
 
     /// The user that a person chose by user name among those that an ambiguous destination may mean.
-    #[must_use]
     pub fn chosen_user(
         &self,
         destination: &Destination,
@@ -330,7 +317,6 @@ impl PoolIndex {
     }
 
     /// The users that an ambiguous destination may mean, sorted by user name.
-    #[must_use]
     pub fn candidates(&self, destination: &Destination) -> Vec<&IndexedUser> {
         let mut users: Vec<_> = self.users_meant_by(destination).map(|(_, user)| user).collect();
         users.sort_unstable_by(|a, b| a.username.cmp(&b.username));
@@ -338,21 +324,18 @@ impl PoolIndex {
     }
 
     /// The user of this name, as the pool compares names.
-    #[must_use]
     pub fn by_username(&self, username: &str) -> Option<(UserPosition, &IndexedUser)> {
         let same = |held: &str| is_same_name(held, username, self.case_sensitive);
         self.users_under(name_hash(username)).find(|(_, user)| same(user.username.expose()))
     }
 
-    /// The column that a user name belongs to that is nobody's, where it is an address or a `sub` of somebody.
-    #[must_use]
+    /// The column that a user name belongs to that no user has, where it is an address or a `sub` of somebody.
     pub fn mistaken_column(&self, destination: &Destination, naming: PoolNaming) -> Option<CorrectionHint> {
         let mistaken = destination::mistaken_destination(destination, naming)?;
         self.users_meant_by(&mistaken).next().map(|_| CorrectionHint::of_mistaken(&mistaken))
     }
 
     /// Whether there is a user whose name differs from this one in case only.
-    #[must_use]
     pub fn has_username_in_other_case(&self, username: &str) -> bool {
         let wanted = folded(username);
         let other = |held: &str| held != username && folded(held) == wanted;
@@ -360,7 +343,6 @@ impl PoolIndex {
     }
 
     /// The federated user whose own identity this is.
-    #[must_use]
     pub fn profile_of(&self, provider: &ProviderName, user_id: &Personal) -> Option<(UserPosition, &IndexedUser)> {
         self.holder(provider, user_id).filter(|(_, _, held)| held.primary).map(|(position, user, _)| (position, user))
     }
@@ -387,7 +369,6 @@ impl PoolIndex {
     }
 
     /// Whether a user holds an identity that differs from this one only in case.
-    #[must_use]
     pub fn is_held_in_other_case(&self, provider: &ProviderName, user_id: &Personal) -> bool {
         let wanted = folded(user_id.expose());
         let other = |held: &IndexedIdentity| {
@@ -398,7 +379,6 @@ impl PoolIndex {
     }
 
     /// Whether a native user already has the user name of the identity's own profile.
-    #[must_use]
     pub fn has_native_user_named_like_profile(&self, provider: &ProviderName, user_id: &Personal) -> bool {
         let name = profile_username(provider.as_str(), user_id.expose());
         self.by_username(&name).is_some_and(|(_, user)| !user.is_federated())

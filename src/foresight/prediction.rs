@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::destination::{CorrectionHint, PoolNaming, has_escape};
+use super::destination::{CorrectionHint, PoolNaming};
 use super::pool_index::{PoolIndex, UserPosition};
 use super::preflight::PoolKnowledge;
 use super::scan::LookUpMethod;
@@ -30,7 +30,6 @@ pub enum PredictedOutcome {
 }
 
 impl PredictedOutcome {
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Link => "link",
@@ -40,7 +39,6 @@ impl PredictedOutcome {
     }
 
     /// Reads a verdict; `None` for a text that is none.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "link" => Some(Self::Link),
@@ -49,7 +47,6 @@ impl PredictedOutcome {
         }
     }
 
-    #[must_use]
     pub fn state(self) -> RowState {
         match self {
             Self::Link => RowState::Linked,
@@ -73,32 +70,33 @@ pub struct Prediction {
 /// Why the service may refuse a row that is predicted to be linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PredictionDoubt {
-    /// The user has five identities with its own one, of which nobody knows whether it counts.
+    /// The user has five identities with its own one, and it is not known whether that one counts.
     OwnIdentityMayCount,
     /// The filters did not find the user, and cannot prove that there is none.
     UserNotSeen,
     /// It depends on whether the link of an earlier row is made, which is in doubt itself.
     EarlierRowInDoubt,
+    /// The user has five identities with that of an earlier row, which is in doubt itself.
+    EarlierRowMayFill,
 }
 
 impl PredictionDoubt {
     /// The code with which the service would refuse.
-    #[must_use]
     pub fn code(self) -> RefusalCode {
         match self {
-            Self::OwnIdentityMayCount => RefusalCode::TooManyIdentities,
+            Self::OwnIdentityMayCount | Self::EarlierRowMayFill => RefusalCode::TooManyIdentities,
             Self::UserNotSeen => RefusalCode::UserNotFound,
             Self::EarlierRowInDoubt => RefusalCode::LinkedElsewhere,
         }
     }
 
     /// A lower-case fragment.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OwnIdentityMayCount => "the user has five identities if its own one counts",
             Self::UserNotSeen => "filters did not find the user, which does not prove that there is none",
             Self::EarlierRowInDoubt => "an earlier row with this identity may be refused or linked",
+            Self::EarlierRowMayFill => "the user has five identities if an earlier row is linked",
         }
     }
 }
@@ -113,7 +111,7 @@ pub struct PredictionBasis<'a> {
     /// Whether a link in other letter case than the pool knows is sent.
     pub case_differs_allowed: bool,
     pub look_up: LookUpMethod,
-    /// Whether filters gave up before they had found a user.
+    /// Whether filters gave up before they had found a user: then any user that was not found may be there.
     pub has_cut_look_ups: bool,
 }
 
@@ -122,17 +120,18 @@ impl PredictionBasis<'_> {
     /// name, and filters on names depend on how the pool shows them and how it reads a backslash.
     fn may_be_unseen(&self, destination: &Destination) -> bool {
         self.look_up == LookUpMethod::Filter
-            && match destination {
-                Destination::Federated { .. } => true,
-                Destination::Username(name) => self.index.names_keep_case() || self.may_miss(name.expose()),
-                Destination::Email(value) | Destination::Sub(value) => self.may_miss(value.expose()),
-            }
+            && (self.has_cut_look_ups
+                || match destination {
+                    Destination::Federated { .. } => true,
+                    Destination::Username(name) => self.index.names_keep_case() || may_miss(name.expose()),
+                    Destination::Email(value) | Destination::Sub(value) => may_miss(value.expose()),
+                })
     }
+}
 
-    fn may_miss(&self, value: &str) -> bool {
-        // Without a start there was no filter that does not depend on escapes.
-        has_escape(value) && (self.has_cut_look_ups || value.starts_with(['\\', '"']))
-    }
+/// Whether every filter on this value depends on how the service reads escapes: there is no start without one.
+fn may_miss(value: &str) -> bool {
+    value.starts_with(['\\', '"'])
 }
 
 /// Predicts row by row, in the order of the file: what earlier rows take is gone.
@@ -158,12 +157,10 @@ struct Taken {
 }
 
 impl<'a> Predictor<'a> {
-    #[must_use]
     pub fn new(basis: PredictionBasis<'a>) -> Self {
         Self { basis, taken: HashMap::new(), given: HashMap::new(), may_be_given: HashMap::new(), full: HashSet::new() }
     }
 
-    #[must_use]
     pub fn basis(&self) -> &PredictionBasis<'a> {
         &self.basis
     }
@@ -240,8 +237,9 @@ impl<'a> Predictor<'a> {
         let has_provider = |provider| self.basis.pool.providers.contains_key(provider);
         let is_mapped = |mapped: &MappedAttributes| attribute.is_subject() || mapped.contains(attribute.as_str());
 
-        // Nothing can be sent to a user that a look-up does not find.
-        if let (true, Err(code)) = (link.destination.needs_look_up(), found) {
+        // Nothing can be sent to a user that a look-up does not find. One that was given up is made again by `link`.
+        let may_be_found = found == Err(RefusalCode::UserNotFound) && self.basis.has_cut_look_ups;
+        if let (true, Err(code), false) = (link.destination.needs_look_up(), found, may_be_found) {
             return Err(Refused(code));
         }
         if !has_provider(provider) {
@@ -298,8 +296,13 @@ impl<'a> Predictor<'a> {
             return Err(Refused(RefusalCode::TooManyIdentities));
         }
         let own = held.iter().filter(|held| held.primary).count();
-        let is_perhaps_full = sure + own + number(&self.may_be_given) >= IDENTITIES_PER_USER_MAX;
-        Ok(doubt.or(is_perhaps_full.then_some(PredictionDoubt::OwnIdentityMayCount)))
+        let may_be_given = number(&self.may_be_given);
+        let full = match (sure + own >= IDENTITIES_PER_USER_MAX, sure + own + may_be_given >= IDENTITIES_PER_USER_MAX) {
+            (true, _) => Some(PredictionDoubt::OwnIdentityMayCount),
+            (false, true) => Some(PredictionDoubt::EarlierRowMayFill),
+            (false, false) => None,
+        };
+        Ok(doubt.or(full))
     }
 
     /// Whether the user has this identity, or an earlier row is sure to give it.
@@ -486,6 +489,26 @@ mod tests {
         let own = Some(PredictionDoubt::OwnIdentityMayCount);
         let doubts: Vec<_> = predicted.iter().map(|prediction| prediction.doubt).collect();
         assert_eq!(doubts, [own, None, own, Some(PredictionDoubt::EarlierRowInDoubt)]);
+    }
+
+    #[test]
+    fn a_user_whom_an_earlier_row_may_fill_is_in_doubt_for_that_row() {
+        let mut users = pool();
+        users.push(user("full-4", &["a", "b", "c", "d"].map(|id| ("Entra", id, false))));
+        let own = [("Okta", "P", true)].into_iter().chain(["e", "f", "g", "h"].map(|id| ("Entra", id, false)));
+        users.push(user("Okta_P", &own.collect::<Vec<_>>()));
+        // The first row is in doubt for the user's own identity, so the second is in doubt, and with it the third.
+        let rows =
+            ["Okta_P:Entra/Cognito_Subject/x", "full-4:Entra/Cognito_Subject/x", "full-4:Entra/Cognito_Subject/y"];
+        let predicted = predictions_of(users, true, &rows, false, LookUpMethod::Scan);
+        let doubts: Vec<_> = predicted.iter().map(|prediction| prediction.doubt).collect();
+        let expected = [
+            PredictionDoubt::OwnIdentityMayCount,
+            PredictionDoubt::EarlierRowInDoubt,
+            PredictionDoubt::EarlierRowMayFill,
+        ];
+        assert_eq!(doubts, expected.map(Some));
+        assert_eq!(PredictionDoubt::EarlierRowMayFill.code(), RefusalCode::TooManyIdentities);
     }
 
     #[test]

@@ -22,16 +22,16 @@ pub struct PoolKnowledge {
     pub providers: BTreeMap<ProviderName, String>,
     pub skew: ClockSkew,
     pub read_count: u64,
+    /// Whether the service says that it is a simulator.
+    pub from_simulator: bool,
 }
 
 /// Reads the pool and its providers, with retries on throttling and transient faults.
-///
-/// # Errors
-/// A [`StopError`] where the pool is missing, access is denied, or the service cannot be reached.
 pub async fn preflight(directory: &dyn UserDirectory, clock: Clock, rng: &mut Rng) -> Result<PoolKnowledge, StopError> {
     let mut calls = PatientReader::new(clock, rng);
     let pool = calls.call("DescribeUserPool", &|| directory.describe_pool()).await?;
-    let mut knowledge = PoolKnowledge { facts: pool.value, ..PoolKnowledge::default() };
+    let from_simulator = pool.meta.from_simulator;
+    let mut knowledge = PoolKnowledge { facts: pool.value, from_simulator, ..PoolKnowledge::default() };
     let mut token = None;
     loop {
         let page = calls.call("ListIdentityProviders", &|| directory.list_providers(token.clone())).await?;
@@ -46,9 +46,6 @@ pub async fn preflight(directory: &dyn UserDirectory, clock: Clock, rng: &mut Rn
 
 /// Reads by which attributes identities of these providers can be linked besides their subject. It takes a permission that
 /// shows the providers' secrets, so it is called only for links by attribute.
-///
-/// # Errors
-/// As [`preflight`].
 pub async fn mapped_attributes(
     directory: &dyn UserDirectory,
     clock: Clock,
@@ -79,15 +76,11 @@ impl<'a> PatientReader<'a> {
     }
 
     /// The service's clock against ours, from the answers so far.
-    #[must_use]
     pub fn skew(&self) -> ClockSkew {
         self.skew
     }
 
     /// Makes one read, and retries it where that may help.
-    ///
-    /// # Errors
-    /// As [`preflight`].
     pub async fn call<'c, T>(
         &mut self,
         operation: &'static str,

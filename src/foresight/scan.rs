@@ -39,7 +39,6 @@ pub enum LookUpMethod {
 }
 
 impl LookUpMethod {
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Scan => "scan",
@@ -59,25 +58,21 @@ pub struct LookUpCost {
 
 impl LookUpCost {
     /// For a pool of so many users and a file that wants this.
-    #[must_use]
     pub fn of(estimated_users: u64, wanted: &RequiredUsers) -> Self {
         Self { scan: Self::of_scan(estimated_users), filter: wanted.lookup_count() as u64 }
     }
 
     /// What a scan of so many users costs, in calls.
-    #[must_use]
     pub fn of_scan(estimated_users: u64) -> u64 {
         let pages = estimated_users.div_ceil(USERS_PER_PAGE_MAX as u64);
         pages + if pages > 1 { limits::SCAN_CHAINS } else { 1 }
     }
 
     /// The cheaper way; the scan, which sees more, where they cost the same.
-    #[must_use]
     pub fn cheaper(self) -> LookUpMethod {
         if self.filter < self.scan { LookUpMethod::Filter } else { LookUpMethod::Scan }
     }
 
-    #[must_use]
     pub fn calls(self, look_up: LookUpMethod) -> u64 {
         match look_up {
             LookUpMethod::Scan => self.scan,
@@ -121,7 +116,6 @@ pub struct LookUpFilters {
 }
 
 impl LookUpFilters {
-    #[must_use]
     pub fn new(naming: PoolNaming) -> Self {
         Self { filter_hashes: HashSet::new(), naming }
     }
@@ -151,7 +145,8 @@ pub struct ScanResult {
     pub reads: u64,
     /// Of them, those that were answered with "too many requests".
     pub throttled: u64,
-    /// Look-ups that gave up after [`READ_PAGES_MAX`] pages of users whose names only start alike.
+    /// Look-ups that gave up: after [`READ_PAGES_MAX`] pages of users whose names only start alike, or because the service
+    /// did not answer this one.
     pub cut_look_ups: u64,
     /// When it began, by our clock: what happened later may be missing from it.
     pub began: UnixMs,
@@ -174,9 +169,6 @@ pub type TakeUsers<'a> = &'a mut (dyn FnMut(Vec<PoolUser>) -> Result<(), StopErr
 /// Reads every user of the pool, in no particular order, and hands them on page by page.
 ///
 /// A user who is made, changed or removed meanwhile may or may not be seen so: `ListUsers` is eventually consistent.
-///
-/// # Errors
-/// A [`StopError`] where access is denied, the service is not to be reached, or nothing is accepted for a minute.
 pub async fn scan(
     directory: Arc<dyn UserDirectory>,
     options: ScanOptions,
@@ -188,9 +180,6 @@ pub async fn scan(
 }
 
 /// Asks `ListUsers` one question after another, several at a time, and hands on what it finds.
-///
-/// # Errors
-/// As [`scan`], and what `next_look_up` ends with.
 pub async fn look_up(
     directory: Arc<dyn UserDirectory>,
     options: ScanOptions,
@@ -207,7 +196,7 @@ struct PageChain {
     filter: Option<UserFilter>,
     /// Whether it is one of several, or is not split up for want of digits.
     undivided: bool,
-    /// The look-up that the filter belongs to, with the filters that follow if this one finds nobody.
+    /// The look-up that the filter belongs to, with the filters that follow if this one finds no user.
     look_up: Option<UserLookUp>,
     token: Option<String>,
     pages: usize,
@@ -277,6 +266,11 @@ struct PoolScan<'a> {
     in_flight: JoinSet<AnsweredPage>,
     /// Whether the service refused to split the pool.
     has_one_chain: bool,
+    /// Why the last look-up was given up, where none has been answered yet.
+    unanswered: Option<StopError>,
+    /// Look-ups that were given up since the last answer.
+    unanswered_in_turn: usize,
+    is_answered: bool,
     scanned: ScanResult,
 }
 
@@ -298,6 +292,9 @@ impl<'a> PoolScan<'a> {
             backing_off: Vec::new(),
             in_flight: JoinSet::new(),
             has_one_chain: false,
+            unanswered: None,
+            unanswered_in_turn: 0,
+            is_answered: false,
             scanned: ScanResult { began: clock.unix_ms(), ..ScanResult::default() },
         }
     }
@@ -305,6 +302,9 @@ impl<'a> PoolScan<'a> {
     async fn run(mut self, take: TakeUsers<'_>) -> Result<ScanResult, StopError> {
         let started = self.clock.now();
         self.work(take).await?;
+        if let (false, Some(stop)) = (self.is_answered, self.unanswered) {
+            return Err(stop);
+        }
         self.scanned.elapsed = self.clock.now().saturating_duration_since(started);
         Ok(self.scanned)
     }
@@ -389,6 +389,7 @@ impl<'a> PoolScan<'a> {
             Ok(answer) => answer,
             Err(fault) => return self.on_fault(chain, &fault),
         };
+        (self.is_answered, self.unanswered_in_turn) = (true, 0);
         self.scanned.skew.observe_answer(sent_unix_ms, self.clock.unix_ms(), &answer.meta);
         let page = answer.value;
         if chain.must_be_split(&page) {
@@ -459,8 +460,22 @@ impl<'a> PoolScan<'a> {
                 self.ready.push_back(chain);
                 Ok(())
             }
+            _ if chain.look_up.is_some() => self.give_up_look_up(fault),
             _ => Err(stop_error(StopCause::Unreachable, "ListUsers", fault)),
         }
+    }
+
+    /// Gives up one look-up, so that it does not stop the others. Where so many in turn fail, all will.
+    fn give_up_look_up(&mut self, fault: &CallFault) -> Result<(), StopError> {
+        self.scanned.cut_look_ups += 1;
+        self.unanswered_in_turn += 1;
+        let stop = stop_error(StopCause::Unreachable, "ListUsers", fault);
+        if self.unanswered_in_turn >= limits::LOOK_UPS_UNANSWERED_MAX {
+            return Err(stop);
+        }
+        tracing::debug!(code = fault.code(), "a look-up is given up");
+        self.unanswered = Some(stop);
+        Ok(())
     }
 }
 
@@ -642,6 +657,25 @@ mod tests {
         let (_, result) =
             looked_up(pool, &behaviors, &[link(Destination::Username(Personal::from_service(r"user\y")), "1")]).await;
         assert_eq!(result.cut_look_ups, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_look_up_that_is_not_answered_does_not_stop_the_others() {
+        let failing = |trigger| FaultPlan::none().with(FaultRule::new(FaultKind::ErrorBefore, trigger));
+        let names = ["user-1", "user-2", "user-3"];
+        let links = names.map(|name| link(Destination::Username(Personal::from_service(name)), "1"));
+        let given_up = async |faults| {
+            let service = service(pool(10), 30.0, faults);
+            let mut filters = LookUpFilters::new(PoolNaming { case_sensitive: true, usernames_are_subs: false });
+            let mut look_ups: Vec<_> = links.iter().flat_map(|link| filters.filters_for(link)).collect();
+            let (mut take, mut next) = (|_| Ok(()), || Ok(look_ups.pop()));
+            look_up(service, options(30.0), Clock::starting_at(0), &mut next, &mut take).await
+        };
+        // Four look-ups, each with at most five attempts: some meet five faults, and not all.
+        let cut = given_up(failing(FaultTrigger::Calls(1..=18))).await.unwrap().cut_look_ups;
+        assert!((1..4).contains(&cut), "{cut}");
+        let stop = given_up(failing(FaultTrigger::From(1))).await.unwrap_err();
+        assert_eq!(stop.cause, StopCause::Unreachable, "nothing is answered");
     }
 
     #[tokio::test(start_paused = true)]

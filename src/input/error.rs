@@ -3,8 +3,9 @@
 use std::io;
 
 use super::columns::Column;
+use super::pin::is_change;
 use crate::domain::finding::{Finding, FindingCode};
-use crate::limits::INPUT_ROWS_MAX;
+use crate::limits::{CONFLICTS_MAX, INPUT_ROWS_MAX};
 
 /// Why an input cannot be read, or a result file cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,16 @@ pub enum InputError {
         line: u64,
         source: io::Error,
     },
+    /// The file is not what it was when it was checked.
+    #[error(
+        "{name} was changed after it was checked, near line {line}; nothing that was not checked was sent; finish the \
+         change, and run the same command again"
+    )]
+    Changed {
+        name: String,
+        /// The first line that may not be as it was.
+        line: u64,
+    },
     /// The file is of a kind that is not supported.
     #[error("{name} is {what}; save it as CSV (UTF-8) or JSONL, plain or compressed with gzip or zstd")]
     Unsupported { name: String, what: &'static str },
@@ -30,8 +41,19 @@ pub enum InputError {
     /// It has more rows than can be compared.
     #[error("{name} has more than {INPUT_ROWS_MAX} rows; split the file")]
     TooManyRows { name: String },
+    /// What is wrong with so many rows is not kept.
+    #[error("more than {CONFLICTS_MAX} rows of {name} repeat or contradict other rows; check the export")]
+    TooManyConflicts { name: String },
     #[error("cannot write {path}: {source}")]
     Write { path: String, source: io::Error },
+}
+
+impl InputError {
+    /// Returns the error of a reading that ended at this line.
+    pub(super) fn read(name: &str, line: u64, source: io::Error) -> Self {
+        let name = name.to_owned();
+        if is_change(&source) { Self::Changed { name, line } } else { Self::Read { name, line, source } }
+    }
 }
 
 /// Returns a finding about the header on `line`; `field` 0 means all of it.

@@ -24,6 +24,7 @@ mod jsonl;
 mod link_rows;
 mod options;
 mod output_file;
+mod pin;
 mod preset;
 mod reader;
 mod record;

@@ -45,9 +45,18 @@ impl InputReader {
     /// Opens the source at its start: decompresses it, detects its format, and reads the header of a CSV.
     pub fn new(source: &InputSource, options: &InputOptions) -> Result<Self, InputError> {
         let names = ColumnNames::new(options).map_err(InputError::Header)?;
+        Self::on_bytes(source, names, options, source.reader()?)
+    }
+
+    fn on_bytes(
+        source: &InputSource,
+        names: ColumnNames,
+        options: &InputOptions,
+        bytes: Box<dyn io::Read + Send>,
+    ) -> Result<Self, InputError> {
         let name = source.name().to_owned();
-        let mut buffer = InputBuffer::new(source.reader()?);
-        let read_error = |source| InputError::Read { name: name.clone(), line: 1, source };
+        let mut buffer = InputBuffer::new(bytes);
+        let read_error = |source| InputError::read(&name, 1, source);
         buffer.advance().map_err(read_error)?;
         let format = match options.format {
             Some(format) => format,
@@ -98,9 +107,7 @@ impl InputReader {
         }
         let visited = self.visit_next(see);
         self.has_ended = !matches!(visited, Ok(Some(_)));
-        visited
-            .map_err(|source| InputError::Read { name: self.name.clone(), line: self.buffer.line(), source })
-            .transpose()
+        visited.map_err(|source| InputError::read(&self.name, self.buffer.line(), source)).transpose()
     }
 
     fn visit_next<T>(&mut self, see: impl FnOnce(CheckedRow<'_>) -> T) -> io::Result<Option<T>> {
@@ -243,14 +250,17 @@ pub struct FirstReading {
 }
 
 impl FirstReading {
-    /// Reads the whole input, and shows each row with its own findings only. Refuses an input of over
+    /// Reads the whole input, shows each row with its own findings only, and pins the source: later readings end where the
+    /// bytes are not those of this one. Refuses an input of over
     /// [`INPUT_ROWS_MAX`] rows.
     pub fn of(
         source: &InputSource,
         options: &InputOptions,
         mut see: impl FnMut(CheckedRow<'_>),
     ) -> Result<Self, InputError> {
-        let mut reader = InputReader::new(source, options)?;
+        let names = ColumnNames::new(options).map_err(InputError::Header)?;
+        let (recorder, bytes) = source.first_reader()?;
+        let mut reader = InputReader::on_bytes(source, names, options, bytes)?;
         let mut cross_row = CrossRowCheck::default();
         let mut reading = Self::default();
         while let Some(visited) = reader.visit(|row| {
@@ -266,8 +276,10 @@ impl FirstReading {
                 return Err(InputError::TooManyRows { name: source.name().to_owned() });
             }
         }
+        source.pin(&recorder);
         reading.blank_lines = reader.blank_lines();
-        reading.cross_row = Arc::new(cross_row.finish());
+        let too_many = |_| InputError::TooManyConflicts { name: source.name().to_owned() };
+        reading.cross_row = Arc::new(cross_row.finish().map_err(too_many)?);
         Ok(reading)
     }
 }

@@ -131,6 +131,28 @@ pub(super) struct CsvField {
     pub(super) has_doubled_quotes: bool,
 }
 
+impl RawRecord<'_> {
+    /// Returns the text of a column by its name in the input; `None` where the record does not have it or has no text there.
+    pub fn text_of(&self, layout: &RecordLayout, column: &str) -> Option<String> {
+        match self.shape {
+            RawShape::Fields(fields) => {
+                let field = fields.get(layout.names.iter().position(|name| name == column)?)?;
+                let raw = std::str::from_utf8(self.bytes.get(field.raw.clone())?).ok()?;
+                Some(match raw.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+                    Some(quoted) => quoted.replace("\"\"", "\""),
+                    None => raw.to_owned(),
+                })
+            }
+            RawShape::Object => match serde_json::from_slice::<serde_json::Value>(self.bytes).ok()?.get(column)? {
+                serde_json::Value::String(text) => Some(text.clone()),
+                value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => Some(value.to_string()),
+                _ => None,
+            },
+            RawShape::Broken => None,
+        }
+    }
+}
+
 impl std::fmt::Debug for RawRecord<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "[{} bytes]", self.bytes.len())
@@ -160,6 +182,11 @@ impl RecordLayout {
             header_fields: Vec::new(),
             names: Vec::new(),
         }
+    }
+
+    /// The names in the header of a CSV; `None` where each row has names of its own.
+    pub fn column_names(&self) -> Option<&[String]> {
+        (self.format == Format::Csv).then_some(&self.names)
     }
 
     pub fn delimiter(&self) -> Option<u8> {

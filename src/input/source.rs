@@ -9,15 +9,17 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::encoding::{self, DecodeError};
 use super::error::{InputError, header_finding};
+use super::pin::{PinCell, PinRecorder};
 use crate::domain::finding::FindingCode;
 use crate::limits::{READ_BUFFER_BYTES, SPOOL_BYTES_MAX};
 
 /// An open input. Every reading starts at its beginning and sees the same file, even if another one has been moved to
-/// its path in the meantime.
+/// its path in the meantime. If the file itself is changed after it was checked, later readings end with an error.
 #[derive(Debug, Clone)]
 pub struct InputSource {
     name: String,
     file: Arc<Mutex<File>>,
+    pin: PinCell,
 }
 
 impl InputSource {
@@ -34,7 +36,7 @@ impl InputSource {
             Ok((metadata, _)) if metadata.is_dir() => {
                 Err(InputError::Open { name, source: io::ErrorKind::IsADirectory.into() })
             }
-            Ok((metadata, file)) if metadata.is_file() => Ok(Self { name, file: Arc::new(Mutex::new(file)) }),
+            Ok((metadata, file)) if metadata.is_file() => Ok(Self::of_file(name, file)),
             Ok((_, file)) => Self::spool(&name, file),
             Err(source) => Err(InputError::Open { name, source }),
         }
@@ -50,9 +52,13 @@ impl InputSource {
             Ok(file)
         });
         match copied {
-            Ok(file) => Ok(Self { name: name.to_owned(), file: Arc::new(Mutex::new(file)) }),
+            Ok(file) => Ok(Self::of_file(name.to_owned(), file)),
             Err(source) => Err(InputError::Spool { name: name.to_owned(), source }),
         }
+    }
+
+    fn of_file(name: String, file: File) -> Self {
+        Self { name, file: Arc::new(Mutex::new(file)), pin: PinCell::default() }
     }
 
     /// Returns the path as it was given, or `standard input`.
@@ -75,8 +81,29 @@ impl InputSource {
         }
     }
 
-    /// Returns the bytes from the start, decompressed and without byte order mark.
+    /// Returns the hash of the decoded bytes as they were checked, as 32 hexadecimal digits; `None` before that.
+    pub fn checked_hash(&self) -> Option<String> {
+        self.pin.digest().map(|digest| format!("{digest:032x}"))
+    }
+
+    /// Returns the bytes from the start, decompressed and without byte order mark. Once the input has been read as a whole
+    /// by [`InputSource::first_reader`], a reading ends with an error where they are not as they were.
     pub fn reader(&self) -> Result<Box<dyn Read + Send>, InputError> {
+        Ok(self.pin.comparing(self.decoded()?))
+    }
+
+    /// As [`InputSource::reader`], for the reading whose bytes are those that count from then on, after
+    /// [`InputSource::pin`].
+    pub(super) fn first_reader(&self) -> Result<(PinRecorder, Box<dyn Read + Send>), InputError> {
+        Ok(PinRecorder::watching(self.reader()?))
+    }
+
+    /// Pins the input to what a reading has read up to its end.
+    pub(super) fn pin(&self, recorder: &PinRecorder) {
+        self.pin.set(recorder);
+    }
+
+    fn decoded(&self) -> Result<Box<dyn Read + Send>, InputError> {
         let raw = InputFileReader { file: Arc::clone(&self.file), offset: 0 };
         encoding::decode(Box::new(raw)).map_err(|fault| match fault {
             DecodeError::Io(source) => InputError::Read { name: self.name.clone(), line: 1, source },

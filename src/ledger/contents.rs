@@ -1,5 +1,6 @@
 //! What a ledger holds, read without its lock: for reports, and for a run that opens it to write.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -10,6 +11,7 @@ use super::record::{Binding, LedgerHeader, LedgerRecord, RunEnd, RunStart, UNDO_
 use super::storage::{FileSource, LedgerSource};
 use super::view::LedgerView;
 use crate::clock::UnixMs;
+use crate::limits::LEDGER_INPUTS_MAX;
 
 /// The last run of a ledger that worked on an input: `undo` does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,7 @@ pub struct LedgerContents {
     pub last_run: Option<LastRun>,
     /// The quota that the last run which was throttled has found, in thousandths of a call a second.
     pub pace_milli: Option<u64>,
+    pub(super) input_rows: InputSizes,
     /// The state of the hash chain after the last line.
     pub head: ChainHead,
     pub lines: u64,
@@ -76,14 +79,41 @@ pub fn read_header(path: &Path) -> Result<LedgerHeader, LedgerError> {
     reader::read_header(&FileSource::open(path)?)
 }
 
+/// Reads what a ledger belongs to; `None` for a ledger of which a crash left not even a whole header.
+pub fn held_binding(path: &Path) -> Result<Option<Binding>, LedgerError> {
+    let source = FileSource::open(path)?;
+    match LedgerReader::new(&source)?.next_record()? {
+        Some(LedgerRecordAt { record: LedgerRecord::Header(header), .. }) => Ok(Some(header.binding)),
+        Some(_) => Err(LedgerError::NotALedger { place: source.place() }),
+        None => Ok(None),
+    }
+}
+
 /// As [`load_contents`], for a ledger that must belong to a certain pool.
 pub(super) fn load_contents_of(path: &Path, expected: Option<&Binding>) -> Result<LedgerContents, LedgerError> {
     let source = FileSource::open(path)?;
-    let LoadedLedger { header, view, last_run, pace_milli, runs, last_at, whole_lines, torn_bytes } =
+    let LoadedLedger { header, view, last_run, pace_milli, input_rows, runs, last_at, whole_lines, torn_bytes } =
         load(&source, expected)?;
     let header = header.ok_or_else(|| LedgerError::NotALedger { place: source.place() })?;
     let WholeLines { head, count: lines, .. } = whole_lines;
-    Ok(LedgerContents { header, view, last_run, pace_milli, head, lines, runs, last_at, torn_bytes })
+    Ok(LedgerContents { header, view, last_run, pace_milli, input_rows, head, lines, runs, last_at, torn_bytes })
+}
+
+/// How many rows each input of a ledger had in its last run, by its path as it was given.
+#[derive(Debug, Default)]
+pub(super) struct InputSizes(BTreeMap<String, u64>);
+
+impl InputSizes {
+    pub(super) fn note(&mut self, start: &RunStart) {
+        let Some(rows) = start.rows else { return };
+        if self.0.len() < LEDGER_INPUTS_MAX || self.0.contains_key(&start.input) {
+            self.0.insert(start.input.clone(), rows);
+        }
+    }
+
+    pub(super) fn of(&self, input: &str) -> Option<u64> {
+        self.0.get(input).copied()
+    }
 }
 
 pub(super) struct LoadedLedger {
@@ -92,6 +122,7 @@ pub(super) struct LoadedLedger {
     pub(super) view: LedgerView,
     pub(super) last_run: Option<LastRun>,
     pub(super) pace_milli: Option<u64>,
+    pub(super) input_rows: InputSizes,
     pub(super) runs: u64,
     /// The time of the last line.
     pub(super) last_at: UnixMs,
@@ -105,6 +136,7 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
     let mut view = LedgerView::new();
     let mut last_run: Option<LastRun> = None;
     let mut pace_milli = None;
+    let mut input_rows = InputSizes::default();
     let (mut runs, mut last_at) = (0, 0);
     let mut reader = LedgerReader::new(source)?;
     while let Some(LedgerRecordAt { line, offset, record }) = reader.next_record()? {
@@ -125,6 +157,7 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
             LedgerRecord::RunStarted(start) => {
                 runs += 1;
                 if start.command != UNDO_COMMAND {
+                    input_rows.note(&start);
                     last_run = Some(LastRun { start, end: None });
                 }
             }
@@ -138,5 +171,5 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
         }
     }
     let (whole_lines, torn_bytes) = (reader.whole_lines(), reader.torn_bytes());
-    Ok(LoadedLedger { header, view, last_run, pace_milli, runs, last_at, whole_lines, torn_bytes })
+    Ok(LoadedLedger { header, view, last_run, pace_milli, input_rows, runs, last_at, whole_lines, torn_bytes })
 }

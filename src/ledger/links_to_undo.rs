@@ -16,7 +16,7 @@ use super::record::{self, Announcement, LedgerRecord, SettledState, Settlement, 
 use super::storage::LedgerSource;
 use super::view::LedgerView;
 use crate::clock::UnixMs;
-use crate::domain::identity::{Destination, ExternalIdentity, IdentityError, Personal, ProviderName};
+use crate::domain::identity::{Destination, IdentityError, Personal, ProviderName};
 use crate::domain::row::{Link, Row, RowKey};
 use crate::domain::state::RowState;
 use crate::limits::LEDGER_LINE_USUAL_BYTES;
@@ -24,7 +24,7 @@ use crate::limits::LEDGER_LINE_USUAL_BYTES;
 /// Which of the links that a ledger made to unlink. Of several conditions, a link must meet all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UndoSelection {
-    /// Only links that were made at this time or later, by the clock of the machine that made them.
+    /// Only links that were made at this time or later, by the service's clock.
     pub since: Option<UnixMs>,
     /// Only rows with these numbers in the input of their run; empty for all.
     pub rows: Vec<RangeInclusive<u64>>,
@@ -53,12 +53,10 @@ pub struct LinkToUndo {
     pub row: Row,
     /// When it was first announced since it was last out of doubt: the earliest that the service's clock can have shown.
     pub announced: UnixMs,
-    /// When it was settled, by the clock of the machine that linked it.
+    /// When it was settled: the latest that the service's clock can have shown then.
     pub settled: UnixMs,
     /// The destination's user name as the pool showed it, where it was read.
     pub username: Option<Personal>,
-    /// The identity as an earlier run named it in an unlink call that is in doubt.
-    pub unlinking: Option<ExternalIdentity>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +84,8 @@ pub struct LinksToUndo {
     places: Vec<LinkPlace>,
     /// Those whose unlinking is in doubt: taken before the others.
     in_doubt: Vec<LinkPlace>,
-    /// Where the announcements of these unlinks are, in bytes.
-    unlinks: HashMap<RowKey, u64>,
+    /// Providers of the selection that the ledger does not name.
+    unknown_providers: BTreeSet<ProviderName>,
 }
 
 impl LinksToUndo {
@@ -109,8 +107,13 @@ impl LinksToUndo {
             in_doubt: search.in_doubt.len() as u64,
             ..search.found
         };
-        let LinkSearch { places, in_doubt, unlinks, .. } = search;
-        Ok((Self { source, places, in_doubt, unlinks }, found))
+        let LinkSearch { places, in_doubt, unknown_providers, .. } = search;
+        Ok((Self { source, places, in_doubt, unknown_providers }, found))
+    }
+
+    /// Providers of the selection that the ledger does not name.
+    pub fn unknown_providers(&self) -> &BTreeSet<ProviderName> {
+        &self.unknown_providers
     }
 
     /// Returns the next links, at most `count_max`; none at the end. Fails where a person has edited a line into
@@ -136,14 +139,7 @@ impl LinksToUndo {
             }
             _ => None,
         })?;
-        let unlinking = match self.unlinks.get(&row.key) {
-            Some(offset) => Some(self.read_call(*offset, |record| match record {
-                LedgerRecord::UnlinkAnnounced(call) => Some(call.source()),
-                _ => None,
-            })?),
-            None => None,
-        };
-        Ok(LinkToUndo { row, announced: place.first_announced, settled, username, unlinking })
+        Ok(LinkToUndo { row, announced: place.first_announced, settled, username })
     }
 
     /// Takes a value from the record at this place; `take` returns `None` where the record is of another type.
@@ -167,9 +163,9 @@ struct LinkSearch<'a> {
     open: HashMap<RowKey, OpenLink>,
     /// Links that stand and were undone, or seen to be gone, before: where that was recorded last.
     undone_at: HashMap<RowKey, u64>,
-    unlinks: HashMap<RowKey, u64>,
     places: Vec<LinkPlace>,
     in_doubt: Vec<LinkPlace>,
+    unknown_providers: BTreeSet<ProviderName>,
     found: UndoSelectionCounts,
 }
 
@@ -180,9 +176,9 @@ impl<'a> LinkSearch<'a> {
             selection,
             open: HashMap::new(),
             undone_at: HashMap::new(),
-            unlinks: HashMap::new(),
             places: Vec::new(),
             in_doubt: Vec::new(),
+            unknown_providers: selection.providers.clone(),
             found: UndoSelectionCounts::default(),
         }
     }
@@ -201,6 +197,7 @@ impl<'a> LinkSearch<'a> {
                 let providers = &self.selection.providers;
                 let provider_selected =
                     providers.is_empty() || providers.iter().any(|name| name.as_str() == call.source_provider);
+                self.unknown_providers.retain(|name| name.as_str() != call.source_provider);
                 let first_announced =
                     self.open.get(&call.key).map_or(call.at, |open| open.first_announced.min(call.at));
                 self.open.insert(call.key, OpenLink { offset, provider_selected, first_announced });
@@ -213,9 +210,6 @@ impl<'a> LinkSearch<'a> {
                 }
             }
             LedgerRecord::Settled(settled) if settled.state != SettledState::InDoubt => self.settled(offset, settled),
-            LedgerRecord::UnlinkAnnounced(call) if self.view.state(call.key) == RowState::Unlinking => {
-                self.unlinks.insert(call.key, offset);
-            }
             LedgerRecord::UnlinkSettled(settled)
                 if settled.result == UnlinkResult::Undone && self.view.state(settled.key).is_linked_by_this_tool() =>
             {

@@ -32,8 +32,8 @@ use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::state::{RowEvent, RowState, next_state};
 use crate::limits::{LEDGER_LINE_USUAL_BYTES, LEDGER_WORD_CHARS_MAX};
 pub use chain::ChainHead;
-use contents::LoadedLedger;
-pub use contents::{LastRun, LedgerContents, find_head, load_contents, read_header, read_records};
+use contents::{InputSizes, LoadedLedger};
+pub use contents::{LastRun, LedgerContents, find_head, held_binding, load_contents, read_header, read_records};
 pub use error::{DisplacedHow, LedgerError, LedgerOperation, LockHolder};
 pub use links_to_undo::{LinkToUndo, LinksToUndo, UndoSelection, UndoSelectionCounts};
 use reader::WholeLines;
@@ -53,6 +53,7 @@ pub struct Ledger {
     view: LedgerView,
     last_run: Option<LastRun>,
     pace_milli: Option<u64>,
+    input_rows: InputSizes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +76,10 @@ impl Ledger {
 
     /// Reads a ledger file without locking it. What is recorded later changes the view and not the file.
     pub fn open_read_only(path: &Path, binding: &Binding) -> Result<Self, LedgerError> {
-        let LedgerContents { view, last_run, pace_milli, head, .. } = contents::load_contents_of(path, Some(binding))?;
-        Ok(Self { writer: LedgerWriter::new(Box::new(DiscardStorage::default()), head, 0), view, last_run, pace_milli })
+        let LedgerContents { view, last_run, pace_milli, input_rows, head, .. } =
+            contents::load_contents_of(path, Some(binding))?;
+        let writer = LedgerWriter::new(Box::new(DiscardStorage::default()), head, 0);
+        Ok(Self { writer, view, last_run, pace_milli, input_rows })
     }
 
     /// Opens or starts a ledger on any storage: locks it, replays it, cuts a torn tail, and writes the header of a new one.
@@ -96,6 +99,7 @@ impl Ledger {
             view: loaded.view,
             last_run: loaded.last_run,
             pace_milli: loaded.pace_milli,
+            input_rows: loaded.input_rows,
         };
         if created {
             let tool = TOOL_VERSION.to_owned();
@@ -115,6 +119,11 @@ impl Ledger {
     /// that the service's clock can have shown then.
     pub fn announced_at(&self, key: RowKey) -> Option<UnixMs> {
         self.view.announced_at(key)
+    }
+
+    /// When `undo` last unlinked a row: see [`LedgerView::unlinked_at`].
+    pub fn unlinked_at(&self, key: RowKey) -> Option<UnixMs> {
+        self.view.unlinked_at(key)
     }
 
     /// The user whom the newest announcement of a row in doubt names; `None` for any other row. A rehearsal keeps no line, so
@@ -149,9 +158,15 @@ impl Ledger {
         self.pace_milli
     }
 
+    /// Rows of an input in the last run that counted them, by its path as it was given.
+    pub fn rows_of_input(&self, input: &str) -> Option<u64> {
+        self.input_rows.of(input)
+    }
+
     pub fn run_started(&mut self, start: &RunStart) -> Result<(), LedgerError> {
         self.writer.append(&LedgerRecord::RunStarted(start.clone()))?;
         if start.command != UNDO_COMMAND {
+            self.input_rows.note(start);
             self.last_run = Some(LastRun { start: start.clone(), end: None });
         }
         Ok(())

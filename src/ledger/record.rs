@@ -16,6 +16,7 @@ use serde_json::error::Category;
 
 use crate::clock::UnixMs;
 use crate::domain::counts::Counts;
+use crate::domain::endpoint::CustomEndpoint;
 use crate::domain::finding::FindingCode;
 use crate::domain::identity::{
     AttributeName, DestinationUser, ExternalIdentity, IdentityError, Personal, PoolId, ProviderName,
@@ -93,19 +94,37 @@ pub struct LedgerHeader {
     pub tool: String,
 }
 
-/// The pool that a ledger belongs to: it is never used with another one.
+/// The pool that a ledger belongs to, and the service that has it: it is never used with another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Binding {
     #[serde(with = "as_json_text")]
     pub pool: PoolId,
+    /// Whether the service says that it is a simulator, or can only be one.
     pub simulated: bool,
+    /// The endpoint, where it is not AWS's own. A pool whose Region only a simulator has needs none: it is never mistaken
+    /// for a real one, and its simulator has another port after each start.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
+    pub endpoint: Option<CustomEndpoint>,
+}
+
+impl Binding {
+    /// Returns the binding of a pool at an endpoint.
+    pub fn new(pool: PoolId, says_it_is_simulated: bool, endpoint: Option<CustomEndpoint>) -> Self {
+        let endpoint = endpoint.filter(|_| !pool.is_simulated());
+        Self { simulated: says_it_is_simulated || pool.is_simulated(), pool, endpoint }
+    }
 }
 
 impl fmt::Display for Binding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.simulated { "simulated" } else { "real" };
-        write!(formatter, "{kind} pool {}", self.pool)
+        match (self.simulated, &self.endpoint) {
+            (true, None) => write!(formatter, "simulated pool {}", self.pool),
+            (false, None) => write!(formatter, "real pool {}", self.pool),
+            (true, Some(endpoint)) => write!(formatter, "simulated pool {} at {endpoint}", self.pool),
+            // Whether it is a real one is not known.
+            (false, Some(endpoint)) => write!(formatter, "pool {} at {endpoint}", self.pool),
+        }
     }
 }
 
@@ -144,7 +163,38 @@ pub struct RunStart {
     /// The shard of the input that the run works on; `None` for all of it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
     pub shard: Option<Shard>,
+    /// Rows of the whole input, where they were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// Where the run wrote, as whom, and from where; `None` in a ledger of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Box<RunOrigin>>,
     pub at: UnixMs,
+}
+
+/// Where a run wrote, as whom, and from where. Texts are cut, and addresses have no password.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunOrigin {
+    /// The account of the credentials, where STS named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The ARN of the user or of the session of a role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+    pub region: String,
+    /// The endpoint, where it is not AWS's own.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
+    pub endpoint: Option<CustomEndpoint>,
+    pub pool_name: String,
+    /// The service's estimate of the number of users.
+    pub users: u64,
+    pub host: String,
+    /// Hash of the decoded input, as it was checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_hash: Option<String>,
+    /// The arguments of the program.
+    pub arguments: Vec<String>,
 }
 
 /// A limit and where its figure comes from.
@@ -350,7 +400,7 @@ impl From<CallError<'_>> for ServiceText {
 }
 
 /// The start of a text, of at most so many characters.
-pub(super) fn cut_after(text: &str, chars_max: usize) -> &str {
+pub fn cut_after(text: &str, chars_max: usize) -> &str {
     text.char_indices().nth(chars_max).map_or(text, |(end, _)| &text[..end])
 }
 
@@ -770,6 +820,7 @@ json_text! {
     RowKey: |text: &str| Self::parse(text.as_bytes()), Self::to_string;
     RunId: Self::parse, Self::to_string;
     PoolId: |text| Self::parse(text).ok(), Self::as_str;
+    CustomEndpoint: Self::parse, Self::as_str;
     Shard: |text| Self::parse(text).ok(), Self::to_string;
     RefusalCode: Self::parse, |code: &Self| code.as_str();
     FindingCode: |text| Self::ALL.iter().copied().find(|code| code.as_str() == text), |code: &Self| code.as_str();

@@ -7,6 +7,7 @@ use super::record::{EndedAs, RunId};
 use super::storage::{FileAccess, FileSource, MemoryStorage};
 use super::*;
 use crate::domain::counts::Counts;
+use crate::domain::endpoint::CustomEndpoint;
 use crate::domain::finding::FindingCode;
 use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, PoolId, ProviderName};
 use crate::domain::outcome::{RefusalCode, ServiceText};
@@ -14,7 +15,7 @@ use crate::domain::row::Link;
 use crate::limits::{LEDGER_BUFFER_BYTES, LEDGER_LINE_BYTES_MAX, LEDGER_READ_BYTES};
 
 pub(super) fn binding() -> Binding {
-    Binding { pool: PoolId::parse("us-east-1_Abc").unwrap(), simulated: false }
+    Binding::new(PoolId::parse("us-east-1_Abc").unwrap(), false, None)
 }
 
 pub(super) fn row(number: u64) -> Row {
@@ -216,10 +217,12 @@ fn texts_from_outside_are_cut_and_values_to_be_sent_never() {
 fn a_ledger_belongs_to_one_pool_real_or_simulated() {
     let storage = MemoryStorage::default();
     drop(opened(&storage));
-    let other_pool = Binding { pool: PoolId::parse("us-east-1_Other").unwrap(), simulated: false };
+    let other_pool = Binding { pool: PoolId::parse("us-east-1_Other").unwrap(), ..binding() };
+    let elsewhere = Binding { endpoint: CustomEndpoint::of_url("http://127.0.0.1:4566"), ..binding() };
     for (wanted, words) in [
         (other_pool, "belongs to real pool us-east-1_Abc, and this run is for real pool us-east-1_Other"),
         (Binding { simulated: true, ..binding() }, "real pool us-east-1_Abc, and this run is for simulated pool"),
+        (elsewhere, "real pool us-east-1_Abc, and this run is for pool us-east-1_Abc at http://127.0.0.1:4566"),
     ] {
         let error = Ledger::on_storage(Box::new(storage.clone()), &wanted, 0).map(|_| ()).unwrap_err();
         assert!(matches!(error, LedgerError::Mismatch { .. }) && error.to_string().contains(words), "{error}");
@@ -236,6 +239,8 @@ fn run(number: u64) -> RunStart {
         tool,
         limit: None,
         shard: None,
+        rows: None,
+        origin: None,
     }
 }
 

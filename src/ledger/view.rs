@@ -10,7 +10,7 @@ use crate::clock::UnixMs;
 use crate::domain::counts::Counts;
 use crate::domain::row::RowKey;
 use crate::domain::state::{IllegalTransition, RowEvent, RowState, next_state};
-use crate::limits::VIEW_RECENT_ROWS;
+use crate::limits::{LIST_LAG_MS_MAX, VIEW_RECENT_ROWS, VIEW_UNLINKED_ROWS};
 
 /// The state of every row of a ledger.
 #[derive(Debug)]
@@ -22,6 +22,10 @@ pub struct LedgerView {
     recent_max: usize,
     /// Sorted by key, each key once.
     settled: Vec<SettledRow>,
+    /// When `undo` last unlinked a row, of those that a list may still show.
+    unlinked: HashMap<RowKey, UnixMs>,
+    /// How many of them there may be before the older ones are forgotten.
+    unlinked_max: usize,
 }
 
 /// An announcement without a result.
@@ -54,7 +58,14 @@ impl LedgerView {
     }
 
     fn with_recent_max(recent_max: usize) -> Self {
-        Self { in_doubt: HashMap::new(), recent: HashMap::new(), recent_max, settled: Vec::new() }
+        Self {
+            in_doubt: HashMap::new(),
+            recent: HashMap::new(),
+            recent_max,
+            settled: Vec::new(),
+            unlinked: HashMap::new(),
+            unlinked_max: VIEW_UNLINKED_ROWS,
+        }
     }
 
     /// Returns `Unprocessed` for a row that the ledger does not hold.
@@ -73,6 +84,12 @@ impl LedgerView {
     /// For a row in doubt, the earliest announcement since it was last out of doubt, in the service's time.
     pub fn announced_at(&self, key: RowKey) -> Option<UnixMs> {
         self.in_doubt.get(&key).map(|open| open.first)
+    }
+
+    /// When `undo` last unlinked a row, in the service's time, whatever happened to the row since. A time after which every
+    /// list shows the unlink may be forgotten.
+    pub fn unlinked_at(&self, key: RowKey) -> Option<UnixMs> {
+        self.unlinked.get(&key).copied()
     }
 
     /// For a row in doubt, where its newest announcement is in the ledger, in bytes.
@@ -121,6 +138,9 @@ impl LedgerView {
             open.first = open.first.min(at);
             open.newest_offset = offset;
         }
+        if event == RowEvent::UnlinkEnded(RowState::Undone) {
+            self.note_unlinked(key, at);
+        }
         if matches!(state, RowState::InDoubt | RowState::Unlinking) {
             return;
         }
@@ -131,6 +151,16 @@ impl LedgerView {
                 self.recent.drain().map(|(key, state)| SettledRow { key, state }).collect();
             newer.sort_unstable_by_key(|row| row.key);
             merge(&mut self.settled, newer);
+        }
+    }
+}
+
+impl LedgerView {
+    fn note_unlinked(&mut self, key: RowKey, at: UnixMs) {
+        self.unlinked.insert(key, at);
+        if self.unlinked.len() > self.unlinked_max {
+            self.unlinked.retain(|_, unlinked| unlinked.saturating_add(LIST_LAG_MS_MAX) >= at);
+            self.unlinked_max = VIEW_UNLINKED_ROWS.max(2 * self.unlinked.len());
         }
     }
 }
@@ -233,6 +263,44 @@ mod tests {
             prop_assert_eq!(view.states().collect::<BTreeMap<_, _>>(), expected);
             prop_assert_eq!(view.states().count(), plain.0.len(), "no row twice");
             prop_assert_eq!(view.counts().balance(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn the_time_of_an_unlink_outlives_what_follows() {
+        let mut view = LedgerView::new();
+        let linked = [RowEvent::Announced, RowEvent::Settled(RowState::Linked)];
+        let unlinked = [RowEvent::UnlinkAnnounced, RowEvent::UnlinkEnded(RowState::Undone)];
+        for (event, at) in linked.into_iter().chain(unlinked).zip(1_000..) {
+            assert_eq!(view.unlinked_at(key(1, 1)), None);
+            view.replay(key(1, 1), event, (at, 0)).unwrap();
+        }
+        let later = [
+            RowEvent::Announced,
+            RowEvent::Withdrawn,
+            RowEvent::Announced,
+            RowEvent::Settled(RowState::InDoubt),
+            RowEvent::Settled(RowState::Failed),
+            RowEvent::Settled(RowState::Refused(RefusalCode::UserNotFound)),
+        ];
+        for event in later {
+            view.replay(key(1, 1), event, (2_000, 0)).unwrap();
+            assert_eq!(view.unlinked_at(key(1, 1)), Some(1_003), "{event:?}");
+        }
+    }
+
+    #[test]
+    fn only_unlinks_that_a_list_may_not_show_are_kept() {
+        let mut view = LedgerView::new();
+        let rows = 3 * VIEW_UNLINKED_ROWS as u64;
+        // Two a second.
+        for row in 0..rows {
+            let at = i64::try_from(row).unwrap() * 500;
+            view.note(key(row, row), RowEvent::UnlinkEnded(RowState::Undone), RowState::Undone, (at, 0));
+        }
+        assert!(view.unlinked.len() <= VIEW_UNLINKED_ROWS, "{}", view.unlinked.len());
+        for recent in rows - 120..rows {
+            assert!(view.unlinked_at(key(recent, recent)).is_some(), "{recent} of {rows}");
         }
     }
 

@@ -15,9 +15,10 @@ use super::identities::parse_identities;
 use super::{
     Answer, AnswerMeta, CallFault, IdentityLinker, IdentityUnlinker, LinkRequest, MappedAttributes, PoolFacts,
     PoolUser, PortFuture, ProviderFacts, ProviderPage, Transport, UnlinkRequest, UserDirectory, UserPage, UserQuery,
+    http_date,
 };
 use crate::clock::{Clock, UnixMs};
-use crate::domain::identity::{COGNITO_SUBJECT, ExternalIdentity, Personal, ProviderName};
+use crate::domain::identity::{DestinationUser, ExternalIdentity, Personal, ProviderName};
 use crate::limits;
 
 /// A simulated service for one pool.
@@ -63,9 +64,10 @@ struct LinkBody<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(clippy::struct_field_names, reason = "the members of the request")]
-struct IdentityBody<'a> {
+pub(super) struct IdentityBody<'a> {
     provider_name: &'a str,
-    provider_attribute_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_attribute_name: Option<&'a str>,
     provider_attribute_value: &'a str,
 }
 
@@ -73,8 +75,18 @@ impl<'a> From<&'a ExternalIdentity> for IdentityBody<'a> {
     fn from(identity: &'a ExternalIdentity) -> Self {
         Self {
             provider_name: identity.provider().as_str(),
-            provider_attribute_name: identity.attribute().as_str(),
+            provider_attribute_name: Some(identity.attribute().as_str()),
             provider_attribute_value: identity.value().expose(),
+        }
+    }
+}
+
+impl<'a> From<&'a DestinationUser> for IdentityBody<'a> {
+    fn from(user: &'a DestinationUser) -> Self {
+        Self {
+            provider_name: user.provider.as_str(),
+            provider_attribute_name: user.attribute_name(),
+            provider_attribute_value: user.value.expose(),
         }
     }
 }
@@ -104,11 +116,6 @@ fn read_response<T: DeserializeOwned>(response: &Response) -> Result<Answer<T>, 
     }
     let ErrorBody { code, message } = serde_json::from_slice(&response.body).map_err(unreadable)?;
     Err(CallFault::Answered { status: response.status, code, message, retry_after: None, meta })
-}
-
-fn http_date(text: &str) -> Option<UnixMs> {
-    let time = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(time.as_millisecond())
 }
 
 #[derive(Deserialize)]
@@ -245,13 +252,11 @@ impl UserDirectory for InProcessService {
 impl IdentityLinker for InProcessService {
     fn link(&self, LinkRequest { destination, source }: LinkRequest) -> PortFuture<'_, ()> {
         Box::pin(async move {
-            let destination_user = IdentityBody {
-                provider_name: destination.provider.as_str(),
-                provider_attribute_name: COGNITO_SUBJECT,
-                provider_attribute_value: destination.value.expose(),
+            let body = LinkBody {
+                user_pool_id: &self.pool,
+                destination_user: IdentityBody::from(&destination),
+                source_user: IdentityBody::from(&source),
             };
-            let body =
-                LinkBody { user_pool_id: &self.pool, destination_user, source_user: IdentityBody::from(&source) };
             let answer = self.call::<IgnoredAny>("AdminLinkProviderForUser", body).await?;
             Ok(Answer { value: (), meta: answer.meta })
         })
@@ -278,7 +283,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::domain::identity::{AttributeName, DestinationUser};
+    use crate::domain::identity::AttributeName;
     use crate::service::UserFilter;
 
     fn example() -> Pool {

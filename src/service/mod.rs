@@ -42,6 +42,12 @@ pub struct AnswerMeta {
     pub from_simulator: bool,
 }
 
+/// The time of a `Date` header, which has whole seconds.
+fn http_date(text: &str) -> Option<UnixMs> {
+    let time = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(time.as_millisecond())
+}
+
 /// A pool (`DescribeUserPool`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PoolFacts {
@@ -188,6 +194,20 @@ pub trait IdentityLinker: Send + Sync {
 pub trait IdentityUnlinker: Send + Sync {
     /// `AdminDisableProviderForUser`: one attempt, without retries.
     fn unlink(&self, request: UnlinkRequest) -> PortFuture<'_, ()>;
+}
+
+/// Whose credentials are used (`GetCallerIdentity`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerIdentity {
+    /// The account, 12 digits.
+    pub account: String,
+    /// The ARN of the user or of the session of a role.
+    pub principal: String,
+}
+
+pub trait CallerReader: Send + Sync {
+    /// `GetCallerIdentity` of STS, which needs no permission.
+    fn caller_identity(&self) -> PortFuture<'_, CallerIdentity>;
 }
 
 /// The quota of the account for link calls.

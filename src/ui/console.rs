@@ -134,18 +134,28 @@ impl Console {
     /// Asks on stderr and reads one line, with the bar removed. Only a plain `y` or `yes` is a yes; the end of the input is
     /// a no.
     pub(super) fn confirm(&self, question: &str) -> Result<bool, ConfirmError> {
+        let answer = self.ask(&format!("{} [y/N] ", escape(question)))?;
+        Ok(answer.eq_ignore_ascii_case(b"y") || answer.eq_ignore_ascii_case(b"yes"))
+    }
+
+    /// As [`Console::confirm`], with this name as the only yes, case included.
+    pub(super) fn confirm_by_name(&self, question: &str, name: &str) -> Result<bool, ConfirmError> {
+        let answer = self.ask(&format!("{} Type the name of the pool, {}: ", escape(question), escape(name)))?;
+        Ok(answer == name.trim().as_bytes())
+    }
+
+    fn ask(&self, prompt: &str) -> Result<Vec<u8>, ConfirmError> {
         let terminals = self.options.terminals;
         if !terminals.stdin || !terminals.stderr {
             return Err(ConfirmError::NotATerminal);
         }
         self.clear_bar();
         let mut stderr = lock(&self.stderr);
-        stderr.write_all(format!("{} [y/N] ", escape(question)).as_bytes())?;
+        stderr.write_all(prompt.as_bytes())?;
         stderr.flush()?;
         drop(stderr);
         let answer = read_line(&mut **lock(&self.stdin), limits::ANSWER_BYTES_MAX)?;
-        let answer = answer.trim_ascii();
-        Ok(answer.eq_ignore_ascii_case(b"y") || answer.eq_ignore_ascii_case(b"yes"))
+        Ok(answer.trim_ascii().to_vec())
     }
 }
 

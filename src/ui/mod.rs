@@ -121,6 +121,11 @@ impl Ui {
         self.console.confirm(question)
     }
 
+    /// Asks as [`Ui::confirm`] does; only this name is a yes, case included.
+    pub fn confirm_by_name(&self, question: &str, name: &str) -> Result<bool, ConfirmError> {
+        self.console.confirm_by_name(question, name)
+    }
+
     /// A personal value as it may be shown: masked unless `--show-values`, and escaped either way.
     pub fn value(&self, value: &Personal) -> String {
         let value = value.expose();

@@ -148,7 +148,7 @@ def reconcile(checks, cognito, pool_id, url, binary, folder, pairs):
     status, report = call("reconcile", *apply)
     checks.equal("a second run has nothing to do", (status, report.get("applied")), (0, None))
     status, _ = call("undo", ledger, "--yes", "--rate", "400")
-    checks.equal("undo takes back what this ledger linked", status, 0)
+    checks.equal("undo unlinks what this ledger linked", status, 0)
     status, report = call("reconcile", path)
     checks.equal("and reconcile sees it", (status, *rows(report)), (0, PAIRS - 20, 20, 0))
     status, report = call("reconcile", *apply)

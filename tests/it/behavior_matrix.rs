@@ -11,6 +11,7 @@
 mod play;
 mod record;
 mod scene;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,31 +27,40 @@ use scene::MatrixCase;
 /// Runs of `link` or `undo` that `cargo test` makes at least.
 const RUNS_MIN: u64 = 2_000;
 const THREADS: usize = 2;
+/// What the cases must come to, in percent, so that rules without anything to judge do not pass.
+const KILLED_PERCENT_MIN: u64 = 20;
+const LINKED_PERCENT_MIN: u64 = 30;
+const ALREADY_LINKED_PERCENT_MIN: u64 = 3;
+const REMOVED_PERCENT_MIN: u64 = 50;
+/// Cases without a behavior, and the share of their rows that may stay in doubt.
+const PLAIN_CASES: u64 = 60;
+const IN_DOUBT_ONE_OF: u64 = 50;
 /// Failing cases that are shrunk and listed.
 const LISTED_MAX: usize = 40;
 
 /// Seeds in one of which each behavior must change what happens.
 const EFFECT_SEEDS: u64 = 12;
-/// Behaviors that no case can show. Only a scan of the pool filters by the start of a `sub`. The rows of a provider that
-/// the pool does not list are refused before a call, and no case deletes a provider during a run. The old text for an
-/// identity that is linked already is not recorded where the link is found. A date in seconds matters only where somebody
-/// links an identity within the second before our announcement.
-const WITHOUT_EFFECT: &[Behavior] = &[
-    Behavior::ProviderMissingSaysPool,
-    Behavior::DatesInSeconds,
-    Behavior::NoSubPrefix,
-    Behavior::OldAlreadyLinkedText,
-];
+/// Behaviors that no case can show. Only a scan of the pool filters by the start of a `sub`. The old text for an identity
+/// that is linked already is not recorded where the link is found. A date in seconds matters only where somebody links an
+/// identity within the second before our announcement.
+const WITHOUT_EFFECT: &[Behavior] = &[Behavior::DatesInSeconds, Behavior::NoSubPrefix, Behavior::OldAlreadyLinkedText];
 /// Behaviors that show only together with another one: an unlink call that the service knows no link for is sent where a
 /// list does not yet show that a sign-in has changed the form of the link.
 const WITH_EFFECT_BESIDE: &[(Behavior, Behavior)] = &[(Behavior::UnlinkSaysUserNotFound, Behavior::ListLag40s)];
 
-/// Cases that failed once, each by another cause.
-const REGRESSIONS: &[&str] = &[
-    "list-lag-40s:seed=15",
-    "list-lag-40s:seed=140",
-    "attribute-links-hidden+refusals-link:seed=356",
-    "mapped-usernames+refusals-link:seed=25",
+/// Cases that failed once, each with its cause.
+const REGRESSIONS: &[(&str, &str)] = &[
+    ("list-lag-40s:seed=15", "a doubtful call of an earlier run, and a list that does not show its link yet"),
+    ("list-lag-40s:seed=140", "a doubtful call of this run, and a list that does not show its link yet"),
+    (
+        "attribute-links-hidden+refusals-link:seed=356",
+        "a refusal of a link that was made, and that the pool does not show",
+    ),
+    ("mapped-usernames+refusals-link:seed=25", "a refusal of a link that was made, to a user with another name"),
+    ("list-lag-40s:seed=300", "the list shows the link that undo unlinked, and a lost call reads it as somebody's"),
+    ("list-lag-40s:seed=548", "the same, after a rerun"),
+    ("list-lag-40s:seed=835", "the same, where the lost call was the second attempt"),
+    ("none:seed=437", "undo reads the link that an earlier undo unlinked in place of ours, and takes ours for older"),
 ];
 
 impl MatrixCase {
@@ -225,14 +235,33 @@ fn whatever_the_service_does_the_ledger_tells_the_truth() {
     let (figures, failed) = play_matrix(runs_min);
     print(&format!("{figures:#?}"));
     assert!(failed.is_empty(), "{} of {} cases fail:\n{}", failed.len(), figures.cases, list_failures(&failed));
+    for (what, count, of, least_percent) in [
+        ("cases with a kill", figures.killed, figures.cases, KILLED_PERCENT_MIN),
+        ("rows linked", figures.linked, figures.rows, LINKED_PERCENT_MIN),
+        ("rows already linked", figures.already_linked, figures.rows, ALREADY_LINKED_PERCENT_MIN),
+        ("links removed", figures.links_removed, figures.links_made, REMOVED_PERCENT_MIN),
+    ] {
+        assert!(count * 100 >= of * least_percent, "{what}: {count} of {of} prove too little");
+    }
 }
 
 #[test]
 fn cases_that_failed_once_stay_right() {
-    for name in REGRESSIONS {
+    for (name, cause) in REGRESSIONS {
         let breaches = play_safely(&MatrixCase::parse(name)).breaches;
-        assert!(breaches.is_empty(), "{name}: {breaches:#?}");
+        assert!(breaches.is_empty(), "{name} ({cause}): {breaches:#?}");
     }
+}
+
+/// A row may be left in doubt where nothing can be known. Where the service does as is assumed, that is rare.
+#[test]
+fn few_rows_stay_in_doubt_where_the_service_does_as_is_assumed() {
+    let mut figures = Figures::default();
+    for seed in 1..=PLAIN_CASES {
+        figures.add(&play_safely(&MatrixCase { behaviors: Vec::new(), seed }).figures);
+    }
+    let in_doubt = figures.in_doubt;
+    assert!(in_doubt * IN_DOUBT_ONE_OF <= figures.rows, "{in_doubt} of {} rows are in doubt", figures.rows);
 }
 
 /// A behavior that changes nothing would be tested by nothing.

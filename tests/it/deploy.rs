@@ -114,8 +114,8 @@ fn statuses_of(text: &str, action: &str) -> BTreeSet<u8> {
 
 #[test]
 fn exit_statuses_decide_what_is_tried_again() {
-    // Nothing sends SIGINT to a pod.
-    let told = |exit: &&Exit| !matches!(exit, Exit::Success | Exit::Interrupted | Exit::Terminated);
+    // Nothing sends SIGINT or SIGHUP to a pod.
+    let told = |exit: &&Exit| !matches!(exit, Exit::Success | Exit::HungUp | Exit::Interrupted | Exit::Terminated);
     let failures: BTreeSet<u8> = Exit::ALL.iter().filter(told).map(|exit| exit.status()).collect();
     let again = BTreeSet::from([Exit::Terminated.status()]);
     let cronjob = read(CRONJOB);

@@ -19,6 +19,10 @@ const POOL: &str = testing::POOL;
 const START: UnixMs = 1_795_000_000_000;
 const CONCURRENCY: u64 = 48;
 
+fn row(number: u64) -> Row {
+    row_to(number, Destination::Username(Personal::from_service(&format!("user-{number}"))))
+}
+
 struct Scene {
     rows: u64,
     /// Every so many rows name a user that is not there; 0 for none.
@@ -32,10 +36,6 @@ impl Scene {
     fn fine(rows: u64) -> Self {
         let settle_with = SettleWith::ListUsers;
         Self { rows, missing_every: 0, faults: FaultPlan::none(), settle_with, list_lag_ms: 0 }
-    }
-
-    fn row(&self, number: u64) -> Row {
-        row_to(number, Destination::Username(Personal::from_service(&format!("user-{number}"))))
     }
 
     /// The report, the links in the pool, and the time that the run took.
@@ -55,7 +55,7 @@ impl Scene {
             let stop_limits: StopLimits = limits.iter().copied().collect();
             let options = EngineOptions { stop_limits, settle_with: self.settle_with, ..testing::options(1) };
             let disk = MemoryStorage::default();
-            let rows = (1..=self.rows).map(|number| self.row(number));
+            let rows = (1..=self.rows).map(row);
             let report = EngineRun::new(&disk, POOL, ServicePorts::linking(service.clone()), clock)
                 .rows(rows)
                 .options(options)

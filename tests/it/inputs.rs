@@ -1,11 +1,12 @@
 //! One set of rows in every format: the same links, the same keys.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 use serde_json::Value;
 
-use crate::harness::{Finished, Home, Simulator, csv, pairs};
+use crate::harness::{Fate, Finished, Gate, Home, Pair, Proxy, Simulator, csv, pairs, wait_for};
 
 const ROWS: usize = 40;
 
@@ -101,4 +102,46 @@ fn a_suspicion_is_passed_by_option_or_file_and_stays_a_warning() {
     validate(&["--allow", "missing_value"]).refused_with(2, "missing_value");
     home.write("settings.toml", "allow = [\"missing_value\"]\n");
     validate(&["--config", "settings.toml"]).refused_with(2, "provider_prefix");
+}
+
+/// Rows with a column that no command reads, so that a few of them fill a block of the pin.
+fn long_rows(pairs: &[Pair]) -> String {
+    let mut text = "destination_username,source_provider,source_value,note\n".to_owned();
+    for (Pair { username, provider, value }, note) in pairs.iter().zip(std::iter::repeat("x".repeat(1_000))) {
+        writeln!(text, "{username},{provider},{value},{note}").unwrap();
+    }
+    text
+}
+
+#[test]
+fn an_input_that_changes_in_mid_run_stops_the_run_and_forgets_no_row() {
+    // More than the engine and its reader hold at a time.
+    const ROWS: u64 = 7_000;
+    const OPTIONS: [&str; 5] = ["in", "--rate", "5000", "--concurrency", "100"];
+    let whole = long_rows(&pairs(0..ROWS));
+    for (what, changed) in
+        [("cut", whole[..whole.len() * 2 / 3].to_owned()), ("overwritten", long_rows(&pairs(ROWS..2 * ROWS)))]
+    {
+        let home = Home::new();
+        let simulator = Simulator::quick(&home);
+        home.write("in", &whole);
+        let gate = Gate::default();
+        let waiting = gate.clone();
+        let proxy = Proxy::start(simulator.address(), move |number, _| {
+            if number > 20 {
+                waiting.pass();
+            }
+            Fate::Passes
+        });
+        let running = home.start_link(&proxy.url, &OPTIONS);
+        wait_for("calls in flight", || (proxy.link_calls().len() > 20).then_some(()));
+        home.write("in", &changed);
+        gate.open();
+        let stopped = running.wait().left_with(6);
+        assert!(stopped.stderr.contains("was changed after it was checked"), "{what}: {}", stopped.stderr);
+        // What was sent stood in the file as it was checked, and the rest can still be linked.
+        home.write("in", &whole);
+        home.link(&proxy.url, &OPTIONS).left_with(0);
+        simulator.linked_once(usize::try_from(ROWS).unwrap());
+    }
 }

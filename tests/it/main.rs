@@ -41,6 +41,8 @@ mod forecast;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod input_limits;
+#[cfg(test)]
 mod inputs;
 #[cfg(test)]
 mod misfires;
@@ -62,6 +64,8 @@ mod quota;
 mod reconcile;
 #[cfg(test)]
 mod reconcile_seeds;
+#[cfg(test)]
+mod rehearsal;
 #[cfg(test)]
 mod report;
 #[cfg(test)]

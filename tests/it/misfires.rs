@@ -197,7 +197,7 @@ async fn one(seed: u64) -> usize {
     let input = ReconcileInput {
         source: InputSource::open(file.path()).unwrap(),
         options: InputOptions::default(),
-        binding: Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true },
+        binding: Binding::new(PoolId::parse(POOL).unwrap(), true, None),
         providers: BTreeSet::new(),
         retry_refused: false,
         choices: Choices::default(),

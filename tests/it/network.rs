@@ -84,7 +84,8 @@ fn a_run_goes_through_the_proxy_of_the_environment_and_trusts_its_certificates()
         run(command).left_with(0);
     }
     company.simulator.linked_once(rows.len());
-    assert_eq!(company.proxy.targets(), [format!("CONNECT {COGNITO}:443")]);
+    let expected = [COGNITO, "sts.us-east-1.amazonaws.com"].map(|host| format!("CONNECT {host}:443"));
+    assert_eq!(company.proxy.targets(), expected);
 }
 
 #[test]

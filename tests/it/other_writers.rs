@@ -153,7 +153,7 @@ fn results(disk: &MemoryStorage) -> Vec<(String, String, bool)> {
     rows()
         .map(|row| {
             let key = row.key.to_string();
-            let last = of_type("settled").filter(|record| record["key"] == *key).last();
+            let last = of_type("settled").rfind(|record| record["key"] == *key);
             let state = last.map_or("none", |record| record["state"].as_str().unwrap()).to_owned();
             let is_marked = last.is_some_and(|record| record["recovered"] == true);
             (row.link.source.value().expose().to_owned(), state, is_marked)

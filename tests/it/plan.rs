@@ -252,6 +252,21 @@ fn reconcile_takes_the_same_choice() {
     assert_eq!((&again["changes"], &again["rows"]["missing"]), (&json!(0), &json!(0)), "{again}");
 }
 
+/// A choice for a row that was edited since would silently do nothing.
+#[test]
+fn a_choice_that_matches_no_row_is_reported() {
+    let case = Case::new();
+    let choices = case.home.path("choices.csv");
+    let choices = choices.to_str().unwrap();
+    std::fs::write(choices, "key,choose,username\n0123456789abcdef0123456789abcdef,x,nobody\n").unwrap();
+    let pool = ["--simulate", "--pool-file", &case.pool, "--choices", choices];
+    for command in [&["validate", &case.input][..], &["reconcile", &case.input], &["link", &case.input, "--yes"]] {
+        let finished = case.home.run(&[command, &pool[..]].concat());
+        let warning = "1 choice of --choices matches no valid row of the input; the first has key 0123456789abcdef";
+        assert!(finished.stderr.contains(warning), "{finished:#?}");
+    }
+}
+
 /// A slip of the pen must not link somebody whom the row does not mean.
 #[test]
 fn a_choice_of_somebody_else_is_none() {

@@ -89,7 +89,7 @@ impl Scene {
         let task = ReconcileInput {
             source: InputSource::open(file.path()).unwrap(),
             options: InputOptions::default(),
-            binding: Binding { pool: PoolId::parse(POOL).unwrap(), simulated: true },
+            binding: Binding::new(PoolId::parse(POOL).unwrap(), true, None),
             providers: BTreeSet::new(),
             retry_refused: false,
             choices: Choices::default(),
@@ -163,7 +163,7 @@ impl Scene {
         engine.retry_refused = true;
         let mut rows = PickedRows::open(&self.task, comparison).unwrap();
         let run = RunId(self.seed);
-        let start = run_start(run, "reconcile", "pairs.jsonl", None, None, self.clock);
+        let start = run_start(run, "reconcile", "pairs.jsonl", None, None, None, self.clock);
         let context = RunContext {
             pool: binding.pool,
             simulated: binding.simulated,

@@ -84,13 +84,18 @@ fn a_ledger_is_never_used_with_another_pool() {
     let url = simulator.url.as_str();
     let before = simulator.stats();
     // The ledger of a simulated pool, against one that looks real.
-    home.run(&["link", "pairs.csv", "--yes", "--user-pool-id", REAL, "--endpoint-url", url])
-        .refused_with(6, "belongs to simulated pool sim-local-1_Example01, and this run is for real pool");
+    home.run(&["link", "pairs.csv", "--yes", "--user-pool-id", REAL, "--endpoint-url", url]).refused_with(
+        6,
+        "belongs to simulated pool sim-local-1_Example01, and this run is for pool eu-west-1_Example01 at http",
+    );
     // The same pool id, once simulated and once not.
     let simulated = ["pairs.csv", "--simulate", "--simulate-latency", "off", "--user-pool-id", REAL];
     home.run(&[&["link", "--yes", "--ledger", "r.ledger"], &simulated[..]].concat()).left_with(0);
     home.run(&["link", "pairs.csv", "--yes", "--ledger", "r.ledger", "--user-pool-id", REAL, "--endpoint-url", url])
-        .refused_with(6, "belongs to simulated pool eu-west-1_Example01, and this run is for real pool");
+        .refused_with(
+            6,
+            "belongs to simulated pool eu-west-1_Example01, and this run is for pool eu-west-1_Example01 at http",
+        );
     // And the reverse.
     home.write(
         "real.ledger",

@@ -1,6 +1,8 @@
 //! The first signal drains, the second leaves, and a rerun goes on.
 
-use crate::harness::{Fate, HELD_CALLS, Home, PASSING_CALLS, Proxy, Simulator, csv, pairs, wait_for};
+use std::process::{Command, Stdio};
+
+use crate::harness::{Fate, HELD_CALLS, Home, PASSING_CALLS, Proxy, Running, Simulator, csv, pairs, wait_for};
 
 const ROWS: usize = 150;
 /// What was sent before a run was interrupted.
@@ -39,6 +41,46 @@ fn an_interrupt_drains_and_a_rerun_goes_on() {
 #[test]
 fn a_termination_drains_and_a_rerun_goes_on() {
     drains("TERM", "SIGTERM", 143);
+}
+
+#[test]
+fn a_hang_up_drains_and_a_rerun_goes_on() {
+    drains("HUP", "SIGHUP", 129);
+}
+
+#[test]
+fn a_hang_up_that_nohup_ignores_is_ignored() {
+    let (home, simulator) = home_with_rows();
+    let mut command = Command::new("nohup");
+    let link = home.link_command(&simulator.url, &["pairs.csv", "--rate", "100", "--output", "json"]);
+    command.arg(link.get_program()).args(link.get_args()).current_dir(home.path("."));
+    command.env_clear().envs(link.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let running = Running::start(command);
+    wait_for("some links", || (simulator.link_calls() > 5).then_some(()));
+    running.signal("HUP");
+    running.wait().left_with(0);
+    simulator.linked_once(ROWS);
+}
+
+/// As the first process of a container, where Linux ignores a signal without a handler.
+#[test]
+fn a_termination_before_anything_is_sent_has_its_status() {
+    let (home, simulator) = home_with_rows();
+    let mut command = home.link_command(&simulator.url, &["-", "--ledger", "stdin.ledger"]);
+    command.stdin(Stdio::piped());
+    let running = Running::start(command);
+    let status = format!("/proc/{}/status", running.pid());
+    let has_handler = || {
+        let status = std::fs::read_to_string(&status).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        let mask = u64::from_str_radix(caught.trim(), 16).unwrap();
+        (mask & (1 << 14) != 0).then_some(())
+    };
+    wait_for("a handler of SIGTERM", has_handler);
+    running.signal("TERM");
+    let finished = running.wait().left_with(143);
+    assert_eq!((finished.stdout.as_str(), simulator.link_calls()), ("", 0), "{finished:#?}");
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn what_link_made_is_taken_back_and_the_pool_is_as_before() {
     };
     // Saved once without a change, so that every pool is written the same way.
     home.write("none.csv", csv(&[]));
-    simulate(&["link", "none.csv"], "pool.json", "before.json").left_with(0);
+    simulate(&["link", "none.csv", "--min-rows", "0"], "pool.json", "before.json").left_with(0);
     simulate(&["link", "pairs.csv"], "before.json", "linked.json").left_with(0);
     assert_ne!(users(&home, "linked.json"), users(&home, "before.json"));
     let undo = ["undo", "pairs.csv.simulated.ledger"];
@@ -92,16 +92,18 @@ fn the_newest_link_goes_first_and_the_report_tells() {
     let commands: Vec<_> = report["runs"].as_array().unwrap().iter().map(|run| run["command"].clone()).collect();
     assert_eq!(commands, ["link", "undo"]);
     let text = home.run(&["report", LEDGER, "--unprocessed", "again.csv"]).left_with(0);
-    assert!(text.stdout.contains("5 removed by undo"), "{text:#?}");
+    assert!(text.stdout.contains("5 unlinked by undo"), "{text:#?}");
     assert_eq!(home.read("again.csv").lines().count(), 6, "what was undone can be linked again");
 }
 
 #[test]
 fn a_selection_narrows_and_says_what_it_leaves_out() {
     let (home, simulator) = linked(9);
+    let misspelled = home.undo(&simulator.url, &["--provider", "okta"]);
+    misspelled.refused_with(2, "--provider okta: the pool has no provider of this name");
     let okta = home.undo(&simulator.url, &["--provider", "Okta", "--output", "json"]).left_with(0);
     assert_eq!(okta.json()["rows"]["undone"], 3);
-    assert!(okta.stderr.contains("3 links to remove, 6 not selected"), "{okta:#?}");
+    assert!(okta.stderr.contains("3 links to unlink, 6 not selected"), "{okta:#?}");
     let young = home.undo(&simulator.url, &["--since", "1h", "--rows", "2", "--output", "json"]).left_with(0);
     assert_eq!(young.json()["rows"]["undone"], 1);
     let old = home.undo(&simulator.url, &["--since", "1ms", "--output", "json"]).left_with(0);
@@ -113,7 +115,7 @@ fn a_dry_run_shows_the_list_and_writes_nothing() {
     let (home, simulator) = linked(6);
     let before = home.read(LEDGER);
     let text = home.undo(&simulator.url, &["--dry-run"]).left_with(0);
-    assert_eq!(text.stdout.lines().filter(|line| line.contains(": would be removed")).count(), 6, "{text:#?}");
+    assert_eq!(text.stdout.lines().filter(|line| line.contains(": would be unlinked")).count(), 6, "{text:#?}");
     assert!(!text.stdout.contains("person-00001") && !text.stdout.contains("107438"), "masked: {text:#?}");
     let json = home.undo(&simulator.url, &["--dry-run", "--output", "json", "--show-values"]).left_with(0).json();
     let links = json["links"].as_array().unwrap();
@@ -199,7 +201,7 @@ fn undone(home: &Home) -> usize {
 fn an_interrupt_drains_and_a_rerun_goes_on() {
     let (home, simulator) = slow();
     let running = home.undo_command(&simulator.url, &["--yes", "--rate", "30", "--output", "json"]);
-    wait_for("some links to be taken back", || (undone(&home) >= 5).then_some(()));
+    wait_for("some links to be unlinked", || (undone(&home) >= 5).then_some(()));
     running.signal("INT");
     let report = running.wait().left_with(130).json();
     let done = report["rows"]["undone"].as_u64().unwrap();

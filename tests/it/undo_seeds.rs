@@ -1,4 +1,4 @@
-//! Links made and taken back in virtual time over many seeds: faults, lost answers, lag, sign-ins and crashes.
+//! Links made and unlinked in virtual time over many seeds: faults, lost answers, lag, sign-ins and crashes.
 //!
 //! Goal: the pool after `undo` is the pool before `link`, but for what the ledger lists as refused; nothing is unlinked
 //! that this ledger did not link, or by a call that was not announced durably. Method: that of `seeds`, with the

@@ -53,6 +53,7 @@
 mod access;
 mod account;
 mod behavior;
+mod caller_identity;
 mod clock;
 mod error;
 mod fault;

@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 
 use crate::access::{self, AccessRules};
 use crate::account::{Account, Delivery, Response, SharedAccount};
+use crate::caller_identity;
 use crate::clock::{Clock, deadline_in_ms, sleep, timeout_at};
 use crate::error::ApiError;
 use crate::limits;
@@ -266,6 +267,11 @@ async fn call(
     request: Request<Incoming>,
 ) -> Result<HttpResponse, ConnectionClosed> {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if header("content-type").is_some_and(caller_identity::is_query) {
+        let is_signed = header("authorization").is_some();
+        let body = read_body(request.into_body()).await;
+        return Ok(http_response(caller_identity::answer(body, is_signed), ResponseBody::whole));
+    }
     let target = header("x-amz-target").unwrap_or_default();
     let operation = Operation::by_target(target).ok_or_else(|| ApiError::unknown_operation(target));
     let operation = operation.and_then(|operation| match header("authorization") {

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::commands::shared::Failure;
+use crate::commands::shared::part::InputPart;
 use crate::commands::shared::rows::{is_in_shard, read_first};
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::finding::Severity;
 use crate::domain::identity::{PoolId, ProviderName};
-use crate::domain::row::{Link, RowKey};
+use crate::domain::row::{Link, RowKey, RowNumber};
 use crate::domain::shard::Shard;
 use crate::domain::state::ResumeAction;
 use crate::input::{CrossRowFindings, InputOptions, InputReader, InputRecord, InputSource};
@@ -25,6 +26,10 @@ pub struct CheckedInput {
     pub invalid: u64,
     /// Rows that an earlier run has settled, also where they are invalid in comparison with other rows.
     pub done_before: u64,
+    /// Valid rows that are not done and not in the part of the input that this run works on.
+    pub left_out: u64,
+    /// The part, with the row at which its limit is reached.
+    pub part: InputPart,
     /// Rows that an earlier run left in doubt. They are read first.
     pub in_doubt: u64,
     /// Rows whose destination must be looked up.
@@ -43,6 +48,8 @@ pub struct InputCheck<'a> {
     pub pool: &'a PoolId,
     /// The part of the input that is counted. Its rows are compared with all rows.
     pub shard: Option<Shard>,
+    /// The rows that the run works on.
+    pub part: &'a InputPart,
     pub ledger: Option<&'a Ledger>,
     pub retry_refused: bool,
 }
@@ -50,21 +57,35 @@ pub struct InputCheck<'a> {
 impl InputCheck<'_> {
     /// Reads the whole input, and a second time only where there are findings: then in the order of the rows.
     pub fn run(&self, observer: &mut dyn RunObserver) -> Result<CheckedInput, Failure> {
-        let mut checked = CheckedInput::default();
+        let start = || CheckedInput { part: self.part.clone(), ..CheckedInput::default() };
+        let mut checked = start();
         let reading = read_first(self.source, self.options, observer, |row| {
-            self.add(row.into_record(), &mut checked, None);
+            let is_in_part = checked.part.has_number(row.number);
+            self.add(row.into_record(), is_in_part, &mut checked, None);
         })?;
-        if reading.has_findings || !reading.cross_row.is_clean() {
-            checked = CheckedInput { cross_row: Arc::clone(&reading.cross_row), ..CheckedInput::default() };
-            for record in InputReader::with_cross_row(self.source, self.options, &reading.cross_row)? {
-                self.add(record?, &mut checked, Some(&mut *observer));
+        if reading.has_findings || !reading.cross_row.is_clean() || self.part.has_conditions() {
+            checked = CheckedInput { cross_row: Arc::clone(&reading.cross_row), ..start() };
+            let mut reader = InputReader::with_cross_row(self.source, self.options, &reading.cross_row)?;
+            while let Some(record) = reader.next() {
+                let record = record?;
+                let is_in_part = checked.part.has_row(record.number, &reader);
+                self.add(record, is_in_part, &mut checked, Some(&mut *observer));
             }
+        }
+        if let Some(0) = self.part.limit {
+            checked.part.end = Some(RowNumber(0));
         }
         Ok(checked)
     }
 
     /// Counts a row, and reports its findings to the observer.
-    fn add(&self, record: InputRecord, checked: &mut CheckedInput, observer: Option<&mut dyn RunObserver>) {
+    fn add(
+        &self,
+        record: InputRecord,
+        is_in_part: bool,
+        checked: &mut CheckedInput,
+        observer: Option<&mut dyn RunObserver>,
+    ) {
         if !is_in_shard(self.shard, &record) {
             checked.in_other_shards += 1;
             return;
@@ -82,7 +103,13 @@ impl InputCheck<'_> {
         match (record.link, resume) {
             (Some(_), ResumeAction::Skip) => checked.done_before += 1,
             (Some(_), ResumeAction::Settle) if !is_valid => checked.done_before += 1,
-            (Some(link), _) if is_valid => checked.add_work(&link, resume),
+            (Some(_), _) if is_valid && !is_in_part => checked.left_out += 1,
+            (Some(link), _) if is_valid => {
+                checked.add_work(&link, resume);
+                if self.part.limit == Some(checked.to_send()) {
+                    checked.part.end = Some(record.number);
+                }
+            }
             _ => checked.invalid += 1,
         }
     }
@@ -97,7 +124,7 @@ impl InputCheck<'_> {
 impl CheckedInput {
     /// Rows that a run will work on.
     pub fn to_send(&self) -> u64 {
-        self.rows - self.invalid - self.done_before
+        self.rows - self.invalid - self.done_before - self.left_out
     }
 
     fn add_work(&mut self, link: &Link, resume: ResumeAction) {

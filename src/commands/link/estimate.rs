@@ -62,6 +62,7 @@ fn note_work(checked: &CheckedInput, calls: &ExpectedCalls, options: &EngineOpti
         (checked.in_doubt, "of them in doubt and read first"),
         (checked.done_before, "done in earlier runs"),
         (checked.invalid, "invalid"),
+        (checked.left_out, "left out"),
         (checked.in_other_shards, "in other shards"),
     ] {
         if number > 0 {

@@ -44,7 +44,7 @@ pub(super) fn rehearse(
             let knowledge = preflight(service.as_ref(), clock, &mut Rng::new(options.seed).fork("preflight")).await?;
             let (mut ledger, _) = Ledger::on_storage(Box::new(DiscardStorage::default()), binding, started)?;
             let run = run_id(options.seed, clock);
-            let start = run_start(run, "link", &input.display().to_string(), None, shard, clock);
+            let start = run_start(run, "link", &input.display().to_string(), None, shard, None, clock);
             let mut observer = ui.observer();
             let engine = RunContext {
                 pool: binding.pool.clone(),

@@ -115,6 +115,7 @@ fn exit_for_probe(report: &ProbeReport) -> Exit {
     match &report.outcome {
         Err(ProbeStop::Interrupted(Signal::Interrupt)) => Exit::Interrupted,
         Err(ProbeStop::Interrupted(Signal::Terminate)) => Exit::Terminated,
+        Err(ProbeStop::Interrupted(Signal::HangUp)) => Exit::HungUp,
         Err(ProbeStop::Failed(stop)) => exit_for_stop(stop.cause),
         Err(ProbeStop::TooManyCalls) => Exit::Bound,
         Ok(_) if report.left.is_empty() => Exit::Success,

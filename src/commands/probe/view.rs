@@ -87,6 +87,7 @@ pub(super) fn print_stop(stop: &ProbeStop, ui: &Ui) {
     match stop {
         ProbeStop::Interrupted(Signal::Interrupt) => ui.error("interrupted by SIGINT", None),
         ProbeStop::Interrupted(Signal::Terminate) => ui.error("interrupted by SIGTERM", None),
+        ProbeStop::Interrupted(Signal::HangUp) => ui.error("interrupted by SIGHUP", None),
         ProbeStop::Failed(stop) => ui.stopped(stop),
         ProbeStop::TooManyCalls => ui.stopped(&StopError::new(
             StopCause::Bound,

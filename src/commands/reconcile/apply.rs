@@ -9,10 +9,10 @@ use crate::clock::UnixMs;
 use crate::commands::shared::choices::Choices;
 use crate::commands::shared::rows::incoming;
 use crate::commands::shared::run::exit_for_run;
-use crate::commands::shared::{Failure, exit_for_stop};
+use crate::commands::shared::{Failure, exit_for_stop, input_stop};
 use crate::domain::identity::PoolId;
 use crate::domain::row::RowKey;
-use crate::domain::run::{RunReport, StopCause, StopError};
+use crate::domain::run::{RunReport, StopError};
 use crate::engine::{IncomingRow, RowBatchFuture, RowSource};
 use crate::exit::Exit;
 use crate::input::InputReader;
@@ -39,31 +39,6 @@ impl ApplyOutcome {
             (None, Some(stop)) => exit_for_stop(stop.cause),
             (None, None) => Exit::Success,
         }
-    }
-}
-
-/// How much one run may change. The smaller bound holds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct ChangeBounds {
-    pub(super) changes_max: u64,
-    /// Links in percent of the file's rows.
-    pub(super) percent_max: f64,
-}
-
-impl ChangeBounds {
-    #[expect(clippy::cast_precision_loss, reason = "shares of counts")]
-    pub(super) fn check(&self, changes: u64, rows: u64) -> Result<(), StopError> {
-        let stop = |bound: String| {
-            let advice = "nothing was sent; check these links, then raise the bound";
-            StopError::new(StopCause::Bound, format!("{changes} links would be made, over {bound}; {advice}"))
-        };
-        if changes > self.changes_max {
-            return Err(stop(format!("--max-changes {}", self.changes_max)));
-        }
-        if changes as f64 * 100.0 > self.percent_max * rows as f64 {
-            return Err(stop(format!("--max-changes-pct {} of {rows} rows", self.percent_max)));
-        }
-        Ok(())
     }
 }
 
@@ -142,7 +117,7 @@ impl<'a> PickedRows<'a> {
             }
             match self.reader.next() {
                 None => self.picks.clear(),
-                Some(Err(error)) => return Err(StopError::new(StopCause::InputIo, error.to_string())),
+                Some(Err(error)) => return Err(input_stop(&error)),
                 Some(Ok(record)) => match incoming(record, self.pool) {
                     IncomingRow::Row(row) if self.picks.remove(&row.key) => batch.push(self.choices.incoming(row)),
                     _ => {}

@@ -15,13 +15,14 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::link::RetryState;
+use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
 use super::shared::run::{listen_for_signals, run_engine, run_id, run_start};
 use super::shared::settings::parse_percent;
 use super::shared::{
-    AdvancedArgs, CommandContext, Failure, InputArgs, OpenPool, PaceArgs, PoolArgs, RateChoice, SimulationArgs,
-    check_outputs, confirm, default_ledger_path, headings, note_preset, parse_provider, require_terminal,
-    warn_about_access, warn_about_cut_line,
+    AdvancedArgs, CommandContext, Failure, GuardArgs, InputArgs, OpenPool, PaceArgs, PoolArgs, Proposal, RateChoice,
+    RunTarget, SimulationArgs, check_outputs, default_ledger_path, headings, note_preset, parse_provider,
+    require_terminal, warn_about_access, warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::ProviderName;
@@ -31,11 +32,12 @@ use crate::exit::Exit;
 use crate::foresight::preflight::mapped_attributes;
 use crate::foresight::scan::ScanOptions;
 use crate::input::{InputReader, InputSource, OutputFile};
+use crate::ledger::record::RunStart;
 use crate::ledger::{Ledger, LedgerView};
 use crate::limits::{CHANGES_MAX, CHANGES_PERCENT_MAX, REPORT_FAILURES_MAX};
 use crate::seed::Rng;
 use crate::ui::format;
-use apply::{ApplyOutcome, ChangeBounds, note_settling};
+use apply::{ApplyOutcome, note_settling};
 pub use apply::{PickedRows, ReopenedRows, reopen_rows};
 pub use comparison::{ComparedItem, Comparison};
 pub use input::ReconcileInput;
@@ -77,14 +79,18 @@ pub struct ReconcileArgs {
     #[command(flatten)]
     pub pool: PoolArgs,
     #[command(flatten)]
+    pub guards: GuardArgs,
+    #[command(flatten)]
     pub pace: PaceArgs,
-    /// Send nothing if more links than this are missing
-    #[arg(long, value_name = "N", default_value_t = CHANGES_MAX, help_heading = headings::PACE)]
-    pub max_changes: u64,
-    /// Send nothing if more than this percentage of the file's rows is missing
-    #[arg(long, value_name = "PERCENT", default_value_t = CHANGES_PERCENT_MAX, value_parser = parse_percent,
-        help_heading = headings::PACE, hide_short_help = true)]
-    pub max_changes_pct: f64,
+    #[command(flatten)]
+    pub input_limits: InputLimitArgs,
+    /// Send nothing if more links than this are missing [default: 500]
+    #[arg(long, value_name = "N", help_heading = headings::PACE)]
+    pub max_changes: Option<u64>,
+    /// Send nothing if more than this percentage of the file's rows is missing [default: 5]
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent, help_heading = headings::PACE,
+        hide_short_help = true)]
+    pub max_changes_pct: Option<f64>,
     /// Ledger for --apply [default: INPUT.ledger, or INPUT.simulated.ledger with --simulate]
     ///
     /// Without --apply it is only read, for refusals and rows in doubt of earlier runs.
@@ -103,7 +109,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     let CommandContext { ui, clock, file_settings: file, .. } = context;
 
     // Settings.
-    if args.apply && !args.yes {
+    if args.apply && !args.guards.answers(args.yes) {
         require_terminal(ui)?;
     }
     let source = InputSource::open(&args.input)?;
@@ -111,6 +117,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     note_preset(&options, ui);
     // Wrong columns are reported before a ledger is created and the pool is read.
     InputReader::new(&source, &options)?;
+    let input_limits = InputLimits::new(args.input_limits.min_rows, args.input_limits.max_shrink, file)?;
     let choices = args.choices.as_deref().map(Choices::read).transpose()?.unwrap_or_default();
     let ledger_path = match &args.ledger {
         _ if !args.apply => None,
@@ -127,6 +134,9 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
 
     // Open the pool and the ledger. Its lock keeps a second run away until the end.
     let pool = OpenPool::open(&args.pool, &args.simulation, seed, context).await?;
+    if args.apply && pool.address.simulator.is_none() {
+        args.guards.check_protection(args.yes, &pool.address.pool, file)?;
+    }
     let input = ReconcileInput {
         source,
         options,
@@ -149,9 +159,14 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     let read_only = read_only.map(|path| Ledger::open_read_only(path, &input.binding)).transpose()?;
 
     // Compare.
-    let view = ledger.as_ref().or(read_only.as_ref()).map(Ledger::view);
-    let (comparison, report) = compare(&args, &input, &pool, view, scan, context).await?;
+    let known = ledger.as_ref().or(read_only.as_ref());
+    let rows_before = known.and_then(|ledger| ledger.rows_of_input(&args.input.display().to_string()));
+    let needs = input.read_file(ui.observer().as_mut())?;
+    input_limits.check(needs.rows, rows_before)?;
+    let view = known.map(Ledger::view);
+    let (comparison, report) = compare(&args, &input, needs, &pool, view, scan, context).await?;
     view::print_drift(&report, ui)?;
+    input.choices.warn_about_unused(ui);
     if !args.apply && comparison.in_doubt > 0 {
         let rows = format::counted(comparison.in_doubt, "row");
         ui.note(&format!("{rows} in doubt in the ledger; settle them with --apply"));
@@ -161,7 +176,8 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     let shown_path = ledger_path.map(|path| path.display().to_string());
     let outcome = match ledger {
         Some(ledger) => {
-            let bounds = ChangeBounds { changes_max: args.max_changes, percent_max: args.max_changes_pct };
+            let bounds = ChangeBounds::new(args.max_changes, args.max_changes_pct, file)?;
+            let bounds = bounds.or(CHANGES_MAX, CHANGES_PERCENT_MAX);
             Box::pin(apply(&args, &input, &pool, &report, comparison, bounds, ledger, context)).await?
         }
         None => ApplyOutcome::default(),
@@ -206,14 +222,15 @@ async fn apply(
     if to_process == 0 {
         return Ok(ApplyOutcome { left_open, ..ApplyOutcome::default() });
     }
-    if !args.yes {
-        confirm(&format!("link {} of {}", format::counted(to_process, "row"), report.input), &input.binding, ui)?;
-    }
-
-    // Connect again: only from here on there is something to write with.
     let rate_choice = args.pace.rate_choice(None, file)?;
     let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
+    // Connect again: only from here on there is something to write with.
     let service = pool.address.connect().await?;
+    let target = RunTarget::find(&input.binding, &service, &pool.knowledge, &args.guards, context).await?;
+    let what = format!("link {} of {}", format::counted(to_process, "row"), report.input);
+    let first = ledger.last_run().is_none().then(|| "the first run with this ledger".to_owned());
+    let reasons = first.into_iter().collect();
+    target.confirm(&Proposal { what, links: to_process, reasons, yes: args.yes, ui })?;
     let learned = ledger.pace_milli();
     let pace = args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?;
     options.total = Some(to_process);
@@ -223,8 +240,12 @@ async fn apply(
     // Run.
     let mut signals = listen_for_signals()?;
     let mut rows = PickedRows::open(input, comparison)?;
+    let origin = Some(target.origin(input.source.checked_hash(), context));
     let run = run_id(options.seed, *clock);
-    let start = run_start(run, "reconcile", &args.input.display().to_string(), pace.limit, None, *clock);
+    let start = RunStart {
+        rows: Some(report.counts.rows),
+        ..run_start(run, "reconcile", &args.input.display().to_string(), pace.limit, None, origin, *clock)
+    };
     let mut observer = ui.observer();
     let engine = RunContext {
         pool: input.binding.pool.clone(),
@@ -247,10 +268,11 @@ async fn apply(
     Ok(ApplyOutcome { run: Some(run), stop, left_open })
 }
 
-/// Reads file and pool, and compares them.
+/// Reads the pool, and compares the file with it.
 async fn compare(
     args: &ReconcileArgs,
     input: &ReconcileInput,
+    mut needs: FileNeeds,
     pool: &OpenPool,
     ledger: Option<&LedgerView>,
     options: ScanOptions,
@@ -258,7 +280,6 @@ async fn compare(
 ) -> Result<(Comparison, DriftReport), Failure> {
     let (ui, clock) = (context.ui, context.clock);
     let mut observer = ui.observer();
-    let mut needs = input.read_file(observer.as_mut())?;
     let mut rng = Rng::new(options.seed).fork("mappings");
     let known = needs.by_attribute.iter().filter(|name| pool.knowledge.providers.contains_key(*name)).cloned();
     let mapped = mapped_attributes(pool.directory.as_ref(), clock, &mut rng, &known.collect()).await?;

@@ -29,6 +29,8 @@ pub struct FileNeeds {
     /// Hashes of the identities that its rows name, by exact case.
     identities: Vec<u64>,
     pub(super) providers: BTreeSet<ProviderName>,
+    /// Rows of the file, valid or not.
+    pub(super) rows: u64,
     /// Providers with an identity that a row names by another attribute than the subject: their mapping counts.
     pub by_attribute: BTreeSet<ProviderName>,
     /// What the comparison of rows has found.
@@ -84,6 +86,7 @@ impl ReconcileInput {
                 record?.findings.into_iter().for_each(|finding| observer.on(&RunEvent::Found(finding)));
             }
         }
+        needs.rows = reading.rows;
         needs.cross_row = reading.cross_row;
         needs.identities.sort_unstable();
         needs.identities.dedup();

@@ -313,7 +313,7 @@ mod tests {
     fn a_row_that_is_left_out_counts_once_however_often_it_was_attempted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("l");
-        let binding = Binding { pool: PoolId::parse("sim-local-1_A").unwrap(), simulated: true };
+        let binding = Binding::new(PoolId::parse("sim-local-1_A").unwrap(), true, None);
         let (mut ledger, _) = Ledger::open(&path, &binding, 0).unwrap();
         let user = DestinationUser { provider: ProviderName::native(), value: Personal::from_service("alice") };
         for run in 1..=3 {
@@ -326,6 +326,8 @@ mod tests {
                     tool: String::new(),
                     limit: None,
                     shard: None,
+                    rows: None,
+                    origin: None,
                 })
                 .unwrap();
             for number in 1..=5 {

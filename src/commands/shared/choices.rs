@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::failure::Failure;
 use crate::domain::identity::Personal;
@@ -15,13 +17,21 @@ use crate::engine::IncomingRow;
 use crate::foresight::pool_index::IndexedUser;
 use crate::input::{InputError, OutputFile, encode_csv_row, write_error};
 use crate::limits::CHOICES_MAX;
+use crate::ui::{Ui, format};
 
 const COLUMNS: [&str; 8] = ["row", "key", "destination", "choose", "username", "sub", "email", "status"];
 
-/// The user that each ambiguous row means.
+/// The user that each ambiguous row means. Copies share what they know of rows.
 #[derive(Debug, Clone, Default)]
 pub struct Choices {
-    by_key: HashMap<RowKey, Personal>,
+    by_key: Arc<HashMap<RowKey, Choice>>,
+}
+
+#[derive(Debug)]
+struct Choice {
+    username: Personal,
+    /// Whether a row with this key was met.
+    has_row: AtomicBool,
 }
 
 impl Choices {
@@ -45,7 +55,8 @@ impl Choices {
             let key =
                 RowKey::parse(cell(key).as_bytes()).ok_or_else(|| usage(format!("record {line}: not a row key")))?;
             let chosen = Personal::from_service(cell(username));
-            if by_key.insert(key, chosen.clone()).is_some_and(|earlier| earlier != chosen) {
+            let choice = Choice { username: chosen.clone(), has_row: AtomicBool::new(false) };
+            if by_key.insert(key, choice).is_some_and(|earlier| earlier.username != chosen) {
                 return Err(usage(format!(
                     "record {line}: a second choice for row key {key}; mark one line for each row"
                 )));
@@ -54,11 +65,26 @@ impl Choices {
                 return Err(usage(format!("more than {CHOICES_MAX} choices")));
             }
         }
-        Ok(Self { by_key })
+        Ok(Self { by_key: Arc::new(by_key) })
     }
 
     pub fn username_for(&self, key: RowKey) -> Option<&Personal> {
-        self.by_key.get(&key)
+        let choice = self.by_key.get(&key)?;
+        choice.has_row.store(true, Ordering::Relaxed);
+        Some(&choice.username)
+    }
+
+    /// Warns of choices whose row was not met in the whole input.
+    pub fn warn_about_unused(&self, ui: &Ui) {
+        let is_unused = |(_, choice): &(&RowKey, &Choice)| !choice.has_row.load(Ordering::Relaxed);
+        let mut unused: Vec<RowKey> = self.by_key.iter().filter(is_unused).map(|(key, _)| *key).collect();
+        unused.sort_unstable();
+        let Some(first) = unused.first() else { return };
+        let matches = if unused.len() == 1 { "matches" } else { "match" };
+        ui.warn(&format!(
+            "{} of --choices {matches} no valid row of the input; the first has key {first}",
+            format::counted(unused.len() as u64, "choice")
+        ));
     }
 
     /// Returns a row with the user that was chosen for it, if there is a choice.

@@ -18,6 +18,9 @@ pub enum Failure {
     Input(#[from] InputError),
     #[error("{invalid} of {read} rows are invalid and --strict was given; nothing was sent")]
     Strict { invalid: u64, read: u64 },
+    /// The input has fewer rows than it must have.
+    #[error("{0}")]
+    SmallInput(String),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// A plan belongs to something else, or is damaged.
@@ -47,8 +50,8 @@ impl Failure {
             Self::Input(InputError::Spool { .. }) | Self::Output(_) | Self::Unbalanced(_) | Self::System(_) => {
                 Exit::Fault
             }
-            Self::Input(_) | Self::Strict { .. } => Exit::InvalidInput,
-            Self::Mismatch(_) => Exit::Mismatch,
+            Self::Mismatch(_) | Self::Input(InputError::Changed { .. }) => Exit::Mismatch,
+            Self::Input(_) | Self::Strict { .. } | Self::SmallInput(_) => Exit::InvalidInput,
             Self::Ledger(error) => exit_for_ledger(error),
             Self::Stop(stop) => exit_for_stop(stop.cause),
         }
@@ -58,6 +61,9 @@ impl Failure {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Strict { .. } => Some("correct the rows listed above, or omit --strict to link the other rows"),
+            Self::SmallInput(_) => {
+                Some("check the export; if it is right, lower --min-rows or raise --max-shrink for one run")
+            }
             _ => None,
         }
     }
@@ -90,9 +96,15 @@ pub fn exit_for_stop(cause: StopCause) -> Exit {
         | StopCause::NotEnabledHere
         | StopCause::Unreachable => Exit::Access,
         StopCause::Bound => Exit::Bound,
-        StopCause::LedgerDamaged => Exit::Mismatch,
+        StopCause::InputChanged | StopCause::LedgerDamaged => Exit::Mismatch,
         StopCause::InputIo | StopCause::LedgerIo => Exit::Fault,
     }
+}
+
+/// Returns why a run cannot go on when its input cannot be read any more.
+pub fn input_stop(error: &InputError) -> StopError {
+    let cause = if matches!(error, InputError::Changed { .. }) { StopCause::InputChanged } else { StopCause::InputIo };
+    StopError::new(cause, error.to_string())
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! What several commands share: groups of arguments, settings, the service, the engine, and how results are printed.
 
+pub mod bounds;
 pub mod choices;
 mod failure;
 mod input;
 mod outputs;
 mod pace;
+pub mod part;
 mod pool;
 pub mod rows;
 pub mod run;
+mod run_target;
 pub mod run_view;
 pub mod saved_plan;
 pub mod settings;
@@ -15,11 +18,15 @@ pub mod shard;
 pub mod simulator;
 pub mod stop_after;
 
-pub use failure::{Failure, exit_for_stop, temporary_file_error, temporary_file_stop};
+pub use failure::{Failure, exit_for_stop, input_stop, temporary_file_error, temporary_file_stop};
 pub use input::{InputArgs, note_preset};
 pub use outputs::check_outputs;
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
-pub use pool::{OpenPool, PoolAddress, PoolArgs, connect, listed, pool_options};
+pub use pool::{
+    EarlierLedger, ExpectedPool, OpenPool, PoolAddress, PoolArgs, binding_of, check_providers, connect, listed,
+    note_endpoint, pool_options,
+};
+pub use run_target::{GuardArgs, Proposal, RunTarget};
 pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};
 pub use simulator::SimulationArgs;
 
@@ -42,6 +49,8 @@ pub struct CommandContext<'a> {
     pub file_settings: FileSettings,
     /// Whether outputs may replace existing files.
     pub force: bool,
+    /// The arguments of the program, for the ledger.
+    pub arguments: Vec<String>,
 }
 
 /// The version of every JSON result. Members may be added without a new version.
@@ -112,13 +121,10 @@ pub fn require_terminal(ui: &Ui) -> Result<(), Failure> {
     ))
 }
 
-/// Asks before the pool is changed. A no sends nothing.
-pub fn confirm(what: &str, binding: &Binding, ui: &Ui) -> Result<(), Failure> {
-    match ui.confirm(&format!("{what} in {} {}?", pool_kind(binding.simulated), binding.pool)) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Failure::Declined),
-        Err(error) => Err(Failure::Usage(error.to_string())),
-    }
+/// Returns a pool, and its endpoint where that is not AWS's own, for people.
+pub fn place_of(Binding { pool, simulated, endpoint }: &Binding) -> String {
+    let at = endpoint.as_ref().map_or_else(String::new, |endpoint| format!(" at {endpoint}"));
+    format!("{} {pool}{at}", pool_kind(*simulated))
 }
 
 pub fn pool_kind(simulated: bool) -> &'static str {

@@ -2,21 +2,24 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::settings::{FileSettings, parse_endpoint_url};
 use super::simulator::{RunningSimulator, SimulationArgs, Simulator};
-use super::{CommandContext, Failure, headings};
+use super::{CommandContext, Failure, headings, place_of, warn_about_access, warn_about_cut_line};
+use crate::clock::UnixMs;
+use crate::domain::endpoint::CustomEndpoint;
 use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::run::StopError;
 use crate::foresight::preflight::{PoolKnowledge, preflight};
-use crate::ledger::Binding;
+use crate::ledger::{Binding, Ledger, LedgerError, held_binding};
 use crate::seed::Rng;
 use crate::service::UserDirectory;
 use crate::service::cognito::{Cognito, ConnectionTarget};
-use crate::ui::{shell_path, shell_word};
+use crate::ui::{Ui, shell_path, shell_word};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = headings::POOL)]
@@ -127,6 +130,84 @@ pub async fn connect(
     connected
 }
 
+/// Returns what a ledger or a plan of this pool is bound to, as the service showed itself.
+pub fn binding_of(pool: &PoolId, service: &Cognito, knowledge: &PoolKnowledge) -> Binding {
+    Binding::new(pool.clone(), knowledge.from_simulator, service.endpoint().cloned())
+}
+
+/// What is known of a run's pool before the service is called.
+pub struct ExpectedPool {
+    pool: PoolId,
+    /// Whether the command simulates it itself.
+    has_own_simulator: bool,
+    /// The endpoint that an option or the settings name. Another one may be in the environment or the profile.
+    endpoint: Option<CustomEndpoint>,
+}
+
+impl ExpectedPool {
+    pub fn new(args: &PoolArgs, pool: &PoolId, has_own_simulator: bool, file: &FileSettings) -> Self {
+        let url = args.endpoint_url.as_deref().or(file.endpoint_url.as_deref()).filter(|_| !has_own_simulator);
+        Self { pool: pool.clone(), has_own_simulator, endpoint: url.and_then(CustomEndpoint::of_url) }
+    }
+
+    /// Returns what this run is for, if that is surely not what a ledger or plan is bound to. The rest is compared when the
+    /// service has shown what it is.
+    pub fn other_than(&self, held: &Binding) -> Option<Binding> {
+        let of_run = Binding::new(self.pool.clone(), self.has_own_simulator, self.endpoint.clone());
+        let may_match = held.pool == self.pool
+            && (!self.has_own_simulator || *held == of_run)
+            && (of_run.endpoint.is_none() || held.endpoint == of_run.endpoint);
+        (!may_match).then_some(of_run)
+    }
+}
+
+fn held_by(path: &Path, run: &ExpectedPool) -> Result<Option<Binding>, Failure> {
+    let Some(held) = held_binding(path)? else { return Ok(None) };
+    match run.other_than(&held) {
+        Some(expected) => Err(LedgerError::Mismatch { place: path.display().to_string(), held, expected }.into()),
+        None => Ok(Some(held)),
+    }
+}
+
+/// A ledger that is open, and what it is bound to.
+pub struct EarlierLedger {
+    pub ledger: Ledger,
+    pub held: Binding,
+}
+
+impl EarlierLedger {
+    /// Opens a ledger of earlier runs before the service is called. `None` where it has not even a whole header.
+    pub fn open(path: &Path, run: &ExpectedPool, now: UnixMs, ui: &Ui) -> Result<Option<Self>, Failure> {
+        let Some(held) = held_by(path, run)? else { return Ok(None) };
+        let (ledger, opened) = Ledger::open(path, &held, now)?;
+        warn_about_cut_line(opened.cut_bytes, ui);
+        warn_about_access(path, opened.access, ui);
+        Ok(Some(Self { ledger, held }))
+    }
+
+    /// As [`EarlierLedger::open`], without its lock and without changing it.
+    pub fn open_read_only(path: &Path, run: &ExpectedPool) -> Result<Option<Self>, Failure> {
+        let Some(held) = held_by(path, run)? else { return Ok(None) };
+        Ok(Some(Self { ledger: Ledger::open_read_only(path, &held)?, held }))
+    }
+
+    /// Refuses a ledger that is bound to something else than the service has shown itself to be.
+    pub fn bound_to(self, path: &Path, binding: &Binding) -> Result<Ledger, Failure> {
+        if self.held == *binding {
+            return Ok(self.ledger);
+        }
+        let (place, expected) = (path.display().to_string(), binding.clone());
+        Err(LedgerError::Mismatch { place, held: self.held, expected }.into())
+    }
+}
+
+/// Prints which endpoint is used, where it is not AWS's own: the first line of a run.
+pub fn note_endpoint(binding: &Binding, ui: &Ui) {
+    if binding.endpoint.is_some() {
+        ui.note(&format!("this run is for {}, which is no endpoint of AWS", place_of(binding)));
+    }
+}
+
 /// Where a pool is. Nothing was read from it yet.
 pub struct PoolAddress {
     pub pool: PoolId,
@@ -186,19 +267,25 @@ impl OpenPool {
     ) -> Result<Self, Failure> {
         let address = PoolAddress::find(args, simulation, seed, &context.file_settings)?;
         let (service, knowledge) = connect(&address.target, &address.pool, seed, context).await?;
-        let binding = Binding { pool: address.pool.clone(), simulated: address.is_simulated() };
+        let binding = binding_of(&address.pool, &service, &knowledge);
+        note_endpoint(&binding, context.ui);
         Ok(Self { address, binding, directory: service.directory(), knowledge })
     }
 
     /// Refuses a provider that the pool does not have: a misspelled name would find nothing.
     pub fn check_providers(&self, option: &str, names: &BTreeSet<ProviderName>) -> Result<(), Failure> {
-        let known = &self.knowledge.providers;
-        let Some(unknown) = names.iter().find(|name| !known.contains_key(*name)) else { return Ok(()) };
-        Err(Failure::Usage(format!(
-            "{option} {unknown}: the pool has no provider of this name, case included; it has {}",
-            listed(known.keys())
-        )))
+        check_providers(option, names, &self.knowledge)
     }
+}
+
+/// Refuses a provider of an option that the pool does not have.
+pub fn check_providers(option: &str, names: &BTreeSet<ProviderName>, knowledge: &PoolKnowledge) -> Result<(), Failure> {
+    let known = &knowledge.providers;
+    let Some(unknown) = names.iter().find(|name| !known.contains_key(*name)) else { return Ok(()) };
+    Err(Failure::Usage(format!(
+        "{option} {unknown}: the pool has no provider of this name, case included; it has {}",
+        listed(known.keys())
+    )))
 }
 
 /// Returns names separated by commas, or `none`.

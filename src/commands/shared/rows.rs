@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::choices::Choices;
+use super::input_stop;
+use super::part::InputPart;
 use super::saved_plan::SavedPlan;
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::identity::PoolId;
@@ -29,6 +31,7 @@ pub struct InputRows {
     reader: InputReader,
     pool: PoolId,
     shard: Option<Shard>,
+    part: InputPart,
     guidance: RowGuidance,
 }
 
@@ -45,8 +48,14 @@ impl InputRows {
             reader: InputReader::with_cross_row(source, options, cross_row)?,
             pool: pool.clone(),
             shard,
+            part: InputPart::default(),
             guidance,
         })
+    }
+
+    /// Leaves out the rows that are not in a part.
+    pub fn in_part(self, part: InputPart) -> Self {
+        Self { part, ..self }
     }
 
     /// Reads ahead a little in a thread of its own, so that a slow disk or pipe delays no call.
@@ -74,14 +83,22 @@ impl InputRows {
                 None => break,
                 Some(Ok(record)) if !is_in_shard(self.shard, &record) => {}
                 // The engine keeps what it was given before, and stops.
-                Some(Err(error)) => return Some(Err(StopError::new(StopCause::InputIo, error.to_string()))),
+                Some(Err(error)) => return Some(Err(input_stop(&error))),
                 Some(Ok(record)) => match self.guided(incoming(record, &self.pool)) {
-                    Ok(incoming) => batch.push(incoming),
+                    Ok(incoming) => batch.push(self.left_out_of_part(&incoming).unwrap_or(incoming)),
                     Err(detail) => return Some(Err(StopError::new(StopCause::InputIo, detail))),
                 },
             }
         }
         Some(Ok(batch))
+    }
+
+    /// A valid row that is not in the part.
+    fn left_out_of_part(&self, incoming: &IncomingRow) -> Option<IncomingRow> {
+        let (IncomingRow::Row(row) | IncomingRow::Chosen(row, _) | IncomingRow::Planned(row, _)) = incoming else {
+            return None;
+        };
+        (!self.part.has_row(row.number, &self.reader)).then_some(IncomingRow::LeftOut(row.key))
     }
 
     fn guided(&mut self, incoming: IncomingRow) -> Result<IncomingRow, String> {

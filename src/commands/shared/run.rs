@@ -1,6 +1,8 @@
 //! One run of the engine on an open ledger: what `link`, `undo` and `reconcile --apply` have in common.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::{Failure, exit_for_stop};
@@ -9,7 +11,7 @@ use crate::domain::run::{RunOutcome, RunReport, Signal};
 use crate::domain::shard::Shard;
 use crate::engine::{RowSource, RunContext};
 use crate::exit::Exit;
-use crate::ledger::record::{LimitNote, RunId, RunStart, TOOL_VERSION};
+use crate::ledger::record::{LimitNote, RunId, RunOrigin, RunStart, TOOL_VERSION};
 use crate::limits::SIGNALS_WAITING_MAX;
 use crate::pace::RateQuota;
 use crate::seed::Rng;
@@ -36,6 +38,7 @@ pub fn run_start(
     input: &str,
     limit: Option<RateQuota>,
     shard: Option<Shard>,
+    origin: Option<RunOrigin>,
     clock: Clock,
 ) -> RunStart {
     RunStart {
@@ -49,6 +52,8 @@ pub fn run_start(
             from: limit.origin.as_str().to_owned(),
         }),
         shard,
+        rows: None,
+        origin: origin.map(Box::new),
     }
 }
 
@@ -58,29 +63,36 @@ pub fn run_id(seed: u64, clock: Clock) -> RunId {
 }
 
 pub fn exit_for_run(report: &RunReport) -> Exit {
-    let RunReport { purpose: aim, counts, .. } = report;
-    let is_all_done = if aim.is_undo() { counts.undone == counts.read } else { counts.all_linked() };
+    let RunReport { purpose, counts, .. } = report;
+    let is_all_done = if purpose.is_undo() { counts.undone == counts.read } else { counts.all_linked() };
     match &report.ended {
         RunOutcome::Interrupted(Signal::Interrupt) => Exit::Interrupted,
         RunOutcome::Interrupted(Signal::Terminate) => Exit::Terminated,
+        RunOutcome::Interrupted(Signal::HangUp) => Exit::HungUp,
         RunOutcome::Stopped(stop) => exit_for_stop(stop.cause),
         RunOutcome::Completed if is_all_done => Exit::Success,
         RunOutcome::Completed => Exit::Incomplete,
     }
 }
 
-/// Turns SIGINT and SIGTERM into values from now on. Before that a signal ends the process, which is right while nothing
-/// was sent.
+/// Whether a run handles the signals. Until then they end the process.
+static SIGNALS_ARE_HANDLED: AtomicBool = AtomicBool::new(false);
+
+/// Turns SIGINT, SIGTERM and SIGHUP into values from now on. Before that a signal ends the process, which is right while
+/// nothing was sent.
 pub fn listen_for_signals() -> Result<mpsc::Receiver<Signal>, Failure> {
     let refused = |error| Failure::System(format!("cannot listen for signals: {error}"));
     let mut interrupts = signal(SignalKind::interrupt()).map_err(refused)?;
     let mut terminations = signal(SignalKind::terminate()).map_err(refused)?;
+    let mut hang_ups = if hang_up_is_ignored() { None } else { Some(signal(SignalKind::hangup()).map_err(refused)?) };
+    SIGNALS_ARE_HANDLED.store(true, Ordering::SeqCst);
     let (sender, receiver) = mpsc::channel(SIGNALS_WAITING_MAX);
     tokio::spawn(async move {
         loop {
             let caught = tokio::select! {
                 Some(()) = interrupts.recv() => Signal::Interrupt,
                 Some(()) = terminations.recv() => Signal::Terminate,
+                Some(()) = next_hang_up(&mut hang_ups) => Signal::HangUp,
                 else => return,
             };
             if sender.send(caught).await.is_err() {
@@ -89,4 +101,63 @@ pub fn listen_for_signals() -> Result<mpsc::Receiver<Signal>, Failure> {
         }
     });
     Ok(receiver)
+}
+
+async fn next_hang_up(hang_ups: &mut Option<UnixSignal>) -> Option<()> {
+    match hang_ups {
+        Some(hang_ups) => hang_ups.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the process was started with SIGHUP ignored, as `nohup` does: then it stays ignored. Only Linux says so;
+/// elsewhere a hang-up ends the process as it does by default.
+fn hang_up_is_ignored() -> bool {
+    std::fs::read_to_string("/proc/self/status").map_or(true, |status| ignores_hang_up(&status))
+}
+
+/// Reads the mask of ignored signals, in which SIGHUP is the lowest bit.
+fn ignores_hang_up(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask & 1 == 1)
+}
+
+/// Ends the process at SIGTERM until a run handles it. The first process of a container has no default for it, and would
+/// be killed at the end of the scheduler's patience. In a thread of its own: checking a long file blocks the runtime.
+#[expect(clippy::disallowed_methods, clippy::exit, reason = "main may be busy, and there is nothing to finish")]
+pub fn end_at_termination() -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::System(format!("cannot listen for signals: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
+    let mut terminations = {
+        let _inside = runtime.enter();
+        signal(SignalKind::terminate()).map_err(failed)?
+    };
+    let watch = move || {
+        runtime.block_on(async {
+            while terminations.recv().await.is_some() {
+                if !SIGNALS_ARE_HANDLED.load(Ordering::SeqCst) {
+                    std::process::exit(Exit::Terminated.status().into());
+                }
+            }
+        });
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map_err(failed)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ignores_hang_up;
+
+    #[test]
+    fn a_hang_up_that_is_ignored_stays_ignored() {
+        for (status, expected) in [
+            ("Name:\tx\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000000001\n", false),
+            ("SigIgn:\t0000000000000001\n", true),
+            ("SigIgn:\t0000000000001003\n", true),
+            ("Name:\tx\n", true),
+        ] {
+            assert_eq!(ignores_hang_up(status), expected, "{status}");
+        }
+    }
 }

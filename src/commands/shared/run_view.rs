@@ -11,7 +11,7 @@
 //!  "writes":0,"reads":0,"throttled":0,"plan_missed":null,"elapsed_ms":0}
 //! ```
 //!
-//! `undone` is part of `unprocessed`: `link` may link again what `undo` has removed.
+//! `undone` is part of `unprocessed`: `link` may link again what `undo` has unlinked.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -99,6 +99,7 @@ fn stop_reason(cause: StopCause) -> &'static str {
         StopCause::LedgerIo => "ledger cannot be written",
         StopCause::LedgerDamaged => "ledger is damaged",
         StopCause::InputIo => "input cannot be read",
+        StopCause::InputChanged => "input changed",
         StopCause::Bound => "limit reached",
     }
 }
@@ -107,6 +108,7 @@ fn signal_name(signal: Signal) -> &'static str {
     match signal {
         Signal::Interrupt => "SIGINT",
         Signal::Terminate => "SIGTERM",
+        Signal::HangUp => "SIGHUP",
     }
 }
 
@@ -157,7 +159,7 @@ pub fn table(states: &[TableLine], sums: &[TableLine], style: Style) -> Vec<Stri
 pub fn counts_table(counts: &Counts, sum_label: &'static str, not_read: Option<u64>, style: Style) -> Vec<String> {
     let kept = by_code_text(&counts.kept, RefusalCode::as_str);
     let kept = if kept.is_empty() { kept } else { format!("undo refused: {kept}") };
-    let undone = if counts.undone > 0 { format!("{} removed by undo", count(counts.undone)) } else { String::new() };
+    let undone = if counts.undone > 0 { format!("{} unlinked by undo", count(counts.undone)) } else { String::new() };
     let states = [
         TableLine::new("linked", counts.linked, kept, Style::green),
         TableLine::new("already linked", counts.already_linked, "", Style::green),

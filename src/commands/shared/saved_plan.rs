@@ -12,9 +12,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use super::{Failure, pool_kind};
+use super::{ExpectedPool, Failure, place_of, pool_kind};
 use crate::clock::{Clock, UnixMs};
-use crate::domain::identity::{DestinationUser, Personal, ProviderName};
+use crate::domain::endpoint::CustomEndpoint;
+use crate::domain::identity::{DestinationUser, Personal, PoolId, ProviderName};
 use crate::domain::row::{Row, RowKey};
 use crate::engine::PlannedOutcome;
 use crate::foresight::prediction::{PredictedOutcome, Prediction};
@@ -32,6 +33,9 @@ pub struct PlanHeader {
     pub tool: String,
     pub pool: String,
     pub simulated: bool,
+    /// The endpoint that the pool was read from, where it is not AWS's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// Name of the input, for people.
     pub input: String,
     pub input_hash: String,
@@ -133,6 +137,7 @@ impl PlanHeader {
             tool: TOOL_VERSION.to_owned(),
             pool: binding.pool.to_string(),
             simulated: binding.simulated,
+            endpoint: binding.endpoint.as_ref().map(CustomEndpoint::to_string),
             input: input.name,
             input_hash: input.content_hash,
             options_hash: input.options_hash,
@@ -152,33 +157,59 @@ impl PlanHeader {
         Ok(format!("{:032x}", hasher.digest128()))
     }
 
+    /// Returns the number of rows that are not linked and will not be.
+    pub fn refused(&self) -> u64 {
+        self.rows.saturating_sub(self.count("link") + self.count("already_linked"))
+    }
+
     /// Returns the number of rows with this verdict.
     pub fn count(&self, verdict: &str) -> u64 {
         self.verdicts.get(verdict).copied().unwrap_or_default()
     }
 
-    /// Refuses a plan that is for another pool or input, or too old.
+    /// Returns the pool, and its endpoint where that is not AWS's own, as [`place_of`] does.
+    fn place(&self) -> String {
+        let at = self.endpoint.as_ref().map_or_else(String::new, |endpoint| format!(" at {endpoint}"));
+        format!("{} {}{at}", pool_kind(self.simulated), self.pool)
+    }
+
+    /// Refuses a plan that is for another pool or endpoint than the service has shown itself to be.
+    pub fn check_binding(&self, path: &Path, binding: &Binding) -> Result<(), Failure> {
+        if self.place() == place_of(binding) {
+            return Ok(());
+        }
+        Err(Failure::Mismatch(format!(
+            "{}: the plan is for {}, and this run for {}; nothing was sent, make a new plan",
+            path.display(),
+            self.place(),
+            place_of(binding)
+        )))
+    }
+
+    /// As [`PlanHeader::check_binding`], as far as that shows before the service is called.
+    pub fn refuse_other_pool(&self, path: &Path, run: &ExpectedPool) -> Result<(), Failure> {
+        let held = PoolId::parse(&self.pool).ok().map(|pool| {
+            let endpoint = self.endpoint.as_deref().and_then(CustomEndpoint::parse);
+            Binding { pool, simulated: self.simulated, endpoint }
+        });
+        match held.and_then(|held| run.other_than(&held)) {
+            Some(expected) => self.check_binding(path, &expected),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a plan that is for another input, or too old.
     pub fn check(
         &self,
         path: &Path,
         source: &InputSource,
         options: &InputOptions,
-        binding: &Binding,
         age_max: Duration,
         clock: Clock,
     ) -> Result<(), Failure> {
         let mismatch = |why: String| {
             Err(Failure::Mismatch(format!("{}: {why}; nothing was sent, make a new plan", path.display())))
         };
-        if (self.pool.as_str(), self.simulated) != (binding.pool.as_str(), binding.simulated) {
-            return mismatch(format!(
-                "the plan is for {} {}, and this run for {} {}",
-                pool_kind(self.simulated),
-                self.pool,
-                pool_kind(binding.simulated),
-                binding.pool
-            ));
-        }
         let age_ms = clock.unix_ms().saturating_sub(self.scanned_unix_ms);
         let age = Duration::from_millis(u64::try_from(age_ms).unwrap_or(0));
         if age > age_max {
@@ -286,7 +317,7 @@ fn line_of(value: &impl Serialize) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, PoolId};
+    use crate::domain::identity::{AttributeName, Destination, ExternalIdentity};
     use crate::domain::outcome::RefusalCode;
     use crate::domain::row::{Link, RowNumber};
 
@@ -313,7 +344,7 @@ mod tests {
 
     fn header() -> PlanHeader {
         let input = PlannedInput { name: "pairs.csv".into(), content_hash: "0".into(), options_hash: "1".into() };
-        let binding = Binding { pool: PoolId::parse("us-east-1_A").unwrap(), simulated: false };
+        let binding = Binding::new(PoolId::parse("us-east-1_A").unwrap(), false, None);
         PlanHeader::new(input, &binding)
     }
 

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::Failure;
 use crate::clock::UnixMs;
+use crate::domain::identity::PoolId;
 use crate::limits;
 
 /// What the file of `--config` may hold. Every key has the name of its option.
@@ -23,6 +24,12 @@ pub struct FileSettings {
     pub region: Option<String>,
     pub endpoint_url: Option<String>,
     pub allow_insecure_endpoint: Option<bool>,
+    pub expect_account: Option<String>,
+    /// Whether a run on the pool of these settings is confirmed by the pool's name. This key has no option.
+    pub protected: Option<bool>,
+    /// IDs of the protected pools among `pools`: a ledger may be of another pool than the options.
+    #[serde(skip)]
+    pub protected_ids: Vec<String>,
     /// A number, `auto` or `max`.
     pub rate: Option<Scalar>,
     pub share: Option<f64>,
@@ -56,6 +63,13 @@ impl FileSettings {
         })
     }
 
+    /// Whether a pool is marked as protected: by its table, or as that of `user-pool-id`, or as every pool where neither the
+    /// file nor a table names one.
+    pub fn protects(&self, pool: &PoolId) -> bool {
+        let is_of_file = self.user_pool_id.as_deref().is_none_or(|id| id == pool.as_str());
+        (self.protected == Some(true) && is_of_file) || self.protected_ids.iter().any(|id| id == pool.as_str())
+    }
+
     /// Returns the settings for a pool: that of the table with this name, or with the pool's id.
     pub fn for_pool(mut self, name: Option<&str>, id: Option<&str>) -> Result<Self, Failure> {
         let usage = |message: String| Err(Failure::Usage(message));
@@ -65,11 +79,13 @@ impl FileSettings {
             }
         }
         let pools = std::mem::take(&mut self.pools);
+        let is_protected = |pool: &&Self| pool.protected == Some(true);
+        self.protected_ids = pools.values().filter(is_protected).filter_map(|pool| pool.user_pool_id.clone()).collect();
         let names = || pools.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let id = id.or(if name.is_none() { self.user_pool_id.as_deref() } else { None });
         let has_id = |pool: &Self| id.is_some() && pool.user_pool_id.as_deref() == id;
-        let found = match name {
-            Some(name) => match pools.get(name) {
+        let found = if let Some(name) = name {
+            match pools.get(name) {
                 None if pools.is_empty() => {
                     return usage(format!("--pool {name}: the settings have no pools; pass a file with --config"));
                 }
@@ -77,16 +93,15 @@ impl FileSettings {
                 Some(pool) if id.is_some() && !has_id(pool) => {
                     return usage(format!("--pool {name} has another ID than --user-pool-id"));
                 }
-                Some(pool) => Some(pool),
-            },
-            None => {
-                let mut same = pools.values().filter(|pool| has_id(pool));
-                let found = same.next();
-                if same.next().is_some() {
-                    return usage("several pools of the settings have this ID: name one with --pool".to_owned());
-                }
-                found
+                found => found,
             }
+        } else {
+            let mut same = pools.values().filter(|pool| has_id(pool));
+            let found = same.next();
+            if same.next().is_some() {
+                return usage("several pools of the settings have this ID: name one with --pool".to_owned());
+            }
+            found
         };
         Ok(match found.cloned() {
             Some(pool) => self.with(pool),
@@ -104,6 +119,9 @@ impl FileSettings {
             region: pool.region.or(self.region),
             endpoint_url: pool.endpoint_url.or(self.endpoint_url),
             allow_insecure_endpoint: pool.allow_insecure_endpoint.or(self.allow_insecure_endpoint),
+            expect_account: pool.expect_account.or(self.expect_account),
+            protected: pool.protected.or(self.protected),
+            protected_ids: self.protected_ids,
             rate: pool.rate.or(self.rate),
             share: pool.share.or(self.share),
             concurrency: pool.concurrency.or(self.concurrency),
@@ -198,6 +216,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     duration.ok_or_else(|| "expected a duration over 0 and up to 7304484d, such as 90s, 45m, 1h30m or 2d".to_owned())
 }
 
+/// Reads the number of an AWS account.
+pub fn parse_account(text: &str) -> Result<String, String> {
+    let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_account.then(|| text.to_owned()).ok_or_else(|| "expected the 12 digits of an AWS account".to_owned())
+}
+
 /// Reads an address in place of the Region's own.
 pub fn parse_endpoint_url(url: &str) -> Result<String, String> {
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
@@ -240,6 +264,24 @@ pub fn parse_since(text: &str, now: UnixMs) -> Result<UnixMs, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_protected_pool_is_that_of_its_table_or_of_the_file() {
+        let protects = |text: &str, named: Option<&str>, pool: &str| {
+            let file: FileSettings = toml::from_str(text).unwrap();
+            file.for_pool(named, None).unwrap().protects(&PoolId::parse(pool).unwrap())
+        };
+        let of_file = "protected = true\nuser-pool-id = \"us-east-1_A\"";
+        assert!(protects(of_file, None, "us-east-1_A") && !protects(of_file, None, "us-east-1_B"));
+        assert!(protects("protected = true", None, "us-east-1_B") && !protects("", None, "us-east-1_B"));
+        let tables = "[pools.live]\nuser-pool-id = \"us-east-1_A\"\nprotected = true\n\
+                      [pools.test]\nuser-pool-id = \"us-east-1_B\"";
+        // Also where the options name no pool, as those of `undo`, or another one.
+        for named in [None, Some("live"), Some("test")] {
+            assert!(protects(tables, named, "us-east-1_A"), "{named:?}");
+            assert!(!protects(tables, named, "us-east-1_B"), "{named:?}");
+        }
+    }
 
     #[test]
     fn an_address_has_a_scheme_and_a_host() {

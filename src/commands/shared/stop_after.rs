@@ -36,16 +36,13 @@ impl FromStr for StopAfter {
         if bound == "off" {
             return Ok(Self::Off(class));
         }
-        let bound = match bound.strip_suffix('%') {
-            Some(percent) => {
-                let percent = percent.parse().ok().filter(|percent: &f64| *percent > 0.0 && *percent <= 100.0);
-                FailureBound::Percent(percent.ok_or("expected a percentage over 0 and up to 100")?)
-            }
-            None => {
-                let most = STOP_WINDOW_ROWS as u64;
-                let rows = bound.parse().ok().filter(|rows: &u64| (1..=most).contains(rows));
-                FailureBound::Rows(rows.ok_or_else(|| format!("expected a number of rows from 1 to {most}"))?)
-            }
+        let bound = if let Some(percent) = bound.strip_suffix('%') {
+            let percent = percent.parse().ok().filter(|percent: &f64| *percent > 0.0 && *percent <= 100.0);
+            FailureBound::Percent(percent.ok_or("expected a percentage over 0 and up to 100")?)
+        } else {
+            let most = STOP_WINDOW_ROWS as u64;
+            let rows = bound.parse().ok().filter(|rows: &u64| (1..=most).contains(rows));
+            FailureBound::Rows(rows.ok_or_else(|| format!("expected a number of rows from 1 to {most}"))?)
         };
         match (class, bound) {
             (FailureClass::Provider, FailureBound::Percent(_)) => {

@@ -14,9 +14,10 @@ use super::shared::run_view::print_stop;
 use super::shared::settings::{parse_row_ranges, parse_since};
 use super::shared::simulator::Simulator;
 use super::shared::{
-    AdvancedArgs, CommandContext, Failure, PaceArgs, PoolArgs, SimulationArgs, check_outputs, confirm, connect,
-    parse_provider, require_terminal, warn_about_access, warn_about_cut_line,
+    AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, PaceArgs, PoolArgs, Proposal,
+    RunTarget, SimulationArgs, binding_of, check_outputs, check_providers, connect, parse_provider, require_terminal,
 };
+use crate::clock::UnixMs;
 use crate::domain::counts::Counts;
 use crate::domain::identity::ProviderName;
 use crate::domain::run::{RunOutcome, RunPurpose, RunReport};
@@ -24,7 +25,7 @@ use crate::engine::{IncomingRow, RowBatchFuture, RowSource, RunContext, ServiceP
 use crate::exit::Exit;
 use crate::ledger::record::UNDO_COMMAND;
 use crate::ledger::storage::FileSource;
-use crate::ledger::{Binding, Ledger, LinksToUndo, UndoSelection, UndoSelectionCounts, read_header};
+use crate::ledger::{Binding, LedgerError, LinksToUndo, UndoSelection, UndoSelectionCounts, read_header};
 use crate::limits::READER_BATCH_ROWS;
 use crate::ui::{Ui, format};
 use view::DryRunList;
@@ -39,9 +40,9 @@ Example: cognito-link undo pairs.csv.ledger --dry-run";
 const NOT_RESTORED: &str = "undo only removes links: attributes that sign-ins have overwritten, deleted profiles and \
      billing stay as they are, and the next sign-in of an unlinked identity creates a new profile";
 
-/// Take back the links that a ledger records as made, the newest first
+/// Remove the links that a ledger records as made, the newest first
 ///
-/// Reads each user before the call, and takes a link back only if it is still as this tool made it.
+/// Reads each user before the call, and removes a link only if it is still as this tool made it.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct UndoArgs {
@@ -50,13 +51,15 @@ pub struct UndoArgs {
     /// Skip the question before writing to the pool
     #[arg(short, long)]
     pub yes: bool,
-    /// Read the pool and list what would be removed; change neither the pool nor the ledger
+    /// Read the pool and list what would be unlinked; change neither the pool nor the ledger
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
     pub selection: SelectionArgs,
     #[command(flatten)]
     pub pool: PoolArgs,
+    #[command(flatten)]
+    pub guards: GuardArgs,
     #[command(flatten)]
     pub pace: PaceArgs,
     #[command(flatten)]
@@ -85,6 +88,17 @@ pub struct SelectionArgs {
     pub include_recovered: bool,
 }
 
+impl SelectionArgs {
+    fn resolve(&self, now: UnixMs) -> Result<UndoSelection, Failure> {
+        Ok(UndoSelection {
+            since: self.since.as_deref().map(|text| parse_since(text, now)).transpose()?,
+            rows: self.rows.concat(),
+            providers: self.provider.iter().cloned().collect(),
+            include_recovered: self.include_recovered,
+        })
+    }
+}
+
 pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, clock, file_settings: file, .. } = context;
 
@@ -98,8 +112,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     }
     let rate_choice = args.pace.rate_choice(None, file)?;
     let mut options = args.pace.engine_options(RunPurpose::Undo, rate_choice, &args.advanced, context)?;
-    let asks = !args.yes && !args.dry_run;
-    if asks {
+    if !args.guards.answers(args.yes) && !args.dry_run {
         require_terminal(ui)?;
     }
     let [_, faults] = args.simulation.files_read();
@@ -107,45 +120,45 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     let pool_of_ledger = read_header(&args.ledger)?.binding.pool.to_string();
     let default_pool = simulator.as_ref().map_or(pool_of_ledger.as_str(), Simulator::pool_id);
     let pool = args.pool.pool_id(file, Some(default_pool))?;
-    let binding = Binding { simulated: simulator.is_some() || pool.is_simulated(), pool };
-    let selection = UndoSelection {
-        since: args.selection.since.as_deref().map(|text| parse_since(text, clock.unix_ms())).transpose()?,
-        rows: args.selection.rows.concat(),
-        providers: args.selection.provider.into_iter().collect(),
-        include_recovered: args.selection.include_recovered,
-    };
+    if simulator.is_none() && !args.dry_run {
+        args.guards.check_protection(args.yes, &pool, file)?;
+    }
+    let selection = args.selection.resolve(clock.unix_ms())?;
 
     // Open the ledger. It is never created: a missing one is a mistyped path. A dry run takes no lock.
     let ledger_file = FileSource::open(&args.ledger)?;
-    let mut ledger = if args.dry_run {
-        Ledger::open_read_only(&args.ledger, &binding)?
+    let expected = ExpectedPool::new(&args.pool, &pool, simulator.is_some(), file);
+    let earlier = if args.dry_run {
+        EarlierLedger::open_read_only(&args.ledger, &expected)?
     } else {
-        let (ledger, opened) = Ledger::open(&args.ledger, &binding, clock.unix_ms())?;
-        warn_about_cut_line(opened.cut_bytes, ui);
-        warn_about_access(&args.ledger, opened.access, ui);
-        ledger
+        EarlierLedger::open(&args.ledger, &expected, clock.unix_ms(), ui)?
     };
-    let input = ledger.last_run().map(|run| Path::new(&run.start.input));
+    let earlier = earlier.ok_or_else(|| LedgerError::NotALedger { place: args.ledger.display().to_string() })?;
+    let input = earlier.ledger.last_run().map(|run| Path::new(&run.start.input));
     check_outputs(&[args.simulation.output()], &[input], context.force)?;
-    let (links, found) = LinksToUndo::find(Box::new(ledger_file), ledger.view(), &selection)?;
-    note_selection(&found, ledger.view().counts().in_doubt - found.in_doubt, ui);
+
+    let (links, found) = LinksToUndo::find(Box::new(ledger_file), earlier.ledger.view(), &selection)?;
+    note_selection(&found, earlier.ledger.view().counts().in_doubt - found.in_doubt, ui);
     options.total = Some(found.selected);
-    let mut running_simulator = None;
-    let target = match simulator {
-        None => args.pool.real_target(file)?,
-        Some(simulator) => {
-            running_simulator.insert(simulator.serve(&binding.pool, &BTreeSet::new(), options.seed)?).target()
-        }
-    };
+    let running_simulator =
+        simulator.map(|simulator| simulator.serve(&pool, &BTreeSet::new(), options.seed)).transpose()?;
+    let address =
+        running_simulator.as_ref().map_or_else(|| args.pool.real_target(file), |running| Ok(running.target()))?;
 
     let mut list = DryRunList::new(ui);
-    let report = if found.selected == 0 {
-        let what = if found.not_selected > 0 { "no link is selected" } else { "this ledger has no link to remove" };
-        ui.note(&format!("{what}; nothing was sent"));
-        nothing_to_do(args.dry_run, &binding)
+    // A name that neither the ledger nor the pool has is misspelled.
+    let connection = if found.selected > 0 || !links.unknown_providers().is_empty() {
+        let connection = connect(&address, &pool, options.seed, context).await?;
+        check_providers("--provider", links.unknown_providers(), &connection.1)?;
+        Some(connection)
     } else {
-        // Connect, and ask.
-        let (service, knowledge) = connect(&target, &binding.pool, options.seed, context).await?;
+        None
+    };
+    let report = if let Some((service, knowledge)) = connection.filter(|_| found.selected > 0) {
+        // Ask. A ledger is bound to what the service says of itself.
+        let binding = binding_of(&pool, &service, &knowledge);
+        let target = RunTarget::find(&binding, &service, &knowledge, &args.guards, context).await?;
+        let mut ledger = earlier.bound_to(&args.ledger, &binding)?;
         let pace = if args.dry_run {
             rate_choice.write_pace_for_documented_quota()
         } else {
@@ -153,18 +166,20 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
             args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?
         };
         ui.warn(NOT_RESTORED);
-        if asks {
-            let links = format::counted(found.selected, "link");
-            confirm(&format!("remove {links} of {}", args.ledger.display()), &binding, ui)?;
+        if !args.dry_run {
+            let what = format!("unlink {} of {}", format::counted(found.selected, "link"), args.ledger.display());
+            let proposal = Proposal { what, links: found.selected, reasons: Vec::new(), yes: args.yes, ui };
+            target.confirm(&proposal)?;
         }
 
         // Run.
         let mut signals = listen_for_signals()?;
+        let origin = Some(target.origin(None, context));
         let run = run_id(options.seed, *clock);
         let last_start = ledger.last_run().map(|run| run.start.clone());
         let input = last_start.as_ref().map(|start| start.input.clone()).unwrap_or_default();
         let shard = last_start.and_then(|start| start.shard);
-        let start = run_start(run, UNDO_COMMAND, &input, pace.limit, shard, *clock);
+        let start = run_start(run, UNDO_COMMAND, &input, pace.limit, shard, origin, *clock);
         let writer = if args.dry_run { WritePort::Nothing } else { WritePort::Unlinks(service.unlinker()) };
         let mut observer = ui.observer();
         let engine = RunContext {
@@ -181,6 +196,9 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
             undo_observer: args.dry_run.then_some(&mut list as &mut dyn UndoObserver),
         };
         Box::pin(run_engine(engine, &start, &mut LinkRows { links }, &mut signals)).await?
+    } else {
+        note_nothing_selected(&found, ui);
+        nothing_to_do(args.dry_run, &earlier.held)
     };
 
     // Result.
@@ -197,7 +215,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
 
 /// Prints what was selected. Rows that `link` left in doubt may be linked, and are left alone.
 fn note_selection(found: &UndoSelectionCounts, links_in_doubt: u64, ui: &Ui) {
-    let mut parts = vec![format!("{} to remove", format::counted(found.selected, "link"))];
+    let mut parts = vec![format!("{} to unlink", format::counted(found.selected, "link"))];
     for (number, what) in [
         (found.in_doubt, "of them in doubt from an earlier undo and read first"),
         (found.not_selected, "not selected"),
@@ -214,6 +232,11 @@ fn note_selection(found: &UndoSelectionCounts, links_in_doubt: u64, ui: &Ui) {
             format::counted(links_in_doubt, "row")
         ));
     }
+}
+
+fn note_nothing_selected(found: &UndoSelectionCounts, ui: &Ui) {
+    let what = if found.not_selected > 0 { "no link is selected" } else { "this ledger has no link to remove" };
+    ui.note(&format!("{what}; nothing was sent"));
 }
 
 fn nothing_to_do(dry_run: bool, binding: &Binding) -> RunReport {

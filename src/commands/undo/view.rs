@@ -52,7 +52,7 @@ fn undo_text(report: &RunReport, left_out: u64, ledger: &str, style: Style) -> S
     let not_read = report.not_read.unwrap_or(0);
     let is_dry_run = report.purpose == RunPurpose::UndoDryRun;
     let states = [
-        TableLine::new(if is_dry_run { "to be removed" } else { "removed" }, counts.undone, "", Style::green),
+        TableLine::new(if is_dry_run { "to be undone" } else { "undone" }, counts.undone, "", Style::green),
         TableLine::new("refused", counts.refused, refusals_text(counts), Style::yellow),
         TableLine::new("failed", counts.failed, "", Style::red),
         TableLine::new("in doubt", counts.in_doubt, "", Style::red),
@@ -127,7 +127,7 @@ impl UndoObserver for DryRunList<'_> {
 
 fn link_text(row: &Row, outcome: &UndoOutcome, ui: &Ui) -> String {
     let verdict = match outcome {
-        UndoOutcome::Undone => "would be removed".to_owned(),
+        UndoOutcome::Undone => "would be unlinked".to_owned(),
         UndoOutcome::Refused { code, .. } => format!("refused {}", code.as_str()),
         UndoOutcome::Failed { text } | UndoOutcome::InDoubt { text } => format!("could not be read ({})", text.code),
     };

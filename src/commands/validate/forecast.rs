@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use super::split_files::VerdictFiles;
 use crate::clock::Clock;
-use crate::commands::shared::Failure;
 use crate::commands::shared::choices::Choices;
 use crate::commands::shared::saved_plan::{PlanHeader, PlanWriter};
+use crate::commands::shared::{Failure, input_stop};
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::identity::{Personal, PoolId, ProviderName};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::report::{PredictedRefusal, PredictionReport};
 use crate::domain::row::{Row, RowKey};
-use crate::domain::run::{StopCause, StopError};
+use crate::domain::run::StopError;
 use crate::foresight::destination::{CorrectionHint, PoolNaming};
 use crate::foresight::pool_index::{PoolIndex, PoolIndexBuilder};
 use crate::foresight::pool_index::{RequiredUsers, RequiredUsersBuilder};
@@ -141,7 +141,7 @@ impl ForecastInput<'_> {
                     None => return Ok(None),
                     Some(Ok(row)) => waiting = look_ups.filters_for(&row.link),
                     Some(Err(error)) => {
-                        return Err(StopError::new(StopCause::InputIo, error.to_string()));
+                        return Err(input_stop(&error));
                     }
                 }
             }

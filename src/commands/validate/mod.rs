@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
+use super::shared::bounds::InputLimits;
 use super::shared::choices::{self, Choices};
 use super::shared::rows::read_first;
 use super::shared::saved_plan::{PlanHeader, PlannedInput};
@@ -51,6 +52,9 @@ pub struct ValidateArgs {
     /// File of choices for ambiguous rows: `choices.csv` of `--split`, filled in
     #[arg(long, value_name = "FILE", help_heading = headings::INPUT, hide_short_help = true)]
     pub choices: Option<PathBuf>,
+    /// Minimum number of rows in the input; with fewer, it is invalid [default: 1]
+    #[arg(long, value_name = "N", help_heading = headings::INPUT, hide_short_help = true)]
+    pub min_rows: Option<u64>,
     /// Check only the file, although the environment or the settings name a pool
     #[arg(long, help_heading = headings::INPUT)]
     pub offline: bool,
@@ -121,12 +125,14 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
     // Check, and forecast where there is a pool.
     let mut view = ValidateView::new(ui, source.name(), pool_options(&args.pool, &args.simulation));
     let checked = check_input(&source, &options, args.split.as_deref(), &mut view)?;
+    InputLimits::new(args.min_rows, None, file)?.check(checked.counts.read, None)?;
     let forecast = match pool {
         Some(pool) => {
             let forecast =
                 forecast_input(&args, &source, &options, &checked, &pool, rate_choice, &choices, &mut view, context)
                     .await?;
             pool.address.close()?;
+            choices.warn_about_unused(ui);
             Some(forecast)
         }
         None => None,

@@ -67,6 +67,16 @@ pub(super) struct Fingerprints {
     pub(super) identities: FingerprintColumn,
     /// Where rows were left out: from this index on, row numbers are that much higher than indexes.
     gaps: Vec<(u32, u32)>,
+    /// Rows that repeat the row before them, of which nothing else is kept: a file of one repeated row takes no memory.
+    pub(super) repeats: Vec<RepeatedRows>,
+    last: Option<(u64, Fingerprint, Fingerprint)>,
+}
+
+/// Rows that follow one another and repeat the row before the first of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RepeatedRows {
+    pub(super) first: u32,
+    pub(super) last: u32,
 }
 
 /// Heads and tails apart, so that sorting the heads reads nothing else.
@@ -92,13 +102,30 @@ impl Fingerprints {
     pub(super) fn add(&mut self, number: RowNumber, link: &LinkRef<'_>, seed: u64) {
         // Rows are counted in 32 bits: the reading ends before that many.
         let narrow = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let (destination, identity) =
+            (Fingerprint::of_destination(link.destination), Fingerprint::of_identity(link.value, seed));
+        let repeats_last = self.last == Some((number.0.wrapping_sub(1), destination, identity));
+        self.last = Some((number.0, destination, identity));
+        if repeats_last {
+            let row = narrow(number.0);
+            match self.repeats.last_mut().filter(|repeated| repeated.last == row - 1) {
+                Some(repeated) => repeated.last = row,
+                None => self.repeats.push(RepeatedRows { first: row, last: row }),
+            }
+            return;
+        }
         let index = self.identities.heads.len() as u64;
         let shift = narrow(number.0.saturating_sub(index));
         if self.gaps.last().map_or(0, |(_, shift)| *shift) != shift {
             self.gaps.push((narrow(index), shift));
         }
-        self.identities.push(Fingerprint::of_identity(link.value, seed));
-        self.destinations.push(Fingerprint::of_destination(link.destination));
+        self.identities.push(identity);
+        self.destinations.push(destination);
+    }
+
+    /// Takes out the rows that repeat the row before them.
+    pub(super) fn take_repeats(&mut self) -> Vec<RepeatedRows> {
+        std::mem::take(&mut self.repeats)
     }
 
     /// Returns the number of the row at an index.
@@ -141,10 +168,11 @@ mod tests {
 
     #[test]
     fn places_lead_back_to_rows() {
-        let link = LinkRef { destination: DestinationRef::Username("a"), provider: "Okta", attribute: "a", value: "b" };
         let mut prints = Fingerprints::default();
         let numbers = [1, 2, 5, 6, 7, 20, 21, 30];
         for number in numbers {
+            let (destination, value) = (DestinationRef::Username("a"), &number.to_string());
+            let link = LinkRef { destination, provider: "Okta", attribute: "a", value };
             prints.add(RowNumber(number), &link, 0);
         }
         let rows: Vec<u64> = (0..8).map(|place| u64::from(prints.row(place))).collect();

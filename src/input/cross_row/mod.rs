@@ -6,7 +6,8 @@
 //! second reading ◄── CrossRowCursor: adds these findings to each row's own ◄────────── CrossRowFindings ◄──────┘
 //! ```
 //!
-//! The first reading keeps 24 bytes for each row without errors and no text; the second one reports, in the order of the
+//! The first reading keeps 24 bytes for each row without errors and no text, and nothing for a row that repeats the row
+//! before it. Conflicts are bounded: with more of them the input is refused. The second one reports, in the order of the
 //! rows. Rows with an error of their own are not compared. Two values count as the same if 96 bits of their hashes
 //! agree: 64 bits find candidates by sorting, 32 more confirm them. Over 50 million rows a chance agreement has a
 //! probability of 10⁻¹⁴; 128 bits would not fit into the promised memory, and 64 alone would err once in 15,000 such
@@ -16,6 +17,7 @@ mod fingerprints;
 mod row_groups;
 mod value_shapes;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::columns::Column;
@@ -23,8 +25,9 @@ use super::record::{DestinationRef, LinkRef};
 use super::row_check::RowIssues;
 use crate::domain::finding::FindingCode;
 use crate::domain::row::RowNumber;
-use crate::limits::IDENTITIES_PER_USER_MAX;
-use fingerprints::Fingerprints;
+use crate::limits::{CONFLICTS_MAX, IDENTITIES_PER_USER_MAX};
+use fingerprints::{Fingerprints, RepeatedRows};
+pub(super) use row_groups::TooManyConflicts;
 use row_groups::{ConflictKind, RowConflict, find_conflicts};
 use value_shapes::{UnusualShapes, ValueShapes};
 
@@ -33,13 +36,15 @@ use value_shapes::{UnusualShapes, ValueShapes};
 pub struct CrossRowFindings {
     /// In the order of the rows.
     conflicts: Vec<RowConflict>,
+    /// Rows that repeat the row before them, in their order. Each has the conflicts of that row as well.
+    repeats: Vec<RepeatedRows>,
     unusual: UnusualShapes,
 }
 
 impl CrossRowFindings {
     /// Returns whether no row gets a finding.
     pub fn is_clean(&self) -> bool {
-        self.conflicts.is_empty() && self.unusual.is_empty()
+        self.conflicts.is_empty() && self.repeats.is_empty() && self.unusual.is_empty()
     }
 }
 
@@ -57,8 +62,14 @@ impl CrossRowCheck {
         self.fingerprints.add(number, link, seed);
     }
 
-    pub(super) fn finish(self) -> CrossRowFindings {
-        CrossRowFindings { conflicts: find_conflicts(&self.fingerprints), unusual: self.shapes.find_unusual() }
+    /// Compares the rows. Fails where more rows than [`CONFLICTS_MAX`] repeat or contradict others.
+    pub(super) fn finish(mut self) -> Result<CrossRowFindings, TooManyConflicts> {
+        let repeats = self.fingerprints.take_repeats();
+        if repeats.len() > CONFLICTS_MAX {
+            return Err(TooManyConflicts);
+        }
+        let conflicts = find_conflicts(&self.fingerprints)?;
+        Ok(CrossRowFindings { conflicts, repeats, unusual: self.shapes.find_unusual() })
     }
 }
 
@@ -67,27 +78,57 @@ pub(super) struct CrossRowCursor {
     across: Arc<CrossRowFindings>,
     /// The first conflict of the rows that are still to come.
     next: usize,
+    /// The conflicts of the last row that does not repeat the one before it.
+    kept: Range<usize>,
+    kept_row: u32,
+    /// The first of the repeated rows that are still to come.
+    next_repeats: usize,
 }
 
 impl CrossRowCursor {
     pub(super) fn new(across: Arc<CrossRowFindings>) -> Self {
-        Self { across, next: 0 }
+        Self { across, next: 0, kept: 0..0, kept_row: 0, next_repeats: 0 }
     }
 
     /// Adds what is wrong with a row in comparison with others. Numbers must rise.
     pub(super) fn add_issues(&mut self, number: RowNumber, link: &LinkRef<'_>, issues: &mut RowIssues<'_>) {
-        while let Some(conflict) = self.across.conflicts.get(self.next) {
-            if u64::from(conflict.row) > number.0 {
-                break;
+        if self.repeats_row_before(number) {
+            let kept = self.across.conflicts.get(self.kept.clone()).unwrap_or_default();
+            if kept.first().is_none_or(|conflict| conflict.kind != ConflictKind::DuplicateRow) {
+                let conflict =
+                    RowConflict { row: self.kept_row, kind: ConflictKind::DuplicateRow, other: self.kept_row };
+                add_conflict(conflict, link, issues);
             }
-            if u64::from(conflict.row) == number.0 {
+            for conflict in kept {
                 add_conflict(*conflict, link, issues);
             }
-            self.next += 1;
+        } else {
+            let of_row = |row: u32| u64::from(row) == number.0;
+            let conflicts = &self.across.conflicts;
+            self.next += conflicts[self.next..].iter().take_while(|found| u64::from(found.row) < number.0).count();
+            let count = conflicts[self.next..].iter().take_while(|found| of_row(found.row)).count();
+            self.kept = self.next..self.next + count;
+            self.kept_row = u32::try_from(number.0).unwrap_or(u32::MAX);
+            for conflict in &conflicts[self.kept.clone()] {
+                add_conflict(*conflict, link, issues);
+            }
+            self.next += count;
         }
         if let Some(unusual) = self.across.unusual.find(link.provider, link.attribute) {
             unusual.add_issues(link.value, issues);
         }
+    }
+}
+
+impl CrossRowCursor {
+    fn repeats_row_before(&mut self, number: RowNumber) -> bool {
+        while let Some(repeated) = self.across.repeats.get(self.next_repeats) {
+            if u64::from(repeated.last) >= number.0 {
+                return u64::from(repeated.first) <= number.0;
+            }
+            self.next_repeats += 1;
+        }
+        false
     }
 }
 

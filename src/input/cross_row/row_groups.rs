@@ -1,7 +1,7 @@
 //! Which rows have the same identity or destination, and what follows for each of them.
 
 use super::fingerprints::{FingerprintColumn, Fingerprints};
-use crate::limits::{CROSS_ROW_PARTS_LOG, CROSS_ROW_UNDIVIDED_ROWS, IDENTITIES_PER_USER_MAX};
+use crate::limits::{CONFLICTS_MAX, CROSS_ROW_PARTS_LOG, CROSS_ROW_UNDIVIDED_ROWS, IDENTITIES_PER_USER_MAX};
 
 /// What is wrong with a row in comparison with another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,15 +23,31 @@ pub(super) enum ConflictKind {
     RoundedNumber,
 }
 
+/// More rows than this repeat or contradict others, so that what is wrong with each is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::input) struct TooManyConflicts;
+
 /// Returns every conflict, in the order of the rows.
-pub(super) fn find_conflicts(rows: &Fingerprints) -> Vec<RowConflict> {
+pub(super) fn find_conflicts(rows: &Fingerprints) -> Result<Vec<RowConflict>, TooManyConflicts> {
+    find_conflicts_within(rows, CONFLICTS_MAX)
+}
+
+fn find_conflicts_within(rows: &Fingerprints, most: usize) -> Result<Vec<RowConflict>, TooManyConflicts> {
     let mut conflicts = Vec::new();
-    for_each_group(&rows.identities, 2, |group| compare_identities(rows, group, &mut conflicts));
+    for_each_group(&rows.identities, 2, |group| {
+        compare_identities(rows, group, &mut conflicts);
+        within(&conflicts, most)
+    })?;
     for_each_group(&rows.destinations, IDENTITIES_PER_USER_MAX + 1, |group| {
         count_identities(rows, group, &mut conflicts);
-    });
+        within(&conflicts, most)
+    })?;
     conflicts.sort_unstable();
-    conflicts
+    Ok(conflicts)
+}
+
+fn within(conflicts: &[RowConflict], most: usize) -> Result<(), TooManyConflicts> {
+    if conflicts.len() > most { Err(TooManyConflicts) } else { Ok(()) }
 }
 
 /// Compares rows whose identities have one head: the same identity, or numbers that a spreadsheet makes equal.
@@ -88,7 +104,11 @@ fn count_identities(rows: &Fingerprints, group: &mut [u32], conflicts: &mut Vec<
 
 /// Calls `take` with the indexes of each head that occurs at least `times` times. The heads of many rows are sorted in
 /// parts, by their first bits, so that the sorted copy stays small.
-fn for_each_group(column: &FingerprintColumn, times: usize, mut take: impl FnMut(&mut [u32])) {
+fn for_each_group<E>(
+    column: &FingerprintColumn,
+    times: usize,
+    mut take: impl FnMut(&mut [u32]) -> Result<(), E>,
+) -> Result<(), E> {
     let heads = column.heads.as_slice();
     let parts_log = if heads.len() > CROSS_ROW_UNDIVIDED_ROWS { CROSS_ROW_PARTS_LOG } else { 0 };
     // Heads are spread evenly, unless they repeat: each part is about one share.
@@ -105,12 +125,17 @@ fn for_each_group(column: &FingerprintColumn, times: usize, mut take: impl FnMut
         if repeated.is_empty() {
             continue;
         }
+        // Where most rows are the same, this part has most of them: it is not held beside the indexes.
+        if sorted.capacity() > share + share / 64 {
+            sorted = Vec::new();
+        }
         let is_repeated = |head: u64| is_in_part(head) && repeated.binary_search(&head).is_ok();
         let indexes = (0_u32..).zip(heads).filter(|(_, head)| is_repeated(**head)).map(|(index, _)| index);
         let mut indexes: Vec<u32> = indexes.collect();
         indexes.sort_unstable_by_key(|index| (heads[*index as usize], *index));
-        indexes.chunk_by_mut(|left, right| heads[*left as usize] == heads[*right as usize]).for_each(&mut take);
+        indexes.chunk_by_mut(|left, right| heads[*left as usize] == heads[*right as usize]).try_for_each(&mut take)?;
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -120,6 +145,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::row::RowNumber;
+    use crate::input::record::{DestinationRef, LinkRef};
 
     proptest! {
         #[test]
@@ -133,8 +160,30 @@ mod tests {
             expected.retain(|_, indexes| indexes.len() >= times);
             let column = FingerprintColumn { tails: vec![0; heads.len()], heads };
             let mut groups = Vec::new();
-            for_each_group(&column, times, |group| groups.push(group.to_vec()));
+            for_each_group(&column, times, |group| -> Result<(), std::convert::Infallible> {
+                groups.push(group.to_vec());
+                Ok(())
+            })
+            .unwrap();
             prop_assert_eq!(groups, expected.into_values().collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn conflicts_are_bounded() {
+        let link = |user| LinkRef {
+            destination: DestinationRef::Username(user),
+            provider: "Okta",
+            attribute: "a",
+            value: "b",
+        };
+        let mut rows = Fingerprints::default();
+        for number in 1..=100 {
+            rows.add(RowNumber(number), &link(if number % 2 == 0 { "a" } else { "b" }), 0);
+        }
+        let all = find_conflicts_within(&rows, usize::MAX).unwrap().len();
+        assert_eq!(all, 198, "98 duplicates, and 100 rows of one identity for two users");
+        assert_eq!(find_conflicts_within(&rows, all).map(|conflicts| conflicts.len()), Ok(all));
+        assert_eq!(find_conflicts_within(&rows, all - 1), Err(TooManyConflicts));
     }
 }

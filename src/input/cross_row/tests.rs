@@ -58,6 +58,47 @@ fn rows_of_the_same_link_or_identity() {
     }
 }
 
+/// A small compressed file can hold a hundred million of them.
+#[test]
+fn rows_that_repeat_the_row_before_are_not_kept() {
+    let kept = |users: &[&str], rows: u64| {
+        let mut check = CrossRowCheck::default();
+        for number in 1..=rows {
+            let user = users[usize::try_from(number).unwrap() % users.len()];
+            let destination = DestinationRef::Username(user);
+            let link = LinkRef { destination, provider: "Okta", attribute: "a", value: "1x" };
+            check.add(RowNumber(number), &link);
+        }
+        (check.fingerprints.identities.heads.len(), check.fingerprints.repeats.len())
+    };
+    assert_eq!(kept(&["a"], 100_000), (1, 1));
+    // The first and the last row stand alone, because the first is the second of the list.
+    assert_eq!(kept(&["a", "a", "b"], 3_000), (2_001, 999));
+    assert_eq!(kept(&["a", "b"], 3_000), (3_000, 0));
+    // What is found is what is found where they are apart, and every row of a repeat has it.
+    let rows = "a,Okta,1x\na,Okta,1x\na,Okta,1x\nb,Okta,1x\nb,Okta,1x\nc,Okta,3x\nc,Okta,3x\na,Okta,1x\na,Okta,1x\n";
+    let of_row = |row: u64| -> Vec<String> {
+        let prefix = format!("{row} ");
+        found(rows).iter().filter_map(|line| line.strip_prefix(&prefix).map(str::to_owned)).collect()
+    };
+    let codes =
+        |row: u64| of_row(row).iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>();
+    let two = "identity_for_two_users";
+    for (row, expected) in [
+        (1, vec![two]),
+        (2, vec!["duplicate_row?", two]),
+        (3, vec!["duplicate_row?", two]),
+        (4, vec![two]),
+        (5, vec!["duplicate_row?", two]),
+        (6, vec![]),
+        (7, vec!["duplicate_row?"]),
+        (8, vec!["duplicate_row?", two]),
+        (9, vec!["duplicate_row?", two]),
+    ] {
+        assert_eq!(codes(row), expected, "row {row}");
+    }
+}
+
 #[test]
 fn one_person_named_in_two_ways_is_two_users() {
     let text = "destination_username,email,destination_provider,idp,subject\n\

@@ -194,3 +194,115 @@ fn every_row_of_a_large_file_is_read_once() {
         assert_eq!(record.link.as_ref().unwrap().source.value().expose(), at.to_string());
     }
 }
+
+/// How a file is changed in place.
+type Edit = fn(&mut Vec<u8>);
+
+/// Every kind of change behind the first block, and in it.
+const EDITS: [(&str, Edit); 7] = [
+    ("cut", |bytes| bytes.truncate(bytes.len() / 2)),
+    ("cut to nothing", Vec::clear),
+    ("overwritten", |bytes| {
+        let text = String::from_utf8(bytes.clone()).unwrap().replace("Google", "Okta00");
+        *bytes = text.into_bytes();
+    }),
+    ("one byte deleted", |bytes| {
+        bytes.remove(bytes.len() * 2 / 3);
+    }),
+    ("one byte changed", |bytes| *bytes.iter_mut().rev().nth(1_000).unwrap() ^= 1),
+    ("one byte changed at the start", |bytes| bytes[60] ^= 1),
+    ("appended", |bytes| bytes.extend_from_slice(b"mallory,Google,666\n")),
+];
+
+/// A file of many blocks, its text, and its source after the first reading.
+fn checked_file() -> (tempfile::TempDir, std::path::PathBuf, Vec<u8>, InputSource) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("input.csv");
+    let text = format!("username,idp,name_id\n{}", valid_rows(30_000)).into_bytes();
+    std::fs::write(&path, &text).unwrap();
+    let source = InputSource::open(&path).unwrap();
+    assert_eq!(source.checked_hash(), None);
+    let reading = FirstReading::of(&source, &InputOptions::default(), |_| {}).unwrap();
+    assert_eq!(reading.rows, 30_000);
+    (folder, path, text, source)
+}
+
+/// The user names that a reading returns, and the error that ends it.
+fn users_of(reader: InputReader) -> (Vec<String>, Option<InputError>) {
+    let mut users = Vec::new();
+    for record in reader {
+        match record {
+            Ok(record) => users.push(record.link.unwrap().destination.value().expose().to_owned()),
+            Err(error) => return (users, Some(error)),
+        }
+    }
+    (users, None)
+}
+
+#[test]
+fn a_file_that_changes_in_place_gives_no_row_that_was_not_checked() {
+    let users: Vec<String> = (1..=30_000).map(|row| format!("user{row}")).collect();
+    for (what, edit) in EDITS {
+        for rows_read_before in [0, 10_000] {
+            let (_folder, path, mut text, source) = checked_file();
+            let mut reader = InputReader::new(&source, &InputOptions::default()).unwrap();
+            let before: Vec<_> = reader.by_ref().take(rows_read_before).collect();
+            assert!(before.iter().all(Result::is_ok));
+            edit(&mut text);
+            // In place: the same file, as an editor or a script that redirects into it leaves it.
+            std::fs::write(&path, &text).unwrap();
+            let (rest, error) = users_of(reader);
+            assert!(users[rows_read_before..].starts_with(&rest), "{what} after {rows_read_before}");
+            let read = rows_read_before + rest.len();
+            match error {
+                Some(InputError::Changed { line, .. }) => assert_eq!(line, read as u64 + 2, "{what}"),
+                // What had been read before the change is as it was checked.
+                None => assert_eq!(what, "one byte changed at the start"),
+                Some(error) => panic!("{what}: {error}"),
+            }
+        }
+        // A reading that starts after the change.
+        let (_folder, path, mut text, source) = checked_file();
+        edit(&mut text);
+        std::fs::write(&path, &text).unwrap();
+        let error = match InputReader::new(&source, &InputOptions::default()) {
+            Ok(reader) => users_of(reader).1,
+            Err(error) => Some(error),
+        };
+        assert!(matches!(error, Some(InputError::Changed { .. })), "{what}: {error:?}");
+    }
+}
+
+#[test]
+fn an_unchanged_file_is_read_again_as_it_was() {
+    let (_folder, _, text, source) = checked_file();
+    for _ in 0..2 {
+        let (users, error) = users_of(InputReader::new(&source, &InputOptions::default()).unwrap());
+        assert!(users.len() == 30_000 && error.is_none());
+    }
+    let hash = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(&text));
+    assert_eq!(source.checked_hash(), Some(hash));
+}
+
+#[test]
+fn a_packed_file_that_changes_in_place_ends_likewise() {
+    let packed = |rows: &str| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        write!(gzip, "username,idp,name_id\n{rows}").unwrap();
+        gzip.finish().unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("input.csv.gz");
+    let whole = packed(&valid_rows(30_000));
+    for changed in [whole[..whole.len() / 2].to_vec(), packed(&valid_rows(25_000)), Vec::new()] {
+        std::fs::write(&path, &whole).unwrap();
+        let source = InputSource::open(&path).unwrap();
+        FirstReading::of(&source, &InputOptions::default(), |_| {}).unwrap();
+        std::fs::write(&path, &changed).unwrap();
+        let error = match InputReader::new(&source, &InputOptions::default()) {
+            Ok(reader) => users_of(reader).1,
+            Err(error) => Some(error),
+        };
+        assert!(matches!(error, Some(InputError::Changed { .. })), "{error:?}");
+    }
+}

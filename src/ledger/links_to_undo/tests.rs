@@ -113,16 +113,6 @@ fn a_selection_narrows_but_for_what_is_in_doubt() {
     }
 }
 
-#[test]
-fn the_identity_of_an_unlink_in_doubt_is_handed_out() {
-    let storage = example();
-    let (ledger, _) = opened(&MemoryStorage::holding(storage.bytes()));
-    let selection = UndoSelection::default();
-    let (mut links, _) = LinksToUndo::find(Box::new(storage.clone()), ledger.view(), &selection).unwrap();
-    let unlinking: Vec<_> = links.next_batch(9).unwrap().into_iter().map(|link| link.unlinking).collect();
-    assert_eq!(unlinking, [Some(row(8).link.source), None, None, None, None]);
-}
-
 /// The ledger is checked when the links are found, and each line is read again when its turn comes.
 #[test]
 fn a_native_user_cannot_be_named_even_by_a_ledger_that_is_edited_meanwhile() {

@@ -66,7 +66,7 @@ fn table() -> Vec<(LedgerRecord<'static>, String)> {
 }
 
 fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
-    let binding = Binding { pool: PoolId::parse("us-east-1_Abc").unwrap(), simulated: false };
+    let binding = Binding::new(PoolId::parse("us-east-1_Abc").unwrap(), false, None);
     let counts = Counts {
         read: 9,
         linked: 1,
@@ -88,10 +88,24 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
         tool: "0.1.0".into(),
         limit: None,
         shard: None,
+        rows: None,
+        origin: None,
         at: 5,
     };
+    let origin = RunOrigin {
+        account: Some("123456789012".into()),
+        principal: Some("arn:aws:iam::123456789012:user/ops".into()),
+        region: "us-east-1".into(),
+        endpoint: CustomEndpoint::of_url("http://localhost:1"),
+        pool_name: "Customers".into(),
+        users: 7,
+        host: "ops-1".into(),
+        input_hash: Some("ab".into()),
+        arguments: vec!["link".into(), "p.csv".into()],
+    };
+    let placed = RunStart { origin: Some(Box::new(origin)), ..start.clone() };
     let limit = Some(LimitNote { milli: 25_500, from: "provisioned".into() });
-    let sharded = RunStart { limit, shard: Shard::parse("1/4").ok(), ..start.clone() };
+    let sharded = RunStart { limit, shard: Shard::parse("1/4").ok(), rows: Some(1_000), ..start.clone() };
     let end =
         RunEnd { run, ended: EndedAs::Interrupted, counts, writes: 8, reads: 2, throttled: 3, pace_milli: None, at: 6 };
     let throttled = RunEnd { pace_milli: Some(24_310), ..end.clone() };
@@ -106,7 +120,12 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
             r#"{{"type":"run_started","run":"00000000000000ab","command":"link","input":"a b\\c.csv","tool":"0.1.0"{more},"at":5}}"#
         )
     };
+    let elsewhere = Binding { simulated: true, endpoint: CustomEndpoint::of_url("http://[::1]:9/"), ..binding.clone() };
     vec![
+        (
+            LedgerRecord::Header(LedgerHeader { format: 2, binding: elsewhere, created: 4, tool: "0.1.0".into() }),
+            r#"{"type":"header","cognito_link_ledger":2,"binding":{"pool":"us-east-1_Abc","simulated":true,"endpoint":"http://[::1]:9"},"created_at":4,"tool":"0.1.0"}"#.into(),
+        ),
         (
             LedgerRecord::Header(LedgerHeader { format: 2, binding, created: 4, tool: "0.1.0".into() }),
             r#"{"type":"header","cognito_link_ledger":2,"binding":{"pool":"us-east-1_Abc","simulated":false},"created_at":4,"tool":"0.1.0"}"#.into(),
@@ -114,7 +133,13 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
         (LedgerRecord::RunStarted(start), started("")),
         (
             LedgerRecord::RunStarted(sharded),
-            started(r#","limit":{"milli":25500,"from":"provisioned"},"shard":"1/4""#),
+            started(r#","limit":{"milli":25500,"from":"provisioned"},"shard":"1/4","rows":1000"#),
+        ),
+        (
+            LedgerRecord::RunStarted(placed),
+            started(
+                r#","origin":{"account":"123456789012","principal":"arn:aws:iam::123456789012:user/ops","region":"us-east-1","endpoint":"http://localhost:1","pool_name":"Customers","users":7,"host":"ops-1","input_hash":"ab","arguments":["link","p.csv"]}"#,
+            ),
         ),
         (LedgerRecord::RunEnded(Box::new(end)), ended("")),
         (LedgerRecord::RunEnded(Box::new(throttled)), ended(r#","pace_milli":24310"#)),
@@ -446,9 +471,27 @@ fn any_unlink_settlement() -> impl Strategy<Value = UnlinkSettlement<'static>> {
 fn any_run_record() -> impl Strategy<Value = LedgerRecord<'static>> {
     let limit = (any::<u64>(), any_text()).prop_map(|(milli, from)| LimitNote { milli, from });
     let shard = prop::sample::select(vec![None, Shard::new(0, 1).ok(), Shard::new(3, 4).ok()]);
-    let start = (any::<u64>(), any_text(), any_text(), any_text(), prop::option::of(limit), shard, any::<i64>())
-        .prop_map(|(run, command, input, tool, limit, shard, at)| {
-            LedgerRecord::RunStarted(RunStart { run: RunId(run), command, input, tool, limit, shard, at })
+    let start = (
+        any::<u64>(),
+        any_text(),
+        any_text(),
+        any_text(),
+        prop::option::of(limit),
+        (shard, any::<Option<u64>>()),
+        any::<i64>(),
+    )
+        .prop_map(|(run, command, input, tool, limit, (shard, rows), at)| {
+            LedgerRecord::RunStarted(RunStart {
+                run: RunId(run),
+                command,
+                input,
+                tool,
+                limit,
+                shard,
+                rows,
+                origin: None,
+                at,
+            })
         });
     let ended = prop::sample::select(vec![EndedAs::Completed, EndedAs::Interrupted, EndedAs::Stopped]);
     let end =
@@ -482,7 +525,8 @@ fn any_run_record() -> impl Strategy<Value = LedgerRecord<'static>> {
                 }))
             });
     let header = (any::<bool>(), any::<i64>(), any_text()).prop_map(|(simulated, created, tool)| {
-        let binding = Binding { pool: PoolId::parse("us-east-1_Abc").unwrap(), simulated };
+        let endpoint = CustomEndpoint::of_url("http://localhost:1").filter(|_| created % 2 == 0);
+        let binding = Binding::new(PoolId::parse("us-east-1_Abc").unwrap(), simulated, endpoint);
         LedgerRecord::Header(LedgerHeader { format: FORMAT_VERSION, binding, created, tool })
     });
     prop_oneof![start, end, header]

@@ -233,10 +233,14 @@ fn write_holder_file(path: &Path) -> io::Result<u32> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let mut file = private().write(true).create_new(true).open(path)?;
-    file.write_all(format!("{} {}\n", std::process::id(), host.trim()).as_bytes())?;
+    file.write_all(format!("{} {}\n", std::process::id(), host_name()).as_bytes())?;
     Ok(file.metadata()?.uid())
+}
+
+/// Returns the name of this machine; empty where the system does not show it so.
+pub fn host_name() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
 }
 
 fn read_holder_file(path: &Path) -> Option<LockHolder> {

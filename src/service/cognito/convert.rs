@@ -11,14 +11,13 @@ use aws_sdk_cognitoidentityprovider::config::interceptors::{
 };
 use aws_sdk_cognitoidentityprovider::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_cognitoidentityprovider::error::{BoxError, ConnectorError, ProvideErrorMetadata, SdkError};
-use aws_sdk_cognitoidentityprovider::primitives::{DateTime, DateTimeFormat};
+use aws_sdk_cognitoidentityprovider::primitives::DateTime;
 use aws_sdk_cognitoidentityprovider::types::AttributeType;
 
-use crate::clock::UnixMs;
 use crate::domain::identity::Personal;
 use crate::service::fault::{CallFault, Transport};
 use crate::service::identities::parse_identities;
-use crate::service::{AnswerMeta, PoolUser};
+use crate::service::{AnswerMeta, PoolUser, http_date};
 
 /// Captures the headers of one call's response, which the SDK does not return with a success, and the kind of its body.
 #[derive(Debug, Clone, Default)]
@@ -122,10 +121,6 @@ fn meta_of(response: &HttpResponse) -> AnswerMeta {
         server_unix_ms: header("date").and_then(http_date),
         from_simulator: header(SIMULATOR_HEADER).is_some(),
     }
-}
-
-fn http_date(text: &str) -> Option<UnixMs> {
-    DateTime::from_str(text, DateTimeFormat::HttpDate).ok()?.to_millis().ok()
 }
 
 /// Sorts one call's error by how far the call got.

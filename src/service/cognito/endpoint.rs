@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 
+use crate::domain::endpoint::CustomEndpoint;
 use crate::domain::run::{StopCause, StopError};
 
 /// The services that are called with an endpoint of their own, by the names that the SDK gives them.
-const SERVICES: [&str; 2] = ["Cognito Identity Provider", "Service Quotas"];
+const SERVICES: [&str; 3] = ["Cognito Identity Provider", "Service Quotas", "STS"];
 
 /// Returns a setting of the environment, else of the profile.
 pub(super) fn setting(config: &SdkConfig, variable: &str, key: &str) -> Option<String> {
@@ -27,6 +28,20 @@ fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
         return general();
     }
     service_setting(config, service, "AWS_ENDPOINT_URL", "endpoint_url").or_else(general)
+}
+
+/// Returns the endpoint of the pool's service, where the options, the environment or the profile name one that is not AWS's.
+pub(super) fn custom_endpoint(config: &SdkConfig) -> Option<CustomEndpoint> {
+    CustomEndpoint::of_url(&configured_endpoint(config, SERVICES[0])?)
+}
+
+/// Returns the endpoint of STS: its own where one is configured, else an endpoint of the pool's service that is not AWS's;
+/// `None` for the Region's.
+pub(super) fn sts_endpoint(config: &SdkConfig) -> Option<String> {
+    service_setting(config, SERVICES[2], "AWS_ENDPOINT_URL", "endpoint_url").or_else(|| {
+        let of_pool = configured_endpoint(config, SERVICES[0])?;
+        CustomEndpoint::of_url(&of_pool).map(|_| of_pool)
+    })
 }
 
 /// Refuses endpoints with which no call could be made, or only one that a network could read.

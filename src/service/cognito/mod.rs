@@ -4,6 +4,7 @@
 //! of the rate, and would retry `LimitExceededException` (the user has the most identities) as throttling. Timeouts are
 //! explicit.
 
+mod caller;
 mod convert;
 mod endpoint;
 mod network;
@@ -30,7 +31,8 @@ use aws_sdk_cognitoidentityprovider::Client;
 use self::sign_in::{SessionEnded, SignInCredentials};
 pub use probe::{configured_region, connect_probe};
 
-use super::{IdentityLinker, IdentityUnlinker, QuotaReader, UserDirectory};
+use super::{CallerReader, IdentityLinker, IdentityUnlinker, QuotaReader, UserDirectory};
+use crate::domain::endpoint::CustomEndpoint;
 use crate::domain::identity::PoolId;
 use crate::domain::run::{StopCause, StopError};
 use crate::limits;
@@ -56,11 +58,14 @@ pub enum ConnectionTarget {
 }
 
 /// A connection to one pool, which hands out the reading and the writing ports separately.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Cognito {
     client: Client,
     quotas: aws_sdk_servicequotas::Client,
     pool: PoolId,
+    endpoint: Option<CustomEndpoint>,
+    /// `None` for the simulator of this process.
+    caller: Option<Arc<dyn CallerReader>>,
 }
 
 /// The settings of the SDK for a target in a Region.
@@ -80,7 +85,26 @@ impl Cognito {
     /// Creates the clients and, for AWS, finds the credentials. Calls no pool yet.
     pub async fn connect(target: &ConnectionTarget, region: &str, pool: PoolId) -> Result<Self, StopError> {
         let config = sdk_config(target, region).await?;
-        Ok(Self { client: Client::new(&config), quotas: aws_sdk_servicequotas::Client::new(&config), pool })
+        let client = Client::new(&config);
+        let quotas = aws_sdk_servicequotas::Client::new(&config);
+        Ok(match target {
+            ConnectionTarget::Aws { .. } => {
+                let caller: Arc<dyn CallerReader> = Arc::new(caller::Caller::new(&config));
+                Self { client, quotas, pool, endpoint: endpoint::custom_endpoint(&config), caller: Some(caller) }
+            }
+            // Its port is another one in each run, and its account is nobody's.
+            ConnectionTarget::Simulator { .. } => Self { client, quotas, pool, endpoint: None, caller: None },
+        })
+    }
+
+    /// The endpoint that is called, where it is neither AWS's own nor that of the simulator of this process.
+    pub fn endpoint(&self) -> Option<&CustomEndpoint> {
+        self.endpoint.as_ref()
+    }
+
+    /// Who calls; `None` for the simulator of this process.
+    pub fn caller(&self) -> Option<&Arc<dyn CallerReader>> {
+        self.caller.as_ref()
     }
 
     fn ports(&self) -> Arc<ports::PoolClient> {

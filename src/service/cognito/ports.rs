@@ -7,7 +7,7 @@ use aws_sdk_cognitoidentityprovider::types::{
 };
 
 use super::convert::{self, BodyKind, ResponseHeaders};
-use crate::domain::identity::{COGNITO_SUBJECT, DestinationUser, ExternalIdentity, Personal, ProviderName};
+use crate::domain::identity::{DestinationUser, ExternalIdentity, Personal, ProviderName};
 use crate::limits;
 use crate::service::{
     Answer, CallFault, IdentityLinker, IdentityUnlinker, LinkRequest, MappedAttributes, PoolFacts, PoolUser,
@@ -171,12 +171,10 @@ impl IdentityUnlinker for PoolClient {
     }
 }
 
-/// The service ignores `ProviderAttributeName` for a native destination, so it is left out, as in AWS's own example. A
-/// federated one is named by its subject.
 fn destination_user(user: &DestinationUser) -> ProviderUserIdentifierType {
     ProviderUserIdentifierType::builder()
         .provider_name(user.provider.as_str())
-        .set_provider_attribute_name((!user.provider.is_native()).then(|| COGNITO_SUBJECT.to_owned()))
+        .set_provider_attribute_name(user.attribute_name().map(str::to_owned))
         .provider_attribute_value(user.value.expose())
         .build()
 }
@@ -211,7 +209,11 @@ pub(super) fn count(number: usize) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::domain::identity::COGNITO_SUBJECT;
+    use crate::service::in_process::IdentityBody;
 
     #[test]
     fn a_native_destination_goes_without_an_attribute_name() {
@@ -221,5 +223,16 @@ mod tests {
         };
         assert_eq!(destination_user(&user("Cognito")).provider_attribute_name(), None);
         assert_eq!(destination_user(&user("Facebook")).provider_attribute_name(), Some(COGNITO_SUBJECT));
+        // A rehearsal sends the same.
+        for user in [user("Cognito"), user("Facebook")] {
+            let sent = destination_user(&user);
+            let mut expected = json!({
+                "ProviderName": sent.provider_name(), "ProviderAttributeValue": sent.provider_attribute_value(),
+            });
+            if let Some(attribute) = sent.provider_attribute_name() {
+                expected["ProviderAttributeName"] = json!(attribute);
+            }
+            assert_eq!(serde_json::to_value(IdentityBody::from(&user)).unwrap(), expected);
+        }
     }
 }

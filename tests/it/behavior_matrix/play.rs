@@ -1,6 +1,8 @@
 //! One case from its first `link` to its last `undo`, judged after each step.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cognito_link::clock::{Clock, UnixMs};
@@ -12,13 +14,15 @@ use cognito_link::engine::ServicePorts;
 use cognito_link::engine::testing::{EngineRun, open_ledger};
 use cognito_link::ledger::UndoSelection;
 use cognito_link::ledger::storage::MemoryStorage;
+use cognito_link::limits::LIST_LAG_MS_MAX;
 use cognito_link::seed::Rng;
 use cognito_link::service::in_process::InProcessService;
 use cognito_sim::{Behavior, SignIn};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::record::{Actor, Holding, Maker, MayTake, PoolRecord, Trespass};
 use super::scene::{IdentityKey, MatrixCase, MatrixRow, MeantUser, POOL, START, Scene, claims, one_of};
+use super::watch::{UnansweredCalls, WatchedService};
 
 /// Runs of a command that are not cut short, at most: the first and two reruns.
 const WHOLE_RUNS_MAX: usize = 3;
@@ -42,6 +46,10 @@ pub(super) enum Rule {
     NoRowStopsARun,
     /// A row is not settled, and there is nothing to doubt.
     EveryRowIsSettled,
+    /// A link of ours is reported as somebody else's.
+    OwnerIsRight,
+    /// A link of ours that nobody touched stands after the last `undo`, and nothing explains why.
+    UndoUnlinks,
 }
 
 /// How a case broke a rule.
@@ -149,6 +157,9 @@ pub(super) fn play(case: &MatrixCase) -> CaseResult {
         play.sign_in(&mut rng);
     }
     play.wait(&mut rng);
+    if case.has_extra_events() {
+        play.link_after_killed_undo();
+    }
     play.run_to_the_end(Command::Undo, &mut rng, 0.3);
     if rng.chance(0.3) {
         play.wait(&mut rng);
@@ -170,14 +181,23 @@ struct RowTruth {
     /// Whether others changed the link since: what the ledger says of it then is nobody's report.
     is_touched: bool,
     is_date_rewritten: bool,
+    /// Whether the ledger marks the link as recovered: somebody else may have made it.
+    is_recovered: bool,
+    /// Whether the service answers the call for a link that stood before with success. Without a look before the call, nothing
+    /// shows then that the link is not ours; `undo` leaves it because of its date.
+    repeat_succeeds: bool,
 }
 
 impl RowTruth {
     /// The rule that is broken where the ledger says this of the row.
     fn rule_broken_by(self, state: RowState) -> Option<Rule> {
-        let Self { stands, is_ours, is_touched, is_date_rewritten } = self;
+        let Self { stands, is_ours, is_touched, is_date_rewritten, is_recovered, repeat_succeeds } = self;
         let ours_stands = stands && is_ours;
         match state {
+            RowState::AlreadyLinked if ours_stands && !is_touched => Some(Rule::OwnerIsRight),
+            RowState::Linked if stands && !is_ours && !is_recovered && !is_touched && !repeat_succeeds => {
+                Some(Rule::OwnerIsRight)
+            }
             RowState::Linked | RowState::AlreadyLinked => (!stands && !is_touched).then_some(Rule::LinkedIsThere),
             RowState::Refused(_) => (stands && !is_touched).then_some(Rule::RefusedIsNotThere),
             RowState::Unprocessed | RowState::Undone | RowState::Failed | RowState::Kept(RefusalCode::Gone) => {
@@ -199,6 +219,10 @@ struct Play<'a> {
     disk: MemoryStorage,
     now: UnixMs,
     include_recovered: bool,
+    unanswered: UnansweredCalls,
+    /// When the last run began.
+    run_began: UnixMs,
+    lists_deleted_provider: bool,
     breaches: Vec<Breach>,
     figures: Figures,
     trace: String,
@@ -211,7 +235,20 @@ impl<'a> Play<'a> {
         let include_recovered = Rng::new(case.seed).fork("recovered").chance(0.5);
         let figures = Figures { cases: 1, rows: scene.rows.len() as u64, ..Figures::default() };
         let (disk, breaches, trace) = (MemoryStorage::default(), Vec::new(), String::new());
-        Self { case, scene, record, disk, now: START, include_recovered, breaches, figures, trace }
+        Self {
+            case,
+            scene,
+            record,
+            disk,
+            now: START,
+            include_recovered,
+            unanswered: UnansweredCalls::default(),
+            run_began: START,
+            lists_deleted_provider: case.has_extra_events(),
+            breaches,
+            figures,
+            trace,
+        }
     }
 
     fn note(&mut self, line: &str) {
@@ -221,10 +258,10 @@ impl<'a> Play<'a> {
     fn breach(&mut self, rule: Rule, situation: &'static str, detail: String) {
         self.note(&format!("BROKEN {rule:?}: {situation}: {detail}"));
         match rule {
-            Rule::LinkedIsThere | Rule::RefusedIsNotThere => self.figures.rows_misreported += 1,
+            Rule::LinkedIsThere | Rule::RefusedIsNotThere | Rule::OwnerIsRight => self.figures.rows_misreported += 1,
             Rule::NothingElseIsTaken => self.figures.links_lost += 1,
             Rule::NoRowStopsARun => self.figures.runs_stopped += 1,
-            Rule::EveryRowIsSettled => self.figures.rows_unsettled += 1,
+            Rule::EveryRowIsSettled | Rule::UndoUnlinks => self.figures.rows_unsettled += 1,
         }
         self.breaches.push(Breach { rule, situation, detail });
     }
@@ -250,16 +287,36 @@ impl<'a> Play<'a> {
             if is_last {
                 return;
             }
+            if self.case.has_extra_events() && report.is_none() {
+                self.change_by_others(&mut Rng::new(self.case.seed).fork("changes after a crash"));
+            }
             self.wait(rng);
         }
+    }
+
+    /// `undo` is killed, and `link` is the next command.
+    fn link_after_killed_undo(&mut self) {
+        let mut rng = Rng::new(self.case.seed).fork("killed undo");
+        let after = Duration::from_millis(100 + rng.below(4_000));
+        self.run(Command::Undo, Cut::Crash { after, kept: usize::try_from(rng.below(4_000)).unwrap() });
+        self.judge(Command::Undo, false, false);
+        self.now += one_of(&mut rng, &[500, 5_000, 20_000, 120_000]);
+        self.run_to_the_end(Command::Link, &mut rng, 0.2);
+        self.wait(&mut rng);
     }
 
     fn run(&mut self, command: Command, cut: Cut) -> Option<RunReport> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         self.note(&format!("{command:?}, {cut:?}"));
+        self.run_began = self.now;
         let report = runtime.block_on(async {
             let clock = Clock::starting_at(self.now);
-            let service = InProcessService::sharing(self.scene.account.clone(), clock, POOL);
+            let service = Arc::new(WatchedService {
+                inner: InProcessService::sharing(self.scene.account.clone(), clock, POOL),
+                clock,
+                unanswered: Arc::clone(&self.unanswered),
+                lists_deleted_provider: self.lists_deleted_provider,
+            });
             let run = match command {
                 Command::Link => {
                     let rows = self.scene.rows.iter().map(|row| row.row.clone());
@@ -301,6 +358,10 @@ impl<'a> Play<'a> {
         let (links, profiles) = (self.case.behaves(Behavior::HeldMoves), self.case.behaves(Behavior::MergingLinks));
         let may_take = MayTake { links: links || profiles, profiles };
         for Trespass { link, act } in self.record.advance(&self.scene.account, actor, may_take) {
+            // Whoever includes recovered links removes what others made at the time of our call.
+            if actor == Actor::Undo && self.include_recovered && self.record.is_touched_by_others(&link) {
+                continue;
+            }
             let row = self.scene.rows.iter().find(|row| row.identity() == link);
             let situation = row.map_or("no row", |row| row.situation);
             self.breach(Rule::NothingElseIsTaken, situation, format!("{act}: {link:?}"));
@@ -333,6 +394,7 @@ impl<'a> Play<'a> {
     /// Compares what the ledger says of every row with the pool. `is_whole` says that the run saw every row, `is_last`
     /// that there is no further rerun.
     fn judge(&mut self, command: Command, is_whole: bool, is_last: bool) {
+        let recovered = self.recovered_rows();
         for (row, state) in self.scene.rows.clone().into_iter().zip(self.states()) {
             let key = row.identity();
             let found = self.link_on_its_user(&row);
@@ -341,6 +403,8 @@ impl<'a> Play<'a> {
                 is_ours: found.is_some_and(|holding| holding.maker == Maker::Us),
                 is_touched: self.record.is_touched_by_others(&key),
                 is_date_rewritten: self.case.behaves(Behavior::DatesRewritten),
+                is_recovered: recovered.contains(&row.row.key.to_string()),
+                repeat_succeeds: self.case.behaves(Behavior::RepeatSucceeds),
             };
             let is_unsettled = match state {
                 RowState::Unprocessed | RowState::Undone => command == Command::Link && is_whole,
@@ -359,15 +423,33 @@ impl<'a> Play<'a> {
         }
     }
 
+    /// When calls for a row were sent that had no answer, also those that name a link by an attribute by its subject.
+    fn unanswered_calls_for(&self, row: &MatrixRow) -> Vec<UnixMs> {
+        let by_link = row.identity();
+        let by_subject = IdentityKey {
+            provider: by_link.provider.clone(),
+            attribute: "Cognito_Subject".to_owned(),
+            value: format!("subject of {}", by_link.value),
+        };
+        let unanswered = self.unanswered.lock().unwrap();
+        let mut sent: Vec<UnixMs> =
+            [by_link, by_subject].iter().filter_map(|key| unanswered.get(key)).flatten().copied().collect();
+        sent.sort_unstable();
+        sent
+    }
+
     /// Whether the service may hide from a reader what became of a row.
     fn may_stay_in_doubt(&self, row: &MatrixRow) -> bool {
         let behaves = |behavior| self.case.behaves(behavior);
-        let was_killed = self.figures.killed > 0;
         let name = row.row.link.destination.value().expose();
-        self.scene.has_faults
+        let was_killed = self.figures.killed > 0;
+        let unanswered = self.unanswered_calls_for(row);
+        // A list may lag behind such a call for so long, and no run has begun since.
+        unanswered.last().is_some_and(|sent| sent.saturating_add(LIST_LAG_MS_MAX) >= self.run_began)
             || behaves(Behavior::ListLag40s)
-            // What a killed run left open cannot be seen where the pool may not show such a link.
-            || (was_killed || behaves(Behavior::AttributeLinksHidden)) && row.attribute().is_some()
+            // What such a call did, or one that a killed run announced, cannot be seen where the pool may not show the link.
+            || (was_killed || !unanswered.is_empty() || behaves(Behavior::AttributeLinksHidden)) && row.attribute().is_some()
+            || behaves(Behavior::NamesKeepCase) && row.situation == "name in other case"
             || behaves(Behavior::FilterKeepsBackslashes) && name.contains(['\\', '"'])
             || behaves(Behavior::MappedUsernames) && matches!(row.row.link.destination, Destination::Federated { .. })
             || behaves(Behavior::LimitIsThrottle)
@@ -445,7 +527,60 @@ impl<'a> Play<'a> {
         self.now += self.scene.reading_lag_ms;
     }
 
+    /// The rows whose link the ledger marks as recovered.
+    fn recovered_rows(&self) -> BTreeSet<String> {
+        let mut recovered = BTreeSet::new();
+        let bytes = self.disk.bytes();
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            // A crash may have torn the last line.
+            let Ok(record) = serde_json::from_slice::<Value>(line) else { continue };
+            let key = record["key"].as_str().unwrap_or_default().to_owned();
+            match (record["type"].as_str(), record["recovered"].as_bool()) {
+                (Some("settled"), Some(true)) => recovered.insert(key),
+                (Some("settled"), _) => recovered.remove(&key),
+                _ => false,
+            };
+        }
+        recovered
+    }
+
+    /// Looks for links of ours that `undo` should have unlinked.
+    fn judge_what_undo_left(&mut self) {
+        let recovered = self.recovered_rows();
+        for (row, state) in self.scene.rows.clone().into_iter().zip(self.states()) {
+            let is_ours = self.link_on_its_user(&row).is_some_and(|holding| holding.maker == Maker::Us);
+            if !is_ours || self.record.is_touched_by_others(&row.identity()) {
+                continue;
+            }
+            let is_explained = match state {
+                RowState::Linked => !self.include_recovered && recovered.contains(&row.row.key.to_string()),
+                RowState::Kept(code) => self.explains(&row, code),
+                // The other rules judge these.
+                _ => true,
+            };
+            if !is_explained {
+                self.breach(Rule::UndoUnlinks, row.situation, format!("{state:?} after the last undo"));
+            }
+        }
+    }
+
+    /// Whether `undo` may leave a link of ours with this code.
+    fn explains(&self, row: &MatrixRow, code: RefusalCode) -> bool {
+        let behaves = |behavior| self.case.behaves(behavior);
+        let is_by_attribute = row.attribute().is_some();
+        match code {
+            RefusalCode::LinkNotSeen => is_by_attribute || behaves(Behavior::ListLag40s),
+            RefusalCode::UsedSince | RefusalCode::FormUnknown => is_by_attribute,
+            RefusalCode::DateUnknown => behaves(Behavior::DatesAbsent),
+            RefusalCode::Moved => behaves(Behavior::DatesRewritten),
+            RefusalCode::UserNotSeen => self.may_stay_in_doubt(row),
+            RefusalCode::Unrecognised => behaves(Behavior::UnknownTexts),
+            _ => false,
+        }
+    }
+
     fn finish(mut self) -> CaseResult {
+        self.judge_what_undo_left();
         let states = self.states();
         let is_ours = |row: &&MatrixRow| self.link_on_its_user(row).is_some_and(|holding| holding.maker == Maker::Us);
         let left = self.scene.rows.iter().filter(is_ours);

@@ -15,6 +15,8 @@ use cognito_sim::{
 
 pub(super) const POOL: &str = "sim-local-1_Matrix";
 pub(super) const START: UnixMs = 1_795_000_000_000;
+/// A provider that the pool does not have; in some cases it was deleted after the preflight.
+pub(super) const DELETED_PROVIDER: &str = "Nowhere";
 /// When the profiles of federated users were created.
 const LONG_AGO: UnixMs = 1_700_000_000_000;
 /// What others linked shortly before the first run.
@@ -43,6 +45,16 @@ pub(super) struct IdentityKey {
     pub(super) value: String,
 }
 
+impl IdentityKey {
+    pub(super) fn of(identity: &ExternalIdentity) -> Self {
+        Self {
+            provider: identity.provider().as_str().to_owned(),
+            attribute: identity.attribute().as_str().to_owned(),
+            value: identity.value().expose().to_owned(),
+        }
+    }
+}
+
 /// A row of a case.
 #[derive(Clone)]
 pub(super) struct MatrixRow {
@@ -55,12 +67,7 @@ pub(super) struct MatrixRow {
 impl MatrixRow {
     /// The identity as the request names it.
     pub(super) fn identity(&self) -> IdentityKey {
-        let source = &self.row.link.source;
-        IdentityKey {
-            provider: source.provider().as_str().to_owned(),
-            attribute: source.attribute().as_str().to_owned(),
-            value: source.value().expose().to_owned(),
-        }
+        IdentityKey::of(&self.row.link.source)
     }
 
     /// The attribute of a link that is not by the subject.
@@ -81,6 +88,12 @@ impl MatrixCase {
     pub(super) fn behaves(&self, behavior: Behavior) -> bool {
         self.behaviors.contains(&behavior)
     }
+
+    /// Whether more happens than in the other cases: a `link` that follows a killed `undo`, changes by others between a
+    /// crash and the rerun, and a provider that is deleted after the preflight.
+    pub(super) fn has_extra_events(&self) -> bool {
+        self.seed % 4 == 2
+    }
 }
 
 /// The service and the rows of a case.
@@ -88,7 +101,6 @@ pub(super) struct Scene {
     pub(super) account: SharedAccount,
     pub(super) rows: Vec<MatrixRow>,
     pub(super) case_sensitive: bool,
-    pub(super) has_faults: bool,
     /// How old a write must be before the reads of this case are sure to show it.
     pub(super) reading_lag_ms: i64,
     settle_with: SettleWith,
@@ -113,7 +125,6 @@ impl Scene {
         let rows = rows.into_iter().zip(1..).map(|(row, number)| row.numbered(number)).collect();
 
         let faults = faults(&mut Rng::new(case.seed).fork("faults"));
-        let has_faults = !faults.is_empty();
         let lag_ms: i64 = one_of(&mut rng, &[0, 0, 300, 4_000]);
         let plan = faults.into_iter().fold(FaultPlan::none(), FaultPlan::with);
         let mut account = Account::new(case.seed)
@@ -134,7 +145,7 @@ impl Scene {
         let account = SharedAccount::new(account);
         let list_lag_ms = if case.behaves(Behavior::ListLag40s) { 40_000 } else { lag_ms };
         let reading_lag_ms = if settle_with == SettleWith::ListUsers { list_lag_ms } else { 0 };
-        Self { account, rows, case_sensitive, has_faults, reading_lag_ms, settle_with, seed: case.seed }
+        Self { account, rows, case_sensitive, reading_lag_ms, settle_with, seed: case.seed }
     }
 
     pub(super) fn options(&self) -> EngineOptions {
@@ -406,9 +417,9 @@ impl Builder {
             self.row("unknown user", username(name), ("Google", "", id), MeantUser::Nobody);
         }
         self.user("lost-1");
-        self.to("unknown provider", "lost-1", ("Nowhere", "", "x-1"));
+        self.to("unknown provider", "lost-1", (DELETED_PROVIDER, "", "x-1"));
         let nowhere = Destination::Federated {
-            provider: ProviderName::parse("Nowhere").unwrap(),
+            provider: ProviderName::parse(DELETED_PROVIDER).unwrap(),
             user_id: Personal::from_service("x-3"),
         };
         self.row("federated user of an unknown provider", nowhere, ("Google", "", "g-nowhere"), MeantUser::Nobody);

@@ -24,6 +24,17 @@ impl LedgerFile {
         Self { lines }
     }
 
+    /// What it belongs to.
+    pub(crate) fn first_line(&self) -> &Value {
+        &self.lines[0]
+    }
+
+    /// Where its first run wrote, and as whom.
+    pub(crate) fn run_origin(&self) -> &Value {
+        let start = self.lines.iter().find(|line| line["type"] == "run_started");
+        &start.expect("a run has started")["origin"]
+    }
+
     /// How many rows have a result.
     pub(crate) fn outcomes(&self) -> usize {
         self.lines.iter().filter(|line| line["state"].is_string()).count()

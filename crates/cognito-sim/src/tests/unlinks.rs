@@ -1,4 +1,4 @@
-//! Links taken back: what `AdminDisableProviderForUser` takes, and what it answers to the rest.
+//! Links removed: what `AdminDisableProviderForUser` takes, and what it answers to the rest.
 
 use super::{POOL, code_and_text, example};
 use crate::behavior::Behavior;

@@ -1,0 +1,74 @@
+//! A part of the input first: `--limit`, `--rows` and `--where`.
+
+use std::ops::RangeInclusive;
+
+use clap::Args;
+
+use super::settings::parse_row_ranges;
+use super::{Failure, headings};
+use crate::domain::row::RowNumber;
+use crate::input::InputReader;
+
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = headings::INPUT)]
+pub struct PartArgs {
+    /// Link at most N rows, the first ones that are not done; a later run links the others
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub limit: Option<u64>,
+    /// Link only rows with these numbers in the input, such as 5,10-20 (can be repeated)
+    #[arg(long, value_name = "ROWS", value_parser = parse_row_ranges, hide_short_help = true)]
+    pub rows: Vec<Vec<RangeInclusive<u64>>>,
+    /// Link only rows with this value in a column of the input, named as in the input (can be repeated)
+    #[arg(long = "where", value_name = "COLUMN=VALUE", value_parser = parse_condition, hide_short_help = true)]
+    pub conditions: Vec<(String, String)>,
+}
+
+fn parse_condition(text: &str) -> Result<(String, String), String> {
+    let condition = text.split_once('=').filter(|(column, _)| !column.is_empty());
+    let (column, value) =
+        condition.ok_or_else(|| "expected the column, `=` and a value, such as team=pilot".to_owned())?;
+    Ok((column.to_owned(), value.to_owned()))
+}
+
+/// The rows that a run works on. The others are left as they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InputPart {
+    /// Rows to work on at most.
+    pub limit: Option<u64>,
+    /// The row at which that many are reached, once the input was checked.
+    pub end: Option<RowNumber>,
+    rows: Vec<RangeInclusive<u64>>,
+    conditions: Vec<(String, String)>,
+}
+
+impl InputPart {
+    /// Fails where a condition names a column that the header does not have.
+    pub fn new(args: &PartArgs, reader: &InputReader) -> Result<Self, Failure> {
+        let columns = reader.layout().column_names();
+        let unknown = args.conditions.iter().find(|(column, _)| columns.is_some_and(|names| !names.contains(column)));
+        if let Some((column, _)) = unknown {
+            let columns = columns.unwrap_or_default().join(", ");
+            return Err(Failure::Usage(format!("--where {column}: the input has no such column; it has {columns}")));
+        }
+        Ok(Self { limit: args.limit, end: None, rows: args.rows.concat(), conditions: args.conditions.clone() })
+    }
+
+    /// Whether the part depends on values, which are only at hand while a row is read.
+    pub fn has_conditions(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
+    /// Whether the number of a row is in the part. Values are not compared.
+    pub fn has_number(&self, number: RowNumber) -> bool {
+        let is_before_end = self.end.is_none_or(|end| number <= end);
+        is_before_end && (self.rows.is_empty() || self.rows.iter().any(|range| range.contains(&number.0)))
+    }
+
+    /// Whether the row that the reader has read last is in the part.
+    pub fn has_row(&self, number: RowNumber, reader: &InputReader) -> bool {
+        let is_met = |(column, value): &(String, String)| {
+            reader.raw().text_of(reader.layout(), column).is_some_and(|text| text == value.as_str())
+        };
+        self.has_number(number) && self.conditions.iter().all(is_met)
+    }
+}
