@@ -15,7 +15,7 @@ pub(super) async fn cmd_simulate(args: &ServerArgs, context: &CommandContext<'_>
         StandaloneError::Usage(text) => Failure::Usage(text),
         StandaloneError::System(text) => Failure::System(text),
     };
-    check_outputs(&[("--save-pool", args.save_pool.as_deref())], &[], context.force)?;
+    check_outputs(&[("--save-pool", args.save_pool.as_deref())], &[args.faults.as_deref()], context.force)?;
     let server = StandaloneServer::bind(args).map_err(failure)?;
     let mut signals = listen_for_signals()?;
     // Scripts read the first line of standard output.

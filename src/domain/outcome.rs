@@ -33,7 +33,7 @@ refusal_codes! {
     AttributeNotMapped "attribute_not_mapped" "The provider maps no claim to the attribute that the link names.",
     AliasExists "alias_exists" "The service found the alias of another user in the way.",
     NativeUserInTheWay "native_user_in_the_way" "A native user already has the user name of this identity's own profile.",
-    CaseDiffers "case_differs" "The pool knows this identity in other letter case; a link would be made and never signed in with.",
+    CaseDiffers "case_differs" "The pool has this identity in other letter case; a link would be made, and no sign-in would find it.",
     InvalidParameter "invalid_parameter" "The service does not take a value of the request.",
     Unrecognised "unrecognised" "The service refused with a text that this version does not know.",
     NotAuthorized "not_authorized" "The service does not permit this link; it did not say that access is denied in general.",

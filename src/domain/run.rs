@@ -20,7 +20,7 @@ code_enum! {
         PoolMissing = "pool_missing",
         /// Writes belong in the pool's primary Region (`OperationNotEnabledException`).
         NotEnabledHere = "not_enabled_here",
-        /// The service cannot be reached at all.
+        /// The service cannot be reached, or gives no answer that can be used.
         Unreachable = "unreachable",
         LedgerIo = "ledger_io",
         /// The ledger was damaged while it was in use.

@@ -27,6 +27,20 @@ pub enum RowState {
 }
 
 impl RowState {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Unprocessed => "unprocessed",
+            Self::Linked => "linked",
+            Self::AlreadyLinked => "already linked",
+            Self::Refused(_) => "refused",
+            Self::Failed => "failed",
+            Self::InDoubt => "in doubt",
+            Self::Unlinking => "in doubt after an unlink call",
+            Self::Undone => "undone",
+            Self::Kept(_) => "linked, its undo refused",
+        }
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unprocessed | Self::Undone => "unprocessed",
@@ -142,9 +156,21 @@ pub enum RowEvent {
     UnlinkEnded(RowState),
 }
 
+impl RowEvent {
+    fn words(self) -> String {
+        match self {
+            Self::Announced => "a link call was announced".to_owned(),
+            Self::Withdrawn => "an announcement was withdrawn".to_owned(),
+            Self::Settled(state) => format!("the row ended {}", state.words()),
+            Self::UnlinkAnnounced => "an unlink call was announced".to_owned(),
+            Self::UnlinkEnded(state) => format!("an unlink ended with the row {}", state.words()),
+        }
+    }
+}
+
 /// An event that cannot follow that state: the ledger is damaged, or the program is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{event:?} cannot follow {state:?}")]
+#[error("the record ({}) cannot follow the state of the row ({})", event.words(), state.words())]
 pub struct IllegalTransition {
     pub state: RowState,
     pub event: RowEvent,

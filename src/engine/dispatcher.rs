@@ -28,7 +28,7 @@ use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText, UndoOutcome}
 use crate::domain::row::{Row, RowKey, RowNumber, RowPlace};
 use crate::domain::run::{RunOutcome, RunPurpose, RunReport, Signal, StopCause, StopError};
 use crate::domain::state::{ResumeAction, RowState};
-use crate::foresight::destination::{PoolNaming, Resolution, possible_alias, resolution};
+use crate::foresight::destination::{PoolNaming, Resolution, mistaken_destination, resolution};
 use crate::foresight::faults::pace_verdict;
 use crate::ledger::record::{EndedAs, RunEnd};
 use crate::ledger::{LedgerError, LinkToUndo, RowStanding, RowTrace};
@@ -296,7 +296,10 @@ impl<'a> Dispatcher<'a> {
     fn admit(&mut self, mut job: LinkJob, now: Instant) -> Result<(), LedgerError> {
         // A plan has looked at every row already.
         if !job.is_planned {
-            job.name_may_be = possible_alias(&job.progress.row.link.destination, &self.context.knowledge.facts);
+            job.name_may_be = mistaken_destination(
+                &job.progress.row.link.destination,
+                PoolNaming::from(&self.context.knowledge.facts),
+            );
         }
         let key = job.progress.row.key;
         if self.resume(key) == ResumeAction::Skip {

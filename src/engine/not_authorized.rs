@@ -25,8 +25,8 @@ impl NotAuthorizedRows {
         self.0.insert(row);
         (self.0.len() >= NOT_AUTHORIZED_ROWS_MAX).then(|| {
             let detail = format!(
-                "{NOT_AUTHORIZED_ROWS_MAX} different rows in turn were refused with {NOT_AUTHORIZED}; check the \
-                 credentials and the policy, then run again with --retry refused"
+                "the calls of {NOT_AUTHORIZED_ROWS_MAX} different rows in turn were answered with {NOT_AUTHORIZED}; check \
+                 the credentials and the policy; a rerun resumes from here, with --retry refused if rows were refused"
             );
             StopError::new(StopCause::AccessDenied, detail)
         })

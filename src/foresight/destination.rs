@@ -62,16 +62,10 @@ fn mistaken_attribute(name: &str, naming: PoolNaming) -> Option<&'static str> {
     }
 }
 
-/// The alias that the service may take a user name for, as a destination. The service documents that a destination is
-/// named by its user name; if it takes an alias as well, the link is on a user whom no read finds by the name that was sent.
-pub fn possible_alias(destination: &Destination, pool: &PoolFacts) -> Option<Destination> {
-    let mut aliases = pool.username_attributes.iter().chain(&pool.alias_attributes);
-    let alias = mistaken_destination(destination, PoolNaming::from(pool))?;
-    (matches!(alias, Destination::Sub(_)) || aliases.any(|attribute| attribute == "email")).then_some(alias)
-}
-
-/// The `email` or `sub` that a user name could be by mistake, as a destination.
-pub(super) fn mistaken_destination(destination: &Destination, naming: PoolNaming) -> Option<Destination> {
+/// The `email` or `sub` that a user name could be by mistake, as a destination. The service documents that a destination is
+/// named by its user name. If it takes an address as well, in whatever pool, the link is on a user who is not found by the
+/// name that was sent.
+pub fn mistaken_destination(destination: &Destination, naming: PoolNaming) -> Option<Destination> {
     let Destination::Username(name) = destination else { return None };
     match mistaken_attribute(name.expose(), naming)? {
         "email" => Some(Destination::Email(name.clone())),
@@ -419,26 +413,19 @@ mod tests {
     }
 
     #[test]
-    fn only_a_name_that_may_be_an_alias_is_one() {
-        let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let pool = |username: &[&str], alias: &[&str]| PoolFacts {
-            username_attributes: texts(username),
-            alias_attributes: texts(alias),
-            ..PoolFacts::default()
-        };
-        for (name, pool, expected) in [
-            ("alice", pool(&[], &["email"]), None),
-            ("a@x.org", pool(&[], &[]), None),
-            ("a@x.org", pool(&[], &["email"]), Some("email")),
-            ("a@x.org", pool(&["email"], &[]), Some("email")),
-            ("a@x.org", pool(&["phone_number"], &[]), None),
-            (UUID, pool(&[], &[]), Some("sub")),
-            (UUID, pool(&["email"], &[]), None),
-            ("a0000000-0000-4000-8000-00000000000", pool(&[], &[]), None),
-            ("a0000000-0000-4000-8000-00000000000g", pool(&[], &[]), None),
+    fn a_name_that_looks_like_an_address_or_a_sub_may_be_one() {
+        for (name, usernames_are_subs, expected) in [
+            ("alice", false, None),
+            ("a@x.org", false, Some("email")),
+            ("a@x.org", true, Some("email")),
+            (UUID, false, Some("sub")),
+            (UUID, true, None),
+            ("a0000000-0000-4000-8000-00000000000", false, None),
+            ("a0000000-0000-4000-8000-00000000000g", false, None),
         ] {
-            let alias = possible_alias(&by_name(name), &pool);
-            assert_eq!(alias.as_ref().map(Destination::kind), expected, "{name} {pool:?}");
+            let naming = PoolNaming { case_sensitive: true, usernames_are_subs };
+            let mistaken = mistaken_destination(&by_name(name), naming);
+            assert_eq!(mistaken.as_ref().map(Destination::kind), expected, "{name} {naming:?}");
         }
     }
 

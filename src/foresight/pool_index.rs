@@ -377,16 +377,25 @@ impl PoolIndex {
         self.holder(provider, user_id).filter(|(_, _, held)| held.primary).map(|(position, user, _)| (position, user))
     }
 
-    /// Who holds this identity, by exact case.
+    /// Who holds this identity, by exact case: the user to whom it is linked, before a profile that shows it as well.
+    #[must_use]
     pub fn holder(
         &self,
         provider: &ProviderName,
         user_id: &Personal,
     ) -> Option<(UserPosition, &IndexedUser, &IndexedIdentity)> {
-        self.users_under(identity_hash(provider.as_str(), user_id.expose())).find_map(|(position, user)| {
+        let holders = self.users_under(identity_hash(provider.as_str(), user_id.expose())).filter_map(|(at, user)| {
             let held = user.identities.iter().find(|held| held.is(provider, user_id))?;
-            Some((position, user, held))
-        })
+            Some((at, user, held))
+        });
+        holders.min_by_key(|(_, _, held)| held.primary)
+    }
+
+    /// Whether this identity, by exact case, is linked to the user. Another user may show it as well, such as its profile.
+    #[must_use]
+    pub fn is_linked_to(&self, user: UserPosition, provider: &ProviderName, user_id: &Personal) -> bool {
+        let mut held = self.user(user).into_iter().flat_map(|user| &user.identities);
+        held.any(|held| !held.primary && held.is(provider, user_id))
     }
 
     /// Whether a user holds an identity that differs from this one only in case.

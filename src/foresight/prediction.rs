@@ -308,10 +308,13 @@ impl<'a> Predictor<'a> {
             Err(RefusalCode::UserNotFound) if self.is_unseen(&link.destination) => None,
             Err(code) => return Err(Refused(code)),
         };
-        if let Some((holder, _, held)) = index.holder(provider, value) {
+        // The destination counts first, because `link` reads it first: another user may show the identity as well.
+        if user.is_some_and(|user| index.is_linked_to(user, provider, value)) {
+            return Err(AlreadyLinked);
+        }
+        if let Some((_, _, held)) = index.holder(provider, value) {
             return match user {
                 _ if held.primary => Err(Refused(RefusalCode::IdentityHasProfile)),
-                Some(user) if holder == user => Err(AlreadyLinked),
                 Some(_) => Err(Refused(RefusalCode::LinkedElsewhere)),
                 None => Ok(Some(PredictionDoubt::UserNotSeen)),
             };
@@ -354,9 +357,8 @@ impl<'a> Predictor<'a> {
 
     /// Whether the user has this identity, or an earlier row is sure to give it.
     fn holds(&self, user: UserPosition, source: &ExternalIdentity) -> bool {
-        let held = self.basis.index.holder(source.provider(), source.value());
         let taken = self.taken.get(&identity_key(source));
-        held.is_some_and(|(holder, _, held)| holder == user && !held.primary)
+        self.basis.index.is_linked_to(user, source.provider(), source.value())
             || taken.is_some_and(|taken| taken.user == Some(user) && taken.doubt.is_none())
     }
 
@@ -510,6 +512,18 @@ mod tests {
         assert_eq!(predictions(&["bob:Okta/Cognito_Subject/a"], true)[0].outcome, PredictedOutcome::Link);
         let resolved = predictions(&["alice@example.com:Okta/Cognito_Subject/x"], false).remove(0);
         assert_eq!(resolved.user.unwrap().value.expose(), "alice");
+    }
+
+    #[test]
+    fn the_destination_counts_before_a_profile_that_shows_the_identity_too() {
+        let profile = user("Okta_both", &[("Okta", "both", true)]);
+        let holder = user("holder", &[("Okta", "both", false)]);
+        for pool in [[profile.clone(), holder.clone(), user("bob", &[])], [holder, profile, user("bob", &[])]] {
+            let rows = ["holder:Okta/Cognito_Subject/both", "holder:Okta/phone/both", "bob:Okta/Cognito_Subject/both"];
+            let predicted = predictions_of(pool.into(), true, &rows, false, LookUpMethod::Scan);
+            let words: Vec<_> = predicted.iter().map(|prediction| prediction.outcome.as_str()).collect();
+            assert_eq!(words, ["already_linked", "already_linked", "linked_elsewhere"]);
+        }
     }
 
     #[test]

@@ -92,7 +92,12 @@ impl JsonlParser {
             Ok(()) => Err("is JSON but not an object; write one object per line".to_owned()),
             Err(_) if self.is_too_deep => Err(format!("is nested deeper than {JSON_DEPTH_MAX} levels")),
             // The parser's own text could quote the line.
-            Err(fault) => Err(format!("is not JSON at byte {}; write one whole object per line", fault.column())),
+            Err(fault) => {
+                // The parser counts bytes, and people count characters.
+                let before = line.get(..fault.column().saturating_sub(1));
+                let place = before.map_or(fault.column(), |before| before.chars().count() + 1);
+                Err(format!("is not JSON at column {place}; write one whole object per line"))
+            }
         }
     }
 

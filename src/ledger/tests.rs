@@ -98,7 +98,13 @@ fn what_cannot_happen_is_refused_and_not_written() {
     assert_eq!(storage.bytes(), before);
     assert_eq!((ledger.state(done.key), ledger.state(fresh.key)), (RowState::Linked, RowState::Unprocessed));
     let message = results[0].as_ref().unwrap_err().to_string();
-    assert!(message.starts_with(&format!("row 1 ({}): Announced cannot follow Linked", done.key)), "{message}");
+    assert!(
+        message.starts_with(&format!(
+            "row 1 ({}): the record (a link call was announced) cannot follow the state of the row (linked)",
+            done.key
+        )),
+        "{message}"
+    );
 }
 
 #[test]

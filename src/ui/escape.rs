@@ -39,6 +39,11 @@ pub fn shell_word(text: &str) -> String {
     }
 }
 
+/// Returns a path as one word of a command. One that begins with `-` would be read as an option.
+pub fn shell_path(path: &str) -> String {
+    if path.starts_with('-') { shell_word(&format!("./{path}")) } else { shell_word(path) }
+}
+
 fn replace(text: &str, is_unsafe: fn(char) -> bool, put: impl Fn(&mut String, char)) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -123,6 +128,9 @@ mod tests {
         ];
         for (text, expected) in table {
             assert_eq!(shell_word(text), expected);
+            assert_eq!(shell_path("-in.csv"), "./-in.csv");
+            assert_eq!(shell_path("- in.csv"), "'./- in.csv'");
+            assert_eq!(shell_path("in-1.csv"), "in-1.csv");
         }
     }
 

@@ -26,7 +26,7 @@ use serde_json::Value;
 
 pub use console::ConfirmError;
 use console::Console;
-pub use escape::{escape, escape_json, escape_lines, shell_word};
+pub use escape::{escape, escape_json, escape_lines, shell_path, shell_word};
 pub use findings::{FindingPrinter, finding_line};
 pub use log::{LOG_FILTER_VARIABLE, LogError, LogFormat, LogOptions};
 pub use options::{OutputFormat, ProgressChoice, Streams, Terminals, UiOptions};

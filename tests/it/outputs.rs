@@ -115,8 +115,19 @@ fn no_output_replaces_a_file_that_is_needed() {
         .left_with(0);
     let ledger = "pairs.csv.simulated.ledger";
     // The command, the option of its output, and a file that it reads or its ledger.
-    let outputs: [(&[&str], &str, Option<&str>); 9] = [
+    home.write("faults", "slow=1ms@1%\n");
+    home.write("moved.csv", csv(&pairs(0..3)));
+    let outputs: [(&[&str], &str, Option<&str>); 18] = [
         (&["validate", "pairs.csv"], "--save-plan", Some("pairs.csv")),
+        (&["validate", "pairs.csv"], "--save-plan", Some("pool.json")),
+        (&["validate", "pairs.csv", "--simulate-faults", "faults"], "--save-plan", Some("faults")),
+        (&["validate", "pairs.csv", "--simulate-faults", "faults"], "--save-pool", Some("faults")),
+        (&["link", "pairs.csv", "--yes", "--simulate-faults", "faults"], "--save-pool", Some("faults")),
+        (&["reconcile", "pairs.csv"], "--combined", Some("pool.json")),
+        (&["export"], "--out", Some("pool.json")),
+        (&["duplicates"], "--pairs", Some("pool.json")),
+        (&["doctor", "--simulate-faults", "faults"], "--save-pool", Some("faults")),
+        (&["undo", ledger, "--yes"], "--save-pool", Some("pairs.csv")),
         (&["validate", "pairs.csv"], "--save-pool", Some("pairs.csv")),
         (&["link", "pairs.csv", "--yes"], "--save-pool", Some(ledger)),
         (&["reconcile", "pairs.csv"], "--combined", Some("pairs.csv")),
@@ -138,6 +149,8 @@ fn no_output_replaces_a_file_that_is_needed() {
         }
     }
     for option in ["--failed", "--unprocessed"] {
+        let other = ["report", ledger, "--input", "moved.csv", option, "pairs.csv", "--force"];
+        home.run(&other).refused_with(2, "would replace");
         home.run(&["report", ledger, option, "old"]).refused_with(2, "old exists");
         home.run(&["report", ledger, option, ledger, "--force"]).refused_with(2, "would replace");
     }

@@ -330,6 +330,26 @@ fn the_simulated_pool_of_a_file_can_be_reconciled_and_saved() {
     home.run(&["reconcile", "pairs.csv", "--simulate"]).refused_with(2, "--pool-file");
 }
 
+/// Assumption behind `merging-links`: the profile shows the identity as well as the user that it was linked to.
+#[test]
+fn a_link_counts_although_a_profile_shows_its_identity_too() {
+    let home = Home::new();
+    let own = json!([{ "providerName": "Okta", "userId": "00uA", "primary": true }]);
+    let pool = json!({
+        "version": 1,
+        "pool": { "id": POOL },
+        "providers": [{ "name": "Okta", "type": "OIDC" }],
+        "users": [{ "username": "Okta_00uA", "identities": own }, { "username": "alice" }],
+    });
+    home.write("pool.json", pool.to_string());
+    home.write("pairs.csv", "username,provider,source_value\nalice,Okta,00uA\n");
+    let options = ["--pool-file", "pool.json", "--latency", "off", "--quota", "off", "--behavior", "merging-links"];
+    let simulator = Simulator::start(&home, &options);
+    home.link(&simulator.url, &["pairs.csv"]).left_with(0);
+    let compared = report(&reconcile(&home, &simulator.url, &["pairs.csv", "--output", "json"]).left_with(0));
+    assert_eq!((&compared["rows"]["linked"], &compared["rows"]["blocked"]), (&json!(1), &json!(0)), "{compared}");
+}
+
 #[test]
 fn what_the_service_refused_for_a_reason_of_its_own_is_not_sent_again_and_again() {
     let home = Home::new();

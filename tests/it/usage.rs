@@ -124,7 +124,7 @@ fn a_pool_without_providers_is_told_as_such() {
     let home = home_with_inputs();
     let simulator = Simulator::start(&home, &["--latency", "off"]);
     let finished = home.link(&simulator.url, &["pairs.csv"]).left_with(3);
-    let told = "warning: the pool has no provider Google, Okta; it has none; rows with other providers will be refused";
+    let told = "warning: the pool has none of the providers Google, Okta; it has none; rows with other providers will be refused";
     assert!(finished.stderr.contains(told), "{finished:#?}");
     assert_eq!(simulator.link_calls(), 0);
 }

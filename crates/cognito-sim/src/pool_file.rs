@@ -146,7 +146,11 @@ fn reason(error: &serde_json::Error) -> String {
         return text.replace("field", "member");
     }
     match text.rsplit_once(", expected ") {
-        _ if text.starts_with("unknown field") => "a member of an unknown name".to_owned(),
+        _ if text.starts_with("unknown field") => {
+            // A name of a member is no value; it is quoted by serde_json as it is.
+            let name = text.split('`').nth(1).unwrap_or_default();
+            format!("the member {:?} is unknown", name.chars().take(64).collect::<String>())
+        }
         Some((_, expected)) => format!("expected {expected}"),
         None => "a value of the wrong type".to_owned(),
     }
@@ -576,7 +580,7 @@ mod tests {
         };
         for (content, line, reason) in [
             (file(r#"{"username":"secret","email":7}"#), 6, "expected a string"),
-            (file(r#"{"username":"secret","secret":1}"#), 6, "a member of an unknown name"),
+            (file(r#"{"username":"secret","nick\nname":1}"#), 6, r#"the member "nick\nname" is unknown"#),
             (file(r#"{"email":"secret"}"#), 6, "missing member `username`"),
             (file(r#"{"username":"x","username":"secret"}"#), 6, "duplicate member `username`"),
             (file(r#"{"username":"secret","status":"SECRET"}"#), 6, "status is none of those that the service has"),

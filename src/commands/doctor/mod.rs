@@ -45,7 +45,7 @@ pub struct DoctorArgs {
 
 pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, clock, seed, .. } = context;
-    check_outputs(&[args.simulation.output()], &[], context.force)?;
+    check_outputs(&[args.simulation.output()], &args.simulation.files_read(), context.force)?;
     let choice = RateChoice::of_reads(args.share, &context.file_settings)?;
     let migration = PlannedMigration { share: choice.share, reads: choice.read_pace(), seed: *seed };
     let address = PoolAddress::find(&args.pool, &args.simulation, *seed, &context.file_settings)?;

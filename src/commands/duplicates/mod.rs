@@ -64,7 +64,7 @@ pub async fn cmd_duplicates(args: DuplicatesArgs, context: &CommandContext<'_>) 
     // A wrong path is reported before a large pool is read.
     let outputs =
         [("--pairs", args.pairs.as_deref()), ("--work-list", args.work_list.as_deref()), args.simulation.output()];
-    check_outputs(&outputs, &[], context.force)?;
+    check_outputs(&outputs, &args.simulation.files_read(), context.force)?;
     let trust = AddressTrust { providers: args.trust_email.iter().cloned().collect() };
     let pool = OpenPool::open(&args.pool, &args.simulation, *seed, context).await?;
     pool.check_providers("--trust-email", &trust.providers)?;

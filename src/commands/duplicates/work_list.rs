@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::address_groups::{Duplicate, DuplicateKind, PairObstacle};
 use crate::domain::identity::{Personal, PoolId};
 use crate::service::PoolUser;
-use crate::ui::{escape_json, format, shell_word};
+use crate::ui::{escape_json, format, shell_path, shell_word};
 
 /// Writes commands for one pool.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +96,7 @@ impl WorkList<'_> {
     }
 
     fn link_command(&self) -> String {
-        let pairs = self.pairs.map_or_else(|| "PAIRS".to_owned(), |path| shell_word(&path.display().to_string()));
+        let pairs = self.pairs.map_or_else(|| "PAIRS".to_owned(), |path| shell_path(&path.display().to_string()));
         format!("cognito-link link {pairs} --user-pool-id {} --retry refused", shell_word(self.pool.as_str()))
     }
 }

@@ -67,7 +67,7 @@ pub async fn cmd_export(args: ExportArgs, context: &CommandContext<'_>) -> Resul
     let reads = RateChoice::of_reads(args.share, &context.file_settings)?.read_pace();
     // A wrong path is reported before a large pool is read.
     let outputs = [("--out", file_path), ("--pool-snapshot", args.pool_snapshot.as_deref()), args.simulation.output()];
-    check_outputs(&outputs, &[], context.force)?;
+    check_outputs(&outputs, &args.simulation.files_read(), context.force)?;
     let pool = OpenPool::open(&args.pool, &args.simulation, *seed, context).await?;
     pool.check_providers("--provider", &providers)?;
     let mut snapshot = match &args.pool_snapshot {

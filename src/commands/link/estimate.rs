@@ -101,7 +101,8 @@ fn warn_about_pool(checked: &CheckedInput, knowledge: &PoolKnowledge, ui: &Ui) {
         checked.providers.iter().filter(|name| !known.contains_key(*name)).map(ProviderName::as_str).collect();
     if !missing.is_empty() {
         ui.warn(&format!(
-            "the pool has no provider {}; it has {}; rows with other providers will be refused",
+            "the pool has {} {}; it has {}; rows with other providers will be refused",
+            if missing.len() == 1 { "no provider" } else { "none of the providers" },
             escape(&missing.join(", ")),
             escape(&crate::commands::shared::listed(known.keys()))
         ));

@@ -135,7 +135,8 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let pool = args.pool.pool_id(file, simulator.as_ref().map(Simulator::pool_id))?;
     let input_options = args.reading.options(file)?;
     let ledger_path = args.ledger_path(shard)?;
-    let read = [Some(args.input.as_path()), Some(&ledger_path), args.choices.as_deref(), args.plan.as_deref()];
+    let [_, faults] = args.simulation.files_read();
+    let read = [Some(args.input.as_path()), Some(&ledger_path), args.choices.as_deref(), args.plan.as_deref(), faults];
     check_outputs(&[args.simulation.output()], &read, context.force)?;
     let rate_choice = args.pace.rate_choice(shard, file)?;
     let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;

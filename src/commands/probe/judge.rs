@@ -218,7 +218,7 @@ fn held_refused(seen: &Sightings) -> Judgement {
         (Some(false), Some(true)) => "the other user has it now",
         (Some(true), Some(true)) => "both users have it",
         (Some(false), Some(false)) => "neither user has it",
-        _ => "nobody knows who has it",
+        _ => "no user shows it",
     };
     let has_moved = has_it(scene::OTHER) == Some(true);
     match outcome(seen.reply(Step::HeldByAnother)) {

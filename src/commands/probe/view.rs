@@ -30,7 +30,7 @@ pub(super) fn print_intent(name: &str, region: &str, per_second: f64, ui: &Ui) {
     let users = u64::try_from(scene::USERS.len() + 1).unwrap_or(u64::MAX);
     ui.note(&format!(
         "this creates {} in {region}, named {name} and {name}-2, with {} and up to 5 identity providers, all made up; \
-         nobody can sign in with them. No other pool is called. The pools are deleted at the end",
+         no one can sign in with them. No other pool is called. The pools are deleted at the end",
         counted(u64::from(scene::POOLS), "user pool"),
         counted(users, "user"),
     ));
@@ -60,18 +60,23 @@ pub(super) fn print_left_pools(report: &ProbeReport, name: &str, region: &str, p
     }
     for left in &report.left {
         ui.error(
-            &format!("the scratch pool {} was not deleted: {}", left.id, left.why),
-            Some(&format!("delete it: aws cognito-idp delete-user-pool --user-pool-id {}{options}", left.id)),
+            &format!(
+                "no answer shows that the scratch pool {} was deleted: {}",
+                left.id,
+                without_account(&left.why, ui.shows_values())
+            ),
+            Some(&format!("delete it: `aws cognito-idp delete-user-pool --user-pool-id {}{options}`", left.id)),
         );
     }
     for unanswered in &report.unanswered {
         ui.error(
             &format!("CreateUserPool was not answered, so a scratch pool named {unanswered} may exist"),
             Some(&format!(
-                "list it: aws cognito-idp list-user-pools --max-results 60 --query \"UserPools[?Name=='{unanswered}'].Id\"\
-                 {options}; then delete it with aws cognito-idp delete-user-pool"
+                "list its ID: `aws cognito-idp list-user-pools --max-results 60 --output text --query \
+                 \"UserPools[?Name=='{unanswered}'].Id\"{options}`"
             )),
         );
+        ui.hint(&format!("delete it: `aws cognito-idp delete-user-pool{options} --user-pool-id ID`"));
     }
     if report.left.is_empty() && report.unanswered.is_empty() {
         ui.note(&format!("no pool named {name} is left; {} made", counted(u64::from(report.calls), "call")));
@@ -98,10 +103,27 @@ pub(super) fn print_findings(
     exit: Exit,
     ui: &Ui,
 ) -> io::Result<()> {
+    let shown = |finding: &ProbeFinding| ProbeFinding {
+        answer: without_account(&finding.answer, ui.shows_values()),
+        ..finding.clone()
+    };
+    let findings: &[ProbeFinding] = &findings.iter().map(shown).collect::<Vec<_>>();
     match ui.output() {
         OutputFormat::Text => ui.print(&findings_text(findings, &report.behaviors(), ui.stdout_style())),
         OutputFormat::Json => ui.json(&report_json(findings, report, region, exit)),
     }
+}
+
+/// Returns a text of the service without the caller's account, unless values are shown. Every other name in it is made up.
+fn without_account(text: &str, shows_values: bool) -> String {
+    if shows_values {
+        return text.to_owned();
+    }
+    let is_account = |word: &str| {
+        word.contains("arn:") || word.split(|letter: char| !letter.is_ascii_digit()).any(|digits| digits.len() == 12)
+    };
+    let words: Vec<&str> = text.split(' ').map(|word| if is_account(word) { "***" } else { word }).collect();
+    words.join(" ")
 }
 
 fn number_of(findings: &[ProbeFinding], verdict: ProbeVerdict) -> u64 {
@@ -128,7 +150,11 @@ fn findings_text(findings: &[ProbeFinding], behaviors: &[&str], style: Style) ->
         .map(|(word, verdict)| format!("{} {word}", number_of(findings, verdict)));
     let unknown = number_of(findings, ProbeVerdict::CouldNotTell);
     let _ = writeln!(text, "{} assumptions: {}, {unknown} could not tell", findings.len(), counts.join(", "));
-    if behaviors.is_empty() {
+    if behaviors.is_empty() && unknown > 0 {
+        text.push_str(
+            "no answer needs a --behavior of the simulator; the questions above that could not tell are open\n",
+        );
+    } else if behaviors.is_empty() {
         text.push_str("the simulator answers like this service without a --behavior\n");
     } else {
         let switches: Vec<String> = behaviors.iter().map(|behavior| format!("--behavior {behavior}")).collect();
@@ -160,4 +186,13 @@ fn report_json(findings: &[ProbeFinding], report: &ProbeReport, region: &str, ex
         "pools_left": report.left.iter().map(|left| &left.id).collect::<Vec<_>>(),
         "exit_status": exit.status(),
     })
+}
+
+#[cfg(test)]
+#[test]
+fn the_account_of_the_caller_is_hidden() {
+    let text = "400 AccessDenied \"User: arn:aws:iam::123456789012:user/jane is not authorized\"";
+    assert_eq!(without_account(text, false), "400 AccessDenied \"User: *** is not authorized\"");
+    assert_eq!(without_account("account 123456789012, pool eu-west-1_A", false), "account *** pool eu-west-1_A");
+    assert_eq!(without_account(text, true), text);
 }

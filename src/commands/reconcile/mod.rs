@@ -128,7 +128,9 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     };
     let outputs = [("--combined", args.combined.as_deref()), args.simulation.output()];
     let ledger_read = ledger_path.as_deref().or(args.ledger.as_deref());
-    check_outputs(&outputs, &[Some(&args.input), ledger_read, args.choices.as_deref()], context.force)?;
+    let [pool_file, faults] = args.simulation.files_read();
+    let read = [Some(args.input.as_path()), ledger_read, args.choices.as_deref(), pool_file, faults];
+    check_outputs(&outputs, &read, context.force)?;
     let seed = args.advanced.seed.unwrap_or(context.seed);
     let scan = ScanOptions { reads: RateChoice::of_reads(args.pace.share, file)?.read_pace(), seed };
 

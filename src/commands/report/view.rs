@@ -31,7 +31,7 @@ use crate::domain::outcome::RefusalCode;
 use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
 use crate::limits;
 use crate::ui::format::{count, counted, timestamp};
-use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape, explanation, meaning_fragment, shell_word};
+use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape, explanation, meaning_fragment, shell_path};
 
 /// Prints the report, and what to do next.
 pub(super) fn print_ledger_report(
@@ -55,19 +55,19 @@ pub(super) fn print_ledger_report(
         if counts.refused + counts.failed + counts.in_doubt + counts.invalid > 0 {
             let path = path.display().to_string();
             let ledger = match report.ledgers.as_slice() {
-                [ledger] => format!(" --ledger {}", shell_word(ledger)),
+                [ledger] => format!(" --ledger {}", shell_path(ledger)),
                 _ => String::new(),
             };
             ui.hint(&format!(
                 "correct the rows in {}, then link them: `cognito-link link {}{ledger}`",
                 escape(&path),
-                shell_word(&path)
+                shell_path(&path)
             ));
         }
     }
     print_next_steps(&report.counts, 0, &ledgers, input, RESUME_AFTER_REPORT, ui);
     if let ([ledger], true) = (report.ledgers.as_slice(), report.superseded_links > 0) {
-        ui.hint(&format!("take back the superseded links: `cognito-link undo {} --superseded`", shell_word(ledger)));
+        ui.hint(&format!("remove the superseded links: `cognito-link undo {} --superseded`", shell_path(ledger)));
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ pub use outputs::check_outputs;
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
 pub use pool::{
     EarlierLedger, ExpectedPool, OpenPool, PoolAddress, PoolArgs, binding_of, check_providers, connect, listed,
-    note_endpoint,
+    note_endpoint, pool_options,
 };
 pub use run_target::{GuardArgs, Proposal, RunTarget};
 pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};
@@ -38,7 +38,7 @@ use crate::domain::identity::ProviderName;
 use crate::domain::shard::Shard;
 use crate::ledger::Binding;
 use crate::ledger::storage::FileAccess;
-use crate::ui::{Ui, escape, format, shell_word};
+use crate::ui::{Ui, escape, format, shell_path};
 use settings::FileSettings;
 
 /// What every command gets besides its arguments.
@@ -104,7 +104,7 @@ pub fn warn_about_access(path: &Path, access: FileAccess, ui: &Ui) {
         ui.warn(&format!(
             "ledger {} can be read or written by other users of this machine; close it with `chmod 600 {}`",
             escape(&shown),
-            shell_word(&shown)
+            shell_path(&shown)
         ));
     }
     if access.owned_by_another_user {

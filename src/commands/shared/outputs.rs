@@ -34,7 +34,7 @@ pub fn check_outputs(outputs: &[(&str, Option<&Path>)], read: &[Option<&Path>], 
 }
 
 /// Returns the path without links and dots, also where there is no file yet.
-fn place_of(path: &Path) -> PathBuf {
+pub(super) fn place_of(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());

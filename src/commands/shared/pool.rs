@@ -1,6 +1,7 @@
 //! Which pool, as whom, and the connection to it.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::ledger::{Binding, Ledger, LedgerError, held_binding};
 use crate::seed::Rng;
 use crate::service::UserDirectory;
 use crate::service::cognito::{Cognito, ConnectionTarget};
-use crate::ui::Ui;
+use crate::ui::{Ui, shell_path, shell_word};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = headings::POOL)]
@@ -74,6 +75,31 @@ impl PoolArgs {
             insecure_endpoint_allowed: self.allow_insecure_endpoint || file.allow_insecure_endpoint == Some(true),
         })
     }
+}
+
+/// Returns the options that name the pool, each after a space, so that a suggested command means the same pool.
+pub fn pool_options(pool: &PoolArgs, simulation: &SimulationArgs) -> String {
+    let mut options = String::new();
+    if simulation.simulate {
+        options.push_str(" --simulate");
+    }
+    let pool_file = simulation.pool_file.as_ref().map(|path| shell_path(&path.display().to_string()));
+    let word = |value: &Option<String>| value.as_deref().map(shell_word);
+    let values = [
+        ("pool-file", pool_file),
+        ("user-pool-id", word(&pool.user_pool_id)),
+        ("pool", word(&pool.pool)),
+        ("profile", word(&pool.profile)),
+        ("endpoint-url", word(&pool.endpoint_url)),
+    ];
+    for (option, value) in values.iter().filter_map(|(option, value)| Some((option, value.as_ref()?))) {
+        // Writing to a string cannot fail.
+        let _ = write!(options, " --{option} {value}");
+    }
+    if pool.allow_insecure_endpoint {
+        options.push_str(" --allow-insecure-endpoint");
+    }
+    options
 }
 
 /// Connects, and reads the pool's settings and providers. Only `link` and `reconcile --apply` may request the `linker` of

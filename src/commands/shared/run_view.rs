@@ -27,7 +27,7 @@ use crate::domain::run::{RunOutcome, RunReport, Signal, StopCause};
 use crate::exit::Exit;
 use crate::limits::SUGGESTIONS_MAX;
 use crate::ui::format::{count, counted, duration};
-use crate::ui::{OutputFormat, Style, Ui, escape, shell_word};
+use crate::ui::{OutputFormat, Style, Ui, escape, shell_path};
 
 /// Prints the result to stdout, and what to do next to stderr. A rehearsal has no ledger, and nothing to resume.
 pub fn print_run_report(report: &RunReport, ledger: Option<&str>, input: &Path, exit: Exit, ui: &Ui) -> io::Result<()> {
@@ -96,7 +96,7 @@ fn stop_reason(cause: StopCause) -> &'static str {
         StopCause::AccessDenied => "access denied",
         StopCause::PoolMissing => "pool not found",
         StopCause::NotEnabledHere => "writes not enabled in this Region",
-        StopCause::Unreachable => "service not reachable",
+        StopCause::Unreachable => "no usable answer from the service",
         StopCause::LedgerIo => "ledger cannot be written",
         StopCause::LedgerDamaged => "ledger is damaged",
         StopCause::InputIo => "input cannot be read",
@@ -199,7 +199,7 @@ pub const RESUME_AFTER_REPORT: &str = "run `link` on the same input again to res
 
 /// Prints what to do next, as hints. Without ledgers, `report --failed` is not suggested. Prints nothing where every row is in the desired state.
 pub fn print_next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&Path>, resume: &str, ui: &Ui) {
-    if let Some(warning) = unknown_text_warning(counts) {
+    if let Some(warning) = unknown_text_warning(counts, ledgers) {
         ui.warn(&warning);
     }
     for step in next_steps(counts, not_read, ledgers, input, resume) {
@@ -208,13 +208,15 @@ pub fn print_next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input:
 }
 
 /// A refusal that this version does not know is printed even with `--quiet`.
-fn unknown_text_warning(counts: &Counts) -> Option<String> {
+fn unknown_text_warning(counts: &Counts, ledgers: &[&str]) -> Option<String> {
     let number = *counts.by_refusal.get(&RefusalCode::Unrecognised)?;
+    let ledgers: Vec<String> = ledgers.iter().map(|ledger| shell_path(ledger)).collect();
     (number > 0).then(|| {
         format!(
-            "the service gave an answer that this version does not know, for {}: read it with `cognito-link report \
-             LEDGER`, look at one of these users before you go on, and report the text to the maintainers",
-            counted(number, "row")
+            "the service gave an answer that this version does not know, for {}: read it with `cognito-link report {} \
+             --show-values`, look at one of these users before you go on, and report the text to the maintainers",
+            counted(number, "row"),
+            ledgers.join(" ")
         )
     })
 }
@@ -225,7 +227,7 @@ fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&P
         steps.push(resume.to_owned());
     }
     if counts.refused + counts.failed > 0 && !ledgers.is_empty() {
-        let ledgers: Vec<String> = ledgers.iter().map(|ledger| shell_word(ledger)).collect();
+        let ledgers: Vec<String> = ledgers.iter().map(|ledger| shell_path(ledger)).collect();
         steps.push(format!("write these rows to a file: `cognito-link report {} --failed FILE`", ledgers.join(" ")));
     }
     steps.extend(retry_step(counts));
@@ -236,7 +238,7 @@ fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&P
         // Standard input cannot be read again.
         let input = input.filter(|input| input.as_os_str() != "-");
         let command = input.map_or("validate --split".to_owned(), |input| {
-            format!("cognito-link validate {} --split DIR", shell_word(&input.display().to_string()))
+            format!("cognito-link validate {} --split DIR", shell_path(&input.display().to_string()))
         });
         steps.push(format!("write the invalid rows to a file: `{command}`"));
     }
@@ -448,11 +450,12 @@ mod tests {
     fn an_unknown_refusal_is_printed_even_when_quiet() {
         let screen = Screen::new().quiet();
         let mut report = examples::run_report();
-        assert_eq!(unknown_text_warning(&report.counts), None);
+        assert_eq!(unknown_text_warning(&report.counts, &["l"]), None);
         report.counts.by_refusal.insert(RefusalCode::Unrecognised, 2);
         print_run_report(&report, Some("l"), Path::new("-"), Exit::Incomplete, &screen.ui()).unwrap();
         let warning = "warning: the service gave an answer that this version does not know, for 2 rows: ";
         let printed = screen.both();
         assert!(printed.contains(&format!("--- stderr\n{warning}")), "{printed}");
+        assert!(printed.contains("`cognito-link report l --show-values`"), "{printed}");
     }
 }

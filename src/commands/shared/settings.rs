@@ -51,13 +51,15 @@ pub struct FileSettings {
 }
 
 impl FileSettings {
-    /// Reads the file. An error names the line.
+    /// Reads the file. An error names line and column.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
         toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            Failure::Usage(format!("{}, line {line}: {}", path.display(), error.message().trim()))
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            Failure::Usage(format!("{}, line {line}, column {column}: {}", path.display(), error.message().trim()))
         })
     }
 
@@ -393,6 +395,6 @@ mod tests {
         assert_eq!(FileSettings::pairs(&settings.map), ["source_value=objectId"]);
         std::fs::write(&path, "rate = 12\nspeed = 3\n").unwrap();
         let error = FileSettings::read(&path).unwrap_err().to_string();
-        assert!(error.contains("line 2") && error.contains("speed"), "{error}");
+        assert!(error.contains("line 2, column 1") && error.contains("speed"), "{error}");
     }
 }

@@ -9,6 +9,7 @@ use cognito_sim::{
     load_faults, parse_latency, parse_quota, pool_file,
 };
 
+use super::outputs::place_of;
 use super::{Failure, headings};
 use crate::domain::identity::{PoolId, ProviderName};
 use crate::service::cognito::ConnectionTarget;
@@ -63,6 +64,14 @@ impl SimulationArgs {
     /// Returns the output of `--save-pool`, to be checked before a long run.
     pub fn output(&self) -> (&'static str, Option<&Path>) {
         ("--save-pool", self.save_pool.as_deref())
+    }
+
+    /// Returns the files that the simulated pool comes from, which no output may replace. A pool file that `--save-pool`
+    /// names as well is meant to be replaced.
+    pub fn files_read(&self) -> [Option<&Path>; 2] {
+        let place_saved = self.save_pool.as_deref().map(place_of);
+        let pool_file = self.pool_file.as_deref().filter(|path| Some(place_of(path)) != place_saved);
+        [pool_file, self.simulate_faults.as_deref()]
     }
 }
 

@@ -4,7 +4,7 @@ mod view;
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Arg, Args};
@@ -153,7 +153,6 @@ fn keys_of(inputs: &[PathBuf], options: &InputOptions, pool: &PoolId) -> Result<
     Ok((!inputs.is_empty()).then_some(keys))
 }
 
-#[expect(clippy::too_many_lines, reason = "the order of the steps, from the settings to the result")]
 pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, clock, file_settings: file, .. } = context;
 
@@ -171,7 +170,8 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         require_terminal(ui)?;
     }
     let inputs = args.selection.not_in.iter().map(|path| Some(path.as_path()));
-    let read: Vec<_> = inputs.chain([Some(args.ledger.as_path())]).collect();
+    let [_, faults] = args.simulation.files_read();
+    let read: Vec<_> = inputs.chain([Some(args.ledger.as_path()), faults]).collect();
     check_outputs(&[args.simulation.output()], &read, context.force)?;
     let pool_of_ledger = read_header(&args.ledger)?.binding.pool.to_string();
     let default_pool = simulator.as_ref().map_or(pool_of_ledger.as_str(), Simulator::pool_id);
@@ -190,6 +190,8 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         EarlierLedger::open(&args.ledger, &expected, clock.unix_ms(), ui)?
     };
     let earlier = earlier.ok_or_else(|| LedgerError::NotALedger { place: args.ledger.display().to_string() })?;
+    let input = earlier.ledger.last_run().map(|run| Path::new(&run.start.input));
+    check_outputs(&[args.simulation.output()], &[input], context.force)?;
 
     let (links, found) = LinksToUndo::find(Box::new(ledger_file), earlier.ledger.view(), &selection)?;
     note_selection(&found, earlier.ledger.view().counts().in_doubt - found.in_doubt, ui);
@@ -258,7 +260,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     // Result.
     let exit = exit_for_run(&report);
     let links = list.finish()?;
-    view::print_undo_report(&report, links, &args.ledger.display().to_string(), exit, ui)?;
+    view::print_undo_report(&report, links, found.recovered, &args.ledger.display().to_string(), exit, ui)?;
     print_stop(&report, ui);
     if let Some(running) = running_simulator {
         // Also where nothing was done: the next command may need the file of --save-pool.

@@ -1,4 +1,4 @@
-//! How a run of `undo` is printed. The JSON is that of any run, with `"dry_run"`, and in a dry run with `"links"`, each
+//! How a run of `undo` is printed. The JSON is that of any run, with `"dry_run"` and `"recovered_left_out"`, and in a dry run with `"links"`, each
 //! `{"row":17,"key":"","destination":"p***7","source_provider":"Okta","source_value":"0***z",
 //! "would_be":"undone | refused | failed | in_doubt","refusal_code":null}`. Values are masked unless `--show-values`.
 
@@ -15,23 +15,26 @@ use crate::domain::run::{RunPurpose, RunReport};
 use crate::engine::UndoObserver;
 use crate::exit::Exit;
 use crate::limits::REPORT_FAILURES_MAX;
-use crate::ui::format::count;
+use crate::ui::format::{count, counted};
 use crate::ui::{OutputFormat, Style, Ui, escape};
 
-/// Prints the result, and what to do next. `links` are those of a dry run.
+/// Prints the result, and what to do next. `links` are those of a dry run, `left_out` the recovered links that were not
+/// selected.
 pub(super) fn print_undo_report(
     report: &RunReport,
     links: Vec<Value>,
+    left_out: u64,
     ledger: &str,
     exit: Exit,
     ui: &Ui,
 ) -> io::Result<()> {
     match ui.output() {
-        OutputFormat::Text => ui.print(&undo_text(report, ledger, ui.stdout_style()))?,
+        OutputFormat::Text => ui.print(&undo_text(report, left_out, ledger, ui.stdout_style()))?,
         OutputFormat::Json => {
             let mut object = run_json(report, Some(ledger), ui.shows_values(), exit);
             let is_dry_run = report.purpose == RunPurpose::UndoDryRun;
             object["dry_run"] = is_dry_run.into();
+            object["recovered_left_out"] = left_out.into();
             if is_dry_run {
                 object["links"] = Value::Array(links);
             }
@@ -44,7 +47,7 @@ pub(super) fn print_undo_report(
     Ok(())
 }
 
-fn undo_text(report: &RunReport, ledger: &str, style: Style) -> String {
+fn undo_text(report: &RunReport, left_out: u64, ledger: &str, style: Style) -> String {
     let counts = &report.counts;
     let not_read = report.not_read.unwrap_or(0);
     let is_dry_run = report.purpose == RunPurpose::UndoDryRun;
@@ -56,6 +59,9 @@ fn undo_text(report: &RunReport, ledger: &str, style: Style) -> String {
         TableLine::new("not processed", counts.linked + not_read, "", Style::yellow),
     ];
     let mut lines = table(&states, &[TableLine::plain("links selected", counts.read + not_read, "")], style);
+    if left_out > 0 {
+        lines.push(format!("{} left out because somebody else may have made them", counted(left_out, "link")));
+    }
     lines.push(pool_and_calls(report));
     lines.push(format!("ledger {}", escape(ledger)));
     if is_dry_run {
@@ -195,7 +201,7 @@ mod tests {
             list.on(&row, &UndoOutcome::Failed { text });
         }
         let links = list.finish().unwrap();
-        print_undo_report(&example(purpose), links, "a.ledger", Exit::Incomplete, &ui).unwrap();
+        print_undo_report(&example(purpose), links, 1, "a.ledger", Exit::Incomplete, &ui).unwrap();
         screen.both()
     }
 

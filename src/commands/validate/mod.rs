@@ -17,7 +17,7 @@ use super::shared::saved_plan::{PlanHeader, PlannedInput};
 use super::shared::settings::{Rate, parse_rate, parse_share};
 use super::shared::{
     CommandContext, Failure, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_outputs, headings,
-    note_preset,
+    note_preset, pool_options,
 };
 use crate::domain::counts::Counts;
 use crate::domain::event::{RunEvent, RunObserver};
@@ -29,7 +29,7 @@ use crate::foresight::scan::{LookUpMethod, ScanOptions};
 use crate::foresight::subject_profile::UnlikePool;
 use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputSource};
 use crate::limits::WRITE_QUOTA_PER_SECOND;
-use crate::ui::{OutputFormat, Ui, format, shell_word};
+use crate::ui::{OutputFormat, Ui, format, shell_path};
 use forecast::{ForecastInput, ForecastOutput, InputForecast, PoolSample};
 use split_files::FindingFiles;
 use view::ValidateView;
@@ -107,7 +107,8 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
             .filter(|path| path.parent().is_some_and(Path::exists))
             .map(|path| ("--split", Some(path.as_path()))),
     );
-    check_outputs(&outputs, &[Some(&args.input), args.choices.as_deref()], context.force)?;
+    let [pool_file, faults] = args.simulation.files_read();
+    check_outputs(&outputs, &[Some(&args.input), args.choices.as_deref(), pool_file, faults], context.force)?;
     let names_pool = args.simulation.simulate || args.pool.user_pool_id.is_some() || file.user_pool_id.is_some();
     let pool = if names_pool && !args.offline {
         Some(OpenPool::open(&args.pool, &args.simulation, context.seed, context).await?)
@@ -123,7 +124,7 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
     }
 
     // Check, and forecast where there is a pool.
-    let mut view = ValidateView::new(ui, source.name());
+    let mut view = ValidateView::new(ui, source.name(), pool_options(&args.pool, &args.simulation));
     let mut checked = check_input(&source, &options, args.split.as_deref(), &mut view)?;
     InputLimits::new(args.min_rows, None, file)?.check(checked.counts.read, None)?;
     let forecast = match pool {
@@ -315,7 +316,7 @@ fn reason_for_look_up(given: Option<LookUpMethod>, sample: &PoolSample) -> Strin
     let (scan, filter) = (format::count(sample.cost.scan), format::count(sample.cost.filter));
     let why = match given {
         Some(_) => "as given with --lookup".to_owned(),
-        None => format!("fewer reads: about {scan} for a scan, {filter} for filters"),
+        None => format!("fewer reads than the other way: about {scan} by scan, about {filter} by filters"),
     };
     match sample.look_up {
         LookUpMethod::Scan => why,
@@ -329,7 +330,7 @@ fn reason_for_look_up(given: Option<LookUpMethod>, sample: &PoolSample) -> Strin
 /// A script gets a header that makes every row unreadable like any other finding.
 fn print_unreadable(error: InputError, source: &InputSource, ui: &Ui) -> Failure {
     let (InputError::Header(found), OutputFormat::Json) = (&error, ui.output()) else { return error.into() };
-    let mut view = ValidateView::new(ui, source.name());
+    let mut view = ValidateView::new(ui, source.name(), String::new());
     let mut checked = ValidatedInput::default();
     for finding in found {
         *checked.counts.by_finding.entry(finding.code).or_default() += 1;
@@ -357,9 +358,10 @@ fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, ui: &Ui) {
     let has_plan = forecast.is_some_and(|forecast| !forecast.has_unlike);
     if let Some(plan) = args.save_plan.as_ref().filter(|_| has_plan) {
         ui.note(&format!(
-            "wrote the plan; follow it exactly with `cognito-link link {} --plan {}`",
-            shell_word(&args.input.display().to_string()),
-            shell_word(&plan.display().to_string())
+            "wrote the plan; follow it exactly with `cognito-link link {}{} --plan {}`",
+            shell_path(&args.input.display().to_string()),
+            pool_options(&args.pool, &args.simulation),
+            shell_path(&plan.display().to_string())
         ));
     }
 }

@@ -26,11 +26,13 @@ use crate::domain::report::{PredictedRefusal, PredictionReport, ValidateReport};
 use crate::exit::Exit;
 use crate::limits;
 use crate::ui::format::{count, counted, duration, rate};
-use crate::ui::{OutputFormat, Style, Ui, encode_json, escape, escape_json, meaning_fragment, shell_word};
+use crate::ui::{OutputFormat, Style, Ui, encode_json, escape, escape_json, meaning_fragment, shell_path};
 
 /// Takes findings and refused rows as they come, and prints the result. Shows progress meanwhile.
 pub(super) struct ValidateView {
     ui: Ui,
+    /// The options that name the pool, for a suggested command.
+    pool_options: String,
     progress: Box<dyn RunObserver + Send>,
     shown: Vec<Finding>,
     hidden: BTreeMap<Severity, u64>,
@@ -43,7 +45,7 @@ pub(super) struct ValidateView {
 }
 
 impl ValidateView {
-    pub(super) fn new(ui: &Ui, input: &str) -> Self {
+    pub(super) fn new(ui: &Ui, input: &str, pool_options: String) -> Self {
         let json = match ui.output() {
             OutputFormat::Json => escape_json(&format!(
                 "{{\"kind\":\"validate_report\",\"schema_version\":{SCHEMA_VERSION},\"input\":{},\"findings\":[",
@@ -54,6 +56,7 @@ impl ValidateView {
         };
         Self {
             ui: ui.clone(),
+            pool_options,
             progress: ui.observer(),
             shown: Vec::new(),
             hidden: BTreeMap::new(),
@@ -90,8 +93,9 @@ impl ValidateView {
             if self.refused_hidden > 0 {
                 let hidden = count(self.refused_hidden);
                 ui.warn(&format!(
-                    "and {hidden} more refused rows; list all with `cognito-link validate {} --split DIR`",
-                    shell_word(&report.input)
+                    "and {hidden} more refused rows; list all with `cognito-link validate {}{} --split DIR`",
+                    shell_path(&report.input),
+                    self.pool_options
                 ));
             }
         }
@@ -262,10 +266,11 @@ fn forecast_text(report: &PredictionReport, style: Style) -> String {
     if report.repeats > 0 {
         let _ = write!(total, ", and {}", counted(report.repeats, "duplicate row"));
     }
-    if let (Some(time), Some(per_second)) = (report.at_rate, report.rate_per_second) {
+    let is_sent = report.writes > 0;
+    if let (Some(time), Some(per_second), true) = (report.at_rate, report.rate_per_second, is_sent) {
         let _ = write!(total, ": about {} at {}", duration(time), rate(per_second));
     }
-    if let Some(time) = report.at_quota {
+    if let Some(time) = report.at_quota.filter(|_| is_sent) {
         let _ = write!(total, "; {} with the full quota of {}", duration(time), rate(report.quota_per_second));
     }
     lines.push(total);
@@ -327,7 +332,7 @@ mod tests {
     }
 
     fn printed(screen: &Screen) -> String {
-        let mut view = ValidateView::new(&screen.ui(), "in.csv");
+        let mut view = ValidateView::new(&screen.ui(), "in.csv", " --simulate".to_owned());
         view.on(&RunEvent::Found(Finding {
             code: FindingCode::MissingValue,
             severity: FindingCode::MissingValue.severity(),

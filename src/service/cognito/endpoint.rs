@@ -48,11 +48,11 @@ pub(super) fn sts_endpoint(config: &SdkConfig) -> Option<String> {
 pub(super) fn check_endpoints(config: &SdkConfig, insecure_allowed: bool) -> Result<(), StopError> {
     let refuse = |detail: String| Err(StopError::new(StopCause::Configuration, detail));
     for url in SERVICES.iter().filter_map(|service| configured_endpoint(config, service)) {
-        let host = host_of(&url);
+        let address = authority_of(&url);
         match plain_http_host(&url) {
             Some(host) if !insecure_allowed && !is_own_host(host) => {
                 return refuse(format!(
-                    "the endpoint http://{host} is not encrypted: names and identities would cross the network in the \
+                    "the endpoint http://{address} is not encrypted: names and identities would cross the network in the \
                      clear; use https://, or pass --allow-insecure-endpoint"
                 ));
             }
@@ -60,13 +60,13 @@ pub(super) fn check_endpoints(config: &SdkConfig, insecure_allowed: bool) -> Res
         }
         if config.use_fips() == Some(true) {
             return refuse(format!(
-                "an endpoint ({host}) and FIPS endpoints are configured, and AWS SDKs refuse them together: leave out the \
+                "an endpoint ({address}) and FIPS endpoints are configured, and AWS SDKs refuse them together: leave out the \
                  endpoint, or AWS_USE_FIPS_ENDPOINT and `use_fips_endpoint` of the profile"
             ));
         }
         if config.use_dual_stack() == Some(true) {
             return refuse(format!(
-                "an endpoint ({host}) and dual-stack endpoints are configured, and AWS SDKs refuse them together: leave \
+                "an endpoint ({address}) and dual-stack endpoints are configured, and AWS SDKs refuse them together: leave \
                  out the endpoint, or AWS_USE_DUALSTACK_ENDPOINT and `use_dualstack_endpoint` of the profile"
             ));
         }
@@ -80,11 +80,16 @@ pub(super) fn plain_http_host(url: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("http://").then(|| host_of(url))
 }
 
-/// Returns the host, without port, user and password.
-fn host_of(url: &str) -> &str {
+/// Returns the host and the port, without user and password.
+fn authority_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
+/// Returns the host, without port, user and password.
+fn host_of(url: &str) -> &str {
+    let host = authority_of(url);
     match host.strip_prefix('[').and_then(|host| host.split_once(']')) {
         Some((host, _)) => host,
         None => host.split_once(':').map_or(host, |(host, _)| host),
@@ -122,6 +127,7 @@ mod tests {
             assert_eq!(plain_http_host(url), Some(host), "{url}");
         }
         assert_eq!(plain_http_host("https://example.com"), None);
+        assert_eq!(authority_of("http://me:secret@example.com:8080/x"), "example.com:8080");
         for (host, own, metadata) in [
             ("127.0.0.2", true, false),
             ("localhost", true, false),
