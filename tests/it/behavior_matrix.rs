@@ -42,8 +42,10 @@ const LISTED_MAX: usize = 40;
 const EFFECT_SEEDS: u64 = 12;
 /// Behaviors that no case can show. Only a scan of the pool filters by the start of a `sub`. The old text for an identity
 /// that is linked already is not recorded where the link is found. A date in seconds matters only where somebody links an
-/// identity within the second before our announcement.
-const WITHOUT_EFFECT: &[Behavior] = &[Behavior::DatesInSeconds, Behavior::NoSubPrefix, Behavior::OldAlreadyLinkedText];
+/// identity within the second before our announcement. A user name that is an address or a `sub` is looked up first, and is
+/// refused before the service could take it for an alias.
+const WITHOUT_EFFECT: &[Behavior] =
+    &[Behavior::DestinationByAlias, Behavior::DatesInSeconds, Behavior::NoSubPrefix, Behavior::OldAlreadyLinkedText];
 /// Behaviors that show only together with another one: an unlink call that the service knows no link for is sent where a
 /// list does not yet show that a sign-in has changed the form of the link.
 const WITH_EFFECT_BESIDE: &[(Behavior, Behavior)] = &[(Behavior::UnlinkSaysUserNotFound, Behavior::ListLag40s)];

@@ -45,7 +45,8 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
     let input = inputs.first().map(PathBuf::as_path);
     if args.failed.is_some() || args.unprocessed.is_some() || args.input.is_some() {
         let sources = open_inputs(args, &inputs, context)?;
-        let read = args.ledgers.iter().chain(&inputs).map(|path| Some(path.as_path()));
+        let recorded = ledgers.inputs();
+        let read = args.ledgers.iter().chain(&inputs).chain(&recorded).map(|path| Some(path.as_path()));
         let outputs = [("--failed", args.failed.as_deref()), ("--unprocessed", args.unprocessed.as_deref())];
         check_outputs(&outputs, &read.collect::<Vec<_>>(), context.force)?;
         let compared = ReportInputs {

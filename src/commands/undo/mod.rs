@@ -153,6 +153,7 @@ fn keys_of(inputs: &[PathBuf], options: &InputOptions, pool: &PoolId) -> Result<
     Ok((!inputs.is_empty()).then_some(keys))
 }
 
+#[expect(clippy::too_many_lines, reason = "the order of the steps, from the settings to the result")]
 pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, clock, file_settings: file, .. } = context;
 
