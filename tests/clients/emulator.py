@@ -17,6 +17,11 @@ USERS = 300
 PAIRS = 500
 
 
+def subject(provider, number):
+    """An identity as the provider gives it: Google's are 21 digits."""
+    return f"1074385{number:013}7" if provider == "Google" else f"Id-{number:04}"
+
+
 def fill(cognito):
     pool_id = cognito.create_user_pool(PoolName="clients")["UserPool"]["Id"]
     scopes = {"client_id": "c", "client_secret": "s", "authorize_scopes": "openid"}
@@ -85,7 +90,7 @@ def main(url, binary, work, results):
 
     # Users 0 to 249 get two identities each.
     providers = ["Google", "Okta", "Corp"]
-    pairs = [(f"user-{n // 2:03}", providers[n % 3], f"Id-{n:04}") for n in range(PAIRS)]
+    pairs = [(f"user-{n // 2:03}", providers[n % 3], subject(providers[n % 3], n)) for n in range(PAIRS)]
     status, summary, _ = run("pairs", pairs)
     checks.equal("500 pairs are linked", (status, count(summary, "linked")), (0, PAIRS))
     expected = {(provider, value): username for username, provider, value in pairs}
@@ -102,7 +107,7 @@ def main(url, binary, work, results):
     full = [("user-299", "Okta", f"Full-{n}") for n in range(5)]
     status, summary, _ = run("full", full)
     checks.equal("five identities are one user's limit", (status, count(summary, "linked")), (0, 5))
-    others = [("user-299", "Okta", "Full-5"), ("user-298", "Google", "Id-0000"), ("nobody", "Google", "New-1")]
+    others = [("user-299", "Okta", "Full-5"), ("user-298", "Google", subject("Google", 0)), ("nobody", "Google", subject("Google", 1000))]
     status, summary, report = run("refused", others)
     checks.equal("refusals are told by the exit status", status, 3)
     checks.equal("all three are refused", (count(summary, "linked"), count(summary, "refused")), (0, 3))
@@ -132,7 +137,7 @@ def reconcile(checks, cognito, pool_id, url, binary, folder, pairs):
 
     status, report = call("reconcile", path, "--exit-on-drift")
     checks.equal("no drift after the links", (status, *rows(report)), (0, PAIRS, 0, 0))
-    gone = [(f"user-{n // 2:03}", ["Google", "Okta", "Corp"][n % 3], f"Id-{n:04}") for n in range(0, 40, 2)]
+    gone = [pairs[n] for n in range(0, 40, 2)]
     for _, provider, value in gone:
         cognito.admin_disable_provider_for_user(UserPoolId=pool_id, User={
             "ProviderName": provider, "ProviderAttributeName": "Cognito_Subject", "ProviderAttributeValue": value})

@@ -120,7 +120,7 @@ def our_link(checks, url, binary, work):
     with open(pairs, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["destination_username", "source_provider", "source_value"])
-        writer.writerows([f"user-{number}", ["Okta", "Google"][number % 2], f"id-{number}"] for number in range(20))
+        writer.writerows([f"user-{number}", ["Okta", "Google"][number % 2], f"id-{number}" if number % 2 == 0 else f"1074385{number:013}7"] for number in range(20))
     command = [binary, "link", str(pairs), "--user-pool-id", "sim-local-1_Example01", "--endpoint-url", url, "--yes"]
     ended = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=60, check=False)
     checks.equal("our link ends well", ended.returncode, 0)
