@@ -100,8 +100,13 @@ fn items<'a>(lines: &[&'a str]) -> Vec<&'a str> {
 fn options_of(text: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_lowercase() || c == '-';
     let starts = text.match_indices("--").filter(|(at, _)| !text[..*at].ends_with(|c: char| is_part(c) || c == '|'));
-    let names = starts.map(|(at, _)| text[at + 2..].split(|c: char| !is_part(c)).next().unwrap_or_default());
-    names.filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase())).map(str::to_owned).collect()
+    let names = starts.filter_map(|(at, _)| {
+        let rest = &text[at + 2..];
+        let (name, after) = rest.split_at(rest.find(|c: char| !is_part(c)).unwrap_or(rest.len()));
+        // Lines of output are cut to the width of a page, also within a name.
+        (name.starts_with(|c: char| c.is_ascii_lowercase()) && !after.starts_with('…')).then_some(name)
+    });
+    names.map(str::to_owned).collect()
 }
 
 /// Long names of every option of every command.
