@@ -187,7 +187,7 @@ async fn call_some(client: Client, name: String, task: u64, calls: u64) {
 /// All of `link` but the command line: the first reading, the run, the ledger.
 async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
     let input = folder.join(format!("pairs-{round}.csv"));
-    let lines = (0..CALLS).map(|number| format!("l{round}-{number},Google,Link{round}x{number}y\n"));
+    let lines = (0..CALLS).map(|number| format!("l{round}-{number},Google,1074385{round:03}{number:010}7\n"));
     let text = "username,provider,subject\n".to_owned() + &lines.collect::<Vec<_>>().concat();
     std::fs::write(&input, text).unwrap();
     let clock = Clock::system();
