@@ -254,17 +254,8 @@ fn a_run_that_drains_accounts_for_every_row_it_has_read() {
     assert!(matches!(actions.next, Next::Wait { accepts_rows: false, .. }), "row 1 is being settled");
     let read_back = only(dispatcher.handle(EngineEvent::TimerDue, now + Duration::from_secs(1)).unwrap());
     let user = PoolUser {
-        username: Personal::from_service("user-1"),
-        sub: None,
-        email: None,
         status: String::new(),
-        enabled: true,
         email_verified: true,
-        phone: None,
-        phone_verified: false,
-        preferred_username: None,
-        created_unix_ms: None,
-        modified_unix_ms: None,
         identities: vec![crate::service::LinkedIdentity {
             user_id: Personal::from_service("Id000001x"),
             provider_name: "Google".into(),
@@ -273,6 +264,7 @@ fn a_run_that_drains_accounts_for_every_row_it_has_read() {
             primary: false,
             created_unix_ms: None,
         }],
+        ..PoolUser::named("user-1")
     };
     let page = UserPage { users: vec![user], next_token: None };
     let answer = CallResult::Users(Ok(Answer { value: page, meta: AnswerMeta::default() }));

@@ -84,18 +84,10 @@ fn user(name: &str, identities: &[(&str, bool, UnixMs)]) -> PoolUser {
         created_unix_ms: Some(*created),
     });
     PoolUser {
-        username: Personal::from_service(name),
-        sub: None,
         email: Some(Personal::from_service("a@example.com")),
-        status: "CONFIRMED".into(),
-        enabled: true,
         email_verified: true,
-        phone: None,
-        phone_verified: false,
-        preferred_username: None,
-        created_unix_ms: None,
-        modified_unix_ms: None,
         identities: identities.collect(),
+        ..PoolUser::named(name)
     }
 }
 

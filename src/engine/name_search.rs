@@ -240,18 +240,10 @@ mod tests {
             created_unix_ms: None,
         });
         PoolUser {
-            username: Personal::from_service(name),
-            sub: None,
-            email: None,
             status: String::new(),
-            enabled: true,
             email_verified: true,
-            phone: None,
-            phone_verified: false,
-            preferred_username: None,
-            created_unix_ms: None,
-            modified_unix_ms: None,
             identities: identity.into_iter().collect(),
+            ..PoolUser::named(name)
         }
     }
 

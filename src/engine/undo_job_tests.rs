@@ -91,20 +91,7 @@ fn used(identity: LinkedIdentity) -> LinkedIdentity {
 }
 
 fn user(name: &str, identities: &[LinkedIdentity]) -> PoolUser {
-    PoolUser {
-        username: Personal::from_service(name),
-        sub: None,
-        email: None,
-        status: "CONFIRMED".into(),
-        enabled: true,
-        email_verified: true,
-        phone: None,
-        phone_verified: false,
-        preferred_username: None,
-        created_unix_ms: None,
-        modified_unix_ms: None,
-        identities: identities.to_vec(),
-    }
+    PoolUser { email_verified: true, identities: identities.to_vec(), ..PoolUser::named(name) }
 }
 
 fn alice(identities: &[LinkedIdentity]) -> PoolUser {

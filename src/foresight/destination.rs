@@ -311,18 +311,11 @@ mod tests {
             created_unix_ms: None,
         };
         PoolUser {
-            username: Personal::from_service(username),
             sub: Some(Personal::from_service(&format!("sub-{username}"))),
             email: Some(Personal::from_service(email)),
-            status: "CONFIRMED".to_owned(),
-            enabled: true,
             email_verified: true,
-            phone: None,
-            phone_verified: false,
-            preferred_username: None,
-            created_unix_ms: None,
-            modified_unix_ms: None,
             identities: vec![identity],
+            ..PoolUser::named(username)
         }
     }
 
@@ -456,18 +449,9 @@ mod tests {
             created_unix_ms: None,
         };
         PoolUser {
-            username: Personal::from_service(username),
-            sub: None,
-            email: None,
-            status: "CONFIRMED".to_owned(),
-            enabled: true,
             email_verified: true,
-            phone: None,
-            phone_verified: false,
-            preferred_username: None,
-            created_unix_ms: None,
-            modified_unix_ms: None,
             identities: identities.iter().map(identity).collect(),
+            ..PoolUser::named(username)
         }
     }
 

@@ -479,18 +479,11 @@ mod tests {
             created_unix_ms: Some(5),
         };
         PoolUser {
-            username: personal(username),
             sub: Some(personal(&format!("sub-{username}"))),
             email: Some(personal(email)),
-            status: "CONFIRMED".to_owned(),
-            enabled: true,
             email_verified: true,
-            phone: None,
-            phone_verified: false,
-            preferred_username: None,
-            created_unix_ms: None,
-            modified_unix_ms: None,
             identities: identities.iter().map(identity).collect(),
+            ..PoolUser::named(username)
         }
     }
 

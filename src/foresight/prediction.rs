@@ -420,18 +420,11 @@ mod tests {
             created_unix_ms: None,
         };
         PoolUser {
-            username: personal(username),
             sub: Some(personal(&format!("sub-{username}"))),
             email: Some(personal(&format!("{}@example.com", username.trim_end_matches('2')))),
-            status: "CONFIRMED".to_owned(),
-            enabled: true,
             email_verified: true,
-            phone: None,
-            phone_verified: false,
-            preferred_username: None,
-            created_unix_ms: None,
-            modified_unix_ms: None,
             identities: identities.iter().map(identity).collect(),
+            ..PoolUser::named(username)
         }
     }
 

@@ -328,20 +328,7 @@ mod tests {
             primary: *primary,
             created_unix_ms: None,
         };
-        PoolUser {
-            username: Personal::from_service("x"),
-            sub: None,
-            email: None,
-            email_verified: false,
-            phone: None,
-            phone_verified: false,
-            preferred_username: None,
-            status: String::new(),
-            enabled: true,
-            created_unix_ms: None,
-            modified_unix_ms: None,
-            identities: subjects.iter().map(identity).collect(),
-        }
+        PoolUser { status: String::new(), identities: subjects.iter().map(identity).collect(), ..PoolUser::named("x") }
     }
 
     fn random(rng: &mut Rng, alphabet: &[u8], length: usize) -> String {

@@ -157,6 +157,27 @@ pub struct PoolUser {
     pub identities: Vec<LinkedIdentity>,
 }
 
+#[cfg(test)]
+impl PoolUser {
+    /// A confirmed native user of whom nothing else is known.
+    pub(crate) fn named(username: &str) -> Self {
+        Self {
+            username: Personal::from_service(username),
+            sub: None,
+            email: None,
+            status: "CONFIRMED".to_owned(),
+            enabled: true,
+            email_verified: false,
+            phone: None,
+            phone_verified: false,
+            preferred_username: None,
+            created_unix_ms: None,
+            modified_unix_ms: None,
+            identities: Vec::new(),
+        }
+    }
+}
+
 impl PoolUser {
     /// Whether this profile was created by an external identity: by `identities[].primary`, never by status.
     pub fn is_federated(&self) -> bool {

@@ -10,7 +10,7 @@ use crate::clock::UnixMs;
 use crate::commands::shared::{Failure, temporary_file_error};
 use crate::domain::identity::{Personal, ProviderName};
 use crate::input::{Sorted, Sorter};
-use crate::limits::{DUPLICATE_USERS_MAX, IDENTITIES_PER_USER_MAX};
+use crate::limits::{DUPLICATE_USERS_MAX, IDENTITIES_PER_USER_MAX, TRUSTED_USER_STATUSES};
 use crate::service::{LinkedIdentity, PoolUser};
 
 /// What several users of one address, or a profile alone, are to one another.
@@ -88,10 +88,6 @@ impl Duplicate {
     }
 }
 
-/// What `UserStatus` says of a user whom the user, a provider or an administrator has confirmed. The service no longer uses
-/// the others but `UNCONFIRMED`, or this version does not know them.
-const CONFIRMED_STATUSES: [&str; 4] = ["CONFIRMED", "EXTERNAL_PROVIDER", "RESET_REQUIRED", "FORCE_CHANGE_PASSWORD"];
-
 /// Whose address counts as verified.
 #[derive(Debug, Clone, Default)]
 pub struct AddressTrust {
@@ -106,7 +102,7 @@ impl AddressTrust {
     fn is_proven(&self, user: &PoolUser) -> bool {
         let own = user.identities.iter().find(|held| held.primary);
         match own {
-            None => user.email_verified && CONFIRMED_STATUSES.contains(&user.status.as_str()),
+            None => user.email_verified && TRUSTED_USER_STATUSES.contains(&user.status.as_str()),
             Some(own) => user.email_verified || self.providers.iter().any(|name| name.as_str() == own.provider_name),
         }
     }
@@ -446,18 +442,10 @@ mod tests {
 
     fn native(username: &str, email: &str, email_verified: bool) -> PoolUser {
         PoolUser {
-            phone: None,
-            phone_verified: false,
-            preferred_username: None,
-            username: Personal::from_service(username),
-            sub: None,
             email: Some(Personal::from_service(email)),
             email_verified,
-            status: "CONFIRMED".to_owned(),
-            enabled: true,
             created_unix_ms: Some(1),
-            modified_unix_ms: None,
-            identities: Vec::new(),
+            ..PoolUser::named(username)
         }
     }
 

@@ -184,18 +184,12 @@ mod tests {
             created_unix_ms: None,
         });
         PoolUser {
-            phone: None,
-            phone_verified: false,
-            preferred_username: None,
-            username: Personal::from_service(username),
-            sub: None,
             email: Some(Personal::from_service("a@example.com")),
             email_verified: true,
-            status: "CONFIRMED".into(),
             enabled: profile_of.is_none(),
             created_unix_ms: Some(1_700_000_000_000),
-            modified_unix_ms: None,
             identities: own.into_iter().collect(),
+            ..PoolUser::named(username)
         }
     }
 

@@ -143,18 +143,12 @@ mod tests {
             created_unix_ms: Some(1_700_000_000_000),
         };
         PoolUser {
-            phone: None,
-            phone_verified: false,
-            preferred_username: None,
-            username: Personal::from_service(username),
             sub: (!is_native).then(|| Personal::from_service("a0da5180-e3af-4ec6-9a9b-29f984e5746e")),
             email: Some(Personal::from_service("a@x.com")),
             email_verified: true,
-            status: "CONFIRMED".into(),
-            enabled: true,
             created_unix_ms: Some(1_700_000_000_000),
-            modified_unix_ms: None,
             identities: if is_native { Vec::new() } else { vec![own] },
+            ..PoolUser::named(username)
         }
     }
 

@@ -204,22 +204,18 @@ mod tests {
             created_unix_ms: Some(1_700_000_000_000),
         };
         PoolUser {
-            username: Personal::from_service("okta_abc"),
             sub: Some(Personal::from_service("a0da5180-e3af-4ec6-9a9b-29f984e5746e")),
             email: Some(Personal::from_service("a@example.com")),
             status: "SOMETHING_NEW".into(),
             enabled: false,
             email_verified: true,
-            phone: None,
-            phone_verified: false,
-            preferred_username: None,
             created_unix_ms: Some(1_650_000_000_123),
-            modified_unix_ms: None,
             identities: vec![
                 identity("Okta", "AbC", true),
                 identity("Corp", "Carlos@x", false),
                 identity("Gone", "1", false),
             ],
+            ..PoolUser::named("okta_abc")
         }
     }
 

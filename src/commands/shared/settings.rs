@@ -246,17 +246,17 @@ fn parse_row_range(part: &str) -> Option<RangeInclusive<u64>> {
 }
 
 /// Reads a moment: a time with its date and zone (RFC 3339), or how long ago it was, such as `90m` or `2d`.
-pub fn parse_since(text: &str, now: UnixMs) -> Result<UnixMs, Failure> {
+pub fn parse_moment(option: &str, text: &str, now: UnixMs) -> Result<UnixMs, Failure> {
     let ago = |duration: Duration| i64::try_from(duration.as_millis()).ok().map(|ago| now.saturating_sub(ago));
     let moment = match text.parse::<jiff::Timestamp>() {
         Ok(time) => Some(time.as_millisecond()),
         Err(_) => parse_duration(text).ok().and_then(ago),
     };
     match moment {
-        Some(moment) if moment > now => Err(Failure::Usage(format!("--since '{text}' is in the future"))),
+        Some(moment) if moment > now => Err(Failure::Usage(format!("{option} '{text}' is in the future"))),
         Some(moment) => Ok(moment),
         None => Err(Failure::Usage(format!(
-            "--since '{text}': expected a time such as 2026-03-01T08:00:00Z, or how long ago, such as 90m, 8h or 2d"
+            "{option} '{text}': expected a time such as 2026-03-01T08:00:00Z, or how long ago, such as 90m, 8h or 2d"
         ))),
     }
 }
@@ -340,10 +340,12 @@ mod tests {
             ("2026-03-01T08:00:00Z", 1_772_352_000_000),
             ("2026-03-01T09:00:00+01:00", 1_772_352_000_000),
         ] {
-            assert_eq!(parse_since(text, NOW).unwrap(), expected, "{text}");
+            assert_eq!(parse_moment("--since", text, NOW).unwrap(), expected, "{text}");
         }
         for bad in ["", "0s", "yesterday", "-2h", "2026-03-01", "d", "2099-01-01T00:00:00Z"] {
-            assert!(parse_since(bad, NOW).is_err_and(|error| error.to_string().contains("--since")), "{bad}");
+            for option in ["--since", "--before"] {
+                assert!(parse_moment(option, bad, NOW).is_err_and(|error| error.to_string().contains(option)), "{bad}");
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use clap::{Arg, Args};
 
 use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
 use super::shared::run_view::print_stop;
-use super::shared::settings::{parse_row_ranges, parse_since};
+use super::shared::settings::{parse_moment, parse_row_ranges};
 use super::shared::simulator::Simulator;
 use super::shared::{
     AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, PaceArgs, PoolArgs,
@@ -112,10 +112,11 @@ pub struct SelectionArgs {
 
 impl SelectionArgs {
     fn resolve(&self, options: &InputOptions, pool: &PoolId, now: UnixMs) -> Result<UndoSelection, Failure> {
-        let time = |text: &Option<String>| text.as_deref().map(|text| parse_since(text, now)).transpose();
+        let moment =
+            |option, text: &Option<String>| text.as_deref().map(|text| parse_moment(option, text, now)).transpose();
         Ok(UndoSelection {
-            since: time(&self.since)?,
-            before: time(&self.before)?,
+            since: moment("--since", &self.since)?,
+            before: moment("--before", &self.before)?,
             rows: self.rows.concat(),
             providers: self.provider.iter().cloned().collect(),
             include_recovered: self.include_recovered,
