@@ -39,7 +39,7 @@ pub(super) enum UndoStep {
     Announce {
         identity: ExternalIdentity,
     },
-    /// Take the link back, under this identity.
+    /// Unlink this identity.
     Call {
         identity: ExternalIdentity,
     },

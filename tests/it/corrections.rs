@@ -184,7 +184,7 @@ fn links_that_were_undone_are_made_again_only_on_request() {
     assert_eq!(undo(&[&["--not-in", "kept.csv"], &RIGHT[..]].concat()), 2);
     let (run_report, said) = link(&home, &simulator, &[&["pairs.csv"], &RIGHT[..]].concat(), 3);
     assert_eq!((&run_report["writes"], rows(&run_report, ["linked", "undone"])), (&0.into(), [8, 2]), "{run_report}");
-    assert!(said.contains("2 links taken back by undo; link the same rows again with --relink"), "{said}");
+    assert!(said.contains("2 links removed by undo; link the same rows again with --relink"), "{said}");
     let (run_report, _) = link(&home, &simulator, &[&["pairs.csv", "--relink"], &RIGHT[..]].concat(), 0);
     assert_eq!((&run_report["writes"], rows(&run_report, ["linked"])), (&2.into(), [10]), "{run_report}");
     // What the first run made and what stands of it.

@@ -61,7 +61,7 @@ fn note_work(checked: &CheckedInput, calls: &ExpectedCalls, options: &EngineOpti
     for (number, what) in [
         (checked.in_doubt, "of them in doubt and read first"),
         (checked.done_before - checked.undone, "done in earlier runs"),
-        (checked.undone, "taken back by undo and not linked again"),
+        (checked.undone, "removed by undo and not linked again"),
         (checked.superseded, "superseded by a correction"),
         (checked.invalid, "invalid"),
         (checked.left_out, "left out"),

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::state::RetryChoice;
 use crate::ledger::LedgerView;
-use crate::ui::{Ui, format, shell_word};
+use crate::ui::{Ui, format, shell_path};
 
 /// A value of `--retry`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,19 +41,13 @@ pub fn hint_at_superseded_links(view: &LedgerView, ledger: &Path, ui: &Ui) {
     }
     let (are, these) = if links == 1 { ("is", "it") } else { ("are", "them") };
     ui.warn(&format!("{} of this ledger {are} no longer in the input", format::counted(links, "link")));
-    ui.hint(&format!(
-        "take {these} back: `cognito-link undo {} --superseded`",
-        shell_word(&ledger.display().to_string())
-    ));
+    ui.hint(&format!("remove {these}: `cognito-link undo {} --superseded`", shell_path(&ledger.display().to_string())));
 }
 
 /// Says how many links `--relink` would make again.
 pub fn hint_at_undone_rows(rows: u64, ui: &Ui) {
     if rows > 0 {
-        ui.hint(&format!(
-            "{} taken back by undo; link the same rows again with --relink",
-            format::counted(rows, "link")
-        ));
+        ui.hint(&format!("{} removed by undo; link the same rows again with --relink", format::counted(rows, "link")));
     }
 }
 
