@@ -402,8 +402,8 @@ mod tests {
                 "",
                 0,
                 Some(40.0),
-                "credentials:ok pool:ok triggers:ok providers:ok users:ok quota:ok clock:ok scan_time:ok link_time:ok \
-                 permission:skip",
+                "credentials:ok pool:ok triggers:ok providers:ok mapping:ok app_clients:ok users:ok quota:ok \
+                 clock:ok scan_time:ok link_time:ok permission:skip",
             ),
             (
                 &[],
@@ -418,8 +418,8 @@ mod tests {
                 "access-denied@1..:DescribeUserPool",
                 -400_000,
                 Some(40.0),
-                "credentials:ok pool:fail triggers:skip providers:ok users:ok quota:ok clock:fail scan_time:skip \
-                 link_time:ok permission:skip",
+                "credentials:ok pool:fail triggers:skip providers:ok mapping:ok app_clients:ok users:ok quota:ok \
+                 clock:fail scan_time:skip link_time:ok permission:skip",
             ),
             (
                 &google,
@@ -434,8 +434,8 @@ mod tests {
                 "expired-credentials@1..:ListUsers",
                 0,
                 Some(40.0),
-                "credentials:ok pool:ok triggers:ok providers:ok users:fail quota:skip clock:ok scan_time:ok \
-                 link_time:skip permission:skip",
+                "credentials:ok pool:ok triggers:ok providers:ok mapping:ok app_clients:ok users:fail quota:skip \
+                 clock:ok scan_time:ok link_time:skip permission:skip",
             ),
             (
                 &google,
@@ -450,16 +450,16 @@ mod tests {
                 "no-sub-prefix",
                 0,
                 Some(40.0),
-                "credentials:ok pool:ok triggers:ok providers:ok users:warn quota:ok clock:ok scan_time:ok \
-                 link_time:ok permission:skip",
+                "credentials:ok pool:ok triggers:ok providers:ok mapping:ok app_clients:ok users:warn quota:ok \
+                 clock:ok scan_time:ok link_time:ok permission:skip",
             ),
             (
                 &google,
                 "throttled@1..3",
                 0,
                 Some(40.0),
-                "credentials:ok pool:ok triggers:ok providers:ok users:ok quota:ok clock:ok scan_time:ok link_time:ok \
-                 permission:skip",
+                "credentials:ok pool:ok triggers:ok providers:ok mapping:ok app_clients:ok users:ok quota:ok \
+                 clock:ok scan_time:ok link_time:ok permission:skip",
             ),
         ] {
             let checks = checked(providers, faults, ahead_ms, limit).await;

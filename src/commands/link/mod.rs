@@ -45,7 +45,8 @@ const EXAMPLE: &str = "Example: cognito-link link pairs.csv --user-pool-id us-ea
 /// Link every row of a file; resume where the last run ended
 ///
 /// Checks the whole file first, and sends nothing before you have confirmed. The ledger beside the file records every
-/// call before it is made, so the same command resumes after a crash, a signal or a limit.
+/// call before it is made, so the same command resumes after a crash, a signal or a limit. Without `--plan`, the pool is
+/// not compared with the rows before: run `validate` with a pool to see disabled users and identities unlike the pool's.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 #[expect(clippy::struct_excessive_bools, reason = "a flag a field")]

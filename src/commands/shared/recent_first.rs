@@ -71,7 +71,7 @@ impl RecentFirst {
 
 /// Texts in the order of the dates, the latest first. A user without a date comes last.
 fn place_by_date(changed: Option<UnixMs>) -> String {
-    let ago = changed.map_or(u64::MAX, |changed| u64::MAX - changed.max(0).unsigned_abs());
+    let ago = changed.map_or(u64::MAX, |changed| u64::MAX - 1 - changed.max(0).unsigned_abs());
     format!("{ago:020}")
 }
 
