@@ -158,9 +158,9 @@ impl DoctorCheck {
             }
             CheckResult::Stopped(_) | CheckResult::NobodyLinked => CheckStatus::Fail,
             CheckResult::LeftOut(_) | CheckResult::NotTried(_) => CheckStatus::Skip,
-            CheckResult::UsersInOneChain
-            | CheckResult::AdminOnlySignUp
-            | CheckResult::LinkPermissionUnclear { .. } => CheckStatus::Warn,
+            CheckResult::UsersInOneChain | CheckResult::AdminOnlySignUp | CheckResult::LinkPermissionUnclear { .. } => {
+                CheckStatus::Warn
+            }
             CheckResult::AppClients { not_offered, .. } => warn_if(!not_offered.is_empty()),
             CheckResult::Input { not_in_pool: Some(missing), .. } if !missing.is_empty() => CheckStatus::Fail,
             CheckResult::Input { rows, invalid, .. } => warn_if(*rows == 0 || *invalid > 0),

@@ -121,17 +121,14 @@ impl<'a> Checkup<'a> {
             (facts.immutable_attributes.clone(), facts.required_attributes.clone())
         });
         for provider in &scope.providers {
-            let mapped = match scope.mapped.get(provider) {
-                Some(mapped) => mapped.clone(),
-                None => {
-                    self.space_settings_reads().await;
-                    let describe = || scope.directory.mapped_attributes(provider.clone());
-                    let Some(mapped) = self.call(CheckTopic::Mapping, "DescribeIdentityProvider", &describe).await
-                    else {
-                        return;
-                    };
-                    mapped
-                }
+            let mapped = if let Some(known) = scope.mapped.get(provider) {
+                known.clone()
+            } else {
+                self.space_settings_reads().await;
+                let describe = || scope.directory.mapped_attributes(provider.clone());
+                let read = self.call(CheckTopic::Mapping, "DescribeIdentityProvider", &describe).await;
+                let Some(mapped) = read else { return };
+                mapped
             };
             let immutable = mapped.intersection(&immutables).cloned().collect();
             let missing = required.difference(&mapped).cloned().collect();

@@ -50,9 +50,10 @@ pub async fn check_link_permission(
 fn judged(fault: &CallFault) -> CheckResult {
     let code = fault.code().to_owned();
     let is_about_form = fault.message().contains("validation error");
-    match REFUSALS.contains(&code.as_str()) && !is_about_form {
-        true => CheckResult::LinkPermitted { code },
-        false => CheckResult::LinkPermissionUnclear { code },
+    if REFUSALS.contains(&code.as_str()) && !is_about_form {
+        CheckResult::LinkPermitted { code }
+    } else {
+        CheckResult::LinkPermissionUnclear { code }
     }
 }
 
@@ -97,7 +98,10 @@ mod tests {
         let absent = || answer(400, "UserNotFoundException", "User does not exist.");
         let attempts = usize::try_from(limits::PREFLIGHT_ATTEMPTS_MAX).unwrap();
         for (faults, expected) in [
-            (vec![answer(400, "AccessDeniedException", "User: x is not authorized to perform: y")], "no: access_denied"),
+            (
+                vec![answer(400, "AccessDeniedException", "User: x is not authorized to perform: y")],
+                "no: access_denied",
+            ),
             (vec![answer(400, "NotAuthorizedException", "x is not authorized to perform: y")], "no: access_denied"),
             (vec![answer(400, "NotAuthorizedException", "User is disabled.")], "unclear: NotAuthorizedException"),
             (vec![answer(400, "ExpiredTokenException", "expired")], "no: credentials"),
@@ -109,7 +113,10 @@ mod tests {
                 "unclear: InvalidParameterException",
             ),
             (vec![answer(400, "StrangeException", "no")], "unclear: StrangeException"),
-            (vec![throttle(), broken(), answer(500, "InternalErrorException", ""), absent()], "yes: UserNotFoundException"),
+            (
+                vec![throttle(), broken(), answer(500, "InternalErrorException", ""), absent()],
+                "yes: UserNotFoundException",
+            ),
             ((0..attempts).map(|_| throttle()).collect(), "unclear: TooManyRequestsException"),
         ] {
             assert_eq!(word(faults).await, expected);

@@ -12,8 +12,8 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::identities::parse_identities;
 use super::app_clients::{AppClientPage, AppClientReader};
+use super::identities::parse_identities;
 use super::permission_probe::{LinkPermissionProbe, NobodysLink};
 use super::{
     Answer, AnswerMeta, CallFault, IdentityLinker, IdentityUnlinker, LinkRequest, MappedAttributes, PoolFacts,

@@ -177,7 +177,9 @@ fn an_input_is_what_the_checks_are_about() {
 fn the_permission_to_link_is_tested_without_an_effect() {
     let home = Home::new();
     home.write("pool.json", pool(None, &[json!({ "name": "Google", "type": "Google" })]));
-    let probe = |more: &[&str]| doctor(&home, "pool.json", &[&["--probe-write", "--save-pool", "after", "--force"], more].concat());
+    let probe = |more: &[&str]| {
+        doctor(&home, "pool.json", &[&["--probe-write", "--save-pool", "after", "--force"], more].concat())
+    };
     probe(&[]).refused_with(2, "no terminal to ask on: pass --yes");
     assert!(doctor(&home, "pool.json", &["--yes"]).left_with(2).stderr.contains("--probe-write"));
     let names: Vec<String> = Behavior::value_variants()

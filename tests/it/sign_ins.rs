@@ -1,8 +1,8 @@
 //! What `doctor` and `validate` say of sign-ins is what the simulator's sign-ins do.
 
 use cognito_sim::{
-    AppClient, AttributeBounds, NewIdentity, NewUser, Pool, PoolSettings, Provider, ProviderKind, SchemaAttribute, SignIn,
-    pool_file,
+    AppClient, AttributeBounds, NewIdentity, NewUser, Pool, PoolSettings, Provider, ProviderKind, SchemaAttribute,
+    SignIn, pool_file,
 };
 use serde_json::{Value, json};
 
@@ -166,6 +166,9 @@ fn what_may_not_be_read_is_not_checked_and_is_no_error() {
         assert!(finished.stdout.contains(&expected), "{finished:#?}");
         let validated = home.run(&[&["validate", "in.csv"][..], &SIMULATED, &faults].concat()).left_with(0);
         assert!(validated.stdout.contains(&expected), "{validated:#?}");
-        assert!(validated.stdout.contains("warn  mapping      DescribeIdentityProvider: access denied"), "{validated:#?}");
+        assert!(
+            validated.stdout.contains("warn  mapping      DescribeIdentityProvider: access denied"),
+            "{validated:#?}"
+        );
     }
 }

@@ -226,7 +226,8 @@ fn the_identities_of_another_pool_are_compared_too() {
             bytes[tail..].rotate_left(by % 7 + 1);
             bytes[tail..].swap(by % 3, 4 + by % 4);
             let other: String = bytes.into_iter().collect();
-            let is_new = !held.iter().any(|(_, known)| *known == other) && seen.insert((provider.clone(), other.clone()));
+            let is_new =
+                !held.iter().any(|(_, known)| *known == other) && seen.insert((provider.clone(), other.clone()));
             if is_new {
                 let own = json!({ "providerName": provider, "userId": other, "primary": true });
                 users.push(json!({ "username": format!("{provider}_{other}"), "status": "EXTERNAL_PROVIDER", "identities": [own] }));

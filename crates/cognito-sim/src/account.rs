@@ -550,9 +550,9 @@ impl Account {
             Call::CreateProvider(call) => {
                 pool.create_provider(now, *call).map(|provider| Reply::Provider(id, Box::new(provider)))
             }
-            Call::ListAppClients { limit, token } => pool
-                .list_app_clients(limit, token.as_deref(), request_id)
-                .map(|page| Reply::AppClients(id, page)),
+            Call::ListAppClients { limit, token } => {
+                pool.list_app_clients(limit, token.as_deref(), request_id).map(|page| Reply::AppClients(id, page))
+            }
             Call::DescribeAppClient(client) => {
                 let client = client.ok_or_else(|| ApiError::null_member("clientId"))?;
                 pool.describe_app_client(&client).map(|client| Reply::AppClient(id, client))

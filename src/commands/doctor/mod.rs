@@ -134,15 +134,8 @@ impl MigrationInput {
         note_preset(&options, context.ui);
         InputReader::new(&source, &options)?;
         let (part, retry) = (InputPart::default(), RetryChoice::default());
-        let check = InputCheck {
-            source: &source,
-            options: &options,
-            pool,
-            shard: None,
-            part: &part,
-            ledger: None,
-            retry,
-        };
+        let check =
+            InputCheck { source: &source, options: &options, pool, shard: None, part: &part, ledger: None, retry };
         let found = check.run(context.ui.observer().as_mut())?;
         Ok(Self { rows: found.rows, invalid: found.invalid, providers: found.providers })
     }
@@ -220,7 +213,8 @@ impl PlannedMigration<'_> {
         let mut checks = vec![DoctorCheck { topic: CheckTopic::Credentials, found: CheckResult::Stopped(stop) }];
         checks.extend([CheckTopic::Pool, CheckTopic::Triggers, CheckTopic::Providers].map(left_out));
         checks.extend(self.input.map(|input| DoctorCheck { topic: CheckTopic::Input, found: input.result(None) }));
-        let others = [CheckTopic::Users, CheckTopic::Quota, CheckTopic::Clock, CheckTopic::ScanTime, CheckTopic::LinkTime];
+        let others =
+            [CheckTopic::Users, CheckTopic::Quota, CheckTopic::Clock, CheckTopic::ScanTime, CheckTopic::LinkTime];
         checks.extend(others.map(left_out));
         let permission = self.probe.map_or_else(not_tried, |_| CheckResult::LeftOut(why));
         checks.push(DoctorCheck { topic: CheckTopic::Permission, found: permission });

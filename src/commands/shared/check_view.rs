@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::domain::doctor::{
-    CheckResult, CheckStatus, CheckTopic, DoctorCheck, duration_of_calls, min_clock_difference_ms, resets_email_verified,
+    CheckResult, CheckStatus, CheckTopic, DoctorCheck, duration_of_calls, min_clock_difference_ms,
+    resets_email_verified,
 };
 use crate::domain::identity::ProviderName;
 use crate::limits::{CLOCK_DIFFERENCE_REFUSED_MS, LINK_TIME_LINKS, LINK_TIME_LINKS_FEW};
@@ -279,4 +280,3 @@ fn details(found: &CheckResult) -> Value {
         | CheckResult::LeftOut(_) => json!({}),
     }
 }
-

@@ -112,11 +112,9 @@ pub fn pool_options_of_run(arguments: &[String], pool: &PoolId, simulated: bool)
     let mut names_pool = simulated;
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
-        let (name, joined) = argument.split_once('=').map_or((argument.as_str(), None), |(name, value)| (name, Some(value)));
-        let value = match VALUES.contains(&name) {
-            true => joined.or_else(|| rest.next().map(String::as_str)),
-            false => None,
-        };
+        let (name, joined) =
+            argument.split_once('=').map_or((argument.as_str(), None), |(name, value)| (name, Some(value)));
+        let value = if VALUES.contains(&name) { joined.or_else(|| rest.next().map(String::as_str)) } else { None };
         match value {
             Some(value) => {
                 let value = if name == "--pool-file" { shell_path(value) } else { shell_word(value) };

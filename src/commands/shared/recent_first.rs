@@ -118,10 +118,9 @@ impl KeptRow {
             Some((provider, _)) => Some(ProviderName::parse(provider).ok()?),
             None => None,
         };
-        let user = user.zip(self.user.as_ref()).map(|(provider, (_, value))| DestinationUser {
-            provider,
-            value: Personal::from_service(value),
-        });
+        let user = user
+            .zip(self.user.as_ref())
+            .map(|(provider, (_, value))| DestinationUser { provider, value: Personal::from_service(value) });
         let link = Link { destination, source };
         let key = RowKey::of(pool, &link);
         Some((Row { number: RowNumber(self.number), link, key }, user))

@@ -101,7 +101,13 @@ pub struct PlanWriter {
 impl PlanWriter {
     pub fn create(path: &Path) -> Result<Self, InputError> {
         let lines = tempfile::tempfile().map_err(|error| write_error(path, error))?;
-        Ok(Self { path: path.to_owned(), lines: BufWriter::new(lines), hasher: Xxh3::new(), rows: 0, has_changes: false })
+        Ok(Self {
+            path: path.to_owned(),
+            lines: BufWriter::new(lines),
+            hasher: Xxh3::new(),
+            rows: 0,
+            has_changes: false,
+        })
     }
 
     pub fn write(&mut self, row: &Row, forecast: &Prediction) -> Result<(), InputError> {

@@ -254,9 +254,6 @@ fn forecast_text(report: &PredictionReport, show_values: bool, style: Style) -> 
     for ((code, reason), number) in &report.concerns {
         lines.push(style.yellow(&format!("look at: {}: {code}: {reason}", counted(*number, "row"))));
     }
-    // What is in order is in the JSON alone.
-    let noted = report.sign_ins.iter().filter(|check| check.status() != CheckStatus::Ok);
-    lines.extend(noted.map(|check| check_text(check, show_values, style)));
     lines.push(format!(
         "pool {}{}: {} by {}, {}, {} throttled, in {}; {}",
         report.pool,
@@ -280,6 +277,9 @@ fn forecast_text(report: &PredictionReport, show_values: bool, style: Style) -> 
         let _ = write!(total, "; {} with the full quota of {}", duration(time), rate(report.quota_per_second));
     }
     lines.push(total);
+    // What is in order is in the JSON alone.
+    let noted = report.sign_ins.iter().filter(|check| check.status() != CheckStatus::Ok);
+    lines.extend(noted.map(|check| check_text(check, show_values, style)));
     joined(&lines)
 }
 

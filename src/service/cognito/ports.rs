@@ -9,7 +9,9 @@ use aws_sdk_cognitoidentityprovider::types::{
 };
 
 use super::convert::{self, BodyKind, ResponseHeaders};
-use crate::domain::identity::{COGNITO_SUBJECT, DestinationUser, ExternalIdentity, NATIVE_PROVIDER, Personal, ProviderName};
+use crate::domain::identity::{
+    COGNITO_SUBJECT, DestinationUser, ExternalIdentity, NATIVE_PROVIDER, Personal, ProviderName,
+};
 use crate::limits;
 use crate::service::app_clients::{AppClientPage, AppClientReader};
 use crate::service::permission_probe::{LinkPermissionProbe, NobodysLink};

@@ -179,7 +179,8 @@ fn only_a_provider_that_an_app_client_offers_lets_people_in() {
         let mut pool = example(true);
         pool.settings.app_clients.clone_from(&clients);
         for (provider, offered) in [("Okta", okta), ("Google", google)] {
-            let expected = if offered { Ok(true) } else { Err("Login option is not available. Please try another one") };
+            let expected =
+                if offered { Ok(true) } else { Err("Login option is not available. Please try another one") };
             let found = signed_in(&mut pool, provider, "new1").map(|(_, created)| created);
             assert_eq!(found.as_ref().map_err(String::as_str).copied(), expected, "{clients:?} {provider}");
         }
