@@ -280,6 +280,9 @@ struct RunEndCounts {
     repeated: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     superseded: u64,
+    /// The results of the rows have it.
+    #[serde(skip)]
+    recovered: u64,
     #[serde(skip)]
     undone: u64,
     #[serde(skip)]
