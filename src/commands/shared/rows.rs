@@ -1,5 +1,6 @@
 //! The rows of an input as the engine takes them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -10,7 +11,7 @@ use super::part::InputPart;
 use super::saved_plan::SavedPlan;
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::identity::PoolId;
-use crate::domain::row::Row;
+use crate::domain::row::{Row, RowNumber};
 use crate::domain::run::{StopCause, StopError};
 use crate::domain::shard::Shard;
 use crate::engine::{IncomingRow, RowBatchFuture, RowSource};
@@ -33,6 +34,8 @@ pub struct InputRows {
     shard: Option<Shard>,
     part: InputPart,
     guidance: RowGuidance,
+    /// Rows that are handed out elsewhere.
+    without: BTreeSet<RowNumber>,
 }
 
 impl InputRows {
@@ -50,12 +53,18 @@ impl InputRows {
             shard,
             part: InputPart::default(),
             guidance,
+            without: BTreeSet::new(),
         })
     }
 
     /// Leaves out the rows that are not in a part.
     pub fn in_part(self, part: InputPart) -> Self {
         Self { part, ..self }
+    }
+
+    /// Does not hand out the rows with these numbers.
+    pub fn without(self, without: BTreeSet<RowNumber>) -> Self {
+        Self { without, ..self }
     }
 
     /// Reads ahead a little in a thread of its own, so that a slow disk or pipe delays no call.
@@ -75,7 +84,8 @@ impl InputRows {
         Ok(ReadAheadRows { batches })
     }
 
-    fn read_batch(&mut self) -> Option<Result<Vec<IncomingRow>, StopError>> {
+    /// The next rows, as the engine takes them; `None` at the end.
+    pub fn read_batch(&mut self) -> Option<Result<Vec<IncomingRow>, StopError>> {
         let mut batch = Vec::with_capacity(READER_BATCH_ROWS);
         while batch.len() < READER_BATCH_ROWS {
             match self.reader.next() {
@@ -85,6 +95,8 @@ impl InputRows {
                 // The engine keeps what it was given before, and stops.
                 Some(Err(error)) => return Some(Err(input_stop(&error))),
                 Some(Ok(record)) => match self.guided(incoming(record, &self.pool)) {
+                    // Whoever works on this row has read its guidance as well.
+                    Ok(incoming) if incoming.row().is_some_and(|row| self.without.contains(&row.number)) => {}
                     Ok(incoming) => batch.push(self.left_out_of_part(&incoming).unwrap_or(incoming)),
                     Err(detail) => return Some(Err(StopError::new(StopCause::InputIo, detail))),
                 },
