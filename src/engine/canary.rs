@@ -103,8 +103,9 @@ mod tests {
         confirming: Confirming,
     ) -> (ConfirmedLink, usize) {
         let announced = AnnouncementTime::from_ledger(ANNOUNCED);
-        let look =
-            |looks| judge_confirming_look(user, source, announced, unlinked_at, looks, confirming, SettleWith::ListUsers);
+        let look = |looks| {
+            judge_confirming_look(user, source, announced, unlinked_at, looks, confirming, SettleWith::ListUsers)
+        };
         let mut judged = (1..).map(|looks| (look(looks), looks));
         judged.find(|(judged, _)| *judged != ConfirmedLink::LookAgain).unwrap()
     }

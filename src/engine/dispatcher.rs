@@ -119,7 +119,7 @@ pub(super) struct Dispatcher<'a> {
     next_progress: Instant,
     /// Whether rows of the canary are in flight: until they are done, no other row is taken.
     canary_in_flight: bool,
-    /// Whether the service has answered a repeated link with success: from then on every success is read back.
+    /// Whether every success is read back: by an option, or since the service has answered a repeated link with success.
     confirms_links: bool,
 }
 
@@ -157,7 +157,7 @@ impl<'a> Dispatcher<'a> {
             not_authorized: NotAuthorizedRows::default(),
             next_progress: now,
             canary_in_flight: false,
-            confirms_links: false,
+            confirms_links: options.reads_back,
             context,
         }
     }
@@ -223,6 +223,10 @@ impl<'a> Dispatcher<'a> {
         for incoming in batch {
             let (incoming, confirming) = match incoming {
                 IncomingRow::Canary(row) => (*row, Confirming::Canary),
+                IncomingRow::Gone(row) => {
+                    self.admit_gone(row, now)?;
+                    continue;
+                }
                 row => (row, Confirming::No),
             };
             self.counters.counts.read += 1;
@@ -236,8 +240,9 @@ impl<'a> Dispatcher<'a> {
                     self.admit(LinkJob::with_choice(row, username), confirming, now)?;
                 }
                 IncomingRow::Planned(row, planned) => self.admit_planned(row, planned, confirming, now)?,
-                // A row is of the canary or is not.
+                // Taken apart above.
                 IncomingRow::Canary(row) => self.count_left_out(row.key()),
+                IncomingRow::Gone(row) => self.count_left_out(row.key),
                 IncomingRow::LedgerLink(link) => self.admit_undo(link, now)?,
                 IncomingRow::LeftOut(key) => self.count_left_out(key),
                 IncomingRow::Invalid { key, .. } if self.resume(key) != ResumeAction::Attempt => {
@@ -339,6 +344,19 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
+    /// Reads back a row in doubt that the input no longer has.
+    fn admit_gone(&mut self, row: Row, now: Instant) -> Result<(), LedgerError> {
+        if self.context.ledger.state(row.key) != RowState::InDoubt {
+            return Ok(());
+        }
+        let mut job = LinkJob::settling(row);
+        if let Some(user) = self.context.ledger.announced_user(job.progress.row.key)? {
+            job.expect_announced_user(user);
+        }
+        self.insert(Job::Link(job), now);
+        Ok(())
+    }
+
     fn admit_undo(&mut self, link: LinkToUndo, now: Instant) -> Result<(), LedgerError> {
         let LinkToUndo { row, announced, settled, username, .. } = link;
         let linked = LinkTime { earliest: announced, latest: settled.saturating_add(ANNOUNCEMENT_WINDOW_MS) };
@@ -385,8 +403,10 @@ impl<'a> Dispatcher<'a> {
             let unlinked_at = self.context.ledger.unlinked_at(key).filter(|at| may_lack_write(*at, service_now));
             match job {
                 Job::Undo(job) => job.start(open, service_now),
-                Job::Link(_) if is_done => {
-                    self.count_skipped(state);
+                Job::Link(job) if is_done => {
+                    if !job.settles_only {
+                        self.count_skipped(state);
+                    }
                     return self.rows.remove(id, now, None);
                 }
                 Job::Link(job) => {
@@ -530,6 +550,12 @@ impl<'a> Dispatcher<'a> {
             let result = result_without_provider(&announcement, job.effect());
             return self.finish(id, &result, now);
         }
+        if let Job::Link(job) = &*job
+            && job.settles_only
+        {
+            let result = RowResult::Link(job.result_without_another_call());
+            return self.finish(id, &result, now);
+        }
         match announcement {
             RowAnnouncement::Link { destination } => self.context.ledger.announce(row, &destination, earliest)?,
             RowAnnouncement::Unlink { destination, identity } => {
@@ -668,10 +694,13 @@ impl<'a> Dispatcher<'a> {
         let state = match result {
             RowResult::Link(outcome) => {
                 let is_planned = matches!(job, Job::Link(job) if job.is_planned);
+                let settles_only = job.settles_only();
                 let at = self.latest_service_time();
                 self.context.ledger.settle_traced(row.number, row.key, outcome, trace, at)?;
                 let state = outcome.state();
-                self.counters.counts.add(state);
+                if !settles_only {
+                    self.counters.counts.add(state);
+                }
                 if is_planned && matches!(state, RowState::AlreadyLinked | RowState::Refused(_)) {
                     *self.counters.plan_mismatches.get_or_insert(0) += 1;
                 }
@@ -866,7 +895,9 @@ impl<'a> Dispatcher<'a> {
             if let Err(error) = self.leave_unfinished(&job) {
                 self.stop_without_ledger(error);
             }
-            self.count_unfinished(&job);
+            if !job.settles_only() {
+                self.count_unfinished(&job);
+            }
         }
         if let Err(error) = self.record_end() {
             self.stop_without_ledger(error);

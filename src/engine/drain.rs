@@ -58,7 +58,10 @@ impl Drain {
         let can_read = match &ended {
             RunOutcome::Completed | RunOutcome::Interrupted(_) => true,
             RunOutcome::Stopped(stop) => {
-                matches!(stop.cause, StopCause::Bound | StopCause::Canary | StopCause::InputIo | StopCause::InputChanged)
+                matches!(
+                    stop.cause,
+                    StopCause::Bound | StopCause::Canary | StopCause::InputIo | StopCause::InputChanged
+                )
             }
         };
         if let Some(started) = &mut self.started {

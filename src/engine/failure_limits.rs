@@ -318,7 +318,8 @@ mod tests {
         let expected = "2 of the last 4 rows had a call without an answer (--stop-after no_answer=2)";
         assert_eq!(silent.reached().as_deref(), Some(expected));
         // A row counts once for each class, and leaves the window with both.
-        let mut window = limits(&[(FailureClass::NoAnswer, FailureBound::Rows(2)), (FailureClass::InDoubt, FailureBound::Rows(2))]);
+        let mut window =
+            limits(&[(FailureClass::NoAnswer, FailureBound::Rows(2)), (FailureClass::InDoubt, FailureBound::Rows(2))]);
         window.note_result(RowState::InDoubt, &provider("Okta"), true);
         (0..STOP_WINDOW_ROWS).for_each(|_| window.note_result(LINKED, &provider("Okta"), false));
         assert_eq!((window.count(FailureClass::NoAnswer), window.count(FailureClass::InDoubt)), (0, 0));

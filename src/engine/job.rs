@@ -62,6 +62,11 @@ impl Job {
         (job.confirming == Confirming::Canary).then_some(job.canary_finding.unwrap_or(by_state))
     }
 
+    /// Whether no count has the row, because the input no longer has it.
+    pub(super) fn settles_only(&self) -> bool {
+        matches!(self, Self::Link(job) if job.settles_only)
+    }
+
     pub(super) fn is_canary(&self) -> bool {
         matches!(self, Self::Link(job) if job.confirming == Confirming::Canary)
     }

@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 
-use super::canary::{Confirming, ConfirmedLink, judge_confirming_look};
+use super::canary::{ConfirmedLink, Confirming, judge_confirming_look};
 use super::failure_limits::FailureClass;
 use super::link_decisions::{
     CallToSettle, LinkOwner, LookJudgement, OldUnlinkEnd, judge_look, judge_old_unlink, look_at_destination,
@@ -92,6 +92,8 @@ pub(super) struct LinkJob {
     distrusted: Vec<PoolUser>,
     /// The user whom an open call of an earlier run names.
     announced_user: Option<DestinationUser>,
+    /// Whether the row is only read back, because the input no longer has it.
+    pub(super) settles_only: bool,
     /// Whether a call with success is read back, and why.
     pub(super) confirming: Confirming,
     /// What was found of a row of the canary that is linked.
@@ -112,6 +114,7 @@ impl LinkJob {
             unlinked_at: None,
             distrusted: Vec::new(),
             announced_user: None,
+            settles_only: false,
             confirming: Confirming::No,
             canary_finding: None,
             repeat_succeeded: false,
@@ -127,6 +130,11 @@ impl LinkJob {
     /// that one is among them.
     pub(super) fn with_choice(row: Row, username: Personal) -> Self {
         Self { chosen_username: Some(username), ..Self::new(row) }
+    }
+
+    /// A row in doubt that the input no longer has.
+    pub(super) fn settling(row: Row) -> Self {
+        Self { settles_only: true, ..Self::new(row) }
     }
 
     /// Takes note of the user whom an open call of an earlier run names: that user is read first.
@@ -208,10 +216,8 @@ impl LinkJob {
 
     /// Whether this run made a call for the row that is now being read back.
     pub(super) fn is_being_settled(&self) -> bool {
-        let is_read = matches!(
-            self.step,
-            LinkStep::ReadBack { .. } | LinkStep::Confirm { .. } | LinkStep::LookForProfile
-        );
+        let is_read =
+            matches!(self.step, LinkStep::ReadBack { .. } | LinkStep::Confirm { .. } | LinkStep::LookForProfile);
         self.progress.attempts > 0 && is_read
     }
 
@@ -289,8 +295,15 @@ impl LinkJob {
         policy: RowPolicy,
     ) -> Transition {
         let source = &self.progress.row.link.source;
-        let confirmed =
-            judge_confirming_look(user, source, announced, self.unlinked_at, looks, self.confirming, policy.settle_with);
+        let confirmed = judge_confirming_look(
+            user,
+            source,
+            announced,
+            self.unlinked_at,
+            looks,
+            self.confirming,
+            policy.settle_with,
+        );
         match confirmed {
             ConfirmedLink::LookAgain => {
                 self.step = LinkStep::Confirm { destination, announced, looks };
@@ -594,6 +607,12 @@ impl LinkJob {
         }
         self.step = LinkStep::Announce { destination: user, earlier: earlier_announcement(left) };
         Transition::Continue(Pause::None)
+    }
+
+    /// The result of a row that is only read back, once its next step would be another call.
+    pub(super) fn result_without_another_call(&self) -> LinkOutcome {
+        let text = self.progress.last_text.clone();
+        if self.effect.is_possible() { LinkOutcome::InDoubt { text } } else { LinkOutcome::Failed { text } }
     }
 
     fn leave_in_doubt(&self) -> Transition {

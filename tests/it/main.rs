@@ -15,6 +15,8 @@ mod behaviors;
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod canary;
+#[cfg(test)]
 mod catalogue;
 #[cfg(test)]
 mod conformance;

@@ -2,7 +2,7 @@
 //!
 //! Which rows come first follows from the input and the ledger alone, so a run that resumes continues with the same ones.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::domain::row::{Row, RowNumber};
 use crate::domain::state::{ResumeAction, RetryChoice, RowState};
 use crate::engine::{IncomingRow, PlannedOutcome, RowBatchFuture, RowSource};
 use crate::ledger::{Ledger, RowStanding};
-use crate::limits::{CANARY_ROWS_MAX, PROVIDERS_PER_POOL_MAX};
+use crate::limits::{CANARY_ROWS_MAX, PROVIDERS_PER_POOL_MAX, READER_BATCH_ROWS};
 use crate::ui::format::counted;
 use crate::ui::{Ui, escape};
 
@@ -84,10 +84,12 @@ impl Canary {
         self.rows.iter().filter_map(IncomingRow::row).map(|row| row.number)
     }
 
-    /// These rows first, then those of `rest`, which must not have them.
-    pub(super) fn before<S: RowSource>(&self, rest: S) -> CanaryFirst<S> {
+    /// The rows that are gone from the input, then those of the canary, then those of `rest`, which must not have them.
+    pub(super) fn before<S: RowSource>(&self, gone: Vec<Row>, rest: S) -> CanaryFirst<S> {
+        let gone: Vec<IncomingRow> = gone.into_iter().map(IncomingRow::Gone).collect();
         let canary = self.rows.iter().cloned().map(|row| IncomingRow::Canary(Box::new(row))).collect();
-        CanaryFirst { canary, rest }
+        let batches = gone.chunks(READER_BATCH_ROWS).map(<[IncomingRow]>::to_vec).chain([canary]);
+        CanaryFirst { first: batches.filter(|batch: &Vec<_>| !batch.is_empty()).collect(), rest }
     }
 
     /// Prints what is found of each row as it comes, and gives everything to `observer`.
@@ -101,9 +103,8 @@ impl Canary {
 fn is_candidate(incoming: &IncomingRow, ledger: Option<&Ledger>, retry: RetryChoice) -> bool {
     let key = incoming.key();
     let state = ledger.map_or(RowState::Unprocessed, |ledger| ledger.state(key));
-    let is_replaced = ledger.is_some_and(|ledger| {
-        ledger.view().standing(key) == RowStanding::Replaced && ledger.view().is_superseded(key)
-    });
+    let is_replaced = ledger
+        .is_some_and(|ledger| ledger.view().standing(key) == RowStanding::Replaced && ledger.view().is_superseded(key));
     let is_sent = match incoming {
         IncomingRow::Row(_) | IncomingRow::Chosen(..) | IncomingRow::Planned(_, PlannedOutcome::Link(_)) => {
             state.on_resume(retry) != ResumeAction::Skip
@@ -114,19 +115,18 @@ fn is_candidate(incoming: &IncomingRow, ledger: Option<&Ledger>, retry: RetryCho
     !is_replaced && (is_sent || is_linked)
 }
 
-/// The rows of a canary, and then the others.
+/// Rows that come first, in batches, and then the others.
 pub(super) struct CanaryFirst<S> {
-    canary: Vec<IncomingRow>,
+    first: VecDeque<Vec<IncomingRow>>,
     rest: S,
 }
 
 impl<S: RowSource> RowSource for CanaryFirst<S> {
     fn next_batch(&mut self) -> RowBatchFuture<'_> {
-        if self.canary.is_empty() {
-            return self.rest.next_batch();
+        match self.first.pop_front() {
+            Some(batch) => Box::pin(std::future::ready(Some(Ok(batch)))),
+            None => self.rest.next_batch(),
         }
-        let batch = std::mem::take(&mut self.canary);
-        Box::pin(std::future::ready(Some(Ok(batch))))
     }
 }
 

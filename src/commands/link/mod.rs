@@ -43,6 +43,7 @@ use crate::ledger::record::RunStart;
 use crate::ledger::{Binding, Corrections, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
 use crate::service::cognito::{Cognito, ConnectionTarget};
+use crate::ui::format::counted;
 use crate::ui::{Ui, format};
 use canary::{Canary, canary_size};
 pub use check::{CheckedInput, InputCheck};
@@ -103,6 +104,9 @@ pub struct LinkArgs {
     #[arg(long, value_name = "N", value_parser = canary::parse_canary, help_heading = headings::PACE,
         hide_short_help = true)]
     pub canary: Option<u64>,
+    /// Read each user after the call, to tell a link that stood before from a new one; one read more for each row
+    #[arg(long, help_heading = headings::PACE, hide_short_help = true)]
+    pub read_back: bool,
     /// At the end, compare the ledger with the pool by a scan, and report every difference
     #[arg(long, conflicts_with = "rehearse", help_heading = headings::PACE, hide_short_help = true)]
     pub verify: bool,
@@ -165,6 +169,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     options.retry = retry_choice(&args.retry);
     options.retry.relink = args.relink;
     options.trust = args.reading.trust_policy(file);
+    options.reads_back = args.read_back;
     let source = InputSource::open(&args.input)?;
     note_preset(&input_options, ui);
     warn_about_undivided_array(shard, ui);
@@ -318,7 +323,15 @@ impl CheckedRun<'_> {
             None => Canary::default(),
         };
         let rows = open(self.guidance)?.without(canary.numbers().collect()).read_ahead(source.name())?;
-        let mut rows = canary.before(rows);
+        let gone = match (&self.ledger, &self.checked.presence) {
+            (Some(ledger), Some(presence)) => ledger.rows_in_doubt_not_in(presence)?,
+            _ => Vec::new(),
+        };
+        if !gone.is_empty() {
+            let rows = counted(gone.len() as u64, "row");
+            ui.note(&format!("{rows} in doubt, no longer in the input: read back, and nothing is sent for them"));
+        }
+        let mut rows = canary.before(gone, rows);
         let mut ledger = match self.ledger {
             Some(ledger) => ledger,
             None => Ledger::open(self.ledger_path, &binding, clock.unix_ms())?.0,

@@ -50,7 +50,7 @@ pub(super) fn rehearse(
             let run = run_id(options.seed, clock);
             let start = run_start(run, "link", &input.display().to_string(), None, shard, None, clock);
             let mut observer = canary.printer(ui, ui.observer());
-            let mut rows = canary.before(rows.without(canary.numbers().collect()));
+            let mut rows = canary.before(Vec::new(), rows.without(canary.numbers().collect()));
             let engine = RunContext {
                 pool: binding.pool.clone(),
                 simulated: binding.simulated,

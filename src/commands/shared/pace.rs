@@ -95,6 +95,7 @@ impl PaceArgs {
                 SettleCall::GetUser => SettleWith::GetUser,
             },
             trust: TrustPolicy::default(),
+            reads_back: false,
             stop_limits: stop_limits(purpose, &context.file_settings, &self.stop_after)?,
             duration_max: self.max_duration,
             total: None,
