@@ -12,6 +12,7 @@ use crate::commands::shared::settings::{FileSettings, parse_number};
 use crate::domain::canary::CanaryFinding;
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::identity::ProviderName;
+use crate::domain::outcome::RefusalCode;
 use crate::domain::row::{Row, RowNumber};
 use crate::domain::state::{ResumeAction, RetryChoice, RowState};
 use crate::engine::{IncomingRow, PlannedOutcome, RowBatchFuture, RowSource};
@@ -147,7 +148,7 @@ impl CanaryPrinter<'_> {
 
     fn print(&mut self, row: &Row, state: RowState, finding: CanaryFinding) {
         let ui = self.ui;
-        let (provider, code) = (row.link.source.provider().as_str(), state.refusal().map(|code| code.as_str()));
+        let (provider, code) = (row.link.source.provider().as_str(), state.refusal().map(RefusalCode::as_str));
         let (user, value) = (ui.value(row.link.destination.value()), ui.value(row.link.source.value()));
         self.found.push(json!({
             "row": row.number.0,

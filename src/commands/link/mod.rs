@@ -48,7 +48,7 @@ use crate::ui::{Ui, format};
 use canary::{Canary, canary_size};
 pub use check::{CheckedInput, InputCheck};
 use estimate::print_estimate;
-use verify::Verification;
+use verify::PoolVerification;
 
 const EXAMPLE: &str = "Example: cognito-link link pairs.csv --user-pool-id us-east-1_AbCdEfGhI";
 
@@ -381,7 +381,7 @@ impl CheckedRun<'_> {
             (_, exit) => exit,
         };
         let mut members = Map::from_iter([("canary".to_owned(), found)]);
-        members.insert("verification".to_owned(), verification.as_ref().map_or(Value::Null, Verification::to_json));
+        members.insert("verification".to_owned(), verification.as_ref().map_or(Value::Null, PoolVerification::to_json));
         let ledger_name = self.ledger_path.display().to_string();
         print_run_report_with(&report, members, Some(&ledger_name), &args.input, exit, ui)?;
         print_stop(&report, ui);

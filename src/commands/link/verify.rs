@@ -10,6 +10,7 @@ use crate::commands::reconcile::{ComparedItem, ReconcileInput};
 use crate::commands::shared::{CommandContext, Failure};
 use crate::domain::drift::{DriftRow, DriftStatus};
 use crate::domain::event::IgnoreEvents;
+use crate::domain::outcome::RefusalCode;
 use crate::domain::run::RunReport;
 use crate::domain::state::RowState;
 use crate::foresight::preflight::{PoolKnowledge, mapped_attributes};
@@ -23,19 +24,19 @@ use crate::ui::format::{count, counted};
 
 /// A row of which ledger and pool say different things.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Difference {
+struct RowDifference {
     row: DriftRow,
     state: RowState,
 }
 
 /// What the comparison of a ledger with the pool came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Verification {
+pub(super) struct PoolVerification {
     /// Rows that the ledger has as linked, or as not linked for a reason.
     rows: u64,
     differences: u64,
     /// The first of them.
-    listed: Vec<Difference>,
+    listed: Vec<RowDifference>,
     /// Links by an attribute, which the pool may not show.
     unverifiable: u64,
     in_doubt: u64,
@@ -43,7 +44,7 @@ pub(super) struct Verification {
     reads: u64,
 }
 
-impl Verification {
+impl PoolVerification {
     fn add(&mut self, row: &DriftRow, state: RowState) {
         let is_in_pool = row.standing == DriftStatus::Linked;
         let differs = match state {
@@ -63,7 +64,7 @@ impl Verification {
         self.rows += 1;
         self.differences += u64::from(differs);
         if differs && self.listed.len() < REPORT_FAILURES_MAX {
-            self.listed.push(Difference { row: row.clone(), state });
+            self.listed.push(RowDifference { row: row.clone(), state });
         }
     }
 
@@ -72,13 +73,13 @@ impl Verification {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let differences = self.listed.iter().map(|Difference { row, state }| {
+        let differences = self.listed.iter().map(|RowDifference { row, state }| {
             json!({
                 "row": row.row.0,
                 "key": row.key.map(|key| key.to_string()),
                 "ledger": state.as_str(),
                 "pool": row.standing.as_str(),
-                "code": row.standing.code().map(|code| code.as_str()),
+                "code": row.standing.code().map(RefusalCode::as_str),
             })
         });
         json!({
@@ -94,7 +95,7 @@ impl Verification {
 
     /// Prints the differences, and what the comparison came to.
     pub(super) fn print(&self, ui: &Ui) {
-        for Difference { row, state } in &self.listed {
+        for RowDifference { row, state } in &self.listed {
             let key = row.key.map_or(String::new(), |key| format!(" key {key}"));
             let code = row.standing.code().map_or(String::new(), |code| format!(" ({})", code.as_str()));
             let (ledger, pool) = (state.words(), row.standing.as_str());
@@ -104,18 +105,19 @@ impl Verification {
         if left_out > 0 {
             ui.warn(&format!("verify: {} more rows differ", count(left_out)));
         }
-        let mut text = format!(
+        let mut parts = vec![format!(
             "verify: {} compared with a scan of {}: {}",
             counted(self.rows, "row"),
             counted(self.users, "user"),
             counted(self.differences, "difference")
-        );
+        )];
         if self.unverifiable > 0 {
-            text += &format!("; {} by an attribute cannot be seen", counted(self.unverifiable, "link"));
+            parts.push(format!("{} by an attribute cannot be seen", counted(self.unverifiable, "link")));
         }
         if self.in_doubt > 0 {
-            text += &format!("; {} in doubt", counted(self.in_doubt, "row"));
+            parts.push(format!("{} in doubt", counted(self.in_doubt, "row")));
         }
+        let text = parts.join("; ");
         if self.has_differences() { ui.warn(&text) } else { ui.note(&text) }
     }
 }
@@ -129,7 +131,7 @@ pub(super) async fn verify(
     report: &RunReport,
     scan: ScanOptions,
     context: &CommandContext<'_>,
-) -> Result<Verification, Failure> {
+) -> Result<PoolVerification, Failure> {
     let settled = context.clock.now() + Duration::from_millis(LIST_LAG_MS_MAX.unsigned_abs());
     let first = compare(input, directory.clone(), knowledge, ledger, scan, context).await?;
     if !first.has_differences() || report.writes == 0 {
@@ -150,7 +152,7 @@ async fn compare(
     ledger: &Ledger,
     options: ScanOptions,
     context: &CommandContext<'_>,
-) -> Result<Verification, Failure> {
+) -> Result<PoolVerification, Failure> {
     let (ui, clock) = (context.ui, context.clock);
     // What is wrong with the rows was printed before the run.
     let mut needs = input.read_file(&mut IgnoreEvents)?;
@@ -161,7 +163,7 @@ async fn compare(
     let mut scan = input.scan_pool(&mut needs, directory, knowledge, options, clock, observer.as_mut()).await?;
     drop(observer);
     let mut verification =
-        Verification { users: scan.scanned.users, reads: scan.scanned.reads, ..Verification::default() };
+        PoolVerification { users: scan.scanned.users, reads: scan.scanned.reads, ..PoolVerification::default() };
     let view = ledger.view();
     input.compare(&needs, &mut scan, knowledge, mapped, Some(view), &mut |item| {
         if let ComparedItem::Row(row) = item
@@ -177,7 +179,6 @@ async fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::outcome::RefusalCode;
     use crate::domain::row::RowNumber;
     use crate::ui::testing::Screen;
 
@@ -204,9 +205,9 @@ mod tests {
             (RowState::Unprocessed, Missing, [0, 0, 0, 0]),
             (RowState::Kept(RefusalCode::Gone), Missing, [0, 0, 0, 0]),
         ] {
-            let mut verification = Verification::default();
+            let mut verification = PoolVerification::default();
             verification.add(&row(1, standing), state);
-            let Verification { rows: r, differences: d, unverifiable: u, in_doubt: i, .. } = verification;
+            let PoolVerification { rows: r, differences: d, unverifiable: u, in_doubt: i, .. } = verification;
             assert_eq!([r, d, u, i], [rows, differences, unverifiable, in_doubt], "{state:?} {standing:?}");
         }
     }
@@ -214,7 +215,7 @@ mod tests {
     #[test]
     fn every_difference_is_printed() {
         let screen = Screen::new();
-        let mut verification = Verification { users: 5, ..Verification::default() };
+        let mut verification = PoolVerification { users: 5, ..PoolVerification::default() };
         verification.add(&row(7, DriftStatus::Moved), RowState::Linked);
         verification.add(&row(8, DriftStatus::Linked), RowState::Linked);
         verification.add(&row(9, DriftStatus::Unverifiable), RowState::Linked);
