@@ -227,6 +227,8 @@ pub const NOT_AUTHORIZED_ROWS_MAX: usize = 10;
 
 /// A user's change within this time of a link may be the link itself, in milliseconds.
 pub const LINK_CHANGE_MS_MAX: i64 = 5_000;
+/// Rows of a canary, beyond one for each provider.
+pub const CANARY_ROWS_MAX: u64 = 100;
 /// After this time `ListUsers` is taken to show every write, in milliseconds.
 pub const LIST_LAG_MS_MAX: i64 = 60_000;
 /// Longest wait for a connection, in milliseconds.

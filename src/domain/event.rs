@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::canary::CanaryFinding;
 use super::counts::Counts;
 use super::finding::Finding;
 use super::row::{RowKey, RowNumber};
@@ -61,6 +62,13 @@ pub enum RunEvent {
         number: RowNumber,
         key: RowKey,
         state: RowState,
+    },
+    /// A row of the canary is done.
+    CanaryChecked {
+        number: RowNumber,
+        key: RowKey,
+        state: RowState,
+        finding: CanaryFinding,
     },
     /// The service throttled a call of this row; everything pauses.
     Throttled {

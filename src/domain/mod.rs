@@ -3,6 +3,7 @@
 //! Nothing here does I/O, waits, reads a clock or knows a file format. A value that exists is valid: it is parsed
 //! once, where it enters the program.
 
+pub mod canary;
 pub(crate) mod code_enum;
 pub mod counts;
 pub mod doctor;

@@ -30,6 +30,8 @@ code_enum! {
         InputChanged = "input_changed",
         /// A bound of the options was reached.
         Bound = "bound",
+        /// A row of the canary is not right.
+        Canary = "canary",
     }
 }
 

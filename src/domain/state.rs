@@ -27,7 +27,8 @@ pub enum RowState {
 }
 
 impl RowState {
-    fn words(self) -> &'static str {
+    /// The state in words, as in a sentence.
+    pub fn words(self) -> &'static str {
         match self {
             Self::Unprocessed => "unprocessed",
             Self::Linked => "linked",

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::canary::Confirming;
 use super::counters::RunCounters;
 use super::drain::Drain;
 use super::failure_limits::FailureLimits;
@@ -22,6 +23,7 @@ use super::worker::JobId;
 use super::worker::{Call, FinishedCall, StartCall, WritePort};
 use super::{IncomingRow, PlannedOutcome, RunContext};
 use crate::clock::{Instant, UnixMs};
+use crate::domain::canary::CanaryFinding;
 use crate::domain::event::{RunEvent, WaitReason};
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText, UndoOutcome};
@@ -39,6 +41,7 @@ use crate::limits::{
 use crate::pace::retry::backoff;
 use crate::pace::{Admission, AdmittedCall, CallPacer, RateQuota};
 use crate::seed::Rng;
+use crate::service::CallFault;
 use crate::service::classify::CallKind;
 use crate::service::skew::ClockSkew;
 
@@ -114,6 +117,10 @@ pub(super) struct Dispatcher<'a> {
     counters: RunCounters,
     not_authorized: NotAuthorizedRows,
     next_progress: Instant,
+    /// Whether rows of the canary are in flight: until they are done, no other row is taken.
+    canary_in_flight: bool,
+    /// Whether every success is read back: by an option, or since the service has answered a repeated link with success.
+    confirms_links: bool,
 }
 
 impl<'a> Dispatcher<'a> {
@@ -149,6 +156,8 @@ impl<'a> Dispatcher<'a> {
             counters: RunCounters::new(now),
             not_authorized: NotAuthorizedRows::default(),
             next_progress: now,
+            canary_in_flight: false,
+            confirms_links: options.reads_back,
             context,
         }
     }
@@ -204,7 +213,7 @@ impl<'a> Dispatcher<'a> {
         let moments = [self.rows.next_timer(), reads.until(), writes.until(), sync_at, self.drain.deadline()];
         let until = moments.into_iter().flatten().fold(self.next_progress, Instant::min);
         let has_room = self.rows.len() + READER_BATCH_ROWS <= WINDOW_ROWS;
-        let accepts_rows = !self.input_ended && !self.drain.has_started() && has_room;
+        let accepts_rows = !self.input_ended && !self.drain.has_started() && !self.canary_in_flight && has_room;
         Ok(Actions { start_calls, next: Next::Wait { until, accepts_rows } })
     }
 
@@ -212,15 +221,28 @@ impl<'a> Dispatcher<'a> {
 
     fn take_up(&mut self, batch: Vec<IncomingRow>, now: Instant) -> Result<(), LedgerError> {
         for incoming in batch {
+            let (incoming, confirming) = match incoming {
+                IncomingRow::Canary(row) => (*row, Confirming::Canary),
+                IncomingRow::Gone(row) => {
+                    self.admit_gone(row, now)?;
+                    continue;
+                }
+                row => (row, Confirming::No),
+            };
             self.counters.counts.read += 1;
             if self.is_replaced(&incoming) {
                 self.counters.counts.superseded += 1;
                 continue;
             }
             match incoming {
-                IncomingRow::Row(row) => self.admit(LinkJob::new(row), now)?,
-                IncomingRow::Chosen(row, username) => self.admit(LinkJob::with_choice(row, username), now)?,
-                IncomingRow::Planned(row, planned) => self.admit_planned(row, planned, now)?,
+                IncomingRow::Row(row) => self.admit(LinkJob::new(row), confirming, now)?,
+                IncomingRow::Chosen(row, username) => {
+                    self.admit(LinkJob::with_choice(row, username), confirming, now)?;
+                }
+                IncomingRow::Planned(row, planned) => self.admit_planned(row, planned, confirming, now)?,
+                // Taken apart above.
+                IncomingRow::Canary(row) => self.count_left_out(row.key()),
+                IncomingRow::Gone(row) => self.count_left_out(row.key),
                 IncomingRow::LedgerLink(link) => self.admit_undo(link, now)?,
                 IncomingRow::LeftOut(key) => self.count_left_out(key),
                 IncomingRow::Invalid { key, .. } if self.resume(key) != ResumeAction::Attempt => {
@@ -238,13 +260,9 @@ impl<'a> Dispatcher<'a> {
 
     /// Whether a correction in another input has taken the place of a row.
     fn is_replaced(&self, incoming: &IncomingRow) -> bool {
-        let key = match incoming {
-            IncomingRow::Row(row) | IncomingRow::Chosen(row, _) | IncomingRow::Planned(row, _) => row.key,
-            IncomingRow::Invalid { key, .. } | IncomingRow::LeftOut(key) => *key,
-            IncomingRow::LedgerLink(_) => return false,
-        };
         let view = self.context.ledger.view();
-        view.standing(key) == RowStanding::Replaced && view.is_superseded(key)
+        let is_replaced = |key| view.standing(key) == RowStanding::Replaced && view.is_superseded(key);
+        !matches!(incoming, IncomingRow::LedgerLink(_)) && is_replaced(incoming.key())
     }
 
     fn count_skipped(&mut self, state: RowState) {
@@ -272,17 +290,23 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// What a plan settles is recorded without a call, unless an earlier run left the row in doubt: then it is read back.
-    fn admit_planned(&mut self, row: Row, planned: PlannedOutcome, now: Instant) -> Result<(), LedgerError> {
+    fn admit_planned(
+        &mut self,
+        row: Row,
+        planned: PlannedOutcome,
+        confirming: Confirming,
+        now: Instant,
+    ) -> Result<(), LedgerError> {
         self.counters.plan_mismatches.get_or_insert(0);
         let outcome = match planned {
             PlannedOutcome::Link(destination) => {
-                return self.admit(LinkJob::planned(row, destination), now);
+                return self.admit(LinkJob::planned(row, destination), confirming, now);
             }
             PlannedOutcome::AlreadyLinked => LinkOutcome::AlreadyLinked,
             PlannedOutcome::Refused(code) => LinkOutcome::Refused { code, text: None },
         };
         if self.resume(row.key) != ResumeAction::Attempt {
-            return self.admit(LinkJob::new(row), now);
+            return self.admit(LinkJob::new(row), confirming, now);
         }
         let (number, key, state) = (row.number, row.key, outcome.state());
         let trace = RowTrace { place: Some(RowPlace::of(&row.link)), ..RowTrace::default() };
@@ -293,7 +317,8 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    fn admit(&mut self, mut job: LinkJob, now: Instant) -> Result<(), LedgerError> {
+    fn admit(&mut self, mut job: LinkJob, confirming: Confirming, now: Instant) -> Result<(), LedgerError> {
+        job.confirming = confirming;
         // A plan has looked at every row already.
         if !job.is_planned {
             job.name_may_be = mistaken_destination(
@@ -303,11 +328,29 @@ impl<'a> Dispatcher<'a> {
         }
         let key = job.progress.row.key;
         if self.resume(key) == ResumeAction::Skip {
-            self.count_skipped(self.context.ledger.state(key));
+            let state = self.context.ledger.state(key);
+            self.count_skipped(state);
+            if confirming == Confirming::Canary {
+                self.on_canary_row_done(job.progress.row.number, key, state, CanaryFinding::DoneBefore, now);
+            }
             return Ok(());
         }
+        self.canary_in_flight |= confirming == Confirming::Canary;
         // Whoever has the address or the `sub` now, the open call was for this user.
         if let Some(user) = self.context.ledger.announced_user(key)? {
+            job.expect_announced_user(user);
+        }
+        self.insert(Job::Link(job), now);
+        Ok(())
+    }
+
+    /// Reads back a row in doubt that the input no longer has.
+    fn admit_gone(&mut self, row: Row, now: Instant) -> Result<(), LedgerError> {
+        if self.context.ledger.state(row.key) != RowState::InDoubt {
+            return Ok(());
+        }
+        let mut job = LinkJob::settling(row);
+        if let Some(user) = self.context.ledger.announced_user(job.progress.row.key)? {
             job.expect_announced_user(user);
         }
         self.insert(Job::Link(job), now);
@@ -360,8 +403,10 @@ impl<'a> Dispatcher<'a> {
             let unlinked_at = self.context.ledger.unlinked_at(key).filter(|at| may_lack_write(*at, service_now));
             match job {
                 Job::Undo(job) => job.start(open, service_now),
-                Job::Link(_) if is_done => {
-                    self.count_skipped(state);
+                Job::Link(job) if is_done => {
+                    if !job.settles_only {
+                        self.count_skipped(state);
+                    }
                     return self.rows.remove(id, now, None);
                 }
                 Job::Link(job) => {
@@ -435,6 +480,9 @@ impl<'a> Dispatcher<'a> {
         self.calls_in_flight += 1;
         self.writes_in_flight += usize::from(matches!(call, Call::Write(_)));
         if let Some(job) = self.rows.get_mut(job) {
+            if let (Job::Link(job), true) = (&mut *job, self.confirms_links && matches!(call, Call::Write(_))) {
+                job.confirm_owner();
+            }
             let progress = job.progress_mut();
             progress.call_in_flight = true;
             match &call {
@@ -502,6 +550,12 @@ impl<'a> Dispatcher<'a> {
             let result = result_without_provider(&announcement, job.effect());
             return self.finish(id, &result, now);
         }
+        if let Job::Link(job) = &*job
+            && job.settles_only
+        {
+            let result = RowResult::Link(job.result_without_another_call());
+            return self.finish(id, &result, now);
+        }
         match announcement {
             RowAnnouncement::Link { destination } => self.context.ledger.announce(row, &destination, earliest)?,
             RowAnnouncement::Unlink { destination, identity } => {
@@ -556,7 +610,9 @@ impl<'a> Dispatcher<'a> {
         if let Some(pause) = pause {
             self.context.observer.on(&RunEvent::Throttled { number: job.progress().row.number, pause });
         }
-        job.progress_mut().call_in_flight = false;
+        let progress = job.progress_mut();
+        progress.call_in_flight = false;
+        progress.had_no_answer |= matches!(call.result.fault(), Some(CallFault::Transport { .. }));
         let (number, key) = (job.progress().row.number, job.progress().row.key);
         if let Some(failed) = call.failed_write() {
             self.context.ledger.attempt(number, key, &failed)?;
@@ -568,6 +624,7 @@ impl<'a> Dispatcher<'a> {
             CallKind::Write | CallKind::Unlink => self.not_authorized.on_write_answer(number, call.result.fault()),
         };
         let transition = job.on_call_result(&call.result, self.policy, &mut self.rng);
+        self.confirms_links |= matches!(&*job, Job::Link(job) if job.repeat_succeeded);
         let suspected = job.may_become(self.policy.settle_with);
         self.failure_limits.note_suspect(call.job, suspected, job.progress().row.link.source.provider());
         match transition {
@@ -637,11 +694,15 @@ impl<'a> Dispatcher<'a> {
         let state = match result {
             RowResult::Link(outcome) => {
                 let is_planned = matches!(job, Job::Link(job) if job.is_planned);
+                let settles_only = job.settles_only();
                 let at = self.latest_service_time();
                 self.context.ledger.settle_traced(row.number, row.key, outcome, trace, at)?;
                 let state = outcome.state();
-                self.counters.counts.add(state);
-                self.counters.counts.recovered += u64::from(matches!(outcome, LinkOutcome::Linked { recovered: true }));
+                if !settles_only {
+                    self.counters.counts.add(state);
+                    let recovered = matches!(outcome, LinkOutcome::Linked { recovered: true });
+                    self.counters.counts.recovered += u64::from(recovered);
+                }
                 if is_planned && matches!(state, RowState::AlreadyLinked | RowState::Refused(_)) {
                     *self.counters.plan_mismatches.get_or_insert(0) += 1;
                 }
@@ -715,11 +776,37 @@ impl<'a> Dispatcher<'a> {
         let (number, key) = (progress.row.number, progress.row.key);
         let provider = progress.row.link.source.provider();
         self.failure_limits.note_suspect(id, None, provider);
-        self.failure_limits.note_result(state, provider);
+        self.failure_limits.note_result(state, provider, progress.had_no_answer);
+        let finding = job.canary_finding(state);
         self.context.observer.on(&RunEvent::Settled { number, key, state });
         let open_at = progress.last_write.map(|at| at + Duration::from_millis(WRITE_SPACING_PER_USER_MS));
         let released = self.rows.remove(id, now, open_at);
+        if let Some(finding) = finding {
+            self.on_canary_row_done(number, key, state, finding, now);
+        }
         self.start_released(released, now);
+    }
+
+    /// Reports a row of the canary. One that is not right ends the run; after the last one, the other rows follow.
+    fn on_canary_row_done(
+        &mut self,
+        number: RowNumber,
+        key: RowKey,
+        state: RowState,
+        finding: CanaryFinding,
+        now: Instant,
+    ) {
+        self.canary_in_flight = self.rows.iter().any(Job::is_canary);
+        self.context.observer.on(&RunEvent::CanaryChecked { number, key, state, finding });
+        if !finding.is_right() {
+            let code = state.refusal().map_or(String::new(), |code| format!(" as {}", code.as_str()));
+            let what = match finding {
+                CanaryFinding::NotLinked => format!("{}{code}", state.words()),
+                _ => finding.text().to_owned(),
+            };
+            let detail = format!("canary: row {number}: {what}; the rows after the canary were not sent");
+            self.stop_for_failures(StopError::new(StopCause::Canary, detail), now);
+        }
     }
 
     // Progress, bounds and the end.
@@ -810,7 +897,9 @@ impl<'a> Dispatcher<'a> {
             if let Err(error) = self.leave_unfinished(&job) {
                 self.stop_without_ledger(error);
             }
-            self.count_unfinished(&job);
+            if !job.settles_only() {
+                self.count_unfinished(&job);
+            }
         }
         if let Err(error) = self.record_end() {
             self.stop_without_ledger(error);

@@ -58,7 +58,10 @@ impl Drain {
         let can_read = match &ended {
             RunOutcome::Completed | RunOutcome::Interrupted(_) => true,
             RunOutcome::Stopped(stop) => {
-                matches!(stop.cause, StopCause::Bound | StopCause::InputIo | StopCause::InputChanged)
+                matches!(
+                    stop.cause,
+                    StopCause::Bound | StopCause::Canary | StopCause::InputIo | StopCause::InputChanged
+                )
             }
         };
         if let Some(started) = &mut self.started {
@@ -144,6 +147,7 @@ mod tests {
         for (ended, waits) in [
             (RunOutcome::Interrupted(Signal::Terminate), true),
             (stopped(StopCause::Bound), true),
+            (stopped(StopCause::Canary), true),
             (stopped(StopCause::InputIo), true),
             (stopped(StopCause::InputChanged), true),
             (stopped(StopCause::Credentials), false),

@@ -22,6 +22,8 @@ pub enum FailureClass {
     Refusal(RefusalCode),
     Failed,
     InDoubt,
+    /// Rows of which a call had no answer, whatever became of them.
+    NoAnswer,
     /// Rows of one provider, as long as all of them are refused.
     Provider,
 }
@@ -33,6 +35,7 @@ impl FailureClass {
             "refused" => Some(Self::Refused),
             "failed" => Some(Self::Failed),
             "in_doubt" => Some(Self::InDoubt),
+            "no_answer" => Some(Self::NoAnswer),
             "provider" => Some(Self::Provider),
             code => RefusalCode::parse(code).map(Self::Refusal),
         }
@@ -60,6 +63,7 @@ impl fmt::Display for FailureClass {
             Self::Refusal(code) => code.as_str(),
             Self::Failed => "failed",
             Self::InDoubt => "in_doubt",
+            Self::NoAnswer => "no_answer",
             Self::Provider => "provider",
         })
     }
@@ -93,6 +97,20 @@ struct Suspect {
     provider: ProviderName,
 }
 
+/// What went wrong with a row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct RowFailures {
+    /// The class of its result; `None` where it is in the desired state.
+    result: Option<FailureClass>,
+    had_no_answer: bool,
+}
+
+impl RowFailures {
+    fn classes(self) -> impl Iterator<Item = FailureClass> {
+        self.result.into_iter().chain(self.had_no_answer.then_some(FailureClass::NoAnswer))
+    }
+}
+
 /// The rows of one provider so far.
 #[derive(Debug, Clone, Copy, Default)]
 struct ProviderResults {
@@ -104,7 +122,7 @@ struct ProviderResults {
 #[derive(Debug, Default)]
 pub(super) struct FailureLimits {
     limits: StopLimits,
-    window: VecDeque<Option<FailureClass>>,
+    window: VecDeque<RowFailures>,
     counts: BTreeMap<FailureClass, u64>,
     providers: BTreeMap<ProviderName, ProviderResults>,
     suspects: HashMap<JobId, Suspect>,
@@ -130,20 +148,23 @@ impl FailureLimits {
         }
     }
 
-    /// Takes note of the result of a row that this run has worked on.
-    pub(super) fn note_result(&mut self, state: RowState, provider: &ProviderName) {
+    /// Takes note of the result of a row that this run has worked on, and whether one of its calls had no answer.
+    pub(super) fn note_result(&mut self, state: RowState, provider: &ProviderName, had_no_answer: bool) {
         if self.limits.is_empty() {
             return;
         }
         let class = FailureClass::of(state);
         if let (Some(oldest), true) = (self.window.front().copied(), self.window.len() >= STOP_WINDOW_ROWS) {
             self.window.pop_front();
-            if let Some(count) = oldest.and_then(|class| self.counts.get_mut(&class)) {
-                *count -= 1;
+            for class in oldest.classes() {
+                if let Some(count) = self.counts.get_mut(&class) {
+                    *count -= 1;
+                }
             }
         }
-        self.window.push_back(class);
-        if let Some(class) = class {
+        let failures = RowFailures { result: class, had_no_answer };
+        self.window.push_back(failures);
+        for class in failures.classes() {
             *self.counts.entry(class).or_default() += 1;
         }
         if self.providers.len() < PROVIDERS_PER_POOL_MAX || self.providers.contains_key(provider) {
@@ -175,6 +196,7 @@ impl FailureLimits {
                 FailureClass::Refused => "were refused".to_owned(),
                 FailureClass::Refusal(code) => format!("were refused as {code}", code = code.as_str()),
                 FailureClass::Failed => "failed".to_owned(),
+                FailureClass::NoAnswer => "had a call without an answer".to_owned(),
                 FailureClass::InDoubt | FailureClass::Provider => "are in doubt".to_owned(),
             };
             Some(format!("{count} of the last {of} rows {what} ({option})"))
@@ -266,7 +288,7 @@ mod tests {
     /// After how many of these results the run stops.
     fn stops_after(limits: &mut FailureLimits, states: impl IntoIterator<Item = RowState>) -> Option<usize> {
         states.into_iter().zip(1..).find_map(|(state, at)| {
-            limits.note_result(state, &provider("Okta"));
+            limits.note_result(state, &provider("Okta"), false);
             limits.reached().map(|_| at)
         })
     }
@@ -282,6 +304,25 @@ mod tests {
         assert_eq!(stops_after(&mut all, [REFUSED, OTHER, LINKED, OTHER]), Some(4), "all codes together");
         let mut failed = limits(&[(FailureClass::Failed, FailureBound::Rows(1))]);
         assert_eq!(stops_after(&mut failed, [REFUSED, RowState::InDoubt, RowState::Failed]), Some(3));
+    }
+
+    #[test]
+    fn calls_without_an_answer_count_whatever_became_of_the_row() {
+        let mut silent = limits(&[(FailureClass::NoAnswer, FailureBound::Rows(2))]);
+        for (state, had_no_answer) in [(LINKED, true), (REFUSED, false), (RowState::InDoubt, false)] {
+            silent.note_result(state, &provider("Okta"), had_no_answer);
+            assert_eq!(silent.reached(), None);
+        }
+        assert_eq!(silent.calls_allowed(), 1, "one more is one too many");
+        silent.note_result(RowState::InDoubt, &provider("Okta"), true);
+        let expected = "2 of the last 4 rows had a call without an answer (--stop-after no_answer=2)";
+        assert_eq!(silent.reached().as_deref(), Some(expected));
+        // A row counts once for each class, and leaves the window with both.
+        let mut window =
+            limits(&[(FailureClass::NoAnswer, FailureBound::Rows(2)), (FailureClass::InDoubt, FailureBound::Rows(2))]);
+        window.note_result(RowState::InDoubt, &provider("Okta"), true);
+        (0..STOP_WINDOW_ROWS).for_each(|_| window.note_result(LINKED, &provider("Okta"), false));
+        assert_eq!((window.count(FailureClass::NoAnswer), window.count(FailureClass::InDoubt)), (0, 0));
     }
 
     #[test]
@@ -302,11 +343,11 @@ mod tests {
         let bound = [(FailureClass::Provider, FailureBound::Rows(20))];
         let mut limits_of_two = limits(&bound);
         for number in 0..19 {
-            limits_of_two.note_result(OTHER, &provider("Okta"));
-            limits_of_two.note_result(if number == 3 { LINKED } else { REFUSED }, &provider("Google"));
+            limits_of_two.note_result(OTHER, &provider("Okta"), false);
+            limits_of_two.note_result(if number == 3 { LINKED } else { REFUSED }, &provider("Google"), false);
         }
         assert_eq!(limits_of_two.reached(), None);
-        limits_of_two.note_result(REFUSED, &provider("Okta"));
+        limits_of_two.note_result(REFUSED, &provider("Okta"), false);
         assert_eq!(
             limits_of_two.reached().as_deref(),
             Some("all 20 rows of provider Okta were refused (--stop-after provider=20)")
@@ -317,9 +358,9 @@ mod tests {
     fn calls_in_flight_are_at_most_the_results_that_are_missing() {
         let mut near = limits(&[(NOT_FOUND, FailureBound::Rows(4))]);
         assert_eq!(near.calls_allowed(), usize::MAX, "nothing has failed");
-        near.note_result(OTHER, &provider("Okta"));
+        near.note_result(OTHER, &provider("Okta"), false);
         assert_eq!(near.calls_allowed(), usize::MAX, "another class");
-        near.note_result(REFUSED, &provider("Okta"));
+        near.note_result(REFUSED, &provider("Okta"), false);
         assert_eq!(near.calls_allowed(), 3);
         near.note_suspect(1, Some(NOT_FOUND), &provider("Okta"));
         near.note_suspect(2, Some(FailureClass::InDoubt), &provider("Okta"));
@@ -330,11 +371,11 @@ mod tests {
         for job in [1, 3, 4] {
             near.note_suspect(job, None, &provider("Okta"));
         }
-        near.note_result(REFUSED, &provider("Okta"));
-        near.note_result(REFUSED, &provider("Okta"));
+        near.note_result(REFUSED, &provider("Okta"), false);
+        near.note_result(REFUSED, &provider("Okta"), false);
         assert_eq!((near.calls_allowed(), near.reached()), (1, None));
         for _ in 0..STOP_WINDOW_ROWS {
-            near.note_result(LINKED, &provider("Okta"));
+            near.note_result(LINKED, &provider("Okta"), false);
         }
         assert_eq!(near.calls_allowed(), usize::MAX, "it recovers");
     }
@@ -342,11 +383,11 @@ mod tests {
     #[test]
     fn a_part_is_approached_slowly() {
         let mut limits = limits(&[(NOT_FOUND, FailureBound::Percent(20.0))]);
-        (0..95).for_each(|at| limits.note_result(if at < 40 { REFUSED } else { LINKED }, &provider("Okta")));
+        (0..95).for_each(|at| limits.note_result(if at < 40 { REFUSED } else { LINKED }, &provider("Okta"), false));
         assert_eq!(limits.calls_allowed(), 5);
-        (0..4).for_each(|_| limits.note_result(REFUSED, &provider("Okta")));
+        (0..4).for_each(|_| limits.note_result(REFUSED, &provider("Okta"), false));
         assert_eq!((limits.calls_allowed(), limits.reached()), (1, None));
-        limits.note_result(LINKED, &provider("Okta"));
+        limits.note_result(LINKED, &provider("Okta"), false);
         assert_eq!(
             limits.reached().as_deref(),
             Some("44 of the last 100 rows were refused as user_not_found (--stop-after user_not_found=20%)")

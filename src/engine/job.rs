@@ -1,12 +1,15 @@
 //! A row on its way, whichever way that is.
 
+use super::canary::Confirming;
 use super::failure_limits::FailureClass;
 use super::link_job::{LinkJob, LinkStep};
 use super::read_back::{AnnouncementTime, RowPolicy, SettleWith, UnknownEffect};
 use super::row_progress::{NextWork, RowProgress, Transition};
 use super::undo_job::{UndoJob, UndoStep};
 use super::worker::CallResult;
+use crate::domain::canary::CanaryFinding;
 use crate::domain::identity::DestinationUser;
+use crate::domain::state::RowState;
 use crate::seed::Rng;
 
 #[derive(Debug)]
@@ -46,6 +49,26 @@ impl Job {
             Self::Link(job) => job.next_work(policy),
             Self::Undo(job) => job.next_work(policy),
         }
+    }
+
+    /// What was found of a row of the canary that has come to this state.
+    pub(super) fn canary_finding(&self, state: RowState) -> Option<CanaryFinding> {
+        let Self::Link(job) = self else { return None };
+        let by_state = match state {
+            RowState::Linked => CanaryFinding::Right,
+            RowState::AlreadyLinked => CanaryFinding::StoodBefore,
+            _ => CanaryFinding::NotLinked,
+        };
+        (job.confirming == Confirming::Canary).then_some(job.canary_finding.unwrap_or(by_state))
+    }
+
+    /// Whether no count has the row, because the input no longer has it.
+    pub(super) fn settles_only(&self) -> bool {
+        matches!(self, Self::Link(job) if job.settles_only)
+    }
+
+    pub(super) fn is_canary(&self) -> bool {
+        matches!(self, Self::Link(job) if job.confirming == Confirming::Canary)
     }
 
     pub(super) fn is_waiting_for_lane(&self) -> bool {

@@ -52,7 +52,7 @@ pub(super) fn owner_of_found_link(created: Option<&RangeInclusive<UnixMs>>, call
 }
 
 /// Whether a link was made before the announcement, by `identities[].dateCreated`.
-fn is_older(created: Option<&RangeInclusive<UnixMs>>, announced: AnnouncementTime) -> bool {
+pub(super) fn is_older(created: Option<&RangeInclusive<UnixMs>>, announced: AnnouncementTime) -> bool {
     created.is_some_and(|created| *created.end() < announced.earliest)
 }
 
@@ -112,7 +112,7 @@ pub(super) fn judge_look(
 
 /// Whether a link that is shown may be the one that `undo` unlinked at this time: a list may lag, and only a date after
 /// that time proves a new link.
-fn may_be_unlinked(
+pub(super) fn may_be_unlinked(
     created: Option<&RangeInclusive<UnixMs>>,
     unlinked_at: Option<UnixMs>,
     settle_with: SettleWith,

@@ -6,10 +6,13 @@
 //!                          │          ▼
 //!                          └─ absent ─ ReadBack ─► linked, already_linked, refused, in_doubt
 //! ```
+//! A row of the canary, and every row of a service that answers a repeated link with success, goes on from a call with
+//! success to `Confirm`: the user is read, and shows whether the link is there and whether it stood before.
 //! A row whose link call an earlier run left open starts at `ReadBack`; one whose unlink call is open, at `SettleOldUnlink`.
 
 use std::collections::VecDeque;
 
+use super::canary::{ConfirmedLink, Confirming, judge_confirming_look};
 use super::failure_limits::FailureClass;
 use super::link_decisions::{
     CallToSettle, LinkOwner, LookJudgement, OldUnlinkEnd, judge_look, judge_old_unlink, look_at_destination,
@@ -19,6 +22,7 @@ use super::name_search::SearchResult;
 use super::read_back::{AnnouncementTime, MOST_LOOKS, OpenCall, RowPolicy, SettleWith, UnknownEffect};
 use super::row_progress::{NextWork, Pause, ReadResult, RowAnnouncement, RowProgress, Transition, WriteCall};
 use crate::clock::UnixMs;
+use crate::domain::canary::CanaryFinding;
 use crate::domain::identity::{Destination, DestinationUser, Personal};
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText};
 use crate::domain::row::Row;
@@ -59,6 +63,8 @@ pub(super) enum LinkStep {
     Announce { destination: DestinationUser, earlier: Option<AnnouncementTime> },
     /// Make the link.
     Call { destination: DestinationUser, announced: AnnouncementTime },
+    /// Read the destination after a call with success; so many `looks` have not shown the link.
+    Confirm { destination: DestinationUser, announced: AnnouncementTime, looks: usize },
     /// Read the destination; so many `looks` have not settled the call.
     ReadBack { destination: DestinationUser, announced: LinkAnnouncement, why: IfNoEffect, looks: usize },
     /// Read whether the identity has a profile of its own, or a native user has the profile's name.
@@ -86,6 +92,14 @@ pub(super) struct LinkJob {
     distrusted: Vec<PoolUser>,
     /// The user whom an open call of an earlier run names.
     announced_user: Option<DestinationUser>,
+    /// Whether the row is only read back, because the input no longer has it.
+    pub(super) settles_only: bool,
+    /// Whether a call with success is read back, and why.
+    pub(super) confirming: Confirming,
+    /// What was found of a row of the canary that is linked.
+    pub(super) canary_finding: Option<CanaryFinding>,
+    /// Whether the service answered the call for a link that stood before with success.
+    pub(super) repeat_succeeded: bool,
 }
 
 impl LinkJob {
@@ -100,6 +114,10 @@ impl LinkJob {
             unlinked_at: None,
             distrusted: Vec::new(),
             announced_user: None,
+            settles_only: false,
+            confirming: Confirming::No,
+            canary_finding: None,
+            repeat_succeeded: false,
         }
     }
 
@@ -114,11 +132,23 @@ impl LinkJob {
         Self { chosen_username: Some(username), ..Self::new(row) }
     }
 
+    /// A row in doubt that the input no longer has.
+    pub(super) fn settling(row: Row) -> Self {
+        Self { settles_only: true, ..Self::new(row) }
+    }
+
     /// Takes note of the user whom an open call of an earlier run names: that user is read first.
     pub(super) fn expect_announced_user(&mut self, user: DestinationUser) {
         if let LinkStep::WaitForLane { planned_destination } = &mut self.step {
             *planned_destination = Some(user.clone());
             self.announced_user = Some(user);
+        }
+    }
+
+    /// Reads the row back where its call succeeds, to see whose link it is.
+    pub(super) fn confirm_owner(&mut self) {
+        if self.confirming == Confirming::No {
+            self.confirming = Confirming::Owner;
         }
     }
 
@@ -168,7 +198,9 @@ impl LinkJob {
                 let (destination, source) = (destination.clone(), progress.row.link.source.clone());
                 NextWork::Write(WriteCall::Link(Box::new(LinkRequest { destination, source })))
             }
-            LinkStep::ReadBack { destination, .. } | LinkStep::SettleOldUnlink { destination, .. } => {
+            LinkStep::ReadBack { destination, .. }
+            | LinkStep::Confirm { destination, .. }
+            | LinkStep::SettleOldUnlink { destination, .. } => {
                 NextWork::Read(progress.read_destination(destination, policy))
             }
             LinkStep::LookForProfile => NextWork::Read(progress.read_profile(policy)),
@@ -184,7 +216,9 @@ impl LinkJob {
 
     /// Whether this run made a call for the row that is now being read back.
     pub(super) fn is_being_settled(&self) -> bool {
-        self.progress.attempts > 0 && matches!(self.step, LinkStep::ReadBack { .. } | LinkStep::LookForProfile)
+        let is_read =
+            matches!(self.step, LinkStep::ReadBack { .. } | LinkStep::Confirm { .. } | LinkStep::LookForProfile);
+        self.progress.attempts > 0 && is_read
     }
 
     /// What the row may become while the answer to its call is being checked.
@@ -223,7 +257,7 @@ impl LinkJob {
     pub(super) fn on_link_answer(&mut self, fault: Option<&CallFault>) -> Transition {
         let class = self.progress.count_write_answer(CallKind::Write, fault);
         let (Some(class), Some(fault)) = (class, fault) else {
-            return LinkOutcome::Linked { recovered: false }.into();
+            return self.on_linked();
         };
         match class {
             FaultClass::Throttled { .. } => Transition::RepeatCall { throttled: true },
@@ -238,6 +272,58 @@ impl LinkJob {
             // The service says so of unlinks only; for a link it is an unknown text.
             FaultClass::NotLinked => self.read_back(IfNoEffect::RefuseRow(RefusalCode::Unrecognised)),
             FaultClass::Doubtful(why) => self.read_back(why),
+        }
+    }
+
+    /// What follows from a call with success: the link, or a look at it.
+    fn on_linked(&mut self) -> Transition {
+        if let (LinkStep::Call { destination, announced }, true) = (&self.step, self.confirming != Confirming::No) {
+            let (destination, announced) = (destination.clone(), *announced);
+            self.progress.begin_reading();
+            self.step = LinkStep::Confirm { destination, announced, looks: 0 };
+            return Transition::Continue(Pause::None);
+        }
+        LinkOutcome::Linked { recovered: false }.into()
+    }
+
+    fn on_confirming_look(
+        &mut self,
+        user: Option<&PoolUser>,
+        destination: DestinationUser,
+        announced: AnnouncementTime,
+        looks: usize,
+        policy: RowPolicy,
+    ) -> Transition {
+        let source = &self.progress.row.link.source;
+        let confirmed = judge_confirming_look(
+            user,
+            source,
+            announced,
+            self.unlinked_at,
+            looks,
+            self.confirming,
+            policy.settle_with,
+        );
+        match confirmed {
+            ConfirmedLink::LookAgain => {
+                self.step = LinkStep::Confirm { destination, announced, looks };
+                Transition::Continue(Pause::before_look_after(looks))
+            }
+            ConfirmedLink::Ours => {
+                self.canary_finding = Some(CanaryFinding::Right);
+                LinkOutcome::Linked { recovered: false }.into()
+            }
+            ConfirmedLink::StoodBefore => {
+                self.canary_finding = Some(CanaryFinding::StoodBefore);
+                self.repeat_succeeded = true;
+                LinkOutcome::AlreadyLinked.into()
+            }
+            // The answer and the pool contradict each other.
+            ConfirmedLink::Wrong(finding) => {
+                self.canary_finding = Some(finding);
+                let text = ServiceText { code: finding.as_str().to_owned(), message: finding.text().to_owned() };
+                LinkOutcome::InDoubt { text }.into()
+            }
         }
     }
 
@@ -277,6 +363,12 @@ impl LinkJob {
                     found => self.on_look(found.user(), destination, announced, why, looks + 1, policy, rng),
                 }
             }
+            LinkStep::Confirm { destination, announced, looks } => {
+                match self.progress.look_for_destination(&users, &destination, policy) {
+                    SearchResult::ReadNext => Transition::Continue(Pause::None),
+                    found => self.on_confirming_look(found.user(), destination, announced, looks + 1, policy),
+                }
+            }
             LinkStep::LookForProfile => match self.progress.look_for_profile(&users, policy) {
                 SearchResult::ReadNext => Transition::Continue(Pause::None),
                 found => self.refuse(refusal_by_profile(found.user())),
@@ -303,6 +395,11 @@ impl LinkJob {
         }
         let text = self.progress.last_text.clone();
         match (&self.step, class) {
+            // The service has reported success.
+            (LinkStep::Confirm { .. }, _) => {
+                self.canary_finding = Some(CanaryFinding::NotRead);
+                LinkOutcome::Linked { recovered: false }.into()
+            }
             (
                 LinkStep::SettleOldUnlink { .. } | LinkStep::Resolve { left: LeftByEarlierRuns::OpenUnlinkCall(_), .. },
                 _,
@@ -510,6 +607,12 @@ impl LinkJob {
         }
         self.step = LinkStep::Announce { destination: user, earlier: earlier_announcement(left) };
         Transition::Continue(Pause::None)
+    }
+
+    /// The result of a row that is only read back, once its next step would be another call.
+    pub(super) fn result_without_another_call(&self) -> LinkOutcome {
+        let text = self.progress.last_text.clone();
+        if self.effect.is_possible() { LinkOutcome::InDoubt { text } } else { LinkOutcome::Failed { text } }
     }
 
     fn leave_in_doubt(&self) -> Transition {

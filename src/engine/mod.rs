@@ -13,6 +13,7 @@
 //! | judged | `link_job` and `undo_job` (steps), `link_decisions` and `undo_decisions` (pure tables) |
 //! | recorded and counted | `dispatcher`, `counters` |
 
+mod canary;
 mod counters;
 mod dispatcher;
 mod drain;
@@ -92,6 +93,8 @@ pub struct EngineOptions {
     pub settle_with: SettleWith,
     /// Which users count where a row names its user by an address.
     pub trust: TrustPolicy,
+    /// Whether every call with success is read back, to see whether its link stood before.
+    pub reads_back: bool,
     /// Failures that stop the run.
     pub stop_limits: StopLimits,
     /// Time after which the run stops; `None` is unbounded.
@@ -114,6 +117,7 @@ impl Default for EngineOptions {
             retry: RetryChoice::NOTHING,
             settle_with: SettleWith::default(),
             trust: TrustPolicy::default(),
+            reads_back: false,
             stop_limits: StopLimits::new(),
             duration_max: None,
             total: None,
@@ -132,6 +136,10 @@ pub enum IncomingRow {
     Chosen(Row, Personal),
     /// A row with what a plan says of it.
     Planned(Row, PlannedOutcome),
+    /// A row of the canary: no row follows until every one of them is right. A batch has either only such rows, or none.
+    Canary(Box<IncomingRow>),
+    /// A row in doubt that the input no longer has: it is read back, nothing is sent for it, and no count has it.
+    Gone(Row),
     /// A link of an earlier run, to be undone.
     LedgerLink(LinkToUndo),
     /// A row that this run leaves as it is, because it works on a part of the input.
@@ -143,6 +151,27 @@ pub enum IncomingRow {
         /// Where it is invalid only beside other rows, what is done stays done.
         key: RowKey,
     },
+}
+
+impl IncomingRow {
+    pub fn key(&self) -> RowKey {
+        match self {
+            Self::Row(row) | Self::Chosen(row, _) | Self::Planned(row, _) | Self::Gone(row) => row.key,
+            Self::Invalid { key, .. } | Self::LeftOut(key) => *key,
+            Self::LedgerLink(link) => link.row.key,
+            Self::Canary(row) => row.key(),
+        }
+    }
+
+    /// The row, where there is one to work on.
+    pub fn row(&self) -> Option<&Row> {
+        match self {
+            Self::Row(row) | Self::Chosen(row, _) | Self::Planned(row, _) | Self::Gone(row) => Some(row),
+            Self::LedgerLink(link) => Some(&link.row),
+            Self::Canary(row) => row.row(),
+            Self::Invalid { .. } | Self::LeftOut(_) => None,
+        }
+    }
 }
 
 /// What a plan says of a row.

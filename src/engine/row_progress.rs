@@ -139,6 +139,8 @@ pub(super) struct RowProgress {
     /// When the newest write call was sent.
     pub(super) last_write: Option<Instant>,
     pub(super) call_in_flight: bool,
+    /// Whether a call of this run for the row had no answer: it timed out, or the connection failed.
+    pub(super) had_no_answer: bool,
     /// The operation of the newest read call.
     pub(super) read_operation: &'static str,
     /// The destination's user name as the pool shows it, where it was read, or as the ledger keeps it.
@@ -162,6 +164,7 @@ impl RowProgress {
             repeated_calls: 0,
             last_write: None,
             call_in_flight: false,
+            had_no_answer: false,
             read_operation: "ListUsers",
             username: None,
             read_faults: 0,

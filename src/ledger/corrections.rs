@@ -15,13 +15,15 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::Ledger;
 use super::contents::read_records;
 use super::error::LedgerError;
-use super::reader::{LedgerReader, LedgerRecordAt};
-use super::record::{LedgerRecord, Reinstatement, Supersession};
+use super::links_to_undo::row_of;
+use super::reader::{self, LedgerReader, LedgerRecordAt};
+use super::record::{self, LedgerRecord, Reinstatement, Supersession};
 use super::storage::LedgerSource;
 use super::view::{InputIndex, LedgerView, RowStanding};
 use crate::clock::UnixMs;
-use crate::domain::row::{RowKey, RowPlace};
+use crate::domain::row::{Row, RowKey, RowPlace};
 use crate::domain::state::RowState;
+use crate::limits::LEDGER_LINE_USUAL_BYTES;
 
 /// Which rows of a ledger an input has: a bit for each row, and the places of rows that are new to the ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -183,6 +185,30 @@ impl Ledger {
     /// Where the ledger cannot be read.
     pub fn corrections(&self, presence: &InputPresence) -> Result<Corrections, LedgerError> {
         Corrections::find(presence, &self.view, self.writer.storage())
+    }
+
+    /// The rows in doubt of an earlier run with this input that the input no longer has, as they were announced. A run settles
+    /// them, and sends nothing for them.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn rows_in_doubt_not_in(&self, presence: &InputPresence) -> Result<Vec<Row>, LedgerError> {
+        let Some(input) = presence.input else { return Ok(Vec::new()) };
+        let in_doubt = self.view.current_rows_of(input).filter(|key| self.view.state(*key) == RowState::InDoubt);
+        let gone = in_doubt.filter(|key| !presence.has(&self.view, *key));
+        let mut offsets: Vec<u64> = gone.filter_map(|key| self.view.announcement_offset(key)).collect();
+        offsets.sort_unstable();
+        let read = |offset| {
+            reader::read_line_at(self.writer.storage(), offset, LEDGER_LINE_USUAL_BYTES, |line| {
+                match record::decode(line).map_err(|error| error.to_string())? {
+                    LedgerRecord::Announced(call) => {
+                        row_of(&call).map_err(|error| format!("a value that cannot be sent: {error}"))
+                    }
+                    _ => Err("another record than was there a moment ago".to_owned()),
+                }
+            })
+        };
+        offsets.into_iter().map(read).collect()
     }
 
     /// Records which rows no longer count and which count again. After [`Ledger::run_started`], before any row.

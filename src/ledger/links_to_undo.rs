@@ -270,7 +270,7 @@ impl<'a> LinkSearch<'a> {
 }
 
 /// The row of an announcement, with the destination as it was sent.
-fn row_of(call: &Announcement<'_>) -> Result<Row, IdentityError> {
+pub(super) fn row_of(call: &Announcement<'_>) -> Result<Row, IdentityError> {
     let user = call.destination()?;
     let destination = if user.provider.is_native() {
         Destination::Username(user.value)

@@ -65,6 +65,10 @@ impl RunObserver for EventPrinter {
             RunEvent::Scanning { users, estimated } => self.progress.on_scanning(*users, *estimated),
             RunEvent::Found(finding) => self.findings.print(finding),
             RunEvent::Settled { number, key, state } => log_settled(*number, *key, *state),
+            RunEvent::CanaryChecked { number, key, state, finding } => {
+                let (state, finding) = (state.as_str(), finding.as_str());
+                tracing::info!(row = number.0, %key, state, finding, "canary");
+            }
             RunEvent::Throttled { number, pause } => self.on_throttled(*number, *pause),
             RunEvent::Retried { number, attempts, pause, code } => {
                 tracing::debug!(row = number.0, attempts, pause_ms = pause.as_millis(), code, "retried");

@@ -65,6 +65,13 @@ fn a_migration_ends_with_no_open_row() {
     write_pool(&home, &["Corp"]);
     let simulator = start(&home);
 
+    // The wrong column for the user: the canary stops after one row.
+    let wrong_user = ["--map", "destination_username=staff_no", RIGHT[0], RIGHT[1]];
+    let canary = ["pairs.csv", "--canary", "1", "--where", "provider=Corp"];
+    let (run, said) = link(&home, &simulator, &[&canary[..], &wrong_user].concat(), 9);
+    assert_eq!((&run["stop_cause"], &run["writes"]), (&"canary".into(), &1.into()), "{run}");
+    assert!(said.contains("canary: row 1: refused as user_not_found"), "{said}");
+
     // The wrong column: identities that nobody signs in with, a provider that the pool lacks, a row without a user.
     let (run, said) = link(&home, &simulator, &["pairs.csv", "--map", "source_value=staff_no"], 3);
     assert_eq!(rows(&run, STATES), [10, 6, 0, 3, 0, 0, 1], "{run}");
@@ -79,7 +86,7 @@ fn a_migration_ends_with_no_open_row() {
     assert!(said.contains(undo), "{said}");
     let found = report(&home);
     assert_eq!(rows(&found, STATES), [10, 6, 0, 3, 0, 0, 1], "{found}");
-    assert_eq!((&found["superseded_rows"], &found["superseded_links"]), (&9.into(), &6.into()), "{found}");
+    assert_eq!((&found["superseded_rows"], &found["superseded_links"]), (&10.into(), &6.into()), "{found}");
 
     // The provider is added. Without a word nothing is sent, and the way out is named.
     simulator.stop();
@@ -220,4 +227,35 @@ fn a_corrected_file_of_another_name_replaces_what_it_corrects() {
     let (run, said) = link(&home, &simulator, &["pairs.csv"], 0);
     assert_eq!((&run["writes"], rows(&run, ["linked"])), (&0.into(), [2]), "{run}");
     assert!(!said.contains("no longer in the input"), "{said}");
+}
+
+#[test]
+fn a_row_in_doubt_that_is_gone_from_its_input_is_settled() {
+    let home = Home::new();
+    write_pool(&home, &["Corp"]);
+    let simulator = start(&home);
+    let input = |row: u64| format!("username,provider,subject\nperson-0000{row},Corp,subject-{row}\n");
+    for (is_made, row, expected) in [(true, 1, [2, 2, 0]), (false, 3, [2, 1, 1])] {
+        home.write("pairs.csv", input(row - 1));
+        link(&home, &simulator, &["pairs.csv"], 0);
+        // A crash after the announcement.
+        let lines: Vec<String> = home.read("pairs.csv.ledger").lines().map(str::to_owned).collect();
+        let announced = lines.iter().position(|line| line.contains("\"announced\"")).unwrap();
+        let cut = lines[..=announced].join("\n") + "\n";
+        if !is_made {
+            let undo = ["pairs.csv.ledger", "--yes", "--rate", "1000", "--output", "json"];
+            home.on_pool("undo", &simulator.url, &undo).left_with(0);
+        }
+        home.write("pairs.csv.ledger", cut);
+        home.write("pairs.csv", input(row));
+        let (run, said) = link(&home, &simulator, &["pairs.csv", "--settle-with", "get-user"], 0);
+        assert_eq!((&run["writes"], rows(&run, ["read", "linked"])), (&1.into(), [1, 1]), "{run}");
+        assert!(said.contains("1 row in doubt, no longer in the input"), "{said}");
+        let found = report(&home);
+        assert_eq!(rows(&found, ["read", "linked", "failed"]), expected, "{found}");
+        let (run, _) = link(&home, &simulator, &["pairs.csv"], 0);
+        assert_eq!(run["writes"], 0);
+        assert_eq!(rows(&report(&home), ["read", "in_doubt", "failed"]), [1, 0, 0], "the next run drops it");
+        std::fs::remove_file(home.path("pairs.csv.ledger")).unwrap();
+    }
 }

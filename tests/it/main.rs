@@ -15,6 +15,8 @@ mod behaviors;
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod canary;
+#[cfg(test)]
 mod catalogue;
 #[cfg(test)]
 mod conformance;
@@ -54,6 +56,7 @@ mod misfires;
 mod network;
 #[cfg(test)]
 mod order;
+#[cfg(test)]
 mod other_writers;
 #[cfg(test)]
 mod outputs;

@@ -1,21 +1,26 @@
 //! `link`: links every row of a file.
 
+mod canary;
 mod check;
 mod estimate;
 mod rehearse;
+mod verify;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use serde_json::{Map, Value};
 
+use super::reconcile::ReconcileInput;
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
 use super::shared::part::{InputPart, PartArgs};
 use super::shared::retry::{RetryOption, hint_at_superseded_links, hint_at_undone_rows, parse_retry, retry_choice};
 use super::shared::rows::{InputRows, RowGuidance};
 use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
-use super::shared::run_view::{print_run_report, print_stop};
+use super::shared::run_view::{print_run_report_with, print_stop};
 use super::shared::saved_plan::{self, PlanHeader};
 use super::shared::settings::{parse_duration, parse_percent};
 use super::shared::shard::ShardChoice;
@@ -26,19 +31,25 @@ use super::shared::{
     note_preset, parse_shard, pool_options, require_terminal, resolve_shard, warn_about_undivided_array,
 };
 use crate::domain::identity::PoolId;
+use crate::domain::row::Row;
 use crate::domain::run::{RunOutcome, RunPurpose};
 use crate::domain::shard::Shard;
+use crate::domain::state::RetryChoice;
 use crate::engine::{EngineOptions, RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
 use crate::foresight::preflight::PoolKnowledge;
+use crate::foresight::scan::ScanOptions;
 use crate::input::{InputOptions, InputReader, InputSource};
 use crate::ledger::record::RunStart;
 use crate::ledger::{Binding, Corrections, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
 use crate::service::cognito::{Cognito, ConnectionTarget};
+use crate::ui::format::counted;
 use crate::ui::{Ui, format};
+use canary::{Canary, canary_size};
 pub use check::{CheckedInput, InputCheck};
 use estimate::print_estimate;
+use verify::PoolVerification;
 
 const EXAMPLE: &str = "Example: cognito-link link pairs.csv --user-pool-id us-east-1_AbCdEfGhI";
 
@@ -88,6 +99,19 @@ pub struct LinkArgs {
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent, help_heading = headings::PACE,
         hide_short_help = true)]
     pub max_changes_pct: Option<f64>,
+    /// Link N rows first, spread over all providers, and go on only if each is seen on its user; 0 for none
+    ///
+    /// Takes at least one row of each provider. Rows that earlier runs of the ledger have linked count. If one row is not
+    /// right, nothing else is sent.
+    #[arg(long, value_name = "N", value_parser = canary::parse_canary, help_heading = headings::PACE,
+        hide_short_help = true)]
+    pub canary: Option<u64>,
+    /// Read each user after the call, to tell a link that stood before from a new one; one read more for each row
+    #[arg(long, help_heading = headings::PACE, hide_short_help = true)]
+    pub read_back: bool,
+    /// At the end, compare the ledger with the pool by a scan, and report every difference
+    #[arg(long, conflicts_with = "rehearse", help_heading = headings::PACE, hide_short_help = true)]
+    pub verify: bool,
     /// Ledger of the run [default: INPUT.ledger, or INPUT.simulated.ledger with --simulate]
     #[arg(long, value_name = "FILE", help_heading = headings::LEDGER)]
     pub ledger: Option<PathBuf>,
@@ -155,10 +179,12 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let rate_choice = args.pace.rate_choice(shard, file)?;
     let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
     let input_limits = InputLimits::new(args.input_limits.min_rows, args.input_limits.max_shrink, file)?;
+    let canary_size = canary_size(args.canary, file)?;
     let change_bounds = ChangeBounds::new(args.max_changes, args.max_changes_pct, file)?;
     options.retry = retry_choice(&args.retry);
     options.retry.relink = args.relink;
     options.trust = args.reading.trust_policy(file);
+    options.reads_back = args.read_back;
     let source = InputSource::open(&args.input)?;
     note_preset(&input_options, ui);
     warn_about_undivided_array(shard, ui);
@@ -203,10 +229,17 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
             if args.rehearse {
                 let account = simulator.account(&binding.pool, &found.providers, options.seed)?;
                 let (cross_row, pool) = (&found.cross_row, &binding.pool);
-                let rows = InputRows::open(&source, &input_options, cross_row, pool, shard, RowGuidance::None)?
-                    .in_part(found.part);
+                let open = || -> Result<InputRows, Failure> {
+                    let none = RowGuidance::None;
+                    let rows = InputRows::open(&source, &input_options, cross_row, pool, shard, none)?;
+                    Ok(rows.in_part(found.part.clone()))
+                };
+                let canary = match canary_size {
+                    Some(size) => Canary::choose(open()?, size, None, options.retry)?,
+                    None => Canary::default(),
+                };
                 options.total = Some(found.rows);
-                return rehearse::rehearse(rows, account, &binding, &args.input, shard, options, context);
+                return rehearse::rehearse(open()?, &canary, account, &binding, &args.input, shard, options, context);
             }
             let running = simulator.serve(&binding.pool, &found.providers, options.seed)?;
             let address = running_simulator.insert(running).target();
@@ -247,6 +280,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         opened,
         pace,
         options,
+        canary_size: canary_size.filter(|_| to_send > 0),
     };
     let exit = Box::pin(run.link(&args, context)).await?;
     if let Some(running) = running_simulator {
@@ -269,6 +303,8 @@ struct CheckedRun<'a> {
     opened: OpenService,
     pace: WritePace,
     options: EngineOptions,
+    /// `None` without a canary.
+    canary_size: Option<u64>,
 }
 
 impl CheckedRun<'_> {
@@ -276,6 +312,8 @@ impl CheckedRun<'_> {
     async fn link(self, args: &LinkArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
         let CommandContext { ui, clock, .. } = context;
         let ((source, input_options), binding, pace) = (self.input, self.binding, self.pace);
+        let (trust, seed) = (self.options.trust, self.options.seed);
+        let scan = ScanOptions { reads: self.options.reads, seed };
         let OpenService { service, knowledge, target } = self.opened;
         let mut signals = listen_for_signals()?;
         let (cross_row, pool) = (&self.checked.cross_row, &binding.pool);
@@ -283,9 +321,26 @@ impl CheckedRun<'_> {
             RowGuidance::Choices(choices) => Some(choices.clone()),
             RowGuidance::None | RowGuidance::Plan(_) => None,
         };
-        let rows = InputRows::open(source, input_options, cross_row, pool, self.shard, self.guidance)?;
+        let unused_choices = choices.clone();
+        let open = |guidance| -> Result<InputRows, Failure> {
+            let rows = InputRows::open(source, input_options, cross_row, pool, self.shard, guidance)?;
+            Ok(rows.in_part(self.checked.part.clone()))
+        };
+        let canary = match self.canary_size {
+            Some(size) => {
+                let guidance = match (&args.plan, &choices) {
+                    (Some(path), _) => RowGuidance::Plan(Box::new(saved_plan::open(path)?.1)),
+                    (None, Some(choices)) => RowGuidance::Choices(choices.clone()),
+                    (None, None) => RowGuidance::None,
+                };
+                Canary::choose(open(guidance)?, size, self.ledger.as_ref(), self.options.retry)?
+            }
+            None => Canary::default(),
+        };
+        let rows = open(self.guidance)?.without(canary.numbers().collect());
         let rows = if args.order == LinkOrder::Recent { rows.recent_first() } else { rows };
-        let mut rows = rows.in_part(self.checked.part).read_ahead(source.name())?;
+        let rows = rows.read_ahead(source.name())?;
+        let mut rows = canary.before(rows_in_doubt_and_gone(self.ledger.as_ref(), &self.checked, ui)?, rows);
         let mut ledger = match self.ledger {
             Some(ledger) => ledger,
             None => Ledger::open(self.ledger_path, &binding, clock.unix_ms())?.0,
@@ -296,7 +351,7 @@ impl CheckedRun<'_> {
             rows: Some(self.checked.rows + self.checked.in_other_shards),
             ..run_start(run, "link", &args.input.display().to_string(), pace.limit, self.shard, origin, *clock)
         };
-        let mut observer = ui.observer();
+        let mut observer = canary.printer(ui, ui.observer());
         let engine = RunContext {
             pool: binding.pool.clone(),
             simulated: binding.simulated,
@@ -307,22 +362,59 @@ impl CheckedRun<'_> {
             options: self.options,
             later_limits: pace.later_limits,
             clock: *clock,
-            observer: observer.as_mut(),
+            observer: &mut observer,
             undo_observer: None,
         };
         let report = run_engine(engine, &start, &self.corrections, &mut rows, &mut signals).await?;
-        drop(observer);
+        let found = observer.into_json();
         if let (Some(choices), RunOutcome::Completed, None) = (choices, &report.ended, self.shard) {
             choices.warn_about_unused(ui);
         }
-        let exit = exit_for_run(&report);
-        print_run_report(&report, Some(&self.ledger_path.display().to_string()), &args.input, exit, ui)?;
+        let verification = match &report.ended {
+            RunOutcome::Completed if args.verify => {
+                let input = ReconcileInput {
+                    source: source.clone(),
+                    options: input_options.clone(),
+                    binding,
+                    providers: BTreeSet::new(),
+                    retry: RetryChoice::NOTHING,
+                    trust,
+                    choices: unused_choices.unwrap_or_default(),
+                };
+                Some(verify::verify(&input, service.directory(), &knowledge, &ledger, &report, scan, context).await?)
+            }
+            _ => None,
+        };
+        let exit = match (&verification, exit_for_run(&report)) {
+            (Some(verification), Exit::Success | Exit::Incomplete) if verification.has_differences() => Exit::Drift,
+            (_, exit) => exit,
+        };
+        let mut members = Map::from_iter([("canary".to_owned(), found)]);
+        members.insert("verification".to_owned(), verification.as_ref().map_or(Value::Null, PoolVerification::to_json));
+        let ledger_name = self.ledger_path.display().to_string();
+        print_run_report_with(&report, members, Some(&ledger_name), &args.input, exit, ui)?;
         print_stop(&report, ui);
         let options = pool_options(&args.pool, &args.simulation);
+        if let Some(verification) = &verification {
+            verification.print(ui);
+        } else if args.verify {
+            ui.warn("the run did not reach the end of the input, so the ledger was not compared with the pool");
+        }
         hint_at_superseded_links(ledger.view(), self.ledger_path, &options, ui);
         hint_at_undone_rows(self.checked.undone, ui);
         Ok(exit)
     }
+}
+
+/// Returns the rows that the ledger holds in doubt and that the input no longer has.
+fn rows_in_doubt_and_gone(ledger: Option<&Ledger>, checked: &CheckedInput, ui: &Ui) -> Result<Vec<Row>, Failure> {
+    let (Some(ledger), Some(presence)) = (ledger, &checked.presence) else { return Ok(Vec::new()) };
+    let gone = ledger.rows_in_doubt_not_in(presence)?;
+    if !gone.is_empty() {
+        let rows = counted(gone.len() as u64, "row");
+        ui.note(&format!("{rows} in doubt, no longer in the input: read back, and nothing is sent for them"));
+    }
+    Ok(gone)
 }
 
 /// A service that was called, and what the run is for.

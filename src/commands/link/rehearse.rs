@@ -6,12 +6,14 @@
 use std::path::Path;
 
 use cognito_sim::Account;
+use serde_json::Map;
 use tokio::sync::mpsc;
 
+use super::canary::Canary;
 use crate::clock::Clock;
 use crate::commands::shared::rows::InputRows;
 use crate::commands::shared::run::{exit_for_run, run_engine, run_id, run_start};
-use crate::commands::shared::run_view::print_run_report;
+use crate::commands::shared::run_view::{print_run_report_with, print_stop};
 use crate::commands::shared::{CommandContext, Failure};
 use crate::domain::shard::Shard;
 use crate::engine::{EngineOptions, RunContext, ServicePorts, WritePort};
@@ -24,8 +26,10 @@ use crate::seed::Rng;
 use crate::service::in_process::InProcessService;
 use crate::ui::format;
 
+#[expect(clippy::too_many_arguments, reason = "what is rehearsed, over what, and how")]
 pub(super) fn rehearse(
-    mut rows: InputRows,
+    rows: InputRows,
+    canary: &Canary,
     account: Account,
     binding: &Binding,
     input: &Path,
@@ -45,7 +49,8 @@ pub(super) fn rehearse(
             let (mut ledger, _) = Ledger::on_storage(Box::new(DiscardStorage::default()), binding, started)?;
             let run = run_id(options.seed, clock);
             let start = run_start(run, "link", &input.display().to_string(), None, shard, None, clock);
-            let mut observer = ui.observer();
+            let mut observer = canary.printer(ui, ui.observer());
+            let mut rows = canary.before(Vec::new(), rows.without(canary.numbers().collect()));
             let engine = RunContext {
                 pool: binding.pool.clone(),
                 simulated: binding.simulated,
@@ -56,21 +61,24 @@ pub(super) fn rehearse(
                 options,
                 later_limits: None,
                 clock,
-                observer: observer.as_mut(),
+                observer: &mut observer,
                 undo_observer: None,
             };
             // Nothing real is touched, so a signal may end the process at any moment.
             let (_sender, mut signals) = mpsc::channel(SIGNALS_WAITING_MAX);
-            run_engine(engine, &start, &Corrections::default(), &mut rows, &mut signals).await
+            let report = run_engine(engine, &start, &Corrections::default(), &mut rows, &mut signals).await?;
+            Ok::<_, Failure>((report, observer.into_json()))
         })
     };
     // A runtime with another clock cannot run inside this one, so it has a thread of its own.
-    let report = std::thread::scope(|scope| match scope.spawn(rehearsal).join() {
+    let (report, found) = std::thread::scope(|scope| match scope.spawn(rehearsal).join() {
         Ok(report) => report,
         Err(panic) => std::panic::resume_unwind(panic),
     })?;
     let exit = exit_for_run(&report);
-    print_run_report(&report, None, input, exit, ui)?;
+    let members = Map::from_iter([("canary".to_owned(), found)]);
+    print_run_report_with(&report, members, None, input, exit, ui)?;
+    print_stop(&report, ui);
     ui.note(&format!(
         "rehearsed in virtual time: the real run would take about {} at this rate, with {} throttled",
         format::duration(report.elapsed),

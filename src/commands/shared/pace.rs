@@ -42,8 +42,9 @@ pub struct PaceArgs {
     pub attempts: u32,
     /// Failures that stop the run, such as `user_not_found=20%`; `none` lifts all limits (can be repeated)
     ///
-    /// CODE is a refusal code, `refused` for all of them, `failed`, `in_doubt`, or `provider` for the rows of one provider
-    /// as long as all of them are refused. N counts among the last 1,000 rows that were worked on, P% from 100 rows on.
+    /// CODE is a refusal code, `refused` for all of them, `failed`, `in_doubt`, `no_answer` for rows of which a call had no
+    /// answer, or `provider` for the rows of one provider as long as all of them are refused. N counts among the last 1,000
+    /// rows that were worked on, P% from 100 rows on.
     /// `CODE=off` lifts one limit. By default `user_not_found=20%`, `unrecognised=10`, `provider=20`, `failed=100` and
     /// `in_doubt=100`; of these, `undo` has the last two.
     #[arg(long, value_name = "CODE=N|P%", value_parser = StopAfter::from_str, hide_short_help = true)]
@@ -94,6 +95,7 @@ impl PaceArgs {
                 SettleCall::GetUser => SettleWith::GetUser,
             },
             trust: TrustPolicy::default(),
+            reads_back: false,
             stop_limits: stop_limits(purpose, &context.file_settings, &self.stop_after)?,
             duration_max: self.max_duration,
             total: None,

@@ -1,5 +1,6 @@
 //! The rows of an input as the engine takes them.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::{input_stop, temporary_file_stop};
 use crate::clock::UnixMs;
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::identity::PoolId;
-use crate::domain::row::Row;
+use crate::domain::row::{Row, RowNumber};
 use crate::domain::run::{StopCause, StopError};
 use crate::domain::shard::Shard;
 use crate::engine::{IncomingRow, PlannedOutcome, RowBatchFuture, RowSource};
@@ -38,6 +39,8 @@ pub struct InputRows {
     guidance: RowGuidance,
     /// Where the rows of a plan are linked by the last change of their users.
     recent: Option<RecentFirst>,
+    /// Rows that are handed out elsewhere.
+    without: BTreeSet<RowNumber>,
 }
 
 impl InputRows {
@@ -56,6 +59,7 @@ impl InputRows {
             part: InputPart::default(),
             guidance,
             recent: None,
+            without: BTreeSet::new(),
         })
     }
 
@@ -67,6 +71,11 @@ impl InputRows {
     /// Returns the rows that a plan links after all others, by the last change of their users.
     pub fn recent_first(self) -> Self {
         Self { recent: Some(RecentFirst::default()), ..self }
+    }
+
+    /// Does not hand out the rows with these numbers.
+    pub fn without(self, without: BTreeSet<RowNumber>) -> Self {
+        Self { without, ..self }
     }
 
     /// Reads ahead a little in a thread of its own, so that a slow disk or pipe delays no call.
@@ -86,7 +95,8 @@ impl InputRows {
         Ok(ReadAheadRows { batches })
     }
 
-    fn read_batch(&mut self) -> Option<Result<Vec<IncomingRow>, StopError>> {
+    /// The next rows, as the engine takes them; `None` at the end.
+    pub fn read_batch(&mut self) -> Option<Result<Vec<IncomingRow>, StopError>> {
         let mut batch = Vec::with_capacity(READER_BATCH_ROWS);
         while batch.len() < READER_BATCH_ROWS {
             match self.reader.next() {
@@ -100,6 +110,8 @@ impl InputRows {
                 // The engine keeps what it was given before, and stops.
                 Some(Err(error)) => return Some(Err(input_stop(&error))),
                 Some(Ok(record)) => match self.guided(incoming(record, &self.pool)) {
+                    // Whoever works on this row has read its guidance as well.
+                    Ok((incoming, _)) if incoming.row().is_some_and(|row| self.without.contains(&row.number)) => {}
                     Ok((incoming, changed)) => {
                         let incoming = self.left_out_of_part(&incoming).unwrap_or(incoming);
                         match self.kept_for_later(&incoming, changed) {

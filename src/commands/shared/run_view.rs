@@ -31,9 +31,27 @@ use crate::ui::{OutputFormat, Style, Ui, escape, shell_path};
 
 /// Prints the result to stdout, and what to do next to stderr. A rehearsal has no ledger, and nothing to resume.
 pub fn print_run_report(report: &RunReport, ledger: Option<&str>, input: &Path, exit: Exit, ui: &Ui) -> io::Result<()> {
+    print_run_report_with(report, Map::new(), ledger, input, exit, ui)
+}
+
+/// As [`print_run_report`], with further members of the JSON object.
+pub fn print_run_report_with(
+    report: &RunReport,
+    members: Map<String, Value>,
+    ledger: Option<&str>,
+    input: &Path,
+    exit: Exit,
+    ui: &Ui,
+) -> io::Result<()> {
     match ui.output() {
         OutputFormat::Text => ui.print(&run_text(report, ledger, ui.stdout_style()))?,
-        OutputFormat::Json => ui.json(&run_json(report, ledger, ui.shows_values(), exit))?,
+        OutputFormat::Json => {
+            let mut object = run_json(report, ledger, ui.shows_values(), exit);
+            for (name, value) in members {
+                object[name] = value;
+            }
+            ui.json(&object)?;
+        }
     }
     if let Some(ledger) = ledger {
         print_next_steps(&report.counts, report.not_read.unwrap_or(0), &[ledger], Some(input), RESUME_RUN, ui);
@@ -102,6 +120,7 @@ fn stop_reason(cause: StopCause) -> &'static str {
         StopCause::InputIo => "input cannot be read",
         StopCause::InputChanged => "input changed",
         StopCause::Bound => "limit reached",
+        StopCause::Canary => "a row of the canary is not right",
     }
 }
 

@@ -41,6 +41,7 @@ pub struct FileSettings {
     pub set: BTreeMap<String, Scalar>,
     pub allow: Vec<String>,
     pub stop_after: Vec<String>,
+    pub canary: Option<u64>,
     pub min_rows: Option<u64>,
     /// In percent.
     pub max_shrink: Option<f64>,
@@ -131,6 +132,7 @@ impl FileSettings {
             allow: list(self.allow, pool.allow),
             // The pool's limits change those of the whole file.
             stop_after: [self.stop_after, pool.stop_after].concat(),
+            canary: pool.canary.or(self.canary),
             min_rows: pool.min_rows.or(self.min_rows),
             max_shrink: pool.max_shrink.or(self.max_shrink),
             max_changes: pool.max_changes.or(self.max_changes),

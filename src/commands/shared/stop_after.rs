@@ -31,7 +31,7 @@ impl FromStr for StopAfter {
         }
         let (name, bound) = text.split_once('=').ok_or("expected none, or CODE=N, CODE=P% or CODE=off")?;
         let class = FailureClass::parse(name).ok_or_else(|| {
-            format!("{name} is neither a refusal code nor one of refused, failed, in_doubt and provider")
+            format!("{name} is neither a refusal code nor one of refused, failed, in_doubt, no_answer and provider")
         })?;
         if bound == "off" {
             return Ok(Self::Off(class));
@@ -102,6 +102,7 @@ mod tests {
             ("refused=1000", StopAfter::At(FailureClass::Refused, FailureBound::Rows(1_000))),
             ("in_doubt=1", StopAfter::At(FailureClass::InDoubt, FailureBound::Rows(1))),
             ("failed=0.5%", StopAfter::At(FailureClass::Failed, FailureBound::Percent(0.5))),
+            ("no_answer=5%", StopAfter::At(FailureClass::NoAnswer, FailureBound::Percent(5.0))),
             ("provider=50", StopAfter::At(FailureClass::Provider, FailureBound::Rows(50))),
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text}");

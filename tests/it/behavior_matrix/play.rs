@@ -183,8 +183,8 @@ struct RowTruth {
     is_date_rewritten: bool,
     /// Whether the ledger marks the link as recovered: somebody else may have made it.
     is_recovered: bool,
-    /// Whether the service answers the call for a link that stood before with success. Without a look before the call, nothing
-    /// shows then that the link is not ours; `undo` leaves it because of its date.
+    /// Whether the service answers the call for a link that stood before with success, and no look shows that it is not ours;
+    /// `undo` leaves it because of its date.
     repeat_succeeds: bool,
 }
 
@@ -404,7 +404,7 @@ impl<'a> Play<'a> {
                 is_touched: self.record.is_touched_by_others(&key),
                 is_date_rewritten: self.case.behaves(Behavior::DatesRewritten),
                 is_recovered: recovered.contains(&row.row.key.to_string()),
-                repeat_succeeds: self.case.behaves(Behavior::RepeatSucceeds),
+                repeat_succeeds: self.case.behaves(Behavior::RepeatSucceeds) && !self.shows_older_links(&row),
             };
             let is_unsettled = match state {
                 RowState::Unprocessed | RowState::Undone => command == Command::Link && is_whole,
@@ -421,6 +421,12 @@ impl<'a> Play<'a> {
                 self.breach(rule, row.situation, detail);
             }
         }
+    }
+
+    /// Whether `link` sees that a link stood before: it reads back every call with success, and the pool shows the link by its
+    /// value, with its date.
+    fn shows_older_links(&self, row: &MatrixRow) -> bool {
+        self.scene.reads_back && row.attribute().is_none() && !self.case.behaves(Behavior::DatesAbsent)
     }
 
     /// When calls for a row were sent that had no answer, also those that name a link by an attribute by its subject.

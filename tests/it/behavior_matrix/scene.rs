@@ -103,6 +103,8 @@ pub(super) struct Scene {
     pub(super) case_sensitive: bool,
     /// How old a write must be before the reads of this case are sure to show it.
     pub(super) reading_lag_ms: i64,
+    /// Whether `link` reads back every call with success.
+    pub(super) reads_back: bool,
     settle_with: SettleWith,
     seed: u64,
 }
@@ -145,11 +147,12 @@ impl Scene {
         let account = SharedAccount::new(account);
         let list_lag_ms = if case.behaves(Behavior::ListLag40s) { 40_000 } else { lag_ms };
         let reading_lag_ms = if settle_with == SettleWith::ListUsers { list_lag_ms } else { 0 };
-        Self { account, rows, case_sensitive, reading_lag_ms, settle_with, seed: case.seed }
+        let reads_back = Rng::new(case.seed).fork("read back").chance(0.5);
+        Self { account, rows, case_sensitive, reading_lag_ms, reads_back, settle_with, seed: case.seed }
     }
 
     pub(super) fn options(&self) -> EngineOptions {
-        EngineOptions { settle_with: self.settle_with, ..testing::options(self.seed) }
+        EngineOptions { settle_with: self.settle_with, reads_back: self.reads_back, ..testing::options(self.seed) }
     }
 
     /// A user name as the pool compares it.

@@ -1,0 +1,229 @@
+//! `--verify`: after the run, the ledger against one scan of the pool, row by row, by the comparison of `reconcile`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::clock::sleep_until;
+use crate::commands::reconcile::{ComparedItem, ReconcileInput};
+use crate::commands::shared::{CommandContext, Failure};
+use crate::domain::drift::{DriftRow, DriftStatus};
+use crate::domain::event::IgnoreEvents;
+use crate::domain::outcome::RefusalCode;
+use crate::domain::run::RunReport;
+use crate::domain::state::RowState;
+use crate::foresight::preflight::{PoolKnowledge, mapped_attributes};
+use crate::foresight::scan::ScanOptions;
+use crate::ledger::Ledger;
+use crate::limits::{LIST_LAG_MS_MAX, REPORT_FAILURES_MAX};
+use crate::seed::Rng;
+use crate::service::UserDirectory;
+use crate::ui::Ui;
+use crate::ui::format::{count, counted};
+
+/// A row of which ledger and pool say different things.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct RowDifference {
+    row: DriftRow,
+    state: RowState,
+}
+
+/// What the comparison of a ledger with the pool came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct PoolVerification {
+    /// Rows that the ledger has as linked, or as not linked for a reason.
+    rows: u64,
+    differences: u64,
+    /// The first of them.
+    listed: Vec<RowDifference>,
+    /// Links by an attribute, which the pool may not show.
+    unverifiable: u64,
+    in_doubt: u64,
+    users: u64,
+    reads: u64,
+}
+
+impl PoolVerification {
+    fn add(&mut self, row: &DriftRow, state: RowState) {
+        let is_in_pool = row.standing == DriftStatus::Linked;
+        let differs = match state {
+            RowState::Linked | RowState::AlreadyLinked if row.standing == DriftStatus::Unverifiable => {
+                self.unverifiable += 1;
+                return;
+            }
+            RowState::Linked | RowState::AlreadyLinked => !is_in_pool,
+            RowState::Refused(_) | RowState::Failed | RowState::Undone => is_in_pool,
+            RowState::InDoubt | RowState::Unlinking => {
+                self.in_doubt += 1;
+                return;
+            }
+            // The ledger says nothing of it, or that it left a link which is not its own.
+            RowState::Unprocessed | RowState::Kept(_) => return,
+        };
+        self.rows += 1;
+        self.differences += u64::from(differs);
+        if differs && self.listed.len() < REPORT_FAILURES_MAX {
+            self.listed.push(RowDifference { row: row.clone(), state });
+        }
+    }
+
+    pub(super) fn has_differences(&self) -> bool {
+        self.differences > 0
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let differences = self.listed.iter().map(|RowDifference { row, state }| {
+            json!({
+                "row": row.row.0,
+                "key": row.key.map(|key| key.to_string()),
+                "ledger": state.as_str(),
+                "pool": row.standing.as_str(),
+                "code": row.standing.code().map(RefusalCode::as_str),
+            })
+        });
+        json!({
+            "rows": self.rows,
+            "differences": self.differences,
+            "unverifiable": self.unverifiable,
+            "in_doubt": self.in_doubt,
+            "users": self.users,
+            "reads": self.reads,
+            "rows_that_differ": differences.collect::<Vec<_>>(),
+        })
+    }
+
+    /// Prints the differences, and what the comparison came to.
+    pub(super) fn print(&self, ui: &Ui) {
+        for RowDifference { row, state } in &self.listed {
+            let key = row.key.map_or(String::new(), |key| format!(" key {key}"));
+            let code = row.standing.code().map_or(String::new(), |code| format!(" ({})", code.as_str()));
+            let (ledger, pool) = (state.words(), row.standing.as_str());
+            ui.warn(&format!("verify: row {}{key}: {ledger} in the ledger, {pool} in the pool{code}", row.row));
+        }
+        let left_out = self.differences - self.listed.len() as u64;
+        if left_out > 0 {
+            ui.warn(&format!("verify: {} more rows differ", count(left_out)));
+        }
+        let mut parts = vec![format!(
+            "verify: {} compared with a scan of {}: {}",
+            counted(self.rows, "row"),
+            counted(self.users, "user"),
+            counted(self.differences, "difference")
+        )];
+        if self.unverifiable > 0 {
+            parts.push(format!("{} by an attribute cannot be seen", counted(self.unverifiable, "link")));
+        }
+        if self.in_doubt > 0 {
+            parts.push(format!("{} in doubt", counted(self.in_doubt, "row")));
+        }
+        let text = parts.join("; ");
+        if self.has_differences() { ui.warn(&text) } else { ui.note(&text) }
+    }
+}
+
+/// Compares the ledger with the pool. Differences right after a write are looked at again once no list lags any more.
+pub(super) async fn verify(
+    input: &ReconcileInput,
+    directory: Arc<dyn UserDirectory>,
+    knowledge: &PoolKnowledge,
+    ledger: &Ledger,
+    report: &RunReport,
+    scan: ScanOptions,
+    context: &CommandContext<'_>,
+) -> Result<PoolVerification, Failure> {
+    let settled = context.clock.now() + Duration::from_millis(LIST_LAG_MS_MAX.unsigned_abs());
+    let first = compare(input, directory.clone(), knowledge, ledger, scan, context).await?;
+    if !first.has_differences() || report.writes == 0 {
+        return Ok(first);
+    }
+    context.ui.note(&format!(
+        "verify: {}; a list may lag behind the newest links, so the pool is read again in a minute",
+        counted(first.differences, "difference")
+    ));
+    sleep_until(settled).await;
+    compare(input, directory, knowledge, ledger, scan, context).await
+}
+
+async fn compare(
+    input: &ReconcileInput,
+    directory: Arc<dyn UserDirectory>,
+    knowledge: &PoolKnowledge,
+    ledger: &Ledger,
+    options: ScanOptions,
+    context: &CommandContext<'_>,
+) -> Result<PoolVerification, Failure> {
+    let (ui, clock) = (context.ui, context.clock);
+    // What is wrong with the rows was printed before the run.
+    let mut needs = input.read_file(&mut IgnoreEvents)?;
+    let mut rng = Rng::new(options.seed).fork("mappings");
+    let known = needs.by_attribute.iter().filter(|name| knowledge.providers.contains_key(*name)).cloned();
+    let mapped = mapped_attributes(directory.as_ref(), clock, &mut rng, &known.collect()).await?;
+    let mut observer = ui.observer();
+    let mut scan = input.scan_pool(&mut needs, directory, knowledge, options, clock, observer.as_mut()).await?;
+    drop(observer);
+    let mut verification =
+        PoolVerification { users: scan.scanned.users, reads: scan.scanned.reads, ..PoolVerification::default() };
+    let view = ledger.view();
+    input.compare(&needs, &mut scan, knowledge, mapped, Some(view), &mut |item| {
+        if let ComparedItem::Row(row) = item
+            && let Some(key) = row.key
+        {
+            verification.add(row, view.state(key));
+        }
+        Ok(())
+    })?;
+    Ok(verification)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::row::RowNumber;
+    use crate::ui::testing::Screen;
+
+    fn row(number: u64, standing: DriftStatus) -> DriftRow {
+        DriftRow { row: RowNumber(number), key: None, standing, hint: None }
+    }
+
+    #[test]
+    fn a_difference_is_what_ledger_and_pool_contradict_each_other_in() {
+        use DriftStatus::{Blocked, Linked, Missing, Moved, Unverifiable};
+        let refused = RowState::Refused(RefusalCode::UserNotFound);
+        let elsewhere = Blocked(RefusalCode::UserNotFound);
+        for (state, standing, [rows, differences, unverifiable, in_doubt]) in [
+            (RowState::Linked, Linked, [1, 0, 0, 0]),
+            (RowState::Linked, Missing, [1, 1, 0, 0]),
+            (RowState::AlreadyLinked, Moved, [1, 1, 0, 0]),
+            (RowState::Linked, elsewhere, [1, 1, 0, 0]),
+            (RowState::Linked, Unverifiable, [0, 0, 1, 0]),
+            (refused, elsewhere, [1, 0, 0, 0]),
+            (refused, Linked, [1, 1, 0, 0]),
+            (RowState::Failed, Linked, [1, 1, 0, 0]),
+            (RowState::Undone, Missing, [1, 0, 0, 0]),
+            (RowState::InDoubt, Linked, [0, 0, 0, 1]),
+            (RowState::Unprocessed, Missing, [0, 0, 0, 0]),
+            (RowState::Kept(RefusalCode::Gone), Missing, [0, 0, 0, 0]),
+        ] {
+            let mut verification = PoolVerification::default();
+            verification.add(&row(1, standing), state);
+            let PoolVerification { rows: r, differences: d, unverifiable: u, in_doubt: i, .. } = verification;
+            assert_eq!([r, d, u, i], [rows, differences, unverifiable, in_doubt], "{state:?} {standing:?}");
+        }
+    }
+
+    #[test]
+    fn every_difference_is_printed() {
+        let screen = Screen::new();
+        let mut verification = PoolVerification { users: 5, ..PoolVerification::default() };
+        verification.add(&row(7, DriftStatus::Moved), RowState::Linked);
+        verification.add(&row(8, DriftStatus::Linked), RowState::Linked);
+        verification.add(&row(9, DriftStatus::Unverifiable), RowState::Linked);
+        verification.print(&screen.ui());
+        assert_eq!(
+            screen.stderr(),
+            "warning: verify: row 7: linked in the ledger, moved in the pool\nwarning: verify: 2 rows compared with a scan \
+             of 5 users: 1 difference; 1 link by an attribute cannot be seen\n"
+        );
+    }
+}

@@ -1,0 +1,141 @@
+//! Links that are read back although the service reported success: what a look at the destination means.
+
+use super::link_decisions::{DestinationLook, is_older, look_at_destination, may_be_unlinked};
+use super::read_back::{AnnouncementTime, SettleWith};
+use crate::clock::UnixMs;
+use crate::domain::canary::CanaryFinding;
+use crate::domain::identity::ExternalIdentity;
+use crate::service::PoolUser;
+
+/// Whether a call with success is read back, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Confirming {
+    No,
+    /// The service answers the call for a link that stood before with success: the date of the link says whose it is.
+    Owner,
+    /// A row of the canary: the link must be seen.
+    Canary,
+}
+
+/// What a look after a call with success means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConfirmedLink {
+    Ours,
+    StoodBefore,
+    /// A list may lag behind the call.
+    LookAgain,
+    Wrong(CanaryFinding),
+}
+
+/// Judges look number `looks` (from 1) at the destination of a call with success.
+pub(super) fn judge_confirming_look(
+    user: Option<&PoolUser>,
+    source: &ExternalIdentity,
+    announced: AnnouncementTime,
+    unlinked_at: Option<UnixMs>,
+    looks: usize,
+    confirming: Confirming,
+    settle_with: SettleWith,
+) -> ConfirmedLink {
+    let may_look_again = confirming == Confirming::Canary && looks < settle_with.most_looks();
+    let look = look_at_destination(user, source);
+    if let DestinationLook::HoldsIdentity { created } = &look {
+        // The list may still show the link that `undo` unlinked.
+        return match may_be_unlinked(created.as_ref(), unlinked_at, settle_with) {
+            true if may_look_again => ConfirmedLink::LookAgain,
+            false if is_older(created.as_ref(), announced) => ConfirmedLink::StoodBefore,
+            _ => ConfirmedLink::Ours,
+        };
+    }
+    if confirming != Confirming::Canary {
+        // Lists lag behind new links. One that stood before is shown.
+        return ConfirmedLink::Ours;
+    }
+    let finding = match user {
+        None => CanaryFinding::UserNotSeen,
+        Some(_) if !source.attribute().is_subject() => CanaryFinding::NotShown,
+        Some(user) if has_got_another_identity(user, source, announced) => CanaryFinding::StoredOtherwise,
+        Some(_) => CanaryFinding::NotOnUser,
+    };
+    // The list that shows another identity since the call does not lag behind the call.
+    let is_believed = finding == CanaryFinding::StoredOtherwise && looks > 1;
+    if may_look_again && !is_believed { ConfirmedLink::LookAgain } else { ConfirmedLink::Wrong(finding) }
+}
+
+/// Whether the user has got an identity of the provider since the announcement: what was sent, in another form.
+fn has_got_another_identity(user: &PoolUser, source: &ExternalIdentity, announced: AnnouncementTime) -> bool {
+    user.identities.iter().any(|held| {
+        let is_new = held.created_between().is_some_and(|created| *created.start() >= announced.earliest);
+        held.provider_name == source.provider().as_str() && !held.primary && is_new
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::identity::{AttributeName, Personal, ProviderName};
+    use crate::engine::read_back::MOST_LOOKS;
+    use crate::service::LinkedIdentity;
+
+    const ANNOUNCED: UnixMs = 10_100;
+
+    fn identity(attribute: AttributeName) -> ExternalIdentity {
+        ExternalIdentity::new(ProviderName::parse("Corp").unwrap(), attribute, Personal::from_service("AbC1")).unwrap()
+    }
+
+    fn user_with(value: &str, provider: &str, created: UnixMs) -> PoolUser {
+        let held = LinkedIdentity {
+            user_id: Personal::from_service(value),
+            provider_name: provider.into(),
+            provider_type: "OIDC".into(),
+            issuer: None,
+            primary: false,
+            created_unix_ms: Some(created),
+        };
+        PoolUser { identities: vec![held], ..PoolUser::named("alice") }
+    }
+
+    /// The last judgement, and the looks until then.
+    fn judged(
+        user: Option<&PoolUser>,
+        source: &ExternalIdentity,
+        unlinked_at: Option<UnixMs>,
+        confirming: Confirming,
+    ) -> (ConfirmedLink, usize) {
+        let announced = AnnouncementTime::from_ledger(ANNOUNCED);
+        let look = |looks| {
+            judge_confirming_look(user, source, announced, unlinked_at, looks, confirming, SettleWith::ListUsers)
+        };
+        let mut judged = (1..).map(|looks| (look(looks), looks));
+        judged.find(|(judged, _)| *judged != ConfirmedLink::LookAgain).unwrap()
+    }
+
+    #[test]
+    fn what_the_destination_of_a_canary_row_shows() {
+        use CanaryFinding::{NotOnUser, NotShown, StoredOtherwise, UserNotSeen};
+        use ConfirmedLink::{Ours, StoodBefore, Wrong};
+        let subject = identity(AttributeName::subject());
+        let by_email = identity(AttributeName::parse("email").unwrap());
+        let nothing = PoolUser::named("alice");
+        let before = user_with("AbC1", "Corp", ANNOUNCED - 1);
+        for (user, source, expected, looks) in [
+            (Some(&user_with("AbC1", "Corp", ANNOUNCED)), &subject, Ours, 1),
+            (Some(&before), &subject, StoodBefore, 1),
+            (Some(&nothing), &subject, Wrong(NotOnUser), MOST_LOOKS),
+            (None, &subject, Wrong(UserNotSeen), MOST_LOOKS),
+            (Some(&user_with("abc1", "Corp", ANNOUNCED)), &subject, Wrong(StoredOtherwise), 2),
+            // Another identity of before, or of another provider, is not this one.
+            (Some(&user_with("abc1", "Corp", ANNOUNCED - 1)), &subject, Wrong(NotOnUser), MOST_LOOKS),
+            (Some(&user_with("AbC1", "Okta", ANNOUNCED)), &subject, Wrong(NotOnUser), MOST_LOOKS),
+            (Some(&nothing), &by_email, Wrong(NotShown), MOST_LOOKS),
+        ] {
+            assert_eq!(judged(user, source, None, Confirming::Canary), (expected, looks), "{user:?} {source:?}");
+        }
+        // Where only the owner is in question, one look is enough.
+        assert_eq!(judged(Some(&before), &subject, None, Confirming::Owner), (StoodBefore, 1));
+        assert_eq!(judged(Some(&nothing), &subject, None, Confirming::Owner), (Ours, 1));
+        // A list that still shows the link that was unlinked a moment ago says nothing of the owner.
+        assert_eq!(judged(Some(&before), &subject, Some(ANNOUNCED), Confirming::Owner), (Ours, 1));
+        assert_eq!(judged(Some(&before), &subject, Some(ANNOUNCED), Confirming::Canary), (Ours, MOST_LOOKS));
+    }
+}
