@@ -61,6 +61,8 @@ mod pace;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod privacy;
+#[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod quota;
