@@ -263,7 +263,10 @@ impl Judge {
                     _ => None,
                 }
             }
-            RowState::Refused(_) | RowState::AlreadyLinked if is_list_late && scene.behaves(Behavior::RefusalsLink) => {
+            // A known fault, not a case that nobody can decide: see `docs/reliability.md`.
+            RowState::Refused(_) | RowState::AlreadyLinked
+                if scene.behaves(Behavior::RefusalsLink) && scene.reading_lag_ms() > refusal_looks_ms() =>
+            {
                 None
             }
             RowState::AlreadyLinked if ours_stands => wrong("it is ours"),
@@ -274,26 +277,6 @@ impl Judge {
                 wrong("our link is there")
             }
             _ => None,
-        }
-    }
-
-    /// Looks for rows of the file that are not settled after others have left and several runs have been whole.
-    pub(crate) fn judge_end_of_links(&self, scene: &Scene, disk: &MemoryStorage, breaches: &mut Vec<String>) {
-        let ledger = open_ledger(&MemoryStorage::holding(disk.bytes()), POOL, Clock::starting_at(START));
-        let view = ledger.view();
-        for (key, pair) in scene.keys() {
-            let state = view.state(key);
-            let is_open = match state {
-                RowState::Unprocessed | RowState::Undone => {
-                    // One that is invalid beside other rows is not sent.
-                    view.invalid_code(key).is_none() && !view.is_superseded(key) && !scene.is_repeated(&pair)
-                }
-                RowState::Failed | RowState::InDoubt | RowState::Unlinking => scene.behaviors.is_empty(),
-                _ => false,
-            };
-            if is_open {
-                breaches.push(format!("{} of {} is {state:?} after the last link", pair.value, pair.username));
-            }
         }
     }
 
@@ -331,6 +314,26 @@ impl Judge {
             links.filter(|change| change.by == by && change.operation == Operation::LinkProvider).count() as u64
         };
         (made(Maker::Us), made(Maker::Others))
+    }
+}
+
+/// Looks for rows of the file that are not settled after others have left and several runs have been whole.
+pub(crate) fn judge_end_of_links(scene: &Scene, disk: &MemoryStorage, breaches: &mut Vec<String>) {
+    let ledger = open_ledger(&MemoryStorage::holding(disk.bytes()), POOL, Clock::starting_at(START));
+    let view = ledger.view();
+    for (key, pair) in scene.keys() {
+        let state = view.state(key);
+        let is_open = match state {
+            RowState::Unprocessed | RowState::Undone => {
+                // One that is invalid beside other rows is not sent.
+                view.invalid_code(key).is_none() && !view.is_superseded(key) && !scene.is_repeated(&pair)
+            }
+            RowState::Failed | RowState::InDoubt | RowState::Unlinking => scene.behaviors.is_empty(),
+            _ => false,
+        };
+        if is_open {
+            breaches.push(format!("{} of {} is {state:?} after the last link", pair.value, pair.username));
+        }
     }
 }
 

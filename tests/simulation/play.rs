@@ -25,7 +25,7 @@ use cognito_link::service::in_process::InProcessService;
 use tokio::runtime::{Builder, Runtime};
 
 use super::actor::{CrowdedService, Others};
-use super::judge::Judge;
+use super::judge::{Judge, judge_end_of_links};
 use super::scene::{POOL, START, Scene, index, one_of};
 
 /// Longer than any list lags, and longer than the program takes a list to lag.
@@ -304,11 +304,12 @@ impl Play {
         let removals = self.judge.advance(&self.scene, &self.others, &ledger_before, &mut self.breaches);
         self.figures.links_undone += removals.removed;
         self.figures.removals_exempt += removals.exempt;
-        let count = self.breaches.len();
-        self.judge.judge_rows(&self.scene, &self.disk, &mut self.breaches);
-        for breach in self.breaches[count..].to_vec() {
+        let mut broken = Vec::new();
+        self.judge.judge_rows(&self.scene, &self.disk, &mut broken);
+        for breach in &broken {
             self.note(&format!("BROKEN {breach}"));
         }
+        self.breaches.append(&mut broken);
         report
     }
 
@@ -337,7 +338,7 @@ impl Play {
                 break;
             }
         }
-        self.judge.judge_end_of_links(&self.scene, &self.disk, &mut self.breaches);
+        judge_end_of_links(&self.scene, &self.disk, &mut self.breaches);
         for superseded in [false, true].into_iter().chain([false; LAST_RERUNS_MAX]) {
             let report = self.run(Command::Undo { superseded }, Cut::Never);
             self.now += QUIET_MS;

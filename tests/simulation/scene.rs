@@ -101,7 +101,7 @@ impl Scene {
         for user in 1..=users {
             let username = format!("user-{user}");
             let mut new_user = NewUser::named(&username);
-            for provider in &PROVIDERS[..1 + index(&mut rng, 2)] {
+            for provider in &PROVIDERS[..=index(&mut rng, 2)] {
                 values += 1;
                 let pair = Pair { username: username.clone(), provider, value: value_of(values) };
                 let created_ms = START + clock_skew_ms - one_of(&mut rng, &[4_000, 60_000, 90_000_000]);
