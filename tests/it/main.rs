@@ -54,6 +54,7 @@ mod misfires;
 mod network;
 #[cfg(test)]
 mod order;
+#[cfg(test)]
 mod other_writers;
 #[cfg(test)]
 mod outputs;
