@@ -65,6 +65,8 @@ mod pace;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod privacy;
+#[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod quota;

@@ -64,7 +64,7 @@ pub(crate) const RATE_PER_SECOND_MAX: f64 = 1_000_000.0;
 /// Calls of other tenants that are drawn one by one between two calls of ours; further ones are only counted.
 pub(crate) const BACKGROUND_CALLS_MAX: usize = 100_000;
 /// Longest time by which lists may lag behind writes.
-pub(crate) const LIST_LAG_MS_MAX: u64 = 60_000;
+pub(crate) const LIST_LAG_MS_MAX: u64 = 120_000;
 /// Writes that lists may not show yet; beyond this the oldest shows early.
 pub(crate) const LAGGING_WRITES_MAX: usize = 100_000;
 /// Users that one page looks at where its filter has no index.
