@@ -33,6 +33,8 @@ mod doctor;
 #[cfg(test)]
 mod duplicates;
 #[cfg(test)]
+mod evidence;
+#[cfg(test)]
 mod export;
 #[cfg(test)]
 mod exports;
