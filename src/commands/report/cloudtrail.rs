@@ -440,15 +440,15 @@ fn files_of(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     let mut waiting: Vec<PathBuf> = given.iter().rev().cloned().collect();
     while let Some(path) = waiting.pop() {
-        if !fs::metadata(&path).map_err(|error| fault(&path, error))?.is_dir() {
-            files.push(path);
-        } else {
+        if fs::metadata(&path).map_err(|error| fault(&path, error))?.is_dir() {
             let mut below = Vec::new();
             for entry in fs::read_dir(&path).map_err(|error| fault(&path, error))? {
                 below.push(entry.map_err(|error| fault(&path, error))?.path());
             }
             below.sort_by(|one, other| other.cmp(one));
             waiting.append(&mut below);
+        } else {
+            files.push(path);
         }
         if files.len() + waiting.len() > TRAIL_FILES_MAX {
             return Err(Failure::Usage(format!("--cloudtrail: more than {} files", count(TRAIL_FILES_MAX as u64))));

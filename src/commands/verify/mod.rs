@@ -113,7 +113,7 @@ fn verify_signature(path: &Path, signers: &Path, ledger: &Path) -> Result<Verifi
     let head = ChainHead::parse(text.trim_end())
         .ok_or_else(|| Failure::Mismatch(format!("{} holds no head of a ledger", signed.display())))?;
     match signature::verify(&text_file(&text)?, path, signers, SignedMatter::LedgerHead)? {
-        Ok(signer) => Ok(VerifiedSignature { signer, head, line: line_of(head, ledger)? }),
+        Ok(by) => Ok(VerifiedSignature { signer: by, head, line: line_of(head, ledger)? }),
         Err(reason) => {
             Err(Failure::Mismatch(format!("{} is not signed by an allowed signer: {reason}", signed.display())))
         }
