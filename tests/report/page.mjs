@@ -37,7 +37,7 @@ writeFileSync('pairs.csv', `${rows.join('\n')}\n`);
 const simulated = ['--simulate', '--pool-file', 'pool.json', '--save-pool', 'pool.json', '--force'];
 const link = ['link', 'pairs.csv', ...simulated, '--yes', '--ledger', 'ledger', '--stop-after', 'user_not_found=100%'];
 run([3], ...link, '--simulate-quota', '12');
-run([0, 3], 'undo', 'ledger', ...simulated, '--rows', '2-60', '--yes', '--rate', '50');
+run([0, 3], 'undo', 'ledger', ...simulated, '--rows', '2-60', '--yes', '--rate', '40', '--simulate-quota', '8');
 // One row is corrected and one is gone; the others are as they were.
 rows[1] = 'person-1,Okta,00u0xYz,T-0';
 rows.splice(5, 1);
@@ -77,6 +77,7 @@ try {
     check(`${name}: the page is not wider than the window`, wide <= 0, `${wide} pixels`);
     await page.screenshot({ path: join(shots, `${name}.png`) });
     await page.locator('article.run').first().screenshot({ path: join(shots, `${name}-run.png`) });
+    await page.locator('article.run').nth(1).screenshot({ path: join(shots, `${name}-undo.png`) });
     await page.evaluate(axe);
     const found = await page.evaluate(() => axe.run(document));
     check(`${name}: axe checks it`, found.passes.length > 20, `${found.passes.length} rules passed`);

@@ -134,7 +134,7 @@ fn outcomes(content: &PageContent<'_>) -> String {
         ("already", "already linked", counts.already_linked, "the user held the identity before"),
         ("refused", "refused", counts.refused, "the service, or the plan, said no"),
         ("throttled", "failed", counts.failed, "all attempts met faults, and none had an effect"),
-        ("throttled", "in doubt", counts.in_doubt, "a call may have had an effect"),
+        ("doubt", "in doubt", counts.in_doubt, "a call may have had an effect"),
         ("lost", "invalid", counts.invalid, "not sent"),
         ("waiting", "unprocessed", counts.unprocessed, "never attempted, or undone"),
     ];
@@ -146,7 +146,8 @@ fn outcomes(content: &PageContent<'_>) -> String {
     let rows: Vec<Vec<String>> = parts
         .iter()
         .map(|(class, name, rows, meaning)| {
-            let key = format!("<span class=\"key {class}\" aria-hidden=\"true\"></span>{name}");
+            let key =
+                format!("<span class=\"state\"><span class=\"key {class}\" aria-hidden=\"true\"></span>{name}</span>");
             vec![key, count(*rows), percent(*rows), (*meaning).to_owned()]
         })
         .collect();
@@ -265,8 +266,11 @@ fn run_article(number: usize, run: &RunHistory) -> String {
         facts.push(("Arguments", code(&origin.arguments.join(" "))));
     }
     facts.push(("Version", safe(&start.tool)));
-    let limit = start.limit.as_ref().map(|limit| (milli(limit.milli), format!("limit, {}", safe(&limit.from))));
-    facts.extend(limit.as_ref().map(|(per_second, what)| ("Limit", format!("{} ({what})", rate(*per_second)))));
+    let limit = start.limit.as_ref().map(|limit| milli(limit.milli));
+    facts.extend(start.limit.as_ref().map(|limit| {
+        let from = safe(&limit.from);
+        ("Limit", format!("{}, {from}", rate(milli(limit.milli))))
+    }));
     if let Some(end) = &run.end {
         facts.push(("Calls", format!("{}, {}", counted(end.writes, "write"), counted(end.reads, "read"))));
         facts.push(("Throttled", counted(end.throttled, "answer")));
@@ -282,7 +286,7 @@ fn run_article(number: usize, run: &RunHistory) -> String {
     }
     text.push_str("</dl>\n");
     if !run.calls.is_empty() {
-        text += &charts(&id, run, limit.map(|(per_second, _)| per_second));
+        text += &charts(&id, run, limit);
     }
     text + "</article>\n"
 }
