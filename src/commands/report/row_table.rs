@@ -43,7 +43,7 @@ pub(super) struct RowTableOptions {
 
 /// The newest result of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct RowResult {
+struct NewestResult {
     at: UnixMs,
     attempts: u32,
     request_id: Option<Box<str>>,
@@ -63,7 +63,7 @@ pub(super) struct RowTable {
     markdown: Option<OutputFile>,
     /// The columns of all inputs, by name.
     columns: Vec<String>,
-    results: HashMap<RowKey, RowResult>,
+    results: HashMap<RowKey, NewestResult>,
     rows: u64,
 }
 
@@ -101,7 +101,7 @@ impl RowTable {
     ) -> Result<(), InputError> {
         let result = self.results.get(&key);
         let number_of =
-            |result: &RowResult| if result.attempts > 0 { result.attempts.to_string() } else { String::new() };
+            |result: &NewestResult| if result.attempts > 0 { result.attempts.to_string() } else { String::new() };
         let mut cells = vec![
             input.to_owned(),
             record.number.to_string(),
@@ -183,10 +183,10 @@ fn columns_of(sources: &[InputSource], reading: &InputOptions) -> Result<Vec<Str
     Ok(columns)
 }
 
-fn read_results(ledgers: &[PathBuf]) -> Result<HashMap<RowKey, RowResult>, LedgerError> {
-    let mut results: HashMap<RowKey, RowResult> = HashMap::new();
+fn read_results(ledgers: &[PathBuf]) -> Result<HashMap<RowKey, NewestResult>, LedgerError> {
+    let mut results: HashMap<RowKey, NewestResult> = HashMap::new();
     let mut add = |key, at, attempts, request_id: Option<&str>| {
-        let result = RowResult { at, attempts, request_id: request_id.map(Into::into) };
+        let result = NewestResult { at, attempts, request_id: request_id.map(Into::into) };
         // Of several ledgers, the newest result counts.
         if results.get(&key).is_none_or(|held| held.at <= at) {
             results.insert(key, result);
