@@ -275,6 +275,8 @@ pub const LEDGER_BUFFER_BYTES: usize = 256 * 1024;
 pub const LEDGER_READ_BYTES: usize = 512 * 1024;
 /// Longest single word in a ledger line that comes from outside (request id, error code, column name), in characters.
 pub const LEDGER_WORD_CHARS_MAX: usize = 256;
+/// Bytes that are read of a file that should hold a head.
+pub const HEAD_FILE_BYTES_MAX: u64 = 256;
 /// Copies of a ledger that was pulled away, beside its place; a further one is not made.
 pub const RESCUED_MAX: u32 = 100;
 /// Largest file beside a ledger's lock that is read, in bytes.
@@ -321,6 +323,20 @@ pub const REPORT_FAILURES_MAX: usize = 100_000;
 pub const RESULT_BUFFER_BYTES: usize = 64 * 1024;
 /// Runs that a text report lists, the latest; the rest are counted.
 pub const RUNS_SHOWN_MAX: usize = 20;
+/// Rows that the page of `report --html` lists; the rest are counted, and `--csv` has them all.
+pub const HTML_ROWS_MAX: usize = 500;
+/// Runs that the page of `report --html` describes, the latest; the rest are counted.
+pub const HTML_RUNS_MAX: usize = 20;
+/// Columns of time in a chart of `report --html`.
+pub const CHART_COLUMNS_MAX: usize = 120;
+/// Largest file of `report --cloudtrail` once it is decompressed, in bytes.
+pub const TRAIL_FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Files below a folder of `report --cloudtrail`.
+pub const TRAIL_FILES_MAX: usize = 1_000_000;
+/// How far apart the clocks of a run and of CloudTrail may be, in milliseconds.
+pub const TRAIL_CLOCK_SKEW_MS: i64 = 60_000;
+/// Calls that a comparison with CloudTrail lists; the rest are counted.
+pub const TRAIL_CALLS_SHOWN_MAX: usize = 50;
 /// Longest answer to a question that is read, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 256;
 

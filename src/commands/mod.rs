@@ -5,6 +5,7 @@ pub mod duplicates;
 pub mod explain;
 pub mod export;
 pub mod link;
+pub mod plan;
 pub mod probe;
 pub mod reconcile;
 pub mod report;
@@ -45,7 +46,7 @@ Exit statuses:
     2  usage
     3  finished; some rows are refused, failed, in doubt or invalid, or would be
     4  the input is invalid or too small; nothing was sent
-    5  drift, with --exit-on-drift
+    5  drift, with --exit-on-drift; or ledger and CloudTrail differ, with report --cloudtrail
     6  ledger or plan is damaged, or belongs to another input or pool; or the plan is too old
     7  credentials, permission or pool missing, or service not reachable; doctor: a check failed
     8  another run holds the ledger
@@ -79,6 +80,7 @@ pub enum Command {
     Undo(Box<undo::UndoArgs>),
     Report(report::ReportArgs),
     Verify(verify::VerifyArgs),
+    Plan(plan::PlanArgs),
     Explain(explain::ExplainArgs),
     Template(template::TemplateArgs),
     /// Serve a simulated user pool on this machine, over the real wire protocol
@@ -102,6 +104,7 @@ impl Command {
             Self::Probe(_)
             | Self::Report(_)
             | Self::Verify(_)
+            | Self::Plan(_)
             | Self::Explain(_)
             | Self::Template(_)
             | Self::Simulate(_) => None,
@@ -209,6 +212,7 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Undo(args) => Box::pin(undo::cmd_undo(*args, &context)).await,
         Command::Report(args) => report::cmd_report(&args, &context),
         Command::Verify(args) => verify::cmd_verify(&args, &context),
+        Command::Plan(args) => plan::cmd_plan(&args, &context),
         Command::Explain(args) => explain::cmd_explain(&args, &context),
         Command::Template(args) => template::cmd_template(&args, &context),
         Command::Simulate(args) => simulate::cmd_simulate(&args, &context).await,

@@ -130,6 +130,8 @@ pub struct PredictionReport {
     pub quota_per_second: f64,
     /// How long they would take with the whole quota.
     pub at_quota: Option<Duration>,
+    /// The digest of the plan that was saved.
+    pub plan_digest: Option<String>,
 }
 
 impl PredictionReport {

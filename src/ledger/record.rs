@@ -200,8 +200,24 @@ pub struct RunOrigin {
     /// Hash of the decoded input, as it was checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_hash: Option<String>,
+    /// The digest of the plan that the run follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_digest: Option<String>,
+    /// Who approved that plan, where an approval was required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_approval: Option<PlanApproval>,
     /// The arguments of the program.
     pub arguments: Vec<String>,
+}
+
+/// Who signed the plan of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanApproval {
+    /// As the file of allowed signers names it.
+    pub principal: String,
+    /// The fingerprint of the SSH key.
+    pub key: String,
 }
 
 /// A limit and where its figure comes from.

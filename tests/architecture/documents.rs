@@ -113,7 +113,8 @@ fn options_of(text: &str) -> BTreeSet<String> {
 fn options_of_the_program() -> BTreeSet<String> {
     let mut program = Cli::command();
     program.build();
-    let commands = program.get_subcommands().chain([&program]);
+    let nested = program.get_subcommands().flat_map(clap::Command::get_subcommands);
+    let commands = program.get_subcommands().chain(nested).chain([&program]);
     commands.flat_map(clap::Command::get_arguments).filter_map(|arg| arg.get_long()).map(str::to_owned).collect()
 }
 
@@ -298,6 +299,9 @@ fn every_limit_is_documented_as_it_is() {
         ("users of one address that `duplicates` lists", limits::DUPLICATE_USERS_MAX.to_string()),
         ("rows that a text report lists", limits::FAILURES_SHOWN_MAX.to_string()),
         ("rows that a text report lists", limits::REPORT_FAILURES_MAX.to_string()),
+        ("rows on the page of `report --html`", limits::HTML_ROWS_MAX.to_string()),
+        ("rows on the page of `report --html`", format!("latest {} runs", limits::HTML_RUNS_MAX)),
+        ("file of `report --cloudtrail`, decompressed", format!("{} GiB", limits::TRAIL_FILE_BYTES_MAX >> 30)),
         ("provider name, attribute and value together", limits::SOURCE_CHARS_MAX.to_string()),
         ("provider name", limits::PROVIDER_NAME_CHARS_MAX.to_string()),
         ("user name", limits::USERNAME_CHARS_MAX.to_string()),

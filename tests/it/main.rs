@@ -35,6 +35,8 @@ mod doctor;
 #[cfg(test)]
 mod duplicates;
 #[cfg(test)]
+mod evidence;
+#[cfg(test)]
 mod export;
 #[cfg(test)]
 mod exports;

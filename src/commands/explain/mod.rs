@@ -56,6 +56,11 @@ pub fn cmd_explain(args: &ExplainArgs, context: &CommandContext<'_>) -> Result<E
     Ok(Exit::Success)
 }
 
+/// Returns what to do about each code.
+pub fn advice_by_code() -> serde_json::Result<std::collections::BTreeMap<&'static str, &'static str>> {
+    Ok(all_codes()?.into_iter().map(|explained| (explained.code, explained.advice)).collect())
+}
+
 /// Returns every code, in the order of the documentation.
 fn all_codes() -> serde_json::Result<Vec<ExplainedCode>> {
     let mut codes: Vec<ExplainedCode> = serde_json::from_str(include_str!("codes.json"))?;

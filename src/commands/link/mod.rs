@@ -21,9 +21,10 @@ use super::shared::retry::{RetryOption, hint_at_superseded_links, hint_at_undone
 use super::shared::rows::{InputRows, RowGuidance};
 use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
 use super::shared::run_view::{print_run_report_with, print_stop};
-use super::shared::saved_plan::{self, PlanHeader};
+use super::shared::saved_plan::{self, PlanHeader, PrivatePlan, SavedPlan};
 use super::shared::settings::{parse_duration, parse_percent};
 use super::shared::shard::ShardChoice;
+use super::shared::signature::{self, SignedMatter, Signer, signature_path};
 use super::shared::simulator::Simulator;
 use super::shared::{
     AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, PaceArgs, PoolArgs,
@@ -40,7 +41,7 @@ use crate::exit::Exit;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::scan::ScanOptions;
 use crate::input::{InputOptions, InputReader, InputSource};
-use crate::ledger::record::RunStart;
+use crate::ledger::record::{PlanApproval, RunStart, cut_after};
 use crate::ledger::{Binding, Corrections, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
 use crate::service::cognito::{Cognito, ConnectionTarget};
@@ -134,6 +135,12 @@ pub struct LinkArgs {
     #[arg(long, value_enum, value_name = "ORDER", default_value_t, requires = "plan", help_heading = headings::LEDGER,
         hide_short_help = true)]
     pub order: LinkOrder,
+    /// Allowed signers of which one must have approved the plan with `plan approve`: a file for `ssh-keygen -Y verify`
+    #[arg(long, value_name = "SIGNERS", requires = "plan", help_heading = headings::LEDGER, hide_short_help = true)]
+    pub require_approval: Option<PathBuf>,
+    /// Signature of the plan [default: PLAN.sig]
+    #[arg(long, value_name = "FILE", requires = "require_approval", help_heading = headings::LEDGER, hide_short_help = true)]
+    pub approval: Option<PathBuf>,
     #[command(flatten)]
     pub simulation: SimulationArgs,
     /// Run in virtual time against the simulated pool, keep nothing, and print how long the real run would take
@@ -198,12 +205,13 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     // Wrong columns, a wrong plan, ledger or pool, and missing permissions are reported before a long file is read.
     let part = InputPart::new(&args.part, &InputReader::new(&source, &input_options)?)?;
     let expected = ExpectedPool::new(&args.pool, &pool, simulator.is_some(), file);
-    let (guidance, plan) = open_guidance(&args, &source, &input_options, &expected, context)?;
+    let (guidance, followed) = open_guidance(&args, &source, &input_options, &expected, context)?;
+    let plan = followed.as_ref().map(|followed| &followed.header);
     let earlier = if args.rehearse { None } else { open_ledger_of_earlier_runs(&ledger_path, &expected, context)? };
     // A ledger or plan is bound to what the service says of itself, so the service is called before its rows count.
     let origin = ServiceOrigin::open(&args, simulator, &pool, options.seed, context).await?;
     let binding = origin.binding(pool);
-    if let Some((path, plan)) = args.plan.as_deref().zip(plan.as_ref()) {
+    if let Some((path, plan)) = args.plan.as_deref().zip(plan) {
         plan.check_binding(path, &binding)?;
     }
     let ledger = earlier.map(|earlier| earlier.bound_to(&ledger_path, &binding)).transpose()?;
@@ -255,13 +263,13 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         0 => rate_choice.write_pace_for_documented_quota(),
         _ => args.pace.set_write_pace(rate_choice, opened.service.limits(), learned, &mut options, context).await?,
     };
-    print_estimate(&checked, plan.as_ref(), &opened.knowledge, &options, ui);
+    print_estimate(&checked, plan, &opened.knowledge, &options, ui);
     let corrections = checked.corrections(ledger.as_ref())?;
     tracing::info!(pool = %binding.pool, seed = options.seed, rows = checked.rows, "starting");
     if to_send > 0 {
-        let links = plan.as_ref().map_or(to_send, |plan| plan.count("link").min(to_send));
+        let links = plan.map_or(to_send, |plan| plan.count("link").min(to_send));
         let what = format!("link {} of {}", format::counted(to_send, "row"), source.name());
-        let reasons = reasons_to_think(ledger.as_ref(), plan.as_ref());
+        let reasons = reasons_to_think(ledger.as_ref(), plan);
         opened.target.confirm(&Proposal { what, links, reasons, yes: args.yes, ui })?;
     }
 
@@ -274,6 +282,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         corrections,
         shard,
         guidance,
+        followed,
         ledger,
         ledger_path,
         binding,
@@ -296,6 +305,7 @@ struct CheckedRun<'a> {
     corrections: Corrections,
     shard: Option<Shard>,
     guidance: RowGuidance,
+    followed: Option<FollowedPlan>,
     /// `None` where it is to be created.
     ledger: Option<Ledger>,
     ledger_path: &'a Path,
@@ -328,8 +338,8 @@ impl CheckedRun<'_> {
         };
         let canary = match self.canary_size {
             Some(size) => {
-                let guidance = match (&args.plan, &choices) {
-                    (Some(path), _) => RowGuidance::Plan(Box::new(saved_plan::open(path)?.1)),
+                let guidance = match (&self.followed, &choices) {
+                    (Some(plan), _) => RowGuidance::Plan(Box::new(plan.read_again()?)),
                     (None, Some(choices)) => RowGuidance::Choices(choices.clone()),
                     (None, None) => RowGuidance::None,
                 };
@@ -345,7 +355,11 @@ impl CheckedRun<'_> {
             Some(ledger) => ledger,
             None => Ledger::open(self.ledger_path, &binding, clock.unix_ms())?.0,
         };
-        let origin = Some(target.origin(source.checked_hash(), context));
+        let mut origin = target.origin(source.checked_hash(), context);
+        if let Some(FollowedPlan { digest, approval, .. }) = self.followed {
+            (origin.plan_digest, origin.plan_approval) = (Some(digest), approval);
+        }
+        let origin = Some(origin);
         let run = run_id(self.options.seed, *clock);
         let start = RunStart {
             rows: Some(self.checked.rows + self.checked.in_other_shards),
@@ -498,14 +512,24 @@ fn open_guidance(
     options: &InputOptions,
     run: &ExpectedPool,
     context: &CommandContext<'_>,
-) -> Result<(RowGuidance, Option<PlanHeader>), Failure> {
+) -> Result<(RowGuidance, Option<FollowedPlan>), Failure> {
     if let Some(path) = &args.choices {
         return Ok((RowGuidance::Choices(Choices::read(path)?), None));
     }
     let Some(path) = &args.plan else { return Ok((RowGuidance::None, None)) };
     let age_max: Duration = parse_duration(&args.plan_max_age)
         .map_err(|error| Failure::Usage(format!("--plan-max-age '{}': {error}", args.plan_max_age)))?;
-    let (header, plan) = saved_plan::open(path)?;
+    let (header, plan, digest, approval) = match &args.require_approval {
+        None => {
+            let (header, plan, digest) = saved_plan::open(path)?;
+            (header, plan, digest, None)
+        }
+        Some(signers) => {
+            let private = saved_plan::open_private_copy(path)?;
+            let approval = check_approval(path, &private, args.approval.as_deref(), signers, context.ui)?;
+            (private.header, private.plan, private.digest, Some(approval))
+        }
+    };
     header.refuse_other_pool(path, run)?;
     if args.order == LinkOrder::Recent && !header.has_changes && header.count("link") > 0 {
         return Err(Failure::Mismatch(format!(
@@ -517,7 +541,56 @@ fn open_guidance(
     let checked = header.check(path, source, options, age_max, context.clock);
     context.ui.clear_status();
     checked?;
-    Ok((RowGuidance::Plan(Box::new(plan)), Some(header)))
+    Ok((RowGuidance::Plan(Box::new(plan)), Some(FollowedPlan { path: path.clone(), header, digest, approval })))
+}
+
+/// A plan that the run follows.
+struct FollowedPlan {
+    path: PathBuf,
+    header: PlanHeader,
+    digest: String,
+    /// There where one is required.
+    approval: Option<PlanApproval>,
+}
+
+impl FollowedPlan {
+    /// Opens the plan a second time, and refuses it if it has been changed since it was checked.
+    fn read_again(&self) -> Result<SavedPlan, Failure> {
+        let again = saved_plan::open_private_copy(&self.path)?;
+        if again.digest != self.digest {
+            let name = self.path.display();
+            return Err(Failure::Mismatch(format!("{name} was changed after it was checked; nothing was sent")));
+        }
+        Ok(again.plan)
+    }
+}
+
+/// Refuses a plan that no allowed signer has approved as it is now.
+fn check_approval(
+    path: &Path,
+    plan: &PrivatePlan,
+    signature: Option<&Path>,
+    signers: &Path,
+    ui: &Ui,
+) -> Result<PlanApproval, Failure> {
+    let name = path.display();
+    let signature = signature.map_or_else(|| signature_path(path), Path::to_owned);
+    if !signature.exists() {
+        return Err(Failure::Mismatch(format!(
+            "{name} is not approved: there is no {}; nothing was sent, approve it with `plan approve`",
+            signature.display()
+        )));
+    }
+    match signature::verify(&plan.copy, &signature, signers, SignedMatter::Plan)? {
+        Ok(Signer { principal, key }) => {
+            ui.note(&format!("plan {} is approved by {principal}", plan.digest));
+            let cut = |text: &str| cut_after(text, limits::LEDGER_WORD_CHARS_MAX).to_owned();
+            Ok(PlanApproval { principal: cut(&principal), key: cut(&key) })
+        }
+        Err(reason) => Err(Failure::Mismatch(format!(
+            "{name} is not approved as it is now: {reason}; nothing was sent, approve it with `plan approve`"
+        ))),
+    }
 }
 
 /// Opens the ledger where there is one. Where there is none, checks that one can be created, and leaves no file.

@@ -13,7 +13,11 @@
 //!  "shards":null or {"count":4,"whole":true,"missing":[],"strange_ledgers":0,"rows_in_several":0},
 //!  "runs":[{"id":"","command":"link","input":"","started":"2026-03-01T08:00:00.000Z","ended":"completed | null"}],
 //!  "failures":[{"row":17,"key":"","state":"refused","refusal_code":"","service_code":"","service_message":"","meaning":""}],
-//!  "failures_left_out":0}
+//!  "failures_left_out":0,
+//!  "cloudtrail":null or {"files":1,"calls_in_trail":0,"calls_in_ledgers":0,"matched":0,"matched_by_time":0,
+//!    "not_in_trail_count":0,"not_in_trail":[{"call":"AdminLinkProviderForUser","row":1,"key":"","request_id":"","at":""}],
+//!    "not_in_ledgers_count":0,"not_in_ledgers":[{"call":"","at":"","request_id":"","event_id":"","principal":"",
+//!      "error_code":""}]}}
 //! ```
 
 use std::fmt::Write as _;
@@ -22,6 +26,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::cloudtrail::TrailComparison;
 use crate::commands::shared::SCHEMA_VERSION;
 use crate::commands::shared::run_view::{
     RESUME_AFTER_REPORT, by_code_json, counts_json, counts_table, joined, print_next_steps, simulated_mark,
@@ -38,11 +43,24 @@ pub(super) fn print_ledger_report(
     report: &LedgerReport,
     failed: Option<&Path>,
     input: Option<&Path>,
+    trail: Option<&TrailComparison>,
     ui: &Ui,
 ) -> io::Result<()> {
     match ui.output() {
-        OutputFormat::Text => ui.print(&ledger_text(report, ui.shows_values(), ui.stdout_style()))?,
-        OutputFormat::Json => ui.json(&ledger_json(report, ui.shows_values()))?,
+        OutputFormat::Text => {
+            let trail = trail.map(|trail| joined(&trail.text())).unwrap_or_default();
+            ui.print(&(ledger_text(report, ui.shows_values(), ui.stdout_style()) + &trail))?;
+        }
+        OutputFormat::Json => {
+            let mut json = ledger_json(report, ui.shows_values());
+            json["cloudtrail"] = trail.map(TrailComparison::json).unwrap_or_default();
+            ui.json(&json)?;
+        }
+    }
+    if trail.is_some_and(TrailComparison::differs) {
+        ui.hint(
+            "CloudTrail delivers an event within about 15 minutes; the export must cover the whole time of the runs",
+        );
     }
     if report.failures.iter().filter_map(|failure| failure.said.as_ref()).any(|said| said.is_hidden(ui.shows_values()))
     {
@@ -114,7 +132,7 @@ fn superseded_line(report: &LedgerReport) -> String {
     }
 }
 
-fn shards_line(shards: &ShardsReport) -> String {
+pub(super) fn shards_line(shards: &ShardsReport) -> String {
     if shards.is_whole() {
         return format!("{} shards: all present, and no row in two of them", shards.count);
     }
@@ -269,7 +287,7 @@ mod tests {
     }
 
     fn printed(screen: &Screen) -> String {
-        print_ledger_report(&example(), None, Some(Path::new("pairs.csv")), &screen.ui()).unwrap();
+        print_ledger_report(&example(), None, Some(Path::new("pairs.csv")), None, &screen.ui()).unwrap();
         screen.both()
     }
 
@@ -310,13 +328,13 @@ mod tests {
         let mut report = example();
         report.failures[0].said.as_mut().unwrap().message = "User jane is disabled.".into();
         for screen in [Screen::new(), Screen::new().json()] {
-            print_ledger_report(&report, None, None, &screen.ui()).unwrap();
+            print_ledger_report(&report, None, None, None, &screen.ui()).unwrap();
             let printed = screen.stdout() + &screen.stderr();
             assert!(!printed.contains("jane"), "{printed}");
             let hint = format!("hint: {HIDDEN_MESSAGES_HINT}\n");
             assert_eq!(screen.stderr().matches(&hint).count(), 1, "once, not for each row: {}", screen.stderr());
             let showing = screen.showing_values();
-            print_ledger_report(&report, None, None, &showing.ui()).unwrap();
+            print_ledger_report(&report, None, None, None, &showing.ui()).unwrap();
             assert!(showing.stdout().contains("User jane is disabled."), "{}", showing.stdout());
         }
     }

@@ -18,6 +18,7 @@ pub mod run_view;
 pub mod saved_plan;
 pub mod settings;
 pub mod shard;
+pub mod signature;
 pub mod simulator;
 pub mod stop_after;
 

@@ -203,6 +203,8 @@ impl RunTarget {
             users: self.users,
             host: cut(&host_name()),
             input_hash,
+            plan_digest: None,
+            plan_approval: None,
             arguments: arguments.map(|argument| cut(&without_password(argument))).collect(),
         }
     }

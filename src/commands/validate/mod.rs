@@ -354,10 +354,10 @@ fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, ui: &Ui) {
             ));
         }
     }
-    let has_plan = forecast.is_some_and(|forecast| !forecast.has_unlike);
-    if let Some(plan) = args.save_plan.as_ref().filter(|_| has_plan) {
+    let digest = forecast.and_then(|forecast| forecast.report.plan_digest.as_deref());
+    if let Some((plan, digest)) = args.save_plan.as_ref().zip(digest) {
         ui.note(&format!(
-            "wrote the plan; follow it exactly with `cognito-link link {}{} --plan {}`",
+            "wrote the plan, digest {digest}; follow it exactly with `cognito-link link {}{} --plan {}`",
             shell_path(&args.input.display().to_string()),
             pool_options(&args.pool, &args.simulation),
             shell_path(&plan.display().to_string())

@@ -210,6 +210,7 @@ fn forecast_json(report: &PredictionReport, show_values: bool) -> Value {
         "at_rate_seconds": report.at_rate.map(|time| time.as_secs_f64()),
         "quota_per_second": report.quota_per_second,
         "at_quota_seconds": report.at_quota.map(|time| time.as_secs_f64()),
+        "plan_digest": report.plan_digest,
     })
 }
 

@@ -4,6 +4,7 @@
 //! {"kind":"verify_report","schema_version":1,"ledger":"pairs.csv.ledger","pool":"us-east-1_AbCdEfGhI","simulated":false,
 //!  "lines":0,"runs":0,"ledger_rows":0,"ledger_head":"64 hexadecimal digits","last_line_at":"2026-03-01T08:00:00.000Z",
 //!  "torn_bytes":0,"earlier_head_line":null,
+//!  "signature":null or {"principal":"","key":"SHA256:…","head":"64 hexadecimal digits","line":0},
 //!  "inputs":[{"input":"pairs.csv","rows":{"read":0},"unaccounted":0,"missing":[{"row":1,"line":2,"key":""}],
 //!             "missing_left_out":0}],
 //!  "exit_status":0}
@@ -13,7 +14,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use super::verification::{InputVerification, Verification};
+use super::verification::{InputVerification, Verification, VerifiedSignature};
 use crate::commands::shared::SCHEMA_VERSION;
 use crate::commands::shared::run_view::{counts_json, joined, simulated_mark};
 use crate::exit::Exit;
@@ -55,6 +56,12 @@ fn text(found: &Verification) -> String {
         ));
     }
     lines.extend(found.line_of_head.map(|line| format!("the head of --head is that of line {}", count(line))));
+    lines.extend(found.signature.as_ref().map(|VerifiedSignature { signer, line, .. }| {
+        let (principal, key) = (escape(&signer.principal), escape(&signer.key));
+        let after = contents.lines.saturating_sub(*line);
+        let covered = if after == 0 { "all lines".to_owned() } else { format!("lines 1 to {}", count(*line)) };
+        format!("good signature of {covered} by {principal}, key {key}")
+    }));
     lines.extend(found.inputs.iter().flat_map(input_lines));
     joined(&lines)
 }
@@ -91,6 +98,12 @@ fn json_of(found: &Verification, exit: Exit) -> Value {
         "last_line_at": timestamp(contents.last_at),
         "torn_bytes": contents.torn_bytes,
         "earlier_head_line": found.line_of_head,
+        "signature": found.signature.as_ref().map(|VerifiedSignature { signer, head, line }| json!({
+            "principal": signer.principal,
+            "key": signer.key,
+            "head": head.to_string(),
+            "line": line,
+        })),
         "inputs": found.inputs.iter().map(input_json).collect::<Vec<_>>(),
         "exit_status": exit.status(),
     })

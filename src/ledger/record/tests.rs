@@ -115,6 +115,8 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
         users: 7,
         host: "ops-1".into(),
         input_hash: Some("ab".into()),
+        plan_digest: Some("sha256:cd".into()),
+        plan_approval: Some(PlanApproval { principal: "bob".into(), key: "SHA256:ef".into() }),
         arguments: vec!["link".into(), "p.csv".into()],
     };
     let placed = RunStart { origin: Some(Box::new(origin)), ..start.clone() };
@@ -152,7 +154,7 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
         (
             LedgerRecord::RunStarted(placed),
             started(
-                r#","origin":{"account":"123456789012","principal":"arn:aws:iam::123456789012:user/ops","region":"us-east-1","endpoint":"http://localhost:1","pool_name":"Customers","users":7,"host":"ops-1","input_hash":"ab","arguments":["link","p.csv"]}"#,
+                r#","origin":{"account":"123456789012","principal":"arn:aws:iam::123456789012:user/ops","region":"us-east-1","endpoint":"http://localhost:1","pool_name":"Customers","users":7,"host":"ops-1","input_hash":"ab","plan_digest":"sha256:cd","plan_approval":{"principal":"bob","key":"SHA256:ef"},"arguments":["link","p.csv"]}"#,
             ),
         ),
         (LedgerRecord::RunEnded(Box::new(end)), ended("")),
