@@ -49,6 +49,8 @@ mod input_limits;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]
+mod install;
+#[cfg(test)]
 mod misfires;
 #[cfg(test)]
 mod network;
@@ -60,6 +62,8 @@ mod outputs;
 mod pace;
 #[cfg(test)]
 mod plan;
+#[cfg(test)]
+mod policy;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
