@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::harness::{Home, POOL, Running, Simulator, csv, give_credentials, pairs, pool_file};
 
-/// Called only where a row names its user by something else than the user name, or a call is in doubt; where a provider has
-/// a mapping; and where the first of two answers does not suffice.
-const SOMETIMES: [&str; 4] = ["ListUsers", "DescribeIdentityProvider", "GetProvisionedLimit", "GetServiceQuota"];
+/// Called only where a row names its user by something else than the user name or a call is in doubt, and where the first
+/// of two answers about the quota does not suffice.
+const SOMETIMES: [&str; 2] = ["ListUsers", "GetServiceQuota"];
 
 /// The actions of a policy, without the service's name.
 fn allowed(home: &Home, command: &[&str]) -> BTreeSet<String> {
