@@ -6,7 +6,7 @@
 use clap::ValueEnum;
 
 use PolicyCommand::{Doctor, Duplicates, Export, Link, Probe, Reconcile, Undo, Validate};
-use PolicyUse::{Apply, AttributeLinks, GetUser, PoolSnapshot, Quota};
+use PolicyUse::{Apply, AttributeLinks, GetUser, PoolSnapshot, ProbeWrite, Quota, SignIns};
 use When::{Always, With};
 
 /// A command that calls the service.
@@ -44,6 +44,10 @@ pub enum PolicyUse {
     Apply,
     /// Rows that link by another attribute than `Cognito_Subject`
     AttributeLinks,
+    /// `validate`: the checks of sign-ins; without it they are "not checked"
+    SignIns,
+    /// `doctor --probe-write`: test the right to link
+    ProbeWrite,
     /// `export --pool-snapshot` of a pool with OIDC or SAML providers
     PoolSnapshot,
     /// Read the account's own quota; without it 25 writes per second are assumed
@@ -94,6 +98,8 @@ const READING: &[(PolicyCommand, When)] = &[
 
 const ONLY_PROBE: &[(PolicyCommand, When)] = &[(Probe, Always)];
 
+const SIGN_INS: &[(PolicyCommand, When)] = &[(Doctor, Always), (Validate, With(SignIns))];
+
 const QUOTA: &[(PolicyCommand, When)] =
     &[(Doctor, Always), (Link, With(Quota)), (Reconcile, With(Quota)), (Undo, With(Quota))];
 
@@ -109,10 +115,13 @@ pub(super) const ACTIONS: &[Action] = &[
         needed_by: &[
             (Doctor, Always),
             (Validate, With(AttributeLinks)),
+            (Validate, With(SignIns)),
             (Reconcile, With(AttributeLinks)),
             (Export, With(PoolSnapshot)),
         ],
     },
+    Action { name: "cognito-idp:ListUserPoolClients", resource: Resource::Pool, needed_by: SIGN_INS },
+    Action { name: "cognito-idp:DescribeUserPoolClient", resource: Resource::Pool, needed_by: SIGN_INS },
     Action {
         name: "cognito-idp:AdminGetUser",
         resource: Resource::Pool,
@@ -121,7 +130,7 @@ pub(super) const ACTIONS: &[Action] = &[
     Action {
         name: "cognito-idp:AdminLinkProviderForUser",
         resource: Resource::Pool,
-        needed_by: &[(Link, Always), (Reconcile, With(Apply))],
+        needed_by: &[(Link, Always), (Reconcile, With(Apply)), (Doctor, With(ProbeWrite))],
     },
     Action { name: "cognito-idp:AdminDisableProviderForUser", resource: Resource::Pool, needed_by: &[(Undo, Always)] },
     Action { name: "cognito-idp:CreateUserPool", resource: Resource::Any, needed_by: ONLY_PROBE },

@@ -96,7 +96,13 @@ fn only_these_commands_may_write() {
     for command in PolicyCommand::value_variants() {
         for (with, expected) in [
             (&[][..], matches!(command, PolicyCommand::Link | PolicyCommand::Undo)),
-            (all_uses, matches!(command, PolicyCommand::Link | PolicyCommand::Undo | PolicyCommand::Reconcile)),
+            (
+                all_uses,
+                matches!(
+                    command,
+                    PolicyCommand::Link | PolicyCommand::Undo | PolicyCommand::Reconcile | PolicyCommand::Doctor
+                ),
+            ),
         ] {
             let of_pool = policy(*command, with, Some(DOCUMENTED_POOL))["Statement"][0].to_string();
             let may_write = writing.iter().any(|action| of_pool.contains(action));
