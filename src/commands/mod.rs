@@ -1,11 +1,14 @@
 //! The command line: one module for each command, with its arguments, what it does, and how its result is printed.
 
+pub mod completions;
 pub mod doctor;
 pub mod duplicates;
 pub mod explain;
 pub mod export;
 pub mod link;
 pub mod plan;
+pub mod man;
+pub mod policy;
 pub mod probe;
 pub mod reconcile;
 pub mod report;
@@ -24,7 +27,7 @@ pub mod testing;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::clock::Clock;
 use crate::exit::Exit;
@@ -37,7 +40,10 @@ use crate::ui::{
 use shared::settings::FileSettings;
 use shared::{CommandContext, Failure, PoolArgs, headings};
 
-const EXAMPLE: &str = "Example, without an AWS account: cognito-link link fixtures/pairs.csv --simulate --yes";
+const EXAMPLE: &str = "\
+Example, without an AWS account:
+    cognito-link template csv > pairs.csv
+    cognito-link link pairs.csv --simulate --rehearse";
 
 const AFTER_LONG_HELP: &str = "\
 Exit statuses:
@@ -55,12 +61,23 @@ Exit statuses:
   130  interrupted (SIGINT), after the calls in flight; a rerun resumes
   143  terminated (SIGTERM), likewise
 
-Example, without an AWS account: cognito-link link fixtures/pairs.csv --simulate --yes";
+Example, without an AWS account:
+    cognito-link template csv > pairs.csv
+    cognito-link link pairs.csv --simulate --rehearse";
+
+/// What `--version` prints: with the commit and the target of this build. `-V` prints the number alone.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncommit ",
+    env!("COGNITO_LINK_COMMIT"),
+    "\ntarget ",
+    env!("COGNITO_LINK_TARGET")
+);
 
 /// Link existing users of an Amazon Cognito user pool to identities of external providers, in bulk
 #[derive(Debug, Parser)]
-#[command(name = "cognito-link", version, after_help = EXAMPLE, after_long_help = AFTER_LONG_HELP,
-    max_term_width = 110)]
+#[command(name = "cognito-link", version, long_version = LONG_VERSION, after_help = EXAMPLE,
+    after_long_help = AFTER_LONG_HELP, max_term_width = 110)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -83,6 +100,9 @@ pub enum Command {
     Plan(plan::PlanArgs),
     Explain(explain::ExplainArgs),
     Template(template::TemplateArgs),
+    Policy(policy::PolicyArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
     /// Serve a simulated user pool on this machine, over the real wire protocol
     ///
     /// Any AWS SDK or tool can use it as its endpoint. Stop it with Ctrl-C.
@@ -107,6 +127,9 @@ impl Command {
             | Self::Plan(_)
             | Self::Explain(_)
             | Self::Template(_)
+            | Self::Policy(_)
+            | Self::Completions(_)
+            | Self::Man(_)
             | Self::Simulate(_) => None,
         }
     }
@@ -215,6 +238,9 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::cmd_plan(&args, &context),
         Command::Explain(args) => explain::cmd_explain(&args, &context),
         Command::Template(args) => template::cmd_template(&args, &context),
+        Command::Policy(args) => policy::cmd_policy(&args, &context),
+        Command::Completions(args) => completions::cmd_completions(&args, Cli::command(), &context),
+        Command::Man(args) => man::cmd_man(&args, Cli::command(), &context),
         Command::Simulate(args) => simulate::cmd_simulate(&args, &context).await,
     }
 }

@@ -19,32 +19,43 @@ const README_LINES_MAX: usize = 200;
 const UNWANTED: &[&str] =
     &[concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("C:", "\\Users")];
 /// Hidden names that belong to the repository; others belong to git and to editors.
-const HIDDEN_OURS: &[&str] = &[".ci", ".gitignore"];
+const HIDDEN_OURS: &[&str] = &[".ci", ".github", ".gitignore"];
 /// Options of other programs that the documents name: cargo, docker, kubectl, systemctl, aws, timeout.
 const OPTIONS_OF_OTHERS: &[&str] = &[
     "all-targets",
+    "array-properties",
     "bench",
     "cap-drop",
+    "capabilities",
     "check",
     "cli-input-json",
     "example",
     "foreground",
     "from",
+    "ignore-missing",
     "init",
+    "job-definition",
+    "job-name",
+    "job-queue",
     "lib",
+    "locked",
     "nocapture",
     "now",
+    "parameter-overrides",
     "path",
     "platform",
     "prefix",
     "read-only",
     "release",
+    "remap-path-prefix",
     "rm",
     "rule",
     "security-opt",
     "signal",
+    "stack-name",
     "stop-timeout",
     "targets",
+    "template-file",
     "test",
     "user",
 ];
@@ -59,7 +70,10 @@ fn read(name: &str) -> String {
 
 /// The documents, by their path in the repository: those at the top, and every page in `docs/`.
 fn pages() -> Vec<String> {
-    let mut found: Vec<String> = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(str::to_owned).into();
+    let mut found: Vec<String> =
+        ["README.md", "ARCHITECTURE.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "SECURITY.md"]
+            .map(str::to_owned)
+            .into();
     let mut folders = vec![PathBuf::from("docs")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(root().join(&folder)).unwrap().map(Result::unwrap) {

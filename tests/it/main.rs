@@ -53,6 +53,8 @@ mod input_limits;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]
+mod install;
+#[cfg(test)]
 mod misfires;
 #[cfg(test)]
 mod network;
@@ -68,6 +70,7 @@ mod pace;
 mod plan;
 #[cfg(test)]
 mod privacy;
+mod policy;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
