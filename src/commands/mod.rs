@@ -1,5 +1,6 @@
 //! The command line: one module for each command, with its arguments, what it does, and how its result is printed.
 
+pub mod control;
 pub mod doctor;
 pub mod duplicates;
 pub mod explain;
@@ -77,6 +78,7 @@ pub enum Command {
     Export(Box<export::ExportArgs>),
     Duplicates(Box<duplicates::DuplicatesArgs>),
     Undo(Box<undo::UndoArgs>),
+    Control(control::ControlCommandArgs),
     Report(report::ReportArgs),
     Verify(verify::VerifyArgs),
     Explain(explain::ExplainArgs),
@@ -100,6 +102,7 @@ impl Command {
             Self::Duplicates(args) => Some(&args.pool),
             Self::Undo(args) => Some(&args.pool),
             Self::Probe(_)
+            | Self::Control(_)
             | Self::Report(_)
             | Self::Verify(_)
             | Self::Explain(_)
@@ -207,6 +210,7 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Export(args) => Box::pin(export::cmd_export(*args, &context)).await,
         Command::Duplicates(args) => Box::pin(duplicates::cmd_duplicates(*args, &context)).await,
         Command::Undo(args) => Box::pin(undo::cmd_undo(*args, &context)).await,
+        Command::Control(args) => control::cmd_control(&args, &context),
         Command::Report(args) => report::cmd_report(&args, &context),
         Command::Verify(args) => verify::cmd_verify(&args, &context),
         Command::Explain(args) => explain::cmd_explain(&args, &context),

@@ -4,6 +4,7 @@
 //! once, where it enters the program.
 
 pub(crate) mod code_enum;
+pub mod control;
 pub mod counts;
 pub mod doctor;
 pub mod drift;

@@ -19,6 +19,8 @@ mod catalogue;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod control;
+#[cfg(test)]
 mod correction_seeds;
 #[cfg(test)]
 mod corrections;

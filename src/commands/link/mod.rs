@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
+use super::shared::control::{ControlArgs, ControlPlan};
 use super::shared::part::{InputPart, PartArgs};
 use super::shared::retry::{RetryOption, hint_at_superseded_links, hint_at_undone_rows, parse_retry, retry_choice};
 use super::shared::rows::{InputRows, RowGuidance};
@@ -79,6 +80,8 @@ pub struct LinkArgs {
     #[command(flatten)]
     pub pace: PaceArgs,
     #[command(flatten)]
+    pub control: ControlArgs,
+    #[command(flatten)]
     pub input_limits: InputLimitArgs,
     /// Send nothing if more links than this would be made
     #[arg(long, value_name = "N", help_heading = headings::PACE, hide_short_help = true)]
@@ -139,6 +142,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let read = [Some(args.input.as_path()), Some(&ledger_path), args.choices.as_deref(), args.plan.as_deref(), faults];
     check_outputs(&[args.simulation.output()], &read, context.force)?;
     let rate_choice = args.pace.rate_choice(shard, file)?;
+    let control = args.control.plan()?;
     let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
     let input_limits = InputLimits::new(args.input_limits.min_rows, args.input_limits.max_shrink, file)?;
     let change_bounds = ChangeBounds::new(args.max_changes, args.max_changes_pct, file)?;
@@ -192,7 +196,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
                 let rows = InputRows::open(&source, &input_options, cross_row, pool, shard, RowGuidance::None)?
                     .in_part(found.part);
                 options.total = Some(found.rows);
-                return rehearse::rehearse(rows, account, &binding, &args.input, shard, options, context);
+                return rehearse::rehearse(rows, account, &binding, &args.input, shard, options, &control, context);
             }
             let running = simulator.serve(&binding.pool, &found.providers, options.seed)?;
             let address = running_simulator.insert(running).target();
@@ -232,6 +236,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         binding,
         opened,
         pace,
+        control,
         options,
     };
     let exit = Box::pin(run.link(&args, context)).await?;
@@ -254,6 +259,7 @@ struct CheckedRun<'a> {
     binding: Binding,
     opened: OpenService,
     pace: WritePace,
+    control: ControlPlan,
     options: EngineOptions,
 }
 
@@ -281,6 +287,7 @@ impl CheckedRun<'_> {
             rows: Some(self.checked.rows + self.checked.in_other_shards),
             ..run_start(run, "link", &args.input.display().to_string(), pace.limit, self.shard, origin, *clock)
         };
+        let (controls, requests) = self.control.start(self.ledger_path, run, "link", context)?;
         let mut observer = ui.observer();
         let engine = RunContext {
             pool: binding.pool.clone(),
@@ -291,12 +298,14 @@ impl CheckedRun<'_> {
             run,
             options: self.options,
             later_limits: pace.later_limits,
+            control: Some(requests),
             clock: *clock,
             observer: observer.as_mut(),
             undo_observer: None,
         };
         let report = run_engine(engine, &start, &self.corrections, &mut rows, &mut signals).await?;
         drop(observer);
+        drop(controls);
         if let (Some(choices), RunOutcome::Completed, None) = (choices, &report.ended, self.shard) {
             choices.warn_about_unused(ui);
         }

@@ -9,6 +9,7 @@ use cognito_sim::Account;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
+use crate::commands::shared::control::ControlPlan;
 use crate::commands::shared::rows::InputRows;
 use crate::commands::shared::run::{exit_for_run, run_engine, run_id, run_start};
 use crate::commands::shared::run_view::print_run_report;
@@ -31,6 +32,7 @@ pub(super) fn rehearse(
     input: &Path,
     shard: Option<Shard>,
     options: EngineOptions,
+    control: &ControlPlan,
     context: &CommandContext<'_>,
 ) -> Result<Exit, Failure> {
     let ui = context.ui;
@@ -55,6 +57,7 @@ pub(super) fn rehearse(
                 run,
                 options,
                 later_limits: None,
+                control: Some(control.start_rehearsal(clock)?),
                 clock,
                 observer: observer.as_mut(),
                 undo_observer: None,

@@ -176,6 +176,7 @@ impl Ledgers {
                         input: start.input,
                         started_unix_ms: start.at,
                         ended: None,
+                        live: None,
                     });
                 }
                 LedgerRecord::RunEnded(end) => {
@@ -198,7 +199,8 @@ impl Ledgers {
                 | LedgerRecord::Attempt(_)
                 | LedgerRecord::Invalid(_)
                 | LedgerRecord::Superseded(_)
-                | LedgerRecord::Reinstated(_) => {}
+                | LedgerRecord::Reinstated(_)
+                | LedgerRecord::Control(_) => {}
             }
             ControlFlow::Continue(())
         })?;

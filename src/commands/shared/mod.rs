@@ -2,6 +2,7 @@
 
 pub mod bounds;
 pub mod choices;
+pub mod control;
 mod failure;
 mod input;
 mod outputs;
