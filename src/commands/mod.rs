@@ -6,6 +6,7 @@ pub mod duplicates;
 pub mod explain;
 pub mod export;
 pub mod link;
+mod options;
 pub mod probe;
 pub mod reconcile;
 pub mod report;
@@ -25,6 +26,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub use options::command_line;
 
 use crate::clock::Clock;
 use crate::exit::Exit;
@@ -50,7 +53,8 @@ Exit statuses:
     6  ledger or plan is damaged, or belongs to another input or pool; or the plan is too old
     7  credentials, permission or pool missing, or service not reachable; doctor: a check failed
     8  another run holds the ledger
-    9  stopped by a limit: --stop-after, --max-duration, --max-changes, or a service that accepts no call
+    9  stopped by a limit: --stop-after, --max-duration, --max-changes, or a service that accepts no call;
+       or drained by `control`
   129  hung up (SIGHUP), after the calls in flight; a rerun resumes
   130  interrupted (SIGINT), after the calls in flight; a rerun resumes
   143  terminated (SIGTERM), likewise
@@ -191,7 +195,13 @@ pub fn run(cli: Cli) -> ExitCode {
 async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     let clock = Clock::system();
     start_log(&cli.output, ui, clock)?;
-    let file_settings = cli.output.config.as_deref().map(FileSettings::read).transpose()?.unwrap_or_default();
+    let file_settings = cli
+        .output
+        .config
+        .as_deref()
+        .map(|path| FileSettings::read(path, &options::option_names()))
+        .transpose()?
+        .unwrap_or_default();
     let file_settings = match cli.command.pool_args() {
         Some(pool) => file_settings.for_pool(pool.pool.as_deref(), pool.user_pool_id.as_deref())?,
         None => file_settings,

@@ -139,7 +139,9 @@ fn parts(snapshot: &RunSnapshot, draining: bool) -> Vec<Part> {
     ];
     let problems = problems.into_iter().filter(|(number, _)| *number > 0);
     parts.extend(problems.map(|(number, state)| Part { rank: 4, text: format!("{} {state}", count(number)) }));
-    parts.push(Part { rank: 2, text: rate(snapshot.done_per_second) });
+    if !matches!(snapshot.waiting, Some(WaitReason::Held(_))) {
+        parts.push(Part { rank: 2, text: rate(snapshot.done_per_second) });
+    }
     // Without any, this is the first to go.
     let rank = if snapshot.throttled == 0 { 6 } else { 5 };
     parts.push(Part { rank, text: format!("{} throttled", count(snapshot.throttled)) });
@@ -231,7 +233,8 @@ mod tests {
         ];
         for (waiting, reason) in table {
             let line = status_line(&RunSnapshot { waiting: Some(waiting), ..running() }, false);
-            assert_eq!(line, format!("240 of 1,000 rows done (24 %), {reason}, 19.9/s, 0 throttled, 38 s left"));
+            let rate = if matches!(waiting, WaitReason::Held(_)) { "" } else { " 19.9/s," };
+            assert_eq!(line, format!("240 of 1,000 rows done (24 %), {reason},{rate} 0 throttled, 38 s left"));
         }
     }
 

@@ -24,8 +24,9 @@ use super::shared::simulator::Simulator;
 use super::shared::{
     AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, PaceArgs, PoolArgs,
     Proposal, RunTarget, SimulationArgs, WritePace, binding_of, check_outputs, connect, default_ledger_path, headings,
-    note_preset, parse_shard, require_terminal, resolve_shard, warn_about_undivided_array,
+    note_preset, parse_shard, resolve_shard, warn_about_undivided_array,
 };
+use super::validate::{ValidateArgs, cmd_validate};
 use crate::domain::identity::PoolId;
 use crate::domain::run::{RunOutcome, RunPurpose};
 use crate::domain::shard::Shard;
@@ -56,6 +57,9 @@ pub struct LinkArgs {
     /// Skip the question before writing to the pool
     #[arg(short, long)]
     pub yes: bool,
+    /// Send nothing: report what would happen to each row, as `validate` does with a pool
+    #[arg(long, conflicts_with_all = ["rehearse", "plan", "shard", "limit", "rows", "conditions"])]
+    pub dry_run: bool,
     #[command(flatten)]
     pub reading: InputArgs,
     /// Send nothing if any row of the input is invalid
@@ -118,6 +122,24 @@ pub struct LinkArgs {
 }
 
 impl LinkArgs {
+    /// The command that reads what this one would read, and holds nothing that can write.
+    fn without_writing(self) -> ValidateArgs {
+        ValidateArgs {
+            input: self.input,
+            reading: self.reading,
+            split: None,
+            choices: self.choices,
+            min_rows: self.input_limits.min_rows,
+            offline: false,
+            pool: self.pool,
+            save_plan: None,
+            lookup: None,
+            rate: self.pace.rate,
+            share: self.pace.share,
+            simulation: self.simulation,
+        }
+    }
+
     fn ledger_path(&self, shard: Option<Shard>) -> Result<PathBuf, Failure> {
         match &self.ledger {
             Some(path) => Ok(path.clone()),
@@ -131,6 +153,9 @@ impl LinkArgs {
 #[expect(clippy::too_many_lines, reason = "the order of the steps, from the settings to the result")]
 pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, file_settings: file, .. } = context;
+    if args.dry_run {
+        return Box::pin(cmd_validate(args.without_writing(), context)).await;
+    }
 
     // Settings.
     let simulator = Simulator::load(&args.simulation)?;
@@ -152,9 +177,6 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let source = InputSource::open(&args.input)?;
     note_preset(&input_options, ui);
     warn_about_undivided_array(shard, ui);
-    if !args.guards.answers(args.yes) && !args.rehearse {
-        require_terminal(ui)?;
-    }
     if simulator.is_none() {
         args.guards.check_protection(args.yes, &pool, file)?;
     }

@@ -5,6 +5,7 @@ pub mod choices;
 pub mod control;
 mod failure;
 mod input;
+mod nearest;
 mod outputs;
 mod pace;
 pub mod part;

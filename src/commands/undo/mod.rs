@@ -17,7 +17,6 @@ use super::shared::simulator::Simulator;
 use super::shared::{
     AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, PaceArgs, PoolArgs,
     Proposal, RunTarget, SimulationArgs, binding_of, check_outputs, check_providers, connect, headings, parse_provider,
-    require_terminal,
 };
 use crate::clock::UnixMs;
 use crate::domain::counts::Counts;
@@ -172,9 +171,6 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     let rate_choice = args.pace.rate_choice(None, file)?;
     let control = args.control.plan()?;
     let mut options = args.pace.engine_options(RunPurpose::Undo, rate_choice, &args.advanced, context)?;
-    if !args.guards.answers(args.yes) && !args.dry_run {
-        require_terminal(ui)?;
-    }
     let inputs = args.selection.not_in.iter().map(|path| Some(path.as_path()));
     let [_, faults] = args.simulation.files_read();
     let read: Vec<_> = inputs.chain([Some(args.ledger.as_path()), faults]).collect();
