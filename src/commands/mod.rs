@@ -25,9 +25,7 @@ pub mod testing;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-
-pub use options::command_line;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::clock::Clock;
 use crate::exit::Exit;
@@ -176,6 +174,12 @@ pub enum ColorWhen {
     Never,
 }
 
+/// Reads the command line of this process; an error and a help text end it.
+pub fn command_line() -> Cli {
+    let matches = options::parse(Cli::command(), std::env::args_os().collect(), &|name| std::env::var(name).ok());
+    matches.and_then(|matches| Cli::from_arg_matches(&matches)).unwrap_or_else(|error| error.exit())
+}
+
 /// Runs the command and returns the exit status of the process.
 pub fn run(cli: Cli) -> ExitCode {
     let ui = Ui::new(ui_options(&cli.output));
@@ -199,7 +203,7 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         .output
         .config
         .as_deref()
-        .map(|path| FileSettings::read(path, &options::option_names()))
+        .map(|path| FileSettings::read(path, &options::option_names(&Cli::command())))
         .transpose()?
         .unwrap_or_default();
     let file_settings = match cli.command.pool_args() {

@@ -9,23 +9,17 @@ use std::path::Path;
 
 use clap::builder::BoolishValueParser;
 use clap::error::{ContextKind, ContextValue};
-use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::Cli;
 use super::shared::settings::{DEFAULT_POOL_KEYS, OptionValues, read_option_values};
 
 /// What the variable of an option starts with.
 const PREFIX: &str = "COGNITO_LINK_";
 
-/// Reads the command line of this process; an error and a help text end it.
-pub fn command_line() -> Cli {
-    parse(std::env::args_os().collect(), &|name| std::env::var(name).ok()).unwrap_or_else(|error| error.exit())
-}
-
 /// The names of all options of all commands.
-pub(super) fn option_names() -> BTreeSet<String> {
+pub(super) fn option_names(program: &Command) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    collect_names(&Cli::command(), &mut names);
+    collect_names(program, &mut names);
     names
 }
 
@@ -39,18 +33,27 @@ fn variable(option: &str) -> String {
     format!("{PREFIX}{}", option.to_uppercase().replace('-', "_"))
 }
 
-fn parse(arguments: Vec<OsString>, variables: &dyn Fn(&str) -> Option<String>) -> Result<Cli, clap::Error> {
-    let values = values_from_outside(&arguments, variables);
-    let mut command = with_defaults(Cli::command(), &values);
-    let parsed = command.try_get_matches_from_mut(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+/// Parses a command line, with the values of variables and of the file where it has none.
+pub(super) fn parse(
+    program: Command,
+    arguments: Vec<OsString>,
+    variables: &dyn Fn(&str) -> Option<String>,
+) -> Result<ArgMatches, clap::Error> {
+    let values = values_from_outside(&program, &arguments, variables);
+    let mut command = with_defaults(program, &values);
+    let parsed = command.try_get_matches_from_mut(arguments);
     parsed.map_err(|error| with_origin(error, &values, &mut command))
 }
 
 /// The values of variables and of the file, by the name of the option. A file that cannot be read is reported by the
 /// command.
-fn values_from_outside(arguments: &[OsString], variables: &dyn Fn(&str) -> Option<String>) -> OptionValues {
+fn values_from_outside(
+    program: &Command,
+    arguments: &[OsString],
+    variables: &dyn Fn(&str) -> Option<String>,
+) -> OptionValues {
     let given = |option: &str| value_in(arguments, option).or_else(|| variables(&variable(option)));
-    let names = option_names();
+    let names = option_names(program);
     let mut values = OptionValues::new();
     if let Some(file) = given("config") {
         let [pool, id] = DEFAULT_POOL_KEYS.map(given);
@@ -92,13 +95,14 @@ fn with_defaults(command: Command, values: &OptionValues) -> Command {
 fn with_default(arg: Arg, texts: &[String]) -> Arg {
     // clap keeps defaults by reference: these live as long as the program.
     let texts = texts.iter().map(|text| -> &'static str { String::leak(text.clone()) });
-    let arg = arg.hide_default_value(true).required(false);
+    let arg = arg.required(false);
     match arg.get_action() {
         ArgAction::SetTrue | ArgAction::SetFalse => {
             arg.value_parser(BoolishValueParser::new()).default_values(texts.take(1))
         }
-        ArgAction::Append => arg.default_values(texts),
-        _ => arg.default_values(texts.take(1)),
+        ArgAction::Append => arg.hide_default_value(true).default_values(texts),
+        ArgAction::Count => arg.default_values(texts.take(1)),
+        _ => arg.hide_default_value(true).default_values(texts.take(1)),
     }
 }
 
@@ -119,8 +123,9 @@ fn with_origin(error: clap::Error, values: &OptionValues, command: &mut Command)
 
 #[cfg(test)]
 mod tests {
-    use clap::ArgMatches;
+    use clap::{CommandFactory, FromArgMatches};
 
+    use super::super::Cli;
     use super::*;
 
     /// Values of which each option takes at least one.
@@ -183,7 +188,9 @@ mod tests {
                 let possible = arg.get_possible_values();
                 let possible = possible.iter().map(|value| value.get_name()).filter(|value| *value != "false");
                 let is_taken = possible.chain(SAMPLES.iter().copied()).any(|sample| {
-                    let values = values_from_outside(&[], &|name| (name == variable(long)).then(|| sample.to_owned()));
+                    let values = values_from_outside(&Cli::command(), &[], &|name| {
+                        (name == variable(long)).then(|| sample.to_owned())
+                    });
                     assert_eq!(values.len(), 1, "--{long}");
                     let Some(found) = matches(&words, command.get_name(), &values) else { return false };
                     let raw = found.get_raw(arg.get_id().as_str()).into_iter().flatten();
@@ -199,7 +206,8 @@ mod tests {
     fn parsed(words: &[&str], variables: &[(&str, &str)]) -> Result<Cli, String> {
         let find = |name: &str| variables.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned());
         let arguments = ["cognito-link"].iter().chain(words).map(OsString::from).collect();
-        parse(arguments, &find).map_err(|error| error.to_string())
+        let matches = parse(Cli::command(), arguments, &find);
+        matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| error.to_string())
     }
 
     #[test]

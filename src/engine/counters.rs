@@ -136,6 +136,7 @@ mod tests {
     }
 
     /// What is shown so many tenths of a second after the rate went from one to another.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number of rows")]
     fn shown_after(from: f64, to: f64, tenths: u32) -> f64 {
         let start = Instant::now();
         let mut counters = RunCounters::new(start);

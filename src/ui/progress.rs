@@ -271,7 +271,7 @@ mod tests {
                 110,
                 "247 of 1,000 rows done (24 %), paused by throttling 3 s, 7 refused, 19.9/s, 12 throttled, 38 s left",
             ),
-            (100, "247 of 1,000 rows done (24 %), paused by throttling 3 s, 7 refused, 19.9/s, 38 s left"),
+            (98, "247 of 1,000 rows done (24 %), paused by throttling 3 s, 7 refused, 19.9/s, 38 s left"),
             (80, "247 of 1,000 rows done (24 %), paused by throttling 3 s, 19.9/s, 38 s left"),
             (60, "paused by throttling 3 s, 19.9/s, 38 s left"),
             (40, "paused by throttling 3 s, 38 s left"),

@@ -3,6 +3,13 @@
 //! The engine is tested in virtual time, where a second is exact; the socket, the signal and the pause file once with the
 //! built binary.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "small numbers of calls"
+)]
+
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
@@ -331,7 +338,8 @@ fn a_live_run_is_reported_paused_slowed_and_drained_over_its_socket() {
     // What was in flight is answered soon.
     wait_for("the calls in flight", || (control(&home, &["status"])["in_flight"] == 0).then_some(()));
     let paused_at = simulator.link_calls();
-    assert_eq!(control(&home, &["rate", "200"])["rate_per_second"], 200.0);
+    let rate = control(&home, &["rate", "200"])["rate_per_second"].as_f64().unwrap();
+    assert!((190.0..=200.0).contains(&rate), "it starts a little below the limit, and never passes it: {rate}");
     assert_eq!(simulator.link_calls(), paused_at, "a rate resumes nothing");
     control(&home, &["resume"]);
     wait_for("more links", || (simulator.link_calls() > paused_at + 100).then_some(()));

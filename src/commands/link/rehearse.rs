@@ -25,6 +25,7 @@ use crate::seed::Rng;
 use crate::service::in_process::InProcessService;
 use crate::ui::format;
 
+#[expect(clippy::too_many_arguments, reason = "what a run has, without a service and a ledger")]
 pub(super) fn rehearse(
     mut rows: InputRows,
     account: Account,

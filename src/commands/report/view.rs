@@ -142,7 +142,7 @@ fn run_line(run: &RunLine) -> String {
     let ended = match (&run.ended, &run.live) {
         (Some(ended), _) => ended.clone(),
         (None, Some(live)) => format!("live (pid {}): {}", live.pid, live.text),
-        (None, None) => "cut short, or live on another machine".to_owned(),
+        (None, None) => "cut short, or live elsewhere".to_owned(),
     };
     let started = timestamp(run.started_unix_ms);
     format!("run {} {} {} {started} {}", escape(&run.id), escape(&run.command), escape(&run.input), escape(&ended))

@@ -178,6 +178,13 @@ pub type OptionValues = BTreeMap<String, (Vec<String>, String)>;
 
 type SpannedTable = BTreeMap<toml::Spanned<String>, toml::Spanned<toml::Value>>;
 
+/// The tables of single pools, with the places of their keys.
+#[derive(Deserialize)]
+struct SpannedPools {
+    #[serde(default)]
+    pools: BTreeMap<String, SpannedTable>,
+}
+
 fn is_option_key(key: &str, options: &BTreeSet<String>) -> bool {
     options.contains(key) && key != "config" && !OWN_KEYS.contains(&key)
 }
@@ -235,12 +242,7 @@ fn without_option_values(text: &str, options: &BTreeSet<String>) -> String {
     for (key, value) in &table {
         note(key, value.span().end);
     }
-    #[derive(Deserialize)]
-    struct Pools {
-        #[serde(default)]
-        pools: BTreeMap<String, SpannedTable>,
-    }
-    let pools = toml::from_str::<Pools>(text).map(|found| found.pools).unwrap_or_default();
+    let pools = toml::from_str::<SpannedPools>(text).map(|found| found.pools).unwrap_or_default();
     for (key, value) in pools.values().flatten() {
         note(key, value.span().end);
     }

@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_user_has_a_name_or_a_number() {
-        let users = "root:x:0:0:root:/root:/bin/sh\nops:x:1000:1000::/home/ops:/bin/sh\nbroken\n";
+        let users = "root:x:0:0:root:/root:/bin/sh\nops:x:1000:1000::/srv/ops:/bin/sh\nbroken\n";
         assert_eq!((name_of(1_000, users), name_of(0, users), name_of(7, users)), (Some("ops"), Some("root"), None));
         assert_eq!(user_name(u32::MAX - 7), (u32::MAX - 7).to_string());
     }

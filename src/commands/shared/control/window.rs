@@ -24,11 +24,17 @@ pub struct Window {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WindowSpan {
-    /// From the first time up to the second one, on the next day where that is not later. `None` is the midnight at the
-    /// end of the day.
-    Daily(Time, Option<Time>),
+    /// From the first time up to the end, on the next day where that is not later.
+    Daily(Time, WindowEnd),
     /// Outside all other windows.
     Else,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WindowEnd {
+    At(Time),
+    /// The midnight at the end of the day.
+    EndOfDay,
 }
 
 impl FromStr for Window {
@@ -46,7 +52,7 @@ impl FromStr for Window {
         }
         let times = span.split_once('-').and_then(|(from, to)| Some((parse_time(from)?, parse_end(to)?)));
         match times {
-            Some((from, to)) if to == Some(from) => {
+            Some((from, to)) if to == WindowEnd::At(from) => {
                 Err(format!("{span} is empty; for the whole day write 00:00-24:00"))
             }
             Some((from, to)) => Ok(Self { span: WindowSpan::Daily(from, to), rate }),
@@ -64,9 +70,8 @@ fn parse_time(text: &str) -> Option<Time> {
     Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()
 }
 
-/// The end of a window; the inner `None` is the end of the day.
-fn parse_end(text: &str) -> Option<Option<Time>> {
-    if text == "24:00" { Some(None) } else { parse_time(text).map(Some) }
+fn parse_end(text: &str) -> Option<WindowEnd> {
+    if text == "24:00" { Some(WindowEnd::EndOfDay) } else { parse_time(text).map(WindowEnd::At) }
 }
 
 /// All windows of a run, in a time zone. Of several that are open, the first one counts.
@@ -124,9 +129,12 @@ impl WindowSchedule {
             let Ok(day) = today.checked_add(days.days()) else { continue };
             for window in &self.windows {
                 let WindowSpan::Daily(from, to) = window.span else { continue };
-                let is_over_midnight = to.is_none_or(|to| to <= from);
+                let (to, is_over_midnight) = match to {
+                    WindowEnd::At(to) => (to, to <= from),
+                    WindowEnd::EndOfDay => (Time::midnight(), true),
+                };
                 let Ok(last_day) = day.checked_add(i64::from(is_over_midnight).days()) else { continue };
-                let (from, to) = (self.instant(day, from), self.instant(last_day, to.unwrap_or(Time::midnight())));
+                let (from, to) = (self.instant(day, from), self.instant(last_day, to));
                 if let (Some(from), Some(to)) = (from, to) {
                     spans.push((*window, from, to));
                 }
