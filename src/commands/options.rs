@@ -161,7 +161,8 @@ mod tests {
         "off",
         "0",
         "100-200",
-        "UserUpdate=5",
+        "lost-after@1%",
+        "1..2",
         "2026-03-01T00:00:00Z",
     ];
 
@@ -169,7 +170,10 @@ mod tests {
     fn required(command: &Command) -> Vec<String> {
         let positional = command.get_positionals().filter(|arg| arg.is_required_set());
         let mut words = vec![command.get_name().to_owned()];
-        words.extend(positional.map(|_| "x".to_owned()));
+        words.extend(positional.map(|arg| {
+            let possible = arg.get_possible_values();
+            possible.first().map_or("x", |value| value.get_name()).to_owned()
+        }));
         words.extend(command.get_subcommands().next().map(|command| command.get_name().to_owned()));
         words
     }
