@@ -300,9 +300,16 @@ pub const CLOCK_DIFFERENCE_MS_MAX: u64 = 5_000;
 pub const CLOCK_DIFFERENCE_REFUSED_MS: u64 = 300_000;
 /// Links whose duration `doctor` estimates.
 pub const LINK_TIME_LINKS: u64 = 1_000_000;
+/// A smaller number of links whose time `doctor` prints as well.
+pub const LINK_TIME_LINKS_FEW: u64 = 1_000;
 /// Time between two reads of the mappings of providers, in milliseconds: the service allows five a second for a
 /// pool, which all its clients share.
 pub const MAPPING_SPACING_MS: u64 = 250;
+/// App clients that the checks of sign-ins read. A pool has up to 1,000.
+pub const APP_CLIENTS_READ_MAX: u64 = 100;
+pub const APP_CLIENTS_PER_PAGE_MAX: usize = 60;
+/// Mappings and app clients that are read without that time between them.
+pub const SPACED_READS_AFTER: u32 = 3;
 
 /// Progress on a terminal is drawn at most this often, in milliseconds.
 pub const PROGRESS_INTERVAL_MS: u64 = 100;

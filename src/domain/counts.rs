@@ -12,6 +12,8 @@ pub struct Counts {
     pub read: u64,
     /// Links that this tool made, in this run or in an earlier one of this ledger.
     pub linked: u64,
+    /// Of the linked rows, those that are linked according to a read after a call in doubt. For a run: of the rows that it settled.
+    pub recovered: u64,
     pub already_linked: u64,
     pub refused: u64,
     pub failed: u64,
@@ -101,7 +103,9 @@ impl Counts {
     pub fn balance(&self) -> Result<(), CountMismatch> {
         let accounted = self.accounted();
         let refusals: u64 = self.by_refusal.values().sum();
-        let parts_fit = self.undone <= self.unprocessed && self.kept.values().sum::<u64>() <= self.linked;
+        let parts_fit = self.undone <= self.unprocessed
+            && self.kept.values().sum::<u64>() <= self.linked
+            && self.recovered <= self.linked;
         if self.read == accounted && refusals == self.refused && self.skipped + self.repeated <= accounted && parts_fit
         {
             Ok(())

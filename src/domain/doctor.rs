@@ -16,8 +16,12 @@ code_enum! {
         /// Who may create users.
         SignUp = "sign_up",
         Providers = "providers",
+        /// The rows that the migration links.
+        Input = "input",
         /// What a provider writes over the users' attributes.
         Mapping = "mapping",
+        /// Which providers people can sign in with.
+        AppClients = "app_clients",
         Users = "users",
         Quota = "quota",
         Clock = "clock",
@@ -62,6 +66,20 @@ pub enum CheckResult {
         /// Attributes that the pool requires and nothing is mapped to: the first sign-in of an identity without a link fails.
         missing: BTreeSet<String>,
     },
+    /// What the app clients of the pool offer.
+    AppClients {
+        /// Providers that none of them offers: nobody can sign in with them.
+        not_offered: BTreeSet<ProviderName>,
+        /// How many were read, where there are more.
+        read_of_more: Option<u64>,
+    },
+    Input {
+        rows: u64,
+        invalid: u64,
+        providers: BTreeSet<ProviderName>,
+        /// Those of them that the pool does not have; `None` where its providers are not known.
+        not_in_pool: Option<BTreeSet<ProviderName>>,
+    },
     /// Users can be read, by a filter on `sub` too.
     Users,
     /// Users can be read, and the filter on `sub` that splits a scan is refused.
@@ -86,10 +104,21 @@ pub enum CheckResult {
         pace: f64,
     },
     LinkTime {
-        links: u64,
+        /// The links of the input; `None` without one.
+        input_links: Option<u64>,
         /// Their pace, in calls a second.
         pace: f64,
     },
+    /// The permission to link is there: the service looked at a link that cannot be made, and refused it with this code.
+    LinkPermitted {
+        code: String,
+    },
+    /// The answer to such a link shows nothing of the permission.
+    LinkPermissionUnclear {
+        code: String,
+    },
+    /// The service accepted such a link.
+    NobodyLinked,
     /// An operation that writes, and so was not called.
     NotTried(&'static str),
     Stopped(StopError),
@@ -121,9 +150,20 @@ impl DoctorCheck {
             {
                 CheckStatus::Warn
             }
-            CheckResult::Stopped(_) => CheckStatus::Fail,
+            // What only a sign-in needs is no obstacle to links.
+            CheckResult::Stopped(stop)
+                if self.topic == CheckTopic::AppClients && stop.cause == StopCause::AccessDenied =>
+            {
+                CheckStatus::Skip
+            }
+            CheckResult::Stopped(_) | CheckResult::NobodyLinked => CheckStatus::Fail,
             CheckResult::LeftOut(_) | CheckResult::NotTried(_) => CheckStatus::Skip,
-            CheckResult::UsersInOneChain | CheckResult::AdminOnlySignUp => CheckStatus::Warn,
+            CheckResult::UsersInOneChain | CheckResult::AdminOnlySignUp | CheckResult::LinkPermissionUnclear { .. } => {
+                CheckStatus::Warn
+            }
+            CheckResult::AppClients { not_offered, .. } => warn_if(!not_offered.is_empty()),
+            CheckResult::Input { not_in_pool: Some(missing), .. } if !missing.is_empty() => CheckStatus::Fail,
+            CheckResult::Input { rows, invalid, .. } => warn_if(*rows == 0 || *invalid > 0),
             CheckResult::PreSignUp(set) => warn_if(*set),
             CheckResult::Providers(providers) if providers.is_empty() => CheckStatus::Fail,
             CheckResult::Mapping { immutable, .. } if !immutable.is_empty() => CheckStatus::Fail,
@@ -137,7 +177,8 @@ impl DoctorCheck {
             | CheckResult::Providers(_)
             | CheckResult::Users
             | CheckResult::ScanTime { .. }
-            | CheckResult::LinkTime { .. } => CheckStatus::Ok,
+            | CheckResult::LinkTime { .. }
+            | CheckResult::LinkPermitted { .. } => CheckStatus::Ok,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::counts::Counts;
+use super::doctor::DoctorCheck;
 use super::finding::FindingCode;
 use super::outcome::ServiceText;
 use super::row::{RowKey, RowNumber};
@@ -29,6 +30,8 @@ pub struct LedgerReport {
     pub heads: Vec<String>,
     pub pool: String,
     pub simulated: bool,
+    /// The options that name the pool, for a suggested command, each after a space.
+    pub pool_options: String,
     /// Rows by state; `read` is the number of rows that are known.
     pub counts: Counts,
     /// Rows that were corrected or are no longer in their input. No other number here includes them.
@@ -125,6 +128,8 @@ pub struct PredictionReport {
     pub may_be_refused: BTreeMap<(&'static str, &'static str), u64>,
     /// Rows that `link` sends to a user whom a person should look at, by the code that it resembles and the reason.
     pub concerns: BTreeMap<(&'static str, &'static str), u64>,
+    /// What the pool's settings show of sign-ins with the providers of the input.
+    pub sign_ins: Vec<DoctorCheck>,
     /// When the reading of the pool began, by our clock.
     pub scanned_unix_ms: i64,
     /// Rows that repeat an earlier one's link; they have its verdict, and are not sent again.

@@ -1,6 +1,7 @@
 //! A row of the input, and its permanent key.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -26,10 +27,23 @@ pub struct Link {
 
 /// A row as the ledger knows it: 128 bits over pool, destination and source, so that the input may be sorted, edited
 /// and extended between runs. It reveals nothing about the values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowKey([u64; 2]);
 
+/// Half of it is as good as all of it: it is a hash already.
+impl Hash for RowKey {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u64(self.0[1]);
+    }
+}
+
 impl RowKey {
+    /// The first bits of the key, as a number. Keys in order have these in order.
+    pub fn first_bits(self, bits: u32) -> usize {
+        let first = self.0[0].checked_shr(u64::BITS.saturating_sub(bits)).unwrap_or(0);
+        usize::try_from(first).unwrap_or(usize::MAX)
+    }
+
     /// The key of a link in a pool. Each part goes in with its length, so that no two links share a text.
     pub fn of(pool: &PoolId, link: &Link) -> Self {
         let destination_provider = match &link.destination {

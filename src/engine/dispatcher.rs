@@ -727,6 +727,7 @@ impl<'a> Dispatcher<'a> {
                 self.context.ledger.settle_traced(row.number, row.key, outcome, trace, at)?;
                 let state = outcome.state();
                 self.counters.counts.add(state);
+                self.counters.counts.recovered += u64::from(matches!(outcome, LinkOutcome::Linked { recovered: true }));
                 if is_planned && matches!(state, RowState::AlreadyLinked | RowState::Refused(_)) {
                     *self.counters.plan_mismatches.get_or_insert(0) += 1;
                 }

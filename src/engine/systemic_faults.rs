@@ -168,7 +168,7 @@ impl UndecidedWrites {
             let code = if code.is_empty() { String::new() } else { format!(", most recently with {code}") };
             let seconds = STUCK_TIME.as_secs();
             let detail = format!(
-                "for {seconds} s every write has failed{code}; run `cognito-link doctor`; a rerun resumes from here"
+                "for {seconds} s every write has failed{code}; run `doctor` on the same pool; a rerun resumes from here"
             );
             StopError::new(StopCause::Bound, detail)
         })
@@ -186,7 +186,7 @@ fn stop_error(systemic: SystemicFault, kind: CallKind, fault: &CallFault) -> Sto
         StopCause::Unreachable,
         format!(
             "the calls of the first {SYSTEMIC_ROWS} rows to {what} all ended in the same fault: {systemic}{code}; check \
-             --endpoint-url, AWS_ENDPOINT_URL and the proxy (HTTPS_PROXY), then run `cognito-link doctor`; a rerun \
+             --endpoint-url, AWS_ENDPOINT_URL and the proxy (HTTPS_PROXY), then run `doctor` on the same pool; a rerun \
              resumes from here"
         ),
     )

@@ -14,6 +14,7 @@ use super::pool_index::{PoolIndex, UserPosition};
 use super::preflight::PoolKnowledge;
 use super::scan::LookUpMethod;
 use super::trust::{Distrust, TrustPolicy};
+use crate::clock::UnixMs;
 use crate::domain::identity::{Destination, DestinationUser, ExternalIdentity, Personal, ProviderName};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::row::{Link, RowKey};
@@ -68,6 +69,8 @@ pub struct Prediction {
     pub doubt: Option<PredictionDoubt>,
     /// What a person should know about the user before it gets an identity.
     pub concern: Option<UserConcern>,
+    /// The last change of the user (`UserLastModifiedDate`).
+    pub changed_unix_ms: Option<UnixMs>,
 }
 
 /// What a person should know about the user of a row. It refuses nothing.
@@ -229,7 +232,8 @@ impl<'a> Predictor<'a> {
             _ => None,
         };
         let concern = user.ok().and_then(|user| self.concern(&link.destination, user));
-        Prediction { outcome, user: found.ok().map(|(_, user)| user), hint, doubt, concern }
+        let changed_unix_ms = user.ok().and_then(|user| index.user(user)?.modified_unix_ms);
+        Prediction { outcome, user: found.ok().map(|(_, user)| user), hint, doubt, concern, changed_unix_ms }
     }
 
     /// What a person should know about the user of a row.

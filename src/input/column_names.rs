@@ -66,10 +66,12 @@ impl ColumnNames {
         self.preset.filter(|_| is_open)?.default(column)
     }
 
-    /// What identities look like that come from the preset's own column.
+    /// What identities look like that come from the preset's own column, or from any column of its export.
     pub(super) fn preset_shape(&self) -> Option<SubjectShape> {
-        let is_open = self.mapped(Column::SourceValue).is_none() && self.constant(Column::SourceValue).is_none();
-        self.preset.filter(|_| is_open).and_then(SubjectShape::of_preset)
+        let shape = self.preset.and_then(SubjectShape::of_preset)?;
+        let is_own_column = self.mapped(Column::SourceValue).is_none();
+        let is_column = self.constant(Column::SourceValue).is_none();
+        Some(shape).filter(|shape| is_column && (is_own_column || shape.is_of_any_column()))
     }
 
     /// Returns every name that a column may have.

@@ -20,7 +20,8 @@ use crate::domain::counts::Counts;
 use crate::domain::endpoint::CustomEndpoint;
 use crate::domain::finding::FindingCode;
 use crate::domain::identity::{
-    AttributeName, DestinationUser, ExternalIdentity, IdentityError, Personal, PoolId, ProviderName,
+    AttributeName, COGNITO_SUBJECT, DestinationUser, ExternalIdentity, IdentityError, NATIVE_PROVIDER, Personal,
+    PoolId, ProviderName,
 };
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText, UndoOutcome};
 use crate::domain::row::{Link, Row, RowKey, RowNumber, RowPlace};
@@ -283,6 +284,9 @@ struct RunEndCounts {
     repeated: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     superseded: u64,
+    /// The results of the rows have it.
+    #[serde(skip)]
+    recovered: u64,
     #[serde(skip)]
     undone: u64,
     #[serde(skip)]
@@ -296,6 +300,36 @@ struct RunEndCounts {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+fn native_provider() -> Cow<'static, str> {
+    NATIVE_PROVIDER.into()
+}
+
+fn is_native_provider(provider: &str) -> bool {
+    provider == NATIVE_PROVIDER
+}
+
+fn subject_attribute() -> Cow<'static, str> {
+    COGNITO_SUBJECT.into()
+}
+
+fn is_subject_attribute(attribute: &str) -> bool {
+    attribute == COGNITO_SUBJECT
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_one(number: &u32) -> bool {
+    *number == 1
+}
+
+/// serde copies the text of an optional `Cow`, although it borrows one that is not optional.
+fn borrowed_option<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, str>>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.map(|BorrowedText(text)| text))
 }
 
 /// [`RowNumber`] as JSON has it.
@@ -333,14 +367,16 @@ pub struct Announcement<'a> {
     pub row: RowNumber,
     #[serde(with = "as_json_text")]
     pub key: RowKey,
-    #[serde(borrow)]
+    /// Missing in a line for the pool's own users, as most are.
+    #[serde(borrow, default = "native_provider", skip_serializing_if = "is_native_provider")]
     pub destination_provider: Cow<'a, str>,
     /// The destination's user name, or its id at that provider.
     #[serde(borrow)]
     pub destination_value: PersonalText<'a>,
     #[serde(borrow)]
     pub source_provider: Cow<'a, str>,
-    #[serde(borrow)]
+    /// Missing in a line where the link is by the identity's id, as most are.
+    #[serde(borrow, default = "subject_attribute", skip_serializing_if = "is_subject_attribute")]
     pub source_attribute: Cow<'a, str>,
     #[serde(borrow)]
     pub source_value: PersonalText<'a>,
@@ -446,13 +482,15 @@ pub struct Settlement<'a> {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recovered: bool,
     /// How often the row was attempted in that run, without calls that were throttled or did not reach the service.
+    /// One, where the line does not say.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
     pub attempts: u32,
     /// From sending the call that succeeded to its answer; where it is missing, reading settled the row, or an answer of
     /// which there is an [`Attempt`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
     /// The service's id of the last request that was answered.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "borrowed_option")]
     pub request_id: Option<Cow<'a, str>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub error: Option<CallError<'a>>,
@@ -544,12 +582,14 @@ pub struct UnlinkSettlement<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_json_text")]
     pub code: Option<RefusalCode>,
     /// How often it was attempted in that run, without calls that were throttled or did not reach the service.
+    /// One, where the line does not say.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
     pub attempts: u32,
     /// As in [`Settlement`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
     /// The service's id of the last request that was answered.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "borrowed_option")]
     pub request_id: Option<Cow<'a, str>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub error: Option<CallError<'a>>,
@@ -617,7 +657,7 @@ pub struct Attempt<'a> {
     #[serde(borrow)]
     pub code: Cow<'a, str>,
     /// The service's id of the request, where it was answered.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "borrowed_option")]
     pub request_id: Option<Cow<'a, str>>,
     /// From sending the call to its answer, or to the end of waiting for it.
     pub latency_ms: u64,

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::path::Path;
 
 use crate::clock::UnixMs;
@@ -20,19 +21,18 @@ use crate::limits::{LIST_LAG_MS_MAX, VIEW_RECENT_ROWS, VIEW_UNLINKED_ROWS};
 /// The state of every row of a ledger.
 #[derive(Debug)]
 pub struct LedgerView {
-    in_doubt: HashMap<RowKey, OpenAnnouncement>,
+    in_doubt: KeyMap<OpenAnnouncement>,
     /// Results that are newer than those in `settled`.
-    recent: HashMap<RowKey, HeldRow>,
+    recent: KeyMap<HeldRow>,
     /// How many of them may wait.
     recent_max: usize,
-    /// Sorted by key, each key once.
-    settled: Vec<SettledRow>,
+    settled: SettledRows,
     /// When `undo` last unlinked a row, of those that a list may still show.
-    unlinked: HashMap<RowKey, UnixMs>,
+    unlinked: KeyMap<UnixMs>,
     /// How many of them there may be before the older ones are forgotten.
     unlinked_max: usize,
     /// Invalid rows, each with the input that has it.
-    invalid: HashMap<RowKey, InvalidHeld>,
+    invalid: KeyMap<InvalidHeld>,
     inputs: Vec<LedgerInput>,
     /// The input of the run that goes on; `None` before the first run and in a run of `undo`.
     current_input: Option<InputIndex>,
@@ -122,6 +122,69 @@ struct SettledRow {
 
 const _: () = assert!(size_of::<SettledRow>() == 24);
 
+/// The rows that have a result.
+#[derive(Debug, Default)]
+struct SettledRows {
+    /// Sorted by key, each key once.
+    rows: Vec<SettledRow>,
+    /// The first of the keys' bits that `starts` is ordered by.
+    indexed_bits: u32,
+    /// Where the rows start whose keys begin with these bits, and at last where all rows end. So a search stays within a few
+    /// rows, and does not wait for memory at each of its steps.
+    starts: Vec<usize>,
+}
+
+/// Most bits of an index: 512 KiB.
+const INDEXED_BITS_MAX: u32 = 16;
+
+impl SettledRows {
+    fn find(&self, key: RowKey) -> Option<usize> {
+        let first = key.first_bits(self.indexed_bits);
+        let [start, end] = self.starts.get(first..)?.first_chunk()?;
+        let found = self.rows[*start..*end].binary_search_by(|row| row.key.cmp(&key));
+        found.ok().map(|at| start + at)
+    }
+
+    fn merge(&mut self, newer: Vec<SettledRow>) {
+        merge(&mut self.rows, newer);
+        // About 16 rows for each place of the index, and more where there are many.
+        self.indexed_bits = self.rows.len().checked_ilog2().unwrap_or(0).saturating_sub(4).min(INDEXED_BITS_MAX);
+        self.starts.clear();
+        self.starts.resize((1 << self.indexed_bits) + 1, 0);
+        for row in &self.rows {
+            self.starts[row.key.first_bits(self.indexed_bits) + 1] += 1;
+        }
+        let mut start = 0;
+        for rows in &mut self.starts {
+            start += *rows;
+            *rows = start;
+        }
+    }
+}
+
+/// Takes a row's key for its own hash. An input that is made so that keys collide slows down nobody else's run.
+#[derive(Debug, Clone, Copy, Default)]
+struct KeyHasher(u64);
+
+type KeyMap<T> = HashMap<RowKey, T, BuildHasherDefault<KeyHasher>>;
+
+impl Hasher for KeyHasher {
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+
+    /// No key comes here; right for any other value, and slow.
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 impl LedgerView {
     pub(super) fn new() -> Self {
         Self::with_recent_max(VIEW_RECENT_ROWS)
@@ -129,13 +192,13 @@ impl LedgerView {
 
     fn with_recent_max(recent_max: usize) -> Self {
         Self {
-            in_doubt: HashMap::new(),
-            recent: HashMap::new(),
+            in_doubt: KeyMap::default(),
+            recent: KeyMap::default(),
             recent_max,
-            settled: Vec::new(),
-            unlinked: HashMap::new(),
+            settled: SettledRows::default(),
+            unlinked: KeyMap::default(),
             unlinked_max: VIEW_UNLINKED_ROWS,
-            invalid: HashMap::new(),
+            invalid: KeyMap::default(),
             inputs: Vec::new(),
             current_input: None,
         }
@@ -178,18 +241,16 @@ impl LedgerView {
         if let Some(held) = self.recent.get(&key) {
             return *held;
         }
-        self.settled
-            .binary_search_by(|row| row.key.cmp(&key))
-            .map_or_else(|_| HeldRow::default(), |at| self.settled[at].held)
+        self.settled.find(key).map_or_else(HeldRow::default, |at| self.settled.rows[at].held)
     }
 
     /// Where a row is among the settled ones, which do not move between two runs.
     pub(super) fn settled_place(&self, key: RowKey) -> Option<usize> {
-        self.settled.binary_search_by(|row| row.key.cmp(&key)).ok()
+        self.settled.find(key)
     }
 
     pub(super) fn settled_len(&self) -> usize {
-        self.settled.len()
+        self.settled.rows.len()
     }
 
     /// The input of this path among those of earlier runs.
@@ -258,7 +319,7 @@ impl LedgerView {
         let in_doubt = self.in_doubt.iter().map(|(key, open)| (*key, open.held()));
         let recent = self.recent.iter().map(|(key, held)| (*key, *held));
         let recent = recent.filter(|(key, _)| !self.in_doubt.contains_key(key));
-        let settled = self.settled.iter().map(|row| (row.key, row.held));
+        let settled = self.settled.rows.iter().map(|row| (row.key, row.held));
         let settled = settled.filter(|(key, _)| !self.in_doubt.contains_key(key) && !self.recent.contains_key(key));
         in_doubt.chain(recent).chain(settled)
     }
@@ -367,7 +428,7 @@ impl LedgerView {
         if self.recent.len() >= self.recent_max {
             let mut newer: Vec<SettledRow> = self.recent.drain().map(|(key, held)| SettledRow { key, held }).collect();
             newer.sort_unstable_by_key(|row| row.key);
-            merge(&mut self.settled, newer);
+            self.settled.merge(newer);
         }
     }
 }
@@ -546,7 +607,9 @@ mod tests {
                 view.note(key, RowEvent::Settled(state), state, (at, 0));
                 expected.insert(key, state);
             }
-            assert!(view.settled.is_sorted_by(|one, other| one.key < other.key) && view.settled.len() > 1_000);
+            let rows = &view.settled.rows;
+            assert!(rows.is_sorted_by(|one, other| one.key < other.key) && rows.len() > 1_000);
+            assert_eq!(view.settled.starts.last(), Some(&rows.len()));
             assert_eq!(view.states().collect::<BTreeMap<_, _>>(), expected);
             assert_eq!(view.states().count(), expected.len());
             for _ in 0..5_000 {

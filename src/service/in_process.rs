@@ -12,7 +12,9 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::app_clients::{AppClientPage, AppClientReader};
 use super::identities::parse_identities;
+use super::permission_probe::{LinkPermissionProbe, NobodysLink};
 use super::{
     Answer, AnswerMeta, CallFault, IdentityLinker, IdentityUnlinker, LinkRequest, MappedAttributes, PoolFacts,
     PoolUser, PortFuture, ProviderFacts, ProviderPage, Transport, UnlinkRequest, UserDirectory, UserPage, UserQuery,
@@ -270,6 +272,45 @@ impl IdentityLinker for InProcessService {
                 destination_user: IdentityBody::from(&destination),
                 source_user: IdentityBody::from(&source),
             };
+            let answer = self.call::<IgnoredAny>("AdminLinkProviderForUser", body).await?;
+            Ok(Answer { value: (), meta: answer.meta })
+        })
+    }
+}
+
+impl AppClientReader for InProcessService {
+    fn list_app_clients(&self, token: Option<String>) -> PortFuture<'_, AppClientPage> {
+        Box::pin(async move {
+            let body =
+                json!({ "UserPoolId": self.pool, "MaxResults": limits::APP_CLIENTS_PER_PAGE_MAX, "NextToken": token });
+            let Answer { value, meta } = self.call::<Value>("ListUserPoolClients", body).await?;
+            let ids = items_of(&value["UserPoolClients"]).map(|client| text_of(&client["ClientId"])).collect();
+            let next_token = value["NextToken"].as_str().map(str::to_owned);
+            Ok(Answer { value: AppClientPage { ids, next_token }, meta })
+        })
+    }
+
+    fn offered_providers(&self, id: String) -> PortFuture<'_, BTreeSet<String>> {
+        Box::pin(async move {
+            let body = json!({ "UserPoolId": self.pool, "ClientId": id });
+            let Answer { value, meta } = self.call::<Value>("DescribeUserPoolClient", body).await?;
+            let offered = items_of(&value["UserPoolClient"]["SupportedIdentityProviders"]).map(text_of);
+            Ok(Answer { value: offered.collect(), meta })
+        })
+    }
+}
+
+impl LinkPermissionProbe for InProcessService {
+    fn attempt(&self, link: NobodysLink) -> PortFuture<'_, ()> {
+        Box::pin(async move {
+            let body = json!({
+                "UserPoolId": self.pool,
+                "DestinationUser": { "ProviderName": "Cognito", "ProviderAttributeValue": link.username() },
+                "SourceUser": {
+                    "ProviderName": link.provider(), "ProviderAttributeName": "Cognito_Subject",
+                    "ProviderAttributeValue": link.user_id(),
+                },
+            });
             let answer = self.call::<IgnoredAny>("AdminLinkProviderForUser", body).await?;
             Ok(Answer { value: (), meta: answer.meta })
         })

@@ -3,12 +3,14 @@
 //! [`UserDirectory`] reads, [`IdentityLinker`] links and [`IdentityUnlinker`] unlinks. A command that must not write gets
 //! only the first, so it has no way to write; no command gets both of the others.
 
+pub mod app_clients;
 pub mod assumptions;
 pub mod classify;
 pub mod cognito;
 pub mod fault;
 pub mod identities;
 pub mod in_process;
+pub mod permission_probe;
 pub mod probe;
 
 pub mod skew;

@@ -71,6 +71,9 @@ const NAMES: &[(&str, &[&str])] = &[
     ("IdentityLinker", &["service/", "engine/worker.rs", "commands/shared/pool.rs"]),
     ("linker", &["service/", "commands/shared/pool.rs", "commands/link/mod.rs", "commands/reconcile/mod.rs"]),
     ("IdentityUnlinker", &["service/", "engine/worker.rs", "commands/shared/pool.rs"]),
+    // A link that cannot take effect is for `doctor --probe-write` alone.
+    ("LinkPermissionProbe", &["service/", "foresight/link_permission.rs", "commands/doctor/"]),
+    ("permission_probe", &["service/", "foresight/link_permission.rs", "commands/doctor/"]),
     // Creating and deleting pools is for the probe alone.
     ("ProbeService", &["service/", "commands/probe/"]),
     ("connect_probe", &["service/", "commands/probe/"]),

@@ -74,7 +74,9 @@ fn a_migration_ends_with_no_open_row() {
     let (run, said) = link(&home, &simulator, &[&["pairs.csv"], &RIGHT[..]].concat(), 3);
     assert_eq!(rows(&run, STATES), [10, 6, 0, 3, 0, 0, 1], "{run}");
     assert!(said.contains("6 links of this ledger are no longer in the input"), "{said}");
-    assert!(said.contains("`cognito-link undo pairs.csv.ledger --superseded`"), "{said}");
+    let undo =
+        "`cognito-link undo pairs.csv.ledger --superseded --user-pool-id sim-local-1_Example01 --endpoint-url http";
+    assert!(said.contains(undo), "{said}");
     let found = report(&home);
     assert_eq!(rows(&found, STATES), [10, 6, 0, 3, 0, 0, 1], "{found}");
     assert_eq!((&found["superseded_rows"], &found["superseded_links"]), (&9.into(), &6.into()), "{found}");

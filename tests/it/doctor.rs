@@ -1,5 +1,7 @@
 //! `doctor`: what is wrong with a pool, an account or a clock is told before a migration, and nothing is written.
 
+use clap::ValueEnum as _;
+use cognito_sim::Behavior;
 use serde_json::{Value, json};
 
 use crate::harness::{Finished, Home, POOL, Simulator};
@@ -31,12 +33,15 @@ fn a_good_pool_is_told_to_be_good() {
     let finished = doctor(&home, "pool.json", &[]).left_with(0);
     assert_eq!(line(&finished, "pool"), "ok    pool         people: user names are not case-sensitive, about 1 user");
     assert_eq!(line(&finished, "providers"), "ok    providers    Google (Google), Okta (OIDC)");
+    let google = "ok    mapping      Google maps nothing: sign-ins do not change attributes of users";
+    assert_eq!(line(&finished, "mapping"), google);
     let mapping = "ok    mapping      Okta: each sign-in overwrites the user's email, email_verified";
-    assert_eq!(line(&finished, "mapping"), mapping);
+    assert!(finished.stdout.contains(mapping), "{finished:#?}");
+    assert_eq!(line(&finished, "app_clients"), "ok    app_clients  each provider is offered by an app client");
     assert!(line(&finished, "quota").contains("25/s for writes of the whole account (from GetProvisionedLimit)"));
-    assert!(line(&finished, "link_time").ends_with("1,000,000 links take about 13 h 53 min at 20.0/s"));
+    assert!(line(&finished, "link_time").ends_with("1,000 about 50 s, 1,000,000 about 13 h 53 min at 20.0/s"));
     assert!(line(&finished, "permission").starts_with("skip  permission   not tried: AdminLinkProviderForUser"));
-    assert!(finished.stdout.ends_with("(simulated): 10 ok, 0 warn, 0 fail, 1 skip\n"), "{finished:#?}");
+    assert!(finished.stdout.ends_with("(simulated): 12 ok, 0 warn, 0 fail, 1 skip\n"), "{finished:#?}");
     assert_eq!(finished.stderr, "");
 }
 
@@ -119,10 +124,12 @@ fn it_reads_little_and_writes_nothing() {
     let calls: Vec<(&str, u64)> =
         calls.iter().map(|(name, seen)| (name.as_str(), seen["calls"].as_u64().unwrap())).collect();
     let expected = [
-        ("DescribeIdentityProvider", 3),
+        ("DescribeIdentityProvider", 7),
         ("DescribeUserPool", 1),
+        ("DescribeUserPoolClient", 1),
         ("GetProvisionedLimit", 1),
         ("ListIdentityProviders", 1),
+        ("ListUserPoolClients", 1),
         ("ListUsers", 1),
     ];
     assert_eq!(calls, expected, "{stats}");
@@ -134,4 +141,82 @@ fn slips_are_told() {
     home.run(&["doctor"]).refused_with(2, "no user pool");
     home.run(&["doctor", "--simulate"]).refused_with(2, "--pool-file");
     doctor(&home, MIXED_POOL, &["--share", "2"]).refused_with(2, "invalid value '2' for '--share");
+}
+
+#[test]
+fn an_input_is_what_the_checks_are_about() {
+    let home = Home::new();
+    let okta = json!({ "name": "Okta", "type": "OIDC", "attribute_mapping": { "email": "email" } });
+    home.write("pool.json", pool(None, &[okta, json!({ "name": "Google", "type": "Google" })]));
+    let rows = |providers: &[&str]| {
+        let rows = (0..300).map(|row| format!("user-{row},{},00u{row}Ab\n", providers[row % providers.len()]));
+        home.write("in.csv", format!("username,source_provider,source_value\n{}", rows.collect::<String>()));
+    };
+    rows(&["Corp"]);
+    let finished = doctor(&home, "pool.json", &["in.csv"]).left_with(7);
+    let expected = "fail  input        its rows name Corp, which the pool does not have: they will be refused";
+    assert!(line(&finished, "input").starts_with(expected), "{finished:#?}");
+    assert!(!finished.stdout.contains("mapping") && !finished.stdout.contains("app_clients"), "{finished:#?}");
+    // Only the providers of the input count, and only its valid rows.
+    rows(&["Okta"]);
+    let text = home.read("in.csv") + "user-x,Okta,\n";
+    home.write("in.csv", text);
+    let finished = doctor(&home, "pool.json", &["in.csv", "--share", "0.4"]).left_with(0);
+    assert!(line(&finished, "input").starts_with("warn  input        301 rows, 1 invalid; providers: Okta"));
+    assert!(line(&finished, "mapping").starts_with("warn  mapping      Okta maps email"), "{finished:#?}");
+    assert!(!finished.stdout.contains("Google maps"), "{finished:#?}");
+    assert!(line(&finished, "link_time").ends_with("the 300 links of the input take about 30 s at 10.0/s"));
+    let options = ["in.csv", "--output", "json"];
+    let report: Value = serde_json::from_str(&doctor(&home, "pool.json", &options).left_with(0).stdout).unwrap();
+    let input = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "input").unwrap();
+    assert_eq!(input["details"], json!({ "rows": 301, "invalid": 1, "providers": ["Okta"], "not_in_pool": [] }));
+    doctor(&home, "pool.json", &["none.csv"]).refused_with(2, "none.csv");
+}
+
+#[test]
+fn the_permission_to_link_is_tested_without_an_effect() {
+    let home = Home::new();
+    home.write("pool.json", pool(None, &[json!({ "name": "Google", "type": "Google" })]));
+    let probe = |more: &[&str]| {
+        doctor(&home, "pool.json", &[&["--probe-write", "--save-pool", "after", "--force"], more].concat())
+    };
+    probe(&[]).refused_with(2, "no terminal to ask on: pass --yes");
+    assert!(doctor(&home, "pool.json", &["--yes"]).left_with(2).stderr.contains("--probe-write"));
+    let names: Vec<String> = Behavior::value_variants()
+        .iter()
+        .map(|behavior| behavior.to_possible_value().unwrap().get_name().to_owned())
+        .collect();
+    for behavior in [None].into_iter().chain(names.iter().map(Some)) {
+        let behaviors: Vec<&str> = behavior.iter().flat_map(|name| ["--simulate-behavior", name.as_str()]).collect();
+        let finished = probe(&[&["--yes"], &behaviors[..]].concat()).left_with(0);
+        let announced = "sends one AdminLinkProviderForUser to pool sim-local-1_Example01: provider NoProvider-";
+        assert!(finished.stderr.contains(announced), "{finished:#?}");
+        // Of some texts nobody knows whether they are about the permission.
+        let status = line(&finished, "permission").split_whitespace().next().unwrap();
+        assert!(status == "ok" || behavior.is_some_and(|name| name == "unknown-texts"), "{behavior:?}: {finished:#?}");
+        let after: Value = serde_json::from_str(&home.read("after")).unwrap();
+        let users = after["users"].as_array().unwrap();
+        assert_eq!(users.len(), 1, "{behavior:?}: {after}");
+        assert!(users[0].get("identities").is_none(), "{behavior:?}: {after}");
+    }
+    let faults = |text: &str| {
+        home.write("faults", text);
+        probe(&["--yes", "--simulate-faults", "faults"])
+    };
+    let denied = faults("access-denied@1..:AdminLinkProviderForUser").left_with(7);
+    let expected = "fail  permission   AdminLinkProviderForUser: access denied";
+    assert!(line(&denied, "permission").starts_with(expected), "{denied:#?}");
+    assert!(line(&denied, "permission").contains("allow cognito-idp:AdminLinkProviderForUser"), "{denied:#?}");
+    let lost = faults("lost-after@1..2:AdminLinkProviderForUser").left_with(0);
+    assert!(line(&lost, "permission").starts_with("ok    permission"), "{lost:#?}");
+    let expired = faults("expired-credentials@1..").left_with(7);
+    assert!(line(&expired, "permission").starts_with("skip  permission   not checked"), "{expired:#?}");
+}
+
+#[test]
+fn a_service_that_creates_what_a_call_names_is_not_taken_for_cognito() {
+    let home = Home::new();
+    let simulator = Simulator::start(&home, &["--create-on-reference", "--latency", "off"]);
+    let finished = home.on_pool("doctor", &simulator.url, &["--probe-write", "--yes"]).left_with(7);
+    assert!(line(&finished, "permission").starts_with("fail  permission   the service accepted a link of"));
 }

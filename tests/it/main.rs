@@ -55,6 +55,7 @@ mod misfires;
 #[cfg(test)]
 mod network;
 #[cfg(test)]
+mod order;
 mod other_writers;
 #[cfg(test)]
 mod outputs;

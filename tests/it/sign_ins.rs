@@ -1,10 +1,8 @@
-//! What `doctor` says of sign-ins is what the simulator's sign-ins do.
-
-use std::collections::BTreeMap;
+//! What `doctor` and `validate` say of sign-ins is what the simulator's sign-ins do.
 
 use cognito_sim::{
-    AttributeBounds, NewIdentity, NewUser, Pool, PoolSettings, Provider, ProviderKind, SchemaAttribute, SignIn,
-    pool_file,
+    AppClient, AttributeBounds, NewIdentity, NewUser, Pool, PoolSettings, Provider, ProviderKind, SchemaAttribute,
+    SignIn, pool_file,
 };
 use serde_json::{Value, json};
 
@@ -20,14 +18,26 @@ struct Traps {
     required: bool,
     admin_only: bool,
     mapped: bool,
+    /// `email_verified` is mapped with `email`.
+    verified: bool,
     social: bool,
+    /// An app client offers the provider.
+    offered: bool,
 }
 
 impl Traps {
     fn all() -> impl Iterator<Item = Self> {
-        (0..32).map(|bits: u32| {
+        (0..128).map(|bits: u32| {
             let has = |bit: u32| bits & 1 << bit != 0;
-            Self { immutable: has(0), required: has(1), admin_only: has(2), mapped: has(3), social: has(4) }
+            Self {
+                immutable: has(0),
+                required: has(1),
+                admin_only: has(2),
+                mapped: has(3),
+                verified: has(4),
+                social: has(5),
+                offered: has(6),
+            }
         })
     }
 
@@ -47,11 +57,20 @@ impl Traps {
         });
         let config = json!({ "AllowAdminCreateUserOnly": self.admin_only });
         settings.shown.insert("AdminCreateUserConfig".to_owned(), config);
+        let client = |name: &str, providers: &[&str]| AppClient {
+            name: name.to_owned(),
+            providers: providers.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let offered: &[&str] = if self.offered { &["COGNITO", self.provider()] } else { &["COGNITO", "Corp"] };
+        settings.app_clients = Some(vec![client("machine", &[]), client("web", offered)]);
         let mut pool = Pool::new(settings);
         let kind = if self.social { ProviderKind::Google } else { ProviderKind::Oidc };
         let mut provider = Provider::new(self.provider(), kind, 0).mapping("name", "name");
         if self.mapped {
-            provider = provider.mapping("email", "mail").mapping("email_verified", "verified");
+            provider = provider.mapping("email", "mail");
+        }
+        if self.mapped && self.verified {
+            provider = provider.mapping("email_verified", "verified");
         }
         pool.add_provider(provider).unwrap();
         let linked = NewIdentity::linked(self.provider(), "1001");
@@ -59,8 +78,8 @@ impl Traps {
         pool
     }
 
-    /// Whether an identity with this id can sign in, and once more.
-    fn signs_in(self, user_id: &str) -> bool {
+    /// The pool after a sign-in of the identity with this id; `None` where that fails.
+    fn signed_in(self, user_id: &str) -> Option<Pool> {
         let mut pool = self.pool();
         let claims = [("mail", "alice@example.com"), ("verified", "true"), ("name", "Alice")];
         let sign_in = SignIn {
@@ -69,40 +88,87 @@ impl Traps {
             claims: claims.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             issuer: None,
         };
-        pool.sign_in_with(1, &sign_in).is_ok()
+        pool.sign_in_with(1, &sign_in).is_ok().then_some(pool)
+    }
+
+    /// Whether the linked user's address is still verified after a sign-in.
+    fn stays_verified(self) -> bool {
+        let mut text = Vec::new();
+        pool_file::write(&mut text, &self.signed_in("1001").unwrap()).unwrap();
+        let pool: Value = serde_json::from_slice(&text).unwrap();
+        pool["users"][0]["attributes"]["email_verified"] == "true"
     }
 }
 
+/// What the checks say that sign-ins come to: of a linked identity, of one without a link, and of the address.
+fn foretold(checks: &Value) -> (bool, bool, bool) {
+    let checks = checks.as_array().unwrap();
+    let about = |name: &str| checks.iter().filter(|check| check["name"] == name).collect::<Vec<_>>();
+    let [mapping] = about("mapping")[..] else { panic!("{checks:?}") };
+    let lists = |member: &str| !mapping["details"][member].as_array().unwrap().is_empty();
+    let [clients] = about("app_clients")[..] else { panic!("{checks:?}") };
+    let is_offered = clients["details"]["not_offered"] == json!([]);
+    assert_eq!(clients["status"], if is_offered { "ok" } else { "warn" });
+    let mapped: Vec<&str> =
+        mapping["details"]["mapped_attributes"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let resets = mapped.contains(&"email") && !mapped.contains(&"email_verified");
+    let is_only_reset = resets && !lists("immutable") && !lists("missing");
+    assert!(!is_only_reset || mapping["message"].as_str().unwrap().contains("email_verified to false"), "{mapping}");
+    let linked = is_offered && !lists("immutable");
+    (linked, is_offered && !lists("missing") && about("sign_up").is_empty(), !resets)
+}
+
+const SIMULATED: [&str; 5] = ["--simulate", "--pool-file", "pool.json", "--simulate-latency", "off"];
+
 #[test]
-fn sign_ins_fail_exactly_where_doctor_says_so() {
+fn sign_ins_fail_exactly_where_doctor_and_validate_say_so() {
     let home = Home::new();
     for traps in Traps::all() {
         let mut text = Vec::new();
         pool_file::write(&mut text, &traps.pool()).unwrap();
         home.write("pool.json", text);
-        let finished = home.run(&[
-            "doctor",
-            "--simulate",
-            "--pool-file",
-            "pool.json",
-            "--simulate-latency",
-            "off",
-            "--output",
-            "json",
-        ]);
-        let report: Value = serde_json::from_str(&finished.stdout).unwrap();
-        let checks = report["checks"].as_array().unwrap();
-        let about = |name: &str| checks.iter().filter(|check| check["name"] == name).collect::<Vec<_>>();
-        let lists = |member: &str| about("mapping").iter().any(|check| check["details"][member] != json!([]));
-        let has: BTreeMap<&str, bool> = ["immutable", "missing"]
-            .into_iter()
-            .map(|member| {
-                (member, about("mapping").iter().any(|check| check["details"][member].is_array()) && lists(member))
-            })
-            .collect();
-        assert_eq!(traps.signs_in("1001"), !has["immutable"], "a linked identity: {traps:?} {report}");
-        let new_fails = has["missing"] || !about("sign_up").is_empty();
-        assert_eq!(traps.signs_in("2002"), !new_fails, "an identity without a link: {traps:?} {report}");
-        assert_eq!(report["exit_status"], if has["immutable"] { 7 } else { 0 }, "{traps:?} {report}");
+        home.write("in.csv", format!("username,source_provider,source_value\nalice,{},1001\n", traps.provider()));
+        let report = |command: &[&str]| -> Value {
+            let finished = home.run(&[command, &SIMULATED, &["--output", "json"]].concat());
+            serde_json::from_str(&finished.stdout).unwrap()
+        };
+        let doctor = report(&["doctor"]);
+        let (linked, new, verified) = foretold(&doctor["checks"]);
+        assert_eq!(traps.signed_in("1001").is_some(), linked, "a linked identity: {traps:?} {doctor}");
+        assert_eq!(traps.signed_in("2002").is_some(), new, "an identity without a link: {traps:?} {doctor}");
+        if linked {
+            assert_eq!(traps.stays_verified(), verified, "{traps:?} {doctor}");
+        }
+        let immutable = traps.mapped && traps.immutable;
+        assert_eq!(doctor["exit_status"], if immutable { 7 } else { 0 }, "{traps:?} {doctor}");
+        // A quarter of them is enough to show that it is the same code.
+        if !traps.social && !traps.required {
+            let validated = report(&["validate", "in.csv"]);
+            assert_eq!(foretold(&validated["forecast"]["sign_in_checks"]), (linked, new, verified), "{traps:?}");
+            assert_eq!(validated["exit_status"], 0, "what breaks sign-ins refuses no link: {validated}");
+        }
+    }
+}
+
+#[test]
+fn what_may_not_be_read_is_not_checked_and_is_no_error() {
+    let home = Home::new();
+    let traps = Traps { offered: false, mapped: true, ..Traps::all().next().unwrap() };
+    let mut text = Vec::new();
+    pool_file::write(&mut text, &traps.pool()).unwrap();
+    home.write("pool.json", text);
+    home.write("in.csv", "username,source_provider,source_value\nalice,Okta,2002\n");
+    for operation in ["ListUserPoolClients", "DescribeUserPoolClient"] {
+        home.write("faults", format!("access-denied@1..:{operation}\naccess-denied@1..:DescribeIdentityProvider\n"));
+        let faults = ["--simulate-faults", "faults"];
+        let finished = home.run(&[&["doctor"][..], &SIMULATED, &faults].concat()).left_with(0);
+        let expected = format!("skip  app_clients  not checked: {operation}: access denied");
+        assert!(finished.stdout.contains(&expected), "{finished:#?}");
+        let validated = home.run(&[&["validate", "in.csv"][..], &SIMULATED, &faults].concat()).left_with(0);
+        assert!(validated.stdout.contains(&expected), "{validated:#?}");
+        assert!(
+            validated.stdout.contains("warn  mapping      DescribeIdentityProvider: access denied"),
+            "{validated:#?}"
+        );
     }
 }

@@ -158,3 +158,96 @@ fn a_damaged_export_is_caught_by_itself_or_against_the_pool() {
         }
     }
 }
+
+/// An export of Entra, and the column of its subjects.
+const ENTRA: (&str, &str) = ("entra-saml.csv", "nameId");
+
+#[test]
+fn what_entra_cannot_send_is_caught_without_a_pool() {
+    let home = Home::new();
+    let validate = |text: &str, column: &str| {
+        home.write("in.csv", text);
+        let map = format!("source_value={column}");
+        let options = ["--preset", "entra", "--map", &map, "--set", "source_provider=Corp", "--output", "json"];
+        let finished = home.run(&[&["validate", "in.csv"], &options[..]].concat());
+        serde_json::from_str::<Value>(&finished.stdout).unwrap()
+    };
+    let (file, column) = ENTRA;
+    let text = std::fs::read_to_string(format!("{FIXTURES}/{file}")).unwrap();
+    assert_eq!(validate(&text, column)["findings"], json!([]));
+    let names = validate(&text, "displayName");
+    assert_eq!(names["findings_by_code"]["unlike_provider"], names["rows"]["read"], "{names}");
+    // A subject that lost its end, and an object id that lost its own.
+    for column in [column, "objectId"] {
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let at = reader.headers().unwrap().iter().position(|name| name == column).unwrap();
+        let cut = |record: Result<csv::StringRecord, csv::Error>| {
+            let value = record.unwrap()[at].to_owned();
+            format!("{}@example.com,{}\n", &value[..6], &value[..value.len() - 3])
+        };
+        let rows: String = reader.records().map(cut).collect();
+        let report = validate(&format!("mail,{column}\n{rows}"), column);
+        assert_eq!(report["findings_by_code"]["unlike_provider"], report["rows"]["read"], "{column}: {report}");
+    }
+}
+
+#[test]
+fn the_identities_of_another_pool_are_compared_too() {
+    let home = Home::new();
+    for file in ["cognito.csv", "cognito.jsonl"] {
+        let path = format!("{FIXTURES}/{file}");
+        let alone = home.run(&["validate", &path, "--preset", "cognito", "--output", "json"]).left_with(0);
+        let report: Value = serde_json::from_str(&alone.stdout).unwrap();
+        assert_eq!(report["findings"], json!([]), "{file}");
+    }
+    // The user name in place of the identity: what the pool has of each provider shows it.
+    let text = std::fs::read_to_string(format!("{FIXTURES}/cognito.csv")).unwrap();
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let header = reader.headers().unwrap().clone();
+    let at = |name: &str| header.iter().position(|known| known == name).unwrap();
+    let (id, provider) = (at("identities.userId"), at("identities.providerName"));
+    let held: Vec<(String, String)> = reader
+        .records()
+        .map(|record| record.unwrap())
+        .map(|record| (record[provider].to_owned(), record[id].to_owned()))
+        .collect();
+    let providers: std::collections::BTreeSet<&str> = held.iter().map(|(provider, _)| provider.as_str()).collect();
+    let kind = |name: &str| match name {
+        "Google" | "Facebook" | "SignInWithApple" | "LoginWithAmazon" => name.to_owned(),
+        _ => "OIDC".to_owned(),
+    };
+    let mut users = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for (provider, id) in &held {
+        // The same characters in another order, as others of the provider have them.
+        for by in 1..24 {
+            let mut bytes: Vec<char> = id.chars().collect();
+            let tail = bytes.len().saturating_sub(8);
+            bytes[tail..].rotate_left(by % 7 + 1);
+            bytes[tail..].swap(by % 3, 4 + by % 4);
+            let other: String = bytes.into_iter().collect();
+            let is_new =
+                !held.iter().any(|(_, known)| *known == other) && seen.insert((provider.clone(), other.clone()));
+            if is_new {
+                let own = json!({ "providerName": provider, "userId": other, "primary": true });
+                users.push(json!({ "username": format!("{provider}_{other}"), "status": "EXTERNAL_PROVIDER", "identities": [own] }));
+            }
+        }
+    }
+    let pool = json!({
+        "version": 1, "pool": { "id": "sim-local-1_Profiled1" },
+        "providers": providers.iter().map(|name| json!({ "name": name, "type": kind(name) })).collect::<Vec<_>>(),
+        "users": users,
+    });
+    home.write("pool.json", pool.to_string());
+    let path = format!("{FIXTURES}/cognito.csv");
+    let against = |more: &[&str]| {
+        let options = ["--preset", "cognito", "--simulate", "--pool-file", "pool.json", "--simulate-latency", "off"];
+        let scan = ["--lookup", "scan", "--output", "json"];
+        let finished = home.run(&[&["validate", &path], &options[..], &scan, more].concat());
+        serde_json::from_str::<Value>(&finished.stdout).unwrap()
+    };
+    assert_eq!(against(&[])["findings"], json!([]), "clean");
+    let wrong = against(&["--map", "source_value=Username"]);
+    assert_eq!(wrong["exit_status"], 4, "{}", wrong["findings_by_code"]);
+}

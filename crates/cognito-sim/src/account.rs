@@ -550,6 +550,13 @@ impl Account {
             Call::CreateProvider(call) => {
                 pool.create_provider(now, *call).map(|provider| Reply::Provider(id, Box::new(provider)))
             }
+            Call::ListAppClients { limit, token } => {
+                pool.list_app_clients(limit, token.as_deref(), request_id).map(|page| Reply::AppClients(id, page))
+            }
+            Call::DescribeAppClient(client) => {
+                let client = client.ok_or_else(|| ApiError::null_member("clientId"))?;
+                pool.describe_app_client(&client).map(|client| Reply::AppClient(id, client))
+            }
             Call::GetUser(username) => {
                 let username = username.ok_or_else(|| ApiError::null_member("username"))?;
                 pool.get_user(&username).map(Reply::User)
@@ -680,6 +687,7 @@ impl Account {
             pre_sign_up_trigger: call.pre_sign_up_trigger,
             schema: call.schema,
             shown: call.shown,
+            app_clients: None,
             created_ms: now,
             ..PoolSettings::new(&self.free_pool_id())
         };

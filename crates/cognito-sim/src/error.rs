@@ -330,6 +330,16 @@ impl ApiError {
         Self::invalid(format!("Paging marker {token} is invalid for request {request_id}"))
     }
 
+    /// Unknown app client (seen).
+    pub(crate) fn app_client_not_found(id: &str) -> Self {
+        Self::refused("ResourceNotFoundException", format!("User pool client {id} does not exist."))
+    }
+
+    /// A sign-in with a provider that no app client offers. Sign-in pages say so, no operation does: the class is a guess.
+    pub(crate) fn login_option_not_available() -> Self {
+        Self::invalid("Login option is not available. Please try another one")
+    }
+
     /// `AttributesToGet` names an attribute that a user lacks (documented; the text is a guess).
     pub(crate) fn attribute_missing(attribute: &str) -> Self {
         Self::invalid(format!("One or more requested attributes do not exist: {attribute}"))

@@ -52,6 +52,7 @@
 
 mod access;
 mod account;
+mod app_clients;
 mod behavior;
 mod caller_identity;
 mod clock;
@@ -83,6 +84,7 @@ extern crate self as cognito_sim;
 mod tests;
 
 pub use account::{Account, Answer, Latency, Response, SharedAccount};
+pub use app_clients::AppClient;
 pub use behavior::Behavior;
 pub use clock::UnixMs;
 pub use error::ApiError;

@@ -36,6 +36,7 @@ pub(crate) const PROVIDERS_PER_POOL_MAX: usize = 1_000;
 pub(crate) const USERS_PER_PAGE_MAX: usize = 60;
 pub(crate) const PROVIDERS_PER_PAGE_MAX: usize = 60;
 pub(crate) const POOLS_PER_PAGE_MAX: usize = 60;
+pub(crate) const APP_CLIENTS_PER_PAGE_MAX: usize = 60;
 /// Minutes after which a `PaginationToken` of `ListUsers` expires (developer guide).
 pub(crate) const PAGINATION_TOKEN_MINUTES: i64 = 60;
 

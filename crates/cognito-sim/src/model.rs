@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::app_clients::AppClient;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::limits;
@@ -90,6 +91,9 @@ pub struct PoolSettings {
     /// Members of `CreateUserPool` that have no effect here, and are shown as they were given.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub shown: BTreeMap<String, Value>,
+    /// Its app clients. A pool that names none has one, which offers every provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_clients: Option<Vec<AppClient>>,
     /// When the pool was created.
     #[serde(rename = "created", default = "defaults::date", skip_serializing_if = "defaults::is_date")]
     pub created_ms: UnixMs,
@@ -108,6 +112,7 @@ impl PoolSettings {
             pre_sign_up_trigger: None,
             schema: Vec::new(),
             shown: BTreeMap::new(),
+            app_clients: None,
             created_ms: UNKNOWN_DATE_UNIX_MS,
         }
     }

@@ -35,6 +35,10 @@ pub enum Operation {
     DescribeProvider,
     /// `CreateIdentityProvider`.
     CreateProvider,
+    /// `ListUserPoolClients`.
+    ListAppClients,
+    /// `DescribeUserPoolClient`.
+    DescribeAppClient,
     /// `GetProvisionedLimit`.
     GetProvisionedLimit,
     /// `GetServiceQuota` of Service Quotas.
@@ -62,6 +66,8 @@ pub enum Category {
     UserPoolResourceRead,
     /// 15 a second, and 5 of one operation on one pool.
     UserPoolResourceUpdate,
+    /// 15 a second, and 5 of one operation on one pool.
+    UserPoolClientRead,
     /// One a second.
     LimitManagement,
 }
@@ -69,8 +75,8 @@ pub enum Category {
 /// What is known of a category: its name, calls a second, code in Service Quotas, and whether it can be raised.
 struct CategoryFacts(Category, &'static str, f64, Option<&'static str>, bool);
 
-/// Developer guide, quotas; codes as dumps of Service Quotas show them, two of them not known.
-const CATEGORIES: [CategoryFacts; 9] = [
+/// Developer guide, quotas; codes as dumps of Service Quotas show them, four of them not known.
+const CATEGORIES: [CategoryFacts; 10] = [
     CategoryFacts(Category::UserUpdate, "UserUpdate", 25.0, Some("L-6621E65D"), false),
     CategoryFacts(Category::UserRead, "UserRead", 120.0, Some("L-D6BD5178"), true),
     CategoryFacts(Category::UserList, "UserList", 30.0, Some("L-259E3368"), false),
@@ -79,6 +85,7 @@ const CATEGORIES: [CategoryFacts; 9] = [
     CategoryFacts(Category::UserPoolUpdate, "UserPoolUpdate", 15.0, None, false),
     CategoryFacts(Category::UserPoolResourceRead, "UserPoolResourceRead", 20.0, Some("L-A01C9633"), false),
     CategoryFacts(Category::UserPoolResourceUpdate, "UserPoolResourceUpdate", 15.0, None, false),
+    CategoryFacts(Category::UserPoolClientRead, "UserPoolClientRead", 15.0, None, false),
     CategoryFacts(Category::LimitManagement, "LimitManagement", 1.0, None, false),
 ];
 
@@ -131,7 +138,7 @@ impl Category {
     /// Whether one operation on one pool may have only 5 of these a second.
     #[must_use]
     pub fn is_capped_per_pool(self) -> bool {
-        matches!(self, Self::UserPoolResourceRead | Self::UserPoolResourceUpdate)
+        matches!(self, Self::UserPoolResourceRead | Self::UserPoolResourceUpdate | Self::UserPoolClientRead)
     }
 }
 
@@ -153,7 +160,7 @@ struct OperationFacts(Operation, &'static str, &'static str, Option<Category>, O
 
 /// Which operation draws on which category is general knowledge; the service's page of it could not be read. Service
 /// Quotas has quotas of its own, which are not simulated.
-const OPERATIONS: [OperationFacts; 19] = {
+const OPERATIONS: [OperationFacts; 21] = {
     use Category as Quota;
     use Operation as Op;
     const WRITE: Option<Access> = Some(Access::Write);
@@ -187,6 +194,8 @@ const OPERATIONS: [OperationFacts; 19] = {
             Some(Quota::UserPoolResourceUpdate),
             None,
         ),
+        OperationFacts(Op::ListAppClients, "ListUserPoolClients", COGNITO, Some(Quota::UserPoolClientRead), None),
+        OperationFacts(Op::DescribeAppClient, "DescribeUserPoolClient", COGNITO, Some(Quota::UserPoolClientRead), None),
         OperationFacts(Op::GetProvisionedLimit, "GetProvisionedLimit", COGNITO, Some(Quota::LimitManagement), None),
         OperationFacts(Op::GetQuota, "GetServiceQuota", SERVICE_QUOTAS, None, None),
         OperationFacts(Op::GetDefaultQuota, "GetAWSDefaultServiceQuota", SERVICE_QUOTAS, None, None),

@@ -391,12 +391,17 @@ impl UserRecord<'_> {
         let owned = |(name, value): (Cow<'_, str>, Cow<'_, str>)| (name.into_owned(), value.into_owned());
         // Who writes a file by hand may put these two beside the other attributes.
         let mut attributes = self.attributes;
-        let sub = one_value(self.sub, attributes.remove("sub")).ok_or("sub stands twice, with two values")?;
-        let email = one_value(self.email, attributes.remove("email")).ok_or("email stands twice, with two values")?;
+        let (sub, email) = (attributes.remove("sub"), attributes.remove("email"));
+        if differ(self.sub.as_ref(), sub.as_ref()) {
+            return Err("sub stands twice, with two values");
+        }
+        if differ(self.email.as_ref(), email.as_ref()) {
+            return Err("email stands twice, with two values");
+        }
         Ok(NewUser {
             username: self.username.into_owned(),
-            sub: sub.map(Cow::into_owned),
-            email: email.map(Cow::into_owned),
+            sub: self.sub.or(sub).map(Cow::into_owned),
+            email: self.email.or(email).map(Cow::into_owned),
             status,
             enabled: self.enabled,
             created_ms: self.created,
@@ -410,12 +415,9 @@ impl UserRecord<'_> {
     }
 }
 
-/// Returns the value of a member that may stand in two places, or `None` if the places differ.
-fn one_value<T: PartialEq>(member: Option<T>, attribute: Option<T>) -> Option<Option<T>> {
-    match (member, attribute) {
-        (Some(member), Some(attribute)) => (member == attribute).then_some(Some(member)),
-        (member, attribute) => Some(member.or(attribute)),
-    }
+/// Returns whether both values are there and differ.
+fn differ(member: Option<&Cow<'_, str>>, attribute: Option<&Cow<'_, str>>) -> bool {
+    member.is_some() && attribute.is_some() && member != attribute
 }
 
 impl<'a> UserRecord<'a> {

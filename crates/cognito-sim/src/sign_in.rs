@@ -57,7 +57,8 @@ impl Pool {
     /// for OIDC; [`Behavior::AttributeLinkStays`] leaves it as it is.
     ///
     /// # Errors
-    /// `ResourceNotFoundException` for an unknown provider; `Invalid ProviderName/Username combination` where the
+    /// `ResourceNotFoundException` for an unknown provider; `Login option is not available` where no app client
+    /// offers it; `Invalid ProviderName/Username combination` where the
     /// profile's name is taken by an id that differs in case only, or its id by a link by an attribute that this
     /// sign-in does not use; an error where the sign-in would create a user and only administrators may, or an attribute
     /// that the pool requires is not mapped; `UsernameExistsException` where a native user has the name; `user.…: Attribute cannot be
@@ -65,6 +66,9 @@ impl Pool {
     pub fn sign_in_with(&mut self, now: UnixMs, sign_in: &SignIn) -> Result<SignedIn, ApiError> {
         let SignIn { provider: name, user_id, .. } = sign_in;
         let (index, provider) = self.provider(name).ok_or_else(|| self.provider_missing(name))?;
+        if !self.offers(name) {
+            return Err(ApiError::login_option_not_available());
+        }
         let claim_updates = claim_updates(provider, sign_in);
         if let Some(user_index) = self.linked_by_subject(index, user_id) {
             return self.sign_in_held(now, user_index, (index, user_id), &claim_updates);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::app_clients::AppClientView;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::model::{AttributeBounds, PoolSettings, STANDARD_ATTRIBUTES, SchemaAttribute, UserView, all_attributes};
@@ -157,6 +158,15 @@ pub(crate) enum Call {
     DescribeProvider(Option<String>),
     /// `CreateIdentityProvider`.
     CreateProvider(Box<CreateProviderCall>),
+    /// `ListUserPoolClients`.
+    ListAppClients {
+        /// `MaxResults`.
+        limit: Option<u64>,
+        /// `NextToken`.
+        token: Option<String>,
+    },
+    /// `DescribeUserPoolClient`.
+    DescribeAppClient(Option<String>),
     /// `GetProvisionedLimit`.
     GetProvisionedLimit {
         /// `LimitDefinition.LimitClass`.
@@ -257,6 +267,10 @@ pub(crate) enum Reply {
     Providers(Page<ProviderView>),
     /// A provider, and the id of its pool.
     Provider(String, Box<ProviderDetailsView>),
+    /// A page of app clients, and the id of their pool.
+    AppClients(String, Page<AppClientView>),
+    /// An app client, and the id of its pool.
+    AppClient(String, AppClientView),
     /// The rate of a category, as Cognito shows it.
     ProvisionedLimit(LimitView),
     /// The rate of a category, as Service Quotas shows it.
@@ -442,6 +456,10 @@ fn decode_call(operation: Operation, body: JsonMembers<'_>) -> Result<Call, ApiE
             mapping: body.map("AttributeMapping")?.unwrap_or_default(),
             identifiers: body.texts("IdpIdentifiers")?.unwrap_or_default(),
         })),
+        Operation::ListAppClients => {
+            Call::ListAppClients { limit: body.count("MaxResults", "maxResults")?, token: body.text("NextToken")? }
+        }
+        Operation::DescribeAppClient => Call::DescribeAppClient(body.text("ClientId")?),
         Operation::GetProvisionedLimit => provisioned_limit_call(body)?,
         Operation::GetQuota | Operation::GetDefaultQuota => Call::GetQuota {
             default: operation == Operation::GetDefaultQuota,
@@ -519,6 +537,17 @@ fn reply_json(reply: &Reply) -> Value {
         Reply::Pools(page) => page_json("UserPools", page, "NextToken", pool_summary_json),
         Reply::Providers(page) => page_json("Providers", page, "NextToken", provider_json),
         Reply::Provider(pool, provider) => json!({ "IdentityProvider": provider_details_json(pool, provider) }),
+        Reply::AppClients(pool, page) => {
+            page_json("UserPoolClients", page, "NextToken", |client| app_client_json(pool, client))
+        }
+        Reply::AppClient(pool, client) => {
+            let mut json = app_client_json(pool, client);
+            json["ClientSecret"] = "simulated".into();
+            if !client.providers.is_empty() {
+                json["SupportedIdentityProviders"] = json!(client.providers);
+            }
+            json!({ "UserPoolClient": json })
+        }
         Reply::ProvisionedLimit(limit) => provisioned_limit_json(*limit),
         Reply::Quota(limit) => json!({ "Quota": quota_json(*limit) }),
     }
@@ -563,6 +592,10 @@ fn provider_details_json(pool: &str, provider: &ProviderDetailsView) -> Value {
         json["IdpIdentifiers"] = json!(provider.identifiers);
     }
     json
+}
+
+fn app_client_json(pool: &str, client: &AppClientView) -> Value {
+    json!({ "ClientId": client.id, "UserPoolId": pool, "ClientName": client.name })
 }
 
 fn pool_summary_json(settings: &PoolSettings) -> Value {

@@ -1,39 +1,59 @@
-//! `doctor`: checks what a migration needs of the account, the pool and this machine. Never writes.
+//! `doctor`: checks what a migration needs of the account, the pool, the input and this machine. Changes nothing.
 
 mod view;
 
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use clap::Args;
 
+use super::link::InputCheck;
+use super::shared::part::InputPart;
 use super::shared::settings::parse_share;
 use super::shared::{
-    CommandContext, Failure, PoolAddress, PoolArgs, RateChoice, SimulationArgs, check_outputs, headings,
+    CommandContext, Failure, InputArgs, PoolAddress, PoolArgs, RateChoice, SimulationArgs, check_outputs, headings,
+    note_preset, require_terminal,
 };
-use crate::clock::{Clock, sleep};
+use crate::clock::Clock;
 use crate::domain::doctor::{CheckResult, CheckStatus, CheckTopic, DoctorCheck, DoctorReport};
-use crate::domain::identity::{Personal, ProviderName};
+use crate::domain::identity::{Personal, PoolId, ProviderName};
 use crate::domain::run::{StopCause, StopError};
+use crate::domain::state::RetryChoice;
 use crate::exit::Exit;
-use crate::foresight::preflight::PatientReader;
+use crate::foresight::checkup::{Checkup, SignInScope, reason_after};
+use crate::foresight::link_permission::check_link_permission;
 use crate::foresight::quota;
 use crate::foresight::scan::LookUpCost;
+use crate::input::{InputReader, InputSource};
 use crate::limits;
 use crate::pace::{Pace, RateQuota};
 use crate::seed::Rng;
-use crate::service::{Answer, PoolFacts, PortFuture, QuotaReader, UserDirectory, UserFilter, UserQuery};
+use crate::service::app_clients::AppClientReader;
+use crate::service::permission_probe::{LinkPermissionProbe, NobodysLink};
+use crate::service::{PoolFacts, QuotaReader, UserDirectory, UserFilter, UserQuery};
+use crate::ui::Ui;
 
-/// Types of providers with mappings of one's own, whose identities can be linked by an attribute.
-const MAPPED_KINDS: [&str; 2] = ["OIDC", "SAML"];
+const EXAMPLE: &str = "Example: cognito-link doctor pairs.csv --user-pool-id us-east-1_AbCdEfGhI";
 
-const EXAMPLE: &str = "Example: cognito-link doctor --user-pool-id us-east-1_AbCdEfGhI";
-
-/// Check credentials, pool, providers, mappings, permissions, quota and clock
+/// Check credentials, pool, providers, sign-ins, permissions, quota and clock
 ///
-/// Run it before a migration. Makes a few calls that read, and never writes.
+/// Run it before a migration. With an input, it checks the providers of its rows and estimates their time. Makes a few
+/// calls that read. Only `--probe-write` sends a link, which cannot take effect.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub struct DoctorArgs {
+    /// File of pairs that you want to link, as for `link`
+    pub input: Option<PathBuf>,
+    #[command(flatten)]
+    pub reading: InputArgs,
+    /// Test the permission to link with a call that cannot take effect
+    ///
+    /// Sends one AdminLinkProviderForUser with a provider and a user that do not exist. Asks before.
+    #[arg(long)]
+    pub probe_write: bool,
+    /// Skip the question before `--probe-write`
+    #[arg(short, long, requires = "probe_write")]
+    pub yes: bool,
     #[command(flatten)]
     pub pool: PoolArgs,
     /// Share of the quota that the migration will take, over 0 up to 1 [default: 0.8]
@@ -45,18 +65,32 @@ pub struct DoctorArgs {
 
 pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, clock, seed, .. } = context;
-    check_outputs(&[args.simulation.output()], &args.simulation.files_read(), context.force)?;
+    let [pool_file, faults] = args.simulation.files_read();
+    check_outputs(&[args.simulation.output()], &[args.input.as_deref(), pool_file, faults], context.force)?;
     let choice = RateChoice::of_reads(args.share, &context.file_settings)?;
-    let migration = PlannedMigration { share: choice.share, reads: choice.read_pace(), seed: *seed };
     let address = PoolAddress::find(&args.pool, &args.simulation, *seed, &context.file_settings)?;
+    let input = args.input.as_ref().map(|_| MigrationInput::read(&args, &address.pool, context)).transpose()?;
+    let probe = args.probe_write.then(|| NobodysLink::with_number(Rng::new(*seed).fork("probe-write").next_u64()));
+    if let Some(link) = probe {
+        confirm_probe(link, &address.pool, args.yes, ui)?;
+    }
+    let migration =
+        PlannedMigration { share: choice.share, reads: choice.read_pace(), seed: *seed, input: input.as_ref(), probe };
     ui.status("reading the pool's settings");
     let checks = match address.connect().await {
         Ok(service) => {
-            let (directory, limits) = (service.directory(), service.limits());
-            migration.check(directory.as_ref(), limits.as_ref(), *clock).await
+            let (directory, app_clients, limits) = (service.directory(), service.app_clients(), service.limits());
+            let permission = probe.map(|_| service.permission_probe());
+            let ports = DoctorPorts {
+                directory: directory.as_ref(),
+                app_clients: app_clients.as_ref(),
+                limits: limits.as_ref(),
+                permission: permission.as_deref(),
+            };
+            migration.check(ports, *clock).await
         }
         Err(stop) if stop.cause == StopCause::Configuration => return Err(stop.into()),
-        Err(stop) => checks_without_credentials(stop),
+        Err(stop) => migration.checks_without_credentials(stop),
     };
     ui.clear_status();
     let report = DoctorReport { simulated: address.is_simulated(), pool: address.pool.clone(), checks };
@@ -66,26 +100,92 @@ pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Resul
     Ok(exit)
 }
 
+/// Announces the call of `--probe-write`, and asks.
+fn confirm_probe(link: NobodysLink, pool: &PoolId, yes: bool, ui: &Ui) -> Result<(), Failure> {
+    ui.note(&format!(
+        "--probe-write sends one AdminLinkProviderForUser to pool {pool}: {link}. Neither exists, so it links nothing; it \
+         shows in CloudTrail as a refused call."
+    ));
+    if yes {
+        return Ok(());
+    }
+    require_terminal(ui)?;
+    match ui.confirm(&format!("send it to pool {pool}?")) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::Declined),
+        Err(error) => Err(Failure::Usage(error.to_string())),
+    }
+}
+
+/// What the input of the migration has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct MigrationInput {
+    rows: u64,
+    invalid: u64,
+    providers: BTreeSet<ProviderName>,
+}
+
+impl MigrationInput {
+    /// Checks the input as `link` does before it sends anything.
+    fn read(args: &DoctorArgs, pool: &PoolId, context: &CommandContext<'_>) -> Result<Self, Failure> {
+        let path = args.input.as_deref().unwrap_or_else(|| std::path::Path::new("-"));
+        let source = InputSource::open(path)?;
+        let options = args.reading.options(&context.file_settings)?;
+        note_preset(&options, context.ui);
+        InputReader::new(&source, &options)?;
+        let (part, retry) = (InputPart::default(), RetryChoice::default());
+        let check =
+            InputCheck { source: &source, options: &options, pool, shard: None, part: &part, ledger: None, retry };
+        let found = check.run(context.ui.observer().as_mut())?;
+        Ok(Self { rows: found.rows, invalid: found.invalid, providers: found.providers })
+    }
+
+    fn links(&self) -> u64 {
+        self.rows - self.invalid
+    }
+}
+
+/// The ports through which `doctor` looks.
+#[derive(Clone, Copy)]
+struct DoctorPorts<'a> {
+    directory: &'a dyn UserDirectory,
+    app_clients: &'a dyn AppClientReader,
+    limits: &'a dyn QuotaReader,
+    /// Only with `--probe-write`.
+    permission: Option<&'a dyn LinkPermissionProbe>,
+}
+
 /// The migration that the checks are for.
 #[derive(Debug, Clone, Copy)]
-struct PlannedMigration {
+struct PlannedMigration<'a> {
     /// Its share of the quota, over 0 up to 1.
     share: f64,
     reads: Pace,
     seed: u64,
+    input: Option<&'a MigrationInput>,
+    probe: Option<NobodysLink>,
 }
 
-impl PlannedMigration {
+impl PlannedMigration<'_> {
     /// Makes every check in order. One that fails leaves out only those that depend on it.
-    async fn check(self, directory: &dyn UserDirectory, limits: &dyn QuotaReader, clock: Clock) -> Vec<DoctorCheck> {
+    async fn check(self, ports: DoctorPorts<'_>, clock: Clock) -> Vec<DoctorCheck> {
         let mut rng = Rng::new(self.seed).fork("doctor");
-        let patience = PatientReader::new(clock, &mut rng);
-        let mut checkup = Checkup { patience, directory, limits, closed: None, checks: Vec::new() };
-        let facts = checkup.check_pool().await;
-        checkup.check_providers(facts.as_ref()).await;
-        checkup.check_users().await;
-        let pace = checkup.check_quota(self.share, clock).await;
-        checkup.check_clock();
+        let mut checkup = Checkup::new(clock, &mut rng);
+        let facts = check_pool(&mut checkup, ports.directory).await;
+        let in_pool = list_providers(&mut checkup, ports.directory).await;
+        if let Some(input) = self.input {
+            checkup.add(CheckTopic::Input, input.result(in_pool.as_ref()));
+        }
+        let relevant = |name: &&ProviderName| self.input.is_none_or(|input| input.providers.contains(*name));
+        let providers = in_pool.iter().flatten().filter(relevant).cloned().collect();
+        let (facts_read, mapped) = (facts.as_ref(), BTreeMap::new());
+        let (directory, app_clients) = (ports.directory, ports.app_clients);
+        let scope = SignInScope { directory, app_clients, facts: facts_read, providers, mapped: &mapped };
+        checkup.check_sign_ins(&scope).await;
+        check_users(&mut checkup, ports.directory).await;
+        let pace = check_quota(&mut checkup, ports.limits, self.share, clock).await;
+        check_clock(&mut checkup);
+        let closed = checkup.closed;
         let mut checks = checkup.checks;
         let scan = match (facts.map(|facts| facts.estimated_user_count), self.reads.expected()) {
             (Some(users), Some(pace)) => CheckResult::ScanTime { users, reads: LookUpCost::of_scan(users), pace },
@@ -93,212 +193,146 @@ impl PlannedMigration {
         };
         checks.push(DoctorCheck { topic: CheckTopic::ScanTime, found: scan });
         let links = match pace {
-            Some(pace) => CheckResult::LinkTime { links: limits::LINK_TIME_LINKS, pace },
+            Some(pace) => CheckResult::LinkTime { input_links: self.input.map(MigrationInput::links), pace },
             None => CheckResult::LeftOut("the quota is not known"),
         };
         checks.push(DoctorCheck { topic: CheckTopic::LinkTime, found: links });
-        checks.push(permission_not_tried());
+        let permission = match (self.probe.zip(ports.permission), closed) {
+            (None, _) => not_tried(),
+            (Some(_), Some(why)) => CheckResult::LeftOut(why),
+            (Some((link, port)), None) => check_link_permission(port, link, clock, &mut rng).await,
+        };
+        checks.push(DoctorCheck { topic: CheckTopic::Permission, found: permission });
+        checks
+    }
+
+    /// Returns the checks where there are no credentials to make a call with.
+    fn checks_without_credentials(self, stop: StopError) -> Vec<DoctorCheck> {
+        let why = reason_after(stop.cause);
+        let left_out = |topic| DoctorCheck { topic, found: CheckResult::LeftOut(why) };
+        let mut checks = vec![DoctorCheck { topic: CheckTopic::Credentials, found: CheckResult::Stopped(stop) }];
+        checks.extend([CheckTopic::Pool, CheckTopic::Triggers, CheckTopic::Providers].map(left_out));
+        checks.extend(self.input.map(|input| DoctorCheck { topic: CheckTopic::Input, found: input.result(None) }));
+        let others =
+            [CheckTopic::Users, CheckTopic::Quota, CheckTopic::Clock, CheckTopic::ScanTime, CheckTopic::LinkTime];
+        checks.extend(others.map(left_out));
+        let permission = self.probe.map_or_else(not_tried, |_| CheckResult::LeftOut(why));
+        checks.push(DoctorCheck { topic: CheckTopic::Permission, found: permission });
         checks
     }
 }
 
-/// Returns the checks where there are no credentials to make a call with.
-fn checks_without_credentials(stop: StopError) -> Vec<DoctorCheck> {
-    let why = reason_after(stop.cause);
-    let credentials = DoctorCheck { topic: CheckTopic::Credentials, found: CheckResult::Stopped(stop) };
-    let others = [
-        CheckTopic::Pool,
-        CheckTopic::Triggers,
-        CheckTopic::Providers,
-        CheckTopic::Users,
-        CheckTopic::Quota,
-        CheckTopic::Clock,
-    ];
-    let others = others.into_iter().chain([CheckTopic::ScanTime, CheckTopic::LinkTime]);
-    let left_out = others.map(|topic| DoctorCheck { topic, found: CheckResult::LeftOut(why) });
-    [credentials].into_iter().chain(left_out).chain([permission_not_tried()]).collect()
-}
-
-fn permission_not_tried() -> DoctorCheck {
-    DoctorCheck { topic: CheckTopic::Permission, found: CheckResult::NotTried("AdminLinkProviderForUser") }
-}
-
-/// Says why no further call is made.
-fn reason_after(cause: StopCause) -> &'static str {
-    match cause {
-        StopCause::Credentials => "there are no credentials that the service accepts",
-        StopCause::PoolMissing => "the pool was not found",
-        StopCause::NotEnabledHere => "this is not the pool's primary Region",
-        _ => "the service does not answer",
+impl MigrationInput {
+    fn result(&self, in_pool: Option<&BTreeSet<ProviderName>>) -> CheckResult {
+        CheckResult::Input {
+            rows: self.rows,
+            invalid: self.invalid,
+            providers: self.providers.clone(),
+            not_in_pool: in_pool.map(|in_pool| self.providers.difference(in_pool).cloned().collect()),
+        }
     }
 }
 
-struct Checkup<'a> {
-    patience: PatientReader<'a>,
-    directory: &'a dyn UserDirectory,
-    limits: &'a dyn QuotaReader,
-    /// Why no further call is made.
-    closed: Option<&'static str>,
-    checks: Vec<DoctorCheck>,
+fn not_tried() -> CheckResult {
+    CheckResult::NotTried("AdminLinkProviderForUser")
 }
 
-impl<'a> Checkup<'a> {
-    fn add(&mut self, topic: CheckTopic, found: CheckResult) {
-        self.checks.push(DoctorCheck { topic, found });
+/// Makes the first call, which checks the credentials as well.
+async fn check_pool(checkup: &mut Checkup<'_>, directory: &dyn UserDirectory) -> Option<PoolFacts> {
+    let facts = checkup.call(CheckTopic::Pool, "DescribeUserPool", &|| directory.describe_pool()).await;
+    let stopped = checkup.checks.pop_if(|_| facts.is_none());
+    match stopped.as_ref().map(|check| &check.found) {
+        Some(CheckResult::Stopped(stop)) if stop.cause == StopCause::Credentials => {
+            checkup.add(CheckTopic::Credentials, CheckResult::Stopped(stop.clone()));
+            checkup.add(CheckTopic::Pool, CheckResult::LeftOut(reason_after(stop.cause)));
+        }
+        Some(CheckResult::Stopped(stop)) if stop.cause == StopCause::Unreachable => {
+            checkup.add(CheckTopic::Credentials, CheckResult::LeftOut(reason_after(stop.cause)));
+            checkup.checks.extend(stopped);
+        }
+        _ => {
+            checkup.add(CheckTopic::Credentials, CheckResult::Accepted);
+            checkup.checks.extend(stopped);
+        }
     }
+    let Some(facts) = facts else {
+        checkup.add(CheckTopic::Triggers, CheckResult::LeftOut("the pool's settings cannot be read"));
+        return None;
+    };
+    let (name, case_sensitive) = (facts.name.clone(), facts.case_sensitive);
+    checkup.add(CheckTopic::Pool, CheckResult::Pool { name, case_sensitive, users: facts.estimated_user_count });
+    checkup.add(CheckTopic::Triggers, CheckResult::PreSignUp(facts.has_pre_sign_up_trigger));
+    Some(facts)
+}
 
-    /// Makes a call for a check. Without an answer, the check says why.
-    async fn call<T>(
-        &mut self,
-        topic: CheckTopic,
-        operation: &'static str,
-        make: &dyn Fn() -> PortFuture<'a, T>,
-    ) -> Option<T> {
-        if let Some(why) = self.closed {
-            self.add(topic, CheckResult::LeftOut(why));
-            return None;
-        }
-        match self.patience.call(operation, make).await {
-            Ok(Answer { value, .. }) => Some(value),
-            Err(stop) => {
-                let ends_all_calls = match stop.cause {
-                    StopCause::AccessDenied => false,
-                    StopCause::Unreachable => self.checks.is_empty(),
-                    _ => true,
-                };
-                if ends_all_calls {
-                    self.closed = Some(reason_after(stop.cause));
-                }
-                self.add(topic, CheckResult::Stopped(stop));
-                None
-            }
+/// Returns the names of the pool's providers; `None` where they cannot be read.
+async fn list_providers(checkup: &mut Checkup<'_>, directory: &dyn UserDirectory) -> Option<BTreeSet<ProviderName>> {
+    let (mut providers, mut token) = (Vec::new(), None);
+    loop {
+        let list = || directory.list_providers(token.clone());
+        let page = checkup.call(CheckTopic::Providers, "ListIdentityProviders", &list).await?;
+        providers.extend(page.providers.into_iter().map(|provider| (provider.name, provider.kind)));
+        token = page.next_token;
+        if token.is_none() || providers.len() > limits::PROVIDERS_PER_POOL_MAX {
+            break;
         }
     }
+    providers.sort();
+    let names = providers.iter().map(|(name, _)| name.clone()).collect();
+    checkup.add(CheckTopic::Providers, CheckResult::Providers(providers));
+    Some(names)
+}
 
-    /// Makes the first call, which checks the credentials as well.
-    async fn check_pool(&mut self) -> Option<PoolFacts> {
-        let directory = self.directory;
-        let facts = self.call(CheckTopic::Pool, "DescribeUserPool", &|| directory.describe_pool()).await;
-        let stopped = self.checks.pop_if(|_| facts.is_none());
-        match stopped.as_ref().map(|check| &check.found) {
-            Some(CheckResult::Stopped(stop)) if stop.cause == StopCause::Credentials => {
-                self.add(CheckTopic::Credentials, CheckResult::Stopped(stop.clone()));
-                self.add(CheckTopic::Pool, CheckResult::LeftOut(reason_after(stop.cause)));
-            }
-            Some(CheckResult::Stopped(stop)) if stop.cause == StopCause::Unreachable => {
-                self.add(CheckTopic::Credentials, CheckResult::LeftOut(reason_after(stop.cause)));
-                self.checks.extend(stopped);
-            }
-            _ => {
-                self.add(CheckTopic::Credentials, CheckResult::Accepted);
-                self.checks.extend(stopped);
-            }
-        }
-        let Some(facts) = facts else {
-            self.add(CheckTopic::Triggers, CheckResult::LeftOut("the pool's settings cannot be read"));
-            return None;
-        };
-        let (name, case_sensitive) = (facts.name.clone(), facts.case_sensitive);
-        self.add(CheckTopic::Pool, CheckResult::Pool { name, case_sensitive, users: facts.estimated_user_count });
-        self.add(CheckTopic::Triggers, CheckResult::PreSignUp(facts.has_pre_sign_up_trigger));
-        if facts.admin_only_sign_up {
-            self.add(CheckTopic::SignUp, CheckResult::AdminOnlySignUp);
-        }
-        Some(facts)
+/// Reads at most one user, with a filter as a scan uses it, or without one where the service refuses that filter.
+async fn check_users(checkup: &mut Checkup<'_>, directory: &dyn UserDirectory) {
+    let list = || {
+        let filter = UserFilter { attribute: "sub", prefix: true, value: Personal::from_service("0") };
+        directory.list_users(UserQuery { filter: Some(filter), limit: Some(1), token: None })
+    };
+    if checkup.call(CheckTopic::Users, "ListUsers", &list).await.is_some() {
+        checkup.add(CheckTopic::Users, CheckResult::Users);
+        return;
     }
+    let is_refused = |check: &mut DoctorCheck| matches!(&check.found, CheckResult::Stopped(stop) if stop.cause == StopCause::Unreachable);
+    if checkup.closed.is_some() || checkup.checks.pop_if(is_refused).is_none() {
+        return;
+    }
+    let list = || directory.list_users(UserQuery { filter: None, limit: Some(1), token: None });
+    if checkup.call(CheckTopic::Users, "ListUsers", &list).await.is_some() {
+        checkup.add(CheckTopic::Users, CheckResult::UsersInOneChain);
+    }
+}
 
-    async fn check_providers(&mut self, facts: Option<&PoolFacts>) {
-        let directory = self.directory;
-        let (mut providers, mut token) = (Vec::new(), None);
-        loop {
-            let list = || directory.list_providers(token.clone());
-            let Some(page) = self.call(CheckTopic::Providers, "ListIdentityProviders", &list).await else { return };
-            providers.extend(page.providers.into_iter().map(|provider| (provider.name, provider.kind)));
-            token = page.next_token;
-            if token.is_none() || providers.len() > limits::PROVIDERS_PER_POOL_MAX {
-                break;
-            }
-        }
-        providers.sort();
-        // A pool without such attributes has nothing that the mapping of a social provider could break.
-        let is_strict =
-            facts.is_some_and(|facts| !facts.immutable_attributes.is_empty() || !facts.required_attributes.is_empty());
-        let is_mapped = |kind: &String| is_strict || MAPPED_KINDS.contains(&kind.as_str());
-        let mapped = providers.iter().filter(|(_, kind)| is_mapped(kind)).map(|(name, _)| name.clone()).collect();
-        self.add(CheckTopic::Providers, CheckResult::Providers(providers));
-        self.check_mappings(mapped, facts).await;
-    }
+/// Compares the clocks by the answers so far, including refusals.
+fn check_clock(checkup: &mut Checkup<'_>) {
+    let found = match (checkup.skew().bounds_ms(), checkup.closed) {
+        (None, Some(why)) => CheckResult::LeftOut(why),
+        (bounds, _) => CheckResult::Clock(bounds),
+    };
+    checkup.add(CheckTopic::Clock, found);
+}
 
-    /// Stops at the first that cannot be read: the others cannot be read either.
-    async fn check_mappings(&mut self, providers: Vec<ProviderName>, facts: Option<&PoolFacts>) {
-        let directory = self.directory;
-        let (immutables, required) = facts.map_or_else(Default::default, |facts| {
-            (facts.immutable_attributes.clone(), facts.required_attributes.clone())
-        });
-        for (index, provider) in providers.into_iter().enumerate() {
-            if index > 0 {
-                sleep(Duration::from_millis(limits::MAPPING_SPACING_MS)).await;
-            }
-            let describe = || directory.mapped_attributes(provider.clone());
-            let Some(mapped) = self.call(CheckTopic::Mapping, "DescribeIdentityProvider", &describe).await else {
-                return;
-            };
-            let immutable = mapped.intersection(&immutables).cloned().collect();
-            let missing = required.difference(&mapped).cloned().collect();
-            self.add(CheckTopic::Mapping, CheckResult::Mapping { provider, mapped, immutable, missing });
-        }
+/// Returns the pace of a run. The quota belongs to the account, not to the pool.
+async fn check_quota(checkup: &mut Checkup<'_>, limits: &dyn QuotaReader, share: f64, clock: Clock) -> Option<f64> {
+    if let Some(why) = checkup.closed {
+        checkup.add(CheckTopic::Quota, CheckResult::LeftOut(why));
+        return None;
     }
-
-    /// Reads at most one user, with a filter as a scan uses it, or without one where the service refuses that filter.
-    async fn check_users(&mut self) {
-        let directory = self.directory;
-        let list = || {
-            let filter = UserFilter { attribute: "sub", prefix: true, value: Personal::from_service("0") };
-            directory.list_users(UserQuery { filter: Some(filter), limit: Some(1), token: None })
-        };
-        if self.call(CheckTopic::Users, "ListUsers", &list).await.is_some() {
-            self.add(CheckTopic::Users, CheckResult::Users);
-            return;
-        }
-        let is_refused = |check: &mut DoctorCheck| matches!(&check.found, CheckResult::Stopped(stop) if stop.cause == StopCause::Unreachable);
-        if self.closed.is_some() || self.checks.pop_if(is_refused).is_none() {
-            return;
-        }
-        let list = || directory.list_users(UserQuery { filter: None, limit: Some(1), token: None });
-        if self.call(CheckTopic::Users, "ListUsers", &list).await.is_some() {
-            self.add(CheckTopic::Users, CheckResult::UsersInOneChain);
-        }
-    }
-
-    /// Compares the clocks by the answers so far, including refusals.
-    fn check_clock(&mut self) {
-        let found = match (self.patience.skew().bounds_ms(), self.closed) {
-            (None, Some(why)) => CheckResult::LeftOut(why),
-            (bounds, _) => CheckResult::Clock(bounds),
-        };
-        self.add(CheckTopic::Clock, found);
-    }
-
-    /// Returns the pace of a run. The quota belongs to the account, not to the pool.
-    async fn check_quota(&mut self, share: f64, clock: Clock) -> Option<f64> {
-        if let Some(why) = self.closed {
-            self.add(CheckTopic::Quota, CheckResult::LeftOut(why));
-            return None;
-        }
-        let limit = quota::limit(self.limits, RateQuota::assumed(share, 1), clock).await;
-        let RateQuota { per_second, share, .. } = limit;
-        let pace = limit.ceiling();
-        self.add(CheckTopic::Quota, CheckResult::Quota { per_second, origin: limit.origin.as_str(), share, pace });
-        Some(pace)
-    }
+    let limit = quota::limit(limits, RateQuota::assumed(share, 1), clock).await;
+    let RateQuota { per_second, share, .. } = limit;
+    let pace = limit.ceiling();
+    checkup.add(CheckTopic::Quota, CheckResult::Quota { per_second, origin: limit.origin.as_str(), share, pace });
+    Some(pace)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::clock::UnixMs;
     use crate::service::in_process::InProcessService;
-    use crate::service::{AnswerMeta, CallFault};
+    use crate::service::{Answer, AnswerMeta, CallFault, PortFuture};
     use cognito_sim::{Account, Behavior, FaultPlan, Latency, Pool, PoolSettings, SharedAccount};
 
     const START: UnixMs = 1_795_000_000_000;
@@ -334,8 +368,14 @@ mod tests {
             .with_faults(faults)
             .with_behaviors(behaviors.iter().copied());
         let service = InProcessService::sharing(SharedAccount::new(world), Clock::starting_at(START + ahead_ms), POOL);
-        let migration = PlannedMigration { share: 0.5, reads: Pace::at(15.0), seed: 7 };
-        let checks = migration.check(service.as_ref(), &FixedLimit(limit), Clock::starting_at(START)).await;
+        let migration = PlannedMigration { share: 0.5, reads: Pace::at(15.0), seed: 7, input: None, probe: None };
+        let ports = DoctorPorts {
+            directory: service.as_ref(),
+            app_clients: service.as_ref(),
+            limits: &FixedLimit(limit),
+            permission: None,
+        };
+        let checks = migration.check(ports, Clock::starting_at(START)).await;
         let stats = service.account.stats();
         assert_eq!(stats.links_made, 0);
         checks
@@ -356,8 +396,8 @@ mod tests {
                 "",
                 0,
                 Some(40.0),
-                "credentials:ok pool:ok triggers:ok providers:ok users:ok quota:ok clock:ok scan_time:ok link_time:ok \
-                 permission:skip",
+                "credentials:ok pool:ok triggers:ok providers:ok mapping:ok app_clients:ok users:ok quota:ok \
+                 clock:ok scan_time:ok link_time:ok permission:skip",
             ),
             (
                 &[],
@@ -372,8 +412,8 @@ mod tests {
                 "access-denied@1..:DescribeUserPool",
                 -400_000,
                 Some(40.0),
-                "credentials:ok pool:fail triggers:skip providers:ok users:ok quota:ok clock:fail scan_time:skip \
-                 link_time:ok permission:skip",
+                "credentials:ok pool:fail triggers:skip providers:ok mapping:ok app_clients:ok users:ok quota:ok \
+                 clock:fail scan_time:skip link_time:ok permission:skip",
             ),
             (
                 &google,
@@ -388,8 +428,8 @@ mod tests {
                 "expired-credentials@1..:ListUsers",
                 0,
                 Some(40.0),
-                "credentials:ok pool:ok triggers:ok providers:ok users:fail quota:skip clock:ok scan_time:ok \
-                 link_time:skip permission:skip",
+                "credentials:ok pool:ok triggers:ok providers:ok mapping:ok app_clients:ok users:fail quota:skip \
+                 clock:ok scan_time:ok link_time:skip permission:skip",
             ),
             (
                 &google,
@@ -404,16 +444,16 @@ mod tests {
                 "no-sub-prefix",
                 0,
                 Some(40.0),
-                "credentials:ok pool:ok triggers:ok providers:ok users:warn quota:ok clock:ok scan_time:ok \
-                 link_time:ok permission:skip",
+                "credentials:ok pool:ok triggers:ok providers:ok mapping:ok app_clients:ok users:warn quota:ok \
+                 clock:ok scan_time:ok link_time:ok permission:skip",
             ),
             (
                 &google,
                 "throttled@1..3",
                 0,
                 Some(40.0),
-                "credentials:ok pool:ok triggers:ok providers:ok users:ok quota:ok clock:ok scan_time:ok link_time:ok \
-                 permission:skip",
+                "credentials:ok pool:ok triggers:ok providers:ok mapping:ok app_clients:ok users:ok quota:ok \
+                 clock:ok scan_time:ok link_time:ok permission:skip",
             ),
         ] {
             let checks = checked(providers, faults, ahead_ms, limit).await;
@@ -428,7 +468,7 @@ mod tests {
         let quota = CheckResult::Quota { per_second: 40.0, origin: "provisioned", share: 0.5, pace: 20.0 };
         assert_eq!(found(CheckTopic::Quota), Some(quota));
         assert_eq!(found(CheckTopic::ScanTime), Some(CheckResult::ScanTime { users: 0, reads: 1, pace: 15.0 }));
-        assert_eq!(found(CheckTopic::LinkTime), Some(CheckResult::LinkTime { links: 1_000_000, pace: 20.0 }));
+        assert_eq!(found(CheckTopic::LinkTime), Some(CheckResult::LinkTime { input_links: None, pace: 20.0 }));
     }
 
     #[tokio::test(start_paused = true)]
@@ -439,15 +479,16 @@ mod tests {
             checks.iter().filter(|check| check.topic == CheckTopic::Mapping).map(DoctorCheck::status).collect();
         assert_eq!(mappings, [CheckStatus::Warn]);
         assert!(clock.elapsed() < Duration::from_millis(limits::MAPPING_SPACING_MS));
-        let checks = checked(&["Okta", "Google", "Corp"], "", 0, None).await;
-        assert_eq!(checks.iter().filter(|check| check.topic == CheckTopic::Mapping).count(), 2);
+        let checks = checked(&["Okta", "Google", "Corp", "Four"], "", 0, None).await;
+        assert_eq!(checks.iter().filter(|check| check.topic == CheckTopic::Mapping).count(), 4);
         assert!(clock.elapsed() >= Duration::from_millis(limits::MAPPING_SPACING_MS));
     }
 
     #[test]
     fn without_credentials_nothing_else_is_checked() {
         let stop = StopError::new(StopCause::Credentials, "no credentials found".to_owned());
-        let checks = checks_without_credentials(stop);
+        let migration = PlannedMigration { share: 0.5, reads: Pace::at(15.0), seed: 7, input: None, probe: None };
+        let checks = migration.checks_without_credentials(stop);
         assert!(line(&checks).starts_with("credentials:fail pool:skip triggers:skip providers:skip users:skip "));
         assert_eq!(checks.iter().filter(|check| check.status() == CheckStatus::Skip).count(), 9);
     }

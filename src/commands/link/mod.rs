@@ -7,7 +7,7 @@ mod rehearse;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
@@ -24,7 +24,7 @@ use super::shared::simulator::Simulator;
 use super::shared::{
     AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, PaceArgs, PoolArgs,
     Proposal, RunTarget, SimulationArgs, WritePace, binding_of, check_outputs, connect, default_ledger_path, headings,
-    note_preset, parse_shard, resolve_shard, warn_about_undivided_array,
+    note_preset, parse_shard, pool_options, resolve_shard, warn_about_undivided_array,
 };
 use super::validate::{ValidateArgs, cmd_validate};
 use crate::domain::identity::PoolId;
@@ -47,7 +47,8 @@ const EXAMPLE: &str = "Example: cognito-link link pairs.csv --user-pool-id us-ea
 /// Link every row of a file; resume where the last run ended
 ///
 /// Checks the whole file first, and sends nothing before you have confirmed. The ledger beside the file records every
-/// call before it is made, so the same command resumes after a crash, a signal or a limit.
+/// call before it is made, so the same command resumes after a crash, a signal or a limit. Without `--plan`, the pool is
+/// not compared with the rows before: run `validate` with a pool to see disabled users and identities unlike the pool's.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 #[expect(clippy::struct_excessive_bools, reason = "a flag a field")]
@@ -112,6 +113,10 @@ pub struct LinkArgs {
     #[arg(long, value_name = "DURATION", default_value_t = format!("{}h", limits::PLAN_AGE_HOURS_MAX), requires = "plan",
         help_heading = headings::LEDGER, hide_short_help = true)]
     pub plan_max_age: String,
+    /// Order in which the rows of a plan are linked
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t, requires = "plan", help_heading = headings::LEDGER,
+        hide_short_help = true)]
+    pub order: LinkOrder,
     #[command(flatten)]
     pub simulation: SimulationArgs,
     /// Run in virtual time against the simulated pool, keep nothing, and print how long the real run would take
@@ -119,6 +124,15 @@ pub struct LinkArgs {
     pub rehearse: bool,
     #[command(flatten)]
     pub advanced: AdvancedArgs,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LinkOrder {
+    /// As in the file
+    #[default]
+    File,
+    /// The users with the latest change in the pool first
+    Recent,
 }
 
 impl LinkArgs {
@@ -298,6 +312,7 @@ impl CheckedRun<'_> {
             RowGuidance::None | RowGuidance::Plan(_) => None,
         };
         let rows = InputRows::open(source, input_options, cross_row, pool, self.shard, self.guidance)?;
+        let rows = if args.order == LinkOrder::Recent { rows.recent_first() } else { rows };
         let mut rows = rows.in_part(self.checked.part).read_ahead(source.name())?;
         let mut ledger = match self.ledger {
             Some(ledger) => ledger,
@@ -334,7 +349,8 @@ impl CheckedRun<'_> {
         let exit = exit_for_run(&report);
         print_run_report(&report, Some(&self.ledger_path.display().to_string()), &args.input, exit, ui)?;
         print_stop(&report, ui);
-        hint_at_superseded_links(ledger.view(), self.ledger_path, ui);
+        let options = pool_options(&args.pool, &args.simulation);
+        hint_at_superseded_links(ledger.view(), self.ledger_path, &options, ui);
         hint_at_undone_rows(self.checked.undone, ui);
         Ok(exit)
     }
@@ -430,6 +446,12 @@ fn open_guidance(
         .map_err(|error| Failure::Usage(format!("--plan-max-age '{}': {error}", args.plan_max_age)))?;
     let (header, plan) = saved_plan::open(path)?;
     header.refuse_other_pool(path, run)?;
+    if args.order == LinkOrder::Recent && !header.has_changes && header.count("link") > 0 {
+        return Err(Failure::Mismatch(format!(
+            "--order recent: {} has no dates of users; make a new plan with this version",
+            path.display()
+        )));
+    }
     context.ui.status("comparing the plan with the input");
     let checked = header.check(path, source, options, age_max, context.clock);
     context.ui.clear_status();

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use crate::commands::shared::Failure;
+use crate::commands::shared::{Failure, pool_options_of_run};
 use crate::domain::counts::Counts;
 use crate::domain::finding::{FindingCode, Severity};
 use crate::domain::outcome::ServiceText;
@@ -93,6 +93,7 @@ impl Ledgers {
             heads: self.contents.iter().map(|contents| contents.head.to_string()).collect(),
             pool: self.binding.pool.to_string(),
             simulated: self.binding.simulated,
+            pool_options: self.pool_options(),
             counts: self.counts(),
             superseded: self.contents.iter().map(|contents| contents.view.superseded_counts().rows).sum(),
             superseded_links: self.contents.iter().map(|contents| contents.view.superseded_counts().links).sum(),
@@ -100,18 +101,29 @@ impl Ledgers {
             unprocessed_known: true,
             ..LedgerReport::default()
         };
-        let mut failures = HashMap::new();
+        let (mut failures, mut recovered) = (HashMap::new(), HashSet::new());
         let needing = report.counts.refused + report.counts.failed + report.counts.in_doubt;
         for (path, contents) in self.paths.iter().zip(&self.contents) {
-            self.read_records(path, failures_max, &mut report, &mut failures)?;
+            self.read_records(path, failures_max, &mut report, &mut failures, &mut recovered)?;
             let inputs = contents.view.inputs();
             report.unprocessed_known &= !inputs.is_empty() && inputs.iter().all(|input| input.completed);
         }
+        let is_linked = |key: &&RowKey| matches!(self.state(**key), RowState::Linked | RowState::Kept(_));
+        let counted = recovered.iter().filter(is_linked).filter(|key| !self.is_superseded(**key));
+        report.counts.recovered = counted.count() as u64;
         report.runs.sort_by_key(|run| run.started_unix_ms);
         report.failures = failures.into_values().collect();
         report.failures_left_out = needing - report.failures.len() as u64;
         report.failures.sort_by_key(|failure| (failure.row, failure.key));
         Ok(report)
+    }
+
+    /// Returns the options that name the pool as the last run of the first ledger named it.
+    fn pool_options(&self) -> String {
+        let run = self.contents.iter().find_map(|contents| contents.last_run.as_ref());
+        let origin = run.and_then(|run| run.start.origin.as_ref());
+        let arguments = origin.map_or(&[][..], |origin| origin.arguments.as_slice());
+        pool_options_of_run(arguments, &self.binding.pool, self.binding.simulated)
     }
 
     /// Returns how the shards fit together; `None` where no ledger is of a shard.
@@ -158,13 +170,14 @@ impl Ledgers {
         counts
     }
 
-    /// Adds runs, and the answers of the service for rows that need something.
+    /// Adds runs, the links that were recovered, and the answers of the service for rows that need something.
     fn read_records(
         &self,
         path: &Path,
         failures_max: usize,
         report: &mut LedgerReport,
         failures: &mut HashMap<RowKey, FailureLine>,
+        recovered: &mut HashSet<RowKey>,
     ) -> Result<(), LedgerError> {
         let mut add = |key, row, said| self.add_failure(failures, failures_max, key, row, said);
         read_records(path, &mut |record| {
@@ -189,6 +202,12 @@ impl Ledgers {
                     add(intent.key, intent.row, None);
                 }
                 LedgerRecord::Settled(settled) => {
+                    // The newest result of a row counts.
+                    if settled.recovered {
+                        recovered.insert(settled.key);
+                    } else {
+                        recovered.remove(&settled.key);
+                    }
                     add(settled.key, settled.row, settled.error.map(ServiceText::from));
                 }
                 LedgerRecord::UnlinkSettled(settled) => {

@@ -65,15 +65,17 @@ pub(super) fn print_ledger_report(
                 _ => String::new(),
             };
             ui.hint(&format!(
-                "correct the rows in {}, then link them: `cognito-link link {}{ledger}`",
+                "correct the rows in {}, then link them: `cognito-link link {}{ledger}{}`",
                 escape(&path),
-                shell_path(&path)
+                shell_path(&path),
+                report.pool_options
             ));
         }
     }
     print_next_steps(&report.counts, 0, &ledgers, input, RESUME_AFTER_REPORT, ui);
     if let ([ledger], true) = (report.ledgers.as_slice(), report.superseded_links > 0) {
-        ui.hint(&format!("remove the superseded links: `cognito-link undo {} --superseded`", shell_path(ledger)));
+        let (ledger, options) = (shell_path(ledger), &report.pool_options);
+        ui.hint(&format!("remove the superseded links: `cognito-link undo {ledger} --superseded{options}`"));
     }
     Ok(())
 }
@@ -262,6 +264,7 @@ mod tests {
             heads: vec!["4b0c1d2e".repeat(8)],
             pool: "us-east-1_AbCdEfGhI".into(),
             simulated: false,
+            pool_options: " --user-pool-id us-east-1_AbCdEfGhI".into(),
             counts: Counts {
                 read: 3,
                 linked: 1,

@@ -1,6 +1,7 @@
 //! What several commands share: groups of arguments, settings, the service, the engine, and how results are printed.
 
 pub mod bounds;
+pub mod check_view;
 pub mod choices;
 pub mod control;
 mod failure;
@@ -10,6 +11,7 @@ mod outputs;
 mod pace;
 pub mod part;
 mod pool;
+pub mod recent_first;
 pub mod retry;
 pub mod rows;
 pub mod run;
@@ -27,7 +29,7 @@ pub use outputs::check_outputs;
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
 pub use pool::{
     EarlierLedger, ExpectedPool, OpenPool, PoolAddress, PoolArgs, binding_of, check_providers, connect, listed,
-    note_endpoint, pool_options,
+    note_endpoint, pool_options, pool_options_of_run,
 };
 pub use run_target::{GuardArgs, Proposal, RunTarget};
 pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};

@@ -19,6 +19,7 @@ use crate::foresight::preflight::{PoolKnowledge, preflight};
 use crate::ledger::{Binding, Ledger, LedgerError, held_binding};
 use crate::seed::Rng;
 use crate::service::UserDirectory;
+use crate::service::app_clients::AppClientReader;
 use crate::service::cognito::{Cognito, ConnectionTarget};
 use crate::ui::{Ui, shell_path, shell_word};
 
@@ -99,6 +100,37 @@ pub fn pool_options(pool: &PoolArgs, simulation: &SimulationArgs) -> String {
     }
     if pool.allow_insecure_endpoint {
         options.push_str(" --allow-insecure-endpoint");
+    }
+    options
+}
+
+/// Returns the options that name the pool, each after a space, out of the arguments of an earlier run. A run that found
+/// its pool in the environment or the settings gets the `pool` by id.
+pub fn pool_options_of_run(arguments: &[String], pool: &PoolId, simulated: bool) -> String {
+    const FLAGS: [&str; 2] = ["--simulate", "--allow-insecure-endpoint"];
+    const VALUES: [&str; 5] = ["--pool-file", "--user-pool-id", "--pool", "--profile", "--endpoint-url"];
+    let mut options = String::new();
+    let mut names_pool = simulated;
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let (name, joined) =
+            argument.split_once('=').map_or((argument.as_str(), None), |(name, value)| (name, Some(value)));
+        let value = if VALUES.contains(&name) { joined.or_else(|| rest.next().map(String::as_str)) } else { None };
+        match value {
+            Some(value) => {
+                let value = if name == "--pool-file" { shell_path(value) } else { shell_word(value) };
+                // Writing to a string cannot fail.
+                let _ = write!(options, " {name} {value}");
+            }
+            None if FLAGS.contains(&name) => {
+                let _ = write!(options, " {name}");
+            }
+            None => {}
+        }
+        names_pool |= matches!(name, "--user-pool-id" | "--pool");
+    }
+    if !names_pool {
+        let _ = write!(options, " --user-pool-id {}", shell_word(pool.as_str()));
     }
     options
 }
@@ -256,6 +288,7 @@ pub struct OpenPool {
     pub address: PoolAddress,
     pub binding: Binding,
     pub directory: Arc<dyn UserDirectory>,
+    pub app_clients: Arc<dyn AppClientReader>,
     pub knowledge: PoolKnowledge,
 }
 
@@ -270,7 +303,7 @@ impl OpenPool {
         let (service, knowledge) = connect(&address.target, &address.pool, seed, context).await?;
         let binding = binding_of(&address.pool, &service, &knowledge);
         note_endpoint(&binding, context.ui);
-        Ok(Self { address, binding, directory: service.directory(), knowledge })
+        Ok(Self { address, binding, directory: service.directory(), app_clients: service.app_clients(), knowledge })
     }
 
     /// Refuses a provider that the pool does not have: a misspelled name would find nothing.
@@ -299,6 +332,26 @@ pub fn listed<'a>(names: impl Iterator<Item = &'a ProviderName>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_later_command_is_for_the_pool_of_a_run() {
+        let pool = PoolId::parse("us-east-1_Abc").unwrap();
+        for (arguments, simulated, expected) in [
+            ("link in.csv --yes", false, " --user-pool-id us-east-1_Abc"),
+            ("link in.csv --user-pool-id=us-east-1_Abc --rate 5", false, " --user-pool-id us-east-1_Abc"),
+            ("link in.csv --pool prod --profile p", false, " --pool prod --profile p"),
+            ("link in.csv --simulate --yes", true, " --simulate"),
+            ("link in.csv --simulate --pool-file a$b.json", true, " --simulate --pool-file 'a$b.json'"),
+            (
+                "link in.csv --endpoint-url http://h --allow-insecure-endpoint",
+                false,
+                " --endpoint-url http://h --allow-insecure-endpoint --user-pool-id us-east-1_Abc",
+            ),
+        ] {
+            let arguments: Vec<String> = arguments.split(' ').map(str::to_owned).collect();
+            assert_eq!(pool_options_of_run(&arguments, &pool, simulated), expected);
+        }
+    }
 
     #[test]
     fn a_pool_and_its_region() {

@@ -34,15 +34,16 @@ pub fn retry_choice(options: &[RetryOption]) -> RetryChoice {
     })
 }
 
-/// Names the command that removes exactly the links whose rows are no longer in an input.
-pub fn hint_at_superseded_links(view: &LedgerView, ledger: &Path, ui: &Ui) {
+/// Names the command that removes exactly the links whose rows are no longer in an input. `options` name the pool.
+pub fn hint_at_superseded_links(view: &LedgerView, ledger: &Path, options: &str, ui: &Ui) {
     let links = view.superseded_counts().links;
     if links == 0 {
         return;
     }
     let (are, these) = if links == 1 { ("is", "it") } else { ("are", "them") };
     ui.warn(&format!("{} of this ledger {are} no longer in the input", format::counted(links, "link")));
-    ui.hint(&format!("remove {these}: `cognito-link undo {} --superseded`", shell_path(&ledger.display().to_string())));
+    let ledger = shell_path(&ledger.display().to_string());
+    ui.hint(&format!("remove {these}: `cognito-link undo {ledger} --superseded{options}`"));
 }
 
 /// Says how many links `--relink` would make again.

@@ -1,19 +1,22 @@
 //! The rows of an input as the engine takes them.
 
+use std::io;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::choices::Choices;
-use super::input_stop;
 use super::part::InputPart;
+use super::recent_first::RecentFirst;
 use super::saved_plan::SavedPlan;
+use super::{input_stop, temporary_file_stop};
+use crate::clock::UnixMs;
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::identity::PoolId;
 use crate::domain::row::Row;
 use crate::domain::run::{StopCause, StopError};
 use crate::domain::shard::Shard;
-use crate::engine::{IncomingRow, RowBatchFuture, RowSource};
+use crate::engine::{IncomingRow, PlannedOutcome, RowBatchFuture, RowSource};
 use crate::input::{
     CheckedRow, CrossRowFindings, FirstReading, InputError, InputOptions, InputReader, InputRecord, InputSource,
 };
@@ -33,6 +36,8 @@ pub struct InputRows {
     shard: Option<Shard>,
     part: InputPart,
     guidance: RowGuidance,
+    /// Where the rows of a plan are linked by the last change of their users.
+    recent: Option<RecentFirst>,
 }
 
 impl InputRows {
@@ -50,12 +55,18 @@ impl InputRows {
             shard,
             part: InputPart::default(),
             guidance,
+            recent: None,
         })
     }
 
     /// Leaves out the rows that are not in a part.
     pub fn in_part(self, part: InputPart) -> Self {
         Self { part, ..self }
+    }
+
+    /// Returns the rows that a plan links after all others, by the last change of their users.
+    pub fn recent_first(self) -> Self {
+        Self { recent: Some(RecentFirst::default()), ..self }
     }
 
     /// Reads ahead a little in a thread of its own, so that a slow disk or pipe delays no call.
@@ -79,13 +90,24 @@ impl InputRows {
         let mut batch = Vec::with_capacity(READER_BATCH_ROWS);
         while batch.len() < READER_BATCH_ROWS {
             match self.reader.next() {
-                None if batch.is_empty() => return None,
-                None => break,
+                None => match self.recent.as_mut().and_then(|recent| recent.next_row(&self.pool)) {
+                    None if batch.is_empty() => return None,
+                    None => break,
+                    Some(Ok((row, user))) => batch.push(IncomingRow::Planned(row, PlannedOutcome::Link(user))),
+                    Some(Err(error)) => return Some(Err(temporary_file_stop(&error))),
+                },
                 Some(Ok(record)) if !is_in_shard(self.shard, &record) => {}
                 // The engine keeps what it was given before, and stops.
                 Some(Err(error)) => return Some(Err(input_stop(&error))),
                 Some(Ok(record)) => match self.guided(incoming(record, &self.pool)) {
-                    Ok(incoming) => batch.push(self.left_out_of_part(&incoming).unwrap_or(incoming)),
+                    Ok((incoming, changed)) => {
+                        let incoming = self.left_out_of_part(&incoming).unwrap_or(incoming);
+                        match self.kept_for_later(&incoming, changed) {
+                            Ok(true) => {}
+                            Ok(false) => batch.push(incoming),
+                            Err(error) => return Some(Err(temporary_file_stop(&error))),
+                        }
+                    }
                     Err(detail) => return Some(Err(StopError::new(StopCause::InputIo, detail))),
                 },
             }
@@ -101,13 +123,23 @@ impl InputRows {
         (!self.part.has_row(row.number, &self.reader)).then_some(IncomingRow::LeftOut(row.key))
     }
 
-    fn guided(&mut self, incoming: IncomingRow) -> Result<IncomingRow, String> {
+    /// Keeps a row that a plan links, where such rows are ordered. Returns whether it did.
+    fn kept_for_later(&mut self, incoming: &IncomingRow, changed: Option<UnixMs>) -> io::Result<bool> {
+        let (Some(recent), IncomingRow::Planned(row, PlannedOutcome::Link(user))) = (&mut self.recent, incoming) else {
+            return Ok(false);
+        };
+        recent.add(row, user.as_ref(), changed).map(|()| true)
+    }
+
+    /// Returns what is known of a row, and the last change of its user.
+    fn guided(&mut self, incoming: IncomingRow) -> Result<(IncomingRow, Option<UnixMs>), String> {
         match (&mut self.guidance, incoming) {
-            (RowGuidance::Choices(choices), IncomingRow::Row(row)) => Ok(choices.incoming(row)),
+            (RowGuidance::Choices(choices), IncomingRow::Row(row)) => Ok((choices.incoming(row), None)),
             (RowGuidance::Plan(plan), IncomingRow::Row(row)) => {
-                plan.next_for(&row).map(|outcome| IncomingRow::Planned(row, outcome))
+                let (outcome, changed) = plan.next_for(&row)?;
+                Ok((IncomingRow::Planned(row, outcome), changed))
             }
-            (_, incoming) => Ok(incoming),
+            (_, incoming) => Ok((incoming, None)),
         }
     }
 }

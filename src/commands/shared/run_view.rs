@@ -159,10 +159,16 @@ pub fn table(states: &[TableLine], sums: &[TableLine], style: Style) -> Vec<Stri
 /// The table of row states of a run or of ledgers.
 pub fn counts_table(counts: &Counts, sum_label: &'static str, not_read: Option<u64>, style: Style) -> Vec<String> {
     let kept = by_code_text(&counts.kept, RefusalCode::as_str);
-    let kept = if kept.is_empty() { kept } else { format!("undo refused: {kept}") };
+    let mut linked_notes = Vec::new();
+    if counts.recovered > 0 {
+        linked_notes.push(format!("{} recovered, seen after a call in doubt", count(counts.recovered)));
+    }
+    if !kept.is_empty() {
+        linked_notes.push(format!("undo refused: {kept}"));
+    }
     let undone = if counts.undone > 0 { format!("{} unlinked by undo", count(counts.undone)) } else { String::new() };
     let states = [
-        TableLine::new("linked", counts.linked, kept, Style::green),
+        TableLine::new("linked", counts.linked, linked_notes.join(", "), Style::green),
         TableLine::new("already linked", counts.already_linked, "", Style::green),
         TableLine::new("refused", counts.refused, refusals_text(counts), Style::yellow),
         TableLine::new("failed", counts.failed, "", Style::red),
@@ -306,6 +312,7 @@ pub fn counts_json(counts: &Counts) -> Map<String, Value> {
         ("repeated", counts.repeated),
         ("undone", counts.undone),
         ("superseded", counts.superseded),
+        ("recovered", counts.recovered),
     ])
 }
 

@@ -50,6 +50,9 @@ pub struct PlanHeader {
     pub verdicts: BTreeMap<String, u64>,
     /// Estimated time of the links, in milliseconds.
     pub eta_ms: Option<u64>,
+    /// Whether the lines have the last change of users, which `--order recent` needs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_changes: bool,
     /// Hash of the lines and of the header without this member.
     pub hash: String,
 }
@@ -81,6 +84,9 @@ struct PlanLine {
     /// The user that a look-up or a choice found, where the row does not name it so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user: Option<String>,
+    /// The last change of the user of a row that will be linked, in milliseconds since 1970-01-01 UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    changed: Option<UnixMs>,
 }
 
 /// Writes a plan. It has mode 0600, and gets its name only when it is complete.
@@ -89,12 +95,19 @@ pub struct PlanWriter {
     lines: BufWriter<File>,
     hasher: Xxh3,
     rows: u64,
+    has_changes: bool,
 }
 
 impl PlanWriter {
     pub fn create(path: &Path) -> Result<Self, InputError> {
         let lines = tempfile::tempfile().map_err(|error| write_error(path, error))?;
-        Ok(Self { path: path.to_owned(), lines: BufWriter::new(lines), hasher: Xxh3::new(), rows: 0 })
+        Ok(Self {
+            path: path.to_owned(),
+            lines: BufWriter::new(lines),
+            hasher: Xxh3::new(),
+            rows: 0,
+            has_changes: false,
+        })
     }
 
     pub fn write(&mut self, row: &Row, forecast: &Prediction) -> Result<(), InputError> {
@@ -108,7 +121,9 @@ impl PlanWriter {
             key: row.key.to_string(),
             verdict: forecast.outcome.as_str().to_owned(),
             user: user.map(|user| user.value.expose().to_owned()),
+            changed: forecast.changed_unix_ms.filter(|_| forecast.outcome == PredictedOutcome::Link),
         };
+        self.has_changes |= line.changed.is_some();
         let text = line_of(&line).map_err(|error| write_error(&self.path, error))?;
         self.hasher.update(&text);
         self.rows += 1;
@@ -117,11 +132,11 @@ impl PlanWriter {
 
     /// Completes the header and gives the file its name.
     pub fn finish(self, header: PlanHeader) -> Result<(), InputError> {
-        let Self { path, lines, hasher, rows } = self;
+        let Self { path, lines, hasher, rows, has_changes } = self;
         let fault = |error| write_error(&path, error);
         let mut lines = lines.into_inner().map_err(|error| fault(error.into_error()))?;
         lines.rewind().map_err(fault)?;
-        let header = PlanHeader { rows, ..header };
+        let header = PlanHeader { rows, has_changes, ..header };
         let header = PlanHeader { hash: header.hash_with(&hasher).map_err(fault)?, ..header };
         let mut file = OutputFile::create(&path)?;
         file.write(&line_of(&header).map_err(fault)?)?;
@@ -147,6 +162,7 @@ impl PlanHeader {
             invalid: 0,
             verdicts: BTreeMap::new(),
             eta_ms: None,
+            has_changes: false,
             hash: String::new(),
         }
     }
@@ -270,9 +286,9 @@ pub fn open(path: &Path) -> Result<(PlanHeader, SavedPlan), Failure> {
 }
 
 impl SavedPlan {
-    /// Returns the forecast of a row. Rows come in the order of the input; lines of other shards are skipped. An error
+    /// Returns the forecast of a row, and the last change of a user who will be linked. Rows come in the order of the input; lines of other shards are skipped. An error
     /// means that plan and input do not belong together.
-    pub fn next_for(&mut self, row: &Row) -> Result<PlannedOutcome, String> {
+    pub fn next_for(&mut self, row: &Row) -> Result<(PlannedOutcome, Option<UnixMs>), String> {
         let not_in_plan = || format!("row {}: not in the plan; make a new plan", row.number);
         let line = loop {
             let line = self.read_line()?.ok_or_else(not_in_plan)?;
@@ -284,13 +300,14 @@ impl SavedPlan {
             return Err(not_in_plan());
         }
         let user = line.user.as_deref().map(Personal::from_service);
-        match PredictedOutcome::parse(&line.verdict).ok_or_else(not_in_plan)? {
+        let outcome = match PredictedOutcome::parse(&line.verdict).ok_or_else(not_in_plan)? {
             PredictedOutcome::Link => {
-                Ok(PlannedOutcome::Link(user.map(|value| DestinationUser { provider: ProviderName::native(), value })))
+                PlannedOutcome::Link(user.map(|value| DestinationUser { provider: ProviderName::native(), value }))
             }
-            PredictedOutcome::AlreadyLinked => Ok(PlannedOutcome::AlreadyLinked),
-            PredictedOutcome::Refused(code) => Ok(PlannedOutcome::Refused(code)),
-        }
+            PredictedOutcome::AlreadyLinked => PlannedOutcome::AlreadyLinked,
+            PredictedOutcome::Refused(code) => PlannedOutcome::Refused(code),
+        };
+        Ok((outcome, line.changed))
     }
 
     fn read_line(&mut self) -> Result<Option<PlanLine>, String> {
@@ -360,8 +377,11 @@ mod tests {
             (refused, None),
         ];
         let mut writer = PlanWriter::create(&path).unwrap();
-        for (row, (verdict, user)) in rows().iter().zip(forecasts) {
-            writer.write(row, &Prediction { outcome: verdict, user, hint: None, doubt: None, concern: None }).unwrap();
+        for (row, (outcome, user)) in rows().iter().zip(forecasts) {
+            // Only what will be linked keeps its date.
+            let changed_unix_ms = (row.number.0 > 1).then_some(7);
+            let forecast = Prediction { outcome, user, hint: None, doubt: None, concern: None, changed_unix_ms };
+            writer.write(row, &forecast).unwrap();
         }
         writer.finish(header()).unwrap();
         path
@@ -371,13 +391,13 @@ mod tests {
     fn a_plan_reads_back_in_the_order_of_the_rows() {
         let folder = tempfile::tempdir().unwrap();
         let (header, mut plan) = open(&written(folder.path())).unwrap();
-        assert_eq!((header.rows, header.pool.as_str()), (4, "us-east-1_A"));
+        assert_eq!((header.rows, header.pool.as_str(), header.has_changes), (4, "us-east-1_A", true));
         let bob = DestinationUser { provider: ProviderName::native(), value: Personal::from_service("bob") };
         let [first, second, third, fourth] = rows();
-        assert_eq!(plan.next_for(&first), Ok(PlannedOutcome::Link(None)));
-        assert_eq!(plan.next_for(&second), Ok(PlannedOutcome::Link(Some(bob))));
+        assert_eq!(plan.next_for(&first), Ok((PlannedOutcome::Link(None), None)));
+        assert_eq!(plan.next_for(&second), Ok((PlannedOutcome::Link(Some(bob)), Some(7))));
         // The rows between are of another shard.
-        assert_eq!(plan.next_for(&fourth), Ok(PlannedOutcome::Refused(RefusalCode::UserNotFound)));
+        assert_eq!(plan.next_for(&fourth), Ok((PlannedOutcome::Refused(RefusalCode::UserNotFound), None)));
         assert!(plan.next_for(&third).is_err_and(|error| error.contains("row 4: not in the plan")));
     }
 

@@ -9,13 +9,15 @@ use super::split_files::VerdictFiles;
 use crate::clock::Clock;
 use crate::commands::shared::choices::Choices;
 use crate::commands::shared::saved_plan::{PlanHeader, PlanWriter};
-use crate::commands::shared::{Failure, input_stop};
+use crate::commands::shared::{Failure, OpenPool, input_stop};
+use crate::domain::doctor::DoctorCheck;
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::identity::{Personal, PoolId, ProviderName};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::report::{PredictedRefusal, PredictionReport};
 use crate::domain::row::{Row, RowKey};
 use crate::domain::run::StopError;
+use crate::foresight::checkup::{Checkup, SignInScope};
 use crate::foresight::destination::{CorrectionHint, PoolNaming};
 use crate::foresight::pool_index::{PoolIndex, PoolIndexBuilder};
 use crate::foresight::pool_index::{RequiredUsers, RequiredUsersBuilder};
@@ -26,9 +28,9 @@ use crate::foresight::scan::{ScanOptions, ScanResult, look_up, scan};
 use crate::foresight::subject_profile::{SubjectComparison, SubjectProfiles, UnlikePool};
 use crate::foresight::trust::TrustPolicy;
 use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputRecord, InputSource};
-use crate::limits::CANDIDATES_SHOWN_MAX;
+use crate::limits::{CANDIDATES_SHOWN_MAX, PROVIDERS_PER_POOL_MAX};
 use crate::seed::Rng;
-use crate::service::{MappedAttributes, PoolUser, UserDirectory};
+use crate::service::{MappedAttributes, PoolUser};
 
 /// An input, and the pool that it is compared with.
 pub(super) struct ForecastInput<'a> {
@@ -39,11 +41,21 @@ pub(super) struct ForecastInput<'a> {
     pub(super) pool: &'a PoolId,
 }
 
+/// What the rows of an input need of the pool.
+struct InputNeeds {
+    /// The users that rows name.
+    users: RequiredUsers,
+    providers: BTreeSet<ProviderName>,
+    /// Providers with an identity that is named by another attribute than the subject.
+    by_attribute: BTreeSet<ProviderName>,
+}
+
 pub(super) struct PoolSample {
     index: PoolIndex,
     /// What the identities of the pool look like; `None` where not all users were read.
     subjects: Option<SubjectProfiles>,
     mapped: BTreeMap<ProviderName, MappedAttributes>,
+    sign_ins: Vec<DoctorCheck>,
     pub(super) look_up: LookUpMethod,
     /// The number of reads of either way.
     pub(super) cost: LookUpCost,
@@ -87,16 +99,28 @@ impl ForecastInput<'_> {
     pub(super) async fn read_pool(
         &self,
         given: Option<LookUpMethod>,
-        directory: Arc<dyn UserDirectory>,
-        knowledge: &PoolKnowledge,
+        OpenPool { directory, app_clients, knowledge, .. }: &OpenPool,
         options: ScanOptions,
         clock: Clock,
         observer: &mut (dyn RunObserver + Send),
     ) -> Result<PoolSample, Failure> {
-        let (required, mut by_attribute) = self.needs()?;
+        let directory = Arc::clone(directory);
+        let InputNeeds { users: required, mut providers, mut by_attribute } = self.needs()?;
         by_attribute.retain(|provider| knowledge.providers.contains_key(provider));
+        providers.retain(|provider| knowledge.providers.contains_key(provider));
         let mut rng = Rng::new(options.seed).fork("mapping");
         let mapped = mapped_attributes(directory.as_ref(), clock, &mut rng, &by_attribute).await?;
+        let mut rng = Rng::new(options.seed).fork("sign-ins");
+        let mut checkup = Checkup::new(clock, &mut rng);
+        let scope = SignInScope {
+            directory: directory.as_ref(),
+            app_clients: app_clients.as_ref(),
+            facts: Some(&knowledge.facts),
+            providers,
+            mapped: &mapped,
+        };
+        checkup.check_sign_ins(&scope).await;
+        let sign_ins = checkup.checks;
         let case_sensitive = knowledge.facts.case_sensitive;
         let estimated = knowledge.facts.estimated_user_count;
         let cost = LookUpCost::of(estimated, &required);
@@ -119,21 +143,23 @@ impl ForecastInput<'_> {
             }
         };
         let subjects = (method == LookUpMethod::Scan).then_some(subjects);
-        Ok(PoolSample { index: builder.build(), subjects, mapped, look_up: method, cost, scanned })
+        Ok(PoolSample { index: builder.build(), subjects, mapped, sign_ins, look_up: method, cost, scanned })
     }
 
-    /// Returns the users that rows name, and the providers with an identity that is named by another attribute than the
-    /// subject.
-    fn needs(&self) -> Result<(RequiredUsers, BTreeSet<ProviderName>), Failure> {
-        let (mut required, mut by_attribute) = (RequiredUsersBuilder::default(), BTreeSet::new());
+    fn needs(&self) -> Result<InputNeeds, Failure> {
+        let (mut required, mut providers, mut by_attribute) =
+            (RequiredUsersBuilder::default(), BTreeSet::new(), BTreeSet::new());
         for row in self.rows()? {
             let link = row?.link;
             required.add(&link);
+            if providers.len() <= PROVIDERS_PER_POOL_MAX && !providers.contains(link.source.provider()) {
+                providers.insert(link.source.provider().clone());
+            }
             if !link.source.attribute().is_subject() && !by_attribute.contains(link.source.provider()) {
                 by_attribute.insert(link.source.provider().clone());
             }
         }
-        Ok((required.build(), by_attribute))
+        Ok(InputNeeds { users: required.build(), providers, by_attribute })
     }
 
     /// Returns the filters that find the users of the rows, one after the other.
@@ -202,6 +228,7 @@ impl ForecastInput<'_> {
             reads: sample.scanned.reads,
             throttled: sample.scanned.throttled,
             scanned_unix_ms: sample.scanned.began,
+            sign_ins: sample.sign_ins.clone(),
             elapsed: sample.scanned.elapsed,
             ..PredictionReport::default()
         };

@@ -257,8 +257,7 @@ async fn forecast_input(
         LookUpWay::Filter => LookUpMethod::Filter,
     });
     let scan = ScanOptions { reads: rate_choice.read_pace(), seed: context.seed };
-    let directory = Arc::clone(&pool.directory);
-    let sample = input.read_pool(given, directory, &pool.knowledge, scan, context.clock, view).await?;
+    let sample = input.read_pool(given, pool, scan, context.clock, view).await?;
     let is_allowed = options.allow.contains(&FindingCode::UnlikePool);
     let mut has_unlike = false;
     for unlike in input.unlike_pool(&sample)? {

@@ -18,7 +18,9 @@ use std::io;
 use serde_json::{Value, json};
 
 use crate::commands::shared::SCHEMA_VERSION;
+use crate::commands::shared::check_view::{check_json, check_text};
 use crate::commands::shared::run_view::{by_code_json, joined, simulated_mark};
+use crate::domain::doctor::CheckStatus;
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::finding::{Finding, FindingCode, Severity};
 use crate::domain::outcome::RefusalCode;
@@ -79,7 +81,7 @@ impl ValidateView {
         let style = self.ui.stdout_style();
         let ui = self.ui;
         if ui.output() == OutputFormat::Json {
-            self.json.push_str(&end_of_json(report, forecast, exit));
+            self.json.push_str(&end_of_json(report, forecast, ui.shows_values(), exit));
             return self.output_error.take().map_or_else(|| ui.print(&self.json), Err);
         }
         ui.print(&findings_text(report, style))?;
@@ -88,7 +90,7 @@ impl ValidateView {
         self.hidden.into_iter().for_each(|(severity, count)| printer.count_hidden(severity, count));
         printer.close();
         if let Some(forecast) = forecast {
-            ui.print(&forecast_text(forecast, style))?;
+            ui.print(&forecast_text(forecast, ui.shows_values(), style))?;
             self.refused.iter().for_each(|line| ui.warn(&refused_text(line)));
             if self.refused_hidden > 0 {
                 let hidden = count(self.refused_hidden);
@@ -167,7 +169,7 @@ pub(super) fn finding_json(finding: &Finding) -> Value {
     })
 }
 
-fn end_of_json(report: &ValidateReport, forecast: Option<&PredictionReport>, exit: Exit) -> String {
+fn end_of_json(report: &ValidateReport, forecast: Option<&PredictionReport>, show_values: bool, exit: Exit) -> String {
     let counts = &report.counts;
     let mut rest = json!({
         "rows": {"read": counts.read, "valid": counts.unprocessed, "invalid": counts.invalid},
@@ -177,12 +179,12 @@ fn end_of_json(report: &ValidateReport, forecast: Option<&PredictionReport>, exi
         "exit_status": exit.status(),
     });
     if let Some(forecast) = forecast {
-        rest["forecast"] = forecast_json(forecast);
+        rest["forecast"] = forecast_json(forecast, show_values);
     }
     encode_json(&rest).replacen('{', "],", 1)
 }
 
-fn forecast_json(report: &PredictionReport) -> Value {
+fn forecast_json(report: &PredictionReport, show_values: bool) -> Value {
     json!({
         "pool": report.pool,
         "simulated": report.simulated,
@@ -200,6 +202,7 @@ fn forecast_json(report: &PredictionReport) -> Value {
         "concerns": report.concerns.iter().map(|((code, reason), rows)| {
             json!({"code": code, "reason": reason, "rows": rows})
         }).collect::<Vec<_>>(),
+        "sign_in_checks": report.sign_ins.iter().map(|check| check_json(check, show_values)).collect::<Vec<_>>(),
         "scanned_unix_ms": report.scanned_unix_ms,
         "links_to_make": report.writes,
         "repeats": report.repeats,
@@ -236,7 +239,7 @@ fn findings_text(report: &ValidateReport, style: Style) -> String {
 }
 
 /// Verdicts with their numbers, how the pool was read, and the time that the links will take.
-fn forecast_text(report: &PredictionReport, style: Style) -> String {
+fn forecast_text(report: &PredictionReport, show_values: bool, style: Style) -> String {
     const DESIRED: [&str; 2] = ["link", "already_linked"];
     let mut lines = Vec::new();
     for verdict in DESIRED.into_iter().chain(RefusalCode::ALL.iter().map(|code| code.as_str())) {
@@ -274,6 +277,9 @@ fn forecast_text(report: &PredictionReport, style: Style) -> String {
         let _ = write!(total, "; {} with the full quota of {}", duration(time), rate(report.quota_per_second));
     }
     lines.push(total);
+    // What is in order is in the JSON alone.
+    let noted = report.sign_ins.iter().filter(|check| check.status() != CheckStatus::Ok);
+    lines.extend(noted.map(|check| check_text(check, show_values, style)));
     joined(&lines)
 }
 

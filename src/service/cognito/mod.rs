@@ -31,6 +31,8 @@ use aws_sdk_cognitoidentityprovider::Client;
 use self::sign_in::{SessionEnded, SignInCredentials};
 pub use probe::{configured_region, connect_probe};
 
+use super::app_clients::AppClientReader;
+use super::permission_probe::LinkPermissionProbe;
 use super::{CallerReader, IdentityLinker, IdentityUnlinker, QuotaReader, UserDirectory};
 use crate::domain::endpoint::CustomEndpoint;
 use crate::domain::identity::PoolId;
@@ -112,6 +114,15 @@ impl Cognito {
     }
 
     pub fn directory(&self) -> Arc<dyn UserDirectory> {
+        self.ports()
+    }
+
+    pub fn app_clients(&self) -> Arc<dyn AppClientReader> {
+        self.ports()
+    }
+
+    /// Only for `doctor --probe-write`.
+    pub fn permission_probe(&self) -> Arc<dyn LinkPermissionProbe> {
         self.ports()
     }
 

@@ -9,8 +9,12 @@ use aws_sdk_cognitoidentityprovider::types::{
 };
 
 use super::convert::{self, BodyKind, ResponseHeaders};
-use crate::domain::identity::{DestinationUser, ExternalIdentity, Personal, ProviderName};
+use crate::domain::identity::{
+    COGNITO_SUBJECT, DestinationUser, ExternalIdentity, NATIVE_PROVIDER, Personal, ProviderName,
+};
 use crate::limits;
+use crate::service::app_clients::{AppClientPage, AppClientReader};
+use crate::service::permission_probe::{LinkPermissionProbe, NobodysLink};
 use crate::service::{
     Answer, CallFault, IdentityLinker, IdentityUnlinker, LinkRequest, MappedAttributes, PoolFacts, PoolUser,
     PortFuture, ProviderFacts, ProviderPage, Transport, UnlinkRequest, UserDirectory, UserPage, UserQuery,
@@ -167,6 +171,57 @@ impl IdentityUnlinker for PoolClient {
                 .admin_disable_provider_for_user()
                 .user_pool_id(&self.pool)
                 .user(source_user(&request.identity));
+            let (result, headers) = send!(request);
+            result.and_then(|_| written(&headers))
+        })
+    }
+}
+
+impl AppClientReader for PoolClient {
+    fn list_app_clients(&self, token: Option<String>) -> PortFuture<'_, AppClientPage> {
+        Box::pin(async move {
+            let request = self
+                .client
+                .list_user_pool_clients()
+                .user_pool_id(&self.pool)
+                .max_results(count(limits::APP_CLIENTS_PER_PAGE_MAX))
+                .set_next_token(token);
+            let (result, headers) = send!(request);
+            let page = result?;
+            let ids = page.user_pool_clients().iter().filter_map(|client| client.client_id().map(str::to_owned));
+            let page = AppClientPage { ids: ids.collect(), next_token: page.next_token().map(str::to_owned) };
+            answer(page, &headers)
+        })
+    }
+
+    fn offered_providers(&self, id: String) -> PortFuture<'_, BTreeSet<String>> {
+        Box::pin(async move {
+            let request = self.client.describe_user_pool_client().user_pool_id(&self.pool).client_id(id);
+            let (result, headers) = send!(request);
+            let described = result?.user_pool_client;
+            let offered = described.map(|client| client.supported_identity_providers.unwrap_or_default());
+            answer_with(offered.map(|names| names.into_iter().collect()), "app client", &headers)
+        })
+    }
+}
+
+impl LinkPermissionProbe for PoolClient {
+    fn attempt(&self, link: NobodysLink) -> PortFuture<'_, ()> {
+        Box::pin(async move {
+            let user = |provider: &str, value: String| {
+                let attribute = (provider != NATIVE_PROVIDER).then(|| COGNITO_SUBJECT.to_owned());
+                ProviderUserIdentifierType::builder()
+                    .provider_name(provider)
+                    .set_provider_attribute_name(attribute)
+                    .provider_attribute_value(value)
+                    .build()
+            };
+            let request = self
+                .client
+                .admin_link_provider_for_user()
+                .user_pool_id(&self.pool)
+                .destination_user(user(NATIVE_PROVIDER, link.username()))
+                .source_user(user(&link.provider(), link.user_id()));
             let (result, headers) = send!(request);
             result.and_then(|_| written(&headers))
         })

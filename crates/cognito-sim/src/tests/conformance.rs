@@ -78,6 +78,12 @@ impl PurePool {
             Call::CreateProvider(call) => {
                 pool.create_provider(NOW, *call).map(|provider| Reply::Provider(POOL.to_owned(), Box::new(provider)))
             }
+            Call::ListAppClients { limit, token } => pool
+                .list_app_clients(limit, token.as_deref(), "some-request")
+                .map(|page| Reply::AppClients(POOL.to_owned(), page)),
+            Call::DescribeAppClient(client) => {
+                pool.describe_app_client(&client.unwrap()).map(|client| Reply::AppClient(POOL.to_owned(), client))
+            }
             _ => unreachable!("{name} is a call on the account, and names no pool"),
         }
     }
@@ -137,7 +143,7 @@ async fn every_case_has_its_answer_in_three_ways() {
 /// tests of server and pool cover; injected faults, which those of the account cover; and what the service could answer
 /// otherwise, which the tests of behaviors cover; and errors of operations that only other clients use, which the tests of
 /// administration cover.
-const ERRORS_ELSEWHERE: [&str; 24] = [
+const ERRORS_ELSEWHERE: [&str; 25] = [
     "access_denied",
     "attribute_required",
     "body_too_large",
@@ -148,6 +154,7 @@ const ERRORS_ELSEWHERE: [&str; 24] = [
     "in_unknown_words",
     "internal",
     "limit_is_rate",
+    "login_option_not_available",
     "no_such_path",
     "password_policy",
     "profile_name_taken",

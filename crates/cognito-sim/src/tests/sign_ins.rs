@@ -1,6 +1,7 @@
 //! Sign-ins: the proof of a link.
 
 use super::{Provider, ProviderKind, code_and_text, example};
+use crate::app_clients::AppClient;
 use crate::model::PoolSettings;
 use crate::model::{AttributeBounds, SchemaAttribute};
 use crate::pool::Pool;
@@ -160,4 +161,43 @@ fn a_new_user_needs_what_the_pool_requires_and_may_be_for_administrators_only() 
     assert_eq!(sign_in(false, false), Ok("Okta_new".to_owned()));
     assert!(sign_in(true, false).unwrap_err().starts_with("Login not allowed"));
     assert_eq!(sign_in(false, true), Err("attributes required: [email]".to_owned()));
+}
+
+#[test]
+fn only_a_provider_that_an_app_client_offers_lets_people_in() {
+    let client = |providers: &[&str]| AppClient {
+        name: "web".into(),
+        providers: providers.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    for (clients, okta, google) in [
+        (None, true, true),
+        (Some(vec![]), false, false),
+        (Some(vec![client(&["COGNITO", "Okta"])]), true, false),
+        (Some(vec![client(&["Google"]), client(&["Okta"])]), true, true),
+        (Some(vec![client(&["okta"])]), false, false),
+    ] {
+        let mut pool = example(true);
+        pool.settings.app_clients.clone_from(&clients);
+        for (provider, offered) in [("Okta", okta), ("Google", google)] {
+            let expected =
+                if offered { Ok(true) } else { Err("Login option is not available. Please try another one") };
+            let found = signed_in(&mut pool, provider, "new1").map(|(_, created)| created);
+            assert_eq!(found.as_ref().map_err(String::as_str).copied(), expected, "{clients:?} {provider}");
+        }
+    }
+}
+
+#[test]
+fn app_clients_are_listed_by_pages_and_kept_in_the_pool_file() {
+    let mut pool = example(true);
+    let client = |at: usize| AppClient { name: format!("app {at}"), providers: vec!["Okta".into()] };
+    pool.settings.app_clients = Some((0..3).map(client).collect());
+    let mut text = Vec::new();
+    crate::pool_file::write(&mut text, &pool).unwrap();
+    let pool = crate::pool_file::read(text.as_slice()).unwrap();
+    let first = pool.list_app_clients(Some(2), None, "some-request").unwrap();
+    assert_eq!((first.items.len(), first.next_token.as_deref()), (2, Some("2")));
+    let rest = pool.list_app_clients(Some(2), Some("2"), "some-request").unwrap();
+    assert_eq!((rest.items[0].name.as_str(), &rest.next_token), ("app 2", &None));
+    assert_eq!(pool.describe_app_client(&rest.items[0].id).unwrap().providers, ["Okta"]);
 }

@@ -192,6 +192,15 @@ fn successes() -> Vec<Case> {
             .shows(json!({ "name": "example", "case_sensitive": true, "users": 7 })),
         Case::new("list providers", "ListIdentityProviders", json!({ "UserPoolId": POOL, "MaxResults": 60 }))
             .shows(json!([["Google", "Google"], ["Okta", "OIDC"], ["Corp", "SAML"]])),
+        Case::new("list app clients", "ListUserPoolClients", json!({ "UserPoolId": POOL, "MaxResults": 60 }))
+            .shows(json!([[APP_CLIENT, "default"]])),
+        Case::new("describe an app client", "DescribeUserPoolClient", app_client(APP_CLIENT))
+            .shows(json!({ "name": "default", "providers": ["COGNITO", "Google", "Okta", "Corp"], "secret": true })),
+        Case::new("describe no app client", "DescribeUserPoolClient", app_client("none")).refused(
+            "app_client_not_found",
+            "ResourceNotFoundException",
+            "User pool client none does not exist.",
+        ),
         Case::new("describe a provider", "DescribeIdentityProvider", json!({ "UserPoolId": POOL, "ProviderName": "Okta" }))
             .shows(json!({ "name": "Okta", "type": "OIDC", "mapping": { "email": "email", "username": "sub" }, "secret": true })),
         Case::new("make a provider", CREATE_PROVIDER, provider("Entra", "OIDC"))
@@ -445,6 +454,13 @@ fn refused_by_shape() -> Vec<Case> {
     ]
 }
 
+/// The id of the app client of the pool.
+const APP_CLIENT: &str = "6b48648622a5405fa01990912b";
+
+fn app_client(id: &str) -> Value {
+    json!({ "UserPoolId": POOL, "ClientId": id })
+}
+
 fn refused_unlinks() -> Vec<Case> {
     const NOT_LINKED: &str = "Account isn't linked to anyone else, verify that the account has been linked";
     let case = |name, user: Value| Case::new(name, DISABLE, disable(&user)).refused("not_linked", INVALID, NOT_LINKED);
@@ -474,6 +490,14 @@ pub(crate) fn summary(operation: &str, body: &Value) -> Value {
         "ListUserPools" => items("UserPools").map(|pool| pool["Name"].clone()).collect(),
         "ListIdentityProviders" => {
             items("Providers").map(|provider| json!([provider["ProviderName"], provider["ProviderType"]])).collect()
+        }
+        "ListUserPoolClients" => {
+            items("UserPoolClients").map(|client| json!([client["ClientId"], client["ClientName"]])).collect()
+        }
+        "DescribeUserPoolClient" => {
+            let client = &body["UserPoolClient"];
+            let secret = client.get("ClientSecret").is_some();
+            json!({ "name": client["ClientName"], "providers": client["SupportedIdentityProviders"], "secret": secret })
         }
         "DescribeIdentityProvider" | "CreateIdentityProvider" => {
             let provider = &body["IdentityProvider"];
