@@ -248,6 +248,18 @@ pub const DRAIN_MS_MAX: u64 = 20_000;
 /// After a limit of failures, calls in flight and rows in doubt have this long, in milliseconds: a list that lags shows
 /// every link by then.
 pub const DRAIN_AFTER_FAILURES_MS_MAX: u64 = 120_000;
+/// Requests to control a run that are not handled yet.
+pub const CONTROL_WAITING_MAX: usize = 16;
+/// Longest request or answer on a control socket, in bytes.
+pub const CONTROL_LINE_BYTES_MAX: u64 = 64 * 1024;
+/// Longest wait for a request, or for an answer, on a control socket, in milliseconds.
+pub const CONTROL_ANSWER_MS_MAX: u64 = 5_000;
+/// Interval at which the file of `--pause-file` is looked for, in milliseconds.
+pub const PAUSE_FILE_INTERVAL_MS: u64 = 250;
+/// Longest time between two looks at the schedule of `--window`, in milliseconds: the machine's clock may be set.
+pub const WINDOW_INTERVAL_MS: u64 = 10_000;
+/// Most windows of a run.
+pub const WINDOWS_MAX: usize = 64;
 /// Signals that are not handled yet; the second one exits, so there is no need for more.
 pub const SIGNALS_WAITING_MAX: usize = 4;
 
@@ -305,6 +317,8 @@ pub const SPACED_READS_AFTER: u32 = 3;
 
 /// Progress on a terminal is drawn at most this often, in milliseconds.
 pub const PROGRESS_INTERVAL_MS: u64 = 100;
+/// Columns of a terminal that does not say how many it has.
+pub const LIVE_LINE_COLUMNS_DEFAULT: usize = 80;
 /// Progress lines, where there is no terminal, are this far apart, in milliseconds.
 pub const PROGRESS_LINE_INTERVAL_MS: u64 = 5_000;
 /// Where there is no terminal, checking the input prints a line after this many rows, and then at each doubling.

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use cognito_link::commands::{command_line, run};
 
 fn main() -> ExitCode {
-    cognito_link::commands::run(cognito_link::commands::Cli::parse())
+    run(command_line())
 }

@@ -1,13 +1,15 @@
 //! The command line: one module for each command, with its arguments, what it does, and how its result is printed.
 
 pub mod completions;
+pub mod control;
 pub mod doctor;
 pub mod duplicates;
 pub mod explain;
 pub mod export;
 pub mod link;
-pub mod plan;
 pub mod man;
+mod options;
+pub mod plan;
 pub mod policy;
 pub mod probe;
 pub mod reconcile;
@@ -27,7 +29,7 @@ pub mod testing;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::clock::Clock;
 use crate::exit::Exit;
@@ -56,7 +58,8 @@ Exit statuses:
     6  ledger or plan is damaged, or belongs to another input or pool; or the plan is too old
     7  credentials, permission or pool missing, or service not reachable; doctor: a check failed
     8  another run holds the ledger
-    9  stopped by a limit: --stop-after, --max-duration, --max-changes, or a service that accepts no call
+    9  stopped by a limit: --stop-after, --max-duration, --max-changes, or a service that accepts no call;
+       or drained by `control`
   129  hung up (SIGHUP), after the calls in flight; a rerun resumes
   130  interrupted (SIGINT), after the calls in flight; a rerun resumes
   143  terminated (SIGTERM), likewise
@@ -95,6 +98,7 @@ pub enum Command {
     Export(Box<export::ExportArgs>),
     Duplicates(Box<duplicates::DuplicatesArgs>),
     Undo(Box<undo::UndoArgs>),
+    Control(control::ControlCommandArgs),
     Report(report::ReportArgs),
     Verify(verify::VerifyArgs),
     Plan(plan::PlanArgs),
@@ -122,6 +126,7 @@ impl Command {
             Self::Duplicates(args) => Some(&args.pool),
             Self::Undo(args) => Some(&args.pool),
             Self::Probe(_)
+            | Self::Control(_)
             | Self::Report(_)
             | Self::Verify(_)
             | Self::Plan(_)
@@ -195,6 +200,12 @@ pub enum ColorWhen {
     Never,
 }
 
+/// Reads the command line of this process; an error and a help text end it.
+pub fn command_line() -> Cli {
+    let matches = options::parse(Cli::command(), std::env::args_os().collect(), &|name| std::env::var(name).ok());
+    matches.and_then(|matches| Cli::from_arg_matches(&matches)).unwrap_or_else(|error| error.exit())
+}
+
 /// Runs the command and returns the exit status of the process.
 pub fn run(cli: Cli) -> ExitCode {
     let ui = Ui::new(ui_options(&cli.output));
@@ -214,7 +225,13 @@ pub fn run(cli: Cli) -> ExitCode {
 async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     let clock = Clock::system();
     start_log(&cli.output, ui, clock)?;
-    let file_settings = cli.output.config.as_deref().map(FileSettings::read).transpose()?.unwrap_or_default();
+    let file_settings = cli
+        .output
+        .config
+        .as_deref()
+        .map(|path| FileSettings::read(path, &options::option_names(&Cli::command())))
+        .transpose()?
+        .unwrap_or_default();
     let file_settings = match cli.command.pool_args() {
         Some(pool) => file_settings.for_pool(pool.pool.as_deref(), pool.user_pool_id.as_deref())?,
         None => file_settings,
@@ -233,6 +250,7 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Export(args) => Box::pin(export::cmd_export(*args, &context)).await,
         Command::Duplicates(args) => Box::pin(duplicates::cmd_duplicates(*args, &context)).await,
         Command::Undo(args) => Box::pin(undo::cmd_undo(*args, &context)).await,
+        Command::Control(args) => control::cmd_control(&args, &context),
         Command::Report(args) => report::cmd_report(&args, &context),
         Command::Verify(args) => verify::cmd_verify(&args, &context),
         Command::Plan(args) => plan::cmd_plan(&args, &context),

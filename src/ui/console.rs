@@ -4,9 +4,8 @@
 use std::io::{self, Read, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
 use super::escape::escape;
+use super::live_line::{LiveLine, LiveText};
 use super::options::{Streams, UiOptions};
 use super::style::Style;
 use crate::limits;
@@ -20,12 +19,12 @@ pub enum ConfirmError {
     Io(#[from] io::Error),
 }
 
-/// Where the program prints. The bar draws itself, and never while one of the locks is held.
+/// Where the program prints. The live line is removed before anything else is printed on the terminal.
 pub(super) struct Console {
     stdin: Mutex<Box<dyn Read + Send>>,
     stdout: Mutex<Stdout>,
     stderr: Mutex<Box<dyn Write + Send>>,
-    bar: ProgressBar,
+    live: Mutex<LiveLine>,
     options: UiOptions,
 }
 
@@ -35,15 +34,12 @@ struct Stdout {
 }
 
 impl Console {
-    pub(super) fn new(options: UiOptions, streams: Streams, bar_target: ProgressDrawTarget) -> Self {
-        let bar = ProgressBar::with_draw_target(None, bar_target);
-        // A finished bar draws nothing until it is shown.
-        bar.finish_and_clear();
+    pub(super) fn new(options: UiOptions, streams: Streams, live: LiveLine) -> Self {
         Self {
             stdin: Mutex::new(streams.stdin),
             stdout: Mutex::new(Stdout { writer: streams.stdout, reader_left: false }),
             stderr: Mutex::new(streams.stderr),
-            bar,
+            live: Mutex::new(live),
             options,
         }
     }
@@ -91,44 +87,40 @@ impl Console {
 
     /// A line to stderr as it is. An error is ignored: there is no other place to print it.
     pub(super) fn line(&self, text: &str) {
-        self.bar.suspend(|| {
+        self.without_live_line(|| {
             let mut stderr = lock(&self.stderr);
             let _ = stderr.write_all(format!("{text}\n").as_bytes());
             let _ = stderr.flush();
         });
     }
 
+    /// Prints with the live line removed, and draws it again.
+    fn without_live_line<T>(&self, print: impl FnOnce() -> T) -> T {
+        let mut live = lock(&self.live);
+        live.erase();
+        let printed = print();
+        live.draw();
+        printed
+    }
+
     /// Data to stdout as it is. A closed pipe, as `head` leaves it, is no error: the rest is dropped.
     pub(super) fn print(&self, text: &str) -> io::Result<()> {
         let print = || lock(&self.stdout).print(text);
-        if self.options.terminals.stdout { self.bar.suspend(print) } else { print() }
+        if self.options.terminals.stdout { self.without_live_line(print) } else { print() }
     }
 
-    /// Shows a spinner with this text, where stderr is a terminal.
+    /// Shows this on the live line, where stderr is a terminal.
+    pub(super) fn show(&self, text: LiveText) {
+        lock(&self.live).show(text);
+    }
+
+    /// Shows a text that is all that is to be known.
     pub(super) fn show_status(&self, text: String) {
-        self.draw("{spinner} {wide_msg}", text, 0, 0);
-    }
-
-    /// Shows a bar that is filled in proportion, and this text.
-    pub(super) fn show_bar(&self, done: u64, total: u64, text: String) {
-        self.draw("{spinner} [{bar:20}] {wide_msg}", text, done, total);
-    }
-
-    fn draw(&self, template: &str, text: String, done: u64, total: u64) {
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
-        self.bar.set_style(style.tick_chars("|/-\\ ").progress_chars("=> "));
-        // The text comes first: a reset draws, and would show the last text once more.
-        self.bar.set_message(text);
-        if self.bar.is_finished() {
-            self.bar.reset();
-        }
-        self.bar.set_length(total);
-        self.bar.set_position(done);
-        self.bar.tick();
+        self.show(LiveText::plain(text));
     }
 
     pub(super) fn clear_bar(&self) {
-        self.bar.finish_and_clear();
+        lock(&self.live).clear();
     }
 
     /// Asks on stderr and reads one line, with the bar removed. Only a plain `y` or `yes` is a yes; the end of the input is

@@ -7,6 +7,7 @@ mod console;
 mod escape;
 mod findings;
 pub mod format;
+mod live_line;
 mod log;
 mod observer;
 mod options;
@@ -21,7 +22,7 @@ mod tests;
 use std::io;
 use std::sync::Arc;
 
-use indicatif::ProgressDrawTarget;
+use live_line::LiveLine;
 use serde_json::Value;
 
 pub use console::ConfirmError;
@@ -30,13 +31,13 @@ pub use escape::{escape, escape_json, escape_lines, shell_path, shell_word};
 pub use findings::{FindingPrinter, finding_line};
 pub use log::{LOG_FILTER_VARIABLE, LogError, LogFormat, LogOptions};
 pub use options::{OutputFormat, ProgressChoice, Streams, Terminals, UiOptions};
+pub use progress::state_line;
 pub use redact::{HIDDEN_MESSAGES_HINT, explanation, meaning_fragment};
 pub use style::{ColorChoice, Style};
 
 use crate::domain::event::RunObserver;
 use crate::domain::identity::{Personal, masked};
 use crate::domain::run::StopError;
-use crate::limits;
 
 /// Prints everything; cheap to clone, and safe to use from several threads.
 #[derive(Clone)]
@@ -49,19 +50,18 @@ impl Ui {
     pub fn new(options: UiOptions) -> Self {
         let streams =
             Streams { stdin: Box::new(io::stdin()), stdout: Box::new(io::stdout()), stderr: Box::new(io::stderr()) };
-        let draws_per_second = u8::try_from(1_000 / limits::PROGRESS_INTERVAL_MS).unwrap_or(u8::MAX);
-        Self::assemble(options, streams, ProgressDrawTarget::stderr_with_hz(draws_per_second))
+        Self::assemble(options, streams, LiveLine::on_stderr())
     }
 
     /// Uses these streams, and never draws a bar: for tests of whole commands.
     pub fn with_streams(options: UiOptions, streams: Streams) -> Self {
-        Self::assemble(options, streams, ProgressDrawTarget::hidden())
+        Self::assemble(options, streams, LiveLine::hidden())
     }
 
-    fn assemble(options: UiOptions, streams: Streams, target: ProgressDrawTarget) -> Self {
+    fn assemble(options: UiOptions, streams: Streams, live: LiveLine) -> Self {
         let draws = options.terminals.stderr && !options.quiet && options.progress == ProgressChoice::Auto;
-        let target = if draws { target } else { ProgressDrawTarget::hidden() };
-        Self { console: Arc::new(Console::new(options, streams, target)) }
+        let live = if draws { live } else { LiveLine::hidden() };
+        Self { console: Arc::new(Console::new(options, streams, live)) }
     }
 
     pub fn output(&self) -> OutputFormat {
@@ -114,6 +114,12 @@ impl Ui {
     pub fn can_ask(&self) -> bool {
         let terminals = self.console.options().terminals;
         terminals.stdin && terminals.stderr
+    }
+
+    /// Whether keys control a run: the user is at a terminal, which shows the live line.
+    pub fn takes_keys(&self) -> bool {
+        let options = self.console.options();
+        self.can_ask() && !options.quiet && options.progress == ProgressChoice::Auto
     }
 
     /// Asks a yes-or-no question on the terminal; only a plain `y` or `yes` is a yes. Blocks until there is an answer.

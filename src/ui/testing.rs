@@ -3,12 +3,11 @@
 use std::io::{self, Cursor, Write};
 use std::sync::{Arc, Mutex};
 
-use indicatif::{ProgressDrawTarget, TermLike};
-
+use super::live_line::{LiveLine, Terminal};
 use super::{ColorChoice, OutputFormat, ProgressChoice, Streams, Terminals, Ui, UiOptions};
 
 /// The columns of the test's terminal.
-pub(crate) const WIDTH: u16 = 120;
+pub(crate) const WIDTH: usize = 120;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Screen {
@@ -52,43 +51,17 @@ impl Write for Printer {
 #[derive(Debug)]
 struct OneLine(Sheet);
 
-impl TermLike for OneLine {
-    fn width(&self) -> u16 {
+impl Terminal for OneLine {
+    fn columns(&self) -> usize {
         WIDTH
     }
 
-    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn write_line(&self, text: &str) -> io::Result<()> {
-        self.write_str(text)
-    }
-
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        self.0.0.lock().unwrap().extend_from_slice(text.trim_end().as_bytes());
-        Ok(())
-    }
-
-    fn clear_line(&self) -> io::Result<()> {
+    fn erase(&mut self, _: usize) {
         self.0.0.lock().unwrap().clear();
-        Ok(())
     }
 
-    fn flush(&self) -> io::Result<()> {
-        Ok(())
+    fn draw(&mut self, text: &str) {
+        self.0.0.lock().unwrap().extend_from_slice(text.as_bytes());
     }
 }
 
@@ -153,8 +126,7 @@ impl Screen {
             stdout: Box::new(print_on(&self.stdout)),
             stderr: Box::new(print_on(&self.stderr)),
         };
-        let target = ProgressDrawTarget::term_like(Box::new(OneLine(self.bar.clone())));
-        Ui::assemble(self.options, streams, target)
+        Ui::assemble(self.options, streams, LiveLine::on(Box::new(OneLine(self.bar.clone()))))
     }
 
     pub(crate) fn stdout(&self) -> String {

@@ -21,6 +21,8 @@ mod catalogue;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod control;
+#[cfg(test)]
 mod correction_seeds;
 #[cfg(test)]
 mod corrections;
@@ -68,9 +70,9 @@ mod outputs;
 mod pace;
 #[cfg(test)]
 mod plan;
+mod policy;
 #[cfg(test)]
 mod privacy;
-mod policy;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]

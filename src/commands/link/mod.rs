@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use super::reconcile::ReconcileInput;
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
+use super::shared::control::{ControlArgs, ControlPlan};
 use super::shared::part::{InputPart, PartArgs};
 use super::shared::retry::{RetryOption, hint_at_superseded_links, hint_at_undone_rows, parse_retry, retry_choice};
 use super::shared::rows::{InputRows, RowGuidance};
@@ -29,8 +30,9 @@ use super::shared::simulator::Simulator;
 use super::shared::{
     AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, PaceArgs, PoolArgs,
     Proposal, RunTarget, SimulationArgs, WritePace, binding_of, check_outputs, connect, default_ledger_path, headings,
-    note_preset, parse_shard, pool_options, require_terminal, resolve_shard, warn_about_undivided_array,
+    note_preset, parse_shard, pool_options, resolve_shard, warn_about_undivided_array,
 };
+use super::validate::{ValidateArgs, cmd_validate};
 use crate::domain::identity::PoolId;
 use crate::domain::row::Row;
 use crate::domain::run::{RunOutcome, RunPurpose};
@@ -68,6 +70,9 @@ pub struct LinkArgs {
     /// Skip the question before writing to the pool
     #[arg(short, long)]
     pub yes: bool,
+    /// Send nothing: report what would happen to each row, as `validate` does with a pool
+    #[arg(long, conflicts_with_all = ["rehearse", "plan", "shard", "limit", "rows", "conditions"])]
+    pub dry_run: bool,
     #[command(flatten)]
     pub reading: InputArgs,
     /// Send nothing if any row of the input is invalid
@@ -91,6 +96,8 @@ pub struct LinkArgs {
     pub guards: GuardArgs,
     #[command(flatten)]
     pub pace: PaceArgs,
+    #[command(flatten)]
+    pub control: ControlArgs,
     #[command(flatten)]
     pub input_limits: InputLimitArgs,
     /// Send nothing if more links than this would be made
@@ -160,6 +167,24 @@ pub enum LinkOrder {
 }
 
 impl LinkArgs {
+    /// The command that reads what this one would read, and holds nothing that can write.
+    fn without_writing(self) -> ValidateArgs {
+        ValidateArgs {
+            input: self.input,
+            reading: self.reading,
+            split: None,
+            choices: self.choices,
+            min_rows: self.input_limits.min_rows,
+            offline: false,
+            pool: self.pool,
+            save_plan: None,
+            lookup: None,
+            rate: self.pace.rate,
+            share: self.pace.share,
+            simulation: self.simulation,
+        }
+    }
+
     fn ledger_path(&self, shard: Option<Shard>) -> Result<PathBuf, Failure> {
         match &self.ledger {
             Some(path) => Ok(path.clone()),
@@ -173,6 +198,9 @@ impl LinkArgs {
 #[expect(clippy::too_many_lines, reason = "the order of the steps, from the settings to the result")]
 pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, file_settings: file, .. } = context;
+    if args.dry_run {
+        return Box::pin(cmd_validate(args.without_writing(), context)).await;
+    }
 
     // Settings.
     let simulator = Simulator::load(&args.simulation)?;
@@ -184,6 +212,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let read = [Some(args.input.as_path()), Some(&ledger_path), args.choices.as_deref(), args.plan.as_deref(), faults];
     check_outputs(&[args.simulation.output()], &read, context.force)?;
     let rate_choice = args.pace.rate_choice(shard, file)?;
+    let control = args.control.plan()?;
     let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
     let input_limits = InputLimits::new(args.input_limits.min_rows, args.input_limits.max_shrink, file)?;
     let canary_size = canary_size(args.canary, file)?;
@@ -195,9 +224,6 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let source = InputSource::open(&args.input)?;
     note_preset(&input_options, ui);
     warn_about_undivided_array(shard, ui);
-    if !args.guards.answers(args.yes) && !args.rehearse {
-        require_terminal(ui)?;
-    }
     if simulator.is_none() {
         args.guards.check_protection(args.yes, &pool, file)?;
     }
@@ -247,7 +273,17 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
                     None => Canary::default(),
                 };
                 options.total = Some(found.rows);
-                return rehearse::rehearse(open()?, &canary, account, &binding, &args.input, shard, options, context);
+                return rehearse::rehearse(
+                    open()?,
+                    &canary,
+                    account,
+                    &binding,
+                    &args.input,
+                    shard,
+                    options,
+                    &control,
+                    context,
+                );
             }
             let running = simulator.serve(&binding.pool, &found.providers, options.seed)?;
             let address = running_simulator.insert(running).target();
@@ -288,6 +324,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         binding,
         opened,
         pace,
+        control,
         options,
         canary_size: canary_size.filter(|_| to_send > 0),
     };
@@ -312,6 +349,7 @@ struct CheckedRun<'a> {
     binding: Binding,
     opened: OpenService,
     pace: WritePace,
+    control: ControlPlan,
     options: EngineOptions,
     /// `None` without a canary.
     canary_size: Option<u64>,
@@ -365,6 +403,7 @@ impl CheckedRun<'_> {
             rows: Some(self.checked.rows + self.checked.in_other_shards),
             ..run_start(run, "link", &args.input.display().to_string(), pace.limit, self.shard, origin, *clock)
         };
+        let (controls, requests) = self.control.start(self.ledger_path, run, "link", context)?;
         let mut observer = canary.printer(ui, ui.observer());
         let engine = RunContext {
             pool: binding.pool.clone(),
@@ -375,12 +414,14 @@ impl CheckedRun<'_> {
             run,
             options: self.options,
             later_limits: pace.later_limits,
+            control: Some(requests),
             clock: *clock,
             observer: &mut observer,
             undo_observer: None,
         };
         let report = run_engine(engine, &start, &self.corrections, &mut rows, &mut signals).await?;
         let found = observer.into_json();
+        drop(controls);
         if let (Some(choices), RunOutcome::Completed, None) = (choices, &report.ended, self.shard) {
             choices.warn_about_unused(ui);
         }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::canary::Canary;
 use crate::clock::Clock;
+use crate::commands::shared::control::ControlPlan;
 use crate::commands::shared::rows::InputRows;
 use crate::commands::shared::run::{exit_for_run, run_engine, run_id, run_start};
 use crate::commands::shared::run_view::{print_run_report_with, print_stop};
@@ -35,6 +36,7 @@ pub(super) fn rehearse(
     input: &Path,
     shard: Option<Shard>,
     options: EngineOptions,
+    control: &ControlPlan,
     context: &CommandContext<'_>,
 ) -> Result<Exit, Failure> {
     let ui = context.ui;
@@ -60,6 +62,7 @@ pub(super) fn rehearse(
                 run,
                 options,
                 later_limits: None,
+                control: Some(control.start_rehearsal(clock)?),
                 clock,
                 observer: &mut observer,
                 undo_observer: None,

@@ -11,12 +11,13 @@ mod sign_in_traces;
 mod view;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
+use super::shared::control::ControlArgs;
 use super::shared::retry::{RetryOption, parse_retry, retry_choice};
 use super::shared::run::{listen_for_signals, run_engine, run_id, run_start};
 use super::shared::settings::parse_percent;
@@ -85,6 +86,8 @@ pub struct ReconcileArgs {
     #[command(flatten)]
     pub pace: PaceArgs,
     #[command(flatten)]
+    pub control: ControlArgs,
+    #[command(flatten)]
     pub input_limits: InputLimitArgs,
     /// Send nothing if more links than this are missing [default: 500]
     #[arg(long, value_name = "N", help_heading = headings::PACE)]
@@ -111,6 +114,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     let CommandContext { ui, clock, file_settings: file, .. } = context;
 
     // Settings.
+    args.control.plan()?;
     if args.apply && !args.guards.answers(args.yes) {
         require_terminal(ui)?;
     }
@@ -180,8 +184,8 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     }
 
     // Apply.
-    let shown_path = ledger_path.map(|path| path.display().to_string());
-    let outcome = match ledger {
+    let shown_path = ledger_path.as_ref().map(|path| path.display().to_string());
+    let outcome = match ledger.zip(ledger_path.as_deref()) {
         Some(ledger) => {
             let bounds = ChangeBounds::new(args.max_changes, args.max_changes_pct, file)?;
             let bounds = bounds.or(CHANGES_MAX, CHANGES_PERCENT_MAX);
@@ -208,7 +212,7 @@ async fn apply(
     report: &DriftReport,
     mut comparison: Comparison,
     bounds: ChangeBounds,
-    mut ledger: Ledger,
+    (mut ledger, ledger_path): (Ledger, &Path),
     context: &CommandContext<'_>,
 ) -> Result<ApplyOutcome, Failure> {
     let CommandContext { ui, clock, file_settings: file, .. } = context;
@@ -259,6 +263,8 @@ async fn apply(
         rows: Some(report.counts.rows),
         ..run_start(run, "reconcile", &args.input.display().to_string(), pace.limit, None, origin, *clock)
     };
+    let control = args.control.plan()?;
+    let (controls, requests) = control.start(ledger_path, run, "reconcile", context)?;
     let mut observer = ui.observer();
     let engine = RunContext {
         pool: input.binding.pool.clone(),
@@ -269,11 +275,13 @@ async fn apply(
         run,
         options,
         later_limits: pace.later_limits,
+        control: Some(requests),
         clock: *clock,
         observer: observer.as_mut(),
         undo_observer: None,
     };
     let run = run_engine(engine, &start, &corrections, &mut rows, &mut signals).await?;
+    drop(controls);
     let stop = match &run.ended {
         RunOutcome::Stopped(stop) => Some(stop.clone()),
         _ => None,

@@ -211,6 +211,7 @@ impl Ledgers {
                         input: start.input,
                         started_unix_ms: start.at,
                         ended: None,
+                        live: None,
                     });
                 }
                 LedgerRecord::RunEnded(end) => {
@@ -239,7 +240,8 @@ impl Ledgers {
                 | LedgerRecord::Attempt(_)
                 | LedgerRecord::Invalid(_)
                 | LedgerRecord::Superseded(_)
-                | LedgerRecord::Reinstated(_) => {}
+                | LedgerRecord::Reinstated(_)
+                | LedgerRecord::Control(_) => {}
             }
             ControlFlow::Continue(())
         })?;

@@ -14,11 +14,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::explain::advice_by_code;
+use super::shared::control::live_run;
 use super::shared::{CommandContext, Failure, InputArgs, check_outputs, headings};
+use crate::domain::report::{LedgerReport, LiveRun};
 use crate::exit::Exit;
 use crate::input::{InputSource, OutputFile};
 use crate::limits::REPORT_FAILURES_MAX;
-use crate::ui::{escape, format};
+use crate::ui::{Ui, escape, format};
 use cloudtrail::TrailComparison;
 use history::read_histories;
 use html::PageContent;
@@ -71,6 +73,7 @@ pub struct ReportArgs {
 pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let ledgers = Ledgers::load(&args.ledgers)?;
     let mut report = ledgers.report(REPORT_FAILURES_MAX)?;
+    note_live_runs(&args.ledgers, &mut report, context.ui);
     let inputs = args.input.clone().map_or_else(|| ledgers.inputs(), |input| vec![input]);
     let input = inputs.first().map(PathBuf::as_path);
     let files = [&args.failed, &args.unprocessed, &args.csv, &args.markdown];
@@ -135,6 +138,20 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
     };
     view::print_ledger_report(&report, args.failed.as_deref(), input, trail.as_ref(), context.ui)?;
     Ok(if trail.is_some_and(|trail| trail.differs()) { Exit::Drift } else { Exit::Success })
+}
+
+/// Asks the runs that go on how far they are.
+fn note_live_runs(ledgers: &[PathBuf], report: &mut LedgerReport, ui: &Ui) {
+    for state in ledgers.iter().filter_map(|ledger| live_run(ledger, ui)) {
+        for run in report.runs.iter_mut().filter(|run| run.id == state.run && run.ended.is_none()) {
+            run.live = Some(LiveRun {
+                pid: state.pid,
+                state: state.state.clone(),
+                text: state.text.clone(),
+                left_seconds: state.left_seconds,
+            });
+        }
+    }
 }
 
 /// Opens the inputs. Of several, those that are no longer there are left out.

@@ -11,7 +11,8 @@
 //!          "skipped":0,"repeated":0,"undone":0},
 //!  "refusals":{},"undo_refusals":{},"findings":{},
 //!  "shards":null or {"count":4,"whole":true,"missing":[],"strange_ledgers":0,"rows_in_several":0},
-//!  "runs":[{"id":"","command":"link","input":"","started":"2026-03-01T08:00:00.000Z","ended":"completed | null"}],
+//!  "runs":[{"id":"","command":"link","input":"","started":"2026-03-01T08:00:00.000Z","ended":"completed | null",
+//!            "live":null or {"pid":0,"state":"running","text":"","left_seconds":0}}],
 //!  "failures":[{"row":17,"key":"","state":"refused","refusal_code":"","service_code":"","service_message":"","meaning":""}],
 //!  "failures_left_out":0,
 //!  "cloudtrail":null or {"files":1,"calls_in_trail":0,"calls_in_ledgers":0,"matched":0,"matched_by_time":0,
@@ -65,6 +66,11 @@ pub(super) fn print_ledger_report(
     if report.failures.iter().filter_map(|failure| failure.said.as_ref()).any(|said| said.is_hidden(ui.shows_values()))
     {
         ui.hint(HIDDEN_MESSAGES_HINT);
+    }
+    if let ([ledger], true) = (report.ledgers.as_slice(), report.runs.iter().any(|run| run.live.is_some())) {
+        // What is in doubt is in flight: there is nothing to do but to watch.
+        ui.hint(&format!("pause, slow down or end the live run: `cognito-link control {} --help`", shell_path(ledger)));
+        return Ok(());
     }
     let mut ledgers: Vec<&str> = report.ledgers.iter().map(String::as_str).collect();
     if let Some(path) = failed {
@@ -153,9 +159,13 @@ pub(super) fn shards_line(shards: &ShardsReport) -> String {
 }
 
 fn run_line(run: &RunLine) -> String {
-    let ended = run.ended.as_deref().unwrap_or("running, or cut short");
+    let ended = match (&run.ended, &run.live) {
+        (Some(ended), _) => ended.clone(),
+        (None, Some(live)) => format!("live (pid {}): {}", live.pid, live.text),
+        (None, None) => "cut short, or live elsewhere".to_owned(),
+    };
     let started = timestamp(run.started_unix_ms);
-    format!("run {} {} {} {started} {}", escape(&run.id), escape(&run.command), escape(&run.input), escape(ended))
+    format!("run {} {} {} {started} {}", escape(&run.id), escape(&run.command), escape(&run.input), escape(&ended))
 }
 
 fn failure_line(failure: &FailureLine, show_values: bool, style: Style) -> String {
@@ -186,6 +196,12 @@ fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
             "input": run.input,
             "started": timestamp(run.started_unix_ms),
             "ended": run.ended,
+            "live": run.live.as_ref().map(|live| json!({
+                "pid": live.pid,
+                "state": live.state,
+                "text": live.text,
+                "left_seconds": live.left_seconds,
+            })),
         })
     });
     let failures = report.failures.iter().map(|line| {
@@ -235,6 +251,7 @@ mod tests {
     use super::*;
     use crate::domain::counts::Counts;
     use crate::domain::outcome::ServiceText;
+    use crate::domain::report::LiveRun;
     use crate::domain::row::{RowKey, RowNumber};
     use crate::domain::state::RowState;
     use crate::ui::testing::Screen;
@@ -258,6 +275,7 @@ mod tests {
             input: "pairs.csv".into(),
             started_unix_ms,
             ended: ended.map(str::to_owned),
+            live: None,
         };
         LedgerReport {
             ledgers: vec!["pairs.csv.ledger".into()],
@@ -299,6 +317,24 @@ mod tests {
         assert_snapshot!("json_with_values", printed(&Screen::new().json().showing_values()));
         let known = LedgerReport { unprocessed_known: true, ..example() };
         assert_eq!(ledger_json(&known, false)["rows"]["unprocessed"], 0);
+    }
+
+    #[test]
+    fn a_live_run_says_so() {
+        let mut report = example();
+        let live = LiveRun {
+            pid: 4711,
+            state: "running".into(),
+            text: "5 of 9 rows done, 3 s left".into(),
+            left_seconds: Some(3),
+        };
+        report.runs[1].live = Some(live);
+        let text = ledger_text(&report, false, Style::default());
+        assert!(text.contains(
+            "run 02cd link pairs.csv 2026-03-01T09:00:00.500Z live (pid 4711): 5 of 9 rows done, 3 s left\n"
+        ));
+        assert_eq!(ledger_json(&report, false)["runs"][1]["live"]["pid"], 4_711);
+        assert_eq!(ledger_json(&report, false)["runs"][0]["live"], Value::Null);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 pub mod bounds;
 pub mod check_view;
 pub mod choices;
+pub mod control;
 mod failure;
 mod input;
+mod nearest;
 mod outputs;
 mod pace;
 pub mod part;

@@ -131,11 +131,14 @@ fn ignores_hang_up(status: &str) -> bool {
 pub fn end_at_termination() -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::System(format!("cannot listen for signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
-    let mut terminations = {
+    let (mut terminations, questions) = {
         let _inside = runtime.enter();
-        signal(SignalKind::terminate()).map_err(failed)?
+        let terminations = signal(SignalKind::terminate()).map_err(failed)?;
+        // Whoever wants to see the state of a run must not end it: also before it listens for that itself.
+        (terminations, signal(SignalKind::user_defined1()).map_err(failed)?)
     };
     let watch = move || {
+        let _questions = questions;
         runtime.block_on(async {
             while terminations.recv().await.is_some() {
                 if !SIGNALS_ARE_HANDLED.load(Ordering::SeqCst) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Arg, Args};
 
+use super::shared::control::ControlArgs;
 use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
 use super::shared::run_view::print_stop;
 use super::shared::settings::{parse_moment, parse_row_ranges};
@@ -16,7 +17,6 @@ use super::shared::simulator::Simulator;
 use super::shared::{
     AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, PaceArgs, PoolArgs,
     Proposal, RunTarget, SimulationArgs, binding_of, check_outputs, check_providers, connect, headings, parse_provider,
-    require_terminal,
 };
 use crate::clock::UnixMs;
 use crate::domain::counts::Counts;
@@ -67,6 +67,8 @@ pub struct UndoArgs {
     pub guards: GuardArgs,
     #[command(flatten)]
     pub pace: PaceArgs,
+    #[command(flatten)]
+    pub control: ControlArgs,
     #[command(flatten)]
     pub simulation: SimulationArgs,
     #[command(flatten)]
@@ -167,10 +169,8 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         ));
     }
     let rate_choice = args.pace.rate_choice(None, file)?;
+    let control = args.control.plan()?;
     let mut options = args.pace.engine_options(RunPurpose::Undo, rate_choice, &args.advanced, context)?;
-    if !args.guards.answers(args.yes) && !args.dry_run {
-        require_terminal(ui)?;
-    }
     let inputs = args.selection.not_in.iter().map(|path| Some(path.as_path()));
     let [_, faults] = args.simulation.files_read();
     let read: Vec<_> = inputs.chain([Some(args.ledger.as_path()), faults]).collect();
@@ -239,6 +239,13 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         let shard = last_start.and_then(|start| start.shard);
         let start = run_start(run, UNDO_COMMAND, &input, pace.limit, shard, origin, *clock);
         let writer = if args.dry_run { WritePort::Nothing } else { WritePort::Unlinks(service.unlinker()) };
+        // A dry run has no lock, and sends nothing that would have to be slowed down.
+        let (controls, requests) = if args.dry_run {
+            (None, None)
+        } else {
+            let (controls, requests) = control.start(&args.ledger, run, UNDO_COMMAND, context)?;
+            (Some(controls), Some(requests))
+        };
         let mut observer = ui.observer();
         let engine = RunContext {
             pool: binding.pool.clone(),
@@ -249,11 +256,15 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
             run,
             options,
             later_limits: pace.later_limits,
+            control: requests,
             clock: *clock,
             observer: observer.as_mut(),
             undo_observer: args.dry_run.then_some(&mut list as &mut dyn UndoObserver),
         };
-        Box::pin(run_engine(engine, &start, &Corrections::default(), &mut LinkRows { links }, &mut signals)).await?
+        let report =
+            Box::pin(run_engine(engine, &start, &Corrections::default(), &mut LinkRows { links }, &mut signals)).await;
+        drop(controls);
+        report?
     } else {
         note_nothing_selected(&found, ui);
         nothing_to_do(args.dry_run, &earlier.held)

@@ -270,6 +270,27 @@ fn correction_records() -> Vec<(LedgerRecord<'static>, String)> {
             format!(r#"{{"type":"reinstated","key":"{KEY}","at":5}}"#),
         ),
         (
+            LedgerRecord::Control(RunControlled::new(
+                RunId(7),
+                ControlChange::RateSet(2.5),
+                ControlSource::Socket,
+                Some("ops"),
+                5,
+            )),
+            r#"{"type":"control","run":"0000000000000007","change":"rate","milli":2500,"source":"socket","user":"ops","at":5}"#
+                .to_owned(),
+        ),
+        (
+            LedgerRecord::Control(RunControlled::new(
+                RunId(7),
+                ControlChange::WindowClosed { opens: None },
+                ControlSource::Window,
+                None,
+                5,
+            )),
+            r#"{"type":"control","run":"0000000000000007","change":"window_closed","source":"window","at":5}"#.to_owned(),
+        ),
+        (
             LedgerRecord::Announced(Announcement {
                 place: RowPlace::parse(b"00000000000000ab"),
                 ..announcement(["Cognito", "alice", "Google", "Cognito_Subject", "1098"])
@@ -606,6 +627,25 @@ fn any_run_record() -> impl Strategy<Value = LedgerRecord<'static>> {
     prop_oneof![start, end, header]
 }
 
+fn any_control() -> impl Strategy<Value = LedgerRecord<'static>> {
+    let changes = prop::sample::select(vec![
+        RunChange::Pause,
+        RunChange::Resume,
+        RunChange::Rate,
+        RunChange::OwnRate,
+        RunChange::Drain,
+        RunChange::WindowOpen,
+        RunChange::WindowClosed,
+    ]);
+    let milli = prop::option::of(any::<u64>());
+    (any::<u64>(), changes, milli, any_text(), prop::option::of(any_text()), any::<i64>()).prop_map(
+        |(run, change, milli, source, user, at)| {
+            let (source, user) = (source.into(), user.map(Into::into));
+            LedgerRecord::Control(RunControlled { run: RunId(run), change, milli, source, user, at })
+        },
+    )
+}
+
 fn any_record() -> impl Strategy<Value = LedgerRecord<'static>> {
     let withdrawal = (any::<u64>(), any_key(), any::<i64>())
         .prop_map(|(row, key, at)| LedgerRecord::Withdrawn(Withdrawal { row: RowNumber(row), key, at }));
@@ -631,6 +671,7 @@ fn any_record() -> impl Strategy<Value = LedgerRecord<'static>> {
         invalid,
         superseded,
         reinstated,
+        any_control(),
     ]
 }
 
