@@ -542,6 +542,9 @@ impl<'a> Dispatcher<'a> {
         if let Some(meta) = call.result.meta() {
             self.skew.observe_answer(call.sent_unix_ms, call.answered_unix_ms, meta);
         }
+        if call.result.kind() != CallKind::Read && call.result.fault().is_none() {
+            self.counters.accepted_at = Some(now);
+        }
         // The budget learns of every answer, and may make everybody slower.
         let (verdict, retry_after) = pace_verdict(call.result.kind(), call.result.fault());
         let pause = self.budget(call.result.kind()).record_feedback(call.slot, verdict, retry_after);

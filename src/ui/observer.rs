@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::console::Console;
+use super::events::{Event, EventLevel};
 use super::findings::FindingPrinter;
 use super::format::counted;
 use super::progress::Progress;
@@ -36,7 +37,7 @@ impl EventPrinter {
     fn on_throttled(&mut self, number: RowNumber, pause: Duration) {
         tracing::debug!(row = number.0, pause_ms = pause.as_millis(), "throttled");
         if !std::mem::replace(&mut self.throttling_noted, true) {
-            self.console.note("throttled by the service: continuing at a lower rate; no row is lost");
+            self.console.note("throttled", "throttled by the service: continuing at a lower rate; no row is lost");
         }
     }
 
@@ -47,7 +48,9 @@ impl EventPrinter {
                 0 => String::new(),
                 number => format!(": finishing {} in flight", counted(number as u64, "call")),
             };
-            self.console.line(&format!("stopping{calls}; press Ctrl-C to exit at once"));
+            let text = format!("stopping{calls}; press Ctrl-C to exit at once");
+            let event = || Event::message(EventLevel::Warn, "draining", &text).with("in_flight", in_flight);
+            self.console.plain(&text, event);
         }
     }
 }
@@ -67,7 +70,7 @@ impl RunObserver for EventPrinter {
             RunEvent::Settled { number, key, state } => log_settled(*number, *key, *state),
             RunEvent::Throttled { number, pause } => self.on_throttled(*number, *pause),
             RunEvent::Retried { number, attempts, pause, code } => {
-                tracing::debug!(row = number.0, attempts, pause_ms = pause.as_millis(), code, "retried");
+                tracing::debug!(row = number.0, attempts, pause_ms = pause.as_millis(), service_code = code, "retried");
             }
             RunEvent::Draining { in_flight } => self.on_draining(*in_flight),
             RunEvent::Tick(snapshot) => self.progress.on_tick(snapshot, self.draining),
@@ -85,12 +88,12 @@ impl Drop for EventPrinter {
 
 /// Rows in the desired state are many and of little interest: they are logged one level deeper.
 fn log_settled(number: RowNumber, key: RowKey, state: RowState) {
-    let code = state.refusal().map(RefusalCode::as_str);
+    let refusal_code = state.refusal().map(RefusalCode::as_str);
     match state {
         RowState::Linked | RowState::AlreadyLinked | RowState::Undone => {
             tracing::trace!(row = number.0, %key, state = state.as_str(), "settled");
         }
-        _ => tracing::debug!(row = number.0, %key, state = state.as_str(), code, "settled"),
+        _ => tracing::debug!(row = number.0, %key, state = state.as_str(), refusal_code, "settled"),
     }
 }
 

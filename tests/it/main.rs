@@ -49,6 +49,8 @@ mod input_limits;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]
+mod machine;
+#[cfg(test)]
 mod misfires;
 #[cfg(test)]
 mod network;

@@ -94,15 +94,15 @@ fn sign_ins_fail_exactly_where_doctor_says_so() {
         let checks = report["checks"].as_array().unwrap();
         let about = |name: &str| checks.iter().filter(|check| check["name"] == name).collect::<Vec<_>>();
         let lists = |member: &str| about("mapping").iter().any(|check| check["details"][member] != json!([]));
-        let has: BTreeMap<&str, bool> = ["immutable", "missing"]
+        let has: BTreeMap<&str, bool> = ["immutable_attributes", "missing_attributes"]
             .into_iter()
             .map(|member| {
                 (member, about("mapping").iter().any(|check| check["details"][member].is_array()) && lists(member))
             })
             .collect();
-        assert_eq!(traps.signs_in("1001"), !has["immutable"], "a linked identity: {traps:?} {report}");
-        let new_fails = has["missing"] || !about("sign_up").is_empty();
+        assert_eq!(traps.signs_in("1001"), !has["immutable_attributes"], "a linked identity: {traps:?} {report}");
+        let new_fails = has["missing_attributes"] || !about("sign_up").is_empty();
         assert_eq!(traps.signs_in("2002"), !new_fails, "an identity without a link: {traps:?} {report}");
-        assert_eq!(report["exit_status"], if has["immutable"] { 7 } else { 0 }, "{traps:?} {report}");
+        assert_eq!(report["exit_status"], if has["immutable_attributes"] { 7 } else { 0 }, "{traps:?} {report}");
     }
 }

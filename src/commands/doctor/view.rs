@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::commands::shared::SCHEMA_VERSION;
+use crate::commands::shared::result::result_json;
 use crate::commands::shared::run_view::{numbers_json, simulated_mark};
 use crate::domain::doctor::{
     CheckResult, CheckStatus, CheckTopic, DoctorCheck, DoctorReport, duration_of_calls, min_clock_difference_ms,
@@ -69,15 +69,13 @@ fn checkup_text(report: &DoctorReport, show_values: bool, style: Style) -> Strin
 }
 
 fn checkup_json(report: &DoctorReport, show_values: bool, exit: Exit) -> Value {
-    json!({
-        "kind": "doctor_report",
-        "schema_version": SCHEMA_VERSION,
+    let body = json!({
         "pool": report.pool.to_string(),
         "simulated": report.simulated,
         "checks": report.checks.iter().map(|check| check_json(check, show_values)).collect::<Vec<_>>(),
         "counts": numbers_json(CheckStatus::ALL.iter().map(|status| (status.as_str(), report.count(*status)))),
-        "exit_status": exit.status(),
-    })
+    });
+    result_json("doctor_report", exit, body)
 }
 
 fn check_json(check: &DoctorCheck, show_values: bool) -> Value {
@@ -243,23 +241,23 @@ fn details(found: &CheckResult) -> Value {
             json!({ "providers": providers.iter().map(provider).collect::<Vec<_>>() })
         }
         CheckResult::Mapping { mapped, immutable, missing, .. } => {
-            json!({ "mapped_attributes": mapped, "immutable": immutable, "missing": missing })
+            json!({ "mapped_attributes": mapped, "immutable_attributes": immutable, "missing_attributes": missing })
         }
         CheckResult::Quota { per_second, origin, share, pace } => {
-            json!({ "per_second": per_second, "origin": origin, "share": share, "pace_per_second": pace })
+            json!({ "quota_per_second": per_second, "origin": origin, "share": share, "rate_per_second": pace })
         }
         CheckResult::Clock(Some((low, high))) => json!({ "service_ahead_ms_min": low, "service_ahead_ms_max": high }),
         CheckResult::ScanTime { users, reads, pace } => json!({
             "estimated_users": users,
             "calls": reads,
-            "pace_per_second": pace,
+            "rate_per_second": pace,
             "seconds": duration_of_calls(*reads, *pace).as_secs_f64(),
         }),
         CheckResult::LinkTime { links, pace } => {
-            json!({ "links": links, "pace_per_second": pace, "seconds": duration_of_calls(*links, *pace).as_secs_f64() })
+            json!({ "calls": links, "rate_per_second": pace, "seconds": duration_of_calls(*links, *pace).as_secs_f64() })
         }
         CheckResult::NotTried(operation) => json!({ "operation": operation }),
-        CheckResult::Stopped(stop) => json!({ "cause": stop.cause.as_str() }),
+        CheckResult::Stopped(stop) => json!({ "stop_cause": stop.cause.as_str() }),
         CheckResult::Accepted
         | CheckResult::AdminOnlySignUp
         | CheckResult::Users

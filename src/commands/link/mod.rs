@@ -14,16 +14,17 @@ use super::shared::choices::Choices;
 use super::shared::part::{InputPart, PartArgs};
 use super::shared::retry::{RetryOption, hint_at_superseded_links, hint_at_undone_rows, parse_retry, retry_choice};
 use super::shared::rows::{InputRows, RowGuidance};
-use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
+use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_start};
 use super::shared::run_view::{print_run_report, print_stop};
 use super::shared::saved_plan::{self, PlanHeader};
 use super::shared::settings::{parse_duration, parse_percent};
 use super::shared::shard::ShardChoice;
 use super::shared::simulator::Simulator;
 use super::shared::{
-    AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, PaceArgs, PoolArgs,
-    Proposal, RunTarget, SimulationArgs, WritePace, binding_of, check_outputs, connect, default_ledger_path, headings,
-    note_preset, parse_shard, require_terminal, resolve_shard, warn_about_undivided_array,
+    AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, Monitor, MonitorArgs,
+    MonitoredRun, PaceArgs, PoolArgs, Proposal, RunTarget, SimulationArgs, WritePace, binding_of, check_outputs,
+    connect, default_ledger_path, headings, note_preset, parse_shard, require_terminal, resolve_shard,
+    warn_about_undivided_array,
 };
 use crate::domain::identity::PoolId;
 use crate::domain::run::{RunOutcome, RunPurpose};
@@ -110,6 +111,8 @@ pub struct LinkArgs {
     /// Run in virtual time against the simulated pool, keep nothing, and print how long the real run would take
     #[arg(long, requires = "simulate", conflicts_with_all = ["ledger", "save_pool"], help_heading = headings::SIMULATOR)]
     pub rehearse: bool,
+    #[command(flatten)]
+    pub monitor: MonitorArgs,
     #[command(flatten)]
     pub advanced: AdvancedArgs,
 }
@@ -276,12 +279,14 @@ impl CheckedRun<'_> {
             None => Ledger::open(self.ledger_path, &binding, clock.unix_ms())?.0,
         };
         let origin = Some(target.origin(source.checked_hash(), context));
-        let run = run_id(self.options.seed, *clock);
+        let run = context.run;
         let start = RunStart {
             rows: Some(self.checked.rows + self.checked.in_other_shards),
             ..run_start(run, "link", &args.input.display().to_string(), pace.limit, self.shard, origin, *clock)
         };
-        let mut observer = ui.observer();
+        let watched = MonitoredRun { command: "link", pool, ledger: self.ledger_path, input: &args.input };
+        let monitor = Monitor::start(&args.monitor, watched, context).await?;
+        let mut observer = monitor.observer(ui.observer());
         let engine = RunContext {
             pool: binding.pool.clone(),
             simulated: binding.simulated,
@@ -301,6 +306,7 @@ impl CheckedRun<'_> {
             choices.warn_about_unused(ui);
         }
         let exit = exit_for_run(&report);
+        monitor.finish(&report, exit);
         print_run_report(&report, Some(&self.ledger_path.display().to_string()), &args.input, exit, ui)?;
         print_stop(&report, ui);
         hint_at_superseded_links(ledger.view(), self.ledger_path, ui);

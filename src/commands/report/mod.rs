@@ -62,7 +62,7 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
             }
         }
     }
-    view::print_ledger_report(&report, args.failed.as_deref(), input, context.ui)?;
+    view::print_ledger_report(&report, args.failed.as_deref(), input, Exit::Success, context.ui)?;
     Ok(Exit::Success)
 }
 

@@ -9,9 +9,9 @@
 //!  "ledger_heads":["64 hexadecimal digits"],
 //!  "rows":{"read":0,"linked":0,"already_linked":0,"refused":0,"failed":0,"in_doubt":0,"invalid":0,"unprocessed":null,
 //!          "skipped":0,"repeated":0,"undone":0},
-//!  "refusals":{},"undo_refusals":{},"findings":{},
-//!  "shards":null or {"count":4,"whole":true,"missing":[],"strange_ledgers":0,"rows_in_several":0},
-//!  "runs":[{"id":"","command":"link","input":"","started":"2026-03-01T08:00:00.000Z","ended":"completed | null"}],
+//!  "refusals_by_code":{},"undo_refusals_by_code":{},"findings_by_code":{},
+//!  "shards":null or {"count":4,"whole":true,"missing_shards":[],"strange_ledgers":0,"rows_in_several":0},
+//!  "runs":[{"id":"","command":"link","input":"","started_at":"2026-03-01T08:00:00.000Z","ended":"completed | null"}],
 //!  "failures":[{"row":17,"key":"","state":"refused","refusal_code":"","service_code":"","service_message":"","meaning":""}],
 //!  "failures_left_out":0}
 //! ```
@@ -22,13 +22,14 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::commands::shared::SCHEMA_VERSION;
+use crate::commands::shared::result::result_json;
 use crate::commands::shared::run_view::{
     RESUME_AFTER_REPORT, by_code_json, counts_json, counts_table, joined, print_next_steps, simulated_mark,
 };
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
+use crate::exit::Exit;
 use crate::limits;
 use crate::ui::format::{count, counted, timestamp};
 use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape, explanation, meaning_fragment, shell_path};
@@ -38,11 +39,12 @@ pub(super) fn print_ledger_report(
     report: &LedgerReport,
     failed: Option<&Path>,
     input: Option<&Path>,
+    exit: Exit,
     ui: &Ui,
 ) -> io::Result<()> {
     match ui.output() {
         OutputFormat::Text => ui.print(&ledger_text(report, ui.shows_values(), ui.stdout_style()))?,
-        OutputFormat::Json => ui.json(&ledger_json(report, ui.shows_values()))?,
+        OutputFormat::Json => ui.json(&ledger_json(report, ui.shows_values(), exit))?,
     }
     if report.failures.iter().filter_map(|failure| failure.said.as_ref()).any(|said| said.is_hidden(ui.shows_values()))
     {
@@ -153,7 +155,7 @@ fn failure_line(failure: &FailureLine, show_values: bool, style: Style) -> Strin
     line
 }
 
-fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
+fn ledger_json(report: &LedgerReport, show_values: bool, exit: Exit) -> Value {
     let counts = &report.counts;
     let mut rows = counts_json(counts);
     if !report.unprocessed_known {
@@ -164,7 +166,7 @@ fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
             "id": run.id,
             "command": run.command,
             "input": run.input,
-            "started": timestamp(run.started_unix_ms),
+            "started_at": timestamp(run.started_unix_ms),
             "ended": run.ended,
         })
     });
@@ -183,14 +185,12 @@ fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
         json!({
             "count": shards.count,
             "whole": shards.is_whole(),
-            "missing": shards.missing,
+            "missing_shards": shards.missing,
             "strange_ledgers": shards.strange_ledgers,
             "rows_in_several": shards.rows_in_several,
         })
     });
-    json!({
-        "kind": "ledger_report",
-        "schema_version": SCHEMA_VERSION,
+    let body = json!({
         "pool": report.pool,
         "simulated": report.simulated,
         "ledgers": report.ledgers,
@@ -198,14 +198,15 @@ fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
         "rows": rows,
         "superseded_rows": report.superseded,
         "superseded_links": report.superseded_links,
-        "refusals": by_code_json(&counts.by_refusal, RefusalCode::as_str),
-        "undo_refusals": by_code_json(&counts.kept, RefusalCode::as_str),
-        "findings": by_code_json(&counts.by_finding, FindingCode::as_str),
+        "refusals_by_code": by_code_json(&counts.by_refusal, RefusalCode::as_str),
+        "undo_refusals_by_code": by_code_json(&counts.kept, RefusalCode::as_str),
+        "findings_by_code": by_code_json(&counts.by_finding, FindingCode::as_str),
         "shards": shards,
         "runs": runs.collect::<Vec<_>>(),
         "failures": failures.collect::<Vec<_>>(),
         "failures_left_out": report.failures_left_out,
-    })
+    });
+    result_json("ledger_report", exit, body)
 }
 
 #[cfg(test)]
@@ -266,7 +267,7 @@ mod tests {
     }
 
     fn printed(screen: &Screen) -> String {
-        print_ledger_report(&example(), None, Some(Path::new("pairs.csv")), &screen.ui()).unwrap();
+        print_ledger_report(&example(), None, Some(Path::new("pairs.csv")), Exit::Success, &screen.ui()).unwrap();
         screen.both()
     }
 
@@ -277,7 +278,7 @@ mod tests {
         assert_snapshot!("json", printed(&Screen::new().json()));
         assert_snapshot!("json_with_values", printed(&Screen::new().json().showing_values()));
         let known = LedgerReport { unprocessed_known: true, ..example() };
-        assert_eq!(ledger_json(&known, false)["rows"]["unprocessed"], 0);
+        assert_eq!(ledger_json(&known, false, Exit::Success)["rows"]["unprocessed"], 0);
     }
 
     #[test]
@@ -307,13 +308,13 @@ mod tests {
         let mut report = example();
         report.failures[0].said.as_mut().unwrap().message = "User jane is disabled.".into();
         for screen in [Screen::new(), Screen::new().json()] {
-            print_ledger_report(&report, None, None, &screen.ui()).unwrap();
+            print_ledger_report(&report, None, None, Exit::Success, &screen.ui()).unwrap();
             let printed = screen.stdout() + &screen.stderr();
             assert!(!printed.contains("jane"), "{printed}");
             let hint = format!("hint: {HIDDEN_MESSAGES_HINT}\n");
             assert_eq!(screen.stderr().matches(&hint).count(), 1, "once, not for each row: {}", screen.stderr());
             let showing = screen.showing_values();
-            print_ledger_report(&report, None, None, &showing.ui()).unwrap();
+            print_ledger_report(&report, None, None, Exit::Success, &showing.ui()).unwrap();
             assert!(showing.stdout().contains("User jane is disabled."), "{}", showing.stdout());
         }
     }
