@@ -389,20 +389,32 @@ impl UserRecord<'_> {
     pub(crate) fn into_user(self) -> Result<NewUser, &'static str> {
         let status = Status::parse(&self.status).ok_or("status is none of those that the service has")?;
         let owned = |(name, value): (Cow<'_, str>, Cow<'_, str>)| (name.into_owned(), value.into_owned());
+        // Who writes a file by hand may put these two beside the other attributes.
+        let mut attributes = self.attributes;
+        let sub = one_value(self.sub, attributes.remove("sub")).ok_or("sub stands twice, with two values")?;
+        let email = one_value(self.email, attributes.remove("email")).ok_or("email stands twice, with two values")?;
         Ok(NewUser {
             username: self.username.into_owned(),
-            sub: self.sub.map(Cow::into_owned),
-            email: self.email.map(Cow::into_owned),
+            sub: sub.map(Cow::into_owned),
+            email: email.map(Cow::into_owned),
             status,
             enabled: self.enabled,
             created_ms: self.created,
             modified_ms: self.modified,
             identities: self.identities.into_iter().map(NewIdentity::from).collect(),
-            attributes: self.attributes.into_iter().map(owned).collect(),
+            attributes: attributes.into_iter().map(owned).collect(),
             alias_conflict: self.alias_conflict,
             link_refusal: self.link_refusal.map(Cow::into_owned),
             password_disabled: self.password_disabled,
         })
+    }
+}
+
+/// Returns the value of a member that may stand in two places, or `None` if the places differ.
+fn one_value<T: PartialEq>(member: Option<T>, attribute: Option<T>) -> Option<Option<T>> {
+    match (member, attribute) {
+        (Some(member), Some(attribute)) => (member == attribute).then_some(Some(member)),
+        (member, attribute) => Some(member.or(attribute)),
     }
 }
 
@@ -540,6 +552,19 @@ mod tests {
             let names: Vec<_> = written.lines().filter_map(|line| line.strip_prefix("{\"username\":")).collect();
             assert!(names.is_sorted() && names.len() == pool.user_count());
         }
+    }
+
+    #[test]
+    fn email_and_sub_may_stand_among_the_attributes() {
+        let file = |user: &str| format!(r#"{{"version":1,"pool":{{"id":"sim-a_B"}},"providers":[],"users":[{user}]}}"#);
+        let mut pool =
+            read(file(r#"{"username":"ann","attributes":{"email":"ann@example.com","sub":"0b5e"}}"#).as_bytes())
+                .unwrap();
+        let ann = pool.get_user("ann").unwrap();
+        assert_eq!(ann.attributes, [("sub", "0b5e"), ("email", "ann@example.com")].map(|(n, v)| (n.into(), v.into())));
+        assert!(text(&pool).contains(r#""email":"ann@example.com""#));
+        let twice = file(r#"{"username":"ann","email":"a@x","attributes":{"email":"b@x"}}"#);
+        assert!(read(twice.as_bytes()).err().unwrap().to_string().contains("email stands twice, with two values"));
     }
 
     #[test]
