@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use serde_json::Value;
 
-use super::wait_for;
+use super::{schema, violations, wait_for};
 
 /// One of the program's two voices.
 #[derive(Clone, Default)]
