@@ -2,7 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use crate::harness::{Fate, Finished, HELD_CALLS, Home, PASSING_CALLS, Proxy, Running, Simulator, csv, pairs, wait_for};
+use crate::harness::{
+    Fate, Finished, HELD_CALLS, Home, PASSING_CALLS, Proxy, Running, Simulator, csv, pairs, wait_for,
+};
 
 const ROWS: usize = 150;
 /// What was sent before a run was interrupted.

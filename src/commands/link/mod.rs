@@ -175,7 +175,7 @@ impl LinkArgs {
     /// The command that reads what this one would read, and holds nothing that can write.
     fn without_writing(self) -> Result<(ValidateArgs, DryRunPart), Failure> {
         if let Some(plan) = &self.plan {
-            let plan = shell_path(&plan.display().to_string()).into_owned();
+            let plan = shell_path(&plan.display().to_string());
             return Err(Failure::Usage(format!(
                 "--dry-run follows no plan, because {plan} has the forecast of each row; make a new one with `cognito-link \
                  validate {} --save-plan FILE`, with the options of this command for input and pool",

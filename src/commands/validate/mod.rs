@@ -177,6 +177,7 @@ pub async fn cmd_validate(
     };
 
     // Result.
+    let valid_rows = checked.counts.unprocessed;
     let exit = match &forecast {
         _ if checked.counts.invalid > 0 => Exit::InvalidInput,
         Some(forecast) if forecast.has_unlike => Exit::InvalidInput,
@@ -189,6 +190,9 @@ pub async fn cmd_validate(
         exit,
         &Value::Null,
     )?;
+    if let Some(forecast) = &forecast {
+        note_part(valid_rows, forecast, ui);
+    }
     note_files(&args, forecast.as_ref(), ui);
     if args.save_plan.is_some() && forecast.as_ref().is_some_and(|forecast| forecast.has_unlike) {
         ui.warn("no plan was written: identities of the input do not look like those of the pool");
@@ -379,6 +383,15 @@ fn print_unreadable(error: InputError, source: &InputSource, ui: &Ui) -> Failure
     match view.print_result(&checked.into_report(source), None, Exit::InvalidInput, &error) {
         Ok(()) => failure,
         Err(broken) => broken.into(),
+    }
+}
+
+/// Says how many of the valid rows the forecast is for, where it is for a part.
+fn note_part(valid: u64, forecast: &InputForecast, ui: &Ui) {
+    let rows: u64 = forecast.report.by_verdict.values().sum();
+    if rows < valid {
+        let (rows, valid) = (format::count(rows), format::counted(valid, "valid row"));
+        ui.note(&format!("the forecast is for {rows} of {valid}: those of --rows, --where, --limit and --shard"));
     }
 }
 
