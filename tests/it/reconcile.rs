@@ -126,8 +126,8 @@ fn without_a_terminal_and_without_yes_apply_is_a_preview_with_the_command() {
     let command: Vec<&str> = command.unwrap().split(' ').collect();
     assert!(command.starts_with(&["reconcile"]) && command.ends_with(&["--yes"]), "{command:?}");
     assert!(!home.path("p.csv.ledger").exists(), "no ledger was begun");
-    let json = reconcile(&home, &simulator.url, &[&apply[..], &["--output", "json"]].concat());
-    json.refused_with(2, "link 1 row of p.csv");
+    let json = report(&reconcile(&home, &simulator.url, &[&apply[..], &["--output", "json"]].concat()).left_with(2));
+    assert_eq!((&json["kind"], &json["error"]["code"]), (&json!("error_report"), &json!("usage")), "{json}");
     assert_eq!(simulator.link_calls(), 0);
 
     // With a ledger: it is read, and stays as it is, byte for byte.

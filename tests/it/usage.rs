@@ -86,9 +86,10 @@ fn link_dry_run_is_for_the_rows_that_link_would_work_on() {
     let simulator = Simulator::quick(&home);
     let forecast = |options: &[&str]| {
         let finished = home.link(&simulator.url, &[&["pairs.csv", "--dry-run", "--output", "json"], options].concat());
-        let report = finished.left_with(0).json();
+        let report: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
         assert_eq!(report["rows"]["read"], 5, "all rows are checked: {report}");
-        report["forecast"]["by_verdict"]["link"].as_u64().unwrap_or_default()
+        let by_verdict = report["forecast"]["by_verdict"].as_object().unwrap();
+        by_verdict.values().map(|rows| rows.as_u64().unwrap()).sum::<u64>()
     };
     assert_eq!(forecast(&[]), 5);
     assert_eq!(forecast(&["--rows", "2-3,5"]), 3);
@@ -101,7 +102,8 @@ fn link_dry_run_is_for_the_rows_that_link_would_work_on() {
     let dry_run = |options: &[&str]| home.link(&simulator.url, &[&["pairs.csv", "--dry-run"], options].concat());
     dry_run(&["--where", "team=pilot"]).refused_with(2, "no such column");
     dry_run(&["--plan", "pairs.plan"]).refused_with(2, "cognito-link validate pairs.csv --save-plan");
-    dry_run(&["--order", "recent"]).refused_with(2, "--plan");
+    dry_run(&["--plan", "pairs.plan", "--order", "recent"]).refused_with(2, "--save-plan");
+    assert!(dry_run(&["--order", "recent"]).left_with(2).stderr.contains("--plan <FILE>"));
     assert_eq!(simulator.link_calls(), 0);
     // What a limit counts is in the ledger, which a dry run does not read.
     home.link(&simulator.url, &["pairs.csv", "--limit", "1", "--rate", "1000"]).left_with(3);
