@@ -183,7 +183,7 @@ fn the_permission_to_link_is_tested_without_an_effect() {
     let probe = |more: &[&str]| {
         doctor(&home, "pool.json", &[&["--probe-write", "--save-pool", "after", "--force"], more].concat())
     };
-    probe(&[]).refused_with(2, "no terminal to ask on: pass --yes");
+    probe(&[]).refused_with(2, "nothing was sent; to do it: `cognito-link doctor ");
     assert!(doctor(&home, "pool.json", &["--yes"]).left_with(2).stderr.contains("--probe-write"));
     let names: Vec<String> = Behavior::value_variants()
         .iter()

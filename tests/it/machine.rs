@@ -99,18 +99,17 @@ fn every_failure_is_a_result_and_an_event() {
 fn a_run_that_stops_has_its_error_in_the_result() {
     let home = Home::new();
     home.write("pairs.csv", csv(&pairs(0..20)));
-    let proxy = {
-        let simulator = Simulator::quick(&home);
-        let proxy = Proxy::start(simulator.address(), |_, _| Fate::Passes);
-        let stop = ["pairs.csv", "--rate", "1000", "--stop-after", "linked=5"];
-        let finished = home.link(&proxy.url, &[&stop[..], &JSON].concat());
-        if finished.code == Some(9) {
-            let result: Value = serde_json::from_str(&finished.stdout).unwrap();
-            assert_eq!((&result["ended"], &result["error"]["code"]), (&"stopped".into(), &"bound".into()));
-        }
-        proxy
-    };
-    drop(proxy);
+    home.write("pool.json", pool_file(&[]));
+    let simulator = Simulator::start(&home, &["--pool-file", "pool.json", "--latency", "off", "--quota", "off"]);
+    let stop = ["pairs.csv", "--rate", "1000", "--concurrency", "1", "--stop-after", "refused=5"];
+    let finished = home.link(&simulator.url, &[&stop[..], &JSON].concat()).left_with(9);
+    let result = finished.json();
+    assert_eq!((&result["ended"], &result["error"]["code"]), (&"stopped".into(), &"bound".into()), "{result}");
+    assert_eq!(result["exit_status"], 9);
+    let refused = result["rows"]["refused"].as_u64().unwrap();
+    assert!((5..20).contains(&refused), "{result}");
+    let last = events(&finished).pop().unwrap();
+    assert_eq!((&last["event"], &last["exit_status"]), (&"stop".into(), &9.into()), "{last}");
 }
 
 /// A member has one type wherever it occurs, and a definition one content.
