@@ -233,6 +233,7 @@ async fn link_all(address: SocketAddr, folder: &std::path::Path, round: u64) {
         run,
         options: engine_options,
         later_limits: None,
+        control: None,
         clock,
         observer: &mut IgnoreEvents,
         undo_observer: None,

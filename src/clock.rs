@@ -13,6 +13,22 @@ pub use tokio::time::{Instant, sleep_until, timeout_at};
 /// Milliseconds since 1970-01-01 UTC.
 pub type UnixMs = i64;
 
+/// The machine's monotonic time, also where a runtime's clock is paused: for what a person looks at.
+pub fn machine_instant() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+/// The time so long from now, in the time of the runtime.
+pub fn deadline_in(duration: Duration) -> Instant {
+    Instant::now() + duration
+}
+
+/// The machine's wall time, in milliseconds since 1970, with every adjustment since the start.
+pub fn machine_unix_ms() -> UnixMs {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// Waits, in virtual time where the runtime's clock is paused.
 pub async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
@@ -28,8 +44,7 @@ pub struct Clock {
 impl Clock {
     /// The machine's time. Must be called inside a tokio runtime where that runtime's clock may be paused.
     pub fn system() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self::starting_at(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+        Self::starting_at(machine_unix_ms())
     }
 
     /// A clock whose wall time starts at `start_unix_ms` now: for simulated runs that must repeat exactly.

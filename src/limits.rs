@@ -248,6 +248,18 @@ pub const DRAIN_MS_MAX: u64 = 20_000;
 /// After a limit of failures, calls in flight and rows in doubt have this long, in milliseconds: a list that lags shows
 /// every link by then.
 pub const DRAIN_AFTER_FAILURES_MS_MAX: u64 = 120_000;
+/// Requests to control a run that are not handled yet.
+pub const CONTROL_WAITING_MAX: usize = 16;
+/// Longest request or answer on a control socket, in bytes.
+pub const CONTROL_LINE_BYTES_MAX: u64 = 64 * 1024;
+/// Longest wait for a request, or for an answer, on a control socket, in milliseconds.
+pub const CONTROL_ANSWER_MS_MAX: u64 = 5_000;
+/// Interval at which the file of `--pause-file` is looked for, in milliseconds.
+pub const PAUSE_FILE_INTERVAL_MS: u64 = 250;
+/// Longest time between two looks at the schedule of `--window`, in milliseconds: the machine's clock may be set.
+pub const WINDOW_INTERVAL_MS: u64 = 10_000;
+/// Most windows of a run.
+pub const WINDOWS_MAX: usize = 64;
 /// Signals that are not handled yet; the second one exits, so there is no need for more.
 pub const SIGNALS_WAITING_MAX: usize = 4;
 
@@ -275,6 +287,8 @@ pub const LEDGER_BUFFER_BYTES: usize = 256 * 1024;
 pub const LEDGER_READ_BYTES: usize = 512 * 1024;
 /// Longest single word in a ledger line that comes from outside (request id, error code, column name), in characters.
 pub const LEDGER_WORD_CHARS_MAX: usize = 256;
+/// Bytes that are read of a file that should hold a head.
+pub const HEAD_FILE_BYTES_MAX: u64 = 256;
 /// Copies of a ledger that was pulled away, beside its place; a further one is not made.
 pub const RESCUED_MAX: u32 = 100;
 /// Largest file beside a ledger's lock that is read, in bytes.
@@ -303,8 +317,22 @@ pub const SPACED_READS_AFTER: u32 = 3;
 
 /// Progress on a terminal is drawn at most this often, in milliseconds.
 pub const PROGRESS_INTERVAL_MS: u64 = 100;
+/// Columns of a terminal that does not say how many it has.
+pub const LIVE_LINE_COLUMNS_DEFAULT: usize = 80;
 /// Progress lines, where there is no terminal, are this far apart, in milliseconds.
-pub const PROGRESS_LINE_INTERVAL_MS: u64 = 5_000;
+pub const PROGRESS_LINE_INTERVAL_MS: u64 = 60_000;
+/// The shortest interval that `--progress-interval` takes.
+pub const PROGRESS_LINE_INTERVAL_MS_MIN: u64 = 1_000;
+/// Run time between two versions of the file of `--metrics-file`.
+pub const METRICS_FILE_INTERVAL_MS: u64 = 15_000;
+/// Readers that `--metrics-listen` serves at a time.
+pub const METRICS_READERS_MAX: usize = 8;
+/// The longest time that `--metrics-listen` gives a reader.
+pub const METRICS_READER_MS_MAX: u64 = 10_000;
+/// How long a command of `--on-end` or `--on-stop` may take.
+pub const HOOK_MS_MAX: u64 = 60_000;
+/// How much of what a hook prints to stderr is read, and how much of that is shown if it fails.
+pub const HOOK_STDERR_BYTES_MAX: usize = 4_096;
 /// Where there is no terminal, checking the input prints a line after this many rows, and then at each doubling.
 pub const CHECKING_LINE_ROWS: u64 = 1_000_000;
 /// Where there is no terminal, reading the pool prints a line at its start, after this many users, and at each doubling.
@@ -321,6 +349,20 @@ pub const REPORT_FAILURES_MAX: usize = 100_000;
 pub const RESULT_BUFFER_BYTES: usize = 64 * 1024;
 /// Runs that a text report lists, the latest; the rest are counted.
 pub const RUNS_SHOWN_MAX: usize = 20;
+/// Rows that the page of `report --html` lists; the rest are counted, and `--csv` has them all.
+pub const HTML_ROWS_MAX: usize = 500;
+/// Runs that the page of `report --html` describes, the latest; the rest are counted.
+pub const HTML_RUNS_MAX: usize = 20;
+/// Columns of time in a chart of `report --html`.
+pub const CHART_COLUMNS_MAX: usize = 120;
+/// Largest file of `report --cloudtrail` once it is decompressed, in bytes.
+pub const TRAIL_FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Files below a folder of `report --cloudtrail`.
+pub const TRAIL_FILES_MAX: usize = 1_000_000;
+/// How far apart the clocks of a run and of CloudTrail may be, in milliseconds.
+pub const TRAIL_CLOCK_SKEW_MS: i64 = 60_000;
+/// Calls that a comparison with CloudTrail lists; the rest are counted.
+pub const TRAIL_CALLS_SHOWN_MAX: usize = 50;
 /// Longest answer to a question that is read, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 256;
 

@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    cognito_link::commands::run(cognito_link::commands::Cli::parse())
+    cognito_link::commands::run()
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::canary::CanaryFinding;
+use super::control::{ControlChange, ControlSource, Hold};
 use super::counts::Counts;
 use super::finding::Finding;
 use super::row::{RowKey, RowNumber};
@@ -11,6 +12,8 @@ use super::state::RowState;
 /// Why nothing is being sent at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitReason {
+    /// A person, a file or the schedule holds the run.
+    Held(Hold),
     /// The service throttled; everything pauses for this long.
     CoolDown(Duration),
     /// Rows wait for their back-off after transient faults.
@@ -20,6 +23,22 @@ pub enum WaitReason {
     Concurrency,
     /// The input has not delivered its next row.
     Input,
+}
+
+impl WaitReason {
+    /// The word in progress events and in the state of a live run.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Held(Hold::Operator) => "operator",
+            Self::Held(Hold::PauseFile) => "pause_file",
+            Self::Held(Hold::Window { .. }) => "window",
+            Self::CoolDown(_) => "throttled",
+            Self::BackOff(_) => "back_off",
+            Self::Settling(_) => "settling",
+            Self::Concurrency => "answers",
+            Self::Input => "input",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,6 +54,8 @@ pub struct RunSnapshot {
     pub throttled: u64,
     pub writes: u64,
     pub reads: u64,
+    /// Time since the service last accepted a write.
+    pub since_accepted: Option<Duration>,
     /// Time since the first row was taken up.
     pub elapsed: Duration,
     /// Time that the rest will take at the present pace, where the total is known.
@@ -42,6 +63,8 @@ pub struct RunSnapshot {
     pub waiting: Option<WaitReason>,
     /// The age of the row that has been throttled the longest, where any has.
     pub oldest_throttled: Option<Duration>,
+    /// Whether the run takes no new rows and is about to end.
+    pub draining: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -87,6 +110,14 @@ pub enum RunEvent {
     Draining {
         in_flight: usize,
     },
+    /// A request of a person, a file or the schedule has changed how the run goes on.
+    Controlled {
+        change: ControlChange,
+        source: ControlSource,
+        user: Option<String>,
+    },
+    /// Somebody wants to see the state of the run now.
+    StateRequested(Box<RunSnapshot>),
     /// Counts and pace, several times a second.
     Tick(Box<RunSnapshot>),
 }

@@ -5,6 +5,7 @@
 
 pub mod canary;
 pub(crate) mod code_enum;
+pub mod control;
 pub mod counts;
 pub mod doctor;
 pub mod drift;

@@ -10,6 +10,17 @@ use super::outcome::ServiceText;
 use super::row::{RowKey, RowNumber};
 use super::state::RowState;
 
+/// A run that goes on now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveRun {
+    pub pid: u32,
+    /// `running`, `waiting`, `paused` or `draining`.
+    pub state: String,
+    /// Rows, rate, time left and why it waits, in a line for people.
+    pub text: String,
+    pub remaining_ms: Option<u64>,
+}
+
 /// What one ledger, or several of one pool, know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LedgerReport {
@@ -73,6 +84,8 @@ pub struct RunLine {
     pub started_unix_ms: i64,
     /// How it ended; `None` where it still runs or was cut short.
     pub ended: Option<String>,
+    /// The process of the run, where it is live on this machine.
+    pub live: Option<LiveRun>,
 }
 
 /// A row that is not in the desired state.
@@ -130,6 +143,8 @@ pub struct PredictionReport {
     pub quota_per_second: f64,
     /// How long they would take with the whole quota.
     pub at_quota: Option<Duration>,
+    /// The digest of the plan that was saved.
+    pub plan_digest: Option<String>,
 }
 
 impl PredictionReport {

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::canary::Confirming;
-use super::counters::RunCounters;
+use super::control::{ControlMessage, PresentRate, RunControl};
+use super::counters::{Pacing, RunCounters};
 use super::drain::Drain;
 use super::failure_limits::FailureLimits;
 use super::group_sync::{GroupSync, SyncDecision};
@@ -24,7 +27,8 @@ use super::worker::{Call, FinishedCall, StartCall, WritePort};
 use super::{IncomingRow, PlannedOutcome, RunContext};
 use crate::clock::{Instant, UnixMs};
 use crate::domain::canary::CanaryFinding;
-use crate::domain::event::{RunEvent, WaitReason};
+use crate::domain::control::{ControlAction, ControlChange, ControlRequest, Hold};
+use crate::domain::event::{RunEvent, RunSnapshot, WaitReason};
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber, RowPlace};
@@ -33,7 +37,7 @@ use crate::domain::state::{ResumeAction, RowState};
 use crate::foresight::destination::{PoolNaming, Resolution, mistaken_destination, resolution};
 use crate::foresight::faults::pace_verdict;
 use crate::ledger::record::{EndedAs, RunEnd};
-use crate::ledger::{LedgerError, LinkToUndo, RowStanding, RowTrace};
+use crate::ledger::{Ledger, LedgerError, LinkToUndo, RowStanding, RowTrace};
 use crate::limits::{
     ANNOUNCED_AHEAD_MAX, ANNOUNCEMENT_WINDOW_MS, PROGRESS_INTERVAL_MS, READER_BATCH_ROWS, STUCK_MS, WINDOW_ROWS,
     WRITE_SPACING_PER_USER_MS,
@@ -48,6 +52,7 @@ use crate::service::skew::ClockSkew;
 #[derive(Debug)]
 pub(super) enum EngineEvent {
     Signal(Signal),
+    Control(ControlMessage),
     CallsDone(Vec<FinishedCall>),
     RowsRead(Vec<IncomingRow>),
     InputEnded,
@@ -78,6 +83,8 @@ pub(super) enum Next {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SendPause {
     QueueEmpty,
+    /// Somebody holds the run.
+    Held,
     ConcurrencyReached,
     PaceUntil(Instant),
     CoolDownUntil(Instant),
@@ -86,11 +93,18 @@ enum SendPause {
 impl SendPause {
     fn until(self) -> Option<Instant> {
         match self {
-            Self::QueueEmpty | Self::ConcurrencyReached => None,
+            Self::QueueEmpty | Self::Held | Self::ConcurrencyReached => None,
             // A timer may fire a little early; without this the loop would spin until the slot opens.
             Self::PaceUntil(at) | Self::CoolDownUntil(at) => Some(at + Duration::from_micros(1)),
         }
     }
+}
+
+/// Who waits for the state after the present event.
+#[derive(Default)]
+struct StateRequests {
+    replies: Vec<oneshot::Sender<RunSnapshot>>,
+    observer: bool,
 }
 
 /// The one owner of everything that a run changes.
@@ -111,6 +125,8 @@ pub(super) struct Dispatcher<'a> {
     /// Of these, those that write.
     writes_in_flight: usize,
     drain: Drain,
+    control: RunControl,
+    state_requests: StateRequests,
     systemic_faults: SystemicFaults,
     undecided_writes: UndecidedWrites,
     failure_limits: FailureLimits,
@@ -150,6 +166,8 @@ impl<'a> Dispatcher<'a> {
             calls_in_flight: 0,
             writes_in_flight: 0,
             drain: Drain::default(),
+            control: RunControl::default(),
+            state_requests: StateRequests::default(),
             systemic_faults: SystemicFaults::default(),
             undecided_writes: UndecidedWrites::default(),
             failure_limits: FailureLimits::new(options.stop_limits.clone()),
@@ -169,6 +187,7 @@ impl<'a> Dispatcher<'a> {
                 let drain_starts = self.drain.on_signal(signal, now);
                 self.report_drain(drain_starts);
             }
+            EngineEvent::Control(message) => self.on_control(message, now)?,
             EngineEvent::CallsDone(calls) => {
                 for call in calls {
                     self.on_call_done(&call, now)?;
@@ -198,8 +217,11 @@ impl<'a> Dispatcher<'a> {
         due.waited.into_iter().for_each(|id| self.queue(id));
         self.start_released(due.released, now);
         let mut start_calls = Vec::new();
-        let reads = self.send_reads(&mut start_calls, now);
-        let writes = self.send_writes(&mut start_calls, now)?;
+        let (reads, writes) = if self.hold().is_some() {
+            (SendPause::Held, SendPause::Held)
+        } else {
+            (self.send_reads(&mut start_calls, now), self.send_writes(&mut start_calls, now)?)
+        };
         let sync_at = self.sync_when_due(now)?;
         self.report_progress(reads, writes, now);
         let is_over = if self.drain.has_started() {
@@ -215,6 +237,73 @@ impl<'a> Dispatcher<'a> {
         let has_room = self.rows.len() + READER_BATCH_ROWS <= WINDOW_ROWS;
         let accepts_rows = !self.input_ended && !self.drain.has_started() && !self.canary_in_flight && has_room;
         Ok(Actions { start_calls, next: Next::Wait { until, accepts_rows } })
+    }
+
+    // Control: what people, files and the schedule request.
+
+    /// Why nothing new is sent. A run that ends is not held: it reads back what it has sent.
+    fn hold(&self) -> Option<Hold> {
+        self.control.hold().filter(|_| !self.drain.has_started())
+    }
+
+    /// Does what is requested, and records in the ledger what it changes.
+    fn on_control(
+        &mut self,
+        ControlMessage { request, reply }: ControlMessage,
+        now: Instant,
+    ) -> Result<(), LedgerError> {
+        let was_held = self.hold().is_some();
+        let rate = PresentRate { allowed: self.writes.per_second(), ceiling: self.writes.ceiling() };
+        let change = self.control.apply(&request, rate);
+        if let Some(change) = change.filter(|_| !self.drain.has_started()) {
+            self.record_change(change, &request)?;
+            self.writes.set_limits(self.control.rate_limits());
+            if change == ControlChange::Draining {
+                let by = request.user.as_deref().map_or_else(String::new, |user| format!(" by {user}"));
+                let stop = format!("a drain was requested{by}; a rerun resumes from here");
+                self.stop(StopError::new(StopCause::Bound, stop), now);
+            }
+        }
+        match (was_held, self.hold().is_some()) {
+            (false, true) => self.withdraw_announced()?,
+            (true, false) => {
+                self.reads.forget_refusals();
+                self.writes.forget_refusals();
+                self.undecided_writes.forget();
+            }
+            _ => {}
+        }
+        match reply {
+            Some(reply) => self.state_requests.replies.push(reply),
+            None => self.state_requests.observer |= request.action == ControlAction::ReportState,
+        }
+        Ok(())
+    }
+
+    fn record_change(&mut self, change: ControlChange, request: &ControlRequest) -> Result<(), LedgerError> {
+        let (run, at, source) = (self.context.run, self.context.clock.unix_ms(), request.source);
+        self.context.ledger.run_controlled(run, change, source, request.user.as_deref(), at)?;
+        self.context.observer.on(&RunEvent::Controlled { change, source, user: request.user.clone() });
+        Ok(())
+    }
+
+    /// Withdraws what was announced ahead: a pause may last for hours, and what somebody else does meanwhile must not be
+    /// taken for a call of this run. A row whose earlier call may have had an effect stays announced.
+    fn withdraw_announced(&mut self) -> Result<(), LedgerError> {
+        let (mut standing, mut withdrawn) = (Vec::new(), Vec::new());
+        for id in self.outbox.take_announced() {
+            let Some(job) = self.rows.get_mut(id) else { continue };
+            if job.can_withdraw() {
+                withdraw(self.context.ledger, job, self.context.clock.unix_ms())?;
+                job.on_withdrawn();
+                withdrawn.push(id);
+            } else {
+                standing.push(id);
+            }
+        }
+        self.sync()?;
+        self.outbox.put_back(standing, withdrawn);
+        Ok(())
     }
 
     // Intake: a row is skipped where the ledger says that it is done, else it is on its way.
@@ -596,6 +685,9 @@ impl<'a> Dispatcher<'a> {
         if let Some(meta) = call.result.meta() {
             self.skew.observe_answer(call.sent_unix_ms, call.answered_unix_ms, meta);
         }
+        if call.result.kind() != CallKind::Read && call.result.fault().is_none() {
+            self.counters.accepted_at = Some(now);
+        }
         // The budget learns of every answer, and may make everybody slower.
         let (verdict, retry_after) = pace_verdict(call.result.kind(), call.result.fault());
         let pause = self.budget(call.result.kind()).record_feedback(call.slot, verdict, retry_after);
@@ -812,20 +904,45 @@ impl<'a> Dispatcher<'a> {
     // Progress, bounds and the end.
 
     fn report_progress(&mut self, reads: SendPause, writes: SendPause, now: Instant) {
+        for reply in std::mem::take(&mut self.state_requests.replies) {
+            // One who no longer waits gets no answer.
+            let _ = reply.send(self.snapshot(reads, writes, now));
+        }
+        if std::mem::take(&mut self.state_requests.observer) {
+            let snapshot = self.snapshot(reads, writes, now);
+            self.context.observer.on(&RunEvent::StateRequested(Box::new(snapshot)));
+        }
         if now < self.next_progress {
             return;
         }
         self.next_progress = now + Duration::from_millis(PROGRESS_INTERVAL_MS);
-        let mut snapshot = self.counters.snapshot(now, self.context.options.total, self.writes.per_second());
+        let snapshot = self.snapshot(reads, writes, now);
+        self.context.observer.on(&RunEvent::Tick(Box::new(snapshot)));
+    }
+
+    fn snapshot(&mut self, reads: SendPause, writes: SendPause, now: Instant) -> RunSnapshot {
+        let mut snapshot = self.counters.snapshot(now, self.context.options.total, self.pacing());
         snapshot.in_flight = self.calls_in_flight;
+        snapshot.draining = self.drain.has_started();
         let throttled_since = self.rows.iter().filter_map(|job| job.progress().throttled_since).min();
         snapshot.oldest_throttled = throttled_since.map(|since| now.saturating_duration_since(since));
         snapshot.waiting = self.waiting(reads, writes, now);
-        self.context.observer.on(&RunEvent::Tick(Box::new(snapshot)));
+        snapshot
+    }
+
+    fn pacing(&self) -> Pacing {
+        Pacing {
+            allowed_per_second: self.writes.per_second(),
+            writes_in_flight: self.writes_in_flight as u64,
+            is_held: self.hold().is_some(),
+        }
     }
 
     /// Why nothing is sent at the moment.
     fn waiting(&self, reads: SendPause, writes: SendPause, now: Instant) -> Option<WaitReason> {
+        if let Some(hold) = self.hold() {
+            return Some(WaitReason::Held(hold));
+        }
         match (writes, reads) {
             (SendPause::CoolDownUntil(at), _) | (SendPause::QueueEmpty, SendPause::CoolDownUntil(at)) => {
                 Some(WaitReason::CoolDown(at.saturating_duration_since(now)))
@@ -835,7 +952,7 @@ impl<'a> Dispatcher<'a> {
                 let reads_input = self.rows.len() == 0 && !self.input_ended;
                 self.rows.waiting(now).or(reads_input.then_some(WaitReason::Input))
             }
-            (SendPause::QueueEmpty | SendPause::PaceUntil(_), _) => None,
+            (SendPause::QueueEmpty | SendPause::Held | SendPause::PaceUntil(_), _) => None,
         }
     }
 
@@ -845,7 +962,7 @@ impl<'a> Dispatcher<'a> {
         }
         let options = &self.context.options;
         let stuck_for = self.writes.stuck_for().max(self.reads.stuck_for());
-        let reason = if stuck_for.is_some_and(|age| age > Duration::from_millis(STUCK_MS)) {
+        let reason = if self.hold().is_none() && stuck_for.is_some_and(|age| age > Duration::from_millis(STUCK_MS)) {
             format!("the service has accepted nothing for {} s, at the slowest pace", STUCK_MS / 1_000)
         } else if options.duration_max.is_some_and(|most| self.counters.elapsed(now) >= most) {
             "--max-duration has passed".to_owned()
@@ -911,9 +1028,10 @@ impl<'a> Dispatcher<'a> {
             let counts = &mut self.counters.counts;
             counts.unprocessed += counts.read.saturating_sub(counts.accounted());
         }
+        let pacing = self.pacing();
         let ended = self.drain.into_ended();
         let options = &self.context.options;
-        let mut snapshot = self.counters.snapshot(now, options.total, self.writes.per_second());
+        let mut snapshot = self.counters.snapshot(now, options.total, pacing);
         snapshot.remaining = None;
         if self.purpose.is_undo() {
             // What was not reached counts as linked, and is not done.
@@ -958,14 +1076,7 @@ impl<'a> Dispatcher<'a> {
     /// Leaves a row without a result. An announced call that was not sent is withdrawn, and the row is as it was before.
     /// Any other announced row is in doubt, which the announcement itself says.
     fn leave_unfinished(&mut self, job: &Job) -> Result<(), LedgerError> {
-        let (number, key) = (job.progress().row.number, job.progress().row.key);
-        let at = self.context.clock.unix_ms();
-        match job {
-            _ if !job.can_withdraw() => {}
-            Job::Link(_) => self.context.ledger.withdraw(number, key, at)?,
-            Job::Undo(_) => self.context.ledger.withdraw_unlink(number, key, at)?,
-        }
-        Ok(())
+        if job.can_withdraw() { withdraw(self.context.ledger, job, self.context.clock.unix_ms()) } else { Ok(()) }
     }
 
     fn count_unfinished(&mut self, job: &Job) {
@@ -975,6 +1086,15 @@ impl<'a> Dispatcher<'a> {
             RowState::Kept(_) => RowState::Linked,
             state => state,
         });
+    }
+}
+
+/// Records that the announced call of a row was not sent.
+fn withdraw(ledger: &mut Ledger, job: &Job, at: UnixMs) -> Result<(), LedgerError> {
+    let (number, key) = (job.progress().row.number, job.progress().row.key);
+    match job {
+        Job::Link(_) => ledger.withdraw(number, key, at),
+        Job::Undo(_) => ledger.withdraw_unlink(number, key, at),
     }
 }
 

@@ -93,6 +93,7 @@ impl Setup {
             run: RunId(1),
             options,
             later_limits: None,
+            control: None,
             clock: self.clock,
             observer: &mut self.events,
             undo_observer: None,
@@ -373,6 +374,7 @@ fn the_status_says_what_is_waited_for() {
         .iter()
         .filter_map(|event| match event {
             RunEvent::Tick(snapshot) => Some(match snapshot.waiting {
+                Some(WaitReason::Held(_)) => "held",
                 Some(WaitReason::Input) => "input",
                 Some(WaitReason::Concurrency) => "concurrency",
                 Some(WaitReason::BackOff(_)) => "back-off",
@@ -483,4 +485,33 @@ fn that_a_link_was_unlinked_is_known_until_every_list_shows_it() {
     dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1)]), now).unwrap();
     let job = dispatcher.rows.iter().next().unwrap();
     assert!(matches!(job, Job::Link(job) if job.unlinked_at == Some(at - 6_000)), "{job:?}");
+}
+
+fn control(action: ControlAction) -> EngineEvent {
+    let request = ControlRequest { action, source: crate::domain::control::ControlSource::Socket, user: None };
+    EngineEvent::Control(ControlMessage { request, reply: None })
+}
+
+#[test]
+fn a_held_run_sends_nothing_and_withdraws_what_it_announced_ahead() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let mut dispatcher = setup.dispatcher();
+    dispatcher.context.options.concurrency = 1;
+    let rows = (1..=5).map(to_user).collect();
+    let start = only(dispatcher.handle(EngineEvent::RowsRead(rows), now).unwrap());
+    let held = dispatcher.handle(control(ControlAction::Pause), now).unwrap();
+    assert!(held.start_calls.is_empty());
+    assert_eq!(dispatcher.context.ledger.view().counts().in_doubt, 1, "only the row in flight stays announced");
+    let answered = dispatcher.handle(done(start, linked()), now).unwrap();
+    assert!(answered.start_calls.is_empty(), "an answer is taken, and nothing is sent");
+    let resumed = dispatcher.handle(control(ControlAction::Resume), now).unwrap();
+    let start = only(resumed);
+    let Call::Write(WriteCall::Link(request)) = &start.call else { panic!("{start:?}") };
+    assert_eq!(request.source.value().expose(), "Id000002x", "in the order of the input");
+    dispatcher.handle(done(start, linked()), now).unwrap();
+    dispatcher.handle(control(ControlAction::Pause), now).unwrap();
+    let drained = dispatcher.handle(control(ControlAction::Drain), now).unwrap();
+    assert!(drained.start_calls.is_empty());
+    let changes = setup.events.0.iter().filter(|event| matches!(event, RunEvent::Controlled { .. })).count();
+    assert_eq!(changes, 4);
 }

@@ -3,6 +3,7 @@
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
+use super::control::ControlMessage;
 use super::dispatcher::{Dispatcher, EngineEvent, Next};
 use super::worker::{FinishedCall, make_call};
 use super::{RowSource, RunContext};
@@ -19,6 +20,7 @@ pub async fn run(
 ) -> RunReport {
     let (services, clock) = (context.services.clone(), context.clock);
     let mut later_limits = context.later_limits.take();
+    let mut control = context.control.take();
     let mut dispatcher = Dispatcher::new(context);
     let mut calls: JoinSet<FinishedCall> = JoinSet::new();
     let mut signals_open = true;
@@ -41,6 +43,7 @@ pub async fn run(
                 signals_open = signal.is_some();
                 signal.map_or(EngineEvent::TimerDue, EngineEvent::Signal)
             }
+            request = next_request(&mut control) => request.map_or(EngineEvent::TimerDue, EngineEvent::Control),
             Some(first) = calls.join_next() => {
                 let mut finished = vec![first];
                 finished.extend(std::iter::from_fn(|| calls.try_join_next()));
@@ -63,6 +66,20 @@ pub async fn run(
 /// cancelled only after the loop.
 fn finished_call(joined: Result<FinishedCall, JoinError>) -> Option<FinishedCall> {
     joined.map_err(|error| error.try_into_panic().map(|panic| std::panic::resume_unwind(panic))).ok()
+}
+
+/// The next request; `None` once, where nobody can make one any more.
+async fn next_request(control: &mut Option<mpsc::Receiver<ControlMessage>>) -> Option<ControlMessage> {
+    match control {
+        Some(requests) => {
+            let request = requests.recv().await;
+            if request.is_none() {
+                *control = None;
+            }
+            request
+        }
+        None => std::future::pending().await,
+    }
 }
 
 /// The limit as it was read again; never, where nobody reads it.

@@ -113,6 +113,14 @@ impl Job {
         is_announced && !self.effect().is_possible() && !self.progress().call_in_flight
     }
 
+    /// Goes back to before the announcement, which is withdrawn.
+    pub(super) fn on_withdrawn(&mut self) {
+        match self {
+            Self::Link(job) => job.on_withdrawn(),
+            Self::Undo(job) => job.on_withdrawn(),
+        }
+    }
+
     /// Whether a write call for the row may have taken effect.
     pub(super) fn effect(&self) -> UnknownEffect {
         match self {

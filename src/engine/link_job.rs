@@ -214,6 +214,13 @@ impl LinkJob {
         }
     }
 
+    /// Goes back to before the announcement, as the row is in a later run.
+    pub(super) fn on_withdrawn(&mut self) {
+        if let LinkStep::Call { destination, .. } = &self.step {
+            self.step = LinkStep::Announce { destination: destination.clone(), earlier: None };
+        }
+    }
+
     /// Whether this run made a call for the row that is now being read back.
     pub(super) fn is_being_settled(&self) -> bool {
         let is_read =

@@ -8,12 +8,14 @@
 //!
 //! | step | file |
 //! | --- | --- |
+//! | held and slowed on request | `control` |
 //! | taken up, unless an earlier run is done with it | `dispatcher`, `rows_in_flight` (lanes, waits) |
 //! | resolved, announced, called, read back | `outbox` (queues), `worker` (calls), `group_sync` |
 //! | judged | `link_job` and `undo_job` (steps), `link_decisions` and `undo_decisions` (pure tables) |
 //! | recorded and counted | `dispatcher`, `counters` |
 
 mod canary;
+mod control;
 mod counters;
 mod dispatcher;
 mod drain;
@@ -56,6 +58,7 @@ use crate::ledger::{Ledger, LinkToUndo};
 use crate::limits::{ATTEMPTS_MAX, CONCURRENCY_MIN, LIST_QUOTA_PER_SECOND, SHARE_DEFAULT};
 use crate::pace::{Pace, RateQuota};
 
+pub use control::ControlMessage;
 pub use event_loop::run;
 pub use failure_limits::{FailureBound, FailureClass, StopLimits};
 pub use read_back::SettleWith;
@@ -73,6 +76,8 @@ pub struct RunContext<'a> {
     pub options: EngineOptions,
     /// The account's limit, each time it is read again; `None` where the pace does not depend on it.
     pub later_limits: Option<mpsc::Receiver<RateQuota>>,
+    /// Requests of people, files and the schedule; `None` where nobody controls the run.
+    pub control: Option<mpsc::Receiver<ControlMessage>>,
     pub clock: Clock,
     pub observer: &'a mut dyn RunObserver,
     /// Sees what became of each link that is to be undone.

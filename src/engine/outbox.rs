@@ -73,6 +73,19 @@ impl Outbox {
         std::mem::take(&mut self.writes)
     }
 
+    /// Takes out every row that is announced and whose write call is not sent, in order.
+    pub(super) fn take_announced(&mut self) -> Vec<JobId> {
+        let mut announced = Vec::from(std::mem::take(&mut self.writes));
+        announced.append(&mut self.not_durable);
+        announced
+    }
+
+    /// Puts rows back before all others: those of which the announcement stands, and those to announce again.
+    pub(super) fn put_back(&mut self, writes: Vec<JobId>, announcements: Vec<JobId>) {
+        writes.into_iter().rev().for_each(|id| self.writes.push_front(id));
+        announcements.into_iter().rev().for_each(|id| self.announcements.push_front(id));
+    }
+
     pub(super) fn next_write(&self) -> Option<JobId> {
         self.writes.front().copied()
     }

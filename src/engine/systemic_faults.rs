@@ -134,6 +134,11 @@ pub(super) struct UndecidedWrites {
 }
 
 impl UndecidedWrites {
+    /// Forgets what was seen before a pause: its time says nothing about the service.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
     /// Takes the result of a row's call. Returns why the run is to stop, where it is.
     pub(super) fn observe(&mut self, row: RowNumber, result: &CallResult, now: Instant) -> Option<StopError> {
         let (kind, fault) = (result.kind(), result.fault());

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{EngineOptions, IncomingRow, RowBatchFuture, RowSource, RunContext, ServicePorts, WritePort, run};
+use super::{
+    ControlMessage, EngineOptions, IncomingRow, RowBatchFuture, RowSource, RunContext, ServicePorts, WritePort, run,
+};
 use crate::clock::{Clock, sleep, timeout_at};
 use crate::domain::event::{IgnoreEvents, RunObserver};
 use crate::domain::identity::{AttributeName, Destination, ExternalIdentity, Personal, PoolId, ProviderName};
@@ -133,6 +135,7 @@ pub struct EngineRun<'a> {
     later_limits: Option<mpsc::Receiver<RateQuota>>,
     observer: Option<&'a mut dyn RunObserver>,
     signal_after: Option<(Duration, Signal)>,
+    control: Option<mpsc::Receiver<ControlMessage>>,
     input: Option<TestInput>,
 }
 
@@ -157,6 +160,7 @@ impl<'a> EngineRun<'a> {
             later_limits: None,
             observer: None,
             signal_after: None,
+            control: None,
             input: None,
         }
     }
@@ -191,6 +195,11 @@ impl<'a> EngineRun<'a> {
 
     pub fn observer(self, observer: &'a mut dyn RunObserver) -> Self {
         Self { observer: Some(observer), ..self }
+    }
+
+    /// Takes requests from this channel.
+    pub fn control(self, requests: mpsc::Receiver<ControlMessage>) -> Self {
+        Self { control: Some(requests), ..self }
     }
 
     /// Sends a signal after this time.
@@ -263,6 +272,7 @@ impl<'a> EngineRun<'a> {
             run: RunId(seed),
             options: self.options,
             later_limits: self.later_limits,
+            control: self.control,
             clock: self.clock,
             observer: self.observer.unwrap_or(&mut silent),
             undo_observer: None,

@@ -107,6 +107,15 @@ impl UndoJob {
         }
     }
 
+    /// Goes back to before the announcement, as the row is in a later run.
+    pub(super) fn on_withdrawn(&mut self) {
+        if let UndoStep::Call { identity } = &self.step {
+            let identity = identity.clone();
+            self.announced_identity = None;
+            self.step = UndoStep::Announce { identity };
+        }
+    }
+
     /// Whether this run made a call for the link that is now being read back.
     pub(super) fn is_being_settled(&self) -> bool {
         self.progress.attempts > 0 && matches!(self.step, UndoStep::Inspect { .. } | UndoStep::LookForProfile)

@@ -171,6 +171,33 @@ impl RawRecord<'_> {
             RawShape::Broken => None,
         }
     }
+
+    /// Returns every column of the record with its text; none of a record that could not be split.
+    pub fn cells(&self, layout: &RecordLayout) -> Vec<(String, String)> {
+        match self.shape {
+            RawShape::Fields(fields) => {
+                let text_of = |field: &CsvField| {
+                    let raw = String::from_utf8_lossy(self.bytes.get(field.raw.clone()).unwrap_or_default());
+                    match raw.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+                        Some(quoted) => quoted.replace("\"\"", "\""),
+                        None => raw.into_owned(),
+                    }
+                };
+                layout.names.iter().cloned().zip(fields.iter().map(text_of)).collect()
+            }
+            RawShape::Object => {
+                let members: serde_json::Map<String, serde_json::Value> =
+                    serde_json::from_slice(self.bytes).unwrap_or_default();
+                let text_of = |value| match value {
+                    serde_json::Value::String(text) => text,
+                    serde_json::Value::Null => String::new(),
+                    other => other.to_string(),
+                };
+                members.into_iter().map(|(name, value)| (name, text_of(value))).collect()
+            }
+            RawShape::Broken => Vec::new(),
+        }
+    }
 }
 
 impl std::fmt::Debug for RawRecord<'_> {

@@ -26,6 +26,7 @@ mod tests;
 use std::path::Path;
 
 use crate::clock::UnixMs;
+use crate::domain::control::{ControlChange, ControlSource};
 use crate::domain::finding::Finding;
 use crate::domain::identity::{DestinationUser, ExternalIdentity};
 use crate::domain::outcome::{LinkOutcome, UndoOutcome};
@@ -42,8 +43,8 @@ use reader::WholeLines;
 pub use record::Binding;
 pub use record::RowTrace;
 use record::{
-    Announcement, Attempt, EndedAs, FORMAT_VERSION, FailedCall, InvalidRow, LedgerHeader, LedgerRecord, RunEnd,
-    RunStart, Settlement, TOOL_VERSION, UNDO_COMMAND, UnlinkSettlement, Withdrawal, cut_after,
+    Announcement, Attempt, EndedAs, FORMAT_VERSION, FailedCall, InvalidRow, LedgerHeader, LedgerRecord, RunControlled,
+    RunEnd, RunId, RunStart, Settlement, TOOL_VERSION, UNDO_COMMAND, UnlinkSettlement, Withdrawal, cut_after,
 };
 use storage::{DiscardStorage, FileAccess, FileStorage, LedgerStorage};
 pub use view::{LedgerInput, LedgerView, RowStanding, SupersededCounts};
@@ -280,6 +281,18 @@ impl Ledger {
             column: cut_after(&finding.column, LEDGER_WORD_CHARS_MAX).into(),
             at,
         }))
+    }
+
+    /// Records that a person, a file or the schedule has changed how a run goes on.
+    pub fn run_controlled(
+        &mut self,
+        run: RunId,
+        change: ControlChange,
+        source: ControlSource,
+        user: Option<&str>,
+        at: UnixMs,
+    ) -> Result<(), LedgerError> {
+        self.writer.append(&LedgerRecord::Control(RunControlled::new(run, change, source, user, at)))
     }
 
     /// Records that a run ends in order. The counts by code are not kept.

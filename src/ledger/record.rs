@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::error::Category;
 
 use crate::clock::UnixMs;
+use crate::domain::control::{ControlChange, ControlSource};
 use crate::domain::counts::Counts;
 use crate::domain::endpoint::CustomEndpoint;
 use crate::domain::finding::FindingCode;
@@ -68,6 +69,8 @@ pub enum LedgerRecord<'a> {
     Superseded(Supersession),
     /// A row that was superseded is in its input again, or takes the place of its correction.
     Reinstated(Reinstatement),
+    /// A person, a file or the schedule has changed how the run goes on. It changes no state.
+    Control(RunControlled<'a>),
 }
 
 /// The values of `type`.
@@ -86,6 +89,7 @@ enum RecordType {
     Invalid,
     Superseded,
     Reinstated,
+    Control,
 }
 
 /// What a ledger belongs to.
@@ -200,8 +204,24 @@ pub struct RunOrigin {
     /// Hash of the decoded input, as it was checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_hash: Option<String>,
+    /// The digest of the plan that the run follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_digest: Option<String>,
+    /// Who approved that plan, where an approval was required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_approval: Option<PlanApproval>,
     /// The arguments of the program.
     pub arguments: Vec<String>,
+}
+
+/// Who signed the plan of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanApproval {
+    /// As the file of allowed signers names it.
+    pub principal: String,
+    /// The fingerprint of the SSH key.
+    pub key: String,
 }
 
 /// A limit and where its figure comes from.
@@ -751,6 +771,65 @@ pub struct Reinstatement {
     pub at: UnixMs,
 }
 
+/// A change of how a run goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunControlled<'a> {
+    #[serde(with = "as_json_text")]
+    pub run: RunId,
+    pub change: RunChange,
+    /// The new limit of the rate, in thousandths of a write a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milli: Option<u64>,
+    /// Where the request came from, in one word.
+    #[serde(borrow)]
+    pub source: Cow<'a, str>,
+    /// Who requested it, where that is a person.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Cow<'a, str>>,
+    pub at: UnixMs,
+}
+
+/// The `change` of a [`RunControlled`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunChange {
+    Pause,
+    Resume,
+    /// A limit of the rate in place of the run's own.
+    Rate,
+    /// The run's own limit again.
+    OwnRate,
+    Drain,
+    WindowOpen,
+    WindowClosed,
+}
+
+impl<'a> RunControlled<'a> {
+    /// Cuts the user's name at its bound.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded rate")]
+    pub(super) fn new(
+        run: RunId,
+        change: ControlChange,
+        source: ControlSource,
+        user: Option<&'a str>,
+        at: UnixMs,
+    ) -> Self {
+        let (change, rate) = match change {
+            ControlChange::Paused => (RunChange::Pause, None),
+            ControlChange::Resumed => (RunChange::Resume, None),
+            ControlChange::RateSet(rate) => (RunChange::Rate, Some(rate)),
+            ControlChange::RateCleared => (RunChange::OwnRate, None),
+            ControlChange::Draining => (RunChange::Drain, None),
+            ControlChange::WindowOpened { rate } => (RunChange::WindowOpen, rate),
+            ControlChange::WindowClosed { .. } => (RunChange::WindowClosed, None),
+        };
+        let user = user.map(|user| cut_after(user, LEDGER_WORD_CHARS_MAX).into());
+        let milli = rate.map(|rate| (rate * 1_000.0).round() as u64);
+        Self { run, change, milli, source: source.as_str().into(), user, at }
+    }
+}
+
 /// Why a line is no record. Holds nothing that the line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
@@ -807,6 +886,7 @@ impl LedgerRecord<'_> {
             Self::Invalid(row) => row.at,
             Self::Superseded(row) => row.at,
             Self::Reinstated(row) => row.at,
+            Self::Control(change) => change.at,
         }
     }
 
@@ -820,7 +900,8 @@ impl LedgerRecord<'_> {
             | Self::Attempt(_)
             | Self::Invalid(_)
             | Self::Superseded(_)
-            | Self::Reinstated(_) => return Ok(None),
+            | Self::Reinstated(_)
+            | Self::Control(_) => return Ok(None),
             Self::Announced(call) => (call.key, RowEvent::Announced, call.at),
             Self::Withdrawn(withdrawal) => (withdrawal.key, RowEvent::Withdrawn, withdrawal.at),
             Self::Settled(settled) => {
@@ -891,6 +972,7 @@ impl RecordType {
             Self::Invalid => InvalidRow::deserialize(members).map(LedgerRecord::Invalid),
             Self::Superseded => Supersession::deserialize(members).map(LedgerRecord::Superseded),
             Self::Reinstated => Reinstatement::deserialize(members).map(LedgerRecord::Reinstated),
+            Self::Control => RunControlled::deserialize(members).map(LedgerRecord::Control),
         }
     }
 }

@@ -338,6 +338,19 @@ impl RateController {
         self.prior = quota.map_or(self.prior, bounded);
     }
 
+    /// Takes another ceiling, in calls per second, that says nothing about the quota. Where the old one has held the rate
+    /// back, the curve has risen unseen: it starts again from what is known, or from the new ceiling where a person has
+    /// chosen that as the rate.
+    pub fn limit(&mut self, now: f64, ceiling: f64, is_chosen: bool) {
+        let ceiling = bounded(ceiling);
+        let was_held_back = self.mode == Mode::Cubic && self.curve(now) >= self.ceiling;
+        if was_held_back && ceiling > self.ceiling {
+            let known = if is_chosen { ceiling } else { self.plateau.max(self.ceiling) };
+            self.settle_at(now, bounded(known), 0);
+        }
+        self.ceiling = ceiling;
+    }
+
     /// Whether far fewer calls are sent than the rate allows; right after a doubling it is half as many.
     fn is_unused(&self, now: f64) -> bool {
         let rate = self.rate(now);

@@ -11,4 +11,4 @@ pub mod settings;
 
 pub use controller::{CallFeedback, InitialRate, LoggedCall, RateController};
 pub use pacer::{Admission, AdmittedCall, CallPacer};
-pub use settings::{Pace, QuotaOrigin, RateQuota};
+pub use settings::{Pace, QuotaOrigin, RateLimits, RateQuota};

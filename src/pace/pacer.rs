@@ -12,7 +12,7 @@ use governor::{Quota, RateLimiter};
 
 use super::controller::{CallFeedback, LoggedCall, RateController};
 use super::cool_down::CoolDown;
-use super::settings::{Pace, RateQuota};
+use super::settings::{Pace, RateLimits, RateQuota};
 use crate::clock::{Clock, Instant};
 use crate::limits::{COOL_DOWN_MS_MAX, RATE_BURST_CALLS, RATE_CATCH_UP_MS, RATE_PER_SECOND_MIN};
 
@@ -42,6 +42,9 @@ pub struct CallPacer {
     paced: Option<PacedRate>,
     cool_down: CoolDown,
     refused_since: Option<Instant>,
+    /// The ceiling by the options or the quota, in calls per second.
+    own_ceiling: f64,
+    limits: RateLimits,
 }
 
 #[derive(Debug)]
@@ -53,7 +56,15 @@ struct PacedRate {
 impl CallPacer {
     pub fn new(clock: Clock, pace: Pace) -> Self {
         let paced = pace.controller().map(|controller| PacedRate { controller, spacing: CallSpacing::default() });
-        Self { clock, started: clock.now(), paced, cool_down: CoolDown::default(), refused_since: None }
+        Self {
+            clock,
+            started: clock.now(),
+            paced,
+            cool_down: CoolDown::default(),
+            refused_since: None,
+            own_ceiling: pace.ceiling(),
+            limits: RateLimits::default(),
+        }
     }
 
     /// The current rate in calls per second; infinite where no rate is set.
@@ -138,9 +149,37 @@ impl CallPacer {
     /// Takes a quota that was read again during the run.
     pub fn set_quota(&mut self, quota: RateQuota) {
         let seconds = self.seconds(self.clock.now());
+        self.own_ceiling = quota.ceiling();
+        let ceiling = self.ceiling();
         if let Some(paced) = &mut self.paced {
-            paced.controller.set_ceiling(seconds, quota.ceiling(), quota.known_part());
+            paced.controller.set_ceiling(seconds, ceiling, quota.known_part());
         }
+    }
+
+    /// The highest rate at the moment, in calls per second; infinite where there is none.
+    pub fn ceiling(&self) -> f64 {
+        self.limits.ceiling(self.own_ceiling)
+    }
+
+    /// Takes limits that were set during the run. They hold from the next call on.
+    pub fn set_limits(&mut self, limits: RateLimits) {
+        let seconds = self.seconds(self.clock.now());
+        let is_chosen = limits.chosen.is_some() && limits.chosen != self.limits.chosen;
+        self.limits = limits;
+        let ceiling = self.ceiling();
+        match &mut self.paced {
+            Some(paced) => paced.controller.limit(seconds, ceiling, is_chosen),
+            None if ceiling.is_finite() => {
+                let controller = Pace::at(ceiling).controller();
+                self.paced = controller.map(|controller| PacedRate { controller, spacing: CallSpacing::default() });
+            }
+            None => {}
+        }
+    }
+
+    /// Forgets how long calls have been throttled: after a pause, that time says nothing about the service.
+    pub fn forget_refusals(&mut self) {
+        self.refused_since = None;
     }
 
     /// How long every call has been throttled or has not reached the service, although the rate cannot become slower;

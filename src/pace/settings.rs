@@ -59,6 +59,22 @@ impl RateQuota {
     }
 }
 
+/// Limits of the rate that are set during a run, in calls per second.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RateLimits {
+    /// The limit that a person has chosen in place of the run's own.
+    pub chosen: Option<f64>,
+    /// The limit of the window that is open, which a chosen one does not exceed.
+    pub window: Option<f64>,
+}
+
+impl RateLimits {
+    /// The ceiling, where the run's own is this.
+    pub(super) fn ceiling(self, own: f64) -> f64 {
+        self.chosen.unwrap_or(own).min(self.window.unwrap_or(f64::INFINITY))
+    }
+}
+
 /// The rate that a run starts with and its ceiling.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {

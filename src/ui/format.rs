@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::Offset;
+
 use crate::clock::UnixMs;
+use crate::domain::control::LocalTime;
 
 /// A number with thousands separators: `1,234,567`.
 pub fn count(number: u64) -> String {
@@ -63,10 +67,24 @@ fn two_units(seconds: u128, large: u128, large_name: &str, small: u128, small_na
     if rest == 0 { format!("{whole} {large_name}") } else { format!("{whole} {large_name} {rest} {small_name}") }
 }
 
+/// A moment in its own time zone, such as `2026-03-01 22:00 +01:00`.
+pub fn local_time(time: LocalTime) -> String {
+    let offset = Offset::from_seconds(time.offset_seconds).unwrap_or(Offset::UTC);
+    match Timestamp::from_millisecond(time.unix_ms) {
+        Ok(at) => offset.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string() + &offset_text(time.offset_seconds),
+        Err(_) => "an unknown time".to_owned(),
+    }
+}
+
+fn offset_text(seconds: i32) -> String {
+    let (sign, minutes) = (if seconds < 0 { '-' } else { '+' }, seconds.unsigned_abs() / 60);
+    format!(" {sign}{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
 /// A moment in RFC 3339, UTC, with milliseconds: `2026-03-01T08:00:00.000Z`. A moment beyond any calendar is printed
 /// as its number.
 pub fn timestamp(unix_ms: UnixMs) -> String {
-    match jiff::Timestamp::from_millisecond(unix_ms) {
+    match Timestamp::from_millisecond(unix_ms) {
         Ok(moment) => format!("{moment:.3}"),
         Err(_) => format!("{unix_ms} ms"),
     }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::console::Console;
+use super::events::{Event, EventLevel};
 use super::findings::FindingPrinter;
-use super::format::counted;
-use super::progress::Progress;
+use super::format::{counted, local_time, rate};
+use super::progress::{Progress, state_line};
+use crate::domain::control::{ControlChange, ControlSource};
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::row::{RowKey, RowNumber};
@@ -36,8 +38,33 @@ impl EventPrinter {
     fn on_throttled(&mut self, number: RowNumber, pause: Duration) {
         tracing::debug!(row = number.0, pause_ms = pause.as_millis(), "throttled");
         if !std::mem::replace(&mut self.throttling_noted, true) {
-            self.console.note("throttled by the service: continuing at a lower rate; no row is lost");
+            self.console.note("throttled", "throttled by the service: continuing at a lower rate; no row is lost");
         }
+    }
+
+    fn on_controlled(&self, change: ControlChange, source: ControlSource, user: Option<&str>) {
+        let what = match change {
+            ControlChange::Paused => "paused".to_owned(),
+            ControlChange::Resumed => "resumed".to_owned(),
+            ControlChange::RateSet(per_second) => format!("rate: at most {}", rate(per_second)),
+            ControlChange::RateCleared => "rate: the run's own limit again".to_owned(),
+            ControlChange::Draining => "drain".to_owned(),
+            ControlChange::WindowOpened { rate: None } => "the window is open".to_owned(),
+            ControlChange::WindowOpened { rate: Some(per_second) } => {
+                format!("the window is open: at most {}", rate(per_second))
+            }
+            ControlChange::WindowClosed { opens: None } => "no window is open".to_owned(),
+            ControlChange::WindowClosed { opens: Some(time) } => {
+                format!("no window is open until {}", local_time(time))
+            }
+        };
+        let by = match (source, user) {
+            (ControlSource::Socket, Some(user)) => format!(" (requested by {user})"),
+            (ControlSource::PauseFile, _) => " (pause file)".to_owned(),
+            _ => String::new(),
+        };
+        tracing::info!(source = source.as_str(), user, "{what}");
+        self.console.note("controlled", &format!("{what}{by}"));
     }
 
     /// Printed even when quiet: somebody sent a signal and waits for an answer.
@@ -47,7 +74,9 @@ impl EventPrinter {
                 0 => String::new(),
                 number => format!(": finishing {} in flight", counted(number as u64, "call")),
             };
-            self.console.line(&format!("stopping{calls}; press Ctrl-C to exit at once"));
+            let text = format!("stopping{calls}; press Ctrl-C to exit at once");
+            let event = || Event::message(EventLevel::Warn, "draining", &text).with("in_flight", in_flight);
+            self.console.plain(&text, event);
         }
     }
 }
@@ -71,9 +100,12 @@ impl RunObserver for EventPrinter {
             }
             RunEvent::Throttled { number, pause } => self.on_throttled(*number, *pause),
             RunEvent::Retried { number, attempts, pause, code } => {
-                tracing::debug!(row = number.0, attempts, pause_ms = pause.as_millis(), code, "retried");
+                tracing::debug!(row = number.0, attempts, pause_ms = pause.as_millis(), service_code = code, "retried");
             }
             RunEvent::Draining { in_flight } => self.on_draining(*in_flight),
+            RunEvent::Controlled { change, source, user } => self.on_controlled(*change, *source, user.as_deref()),
+            // Printed even when quiet: somebody waits for the answer.
+            RunEvent::StateRequested(snapshot) => self.console.line(&format!("state: {}", state_line(snapshot))),
             RunEvent::Tick(snapshot) => self.progress.on_tick(snapshot, self.draining),
         }
     }
@@ -89,12 +121,12 @@ impl Drop for EventPrinter {
 
 /// Rows in the desired state are many and of little interest: they are logged one level deeper.
 fn log_settled(number: RowNumber, key: RowKey, state: RowState) {
-    let code = state.refusal().map(RefusalCode::as_str);
+    let refusal_code = state.refusal().map(RefusalCode::as_str);
     match state {
         RowState::Linked | RowState::AlreadyLinked | RowState::Undone => {
             tracing::trace!(row = number.0, %key, state = state.as_str(), "settled");
         }
-        _ => tracing::debug!(row = number.0, %key, state = state.as_str(), code, "settled"),
+        _ => tracing::debug!(row = number.0, %key, state = state.as_str(), refusal_code, "settled"),
     }
 }
 
@@ -148,6 +180,34 @@ mod tests {
         observer.on(&throttled(1));
         assert!(screen.stderr().starts_with("note: throttled by the service"));
         assert_eq!(screen.bar(), "");
+    }
+
+    #[test]
+    fn a_change_says_who_and_a_question_is_answered_even_when_quiet() {
+        let events = [
+            RunEvent::Controlled {
+                change: ControlChange::RateSet(3.0),
+                source: ControlSource::Socket,
+                user: Some("ops".to_owned()),
+            },
+            RunEvent::Controlled { change: ControlChange::Paused, source: ControlSource::PauseFile, user: None },
+            RunEvent::StateRequested(Box::default()),
+        ];
+        for (screen, expected) in [
+            (
+                Screen::new(),
+                "note: rate: at most 3.0/s (requested by ops)\nnote: paused (pause file)\n\
+                 state: 0 rows done, 0.0/s, 0 throttled\n",
+            ),
+            (Screen::new().quiet(), "state: 0 rows done, 0.0/s, 0 throttled\n"),
+        ] {
+            let mut observer = screen.ui().observer();
+            for event in &events {
+                observer.on(event);
+            }
+            drop(observer);
+            assert_eq!(screen.stderr(), expected);
+        }
     }
 
     #[test]

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::console::Console;
-use super::format::{count, counted, duration, percent, rate};
+use super::events::{Event, EventKind, EventLevel, snapshot_members};
+use super::format::{count, counted, duration, local_time, percent, rate};
+use super::live_line::{LiveText, Part};
 use super::options::ProgressChoice;
+use crate::domain::control::Hold;
 use crate::domain::event::{RunSnapshot, WaitReason};
 use crate::limits;
 
@@ -19,6 +22,7 @@ pub(super) enum Progress {
 /// Plain lines, for the logs of schedulers.
 pub(super) struct ProgressLines {
     console: Arc<Console>,
+    interval: Duration,
     next_at: Duration,
     next_checking_rows: u64,
     next_scanning_users: u64,
@@ -29,12 +33,20 @@ impl Progress {
         let options = console.options();
         match options.progress {
             _ if options.quiet => Self::Hidden,
-            ProgressChoice::Off => Self::Hidden,
-            ProgressChoice::Auto if options.terminals.stderr => {
+            // A heartbeat, so that a log shows that the run lives.
+            ProgressChoice::Off => Self::Lines(ProgressLines {
+                interval: options.progress_interval,
+                next_at: options.progress_interval,
+                next_checking_rows: u64::MAX,
+                next_scanning_users: u64::MAX,
+                console,
+            }),
+            ProgressChoice::Auto if options.terminals.stderr && !console.writes_events() => {
                 console.show_status("starting".to_owned());
                 Self::Bar(console)
             }
             ProgressChoice::Auto | ProgressChoice::Lines => Self::Lines(ProgressLines {
+                interval: options.progress_interval,
                 console,
                 next_at: Duration::ZERO,
                 next_checking_rows: 0,
@@ -51,7 +63,8 @@ impl Progress {
             Self::Lines(lines) if rows < lines.next_checking_rows => {}
             Self::Lines(lines) => {
                 let starts = lines.next_checking_rows == 0;
-                lines.console.line(&if starts { "checking the input".to_owned() } else { checking_line(rows) });
+                let text = if starts { "checking the input".to_owned() } else { checking_line(rows) };
+                lines.console.plain(&text, || progress_event("checking", &text).with("rows_checked", rows));
                 lines.next_checking_rows = rows.saturating_mul(2).max(limits::CHECKING_LINE_ROWS);
             }
         }
@@ -62,29 +75,39 @@ impl Progress {
         match self {
             Self::Hidden => {}
             Self::Bar(console) if estimated >= users.max(1) => {
-                console.show_bar(users, estimated, scanning_line(users, estimated));
+                let text = LiveText::plain(scanning_line(users, estimated));
+                console.show(LiveText { bar: Some((users, estimated)), ..text });
             }
             Self::Bar(console) => console.show_status(scanning_line(users, estimated)),
             Self::Lines(lines) if users < lines.next_scanning_users => {}
             Self::Lines(lines) => {
-                lines.console.line(&scanning_line(users, estimated));
+                let text = scanning_line(users, estimated);
+                let event = || progress_event("scanning", &text).with("users_read", users);
+                lines.console.plain(&text, || event().with("estimated_users", estimated));
                 lines.next_scanning_users = users.saturating_mul(2).max(limits::SCANNING_LINE_USERS);
             }
         }
     }
 
-    /// Lines come every [`limits::PROGRESS_LINE_INTERVAL_MS`] of the run's own time.
+    /// Lines come in an interval of the run's own time.
     pub(super) fn on_tick(&mut self, snapshot: &RunSnapshot, draining: bool) {
         match self {
             Self::Hidden => {}
-            Self::Bar(console) => match snapshot.total {
-                Some(total) => console.show_bar(snapshot.counts.done(), total, status_line(snapshot, draining)),
-                None => console.show_status(status_line(snapshot, draining)),
-            },
+            Self::Bar(console) => {
+                let bar = snapshot.total.map(|total| (snapshot.counts.done(), total));
+                console.show(LiveText { bar, parts: parts(snapshot, draining) });
+            }
             Self::Lines(lines) if snapshot.elapsed < lines.next_at => {}
             Self::Lines(lines) => {
-                lines.console.line(&status_line(snapshot, draining));
-                lines.next_at = snapshot.elapsed + Duration::from_millis(limits::PROGRESS_LINE_INTERVAL_MS);
+                let text = status_line(snapshot, draining);
+                let event = || {
+                    let mut event = progress_event(if draining { "draining" } else { "running" }, &text);
+                    event.members.extend(snapshot_members(snapshot));
+                    lines.console.embed_metrics(&mut event.members, snapshot);
+                    event
+                };
+                lines.console.plain(&text, event);
+                lines.next_at = snapshot.elapsed + lines.interval;
             }
         }
     }
@@ -98,9 +121,22 @@ impl Drop for Progress {
     }
 }
 
-/// The same words for the bar and for plain lines. The reason for a wait comes second, so that a narrow terminal still
-/// shows it.
+/// The state of a run in one line, as the live line has it where the terminal is wide.
+pub fn state_line(snapshot: &RunSnapshot) -> String {
+    status_line(snapshot, snapshot.draining)
+}
+
+fn progress_event(code: &str, text: &str) -> Event {
+    Event::new(EventLevel::Info, EventKind::Progress, code).with("message", text)
+}
+
 fn status_line(snapshot: &RunSnapshot, draining: bool) -> String {
+    parts(snapshot, draining).into_iter().map(|part| part.text).collect::<Vec<_>>().join(", ")
+}
+
+/// The same words for the bar and for plain lines. On a narrow terminal the reason for a wait and the time left stay
+/// longest.
+fn parts(snapshot: &RunSnapshot, draining: bool) -> Vec<Part> {
     let counts = &snapshot.counts;
     let done = match snapshot.total {
         None => format!("{} done", counted(counts.done(), "row")),
@@ -109,20 +145,15 @@ fn status_line(snapshot: &RunSnapshot, draining: bool) -> String {
             format!("{} of {} done{share}", count(counts.done()), counted(total, "row"))
         }
     };
-    let mut parts = vec![done];
+    let mut parts = vec![Part { rank: 3, text: done }];
     if draining {
-        parts.push(match snapshot.in_flight {
+        let text = match snapshot.in_flight {
             0 => "stopping".to_owned(),
             number => format!("stopping: {} in flight", counted(number as u64, "call")),
-        });
+        };
+        parts.push(Part { rank: 0, text });
     } else if let Some(waiting) = snapshot.waiting {
-        parts.push(match waiting {
-            WaitReason::CoolDown(pause) => format!("paused by throttling {}", duration(pause)),
-            WaitReason::BackOff(pause) => format!("waiting for retry (back-off) {}", duration(pause)),
-            WaitReason::Settling(pause) => format!("settling rows in doubt {}", duration(pause)),
-            WaitReason::Concurrency => format!("waiting for {}", counted(snapshot.in_flight as u64, "answer")),
-            WaitReason::Input => "reading the next rows".to_owned(),
-        });
+        parts.push(Part { rank: 0, text: reason(waiting, snapshot.in_flight) });
     }
     let problems = [
         (counts.refused, "refused"),
@@ -131,18 +162,38 @@ fn status_line(snapshot: &RunSnapshot, draining: bool) -> String {
         (counts.invalid, "invalid"),
     ];
     let problems = problems.into_iter().filter(|(number, _)| *number > 0);
-    parts.extend(problems.map(|(number, state)| format!("{} {state}", count(number))));
-    parts.push(rate(snapshot.done_per_second));
-    parts.push(format!("{} throttled", count(snapshot.throttled)));
+    parts.extend(problems.map(|(number, state)| Part { rank: 4, text: format!("{} {state}", count(number)) }));
+    if !matches!(snapshot.waiting, Some(WaitReason::Held(_))) {
+        parts.push(Part { rank: 2, text: rate(snapshot.done_per_second) });
+    }
+    // Without any, this is the first to go.
+    let rank = if snapshot.throttled == 0 { 6 } else { 5 };
+    parts.push(Part { rank, text: format!("{} throttled", count(snapshot.throttled)) });
     if let Some(age) = snapshot.oldest_throttled
         && age >= Duration::from_millis(limits::LONG_THROTTLED_ROW_MS)
     {
-        parts.push(format!("one row throttled for {}", duration(age)));
+        parts.push(Part { rank: 5, text: format!("one row throttled for {}", duration(age)) });
     }
     if let (Some(remaining), false) = (snapshot.remaining, draining) {
-        parts.push(format!("{} left", duration(remaining)));
+        parts.push(Part { rank: 1, text: format!("{} left", duration(remaining)) });
     }
-    parts.join(", ")
+    parts
+}
+
+fn reason(waiting: WaitReason, in_flight: usize) -> String {
+    match waiting {
+        WaitReason::Held(Hold::Operator) => "paused".to_owned(),
+        WaitReason::Held(Hold::PauseFile) => "paused by the pause file".to_owned(),
+        WaitReason::Held(Hold::Window { opens: None }) => "waiting for a window".to_owned(),
+        WaitReason::Held(Hold::Window { opens: Some(time) }) => {
+            format!("waiting for the window until {}", local_time(time))
+        }
+        WaitReason::CoolDown(pause) => format!("paused by throttling {}", duration(pause)),
+        WaitReason::BackOff(pause) => format!("waiting for retry (back-off) {}", duration(pause)),
+        WaitReason::Settling(pause) => format!("settling rows in doubt {}", duration(pause)),
+        WaitReason::Concurrency => format!("waiting for {}", counted(in_flight as u64, "answer")),
+        WaitReason::Input => "reading the next rows".to_owned(),
+    }
 }
 
 fn checking_line(rows: u64) -> String {
@@ -157,8 +208,10 @@ fn scanning_line(users: u64, estimated: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::live_line::fit;
     use super::super::testing::{Screen, WIDTH};
     use super::*;
+    use crate::domain::control::LocalTime;
     use crate::domain::counts::Counts;
     use crate::domain::event::RunEvent;
 
@@ -190,7 +243,12 @@ mod tests {
     #[test]
     fn every_wait_says_why() {
         let pause = Duration::from_secs(3);
+        let opens = Some(LocalTime { unix_ms: 1_772_352_000_000, offset_seconds: 3_600 });
         let table = [
+            (WaitReason::Held(Hold::Operator), "paused"),
+            (WaitReason::Held(Hold::PauseFile), "paused by the pause file"),
+            (WaitReason::Held(Hold::Window { opens }), "waiting for the window until 2026-03-01 09:00 +01:00"),
+            (WaitReason::Held(Hold::Window { opens: None }), "waiting for a window"),
             (WaitReason::CoolDown(pause), "paused by throttling 3 s"),
             (WaitReason::BackOff(pause), "waiting for retry (back-off) 3 s"),
             (WaitReason::Settling(pause), "settling rows in doubt 3 s"),
@@ -199,7 +257,8 @@ mod tests {
         ];
         for (waiting, reason) in table {
             let line = status_line(&RunSnapshot { waiting: Some(waiting), ..running() }, false);
-            assert_eq!(line, format!("240 of 1,000 rows done (24 %), {reason}, 19.9/s, 0 throttled, 38 s left"));
+            let rate = if matches!(waiting, WaitReason::Held(_)) { "" } else { " 19.9/s," };
+            assert_eq!(line, format!("240 of 1,000 rows done (24 %), {reason},{rate} 0 throttled, 38 s left"));
         }
     }
 
@@ -224,6 +283,26 @@ mod tests {
         assert_eq!(line, "240 of 1,000 rows done (24 %), stopping: 10 calls in flight, 19.9/s, 0 throttled");
         let line = status_line(&RunSnapshot { in_flight: 0, ..running() }, true);
         assert_eq!(line, "240 of 1,000 rows done (24 %), stopping, 19.9/s, 0 throttled");
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_the_reason_and_the_time_left_stay() {
+        let waiting = Some(WaitReason::CoolDown(Duration::from_secs(3)));
+        let counts = Counts { refused: 7, ..running().counts };
+        let parts = parts(&RunSnapshot { waiting, counts, throttled: 12, ..running() }, false);
+        for (columns, expected) in [
+            (
+                110,
+                "247 of 1,000 rows done (24 %), paused by throttling 3 s, 7 refused, 19.9/s, 12 throttled, 38 s left",
+            ),
+            (98, "247 of 1,000 rows done (24 %), paused by throttling 3 s, 7 refused, 19.9/s, 38 s left"),
+            (80, "247 of 1,000 rows done (24 %), paused by throttling 3 s, 19.9/s, 38 s left"),
+            (60, "paused by throttling 3 s, 19.9/s, 38 s left"),
+            (40, "paused by throttling 3 s, 38 s left"),
+            (30, "paused by throttling 3 s"),
+        ] {
+            assert_eq!(fit(&parts, columns), expected, "{columns}");
+        }
     }
 
     #[test]
@@ -270,7 +349,7 @@ mod tests {
         let screen = Screen::new().terminals();
         let ui = screen.ui();
         ui.status(&"x".repeat(500));
-        assert_eq!(screen.bar().chars().count(), usize::from(WIDTH));
+        assert_eq!(screen.bar().chars().count(), WIDTH - 1, "the last column stays free");
     }
 
     fn tick(milliseconds: u64, linked: u64) -> RunEvent {
@@ -280,11 +359,11 @@ mod tests {
     }
 
     #[test]
-    fn the_first_tick_is_told_and_then_one_in_five_seconds() {
+    fn the_first_tick_is_printed_and_then_one_a_minute() {
         let screen = Screen::new();
         let mut observer = screen.ui().observer();
         for (milliseconds, linked) in
-            [(0, 0), (100, 1), (4_999, 9), (5_000, 10), (9_999, 18), (30_000, 60), (30_100, 61)]
+            [(0, 0), (100, 1), (59_999, 9), (60_000, 10), (119_999, 18), (300_000, 60), (300_100, 61)]
         {
             observer.on(&tick(milliseconds, linked));
         }

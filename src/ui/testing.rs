@@ -2,13 +2,14 @@
 
 use std::io::{self, Cursor, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use indicatif::{ProgressDrawTarget, TermLike};
-
-use super::{ColorChoice, OutputFormat, ProgressChoice, Streams, Terminals, Ui, UiOptions};
+use super::live_line::{LiveLine, Terminal};
+use super::{ColorChoice, EventSource, LogFormat, OutputFormat, ProgressChoice, Streams, Terminals, Ui, UiOptions};
+use crate::clock::Clock;
 
 /// The columns of the test's terminal.
-pub(crate) const WIDTH: u16 = 120;
+pub(crate) const WIDTH: usize = 120;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Screen {
@@ -52,43 +53,17 @@ impl Write for Printer {
 #[derive(Debug)]
 struct OneLine(Sheet);
 
-impl TermLike for OneLine {
-    fn width(&self) -> u16 {
+impl Terminal for OneLine {
+    fn columns(&self) -> usize {
         WIDTH
     }
 
-    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn write_line(&self, text: &str) -> io::Result<()> {
-        self.write_str(text)
-    }
-
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        self.0.0.lock().unwrap().extend_from_slice(text.trim_end().as_bytes());
-        Ok(())
-    }
-
-    fn clear_line(&self) -> io::Result<()> {
+    fn erase(&mut self, _: usize) {
         self.0.0.lock().unwrap().clear();
-        Ok(())
     }
 
-    fn flush(&self) -> io::Result<()> {
-        Ok(())
+    fn draw(&mut self, text: &str) {
+        self.0.0.lock().unwrap().extend_from_slice(text.as_bytes());
     }
 }
 
@@ -97,8 +72,10 @@ impl Screen {
     pub(crate) fn new() -> Self {
         let options = UiOptions {
             output: OutputFormat::Text,
+            log: LogFormat::Text,
             color: ColorChoice::Never,
             progress: ProgressChoice::Auto,
+            progress_interval: Duration::from_mins(1),
             quiet: false,
             show_values: false,
             terminals: Terminals::default(),
@@ -119,6 +96,12 @@ impl Screen {
 
     pub(crate) fn json(mut self) -> Self {
         self.options.output = OutputFormat::Json;
+        self
+    }
+
+    /// Writes events in place of lines.
+    pub(crate) fn events(mut self) -> Self {
+        self.options.log = LogFormat::Json;
         self
     }
 
@@ -153,8 +136,8 @@ impl Screen {
             stdout: Box::new(print_on(&self.stdout)),
             stderr: Box::new(print_on(&self.stderr)),
         };
-        let target = ProgressDrawTarget::term_like(Box::new(OneLine(self.bar.clone())));
-        Ui::assemble(self.options, streams, target)
+        let source = EventSource::new("00000000000000aa", Clock::starting_at(1_772_352_000_000));
+        Ui::assemble(self.options, streams, LiveLine::on(Box::new(OneLine(self.bar.clone()))), source)
     }
 
     pub(crate) fn stdout(&self) -> String {

@@ -19,32 +19,43 @@ const README_LINES_MAX: usize = 200;
 const UNWANTED: &[&str] =
     &[concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("C:", "\\Users")];
 /// Hidden names that belong to the repository; others belong to git and to editors.
-const HIDDEN_OURS: &[&str] = &[".ci", ".gitignore"];
+const HIDDEN_OURS: &[&str] = &[".ci", ".github", ".gitignore"];
 /// Options of other programs that the documents name: cargo, docker, kubectl, systemctl, aws, timeout.
 const OPTIONS_OF_OTHERS: &[&str] = &[
     "all-targets",
+    "array-properties",
     "bench",
     "cap-drop",
+    "capabilities",
     "check",
     "cli-input-json",
     "example",
     "foreground",
     "from",
+    "ignore-missing",
     "init",
+    "job-definition",
+    "job-name",
+    "job-queue",
     "lib",
+    "locked",
     "nocapture",
     "now",
+    "parameter-overrides",
     "path",
     "platform",
     "prefix",
     "read-only",
     "release",
+    "remap-path-prefix",
     "rm",
     "rule",
     "security-opt",
     "signal",
+    "stack-name",
     "stop-timeout",
     "targets",
+    "template-file",
     "test",
     "user",
 ];
@@ -59,7 +70,10 @@ fn read(name: &str) -> String {
 
 /// The documents, by their path in the repository: those at the top, and every page in `docs/`.
 fn pages() -> Vec<String> {
-    let mut found: Vec<String> = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(str::to_owned).into();
+    let mut found: Vec<String> =
+        ["README.md", "ARCHITECTURE.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "SECURITY.md"]
+            .map(str::to_owned)
+            .into();
     let mut folders = vec![PathBuf::from("docs")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(root().join(&folder)).unwrap().map(Result::unwrap) {
@@ -113,7 +127,8 @@ fn options_of(text: &str) -> BTreeSet<String> {
 fn options_of_the_program() -> BTreeSet<String> {
     let mut program = Cli::command();
     program.build();
-    let commands = program.get_subcommands().chain([&program]);
+    let nested = program.get_subcommands().flat_map(clap::Command::get_subcommands);
+    let commands = program.get_subcommands().chain(nested).chain([&program]);
     commands.flat_map(clap::Command::get_arguments).filter_map(|arg| arg.get_long()).map(str::to_owned).collect()
 }
 
@@ -194,7 +209,8 @@ fn every_exit_status_is_documented() {
 fn every_code_is_documented_in_the_order_of_explain() {
     let output =
         Command::new(env!("CARGO_BIN_EXE_cognito-link")).args(["explain", "--output", "json"]).output().unwrap();
-    let codes: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let codes = result["codes"].as_array().unwrap();
     let text = |code: &Value, member: &str| code[member].as_str().unwrap().to_owned();
     let page = read("docs/codes.md");
     for (kind, heading) in [("state", "## Row states"), ("refusal", "## Refusal codes"), ("standing", "## Standings")] {
@@ -296,8 +312,18 @@ fn every_limit_is_documented_as_it_is() {
         ("refused rows that `validate` lists", limits::VERDICTS_SHOWN_MAX.to_string()),
         ("candidates of an ambiguous row that are shown", limits::CANDIDATES_SHOWN_MAX.to_string()),
         ("users of one address that `duplicates` lists", limits::DUPLICATE_USERS_MAX.to_string()),
+        ("run time between two lines of progress", seconds(limits::PROGRESS_LINE_INTERVAL_MS)),
+        ("run time between two lines of progress", format!("from {}", seconds(limits::PROGRESS_LINE_INTERVAL_MS_MIN))),
+        ("run time between two versions of the file of metrics", seconds(limits::METRICS_FILE_INTERVAL_MS)),
+        ("readers of `--metrics-listen` at a time", limits::METRICS_READERS_MAX.to_string()),
+        ("readers of `--metrics-listen` at a time", seconds(limits::METRICS_READER_MS_MAX)),
+        ("time for a hook", seconds(limits::HOOK_MS_MAX)),
+        ("time for a hook", limits::HOOK_STDERR_BYTES_MAX.to_string()),
         ("rows that a text report lists", limits::FAILURES_SHOWN_MAX.to_string()),
         ("rows that a text report lists", limits::REPORT_FAILURES_MAX.to_string()),
+        ("rows on the page of `report --html`", limits::HTML_ROWS_MAX.to_string()),
+        ("rows on the page of `report --html`", format!("latest {} runs", limits::HTML_RUNS_MAX)),
+        ("file of `report --cloudtrail`, decompressed", format!("{} GiB", limits::TRAIL_FILE_BYTES_MAX >> 30)),
         ("provider name, attribute and value together", limits::SOURCE_CHARS_MAX.to_string()),
         ("provider name", limits::PROVIDER_NAME_CHARS_MAX.to_string()),
         ("user name", limits::USERNAME_CHARS_MAX.to_string()),

@@ -57,7 +57,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("cognito_sim", &["commands/", "service/in_process.rs"]),
     ("flate2", &["input/"]),
     ("governor", &["pace/"]),
-    ("indicatif", &["ui/"]),
+    ("rustix", &["ui/live_line.rs", "commands/shared/control/keys.rs"]),
+    ("prometheus_client", &["commands/shared/metrics"]),
     // What `clock` hands out obeys a paused runtime.
     ("tokio::time", &["clock.rs"]),
     ("toml", &["commands/shared/settings.rs", "service/assumptions.rs"]),

@@ -69,7 +69,7 @@ fn a_migration_ends_with_no_open_row() {
     let wrong_user = ["--map", "destination_username=staff_no", RIGHT[0], RIGHT[1]];
     let canary = ["pairs.csv", "--canary", "1", "--where", "provider=Corp"];
     let (run, said) = link(&home, &simulator, &[&canary[..], &wrong_user].concat(), 9);
-    assert_eq!((&run["stop_cause"], &run["writes"]), (&"canary".into(), &1.into()), "{run}");
+    assert_eq!((&run["error"]["code"], &run["writes"]), (&"canary".into(), &1.into()), "{run}");
     assert!(said.contains("canary: row 1: refused as user_not_found"), "{said}");
 
     // The wrong column: identities that nobody signs in with, a provider that the pool lacks, a row without a user.
@@ -108,8 +108,8 @@ fn a_migration_ends_with_no_open_row() {
         home.on_pool("reconcile", &simulator.url, &[&options[..], &RIGHT].concat()).left_with(status).json()
     };
     let drift = reconcile(5);
-    assert_eq!((&drift["extra"], &drift["superseded"]), (&6.into(), &6.into()), "{drift}");
-    assert!(drift["extras"].as_array().unwrap().iter().all(|extra| extra["superseded"] == true), "{drift}");
+    assert_eq!((&drift["extra"], &drift["superseded_links"]), (&6.into(), &6.into()), "{drift}");
+    assert!(drift["extras"].as_array().unwrap().iter().all(|extra| extra["of_superseded_row"] == true), "{drift}");
     let undo = ["pairs.csv.ledger", "--superseded", "--yes", "--rate", "1000", "--output", "json"];
     let undone = home.on_pool("undo", &simulator.url, &undo).left_with(0).json();
     assert_eq!((rows(&undone, ["undone"]), &undone["writes"]), ([6], &6.into()), "{undone}");

@@ -59,7 +59,7 @@ fn what_may_surprise_is_a_warning() {
     let warned: Vec<&Value> = warned.map(|check| &check["name"]).collect();
     assert_eq!(warned, ["triggers", "mapping", "quota"], "{report}");
     let quota = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "quota").unwrap();
-    let figures = json!({ "per_second": 25.0, "origin": "assumed", "share": 0.5, "pace_per_second": 12.5 });
+    let figures = json!({ "quota_per_second": 25.0, "origin": "assumed", "share": 0.5, "rate_per_second": 12.5 });
     assert_eq!(quota["details"], figures);
     assert_eq!((&report["kind"], &report["exit_status"]), (&"doctor_report".into(), &0.into()));
 }
@@ -169,7 +169,10 @@ fn an_input_is_what_the_checks_are_about() {
     let options = ["in.csv", "--output", "json"];
     let report: Value = serde_json::from_str(&doctor(&home, "pool.json", &options).left_with(0).stdout).unwrap();
     let input = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "input").unwrap();
-    assert_eq!(input["details"], json!({ "rows": 301, "invalid": 1, "providers": ["Okta"], "not_in_pool": [] }));
+    assert_eq!(
+        input["details"],
+        json!({ "row_count": 301, "invalid_rows": 1, "input_providers": ["Okta"], "not_in_pool": [] })
+    );
     doctor(&home, "pool.json", &["none.csv"]).refused_with(2, "none.csv");
 }
 

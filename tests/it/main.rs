@@ -21,6 +21,8 @@ mod catalogue;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod control;
+#[cfg(test)]
 mod correction_seeds;
 #[cfg(test)]
 mod corrections;
@@ -34,6 +36,8 @@ mod deploy;
 mod doctor;
 #[cfg(test)]
 mod duplicates;
+#[cfg(test)]
+mod evidence;
 #[cfg(test)]
 mod export;
 #[cfg(test)]
@@ -51,6 +55,10 @@ mod input_limits;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]
+mod install;
+#[cfg(test)]
+mod machine;
+#[cfg(test)]
 mod misfires;
 #[cfg(test)]
 mod network;
@@ -64,6 +72,8 @@ mod outputs;
 mod pace;
 #[cfg(test)]
 mod plan;
+#[cfg(test)]
+mod policy;
 #[cfg(test)]
 mod privacy;
 #[cfg(test)]

@@ -181,6 +181,7 @@ impl Scene {
             run,
             options: engine,
             later_limits: None,
+            control: None,
             clock: self.clock,
             observer: &mut IgnoreEvents,
             undo_observer: None,

@@ -29,7 +29,6 @@ fn mistakes_are_told_and_nothing_is_sent() {
         (&["pairs.csv", "--user-pool-id", "Example01", "--yes"], 2, "not a user pool id"),
         (&["pairs.csv", "--user-pool-id", other_pool, "--region", "us-east-1", "--yes"], 2, "contradicts"),
         (&["pairs.csv", "--yes"], 2, "no user pool"),
-        (&["pairs.csv", "--user-pool-id", POOL], 2, "pass --yes"),
         (&["pairs.csv", "--user-pool-id", POOL, "--yes", "--rate", "fast"], 2, "invalid value 'fast' for '--rate"),
         (
             &["pairs.csv", "--user-pool-id", POOL, "--yes", "--max-duration", "soon"],
@@ -54,6 +53,48 @@ fn mistakes_are_told_and_nothing_is_sent() {
     assert_eq!(simulator.stats()["operations"], json!({}), "not even read");
     let left: Vec<_> = std::fs::read_dir(home.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("ledger")), "no ledger was begun: {left:?}");
+}
+
+#[test]
+fn without_a_terminal_and_without_yes_there_is_a_preview_and_the_command() {
+    let home = home_with_inputs();
+    let simulator = Simulator::quick(&home);
+    let mut command = home.program(&["link", "--endpoint-url", &simulator.url, "--user-pool-id", POOL, "pairs.csv"]);
+    give_credentials(&mut command);
+    let finished = Running::start(command).wait().refused_with(2, "link 5 rows of pairs.csv");
+    let told = format!("`cognito-link link --endpoint-url {} --user-pool-id {POOL} pairs.csv --yes`", simulator.url);
+    assert!(finished.stderr.contains(&told), "{finished:#?}");
+    assert!(finished.stderr.contains("5 rows: 5 to process"), "{finished:#?}");
+    assert_eq!(simulator.link_calls(), 0);
+    assert!(!home.path("pairs.csv.ledger").exists());
+}
+
+#[test]
+fn link_dry_run_sends_nothing_and_writes_no_ledger() {
+    let home = home_with_inputs();
+    let simulator = Simulator::quick(&home);
+    let finished = home.link(&simulator.url, &["pairs.csv", "--dry-run", "--output", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(report["rows"]["read"], 5, "{report}");
+    assert_eq!(simulator.link_calls(), 0);
+    assert!(!home.path("pairs.csv.ledger").exists());
+}
+
+#[test]
+fn an_option_may_come_from_a_variable_or_from_the_file() {
+    let home = home_with_inputs();
+    let simulator = Simulator::quick(&home);
+    home.write("settings.toml", "strict = true\noutput = \"json\"\n");
+    let mut command = home.link_command(&simulator.url, &["bad-row.csv"]);
+    command.env("COGNITO_LINK_CONFIG", "settings.toml");
+    Running::start(command).wait().left_with(4);
+    let mut command = home.link_command(&simulator.url, &["bad-row.csv"]);
+    command.env("COGNITO_LINK_CONFIG", "settings.toml").env("COGNITO_LINK_STRICT", "0").env("COGNITO_LINK_LIMIT", "2");
+    let report = Running::start(command).wait().left_with(3).json();
+    assert_eq!(report["rows"]["linked"], 2, "{report}");
+    let mut command = home.link_command(&simulator.url, &["pairs.csv"]);
+    command.env("COGNITO_LINK_ATTEMPTS", "many");
+    Running::start(command).wait().refused_with(2, "the variable COGNITO_LINK_ATTEMPTS");
 }
 
 #[test]
@@ -116,7 +157,7 @@ fn strict_sends_nothing_where_a_row_is_invalid() {
 
     let report = home.link(&simulator.url, &["bad-row.csv", "--output", "json"]).left_with(3).json();
     assert_eq!((&report["rows"]["linked"], &report["rows"]["invalid"]), (&4.into(), &1.into()));
-    assert_eq!(report["findings"], json!({ "missing_value": 1 }));
+    assert_eq!(report["findings_by_code"], json!({ "missing_value": 1 }));
 }
 
 #[test]

@@ -16,23 +16,27 @@ use serde_json::{Map, Value};
 use super::reconcile::ReconcileInput;
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
+use super::shared::control::{ControlArgs, ControlPlan};
 use super::shared::part::{InputPart, PartArgs};
 use super::shared::retry::{RetryOption, hint_at_superseded_links, hint_at_undone_rows, parse_retry, retry_choice};
 use super::shared::rows::{InputRows, RowGuidance};
-use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
+use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_start};
 use super::shared::run_view::{print_run_report_with, print_stop};
-use super::shared::saved_plan::{self, PlanHeader};
+use super::shared::saved_plan::{self, PlanHeader, PrivatePlan, SavedPlan};
 use super::shared::settings::{parse_duration, parse_percent};
 use super::shared::shard::ShardChoice;
+use super::shared::signature::{self, SignedMatter, Signer, signature_path};
 use super::shared::simulator::Simulator;
 use super::shared::{
-    AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, PaceArgs, PoolArgs,
-    Proposal, RunTarget, SimulationArgs, WritePace, binding_of, check_outputs, connect, default_ledger_path, headings,
-    note_preset, parse_shard, pool_options, require_terminal, resolve_shard, warn_about_undivided_array,
+    AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, Monitor, MonitorArgs,
+    MonitoredRun, PaceArgs, PoolArgs, Proposal, RunTarget, SimulationArgs, WritePace, binding_of, check_outputs,
+    connect, default_ledger_path, headings, note_preset, parse_shard, pool_options, resolve_shard,
+    warn_about_undivided_array,
 };
+use super::validate::{ValidateArgs, cmd_validate};
 use crate::domain::identity::PoolId;
 use crate::domain::row::Row;
-use crate::domain::run::{RunOutcome, RunPurpose};
+use crate::domain::run::{RunOutcome, RunPurpose, RunReport};
 use crate::domain::shard::Shard;
 use crate::domain::state::RetryChoice;
 use crate::engine::{EngineOptions, RunContext, ServicePorts, WritePort};
@@ -40,7 +44,7 @@ use crate::exit::Exit;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::scan::ScanOptions;
 use crate::input::{InputOptions, InputReader, InputSource};
-use crate::ledger::record::RunStart;
+use crate::ledger::record::{PlanApproval, RunStart, cut_after};
 use crate::ledger::{Binding, Corrections, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
 use crate::service::cognito::{Cognito, ConnectionTarget};
@@ -67,6 +71,9 @@ pub struct LinkArgs {
     /// Skip the question before writing to the pool
     #[arg(short, long)]
     pub yes: bool,
+    /// Send nothing: report what would happen to each row, as `validate` does with a pool
+    #[arg(long, conflicts_with_all = ["rehearse", "plan", "shard", "limit", "rows", "conditions"])]
+    pub dry_run: bool,
     #[command(flatten)]
     pub reading: InputArgs,
     /// Send nothing if any row of the input is invalid
@@ -90,6 +97,8 @@ pub struct LinkArgs {
     pub guards: GuardArgs,
     #[command(flatten)]
     pub pace: PaceArgs,
+    #[command(flatten)]
+    pub control: ControlArgs,
     #[command(flatten)]
     pub input_limits: InputLimitArgs,
     /// Send nothing if more links than this would be made
@@ -134,11 +143,19 @@ pub struct LinkArgs {
     #[arg(long, value_enum, value_name = "ORDER", default_value_t, requires = "plan", help_heading = headings::LEDGER,
         hide_short_help = true)]
     pub order: LinkOrder,
+    /// Allowed signers of which one must have approved the plan with `plan approve`: a file for `ssh-keygen -Y verify`
+    #[arg(long, value_name = "SIGNERS", requires = "plan", help_heading = headings::LEDGER, hide_short_help = true)]
+    pub require_approval: Option<PathBuf>,
+    /// Signature of the plan [default: PLAN.sig]
+    #[arg(long, value_name = "FILE", requires = "require_approval", help_heading = headings::LEDGER, hide_short_help = true)]
+    pub approval: Option<PathBuf>,
     #[command(flatten)]
     pub simulation: SimulationArgs,
     /// Run in virtual time against the simulated pool, keep nothing, and print how long the real run would take
     #[arg(long, requires = "simulate", conflicts_with_all = ["ledger", "save_pool"], help_heading = headings::SIMULATOR)]
     pub rehearse: bool,
+    #[command(flatten)]
+    pub monitor: MonitorArgs,
     #[command(flatten)]
     pub advanced: AdvancedArgs,
 }
@@ -153,6 +170,24 @@ pub enum LinkOrder {
 }
 
 impl LinkArgs {
+    /// The command that reads what this one would read, and holds nothing that can write.
+    fn without_writing(self) -> ValidateArgs {
+        ValidateArgs {
+            input: self.input,
+            reading: self.reading,
+            split: None,
+            choices: self.choices,
+            min_rows: self.input_limits.min_rows,
+            offline: false,
+            pool: self.pool,
+            save_plan: None,
+            lookup: None,
+            rate: self.pace.rate,
+            share: self.pace.share,
+            simulation: self.simulation,
+        }
+    }
+
     fn ledger_path(&self, shard: Option<Shard>) -> Result<PathBuf, Failure> {
         match &self.ledger {
             Some(path) => Ok(path.clone()),
@@ -166,6 +201,9 @@ impl LinkArgs {
 #[expect(clippy::too_many_lines, reason = "the order of the steps, from the settings to the result")]
 pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, file_settings: file, .. } = context;
+    if args.dry_run {
+        return Box::pin(cmd_validate(args.without_writing(), context)).await;
+    }
 
     // Settings.
     let simulator = Simulator::load(&args.simulation)?;
@@ -177,6 +215,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let read = [Some(args.input.as_path()), Some(&ledger_path), args.choices.as_deref(), args.plan.as_deref(), faults];
     check_outputs(&[args.simulation.output()], &read, context.force)?;
     let rate_choice = args.pace.rate_choice(shard, file)?;
+    let control = args.control.plan()?;
     let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
     let input_limits = InputLimits::new(args.input_limits.min_rows, args.input_limits.max_shrink, file)?;
     let canary_size = canary_size(args.canary, file)?;
@@ -188,9 +227,6 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let source = InputSource::open(&args.input)?;
     note_preset(&input_options, ui);
     warn_about_undivided_array(shard, ui);
-    if !args.guards.answers(args.yes) && !args.rehearse {
-        require_terminal(ui)?;
-    }
     if simulator.is_none() {
         args.guards.check_protection(args.yes, &pool, file)?;
     }
@@ -198,12 +234,13 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     // Wrong columns, a wrong plan, ledger or pool, and missing permissions are reported before a long file is read.
     let part = InputPart::new(&args.part, &InputReader::new(&source, &input_options)?)?;
     let expected = ExpectedPool::new(&args.pool, &pool, simulator.is_some(), file);
-    let (guidance, plan) = open_guidance(&args, &source, &input_options, &expected, context)?;
+    let (guidance, followed) = open_guidance(&args, &source, &input_options, &expected, context)?;
+    let plan = followed.as_ref().map(|followed| &followed.header);
     let earlier = if args.rehearse { None } else { open_ledger_of_earlier_runs(&ledger_path, &expected, context)? };
     // A ledger or plan is bound to what the service says of itself, so the service is called before its rows count.
     let origin = ServiceOrigin::open(&args, simulator, &pool, options.seed, context).await?;
     let binding = origin.binding(pool);
-    if let Some((path, plan)) = args.plan.as_deref().zip(plan.as_ref()) {
+    if let Some((path, plan)) = args.plan.as_deref().zip(plan) {
         plan.check_binding(path, &binding)?;
     }
     let ledger = earlier.map(|earlier| earlier.bound_to(&ledger_path, &binding)).transpose()?;
@@ -239,7 +276,17 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
                     None => Canary::default(),
                 };
                 options.total = Some(found.rows);
-                return rehearse::rehearse(open()?, &canary, account, &binding, &args.input, shard, options, context);
+                return rehearse::rehearse(
+                    open()?,
+                    &canary,
+                    account,
+                    &binding,
+                    &args.input,
+                    shard,
+                    options,
+                    &control,
+                    context,
+                );
             }
             let running = simulator.serve(&binding.pool, &found.providers, options.seed)?;
             let address = running_simulator.insert(running).target();
@@ -255,13 +302,13 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         0 => rate_choice.write_pace_for_documented_quota(),
         _ => args.pace.set_write_pace(rate_choice, opened.service.limits(), learned, &mut options, context).await?,
     };
-    print_estimate(&checked, plan.as_ref(), &opened.knowledge, &options, ui);
+    print_estimate(&checked, plan, &opened.knowledge, &options, ui);
     let corrections = checked.corrections(ledger.as_ref())?;
     tracing::info!(pool = %binding.pool, seed = options.seed, rows = checked.rows, "starting");
     if to_send > 0 {
-        let links = plan.as_ref().map_or(to_send, |plan| plan.count("link").min(to_send));
+        let links = plan.map_or(to_send, |plan| plan.count("link").min(to_send));
         let what = format!("link {} of {}", format::counted(to_send, "row"), source.name());
-        let reasons = reasons_to_think(ledger.as_ref(), plan.as_ref());
+        let reasons = reasons_to_think(ledger.as_ref(), plan);
         opened.target.confirm(&Proposal { what, links, reasons, yes: args.yes, ui })?;
     }
 
@@ -274,11 +321,13 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         corrections,
         shard,
         guidance,
+        followed,
         ledger,
         ledger_path,
         binding,
         opened,
         pace,
+        control,
         options,
         canary_size: canary_size.filter(|_| to_send > 0),
     };
@@ -296,12 +345,14 @@ struct CheckedRun<'a> {
     corrections: Corrections,
     shard: Option<Shard>,
     guidance: RowGuidance,
+    followed: Option<FollowedPlan>,
     /// `None` where it is to be created.
     ledger: Option<Ledger>,
     ledger_path: &'a Path,
     binding: Binding,
     opened: OpenService,
     pace: WritePace,
+    control: ControlPlan,
     options: EngineOptions,
     /// `None` without a canary.
     canary_size: Option<u64>,
@@ -328,11 +379,7 @@ impl CheckedRun<'_> {
         };
         let canary = match self.canary_size {
             Some(size) => {
-                let guidance = match (&args.plan, &choices) {
-                    (Some(path), _) => RowGuidance::Plan(Box::new(saved_plan::open(path)?.1)),
-                    (None, Some(choices)) => RowGuidance::Choices(choices.clone()),
-                    (None, None) => RowGuidance::None,
-                };
+                let guidance = guidance_again(self.followed.as_ref(), choices.as_ref())?;
                 Canary::choose(open(guidance)?, size, self.ledger.as_ref(), self.options.retry)?
             }
             None => Canary::default(),
@@ -345,13 +392,20 @@ impl CheckedRun<'_> {
             Some(ledger) => ledger,
             None => Ledger::open(self.ledger_path, &binding, clock.unix_ms())?.0,
         };
-        let origin = Some(target.origin(source.checked_hash(), context));
-        let run = run_id(self.options.seed, *clock);
+        let mut origin = target.origin(source.checked_hash(), context);
+        if let Some(FollowedPlan { digest, approval, .. }) = self.followed {
+            (origin.plan_digest, origin.plan_approval) = (Some(digest), approval);
+        }
+        let origin = Some(origin);
+        let run = context.run;
         let start = RunStart {
             rows: Some(self.checked.rows + self.checked.in_other_shards),
             ..run_start(run, "link", &args.input.display().to_string(), pace.limit, self.shard, origin, *clock)
         };
-        let mut observer = canary.printer(ui, ui.observer());
+        let watched = MonitoredRun { command: "link", pool, ledger: self.ledger_path, input: &args.input };
+        let monitor = Monitor::start(&args.monitor, watched, context).await?;
+        let (controls, requests) = self.control.start(self.ledger_path, run, "link", context)?;
+        let mut observer = canary.printer(ui, monitor.observer(ui.observer()));
         let engine = RunContext {
             pool: binding.pool.clone(),
             simulated: binding.simulated,
@@ -361,12 +415,14 @@ impl CheckedRun<'_> {
             run,
             options: self.options,
             later_limits: pace.later_limits,
+            control: Some(requests),
             clock: *clock,
             observer: &mut observer,
             undo_observer: None,
         };
         let report = run_engine(engine, &start, &self.corrections, &mut rows, &mut signals).await?;
         let found = observer.into_json();
+        drop(controls);
         if let (Some(choices), RunOutcome::Completed, None) = (choices, &report.ended, self.shard) {
             choices.warn_about_unused(ui);
         }
@@ -385,24 +441,39 @@ impl CheckedRun<'_> {
             }
             _ => None,
         };
-        let exit = match (&verification, exit_for_run(&report)) {
-            (Some(verification), Exit::Success | Exit::Incomplete) if verification.has_differences() => Exit::Drift,
-            (_, exit) => exit,
-        };
+        let exit = exit_after(&report, verification.as_ref());
+        monitor.finish(&report, exit);
         let mut members = Map::from_iter([("canary".to_owned(), found)]);
         members.insert("verification".to_owned(), verification.as_ref().map_or(Value::Null, PoolVerification::to_json));
         let ledger_name = self.ledger_path.display().to_string();
         print_run_report_with(&report, members, Some(&ledger_name), &args.input, exit, ui)?;
         print_stop(&report, ui);
         let options = pool_options(&args.pool, &args.simulation);
-        if let Some(verification) = &verification {
-            verification.print(ui);
-        } else if args.verify {
-            ui.warn("the run did not reach the end of the input, so the ledger was not compared with the pool");
+        match &verification {
+            Some(verification) => verification.print(ui),
+            None if args.verify => verify::warn_that_it_was_left_out(ui),
+            None => {}
         }
         hint_at_superseded_links(ledger.view(), self.ledger_path, &options, ui);
         hint_at_undone_rows(self.checked.undone, ui);
         Ok(exit)
+    }
+}
+
+/// Returns what guides the rows, for a second reading of the input.
+fn guidance_again(plan: Option<&FollowedPlan>, choices: Option<&Choices>) -> Result<RowGuidance, Failure> {
+    Ok(match (plan, choices) {
+        (Some(plan), _) => RowGuidance::Plan(Box::new(plan.read_again()?)),
+        (None, Some(choices)) => RowGuidance::Choices(choices.clone()),
+        (None, None) => RowGuidance::None,
+    })
+}
+
+/// Returns the exit status of a run that may have been verified.
+fn exit_after(report: &RunReport, verification: Option<&PoolVerification>) -> Exit {
+    match (verification, exit_for_run(report)) {
+        (Some(verification), Exit::Success | Exit::Incomplete) if verification.has_differences() => Exit::Drift,
+        (_, exit) => exit,
     }
 }
 
@@ -498,14 +569,24 @@ fn open_guidance(
     options: &InputOptions,
     run: &ExpectedPool,
     context: &CommandContext<'_>,
-) -> Result<(RowGuidance, Option<PlanHeader>), Failure> {
+) -> Result<(RowGuidance, Option<FollowedPlan>), Failure> {
     if let Some(path) = &args.choices {
         return Ok((RowGuidance::Choices(Choices::read(path)?), None));
     }
     let Some(path) = &args.plan else { return Ok((RowGuidance::None, None)) };
     let age_max: Duration = parse_duration(&args.plan_max_age)
         .map_err(|error| Failure::Usage(format!("--plan-max-age '{}': {error}", args.plan_max_age)))?;
-    let (header, plan) = saved_plan::open(path)?;
+    let (header, plan, digest, approval) = match &args.require_approval {
+        None => {
+            let (header, plan, digest) = saved_plan::open(path)?;
+            (header, plan, digest, None)
+        }
+        Some(signers) => {
+            let private = saved_plan::open_private_copy(path)?;
+            let approval = check_approval(path, &private, args.approval.as_deref(), signers, context.ui)?;
+            (private.header, private.plan, private.digest, Some(approval))
+        }
+    };
     header.refuse_other_pool(path, run)?;
     if args.order == LinkOrder::Recent && !header.has_changes && header.count("link") > 0 {
         return Err(Failure::Mismatch(format!(
@@ -517,7 +598,56 @@ fn open_guidance(
     let checked = header.check(path, source, options, age_max, context.clock);
     context.ui.clear_status();
     checked?;
-    Ok((RowGuidance::Plan(Box::new(plan)), Some(header)))
+    Ok((RowGuidance::Plan(Box::new(plan)), Some(FollowedPlan { path: path.clone(), header, digest, approval })))
+}
+
+/// A plan that the run follows.
+struct FollowedPlan {
+    path: PathBuf,
+    header: PlanHeader,
+    digest: String,
+    /// There where one is required.
+    approval: Option<PlanApproval>,
+}
+
+impl FollowedPlan {
+    /// Opens the plan a second time, and refuses it if it has been changed since it was checked.
+    fn read_again(&self) -> Result<SavedPlan, Failure> {
+        let again = saved_plan::open_private_copy(&self.path)?;
+        if again.digest != self.digest {
+            let name = self.path.display();
+            return Err(Failure::Mismatch(format!("{name} was changed after it was checked; nothing was sent")));
+        }
+        Ok(again.plan)
+    }
+}
+
+/// Refuses a plan that no allowed signer has approved as it is now.
+fn check_approval(
+    path: &Path,
+    plan: &PrivatePlan,
+    signature: Option<&Path>,
+    signers: &Path,
+    ui: &Ui,
+) -> Result<PlanApproval, Failure> {
+    let name = path.display();
+    let signature = signature.map_or_else(|| signature_path(path), Path::to_owned);
+    if !signature.exists() {
+        return Err(Failure::Mismatch(format!(
+            "{name} is not approved: there is no {}; nothing was sent, approve it with `plan approve`",
+            signature.display()
+        )));
+    }
+    match signature::verify(&plan.copy, &signature, signers, SignedMatter::Plan)? {
+        Ok(Signer { principal, key }) => {
+            ui.note(&format!("plan {} is approved by {principal}", plan.digest));
+            let cut = |text: &str| cut_after(text, limits::LEDGER_WORD_CHARS_MAX).to_owned();
+            Ok(PlanApproval { principal: cut(&principal), key: cut(&key) })
+        }
+        Err(reason) => Err(Failure::Mismatch(format!(
+            "{name} is not approved as it is now: {reason}; nothing was sent, approve it with `plan approve`"
+        ))),
+    }
 }
 
 /// Opens the ledger where there is one. Where there is none, checks that one can be created, and leaves no file.

@@ -6,11 +6,12 @@
 use std::path::Path;
 
 use cognito_sim::Account;
-use serde_json::Map;
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use super::canary::Canary;
 use crate::clock::Clock;
+use crate::commands::shared::control::ControlPlan;
 use crate::commands::shared::rows::InputRows;
 use crate::commands::shared::run::{exit_for_run, run_engine, run_id, run_start};
 use crate::commands::shared::run_view::{print_run_report_with, print_stop};
@@ -35,6 +36,7 @@ pub(super) fn rehearse(
     input: &Path,
     shard: Option<Shard>,
     options: EngineOptions,
+    control: &ControlPlan,
     context: &CommandContext<'_>,
 ) -> Result<Exit, Failure> {
     let ui = context.ui;
@@ -60,6 +62,7 @@ pub(super) fn rehearse(
                 run,
                 options,
                 later_limits: None,
+                control: Some(control.start_rehearsal(clock)?),
                 clock,
                 observer: &mut observer,
                 undo_observer: None,
@@ -76,7 +79,7 @@ pub(super) fn rehearse(
         Err(panic) => std::panic::resume_unwind(panic),
     })?;
     let exit = exit_for_run(&report);
-    let members = Map::from_iter([("canary".to_owned(), found)]);
+    let members = Map::from_iter([("canary".to_owned(), found), ("verification".to_owned(), Value::Null)]);
     print_run_report_with(&report, members, None, input, exit, ui)?;
     print_stop(&report, ui);
     ui.note(&format!(

@@ -11,19 +11,20 @@ mod sign_in_traces;
 mod view;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
+use super::shared::control::ControlArgs;
 use super::shared::retry::{RetryOption, parse_retry, retry_choice};
-use super::shared::run::{listen_for_signals, run_engine, run_id, run_start};
+use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_start};
 use super::shared::settings::parse_percent;
 use super::shared::{
-    AdvancedArgs, CommandContext, Failure, GuardArgs, InputArgs, OpenPool, PaceArgs, PoolArgs, Proposal, RateChoice,
-    RunTarget, SimulationArgs, check_outputs, default_ledger_path, headings, note_preset, parse_provider,
-    require_terminal, warn_about_access, warn_about_cut_line,
+    AdvancedArgs, CommandContext, Failure, GuardArgs, InputArgs, Monitor, MonitorArgs, MonitoredRun, OpenPool,
+    PaceArgs, PoolArgs, Proposal, RateChoice, RunTarget, SimulationArgs, check_outputs, default_ledger_path, headings,
+    note_preset, parse_provider, require_terminal, warn_about_access, warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::ProviderName;
@@ -85,6 +86,8 @@ pub struct ReconcileArgs {
     #[command(flatten)]
     pub pace: PaceArgs,
     #[command(flatten)]
+    pub control: ControlArgs,
+    #[command(flatten)]
     pub input_limits: InputLimitArgs,
     /// Send nothing if more links than this are missing [default: 500]
     #[arg(long, value_name = "N", help_heading = headings::PACE)]
@@ -104,6 +107,8 @@ pub struct ReconcileArgs {
     #[command(flatten)]
     pub simulation: SimulationArgs,
     #[command(flatten)]
+    pub monitor: MonitorArgs,
+    #[command(flatten)]
     pub advanced: AdvancedArgs,
 }
 
@@ -111,6 +116,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     let CommandContext { ui, clock, file_settings: file, .. } = context;
 
     // Settings.
+    args.control.plan()?;
     if args.apply && !args.guards.answers(args.yes) {
         require_terminal(ui)?;
     }
@@ -180,8 +186,8 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     }
 
     // Apply.
-    let shown_path = ledger_path.map(|path| path.display().to_string());
-    let outcome = match ledger {
+    let shown_path = ledger_path.as_ref().map(|path| path.display().to_string());
+    let outcome = match ledger.zip(ledger_path.as_deref()) {
         Some(ledger) => {
             let bounds = ChangeBounds::new(args.max_changes, args.max_changes_pct, file)?;
             let bounds = bounds.or(CHANGES_MAX, CHANGES_PERCENT_MAX);
@@ -193,7 +199,8 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
 
     // Result.
     let exit = exit_status(&args, &report, &outcome);
-    view::print_result(&report, outcome.run.as_ref().zip(shown_path.as_deref()), &args.input, exit, ui)?;
+    let applied = outcome.run.as_ref().zip(shown_path.as_deref());
+    view::print_result(&report, applied, &args.input, outcome.stop.as_ref(), exit, ui)?;
     if let Some(stop) = &outcome.stop {
         ui.stopped(stop);
     }
@@ -208,7 +215,7 @@ async fn apply(
     report: &DriftReport,
     mut comparison: Comparison,
     bounds: ChangeBounds,
-    mut ledger: Ledger,
+    (mut ledger, ledger_path): (Ledger, &Path),
     context: &CommandContext<'_>,
 ) -> Result<ApplyOutcome, Failure> {
     let CommandContext { ui, clock, file_settings: file, .. } = context;
@@ -254,12 +261,17 @@ async fn apply(
     let mut signals = listen_for_signals()?;
     let mut rows = PickedRows::open(input, comparison)?;
     let origin = Some(target.origin(input.source.checked_hash(), context));
-    let run = run_id(options.seed, *clock);
+    let run = context.run;
     let start = RunStart {
         rows: Some(report.counts.rows),
         ..run_start(run, "reconcile", &args.input.display().to_string(), pace.limit, None, origin, *clock)
     };
-    let mut observer = ui.observer();
+    let control = args.control.plan()?;
+    let (controls, requests) = control.start(ledger_path, run, "reconcile", context)?;
+    let watched =
+        MonitoredRun { command: "reconcile", pool: &input.binding.pool, ledger: ledger_path, input: &args.input };
+    let monitor = Monitor::start(&args.monitor, watched, context).await?;
+    let mut observer = monitor.observer(ui.observer());
     let engine = RunContext {
         pool: input.binding.pool.clone(),
         simulated: input.binding.simulated,
@@ -269,11 +281,14 @@ async fn apply(
         run,
         options,
         later_limits: pace.later_limits,
+        control: Some(requests),
         clock: *clock,
         observer: observer.as_mut(),
         undo_observer: None,
     };
     let run = run_engine(engine, &start, &corrections, &mut rows, &mut signals).await?;
+    drop(controls);
+    monitor.finish(&run, exit_for_run(&run));
     let stop = match &run.ended {
         RunOutcome::Stopped(stop) => Some(stop.clone()),
         _ => None,

@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::html::UndoableLinks;
+use super::row_table::{RowTable, RowText};
 use crate::commands::shared::{Failure, pool_options_of_run};
 use crate::domain::counts::Counts;
 use crate::domain::finding::{FindingCode, Severity};
@@ -16,7 +18,11 @@ use crate::input::{
     RecordWriter,
 };
 use crate::ledger::record::LedgerRecord;
-use crate::ledger::{Binding, LedgerContents, LedgerError, RowStanding, load_contents, read_records};
+use crate::ledger::storage::FileSource;
+use crate::ledger::{
+    Binding, LedgerContents, LedgerError, LinksToUndo, RowStanding, UndoSelection, load_contents, read_records,
+};
+use crate::ui::explanation;
 
 pub(super) struct Ledgers {
     paths: Vec<PathBuf>,
@@ -84,6 +90,22 @@ impl Ledgers {
     fn state(&self, key: RowKey) -> RowState {
         let states = self.contents.iter().map(|contents| contents.view.state(key));
         states.min_by_key(|state| precedence(*state)).unwrap_or(RowState::Unprocessed)
+    }
+
+    /// Counts the links that `undo` could remove.
+    pub(super) fn undoable_links(&self) -> Result<UndoableLinks, LedgerError> {
+        let mut undoable = UndoableLinks::default();
+        for (path, contents) in self.paths.iter().zip(&self.contents) {
+            let source = Box::new(FileSource::open(path)?);
+            let (_, found) = LinksToUndo::find(source, &contents.view, &UndoSelection::default())?;
+            undoable.links += found.selected;
+            undoable.recovered += found.recovered;
+        }
+        Ok(undoable)
+    }
+
+    pub(super) fn pool(&self) -> &str {
+        self.binding.pool.as_str()
     }
 
     /// Summarizes the ledgers without an input, and lists at most so many rows that are refused, failed or in doubt.
@@ -189,6 +211,7 @@ impl Ledgers {
                         input: start.input,
                         started_unix_ms: start.at,
                         ended: None,
+                        live: None,
                     });
                 }
                 LedgerRecord::RunEnded(end) => {
@@ -217,7 +240,8 @@ impl Ledgers {
                 | LedgerRecord::Attempt(_)
                 | LedgerRecord::Invalid(_)
                 | LedgerRecord::Superseded(_)
-                | LedgerRecord::Reinstated(_) => {}
+                | LedgerRecord::Reinstated(_)
+                | LedgerRecord::Control(_) => {}
             }
             ControlFlow::Continue(())
         })?;
@@ -247,6 +271,8 @@ impl Ledgers {
     pub(super) fn compare_with_inputs(
         &self,
         inputs: &ReportInputs,
+        mut table: Option<&mut RowTable>,
+        show_values: bool,
         report: &mut LedgerReport,
     ) -> Result<WrittenRows, Failure> {
         let mut files = OpenRowFiles::default();
@@ -265,6 +291,23 @@ impl Ledgers {
                 let state = self.state(key);
                 // As in a run: a row that is invalid in comparison with others is not sent, but keeps its state.
                 let is_invalid = !record.is_valid() && state.on_resume(RetryChoice::NOTHING) == ResumeAction::Attempt;
+                if let Some(table) = &mut table {
+                    let first = record.findings.iter().find(|finding| finding.severity == Severity::Error);
+                    let said = texts.get(&key).copied();
+                    let explained = said.and_then(|said| explanation(state, said, show_values));
+                    let key_text = String::new();
+                    let held = note(state, said, &key_text);
+                    let text = match (self.is_superseded(key), first.filter(|_| is_invalid)) {
+                        (true, _) => RowText { state: "superseded", code: held.code, message: "" },
+                        (false, Some(finding)) => {
+                            RowText { state: "invalid", code: finding.code.as_str(), message: &finding.message }
+                        }
+                        (false, None) => {
+                            RowText { state: held.state, code: held.code, message: explained.as_deref().unwrap_or("") }
+                        }
+                    };
+                    table.write(source.name(), &reader.raw(), reader.layout(), &record, key, text)?;
+                }
                 if !is_invalid {
                     rows += 1;
                     unknown += u64::from(state == RowState::Unprocessed);

@@ -1,18 +1,31 @@
-//! `report`: summarizes ledgers, and writes the rows of an input that still need something.
+//! `report`: summarizes ledgers, for people and for auditors, and writes rows of an input with their states.
 
+mod chart;
+mod cloudtrail;
+mod history;
+mod html;
 mod ledgers;
+mod row_table;
 mod view;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::explain::advice_by_code;
+use super::shared::control::live_run;
 use super::shared::{CommandContext, Failure, InputArgs, check_outputs, headings};
+use crate::domain::report::{LedgerReport, LiveRun};
 use crate::exit::Exit;
-use crate::input::InputSource;
+use crate::input::{InputSource, OutputFile};
 use crate::limits::REPORT_FAILURES_MAX;
-use crate::ui::{escape, format};
+use crate::ui::{Ui, escape, format};
+use cloudtrail::TrailComparison;
+use history::read_histories;
+use html::PageContent;
 use ledgers::{Ledgers, ReportInputs};
+use row_table::{RowTable, RowTableOptions};
 
 const EXAMPLE: &str = "Example: cognito-link report pairs.csv.ledger --failed failed.csv";
 
@@ -31,6 +44,25 @@ pub struct ReportArgs {
     /// File for the rows that were never attempted: a valid input for `link`
     #[arg(long, value_name = "FILE")]
     pub unprocessed: Option<PathBuf>,
+    /// File for a page with the evidence of all runs, for a browser or paper: self-contained, without scripts
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// File for every row of the input with its state, as CSV; values are masked without --show-values
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// File for every row of the input with its state, as a Markdown table; values are masked without --show-values
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Put an apostrophe before texts of --csv that a spreadsheet takes for formulas
+    #[arg(long, requires = "csv")]
+    pub excel_safe: bool,
+    /// Export of CloudTrail to compare the calls with, or a folder of such files (can be repeated)
+    ///
+    /// JSON as a trail delivers it, JSON of `aws cloudtrail lookup-events`, or CSV of CloudTrail Lake; plain, gzip or
+    /// zstd. Ends with exit status 5 if CloudTrail lacks a call of the ledgers, or has one for this pool, in the time of
+    /// the runs, that the ledgers lack.
+    #[arg(long, value_name = "PATH")]
+    pub cloudtrail: Vec<PathBuf>,
     /// Input of the ledgers; the inputs of all their runs by default
     #[arg(long, value_name = "FILE", help_heading = headings::INPUT)]
     pub input: Option<PathBuf>,
@@ -41,29 +73,86 @@ pub struct ReportArgs {
 pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let ledgers = Ledgers::load(&args.ledgers)?;
     let mut report = ledgers.report(REPORT_FAILURES_MAX)?;
+    note_live_runs(&args.ledgers, &mut report, context.ui);
     let inputs = args.input.clone().map_or_else(|| ledgers.inputs(), |input| vec![input]);
     let input = inputs.first().map(PathBuf::as_path);
-    if args.failed.is_some() || args.unprocessed.is_some() || args.input.is_some() {
+    let files = [&args.failed, &args.unprocessed, &args.csv, &args.markdown];
+    let recorded = ledgers.inputs();
+    let read = args.ledgers.iter().chain(&inputs).chain(&recorded).chain(&args.cloudtrail);
+    let read: Vec<Option<&Path>> = read.map(|path| Some(path.as_path())).collect();
+    let outputs = [
+        ("--failed", args.failed.as_deref()),
+        ("--unprocessed", args.unprocessed.as_deref()),
+        ("--csv", args.csv.as_deref()),
+        ("--markdown", args.markdown.as_deref()),
+        ("--html", args.html.as_deref()),
+    ];
+    if files.iter().any(|file| file.is_some()) || args.input.is_some() {
         let sources = open_inputs(args, &inputs, context)?;
-        let recorded = ledgers.inputs();
-        let read = args.ledgers.iter().chain(&inputs).chain(&recorded).map(|path| Some(path.as_path()));
-        let outputs = [("--failed", args.failed.as_deref()), ("--unprocessed", args.unprocessed.as_deref())];
-        check_outputs(&outputs, &read.collect::<Vec<_>>(), context.force)?;
+        check_outputs(&outputs, &read, context.force)?;
         let compared = ReportInputs {
             sources,
             reading: args.reading.options(&context.file_settings)?,
             failed: args.failed.clone(),
             unprocessed: args.unprocessed.clone(),
         };
-        let written = ledgers.compare_with_inputs(&compared, &mut report)?;
-        for (path, rows) in [(&args.failed, written.failed), (&args.unprocessed, written.unprocessed)] {
+        let table = RowTableOptions {
+            csv: args.csv.clone(),
+            markdown: args.markdown.clone(),
+            excel_safe: args.excel_safe,
+            show_values: context.ui.shows_values(),
+        };
+        let mut table = (args.csv.is_some() || args.markdown.is_some())
+            .then(|| RowTable::create(table, &args.ledgers, &compared.sources, &compared.reading))
+            .transpose()?;
+        let shows_values = context.ui.shows_values();
+        let written = ledgers.compare_with_inputs(&compared, table.as_mut(), shows_values, &mut report)?;
+        let listed = table.map(RowTable::finish).transpose()?;
+        let rows = [written.failed, written.unprocessed, listed, listed];
+        for (path, rows) in files.into_iter().zip(rows) {
             if let (Some(path), Some(rows)) = (path, rows) {
                 context.ui.note(&format!("{}: {}", path.display(), format::counted(rows, "row")));
             }
         }
+    } else {
+        check_outputs(&outputs, &read, context.force)?;
     }
-    view::print_ledger_report(&report, args.failed.as_deref(), input, context.ui)?;
-    Ok(Exit::Success)
+    if let Some(path) = &args.html {
+        let page = html::page(&PageContent {
+            report: &report,
+            runs: &read_histories(&args.ledgers)?,
+            undoable: ledgers.undoable_links()?,
+            advice: &advice_by_code().map_err(io::Error::from)?,
+            rows_file: args.csv.as_ref().or(args.markdown.as_ref()).map(|path| path.display().to_string()),
+            show_values: context.ui.shows_values(),
+            now: context.clock.unix_ms(),
+        });
+        let mut file = OutputFile::create(path)?;
+        file.write(page.as_bytes())?;
+        file.finish()?;
+        context.ui.note(&format!("wrote the page to {}", path.display()));
+    }
+    let trail = match args.cloudtrail.as_slice() {
+        [] => None,
+        trail => Some(TrailComparison::of(&args.ledgers, ledgers.pool(), trail)?),
+    };
+    let exit = if trail.as_ref().is_some_and(TrailComparison::differs) { Exit::Drift } else { Exit::Success };
+    view::print_ledger_report(&report, args.failed.as_deref(), input, trail.as_ref(), exit, context.ui)?;
+    Ok(exit)
+}
+
+/// Asks the runs that go on how far they are.
+fn note_live_runs(ledgers: &[PathBuf], report: &mut LedgerReport, ui: &Ui) {
+    for state in ledgers.iter().filter_map(|ledger| live_run(ledger, ui)) {
+        for run in report.runs.iter_mut().filter(|run| run.id == state.run && run.ended.is_none()) {
+            run.live = Some(LiveRun {
+                pid: state.pid,
+                state: state.state.clone(),
+                text: state.text.clone(),
+                remaining_ms: state.remaining_ms,
+            });
+        }
+    }
 }
 
 /// Opens the inputs. Of several, those that are no longer there are left out.

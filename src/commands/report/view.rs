@@ -9,11 +9,16 @@
 //!  "ledger_heads":["64 hexadecimal digits"],
 //!  "rows":{"read":0,"linked":0,"already_linked":0,"refused":0,"failed":0,"in_doubt":0,"invalid":0,"unprocessed":null,
 //!          "skipped":0,"repeated":0,"undone":0},
-//!  "refusals":{},"undo_refusals":{},"findings":{},
-//!  "shards":null or {"count":4,"whole":true,"missing":[],"strange_ledgers":0,"rows_in_several":0},
-//!  "runs":[{"id":"","command":"link","input":"","started":"2026-03-01T08:00:00.000Z","ended":"completed | null"}],
+//!  "refusals_by_code":{},"undo_refusals_by_code":{},"findings_by_code":{},
+//!  "shards":null or {"count":4,"whole":true,"missing_shards":[],"strange_ledgers":0,"rows_in_several":0},
+//!  "runs":[{"id":"","command":"link","input":"","started_at":"2026-03-01T08:00:00.000Z","ended":"completed | null",
+//!            "live":null or {"pid":0,"state":"running","message":"","remaining_ms":0}}],
 //!  "failures":[{"row":17,"key":"","state":"refused","refusal_code":"","service_code":"","service_message":"","meaning":""}],
-//!  "failures_left_out":0}
+//!  "failures_left_out":0,
+//!  "cloudtrail":null or {"files":1,"calls_in_trail":0,"calls_in_ledgers":0,"matched":0,"matched_by_time":0,
+//!    "not_in_trail_count":0,"not_in_trail":[{"call":"AdminLinkProviderForUser","row":1,"key":"","request_id":"","at":""}],
+//!    "not_in_ledgers_count":0,"not_in_ledgers":[{"call":"","at":"","request_id":"","event_id":"","principal":"",
+//!      "error_code":""}]}}
 //! ```
 
 use std::fmt::Write as _;
@@ -22,13 +27,15 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::commands::shared::SCHEMA_VERSION;
+use super::cloudtrail::TrailComparison;
+use crate::commands::shared::result::result_json;
 use crate::commands::shared::run_view::{
     RESUME_AFTER_REPORT, by_code_json, counts_json, counts_table, joined, print_next_steps, simulated_mark,
 };
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
+use crate::exit::Exit;
 use crate::limits;
 use crate::ui::format::{count, counted, timestamp};
 use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape, explanation, meaning_fragment, shell_path};
@@ -38,15 +45,34 @@ pub(super) fn print_ledger_report(
     report: &LedgerReport,
     failed: Option<&Path>,
     input: Option<&Path>,
+    trail: Option<&TrailComparison>,
+    exit: Exit,
     ui: &Ui,
 ) -> io::Result<()> {
     match ui.output() {
-        OutputFormat::Text => ui.print(&ledger_text(report, ui.shows_values(), ui.stdout_style()))?,
-        OutputFormat::Json => ui.json(&ledger_json(report, ui.shows_values()))?,
+        OutputFormat::Text => {
+            let trail = trail.map(|trail| joined(&trail.text())).unwrap_or_default();
+            ui.print(&(ledger_text(report, ui.shows_values(), ui.stdout_style()) + &trail))?;
+        }
+        OutputFormat::Json => {
+            let mut json = ledger_json(report, ui.shows_values(), exit);
+            json["cloudtrail"] = trail.map(TrailComparison::json).unwrap_or_default();
+            ui.json(&json)?;
+        }
+    }
+    if trail.is_some_and(TrailComparison::differs) {
+        ui.hint(
+            "CloudTrail delivers an event within about 15 minutes; the export must cover the whole time of the runs",
+        );
     }
     if report.failures.iter().filter_map(|failure| failure.said.as_ref()).any(|said| said.is_hidden(ui.shows_values()))
     {
         ui.hint(HIDDEN_MESSAGES_HINT);
+    }
+    if let ([ledger], true) = (report.ledgers.as_slice(), report.runs.iter().any(|run| run.live.is_some())) {
+        // What is in doubt is in flight: there is nothing to do but to watch.
+        ui.hint(&format!("pause, slow down or end the live run: `cognito-link control {} --help`", shell_path(ledger)));
+        return Ok(());
     }
     let mut ledgers: Vec<&str> = report.ledgers.iter().map(String::as_str).collect();
     if let Some(path) = failed {
@@ -114,7 +140,7 @@ fn superseded_line(report: &LedgerReport) -> String {
     }
 }
 
-fn shards_line(shards: &ShardsReport) -> String {
+pub(super) fn shards_line(shards: &ShardsReport) -> String {
     if shards.is_whole() {
         return format!("{} shards: all present, and no row in two of them", shards.count);
     }
@@ -135,9 +161,13 @@ fn shards_line(shards: &ShardsReport) -> String {
 }
 
 fn run_line(run: &RunLine) -> String {
-    let ended = run.ended.as_deref().unwrap_or("running, or cut short");
+    let ended = match (&run.ended, &run.live) {
+        (Some(ended), _) => ended.clone(),
+        (None, Some(live)) => format!("live (pid {}): {}", live.pid, live.text),
+        (None, None) => "cut short, or live elsewhere".to_owned(),
+    };
     let started = timestamp(run.started_unix_ms);
-    format!("run {} {} {} {started} {}", escape(&run.id), escape(&run.command), escape(&run.input), escape(ended))
+    format!("run {} {} {} {started} {}", escape(&run.id), escape(&run.command), escape(&run.input), escape(&ended))
 }
 
 fn failure_line(failure: &FailureLine, show_values: bool, style: Style) -> String {
@@ -155,7 +185,7 @@ fn failure_line(failure: &FailureLine, show_values: bool, style: Style) -> Strin
     line
 }
 
-fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
+fn ledger_json(report: &LedgerReport, show_values: bool, exit: Exit) -> Value {
     let counts = &report.counts;
     let mut rows = counts_json(counts);
     if !report.unprocessed_known {
@@ -166,8 +196,14 @@ fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
             "id": run.id,
             "command": run.command,
             "input": run.input,
-            "started": timestamp(run.started_unix_ms),
+            "started_at": timestamp(run.started_unix_ms),
             "ended": run.ended,
+            "live": run.live.as_ref().map(|live| json!({
+                "pid": live.pid,
+                "state": live.state,
+                "message": live.text,
+                "remaining_ms": live.remaining_ms,
+            })),
         })
     });
     let failures = report.failures.iter().map(|line| {
@@ -185,14 +221,12 @@ fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
         json!({
             "count": shards.count,
             "whole": shards.is_whole(),
-            "missing": shards.missing,
+            "missing_shards": shards.missing,
             "strange_ledgers": shards.strange_ledgers,
             "rows_in_several": shards.rows_in_several,
         })
     });
-    json!({
-        "kind": "ledger_report",
-        "schema_version": SCHEMA_VERSION,
+    let body = json!({
         "pool": report.pool,
         "simulated": report.simulated,
         "ledgers": report.ledgers,
@@ -200,14 +234,15 @@ fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
         "rows": rows,
         "superseded_rows": report.superseded,
         "superseded_links": report.superseded_links,
-        "refusals": by_code_json(&counts.by_refusal, RefusalCode::as_str),
-        "undo_refusals": by_code_json(&counts.kept, RefusalCode::as_str),
-        "findings": by_code_json(&counts.by_finding, FindingCode::as_str),
+        "refusals_by_code": by_code_json(&counts.by_refusal, RefusalCode::as_str),
+        "undo_refusals_by_code": by_code_json(&counts.kept, RefusalCode::as_str),
+        "findings_by_code": by_code_json(&counts.by_finding, FindingCode::as_str),
         "shards": shards,
         "runs": runs.collect::<Vec<_>>(),
         "failures": failures.collect::<Vec<_>>(),
         "failures_left_out": report.failures_left_out,
-    })
+    });
+    result_json("ledger_report", exit, body)
 }
 
 #[cfg(test)]
@@ -217,6 +252,7 @@ mod tests {
     use super::*;
     use crate::domain::counts::Counts;
     use crate::domain::outcome::ServiceText;
+    use crate::domain::report::LiveRun;
     use crate::domain::row::{RowKey, RowNumber};
     use crate::domain::state::RowState;
     use crate::ui::testing::Screen;
@@ -240,6 +276,7 @@ mod tests {
             input: "pairs.csv".into(),
             started_unix_ms,
             ended: ended.map(str::to_owned),
+            live: None,
         };
         LedgerReport {
             ledgers: vec!["pairs.csv.ledger".into()],
@@ -269,7 +306,7 @@ mod tests {
     }
 
     fn printed(screen: &Screen) -> String {
-        print_ledger_report(&example(), None, Some(Path::new("pairs.csv")), &screen.ui()).unwrap();
+        print_ledger_report(&example(), None, Some(Path::new("pairs.csv")), None, Exit::Success, &screen.ui()).unwrap();
         screen.both()
     }
 
@@ -280,7 +317,25 @@ mod tests {
         assert_snapshot!("json", printed(&Screen::new().json()));
         assert_snapshot!("json_with_values", printed(&Screen::new().json().showing_values()));
         let known = LedgerReport { unprocessed_known: true, ..example() };
-        assert_eq!(ledger_json(&known, false)["rows"]["unprocessed"], 0);
+        assert_eq!(ledger_json(&known, false, Exit::Success)["rows"]["unprocessed"], 0);
+    }
+
+    #[test]
+    fn a_live_run_says_so() {
+        let mut report = example();
+        let live = LiveRun {
+            pid: 4711,
+            state: "running".into(),
+            text: "5 of 9 rows done, 3 s left".into(),
+            remaining_ms: Some(3_000),
+        };
+        report.runs[1].live = Some(live);
+        let text = ledger_text(&report, false, Style::default());
+        assert!(text.contains(
+            "run 02cd link pairs.csv 2026-03-01T09:00:00.500Z live (pid 4711): 5 of 9 rows done, 3 s left\n"
+        ));
+        assert_eq!(ledger_json(&report, false, Exit::Success)["runs"][1]["live"]["pid"], 4_711);
+        assert_eq!(ledger_json(&report, false, Exit::Success)["runs"][0]["live"], Value::Null);
     }
 
     #[test]
@@ -310,13 +365,13 @@ mod tests {
         let mut report = example();
         report.failures[0].said.as_mut().unwrap().message = "User jane is disabled.".into();
         for screen in [Screen::new(), Screen::new().json()] {
-            print_ledger_report(&report, None, None, &screen.ui()).unwrap();
+            print_ledger_report(&report, None, None, None, Exit::Success, &screen.ui()).unwrap();
             let printed = screen.stdout() + &screen.stderr();
             assert!(!printed.contains("jane"), "{printed}");
             let hint = format!("hint: {HIDDEN_MESSAGES_HINT}\n");
             assert_eq!(screen.stderr().matches(&hint).count(), 1, "once, not for each row: {}", screen.stderr());
             let showing = screen.showing_values();
-            print_ledger_report(&report, None, None, &showing.ui()).unwrap();
+            print_ledger_report(&report, None, None, None, Exit::Success, &showing.ui()).unwrap();
             assert!(showing.stdout().contains("User jane is disabled."), "{}", showing.stdout());
         }
     }

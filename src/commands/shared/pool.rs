@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::nearest::did_you_mean;
 use super::settings::{FileSettings, parse_endpoint_url};
 use super::simulator::{RunningSimulator, SimulationArgs, Simulator};
 use super::{CommandContext, Failure, headings, place_of, warn_about_access, warn_about_cut_line};
@@ -315,8 +316,9 @@ impl OpenPool {
 pub fn check_providers(option: &str, names: &BTreeSet<ProviderName>, knowledge: &PoolKnowledge) -> Result<(), Failure> {
     let known = &knowledge.providers;
     let Some(unknown) = names.iter().find(|name| !known.contains_key(*name)) else { return Ok(()) };
+    let hint = did_you_mean(unknown.as_str(), known.keys().map(ProviderName::as_str));
     Err(Failure::Usage(format!(
-        "{option} {unknown}: the pool has no provider of this name, case included; it has {}",
+        "{option} {unknown}: the pool has no provider of this name, case included; it has {}{hint}",
         listed(known.keys())
     )))
 }

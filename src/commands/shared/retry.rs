@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::nearest::did_you_mean;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::state::RetryChoice;
 use crate::ledger::LedgerView;
@@ -20,10 +21,10 @@ pub fn parse_retry(text: &str) -> Result<RetryOption, String> {
     if text == "refused" {
         return Ok(RetryOption::Refused);
     }
-    RefusalCode::parse(text)
-        .filter(|code| !code.is_of_undo())
-        .map(RetryOption::Code)
-        .ok_or_else(|| "give `refused`, or a refusal code such as provider_not_found".to_owned())
+    RefusalCode::parse(text).filter(|code| !code.is_of_undo()).map(RetryOption::Code).ok_or_else(|| {
+        let codes = RefusalCode::ALL.iter().map(|code| code.as_str()).chain(["refused"]);
+        format!("give `refused`, or a refusal code such as provider_not_found{}", did_you_mean(text, codes))
+    })
 }
 
 pub fn retry_choice(options: &[RetryOption]) -> RetryChoice {

@@ -12,7 +12,7 @@ use crate::ledger::storage::host_name;
 use crate::limits::{LEDGER_WORD_CHARS_MAX, NAME_ASKED_LINKS, RUN_ARGUMENTS_MAX};
 use crate::service::cognito::Cognito;
 use crate::service::{CallFault, CallerIdentity};
-use crate::ui::{Ui, format};
+use crate::ui::{ConfirmError, Ui, format, shell_word};
 
 /// What must be right before a run writes.
 #[derive(Debug, Clone, Args)]
@@ -54,6 +54,8 @@ pub struct RunTarget {
     has_own_simulator: bool,
     is_protected: bool,
     confirm: Option<String>,
+    /// The arguments of the program.
+    arguments: Vec<String>,
 }
 
 /// What a run is about to do.
@@ -97,6 +99,7 @@ impl RunTarget {
             caller: caller.and_then(Result::ok),
             is_protected: service.caller().is_some() && file.protects(&binding.pool),
             confirm: guards.confirm.clone(),
+            arguments: context.arguments.clone(),
         };
         target.announce(context.ui);
         Ok(target)
@@ -170,8 +173,21 @@ impl RunTarget {
         match answer {
             Ok(true) => Ok(()),
             Ok(false) => Err(Failure::Declined),
+            Err(ConfirmError::NotATerminal) => Err(Failure::Usage(format!(
+                "there is no terminal to confirm this on: {}; nothing was sent; to do it: `{}`",
+                question.trim_end_matches('?'),
+                self.confirmed_command()
+            ))),
             Err(error) => Err(Failure::Usage(error.to_string())),
         }
+    }
+
+    /// The command that does the same without a question.
+    fn confirmed_command(&self) -> String {
+        let words = ["cognito-link"].into_iter().chain(self.arguments.iter().map(String::as_str)).map(shell_word);
+        let answer =
+            if self.is_protected { format!("--confirm {}", shell_word(self.name())) } else { "--yes".to_owned() };
+        format!("{} {answer}", words.collect::<Vec<_>>().join(" "))
     }
 
     fn question(&self, proposal: &Proposal<'_>) -> String {
@@ -203,6 +219,8 @@ impl RunTarget {
             users: self.users,
             host: cut(&host_name()),
             input_hash,
+            plan_digest: None,
+            plan_approval: None,
             arguments: arguments.map(|argument| cut(&without_password(argument))).collect(),
         }
     }
@@ -255,6 +273,7 @@ mod tests {
             has_own_simulator: false,
             is_protected,
             confirm: confirm.map(str::to_owned),
+            arguments: vec!["link".to_owned(), "my pairs.csv".to_owned()],
         }
     }
 
@@ -309,6 +328,31 @@ mod tests {
                 expected,
                 "{is_protected} {confirm:?} {links} {typed:?}"
             );
+        }
+    }
+
+    #[test]
+    fn without_a_terminal_the_command_that_would_do_it_is_printed() {
+        for (is_protected, command) in [
+            (false, "`cognito-link link 'my pairs.csv' --yes`"),
+            (true, "`cognito-link link 'my pairs.csv' --confirm Customers`"),
+        ] {
+            let screen = Screen::new();
+            let proposal = Proposal {
+                what: "link 3 rows of my pairs.csv".into(),
+                links: 3,
+                reasons: Vec::new(),
+                yes: false,
+                ui: &screen.ui(),
+            };
+            let failure = target(is_protected, None).confirm(&proposal).unwrap_err();
+            assert_eq!(failure.exit(), Exit::Usage);
+            let error = failure.to_string();
+            assert!(
+                error.contains("link 3 rows of my pairs.csv in pool us-east-1_Abc") && error.ends_with(command),
+                "{error}"
+            );
+            assert!(error.contains("nothing was sent"), "{error}");
         }
     }
 

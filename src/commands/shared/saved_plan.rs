@@ -4,12 +4,14 @@
 //! plan to the bytes of the input, to the options that make rows of them, to the pool, and to its own lines.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::{ExpectedPool, Failure, place_of, pool_kind};
@@ -130,8 +132,8 @@ impl PlanWriter {
         self.lines.write_all(&text).map_err(|error| write_error(&self.path, error))
     }
 
-    /// Completes the header and gives the file its name.
-    pub fn finish(self, header: PlanHeader) -> Result<(), InputError> {
+    /// Completes the header and gives the file its name. Returns the digest of the plan.
+    pub fn finish(self, header: PlanHeader) -> Result<String, InputError> {
         let Self { path, lines, hasher, rows, has_changes } = self;
         let fault = |error| write_error(&path, error);
         let mut lines = lines.into_inner().map_err(|error| fault(error.into_error()))?;
@@ -139,9 +141,22 @@ impl PlanWriter {
         let header = PlanHeader { rows, has_changes, ..header };
         let header = PlanHeader { hash: header.hash_with(&hasher).map_err(fault)?, ..header };
         let mut file = OutputFile::create(&path)?;
-        file.write(&line_of(&header).map_err(fault)?)?;
-        file.copy(&mut lines)?;
-        file.finish()
+        let first = line_of(&header).map_err(fault)?;
+        file.write(&first)?;
+        let mut digest = Sha256::new_with_prefix(&first);
+        let mut lines = BufReader::new(lines);
+        loop {
+            let read = lines.fill_buf().map_err(fault)?;
+            if read.is_empty() {
+                break;
+            }
+            file.write(read)?;
+            digest.update(read);
+            let count = read.len();
+            lines.consume(count);
+        }
+        file.finish()?;
+        Ok(digest_text(digest))
     }
 }
 
@@ -251,10 +266,49 @@ pub struct SavedPlan {
     rows_read: u64,
 }
 
-/// Opens a plan, and reads all of it once: a damaged plan is refused before anything is sent.
-pub fn open(path: &Path) -> Result<(PlanHeader, SavedPlan), Failure> {
+/// A plan as it was when it was opened: a change of its file since does not reach it.
+pub struct PrivatePlan {
+    pub header: PlanHeader,
+    pub plan: SavedPlan,
+    /// `sha256:` and the digest of its bytes.
+    pub digest: String,
+    /// All of its bytes, in a file without a name.
+    pub copy: File,
+}
+
+/// Copies a plan to an unnamed temporary file, and opens the copy as [`open`] does.
+pub fn open_private_copy(path: &Path) -> Result<PrivatePlan, Failure> {
+    let mut given = open_file(path)?;
+    let mut copied = || -> io::Result<(File, File)> {
+        let mut copy = tempfile::NamedTempFile::new()?;
+        io::copy(&mut given, &mut copy)?;
+        // Two descriptors with a position each: one for the rows of the plan, one for its signature.
+        Ok((copy.reopen()?, copy.reopen()?))
+    };
+    let (lines, copy) = copied().map_err(|error| super::temporary_file_error(&error))?;
+    let (header, plan, digest) = read_plan(path, lines)?;
+    Ok(PrivatePlan { header, plan, digest, copy })
+}
+
+/// Opens a plan, and reads all of it once: a damaged plan is refused before anything is sent. Returns its digest as well.
+pub fn open(path: &Path) -> Result<(PlanHeader, SavedPlan, String), Failure> {
+    read_plan(path, open_file(path)?)
+}
+
+fn open_file(path: &Path) -> Result<File, Failure> {
+    File::open(path).map_err(|error| Failure::Usage(format!("--plan {}: {error}", path.display())))
+}
+
+fn digest_text(digest: Sha256) -> String {
+    let bytes: [u8; 32] = digest.finalize().into();
+    bytes.iter().fold("sha256:".to_owned(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn read_plan(path: &Path, file: File) -> Result<(PlanHeader, SavedPlan, String), Failure> {
     let name = path.display();
-    let file = File::open(path).map_err(|error| Failure::Usage(format!("--plan {name}: {error}")))?;
     let mut lines = BufReader::new(file);
     let io_fault = |error: io::Error| Failure::Usage(format!("--plan {name}: {error}"));
     let mut first = Vec::new();
@@ -269,12 +323,14 @@ pub fn open(path: &Path) -> Result<(PlanHeader, SavedPlan), Failure> {
     }
     let start = lines.stream_position().map_err(io_fault)?;
     let mut hasher = Xxh3::new();
+    let mut digest = Sha256::new_with_prefix(&first);
     loop {
         let read = lines.fill_buf().map_err(io_fault)?;
         if read.is_empty() {
             break;
         }
         hasher.update(read);
+        digest.update(read);
         let count = read.len();
         lines.consume(count);
     }
@@ -282,7 +338,7 @@ pub fn open(path: &Path) -> Result<(PlanHeader, SavedPlan), Failure> {
         return Err(Failure::Mismatch(format!("{name} is damaged or was edited; make a new plan")));
     }
     lines.seek(io::SeekFrom::Start(start)).map_err(io_fault)?;
-    Ok((header, SavedPlan { lines, rows_read: 0 }))
+    Ok((header, SavedPlan { lines, rows_read: 0 }, digest_text(digest)))
 }
 
 impl SavedPlan {
@@ -390,7 +446,7 @@ mod tests {
     #[test]
     fn a_plan_reads_back_in_the_order_of_the_rows() {
         let folder = tempfile::tempdir().unwrap();
-        let (header, mut plan) = open(&written(folder.path())).unwrap();
+        let (header, mut plan, _) = open(&written(folder.path())).unwrap();
         assert_eq!((header.rows, header.pool.as_str(), header.has_changes), (4, "us-east-1_A", true));
         let bob = DestinationUser { provider: ProviderName::native(), value: Personal::from_service("bob") };
         let [first, second, third, fourth] = rows();
@@ -404,7 +460,7 @@ mod tests {
     #[test]
     fn a_row_that_is_another_one_is_not_in_the_plan() {
         let folder = tempfile::tempdir().unwrap();
-        let (_, mut plan) = open(&written(folder.path())).unwrap();
+        let (_, mut plan, _) = open(&written(folder.path())).unwrap();
         let other = row(1, Destination::Username(Personal::from_service("mallory")));
         assert!(plan.next_for(&other).is_err());
     }
@@ -421,6 +477,23 @@ mod tests {
         let unfinished = folder.path().join("unfinished");
         PlanWriter::create(&unfinished).unwrap();
         assert!(!unfinished.exists());
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_bytes_and_a_private_copy_keeps_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = written(folder.path());
+        let bytes = std::fs::read(&path).unwrap();
+        let digest = digest_text(Sha256::new_with_prefix(&bytes));
+        let mut private = open_private_copy(&path).unwrap();
+        assert_eq!((&open(&path).unwrap().2, &private.digest), (&digest, &digest));
+        std::fs::write(&path, "changed").unwrap();
+        let mut copied = Vec::new();
+        private.copy.read_to_end(&mut copied).unwrap();
+        assert_eq!(copied, bytes);
+        for row in rows() {
+            private.plan.next_for(&row).unwrap();
+        }
     }
 
     #[test]

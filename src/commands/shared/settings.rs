@@ -1,6 +1,6 @@
 //! The file of `--config`, and parsers of single settings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -52,11 +52,13 @@ pub struct FileSettings {
 }
 
 impl FileSettings {
-    /// Reads the file. An error names line and column.
-    pub fn read(path: &Path) -> Result<Self, Failure> {
+    /// Reads the file. An error names line and column. `options` are the names of all options: those without a field here
+    /// are left to [`read_option_values`].
+    pub fn read(path: &Path, options: &BTreeSet<String>) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
-        toml::from_str(&text).map_err(|error| {
+        let own_text = without_option_values(&text, options);
+        toml::from_str(&own_text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
@@ -145,6 +147,115 @@ impl FileSettings {
     pub fn pairs(table: &BTreeMap<String, Scalar>) -> Vec<String> {
         table.iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
+}
+
+/// Keys of [`FileSettings`]: they have rules of their own.
+const OWN_KEYS: [&str; 20] = [
+    "user-pool-id",
+    "profile",
+    "region",
+    "endpoint-url",
+    "allow-insecure-endpoint",
+    "expect-account",
+    "protected",
+    "rate",
+    "share",
+    "concurrency",
+    "preset",
+    "map",
+    "set",
+    "allow",
+    "stop-after",
+    "min-rows",
+    "max-shrink",
+    "max-changes",
+    "max-changes-pct",
+    "pools",
+];
+/// The options that name a table of `pools`.
+pub const DEFAULT_POOL_KEYS: [&str; 2] = ["pool", "user-pool-id"];
+
+/// Values of options, by name, and where they are from.
+pub type OptionValues = BTreeMap<String, (Vec<String>, String)>;
+
+type SpannedTable = BTreeMap<toml::Spanned<String>, toml::Spanned<toml::Value>>;
+
+/// The tables of single pools, with the places of their keys.
+#[derive(Deserialize)]
+struct SpannedPools {
+    #[serde(default)]
+    pools: BTreeMap<String, SpannedTable>,
+}
+
+fn is_option_key(key: &str, options: &BTreeSet<String>) -> bool {
+    options.contains(key) && key != "config" && !OWN_KEYS.contains(&key)
+}
+
+/// Reads the options that have no field in [`FileSettings`], those of the chosen pool included; `None` for a file that
+/// cannot be read.
+pub fn read_option_values(
+    path: &Path,
+    options: &BTreeSet<String>,
+    pool: Option<&str>,
+    id: Option<&str>,
+) -> Option<OptionValues> {
+    let table: toml::Table = toml::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
+    let id_of = |table: &toml::Table| table.get("user-pool-id").and_then(|id| id.as_str().map(str::to_owned));
+    let id = id.map(str::to_owned).or_else(|| id_of(&table));
+    let pools = table.get("pools").and_then(toml::Value::as_table).cloned().unwrap_or_default();
+    let chosen = match pool {
+        Some(name) => pools.get(name),
+        None => pools.values().find(|pool| id.is_some() && pool.as_table().and_then(id_of) == id),
+    };
+    let mut values = OptionValues::new();
+    for table in [Some(&table), chosen.and_then(toml::Value::as_table)].into_iter().flatten() {
+        for (key, value) in table.iter().filter(|(key, _)| is_option_key(key, options)) {
+            let texts = match value {
+                toml::Value::Array(values) => values.iter().map(text_of).collect(),
+                value => vec![text_of(value)],
+            };
+            values.insert(key.clone(), (texts, path.display().to_string()));
+        }
+    }
+    Some(values)
+}
+
+fn text_of(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Integer(number) => number.to_string(),
+        toml::Value::Float(number) => number.to_string(),
+        toml::Value::Boolean(flag) => flag.to_string(),
+        // No option has such a value: its parser refuses it.
+        toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => format!("{value:?}"),
+    }
+}
+
+/// Blanks out what [`read_option_values`] reads, so that lines and columns stay as they are.
+fn without_option_values(text: &str, options: &BTreeSet<String>) -> String {
+    let mut kept = text.to_owned();
+    let mut spans = Vec::new();
+    let Ok(table) = toml::from_str::<SpannedTable>(text) else { return kept };
+    let mut note = |key: &toml::Spanned<String>, end: usize| {
+        if is_option_key(key.get_ref(), options) {
+            spans.push(key.span().start..end);
+        }
+    };
+    for (key, value) in &table {
+        note(key, value.span().end);
+    }
+    let pools = toml::from_str::<SpannedPools>(text).map(|found| found.pools).unwrap_or_default();
+    for (key, value) in pools.values().flatten() {
+        note(key, value.span().end);
+    }
+    for span in spans {
+        if let Some(part) = text.get(span.clone()) {
+            let blank: String =
+                part.chars().map(|c| if c == '\n' { "\n".to_owned() } else { " ".repeat(c.len_utf8()) }).collect();
+            kept.replace_range(span, &blank);
+        }
+    }
+    kept
 }
 
 /// A value that may be written with or without quotes.
@@ -393,12 +504,26 @@ mod tests {
             "rate = 12\nshare = 0.5\nallow = [\"provider_prefix\"]\n[map]\nsource_value = \"objectId\"\n",
         )
         .unwrap();
-        let settings = FileSettings::read(&path).unwrap();
+        let options = BTreeSet::from(["attempts".to_owned(), "rate".to_owned(), "window".to_owned()]);
+        let settings = FileSettings::read(&path, &options).unwrap();
         assert_eq!(settings.rate, Some(Scalar::Integer(12)));
         assert_eq!(settings.allow, ["provider_prefix"]);
         assert_eq!(FileSettings::pairs(&settings.map), ["source_value=objectId"]);
         std::fs::write(&path, "rate = 12\nspeed = 3\n").unwrap();
-        let error = FileSettings::read(&path).unwrap_err().to_string();
+        let error = FileSettings::read(&path, &options).unwrap_err().to_string();
         assert!(error.contains("line 2, column 1") && error.contains("speed"), "{error}");
+        let text = "window = [\n  \"else@5\",\n]\nattempts = 3\nspeed = 3\n[pools.live]\nattempts = 4\nuser-pool-id = \"us-east-1_A\"\n";
+        std::fs::write(&path, text).unwrap();
+        let error = FileSettings::read(&path, &options).unwrap_err().to_string();
+        assert!(error.contains("line 5, column 1") && error.contains("speed"), "{error}");
+        std::fs::write(&path, text.replace("speed = 3\n", "")).unwrap();
+        assert_eq!(FileSettings::read(&path, &options).unwrap().pools.len(), 1);
+        let values = read_option_values(&path, &options, None, Some("us-east-1_A")).unwrap();
+        assert_eq!(values["attempts"].0, ["4"]);
+        assert_eq!(values["window"].0, ["else@5"]);
+        for key in OWN_KEYS.iter().filter(|key| !matches!(**key, "pools" | "map" | "set")) {
+            let read = |value: &str| toml::from_str::<FileSettings>(&format!("{key} = {value}"));
+            assert!(["1", "\"x\"", "true", "[]"].into_iter().any(|value| read(value).is_ok()), "{key}");
+        }
     }
 }

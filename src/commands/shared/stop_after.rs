@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::Failure;
+use super::nearest::did_you_mean;
 use super::settings::FileSettings;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::run::RunPurpose;
@@ -31,7 +32,12 @@ impl FromStr for StopAfter {
         }
         let (name, bound) = text.split_once('=').ok_or("expected none, or CODE=N, CODE=P% or CODE=off")?;
         let class = FailureClass::parse(name).ok_or_else(|| {
-            format!("{name} is neither a refusal code nor one of refused, failed, in_doubt, no_answer and provider")
+            let others = ["refused", "failed", "in_doubt", "no_answer", "provider"];
+            let codes = RefusalCode::ALL.iter().map(|code| code.as_str()).chain(others);
+            format!(
+                "{name} is neither a refusal code nor one of refused, failed, in_doubt, no_answer and provider{}",
+                did_you_mean(name, codes)
+            )
         })?;
         if bound == "off" {
             return Ok(Self::Off(class));

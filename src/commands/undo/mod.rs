@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use clap::{Arg, Args};
 
-use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
+use super::shared::control::ControlArgs;
+use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_start};
 use super::shared::run_view::print_stop;
 use super::shared::settings::{parse_moment, parse_row_ranges};
 use super::shared::simulator::Simulator;
 use super::shared::{
-    AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, PaceArgs, PoolArgs,
-    Proposal, RunTarget, SimulationArgs, binding_of, check_outputs, check_providers, connect, headings, parse_provider,
-    require_terminal,
+    AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, Monitor, MonitorArgs,
+    MonitoredRun, PaceArgs, PoolArgs, Proposal, RunTarget, SimulationArgs, binding_of, check_outputs, check_providers,
+    connect, headings, parse_provider,
 };
 use crate::clock::UnixMs;
 use crate::domain::counts::Counts;
@@ -68,7 +69,11 @@ pub struct UndoArgs {
     #[command(flatten)]
     pub pace: PaceArgs,
     #[command(flatten)]
+    pub control: ControlArgs,
+    #[command(flatten)]
     pub simulation: SimulationArgs,
+    #[command(flatten)]
+    pub monitor: MonitorArgs,
     #[command(flatten)]
     pub advanced: AdvancedArgs,
 }
@@ -167,10 +172,8 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         ));
     }
     let rate_choice = args.pace.rate_choice(None, file)?;
+    let control = args.control.plan()?;
     let mut options = args.pace.engine_options(RunPurpose::Undo, rate_choice, &args.advanced, context)?;
-    if !args.guards.answers(args.yes) && !args.dry_run {
-        require_terminal(ui)?;
-    }
     let inputs = args.selection.not_in.iter().map(|path| Some(path.as_path()));
     let [_, faults] = args.simulation.files_read();
     let read: Vec<_> = inputs.chain([Some(args.ledger.as_path()), faults]).collect();
@@ -212,6 +215,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     } else {
         None
     };
+    let mut monitor = None;
     let report = if let Some((service, knowledge)) = connection.filter(|_| found.selected > 0) {
         // Ask. A ledger is bound to what the service says of itself.
         let binding = binding_of(&pool, &service, &knowledge);
@@ -233,13 +237,23 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         // Run.
         let mut signals = listen_for_signals()?;
         let origin = Some(target.origin(None, context));
-        let run = run_id(options.seed, *clock);
+        let run = context.run;
         let last_start = ledger.last_run().map(|run| run.start.clone());
         let input = last_start.as_ref().map(|start| start.input.clone()).unwrap_or_default();
         let shard = last_start.and_then(|start| start.shard);
         let start = run_start(run, UNDO_COMMAND, &input, pace.limit, shard, origin, *clock);
         let writer = if args.dry_run { WritePort::Nothing } else { WritePort::Unlinks(service.unlinker()) };
-        let mut observer = ui.observer();
+        // A dry run has no lock, and sends nothing that would have to be slowed down.
+        let (controls, requests) = if args.dry_run {
+            (None, None)
+        } else {
+            let (controls, requests) = control.start(&args.ledger, run, UNDO_COMMAND, context)?;
+            (Some(controls), Some(requests))
+        };
+        let watched =
+            MonitoredRun { command: "undo", pool: &binding.pool, ledger: &args.ledger, input: Path::new(&input) };
+        let monitor = monitor.insert(Monitor::start(&args.monitor, watched, context).await?);
+        let mut observer = monitor.observer(ui.observer());
         let engine = RunContext {
             pool: binding.pool.clone(),
             simulated: binding.simulated,
@@ -249,11 +263,15 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
             run,
             options,
             later_limits: pace.later_limits,
+            control: requests,
             clock: *clock,
             observer: observer.as_mut(),
             undo_observer: args.dry_run.then_some(&mut list as &mut dyn UndoObserver),
         };
-        Box::pin(run_engine(engine, &start, &Corrections::default(), &mut LinkRows { links }, &mut signals)).await?
+        let report =
+            Box::pin(run_engine(engine, &start, &Corrections::default(), &mut LinkRows { links }, &mut signals)).await;
+        drop(controls);
+        report?
     } else {
         note_nothing_selected(&found, ui);
         nothing_to_do(args.dry_run, &earlier.held)
@@ -261,6 +279,9 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
 
     // Result.
     let exit = exit_for_run(&report);
+    if let Some(monitor) = &monitor {
+        monitor.finish(&report, exit);
+    }
     let links = list.finish()?;
     view::print_undo_report(&report, links, found.recovered, &args.ledger.display().to_string(), exit, ui)?;
     print_stop(&report, ui);

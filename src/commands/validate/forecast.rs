@@ -292,7 +292,9 @@ impl InputForecast {
         let verdicts = self.report.by_verdict.iter().map(|(verdict, count)| ((*verdict).to_owned(), *count)).collect();
         let look_up = sample.look_up.as_str().to_owned();
         let scanned_unix_ms = sample.scanned.began;
-        Ok(plan.finish(PlanHeader { scanned_unix_ms, look_up, invalid, verdicts, eta_ms, ..header })?)
+        let header = PlanHeader { scanned_unix_ms, look_up, invalid, verdicts, eta_ms, ..header };
+        self.report.plan_digest = Some(plan.finish(header)?);
+        Ok(())
     }
 }
 

@@ -3,18 +3,21 @@
 mod verification;
 mod view;
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::shared::{CommandContext, Failure, InputArgs};
+use super::shared::signature::{self, SignedMatter, sign, signature_path, text_file};
+use super::shared::{CommandContext, Failure, InputArgs, check_outputs};
 use crate::domain::row::RowKey;
 use crate::domain::state::{ResumeAction, RetryChoice, RowState};
 use crate::exit::Exit;
-use crate::input::{FirstReading, InputOptions, InputReader, InputSource};
+use crate::input::{FirstReading, InputOptions, InputReader, InputSource, OutputFile};
 use crate::ledger::{ChainHead, LedgerContents, find_head, load_contents};
-use crate::limits::REPORT_FAILURES_MAX;
-use verification::{InputVerification, MissingRow, Verification};
+use crate::limits::{HEAD_FILE_BYTES_MAX, REPORT_FAILURES_MAX};
+use verification::{InputVerification, MissingRow, Verification, VerifiedSignature};
 
 const EXAMPLE: &str = "Example: cognito-link verify pairs.csv.ledger pairs.csv";
 
@@ -34,6 +37,17 @@ pub struct VerifyArgs {
     /// Head that the ledger had earlier, as `link`, `undo` or `report` printed it: reports a ledger that lost its end
     #[arg(long, value_name = "HEAD", value_parser = parse_head)]
     pub head: Option<ChainHead>,
+    /// SSH key to sign the head with; its `.pub` file to sign with the key of an agent
+    ///
+    /// Writes LEDGER.head and LEDGER.head.sig, which `ssh-keygen -Y verify` can check.
+    #[arg(long, value_name = "KEY")]
+    pub sign: Option<PathBuf>,
+    /// Signature of a head that the ledger has or had: the file LEDGER.head.sig of `--sign`, beside LEDGER.head
+    #[arg(long, value_name = "FILE", requires = "allowed_signers", conflicts_with = "head")]
+    pub signature: Option<PathBuf>,
+    /// Allowed signers of which one must have made the signature: a file for `ssh-keygen -Y verify`
+    #[arg(long, value_name = "SIGNERS", requires = "signature")]
+    pub allowed_signers: Option<PathBuf>,
     #[command(flatten)]
     pub reading: InputArgs,
 }
@@ -45,14 +59,65 @@ fn parse_head(text: &str) -> Result<ChainHead, String> {
 pub fn cmd_verify(args: &VerifyArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let contents = load_contents(&args.ledger)?;
     let line_of_head = args.head.map(|head| line_of(head, &args.ledger)).transpose()?;
+    let signed = args.signature.as_deref().zip(args.allowed_signers.as_deref());
+    let signature = signed.map(|(path, signers)| verify_signature(path, signers, &args.ledger)).transpose()?;
+    let head_path = with_ending(&args.ledger, ".head");
+    let signature_path = signature_path(&head_path);
+    if args.sign.is_some() {
+        let outputs = [("LEDGER.head", Some(head_path.as_path())), ("LEDGER.head.sig", Some(&signature_path))];
+        let read = args.inputs.iter().chain([&args.ledger]).map(|path| Some(path.as_path())).collect::<Vec<_>>();
+        check_outputs(&outputs, &read, context.force)?;
+    }
     let options = args.reading.options(&context.file_settings)?;
     let inputs: Result<Vec<_>, Failure> =
         args.inputs.iter().map(|input| verify_input(input, &options, &contents)).collect();
-    let found = Verification { ledger: args.ledger.display().to_string(), contents, line_of_head, inputs: inputs? };
+    let inputs = inputs?;
+    if let Some(key) = &args.sign {
+        let text = format!("{}\n", contents.head);
+        let signed = sign(&text_file(&text)?, key, SignedMatter::LedgerHead, context.ui)?;
+        for (path, content) in [(&head_path, text.as_bytes()), (&signature_path, &signed)] {
+            let mut file = OutputFile::create(path)?;
+            file.write(content)?;
+            file.finish()?;
+        }
+        context.ui.note(&format!(
+            "wrote the head to {}, and its signature to {}",
+            head_path.display(),
+            signature_path.display()
+        ));
+    }
+    let found = Verification { ledger: args.ledger.display().to_string(), contents, line_of_head, signature, inputs };
     let all_accounted = found.inputs.iter().all(|input| input.unaccounted() == 0);
     let exit = if all_accounted { Exit::Success } else { Exit::Incomplete };
     view::print_verification(&found, exit, context.ui)?;
     Ok(exit)
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(ending);
+    PathBuf::from(path)
+}
+
+/// Refuses a signature that no allowed signer made, or of a head that the ledger never had.
+fn verify_signature(path: &Path, signers: &Path, ledger: &Path) -> Result<VerifiedSignature, Failure> {
+    let unusable = |why: &str| Failure::Usage(format!("--signature {}: {why}", path.display()));
+    let signed = path.to_str().and_then(|path| path.strip_suffix(".sig"));
+    let signed =
+        Path::new(signed.ok_or_else(|| unusable("the name must end in .sig, with the signed head beside it"))?);
+    let file = File::open(signed).map_err(|error| unusable(&format!("{}: {error}", signed.display())))?;
+    let mut text = String::new();
+    file.take(HEAD_FILE_BYTES_MAX)
+        .read_to_string(&mut text)
+        .map_err(|error| unusable(&format!("{}: {error}", signed.display())))?;
+    let head = ChainHead::parse(text.trim_end())
+        .ok_or_else(|| Failure::Mismatch(format!("{} holds no head of a ledger", signed.display())))?;
+    match signature::verify(&text_file(&text)?, path, signers, SignedMatter::LedgerHead)? {
+        Ok(by) => Ok(VerifiedSignature { signer: by, head, line: line_of(head, ledger)? }),
+        Err(reason) => {
+            Err(Failure::Mismatch(format!("{} is not signed by an allowed signer: {reason}", signed.display())))
+        }
+    }
 }
 
 fn line_of(head: ChainHead, ledger: &Path) -> Result<u64, Failure> {

@@ -1,8 +1,9 @@
 //! What `verify` found.
 
+use crate::commands::shared::signature::Signer;
 use crate::domain::counts::Counts;
 use crate::domain::row::{RowKey, RowNumber};
-use crate::ledger::LedgerContents;
+use crate::ledger::{ChainHead, LedgerContents};
 
 /// What was found.
 #[derive(Debug)]
@@ -11,7 +12,18 @@ pub(super) struct Verification {
     pub(super) contents: LedgerContents,
     /// The line after which the ledger had the head of `--head`.
     pub(super) line_of_head: Option<u64>,
+    /// The good signature of `--signature`.
+    pub(super) signature: Option<VerifiedSignature>,
     pub(super) inputs: Vec<InputVerification>,
+}
+
+/// A good signature of a head that the ledger has or had.
+#[derive(Debug)]
+pub(super) struct VerifiedSignature {
+    pub(super) signer: Signer,
+    pub(super) head: ChainHead,
+    /// The line after which the ledger had this head.
+    pub(super) line: u64,
 }
 
 /// How an input compares with the ledger.

@@ -2,10 +2,11 @@
 //!
 //! ```json
 //! {"kind":"verify_report","schema_version":1,"ledger":"pairs.csv.ledger","pool":"us-east-1_AbCdEfGhI","simulated":false,
-//!  "lines":0,"runs":0,"ledger_rows":0,"ledger_head":"64 hexadecimal digits","last_line_at":"2026-03-01T08:00:00.000Z",
+//!  "line_count":0,"run_count":0,"ledger_rows":0,"ledger_head":"64 hexadecimal digits","last_line_at":"2026-03-01T08:00:00.000Z",
 //!  "torn_bytes":0,"earlier_head_line":null,
-//!  "inputs":[{"input":"pairs.csv","rows":{"read":0},"unaccounted":0,"missing":[{"row":1,"line":2,"key":""}],
-//!             "missing_left_out":0}],
+//!  "signature":null or {"principal":"","key":"SHA256:…","ledger_head":"64 hexadecimal digits","line":0},
+//!  "inputs":[{"input":"pairs.csv","rows":{"read":0},"unaccounted":0,"missing_rows":[{"row":1,"line":2,"key":""}],
+//!             "missing_rows_left_out":0}],
 //!  "exit_status":0}
 //! ```
 
@@ -13,8 +14,8 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use super::verification::{InputVerification, Verification};
-use crate::commands::shared::SCHEMA_VERSION;
+use super::verification::{InputVerification, Verification, VerifiedSignature};
+use crate::commands::shared::result::result_json;
 use crate::commands::shared::run_view::{counts_json, joined, simulated_mark};
 use crate::exit::Exit;
 use crate::limits::FAILURES_SHOWN_MAX;
@@ -55,6 +56,12 @@ fn text(found: &Verification) -> String {
         ));
     }
     lines.extend(found.line_of_head.map(|line| format!("the head of --head is that of line {}", count(line))));
+    lines.extend(found.signature.as_ref().map(|VerifiedSignature { signer, line, .. }| {
+        let (principal, key) = (escape(&signer.principal), escape(&signer.key));
+        let after = contents.lines.saturating_sub(*line);
+        let covered = if after == 0 { "all lines".to_owned() } else { format!("lines 1 to {}", count(*line)) };
+        format!("good signature of {covered} by {principal}, key {key}")
+    }));
     lines.extend(found.inputs.iter().flat_map(input_lines));
     joined(&lines)
 }
@@ -78,22 +85,26 @@ fn input_lines(input: &InputVerification) -> Vec<String> {
 
 fn json_of(found: &Verification, exit: Exit) -> Value {
     let contents = &found.contents;
-    json!({
-        "kind": "verify_report",
-        "schema_version": SCHEMA_VERSION,
+    let body = json!({
         "ledger": found.ledger,
         "pool": contents.header.binding.pool.as_str(),
         "simulated": contents.header.binding.simulated,
-        "lines": contents.lines,
-        "runs": contents.runs,
+        "line_count": contents.lines,
+        "run_count": contents.runs,
         "ledger_rows": contents.view.states().count(),
         "ledger_head": contents.head.to_string(),
         "last_line_at": timestamp(contents.last_at),
         "torn_bytes": contents.torn_bytes,
         "earlier_head_line": found.line_of_head,
+        "signature": found.signature.as_ref().map(|VerifiedSignature { signer, head, line }| json!({
+            "principal": signer.principal,
+            "key": signer.key,
+            "ledger_head": head.to_string(),
+            "line": line,
+        })),
         "inputs": found.inputs.iter().map(input_json).collect::<Vec<_>>(),
-        "exit_status": exit.status(),
-    })
+    });
+    result_json("verify_report", exit, body)
 }
 
 fn input_json(input: &InputVerification) -> Value {
@@ -106,7 +117,7 @@ fn input_json(input: &InputVerification) -> Value {
         "input": input.input,
         "rows": counts_json(&input.counts),
         "unaccounted": input.unaccounted(),
-        "missing_left_out": input.unaccounted() - missing.len() as u64,
-        "missing": missing,
+        "missing_rows_left_out": input.unaccounted() - missing.len() as u64,
+        "missing_rows": missing,
     })
 }

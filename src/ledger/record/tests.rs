@@ -115,6 +115,8 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
         users: 7,
         host: "ops-1".into(),
         input_hash: Some("ab".into()),
+        plan_digest: Some("sha256:cd".into()),
+        plan_approval: Some(PlanApproval { principal: "bob".into(), key: "SHA256:ef".into() }),
         arguments: vec!["link".into(), "p.csv".into()],
     };
     let placed = RunStart { origin: Some(Box::new(origin)), ..start.clone() };
@@ -152,7 +154,7 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
         (
             LedgerRecord::RunStarted(placed),
             started(
-                r#","origin":{"account":"123456789012","principal":"arn:aws:iam::123456789012:user/ops","region":"us-east-1","endpoint":"http://localhost:1","pool_name":"Customers","users":7,"host":"ops-1","input_hash":"ab","arguments":["link","p.csv"]}"#,
+                r#","origin":{"account":"123456789012","principal":"arn:aws:iam::123456789012:user/ops","region":"us-east-1","endpoint":"http://localhost:1","pool_name":"Customers","users":7,"host":"ops-1","input_hash":"ab","plan_digest":"sha256:cd","plan_approval":{"principal":"bob","key":"SHA256:ef"},"arguments":["link","p.csv"]}"#,
             ),
         ),
         (LedgerRecord::RunEnded(Box::new(end)), ended("")),
@@ -266,6 +268,27 @@ fn correction_records() -> Vec<(LedgerRecord<'static>, String)> {
         (
             LedgerRecord::Reinstated(Reinstatement { key: key(), at: 5 }),
             format!(r#"{{"type":"reinstated","key":"{KEY}","at":5}}"#),
+        ),
+        (
+            LedgerRecord::Control(RunControlled::new(
+                RunId(7),
+                ControlChange::RateSet(2.5),
+                ControlSource::Socket,
+                Some("ops"),
+                5,
+            )),
+            r#"{"type":"control","run":"0000000000000007","change":"rate","milli":2500,"source":"socket","user":"ops","at":5}"#
+                .to_owned(),
+        ),
+        (
+            LedgerRecord::Control(RunControlled::new(
+                RunId(7),
+                ControlChange::WindowClosed { opens: None },
+                ControlSource::Window,
+                None,
+                5,
+            )),
+            r#"{"type":"control","run":"0000000000000007","change":"window_closed","source":"window","at":5}"#.to_owned(),
         ),
         (
             LedgerRecord::Announced(Announcement {
@@ -604,6 +627,25 @@ fn any_run_record() -> impl Strategy<Value = LedgerRecord<'static>> {
     prop_oneof![start, end, header]
 }
 
+fn any_control() -> impl Strategy<Value = LedgerRecord<'static>> {
+    let changes = prop::sample::select(vec![
+        RunChange::Pause,
+        RunChange::Resume,
+        RunChange::Rate,
+        RunChange::OwnRate,
+        RunChange::Drain,
+        RunChange::WindowOpen,
+        RunChange::WindowClosed,
+    ]);
+    let milli = prop::option::of(any::<u64>());
+    (any::<u64>(), changes, milli, any_text(), prop::option::of(any_text()), any::<i64>()).prop_map(
+        |(run, change, milli, source, user, at)| {
+            let (source, user) = (source.into(), user.map(Into::into));
+            LedgerRecord::Control(RunControlled { run: RunId(run), change, milli, source, user, at })
+        },
+    )
+}
+
 fn any_record() -> impl Strategy<Value = LedgerRecord<'static>> {
     let withdrawal = (any::<u64>(), any_key(), any::<i64>())
         .prop_map(|(row, key, at)| LedgerRecord::Withdrawn(Withdrawal { row: RowNumber(row), key, at }));
@@ -629,6 +671,7 @@ fn any_record() -> impl Strategy<Value = LedgerRecord<'static>> {
         invalid,
         superseded,
         reinstated,
+        any_control(),
     ]
 }
 

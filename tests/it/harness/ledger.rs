@@ -35,6 +35,10 @@ impl LedgerFile {
         &start.expect("a run has started")["origin"]
     }
 
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &Value> {
+        self.lines.iter()
+    }
+
     /// How many rows have a result.
     pub(crate) fn outcomes(&self) -> usize {
         self.lines.iter().filter(|line| line["state"].is_string()).count()

@@ -1,0 +1,59 @@
+//! `man`: writes manual pages, one for the program and one for each command.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clap_mangen::Man;
+
+use super::shared::{CommandContext, Failure, check_outputs};
+use crate::exit::Exit;
+use crate::ui::format;
+
+/// Write manual pages, one for the program and one for each command
+///
+/// Read one with `man ./cognito-link-link.1`. In a folder share/man/man1 beside the folder bin of the program,
+/// `man cognito-link` finds them.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: cognito-link man ~/.local/share/man/man1")]
+pub struct ManArgs {
+    /// Folder for the pages; it is created if it does not exist
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}
+
+/// `program` is the definition of the whole command line.
+pub fn cmd_man(args: &ManArgs, program: clap::Command, context: &CommandContext<'_>) -> Result<Exit, Failure> {
+    let failure =
+        |path: &Path, error: std::io::Error| Failure::Usage(format!("cannot write {}: {error}", path.display()));
+    std::fs::create_dir_all(&args.folder).map_err(|error| failure(&args.folder, error))?;
+    let pages: Vec<(PathBuf, Vec<u8>)> =
+        manual_pages(program)?.into_iter().map(|(name, page)| (args.folder.join(name), page)).collect();
+    let outputs: Vec<_> = pages.iter().map(|(path, _)| ("DIR", Some(path.as_path()))).collect();
+    check_outputs(&outputs, &[], context.force)?;
+    for (path, page) in &pages {
+        std::fs::write(path, page).map_err(|error| failure(path, error))?;
+    }
+    context.ui.note(&format!("{} in {}", format::counted(pages.len() as u64, "page"), args.folder.display()));
+    Ok(Exit::Success)
+}
+
+/// Returns every page with its file name.
+fn manual_pages(program: clap::Command) -> std::io::Result<Vec<(String, Vec<u8>)>> {
+    let mut program = program.disable_help_subcommand(true);
+    program.build();
+    // `git-commit(1)` is the manual's habit for a command of a program, and `git commit` is what people type.
+    let commands = program.get_subcommands().map(|command| {
+        let title = format!("{}-{}", program.get_name(), command.get_name());
+        command.clone().display_name(title)
+    });
+    let commands: Vec<clap::Command> = commands.collect();
+    let source = format!("{} {}", program.get_name(), env!("CARGO_PKG_VERSION"));
+    let mut pages = Vec::new();
+    for command in std::iter::once(program).chain(commands) {
+        let name = format!("{}.1", command.get_display_name().unwrap_or(command.get_name()));
+        let mut page = Vec::new();
+        Man::new(command).source(&source).render(&mut page)?;
+        pages.push((name, page));
+    }
+    Ok(pages)
+}

@@ -1,0 +1,221 @@
+//! The control socket of a run: `LEDGER.control`, beside the ledger, for its owner only.
+//!
+//! It is there as long as the run works. A socket that a killed run has left is replaced: the lock of the ledger says that
+//! nobody uses it.
+
+use std::fs::{self, Permissions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream as BlockingStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader as AsyncBufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+
+use super::wire::{RunState, WireAnswer, WireRequest};
+use crate::clock::{self, timeout_at};
+use crate::domain::control::{ControlRequest, ControlSource};
+use crate::engine::ControlMessage;
+use crate::ledger::record::RunId;
+use crate::limits::{CONTROL_ANSWER_MS_MAX, CONTROL_LINE_BYTES_MAX};
+
+/// Longest wait on a socket.
+const PATIENCE: Duration = Duration::from_millis(CONTROL_ANSWER_MS_MAX);
+
+/// Returns where the run of a ledger listens.
+pub fn socket_path(ledger: &Path) -> PathBuf {
+    let mut name = ledger.as_os_str().to_owned();
+    name.push(".control");
+    PathBuf::from(name)
+}
+
+/// A socket that is removed when the value is dropped.
+#[derive(Debug)]
+pub(super) struct ControlSocket {
+    path: PathBuf,
+}
+
+impl ControlSocket {
+    /// Listens for requests on the socket of a ledger whose lock this process has.
+    pub(super) fn listen(
+        ledger: &Path,
+        run: RunId,
+        command: &'static str,
+        requests: mpsc::Sender<ControlMessage>,
+    ) -> io::Result<Self> {
+        let path = socket_path(ledger);
+        if fs::symlink_metadata(&path).is_ok_and(|found| !found.file_type().is_socket()) {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file of that name is in the way"));
+        }
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Made in a folder that nobody else can enter: between `bind` and `chmod` nobody can connect.
+        let folder = tempfile::Builder::new().prefix(".c").rand_bytes(4).tempdir_in(parent)?;
+        let private = folder.path().join("s");
+        let listener = UnixListener::bind(&private)?;
+        fs::set_permissions(&private, Permissions::from_mode(0o600))?;
+        fs::rename(&private, &path)?;
+        tokio::spawn(serve(listener, run, command, requests));
+        Ok(Self { path })
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        // One that somebody else has removed is gone.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+async fn serve(listener: UnixListener, run: RunId, command: &'static str, requests: mpsc::Sender<ControlMessage>) {
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                // An error is that of one connection, or of a machine without file handles: that passes.
+                let Ok((stream, _)) = accepted else {
+                    clock::sleep(Duration::from_millis(100)).await;
+                    continue;
+                };
+                tokio::spawn(answer(stream, run, command, requests.clone()));
+            }
+            () = requests.closed() => return,
+        }
+    }
+}
+
+/// Reads a request, and writes the answer. One who sends nothing is left alone after a while.
+async fn answer(mut stream: UnixStream, run: RunId, command: &'static str, requests: mpsc::Sender<ControlMessage>) {
+    let deadline = clock::deadline_in(PATIENCE);
+    let user = stream.peer_cred().ok().map(|peer| user_name(peer.uid()));
+    let talk = async {
+        let mut line = String::new();
+        let (reader, mut writer) = stream.split();
+        AsyncBufReader::new(reader.take(CONTROL_LINE_BYTES_MAX)).read_line(&mut line).await?;
+        let answer = match serde_json::from_str::<WireRequest>(&line) {
+            Ok(request) => match state_after(request, user, &requests).await {
+                Some(snapshot) => WireAnswer::State(Box::new(RunState::new(run, command, &snapshot))),
+                None => WireAnswer::Error { error: "the run has just ended".to_owned() },
+            },
+            Err(error) => WireAnswer::Error { error: format!("not a request: {error}") },
+        };
+        let mut text = serde_json::to_string(&answer)?;
+        text.push('\n');
+        writer.write_all(text.as_bytes()).await
+    };
+    if let Ok(Err(error)) = timeout_at(deadline, talk).await {
+        tracing::debug!(%error, "control socket");
+    }
+}
+
+async fn state_after(
+    request: WireRequest,
+    user: Option<String>,
+    requests: &mpsc::Sender<ControlMessage>,
+) -> Option<crate::domain::event::RunSnapshot> {
+    let (reply, answer) = oneshot::channel();
+    let request = ControlRequest { action: request.action(), source: ControlSource::Socket, user };
+    requests.send(ControlMessage { request, reply: Some(reply) }).await.ok()?;
+    answer.await.ok()
+}
+
+/// Asks the run of a ledger. `None` where no run is live: there is no socket, or a killed run has left it.
+pub fn ask(ledger: &Path, request: WireRequest) -> io::Result<Option<WireAnswer>> {
+    let mut stream = match BlockingStream::connect(socket_path(ledger)) {
+        Ok(stream) => stream,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(format!("{}\n", serde_json::to_string(&request)?).as_bytes())?;
+    let mut line = String::new();
+    BufReader::new(stream.take(CONTROL_LINE_BYTES_MAX)).read_line(&mut line)?;
+    if line.is_empty() {
+        // It ended in this moment.
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_str(&line)?))
+}
+
+/// The name of a user of this machine, or the number where it has none.
+pub(super) fn user_name(uid: u32) -> String {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    name_of(uid, &users).map_or_else(|| uid.to_string(), str::to_owned)
+}
+
+fn name_of(uid: u32, users: &str) -> Option<&str> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_a_name_or_a_number() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nops:x:1000:1000::/srv/ops:/bin/sh\nbroken\n";
+        assert_eq!((name_of(1_000, users), name_of(0, users), name_of(7, users)), (Some("ops"), Some("root"), None));
+        assert_eq!(user_name(u32::MAX - 7), (u32::MAX - 7).to_string());
+    }
+
+    #[test]
+    fn a_ledger_without_a_run_has_nobody_to_ask() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = folder.path().join("l");
+        assert!(ask(&ledger, WireRequest::Status).unwrap().is_none(), "no socket");
+        drop(std::os::unix::net::UnixListener::bind(socket_path(&ledger)).unwrap());
+        assert!(ask(&ledger, WireRequest::Status).unwrap().is_none(), "the socket of a killed run");
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_private_replaces_a_stale_one_and_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = folder.path().join("l");
+        let path = socket_path(&ledger);
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let (sender, mut requests) = mpsc::channel(1);
+        let socket = ControlSocket::listen(&ledger, RunId(7), "link", sender).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let asked = ledger.clone();
+        let asking = tokio::task::spawn_blocking(move || ask(&asked, WireRequest::Rate { per_second: Some(3.0) }));
+        let ControlMessage { request, reply } = requests.recv().await.unwrap();
+        assert_eq!(request.action, crate::domain::control::ControlAction::SetRate(3.0));
+        assert_eq!(request.source, ControlSource::Socket);
+        assert!(request.user.is_some(), "the ledger records who it was");
+        reply.unwrap().send(crate::domain::event::RunSnapshot::default()).unwrap();
+        let WireAnswer::State(state) = asking.await.unwrap().unwrap().unwrap() else { panic!("a state") };
+        assert_eq!((state.run.as_str(), state.command.as_str()), ("0000000000000007", "link"));
+        drop(socket);
+        assert!(!path.exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+    }
+
+    #[tokio::test]
+    async fn nonsense_gets_an_error_and_a_file_in_the_way_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = folder.path().join("l");
+        let (sender, _requests) = mpsc::channel(1);
+        let _socket = ControlSocket::listen(&ledger, RunId(7), "link", sender.clone()).unwrap();
+        let path = socket_path(&ledger);
+        let talk = move || {
+            let mut stream = BlockingStream::connect(path).unwrap();
+            stream.write_all(b"rm -rf\n").unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            text
+        };
+        let text = tokio::task::spawn_blocking(talk).await.unwrap();
+        assert!(text.starts_with(r#"{"error":"not a request"#), "{text}");
+        let other = folder.path().join("other");
+        fs::write(socket_path(&other), "mine").unwrap();
+        assert!(ControlSocket::listen(&other, RunId(7), "link", sender).is_err());
+        assert_eq!(fs::read_to_string(socket_path(&other)).unwrap(), "mine");
+    }
+}

@@ -1,0 +1,37 @@
+//! "Did you mean …": the known word that is most like a misspelled one.
+
+/// Returns the word that differs in a few letters, case apart; `None` where all are far away.
+fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let plain = word.to_lowercase();
+    let distances = known.map(|known| (strsim::levenshtein(&plain, &known.to_lowercase()), known));
+    let near = distances.filter(|(distance, known)| *distance <= known.chars().count() / 3);
+    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+}
+
+/// Returns `; did you mean WORD?`, or nothing.
+pub(super) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
+    nearest(word, known).map_or_else(String::new, |near| format!("; did you mean {near}?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelled_name_is_near_the_right_one() {
+        let known = ["Google", "Okta", "LoginWithAmazon", "provider_not_found"];
+        for (name, expected) in [
+            ("google", Some("Google")),
+            ("Gogle", Some("Google")),
+            ("OKTA", Some("Okta")),
+            ("LoginWithAmazn", Some("LoginWithAmazon")),
+            ("provider-not-found", Some("provider_not_found")),
+            ("Facebook", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(name, known.into_iter()), expected, "{name}");
+        }
+        assert_eq!(did_you_mean("Gogle", known.into_iter()), "; did you mean Google?");
+        assert_eq!(did_you_mean("x", known.into_iter()), "");
+    }
+}
