@@ -320,7 +320,19 @@ pub const PROGRESS_INTERVAL_MS: u64 = 100;
 /// Columns of a terminal that does not say how many it has.
 pub const LIVE_LINE_COLUMNS_DEFAULT: usize = 80;
 /// Progress lines, where there is no terminal, are this far apart, in milliseconds.
-pub const PROGRESS_LINE_INTERVAL_MS: u64 = 5_000;
+pub const PROGRESS_LINE_INTERVAL_MS: u64 = 60_000;
+/// The shortest interval that `--progress-interval` takes.
+pub const PROGRESS_LINE_INTERVAL_MS_MIN: u64 = 1_000;
+/// Run time between two versions of the file of `--metrics-file`.
+pub const METRICS_FILE_INTERVAL_MS: u64 = 15_000;
+/// Readers that `--metrics-listen` serves at a time.
+pub const METRICS_READERS_MAX: usize = 8;
+/// The longest time that `--metrics-listen` gives a reader.
+pub const METRICS_READER_MS_MAX: u64 = 10_000;
+/// How long a command of `--on-end` or `--on-stop` may take.
+pub const HOOK_MS_MAX: u64 = 60_000;
+/// How much of what a hook prints to stderr is read, and how much of that is shown if it fails.
+pub const HOOK_STDERR_BYTES_MAX: usize = 4_096;
 /// Where there is no terminal, checking the input prints a line after this many rows, and then at each doubling.
 pub const CHECKING_LINE_ROWS: u64 = 1_000_000;
 /// Where there is no terminal, reading the pool prints a line at its start, after this many users, and at each doubling.

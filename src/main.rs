@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use cognito_link::commands::{command_line, run};
-
 fn main() -> ExitCode {
-    run(command_line())
+    cognito_link::commands::run()
 }

@@ -14,10 +14,12 @@ pub mod policy;
 pub mod probe;
 pub mod reconcile;
 pub mod report;
+pub mod schema;
 pub mod shared;
 pub mod simulate;
 pub mod template;
 pub mod undo;
+mod usage_error;
 pub mod validate;
 pub mod verify;
 
@@ -28,19 +30,23 @@ pub mod testing;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::input::InputError;
+use crate::ledger::record::RunId;
+use crate::limits::PROGRESS_LINE_INTERVAL_MS_MIN;
 use crate::seed::Rng;
 use crate::ui::{
-    ColorChoice, LOG_FILTER_VARIABLE, LogFormat, LogOptions, OutputFormat, ProgressChoice, Terminals, Ui, UiOptions,
-    finding_line,
+    ColorChoice, EventSource, LOG_FILTER_VARIABLE, LogFormat, LogOptions, OutputFormat, ProgressChoice, Terminals, Ui,
+    UiOptions,
 };
-use shared::settings::FileSettings;
-use shared::{CommandContext, Failure, PoolArgs, headings};
+use shared::result::error_report;
+use shared::settings::{FileSettings, parse_duration};
+use shared::{CommandContext, Failure, HookArgs, MonitorArgs, PoolArgs, headings};
 
 const EXAMPLE: &str = "\
 Example, without an AWS account:
@@ -107,6 +113,7 @@ pub enum Command {
     Policy(policy::PolicyArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
+    Schema(schema::SchemaArgs),
     /// Serve a simulated user pool on this machine, over the real wire protocol
     ///
     /// Any AWS SDK or tool can use it as its endpoint. Stop it with Ctrl-C.
@@ -135,7 +142,43 @@ impl Command {
             | Self::Policy(_)
             | Self::Completions(_)
             | Self::Man(_)
+            | Self::Schema(_)
             | Self::Simulate(_) => None,
+        }
+    }
+
+    /// What watches a run, for the commands that have one.
+    fn monitor_args(&self) -> Option<&MonitorArgs> {
+        match self {
+            Self::Link(args) => Some(&args.monitor),
+            Self::Reconcile(args) => Some(&args.monitor),
+            Self::Undo(args) => Some(&args.monitor),
+            _ => None,
+        }
+    }
+
+    /// The command as it is typed.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Validate(_) => "validate",
+            Self::Doctor(_) => "doctor",
+            Self::Probe(_) => "probe",
+            Self::Link(_) => "link",
+            Self::Reconcile(_) => "reconcile",
+            Self::Export(_) => "export",
+            Self::Duplicates(_) => "duplicates",
+            Self::Undo(_) => "undo",
+            Self::Report(_) => "report",
+            Self::Control(_) => "control",
+            Self::Plan(_) => "plan",
+            Self::Policy(_) => "policy",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+            Self::Verify(_) => "verify",
+            Self::Explain(_) => "explain",
+            Self::Template(_) => "template",
+            Self::Schema(_) => "schema",
+            Self::Simulate(_) => "simulate",
         }
     }
 }
@@ -153,7 +196,7 @@ pub struct OutputArgs {
     /// Format of results on stdout
     #[arg(long, global = true, value_enum, default_value_t)]
     pub output: ResultFormat,
-    /// Format of log lines on stderr
+    /// Format of everything on stderr
     #[arg(long, global = true, value_enum, default_value_t, hide_short_help = true)]
     pub log_format: LogLineFormat,
     /// Log more; -vv for debug, -vvv for everything
@@ -162,9 +205,13 @@ pub struct OutputArgs {
     /// Print only warnings, errors and results
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Print no progress on stderr
+    /// Print no progress on stderr but a line each interval, which shows that the run lives
     #[arg(long, global = true, hide_short_help = true)]
     pub no_progress: bool,
+    /// Run time between two lines of progress, where they are lines, such as `30s`
+    #[arg(long, global = true, value_name = "DURATION", default_value = "60s", value_parser = parse_interval,
+        hide_short_help = true)]
+    pub progress_interval: Duration,
     /// When to color; the variable `NO_COLOR` turns it off
     #[arg(long, global = true, value_enum, default_value_t, hide_short_help = true)]
     pub color: ColorWhen,
@@ -187,7 +234,7 @@ pub enum LogLineFormat {
     /// For people
     #[default]
     Text,
-    /// One object on each line
+    /// One object, an event, on each line
     Json,
 }
 
@@ -200,30 +247,71 @@ pub enum ColorWhen {
     Never,
 }
 
-/// Reads the command line of this process; an error and a help text end it.
-pub fn command_line() -> Cli {
-    let matches = options::parse(Cli::command(), std::env::args_os().collect(), &|name| std::env::var(name).ok());
-    matches.and_then(|matches| Cli::from_arg_matches(&matches)).unwrap_or_else(|error| error.exit())
+/// Parses the arguments of the process, runs the command and returns the exit status.
+pub fn run() -> ExitCode {
+    let variables = |name: &str| std::env::var(name).ok();
+    let matches = options::parse(Cli::command(), std::env::args_os().collect(), &variables);
+    match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => run_parsed(cli),
+        Err(error) => usage_error::print(&error),
+    }
 }
 
-/// Runs the command and returns the exit status of the process.
-pub fn run(cli: Cli) -> ExitCode {
-    let ui = Ui::new(ui_options(&cli.output));
+fn run_parsed(cli: Cli) -> ExitCode {
+    let process = Process::new();
+    let ui = process.ui(ui_options(&cli.output));
+    let command = cli.command.name();
+    ui.report_panics();
+    ui.started(command, env!("CARGO_PKG_VERSION"));
+    let hooks = cli.command.monitor_args().map(|args| args.hooks.clone()).unwrap_or_default();
+    // A panic was reported when it happened. It ends the command, as a fault of the program.
+    let run = std::panic::AssertUnwindSafe(|| run_to_end(cli, &process, &ui, &hooks));
+    let exit = std::panic::catch_unwind(run).unwrap_or(Exit::Fault);
+    ui.ended(command, exit.status());
+    exit.into()
+}
+
+/// What one execution of the program has from its start.
+struct Process {
+    clock: Clock,
+    /// The seed of random waits. It differs from run to run.
+    seed: u64,
+    run: RunId,
+}
+
+impl Process {
+    fn new() -> Self {
+        let clock = Clock::system();
+        let seed = clock.unix_ms().unsigned_abs() ^ u64::from(std::process::id()).rotate_left(40);
+        let mut rng = Rng::new(seed);
+        let seed = rng.next_u64();
+        Self { clock, seed, run: RunId(rng.fork("run").next_u64()) }
+    }
+
+    fn ui(&self, options: UiOptions) -> Ui {
+        Ui::new(options, EventSource::new(self.run.to_string(), self.clock))
+    }
+}
+
+fn run_to_end(cli: Cli, process: &Process, ui: &Ui, hooks: &HookArgs) -> Exit {
+    let command = cli.command.name();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return print_failure(&ui, &Failure::System(format!("cannot start the runtime: {error}"))),
+        Err(error) => return print_failure(ui, &Failure::System(format!("cannot start the runtime: {error}"))),
     };
-    if let Err(failure) = shared::run::end_at_termination() {
-        return print_failure(&ui, &failure);
+    if let Err(failure) = shared::run::end_at_termination(ui.clone(), command) {
+        return print_failure(ui, &failure);
     }
-    match runtime.block_on(run_command(cli, &ui)) {
-        Ok(exit) => exit.into(),
-        Err(failure) => print_failure(&ui, &failure),
-    }
+    let exit = match runtime.block_on(run_command(cli, process, ui)) {
+        Ok(exit) => exit,
+        Err(failure) => print_failure(ui, &failure),
+    };
+    runtime.block_on(hooks.run(exit, ui, process.clock));
+    exit
 }
 
-async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
-    let clock = Clock::system();
+async fn run_command(cli: Cli, process: &Process, ui: &Ui) -> Result<Exit, Failure> {
+    let Process { clock, seed, run } = *process;
     start_log(&cli.output, ui, clock)?;
     let file_settings = cli
         .output
@@ -236,11 +324,9 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Some(pool) => file_settings.for_pool(pool.pool.as_deref(), pool.user_pool_id.as_deref())?,
         None => file_settings,
     };
-    // Differs from run to run.
-    let seed = clock.unix_ms().unsigned_abs() ^ u64::from(std::process::id()).rotate_left(40);
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
-    let (seed, force) = (Rng::new(seed).next_u64(), cli.output.force);
-    let context = CommandContext { ui, clock, seed, file_settings, force, arguments };
+    let force = cli.output.force;
+    let context = CommandContext { ui, clock, seed, run, file_settings, force, arguments };
     match cli.command {
         Command::Validate(args) => Box::pin(validate::cmd_validate(*args, &context)).await,
         Command::Doctor(args) => Box::pin(doctor::cmd_doctor(*args, &context)).await,
@@ -259,29 +345,37 @@ async fn run_command(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Policy(args) => policy::cmd_policy(&args, &context),
         Command::Completions(args) => completions::cmd_completions(&args, Cli::command(), &context),
         Command::Man(args) => man::cmd_man(&args, Cli::command(), &context),
+        Command::Schema(args) => schema::cmd_schema(&args, &context),
         Command::Simulate(args) => simulate::cmd_simulate(&args, &context).await,
     }
 }
 
-fn print_failure(ui: &Ui, failure: &Failure) -> ExitCode {
+fn print_failure(ui: &Ui, failure: &Failure) -> Exit {
     ui.clear_status();
+    print_error_report(ui, failure);
     match failure {
         Failure::Input(InputError::Header(findings)) => {
-            let lines: Vec<String> = findings.iter().map(finding_line).collect();
-            match lines.as_slice() {
-                [only] => ui.error(only, failure.hint()),
-                several => {
-                    for line in several {
-                        ui.error(line, None);
-                    }
-                    ui.error("the input cannot be read; nothing was sent", failure.hint());
-                }
+            for finding in findings {
+                ui.finding(finding);
+            }
+            if findings.len() > 1 || ui.writes_events() {
+                ui.error_of(failure.code(), "the input cannot be read; nothing was sent", failure.hint());
             }
         }
         Failure::Stop(stop) => ui.stopped(stop),
-        _ => ui.error(&failure.to_string(), failure.hint()),
+        _ => ui.error_of(failure.code(), &failure.to_string(), failure.hint()),
     }
-    failure.exit().into()
+    failure.exit()
+}
+
+/// Prints the failure as the result for scripts, unless a result was printed.
+fn print_error_report(ui: &Ui, failure: &Failure) {
+    let report = error_report(failure, ui.shows_values());
+    ui.keep_result(&report);
+    if ui.output() == OutputFormat::Json && !ui.has_printed() {
+        // Where stdout cannot be written, stderr still has the error.
+        let _ = ui.json(&report);
+    }
 }
 
 fn ui_options(args: &OutputArgs) -> UiOptions {
@@ -296,7 +390,12 @@ fn ui_options(args: &OutputArgs) -> UiOptions {
             ResultFormat::Text => OutputFormat::Text,
             ResultFormat::Json => OutputFormat::Json,
         },
+        log: match args.log_format {
+            LogLineFormat::Text => LogFormat::Text,
+            LogLineFormat::Json => LogFormat::Json,
+        },
         color: color.with_environment(|name| std::env::var_os(name)),
+        progress_interval: args.progress_interval,
         progress: match (args.no_progress, dumb) {
             (true, _) => ProgressChoice::Off,
             (false, true) => ProgressChoice::Lines,
@@ -308,13 +407,17 @@ fn ui_options(args: &OutputArgs) -> UiOptions {
     }
 }
 
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = parse_duration(text)?;
+    if interval < Duration::from_millis(PROGRESS_LINE_INTERVAL_MS_MIN) {
+        return Err("at least 1s".to_owned());
+    }
+    Ok(interval)
+}
+
 fn start_log(args: &OutputArgs, ui: &Ui, clock: Clock) -> Result<(), Failure> {
     let filter = std::env::var(LOG_FILTER_VARIABLE).ok();
-    let format = match args.log_format {
-        LogLineFormat::Text => LogFormat::Text,
-        LogLineFormat::Json => LogFormat::Json,
-    };
     let verbosity = i8::try_from(args.verbose).unwrap_or(i8::MAX) - i8::from(args.quiet);
-    ui.start_log(LogOptions { format, verbosity, filter: filter.as_deref(), clock })
+    ui.start_log(LogOptions { verbosity, filter: filter.as_deref(), clock })
         .map_err(|error| Failure::Usage(error.to_string()))
 }

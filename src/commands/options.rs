@@ -123,6 +123,7 @@ fn with_origin(error: clap::Error, values: &OptionValues, command: &mut Command)
 
 #[cfg(test)]
 mod tests {
+    use clap::builder::PossibleValue;
     use clap::{CommandFactory, FromArgMatches};
 
     use super::super::Cli;
@@ -196,7 +197,7 @@ mod tests {
             for arg in options.filter(|arg| !matches!(arg.get_long(), None | Some("help" | "version"))) {
                 let (long, words) = (arg.get_long().unwrap(), required(command));
                 let possible = arg.get_possible_values();
-                let possible = possible.iter().map(|value| value.get_name()).filter(|value| *value != "false");
+                let possible = possible.iter().map(PossibleValue::get_name).filter(|value| *value != "false");
                 let is_taken = possible.chain(SAMPLES.iter().copied()).any(|sample| {
                     let values = values_from_outside(&Cli::command(), &[], &|name| {
                         (name == variable(long)).then(|| sample.to_owned())

@@ -1,10 +1,13 @@
 //! `simulate`: serves a simulated user pool on this machine. The simulator owns its options and messages.
 
 use cognito_sim::{StandaloneError, StandaloneServer};
+use serde_json::json;
 
+use super::shared::result::result_json;
 use super::shared::run::listen_for_signals;
 use super::shared::{CommandContext, Failure, check_outputs};
 use crate::exit::Exit;
+use crate::ui::OutputFormat;
 
 pub use cognito_sim::ServerArgs;
 
@@ -19,7 +22,13 @@ pub(super) async fn cmd_simulate(args: &ServerArgs, context: &CommandContext<'_>
     let server = StandaloneServer::bind(args).map_err(failure)?;
     let mut signals = listen_for_signals()?;
     // Scripts read the first line of standard output.
-    context.ui.data(&format!("{}\n", server.url()))?;
+    match context.ui.output() {
+        OutputFormat::Text => context.ui.data(&format!("{}\n", server.url()))?,
+        OutputFormat::Json => {
+            let body = json!({ "url": server.url() });
+            context.ui.json(&result_json("simulate_report", Exit::Success, body))?;
+        }
+    }
     context.ui.note(&server.note());
     let stopped = async {
         signals.recv().await;

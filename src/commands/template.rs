@@ -1,11 +1,13 @@
 //! `template`: prints an example of an input, which `validate` accepts.
 
 use clap::Args;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::shared::result::result_json;
 use super::shared::{CommandContext, Failure};
 use crate::exit::Exit;
 use crate::input::{Format, Preset};
+use crate::ui::OutputFormat;
 
 /// Print an example of an input, which `validate` accepts
 #[derive(Debug, Args)]
@@ -21,9 +23,15 @@ pub struct TemplateArgs {
 
 pub fn cmd_template(args: &TemplateArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let example = example_of(args.preset);
-    match args.format {
-        Format::Csv => context.ui.data(example)?,
-        Format::Jsonl => context.ui.data(&jsonl_text(example).map_err(std::io::Error::from)?)?,
+    let text = match args.format {
+        Format::Csv => example.to_owned(),
+        Format::Jsonl => jsonl_text(example).map_err(std::io::Error::from)?,
+    };
+    match context.ui.output() {
+        OutputFormat::Text => context.ui.data(&text)?,
+        OutputFormat::Json => {
+            context.ui.json(&result_json("template_report", Exit::Success, json!({ "template": text })))?;
+        }
     }
     Ok(Exit::Success)
 }

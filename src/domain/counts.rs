@@ -45,6 +45,24 @@ pub struct CountMismatch {
 }
 
 impl Counts {
+    /// Every number with its name in results, events and metrics. The states come first, but for the sum.
+    pub fn by_name(&self) -> [(&'static str, u64); 12] {
+        [
+            ("read", self.read),
+            ("linked", self.linked),
+            ("already_linked", self.already_linked),
+            ("refused", self.refused),
+            ("failed", self.failed),
+            ("in_doubt", self.in_doubt),
+            ("invalid", self.invalid),
+            ("unprocessed", self.unprocessed),
+            ("skipped", self.skipped),
+            ("repeated", self.repeated),
+            ("undone", self.undone),
+            ("superseded", self.superseded),
+        ]
+    }
+
     pub fn add(&mut self, state: RowState) {
         match state {
             RowState::Unprocessed => self.unprocessed += 1,

@@ -38,6 +38,8 @@ pub struct RunSnapshot {
     pub throttled: u64,
     pub writes: u64,
     pub reads: u64,
+    /// Time since the service last accepted a write.
+    pub since_accepted: Option<Duration>,
     /// Time since the first row was taken up.
     pub elapsed: Duration,
     /// Time that the rest will take at the present pace, where the total is known.

@@ -31,6 +31,8 @@ pub(super) struct RunCounters {
     pub(super) throttled: u64,
     /// Rows that did not match the plan; `None` without a plan.
     pub(super) plan_mismatches: Option<u64>,
+    /// When the service last accepted a write.
+    pub(super) accepted_at: Option<Instant>,
     started: Instant,
     /// The average of rows a second, with the time and the rows of its last update.
     per_second: Option<f64>,
@@ -46,6 +48,7 @@ impl RunCounters {
             reads: 0,
             throttled: 0,
             plan_mismatches: None,
+            accepted_at: None,
             started: now,
             speed_at: now,
             speed_done: 0,
@@ -104,6 +107,7 @@ impl RunCounters {
             throttled: self.throttled,
             writes: self.writes,
             reads: self.reads,
+            since_accepted: self.accepted_at.map(|at| now.saturating_duration_since(at)),
             elapsed: self.elapsed(now),
             remaining: remaining.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
             waiting: None,

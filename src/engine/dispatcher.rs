@@ -100,6 +100,13 @@ impl SendPause {
     }
 }
 
+/// Who waits for the state after the present event.
+#[derive(Default)]
+struct StateRequests {
+    replies: Vec<oneshot::Sender<RunSnapshot>>,
+    observer: bool,
+}
+
 /// The one owner of everything that a run changes.
 pub(super) struct Dispatcher<'a> {
     context: RunContext<'a>,
@@ -119,10 +126,7 @@ pub(super) struct Dispatcher<'a> {
     writes_in_flight: usize,
     drain: Drain,
     control: RunControl,
-    /// Who waits for the state after this event.
-    replies: Vec<oneshot::Sender<RunSnapshot>>,
-    /// Whether the observer is to show the state.
-    state_requested: bool,
+    state_requests: StateRequests,
     systemic_faults: SystemicFaults,
     undecided_writes: UndecidedWrites,
     failure_limits: FailureLimits,
@@ -163,8 +167,7 @@ impl<'a> Dispatcher<'a> {
             writes_in_flight: 0,
             drain: Drain::default(),
             control: RunControl::default(),
-            replies: Vec::new(),
-            state_requested: false,
+            state_requests: StateRequests::default(),
             systemic_faults: SystemicFaults::default(),
             undecided_writes: UndecidedWrites::default(),
             failure_limits: FailureLimits::new(options.stop_limits.clone()),
@@ -271,8 +274,8 @@ impl<'a> Dispatcher<'a> {
             _ => {}
         }
         match reply {
-            Some(reply) => self.replies.push(reply),
-            None => self.state_requested |= request.action == ControlAction::ReportState,
+            Some(reply) => self.state_requests.replies.push(reply),
+            None => self.state_requests.observer |= request.action == ControlAction::ReportState,
         }
         Ok(())
     }
@@ -682,6 +685,9 @@ impl<'a> Dispatcher<'a> {
         if let Some(meta) = call.result.meta() {
             self.skew.observe_answer(call.sent_unix_ms, call.answered_unix_ms, meta);
         }
+        if call.result.kind() != CallKind::Read && call.result.fault().is_none() {
+            self.counters.accepted_at = Some(now);
+        }
         // The budget learns of every answer, and may make everybody slower.
         let (verdict, retry_after) = pace_verdict(call.result.kind(), call.result.fault());
         let pause = self.budget(call.result.kind()).record_feedback(call.slot, verdict, retry_after);
@@ -898,11 +904,11 @@ impl<'a> Dispatcher<'a> {
     // Progress, bounds and the end.
 
     fn report_progress(&mut self, reads: SendPause, writes: SendPause, now: Instant) {
-        for reply in std::mem::take(&mut self.replies) {
+        for reply in std::mem::take(&mut self.state_requests.replies) {
             // One who no longer waits gets no answer.
             let _ = reply.send(self.snapshot(reads, writes, now));
         }
-        if std::mem::take(&mut self.state_requested) {
+        if std::mem::take(&mut self.state_requests.observer) {
             let snapshot = self.snapshot(reads, writes, now);
             self.context.observer.on(&RunEvent::StateRequested(Box::new(snapshot)));
         }

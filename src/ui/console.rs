@@ -2,12 +2,16 @@
 //! message, a log line and the bar never interleave.
 
 use std::io::{self, Read, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use serde_json::{Map, Value};
 
 use super::escape::escape;
+use super::events::{EmbeddedMetrics, Event, EventKind, EventLevel, EventSource};
 use super::live_line::{LiveLine, LiveText};
-use super::options::{Streams, UiOptions};
+use super::options::{LogFormat, Streams, UiOptions};
 use super::style::Style;
+use crate::domain::event::RunSnapshot;
 use crate::limits;
 
 /// Why a question has no answer.
@@ -26,21 +30,30 @@ pub(super) struct Console {
     stderr: Mutex<Box<dyn Write + Send>>,
     live: Mutex<LiveLine>,
     options: UiOptions,
+    events: EventSource,
+    /// What makes metrics of progress events, with `--metrics emf`.
+    pub(super) embedded_metrics: OnceLock<EmbeddedMetrics>,
+    /// The last result, for hooks.
+    pub(super) result: Mutex<Option<Value>>,
 }
 
 struct Stdout {
     writer: Box<dyn Write + Send>,
     reader_left: bool,
+    is_used: bool,
 }
 
 impl Console {
-    pub(super) fn new(options: UiOptions, streams: Streams, live: LiveLine) -> Self {
+    pub(super) fn new(options: UiOptions, streams: Streams, live: LiveLine, events: EventSource) -> Self {
         Self {
             stdin: Mutex::new(streams.stdin),
-            stdout: Mutex::new(Stdout { writer: streams.stdout, reader_left: false }),
+            stdout: Mutex::new(Stdout { writer: streams.stdout, reader_left: false, is_used: false }),
             stderr: Mutex::new(streams.stderr),
             live: Mutex::new(live),
             options,
+            events,
+            embedded_metrics: OnceLock::new(),
+            result: Mutex::new(None),
         }
     }
 
@@ -56,33 +69,70 @@ impl Console {
         self.options.color.style(self.options.terminals.stderr)
     }
 
-    pub(super) fn note(&self, text: &str) {
+    pub(super) fn writes_events(&self) -> bool {
+        self.options.log == LogFormat::Json
+    }
+
+    /// A remark with its code, dropped when quiet.
+    pub(super) fn note(&self, code: &str, text: &str) {
         if !self.options.quiet {
-            self.say(&self.stderr_style().cyan("note:"), text);
+            let label = self.stderr_style().cyan("note:");
+            self.say(&label, text, || Event::message(EventLevel::Info, code, text));
         }
     }
 
     /// A hint that stands by itself, after a result.
     pub(super) fn step(&self, text: &str) {
         if !self.options.quiet {
-            self.hint(text);
+            let label = self.stderr_style().cyan("hint:");
+            self.say(&label, text, || Event::message(EventLevel::Info, "hint", text));
         }
     }
 
-    pub(super) fn hint(&self, text: &str) {
-        self.say(&self.stderr_style().cyan("hint:"), text);
+    pub(super) fn warn(&self, code: &str, text: &str) {
+        let label = self.stderr_style().yellow("warning:");
+        self.say(&label, text, || Event::message(EventLevel::Warn, code, text));
     }
 
-    pub(super) fn warn(&self, text: &str) {
-        self.say(&self.stderr_style().yellow("warning:"), text);
+    /// What went wrong, and what to do: a line each, or one event.
+    pub(super) fn error(&self, code: &str, text: &str, hint: Option<&str>) {
+        let event = || Event::new(EventLevel::Error, EventKind::Error, code).with("message", text).with("hint", hint);
+        self.say(&self.stderr_style().red("error:"), text, event);
+        if let (Some(hint), false) = (hint, self.writes_events()) {
+            self.say(&self.stderr_style().cyan("hint:"), hint, || Event::message(EventLevel::Info, "hint", hint));
+        }
     }
 
-    pub(super) fn error(&self, text: &str) {
-        self.say(&self.stderr_style().red("error:"), text);
+    /// A finding, in the words for people.
+    pub(super) fn finding(&self, text: &str, event: Event) {
+        let style = self.stderr_style();
+        let label = if event.level == EventLevel::Error { style.red("error:") } else { style.yellow("warning:") };
+        self.say(&label, text, || event);
     }
 
-    fn say(&self, label: &str, text: &str) {
-        self.line(&format!("{label} {}", escape(text)));
+    /// A line of progress or of an answer to a signal, without a label.
+    pub(super) fn plain(&self, text: &str, event: impl FnOnce() -> Event) {
+        if self.writes_events() {
+            self.event(event());
+        } else {
+            self.line(text);
+        }
+    }
+
+    fn say(&self, label: &str, text: &str, event: impl FnOnce() -> Event) {
+        self.plain(&format!("{label} {}", escape(text)), event);
+    }
+
+    /// Writes an event. Only for what has no line for people.
+    pub(super) fn event(&self, event: Event) {
+        self.line(&self.events.line(event));
+    }
+
+    /// Adds what makes metrics of a progress event, where that is wanted.
+    pub(super) fn embed_metrics(&self, members: &mut Map<String, Value>, snapshot: &RunSnapshot) {
+        if let Some(embedded) = self.embedded_metrics.get() {
+            embedded.add_to(members, snapshot, self.events.now_unix_ms());
+        }
     }
 
     /// A line to stderr as it is. An error is ignored: there is no other place to print it.
@@ -109,6 +159,11 @@ impl Console {
         if self.options.terminals.stdout { self.without_live_line(print) } else { print() }
     }
 
+    /// Whether anything was printed to stdout.
+    pub(super) fn has_printed(&self) -> bool {
+        lock(&self.stdout).is_used
+    }
+
     /// Shows this on the live line, where stderr is a terminal.
     pub(super) fn show(&self, text: LiveText) {
         lock(&self.live).show(text);
@@ -121,6 +176,11 @@ impl Console {
 
     pub(super) fn clear_bar(&self) {
         lock(&self.live).clear();
+    }
+
+    /// Whether there is somebody to ask. Where stderr has events, a question has no place on it.
+    pub(super) fn can_ask(&self) -> bool {
+        self.options.terminals.stdin && self.options.terminals.stderr && !self.writes_events()
     }
 
     /// Asks on stderr and reads one line, with the bar removed. Only a plain `y` or `yes` is a yes; the end of the input is
@@ -137,8 +197,7 @@ impl Console {
     }
 
     fn ask(&self, prompt: &str) -> Result<Vec<u8>, ConfirmError> {
-        let terminals = self.options.terminals;
-        if !terminals.stdin || !terminals.stderr {
+        if !self.can_ask() {
             return Err(ConfirmError::NotATerminal);
         }
         self.clear_bar();
@@ -153,6 +212,7 @@ impl Console {
 
 impl Stdout {
     fn print(&mut self, text: &str) -> io::Result<()> {
+        self.is_used = true;
         if self.reader_left {
             return Ok(());
         }
@@ -177,7 +237,7 @@ fn read_line(reader: &mut dyn Read, bytes_max: usize) -> io::Result<Vec<u8>> {
 }
 
 /// A thread that panicked while printing leaves nothing behind that another could not print over.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

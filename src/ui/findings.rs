@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::console::Console;
+use super::events::Event;
 use super::format::counted;
 use crate::domain::finding::{Finding, Severity};
 use crate::limits;
@@ -43,7 +44,7 @@ impl FindingPrinter {
             return;
         }
         *shown += 1;
-        self.say(severity, &finding_line(finding));
+        self.console.finding(&finding_line(finding), Event::of_finding(finding));
     }
 
     /// Counts findings that nobody kept.
@@ -55,17 +56,9 @@ impl FindingPrinter {
     pub fn close(&mut self) {
         for (severity, hidden) in std::mem::take(&mut self.hidden) {
             let noun = severity.as_str();
-            self.say(
-                severity,
-                &format!("and {}; list all with `validate --split`", counted(hidden, &format!("more {noun}"))),
-            );
-        }
-    }
-
-    fn say(&self, severity: Severity, text: &str) {
-        match severity {
-            Severity::Error => self.console.error(text),
-            Severity::Warning => self.console.warn(text),
+            let text = format!("and {}; list all with `validate --split`", counted(hidden, &format!("more {noun}")));
+            let event = Event::message(severity.into(), "more_findings", &text).with("findings_left_out", hidden);
+            self.console.finding(&text, event);
         }
     }
 }

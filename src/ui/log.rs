@@ -7,15 +7,18 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{self as log_format, MakeWriter};
-use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::console::Console;
-use super::escape::{escape, escape_json};
+use super::escape::escape;
+use super::events::{Event, EventKind, EventLevel};
 use super::format::timestamp;
 use crate::clock::Clock;
 
@@ -25,17 +28,8 @@ pub const LOG_FILTER_VARIABLE: &str = "COGNITO_LINK_LOG";
 /// Where events may come from, whatever the filter says.
 const LOGGED_TARGETS: [&str; 2] = ["cognito_link", "aws_config"];
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// A line for people.
-    #[default]
-    Text,
-    Json,
-}
-
 #[derive(Debug, Clone, Copy)]
 pub struct LogOptions<'a> {
-    pub format: LogFormat,
     /// How often `-v` was given, less how often `-q`: errors below 0, then warnings, info, debug, and all from 3 on.
     pub verbosity: i8,
     /// The value of [`LOG_FILTER_VARIABLE`], where it is set.
@@ -60,13 +54,15 @@ pub(super) fn subscriber(
     let given = options.filter.filter(|text| !text.trim().is_empty());
     let directives = given.map_or_else(|| default_directives(options.verbosity), str::to_owned);
     let filter = directives.parse::<Targets>().map_err(LogError::Filter)?.and(filter_fn(may_be_logged));
-    let layer = log_format::layer()
-        .with_timer(WallTime(options.clock))
-        .with_writer(LogWriter { console, format: options.format })
-        .with_ansi(false);
-    let layer = match options.format {
-        LogFormat::Text => layer.with_target(false).boxed(),
-        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).with_current_span(false).boxed(),
+    let layer = if console.writes_events() {
+        EventLayer(console).boxed()
+    } else {
+        log_format::layer()
+            .with_timer(WallTime(options.clock))
+            .with_writer(LogWriter { console })
+            .with_ansi(false)
+            .with_target(false)
+            .boxed()
     };
     Ok(tracing_subscriber::registry().with(layer.with_filter(filter)))
 }
@@ -94,10 +90,81 @@ impl FormatTime for WallTime {
     }
 }
 
+/// Writes log lines as events.
+struct EventLayer(Arc<Console>);
+
+impl<S: Subscriber> Layer<S> for EventLayer {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        let level = match *metadata.level() {
+            tracing::Level::ERROR => EventLevel::Error,
+            tracing::Level::WARN => EventLevel::Warn,
+            tracing::Level::INFO => EventLevel::Info,
+            tracing::Level::DEBUG => EventLevel::Debug,
+            tracing::Level::TRACE => EventLevel::Trace,
+        };
+        let mut fields = LogFields::default();
+        event.record(&mut fields);
+        // This program's own log lines are one word; those of others are sentences.
+        let is_word = !fields.message.is_empty() && fields.message.bytes().all(|byte| byte.is_ascii_lowercase());
+        let code = if is_word { fields.message.clone() } else { "log".to_owned() };
+        let mut line =
+            Event::new(level, EventKind::Log, code).with("message", fields.message).with("target", metadata.target());
+        line.members.insert("fields".to_owned(), fields.others.into());
+        self.0.event(line);
+    }
+}
+
+/// What a log line says, apart from its place and level.
+#[derive(Default)]
+struct LogFields {
+    message: String,
+    others: Map<String, Value>,
+}
+
+impl LogFields {
+    fn add(&mut self, field: &Field, value: impl Into<Value>) {
+        self.others.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl Visit for LogFields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            self.add(field, format!("{value:?}"));
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field, value);
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.add(field, u64::try_from(value).unwrap_or(u64::MAX));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.add(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field, value);
+    }
+}
+
 #[derive(Clone)]
 struct LogWriter {
     console: Arc<Console>,
-    format: LogFormat,
 }
 
 impl<'a> MakeWriter<'a> for LogWriter {
@@ -113,11 +180,7 @@ impl io::Write for LogWriter {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         let text = text.trim_end_matches('\n');
-        let safe = match self.format {
-            LogFormat::Text => escape(text),
-            LogFormat::Json => escape_json(text),
-        };
-        self.console.line(&safe);
+        self.console.line(&escape(text));
         Ok(event.len())
     }
 
@@ -138,11 +201,14 @@ mod tests {
 
     fn options(verbosity: i8) -> LogOptions<'static> {
         let clock = Clock::starting_at(1_772_352_000_000);
-        LogOptions { format: LogFormat::Text, verbosity, filter: None, clock }
+        LogOptions { verbosity, filter: None, clock }
     }
 
     fn logged(options: LogOptions<'_>, events: impl FnOnce()) -> String {
-        let screen = Screen::new().quiet();
+        logged_on(&Screen::new().quiet(), options, events)
+    }
+
+    fn logged_on(screen: &Screen, options: LogOptions<'_>, events: impl FnOnce()) -> String {
         let log = subscriber(Arc::clone(&screen.ui().console), options).unwrap();
         with_default(log, events);
         screen.stderr()
@@ -177,12 +243,12 @@ mod tests {
             logged(options(0), event),
             "2026-03-01T08:00:00.000Z  WARN retr\\u{202e}ied row=17 code=\"timeout\"\n"
         );
-        let json = LogOptions { format: LogFormat::Json, ..options(0) };
         assert_eq!(
-            logged(json, event),
+            logged_on(&Screen::new().events(), options(0), event),
             concat!(
-                r#"{"timestamp":"2026-03-01T08:00:00.000Z","level":"WARN","message":"retr\u202eied","row":17,"#,
-                r#""code":"timeout","target":"cognito_link::ui::log::tests"}"#,
+                r#"{"time":"2026-03-01T08:00:00.000Z","run_id":"00000000000000aa","level":"warn","event":"log","#,
+                r#""code":"log","schema_version":1,"message":"retr\u202eied","#,
+                r#""target":"cognito_link::ui::log::tests","fields":{"row":17,"code":"timeout"}}"#,
                 "\n"
             )
         );
@@ -215,7 +281,7 @@ mod tests {
         assert_eq!(
             text,
             "2026-03-01T08:00:00.000Z DEBUG settled row=17 key=00000000000000000000000000000011 state=\"in_doubt\"\n\
-             2026-03-01T08:00:00.000Z DEBUG retried row=17 attempts=2 pause_ms=400 code=\"timeout\"\n\
+             2026-03-01T08:00:00.000Z DEBUG retried row=17 attempts=2 pause_ms=400 service_code=\"timeout\"\n\
              2026-03-01T08:00:00.000Z DEBUG throttled row=17 pause_ms=400\n"
         );
     }

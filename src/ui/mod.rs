@@ -5,6 +5,7 @@
 
 mod console;
 mod escape;
+mod events;
 mod findings;
 pub mod format;
 mod live_line;
@@ -28,14 +29,17 @@ use serde_json::Value;
 pub use console::ConfirmError;
 use console::Console;
 pub use escape::{escape, escape_json, escape_lines, shell_path, shell_word};
+pub use events::{EmbeddedMetrics, EventSource, SCHEMA_VERSION};
+use events::{Event, EventKind, EventLevel};
 pub use findings::{FindingPrinter, finding_line};
-pub use log::{LOG_FILTER_VARIABLE, LogError, LogFormat, LogOptions};
-pub use options::{OutputFormat, ProgressChoice, Streams, Terminals, UiOptions};
+pub use log::{LOG_FILTER_VARIABLE, LogError, LogOptions};
+pub use options::{LogFormat, OutputFormat, ProgressChoice, Streams, Terminals, UiOptions};
 pub use progress::state_line;
 pub use redact::{HIDDEN_MESSAGES_HINT, explanation, meaning_fragment};
 pub use style::{ColorChoice, Style};
 
 use crate::domain::event::RunObserver;
+use crate::domain::finding::Finding;
 use crate::domain::identity::{Personal, masked};
 use crate::domain::run::StopError;
 
@@ -47,21 +51,22 @@ pub struct Ui {
 
 impl Ui {
     /// Uses the streams of the process.
-    pub fn new(options: UiOptions) -> Self {
+    pub fn new(options: UiOptions, source: EventSource) -> Self {
         let streams =
             Streams { stdin: Box::new(io::stdin()), stdout: Box::new(io::stdout()), stderr: Box::new(io::stderr()) };
-        Self::assemble(options, streams, LiveLine::on_stderr())
+        Self::assemble(options, streams, LiveLine::on_stderr(), source)
     }
 
     /// Uses these streams, and never draws a bar: for tests of whole commands.
-    pub fn with_streams(options: UiOptions, streams: Streams) -> Self {
-        Self::assemble(options, streams, LiveLine::hidden())
+    pub fn with_streams(options: UiOptions, streams: Streams, source: EventSource) -> Self {
+        Self::assemble(options, streams, LiveLine::hidden(), source)
     }
 
-    fn assemble(options: UiOptions, streams: Streams, live: LiveLine) -> Self {
-        let draws = options.terminals.stderr && !options.quiet && options.progress == ProgressChoice::Auto;
+    fn assemble(options: UiOptions, streams: Streams, live: LiveLine, source: EventSource) -> Self {
+        let has_lines = options.progress == ProgressChoice::Auto && options.log == LogFormat::Text;
+        let draws = options.terminals.stderr && !options.quiet && has_lines;
         let live = if draws { live } else { LiveLine::hidden() };
-        Self { console: Arc::new(Console::new(options, streams, live)) }
+        Self { console: Arc::new(Console::new(options, streams, live, source)) }
     }
 
     pub fn output(&self) -> OutputFormat {
@@ -70,20 +75,99 @@ impl Ui {
 
     /// A remark: `note: ...` on stderr, dropped when quiet.
     pub fn note(&self, text: &str) {
-        self.console.note(text);
+        self.console.note("note", text);
     }
 
     /// Something that deserves a look: `warning: ...` on stderr.
     pub fn warn(&self, text: &str) {
-        self.console.warn(text);
+        self.console.warn("warning", text);
+    }
+
+    /// As [`Ui::warn`], with a code of its own in events.
+    pub fn warn_of(&self, code: &str, text: &str) {
+        self.console.warn(code, text);
     }
 
     /// What went wrong, and what to do: `error: ...` and `hint: ...`, each on a line of stderr. Both stay when quiet.
     pub fn error(&self, text: &str, hint: Option<&str>) {
-        self.console.error(text);
-        if let Some(hint) = hint {
-            self.console.hint(hint);
+        self.error_of("error", text, hint);
+    }
+
+    /// As [`Ui::error`], with a code of its own in events.
+    pub fn error_of(&self, code: &str, text: &str, hint: Option<&str>) {
+        self.console.error(code, text, hint);
+    }
+
+    /// A finding that ends a command, as an error.
+    pub fn finding(&self, finding: &Finding) {
+        self.console.finding(&finding_line(finding), Event::of_finding(finding));
+    }
+
+    /// Writes that a command starts, where stderr has events.
+    pub fn started(&self, command: &str, version: &str) {
+        self.process_event(|| {
+            Event::new(EventLevel::Info, EventKind::Start, "started")
+                .with("command", command)
+                .with("version", version)
+                .with("pid", std::process::id())
+        });
+    }
+
+    /// Writes how a command ended, where stderr has events.
+    pub fn ended(&self, command: &str, exit_status: u8) {
+        self.process_event(|| {
+            let level = if exit_status == 0 { EventLevel::Info } else { EventLevel::Warn };
+            Event::new(level, EventKind::Stop, "ended").with("command", command).with("exit_status", exit_status)
+        });
+    }
+
+    /// Start and stop frame all other events, so they are written even when quiet.
+    fn process_event(&self, event: impl FnOnce() -> Event) {
+        if self.console.writes_events() {
+            self.console.event(event());
         }
+    }
+
+    /// Reports every panic as an error. Its text can quote data, so it is printed with `--show-values` only.
+    pub fn report_panics(&self) {
+        let ui = self.clone();
+        std::panic::set_hook(Box::new(move |panic| {
+            let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+            let said = panic.payload_as_str().filter(|_| ui.shows_values());
+            let said = said.map_or_else(String::new, |text| format!(": {text}"));
+            let text = format!("the program panicked at {place}{said}; this is a bug in cognito-link");
+            ui.error_of(
+                "panic",
+                &text,
+                Some("run the same command again to resume, and report this to the maintainers"),
+            );
+        }));
+    }
+
+    /// Makes metrics of progress events, in the embedded metric format of `CloudWatch`.
+    pub fn embed_metrics(&self, metrics: EmbeddedMetrics) {
+        // Only the first run of a process has metrics, and there is one.
+        let _ = self.console.embedded_metrics.set(metrics);
+    }
+
+    /// Whether stderr has events in place of lines.
+    pub fn writes_events(&self) -> bool {
+        self.console.writes_events()
+    }
+
+    /// Whether anything was printed to stdout.
+    pub fn has_printed(&self) -> bool {
+        self.console.has_printed()
+    }
+
+    /// Keeps the result of a command for its hooks. [`Ui::json`] does so by itself.
+    pub fn keep_result(&self, result: &Value) {
+        *console::lock(&self.console.result) = Some(result.clone());
+    }
+
+    /// Returns the result that was kept last.
+    pub fn take_result(&self) -> Option<Value> {
+        console::lock(&self.console.result).take()
     }
 
     /// Prints an error that stops a whole run. What the service answered is part of it with `--show-values`, else a hint
@@ -91,7 +175,7 @@ impl Ui {
     pub fn stopped(&self, stop: &StopError) {
         let show_values = self.shows_values();
         let hint = stop.hides_message(show_values).then_some(HIDDEN_MESSAGES_HINT);
-        self.error(&stop.printable_detail(show_values), hint);
+        self.error_of(stop.cause.as_str(), &stop.printable_detail(show_values), hint);
     }
 
     /// What the program does at the moment, where the bar is: shown on a terminal only.
@@ -112,8 +196,7 @@ impl Ui {
 
     /// Whether the user can be asked on a terminal.
     pub fn can_ask(&self) -> bool {
-        let terminals = self.console.options().terminals;
-        terminals.stdin && terminals.stderr
+        self.console.can_ask()
     }
 
     /// Whether keys control a run: the user is at a terminal, which shows the live line.
@@ -159,6 +242,7 @@ impl Ui {
 
     /// Prints a value to stdout, as JSON on one line.
     pub fn json(&self, value: &Value) -> io::Result<()> {
+        self.keep_result(value);
         self.console.print(&encode_json(value))
     }
 

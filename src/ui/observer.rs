@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::console::Console;
+use super::events::{Event, EventLevel};
 use super::findings::FindingPrinter;
 use super::format::{counted, local_time, rate};
 use super::progress::{Progress, state_line};
@@ -37,7 +38,7 @@ impl EventPrinter {
     fn on_throttled(&mut self, number: RowNumber, pause: Duration) {
         tracing::debug!(row = number.0, pause_ms = pause.as_millis(), "throttled");
         if !std::mem::replace(&mut self.throttling_noted, true) {
-            self.console.note("throttled by the service: continuing at a lower rate; no row is lost");
+            self.console.note("throttled", "throttled by the service: continuing at a lower rate; no row is lost");
         }
     }
 
@@ -63,7 +64,7 @@ impl EventPrinter {
             _ => String::new(),
         };
         tracing::info!(source = source.as_str(), user, "{what}");
-        self.console.note(&format!("{what}{by}"));
+        self.console.note("controlled", &format!("{what}{by}"));
     }
 
     /// Printed even when quiet: somebody sent a signal and waits for an answer.
@@ -73,7 +74,9 @@ impl EventPrinter {
                 0 => String::new(),
                 number => format!(": finishing {} in flight", counted(number as u64, "call")),
             };
-            self.console.line(&format!("stopping{calls}; press Ctrl-C to exit at once"));
+            let text = format!("stopping{calls}; press Ctrl-C to exit at once");
+            let event = || Event::message(EventLevel::Warn, "draining", &text).with("in_flight", in_flight);
+            self.console.plain(&text, event);
         }
     }
 }
@@ -97,7 +100,7 @@ impl RunObserver for EventPrinter {
             }
             RunEvent::Throttled { number, pause } => self.on_throttled(*number, *pause),
             RunEvent::Retried { number, attempts, pause, code } => {
-                tracing::debug!(row = number.0, attempts, pause_ms = pause.as_millis(), code, "retried");
+                tracing::debug!(row = number.0, attempts, pause_ms = pause.as_millis(), service_code = code, "retried");
             }
             RunEvent::Draining { in_flight } => self.on_draining(*in_flight),
             RunEvent::Controlled { change, source, user } => self.on_controlled(*change, *source, user.as_deref()),
@@ -118,12 +121,12 @@ impl Drop for EventPrinter {
 
 /// Rows in the desired state are many and of little interest: they are logged one level deeper.
 fn log_settled(number: RowNumber, key: RowKey, state: RowState) {
-    let code = state.refusal().map(RefusalCode::as_str);
+    let refusal_code = state.refusal().map(RefusalCode::as_str);
     match state {
         RowState::Linked | RowState::AlreadyLinked | RowState::Undone => {
             tracing::trace!(row = number.0, %key, state = state.as_str(), "settled");
         }
-        _ => tracing::debug!(row = number.0, %key, state = state.as_str(), code, "settled"),
+        _ => tracing::debug!(row = number.0, %key, state = state.as_str(), refusal_code, "settled"),
     }
 }
 
@@ -199,7 +202,9 @@ mod tests {
             (Screen::new().quiet(), "state: 0 rows done, 0.0/s, 0 throttled\n"),
         ] {
             let mut observer = screen.ui().observer();
-            events.iter().for_each(|event| observer.on(event));
+            for event in &events {
+                observer.on(event);
+            }
             drop(observer);
             assert_eq!(screen.stderr(), expected);
         }

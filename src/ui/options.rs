@@ -1,6 +1,7 @@
 //! How and where the program prints.
 
 use std::io::{self, IsTerminal, Read, Write};
+use std::time::Duration;
 
 use super::style::ColorChoice;
 
@@ -13,6 +14,16 @@ pub enum OutputFormat {
     Json,
 }
 
+/// How everything on stderr is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// An event on each line, as one JSON object.
+    Json,
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ProgressChoice {
     /// A bar where stderr is a terminal, else plain lines.
@@ -20,7 +31,7 @@ pub enum ProgressChoice {
     Auto,
     /// Plain lines, for terminals that cannot draw (`TERM=dumb`).
     Lines,
-    /// Not at all (`--no-progress`).
+    /// A heartbeat only (`--no-progress`).
     Off,
 }
 
@@ -46,9 +57,12 @@ impl Terminals {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UiOptions {
     pub output: OutputFormat,
+    pub log: LogFormat,
     /// When to colour, the environment already applied ([`ColorChoice::with_environment`]).
     pub color: ColorChoice,
     pub progress: ProgressChoice,
+    /// Run time between two lines of progress, where they are lines.
+    pub progress_interval: Duration,
     /// Whether notes, hints and progress are dropped; warnings, errors and results stay.
     pub quiet: bool,
     /// Whether personal values are shown as they are.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::console::Console;
+use super::events::{Event, EventKind, EventLevel, snapshot_members};
 use super::format::{count, counted, duration, local_time, percent, rate};
 use super::live_line::{LiveText, Part};
 use super::options::ProgressChoice;
@@ -21,6 +22,7 @@ pub(super) enum Progress {
 /// Plain lines, for the logs of schedulers.
 pub(super) struct ProgressLines {
     console: Arc<Console>,
+    interval: Duration,
     next_at: Duration,
     next_checking_rows: u64,
     next_scanning_users: u64,
@@ -31,12 +33,20 @@ impl Progress {
         let options = console.options();
         match options.progress {
             _ if options.quiet => Self::Hidden,
-            ProgressChoice::Off => Self::Hidden,
-            ProgressChoice::Auto if options.terminals.stderr => {
+            // A heartbeat, so that a log shows that the run lives.
+            ProgressChoice::Off => Self::Lines(ProgressLines {
+                interval: options.progress_interval,
+                next_at: options.progress_interval,
+                next_checking_rows: u64::MAX,
+                next_scanning_users: u64::MAX,
+                console,
+            }),
+            ProgressChoice::Auto if options.terminals.stderr && !console.writes_events() => {
                 console.show_status("starting".to_owned());
                 Self::Bar(console)
             }
             ProgressChoice::Auto | ProgressChoice::Lines => Self::Lines(ProgressLines {
+                interval: options.progress_interval,
                 console,
                 next_at: Duration::ZERO,
                 next_checking_rows: 0,
@@ -53,7 +63,8 @@ impl Progress {
             Self::Lines(lines) if rows < lines.next_checking_rows => {}
             Self::Lines(lines) => {
                 let starts = lines.next_checking_rows == 0;
-                lines.console.line(&if starts { "checking the input".to_owned() } else { checking_line(rows) });
+                let text = if starts { "checking the input".to_owned() } else { checking_line(rows) };
+                lines.console.plain(&text, || progress_event("checking", &text).with("rows_checked", rows));
                 lines.next_checking_rows = rows.saturating_mul(2).max(limits::CHECKING_LINE_ROWS);
             }
         }
@@ -70,13 +81,15 @@ impl Progress {
             Self::Bar(console) => console.show_status(scanning_line(users, estimated)),
             Self::Lines(lines) if users < lines.next_scanning_users => {}
             Self::Lines(lines) => {
-                lines.console.line(&scanning_line(users, estimated));
+                let text = scanning_line(users, estimated);
+                let event = || progress_event("scanning", &text).with("users_read", users);
+                lines.console.plain(&text, || event().with("estimated_users", estimated));
                 lines.next_scanning_users = users.saturating_mul(2).max(limits::SCANNING_LINE_USERS);
             }
         }
     }
 
-    /// Lines come every [`limits::PROGRESS_LINE_INTERVAL_MS`] of the run's own time.
+    /// Lines come in an interval of the run's own time.
     pub(super) fn on_tick(&mut self, snapshot: &RunSnapshot, draining: bool) {
         match self {
             Self::Hidden => {}
@@ -86,8 +99,15 @@ impl Progress {
             }
             Self::Lines(lines) if snapshot.elapsed < lines.next_at => {}
             Self::Lines(lines) => {
-                lines.console.line(&status_line(snapshot, draining));
-                lines.next_at = snapshot.elapsed + Duration::from_millis(limits::PROGRESS_LINE_INTERVAL_MS);
+                let text = status_line(snapshot, draining);
+                let event = || {
+                    let mut event = progress_event(if draining { "draining" } else { "running" }, &text);
+                    event.members.extend(snapshot_members(snapshot));
+                    lines.console.embed_metrics(&mut event.members, snapshot);
+                    event
+                };
+                lines.console.plain(&text, event);
+                lines.next_at = snapshot.elapsed + lines.interval;
             }
         }
     }
@@ -104,6 +124,10 @@ impl Drop for Progress {
 /// The state of a run in one line, as the live line has it where the terminal is wide.
 pub fn state_line(snapshot: &RunSnapshot) -> String {
     status_line(snapshot, snapshot.draining)
+}
+
+fn progress_event(code: &str, text: &str) -> Event {
+    Event::new(EventLevel::Info, EventKind::Progress, code).with("message", text)
 }
 
 fn status_line(snapshot: &RunSnapshot, draining: bool) -> String {
@@ -335,11 +359,11 @@ mod tests {
     }
 
     #[test]
-    fn the_first_tick_is_told_and_then_one_in_five_seconds() {
+    fn the_first_tick_is_printed_and_then_one_a_minute() {
         let screen = Screen::new();
         let mut observer = screen.ui().observer();
         for (milliseconds, linked) in
-            [(0, 0), (100, 1), (4_999, 9), (5_000, 10), (9_999, 18), (30_000, 60), (30_100, 61)]
+            [(0, 0), (100, 1), (59_999, 9), (60_000, 10), (119_999, 18), (300_000, 60), (300_100, 61)]
         {
             observer.on(&tick(milliseconds, linked));
         }

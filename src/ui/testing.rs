@@ -2,9 +2,11 @@
 
 use std::io::{self, Cursor, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::live_line::{LiveLine, Terminal};
-use super::{ColorChoice, OutputFormat, ProgressChoice, Streams, Terminals, Ui, UiOptions};
+use super::{ColorChoice, EventSource, LogFormat, OutputFormat, ProgressChoice, Streams, Terminals, Ui, UiOptions};
+use crate::clock::Clock;
 
 /// The columns of the test's terminal.
 pub(crate) const WIDTH: usize = 120;
@@ -70,8 +72,10 @@ impl Screen {
     pub(crate) fn new() -> Self {
         let options = UiOptions {
             output: OutputFormat::Text,
+            log: LogFormat::Text,
             color: ColorChoice::Never,
             progress: ProgressChoice::Auto,
+            progress_interval: Duration::from_mins(1),
             quiet: false,
             show_values: false,
             terminals: Terminals::default(),
@@ -92,6 +96,12 @@ impl Screen {
 
     pub(crate) fn json(mut self) -> Self {
         self.options.output = OutputFormat::Json;
+        self
+    }
+
+    /// Writes events in place of lines.
+    pub(crate) fn events(mut self) -> Self {
+        self.options.log = LogFormat::Json;
         self
     }
 
@@ -126,7 +136,8 @@ impl Screen {
             stdout: Box::new(print_on(&self.stdout)),
             stderr: Box::new(print_on(&self.stderr)),
         };
-        Ui::assemble(self.options, streams, LiveLine::on(Box::new(OneLine(self.bar.clone()))))
+        let source = EventSource::new("00000000000000aa", Clock::starting_at(1_772_352_000_000));
+        Ui::assemble(self.options, streams, LiveLine::on(Box::new(OneLine(self.bar.clone()))), source)
     }
 
     pub(crate) fn stdout(&self) -> String {

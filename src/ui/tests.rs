@@ -2,9 +2,14 @@
 
 use super::testing::Screen;
 use std::io::Write;
+use std::time::Duration;
 
 use super::*;
+use crate::clock::Clock;
+use crate::domain::counts::Counts;
+use crate::domain::event::{RunEvent, RunSnapshot};
 use crate::domain::outcome::ServiceText;
+use crate::domain::row::RowNumber;
 use crate::domain::run::StopCause;
 
 /// A stream whose reader has left, or whose disk is full.
@@ -23,7 +28,7 @@ impl Write for Broken {
 fn with_stdout(stdout: Broken) -> Ui {
     let stderr = Box::new(Broken(io::ErrorKind::BrokenPipe));
     let streams = Streams { stdin: Box::new(io::empty()), stdout: Box::new(stdout), stderr };
-    Ui::with_streams(UiOptions::default(), streams)
+    Ui::with_streams(UiOptions::default(), streams, EventSource::new("0", Clock::starting_at(0)))
 }
 
 fn say_everything(ui: &Ui) {
@@ -104,4 +109,141 @@ fn an_error_says_what_the_service_answered_only_on_request() {
     showing.ui().stopped(&stop);
     assert_eq!(showing.stderr(), format!("error: {detail}; the service answered: jane may not\\u{{202e}}\n"));
     assert!(!format!("{stop:?} {stop}").contains("jane"));
+}
+
+/// Every line of a screen whose stderr has events, without what is the same in each.
+fn events_of(screen: &Screen) -> Vec<Value> {
+    let events = screen.stderr();
+    let parse = |line: &str| {
+        let mut event: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let members = event.as_object_mut().unwrap();
+        assert_eq!(members.remove("time"), Some("2026-03-01T08:00:00.000Z".into()), "{line}");
+        assert_eq!(members.remove("run_id"), Some("00000000000000aa".into()), "{line}");
+        assert_eq!(members.remove("schema_version"), Some(SCHEMA_VERSION.into()), "{line}");
+        event
+    };
+    events.lines().map(parse).collect()
+}
+
+fn snapshot_at(seconds: u64) -> RunEvent {
+    let counts = Counts { read: 5, linked: 4, refused: 1, ..Counts::default() };
+    let elapsed = Duration::from_secs(seconds);
+    let since_accepted = Some(Duration::from_millis(1_500));
+    let snapshot =
+        RunSnapshot { counts, elapsed, total: Some(10), writes: 5, since_accepted, ..RunSnapshot::default() };
+    RunEvent::Tick(Box::new(snapshot))
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_that_is_said_is_an_event() {
+    // Also on a terminal, where nothing is drawn and nothing is asked.
+    let screen = Screen::new().events().terminals();
+    let ui = screen.ui();
+    ui.started("link", "1.2.3");
+    say_everything(&ui);
+    ui.status("asking the service");
+    assert!(!ui.can_ask());
+    assert!(matches!(ui.confirm("link 3 rows?"), Err(ConfirmError::NotATerminal)));
+    let mut observer = ui.observer();
+    observer.on(&RunEvent::Checking { rows: 0 });
+    observer.on(&RunEvent::Scanning { users: 3, estimated: 7 });
+    observer.on(&RunEvent::Throttled { number: RowNumber(1), pause: Duration::from_millis(500) });
+    observer.on(&RunEvent::Draining { in_flight: 2 });
+    drop(observer);
+    ui.hint("seven");
+    ui.ended("link", 3);
+    assert_eq!(screen.bar(), "");
+    let mut seen: Vec<String> = Vec::new();
+    for event in events_of(&screen) {
+        let part = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        seen.push([part("level"), part("event"), part("code")].join(" "));
+    }
+    let expected = [
+        "info start started",
+        "info message note",
+        "warn message warning",
+        "error error error",
+        "info progress checking",
+        "info progress scanning",
+        "info message throttled",
+        "warn message draining",
+        "info message hint",
+        "warn stop ended",
+    ];
+    assert_eq!(seen, expected);
+    let error = &events_of(&screen)[3];
+    assert_eq!((&error["message"], &error["hint"]), (&"three\nerror: four".into(), &"five".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_events_have_the_figures_once_an_interval() {
+    let screen = Screen::new().events();
+    let mut observer = screen.ui().observer();
+    for seconds in [0, 1, 59, 60, 61] {
+        observer.on(&snapshot_at(seconds));
+    }
+    let events = events_of(&screen);
+    assert_eq!(events.len(), 2);
+    let last = &events[1];
+    assert_eq!(
+        (&last["rows"]["linked"], &last["rows"]["refused"], &last["rows_total"]),
+        (&4.into(), &1.into(), &10.into())
+    );
+    assert_eq!((&last["elapsed_ms"], &last["since_accepted_ms"]), (&60_000.into(), &1_500.into()));
+    assert!(last["_aws"].is_null());
+}
+
+#[tokio::test(start_paused = true)]
+async fn embedded_metrics_name_members_of_the_event_that_are_numbers() {
+    let screen = Screen::new().events();
+    let ui = screen.ui();
+    ui.embed_metrics(EmbeddedMetrics { pool: "us-east-1_A".into(), command: "link".into() });
+    ui.observer().on(&snapshot_at(0));
+    let event = &events_of(&screen)[0];
+    let directive = &event["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(event["_aws"]["Timestamp"], 1_772_352_000_000_i64);
+    let names: Vec<&str> =
+        directive["Metrics"].as_array().unwrap().iter().map(|metric| metric["Name"].as_str().unwrap()).collect();
+    assert!(names.iter().all(|name| event[name].is_number()), "{event}");
+    assert!(names.contains(&"rows_linked") && names.contains(&"since_accepted_ms"));
+    assert!(!names.contains(&"remaining_ms"), "it is not known");
+    let dimensions = directive["Dimensions"][0].as_array().unwrap();
+    assert!(dimensions.iter().all(|name| event[name.as_str().unwrap()].is_string()), "{event}");
+}
+
+#[test]
+fn without_progress_there_is_a_heartbeat() {
+    for screen in [Screen::new(), Screen::new().terminals()] {
+        let screen = screen.progress(ProgressChoice::Off);
+        let mut observer = screen.ui().observer();
+        observer.on(&RunEvent::Checking { rows: 5_000_000 });
+        for seconds in [0, 30, 59, 60, 90, 119, 120] {
+            observer.on(&snapshot_at(seconds));
+        }
+        drop(observer);
+        let line = "5 of 10 rows done (50 %), 1 refused, 0.0/s, 0 throttled\n";
+        assert_eq!((screen.stderr(), screen.bar()), (line.repeat(2), String::new()));
+    }
+}
+
+#[test]
+#[ignore = "run by the next test, in a process of its own"]
+fn panics_in_a_process_of_its_own() {
+    let options = UiOptions { log: LogFormat::Json, ..UiOptions::default() };
+    let ui = Ui::new(options, EventSource::new("00000000000000aa", Clock::system()));
+    ui.report_panics();
+    panic!("jane@example.com");
+}
+
+#[test]
+fn a_panic_is_one_event_without_its_text() {
+    let name = "ui::tests::panics_in_a_process_of_its_own";
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = child.args(["--exact", name, "--ignored", "--nocapture"]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<&str> = stderr.lines().filter(|line| line.starts_with('{')).collect();
+    assert!(matches!(lines[..], [_]) && !stderr.contains("jane"), "{stderr}");
+    let event: Value = serde_json::from_str(lines[0]).unwrap();
+    assert_eq!((&event["event"], &event["code"], &event["level"]), (&"error".into(), &"panic".into(), &"error".into()));
+    assert!(event["message"].as_str().unwrap().contains("src/ui/tests.rs"), "{event}");
 }

@@ -209,7 +209,8 @@ fn every_exit_status_is_documented() {
 fn every_code_is_documented_in_the_order_of_explain() {
     let output =
         Command::new(env!("CARGO_BIN_EXE_cognito-link")).args(["explain", "--output", "json"]).output().unwrap();
-    let codes: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let codes = result["codes"].as_array().unwrap();
     let text = |code: &Value, member: &str| code[member].as_str().unwrap().to_owned();
     let page = read("docs/codes.md");
     for (kind, heading) in [("state", "## Row states"), ("refusal", "## Refusal codes"), ("standing", "## Standings")] {
@@ -311,6 +312,13 @@ fn every_limit_is_documented_as_it_is() {
         ("refused rows that `validate` lists", limits::VERDICTS_SHOWN_MAX.to_string()),
         ("candidates of an ambiguous row that are shown", limits::CANDIDATES_SHOWN_MAX.to_string()),
         ("users of one address that `duplicates` lists", limits::DUPLICATE_USERS_MAX.to_string()),
+        ("run time between two lines of progress", seconds(limits::PROGRESS_LINE_INTERVAL_MS)),
+        ("run time between two lines of progress", format!("from {}", seconds(limits::PROGRESS_LINE_INTERVAL_MS_MIN))),
+        ("run time between two versions of the file of metrics", seconds(limits::METRICS_FILE_INTERVAL_MS)),
+        ("readers of `--metrics-listen` at a time", limits::METRICS_READERS_MAX.to_string()),
+        ("readers of `--metrics-listen` at a time", seconds(limits::METRICS_READER_MS_MAX)),
+        ("time for a hook", seconds(limits::HOOK_MS_MAX)),
+        ("time for a hook", limits::HOOK_STDERR_BYTES_MAX.to_string()),
         ("rows that a text report lists", limits::FAILURES_SHOWN_MAX.to_string()),
         ("rows that a text report lists", limits::REPORT_FAILURES_MAX.to_string()),
         ("rows on the page of `report --html`", limits::HTML_ROWS_MAX.to_string()),

@@ -58,6 +58,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("flate2", &["input/"]),
     ("governor", &["pace/"]),
     ("rustix", &["ui/live_line.rs", "commands/shared/control/keys.rs"]),
+    ("prometheus_client", &["commands/shared/metrics"]),
     // What `clock` hands out obeys a paused runtime.
     ("tokio::time", &["clock.rs"]),
     ("toml", &["commands/shared/settings.rs", "service/assumptions.rs"]),

@@ -29,21 +29,21 @@ def main(url, binary, results):
     except ValueError:
         checks.check("it prints its report", False, done.stdout + done.stderr)
         return
-    checks.equal("it judges every assumption", len(report["findings"]), 20)
+    checks.equal("it judges every assumption", len(report["assumptions"]), 20)
     checks.equal("it leaves no pool", pools(), before)
-    found = {finding["assumption"]: finding for finding in report["findings"]}
+    found = {finding["assumption"]: finding for finding in report["assumptions"]}
     for name, behaviors in [
         ("name-case", ["names-keep-case"]),
         ("repeat-refused", ["repeat-succeeds"]),
         ("held-refused", ["held-is-alias-exists"]),
         ("limit-is-five", ["limit-is-attribute-names"]),
     ]:
-        checks.equal(f"{name} differs", (found[name]["verdict"], found[name]["behaviors"]), ("differs", behaviors))
+        checks.equal(f"{name} differs", (found[name]["result"], found[name]["behaviors"]), ("differs", behaviors))
     for name in ["federated-name", "merging-no-effect", "own-counts"]:
-        checks.equal(f"{name} needs a sign-in", found[name]["verdict"], "could_not_tell")
-    for finding in report["findings"]:
+        checks.equal(f"{name} needs a sign-in", found[name]["result"], "could_not_tell")
+    for finding in report["assumptions"]:
         checks.check(f"{finding['assumption']} has an answer", bool(finding["answer"]), finding)
-        print(f"{finding['verdict']:14} {finding['assumption']}: {finding['answer']}")
+        print(f"{finding['result']:14} {finding['assumption']}: {finding['answer']}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ fn a_run_ends_after_its_time_and_a_rerun_goes_on() {
     let options = ["pairs.csv", "--rate", "20", "--max-duration", "1s", "--output", "json"];
     let finished = home.link(&simulator.url, &options).left_with(9);
     let report = finished.json();
-    assert_eq!((&report["ended"], &report["stop_cause"]), (&"stopped".into(), &"bound".into()));
+    assert_eq!((&report["ended"], &report["error"]["code"]), (&"stopped".into(), &"bound".into()));
     assert!(finished.stderr.contains("error: --max-duration has passed"), "{finished:#?}");
     assert_eq!(home.ledger("pairs.csv.ledger").states().len(), home.ledger("pairs.csv.ledger").count("linked"));
     home.link(&simulator.url, &["pairs.csv", "--rate", "2000"]).left_with(0);
@@ -53,7 +53,7 @@ fn expired_credentials_stop_the_run_and_cost_no_row() {
     });
     let finished = home.link(&expiring.url, &["pairs.csv", "--rate", "200", "--output", "json"]).left_with(7);
     let report = finished.json();
-    assert_eq!((&report["ended"], &report["stop_cause"]), (&"stopped".into(), &"credentials".into()));
+    assert_eq!((&report["ended"], &report["error"]["code"]), (&"stopped".into(), &"credentials".into()));
     assert_eq!((&report["rows"]["linked"], &report["rows"]["failed"]), (&20.into(), &0.into()), "{report}");
     let report = home.link(&simulator.url, &["pairs.csv", "--rate", "1000", "--output", "json"]).left_with(0).json();
     assert_eq!((&report["rows"]["linked"], &report["rows"]["skipped"]), (&60.into(), &20.into()));

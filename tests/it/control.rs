@@ -219,7 +219,7 @@ fn a_pause_holds_while_all_workers_wait() {
             sender.send(message).await.unwrap();
             let state = answer.await.unwrap();
             let waited = clock.now() - asked;
-            sleep(Duration::from_secs(60)).await;
+            sleep(Duration::from_mins(1)).await;
             sender.send(request(ControlAction::Resume)).await.unwrap();
             (state, waited)
         });

@@ -108,8 +108,8 @@ fn a_migration_ends_with_no_open_row() {
         home.on_pool("reconcile", &simulator.url, &[&options[..], &RIGHT].concat()).left_with(status).json()
     };
     let drift = reconcile(5);
-    assert_eq!((&drift["extra"], &drift["superseded"]), (&6.into(), &6.into()), "{drift}");
-    assert!(drift["extras"].as_array().unwrap().iter().all(|extra| extra["superseded"] == true), "{drift}");
+    assert_eq!((&drift["extra"], &drift["superseded_links"]), (&6.into(), &6.into()), "{drift}");
+    assert!(drift["extras"].as_array().unwrap().iter().all(|extra| extra["of_superseded_row"] == true), "{drift}");
     let undo = ["pairs.csv.ledger", "--superseded", "--yes", "--rate", "1000", "--output", "json"];
     let undone = home.on_pool("undo", &simulator.url, &undo).left_with(0).json();
     assert_eq!((rows(&undone, ["undone"]), &undone["writes"]), ([6], &6.into()), "{undone}");

@@ -23,7 +23,7 @@ fn rows_that_contradict_one_another_are_not_sent() {
     assert!(finished.stderr.contains("warning: row 4, line 5: duplicate_row: duplicate of row 3"));
     let findings = [("duplicate_row", 0), ("identity_for_two_users", 2), ("too_many_identities", 6)];
     for (code, count) in findings {
-        assert_eq!(report["findings"][code].as_u64().unwrap_or(0), count, "{code}: {report}");
+        assert_eq!(report["findings_by_code"][code].as_u64().unwrap_or(0), count, "{code}: {report}");
     }
     // `validate` says the same of the same rows.
     let validated = home.run(&["validate", "in.csv", "--output", "json"]).left_with(4);

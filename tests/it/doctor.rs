@@ -59,7 +59,7 @@ fn what_may_surprise_is_a_warning() {
     let warned: Vec<&Value> = warned.map(|check| &check["name"]).collect();
     assert_eq!(warned, ["triggers", "mapping", "quota"], "{report}");
     let quota = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "quota").unwrap();
-    let figures = json!({ "per_second": 25.0, "origin": "assumed", "share": 0.5, "pace_per_second": 12.5 });
+    let figures = json!({ "quota_per_second": 25.0, "origin": "assumed", "share": 0.5, "rate_per_second": 12.5 });
     assert_eq!(quota["details"], figures);
     assert_eq!((&report["kind"], &report["exit_status"]), (&"doctor_report".into(), &0.into()));
 }

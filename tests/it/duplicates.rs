@@ -415,7 +415,7 @@ fn the_documented_way_from_a_duplicate_to_a_link() {
         result(&home.run(&[&options[..], more].concat()).left_with(status))
     };
     let forecast = on_file("validate", "pool.json", &[], 3);
-    assert_eq!(forecast["refused_rows"][0]["verdict"], "identity_has_profile", "{forecast}");
+    assert_eq!(forecast["refused_rows"][0]["refusal_code"], "identity_has_profile", "{forecast}");
 
     // The commands of the work list delete exactly the profile that is one too many.
     let work: Vec<Value> = home.read("work.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -425,10 +425,10 @@ fn the_documented_way_from_a_duplicate_to_a_link() {
     let merged = of_kind("native_and_profile");
     let profile = &merged["users"][1];
     assert_eq!(
-        (&profile["username"], &profile["created"]),
+        (&profile["username"], &profile["created_at"]),
         (&"Okta_00uCarlos".into(), &"2023-11-14T22:13:20.000Z".into())
     );
-    assert_eq!(profile["last_change"], "2024-03-09T16:00:00.000Z");
+    assert_eq!(profile["changed_at"], "2024-03-09T16:00:00.000Z");
     assert_eq!(merged["users"][0]["after_backup"], json!([]), "the native user stays");
     let command = profile["after_backup"][0].as_str().unwrap();
     let input = command.split_once("--cli-input-json '").unwrap().1.strip_suffix('\'').unwrap();
@@ -459,7 +459,7 @@ fn a_provider_that_vouches_is_named_and_slips_leave_nothing() {
     let report = result(&run(&["--trust-email", "Corp", "--output", "json", "--show-values"]).left_with(0));
     assert_eq!((&report["pairs"], &report["unverified_matches"]), (&json!(2), &json!(0)));
     let names: Vec<&Value> =
-        report["findings"][0]["users"].as_array().unwrap().iter().map(|user| &user["username"]).collect();
+        report["duplicates"][0]["users"].as_array().unwrap().iter().map(|user| &user["username"]).collect();
     assert_eq!(json!(names), json!(["carlos", "Corp_carlos", "Okta_00uCarlos"]));
     run(&["--trust-email", "corp"]).refused_with(2, "--trust-email corp: the pool has no provider");
     run(&["--pairs", "no/such/folder"]).refused_with(2, "cannot write no/such/folder");

@@ -225,8 +225,7 @@ fn refused_ledger(home: &Home, rows: u64) {
     let mut text = lines[..head].join("\n") + "\n";
     for row in 1..=rows {
         for line in lines.iter().filter(of_row) {
-            let line = line.replace("\"row\":1,", &format!("\"row\":{row},")).replace(&key, &format!("{row:032x}"));
-            text += &line;
+            text += &line.replace("\"row\":1,", &format!("\"row\":{row},")).replace(&key, &format!("{row:032x}"));
             text.push('\n');
         }
     }

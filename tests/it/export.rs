@@ -87,7 +87,7 @@ fn values_that_look_damaged_are_written_as_they_are_and_told() {
     let finished = export(&home, "pool.json", &["--format", "jsonl", "-o", "l.jsonl", "--output", "json"]);
     let finished = finished.left_with(0);
     let report: Value = serde_json::from_str(&finished.stdout).unwrap();
-    assert_eq!((&report["links"], &report["rows_that_need_allow"]), (&6.into(), &4.into()), "{report}");
+    assert_eq!((&report["links_written"], &report["rows_that_need_allow"]), (&6.into(), &4.into()), "{report}");
     assert_eq!(report["rows_that_cannot_be_read"], 2, "a tab and a bell: {report}");
     let allow = "--allow surrounding_space --allow smart_quote --allow number_damaged --allow spreadsheet_mark";
     assert!(finished.stderr.contains(allow), "{finished:#?}");

@@ -5,6 +5,7 @@ mod network;
 mod pairs;
 mod process;
 mod proxy;
+mod schema;
 mod simulator;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ pub(crate) use network::{Authority, ConnectProxy, TlsServer};
 pub(crate) use pairs::{Pair, csv, pairs, pool_file};
 pub(crate) use process::{Finished, Running};
 pub(crate) use proxy::{Fate, Gate, Proxy};
+pub(crate) use schema::{schema, violations};
 pub(crate) use simulator::Simulator;
 
 /// The simulator's pool.

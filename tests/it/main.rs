@@ -57,6 +57,8 @@ mod inputs;
 #[cfg(test)]
 mod install;
 #[cfg(test)]
+mod machine;
+#[cfg(test)]
 mod misfires;
 #[cfg(test)]
 mod network;
@@ -70,6 +72,7 @@ mod outputs;
 mod pace;
 #[cfg(test)]
 mod plan;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod privacy;

@@ -102,7 +102,7 @@ fn a_verdict_for_every_row_by_a_scan() {
     let refused = report["refused_rows"].as_array().unwrap();
     assert_eq!(refused.len(), 9);
     assert_eq!(report["forecast"]["refused"], 9);
-    let ambiguous = refused.iter().find(|row| row["verdict"] == "user_ambiguous").unwrap();
+    let ambiguous = refused.iter().find(|row| row["refusal_code"] == "user_ambiguous").unwrap();
     assert_eq!(ambiguous["candidates"], json!(["t***1", "t***2"]), "masked");
 }
 
@@ -242,10 +242,10 @@ fn reconcile_takes_the_same_choice() {
         serde_json::from_str::<Value>(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {finished:#?}"))
     };
     let unchosen = reconcile(&case.pool, &[]);
-    assert_eq!((&unchosen["changes"], &unchosen["blocked_by_code"]["user_ambiguous"]), (&json!(2), &json!(1)));
+    assert_eq!((&unchosen["changes"], &unchosen["refusals_by_code"]["user_ambiguous"]), (&json!(2), &json!(1)));
     let bounds = ["--max-changes-pct", "50", "--save-pool", after];
     let applied = reconcile(&case.pool, &[&["--choices", choices, "--apply", "--yes"], &bounds[..]].concat());
-    assert_eq!((&applied["changes"], &applied["blocked_by_code"]["user_ambiguous"]), (&json!(3), &Value::Null));
+    assert_eq!((&applied["changes"], &applied["refusals_by_code"]["user_ambiguous"]), (&json!(3), &Value::Null));
     let saved = std::fs::read_to_string(after).unwrap();
     assert!(saved.lines().any(|line| line.contains("twin-2") && line.contains("New5")), "{saved}");
     let again = reconcile(after, &["--choices", choices]);
@@ -283,7 +283,7 @@ fn a_choice_of_somebody_else_is_none() {
         assert_eq!(report["forecast"]["by_verdict"]["user_ambiguous"], 1, "{name}");
         let ledger = case.home.path(&format!("{number}.ledger"));
         let linked = case.link(&["--choices", choices, "--ledger", ledger.to_str().unwrap()], 3);
-        assert_eq!(linked["refusals"]["user_ambiguous"], 1, "{name}: {linked}");
+        assert_eq!(linked["refusals_by_code"]["user_ambiguous"], 1, "{name}: {linked}");
     }
 }
 

@@ -66,10 +66,10 @@ fn exactly_the_differences_are_told_and_nothing_is_written() {
         json!({ "read": 7, "linked": 1, "missing": 1, "moved": 1, "blocked": 3, "unverifiable": 0, "invalid": 1 });
     assert_eq!((&report["rows"], &report["changes"]), (&rows, &json!(1)), "{report}");
     let codes = json!({ "user_not_found": 1, "identity_has_profile": 1, "case_differs": 1 });
-    assert_eq!((&report["blocked_by_code"], &report["drift"]), (&codes, &json!(true)));
+    assert_eq!((&report["refusals_by_code"], &report["drift"]), (&codes, &json!(true)));
     assert_eq!((&report["extra"], &report["providers_in_scope"]), (&json!(3), &json!(["Google", "Okta"])));
     let details: Vec<Value> =
-        report["details"].as_array().unwrap().iter().map(|row| json!([row["row"], row["standing"]])).collect();
+        report["row_standings"].as_array().unwrap().iter().map(|row| json!([row["row"], row["standing"]])).collect();
     let expected =
         json!([[2, "missing"], [3, "moved"], [4, "blocked"], [5, "blocked"], [6, "blocked"], [7, "invalid"]]);
     assert_eq!(json!(details), expected);
@@ -190,7 +190,7 @@ fn what_somebody_else_did_meanwhile_is_found_and_not_overwritten() {
     let apply = [&APPLY[..], &["--rate", "1000"]].concat();
     let after = report(&reconcile(&home, &between.url, &apply).left_with(3));
     assert_eq!((&after["rows"]["missing"], &after["applied"]["rows"]["refused"]), (&json!(3), &json!(3)), "{after}");
-    assert_eq!(after["applied"]["refusals"]["linked_elsewhere"], 3, "{after}");
+    assert_eq!(after["applied"]["refusals_by_code"]["linked_elsewhere"], 3, "{after}");
     let now = report(&reconcile(&home, &simulator.url, &["pairs.csv", "--output", "json"]).left_with(0));
     assert_eq!((&now["rows"]["linked"], &now["rows"]["moved"]), (&json!(17), &json!(3)), "theirs stand: {now}");
 }
@@ -363,10 +363,17 @@ fn what_the_service_refused_for_a_reason_of_its_own_is_not_sent_again_and_again(
     home.write("pairs.csv", "username,provider,source_value\nalice,Okta,00uA\nbob,Okta,00uB\n");
     let simulator = Simulator::start(&home, &["--pool-file", "pool.json", "--latency", "off", "--quota", "off"]);
     let first = report(&reconcile(&home, &simulator.url, &APPLY).left_with(3));
-    assert_eq!((&first["rows"]["missing"], &first["applied"]["refusals"]["alias_exists"]), (&json!(2), &json!(1)));
+    assert_eq!(
+        (&first["rows"]["missing"], &first["applied"]["refusals_by_code"]["alias_exists"]),
+        (&json!(2), &json!(1))
+    );
     let calls = simulator.link_calls();
     let second = report(&reconcile(&home, &simulator.url, &APPLY).left_with(3));
-    assert_eq!((&second["blocked_by_code"]["alias_exists"], &second["applied"]), (&json!(1), &Value::Null), "{second}");
+    assert_eq!(
+        (&second["refusals_by_code"]["alias_exists"], &second["applied"]),
+        (&json!(1), &Value::Null),
+        "{second}"
+    );
     assert_eq!(simulator.link_calls(), calls, "nothing was sent");
     // Without --apply a ledger is asked only where it is named.
     let plain = ["pairs.csv", "--output", "json"];

@@ -175,7 +175,7 @@ fn refused_rows_are_attempted_again_on_request_only() {
     let options = ["--latency", "off", "--quota", "off", "--pool-file", "nobody.json"];
     let poor = Simulator::start(&home, &options);
     let report = home.link(&poor.url, &["pairs.csv", "--rate", "1000", "--output", "json"]).left_with(3).json();
-    assert_eq!((&report["refusals"]["user_not_found"], &report["rows"]["linked"]), (&9.into(), &1.into()));
+    assert_eq!((&report["refusals_by_code"]["user_not_found"], &report["rows"]["linked"]), (&9.into(), &1.into()));
     home.link(&poor.url, &["pairs.csv", "--rate", "1000"]).left_with(3);
     assert_eq!(poor.link_calls(), 10, "a refusal is for good");
 

@@ -228,8 +228,10 @@ fn a_person_is_warned_of_what_would_be_refused_by_an_address() {
     let arguments = [&["validate", "rows.csv"][..], &SIMULATED, &["off", "--output", "json"]].concat();
     let report: Value = serde_json::from_str(&home.run(&arguments).left_with(0).stdout).unwrap();
     let concerns = report["forecast"]["concerns"].as_array().unwrap();
-    let counted: Vec<(&str, u64)> =
-        concerns.iter().map(|one| (one["code"].as_str().unwrap(), one["rows"].as_u64().unwrap())).collect();
+    let counted: Vec<(&str, u64)> = concerns
+        .iter()
+        .map(|one| (one["refusal_code"].as_str().unwrap(), one["row_count"].as_u64().unwrap()))
+        .collect();
     // Half of the users are disabled; of the others half are not confirmed, and of the rest two in three are not verified.
     let expected = [("destination_unverified", 18), ("destination_unverified", 12), ("user_disabled", 36)];
     assert_eq!(counted, expected, "{report}");

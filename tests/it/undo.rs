@@ -157,7 +157,11 @@ fn a_link_that_is_gone_is_refused_and_told() {
     assert!(finished.stdout.contains("refused             1   gone 1"), "{finished:#?}");
     assert!(finished.stderr.contains("cognito-link explain gone"), "{finished:#?}");
     let report = home.run(&["report", LEDGER, "--output", "json"]).left_with(0).json();
-    assert_eq!((&report["undo_refusals"]["gone"], &report["rows"]["linked"]), (&json!(1), &json!(1)), "{report}");
+    assert_eq!(
+        (&report["undo_refusals_by_code"]["gone"], &report["rows"]["linked"]),
+        (&json!(1), &json!(1)),
+        "{report}"
+    );
     assert!(home.run(&["explain", "gone"]).left_with(0).stdout.contains("gone (refusal)"));
 }
 
@@ -303,7 +307,7 @@ fn link_settles_an_open_unlink_by_the_user_that_it_named() {
     home.write("l", cut);
     let report = simulate(&["link", "pairs.csv", "--relink"], "twins.json", &[]).left_with(3).json();
     // The unlink named alice and is settled by reading her; whom the address means now is another question.
-    assert_eq!((&report["refusals"]["user_ambiguous"], &report["writes"]), (&json!(1), &json!(0)), "{report}");
+    assert_eq!((&report["refusals_by_code"]["user_ambiguous"], &report["writes"]), (&json!(1), &json!(0)), "{report}");
     // Where the address is one user's again, it can be linked.
     let report = simulate(&["link", "pairs.csv"], "pool.json", &["--retry", "refused", "--relink"]).left_with(0).json();
     assert_eq!(report["rows"]["linked"], 1, "{report}");

@@ -157,7 +157,7 @@ fn strict_sends_nothing_where_a_row_is_invalid() {
 
     let report = home.link(&simulator.url, &["bad-row.csv", "--output", "json"]).left_with(3).json();
     assert_eq!((&report["rows"]["linked"], &report["rows"]["invalid"]), (&4.into(), &1.into()));
-    assert_eq!(report["findings"], json!({ "missing_value": 1 }));
+    assert_eq!(report["findings_by_code"], json!({ "missing_value": 1 }));
 }
 
 #[test]

@@ -29,7 +29,11 @@ fn verify_reports_the_head_that_link_and_report_print() {
     let verify = ["verify", "pairs.csv.ledger", "pairs.csv"];
     let found = json_of(&home.run(&[&verify[..], &["--output", "json"]].concat()).left_with(0));
     assert_eq!((&found["ledger_head"], &found["inputs"][0]["unaccounted"]), (&head.as_str().into(), &0.into()));
-    assert_eq!((&found["runs"], &found["ledger_rows"], &found["lines"]), (&1.into(), &6.into(), &15.into()), "{found}");
+    assert_eq!(
+        (&found["run_count"], &found["ledger_rows"], &found["line_count"]),
+        (&1.into(), &6.into(), &15.into()),
+        "{found}"
+    );
     let text = home.run(&verify).left_with(0).stdout;
     assert!(text.contains(&format!("ledger head {head}")) && text.contains("6 rows, all accounted for"), "{text}");
 
@@ -66,7 +70,7 @@ fn verify_lists_rows_that_no_run_has_met() {
     let found = json_of(&home.run(&["verify", "pairs.csv.ledger", "more.csv", "--output", "json"]).left_with(3));
     let input = &found["inputs"][0];
     assert_eq!((&input["rows"]["linked"], &input["unaccounted"]), (&2.into(), &2.into()), "{found}");
-    let rows: Vec<_> = input["missing"].as_array().unwrap().iter().map(|row| row["row"].as_u64()).collect();
+    let rows: Vec<_> = input["missing_rows"].as_array().unwrap().iter().map(|row| row["row"].as_u64()).collect();
     assert_eq!(rows, [Some(3), Some(4)]);
     let text = home.run(&["verify", "pairs.csv.ledger", "pairs.csv", "more.csv"]).left_with(3).stdout;
     assert!(text.contains("4 rows, all accounted for") && text.contains("4 rows, 2 not accounted for"), "{text}");

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::shared::control::ask;
 use super::shared::control::wire::{RunState, WireAnswer, WireRequest};
+use super::shared::result::result_json;
 use super::shared::settings::parse_number;
-use super::shared::{CommandContext, Failure, SCHEMA_VERSION};
+use super::shared::{CommandContext, Failure};
 use crate::domain::run::{StopCause, StopError};
 use crate::exit::Exit;
 use crate::limits::{RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN};
@@ -122,12 +123,7 @@ pub fn state_members(state: &RunState) -> Value {
 }
 
 fn state_json(ledger: &str, state: &RunState) -> Value {
-    let mut result = json!({
-        "kind": "run_state",
-        "schema_version": SCHEMA_VERSION,
-        "ledger": ledger,
-        "exit_status": Exit::Success.status(),
-    });
+    let mut result = result_json("run_state", Exit::Success, json!({ "ledger": ledger }));
     if let (Some(members), Value::Object(state)) = (result.as_object_mut(), state_members(state)) {
         members.extend(state);
     }

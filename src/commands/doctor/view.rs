@@ -12,8 +12,8 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use crate::commands::shared::SCHEMA_VERSION;
 use crate::commands::shared::check_view::{check_json, check_text};
+use crate::commands::shared::result::result_json;
 use crate::commands::shared::run_view::{numbers_json, simulated_mark};
 use crate::domain::doctor::{CheckResult, CheckStatus, DoctorCheck, DoctorReport};
 use crate::exit::Exit;
@@ -48,15 +48,13 @@ fn checkup_text(report: &DoctorReport, show_values: bool, style: Style) -> Strin
 }
 
 fn checkup_json(report: &DoctorReport, show_values: bool, exit: Exit) -> Value {
-    json!({
-        "kind": "doctor_report",
-        "schema_version": SCHEMA_VERSION,
+    let body = json!({
         "pool": report.pool.to_string(),
         "simulated": report.simulated,
         "checks": report.checks.iter().map(|check| check_json(check, show_values)).collect::<Vec<_>>(),
         "counts": numbers_json(CheckStatus::ALL.iter().map(|status| (status.as_str(), report.count(*status)))),
-        "exit_status": exit.status(),
-    })
+    });
+    result_json("doctor_report", exit, body)
 }
 
 #[cfg(test)]

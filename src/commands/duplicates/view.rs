@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::address_groups::{Duplicate, DuplicateKind, PairObstacle};
 use super::report::DuplicatesReport;
-use crate::commands::shared::SCHEMA_VERSION;
+use crate::commands::shared::result::result_json;
 use crate::commands::shared::run_view::{TableLine, by_code_json, joined, numbers_json, simulated_mark, table};
 use crate::domain::finding::FindingCode;
 use crate::domain::identity::{Personal, masked};
@@ -127,27 +127,25 @@ fn report_json(report: &DuplicatesReport, show_values: bool) -> Value {
             "users_left_out": found.users_left_out,
         })
     });
-    json!({
-        "kind": "duplicates_report",
-        "schema_version": SCHEMA_VERSION,
+    let body = json!({
         "pool": report.pool,
         "simulated": report.simulated,
-        "exit_status": Exit::Success.status(),
         "counts": numbers_json(DuplicateKind::ALL.map(|kind| (kind.as_str(), report.count(kind)))),
         "unverified_matches": report.unverified,
         "pairs": report.pairs,
         "pairs_file": path(report.pairs_file.as_deref()),
         "work_list": path(report.work_list.as_deref()),
         "rows_that_need_allow": report.unreadable.with_allow,
-        "suspicions": by_code_json(&report.unreadable.suspicions, FindingCode::as_str),
+        "suspicions_by_code": by_code_json(&report.unreadable.suspicions, FindingCode::as_str),
         "rows_that_cannot_be_read": report.unreadable.never,
-        "errors": by_code_json(&report.unreadable.errors, FindingCode::as_str),
-        "findings": findings.collect::<Vec<_>>(),
-        "findings_left_out": report.findings_left_out,
-        "users": report.users,
+        "errors_by_code": by_code_json(&report.unreadable.errors, FindingCode::as_str),
+        "duplicates": findings.collect::<Vec<_>>(),
+        "duplicates_left_out": report.findings_left_out,
+        "users_read": report.users,
         "reads": report.reads,
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
-    })
+    });
+    result_json("duplicates_report", Exit::Success, body)
 }
 
 fn user_json(user: &PoolUser, show_values: bool) -> Value {
@@ -158,8 +156,8 @@ fn user_json(user: &PoolUser, show_values: bool) -> Value {
         "status": user.status,
         "enabled": user.enabled,
         "email_verified": user.email_verified,
-        "created": user.created_unix_ms.map(timestamp),
-        "last_change": user.modified_unix_ms.map(timestamp),
+        "created_at": user.created_unix_ms.map(timestamp),
+        "changed_at": user.modified_unix_ms.map(timestamp),
         "providers": providers,
     })
 }

@@ -43,7 +43,7 @@ impl WorkList<'_> {
                 "provider": held.provider_name,
                 "value": held.user_id.expose(),
                 "own": held.primary,
-                "created": held.created_unix_ms.map(format::timestamp),
+                "created_at": held.created_unix_ms.map(format::timestamp),
             })
         });
         json!({
@@ -54,8 +54,8 @@ impl WorkList<'_> {
             "native": !user.is_federated(),
             "status": user.status,
             "enabled": user.enabled,
-            "created": user.created_unix_ms.map(format::timestamp),
-            "last_change": user.modified_unix_ms.map(format::timestamp),
+            "created_at": user.created_unix_ms.map(format::timestamp),
+            "changed_at": user.modified_unix_ms.map(format::timestamp),
             "identities": identities.collect::<Vec<_>>(),
             "backup": self.backup_command(user),
             "after_backup": self.removal_commands(found.kind, user),

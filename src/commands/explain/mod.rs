@@ -4,7 +4,9 @@
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use super::shared::result::result_json;
 use super::shared::{CommandContext, Failure};
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
@@ -16,7 +18,7 @@ use crate::ui::OutputFormat;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: cognito-link explain linked_elsewhere")]
 pub struct ExplainArgs {
-    /// State, standing, refusal or finding; without one, all are listed
+    /// State, standing, refusal, finding, name of an exception of the service, or a text of it; without one, all are listed
     pub code: Option<String>,
 }
 
@@ -24,12 +26,16 @@ pub struct ExplainArgs {
 #[serde(deny_unknown_fields)]
 struct ExplainedCode {
     code: &'static str,
-    /// `state`, `standing`, `refusal`, `error` or `warning`; in the file, the last two are `finding`.
+    /// `state`, `standing`, `refusal`, `error`, `warning`, `exception` or `sign_in`; in the file, the errors and warnings are
+    /// `finding`.
     kind: &'static str,
     #[serde(default)]
     meaning: &'static str,
     why: &'static str,
     advice: &'static str,
+    /// A part of the text that people see; only of a failed sign-in.
+    #[serde(default)]
+    text: Option<&'static str>,
     /// What `--retry` of `link` takes for such rows; only of refusals.
     #[serde(default)]
     retry: Option<&'static str>,
@@ -43,14 +49,18 @@ pub fn cmd_explain(args: &ExplainArgs, context: &CommandContext<'_>) -> Result<E
             Failure::Usage(format!("no such code{similar}; list all with `cognito-link explain`"))
         })?;
     }
-    let paragraph = |ExplainedCode { code, kind, meaning, why, advice, retry }: &ExplainedCode| {
+    let paragraph = |ExplainedCode { code, kind, meaning, why, advice, text, retry }: &ExplainedCode| {
         let again = retry.map_or(String::new(), |code| {
             format!("  Afterwards: run `link` on the same input again with `--retry {code}`; a corrected row needs no option.\n")
         });
-        format!("{code} ({kind})\n  {meaning}\n  Why: {why}\n  What to do: {advice}\n{again}")
+        let text = text.map_or(String::new(), |text| format!("  Text: {text}\n"));
+        format!("{code} ({kind})\n{text}  {meaning}\n  Why: {why}\n  What to do: {advice}\n{again}")
     };
     match context.ui.output() {
-        OutputFormat::Json => context.ui.json(&serde_json::to_value(explained).map_err(std::io::Error::from)?)?,
+        OutputFormat::Json => {
+            let codes = serde_json::to_value(explained).map_err(std::io::Error::from)?;
+            context.ui.json(&result_json("explain_report", Exit::Success, json!({ "codes": codes })))?;
+        }
         OutputFormat::Text => context.ui.data(&explained.iter().map(paragraph).collect::<Vec<_>>().join("\n"))?,
     }
     Ok(Exit::Success)
@@ -86,7 +96,11 @@ fn all_codes() -> serde_json::Result<Vec<ExplainedCode>> {
 /// most similar first.
 fn explain(code: &str, all: &[ExplainedCode]) -> Result<Vec<ExplainedCode>, Vec<&'static str>> {
     let plain: String = code.trim().to_lowercase().replace(['-', ' '], "_");
-    let found: Vec<_> = all.iter().copied().filter(|explained| explained.code == plain).collect();
+    let lower = code.trim().to_lowercase();
+    let is_of_text = |text: &str| lower.contains(&text.to_lowercase());
+    let is_named =
+        |explained: &&ExplainedCode| explained.code.to_lowercase() == plain || explained.text.is_some_and(is_of_text);
+    let found: Vec<_> = all.iter().filter(is_named).copied().collect();
     if found.is_empty() { Err(similar_codes(&plain, all)) } else { Ok(found) }
 }
 
@@ -115,13 +129,14 @@ mod tests {
 
     #[test]
     fn no_code_is_left_out() {
+        let is_code = |explained: &&ExplainedCode| !matches!(explained.kind, "exception" | "sign_in");
         let refused = RowState::Refused(RefusalCode::Unrecognised);
         let states = [RowState::Linked, RowState::AlreadyLinked, refused, RowState::Failed, RowState::InDoubt];
         let states = states.map(RowState::as_str).into_iter().chain(["unprocessed", "invalid"]);
         let standings = ["missing", "moved", "blocked", "unverifiable", "misfired", "extra"].into_iter();
         let refusals = RefusalCode::ALL.iter().map(|code| code.as_str());
         let expected = states.chain(standings).chain(refusals).chain(FindingCode::ALL.iter().map(|code| code.as_str()));
-        let all: Vec<&str> = all_codes().unwrap().iter().map(|explained| explained.code).collect();
+        let all: Vec<&str> = all_codes().unwrap().iter().filter(is_code).map(|explained| explained.code).collect();
         assert_eq!(all, expected.collect::<Vec<_>>());
     }
 
@@ -138,6 +153,27 @@ mod tests {
         // One word is used for a refusal and a finding: both are explained.
         assert_eq!(explain("too_many_identities", &all).map(|found| found.len()), Ok(2));
         assert_eq!(explain(" In-Doubt ", &all).map(|found| found[0].code), Ok("in_doubt"));
+    }
+
+    #[test]
+    fn what_people_see_is_found_by_its_text() {
+        let all = all_codes().unwrap();
+        for (text, code) in [
+            ("AliasExistsException", "AliasExistsException"),
+            ("aliasexistsexception", "AliasExistsException"),
+            ("Already found an entry for username Google_1074385", "already_found_an_entry"),
+            ("user.email: Attribute cannot be updated.", "attribute_cannot_be_updated"),
+            ("Invalid ProviderName/Username combination. Please check again", "invalid_provider_username_combination"),
+            ("Merging is not currently supported, provide a SourceUser", "merging_not_supported"),
+        ] {
+            let found = explain(text, &all).unwrap();
+            assert_eq!(found.iter().map(|explained| explained.code).collect::<Vec<_>>(), [code], "{text}");
+        }
+        let codes: Vec<&str> = all.iter().map(|explained| explained.code).collect();
+        for named in all.iter().flat_map(|explained| explained.advice.split([' ', ',', ':', '.'])) {
+            // An advice that names a code names one that exists.
+            assert!(!named.contains('_') || named.contains("destination_") || codes.contains(&named), "{named}");
+        }
     }
 
     #[test]

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 
+use super::shared::result::result_json;
 use super::shared::run_view::by_code_json;
 use super::shared::settings::parse_share;
 use super::shared::{
-    CommandContext, Failure, OpenPool, PoolArgs, RateChoice, SCHEMA_VERSION, SimulationArgs, check_outputs, headings,
-    parse_provider, temporary_file_error, temporary_file_stop,
+    CommandContext, Failure, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_outputs, headings, parse_provider,
+    temporary_file_error, temporary_file_stop,
 };
 use crate::clock::Clock;
 use crate::domain::event::{RunEvent, RunObserver};
@@ -233,18 +234,17 @@ pub(super) fn warn_about_unreadable_rows(unreadable: &UnreadableRows, ui: &Ui) {
 
 fn export_json(out: &str, exported: &ExportedLinks, reads: u64) -> serde_json::Value {
     let unreadable = &exported.unreadable;
-    json!({
-        "kind": "export_report",
-        "schema_version": SCHEMA_VERSION,
+    let body = json!({
         "out": out,
-        "links": exported.links,
-        "users": exported.users,
+        "links_written": exported.links,
+        "users_of_links": exported.users,
         "reads": reads,
         "rows_that_need_allow": unreadable.with_allow,
-        "suspicions": by_code_json(&unreadable.suspicions, FindingCode::as_str),
+        "suspicions_by_code": by_code_json(&unreadable.suspicions, FindingCode::as_str),
         "rows_that_cannot_be_read": unreadable.never,
-        "errors": by_code_json(&unreadable.errors, FindingCode::as_str),
-    })
+        "errors_by_code": by_code_json(&unreadable.errors, FindingCode::as_str),
+    });
+    result_json("export_report", Exit::Success, body)
 }
 
 #[cfg(test)]

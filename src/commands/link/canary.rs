@@ -94,7 +94,7 @@ impl Canary {
     }
 
     /// Prints what is found of each row as it comes, and gives everything to `observer`.
-    pub(super) fn printer<'a>(&'a self, ui: &'a Ui, observer: Box<dyn RunObserver + Send>) -> CanaryPrinter<'a> {
+    pub(super) fn printer<'a>(&'a self, ui: &'a Ui, observer: Box<dyn RunObserver + Send + 'a>) -> CanaryPrinter<'a> {
         let rows = self.rows.iter().filter_map(IncomingRow::row).map(|row| (row.number, row)).collect();
         CanaryPrinter { ui, observer, rows, found: Vec::new(), right: 0 }
     }
@@ -134,7 +134,7 @@ impl<S: RowSource> RowSource for CanaryFirst<S> {
 /// Prints the evidence: for each row its provider, its user and what the pool shows.
 pub(super) struct CanaryPrinter<'a> {
     ui: &'a Ui,
-    observer: Box<dyn RunObserver + Send>,
+    observer: Box<dyn RunObserver + Send + 'a>,
     rows: BTreeMap<RowNumber, &'a Row>,
     found: Vec<Value>,
     right: u64,

@@ -20,7 +20,7 @@ use super::shared::control::{ControlArgs, ControlPlan};
 use super::shared::part::{InputPart, PartArgs};
 use super::shared::retry::{RetryOption, hint_at_superseded_links, hint_at_undone_rows, parse_retry, retry_choice};
 use super::shared::rows::{InputRows, RowGuidance};
-use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
+use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_start};
 use super::shared::run_view::{print_run_report_with, print_stop};
 use super::shared::saved_plan::{self, PlanHeader, PrivatePlan, SavedPlan};
 use super::shared::settings::{parse_duration, parse_percent};
@@ -28,14 +28,15 @@ use super::shared::shard::ShardChoice;
 use super::shared::signature::{self, SignedMatter, Signer, signature_path};
 use super::shared::simulator::Simulator;
 use super::shared::{
-    AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, PaceArgs, PoolArgs,
-    Proposal, RunTarget, SimulationArgs, WritePace, binding_of, check_outputs, connect, default_ledger_path, headings,
-    note_preset, parse_shard, pool_options, resolve_shard, warn_about_undivided_array,
+    AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, Monitor, MonitorArgs,
+    MonitoredRun, PaceArgs, PoolArgs, Proposal, RunTarget, SimulationArgs, WritePace, binding_of, check_outputs,
+    connect, default_ledger_path, headings, note_preset, parse_shard, pool_options, resolve_shard,
+    warn_about_undivided_array,
 };
 use super::validate::{ValidateArgs, cmd_validate};
 use crate::domain::identity::PoolId;
 use crate::domain::row::Row;
-use crate::domain::run::{RunOutcome, RunPurpose};
+use crate::domain::run::{RunOutcome, RunPurpose, RunReport};
 use crate::domain::shard::Shard;
 use crate::domain::state::RetryChoice;
 use crate::engine::{EngineOptions, RunContext, ServicePorts, WritePort};
@@ -153,6 +154,8 @@ pub struct LinkArgs {
     /// Run in virtual time against the simulated pool, keep nothing, and print how long the real run would take
     #[arg(long, requires = "simulate", conflicts_with_all = ["ledger", "save_pool"], help_heading = headings::SIMULATOR)]
     pub rehearse: bool,
+    #[command(flatten)]
+    pub monitor: MonitorArgs,
     #[command(flatten)]
     pub advanced: AdvancedArgs,
 }
@@ -376,11 +379,7 @@ impl CheckedRun<'_> {
         };
         let canary = match self.canary_size {
             Some(size) => {
-                let guidance = match (&self.followed, &choices) {
-                    (Some(plan), _) => RowGuidance::Plan(Box::new(plan.read_again()?)),
-                    (None, Some(choices)) => RowGuidance::Choices(choices.clone()),
-                    (None, None) => RowGuidance::None,
-                };
+                let guidance = guidance_again(self.followed.as_ref(), choices.as_ref())?;
                 Canary::choose(open(guidance)?, size, self.ledger.as_ref(), self.options.retry)?
             }
             None => Canary::default(),
@@ -398,13 +397,15 @@ impl CheckedRun<'_> {
             (origin.plan_digest, origin.plan_approval) = (Some(digest), approval);
         }
         let origin = Some(origin);
-        let run = run_id(self.options.seed, *clock);
+        let run = context.run;
         let start = RunStart {
             rows: Some(self.checked.rows + self.checked.in_other_shards),
             ..run_start(run, "link", &args.input.display().to_string(), pace.limit, self.shard, origin, *clock)
         };
+        let watched = MonitoredRun { command: "link", pool, ledger: self.ledger_path, input: &args.input };
+        let monitor = Monitor::start(&args.monitor, watched, context).await?;
         let (controls, requests) = self.control.start(self.ledger_path, run, "link", context)?;
-        let mut observer = canary.printer(ui, ui.observer());
+        let mut observer = canary.printer(ui, monitor.observer(ui.observer()));
         let engine = RunContext {
             pool: binding.pool.clone(),
             simulated: binding.simulated,
@@ -440,24 +441,39 @@ impl CheckedRun<'_> {
             }
             _ => None,
         };
-        let exit = match (&verification, exit_for_run(&report)) {
-            (Some(verification), Exit::Success | Exit::Incomplete) if verification.has_differences() => Exit::Drift,
-            (_, exit) => exit,
-        };
+        let exit = exit_after(&report, verification.as_ref());
+        monitor.finish(&report, exit);
         let mut members = Map::from_iter([("canary".to_owned(), found)]);
         members.insert("verification".to_owned(), verification.as_ref().map_or(Value::Null, PoolVerification::to_json));
         let ledger_name = self.ledger_path.display().to_string();
         print_run_report_with(&report, members, Some(&ledger_name), &args.input, exit, ui)?;
         print_stop(&report, ui);
         let options = pool_options(&args.pool, &args.simulation);
-        if let Some(verification) = &verification {
-            verification.print(ui);
-        } else if args.verify {
-            ui.warn("the run did not reach the end of the input, so the ledger was not compared with the pool");
+        match &verification {
+            Some(verification) => verification.print(ui),
+            None if args.verify => verify::warn_that_it_was_left_out(ui),
+            None => {}
         }
         hint_at_superseded_links(ledger.view(), self.ledger_path, &options, ui);
         hint_at_undone_rows(self.checked.undone, ui);
         Ok(exit)
+    }
+}
+
+/// Returns what guides the rows, for a second reading of the input.
+fn guidance_again(plan: Option<&FollowedPlan>, choices: Option<&Choices>) -> Result<RowGuidance, Failure> {
+    Ok(match (plan, choices) {
+        (Some(plan), _) => RowGuidance::Plan(Box::new(plan.read_again()?)),
+        (None, Some(choices)) => RowGuidance::Choices(choices.clone()),
+        (None, None) => RowGuidance::None,
+    })
+}
+
+/// Returns the exit status of a run that may have been verified.
+fn exit_after(report: &RunReport, verification: Option<&PoolVerification>) -> Exit {
+    match (verification, exit_for_run(report)) {
+        (Some(verification), Exit::Success | Exit::Incomplete) if verification.has_differences() => Exit::Drift,
+        (_, exit) => exit,
     }
 }
 

@@ -176,6 +176,11 @@ async fn compare(
     Ok(verification)
 }
 
+/// Says why there is no comparison in spite of `--verify`.
+pub(super) fn warn_that_it_was_left_out(ui: &Ui) {
+    ui.warn("the run did not reach the end of the input, so the ledger was not compared with the pool");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

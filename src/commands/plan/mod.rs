@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::shared::result::result_json;
 use super::shared::run_view::{joined, simulated_mark};
 use super::shared::saved_plan::{self, PlanHeader};
 use super::shared::signature::{SignedMatter, sign, signature_path};
-use super::shared::{CommandContext, Failure, SCHEMA_VERSION, check_outputs};
+use super::shared::{CommandContext, Failure, check_outputs};
 use crate::exit::Exit;
 use crate::input::OutputFile;
 use crate::ui::format::{count, counted, timestamp};
@@ -69,9 +70,7 @@ pub fn cmd_plan(args: &PlanArgs, context: &CommandContext<'_>) -> Result<Exit, F
     file.write(&signed)?;
     file.finish()?;
     if context.ui.output() == OutputFormat::Json {
-        context.ui.json(&json!({
-            "kind": "plan_approval",
-            "schema_version": SCHEMA_VERSION,
+        let body = json!({
             "plan": args.plan.display().to_string(),
             "plan_digest": digest,
             "signature": signature.display().to_string(),
@@ -81,9 +80,9 @@ pub fn cmd_plan(args: &PlanArgs, context: &CommandContext<'_>) -> Result<Exit, F
             "input_hash": header.input_hash,
             "rows": { "read": header.rows + header.invalid, "valid": header.rows, "invalid": header.invalid },
             "by_verdict": header.verdicts,
-            "scanned_unix_ms": header.scanned_unix_ms,
-            "exit_status": Exit::Success.status(),
-        }))?;
+            "scanned_at": timestamp(header.scanned_unix_ms),
+        });
+        context.ui.json(&result_json("plan_approval", Exit::Success, body))?;
     }
     context.ui.note(&format!("wrote the approval to {}", signature.display()));
     context.ui.hint(&format!(

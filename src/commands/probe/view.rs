@@ -2,7 +2,7 @@
 //!
 //! ```json
 //! {"kind":"probe_report","schema_version":1,"region":"us-east-1",
-//!  "findings":[{"assumption":"name-case","verdict":"agrees | differs | could_not_tell","question":"","answer":"",
+//!  "assumptions":[{"assumption":"name-case","result":"agrees | differs | could_not_tell","question":"","answer":"",
 //!  "assumed":"","by_hand":null,"behaviors":[]}],
 //!  "counts":{"agrees":15,"differs":2,"could_not_tell":3},"behaviors":[],"calls":70,"pools_left":[],"exit_status":0}
 //! ```
@@ -16,8 +16,9 @@ use super::caller::ProbeStop;
 use super::judge::{ProbeFinding, ProbeVerdict};
 use super::run::ProbeReport;
 use super::scene;
+use crate::commands::shared::PoolArgs;
+use crate::commands::shared::result::result_json;
 use crate::commands::shared::run_view::numbers_json;
-use crate::commands::shared::{PoolArgs, SCHEMA_VERSION};
 use crate::domain::run::{Signal, StopCause, StopError};
 use crate::exit::Exit;
 use crate::limits;
@@ -167,7 +168,7 @@ fn report_json(findings: &[ProbeFinding], report: &ProbeReport, region: &str, ex
     let finding_json = |finding: &ProbeFinding| {
         json!({
             "assumption": finding.assumption.id,
-            "verdict": finding.verdict.as_str(),
+            "result": finding.verdict.as_str(),
             "question": finding.assumption.question,
             "answer": finding.answer,
             "assumed": finding.assumption.assumed,
@@ -175,17 +176,15 @@ fn report_json(findings: &[ProbeFinding], report: &ProbeReport, region: &str, ex
             "behaviors": finding.behaviors,
         })
     };
-    json!({
-        "kind": "probe_report",
-        "schema_version": SCHEMA_VERSION,
+    let body = json!({
         "region": region,
-        "findings": findings.iter().map(finding_json).collect::<Vec<_>>(),
+        "assumptions": findings.iter().map(finding_json).collect::<Vec<_>>(),
         "counts": numbers_json(ProbeVerdict::ALL.iter().map(|verdict| (verdict.as_str(), number_of(findings, *verdict)))),
         "behaviors": report.behaviors(),
         "calls": report.calls,
         "pools_left": report.left.iter().map(|left| &left.id).collect::<Vec<_>>(),
-        "exit_status": exit.status(),
-    })
+    });
+    result_json("probe_report", exit, body)
 }
 
 #[cfg(test)]

@@ -19,12 +19,12 @@ use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
 use super::shared::control::ControlArgs;
 use super::shared::retry::{RetryOption, parse_retry, retry_choice};
-use super::shared::run::{listen_for_signals, run_engine, run_id, run_start};
+use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_start};
 use super::shared::settings::parse_percent;
 use super::shared::{
-    AdvancedArgs, CommandContext, Failure, GuardArgs, InputArgs, OpenPool, PaceArgs, PoolArgs, Proposal, RateChoice,
-    RunTarget, SimulationArgs, check_outputs, default_ledger_path, headings, note_preset, parse_provider,
-    require_terminal, warn_about_access, warn_about_cut_line,
+    AdvancedArgs, CommandContext, Failure, GuardArgs, InputArgs, Monitor, MonitorArgs, MonitoredRun, OpenPool,
+    PaceArgs, PoolArgs, Proposal, RateChoice, RunTarget, SimulationArgs, check_outputs, default_ledger_path, headings,
+    note_preset, parse_provider, require_terminal, warn_about_access, warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::ProviderName;
@@ -106,6 +106,8 @@ pub struct ReconcileArgs {
     pub retry: Vec<RetryOption>,
     #[command(flatten)]
     pub simulation: SimulationArgs,
+    #[command(flatten)]
+    pub monitor: MonitorArgs,
     #[command(flatten)]
     pub advanced: AdvancedArgs,
 }
@@ -197,7 +199,8 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
 
     // Result.
     let exit = exit_status(&args, &report, &outcome);
-    view::print_result(&report, outcome.run.as_ref().zip(shown_path.as_deref()), &args.input, exit, ui)?;
+    let applied = outcome.run.as_ref().zip(shown_path.as_deref());
+    view::print_result(&report, applied, &args.input, outcome.stop.as_ref(), exit, ui)?;
     if let Some(stop) = &outcome.stop {
         ui.stopped(stop);
     }
@@ -258,14 +261,17 @@ async fn apply(
     let mut signals = listen_for_signals()?;
     let mut rows = PickedRows::open(input, comparison)?;
     let origin = Some(target.origin(input.source.checked_hash(), context));
-    let run = run_id(options.seed, *clock);
+    let run = context.run;
     let start = RunStart {
         rows: Some(report.counts.rows),
         ..run_start(run, "reconcile", &args.input.display().to_string(), pace.limit, None, origin, *clock)
     };
     let control = args.control.plan()?;
     let (controls, requests) = control.start(ledger_path, run, "reconcile", context)?;
-    let mut observer = ui.observer();
+    let watched =
+        MonitoredRun { command: "reconcile", pool: &input.binding.pool, ledger: ledger_path, input: &args.input };
+    let monitor = Monitor::start(&args.monitor, watched, context).await?;
+    let mut observer = monitor.observer(ui.observer());
     let engine = RunContext {
         pool: input.binding.pool.clone(),
         simulated: input.binding.simulated,
@@ -282,6 +288,7 @@ async fn apply(
     };
     let run = run_engine(engine, &start, &corrections, &mut rows, &mut signals).await?;
     drop(controls);
+    monitor.finish(&run, exit_for_run(&run));
     let stop = match &run.ended {
         RunOutcome::Stopped(stop) => Some(stop.clone()),
         _ => None,

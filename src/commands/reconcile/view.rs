@@ -6,14 +6,15 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::ComparedItem;
+use crate::commands::shared::Failure;
+use crate::commands::shared::result::stopped_json;
 use crate::commands::shared::run_view::{
     TableLine, by_code_json, by_code_text, joined, print_run_report, run_json, simulated_mark, table,
 };
-use crate::commands::shared::{Failure, SCHEMA_VERSION};
 use crate::domain::drift::{DriftReport, DriftRow, DriftStatus, EXTRA_SYMBOL, ExtraLink, LinkedUserCounts, Misfire};
 use crate::domain::identity::{Personal, masked};
 use crate::domain::outcome::RefusalCode;
-use crate::domain::run::RunReport;
+use crate::domain::run::{RunReport, StopError};
 use crate::exit::Exit;
 use crate::input::Format;
 use crate::input::{LinkRow, LinkRowWriter};
@@ -33,21 +34,24 @@ pub(super) fn print_result(
     report: &DriftReport,
     applied: Option<(&RunReport, &str)>,
     input: &Path,
+    stop: Option<&StopError>,
     exit: Exit,
     ui: &Ui,
 ) -> io::Result<()> {
-    match (ui.output(), applied) {
-        (OutputFormat::Text, None) => Ok(()),
-        (OutputFormat::Text, Some((run, ledger))) => print_run_report(run, Some(ledger), input, exit, ui),
-        (OutputFormat::Json, _) => {
-            let applied = applied.map(|(run, ledger)| {
-                let mut run = run_json(run, Some(ledger), ui.shows_values(), exit);
-                run["command"] = "reconcile".into();
-                run
-            });
-            ui.json(&drift_json(report, applied.as_ref(), ui.shows_values(), exit))
-        }
+    let applied_json = applied.map(|(run, ledger)| {
+        let mut run = run_json(run, Some(ledger), ui.shows_values(), exit);
+        run["command"] = "reconcile".into();
+        run
+    });
+    let result = drift_json(report, applied_json.as_ref(), stop, ui.shows_values(), exit);
+    if ui.output() == OutputFormat::Json {
+        return ui.json(&result);
     }
+    if let Some((run, ledger)) = applied {
+        print_run_report(run, Some(ledger), input, exit, ui)?;
+    }
+    ui.keep_result(&result);
+    Ok(())
 }
 
 /// The numbers, then the first of the differences.
@@ -201,14 +205,20 @@ pub(super) fn combined_line(item: &ComparedItem<'_>) -> Result<Option<Vec<u8>>, 
 }
 
 /// The whole result. `applied` is the report of the run, where there was one.
-fn drift_json(report: &DriftReport, applied: Option<&Value>, show_values: bool, exit: Exit) -> Value {
+fn drift_json(
+    report: &DriftReport,
+    applied: Option<&Value>,
+    stop: Option<&StopError>,
+    show_values: bool,
+    exit: Exit,
+) -> Value {
     let counts = &report.counts;
     let rows = report.lines.iter().map(|line| {
         json!({
             "row": line.row.0,
             "key": line.key.map(|key| key.to_string()),
             "standing": line.standing.as_str(),
-            "code": line.standing.code().map(RefusalCode::as_str),
+            "refusal_code": line.standing.code().map(RefusalCode::as_str),
             "hint": line.hint,
         })
     });
@@ -218,7 +228,7 @@ fn drift_json(report: &DriftReport, applied: Option<&Value>, show_values: bool, 
             "source_value": shown_value(&line.value, show_values),
             "destination_username": shown_value(&line.destination, show_values),
             "destination_provider": line.destination_provider,
-            "superseded": line.superseded,
+            "of_superseded_row": line.superseded,
         })
     });
     let misfires = report.misfires.iter().map(|line| {
@@ -228,48 +238,46 @@ fn drift_json(report: &DriftReport, applied: Option<&Value>, show_values: bool, 
             "source_provider": line.provider,
             "source_value": shown_value(&line.value, show_values),
             "destination_username": shown_value(&line.destination, show_values),
-            "linked": timestamp(line.linked_unix_ms),
+            "linked_at": timestamp(line.linked_unix_ms),
             "profile_username": shown_value(&line.profile, show_values),
             "profile_value": shown_value(&line.profile_value, show_values),
-            "profile_created": timestamp(line.profile_created_unix_ms),
+            "profile_created_at": timestamp(line.profile_created_unix_ms),
             "address_verified": line.verified,
         })
     });
     let users = counts.linked_users;
-    json!({
-        "kind": "reconcile_report",
-        "schema_version": SCHEMA_VERSION,
+    let body = json!({
         "input": report.input,
         "pool": report.pool,
         "simulated": report.simulated,
-        "exit_status": exit.status(),
         "drift": counts.has_drift(),
         "rows": {
             "read": counts.rows, "linked": counts.linked, "missing": counts.missing, "moved": counts.moved,
             "blocked": counts.blocked, "unverifiable": counts.unverifiable, "invalid": counts.invalid,
         },
         "extra": counts.extra,
-        "superseded": counts.superseded,
+        "superseded_links": counts.superseded,
         "misfired": counts.misfired,
         "misfired_unverified": counts.misfired_unverified,
         "linked_users": {
             "all": users.all(), "signed_in": users.signed_in, "changed": users.changed, "no_trace": users.no_trace,
         },
         "changes": counts.changes,
-        "blocked_by_code": by_code_json(&counts.by_code, RefusalCode::as_str),
+        "refusals_by_code": by_code_json(&counts.by_code, RefusalCode::as_str),
         "providers_in_scope": report.scope,
-        "details": rows.collect::<Vec<_>>(),
-        "details_left_out": report.lines_left_out,
+        "row_standings": rows.collect::<Vec<_>>(),
+        "row_standings_left_out": report.lines_left_out,
         "extras": extras.collect::<Vec<_>>(),
         "extras_left_out": report.extras_left_out,
         "misfires": misfires.collect::<Vec<_>>(),
         "misfires_left_out": report.misfires_left_out,
-        "users": report.users,
+        "users_read": report.users,
         "reads": report.reads,
-        "scanned_unix_ms": report.scanned_unix_ms,
+        "scanned_at": timestamp(report.scanned_unix_ms),
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
         "applied": applied,
-    })
+    });
+    stopped_json("reconcile_report", exit, stop, show_values, body)
 }
 
 #[cfg(test)]
@@ -333,6 +341,7 @@ mod tests {
             &example(),
             applied.then_some((&run, "p.csv.ledger")),
             Path::new("p.csv"),
+            None,
             Exit::Drift,
             &screen.ui(),
         )

@@ -136,8 +136,9 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
         [] => None,
         trail => Some(TrailComparison::of(&args.ledgers, ledgers.pool(), trail)?),
     };
-    view::print_ledger_report(&report, args.failed.as_deref(), input, trail.as_ref(), context.ui)?;
-    Ok(if trail.is_some_and(|trail| trail.differs()) { Exit::Drift } else { Exit::Success })
+    let exit = if trail.as_ref().is_some_and(TrailComparison::differs) { Exit::Drift } else { Exit::Success };
+    view::print_ledger_report(&report, args.failed.as_deref(), input, trail.as_ref(), exit, context.ui)?;
+    Ok(exit)
 }
 
 /// Asks the runs that go on how far they are.

@@ -9,9 +9,9 @@
 //!  "ledger_heads":["64 hexadecimal digits"],
 //!  "rows":{"read":0,"linked":0,"already_linked":0,"refused":0,"failed":0,"in_doubt":0,"invalid":0,"unprocessed":null,
 //!          "skipped":0,"repeated":0,"undone":0},
-//!  "refusals":{},"undo_refusals":{},"findings":{},
-//!  "shards":null or {"count":4,"whole":true,"missing":[],"strange_ledgers":0,"rows_in_several":0},
-//!  "runs":[{"id":"","command":"link","input":"","started":"2026-03-01T08:00:00.000Z","ended":"completed | null",
+//!  "refusals_by_code":{},"undo_refusals_by_code":{},"findings_by_code":{},
+//!  "shards":null or {"count":4,"whole":true,"missing_shards":[],"strange_ledgers":0,"rows_in_several":0},
+//!  "runs":[{"id":"","command":"link","input":"","started_at":"2026-03-01T08:00:00.000Z","ended":"completed | null",
 //!            "live":null or {"pid":0,"state":"running","text":"","left_seconds":0}}],
 //!  "failures":[{"row":17,"key":"","state":"refused","refusal_code":"","service_code":"","service_message":"","meaning":""}],
 //!  "failures_left_out":0,
@@ -28,13 +28,14 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::cloudtrail::TrailComparison;
-use crate::commands::shared::SCHEMA_VERSION;
+use crate::commands::shared::result::result_json;
 use crate::commands::shared::run_view::{
     RESUME_AFTER_REPORT, by_code_json, counts_json, counts_table, joined, print_next_steps, simulated_mark,
 };
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
+use crate::exit::Exit;
 use crate::limits;
 use crate::ui::format::{count, counted, timestamp};
 use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape, explanation, meaning_fragment, shell_path};
@@ -45,6 +46,7 @@ pub(super) fn print_ledger_report(
     failed: Option<&Path>,
     input: Option<&Path>,
     trail: Option<&TrailComparison>,
+    exit: Exit,
     ui: &Ui,
 ) -> io::Result<()> {
     match ui.output() {
@@ -53,7 +55,7 @@ pub(super) fn print_ledger_report(
             ui.print(&(ledger_text(report, ui.shows_values(), ui.stdout_style()) + &trail))?;
         }
         OutputFormat::Json => {
-            let mut json = ledger_json(report, ui.shows_values());
+            let mut json = ledger_json(report, ui.shows_values(), exit);
             json["cloudtrail"] = trail.map(TrailComparison::json).unwrap_or_default();
             ui.json(&json)?;
         }
@@ -183,7 +185,7 @@ fn failure_line(failure: &FailureLine, show_values: bool, style: Style) -> Strin
     line
 }
 
-fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
+fn ledger_json(report: &LedgerReport, show_values: bool, exit: Exit) -> Value {
     let counts = &report.counts;
     let mut rows = counts_json(counts);
     if !report.unprocessed_known {
@@ -194,7 +196,7 @@ fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
             "id": run.id,
             "command": run.command,
             "input": run.input,
-            "started": timestamp(run.started_unix_ms),
+            "started_at": timestamp(run.started_unix_ms),
             "ended": run.ended,
             "live": run.live.as_ref().map(|live| json!({
                 "pid": live.pid,
@@ -219,14 +221,12 @@ fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
         json!({
             "count": shards.count,
             "whole": shards.is_whole(),
-            "missing": shards.missing,
+            "missing_shards": shards.missing,
             "strange_ledgers": shards.strange_ledgers,
             "rows_in_several": shards.rows_in_several,
         })
     });
-    json!({
-        "kind": "ledger_report",
-        "schema_version": SCHEMA_VERSION,
+    let body = json!({
         "pool": report.pool,
         "simulated": report.simulated,
         "ledgers": report.ledgers,
@@ -234,14 +234,15 @@ fn ledger_json(report: &LedgerReport, show_values: bool) -> Value {
         "rows": rows,
         "superseded_rows": report.superseded,
         "superseded_links": report.superseded_links,
-        "refusals": by_code_json(&counts.by_refusal, RefusalCode::as_str),
-        "undo_refusals": by_code_json(&counts.kept, RefusalCode::as_str),
-        "findings": by_code_json(&counts.by_finding, FindingCode::as_str),
+        "refusals_by_code": by_code_json(&counts.by_refusal, RefusalCode::as_str),
+        "undo_refusals_by_code": by_code_json(&counts.kept, RefusalCode::as_str),
+        "findings_by_code": by_code_json(&counts.by_finding, FindingCode::as_str),
         "shards": shards,
         "runs": runs.collect::<Vec<_>>(),
         "failures": failures.collect::<Vec<_>>(),
         "failures_left_out": report.failures_left_out,
-    })
+    });
+    result_json("ledger_report", exit, body)
 }
 
 #[cfg(test)]
@@ -305,7 +306,7 @@ mod tests {
     }
 
     fn printed(screen: &Screen) -> String {
-        print_ledger_report(&example(), None, Some(Path::new("pairs.csv")), None, &screen.ui()).unwrap();
+        print_ledger_report(&example(), None, Some(Path::new("pairs.csv")), None, Exit::Success, &screen.ui()).unwrap();
         screen.both()
     }
 
@@ -316,7 +317,7 @@ mod tests {
         assert_snapshot!("json", printed(&Screen::new().json()));
         assert_snapshot!("json_with_values", printed(&Screen::new().json().showing_values()));
         let known = LedgerReport { unprocessed_known: true, ..example() };
-        assert_eq!(ledger_json(&known, false)["rows"]["unprocessed"], 0);
+        assert_eq!(ledger_json(&known, false, Exit::Success)["rows"]["unprocessed"], 0);
     }
 
     #[test]
@@ -333,8 +334,8 @@ mod tests {
         assert!(text.contains(
             "run 02cd link pairs.csv 2026-03-01T09:00:00.500Z live (pid 4711): 5 of 9 rows done, 3 s left\n"
         ));
-        assert_eq!(ledger_json(&report, false)["runs"][1]["live"]["pid"], 4_711);
-        assert_eq!(ledger_json(&report, false)["runs"][0]["live"], Value::Null);
+        assert_eq!(ledger_json(&report, false, Exit::Success)["runs"][1]["live"]["pid"], 4_711);
+        assert_eq!(ledger_json(&report, false, Exit::Success)["runs"][0]["live"], Value::Null);
     }
 
     #[test]
@@ -364,13 +365,13 @@ mod tests {
         let mut report = example();
         report.failures[0].said.as_mut().unwrap().message = "User jane is disabled.".into();
         for screen in [Screen::new(), Screen::new().json()] {
-            print_ledger_report(&report, None, None, None, &screen.ui()).unwrap();
+            print_ledger_report(&report, None, None, None, Exit::Success, &screen.ui()).unwrap();
             let printed = screen.stdout() + &screen.stderr();
             assert!(!printed.contains("jane"), "{printed}");
             let hint = format!("hint: {HIDDEN_MESSAGES_HINT}\n");
             assert_eq!(screen.stderr().matches(&hint).count(), 1, "once, not for each row: {}", screen.stderr());
             let showing = screen.showing_values();
-            print_ledger_report(&report, None, None, None, &showing.ui()).unwrap();
+            print_ledger_report(&report, None, None, None, Exit::Success, &showing.ui()).unwrap();
             assert!(showing.stdout().contains("User jane is disabled."), "{}", showing.stdout());
         }
     }

@@ -239,38 +239,38 @@ fn details(found: &CheckResult) -> Value {
             json!({ "providers": providers.iter().map(provider).collect::<Vec<_>>() })
         }
         CheckResult::Mapping { mapped, immutable, missing, .. } => {
-            json!({ "mapped_attributes": mapped, "immutable": immutable, "missing": missing })
+            json!({ "mapped_attributes": mapped, "immutable_attributes": immutable, "missing_attributes": missing })
         }
         CheckResult::Quota { per_second, origin, share, pace } => {
-            json!({ "per_second": per_second, "origin": origin, "share": share, "pace_per_second": pace })
+            json!({ "quota_per_second": per_second, "origin": origin, "share": share, "rate_per_second": pace })
         }
         CheckResult::Clock(Some((low, high))) => json!({ "service_ahead_ms_min": low, "service_ahead_ms_max": high }),
         CheckResult::ScanTime { users, reads, pace } => json!({
             "estimated_users": users,
             "calls": reads,
-            "pace_per_second": pace,
+            "rate_per_second": pace,
             "seconds": duration_of_calls(*reads, *pace).as_secs_f64(),
         }),
         CheckResult::AppClients { not_offered, read_of_more } => json!({
-            "not_offered": not_offered.iter().map(ProviderName::as_str).collect::<Vec<_>>(),
+            "not_offered_providers": not_offered.iter().map(ProviderName::as_str).collect::<Vec<_>>(),
             "read_of_more": read_of_more,
         }),
         CheckResult::Input { rows, invalid, providers, not_in_pool } => {
             let names = |names: &BTreeSet<ProviderName>| names.iter().map(|name| Value::from(name.as_str())).collect();
             json!({
-                "rows": rows,
-                "invalid": invalid,
-                "providers": names(providers),
+                "row_count": rows,
+                "invalid_rows": invalid,
+                "input_providers": names(providers),
                 "not_in_pool": not_in_pool.as_ref().map_or(Value::Null, names),
             })
         }
         CheckResult::LinkPermitted { code } | CheckResult::LinkPermissionUnclear { code } => json!({ "code": code }),
         CheckResult::LinkTime { input_links, pace } => {
             let links = &input_links.unwrap_or(LINK_TIME_LINKS);
-            json!({ "links": links, "pace_per_second": pace, "seconds": duration_of_calls(*links, *pace).as_secs_f64() })
+            json!({ "calls": links, "rate_per_second": pace, "seconds": duration_of_calls(*links, *pace).as_secs_f64() })
         }
         CheckResult::NotTried(operation) => json!({ "operation": operation }),
-        CheckResult::Stopped(stop) => json!({ "cause": stop.cause.as_str() }),
+        CheckResult::Stopped(stop) => json!({ "stop_cause": stop.cause.as_str() }),
         CheckResult::Accepted
         | CheckResult::AdminOnlySignUp
         | CheckResult::NobodyLinked

@@ -57,6 +57,32 @@ impl Failure {
         }
     }
 
+    /// Returns a stable word for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Usage(_) => "usage",
+            Self::Input(InputError::Open { .. }) => "input_not_opened",
+            Self::Input(InputError::Write { .. }) | Self::Output(_) => "output_not_written",
+            Self::Input(InputError::Spool { .. }) => "temporary_file",
+            Self::Input(InputError::Changed { .. }) => StopCause::InputChanged.as_str(),
+            Self::Input(InputError::Header(_)) => "header_invalid",
+            Self::Input(_) => "input_not_read",
+            Self::Strict { .. } => "rows_invalid",
+            Self::SmallInput(_) => "input_too_small",
+            Self::Ledger(LedgerError::Locked { .. }) => "ledger_locked",
+            Self::Ledger(LedgerError::Mismatch { .. }) => "ledger_mismatch",
+            Self::Ledger(LedgerError::Damaged { .. }) => StopCause::LedgerDamaged.as_str(),
+            Self::Ledger(LedgerError::Version { .. }) => "ledger_version",
+            Self::Ledger(LedgerError::NotALedger { .. }) => "not_a_ledger",
+            Self::Ledger(_) => StopCause::LedgerIo.as_str(),
+            Self::Mismatch(_) => "mismatch",
+            Self::Stop(stop) => stop.cause.as_str(),
+            Self::Declined => "declined",
+            Self::Unbalanced(_) => "counts_unbalanced",
+            Self::System(_) => "system",
+        }
+    }
+
     /// Returns what to do about it, where the message does not say.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

@@ -5,13 +5,17 @@ pub mod check_view;
 pub mod choices;
 pub mod control;
 mod failure;
+mod hooks;
 mod input;
+mod metrics;
+mod monitor;
 mod nearest;
 mod outputs;
 mod pace;
 pub mod part;
 mod pool;
 pub mod recent_first;
+pub mod result;
 pub mod retry;
 pub mod rows;
 pub mod run;
@@ -25,7 +29,9 @@ pub mod simulator;
 pub mod stop_after;
 
 pub use failure::{Failure, exit_for_stop, input_stop, temporary_file_error, temporary_file_stop};
+pub use hooks::HookArgs;
 pub use input::{InputArgs, note_preset};
+pub use monitor::{Monitor, MonitorArgs, MonitoredRun};
 pub use outputs::check_outputs;
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
 pub use pool::{
@@ -42,6 +48,7 @@ use crate::clock::Clock;
 use crate::domain::identity::ProviderName;
 use crate::domain::shard::Shard;
 use crate::ledger::Binding;
+use crate::ledger::record::RunId;
 use crate::ledger::storage::FileAccess;
 use crate::ui::{Ui, escape, format, shell_path};
 use settings::FileSettings;
@@ -52,15 +59,14 @@ pub struct CommandContext<'a> {
     pub clock: Clock,
     /// The seed of random waits where `--seed` gives none.
     pub seed: u64,
+    /// The id of this execution, in events and in the ledger.
+    pub run: RunId,
     pub file_settings: FileSettings,
     /// Whether outputs may replace existing files.
     pub force: bool,
     /// The arguments of the program, for the ledger.
     pub arguments: Vec<String>,
 }
-
-/// The version of every JSON result. Members may be added without a new version.
-pub const SCHEMA_VERSION: u32 = 1;
 
 /// Headings of the help that several commands use.
 pub mod headings {

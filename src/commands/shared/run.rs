@@ -16,6 +16,7 @@ use crate::ledger::record::{LimitNote, RunId, RunOrigin, RunStart, TOOL_VERSION}
 use crate::limits::SIGNALS_WAITING_MAX;
 use crate::pace::RateQuota;
 use crate::seed::Rng;
+use crate::ui::Ui;
 
 /// Records the run's start and the corrections of its input in the ledger, and gives the rows to the engine. What ends the run, a ledger that
 /// cannot be written included, is in the report.
@@ -128,7 +129,7 @@ fn ignores_hang_up(status: &str) -> bool {
 /// Ends the process at SIGTERM until a run handles it. The first process of a container has no default for it, and would
 /// be killed at the end of the scheduler's patience. In a thread of its own: checking a long file blocks the runtime.
 #[expect(clippy::disallowed_methods, clippy::exit, reason = "main may be busy, and there is nothing to finish")]
-pub fn end_at_termination() -> Result<(), Failure> {
+pub fn end_at_termination(ui: Ui, command: &'static str) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::System(format!("cannot listen for signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
     let (mut terminations, questions) = {
@@ -142,6 +143,7 @@ pub fn end_at_termination() -> Result<(), Failure> {
         runtime.block_on(async {
             while terminations.recv().await.is_some() {
                 if !SIGNALS_ARE_HANDLED.load(Ordering::SeqCst) {
+                    ui.ended(command, Exit::Terminated.status());
                     std::process::exit(Exit::Terminated.status().into());
                 }
             }

@@ -1,13 +1,12 @@
 //! How the result of a run is printed: as text for people, as one JSON object for scripts.
 //!
 //! ```json
-//! {"kind":"run_report","schema_version":1,"command":"link | undo | reconcile",
-//!  "pool":"us-east-1_AbCdEfGhI","simulated":false,"ledger":"pairs.csv.ledger",
+//! {"kind":"run_report","schema_version":1,"exit_status":0,"error":{"code":"","message":"","hint":""} | null,
+//!  "command":"link | undo | reconcile","pool":"us-east-1_AbCdEfGhI","simulated":false,"ledger":"pairs.csv.ledger",
 //!  "ledger_head":"64 hexadecimal digits | null","ended":"completed | interrupted | stopped","signal":"SIGINT | SIGTERM | null",
-//!  "stop_cause":"credentials, ... | null","stop_detail":"text | null","exit_status":0,
 //!  "rows":{"read":0,"linked":0,"already_linked":0,"refused":0,"failed":0,"in_doubt":0,"invalid":0,"unprocessed":0,
 //!          "skipped":0,"repeated":0,"undone":0,"not_read":null},
-//!  "refusals":{"user_not_found":0},"findings":{"missing_value":0},
+//!  "refusals_by_code":{"user_not_found":0},"findings_by_code":{"missing_value":0},
 //!  "writes":0,"reads":0,"throttled":0,"plan_missed":null,"elapsed_ms":0}
 //! ```
 //!
@@ -19,7 +18,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::SCHEMA_VERSION;
+use super::result::stopped_json;
 use crate::domain::counts::Counts;
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
@@ -43,15 +42,16 @@ pub fn print_run_report_with(
     exit: Exit,
     ui: &Ui,
 ) -> io::Result<()> {
+    let mut result = run_json(report, ledger, ui.shows_values(), exit);
+    for (name, value) in members {
+        result[name] = value;
+    }
     match ui.output() {
-        OutputFormat::Text => ui.print(&run_text(report, ledger, ui.stdout_style()))?,
-        OutputFormat::Json => {
-            let mut object = run_json(report, ledger, ui.shows_values(), exit);
-            for (name, value) in members {
-                object[name] = value;
-            }
-            ui.json(&object)?;
+        OutputFormat::Text => {
+            ui.keep_result(&result);
+            ui.print(&run_text(report, ledger, ui.stdout_style()))?;
         }
+        OutputFormat::Json => ui.json(&result)?,
     }
     if let Some(ledger) = ledger {
         print_next_steps(&report.counts, report.not_read.unwrap_or(0), &[ledger], Some(input), RESUME_RUN, ui);
@@ -225,7 +225,7 @@ pub const RESUME_AFTER_REPORT: &str = "run `link` on the same input again to res
 /// Prints what to do next, as hints. Without ledgers, `report --failed` is not suggested. Prints nothing where every row is in the desired state.
 pub fn print_next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&Path>, resume: &str, ui: &Ui) {
     if let Some(warning) = unknown_text_warning(counts, ledgers) {
-        ui.warn(&warning);
+        ui.warn_of("unrecognised", &warning);
     }
     for step in next_steps(counts, not_read, ledgers, input, resume) {
         ui.hint(&step);
@@ -293,9 +293,7 @@ pub fn run_json(report: &RunReport, ledger: Option<&str>, show_values: bool, exi
         RunOutcome::Interrupted(signal) => ("interrupted", Some(signal_name(*signal)), None),
         RunOutcome::Stopped(stop) => ("stopped", None, Some(stop)),
     };
-    json!({
-        "kind": "run_report",
-        "schema_version": SCHEMA_VERSION,
+    let body = json!({
         "command": if report.purpose.is_undo() { "undo" } else { "link" },
         "pool": report.pool.as_str(),
         "simulated": report.simulated,
@@ -303,36 +301,20 @@ pub fn run_json(report: &RunReport, ledger: Option<&str>, show_values: bool, exi
         "ledger_head": ledger.and(report.ledger_head.as_deref()),
         "ended": ended,
         "signal": signal,
-        "stop_cause": stop.map(|stop| stop.cause.as_str()),
-        "stop_detail": stop.map(|stop| stop.printable_detail(show_values)),
-        "exit_status": exit.status(),
         "rows": rows,
-        "refusals": by_code_json(&report.counts.by_refusal, RefusalCode::as_str),
-        "findings": by_code_json(&report.counts.by_finding, FindingCode::as_str),
+        "refusals_by_code": by_code_json(&report.counts.by_refusal, RefusalCode::as_str),
+        "findings_by_code": by_code_json(&report.counts.by_finding, FindingCode::as_str),
         "writes": report.writes,
         "reads": report.reads,
         "throttled": report.throttled,
         "plan_missed": report.missed,
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
-    })
+    });
+    stopped_json("run_report", exit, stop, show_values, body)
 }
 
 pub fn counts_json(counts: &Counts) -> Map<String, Value> {
-    numbers_json([
-        ("read", counts.read),
-        ("linked", counts.linked),
-        ("already_linked", counts.already_linked),
-        ("refused", counts.refused),
-        ("failed", counts.failed),
-        ("in_doubt", counts.in_doubt),
-        ("invalid", counts.invalid),
-        ("unprocessed", counts.unprocessed),
-        ("skipped", counts.skipped),
-        ("repeated", counts.repeated),
-        ("undone", counts.undone),
-        ("superseded", counts.superseded),
-        ("recovered", counts.recovered),
-    ])
+    numbers_json(counts.by_name())
 }
 
 pub fn by_code_json<C: Copy>(numbers: &BTreeMap<C, u64>, name: fn(C) -> &'static str) -> Map<String, Value> {

@@ -10,13 +10,14 @@ use std::time::Duration;
 use clap::{Arg, Args};
 
 use super::shared::control::ControlArgs;
-use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_id, run_start};
+use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_start};
 use super::shared::run_view::print_stop;
 use super::shared::settings::{parse_moment, parse_row_ranges};
 use super::shared::simulator::Simulator;
 use super::shared::{
-    AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, PaceArgs, PoolArgs,
-    Proposal, RunTarget, SimulationArgs, binding_of, check_outputs, check_providers, connect, headings, parse_provider,
+    AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, Monitor, MonitorArgs,
+    MonitoredRun, PaceArgs, PoolArgs, Proposal, RunTarget, SimulationArgs, binding_of, check_outputs, check_providers,
+    connect, headings, parse_provider,
 };
 use crate::clock::UnixMs;
 use crate::domain::counts::Counts;
@@ -71,6 +72,8 @@ pub struct UndoArgs {
     pub control: ControlArgs,
     #[command(flatten)]
     pub simulation: SimulationArgs,
+    #[command(flatten)]
+    pub monitor: MonitorArgs,
     #[command(flatten)]
     pub advanced: AdvancedArgs,
 }
@@ -212,6 +215,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     } else {
         None
     };
+    let mut monitor = None;
     let report = if let Some((service, knowledge)) = connection.filter(|_| found.selected > 0) {
         // Ask. A ledger is bound to what the service says of itself.
         let binding = binding_of(&pool, &service, &knowledge);
@@ -233,7 +237,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         // Run.
         let mut signals = listen_for_signals()?;
         let origin = Some(target.origin(None, context));
-        let run = run_id(options.seed, *clock);
+        let run = context.run;
         let last_start = ledger.last_run().map(|run| run.start.clone());
         let input = last_start.as_ref().map(|start| start.input.clone()).unwrap_or_default();
         let shard = last_start.and_then(|start| start.shard);
@@ -246,7 +250,10 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
             let (controls, requests) = control.start(&args.ledger, run, UNDO_COMMAND, context)?;
             (Some(controls), Some(requests))
         };
-        let mut observer = ui.observer();
+        let watched =
+            MonitoredRun { command: "undo", pool: &binding.pool, ledger: &args.ledger, input: Path::new(&input) };
+        let monitor = monitor.insert(Monitor::start(&args.monitor, watched, context).await?);
+        let mut observer = monitor.observer(ui.observer());
         let engine = RunContext {
             pool: binding.pool.clone(),
             simulated: binding.simulated,
@@ -272,6 +279,9 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
 
     // Result.
     let exit = exit_for_run(&report);
+    if let Some(monitor) = &monitor {
+        monitor.finish(&report, exit);
+    }
     let links = list.finish()?;
     view::print_undo_report(&report, links, found.recovered, &args.ledger.display().to_string(), exit, ui)?;
     print_stop(&report, ui);

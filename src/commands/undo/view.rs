@@ -28,18 +28,19 @@ pub(super) fn print_undo_report(
     exit: Exit,
     ui: &Ui,
 ) -> io::Result<()> {
+    let mut object = run_json(report, Some(ledger), ui.shows_values(), exit);
+    let is_dry_run = report.purpose == RunPurpose::UndoDryRun;
+    object["dry_run"] = is_dry_run.into();
+    object["recovered_left_out"] = left_out.into();
+    if is_dry_run {
+        object["links"] = Value::Array(links);
+    }
     match ui.output() {
-        OutputFormat::Text => ui.print(&undo_text(report, left_out, ledger, ui.stdout_style()))?,
-        OutputFormat::Json => {
-            let mut object = run_json(report, Some(ledger), ui.shows_values(), exit);
-            let is_dry_run = report.purpose == RunPurpose::UndoDryRun;
-            object["dry_run"] = is_dry_run.into();
-            object["recovered_left_out"] = left_out.into();
-            if is_dry_run {
-                object["links"] = Value::Array(links);
-            }
-            ui.json(&object)?;
+        OutputFormat::Text => {
+            ui.keep_result(&object);
+            ui.print(&undo_text(report, left_out, ledger, ui.stdout_style()))?;
         }
+        OutputFormat::Json => ui.json(&object)?,
     }
     for step in next_steps(report) {
         ui.hint(&step);

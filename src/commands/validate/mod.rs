@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 
 use super::shared::bounds::InputLimits;
 use super::shared::choices::{self, Choices};
+use super::shared::result::failure_json;
 use super::shared::rows::read_first;
 use super::shared::saved_plan::{PlanHeader, PlannedInput};
 use super::shared::settings::{Rate, parse_rate, parse_share};
@@ -125,27 +127,37 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
 
     // Check, and forecast where there is a pool.
     let mut view = ValidateView::new(ui, source.name(), pool_options(&args.pool, &args.simulation));
-    let mut checked = check_input(&source, &options, args.split.as_deref(), &mut view)?;
-    InputLimits::new(args.min_rows, None, file)?.check(checked.counts.read, None)?;
-    let forecast = match pool {
-        Some(pool) => {
-            let forecast = forecast_input(
-                &args,
-                &source,
-                &options,
-                &mut checked,
-                &pool,
-                rate_choice,
-                &choices,
-                &mut view,
-                context,
-            )
-            .await?;
-            pool.address.close()?;
-            choices.warn_about_unused(ui);
-            Some(forecast)
+    let found = async {
+        let mut checked = check_input(&source, &options, args.split.as_deref(), &mut view)?;
+        InputLimits::new(args.min_rows, None, file)?.check(checked.counts.read, None)?;
+        let forecast = match pool {
+            Some(pool) => {
+                let forecast = forecast_input(
+                    &args,
+                    &source,
+                    &options,
+                    &mut checked,
+                    &pool,
+                    rate_choice,
+                    &choices,
+                    &mut view,
+                    context,
+                )
+                .await?;
+                pool.address.close()?;
+                choices.warn_about_unused(ui);
+                Some(forecast)
+            }
+            None => None,
+        };
+        Ok((checked, forecast))
+    };
+    let (checked, forecast) = match Box::pin(found).await {
+        Ok(found) => found,
+        Err(failure) => {
+            view.print_failure(&failure)?;
+            return Err(failure);
         }
-        None => None,
     };
 
     // Result.
@@ -155,7 +167,12 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
         Some(forecast) if forecast.report.refused() > 0 => Exit::Incomplete,
         _ => Exit::Success,
     };
-    view.print_result(&checked.into_report(&source), forecast.as_ref().map(|forecast| &forecast.report), exit)?;
+    view.print_result(
+        &checked.into_report(&source),
+        forecast.as_ref().map(|forecast| &forecast.report),
+        exit,
+        &Value::Null,
+    )?;
     note_files(&args, forecast.as_ref(), ui);
     if args.save_plan.is_some() && forecast.as_ref().is_some_and(|forecast| forecast.has_unlike) {
         ui.warn("no plan was written: identities of the input do not look like those of the pool");
@@ -335,8 +352,10 @@ fn print_unreadable(error: InputError, source: &InputSource, ui: &Ui) -> Failure
         *checked.counts.by_finding.entry(finding.code).or_default() += 1;
         view.on(&RunEvent::Found(finding.clone()));
     }
-    match view.print_result(&checked.into_report(source), None, Exit::InvalidInput) {
-        Ok(()) => error.into(),
+    let failure = Failure::from(error);
+    let error = failure_json(&failure, ui.shows_values());
+    match view.print_result(&checked.into_report(source), None, Exit::InvalidInput, &error) {
+        Ok(()) => failure,
         Err(broken) => broken.into(),
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! ```json
 //! {"kind":"validate_report","schema_version":1,"input":"pairs.csv","findings":[],
-//!  "rows":{"read":0,"valid":0,"invalid":0},"blank_lines":0,
+//!  "error":null,"rows":{"read":0,"valid":0,"invalid":0},"blank_lines":0,
 //!  "findings_by_code":{"missing_value":0},"allowed_by_code":{},"exit_status":0}
 //! ```
 //!
@@ -17,8 +17,9 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use crate::commands::shared::SCHEMA_VERSION;
+use crate::commands::shared::Failure;
 use crate::commands::shared::check_view::{check_json, check_text};
+use crate::commands::shared::result::failure_json;
 use crate::commands::shared::run_view::{by_code_json, joined, simulated_mark};
 use crate::domain::doctor::CheckStatus;
 use crate::domain::event::{RunEvent, RunObserver};
@@ -27,8 +28,10 @@ use crate::domain::outcome::RefusalCode;
 use crate::domain::report::{PredictedRefusal, PredictionReport, ValidateReport};
 use crate::exit::Exit;
 use crate::limits;
-use crate::ui::format::{count, counted, duration, rate};
-use crate::ui::{OutputFormat, Style, Ui, encode_json, escape, escape_json, meaning_fragment, shell_path};
+use crate::ui::format::{count, counted, duration, rate, timestamp};
+use crate::ui::{
+    OutputFormat, SCHEMA_VERSION, Style, Ui, encode_json, escape, escape_json, meaning_fragment, shell_path,
+};
 
 /// Takes findings and refused rows as they come, and prints the result. Shows progress meanwhile.
 pub(super) struct ValidateView {
@@ -76,12 +79,13 @@ impl ValidateView {
         report: &ValidateReport,
         forecast: Option<&PredictionReport>,
         exit: Exit,
+        error: &Value,
     ) -> io::Result<()> {
         drop(self.progress);
         let style = self.ui.stdout_style();
         let ui = self.ui;
         if ui.output() == OutputFormat::Json {
-            self.json.push_str(&end_of_json(report, forecast, ui.shows_values(), exit));
+            self.json.push_str(&end_of_json(report, forecast, ui.shows_values(), exit, error));
             return self.output_error.take().map_or_else(|| ui.print(&self.json), Err);
         }
         ui.print(&findings_text(report, style))?;
@@ -104,6 +108,19 @@ impl ValidateView {
         Ok(())
     }
 
+    /// Ends an object of which a part is printed already. Where none is, the failure is the whole result.
+    pub(super) fn print_failure(mut self, failure: &Failure) -> io::Result<()> {
+        drop(self.progress);
+        if !self.ui.has_printed() || self.ui.output() == OutputFormat::Text {
+            return Ok(());
+        }
+        let error = failure_json(failure, self.ui.shows_values());
+        self.json.push_str("],");
+        let end = encode_json(&json!({"error": error, "exit_status": failure.exit().status()}));
+        self.json.push_str(end.trim_start_matches('{'));
+        self.ui.print(&self.json)
+    }
+
     /// No more findings come, but rows that `link` would refuse.
     pub(super) fn begin_refused_rows(&mut self) {
         if self.ui.output() == OutputFormat::Json {
@@ -117,7 +134,7 @@ impl ValidateView {
             self.add_json(&json!({
                 "row": line.row.0,
                 "key": line.key.to_string(),
-                "verdict": line.verdict,
+                "refusal_code": line.verdict,
                 "hint": line.hint,
                 "candidates": line.candidates,
                 "candidates_left_out": line.candidates_left_out,
@@ -169,7 +186,13 @@ pub(super) fn finding_json(finding: &Finding) -> Value {
     })
 }
 
-fn end_of_json(report: &ValidateReport, forecast: Option<&PredictionReport>, show_values: bool, exit: Exit) -> String {
+fn end_of_json(
+    report: &ValidateReport,
+    forecast: Option<&PredictionReport>,
+    show_values: bool,
+    exit: Exit,
+    error: &Value,
+) -> String {
     let counts = &report.counts;
     let mut rest = json!({
         "rows": {"read": counts.read, "valid": counts.unprocessed, "invalid": counts.invalid},
@@ -177,6 +200,7 @@ fn end_of_json(report: &ValidateReport, forecast: Option<&PredictionReport>, sho
         "findings_by_code": by_code_json(&counts.by_finding, FindingCode::as_str),
         "allowed_by_code": by_code_json(&report.allowed, FindingCode::as_str),
         "exit_status": exit.status(),
+        "error": error,
     });
     if let Some(forecast) = forecast {
         rest["forecast"] = forecast_json(forecast, show_values);
@@ -190,20 +214,20 @@ fn forecast_json(report: &PredictionReport, show_values: bool) -> Value {
         "simulated": report.simulated,
         "lookup": report.look_up,
         "because": report.because,
-        "users": report.users,
+        "users_read": report.users,
         "reads": report.reads,
         "throttled": report.throttled,
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
         "by_verdict": report.by_verdict,
         "refused": report.refused(),
         "may_be_refused": report.may_be_refused.iter().map(|((code, reason), rows)| {
-            json!({"code": code, "reason": reason, "rows": rows})
+            json!({"refusal_code": code, "reason": reason, "row_count": rows})
         }).collect::<Vec<_>>(),
         "concerns": report.concerns.iter().map(|((code, reason), rows)| {
-            json!({"code": code, "reason": reason, "rows": rows})
+            json!({"refusal_code": code, "reason": reason, "row_count": rows})
         }).collect::<Vec<_>>(),
         "sign_in_checks": report.sign_ins.iter().map(|check| check_json(check, show_values)).collect::<Vec<_>>(),
-        "scanned_unix_ms": report.scanned_unix_ms,
+        "scanned_at": timestamp(report.scanned_unix_ms),
         "links_to_make": report.writes,
         "repeats": report.repeats,
         "rate_per_second": report.rate_per_second,
@@ -363,7 +387,7 @@ mod tests {
                 view.add_refused_row(&line);
             }
         }
-        view.print_result(&report(), Some(&forecast()), Exit::InvalidInput).unwrap();
+        view.print_result(&report(), Some(&forecast()), Exit::InvalidInput, &Value::Null).unwrap();
         screen.both()
     }
 

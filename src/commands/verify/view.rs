@@ -2,11 +2,11 @@
 //!
 //! ```json
 //! {"kind":"verify_report","schema_version":1,"ledger":"pairs.csv.ledger","pool":"us-east-1_AbCdEfGhI","simulated":false,
-//!  "lines":0,"runs":0,"ledger_rows":0,"ledger_head":"64 hexadecimal digits","last_line_at":"2026-03-01T08:00:00.000Z",
+//!  "line_count":0,"run_count":0,"ledger_rows":0,"ledger_head":"64 hexadecimal digits","last_line_at":"2026-03-01T08:00:00.000Z",
 //!  "torn_bytes":0,"earlier_head_line":null,
 //!  "signature":null or {"principal":"","key":"SHA256:…","head":"64 hexadecimal digits","line":0},
-//!  "inputs":[{"input":"pairs.csv","rows":{"read":0},"unaccounted":0,"missing":[{"row":1,"line":2,"key":""}],
-//!             "missing_left_out":0}],
+//!  "inputs":[{"input":"pairs.csv","rows":{"read":0},"unaccounted":0,"missing_rows":[{"row":1,"line":2,"key":""}],
+//!             "missing_rows_left_out":0}],
 //!  "exit_status":0}
 //! ```
 
@@ -15,7 +15,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use super::verification::{InputVerification, Verification, VerifiedSignature};
-use crate::commands::shared::SCHEMA_VERSION;
+use crate::commands::shared::result::result_json;
 use crate::commands::shared::run_view::{counts_json, joined, simulated_mark};
 use crate::exit::Exit;
 use crate::limits::FAILURES_SHOWN_MAX;
@@ -85,14 +85,12 @@ fn input_lines(input: &InputVerification) -> Vec<String> {
 
 fn json_of(found: &Verification, exit: Exit) -> Value {
     let contents = &found.contents;
-    json!({
-        "kind": "verify_report",
-        "schema_version": SCHEMA_VERSION,
+    let body = json!({
         "ledger": found.ledger,
         "pool": contents.header.binding.pool.as_str(),
         "simulated": contents.header.binding.simulated,
-        "lines": contents.lines,
-        "runs": contents.runs,
+        "line_count": contents.lines,
+        "run_count": contents.runs,
         "ledger_rows": contents.view.states().count(),
         "ledger_head": contents.head.to_string(),
         "last_line_at": timestamp(contents.last_at),
@@ -105,8 +103,8 @@ fn json_of(found: &Verification, exit: Exit) -> Value {
             "line": line,
         })),
         "inputs": found.inputs.iter().map(input_json).collect::<Vec<_>>(),
-        "exit_status": exit.status(),
-    })
+    });
+    result_json("verify_report", exit, body)
 }
 
 fn input_json(input: &InputVerification) -> Value {
@@ -119,7 +117,7 @@ fn input_json(input: &InputVerification) -> Value {
         "input": input.input,
         "rows": counts_json(&input.counts),
         "unaccounted": input.unaccounted(),
-        "missing_left_out": input.unaccounted() - missing.len() as u64,
-        "missing": missing,
+        "missing_rows_left_out": input.unaccounted() - missing.len() as u64,
+        "missing_rows": missing,
     })
 }

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use serde_json::Value;
 
-use super::wait_for;
+use super::{schema, violations, wait_for};
 
 /// One of the program's two voices.
 #[derive(Clone, Default)]
@@ -33,6 +33,7 @@ impl Said {
 /// A running process; killed when dropped.
 pub(crate) struct Running {
     child: Child,
+    arguments: Vec<String>,
     stdout: Said,
     stderr: Said,
     listeners: Vec<JoinHandle<()>>,
@@ -40,13 +41,14 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
+        let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
         let mut child = command.spawn().expect("the program starts");
         let (stdout, stderr) = (Said::default(), Said::default());
         let listeners = vec![
             stdout.listen(child.stdout.take().expect("stdout is a pipe")),
             stderr.listen(child.stderr.take().expect("stderr is a pipe")),
         ];
-        Self { child, stdout, stderr, listeners }
+        Self { child, arguments, stdout, stderr, listeners }
     }
 
     pub(crate) fn start_with_stdin(mut command: Command, stdin: &[u8]) -> Self {
@@ -98,6 +100,7 @@ impl Running {
         }
         let finished = Finished { code: status.code(), stdout: self.stdout.text(), stderr: self.stderr.text() };
         assert!(!finished.stderr.contains("panicked"), "{finished:#?}");
+        finished.check_json(&self.arguments);
         finished
     }
 }
@@ -127,6 +130,36 @@ impl Finished {
         self
     }
 
+    /// Checks that what was requested as JSON is valid against its schema: the result, and each event.
+    fn check_json(&self, arguments: &[String]) {
+        let requests = |option: &str| {
+            arguments.windows(2).any(|pair| pair[0] == option && pair[1] == "json")
+                || arguments.contains(&format!("{option}=json"))
+        };
+        // One that was killed may leave half a line.
+        if self.code.is_none() {
+            return;
+        }
+        // An export to stdout is the file, and so is a schema.
+        let is_file = arguments.windows(2).any(|pair| pair[0] == "--out" && pair[1] == "-") || arguments[0] == "schema";
+        if requests("--output") && !is_file && !self.stdout.is_empty() {
+            let result: Value =
+                serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {arguments:?}: {self:#?}"));
+            let name = if result["kind"] == "error_report" { "error" } else { arguments[0].as_str() };
+            let found = violations(schema(name), &result);
+            assert!(found.is_empty(), "{name}: {found:#?} in {result:#}");
+            assert_eq!(result["exit_status"].as_i64(), self.code.map(i64::from), "{self:#?}");
+        }
+        if requests("--log-format") {
+            for line in self.stderr.lines() {
+                let event: Value =
+                    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}: {arguments:?}"));
+                let found = violations(schema("event"), &event);
+                assert!(found.is_empty(), "{found:#?} in {event:#}");
+            }
+        }
+    }
+
     /// stdout as one JSON object, of which every rows count balances.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
@@ -143,7 +176,8 @@ impl Finished {
     #[track_caller]
     pub(crate) fn refused_with(self, code: i32, part: &str) -> Self {
         let finished = self.left_with(code);
-        assert_eq!(finished.stdout, "", "{finished:#?}");
+        let is_error = finished.stdout.starts_with("{\"kind\":\"error_report\"");
+        assert!(finished.stdout.is_empty() || is_error, "{finished:#?}");
         let errors: Vec<&str> = finished.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
         assert!(matches!(errors[..], [error] if error.contains(part)), "one error with `{part}`: {finished:#?}");
         finished

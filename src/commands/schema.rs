@@ -1,0 +1,58 @@
+//! `schema`: prints the JSON Schemas of results and events. They are the files of `docs/schemas`.
+
+use clap::Args;
+use serde_json::json;
+
+use super::shared::result::result_json;
+use super::shared::{CommandContext, Failure};
+use crate::exit::Exit;
+use crate::ui::OutputFormat;
+
+/// Print the JSON Schema of a command's result, or of the events on stderr
+///
+/// The schemas are of draft 2020-12. Every result of --output json and every line of --log-format json is valid
+/// against its schema.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: cognito-link schema link > link.schema.json")]
+pub struct SchemaArgs {
+    /// Command, `error` or `event`; without one, the names are listed
+    pub name: Option<String>,
+}
+
+/// Names with the value of `kind` in the result, and the schema.
+pub const SCHEMAS: [(&str, &str, &str); 16] = [
+    ("validate", "validate_report", include_str!("../../docs/schemas/validate.json")),
+    ("doctor", "doctor_report", include_str!("../../docs/schemas/doctor.json")),
+    ("probe", "probe_report", include_str!("../../docs/schemas/probe.json")),
+    ("link", "run_report", include_str!("../../docs/schemas/link.json")),
+    ("reconcile", "reconcile_report", include_str!("../../docs/schemas/reconcile.json")),
+    ("export", "export_report", include_str!("../../docs/schemas/export.json")),
+    ("duplicates", "duplicates_report", include_str!("../../docs/schemas/duplicates.json")),
+    ("undo", "run_report", include_str!("../../docs/schemas/undo.json")),
+    ("report", "ledger_report", include_str!("../../docs/schemas/report.json")),
+    ("verify", "verify_report", include_str!("../../docs/schemas/verify.json")),
+    ("explain", "explain_report", include_str!("../../docs/schemas/explain.json")),
+    ("template", "template_report", include_str!("../../docs/schemas/template.json")),
+    ("schema", "schema_report", include_str!("../../docs/schemas/schema.json")),
+    ("simulate", "simulate_report", include_str!("../../docs/schemas/simulate.json")),
+    ("error", "error_report", include_str!("../../docs/schemas/error.json")),
+    ("event", "", include_str!("../../docs/schemas/event.json")),
+];
+
+pub fn cmd_schema(args: &SchemaArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
+    let names = SCHEMAS.map(|(name, ..)| name);
+    match (&args.name, context.ui.output()) {
+        (Some(name), _) => {
+            let schema = SCHEMAS.into_iter().find(|(known, ..)| known == name);
+            let (.., text) = schema.ok_or_else(|| {
+                Failure::Usage(format!("no schema has the name '{name}'; there are: {}", names.join(", ")))
+            })?;
+            context.ui.data(text)?;
+        }
+        (None, OutputFormat::Json) => {
+            context.ui.json(&result_json("schema_report", Exit::Success, json!({ "schemas": names })))?;
+        }
+        (None, OutputFormat::Text) => context.ui.data(&(names.join("\n") + "\n"))?,
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,64 @@
+//! The frame of every JSON result, and the result of a command that failed.
+//!
+//! Every result has `kind`, `schema_version`, `exit_status` and `error`; `docs/schemas/` has the schema of each kind.
+
+use serde_json::{Map, Value, json};
+
+use super::Failure;
+use crate::domain::finding::Finding;
+use crate::domain::run::StopError;
+use crate::exit::Exit;
+use crate::input::InputError;
+use crate::ui::{HIDDEN_MESSAGES_HINT, SCHEMA_VERSION, finding_line};
+
+/// Returns a result with its frame. `body` is an object.
+pub fn result_json(kind: &str, exit: Exit, body: Value) -> Value {
+    framed(kind, exit, Value::Null, body)
+}
+
+/// As [`result_json`], for a command that was stopped.
+pub fn stopped_json(kind: &str, exit: Exit, stop: Option<&StopError>, show_values: bool, body: Value) -> Value {
+    framed(kind, exit, stop.map_or(Value::Null, |stop| stop_json(stop, show_values)), body)
+}
+
+fn framed(kind: &str, exit: Exit, error: Value, body: Value) -> Value {
+    let mut members = Map::new();
+    members.insert("kind".to_owned(), kind.into());
+    members.insert("schema_version".to_owned(), SCHEMA_VERSION.into());
+    members.insert("exit_status".to_owned(), exit.status().into());
+    members.insert("error".to_owned(), error);
+    if let Value::Object(body) = body {
+        members.extend(body);
+    }
+    Value::Object(members)
+}
+
+/// Returns the result of a command that failed before it had another.
+pub fn error_report(failure: &Failure, show_values: bool) -> Value {
+    framed("error_report", failure.exit(), failure_json(failure, show_values), json!({}))
+}
+
+/// Returns the result of arguments that cannot be used.
+pub fn usage_report(message: &str, hint: Option<&str>) -> Value {
+    framed("error_report", Exit::Usage, error_json("usage", message, hint), json!({}))
+}
+
+pub fn failure_json(failure: &Failure, show_values: bool) -> Value {
+    match failure {
+        Failure::Stop(stop) => stop_json(stop, show_values),
+        Failure::Input(InputError::Header(findings)) => {
+            let lines: Vec<String> = findings.iter().map(|finding: &Finding| finding_line(finding)).collect();
+            error_json(failure.code(), &lines.join("; "), failure.hint())
+        }
+        _ => error_json(failure.code(), &failure.to_string(), failure.hint()),
+    }
+}
+
+fn stop_json(stop: &StopError, show_values: bool) -> Value {
+    let hint = stop.hides_message(show_values).then_some(HIDDEN_MESSAGES_HINT);
+    error_json(stop.cause.as_str(), &stop.printable_detail(show_values), hint)
+}
+
+fn error_json(code: &str, message: &str, hint: Option<&str>) -> Value {
+    json!({ "code": code, "message": message, "hint": hint })
+}
