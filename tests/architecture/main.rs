@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it cannot read the sources")]
 
 mod documents;
+mod generated;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
