@@ -81,10 +81,11 @@ fn with_code_spans(text: &str) -> String {
     let mut spanned: Vec<String> = Vec::new();
     for word in words(text) {
         let (plain, rest) = word.split_at(word.trim_end_matches([',', '.', ';', ':', ')']).len());
-        let is_after_option = |last: &mut String| last.starts_with("`--") && last.ends_with('`') && !last.contains(' ');
+        let is_after_option = |last: &str| last.starts_with("`--") && last.ends_with('`') && !last.contains(' ');
         if plain.starts_with("--") && plain.len() > 2 {
             spanned.push(format!("`{plain}`{rest}"));
-        } else if let Some(option) = spanned.last_mut().filter(|last| is_value(plain) && is_after_option(last)) {
+        } else if let Some(option) = spanned.last_mut().filter(|last| is_value(plain) && is_after_option(last.as_str()))
+        {
             *option = format!("{} {plain}`{rest}", option.trim_end_matches('`'));
         } else {
             spanned.push(word);
