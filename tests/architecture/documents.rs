@@ -12,6 +12,7 @@ use cognito_link::limits;
 use serde_json::Value;
 
 use crate::LAYERS;
+use crate::blocks::blocks;
 
 pub(crate) const LINE_COLUMNS_MAX: usize = 100;
 const README_LINES_MAX: usize = 200;
@@ -132,23 +133,6 @@ fn options_of_the_program() -> BTreeSet<String> {
     let nested = program.get_subcommands().flat_map(clap::Command::get_subcommands);
     let commands = program.get_subcommands().chain(nested).chain([&program]);
     commands.flat_map(clap::Command::get_arguments).filter_map(|arg| arg.get_long()).map(str::to_owned).collect()
-}
-
-/// The code blocks of a page: the language, and the lines.
-fn blocks(text: &str) -> Vec<(&str, Vec<&str>)> {
-    let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
-    let mut is_open = false;
-    for line in text.lines() {
-        match line.strip_prefix("```") {
-            Some(language) if !is_open => found.push((language, Vec::new())),
-            None if is_open => found.last_mut().unwrap().1.push(line),
-            _ => {}
-        }
-        if line.starts_with("```") {
-            is_open = !is_open;
-        }
-    }
-    found
 }
 
 /// The commands of a block: of `console` the lines that begin with `$ `, of `sh` all of them; continued lines joined.
