@@ -63,7 +63,7 @@ fn wrapped(text: &str, first: &str, next: &str) -> String {
         if !is_empty && line.chars().count() + 1 + word.chars().count() > LINE_COLUMNS_MAX {
             out += line.trim_end();
             out.push('\n');
-            line = next.to_owned();
+            next.clone_into(&mut line);
             is_empty = true;
         }
         if !is_empty {
@@ -174,6 +174,12 @@ fn options_by_heading<'a>(args: &[&'a Arg]) -> Vec<(&'a str, Vec<&'a Arg>)> {
     groups
 }
 
+/// The arguments of a command that its help shows, without those that every command has.
+fn shown(command: &clap::Command) -> Vec<&Arg> {
+    let is_shown = |arg: &&Arg| !arg.is_hide_set() && !["help", "version"].contains(&arg.get_id().as_str());
+    command.get_arguments().filter(is_shown).collect()
+}
+
 #[test]
 fn the_page_of_options_has_the_definitions_of_the_program() {
     let mut program = Cli::command();
@@ -186,10 +192,6 @@ fn the_page_of_options_has_the_definitions_of_the_program() {
         let below: Vec<_> = below.map(|inner| (format!("{name} {}", inner.get_name()), inner)).collect();
         commands.push((name, command));
         commands.extend(below);
-    }
-    fn shown(command: &clap::Command) -> Vec<&Arg> {
-        let is_shown = |arg: &&Arg| !arg.is_hide_set() && !["help", "version"].contains(&arg.get_id().as_str());
-        command.get_arguments().filter(is_shown).collect()
     }
     let items: Vec<String> = commands.iter().flat_map(|(_, command)| shown(command)).map(option_item).collect();
     let is_shared = |arg: &Arg| {
@@ -206,7 +208,7 @@ fn the_page_of_options_has_the_definitions_of_the_program() {
     }
     for (heading, group) in options_by_heading(&listed) {
         let _ = write!(page, "\n### {heading}\n\n");
-        group.iter().for_each(|arg| page += &option_item(arg));
+        page.extend(group.into_iter().map(option_item));
     }
     for (name, command) in &commands {
         let about = command.get_long_about().or_else(|| command.get_about()).map(ToString::to_string);
@@ -221,7 +223,7 @@ fn the_page_of_options_has_the_definitions_of_the_program() {
         let (shared, own): (Vec<&Arg>, Vec<&Arg>) = shown(command).into_iter().partition(|arg| is_shared(arg));
         for (heading, group) in options_by_heading(&own) {
             let _ = write!(page, "\n**{heading}**\n\n");
-            group.iter().for_each(|arg| page += &option_item(arg));
+            page.extend(group.into_iter().map(option_item));
         }
         let names: Vec<String> = shared.iter().map(|arg| format!("`--{}`", arg.get_long().unwrap())).collect();
         if !names.is_empty() {

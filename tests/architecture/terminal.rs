@@ -22,7 +22,8 @@ const NOT_SHOWN: &[&str] = &["--color", "always", "--no-progress"];
 /// The lines of `fixtures/mixed.csv` that are linked: a header, rows that are right, rows that are refused.
 const LINES_LINKED: [std::ops::RangeInclusive<usize>; 2] = [1..=13, 20..=25];
 const COLUMNS: usize = 100;
-const LETTER_WIDTH: f64 = 8.4;
+/// In tenths of a pixel.
+const LETTER_WIDTH: usize = 84;
 const LINE_HEIGHT: usize = 20;
 const MARGIN: usize = 18;
 const TITLE_HEIGHT: usize = 34;
@@ -110,9 +111,8 @@ fn recorded() -> Vec<Vec<Stretch>> {
 
 /// Draws lines as a terminal window. The width of each stretch is fixed, so that columns line up in every font.
 fn picture(lines: &[Vec<Stretch>]) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "columns of a picture")]
-    let at = |column: usize| column as f64 * LETTER_WIDTH;
-    let width = at(COLUMNS).ceil() as usize + 2 * MARGIN;
+    let tenths = |tenths: usize| format!("{}.{}", tenths / 10, tenths % 10);
+    let width = (COLUMNS * LETTER_WIDTH).div_ceil(10) + 2 * MARGIN;
     let height = TITLE_HEIGHT + lines.len() * LINE_HEIGHT + MARGIN;
     let title = "cognito-link: a file is checked, linked in a rehearsal, and a refusal is explained";
     let mut svg = format!(
@@ -132,12 +132,11 @@ fn picture(lines: &[Vec<Stretch>]) -> String {
         for (class, text) in line {
             let letters = text.chars().count();
             let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
-            #[expect(clippy::cast_precision_loss, reason = "a margin of a picture")]
-            let x = MARGIN as f64 + at(column);
             let _ = writeln!(
                 svg,
-                "<text x=\"{x:.1}\" y=\"{y}\" textLength=\"{:.1}\" xml:space=\"preserve\"{class}>{}</text>",
-                at(letters),
+                "<text x=\"{}\" y=\"{y}\" textLength=\"{}\" xml:space=\"preserve\"{class}>{}</text>",
+                tenths(MARGIN * 10 + column * LETTER_WIDTH),
+                tenths(letters * LETTER_WIDTH),
                 escaped(text)
             );
             column += letters;

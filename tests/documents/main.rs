@@ -117,7 +117,7 @@ fn comparable(line: &str, is_stopped: bool) -> String {
         let is_other = (is_hex && (is_stopped || core.len() != 32)) || is_time || (is_number && core.ends_with("/s"));
         let is_unit = ["s", "ms", "min", "h"].contains(&core);
         if is_unit && words.last().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_digit())) {
-            *words.last_mut().unwrap() = "N".to_owned();
+            "N".clone_into(words.last_mut().unwrap());
         }
         words.push(if is_other || (is_stopped && is_number) { "N".to_owned() } else { word.to_owned() });
     }
