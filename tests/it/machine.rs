@@ -7,7 +7,9 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Fate, Finished, Gate, Home, Proxy, Simulator, csv, pairs, schema, violations, wait_for};
+use crate::harness::{
+    Fate, Finished, Gate, Home, Proxy, Simulator, csv, pairs, pool_file, schema, violations, wait_for,
+};
 
 const JSON: [&str; 4] = ["--output", "json", "--log-format", "json"];
 
@@ -25,7 +27,10 @@ fn every_command_speaks_json_on_both_streams() {
     let rows = csv(&pairs(0..20));
     home.write("pairs.csv", &rows);
     home.write("wrong.csv", format!("{rows}nobody,Okta,,\n"));
-    let simulator = Simulator::quick(&home);
+    let users: Vec<String> = pairs(0..20).into_iter().map(|pair| pair.username).collect();
+    home.write("pool.json", pool_file(&users.iter().map(String::as_str).collect::<Vec<_>>()));
+    let quick = ["--pool-file", "pool.json", "--create-on-reference", "--latency", "off", "--quota", "off"];
+    let simulator = Simulator::start(&home, &quick);
     let url = simulator.url.as_str();
     let on_pool = |command: &str, arguments: &[&str], status: i32| {
         let finished = home.on_pool(command, url, &[arguments, &JSON].concat()).left_with(status);

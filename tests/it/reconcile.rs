@@ -308,6 +308,8 @@ fn commands_that_must_not_write_have_not() {
             "DescribeUserPool",
             "DescribeIdentityProvider",
             "ListIdentityProviders",
+            "ListUserPoolClients",
+            "DescribeUserPoolClient",
             "ListUsers",
             "GetProvisionedLimit",
         ];
