@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::domain::event::RunObserver;
 use crate::domain::identity::{Destination, Personal};
 use crate::engine::ServicePorts;
+use crate::engine::link_job::LinkStep;
 use crate::engine::name_search::ReadCall;
 use crate::engine::row_progress::WriteCall;
 use crate::engine::testing::{POOL, binding, open_ledger, row_to};
@@ -117,6 +118,17 @@ fn done(start: StartCall, result: CallResult) -> EngineEvent {
 
 fn linked() -> CallResult {
     CallResult::Linked(Ok(Answer { value: (), meta: AnswerMeta::default() }))
+}
+
+fn throttled() -> CallResult {
+    let (code, message) = ("TooManyRequestsException".to_owned(), "Rate exceeded".to_owned());
+    CallResult::Linked(Err(CallFault::Answered {
+        status: 400,
+        code,
+        message,
+        retry_after: None,
+        meta: AnswerMeta::default(),
+    }))
 }
 
 fn lost_link() -> CallResult {
@@ -514,4 +526,112 @@ fn a_held_run_sends_nothing_and_withdraws_what_it_announced_ahead() {
     assert!(drained.start_calls.is_empty());
     let changes = setup.events.0.iter().filter(|event| matches!(event, RunEvent::Controlled { .. })).count();
     assert_eq!(changes, 4);
+}
+
+fn found(name: &str) -> CallResult {
+    let number = name.trim_start_matches("user-");
+    let email = Some(Personal::from_service(&format!("{number}@example.com")));
+    let user = PoolUser { email, email_verified: true, ..PoolUser::named(name) };
+    let page = UserPage { users: vec![user], next_token: None };
+    CallResult::Users(Ok(Answer { value: page, meta: AnswerMeta::default() }))
+}
+
+#[test]
+fn a_user_who_was_looked_up_before_a_pause_is_looked_up_again_after_it() {
+    for is_announced in [true, false] {
+        let (mut setup, now) = (Setup::new(), Instant::now());
+        let mut dispatcher = setup.dispatcher();
+        let look_up = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_email(1)]), now).unwrap());
+        if is_announced {
+            // The call is throttled, and the answer comes while the run is held.
+            let link = only(dispatcher.handle(done(look_up, found("user-1")), now).unwrap());
+            dispatcher.handle(control(ControlAction::Pause), now).unwrap();
+            dispatcher.handle(done(link, throttled()), now).unwrap();
+        } else {
+            dispatcher.handle(control(ControlAction::Pause), now).unwrap();
+            dispatcher.handle(done(look_up, found("user-1")), now).unwrap();
+        }
+        assert_eq!(dispatcher.context.ledger.view().counts().in_doubt, 0, "{is_announced}");
+        let later = now + Duration::from_hours(8);
+        let look_up = only(dispatcher.handle(control(ControlAction::Resume), later).unwrap());
+        assert!(matches!(look_up.call, Call::Read(_)), "{look_up:?}");
+        let link = only(dispatcher.handle(done(look_up, found("user-1")), later).unwrap());
+        assert!(matches!(link.call, Call::Write(_)), "{link:?}");
+    }
+}
+
+/// The row holds the lane of the first user, so the call for the other one is left to the next run.
+#[test]
+fn an_address_that_another_user_has_after_a_pause_is_not_linked() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let mut dispatcher = setup.dispatcher();
+    let look_up = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_email(1)]), now).unwrap());
+    dispatcher.handle(control(ControlAction::Pause), now).unwrap();
+    dispatcher.handle(done(look_up, found("user-1")), now).unwrap();
+    let look_up = only(dispatcher.handle(control(ControlAction::Resume), now).unwrap());
+    let other = PoolUser {
+        email: Some(Personal::from_service("1@example.com")),
+        email_verified: true,
+        ..PoolUser::named("bob")
+    };
+    let page = UserPage { users: vec![other], next_token: None };
+    let answer = CallResult::Users(Ok(Answer { value: page, meta: AnswerMeta::default() }));
+    assert!(dispatcher.handle(done(look_up, answer), now).unwrap().start_calls.is_empty());
+    let counts = &dispatcher.counters.counts;
+    assert_eq!((counts.failed, counts.linked), (1, 0), "{counts:?}");
+}
+
+#[test]
+fn a_row_in_back_off_does_not_stay_announced_while_the_run_is_held() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let mut dispatcher = setup.dispatcher();
+    let mut link = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1)]), now).unwrap());
+    let mut at = now;
+    // The second refusal in a row is a back-off.
+    for _ in 0..2 {
+        let mut actions = dispatcher.handle(done(link, throttled()), at).unwrap();
+        while actions.start_calls.is_empty() && dispatcher.rows.next_timer().is_none() {
+            at = wait_end(&actions);
+            actions = dispatcher.handle(EngineEvent::TimerDue, at).unwrap();
+        }
+        match actions.start_calls.pop() {
+            Some(start) => link = start,
+            None => break,
+        }
+    }
+    assert_eq!(dispatcher.context.ledger.view().counts().in_doubt, 1);
+    dispatcher.handle(control(ControlAction::Pause), at).unwrap();
+    assert_eq!(dispatcher.context.ledger.view().counts().in_doubt, 0);
+    let later = at + Duration::from_hours(1);
+    dispatcher.handle(EngineEvent::TimerDue, later).unwrap();
+    let link = only(dispatcher.handle(control(ControlAction::Resume), later).unwrap());
+    assert_eq!(dispatcher.context.ledger.view().counts().in_doubt, 1, "announced again");
+    dispatcher.handle(done(link, linked()), later).unwrap();
+    assert_eq!(dispatcher.counters.counts.linked, 1);
+}
+
+/// The call may have taken effect, so the row stays announced; what the pool shows after the pause decides.
+#[test]
+fn a_row_whose_call_was_lost_is_read_again_after_a_pause() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let mut dispatcher = setup.dispatcher();
+    let link = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1)]), now).unwrap());
+    let mut actions = dispatcher.handle(done(link, lost_link()), now).unwrap();
+    let mut at = now;
+    // Read until the call would be made again, and waits for that.
+    while !matches!(dispatcher.rows.iter().next(), Some(Job::Link(job)) if matches!(job.step, LinkStep::Call { .. })) {
+        actions = match actions.start_calls.pop() {
+            Some(read) => dispatcher.handle(done(read, found("user-1")), at).unwrap(),
+            None => {
+                at = wait_end(&actions);
+                dispatcher.handle(EngineEvent::TimerDue, at).unwrap()
+            }
+        };
+    }
+    dispatcher.handle(control(ControlAction::Pause), at).unwrap();
+    assert_eq!(dispatcher.context.ledger.view().counts().in_doubt, 1);
+    let later = at + Duration::from_hours(1);
+    dispatcher.handle(EngineEvent::TimerDue, later).unwrap();
+    let read = only(dispatcher.handle(control(ControlAction::Resume), later).unwrap());
+    assert!(matches!(read.call, Call::Read(_)), "{read:?}");
 }
