@@ -126,6 +126,8 @@ pub(super) struct Dispatcher<'a> {
     writes_in_flight: usize,
     drain: Drain,
     control: RunControl,
+    /// Whether something has happened since the rows were set back for a hold.
+    has_news: bool,
     state_requests: StateRequests,
     systemic_faults: SystemicFaults,
     undecided_writes: UndecidedWrites,
@@ -165,6 +167,7 @@ impl<'a> Dispatcher<'a> {
             writes_in_flight: 0,
             drain: Drain::default(),
             control: RunControl::default(),
+            has_news: true,
             state_requests: StateRequests::default(),
             systemic_faults: SystemicFaults::default(),
             undecided_writes: UndecidedWrites::default(),
@@ -179,6 +182,7 @@ impl<'a> Dispatcher<'a> {
 
     /// Decides what follows from an event at `now`.
     pub(super) fn handle(&mut self, event: EngineEvent, now: Instant) -> Result<Actions, LedgerError> {
+        self.has_news |= !matches!(event, EngineEvent::TimerDue);
         match event {
             EngineEvent::Signal(signal) => {
                 let drain_starts = self.drain.on_signal(signal, now);
@@ -211,11 +215,14 @@ impl<'a> Dispatcher<'a> {
             );
         }
         let due = self.rows.take_due(now);
+        self.has_news |= !due.waited.is_empty() || !due.released.is_empty();
         due.waited.into_iter().for_each(|id| self.queue(id));
         self.start_released(due.released, now);
         let mut start_calls = Vec::new();
         let (reads, writes) = if self.hold().is_some() {
-            self.set_back_unsent()?;
+            if std::mem::take(&mut self.has_news) {
+                self.set_back_unsent()?;
+            }
             (SendPause::Held, SendPause::Held)
         } else {
             (self.send_reads(&mut start_calls, now), self.send_writes(&mut start_calls, now)?)
@@ -283,7 +290,7 @@ impl<'a> Dispatcher<'a> {
 
     /// Withdraws what was announced, and sets every row back to the reads that its call rests on: a pause may last for
     /// hours, and what somebody else does meanwhile must neither be taken for a call of this run nor be overwritten. A row
-    /// whose earlier call may have had an effect stays announced. Runs after every event while the run is held, so that a
+    /// whose earlier call may have had an effect stays announced. Runs after everything that happens while the run is held, so that a
     /// row is set back however it came to its call: out of a queue, a timer or a call in flight.
     fn set_back_unsent(&mut self) -> Result<(), LedgerError> {
         let (at, naming) = (self.context.clock.unix_ms(), self.policy.naming);
