@@ -111,7 +111,8 @@ struct Ways {
 
 impl Ways {
     fn at_random(rng: &mut Rng) -> Self {
-        let after = Duration::from_millis(rng.below(one_of(rng, &[300, 3_000])));
+        let longest = one_of(rng, &[300, 3_000]);
+        let after = Duration::from_millis(rng.below(longest));
         let lasts = Duration::from_millis(one_of(rng, &[50, 5_000, 300_000]));
         Self { reads_back: rng.chance(0.3), pause: rng.chance(0.5).then_some((after, lasts)) }
     }
