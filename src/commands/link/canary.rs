@@ -262,7 +262,7 @@ mod tests {
                 Box::pin(std::future::ready(None))
             }
         }
-        let mut rows = CanaryFirst { first: VecDeque::from([Vec::new()]), rest: NoMore };
+        let mut rows = CanaryFirst { first: VecDeque::from([Vec::new().into()]), rest: NoMore };
         drop(rows.next_batch());
         assert!(matches!(rows.next_batch().await, Some(Ok(_))));
         assert!(rows.next_batch().await.is_none());
