@@ -401,13 +401,8 @@ impl CheckedRun<'_> {
         let canary = match self.canary_size {
             Some(size) => {
                 let guidance = guidance_again(self.followed.as_ref(), choices.as_ref())?;
-                Canary::choose(
-                    &mut open(guidance)?,
-                    &self.checked.providers,
-                    size,
-                    self.ledger.as_ref(),
-                    self.options.retry,
-                )?
+                let (ledger, retry) = (self.ledger.as_ref(), self.options.retry);
+                Canary::choose(&mut open(guidance)?, &self.checked.providers, size, ledger, retry)?
             }
             None => Canary::default(),
         };
