@@ -293,7 +293,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
                     Ok(rows.in_part(found.part.clone()))
                 };
                 let canary = match canary_size {
-                    Some(size) => Canary::choose(open()?, size, None, options.retry)?,
+                    Some(size) => Canary::choose(&mut open()?, &found.providers, size, None, options.retry)?,
                     None => Canary::default(),
                 };
                 options.total = Some(found.rows);
@@ -401,7 +401,8 @@ impl CheckedRun<'_> {
         let canary = match self.canary_size {
             Some(size) => {
                 let guidance = guidance_again(self.followed.as_ref(), choices.as_ref())?;
-                Canary::choose(open(guidance)?, size, self.ledger.as_ref(), self.options.retry)?
+                let (ledger, retry) = (self.ledger.as_ref(), self.options.retry);
+                Canary::choose(&mut open(guidance)?, &self.checked.providers, size, ledger, retry)?
             }
             None => Canary::default(),
         };
