@@ -392,7 +392,7 @@ impl CheckedRun<'_> {
             Some(ledger) => ledger,
             None => Ledger::open(self.ledger_path, &binding, clock.unix_ms())?.0,
         };
-        let mut origin = target.origin(source.checked_hash(), context);
+        let mut origin = target.origin(Some(source), context);
         if let Some(FollowedPlan { digest, approval, .. }) = self.followed {
             (origin.plan_digest, origin.plan_approval) = (Some(digest), approval);
         }

@@ -260,7 +260,7 @@ async fn apply(
     // Run.
     let mut signals = listen_for_signals()?;
     let mut rows = PickedRows::open(input, comparison)?;
-    let origin = Some(target.origin(input.source.checked_hash(), context));
+    let origin = Some(target.origin(Some(&input.source), context));
     let run = context.run;
     let start = RunStart {
         rows: Some(report.counts.rows),
