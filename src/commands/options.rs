@@ -175,7 +175,19 @@ mod tests {
             let possible = arg.get_possible_values();
             possible.first().map_or("x", |value| value.get_name()).to_owned()
         }));
-        words.extend(command.get_subcommands().next().map(|command| command.get_name().to_owned()));
+        if let Some(nested) = command.get_subcommands().next() {
+            words.extend(required(nested));
+        }
+        let options = command.get_arguments().filter(|arg| arg.is_required_set() && !arg.is_positional());
+        for option in options {
+            let long = option.get_long().unwrap();
+            let value = match long {
+                "account" => "123456789012",
+                "user-pool-id" => "us-east-1_Abcdefghi",
+                _ => "x",
+            };
+            words.extend([format!("--{long}"), value.to_owned()]);
+        }
         words
     }
 

@@ -20,7 +20,7 @@ pub struct SchemaArgs {
 }
 
 /// Names with the value of `kind` in the result, and the schema.
-pub const SCHEMAS: [(&str, &str, &str); 16] = [
+pub const SCHEMAS: [(&str, &str, &str); 18] = [
     ("validate", "validate_report", include_str!("../../docs/schemas/validate.json")),
     ("doctor", "doctor_report", include_str!("../../docs/schemas/doctor.json")),
     ("probe", "probe_report", include_str!("../../docs/schemas/probe.json")),
@@ -31,6 +31,8 @@ pub const SCHEMAS: [(&str, &str, &str); 16] = [
     ("undo", "run_report", include_str!("../../docs/schemas/undo.json")),
     ("report", "ledger_report", include_str!("../../docs/schemas/report.json")),
     ("verify", "verify_report", include_str!("../../docs/schemas/verify.json")),
+    ("control", "run_state", include_str!("../../docs/schemas/control.json")),
+    ("plan", "plan_approval", include_str!("../../docs/schemas/plan.json")),
     ("explain", "explain_report", include_str!("../../docs/schemas/explain.json")),
     ("template", "template_report", include_str!("../../docs/schemas/template.json")),
     ("schema", "schema_report", include_str!("../../docs/schemas/schema.json")),

@@ -25,6 +25,22 @@ pub enum WaitReason {
     Input,
 }
 
+impl WaitReason {
+    /// The word in progress events and in the state of a live run.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Held(Hold::Operator) => "operator",
+            Self::Held(Hold::PauseFile) => "pause_file",
+            Self::Held(Hold::Window { .. }) => "window",
+            Self::CoolDown(_) => "throttled",
+            Self::BackOff(_) => "back_off",
+            Self::Settling(_) => "settling",
+            Self::Concurrency => "answers",
+            Self::Input => "input",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunSnapshot {
     pub counts: Counts,

@@ -18,7 +18,7 @@ pub struct LiveRun {
     pub state: String,
     /// Rows, rate, time left and why it waits, in a line for people.
     pub text: String,
-    pub left_seconds: Option<u64>,
+    pub remaining_ms: Option<u64>,
 }
 
 /// What one ledger, or several of one pool, know.

@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 use super::escape::escape_json;
 use super::format::timestamp;
 use crate::clock::Clock;
-use crate::domain::control::Hold;
 use crate::domain::event::{RunSnapshot, WaitReason};
 use crate::domain::finding::{Finding, Severity};
 
@@ -146,16 +145,9 @@ impl Event {
 
 /// The figures of a run, as members of a progress event.
 pub(super) fn snapshot_members(snapshot: &RunSnapshot) -> Map<String, Value> {
-    let (waiting, wait) = match snapshot.waiting {
-        None => (None, None),
-        Some(WaitReason::CoolDown(pause)) => (Some("cool_down"), Some(pause)),
-        Some(WaitReason::BackOff(pause)) => (Some("back_off"), Some(pause)),
-        Some(WaitReason::Settling(pause)) => (Some("settling"), Some(pause)),
-        Some(WaitReason::Concurrency) => (Some("answers"), None),
-        Some(WaitReason::Input) => (Some("input"), None),
-        Some(WaitReason::Held(Hold::Operator)) => (Some("pause"), None),
-        Some(WaitReason::Held(Hold::PauseFile)) => (Some("pause_file"), None),
-        Some(WaitReason::Held(Hold::Window { .. })) => (Some("window"), None),
+    let wait = match snapshot.waiting {
+        Some(WaitReason::CoolDown(pause) | WaitReason::BackOff(pause) | WaitReason::Settling(pause)) => Some(pause),
+        _ => None,
     };
     let rows: Map<String, Value> =
         snapshot.counts.by_name().into_iter().map(|(name, number)| (name.to_owned(), number.into())).collect();
@@ -170,7 +162,7 @@ pub(super) fn snapshot_members(snapshot: &RunSnapshot) -> Map<String, Value> {
         "rows_per_second": snapshot.done_per_second,
         "remaining_ms": snapshot.remaining.map(milliseconds),
         "since_accepted_ms": snapshot.since_accepted.map(milliseconds),
-        "waiting_for": waiting,
+        "waiting_for": snapshot.waiting.map(WaitReason::as_str),
         "wait_ms": wait.map(milliseconds),
         "oldest_throttled_ms": snapshot.oldest_throttled.map(milliseconds),
         "elapsed_ms": milliseconds(snapshot.elapsed),

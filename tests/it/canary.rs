@@ -285,7 +285,11 @@ fn the_program_takes_rows_of_every_provider_first() {
     let expected = [(1, "done_before"), (2, "done_before"), (3, "done_before"), (4, "right")];
     assert_eq!(found, expected.map(|(row, finding)| (row, finding.to_owned())));
     assert_eq!((&run["writes"], &run["rows"]["linked"]), (&2.into(), &5.into()), "{run}");
-    assert_eq!((&run["verification"]["rows"], &run["verification"]["differences"]), (&5.into(), &0.into()), "{run}");
+    assert_eq!(
+        (&run["verification"]["row_count"], &run["verification"]["difference_count"]),
+        (&5.into(), &0.into()),
+        "{run}"
+    );
     simulator.linked_once(5);
 
     for (bad, said) in [("101", "from 0 to 100"), ("x", "a number of rows")] {
@@ -334,7 +338,7 @@ fn a_wrong_column_stops_at_the_canary_with_and_without_a_plan_and_in_a_rehearsal
     let planned = link(&[right[0], right[1], "--plan", "pairs.plan", "--verify"], 0).json();
     assert_eq!((planned["canary"].as_array().unwrap().len(), &planned["rows"]["linked"]), (5, &30.into()), "{planned}");
     assert_eq!((&planned["writes"], &planned["plan_missed"]), (&30.into(), &0.into()), "{planned}");
-    assert_eq!(planned["verification"]["differences"], 0, "{planned}");
+    assert_eq!(planned["verification"]["difference_count"], 0, "{planned}");
 }
 
 #[test]
@@ -354,10 +358,14 @@ fn a_link_that_is_gone_from_the_pool_is_a_difference() {
     home.link(&simulator.url, &[&["others.csv"], &FAST[..]].concat()).left_with(0);
     let run = home.link(&simulator.url, &[&["pairs.csv", "--verify"], &FAST[..]].concat()).left_with(5);
     let verification = &run.json()["verification"];
-    assert_eq!((&verification["rows"], &verification["differences"]), (&4.into(), &1.into()), "{verification}");
-    let differing = &verification["rows_that_differ"];
     assert_eq!(
-        (&differing[0]["row"], &differing[0]["ledger"], &differing[0]["pool"]),
+        (&verification["row_count"], &verification["difference_count"]),
+        (&4.into(), &1.into()),
+        "{verification}"
+    );
+    let differing = &verification["differing_rows"];
+    assert_eq!(
+        (&differing[0]["row"], &differing[0]["ledger_state"], &differing[0]["standing"]),
         (&json!(2), &json!("linked"), &json!("missing"))
     );
     assert!(run.stderr.contains("linked in the ledger, missing in the pool"), "{}", run.stderr);

@@ -329,7 +329,7 @@ fn a_live_run_is_reported_paused_slowed_and_drained_over_its_socket() {
     let state = control(&home, &["status"]);
     assert_eq!((&state["kind"], &state["pid"]), (&"run_state".into(), &running.pid().into()), "{state}");
     assert_eq!(state["rows_total"], 2_000);
-    wait_for("an estimate", || control(&home, &["status"])["left_seconds"].as_u64());
+    wait_for("an estimate", || control(&home, &["status"])["remaining_ms"].as_u64());
     let report = home.run(&["report", "pairs.csv.ledger"]).left_with(0);
     assert!(report.stdout.contains(&format!("live (pid {}): ", running.pid())), "{report:#?}");
     assert!(report.stdout.contains(" left"), "{report:#?}");

@@ -56,7 +56,7 @@ fn a_signed_head_is_checked_by_this_program_and_by_openssh() {
         (&found["signature"]["principal"], &found["signature"]["line"]),
         (&json!("alice@example.com"), &found["lines"])
     );
-    assert_eq!(found["signature"]["head"], head.trim_end());
+    assert_eq!(found["signature"]["ledger_head"], head.trim_end());
     verify("pairs.csv.ledger", "bob.allowed").refused_with(6, "no signer of bob.allowed");
     // A second signature replaces the first one only with `--force`.
     home.run(&["verify", "pairs.csv.ledger", "--sign", "alice"]).refused_with(2, "exists");

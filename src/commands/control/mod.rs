@@ -115,10 +115,10 @@ pub fn state_members(state: &RunState) -> Value {
         "rows_total": state.rows_total,
         "in_flight": state.in_flight,
         "rate_per_second": state.rate_per_second,
-        "done_per_second": state.done_per_second,
+        "rows_per_second": state.done_per_second,
         "throttled": state.throttled,
-        "elapsed_seconds": state.elapsed_seconds,
-        "left_seconds": state.left_seconds,
+        "elapsed_ms": state.elapsed_ms,
+        "remaining_ms": state.remaining_ms,
     })
 }
 

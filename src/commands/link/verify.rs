@@ -77,19 +77,19 @@ impl PoolVerification {
             json!({
                 "row": row.row.0,
                 "key": row.key.map(|key| key.to_string()),
-                "ledger": state.as_str(),
-                "pool": row.standing.as_str(),
-                "code": row.standing.code().map(RefusalCode::as_str),
+                "ledger_state": state.as_str(),
+                "standing": row.standing.as_str(),
+                "refusal_code": row.standing.code().map(RefusalCode::as_str),
             })
         });
         json!({
-            "rows": self.rows,
-            "differences": self.differences,
-            "unverifiable": self.unverifiable,
-            "in_doubt": self.in_doubt,
-            "users": self.users,
+            "row_count": self.rows,
+            "difference_count": self.differences,
+            "unverifiable_rows": self.unverifiable,
+            "in_doubt_rows": self.in_doubt,
+            "users_read": self.users,
             "reads": self.reads,
-            "rows_that_differ": differences.collect::<Vec<_>>(),
+            "differing_rows": differences.collect::<Vec<_>>(),
         })
     }
 

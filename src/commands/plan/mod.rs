@@ -73,7 +73,7 @@ pub fn cmd_plan(args: &PlanArgs, context: &CommandContext<'_>) -> Result<Exit, F
         let body = json!({
             "plan": args.plan.display().to_string(),
             "plan_digest": digest,
-            "signature": signature.display().to_string(),
+            "signature_file": signature.display().to_string(),
             "pool": header.pool,
             "simulated": header.simulated,
             "input": header.input,

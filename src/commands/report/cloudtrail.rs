@@ -215,17 +215,17 @@ impl TrailComparison {
                 "row": call.row.0,
                 "key": call.key.to_string(),
                 "request_id": call.request_id,
-                "at": timestamp(call.at),
+                "called_at": timestamp(call.at),
             })
         });
         let not_in_ledgers = self.not_in_ledgers.iter().map(|call| {
             json!({
                 "call": event_name(call.call),
-                "at": timestamp(call.at),
+                "called_at": timestamp(call.at),
                 "request_id": call.request_id,
                 "event_id": call.event_id,
                 "principal": call.principal,
-                "error_code": call.error_code,
+                "service_code": call.error_code,
             })
         });
         json!({

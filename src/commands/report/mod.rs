@@ -149,7 +149,7 @@ fn note_live_runs(ledgers: &[PathBuf], report: &mut LedgerReport, ui: &Ui) {
                 pid: state.pid,
                 state: state.state.clone(),
                 text: state.text.clone(),
-                left_seconds: state.left_seconds,
+                remaining_ms: state.remaining_ms,
             });
         }
     }

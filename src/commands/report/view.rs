@@ -12,7 +12,7 @@
 //!  "refusals_by_code":{},"undo_refusals_by_code":{},"findings_by_code":{},
 //!  "shards":null or {"count":4,"whole":true,"missing_shards":[],"strange_ledgers":0,"rows_in_several":0},
 //!  "runs":[{"id":"","command":"link","input":"","started_at":"2026-03-01T08:00:00.000Z","ended":"completed | null",
-//!            "live":null or {"pid":0,"state":"running","text":"","left_seconds":0}}],
+//!            "live":null or {"pid":0,"state":"running","message":"","remaining_ms":0}}],
 //!  "failures":[{"row":17,"key":"","state":"refused","refusal_code":"","service_code":"","service_message":"","meaning":""}],
 //!  "failures_left_out":0,
 //!  "cloudtrail":null or {"files":1,"calls_in_trail":0,"calls_in_ledgers":0,"matched":0,"matched_by_time":0,
@@ -201,8 +201,8 @@ fn ledger_json(report: &LedgerReport, show_values: bool, exit: Exit) -> Value {
             "live": run.live.as_ref().map(|live| json!({
                 "pid": live.pid,
                 "state": live.state,
-                "text": live.text,
-                "left_seconds": live.left_seconds,
+                "message": live.text,
+                "remaining_ms": live.remaining_ms,
             })),
         })
     });
@@ -327,7 +327,7 @@ mod tests {
             pid: 4711,
             state: "running".into(),
             text: "5 of 9 rows done, 3 s left".into(),
-            left_seconds: Some(3),
+            remaining_ms: Some(3_000),
         };
         report.runs[1].live = Some(live);
         let text = ledger_text(&report, false, Style::default());

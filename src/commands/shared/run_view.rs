@@ -314,7 +314,8 @@ pub fn run_json(report: &RunReport, ledger: Option<&str>, show_values: bool, exi
 }
 
 pub fn counts_json(counts: &Counts) -> Map<String, Value> {
-    numbers_json(counts.by_name())
+    // Recovered rows are among the linked ones, so they do not stand among the states.
+    numbers_json(counts.by_name().into_iter().chain([("recovered", counts.recovered)]))
 }
 
 pub fn by_code_json<C: Copy>(numbers: &BTreeMap<C, u64>, name: fn(C) -> &'static str) -> Map<String, Value> {

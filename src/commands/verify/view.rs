@@ -4,7 +4,7 @@
 //! {"kind":"verify_report","schema_version":1,"ledger":"pairs.csv.ledger","pool":"us-east-1_AbCdEfGhI","simulated":false,
 //!  "line_count":0,"run_count":0,"ledger_rows":0,"ledger_head":"64 hexadecimal digits","last_line_at":"2026-03-01T08:00:00.000Z",
 //!  "torn_bytes":0,"earlier_head_line":null,
-//!  "signature":null or {"principal":"","key":"SHA256:…","head":"64 hexadecimal digits","line":0},
+//!  "signature":null or {"principal":"","key":"SHA256:…","ledger_head":"64 hexadecimal digits","line":0},
 //!  "inputs":[{"input":"pairs.csv","rows":{"read":0},"unaccounted":0,"missing_rows":[{"row":1,"line":2,"key":""}],
 //!             "missing_rows_left_out":0}],
 //!  "exit_status":0}
@@ -99,7 +99,7 @@ fn json_of(found: &Verification, exit: Exit) -> Value {
         "signature": found.signature.as_ref().map(|VerifiedSignature { signer, head, line }| json!({
             "principal": signer.principal,
             "key": signer.key,
-            "head": head.to_string(),
+            "ledger_head": head.to_string(),
             "line": line,
         })),
         "inputs": found.inputs.iter().map(input_json).collect::<Vec<_>>(),

@@ -4,6 +4,8 @@
 //! {"command":"status"} or {"command":"rate","per_second":3.5}
 //! ```
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::control::{ControlAction, Hold};
@@ -52,7 +54,7 @@ pub struct RunState {
     pub command: String,
     /// `running`, `waiting`, `paused` or `draining`.
     pub state: String,
-    /// Why nothing is sent: `operator`, `pause_file`, `window`, `throttled`, `back_off`, `settling`, `answers`, `input`.
+    /// Why nothing is sent: [`WaitReason::as_str`].
     pub reason: Option<String>,
     pub rows_done: u64,
     pub rows_total: Option<u64>,
@@ -60,43 +62,42 @@ pub struct RunState {
     pub rate_per_second: Option<f64>,
     pub done_per_second: f64,
     pub throttled: u64,
-    pub elapsed_seconds: u64,
-    pub left_seconds: Option<u64>,
+    pub elapsed_ms: u64,
+    pub remaining_ms: Option<u64>,
     /// The same in a line for people.
     pub text: String,
 }
 
 impl RunState {
     pub fn new(run: RunId, command: &str, snapshot: &RunSnapshot) -> Self {
-        let (state, reason) = match snapshot.waiting {
-            _ if snapshot.draining => ("draining", None),
-            None => ("running", None),
-            Some(WaitReason::Held(Hold::Operator)) => ("paused", Some("operator")),
-            Some(WaitReason::Held(Hold::PauseFile)) => ("paused", Some("pause_file")),
-            Some(WaitReason::Held(Hold::Window { .. })) => ("waiting", Some("window")),
-            Some(WaitReason::CoolDown(_)) => ("waiting", Some("throttled")),
-            Some(WaitReason::BackOff(_)) => ("waiting", Some("back_off")),
-            Some(WaitReason::Settling(_)) => ("waiting", Some("settling")),
-            Some(WaitReason::Concurrency) => ("waiting", Some("answers")),
-            Some(WaitReason::Input) => ("waiting", Some("input")),
+        let state = match snapshot.waiting {
+            _ if snapshot.draining => "draining",
+            None => "running",
+            Some(WaitReason::Held(Hold::Operator | Hold::PauseFile)) => "paused",
+            Some(_) => "waiting",
         };
+        let reason = snapshot.waiting.filter(|_| !snapshot.draining);
         Self {
             pid: std::process::id(),
             run: run.to_string(),
             command: command.to_owned(),
             state: state.to_owned(),
-            reason: reason.map(str::to_owned),
+            reason: reason.map(|reason| reason.as_str().to_owned()),
             rows_done: snapshot.counts.done(),
             rows_total: snapshot.total,
             in_flight: snapshot.in_flight as u64,
             rate_per_second: snapshot.rate_per_second.is_finite().then(|| rounded(snapshot.rate_per_second)),
             done_per_second: rounded(snapshot.done_per_second),
             throttled: snapshot.throttled,
-            elapsed_seconds: snapshot.elapsed.as_secs(),
-            left_seconds: snapshot.remaining.map(|left| left.as_secs()),
+            elapsed_ms: milliseconds(snapshot.elapsed),
+            remaining_ms: snapshot.remaining.map(milliseconds),
             text: state_line(snapshot),
         }
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Two decimals of a rate.
