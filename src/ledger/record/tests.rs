@@ -115,6 +115,7 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
         users: 7,
         host: "ops-1".into(),
         input_hash: Some("ab".into()),
+        input_etag: Some("c3-2".into()),
         plan_digest: Some("sha256:cd".into()),
         plan_approval: Some(PlanApproval { principal: "bob".into(), key: "SHA256:ef".into() }),
         arguments: vec!["link".into(), "p.csv".into()],
