@@ -30,6 +30,7 @@ const OPTIONS_OF_OTHERS: &[&str] = &[
     "check",
     "cli-input-json",
     "example",
+    "features",
     "foreground",
     "from",
     "ignore-missing",
