@@ -58,6 +58,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("cognito_sim", &["commands/", "service/in_process.rs"]),
     ("flate2", &["input/"]),
     ("governor", &["pace/"]),
+    ("indicatif", &["ui/live_line.rs"]),
     ("rustix", &["ui/live_line.rs", "commands/shared/control/keys.rs"]),
     ("prometheus_client", &["commands/shared/metrics"]),
     // What `clock` hands out obeys a paused runtime.

@@ -54,7 +54,7 @@ fn a_signed_head_is_checked_by_this_program_and_by_openssh() {
     let found = json_of(&verify("pairs.csv.ledger", "alice.allowed").left_with(0));
     assert_eq!(
         (&found["signature"]["principal"], &found["signature"]["line"]),
-        (&json!("alice@example.com"), &found["lines"])
+        (&json!("alice@example.com"), &found["line_count"])
     );
     assert_eq!(found["signature"]["ledger_head"], head.trim_end());
     verify("pairs.csv.ledger", "bob.allowed").refused_with(6, "no signer of bob.allowed");
