@@ -5,7 +5,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it cannot read the sources")]
 
+mod blocks;
 mod documents;
+mod generated;
+mod terminal;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
