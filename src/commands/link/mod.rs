@@ -66,7 +66,7 @@ const EXAMPLE: &str = "Example: cognito-link link pairs.csv --user-pool-id us-ea
 #[command(after_help = EXAMPLE)]
 #[expect(clippy::struct_excessive_bools, reason = "a flag a field")]
 pub struct LinkArgs {
-    /// File of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin
+    /// File of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin, and `s3://BUCKET/KEY` an object
     pub input: PathBuf,
     /// Skip the question before writing to the pool
     #[arg(short, long)]
@@ -414,7 +414,7 @@ impl CheckedRun<'_> {
             Some(ledger) => ledger,
             None => Ledger::open(self.ledger_path, &binding, clock.unix_ms())?.0,
         };
-        let mut origin = target.origin(source.checked_hash(), context);
+        let mut origin = target.origin(Some(source), context);
         if let Some(FollowedPlan { digest, approval, .. }) = self.followed {
             (origin.plan_digest, origin.plan_approval) = (Some(digest), approval);
         }
