@@ -12,7 +12,7 @@ use super::shared::part::InputPart;
 use super::shared::settings::parse_share;
 use super::shared::{
     CommandContext, Failure, InputArgs, PoolAddress, PoolArgs, RateChoice, SimulationArgs, check_outputs, headings,
-    note_preset, require_terminal,
+    note_preset,
 };
 use crate::clock::Clock;
 use crate::domain::doctor::{CheckResult, CheckStatus, CheckTopic, DoctorCheck, DoctorReport};
@@ -109,7 +109,13 @@ fn confirm_probe(link: NobodysLink, pool: &PoolId, yes: bool, ui: &Ui) -> Result
     if yes {
         return Ok(());
     }
-    require_terminal(ui)?;
+    if !ui.can_ask() {
+        return Err(Failure::Usage(
+            "--probe-write sends one link call for a user and a provider that do not exist, which changes nothing, and \
+             there is no terminal to ask on: pass --yes to skip the question"
+                .into(),
+        ));
+    }
     match ui.confirm(&format!("send it to pool {pool}?")) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Failure::Declined),
