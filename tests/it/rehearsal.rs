@@ -159,7 +159,6 @@ fn an_unchanged_wait_is_one_line_of_a_rehearsal() {
     let words = ["link", "pairs.csv", "--simulate", "--rehearse", "--yes", "--rate", "1", "--window", "00:00-00:01"];
     let finished = home.run(&words).left_with(0);
     let waits: Vec<&str> = finished.stderr.lines().filter(|line| line.contains("waiting for the window")).collect();
-    let days: std::collections::BTreeSet<&str> =
-        waits.iter().filter_map(|line| line.split("until ").nth(1)).collect();
+    let days: std::collections::BTreeSet<&str> = waits.iter().filter_map(|line| line.split("until ").nth(1)).collect();
     assert!(!days.is_empty() && days.len() == waits.len(), "{} lines: {days:?}", waits.len());
 }
