@@ -13,11 +13,6 @@ pub use tokio::time::{Instant, sleep_until, timeout_at};
 /// Milliseconds since 1970-01-01 UTC.
 pub type UnixMs = i64;
 
-/// The machine's monotonic time, also where a runtime's clock is paused: for what a person looks at.
-pub fn machine_instant() -> std::time::Instant {
-    std::time::Instant::now()
-}
-
 /// The time so long from now, in the time of the runtime.
 pub fn deadline_in(duration: Duration) -> Instant {
     Instant::now() + duration

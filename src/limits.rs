@@ -315,8 +315,10 @@ pub const APP_CLIENTS_PER_PAGE_MAX: usize = 60;
 /// Mappings and app clients that are read without that time between them.
 pub const SPACED_READS_AFTER: u32 = 3;
 
-/// Progress on a terminal is drawn at most this often, in milliseconds.
+/// Time between two reports of progress within a run, in milliseconds.
 pub const PROGRESS_INTERVAL_MS: u64 = 100;
+/// Drawings of the live line per second, but for short bursts.
+pub const LIVE_LINE_HZ: u8 = 10;
 /// Columns of a terminal that does not say how many it has.
 pub const LIVE_LINE_COLUMNS_DEFAULT: usize = 80;
 /// Progress lines, where there is no terminal, are this far apart, in milliseconds.

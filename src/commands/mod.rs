@@ -86,12 +86,42 @@ const LONG_VERSION: &str = concat!(
 /// Link existing users of an Amazon Cognito user pool to identities of external providers, in bulk
 #[derive(Debug, Parser)]
 #[command(name = "cognito-link", version, long_version = LONG_VERSION, after_help = EXAMPLE,
-    after_long_help = AFTER_LONG_HELP, max_term_width = 110)]
+    after_long_help = AFTER_LONG_HELP, max_term_width = 110, mut_subcommands(with_groups_in_order))]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Options that most people never touch. They are in `--help` only, in the last group, where `-h` does not have them.
+const ADVANCED_OPTIONS: [&str; 9] = [
+    "format",
+    "delimiter",
+    "region",
+    "endpoint_url",
+    "allow_insecure_endpoint",
+    "concurrency",
+    "attempts",
+    "progress_interval",
+    "color",
+];
+
+/// Gives a command its groups of options in the order of the help, with those of [`ADVANCED_OPTIONS`] last.
+fn with_groups_in_order(command: clap::Command) -> clap::Command {
+    // clap gives the groups the order of their first options, and puts global options behind all others.
+    let globals = OutputArgs::augment_args(clap::Command::new("globals"));
+    let mut command = command.args(globals.get_arguments().cloned());
+    for heading in headings::IN_ORDER {
+        let is_in_group = |arg: &&clap::Arg| {
+            let is_advanced = arg.is_hide_short_help_set() && ADVANCED_OPTIONS.contains(&arg.get_id().as_str());
+            arg.get_help_heading().is_some_and(|of| if is_advanced { headings::ADVANCED } else { of } == heading)
+        };
+        let ids: Vec<_> = command.get_arguments().filter(is_in_group).map(|arg| arg.get_id().clone()).collect();
+        // What is changed moves to the end.
+        command = ids.into_iter().fold(command, |command, id| command.mut_arg(id, |arg| arg.help_heading(heading)));
+    }
+    command
 }
 
 #[derive(Debug, Subcommand)]
@@ -299,7 +329,7 @@ fn run_to_end(cli: Cli, process: &Process, ui: &Ui, hooks: &HookArgs) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return print_failure(ui, &Failure::System(format!("cannot start the runtime: {error}"))),
     };
-    if let Err(failure) = shared::run::end_at_termination(ui.clone(), command) {
+    if let Err(failure) = shared::run::end_at_signals(ui.clone(), command) {
         return print_failure(ui, &failure);
     }
     let exit = match runtime.block_on(run_command(cli, process, ui)) {
@@ -328,7 +358,9 @@ async fn run_command(cli: Cli, process: &Process, ui: &Ui) -> Result<Exit, Failu
     let force = cli.output.force;
     let context = CommandContext { ui, clock, seed, run, file_settings, force, arguments };
     match cli.command {
-        Command::Validate(args) => Box::pin(validate::cmd_validate(*args, &context)).await,
+        Command::Validate(args) => {
+            Box::pin(validate::cmd_validate(*args, validate::DryRunPart::default(), &context)).await
+        }
         Command::Doctor(args) => Box::pin(doctor::cmd_doctor(*args, &context)).await,
         Command::Probe(args) => Box::pin(probe::cmd_probe(*args, &context)).await,
         Command::Link(args) => Box::pin(link::cmd_link(*args, &context)).await,

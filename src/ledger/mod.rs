@@ -85,6 +85,14 @@ impl Ledger {
         Ok(Self { writer, view, last_run, pace_milli, input_rows })
     }
 
+    /// Reads a ledger file, or starts without one where there is none. No file is locked, created or changed.
+    pub fn preview(path: &Path, binding: &Binding, now: UnixMs) -> Result<Self, LedgerError> {
+        if path.exists() {
+            return Self::open_read_only(path, binding);
+        }
+        Ok(Self::on_storage(Box::new(DiscardStorage::default()), binding, now)?.0)
+    }
+
     /// Opens or starts a ledger on any storage: locks it, replays it, cuts a torn tail, and writes the header of a new one.
     pub fn on_storage(
         mut storage: Box<dyn LedgerStorage>,

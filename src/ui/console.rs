@@ -152,11 +152,7 @@ impl Console {
 
     /// Prints with the live line removed, and draws it again.
     fn without_live_line<T>(&self, print: impl FnOnce() -> T) -> T {
-        let mut live = lock(&self.live);
-        live.erase();
-        let printed = print();
-        live.draw();
-        printed
+        lock(&self.live).suspend(print)
     }
 
     /// Data to stdout as it is. A closed pipe, as `head` leaves it, is no error: the rest is dropped.

@@ -1,18 +1,19 @@
 //! The line that is drawn again and again at the bottom of a terminal: it is never wider than the terminal, and leaves
 //! nothing behind where the terminal becomes narrower.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::io::{self, Write};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::clock;
-use crate::limits::{LIVE_LINE_COLUMNS_DEFAULT, PROGRESS_INTERVAL_MS};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
-/// Columns that are filled in proportion.
-const BAR_COLUMNS: u64 = 20;
+use crate::limits::{LIVE_LINE_COLUMNS_DEFAULT, LIVE_LINE_HZ};
+
 /// Fewer columns for the text than this, and the bar is left out.
 const TEXT_COLUMNS_MIN: usize = 60;
-const SPINNER: [char; 4] = ['|', '/', '-', '\\'];
+/// The columns of what stands before the text: the spinner, and the bar with its brackets.
+const SPINNER_COLUMNS: usize = 2;
+const BAR_COLUMNS: usize = 23;
 
 /// The terminal that the line is on.
 pub(super) trait Terminal: Send {
@@ -32,11 +33,8 @@ impl Terminal for StderrTerminal {
     }
 
     fn erase(&mut self, rows: usize) {
-        let mut text = "\r".to_owned();
-        if rows > 1 {
-            let _ = write!(text, "\x1b[{}A", rows - 1);
-        }
-        self.draw(&(text + "\x1b[J"));
+        let up = if rows > 1 { format!("\x1b[{}A", rows - 1) } else { String::new() };
+        self.draw(&format!("\r{up}\x1b[J"));
     }
 
     fn draw(&mut self, text: &str) {
@@ -44,6 +42,100 @@ impl Terminal for StderrTerminal {
         let mut stderr = io::stderr().lock();
         let _ = stderr.write_all(text.as_bytes());
         let _ = stderr.flush();
+    }
+}
+
+/// What indicatif draws on. It pads a line to the width of the terminal, and a terminal that becomes narrower would wrap
+/// the padding. So the padding is dropped, and the wrapped rows are counted here.
+#[derive(Clone)]
+struct Drawing(Arc<Mutex<Drawn>>);
+
+struct Drawn {
+    terminal: Box<dyn Terminal>,
+    /// Written, and not on the terminal yet.
+    pending: String,
+    /// Columns of what is on the terminal now.
+    columns: usize,
+}
+
+impl Drawing {
+    fn on(terminal: Box<dyn Terminal>) -> Self {
+        Self(Arc::new(Mutex::new(Drawn { terminal, pending: String::new(), columns: 0 })))
+    }
+
+    fn drawn(&self) -> MutexGuard<'_, Drawn> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last column stays free: some terminals start a new row as soon as it is written.
+    fn columns(&self) -> usize {
+        self.drawn().terminal.columns().saturating_sub(1)
+    }
+}
+
+impl fmt::Debug for Drawing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Drawing")
+    }
+}
+
+impl TermLike for Drawing {
+    /// Not 0: indicatif divides by it.
+    fn width(&self) -> u16 {
+        u16::try_from(self.columns().max(1)).unwrap_or(u16::MAX)
+    }
+
+    /// The line is drawn on a terminal of any height.
+    fn height(&self) -> u16 {
+        u16::MAX
+    }
+
+    // It is always the one line, and `clear_line` finds its first row.
+    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.write_str(text)
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.drawn().pending.push_str(text);
+        Ok(())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        let mut drawn = self.drawn();
+        if drawn.columns > 0 {
+            // A terminal that has become narrower has wrapped the line.
+            let rows = drawn.columns.div_ceil(drawn.terminal.columns().max(1));
+            drawn.terminal.erase(rows);
+            drawn.columns = 0;
+        }
+        Ok(())
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let mut drawn = self.drawn();
+        let text = std::mem::take(&mut drawn.pending);
+        let text = text.trim_end_matches(' ');
+        if !text.is_empty() {
+            drawn.terminal.draw(text);
+            drawn.columns += text.chars().count();
+        }
+        Ok(())
     }
 }
 
@@ -68,25 +160,25 @@ impl LiveText {
         Self { bar: None, parts: vec![Part { rank: 0, text }] }
     }
 
-    /// The text and the bar in at most so many columns.
-    fn fitted(&self, columns: usize, turn: usize) -> String {
-        let spinner = SPINNER[turn % SPINNER.len()];
-        let filled = self.bar.filter(|_| columns >= TEXT_COLUMNS_MIN).map(|(done, total)| bar(done, total));
-        let head = filled.map_or_else(|| format!("{spinner} "), |bar| format!("{spinner} [{bar}] "));
-        let text = fit(&self.parts, columns.saturating_sub(head.chars().count()));
-        (head + &text).chars().take(columns).collect()
+    /// How indicatif draws the text, and the bar where there is room, in so many columns.
+    fn style(&self, columns: usize) -> ProgressStyle {
+        let has_bar = self.bar.is_some() && columns >= TEXT_COLUMNS_MIN;
+        let (template, head) = if has_bar {
+            ("{spinner} [{bar:20}] {text}", SPINNER_COLUMNS + BAR_COLUMNS)
+        } else {
+            ("{spinner} {text}", SPINNER_COLUMNS)
+        };
+        let text = fit(&self.parts, columns.saturating_sub(head));
+        ProgressStyle::with_template(template)
+            // A test draws both templates.
+            .unwrap_or_else(|_| ProgressStyle::default_spinner())
+            // The last one is for a bar that is finished, which is never drawn.
+            .tick_chars("|/-\\ ")
+            .progress_chars("=> ")
+            .with_key("text", move |_: &ProgressState, line: &mut dyn fmt::Write| {
+                let _ = line.write_str(&text);
+            })
     }
-}
-
-fn bar(done: u64, total: u64) -> String {
-    let filled = (u128::from(done.min(total)) * u128::from(BAR_COLUMNS)).checked_div(u128::from(total)).unwrap_or(0);
-    (0..u128::from(BAR_COLUMNS))
-        .map(|column| match column {
-            _ if column < filled => '=',
-            _ if column == filled && done > 0 => '>',
-            _ => ' ',
-        })
-        .collect()
 }
 
 /// Joins the parts. Where they are too long, those with the highest rank are left out, and the last one is cut.
@@ -106,64 +198,67 @@ pub(super) fn fit(parts: &[Part], columns: usize) -> String {
 
 /// The line itself. Nothing is drawn where there is no terminal.
 pub(super) struct LiveLine {
-    terminal: Option<Box<dyn Terminal>>,
-    /// Least time between two drawings.
-    interval: Duration,
-    shown: Option<LiveText>,
-    /// Columns of what is on the terminal now.
-    drawn_columns: usize,
-    drawn_at: Option<std::time::Instant>,
-    turn: usize,
+    drawing: Option<Drawing>,
+    /// Most drawings per second, but for short bursts.
+    hz: Option<u8>,
+    shown: Option<(ProgressBar, LiveText)>,
 }
 
 impl LiveLine {
     pub(super) fn hidden() -> Self {
-        Self { terminal: None, interval: Duration::ZERO, shown: None, drawn_columns: 0, drawn_at: None, turn: 0 }
+        Self { drawing: None, hz: None, shown: None }
     }
 
     pub(super) fn on_stderr() -> Self {
-        Self { interval: Duration::from_millis(PROGRESS_INTERVAL_MS), ..Self::on(Box::new(StderrTerminal)) }
+        Self { hz: Some(LIVE_LINE_HZ), ..Self::on(Box::new(StderrTerminal)) }
     }
 
     /// Draws each text at once.
     pub(super) fn on(terminal: Box<dyn Terminal>) -> Self {
-        Self { terminal: Some(terminal), ..Self::hidden() }
+        Self { drawing: Some(Drawing::on(terminal)), ..Self::hidden() }
     }
 
     /// Shows this text, at once or with a later one.
     pub(super) fn show(&mut self, text: LiveText) {
-        let is_first = self.shown.replace(text).is_none();
-        if is_first || self.drawn_at.is_none_or(|at| clock::machine_instant().duration_since(at) >= self.interval) {
-            self.turn = self.turn.wrapping_add(1);
-            self.draw();
-        }
+        let Some(drawing) = &self.drawing else { return };
+        let bar = self.shown.take().map_or_else(|| new_bar(drawing, self.hz), |(bar, _)| bar);
+        bar.set_style(text.style(drawing.columns()));
+        bar.update(|state| {
+            if let Some((done, total)) = text.bar {
+                state.set_pos(done);
+                // indicatif draws a full bar for nothing of nothing.
+                state.set_len(total.max(1));
+            }
+        });
+        self.shown = Some((bar, text));
     }
 
-    /// Removes the line for good.
+    /// Removes the line until the next text.
     pub(super) fn clear(&mut self) {
-        self.erase();
-        self.shown = None;
-    }
-
-    /// Removes the line until [`Self::draw`]: something else is about to be printed.
-    pub(super) fn erase(&mut self) {
-        let Some(terminal) = &mut self.terminal else { return };
-        if self.drawn_columns > 0 {
-            // A terminal that has become narrower has wrapped the line.
-            terminal.erase(self.drawn_columns.div_ceil(terminal.columns().max(1)));
-            self.drawn_columns = 0;
+        if let Some((bar, _)) = self.shown.take() {
+            bar.finish_and_clear();
         }
     }
 
-    pub(super) fn draw(&mut self) {
-        self.erase();
-        let (Some(terminal), Some(shown)) = (&mut self.terminal, &self.shown) else { return };
-        // The last column stays free: some terminals start a new row as soon as it is written.
-        let text = shown.fitted(terminal.columns().saturating_sub(1), self.turn);
-        terminal.draw(&text);
-        self.drawn_columns = text.chars().count();
-        self.drawn_at = Some(clock::machine_instant());
+    /// Prints something else with the line removed, and draws the line again.
+    pub(super) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        match (&self.drawing, &self.shown) {
+            (Some(drawing), Some((bar, text))) => {
+                bar.set_style(text.style(drawing.columns()));
+                bar.suspend(print)
+            }
+            _ => print(),
+        }
     }
+}
+
+fn new_bar(drawing: &Drawing, hz: Option<u8>) -> ProgressBar {
+    let drawing = Box::new(drawing.clone());
+    let target = match hz {
+        Some(hz) => ProgressDrawTarget::term_like_with_hz(drawing, hz),
+        None => ProgressDrawTarget::term_like(drawing),
+    };
+    ProgressBar::with_draw_target(None, target)
 }
 
 #[cfg(test)]
@@ -217,20 +312,33 @@ mod tests {
         }
     }
 
+    /// What is drawn, without the spinner.
+    fn drawn(text: LiveText, columns: usize) -> String {
+        let terminal = Reflowing::default();
+        terminal.set_columns(columns);
+        let mut line = LiveLine::on(Box::new(terminal.clone()));
+        line.show(text);
+        let row = terminal.rows().concat();
+        assert!(row.starts_with(['|', '/', '-', '\\']), "{row:?}");
+        row[1..].trim_start().to_owned()
+    }
+
     #[test]
     fn what_matters_least_goes_first() {
-        let fitted = |columns| text().fitted(columns, 0);
-        assert_eq!(
-            fitted(100),
-            "| [====>               ] 240 of 1,000 rows done (24 %), paused, 19.9/s, 0 throttled, 38 s left"
-        );
-        assert_eq!(fitted(60), "| [====>               ] paused, 38 s left");
-        assert_eq!(fitted(59), "| 240 of 1,000 rows done (24 %), paused, 19.9/s, 38 s left");
-        assert_eq!(fitted(40), "| paused, 38 s left");
-        assert_eq!(fitted(12), "| paused");
-        assert_eq!(fitted(5), "| pau");
-        for columns in 0..130 {
-            assert!(fitted(columns).chars().count() <= columns);
+        for (columns, expected) in [
+            (101, "[====>               ] 240 of 1,000 rows done (24 %), paused, 19.9/s, 0 throttled, 38 s left"),
+            (61, "[====>               ] paused, 38 s left"),
+            (60, "240 of 1,000 rows done (24 %), paused, 19.9/s, 38 s left"),
+            (41, "paused, 38 s left"),
+            (13, "paused"),
+            (6, "pau"),
+            (3, ""),
+        ] {
+            assert_eq!(drawn(text(), columns), expected, "{columns} columns");
+        }
+        for columns in 1..130 {
+            let width = drawn(text(), columns).chars().count() + 2;
+            assert!(width < columns.max(3), "{width} of {columns}");
         }
     }
 
@@ -244,10 +352,16 @@ mod tests {
             line.show(text());
             let rows = terminal.rows();
             assert_eq!(rows.len(), 1, "{columns} columns: {rows:?}");
-            assert!(rows[0].starts_with(SPINNER), "{rows:?}");
+            assert!(rows[0].starts_with(['|', '/', '-', '\\']), "{rows:?}");
         }
+        terminal.set_columns(20);
+        line.suspend(|| assert!(terminal.rows().is_empty(), "{:?}", terminal.rows()));
+        assert_eq!(terminal.rows().len(), 1, "{:?}", terminal.rows());
+        terminal.set_columns(10);
         line.clear();
         assert!(terminal.rows().is_empty());
+        line.show(text());
+        assert_eq!(terminal.rows().len(), 1, "it comes back");
     }
 
     #[test]
@@ -260,7 +374,8 @@ mod tests {
             (0, 0, "                    "),
             (u64::MAX, u64::MAX, "===================="),
         ] {
-            assert_eq!(bar(done, total), expected, "{done} of {total}");
+            let text = LiveText { bar: Some((done, total)), ..LiveText::plain("text".to_owned()) };
+            assert_eq!(drawn(text, 80), format!("[{expected}] text"), "{done} of {total}");
         }
     }
 }

@@ -5,7 +5,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it cannot read the sources")]
 
+mod blocks;
 mod documents;
+mod generated;
+mod terminal;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +60,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("cognito_sim", &["commands/", "service/in_process.rs"]),
     ("flate2", &["input/"]),
     ("governor", &["pace/"]),
+    ("indicatif", &["ui/live_line.rs"]),
     ("rustix", &["ui/live_line.rs", "commands/shared/control/keys.rs"]),
     ("prometheus_client", &["commands/shared/metrics"]),
     // What `clock` hands out obeys a paused runtime.

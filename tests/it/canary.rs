@@ -319,7 +319,7 @@ fn a_wrong_column_stops_at_the_canary_with_and_without_a_plan_and_in_a_rehearsal
     };
     for more in [&wrong[..], &[wrong[0], wrong[1], "--rehearse"]] {
         let run = link(more, 9);
-        assert_eq!((&run.json()["stop_cause"], &run.json()["exit_status"]), (&"canary".into(), &9.into()));
+        assert_eq!((&run.json()["error"]["code"], &run.json()["exit_status"]), (&"canary".into(), &9.into()));
         let (writes, refused) =
             (run.json()["writes"].as_u64().unwrap(), run.json()["rows"]["refused"].as_u64().unwrap());
         assert!((1..=5).contains(&writes) && refused >= 1, "{}", run.stdout);

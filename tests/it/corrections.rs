@@ -69,7 +69,7 @@ fn a_migration_ends_with_no_open_row() {
     let wrong_user = ["--map", "destination_username=staff_no", RIGHT[0], RIGHT[1]];
     let canary = ["pairs.csv", "--canary", "1", "--where", "provider=Corp"];
     let (run, said) = link(&home, &simulator, &[&canary[..], &wrong_user].concat(), 9);
-    assert_eq!((&run["stop_cause"], &run["writes"]), (&"canary".into(), &1.into()), "{run}");
+    assert_eq!((&run["error"]["code"], &run["writes"]), (&"canary".into(), &1.into()), "{run}");
     assert!(said.contains("canary: row 1: refused as user_not_found"), "{said}");
 
     // The wrong column: identities that nobody signs in with, a provider that the pool lacks, a row without a user.

@@ -157,6 +157,9 @@ fn an_input_is_what_the_checks_are_about() {
     let expected = "fail  input        its rows name Corp, which the pool does not have: they will be refused";
     assert!(line(&finished, "input").starts_with(expected), "{finished:#?}");
     assert!(!finished.stdout.contains("mapping") && !finished.stdout.contains("app_clients"), "{finished:#?}");
+    home.write("in.csv", home.read("in.csv") + "user-x,Corp,\n");
+    let finished = doctor(&home, "pool.json", &["in.csv"]).left_with(7);
+    assert!(line(&finished, "input").contains("they will be refused; 1 invalid besides"), "{finished:#?}");
     // Only the providers of the input count, and only its valid rows.
     rows(&["Okta"]);
     let text = home.read("in.csv") + "user-x,Okta,\n";
@@ -169,7 +172,10 @@ fn an_input_is_what_the_checks_are_about() {
     let options = ["in.csv", "--output", "json"];
     let report: Value = serde_json::from_str(&doctor(&home, "pool.json", &options).left_with(0).stdout).unwrap();
     let input = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "input").unwrap();
-    assert_eq!(input["details"], json!({ "rows": 301, "invalid": 1, "providers": ["Okta"], "not_in_pool": [] }));
+    assert_eq!(
+        input["details"],
+        json!({ "row_count": 301, "invalid_rows": 1, "input_providers": ["Okta"], "not_in_pool": [] })
+    );
     doctor(&home, "pool.json", &["none.csv"]).refused_with(2, "none.csv");
 }
 
@@ -180,7 +186,7 @@ fn the_permission_to_link_is_tested_without_an_effect() {
     let probe = |more: &[&str]| {
         doctor(&home, "pool.json", &[&["--probe-write", "--save-pool", "after", "--force"], more].concat())
     };
-    probe(&[]).refused_with(2, "no terminal to ask on: pass --yes");
+    probe(&[]).refused_with(2, "nothing was sent; to do it: `cognito-link doctor ");
     assert!(doctor(&home, "pool.json", &["--yes"]).left_with(2).stderr.contains("--probe-write"));
     let names: Vec<String> = Behavior::value_variants()
         .iter()

@@ -54,7 +54,7 @@ fn a_signed_head_is_checked_by_this_program_and_by_openssh() {
     let found = json_of(&verify("pairs.csv.ledger", "alice.allowed").left_with(0));
     assert_eq!(
         (&found["signature"]["principal"], &found["signature"]["line"]),
-        (&json!("alice@example.com"), &found["lines"])
+        (&json!("alice@example.com"), &found["line_count"])
     );
     assert_eq!(found["signature"]["ledger_head"], head.trim_end());
     verify("pairs.csv.ledger", "bob.allowed").refused_with(6, "no signer of bob.allowed");
@@ -148,10 +148,11 @@ fn a_required_approval_without_a_plan_is_refused_from_every_source() {
         assert!(!home.path("pairs.csv.simulated.ledger").exists(), "nothing was sent");
     }
     // What makes no link needs no plan.
-    for words in
-        [&["link", "pairs.csv", "--simulate", "--dry-run"][..], &["link", "pairs.csv", "--simulate", "--rehearse"]]
-    {
-        home.run(&[words, &from_settings].concat()).left_with(0);
+    let names: Vec<String> = pairs(0..2).into_iter().map(|pair| pair.username).collect();
+    home.write("pool.json", pool_file(&names.iter().map(String::as_str).collect::<Vec<_>>()));
+    for way in ["--dry-run", "--rehearse"] {
+        let words = ["link", "pairs.csv", "--simulate", "--pool-file", "pool.json", way];
+        home.run(&[&words[..], &from_settings].concat()).left_with(0);
     }
 }
 

@@ -7,7 +7,9 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Fate, Finished, Gate, Home, Proxy, Simulator, csv, pairs, schema, violations, wait_for};
+use crate::harness::{
+    Fate, Finished, Gate, Home, Proxy, Simulator, csv, pairs, pool_file, schema, violations, wait_for,
+};
 
 const JSON: [&str; 4] = ["--output", "json", "--log-format", "json"];
 
@@ -25,7 +27,10 @@ fn every_command_speaks_json_on_both_streams() {
     let rows = csv(&pairs(0..20));
     home.write("pairs.csv", &rows);
     home.write("wrong.csv", format!("{rows}nobody,Okta,,\n"));
-    let simulator = Simulator::quick(&home);
+    let users: Vec<String> = pairs(0..20).into_iter().map(|pair| pair.username).collect();
+    home.write("pool.json", pool_file(&users.iter().map(String::as_str).collect::<Vec<_>>()));
+    let quick = ["--pool-file", "pool.json", "--create-on-reference", "--latency", "off", "--quota", "off"];
+    let simulator = Simulator::start(&home, &quick);
     let url = simulator.url.as_str();
     let on_pool = |command: &str, arguments: &[&str], status: i32| {
         let finished = home.on_pool(command, url, &[arguments, &JSON].concat()).left_with(status);
@@ -94,18 +99,17 @@ fn every_failure_is_a_result_and_an_event() {
 fn a_run_that_stops_has_its_error_in_the_result() {
     let home = Home::new();
     home.write("pairs.csv", csv(&pairs(0..20)));
-    let proxy = {
-        let simulator = Simulator::quick(&home);
-        let proxy = Proxy::start(simulator.address(), |_, _| Fate::Passes);
-        let stop = ["pairs.csv", "--rate", "1000", "--stop-after", "linked=5"];
-        let finished = home.link(&proxy.url, &[&stop[..], &JSON].concat());
-        if finished.code == Some(9) {
-            let result: Value = serde_json::from_str(&finished.stdout).unwrap();
-            assert_eq!((&result["ended"], &result["error"]["code"]), (&"stopped".into(), &"bound".into()));
-        }
-        proxy
-    };
-    drop(proxy);
+    home.write("pool.json", pool_file(&[]));
+    let simulator = Simulator::start(&home, &["--pool-file", "pool.json", "--latency", "off", "--quota", "off"]);
+    let stop = ["pairs.csv", "--rate", "1000", "--concurrency", "1", "--stop-after", "refused=5"];
+    let finished = home.link(&simulator.url, &[&stop[..], &JSON].concat()).left_with(9);
+    let result = finished.json();
+    assert_eq!((&result["ended"], &result["error"]["code"]), (&"stopped".into(), &"bound".into()), "{result}");
+    assert_eq!(result["exit_status"], 9);
+    let refused = result["rows"]["refused"].as_u64().unwrap();
+    assert!((5..20).contains(&refused), "{result}");
+    let last = events(&finished).pop().unwrap();
+    assert_eq!((&last["event"], &last["exit_status"]), (&"stop".into(), &9.into()), "{last}");
 }
 
 /// A member has one type wherever it occurs, and a definition one content.

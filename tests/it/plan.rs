@@ -83,7 +83,8 @@ impl Case {
         let words = ["link", &self.input, "--yes", "--output", "json"];
         let words: Vec<&str> = self.simulated(&words, &[]).into_iter().chain(more.iter().copied()).collect();
         let finished = self.home.run(&words).left_with(status);
-        serde_json::from_str(&finished.stdout).unwrap_or_else(|_| Value::from(finished.stderr))
+        let result: Value = serde_json::from_str(&finished.stdout).unwrap();
+        if result["kind"] == "error_report" { result["error"]["message"].clone() } else { result }
     }
 }
 

@@ -442,7 +442,9 @@ fn what_is_left_is_named_with_the_command_that_deletes_it() {
 fn it_asks_first_and_takes_no_pool() {
     let home = Home::new();
     let simulator = Simulator::start(&home, &["--latency", "off"]);
-    run(&home, &simulator, &[]).refused_with(2, "--yes");
+    let preview = run(&home, &simulator, &[]).refused_with(2, "create the scratch pools cognito-link-probe-");
+    assert!(preview.stderr.contains("to do it: `cognito-link probe ") && preview.stderr.contains(" --yes`"));
+    assert!(preview.stderr.contains("IAM actions: "), "{preview:#?}");
     run(&home, &simulator, &["--yes", "--user-pool-id", POOL]).refused_with(2, "--user-pool-id");
     home.run(&["probe", "--yes"]).refused_with(2, "--region");
     run(&home, &simulator, &["--yes", "--rate", "0"]).refused_with(2, "--rate");

@@ -107,9 +107,38 @@ fn drift_has_a_status_where_it_is_asked_for() {
     let corp = ["p.csv", "--provider", "Corp", "--output", "json"];
     assert_eq!(report(&reconcile(&home, &simulator.url, &corp).left_with(3))["extra"], 1);
     reconcile(&home, &simulator.url, &["p.csv", "--provider", "corp"]).refused_with(2, "it has Corp, Google, Okta");
-    reconcile(&home, &simulator.url, &["p.csv", "--apply"]).refused_with(2, "--yes");
     reconcile(&home, &simulator.url, &["p.csv", "--max-changes-pct", "101"]).refused_with(2, "from 0 to 100");
     assert_eq!(simulator.link_calls(), 0);
+}
+
+#[test]
+fn without_a_terminal_and_without_yes_apply_is_a_preview_with_the_command() {
+    let home = Home::new();
+    let simulator = start(&home);
+    home.write("p.csv", FILE);
+    let apply = ["p.csv", "--apply", "--max-changes-pct", "100"];
+    let preview = reconcile(&home, &simulator.url, &apply).left_with(2);
+    assert!(preview.stdout.starts_with("linked              1\nmissing             1\n"), "{preview:#?}");
+    let said =
+        preview.stderr.contains("link 1 row of p.csv in simulated pool") && preview.stderr.contains("nothing was sent");
+    assert!(said, "{preview:#?}");
+    let command = preview.stderr.split("to do it: `cognito-link ").nth(1).and_then(|rest| rest.split('`').next());
+    let command: Vec<&str> = command.unwrap().split(' ').collect();
+    assert!(command.starts_with(&["reconcile"]) && command.ends_with(&["--yes"]), "{command:?}");
+    assert!(!home.path("p.csv.ledger").exists(), "no ledger was begun");
+    let json = report(&reconcile(&home, &simulator.url, &[&apply[..], &["--output", "json"]].concat()).left_with(2));
+    assert_eq!((&json["kind"], &json["error"]["code"]), (&json!("error_report"), &json!("usage")), "{json}");
+    assert_eq!(simulator.link_calls(), 0);
+
+    // With a ledger: it is read, and stays as it is, byte for byte.
+    reconcile(&home, &simulator.url, &[&apply[..], &["--yes"]].concat());
+    assert_eq!(simulator.link_calls(), 1);
+    let before = home.read("p.csv.ledger");
+    home.write("more.csv", format!("{FILE}dave,,Okta,00uDave\n"));
+    let more = ["more.csv", "--apply", "--max-changes-pct", "100", "--ledger", "p.csv.ledger"];
+    reconcile(&home, &simulator.url, &more).left_with(2);
+    assert_eq!(home.read("p.csv.ledger"), before);
+    assert_eq!(simulator.link_calls(), 1);
 }
 
 /// A pool of people with the users of `pairs`, of whom the first ones are linked.
@@ -308,6 +337,8 @@ fn commands_that_must_not_write_have_not() {
             "DescribeUserPool",
             "DescribeIdentityProvider",
             "ListIdentityProviders",
+            "ListUserPoolClients",
+            "DescribeUserPoolClient",
             "ListUsers",
             "GetProvisionedLimit",
         ];

@@ -107,15 +107,15 @@ fn foretold(checks: &Value) -> (bool, bool, bool) {
     let [mapping] = about("mapping")[..] else { panic!("{checks:?}") };
     let lists = |member: &str| !mapping["details"][member].as_array().unwrap().is_empty();
     let [clients] = about("app_clients")[..] else { panic!("{checks:?}") };
-    let is_offered = clients["details"]["not_offered"] == json!([]);
+    let is_offered = clients["details"]["not_offered_providers"] == json!([]);
     assert_eq!(clients["status"], if is_offered { "ok" } else { "warn" });
     let mapped: Vec<&str> =
         mapping["details"]["mapped_attributes"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     let resets = mapped.contains(&"email") && !mapped.contains(&"email_verified");
-    let is_only_reset = resets && !lists("immutable") && !lists("missing");
+    let is_only_reset = resets && !lists("immutable_attributes") && !lists("missing_attributes");
     assert!(!is_only_reset || mapping["message"].as_str().unwrap().contains("email_verified to false"), "{mapping}");
-    let linked = is_offered && !lists("immutable");
-    (linked, is_offered && !lists("missing") && about("sign_up").is_empty(), !resets)
+    let linked = is_offered && !lists("immutable_attributes");
+    (linked, is_offered && !lists("missing_attributes") && about("sign_up").is_empty(), !resets)
 }
 
 const SIMULATED: [&str; 5] = ["--simulate", "--pool-file", "pool.json", "--simulate-latency", "off"];

@@ -2,7 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use crate::harness::{Fate, HELD_CALLS, Home, PASSING_CALLS, Proxy, Running, Simulator, csv, pairs, wait_for};
+use crate::harness::{
+    Fate, Finished, HELD_CALLS, Home, PASSING_CALLS, Proxy, Running, Simulator, csv, pairs, wait_for,
+};
 
 const ROWS: usize = 150;
 /// What was sent before a run was interrupted.
@@ -63,11 +65,10 @@ fn a_hang_up_that_nohup_ignores_is_ignored() {
     simulator.linked_once(ROWS);
 }
 
-/// As the first process of a container, where Linux ignores a signal without a handler.
-#[test]
-fn a_termination_before_anything_is_sent_has_its_status() {
-    let (home, simulator) = home_with_rows();
-    let mut command = home.link_command(&simulator.url, &["-", "--ledger", "stdin.ledger"]);
+/// Sends a signal to a command that still waits for its input, once it has a handler for it.
+fn signalled_while_reading(home: &Home, simulator: &Simulator, name: &str, number: u32) -> Finished {
+    let arguments = ["-", "--ledger", "stdin.ledger", "--log-format", "json"];
+    let mut command = home.link_command(&simulator.url, &arguments);
     command.stdin(Stdio::piped());
     let running = Running::start(command);
     let status = format!("/proc/{}/status", running.pid());
@@ -75,12 +76,23 @@ fn a_termination_before_anything_is_sent_has_its_status() {
         let status = std::fs::read_to_string(&status).unwrap_or_default();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
         let mask = u64::from_str_radix(caught.trim(), 16).unwrap();
-        (mask & (1 << 14) != 0).then_some(())
+        (mask & (1 << (number - 1)) != 0).then_some(())
     };
-    wait_for("a handler of SIGTERM", has_handler);
-    running.signal("TERM");
-    let finished = running.wait().left_with(143);
-    assert_eq!((finished.stdout.as_str(), simulator.link_calls()), ("", 0), "{finished:#?}");
+    wait_for("a handler", has_handler);
+    running.signal(name);
+    running.wait()
+}
+
+/// As the first process of a container, where Linux ignores a signal without a handler.
+#[test]
+fn a_signal_before_anything_is_sent_has_its_status_and_a_stop_event() {
+    for (name, number, code) in [("TERM", 15, 143), ("INT", 2, 130)] {
+        let (home, simulator) = home_with_rows();
+        let finished = signalled_while_reading(&home, &simulator, name, number).left_with(code);
+        assert_eq!((finished.stdout.as_str(), simulator.link_calls()), ("", 0), "{finished:#?}");
+        let last: serde_json::Value = serde_json::from_str(finished.stderr.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["event"], &last["exit_status"]), (&"stop".into(), &code.into()), "{name}: {finished:#?}");
+    }
 }
 
 #[test]

@@ -277,7 +277,9 @@ fn a_link_by_an_attribute_before_and_after_a_sign_in() {
         .collect();
     let mut forms: Vec<_> = sent
         .iter()
-        .map(|line| (line["source_attribute"].as_str().unwrap(), line["source_value"].as_str().unwrap()))
+        .map(|line| {
+            (line["source_attribute"].as_str().unwrap_or("Cognito_Subject"), line["source_value"].as_str().unwrap())
+        })
         .collect();
     forms.sort_unstable();
     assert_eq!(forms, [("Cognito_Subject", "name-id-1"), ("email", "ann@example.com")]);

@@ -81,6 +81,36 @@ fn link_dry_run_sends_nothing_and_writes_no_ledger() {
 }
 
 #[test]
+fn link_dry_run_is_for_the_rows_that_link_would_work_on() {
+    let home = home_with_inputs();
+    let simulator = Simulator::quick(&home);
+    let forecast = |options: &[&str]| {
+        let finished = home.link(&simulator.url, &[&["pairs.csv", "--dry-run", "--output", "json"], options].concat());
+        let report: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+        assert_eq!(report["rows"]["read"], 5, "all rows are checked: {report}");
+        let by_verdict = report["forecast"]["by_verdict"].as_object().unwrap();
+        by_verdict.values().map(|rows| rows.as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!(forecast(&[]), 5);
+    assert_eq!(forecast(&["--rows", "2-3,5"]), 3);
+    assert_eq!(forecast(&["--where", "source_provider=Nowhere"]), 0);
+    assert_eq!(forecast(&["--limit", "2"]), 2);
+    assert_eq!(forecast(&["--limit", "0"]), 0);
+    assert_eq!(forecast(&["--limit", "1", "--rows", "4-5"]), 1);
+    let shards = [forecast(&["--shard", "0/2"]), forecast(&["--shard", "1/2"])];
+    assert!(shards.iter().sum::<u64>() == 5 && !shards.contains(&5), "{shards:?}");
+    let dry_run = |options: &[&str]| home.link(&simulator.url, &[&["pairs.csv", "--dry-run"], options].concat());
+    dry_run(&["--where", "team=pilot"]).refused_with(2, "no such column");
+    dry_run(&["--plan", "pairs.plan"]).refused_with(2, "cognito-link validate pairs.csv --save-plan");
+    dry_run(&["--plan", "pairs.plan", "--order", "recent"]).refused_with(2, "--save-plan");
+    assert!(dry_run(&["--order", "recent"]).left_with(2).stderr.contains("--plan <FILE>"));
+    assert_eq!(simulator.link_calls(), 0);
+    // What a limit counts is in the ledger, which a dry run does not read.
+    home.link(&simulator.url, &["pairs.csv", "--limit", "1", "--rate", "1000"]).left_with(3);
+    dry_run(&["--limit", "1"]).refused_with(2, "--rows");
+}
+
+#[test]
 fn an_option_may_come_from_a_variable_or_from_the_file() {
     let home = home_with_inputs();
     let simulator = Simulator::quick(&home);

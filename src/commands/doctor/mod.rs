@@ -11,8 +11,8 @@ use super::link::InputCheck;
 use super::shared::part::InputPart;
 use super::shared::settings::parse_share;
 use super::shared::{
-    CommandContext, Failure, InputArgs, PoolAddress, PoolArgs, RateChoice, SimulationArgs, check_outputs, headings,
-    note_preset,
+    CommandContext, Failure, InputArgs, PoolAddress, PoolArgs, RateChoice, SimulationArgs, check_outputs, confirm_step,
+    headings, note_preset,
 };
 use crate::clock::Clock;
 use crate::domain::doctor::{CheckResult, CheckStatus, CheckTopic, DoctorCheck, DoctorReport};
@@ -31,7 +31,6 @@ use crate::seed::Rng;
 use crate::service::app_clients::AppClientReader;
 use crate::service::permission_probe::{LinkPermissionProbe, NobodysLink};
 use crate::service::{PoolFacts, QuotaReader, UserDirectory, UserFilter, UserQuery};
-use crate::ui::Ui;
 
 const EXAMPLE: &str = "Example: cognito-link doctor pairs.csv --user-pool-id us-east-1_AbCdEfGhI";
 
@@ -72,7 +71,7 @@ pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Resul
     let input = args.input.as_ref().map(|_| MigrationInput::read(&args, &address.pool, context)).transpose()?;
     let probe = args.probe_write.then(|| NobodysLink::with_number(Rng::new(*seed).fork("probe-write").next_u64()));
     if let Some(link) = probe {
-        confirm_probe(link, &address.pool, args.yes, ui)?;
+        confirm_probe(link, &address.pool, args.yes, context)?;
     }
     let migration =
         PlannedMigration { share: choice.share, reads: choice.read_pace(), seed: *seed, input: input.as_ref(), probe };
@@ -101,26 +100,12 @@ pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Resul
 }
 
 /// Announces the call of `--probe-write`, and asks.
-fn confirm_probe(link: NobodysLink, pool: &PoolId, yes: bool, ui: &Ui) -> Result<(), Failure> {
-    ui.note(&format!(
+fn confirm_probe(link: NobodysLink, pool: &PoolId, yes: bool, context: &CommandContext<'_>) -> Result<(), Failure> {
+    context.ui.note(&format!(
         "--probe-write sends one AdminLinkProviderForUser to pool {pool}: {link}. Neither exists, so it links nothing; it \
          shows in CloudTrail as a refused call."
     ));
-    if yes {
-        return Ok(());
-    }
-    if !ui.can_ask() {
-        return Err(Failure::Usage(
-            "--probe-write sends one link call for a user and a provider that do not exist, which changes nothing, and \
-             there is no terminal to ask on: pass --yes to skip the question"
-                .into(),
-        ));
-    }
-    match ui.confirm(&format!("send it to pool {pool}?")) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Failure::Declined),
-        Err(error) => Err(Failure::Usage(error.to_string())),
-    }
+    if yes { Ok(()) } else { confirm_step(&format!("send it to pool {pool}?"), context) }
 }
 
 /// What the input of the migration has.

@@ -124,10 +124,13 @@ pub(super) struct CanaryFirst<S> {
 
 impl<S: RowSource> RowSource for CanaryFirst<S> {
     fn next_batch(&mut self) -> RowBatchFuture<'_> {
-        match self.first.pop_front() {
-            Some(batch) => Box::pin(std::future::ready(Some(Ok(batch)))),
-            None => self.rest.next_batch(),
-        }
+        // A future that is dropped before it is polled must not take a batch with it.
+        Box::pin(async {
+            match self.first.pop_front() {
+                Some(batch) => Some(Ok(batch)),
+                None => self.rest.next_batch().await,
+            }
+        })
     }
 }
 
@@ -187,6 +190,21 @@ impl RunObserver for CanaryPrinter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The run drops a future of rows whenever something else happens first.
+    #[tokio::test]
+    async fn a_future_that_is_dropped_takes_no_row_with_it() {
+        struct NoMore;
+        impl RowSource for NoMore {
+            fn next_batch(&mut self) -> RowBatchFuture<'_> {
+                Box::pin(std::future::ready(None))
+            }
+        }
+        let mut rows = CanaryFirst { first: VecDeque::from([Vec::new()]), rest: NoMore };
+        drop(rows.next_batch());
+        assert!(matches!(rows.next_batch().await, Some(Ok(_))));
+        assert!(rows.next_batch().await.is_none());
+    }
 
     #[test]
     fn a_canary_has_a_hundred_rows_at_most() {

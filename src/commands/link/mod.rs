@@ -33,7 +33,7 @@ use super::shared::{
     connect, default_ledger_path, headings, note_preset, parse_shard, pool_options, resolve_shard,
     warn_about_undivided_array,
 };
-use super::validate::{ValidateArgs, cmd_validate};
+use super::validate::{DryRunPart, ValidateArgs, cmd_validate};
 use crate::domain::identity::PoolId;
 use crate::domain::row::Row;
 use crate::domain::run::{RunOutcome, RunPurpose, RunReport};
@@ -49,7 +49,7 @@ use crate::ledger::{Binding, Corrections, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
 use crate::service::cognito::{Cognito, ConnectionTarget};
 use crate::ui::format::counted;
-use crate::ui::{Ui, format};
+use crate::ui::{Ui, format, shell_path};
 use canary::{Canary, canary_size};
 pub use check::{CheckedInput, InputCheck};
 use estimate::print_estimate;
@@ -72,7 +72,9 @@ pub struct LinkArgs {
     #[arg(short, long)]
     pub yes: bool,
     /// Send nothing: report what would happen to each row, as `validate` does with a pool
-    #[arg(long, conflicts_with_all = ["rehearse", "plan", "shard", "limit", "rows", "conditions"])]
+    ///
+    /// Follows no plan: a plan is the result of a dry run.
+    #[arg(long, conflicts_with = "rehearse")]
     pub dry_run: bool,
     #[command(flatten)]
     pub reading: InputArgs,
@@ -171,8 +173,25 @@ pub enum LinkOrder {
 
 impl LinkArgs {
     /// The command that reads what this one would read, and holds nothing that can write.
-    fn without_writing(self) -> ValidateArgs {
-        ValidateArgs {
+    fn without_writing(self) -> Result<(ValidateArgs, DryRunPart), Failure> {
+        if let Some(plan) = &self.plan {
+            let plan = shell_path(&plan.display().to_string());
+            return Err(Failure::Usage(format!(
+                "--dry-run follows no plan, because {plan} has the forecast of each row; make a new one with `cognito-link \
+                 validate {} --save-plan FILE`, with the options of this command for input and pool",
+                shell_path(&self.input.display().to_string())
+            )));
+        }
+        let shard = resolve_shard(self.shard)?;
+        let ledger = self.part.limit.map(|_| self.ledger_path(shard)).transpose()?;
+        if let Some(ledger) = ledger.filter(|path| path.exists()) {
+            return Err(Failure::Usage(format!(
+                "--limit counts the rows that ledger {} does not have as done, and --dry-run reads no ledger: name the \
+                 rows with --rows",
+                ledger.display()
+            )));
+        }
+        let validate = ValidateArgs {
             input: self.input,
             reading: self.reading,
             split: None,
@@ -185,7 +204,8 @@ impl LinkArgs {
             rate: self.pace.rate,
             share: self.pace.share,
             simulation: self.simulation,
-        }
+        };
+        Ok((validate, DryRunPart { shard, rows: self.part }))
     }
 
     fn ledger_path(&self, shard: Option<Shard>) -> Result<PathBuf, Failure> {
@@ -202,7 +222,8 @@ impl LinkArgs {
 pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, file_settings: file, .. } = context;
     if args.dry_run {
-        return Box::pin(cmd_validate(args.without_writing(), context)).await;
+        let (validate, part) = args.without_writing()?;
+        return Box::pin(cmd_validate(validate, part, context)).await;
     }
 
     // Settings.

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use cognito_sim::Account;
-use serde_json::Map;
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use super::canary::Canary;
@@ -79,7 +79,7 @@ pub(super) fn rehearse(
         Err(panic) => std::panic::resume_unwind(panic),
     })?;
     let exit = exit_for_run(&report);
-    let members = Map::from_iter([("canary".to_owned(), found)]);
+    let members = Map::from_iter([("canary".to_owned(), found), ("verification".to_owned(), Value::Null)]);
     print_run_report_with(&report, members, None, input, exit, RESUME_RUN, ui)?;
     print_stop(&report, ui);
     ui.note(&format!(

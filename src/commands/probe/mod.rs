@@ -15,7 +15,7 @@ pub use run::{Probe, ProbeReport};
 
 use super::shared::run::listen_for_signals;
 use super::shared::settings::{parse_endpoint_url, parse_number};
-use super::shared::{CommandContext, Failure, PoolArgs, check_outputs, exit_for_stop, headings, require_terminal};
+use super::shared::{CommandContext, Failure, PoolArgs, check_outputs, confirm_step, exit_for_stop, headings};
 use crate::domain::run::Signal;
 use crate::exit::Exit;
 use crate::input::OutputFile;
@@ -60,9 +60,6 @@ fn parse_calls_per_second(text: &str) -> Result<f64, String> {
 
 pub async fn cmd_probe(args: ProbeArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, clock, seed, file_settings, .. } = context;
-    if !args.yes {
-        require_terminal(ui)?;
-    }
     check_outputs(&[("--save", args.save.as_deref())], &[], context.force)?;
     let profile = args.profile.clone().or_else(|| file_settings.profile.clone());
     let region = match args.region.clone().or_else(|| file_settings.region.clone()) {
@@ -83,11 +80,8 @@ pub async fn cmd_probe(args: ProbeArgs, context: &CommandContext<'_>) -> Result<
     let name = scratch_name(*seed);
     view::print_intent(&name, &region, args.rate, ui);
     if !args.yes {
-        match ui.confirm(&format!("create the scratch pools {name} in {region}, and delete them at the end?")) {
-            Ok(true) => {}
-            Ok(false) => return Err(Failure::Declined),
-            Err(error) => return Err(Failure::Usage(error.to_string())),
-        }
+        let question = format!("create the scratch pools {name} in {region}, and delete them at the end?");
+        confirm_step(&question, context)?;
     }
     let mut signals = listen_for_signals()?;
     ui.status("asking the service");

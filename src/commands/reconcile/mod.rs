@@ -24,7 +24,7 @@ use super::shared::settings::parse_percent;
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, GuardArgs, InputArgs, Monitor, MonitorArgs, MonitoredRun, OpenPool,
     PaceArgs, PoolArgs, Proposal, RateChoice, RunTarget, SimulationArgs, check_outputs, default_ledger_path, headings,
-    note_preset, parse_provider, require_terminal, warn_about_access, warn_about_cut_line,
+    note_preset, parse_provider, warn_about_access, warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::ProviderName;
@@ -127,9 +127,8 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
             signers.display()
         )));
     }
-    if args.apply && !args.guards.answers(args.yes) {
-        require_terminal(ui)?;
-    }
+    // Nobody can answer, so the comparison is a preview, and the ledger stays as it is.
+    let is_preview = args.apply && !args.guards.answers(args.yes) && !ui.can_ask();
     let source = InputSource::open(&args.input)?;
     let options = args.reading.options(file)?;
     note_preset(&options, ui);
@@ -166,6 +165,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     };
     pool.check_providers("--provider", &input.providers)?;
     let ledger = match &ledger_path {
+        Some(path) if is_preview => Some(Ledger::preview(path, &input.binding, clock.unix_ms())?),
         Some(path) => {
             let (ledger, opened) = Ledger::open(path, &input.binding, clock.unix_ms())?;
             warn_about_cut_line(opened.cut_bytes, ui);

@@ -38,7 +38,7 @@ pub use pool::{
     EarlierLedger, ExpectedPool, OpenPool, PoolAddress, PoolArgs, binding_of, check_providers, connect, listed,
     note_endpoint, pool_options, pool_options_of_run,
 };
-pub use run_target::{GuardArgs, Proposal, RunTarget};
+pub use run_target::{GuardArgs, Proposal, RunTarget, confirm_step};
 pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};
 pub use simulator::SimulationArgs;
 
@@ -77,6 +77,8 @@ pub mod headings {
     pub const OUTPUT: &str = "Output and logging";
     pub const SIMULATOR: &str = "Simulator";
     pub const ADVANCED: &str = "Advanced";
+    /// The groups as the help has them.
+    pub const IN_ORDER: [&str; 7] = [INPUT, POOL, PACE, LEDGER, OUTPUT, SIMULATOR, ADVANCED];
 }
 
 pub fn parse_provider(name: &str) -> Result<ProviderName, String> {
@@ -121,16 +123,6 @@ pub fn warn_about_access(path: &Path, access: FileAccess, ui: &Ui) {
     if access.owned_by_another_user {
         ui.warn(&format!("ledger {} belongs to another user of this machine, who can change it", escape(&shown)));
     }
-}
-
-/// Refuses to go on without a terminal to confirm on: before anything is read, not after.
-pub fn require_terminal(ui: &Ui) -> Result<(), Failure> {
-    if ui.can_ask() {
-        return Ok(());
-    }
-    Err(Failure::Usage(
-        "this changes the pool and there is no terminal to ask on: pass --yes to skip the question".into(),
-    ))
 }
 
 /// Returns a pool, and its endpoint where that is not AWS's own, for people.

@@ -88,7 +88,8 @@ pub fn listen_for_signals() -> Result<mpsc::Receiver<Signal>, Failure> {
     let refused = |error| Failure::System(format!("cannot listen for signals: {error}"));
     let mut interrupts = signal(SignalKind::interrupt()).map_err(refused)?;
     let mut terminations = signal(SignalKind::terminate()).map_err(refused)?;
-    let mut hang_ups = if hang_up_is_ignored() { None } else { Some(signal(SignalKind::hangup()).map_err(refused)?) };
+    let hang_ups = if is_ignored(SignalKind::hangup()) { None } else { Some(SignalKind::hangup()) };
+    let mut hang_ups = hang_ups.map(signal).transpose().map_err(refused)?;
     SIGNALS_ARE_HANDLED.store(true, Ordering::SeqCst);
     let (sender, receiver) = mpsc::channel(SIGNALS_WAITING_MAX);
     tokio::spawn(async move {
@@ -96,7 +97,7 @@ pub fn listen_for_signals() -> Result<mpsc::Receiver<Signal>, Failure> {
             let caught = tokio::select! {
                 Some(()) = interrupts.recv() => Signal::Interrupt,
                 Some(()) = terminations.recv() => Signal::Terminate,
-                Some(()) = next_hang_up(&mut hang_ups) => Signal::HangUp,
+                Some(()) = next_of(&mut hang_ups) => Signal::HangUp,
                 else => return,
             };
             if sender.send(caught).await.is_err() {
@@ -107,44 +108,55 @@ pub fn listen_for_signals() -> Result<mpsc::Receiver<Signal>, Failure> {
     Ok(receiver)
 }
 
-async fn next_hang_up(hang_ups: &mut Option<UnixSignal>) -> Option<()> {
-    match hang_ups {
-        Some(hang_ups) => hang_ups.recv().await,
+async fn next_of(signals: &mut Option<UnixSignal>) -> Option<()> {
+    match signals {
+        Some(signals) => signals.recv().await,
         None => std::future::pending().await,
     }
 }
 
-/// Whether the process was started with SIGHUP ignored, as `nohup` does: then it stays ignored. Only Linux says so;
-/// elsewhere a hang-up ends the process as it does by default.
-fn hang_up_is_ignored() -> bool {
-    std::fs::read_to_string("/proc/self/status").map_or(true, |status| ignores_hang_up(&status))
+/// Whether the process was started with a signal ignored, as `nohup` does with SIGHUP: then it stays ignored. Only Linux
+/// says so; elsewhere a hang-up ends the process as it does by default, and an interrupt is never ignored.
+fn is_ignored(signal: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status");
+    status.map_or(signal == SignalKind::hangup(), |status| ignores(&status, signal))
 }
 
-/// Reads the mask of ignored signals, in which SIGHUP is the lowest bit.
-fn ignores_hang_up(status: &str) -> bool {
+/// Reads the mask of ignored signals, in which SIGHUP, number 1, is the lowest bit.
+fn ignores(status: &str, signal: SignalKind) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask & 1 == 1)
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.map_or(signal == SignalKind::hangup(), |mask| mask >> (signal.as_raw_value() - 1) & 1 == 1)
 }
 
-/// Ends the process at SIGTERM until a run handles it. The first process of a container has no default for it, and would
-/// be killed at the end of the scheduler's patience. In a thread of its own: checking a long file blocks the runtime.
+/// Ends the process at SIGINT and SIGTERM until a run handles them, with a stop event and the documented status. The first
+/// process of a container has no default for them, and would be killed at the end of the scheduler's patience. In a
+/// thread of its own: checking a long file blocks the runtime.
 #[expect(clippy::disallowed_methods, clippy::exit, reason = "main may be busy, and there is nothing to finish")]
-pub fn end_at_termination(ui: Ui, command: &'static str) -> Result<(), Failure> {
+pub fn end_at_signals(ui: Ui, command: &'static str) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::System(format!("cannot listen for signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
-    let (mut terminations, questions) = {
+    let (mut interrupts, mut terminations, questions) = {
         let _inside = runtime.enter();
+        // A shell without job control ignores SIGINT for what it runs in the background.
+        let interrupts = if is_ignored(SignalKind::interrupt()) { None } else { Some(SignalKind::interrupt()) };
+        let interrupts = interrupts.map(signal).transpose().map_err(failed)?;
         let terminations = signal(SignalKind::terminate()).map_err(failed)?;
         // Whoever wants to see the state of a run must not end it: also before it listens for that itself.
-        (terminations, signal(SignalKind::user_defined1()).map_err(failed)?)
+        (interrupts, terminations, signal(SignalKind::user_defined1()).map_err(failed)?)
     };
     let watch = move || {
         let _questions = questions;
         runtime.block_on(async {
-            while terminations.recv().await.is_some() {
+            loop {
+                let exit = tokio::select! {
+                    Some(()) = next_of(&mut interrupts) => Exit::Interrupted,
+                    Some(()) = terminations.recv() => Exit::Terminated,
+                    else => return,
+                };
                 if !SIGNALS_ARE_HANDLED.load(Ordering::SeqCst) {
-                    ui.ended(command, Exit::Terminated.status());
-                    std::process::exit(Exit::Terminated.status().into());
+                    ui.ended(command, exit.status());
+                    std::process::exit(exit.status().into());
                 }
             }
         });
@@ -155,17 +167,19 @@ pub fn end_at_termination(ui: Ui, command: &'static str) -> Result<(), Failure> 
 
 #[cfg(test)]
 mod tests {
-    use super::ignores_hang_up;
+    use super::*;
 
     #[test]
-    fn a_hang_up_that_is_ignored_stays_ignored() {
+    fn a_signal_that_is_ignored_stays_ignored() {
+        let (interrupt, hang_up) = (SignalKind::interrupt(), SignalKind::hangup());
         for (status, expected) in [
-            ("Name:\tx\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000000001\n", false),
-            ("SigIgn:\t0000000000000001\n", true),
-            ("SigIgn:\t0000000000001003\n", true),
-            ("Name:\tx\n", true),
+            ("Name:\tx\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000000001\n", [false, false]),
+            ("SigIgn:\t0000000000000001\n", [false, true]),
+            ("SigIgn:\t0000000000000002\n", [true, false]),
+            ("SigIgn:\t0000000000001003\n", [true, true]),
+            ("Name:\tx\n", [false, true]),
         ] {
-            assert_eq!(ignores_hang_up(status), expected, "{status}");
+            assert_eq!([ignores(status, interrupt), ignores(status, hang_up)], expected, "{status}");
         }
     }
 }

@@ -173,21 +173,13 @@ impl RunTarget {
         match answer {
             Ok(true) => Ok(()),
             Ok(false) => Err(Failure::Declined),
-            Err(ConfirmError::NotATerminal) => Err(Failure::Usage(format!(
-                "there is no terminal to confirm this on: {}; nothing was sent; to do it: `{}`",
-                question.trim_end_matches('?'),
-                self.confirmed_command()
-            ))),
-            Err(error) => Err(Failure::Usage(error.to_string())),
+            Err(error) => Err(unanswered(&error, &question, &self.arguments, &self.answer())),
         }
     }
 
-    /// The command that does the same without a question.
-    fn confirmed_command(&self) -> String {
-        let words = ["cognito-link"].into_iter().chain(self.arguments.iter().map(String::as_str)).map(shell_word);
-        let answer =
-            if self.is_protected { format!("--confirm {}", shell_word(self.name())) } else { "--yes".to_owned() };
-        format!("{} {answer}", words.collect::<Vec<_>>().join(" "))
+    /// The option that answers the question.
+    fn answer(&self) -> String {
+        if self.is_protected { format!("--confirm {}", shell_word(self.name())) } else { "--yes".to_owned() }
     }
 
     fn question(&self, proposal: &Proposal<'_>) -> String {
@@ -224,6 +216,27 @@ impl RunTarget {
             arguments: arguments.map(|argument| cut(&without_password(argument))).collect(),
         }
     }
+}
+
+/// Asks before a command goes on that has a question of its own, which `--yes` answers.
+pub fn confirm_step(question: &str, context: &CommandContext<'_>) -> Result<(), Failure> {
+    match context.ui.confirm(question) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::Declined),
+        Err(error) => Err(unanswered(&error, question, &context.arguments, "--yes")),
+    }
+}
+
+/// Returns the failure of a question that nobody answered. Where there is no terminal, it says what would have been done,
+/// and the command that does it without a question.
+fn unanswered(error: &ConfirmError, question: &str, arguments: &[String], answer: &str) -> Failure {
+    let ConfirmError::NotATerminal = error else { return Failure::Usage(error.to_string()) };
+    let words = ["cognito-link"].into_iter().chain(arguments.iter().map(String::as_str)).map(shell_word);
+    Failure::Usage(format!(
+        "there is no terminal to confirm this on: {}; nothing was sent; to do it: `{} {answer}`",
+        question.trim_end_matches('?'),
+        words.collect::<Vec<_>>().join(" ")
+    ))
 }
 
 fn check_account(expected: Option<&str>, caller: Option<&Result<CallerIdentity, CallFault>>) -> Result<(), Failure> {

@@ -525,7 +525,10 @@ mod tests {
         assert_eq!(FileSettings::pairs(&settings.map), ["source_value=objectId"]);
         std::fs::write(&path, "rate = 12\nspeed = 3\n").unwrap();
         let error = FileSettings::read(&path, &options).unwrap_err().to_string();
-        assert!(error.contains("line 2, column 1") && error.contains("speed"), "{error}");
+        assert!(error.contains("line 2, column 1") && error.contains("unknown key `speed`; a key has"), "{error}");
+        std::fs::write(&path, "max-shrnk = 3\n").unwrap();
+        let error = FileSettings::read(&path, &options).unwrap_err().to_string();
+        assert!(error.contains("`max-shrnk`; did you mean max-shrink?"), "{error}");
         let text = "window = [\n  \"else@5\",\n]\nattempts = 3\nspeed = 3\n[pools.live]\nattempts = 4\nuser-pool-id = \"us-east-1_A\"\n";
         std::fs::write(&path, text).unwrap();
         let error = FileSettings::read(&path, &options).unwrap_err().to_string();

@@ -5,9 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::billing::list_prices;
 use super::split_files::VerdictFiles;
 use crate::clock::Clock;
 use crate::commands::shared::choices::Choices;
+use crate::commands::shared::part::InputPart;
+use crate::commands::shared::rows::is_in_shard;
 use crate::commands::shared::saved_plan::{PlanHeader, PlanWriter};
 use crate::commands::shared::{Failure, OpenPool, input_stop};
 use crate::domain::doctor::DoctorCheck;
@@ -15,8 +18,9 @@ use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::identity::{Personal, PoolId, ProviderName};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::report::{PredictedRefusal, PredictionReport};
-use crate::domain::row::{Row, RowKey};
+use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::run::StopError;
+use crate::domain::shard::Shard;
 use crate::foresight::checkup::{Checkup, SignInScope};
 use crate::foresight::destination::{CorrectionHint, PoolNaming};
 use crate::foresight::pool_index::{PoolIndex, PoolIndexBuilder};
@@ -39,6 +43,24 @@ pub(super) struct ForecastInput<'a> {
     /// What the comparison of rows has found.
     pub(super) cross_row: &'a Arc<CrossRowFindings>,
     pub(super) pool: &'a PoolId,
+    /// The rows to forecast; the others are only checked.
+    pub(super) part: &'a ForecastPart,
+}
+
+/// The part of an input that a dry run of `link` forecasts: what `link` would work on with the same options.
+#[derive(Debug, Clone, Default)]
+pub struct ForecastPart {
+    pub shard: Option<Shard>,
+    pub rows: InputPart,
+}
+
+impl ForecastPart {
+    /// Returns the row of a record, if it is valid and in the part. The reader has read it last.
+    fn row_of(&self, record: &InputRecord, reader: &InputReader, pool: &PoolId) -> Option<Row> {
+        let link = record.link.clone().filter(|_| record.is_valid())?;
+        let is_in = is_in_shard(self.shard, record) && self.rows.has_row(record.number, reader);
+        is_in.then(|| Row { number: record.number, key: RowKey::of(pool, &link), link })
+    }
 }
 
 /// What the rows of an input need of the pool.
@@ -84,14 +106,27 @@ pub(super) struct InputForecast {
 
 impl ForecastInput<'_> {
     fn rows(&self) -> Result<impl Iterator<Item = Result<Row, InputError>> + Send + use<'_>, InputError> {
-        let reader = InputReader::with_cross_row(self.source, self.options, self.cross_row)?;
-        Ok(reader.filter_map(|record| record.map(|record| self.valid_row(&record)).transpose()))
+        let mut reader = InputReader::with_cross_row(self.source, self.options, self.cross_row)?;
+        let next = move || {
+            loop {
+                match reader.next()? {
+                    Ok(record) => {
+                        if let Some(row) = self.part.row_of(&record, &reader, self.pool) {
+                            return Some(Ok(row));
+                        }
+                    }
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+        };
+        Ok(std::iter::from_fn(next))
     }
 
-    fn valid_row(&self, record: &InputRecord) -> Option<Row> {
-        let link = record.link.clone().filter(|_| record.is_valid())?;
-        let key = RowKey::of(self.pool, &link);
-        Some(Row { number: record.number, link, key })
+    /// Returns the number of the row at which a limit is reached; `None` where there are fewer rows than that.
+    pub(super) fn end_of_part(&self, limit: u64) -> Result<Option<RowNumber>, Failure> {
+        let Some(before) = limit.checked_sub(1) else { return Ok(Some(RowNumber(0))) };
+        let last = self.rows()?.nth(usize::try_from(before).unwrap_or(usize::MAX));
+        Ok(last.transpose()?.map(|row| row.number))
     }
 
     /// Reads the input for what its rows need of the pool, then as much of the pool: all users, or by filters where that
@@ -233,7 +268,7 @@ impl ForecastInput<'_> {
             ..PredictionReport::default()
         };
         while let Some(record) = reader.next() {
-            let Some(row) = self.valid_row(&record?) else { continue };
+            let Some(row) = self.part.row_of(&record?, &reader, self.pool) else { continue };
             let forecast = forecaster.predict(row.key, &row.link, choices.username_for(row.key));
             *report.by_verdict.entry(forecast.outcome.as_str()).or_default() += 1;
             if let Some(doubt) = forecast.doubt {
@@ -284,6 +319,13 @@ impl InputForecast {
         report.quota_per_second = quota_per_second;
         report.at_rate = rate_per_second.and_then(|rate| time_of_calls(report.writes, rate));
         report.at_quota = time_of_calls(report.writes, quota_per_second);
+    }
+
+    /// Adds the most that the links can add to the bill of a pool with this feature plan.
+    pub(super) fn bound_cost(&mut self, feature_plan: Option<&str>) -> serde_json::Result<()> {
+        let writes = Some(self.report.writes).filter(|writes| *writes > 0);
+        self.report.billing = writes.map(|writes| Ok(list_prices()?.bound(writes, feature_plan))).transpose()?;
+        Ok(())
     }
 
     pub(super) fn save_plan(&mut self, header: PlanHeader, sample: &PoolSample, invalid: u64) -> Result<(), Failure> {

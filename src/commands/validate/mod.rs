@@ -1,5 +1,6 @@
 //! `validate`: checks every row of a file, and with a pool forecasts what `link` would do. Never writes to the pool.
 
+pub mod billing;
 mod forecast;
 mod split_files;
 mod view;
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 use super::shared::bounds::InputLimits;
 use super::shared::choices::{self, Choices};
+use super::shared::part::{InputPart, PartArgs};
 use super::shared::result::failure_json;
 use super::shared::rows::read_first;
 use super::shared::saved_plan::{PlanHeader, PlannedInput};
@@ -26,12 +28,14 @@ use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::finding::{Finding, FindingCode, Severity};
 use crate::domain::identity::Personal;
 use crate::domain::report::ValidateReport;
+use crate::domain::shard::Shard;
 use crate::exit::Exit;
 use crate::foresight::scan::{LookUpMethod, ScanOptions};
 use crate::foresight::subject_profile::UnlikePool;
 use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputSource};
 use crate::limits::WRITE_QUOTA_PER_SECOND;
 use crate::ui::{OutputFormat, Ui, format, shell_path};
+pub use forecast::ForecastPart;
 use forecast::{ForecastInput, ForecastOutput, InputForecast, PoolSample};
 use split_files::FindingFiles;
 use view::ValidateView;
@@ -87,7 +91,18 @@ pub enum LookUpWay {
     Filter,
 }
 
-pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
+/// The rows that a dry run of `link` is for.
+#[derive(Debug, Default)]
+pub struct DryRunPart {
+    pub shard: Option<Shard>,
+    pub rows: PartArgs,
+}
+
+pub async fn cmd_validate(
+    args: ValidateArgs,
+    dry_run: DryRunPart,
+    context: &CommandContext<'_>,
+) -> Result<Exit, Failure> {
     let CommandContext { ui, file_settings: file, .. } = context;
 
     // Settings.
@@ -95,10 +110,11 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
     let options = args.reading.options(file)?;
     note_preset(&options, ui);
     let choices = args.choices.as_deref().map(Choices::read).transpose()?.unwrap_or_default();
-    let rate_choice = RateChoice::new(args.rate, args.share, 1, file)?;
+    let rate_choice = RateChoice::new(args.rate, args.share, dry_run.shard.map_or(1, Shard::count), file)?;
 
     // Wrong columns, a wrong pool and missing permissions are reported before a long file is read.
     let reader = InputReader::new(&source, &options).map_err(|error| print_unreadable(error, &source, ui))?;
+    let part = ForecastPart { shard: dry_run.shard, rows: InputPart::new(&dry_run.rows, &reader)? };
     let split_files: Vec<PathBuf> =
         args.split.iter().flat_map(|folder| split_files::paths(folder, reader.layout())).collect();
     let mut outputs = vec![("--save-plan", args.save_plan.as_deref()), args.simulation.output()];
@@ -138,6 +154,7 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
                     &options,
                     &mut checked,
                     &pool,
+                    part,
                     rate_choice,
                     &choices,
                     &mut view,
@@ -161,6 +178,7 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
     };
 
     // Result.
+    let valid_rows = checked.counts.unprocessed;
     let exit = match &forecast {
         _ if checked.counts.invalid > 0 => Exit::InvalidInput,
         Some(forecast) if forecast.has_unlike => Exit::InvalidInput,
@@ -173,6 +191,9 @@ pub async fn cmd_validate(args: ValidateArgs, context: &CommandContext<'_>) -> R
         exit,
         &Value::Null,
     )?;
+    if let Some(forecast) = &forecast {
+        note_part(valid_rows, forecast, ui);
+    }
     note_files(&args, forecast.as_ref(), ui);
     if args.save_plan.is_some() && forecast.as_ref().is_some_and(|forecast| forecast.has_unlike) {
         ui.warn("no plan was written: identities of the input do not look like those of the pool");
@@ -260,13 +281,19 @@ async fn forecast_input(
     options: &InputOptions,
     checked: &mut ValidatedInput,
     pool: &OpenPool,
+    mut part: ForecastPart,
     rate_choice: RateChoice,
     choices: &Choices,
     view: &mut ValidateView,
     context: &CommandContext<'_>,
 ) -> Result<InputForecast, Failure> {
     let cross_row = Arc::clone(&checked.cross_row);
-    let input = ForecastInput { source, options, cross_row: &cross_row, pool: &pool.binding.pool };
+    let input = ForecastInput { source, options, cross_row: &cross_row, pool: &pool.binding.pool, part: &part };
+    // `link` has the first rows that are not done; a dry run reads no ledger, so it has the first ones.
+    if let Some(limit) = part.rows.limit {
+        part.rows.end = input.end_of_part(limit)?;
+    }
+    let input = ForecastInput { source, options, cross_row: &cross_row, pool: &pool.binding.pool, part: &part };
     // The input is hashed before the pool is read: a plan is for the rows that were compared.
     let planned = args.save_plan.as_ref().map(|_| PlannedInput::of(source, options)).transpose()?;
     let given = args.lookup.map(|way| match way {
@@ -297,6 +324,7 @@ async fn forecast_input(
     forecast.report.because = reason_for_look_up(given, &sample);
     let rate = rate_choice.write_pace_for_documented_quota().pace.expected();
     forecast.estimate_time(rate, WRITE_QUOTA_PER_SECOND);
+    forecast.bound_cost(pool.knowledge.facts.feature_plan.as_deref()).map_err(std::io::Error::from)?;
     forecast.has_unlike = has_unlike;
     if let Some(planned) = planned.filter(|_| !has_unlike) {
         forecast.save_plan(PlanHeader::new(planned, &pool.binding), &sample, checked.counts.invalid)?;
@@ -357,6 +385,15 @@ fn print_unreadable(error: InputError, source: &InputSource, ui: &Ui) -> Failure
     match view.print_result(&checked.into_report(source), None, Exit::InvalidInput, &error) {
         Ok(()) => failure,
         Err(broken) => broken.into(),
+    }
+}
+
+/// Says how many of the valid rows the forecast is for, where it is for a part.
+fn note_part(valid: u64, forecast: &InputForecast, ui: &Ui) {
+    let rows: u64 = forecast.report.by_verdict.values().sum();
+    if rows < valid {
+        let (rows, valid) = (format::count(rows), format::counted(valid, "valid row"));
+        ui.note(&format!("the forecast is for {rows} of {valid}: those of --rows, --where, --limit and --shard"));
     }
 }
 

@@ -95,6 +95,18 @@ pub(super) async fn call(client: &Client, address: &str, name: &str, body: &Valu
             let answer = call.send().await.map_err(code_and_text)?;
             Ok(answer.user_pools().iter().map(|pool| json!(pool.name())).collect())
         }
+        "ListUserPoolClients" => {
+            let call = client.list_user_pool_clients().set_user_pool_id(pool);
+            let answer = call.set_max_results(number(body, "MaxResults")).send().await.map_err(code_and_text)?;
+            Ok(answer.user_pool_clients().iter().map(|one| json!([one.client_id(), one.client_name()])).collect())
+        }
+        "DescribeUserPoolClient" => {
+            let call = client.describe_user_pool_client().set_user_pool_id(pool);
+            let answer = call.set_client_id(text(body, "ClientId")).send().await.map_err(code_and_text)?;
+            let one = answer.user_pool_client().unwrap();
+            let (providers, secret) = (one.supported_identity_providers(), one.client_secret().is_some());
+            Ok(json!({ "name": one.client_name(), "providers": providers, "secret": secret }))
+        }
         "GetProvisionedLimit" => limit(client, body).await,
         _ => by_hand(address, name, body),
     }

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use serde_json::Value;
 
+use super::schema::is_command;
 use super::{schema, violations, wait_for};
 
 /// One of the program's two voices.
@@ -140,12 +141,19 @@ impl Finished {
         if self.code.is_none() {
             return;
         }
-        // An export to stdout is the file, and so is a schema.
-        let is_file = arguments.windows(2).any(|pair| pair[0] == "--out" && pair[1] == "-") || arguments[0] == "schema";
+        // An export to stdout is the file, and so is a schema. A shell that starts the program has no schema.
+        let command = arguments.iter().find(|argument| is_command(argument));
+        let is_file = arguments.windows(2).any(|pair| pair[0] == "--out" && pair[1] == "-")
+            || command.is_none_or(|command| command == "schema");
         if requests("--output") && !is_file && !self.stdout.is_empty() {
             let result: Value =
                 serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {arguments:?}: {self:#?}"));
-            let name = if result["kind"] == "error_report" { "error" } else { arguments[0].as_str() };
+            let name = match (result["kind"].as_str(), command) {
+                (Some("error_report"), _) => "error",
+                // `link --dry-run` is `validate`.
+                (Some("validate_report"), _) => "validate",
+                (_, command) => command.map_or("", String::as_str),
+            };
             let found = violations(schema(name), &result);
             assert!(found.is_empty(), "{name}: {found:#?} in {result:#}");
             assert_eq!(result["exit_status"].as_i64(), self.code.map(i64::from), "{self:#?}");

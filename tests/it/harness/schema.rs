@@ -15,6 +15,11 @@ pub(crate) fn schema(name: &str) -> &'static Value {
     &all.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no schema {name}")).1
 }
 
+/// Whether this is a command whose result has a schema.
+pub(crate) fn is_command(name: &str) -> bool {
+    SCHEMAS.iter().any(|(known, ..)| *known == name)
+}
+
 /// What is wrong with a value, as paths with reasons; empty where nothing is.
 pub(crate) fn violations(schema: &Value, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
