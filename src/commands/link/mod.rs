@@ -475,11 +475,7 @@ impl CheckedRun<'_> {
         print_run_report_with(&report, members, Some(&ledger_name), &args.input, exit, &resume, ui)?;
         print_stop(&report, ui);
         let options = pool_options(&args.pool, &args.simulation);
-        match &verification {
-            Some(verification) => verification.print(ui),
-            None if args.verify => verify::warn_that_it_was_left_out(ui),
-            None => {}
-        }
+        verify::print(verification.as_ref(), args.verify, ui);
         hint_at_superseded_links(ledger.view(), self.ledger_path, &options, ui);
         hint_at_undone_rows(self.checked.undone, ui);
         Ok(exit)
