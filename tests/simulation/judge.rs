@@ -375,6 +375,9 @@ fn last_holder(history: &History) -> Option<(&str, Maker)> {
     before.holder.as_deref().map(|holder| (holder, before.by))
 }
 
+/// How old the reading before an unlink call may be. A call that is throttled repeatedly rests on one reading.
+const READING_AGE_MS_MAX: i64 = 60_000;
+
 /// Whether no client could know that the link that it removed was somebody else's. An unlink call names only an identity
 /// and takes it from whoever holds it, so a client must read first, and two things escape every reading:
 ///
@@ -396,7 +399,9 @@ fn may_take(
         let Some(claim) = claims.get(&key_of(pair).to_string()) else { return false };
         let asked = others.asked_before_unlink(value, sent, &pair.username);
         let shown = asked.map(|asked| asked + scene.clock_skew_ms - scene.reading_lag_ms());
-        let is_after_reading = shown.is_some_and(|shown| taken.at_ms >= shown);
+        // An unlink rests on a reading of just now, also after a pause.
+        let is_fresh = asked.is_some_and(|asked| sent - asked <= READING_AGE_MS_MAX);
+        let is_after_reading = is_fresh && shown.is_some_and(|shown| taken.at_ms >= shown);
         let is_on_its_user = taken.holder.as_deref() == Some(&*pair.username);
         let fits_our_date = is_on_its_user
             && (claim.announced..=claim.settled + CLOCKS_MS + date_ms).contains(&taken.at_ms)
