@@ -121,7 +121,7 @@ pub fn exit_for_stop(cause: StopCause) -> Exit {
         | StopCause::PoolMissing
         | StopCause::NotEnabledHere
         | StopCause::Unreachable => Exit::Access,
-        StopCause::Bound | StopCause::Canary => Exit::Bound,
+        StopCause::Bound | StopCause::Canary | StopCause::Drained => Exit::Bound,
         StopCause::InputChanged | StopCause::LedgerDamaged => Exit::Mismatch,
         StopCause::InputIo | StopCause::LedgerIo => Exit::Fault,
     }
