@@ -132,6 +132,7 @@ mod tests {
     /// Values of which each option takes at least one.
     const SAMPLES: &[&str] = &[
         "1",
+        "s3://bucket/key",
         "0.5",
         "true",
         "90s",

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::GzDecoder;
 
+use super::read_fault::{is_change, is_of_storage};
 use crate::limits::{DECOMPRESSION_FREE_BYTES, DECOMPRESSION_RATIO_MAX, READ_BUFFER_BYTES, ZSTD_WINDOW_LOG_MAX};
 
 pub(super) type Bytes = Box<dyn Read + Send>;
@@ -139,9 +140,9 @@ impl Read for BoundedDecompressor {
     }
 }
 
-/// Adds what to do to an error of the decompressor; errors of the disk stay as they are.
+/// Adds what to do to an error of the decompressor; errors of the disk or of S3 stay as they are.
 fn explain(format: &str, fault: io::Error) -> io::Error {
-    if fault.raw_os_error().is_some() || fault.kind() == io::ErrorKind::Interrupted {
+    if is_of_storage(&fault) || is_change(&fault) || fault.kind() == io::ErrorKind::Interrupted {
         return fault;
     }
     let message = if fault.kind() == io::ErrorKind::UnexpectedEof {

@@ -66,7 +66,7 @@ const EXAMPLE: &str = "Example: cognito-link link pairs.csv --user-pool-id us-ea
 #[command(after_help = EXAMPLE)]
 #[expect(clippy::struct_excessive_bools, reason = "a flag a field")]
 pub struct LinkArgs {
-    /// File of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin, and `s3://BUCKET/KEY` an object
+    /// File or `s3://` object of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin
     pub input: PathBuf,
     /// Skip the question before writing to the pool
     #[arg(short, long)]

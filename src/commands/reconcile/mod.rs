@@ -54,7 +54,7 @@ const EXAMPLE: &str = "Example: cognito-link reconcile pairs.csv --user-pool-id 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub struct ReconcileArgs {
-    /// File of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin, and `s3://BUCKET/KEY` an object
+    /// File or `s3://` object of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin
     pub input: PathBuf,
     /// Link what is missing; never unlink or move a link
     #[arg(long)]

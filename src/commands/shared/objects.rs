@@ -195,7 +195,7 @@ mod tests {
             "cognito-link duplicates --pairs s3://bucket/pairs.csv --work-list s3://bucket/work.jsonl",
             "cognito-link undo l --not-in s3://bucket/in.csv",
             "cognito-link verify l s3://bucket/in.csv",
-            "cognito-link doctor --input s3://bucket/in.csv",
+            "cognito-link doctor s3://bucket/in.csv",
         ] {
             assert_eq!(misplaced(line), None, "{line}");
         }

@@ -49,7 +49,7 @@ const EXAMPLE: &str = "Example: cognito-link validate pairs.csv --split checked"
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub struct ValidateArgs {
-    /// File of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin, and `s3://BUCKET/KEY` an object
+    /// File or `s3://` object of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin
     pub input: PathBuf,
     #[command(flatten)]
     pub reading: InputArgs,
