@@ -12,6 +12,7 @@ mod options;
 pub mod plan;
 pub mod policy;
 pub mod probe;
+mod process;
 pub mod reconcile;
 pub mod report;
 pub mod schema;
@@ -37,13 +38,12 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, 
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::input::InputError;
-use crate::ledger::record::RunId;
 use crate::limits::PROGRESS_LINE_INTERVAL_MS_MIN;
-use crate::seed::Rng;
 use crate::ui::{
-    ColorChoice, EventSource, LOG_FILTER_VARIABLE, LogFormat, LogOptions, OutputFormat, ProgressChoice, Terminals, Ui,
+    ColorChoice, LOG_FILTER_VARIABLE, LogFormat, LogOptions, OutputFormat, ProgressChoice, Terminals, Ui,
     UiOptions,
 };
+use process::Process;
 use shared::result::error_report;
 use shared::settings::{FileSettings, parse_duration};
 use shared::{CommandContext, Failure, HookArgs, MonitorArgs, PoolArgs, headings};
@@ -299,28 +299,6 @@ fn run_parsed(cli: Cli) -> ExitCode {
     let exit = std::panic::catch_unwind(run).unwrap_or(Exit::Fault);
     ui.ended(command, exit.status());
     exit.into()
-}
-
-/// What one execution of the program has from its start.
-struct Process {
-    clock: Clock,
-    /// The seed of random waits. It differs from run to run.
-    seed: u64,
-    run: RunId,
-}
-
-impl Process {
-    fn new() -> Self {
-        let clock = Clock::system();
-        let seed = clock.unix_ms().unsigned_abs() ^ u64::from(std::process::id()).rotate_left(40);
-        let mut rng = Rng::new(seed);
-        let seed = rng.next_u64();
-        Self { clock, seed, run: RunId(rng.fork("run").next_u64()) }
-    }
-
-    fn ui(&self, options: UiOptions) -> Ui {
-        Ui::new(options, EventSource::new(self.run.to_string(), self.clock))
-    }
 }
 
 fn run_to_end(cli: Cli, process: &Process, ui: &Ui, hooks: &HookArgs) -> Exit {

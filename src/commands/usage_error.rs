@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
-use super::Process;
+use super::process::Process;
 use super::shared::result::usage_report;
 use crate::exit::Exit;
 use crate::ui::{LogFormat, OutputFormat, UiOptions};

@@ -1,5 +1,6 @@
 //! Metrics of a run, for Prometheus: in a file for the textfile collector, and on an address of this machine.
 
+mod exposition;
 mod listener;
 
 use std::borrow::Cow;
@@ -11,23 +12,23 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use clap::Args;
-use prometheus_client::encoding::prometheus_text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::monitor::MonitoredRun;
 use super::outputs::place_of;
 use super::{CommandContext, Failure, headings};
 use crate::clock::{Clock, UnixMs};
 use crate::domain::counts::Counts;
 use crate::domain::event::{RunEvent, RunObserver, RunSnapshot};
+use crate::domain::identity::PoolId;
 use crate::domain::run::RunReport;
 use crate::exit::Exit;
 use crate::input::OutputFile;
 use crate::limits::METRICS_FILE_INTERVAL_MS;
 use crate::ui::Ui;
+use exposition::exposition;
 
 /// What all names start with.
 const PREFIX: &str = "cognito_link";
@@ -43,6 +44,15 @@ pub struct MetricsArgs {
     /// Address on which Prometheus finds metrics during the run, such as 127.0.0.1:9464
     #[arg(long, value_name = "ADDRESS", hide_short_help = true)]
     pub metrics_listen: Option<SocketAddr>,
+}
+
+/// Which run is watched.
+#[derive(Clone, Copy)]
+pub struct MonitoredRun<'a> {
+    pub command: &'static str,
+    pub pool: &'a PoolId,
+    pub ledger: &'a Path,
+    pub input: &'a Path,
 }
 
 type Labels = Vec<(&'static str, &'static str)>;
@@ -220,14 +230,6 @@ impl RunMetrics {
 fn permissions() -> std::fs::Permissions {
     use std::os::unix::fs::PermissionsExt;
     std::fs::Permissions::from_mode(0o644)
-}
-
-/// Returns all metrics as text.
-fn exposition(registry: &Registry) -> String {
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = prometheus_text::encode(&mut text, registry);
-    text
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age are exact")]

@@ -31,7 +31,8 @@ pub mod stop_after;
 pub use failure::{Failure, exit_for_stop, input_stop, temporary_file_error, temporary_file_stop};
 pub use hooks::HookArgs;
 pub use input::{InputArgs, note_preset};
-pub use monitor::{Monitor, MonitorArgs, MonitoredRun};
+pub use metrics::MonitoredRun;
+pub use monitor::{Monitor, MonitorArgs};
 pub use outputs::check_outputs;
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
 pub use pool::{

@@ -1,14 +1,11 @@
 //! What watches a run from outside: metrics, and hooks at its end.
 
-use std::path::Path;
-
 use clap::{Args, ValueEnum};
 
 use super::hooks::HookArgs;
-use super::metrics::{MetricsArgs, RunMetrics};
+use super::metrics::{MetricsArgs, MonitoredRun, RunMetrics};
 use super::{CommandContext, Failure, headings};
 use crate::domain::event::RunObserver;
-use crate::domain::identity::PoolId;
 use crate::domain::run::RunReport;
 use crate::exit::Exit;
 use crate::ui::EmbeddedMetrics;
@@ -39,15 +36,6 @@ impl MonitorArgs {
         }
         Ok(())
     }
-}
-
-/// Which run is watched.
-#[derive(Clone, Copy)]
-pub struct MonitoredRun<'a> {
-    pub command: &'static str,
-    pub pool: &'a PoolId,
-    pub ledger: &'a Path,
-    pub input: &'a Path,
 }
 
 /// The metrics of one run, if any were requested.

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::commands::testing::context;
-use crate::domain::identity::PoolId;
 use crate::domain::state::RowState;
 use crate::ui::testing::Screen;
 
