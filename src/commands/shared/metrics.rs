@@ -88,8 +88,9 @@ impl RunMetrics {
         if args.metrics_file.is_none() && args.metrics_listen.is_none() {
             return Ok(None);
         }
-        let previous = args.metrics_file.as_deref().map(|path| check_file(path, run)).transpose()?.flatten();
-        let metrics = Self::new(args.metrics_file.clone(), previous, run, context);
+        let previous = args.metrics_file.as_deref().map(|path| check_file(path, run)).transpose()?;
+        let metrics = Self::new(args.metrics_file.clone(), run, context);
+        metrics.take_over_last_success(&previous.unwrap_or_default());
         metrics.running.set(1);
         if let Some(path) = &metrics.file {
             metrics
@@ -102,12 +103,7 @@ impl RunMetrics {
         Ok(Some(metrics))
     }
 
-    fn new(
-        file: Option<PathBuf>,
-        last_success_seconds: Option<f64>,
-        run: MonitoredRun<'_>,
-        context: &CommandContext<'_>,
-    ) -> Self {
+    fn new(file: Option<PathBuf>, run: MonitoredRun<'_>, context: &CommandContext<'_>) -> Self {
         let labels: [(Cow<'static, str>, Cow<'static, str>); 2] =
             [("pool".into(), run.pool.to_string().into()), ("ledger".into(), run.ledger.display().to_string().into())];
         let mut registry = Registry::with_prefix_and_labels(PREFIX, labels.into_iter());
@@ -133,7 +129,6 @@ impl RunMetrics {
         for unknown in [&metrics.remaining, &metrics.since_accepted] {
             unknown.set(f64::NAN);
         }
-        metrics.last_success.set(last_success_seconds.unwrap_or_default());
         metrics.exit_status.set(-1);
         let info = Family::<Vec<(&'static str, String)>, Gauge>::default();
         let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -178,6 +173,19 @@ impl RunMetrics {
         }
         if let Some(Err(error)) = self.file.as_deref().map(|path| self.write_file(path)) {
             self.warn(&error);
+        }
+    }
+
+    /// Takes over when a run of this pool and ledger last succeeded, from the last version of the file.
+    fn take_over_last_success(&self, previous: &str) {
+        let text = exposition(&self.registry);
+        let name = format!("{PREFIX}_{LAST_SUCCESS}{{");
+        // The line of this run, whose labels name pool and ledger, up to its number.
+        let own = text.lines().find(|line| line.starts_with(&name)).and_then(|line| line.rsplit_once(' '));
+        let number =
+            own.and_then(|(own, _)| previous.lines().find_map(|line| line.strip_prefix(own)?.trim().parse().ok()));
+        if let Some(seconds) = number {
+            self.last_success.set(seconds);
         }
     }
 
@@ -237,21 +245,20 @@ fn seconds_of(unix_ms: UnixMs) -> f64 {
     unix_ms as f64 / 1_000.0
 }
 
-/// Refuses a path whose content is of other use. Returns when a run last succeeded, according to the last version.
-fn check_file(path: &Path, run: MonitoredRun<'_>) -> Result<Option<f64>, Failure> {
+/// Refuses a path whose content is of other use. Returns the last version of the file.
+fn check_file(path: &Path, run: MonitoredRun<'_>) -> Result<String, Failure> {
     OutputFile::check(path)?;
     let needed = [run.ledger, run.input].into_iter().any(|needed| place_of(needed) == place_of(path));
     let last = if path.is_file() { std::fs::read(path).unwrap_or_default() } else { Vec::new() };
-    let last = String::from_utf8_lossy(&last);
-    if needed || path.is_dir() || !(last.is_empty() || last.contains(PREFIX)) {
+    let last = String::from_utf8_lossy(&last).into_owned();
+    let is_own = last.starts_with(&format!("# HELP {PREFIX}_"));
+    if needed || path.is_dir() || !(last.is_empty() || is_own) {
         let path = path.display();
         return Err(Failure::Usage(format!(
             "--metrics-file would replace {path}, which has no metrics; name another file"
         )));
     }
-    let name = format!("{PREFIX}_{LAST_SUCCESS}{{");
-    let line = last.lines().find(|line| line.starts_with(&name));
-    Ok(line.and_then(|line| line.rsplit(' ').next()).and_then(|number| number.parse().ok()))
+    Ok(last)
 }
 
 struct MetricsObserver<'a> {

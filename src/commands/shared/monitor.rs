@@ -29,8 +29,8 @@ pub enum EmbeddedFormat {
 }
 
 impl MonitorArgs {
-    /// Refuses what cannot work together.
-    fn check(&self, context: &CommandContext<'_>) -> Result<(), Failure> {
+    /// Refuses what cannot work together. Every command calls it before it reads anything.
+    pub fn check(&self, context: &CommandContext<'_>) -> Result<(), Failure> {
         if self.embedded.is_some() && !context.ui.writes_events() {
             return Err(Failure::Usage("--metrics emf adds to events: pass --log-format json as well".into()));
         }
@@ -51,7 +51,6 @@ impl Monitor {
         run: MonitoredRun<'_>,
         context: &CommandContext<'_>,
     ) -> Result<Self, Failure> {
-        args.check(context)?;
         if args.embedded.is_some() {
             let (pool, command) = (run.pool.to_string(), run.command.to_owned());
             context.ui.embed_metrics(EmbeddedMetrics { pool, command });
