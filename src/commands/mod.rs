@@ -40,8 +40,7 @@ use crate::exit::Exit;
 use crate::input::InputError;
 use crate::limits::PROGRESS_LINE_INTERVAL_MS_MIN;
 use crate::ui::{
-    ColorChoice, LOG_FILTER_VARIABLE, LogFormat, LogOptions, OutputFormat, ProgressChoice, Terminals, Ui,
-    UiOptions,
+    ColorChoice, LOG_FILTER_VARIABLE, LogFormat, LogOptions, OutputFormat, ProgressChoice, Terminals, Ui, UiOptions,
 };
 use process::Process;
 use shared::result::error_report;
@@ -280,10 +279,15 @@ pub enum ColorWhen {
 /// Parses the arguments of the process, runs the command and returns the exit status.
 pub fn run() -> ExitCode {
     let variables = |name: &str| std::env::var(name).ok();
-    let matches = options::parse(Cli::command(), std::env::args_os().collect(), &variables);
+    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let matches = options::parse(Cli::command(), arguments.clone(), &variables);
     match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => run_parsed(cli),
-        Err(error) => usage_error::print(&error),
+        Err(error) => {
+            let value_of =
+                |option: &str| options::value_before_parsing(&Cli::command(), &arguments, &variables, option);
+            usage_error::print(&error, &value_of)
+        }
     }
 }
 
@@ -335,6 +339,10 @@ async fn run_command(cli: Cli, process: &Process, ui: &Ui) -> Result<Exit, Failu
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
     let force = cli.output.force;
     let context = CommandContext { ui, clock, seed, run, file_settings, force, arguments };
+    // Before anything is read, asked or created.
+    if let Some(monitor) = cli.command.monitor_args() {
+        monitor.check(&context)?;
+    }
     match cli.command {
         Command::Validate(args) => {
             Box::pin(validate::cmd_validate(*args, validate::DryRunPart::default(), &context)).await
