@@ -21,7 +21,8 @@ snapshots:
 fixtures:
     cargo run --example fixtures
 
-# Rewrite the output blocks of the documents from real runs.
+# Rewrite the output and the generated parts of the documents.
 docs:
     cargo build
     docs/refresh
+    UPDATE_DOCS=1 cargo test --test architecture

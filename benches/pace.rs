@@ -32,6 +32,7 @@ fn main() {
     if arguments.first().is_some_and(|argument| argument == "engine") {
         return live::engine();
     }
+    first_rows();
     steady();
     steps();
     tenants();
@@ -76,6 +77,25 @@ fn table(title: &str, head: &[&str]) {
 
 fn line(cells: &[String]) {
     println!("| {} |", cells.join(" | "));
+}
+
+fn first_rows() {
+    table(
+        "The first rows on a steady quota that is not known (`--rate max`, from 25/s)",
+        &["quota", "rows", "used", "throttled", "throttled, worst run"],
+    );
+    for (quota, rows) in [(25.0, 1_000.0), (25.0, 2_500.0), (50.0, 2_500.0), (200.0, 10_000.0), (1_000.0, 100_000.0)] {
+        let outcomes =
+            outcomes(|seed| Scenario::steady(quota, 140, seed), &[RateController::new(InitialRate::Ramp(25.0), FREE)]);
+        let worst = outcomes.iter().map(|outcome| outcome.first_rows(rows).1).fold(0.0, f64::max);
+        line(&[
+            format!("{quota}/s"),
+            rows.to_string(),
+            percent(&outcomes, |outcome| outcome.first_rows(rows).0),
+            format!("{:.2} %", 100.0 * mean(&outcomes, |outcome| outcome.first_rows(rows).1)),
+            format!("{:.2} %", 100.0 * worst),
+        ]);
+    }
 }
 
 fn steady() {
@@ -193,7 +213,7 @@ fn shapes() {
 fn machines() {
     table(
         "Four machines on one quota, without talking: 120 to 720 s",
-        &["quota", "used by all", "throttled", "least part of an even share, mean", "worst"],
+        &["quota", "used by all", "throttled", "least part of an even share, mean", "worst", "throttled, first 150 s"],
     );
     for quota in [25.0, 50.0, 200.0] {
         let controllers = vec![RateController::among_several(InitialRate::Ramp(6.25), FREE); 4];
@@ -201,9 +221,12 @@ fn machines() {
         let got = |outcome: &ModelRun| -> Vec<f64> {
             outcome.clients.iter().map(|client| client.accepted[120..].iter().sum()).collect()
         };
-        let all_throttled = |outcome: &ModelRun| {
-            let refused: f64 = outcome.clients.iter().map(|client| client.throttled[120..].iter().sum::<f64>()).sum();
-            refused / (refused + got(outcome).iter().sum::<f64>())
+        let all_throttled = |from: usize, to: usize| {
+            move |outcome: &ModelRun| {
+                let sum = |counts: &Vec<f64>| counts[from..to].iter().sum::<f64>();
+                let refused: f64 = outcome.clients.iter().map(|client| sum(&client.throttled)).sum();
+                refused / (refused + outcome.clients.iter().map(|client| sum(&client.accepted)).sum::<f64>())
+            }
         };
         let least = |outcome: &ModelRun| {
             let got = got(outcome);
@@ -213,9 +236,10 @@ fn machines() {
         line(&[
             format!("{quota}/s"),
             percent(&outcomes, used(120, 720)),
-            percent(&outcomes, all_throttled),
+            percent(&outcomes, all_throttled(120, 720)),
             percent(&outcomes, least),
             format!("{:.1} %", 100.0 * worst),
+            percent(&outcomes, all_throttled(0, 150)),
         ]);
     }
 }

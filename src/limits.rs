@@ -32,6 +32,22 @@ pub const OUTPUT_CHUNK_BYTES: usize = 256 * 1024;
 pub const SORT_BUFFER_BYTES: usize = 64 * 1024;
 /// Codes that `explain` suggests for an unknown one.
 pub const SUGGESTIONS_MAX: usize = 5;
+/// Bytes of an object of S3 that one request reads, and that a reading keeps.
+pub const S3_PART_BYTES: usize = 1024 * 1024;
+/// Largest object that is written to S3, in bytes: what one `PutObject` takes.
+pub const S3_OBJECT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
+/// Attempts for one request to S3.
+pub const S3_ATTEMPTS_MAX: u32 = 6;
+/// Connections in a row that may break before they have brought a byte of a part.
+pub const S3_BROKEN_CONNECTIONS_MAX: u32 = 5;
+/// Wait after the first of them, in milliseconds; after the others that many times as long.
+pub const S3_RESUME_WAIT_MS: u64 = 1_000;
+/// Time for every write to S3, in milliseconds.
+pub const S3_WRITE_MS_MIN: u64 = 60_000;
+/// A write to S3 has as much time more as its bytes take at this rate, in bytes per second.
+pub const S3_WRITE_BYTES_PER_SECOND_MIN: u64 = 256 * 1024;
+/// Time between two copies of `--ledger-copy`, in milliseconds.
+pub const LEDGER_COPY_INTERVAL_MS: u64 = 300_000;
 /// Bytes of the decoded input that have one hash: 8 bytes of memory for each, 1.5 MiB for 50 GB.
 pub const PIN_BLOCK_BYTES: usize = 256 * 1024;
 /// Rows that the reader hands over at a time.
@@ -371,6 +387,7 @@ pub const TRAIL_CALLS_SHOWN_MAX: usize = 50;
 pub const ANSWER_BYTES_MAX: usize = 256;
 
 const _: () = {
+    assert!(S3_PART_BYTES <= RESPONSE_BODY_BYTES_MAX);
     assert!(RAW_EXCERPT_BYTES < RECORD_BYTES_MAX && RECORD_BYTES_MAX <= 1 << 24);
     assert!(ATTEMPT_TIMEOUT_MS >= READ_TIMEOUT_MS && READ_TIMEOUT_MS > CONNECT_TIMEOUT_MS);
     assert!(DRAIN_MS_MAX >= ATTEMPT_TIMEOUT_MS && DRAIN_MS_MAX <= 25_000);

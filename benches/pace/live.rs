@@ -93,7 +93,7 @@ impl RowSource for Rows {
             let rows: Vec<IncomingRow> = rows.map(IncomingRow::Row).collect();
             let Some(IncomingRow::Row(last)) = rows.last() else { return None };
             self.next = last.number.0 + 1;
-            Some(Ok(rows))
+            Some(Ok(rows.into()))
         })
     }
 }

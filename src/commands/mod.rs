@@ -33,6 +33,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::clock::Clock;
@@ -281,7 +282,11 @@ pub fn run() -> ExitCode {
     let variables = |name: &str| std::env::var(name).ok();
     let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
     let matches = options::parse(Cli::command(), arguments.clone(), &variables);
-    match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+    let parsed = matches.and_then(|matches| match shared::misplaced_object(&matches) {
+        Some(reason) => Err(Cli::command().error(ErrorKind::InvalidValue, reason)),
+        None => Cli::from_arg_matches(&matches),
+    });
+    match parsed {
         Ok(cli) => run_parsed(cli),
         Err(error) => {
             let value_of =
@@ -336,6 +341,7 @@ async fn run_command(cli: Cli, process: &Process, ui: &Ui) -> Result<Exit, Failu
         Some(pool) => file_settings.for_pool(pool.pool.as_deref(), pool.user_pool_id.as_deref())?,
         None => file_settings,
     };
+    shared::serve_objects(cli.command.pool_args(), &file_settings);
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
     let force = cli.output.force;
     let context = CommandContext { ui, clock, seed, run, file_settings, force, arguments };

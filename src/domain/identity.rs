@@ -114,7 +114,7 @@ impl fmt::Debug for Personal {
     }
 }
 
-/// The first and last character of a personal value, for a terminal: enough to recognise one's own row, no more.
+/// The first and last character of a personal value, for a terminal: enough to recognize one's own row, no more.
 pub fn masked(value: &str) -> String {
     let mut chars = value.chars().filter(|character| !character.is_control());
     match (chars.next(), chars.next_back()) {
@@ -243,7 +243,7 @@ impl ExternalIdentity {
         &self.provider
     }
 
-    /// The attribute by which the provider's user is recognised.
+    /// The attribute by which the provider's user is recognized.
     pub fn attribute(&self) -> &AttributeName {
         &self.attribute
     }

@@ -13,6 +13,7 @@ pub mod endpoint;
 pub mod event;
 pub mod finding;
 pub mod identity;
+pub mod object;
 pub mod outcome;
 pub mod report;
 pub mod row;

@@ -145,6 +145,19 @@ pub struct PredictionReport {
     pub at_quota: Option<Duration>,
     /// The digest of the plan that was saved.
     pub plan_digest: Option<String>,
+    /// The most that the links can add to the bill; `None` where there is none to make.
+    pub billing: Option<CostBound>,
+}
+
+/// The most that links can add to the bill for monthly active users, at list prices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CostBound {
+    pub active_users_max: u64,
+    pub usd_cents_max: u64,
+    /// The feature plan of the pool; `None` where it is not known or has no price: then the price is that of the dearest.
+    pub feature_plan: Option<String>,
+    /// The day of the list, `YYYY-MM-DD`.
+    pub prices_as_of: String,
 }
 
 impl PredictionReport {

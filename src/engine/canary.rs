@@ -43,6 +43,7 @@ pub(super) fn judge_confirming_look(
         // The list may still show the link that `undo` unlinked.
         return match may_be_unlinked(created.as_ref(), unlinked_at, settle_with) {
             true if may_look_again => ConfirmedLink::LookAgain,
+            true if confirming == Confirming::Canary => ConfirmedLink::Wrong(CanaryFinding::NotSettled),
             false if is_older(created.as_ref(), announced) => ConfirmedLink::StoodBefore,
             _ => ConfirmedLink::Ours,
         };
@@ -112,7 +113,7 @@ mod tests {
 
     #[test]
     fn what_the_destination_of_a_canary_row_shows() {
-        use CanaryFinding::{NotOnUser, NotShown, StoredOtherwise, UserNotSeen};
+        use CanaryFinding::{NotOnUser, NotSettled, NotShown, StoredOtherwise, UserNotSeen};
         use ConfirmedLink::{Ours, StoodBefore, Wrong};
         let subject = identity(AttributeName::subject());
         let by_email = identity(AttributeName::parse("email").unwrap());
@@ -136,6 +137,10 @@ mod tests {
         assert_eq!(judged(Some(&nothing), &subject, None, Confirming::Owner), (Ours, 1));
         // A list that still shows the link that was unlinked a moment ago says nothing of the owner.
         assert_eq!(judged(Some(&before), &subject, Some(ANNOUNCED), Confirming::Owner), (Ours, 1));
-        assert_eq!(judged(Some(&before), &subject, Some(ANNOUNCED), Confirming::Canary), (Ours, MOST_LOOKS));
+        // For a row of the canary, the new link must be seen.
+        let still_shown = judged(Some(&before), &subject, Some(ANNOUNCED), Confirming::Canary);
+        assert_eq!(still_shown, (Wrong(NotSettled), MOST_LOOKS));
+        let new = user_with("AbC1", "Corp", ANNOUNCED + 1);
+        assert_eq!(judged(Some(&new), &subject, Some(ANNOUNCED), Confirming::Canary), (Ours, 1));
     }
 }

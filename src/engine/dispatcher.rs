@@ -24,7 +24,7 @@ use super::undo_decisions::LinkTime;
 use super::undo_job::UndoJob;
 use super::worker::JobId;
 use super::worker::{Call, FinishedCall, StartCall, WritePort};
-use super::{IncomingRow, PlannedOutcome, RunContext};
+use super::{IncomingRow, PlannedOutcome, RowBatch, RunContext};
 use crate::clock::{Instant, UnixMs};
 use crate::domain::canary::CanaryFinding;
 use crate::domain::control::{ControlAction, ControlChange, ControlRequest, Hold};
@@ -54,7 +54,7 @@ pub(super) enum EngineEvent {
     Signal(Signal),
     Control(ControlMessage),
     CallsDone(Vec<FinishedCall>),
-    RowsRead(Vec<IncomingRow>),
+    RowsRead(RowBatch),
     InputEnded,
     InputFailed(StopError),
     LimitChanged(RateQuota),
@@ -126,6 +126,8 @@ pub(super) struct Dispatcher<'a> {
     writes_in_flight: usize,
     drain: Drain,
     control: RunControl,
+    /// Whether something has happened since the rows were set back for a hold.
+    has_news: bool,
     state_requests: StateRequests,
     systemic_faults: SystemicFaults,
     undecided_writes: UndecidedWrites,
@@ -133,8 +135,6 @@ pub(super) struct Dispatcher<'a> {
     counters: RunCounters,
     not_authorized: NotAuthorizedRows,
     next_progress: Instant,
-    /// Whether rows of the canary are in flight: until they are done, no other row is taken.
-    canary_in_flight: bool,
     /// Whether every success is read back: by an option, or since the service has answered a repeated link with success.
     confirms_links: bool,
 }
@@ -167,6 +167,7 @@ impl<'a> Dispatcher<'a> {
             writes_in_flight: 0,
             drain: Drain::default(),
             control: RunControl::default(),
+            has_news: true,
             state_requests: StateRequests::default(),
             systemic_faults: SystemicFaults::default(),
             undecided_writes: UndecidedWrites::default(),
@@ -174,7 +175,6 @@ impl<'a> Dispatcher<'a> {
             counters: RunCounters::new(now),
             not_authorized: NotAuthorizedRows::default(),
             next_progress: now,
-            canary_in_flight: false,
             confirms_links: options.reads_back,
             context,
         }
@@ -182,6 +182,7 @@ impl<'a> Dispatcher<'a> {
 
     /// Decides what follows from an event at `now`.
     pub(super) fn handle(&mut self, event: EngineEvent, now: Instant) -> Result<Actions, LedgerError> {
+        self.has_news |= !matches!(event, EngineEvent::TimerDue);
         match event {
             EngineEvent::Signal(signal) => {
                 let drain_starts = self.drain.on_signal(signal, now);
@@ -214,10 +215,14 @@ impl<'a> Dispatcher<'a> {
             );
         }
         let due = self.rows.take_due(now);
+        self.has_news |= !due.waited.is_empty() || !due.released.is_empty();
         due.waited.into_iter().for_each(|id| self.queue(id));
         self.start_released(due.released, now);
         let mut start_calls = Vec::new();
         let (reads, writes) = if self.hold().is_some() {
+            if std::mem::take(&mut self.has_news) {
+                self.set_back_unsent()?;
+            }
             (SendPause::Held, SendPause::Held)
         } else {
             (self.send_reads(&mut start_calls, now), self.send_writes(&mut start_calls, now)?)
@@ -235,7 +240,7 @@ impl<'a> Dispatcher<'a> {
         let moments = [self.rows.next_timer(), reads.until(), writes.until(), sync_at, self.drain.deadline()];
         let until = moments.into_iter().flatten().fold(self.next_progress, Instant::min);
         let has_room = self.rows.len() + READER_BATCH_ROWS <= WINDOW_ROWS;
-        let accepts_rows = !self.input_ended && !self.drain.has_started() && !self.canary_in_flight && has_room;
+        let accepts_rows = !self.input_ended && !self.drain.has_started() && !self.rows.has_canary() && has_room;
         Ok(Actions { start_calls, next: Next::Wait { until, accepts_rows } })
     }
 
@@ -264,14 +269,10 @@ impl<'a> Dispatcher<'a> {
                 self.stop(StopError::new(StopCause::Bound, stop), now);
             }
         }
-        match (was_held, self.hold().is_some()) {
-            (false, true) => self.withdraw_announced()?,
-            (true, false) => {
-                self.reads.forget_refusals();
-                self.writes.forget_refusals();
-                self.undecided_writes.forget();
-            }
-            _ => {}
+        if was_held && self.hold().is_none() {
+            self.reads.forget_refusals();
+            self.writes.forget_refusals();
+            self.undecided_writes.forget();
         }
         match reply {
             Some(reply) => self.state_requests.replies.push(reply),
@@ -287,38 +288,39 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    /// Withdraws what was announced ahead: a pause may last for hours, and what somebody else does meanwhile must not be
-    /// taken for a call of this run. A row whose earlier call may have had an effect stays announced.
-    fn withdraw_announced(&mut self) -> Result<(), LedgerError> {
-        let (mut standing, mut withdrawn) = (Vec::new(), Vec::new());
-        for id in self.outbox.take_announced() {
-            let Some(job) = self.rows.get_mut(id) else { continue };
+    /// Withdraws what was announced, and sets every row back to the reads that its call rests on: a pause may last for
+    /// hours, and what somebody else does meanwhile must neither be taken for a call of this run nor be overwritten. A row
+    /// whose earlier call may have had an effect stays announced. Runs after everything that happens while the run is held, so that a
+    /// row is set back however it came to its call: out of a queue, a timer or a call in flight.
+    fn set_back_unsent(&mut self) -> Result<(), LedgerError> {
+        let (at, naming) = (self.context.clock.unix_ms(), self.policy.naming);
+        let (mut has_withdrawn, mut has_changed) = (false, false);
+        for job in self.rows.iter_mut().filter(|job| !job.progress().call_in_flight) {
             if job.can_withdraw() {
-                withdraw(self.context.ledger, job, self.context.clock.unix_ms())?;
-                job.on_withdrawn();
-                withdrawn.push(id);
-            } else {
-                standing.push(id);
+                withdraw(self.context.ledger, job, at)?;
+                has_withdrawn = true;
+            }
+            has_changed |= job.set_back(naming);
+        }
+        if has_withdrawn {
+            self.sync()?;
+        }
+        if has_changed {
+            for id in self.outbox.take_unsent().into_iter().rev() {
+                if let Some(job) = self.rows.get(id) {
+                    self.outbox.push_first(id, &job.next_work(self.policy));
+                }
             }
         }
-        self.sync()?;
-        self.outbox.put_back(standing, withdrawn);
         Ok(())
     }
 
     // Intake: a row is skipped where the ledger says that it is done, else it is on its way.
 
-    fn take_up(&mut self, batch: Vec<IncomingRow>, now: Instant) -> Result<(), LedgerError> {
-        for incoming in batch {
-            let (incoming, confirming) = match incoming {
-                IncomingRow::Canary(row) => (*row, Confirming::Canary),
-                IncomingRow::Gone(row) => {
-                    self.admit_gone(row, now)?;
-                    continue;
-                }
-                row => (row, Confirming::No),
-            };
-            self.counters.counts.read += 1;
+    fn take_up(&mut self, batch: RowBatch, now: Instant) -> Result<(), LedgerError> {
+        let confirming = if batch.is_canary { Confirming::Canary } else { Confirming::No };
+        for incoming in batch.rows {
+            self.counters.counts.read += u64::from(!matches!(incoming, IncomingRow::Gone(_)));
             if self.is_replaced(&incoming) {
                 self.counters.counts.superseded += 1;
                 continue;
@@ -329,9 +331,7 @@ impl<'a> Dispatcher<'a> {
                     self.admit(LinkJob::with_choice(row, username), confirming, now)?;
                 }
                 IncomingRow::Planned(row, planned) => self.admit_planned(row, planned, confirming, now)?,
-                // Taken apart above.
-                IncomingRow::Canary(row) => self.count_left_out(row.key()),
-                IncomingRow::Gone(row) => self.count_left_out(row.key),
+                IncomingRow::Gone(row) => self.admit_gone(row, now)?,
                 IncomingRow::LedgerLink(link) => self.admit_undo(link, now)?,
                 IncomingRow::LeftOut(key) => self.count_left_out(key),
                 IncomingRow::Invalid { key, .. } if self.resume(key) != ResumeAction::Attempt => {
@@ -351,7 +351,7 @@ impl<'a> Dispatcher<'a> {
     fn is_replaced(&self, incoming: &IncomingRow) -> bool {
         let view = self.context.ledger.view();
         let is_replaced = |key| view.standing(key) == RowStanding::Replaced && view.is_superseded(key);
-        !matches!(incoming, IncomingRow::LedgerLink(_)) && is_replaced(incoming.key())
+        !matches!(incoming, IncomingRow::LedgerLink(_) | IncomingRow::Gone(_)) && is_replaced(incoming.key())
     }
 
     fn count_skipped(&mut self, state: RowState) {
@@ -420,11 +420,11 @@ impl<'a> Dispatcher<'a> {
             let state = self.context.ledger.state(key);
             self.count_skipped(state);
             if confirming == Confirming::Canary {
-                self.on_canary_row_done(job.progress.row.number, key, state, CanaryFinding::DoneBefore, now);
+                let finding = CanaryFinding::of_row_done_before(state);
+                self.on_canary_row_done(job.progress.row.number, key, state, finding, now);
             }
             return Ok(());
         }
-        self.canary_in_flight |= confirming == Confirming::Canary;
         // Whoever has the address or the `sub` now, the open call was for this user.
         if let Some(user) = self.context.ledger.announced_user(key)? {
             job.expect_announced_user(user);
@@ -493,10 +493,16 @@ impl<'a> Dispatcher<'a> {
             match job {
                 Job::Undo(job) => job.start(open, service_now),
                 Job::Link(job) if is_done => {
+                    let (number, is_canary) = (job.progress.row.number, job.confirming == Confirming::Canary);
                     if !job.settles_only {
                         self.count_skipped(state);
                     }
-                    return self.rows.remove(id, now, None);
+                    let released = self.rows.remove(id, now, None);
+                    if is_canary {
+                        let finding = CanaryFinding::of_row_done_before(state);
+                        self.on_canary_row_done(number, key, state, finding, now);
+                    }
+                    return released;
                 }
                 Job::Link(job) => {
                     job.unlinked_at = unlinked_at;
@@ -888,14 +894,9 @@ impl<'a> Dispatcher<'a> {
         finding: CanaryFinding,
         now: Instant,
     ) {
-        self.canary_in_flight = self.rows.iter().any(Job::is_canary);
         self.context.observer.on(&RunEvent::CanaryChecked { number, key, state, finding });
         if !finding.is_right() {
-            let code = state.refusal().map_or(String::new(), |code| format!(" as {}", code.as_str()));
-            let what = match finding {
-                CanaryFinding::NotLinked => format!("{}{code}", state.words()),
-                _ => finding.text().to_owned(),
-            };
+            let what = finding.text_for(state);
             let detail = format!("canary: row {number}: {what}; the rows after the canary were not sent");
             self.stop_for_failures(StopError::new(StopCause::Canary, detail), now);
         }

@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::domain::event::RunObserver;
 use crate::domain::identity::{Destination, Personal};
 use crate::engine::ServicePorts;
+use crate::engine::link_job::LinkStep;
 use crate::engine::name_search::ReadCall;
 use crate::engine::row_progress::WriteCall;
 use crate::engine::testing::{POOL, binding, open_ledger, row_to};
@@ -101,6 +102,10 @@ impl Setup {
     }
 }
 
+fn rows_read(rows: Vec<IncomingRow>) -> EngineEvent {
+    EngineEvent::RowsRead(rows.into())
+}
+
 fn to_user(number: u64) -> IncomingRow {
     IncomingRow::Row(row_to(number, Destination::Username(Personal::from_service(&format!("user-{number}")))))
 }
@@ -117,6 +122,17 @@ fn done(start: StartCall, result: CallResult) -> EngineEvent {
 
 fn linked() -> CallResult {
     CallResult::Linked(Ok(Answer { value: (), meta: AnswerMeta::default() }))
+}
+
+fn throttled() -> CallResult {
+    let (code, message) = ("TooManyRequestsException".to_owned(), "Rate exceeded".to_owned());
+    CallResult::Linked(Err(CallFault::Answered {
+        status: 400,
+        code,
+        message,
+        retry_after: None,
+        meta: AnswerMeta::default(),
+    }))
 }
 
 fn lost_link() -> CallResult {
@@ -161,7 +177,7 @@ fn a_row_is_announced_durably_then_called_then_settled() {
     let mut dispatcher = setup.dispatcher();
     let actions = dispatcher.handle(EngineEvent::TimerDue, now).unwrap();
     assert!(actions.start_calls.is_empty() && matches!(actions.next, Next::Wait { accepts_rows: true, .. }));
-    let actions = dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1)]), now).unwrap();
+    let actions = dispatcher.handle(rows_read(vec![to_user(1)]), now).unwrap();
     assert_eq!(durable_states(&disk, 1, clock), [RowState::InDoubt], "on disk before the call is sent");
     let start = only(actions);
     assert!(matches!(&start.call, Call::Write(WriteCall::Link(request)) if request.destination.username() == "user-1"));
@@ -183,7 +199,7 @@ fn one_sync_is_paid_for_many_announcements() {
     // Two syncs: of the announcements of all rows together, and of their results.
     disk.fail_after_syncs(2);
     let mut dispatcher = setup.dispatcher();
-    let actions = dispatcher.handle(EngineEvent::RowsRead((1..=8).map(to_user).collect()), now).unwrap();
+    let actions = dispatcher.handle(rows_read((1..=8).map(to_user).collect()), now).unwrap();
     assert_eq!(actions.start_calls.len(), 8);
     assert_eq!(durable_states(&disk, 8, clock), [RowState::InDoubt; 8]);
     let mut sync_at = now;
@@ -201,7 +217,7 @@ fn concurrency_is_a_bound() {
     let (mut setup, now) = (Setup::new(), Instant::now());
     let mut dispatcher = setup.dispatcher();
     dispatcher.context.options.concurrency = 2;
-    let mut actions = dispatcher.handle(EngineEvent::RowsRead((1..=3).map(to_user).collect()), now).unwrap();
+    let mut actions = dispatcher.handle(rows_read((1..=3).map(to_user).collect()), now).unwrap();
     assert_eq!(actions.start_calls.len(), 2);
     let first = actions.start_calls.remove(0);
     assert_eq!(dispatcher.handle(EngineEvent::TimerDue, now).unwrap().start_calls.len(), 0);
@@ -214,7 +230,7 @@ fn rows_of_one_user_wait_for_each_other_and_for_the_spacing_of_writes() {
     let spacing = Duration::from_millis(WRITE_SPACING_PER_USER_MS);
     let mut dispatcher = setup.dispatcher();
     let to_alice = |number| IncomingRow::Row(row_to(number, Destination::Username(Personal::from_service("alice"))));
-    let start = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_alice(1), to_alice(2)]), now).unwrap());
+    let start = only(dispatcher.handle(rows_read(vec![to_alice(1), to_alice(2)]), now).unwrap());
     let actions = dispatcher.handle(done(start, linked()), now).unwrap();
     assert!(actions.start_calls.is_empty() && wait_end(&actions) <= now + spacing);
     assert_eq!(dispatcher.handle(EngineEvent::TimerDue, now + spacing).unwrap().start_calls.len(), 1);
@@ -224,7 +240,7 @@ fn rows_of_one_user_wait_for_each_other_and_for_the_spacing_of_writes() {
 fn a_doubtful_call_is_read_back_before_anything_else_happens_to_its_row() {
     let (mut setup, now) = (Setup::new(), Instant::now());
     let mut dispatcher = setup.dispatcher();
-    let start = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1)]), now).unwrap());
+    let start = only(dispatcher.handle(rows_read(vec![to_user(1)]), now).unwrap());
     let actions = dispatcher.handle(done(start, lost_link()), now).unwrap();
     assert!(actions.start_calls.is_empty(), "it may still be at work");
     let later = now + Duration::from_secs(1);
@@ -240,13 +256,13 @@ fn a_run_that_drains_accounts_for_every_row_it_has_read() {
     dispatcher.context.options.concurrency = 3;
     // Row 1 is read back, row 2 is in flight, rows 3 and 4 are to be looked up, row 5 is announced and not sent; row 6
     // waits for the lane of row 1.
-    let starts = dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1), to_user(2), to_email(3)]), now).unwrap();
+    let starts = dispatcher.handle(rows_read(vec![to_user(1), to_user(2), to_email(3)]), now).unwrap();
     let mut starts = starts.start_calls.into_iter();
     let (look_up, first, second) = (starts.next().unwrap(), starts.next().unwrap(), starts.next().unwrap());
     assert!(matches!(look_up.call, Call::Read(_)) && matches!(first.call, Call::Write(_)));
     let same_user = IncomingRow::Row(row_to(6, Destination::Username(Personal::from_service("user-1"))));
     let batch = vec![to_email(4), to_user(5), same_user];
-    assert!(dispatcher.handle(EngineEvent::RowsRead(batch), now).unwrap().start_calls.is_empty(), "no slot is free");
+    assert!(dispatcher.handle(rows_read(batch), now).unwrap().start_calls.is_empty(), "no slot is free");
     dispatcher.handle(EngineEvent::Signal(Signal::Terminate), now).unwrap();
     let actions = dispatcher.handle(done(first, lost_link()), now).unwrap();
     assert!(actions.start_calls.is_empty(), "row 4 is not looked up any more, and row 5 is not sent");
@@ -285,7 +301,7 @@ fn the_second_signal_leaves_and_a_drain_is_bounded() {
     for second in [true, false] {
         let (mut setup, now) = (Setup::new(), Instant::now());
         let mut dispatcher = setup.dispatcher();
-        let start = dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1)]), now).unwrap();
+        let start = dispatcher.handle(rows_read(vec![to_user(1)]), now).unwrap();
         assert_eq!(start.start_calls.len(), 1);
         let actions = dispatcher.handle(EngineEvent::Signal(Signal::Interrupt), now).unwrap();
         assert!(wait_end(&actions) > now);
@@ -310,7 +326,7 @@ fn the_second_signal_leaves_and_a_drain_is_bounded() {
 fn a_drain_does_not_wait_for_rows_that_cannot_be_read_any_more() {
     let (mut setup, now) = (Setup::new(), Instant::now());
     let mut dispatcher = setup.dispatcher();
-    let start = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1)]), now).unwrap());
+    let start = only(dispatcher.handle(rows_read(vec![to_user(1)]), now).unwrap());
     dispatcher.handle(EngineEvent::Signal(Signal::Terminate), now).unwrap();
     dispatcher.handle(done(start, lost_link()), now).unwrap();
     let later = now + Duration::from_secs(1);
@@ -332,7 +348,7 @@ fn a_link_whose_user_the_ledger_does_not_name_gets_a_result() {
     setup.ledger.settle(row.number, row.key, &LinkOutcome::Linked { recovered: false }, 1, None, 0).unwrap();
     let mut dispatcher = setup.dispatcher();
     let link = LinkToUndo { row, announced: 0, settled: 0, username: None };
-    let actions = dispatcher.handle(EngineEvent::RowsRead(vec![IncomingRow::LedgerLink(link)]), now).unwrap();
+    let actions = dispatcher.handle(rows_read(vec![IncomingRow::LedgerLink(link)]), now).unwrap();
     assert!(actions.start_calls.is_empty());
     assert_eq!(dispatcher.handle(EngineEvent::InputEnded, now).unwrap().next, Next::EndRun);
     let counts = dispatcher.end(now).counts;
@@ -351,9 +367,9 @@ fn the_status_says_what_is_waited_for() {
         start_calls
     };
     waiting(&mut dispatcher, now);
-    let link = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_email(1)]), now).unwrap());
+    let link = only(dispatcher.handle(rows_read(vec![to_email(1)]), now).unwrap());
     // The look-up fails and is repeated after its back-off; then a link call is lost, and is read back after a while.
-    let more = dispatcher.handle(EngineEvent::RowsRead(vec![to_user(2)]), now).unwrap();
+    let more = dispatcher.handle(rows_read(vec![to_user(2)]), now).unwrap();
     assert!(more.start_calls.is_empty());
     waiting(&mut dispatcher, now + progress);
     let second = only(dispatcher.handle(done(link, CallResult::Users(Err(lost()))), now + progress).unwrap());
@@ -365,7 +381,7 @@ fn the_status_says_what_is_waited_for() {
     let nobody = CallResult::Users(Ok(Answer { value: page, meta: AnswerMeta::default() }));
     let at = now + 20 * progress;
     dispatcher.handle(done(look_up, nobody), at).unwrap();
-    let start = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_user(3)]), at).unwrap());
+    let start = only(dispatcher.handle(rows_read(vec![to_user(3)]), at).unwrap());
     dispatcher.handle(done(start, lost_link()), at).unwrap();
     waiting(&mut dispatcher, at);
     let reasons: Vec<_> = setup
@@ -447,7 +463,7 @@ fn an_announcement_and_its_result_have_times_of_one_clock() {
     setup.knowledge.skew.observe_answer(ours, ours, &meta);
     let disk = setup.disk.clone();
     let mut dispatcher = setup.dispatcher();
-    let start = only(dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1)]), now).unwrap());
+    let start = only(dispatcher.handle(rows_read(vec![to_user(1)]), now).unwrap());
     dispatcher.handle(done(start, linked()), now).unwrap();
     dispatcher.handle(EngineEvent::InputEnded, now).unwrap();
     dispatcher.end(now);
@@ -482,7 +498,7 @@ fn that_a_link_was_unlinked_is_known_until_every_list_shows_it() {
     setup.ledger.flush().unwrap();
     setup.ledger = open_ledger(&setup.disk.after_crash(usize::MAX), POOL, setup.clock);
     let mut dispatcher = setup.dispatcher();
-    dispatcher.handle(EngineEvent::RowsRead(vec![to_user(1)]), now).unwrap();
+    dispatcher.handle(rows_read(vec![to_user(1)]), now).unwrap();
     let job = dispatcher.rows.iter().next().unwrap();
     assert!(matches!(job, Job::Link(job) if job.unlinked_at == Some(at - 6_000)), "{job:?}");
 }
@@ -498,7 +514,7 @@ fn a_held_run_sends_nothing_and_withdraws_what_it_announced_ahead() {
     let mut dispatcher = setup.dispatcher();
     dispatcher.context.options.concurrency = 1;
     let rows = (1..=5).map(to_user).collect();
-    let start = only(dispatcher.handle(EngineEvent::RowsRead(rows), now).unwrap());
+    let start = only(dispatcher.handle(rows_read(rows), now).unwrap());
     let held = dispatcher.handle(control(ControlAction::Pause), now).unwrap();
     assert!(held.start_calls.is_empty());
     assert_eq!(dispatcher.context.ledger.view().counts().in_doubt, 1, "only the row in flight stays announced");
@@ -514,4 +530,153 @@ fn a_held_run_sends_nothing_and_withdraws_what_it_announced_ahead() {
     assert!(drained.start_calls.is_empty());
     let changes = setup.events.0.iter().filter(|event| matches!(event, RunEvent::Controlled { .. })).count();
     assert_eq!(changes, 4);
+}
+
+/// The pace has a clock of its own, which these tests do not move.
+fn end_cool_down(dispatcher: &mut Dispatcher<'_>) {
+    dispatcher.writes = CallPacer::new(dispatcher.context.clock, Pace::unbounded());
+}
+
+fn found(name: &str) -> CallResult {
+    let number = name.trim_start_matches("user-");
+    let email = Some(Personal::from_service(&format!("{number}@example.com")));
+    let user = PoolUser { email, email_verified: true, ..PoolUser::named(name) };
+    let page = UserPage { users: vec![user], next_token: None };
+    CallResult::Users(Ok(Answer { value: page, meta: AnswerMeta::default() }))
+}
+
+#[test]
+fn a_user_who_was_looked_up_before_a_pause_is_looked_up_again_after_it() {
+    for is_announced in [true, false] {
+        let (mut setup, now) = (Setup::new(), Instant::now());
+        let mut dispatcher = setup.dispatcher();
+        let look_up = only(dispatcher.handle(rows_read(vec![to_email(1)]), now).unwrap());
+        if is_announced {
+            // The call is throttled, and the answer comes while the run is held.
+            let link = only(dispatcher.handle(done(look_up, found("user-1")), now).unwrap());
+            dispatcher.handle(control(ControlAction::Pause), now).unwrap();
+            dispatcher.handle(done(link, throttled()), now).unwrap();
+            end_cool_down(&mut dispatcher);
+        } else {
+            dispatcher.handle(control(ControlAction::Pause), now).unwrap();
+            dispatcher.handle(done(look_up, found("user-1")), now).unwrap();
+        }
+        assert_eq!(dispatcher.context.ledger.view().counts().in_doubt, 0, "{is_announced}");
+        let later = now + Duration::from_hours(8);
+        let look_up = only(dispatcher.handle(control(ControlAction::Resume), later).unwrap());
+        assert!(matches!(look_up.call, Call::Read(_)), "{look_up:?}");
+        let link = only(dispatcher.handle(done(look_up, found("user-1")), later).unwrap());
+        assert!(matches!(link.call, Call::Write(_)), "{link:?}");
+    }
+}
+
+/// The row holds the lane of the first user, so the call for the other one is left to the next run.
+#[test]
+fn an_address_that_another_user_has_after_a_pause_is_not_linked() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let mut dispatcher = setup.dispatcher();
+    let look_up = only(dispatcher.handle(rows_read(vec![to_email(1)]), now).unwrap());
+    dispatcher.handle(control(ControlAction::Pause), now).unwrap();
+    dispatcher.handle(done(look_up, found("user-1")), now).unwrap();
+    let look_up = only(dispatcher.handle(control(ControlAction::Resume), now).unwrap());
+    let other = PoolUser {
+        email: Some(Personal::from_service("1@example.com")),
+        email_verified: true,
+        ..PoolUser::named("bob")
+    };
+    let page = UserPage { users: vec![other], next_token: None };
+    let answer = CallResult::Users(Ok(Answer { value: page, meta: AnswerMeta::default() }));
+    assert!(dispatcher.handle(done(look_up, answer), now).unwrap().start_calls.is_empty());
+    let counts = &dispatcher.counters.counts;
+    assert_eq!((counts.failed, counts.linked), (1, 0), "{counts:?}");
+}
+
+#[test]
+fn a_row_in_back_off_does_not_stay_announced_while_the_run_is_held() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let mut dispatcher = setup.dispatcher();
+    let link = only(dispatcher.handle(rows_read(vec![to_user(1)]), now).unwrap());
+    dispatcher.handle(done(link, throttled()), now).unwrap();
+    end_cool_down(&mut dispatcher);
+    let again = only(dispatcher.handle(EngineEvent::TimerDue, now).unwrap());
+    // The second refusal in a row is a back-off.
+    dispatcher.handle(done(again, throttled()), now).unwrap();
+    assert!(dispatcher.rows.next_timer().is_some());
+    assert_eq!(dispatcher.context.ledger.view().counts().in_doubt, 1);
+    dispatcher.handle(control(ControlAction::Pause), now).unwrap();
+    assert_eq!(dispatcher.context.ledger.view().counts().in_doubt, 0);
+    end_cool_down(&mut dispatcher);
+    let later = now + Duration::from_hours(1);
+    dispatcher.handle(EngineEvent::TimerDue, later).unwrap();
+    let link = only(dispatcher.handle(control(ControlAction::Resume), later).unwrap());
+    assert_eq!(dispatcher.context.ledger.view().counts().in_doubt, 1, "announced again");
+    dispatcher.handle(done(link, linked()), later).unwrap();
+    assert_eq!(dispatcher.counters.counts.linked, 1);
+}
+
+/// The call may have taken effect, so the row stays announced; what the pool shows after the pause decides.
+#[test]
+fn a_row_whose_call_was_lost_is_read_again_after_a_pause() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let mut dispatcher = setup.dispatcher();
+    let link = only(dispatcher.handle(rows_read(vec![to_user(1)]), now).unwrap());
+    let mut actions = dispatcher.handle(done(link, lost_link()), now).unwrap();
+    let mut at = now;
+    // Read until the call would be made again, and waits for that.
+    while !matches!(dispatcher.rows.iter().next(), Some(Job::Link(job)) if matches!(job.step, LinkStep::Call { .. })) {
+        actions = match actions.start_calls.pop() {
+            Some(read) => dispatcher.handle(done(read, found("user-1")), at).unwrap(),
+            None => {
+                at = wait_end(&actions);
+                dispatcher.handle(EngineEvent::TimerDue, at).unwrap()
+            }
+        };
+    }
+    dispatcher.handle(control(ControlAction::Pause), at).unwrap();
+    assert_eq!(dispatcher.context.ledger.view().counts().in_doubt, 1);
+    let later = at + Duration::from_hours(1);
+    dispatcher.handle(EngineEvent::TimerDue, later).unwrap();
+    let read = only(dispatcher.handle(control(ControlAction::Resume), later).unwrap());
+    assert!(matches!(read.call, Call::Read(_)), "{read:?}");
+}
+
+fn accepts_rows(actions: &Actions) -> bool {
+    matches!(actions.next, Next::Wait { accepts_rows: true, .. })
+}
+
+/// What a canary row's user shows after the call.
+fn holding(name: &str, value: &str) -> CallResult {
+    let held = crate::service::LinkedIdentity {
+        user_id: Personal::from_service(value),
+        provider_name: "Google".into(),
+        provider_type: "Google".into(),
+        issuer: None,
+        primary: false,
+        created_unix_ms: None,
+    };
+    let user = PoolUser { identities: vec![held], ..PoolUser::named(name) };
+    let page = UserPage { users: vec![user], next_token: None };
+    CallResult::Users(Ok(Answer { value: page, meta: AnswerMeta::default() }))
+}
+
+#[test]
+fn the_canary_ends_with_its_last_row_however_that_row_ends() {
+    let (mut setup, now) = (Setup::new(), Instant::now());
+    let mut dispatcher = setup.dispatcher();
+    // The same row twice: the second is done once the first is.
+    let batch = RowBatch { rows: vec![to_user(1), to_user(1)], is_canary: true };
+    let actions = dispatcher.handle(EngineEvent::RowsRead(batch), now).unwrap();
+    assert!(!accepts_rows(&actions));
+    let actions = dispatcher.handle(done(only(actions), linked()), now).unwrap();
+    assert!(!accepts_rows(&actions), "the link is not seen yet");
+    dispatcher.handle(done(only(actions), holding("user-1", "Id000001x")), now).unwrap();
+    let actions = dispatcher.handle(EngineEvent::TimerDue, now + Duration::from_secs(1)).unwrap();
+    assert!(accepts_rows(&actions) && actions.start_calls.is_empty(), "{actions:?}");
+    let findings: Vec<CanaryFinding> = (setup.events.0.iter())
+        .filter_map(|event| match event {
+            RunEvent::CanaryChecked { finding, .. } => Some(*finding),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(findings, [CanaryFinding::Right, CanaryFinding::DoneBefore]);
 }

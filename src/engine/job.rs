@@ -10,6 +10,7 @@ use super::worker::CallResult;
 use crate::domain::canary::CanaryFinding;
 use crate::domain::identity::DestinationUser;
 use crate::domain::state::RowState;
+use crate::foresight::destination::PoolNaming;
 use crate::seed::Rng;
 
 #[derive(Debug)]
@@ -113,11 +114,11 @@ impl Job {
         is_announced && !self.effect().is_possible() && !self.progress().call_in_flight
     }
 
-    /// Goes back to before the announcement, which is withdrawn.
-    pub(super) fn on_withdrawn(&mut self) {
+    /// Goes back to the reads that the next call rests on. Returns whether that changes its next step.
+    pub(super) fn set_back(&mut self, naming: PoolNaming) -> bool {
         match self {
-            Self::Link(job) => job.on_withdrawn(),
-            Self::Undo(job) => job.on_withdrawn(),
+            Self::Link(job) => job.set_back(naming),
+            Self::Undo(job) => job.set_back(),
         }
     }
 

@@ -174,26 +174,31 @@ pub(super) fn looks_before_old_unlink_is_judged(effect: UnknownEffect, settle_wi
 /// Looks until an absent link is believed. What this tool may have written a moment ago is looked for patiently, and for
 /// longest where the service refuses what an earlier call of ours may have made. "Merging is not currently supported" was
 /// reported although the link was made (aws-sdk-net #1000). For an answer that claims that the link exists, a second look
-/// covers a link that somebody else has just made. A refusal of a value that this tool had no reason to doubt is rare, and
-/// the link may have been made all the same: it is looked for as long as the list may lag. Any other refusal of a first
-/// attempt is checked once.
+/// covers a link that somebody else has just made. An answer that contradicts what the pool shows (a user that is seen, or a
+/// provider that it lists: rows of other providers are not sent) is believed last, because nothing else explains it. A
+/// refusal of a value that this tool had no reason to doubt is rare, and is looked at patiently. Any other refusal of a
+/// first attempt is checked once.
 fn looks_before_absence_is_believed(
     look: &DestinationLook,
     why: IfNoEffect,
     effect: UnknownEffect,
     settle_with: SettleWith,
 ) -> usize {
-    use RefusalCode::{AttributeNotMapped, InvalidParameter, ProviderNotFound, Unrecognised, UserNotFound};
+    use RefusalCode::{
+        AttributeNotMapped, IdentityHasProfile, InvalidParameter, ProviderNotFound, Unrecognised, UserNotFound,
+    };
     match (effect, why) {
         (UnknownEffect::OfRecentCall, IfNoEffect::RetryCall) => settle_with.patient_looks(),
         (UnknownEffect::OfRecentCall, _) => settle_with.most_looks(),
-        (_, IfNoEffect::RefuseRow(RefusalCode::IdentityHasProfile)) => settle_with.patient_looks(),
-        (
-            _,
-            IfNoEffect::RefuseRow(
-                AttributeNotMapped | InvalidParameter | ProviderNotFound | Unrecognised | UserNotFound,
-            ),
-        ) if *look != DestinationLook::UserMissing => settle_with.patient_looks(),
+        (_, IfNoEffect::RefuseRow(IdentityHasProfile)) => settle_with.patient_looks(),
+        (_, IfNoEffect::RefuseRow(ProviderNotFound | UserNotFound)) if *look != DestinationLook::UserMissing => {
+            settle_with.most_looks()
+        }
+        (_, IfNoEffect::RefuseRow(AttributeNotMapped | InvalidParameter | Unrecognised))
+            if *look != DestinationLook::UserMissing =>
+        {
+            settle_with.patient_looks()
+        }
         _ if claims_a_link(why) => 2,
         _ => 1,
     }
@@ -336,7 +341,8 @@ mod tests {
         use IfNoEffect::{CountIdentities, LookForNativeUser, RefuseRow, RetryCall};
         use LookJudgement::{LookForProfile, Refused, StillInDoubt};
         use RefusalCode::{
-            IdentityHasProfile, InvalidParameter, LinkedElsewhere, TooManyIdentities, UserDisabled, UserNotFound,
+            IdentityHasProfile, InvalidParameter, LinkedElsewhere, ProviderNotFound, TooManyIdentities, UserDisabled,
+            UserNotFound,
         };
         use UnknownEffect::{None, OfOldCall, OfRecentCall};
         let (proven, unproven) =
@@ -349,6 +355,9 @@ mod tests {
             (RetryCall, OfOldCall, NO_USER, (1, unproven), (1, unproven)),
             // A refusal of a first attempt.
             (RefuseRow(InvalidParameter), None, LACKS, (5, Refused(InvalidParameter)), (2, Refused(InvalidParameter))),
+            // The pool shows the opposite.
+            (RefuseRow(ProviderNotFound), None, LACKS, (8, Refused(ProviderNotFound)), (2, Refused(ProviderNotFound))),
+            (RefuseRow(UserNotFound), None, LACKS, (8, Refused(UserNotFound)), (2, Refused(UserNotFound))),
             (RefuseRow(UserDisabled), None, LACKS, (1, Refused(UserDisabled)), (1, Refused(UserDisabled))),
             (RefuseRow(LinkedElsewhere), None, LACKS, (2, Refused(LinkedElsewhere)), (2, Refused(LinkedElsewhere))),
             (

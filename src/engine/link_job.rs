@@ -165,15 +165,21 @@ impl LinkJob {
         }
         let destination = &self.progress.row.link.destination;
         self.step = match planned.unwrap_or_else(|| resolution(destination)) {
-            Resolution::Known(user) => match (first_step(user, left), &self.name_may_be) {
-                (LinkStep::Announce { destination, .. }, Some(alias)) if destination.provider.is_native() => {
-                    let then = VecDeque::from(look_up_filters(alias, naming));
-                    LinkStep::CheckName { destination, by_alias: None, then }
-                }
-                (step, _) => step,
-            },
+            Resolution::Known(user) if left == LeftByEarlierRuns::Nothing => self.step_to_known_user(user, naming),
+            Resolution::Known(user) => first_step(user, left),
             Resolution::LookUp(filter) => self.resolve_step(filter, left, naming),
         };
+    }
+
+    /// The first step of a row that names its user: a check of the name, where it may be something else.
+    fn step_to_known_user(&self, destination: DestinationUser, naming: PoolNaming) -> LinkStep {
+        match &self.name_may_be {
+            Some(alias) if destination.provider.is_native() => {
+                let then = VecDeque::from(look_up_filters(alias, naming));
+                LinkStep::CheckName { destination, by_alias: None, then }
+            }
+            _ => LinkStep::Announce { destination, earlier: None },
+        }
     }
 
     /// A look-up by this filter first, and then by the other spellings that the pool may have.
@@ -214,11 +220,41 @@ impl LinkJob {
         }
     }
 
-    /// Goes back to before the announcement, as the row is in a later run.
-    pub(super) fn on_withdrawn(&mut self) {
-        if let LinkStep::Call { destination, .. } = &self.step {
-            self.step = LinkStep::Announce { destination: destination.clone(), earlier: None };
+    /// Goes back to the reads that the next call rests on, as in a later run: what was read is old after a pause. Returns
+    /// whether that changes its next step.
+    pub(super) fn set_back(&mut self, naming: PoolNaming) -> bool {
+        let (destination, announced) = match &self.step {
+            LinkStep::Announce { destination, earlier } => (destination.clone(), *earlier),
+            // Without an effect that is possible the announcement is withdrawn, and does not count any more.
+            LinkStep::Call { destination, announced } => {
+                (destination.clone(), self.effect.is_possible().then_some(*announced))
+            }
+            _ => return false,
+        };
+        let looked_up = match resolution(&self.progress.row.link.destination) {
+            // A plan names the user whom it looked up.
+            Resolution::LookUp(filter) if !self.is_planned => Some(filter),
+            Resolution::LookUp(_) | Resolution::Known(_) => None,
+        };
+        if looked_up.is_some() {
+            self.announced_user = Some(destination.clone());
         }
+        self.progress.begin_reading();
+        let step = match (looked_up, announced) {
+            (_, Some(time)) if self.effect.is_possible() => {
+                let announced = LinkAnnouncement::ByEarlierRun(time);
+                LinkStep::ReadBack { destination, announced, why: IfNoEffect::RetryCall, looks: 0 }
+            }
+            (Some(filter), _) => {
+                self.distrusted.clear();
+                self.resolve_step(filter, LeftByEarlierRuns::Nothing, naming)
+            }
+            (None, None) => self.step_to_known_user(destination, naming),
+            (None, earlier) => LinkStep::Announce { destination, earlier },
+        };
+        let has_changed = step != self.step;
+        self.step = step;
+        has_changed
     }
 
     /// Whether this run made a call for the row that is now being read back.
@@ -604,7 +640,7 @@ impl LinkJob {
     ) -> Transition {
         if *announced != user {
             let message =
-                "another user has this address or sub since the row was announced; the next run links that one";
+                "another user has this address or sub since the row was looked up; the next run links that one";
             let text = ServiceText { code: "user_changed".to_owned(), message: message.to_owned() };
             return if self.effect.is_possible() {
                 LinkOutcome::InDoubt { text }.into()

@@ -648,3 +648,96 @@ fn an_attribute_link_that_may_be_shown_by_its_subject_is_not_made_again() {
     settle(&mut job, POLICY, &[user("alice", &[(SUBJECT, true, ANNOUNCED + 10)])]);
     assert!(is_announce(&job));
 }
+
+/// A row of the canary that is announced, and whose call succeeded.
+fn confirmed(confirming: Confirming) -> LinkJob {
+    let mut job = announced();
+    job.confirming = confirming;
+    assert_eq!(job.on_link_answer(None), Transition::Continue(Pause::None));
+    assert!(matches!(job.step, LinkStep::Confirm { looks: 0, .. }), "{:?}", job.step);
+    job
+}
+
+#[test]
+fn a_canary_row_is_read_after_its_call_and_ends_as_it_is_seen() {
+    let other = [(SUBJECT.to_lowercase(), ANNOUNCED + 1)];
+    let stored_otherwise = user("alice", &[(other[0].0.as_str(), false, other[0].1)]);
+    let seen_after = user("alice", &[(SUBJECT, false, ANNOUNCED + 1)]);
+    let seen_before = user("alice", &[(SUBJECT, false, ANNOUNCED - 1)]);
+    for (seen, expected, finding, looks) in [
+        (vec![seen_after], Some(linked(false)), CanaryFinding::Right, 1),
+        (vec![seen_before], Some(LinkOutcome::AlreadyLinked.into()), CanaryFinding::StoodBefore, 1),
+        (vec![stored_otherwise], None, CanaryFinding::StoredOtherwise, 2),
+        (vec![user("alice", &[])], None, CanaryFinding::NotOnUser, MOST_LOOKS),
+        (vec![], None, CanaryFinding::UserNotSeen, MOST_LOOKS),
+    ] {
+        let mut job = confirmed(Confirming::Canary);
+        let mut rng = Rng::new(1);
+        let mut reads = 0;
+        let end = loop {
+            let next = job.on_users_answer(Ok(&page(&seen)), POLICY, &mut rng);
+            reads += 1;
+            if let Transition::Finish(_) = next {
+                break next;
+            }
+            assert!(matches!(job.step, LinkStep::Confirm { .. }) && reads < 100, "{finding:?}: {:?}", job.step);
+        };
+        match expected {
+            Some(expected) => assert_eq!(end, expected),
+            None => assert!(is_in_doubt(&end), "{finding:?}: {end:?}"),
+        }
+        assert_eq!(job.canary_finding, Some(finding));
+        // A user who is not found is searched for by several reads a look.
+        assert!(reads == looks || finding == CanaryFinding::UserNotSeen && reads > looks, "{finding:?}: {reads} reads");
+        assert_eq!(job.repeat_succeeded, finding == CanaryFinding::StoodBefore);
+    }
+}
+
+/// The service has reported success, and nothing contradicts it; but nobody has seen the link.
+#[test]
+fn a_canary_row_whose_user_cannot_be_read_is_linked_and_not_right() {
+    let mut job = confirmed(Confirming::Canary);
+    let mut rng = Rng::new(1);
+    for _ in 1..POLICY.attempts_max {
+        let next = job.on_users_answer(Err(&timeout()), POLICY, &mut rng);
+        assert!(matches!(next, Transition::Continue(Pause::BackOff(_))), "{next:?}");
+    }
+    assert_eq!(job.on_users_answer(Err(&timeout()), POLICY, &mut rng), linked(false));
+    assert_eq!(job.canary_finding, Some(CanaryFinding::NotRead));
+    assert!(!CanaryFinding::NotRead.is_right());
+    let job = crate::engine::job::Job::Link(job);
+    assert_eq!(job.canary_finding(crate::domain::state::RowState::Linked), Some(CanaryFinding::NotRead));
+}
+
+#[test]
+fn after_a_pause_a_row_starts_with_its_reads_as_in_a_later_run() {
+    let email = || Destination::Email(Personal::from_service("a@example.com"));
+    // Nothing to read: it is announced again.
+    let mut job = announced();
+    assert!(job.set_back(NAMING));
+    assert!(is_announce(&job) && !job.set_back(NAMING), "{:?}", job.step);
+    // The user is looked up again, and must be the same.
+    for (now_found, is_same) in [("alice", true), ("bob", false)] {
+        let mut job = started(email(), LeftByEarlierRuns::Nothing);
+        let mut rng = Rng::new(1);
+        job.on_users_answer(Ok(&page(&[user("alice", &[])])), POLICY, &mut rng);
+        assert!(is_announce(&job) && job.set_back(NAMING));
+        assert!(matches!(job.step, LinkStep::Resolve { .. }), "{:?}", job.step);
+        let next = job.on_users_answer(Ok(&page(&[user(now_found, &[])])), POLICY, &mut rng);
+        assert_eq!(next == Transition::Continue(Pause::None) && is_announce(&job), is_same, "{next:?}");
+        assert!(is_same || matches!(next, Transition::Finish(RowResult::Link(LinkOutcome::Failed { .. }))), "{next:?}");
+    }
+    // A plan has named the user.
+    let user_of_plan = DestinationUser {
+        provider: crate::domain::identity::ProviderName::native(),
+        value: Personal::from_service("alice"),
+    };
+    let mut job = LinkJob::planned(row_to(1, email()), Some(user_of_plan));
+    job.start(LeftByEarlierRuns::Nothing, NAMING);
+    assert!(!job.set_back(NAMING) && is_announce(&job), "{:?}", job.step);
+    // A call that may have taken effect is read back.
+    let mut job = announced();
+    job.effect = UnknownEffect::OfRecentCall;
+    assert!(job.set_back(NAMING));
+    assert!(matches!(job.step, LinkStep::ReadBack { looks: 0, .. }), "{:?}", job.step);
+}

@@ -141,8 +141,6 @@ pub enum IncomingRow {
     Chosen(Row, Personal),
     /// A row with what a plan says of it.
     Planned(Row, PlannedOutcome),
-    /// A row of the canary: no row follows until every one of them is right. A batch has either only such rows, or none.
-    Canary(Box<IncomingRow>),
     /// A row in doubt that the input no longer has: it is read back, nothing is sent for it, and no count has it.
     Gone(Row),
     /// A link of an earlier run, to be undone.
@@ -164,7 +162,6 @@ impl IncomingRow {
             Self::Row(row) | Self::Chosen(row, _) | Self::Planned(row, _) | Self::Gone(row) => row.key,
             Self::Invalid { key, .. } | Self::LeftOut(key) => *key,
             Self::LedgerLink(link) => link.row.key,
-            Self::Canary(row) => row.key(),
         }
     }
 
@@ -173,7 +170,6 @@ impl IncomingRow {
         match self {
             Self::Row(row) | Self::Chosen(row, _) | Self::Planned(row, _) | Self::Gone(row) => Some(row),
             Self::LedgerLink(link) => Some(&link.row),
-            Self::Canary(row) => row.row(),
             Self::Invalid { .. } | Self::LeftOut(_) => None,
         }
     }
@@ -195,8 +191,22 @@ pub trait UndoObserver {
     fn on(&mut self, row: &Row, outcome: &UndoOutcome);
 }
 
+/// Rows that are handed over together.
+#[derive(Debug, Clone)]
+pub struct RowBatch {
+    pub rows: Vec<IncomingRow>,
+    /// Whether the rows are of the canary: no other row is taken until every one of them is right.
+    pub is_canary: bool,
+}
+
+impl From<Vec<IncomingRow>> for RowBatch {
+    fn from(rows: Vec<IncomingRow>) -> Self {
+        Self { rows, is_canary: false }
+    }
+}
+
 /// Rows of the input, a batch at a time; `None` at the end.
-pub type RowBatchFuture<'a> = Pin<Box<dyn Future<Output = Option<Result<Vec<IncomingRow>, StopError>>> + Send + 'a>>;
+pub type RowBatchFuture<'a> = Pin<Box<dyn Future<Output = Option<Result<RowBatch, StopError>>> + Send + 'a>>;
 
 pub trait RowSource: Send {
     /// The next batch of at most [`crate::limits::READER_BATCH_ROWS`] rows. Dropping the future loses no row.

@@ -27,12 +27,13 @@ impl Outbox {
         }
     }
 
-    /// Queues a row that has waited before: its call goes first.
+    /// Queues a row that has waited before: it goes first.
     pub(super) fn push_first(&mut self, id: JobId, work: &NextWork) {
         match work {
             NextWork::Read(_) => self.reads.push_front(id),
             NextWork::Write(_) => self.writes.push_front(id),
-            NextWork::WaitForLane | NextWork::Announce(_) => self.push(id, work),
+            NextWork::Announce(_) => self.announcements.push_front(id),
+            NextWork::WaitForLane => {}
         }
     }
 
@@ -73,17 +74,12 @@ impl Outbox {
         std::mem::take(&mut self.writes)
     }
 
-    /// Takes out every row that is announced and whose write call is not sent, in order.
-    pub(super) fn take_announced(&mut self) -> Vec<JobId> {
-        let mut announced = Vec::from(std::mem::take(&mut self.writes));
-        announced.append(&mut self.not_durable);
-        announced
-    }
-
-    /// Puts rows back before all others: those of which the announcement stands, and those to announce again.
-    pub(super) fn put_back(&mut self, writes: Vec<JobId>, announcements: Vec<JobId>) {
-        writes.into_iter().rev().for_each(|id| self.writes.push_front(id));
-        announcements.into_iter().rev().for_each(|id| self.announcements.push_front(id));
+    /// Takes out every row that is announced or to be announced, in the order in which they would be called.
+    pub(super) fn take_unsent(&mut self) -> Vec<JobId> {
+        let mut unsent = Vec::from(std::mem::take(&mut self.writes));
+        unsent.append(&mut self.not_durable);
+        unsent.extend(self.announcements.drain(..));
+        unsent
     }
 
     pub(super) fn next_write(&self) -> Option<JobId> {

@@ -46,11 +46,18 @@ pub(super) struct RowsInFlight {
     lanes_of_job: HashMap<JobId, Vec<String>>,
     timers: BinaryHeap<Reverse<(Instant, u64, Wake)>>,
     timers_set: u64,
+    /// How many of the rows are of the canary.
+    canary_rows: usize,
 }
 
 impl RowsInFlight {
     pub(super) fn len(&self) -> usize {
         self.jobs.len() - self.free.len()
+    }
+
+    /// Whether a row of the canary is in flight.
+    pub(super) fn has_canary(&self) -> bool {
+        self.canary_rows > 0
     }
 
     /// Adds a row. Says whether its lane is open; otherwise it waits in the lane.
@@ -59,6 +66,7 @@ impl RowsInFlight {
             Some(user) => lane_of_user(&user.username()),
             None => lane_of_destination(&job.progress().row.link.destination),
         };
+        self.canary_rows += usize::from(job.is_canary());
         let id = self.free.pop().unwrap_or(self.jobs.len());
         if id == self.jobs.len() {
             self.jobs.push(Some(job));
@@ -116,9 +124,8 @@ impl RowsInFlight {
     /// Removes a row. Its lanes open at `open_at`, or at once; returns the rows that are released at once.
     pub(super) fn remove(&mut self, id: JobId, now: Instant, open_at: Option<Instant>) -> Vec<JobId> {
         let mut released = Vec::new();
-        if self.jobs.get_mut(id).and_then(Option::take).is_none() {
-            return released;
-        }
+        let Some(job) = self.jobs.get_mut(id).and_then(Option::take) else { return released };
+        self.canary_rows -= usize::from(job.is_canary());
         self.free.push(id);
         for lane in self.lanes_of_job.remove(&id).unwrap_or_default() {
             match open_at.filter(|at| *at > now) {

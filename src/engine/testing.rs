@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::{
-    ControlMessage, EngineOptions, IncomingRow, RowBatchFuture, RowSource, RunContext, ServicePorts, WritePort, run,
+    ControlMessage, EngineOptions, IncomingRow, RowBatch, RowBatchFuture, RowSource, RunContext, ServicePorts,
+    WritePort, run,
 };
 use crate::clock::{Clock, sleep, timeout_at};
 use crate::domain::event::{IgnoreEvents, RunObserver};
@@ -82,16 +83,23 @@ impl ServicePorts {
 pub struct RowList {
     rows: std::vec::IntoIter<IncomingRow>,
     batch_rows: usize,
+    /// How many of the next batches are of the canary.
+    canary_batches: usize,
 }
 
 impl RowList {
     pub fn new(rows: impl IntoIterator<Item = IncomingRow>) -> Self {
-        Self { rows: rows.into_iter().collect::<Vec<_>>().into_iter(), batch_rows: 100 }
+        Self { rows: rows.into_iter().collect::<Vec<_>>().into_iter(), batch_rows: 100, canary_batches: 0 }
     }
 
     /// Hands out so many rows at a time.
     pub fn in_batches_of(self, batch_rows: usize) -> Self {
         Self { batch_rows, ..self }
+    }
+
+    /// Hands out the first batch as the canary.
+    pub fn canary_first(self) -> Self {
+        Self { canary_batches: 1, ..self }
     }
 }
 
@@ -100,7 +108,9 @@ impl RowSource for RowList {
         Box::pin(async {
             tokio::task::yield_now().await;
             let batch: Vec<IncomingRow> = self.rows.by_ref().take(self.batch_rows).collect();
-            if batch.is_empty() { None } else { Some(Ok(batch)) }
+            let is_canary = self.canary_batches > 0;
+            self.canary_batches = self.canary_batches.saturating_sub(1);
+            if batch.is_empty() { None } else { Some(Ok(RowBatch { rows: batch, is_canary })) }
         })
     }
 }
@@ -113,7 +123,8 @@ impl RowSource for LedgerLinks {
         Box::pin(async {
             tokio::task::yield_now().await;
             let links = self.0.next_batch(7).expect("the ledger is readable");
-            if links.is_empty() { None } else { Some(Ok(links.into_iter().map(IncomingRow::LedgerLink).collect())) }
+            let rows: Vec<IncomingRow> = links.into_iter().map(IncomingRow::LedgerLink).collect();
+            if rows.is_empty() { None } else { Some(Ok(rows.into())) }
         })
     }
 }

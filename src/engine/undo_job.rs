@@ -6,6 +6,7 @@
 //!    │  └──────────────────┘
 //!    └─► undone, refused (with a code of undo), failed, in_doubt
 //! ```
+//! A pause sets every link that is not sent back to `Inspect`.
 //! A link whose unlink call an earlier run left open starts at `Inspect` like any other, and is in doubt from the start.
 
 use super::name_search::SearchResult;
@@ -107,13 +108,16 @@ impl UndoJob {
         }
     }
 
-    /// Goes back to before the announcement, as the row is in a later run.
-    pub(super) fn on_withdrawn(&mut self) {
-        if let UndoStep::Call { identity } = &self.step {
-            let identity = identity.clone();
-            self.announced_identity = None;
-            self.step = UndoStep::Announce { identity };
+    /// Goes back to the read that the next call rests on, as in a later run: after a pause somebody else may have linked
+    /// the identity. Returns whether that changes its next step.
+    pub(super) fn set_back(&mut self) -> bool {
+        if !matches!(self.step, UndoStep::Announce { .. } | UndoStep::Call { .. }) {
+            return false;
         }
+        self.announced_identity = None;
+        self.progress.begin_reading();
+        self.step = UndoStep::Inspect { after: InspectAfter::NoCall, looks: 0 };
+        true
     }
 
     /// Whether this run made a call for the link that is now being read back.

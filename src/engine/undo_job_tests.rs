@@ -389,3 +389,17 @@ fn what_an_earlier_run_left_in_doubt() {
     assert_eq!(settle(&mut job, POLICY, &[alice(&[shown])]).0, Transition::Continue(Pause::None));
     assert_eq!(job.step, UndoStep::Announce { identity: subject() });
 }
+
+#[test]
+fn after_a_pause_a_link_is_read_again_before_its_unlink() {
+    let source = subject();
+    let (mut inspected, called) = (job(source.clone()), announced(&source));
+    settle(&mut inspected, POLICY, &[alice(&[of(&source)])]);
+    for mut job in [inspected, called] {
+        assert!(job.set_back() && !job.set_back());
+        // Somebody else has linked the identity again meanwhile.
+        let theirs = held("Corp", "AbC1", LATER);
+        let (next, _) = settle(&mut job, POLICY, &[alice(&[theirs])]);
+        assert_eq!(refused(&next), Some(RefusalCode::Moved), "{next:?}");
+    }
+}

@@ -3,8 +3,9 @@
 use std::io;
 
 use super::columns::Column;
-use super::pin::is_change;
+use super::read_fault::{is_change, object_stop};
 use crate::domain::finding::{Finding, FindingCode};
+use crate::domain::run::StopError;
 use crate::limits::{CONFLICTS_MAX, INPUT_ROWS_MAX};
 
 /// Why an input cannot be read, or a result file cannot be written.
@@ -46,13 +47,32 @@ pub enum InputError {
     TooManyConflicts { name: String },
     #[error("cannot write {path}: {source}")]
     Write { path: String, source: io::Error },
+    /// An object of S3 cannot be read or written.
+    #[error("cannot {action} {name}: {stop}")]
+    Object {
+        /// `read` or `write`.
+        action: &'static str,
+        name: String,
+        stop: StopError,
+    },
 }
 
 impl InputError {
     /// Returns the error of a reading that ended at this line.
     pub(super) fn read(name: &str, line: u64, source: io::Error) -> Self {
         let name = name.to_owned();
+        if let Some(stop) = object_stop(&source) {
+            return Self::reading(name, stop.clone());
+        }
         if is_change(&source) { Self::Changed { name, line } } else { Self::Read { name, line, source } }
+    }
+
+    pub(super) fn reading(name: impl ToString, stop: StopError) -> Self {
+        Self::Object { action: "read", name: name.to_string(), stop }
+    }
+
+    pub(super) fn writing(name: impl ToString, stop: StopError) -> Self {
+        Self::Object { action: "write", name: name.to_string(), stop }
     }
 }
 

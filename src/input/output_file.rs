@@ -1,19 +1,27 @@
-//! A result file: readable by its owner only, and under its name only when it is complete.
+//! A result file: readable by its owner only, and under its name only when it is complete. Or an object of S3, likewise.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::NamedTempFile;
 
 use super::error::InputError;
+use super::object::{ObjectStore, object_at};
+use crate::domain::object::ObjectAddress;
+use crate::domain::run::StopError;
 
 #[derive(Debug)]
 pub struct OutputFile {
     path: PathBuf,
     target: BufWriter<OutputTarget>,
+    /// Where the whole file is copied to at the end, which has the name in its place.
+    object: Option<StoredObject>,
 }
+
+pub(super) type StoredObject = (ObjectAddress, Arc<dyn ObjectStore>);
 
 #[derive(Debug)]
 enum OutputTarget {
@@ -25,13 +33,37 @@ enum OutputTarget {
 
 impl OutputFile {
     pub fn create(path: &Path) -> Result<Self, InputError> {
+        if let Some(object) = object_at(path) {
+            return Self::create_for_object(path, object.map_err(|stop| InputError::writing(path.display(), stop))?);
+        }
         let target = open(path).map_err(|source| write_error(path, source))?;
-        Ok(Self { path: path.to_owned(), target: BufWriter::new(target) })
+        Ok(Self { path: path.to_owned(), target: BufWriter::new(target), object: None })
+    }
+
+    /// Creates a private temporary file, whose content is written to the object at the end.
+    pub(super) fn create_for_object(path: &Path, object: StoredObject) -> Result<Self, InputError> {
+        let file = tempfile::Builder::new().prefix("cognito-link-").tempfile();
+        let file = file.map_err(|source| InputError::Spool { name: path.display().to_string(), source })?;
+        let target = BufWriter::new(OutputTarget::Temporary(file));
+        Ok(Self { path: path.to_owned(), target, object: Some(object) })
+    }
+
+    /// Whether there is a file or an object already.
+    pub fn exists(path: &Path) -> Result<bool, InputError> {
+        match object_at(path) {
+            None => Ok(path.is_file()),
+            Some(object) => {
+                let found = object.and_then(|(address, store)| store.find(&address));
+                found.map(|found| found.is_some()).map_err(|stop| InputError::writing(path.display(), stop))
+            }
+        }
     }
 
     /// Checks before the work starts whether the file could be written; leaves nothing behind.
     pub fn check(path: &Path) -> Result<(), InputError> {
-        if path.is_dir() || !is_special(path) {
+        if let Some(object) = object_at(path) {
+            object.map_err(|stop| InputError::writing(path.display(), stop))?;
+        } else if path.is_dir() || !is_special(path) {
             drop(open(path).map_err(|source| write_error(path, source))?);
         }
         Ok(())
@@ -48,7 +80,10 @@ impl OutputFile {
 
     /// Puts the file under its name, replacing an existing one. An existing file stays as it is where this fails.
     pub fn finish(self) -> Result<(), InputError> {
-        let Self { path, target } = self;
+        let Self { path, target, object } = self;
+        if let Some(object) = object {
+            return finish_object(&path, target, &object);
+        }
         let finished = target.into_inner().map_err(io::IntoInnerError::into_error).and_then(|target| match target {
             OutputTarget::Temporary(file) => {
                 file.as_file().sync_all()?;
@@ -74,6 +109,25 @@ impl Write for OutputTarget {
             Self::Special(file) => file.flush(),
         }
     }
+}
+
+/// Writes the object. Where that fails, the temporary file is kept: it may be the only result of hours.
+fn finish_object(
+    path: &Path,
+    target: BufWriter<OutputTarget>,
+    (address, store): &StoredObject,
+) -> Result<(), InputError> {
+    let target = target.into_inner().map_err(io::IntoInnerError::into_error);
+    let OutputTarget::Temporary(file) = target.map_err(|source| write_error(path, source))? else {
+        return Ok(());
+    };
+    let length = file.as_file().metadata().map_err(|source| write_error(path, source))?.len();
+    let Err(stop) = store.write(address, file.path(), length) else { return Ok(()) };
+    let detail = match file.keep() {
+        Ok((_, kept)) => format!("{}; the content is in {}", stop.detail, kept.display()),
+        Err(_) => stop.detail,
+    };
+    Err(InputError::writing(path.display(), StopError { detail, ..stop }))
 }
 
 fn is_special(path: &Path) -> bool {

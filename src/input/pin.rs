@@ -9,12 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::encoding::Bytes;
+use super::read_fault::{InputChanged, is_of_storage};
 use crate::limits::PIN_BLOCK_BYTES;
-
-/// Why a later reading ends: the input is not as it was checked.
-#[derive(Debug, thiserror::Error)]
-#[error("it has changed since it was checked")]
-pub(super) struct InputChanged;
 
 /// Hashes of the blocks of the decoded input, all of one length but the last, and of all of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -130,8 +126,8 @@ impl ComparedReader {
         let read = self.inner.by_ref().take(PIN_BLOCK_BYTES as u64).read_to_end(&mut self.block);
         if let Err(error) = read {
             self.block.clear();
-            // What the first reading could decompress and this one cannot has changed; the disk's own errors stay.
-            return Err(if error.raw_os_error().is_none() { io::Error::other(InputChanged) } else { error });
+            // What the first reading could decompress and this one cannot has changed; errors of the disk or of S3 stay.
+            return Err(if is_of_storage(&error) { error } else { io::Error::other(InputChanged) });
         }
         let expected = self.pin.get().and_then(|pin| pin.blocks.get(self.next)).copied();
         let found = (!self.block.is_empty()).then(|| xxh3_64(&self.block));
@@ -159,16 +155,12 @@ impl Read for ComparedReader {
     }
 }
 
-/// Whether this error is that of an input that has changed.
-pub(super) fn is_change(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<InputChanged>)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::input::read_fault::is_change;
 
     fn reader(bytes: &[u8]) -> Bytes {
         Box::new(io::Cursor::new(bytes.to_vec()))

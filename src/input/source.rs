@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::encoding::{self, DecodeError};
+use super::encoding::{self, Bytes, DecodeError};
 use super::error::{InputError, header_finding};
+use super::object::{ObjectReader, OpenObject, object_at};
 use super::pin::{PinCell, PinRecorder};
 use crate::domain::finding::FindingCode;
 use crate::limits::{READ_BUFFER_BYTES, SPOOL_BYTES_MAX};
@@ -18,12 +19,20 @@ use crate::limits::{READ_BUFFER_BYTES, SPOOL_BYTES_MAX};
 #[derive(Debug, Clone)]
 pub struct InputSource {
     name: String,
-    file: Arc<Mutex<File>>,
+    stored: StoredBytes,
     pin: PinCell,
 }
 
+/// Where the bytes are.
+#[derive(Debug, Clone)]
+enum StoredBytes {
+    File(Arc<Mutex<File>>),
+    /// In S3, as it was when it was opened.
+    Object(Arc<OpenObject>),
+}
+
 impl InputSource {
-    /// Opens a file; `-` is standard input. What can be read only once (standard input, a pipe, a process
+    /// Opens a file, or an object of S3 at `s3://BUCKET/KEY`; `-` is standard input. What can be read only once (standard input, a pipe, a process
     /// substitution) is first copied, as it comes, to a temporary file of mode 0600 without a name, which is gone
     /// when the program ends, however it ends.
     pub fn open(path: &Path) -> Result<Self, InputError> {
@@ -31,6 +40,17 @@ impl InputSource {
             return Self::spool("standard input", io::stdin().lock());
         }
         let name = path.display().to_string();
+        if let Some(found) = object_at(path) {
+            let (address, store) = found.map_err(|stop| InputError::reading(&name, stop))?;
+            return match store.find(&address) {
+                Ok(Some(version)) => Ok(Self::of_object(OpenObject { address, version, store })),
+                Ok(None) => {
+                    let source = io::Error::new(io::ErrorKind::NotFound, "there is no such object, or no such bucket");
+                    Err(InputError::Open { name, source })
+                }
+                Err(stop) => Err(InputError::reading(name, stop)),
+            };
+        }
         let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
         match opened {
             Ok((metadata, _)) if metadata.is_dir() => {
@@ -39,6 +59,14 @@ impl InputSource {
             Ok((metadata, file)) if metadata.is_file() => Ok(Self::of_file(name, file)),
             Ok((_, file)) => Self::spool(&name, file),
             Err(source) => Err(InputError::Open { name, source }),
+        }
+    }
+
+    /// As [`InputSource::open`]; `None` where there is no such file or object.
+    pub fn open_if_found(path: &Path) -> Result<Option<Self>, InputError> {
+        match Self::open(path) {
+            Err(InputError::Open { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some),
         }
     }
 
@@ -58,7 +86,27 @@ impl InputSource {
     }
 
     fn of_file(name: String, file: File) -> Self {
-        Self { name, file: Arc::new(Mutex::new(file)), pin: PinCell::default() }
+        Self { name, stored: StoredBytes::File(Arc::new(Mutex::new(file))), pin: PinCell::default() }
+    }
+
+    pub(super) fn of_object(object: OpenObject) -> Self {
+        let name = object.address.to_string();
+        Self { name, stored: StoredBytes::Object(Arc::new(object)), pin: PinCell::default() }
+    }
+
+    fn raw(&self) -> Bytes {
+        match &self.stored {
+            StoredBytes::File(file) => Box::new(InputFileReader { file: Arc::clone(file), offset: 0 }),
+            StoredBytes::Object(object) => Box::new(ObjectReader::new(object)),
+        }
+    }
+
+    /// Returns the ETag of an object of S3 as it was opened, without its quotes; `None` for a file.
+    pub fn etag(&self) -> Option<&str> {
+        match &self.stored {
+            StoredBytes::File(_) => None,
+            StoredBytes::Object(object) => Some(object.version.etag.trim_matches('"')),
+        }
     }
 
     /// Returns the path as it was given, or `standard input`.
@@ -68,7 +116,7 @@ impl InputSource {
 
     /// Returns a hash of the bytes before they are decompressed: xxh3, 128 bits, as 32 hexadecimal digits.
     pub fn fingerprint(&self) -> Result<String, InputError> {
-        let mut raw = InputFileReader { file: Arc::clone(&self.file), offset: 0 };
+        let mut raw = self.raw();
         let mut hasher = Xxh3::new();
         let mut buffer = vec![0; READ_BUFFER_BYTES];
         loop {
@@ -76,7 +124,7 @@ impl InputSource {
                 Ok(0) => return Ok(format!("{:032x}", hasher.digest128())),
                 Ok(count) => hasher.update(&buffer[..count]),
                 Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(InputError::Read { name: self.name.clone(), line: 0, source }),
+                Err(source) => return Err(InputError::read(&self.name, 0, source)),
             }
         }
     }
@@ -104,9 +152,8 @@ impl InputSource {
     }
 
     fn decoded(&self) -> Result<Box<dyn Read + Send>, InputError> {
-        let raw = InputFileReader { file: Arc::clone(&self.file), offset: 0 };
-        encoding::decode(Box::new(raw)).map_err(|fault| match fault {
-            DecodeError::Io(source) => InputError::Read { name: self.name.clone(), line: 1, source },
+        encoding::decode(self.raw()).map_err(|fault| match fault {
+            DecodeError::Io(source) => InputError::read(&self.name, 1, source),
             DecodeError::Unsupported(what) => InputError::Unsupported { name: self.name.clone(), what },
             DecodeError::Utf16 => InputError::Header(vec![header_finding(
                 FindingCode::Utf16,

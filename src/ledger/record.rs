@@ -204,6 +204,9 @@ pub struct RunOrigin {
     /// Hash of the decoded input, as it was checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_hash: Option<String>,
+    /// The `ETag` of the input, where it is an object of S3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_etag: Option<String>,
     /// The digest of the plan that the run follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan_digest: Option<String>,

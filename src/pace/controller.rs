@@ -1,10 +1,10 @@
 //! Sets the rate below a quota whose size is unknown, or of which others need a part: CUBIC around a measured quota.
 //!
-//! A throttled call shows that the server's token bucket is empty. Between two of them it was empty at both ends, so
-//! the calls accepted in between are the quota, exactly: the rate is set to 97 % of it, rises along a flat curve to
-//! 103 %, and faster after that, until a call is throttled again. Cutting by a fixed part instead, as TCP and the SDK's
-//! adaptive retries do, wastes half of a large quota; steering by the share of throttled calls keeps the bucket empty
-//! for everybody else. The figures are in `docs/performance.md`.
+//! What is known before the first call is a prior, near which the rate stays calm. A throttled call shows that the server's
+//! token bucket is empty. Between two of them it was empty at both ends, so the calls accepted in between are the quota,
+//! exactly, and over a long time also what other clients leave of it. After each throttled call the rate falls below that,
+//! far enough for the bucket to gain a reserve, returns to it, and rises above it to search. `docs/design/pace.md` explains
+//! the policy, and `docs/performance.md` has the figures.
 //!
 //! Pure: it gets the time, in seconds since any start, and neither waits nor calls.
 
@@ -12,17 +12,39 @@ use std::collections::VecDeque;
 
 use crate::limits::{
     FAULT_HALVINGS_A_MINUTE_MAX, FAULTS_SHARE_MAX, FAULTS_WINDOW_SECONDS, PACE_LOG_CALLS_MAX, PACE_LOG_CALLS_MIN,
-    RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN,
+    RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN, WRITE_QUOTA_PER_SECOND,
 };
 
-/// A cut goes this part below the measured quota, and the curve this part above it before it searches. A single
-/// throttled call costs no more than this.
+/// Past the plateau, the curve rises by this part of it before it searches.
+const SEARCH_HEIGHT: f64 = 0.03;
+/// A cut goes this part below the plateau at first. It doubles when a call is throttled before the search, because then
+/// others use the bucket too, and halves when the search ends as it should.
 const DEPTH: f64 = 0.03;
-/// The same for several clients that share a quota: larger steps, in the same time for all of them, so that the slower
-/// ones gain on the faster ones, and take what another one leaves.
-const DEPTH_AMONG_SEVERAL: f64 = 0.1;
-/// Seconds from a cut to the plateau, for several clients.
-const PLATEAU_SECONDS_AMONG_SEVERAL: f64 = 16.0;
+const DEPTH_MIN: f64 = 0.02;
+const DEPTH_MAX: f64 = 0.16;
+/// The longest part of the pause for others, in seconds: buckets are about a second deep.
+const RESERVE_SECONDS_MAX: f64 = 0.5;
+/// After a first guess, whose measurement is the least exact.
+const DEPTH_AFTER_RAMP: f64 = 0.06;
+/// The pause after a cut lets the bucket gain the calls that arrive unevenly, and this many times as many for a depth of 1.
+const RESERVE_FOR_DEPTH: f64 = 20.0;
+/// Near what is known, a lone client returns to the plateau so many times as slowly, and searches as much later.
+const CALM: f64 = 2.0;
+/// Rates that differ by less than this part are one quota.
+const SAME: f64 = 0.02;
+/// A measurement over this many seconds weighs half, one over a longer time more.
+const MEASURE_SECONDS: f64 = 10.0;
+/// Shortest time and fewest calls between two throttled calls that are measured exactly.
+const LONG_SECONDS: f64 = 4.0;
+const LONG_CALLS: f64 = 40.0;
+/// A cut of one of several clients goes this part below the rate.
+const SHARD_CUT: f64 = 0.08;
+/// Several clients gain this part of the root of plateau and twice their prior in a second: the slower ones gain more, and
+/// so their parts become even.
+const SHARD_GAIN: f64 = 0.0055;
+/// Seconds until one of several clients searches, and until it leaves its known part.
+const SHARD_SEARCH_SECONDS: f64 = 72.0;
+const SHARD_CALM_SECONDS: f64 = 40.0;
 /// Seconds from a cut to the plateau at 1/s; at other rates this over the square root of the rate: then a small quota
 /// costs no more throttled calls than it must, and a raised one is found in time.
 const PLATEAU_SECONDS_AT_ONE: f64 = 50.0;
@@ -36,11 +58,24 @@ const EAGER: f64 = 1.0 / 3.0;
 const EAGER_ROUNDS: u32 = 3;
 /// Past the search the rate doubles in this time, in seconds: it finds a raised quota.
 const DOUBLING_SECONDS: f64 = 8.0;
-/// A first guess doubles at most once in this time, in seconds,
-const RAMP_SECONDS: f64 = 0.5;
-/// and in the time of this many calls: a small quota would be overrun before its first throttled answer comes back.
-const RAMP_CALLS: f64 = 20.0;
-/// After an outage, at most once in the time of this many calls,
+/// A first guess of at most the documented quota is doubled after this time, in seconds, and after this many calls,
+const FIRST_STAGE_SECONDS: f64 = 0.2;
+const FIRST_STAGE_CALLS: f64 = 5.0;
+/// and then multiplied each time that the stage has lasted so long: a bucket that holds a second of half the stage's rate
+/// is empty by then, and its first throttled answer is back.
+const STAGE_SECONDS: f64 = 1.12;
+const STAGE_CALLS: f64 = 20.0;
+const STAGE_FACTOR: f64 = 3.0;
+/// Several clients take smaller steps, because the first throttled call slows only one of them.
+const SHARD_STAGE_FACTOR: f64 = 2.0;
+/// A throttled call at up to this many times the prior confirms it.
+const CONFIRMS_UP_TO: f64 = 2.1;
+/// Past this many plateau times without a throttled call, the quota may have risen.
+const RISEN_AFTER: f64 = 2.5;
+/// An accepted rate this many times the plateau shows that it has.
+const RISEN: f64 = 1.1;
+/// After an outage the rate doubles at most once in this time, in seconds, and in the time of this many calls,
+const RECOVERY_SECONDS: f64 = 0.5;
 const RECOVERY_CALLS: f64 = 3.0;
 /// up to this part of the rate before it.
 const RECOVERED: f64 = 0.9;
@@ -97,8 +132,8 @@ pub struct LoggedCall {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Mode {
-    /// Doubling from a first guess up to `known_from`; `accepted` holds for the time since the last doubling.
-    Ramp { rate: f64, known_from: f64, since: f64, accepted: bool },
+    /// In stages from a first guess up to `known_from`; `accepted` holds for the time of this stage.
+    Ramp { rate: f64, known_from: f64, since: f64, accepted: bool, stage: u32 },
     /// On the curve.
     Cubic,
 }
@@ -113,6 +148,14 @@ pub struct RateController {
     plateau: f64,
     /// The last cut, where the curve starts.
     cut_at: f64,
+    /// What was known before the first call, or was read since, in calls per second.
+    prior: f64,
+    /// How far the next cut goes below the plateau, as a part of it.
+    depth: f64,
+    /// Calls accepted so far.
+    accepted: f64,
+    /// The last throttled call that was followed, and the calls accepted until then.
+    emptied: Option<(f64, f64)>,
     /// Seconds from there to the plateau.
     plateau_after: f64,
     /// Short rounds left.
@@ -149,12 +192,18 @@ impl RateController {
         let (mode, plateau, eager_left) = match start {
             InitialRate::Ramp(rate) => {
                 let rate = bounded(rate).min(ceiling);
-                (Mode::Ramp { rate, known_from: f64::INFINITY, since: 0.0, accepted: false }, rate, 0)
+                let known_from = f64::INFINITY;
+                (Mode::Ramp { rate, known_from, since: 0.0, accepted: false, stage: 0 }, rate, 0)
             }
             InitialRate::Known(rate) | InitialRate::At(rate) => (Mode::Cubic, bounded(rate), 0),
             InitialRate::Learnt(rate) => (Mode::Cubic, bounded(rate * 0.9), EAGER_ROUNDS),
         };
-        let plateau_after = plateau_after(plateau, eager_left, among_several);
+        let (InitialRate::Ramp(prior)
+        | InitialRate::Known(prior)
+        | InitialRate::At(prior)
+        | InitialRate::Learnt(prior)) = start;
+        let prior = bounded(prior);
+        let plateau_after = plateau_after(plateau, prior, eager_left, among_several);
         Self {
             mode,
             ceiling,
@@ -162,6 +211,10 @@ impl RateController {
             // These start on the plateau.
             cut_at: if matches!(start, InitialRate::At(_) | InitialRate::Learnt(_)) { -plateau_after } else { 0.0 },
             plateau_after,
+            prior,
+            depth: DEPTH,
+            accepted: 0.0,
+            emptied: None,
             eager_left,
             before_fall: (0.0, f64::NEG_INFINITY),
             refused_in_a_row: 0,
@@ -193,7 +246,7 @@ impl RateController {
         self.calls.was_throttled.then_some(self.plateau)
     }
 
-    /// Advances the time: a first guess doubles while no call is throttled. A rate that is not used proves nothing, and
+    /// Advances the time: a first guess grows while no call is throttled. A rate that is not used proves nothing, and
     /// stays as it is.
     pub fn tick(&mut self, now: f64) {
         let passed = now - std::mem::replace(&mut self.ticked_at, now);
@@ -205,12 +258,18 @@ impl RateController {
             }
             return;
         }
-        let Mode::Ramp { rate, known_from, since, accepted } = &mut self.mode else { return };
-        let calls = if known_from.is_finite() { RECOVERY_CALLS } else { RAMP_CALLS };
-        if !*accepted || now - *since < f64::max(RAMP_SECONDS, calls / *rate) {
+        let Mode::Ramp { rate, known_from, since, accepted, stage } = &mut self.mode else { return };
+        let factor = if self.among_several { SHARD_STAGE_FACTOR } else { STAGE_FACTOR };
+        let (seconds, calls, factor) = match *stage {
+            _ if known_from.is_finite() => (RECOVERY_SECONDS, RECOVERY_CALLS, 2.0),
+            0 if *rate <= WRITE_QUOTA_PER_SECOND => (FIRST_STAGE_SECONDS, FIRST_STAGE_CALLS, 2.0),
+            _ => (STAGE_SECONDS, STAGE_CALLS, factor),
+        };
+        if !*accepted || now - *since < f64::max(seconds, calls / *rate) {
             return;
         }
-        *rate = bounded(*rate * 2.0).min(self.ceiling);
+        *stage += 1;
+        *rate = bounded(*rate * factor).min(self.ceiling);
         (*since, *accepted) = (now, false);
         if *rate >= *known_from {
             let known = bounded(*known_from);
@@ -241,6 +300,7 @@ impl RateController {
             CallFeedback::Accepted => {
                 self.calls.settle(call, CallState::Accepted);
                 self.refused_in_a_row = 0;
+                self.accepted += 1.0;
                 self.faults.record_answer(now, false);
                 let round_trip = (now - call.sent).clamp(0.0, ROUND_TRIP_SECONDS_MAX);
                 self.round_trip += ROUND_TRIP_WEIGHT * (round_trip - self.round_trip);
@@ -260,6 +320,7 @@ impl RateController {
     /// Halves the rate for another reason than a throttled call; it rises again from there.
     fn halve(&mut self, now: f64) {
         let rate = self.rate(now);
+        self.emptied = None;
         self.settle_at(now, bounded(rate / 2.0), EAGER_ROUNDS);
     }
 
@@ -268,9 +329,13 @@ impl RateController {
         let was_at_ceiling = self.mode == Mode::Cubic && self.rate(now) >= self.ceiling;
         self.ceiling = bounded(ceiling);
         match quota {
-            Some(quota) if was_at_ceiling || quota < self.plateau => self.settle_at(now, bounded(quota), 0),
+            Some(quota) if was_at_ceiling || quota < self.plateau => {
+                self.emptied = None;
+                self.settle_at(now, bounded(quota), 0);
+            }
             _ => {}
         }
+        self.prior = quota.map_or(self.prior, bounded);
     }
 
     /// Takes another ceiling, in calls per second, that says nothing about the quota. Where the old one has held the rate
@@ -294,46 +359,108 @@ impl RateController {
     }
 
     fn curve(&self, now: f64) -> f64 {
-        let depth = if self.among_several { DEPTH_AMONG_SEVERAL } else { DEPTH };
-        let x = (now - self.cut_at).max(0.0) / self.plateau_after;
-        if x <= 2.0 {
-            self.plateau * (1.0 + depth * (x - 1.0).powi(3))
+        let since_cut = (now - self.cut_at).max(0.0);
+        if self.among_several {
+            return self.curve_of_a_shard(since_cut);
+        }
+        let x = since_cut / self.plateau_after;
+        if x <= 1.0 {
+            self.plateau * (1.0 - self.depth * (1.0 - x).powi(2))
+        } else if x <= 2.0 {
+            self.plateau * (1.0 + SEARCH_HEIGHT * (x - 1.0).powi(3))
         } else {
-            self.plateau * (1.0 + depth) * ((x - 2.0) * self.plateau_after / DOUBLING_SECONDS).exp2()
+            self.plateau * (1.0 + SEARCH_HEIGHT) * ((x - 2.0) * self.plateau_after / DOUBLING_SECONDS).exp2()
         }
     }
 
+    /// A straight line from below the rate of the last throttled call. Throttled calls meet a faster client more often, and
+    /// each costs it more, so parts become even. A client below its known part returns to it and stays there for a while.
+    fn curve_of_a_shard(&self, since_cut: f64) -> f64 {
+        let gain = shard_gain(self.plateau, self.prior);
+        let search_after = SHARD_SEARCH_SECONDS * if self.eager_left > 0 { 0.25 } else { 1.0 };
+        let line = self.plateau * (1.0 - SHARD_CUT) + gain * since_cut.min(search_after);
+        let is_within_part = self.plateau < self.prior * (1.0 + SAME);
+        let calm = if is_within_part { SHARD_CALM_SECONDS } else { 0.0 };
+        let part = self.prior + gain * (since_cut - calm).clamp(0.0, search_after);
+        let line = if is_within_part { line.min(part) } else { line };
+        line * ((since_cut - calm - search_after).max(0.0) / DOUBLING_SECONDS).exp2()
+    }
+
     fn on_throttled(&mut self, now: f64, sent: f64) -> bool {
-        let ramping = self.mode != Mode::Cubic;
         if sent <= self.cut_at {
             // Sent before the last cut: it says nothing about the rate since.
             return false;
         }
         let rate = self.rate(now);
-        let recently = self.calls.accepted_before(sent, f64::max(1.0, 10.0 / rate));
         if self.refused_in_a_row >= OUTAGE_REFUSALS {
             self.start_recovery(now, rate);
             return true;
         }
-        let measured = self.between_refusals(sent, rate);
-        let quota = measured.unwrap_or(if ramping { recently } else { rate });
-        if quota < 0.8 * rate {
-            self.note_fall(now, rate);
-        }
-        let passed = (now - self.cut_at) / self.plateau_after;
-        let eager_left = if ramping || quota < 0.8 * rate || passed > 2.5 {
-            EAGER_ROUNDS
-        } else if passed > 0.5 {
-            self.eager_left.saturating_sub(1)
-        } else {
-            self.eager_left
+        let measured = self.between_refusals(sent, rate).or_else(|| self.since_emptied(now));
+        let (quota, eager_left) = match self.mode {
+            Mode::Ramp { rate: stage, .. } => self.cut_in_ramp(sent, stage),
+            Mode::Cubic if self.among_several => self.cut_of_a_shard(rate),
+            Mode::Cubic => self.cut_on_curve(now, sent, rate),
         };
-        self.settle_at(now, bounded(quota.clamp(CUT_MOST * rate, rate)), eager_left);
-        if measured.is_some() {
-            // The bucket is empty: let it gain a few calls, because calls arrive unevenly.
-            self.resume_at = now + (1.0 + (self.plateau * self.round_trip).sqrt()) / self.plateau;
+        let confirms_prior = self.mode != Mode::Cubic && (quota / self.prior - 1.0).abs() < SAME;
+        let empties = measured.is_some() || confirms_prior;
+        self.emptied = Some((now, self.accepted));
+        self.settle_at(now, bounded(quota.min(rate)), eager_left);
+        if empties {
+            // The bucket is empty: let it gain a few calls, because calls arrive unevenly, and more where others call.
+            let uneven = (1.0 + (self.plateau * self.round_trip).sqrt()) / self.plateau;
+            self.resume_at = now + uneven + (RESERVE_FOR_DEPTH * self.depth * uneven).min(RESERVE_SECONDS_MAX);
         }
         true
+    }
+
+    /// Ends the first search. A throttled call near what is known confirms it. Several clients return to the last rate that
+    /// was accepted, which is the same for all of them.
+    fn cut_in_ramp(&mut self, sent: f64, stage: f64) -> (f64, u32) {
+        self.depth = DEPTH_AFTER_RAMP;
+        if (self.prior * (1.0 - SAME)..=self.prior * CONFIRMS_UP_TO).contains(&stage) {
+            return (self.prior, 0);
+        }
+        if self.among_several {
+            return (stage / SHARD_STAGE_FACTOR, 0);
+        }
+        (self.calls.accepted_before(sent, f64::max(1.0, 10.0 / stage), 0.0), EAGER_ROUNDS)
+    }
+
+    fn cut_of_a_shard(&self, rate: f64) -> (f64, u32) {
+        let confirms = (0.95..=1.25).contains(&(rate / self.prior));
+        (if confirms { self.prior } else { rate }, self.eager_left.saturating_sub(1))
+    }
+
+    fn cut_on_curve(&mut self, now: f64, sent: f64, rate: f64) -> (f64, u32) {
+        let passed = (now - self.cut_at) / self.plateau_after;
+        let (short, long) = (self.between_refusals(sent, rate), self.since_emptied(now));
+        if let Some((quota, span)) = short
+            && quota < 0.8 * rate
+            && (quota < 0.6 * rate || span * rate > 25.0)
+        {
+            // The quota fell.
+            self.note_fall(now, rate);
+            self.adapt_depth(passed, self.eager_left == 0);
+            return (quota.max(CUT_MOST * rate), EAGER_ROUNDS);
+        }
+        if passed > RISEN_AFTER && long.is_none_or(|(quota, _)| quota > RISEN * self.plateau) {
+            self.adapt_depth(passed, self.eager_left == 0);
+            return (short.map_or(rate, |(quota, _)| quota), EAGER_ROUNDS);
+        }
+        self.adapt_depth(passed, false);
+        let eager_left = if passed > 0.5 { self.eager_left.saturating_sub(1) } else { self.eager_left };
+        let Some((quota, span)) = long.or(short) else { return (rate.min(self.plateau), eager_left) };
+        let weight = if self.eager_left > 0 { 1.0 } else { span / (span + MEASURE_SECONDS) };
+        (self.plateau + weight * (quota - self.plateau), eager_left)
+    }
+
+    fn adapt_depth(&mut self, passed: f64, has_changed: bool) {
+        self.depth = match passed {
+            _ if has_changed => DEPTH,
+            ..2.0 => (self.depth * 2.0).min(DEPTH_MAX),
+            _ => (self.depth / 2.0).max(DEPTH_MIN),
+        };
     }
 
     /// No call is accepted: an outage, and no quota that could be measured. The rate falls as far as it can; once calls
@@ -341,8 +468,9 @@ impl RateController {
     fn start_recovery(&mut self, now: f64, rate: f64) {
         self.note_fall(now, rate);
         let known_from = RECOVERED * self.before_fall.0;
-        self.mode = Mode::Ramp { rate: bounded(CUT_MOST * rate), known_from, since: now, accepted: false };
+        self.mode = Mode::Ramp { rate: bounded(CUT_MOST * rate), known_from, since: now, accepted: false, stage: 1 };
         self.cut_at = now;
+        self.emptied = None;
     }
 
     /// Keeps the rate from before a fall that takes several cuts.
@@ -353,11 +481,18 @@ impl RateController {
         }
     }
 
-    /// The quota: calls accepted between an earlier throttled call and the one sent at `sent`.
-    fn between_refusals(&self, sent: f64, rate: f64) -> Option<f64> {
+    /// The quota: calls accepted per second between an earlier throttled call and the one sent at `sent`, and the seconds.
+    fn between_refusals(&self, sent: f64, rate: f64) -> Option<(f64, f64)> {
         let first = self.calls.first_throttled_since(sent - f64::max(2.0, 30.0 / rate))?;
         let span = sent - first;
-        (span >= f64::max(0.5, 10.0 / rate)).then(|| self.calls.accepted_before(sent, span))
+        (span >= f64::max(0.5, 10.0 / rate)).then(|| (self.calls.accepted_before(sent, span, self.cut_at), span))
+    }
+
+    /// Calls accepted per second since the last cut at a throttled call, and the seconds.
+    fn since_emptied(&self, now: f64) -> Option<(f64, f64)> {
+        let (at, accepted) = self.emptied?;
+        let span = now - at;
+        (span >= LONG_SECONDS && span * self.plateau > LONG_CALLS).then(|| ((self.accepted - accepted) / span, span))
     }
 
     fn settle_at(&mut self, now: f64, plateau: f64, eager_left: u32) {
@@ -365,14 +500,22 @@ impl RateController {
         self.plateau = plateau;
         self.cut_at = now;
         self.eager_left = eager_left;
-        self.plateau_after = plateau_after(plateau, eager_left, self.among_several);
+        self.plateau_after = plateau_after(plateau, self.prior, eager_left, self.among_several);
     }
 }
 
-fn plateau_after(plateau: f64, eager_left: u32, among_several: bool) -> f64 {
-    let part = if eager_left > 0 { EAGER } else { 1.0 };
-    let whole = if among_several { PLATEAU_SECONDS_AMONG_SEVERAL } else { PLATEAU_SECONDS_AT_ONE / plateau.sqrt() };
-    (whole * part).clamp(PLATEAU_SECONDS_MIN, PLATEAU_SECONDS_MAX)
+fn plateau_after(plateau: f64, prior: f64, eager_left: u32, among_several: bool) -> f64 {
+    if among_several {
+        return SHARD_CUT * plateau / shard_gain(plateau, prior);
+    }
+    let seconds = (PLATEAU_SECONDS_AT_ONE / plateau.sqrt()).clamp(PLATEAU_SECONDS_MIN, PLATEAU_SECONDS_MAX);
+    let is_known = (plateau / prior - 1.0).abs() < SAME;
+    seconds * if eager_left > 0 { EAGER } else { 1.0 } * if is_known { CALM } else { 1.0 }
+}
+
+/// What one of several clients gains, in calls per second per second.
+fn shard_gain(plateau: f64, prior: f64) -> f64 {
+    SHARD_GAIN * (plateau * 2.0 * prior).sqrt()
 }
 
 fn bounded(rate: f64) -> f64 {
@@ -433,22 +576,23 @@ impl CallLog {
     }
 
     /// Accepted calls per second, of those sent in the `span` seconds up to `until`. Unanswered calls count at the
-    /// accepted share of the others: a throttled answer comes back sooner than a success, so that counting answers alone
-    /// reads 5 % low at 1,000/s.
-    fn accepted_before(&self, until: f64, span: f64) -> f64 {
+    /// accepted share of those sent after `cut_at`: a throttled answer comes back sooner than a success, so that counting
+    /// answers alone reads 5 % low at 1,000/s, and calls before a cut were throttled at another rate.
+    fn accepted_before(&self, until: f64, span: f64, cut_at: f64) -> f64 {
         let from = self.calls.partition_point(|(sent, _)| *sent <= until - span);
-        let (mut accepted, mut throttled, mut unanswered) = (0.0, 0.0, 0.0);
-        for (_, fate) in self.calls.range(from..).take_while(|(sent, _)| *sent <= until) {
+        let (mut accepted, mut throttled, mut unanswered, mut before) = (0.0, 0.0, 0.0, 0.0);
+        for (sent, fate) in self.calls.range(from..).take_while(|(sent, _)| *sent <= until) {
             match fate {
+                CallState::Accepted if *sent <= cut_at => before += 1.0,
                 CallState::Accepted => accepted += 1.0,
-                CallState::Throttled => throttled += 1.0,
+                CallState::Throttled if *sent > cut_at => throttled += 1.0,
                 CallState::Unanswered => unanswered += 1.0,
-                CallState::Lost => {}
+                CallState::Throttled | CallState::Lost => {}
             }
         }
         let answered: f64 = accepted + throttled;
         let share = if answered > 0.0 { accepted / answered } else { 1.0 };
-        (accepted + unanswered * share) / span
+        (before + accepted + unanswered * share) / span
     }
 }
 

@@ -7,6 +7,8 @@ use crate::seed::Rng;
 
 #[path = "testing.rs"]
 mod model;
+#[path = "pictures.rs"]
+mod pictures;
 
 const FREE: f64 = RATE_PER_SECOND_MAX;
 const SEEDS: std::ops::Range<u64> = 0..4;
@@ -46,7 +48,7 @@ fn the_start_is_what_is_known() {
 }
 
 #[test]
-fn a_first_guess_doubles_while_calls_are_accepted() {
+fn a_first_guess_grows_while_calls_are_accepted() {
     let mut controller = RateController::new(InitialRate::Ramp(25.0), 1_000.0);
     controller.tick(10.0);
     assert!(close(controller.rate(10.0), 25.0), "nothing was accepted yet");
@@ -55,14 +57,14 @@ fn a_first_guess_doubles_while_calls_are_accepted() {
 }
 
 #[test]
-fn a_lone_refusal_costs_three_percent_and_comes_back() {
+fn a_lone_refusal_costs_six_percent_and_comes_back() {
     let mut controller = RateController::new(InitialRate::At(100.0), FREE);
     let now = drive(&mut controller, 0.0, 500, |_| CallFeedback::Accepted);
     let pace = controller.rate(now);
     let logged = controller.on_sent(now);
     assert!(controller.on_result(now + 0.02, logged, CallFeedback::Throttled));
     let after = |seconds: f64| controller.rate(now + 0.02 + seconds) / pace;
-    for (seconds, expected) in [(0.0, 0.97), (10.0, 1.0), (20.0, 1.03), (28.0, 2.06)] {
+    for (seconds, expected) in [(0.0, 0.94), (20.0, 1.0), (40.0, 1.03), (48.0, 2.06)] {
         assert!((after(seconds) - expected).abs() < 0.002, "after {seconds} s: {}", after(seconds));
     }
     assert!(controller.resume_at() <= now, "no pause without a measure");
@@ -87,7 +89,7 @@ fn what_is_accepted_between_two_refusals_is_the_quota() {
     };
     drive(&mut controller, 0.0, 121, feedback);
     let measured = controller.measured_quota().unwrap();
-    assert!((95.0..105.0).contains(&measured), "{measured}");
+    assert!((90.0..98.0).contains(&measured), "half of what was sent at 188/s: {measured}");
     assert!(controller.resume_at() > 0.0, "the bucket is given a moment");
 }
 
@@ -149,8 +151,8 @@ fn calls_that_never_came_there_are_no_part_of_the_measure() {
     ]
     .into_iter()
     .for_each(&mut send);
-    assert!(close(log.accepted_before(1.0, 0.5), (2.0 + 3.0 * 2.0 / 3.0) / 0.5));
-    assert!(close(log.accepted_before(5.0, 0.5), 0.0));
+    assert!(close(log.accepted_before(1.0, 0.5, 0.0), (2.0 + 3.0 * 2.0 / 3.0) / 0.5));
+    assert!(close(log.accepted_before(5.0, 0.5, 0.0), 0.0));
     assert_eq!(log.first_throttled_since(1.5), None);
 }
 
@@ -166,7 +168,7 @@ fn worst(figures: impl Iterator<Item = f64>) -> f64 {
 #[test]
 fn a_steady_quota_is_used_whole() {
     for (quota, seconds, used_min, throttled_max) in
-        [(25.0, 720, 0.99, 0.007), (50.0, 720, 0.99, 0.006), (200.0, 360, 0.99, 0.005), (1_000.0, 180, 0.99, 0.005)]
+        [(25.0, 720, 0.99, 0.003), (50.0, 720, 0.99, 0.003), (200.0, 360, 0.99, 0.003), (1_000.0, 180, 0.99, 0.003)]
     {
         let runs: Vec<ModelRun> = SEEDS
             .map(|seed| {
@@ -180,8 +182,21 @@ fn a_steady_quota_is_used_whole() {
                 "{quota}/s, seed {seed}: {used:.4}, {throttled:.4}"
             );
             let (used, throttled) = (outcome.used(0, 100), outcome.clients[0].throttled_share(0, 100));
-            assert!(used >= 0.97 && throttled <= 0.018, "{quota}/s cold, seed {seed}: {used:.4}, {throttled:.4}");
+            assert!(used >= 0.97 && throttled <= 0.008, "{quota}/s cold, seed {seed}: {used:.4}, {throttled:.4}");
         }
+    }
+}
+
+#[test]
+fn an_unknown_quota_costs_few_throttled_calls() {
+    for (quota, rows, used_min, throttled_max) in
+        [(25.0, 1_000.0, 0.99, 0.005), (25.0, 2_500.0, 0.995, 0.003), (200.0, 10_000.0, 0.98, 0.006)]
+    {
+        let runs =
+            |seed| run(&Scenario::steady(quota, 120, seed), vec![RateController::new(InitialRate::Ramp(25.0), FREE)]);
+        let used = mean(runs, |outcome| outcome.first_rows(rows).0);
+        let throttled = mean(runs, |outcome| outcome.first_rows(rows).1);
+        assert!(used >= used_min && throttled <= throttled_max, "{rows} rows at {quota}/s: {used:.4}, {throttled:.4}");
     }
 }
 
@@ -222,7 +237,7 @@ fn a_tenant_that_needs_a_third_gets_it() {
     let runs = |seed| with_tenant(0.3, InitialRate::Ramp(25.0), FREE, seed);
     let theirs = mean(runs, |outcome| outcome.tenant.throttled_share(240, 480));
     let used = mean(runs, |outcome| outcome.used(270, 480));
-    assert!(theirs <= 0.04 && used >= 0.93, "{theirs:.4}, {used:.4}");
+    assert!(theirs <= 0.01 && used >= 0.96, "{theirs:.4}, {used:.4}");
 }
 
 #[test]
@@ -242,7 +257,7 @@ fn other_limiters_are_met_too() {
         (Limiter::Tokens(3.0), 25.0, 0.90, 0.012),
         (Limiter::Bucket { seconds: 0.2 }, 200.0, 0.98, 0.01),
         (Limiter::Bucket { seconds: 30.0 }, 25.0, 0.98, 0.01),
-        (Limiter::Window, 25.0, 0.93, 0.012),
+        (Limiter::Window, 25.0, 0.88, 0.006),
         (Limiter::Sharded { buckets: 4, seconds: 5.0 }, 200.0, 0.97, 0.012),
     ] {
         let outcome = run(
@@ -266,11 +281,11 @@ fn four_clients_share_one_quota_without_talking() {
         let all: f64 = outcome.clients.iter().map(sent).sum();
         let refused: f64 = outcome.clients.iter().map(|client| client.throttled[120..].iter().sum::<f64>()).sum();
         let lowest = outcome.clients.iter().map(sent).fold(f64::INFINITY, f64::min);
-        assert!(outcome.used(120, 720) >= 0.97 && refused / (all + refused) <= 0.011, "seed {seed}");
+        assert!(outcome.used(120, 720) >= 0.97 && refused / (all + refused) <= 0.007, "seed {seed}");
         lowest_parts.push(4.0 * lowest / all);
     }
     let mean = lowest_parts.iter().sum::<f64>() / lowest_parts.len() as f64;
-    assert!(mean >= 0.7 && lowest_parts.iter().all(|part| *part >= 0.6), "{lowest_parts:?}");
+    assert!(mean >= 0.85 && lowest_parts.iter().all(|part| *part >= 0.6), "{lowest_parts:?}");
 }
 
 #[test]

@@ -151,7 +151,7 @@ mod tests {
             (Pace::at(40.0), 40.0, 40.0),
             (Pace::at(0.0), 0.2, 0.2),
             (Pace::within(known, Some(10.0)), 80.0, 80.0),
-            (Pace::within(four, None), 25.0 * 0.9, 80.0),
+            (Pace::within(four, None), 25.0 * 0.92, 80.0),
             (Pace::within(assumed, None), 20.0, 20.0),
             (Pace::within(assumed, Some(10.0)), 9.0, 20.0),
             (Pace::max(1, None), 25.0, RATE_PER_SECOND_MAX),

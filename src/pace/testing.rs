@@ -102,6 +102,25 @@ impl ModelRun {
         self.clients.iter().map(|client| sum(&client.accepted[from..to])).sum::<f64>() / available
     }
 
+    /// The quota that all clients used, and their share of throttled calls, until so many calls were accepted.
+    pub(super) fn first_rows(&self, rows: f64) -> (f64, f64) {
+        let (mut accepted, mut throttled, mut allowed) = (0.0, 0.0, 0.0);
+        for (second, quota) in self.quota.iter().enumerate() {
+            let count = |count: fn(&Seconds) -> &Vec<f64>| -> f64 {
+                self.clients.iter().map(|client| count(client)[second]).sum()
+            };
+            let more = count(|client| &client.accepted);
+            let part = f64::min(1.0, (rows - accepted) / more.max(1.0));
+            accepted += part * more;
+            throttled += part * count(|client| &client.throttled);
+            allowed += part * quota;
+            if accepted >= rows {
+                break;
+            }
+        }
+        (accepted / allowed, throttled / (accepted + throttled))
+    }
+
     /// Seconds from `from` until the first client holds 95 % of what is there for it, over 10 s or 60 calls, with at
     /// most 5 % refused; `None` if it never does.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "10 to 30")]

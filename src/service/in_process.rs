@@ -160,6 +160,7 @@ fn pool_facts(pool: &Value) -> PoolFacts {
         immutable_attributes: attributes_with(pool, "Mutable", false),
         required_attributes: attributes_with(pool, "Required", true),
         admin_only_sign_up: pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"].as_bool().unwrap_or(false),
+        feature_plan: pool["UserPoolTier"].as_str().map(str::to_owned),
     }
 }
 

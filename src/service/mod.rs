@@ -70,6 +70,8 @@ pub struct PoolFacts {
     pub required_attributes: BTreeSet<String>,
     /// Whether only administrators create users.
     pub admin_only_sign_up: bool,
+    /// The feature plan, such as `ESSENTIALS`; `None` where the service does not show it.
+    pub feature_plan: Option<String>,
 }
 
 /// A page of providers (`ListIdentityProviders`).

@@ -58,7 +58,7 @@ impl Terminals {
 pub struct UiOptions {
     pub output: OutputFormat,
     pub log: LogFormat,
-    /// When to colour, the environment already applied ([`ColorChoice::with_environment`]).
+    /// When to color, the environment already applied ([`ColorChoice::with_environment`]).
     pub color: ColorChoice,
     pub progress: ProgressChoice,
     /// Run time between two lines of progress, where they are lines.

@@ -1,4 +1,4 @@
-//! Colour, which only ever repeats what the words say.
+//! Color, which only ever repeats what the words say.
 
 use std::ffi::OsString;
 

@@ -12,9 +12,12 @@ use cognito_link::limits;
 use serde_json::Value;
 
 use crate::LAYERS;
+use crate::blocks::blocks;
 
-const LINE_COLUMNS_MAX: usize = 100;
+pub(crate) const LINE_COLUMNS_MAX: usize = 100;
 const README_LINES_MAX: usize = 200;
+/// Questions that operators have asked in public, and that the documents answer.
+const QUESTIONS_MIN: usize = 29;
 /// What must not appear anywhere in the repository. Put together here, so that this file passes itself.
 const UNWANTED: &[&str] =
     &[concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("C:", "\\Users")];
@@ -30,6 +33,7 @@ const OPTIONS_OF_OTHERS: &[&str] = &[
     "check",
     "cli-input-json",
     "example",
+    "features",
     "foreground",
     "from",
     "ignore-missing",
@@ -60,11 +64,11 @@ const OPTIONS_OF_OTHERS: &[&str] = &[
     "user",
 ];
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn read(name: &str) -> String {
+pub(crate) fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
@@ -130,23 +134,6 @@ fn options_of_the_program() -> BTreeSet<String> {
     let nested = program.get_subcommands().flat_map(clap::Command::get_subcommands);
     let commands = program.get_subcommands().chain(nested).chain([&program]);
     commands.flat_map(clap::Command::get_arguments).filter_map(|arg| arg.get_long()).map(str::to_owned).collect()
-}
-
-/// The code blocks of a page: the language, and the lines.
-fn blocks(text: &str) -> Vec<(&str, Vec<&str>)> {
-    let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
-    let mut is_open = false;
-    for line in text.lines() {
-        match line.strip_prefix("```") {
-            Some(language) if !is_open => found.push((language, Vec::new())),
-            None if is_open => found.last_mut().unwrap().1.push(line),
-            _ => {}
-        }
-        if line.starts_with("```") {
-            is_open = !is_open;
-        }
-    }
-    found
 }
 
 /// The commands of a block: of `console` the lines that begin with `$ `, of `sh` all of them; continued lines joined.
@@ -222,16 +209,25 @@ fn every_code_is_documented_in_the_order_of_explain() {
         }
         assert_eq!(items(&section(&page, heading)), wanted, "docs/codes.md, {heading}");
     }
-    let findings = table(&section(&page, "## Finding codes"));
-    let documented = findings.into_iter().map(|row| (row[0].trim_matches('`').to_owned(), row[1].clone()));
-    let of_rows = codes.iter().filter(|code| code["kind"] == "error" || code["kind"] == "warning");
-    let wanted: BTreeSet<_> = of_rows.map(|code| (text(code, "code"), text(code, "kind"))).collect();
-    assert_eq!(documented.collect::<BTreeSet<_>>(), wanted, "docs/codes.md, Finding codes");
+    // The other lists of the page are generated, findings among them.
+    let runbook = read("docs/runbook.md");
+    let entries: Vec<&str> = runbook.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    let refusals: Vec<String> = codes.iter().filter(|c| c["kind"] == "refusal").map(|c| text(c, "code")).collect();
+    let entries: Vec<&str> = entries.into_iter().filter(|entry| !entry.contains(' ')).collect();
+    assert_eq!(entries, refusals, "docs/runbook.md");
+    for code in &refusals {
+        let entry = section(&runbook, &format!("### {code}")).join("\n");
+        for part in ["- **Who decides**: ", "- **Do**: ", "- **Command**: "] {
+            assert!(entry.contains(part), "docs/runbook.md, {code}: no line {part}");
+        }
+    }
 }
 
 #[test]
 fn every_option_is_documented_and_no_other() {
-    let mut documented: BTreeSet<String> = pages().iter().flat_map(|page| options_of(&read(page))).collect();
+    // The generated page has them all. Each is also described where it is needed.
+    let written = pages().into_iter().filter(|page| page != "docs/options.md");
+    let mut documented: BTreeSet<String> = written.flat_map(|page| options_of(&read(&page))).collect();
     documented.retain(|name| !OPTIONS_OF_OTHERS.contains(&name.as_str()));
     let there = options_of_the_program();
     let unknown: Vec<_> = documented.difference(&there).collect();
@@ -302,6 +298,16 @@ fn every_limit_is_documented_as_it_is() {
         ("expansion of a compressed file", format!("{} times", limits::DECOMPRESSION_RATIO_MAX)),
         ("expansion of a compressed file", format!("from {} MiB", limits::DECOMPRESSION_FREE_BYTES >> 20)),
         ("rows of an input", limits::INPUT_ROWS_MAX.to_string()),
+        ("part of an object of S3 that is read at a time", format!("{} MiB", limits::S3_PART_BYTES >> 20)),
+        ("attempts for a request to S3", limits::S3_ATTEMPTS_MAX.to_string()),
+        (
+            "connections to S3 in a row that bring nothing before a command ends",
+            limits::S3_BROKEN_CONNECTIONS_MAX.to_string(),
+        ),
+        ("object that is written to S3", format!("{} GiB", limits::S3_OBJECT_BYTES_MAX >> 30)),
+        ("time for a write to S3", seconds(limits::S3_WRITE_MS_MIN)),
+        ("time for a write to S3", format!("{} KiB", limits::S3_WRITE_BYTES_PER_SECOND_MIN >> 10)),
+        ("time between two copies of `--ledger-copy`", seconds(limits::LEDGER_COPY_INTERVAL_MS)),
         ("stdin, kept in an unnamed temporary file", format!("{} TiB", limits::SPOOL_BYTES_MAX >> 40)),
         ("identities of one length before another is unusual", limits::LENGTH_ROWS_MIN.to_string()),
         ("identities of one length before another is unusual", format!("one in {}", limits::LENGTH_STRAYS_SHARE)),
@@ -411,12 +417,36 @@ fn relative_links_exist() {
 }
 
 #[test]
-fn every_page_is_listed() {
-    let index = read("docs/README.md");
-    let listed: BTreeSet<String> = links(&index).iter().map(|link| format!("docs/{link}")).collect();
-    let in_docs = pages().into_iter().filter(|page| page.starts_with("docs/") && page != "docs/README.md");
-    let missing: Vec<String> = in_docs.filter(|page| !listed.contains(page)).collect();
-    assert!(missing.is_empty(), "docs/README.md does not list: {missing:?}");
+fn every_page_is_in_the_book_and_in_the_index() {
+    for list in ["docs/SUMMARY.md", "docs/README.md"] {
+        let text = read(list);
+        let folder = |link: &str| link.strip_prefix("../").map_or(format!("docs/{link}"), str::to_owned);
+        let listed: Vec<String> = links(&text).into_iter().filter(|link| !link.contains("://")).map(folder).collect();
+        let once: BTreeSet<&String> = listed.iter().collect();
+        assert_eq!(once.len(), listed.len(), "{list} lists a page twice");
+        let of_index = ["docs/SUMMARY.md", "docs/README.md"];
+        let in_docs =
+            pages().into_iter().filter(|page| page.starts_with("docs/") && !of_index.contains(&page.as_str()));
+        let missing: Vec<String> = in_docs.filter(|page| !once.contains(page)).collect();
+        assert!(missing.is_empty(), "{list} does not list: {missing:?}");
+    }
+}
+
+#[test]
+fn every_question_says_where_it_was_asked() {
+    let page = read("docs/faq.md");
+    let questions: Vec<&str> = page.lines().filter(|line| line.starts_with("### ")).collect();
+    assert!(questions.len() >= QUESTIONS_MIN, "docs/faq.md has {} questions", questions.len());
+    for question in questions {
+        let answer = section(&page, question).join("\n");
+        let (answer, source) = answer.rsplit_once("\n\nAsked in ").unwrap_or_else(|| panic!("{question}: no source"));
+        assert!(answer.trim().len() > 60, "{question}: {answer}");
+        let source = source.replace('\n', " ");
+        let references = source.split('[').skip(1).filter_map(|rest| rest.split(']').next());
+        for reference in references {
+            assert!(page.contains(&format!("\n[{reference}]:")), "{question}: no address of {reference}");
+        }
+    }
 }
 
 #[test]

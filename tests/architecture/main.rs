@@ -5,7 +5,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it cannot read the sources")]
 
+mod blocks;
 mod documents;
+mod generated;
+mod terminal;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +55,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("aws_credential_types", &["service/cognito/"]),
     ("aws_sdk_cognitoidentityprovider", &["service/cognito/"]),
     ("aws_sdk_servicequotas", &["service/cognito/"]),
+    ("aws_sdk_s3", &["service/cognito/"]),
     ("aws_smithy_http_client", &["service/cognito/"]),
     ("clap", &["commands/", "main.rs"]),
     ("cognito_sim", &["commands/", "service/in_process.rs"]),

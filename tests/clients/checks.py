@@ -29,9 +29,9 @@ class Checks:
             answer = call(**arguments)
         except ClientError as error:
             told = error.response["Error"]
-            modelled = type(error).__name__
+            modeled = type(error).__name__
             self.check(name, told["Code"] == code and told["Message"].startswith(text), told)
-            self.check(f"{name}, as a class of its own", modelled in (code, "ClientError"), modelled)
+            self.check(f"{name}, as a class of its own", modeled in (code, "ClientError"), modeled)
         else:
             self.check(name, False, answer)
 

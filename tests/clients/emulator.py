@@ -112,7 +112,7 @@ def main(url, binary, work, results):
     checks.equal("refusals are told by the exit status", status, 3)
     checks.equal("all three are refused", (count(summary, "linked"), count(summary, "refused")), (0, 3))
     for code in ["too_many_identities", "linked_elsewhere", "user_not_found"]:
-        checks.check(f"{code} is recognised", f'"{code}"' in report, report)
+        checks.check(f"{code} is recognized", f'"{code}"' in report, report)
     checks.equal("nobody lost an identity", {k: v for k, v in held(cognito, pool_id).items() if k in expected}, expected)
 
 

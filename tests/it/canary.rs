@@ -140,11 +140,7 @@ fn run(world: &SharedAccount, disk: &MemoryStorage, mischief: Mischief, at: Unix
         let clock = Clock::starting_at(at);
         let inner = InProcessService::sharing(world.clone(), clock, POOL);
         let service = Arc::new(Mischievous { inner, mischief });
-        let incoming = (1..=ROWS).map(row).enumerate().map(|(at, row)| match IncomingRow::Row(row) {
-            row if at < CANARY => IncomingRow::Canary(Box::new(row)),
-            row => row,
-        });
-        let source = RowList::new(incoming).in_batches_of(CANARY);
+        let source = RowList::new((1..=ROWS).map(row).map(IncomingRow::Row)).in_batches_of(CANARY).canary_first();
         let run = EngineRun::new(disk, POOL, ServicePorts::linking(service), clock).source(source);
         run.observer(&mut findings).run().await
     });
@@ -275,7 +271,9 @@ fn the_program_takes_rows_of_every_provider_first() {
     assert_eq!(findings(&run.json()), [right(1, "Okta"), right(2, "Google")]);
     assert_eq!(run.json()["canary"][0]["destination"], "p***0", "{}", run.stdout);
     assert!(run.stderr.contains("canary: row 1 Okta 0***z on p***0: the user holds the identity as it was sent"));
-    assert!(run.stderr.contains("canary: 2 rows right, at least one of each provider; the other rows follow"));
+    assert!(
+        run.stderr.contains("canary: 2 rows right, at least one of each provider with rows to link; the rest follows")
+    );
 
     // The next run counts what is done; the settings name the canary as well.
     home.write("settings.toml", "canary = 4\n");

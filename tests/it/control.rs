@@ -11,12 +11,13 @@
 )]
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cognito_link::clock::{Clock, UnixMs, sleep};
 use cognito_link::domain::control::{ControlAction, ControlRequest, ControlSource, Hold, LocalTime, WindowState};
 use cognito_link::domain::event::{RunEvent, RunObserver, RunSnapshot, WaitReason};
-use cognito_link::domain::identity::{Destination, Personal};
+use cognito_link::domain::identity::{Destination, DestinationUser, Personal, ProviderName};
 use cognito_link::domain::run::{RunOutcome, RunReport};
 use cognito_link::engine::testing::{self, EngineRun, open_ledger, row_to};
 use cognito_link::engine::{ControlMessage, EngineOptions, ServicePorts};
@@ -24,6 +25,7 @@ use cognito_link::ledger::UndoSelection;
 use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::pace::Pace;
 use cognito_link::service::in_process::InProcessService;
+use cognito_link::service::{IdentityLinker, IdentityUnlinker, LinkRequest, UnlinkRequest};
 use cognito_sim::{Account, Category, Latency, Pool, PoolSettings, Quota, SharedAccount};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -87,6 +89,18 @@ fn controlled_in(
     rows: u64,
     requests: &[(f64, ControlAction)],
 ) -> (RunReport, Watch, MemoryStorage) {
+    let (report, watch, disk) = controlled_until(world, pace, rows, requests, Duration::from_hours(24));
+    (report.unwrap(), watch, disk)
+}
+
+/// The same for a run that dies after this time; then without a report.
+fn controlled_until(
+    world: &SharedAccount,
+    pace: Pace,
+    rows: u64,
+    requests: &[(f64, ControlAction)],
+    dies_after: Duration,
+) -> (Option<RunReport>, Watch, MemoryStorage) {
     let disk = MemoryStorage::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let (report, watch) = runtime.block_on(async {
@@ -112,7 +126,7 @@ fn controlled_in(
             }
             std::future::pending::<()>().await;
         });
-        let report = run.observer(&mut watch).run().await;
+        let report = run.observer(&mut watch).run_until_crash(dies_after).await;
         (report, watch)
     });
     (report, watch, disk)
@@ -241,10 +255,29 @@ fn what_was_announced_ahead_is_withdrawn_before_a_pause() {
     assert_eq!(stop.detail, "a drain was requested by ops; a rerun resumes from here");
     assert_eq!(watch.writes_between(10.2, 3_600.0), 0);
     let ledger = open_ledger(&disk, POOL, Clock::starting_at(START));
-    assert_eq!(ledger.view().counts().in_doubt, 0, "no row waits for hours as announced");
+    assert_eq!(ledger.view().counts().in_doubt, 0);
     assert_eq!(ledger.view().counts().linked, report.counts.linked);
     assert!(report.counts.linked > 500 && report.counts.linked == report.writes, "{:?}", report.counts);
     assert_eq!(recorded(&disk), [by_ops("pause", None), by_ops("drain", None)]);
+}
+
+/// Somebody else's link of that time would be taken for this run's.
+#[test]
+fn a_run_that_dies_while_it_is_held_leaves_no_row_announced() {
+    for (quota, pace) in [(200.0, 100.0), (25.0, 100.0), (1.0, 25.0)] {
+        for pause_at in [10.0, 30.0, 30.1, 47.3] {
+            let dies_after = Duration::from_mins(10);
+            let requests = [(pause_at, ControlAction::Pause)];
+            let (report, watch, disk) = controlled_until(&world(quota), Pace::at(pace), 10_000, &requests, dies_after);
+            assert!(report.is_none(), "{quota}/s: {report:?}");
+            let before = watch.at(pause_at);
+            assert!(quota > pace || before.throttled > 0, "{quota}/s: throttled before the pause");
+            let ledger = open_ledger(&disk.after_crash(0), POOL, Clock::starting_at(START));
+            let counts = ledger.view().counts();
+            assert_eq!(counts.in_doubt, 0, "{quota}/s, paused after {pause_at} s");
+            assert!(counts.linked > 0, "{quota}/s: {counts:?}");
+        }
+    }
 }
 
 #[test]
@@ -301,6 +334,49 @@ fn an_undo_is_controlled_likewise() {
     assert_eq!((watch.at(99.0).writes, watch.at(99.0).reads), (0, 0), "nothing is sent, and nothing read");
     assert!(report.elapsed > Duration::from_secs(100) && report.counts.undone == 100, "{report:?}");
     assert!(recorded(&disk).contains(&by_ops("pause", None)));
+}
+
+/// Others link each user again, as soon as their own link is gone; nothing of theirs is unlinked.
+#[test]
+fn an_undo_reads_every_user_again_after_a_pause() {
+    const LINKS: u64 = 100;
+    for pause_ms in [3_000, 5_010, 5_100] {
+        let world = world(100.0);
+        let (_, _, disk) = controlled_in(&world, Pace::at(50.0), LINKS, &[]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let (report, relinked) = runtime.block_on(async {
+            let clock = Clock::starting_at(START + 3_600_000);
+            let service = InProcessService::sharing(world.clone(), clock, POOL);
+            let (sender, receiver) = mpsc::channel(16);
+            let options = EngineOptions { writes: Pace::at(5.0), ..testing::options(8) };
+            let ports = ServicePorts::unlinking(Arc::clone(&service));
+            let run = EngineRun::new(&disk, POOL, ports, clock).links(UndoSelection::default()).options(options);
+            let others = tokio::spawn(async move {
+                sleep(Duration::from_millis(pause_ms)).await;
+                sender.send(request(ControlAction::Pause)).await.unwrap();
+                sleep(Duration::from_mins(10)).await;
+                let mut relinked = 0;
+                for number in 1..=LINKS {
+                    let value = Personal::from_service(&format!("user-{number}"));
+                    let source = row_to(number, Destination::Username(value.clone())).link.source;
+                    if service.unlink(UnlinkRequest { identity: source.clone() }).await.is_ok() {
+                        let destination = DestinationUser { provider: ProviderName::native(), value };
+                        service.link(LinkRequest { destination, source }).await.unwrap();
+                        relinked += 1;
+                    }
+                }
+                sleep(Duration::from_hours(8)).await;
+                sender.send(request(ControlAction::Resume)).await.unwrap();
+                relinked
+            });
+            let report = run.control(receiver).run().await;
+            (report, others.await.unwrap())
+        });
+        assert!((50..LINKS).contains(&relinked), "some before the pause: {relinked}");
+        assert_eq!((report.counts.undone, report.counts.refused), (LINKS - relinked, relinked), "{report:?}");
+        let held = world.with(|account| account.held_identities(POOL).count() as u64);
+        assert_eq!(held, relinked, "paused after {pause_ms} ms");
+    }
 }
 
 /// A run over the simulator that has linked some rows, and has many left.

@@ -9,7 +9,7 @@ const MISSING: usize = 8;
 
 /// Rows with columns of somebody's own, which must come back as they are.
 fn annotated(rows: &[Pair]) -> String {
-    let mut text = "cost centre;username;idp;subject;note\n".to_owned();
+    let mut text = "cost center;username;idp;subject;note\n".to_owned();
     for (number, Pair { username, provider, value }) in rows.iter().enumerate() {
         writeln!(text, "00{number};{username};{provider};{value};\"said \"\"é; ñ\"\", no. {number}\"").unwrap();
     }

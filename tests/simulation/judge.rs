@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::actor::Others;
 use super::scene::{POOL, Pair, START, Scene};
 
-/// What `undo` allows for two clocks: a link is taken for ours until so long after the result of our call.
+/// What is allowed for two clocks: `undo` takes a link for ours until so long after the result of our call.
 const CLOCKS_MS: i64 = 5_000;
 
 pub(crate) fn row_with(pair: &Pair, number: u64) -> Row {
@@ -48,6 +48,8 @@ struct Change {
     /// `None` where the identity was unlinked.
     holder: Option<String>,
     operation: Operation,
+    /// Whether the service refused the call that made the change.
+    was_refused: bool,
 }
 
 /// Who held an identity when, in order.
@@ -76,6 +78,8 @@ struct Claim {
     is_recovered: bool,
     announced: UnixMs,
     settled: UnixMs,
+    /// When the row ended refused, each time.
+    refused: Vec<UnixMs>,
     is_open: bool,
 }
 
@@ -111,6 +115,9 @@ fn claims(bytes: &[u8]) -> BTreeMap<String, Claim> {
                 claim.settled = at;
                 claim.is_recovered = recovered;
                 claim.is_open = state == "in_doubt";
+                if state == "refused" {
+                    claim.refused.push(at);
+                }
             }
             "withdrawn" => claim.is_open = false,
             _ => {}
@@ -143,6 +150,7 @@ impl Judge {
                     holder: Some(held.username),
                     // No call: it was there.
                     operation: Operation::ListUsers,
+                    was_refused: false,
                 };
                 histories.entry((held.provider, held.value)).or_default().0.push(change);
             }
@@ -203,25 +211,29 @@ impl Judge {
                     }
                 }
                 let holder = event.username.clone().filter(|_| !is_unlink);
-                history.0.push(Change { at_ms: event.at_ms, by, holder, operation: event.operation });
+                let was_refused = event.refusal.is_some();
+                history.0.push(Change { at_ms: event.at_ms, by, holder, operation: event.operation, was_refused });
             }
         });
         removals
     }
 
-    /// Compares every row that ever stood in the file with what the pool holds and held.
-    pub(crate) fn judge_rows(&self, scene: &Scene, disk: &MemoryStorage, breaches: &mut Vec<String>) {
+    /// Compares every row that ever stood in the file with what the pool holds and held. Returns how many are wrong because
+    /// no look of the program could show better.
+    pub(crate) fn judge_rows(&self, scene: &Scene, disk: &MemoryStorage, breaches: &mut Vec<String>) -> u64 {
         let bytes = disk.bytes();
         let claims = claims(&bytes);
         let ledger = open_ledger(&MemoryStorage::holding(bytes), POOL, Clock::starting_at(START));
         let view = ledger.view();
-        let mut counted = 0;
+        let (mut counted, mut unseen) = (0, 0);
         for pair in &scene.known {
             let key = key_of(pair);
             let state = view.state(key);
             counted += u64::from(state != RowState::Unprocessed && !view.is_superseded(key));
-            let is_recovered = claims.get(&key.to_string()).is_some_and(|claim| claim.is_recovered);
-            if let Some(wrong) = self.what_is_wrong(scene, pair, state, is_recovered) {
+            let claim = claims.get(&key.to_string()).cloned().unwrap_or_default();
+            if self.history(pair).is_some_and(|history| is_unseen(scene, pair, history, state, &claim)) {
+                unseen += 1;
+            } else if let Some(wrong) = self.what_is_wrong(scene, pair, state, claim.is_recovered) {
                 breaches.push(format!("{} of {} is {state:?}: {wrong}", pair.value, pair.username));
             }
         }
@@ -229,6 +241,7 @@ impl Judge {
         if counts.balance().is_err() || counts.read - counts.invalid != counted {
             breaches.push(format!("rows without one state: {counts:?}, {counted} rows"));
         }
+        unseen
     }
 
     fn what_is_wrong(&self, scene: &Scene, pair: &Pair, state: RowState, is_recovered: bool) -> Option<String> {
@@ -236,9 +249,6 @@ impl Judge {
         let history = self.history(pair).unwrap_or(&nothing);
         let ours_stands = history.holder() == Some((&*pair.username, Maker::Us));
         let wrong = |text: &str| Some(format!("{text}; {:?}", history.0));
-        // A list shows every write after this time: so the program assumes, and `docs/reliability.md` says what is wrong
-        // where it does not. Some time a reader must believe what it reads.
-        let is_list_late = scene.reading_lag_ms() > LIST_LAG_MS_MAX;
         match state {
             RowState::Linked if is_recovered => {
                 let was_there = history.was_on(&pair.username, |_| true);
@@ -257,17 +267,9 @@ impl Judge {
                 match (is_claimed_rightly, removed_by_us, state) {
                     (false, ..) => wrong("no call of ours made it"),
                     (_, true, _) => wrong("our own call removed it"),
-                    (.., RowState::Kept(RefusalCode::Gone)) if ours_stands && !is_list_late => {
-                        wrong("our link is there")
-                    }
+                    (.., RowState::Kept(RefusalCode::Gone)) if ours_stands => wrong("our link is there"),
                     _ => None,
                 }
-            }
-            // A known fault, not a case that nobody can decide: see `docs/reliability.md`.
-            RowState::Refused(_) | RowState::AlreadyLinked
-                if scene.behaves(Behavior::RefusalsLink) && scene.reading_lag_ms() > refusal_looks_ms() =>
-            {
-                None
             }
             RowState::AlreadyLinked if ours_stands => wrong("it is ours"),
             RowState::AlreadyLinked if !history.was_on(&pair.username, |by| by == Maker::Others) => {
@@ -337,9 +339,34 @@ pub(crate) fn judge_end_of_links(scene: &Scene, disk: &MemoryStorage, breaches: 
     }
 }
 
-/// How long the program looks for a link that the service made and refused.
-fn refusal_looks_ms() -> i64 {
-    SETTLE_WAITS_MS.iter().sum::<u64>().cast_signed()
+/// Whether the row is wrong although the program looked as long as it says it does. Some time a reader must believe what it
+/// reads: see `docs/reliability.md`.
+fn is_unseen(scene: &Scene, pair: &Pair, history: &History, state: RowState, claim: &Claim) -> bool {
+    let lag_ms = scene.reading_lag_ms();
+    if history.holder() != Some((&*pair.username, Maker::Us)) {
+        return false;
+    }
+    match state {
+        RowState::Kept(RefusalCode::Gone) => lag_ms > LIST_LAG_MS_MAX,
+        RowState::Refused(_) | RowState::AlreadyLinked => was_refused_unseen(scene, history, state, claim),
+        _ => false,
+    }
+}
+
+/// Whether the service made the link that stands and refused its call, and no look showed it before the row was refused.
+/// After a text that contradicts the pool the program looks as long as a list is taken to lag, else 11 s. Sent again, such
+/// a row is what the service says: linked before.
+fn was_refused_unseen(scene: &Scene, history: &History, state: RowState, claim: &Claim) -> bool {
+    let believed_after_ms = match state {
+        RowState::Refused(RefusalCode::ProviderNotFound | RefusalCode::UserNotFound) => LIST_LAG_MS_MAX,
+        _ => SETTLE_WAITS_MS.iter().sum::<u64>().cast_signed(),
+    };
+    let Some(made) = history.0.last().filter(|made| made.was_refused) else { return false };
+    // Times of a ledger are the service's, as the program knows them.
+    let unseen = made.at_ms..made.at_ms + scene.reading_lag_ms() + CLOCKS_MS;
+    scene.behaves(Behavior::RefusalsLink)
+        && scene.reading_lag_ms() > believed_after_ms
+        && claim.refused.iter().any(|refused| unseen.contains(refused))
 }
 
 /// Who held the identity before the last change.
@@ -347,6 +374,9 @@ fn last_holder(history: &History) -> Option<(&str, Maker)> {
     let before = history.0.len().checked_sub(2).map(|at| &history.0[at])?;
     before.holder.as_deref().map(|holder| (holder, before.by))
 }
+
+/// How old the reading before an unlink call may be. A call that is throttled repeatedly rests on one reading.
+const READING_AGE_MS_MAX: i64 = 60_000;
 
 /// Whether no client could know that the link that it removed was somebody else's. An unlink call names only an identity
 /// and takes it from whoever holds it, so a client must read first, and two things escape every reading:
@@ -369,7 +399,9 @@ fn may_take(
         let Some(claim) = claims.get(&key_of(pair).to_string()) else { return false };
         let asked = others.asked_before_unlink(value, sent, &pair.username);
         let shown = asked.map(|asked| asked + scene.clock_skew_ms - scene.reading_lag_ms());
-        let is_after_reading = shown.is_some_and(|shown| taken.at_ms >= shown);
+        // An unlink rests on a reading of just now, also after a pause.
+        let is_fresh = asked.is_some_and(|asked| sent - asked <= READING_AGE_MS_MAX);
+        let is_after_reading = is_fresh && shown.is_some_and(|shown| taken.at_ms >= shown);
         let is_on_its_user = taken.holder.as_deref() == Some(&*pair.username);
         let fits_our_date = is_on_its_user
             && (claim.announced..=claim.settled + CLOCKS_MS + date_ms).contains(&taken.at_ms)

@@ -5,16 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cognito_link::clock::{Clock, UnixMs};
+use cognito_link::clock::{Clock, UnixMs, sleep};
 use cognito_link::commands::link::InputCheck;
 use cognito_link::commands::shared::part::InputPart;
 use cognito_link::commands::shared::rows::{InputRows, RowGuidance};
+use cognito_link::domain::control::{ControlAction, ControlRequest, ControlSource};
 use cognito_link::domain::event::IgnoreEvents;
 use cognito_link::domain::row::{Row, RowKey};
 use cognito_link::domain::run::{RunOutcome, RunReport, Signal};
 use cognito_link::domain::state::RetryChoice;
 use cognito_link::engine::testing::{self, EngineRun};
-use cognito_link::engine::{EngineOptions, ServicePorts};
+use cognito_link::engine::{ControlMessage, EngineOptions, ServicePorts};
 use cognito_link::input::{CrossRowFindings, InputOptions, InputReader, InputSource};
 use cognito_link::ledger::UndoSelection;
 use cognito_link::ledger::storage::MemoryStorage;
@@ -23,6 +24,7 @@ use cognito_link::seed::Rng;
 use cognito_link::service::in_process::InProcessService;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
 
 use super::actor::{CrowdedService, Others};
 use super::judge::{Judge, judge_end_of_links};
@@ -40,12 +42,16 @@ const FILE_NAME: &str = "people.csv";
 pub(crate) struct Figures {
     pub(crate) runs: u64,
     pub(crate) kills: u64,
+    /// Runs that somebody holds, unless they end before.
+    pub(crate) pauses: u64,
     pub(crate) acts_of_others: u64,
     pub(crate) links_made: u64,
     pub(crate) links_of_others: u64,
     pub(crate) links_undone: u64,
     /// Links of others that `undo` removed because no client could know.
     pub(crate) removals_exempt: u64,
+    /// Rows that are wrong after a run because no look of the program could show better.
+    pub(crate) rows_exempt: u64,
     /// Runs that stopped because the file was not as it was checked.
     pub(crate) inputs_changed: u64,
 }
@@ -55,11 +61,13 @@ impl Figures {
         for (sum, more) in [
             (&mut self.runs, other.runs),
             (&mut self.kills, other.kills),
+            (&mut self.pauses, other.pauses),
             (&mut self.acts_of_others, other.acts_of_others),
             (&mut self.links_made, other.links_made),
             (&mut self.links_of_others, other.links_of_others),
             (&mut self.links_undone, other.links_undone),
             (&mut self.removals_exempt, other.removals_exempt),
+            (&mut self.rows_exempt, other.rows_exempt),
             (&mut self.inputs_changed, other.inputs_changed),
         ] {
             *sum += more;
@@ -94,6 +102,27 @@ impl Cut {
             _ => Self::Never,
         }
     }
+}
+
+/// What else a run does, in one seed of three.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ways {
+    reads_back: bool,
+    /// When somebody holds the run, and for how long.
+    pause: Option<(Duration, Duration)>,
+}
+
+impl Ways {
+    fn at_random(rng: &mut Rng) -> Self {
+        let longest = one_of(rng, &[300, 3_000]);
+        let after = Duration::from_millis(rng.below(longest));
+        let lasts = Duration::from_millis(one_of(rng, &[50, 5_000, 300_000]));
+        Self { reads_back: rng.chance(0.3), pause: rng.chance(0.5).then_some((after, lasts)) }
+    }
+}
+
+fn control(action: ControlAction) -> ControlMessage {
+    ControlMessage { request: ControlRequest { action, source: ControlSource::Socket, user: None }, reply: None }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -149,6 +178,7 @@ struct Play {
     now: UnixMs,
     folder: tempfile::TempDir,
     crowd: f64,
+    ways: Rng,
     breaches: Vec<String>,
     figures: Figures,
     trace: String,
@@ -166,6 +196,7 @@ impl Play {
             now: START,
             folder: tempfile::tempdir().unwrap(),
             crowd: scene.crowd,
+            ways: Rng::new(seed).fork("ways"),
             breaches: Vec::new(),
             figures: Figures::default(),
             trace: String::new(),
@@ -234,7 +265,8 @@ impl Play {
     }
 
     fn run(&mut self, command: Command, cut: Cut) -> Option<RunReport> {
-        self.note(&format!("{command:?}, {cut:?}"));
+        let ways = if self.seed.is_multiple_of(3) { Ways::at_random(&mut self.ways) } else { Ways::default() };
+        self.note(&format!("{command:?}, {cut:?}, {ways:?}"));
         let ledger_before = self.disk.bytes();
         let file = match command {
             Command::Link { edited_after_check, .. } => Some(self.read_file(edited_after_check)),
@@ -253,7 +285,11 @@ impl Play {
                 clock,
                 others: Arc::clone(&self.others),
             });
-            let options = EngineOptions { settle_with: self.scene.settle_with, ..testing::options(self.seed) };
+            let options = EngineOptions {
+                settle_with: self.scene.settle_with,
+                reads_back: ways.reads_back,
+                ..testing::options(self.seed)
+            };
             let run = match (command, file) {
                 (Command::Link { retry, .. }, Some((rows, Some(again)))) => {
                     EngineRun::new(&self.disk, POOL, ServicePorts::linking(service), clock)
@@ -270,6 +306,17 @@ impl Play {
                 }
                 (Command::Link { .. }, _) => unreachable!("`link` has read its file"),
             };
+            let (requests, receiver) = mpsc::channel(2);
+            if let Some((after, lasts)) = ways.pause {
+                tokio::spawn(async move {
+                    sleep(after).await;
+                    // A run may have ended before.
+                    let _ = requests.send(control(ControlAction::Pause)).await;
+                    sleep(lasts).await;
+                    let _ = requests.send(control(ControlAction::Resume)).await;
+                });
+            }
+            let run = run.control(receiver);
             let run = async {
                 match cut {
                     Cut::Never => Some(run.run().await),
@@ -286,6 +333,7 @@ impl Play {
             report
         });
         self.figures.runs += 1;
+        self.figures.pauses += u64::from(ways.pause.is_some());
         if let (Cut::Kill { kept, .. }, None) = (cut, &report) {
             self.disk = self.disk.after_crash(kept);
             self.figures.kills += 1;
@@ -305,7 +353,7 @@ impl Play {
         self.figures.links_undone += removals.removed;
         self.figures.removals_exempt += removals.exempt;
         let mut broken = Vec::new();
-        self.judge.judge_rows(&self.scene, &self.disk, &mut broken);
+        self.figures.rows_exempt += self.judge.judge_rows(&self.scene, &self.disk, &mut broken);
         for breach in &broken {
             self.note(&format!("BROKEN {breach}"));
         }

@@ -2,7 +2,7 @@
 //!
 //! Which rows come first follows from the input and the ledger alone, so a run that resumes continues with the same ones.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use serde_json::{Value, json};
 
@@ -15,9 +15,9 @@ use crate::domain::identity::ProviderName;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::row::{Row, RowNumber};
 use crate::domain::state::{ResumeAction, RetryChoice, RowState};
-use crate::engine::{IncomingRow, PlannedOutcome, RowBatchFuture, RowSource};
+use crate::engine::{IncomingRow, PlannedOutcome, RowBatch, RowBatchFuture, RowSource};
 use crate::ledger::{Ledger, RowStanding};
-use crate::limits::{CANARY_ROWS_MAX, PROVIDERS_PER_POOL_MAX, READER_BATCH_ROWS};
+use crate::limits::{CANARY_ROWS_MAX, READER_BATCH_ROWS};
 use crate::ui::format::counted;
 use crate::ui::{Ui, escape};
 
@@ -44,27 +44,28 @@ pub(super) struct Canary {
 }
 
 impl Canary {
-    /// Chooses rows in turn from every provider, at least one of each: the first that a run would link, or that an earlier
-    /// run has linked. `rows` reads the input with the guidance of the run.
+    /// Chooses rows in turn from `providers`, those of the rows that are to be sent, at least one of each: the first that
+    /// a run would link, or that an earlier run has linked. `rows` reads the input with the guidance of the run, no further
+    /// than needed.
     pub(super) fn choose(
-        mut rows: InputRows,
+        rows: &mut InputRows,
+        providers: &BTreeSet<ProviderName>,
         size: u64,
         ledger: Option<&Ledger>,
         retry: RetryChoice,
     ) -> Result<Self, Failure> {
         let most = usize::try_from(size).unwrap_or(usize::MAX);
         let mut keys = HashSet::new();
-        let mut by_provider: BTreeMap<ProviderName, Vec<IncomingRow>> = BTreeMap::new();
-        while let Some(batch) = rows.read_batch() {
+        let mut by_provider: BTreeMap<&ProviderName, Vec<IncomingRow>> =
+            providers.iter().map(|provider| (provider, Vec::new())).collect();
+        // So many turns are enough where every provider has a row for each.
+        let turns = most.div_ceil(providers.len().max(1));
+        while by_provider.values().any(|candidates| candidates.len() < turns) {
+            let Some(batch) = rows.read_batch() else { break };
             for incoming in batch? {
                 let Some(row) = incoming.row().filter(|_| is_candidate(&incoming, ledger, retry)) else { continue };
-                let provider = row.link.source.provider();
-                if by_provider.len() >= PROVIDERS_PER_POOL_MAX && !by_provider.contains_key(provider) {
-                    continue;
-                }
-                let (provider, key) = (provider.clone(), row.key);
-                let candidates = by_provider.entry(provider).or_default();
-                if candidates.len() < most && keys.insert(key) {
+                let Some(candidates) = by_provider.get_mut(row.link.source.provider()) else { continue };
+                if candidates.len() < most && keys.insert(row.key) {
                     candidates.push(incoming);
                 }
             }
@@ -88,9 +89,9 @@ impl Canary {
     /// The rows that are gone from the input, then those of the canary, then those of `rest`, which must not have them.
     pub(super) fn before<S: RowSource>(&self, gone: Vec<Row>, rest: S) -> CanaryFirst<S> {
         let gone: Vec<IncomingRow> = gone.into_iter().map(IncomingRow::Gone).collect();
-        let canary = self.rows.iter().cloned().map(|row| IncomingRow::Canary(Box::new(row))).collect();
-        let batches = gone.chunks(READER_BATCH_ROWS).map(<[IncomingRow]>::to_vec).chain([canary]);
-        CanaryFirst { first: batches.filter(|batch: &Vec<_>| !batch.is_empty()).collect(), rest }
+        let canary = RowBatch { rows: self.rows.clone(), is_canary: true };
+        let batches = gone.chunks(READER_BATCH_ROWS).map(|rows| RowBatch::from(rows.to_vec())).chain([canary]);
+        CanaryFirst { first: batches.filter(|batch| !batch.rows.is_empty()).collect(), rest }
     }
 
     /// Prints what is found of each row as it comes, and gives everything to `observer`.
@@ -108,7 +109,8 @@ fn is_candidate(incoming: &IncomingRow, ledger: Option<&Ledger>, retry: RetryCho
         .is_some_and(|ledger| ledger.view().standing(key) == RowStanding::Replaced && ledger.view().is_superseded(key));
     let is_sent = match incoming {
         IncomingRow::Row(_) | IncomingRow::Chosen(..) | IncomingRow::Planned(_, PlannedOutcome::Link(_)) => {
-            state.on_resume(retry) != ResumeAction::Skip
+            // A row whose unlink took effect is linked again only with `--relink`.
+            state.on_resume(retry) != ResumeAction::Skip && (state != RowState::Unlinking || retry.relink)
         }
         _ => false,
     };
@@ -118,7 +120,7 @@ fn is_candidate(incoming: &IncomingRow, ledger: Option<&Ledger>, retry: RetryCho
 
 /// Rows that come first, in batches, and then the others.
 pub(super) struct CanaryFirst<S> {
-    first: VecDeque<Vec<IncomingRow>>,
+    first: VecDeque<RowBatch>,
     rest: S,
 }
 
@@ -163,11 +165,7 @@ impl CanaryPrinter<'_> {
             "refusal_code": code,
             "finding": finding.as_str(),
         }));
-        let what = match (finding, code) {
-            (CanaryFinding::NotLinked, Some(code)) => format!("refused as {code}"),
-            (CanaryFinding::NotLinked, None) => state.words().to_owned(),
-            _ => finding.text().to_owned(),
-        };
+        let what = finding.text_for(state);
         let line = format!("canary: row {} {} {value} on {user}: {what}", row.number, escape(provider));
         if finding.is_right() { ui.note(&line) } else { ui.warn(&line) }
     }
@@ -182,14 +180,78 @@ impl RunObserver for CanaryPrinter<'_> {
         self.right += u64::from(finding.is_right());
         if self.right == self.rows.len() as u64 {
             let rows = counted(self.right, "row");
-            self.ui.note(&format!("canary: {rows} right, at least one of each provider; the other rows follow"));
+            self.ui.note(&format!(
+                "canary: {rows} right, at least one of each provider with rows to link; the rest follows"
+            ));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
+    use crate::clock::Clock;
+    use crate::commands::link::InputCheck;
+    use crate::commands::shared::part::InputPart;
+    use crate::commands::shared::rows::RowGuidance;
+    use crate::domain::event::IgnoreEvents;
+    use crate::domain::identity::{Destination, DestinationUser, Personal, PoolId};
+    use crate::domain::outcome::LinkOutcome;
+    use crate::engine::testing::{POOL, open_ledger, row_to};
+    use crate::input::{InputOptions, InputSource};
+    use crate::ledger::storage::MemoryStorage;
+
+    /// `link` settles such a row, and links it only with `--relink`.
+    #[test]
+    fn a_row_with_an_open_unlink_is_of_the_canary_only_where_it_is_linked_again() {
+        let mut ledger = open_ledger(&MemoryStorage::default(), POOL, Clock::starting_at(0));
+        let user = DestinationUser { provider: ProviderName::native(), value: Personal::from_service("alice") };
+        let row = row_to(1, Destination::Username(Personal::from_service("alice")));
+        let incoming = IncomingRow::Row(row.clone());
+        let is_of_canary = |ledger: &Ledger, retry| is_candidate(&incoming, Some(ledger), retry);
+        ledger.announce(&row, &user, 1).unwrap();
+        assert!(is_of_canary(&ledger, RetryChoice::NOTHING), "a link call is open");
+        ledger.settle(row.number, row.key, &LinkOutcome::Linked { recovered: false }, 1, None, 2).unwrap();
+        assert!(is_of_canary(&ledger, RetryChoice::NOTHING), "done before");
+        ledger.announce_unlink(&row, &user, &row.link.source, 3).unwrap();
+        assert_eq!(ledger.state(row.key), RowState::Unlinking);
+        assert!(!is_of_canary(&ledger, RetryChoice::NOTHING));
+        assert!(is_of_canary(&ledger, RetryChoice::UNDONE));
+    }
+
+    #[test]
+    fn the_input_is_read_until_every_provider_has_its_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pairs.csv");
+        let mut text = "destination_username,source_provider,source_value\n".to_owned();
+        for number in 1..=READER_BATCH_ROWS * 2 {
+            let provider = if number == 1 { "Okta" } else { "Google" };
+            writeln!(text, "user-{number},{provider},{}", 104_000_000_000_000_000_000_u128 + number as u128).unwrap();
+        }
+        std::fs::write(&path, text).unwrap();
+        let (source, options, pool) =
+            (InputSource::open(&path).unwrap(), InputOptions::default(), PoolId::parse(POOL).unwrap());
+        let check = InputCheck {
+            source: &source,
+            options: &options,
+            pool: &pool,
+            shard: None,
+            part: &InputPart::default(),
+            ledger: None,
+            retry: RetryChoice::NOTHING,
+        };
+        let checked = check.run(&mut IgnoreEvents).unwrap_or_else(|_| panic!("the file is readable"));
+        for (size, expected, reads_all) in [(1, &[1, 2][..], false), (2, &[1, 2], false), (4, &[1, 2, 3, 4], true)] {
+            let none = RowGuidance::None;
+            let mut rows = InputRows::open(&source, &options, &checked.cross_row, &pool, None, none).unwrap();
+            let canary = Canary::choose(&mut rows, &checked.providers, size, None, RetryChoice::NOTHING);
+            let canary = canary.unwrap_or_else(|_| panic!("the file is readable"));
+            assert_eq!(canary.numbers().map(|number| number.0).collect::<Vec<_>>(), expected, "{size} rows");
+            assert_eq!(rows.read_batch().is_none(), reads_all, "{size} rows");
+        }
+    }
 
     /// The run drops a future of rows whenever something else happens first.
     #[tokio::test]
@@ -200,7 +262,7 @@ mod tests {
                 Box::pin(std::future::ready(None))
             }
         }
-        let mut rows = CanaryFirst { first: VecDeque::from([Vec::new()]), rest: NoMore };
+        let mut rows = CanaryFirst { first: VecDeque::from([Vec::new().into()]), rest: NoMore };
         drop(rows.next_batch());
         assert!(matches!(rows.next_batch().await, Some(Ok(_))));
         assert!(rows.next_batch().await.is_none());

@@ -67,7 +67,7 @@ const EXAMPLE: &str = "Example: cognito-link link pairs.csv --user-pool-id us-ea
 #[command(after_help = EXAMPLE)]
 #[expect(clippy::struct_excessive_bools, reason = "a flag a field")]
 pub struct LinkArgs {
-    /// File of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin
+    /// File of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin, and `s3://BUCKET/KEY` an object
     pub input: PathBuf,
     /// Skip the question before writing to the pool
     #[arg(short, long)]
@@ -294,7 +294,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
                     Ok(rows.in_part(found.part.clone()))
                 };
                 let canary = match canary_size {
-                    Some(size) => Canary::choose(open()?, size, None, options.retry)?,
+                    Some(size) => Canary::choose(&mut open()?, &found.providers, size, None, options.retry)?,
                     None => Canary::default(),
                 };
                 options.total = Some(found.rows);
@@ -402,7 +402,8 @@ impl CheckedRun<'_> {
         let canary = match self.canary_size {
             Some(size) => {
                 let guidance = guidance_again(self.followed.as_ref(), choices.as_ref())?;
-                Canary::choose(open(guidance)?, size, self.ledger.as_ref(), self.options.retry)?
+                let (ledger, retry) = (self.ledger.as_ref(), self.options.retry);
+                Canary::choose(&mut open(guidance)?, &self.checked.providers, size, ledger, retry)?
             }
             None => Canary::default(),
         };
@@ -414,7 +415,7 @@ impl CheckedRun<'_> {
             Some(ledger) => ledger,
             None => Ledger::open(self.ledger_path, &binding, clock.unix_ms())?.0,
         };
-        let mut origin = target.origin(source.checked_hash(), context);
+        let mut origin = target.origin(Some(source), context);
         if let Some(FollowedPlan { digest, approval, .. }) = self.followed {
             (origin.plan_digest, origin.plan_approval) = (Some(digest), approval);
         }

@@ -14,7 +14,7 @@ use crate::commands::shared::{Failure, exit_for_stop, input_stop};
 use crate::domain::identity::PoolId;
 use crate::domain::row::RowKey;
 use crate::domain::run::{RunReport, StopError};
-use crate::engine::{IncomingRow, RowBatchFuture, RowSource};
+use crate::engine::{IncomingRow, RowBatch, RowBatchFuture, RowSource};
 use crate::exit::Exit;
 use crate::input::InputReader;
 use crate::ledger::Ledger;
@@ -136,7 +136,7 @@ impl RowSource for PickedRows<'_> {
         Box::pin(async {
             // There is always a next row, so without this the calls in flight would never be polled.
             tokio::task::yield_now().await;
-            if self.picks.is_empty() { None } else { Some(self.read_batch()) }
+            if self.picks.is_empty() { None } else { Some(self.read_batch().map(RowBatch::from)) }
         })
     }
 }

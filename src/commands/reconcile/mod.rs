@@ -54,7 +54,7 @@ const EXAMPLE: &str = "Example: cognito-link reconcile pairs.csv --user-pool-id 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub struct ReconcileArgs {
-    /// File of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin
+    /// File of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin, and `s3://BUCKET/KEY` an object
     pub input: PathBuf,
     /// Link what is missing; never unlink or move a link
     #[arg(long)]
@@ -263,7 +263,7 @@ async fn apply(
     // Run.
     let mut signals = listen_for_signals()?;
     let mut rows = PickedRows::open(input, comparison)?;
-    let origin = Some(target.origin(input.source.checked_hash(), context));
+    let origin = Some(target.origin(Some(&input.source), context));
     let run = context.run;
     let start = RunStart {
         rows: Some(report.counts.rows),

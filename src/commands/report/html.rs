@@ -252,6 +252,7 @@ fn run_article(number: usize, run: &RunHistory) -> String {
     }
     if let Some(origin) = &start.origin {
         facts.extend(origin.input_hash.as_ref().map(|hash| ("Input hash (xxh3)", code(hash))));
+        facts.extend(origin.input_etag.as_ref().map(|etag| ("Input ETag (S3)", code(etag))));
         facts.extend(origin.principal.as_ref().map(|principal| ("Run by", code(principal))));
         facts.extend(origin.account.as_ref().map(|account| ("Account", code(account))));
         facts.push(("On host", code(&origin.host)));

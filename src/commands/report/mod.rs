@@ -171,13 +171,13 @@ fn open_inputs(
         several => {
             let mut sources = Vec::new();
             for path in several {
-                if is_stdin(path) || !path.exists() {
-                    context.ui.warn(&format!(
+                let opened = if is_stdin(path) { None } else { InputSource::open_if_found(path)? };
+                match opened {
+                    Some(source) => sources.push(source),
+                    None => context.ui.warn(&format!(
                         "input {} cannot be read again; its rows are counted, and are in no file that is written",
                         escape(&path.display().to_string())
-                    ));
-                } else {
-                    sources.push(InputSource::open(path)?);
+                    )),
                 }
             }
             Ok(sources)

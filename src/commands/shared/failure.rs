@@ -50,6 +50,7 @@ impl Failure {
             Self::Input(InputError::Spool { .. }) | Self::Output(_) | Self::Unbalanced(_) | Self::System(_) => {
                 Exit::Fault
             }
+            Self::Input(InputError::Object { stop, .. }) => exit_for_stop(stop.cause),
             Self::Mismatch(_) | Self::Input(InputError::Changed { .. }) => Exit::Mismatch,
             Self::Input(_) | Self::Strict { .. } | Self::SmallInput(_) => Exit::InvalidInput,
             Self::Ledger(error) => exit_for_ledger(error),
@@ -65,6 +66,7 @@ impl Failure {
             Self::Input(InputError::Write { .. }) | Self::Output(_) => "output_not_written",
             Self::Input(InputError::Spool { .. }) => "temporary_file",
             Self::Input(InputError::Changed { .. }) => StopCause::InputChanged.as_str(),
+            Self::Input(InputError::Object { stop, .. }) => stop.cause.as_str(),
             Self::Input(InputError::Header(_)) => "header_invalid",
             Self::Input(_) => "input_not_read",
             Self::Strict { .. } => "rows_invalid",
@@ -129,7 +131,11 @@ pub fn exit_for_stop(cause: StopCause) -> Exit {
 
 /// Returns why a run cannot go on when its input cannot be read any more.
 pub fn input_stop(error: &InputError) -> StopError {
-    let cause = if matches!(error, InputError::Changed { .. }) { StopCause::InputChanged } else { StopCause::InputIo };
+    let cause = match error {
+        InputError::Changed { .. } => StopCause::InputChanged,
+        InputError::Object { stop, .. } => stop.cause,
+        _ => StopCause::InputIo,
+    };
     StopError::new(cause, error.to_string())
 }
 

@@ -7,9 +7,11 @@ pub mod control;
 mod failure;
 mod hooks;
 mod input;
+mod ledger_copy;
 mod metrics;
 mod monitor;
 mod nearest;
+mod objects;
 mod outputs;
 mod pace;
 pub mod part;
@@ -33,6 +35,7 @@ pub use hooks::HookArgs;
 pub use input::{InputArgs, note_preset};
 pub use metrics::MonitoredRun;
 pub use monitor::{Monitor, MonitorArgs};
+pub use objects::{misplaced_object, serve_objects};
 pub use outputs::check_outputs;
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
 pub use pool::{
@@ -47,6 +50,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clock::Clock;
 use crate::domain::identity::ProviderName;
+use crate::domain::object::ObjectAddress;
 use crate::domain::shard::Shard;
 use crate::ledger::Binding;
 use crate::ledger::record::RunId;
@@ -91,6 +95,12 @@ pub fn parse_provider(name: &str) -> Result<ProviderName, String> {
 pub fn default_ledger_path(input: &Path, shard: Option<Shard>, simulated: bool) -> Result<PathBuf, Failure> {
     if input.as_os_str() == "-" {
         return Err(Failure::Usage("the input is stdin, so there is no default ledger: name one with --ledger".into()));
+    }
+    if ObjectAddress::is_meant(input) {
+        let name = input.display();
+        return Err(Failure::Usage(format!(
+            "{name}: the input is at S3, and a ledger is on a local disk or a shared file system: name one with --ledger"
+        )));
     }
     let mut path = input.as_os_str().to_owned();
     if let Some(shard) = shard {

@@ -1,8 +1,9 @@
-//! What watches a run from outside: metrics, and hooks at its end.
+//! What watches a run from outside: metrics, copies of its ledger, and hooks at its end.
 
 use clap::{Args, ValueEnum};
 
 use super::hooks::HookArgs;
+use super::ledger_copy::{LedgerCopies, LedgerCopyArgs};
 use super::metrics::{MetricsArgs, MonitoredRun, RunMetrics};
 use super::{CommandContext, Failure, headings};
 use crate::domain::event::RunObserver;
@@ -20,6 +21,8 @@ pub struct MonitorArgs {
     pub embedded: Option<EmbeddedFormat>,
     #[command(flatten)]
     pub hooks: HookArgs,
+    #[command(flatten)]
+    pub copy: LedgerCopyArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,14 +41,15 @@ impl MonitorArgs {
     }
 }
 
-/// The metrics of one run, if any were requested.
+/// The metrics of one run and the copies of its ledger, if any were requested.
 pub struct Monitor {
     metrics: Option<RunMetrics>,
+    copies: Option<LedgerCopies>,
 }
 
 impl Monitor {
-    /// Starts to watch. A file that cannot be written, or an address that cannot be listened on, ends the command here:
-    /// before anything is sent.
+    /// Starts to watch. A file or an object that cannot be written, or an address that cannot be listened on, ends the
+    /// command here: before anything is sent.
     pub async fn start(
         args: &MonitorArgs,
         run: MonitoredRun<'_>,
@@ -55,7 +59,8 @@ impl Monitor {
             let (pool, command) = (run.pool.to_string(), run.command.to_owned());
             context.ui.embed_metrics(EmbeddedMetrics { pool, command });
         }
-        Ok(Self { metrics: RunMetrics::start(&args.metrics, run, context).await? })
+        let copies = LedgerCopies::start(&args.copy, run.ledger, context.ui)?;
+        Ok(Self { metrics: RunMetrics::start(&args.metrics, run, context).await?, copies })
     }
 
     /// Returns an observer that passes everything on and keeps the metrics.
@@ -66,10 +71,13 @@ impl Monitor {
         }
     }
 
-    /// Takes the figures of the end, which are those of the ledger.
+    /// Takes the figures of the end, which are those of the ledger, and copies the ledger a last time.
     pub fn finish(&self, report: &RunReport, exit: Exit) {
         if let Some(metrics) = &self.metrics {
             metrics.finish(report, exit);
+        }
+        if let Some(copies) = &self.copies {
+            copies.finish();
         }
     }
 }

@@ -22,7 +22,7 @@ pub fn check_outputs(outputs: &[(&str, Option<&Path>)], read: &[Option<&Path>], 
         if let Some((other, _)) = checked.iter().find(|(_, other)| *other == place) {
             return Err(Failure::Usage(format!("{other} and {option} name the same file; name two files")));
         }
-        if path.is_file() && !force {
+        if !force && OutputFile::exists(path)? {
             return Err(Failure::Usage(format!(
                 "{option}: {} exists; name another file, or pass --force to replace it",
                 path.display()

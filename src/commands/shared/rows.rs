@@ -17,7 +17,7 @@ use crate::domain::identity::PoolId;
 use crate::domain::row::{Row, RowNumber};
 use crate::domain::run::{StopCause, StopError};
 use crate::domain::shard::Shard;
-use crate::engine::{IncomingRow, PlannedOutcome, RowBatchFuture, RowSource};
+use crate::engine::{IncomingRow, PlannedOutcome, RowBatch, RowBatchFuture, RowSource};
 use crate::input::{
     CheckedRow, CrossRowFindings, FirstReading, InputError, InputOptions, InputReader, InputRecord, InputSource,
 };
@@ -161,7 +161,7 @@ impl RowSource for InputRows {
         Box::pin(async {
             // There is always a next row, so without this the calls in flight would never be polled.
             tokio::task::yield_now().await;
-            self.read_batch()
+            self.read_batch().map(|batch| batch.map(RowBatch::from))
         })
     }
 }
@@ -173,7 +173,7 @@ pub struct ReadAheadRows {
 
 impl RowSource for ReadAheadRows {
     fn next_batch(&mut self) -> RowBatchFuture<'_> {
-        Box::pin(self.batches.recv())
+        Box::pin(async { self.batches.recv().await.map(|batch| batch.map(RowBatch::from)) })
     }
 }
 

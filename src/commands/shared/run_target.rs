@@ -6,6 +6,7 @@ use super::settings::{FileSettings, parse_account};
 use super::{CommandContext, Failure, headings, place_of};
 use crate::domain::identity::PoolId;
 use crate::foresight::preflight::PoolKnowledge;
+use crate::input::InputSource;
 use crate::ledger::Binding;
 use crate::ledger::record::{RunOrigin, cut_after};
 use crate::ledger::storage::host_name;
@@ -199,7 +200,7 @@ impl RunTarget {
     }
 
     /// Returns what the ledger keeps of it, with the arguments of the run and the hash of its input.
-    pub fn origin(&self, input_hash: Option<String>, context: &CommandContext<'_>) -> RunOrigin {
+    pub fn origin(&self, input: Option<&InputSource>, context: &CommandContext<'_>) -> RunOrigin {
         let cut = |text: &str| cut_after(text, LEDGER_WORD_CHARS_MAX).to_owned();
         let arguments = context.arguments.iter().take(RUN_ARGUMENTS_MAX);
         RunOrigin {
@@ -210,7 +211,8 @@ impl RunTarget {
             pool_name: cut(&self.pool_name),
             users: self.users,
             host: cut(&host_name()),
-            input_hash,
+            input_hash: input.and_then(InputSource::checked_hash),
+            input_etag: input.and_then(InputSource::etag).map(cut),
             plan_digest: None,
             plan_approval: None,
             arguments: arguments.map(|argument| cut(&without_password(argument))).collect(),

@@ -236,12 +236,15 @@ pub fn print_next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input:
 fn unknown_text_warning(counts: &Counts, ledgers: &[&str]) -> Option<String> {
     let number = *counts.by_refusal.get(&RefusalCode::Unrecognised)?;
     let ledgers: Vec<String> = ledgers.iter().map(|ledger| shell_path(ledger)).collect();
+    let command = match ledgers.join(" ") {
+        none if none.is_empty() => "--show-values".to_owned(),
+        ledgers => format!("cognito-link report {ledgers} --show-values"),
+    };
     (number > 0).then(|| {
         format!(
-            "the service gave an answer that this version does not know, for {}: read it with `cognito-link report {} \
-             --show-values`, look at one of these users before you go on, and report the text to the maintainers",
-            counted(number, "row"),
-            ledgers.join(" ")
+            "the service gave an answer that this version does not know, for {}: read it with `{command}`, look at one \
+             of these users before you go on, and report the text to the maintainers",
+            counted(number, "row")
         )
     })
 }
@@ -390,6 +393,15 @@ mod tests {
         let missed = RunReport { missed: Some(3), ..examples::run_report() };
         assert_snapshot!(printed(&missed, &Screen::new()));
         assert_snapshot!("a_run_with_everything_json", printed(&missed, &Screen::new().json()));
+    }
+
+    #[test]
+    fn an_unknown_text_is_read_with_a_command_that_can_be_pasted() {
+        let counts = Counts { by_refusal: [(RefusalCode::Unrecognised, 1)].into(), ..Counts::default() };
+        let with_ledger = unknown_text_warning(&counts, &["my pairs.ledger"]).unwrap();
+        assert!(with_ledger.contains("`cognito-link report 'my pairs.ledger' --show-values`"), "{with_ledger}");
+        let without = unknown_text_warning(&counts, &[]).unwrap();
+        assert!(without.contains("read it with `--show-values`, look"), "{without}");
     }
 
     #[test]

@@ -347,7 +347,10 @@ impl RowSource for LinkRows {
             tokio::task::yield_now().await;
             match self.links.next_batch(READER_BATCH_ROWS) {
                 Ok(links) if links.is_empty() => None,
-                Ok(links) => Some(Ok(links.into_iter().map(IncomingRow::LedgerLink).collect())),
+                Ok(links) => {
+                    let rows: Vec<IncomingRow> = links.into_iter().map(IncomingRow::LedgerLink).collect();
+                    Some(Ok(rows.into()))
+                }
                 Err(error) => Some(Err(error.into())),
             }
         })

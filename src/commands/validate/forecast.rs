@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::billing::list_prices;
 use super::split_files::VerdictFiles;
 use crate::clock::Clock;
 use crate::commands::shared::choices::Choices;
@@ -318,6 +319,13 @@ impl InputForecast {
         report.quota_per_second = quota_per_second;
         report.at_rate = rate_per_second.and_then(|rate| time_of_calls(report.writes, rate));
         report.at_quota = time_of_calls(report.writes, quota_per_second);
+    }
+
+    /// Adds the most that the links can add to the bill of a pool with this feature plan.
+    pub(super) fn bound_cost(&mut self, feature_plan: Option<&str>) -> serde_json::Result<()> {
+        let writes = Some(self.report.writes).filter(|writes| *writes > 0);
+        self.report.billing = writes.map(|writes| Ok(list_prices()?.bound(writes, feature_plan))).transpose()?;
+        Ok(())
     }
 
     pub(super) fn save_plan(&mut self, header: PlanHeader, sample: &PoolSample, invalid: u64) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! `validate`: checks every row of a file, and with a pool forecasts what `link` would do. Never writes to the pool.
 
+pub mod billing;
 mod forecast;
 mod split_files;
 mod view;
@@ -48,7 +49,7 @@ const EXAMPLE: &str = "Example: cognito-link validate pairs.csv --split checked"
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub struct ValidateArgs {
-    /// File of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin
+    /// File of pairs: CSV or JSON lines, plain, gzip or zstd; `-` is stdin, and `s3://BUCKET/KEY` an object
     pub input: PathBuf,
     #[command(flatten)]
     pub reading: InputArgs,
@@ -323,6 +324,7 @@ async fn forecast_input(
     forecast.report.because = reason_for_look_up(given, &sample);
     let rate = rate_choice.write_pace_for_documented_quota().pace.expected();
     forecast.estimate_time(rate, WRITE_QUOTA_PER_SECOND);
+    forecast.bound_cost(pool.knowledge.facts.feature_plan.as_deref()).map_err(std::io::Error::from)?;
     forecast.has_unlike = has_unlike;
     if let Some(planned) = planned.filter(|_| !has_unlike) {
         forecast.save_plan(PlanHeader::new(planned, &pool.binding), &sample, checked.counts.invalid)?;

@@ -25,7 +25,7 @@ use crate::domain::doctor::CheckStatus;
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::finding::{Finding, FindingCode, Severity};
 use crate::domain::outcome::RefusalCode;
-use crate::domain::report::{PredictedRefusal, PredictionReport, ValidateReport};
+use crate::domain::report::{CostBound, PredictedRefusal, PredictionReport, ValidateReport};
 use crate::exit::Exit;
 use crate::limits;
 use crate::ui::format::{count, counted, duration, rate, timestamp};
@@ -235,6 +235,12 @@ fn forecast_json(report: &PredictionReport, show_values: bool) -> Value {
         "quota_per_second": report.quota_per_second,
         "at_quota_seconds": report.at_quota.map(|time| time.as_secs_f64()),
         "plan_digest": report.plan_digest,
+        "billing": report.billing.as_ref().map(|bound| json!({
+            "active_users_max": bound.active_users_max,
+            "usd_cents_max": bound.usd_cents_max,
+            "feature_plan": bound.feature_plan,
+            "prices_as_of": bound.prices_as_of,
+        })),
     })
 }
 
@@ -302,10 +308,24 @@ fn forecast_text(report: &PredictionReport, show_values: bool, style: Style) -> 
         let _ = write!(total, "; {} with the full quota of {}", duration(time), rate(report.quota_per_second));
     }
     lines.push(total);
+    lines.extend(report.billing.as_ref().map(billing_text));
     // What is in order is in the JSON alone.
     let noted = report.sign_ins.iter().filter(|check| check.status() != CheckStatus::Ok);
     lines.extend(noted.map(|check| check_text(check, show_values, style)));
     joined(&lines)
+}
+
+/// The most that the links can add to the bill. Cents are rounded up.
+fn billing_text(bound: &CostBound) -> String {
+    let plan =
+        bound.feature_plan.as_ref().map_or_else(|| "dearest plan".into(), |plan| format!("plan {}", escape(plan)));
+    format!(
+        "billing: at most {} more this month: {}.{:02} USD ({plan}, list prices of {}, free users not subtracted)",
+        counted(bound.active_users_max, "active user"),
+        count(bound.usd_cents_max / 100),
+        bound.usd_cents_max % 100,
+        bound.prices_as_of
+    )
 }
 
 /// A row that `link` would refuse, in one line.
@@ -358,6 +378,12 @@ mod tests {
             at_rate: Some(Duration::from_millis(100)),
             quota_per_second: 25.0,
             at_quota: Some(Duration::from_millis(80)),
+            billing: Some(CostBound {
+                active_users_max: 2,
+                usd_cents_max: 105,
+                feature_plan: Some("ESSENTIALS".into()),
+                prices_as_of: "2026-09-20".into(),
+            }),
             ..PredictionReport::default()
         }
     }

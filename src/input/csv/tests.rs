@@ -92,7 +92,7 @@ fn faults_are_told_at_their_line_and_field() {
     }
     let latin = [HEADER.as_bytes(), b"jos\xe9,Google,1\n"].concat();
     assert_eq!(places(&latin), ["invalid_utf8 2:1"]);
-    // Two halves of one character in neighbouring fields are no character.
+    // Two halves of one character in neighboring fields are no character.
     let halves = [HEADER.as_bytes(), b"jos\xc3,\xa9Google,1\n"].concat();
     assert_eq!(places(&halves), ["invalid_utf8 2:1", "invalid_utf8 2:2"]);
     let [finding] = records(&latin)[0].findings.clone().try_into().unwrap();

@@ -115,6 +115,7 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
         users: 7,
         host: "ops-1".into(),
         input_hash: Some("ab".into()),
+        input_etag: Some("c3-2".into()),
         plan_digest: Some("sha256:cd".into()),
         plan_approval: Some(PlanApproval { principal: "bob".into(), key: "SHA256:ef".into() }),
         arguments: vec!["link".into(), "p.csv".into()],
@@ -154,7 +155,7 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
         (
             LedgerRecord::RunStarted(placed),
             started(
-                r#","origin":{"account":"123456789012","principal":"arn:aws:iam::123456789012:user/ops","region":"us-east-1","endpoint":"http://localhost:1","pool_name":"Customers","users":7,"host":"ops-1","input_hash":"ab","plan_digest":"sha256:cd","plan_approval":{"principal":"bob","key":"SHA256:ef"},"arguments":["link","p.csv"]}"#,
+                r#","origin":{"account":"123456789012","principal":"arn:aws:iam::123456789012:user/ops","region":"us-east-1","endpoint":"http://localhost:1","pool_name":"Customers","users":7,"host":"ops-1","input_hash":"ab","input_etag":"c3-2","plan_digest":"sha256:cd","plan_approval":{"principal":"bob","key":"SHA256:ef"},"arguments":["link","p.csv"]}"#,
             ),
         ),
         (LedgerRecord::RunEnded(Box::new(end)), ended("")),

@@ -8,8 +8,29 @@ use aws_types::service_config::ServiceConfigKey;
 use crate::domain::endpoint::CustomEndpoint;
 use crate::domain::run::{StopCause, StopError};
 
-/// The services that are called with an endpoint of their own, by the names that the SDK gives them.
+/// The services that a pool needs, which are called with an endpoint of their own, by the names that the SDK gives them.
 const SERVICES: [&str; 3] = ["Cognito Identity Provider", "Service Quotas", "STS"];
+/// The same name of S3.
+#[cfg(feature = "s3")]
+const S3: &str = "S3";
+
+/// What a connection is for, which decides whose endpoints count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConnectionUse {
+    Pool,
+    #[cfg(feature = "s3")]
+    Objects,
+}
+
+impl ConnectionUse {
+    fn services(self) -> &'static [&'static str] {
+        match self {
+            Self::Pool => &SERVICES,
+            #[cfg(feature = "s3")]
+            Self::Objects => &[S3],
+        }
+    }
+}
 
 /// Returns a setting of the environment, else of the profile.
 pub(super) fn setting(config: &SdkConfig, variable: &str, key: &str) -> Option<String> {
@@ -35,6 +56,12 @@ pub(super) fn custom_endpoint(config: &SdkConfig) -> Option<CustomEndpoint> {
     CustomEndpoint::of_url(&configured_endpoint(config, SERVICES[0])?)
 }
 
+/// Returns the endpoint of S3, where the environment or the profile name one that is not AWS's.
+#[cfg(feature = "s3")]
+pub(super) fn custom_s3_endpoint(config: &SdkConfig) -> Option<CustomEndpoint> {
+    CustomEndpoint::of_url(&configured_endpoint(config, S3)?)
+}
+
 /// Returns the endpoint of STS: its own where one is configured, else an endpoint of the pool's service that is not AWS's;
 /// `None` for the Region's.
 pub(super) fn sts_endpoint(config: &SdkConfig) -> Option<String> {
@@ -45,9 +72,13 @@ pub(super) fn sts_endpoint(config: &SdkConfig) -> Option<String> {
 }
 
 /// Refuses endpoints with which no call could be made, or only one that a network could read.
-pub(super) fn check_endpoints(config: &SdkConfig, insecure_allowed: bool) -> Result<(), StopError> {
+pub(super) fn check_endpoints(
+    config: &SdkConfig,
+    connection: ConnectionUse,
+    insecure_allowed: bool,
+) -> Result<(), StopError> {
     let refuse = |detail: String| Err(StopError::new(StopCause::Configuration, detail));
-    for url in SERVICES.iter().filter_map(|service| configured_endpoint(config, service)) {
+    for url in connection.services().iter().filter_map(|service| configured_endpoint(config, service)) {
         let address = authority_of(&url);
         match plain_http_host(&url) {
             Some(host) if !insecure_allowed && !is_own_host(host) => {

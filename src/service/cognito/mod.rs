@@ -8,6 +8,8 @@ mod caller;
 mod convert;
 mod endpoint;
 mod network;
+#[cfg(feature = "s3")]
+mod objects;
 mod ports;
 mod probe;
 mod quotas;
@@ -28,7 +30,10 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_cognitoidentityprovider::Client;
 
+use self::endpoint::ConnectionUse;
 use self::sign_in::{SessionEnded, SignInCredentials};
+#[cfg(feature = "s3")]
+pub use objects::S3Objects;
 pub use probe::{configured_region, connect_probe};
 
 use super::app_clients::AppClientReader;
@@ -77,8 +82,9 @@ async fn sdk_config(target: &ConnectionTarget, region: &str) -> Result<SdkConfig
             Ok(simulator_config(endpoint_url, access_key, region))
         }
         ConnectionTarget::Aws { profile, endpoint_url, insecure_endpoint_allowed } => {
-            let settings = AwsSettings { profile: profile.as_deref(), endpoint_url: endpoint_url.as_deref(), region };
-            settings.load(*insecure_endpoint_allowed).await
+            let (profile, endpoint_url) = (profile.as_deref(), endpoint_url.as_deref());
+            let settings = AwsSettings { profile, endpoint_url, region };
+            settings.load(ConnectionUse::Pool, *insecure_endpoint_allowed).await
         }
     }
 }
@@ -179,10 +185,10 @@ impl AwsSettings<'_> {
         loader
     }
 
-    async fn load(self, insecure_endpoint_allowed: bool) -> Result<SdkConfig, StopError> {
+    async fn load(self, connection: ConnectionUse, insecure_endpoint_allowed: bool) -> Result<SdkConfig, StopError> {
         // The client depends on settings of the profile, so these are read first. Nothing is called.
         let settings = self.loader().no_credentials().load().await;
-        endpoint::check_endpoints(&settings, insecure_endpoint_allowed)?;
+        endpoint::check_endpoints(&settings, connection, insecure_endpoint_allowed)?;
         let http_client = network::http_client(&settings, insecure_endpoint_allowed)?;
         let mut loader = self.loader().http_client(http_client.clone());
         if let Some(profile) = self.profile {

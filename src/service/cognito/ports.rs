@@ -258,6 +258,7 @@ fn pool_facts(pool: &UserPoolType) -> PoolFacts {
         admin_only_sign_up: pool
             .admin_create_user_config()
             .is_some_and(AdminCreateUserConfigType::allow_admin_create_user_only),
+        feature_plan: pool.user_pool_tier().map(|plan| plan.as_str().to_owned()),
     }
 }
 

@@ -1,0 +1,131 @@
+//! Objects of S3, as inputs and as places for results.
+//!
+//! An object is read in parts, each with the condition that it still has the ETag that it was opened with. So no copy of
+//! it is needed for the second reading, a broken connection costs one part, and no reading mixes two objects.
+
+use std::fmt::Debug;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use super::error::InputError;
+use super::read_fault::{InputChanged, ObjectUnreadable};
+use crate::domain::object::{NoObjectAddress, ObjectAddress};
+use crate::domain::run::{StopCause, StopError};
+use crate::limits::S3_PART_BYTES;
+
+/// What reads and writes objects. Its calls block.
+pub trait ObjectStore: Debug + Send + Sync {
+    /// Returns what is there now; `None` where there is no such object or bucket.
+    fn find(&self, object: &ObjectAddress) -> Result<Option<ObjectVersion>, StopError>;
+
+    /// Reads `length` bytes from `offset` on of the object that has this ETag. Resumes by itself.
+    fn read_part(&self, object: &ObjectAddress, etag: &str, offset: u64, length: usize)
+    -> Result<Vec<u8>, ObjectFault>;
+
+    /// Writes the first `length` bytes of a file, replacing an existing object.
+    fn write(&self, object: &ObjectAddress, file: &Path, length: u64) -> Result<(), StopError>;
+}
+
+/// One version of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectVersion {
+    /// With its quotes, as S3 returns it.
+    pub etag: String,
+    pub bytes: u64,
+}
+
+/// Why a part cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectFault {
+    /// There is another object now, or none.
+    Changed,
+    Stop(StopError),
+}
+
+static STORE: OnceLock<Arc<dyn ObjectStore>> = OnceLock::new();
+
+/// Sets the store of this process. The first one counts; without one, every address of S3 is refused.
+pub fn install_object_store(store: Arc<dyn ObjectStore>) {
+    let _ = STORE.set(store);
+}
+
+/// Copies the first `length` bytes of a file to an object.
+pub fn copy_to_object(object: &ObjectAddress, file: &Path, length: u64) -> Result<(), InputError> {
+    let written = installed_store().and_then(|store| store.write(object, file, length));
+    written.map_err(|stop| InputError::writing(object, stop))
+}
+
+/// Parses the address of an object, where a path is one, and returns it with the store of this process.
+pub(super) fn object_at(path: &Path) -> Option<Result<(ObjectAddress, Arc<dyn ObjectStore>), StopError>> {
+    let address = ObjectAddress::of_path(path)?;
+    let address = address.map_err(|error: NoObjectAddress| StopError::new(StopCause::Configuration, error.to_string()));
+    Some(address.and_then(|address| Ok((address, installed_store()?))))
+}
+
+fn installed_store() -> Result<Arc<dyn ObjectStore>, StopError> {
+    STORE.get().cloned().ok_or_else(|| {
+        StopError::new(
+            StopCause::Configuration,
+            "this program was built without the feature `s3`; install a release binary, or build it with `cargo build \
+             --release --features s3`",
+        )
+    })
+}
+
+/// An object as it was when it was opened.
+#[derive(Debug)]
+pub(super) struct OpenObject {
+    pub(super) address: ObjectAddress,
+    pub(super) version: ObjectVersion,
+    pub(super) store: Arc<dyn ObjectStore>,
+}
+
+/// One reading of an object.
+#[derive(Debug)]
+pub(super) struct ObjectReader {
+    object: Arc<OpenObject>,
+    /// Where the next part starts.
+    offset: u64,
+    /// The part that was read last.
+    part: Vec<u8>,
+    /// How much of it was handed out.
+    position: usize,
+}
+
+impl ObjectReader {
+    pub(super) fn new(object: &Arc<OpenObject>) -> Self {
+        Self { object: Arc::clone(object), offset: 0, part: Vec::new(), position: 0 }
+    }
+
+    fn read_part(&mut self) -> io::Result<()> {
+        let OpenObject { address, version, store } = &*self.object;
+        let left = version.bytes.saturating_sub(self.offset);
+        let length = usize::try_from(left).unwrap_or(usize::MAX).min(S3_PART_BYTES);
+        self.position = 0;
+        self.part.clear();
+        if length > 0 {
+            self.part = store.read_part(address, &version.etag, self.offset, length).map_err(|fault| match fault {
+                ObjectFault::Changed => io::Error::other(InputChanged),
+                ObjectFault::Stop(stop) => io::Error::other(ObjectUnreadable(stop)),
+            })?;
+            self.offset += self.part.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+impl Read for ObjectReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.position == self.part.len() {
+            self.read_part()?;
+        }
+        let count = buffer.len().min(self.part.len() - self.position);
+        buffer[..count].copy_from_slice(&self.part[self.position..][..count]);
+        self.position += count;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests;
