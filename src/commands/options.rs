@@ -251,6 +251,9 @@ mod tests {
         matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| error.to_string())
     }
 
+    /// Words, variables, and the value that is found.
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], Option<&'a str>);
+
     #[test]
     fn a_value_is_read_from_a_command_line_that_clap_refuses_from_a_variable_and_from_the_file() {
         let folder = tempfile::tempdir().unwrap();
@@ -259,7 +262,7 @@ mod tests {
         let config = ["link", "x", "--config", file.to_str().unwrap(), "--bogus"];
         let set = [("COGNITO_LINK_LOG_FORMAT", "json")];
         let empty = [("COGNITO_LINK_LOG_FORMAT", ""), ("COGNITO_LINK_CONFIG", "")];
-        let table: [(&[&str], &[(&str, &str)], Option<&str>); 11] = [
+        let table: [Case<'_>; 11] = [
             (&["link", "x", "--log-format", "json", "--bogus"], &[], Some("json")),
             (&["link", "x", "--log-format=json"], &[], Some("json")),
             (&["link", "x", "--log-format", "json", "--log-format=text"], &[], Some("text")),

@@ -466,8 +466,7 @@ impl CheckedRun<'_> {
                     Some(signal) = signals.recv() => VerifyOutcome::Interrupted(signal),
                 }
             }
-            _ if args.verify => VerifyOutcome::LeftOut,
-            _ => VerifyOutcome::NotRequested,
+            _ => VerifyOutcome::without_comparison(args.verify),
         };
         ui.clear_status();
         let exit = verification.exit_after(exit_for_run(&report));

@@ -22,6 +22,10 @@ pub(super) enum VerifyOutcome {
 }
 
 impl VerifyOutcome {
+    pub(super) fn without_comparison(is_requested: bool) -> Self {
+        if is_requested { Self::LeftOut } else { Self::NotRequested }
+    }
+
     /// Returns the exit status of the command. What kept the run from its end comes first.
     pub(super) fn exit_after(&self, run: Exit) -> Exit {
         if !matches!(run, Exit::Success | Exit::Incomplete) {

@@ -551,7 +551,8 @@ mod tests {
 
         // The files have the texts of all of them.
         let (input, failed) = (folder.path().join("pairs.csv"), folder.path().join("failed.csv"));
-        let rows: String = (1..=5).map(|number| format!("user{number},Okta,Id{number}\n")).collect();
+        let rows: Vec<String> = (1..=5).map(|number| format!("user{number},Okta,Id{number}")).collect();
+        let rows = rows.join("\n");
         std::fs::write(&input, format!("destination_username,source_provider,source_value\n{rows}")).unwrap();
         let inputs = ReportInputs {
             sources: vec![InputSource::open(&input).unwrap()],
