@@ -266,6 +266,8 @@ pub const DRAIN_MS_MAX: u64 = 20_000;
 pub const DRAIN_AFTER_FAILURES_MS_MAX: u64 = 120_000;
 /// Requests to control a run that are not handled yet.
 pub const CONTROL_WAITING_MAX: usize = 16;
+/// Connections to the control socket of a run that are answered at a time; further ones wait.
+pub const CONTROL_CONNECTIONS_MAX: usize = 16;
 /// Longest request or answer on a control socket, in bytes.
 pub const CONTROL_LINE_BYTES_MAX: u64 = 64 * 1024;
 /// Longest wait for a request, or for an answer, on a control socket, in milliseconds.

@@ -12,6 +12,7 @@ mod options;
 pub mod plan;
 pub mod policy;
 pub mod probe;
+mod process;
 pub mod reconcile;
 pub mod report;
 pub mod schema;
@@ -38,13 +39,11 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, 
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::input::InputError;
-use crate::ledger::record::RunId;
 use crate::limits::PROGRESS_LINE_INTERVAL_MS_MIN;
-use crate::seed::Rng;
 use crate::ui::{
-    ColorChoice, EventSource, LOG_FILTER_VARIABLE, LogFormat, LogOptions, OutputFormat, ProgressChoice, Terminals, Ui,
-    UiOptions,
+    ColorChoice, LOG_FILTER_VARIABLE, LogFormat, LogOptions, OutputFormat, ProgressChoice, Terminals, Ui, UiOptions,
 };
+use process::Process;
 use shared::result::error_report;
 use shared::settings::{FileSettings, parse_duration};
 use shared::{CommandContext, Failure, HookArgs, MonitorArgs, PoolArgs, headings};
@@ -281,14 +280,19 @@ pub enum ColorWhen {
 /// Parses the arguments of the process, runs the command and returns the exit status.
 pub fn run() -> ExitCode {
     let variables = |name: &str| std::env::var(name).ok();
-    let matches = options::parse(Cli::command(), std::env::args_os().collect(), &variables);
+    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let matches = options::parse(Cli::command(), arguments.clone(), &variables);
     let parsed = matches.and_then(|matches| match shared::misplaced_object(&matches) {
         Some(reason) => Err(Cli::command().error(ErrorKind::InvalidValue, reason)),
         None => Cli::from_arg_matches(&matches),
     });
     match parsed {
         Ok(cli) => run_parsed(cli),
-        Err(error) => usage_error::print(&error),
+        Err(error) => {
+            let value_of =
+                |option: &str| options::value_before_parsing(&Cli::command(), &arguments, &variables, option);
+            usage_error::print(&error, &value_of)
+        }
     }
 }
 
@@ -304,28 +308,6 @@ fn run_parsed(cli: Cli) -> ExitCode {
     let exit = std::panic::catch_unwind(run).unwrap_or(Exit::Fault);
     ui.ended(command, exit.status());
     exit.into()
-}
-
-/// What one execution of the program has from its start.
-struct Process {
-    clock: Clock,
-    /// The seed of random waits. It differs from run to run.
-    seed: u64,
-    run: RunId,
-}
-
-impl Process {
-    fn new() -> Self {
-        let clock = Clock::system();
-        let seed = clock.unix_ms().unsigned_abs() ^ u64::from(std::process::id()).rotate_left(40);
-        let mut rng = Rng::new(seed);
-        let seed = rng.next_u64();
-        Self { clock, seed, run: RunId(rng.fork("run").next_u64()) }
-    }
-
-    fn ui(&self, options: UiOptions) -> Ui {
-        Ui::new(options, EventSource::new(self.run.to_string(), self.clock))
-    }
 }
 
 fn run_to_end(cli: Cli, process: &Process, ui: &Ui, hooks: &HookArgs) -> Exit {
@@ -363,6 +345,10 @@ async fn run_command(cli: Cli, process: &Process, ui: &Ui) -> Result<Exit, Failu
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
     let force = cli.output.force;
     let context = CommandContext { ui, clock, seed, run, file_settings, force, arguments };
+    // Before anything is read, asked or created.
+    if let Some(monitor) = cli.command.monitor_args() {
+        monitor.check(&context)?;
+    }
     match cli.command {
         Command::Validate(args) => {
             Box::pin(validate::cmd_validate(*args, validate::DryRunPart::default(), &context)).await

@@ -52,7 +52,7 @@ fn values_from_outside(
     arguments: &[OsString],
     variables: &dyn Fn(&str) -> Option<String>,
 ) -> OptionValues {
-    let given = |option: &str| value_in(arguments, option).or_else(|| variables(&variable(option)));
+    let given = |option: &str| value_in(arguments, option).or_else(|| value_of_variable(option, variables));
     let names = option_names(program);
     let mut values = OptionValues::new();
     if let Some(file) = given("config") {
@@ -61,8 +61,7 @@ fn values_from_outside(
         values.extend(read.unwrap_or_default());
     }
     for name in names {
-        // An empty variable is one that is not set, as in most programs.
-        if let Some(value) = variables(&variable(&name)).filter(|value| !value.is_empty()) {
+        if let Some(value) = value_of_variable(&name, variables) {
             let origin = format!("the variable {}", variable(&name));
             values.insert(name, (value.lines().map(str::to_owned).collect(), origin));
         }
@@ -70,17 +69,36 @@ fn values_from_outside(
     values
 }
 
-/// The value of an option among the arguments, before they are parsed.
+/// The value of an option for a command line that cannot be parsed: of the arguments, a variable or the file.
+pub(super) fn value_before_parsing(
+    program: &Command,
+    arguments: &[OsString],
+    variables: &dyn Fn(&str) -> Option<String>,
+    option: &str,
+) -> Option<String> {
+    value_in(arguments, option).or_else(|| {
+        let (texts, _) = values_from_outside(program, arguments, variables).remove(option)?;
+        texts.into_iter().next()
+    })
+}
+
+/// The value of an option's variable. An empty variable is one that is not set, as in most programs.
+fn value_of_variable(option: &str, variables: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    variables(&variable(option)).filter(|value| !value.is_empty())
+}
+
+/// The value of an option among the arguments, before they are parsed; the last of several.
 fn value_in(arguments: &[OsString], option: &str) -> Option<String> {
     let mut arguments = arguments.iter().map(|argument| argument.to_string_lossy()).take_while(|text| text != "--");
+    let mut last = None;
     while let Some(argument) = arguments.next() {
         match argument.strip_prefix("--").and_then(|text| text.strip_prefix(option)) {
-            Some("") => return arguments.next().map(std::borrow::Cow::into_owned),
-            Some(rest) if rest.starts_with('=') => return Some(rest[1..].to_owned()),
+            Some("") => last = arguments.next().map(std::borrow::Cow::into_owned).or(last),
+            Some(rest) if rest.starts_with('=') => last = Some(rest[1..].to_owned()),
             _ => {}
         }
     }
-    None
+    last
 }
 
 /// The command and its subcommands with these defaults.
@@ -234,6 +252,38 @@ mod tests {
         matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| error.to_string())
     }
 
+    /// Words, variables, and the value that is found.
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], Option<&'a str>);
+
+    #[test]
+    fn a_value_is_read_from_a_command_line_that_clap_refuses_from_a_variable_and_from_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("settings.toml");
+        std::fs::write(&file, "log-format = \"json\"\n").unwrap();
+        let config = ["link", "x", "--config", file.to_str().unwrap(), "--bogus"];
+        let set = [("COGNITO_LINK_LOG_FORMAT", "json")];
+        let empty = [("COGNITO_LINK_LOG_FORMAT", ""), ("COGNITO_LINK_CONFIG", "")];
+        let table: [Case<'_>; 11] = [
+            (&["link", "x", "--log-format", "json", "--bogus"], &[], Some("json")),
+            (&["link", "x", "--log-format=json"], &[], Some("json")),
+            (&["link", "x", "--log-format", "json", "--log-format=text"], &[], Some("text")),
+            (&["link", "x"], &[], None),
+            (&["link", "--log-format"], &[], None),
+            (&["link", "--", "--log-format", "json"], &[], None),
+            (&["link", "x", "--bogus"], &set, Some("json")),
+            (&["link", "x", "--bogus", "--log-format", "text"], &set, Some("text")),
+            (&["link", "x", "--bogus"], &empty, None),
+            (&config, &[], Some("json")),
+            (&config, &empty, Some("json")),
+        ];
+        for (words, variables, expected) in table {
+            let find = |name: &str| variables.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned());
+            let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+            let found = value_before_parsing(&Cli::command(), &arguments, &find, "log-format");
+            assert_eq!(found.as_deref(), expected, "{words:?} {variables:?}");
+        }
+    }
+
     #[test]
     fn the_command_line_comes_before_variables_and_variables_before_the_file() {
         let folder = tempfile::tempdir().unwrap();
@@ -260,6 +310,10 @@ mod tests {
         assert_eq!(undo(&[&format!("--config={file}")], &[]), Ok(of_file.clone()));
         assert_eq!(undo(&[], &[("COGNITO_LINK_CONFIG", file)]), Ok(of_file));
         assert_eq!(undo(&["--config", file, "--pool", "live"], &[]).map(|found| found.0), Ok(7));
+        // An empty variable does not hide the pool of the file.
+        let none = [("COGNITO_LINK_POOL", ""), ("COGNITO_LINK_USER_POOL_ID", "")];
+        let live = ["--config", file, "--user-pool-id", "us-east-1_Live"];
+        assert_eq!(undo(&live, &none).map(|found| found.0), Ok(7));
         let variables = [("COGNITO_LINK_ATTEMPTS", "4"), ("COGNITO_LINK_DRY_RUN", "1")];
         assert_eq!(undo(&["--config", file], &variables), Ok((4, true, "A B".to_owned(), true)));
         assert_eq!(undo(&["--config", file, "--attempts", "5"], &variables).map(|found| found.0), Ok(5));

@@ -4,23 +4,22 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
-use super::Process;
+use super::process::Process;
 use super::shared::result::usage_report;
 use crate::exit::Exit;
 use crate::ui::{LogFormat, OutputFormat, UiOptions};
 
-/// Prints a request for help as it is, and anything else as an error.
-pub(super) fn print(error: &clap::Error) -> ExitCode {
+/// Prints a request for help as it is, and anything else as an error. `value_of` has the values of options, by name.
+pub(super) fn print(error: &clap::Error, value_of: &dyn Fn(&str) -> Option<String>) -> ExitCode {
     if !error.use_stderr() {
         // A reader that has left wants no help.
         let _ = error.print();
         return Exit::Success.into();
     }
-    let arguments: Vec<String> =
-        std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let is_json = |option| value_of(option).as_deref() == Some("json");
     let options = UiOptions {
-        output: if requests_json(&arguments, "--output") { OutputFormat::Json } else { OutputFormat::Text },
-        log: if requests_json(&arguments, "--log-format") { LogFormat::Json } else { LogFormat::Text },
+        output: if is_json("output") { OutputFormat::Json } else { OutputFormat::Text },
+        log: if is_json("log-format") { LogFormat::Json } else { LogFormat::Text },
         ..UiOptions::default()
     };
     let ui = Process::new().ui(options);
@@ -38,15 +37,6 @@ pub(super) fn print(error: &clap::Error) -> ExitCode {
         }
     }
     Exit::Usage.into()
-}
-
-/// Whether an option has the value `json`, in one of the two forms that clap reads.
-fn requests_json(arguments: &[String], option: &str) -> bool {
-    let options = arguments.iter().take_while(|argument| *argument != "--");
-    let values =
-        options.clone().skip(1).zip(options.clone()).filter(|(_, name)| *name == option).map(|(value, _)| value);
-    let joined = options.filter_map(|argument| argument.strip_prefix(option)?.strip_prefix('='));
-    values.map(String::as_str).chain(joined).last() == Some("json")
 }
 
 struct Message {
@@ -74,23 +64,6 @@ mod tests {
 
     use super::super::Cli;
     use super::*;
-
-    #[test]
-    fn the_format_is_read_from_arguments_that_clap_refuses() {
-        let table = [
-            ("link x --log-format json --bogus", true),
-            ("link x --log-format=json", true),
-            ("link x --log-format text", false),
-            ("link x --log-format json --log-format=text", false),
-            ("link x", false),
-            ("link --log-format", false),
-            ("link -- --log-format json", false),
-        ];
-        for (line, expected) in table {
-            let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
-            assert_eq!(requests_json(&arguments, "--log-format"), expected, "{line}");
-        }
-    }
 
     #[test]
     fn an_error_is_one_sentence_and_a_hint() {

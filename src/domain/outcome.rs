@@ -51,7 +51,7 @@ refusal_codes! {
 
 /// Why a call was refused or failed. The message may quote personal values: the ledger holds it, and it is printed only
 /// with `--show-values`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ServiceText {
     /// The error code, such as `InvalidParameterException`, or a word for a failure without an answer, such as `timeout`.
     pub code: String,

@@ -321,6 +321,7 @@ fn every_limit_is_documented_as_it_is() {
         ("run time between two lines of progress", seconds(limits::PROGRESS_LINE_INTERVAL_MS)),
         ("run time between two lines of progress", format!("from {}", seconds(limits::PROGRESS_LINE_INTERVAL_MS_MIN))),
         ("run time between two versions of the file of metrics", seconds(limits::METRICS_FILE_INTERVAL_MS)),
+        ("connections to a control socket at a time", limits::CONTROL_CONNECTIONS_MAX.to_string()),
         ("readers of `--metrics-listen` at a time", limits::METRICS_READERS_MAX.to_string()),
         ("readers of `--metrics-listen` at a time", seconds(limits::METRICS_READER_MS_MAX)),
         ("time for a hook", seconds(limits::HOOK_MS_MAX)),

@@ -24,7 +24,7 @@ use cognito_link::service::{
 use cognito_sim::{Account, Behavior, Latency, NewUser, Pool, PoolSettings, Quota, SharedAccount};
 use serde_json::{Value, json};
 
-use crate::harness::{Home, Simulator, csv, pairs, pool_file};
+use crate::harness::{Fate, Home, Proxy, Simulator, csv, pairs, pool_file};
 
 const POOL: &str = testing::POOL;
 const START: UnixMs = 1_795_000_000_000;
@@ -389,4 +389,48 @@ fn a_link_that_is_gone_from_the_pool_is_a_difference() {
         (&1.into(), &1.into()),
         "of two superseded links one is gone: {verification}"
     );
+}
+
+#[test]
+fn a_comparison_that_fails_leaves_the_result_of_the_run() {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..4)));
+    let simulator = Simulator::quick(&home);
+    let denied = |_: usize, _: &str| Fate::Answered(400, "AccessDeniedException", "no".to_owned());
+    let proxy = Proxy::before("ListUsers", simulator.address(), denied);
+    home.write("end.sh", "cat > end.json");
+    let options = ["pairs.csv", "--verify", "--metrics-file", "link.prom", "--on-end", "sh end.sh"];
+    let run = home.link(&proxy.url, &[&options, &FAST[..]].concat()).left_with(7);
+    let result = run.json();
+    assert_eq!((&result["rows"]["linked"], &result["verification"]), (&4.into(), &Value::Null), "{run:#?}");
+    assert_eq!(result["verification_error"]["code"], "access_denied", "{run:#?}");
+    let metrics = std::fs::read_to_string(home.path("link.prom")).unwrap();
+    assert!(
+        metrics.lines().any(|line| line.starts_with("cognito_link_exit_status{") && line.ends_with(" 7")),
+        "{metrics}"
+    );
+    let hook: Value = serde_json::from_str(&std::fs::read_to_string(home.path("end.json")).unwrap()).unwrap();
+    assert_eq!(hook, result);
+}
+
+#[test]
+fn a_signal_interrupts_the_comparison_and_not_the_result() {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..4)));
+    let simulator = Simulator::quick(&home);
+    let (called, is_called) = std::sync::mpsc::channel();
+    let proxy = Proxy::before("ListUsers", simulator.address(), {
+        let called = std::sync::Mutex::new(called);
+        move |_, _| {
+            let _ = called.lock().unwrap().send(());
+            Fate::Unanswered
+        }
+    });
+    let running = home.start_link(&proxy.url, &[&["pairs.csv", "--verify"], &FAST[..]].concat());
+    is_called.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
+    running.signal("TERM");
+    let run = running.wait().left_with(143);
+    let result = run.json();
+    assert_eq!((&result["rows"]["linked"], &result["ended"]), (&4.into(), &"completed".into()), "{run:#?}");
+    assert_eq!(result["verification_error"]["code"], "interrupted", "{run:#?}");
 }

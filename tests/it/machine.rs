@@ -266,6 +266,7 @@ fn embedded_metrics_need_events() {
     home.write("pairs.csv", csv(&pairs(0..5)));
     let simulator = Simulator::quick(&home);
     home.link(&simulator.url, &["pairs.csv", "--metrics", "emf"]).refused_with(2, "--log-format json");
+    assert!(!home.path("pairs.csv.ledger").exists());
     let options = ["pairs.csv", "--rate", "1000", "--metrics", "emf", "--log-format", "json"];
     let finished = home.link(&simulator.url, &options).left_with(0);
     assert!(events(&finished).iter().any(|event| event["_aws"]["CloudWatchMetrics"].is_array()), "{finished:#?}");

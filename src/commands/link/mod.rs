@@ -5,13 +5,14 @@ mod check;
 mod estimate;
 mod rehearse;
 mod verify;
+mod verify_outcome;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use super::reconcile::ReconcileInput;
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
@@ -36,7 +37,7 @@ use super::shared::{
 use super::validate::{DryRunPart, ValidateArgs, cmd_validate};
 use crate::domain::identity::PoolId;
 use crate::domain::row::Row;
-use crate::domain::run::{RunOutcome, RunPurpose, RunReport};
+use crate::domain::run::{RunOutcome, RunPurpose};
 use crate::domain::shard::Shard;
 use crate::domain::state::RetryChoice;
 use crate::engine::{EngineOptions, RunContext, ServicePorts, WritePort};
@@ -53,7 +54,7 @@ use crate::ui::{Ui, format, shell_path};
 use canary::{Canary, canary_size};
 pub use check::{CheckedInput, InputCheck};
 use estimate::print_estimate;
-use verify::PoolVerification;
+use verify_outcome::VerifyOutcome;
 
 const EXAMPLE: &str = "Example: cognito-link link pairs.csv --user-pool-id us-east-1_AbCdEfGhI";
 
@@ -390,11 +391,8 @@ impl CheckedRun<'_> {
         let OpenService { service, knowledge, target } = self.opened;
         let mut signals = listen_for_signals()?;
         let (cross_row, pool) = (&self.checked.cross_row, &binding.pool);
-        let choices = match &self.guidance {
-            RowGuidance::Choices(choices) => Some(choices.clone()),
-            RowGuidance::None | RowGuidance::Plan(_) => None,
-        };
-        let unused_choices = choices.clone();
+        let choices = self.guidance.choices().cloned();
+        let verified_choices = choices.clone().unwrap_or_default();
         let open = |guidance| -> Result<InputRows, Failure> {
             let rows = InputRows::open(source, input_options, cross_row, pool, self.shard, guidance)?;
             Ok(rows.in_part(self.checked.part.clone()))
@@ -458,25 +456,28 @@ impl CheckedRun<'_> {
                     providers: BTreeSet::new(),
                     retry: RetryChoice::NOTHING,
                     trust,
-                    choices: unused_choices.unwrap_or_default(),
+                    choices: verified_choices,
                 };
-                Some({
-                    let ledger = (&ledger, self.ledger_path);
-                    verify::verify(&input, service.directory(), &knowledge, ledger, &report, scan, context).await?
-                })
+                let ledger = (&ledger, self.ledger_path);
+                let compared = verify::verify(&input, service.directory(), &knowledge, ledger, &report, scan, context);
+                tokio::select! {
+                    found = compared => found.map_or_else(VerifyOutcome::Failed, VerifyOutcome::Compared),
+                    Some(signal) = signals.recv() => VerifyOutcome::Interrupted(signal),
+                }
             }
-            _ => None,
+            _ => VerifyOutcome::without_comparison(args.verify),
         };
-        let exit = exit_after(&report, verification.as_ref());
+        ui.clear_status();
+        let exit = verification.exit_after(exit_for_run(&report));
         monitor.finish(&report, exit);
         let mut members = Map::from_iter([("canary".to_owned(), found)]);
-        members.insert("verification".to_owned(), verification.as_ref().map_or(Value::Null, PoolVerification::to_json));
+        members.extend(verification.members(ui.shows_values()));
         let ledger_name = self.ledger_path.display().to_string();
         let resume = args.part.resume_text().unwrap_or_else(|| RESUME_RUN.to_owned());
         print_run_report_with(&report, members, Some(&ledger_name), &args.input, exit, &resume, ui)?;
         print_stop(&report, ui);
         let options = pool_options(&args.pool, &args.simulation);
-        verify::print(verification.as_ref(), args.verify, ui);
+        verification.print(ui);
         hint_at_superseded_links(ledger.view(), self.ledger_path, &options, ui);
         hint_at_undone_rows(self.checked.undone, ui);
         Ok(exit)
@@ -503,14 +504,6 @@ fn guidance_again(plan: Option<&FollowedPlan>, choices: Option<&Choices>) -> Res
         (None, Some(choices)) => RowGuidance::Choices(choices.clone()),
         (None, None) => RowGuidance::None,
     })
-}
-
-/// Returns the exit status of a run that may have been verified.
-fn exit_after(report: &RunReport, verification: Option<&PoolVerification>) -> Exit {
-    match (verification, exit_for_run(report)) {
-        (Some(verification), Exit::Success | Exit::Incomplete) if verification.has_differences() => Exit::Drift,
-        (_, exit) => exit,
-    }
 }
 
 /// Returns the rows that the ledger holds in doubt and that the input no longer has.
@@ -612,17 +605,12 @@ fn open_guidance(
     let Some(path) = &args.plan else { return Ok((RowGuidance::None, None)) };
     let age_max: Duration = parse_duration(&args.plan_max_age)
         .map_err(|error| Failure::Usage(format!("--plan-max-age '{}': {error}", args.plan_max_age)))?;
-    let (header, plan, digest, approval) = match &args.require_approval {
-        None => {
-            let (header, plan, digest) = saved_plan::open(path)?;
-            (header, plan, digest, None)
-        }
-        Some(signers) => {
-            let private = saved_plan::open_private_copy(path)?;
-            let approval = check_approval(path, &private, args.approval.as_deref(), signers, context.ui)?;
-            (private.header, private.plan, private.digest, Some(approval))
-        }
+    let private = saved_plan::open_private_copy(path)?;
+    let approval = match &args.require_approval {
+        Some(signers) => Some(check_approval(path, &private, args.approval.as_deref(), signers, context.ui)?),
+        None => None,
     };
+    let PrivatePlan { header, plan, digest, copy: _ } = private;
     header.refuse_other_pool(path, run)?;
     if args.order == LinkOrder::Recent && !header.has_changes && header.count("link") > 0 {
         return Err(Failure::Mismatch(format!(

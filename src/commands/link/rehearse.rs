@@ -6,10 +6,11 @@
 use std::path::Path;
 
 use cognito_sim::Account;
-use serde_json::{Map, Value};
+use serde_json::Map;
 use tokio::sync::mpsc;
 
 use super::canary::Canary;
+use super::verify_outcome::VerifyOutcome;
 use crate::clock::Clock;
 use crate::commands::shared::control::ControlPlan;
 use crate::commands::shared::rows::InputRows;
@@ -79,7 +80,8 @@ pub(super) fn rehearse(
         Err(panic) => std::panic::resume_unwind(panic),
     })?;
     let exit = exit_for_run(&report);
-    let members = Map::from_iter([("canary".to_owned(), found), ("verification".to_owned(), Value::Null)]);
+    let mut members = Map::from_iter([("canary".to_owned(), found)]);
+    members.extend(VerifyOutcome::NotRequested.members(ui.shows_values()));
     print_run_report_with(&report, members, None, input, exit, RESUME_RUN, ui)?;
     print_stop(&report, ui);
     ui.note(&format!(

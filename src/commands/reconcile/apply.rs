@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::comparison::Comparison;
 use super::input::ReconcileInput;
 use crate::clock::UnixMs;
+use crate::commands::shared::Monitor;
 use crate::commands::shared::choices::Choices;
 use crate::commands::shared::rows::incoming;
 use crate::commands::shared::run::exit_for_run;
@@ -30,6 +31,8 @@ pub(super) struct ApplyOutcome {
     /// Why the run ended early, or never started.
     pub(super) stop: Option<StopError>,
     pub(super) left_open: u64,
+    /// What watched the run. It is finished with the exit status of the command.
+    pub(super) monitor: Option<Monitor>,
 }
 
 impl ApplyOutcome {

@@ -19,7 +19,7 @@ use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
 use super::shared::control::ControlArgs;
 use super::shared::retry::{RetryOption, parse_retry, retry_choice};
-use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_start};
+use super::shared::run::{listen_for_signals, run_engine, run_start};
 use super::shared::settings::parse_percent;
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, GuardArgs, InputArgs, Monitor, MonitorArgs, MonitoredRun, OpenPool,
@@ -209,6 +209,9 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
 
     // Result.
     let exit = exit_status(&args, &report, &outcome);
+    if let (Some(monitor), Some(run)) = (&outcome.monitor, &outcome.run) {
+        monitor.finish(run, exit);
+    }
     let applied = outcome.run.as_ref().zip(shown_path.as_deref());
     view::print_result(&report, applied, &args.input, outcome.stop.as_ref(), exit, ui)?;
     if let Some(stop) = &outcome.stop {
@@ -242,7 +245,7 @@ async fn apply(
     }
     let changes = report.counts.changes;
     if let Err(stop) = bounds.check(changes, report.counts.rows) {
-        return Ok(ApplyOutcome { stop: Some(stop), left_open: changes, run: None });
+        return Ok(ApplyOutcome { stop: Some(stop), left_open: changes, ..ApplyOutcome::default() });
     }
     let reopened = reopen_rows(&mut comparison, &mut ledger, clock.unix_ms())?;
     note_settling(&comparison, reopened, clock.unix_ms(), ui);
@@ -298,12 +301,12 @@ async fn apply(
     };
     let run = run_engine(engine, &start, &corrections, &mut rows, &mut signals).await?;
     drop(controls);
-    monitor.finish(&run, exit_for_run(&run));
+    drop(observer);
     let stop = match &run.ended {
         RunOutcome::Stopped(stop) => Some(stop.clone()),
         _ => None,
     };
-    Ok(ApplyOutcome { run: Some(run), stop, left_open })
+    Ok(ApplyOutcome { run: Some(run), stop, left_open, monitor: Some(monitor) })
 }
 
 /// Reads the pool, and compares the file with it. `superseded` are the identities of links that no row of the ledger has

@@ -86,7 +86,14 @@ pub(super) fn rate_chart(id: &str, calls: &CallsOverTime, limit: Option<f64>) ->
 pub(super) fn latency_chart(id: &str, latencies: &LatencyCounts) -> String {
     let numbers = latencies.below(&LATENCY_BOUNDS_MS);
     let most = numbers.iter().copied().max().unwrap_or(0).max(1);
-    let mut svg = start(id, "Latency", "How many calls took how long. The figures are in the table beside the chart.");
+    let label = |at: usize| match LATENCY_BOUNDS_MS.get(at) {
+        Some(bound) => format!("&lt; {}", time_label(*bound)),
+        None => "more".to_owned(),
+    };
+    let figures: Vec<String> =
+        numbers.iter().enumerate().map(|(at, calls)| format!("{}: {}", label(at), count(*calls))).collect();
+    let description = format!("How many calls took how long. {}.", figures.join("; "));
+    let mut svg = start(id, "Latency", &description);
     let _ = write!(svg, r#"<path class="grid" d="M{LEFT} {BOTTOM}H{RIGHT}"/>"#);
     #[expect(clippy::cast_precision_loss, reason = "11 columns")]
     let width = (RIGHT - LEFT) / numbers.len() as f64;
@@ -94,10 +101,7 @@ pub(super) fn latency_chart(id: &str, latencies: &LatencyCounts) -> String {
     for (at, calls) in numbers.iter().enumerate() {
         #[expect(clippy::cast_precision_loss, reason = "a figure of a chart")]
         let tall = (BOTTOM - TOP) * *calls as f64 / most as f64;
-        let label = match LATENCY_BOUNDS_MS.get(at) {
-            Some(bound) => format!("&lt; {}", time_label(*bound)),
-            None => "more".to_owned(),
-        };
+        let label = label(at);
         let middle = x + width / 2.0;
         if *calls > 0 {
             let _ = write!(

@@ -268,6 +268,34 @@ impl Ledgers {
         }
     }
 
+    /// Returns the newest answer of the service for every row that needs something, which the report lists up to a bound only.
+    /// About 40 bytes a row, and each text once.
+    fn service_texts(&self) -> Result<HashMap<RowKey, Arc<ServiceText>>, LedgerError> {
+        let (mut texts, mut known) = (HashMap::new(), HashSet::<Arc<ServiceText>>::new());
+        for path in &self.paths {
+            read_records(path, &mut |record| {
+                let (key, error) = match record {
+                    LedgerRecord::Announced(intent) | LedgerRecord::UnlinkAnnounced(intent) => (intent.key, None),
+                    LedgerRecord::Settled(settled) => (settled.key, settled.error),
+                    LedgerRecord::UnlinkSettled(settled) => (settled.key, settled.error),
+                    _ => return ControlFlow::Continue(()),
+                };
+                match error.map(|error| Arc::new(ServiceText::from(error))) {
+                    Some(text) if needs_something(self.state(key)) => {
+                        let text = known.get(&text).cloned().unwrap_or(text);
+                        known.insert(Arc::clone(&text));
+                        texts.insert(key, text);
+                    }
+                    _ => {
+                        texts.remove(&key);
+                    }
+                }
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(texts)
+    }
+
     /// Adds the rows of the inputs that no ledger holds, and writes the files. A single input of which no row is in a ledger
     /// is refused: it was read with other options than in its run, or is another file.
     pub(super) fn compare_with_inputs(
@@ -279,8 +307,8 @@ impl Ledgers {
     ) -> Result<WrittenRows, Failure> {
         let mut files = OpenRowFiles::default();
         let mut seen = HashSet::new();
-        let texts: HashMap<RowKey, &ServiceText> =
-            report.failures.iter().filter_map(|failure| Some((failure.key, failure.said.as_ref()?))).collect();
+        let needs_texts = table.is_some() || inputs.failed.is_some();
+        let texts = if needs_texts { self.service_texts()? } else { HashMap::new() };
         let mut counts = report.counts.clone();
         let first = FirstReadings::of(inputs, &self.binding.pool)?;
         if let Some(table) = &mut table {
@@ -301,7 +329,7 @@ impl Ledgers {
                 let is_invalid = !record.is_valid() && state.on_resume(RetryChoice::NOTHING) == ResumeAction::Attempt;
                 if let Some(table) = &mut table {
                     let first = record.findings.iter().find(|finding| finding.severity == Severity::Error);
-                    let said = texts.get(&key).copied();
+                    let said = texts.get(&key).map(Arc::as_ref);
                     let explained = said.and_then(|said| explanation(state, said, show_values));
                     let key_text = String::new();
                     let held = note(state, said, &key_text);
@@ -341,7 +369,7 @@ impl Ledgers {
                     counts.unprocessed += 1;
                 }
                 let key_text = key.to_string();
-                files.write(&reader.raw(), state, &note(state, texts.get(&key).copied(), &key_text))?;
+                files.write(&reader.raw(), state, &note(state, texts.get(&key).map(Arc::as_ref), &key_text))?;
             }
             if inputs.sources.len() == 1
                 && unknown == rows
@@ -534,7 +562,7 @@ mod tests {
             AttributeName::subject(),
             Personal::from_service(&format!("Id{number}")),
         );
-        let destination = Destination::Username(Personal::from_service("alice"));
+        let destination = Destination::Username(Personal::from_service(&format!("user{number}")));
         let link = Link { destination, source: source.unwrap() };
         Row { number: RowNumber(number), key: RowKey::of(pool, &link), link }
     }
@@ -570,7 +598,24 @@ mod tests {
         }
         ledger.sync().unwrap();
         drop(ledger);
-        let report = Ledgers::load(&[path]).unwrap().report(2).unwrap();
+        let ledgers = Ledgers::load(&[path]).unwrap();
+        let mut report = ledgers.report(2).unwrap();
         assert_eq!((report.counts.refused, report.failures.len(), report.failures_left_out), (5, 2, 3));
+
+        // The files have the texts of all of them.
+        let (input, failed) = (folder.path().join("pairs.csv"), folder.path().join("failed.csv"));
+        let rows: Vec<String> = (1..=5).map(|number| format!("user{number},Okta,Id{number}")).collect();
+        let rows = rows.join("\n");
+        std::fs::write(&input, format!("destination_username,source_provider,source_value\n{rows}")).unwrap();
+        let inputs = ReportInputs {
+            sources: vec![InputSource::open(&input).unwrap()],
+            reading: InputOptions::default(),
+            failed: Some(failed.clone()),
+            unprocessed: None,
+        };
+        ledgers.compare_with_inputs(&inputs, None, true, &mut report).map_err(|failure| failure.to_string()).unwrap();
+        let written = std::fs::read_to_string(failed).unwrap();
+        let with_text = written.lines().filter(|line| line.contains("user_not_found,no,")).count();
+        assert_eq!(with_text, 5, "{written}");
     }
 }

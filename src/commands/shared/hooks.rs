@@ -4,6 +4,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use clap::Args;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
@@ -59,19 +60,21 @@ async fn run_hook(command: &str, result: &Value, clock: Clock) -> Result<(), Str
     let (stdin, stderr) = (file_of(&encode_json(result)).map_err(failed)?, tempfile::tempfile().map_err(failed)?);
     let mut hook = Command::new("sh");
     hook.args(["-c", command]).stdin(stdin).stdout(Stdio::null()).stderr(stderr.try_clone().map_err(failed)?);
-    hook.kill_on_drop(true);
+    // A group of its own, so that what the shell has started can be ended with it.
+    hook.kill_on_drop(true).process_group(0);
     let mut child = hook.spawn().map_err(failed)?;
-    let status = wait(&mut child, clock).await?;
+    let status = wait(&mut child, clock, Duration::from_millis(HOOK_MS_MAX)).await?;
     if status.success() { Ok(()) } else { Err(format!("failed: {status}{}", last_words(stderr))) }
 }
 
-async fn wait(child: &mut Child, clock: Clock) -> Result<ExitStatus, String> {
-    let time_max = Duration::from_millis(HOOK_MS_MAX);
+async fn wait(child: &mut Child, clock: Clock, time_max: Duration) -> Result<ExitStatus, String> {
     if let Ok(status) = timeout_at(clock.now() + time_max, child.wait()).await {
         return status.map_err(|error| format!("cannot be waited for: {error}"));
     }
     // It may have ended just now.
-    let _ = child.start_kill();
+    if let Some(group) = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
     Err(format!("took longer than {} and was ended", format::duration(time_max)))
 }
 
@@ -92,5 +95,31 @@ fn last_words(mut stderr: std::fs::File) -> String {
     match said.lines().find(|line| !line.trim().is_empty()) {
         Some(line) if read.is_ok() => format!(": {}", line.trim()),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hook_that_takes_too_long_is_ended_with_what_it_has_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        // The shell's child writes later than the shell is ended.
+        let script = format!("mkfifo {0} && ((sleep 3; echo late) > {0}) & wait", pipe.display());
+        let mut hook = Command::new("sh");
+        hook.args(["-c", &script]).process_group(0).kill_on_drop(true);
+        let mut child = hook.spawn().unwrap();
+        while !pipe.exists() {
+            tokio::task::yield_now().await;
+        }
+        // Opened once somebody writes.
+        let mut reader = tokio::task::spawn_blocking(move || std::fs::File::open(pipe).unwrap()).await.unwrap();
+        let ended = wait(&mut child, Clock::system(), Duration::ZERO).await;
+        assert!(ended.is_err_and(|reason| reason.contains("was ended")));
+        let mut written = String::new();
+        std::io::Read::read_to_string(&mut reader, &mut written).unwrap();
+        assert_eq!(written, "");
     }
 }

@@ -1,5 +1,6 @@
 //! Metrics of a run, for Prometheus: in a file for the textfile collector, and on an address of this machine.
 
+mod exposition;
 mod listener;
 
 use std::borrow::Cow;
@@ -11,23 +12,23 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use clap::Args;
-use prometheus_client::encoding::prometheus_text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::monitor::MonitoredRun;
 use super::outputs::place_of;
 use super::{CommandContext, Failure, headings};
 use crate::clock::{Clock, UnixMs};
 use crate::domain::counts::Counts;
 use crate::domain::event::{RunEvent, RunObserver, RunSnapshot};
+use crate::domain::identity::PoolId;
 use crate::domain::run::RunReport;
 use crate::exit::Exit;
 use crate::input::OutputFile;
 use crate::limits::METRICS_FILE_INTERVAL_MS;
 use crate::ui::Ui;
+use exposition::exposition;
 
 /// What all names start with.
 const PREFIX: &str = "cognito_link";
@@ -43,6 +44,15 @@ pub struct MetricsArgs {
     /// Address on which Prometheus finds metrics during the run, such as 127.0.0.1:9464
     #[arg(long, value_name = "ADDRESS", hide_short_help = true)]
     pub metrics_listen: Option<SocketAddr>,
+}
+
+/// Which run is watched.
+#[derive(Clone, Copy)]
+pub struct MonitoredRun<'a> {
+    pub command: &'static str,
+    pub pool: &'a PoolId,
+    pub ledger: &'a Path,
+    pub input: &'a Path,
 }
 
 type Labels = Vec<(&'static str, &'static str)>;
@@ -78,8 +88,9 @@ impl RunMetrics {
         if args.metrics_file.is_none() && args.metrics_listen.is_none() {
             return Ok(None);
         }
-        let previous = args.metrics_file.as_deref().map(|path| check_file(path, run)).transpose()?.flatten();
-        let metrics = Self::new(args.metrics_file.clone(), previous, run, context);
+        let previous = args.metrics_file.as_deref().map(|path| check_file(path, run)).transpose()?;
+        let metrics = Self::new(args.metrics_file.clone(), run, context);
+        metrics.take_over_last_success(&previous.unwrap_or_default());
         metrics.running.set(1);
         if let Some(path) = &metrics.file {
             metrics
@@ -92,12 +103,7 @@ impl RunMetrics {
         Ok(Some(metrics))
     }
 
-    fn new(
-        file: Option<PathBuf>,
-        last_success_seconds: Option<f64>,
-        run: MonitoredRun<'_>,
-        context: &CommandContext<'_>,
-    ) -> Self {
+    fn new(file: Option<PathBuf>, run: MonitoredRun<'_>, context: &CommandContext<'_>) -> Self {
         let labels: [(Cow<'static, str>, Cow<'static, str>); 2] =
             [("pool".into(), run.pool.to_string().into()), ("ledger".into(), run.ledger.display().to_string().into())];
         let mut registry = Registry::with_prefix_and_labels(PREFIX, labels.into_iter());
@@ -123,7 +129,6 @@ impl RunMetrics {
         for unknown in [&metrics.remaining, &metrics.since_accepted] {
             unknown.set(f64::NAN);
         }
-        metrics.last_success.set(last_success_seconds.unwrap_or_default());
         metrics.exit_status.set(-1);
         let info = Family::<Vec<(&'static str, String)>, Gauge>::default();
         let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -168,6 +173,19 @@ impl RunMetrics {
         }
         if let Some(Err(error)) = self.file.as_deref().map(|path| self.write_file(path)) {
             self.warn(&error);
+        }
+    }
+
+    /// Takes over when a run of this pool and ledger last succeeded, from the last version of the file.
+    fn take_over_last_success(&self, previous: &str) {
+        let text = exposition(&self.registry);
+        let name = format!("{PREFIX}_{LAST_SUCCESS}{{");
+        // The line of this run, whose labels name pool and ledger, up to its number.
+        let own = text.lines().find(|line| line.starts_with(&name)).and_then(|line| line.rsplit_once(' '));
+        let number =
+            own.and_then(|(own, _)| previous.lines().find_map(|line| line.strip_prefix(own)?.trim().parse().ok()));
+        if let Some(seconds) = number {
+            self.last_success.set(seconds);
         }
     }
 
@@ -222,34 +240,25 @@ fn permissions() -> std::fs::Permissions {
     std::fs::Permissions::from_mode(0o644)
 }
 
-/// Returns all metrics as text.
-fn exposition(registry: &Registry) -> String {
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = prometheus_text::encode(&mut text, registry);
-    text
-}
-
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age are exact")]
 fn seconds_of(unix_ms: UnixMs) -> f64 {
     unix_ms as f64 / 1_000.0
 }
 
-/// Refuses a path whose content is of other use. Returns when a run last succeeded, according to the last version.
-fn check_file(path: &Path, run: MonitoredRun<'_>) -> Result<Option<f64>, Failure> {
+/// Refuses a path whose content is of other use. Returns the last version of the file.
+fn check_file(path: &Path, run: MonitoredRun<'_>) -> Result<String, Failure> {
     OutputFile::check(path)?;
     let needed = [run.ledger, run.input].into_iter().any(|needed| place_of(needed) == place_of(path));
     let last = if path.is_file() { std::fs::read(path).unwrap_or_default() } else { Vec::new() };
-    let last = String::from_utf8_lossy(&last);
-    if needed || path.is_dir() || !(last.is_empty() || last.contains(PREFIX)) {
+    let last = String::from_utf8_lossy(&last).into_owned();
+    let is_own = last.starts_with(&format!("# HELP {PREFIX}_"));
+    if needed || path.is_dir() || !(last.is_empty() || is_own) {
         let path = path.display();
         return Err(Failure::Usage(format!(
             "--metrics-file would replace {path}, which has no metrics; name another file"
         )));
     }
-    let name = format!("{PREFIX}_{LAST_SUCCESS}{{");
-    let line = last.lines().find(|line| line.starts_with(&name));
-    Ok(line.and_then(|line| line.rsplit(' ').next()).and_then(|number| number.parse().ok()))
+    Ok(last)
 }
 
 struct MetricsObserver<'a> {

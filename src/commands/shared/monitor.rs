@@ -1,15 +1,12 @@
 //! What watches a run from outside: metrics, copies of its ledger, and hooks at its end.
 
-use std::path::Path;
-
 use clap::{Args, ValueEnum};
 
 use super::hooks::HookArgs;
 use super::ledger_copy::{LedgerCopies, LedgerCopyArgs};
-use super::metrics::{MetricsArgs, RunMetrics};
+use super::metrics::{MetricsArgs, MonitoredRun, RunMetrics};
 use super::{CommandContext, Failure, headings};
 use crate::domain::event::RunObserver;
-use crate::domain::identity::PoolId;
 use crate::domain::run::RunReport;
 use crate::exit::Exit;
 use crate::ui::EmbeddedMetrics;
@@ -35,22 +32,13 @@ pub enum EmbeddedFormat {
 }
 
 impl MonitorArgs {
-    /// Refuses what cannot work together.
-    fn check(&self, context: &CommandContext<'_>) -> Result<(), Failure> {
+    /// Refuses what cannot work together. Every command calls it before it reads anything.
+    pub fn check(&self, context: &CommandContext<'_>) -> Result<(), Failure> {
         if self.embedded.is_some() && !context.ui.writes_events() {
             return Err(Failure::Usage("--metrics emf adds to events: pass --log-format json as well".into()));
         }
         Ok(())
     }
-}
-
-/// Which run is watched.
-#[derive(Clone, Copy)]
-pub struct MonitoredRun<'a> {
-    pub command: &'static str,
-    pub pool: &'a PoolId,
-    pub ledger: &'a Path,
-    pub input: &'a Path,
 }
 
 /// The metrics of one run and the copies of its ledger, if any were requested.
@@ -67,7 +55,6 @@ impl Monitor {
         run: MonitoredRun<'_>,
         context: &CommandContext<'_>,
     ) -> Result<Self, Failure> {
-        args.check(context)?;
         if args.embedded.is_some() {
             let (pool, command) = (run.pool.to_string(), run.command.to_owned());
             context.ui.embed_metrics(EmbeddedMetrics { pool, command });

@@ -30,6 +30,15 @@ pub enum RowGuidance {
     Plan(Box<SavedPlan>),
 }
 
+impl RowGuidance {
+    pub fn choices(&self) -> Option<&Choices> {
+        match self {
+            Self::Choices(choices) => Some(choices),
+            Self::None | Self::Plan(_) => None,
+        }
+    }
+}
+
 /// Reads rows when the engine asks for them: for runs in virtual time, which must not wait for a thread.
 pub struct InputRows {
     reader: InputReader,

@@ -70,12 +70,18 @@ pub fn exit_for_run(report: &RunReport) -> Exit {
     let RunReport { purpose, counts, .. } = report;
     let is_all_done = if purpose.is_undo() { counts.undone == counts.read } else { counts.all_linked() };
     match &report.ended {
-        RunOutcome::Interrupted(Signal::Interrupt) => Exit::Interrupted,
-        RunOutcome::Interrupted(Signal::Terminate) => Exit::Terminated,
-        RunOutcome::Interrupted(Signal::HangUp) => Exit::HungUp,
+        RunOutcome::Interrupted(signal) => exit_for_signal(*signal),
         RunOutcome::Stopped(stop) => exit_for_stop(stop.cause),
         RunOutcome::Completed if is_all_done => Exit::Success,
         RunOutcome::Completed => Exit::Incomplete,
+    }
+}
+
+pub fn exit_for_signal(signal: Signal) -> Exit {
+    match signal {
+        Signal::Interrupt => Exit::Interrupted,
+        Signal::Terminate => Exit::Terminated,
+        Signal::HangUp => Exit::HungUp,
     }
 }
 

@@ -144,7 +144,7 @@ fn stop_reason(cause: StopCause) -> &'static str {
     }
 }
 
-fn signal_name(signal: Signal) -> &'static str {
+pub fn signal_name(signal: Signal) -> &'static str {
     match signal {
         Signal::Interrupt => "SIGINT",
         Signal::Terminate => "SIGTERM",

@@ -276,7 +276,8 @@ pub struct PrivatePlan {
     pub copy: File,
 }
 
-/// Copies a plan to an unnamed temporary file, and opens the copy as [`open`] does.
+/// Copies a plan to an unnamed temporary file, and reads all of the copy once: a damaged plan is refused before anything is
+/// sent.
 pub fn open_private_copy(path: &Path) -> Result<PrivatePlan, Failure> {
     let mut given = open_file(path)?;
     let mut copied = || -> io::Result<(File, File)> {
@@ -288,11 +289,6 @@ pub fn open_private_copy(path: &Path) -> Result<PrivatePlan, Failure> {
     let (lines, copy) = copied().map_err(|error| super::temporary_file_error(&error))?;
     let (header, plan, digest) = read_plan(path, lines)?;
     Ok(PrivatePlan { header, plan, digest, copy })
-}
-
-/// Opens a plan, and reads all of it once: a damaged plan is refused before anything is sent. Returns its digest as well.
-pub fn open(path: &Path) -> Result<(PlanHeader, SavedPlan, String), Failure> {
-    read_plan(path, open_file(path)?)
 }
 
 fn open_file(path: &Path) -> Result<File, Failure> {
@@ -446,7 +442,7 @@ mod tests {
     #[test]
     fn a_plan_reads_back_in_the_order_of_the_rows() {
         let folder = tempfile::tempdir().unwrap();
-        let (header, mut plan, _) = open(&written(folder.path())).unwrap();
+        let PrivatePlan { header, mut plan, .. } = open_private_copy(&written(folder.path())).unwrap();
         assert_eq!((header.rows, header.pool.as_str(), header.has_changes), (4, "us-east-1_A", true));
         let bob = DestinationUser { provider: ProviderName::native(), value: Personal::from_service("bob") };
         let [first, second, third, fourth] = rows();
@@ -460,7 +456,7 @@ mod tests {
     #[test]
     fn a_row_that_is_another_one_is_not_in_the_plan() {
         let folder = tempfile::tempdir().unwrap();
-        let (_, mut plan, _) = open(&written(folder.path())).unwrap();
+        let PrivatePlan { mut plan, .. } = open_private_copy(&written(folder.path())).unwrap();
         let other = row(1, Destination::Username(Personal::from_service("mallory")));
         assert!(plan.next_for(&other).is_err());
     }
@@ -486,7 +482,7 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         let digest = digest_text(Sha256::new_with_prefix(&bytes));
         let mut private = open_private_copy(&path).unwrap();
-        assert_eq!((&open(&path).unwrap().2, &private.digest), (&digest, &digest));
+        assert_eq!(private.digest, digest);
         std::fs::write(&path, "changed").unwrap();
         let mut copied = Vec::new();
         private.copy.read_to_end(&mut copied).unwrap();
@@ -510,7 +506,7 @@ mod tests {
             (String::new(), "is not a plan"),
         ] {
             std::fs::write(&path, damaged).unwrap();
-            let failure = open(&path).map(drop).unwrap_err();
+            let failure = open_private_copy(&path).map(drop).unwrap_err();
             assert_eq!(failure.exit(), crate::exit::Exit::Mismatch);
             assert!(failure.to_string().contains(expected), "{failure}");
         }

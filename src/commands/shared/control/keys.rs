@@ -33,8 +33,8 @@ impl Keys {
         let before = tcgetattr(io::stdin()).ok()?;
         set_key_mode(&before).ok()?;
         let ends = Arc::new(AtomicBool::new(false));
-        let (told, settings) = (Arc::clone(&ends), before.clone());
-        let read = move || read_keys(&told, &settings, &requests, user.as_ref());
+        let (must_end, settings) = (Arc::clone(&ends), before.clone());
+        let read = move || read_keys(&must_end, &settings, &requests, user.as_ref());
         let reader = std::thread::Builder::new().name("keys".to_owned()).spawn(read).ok();
         let keys = Self { ends, reader, before };
         // Where no thread could be started, dropping it restores the terminal.

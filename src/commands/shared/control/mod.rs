@@ -128,7 +128,7 @@ impl ControlPlan {
             if exists {
                 sender.try_send(message(ControlSource::PauseFile, ControlAction::Pause)).map_err(full)?;
             }
-            tokio::spawn(watch_pause_file(path.clone(), sender.clone()));
+            tokio::spawn(watch_pause_file(path.clone(), exists, sender.clone()));
         }
         Ok(())
     }
@@ -164,8 +164,8 @@ async fn watch_windows(schedule: WindowSchedule, clock: Option<Clock>, sender: m
     }
 }
 
-async fn watch_pause_file(path: PathBuf, sender: mpsc::Sender<ControlMessage>) {
-    let mut existed = false;
+/// Sends whether the file exists at each change. `existed` is what the run knows already.
+async fn watch_pause_file(path: PathBuf, mut existed: bool, sender: mpsc::Sender<ControlMessage>) {
     loop {
         // Where it cannot be seen, nothing is changed.
         let exists = path.try_exists().unwrap_or(existed);
@@ -195,6 +195,25 @@ pub fn live_run(ledger: &Path, ui: &Ui) -> Option<wire::RunState> {
         Err(error) => {
             ui.note(&format!("the run of {} cannot be asked: {error}", ledger.display()));
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_file_that_is_gone_before_the_watcher_starts_resumes_the_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pause");
+        std::fs::write(&path, "").unwrap();
+        let plan = ControlPlan { schedule: None, pause_file: Some(path.clone()) };
+        let (sender, mut requests) = mpsc::channel(CONTROL_WAITING_MAX);
+        plan.watch(&sender, None).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        for expected in [ControlAction::Pause, ControlAction::Resume] {
+            assert_eq!(requests.recv().await.unwrap().request.action, expected);
         }
     }
 }

@@ -6,20 +6,21 @@
 use std::fs::{self, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixStream as BlockingStream;
+use std::os::unix::net::{SocketAddr, UnixStream as BlockingStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader as AsyncBufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::wire::{RunState, WireAnswer, WireRequest};
 use crate::clock::{self, timeout_at};
 use crate::domain::control::{ControlRequest, ControlSource};
 use crate::engine::ControlMessage;
 use crate::ledger::record::RunId;
-use crate::limits::{CONTROL_ANSWER_MS_MAX, CONTROL_LINE_BYTES_MAX};
+use crate::limits::{CONTROL_ANSWER_MS_MAX, CONTROL_CONNECTIONS_MAX, CONTROL_LINE_BYTES_MAX};
 
 /// Longest wait on a socket.
 const PATIENCE: Duration = Duration::from_millis(CONTROL_ANSWER_MS_MAX);
@@ -29,6 +30,11 @@ pub fn socket_path(ledger: &Path) -> PathBuf {
     let mut name = ledger.as_os_str().to_owned();
     name.push(".control");
     PathBuf::from(name)
+}
+
+/// Whether no program can connect to a socket at this path: the system bounds its length, at about 100 bytes.
+fn is_too_long(path: &Path) -> bool {
+    SocketAddr::from_pathname(path).is_err()
 }
 
 /// A socket that is removed when the value is dropped.
@@ -46,6 +52,11 @@ impl ControlSocket {
         requests: mpsc::Sender<ControlMessage>,
     ) -> io::Result<Self> {
         let path = socket_path(ledger);
+        // It is bound under a shorter name, which succeeds all the same.
+        if is_too_long(&path) {
+            let why = "its path is too long for a socket; run the command in the folder of the ledger, and name it without one";
+            return Err(io::Error::new(io::ErrorKind::InvalidFilename, why));
+        }
         if fs::symlink_metadata(&path).is_ok_and(|found| !found.file_type().is_socket()) {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file of that name is in the way"));
         }
@@ -69,7 +80,10 @@ impl Drop for ControlSocket {
 }
 
 async fn serve(listener: UnixListener, run: RunId, command: &'static str, requests: mpsc::Sender<ControlMessage>) {
+    let places = Arc::new(Semaphore::new(CONTROL_CONNECTIONS_MAX));
     loop {
+        // Each connection keeps its place for a bounded time.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         tokio::select! {
             accepted = listener.accept() => {
                 // An error is that of one connection, or of a machine without file handles: that passes.
@@ -77,7 +91,11 @@ async fn serve(listener: UnixListener, run: RunId, command: &'static str, reques
                     clock::sleep(Duration::from_millis(100)).await;
                     continue;
                 };
-                tokio::spawn(answer(stream, run, command, requests.clone()));
+                let requests = requests.clone();
+                tokio::spawn(async move {
+                    answer(stream, run, command, requests).await;
+                    drop(place);
+                });
             }
             () = requests.closed() => return,
         }
@@ -88,7 +106,7 @@ async fn serve(listener: UnixListener, run: RunId, command: &'static str, reques
 async fn answer(mut stream: UnixStream, run: RunId, command: &'static str, requests: mpsc::Sender<ControlMessage>) {
     let deadline = clock::deadline_in(PATIENCE);
     let user = stream.peer_cred().ok().map(|peer| user_name(peer.uid()));
-    let talk = async {
+    let exchange = async {
         let mut line = String::new();
         let (reader, mut writer) = stream.split();
         AsyncBufReader::new(reader.take(CONTROL_LINE_BYTES_MAX)).read_line(&mut line).await?;
@@ -103,7 +121,7 @@ async fn answer(mut stream: UnixStream, run: RunId, command: &'static str, reque
         text.push('\n');
         writer.write_all(text.as_bytes()).await
     };
-    if let Ok(Err(error)) = timeout_at(deadline, talk).await {
+    if let Ok(Err(error)) = timeout_at(deadline, exchange).await {
         tracing::debug!(%error, "control socket");
     }
 }
@@ -121,7 +139,11 @@ async fn state_after(
 
 /// Asks the run of a ledger. `None` where no run is live: there is no socket, or a killed run has left it.
 pub fn ask(ledger: &Path, request: WireRequest) -> io::Result<Option<WireAnswer>> {
-    let mut stream = match BlockingStream::connect(socket_path(ledger)) {
+    let path = socket_path(ledger);
+    if is_too_long(&path) {
+        return Ok(None);
+    }
+    let mut stream = match BlockingStream::connect(path) {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
             return Ok(None);
@@ -157,6 +179,17 @@ fn name_of(uid: u32, users: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn no_socket_is_left_at_a_path_that_nobody_can_connect_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = folder.path().join("l".repeat(120));
+        let (requests, _) = mpsc::channel(1);
+        let refused = ControlSocket::listen(&ledger, RunId(1), "link", requests).unwrap_err();
+        assert!(refused.to_string().contains("too long"), "{refused}");
+        assert!(!socket_path(&ledger).exists());
+        assert!(matches!(ask(&ledger, WireRequest::Status), Ok(None)));
+    }
 
     #[test]
     fn a_user_has_a_name_or_a_number() {
@@ -204,14 +237,14 @@ mod tests {
         let (sender, _requests) = mpsc::channel(1);
         let _socket = ControlSocket::listen(&ledger, RunId(7), "link", sender.clone()).unwrap();
         let path = socket_path(&ledger);
-        let talk = move || {
+        let exchange = move || {
             let mut stream = BlockingStream::connect(path).unwrap();
             stream.write_all(b"rm -rf\n").unwrap();
             let mut text = String::new();
             stream.read_to_string(&mut text).unwrap();
             text
         };
-        let text = tokio::task::spawn_blocking(talk).await.unwrap();
+        let text = tokio::task::spawn_blocking(exchange).await.unwrap();
         assert!(text.starts_with(r#"{"error":"not a request"#), "{text}");
         let other = folder.path().join("other");
         fs::write(socket_path(&other), "mine").unwrap();

@@ -11,7 +11,7 @@ use super::super::settings::{Rate, parse_rate};
 use crate::clock::UnixMs;
 use crate::domain::control::{LocalTime, WindowState};
 
-/// Days after which a schedule repeats, changes of daylight saving time apart.
+/// Days after today for which the windows are known: a schedule that changes does so within one.
 const DAYS_AHEAD: i64 = 2;
 
 /// One `--window`.

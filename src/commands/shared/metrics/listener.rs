@@ -17,7 +17,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::exposition;
+use super::exposition::exposition;
 use crate::clock::{Clock, sleep, timeout_at};
 use crate::commands::shared::{CommandContext, Failure};
 use crate::limits::{METRICS_READER_MS_MAX, METRICS_READERS_MAX};

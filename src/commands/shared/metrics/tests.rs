@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::commands::testing::context;
-use crate::domain::identity::PoolId;
 use crate::domain::state::RowState;
 use crate::ui::testing::Screen;
 
@@ -60,11 +59,26 @@ fn a_success_is_remembered_by_later_runs_that_fail() {
 }
 
 #[test]
+fn the_success_of_another_pool_is_not_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = Screen::new();
+    let report = crate::commands::shared::run_view::examples::run_report();
+    let path = folder.path().join("link.prom");
+    metrics_in(folder.path(), &screen, "link.prom").unwrap().unwrap().finish(&report, Exit::Success);
+    let written = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, written.replace("sim-local-1_Example01", "sim-local-1_Example02")).unwrap();
+    let _metrics = metrics_in(folder.path(), &screen, "link.prom").unwrap().unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(number(&text, "cognito_link_last_success_timestamp_seconds{"), "0.0");
+}
+
+#[test]
 fn the_file_replaces_nothing_of_other_use() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("pairs.csv"), "").unwrap();
     std::fs::write(folder.path().join("notes.txt"), "keep").unwrap();
-    for name in ["pairs.csv", "pairs.csv.ledger", "notes.txt", "none/x.prom", "."] {
+    std::fs::write(folder.path().join("alerts.yml"), "- alert: cognito_link_exit_status{job=\"x\"} > 0\n").unwrap();
+    for name in ["pairs.csv", "pairs.csv.ledger", "notes.txt", "alerts.yml", "none/x.prom", "."] {
         assert!(
             matches!(metrics_in(folder.path(), &Screen::new(), name), Err(failure) if failure.exit() == Exit::Usage)
         );
