@@ -32,6 +32,8 @@ code_enum! {
         Bound = "bound",
         /// A row of the canary is not right.
         Canary = "canary",
+        /// A person requested the end.
+        Drained = "drained",
     }
 }
 

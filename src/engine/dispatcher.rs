@@ -266,7 +266,7 @@ impl<'a> Dispatcher<'a> {
             if change == ControlChange::Draining {
                 let by = request.user.as_deref().map_or_else(String::new, |user| format!(" by {user}"));
                 let stop = format!("a drain was requested{by}; a rerun resumes from here");
-                self.stop(StopError::new(StopCause::Bound, stop), now);
+                self.stop(StopError::new(StopCause::Drained, stop), now);
             }
         }
         if was_held && self.hold().is_none() {

@@ -624,12 +624,11 @@ fn a_row_whose_call_was_lost_is_read_again_after_a_pause() {
     let mut at = now;
     // Read until the call would be made again, and waits for that.
     while !matches!(dispatcher.rows.iter().next(), Some(Job::Link(job)) if matches!(job.step, LinkStep::Call { .. })) {
-        actions = match actions.start_calls.pop() {
-            Some(read) => dispatcher.handle(done(read, found("user-1")), at).unwrap(),
-            None => {
-                at = wait_end(&actions);
-                dispatcher.handle(EngineEvent::TimerDue, at).unwrap()
-            }
+        actions = if let Some(read) = actions.start_calls.pop() {
+            dispatcher.handle(done(read, found("user-1")), at).unwrap()
+        } else {
+            at = wait_end(&actions);
+            dispatcher.handle(EngineEvent::TimerDue, at).unwrap()
         };
     }
     dispatcher.handle(control(ControlAction::Pause), at).unwrap();

@@ -60,7 +60,11 @@ impl Drain {
             RunOutcome::Stopped(stop) => {
                 matches!(
                     stop.cause,
-                    StopCause::Bound | StopCause::Canary | StopCause::InputIo | StopCause::InputChanged
+                    StopCause::Bound
+                        | StopCause::Canary
+                        | StopCause::Drained
+                        | StopCause::InputIo
+                        | StopCause::InputChanged
                 )
             }
         };
@@ -147,6 +151,7 @@ mod tests {
         for (ended, waits) in [
             (RunOutcome::Interrupted(Signal::Terminate), true),
             (stopped(StopCause::Bound), true),
+            (stopped(StopCause::Drained), true),
             (stopped(StopCause::Canary), true),
             (stopped(StopCause::InputIo), true),
             (stopped(StopCause::InputChanged), true),

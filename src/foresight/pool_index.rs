@@ -9,7 +9,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::destination::{self, CorrectionHint, PoolNaming, UserNames, choose_user, folded, is_same_name};
-use super::trust::{Distrust, TrustPolicy, UserEvidence, doubt_about};
+use super::trust::{Distrust, TrustPolicy, UserEvidence, doubts_about};
 use crate::clock::UnixMs;
 use crate::domain::identity::{Destination, DestinationUser, Personal, ProviderName, profile_username};
 use crate::domain::outcome::RefusalCode;
@@ -147,9 +147,8 @@ impl IndexedUser {
     }
 
     /// What is doubtful about this user where a row names it by user name or `sub`.
-    #[must_use]
-    pub fn doubt(&self) -> Option<Distrust> {
-        doubt_about(self.evidence())
+    pub fn doubts(&self) -> impl Iterator<Item = Distrust> + use<> {
+        doubts_about(self.evidence())
     }
 
     fn names(&self) -> UserNames<'_> {

@@ -68,7 +68,7 @@ pub struct Prediction {
     /// Why the service may refuse a row that is predicted to be linked. It is sent, because a refusal is not sure.
     pub doubt: Option<PredictionDoubt>,
     /// What a person should know about the user before it gets an identity.
-    pub concern: Option<UserConcern>,
+    pub concerns: Vec<UserConcern>,
     /// The last change of the user (`UserLastModifiedDate`).
     pub changed_unix_ms: Option<UnixMs>,
 }
@@ -231,19 +231,18 @@ impl<'a> Predictor<'a> {
             }
             _ => None,
         };
-        let concern = user.ok().and_then(|user| self.concern(&link.destination, user));
+        let concerns = user.ok().map(|user| self.concerns(&link.destination, user)).unwrap_or_default();
         let changed_unix_ms = user.ok().and_then(|user| index.user(user)?.modified_unix_ms);
-        Prediction { outcome, user: found.ok().map(|(_, user)| user), hint, doubt, concern, changed_unix_ms }
+        Prediction { outcome, user: found.ok().map(|(_, user)| user), hint, doubt, concerns, changed_unix_ms }
     }
 
     /// What a person should know about the user of a row.
-    fn concern(&self, destination: &Destination, user: UserPosition) -> Option<UserConcern> {
-        let user = self.basis.index.user(user)?;
-        if !user.enabled {
-            return Some(UserConcern::Disabled);
-        }
+    fn concerns(&self, destination: &Destination, user: UserPosition) -> Vec<UserConcern> {
+        let Some(user) = self.basis.index.user(user) else { return Vec::new() };
         let names_user = matches!(destination, Destination::Username(_) | Destination::Sub(_));
-        user.doubt().filter(|_| names_user).map(UserConcern::Distrusted)
+        let disabled = (!user.enabled).then_some(UserConcern::Disabled);
+        let distrusted = user.doubts().filter(|_| names_user).map(UserConcern::Distrusted);
+        disabled.into_iter().chain(distrusted).collect()
     }
 
     /// Takes note of a link that will be made, or may be.

@@ -88,11 +88,10 @@ impl TrustPolicy {
 }
 
 /// What is doubtful about a user whom a row names by user name or `sub`: the same facts, of which a person is warned.
-pub(super) fn doubt_about(user: UserEvidence<'_>) -> Option<Distrust> {
-    if !has_trusted_status(user) {
-        return Some(Distrust::Status);
-    }
-    (user.has_email && !user.email_verified).then_some(Distrust::EmailNotVerified)
+pub(super) fn doubts_about(user: UserEvidence<'_>) -> impl Iterator<Item = Distrust> + use<> {
+    let status = (!has_trusted_status(user)).then_some(Distrust::Status);
+    let email = (user.has_email && !user.email_verified).then_some(Distrust::EmailNotVerified);
+    status.into_iter().chain(email)
 }
 
 fn has_trusted_status(user: UserEvidence<'_>) -> bool {
@@ -143,7 +142,9 @@ mod tests {
                 assert_eq!(counts, expected, "{status} {bits} {}", destination.kind());
                 assert_eq!(TrustPolicy::Anybody.distrust(destination, user), None);
             }
-            assert_eq!(doubt_about(user).is_none(), is_trusted && email_verified);
+            let doubts: Vec<Distrust> = doubts_about(user).collect();
+            assert_eq!(doubts.contains(&Distrust::Status), !is_trusted, "each reason by itself");
+            assert_eq!(doubts.contains(&Distrust::EmailNotVerified), !email_verified, "each reason by itself");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What can be wrong with an input as a whole. What is wrong with a row is a finding, never an error.
 
+use std::fmt::Display;
 use std::io;
 
 use super::columns::Column;
@@ -48,11 +49,10 @@ pub enum InputError {
     #[error("cannot write {path}: {source}")]
     Write { path: String, source: io::Error },
     /// An object of S3 cannot be read or written.
-    #[error("cannot {action} {name}: {stop}")]
+    #[error("cannot {what}: {stop}")]
     Object {
-        /// `read` or `write`.
-        action: &'static str,
-        name: String,
+        /// `read` or `write`, and the address. Boxed, so that every other error stays small.
+        what: Box<str>,
         stop: StopError,
     },
 }
@@ -62,17 +62,17 @@ impl InputError {
     pub(super) fn read(name: &str, line: u64, source: io::Error) -> Self {
         let name = name.to_owned();
         if let Some(stop) = object_stop(&source) {
-            return Self::reading(name, stop.clone());
+            return Self::reading(&name, stop.clone());
         }
         if is_change(&source) { Self::Changed { name, line } } else { Self::Read { name, line, source } }
     }
 
-    pub(super) fn reading(name: impl ToString, stop: StopError) -> Self {
-        Self::Object { action: "read", name: name.to_string(), stop }
+    pub(super) fn reading(name: &impl Display, stop: StopError) -> Self {
+        Self::Object { what: format!("read {name}").into(), stop }
     }
 
-    pub(super) fn writing(name: impl ToString, stop: StopError) -> Self {
-        Self::Object { action: "write", name: name.to_string(), stop }
+    pub(super) fn writing(name: &impl Display, stop: StopError) -> Self {
+        Self::Object { what: format!("write {name}").into(), stop }
     }
 }
 

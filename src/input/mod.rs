@@ -49,6 +49,6 @@ pub use output_file::{OutputFile, write_error};
 pub use preset::Preset;
 pub use reader::{FirstReading, InputReader};
 pub use record::{CheckedRow, InputRecord, LinkRef, RawRecord, RecordLayout};
-pub use record_writer::{Note, RecordWriter, encode_csv_row};
+pub use record_writer::{Note, NoteColumns, RecordWriter, encode_csv_row};
 pub use sort::{Sorted, Sorter};
 pub use source::InputSource;

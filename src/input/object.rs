@@ -56,8 +56,11 @@ pub fn copy_to_object(object: &ObjectAddress, file: &Path, length: u64) -> Resul
     written.map_err(|stop| InputError::writing(object, stop))
 }
 
+/// The address of an object, and the store of this process.
+type LocatedObject = (ObjectAddress, Arc<dyn ObjectStore>);
+
 /// Parses the address of an object, where a path is one, and returns it with the store of this process.
-pub(super) fn object_at(path: &Path) -> Option<Result<(ObjectAddress, Arc<dyn ObjectStore>), StopError>> {
+pub(super) fn object_at(path: &Path) -> Option<Result<LocatedObject, StopError>> {
     let address = ObjectAddress::of_path(path)?;
     let address = address.map_err(|error: NoObjectAddress| StopError::new(StopCause::Configuration, error.to_string()));
     Some(address.and_then(|address| Ok((address, installed_store()?))))

@@ -34,7 +34,7 @@ enum OutputTarget {
 impl OutputFile {
     pub fn create(path: &Path) -> Result<Self, InputError> {
         if let Some(object) = object_at(path) {
-            return Self::create_for_object(path, object.map_err(|stop| InputError::writing(path.display(), stop))?);
+            return Self::create_for_object(path, object.map_err(|stop| InputError::writing(&path.display(), stop))?);
         }
         let target = open(path).map_err(|source| write_error(path, source))?;
         Ok(Self { path: path.to_owned(), target: BufWriter::new(target), object: None })
@@ -54,7 +54,7 @@ impl OutputFile {
             None => Ok(path.is_file()),
             Some(object) => {
                 let found = object.and_then(|(address, store)| store.find(&address));
-                found.map(|found| found.is_some()).map_err(|stop| InputError::writing(path.display(), stop))
+                found.map(|found| found.is_some()).map_err(|stop| InputError::writing(&path.display(), stop))
             }
         }
     }
@@ -62,7 +62,7 @@ impl OutputFile {
     /// Checks before the work starts whether the file could be written; leaves nothing behind.
     pub fn check(path: &Path) -> Result<(), InputError> {
         if let Some(object) = object_at(path) {
-            object.map_err(|stop| InputError::writing(path.display(), stop))?;
+            object.map_err(|stop| InputError::writing(&path.display(), stop))?;
         } else if path.is_dir() || !is_special(path) {
             drop(open(path).map_err(|source| write_error(path, source))?);
         }
@@ -127,7 +127,7 @@ fn finish_object(
         Ok((_, kept)) => format!("{}; the content is in {}", stop.detail, kept.display()),
         Err(_) => stop.detail,
     };
-    Err(InputError::writing(path.display(), StopError { detail, ..stop }))
+    Err(InputError::writing(&path.display(), StopError { detail, ..stop }))
 }
 
 fn is_special(path: &Path) -> bool {

@@ -47,19 +47,31 @@ impl<'a> Note<'a> {
 pub struct RecordWriter {
     path: PathBuf,
     file: OutputFile,
+    /// Of the input that rows are taken from now.
     layout: RecordLayout,
-    /// `None` if nothing is appended; else the fields of the header that are replaced.
-    replaced: Option<Vec<usize>>,
+    notes: NoteColumns,
+    /// The fields of the layout that are left out.
+    dropped: Vec<usize>,
     rows: u64,
 }
 
+/// What becomes of the columns of [`NOTE_COLUMNS`] that an input has from an earlier report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoteColumns {
+    Keep,
+    /// For inputs of which only some have them.
+    Drop,
+    /// New ones take their place.
+    Replace,
+}
+
 impl RecordWriter {
-    /// Starts a result file for an input of this layout, with the columns of [`NOTE_COLUMNS`] or without.
-    pub fn create(path: &Path, layout: &RecordLayout, with_notes: bool) -> Result<Self, InputError> {
-        let is_replaced = |at: &usize| is_note_column(&layout.names[*at]);
-        let replaced = with_notes.then(|| (0..layout.names.len()).filter(is_replaced).collect());
+    /// Starts a result file for an input of this layout.
+    pub fn create(path: &Path, layout: &RecordLayout, notes: NoteColumns) -> Result<Self, InputError> {
         let file = OutputFile::create(path)?;
-        let mut writer = Self { path: path.to_owned(), file, layout: layout.clone(), replaced, rows: 0 };
+        let mut writer =
+            Self { path: path.to_owned(), file, layout: layout.clone(), notes, dropped: Vec::new(), rows: 0 };
+        writer.take_rows_of(layout);
         if layout.format == Format::Csv {
             let mut header = Vec::new();
             writer.append_kept_fields(&mut header, &layout.header, &layout.header_fields);
@@ -67,6 +79,18 @@ impl RecordWriter {
             writer.file.write(&header)?;
         }
         Ok(writer)
+    }
+
+    /// Takes the next rows from an input of this layout: its columns must be those of the first one, the notes aside.
+    pub fn take_rows_of(&mut self, layout: &RecordLayout) {
+        let is_dropped = |at: &usize| self.notes != NoteColumns::Keep && is_note_column(&layout.names[*at]);
+        self.dropped = (0..layout.names.len()).filter(is_dropped).collect();
+        // The file keeps the line end of the first input.
+        self.layout = RecordLayout { newline: self.layout.newline, ..layout.clone() };
+    }
+
+    fn appends(&self) -> bool {
+        self.notes == NoteColumns::Replace
     }
 
     /// Writes a row. The note is ignored if nothing is appended.
@@ -95,9 +119,9 @@ impl RecordWriter {
             // In a row of another length it is not known which field is in which column.
             RawShape::Fields(_) => row.extend_from_slice(raw.bytes),
             RawShape::Object | RawShape::Broken => {
-                let columns = self.layout.names.len() - self.replaced.as_ref().map_or(0, Vec::len);
+                let columns = self.layout.names.len() - self.dropped.len();
                 let padded = std::iter::once(raw.bytes).chain(std::iter::repeat_n(&b""[..], columns));
-                let notes = self.replaced.iter().flat_map(|_| note.cells()).map(str::as_bytes);
+                let notes = self.appends().then(|| note.cells()).into_iter().flatten().map(str::as_bytes);
                 return self.encode(padded.chain(notes));
             }
         }
@@ -107,15 +131,14 @@ impl RecordWriter {
 
     /// Appends the fields that are not replaced, each as it is.
     fn append_kept_fields(&self, row: &mut Vec<u8>, record: &[u8], fields: &[CsvField]) {
-        let replaced = self.replaced.as_deref().unwrap_or_default();
-        let kept = fields.iter().enumerate().filter(|(at, _)| !replaced.contains(at));
+        let kept = fields.iter().enumerate().filter(|(at, _)| !self.dropped.contains(at));
         let kept: Vec<&[u8]> = kept.map(|(_, field)| &record[field.raw.clone()]).collect();
         row.extend(kept.join(&self.layout.delimiter));
     }
 
     /// Appends the notes, if there are any, and the line end.
     fn end_row(&self, row: &mut Vec<u8>, [state, code, message, retry_of]: [&str; 4]) -> io::Result<()> {
-        if self.replaced.is_some() {
+        if self.appends() {
             // An empty first cell puts a delimiter between the fields and the notes.
             row.extend(self.encode(["", state, code, message, retry_of])?);
         } else {
@@ -129,7 +152,7 @@ impl RecordWriter {
     }
 
     fn json_line(&self, raw: &RawRecord<'_>, note: &Note<'_>) -> io::Result<Vec<u8>> {
-        if self.replaced.is_none() {
+        if !self.appends() {
             return Ok([raw.bytes, self.layout.newline].concat());
         }
         let mut members = Vec::new();

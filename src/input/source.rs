@@ -48,7 +48,7 @@ impl InputSource {
                     let source = io::Error::new(io::ErrorKind::NotFound, "there is no such object, or no such bucket");
                     Err(InputError::Open { name, source })
                 }
-                Err(stop) => Err(InputError::reading(name, stop)),
+                Err(stop) => Err(InputError::reading(&name, stop)),
             };
         }
         let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));

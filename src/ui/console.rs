@@ -81,6 +81,12 @@ impl Console {
         }
     }
 
+    /// A result of its own besides that on stdout. Stays when quiet.
+    pub(super) fn outcome(&self, text: &str) {
+        let label = self.stderr_style().cyan("note:");
+        self.say(&label, text, || Event::message(EventLevel::Info, "note", text));
+    }
+
     /// A hint that stands by itself, after a result.
     pub(super) fn step(&self, text: &str) {
         if !self.options.quiet {

@@ -78,6 +78,11 @@ impl Ui {
         self.console.note("note", text);
     }
 
+    /// What a step of the command came to: `note: ...` on stderr, printed when quiet as well.
+    pub fn outcome(&self, text: &str) {
+        self.console.outcome(text);
+    }
+
     /// Something that deserves a look: `warning: ...` on stderr.
     pub fn warn(&self, text: &str) {
         self.console.warn("warning", text);
@@ -192,6 +197,11 @@ impl Ui {
     /// then the bar is gone and the findings that were not shown are counted.
     pub fn observer(&self) -> Box<dyn RunObserver + Send> {
         Box::new(observer::EventPrinter::new(Arc::clone(&self.console)))
+    }
+
+    /// As [`Ui::observer`], for a run in virtual time.
+    pub fn observer_in_virtual_time(&self) -> Box<dyn RunObserver + Send> {
+        Box::new(observer::EventPrinter::new(Arc::clone(&self.console)).in_virtual_time())
     }
 
     /// Whether the user can be asked on a terminal.

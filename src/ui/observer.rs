@@ -35,6 +35,12 @@ impl EventPrinter {
         }
     }
 
+    /// For a run in virtual time.
+    pub(super) fn in_virtual_time(mut self) -> Self {
+        self.progress.show_each_hold_once();
+        self
+    }
+
     fn on_throttled(&mut self, number: RowNumber, pause: Duration) {
         tracing::debug!(row = number.0, pause_ms = pause.as_millis(), "throttled");
         if !std::mem::replace(&mut self.throttling_noted, true) {

@@ -26,9 +26,19 @@ pub(super) struct ProgressLines {
     next_at: Duration,
     next_checking_rows: u64,
     next_scanning_users: u64,
+    /// In virtual time a line an interval does not show that the run lives: an unchanged wait has one line.
+    shows_each_hold_once: bool,
+    held: Option<WaitReason>,
 }
 
 impl Progress {
+    /// For a run in virtual time.
+    pub(super) fn show_each_hold_once(&mut self) {
+        if let Self::Lines(lines) = self {
+            lines.shows_each_hold_once = true;
+        }
+    }
+
     pub(super) fn new(console: Arc<Console>) -> Self {
         let options = console.options();
         match options.progress {
@@ -39,6 +49,8 @@ impl Progress {
                 next_at: options.progress_interval,
                 next_checking_rows: u64::MAX,
                 next_scanning_users: u64::MAX,
+                shows_each_hold_once: false,
+                held: None,
                 console,
             }),
             ProgressChoice::Auto if options.terminals.stderr && !console.writes_events() => {
@@ -51,6 +63,8 @@ impl Progress {
                 next_at: Duration::ZERO,
                 next_checking_rows: 0,
                 next_scanning_users: 0,
+                shows_each_hold_once: false,
+                held: None,
             }),
         }
     }
@@ -99,6 +113,12 @@ impl Progress {
             }
             Self::Lines(lines) if snapshot.elapsed < lines.next_at => {}
             Self::Lines(lines) => {
+                lines.next_at = snapshot.elapsed + lines.interval;
+                let held = snapshot.waiting.filter(|wait| matches!(wait, WaitReason::Held(_)) && !draining);
+                let before = std::mem::replace(&mut lines.held, held);
+                if lines.shows_each_hold_once && held.is_some() && held == before {
+                    return;
+                }
                 let text = status_line(snapshot, draining);
                 let event = || {
                     let mut event = progress_event(if draining { "draining" } else { "running" }, &text);
@@ -107,7 +127,6 @@ impl Progress {
                     event
                 };
                 lines.console.plain(&text, event);
-                lines.next_at = snapshot.elapsed + lines.interval;
             }
         }
     }

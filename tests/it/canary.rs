@@ -368,6 +368,27 @@ fn a_link_that_is_gone_from_the_pool_is_a_difference() {
     );
     assert!(run.stderr.contains("linked in the ledger, missing in the pool"), "{}", run.stderr);
     assert_eq!((&run.json()["writes"], &run.json()["exit_status"]), (&0.into(), &5.into()));
+
+    // The links of the ledger are compared whichever rows the input of a later run has.
+    let ledger = ["--ledger", "pairs.csv.ledger", "--verify"];
+    home.write("more.csv", csv(&[people[0].clone()]));
+    let run = home.link(&simulator.url, &[&["more.csv"], &ledger[..], &FAST].concat()).left_with(5);
+    let verification = &run.json()["verification"];
+    assert_eq!(
+        (&verification["row_count"], &verification["difference_count"], &verification["superseded_links"]),
+        (&4.into(), &1.into(), &0.into()),
+        "{verification}"
+    );
+    assert_eq!(verification["differing_rows"][0]["row"], 2, "{verification}");
+    home.write("pairs.csv", csv(&[people[0].clone(), people[2].clone()]));
+    let shrunk = ["pairs.csv", "--verify", "--max-shrink", "100"];
+    let run = home.link(&simulator.url, &[&shrunk[..], &FAST].concat()).left_with(5);
+    let verification = &run.json()["verification"];
+    assert_eq!(
+        (&verification["superseded_links"], &verification["difference_count"]),
+        (&1.into(), &1.into()),
+        "of two superseded links one is gone: {verification}"
+    );
 }
 
 #[test]

@@ -253,6 +253,7 @@ fn what_was_announced_ahead_is_withdrawn_before_a_pause() {
     let (report, watch, disk) = controlled(200.0, Pace::at(100.0), 5_000, &requests);
     let RunOutcome::Stopped(stop) = &report.ended else { panic!("{:?}", report.ended) };
     assert_eq!(stop.detail, "a drain was requested by ops; a rerun resumes from here");
+    assert_eq!(stop.cause.as_str(), "drained");
     assert_eq!(watch.writes_between(10.2, 3_600.0), 0);
     let ledger = open_ledger(&disk, POOL, Clock::starting_at(START));
     assert_eq!(ledger.view().counts().in_doubt, 0);
@@ -422,6 +423,7 @@ fn a_live_run_is_reported_paused_slowed_and_drained_over_its_socket() {
     assert_eq!(control(&home, &["drain"])["state"], "draining");
     let finished = running.wait().left_with(9);
     assert!(finished.stderr.contains("a drain was requested by "), "{finished:#?}");
+    assert_eq!(finished.json()["error"]["code"], "drained", "{finished:#?}");
     assert!(!socket.exists(), "a run takes its socket along");
 
     let changes: Vec<String> = home

@@ -259,3 +259,77 @@ fn a_row_in_doubt_that_is_gone_from_its_input_is_settled() {
         std::fs::remove_file(home.path("pairs.csv.ledger")).unwrap();
     }
 }
+
+/// Rows of a report in the format of its input, each as text.
+fn rows_of(home: &Home, path: &str) -> Vec<String> {
+    let header = usize::from(!path.ends_with("jsonl"));
+    home.read(path).lines().skip(header).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_second_and_a_third_file_of_open_rows_have_each_row_once() {
+    for (ending, row) in [
+        ("csv", (|user: &str, n: u64| format!("{user},Corp,sub-{n}\n")) as fn(&str, u64) -> String),
+        ("jsonl", |user, n| format!("{{\"username\":\"{user}\",\"provider\":\"Corp\",\"subject\":\"sub-{n}\"}}\n")),
+    ] {
+        let home = Home::new();
+        write_pool(&home, &["Corp"]);
+        let simulator = start(&home);
+        let [pairs, first, second, third] = ["in", "f1", "f2", "f3"].map(|name| format!("{name}.{ending}"));
+        let header = if ending == "csv" { "username,provider,subject\n" } else { "" };
+        home.write(&pairs, format!("{header}{}{}{}", row("person-00000", 0), row("x01", 1), row("x02", 2)));
+        let ledger = format!("{pairs}.ledger");
+        link(&home, &simulator, &[&pairs], 3);
+        let write_failed = |path: &str| {
+            let words = ["report", &ledger, "--failed", path, "--unprocessed", "rest", "--force", "--output", "json"];
+            let found = home.run(&words).left_with(0).json();
+            assert_eq!(home.read("rest").lines().count(), usize::from(ending == "csv"), "{}", home.read("rest"));
+            (found, rows_of(&home, path))
+        };
+        assert_eq!(write_failed(&first).1.len(), 2);
+
+        // One of two rows is corrected.
+        home.write(&first, home.read(&first).replace("x01", "person-00001"));
+        let (run, _) = link(&home, &simulator, &[&first, "--ledger", &ledger], 3);
+        assert_eq!(rows(&run, ["read", "linked", "refused"]), [2, 1, 1], "{run}");
+        let (found, open) = write_failed(&second);
+        assert_eq!(rows(&found, ["read", "linked", "refused"]), [3, 2, 1], "{found}");
+        assert_eq!(open.len(), 1, "{open:?}");
+        assert!(open[0].contains("x02"), "{open:?}");
+        if ending == "csv" {
+            let header = home.read(&second).lines().next().unwrap().to_owned();
+            assert_eq!(header, "username,provider,subject,link_state,link_code,link_message,retry_of");
+            assert_eq!(open[0].split(',').count(), 7, "{open:?}");
+        } else {
+            assert_eq!(open[0].matches("retry_of").count(), 1, "{open:?}");
+        }
+
+        // The second one as well, and wrong once more.
+        home.write(&second, home.read(&second).replace("x02", "x03"));
+        let (run, _) = link(&home, &simulator, &[&second, "--ledger", &ledger], 3);
+        assert_eq!(rows(&run, ["read", "refused", "invalid"]), [1, 1, 0], "{run}");
+        let (found, open) = write_failed(&third);
+        assert_eq!(rows(&found, ["read", "linked", "refused"]), [3, 2, 1], "{found}");
+        assert_eq!((open.len(), open[0].contains("x03")), (1, true), "{open:?}");
+        home.write(&third, home.read(&third).replace("x03", "person-00002"));
+        link(&home, &simulator, &[&third, "--ledger", &ledger], 0);
+        let (found, open) = write_failed("f4");
+        assert_eq!(rows(&found, ["read", "linked", "refused", "invalid"]), [3, 3, 0, 0], "{found}");
+        assert_eq!(home.read("f4").lines().count(), usize::from(ending == "csv"), "{open:?}");
+
+        // The table has a line for each row: those that count add up.
+        let options = ["report", &ledger, "--csv", "table.csv"];
+        home.run(&options).left_with(0);
+        let table = rows_of(&home, "table.csv");
+        let states = |state: &str| table.iter().filter(|line| line.contains(state)).count();
+        assert_eq!((states(",linked,"), states(",superseded,"), table.len()), (3, 3, 6), "{table:?}");
+        // Keys and names are shown, values are not.
+        let key = home
+            .read(&third)
+            .rsplit(|c: char| !c.is_ascii_hexdigit())
+            .find(|word| word.len() == 32)
+            .unwrap()
+            .to_owned();
+        assert!(states(&key) > 0 && states(",Corp,") == 6 && states("person-") == 0, "{table:?}");
+    }
+}

@@ -157,6 +157,9 @@ fn an_input_is_what_the_checks_are_about() {
     let expected = "fail  input        its rows name Corp, which the pool does not have: they will be refused";
     assert!(line(&finished, "input").starts_with(expected), "{finished:#?}");
     assert!(!finished.stdout.contains("mapping") && !finished.stdout.contains("app_clients"), "{finished:#?}");
+    home.write("in.csv", home.read("in.csv") + "user-x,Corp,\n");
+    let finished = doctor(&home, "pool.json", &["in.csv"]).left_with(7);
+    assert!(line(&finished, "input").contains("they will be refused; 1 invalid besides"), "{finished:#?}");
     // Only the providers of the input count, and only its valid rows.
     rows(&["Okta"]);
     let text = home.read("in.csv") + "user-x,Okta,\n";

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::harness::{Finished, Home, POOL, Simulator, csv, pairs, pool_file, resealed};
+use crate::harness::{Finished, Home, POOL, Running, Simulator, csv, pairs, pool_file, resealed};
 
 /// Makes an SSH key without a passphrase, and a file that allows it under its name.
 fn make_key(home: &Home, name: &str) {
@@ -125,6 +125,35 @@ fn only_an_approved_plan_is_followed() {
     home.run(&["report", "pairs.csv.simulated.ledger", "--html", "page.html"]).left_with(0);
     let page = home.read("page.html");
     assert!(page.contains(&digest) && page.contains("alice@example.com"), "{page}");
+}
+
+#[test]
+fn a_required_approval_without_a_plan_is_refused_from_every_source() {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..2)));
+    home.write("signers", "");
+    home.write(
+        "settings.toml",
+        "[pools.prod]\nuser-pool-id = \"sim-local-1_Example01\"\nrequire-approval = \"signers\"\n",
+    );
+    let from_settings = ["--config", "settings.toml", "--pool", "prod"];
+    let link = ["link", "pairs.csv", "--simulate", "--yes"];
+    let apply = ["reconcile", "pairs.csv", "--simulate", "--apply", "--yes"];
+    for command in [&link[..], &apply] {
+        let said = "only an approved plan is linked";
+        home.run(&[command, &from_settings].concat()).refused_with(2, said);
+        let mut program = home.program(command);
+        program.env("COGNITO_LINK_REQUIRE_APPROVAL", "signers");
+        Running::start(program).wait().refused_with(2, said);
+        assert!(!home.path("pairs.csv.simulated.ledger").exists(), "nothing was sent");
+    }
+    // What makes no link needs no plan.
+    let names: Vec<String> = pairs(0..2).into_iter().map(|pair| pair.username).collect();
+    home.write("pool.json", pool_file(&names.iter().map(String::as_str).collect::<Vec<_>>()));
+    for way in ["--dry-run", "--rehearse"] {
+        let words = ["link", "pairs.csv", "--simulate", "--pool-file", "pool.json", way];
+        home.run(&[&words[..], &from_settings].concat()).left_with(0);
+    }
 }
 
 /// Bytes as hexadecimal digits.

@@ -82,6 +82,12 @@ fn a_part_first_and_the_others_later() {
         rows_of(&link(&["--where", "team=others", "--rows", "11-20", "--limit", "2"]).left_with(3)),
         [20, 16, 4, 14]
     );
+    let part = link(&["--where", "team=others", "--rows", "1-8"]).left_with(3);
+    assert!(
+        part.stderr.contains("run the same command without --rows and --where to link the other rows"),
+        "{part:#?}"
+    );
+    assert!(!part.stderr.contains("run the same command again"), "it would link nothing: {part:#?}");
     link(&["--where", "group=x"]).refused_with(2, "the input has no such column; it has ");
     assert_eq!(rows_of(&link(&[]).left_with(0)), [20, 20, 0, 16]);
     simulator.linked_once(20);

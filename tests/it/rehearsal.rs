@@ -150,3 +150,15 @@ fn a_protected_pool_is_confirmed_by_its_name() {
     home.write("other.toml", "user-pool-id = \"us-east-1_Other1\"\nprotected = true\n");
     link_at(&home, &real.url, &["--config", "other.toml", "--yes"]).left_with(0);
 }
+
+#[test]
+fn an_unchanged_wait_is_one_line_of_a_rehearsal() {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..100)));
+    // More than one night's work, so that whole days are waited.
+    let words = ["link", "pairs.csv", "--simulate", "--rehearse", "--yes", "--rate", "1", "--window", "00:00-00:01"];
+    let finished = home.run(&words).left_with(0);
+    let waits: Vec<&str> = finished.stderr.lines().filter(|line| line.contains("waiting for the window")).collect();
+    let days: std::collections::BTreeSet<&str> = waits.iter().filter_map(|line| line.split("until ").nth(1)).collect();
+    assert!(!days.is_empty() && days.len() == waits.len(), "{} lines: {days:?}", waits.len());
+}

@@ -13,6 +13,7 @@ use super::shared::{CommandContext, Failure};
 use crate::domain::run::{StopCause, StopError};
 use crate::exit::Exit;
 use crate::limits::{RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN};
+use crate::ui::format::rate;
 use crate::ui::{OutputFormat, escape};
 
 const EXAMPLE: &str = "Example: cognito-link control pairs.csv.ledger rate 5";
@@ -82,7 +83,7 @@ pub fn cmd_control(args: &ControlCommandArgs, context: &CommandContext<'_>) -> R
     match answer {
         Some(WireAnswer::State(state)) => {
             match context.ui.output() {
-                OutputFormat::Text => context.ui.print(&state_text(&state))?,
+                OutputFormat::Text => context.ui.print(&state_text(&state, args.request))?,
                 OutputFormat::Json => context.ui.json(&state_json(&ledger, &state))?,
             }
             Ok(Exit::Success)
@@ -98,9 +99,17 @@ fn unreachable(detail: String) -> Failure {
     StopError::new(StopCause::Unreachable, detail).into()
 }
 
-fn state_text(state: &RunState) -> String {
+fn state_text(state: &RunState, request: ControlCommand) -> String {
     let (command, run) = (escape(&state.command), escape(&state.run));
-    format!("{command} run {run} (pid {}): {}\n", state.pid, escape(&state.text))
+    // The rate follows a new limit step by step.
+    let limit = match request {
+        ControlCommand::Rate { per_second: RateLimit::PerSecond(limit) } => {
+            format!("limit from now on: at most {}\n", rate(limit))
+        }
+        ControlCommand::Rate { per_second: RateLimit::Own } => "limit from now on: the run's own\n".to_owned(),
+        _ => String::new(),
+    };
+    format!("{limit}{command} run {run} (pid {}): {}\n", state.pid, escape(&state.text))
 }
 
 /// Returns the members of a state, for `control` and for `report`.

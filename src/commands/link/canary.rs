@@ -167,7 +167,7 @@ impl CanaryPrinter<'_> {
         }));
         let what = finding.text_for(state);
         let line = format!("canary: row {} {} {value} on {user}: {what}", row.number, escape(provider));
-        if finding.is_right() { ui.note(&line) } else { ui.warn(&line) }
+        if finding.is_right() { ui.outcome(&line) } else { ui.warn(&line) }
     }
 }
 
@@ -180,7 +180,7 @@ impl RunObserver for CanaryPrinter<'_> {
         self.right += u64::from(finding.is_right());
         if self.right == self.rows.len() as u64 {
             let rows = counted(self.right, "row");
-            self.ui.note(&format!(
+            self.ui.outcome(&format!(
                 "canary: {rows} right, at least one of each provider with rows to link; the rest follows"
             ));
         }

@@ -22,7 +22,7 @@ use super::shared::part::{InputPart, PartArgs};
 use super::shared::retry::{RetryOption, hint_at_superseded_links, hint_at_undone_rows, parse_retry, retry_choice};
 use super::shared::rows::{InputRows, RowGuidance};
 use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_start};
-use super::shared::run_view::{print_run_report_with, print_stop};
+use super::shared::run_view::{RESUME_RUN, print_run_report_with, print_stop};
 use super::shared::saved_plan::{self, PlanHeader, PrivatePlan, SavedPlan};
 use super::shared::settings::{parse_duration, parse_percent};
 use super::shared::shard::ShardChoice;
@@ -121,7 +121,7 @@ pub struct LinkArgs {
     /// Read each user after the call, to tell a link that stood before from a new one; one read more for each row
     #[arg(long, help_heading = headings::PACE, hide_short_help = true)]
     pub read_back: bool,
-    /// At the end, compare the ledger with the pool by a scan, and report every difference
+    /// At the end, compare the rows, and every other link of the ledger, with the pool by a scan; report every difference
     #[arg(long, conflicts_with = "rehearse", help_heading = headings::PACE, hide_short_help = true)]
     pub verify: bool,
     /// Ledger of the run [default: INPUT.ledger, or INPUT.simulated.ledger with --simulate]
@@ -228,6 +228,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     }
 
     // Settings.
+    refuse_missing_plan(&args)?;
     let simulator = Simulator::load(&args.simulation)?;
     let shard = resolve_shard(args.shard)?;
     let pool = args.pool.pool_id(file, simulator.as_ref().map(Simulator::pool_id))?;
@@ -460,7 +461,8 @@ impl CheckedRun<'_> {
                     trust,
                     choices: unused_choices.unwrap_or_default(),
                 };
-                let compared = verify::verify(&input, service.directory(), &knowledge, &ledger, &report, scan, context);
+                let ledger = (&ledger, self.ledger_path);
+                let compared = verify::verify(&input, service.directory(), &knowledge, ledger, &report, scan, context);
                 tokio::select! {
                     found = compared => found.map_or_else(VerifyOutcome::Failed, VerifyOutcome::Compared),
                     Some(signal) = signals.recv() => VerifyOutcome::Interrupted(signal),
@@ -474,13 +476,27 @@ impl CheckedRun<'_> {
         let mut members = Map::from_iter([("canary".to_owned(), found)]);
         members.extend(verification.members(ui.shows_values()));
         let ledger_name = self.ledger_path.display().to_string();
-        print_run_report_with(&report, members, Some(&ledger_name), &args.input, exit, ui)?;
+        let resume = args.part.resume_text().unwrap_or_else(|| RESUME_RUN.to_owned());
+        print_run_report_with(&report, members, Some(&ledger_name), &args.input, exit, &resume, ui)?;
         print_stop(&report, ui);
         let options = pool_options(&args.pool, &args.simulation);
         verification.print(ui);
         hint_at_superseded_links(ledger.view(), self.ledger_path, &options, ui);
         hint_at_undone_rows(self.checked.undone, ui);
         Ok(exit)
+    }
+}
+
+/// Refuses to link without a plan where an approval is required. On the command line clap does; a variable and the settings
+/// only give defaults.
+fn refuse_missing_plan(args: &LinkArgs) -> Result<(), Failure> {
+    match &args.require_approval {
+        Some(signers) if args.plan.is_none() && !args.rehearse => Err(Failure::Usage(format!(
+            "--require-approval {}: only an approved plan is linked, and no plan is given: make one with `validate \
+             --save-plan PLAN`, have it approved with `plan approve PLAN`, and link with --plan PLAN",
+            signers.display()
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::commands::shared::control::ControlPlan;
 use crate::commands::shared::rows::InputRows;
 use crate::commands::shared::run::{exit_for_run, run_engine, run_id, run_start};
-use crate::commands::shared::run_view::{print_run_report_with, print_stop};
+use crate::commands::shared::run_view::{RESUME_RUN, print_run_report_with, print_stop};
 use crate::commands::shared::{CommandContext, Failure};
 use crate::domain::shard::Shard;
 use crate::engine::{EngineOptions, RunContext, ServicePorts, WritePort};
@@ -52,7 +52,7 @@ pub(super) fn rehearse(
             let (mut ledger, _) = Ledger::on_storage(Box::new(DiscardStorage::default()), binding, started)?;
             let run = run_id(options.seed, clock);
             let start = run_start(run, "link", &input.display().to_string(), None, shard, None, clock);
-            let mut observer = canary.printer(ui, ui.observer());
+            let mut observer = canary.printer(ui, ui.observer_in_virtual_time());
             let mut rows = canary.before(Vec::new(), rows.without(canary.numbers().collect()));
             let engine = RunContext {
                 pool: binding.pool.clone(),
@@ -82,7 +82,7 @@ pub(super) fn rehearse(
     let exit = exit_for_run(&report);
     let mut members = Map::from_iter([("canary".to_owned(), found)]);
     members.extend(VerifyOutcome::NotRequested.members(ui.shows_values()));
-    print_run_report_with(&report, members, None, input, exit, ui)?;
+    print_run_report_with(&report, members, None, input, exit, RESUME_RUN, ui)?;
     print_stop(&report, ui);
     ui.note(&format!(
         "rehearsed in virtual time: the real run would take about {} at this rate, with {} throttled",

@@ -1,5 +1,10 @@
-//! `--verify`: after the run, the ledger against one scan of the pool, row by row, by the comparison of `reconcile`.
+//! `--verify`: after the run, the ledger against the pool, by the comparison of `reconcile`: the rows of the input, and
+//! then every other link that the ledger has as made, written as an input of its own.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io::{BufWriter, Seek, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,15 +12,21 @@ use serde_json::{Value, json};
 
 use crate::clock::sleep_until;
 use crate::commands::reconcile::{ComparedItem, ReconcileInput};
-use crate::commands::shared::{CommandContext, Failure};
+use crate::commands::shared::choices::Choices;
+use crate::commands::shared::{CommandContext, Failure, temporary_file_error};
 use crate::domain::drift::{DriftRow, DriftStatus};
 use crate::domain::event::IgnoreEvents;
+use crate::domain::finding::FindingCode;
+use crate::domain::identity::ProviderName;
 use crate::domain::outcome::RefusalCode;
+use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::run::RunReport;
 use crate::domain::state::RowState;
 use crate::foresight::preflight::{PoolKnowledge, mapped_attributes};
 use crate::foresight::scan::ScanOptions;
-use crate::ledger::Ledger;
+use crate::input::{Column, InputOptions, InputSource};
+use crate::ledger::record::{Announcement, LedgerRecord};
+use crate::ledger::{Ledger, LedgerView, read_records};
 use crate::limits::{LIST_LAG_MS_MAX, REPORT_FAILURES_MAX};
 use crate::seed::Rng;
 use crate::service::UserDirectory;
@@ -40,6 +51,8 @@ pub(super) struct PoolVerification {
     /// Links by an attribute, which the pool may not show.
     unverifiable: u64,
     in_doubt: u64,
+    /// Links of rows that were corrected or are gone, which the pool still has.
+    superseded: u64,
     users: u64,
     reads: u64,
 }
@@ -87,6 +100,7 @@ impl PoolVerification {
             "difference_count": self.differences,
             "unverifiable_rows": self.unverifiable,
             "in_doubt_rows": self.in_doubt,
+            "superseded_links": self.superseded,
             "users_read": self.users,
             "reads": self.reads,
             "differing_rows": differences.collect::<Vec<_>>(),
@@ -117,8 +131,11 @@ impl PoolVerification {
         if self.in_doubt > 0 {
             parts.push(format!("{} in doubt", counted(self.in_doubt, "row")));
         }
+        if self.superseded > 0 {
+            parts.push(format!("{} still in the pool", counted(self.superseded, "superseded link")));
+        }
         let text = parts.join("; ");
-        if self.has_differences() { ui.warn(&text) } else { ui.note(&text) }
+        if self.has_differences() { ui.warn(&text) } else { ui.outcome(&text) }
     }
 }
 
@@ -127,13 +144,13 @@ pub(super) async fn verify(
     input: &ReconcileInput,
     directory: Arc<dyn UserDirectory>,
     knowledge: &PoolKnowledge,
-    ledger: &Ledger,
+    (ledger, ledger_path): (&Ledger, &Path),
     report: &RunReport,
     scan: ScanOptions,
     context: &CommandContext<'_>,
 ) -> Result<PoolVerification, Failure> {
     let settled = context.clock.now() + Duration::from_millis(LIST_LAG_MS_MAX.unsigned_abs());
-    let first = compare(input, directory.clone(), knowledge, ledger, scan, context).await?;
+    let first = compare(input, directory.clone(), knowledge, (ledger, ledger_path), scan, context).await?;
     if !first.has_differences() || report.writes == 0 {
         return Ok(first);
     }
@@ -142,49 +159,157 @@ pub(super) async fn verify(
         counted(first.differences, "difference")
     ));
     sleep_until(settled).await;
-    compare(input, directory, knowledge, ledger, scan, context).await
+    compare(input, directory, knowledge, (ledger, ledger_path), scan, context).await
 }
 
 async fn compare(
     input: &ReconcileInput,
     directory: Arc<dyn UserDirectory>,
     knowledge: &PoolKnowledge,
-    ledger: &Ledger,
+    (ledger, ledger_path): (&Ledger, &Path),
     options: ScanOptions,
     context: &CommandContext<'_>,
 ) -> Result<PoolVerification, Failure> {
-    let (ui, clock) = (context.ui, context.clock);
-    // What is wrong with the rows was printed before the run.
-    let mut needs = input.read_file(&mut IgnoreEvents)?;
-    let mut rng = Rng::new(options.seed).fork("mappings");
-    let known = needs.by_attribute.iter().filter(|name| knowledge.providers.contains_key(*name)).cloned();
-    let mapped = mapped_attributes(directory.as_ref(), clock, &mut rng, &known.collect()).await?;
-    let mut observer = ui.observer();
-    let mut scan = input.scan_pool(&mut needs, directory, knowledge, options, clock, observer.as_mut()).await?;
-    drop(observer);
-    let mut verification =
-        PoolVerification { users: scan.scanned.users, reads: scan.scanned.reads, ..PoolVerification::default() };
     let view = ledger.view();
-    input.compare(&needs, &mut scan, knowledge, mapped, Some(view), &mut |item| {
-        if let ComparedItem::Row(row) = item
-            && let Some(key) = row.key
-        {
+    let mut verification = PoolVerification::default();
+    let mut seen = HashSet::new();
+    let scan = PoolComparison { directory, knowledge, view, options, context };
+    scan.run(input, &mut verification, &mut |verification, row| {
+        if let Some(key) = row.key {
+            seen.insert(key);
             verification.add(row, view.state(key));
         }
-        Ok(())
-    })?;
+    })
+    .await?;
+    // A second reading of the pool, where the ledger has links that this input does not have.
+    let others = OtherLinks::find(view, ledger_path, &seen)?;
+    if !others.rows.is_empty() {
+        let input = ReconcileInput {
+            source: others.source,
+            // The values were accepted once.
+            options: InputOptions { allow: FindingCode::SUSPICIONS.to_vec(), ..InputOptions::default() },
+            providers: BTreeSet::new(),
+            choices: Choices::default(),
+            ..input.clone()
+        };
+        let place_of = |number: RowNumber| {
+            usize::try_from(number.0).ok().and_then(|number| others.rows.get(number.checked_sub(1)?).copied())
+        };
+        scan.run(&input, &mut verification, &mut |verification, row| {
+            let Some((key, number)) = place_of(row.row) else { return };
+            let row = DriftRow { row: number, key: Some(key), ..row.clone() };
+            let stands = row.standing == DriftStatus::Linked;
+            verification.superseded += u64::from(stands && view.is_superseded(key));
+            verification.add(&row, view.state(key));
+        })
+        .await?;
+    }
     Ok(verification)
 }
 
-/// Says why there is no comparison in spite of `--verify`.
-pub(super) fn warn_that_it_was_left_out(ui: &Ui) {
-    ui.warn("the run did not reach the end of the input, so the ledger was not compared with the pool");
+/// What an input is compared with.
+struct PoolComparison<'a> {
+    directory: Arc<dyn UserDirectory>,
+    knowledge: &'a PoolKnowledge,
+    view: &'a LedgerView,
+    options: ScanOptions,
+    context: &'a CommandContext<'a>,
+}
+
+impl PoolComparison<'_> {
+    /// Scans the pool for an input, and shows the standing of each row.
+    async fn run(
+        &self,
+        input: &ReconcileInput,
+        verification: &mut PoolVerification,
+        see: &mut dyn FnMut(&mut PoolVerification, &DriftRow),
+    ) -> Result<(), Failure> {
+        let (ui, clock) = (self.context.ui, self.context.clock);
+        // What is wrong with the rows was printed before the run.
+        let mut needs = input.read_file(&mut IgnoreEvents)?;
+        let mut rng = Rng::new(self.options.seed).fork("mappings");
+        let known = needs.by_attribute.iter().filter(|name| self.knowledge.providers.contains_key(*name)).cloned();
+        let mapped = mapped_attributes(self.directory.as_ref(), clock, &mut rng, &known.collect()).await?;
+        let mut observer = ui.observer();
+        let directory = self.directory.clone();
+        let mut scan =
+            input.scan_pool(&mut needs, directory, self.knowledge, self.options, clock, observer.as_mut()).await?;
+        drop(observer);
+        verification.users = scan.scanned.users;
+        verification.reads += scan.scanned.reads;
+        input.compare(&needs, &mut scan, self.knowledge, mapped, Some(self.view), &mut |item| {
+            if let ComparedItem::Row(row) = item {
+                see(verification, row);
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+}
+
+/// The links that a ledger has as made and that an input does not have, as another input.
+struct OtherLinks {
+    source: InputSource,
+    /// The row of the ledger, for each row of the input.
+    rows: Vec<(RowKey, RowNumber)>,
+}
+
+impl OtherLinks {
+    fn find(view: &LedgerView, ledger: &Path, seen: &HashSet<RowKey>) -> Result<Self, Failure> {
+        // The newest announcement of a link names the user that has it.
+        let mut newest: HashMap<RowKey, u64> = HashMap::new();
+        read_announcements(ledger, &mut |at, call| {
+            if view.state(call.key) == RowState::Linked && !seen.contains(&call.key) {
+                newest.insert(call.key, at);
+            }
+            Ok(())
+        })?;
+        let mut rows = Vec::with_capacity(newest.len());
+        let mut file = BufWriter::new(tempfile::tempfile().map_err(|error| temporary_file_error(&error))?);
+        read_announcements(ledger, &mut |at, call| {
+            if newest.get(&call.key) == Some(&at) {
+                rows.push((call.key, call.row));
+                writeln!(file, "{}", line_of(call))?;
+            }
+            Ok(())
+        })?;
+        let mut file = file.into_inner().map_err(|error| temporary_file_error(error.error()))?;
+        file.rewind().map_err(|error| temporary_file_error(&error))?;
+        Ok(Self { source: InputSource::spool("the links of the ledger", file)?, rows })
+    }
+}
+
+/// A link as a row of JSON lines.
+fn line_of(call: &Announcement<'_>) -> Value {
+    let provider = (call.destination_provider != ProviderName::native().as_str()).then_some(&call.destination_provider);
+    json!({
+        Column::DestinationUsername.name(): call.destination_value.expose(),
+        Column::DestinationProvider.name(): provider,
+        Column::SourceProvider.name(): call.source_provider,
+        Column::SourceAttribute.name(): call.source_attribute,
+        Column::SourceValue.name(): call.source_value.expose(),
+    })
+}
+
+/// Shows every announcement of a link, with its place among them.
+fn read_announcements(
+    ledger: &Path,
+    see: &mut dyn FnMut(u64, &Announcement<'_>) -> std::io::Result<()>,
+) -> Result<(), Failure> {
+    let (mut at, mut result) = (0, Ok(()));
+    read_records(ledger, &mut |record| {
+        if let LedgerRecord::Announced(call) = record {
+            result = see(at, &call);
+            at += 1;
+        }
+        if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    result.map_err(|error| temporary_file_error(&error))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::row::RowNumber;
     use crate::ui::testing::Screen;
 
     fn row(number: u64, standing: DriftStatus) -> DriftRow {

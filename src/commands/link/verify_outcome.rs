@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::verify::{self, PoolVerification};
+use super::verify::PoolVerification;
 use crate::commands::shared::Failure;
 use crate::commands::shared::result::failure_json;
 use crate::commands::shared::run::exit_for_signal;
@@ -56,7 +56,9 @@ impl VerifyOutcome {
     pub(super) fn print(&self, ui: &Ui) {
         match self {
             Self::NotRequested => {}
-            Self::LeftOut => verify::warn_that_it_was_left_out(ui),
+            Self::LeftOut => {
+                ui.warn("the run did not reach the end of the input, so the ledger was not compared with the pool");
+            }
             Self::Compared(found) => found.print(ui),
             Self::Failed(failure) => {
                 let text = format!("verify: the ledger was not compared with the pool: {failure}");

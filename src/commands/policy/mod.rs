@@ -32,7 +32,7 @@ pub struct PolicyArgs {
     #[arg(long, value_name = "ID", value_parser = parse_account, help_heading = headings::POOL)]
     pub account: String,
     /// User pool, such as us-east-1_AbCdEfGhI; `probe` needs none
-    #[arg(long, visible_alias = "pool", env = "COGNITO_LINK_USER_POOL_ID", hide_env_values = true, value_name = "ID",
+    #[arg(long, alias = "pool", env = "COGNITO_LINK_USER_POOL_ID", hide_env_values = true, value_name = "ID",
         value_parser = parse_pool, help_heading = headings::POOL)]
     pub user_pool_id: Option<PoolId>,
     /// Region; must match the Region in the pool's ID

@@ -104,6 +104,9 @@ pub struct ReconcileArgs {
     /// Rows to attempt again although the ledger holds a refusal that a scan cannot see: `refused`, or a code (can be repeated)
     #[arg(long, value_name = "CODE", value_parser = parse_retry, help_heading = headings::LEDGER, hide_short_help = true)]
     pub retry: Vec<RetryOption>,
+    /// Refuse --apply: links need a plan that one of these signers has approved, and reconcile follows no plan
+    #[arg(long, value_name = "SIGNERS", help_heading = headings::LEDGER, hide_short_help = true)]
+    pub require_approval: Option<PathBuf>,
     #[command(flatten)]
     pub simulation: SimulationArgs,
     #[command(flatten)]
@@ -117,6 +120,13 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
 
     // Settings.
     args.control.plan()?;
+    if let Some(signers) = args.require_approval.as_ref().filter(|_| args.apply) {
+        return Err(Failure::Usage(format!(
+            "--require-approval {}: only an approved plan is linked, and --apply follows none: use `validate --save-plan \
+             PLAN`, `plan approve PLAN` and `link --plan PLAN`",
+            signers.display()
+        )));
+    }
     // Nobody can answer, so the comparison is a preview, and the ledger stays as it is.
     let is_preview = args.apply && !args.guards.answers(args.yes) && !ui.can_ask();
     let source = InputSource::open(&args.input)?;

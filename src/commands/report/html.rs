@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use super::chart::{class_of, latency_chart, rate_chart, share_bar};
 use super::history::{CallAnswer, RunHistory};
 use crate::clock::UnixMs;
+use crate::commands::shared::run_view::by_code_text;
+use crate::domain::finding::FindingCode;
 use crate::domain::report::LedgerReport;
 use crate::ledger::record::TOOL_VERSION;
 use crate::limits::{HTML_ROWS_MAX, HTML_RUNS_MAX};
@@ -186,7 +188,8 @@ fn refusals(content: &PageContent<'_>) -> String {
 
 fn open_rows(content: &PageContent<'_>) -> String {
     let report = content.report;
-    if report.failures.is_empty() {
+    let invalid = report.counts.invalid;
+    if report.failures.is_empty() && invalid == 0 {
         return String::new();
     }
     let rows: Vec<Vec<String>> = report
@@ -213,12 +216,21 @@ fn open_rows(content: &PageContent<'_>) -> String {
         .collect();
     let head =
         [("Row", true), ("State", false), ("Code", false), ("Service code", false), ("Reason", false), ("Key", false)];
-    let mut body = table("Rows that are refused, failed or in doubt", &head, &rows);
+    let mut body = match rows.as_slice() {
+        [] => String::new(),
+        rows => table("Rows that are refused, failed or in doubt", &head, rows),
+    };
     let left_out = report.failures.len().saturating_sub(HTML_ROWS_MAX) as u64 + report.failures_left_out;
     let file = match &content.rows_file {
         Some(file) => format!("All rows are in {}.", code(file)),
         None => format!("{} writes all rows to a file.", code("report --csv FILE")),
     };
+    if invalid > 0 {
+        let findings = safe(&by_code_text(&report.counts.by_finding, FindingCode::as_str));
+        let also = if report.failures.is_empty() { "" } else { "also " };
+        let need = if invalid == 1 { "needs" } else { "need" };
+        let _ = writeln!(body, "<p>{} {also}{need} a decision: {findings}.</p>", counted(invalid, "invalid row"));
+    }
     if left_out > 0 {
         let _ = writeln!(body, "<p>{} more are not on this page. {file}</p>", count(left_out));
     } else {

@@ -10,13 +10,14 @@ use super::row_table::{RowTable, RowText};
 use crate::commands::shared::{Failure, pool_options_of_run};
 use crate::domain::counts::Counts;
 use crate::domain::finding::{FindingCode, Severity};
+use crate::domain::identity::PoolId;
 use crate::domain::outcome::ServiceText;
 use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
 use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::state::{ResumeAction, RetryChoice, RowState};
 use crate::input::{
-    FirstReading, InputError, InputOptions, InputReader, InputRecord, InputSource, Note, RawRecord, RecordLayout,
-    RecordWriter,
+    CrossRowFindings, FirstReading, InputError, InputOptions, InputReader, InputRecord, InputSource, Note, NoteColumns,
+    RawRecord, RecordLayout, RecordWriter,
 };
 use crate::ledger::record::LedgerRecord;
 use crate::ledger::storage::FileSource;
@@ -309,14 +310,20 @@ impl Ledgers {
         let needs_texts = table.is_some() || inputs.failed.is_some();
         let texts = if needs_texts { self.service_texts()? } else { HashMap::new() };
         let mut counts = report.counts.clone();
-        for source in &inputs.sources {
-            let cross_row = FirstReading::of(source, &inputs.reading, |_| ())?.cross_row;
-            let mut reader = InputReader::with_cross_row(source, &inputs.reading, &cross_row)?;
-            files.open(inputs, &reader)?;
+        let first = FirstReadings::of(inputs, &self.binding.pool)?;
+        if let Some(table) = &mut table {
+            table.show_names(&first.names);
+        }
+        for (at, (source, cross_row)) in inputs.sources.iter().zip(&first.cross_row).enumerate() {
+            let mut reader = InputReader::with_cross_row(source, &inputs.reading, cross_row)?;
+            files.open(inputs, &reader, first.notes_differ)?;
             let (mut rows, mut unknown) = (0_u64, 0_u64);
             while let Some(record) = reader.next() {
                 let record = record?;
                 let key = record.key(&self.binding.pool);
+                if first.newest.get(&key).is_some_and(|newest| *newest != at) {
+                    continue;
+                }
                 let state = self.state(key);
                 // As in a run: a row that is invalid in comparison with others is not sent, but keeps its state.
                 let is_invalid = !record.is_valid() && state.on_resume(RetryChoice::NOTHING) == ResumeAction::Attempt;
@@ -382,6 +389,48 @@ impl Ledgers {
     }
 }
 
+/// What is known of the inputs before their rows are written.
+#[derive(Default)]
+struct FirstReadings {
+    /// Of each input.
+    cross_row: Vec<Arc<CrossRowFindings>>,
+    /// Of several inputs, the last one that has a row: a retry file comes after what it corrects, and repeats its rows.
+    newest: HashMap<RowKey, usize>,
+    /// Providers and attributes, which are not personal.
+    names: HashSet<String>,
+    /// Whether only some inputs have the columns of an earlier report.
+    notes_differ: bool,
+}
+
+impl FirstReadings {
+    fn of(inputs: &ReportInputs, pool: &PoolId) -> Result<Self, InputError> {
+        let mut found = Self::default();
+        let mut columns: Option<Vec<String>> = None;
+        for (at, source) in inputs.sources.iter().enumerate() {
+            let reading = FirstReading::of(source, &inputs.reading, |row| {
+                let record = row.into_record();
+                if inputs.sources.len() > 1 {
+                    found.newest.insert(record.key(pool), at);
+                }
+                for name in record
+                    .link
+                    .iter()
+                    .flat_map(|link| [link.source.provider().as_str(), link.source.attribute().as_str()])
+                {
+                    if !found.names.contains(name) {
+                        found.names.insert(name.to_owned());
+                    }
+                }
+            })?;
+            found.cross_row.push(reading.cross_row);
+            let reader = InputReader::new(source, &inputs.reading)?;
+            let names = reader.layout().column_names().unwrap_or_default();
+            found.notes_differ |= columns.get_or_insert_with(|| names.to_vec()).len() != names.len();
+        }
+        Ok(found)
+    }
+}
+
 /// Counts a row with these findings.
 fn add_invalid(counts: &mut Counts, codes: impl IntoIterator<Item = FindingCode>) {
     counts.read += 1;
@@ -401,21 +450,25 @@ struct OpenRowFiles {
 
 impl OpenRowFiles {
     /// Creates the files for the first input; a further one must have the same columns.
-    fn open(&mut self, inputs: &ReportInputs, reader: &InputReader) -> Result<(), Failure> {
+    fn open(&mut self, inputs: &ReportInputs, reader: &InputReader, notes_differ: bool) -> Result<(), Failure> {
         let layout = reader.layout();
         match &self.layout {
             None => {
-                let writer = |path: &Option<PathBuf>, with_notes| -> Result<_, InputError> {
-                    path.as_ref().map(|path| RecordWriter::create(path, layout, with_notes)).transpose()
+                let writer = |path: &Option<PathBuf>, notes| -> Result<_, InputError> {
+                    path.as_ref().map(|path| RecordWriter::create(path, layout, notes)).transpose()
                 };
-                self.failed = writer(&inputs.failed, true)?;
-                self.unprocessed = writer(&inputs.unprocessed, false)?;
+                self.failed = writer(&inputs.failed, NoteColumns::Replace)?;
+                let notes = if notes_differ { NoteColumns::Drop } else { NoteColumns::Keep };
+                self.unprocessed = writer(&inputs.unprocessed, notes)?;
                 self.layout = Some(layout.clone());
                 Ok(())
             }
             Some(first)
                 if (inputs.failed.is_none() && inputs.unprocessed.is_none()) || first.has_same_columns(layout) =>
             {
+                for file in [&mut self.failed, &mut self.unprocessed].into_iter().flatten() {
+                    file.take_rows_of(layout);
+                }
                 Ok(())
             }
             Some(_) => Err(Failure::Usage(
@@ -496,7 +549,7 @@ fn note<'a>(state: RowState, said: Option<&'a ServiceText>, retry_of: &'a str) -
 mod tests {
     use super::*;
     use crate::domain::identity::{
-        AttributeName, Destination, DestinationUser, ExternalIdentity, Personal, PoolId, ProviderName,
+        AttributeName, Destination, DestinationUser, ExternalIdentity, Personal, ProviderName,
     };
     use crate::domain::outcome::{LinkOutcome, RefusalCode};
     use crate::domain::row::{Link, Row};

@@ -1,6 +1,6 @@
 //! The files of `report --csv` and `--markdown`: a row for each row of the input, with its state and its own columns.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,9 @@ const OWN_COLUMNS: [&str; 9] = [
     "link_request_id",
     "link_at",
 ];
+
+/// The column of a retry file that holds the key of a row, which is a hash.
+const KEY_COLUMN: &str = "retry_of";
 
 /// The files to write, and how.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +67,8 @@ pub(super) struct RowTable {
     /// The columns of all inputs, by name.
     columns: Vec<String>,
     results: HashMap<RowKey, NewestResult>,
+    /// Texts that are never masked.
+    names: HashSet<String>,
     rows: u64,
 }
 
@@ -80,7 +85,7 @@ impl RowTable {
         let csv = options.csv.as_deref().map(|path| Ok((path.to_owned(), OutputFile::create(path)?)));
         let csv: Option<(PathBuf, OutputFile)> = csv.transpose().map_err(|error: InputError| error)?;
         let markdown = options.markdown.as_deref().map(OutputFile::create).transpose()?;
-        let mut table = Self { options, csv, markdown, columns, results, rows: 0 };
+        let mut table = Self { options, csv, markdown, columns, results, names: HashSet::new(), rows: 0 };
         let names: Vec<String> =
             OWN_COLUMNS.iter().map(|name| (*name).to_owned()).chain(table.columns.iter().cloned()).collect();
         table.write_cells(&names)?;
@@ -88,6 +93,11 @@ impl RowTable {
             file.write(format!("|{}\n", " --- |".repeat(names.len())).as_bytes())?;
         }
         Ok(table)
+    }
+
+    /// Shows the names of providers and attributes, also in rows that give no link.
+    pub(super) fn show_names(&mut self, names: &HashSet<String>) {
+        self.names.extend(names.iter().cloned());
     }
 
     pub(super) fn write(
@@ -113,14 +123,11 @@ impl RowTable {
             result.and_then(|result| result.request_id.as_deref()).unwrap_or_default().to_owned(),
             result.map(|result| timestamp(result.at)).unwrap_or_default(),
         ];
-        let source = record.link.as_ref().map(|link| &link.source);
-        let is_name = |text: &str| {
-            source.is_some_and(|source| text == source.provider().as_str() || text == source.attribute().as_str())
-        };
         let mut own: HashMap<String, String> = raw.cells(layout).into_iter().collect();
         for column in &self.columns {
             let text = own.remove(column).unwrap_or_default();
-            let is_shown = self.options.show_values || text.is_empty() || is_name(&text);
+            let is_key = column.eq_ignore_ascii_case(KEY_COLUMN);
+            let is_shown = self.options.show_values || text.is_empty() || is_key || self.names.contains(&text);
             cells.push(if is_shown { text } else { masked(&text) });
         }
         self.rows += 1;

@@ -30,11 +30,13 @@ use serde_json::{Value, json};
 use super::cloudtrail::TrailComparison;
 use crate::commands::shared::result::result_json;
 use crate::commands::shared::run_view::{
-    RESUME_AFTER_REPORT, by_code_json, counts_json, counts_table, joined, print_next_steps, simulated_mark,
+    IN_DOUBT, IN_FLIGHT, RESUME_AFTER_REPORT, by_code_json, counts_json, counts_table, joined, print_next_steps,
+    simulated_mark,
 };
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
+use crate::domain::state::RowState;
 use crate::exit::Exit;
 use crate::limits;
 use crate::ui::format::{count, counted, timestamp};
@@ -102,7 +104,8 @@ pub(super) fn print_ledger_report(
 
 /// The table, the latest runs, and the first of the rows that are not in the desired state.
 fn ledger_text(report: &LedgerReport, show_values: bool, style: Style) -> String {
-    let mut lines = counts_table(&report.counts, "rows known", None, style);
+    let is_live = report.runs.iter().any(|run| run.live.is_some());
+    let mut lines = counts_table(&report.counts, "rows known", None, if is_live { IN_FLIGHT } else { IN_DOUBT }, style);
     if report.superseded > 0 {
         lines.push(superseded_line(report));
     }
@@ -123,7 +126,7 @@ fn ledger_text(report: &LedgerReport, show_values: bool, style: Style) -> String
     if !report.failures.is_empty() {
         lines.push(String::new());
         let shown = report.failures.iter().take(limits::FAILURES_SHOWN_MAX);
-        lines.extend(shown.map(|failure| failure_line(failure, show_values, style)));
+        lines.extend(shown.map(|failure| failure_line(failure, is_live, show_values, style)));
         let not_shown = report.failures.len().saturating_sub(limits::FAILURES_SHOWN_MAX) as u64;
         if not_shown + report.failures_left_out > 0 {
             lines.push(format!("and {} more", count(not_shown + report.failures_left_out)));
@@ -170,8 +173,11 @@ fn run_line(run: &RunLine) -> String {
     format!("run {} {} {} {started} {}", escape(&run.id), escape(&run.command), escape(&run.input), escape(&ended))
 }
 
-fn failure_line(failure: &FailureLine, show_values: bool, style: Style) -> String {
-    let state = failure.state.as_str().replace('_', " ");
+fn failure_line(failure: &FailureLine, is_live: bool, show_values: bool, style: Style) -> String {
+    let state = match failure.state {
+        RowState::InDoubt | RowState::Unlinking if is_live => IN_FLIGHT.to_owned(),
+        state => state.as_str().replace('_', " "),
+    };
     let state = match failure.state.refusal() {
         Some(code) => format!("{state} {}", code.as_str()),
         None => state,

@@ -86,8 +86,10 @@ fn message(found: &CheckResult, show_values: bool) -> String {
             count(*read),
             listed_providers(not_offered)
         ),
-        CheckResult::Input { not_in_pool: Some(missing), .. } if !missing.is_empty() => {
-            format!("its rows name {}, which the pool does not have: they will be refused", listed_providers(missing))
+        CheckResult::Input { invalid, not_in_pool: Some(missing), .. } if !missing.is_empty() => {
+            let invalid = if *invalid > 0 { format!("; {} invalid besides", count(*invalid)) } else { String::new() };
+            let missing = listed_providers(missing);
+            format!("its rows name {missing}, which the pool does not have: they will be refused{invalid}")
         }
         CheckResult::Input { rows, invalid, providers, .. } => {
             let invalid = if *invalid > 0 { format!(", {} invalid", count(*invalid)) } else { String::new() };

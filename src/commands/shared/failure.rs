@@ -43,6 +43,7 @@ pub enum Failure {
 impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
+            Self::Stop(stop) | Self::Input(InputError::Object { stop, .. }) => exit_for_stop(stop.cause),
             Self::Input(InputError::Write { source, .. }) if is_full(source) => Exit::Fault,
             Self::Usage(_) | Self::Declined | Self::Input(InputError::Open { .. } | InputError::Write { .. }) => {
                 Exit::Usage
@@ -50,23 +51,21 @@ impl Failure {
             Self::Input(InputError::Spool { .. }) | Self::Output(_) | Self::Unbalanced(_) | Self::System(_) => {
                 Exit::Fault
             }
-            Self::Input(InputError::Object { stop, .. }) => exit_for_stop(stop.cause),
             Self::Mismatch(_) | Self::Input(InputError::Changed { .. }) => Exit::Mismatch,
             Self::Input(_) | Self::Strict { .. } | Self::SmallInput(_) => Exit::InvalidInput,
             Self::Ledger(error) => exit_for_ledger(error),
-            Self::Stop(stop) => exit_for_stop(stop.cause),
         }
     }
 
     /// Returns a stable word for scripts.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Stop(stop) | Self::Input(InputError::Object { stop, .. }) => stop.cause.as_str(),
             Self::Usage(_) => "usage",
             Self::Input(InputError::Open { .. }) => "input_not_opened",
             Self::Input(InputError::Write { .. }) | Self::Output(_) => "output_not_written",
             Self::Input(InputError::Spool { .. }) => "temporary_file",
             Self::Input(InputError::Changed { .. }) => StopCause::InputChanged.as_str(),
-            Self::Input(InputError::Object { stop, .. }) => stop.cause.as_str(),
             Self::Input(InputError::Header(_)) => "header_invalid",
             Self::Input(_) => "input_not_read",
             Self::Strict { .. } => "rows_invalid",
@@ -78,7 +77,6 @@ impl Failure {
             Self::Ledger(LedgerError::NotALedger { .. }) => "not_a_ledger",
             Self::Ledger(_) => StopCause::LedgerIo.as_str(),
             Self::Mismatch(_) => "mismatch",
-            Self::Stop(stop) => stop.cause.as_str(),
             Self::Declined => "declined",
             Self::Unbalanced(_) => "counts_unbalanced",
             Self::System(_) => "system",
@@ -123,7 +121,7 @@ pub fn exit_for_stop(cause: StopCause) -> Exit {
         | StopCause::PoolMissing
         | StopCause::NotEnabledHere
         | StopCause::Unreachable => Exit::Access,
-        StopCause::Bound | StopCause::Canary => Exit::Bound,
+        StopCause::Bound | StopCause::Canary | StopCause::Drained => Exit::Bound,
         StopCause::InputChanged | StopCause::LedgerDamaged => Exit::Mismatch,
         StopCause::InputIo | StopCause::LedgerIo => Exit::Fault,
     }

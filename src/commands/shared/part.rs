@@ -23,6 +23,20 @@ pub struct PartArgs {
     pub conditions: Vec<(String, String)>,
 }
 
+impl PartArgs {
+    /// Names the command that links the other rows; `None` without a part.
+    pub fn resume_text(&self) -> Option<String> {
+        let given = [
+            (self.limit.is_some(), "--limit"),
+            (!self.rows.is_empty(), "--rows"),
+            (!self.conditions.is_empty(), "--where"),
+        ];
+        let given: Vec<&str> = given.into_iter().filter(|(is_given, _)| *is_given).map(|(_, name)| name).collect();
+        (!given.is_empty())
+            .then(|| format!("run the same command without {} to link the other rows", given.join(" and ")))
+    }
+}
+
 fn parse_condition(text: &str) -> Result<(String, String), String> {
     let condition = text.split_once('=').filter(|(column, _)| !column.is_empty());
     let (column, value) =

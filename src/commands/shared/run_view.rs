@@ -30,16 +30,17 @@ use crate::ui::{OutputFormat, Style, Ui, escape, shell_path};
 
 /// Prints the result to stdout, and what to do next to stderr. A rehearsal has no ledger, and nothing to resume.
 pub fn print_run_report(report: &RunReport, ledger: Option<&str>, input: &Path, exit: Exit, ui: &Ui) -> io::Result<()> {
-    print_run_report_with(report, Map::new(), ledger, input, exit, ui)
+    print_run_report_with(report, Map::new(), ledger, input, exit, RESUME_RUN, ui)
 }
 
-/// As [`print_run_report`], with further members of the JSON object.
+/// As [`print_run_report`], with further members of the JSON object, and how to resume.
 pub fn print_run_report_with(
     report: &RunReport,
     members: Map<String, Value>,
     ledger: Option<&str>,
     input: &Path,
     exit: Exit,
+    resume: &str,
     ui: &Ui,
 ) -> io::Result<()> {
     let mut result = run_json(report, ledger, ui.shows_values(), exit);
@@ -54,7 +55,7 @@ pub fn print_run_report_with(
         OutputFormat::Json => ui.json(&result)?,
     }
     if let Some(ledger) = ledger {
-        print_next_steps(&report.counts, report.not_read.unwrap_or(0), &[ledger], Some(input), RESUME_RUN, ui);
+        print_next_steps(&report.counts, report.not_read.unwrap_or(0), &[ledger], Some(input), resume, ui);
     }
     Ok(())
 }
@@ -67,7 +68,7 @@ pub fn print_stop(report: &RunReport, ui: &Ui) {
 }
 
 fn run_text(report: &RunReport, ledger: Option<&str>, style: Style) -> String {
-    let mut lines = counts_table(&report.counts, "rows read", report.not_read, style);
+    let mut lines = counts_table(&report.counts, "rows read", report.not_read, IN_DOUBT, style);
     lines.push(pool_and_calls(report));
     if let Some(missed) = report.missed {
         lines.push(format!("plan: {} did not match the plan", counted(missed, "row")));
@@ -75,12 +76,30 @@ fn run_text(report: &RunReport, ledger: Option<&str>, style: Style) -> String {
     lines.extend(ledger.map(|ledger| format!("ledger {}", escape(ledger))));
     lines.extend(ledger.and(report.ledger_head.as_ref()).map(|head| format!("ledger head {head}")));
     if report.counts.skipped > 0 && report.writes == 0 {
-        let were = if report.counts.skipped == 1 { "was" } else { "were" };
-        let rows = counted(report.counts.skipped, "row");
-        lines.push(format!("{rows} {were} done in earlier runs; nothing was sent"));
+        lines.push(earlier_runs_text(&report.counts));
     }
     lines.extend(how_it_ended(&report.ended, style));
     joined(&lines)
+}
+
+/// Says what earlier runs have come to, after a run that sent nothing.
+fn earlier_runs_text(counts: &Counts) -> String {
+    let Counts { refused, undone, skipped, .. } = *counts;
+    let untouched = counts.invalid + counts.superseded + counts.unprocessed.saturating_sub(undone);
+    let are_all_rows = counts.read == skipped + untouched;
+    if refused + undone == 0 || !are_all_rows {
+        let (rows, were) = (counted(skipped, "row"), if skipped == 1 { "was" } else { "were" });
+        let what = if refused + undone == 0 { "done" } else { "settled" };
+        return format!("{rows} {were} {what} in earlier runs; nothing was sent");
+    }
+    let mut parts = vec![format!("{} done", count(skipped.saturating_sub(refused + undone)))];
+    if refused > 0 {
+        parts.push(format!("{} refused (attempted again with --retry)", count(refused)));
+    }
+    if undone > 0 {
+        parts.push(format!("{} undone (linked again with --relink)", count(undone)));
+    }
+    format!("earlier runs: {}; nothing was sent", parts.join(", "))
 }
 
 pub fn pool_and_calls(report: &RunReport) -> String {
@@ -121,6 +140,7 @@ fn stop_reason(cause: StopCause) -> &'static str {
         StopCause::InputChanged => "input changed",
         StopCause::Bound => "limit reached",
         StopCause::Canary => "a row of the canary is not right",
+        StopCause::Drained => "drained on request",
     }
 }
 
@@ -175,8 +195,18 @@ pub fn table(states: &[TableLine], sums: &[TableLine], style: Style) -> Vec<Stri
     lines
 }
 
-/// The table of row states of a run or of ledgers.
-pub fn counts_table(counts: &Counts, sum_label: &'static str, not_read: Option<u64>, style: Style) -> Vec<String> {
+pub const IN_DOUBT: &str = "in doubt";
+/// What is announced and has no result, while its run is live.
+pub const IN_FLIGHT: &str = "in flight";
+
+/// The table of row states of a run or of ledgers. `open_calls` names calls without a known result.
+pub fn counts_table(
+    counts: &Counts,
+    sum_label: &'static str,
+    not_read: Option<u64>,
+    open_calls: &'static str,
+    style: Style,
+) -> Vec<String> {
     let kept = by_code_text(&counts.kept, RefusalCode::as_str);
     let mut linked_notes = Vec::new();
     if counts.recovered > 0 {
@@ -191,7 +221,7 @@ pub fn counts_table(counts: &Counts, sum_label: &'static str, not_read: Option<u
         TableLine::new("already linked", counts.already_linked, "", Style::green),
         TableLine::new("refused", counts.refused, refusals_text(counts), Style::yellow),
         TableLine::new("failed", counts.failed, "", Style::red),
-        TableLine::new("in doubt", counts.in_doubt, "", Style::red),
+        TableLine::new(open_calls, counts.in_doubt, "", Style::red),
         TableLine::new("invalid", counts.invalid, by_code_text(&counts.by_finding, FindingCode::as_str), Style::yellow),
         TableLine::new("unprocessed", counts.unprocessed, undone, Style::yellow),
         TableLine::plain("superseded", counts.superseded, "corrected in another input"),
@@ -218,7 +248,7 @@ pub fn by_code_text<C: Copy>(numbers: &BTreeMap<C, u64>, name: fn(C) -> &'static
     numbers.iter().map(|(code, number)| format!("{} {}", name(*code), count(*number))).collect::<Vec<_>>().join(", ")
 }
 
-const RESUME_RUN: &str = "run the same command again to resume; rows in doubt are read first";
+pub const RESUME_RUN: &str = "run the same command again to resume; rows in doubt are read first";
 /// How to resume after a report, which is not the command to run again.
 pub const RESUME_AFTER_REPORT: &str = "run `link` on the same input again to resume; rows in doubt are read first";
 
@@ -410,6 +440,22 @@ mod tests {
         let report = RunReport { counts, writes: 0, reads: 0, simulated: false, ..examples::run_report() };
         assert_snapshot!(run_text(&report, Some("a\x1b.ledger"), Style::default()));
         assert_eq!(next_steps(&report.counts, 0, &["l"], None, RESUME_RUN), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_earlier_runs_refused_is_not_done() {
+        let of = |counts: Counts| earlier_runs_text(&counts);
+        let base = Counts { read: 30, skipped: 30, linked: 30, ..Counts::default() };
+        assert_eq!(of(base.clone()), "30 rows were done in earlier runs; nothing was sent");
+        let refused = Counts { linked: 27, refused: 2, undone: 1, unprocessed: 1, ..base.clone() };
+        assert_eq!(
+            of(refused.clone()),
+            "earlier runs: 27 done, 2 refused (attempted again with --retry), 1 undone (linked again with --relink); \
+             nothing was sent"
+        );
+        // Of other rows it is not known which run refused them.
+        let others = Counts { read: 31, refused: 3, ..refused };
+        assert_eq!(of(others), "30 rows were settled in earlier runs; nothing was sent");
     }
 
     #[test]

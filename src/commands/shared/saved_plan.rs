@@ -432,7 +432,7 @@ mod tests {
         for (row, (outcome, user)) in rows().iter().zip(forecasts) {
             // Only what will be linked keeps its date.
             let changed_unix_ms = (row.number.0 > 1).then_some(7);
-            let forecast = Prediction { outcome, user, hint: None, doubt: None, concern: None, changed_unix_ms };
+            let forecast = Prediction { outcome, user, hint: None, doubt: None, concerns: Vec::new(), changed_unix_ms };
             writer.write(row, &forecast).unwrap();
         }
         writer.finish(header()).unwrap();

@@ -11,6 +11,7 @@ use jiff::SpanRelativeTo;
 use serde::Deserialize;
 
 use super::Failure;
+use super::nearest::did_you_mean;
 use crate::clock::UnixMs;
 use crate::domain::identity::PoolId;
 use crate::limits;
@@ -62,7 +63,20 @@ impl FileSettings {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-            Failure::Usage(format!("{}, line {line}, column {column}: {}", path.display(), error.message().trim()))
+            let message = error.message().trim();
+            // Of the names of all options, serde knows only those with a field.
+            let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+            let message = unknown.map_or_else(
+                || message.to_owned(),
+                |key| {
+                    let known = OWN_KEYS.into_iter().chain(options.iter().map(String::as_str));
+                    format!(
+                        "unknown key `{key}`{}; a key has the name of an option, and `protected` and `pools` are keys",
+                        did_you_mean(key, known)
+                    )
+                },
+            );
+            Failure::Usage(format!("{}, line {line}, column {column}: {message}", path.display()))
         })
     }
 
@@ -511,7 +525,10 @@ mod tests {
         assert_eq!(FileSettings::pairs(&settings.map), ["source_value=objectId"]);
         std::fs::write(&path, "rate = 12\nspeed = 3\n").unwrap();
         let error = FileSettings::read(&path, &options).unwrap_err().to_string();
-        assert!(error.contains("line 2, column 1") && error.contains("speed"), "{error}");
+        assert!(error.contains("line 2, column 1") && error.contains("unknown key `speed`; a key has"), "{error}");
+        std::fs::write(&path, "max-shrnk = 3\n").unwrap();
+        let error = FileSettings::read(&path, &options).unwrap_err().to_string();
+        assert!(error.contains("`max-shrnk`; did you mean max-shrink?"), "{error}");
         let text = "window = [\n  \"else@5\",\n]\nattempts = 3\nspeed = 3\n[pools.live]\nattempts = 4\nuser-pool-id = \"us-east-1_A\"\n";
         std::fs::write(&path, text).unwrap();
         let error = FileSettings::read(&path, &options).unwrap_err().to_string();

@@ -274,7 +274,7 @@ impl ForecastInput<'_> {
             if let Some(doubt) = forecast.doubt {
                 *report.may_be_refused.entry((doubt.code().as_str(), doubt.as_str())).or_default() += 1;
             }
-            if let Some(concern) = forecast.concern.filter(|_| forecast.outcome == PredictedOutcome::Link) {
+            for concern in forecast.concerns.iter().filter(|_| forecast.outcome == PredictedOutcome::Link) {
                 *report.concerns.entry((concern.code().as_str(), concern.as_str())).or_default() += 1;
             }
             if forecast.outcome == PredictedOutcome::Link {

@@ -412,7 +412,7 @@ fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, ui: &Ui) {
     }
     let digest = forecast.and_then(|forecast| forecast.report.plan_digest.as_deref());
     if let Some((plan, digest)) = args.save_plan.as_ref().zip(digest) {
-        ui.note(&format!(
+        ui.outcome(&format!(
             "wrote the plan, digest {digest}; follow it exactly with `cognito-link link {}{} --plan {}`",
             shell_path(&args.input.display().to_string()),
             pool_options(&args.pool, &args.simulation),

@@ -8,7 +8,7 @@ use crate::domain::row::Row;
 use crate::foresight::destination::CorrectionHint;
 use crate::foresight::pool_index::IndexedUser;
 use crate::foresight::prediction::{PredictedOutcome, Prediction, PredictionDoubt};
-use crate::input::{InputError, Note, OutputFile, RawRecord, RecordLayout, RecordWriter, write_error};
+use crate::input::{InputError, Note, NoteColumns, OutputFile, RawRecord, RecordLayout, RecordWriter, write_error};
 
 use super::view::finding_json;
 
@@ -32,8 +32,8 @@ impl FindingFiles {
         std::fs::create_dir_all(folder).map_err(|source| write_error(folder, source))?;
         let extension = extension(layout);
         Ok(Self {
-            valid: RecordWriter::create(&folder.join(format!("valid.{extension}")), layout, false)?,
-            invalid: RecordWriter::create(&folder.join(format!("invalid.{extension}")), layout, true)?,
+            valid: RecordWriter::create(&folder.join(format!("valid.{extension}")), layout, NoteColumns::Keep)?,
+            invalid: RecordWriter::create(&folder.join(format!("invalid.{extension}")), layout, NoteColumns::Replace)?,
             findings: OutputFile::create(&folder.join(FINDINGS))?,
         })
     }
@@ -77,7 +77,10 @@ pub(super) struct VerdictFiles {
 impl VerdictFiles {
     pub(super) fn create(folder: &Path, layout: &RecordLayout) -> Result<Self, InputError> {
         let path = folder.join(format!("verdicts.{}", extension(layout)));
-        Ok(Self { verdicts: RecordWriter::create(&path, layout, true)?, choices: ChoicesWriter::create(folder)? })
+        Ok(Self {
+            verdicts: RecordWriter::create(&path, layout, NoteColumns::Replace)?,
+            choices: ChoicesWriter::create(folder)?,
+        })
     }
 
     pub(super) fn write(

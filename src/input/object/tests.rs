@@ -1,5 +1,6 @@
 //! Inputs and results at a store in memory.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Mutex;
 
@@ -71,7 +72,9 @@ fn address() -> ObjectAddress {
 
 fn pairs(rows: usize) -> Vec<u8> {
     let mut text = "destination_username,source_provider,source_value\n".to_owned();
-    (0..rows).for_each(|row| text.push_str(&format!("user-{row:08},Okta,00u{row:08}\n")));
+    for row in 0..rows {
+        writeln!(text, "user-{row:08},Okta,00u{row:08}").unwrap();
+    }
     text.into_bytes()
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::finding::Severity;
 use crate::input::testing::{header_faults, options, reader, records, valid_rows, values};
-use crate::input::{Note, RecordWriter};
+use crate::input::{Note, NoteColumns, RecordWriter};
 
 const CSV: &str = "username,idp,name_id\ncarlos,Google,1\n\"a,b\",Okta,\"x\"\"y\"\n";
 const JSONL: &str = "{\"username\":\"carlos\",\"idp\":\"Google\",\"name_id\":\"1\"}\n{\"sub\":\"5\",\"idp\":\"Okta\",\"name_id\":\"2\"}\n";
@@ -89,7 +89,7 @@ fn check_round_trip(bytes: &[u8]) {
     let Ok(mut rows) = reader(bytes, &InputOptions::default()) else { return };
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("result");
-    let mut writer = RecordWriter::create(&path, rows.layout(), true).unwrap();
+    let mut writer = RecordWriter::create(&path, rows.layout(), NoteColumns::Replace).unwrap();
     let mut links = Vec::new();
     while let Some(Ok(record)) = rows.next() {
         writer.write(&rows.raw(), &Note { state: "s", code: "c", message: "m,\"\n", retry_of: "5230" }).unwrap();

@@ -10,7 +10,9 @@ fn rewritten(text: impl AsRef<[u8]>, with_notes: bool) -> String {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("result");
     let mut rows = reader(text, &InputOptions::default()).unwrap();
-    let mut writer = RecordWriter::create(&path, rows.layout(), with_notes).unwrap();
+    let mut writer =
+        RecordWriter::create(&path, rows.layout(), if with_notes { NoteColumns::Replace } else { NoteColumns::Keep })
+            .unwrap();
     let mut count = 0;
     while let Some(record) = rows.next() {
         record.unwrap();
@@ -103,20 +105,20 @@ fn the_file_stands_there_whole_or_not_at_all() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("result.csv");
     let mut rows = reader("username,idp,name_id\na,Google,1\n", &InputOptions::default()).unwrap();
-    let mut writer = RecordWriter::create(&path, rows.layout(), false).unwrap();
+    let mut writer = RecordWriter::create(&path, rows.layout(), NoteColumns::Keep).unwrap();
     rows.next().unwrap().unwrap();
     writer.write(&rows.raw(), &Note::default()).unwrap();
     assert!(!path.exists());
     drop(writer);
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "what was not finished leaves nothing");
     std::fs::write(&path, "earlier").unwrap();
-    RecordWriter::create(&path, rows.layout(), false).unwrap().finish().unwrap();
+    RecordWriter::create(&path, rows.layout(), NoteColumns::Keep).unwrap().finish().unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "username,idp,name_id\n");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
-    let nowhere = RecordWriter::create(&directory.path().join("absent/result.csv"), rows.layout(), false);
+    let nowhere = RecordWriter::create(&directory.path().join("absent/result.csv"), rows.layout(), NoteColumns::Keep);
     assert!(nowhere.unwrap_err().to_string().starts_with("cannot write "));
 }

@@ -164,14 +164,12 @@ impl S3Objects {
     /// Returns the client for a bucket; in this Region from now on, if one is given.
     fn client(&self, bucket: &str, region: Option<String>) -> Client {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        match clients.get(bucket).filter(|_| region.is_none()) {
-            Some(client) => client.clone(),
-            None => {
-                let client = self.new_client(region);
-                clients.insert(bucket.to_owned(), client.clone());
-                client
-            }
+        if let Some(client) = clients.get(bucket).filter(|_| region.is_none()) {
+            return client.clone();
         }
+        let client = self.new_client(region);
+        clients.insert(bucket.to_owned(), client.clone());
+        client
     }
 
     fn new_client(&self, region: Option<String>) -> Client {
