@@ -463,10 +463,7 @@ impl CheckedRun<'_> {
                 };
                 let ledger = (&ledger, self.ledger_path);
                 let compared = verify::verify(&input, service.directory(), &knowledge, ledger, &report, scan, context);
-                tokio::select! {
-                    found = compared => found.map_or_else(VerifyOutcome::Failed, VerifyOutcome::Compared),
-                    Some(signal) = signals.recv() => VerifyOutcome::Interrupted(signal),
-                }
+                VerifyOutcome::of(compared, &mut signals).await
             }
             _ => VerifyOutcome::without_comparison(args.verify),
         };

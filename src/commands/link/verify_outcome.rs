@@ -1,6 +1,7 @@
 //! What became of `--verify`. The run is over by then: its result stands, whatever this comes to.
 
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use super::verify::PoolVerification;
 use crate::commands::shared::Failure;
@@ -22,6 +23,17 @@ pub(super) enum VerifyOutcome {
 }
 
 impl VerifyOutcome {
+    /// Waits for the comparison, or for a signal that interrupts it.
+    pub(super) async fn of(
+        comparison: impl Future<Output = Result<PoolVerification, Failure>>,
+        signals: &mut mpsc::Receiver<Signal>,
+    ) -> Self {
+        tokio::select! {
+            found = comparison => found.map_or_else(Self::Failed, Self::Compared),
+            Some(signal) = signals.recv() => Self::Interrupted(signal),
+        }
+    }
+
     pub(super) fn without_comparison(is_requested: bool) -> Self {
         if is_requested { Self::LeftOut } else { Self::NotRequested }
     }
