@@ -206,7 +206,7 @@ mod tests {
             ("cognito-link control s3://bucket/l status", "a ledger is on a local disk"),
             ("cognito-link link in.csv --plan s3://bucket/plan", "only inputs, results"),
             ("cognito-link validate in.csv --split s3://bucket/folder", "only inputs, results"),
-            ("cognito-link plan show s3://bucket/plan", "only inputs, results"),
+            ("cognito-link plan approve s3://bucket/plan --key k", "only inputs, results"),
             ("cognito-link man s3://bucket/man", "only inputs, results"),
         ] {
             let text = misplaced(line).unwrap_or_else(|| panic!("{line}"));
