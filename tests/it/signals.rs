@@ -66,7 +66,7 @@ fn a_hang_up_that_nohup_ignores_is_ignored() {
 }
 
 /// Sends a signal to a command that still waits for its input, once it has a handler for it.
-fn signalled_while_reading(home: &Home, simulator: &Simulator, name: &str, number: u32) -> Finished {
+fn signaled_while_reading(home: &Home, simulator: &Simulator, name: &str, number: u32) -> Finished {
     let arguments = ["-", "--ledger", "stdin.ledger", "--log-format", "json"];
     let mut command = home.link_command(&simulator.url, &arguments);
     command.stdin(Stdio::piped());
@@ -88,7 +88,7 @@ fn signalled_while_reading(home: &Home, simulator: &Simulator, name: &str, numbe
 fn a_signal_before_anything_is_sent_has_its_status_and_a_stop_event() {
     for (name, number, code) in [("TERM", 15, 143), ("INT", 2, 130)] {
         let (home, simulator) = home_with_rows();
-        let finished = signalled_while_reading(&home, &simulator, name, number).left_with(code);
+        let finished = signaled_while_reading(&home, &simulator, name, number).left_with(code);
         assert_eq!((finished.stdout.as_str(), simulator.link_calls()), ("", 0), "{finished:#?}");
         let last: serde_json::Value = serde_json::from_str(finished.stderr.lines().last().unwrap()).unwrap();
         assert_eq!((&last["event"], &last["exit_status"]), (&"stop".into(), &code.into()), "{name}: {finished:#?}");
