@@ -348,9 +348,21 @@ fn is_unseen(scene: &Scene, pair: &Pair, history: &History, state: RowState, cla
     }
     match state {
         RowState::Kept(RefusalCode::Gone) => lag_ms > LIST_LAG_MS_MAX,
+        RowState::AlreadyLinked if hides_behind_an_older_link(scene, pair, history) => true,
         RowState::Refused(_) | RowState::AlreadyLinked => was_refused_unseen(scene, history, state, claim),
         _ => false,
     }
+}
+
+/// Whether others took their own link off the same user so shortly before our call that a list still showed it: what is read
+/// back then has a date before our call, and is taken for theirs. The row claims less than is true.
+fn hides_behind_an_older_link(scene: &Scene, pair: &Pair, history: &History) -> bool {
+    let [.., older, unlinked, ours] = history.0.as_slice() else { return false };
+    older.by == Maker::Others
+        && older.holder.as_deref() == Some(&*pair.username)
+        && unlinked.by == Maker::Others
+        && unlinked.holder.is_none()
+        && ours.at_ms - unlinked.at_ms <= scene.reading_lag_ms()
 }
 
 /// Whether the service made the link that stands and refused its call, and no look showed it before the row was refused.
