@@ -443,7 +443,7 @@ impl CheckedRun<'_> {
         };
         let report = run_engine(engine, &start, &self.corrections, &mut rows, &mut signals).await?;
         let found = observer.into_json();
-        drop(controls);
+        controls.close().await;
         if let (Some(choices), RunOutcome::Completed, None) = (choices, &report.ended, self.shard) {
             choices.warn_about_unused(ui);
         }

@@ -300,7 +300,7 @@ async fn apply(
         undo_observer: None,
     };
     let run = run_engine(engine, &start, &corrections, &mut rows, &mut signals).await?;
-    drop(controls);
+    controls.close().await;
     drop(observer);
     let stop = match &run.ended {
         RunOutcome::Stopped(stop) => Some(stop.clone()),

@@ -270,7 +270,9 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         };
         let report =
             Box::pin(run_engine(engine, &start, &Corrections::default(), &mut LinkRows { links }, &mut signals)).await;
-        drop(controls);
+        if let Some(controls) = controls {
+            controls.close().await;
+        }
         report?
     } else {
         note_nothing_selected(&found, ui);

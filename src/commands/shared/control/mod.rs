@@ -63,8 +63,17 @@ pub struct ControlPlan {
 
 /// Everything that controls a run. It must be dropped before the ledger: then the socket is gone before its lock.
 pub struct RunControls {
-    _socket: Option<ControlSocket>,
+    socket: Option<ControlSocket>,
     _keys: Option<Keys>,
+}
+
+impl RunControls {
+    /// Ends the controls of a run that has ended.
+    pub async fn close(self) {
+        if let Some(socket) = &self.socket {
+            socket.answered().await;
+        }
+    }
 }
 
 impl ControlPlan {
@@ -101,7 +110,7 @@ impl ControlPlan {
         if keys.is_some() {
             ui.note(KEYS);
         }
-        Ok((RunControls { _socket: socket, _keys: keys }, requests))
+        Ok((RunControls { socket, _keys: keys }, requests))
     }
 
     /// Starts what controls a rehearsal: the windows alone, in its time.

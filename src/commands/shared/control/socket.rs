@@ -41,6 +41,8 @@ fn is_too_long(path: &Path) -> bool {
 #[derive(Debug)]
 pub(super) struct ControlSocket {
     path: PathBuf,
+    /// Places for connections; all are free when nobody waits for an answer.
+    places: Arc<Semaphore>,
 }
 
 impl ControlSocket {
@@ -67,8 +69,15 @@ impl ControlSocket {
         let listener = UnixListener::bind(&private)?;
         fs::set_permissions(&private, Permissions::from_mode(0o600))?;
         fs::rename(&private, &path)?;
-        tokio::spawn(serve(listener, run, command, requests));
-        Ok(Self { path })
+        let places = Arc::new(Semaphore::new(CONTROL_CONNECTIONS_MAX));
+        tokio::spawn(serve(listener, Arc::clone(&places), run, command, requests));
+        Ok(Self { path, places })
+    }
+
+    /// Waits until everybody who asked has the answer, at most a second: a request to drain may end the run at once.
+    pub(super) async fn answered(&self) {
+        let all = u32::try_from(CONTROL_CONNECTIONS_MAX).unwrap_or(u32::MAX);
+        let _ = timeout_at(clock::deadline_in(Duration::from_secs(1)), self.places.acquire_many(all)).await;
     }
 }
 
@@ -79,8 +88,13 @@ impl Drop for ControlSocket {
     }
 }
 
-async fn serve(listener: UnixListener, run: RunId, command: &'static str, requests: mpsc::Sender<ControlMessage>) {
-    let places = Arc::new(Semaphore::new(CONTROL_CONNECTIONS_MAX));
+async fn serve(
+    listener: UnixListener,
+    places: Arc<Semaphore>,
+    run: RunId,
+    command: &'static str,
+    requests: mpsc::Sender<ControlMessage>,
+) {
     loop {
         // Each connection keeps its place for a bounded time.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
