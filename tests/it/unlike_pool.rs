@@ -59,6 +59,8 @@ fn pool(export: &Export) -> String {
         })
         .collect();
     assert!(users.len() >= 100, "{}: {}", export.0, users.len());
+    let people = (0..ids.len()).map(|number| json!({ "username": format!("person-{number}") }));
+    let users: Vec<Value> = people.chain(users).collect();
     json!({
         "version": 1, "pool": { "id": "sim-local-1_Profiled1" },
         "providers": [{ "name": provider, "type": kind }], "users": users,
@@ -155,8 +157,27 @@ fn a_damaged_export_is_caught_by_itself_or_against_the_pool() {
             let finished = home.run(&arguments);
             let report: Value = serde_json::from_str(&finished.stdout).unwrap();
             assert_eq!(report["exit_status"], 4, "{file} {preset} {column} {name}: {}", report["findings_by_code"]);
+            // Without a plan, `link` gives nobody such an identity either.
+            assert_eq!(people_linked(&home, &set), 0, "{file} {name}");
         }
+        let rows = identities(export).into_iter().enumerate().map(|(number, id)| format!("person-{number},{id}"));
+        let rows: Vec<String> = rows.collect();
+        home.write("in.csv", format!("username,source_value\n{}\n", rows.join("\n")));
+        assert_eq!(people_linked(&home, &format!("source_provider={provider}")), rows.len(), "{file} as it was");
     }
+}
+
+/// Links the input without a plan, and counts the people who have an identity afterwards.
+fn people_linked(home: &Home, set: &str) -> usize {
+    for name in ["in.csv.simulated.ledger", "after.json"] {
+        let _ = std::fs::remove_file(home.path(name));
+    }
+    home.run(&[&["link", "in.csv", "--set", set][..], &SIMULATED, &WRITE].concat());
+    let Ok(text) = std::fs::read_to_string(home.path("after.json")) else { return 0 };
+    let pool: Value = serde_json::from_str(&text).unwrap();
+    let users = pool["users"].as_array().unwrap().iter();
+    let people = users.filter(|user| user["username"].as_str().unwrap().starts_with("person-"));
+    people.filter(|user| user["identities"].as_array().is_some_and(|held| !held.is_empty())).count()
 }
 
 /// An export of Entra, and the column of its subjects.

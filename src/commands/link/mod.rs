@@ -2,6 +2,7 @@
 
 mod canary;
 mod check;
+mod dry_run;
 mod estimate;
 mod pool_check;
 mod rehearse;
@@ -35,7 +36,7 @@ use super::shared::{
     connect, default_ledger_path, headings, note_preset, parse_shard, pool_options, resolve_shard,
     warn_about_undivided_array,
 };
-use super::validate::{DryRunPart, ValidateArgs, cmd_validate};
+use super::validate::cmd_validate;
 use crate::domain::identity::PoolId;
 use crate::domain::row::Row;
 use crate::domain::run::{RunOutcome, RunPurpose};
@@ -51,7 +52,7 @@ use crate::ledger::{Binding, Corrections, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
 use crate::service::cognito::{Cognito, ConnectionTarget};
 use crate::ui::format::counted;
-use crate::ui::{Ui, format, shell_path};
+use crate::ui::{Ui, format};
 use canary::{Canary, canary_size};
 pub use check::{CheckedInput, InputCheck};
 use estimate::print_estimate;
@@ -176,42 +177,6 @@ pub enum LinkOrder {
 }
 
 impl LinkArgs {
-    /// The command that reads what this one would read, and holds nothing that can write.
-    fn without_writing(self) -> Result<(ValidateArgs, DryRunPart), Failure> {
-        if let Some(plan) = &self.plan {
-            let plan = shell_path(&plan.display().to_string());
-            return Err(Failure::Usage(format!(
-                "--dry-run follows no plan, because {plan} has the forecast of each row; make a new one with `cognito-link \
-                 validate {} --save-plan FILE`, with the options of this command for input and pool",
-                shell_path(&self.input.display().to_string())
-            )));
-        }
-        let shard = resolve_shard(self.shard)?;
-        let ledger = self.part.limit.map(|_| self.ledger_path(shard)).transpose()?;
-        if let Some(ledger) = ledger.filter(|path| path.exists()) {
-            return Err(Failure::Usage(format!(
-                "--limit counts the rows that ledger {} does not have as done, and --dry-run reads no ledger: name the \
-                 rows with --rows",
-                ledger.display()
-            )));
-        }
-        let validate = ValidateArgs {
-            input: self.input,
-            reading: self.reading,
-            split: None,
-            choices: self.choices,
-            min_rows: self.input_limits.min_rows,
-            offline: false,
-            pool: self.pool,
-            save_plan: None,
-            lookup: None,
-            rate: self.pace.rate,
-            share: self.pace.share,
-            simulation: self.simulation,
-        };
-        Ok((validate, DryRunPart { shard, rows: self.part }))
-    }
-
     fn ledger_path(&self, shard: Option<Shard>) -> Result<PathBuf, Failure> {
         match &self.ledger {
             Some(path) => Ok(path.clone()),
@@ -226,8 +191,8 @@ impl LinkArgs {
 pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, file_settings: file, .. } = context;
     if args.dry_run {
-        let (validate, part) = args.without_writing()?;
-        return Box::pin(cmd_validate(validate, part, context)).await;
+        let (validate, dry_run) = args.without_writing(file, ui)?;
+        return Box::pin(cmd_validate(validate, dry_run, context)).await;
     }
 
     // Settings.

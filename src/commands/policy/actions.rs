@@ -98,12 +98,8 @@ const READING: &[(PolicyCommand, When)] = &[
 
 const ONLY_PROBE: &[(PolicyCommand, When)] = &[(Probe, Always)];
 
-const SIGN_INS: &[(PolicyCommand, When)] = &[
-    (Doctor, Always),
-    (Validate, With(SignIns)),
-    (Link, With(SignIns)),
-    (Reconcile, With(SignIns)),
-];
+const SIGN_INS: &[(PolicyCommand, When)] =
+    &[(Doctor, Always), (Validate, With(SignIns)), (Link, With(SignIns)), (Reconcile, With(SignIns))];
 
 const QUOTA: &[(PolicyCommand, When)] =
     &[(Doctor, Always), (Link, With(Quota)), (Reconcile, With(Quota)), (Undo, With(Quota))];

@@ -12,17 +12,17 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::shared::bounds::InputLimits;
+use super::shared::bounds::{ChangeBounds, InputLimits};
 use super::shared::choices::{self, Choices};
 use super::shared::part::{InputPart, PartArgs};
 use super::shared::pool_findings::{immutable_attribute_findings, unlike_pool_finding};
-use super::shared::result::failure_json;
+use super::shared::result::{failure_json, stop_json};
 use super::shared::rows::read_first;
 use super::shared::saved_plan::{PlanHeader, PlannedInput};
 use super::shared::settings::{Rate, parse_rate, parse_share};
 use super::shared::{
-    CommandContext, Failure, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_outputs, headings,
-    note_preset, pool_options,
+    CommandContext, Failure, GuardArgs, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_outputs,
+    headings, note_preset, pool_options,
 };
 use crate::domain::counts::Counts;
 use crate::domain::event::{RunEvent, RunObserver};
@@ -91,18 +91,17 @@ pub enum LookUpWay {
     Filter,
 }
 
-/// The rows that a dry run of `link` is for.
+/// What a dry run of `link` is for: its rows, and what must be right before it would write.
 #[derive(Debug, Default)]
-pub struct DryRunPart {
+pub struct DryRun {
     pub shard: Option<Shard>,
     pub rows: PartArgs,
+    /// `None` for `validate`, which is no run.
+    pub guards: Option<GuardArgs>,
+    pub bounds: ChangeBounds,
 }
 
-pub async fn cmd_validate(
-    args: ValidateArgs,
-    dry_run: DryRunPart,
-    context: &CommandContext<'_>,
-) -> Result<Exit, Failure> {
+pub async fn cmd_validate(args: ValidateArgs, dry_run: DryRun, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, file_settings: file, .. } = context;
 
     // Settings.
@@ -139,6 +138,10 @@ pub async fn cmd_validate(
              --pool-file"
                 .into(),
         ));
+    }
+
+    if let (Some(guards), Some(pool)) = (&dry_run.guards, &pool) {
+        guards.check_expectations(pool, context).await?;
     }
 
     // Check, and forecast where there is a pool.
@@ -179,9 +182,15 @@ pub async fn cmd_validate(
 
     // Result.
     let valid_rows = checked.counts.unprocessed;
+    let rows = match &forecast {
+        Some(forecast) => forecast.report.by_verdict.values().sum(),
+        None => valid_rows,
+    };
+    let over_bound = dry_run.bounds.check(rows, checked.counts.read).err();
     let exit = match &forecast {
         _ if checked.counts.invalid > 0 => Exit::InvalidInput,
         Some(forecast) if forecast.has_pool_error => Exit::InvalidInput,
+        _ if over_bound.is_some() => Exit::Bound,
         Some(forecast) if forecast.report.refused() > 0 => Exit::Incomplete,
         _ => Exit::Success,
     };
@@ -189,8 +198,11 @@ pub async fn cmd_validate(
         &checked.into_report(&source),
         forecast.as_ref().map(|forecast| &forecast.report),
         exit,
-        &Value::Null,
+        &over_bound.as_ref().map_or(Value::Null, |stop| stop_json(stop, ui.shows_values())),
     )?;
+    if let Some(stop) = &over_bound {
+        ui.stopped(stop);
+    }
     if let Some(forecast) = &forecast {
         note_part(valid_rows, forecast, ui);
     }
