@@ -75,6 +75,7 @@ pub(super) enum LinkStep {
 
 /// A row that is to be linked.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what was seen on the way, a fact each")]
 pub(super) struct LinkJob {
     pub(super) progress: RowProgress,
     pub(super) step: LinkStep,

@@ -406,7 +406,8 @@ fn a_disabled_user_who_is_read_is_reported() {
     assert!(linked == 20 && !run.stderr.contains(warned), "a user name is not read: {run:#?}");
     let (_, run) = natives_linked(&home, &["link", "in.csv", "--read-back"], 0);
     assert!(run.stderr.contains(warned), "{run:#?}");
-    let rows: String = (0..20).map(|number| format!("n{number}@example.com,Okta,00u9{number:04}\n")).collect();
+    let row = |number: usize| format!("n{number}@example.com,Okta,00u9{number:04}\n");
+    let rows: String = (0..20).map(row).collect();
     home.write("in.csv", format!("email,source_provider,source_value\n{rows}"));
     let (_, run) = natives_linked(&home, &["link", "in.csv"], 0);
     assert!(run.stderr.contains(warned), "{run:#?}");

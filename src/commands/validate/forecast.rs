@@ -349,6 +349,11 @@ impl ForecastInput<'_> {
 }
 
 impl InputForecast {
+    /// Returns the number of rows that it is for.
+    pub(super) fn rows(&self) -> u64 {
+        self.report.by_verdict.values().sum()
+    }
+
     /// Adds the time of the links at this rate and with this full quota, in calls per second.
     pub(super) fn estimate_time(&mut self, rate_per_second: Option<f64>, quota_per_second: f64) {
         let report = &mut self.report;

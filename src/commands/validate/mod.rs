@@ -182,11 +182,8 @@ pub async fn cmd_validate(args: ValidateArgs, dry_run: DryRun, context: &Command
 
     // Result.
     let valid_rows = checked.counts.unprocessed;
-    let rows = match &forecast {
-        Some(forecast) => forecast.report.by_verdict.values().sum(),
-        None => valid_rows,
-    };
-    let over_bound = dry_run.bounds.check(rows, checked.counts.read).err();
+    let rows_to_send = forecast.as_ref().map_or(valid_rows, InputForecast::rows);
+    let over_bound = dry_run.bounds.check(rows_to_send, checked.counts.read).err();
     let exit = match &forecast {
         _ if checked.counts.invalid > 0 => Exit::InvalidInput,
         Some(forecast) if forecast.has_pool_error => Exit::InvalidInput,
@@ -383,7 +380,7 @@ fn print_unreadable(error: InputError, source: &InputSource, ui: &Ui) -> Failure
 
 /// Says how many of the valid rows the forecast is for, where it is for a part.
 fn note_part(valid: u64, forecast: &InputForecast, ui: &Ui) {
-    let rows: u64 = forecast.report.by_verdict.values().sum();
+    let rows = forecast.rows();
     if rows < valid {
         let (rows, valid) = (format::count(rows), format::counted(valid, "valid row"));
         ui.note(&format!("the forecast is for {rows} of {valid}: those of --rows, --where, --limit and --shard"));
