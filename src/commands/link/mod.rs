@@ -318,12 +318,21 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         let what = format!("link {} of {}", format::counted(to_send, "row"), source.name());
         // `validate` has compared the rows for a plan.
         let rows = plan.is_none().then(|| open(RowGuidance::None)).transpose()?;
-        let (providers, ledger, retry) = (&checked.providers, ledger.as_ref(), options.retry);
-        let (opened_pool, canary, seed) = (&opened, &canary, options.seed);
-        let check =
-            PoolCheck { opened: opened_pool, providers, options: &input_options, ledger, retry, canary, seed, context };
+        let (directory, app_clients) = (opened.service.directory(), opened.service.app_clients());
+        let check = PoolCheck {
+            directory: directory.as_ref(),
+            app_clients: app_clients.as_ref(),
+            knowledge: &opened.knowledge,
+            providers: &checked.providers,
+            options: &input_options,
+            ledger: ledger.as_ref(),
+            retry: options.retry,
+            canary: &canary,
+            seed: options.seed,
+            context,
+        };
         let found = check.run(rows).await?;
-        let reasons = reasons_to_think(ledger, plan).into_iter().chain(found).collect();
+        let reasons = reasons_to_think(ledger.as_ref(), plan).into_iter().chain(found).collect();
         opened.target.confirm(&Proposal { what, links, reasons, yes: args.yes, ui })?;
     }
 

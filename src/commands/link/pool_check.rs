@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use super::OpenService;
 use super::canary::{Canary, is_sent};
 use crate::commands::shared::pool_findings::{
     check_sign_ins, difference_from_pool, immutable_attribute_findings, known_providers, refuse_pool_errors,
@@ -17,16 +16,21 @@ use crate::domain::identity::ProviderName;
 use crate::domain::row::Row;
 use crate::domain::run::{StopCause, StopError};
 use crate::domain::state::RetryChoice;
+use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::subject_profile::{SubjectComparison, SubjectProfiles, UnlikePool};
 use crate::foresight::subject_sample::sample_subjects;
 use crate::input::InputOptions;
 use crate::ledger::Ledger;
 use crate::seed::Rng;
+use crate::service::UserDirectory;
+use crate::service::app_clients::AppClientReader;
 use crate::ui::format::{count, counted};
 
 /// A pool that is about to be written to, and what is written of.
 pub(super) struct PoolCheck<'a> {
-    pub(super) opened: &'a OpenService,
+    pub(super) directory: &'a dyn UserDirectory,
+    pub(super) app_clients: &'a dyn AppClientReader,
+    pub(super) knowledge: &'a PoolKnowledge,
     /// Those of the rows that are to be sent.
     pub(super) providers: &'a BTreeSet<ProviderName>,
     pub(super) options: &'a InputOptions,
@@ -66,19 +70,15 @@ impl PoolCheck<'_> {
     }
 
     async fn sign_ins(&self) -> Vec<DoctorCheck> {
-        let OpenService { service, knowledge, .. } = self.opened;
-        let (directory, app_clients) = (service.directory(), service.app_clients());
         let (providers, clock) = (self.providers, self.context.clock);
-        check_sign_ins(directory.as_ref(), app_clients.as_ref(), knowledge, providers, self.seed, clock).await
+        check_sign_ins(self.directory, self.app_clients, self.knowledge, providers, self.seed, clock).await
     }
 
     /// What the identities of the pool look like. Without an answer, a note says so, and nothing is compared.
     async fn subjects(&self) -> Option<SubjectProfiles> {
-        let OpenService { service, knowledge, .. } = self.opened;
-        let known = known_providers(self.providers, knowledge);
+        let (facts, known) = (&self.knowledge.facts, known_providers(self.providers, self.knowledge));
         let mut rng = Rng::new(self.seed).fork("subjects");
-        let directory = service.directory();
-        match sample_subjects(directory.as_ref(), &knowledge.facts, &known, self.context.clock, &mut rng).await {
+        match sample_subjects(self.directory, facts, &known, self.context.clock, &mut rng).await {
             Ok(sample) => Some(sample.profiles),
             Err(stop) => {
                 let detail = stop.printable_detail(self.context.ui.shows_values());
