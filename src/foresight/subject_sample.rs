@@ -138,14 +138,14 @@ mod tests {
         format!("00u{number:06}AbCdEfGhIjK")
     }
 
-    /// A pool of natives, then profiles of Okta, then natives with a link to Corp.
+    /// A pool of natives, then profiles of Okta, then natives with a link to Corp: the simulator lists by user name.
     fn service(natives: usize, profiles: usize, links: usize, clock: Clock) -> Arc<InProcessService> {
         let mut pool = Pool::new(PoolSettings::new(POOL));
         for provider in ["Okta", "Corp"] {
             pool.ensure_provider(provider).unwrap();
         }
         for number in 0..natives {
-            pool.add_user(NewUser::named(&format!("native-{number:05}"))).unwrap();
+            pool.add_user(NewUser::named(&format!("A-native-{number:05}"))).unwrap();
         }
         for number in 0..profiles {
             let own = NewIdentity::primary("Okta", &id(number));
@@ -153,7 +153,7 @@ mod tests {
         }
         for number in 0..links {
             let linked = NewIdentity::linked("Corp", &id(number));
-            pool.add_user(NewUser::named(&format!("linked-{number:05}")).with_identity(linked)).unwrap();
+            pool.add_user(NewUser::named(&format!("z-linked-{number:05}")).with_identity(linked)).unwrap();
         }
         let account = Account::new(1).with_pool(pool).with_quota(Quota::off()).with_latency(Latency::between(1, 1));
         InProcessService::sharing(SharedAccount::new(account), clock, POOL)
