@@ -147,7 +147,7 @@ fn link_dry_run_refuses_what_the_run_would_refuse() {
     for option in ["--max-changes", "--max-changes-pct", "--max-shrink"] {
         dry_run(&[option, "50"]).refused_with(2, &format!("{option} depends on what ledger pairs.csv.ledger has"));
     }
-    home.write("settings.toml", "max_changes = 1\n");
+    home.write("settings.toml", "max-changes = 1\n");
     let run = dry_run(&["--config", "settings.toml"]).left_with(3);
     assert!(run.stderr.contains("the bounds of changes in the settings are not checked"), "{run:#?}");
 }
