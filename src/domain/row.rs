@@ -142,7 +142,7 @@ const fn hex_values() -> [u8; 256] {
     let mut values = [u8::MAX; 256];
     let digits = b"0123456789abcdef";
     let mut value = 0;
-    while value < digits.len() as u8 {
+    while value < 16 {
         values[digits[value as usize] as usize] = value;
         value += 1;
     }
