@@ -127,15 +127,26 @@ impl fmt::Display for RowPlace {
 
 /// Parses lower-case digits; `None` for any other length than 16.
 fn parse_hex(text: &[u8]) -> Option<u64> {
+    /// What each byte stands for: whether a digit is a letter is chance, so that a processor guesses it wrong.
+    const VALUES: [u8; 256] = hex_values();
     let digits: &[u8; 16] = text.try_into().ok()?;
-    digits.iter().try_fold(0, |value, digit| {
-        let digit = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(value << 4 | u64::from(digit))
-    })
+    let (value, all) = digits.iter().fold((0, 0), |(value, all), digit| {
+        let digit = VALUES[usize::from(*digit)];
+        (value << 4 | u64::from(digit & 15), all | digit)
+    });
+    (all < 16).then_some(value)
+}
+
+/// The values of the digits, and 255 for all other bytes.
+const fn hex_values() -> [u8; 256] {
+    let mut values = [u8::MAX; 256];
+    let digits = b"0123456789abcdef";
+    let mut value = 0;
+    while value < 16 {
+        values[digits[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
 }
 
 impl fmt::Display for RowKey {

@@ -61,11 +61,12 @@ impl ChainHead {
 
     /// Checks the hash of a line that follows this state. Returns the record without its hash, and the state after it.
     pub(super) fn open(self, line: &mut [u8]) -> Result<(&[u8], Self), RecordError> {
-        let body_bytes = body_of(line).ok_or(RecordError::NoHash)?.len();
-        let next = self.after(&line[..body_bytes]);
-        if line[body_bytes + HASH_START.len()..][..2 * HASH_BYTES] != next.hash() {
-            return Err(RecordError::WrongHash);
+        let (body, digits) = sealed_parts(line).ok_or(RecordError::NoHash)?;
+        let next = self.after(body);
+        if digits != next.hash() {
+            return Err(if are_digits(digits) { RecordError::WrongHash } else { RecordError::NoHash });
         }
+        let body_bytes = body.len();
         line[body_bytes] = b'}';
         Ok((&line[..=body_bytes], next))
     }
@@ -73,16 +74,23 @@ impl ChainHead {
 
 /// Returns the record of a line whose hash was checked before.
 pub(super) fn without_hash(line: &mut [u8]) -> Result<&[u8], RecordError> {
-    let body_bytes = body_of(line).ok_or(RecordError::NoHash)?.len();
+    let (body, digits) = sealed_parts(line).ok_or(RecordError::NoHash)?;
+    if !are_digits(digits) {
+        return Err(RecordError::NoHash);
+    }
+    let body_bytes = body.len();
     line[body_bytes] = b'}';
     Ok(&line[..=body_bytes])
 }
 
-/// Returns what stands before the last member; `None` where that is no hash.
-fn body_of(line: &[u8]) -> Option<&[u8]> {
+/// Returns what stands before the last member and in it; `None` where that is no hash.
+fn sealed_parts(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let (body, seal) = line.split_at_checked(line.len().checked_sub(SEAL_BYTES)?)?;
-    let digits = seal.strip_prefix(HASH_START)?.strip_suffix(HASH_END)?;
-    digits.iter().all(|byte| digit(*byte).is_some()).then_some(body)
+    Some((body, seal.strip_prefix(HASH_START)?.strip_suffix(HASH_END)?))
+}
+
+fn are_digits(text: &[u8]) -> bool {
+    text.iter().all(|byte| digit(*byte).is_some())
 }
 
 fn digit(byte: u8) -> Option<u8> {

@@ -134,8 +134,10 @@ struct SettledRows {
     starts: Vec<usize>,
 }
 
-/// Most bits of an index: 512 KiB.
-const INDEXED_BITS_MAX: u32 = 16;
+/// Most bits of an index: 2 MiB.
+const INDEXED_BITS_MAX: u32 = 18;
+/// An index has about one place for so many rows, as a power of two: they fit into three lines of the processor's cache.
+const ROWS_OF_A_PLACE_LOG: u32 = 2;
 
 impl SettledRows {
     fn find(&self, key: RowKey) -> Option<usize> {
@@ -147,8 +149,8 @@ impl SettledRows {
 
     fn merge(&mut self, newer: Vec<SettledRow>) {
         merge(&mut self.rows, newer);
-        // About 16 rows for each place of the index, and more where there are many.
-        self.indexed_bits = self.rows.len().checked_ilog2().unwrap_or(0).saturating_sub(4).min(INDEXED_BITS_MAX);
+        let bits = self.rows.len().checked_ilog2().unwrap_or(0).saturating_sub(ROWS_OF_A_PLACE_LOG);
+        self.indexed_bits = bits.min(INDEXED_BITS_MAX);
         self.starts.clear();
         self.starts.resize((1 << self.indexed_bits) + 1, 0);
         for row in &self.rows {
@@ -366,14 +368,26 @@ impl LedgerView {
         event: RowEvent,
         place: (UnixMs, u64),
     ) -> Result<(), IllegalTransition> {
-        let next = next_state(self.state(key), event)?;
-        self.note(key, event, next, place);
+        let held = self.held(key);
+        let next = next_state(held.state, event)?;
+        self.note_of_held(key, held, event, next, place);
         Ok(())
     }
 
     /// Notes that `event` put a row in `state`, as `next_state` allowed; the place counts for announcements only.
-    pub(super) fn note(&mut self, key: RowKey, event: RowEvent, state: RowState, (at, offset): (UnixMs, u64)) {
-        let held = self.held(key);
+    pub(super) fn note(&mut self, key: RowKey, event: RowEvent, state: RowState, place: (UnixMs, u64)) {
+        self.note_of_held(key, self.held(key), event, state, place);
+    }
+
+    /// [`Self::note`], for a row that was looked up: in a large ledger, that is what takes the time.
+    fn note_of_held(
+        &mut self,
+        key: RowKey,
+        held: HeldRow,
+        event: RowEvent,
+        state: RowState,
+        (at, offset): (UnixMs, u64),
+    ) {
         let input = self.current_input.unwrap_or(held.input);
         self.invalid.remove(&key);
         if matches!(event, RowEvent::Announced | RowEvent::UnlinkAnnounced) {

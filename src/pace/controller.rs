@@ -17,8 +17,8 @@ use crate::limits::{
 
 /// Past the plateau, the curve rises by this part of it before it searches.
 const SEARCH_HEIGHT: f64 = 0.03;
-/// A cut goes this part below the plateau at first. It doubles when a call is throttled before the search, because then
-/// others use the bucket too, and halves when the search ends as it should.
+/// A cut goes this part below the plateau at first. It doubles when a call is throttled before the plateau is reached,
+/// because then others use the bucket too, and halves when one is throttled later.
 const DEPTH: f64 = 0.03;
 const DEPTH_MIN: f64 = 0.02;
 const DEPTH_MAX: f64 = 0.16;
@@ -34,6 +34,11 @@ const CALM: f64 = 2.0;
 const SAME: f64 = 0.02;
 /// A measurement over this many seconds weighs half, one over a longer time more.
 const MEASURE_SECONDS: f64 = 10.0;
+/// A limiter without depth loses the reserve, and the measurement reads low by as much. So after a search that was not cut
+/// short, a lone client takes this part of the way from the measurement to the rate that was throttled, but no more than
+/// this part of the measurement. A bucket with depth then empties a little sooner, and the next measurement corrects it.
+const FOUND: f64 = 0.25;
+const FOUND_MAX: f64 = 0.04;
 /// Shortest time and fewest calls between two throttled calls that are measured exactly.
 const LONG_SECONDS: f64 = 4.0;
 const LONG_CALLS: f64 = 40.0;
@@ -68,6 +73,8 @@ const STAGE_CALLS: f64 = 20.0;
 const STAGE_FACTOR: f64 = 3.0;
 /// Several clients take smaller steps, because the first throttled call slows only one of them.
 const SHARD_STAGE_FACTOR: f64 = 2.0;
+/// A bucket is assumed to hold what its quota adds in so many seconds, where a full one may have been emptied.
+const BUCKET_SECONDS: f64 = 1.0;
 /// A throttled call at up to this many times the prior confirms it.
 const CONFIRMS_UP_TO: f64 = 2.1;
 /// Past this many plateau times without a throttled call, the quota may have risen.
@@ -398,33 +405,39 @@ impl RateController {
         }
         let measured = self.between_refusals(sent, rate).or_else(|| self.since_emptied(now));
         let (quota, eager_left) = match self.mode {
-            Mode::Ramp { rate: stage, .. } => self.cut_in_ramp(sent, stage),
+            Mode::Ramp { rate, stage, .. } => self.cut_in_ramp(sent, rate, stage),
             Mode::Cubic if self.among_several => self.cut_of_a_shard(rate),
             Mode::Cubic => self.cut_on_curve(now, sent, rate),
         };
+        let has_ramped = self.mode != Mode::Cubic && !self.among_several;
         let confirms_prior = self.mode != Mode::Cubic && (quota / self.prior - 1.0).abs() < SAME;
-        let empties = measured.is_some() || confirms_prior;
+        let empties = measured.is_some() || has_ramped || confirms_prior;
         self.emptied = Some((now, self.accepted));
         self.settle_at(now, bounded(quota.min(rate)), eager_left);
         if empties {
             // The bucket is empty: let it gain a few calls, because calls arrive unevenly, and more where others call.
             let uneven = (1.0 + (self.plateau * self.round_trip).sqrt()) / self.plateau;
-            self.resume_at = now + uneven + (RESERVE_FOR_DEPTH * self.depth * uneven).min(RESERVE_SECONDS_MAX);
+            let reserve = (RESERVE_FOR_DEPTH * self.depth * uneven).min(RESERVE_SECONDS_MAX);
+            // After a first guess, many more calls are under way than the quota allows.
+            let under_way = if has_ramped { self.round_trip } else { 0.0 };
+            self.resume_at = now + under_way + uneven + reserve;
         }
         true
     }
 
-    /// Ends the first search. A throttled call near what is known confirms it. Several clients return to the last rate that
-    /// was accepted, which is the same for all of them.
-    fn cut_in_ramp(&mut self, sent: f64, stage: f64) -> (f64, u32) {
+    /// Ends the first search. A throttled call near what is known confirms it, unless it is one of a lone client's first
+    /// stage: at that rate, no call has been accepted for long. Several clients return to the last rate that was accepted, which is the
+    /// same for all of them.
+    fn cut_in_ramp(&mut self, sent: f64, rate: f64, stage: u32) -> (f64, u32) {
         self.depth = DEPTH_AFTER_RAMP;
-        if (self.prior * (1.0 - SAME)..=self.prior * CONFIRMS_UP_TO).contains(&stage) {
+        let says_something = stage > 0 || self.among_several;
+        if says_something && (self.prior * (1.0 - SAME)..=self.prior * CONFIRMS_UP_TO).contains(&rate) {
             return (self.prior, 0);
         }
         if self.among_several {
-            return (stage / SHARD_STAGE_FACTOR, 0);
+            return (rate / SHARD_STAGE_FACTOR, 0);
         }
-        (self.calls.accepted_before(sent, f64::max(1.0, 10.0 / stage), 0.0), EAGER_ROUNDS)
+        (self.calls.quota_of_emptied_bucket(sent), EAGER_ROUNDS)
     }
 
     fn cut_of_a_shard(&self, rate: f64) -> (f64, u32) {
@@ -446,19 +459,22 @@ impl RateController {
         }
         if passed > RISEN_AFTER && long.is_none_or(|(quota, _)| quota > RISEN * self.plateau) {
             self.adapt_depth(passed, self.eager_left == 0);
-            return (short.map_or(rate, |(quota, _)| quota), EAGER_ROUNDS);
+            let emptied = || self.calls.quota_of_emptied_bucket(sent).max(self.plateau).min(rate);
+            return (short.map_or_else(emptied, |(quota, _)| quota), EAGER_ROUNDS);
         }
+        let has_searched_alone = passed >= 2.0 && self.depth <= 2.0 * DEPTH_MIN;
         self.adapt_depth(passed, false);
         let eager_left = if passed > 0.5 { self.eager_left.saturating_sub(1) } else { self.eager_left };
         let Some((quota, span)) = long.or(short) else { return (rate.min(self.plateau), eager_left) };
         let weight = if self.eager_left > 0 { 1.0 } else { span / (span + MEASURE_SECONDS) };
-        (self.plateau + weight * (quota - self.plateau), eager_left)
+        let found = if has_searched_alone { (FOUND * (rate - quota)).min(FOUND_MAX * quota) } else { 0.0 };
+        (self.plateau + weight * (quota + found - self.plateau), eager_left)
     }
 
     fn adapt_depth(&mut self, passed: f64, has_changed: bool) {
         self.depth = match passed {
             _ if has_changed => DEPTH,
-            ..2.0 => (self.depth * 2.0).min(DEPTH_MAX),
+            ..1.0 => (self.depth * 2.0).min(DEPTH_MAX),
             _ => (self.depth / 2.0).max(DEPTH_MIN),
         };
     }
@@ -573,6 +589,21 @@ impl CallLog {
     fn first_throttled_since(&self, since: f64) -> Option<f64> {
         let from = self.calls.partition_point(|(sent, _)| *sent < since);
         self.calls.range(from..).find(|(_, fate)| *fate == CallState::Throttled).map(|(sent, _)| *sent)
+    }
+
+    /// The quota, in calls per second, of a full bucket that the calls up to `until` emptied: one that holds
+    /// [`BUCKET_SECONDS`] of it accepts so much longer than it is called. Unanswered calls count, because a throttled
+    /// answer comes back sooner.
+    fn quota_of_emptied_bucket(&self, until: f64) -> f64 {
+        let (mut accepted, mut quota) = (0.0, 0.0);
+        let until_index = self.calls.partition_point(|(sent, _)| *sent <= until);
+        for (sent, fate) in self.calls.range(..until_index).rev() {
+            if matches!(fate, CallState::Accepted | CallState::Unanswered) {
+                accepted += 1.0;
+                quota = f64::max(quota, accepted / (until - sent + BUCKET_SECONDS));
+            }
+        }
+        quota
     }
 
     /// Accepted calls per second, of those sent in the `span` seconds up to `until`. Unanswered calls count at the

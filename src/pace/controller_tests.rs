@@ -57,14 +57,14 @@ fn a_first_guess_grows_while_calls_are_accepted() {
 }
 
 #[test]
-fn a_lone_refusal_costs_six_percent_and_comes_back() {
+fn a_lone_refusal_costs_two_percent_and_comes_back() {
     let mut controller = RateController::new(InitialRate::At(100.0), FREE);
     let now = drive(&mut controller, 0.0, 500, |_| CallFeedback::Accepted);
     let pace = controller.rate(now);
     let logged = controller.on_sent(now);
     assert!(controller.on_result(now + 0.02, logged, CallFeedback::Throttled));
     let after = |seconds: f64| controller.rate(now + 0.02 + seconds) / pace;
-    for (seconds, expected) in [(0.0, 0.94), (20.0, 1.0), (40.0, 1.03), (48.0, 2.06)] {
+    for (seconds, expected) in [(0.0, 0.98), (20.0, 1.0), (40.0, 1.03), (48.0, 2.06)] {
         assert!((after(seconds) - expected).abs() < 0.002, "after {seconds} s: {}", after(seconds));
     }
     assert!(controller.resume_at() <= now, "no pause without a measure");
@@ -89,7 +89,7 @@ fn what_is_accepted_between_two_refusals_is_the_quota() {
     };
     drive(&mut controller, 0.0, 121, feedback);
     let measured = controller.measured_quota().unwrap();
-    assert!((90.0..98.0).contains(&measured), "half of what was sent at 188/s: {measured}");
+    assert!((96.0..100.0).contains(&measured), "half of what was sent at 196/s: {measured}");
     assert!(controller.resume_at() > 0.0, "the bucket is given a moment");
 }
 
@@ -157,7 +157,15 @@ fn calls_that_never_came_there_are_no_part_of_the_measure() {
 }
 
 fn mean(scenarios: impl Fn(u64) -> ModelRun, figure: impl Fn(&ModelRun) -> f64) -> f64 {
-    let figures: Vec<f64> = SEEDS.map(|seed| figure(&scenarios(11 + 101 * seed))).collect();
+    mean_over(SEEDS, scenarios, figure)
+}
+
+fn mean_over(
+    seeds: std::ops::Range<u64>,
+    scenarios: impl Fn(u64) -> ModelRun,
+    figure: impl Fn(&ModelRun) -> f64,
+) -> f64 {
+    let figures: Vec<f64> = seeds.map(|seed| figure(&scenarios(11 + 101 * seed))).collect();
     figures.iter().sum::<f64>() / figures.len() as f64
 }
 
@@ -201,6 +209,31 @@ fn an_unknown_quota_costs_few_throttled_calls() {
 }
 
 #[test]
+fn a_large_quota_is_found_at_once_from_any_first_guess() {
+    for (guess, throttled_max) in [(25.0, 220.0), (200.0, 260.0), (2_000.0, 90.0)] {
+        for seed in SEEDS {
+            let controller = RateController::new(InitialRate::Ramp(guess), FREE);
+            let outcome = run(&Scenario::steady(1_000.0, 60, seed), vec![controller]);
+            let (back, throttled) = (outcome.seconds_to_95(0), outcome.clients[0].throttled.iter().sum::<f64>());
+            assert!(back.is_some_and(|back| back <= 3), "from {guess}/s, seed {seed}: {back:?}");
+            assert!(throttled <= throttled_max, "from {guess}/s, seed {seed}: {throttled}");
+        }
+    }
+}
+
+#[test]
+fn a_full_bucket_is_no_part_of_the_quota() {
+    // 400/s against 200/s and a bucket of 200: it is empty after a second.
+    let mut log = CallLog::default();
+    for call in 0..400 {
+        log.add(f64::from(call) / 400.0, 400.0);
+    }
+    let quota = log.quota_of_emptied_bucket(1.0);
+    assert!((quota / 200.0 - 1.0).abs() < 0.01, "{quota}");
+    assert!(close(log.quota_of_emptied_bucket(-1.0), 0.0), "no call, no quota");
+}
+
+#[test]
 fn a_quota_that_falls_and_rises_fourfold_is_found_within_a_minute() {
     for (quota, seconds) in [(25.0, 720), (50.0, 720), (200.0, 400)] {
         for seed in SEEDS {
@@ -235,8 +268,9 @@ fn with_tenant(part: f64, start: InitialRate, ceiling: f64, seed: u64) -> ModelR
 #[test]
 fn a_tenant_that_needs_a_third_gets_it() {
     let runs = |seed| with_tenant(0.3, InitialRate::Ramp(25.0), FREE, seed);
-    let theirs = mean(runs, |outcome| outcome.tenant.throttled_share(240, 480));
-    let used = mean(runs, |outcome| outcome.used(270, 480));
+    // Chance decides each run: four of them say little.
+    let theirs = mean_over(0..16, runs, |outcome| outcome.tenant.throttled_share(240, 480));
+    let used = mean_over(0..16, runs, |outcome| outcome.used(270, 480));
     assert!(theirs <= 0.01 && used >= 0.96, "{theirs:.4}, {used:.4}");
 }
 
@@ -257,7 +291,7 @@ fn other_limiters_are_met_too() {
         (Limiter::Tokens(3.0), 25.0, 0.90, 0.012),
         (Limiter::Bucket { seconds: 0.2 }, 200.0, 0.98, 0.01),
         (Limiter::Bucket { seconds: 30.0 }, 25.0, 0.98, 0.01),
-        (Limiter::Window, 25.0, 0.88, 0.006),
+        (Limiter::Window, 25.0, 0.93, 0.006),
         (Limiter::Sharded { buckets: 4, seconds: 5.0 }, 200.0, 0.97, 0.012),
     ] {
         let outcome = run(

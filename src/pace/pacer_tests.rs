@@ -97,7 +97,7 @@ async fn a_throttle_makes_the_pace_slower_and_not_slower_than_it_must() {
     let sent = next(&mut pacer).await;
     let wait = pacer.record_feedback(sent, CallFeedback::Throttled, None).unwrap();
     assert!(wait < Duration::from_millis(60), "{wait:?}");
-    assert!((pacer.per_second() - 18.8).abs() < 0.01, "{}", pacer.per_second());
+    assert!((pacer.per_second() - 19.6).abs() < 0.01, "{}", pacer.per_second());
     assert_eq!(pacer.measured_quota(), Some(20.0));
     sleep(Duration::from_secs(30)).await;
     assert!(pacer.per_second() > 19.9, "{}", pacer.per_second());
