@@ -452,7 +452,6 @@ impl<'a> Play<'a> {
         let unanswered = self.unanswered_calls_for(row);
         // A list may lag behind such a call for so long, and no run has begun since.
         unanswered.last().is_some_and(|sent| sent.saturating_add(LIST_LAG_MS_MAX) >= self.run_began)
-            || behaves(Behavior::ListLag40s)
             // What such a call did, or one that a killed run announced, cannot be seen where the pool may not show the link.
             || (was_killed || !unanswered.is_empty() || behaves(Behavior::AttributeLinksHidden)) && row.attribute().is_some()
             || behaves(Behavior::NamesKeepCase) && row.situation == "name in other case"
@@ -575,7 +574,7 @@ impl<'a> Play<'a> {
         let behaves = |behavior| self.case.behaves(behavior);
         let is_by_attribute = row.attribute().is_some();
         match code {
-            RefusalCode::LinkNotSeen => is_by_attribute || behaves(Behavior::ListLag40s),
+            RefusalCode::LinkNotSeen => is_by_attribute,
             RefusalCode::UsedSince | RefusalCode::FormUnknown => is_by_attribute,
             RefusalCode::DateUnknown => behaves(Behavior::DatesAbsent),
             RefusalCode::Moved => behaves(Behavior::DatesRewritten),
