@@ -280,7 +280,7 @@ fn a_row_in_doubt_that_has_become_invalid_is_settled() {
         home.write("pairs.csv.ledger", lines[..=announced].join("\n") + "\n");
         home.write("pairs.csv", format!("{row}person-00002,Corp,subject-1\n"));
         let options = ["pairs.csv", "--settle-with", "get-user"];
-        let (run, _) = link(&home, &simulator, &options, if is_made { 3 } else { 4 });
+        let (run, _) = link(&home, &simulator, &options, 3);
         let states = ["read", "linked", "failed", "invalid"];
         assert_eq!((&run["writes"], rows(&run, states)), (&0.into(), expected), "{run}");
         // Then it is as any invalid row.

@@ -228,7 +228,7 @@ pub fn counts_table(
     ];
     let mut notes = Vec::new();
     if counts.skipped > 0 {
-        notes.push(format!("{} done in earlier runs", count(counts.skipped)));
+        notes.push(format!("{} settled in earlier runs", count(counts.skipped)));
     }
     if counts.repeated > 0 {
         notes.push(format!("{} of an earlier row", counted(counts.repeated, "duplicate")));
@@ -446,7 +446,7 @@ mod tests {
     fn what_earlier_runs_refused_is_not_done() {
         let of = |counts: Counts| earlier_runs_text(&counts);
         let base = Counts { read: 30, skipped: 30, linked: 30, ..Counts::default() };
-        assert_eq!(of(base.clone()), "30 rows were done in earlier runs; nothing was sent");
+        assert_eq!(of(base.clone()), "30 rows were settled in earlier runs; nothing was sent");
         let refused = Counts { linked: 27, refused: 2, undone: 1, unprocessed: 1, ..base.clone() };
         assert_eq!(
             of(refused.clone()),
