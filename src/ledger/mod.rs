@@ -140,6 +140,7 @@ impl Ledger {
 
     /// The user whom the newest announcement of a row in doubt names; `None` for any other row. A rehearsal keeps no line, so
     /// it returns `None` there.
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is for one lifetime only")]
     pub fn announced_user(&mut self, key: RowKey) -> Result<Option<DestinationUser>, LedgerError> {
         self.read_announcement(key, |call| call.destination())
     }

@@ -446,7 +446,7 @@ mod tests {
     fn what_earlier_runs_refused_is_not_done() {
         let of = |counts: Counts| earlier_runs_text(&counts);
         let base = Counts { read: 30, skipped: 30, linked: 30, ..Counts::default() };
-        assert_eq!(of(base.clone()), "30 rows were settled in earlier runs; nothing was sent");
+        assert_eq!(of(base.clone()), "30 rows were done in earlier runs; nothing was sent");
         let refused = Counts { linked: 27, refused: 2, undone: 1, unprocessed: 1, ..base.clone() };
         assert_eq!(
             of(refused.clone()),
@@ -455,7 +455,7 @@ mod tests {
         );
         // Of other rows it is not known which run refused them.
         let others = Counts { read: 31, refused: 3, ..refused };
-        assert_eq!(of(others), "30 rows were settled in earlier runs; nothing was sent");
+        assert_eq!(of(others), "30 rows were done in earlier runs; nothing was sent");
     }
 
     #[test]

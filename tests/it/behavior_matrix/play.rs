@@ -588,8 +588,7 @@ impl<'a> Play<'a> {
         let behaves = |behavior| self.case.behaves(behavior);
         let is_by_attribute = row.attribute().is_some();
         match code {
-            RefusalCode::LinkNotSeen => is_by_attribute,
-            RefusalCode::UsedSince | RefusalCode::FormUnknown => is_by_attribute,
+            RefusalCode::LinkNotSeen | RefusalCode::UsedSince | RefusalCode::FormUnknown => is_by_attribute,
             RefusalCode::DateUnknown => behaves(Behavior::DatesAbsent),
             RefusalCode::Moved => behaves(Behavior::DatesRewritten),
             RefusalCode::UserNotSeen => self.may_stay_in_doubt(row),
