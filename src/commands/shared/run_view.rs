@@ -54,10 +54,21 @@ pub fn print_run_report_with(
         }
         OutputFormat::Json => ui.json(&result)?,
     }
+    if report.links_of_disabled_users > 0 {
+        ui.warn_of(RefusalCode::UserDisabled.as_str(), &disabled_users_text(report.links_of_disabled_users));
+    }
     if let Some(ledger) = ledger {
         print_next_steps(&report.counts, report.not_read.unwrap_or(0), &[ledger], Some(input), resume, ui);
     }
     Ok(())
+}
+
+fn disabled_users_text(links: u64) -> String {
+    let was = if links == 1 { "was" } else { "were" };
+    format!(
+        "{} {was} made of users who are disabled; they cannot sign in until they are enabled",
+        counted(links, "link")
+    )
 }
 
 /// Prints why a run was stopped, after its result.
@@ -395,6 +406,7 @@ pub mod examples {
             throttled: 0,
             ledger_head: Some("4b0c1d2e".repeat(8)),
             missed: None,
+            links_of_disabled_users: 0,
             elapsed: Duration::from_millis(38_200),
         }
     }
@@ -455,7 +467,7 @@ mod tests {
         );
         // Of other rows it is not known which run refused them.
         let others = Counts { read: 31, refused: 3, ..refused };
-        assert_eq!(of(others), "30 rows were done in earlier runs; nothing was sent");
+        assert_eq!(of(others), "30 rows were settled in earlier runs; nothing was sent");
     }
 
     #[test]
