@@ -84,7 +84,6 @@ pub(super) enum SettlesOnly {
 
 /// A row that is to be linked.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "what was seen on the way, a fact each")]
 pub(super) struct LinkJob {
     pub(super) progress: RowProgress,
     pub(super) step: LinkStep,
