@@ -239,7 +239,7 @@ pub fn counts_table(
     ];
     let mut notes = Vec::new();
     if counts.skipped > 0 {
-        notes.push(format!("{} done in earlier runs", count(counts.skipped)));
+        notes.push(format!("{} settled in earlier runs", count(counts.skipped)));
     }
     if counts.repeated > 0 {
         notes.push(format!("{} of an earlier row", counted(counts.repeated, "duplicate")));
