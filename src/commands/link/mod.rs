@@ -474,7 +474,8 @@ impl CheckedRun<'_> {
         members.extend(verification.members(ui.shows_values()));
         let ledger_name = self.ledger_path.display().to_string();
         let resume = args.part.resume_text().unwrap_or_else(|| RESUME_RUN.to_owned());
-        print_run_report_with(&report, members, Some(&ledger_name), &args.input, exit, &resume, ui)?;
+        let again = args.reading.with_input(&args.input);
+        print_run_report_with(&report, members, Some(&ledger_name), again.as_deref(), exit, &resume, ui)?;
         print_stop(&report, ui);
         let options = pool_options(&args.pool, &args.simulation);
         verification.print(ui);
