@@ -36,6 +36,7 @@ use super::shared::{
 };
 use super::validate::{DryRunPart, ValidateArgs, cmd_validate};
 use crate::domain::identity::PoolId;
+use crate::domain::object::ObjectAddress;
 use crate::domain::row::Row;
 use crate::domain::run::{RunOutcome, RunPurpose};
 use crate::domain::shard::Shard;
@@ -44,7 +45,7 @@ use crate::engine::{EngineOptions, RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::scan::ScanOptions;
-use crate::input::{InputOptions, InputReader, InputSource};
+use crate::input::{InputOptions, InputReader, InputSource, OutputFile, copy_of_object};
 use crate::ledger::record::{PlanApproval, RunStart, cut_after};
 use crate::ledger::{Binding, Corrections, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
@@ -657,13 +658,18 @@ fn check_approval(
 ) -> Result<PlanApproval, Failure> {
     let name = path.display();
     let signature = signature.map_or_else(|| signature_path(path), Path::to_owned);
-    if !signature.exists() {
+    let is_there =
+        if ObjectAddress::is_meant(&signature) { OutputFile::exists(&signature)? } else { signature.exists() };
+    if !is_there {
         return Err(Failure::Mismatch(format!(
             "{name} is not approved: there is no {}; nothing was sent, approve it with `plan approve`",
             signature.display()
         )));
     }
-    match signature::verify(&plan.copy, &signature, signers, SignedMatter::Plan)? {
+    // OpenSSH reads files only.
+    let copy = copy_of_object(&signature)?;
+    let signature = copy.as_ref().map_or(signature.as_path(), |copy| copy.path());
+    match signature::verify(&plan.copy, signature, signers, SignedMatter::Plan)? {
         Ok(Signer { principal, key }) => {
             ui.note(&format!("plan {} is approved by {principal}", plan.digest));
             let cut = |text: &str| cut_after(text, limits::LEDGER_WORD_CHARS_MAX).to_owned();

@@ -292,6 +292,7 @@ mod tests {
             simulated: false,
             pool_options: " --user-pool-id us-east-1_AbCdEfGhI".into(),
             reading_options: " --preset okta".into(),
+            input_arguments: Vec::new(),
             counts: Counts {
                 read: 3,
                 linked: 1,

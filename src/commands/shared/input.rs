@@ -117,7 +117,8 @@ impl InputArgs {
         let single = [("format", &format), ("delimiter", &self.delimiter), ("preset", &preset)];
         let single = single.into_iter().filter_map(|(option, value)| Some((option, value.as_ref()?)));
         let repeated = [("map", &self.map), ("set", &self.set), ("allow", &self.allow)];
-        let repeated = repeated.into_iter().flat_map(|(option, values)| values.iter().map(move |value| (option, value)));
+        let repeated =
+            repeated.into_iter().flat_map(|(option, values)| values.iter().map(move |value| (option, value)));
         single.chain(repeated).fold(String::new(), |mut line, (option, value)| {
             // Writing to a string cannot fail.
             let _ = match value.split_once('=') {

@@ -29,7 +29,13 @@ use crate::ui::{OutputFormat, Style, Ui, escape, shell_path};
 
 /// Prints the result to stdout, and what to do next to stderr. A rehearsal has no ledger, and nothing to resume. `input` is
 /// an input with its options, as in a command; `None` for standard input.
-pub fn print_run_report(report: &RunReport, ledger: Option<&str>, input: Option<&str>, exit: Exit, ui: &Ui) -> io::Result<()> {
+pub fn print_run_report(
+    report: &RunReport,
+    ledger: Option<&str>,
+    input: Option<&str>,
+    exit: Exit,
+    ui: &Ui,
+) -> io::Result<()> {
     print_run_report_with(report, Map::new(), ledger, input, exit, RESUME_RUN, ui)
 }
 
@@ -293,9 +299,8 @@ fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&s
         steps.push(format!("read what a code means and what to do: `cognito-link explain {}`", code.as_str()));
     }
     if counts.invalid > 0 {
-        let command = input.map_or("validate --split".to_owned(), |input| {
-            format!("cognito-link validate {input} --split DIR")
-        });
+        let command =
+            input.map_or("validate --split".to_owned(), |input| format!("cognito-link validate {input} --split DIR"));
         steps.push(format!("write the invalid rows to a file: `{command}`"));
     }
     steps
@@ -410,8 +415,7 @@ mod tests {
 
     /// Everything that is printed, by stream.
     fn printed(report: &RunReport, screen: &Screen) -> String {
-        print_run_report(report, Some("my pairs.ledger"), Some("'my pairs'"), Exit::Incomplete, &screen.ui())
-            .unwrap();
+        print_run_report(report, Some("my pairs.ledger"), Some("'my pairs'"), Exit::Incomplete, &screen.ui()).unwrap();
         print_stop(report, &screen.ui());
         screen.both()
     }
