@@ -107,6 +107,12 @@ pub const TRUSTED_USER_STATUSES: [&str; 4] =
 pub const POOL_SUBJECTS_JUDGED_MIN: u64 = 100;
 /// Identities that a pool must have of a provider before such values are a warning.
 pub const POOL_SUBJECTS_WARNED_MIN: u64 = 10;
+/// Pages of the first users of a pool that a sample of identities takes.
+pub const SUBJECT_SAMPLE_PAGES: usize = 3;
+/// Pages of profiles of each provider that a sample of identities takes.
+pub const SUBJECT_SAMPLE_PAGES_PER_PROVIDER: usize = 2;
+/// `ListUsers` calls for a sample of identities, whatever the number of providers.
+pub const SUBJECT_SAMPLE_READS_MAX: u64 = 20;
 /// Prefixes of the identities of one provider, such as Auth0's connections, that are compared by themselves.
 pub const SUBJECT_PREFIXES_MAX: usize = 20;
 /// Longest filter of `ListUsers`, in characters (service model).
@@ -330,6 +336,8 @@ pub const MAPPING_SPACING_MS: u64 = 250;
 /// App clients that the checks of sign-ins read. A pool has up to 1,000.
 pub const APP_CLIENTS_READ_MAX: u64 = 100;
 pub const APP_CLIENTS_PER_PAGE_MAX: usize = 60;
+/// App clients that a run reads before it starts, which is to start soon.
+pub const APP_CLIENTS_READ_BY_RUN_MAX: u64 = 20;
 /// Mappings and app clients that are read without that time between them.
 pub const SPACED_READS_AFTER: u32 = 3;
 

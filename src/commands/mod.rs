@@ -350,9 +350,7 @@ async fn run_command(cli: Cli, process: &Process, ui: &Ui) -> Result<Exit, Failu
         monitor.check(&context)?;
     }
     match cli.command {
-        Command::Validate(args) => {
-            Box::pin(validate::cmd_validate(*args, validate::DryRunPart::default(), &context)).await
-        }
+        Command::Validate(args) => Box::pin(validate::cmd_validate(*args, validate::DryRun::default(), &context)).await,
         Command::Doctor(args) => Box::pin(doctor::cmd_doctor(*args, &context)).await,
         Command::Probe(args) => Box::pin(probe::cmd_probe(*args, &context)).await,
         Command::Link(args) => Box::pin(link::cmd_link(*args, &context)).await,

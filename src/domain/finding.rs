@@ -51,6 +51,7 @@ finding_codes! {
     Mojibake "mojibake" Error "The value has letters of UTF-8 that were read as Latin-1.",
     UnlikeProvider "unlike_provider" Error "The identifier does not look like one that its provider sends.",
     UnlikePool "unlike_pool" Error "The identifiers of a provider do not look like those that the pool has of it.",
+    ImmutableAttribute "immutable_attribute" Error "A provider maps an attribute that the pool does not let change: every sign-in of a linked identity fails.",
     ProviderPrefix "provider_prefix" Error "The identifier carries the prefix of a provider that is not part of it.",
     SocialAttribute "social_attribute" Error "A social provider is linked by another attribute than Cognito_Subject.",
     SourceIsNative "source_is_native" Error "The source provider is the pool itself.",
@@ -70,9 +71,9 @@ finding_codes! {
 }
 
 impl FindingCode {
-    /// Codes that only suspect a value: it is nearly always damaged or refused, but may be what the provider sends and the
-    /// service takes. They can be allowed.
-    pub const SUSPICIONS: [Self; 13] = [
+    /// Codes that can be allowed. They only suspect a value, which is nearly always damaged or refused, but may be what the
+    /// provider sends and the service takes; or they are about a setting of the pool that may be changed later.
+    pub const SUSPICIONS: [Self; 14] = [
         Self::SurroundingSpace,
         Self::InvisibleCharacter,
         Self::SmartQuote,
@@ -81,12 +82,18 @@ impl FindingCode {
         Self::Mojibake,
         Self::UnlikeProvider,
         Self::UnlikePool,
+        Self::ImmutableAttribute,
         Self::ProviderPrefix,
         Self::SourceTooLong,
         Self::LowercasedIdentity,
         Self::UnusualLength,
         Self::UppercaseEmailNameId,
     ];
+
+    /// Whether only a pool shows it. It is about the whole file, and not about a row.
+    pub fn needs_pool(self) -> bool {
+        matches!(self, Self::UnlikePool | Self::ImmutableAttribute)
+    }
 
     pub fn is_suspicion(self) -> bool {
         Self::SUSPICIONS.contains(&self)
@@ -101,7 +108,7 @@ pub struct Finding {
     pub severity: Severity,
     /// The row it is about; `None` for the file or its header.
     pub row: Option<RowNumber>,
-    /// The line in the decompressed file, from 1.
+    /// The line in the decompressed file, from 1; 0 where the finding is about the whole file.
     pub line: u64,
     /// The field in that line, from 1; 0 where the whole line is meant.
     pub field: u32,

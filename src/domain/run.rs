@@ -124,6 +124,8 @@ pub struct RunReport {
     pub ledger_head: Option<String>,
     /// Rows that did not match the plan; `None` without a plan.
     pub missed: Option<u64>,
+    /// Links that this run made of users who were read, for a look-up or to be read back, and are disabled.
+    pub links_of_disabled_users: u64,
     /// Time from the first row taken up to the end.
     pub elapsed: Duration,
 }

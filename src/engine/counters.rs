@@ -31,6 +31,7 @@ pub(super) struct RunCounters {
     pub(super) throttled: u64,
     /// Rows that did not match the plan; `None` without a plan.
     pub(super) plan_mismatches: Option<u64>,
+    pub(super) links_of_disabled_users: u64,
     /// When the service last accepted a write.
     pub(super) accepted_at: Option<Instant>,
     started: Instant,
@@ -48,6 +49,7 @@ impl RunCounters {
             reads: 0,
             throttled: 0,
             plan_mismatches: None,
+            links_of_disabled_users: 0,
             accepted_at: None,
             started: now,
             speed_at: now,

@@ -876,6 +876,7 @@ impl<'a> Dispatcher<'a> {
         self.failure_limits.note_suspect(id, None, provider);
         self.failure_limits.note_result(state, provider, progress.had_no_answer);
         let finding = job.canary_finding(state);
+        self.counters.links_of_disabled_users += u64::from(job.is_link_of_disabled_user(state));
         self.context.observer.on(&RunEvent::Settled { number, key, state });
         let open_at = progress.last_write.map(|at| at + Duration::from_millis(WRITE_SPACING_PER_USER_MS));
         let released = self.rows.remove(id, now, open_at);
@@ -1054,6 +1055,7 @@ impl<'a> Dispatcher<'a> {
             reads: self.counters.reads,
             throttled: self.counters.throttled,
             missed: self.counters.plan_mismatches,
+            links_of_disabled_users: self.counters.links_of_disabled_users,
         }
     }
 

@@ -68,6 +68,11 @@ impl Job {
         matches!(self, Self::Link(job) if job.settles_only)
     }
 
+    /// Whether the link that a row has got is one of a disabled user, as far as the user was read.
+    pub(super) fn is_link_of_disabled_user(&self, state: RowState) -> bool {
+        state == RowState::Linked && matches!(self, Self::Link(job) if job.is_user_disabled)
+    }
+
     pub(super) fn is_canary(&self) -> bool {
         matches!(self, Self::Link(job) if job.confirming == Confirming::Canary)
     }

@@ -75,6 +75,7 @@ pub(super) enum LinkStep {
 
 /// A row that is to be linked.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what was seen on the way, a fact each")]
 pub(super) struct LinkJob {
     pub(super) progress: RowProgress,
     pub(super) step: LinkStep,
@@ -100,6 +101,8 @@ pub(super) struct LinkJob {
     pub(super) canary_finding: Option<CanaryFinding>,
     /// Whether the service answered the call for a link that stood before with success.
     pub(super) repeat_succeeded: bool,
+    /// Whether the user was read, and is disabled.
+    pub(super) is_user_disabled: bool,
 }
 
 impl LinkJob {
@@ -118,6 +121,7 @@ impl LinkJob {
             confirming: Confirming::No,
             canary_finding: None,
             repeat_succeeded: false,
+            is_user_disabled: false,
         }
     }
 
@@ -338,6 +342,7 @@ impl LinkJob {
         policy: RowPolicy,
     ) -> Transition {
         let source = &self.progress.row.link.source;
+        self.is_user_disabled |= user.is_some_and(|user| !user.enabled);
         let confirmed = judge_confirming_look(
             user,
             source,
@@ -472,6 +477,7 @@ impl LinkJob {
                     return self.on_resolved_again(&announced, user, left);
                 }
                 let username = user.username();
+                self.is_user_disabled = users.iter().any(|read| read.username == user.value && !read.enabled);
                 // A user that was looked up is named as the pool shows it.
                 self.progress.username = Some(user.value.clone());
                 self.progress.begin_reading();

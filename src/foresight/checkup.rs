@@ -54,6 +54,8 @@ pub struct SignInScope<'a> {
     pub providers: BTreeSet<ProviderName>,
     /// Mappings that were read before.
     pub mapped: &'a BTreeMap<ProviderName, MappedAttributes>,
+    /// App clients to read at most.
+    pub app_clients_max: u64,
 }
 
 impl<'a> Checkup<'a> {
@@ -151,7 +153,7 @@ impl<'a> Checkup<'a> {
                 if not_offered.is_empty() {
                     break;
                 }
-                if read == limits::APP_CLIENTS_READ_MAX {
+                if read == scope.app_clients_max {
                     read_of_more = Some(read);
                     break;
                 }

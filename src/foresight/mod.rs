@@ -10,4 +10,5 @@ pub mod preflight;
 pub mod quota;
 pub mod scan;
 pub mod subject_profile;
+pub mod subject_sample;
 pub mod trust;

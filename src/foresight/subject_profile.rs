@@ -96,13 +96,20 @@ pub struct UnlikePool {
     pub first_row: u64,
     /// Identities of the pool that they were compared with.
     pub pool_values: u64,
+    /// Whether only a part of the pool was read for them.
+    pub is_sample: bool,
+    /// Values of the provider that were compared, and those of them that differ in any way.
+    compared_values: u64,
+    differing_values: u64,
 }
 
 impl UnlikePool {
-    /// Whether the pool has enough identities to judge; with fewer it is a warning.
+    /// Whether the pool has enough identities to judge; otherwise it is a warning. A sample misses what is rare in the pool,
+    /// so it only judges a file in which most values differ.
     #[must_use]
     pub fn is_certain(&self) -> bool {
-        self.pool_values >= POOL_SUBJECTS_JUDGED_MIN
+        let is_most = self.differing_values * 2 > self.compared_values;
+        self.pool_values >= POOL_SUBJECTS_JUDGED_MIN && (is_most || !self.is_sample)
     }
 
     /// What differs, after the number of values: a lower-case fragment without a value.
@@ -252,9 +259,35 @@ fn split_prefix(value: &str) -> Option<(&str, &str)> {
 pub struct SubjectProfiles {
     /// By provider: own identities of federated users, and all.
     by_provider: BTreeMap<String, [SubjectCounts; 2]>,
+    /// Whether only a part of the pool was read.
+    is_sample: bool,
 }
 
 impl SubjectProfiles {
+    /// Of a part of the pool.
+    #[must_use]
+    pub fn of_sample() -> Self {
+        Self { is_sample: true, ..Self::default() }
+    }
+
+    /// All users of the pool were read after all.
+    #[must_use]
+    pub fn completed(self) -> Self {
+        Self { is_sample: false, ..self }
+    }
+
+    /// Whether there are enough identities of a provider for an error.
+    #[must_use]
+    pub fn has_enough(&self, provider: &str) -> bool {
+        self.counts(provider).is_some_and(|counts| counts.values >= POOL_SUBJECTS_JUDGED_MIN)
+    }
+
+    /// Whether no provider has enough identities to compare with.
+    #[must_use]
+    pub fn says_nothing(&self) -> bool {
+        self.by_provider.keys().all(|provider| self.counts(provider).is_none())
+    }
+
     pub fn add_users(&mut self, users: &[PoolUser]) {
         for held in users.iter().flat_map(|user| &user.identities) {
             if !self.by_provider.contains_key(&held.provider_name) {
@@ -284,17 +317,27 @@ pub struct SubjectComparison<'a> {
     profiles: &'a SubjectProfiles,
     /// By provider and difference: the number of values, and the first row.
     found: BTreeMap<(String, Difference), (u64, u64)>,
+    /// By provider: the number of values that were compared, and those that differ.
+    compared: BTreeMap<String, (u64, u64)>,
 }
 
 impl<'a> SubjectComparison<'a> {
     #[must_use]
     pub fn new(profiles: &'a SubjectProfiles) -> Self {
-        Self { profiles, found: BTreeMap::new() }
+        Self { profiles, found: BTreeMap::new(), compared: BTreeMap::new() }
     }
 
     /// Takes the subject of a row.
     pub fn add(&mut self, row: u64, provider: &str, subject: &str) {
-        let difference = self.profiles.counts(provider).and_then(|counts| counts.difference(subject));
+        let Some(counts) = self.profiles.counts(provider) else { return };
+        if !self.compared.contains_key(provider) {
+            self.compared.insert(provider.to_owned(), (0, 0));
+        }
+        let difference = counts.difference(subject);
+        if let Some((compared, differing)) = self.compared.get_mut(provider) {
+            *compared += 1;
+            *differing += u64::from(difference.is_some());
+        }
         if let Some(difference) = difference {
             self.found.entry((provider.to_owned(), difference)).or_insert((0, row)).0 += 1;
         }
@@ -303,12 +346,23 @@ impl<'a> SubjectComparison<'a> {
     /// What differs, by provider.
     #[must_use]
     pub fn finish(self) -> Vec<UnlikePool> {
-        let profiles = self.profiles;
+        let Self { profiles, compared, found } = self;
         let unlike = |((provider, difference), (values, first_row)): ((String, Difference), (u64, u64))| {
             let pool_values = profiles.counts(&provider).map_or(0, |counts| counts.values);
-            UnlikePool { provider, difference, values, first_row, pool_values }
+            let (compared_values, differing_values) = compared.get(&provider).copied().unwrap_or_default();
+            let is_sample = profiles.is_sample;
+            UnlikePool {
+                provider,
+                difference,
+                values,
+                first_row,
+                pool_values,
+                is_sample,
+                compared_values,
+                differing_values,
+            }
         };
-        self.found.into_iter().map(unlike).collect()
+        found.into_iter().map(unlike).collect()
     }
 }
 
@@ -424,6 +478,24 @@ mod tests {
             let found = compared(&profile(1, count, false, &mut rng), &addresses);
             assert_eq!(found.first().map(UnlikePool::is_certain), expected, "{count}");
         }
+    }
+
+    #[test]
+    fn a_sample_judges_a_file_and_not_a_few_of_its_values() {
+        let mut rng = Rng::new(15);
+        for (wrong, is_sample, expected) in [(100, true, true), (51, true, true), (50, true, false), (1, false, true)] {
+            let profiles = SubjectProfiles { is_sample, ..profile(1, 150, true, &mut rng) };
+            let subjects: Vec<String> =
+                (0..100).map(|number| subject(if number < wrong { 7 } else { 1 }, &mut rng)).collect();
+            let found = compared(&profiles, &subjects);
+            assert_eq!((found.len(), found[0].values), (1, wrong), "{wrong}");
+            assert_eq!(found[0].is_certain(), expected, "{wrong} {is_sample}");
+        }
+        // Two differences of one provider count together.
+        let profiles = SubjectProfiles { is_sample: true, ..profile(1, 150, true, &mut rng) };
+        let subjects: Vec<String> = (0..90).map(|number| subject([0, 7, 1][number % 3], &mut rng)).collect();
+        let found = compared(&profiles, &subjects);
+        assert!(found.len() == 2 && found.iter().all(UnlikePool::is_certain), "{found:?}");
     }
 
     #[test]

@@ -15,13 +15,16 @@ pub fn finding_line(finding: &Finding) -> String {
     if let Some(row) = finding.row {
         position.push(format!("row {row}"));
     }
-    position.push(format!("line {}", finding.line));
+    if finding.line > 0 {
+        position.push(format!("line {}", finding.line));
+    }
     if !finding.column.is_empty() {
         position.push(format!("column {}", finding.column));
     } else if finding.field > 0 {
         position.push(format!("field {}", finding.field));
     }
-    format!("{}: {}: {}", position.join(", "), finding.code.as_str(), finding.message)
+    let position = if position.is_empty() { String::new() } else { position.join(", ") + ": " };
+    format!("{position}{}: {}", finding.code.as_str(), finding.message)
 }
 
 /// Prints the first [`limits::FINDINGS_SHOWN_MAX`] findings of a severity, and counts the rest.

@@ -147,7 +147,7 @@ fn every_row_of_the_mixed_jsonl_ends_as_it_says() -> Checked<()> {
 }
 
 /// Codes that none of so few rows can give: they are about a header, a whole file, a long column, or the pool.
-const NOT_OF_A_ROW: [&str; 4] = ["missing_column", "utf16", "unusual_length", "unlike_pool"];
+const NOT_OF_A_ROW: [&str; 5] = ["missing_column", "utf16", "unusual_length", "unlike_pool", "immutable_attribute"];
 
 #[test]
 fn the_mixed_files_have_every_code() -> Checked<()> {

@@ -94,6 +94,42 @@ fn a_run_that_was_cut_short_resumes_in_this_order_or_in_the_other() {
 }
 
 #[test]
+fn a_limit_takes_the_latest_changes_and_a_later_run_the_next_ones() {
+    let home = Home::new();
+    set(&home);
+    let recent = ["--order", "recent", "--limit"];
+    let save = |from: &str| std::fs::rename(home.path(from), home.path("pool.json")).unwrap();
+    link(&home, &[&recent[..], &["25", "--save-pool", "after.json"]].concat()).left_with(3);
+    assert_eq!(announced(&home), &expected()[..25]);
+    save("after.json");
+    link(&home, &[&recent[..], &["10", "--save-pool", "after.json"]].concat()).left_with(3);
+    assert_eq!(announced(&home), &expected()[..35], "what is done does not count");
+    save("after.json");
+    // More than there are: the rest, and what the plan records without a call.
+    link(&home, &[&recent[..], &["1000", "--save-pool", "after.json"]].concat()).left_with(3);
+    assert_eq!(announced(&home), expected());
+    assert_eq!(home.read("ledger").matches(r#""state":"already_linked""#).count(), 12);
+}
+
+#[test]
+fn the_latest_changes_of_a_part() {
+    let home = Home::new();
+    set(&home);
+    let of_part: Vec<u64> = expected().into_iter().filter(|row| (41..=80).contains(row)).collect();
+    link(&home, &["--order", "recent", "--rows", "41-80", "--limit", "7"]).left_with(3);
+    assert_eq!(announced(&home), &of_part[..7]);
+    std::fs::remove_file(home.path("ledger")).unwrap();
+    link(&home, &["--order", "recent", "--rows", "41-80"]).left_with(3);
+    assert_eq!(announced(&home), of_part);
+    std::fs::remove_file(home.path("ledger")).unwrap();
+    link(&home, &["--order", "recent", "--where", "username=user-50", "--limit", "7"]).left_with(3);
+    assert_eq!(announced(&home), [51]);
+    std::fs::remove_file(home.path("ledger")).unwrap();
+    let none = link(&home, &["--order", "recent", "--limit", "0"]);
+    assert!(!home.path("ledger").exists() || announced(&home).is_empty(), "{none:#?}");
+}
+
+#[test]
 fn it_needs_a_plan() {
     let home = Home::new();
     set(&home);

@@ -41,10 +41,10 @@ fn home() -> (Home, Simulator) {
 fn a_policy_allows_exactly_what_its_command_calls() {
     for (policy, command) in [
         (&["validate", "--with", "sign-ins"][..], &["validate", "pairs.csv"][..]),
-        (&["link", "--with", "quota"], &["link", "pairs.csv", "--yes"]),
+        (&["link", "--with", "quota", "--with", "sign-ins"], &["link", "pairs.csv", "--yes"]),
         (&["reconcile"], &["reconcile", "pairs.csv"]),
         (
-            &["reconcile", "--with", "apply", "--with", "quota"],
+            &["reconcile", "--with", "apply", "--with", "quota", "--with", "sign-ins"],
             &["reconcile", "pairs.csv", "--apply", "--yes", "--max-changes-pct", "100"],
         ),
         (&["duplicates"], &["duplicates"]),

@@ -145,7 +145,23 @@ fn sign_ins_fail_exactly_where_doctor_and_validate_say_so() {
         if !traps.social && !traps.required {
             let validated = report(&["validate", "in.csv"]);
             assert_eq!(foretold(&validated["forecast"]["sign_in_checks"]), (linked, new, verified), "{traps:?}");
-            assert_eq!(validated["exit_status"], 0, "what breaks sign-ins refuses no link: {validated}");
+            let expected = if immutable { 4 } else { 0 };
+            assert_eq!(validated["exit_status"], expected, "only what locks people out is an error: {validated}");
+            assert_eq!(validated["findings_by_code"]["immutable_attribute"], json!(immutable.then_some(1)));
+            // `link` sends nothing where a linked identity cannot sign in, and else prints the same warnings.
+            let link = ["link", "in.csv", "--yes", "--ledger", "ledger", "--rate", "100"];
+            let linked = home.run(&[&link[..], &SIMULATED].concat()).left_with(expected);
+            assert_eq!(home.path("ledger").exists(), !immutable, "{linked:#?}");
+            let _ = std::fs::remove_file(home.path("ledger"));
+            let topics = ["mapping", "sign_up", "app_clients"].map(Value::from);
+            let is_warned = doctor["checks"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|check| check["status"] == "warn" && topics.contains(&check["name"]));
+            if !immutable {
+                assert_eq!(linked.stderr.contains("warning: sign-ins: "), is_warned, "{traps:?} {linked:#?}");
+            }
         }
     }
 }
@@ -170,5 +186,53 @@ fn what_may_not_be_read_is_not_checked_and_is_no_error() {
             validated.stdout.contains("warn  mapping      DescribeIdentityProvider: access denied"),
             "{validated:#?}"
         );
+        let linked = home.run(&[&["link", "in.csv", "--yes"][..], &SIMULATED, &faults].concat()).left_with(0);
+        assert_eq!(linked.stderr.matches("sign-ins are not checked").count(), 1, "{linked:#?}");
+        assert!(linked.stderr.contains(&format!("{operation}: access denied")), "{linked:#?}");
+        std::fs::remove_file(home.path("in.csv.simulated.ledger")).unwrap();
     }
+}
+
+#[test]
+fn what_locks_people_out_ends_every_way_to_link_until_it_is_allowed() {
+    let home = Home::new();
+    let harmless = Traps { mapped: true, verified: true, offered: true, ..Traps::all().next().unwrap() };
+    let write_pool = |traps: Traps| {
+        let mut text = Vec::new();
+        pool_file::write(&mut text, &traps.pool()).unwrap();
+        home.write("pool.json", text);
+    };
+    home.write("in.csv", "username,source_provider,source_value\nalice,Okta,2002\n");
+    write_pool(harmless);
+    home.run(&[&["validate", "in.csv", "--save-plan", "plan"][..], &SIMULATED].concat()).left_with(0);
+    // The pool is changed after the plan was made.
+    write_pool(Traps { immutable: true, ..harmless });
+    let bounds = ["--max-changes-pct", "100"];
+    let write = ["--yes", "--save-pool", "after.json", "--force"];
+    for way in [
+        &["link", "in.csv"][..],
+        &["link", "in.csv", "--plan", "plan"],
+        &[&["reconcile", "in.csv", "--apply"], &bounds[..]].concat(),
+    ] {
+        let run = home.run(&[way, &write, &SIMULATED].concat()).left_with(4);
+        assert!(run.stderr.contains("error: immutable_attribute: Okta maps email, "), "{way:?}: {run:#?}");
+        assert!(run.stderr.contains("nothing was sent"), "{way:?}: {run:#?}");
+        if !way.contains(&"--plan") {
+            let allow = ["--allow", "immutable_attribute", "--ledger", "allowed.ledger"];
+            let run = home.run(&[way, &write, &SIMULATED, &allow].concat()).left_with(0);
+            assert!(run.stderr.contains("warning: immutable_attribute: "), "{way:?}: {run:#?}");
+            assert!(home.read("after.json").contains("2002"), "{way:?}");
+            std::fs::remove_file(home.path("allowed.ledger")).unwrap();
+        }
+    }
+    // The result for a script.
+    let run = home.run(&[&["link", "in.csv", "--output", "json"][..], &write, &SIMULATED].concat()).left_with(4);
+    let result: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(result["error"]["code"], "pool_findings", "{run:#?}");
+    // A plan that accepts it is made and followed with the option.
+    let allow = ["--allow", "immutable_attribute"];
+    let plan = ["validate", "in.csv", "--save-plan", "plan", "--force"];
+    home.run(&[&plan[..], &SIMULATED].concat()).left_with(4);
+    home.run(&[&plan[..], &SIMULATED, &allow].concat()).left_with(0);
+    home.run(&[&["link", "in.csv", "--plan", "plan"][..], &write, &SIMULATED, &allow].concat()).left_with(0);
 }

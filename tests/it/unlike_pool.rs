@@ -59,6 +59,8 @@ fn pool(export: &Export) -> String {
         })
         .collect();
     assert!(users.len() >= 100, "{}: {}", export.0, users.len());
+    let people = (0..ids.len()).map(|number| json!({ "username": format!("person-{number}") }));
+    let users: Vec<Value> = people.chain(users).collect();
     json!({
         "version": 1, "pool": { "id": "sim-local-1_Profiled1" },
         "providers": [{ "name": provider, "type": kind }], "users": users,
@@ -155,8 +157,27 @@ fn a_damaged_export_is_caught_by_itself_or_against_the_pool() {
             let finished = home.run(&arguments);
             let report: Value = serde_json::from_str(&finished.stdout).unwrap();
             assert_eq!(report["exit_status"], 4, "{file} {preset} {column} {name}: {}", report["findings_by_code"]);
+            // Without a plan, `link` gives nobody such an identity either.
+            assert_eq!(people_linked(&home, &set), 0, "{file} {name}");
         }
+        let rows = identities(export).into_iter().enumerate().map(|(number, id)| format!("person-{number},{id}"));
+        let rows: Vec<String> = rows.collect();
+        home.write("in.csv", format!("username,source_value\n{}\n", rows.join("\n")));
+        assert_eq!(people_linked(&home, &format!("source_provider={provider}")), rows.len(), "{file} as it was");
     }
+}
+
+/// Links the input without a plan, and counts the people who have an identity afterwards.
+fn people_linked(home: &Home, set: &str) -> usize {
+    for name in ["in.csv.simulated.ledger", "after.json"] {
+        let _ = std::fs::remove_file(home.path(name));
+    }
+    home.run(&[&["link", "in.csv", "--set", set][..], &SIMULATED, &WRITE].concat());
+    let Ok(text) = std::fs::read_to_string(home.path("after.json")) else { return 0 };
+    let pool: Value = serde_json::from_str(&text).unwrap();
+    let users = pool["users"].as_array().unwrap().iter();
+    let people = users.filter(|user| user["username"].as_str().unwrap().starts_with("person-"));
+    people.filter(|user| user["identities"].as_array().is_some_and(|held| !held.is_empty())).count()
 }
 
 /// An export of Entra, and the column of its subjects.
@@ -250,4 +271,159 @@ fn the_identities_of_another_pool_are_compared_too() {
     assert_eq!(against(&[])["findings"], json!([]), "clean");
     let wrong = against(&["--map", "source_value=Username"]);
     assert_eq!(wrong["exit_status"], 4, "{}", wrong["findings_by_code"]);
+}
+
+/// A pool with so many profiles of Okta, and natives who are named by user name and by address.
+fn pool_of_profiles(home: &Home, profiles: usize) {
+    let profile = |number: usize| {
+        let id = format!("00u{number:05}AbCdEfGhIjKl");
+        let own = json!({ "providerName": "Okta", "userId": id, "primary": true });
+        json!({ "username": format!("Okta_{id}"), "status": "EXTERNAL_PROVIDER", "identities": [own] })
+    };
+    let native = |number: usize| {
+        let attributes = json!({ "email_verified": "true" });
+        json!({
+            "username": format!("native-{number}"), "email": format!("n{number}@example.com"),
+            "attributes": attributes, "enabled": number != 3,
+        })
+    };
+    let users: Vec<Value> = (0..20).map(native).chain((0..profiles).map(profile)).collect();
+    let pool = json!({
+        "version": 1, "pool": { "id": "sim-local-1_Profiled1" },
+        "providers": [{ "name": "Okta", "type": "OIDC" }], "users": users,
+    });
+    home.write("pool.json", pool.to_string());
+}
+
+/// Rows for the natives; those with these numbers have an address as their identity.
+fn write_rows(home: &Home, unlike: std::ops::Range<usize>) {
+    let row = |number: usize| {
+        let value = if unlike.contains(&number) {
+            format!("n{number}@example.com")
+        } else {
+            format!("00u9{number:04}AbCdEfGhIjKl")
+        };
+        format!("native-{number},Okta,{value}\n")
+    };
+    let rows: String = (0..20).map(row).collect();
+    home.write("in.csv", format!("username,source_provider,source_value\n{rows}"));
+}
+
+const SIMULATED: [&str; 5] = ["--simulate", "--pool-file", "pool.json", "--simulate-latency", "off"];
+const WRITE: [&str; 6] = ["--yes", "--rate", "2000", "--save-pool", "after.json", "--force"];
+
+/// Runs a command that writes, and counts the identities that natives have afterwards; `None` where nothing was saved.
+fn natives_linked(home: &Home, command: &[&str], status: i32) -> (usize, crate::harness::Finished) {
+    let _ = std::fs::remove_file(home.path("in.csv.simulated.ledger"));
+    let _ = std::fs::remove_file(home.path("after.json"));
+    let run = home.run(&[command, &SIMULATED, &WRITE].concat()).left_with(status);
+    let linked = match std::fs::read_to_string(home.path("after.json")) {
+        Ok(text) => {
+            let pool: Value = serde_json::from_str(&text).unwrap();
+            let users = pool["users"].as_array().unwrap().iter();
+            let natives = users.filter(|user| user["username"].as_str().unwrap().starts_with("native-"));
+            natives.map(|user| user["identities"].as_array().map_or(0, Vec::len)).sum()
+        }
+        Err(_) => 0,
+    };
+    (linked, run)
+}
+
+#[test]
+fn every_way_to_link_compares_with_the_pool_before_it_sends() {
+    let home = Home::new();
+    let apply = ["reconcile", "in.csv", "--apply", "--max-changes-pct", "100"];
+    // A pool that is read as a whole, and one of which a sample is read.
+    for profiles in [110, 400] {
+        pool_of_profiles(&home, profiles);
+        write_rows(&home, 0..20);
+        for way in [&["link", "in.csv"][..], &apply] {
+            let (linked, run) = natives_linked(&home, way, 4);
+            assert_eq!(linked, 0, "{way:?}: {run:#?}");
+            let found = "error: unlike_pool: 20 Okta values look like e-mail addresses; the ";
+            assert!(run.stderr.contains(found), "{way:?}: {run:#?}");
+            let (linked, run) = natives_linked(&home, &[way, &["--allow", "unlike_pool"]].concat(), 0);
+            assert_eq!(linked, 20, "{way:?}: {run:#?}");
+            assert!(run.stderr.contains("warning: unlike_pool: "), "{way:?}: {run:#?}");
+        }
+        for look_up in ["scan", "filter"] {
+            let plan = ["validate", "in.csv", "--save-plan", "plan", "--lookup", look_up];
+            home.run(&[&plan, &SIMULATED[..]].concat()).left_with(4);
+            assert!(!home.path("plan").exists(), "{look_up}");
+        }
+        write_rows(&home, 0..0);
+        for way in [&["link", "in.csv"][..], &apply] {
+            let (linked, run) = natives_linked(&home, way, 0);
+            assert_eq!((linked, run.stderr.contains("unlike_pool")), (20, false), "{way:?}: {run:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_few_identities_or_a_few_strange_values_only_warn() {
+    let home = Home::new();
+    // The scan of `reconcile` judges each value where a sample only judges most of them.
+    for (profiles, unlike, reconciled) in [(400, 0..3, 4), (40, 0..20, 0), (5, 0..20, 0)] {
+        pool_of_profiles(&home, profiles);
+        write_rows(&home, unlike.clone());
+        let (linked, run) = natives_linked(&home, &["link", "in.csv"], 0);
+        let is_warned = run.stderr.contains(&format!("warning: unlike_pool: {} Okta values look like", unlike.len()));
+        assert_eq!((linked, is_warned), (20, profiles >= 10), "{profiles}: {run:#?}");
+        let apply = ["reconcile", "in.csv", "--apply", "--max-changes-pct", "100"];
+        natives_linked(&home, &apply, reconciled);
+    }
+}
+
+#[test]
+fn a_canary_with_one_value_unlike_the_pool_sends_nothing() {
+    let home = Home::new();
+    for profiles in [40, 400] {
+        pool_of_profiles(&home, profiles);
+        write_rows(&home, 1..2);
+        let canary = ["link", "in.csv", "--canary", "3"];
+        let (linked, run) = natives_linked(&home, &canary, 9);
+        let said = "canary: row 2: Okta values look like e-mail addresses; the ";
+        assert!(linked == 0 && run.stderr.contains(said), "{run:#?}");
+        assert_eq!(natives_linked(&home, &[&canary[..], &["--allow", "unlike_pool"]].concat(), 0).0, 20);
+        // With a plan as well, which a few identities or a few values do not forbid.
+        let plan = ["validate", "in.csv", "--save-plan", "plan", "--force", "--lookup", "filter"];
+        home.run(&[&plan, &SIMULATED[..]].concat()).left_with(0);
+        let (linked, run) = natives_linked(&home, &[&canary[..], &["--plan", "plan"]].concat(), 9);
+        assert!(linked == 0 && run.stderr.contains(said), "{run:#?}");
+        // A strange value behind the canary is a warning only.
+        write_rows(&home, 7..8);
+        assert_eq!(natives_linked(&home, &canary, 0).0, 20);
+    }
+}
+
+#[test]
+fn a_disabled_user_who_is_read_is_reported() {
+    let home = Home::new();
+    pool_of_profiles(&home, 0);
+    write_rows(&home, 0..0);
+    let warned = "1 link was made of users who are disabled";
+    let (linked, run) = natives_linked(&home, &["link", "in.csv"], 0);
+    assert!(linked == 20 && !run.stderr.contains(warned), "a user name is not read: {run:#?}");
+    let (_, run) = natives_linked(&home, &["link", "in.csv", "--read-back"], 0);
+    assert!(run.stderr.contains(warned), "{run:#?}");
+    let row = |number: usize| format!("n{number}@example.com,Okta,00u9{number:04}\n");
+    let rows: String = (0..20).map(row).collect();
+    home.write("in.csv", format!("email,source_provider,source_value\n{rows}"));
+    let (_, run) = natives_linked(&home, &["link", "in.csv"], 0);
+    assert!(run.stderr.contains(warned), "{run:#?}");
+    let apply = ["reconcile", "in.csv", "--apply", "--max-changes-pct", "100"];
+    let (_, run) = natives_linked(&home, &apply, 0);
+    assert!(run.stderr.contains("1 row to link: the user is disabled; the service may refuse the link"), "{run:#?}");
+}
+
+#[test]
+fn what_cannot_be_read_for_the_comparison_ends_no_run() {
+    let home = Home::new();
+    pool_of_profiles(&home, 400);
+    write_rows(&home, 0..20);
+    home.write("faults", "access-denied@1..:ListUsers\n");
+    let (linked, run) = natives_linked(&home, &["link", "in.csv", "--simulate-faults", "faults"], 0);
+    assert_eq!(linked, 20, "{run:#?}");
+    let said = "identities are not compared with those of the pool: ListUsers: access denied";
+    assert_eq!(run.stderr.matches(said).count(), 1, "{run:#?}");
 }

@@ -111,6 +111,48 @@ fn link_dry_run_is_for_the_rows_that_link_would_work_on() {
 }
 
 #[test]
+fn link_dry_run_refuses_what_the_run_would_refuse() {
+    let home = home_with_inputs();
+    let simulator = Simulator::quick(&home);
+    // The pool of this simulator has no users before the first call, so that a dry run ends with 3 at best.
+    let dry_run = |options: &[&str]| home.link(&simulator.url, &[&["pairs.csv", "--dry-run"], options].concat());
+    for (options, status, said) in [
+        (&["--max-changes", "4"][..], 9, "5 links would be made, over --max-changes 4; nothing was sent"),
+        (&["--max-changes", "5"], 3, ""),
+        (&["--rows", "1-2", "--max-changes", "2"], 3, ""),
+        (&["--max-changes-pct", "99"], 9, "over --max-changes-pct 99 of 5 rows"),
+        (&["--min-rows", "6"], 4, "fewer than --min-rows 6"),
+        (&["--max-shrink", "10"], 3, ""),
+        (&["--expect-account", "123456789012"], 6, "--expect-account is 123456789012; nothing was sent"),
+        (&["--expect-account", "000000000000"], 3, ""),
+        (&["--confirm", "Others"], 2, "--confirm 'Others' is not the name of pool"),
+        (
+            &["--canary", "2", "--verify"],
+            3,
+            "without effect in a dry run, which sends nothing and reads no ledger: --canary, --verify",
+        ),
+    ] {
+        let run = dry_run(options).left_with(status);
+        assert!(run.stderr.contains(said), "{options:?}: {run:#?}");
+    }
+    let json = dry_run(&["--max-changes", "4", "--output", "json"]).left_with(9);
+    let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&report["error"]["code"], &report["exit_status"]), (&"bound".into(), &9.into()), "{report}");
+    assert_eq!(report["forecast"]["refused"], 5, "the whole result is there: {report}");
+    let invalid = home.link(&simulator.url, &["bad-row.csv", "--dry-run", "--strict"]);
+    invalid.left_with(4);
+    assert_eq!(simulator.link_calls(), 0);
+    // What is done is in the ledger, which a dry run does not read.
+    home.link(&simulator.url, &["pairs.csv", "--limit", "1", "--rate", "1000"]).left_with(3);
+    for option in ["--max-changes", "--max-changes-pct", "--max-shrink"] {
+        dry_run(&[option, "50"]).refused_with(2, &format!("{option} depends on what ledger pairs.csv.ledger has"));
+    }
+    home.write("settings.toml", "max-changes = 1\n");
+    let run = dry_run(&["--config", "settings.toml"]).left_with(3);
+    assert!(run.stderr.contains("the bounds of changes in the settings are not checked"), "{run:#?}");
+}
+
+#[test]
 fn an_option_may_come_from_a_variable_or_from_the_file() {
     let home = home_with_inputs();
     let simulator = Simulator::quick(&home);

@@ -82,6 +82,14 @@ impl Canary {
         Ok(Self { rows: chosen })
     }
 
+    pub(super) fn rows(&self) -> impl Iterator<Item = &IncomingRow> {
+        self.rows.iter()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     pub(super) fn numbers(&self) -> impl Iterator<Item = RowNumber> {
         self.rows.iter().filter_map(IncomingRow::row).map(|row| row.number)
     }
@@ -103,19 +111,33 @@ impl Canary {
 
 /// Whether a run would link a row, or an earlier run has linked it.
 fn is_candidate(incoming: &IncomingRow, ledger: Option<&Ledger>, retry: RetryChoice) -> bool {
-    let key = incoming.key();
-    let state = ledger.map_or(RowState::Unprocessed, |ledger| ledger.state(key));
-    let is_replaced = ledger
-        .is_some_and(|ledger| ledger.view().standing(key) == RowStanding::Replaced && ledger.view().is_superseded(key));
-    let is_sent = match incoming {
+    let state = state_of(incoming, ledger);
+    let is_linked = matches!(state, RowState::Linked | RowState::AlreadyLinked) && !is_replaced(incoming, ledger);
+    is_linked || is_sent(incoming, ledger, retry)
+}
+
+/// Whether a run would link a row.
+pub(super) fn is_sent(incoming: &IncomingRow, ledger: Option<&Ledger>, retry: RetryChoice) -> bool {
+    let state = state_of(incoming, ledger);
+    match incoming {
         IncomingRow::Row(_) | IncomingRow::Chosen(..) | IncomingRow::Planned(_, PlannedOutcome::Link(_)) => {
             // A row whose unlink took effect is linked again only with `--relink`.
-            state.on_resume(retry) != ResumeAction::Skip && (state != RowState::Unlinking || retry.relink)
+            state.on_resume(retry) != ResumeAction::Skip
+                && (state != RowState::Unlinking || retry.relink)
+                && !is_replaced(incoming, ledger)
         }
         _ => false,
-    };
-    let is_linked = matches!(state, RowState::Linked | RowState::AlreadyLinked);
-    !is_replaced && (is_sent || is_linked)
+    }
+}
+
+fn state_of(incoming: &IncomingRow, ledger: Option<&Ledger>) -> RowState {
+    ledger.map_or(RowState::Unprocessed, |ledger| ledger.state(incoming.key()))
+}
+
+fn is_replaced(incoming: &IncomingRow, ledger: Option<&Ledger>) -> bool {
+    let key = incoming.key();
+    ledger
+        .is_some_and(|ledger| ledger.view().standing(key) == RowStanding::Replaced && ledger.view().is_superseded(key))
 }
 
 /// Rows that come first, in batches, and then the others.

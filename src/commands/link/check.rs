@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::canary::is_sent;
 use crate::commands::shared::Failure;
 use crate::commands::shared::part::InputPart;
-use crate::commands::shared::rows::{is_in_shard, read_first};
-use crate::domain::event::{RunEvent, RunObserver};
+use crate::commands::shared::rows::{InputRows, RowGuidance, is_in_shard, read_first};
+use crate::domain::event::{IgnoreEvents, RunEvent, RunObserver};
 use crate::domain::finding::Severity;
 use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::row::{Link, RowNumber, RowPlace};
 use crate::domain::shard::Shard;
 use crate::domain::state::{ResumeAction, RetryChoice, RowState};
+use crate::engine::IncomingRow;
 use crate::input::{CrossRowFindings, InputOptions, InputReader, InputRecord, InputSource};
 use crate::ledger::{Corrections, InputPresence, Ledger, LedgerError, RowStanding};
 use crate::limits::PROVIDERS_PER_POOL_MAX;
@@ -89,6 +91,22 @@ impl InputCheck<'_> {
         }
         checked.presence = presence;
         Ok(checked)
+    }
+
+    /// As [`InputCheck::run`], where the limit counts the rows that a plan links, by the last change of their users. Rows
+    /// that the plan records without a call wait until no other row is left out.
+    pub fn run_for_most_recent(
+        &self,
+        limit: u64,
+        guidance: &dyn Fn() -> Result<RowGuidance, Failure>,
+        observer: &mut dyn RunObserver,
+    ) -> Result<CheckedInput, Failure> {
+        let part = self.part.without_limit();
+        let all = InputCheck { part: &part, ..*self }.run(observer)?;
+        let rows = InputRows::open(self.source, self.options, &all.cross_row, self.pool, self.shard, guidance()?)?;
+        let is_sent = |incoming: &IncomingRow| is_sent(incoming, self.ledger, self.retry);
+        let Some(chosen) = rows.in_part(part.clone()).most_recent(limit, &is_sent)? else { return Ok(all) };
+        InputCheck { part: &part.only(chosen), ..*self }.run(&mut IgnoreEvents)
     }
 
     /// Counts a row, and reports its findings to the observer.

@@ -2,7 +2,9 @@
 
 mod canary;
 mod check;
+mod dry_run;
 mod estimate;
+mod pool_check;
 mod rehearse;
 mod verify;
 mod verify_outcome;
@@ -34,7 +36,7 @@ use super::shared::{
     connect, default_ledger_path, headings, note_preset, parse_shard, pool_options, resolve_shard,
     warn_about_undivided_array,
 };
-use super::validate::{DryRunPart, ValidateArgs, cmd_validate};
+use super::validate::cmd_validate;
 use crate::domain::identity::PoolId;
 use crate::domain::object::ObjectAddress;
 use crate::domain::row::Row;
@@ -51,10 +53,11 @@ use crate::ledger::{Binding, Corrections, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
 use crate::service::cognito::{Cognito, ConnectionTarget};
 use crate::ui::format::counted;
-use crate::ui::{Ui, format, shell_path};
+use crate::ui::{Ui, format};
 use canary::{Canary, canary_size};
 pub use check::{CheckedInput, InputCheck};
 use estimate::print_estimate;
+use pool_check::PoolCheck;
 use verify_outcome::VerifyOutcome;
 
 const EXAMPLE: &str = "Example: cognito-link link pairs.csv --user-pool-id us-east-1_AbCdEfGhI";
@@ -62,8 +65,9 @@ const EXAMPLE: &str = "Example: cognito-link link pairs.csv --user-pool-id us-ea
 /// Link every row of a file; resume where the last run ended
 ///
 /// Checks the whole file first, and sends nothing before you have confirmed. The ledger beside the file records every
-/// call before it is made, so the same command resumes after a crash, a signal or a limit. Without `--plan`, the pool is
-/// not compared with the rows before: run `validate` with a pool to see disabled users and identities unlike the pool's.
+/// call before it is made, so the same command resumes after a crash, a signal or a limit. The settings of
+/// the pool that break sign-ins, and identities unlike a sample of the pool's, are reported before it asks. Only a plan
+/// compares each row with the pool before.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 #[expect(clippy::struct_excessive_bools, reason = "a flag a field")]
@@ -174,42 +178,6 @@ pub enum LinkOrder {
 }
 
 impl LinkArgs {
-    /// The command that reads what this one would read, and holds nothing that can write.
-    fn without_writing(self) -> Result<(ValidateArgs, DryRunPart), Failure> {
-        if let Some(plan) = &self.plan {
-            let plan = shell_path(&plan.display().to_string());
-            return Err(Failure::Usage(format!(
-                "--dry-run follows no plan, because {plan} has the forecast of each row; make a new one with `cognito-link \
-                 validate {} --save-plan FILE`, with the options of this command for input and pool",
-                shell_path(&self.input.display().to_string())
-            )));
-        }
-        let shard = resolve_shard(self.shard)?;
-        let ledger = self.part.limit.map(|_| self.ledger_path(shard)).transpose()?;
-        if let Some(ledger) = ledger.filter(|path| path.exists()) {
-            return Err(Failure::Usage(format!(
-                "--limit counts the rows that ledger {} does not have as done, and --dry-run reads no ledger: name the \
-                 rows with --rows",
-                ledger.display()
-            )));
-        }
-        let validate = ValidateArgs {
-            input: self.input,
-            reading: self.reading,
-            split: None,
-            choices: self.choices,
-            min_rows: self.input_limits.min_rows,
-            offline: false,
-            pool: self.pool,
-            save_plan: None,
-            lookup: None,
-            rate: self.pace.rate,
-            share: self.pace.share,
-            simulation: self.simulation,
-        };
-        Ok((validate, DryRunPart { shard, rows: self.part }))
-    }
-
     fn ledger_path(&self, shard: Option<Shard>) -> Result<PathBuf, Failure> {
         match &self.ledger {
             Some(path) => Ok(path.clone()),
@@ -224,8 +192,8 @@ impl LinkArgs {
 pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, file_settings: file, .. } = context;
     if args.dry_run {
-        let (validate, part) = args.without_writing()?;
-        return Box::pin(cmd_validate(validate, part, context)).await;
+        let (validate, dry_run) = args.without_writing(file, ui)?;
+        return Box::pin(cmd_validate(validate, dry_run, context)).await;
     }
 
     // Settings.
@@ -272,7 +240,13 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         let (pool, retry, ledger) = (&binding.pool, options.retry, ledger.as_ref());
         let (source, options) = (&source, &input_options);
         let check = InputCheck { source, options, pool, shard, part: &part, ledger, retry };
-        let checked = check.run(ui.observer().as_mut())?;
+        let checked = match part.limit {
+            Some(limit) if args.order == LinkOrder::Recent => {
+                let again = || guidance_again(followed.as_ref(), None);
+                check.run_for_most_recent(limit, &again, ui.observer().as_mut())?
+            }
+            _ => check.run(ui.observer().as_mut())?,
+        };
         let rows_before = ledger.and_then(|ledger| ledger.rows_of_input(&args.input.display().to_string()));
         input_limits.check(checked.rows + checked.in_other_shards, rows_before)?;
         change_bounds.check(checked.to_send(), checked.rows)?;
@@ -328,11 +302,38 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     };
     print_estimate(&checked, plan, &opened.knowledge, &options, ui);
     let corrections = checked.corrections(ledger.as_ref())?;
+    let open = |guidance| -> Result<InputRows, Failure> {
+        let rows = InputRows::open(&source, &input_options, &checked.cross_row, &binding.pool, shard, guidance)?;
+        Ok(rows.in_part(checked.part.clone()))
+    };
+    let canary = match canary_size.filter(|_| to_send > 0) {
+        Some(size) => {
+            let guidance = guidance_again(followed.as_ref(), guidance.choices())?;
+            Canary::choose(&mut open(guidance)?, &checked.providers, size, ledger.as_ref(), options.retry)?
+        }
+        None => Canary::default(),
+    };
     tracing::info!(pool = %binding.pool, seed = options.seed, rows = checked.rows, "starting");
     if to_send > 0 {
         let links = plan.map_or(to_send, |plan| plan.count("link").min(to_send));
         let what = format!("link {} of {}", format::counted(to_send, "row"), source.name());
-        let reasons = reasons_to_think(ledger.as_ref(), plan);
+        // `validate` has compared the rows for a plan.
+        let rows = plan.is_none().then(|| open(RowGuidance::None)).transpose()?;
+        let (directory, app_clients) = (opened.service.directory(), opened.service.app_clients());
+        let check = PoolCheck {
+            directory: directory.as_ref(),
+            app_clients: app_clients.as_ref(),
+            knowledge: &opened.knowledge,
+            providers: &checked.providers,
+            options: &input_options,
+            ledger: ledger.as_ref(),
+            retry: options.retry,
+            canary: &canary,
+            seed: options.seed,
+            context,
+        };
+        let found = check.run(rows).await?;
+        let reasons = reasons_to_think(ledger.as_ref(), plan).into_iter().chain(found).collect();
         opened.target.confirm(&Proposal { what, links, reasons, yes: args.yes, ui })?;
     }
 
@@ -353,7 +354,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         pace,
         control,
         options,
-        canary_size: canary_size.filter(|_| to_send > 0),
+        canary,
     };
     let exit = Box::pin(run.link(&args, context)).await?;
     if let Some(running) = running_simulator {
@@ -378,8 +379,7 @@ struct CheckedRun<'a> {
     pace: WritePace,
     control: ControlPlan,
     options: EngineOptions,
-    /// `None` without a canary.
-    canary_size: Option<u64>,
+    canary: Canary,
 }
 
 impl CheckedRun<'_> {
@@ -398,14 +398,7 @@ impl CheckedRun<'_> {
             let rows = InputRows::open(source, input_options, cross_row, pool, self.shard, guidance)?;
             Ok(rows.in_part(self.checked.part.clone()))
         };
-        let canary = match self.canary_size {
-            Some(size) => {
-                let guidance = guidance_again(self.followed.as_ref(), choices.as_ref())?;
-                let (ledger, retry) = (self.ledger.as_ref(), self.options.retry);
-                Canary::choose(&mut open(guidance)?, &self.checked.providers, size, ledger, retry)?
-            }
-            None => Canary::default(),
-        };
+        let canary = self.canary;
         let rows = open(self.guidance)?.without(canary.numbers().collect());
         let rows = if args.order == LinkOrder::Recent { rows.recent_first() } else { rows };
         let rows = rows.read_ahead(source.name())?;

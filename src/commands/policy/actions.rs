@@ -44,7 +44,7 @@ pub enum PolicyUse {
     Apply,
     /// Rows that link by another attribute than `Cognito_Subject`
     AttributeLinks,
-    /// `validate`: the checks of sign-ins; without it they are "not checked"
+    /// `validate`, `link`, `reconcile --apply`: the checks of sign-ins; without it they are "not checked"
     SignIns,
     /// `doctor --probe-write`: test the right to link
     ProbeWrite,
@@ -98,7 +98,8 @@ const READING: &[(PolicyCommand, When)] = &[
 
 const ONLY_PROBE: &[(PolicyCommand, When)] = &[(Probe, Always)];
 
-const SIGN_INS: &[(PolicyCommand, When)] = &[(Doctor, Always), (Validate, With(SignIns))];
+const SIGN_INS: &[(PolicyCommand, When)] =
+    &[(Doctor, Always), (Validate, With(SignIns)), (Link, With(SignIns)), (Reconcile, With(SignIns))];
 
 const QUOTA: &[(PolicyCommand, When)] =
     &[(Doctor, Always), (Link, With(Quota)), (Reconcile, With(Quota)), (Undo, With(Quota))];
@@ -116,6 +117,8 @@ pub(super) const ACTIONS: &[Action] = &[
             (Doctor, Always),
             (Validate, With(AttributeLinks)),
             (Validate, With(SignIns)),
+            (Link, With(SignIns)),
+            (Reconcile, With(SignIns)),
             (Reconcile, With(AttributeLinks)),
             (Export, With(PoolSnapshot)),
         ],

@@ -1,6 +1,6 @@
 //! The second reading of the file: each row gets its standing in the pool.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::input::ReconcileInput;
@@ -18,6 +18,7 @@ use crate::foresight::pool_index::PoolIndex;
 use crate::foresight::prediction::{PredictedOutcome, PredictionBasis, Predictor};
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::scan::LookUpMethod;
+use crate::foresight::subject_profile::{SubjectComparison, UnlikePool};
 use crate::input::{CrossRowFindings, InputReader};
 use crate::ledger::{InputPresence, LedgerView};
 use crate::service::MappedAttributes;
@@ -45,6 +46,12 @@ pub struct Comparison {
     /// When the scan began, by our clock.
     pub(super) scan_began: UnixMs,
     pub(super) cross_row: Arc<CrossRowFindings>,
+    /// Providers of the identities that a run would link.
+    pub(super) providers: BTreeSet<ProviderName>,
+    /// How these differ from the identities of the pool.
+    pub(super) unlike: Vec<UnlikePool>,
+    /// Rows that a run would link to users of whom a person should know more: by the reason.
+    pub(super) concerns: BTreeMap<&'static str, u64>,
     /// Which rows of the ledger the file has; `None` without a ledger.
     pub(super) presence: Option<InputPresence>,
 }
@@ -69,6 +76,8 @@ impl ReconcileInput {
         take: &mut dyn FnMut(ComparedItem<'_>) -> Result<(), Failure>,
     ) -> Result<Comparison, Failure> {
         let extras = scan.take_extras()?;
+        let profiles = std::mem::take(&mut scan.subjects);
+        let mut subjects = SubjectComparison::new(&profiles);
         let mut traces = std::mem::replace(&mut scan.traces, SignInTraces::new(knowledge.facts.case_sensitive));
         let known = PredictionBasis {
             index: &scan.index,
@@ -107,13 +116,25 @@ impl ReconcileInput {
                     let standing = with_ledger_refusal(in_pool, state, self.retry);
                     let hint = forecast.hint.map(CorrectionHint::as_str);
                     let drift = DriftRow { row: record.number, key: Some(key), standing, hint };
-                    comparison.pick(&drift, key, forecast.outcome, state);
+                    if comparison.pick(&drift, key, forecast.outcome, state) {
+                        let provider = link.source.provider();
+                        if link.source.attribute().is_subject() {
+                            subjects.add(record.number.0, provider.as_str(), link.source.value().expose());
+                        }
+                        if !comparison.providers.contains(provider) {
+                            comparison.providers.insert(provider.clone());
+                        }
+                        for concern in forecast.concerns {
+                            *comparison.concerns.entry(concern.as_str()).or_default() += 1;
+                        }
+                    }
                     drift
                 }
             };
             comparison.counts.add(compared.standing);
             take(ComparedItem::Row(&compared))?;
         }
+        comparison.unlike = subjects.finish();
         for extra in extras {
             comparison.counts.extra += 1;
             take(ComparedItem::Extra(&extra?))?;
@@ -165,7 +186,8 @@ fn with_ledger_refusal(in_pool: DriftStatus, state: RowState, retry: RetryChoice
 }
 
 impl Comparison {
-    fn pick(&mut self, line: &DriftRow, key: RowKey, verdict: PredictedOutcome, state: RowState) {
+    /// Picks a row that a run has to work on. Returns whether it makes a link.
+    fn pick(&mut self, line: &DriftRow, key: RowKey, verdict: PredictedOutcome, state: RowState) -> bool {
         let is_doubtful = state.on_resume(RetryChoice::EVERYTHING) == ResumeAction::Settle
             && matches!(line.standing, DriftStatus::Linked | DriftStatus::Missing | DriftStatus::Unverifiable);
         // A link by an attribute that this ledger has made, or may have made, is not sent again because it is not seen.
@@ -180,5 +202,6 @@ impl Comparison {
         if is_new && state.on_resume(RetryChoice::EVERYTHING) == ResumeAction::Skip {
             self.undone_by_others.push(line.clone());
         }
+        is_new
     }
 }

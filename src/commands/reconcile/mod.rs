@@ -18,6 +18,9 @@ use clap::Args;
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
 use super::shared::control::ControlArgs;
+use super::shared::pool_findings::{
+    check_sign_ins, immutable_attribute_findings, refuse_pool_errors, unlike_pool_finding, warn_about_sign_ins,
+};
 use super::shared::retry::{RetryOption, parse_retry, retry_choice};
 use super::shared::run::{listen_for_signals, run_engine, run_start};
 use super::shared::settings::parse_percent;
@@ -27,6 +30,7 @@ use super::shared::{
     note_preset, parse_provider, warn_about_access, warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
+use crate::domain::event::RunEvent;
 use crate::domain::identity::ProviderName;
 use crate::domain::run::{RunOutcome, RunPurpose};
 use crate::domain::state::RetryChoice;
@@ -190,6 +194,9 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     let (comparison, report) = compare(&args, &input, needs, &pool, view, &superseded, scan, context).await?;
     view::print_drift(&report, ui)?;
     input.choices.warn_about_unused(ui);
+    if !args.apply {
+        print_unlike(&comparison, &input, context);
+    }
     if !args.apply && comparison.in_doubt > 0 {
         let rows = format::counted(comparison.in_doubt, "row");
         ui.note(&format!("{rows} in doubt in the ledger; settle them with --apply"));
@@ -248,6 +255,8 @@ async fn apply(
     if let Err(stop) = bounds.check(changes, report.counts.rows) {
         return Ok(ApplyOutcome { stop: Some(stop), left_open: changes, ..ApplyOutcome::default() });
     }
+    let seed = args.advanced.seed.unwrap_or(context.seed);
+    let reasons = check_missing(input, pool, &comparison, seed, context).await?;
     let reopened = reopen_rows(&mut comparison, &mut ledger, clock.unix_ms())?;
     note_settling(&comparison, reopened, clock.unix_ms(), ui);
     let left_open = reopened.too_recent;
@@ -262,7 +271,7 @@ async fn apply(
     let target = RunTarget::find(&input.binding, &service, &pool.knowledge, &args.guards, context).await?;
     let what = format!("link {} of {}", format::counted(to_process, "row"), report.input);
     let first = ledger.last_run().is_none().then(|| "the first run with this ledger".to_owned());
-    let reasons = first.into_iter().collect();
+    let reasons = first.into_iter().chain(reasons).collect();
     target.confirm(&Proposal { what, links: to_process, reasons, yes: args.yes, ui })?;
     let learned = ledger.pace_milli();
     let pace = args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?;
@@ -308,6 +317,38 @@ async fn apply(
         _ => None,
     };
     Ok(ApplyOutcome { run: Some(run), stop, left_open, monitor: Some(monitor) })
+}
+
+/// Compares what a run would link with the pool as a whole, and with what breaks sign-ins there. Returns what to think of
+/// before the answer; an error ends the command.
+async fn check_missing(
+    input: &ReconcileInput,
+    pool: &OpenPool,
+    comparison: &Comparison,
+    seed: u64,
+    context: &CommandContext<'_>,
+) -> Result<Vec<String>, Failure> {
+    let (ui, options) = (context.ui, &input.options);
+    for (reason, rows) in &comparison.concerns {
+        ui.warn(&format!("{} to link: {reason}", format::counted(*rows, "row")));
+    }
+    let (directory, app_clients) = (pool.directory.as_ref(), pool.app_clients.as_ref());
+    let sign_ins =
+        check_sign_ins(directory, app_clients, &pool.knowledge, &comparison.providers, seed, context.clock).await;
+    let unlike = comparison.unlike.iter().map(|unlike| unlike_pool_finding(unlike, options));
+    let findings = unlike.chain(immutable_attribute_findings(&sign_ins, options)).collect();
+    let mut reasons = refuse_pool_errors(findings, ui)?;
+    let warnings = warn_about_sign_ins(&sign_ins, "reconcile", ui);
+    reasons.extend((warnings > 0).then(|| format!("{} of sign-ins", format::counted(warnings, "warning"))));
+    Ok(reasons)
+}
+
+/// Prints how what is missing differs from the identities of the pool, where nothing is linked.
+fn print_unlike(comparison: &Comparison, input: &ReconcileInput, context: &CommandContext<'_>) {
+    let mut observer = context.ui.observer();
+    for unlike in &comparison.unlike {
+        observer.on(&RunEvent::Found(unlike_pool_finding(unlike, &input.options)));
+    }
 }
 
 /// Reads the pool, and compares the file with it. `superseded` are the identities of links that no row of the ledger has

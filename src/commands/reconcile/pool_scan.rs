@@ -18,6 +18,7 @@ use crate::domain::identity::{ExternalIdentity, Personal, ProviderName};
 use crate::foresight::pool_index::{PoolIndex, PoolIndexBuilder, RequiredUsersBuilder};
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::scan::{ScanOptions, ScanResult, scan};
+use crate::foresight::subject_profile::SubjectProfiles;
 use crate::input::{CrossRowFindings, InputReader, Sorted, Sorter};
 use crate::limits::PROVIDERS_PER_POOL_MAX;
 use crate::service::{PoolUser, UserDirectory};
@@ -66,6 +67,8 @@ pub struct ReconcileScan {
     /// The users that the file needs.
     pub index: PoolIndex,
     pub scanned: ScanResult,
+    /// What the identities of the pool look like.
+    pub(super) subjects: SubjectProfiles,
     extras: Sorter,
     pub(super) traces: SignInTraces,
 }
@@ -110,7 +113,7 @@ impl ReconcileInput {
         let case_sensitive = knowledge.facts.case_sensitive;
         let required = std::mem::take(&mut needs.required).build();
         let (mut index, mut extras) = (PoolIndexBuilder::new(required, case_sensitive), Sorter::default());
-        let mut traces = SignInTraces::new(case_sensitive);
+        let (mut traces, mut subjects) = (SignInTraces::new(case_sensitive), SubjectProfiles::default());
         let of_file: BTreeSet<&str> = needs.providers.iter().map(ProviderName::as_str).collect();
         let scope: BTreeSet<&str> = self.scope(needs).iter().map(ProviderName::as_str).collect();
         let (mut users, estimated) = (0, knowledge.facts.estimated_user_count);
@@ -124,11 +127,12 @@ impl ReconcileInput {
                     .and_then(|()| traces.add_user(user, &|provider| of_file.contains(provider)))
                     .map_err(|error| temporary_file_stop(&error))?;
             }
+            subjects.add_users(&page);
             index.add_users(page);
             Ok(())
         };
         let scanned = scan(directory, options, clock, &mut take_page).await?;
-        Ok(ReconcileScan { index: index.build(), scanned, extras, traces })
+        Ok(ReconcileScan { index: index.build(), scanned, subjects, extras, traces })
     }
 }
 

@@ -48,7 +48,7 @@ pub fn check_json(check: &DoctorCheck, show_values: bool) -> Value {
 }
 
 /// What was found, as a lower-case fragment.
-fn message(found: &CheckResult, show_values: bool) -> String {
+pub(super) fn message(found: &CheckResult, show_values: bool) -> String {
     match found {
         CheckResult::Accepted => "the service accepts them (identity not checked)".to_owned(),
         CheckResult::Pool { name, case_sensitive, users } => {
@@ -144,7 +144,7 @@ fn message(found: &CheckResult, show_values: bool) -> String {
 }
 
 /// What to do, where the message does not say it.
-fn advice(check: &DoctorCheck) -> Option<String> {
+pub(super) fn advice(check: &DoctorCheck) -> Option<String> {
     let text = match (&check.found, check.status()) {
         (CheckResult::PreSignUp(true), _) => "make sure that it accepts a link that exists already",
         (CheckResult::Providers(_), CheckStatus::Fail) => "add the provider before you link identities of it",

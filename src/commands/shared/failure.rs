@@ -18,6 +18,9 @@ pub enum Failure {
     Input(#[from] InputError),
     #[error("{invalid} of {read} rows are invalid and --strict was given; nothing was sent")]
     Strict { invalid: u64, read: u64 },
+    /// The pool shows that the links would be wrong or of no use.
+    #[error("{} found when the input was compared with the pool; nothing was sent", .codes.join(" and "))]
+    PoolFindings { codes: Vec<&'static str> },
     /// The input has fewer rows than it must have.
     #[error("{0}")]
     SmallInput(String),
@@ -52,7 +55,9 @@ impl Failure {
                 Exit::Fault
             }
             Self::Mismatch(_) | Self::Input(InputError::Changed { .. }) => Exit::Mismatch,
-            Self::Input(_) | Self::Strict { .. } | Self::SmallInput(_) => Exit::InvalidInput,
+            Self::Input(_) | Self::Strict { .. } | Self::PoolFindings { .. } | Self::SmallInput(_) => {
+                Exit::InvalidInput
+            }
             Self::Ledger(error) => exit_for_ledger(error),
         }
     }
@@ -69,6 +74,7 @@ impl Failure {
             Self::Input(InputError::Header(_)) => "header_invalid",
             Self::Input(_) => "input_not_read",
             Self::Strict { .. } => "rows_invalid",
+            Self::PoolFindings { .. } => "pool_findings",
             Self::SmallInput(_) => "input_too_small",
             Self::Ledger(LedgerError::Locked { .. }) => "ledger_locked",
             Self::Ledger(LedgerError::Mismatch { .. }) => "ledger_mismatch",
@@ -87,6 +93,9 @@ impl Failure {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Strict { .. } => Some("correct the rows listed above, or omit --strict to link the other rows"),
+            Self::PoolFindings { .. } => {
+                Some("`explain CODE` says what to do; `doctor INPUT` lists all checks of sign-ins")
+            }
             Self::SmallInput(_) => {
                 Some("check the export; if it is right, lower --min-rows or raise --max-shrink for one run")
             }

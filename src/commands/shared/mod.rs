@@ -16,6 +16,7 @@ mod outputs;
 mod pace;
 pub mod part;
 mod pool;
+pub mod pool_findings;
 pub mod recent_first;
 pub mod result;
 pub mod retry;

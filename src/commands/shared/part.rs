@@ -1,6 +1,8 @@
 //! A part of the input first: `--limit`, `--rows` and `--where`.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -51,6 +53,8 @@ pub struct InputPart {
     pub limit: Option<u64>,
     /// The row at which that many are reached, once the input was checked.
     pub end: Option<RowNumber>,
+    /// The rows that were chosen in another order than that of the input.
+    chosen: Option<Arc<BTreeSet<RowNumber>>>,
     rows: Vec<RangeInclusive<u64>>,
     conditions: Vec<(String, String)>,
 }
@@ -64,7 +68,18 @@ impl InputPart {
             let columns = columns.unwrap_or_default().join(", ");
             return Err(Failure::Usage(format!("--where {column}: the input has no such column; it has {columns}")));
         }
-        Ok(Self { limit: args.limit, end: None, rows: args.rows.concat(), conditions: args.conditions.clone() })
+        let (rows, conditions) = (args.rows.concat(), args.conditions.clone());
+        Ok(Self { limit: args.limit, end: None, chosen: None, rows, conditions })
+    }
+
+    /// The same part without its limit.
+    pub fn without_limit(&self) -> Self {
+        Self { limit: None, end: None, ..self.clone() }
+    }
+
+    /// Of the part without its limit, these rows.
+    pub fn only(&self, chosen: BTreeSet<RowNumber>) -> Self {
+        Self { chosen: Some(Arc::new(chosen)), ..self.without_limit() }
     }
 
     /// Whether the part depends on values, which are only at hand while a row is read.
@@ -75,7 +90,8 @@ impl InputPart {
     /// Whether the number of a row is in the part. Values are not compared.
     pub fn has_number(&self, number: RowNumber) -> bool {
         let is_before_end = self.end.is_none_or(|end| number <= end);
-        is_before_end && (self.rows.is_empty() || self.rows.iter().any(|range| range.contains(&number.0)))
+        let is_chosen = self.chosen.as_ref().is_none_or(|chosen| chosen.contains(&number));
+        is_before_end && is_chosen && (self.rows.is_empty() || self.rows.iter().any(|range| range.contains(&number.0)))
     }
 
     /// Whether the row that the reader has read last is in the part.

@@ -7,6 +7,7 @@
 //!
 //! Rows are sorted on disk, in temporary files without a name, so memory stays bounded (`SORT_RUN_BYTES` in `limits`).
 
+use std::collections::{BTreeSet, BinaryHeap};
 use std::io;
 
 use serde::{Deserialize, Serialize};
@@ -69,10 +70,43 @@ impl RecentFirst {
     }
 }
 
-/// Texts in the order of the dates, the latest first. A user without a date comes last.
+/// Texts in the order of the dates.
 fn place_by_date(changed: Option<UnixMs>) -> String {
-    let ago = changed.map_or(u64::MAX, |changed| u64::MAX - 1 - changed.max(0).unsigned_abs());
-    format!("{ago:020}")
+    format!("{:020}", place(changed))
+}
+
+/// Numbers in the order of the dates, the latest first. A user without a date comes last.
+fn place(changed: Option<UnixMs>) -> u64 {
+    changed.map_or(u64::MAX, |changed| u64::MAX - 1 - changed.max(0).unsigned_abs())
+}
+
+/// Keeps the numbers of so many rows with the latest changes, in the order in which [`RecentFirst`] returns them.
+#[derive(Debug)]
+pub struct MostRecent {
+    limit: usize,
+    /// The last one in this order on top.
+    kept: BinaryHeap<(u64, RowNumber)>,
+    /// Whether a row was left out.
+    is_full: bool,
+}
+
+impl MostRecent {
+    pub fn new(limit: u64) -> Self {
+        Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), kept: BinaryHeap::new(), is_full: false }
+    }
+
+    pub fn add(&mut self, number: RowNumber, changed: Option<UnixMs>) {
+        self.kept.push((place(changed), number));
+        if self.kept.len() > self.limit {
+            self.kept.pop();
+            self.is_full = true;
+        }
+    }
+
+    /// Returns the rows; `None` where none was left out.
+    pub fn finish(self) -> Option<BTreeSet<RowNumber>> {
+        self.is_full.then(|| self.kept.into_iter().map(|(_, number)| number).collect())
+    }
 }
 
 impl KeptRow {
@@ -130,6 +164,22 @@ impl KeptRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_most_recent_rows_are_the_first_of_the_order() {
+        let chosen = |limit: u64, dates: &[Option<UnixMs>]| {
+            let mut recent = MostRecent::new(limit);
+            (1..).zip(dates).for_each(|(number, changed)| recent.add(RowNumber(number), *changed));
+            recent.finish().map(|rows| rows.into_iter().map(|number| number.0).collect::<Vec<_>>())
+        };
+        let dates = [Some(20), None, Some(30), Some(20), Some(-5), None];
+        assert_eq!(chosen(0, &dates), Some(vec![]));
+        assert_eq!(chosen(1, &dates), Some(vec![3]));
+        assert_eq!(chosen(2, &dates), Some(vec![1, 3]), "of equal dates the earlier row");
+        assert_eq!(chosen(5, &dates), Some(vec![1, 2, 3, 4, 5]));
+        assert_eq!(chosen(6, &dates), None, "nothing is left out");
+        assert_eq!(chosen(u64::MAX, &dates), None);
+    }
 
     #[test]
     fn rows_come_back_as_they_were_the_latest_first() {

@@ -54,7 +54,7 @@ pub fn failure_json(failure: &Failure, show_values: bool) -> Value {
     }
 }
 
-fn stop_json(stop: &StopError, show_values: bool) -> Value {
+pub fn stop_json(stop: &StopError, show_values: bool) -> Value {
     let hint = stop.hides_message(show_values).then_some(HIDDEN_MESSAGES_HINT);
     error_json(stop.cause.as_str(), &stop.printable_detail(show_values), hint)
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::choices::Choices;
 use super::part::InputPart;
-use super::recent_first::RecentFirst;
+use super::recent_first::{MostRecent, RecentFirst};
 use super::saved_plan::SavedPlan;
 use super::{input_stop, temporary_file_stop};
 use crate::clock::UnixMs;
@@ -108,32 +108,57 @@ impl InputRows {
     pub fn read_batch(&mut self) -> Option<Result<Vec<IncomingRow>, StopError>> {
         let mut batch = Vec::with_capacity(READER_BATCH_ROWS);
         while batch.len() < READER_BATCH_ROWS {
-            match self.reader.next() {
+            match self.next_row() {
                 None => match self.recent.as_mut().and_then(|recent| recent.next_row(&self.pool)) {
                     None if batch.is_empty() => return None,
                     None => break,
                     Some(Ok((row, user))) => batch.push(IncomingRow::Planned(row, PlannedOutcome::Link(user))),
                     Some(Err(error)) => return Some(Err(temporary_file_stop(&error))),
                 },
-                Some(Ok(record)) if !is_in_shard(self.shard, &record) => {}
                 // The engine keeps what it was given before, and stops.
-                Some(Err(error)) => return Some(Err(input_stop(&error))),
-                Some(Ok(record)) => match self.guided(incoming(record, &self.pool)) {
+                Some(Err(stop)) => return Some(Err(stop)),
+                Some(Ok((incoming, changed))) => match self.kept_for_later(&incoming, changed) {
+                    Ok(true) => {}
+                    Ok(false) => batch.push(incoming),
+                    Err(error) => return Some(Err(temporary_file_stop(&error))),
+                },
+            }
+        }
+        Some(Ok(batch))
+    }
+
+    /// Chooses so many of the rows that a plan links, by the last change of their users. `None` where there are no more.
+    pub fn most_recent(
+        mut self,
+        limit: u64,
+        is_sent: &dyn Fn(&IncomingRow) -> bool,
+    ) -> Result<Option<BTreeSet<RowNumber>>, StopError> {
+        let mut recent = MostRecent::new(limit);
+        while let Some(row) = self.next_row() {
+            let (incoming, changed) = row?;
+            if let Some(row) = incoming.row().filter(|_| is_sent(&incoming)) {
+                recent.add(row.number, changed);
+            }
+        }
+        Ok(recent.finish())
+    }
+
+    /// The next row of the input, with the last change of its user where a plan has it.
+    fn next_row(&mut self) -> Option<Result<(IncomingRow, Option<UnixMs>), StopError>> {
+        loop {
+            match self.reader.next()? {
+                Ok(record) if !is_in_shard(self.shard, &record) => {}
+                Err(error) => return Some(Err(input_stop(&error))),
+                Ok(record) => match self.guided(incoming(record, &self.pool)) {
                     // Whoever works on this row has read its guidance as well.
                     Ok((incoming, _)) if incoming.row().is_some_and(|row| self.without.contains(&row.number)) => {}
                     Ok((incoming, changed)) => {
-                        let incoming = self.left_out_of_part(&incoming).unwrap_or(incoming);
-                        match self.kept_for_later(&incoming, changed) {
-                            Ok(true) => {}
-                            Ok(false) => batch.push(incoming),
-                            Err(error) => return Some(Err(temporary_file_stop(&error))),
-                        }
+                        return Some(Ok((self.left_out_of_part(&incoming).unwrap_or(incoming), changed)));
                     }
                     Err(detail) => return Some(Err(StopError::new(StopCause::InputIo, detail))),
                 },
             }
         }
-        Some(Ok(batch))
     }
 
     /// A valid row that is not in the part.

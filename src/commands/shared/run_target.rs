@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::settings::{FileSettings, parse_account};
-use super::{CommandContext, Failure, headings, place_of};
+use super::{CommandContext, Failure, OpenPool, headings, place_of};
 use crate::domain::identity::PoolId;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::input::InputSource;
@@ -42,6 +42,23 @@ impl GuardArgs {
             )));
         }
         Ok(())
+    }
+
+    /// Checks before a dry run what a run would refuse to go on with: another account, or a pool of another name.
+    pub async fn check_expectations(&self, pool: &OpenPool, context: &CommandContext<'_>) -> Result<(), Failure> {
+        let expected = self.expect_account.as_deref().or(context.file_settings.expect_account.as_deref());
+        if expected.is_some() {
+            let service = pool.address.connect().await?;
+            let caller = match service.caller() {
+                Some(caller) => Some(caller.caller_identity().await.map(|answer| answer.value)),
+                None => None,
+            };
+            check_account(expected, caller.as_ref())?;
+        }
+        match &self.confirm {
+            Some(given) => check_name(given, &pool.knowledge.facts.name, &pool.address.pool),
+            None => Ok(()),
+        }
     }
 }
 
@@ -145,21 +162,14 @@ impl RunTarget {
         parts.join(", ")
     }
 
-    /// The name that has to be typed: that of the pool, or its ID where it has none.
     fn name(&self) -> &str {
-        if self.pool_name.is_empty() { self.binding.pool.as_str() } else { &self.pool_name }
+        name_to_type(&self.pool_name, &self.binding.pool)
     }
 
     /// Asks before the pool is changed, unless options have answered. A no sends nothing.
     pub fn confirm(&self, proposal: &Proposal<'_>) -> Result<(), Failure> {
         if let Some(given) = &self.confirm {
-            if given == self.name() {
-                return Ok(());
-            }
-            return Err(Failure::Usage(format!(
-                "--confirm '{given}' is not the name of pool {}; nothing was sent",
-                self.binding.pool
-            )));
+            return check_name(given, &self.pool_name, &self.binding.pool);
         }
         if proposal.yes && !self.is_protected {
             return Ok(());
@@ -218,6 +228,18 @@ impl RunTarget {
             arguments: arguments.map(|argument| cut(&without_password(argument))).collect(),
         }
     }
+}
+
+/// The name that has to be typed: that of the pool, or its ID where it has none.
+fn name_to_type<'a>(name: &'a str, pool: &'a PoolId) -> &'a str {
+    if name.is_empty() { pool.as_str() } else { name }
+}
+
+fn check_name(given: &str, name: &str, pool: &PoolId) -> Result<(), Failure> {
+    if given == name_to_type(name, pool) {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!("--confirm '{given}' is not the name of pool {pool}; nothing was sent")))
 }
 
 /// Asks before a command goes on that has a question of its own, which `--yes` answers.

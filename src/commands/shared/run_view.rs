@@ -60,10 +60,21 @@ pub fn print_run_report_with(
         }
         OutputFormat::Json => ui.json(&result)?,
     }
+    if report.links_of_disabled_users > 0 {
+        ui.warn_of(RefusalCode::UserDisabled.as_str(), &disabled_users_text(report.links_of_disabled_users));
+    }
     if let Some(ledger) = ledger {
         print_next_steps(&report.counts, report.not_read.unwrap_or(0), &[ledger], input, resume, ui);
     }
     Ok(())
+}
+
+fn disabled_users_text(links: u64) -> String {
+    let was = if links == 1 { "was" } else { "were" };
+    format!(
+        "{} {was} made of users who are disabled; they cannot sign in until they are enabled",
+        counted(links, "link")
+    )
 }
 
 /// Prints why a run was stopped, after its result.
@@ -398,6 +409,7 @@ pub mod examples {
             throttled: 0,
             ledger_head: Some("4b0c1d2e".repeat(8)),
             missed: None,
+            links_of_disabled_users: 0,
             elapsed: Duration::from_millis(38_200),
         }
     }

@@ -333,6 +333,7 @@ fn nothing_to_do(dry_run: bool, binding: &Binding) -> RunReport {
         throttled: 0,
         ledger_head: None,
         missed: None,
+        links_of_disabled_users: 0,
         elapsed: Duration::ZERO,
     }
 }

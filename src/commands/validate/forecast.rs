@@ -19,7 +19,7 @@ use crate::domain::identity::{Personal, PoolId, ProviderName};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::report::{PredictedRefusal, PredictionReport};
 use crate::domain::row::{Row, RowKey, RowNumber};
-use crate::domain::run::StopError;
+use crate::domain::run::{StopCause, StopError};
 use crate::domain::shard::Shard;
 use crate::foresight::checkup::{Checkup, SignInScope};
 use crate::foresight::destination::{CorrectionHint, PoolNaming};
@@ -30,9 +30,10 @@ use crate::foresight::preflight::{PoolKnowledge, mapped_attributes};
 use crate::foresight::scan::{LookUpCost, LookUpFilters, LookUpMethod, UserLookUp};
 use crate::foresight::scan::{ScanOptions, ScanResult, look_up, scan};
 use crate::foresight::subject_profile::{SubjectComparison, SubjectProfiles, UnlikePool};
+use crate::foresight::subject_sample::{SubjectSample, sample_subjects};
 use crate::foresight::trust::TrustPolicy;
 use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputRecord, InputSource};
-use crate::limits::{CANDIDATES_SHOWN_MAX, PROVIDERS_PER_POOL_MAX};
+use crate::limits::{APP_CLIENTS_READ_MAX, CANDIDATES_SHOWN_MAX, PROVIDERS_PER_POOL_MAX};
 use crate::seed::Rng;
 use crate::service::{MappedAttributes, PoolUser};
 
@@ -74,14 +75,22 @@ struct InputNeeds {
 
 pub(super) struct PoolSample {
     index: PoolIndex,
-    /// What the identities of the pool look like; `None` where not all users were read.
-    subjects: Option<SubjectProfiles>,
+    /// What the identities of the pool look like: of all users, or of a sample.
+    subjects: SubjectProfiles,
     mapped: BTreeMap<ProviderName, MappedAttributes>,
     sign_ins: Vec<DoctorCheck>,
+    /// Why there is no sample of identities.
+    pub(super) sample_stop: Option<StopError>,
     pub(super) look_up: LookUpMethod,
     /// The number of reads of either way.
     pub(super) cost: LookUpCost,
     pub(super) scanned: ScanResult,
+}
+
+impl PoolSample {
+    pub(super) fn sign_ins(&self) -> &[DoctorCheck] {
+        &self.sign_ins
+    }
 }
 
 /// Where forecasts go, besides being counted.
@@ -98,8 +107,8 @@ pub(super) struct InputForecast {
     pub(super) report: PredictionReport,
     /// Rows for which `choices.csv` asks for a choice.
     pub(super) choices_needed: u64,
-    /// Whether identities of the input do not look like those of the pool.
-    pub(super) has_unlike: bool,
+    /// Whether a finding about the pool forbids the links.
+    pub(super) has_pool_error: bool,
     /// The plan, still without its header.
     plan: Option<PlanWriter>,
 }
@@ -139,10 +148,11 @@ impl ForecastInput<'_> {
         clock: Clock,
         observer: &mut (dyn RunObserver + Send),
     ) -> Result<PoolSample, Failure> {
-        let directory = Arc::clone(directory);
+        let (pool_directory, directory) = (Arc::clone(directory), Arc::clone(directory));
         let InputNeeds { users: required, mut providers, mut by_attribute } = self.needs()?;
         by_attribute.retain(|provider| knowledge.providers.contains_key(provider));
         providers.retain(|provider| knowledge.providers.contains_key(provider));
+        let of_input = providers.clone();
         let mut rng = Rng::new(options.seed).fork("mapping");
         let mapped = mapped_attributes(directory.as_ref(), clock, &mut rng, &by_attribute).await?;
         let mut rng = Rng::new(options.seed).fork("sign-ins");
@@ -153,6 +163,7 @@ impl ForecastInput<'_> {
             facts: Some(&knowledge.facts),
             providers,
             mapped: &mapped,
+            app_clients_max: APP_CLIENTS_READ_MAX,
         };
         checkup.check_sign_ins(&scope).await;
         let sign_ins = checkup.checks;
@@ -170,15 +181,39 @@ impl ForecastInput<'_> {
             builder.add_users(page);
             Ok(())
         };
-        let scanned = match method {
+        let mut scanned = match method {
             LookUpMethod::Scan => scan(directory, options, clock, &mut take_page).await?,
             LookUpMethod::Filter => {
                 let mut filters = self.filters(PoolNaming::from(&knowledge.facts))?;
                 look_up(directory, options, clock, &mut filters, &mut take_page).await?
             }
         };
-        let subjects = (method == LookUpMethod::Scan).then_some(subjects);
-        Ok(PoolSample { index: builder.build(), subjects, mapped, sign_ins, look_up: method, cost, scanned })
+        let mut sample_stop = None;
+        // The users that rows name are no sample of the pool.
+        if method == LookUpMethod::Filter {
+            let mut rng = Rng::new(options.seed).fork("subjects");
+            let known = sample_subjects(pool_directory.as_ref(), &knowledge.facts, &of_input, clock, &mut rng).await;
+            let sample = match known {
+                // Not every service has this filter, and the users of the rows may be found without it.
+                Err(stop) if stop.cause == StopCause::Unreachable => {
+                    sample_stop = Some(stop);
+                    SubjectSample::default()
+                }
+                known => known?,
+            };
+            scanned.reads += sample.reads;
+            subjects = sample.profiles;
+        }
+        Ok(PoolSample {
+            index: builder.build(),
+            subjects,
+            mapped,
+            sign_ins,
+            sample_stop,
+            look_up: method,
+            cost,
+            scanned,
+        })
     }
 
     fn needs(&self) -> Result<InputNeeds, Failure> {
@@ -221,8 +256,10 @@ impl ForecastInput<'_> {
 
     /// Reads the input once more, and compares its subjects with those of the pool.
     pub(super) fn unlike_pool(&self, sample: &PoolSample) -> Result<Vec<UnlikePool>, Failure> {
-        let Some(subjects) = &sample.subjects else { return Ok(Vec::new()) };
-        let mut comparison = SubjectComparison::new(subjects);
+        if sample.subjects.says_nothing() {
+            return Ok(Vec::new());
+        }
+        let mut comparison = SubjectComparison::new(&sample.subjects);
         for row in self.rows()? {
             let Row { number, link, .. } = row?;
             if link.source.attribute().is_subject() {
@@ -307,11 +344,16 @@ impl ForecastInput<'_> {
             }
         }
         let choices_needed = files.map_or(Ok(0), VerdictFiles::finish)?;
-        Ok(InputForecast { report, choices_needed, has_unlike: false, plan })
+        Ok(InputForecast { report, choices_needed, has_pool_error: false, plan })
     }
 }
 
 impl InputForecast {
+    /// Returns the number of rows that it is for.
+    pub(super) fn rows(&self) -> u64 {
+        self.report.by_verdict.values().sum()
+    }
+
     /// Adds the time of the links at this rate and with this full quota, in calls per second.
     pub(super) fn estimate_time(&mut self, rate_per_second: Option<f64>, quota_per_second: f64) {
         let report = &mut self.report;

@@ -12,16 +12,17 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::shared::bounds::InputLimits;
+use super::shared::bounds::{ChangeBounds, InputLimits};
 use super::shared::choices::{self, Choices};
 use super::shared::part::{InputPart, PartArgs};
-use super::shared::result::failure_json;
+use super::shared::pool_findings::{immutable_attribute_findings, unlike_pool_finding};
+use super::shared::result::{failure_json, stop_json};
 use super::shared::rows::read_first;
 use super::shared::saved_plan::{PlanHeader, PlannedInput};
 use super::shared::settings::{Rate, parse_rate, parse_share};
 use super::shared::{
-    CommandContext, Failure, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_outputs, headings,
-    note_preset, pool_options,
+    CommandContext, Failure, GuardArgs, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_outputs,
+    headings, note_preset, pool_options,
 };
 use crate::domain::counts::Counts;
 use crate::domain::event::{RunEvent, RunObserver};
@@ -31,7 +32,6 @@ use crate::domain::report::ValidateReport;
 use crate::domain::shard::Shard;
 use crate::exit::Exit;
 use crate::foresight::scan::{LookUpMethod, ScanOptions};
-use crate::foresight::subject_profile::UnlikePool;
 use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputSource};
 use crate::limits::WRITE_QUOTA_PER_SECOND;
 use crate::ui::{OutputFormat, Ui, format, shell_path};
@@ -91,18 +91,17 @@ pub enum LookUpWay {
     Filter,
 }
 
-/// The rows that a dry run of `link` is for.
+/// What a dry run of `link` is for: its rows, and what must be right before it would write.
 #[derive(Debug, Default)]
-pub struct DryRunPart {
+pub struct DryRun {
     pub shard: Option<Shard>,
     pub rows: PartArgs,
+    /// `None` for `validate`, which is no run.
+    pub guards: Option<GuardArgs>,
+    pub bounds: ChangeBounds,
 }
 
-pub async fn cmd_validate(
-    args: ValidateArgs,
-    dry_run: DryRunPart,
-    context: &CommandContext<'_>,
-) -> Result<Exit, Failure> {
+pub async fn cmd_validate(args: ValidateArgs, dry_run: DryRun, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, file_settings: file, .. } = context;
 
     // Settings.
@@ -139,6 +138,10 @@ pub async fn cmd_validate(
              --pool-file"
                 .into(),
         ));
+    }
+
+    if let (Some(guards), Some(pool)) = (&dry_run.guards, &pool) {
+        guards.check_expectations(pool, context).await?;
     }
 
     // Check, and forecast where there is a pool.
@@ -179,9 +182,12 @@ pub async fn cmd_validate(
 
     // Result.
     let valid_rows = checked.counts.unprocessed;
+    let rows_to_send = forecast.as_ref().map_or(valid_rows, InputForecast::rows);
+    let over_bound = dry_run.bounds.check(rows_to_send, checked.counts.read).err();
     let exit = match &forecast {
         _ if checked.counts.invalid > 0 => Exit::InvalidInput,
-        Some(forecast) if forecast.has_unlike => Exit::InvalidInput,
+        Some(forecast) if forecast.has_pool_error => Exit::InvalidInput,
+        _ if over_bound.is_some() => Exit::Bound,
         Some(forecast) if forecast.report.refused() > 0 => Exit::Incomplete,
         _ => Exit::Success,
     };
@@ -189,14 +195,17 @@ pub async fn cmd_validate(
         &checked.into_report(&source),
         forecast.as_ref().map(|forecast| &forecast.report),
         exit,
-        &Value::Null,
+        &over_bound.as_ref().map_or(Value::Null, |stop| stop_json(stop, ui.shows_values())),
     )?;
+    if let Some(stop) = &over_bound {
+        ui.stopped(stop);
+    }
     if let Some(forecast) = &forecast {
         note_part(valid_rows, forecast, ui);
     }
     note_files(&args, forecast.as_ref(), ui);
-    if args.save_plan.is_some() && forecast.as_ref().is_some_and(|forecast| forecast.has_unlike) {
-        ui.warn("no plan was written: identities of the input do not look like those of the pool");
+    if args.save_plan.is_some() && forecast.as_ref().is_some_and(|forecast| forecast.has_pool_error) {
+        ui.warn("no plan was written: the comparison with the pool found errors");
     }
     Ok(exit)
 }
@@ -302,11 +311,15 @@ async fn forecast_input(
     });
     let scan = ScanOptions { reads: rate_choice.read_pace(), seed: context.seed };
     let sample = input.read_pool(given, pool, scan, context.clock, view).await?;
-    let is_allowed = options.allow.contains(&FindingCode::UnlikePool);
-    let mut has_unlike = false;
-    for unlike in input.unlike_pool(&sample)? {
-        let finding = unlike_pool_finding(&unlike, is_allowed);
-        has_unlike |= finding.severity == Severity::Error;
+    if let Some(stop) = &sample.sample_stop {
+        let detail = stop.printable_detail(context.ui.shows_values());
+        context.ui.note(&format!("identities are not compared with those of the pool: {detail}"));
+    }
+    let unlike = input.unlike_pool(&sample)?;
+    let unlike = unlike.iter().map(|unlike| unlike_pool_finding(unlike, options));
+    let findings: Vec<Finding> = unlike.chain(immutable_attribute_findings(sample.sign_ins(), options)).collect();
+    let has_pool_error = findings.iter().any(|finding| finding.severity == Severity::Error);
+    for finding in findings {
         checked.add(&finding);
         view.on(&RunEvent::Found(finding));
     }
@@ -325,34 +338,11 @@ async fn forecast_input(
     let rate = rate_choice.write_pace_for_documented_quota().pace.expected();
     forecast.estimate_time(rate, WRITE_QUOTA_PER_SECOND);
     forecast.bound_cost(pool.knowledge.facts.feature_plan.as_deref()).map_err(std::io::Error::from)?;
-    forecast.has_unlike = has_unlike;
-    if let Some(planned) = planned.filter(|_| !has_unlike) {
+    forecast.has_pool_error = has_pool_error;
+    if let Some(planned) = planned.filter(|_| !has_pool_error) {
         forecast.save_plan(PlanHeader::new(planned, &pool.binding), &sample, checked.counts.invalid)?;
     }
     Ok(forecast)
-}
-
-/// Reports what differs between the identities of the input and those of the pool, for one provider.
-fn unlike_pool_finding(unlike: &UnlikePool, is_allowed: bool) -> Finding {
-    let (values, pool_values) = (format::count(unlike.values), format::count(unlike.pool_values));
-    let mut message = format!(
-        "{values} {} values {}; the {pool_values} in the pool {}; the first is in row {}",
-        unlike.provider,
-        unlike.description(),
-        unlike.contrast(),
-        format::count(unlike.first_row)
-    );
-    let is_error = unlike.is_certain() && !is_allowed;
-    message += if is_error { "; map the right column, or accept it with --allow unlike_pool" } else { "" };
-    Finding {
-        code: FindingCode::UnlikePool,
-        severity: if is_error { Severity::Error } else { Severity::Warning },
-        row: None,
-        line: 0,
-        field: 0,
-        column: String::new(),
-        message,
-    }
 }
 
 /// Says why the pool was read in this way, and what it does not find.
@@ -366,7 +356,7 @@ fn reason_for_look_up(given: Option<LookUpMethod>, sample: &PoolSample) -> Strin
         LookUpMethod::Scan => why,
         LookUpMethod::Filter => format!(
             "{why}; filters do not find identities on users that no row names (linked_elsewhere, case_differs), \
-             and are not enough to compare (unlike_pool); --lookup scan does both"
+             and identities are compared with a sample of the pool (unlike_pool); --lookup scan does both in full"
         ),
     }
 }
@@ -390,7 +380,7 @@ fn print_unreadable(error: InputError, source: &InputSource, ui: &Ui) -> Failure
 
 /// Says how many of the valid rows the forecast is for, where it is for a part.
 fn note_part(valid: u64, forecast: &InputForecast, ui: &Ui) {
-    let rows: u64 = forecast.report.by_verdict.values().sum();
+    let rows = forecast.rows();
     if rows < valid {
         let (rows, valid) = (format::count(rows), format::counted(valid, "valid row"));
         ui.note(&format!("the forecast is for {rows} of {valid}: those of --rows, --where, --limit and --shard"));

@@ -1,0 +1,82 @@
+//! `link --dry-run`: `validate` with a pool, for the rows that `link` would work on, and with the guards that it has.
+
+use super::LinkArgs;
+use crate::commands::shared::bounds::ChangeBounds;
+use crate::commands::shared::settings::FileSettings;
+use crate::commands::shared::{Failure, resolve_shard};
+use crate::commands::validate::{DryRun, ValidateArgs};
+use crate::ui::{Ui, shell_path};
+
+impl LinkArgs {
+    /// The command that reads what this one would read, and holds nothing that can write. What only a ledger shows is
+    /// refused where there is one: a dry run reads none.
+    pub(super) fn without_writing(self, file: &FileSettings, ui: &Ui) -> Result<(ValidateArgs, DryRun), Failure> {
+        if let Some(plan) = &self.plan {
+            let plan = shell_path(&plan.display().to_string());
+            return Err(Failure::Usage(format!(
+                "--dry-run follows no plan, because {plan} has the forecast of each row; make a new one with `cognito-link \
+                 validate {} --save-plan FILE`, with the options of this command for input and pool",
+                shell_path(&self.input.display().to_string())
+            )));
+        }
+        let shard = resolve_shard(self.shard)?;
+        let mut bounds = ChangeBounds::new(self.max_changes, self.max_changes_pct, file)?;
+        let of_ledger = [
+            (self.part.limit.is_some(), "--limit", "; name the rows with --rows"),
+            (self.max_changes.is_some(), "--max-changes", ""),
+            (self.max_changes_pct.is_some(), "--max-changes-pct", ""),
+            (self.input_limits.max_shrink.is_some(), "--max-shrink", ""),
+        ];
+        let is_bounded = bounds != ChangeBounds::default();
+        if is_bounded || of_ledger.iter().any(|(is_given, ..)| *is_given) {
+            let ledger = Some(self.ledger_path(shard)?).filter(|path| path.exists());
+            if let Some(ledger) = ledger {
+                let ledger = ledger.display();
+                if let Some((_, option, advice)) = of_ledger.iter().find(|(is_given, ..)| *is_given) {
+                    return Err(Failure::Usage(format!(
+                        "{option} depends on what ledger {ledger} has, and --dry-run reads no ledger{advice}"
+                    )));
+                }
+                ui.note(&format!(
+                    "the bounds of changes in the settings are not checked: they count rows that ledger {ledger} does not \
+                     have, and --dry-run reads no ledger"
+                ));
+                bounds = ChangeBounds::default();
+            }
+        }
+        self.note_options_without_effect(ui);
+        let validate = ValidateArgs {
+            input: self.input,
+            reading: self.reading,
+            split: None,
+            choices: self.choices,
+            min_rows: self.input_limits.min_rows,
+            offline: false,
+            pool: self.pool,
+            save_plan: None,
+            lookup: None,
+            rate: self.pace.rate,
+            share: self.pace.share,
+            simulation: self.simulation,
+        };
+        Ok((validate, DryRun { shard, rows: self.part, guards: Some(self.guards), bounds }))
+    }
+
+    /// Says which of the given options only mean something where calls are sent.
+    fn note_options_without_effect(&self, ui: &Ui) {
+        let given = [
+            (self.canary.is_some(), "--canary"),
+            (self.read_back, "--read-back"),
+            (self.verify, "--verify"),
+            (!self.retry.is_empty(), "--retry"),
+            (self.relink, "--relink"),
+        ];
+        let given: Vec<&str> = given.into_iter().filter(|(is_given, _)| *is_given).map(|(_, name)| name).collect();
+        if !given.is_empty() {
+            ui.note(&format!(
+                "without effect in a dry run, which sends nothing and reads no ledger: {}",
+                given.join(", ")
+            ));
+        }
+    }
+}

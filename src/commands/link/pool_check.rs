@@ -1,0 +1,125 @@
+//! What the pool shows against the rows of a run as a whole, in a few reads before the question: settings that break
+//! sign-ins, and identities unlike the pool's.
+
+use std::collections::BTreeSet;
+
+use super::canary::{Canary, is_sent};
+use crate::commands::shared::pool_findings::{
+    check_sign_ins, difference_from_pool, immutable_attribute_findings, known_providers, refuse_pool_errors,
+    unlike_pool_finding, warn_about_sign_ins,
+};
+use crate::commands::shared::rows::InputRows;
+use crate::commands::shared::{CommandContext, Failure};
+use crate::domain::doctor::DoctorCheck;
+use crate::domain::finding::{Finding, FindingCode};
+use crate::domain::identity::ProviderName;
+use crate::domain::row::Row;
+use crate::domain::run::{StopCause, StopError};
+use crate::domain::state::RetryChoice;
+use crate::foresight::preflight::PoolKnowledge;
+use crate::foresight::subject_profile::{SubjectComparison, SubjectProfiles, UnlikePool};
+use crate::foresight::subject_sample::sample_subjects;
+use crate::input::InputOptions;
+use crate::ledger::Ledger;
+use crate::seed::Rng;
+use crate::service::UserDirectory;
+use crate::service::app_clients::AppClientReader;
+use crate::ui::format::{count, counted};
+
+/// A pool that is about to be written to, and what is written of.
+pub(super) struct PoolCheck<'a> {
+    pub(super) directory: &'a dyn UserDirectory,
+    pub(super) app_clients: &'a dyn AppClientReader,
+    pub(super) knowledge: &'a PoolKnowledge,
+    /// Those of the rows that are to be sent.
+    pub(super) providers: &'a BTreeSet<ProviderName>,
+    pub(super) options: &'a InputOptions,
+    pub(super) ledger: Option<&'a Ledger>,
+    pub(super) retry: RetryChoice,
+    pub(super) canary: &'a Canary,
+    pub(super) seed: u64,
+    pub(super) context: &'a CommandContext<'a>,
+}
+
+impl PoolCheck<'_> {
+    /// Prints what it finds. Returns what to think of before the answer; an error that is not allowed ends the command.
+    ///
+    /// `rows` are all rows of the run; `None` where `validate` has compared them for a plan.
+    pub(super) async fn run(&self, rows: Option<InputRows>) -> Result<Vec<String>, Failure> {
+        let ui = self.context.ui;
+        ui.status("checking the pool's settings");
+        let sign_ins = self.sign_ins().await;
+        let subjects = if rows.is_some() || !self.canary.is_empty() { self.subjects().await } else { None };
+        ui.clear_status();
+        let unlike = match (&subjects, rows) {
+            (Some(subjects), Some(rows)) if !subjects.says_nothing() => self.compared(subjects, rows)?,
+            _ => Vec::new(),
+        };
+        let unlike_found = unlike.iter().map(|unlike| unlike_pool_finding(unlike, self.options));
+        let findings: Vec<Finding> =
+            unlike_found.chain(immutable_attribute_findings(&sign_ins, self.options)).collect();
+        let mut reasons = refuse_pool_errors(findings, ui)?;
+        if let Some(subjects) = &subjects {
+            self.refuse_unlike_canary(subjects)?;
+        }
+        let warnings = warn_about_sign_ins(&sign_ins, "link", ui);
+        if warnings > 0 {
+            reasons.push(format!("{} of sign-ins", counted(warnings, "warning")));
+        }
+        Ok(reasons)
+    }
+
+    async fn sign_ins(&self) -> Vec<DoctorCheck> {
+        let (providers, clock) = (self.providers, self.context.clock);
+        check_sign_ins(self.directory, self.app_clients, self.knowledge, providers, self.seed, clock).await
+    }
+
+    /// What the identities of the pool look like. Without an answer, a note says so, and nothing is compared.
+    async fn subjects(&self) -> Option<SubjectProfiles> {
+        let (facts, known) = (&self.knowledge.facts, known_providers(self.providers, self.knowledge));
+        let mut rng = Rng::new(self.seed).fork("subjects");
+        match sample_subjects(self.directory, facts, &known, self.context.clock, &mut rng).await {
+            Ok(sample) => Some(sample.profiles),
+            Err(stop) => {
+                let detail = stop.printable_detail(self.context.ui.shows_values());
+                self.context.ui.note(&format!("identities are not compared with those of the pool: {detail}"));
+                None
+            }
+        }
+    }
+
+    /// Compares the rows that the run sends.
+    fn compared(&self, subjects: &SubjectProfiles, mut rows: InputRows) -> Result<Vec<UnlikePool>, Failure> {
+        let mut comparison = SubjectComparison::new(subjects);
+        while let Some(batch) = rows.read_batch() {
+            let batch = batch?;
+            let sent = batch.iter().filter(|incoming| is_sent(incoming, self.ledger, self.retry));
+            sent.filter_map(|incoming| incoming.row()).for_each(|row| add_subject(&mut comparison, row));
+        }
+        Ok(comparison.finish())
+    }
+
+    /// A canary is for values that the service takes and no sign-in brings: here a few identities of the pool are enough.
+    fn refuse_unlike_canary(&self, subjects: &SubjectProfiles) -> Result<(), Failure> {
+        if self.options.allow.contains(&FindingCode::UnlikePool) {
+            return Ok(());
+        }
+        let mut comparison = SubjectComparison::new(subjects);
+        let sent = self.canary.rows().filter(|incoming| is_sent(incoming, self.ledger, self.retry));
+        sent.filter_map(|incoming| incoming.row()).for_each(|row| add_subject(&mut comparison, row));
+        let Some(unlike) = comparison.finish().into_iter().min_by_key(|unlike| unlike.first_row) else { return Ok(()) };
+        let detail = format!(
+            "canary: row {}: {}; nothing was sent: map the right column, or accept it with --allow unlike_pool",
+            count(unlike.first_row),
+            difference_from_pool(&unlike)
+        );
+        Err(StopError::new(StopCause::Canary, detail).into())
+    }
+}
+
+fn add_subject(comparison: &mut SubjectComparison<'_>, row: &Row) {
+    let source = &row.link.source;
+    if source.attribute().is_subject() {
+        comparison.add(row.number.0, source.provider().as_str(), source.value().expose());
+    }
+}
