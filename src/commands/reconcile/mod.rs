@@ -31,7 +31,7 @@ use super::shared::{
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::event::RunEvent;
-use crate::domain::identity::ProviderName;
+use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::run::{RunOutcome, RunPurpose};
 use crate::domain::state::RetryChoice;
 use crate::engine::{RunContext, ServicePorts, WritePort};
@@ -153,8 +153,20 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     let seed = args.advanced.seed.unwrap_or(context.seed);
     let scan = ScanOptions { reads: RateChoice::of_reads(args.pace.share, file)?.read_pace(), seed };
 
+    let watch = |pool: &PoolId| match &ledger_path {
+        Some(ledger) => {
+            let watched = MonitoredRun { command: "reconcile", pool, ledger, input: &args.input };
+            Monitor::expect(&args.monitor, watched, context)
+        }
+        None => Ok(()),
+    };
+    if !args.simulation.simulate {
+        watch(&args.pool.pool_id(file, None)?)?;
+    }
+
     // Open the pool and the ledger. Its lock keeps a second run away until the end.
     let pool = OpenPool::open(&args.pool, &args.simulation, seed, context).await?;
+    watch(&pool.binding.pool)?;
     if args.apply && pool.address.simulator.is_none() {
         args.guards.check_protection(args.yes, &pool.address.pool, file)?;
     }
