@@ -25,10 +25,11 @@ pub fn check_text(check: &DoctorCheck, show_values: bool, style: Style) -> Strin
         CheckStatus::Fail => style.red(&status),
         CheckStatus::Skip => style.cyan(&status),
     };
-    let (topic, text) = (check.topic.as_str(), escape(&message(&check.found, show_values)).into_owned());
+    let (text, advice) = full_text(check, show_values);
+    let (topic, text) = (check.topic.as_str(), escape(&text).into_owned());
     let not_checked = matches!((&check.found, check.status()), (CheckResult::Stopped(_), CheckStatus::Skip));
     let text = if not_checked { format!("not checked: {text}") } else { text };
-    let advice = advice(check).map_or(String::new(), |advice| format!("; {advice}"));
+    let advice = advice.map_or(String::new(), |advice| format!("; {advice}"));
     format!("{status}  {topic:<NAME_WIDTH$}{text}{advice}")
 }
 
@@ -37,12 +38,13 @@ pub fn check_json(check: &DoctorCheck, show_values: bool) -> Value {
         CheckResult::Mapping { provider, .. } => Some(provider.as_str()),
         _ => None,
     };
+    let (message, advice) = full_text(check, show_values);
     json!({
         "name": check.topic.as_str(),
         "status": check.status().as_str(),
         "about": about,
-        "message": message(&check.found, show_values),
-        "advice": advice(check),
+        "message": message,
+        "advice": advice,
         "details": details(&check.found),
     })
 }
@@ -67,8 +69,8 @@ pub(super) fn message(found: &CheckResult, show_values: bool) -> String {
             "only administrators create users: the first sign-in of an identity without a link fails".to_owned()
         }
         CheckResult::Mapping { provider, mapped, immutable, missing } => {
-            let problems = mapping_problems(provider.as_str(), mapped, immutable, missing);
-            if problems.is_empty() { mapping_text(provider.as_str(), mapped) } else { problems.join("; ") }
+            let mut problems = mapping_problems(provider.as_str(), mapped, immutable, missing).into_iter();
+            problems.next().unwrap_or_else(|| mapping_text(provider.as_str(), mapped))
         }
         CheckResult::AppClients { not_offered, .. } if not_offered.is_empty() => {
             "each provider is offered by an app client".to_owned()
@@ -145,7 +147,7 @@ pub(super) fn advice(check: &DoctorCheck) -> Option<String> {
         (CheckResult::Providers(_), CheckStatus::Fail) => "add the provider before you link identities of it",
         (CheckResult::AdminOnlySignUp, _) => "link an identity before its first sign-in",
         (CheckResult::Mapping { mapped, immutable, missing, .. }, _) => {
-            return mapping_advice(mapped, immutable, missing);
+            return mapping_steps(mapped, immutable, missing, true).into_iter().next();
         }
         (CheckResult::AppClients { .. }, CheckStatus::Warn) => {
             "add it to an app client when its links are made, because who signs in before is not linked"
@@ -211,15 +213,15 @@ fn mapping_problems(
     problems
 }
 
-/// Returns what to do about each of [`mapping_problems`]. A single one has its names in the message.
-fn mapping_advice(
+/// Returns what to do about each of [`mapping_problems`]. The attributes are named unless it follows a message that names
+/// them.
+fn mapping_steps(
     mapped: &BTreeSet<String>,
     immutable: &BTreeSet<String>,
     missing: &BTreeSet<String>,
-) -> Option<String> {
-    let is_single = [!immutable.is_empty(), !missing.is_empty(), resets_email_verified(mapped)];
-    let is_single = is_single.into_iter().filter(|is_found| *is_found).count() == 1;
-    let what = |names: &BTreeSet<String>| if is_single { "it".to_owned() } else { listed(names) };
+    follows_names: bool,
+) -> Vec<String> {
+    let what = |names: &BTreeSet<String>| if follows_names { "it".to_owned() } else { listed(names) };
     let mut steps = Vec::new();
     if !immutable.is_empty() {
         steps.push(format!("remove {} from the mapping before you link", what(immutable)));
@@ -230,7 +232,19 @@ fn mapping_advice(
     if resets_email_verified(mapped) {
         steps.push("map email_verified as well, or do not map email".to_owned());
     }
-    (!steps.is_empty()).then(|| steps.join("; "))
+    steps
+}
+
+/// Returns what was found and what to do: of a mapping with several problems, all of them.
+fn full_text(check: &DoctorCheck, show_values: bool) -> (String, Option<String>) {
+    if let CheckResult::Mapping { provider, mapped, immutable, missing } = &check.found {
+        let problems = mapping_problems(provider.as_str(), mapped, immutable, missing);
+        if problems.len() > 1 {
+            let steps = mapping_steps(mapped, immutable, missing, false);
+            return (problems.join("; "), Some(steps.join("; ")));
+        }
+    }
+    (message(&check.found, show_values), advice(check))
 }
 
 fn mapping_text(provider: &str, mapped: &BTreeSet<String>) -> String {
