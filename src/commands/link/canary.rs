@@ -1,6 +1,7 @@
 //! `--canary N`: a few rows of every provider first, and the others only after each of these was seen on its user.
 //!
-//! Which rows come first follows from the input and the ledger alone, so a run that resumes continues with the same ones.
+//! Which rows come first follows from the input and the ledger alone: of the rows that are still to be linked, the first of
+//! every provider.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
