@@ -15,7 +15,7 @@ use crate::domain::shard::Shard;
 use crate::domain::state::{ResumeAction, RetryChoice, RowState};
 use crate::engine::IncomingRow;
 use crate::input::{CrossRowFindings, InputOptions, InputReader, InputRecord, InputSource};
-use crate::ledger::{Corrections, InputPresence, Ledger, LedgerError, RowStanding};
+use crate::ledger::{Corrections, InputPresence, Ledger, LedgerError};
 use crate::limits::PROVIDERS_PER_POOL_MAX;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -124,9 +124,7 @@ impl InputCheck<'_> {
         checked.rows += 1;
         let is_valid = record.is_valid();
         let key = record.key(self.pool);
-        if self.ledger.is_some_and(|ledger| {
-            ledger.view().standing(key) == RowStanding::Replaced && ledger.view().is_superseded(key)
-        }) {
+        if self.ledger.is_some_and(|ledger| ledger.view().is_replaced(key)) {
             checked.superseded += 1;
             return;
         }

@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 
 use super::canary::{Canary, is_sent};
 use crate::commands::shared::pool_findings::{
-    check_sign_ins, difference_from_pool, immutable_attribute_findings, known_providers, refuse_pool_errors,
-    unlike_pool_finding, warn_about_sign_ins,
+    WayToAccept, check_sign_ins, difference_from_pool, known_providers, review_pool,
 };
 use crate::commands::shared::rows::InputRows;
 use crate::commands::shared::{CommandContext, Failure};
 use crate::domain::doctor::DoctorCheck;
-use crate::domain::finding::{Finding, FindingCode};
+use crate::domain::finding::FindingCode;
 use crate::domain::identity::ProviderName;
 use crate::domain::row::Row;
 use crate::domain::run::{StopCause, StopError};
@@ -24,9 +23,9 @@ use crate::ledger::Ledger;
 use crate::seed::Rng;
 use crate::service::UserDirectory;
 use crate::service::app_clients::AppClientReader;
-use crate::ui::format::{count, counted};
+use crate::ui::format::count;
 
-/// A pool that is about to be written to, and what is written of.
+/// The pool and the rows of a run, before the question.
 pub(super) struct PoolCheck<'a> {
     pub(super) directory: &'a dyn UserDirectory,
     pub(super) app_clients: &'a dyn AppClientReader,
@@ -34,6 +33,8 @@ pub(super) struct PoolCheck<'a> {
     /// Those of the rows that are to be sent.
     pub(super) providers: &'a BTreeSet<ProviderName>,
     pub(super) options: &'a InputOptions,
+    /// How a person accepts an error: with a plan, the run follows no option that the plan was not made with.
+    pub(super) way: WayToAccept,
     pub(super) ledger: Option<&'a Ledger>,
     pub(super) retry: RetryChoice,
     pub(super) canary: &'a Canary,
@@ -42,7 +43,7 @@ pub(super) struct PoolCheck<'a> {
 }
 
 impl PoolCheck<'_> {
-    /// Prints what it finds. Returns what to think of before the answer; an error that is not allowed ends the command.
+    /// Prints what it finds. Returns reasons for the question; an error that is not allowed ends the command.
     ///
     /// `rows` are all rows of the run; `None` where `validate` has compared them for a plan.
     pub(super) async fn run(&self, rows: Option<InputRows>) -> Result<Vec<String>, Failure> {
@@ -55,16 +56,9 @@ impl PoolCheck<'_> {
             (Some(subjects), Some(rows)) if !subjects.says_nothing() => self.compared(subjects, rows)?,
             _ => Vec::new(),
         };
-        let unlike_found = unlike.iter().map(|unlike| unlike_pool_finding(unlike, self.options));
-        let findings: Vec<Finding> =
-            unlike_found.chain(immutable_attribute_findings(&sign_ins, self.options)).collect();
-        let mut reasons = refuse_pool_errors(findings, ui)?;
+        let reasons = review_pool(&unlike, &sign_ins, self.options, self.way, "link", ui)?;
         if let Some(subjects) = &subjects {
             self.refuse_unlike_canary(subjects)?;
-        }
-        let warnings = warn_about_sign_ins(&sign_ins, "link", ui);
-        if warnings > 0 {
-            reasons.push(format!("{} of sign-ins", counted(warnings, "warning")));
         }
         Ok(reasons)
     }
@@ -109,9 +103,10 @@ impl PoolCheck<'_> {
         sent.filter_map(|incoming| incoming.row()).for_each(|row| add_subject(&mut comparison, row));
         let Some(unlike) = comparison.finish().into_iter().min_by_key(|unlike| unlike.first_row) else { return Ok(()) };
         let detail = format!(
-            "canary: row {}: {}; nothing was sent: map the right column, or accept it with --allow unlike_pool",
+            "canary: row {}: {}; nothing was sent: map the right column, or {}",
             count(unlike.first_row),
-            difference_from_pool(&unlike)
+            difference_from_pool(&unlike),
+            self.way.advice(FindingCode::UnlikePool)
         );
         Err(StopError::new(StopCause::Canary, detail).into())
     }
