@@ -464,14 +464,15 @@ fn rows_that_reconcile_does_not_send_refuse_no_run() {
     let link = ["link", "in.csv", "--allow", "unlike_pool", "--yes", "--rate", "2000"];
     home.run(&[&link[..], &SIMULATED].concat()).left_with(0);
     // The pool file is as it was, so the links are missing, and the run has only just ended.
-    let apply = ["reconcile", "in.csv", "--apply", "--max-changes-pct", "100", "--yes", "--save-pool", "after.json"];
-    let run = home.run(&[&apply[..], &SIMULATED].concat()).left_with(3);
+    let apply = ["reconcile", "in.csv", "--apply", "--max-changes-pct", "100", "--yes"];
+    let save = ["--save-pool", "after.json", "--force"];
+    let run = home.run(&[&apply[..], &save, &SIMULATED].concat()).left_with(3);
     assert!(run.stderr.contains("20 rows done in the ledger cannot be seen in the pool yet"), "{run:#?}");
     assert!(!run.stderr.contains("unlike_pool"), "{run:#?}");
     // With a row that is sent.
     let rows = home.read("in.csv");
     home.write("in.csv", format!("{rows}native-3,Okta,00u90099AbCdEfGhIjKl\n"));
-    let run = home.run(&[&apply[..], &SIMULATED].concat()).left_with(3);
+    let run = home.run(&[&apply[..], &save, &SIMULATED].concat()).left_with(3);
     assert!(home.read("after.json").contains("00u90099AbCdEfGhIjKl"), "{run:#?}");
     assert!(!run.stderr.contains("unlike_pool"), "{run:#?}");
 }

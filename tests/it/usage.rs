@@ -170,7 +170,8 @@ fn link_dry_run_takes_a_percentage_of_the_shard_and_a_bound_before_invalid_rows(
     ] {
         let error = |more: &[&str]| {
             let run = home.link(&simulator.url, &[options, more, &["--output", "json"]].concat()).left_with(9);
-            let error = run.json()["error"].clone();
+            let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+            let error = report["error"].clone();
             assert_eq!(error["code"], "bound", "{options:?} {more:?}: {run:#?}");
             error
         };
