@@ -32,6 +32,10 @@ pub struct LedgerReport {
     pub simulated: bool,
     /// The options that name the pool, for a suggested command, each after a space.
     pub pool_options: String,
+    /// The options that say how the inputs are read, likewise.
+    pub reading_options: String,
+    /// The arguments of the latest run that read an input.
+    pub input_arguments: Vec<String>,
     /// Rows by state; `read` is the number of rows that are known.
     pub counts: Counts,
     /// Rows that were corrected or are no longer in their input. No other number here includes them.

@@ -37,18 +37,23 @@ pub(super) fn judge_confirming_look(
     confirming: Confirming,
     settle_with: SettleWith,
 ) -> ConfirmedLink {
-    let may_look_again = confirming == Confirming::Canary && looks < settle_with.most_looks();
+    let is_canary = confirming == Confirming::Canary;
+    let may_look_again = is_canary && looks < settle_with.most_looks();
     let look = look_at_destination(user, source);
     if let DestinationLook::HoldsIdentity { created } = &look {
         // The list may still show the link that `undo` unlinked.
         return match may_be_unlinked(created.as_ref(), unlinked_at, settle_with) {
             true if may_look_again => ConfirmedLink::LookAgain,
-            true if confirming == Confirming::Canary => ConfirmedLink::Wrong(CanaryFinding::NotSettled),
-            false if is_older(created.as_ref(), announced) => ConfirmedLink::StoodBefore,
+            true if is_canary => ConfirmedLink::Wrong(CanaryFinding::NotSettled),
+            // Or the one that others have removed meanwhile, in place of ours.
+            false if is_older(created.as_ref(), announced) => {
+                let is_believed = looks >= looks_before_older_link_is_believed(confirming, settle_with);
+                if is_believed { ConfirmedLink::StoodBefore } else { ConfirmedLink::LookAgain }
+            }
             _ => ConfirmedLink::Ours,
         };
     }
-    if confirming != Confirming::Canary {
+    if !is_canary {
         // Lists lag behind new links. One that stood before is shown.
         return ConfirmedLink::Ours;
     }
@@ -61,6 +66,16 @@ pub(super) fn judge_confirming_look(
     // The list that shows another identity since the call does not lag behind the call.
     let is_believed = finding == CanaryFinding::StoredOtherwise && looks > 1;
     if may_look_again && !is_believed { ConfirmedLink::LookAgain } else { ConfirmedLink::Wrong(finding) }
+}
+
+/// Looks until a link that is older than the announcement is taken for what stands.
+fn looks_before_older_link_is_believed(confirming: Confirming, settle_with: SettleWith) -> usize {
+    match (confirming, settle_with) {
+        (_, SettleWith::GetUser) => 1,
+        (Confirming::Canary, SettleWith::ListUsers) => settle_with.most_looks(),
+        // There may be many such rows: a second look, once the list cannot lag any more.
+        (Confirming::No | Confirming::Owner, SettleWith::ListUsers) => 2,
+    }
 }
 
 /// Whether the user has got an identity of the provider since the announcement: what was sent, in another form.
@@ -121,7 +136,8 @@ mod tests {
         let before = user_with("AbC1", "Corp", ANNOUNCED - 1);
         for (user, source, expected, looks) in [
             (Some(&user_with("AbC1", "Corp", ANNOUNCED)), &subject, Ours, 1),
-            (Some(&before), &subject, StoodBefore, 1),
+            // A list that lags may show a link that others have removed meanwhile, in place of ours.
+            (Some(&before), &subject, StoodBefore, MOST_LOOKS),
             (Some(&nothing), &subject, Wrong(NotOnUser), MOST_LOOKS),
             (None, &subject, Wrong(UserNotSeen), MOST_LOOKS),
             (Some(&user_with("abc1", "Corp", ANNOUNCED)), &subject, Wrong(StoredOtherwise), 2),
@@ -132,8 +148,8 @@ mod tests {
         ] {
             assert_eq!(judged(user, source, None, Confirming::Canary), (expected, looks), "{user:?} {source:?}");
         }
-        // Where only the owner is in question, one look is enough.
-        assert_eq!(judged(Some(&before), &subject, None, Confirming::Owner), (StoodBefore, 1));
+        // Where only the owner is in question, one look is enough, and a second one for a link of before.
+        assert_eq!(judged(Some(&before), &subject, None, Confirming::Owner), (StoodBefore, 2));
         assert_eq!(judged(Some(&nothing), &subject, None, Confirming::Owner), (Ours, 1));
         // A list that still shows the link that was unlinked a moment ago says nothing of the owner.
         assert_eq!(judged(Some(&before), &subject, Some(ANNOUNCED), Confirming::Owner), (Ours, 1));

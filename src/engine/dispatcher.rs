@@ -13,7 +13,7 @@ use super::failure_limits::FailureLimits;
 use super::group_sync::{GroupSync, SyncDecision};
 use super::job::Job;
 use super::link_decisions::OldUnlinkEnd;
-use super::link_job::{LeftByEarlierRuns, LinkJob};
+use super::link_job::{LeftByEarlierRuns, LinkJob, SettlesOnly};
 use super::not_authorized::NotAuthorizedRows;
 use super::outbox::Outbox;
 use super::read_back::{AnnouncementTime, OpenCall, RowPolicy, UnknownEffect, may_lack_write};
@@ -334,11 +334,11 @@ impl<'a> Dispatcher<'a> {
                     self.admit(LinkJob::with_choice(row, username), confirming, now)?;
                 }
                 IncomingRow::Planned(row, planned) => self.admit_planned(row, planned, confirming, now)?,
-                IncomingRow::Gone(row) => self.admit_gone(row, now)?,
+                IncomingRow::Gone(row) => self.admit_in_doubt(row, SettlesOnly::GoneRow, now)?,
                 IncomingRow::LedgerLink(link) => self.admit_undo(link, now)?,
                 IncomingRow::LeftOut(key) => self.count_left_out(key),
-                IncomingRow::Invalid { key, .. } if self.resume(key) != ResumeAction::Attempt => {
-                    self.count_skipped(self.context.ledger.state(key));
+                IncomingRow::Invalid { number, key, .. } if self.resume(key) != ResumeAction::Attempt => {
+                    self.admit_invalid(number, key, now)?;
                 }
                 IncomingRow::Invalid { number, findings, key } => self.record_invalid(number, key, &findings)?,
             }
@@ -436,12 +436,25 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    /// Reads back a row in doubt that the input no longer has.
-    fn admit_gone(&mut self, row: Row, now: Instant) -> Result<(), LedgerError> {
+    /// Reads back a row in doubt that is invalid beside other rows; any other such row is done.
+    fn admit_invalid(&mut self, number: RowNumber, key: RowKey, now: Instant) -> Result<(), LedgerError> {
+        match self.context.ledger.announced_row(key)? {
+            Some(row) if self.context.ledger.state(key) == RowState::InDoubt => {
+                self.admit_in_doubt(Row { number, ..row }, SettlesOnly::InvalidRow, now)
+            }
+            _ => {
+                self.count_skipped(self.context.ledger.state(key));
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads back a row in doubt, and sends nothing for it.
+    fn admit_in_doubt(&mut self, row: Row, why: SettlesOnly, now: Instant) -> Result<(), LedgerError> {
         if self.context.ledger.state(row.key) != RowState::InDoubt {
             return Ok(());
         }
-        let mut job = LinkJob::settling(row);
+        let mut job = LinkJob::settling(row, why);
         if let Some(user) = self.context.ledger.announced_user(job.progress.row.key)? {
             job.expect_announced_user(user);
         }
@@ -497,7 +510,7 @@ impl<'a> Dispatcher<'a> {
                 Job::Undo(job) => job.start(open, service_now),
                 Job::Link(job) if is_done => {
                     let (number, is_canary) = (job.progress.row.number, job.confirming == Confirming::Canary);
-                    if !job.settles_only {
+                    if job.settles_only != Some(SettlesOnly::GoneRow) {
                         self.count_skipped(state);
                     }
                     let released = self.rows.remove(id, now, None);
@@ -652,7 +665,7 @@ impl<'a> Dispatcher<'a> {
             return self.finish(id, &result, now);
         }
         if let Job::Link(job) = &*job
-            && job.settles_only
+            && job.settles_only.is_some()
         {
             let result = RowResult::Link(job.result_without_another_call());
             return self.finish(id, &result, now);
@@ -799,11 +812,11 @@ impl<'a> Dispatcher<'a> {
         let state = match result {
             RowResult::Link(outcome) => {
                 let is_planned = matches!(job, Job::Link(job) if job.is_planned);
-                let settles_only = job.settles_only();
+                let is_gone = job.is_gone();
                 let at = self.latest_service_time();
                 self.context.ledger.settle_traced(row.number, row.key, outcome, trace, at)?;
                 let state = outcome.state();
-                if !settles_only {
+                if !is_gone {
                     self.counters.counts.add(state);
                     let recovered = matches!(outcome, LinkOutcome::Linked { recovered: true });
                     self.counters.counts.recovered += u64::from(recovered);
@@ -1025,7 +1038,7 @@ impl<'a> Dispatcher<'a> {
             if let Err(error) = self.leave_unfinished(&job) {
                 self.stop_without_ledger(error);
             }
-            if !job.settles_only() {
+            if !job.is_gone() {
                 self.count_unfinished(&job);
             }
         }

@@ -2,7 +2,7 @@
 
 use super::canary::Confirming;
 use super::failure_limits::FailureClass;
-use super::link_job::{LinkJob, LinkStep};
+use super::link_job::{LinkJob, LinkStep, SettlesOnly};
 use super::read_back::{AnnouncementTime, RowPolicy, SettleWith, UnknownEffect};
 use super::row_progress::{NextWork, RowProgress, Transition};
 use super::undo_job::{UndoJob, UndoStep};
@@ -64,8 +64,8 @@ impl Job {
     }
 
     /// Whether no count has the row, because the input no longer has it.
-    pub(super) fn settles_only(&self) -> bool {
-        matches!(self, Self::Link(job) if job.settles_only)
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self, Self::Link(job) if job.settles_only == Some(SettlesOnly::GoneRow))
     }
 
     /// Whether the link that a row has got is one of a disabled user, as far as the user was read.

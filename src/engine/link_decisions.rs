@@ -43,7 +43,7 @@ pub(super) enum LinkOwner {
 /// Decides whose link it is. A link that is older than our announcement is not ours, nor is one that the service named in
 /// answer to the only call that can have made it.
 pub(super) fn owner_of_found_link(created: Option<&RangeInclusive<UnixMs>>, call: CallToSettle) -> LinkOwner {
-    let was_there_before_call = !call.effect.is_possible() && says_linked_before(call.why);
+    let was_there_before_call = call.effect == UnknownEffect::None && says_linked_before(call.why);
     if was_there_before_call || is_older(created, call.announced) {
         LinkOwner::SomebodyElse
     } else {
@@ -98,16 +98,36 @@ pub(super) fn judge_look(
     settle_with: SettleWith,
 ) -> LookJudgement {
     if let DestinationLook::HoldsIdentity { created } = look {
-        return match may_be_unlinked(created.as_ref(), call.unlinked_at, settle_with) {
-            false => LookJudgement::Linked(owner_of_found_link(created.as_ref(), call)),
-            true if looks < settle_with.most_looks() => LookJudgement::LookAgain,
-            true => LookJudgement::StillInDoubt,
+        if may_be_unlinked(created.as_ref(), call.unlinked_at, settle_with) {
+            let may_look_again = looks < settle_with.most_looks();
+            return if may_look_again { LookJudgement::LookAgain } else { LookJudgement::StillInDoubt };
+        }
+        let is_believed = !is_older(created.as_ref(), call.announced)
+            || looks >= looks_before_older_link_is_believed(look, call, settle_with);
+        return if is_believed {
+            LookJudgement::Linked(owner_of_found_link(created.as_ref(), call))
+        } else {
+            LookJudgement::LookAgain
         };
     }
     if looks < looks_before_absence_is_believed(look, call.why, call.effect, settle_with) {
         return LookJudgement::LookAgain;
     }
     judge_absence(look, call, settle_with)
+}
+
+/// Looks until a link that is older than our announcement is taken for what stands. A list that lags may show a link that
+/// others have removed meanwhile, in place of ours. Where a call of ours may have made one, the list is looked at until it
+/// cannot lag any more; where the service refused the only call for another reason than a link, as long as at a destination
+/// without the link.
+fn looks_before_older_link_is_believed(look: &DestinationLook, call: CallToSettle, settle_with: SettleWith) -> usize {
+    match call.effect {
+        UnknownEffect::OfRecentCall => settle_with.most_looks(),
+        UnknownEffect::None if says_linked_before(call.why) => 1,
+        UnknownEffect::None | UnknownEffect::OfOldCall | UnknownEffect::OfOldCallNotSeen => {
+            looks_before_absence_is_believed(look, call.why, call.effect, settle_with)
+        }
+    }
 }
 
 /// Whether a link that is shown may be the one that `undo` unlinked at this time: a list may lag, and only a date after
@@ -172,7 +192,7 @@ pub(super) fn looks_before_old_unlink_is_judged(effect: UnknownEffect, settle_wi
 }
 
 /// Looks until an absent link is believed. What this tool may have written a moment ago is looked for patiently, and for
-/// longest where the service refuses what an earlier call of ours may have made. "Merging is not currently supported" was
+/// longest where the service refuses what an earlier call of ours may have made, however old that call is. "Merging is not currently supported" was
 /// reported although the link was made (aws-sdk-net #1000). For an answer that claims that the link exists, a second look
 /// covers a link that somebody else has just made. An answer that contradicts what the pool shows (a user that is seen, or a
 /// provider that it lists: rows of other providers are not sent) is believed last, because nothing else explains it. A
@@ -190,6 +210,7 @@ fn looks_before_absence_is_believed(
     match (effect, why) {
         (UnknownEffect::OfRecentCall, IfNoEffect::RetryCall) => settle_with.patient_looks(),
         (UnknownEffect::OfRecentCall, _) => settle_with.most_looks(),
+        (UnknownEffect::OfOldCallNotSeen, why) if claims_a_link(why) => settle_with.most_looks(),
         (_, IfNoEffect::RefuseRow(IdentityHasProfile)) => settle_with.patient_looks(),
         (_, IfNoEffect::RefuseRow(ProviderNotFound | UserNotFound)) if *look != DestinationLook::UserMissing => {
             settle_with.most_looks()
@@ -303,8 +324,8 @@ mod tests {
     fn a_link_that_is_found_has_an_owner() {
         use IfNoEffect::{CountIdentities, LookForNativeUser, RefuseRow, RetryCall};
         use LinkOwner::{PerhapsOurs, SomebodyElse};
-        use RefusalCode::{AliasExists, IdentityHasProfile, LinkedElsewhere};
-        use UnknownEffect::{None as NoCall, OfOldCall, OfRecentCall};
+        use RefusalCode::{AliasExists, IdentityHasProfile, InvalidParameter, LinkedElsewhere};
+        use UnknownEffect::{None as NoCall, OfOldCall, OfOldCallNotSeen, OfRecentCall};
         for (look, after_doubtful_call) in [
             (holds_since(10_099..=10_099), SomebodyElse),
             (holds_since(9_000..=9_999), SomebodyElse),
@@ -316,22 +337,33 @@ mod tests {
             (holds_since(11_000..=11_999), PerhapsOurs),
             (DestinationLook::HoldsIdentity { created: None }, PerhapsOurs),
         ] {
-            for (why, effect, expected) in [
-                (RetryCall, OfRecentCall, after_doubtful_call),
-                (RetryCall, OfOldCall, after_doubtful_call),
-                (RefuseRow(AliasExists), OfRecentCall, after_doubtful_call),
-                (RefuseRow(LinkedElsewhere), OfRecentCall, after_doubtful_call),
-                (LookForNativeUser, OfRecentCall, after_doubtful_call),
-                (CountIdentities, OfRecentCall, after_doubtful_call),
+            // A list that lags may show an older link that others have removed meanwhile, in place of ours.
+            for (why, effect, expected, looks_at_older) in [
+                (RetryCall, OfRecentCall, after_doubtful_call, 8),
+                (RetryCall, OfOldCall, after_doubtful_call, 1),
+                (RefuseRow(AliasExists), OfRecentCall, after_doubtful_call, 8),
+                (RefuseRow(LinkedElsewhere), OfRecentCall, after_doubtful_call, 8),
+                (LookForNativeUser, OfRecentCall, after_doubtful_call, 8),
+                (CountIdentities, OfRecentCall, after_doubtful_call, 8),
+                (CountIdentities, NoCall, after_doubtful_call, 1),
                 // The only call: "already linked" is about a link of before, whatever its date.
-                (RefuseRow(LinkedElsewhere), NoCall, SomebodyElse),
-                (LookForNativeUser, NoCall, SomebodyElse),
+                (RefuseRow(LinkedElsewhere), NoCall, SomebodyElse, 1),
+                (LookForNativeUser, NoCall, SomebodyElse, 1),
+                // A call of long ago that no list has shown may have made it all the same.
+                (RefuseRow(LinkedElsewhere), OfOldCallNotSeen, after_doubtful_call, 8),
+                (LookForNativeUser, OfOldCallNotSeen, after_doubtful_call, 8),
                 // The link was made although the service said so (aws-sdk-net #1000).
-                (RefuseRow(IdentityHasProfile), NoCall, after_doubtful_call),
+                (RefuseRow(IdentityHasProfile), NoCall, after_doubtful_call, 5),
+                (RefuseRow(InvalidParameter), NoCall, after_doubtful_call, 5),
             ] {
-                let (judged, looks) = judged(&look, call(why, effect), SettleWith::ListUsers);
-                assert_eq!(judged, LookJudgement::Linked(expected), "{why:?} {effect:?} {look:?}");
-                assert_eq!(looks, 1);
+                let (found, looks) = judged(&look, call(why, effect), SettleWith::ListUsers);
+                assert_eq!(found, LookJudgement::Linked(expected), "{why:?} {effect:?} {look:?}");
+                let is_older = after_doubtful_call == SomebodyElse;
+                assert_eq!(looks, if is_older { looks_at_older } else { 1 }, "{why:?} {effect:?} {look:?}");
+                // AdminGetUser is fresh, but a call without an answer may still be at work.
+                let (found, looks) = judged(&look, call(why, effect), SettleWith::GetUser);
+                assert_eq!(found, LookJudgement::Linked(expected), "{why:?} {effect:?} {look:?}");
+                assert_eq!(looks, if is_older { looks_at_older.min(2) } else { 1 }, "{why:?} {effect:?} {look:?}");
             }
         }
     }
@@ -344,7 +376,7 @@ mod tests {
             IdentityHasProfile, InvalidParameter, LinkedElsewhere, ProviderNotFound, TooManyIdentities, UserDisabled,
             UserNotFound,
         };
-        use UnknownEffect::{None, OfOldCall, OfRecentCall};
+        use UnknownEffect::{None, OfOldCall, OfOldCallNotSeen, OfRecentCall};
         let (proven, unproven) =
             (LookJudgement::NoEffect { is_proven: true }, LookJudgement::NoEffect { is_proven: false });
         for (why, effect, seen, (list_looks, by_list), (get_looks, by_get)) in [
@@ -379,6 +411,16 @@ mod tests {
             (RefuseRow(IdentityHasProfile), OfRecentCall, LACKS, (8, StillInDoubt), (2, Refused(IdentityHasProfile))),
             (LookForNativeUser, OfRecentCall, LACKS, (8, StillInDoubt), (2, LookForProfile)),
             (CountIdentities, OfRecentCall, FULL, (8, StillInDoubt), (2, Refused(TooManyIdentities))),
+            // However old that call is, a list has no known bound.
+            (
+                RefuseRow(LinkedElsewhere),
+                OfOldCallNotSeen,
+                LACKS,
+                (8, Refused(LinkedElsewhere)),
+                (2, Refused(LinkedElsewhere)),
+            ),
+            (LookForNativeUser, OfOldCallNotSeen, LACKS, (8, LookForProfile), (2, LookForProfile)),
+            (RefuseRow(UserDisabled), OfOldCallNotSeen, LACKS, (1, Refused(UserDisabled)), (1, Refused(UserDisabled))),
             // The limit of the user, or another one: then the call is repeated.
             (CountIdentities, None, FULL, (1, Refused(TooManyIdentities)), (1, Refused(TooManyIdentities))),
             (CountIdentities, None, LACKS, (1, proven), (1, proven)),
@@ -430,7 +472,7 @@ mod tests {
             assert_eq!(last, LookJudgement::StillInDoubt, "{stale:?}");
             assert_eq!(looks, SettleWith::ListUsers.most_looks());
             let (fresh, looks) = judged(&stale, call, SettleWith::GetUser);
-            assert!(matches!(fresh, LookJudgement::Linked(_)) && looks == 1, "{fresh:?}: AdminGetUser does not lag");
+            assert!(matches!(fresh, LookJudgement::Linked(_)) && looks <= 2, "{fresh:?}: AdminGetUser does not lag");
             let (later, _) = judged(&stale, CallToSettle { unlinked_at: None, ..call }, SettleWith::ListUsers);
             assert!(matches!(later, LookJudgement::Linked(_)), "{later:?}: no list lags for so long");
         }

@@ -73,9 +73,17 @@ pub(super) enum LinkStep {
     SettleOldUnlink { destination: DestinationUser, call: OpenCall, looks: usize },
 }
 
+/// Why a row is only read back, and nothing is sent for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SettlesOnly {
+    /// It is invalid beside other rows of the input.
+    InvalidRow,
+    /// The input no longer has it, so that no count has it.
+    GoneRow,
+}
+
 /// A row that is to be linked.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "what was seen on the way, a fact each")]
 pub(super) struct LinkJob {
     pub(super) progress: RowProgress,
     pub(super) step: LinkStep,
@@ -93,8 +101,7 @@ pub(super) struct LinkJob {
     distrusted: Vec<PoolUser>,
     /// The user whom an open call of an earlier run names.
     announced_user: Option<DestinationUser>,
-    /// Whether the row is only read back, because the input no longer has it.
-    pub(super) settles_only: bool,
+    pub(super) settles_only: Option<SettlesOnly>,
     /// Whether a call with success is read back, and why.
     pub(super) confirming: Confirming,
     /// What was found of a row of the canary that is linked.
@@ -117,7 +124,7 @@ impl LinkJob {
             unlinked_at: None,
             distrusted: Vec::new(),
             announced_user: None,
-            settles_only: false,
+            settles_only: None,
             confirming: Confirming::No,
             canary_finding: None,
             repeat_succeeded: false,
@@ -136,9 +143,9 @@ impl LinkJob {
         Self { chosen_username: Some(username), ..Self::new(row) }
     }
 
-    /// A row in doubt that the input no longer has.
-    pub(super) fn settling(row: Row) -> Self {
-        Self { settles_only: true, ..Self::new(row) }
+    /// A row in doubt that is only read back.
+    pub(super) fn settling(row: Row, why: SettlesOnly) -> Self {
+        Self { settles_only: Some(why), ..Self::new(row) }
     }
 
     /// Takes note of the user whom an open call of an earlier run names: that user is read first.
@@ -355,7 +362,10 @@ impl LinkJob {
         match confirmed {
             ConfirmedLink::LookAgain => {
                 self.step = LinkStep::Confirm { destination, announced, looks };
-                Transition::Continue(Pause::before_look_after(looks))
+                Transition::Continue(match self.confirming {
+                    Confirming::Canary => Pause::before_look_after(looks),
+                    Confirming::No | Confirming::Owner => Pause::until_lists_show_writes(),
+                })
             }
             ConfirmedLink::Ours => {
                 self.canary_finding = Some(CanaryFinding::Right);
@@ -594,7 +604,7 @@ impl LinkJob {
             }
             LookJudgement::NoEffect { is_proven } => {
                 if is_proven {
-                    self.effect = UnknownEffect::None;
+                    self.effect = self.effect.after_absence(policy.settle_with);
                 }
                 self.step = match announced {
                     LinkAnnouncement::ByThisRun(announced) => LinkStep::Call { destination, announced },

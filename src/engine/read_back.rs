@@ -77,8 +77,11 @@ pub(super) enum UnknownEffect {
     /// There is no such call.
     #[default]
     None,
-    /// The only such call is from an earlier run, and so old that `ListUsers` shows its effect.
+    /// The only such call is from an earlier run, and so old that `ListUsers` is taken to show its effect.
     OfOldCall,
+    /// The same, and a look has not shown it. That is enough to call again, and not enough to refuse the row where the
+    /// service then says that the link is there: a list has no known bound.
+    OfOldCallNotSeen,
     OfRecentCall,
 }
 
@@ -86,13 +89,21 @@ impl UnknownEffect {
     /// After one more call, whose answer says that it had no effect unless it `may_have_taken_effect`.
     pub(super) fn after_call(self, may_have_taken_effect: bool) -> Self {
         match self {
-            Self::None if !may_have_taken_effect => Self::None,
+            Self::None | Self::OfOldCallNotSeen if !may_have_taken_effect => self,
             _ => Self::OfRecentCall,
         }
     }
 
+    /// After a look that has proven, as far as a look can, that there was none.
+    pub(super) fn after_absence(self, settle_with: SettleWith) -> Self {
+        match (self, settle_with) {
+            (Self::OfOldCall | Self::OfOldCallNotSeen, SettleWith::ListUsers) => Self::OfOldCallNotSeen,
+            _ => Self::None,
+        }
+    }
+
     pub(super) fn is_possible(self) -> bool {
-        self != Self::None
+        matches!(self, Self::OfOldCall | Self::OfRecentCall)
     }
 }
 
@@ -118,16 +129,22 @@ mod tests {
 
     #[test]
     fn an_unknown_effect_stays_unknown() {
-        use UnknownEffect::{None, OfOldCall, OfRecentCall};
+        use UnknownEffect::{None, OfOldCall, OfOldCallNotSeen, OfRecentCall};
         for (before, may_have_taken_effect, expected) in [
             (None, false, None),
             (None, true, OfRecentCall),
             (OfOldCall, false, OfRecentCall),
+            (OfOldCallNotSeen, false, OfOldCallNotSeen),
+            (OfOldCallNotSeen, true, OfRecentCall),
             (OfOldCall, true, OfRecentCall),
             (OfRecentCall, false, OfRecentCall),
             (OfRecentCall, true, OfRecentCall),
         ] {
             assert_eq!(before.after_call(may_have_taken_effect), expected, "{before:?}, {may_have_taken_effect}");
+        }
+        for (before, after) in [(OfOldCall, OfOldCallNotSeen), (OfOldCallNotSeen, OfOldCallNotSeen), (None, None)] {
+            assert_eq!(before.after_absence(SettleWith::ListUsers), after, "{before:?}");
+            assert_eq!(before.after_absence(SettleWith::GetUser), None, "{before:?}: AdminGetUser does not lag");
         }
         assert_eq!(OpenCall::from_ledger(0, LIST_LAG_MS_MAX).effect, OfRecentCall);
         let old = OpenCall::from_ledger(1_000, 1_000 + LIST_LAG_MS_MAX + 1);

@@ -11,7 +11,7 @@ use crate::domain::outcome::{LinkOutcome, ServiceText, UndoOutcome};
 use crate::domain::row::Row;
 use crate::domain::run::StopError;
 use crate::foresight::faults;
-use crate::limits::{READ_PAGES_MAX, SERVICE_TEXT_CHARS_MAX, SETTLE_LATER_WAITS_MS, SETTLE_WAITS_MS};
+use crate::limits::{LIST_LAG_MS_MAX, READ_PAGES_MAX, SERVICE_TEXT_CHARS_MAX, SETTLE_LATER_WAITS_MS, SETTLE_WAITS_MS};
 use crate::pace::retry::backoff;
 use crate::seed::Rng;
 use crate::service::classify::{CallKind, FaultClass, classify};
@@ -56,6 +56,11 @@ impl Pause {
         let mut waits = SETTLE_WAITS_MS.into_iter().chain(SETTLE_LATER_WAITS_MS);
         let last = SETTLE_LATER_WAITS_MS[SETTLE_LATER_WAITS_MS.len() - 1];
         Self::Settling(Duration::from_millis(waits.nth(looks.saturating_sub(1)).unwrap_or(last)))
+    }
+
+    /// The pause until a list is taken to show every write so far.
+    pub(super) fn until_lists_show_writes() -> Self {
+        Self::Settling(Duration::from_millis(LIST_LAG_MS_MAX.unsigned_abs()))
     }
 
     /// The pause before another write call, after so many.

@@ -166,7 +166,7 @@ fn looks_before_inspection_is_believed(seen: &InspectedLink, inspection: UndoIns
         UnknownEffect::OfRecentCall => settle_with.patient_looks(),
         UnknownEffect::None if stands && after == InspectAfter::NotLinkedAnswer => 2,
         UnknownEffect::None if !stands && may_be_hidden => settle_with.patient_looks(),
-        UnknownEffect::None | UnknownEffect::OfOldCall => 1,
+        UnknownEffect::None | UnknownEffect::OfOldCall | UnknownEffect::OfOldCallNotSeen => 1,
     }
 }
 

@@ -21,7 +21,7 @@ pub fn stop_error(cause: StopCause, operation: &str, fault: &CallFault) -> StopE
         ),
         StopCause::Credentials => format!("{operation}: the credentials are not accepted ({said}); renew them"),
         StopCause::AccessDenied => format!(
-            "{operation}: access denied ({said}); allow cognito-idp:{operation}; docs/iam.md lists the IAM policy"
+            "{operation}: access denied ({said}); allow cognito-idp:{operation}; `cognito-link policy` prints the IAM policy"
         ),
         StopCause::PoolMissing => {
             format!("{operation}: there is no such user pool in this account and Region ({said}); check --user-pool-id")

@@ -43,7 +43,7 @@ pub use columns::{Column, NOTE_COLUMNS};
 pub use cross_row::CrossRowFindings;
 pub use error::InputError;
 pub use link_rows::{LinkRow, LinkRowWriter, UnreadableRows};
-pub use object::{ObjectFault, ObjectStore, ObjectVersion, copy_to_object, install_object_store};
+pub use object::{ObjectFault, ObjectStore, ObjectVersion, copy_of_object, copy_to_object, install_object_store};
 pub use options::{Format, InputOptions, OptionError};
 pub use output_file::{OutputFile, write_error};
 pub use preset::Preset;

@@ -4,9 +4,11 @@
 //! it is needed for the second reading, a broken connection costs one part, and no reading mixes two objects.
 
 use std::fmt::Debug;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+
+use tempfile::NamedTempFile;
 
 use super::error::InputError;
 use super::read_fault::{InputChanged, ObjectUnreadable};
@@ -56,6 +58,32 @@ pub fn copy_to_object(object: &ObjectAddress, file: &Path, length: u64) -> Resul
     written.map_err(|stop| InputError::writing(object, stop))
 }
 
+/// Copies an object, as it is now, to a private temporary file, for what is read in another way than rows are. Returns `None`
+/// for the path of a file.
+pub fn copy_of_object(path: &Path) -> Result<Option<NamedTempFile>, InputError> {
+    let name = path.display().to_string();
+    let Some(object) = object_at(path) else { return Ok(None) };
+    let (address, store) = object.map_err(|stop| InputError::reading(&name, stop))?;
+    let found = store.find(&address).map_err(|stop| InputError::reading(&name, stop))?;
+    let version = found.ok_or_else(|| InputError::Open { name: name.clone(), source: no_such_object() })?;
+    let mut reader = ObjectReader::new(&Arc::new(OpenObject { address, version, store }));
+    let spool = |source| InputError::Spool { name: name.clone(), source };
+    let mut copy = NamedTempFile::new().map_err(spool)?;
+    loop {
+        // No error of the temporary file is one of the object.
+        let part = reader.next_part().map_err(|source| InputError::read(&name, 0, source))?;
+        if part.is_empty() {
+            copy.rewind().map_err(spool)?;
+            return Ok(Some(copy));
+        }
+        copy.write_all(part).map_err(spool)?;
+    }
+}
+
+pub(super) fn no_such_object() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "there is no such object, or no such bucket")
+}
+
 /// The address of an object, and the store of this process.
 type LocatedObject = (ObjectAddress, Arc<dyn ObjectStore>);
 
@@ -99,6 +127,12 @@ pub(super) struct ObjectReader {
 impl ObjectReader {
     pub(super) fn new(object: &Arc<OpenObject>) -> Self {
         Self { object: Arc::clone(object), offset: 0, part: Vec::new(), position: 0 }
+    }
+
+    /// Returns the next part; empty at the end.
+    fn next_part(&mut self) -> io::Result<&[u8]> {
+        self.read_part()?;
+        Ok(&self.part)
     }
 
     fn read_part(&mut self) -> io::Result<()> {

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::encoding::{self, Bytes, DecodeError};
 use super::error::{InputError, header_finding};
-use super::object::{ObjectReader, OpenObject, object_at};
+use super::object::{ObjectReader, OpenObject, no_such_object, object_at};
 use super::pin::{PinCell, PinRecorder};
 use crate::domain::finding::FindingCode;
 use crate::limits::{READ_BUFFER_BYTES, SPOOL_BYTES_MAX};
@@ -44,10 +44,7 @@ impl InputSource {
             let (address, store) = found.map_err(|stop| InputError::reading(&name, stop))?;
             return match store.find(&address) {
                 Ok(Some(version)) => Ok(Self::of_object(OpenObject { address, version, store })),
-                Ok(None) => {
-                    let source = io::Error::new(io::ErrorKind::NotFound, "there is no such object, or no such bucket");
-                    Err(InputError::Open { name, source })
-                }
+                Ok(None) => Err(InputError::Open { name, source: no_such_object() }),
                 Err(stop) => Err(InputError::reading(&name, stop)),
             };
         }

@@ -28,7 +28,7 @@ use std::path::Path;
 use crate::clock::UnixMs;
 use crate::domain::control::{ControlChange, ControlSource};
 use crate::domain::finding::Finding;
-use crate::domain::identity::{DestinationUser, ExternalIdentity};
+use crate::domain::identity::{DestinationUser, ExternalIdentity, IdentityError};
 use crate::domain::outcome::{LinkOutcome, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::state::{RowEvent, RowState, next_state};
@@ -38,6 +38,7 @@ use contents::{InputSizes, LoadedLedger};
 pub use contents::{LastRun, LedgerContents, find_head, held_binding, load_contents, read_header, read_records};
 pub use corrections::{Corrections, InputPresence, identity_hash, superseded_identities};
 pub use error::{DisplacedHow, LedgerError, LedgerOperation, LockHolder};
+use links_to_undo::row_of;
 pub use links_to_undo::{LinkToUndo, LinksToUndo, UndoSelection, UndoSelectionCounts};
 use reader::WholeLines;
 pub use record::Binding;
@@ -139,7 +140,25 @@ impl Ledger {
 
     /// The user whom the newest announcement of a row in doubt names; `None` for any other row. A rehearsal keeps no line, so
     /// it returns `None` there.
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is for one lifetime only")]
     pub fn announced_user(&mut self, key: RowKey) -> Result<Option<DestinationUser>, LedgerError> {
+        self.read_announcement(key, |call| call.destination())
+    }
+
+    /// A row in doubt as its newest announcement has it, with the number that it had then; `None` for any other row, and in
+    /// a rehearsal.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn announced_row(&mut self, key: RowKey) -> Result<Option<Row>, LedgerError> {
+        self.read_announcement(key, row_of)
+    }
+
+    fn read_announcement<T>(
+        &mut self,
+        key: RowKey,
+        read: impl Fn(&Announcement<'_>) -> Result<T, IdentityError>,
+    ) -> Result<Option<T>, LedgerError> {
         let Some(offset) = self.view.announcement_offset(key) else { return Ok(None) };
         self.writer.flush()?;
         if !self.writer.storage().keeps_lines() {
@@ -148,7 +167,7 @@ impl Ledger {
         reader::read_line_at(self.writer.storage(), offset, LEDGER_LINE_USUAL_BYTES, |line| {
             match record::decode(line).map_err(|error| error.to_string())? {
                 LedgerRecord::Announced(call) | LedgerRecord::UnlinkAnnounced(call) if call.key == key => {
-                    call.destination().map(Some).map_err(|error| format!("a value that cannot be sent: {error}"))
+                    read(&call).map(Some).map_err(|error| format!("a value that cannot be sent: {error}"))
                 }
                 _ => Err("another record than was there a moment ago".to_owned()),
             }

@@ -8,6 +8,7 @@
 mod blocks;
 mod documents;
 mod generated;
+mod messages;
 mod terminal;
 
 use std::collections::btree_map::Entry;

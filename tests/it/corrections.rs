@@ -260,6 +260,36 @@ fn a_row_in_doubt_that_is_gone_from_its_input_is_settled() {
     }
 }
 
+/// A row in doubt that an edit makes invalid beside a row for another user is read back, and nothing is sent for it.
+#[test]
+fn a_row_in_doubt_that_has_become_invalid_is_settled() {
+    for (is_made, expected) in [(true, [2, 1, 0, 1]), (false, [2, 0, 1, 1])] {
+        let home = Home::new();
+        write_pool(&home, &["Corp"]);
+        let simulator = start(&home);
+        let row = "username,provider,subject\nperson-00001,Corp,subject-1\n";
+        home.write("pairs.csv", row);
+        link(&home, &simulator, &["pairs.csv"], 0);
+        // A crash after the announcement.
+        let lines: Vec<String> = home.read("pairs.csv.ledger").lines().map(str::to_owned).collect();
+        let announced = lines.iter().position(|line| line.contains("\"announced\"")).unwrap();
+        if !is_made {
+            let undo = ["pairs.csv.ledger", "--yes", "--rate", "1000", "--output", "json"];
+            home.on_pool("undo", &simulator.url, &undo).left_with(0);
+        }
+        home.write("pairs.csv.ledger", lines[..=announced].join("\n") + "\n");
+        home.write("pairs.csv", format!("{row}person-00002,Corp,subject-1\n"));
+        let options = ["pairs.csv", "--settle-with", "get-user"];
+        let (run, _) = link(&home, &simulator, &options, 3);
+        let states = ["read", "linked", "failed", "invalid"];
+        assert_eq!((&run["writes"], rows(&run, states)), (&0.into(), expected), "{run}");
+        // Then it is as any invalid row.
+        let (run, _) = link(&home, &simulator, &options, 3);
+        let again = if is_made { expected } else { [2, 0, 0, 2] };
+        assert_eq!((&run["writes"], rows(&run, states)), (&0.into(), again), "{run}");
+    }
+}
+
 /// Rows of a report in the format of its input, each as text.
 fn rows_of(home: &Home, path: &str) -> Vec<String> {
     let header = usize::from(!path.ends_with("jsonl"));

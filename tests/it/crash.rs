@@ -64,7 +64,7 @@ fn rows_in_doubt_are_counted_among_those_to_work_on() {
     let whole = home.read("pairs.csv.ledger");
     home.write("pairs.csv.ledger", &whole[..cuts_of(&whole)[0]]);
     let finished = home.link(&simulator.url, &["pairs.csv", "--rate", "1000"]).left_with(0);
-    let expected = "3 rows: 1 to process, 1 of them in doubt and read first, 2 done in earlier runs, ";
+    let expected = "3 rows: 1 to process, 1 of them in doubt and read first, 2 settled in earlier runs, ";
     assert!(finished.stderr.contains(expected), "{finished:#?}");
 }
 

@@ -23,7 +23,7 @@ fn a_result_is_one_json_object_and_the_talk_is_elsewhere() {
 
     let quiet = home.link(&simulator.url, &["pairs.csv", "--quiet"]).left_with(0);
     assert_eq!(quiet.stderr, "", "nothing to say but the result");
-    assert!(quiet.stdout.contains("20 done in earlier runs"), "{quiet:#?}");
+    assert!(quiet.stdout.contains("20 settled in earlier runs"), "{quiet:#?}");
 }
 
 #[test]

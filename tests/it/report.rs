@@ -33,6 +33,40 @@ fn start_simulator(home: &Home, pool: &str) -> Simulator {
     Simulator::start(home, &options)
 }
 
+/// The part in backticks of the hint that has these words.
+fn suggested(stderr: &str, words: &str) -> Vec<String> {
+    let hint = stderr.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("no {words} in {stderr}"));
+    hint.split('`').nth(1).unwrap().split(' ').skip(1).map(str::to_owned).collect()
+}
+
+#[test]
+fn suggested_commands_read_the_input_as_the_run_read_it() {
+    let home = Home::new();
+    let pairs = pairs(0..4);
+    let lines: Vec<String> = pairs.iter().map(|row| format!("{},{}\n", row.username, row.value)).collect();
+    home.write("pairs.csv", format!("who,what\n{}", lines.concat()));
+    let users: Vec<&str> = pairs[1..].iter().map(|row| row.username.as_str()).collect();
+    home.write("pool.json", pool_file(&users));
+    let reading = ["--map", "destination_username=who", "--map", "source_value=what", "--set", "source_provider=Okta"];
+    let pool = ["--simulate", "--pool-file", "pool.json"];
+    let run = |words: &[String]| home.run(&words.iter().map(String::as_str).collect::<Vec<_>>());
+
+    let validate = [&["validate", "pairs.csv", "--save-plan", "plan"][..], &reading, &pool].concat();
+    let stderr = home.run(&validate).left_with(3).stderr;
+    let link = suggested(&stderr, "follow it exactly");
+    let linked = run(&[&link[..], &["--yes".to_owned()]].concat()).left_with(3);
+    let report = suggested(&linked.stderr, "write these rows to a file");
+    let report = report.iter().map(|word| if word == "FILE" { "failed.csv".to_owned() } else { word.clone() });
+    let reported = run(&report.collect::<Vec<_>>()).left_with(0);
+    let failed = home.read("failed.csv");
+    assert_eq!(failed.lines().count(), 2, "{failed}");
+
+    home.write("failed.csv", failed.replace(&pairs[0].username, &pairs[1].username));
+    let corrected = suggested(&reported.stderr, "correct the rows in");
+    let run = run(&[&corrected[..], &["--yes".to_owned(), "--output".to_owned(), "json".to_owned()]].concat());
+    assert_eq!(run.left_with(0).json()["rows"]["linked"], 1);
+}
+
 #[test]
 fn result_files_are_inputs_and_finish_the_migration() {
     let home = interrupted();

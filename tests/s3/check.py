@@ -174,6 +174,50 @@ kept = [path for path in folder.iterdir() if path.name.startswith("cognito-link-
 equal("no right to write: the content is kept", [path.read_bytes() for path in kept],
       [(folder / "rows.csv").read_bytes()])
 
+# Plans, choices and approvals.
+faults.reset()
+native = [{"username": name, "email": "two@example.com", "email_verified": True} for name in ["one", "two"]]
+pool = {"version": 1, "pool": {"id": "sim-local-1_Plans0001"}, "providers": [{"name": "Okta", "type": "OIDC"}],
+        "users": native}
+(folder / "pool.json").write_text(json.dumps(pool))
+put("people.csv", b"destination_email,source_provider,source_value\ntwo@example.com,Okta,00u1abcdefghijklmnop\n")
+people, options = f"s3://{BUCKET}/people.csv", ["--pool-file", "pool.json", *SIMULATED[:-3]]
+status, result, _, _ = run("validate", people, *options, "--split", "split")
+equal("ambiguous: status", status, 3)
+choices = (folder / "split" / "choices.csv").read_text().splitlines()
+at = choices[0].split(",").index("choose")
+lines = [line.split(",") for line in choices]
+put("choices.csv", "\n".join(",".join(["x" if number == 2 and cell == at else text for cell, text in enumerate(line)])
+                             for number, line in enumerate(lines)).encode())
+planned = ["--choices", f"s3://{BUCKET}/choices.csv", "--save-plan", f"s3://{BUCKET}/plan"]
+status, result, stderr, _ = run("validate", people, *options, *planned)
+equal("a plan at S3: status", status, 0)
+digest = result.get("plan_digest") or result.get("pool", {}).get("plan_digest")
+check("a plan at S3: it is there", b'"plan":' in get("plan"), get("plan")[:80])
+subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key")], check=True)
+public = (folder / "key.pub").read_text()
+(folder / "signers").write_text(f"boss@example.com {public}")
+follow = ["link", people, *options, "--rate", "5000", "--yes", "--ledger", "plan.ledger", "--plan", f"s3://{BUCKET}/plan",
+          "--require-approval", "signers"]
+status, result, _, _ = run(*follow)
+equal("a plan at S3 that is not approved", status, 6)
+check("a plan at S3 that is not approved: text", f"there is no s3://{BUCKET}/plan.sig" in message(result), message(result))
+status, _, stderr, _ = run("plan", "approve", f"s3://{BUCKET}/plan", "--key", "key")
+equal("an approval at S3: status", status, 0)
+check("an approval at S3: it is there", b"SSH SIGNATURE" in get("plan.sig"), stderr)
+status, result, stderr, _ = run(*follow)
+equal("a plan at S3 is followed", (status, result.get("rows", {}).get("linked")), (0, 1))
+check("a plan at S3: the chosen user", '"destination_value":"two"' in (folder / "plan.ledger").read_text(), stderr)
+put("plan", get("plan").replace(b"link", b"lonk"))
+status, _, _, _ = run(*follow)
+equal("a plan at S3 that was changed", status, 6)
+status, result, _, _ = run(*follow[:8], "--plan", f"s3://{BUCKET}/no-plan")
+equal("no plan at S3", status, 2)
+faults.fail("GET", 403, "AccessDenied")
+status, result, _, _ = run("validate", people, *options, "--choices", f"s3://{BUCKET}/choices.csv")
+equal("no right to read choices", status, 7)
+faults.reset()
+
 # A copy that cannot be made ends the command before its first call, and at the end it is a warning.
 faults.reset()
 faults.fail("PUT", 403, "AccessDenied")

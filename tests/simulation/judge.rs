@@ -67,6 +67,11 @@ impl History {
         self.0.iter().any(|change| change.holder.as_deref() == Some(username) && is_maker(change.by))
     }
 
+    /// The change that put the identity on this user last.
+    fn last_on(&self, username: &str) -> Option<&Change> {
+        self.0.iter().rfind(|change| change.holder.as_deref() == Some(username))
+    }
+
     fn is_touched_by_others(&self) -> bool {
         self.0.iter().any(|change| change.by == Maker::Others && change.operation != Operation::ListUsers)
     }
@@ -326,8 +331,9 @@ pub(crate) fn judge_end_of_links(scene: &Scene, disk: &MemoryStorage, breaches: 
     for (key, pair) in scene.keys() {
         let state = view.state(key);
         let is_open = match state {
+            // One that is invalid beside other rows is not sent.
+            RowState::Failed if view.invalid_code(key).is_some() => false,
             RowState::Unprocessed | RowState::Undone => {
-                // One that is invalid beside other rows is not sent.
                 view.invalid_code(key).is_none() && !view.is_superseded(key) && !scene.is_repeated(&pair)
             }
             RowState::Failed | RowState::InDoubt | RowState::Unlinking => scene.behaviors.is_empty(),
@@ -343,13 +349,15 @@ pub(crate) fn judge_end_of_links(scene: &Scene, disk: &MemoryStorage, breaches: 
 /// reads: see `docs/reliability.md`.
 fn is_unseen(scene: &Scene, pair: &Pair, history: &History, state: RowState, claim: &Claim) -> bool {
     let lag_ms = scene.reading_lag_ms();
-    if history.holder() != Some((&*pair.username, Maker::Us)) {
+    // The link may have been removed since the row was found so: `already_linked` stays.
+    let was_ours = history.last_on(&pair.username).is_some_and(|made| made.by == Maker::Us);
+    if !was_ours || state != RowState::AlreadyLinked && history.holder() != Some((&*pair.username, Maker::Us)) {
         return false;
     }
     match state {
         RowState::Kept(RefusalCode::Gone) => lag_ms > LIST_LAG_MS_MAX,
-        RowState::AlreadyLinked if hides_behind_an_older_link(scene, pair, history) => true,
-        RowState::Refused(_) | RowState::AlreadyLinked => was_refused_unseen(scene, history, state, claim),
+        RowState::AlreadyLinked if hides_behind_an_older_link(scene, pair, history) => lag_ms > LIST_LAG_MS_MAX,
+        RowState::Refused(_) | RowState::AlreadyLinked => was_refused_unseen(scene, pair, history, state, claim),
         _ => false,
     }
 }
@@ -368,12 +376,12 @@ fn hides_behind_an_older_link(scene: &Scene, pair: &Pair, history: &History) -> 
 /// Whether the service made the link that stands and refused its call, and no look showed it before the row was refused.
 /// After a text that contradicts the pool the program looks as long as a list is taken to lag, else 11 s. Sent again, such
 /// a row is what the service says: linked before.
-fn was_refused_unseen(scene: &Scene, history: &History, state: RowState, claim: &Claim) -> bool {
+fn was_refused_unseen(scene: &Scene, pair: &Pair, history: &History, state: RowState, claim: &Claim) -> bool {
     let believed_after_ms = match state {
         RowState::Refused(RefusalCode::ProviderNotFound | RefusalCode::UserNotFound) => LIST_LAG_MS_MAX,
         _ => SETTLE_WAITS_MS.iter().sum::<u64>().cast_signed(),
     };
-    let Some(made) = history.0.last().filter(|made| made.was_refused) else { return false };
+    let Some(made) = history.last_on(&pair.username).filter(|made| made.was_refused) else { return false };
     // Times of a ledger are the service's, as the program knows them.
     let unseen = made.at_ms..made.at_ms + scene.reading_lag_ms() + CLOCKS_MS;
     scene.behaves(Behavior::RefusalsLink)

@@ -42,6 +42,10 @@ const REGRESSIONS: &[(u64, &str)] = &[
     (278, "a link that is refused, and refused again as a repeated row before a list shows it"),
     (260, "the same with a lag of 100 s, sent again later"),
     (712, "undo reports a young link as gone, and a later undo finds it"),
+    (2231, "a row in doubt that an edit made invalid beside another was read back by no run"),
+    (2289, "a list still showed an older link, which others had removed, in place of ours"),
+    (3377, "a list that lags by 113 s shows no link of an old call, which is sent again and refused as linked"),
+    (4261, "the same as seed 3377"),
     (1975, "others link again 5.2 s after our call, and dates are in seconds"),
 ];
 
@@ -120,7 +124,7 @@ fn nothing_is_lost_and_nothing_is_claimed() {
     for (what, count) in [
         ("runs", figures.runs / 4),
         ("kills", figures.kills * 3),
-        ("pauses", figures.pauses * 2),
+        ("pauses", figures.pauses),
         ("acts of others during runs", figures.acts_of_others),
         ("links that we made", figures.links_made),
         ("links that undo removed", figures.links_undone),

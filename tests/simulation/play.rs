@@ -117,7 +117,7 @@ impl Ways {
         let longest = one_of(rng, &[300, 3_000]);
         let after = Duration::from_millis(rng.below(longest));
         let lasts = Duration::from_millis(one_of(rng, &[50, 5_000, 300_000]));
-        Self { reads_back: rng.chance(0.3), pause: rng.chance(0.5).then_some((after, lasts)) }
+        Self { reads_back: rng.chance(0.3), pause: rng.chance(0.6).then_some((after, lasts)) }
     }
 }
 

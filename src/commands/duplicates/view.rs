@@ -46,7 +46,7 @@ fn print_next_steps(report: &DuplicatesReport, ui: &Ui) {
         ui.hint("if a provider's addresses are verified and the pool does not show it: --trust-email PROVIDER");
     }
     if report.pairs > 0 {
-        ui.hint("the pairs can be linked only after their profiles are deleted: see docs/duplicates.md");
+        ui.hint("the pairs can be linked only after their profiles are deleted; --work-list FILE writes the commands for that");
     }
 }
 

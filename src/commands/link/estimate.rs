@@ -60,7 +60,7 @@ fn note_work(checked: &CheckedInput, calls: &ExpectedCalls, options: &EngineOpti
     let mut parts = vec![format!("{}: {} to process", counted(checked.rows, "row"), count(checked.to_send()))];
     for (number, what) in [
         (checked.in_doubt, "of them in doubt and read first"),
-        (checked.done_before - checked.undone, "done in earlier runs"),
+        (checked.done_before - checked.undone, "settled in earlier runs"),
         (checked.undone, "removed by undo and not linked again"),
         (checked.superseded, "superseded by a correction"),
         (checked.invalid, "invalid"),

@@ -38,6 +38,7 @@ use super::shared::{
 };
 use super::validate::cmd_validate;
 use crate::domain::identity::PoolId;
+use crate::domain::object::ObjectAddress;
 use crate::domain::row::Row;
 use crate::domain::run::{RunOutcome, RunPurpose};
 use crate::domain::shard::Shard;
@@ -46,7 +47,7 @@ use crate::engine::{EngineOptions, RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::scan::ScanOptions;
-use crate::input::{InputOptions, InputReader, InputSource};
+use crate::input::{InputOptions, InputReader, InputSource, OutputFile, copy_of_object};
 use crate::ledger::record::{PlanApproval, RunStart, cut_after};
 use crate::ledger::{Binding, Corrections, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
@@ -467,7 +468,8 @@ impl CheckedRun<'_> {
         members.extend(verification.members(ui.shows_values()));
         let ledger_name = self.ledger_path.display().to_string();
         let resume = args.part.resume_text().unwrap_or_else(|| RESUME_RUN.to_owned());
-        print_run_report_with(&report, members, Some(&ledger_name), &args.input, exit, &resume, ui)?;
+        let again = args.reading.with_input(&args.input);
+        print_run_report_with(&report, members, Some(&ledger_name), again.as_deref(), exit, &resume, ui)?;
         print_stop(&report, ui);
         let options = pool_options(&args.pool, &args.simulation);
         verification.print(ui);
@@ -649,13 +651,18 @@ fn check_approval(
 ) -> Result<PlanApproval, Failure> {
     let name = path.display();
     let signature = signature.map_or_else(|| signature_path(path), Path::to_owned);
-    if !signature.exists() {
+    let is_there =
+        if ObjectAddress::is_meant(&signature) { OutputFile::exists(&signature)? } else { signature.exists() };
+    if !is_there {
         return Err(Failure::Mismatch(format!(
             "{name} is not approved: there is no {}; nothing was sent, approve it with `plan approve`",
             signature.display()
         )));
     }
-    match signature::verify(&plan.copy, &signature, signers, SignedMatter::Plan)? {
+    // OpenSSH reads files only.
+    let copy = copy_of_object(&signature)?;
+    let signature = copy.as_ref().map_or(signature.as_path(), |copy| copy.path());
+    match signature::verify(&plan.copy, signature, signers, SignedMatter::Plan)? {
         Ok(Signer { principal, key }) => {
             ui.note(&format!("plan {} is approved by {principal}", plan.digest));
             let cut = |text: &str| cut_after(text, limits::LEDGER_WORD_CHARS_MAX).to_owned();

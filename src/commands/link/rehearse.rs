@@ -82,7 +82,7 @@ pub(super) fn rehearse(
     let exit = exit_for_run(&report);
     let mut members = Map::from_iter([("canary".to_owned(), found)]);
     members.extend(VerifyOutcome::NotRequested.members(ui.shows_values()));
-    print_run_report_with(&report, members, None, input, exit, RESUME_RUN, ui)?;
+    print_run_report_with(&report, members, None, None, exit, RESUME_RUN, ui)?;
     print_stop(&report, ui);
     ui.note(&format!(
         "rehearsed in virtual time: the real run would take about {} at this rate, with {} throttled",

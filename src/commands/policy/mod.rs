@@ -1,12 +1,14 @@
 //! `policy`: prints the least IAM policy with which a command works.
 
 mod actions;
+mod objects;
 
 use clap::{Args, ValueEnum as _};
 use serde_json::{Value, json};
 
-use super::shared::{CommandContext, Failure, headings};
+use super::shared::{CommandContext, Failure, headings, parse_object_address};
 use crate::domain::identity::PoolId;
+use crate::domain::object::ObjectAddress;
 use crate::exit::Exit;
 use crate::ui::OutputFormat;
 use actions::{ACTIONS, PolicyCommand, PolicyUse, Resource, When};
@@ -28,6 +30,12 @@ pub struct PolicyArgs {
     /// What the command is used for besides (can be repeated)
     #[arg(long, value_enum, value_name = "USE")]
     pub with: Vec<PolicyUse>,
+    /// Object of S3 that the command reads, such as its input (can be repeated)
+    #[arg(long, value_name = "S3_ADDRESS", value_parser = parse_object_address)]
+    pub reads: Vec<ObjectAddress>,
+    /// Object of S3 that the command writes, such as a result or a copy of the ledger (can be repeated)
+    #[arg(long, value_name = "S3_ADDRESS", value_parser = parse_object_address)]
+    pub writes: Vec<ObjectAddress>,
     /// ID of the account that the pool is in: 12 digits
     #[arg(long, value_name = "ID", value_parser = parse_account, help_heading = headings::POOL)]
     pub account: String,
@@ -56,7 +64,9 @@ pub fn cmd_policy(args: &PolicyArgs, context: &CommandContext<'_>) -> Result<Exi
         let name = unused.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         return Err(Failure::Usage(format!("--with {name} makes no difference to `{}`", args.command.as_str())));
     }
-    let policy = policy(args.command, &args.with, pool.as_deref());
+    let region = args.user_pool_id.as_ref().map(PoolId::region).or(args.region.as_deref()).unwrap_or_default();
+    let objects = objects::statements(&args.reads, &args.writes, partition_of(region));
+    let policy = policy(args.command, &args.with, pool.as_deref(), objects);
     match context.ui.output() {
         OutputFormat::Json => context.ui.json(&policy)?,
         OutputFormat::Text => context.ui.data(&format!("{policy:#}\n"))?,
@@ -98,8 +108,9 @@ fn partition_of(region: &str) -> &'static str {
     }
 }
 
-/// Returns the policy of a command: a statement for the pool, and one for what has no resource of its own.
-fn policy(command: PolicyCommand, with: &[PolicyUse], pool: Option<&str>) -> Value {
+/// Returns the policy of a command: a statement for the pool, one for what has no resource of its own, and those for
+/// objects.
+fn policy(command: PolicyCommand, with: &[PolicyUse], pool: Option<&str>, objects: Vec<Value>) -> Value {
     let needed = |resource: Resource| -> Vec<&str> {
         let is_needed = |when: &&(PolicyCommand, When)| match when {
             (of, When::Always) => *of == command,
@@ -116,7 +127,7 @@ fn policy(command: PolicyCommand, with: &[PolicyUse], pool: Option<&str>) -> Val
     };
     let statements =
         [pool.and_then(|arn| statement(needed(Resource::Pool), arn)), statement(needed(Resource::Any), "*")];
-    json!({ "Version": "2012-10-17", "Statement": statements.into_iter().flatten().collect::<Vec<_>>() })
+    json!({ "Version": "2012-10-17", "Statement": statements.into_iter().flatten().chain(objects).collect::<Vec<_>>() })
 }
 
 #[cfg(test)]

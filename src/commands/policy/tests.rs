@@ -104,7 +104,7 @@ fn only_these_commands_may_write() {
                 ),
             ),
         ] {
-            let of_pool = policy(*command, with, Some(DOCUMENTED_POOL))["Statement"][0].to_string();
+            let of_pool = policy(*command, with, Some(DOCUMENTED_POOL), vec![])["Statement"][0].to_string();
             let may_write = writing.iter().any(|action| of_pool.contains(action));
             assert!(may_write == expected || *command == PolicyCommand::Probe, "{command:?} {with:?}");
         }
@@ -113,7 +113,7 @@ fn only_these_commands_may_write() {
 
 #[test]
 fn the_probe_may_make_its_calls_and_no_others() {
-    let policy = policy(PolicyCommand::Probe, &[], None);
+    let policy = policy(PolicyCommand::Probe, &[], None, vec![]);
     let named: BTreeSet<&str> =
         policy["Statement"][0]["Action"].as_array().unwrap().iter().map(|name| short(name.as_str().unwrap())).collect();
     assert_eq!(named, BTreeSet::from(ProbeCall::OPERATIONS));
@@ -127,7 +127,10 @@ fn the_page_has_the_same_policies_and_the_same_list() {
         .skip(1)
         .map(|rest| serde_json::from_str(rest.split("```").next().unwrap()).unwrap())
         .collect();
-    let wanted = [policy(PolicyCommand::Link, &[], Some(DOCUMENTED_POOL)), policy(PolicyCommand::Probe, &[], None)];
+    let wanted = [
+        policy(PolicyCommand::Link, &[], Some(DOCUMENTED_POOL), vec![]),
+        policy(PolicyCommand::Probe, &[], None, vec![]),
+    ];
     assert_eq!(blocks, wanted, "docs/iam.md");
     let section = page
         .split("## By command\n")

@@ -220,7 +220,8 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         monitor.finish(run, exit);
     }
     let applied = outcome.run.as_ref().zip(shown_path.as_deref());
-    view::print_result(&report, applied, &args.input, outcome.stop.as_ref(), exit, ui)?;
+    let again = args.reading.with_input(&args.input);
+    view::print_result(&report, applied, again.as_deref(), outcome.stop.as_ref(), exit, ui)?;
     if let Some(stop) = &outcome.stop {
         ui.stopped(stop);
     }

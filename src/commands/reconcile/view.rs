@@ -1,7 +1,6 @@
 //! How a comparison is printed: as text before anything is applied, as JSON one object at the end.
 
 use std::io;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -33,7 +32,7 @@ pub(super) fn print_drift(report: &DriftReport, ui: &Ui) -> io::Result<()> {
 pub(super) fn print_result(
     report: &DriftReport,
     applied: Option<(&RunReport, &str)>,
-    input: &Path,
+    input: Option<&str>,
     stop: Option<&StopError>,
     exit: Exit,
     ui: &Ui,
@@ -340,7 +339,7 @@ mod tests {
         print_result(
             &example(),
             applied.then_some((&run, "p.csv.ledger")),
-            Path::new("p.csv"),
+            Some("p.csv"),
             None,
             Exit::Drift,
             &screen.ui(),

@@ -207,6 +207,9 @@ impl Ledgers {
         read_records(path, &mut |record| {
             match record {
                 LedgerRecord::RunStarted(start) => {
+                    if let (true, Some(origin)) = (!start.input.is_empty(), start.origin) {
+                        report.input_arguments = origin.arguments;
+                    }
                     report.runs.push(RunLine {
                         id: start.run.to_string(),
                         command: start.command,

@@ -75,7 +75,11 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
     let mut report = ledgers.report(REPORT_FAILURES_MAX)?;
     note_live_runs(&args.ledgers, &mut report, context.ui);
     let inputs = args.input.clone().map_or_else(|| ledgers.inputs(), |input| vec![input]);
-    let input = inputs.first().map(PathBuf::as_path);
+    // As the runs read them, unless something else is given.
+    let earlier = (args.reading == InputArgs::default()).then(|| InputArgs::of_run(&report.input_arguments));
+    let reading = earlier.as_ref().unwrap_or(&args.reading);
+    report.reading_options = reading.on_command_line();
+    let input = inputs.first().and_then(|input| reading.with_input(input));
     let files = [&args.failed, &args.unprocessed, &args.csv, &args.markdown];
     let recorded = ledgers.inputs();
     let read = args.ledgers.iter().chain(&inputs).chain(&recorded).chain(&args.cloudtrail);
@@ -92,7 +96,7 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
         check_outputs(&outputs, &read, context.force)?;
         let compared = ReportInputs {
             sources,
-            reading: args.reading.options(&context.file_settings)?,
+            reading: reading.options(&context.file_settings)?,
             failed: args.failed.clone(),
             unprocessed: args.unprocessed.clone(),
         };
@@ -137,7 +141,7 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
         trail => Some(TrailComparison::of(&args.ledgers, ledgers.pool(), trail)?),
     };
     let exit = if trail.as_ref().is_some_and(TrailComparison::differs) { Exit::Drift } else { Exit::Success };
-    view::print_ledger_report(&report, args.failed.as_deref(), input, trail.as_ref(), exit, context.ui)?;
+    view::print_ledger_report(&report, args.failed.as_deref(), input.as_deref(), trail.as_ref(), exit, context.ui)?;
     Ok(exit)
 }
 

@@ -46,7 +46,7 @@ use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape, explanati
 pub(super) fn print_ledger_report(
     report: &LedgerReport,
     failed: Option<&Path>,
-    input: Option<&Path>,
+    input: Option<&str>,
     trail: Option<&TrailComparison>,
     exit: Exit,
     ui: &Ui,
@@ -87,9 +87,10 @@ pub(super) fn print_ledger_report(
                 _ => String::new(),
             };
             ui.hint(&format!(
-                "correct the rows in {}, then link them: `cognito-link link {}{ledger}{}`",
+                "correct the rows in {}, then link them: `cognito-link link {}{}{ledger}{}`",
                 escape(&path),
                 shell_path(&path),
+                report.reading_options,
                 report.pool_options
             ));
         }
@@ -290,6 +291,8 @@ mod tests {
             pool: "us-east-1_AbCdEfGhI".into(),
             simulated: false,
             pool_options: " --user-pool-id us-east-1_AbCdEfGhI".into(),
+            reading_options: " --preset okta".into(),
+            input_arguments: Vec::new(),
             counts: Counts {
                 read: 3,
                 linked: 1,
@@ -312,7 +315,7 @@ mod tests {
     }
 
     fn printed(screen: &Screen) -> String {
-        print_ledger_report(&example(), None, Some(Path::new("pairs.csv")), None, Exit::Success, &screen.ui()).unwrap();
+        print_ledger_report(&example(), None, Some("pairs.csv"), None, Exit::Success, &screen.ui()).unwrap();
         screen.both()
     }
 

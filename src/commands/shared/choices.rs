@@ -15,7 +15,7 @@ use crate::domain::identity::Personal;
 use crate::domain::row::{Row, RowKey};
 use crate::engine::IncomingRow;
 use crate::foresight::pool_index::IndexedUser;
-use crate::input::{InputError, OutputFile, encode_csv_row, write_error};
+use crate::input::{InputError, OutputFile, copy_of_object, encode_csv_row, write_error};
 use crate::limits::CHOICES_MAX;
 use crate::ui::{Ui, format};
 
@@ -38,7 +38,10 @@ impl Choices {
     /// Reads a file that was filled in: a line with any text under `choose` is the choice of its row.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let usage = |what: String| Failure::Usage(format!("--choices {}: {what}", path.display()));
-        let file = File::open(path).map_err(|error| usage(error.to_string()))?;
+        let file = match copy_of_object(path)? {
+            Some(copy) => copy.into_file(),
+            None => File::open(path).map_err(|error| usage(error.to_string()))?,
+        };
         let mut reader = ::csv::Reader::from_reader(BufReader::new(file));
         let header = reader.headers().map_err(|error| usage(csv_fault(&error)))?.clone();
         let position = |name: &str| {

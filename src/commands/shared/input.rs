@@ -1,9 +1,11 @@
 //! How an input is read: `--format`, `--preset`, `--map` and the others.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use clap::{Args, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 
 use super::settings::{FileSettings, Scalar};
 use super::{Failure, headings};
@@ -11,9 +13,9 @@ use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
 use crate::foresight::trust::TrustPolicy;
 use crate::input::{Format, InputOptions, OptionError, Preset};
-use crate::ui::Ui;
+use crate::ui::{Ui, shell_path, shell_word};
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = headings::INPUT)]
 pub struct InputArgs {
     /// Format of the input; detected from the content by default
@@ -79,7 +81,60 @@ impl ValueEnum for Preset {
     }
 }
 
+/// The options of this module alone, as they stood on another command line.
+#[derive(Debug, Parser)]
+#[command(no_binary_name = true)]
+struct EarlierReading {
+    #[command(flatten)]
+    reading: InputArgs,
+}
+
+/// Their names.
+const READING_OPTIONS: [&str; 6] = ["--format", "--delimiter", "--preset", "--map", "--set", "--allow"];
+
 impl InputArgs {
+    /// Returns the options with which an earlier run read its input, out of its arguments as its ledger has them.
+    pub fn of_run(arguments: &[String]) -> Self {
+        let mut words: Vec<&str> = Vec::new();
+        let mut rest = arguments.iter().map(String::as_str);
+        while let Some(argument) = rest.next() {
+            let name = argument.split_once('=').map_or(argument, |(name, _)| name);
+            if READING_OPTIONS.contains(&name) {
+                words.push(argument);
+                words.extend(if name == argument { rest.next() } else { None });
+            }
+        }
+        // A ledger keeps the start of long arguments only; another version may have had other presets.
+        EarlierReading::try_parse_from(words).map(|earlier| earlier.reading).unwrap_or_default()
+    }
+
+    /// Returns these options as they are written on a command line, each after a space.
+    pub fn on_command_line(&self) -> String {
+        let format = self.format.as_ref().and_then(ValueEnum::to_possible_value);
+        let preset = self.preset.as_ref().and_then(ValueEnum::to_possible_value);
+        let name = |value: Option<PossibleValue>| value.map(|value| value.get_name().to_owned());
+        let (format, preset) = (name(format), name(preset));
+        let single = [("format", &format), ("delimiter", &self.delimiter), ("preset", &preset)];
+        let single = single.into_iter().filter_map(|(option, value)| Some((option, value.as_ref()?)));
+        let repeated = [("map", &self.map), ("set", &self.set), ("allow", &self.allow)];
+        let repeated =
+            repeated.into_iter().flat_map(|(option, values)| values.iter().map(move |value| (option, value)));
+        single.chain(repeated).fold(String::new(), |mut line, (option, value)| {
+            // Writing to a string cannot fail.
+            let _ = match value.split_once('=') {
+                Some((column, value)) => write!(line, " --{option} {}={}", shell_word(column), shell_word(value)),
+                None => write!(line, " --{option} {}", shell_word(value)),
+            };
+            line
+        })
+    }
+
+    /// Returns an input with these options, for a suggested command; `None` for standard input, which cannot be read again.
+    pub fn with_input(&self, input: &Path) -> Option<String> {
+        let path = shell_path(&input.display().to_string());
+        (input.as_os_str() != "-").then(|| path + &self.on_command_line())
+    }
+
     /// Returns the options of the reader: from the flags, else from the file of `--config`.
     pub fn options(&self, file: &FileSettings) -> Result<InputOptions, Failure> {
         let usage =
@@ -132,5 +187,31 @@ pub fn note_preset(options: &InputOptions, ui: &Ui) {
     ui.note(&format!("preset {}: {}", preset.name(), preset.caution()));
     if let Some(danger) = options.preset_warning() {
         ui.warn(danger);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_is_read_as_an_earlier_run_read_it() {
+        for (arguments, expected) in [
+            ("link in.csv --yes --user-pool-id us-east-1_Abc", ""),
+            ("link in.csv --preset okta --set source_provider=Okta --yes", " --preset okta --set source_provider=Okta"),
+            (
+                "link in.csv --set=source_provider=Okta --rate 5 --map a=b --map=c=d --allow unlike_pool --format csv",
+                " --format csv --map a=b --map c=d --set source_provider=Okta --allow unlike_pool",
+            ),
+            ("link in.csv --delimiter ; --map x=$y", " --delimiter ';' --map x='$y'"),
+            ("link in.csv --preset of-tomorrow --set a=b", ""),
+            ("link in.csv --set", ""),
+        ] {
+            let arguments: Vec<String> = arguments.split(' ').map(str::to_owned).collect();
+            let reading = InputArgs::of_run(&arguments);
+            assert_eq!(reading.on_command_line(), expected);
+            assert_eq!(reading.with_input(Path::new("a b")), Some(format!("'a b'{expected}")));
+            assert_eq!(reading.with_input(Path::new("-")), None);
+        }
     }
 }

@@ -36,7 +36,7 @@ pub use hooks::HookArgs;
 pub use input::{InputArgs, note_preset};
 pub use metrics::MonitoredRun;
 pub use monitor::{Monitor, MonitorArgs};
-pub use objects::{misplaced_object, serve_objects};
+pub use objects::{misplaced_object, parse_object_address, serve_objects};
 pub use outputs::check_outputs;
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
 pub use pool::{

@@ -9,8 +9,11 @@ use super::PoolArgs;
 use super::settings::FileSettings;
 use crate::domain::object::ObjectAddress;
 
-/// The arguments that may be objects of S3, by their names in the definitions: inputs that are read as rows, and results.
-const OBJECT_ARGUMENTS: [&str; 14] = [
+/// The arguments that may be objects of S3, by their names in the definitions: inputs that are read as rows,
+/// results, plans with their approvals, and choices.
+const OBJECT_ARGUMENTS: [&str; 20] = [
+    "approval",
+    "choices",
     "cloudtrail",
     "combined",
     "csv",
@@ -23,8 +26,12 @@ const OBJECT_ARGUMENTS: [&str; 14] = [
     "not_in",
     "out",
     "pairs",
+    "plan",
+    "reads",
+    "save_plan",
     "unprocessed",
     "work_list",
+    "writes",
 ];
 
 /// Returns why an argument of a command cannot be at S3, where one of them is.
@@ -39,10 +46,17 @@ pub fn misplaced_object(matches: &ArgMatches) -> Option<String> {
                  append to it durably; `--ledger-copy` copies it to S3, and `aws s3 cp` copies it back"
             )
         } else {
-            format!("{value}: only inputs, results and `--ledger-copy` can be at S3; name a file")
+            format!("{value}: only inputs, results, plans, choices and `--ledger-copy` can be at S3; name a file")
         })
     });
     of_command.or_else(|| misplaced_object(matches))
+}
+
+/// Parses the address of an object, for options that take nothing else.
+pub fn parse_object_address(text: &str) -> Result<ObjectAddress, String> {
+    let expected = "expected s3://BUCKET/KEY";
+    let address = ObjectAddress::of_path(Path::new(text)).ok_or(expected)?;
+    address.map_err(|error| error.to_string())
 }
 
 fn is_meant(value: &OsStr) -> bool {
@@ -185,6 +199,14 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_one_of_s3() {
+        assert_eq!(parse_object_address("s3://bucket/run.ledger").unwrap().to_string(), "s3://bucket/run.ledger");
+        for wrong in ["run.ledger", "s3://bucket", "s3://bucket/folder/"] {
+            assert!(parse_object_address(wrong).unwrap_err().starts_with("expected s3://BUCKET/KEY"), "{wrong}");
+        }
+    }
+
+    #[test]
     fn objects_stand_for_inputs_and_results_only() {
         for line in [
             "cognito-link link s3://bucket/in.csv --ledger l --ledger-copy s3://bucket/l",
@@ -196,6 +218,9 @@ mod tests {
             "cognito-link undo l --not-in s3://bucket/in.csv",
             "cognito-link verify l s3://bucket/in.csv",
             "cognito-link doctor s3://bucket/in.csv",
+            "cognito-link validate in.csv --save-plan s3://bucket/plan --choices s3://bucket/choices.csv",
+            "cognito-link link in.csv --plan s3://bucket/plan --require-approval signers --approval s3://bucket/plan.sig",
+            "cognito-link plan approve s3://bucket/plan --key k",
         ] {
             assert_eq!(misplaced(line), None, "{line}");
         }
@@ -204,9 +229,9 @@ mod tests {
             ("cognito-link report s3://bucket/l", "a ledger is on a local disk"),
             ("cognito-link undo s3://bucket/l", "a ledger is on a local disk"),
             ("cognito-link control s3://bucket/l status", "a ledger is on a local disk"),
-            ("cognito-link link in.csv --plan s3://bucket/plan", "only inputs, results"),
+            ("cognito-link link in.csv --plan p --require-approval s3://bucket/signers", "only inputs, results"),
             ("cognito-link validate in.csv --split s3://bucket/folder", "only inputs, results"),
-            ("cognito-link plan approve s3://bucket/plan --key k", "only inputs, results"),
+            ("cognito-link plan approve s3://bucket/plan --key s3://bucket/key", "only inputs, results"),
             ("cognito-link man s3://bucket/man", "only inputs, results"),
         ] {
             let text = misplaced(line).unwrap_or_else(|| panic!("{line}"));

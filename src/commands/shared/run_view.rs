@@ -14,7 +14,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
@@ -28,8 +27,15 @@ use crate::limits::SUGGESTIONS_MAX;
 use crate::ui::format::{count, counted, duration};
 use crate::ui::{OutputFormat, Style, Ui, escape, shell_path};
 
-/// Prints the result to stdout, and what to do next to stderr. A rehearsal has no ledger, and nothing to resume.
-pub fn print_run_report(report: &RunReport, ledger: Option<&str>, input: &Path, exit: Exit, ui: &Ui) -> io::Result<()> {
+/// Prints the result to stdout, and what to do next to stderr. A rehearsal has no ledger, and nothing to resume. `input` is
+/// an input with its options, as in a command; `None` for standard input.
+pub fn print_run_report(
+    report: &RunReport,
+    ledger: Option<&str>,
+    input: Option<&str>,
+    exit: Exit,
+    ui: &Ui,
+) -> io::Result<()> {
     print_run_report_with(report, Map::new(), ledger, input, exit, RESUME_RUN, ui)
 }
 
@@ -38,7 +44,7 @@ pub fn print_run_report_with(
     report: &RunReport,
     members: Map<String, Value>,
     ledger: Option<&str>,
-    input: &Path,
+    input: Option<&str>,
     exit: Exit,
     resume: &str,
     ui: &Ui,
@@ -58,7 +64,7 @@ pub fn print_run_report_with(
         ui.warn_of(RefusalCode::UserDisabled.as_str(), &disabled_users_text(report.links_of_disabled_users));
     }
     if let Some(ledger) = ledger {
-        print_next_steps(&report.counts, report.not_read.unwrap_or(0), &[ledger], Some(input), resume, ui);
+        print_next_steps(&report.counts, report.not_read.unwrap_or(0), &[ledger], input, resume, ui);
     }
     Ok(())
 }
@@ -239,7 +245,7 @@ pub fn counts_table(
     ];
     let mut notes = Vec::new();
     if counts.skipped > 0 {
-        notes.push(format!("{} done in earlier runs", count(counts.skipped)));
+        notes.push(format!("{} settled in earlier runs", count(counts.skipped)));
     }
     if counts.repeated > 0 {
         notes.push(format!("{} of an earlier row", counted(counts.repeated, "duplicate")));
@@ -263,8 +269,8 @@ pub const RESUME_RUN: &str = "run the same command again to resume; rows in doub
 /// How to resume after a report, which is not the command to run again.
 pub const RESUME_AFTER_REPORT: &str = "run `link` on the same input again to resume; rows in doubt are read first";
 
-/// Prints what to do next, as hints. Without ledgers, `report --failed` is not suggested. Prints nothing where every row is in the desired state.
-pub fn print_next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&Path>, resume: &str, ui: &Ui) {
+/// Prints what to do next, as hints. `input` is an input with its options, or standard input. Without ledgers, `report --failed` is not suggested. Prints nothing where every row is in the desired state.
+pub fn print_next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&str>, resume: &str, ui: &Ui) {
     if let Some(warning) = unknown_text_warning(counts, ledgers) {
         ui.warn_of("unrecognised", &warning);
     }
@@ -290,7 +296,7 @@ fn unknown_text_warning(counts: &Counts, ledgers: &[&str]) -> Option<String> {
     })
 }
 
-fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&Path>, resume: &str) -> Vec<String> {
+fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&str>, resume: &str) -> Vec<String> {
     let mut steps = Vec::new();
     if counts.failed + counts.in_doubt + (counts.unprocessed - counts.undone) + not_read > 0 {
         steps.push(resume.to_owned());
@@ -304,11 +310,8 @@ fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&P
         steps.push(format!("read what a code means and what to do: `cognito-link explain {}`", code.as_str()));
     }
     if counts.invalid > 0 {
-        // Standard input cannot be read again.
-        let input = input.filter(|input| input.as_os_str() != "-");
-        let command = input.map_or("validate --split".to_owned(), |input| {
-            format!("cognito-link validate {} --split DIR", shell_path(&input.display().to_string()))
-        });
+        let command =
+            input.map_or("validate --split".to_owned(), |input| format!("cognito-link validate {input} --split DIR"));
         steps.push(format!("write the invalid rows to a file: `{command}`"));
     }
     steps
@@ -424,8 +427,7 @@ mod tests {
 
     /// Everything that is printed, by stream.
     fn printed(report: &RunReport, screen: &Screen) -> String {
-        print_run_report(report, Some("my pairs.ledger"), Path::new("my pairs"), Exit::Incomplete, &screen.ui())
-            .unwrap();
+        print_run_report(report, Some("my pairs.ledger"), Some("'my pairs'"), Exit::Incomplete, &screen.ui()).unwrap();
         print_stop(report, &screen.ui());
         screen.both()
     }
@@ -501,10 +503,10 @@ mod tests {
     #[test]
     fn every_state_has_its_next_step() {
         let write = "write these rows to a file: `cognito-link report 'my pairs.ledger' --failed FILE`";
-        let split = "write the invalid rows to a file: `cognito-link validate 'my pairs' --split DIR`";
+        let split = "write the invalid rows to a file: `cognito-link validate 'my pairs' --preset okta --split DIR`";
         let base = Counts::default;
         let after = |counts: &Counts, not_read| {
-            next_steps(counts, not_read, &["my pairs.ledger"], Some(Path::new("my pairs")), RESUME_RUN).join("\n")
+            next_steps(counts, not_read, &["my pairs.ledger"], Some("'my pairs' --preset okta"), RESUME_RUN).join("\n")
         };
         for (counts, not_read, expected) in [
             (Counts { failed: 1, ..base() }, 0, format!("{RESUME_RUN}\n{write}")),
@@ -531,7 +533,7 @@ mod tests {
         let mut report = examples::run_report();
         assert_eq!(unknown_text_warning(&report.counts, &["l"]), None);
         report.counts.by_refusal.insert(RefusalCode::Unrecognised, 2);
-        print_run_report(&report, Some("l"), Path::new("-"), Exit::Incomplete, &screen.ui()).unwrap();
+        print_run_report(&report, Some("l"), None, Exit::Incomplete, &screen.ui()).unwrap();
         let warning = "warning: the service gave an answer that this version does not know, for 2 rows: ";
         let printed = screen.both();
         assert!(printed.contains(&format!("--- stderr\n{warning}")), "{printed}");

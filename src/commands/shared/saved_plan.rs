@@ -21,7 +21,7 @@ use crate::domain::identity::{DestinationUser, Personal, PoolId, ProviderName};
 use crate::domain::row::{Row, RowKey};
 use crate::engine::PlannedOutcome;
 use crate::foresight::prediction::{PredictedOutcome, Prediction};
-use crate::input::{InputError, InputOptions, InputSource, OutputFile, write_error};
+use crate::input::{InputError, InputOptions, InputSource, OutputFile, copy_of_object, write_error};
 use crate::ledger::Binding;
 use crate::ledger::record::TOOL_VERSION;
 use crate::limits::PLAN_LINE_BYTES_MAX;
@@ -292,6 +292,9 @@ pub fn open_private_copy(path: &Path) -> Result<PrivatePlan, Failure> {
 }
 
 fn open_file(path: &Path) -> Result<File, Failure> {
+    if let Some(copy) = copy_of_object(path)? {
+        return Ok(copy.into_file());
+    }
     File::open(path).map_err(|error| Failure::Usage(format!("--plan {}: {error}", path.display())))
 }
 

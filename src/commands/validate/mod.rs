@@ -145,7 +145,7 @@ pub async fn cmd_validate(args: ValidateArgs, dry_run: DryRun, context: &Command
     }
 
     // Check, and forecast where there is a pool.
-    let mut view = ValidateView::new(ui, source.name(), pool_options(&args.pool, &args.simulation));
+    let mut view = ValidateView::new(ui, source.name(), suggested_options(&args));
     let found = async {
         let mut checked = check_input(&source, &options, args.split.as_deref(), &mut view)?;
         InputLimits::new(args.min_rows, None, file)?.check(checked.counts.read, None)?;
@@ -387,6 +387,11 @@ fn note_part(valid: u64, forecast: &InputForecast, ui: &Ui) {
     }
 }
 
+/// Returns the options for the input and the pool, for a suggested command.
+fn suggested_options(args: &ValidateArgs) -> String {
+    args.reading.on_command_line() + &pool_options(&args.pool, &args.simulation)
+}
+
 fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, ui: &Ui) {
     if let Some(folder) = &args.split {
         let verdicts = if forecast.is_some() { ", the verdicts" } else { "" };
@@ -405,7 +410,7 @@ fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, ui: &Ui) {
         ui.outcome(&format!(
             "wrote the plan, digest {digest}; follow it exactly with `cognito-link link {}{} --plan {}`",
             shell_path(&args.input.display().to_string()),
-            pool_options(&args.pool, &args.simulation),
+            suggested_options(args),
             shell_path(&plan.display().to_string())
         ));
     }

@@ -36,8 +36,8 @@ use crate::ui::{
 /// Takes findings and refused rows as they come, and prints the result. Shows progress meanwhile.
 pub(super) struct ValidateView {
     ui: Ui,
-    /// The options that name the pool, for a suggested command.
-    pool_options: String,
+    /// The options for the input and the pool, for a suggested command.
+    suggested_options: String,
     progress: Box<dyn RunObserver + Send>,
     shown: Vec<Finding>,
     hidden: BTreeMap<Severity, u64>,
@@ -50,7 +50,7 @@ pub(super) struct ValidateView {
 }
 
 impl ValidateView {
-    pub(super) fn new(ui: &Ui, input: &str, pool_options: String) -> Self {
+    pub(super) fn new(ui: &Ui, input: &str, suggested_options: String) -> Self {
         let json = match ui.output() {
             OutputFormat::Json => escape_json(&format!(
                 "{{\"kind\":\"validate_report\",\"schema_version\":{SCHEMA_VERSION},\"input\":{},\"findings\":[",
@@ -61,7 +61,7 @@ impl ValidateView {
         };
         Self {
             ui: ui.clone(),
-            pool_options,
+            suggested_options,
             progress: ui.observer(),
             shown: Vec::new(),
             hidden: BTreeMap::new(),
@@ -101,7 +101,7 @@ impl ValidateView {
                 ui.warn(&format!(
                     "and {hidden} more refused rows; list all with `cognito-link validate {}{} --split DIR`",
                     shell_path(&report.input),
-                    self.pool_options
+                    self.suggested_options
                 ));
             }
         }
