@@ -22,7 +22,9 @@ pub(super) enum ConfirmedLink {
     Ours,
     StoodBefore,
     /// A list may lag behind the call. What it shows in place of the new link may be an older one.
-    LookAgain { shows_older_link: bool },
+    LookAgain {
+        shows_older_link: bool,
+    },
     Wrong(CanaryFinding),
 }
 
@@ -47,7 +49,11 @@ pub(super) fn judge_confirming_look(
             // Or the one that others have removed meanwhile, in place of ours.
             false if is_older(created.as_ref(), announced) => {
                 let is_believed = looks >= looks_before_older_link_is_believed(confirming, settle_with);
-                if is_believed { ConfirmedLink::StoodBefore } else { ConfirmedLink::LookAgain { shows_older_link: true } }
+                if is_believed {
+                    ConfirmedLink::StoodBefore
+                } else {
+                    ConfirmedLink::LookAgain { shows_older_link: true }
+                }
             }
             _ => ConfirmedLink::Ours,
         };

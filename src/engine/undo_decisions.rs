@@ -134,7 +134,9 @@ pub(super) fn judge_inspection(
                 InspectionJudgement::Unlink(identity)
             }
             // Our own call may be why there is no link, and the list may lag.
-            InspectAfter::NotLinkedAnswer if inspection.effect.leaves_row_in_doubt() => InspectionJudgement::StillInDoubt,
+            InspectAfter::NotLinkedAnswer if inspection.effect.leaves_row_in_doubt() => {
+                InspectionJudgement::StillInDoubt
+            }
             InspectAfter::NotLinkedAnswer => InspectionJudgement::Refuse(RefusalCode::FormUnknown),
             InspectAfter::DoubtfulCall(IfNoEffect::RefuseRow(code)) => InspectionJudgement::Refuse(code),
             InspectAfter::DoubtfulCall(IfNoEffect::LookForNativeUser | IfNoEffect::CountIdentities) => {
