@@ -128,8 +128,8 @@ pub(super) struct Dispatcher<'a> {
     control: RunControl,
     /// Whether something has happened since the rows were set back for a hold.
     has_news: bool,
-    /// Whether a call of this run had to be repeated because it was throttled or did not reach the service.
-    has_repeated_calls: bool,
+    /// Calls of this run that had to be repeated because they were throttled or did not reach the service.
+    repeated_calls: u64,
     state_requests: StateRequests,
     systemic_faults: SystemicFaults,
     undecided_writes: UndecidedWrites,
@@ -170,7 +170,7 @@ impl<'a> Dispatcher<'a> {
             drain: Drain::default(),
             control: RunControl::default(),
             has_news: true,
-            has_repeated_calls: false,
+            repeated_calls: 0,
             state_requests: StateRequests::default(),
             systemic_faults: SystemicFaults::default(),
             undecided_writes: UndecidedWrites::default(),
@@ -775,7 +775,7 @@ impl<'a> Dispatcher<'a> {
     /// because the limit may be its user's own.
     fn repeat_call(&mut self, id: JobId, throttled: bool, now: Instant) {
         self.counters.throttled += u64::from(throttled);
-        self.has_repeated_calls = true;
+        self.repeated_calls += 1;
         let Some(job) = self.rows.get_mut(id) else { return };
         let progress = job.progress_mut();
         progress.throttled_since.get_or_insert(now);
@@ -940,7 +940,7 @@ impl<'a> Dispatcher<'a> {
         snapshot.in_flight = self.calls_in_flight;
         snapshot.draining = self.drain.has_started();
         // A rehearsal reports its progress so often that to look at every row costs a tenth of its time.
-        let rows = self.has_repeated_calls.then(|| self.rows.iter()).into_iter().flatten();
+        let rows = (self.repeated_calls > 0).then(|| self.rows.iter()).into_iter().flatten();
         let throttled_since = rows.filter_map(|job| job.progress().throttled_since).min();
         snapshot.oldest_throttled = throttled_since.map(|since| now.saturating_duration_since(since));
         snapshot.waiting = self.waiting(reads, writes, now);
