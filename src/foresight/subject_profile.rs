@@ -1,7 +1,8 @@
 //! What the identities that a pool has of a provider look like, and how a value of a file differs from them.
 //!
 //! A profile is a few counts for each provider, built while the pool is read. The own identities of federated users have
-//! signed in, so only these are profiled where there are enough; a linked one may have been wrong from the start.
+//! signed in; a linked one may have been wrong from the start. So a value that is unlike the former is reported, also where
+//! links look like it.
 
 use std::collections::BTreeMap;
 
@@ -105,11 +106,11 @@ pub struct UnlikePool {
 
 impl UnlikePool {
     /// Whether the pool has enough identities to judge; otherwise it is a warning. A sample misses what is rare in the pool,
-    /// so it only judges a file in which most values differ.
+    /// so it only judges a file in which such values are not rare.
     #[must_use]
     pub fn is_certain(&self) -> bool {
-        let is_most = self.differing_values * 2 > self.compared_values;
-        self.pool_values >= POOL_SUBJECTS_JUDGED_MIN && (is_most || !self.is_sample)
+        let is_rare = self.differing_values * SAMPLE_RARE_PART <= self.compared_values;
+        self.pool_values >= POOL_SUBJECTS_JUDGED_MIN && !(is_rare && self.is_sample)
     }
 
     /// What differs, after the number of values: a lower-case fragment without a value.
@@ -195,6 +196,9 @@ impl KindCounts {
     }
 }
 
+/// A part of the values, as its denominator. What a sample of 100 identities lacks makes up 3 % of the pool at most, 19
+/// times in 20 (the rule of three); values of a file that make up more than 10 % are not among those.
+const SAMPLE_RARE_PART: u64 = 10;
 /// Bytes from which on a text without digits may be a random id.
 const RANDOM_LENGTH_MIN: usize = 16;
 const START_CHARS_MAX: usize = 16;
@@ -279,13 +283,31 @@ impl SubjectProfiles {
     /// Whether there are enough identities of a provider for an error.
     #[must_use]
     pub fn has_enough(&self, provider: &str) -> bool {
-        self.counts(provider).is_some_and(|counts| counts.values >= POOL_SUBJECTS_JUDGED_MIN)
+        self.references(provider).any(|counts| counts.values >= POOL_SUBJECTS_JUDGED_MIN)
     }
 
     /// Whether no provider has enough identities to compare with.
     #[must_use]
     pub fn says_nothing(&self) -> bool {
-        self.by_provider.keys().all(|provider| self.counts(provider).is_none())
+        self.by_provider.keys().all(|provider| !self.compares(provider))
+    }
+
+    /// Whether there are enough identities of a provider to compare with.
+    #[must_use]
+    pub fn compares(&self, provider: &str) -> bool {
+        self.references(provider).next().is_some()
+    }
+
+    /// Identities of a provider that were seen.
+    #[must_use]
+    pub fn seen(&self, provider: &str) -> u64 {
+        self.by_provider.get(provider).map_or(0, |[_, all]| all.values)
+    }
+
+    /// Whether only a part of the pool was read.
+    #[must_use]
+    pub fn is_sample(&self) -> bool {
+        self.is_sample
     }
 
     pub fn add_users(&mut self, users: &[PoolUser]) {
@@ -304,10 +326,19 @@ impl SubjectProfiles {
         }
     }
 
-    fn counts(&self, provider: &str) -> Option<&SubjectCounts> {
-        let [own, all] = self.by_provider.get(provider)?;
-        let counts = if own.values >= POOL_SUBJECTS_JUDGED_MIN { own } else { all };
-        Some(counts).filter(|counts| counts.values >= POOL_SUBJECTS_WARNED_MIN)
+    /// What values of a provider are compared with, the most certain first. Links are not taken for right where so few
+    /// identities have signed in that these cannot outweigh them: a value must be like both.
+    fn references(&self, provider: &str) -> impl Iterator<Item = &SubjectCounts> {
+        let (mut first, mut second) = (None, None);
+        if let Some([own, all]) = self.by_provider.get(provider) {
+            let own_says = own.values >= POOL_SUBJECTS_WARNED_MIN;
+            if own.values >= POOL_SUBJECTS_JUDGED_MIN || (own_says && all.values < POOL_SUBJECTS_JUDGED_MIN) {
+                first = Some(own);
+            } else if all.values >= POOL_SUBJECTS_WARNED_MIN {
+                (first, second) = (Some(all), own_says.then_some(own));
+            }
+        }
+        first.into_iter().chain(second)
     }
 }
 
@@ -315,8 +346,9 @@ impl SubjectProfiles {
 #[derive(Debug)]
 pub struct SubjectComparison<'a> {
     profiles: &'a SubjectProfiles,
-    /// By provider and difference: the number of values, and the first row.
-    found: BTreeMap<(String, Difference), (u64, u64)>,
+    /// By provider, difference, and the number of identities that were compared with: the number of values, and the first
+    /// row.
+    found: BTreeMap<(String, Difference, u64), (u64, u64)>,
     /// By provider: the number of values that were compared, and those that differ.
     compared: BTreeMap<String, (u64, u64)>,
 }
@@ -329,17 +361,20 @@ impl<'a> SubjectComparison<'a> {
 
     /// Takes the subject of a row.
     pub fn add(&mut self, row: u64, provider: &str, subject: &str) {
-        let Some(counts) = self.profiles.counts(provider) else { return };
+        if !self.profiles.compares(provider) {
+            return;
+        }
         if !self.compared.contains_key(provider) {
             self.compared.insert(provider.to_owned(), (0, 0));
         }
-        let difference = counts.difference(subject);
+        let mut references = self.profiles.references(provider);
+        let difference = references.find_map(|known| known.difference(subject).map(|found| (found, known.values)));
         if let Some((compared, differing)) = self.compared.get_mut(provider) {
             *compared += 1;
             *differing += u64::from(difference.is_some());
         }
-        if let Some(difference) = difference {
-            self.found.entry((provider.to_owned(), difference)).or_insert((0, row)).0 += 1;
+        if let Some((difference, pool_values)) = difference {
+            self.found.entry((provider.to_owned(), difference, pool_values)).or_insert((0, row)).0 += 1;
         }
     }
 
@@ -347,9 +382,8 @@ impl<'a> SubjectComparison<'a> {
     #[must_use]
     pub fn finish(self) -> Vec<UnlikePool> {
         let Self { profiles, compared, found } = self;
-        let unlike = |((provider, difference), (values, first_row)): ((String, Difference), (u64, u64))| {
-            let pool_values = profiles.counts(&provider).map_or(0, |counts| counts.values);
-            let (compared_values, differing_values) = compared.get(&provider).copied().unwrap_or_default();
+        let unlike = |((provider, difference, pool_values), (values, first_row))| {
+            let (compared_values, differing_values) = compared.get::<String>(&provider).copied().unwrap_or_default();
             let is_sample = profiles.is_sample;
             UnlikePool {
                 provider,
@@ -483,7 +517,7 @@ mod tests {
     #[test]
     fn a_sample_judges_a_file_and_not_a_few_of_its_values() {
         let mut rng = Rng::new(15);
-        for (wrong, is_sample, expected) in [(100, true, true), (51, true, true), (50, true, false), (1, false, true)] {
+        for (wrong, is_sample, expected) in [(100, true, true), (11, true, true), (10, true, false), (1, false, true)] {
             let profiles = SubjectProfiles { is_sample, ..profile(1, 150, true, &mut rng) };
             let subjects: Vec<String> =
                 (0..100).map(|number| subject(if number < wrong { 7 } else { 1 }, &mut rng)).collect();
@@ -496,6 +530,34 @@ mod tests {
         let subjects: Vec<String> = (0..90).map(|number| subject([0, 7, 1][number % 3], &mut rng)).collect();
         let found = compared(&profiles, &subjects);
         assert!(found.len() == 2 && found.iter().all(UnlikePool::is_certain), "{found:?}");
+    }
+
+    #[test]
+    fn wrong_links_do_not_make_more_of_them_look_right() {
+        let mut rng = Rng::new(16);
+        let wrong: Vec<String> = (0..200).map(|_| subject(7, &mut rng)).collect();
+        for (signed_in, links, expected) in [
+            // Few have signed in, and the pool is full of wrong links.
+            (50, 30, Some(false)),
+            (50, 200, Some(false)),
+            (100, 200, Some(true)),
+            // Too few to say anything: the links are all there is.
+            (9, 200, None),
+        ] {
+            let mut profiles = profile(1, signed_in, true, &mut rng);
+            for subject in &wrong[..links] {
+                profiles.add_users(&[user(&[(subject, false)])]);
+            }
+            let found = compared(&profiles, &wrong);
+            assert_eq!(found.first().map(UnlikePool::is_certain), expected, "{signed_in} {links}");
+        }
+        // Right links are many, and few have signed in: the links judge.
+        let mut profiles = profile(1, 20, true, &mut rng);
+        for _ in 0..150 {
+            profiles.add_users(&[user(&[(&subject(1, &mut rng), false)])]);
+        }
+        let found = compared(&profiles, &wrong);
+        assert!(found.len() == 1 && found[0].is_certain() && found[0].pool_values == 170, "{found:?}");
     }
 
     #[test]

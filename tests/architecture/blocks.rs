@@ -1,4 +1,4 @@
-//! The code blocks of the documents; `tests/documents` uses this file as well.
+//! The code blocks of the documents; `tests/it/documents.rs` uses this file as well.
 
 /// The code blocks of a page: the language, and the lines.
 pub(crate) fn blocks(text: &str) -> Vec<(&str, Vec<&str>)> {

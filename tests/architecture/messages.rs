@@ -48,7 +48,7 @@ fn no_message_names_a_file_of_the_repository() {
 
 #[test]
 fn a_file_of_the_repository_is_found() {
-    for line in [r#""see docs/duplicates.md""#, "read `docs/iam.md`.", r#"link fixtures/pairs.csv"#] {
+    for line in [r#""see docs/duplicates.md""#, "read `docs/iam.md`.", "link fixtures/pairs.csv"] {
         assert!(named_file(line).is_some() && !is_for_developers(line), "{line}");
     }
     for line in ["    // docs/iam.md", r#"concat!(env!("CARGO_MANIFEST_DIR"), "/docs/iam.md")"#] {

@@ -13,6 +13,9 @@ mod behavior_matrix;
 #[cfg(test)]
 mod behaviors;
 #[cfg(test)]
+#[path = "../architecture/blocks.rs"]
+mod blocks;
+#[cfg(test)]
 mod bounds;
 #[cfg(test)]
 mod canary;
@@ -34,6 +37,8 @@ mod cross_row;
 mod deploy;
 #[cfg(test)]
 mod doctor;
+#[cfg(test)]
+mod documents;
 #[cfg(test)]
 mod duplicates;
 #[cfg(test)]

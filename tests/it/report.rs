@@ -43,8 +43,8 @@ fn suggested(stderr: &str, words: &str) -> Vec<String> {
 fn suggested_commands_read_the_input_as_the_run_read_it() {
     let home = Home::new();
     let pairs = pairs(0..4);
-    let lines = pairs.iter().map(|row| format!("{},{}\n", row.username, row.value)).collect::<String>();
-    home.write("pairs.csv", format!("who,what\n{lines}"));
+    let lines: Vec<String> = pairs.iter().map(|row| format!("{},{}\n", row.username, row.value)).collect();
+    home.write("pairs.csv", format!("who,what\n{}", lines.concat()));
     let users: Vec<&str> = pairs[1..].iter().map(|row| row.username.as_str()).collect();
     home.write("pool.json", pool_file(&users));
     let reading = ["--map", "destination_username=who", "--map", "source_value=what", "--set", "source_provider=Okta"];

@@ -6,16 +6,11 @@
 //! What differs from run to run is not compared: times, rates, hashes, ids of runs, and lines of progress. A line `…` of a
 //! page stands for any number of lines. Where a command is stopped after a time, no number after it is compared.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it cannot run a page")]
-
-#[path = "../architecture/blocks.rs"]
-mod blocks;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use blocks::blocks;
+use super::blocks::blocks;
 
 /// Programs that may be run; a block with another one is left alone, as by `docs/refresh`.
 const PROGRAMS: &[&str] = &["cognito-link", "head", "sed", "echo", "timeout", "ls", "cat"];
