@@ -384,8 +384,7 @@ fn print_failure(ui: &Ui, failure: &Failure) -> Exit {
                 ui.error_of(failure.code(), "the input cannot be read; nothing was sent", failure.hint());
             }
         }
-        Failure::Stop(stop) => ui.stopped(stop),
-        _ => ui.error_of(failure.code(), &failure.to_string(), failure.hint()),
+        _ => failure.print(ui),
     }
     failure.exit()
 }
