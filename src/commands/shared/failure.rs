@@ -131,7 +131,7 @@ fn exit_for_ledger(error: &LedgerError) -> Exit {
     }
 }
 
-fn exit_for_stop(cause: StopCause) -> Exit {
+pub fn exit_for_stop(cause: StopCause) -> Exit {
     match cause {
         StopCause::Configuration => Exit::Usage,
         StopCause::Credentials
