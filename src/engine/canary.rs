@@ -7,10 +7,9 @@ use crate::domain::canary::CanaryFinding;
 use crate::domain::identity::ExternalIdentity;
 use crate::service::PoolUser;
 
-/// Whether a call with success is read back, and why.
+/// Why a call with success is read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Confirming {
-    No,
     /// The service answers the call for a link that stood before with success: the date of the link says whose it is.
     Owner,
     /// A row of the canary: the link must be seen.
@@ -22,8 +21,10 @@ pub(super) enum Confirming {
 pub(super) enum ConfirmedLink {
     Ours,
     StoodBefore,
-    /// A list may lag behind the call.
-    LookAgain,
+    /// A list may lag behind the call. What it shows in place of the new link may be an older one.
+    LookAgain {
+        shows_older_link: bool,
+    },
     Wrong(CanaryFinding),
 }
 
@@ -43,19 +44,24 @@ pub(super) fn judge_confirming_look(
     if let DestinationLook::HoldsIdentity { created } = &look {
         // The list may still show the link that `undo` unlinked.
         return match may_be_unlinked(created.as_ref(), unlinked_at, settle_with) {
-            true if may_look_again => ConfirmedLink::LookAgain,
+            true if may_look_again => ConfirmedLink::LookAgain { shows_older_link: false },
             true if is_canary => ConfirmedLink::Wrong(CanaryFinding::NotSettled),
             // Or the one that others have removed meanwhile, in place of ours.
             false if is_older(created.as_ref(), announced) => {
                 let is_believed = looks >= looks_before_older_link_is_believed(confirming, settle_with);
-                if is_believed { ConfirmedLink::StoodBefore } else { ConfirmedLink::LookAgain }
+                if is_believed {
+                    ConfirmedLink::StoodBefore
+                } else {
+                    ConfirmedLink::LookAgain { shows_older_link: true }
+                }
             }
             _ => ConfirmedLink::Ours,
         };
     }
     if !is_canary {
-        // Lists lag behind new links. One that stood before is shown.
-        return ConfirmedLink::Ours;
+        // Lists lag behind new links, and one that stood before is shown: only an older link makes the first look not the
+        // last. Where that one is gone by the second look, a list would show ours in its place.
+        return if looks == 1 { ConfirmedLink::Ours } else { ConfirmedLink::StoodBefore };
     }
     let finding = match user {
         None => CanaryFinding::UserNotSeen,
@@ -65,7 +71,11 @@ pub(super) fn judge_confirming_look(
     };
     // The list that shows another identity since the call does not lag behind the call.
     let is_believed = finding == CanaryFinding::StoredOtherwise && looks > 1;
-    if may_look_again && !is_believed { ConfirmedLink::LookAgain } else { ConfirmedLink::Wrong(finding) }
+    if may_look_again && !is_believed {
+        ConfirmedLink::LookAgain { shows_older_link: false }
+    } else {
+        ConfirmedLink::Wrong(finding)
+    }
 }
 
 /// Looks until a link that is older than the announcement is taken for what stands.
@@ -74,7 +84,7 @@ fn looks_before_older_link_is_believed(confirming: Confirming, settle_with: Sett
         (_, SettleWith::GetUser) => 1,
         (Confirming::Canary, SettleWith::ListUsers) => settle_with.most_looks(),
         // There may be many such rows: a second look, once the list cannot lag any more.
-        (Confirming::No | Confirming::Owner, SettleWith::ListUsers) => 2,
+        (Confirming::Owner, SettleWith::ListUsers) => 2,
     }
 }
 
@@ -123,7 +133,7 @@ mod tests {
             judge_confirming_look(user, source, announced, unlinked_at, looks, confirming, SettleWith::ListUsers)
         };
         let mut judged = (1..).map(|looks| (look(looks), looks));
-        judged.find(|(judged, _)| *judged != ConfirmedLink::LookAgain).unwrap()
+        judged.find(|(judged, _)| !matches!(judged, ConfirmedLink::LookAgain { .. })).unwrap()
     }
 
     #[test]
@@ -151,6 +161,13 @@ mod tests {
         // Where only the owner is in question, one look is enough, and a second one for a link of before.
         assert_eq!(judged(Some(&before), &subject, None, Confirming::Owner), (StoodBefore, 2));
         assert_eq!(judged(Some(&nothing), &subject, None, Confirming::Owner), (Ours, 1));
+        // The older link was seen, and is gone when the list cannot lag any more: ours would be shown in its place.
+        let announced = AnnouncementTime::from_ledger(ANNOUNCED);
+        for user in [Some(&nothing), None] {
+            let owner = Confirming::Owner;
+            let second = judge_confirming_look(user, &subject, announced, None, 2, owner, SettleWith::ListUsers);
+            assert_eq!(second, StoodBefore, "{user:?}");
+        }
         // A list that still shows the link that was unlinked a moment ago says nothing of the owner.
         assert_eq!(judged(Some(&before), &subject, Some(ANNOUNCED), Confirming::Owner), (Ours, 1));
         // For a row of the canary, the new link must be seen.

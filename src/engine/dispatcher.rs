@@ -321,7 +321,7 @@ impl<'a> Dispatcher<'a> {
     // Intake: a row is skipped where the ledger says that it is done, else it is on its way.
 
     fn take_up(&mut self, batch: RowBatch, now: Instant) -> Result<(), LedgerError> {
-        let confirming = if batch.is_canary { Confirming::Canary } else { Confirming::No };
+        let confirming = batch.is_canary.then_some(Confirming::Canary);
         for incoming in batch.rows {
             self.counters.counts.read += u64::from(!matches!(incoming, IncomingRow::Gone(_)));
             if self.is_replaced(&incoming) {
@@ -334,7 +334,10 @@ impl<'a> Dispatcher<'a> {
                     self.admit(LinkJob::with_choice(row, username), confirming, now)?;
                 }
                 IncomingRow::Planned(row, planned) => self.admit_planned(row, planned, confirming, now)?,
-                IncomingRow::Gone(row) => self.admit_in_doubt(row, SettlesOnly::GoneRow, now)?,
+                IncomingRow::Gone(row) if self.context.ledger.state(row.key) == RowState::InDoubt => {
+                    self.settle_in_doubt(row, SettlesOnly::GoneRow, now);
+                }
+                IncomingRow::Gone(_) => {}
                 IncomingRow::LedgerLink(link) => self.admit_undo(link, now)?,
                 IncomingRow::LeftOut(key) => self.count_left_out(key),
                 IncomingRow::Invalid { number, key, .. } if self.resume(key) != ResumeAction::Attempt => {
@@ -386,7 +389,7 @@ impl<'a> Dispatcher<'a> {
         &mut self,
         row: Row,
         planned: PlannedOutcome,
-        confirming: Confirming,
+        confirming: Option<Confirming>,
         now: Instant,
     ) -> Result<(), LedgerError> {
         self.counters.plan_mismatches.get_or_insert(0);
@@ -409,7 +412,7 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    fn admit(&mut self, mut job: LinkJob, confirming: Confirming, now: Instant) -> Result<(), LedgerError> {
+    fn admit(&mut self, mut job: LinkJob, confirming: Option<Confirming>, now: Instant) -> Result<(), LedgerError> {
         job.confirming = confirming;
         // A plan has looked at every row already.
         if !job.is_planned {
@@ -422,7 +425,7 @@ impl<'a> Dispatcher<'a> {
         if self.resume(key) == ResumeAction::Skip {
             let state = self.context.ledger.state(key);
             self.count_skipped(state);
-            if confirming == Confirming::Canary {
+            if job.is_canary() {
                 let finding = CanaryFinding::of_row_done_before(state);
                 self.on_canary_row_done(job.progress.row.number, key, state, finding, now);
             }
@@ -438,28 +441,18 @@ impl<'a> Dispatcher<'a> {
 
     /// Reads back a row in doubt that is invalid beside other rows; any other such row is done.
     fn admit_invalid(&mut self, number: RowNumber, key: RowKey, now: Instant) -> Result<(), LedgerError> {
-        match self.context.ledger.announced_row(key)? {
-            Some(row) if self.context.ledger.state(key) == RowState::InDoubt => {
-                self.admit_in_doubt(Row { number, ..row }, SettlesOnly::InvalidRow, now)
-            }
-            _ => {
-                self.count_skipped(self.context.ledger.state(key));
-                Ok(())
-            }
+        let state = self.context.ledger.state(key);
+        let in_doubt = if state == RowState::InDoubt { self.context.ledger.announced_row(key)? } else { None };
+        match in_doubt {
+            Some(row) => self.settle_in_doubt(Row { number, ..row }, SettlesOnly::InvalidRow, now),
+            None => self.count_skipped(state),
         }
+        Ok(())
     }
 
-    /// Reads back a row in doubt, and sends nothing for it.
-    fn admit_in_doubt(&mut self, row: Row, why: SettlesOnly, now: Instant) -> Result<(), LedgerError> {
-        if self.context.ledger.state(row.key) != RowState::InDoubt {
-            return Ok(());
-        }
-        let mut job = LinkJob::settling(row, why);
-        if let Some(user) = self.context.ledger.announced_user(job.progress.row.key)? {
-            job.expect_announced_user(user);
-        }
-        self.insert(Job::Link(job), now);
-        Ok(())
+    /// Reads back a row in doubt, and sends nothing for it. The row is as the ledger has it, which names the user.
+    fn settle_in_doubt(&mut self, row: Row, why: SettlesOnly, now: Instant) {
+        self.insert(Job::Link(LinkJob::settling(row, why)), now);
     }
 
     fn admit_undo(&mut self, link: LinkToUndo, now: Instant) -> Result<(), LedgerError> {
@@ -509,7 +502,7 @@ impl<'a> Dispatcher<'a> {
             match job {
                 Job::Undo(job) => job.start(open, service_now),
                 Job::Link(job) if is_done => {
-                    let (number, is_canary) = (job.progress.row.number, job.confirming == Confirming::Canary);
+                    let (number, is_canary) = (job.progress.row.number, job.is_canary());
                     if job.settles_only != Some(SettlesOnly::GoneRow) {
                         self.count_skipped(state);
                     }
@@ -1033,6 +1026,9 @@ impl<'a> Dispatcher<'a> {
 
     /// Writes the end of the run into the ledger, unless that is what failed, and sums up.
     pub(super) fn end(mut self, now: Instant) -> RunReport {
+        if let Err(error) = self.finish_by_last_look(now) {
+            self.stop_without_ledger(error);
+        }
         let reached = self.counters.counts.clone();
         for job in self.rows.take_all() {
             if let Err(error) = self.leave_unfinished(&job) {
@@ -1098,6 +1094,14 @@ impl<'a> Dispatcher<'a> {
         self.context.ledger.sync()
     }
 
+    /// Finishes rows whose last look was enough, although a run that does not end would look again.
+    fn finish_by_last_look(&mut self, now: Instant) -> Result<(), LedgerError> {
+        for (id, result) in self.rows.results_at_end() {
+            self.finish(id, &result, now)?;
+        }
+        Ok(())
+    }
+
     /// Leaves a row without a result. An announced call that was not sent is withdrawn, and the row is as it was before.
     /// Any other announced row is in doubt, which the announcement itself says.
     fn leave_unfinished(&mut self, job: &Job) -> Result<(), LedgerError> {
@@ -1128,7 +1132,7 @@ fn result_without_provider(announcement: &RowAnnouncement, effect: UnknownEffect
     let code = RefusalCode::ProviderNotFound;
     let message = "the pool no longer lists the provider, and an earlier call may have taken effect".to_owned();
     let text = ServiceText { code: code.as_str().to_owned(), message };
-    match (announcement, effect.is_possible()) {
+    match (announcement, effect.leaves_row_in_doubt()) {
         (RowAnnouncement::Link { .. }, false) => RowResult::Link(LinkOutcome::Refused { code, text: None }),
         (RowAnnouncement::Link { .. }, true) => RowResult::Link(LinkOutcome::InDoubt { text }),
         (RowAnnouncement::Unlink { .. }, false) => RowResult::Undo(UndoOutcome::Refused { code, text: None }),

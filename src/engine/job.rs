@@ -1,10 +1,9 @@
 //! A row on its way, whichever way that is.
 
-use super::canary::Confirming;
 use super::failure_limits::FailureClass;
 use super::link_job::{LinkJob, LinkStep, SettlesOnly};
 use super::read_back::{AnnouncementTime, RowPolicy, SettleWith, UnknownEffect};
-use super::row_progress::{NextWork, RowProgress, Transition};
+use super::row_progress::{NextWork, RowProgress, RowResult, Transition};
 use super::undo_job::{UndoJob, UndoStep};
 use super::worker::CallResult;
 use crate::domain::canary::CanaryFinding;
@@ -60,7 +59,7 @@ impl Job {
             RowState::AlreadyLinked => CanaryFinding::StoodBefore,
             _ => CanaryFinding::NotLinked,
         };
-        (job.confirming == Confirming::Canary).then_some(job.canary_finding.unwrap_or(by_state))
+        job.is_canary().then_some(job.canary_finding.unwrap_or(by_state))
     }
 
     /// Whether no count has the row, because the input no longer has it.
@@ -74,7 +73,7 @@ impl Job {
     }
 
     pub(super) fn is_canary(&self) -> bool {
-        matches!(self, Self::Link(job) if job.confirming == Confirming::Canary)
+        matches!(self, Self::Link(job) if job.is_canary())
     }
 
     pub(super) fn is_waiting_for_lane(&self) -> bool {
@@ -100,6 +99,14 @@ impl Job {
         }
     }
 
+    /// What a row without a result comes to by what was seen of it; `None` where that proves nothing.
+    pub(super) fn result_at_end(&self) -> Option<RowResult> {
+        match self {
+            Self::Link(job) => job.result_at_end().map(RowResult::Link),
+            Self::Undo(_) => None,
+        }
+    }
+
     /// Reads back a row whose call is not repeated any more although an earlier one may have taken effect. Returns whether
     /// that is so.
     pub(super) fn read_back_before_end(&mut self) -> bool {
@@ -110,13 +117,13 @@ impl Job {
     }
 
     /// Whether the announced call was not sent, so that its announcement can be withdrawn. It stays where an earlier call
-    /// for the row may have taken effect.
+    /// for the row may have taken effect: its time says whose link is found later.
     pub(super) fn can_withdraw(&self) -> bool {
         let is_announced = match self {
             Self::Link(job) => matches!(job.step, LinkStep::Call { .. }),
             Self::Undo(job) => matches!(job.step, UndoStep::Call { .. }),
         };
-        is_announced && !self.effect().is_possible() && !self.progress().call_in_flight
+        is_announced && self.effect() == UnknownEffect::None && !self.progress().call_in_flight
     }
 
     /// Goes back to the reads that the next call rests on. Returns whether that changes its next step.

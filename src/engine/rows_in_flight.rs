@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use super::job::Job;
+use super::row_progress::RowResult;
 use super::worker::JobId;
 use crate::clock::Instant;
 use crate::domain::event::WaitReason;
@@ -174,6 +175,12 @@ impl RowsInFlight {
             TimerReason::BackOff => WaitReason::BackOff(left),
             TimerReason::Settling => WaitReason::Settling(left),
         })
+    }
+
+    /// Rows that have a result if the run ends now.
+    pub(super) fn results_at_end(&self) -> Vec<(JobId, RowResult)> {
+        let jobs = self.jobs.iter().enumerate();
+        jobs.filter_map(|(id, job)| Some((id, job.as_ref()?.result_at_end()?))).collect()
     }
 
     /// Takes every row out, in the order of the input.

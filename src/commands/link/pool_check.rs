@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use super::canary::{Canary, is_sent};
 use crate::commands::shared::pool_findings::{
-    WayToAccept, check_sign_ins, difference_from_pool, known_providers, review_pool,
+    WayToAccept, check_sign_ins, difference_from_pool, known_providers, review_pool, warn_about_missing_sample,
+    warn_about_small_sample,
 };
 use crate::commands::shared::rows::InputRows;
 use crate::commands::shared::{CommandContext, Failure};
@@ -58,6 +59,7 @@ impl PoolCheck<'_> {
         };
         let reasons = review_pool(&unlike, &sign_ins, self.options, self.way, "link", ui)?;
         if let Some(subjects) = &subjects {
+            warn_about_small_sample(subjects, self.providers.iter(), ui);
             self.refuse_unlike_canary(subjects)?;
         }
         Ok(reasons)
@@ -68,15 +70,14 @@ impl PoolCheck<'_> {
         check_sign_ins(self.directory, self.app_clients, self.knowledge, providers, self.seed, clock).await
     }
 
-    /// What the identities of the pool look like. Without an answer, a note says so, and nothing is compared.
+    /// What the identities of the pool look like. Without an answer, a warning says so, and nothing is compared.
     async fn subjects(&self) -> Option<SubjectProfiles> {
         let (facts, known) = (&self.knowledge.facts, known_providers(self.providers, self.knowledge));
         let mut rng = Rng::new(self.seed).fork("subjects");
         match sample_subjects(self.directory, facts, &known, self.context.clock, &mut rng).await {
             Ok(sample) => Some(sample.profiles),
             Err(stop) => {
-                let detail = stop.printable_detail(self.context.ui.shows_values());
-                self.context.ui.note(&format!("identities are not compared with those of the pool: {detail}"));
+                warn_about_missing_sample(&stop, self.context.ui);
                 None
             }
         }
@@ -99,8 +100,21 @@ impl PoolCheck<'_> {
             return Ok(());
         }
         let mut comparison = SubjectComparison::new(subjects);
+        let mut not_compared = BTreeSet::new();
         let sent = self.canary.rows().filter(|incoming| is_sent(incoming, self.ledger, self.retry));
-        sent.filter_map(|incoming| incoming.row()).for_each(|row| add_subject(&mut comparison, row));
+        for row in sent.filter_map(|incoming| incoming.row()) {
+            add_subject(&mut comparison, row);
+            let source = &row.link.source;
+            if source.attribute().is_subject() && !subjects.compares(source.provider().as_str()) {
+                not_compared.insert(source.provider().as_str());
+            }
+        }
+        for provider in not_compared {
+            self.context.ui.outcome(&format!(
+                "canary: the pool shows too few identities of {provider} to compare values with; only a sign-in proves \
+                 that they are right"
+            ));
+        }
         let Some(unlike) = comparison.finish().into_iter().min_by_key(|unlike| unlike.first_row) else { return Ok(()) };
         let detail = format!(
             "canary: row {}: {}; nothing was sent: map the right column, or {}",

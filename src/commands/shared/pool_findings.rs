@@ -10,10 +10,10 @@ use crate::domain::doctor::{CheckResult, CheckStatus, DoctorCheck};
 use crate::domain::event::RunEvent;
 use crate::domain::finding::{Finding, FindingCode, Severity};
 use crate::domain::identity::ProviderName;
-use crate::domain::run::StopCause;
+use crate::domain::run::{StopCause, StopError};
 use crate::foresight::checkup::{Checkup, SignInScope};
 use crate::foresight::preflight::PoolKnowledge;
-use crate::foresight::subject_profile::UnlikePool;
+use crate::foresight::subject_profile::{SubjectProfiles, UnlikePool};
 use crate::input::InputOptions;
 use crate::limits::{APP_CLIENTS_READ_BY_RUN_MAX, MAPPINGS_READ_BY_RUN_MAX};
 use crate::seed::Rng;
@@ -123,6 +123,30 @@ pub async fn check_sign_ins(
 /// Returns those of the providers that the pool has.
 pub fn known_providers(providers: &BTreeSet<ProviderName>, knowledge: &PoolKnowledge) -> BTreeSet<ProviderName> {
     providers.iter().filter(|name| knowledge.providers.contains_key(*name)).cloned().collect()
+}
+
+/// Says where identities were compared with a sample that has too few of a provider for an error.
+pub fn warn_about_small_sample<'a>(
+    subjects: &SubjectProfiles,
+    providers: impl Iterator<Item = &'a ProviderName>,
+    ui: &Ui,
+) {
+    for provider in providers.filter(|_| subjects.is_sample()) {
+        let seen = subjects.seen(provider.as_str());
+        if seen > 0 && !subjects.has_enough(provider.as_str()) {
+            ui.warn(&format!(
+                "a sample of the pool has {} of {provider}, too few to judge the values of the input; `cognito-link \
+                 validate` with --lookup scan compares them with all of the pool",
+                if seen == 1 { "1 identity".to_owned() } else { format!("{} identities", format::count(seen)) }
+            ));
+        }
+    }
+}
+
+/// Says that identities are not compared with those of the pool, and why.
+pub fn warn_about_missing_sample(stop: &StopError, ui: &Ui) {
+    let detail = stop.printable_detail(ui.shows_values());
+    ui.warn(&format!("identities are not compared with those of the pool: {detail}"));
 }
 
 /// Prints what the pool shows of an input before `command` links it. Returns reasons for the question; an error ends the

@@ -10,6 +10,7 @@ use super::split_files::VerdictFiles;
 use crate::clock::Clock;
 use crate::commands::shared::choices::Choices;
 use crate::commands::shared::part::InputPart;
+use crate::commands::shared::pool_findings::warn_about_small_sample;
 use crate::commands::shared::rows::is_in_shard;
 use crate::commands::shared::saved_plan::{PlanHeader, PlanWriter};
 use crate::commands::shared::{Failure, OpenPool, input_stop};
@@ -36,6 +37,7 @@ use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, Inpu
 use crate::limits::{APP_CLIENTS_READ_MAX, CANDIDATES_SHOWN_MAX, MAPPINGS_READ_MAX, PROVIDERS_PER_POOL_MAX};
 use crate::seed::Rng;
 use crate::service::{MappedAttributes, PoolUser};
+use crate::ui::Ui;
 
 /// An input, and the pool that it is compared with.
 pub(super) struct ForecastInput<'a> {
@@ -85,6 +87,13 @@ pub(super) struct PoolSample {
     /// The number of reads of either way.
     pub(super) cost: LookUpCost,
     pub(super) scanned: ScanResult,
+}
+
+impl PoolSample {
+    /// Says where the pool shows too few identities of a provider of the input for an error.
+    pub(super) fn warn_if_small(&self, ui: &Ui) {
+        warn_about_small_sample(&self.subjects, self.mapped.keys(), ui);
+    }
 }
 
 /// Where forecasts go, besides being counted.

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::shared::bounds::{ChangeBounds, InputLimits};
 use super::shared::choices::{self, Choices};
 use super::shared::part::{InputPart, PartArgs};
-use super::shared::pool_findings::{WayToAccept, pool_findings};
+use super::shared::pool_findings::{WayToAccept, pool_findings, warn_about_missing_sample};
 use super::shared::result::{failure_json, stop_json};
 use super::shared::rows::read_first;
 use super::shared::saved_plan::{PlanHeader, PlannedInput};
@@ -313,9 +313,9 @@ async fn forecast_input(
     let scan = ScanOptions { reads: rate_choice.read_pace(), seed: context.seed };
     let sample = input.read_pool(given, pool, scan, context.clock, view).await?;
     if let Some(stop) = &sample.sample_stop {
-        let detail = stop.printable_detail(context.ui.shows_values());
-        context.ui.note(&format!("identities are not compared with those of the pool: {detail}"));
+        warn_about_missing_sample(stop, context.ui);
     }
+    sample.warn_if_small(context.ui);
     let unlike = input.unlike_pool(&sample)?;
     let findings = pool_findings(&unlike, &sample.sign_ins, options, WayToAccept::ByOption);
     let has_pool_error = findings.iter().any(|finding| finding.severity == Severity::Error);
