@@ -337,7 +337,9 @@ async fn check_missing(
     let (ui, options) = (context.ui, &input.options);
     let concern = |(reason, rows): (&&str, &u64)| format!("{} to link: {reason}", format::counted(*rows, "row"));
     let concerns: Vec<String> = comparison.concerns.iter().map(concern).collect();
-    concerns.iter().for_each(|concern| ui.warn(concern));
+    for concern in &concerns {
+        ui.warn(concern);
+    }
     let (directory, app_clients) = (pool.directory.as_ref(), pool.app_clients.as_ref());
     let sign_ins =
         check_sign_ins(directory, app_clients, &pool.knowledge, &comparison.providers, seed, context.clock).await;
