@@ -21,10 +21,8 @@ pub(super) enum Confirming {
 pub(super) enum ConfirmedLink {
     Ours,
     StoodBefore,
-    /// A list may lag behind the call. What it shows in place of the new link may be an older one.
-    LookAgain {
-        shows_older_link: bool,
-    },
+    /// A list may lag behind the call.
+    LookAgain,
     Wrong(CanaryFinding),
 }
 
@@ -44,16 +42,12 @@ pub(super) fn judge_confirming_look(
     if let DestinationLook::HoldsIdentity { created } = &look {
         // The list may still show the link that `undo` unlinked.
         return match may_be_unlinked(created.as_ref(), unlinked_at, settle_with) {
-            true if may_look_again => ConfirmedLink::LookAgain { shows_older_link: false },
+            true if may_look_again => ConfirmedLink::LookAgain,
             true if is_canary => ConfirmedLink::Wrong(CanaryFinding::NotSettled),
             // Or the one that others have removed meanwhile, in place of ours.
             false if is_older(created.as_ref(), announced) => {
                 let is_believed = looks >= looks_before_older_link_is_believed(confirming, settle_with);
-                if is_believed {
-                    ConfirmedLink::StoodBefore
-                } else {
-                    ConfirmedLink::LookAgain { shows_older_link: true }
-                }
+                if is_believed { ConfirmedLink::StoodBefore } else { ConfirmedLink::LookAgain }
             }
             _ => ConfirmedLink::Ours,
         };
@@ -71,11 +65,7 @@ pub(super) fn judge_confirming_look(
     };
     // The list that shows another identity since the call does not lag behind the call.
     let is_believed = finding == CanaryFinding::StoredOtherwise && looks > 1;
-    if may_look_again && !is_believed {
-        ConfirmedLink::LookAgain { shows_older_link: false }
-    } else {
-        ConfirmedLink::Wrong(finding)
-    }
+    if may_look_again && !is_believed { ConfirmedLink::LookAgain } else { ConfirmedLink::Wrong(finding) }
 }
 
 /// Looks until a link that is older than the announcement is taken for what stands.

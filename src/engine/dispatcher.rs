@@ -1026,9 +1026,6 @@ impl<'a> Dispatcher<'a> {
 
     /// Writes the end of the run into the ledger, unless that is what failed, and sums up.
     pub(super) fn end(mut self, now: Instant) -> RunReport {
-        if let Err(error) = self.finish_by_last_look(now) {
-            self.stop_without_ledger(error);
-        }
         let reached = self.counters.counts.clone();
         for job in self.rows.take_all() {
             if let Err(error) = self.leave_unfinished(&job) {
@@ -1092,14 +1089,6 @@ impl<'a> Dispatcher<'a> {
             pace_milli: self.writes.measured_quota().map(milli),
         })?;
         self.context.ledger.sync()
-    }
-
-    /// Finishes rows whose last look was enough, although a run that does not end would look again.
-    fn finish_by_last_look(&mut self, now: Instant) -> Result<(), LedgerError> {
-        for (id, result) in self.rows.results_at_end() {
-            self.finish(id, &result, now)?;
-        }
-        Ok(())
     }
 
     /// Leaves a row without a result. An announced call that was not sent is withdrawn, and the row is as it was before.

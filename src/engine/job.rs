@@ -99,14 +99,6 @@ impl Job {
         }
     }
 
-    /// What a row without a result comes to by what was seen of it; `None` where that proves nothing.
-    pub(super) fn result_at_end(&self) -> Option<RowResult> {
-        match self {
-            Self::Link(job) => job.result_at_end().map(RowResult::Link),
-            Self::Undo(_) => None,
-        }
-    }
-
     /// Reads back a row whose call is not repeated any more although an earlier one may have taken effect. Returns whether
     /// that is so.
     pub(super) fn read_back_before_end(&mut self) -> bool {

@@ -63,15 +63,8 @@ pub(super) enum LinkStep {
     Announce { destination: DestinationUser, earlier: Option<AnnouncementTime> },
     /// Make the link.
     Call { destination: DestinationUser, announced: AnnouncementTime },
-    /// Read the destination after a call with success; so many `looks` have not shown the new link, and the last of them
-    /// may have shown an older one.
-    Confirm {
-        destination: DestinationUser,
-        announced: AnnouncementTime,
-        why: Confirming,
-        looks: usize,
-        shows_older_link: bool,
-    },
+    /// Read the destination after a call with success; so many `looks` have not shown the new link.
+    Confirm { destination: DestinationUser, announced: AnnouncementTime, why: Confirming, looks: usize },
     /// Read the destination; so many `looks` have not settled the call.
     ReadBack { destination: DestinationUser, announced: LinkAnnouncement, why: IfNoEffect, looks: usize },
     /// Read whether the identity has a profile of its own, or a native user has the profile's name.
@@ -343,7 +336,7 @@ impl LinkJob {
         if let (LinkStep::Call { destination, announced }, Some(why)) = (&self.step, self.confirming) {
             let (destination, announced) = (destination.clone(), *announced);
             self.progress.begin_reading();
-            self.step = LinkStep::Confirm { destination, announced, why, looks: 0, shows_older_link: false };
+            self.step = LinkStep::Confirm { destination, announced, why, looks: 0 };
             return Transition::Continue(Pause::None);
         }
         LinkOutcome::Linked { recovered: false }.into()
@@ -363,8 +356,8 @@ impl LinkJob {
         let confirmed =
             judge_confirming_look(user, source, announced, self.unlinked_at, looks, why, policy.settle_with);
         match confirmed {
-            ConfirmedLink::LookAgain { shows_older_link } => {
-                self.step = LinkStep::Confirm { destination, announced, why, looks, shows_older_link };
+            ConfirmedLink::LookAgain => {
+                self.step = LinkStep::Confirm { destination, announced, why, looks };
                 Transition::Continue(match why {
                     Confirming::Canary => Pause::before_look_after(looks),
                     Confirming::Owner => Pause::until_lists_show_writes(),
@@ -677,12 +670,6 @@ impl LinkJob {
         }
         self.step = LinkStep::Announce { destination: user, earlier: earlier_announcement(left) };
         Transition::Continue(Pause::None)
-    }
-
-    /// What a row without a result comes to where the run ends before its last look. A link that stood before the call is
-    /// recorded as it was seen, because a drain lasts for less time than a list may lag.
-    pub(super) fn result_at_end(&self) -> Option<LinkOutcome> {
-        matches!(self.step, LinkStep::Confirm { shows_older_link: true, .. }).then_some(LinkOutcome::AlreadyLinked)
     }
 
     /// The result of a row that is only read back, once its next step would be another call.

@@ -177,12 +177,6 @@ impl RowsInFlight {
         })
     }
 
-    /// Rows that have a result if the run ends now.
-    pub(super) fn results_at_end(&self) -> Vec<(JobId, RowResult)> {
-        let jobs = self.jobs.iter().enumerate();
-        jobs.filter_map(|(id, job)| Some((id, job.as_ref()?.result_at_end()?))).collect()
-    }
-
     /// Takes every row out, in the order of the input.
     pub(super) fn take_all(&mut self) -> Vec<Job> {
         let mut jobs: Vec<Job> = std::mem::take(self).jobs.into_iter().flatten().collect();
