@@ -78,8 +78,8 @@ pub const LOWERED_LETTERS_MIN: u64 = 10;
 pub const LOWERED_CAPITALS_SHARE_MIN: u64 = 30;
 /// Identifiers without capitals are reported where chance alone gives so many with a smaller probability than this.
 pub const LOWERED_CHANCE_MAX: f64 = 0.005;
-/// Long numbers that end in zeros beyond twice as many as chance explains, from which on they are damaged.
-pub const ZERO_ENDS_MIN: u64 = 10;
+/// Long numbers that end in zeros are damaged where chance alone gives so many with a smaller probability than this.
+pub const ZERO_ENDS_CHANCE_MAX: f64 = 0.000_5;
 /// Findings of one severity that are printed one by one; the rest are counted.
 pub const FINDINGS_SHOWN_MAX: usize = 20;
 

@@ -46,7 +46,7 @@ use crate::ui::{
 use process::Process;
 use shared::result::error_report;
 use shared::settings::{FileSettings, parse_duration};
-use shared::{CommandContext, Failure, HookArgs, MonitorArgs, PoolArgs, headings};
+use shared::{CommandContext, Failure, HookArgs, MetricsOfRun, MonitorArgs, PoolArgs, headings};
 
 const EXAMPLE: &str = "\
 Example, without an AWS account:
@@ -312,6 +312,8 @@ fn run_parsed(cli: Cli) -> ExitCode {
 
 fn run_to_end(cli: Cli, process: &Process, ui: &Ui, hooks: &HookArgs) -> Exit {
     let command = cli.command.name();
+    let may_send = cli.command.monitor_args().is_some();
+    let print_failure = |ui, failure: &Failure| print_failure(ui, failure, may_send);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return print_failure(ui, &Failure::System(format!("cannot start the runtime: {error}"))),
@@ -344,12 +346,13 @@ async fn run_command(cli: Cli, process: &Process, ui: &Ui) -> Result<Exit, Failu
     shared::serve_objects(cli.command.pool_args(), &file_settings);
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
     let force = cli.output.force;
-    let context = CommandContext { ui, clock, seed, run, file_settings, force, arguments };
+    let metrics = MetricsOfRun::default();
+    let context = CommandContext { ui, clock, seed, run, file_settings, force, arguments, metrics };
     // Before anything is read, asked or created.
     if let Some(monitor) = cli.command.monitor_args() {
         monitor.check(&context)?;
     }
-    match cli.command {
+    let result = match cli.command {
         Command::Validate(args) => Box::pin(validate::cmd_validate(*args, validate::DryRun::default(), &context)).await,
         Command::Doctor(args) => Box::pin(doctor::cmd_doctor(*args, &context)).await,
         Command::Probe(args) => Box::pin(probe::cmd_probe(*args, &context)).await,
@@ -369,10 +372,13 @@ async fn run_command(cli: Cli, process: &Process, ui: &Ui) -> Result<Exit, Failu
         Command::Man(args) => man::cmd_man(&args, Cli::command(), &context),
         Command::Schema(args) => schema::cmd_schema(&args, &context),
         Command::Simulate(args) => simulate::cmd_simulate(&args, &context).await,
-    }
+    };
+    context.metrics.finish(result.as_ref().map_or_else(Failure::exit, |exit| *exit));
+    result
 }
 
-fn print_failure(ui: &Ui, failure: &Failure) -> Exit {
+/// `may_send` says whether the command can write to a pool.
+fn print_failure(ui: &Ui, failure: &Failure, may_send: bool) -> Exit {
     ui.clear_status();
     print_error_report(ui, failure);
     match failure {
@@ -381,7 +387,8 @@ fn print_failure(ui: &Ui, failure: &Failure) -> Exit {
                 ui.finding(finding);
             }
             if findings.len() > 1 || ui.writes_events() {
-                ui.error_of(failure.code(), "the input cannot be read; nothing was sent", failure.hint());
+                let sent = if may_send { "; nothing was sent" } else { "" };
+                ui.error_of(failure.code(), &format!("the input cannot be read{sent}"), failure.hint());
             }
         }
         _ => failure.print(ui),

@@ -3,7 +3,7 @@
 use super::failure_limits::FailureClass;
 use super::link_job::{LinkJob, LinkStep, SettlesOnly};
 use super::read_back::{AnnouncementTime, RowPolicy, SettleWith, UnknownEffect};
-use super::row_progress::{NextWork, RowProgress, RowResult, Transition};
+use super::row_progress::{NextWork, RowProgress, Transition};
 use super::undo_job::{UndoJob, UndoStep};
 use super::worker::CallResult;
 use crate::domain::canary::CanaryFinding;

@@ -8,7 +8,6 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use super::job::Job;
-use super::row_progress::RowResult;
 use super::worker::JobId;
 use crate::clock::Instant;
 use crate::domain::event::WaitReason;

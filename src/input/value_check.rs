@@ -192,9 +192,9 @@ pub(super) fn is_phone_number(text: &str) -> bool {
 
 /// Significant digits that a spreadsheet keeps of a number.
 pub(super) const SPREADSHEET_DIGITS: usize = 15;
-/// Zeros at the end that make a long number suspicious. Every digit after the fifteenth must be zero, and at 16 digits
-/// that alone would hold for every tenth intact number; with three zeros it holds for one in a thousand.
-const SUSPICIOUS_ZEROS: usize = 3;
+/// Digits of a number beyond those that a spreadsheet keeps, from which on it is damaged where they are all zero. With
+/// fewer, many intact numbers end so, and all numbers of the provider decide: `ValueShapes`.
+pub(super) const CERTAINLY_LOST_DIGITS: usize = 5;
 
 /// Returns what a spreadsheet or a JSON writer did to an identifier of digits, where it shows.
 pub(super) fn number_damage(value: Value<'_>) -> Option<&'static str> {
@@ -213,7 +213,7 @@ pub(super) fn number_damage(value: Value<'_>) -> Option<&'static str> {
 
 fn is_rounded(digits: &str) -> bool {
     let zeros = digits.len() - digits.trim_end_matches('0').len();
-    digits.len() > SPREADSHEET_DIGITS && zeros >= SUSPICIOUS_ZEROS.max(digits.len() - SPREADSHEET_DIGITS)
+    digits.len().checked_sub(SPREADSHEET_DIGITS).is_some_and(|lost| lost >= CERTAINLY_LOST_DIGITS && zeros >= lost)
 }
 
 /// `.04E+20`, `E+20` or `.0` after digits. `12e45` alone may be a hexadecimal id, so a bare exponent needs its sign.
@@ -438,16 +438,16 @@ mod tests {
             "12,0",
             "104000000000000000000",
             "109842123456789000000",
-            "1234567890123000",
-            "12345678901234000",
-            "123456789012345000",
+            "12345678901234500000",
         ];
         let intact = [
             "",
             "0",
             "123456789012345",
             "1234567890123450",
-            "12345678901234500",
+            "12345678901234000",
+            "1234567890123450000",
+            "12345678901234510000",
             "109842123456789000001",
             "100000000000000",
             "1e5",

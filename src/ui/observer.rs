@@ -7,7 +7,7 @@ use super::console::Console;
 use super::events::{Event, EventLevel};
 use super::findings::FindingPrinter;
 use super::format::{counted, local_time, rate};
-use super::progress::{Progress, state_line};
+use super::progress::{Progress, running_event, state_line};
 use crate::domain::control::{ControlChange, ControlSource};
 use crate::domain::event::{RunEvent, RunObserver};
 use crate::domain::outcome::RefusalCode;
@@ -111,7 +111,11 @@ impl RunObserver for EventPrinter {
             RunEvent::Draining { in_flight } => self.on_draining(*in_flight),
             RunEvent::Controlled { change, source, user } => self.on_controlled(*change, *source, user.as_deref()),
             // Printed even when quiet: somebody waits for the answer.
-            RunEvent::StateRequested(snapshot) => self.console.line(&format!("state: {}", state_line(snapshot))),
+            RunEvent::StateRequested(snapshot) => {
+                let text = state_line(snapshot);
+                let event = || running_event(&self.console, snapshot, snapshot.draining, &text);
+                self.console.plain(&format!("state: {text}"), event);
+            }
             RunEvent::Tick(snapshot) => self.progress.on_tick(snapshot, self.draining),
         }
     }
@@ -214,6 +218,17 @@ mod tests {
             drop(observer);
             assert_eq!(screen.stderr(), expected);
         }
+    }
+
+    #[test]
+    fn a_question_is_answered_by_an_event_where_stderr_has_events() {
+        let screen = Screen::new().events();
+        let mut observer = screen.ui().observer();
+        observer.on(&RunEvent::StateRequested(Box::default()));
+        drop(observer);
+        let stderr = screen.stderr();
+        assert!(stderr.lines().all(|line| line.starts_with('{')), "{stderr}");
+        assert!(stderr.contains(r#""event":"progress""#) && stderr.contains(r#""code":"running""#), "{stderr}");
     }
 
     #[test]

@@ -120,13 +120,7 @@ impl Progress {
                     return;
                 }
                 let text = status_line(snapshot, draining);
-                let event = || {
-                    let mut event = progress_event(if draining { "draining" } else { "running" }, &text);
-                    event.members.extend(snapshot_members(snapshot));
-                    lines.console.embed_metrics(&mut event.members, snapshot);
-                    event
-                };
-                lines.console.plain(&text, event);
+                lines.console.plain(&text, || running_event(&lines.console, snapshot, draining, &text));
             }
         }
     }
@@ -143,6 +137,14 @@ impl Drop for Progress {
 /// The state of a run in one line, as the live line has it where the terminal is wide.
 pub fn state_line(snapshot: &RunSnapshot) -> String {
     status_line(snapshot, snapshot.draining)
+}
+
+/// The figures of a run as an event.
+pub(super) fn running_event(console: &Console, snapshot: &RunSnapshot, draining: bool, text: &str) -> Event {
+    let mut event = progress_event(if draining { "draining" } else { "running" }, text);
+    event.members.extend(snapshot_members(snapshot));
+    console.embed_metrics(&mut event.members, snapshot);
+    event
 }
 
 fn progress_event(code: &str, text: &str) -> Event {

@@ -338,3 +338,19 @@ fn the_mixed_fixture_is_predicted_as_it_ends() {
     }
     assert!(seen > 25, "{seen}");
 }
+
+/// The printed command reads the input as the plan was made, so it is followed as it is pasted.
+#[test]
+fn the_command_that_follows_a_plan_can_be_pasted() {
+    let home = Home::new();
+    home.write("pool.json", pool_file());
+    home.write("people.csv", "who,id\nalice,Carla@example.com\n");
+    let validate = "validate people.csv --map destination_username=who --map source_value=id --set source_provider=Okta \
+                    --allow uppercase_email_name_id --simulate --pool-file pool.json --save-plan plan";
+    let validated = home.run(&validate.split_whitespace().collect::<Vec<_>>()).left_with(0);
+    let (_, rest) = validated.stderr.split_once("`cognito-link ").unwrap_or_else(|| panic!("{validated:#?}"));
+    let command = rest.split_once('`').unwrap().0;
+    let words: Vec<&str> = command.split_whitespace().chain(["--yes"]).collect();
+    let linked = home.run(&words).left_with(0);
+    assert!(linked.stdout.contains("linked                1"), "{linked:#?}");
+}

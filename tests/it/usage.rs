@@ -95,7 +95,6 @@ fn link_dry_run_is_for_the_rows_that_link_would_work_on() {
     assert_eq!(forecast(&["--rows", "2-3,5"]), 3);
     assert_eq!(forecast(&["--where", "source_provider=Nowhere"]), 0);
     assert_eq!(forecast(&["--limit", "2"]), 2);
-    assert_eq!(forecast(&["--limit", "0"]), 0);
     assert_eq!(forecast(&["--limit", "1", "--rows", "4-5"]), 1);
     let shards = [forecast(&["--shard", "0/2"]), forecast(&["--shard", "1/2"])];
     assert!(shards.iter().sum::<u64>() == 5 && !shards.contains(&5), "{shards:?}");

@@ -47,6 +47,14 @@ fn verify_reports_the_head_that_link_and_report_print() {
     home.run(&["verify", "cut.ledger"]).left_with(0);
     home.run(&["verify", "cut.ledger", "--head", &head]).refused_with(6, "never had the head");
 
+    // What may be a last line that a crash has torn is no line that was checked.
+    for torn in [format!("{whole}junk"), whole.trim_end().to_owned() + "x"] {
+        home.write("torn.ledger", torn);
+        let found = home.run(&["verify", "torn.ledger"]).left_with(3);
+        assert!(found.stdout.contains("torn.ledger: unchanged up to an unfinished last line of "), "{found:#?}");
+        assert!(found.stderr.contains("verify again when no run is live"), "{found:#?}");
+    }
+
     let changed = whole.replacen("\"state\":\"linked\"", "\"state\":\"failed\"", 1);
     assert_ne!(changed, whole);
     home.write("changed.ledger", &changed);

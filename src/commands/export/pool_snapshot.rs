@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cognito_sim::{
-    NewIdentity, NewUser, PoolSettings, Provider, ProviderKind, Status, UNKNOWN_DATE_UNIX_MS, pool_file,
+    AttributeBounds, NewIdentity, NewUser, PoolSettings, Provider, ProviderKind, SchemaAttribute, Status,
+    UNKNOWN_DATE_UNIX_MS, pool_file,
 };
 
 use crate::commands::shared::{CommandContext, Failure, OpenPool, temporary_file_error};
@@ -29,7 +30,7 @@ enum ProviderMapping {
 
 /// A pool without its users: what stands before them in the file.
 ///
-/// What the ports do not return has its default: attributes besides `sub`, `email` and `email_verified`, claims.
+/// What the ports do not return has its default: attributes of users besides `sub`, `email` and `email_verified`, claims.
 /// The ports do not return client secrets.
 struct PoolWithoutUsers {
     pool: PoolId,
@@ -45,6 +46,7 @@ impl PoolWithoutUsers {
             username_attributes: self.facts.username_attributes.clone(),
             alias_attributes: self.facts.alias_attributes.clone(),
             pre_sign_up_trigger: self.facts.has_pre_sign_up_trigger.then(|| TRIGGER.to_owned()),
+            schema: self.schema(),
             ..PoolSettings::new(self.pool.as_str()).case_sensitive(self.facts.case_sensitive)
         };
         let provider = |(name, (kind, mapping)): (&ProviderName, &(String, ProviderMapping))| {
@@ -59,6 +61,25 @@ impl PoolWithoutUsers {
             }
         };
         pool_file::opening(&settings, &self.providers.iter().map(provider).collect::<Vec<_>>())
+    }
+
+    /// The attributes that break sign-ins where a provider maps them, or does not: immutable and required ones.
+    fn schema(&self) -> Vec<SchemaAttribute> {
+        let PoolFacts { immutable_attributes: immutable, required_attributes: required, .. } = &self.facts;
+        let attribute = |name: &String| SchemaAttribute {
+            name: name.clone(),
+            // The ports do not return types. These are those of the standard attributes.
+            data_type: match name.as_str() {
+                "email_verified" | "phone_number_verified" => "Boolean",
+                "updated_at" => "Number",
+                _ => "String",
+            }
+            .to_owned(),
+            mutable: !immutable.contains(name),
+            required: required.contains(name),
+            bounds: AttributeBounds::default(),
+        };
+        immutable.union(required).map(attribute).collect()
     }
 
     /// The line of a user, and how many of its identities it omits because the pool no longer has their provider.
@@ -184,6 +205,8 @@ mod tests {
                 case_sensitive: false,
                 has_pre_sign_up_trigger: true,
                 alias_attributes: vec!["email".into()],
+                immutable_attributes: ["custom:team", "email"].map(str::to_owned).into(),
+                required_attributes: ["email", "updated_at"].map(str::to_owned).into(),
                 ..PoolFacts::default()
             },
             providers: BTreeMap::from([
@@ -227,6 +250,10 @@ mod tests {
         let pool = pool_file::read(text.as_bytes()).unwrap();
         assert_eq!((pool.settings().id.as_str(), pool.settings().case_sensitive), ("eu-west-1_AbCdEf", false));
         assert_eq!(pool.settings().pre_sign_up_trigger.as_deref(), Some(TRIGGER));
+        let schema = pool.settings().schema.iter();
+        let schema: Vec<_> =
+            schema.map(|attribute| (attribute.name.as_str(), attribute.mutable, attribute.required)).collect();
+        assert_eq!(schema, [("custom:team", false, false), ("email", false, true), ("updated_at", true, true)]);
         let mut again = Vec::new();
         pool_file::write(&mut again, &pool).unwrap();
         let again = String::from_utf8(again).unwrap();

@@ -1,6 +1,7 @@
 //! `--canary N`: a few rows of every provider first, and the others only after each of these was seen on its user.
 //!
-//! Which rows come first follows from the input and the ledger alone, so a run that resumes continues with the same ones.
+//! Which rows come first follows from the input and the ledger alone: of the rows that are still to be linked, the first of
+//! every provider.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
@@ -45,7 +46,7 @@ pub(super) struct Canary {
 
 impl Canary {
     /// Chooses rows in turn from `providers`, those of the rows that are to be sent, at least one of each: the first that
-    /// a run would link, or that an earlier run has linked. `rows` reads the input with the guidance of the run, no further
+    /// a run would link. What an earlier run has linked says nothing of them. `rows` reads the input with the guidance of the run, no further
     /// than needed.
     pub(super) fn choose(
         rows: &mut InputRows,
@@ -63,7 +64,7 @@ impl Canary {
         while by_provider.values().any(|candidates| candidates.len() < turns) {
             let Some(batch) = rows.read_batch() else { break };
             for incoming in batch? {
-                let Some(row) = incoming.row().filter(|_| is_candidate(&incoming, ledger, retry)) else { continue };
+                let Some(row) = incoming.row().filter(|_| is_sent(&incoming, ledger, retry)) else { continue };
                 let Some(candidates) = by_provider.get_mut(row.link.source.provider()) else { continue };
                 if candidates.len() < most && keys.insert(row.key) {
                     candidates.push(incoming);
@@ -107,13 +108,6 @@ impl Canary {
         let rows = self.rows.iter().filter_map(IncomingRow::row).map(|row| (row.number, row)).collect();
         CanaryPrinter { ui, observer, rows, found: Vec::new(), right: 0 }
     }
-}
-
-/// Whether a run would link a row, or an earlier run has linked it.
-fn is_candidate(incoming: &IncomingRow, ledger: Option<&Ledger>, retry: RetryChoice) -> bool {
-    let state = state_of(incoming, ledger);
-    let is_linked = matches!(state, RowState::Linked | RowState::AlreadyLinked) && !is_replaced(incoming, ledger);
-    is_linked || is_sent(incoming, ledger, retry)
 }
 
 /// Whether a run would link a row.
@@ -230,11 +224,11 @@ mod tests {
         let user = DestinationUser { provider: ProviderName::native(), value: Personal::from_service("alice") };
         let row = row_to(1, Destination::Username(Personal::from_service("alice")));
         let incoming = IncomingRow::Row(row.clone());
-        let is_of_canary = |ledger: &Ledger, retry| is_candidate(&incoming, Some(ledger), retry);
+        let is_of_canary = |ledger: &Ledger, retry| is_sent(&incoming, Some(ledger), retry);
         ledger.announce(&row, &user, 1).unwrap();
         assert!(is_of_canary(&ledger, RetryChoice::NOTHING), "a link call is open");
         ledger.settle(row.number, row.key, &LinkOutcome::Linked { recovered: false }, 1, None, 2).unwrap();
-        assert!(is_of_canary(&ledger, RetryChoice::NOTHING), "done before");
+        assert!(!is_of_canary(&ledger, RetryChoice::NOTHING), "done before, which says nothing of the rows to send");
         ledger.announce_unlink(&row, &user, &row.link.source, 3).unwrap();
         assert_eq!(ledger.state(row.key), RowState::Unlinking);
         assert!(!is_of_canary(&ledger, RetryChoice::NOTHING));

@@ -10,7 +10,7 @@ use crate::commands::shared::rows::{InputRows, RowGuidance, is_in_shard, read_fi
 use crate::domain::event::{IgnoreEvents, RunEvent, RunObserver};
 use crate::domain::finding::Severity;
 use crate::domain::identity::{PoolId, ProviderName};
-use crate::domain::row::{Link, RowNumber, RowPlace};
+use crate::domain::row::{Link, RowPlace};
 use crate::domain::shard::Shard;
 use crate::domain::state::{ResumeAction, RetryChoice, RowState};
 use crate::engine::IncomingRow;
@@ -30,6 +30,8 @@ pub struct CheckedInput {
     pub done_before: u64,
     /// Valid rows that are not done and not in the part of the input that this run works on.
     pub left_out: u64,
+    /// Of these, those that no run has attempted, so that they stay without a result.
+    pub left_unprocessed: u64,
     /// The part, with the row at which its limit is reached.
     pub part: InputPart,
     /// Of these, those whose link `undo` has removed, and that are not linked again without `--relink`.
@@ -89,9 +91,6 @@ impl InputCheck<'_> {
                 self.add(record, is_in_part, &mut checked, Some(&mut *observer));
             }
         }
-        if let Some(0) = self.part.limit {
-            checked.part.end = Some(RowNumber(0));
-        }
         checked.presence = presence;
         Ok(checked)
     }
@@ -146,7 +145,10 @@ impl InputCheck<'_> {
                 checked.undone += u64::from(state == RowState::Undone);
             }
             (Some(_), ResumeAction::Settle) if !is_valid => checked.invalid_in_doubt += 1,
-            (Some(_), _) if is_valid && !is_in_part => checked.left_out += 1,
+            (Some(_), _) if is_valid && !is_in_part => {
+                checked.left_out += 1;
+                checked.left_unprocessed += u64::from(matches!(state, RowState::Unprocessed | RowState::Undone));
+            }
             (Some(link), _) if is_valid => {
                 checked.add_work(&link, resume);
                 if self.part.limit == Some(checked.to_send()) {
@@ -165,6 +167,11 @@ impl CheckedInput {
             (Some(ledger), Some(presence)) => ledger.corrections(presence),
             _ => Ok(Corrections::default()),
         }
+    }
+
+    /// Rows that have a result at the end of a run.
+    pub fn to_finish(&self) -> u64 {
+        self.rows - self.left_unprocessed
     }
 
     /// Rows that a run will work on.

@@ -119,8 +119,8 @@ pub struct LinkArgs {
     pub max_changes_pct: Option<f64>,
     /// Link N rows first, spread over all providers, and go on only if each is seen on its user; 0 for none
     ///
-    /// Takes at least one row of each provider. Rows that earlier runs of the ledger have linked count. If one row is not
-    /// right, nothing else is sent.
+    /// Takes at least one row of each provider, out of those that are still to be linked. If one row is not right, nothing
+    /// else is sent.
     #[arg(long, value_name = "N", value_parser = canary::parse_canary, help_heading = headings::PACE,
         hide_short_help = true)]
     pub canary: Option<u64>,
@@ -204,6 +204,10 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let pool = args.pool.pool_id(file, simulator.as_ref().map(Simulator::pool_id))?;
     let input_options = args.reading.options(file)?;
     let ledger_path = args.ledger_path(shard)?;
+    if !args.rehearse {
+        let watched = MonitoredRun { command: "link", pool: &pool, ledger: &ledger_path, input: &args.input };
+        Monitor::expect(&args.monitor, watched, context)?;
+    }
     let [_, faults] = args.simulation.files_read();
     let read = [Some(args.input.as_path()), Some(&ledger_path), args.choices.as_deref(), args.plan.as_deref(), faults];
     check_outputs(&[args.simulation.output()], &read, context.force)?;
@@ -274,7 +278,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
                     Some(size) => Canary::choose(&mut open()?, &found.providers, size, None, options.retry)?,
                     None => Canary::default(),
                 };
-                options.total = Some(found.rows);
+                options.total = Some(found.to_finish());
                 return rehearse::rehearse(
                     open()?,
                     &canary,
@@ -292,7 +296,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
             (OpenService::connect(&address, &binding.pool, &args.guards, options.seed, context).await?, found)
         }
     };
-    (options.total, options.done_before) = (Some(checked.rows), checked.done_before);
+    (options.total, options.done_before) = (Some(checked.to_finish()), checked.done_before);
 
     // Estimate and confirm.
     let to_send = checked.to_send();
@@ -437,7 +441,9 @@ impl CheckedRun<'_> {
             observer: &mut observer,
             undo_observer: None,
         };
-        let report = run_engine(engine, &start, &self.corrections, &mut rows, &mut signals).await?;
+        let mut report = run_engine(engine, &start, &self.corrections, &mut rows, &mut signals).await?;
+        // The total of a run has no rows that it leaves out, and they are read as well.
+        report.not_read = report.not_read.map(|_| self.checked.rows.saturating_sub(report.counts.read));
         let found = observer.into_json();
         controls.close().await;
         if let (Some(choices), RunOutcome::Completed, None) = (choices, &report.ended, self.shard) {
@@ -469,7 +475,7 @@ impl CheckedRun<'_> {
         let mut members = Map::from_iter([("canary".to_owned(), found)]);
         members.extend(verification.members(ui.shows_values()));
         let ledger_name = self.ledger_path.display().to_string();
-        let resume = args.part.resume_text().unwrap_or_else(|| RESUME_RUN.to_owned());
+        let resume = args.part.resume_text(&report.ended).unwrap_or_else(|| RESUME_RUN.to_owned());
         let again = args.reading.with_input(&args.input);
         print_run_report_with(&report, members, Some(&ledger_name), again.as_deref(), exit, &resume, ui)?;
         print_stop(&report, ui);

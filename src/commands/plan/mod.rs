@@ -9,7 +9,8 @@ use super::shared::result::result_json;
 use super::shared::run_view::{joined, simulated_mark};
 use super::shared::saved_plan::{self, PlanHeader};
 use super::shared::signature::{SignedMatter, sign, signature_path};
-use super::shared::{CommandContext, Failure, check_outputs};
+use super::shared::{CommandContext, Failure, InputArgs, check_outputs, pool_options_of_run};
+use crate::domain::identity::PoolId;
 use crate::exit::Exit;
 use crate::input::OutputFile;
 use crate::ui::format::{count, counted, timestamp};
@@ -86,11 +87,18 @@ pub fn cmd_plan(args: &PlanArgs, context: &CommandContext<'_>) -> Result<Exit, F
     }
     context.ui.note(&format!("wrote the approval to {}", signature.display()));
     context.ui.hint(&format!(
-        "follow the plan: `cognito-link link {} --plan {} --require-approval SIGNERS`, with a file of allowed signers",
+        "follow the plan: `cognito-link link {}{} --plan {} --require-approval SIGNERS`, with a file of allowed signers",
         shell_path(&header.input),
+        options_of(header),
         shell_path(&args.plan.display().to_string())
     ));
     Ok(Exit::Success)
+}
+
+/// Returns the options for the input and the pool with which the plan was made, each after a space.
+fn options_of(header: &PlanHeader) -> String {
+    let pool = PoolId::parse(&header.pool).map(|pool| pool_options_of_run(&header.arguments, &pool, header.simulated));
+    InputArgs::of_run(&header.arguments).on_command_line() + &pool.unwrap_or_default()
 }
 
 /// Returns what is signed, so that the approver sees it.

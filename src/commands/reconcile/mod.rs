@@ -28,7 +28,7 @@ use super::shared::{
     note_preset, parse_provider, warn_about_access, warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
-use crate::domain::identity::ProviderName;
+use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::run::{RunOutcome, RunPurpose};
 use crate::domain::state::RetryChoice;
 use crate::engine::{RunContext, ServicePorts, WritePort};
@@ -116,18 +116,23 @@ pub struct ReconcileArgs {
     pub advanced: AdvancedArgs,
 }
 
+impl ReconcileArgs {
+    fn refuse_required_approval(&self) -> Result<(), Failure> {
+        let Some(signers) = self.require_approval.as_ref().filter(|_| self.apply) else { return Ok(()) };
+        Err(Failure::Usage(format!(
+            "--require-approval {}: only an approved plan is linked, and --apply follows none: use `validate --save-plan \
+             PLAN`, `plan approve PLAN` and `link --plan PLAN`",
+            signers.display()
+        )))
+    }
+}
+
 pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, clock, file_settings: file, .. } = context;
 
     // Settings.
     args.control.plan()?;
-    if let Some(signers) = args.require_approval.as_ref().filter(|_| args.apply) {
-        return Err(Failure::Usage(format!(
-            "--require-approval {}: only an approved plan is linked, and --apply follows none: use `validate --save-plan \
-             PLAN`, `plan approve PLAN` and `link --plan PLAN`",
-            signers.display()
-        )));
-    }
+    args.refuse_required_approval()?;
     // Nobody can answer, so the comparison is a preview, and the ledger stays as it is.
     let is_preview = args.apply && !args.guards.answers(args.yes) && !ui.can_ask();
     let source = InputSource::open(&args.input)?;
@@ -150,8 +155,20 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     let seed = args.advanced.seed.unwrap_or(context.seed);
     let scan = ScanOptions { reads: RateChoice::of_reads(args.pace.share, file)?.read_pace(), seed };
 
+    let watch = |pool: &PoolId| match &ledger_path {
+        Some(ledger) => {
+            let watched = MonitoredRun { command: "reconcile", pool, ledger, input: &args.input };
+            Monitor::expect(&args.monitor, watched, context)
+        }
+        None => Ok(()),
+    };
+    if !args.simulation.simulate {
+        watch(&args.pool.pool_id(file, None)?)?;
+    }
+
     // Open the pool and the ledger. Its lock keeps a second run away until the end.
     let pool = OpenPool::open(&args.pool, &args.simulation, seed, context).await?;
+    watch(&pool.binding.pool)?;
     if args.apply && pool.address.simulator.is_none() {
         args.guards.check_protection(args.yes, &pool.address.pool, file)?;
     }

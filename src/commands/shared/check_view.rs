@@ -25,10 +25,11 @@ pub fn check_text(check: &DoctorCheck, show_values: bool, style: Style) -> Strin
         CheckStatus::Fail => style.red(&status),
         CheckStatus::Skip => style.cyan(&status),
     };
-    let (topic, text) = (check.topic.as_str(), escape(&message(&check.found, show_values)).into_owned());
+    let (text, advice) = full_text(check, show_values);
+    let (topic, text) = (check.topic.as_str(), escape(&text).into_owned());
     let not_checked = matches!((&check.found, check.status()), (CheckResult::Stopped(_), CheckStatus::Skip));
     let text = if not_checked { format!("not checked: {text}") } else { text };
-    let advice = advice(check).map_or(String::new(), |advice| format!("; {advice}"));
+    let advice = advice.map_or(String::new(), |advice| format!("; {advice}"));
     format!("{status}  {topic:<NAME_WIDTH$}{text}{advice}")
 }
 
@@ -37,12 +38,13 @@ pub fn check_json(check: &DoctorCheck, show_values: bool) -> Value {
         CheckResult::Mapping { provider, .. } => Some(provider.as_str()),
         _ => None,
     };
+    let (message, advice) = full_text(check, show_values);
     json!({
         "name": check.topic.as_str(),
         "status": check.status().as_str(),
         "about": about,
-        "message": message(&check.found, show_values),
-        "advice": advice(check),
+        "message": message,
+        "advice": advice,
         "details": details(&check.found),
     })
 }
@@ -66,15 +68,10 @@ pub(super) fn message(found: &CheckResult, show_values: bool) -> String {
         CheckResult::AdminOnlySignUp => {
             "only administrators create users: the first sign-in of an identity without a link fails".to_owned()
         }
-        CheckResult::Mapping { provider, immutable, .. } if !immutable.is_empty() => format!(
-            "{provider} maps {}, which the pool does not let change: every sign-in of a linked identity fails",
-            listed(immutable)
-        ),
-        CheckResult::Mapping { provider, missing, .. } if !missing.is_empty() => format!(
-            "{provider} does not map {}, which the pool requires: the first sign-in of an identity without a link fails",
-            listed(missing)
-        ),
-        CheckResult::Mapping { provider, mapped, .. } => mapping_text(provider.as_str(), mapped),
+        CheckResult::Mapping { provider, mapped, immutable, missing } => {
+            let mut problems = mapping_problems(provider.as_str(), mapped, immutable, missing).into_iter();
+            problems.next().unwrap_or_else(|| mapping_text(provider.as_str(), mapped))
+        }
         CheckResult::AppClients { not_offered, .. } if not_offered.is_empty() => {
             "each provider is offered by an app client".to_owned()
         }
@@ -153,11 +150,9 @@ pub(super) fn advice(check: &DoctorCheck) -> Option<String> {
         (CheckResult::PreSignUp(true), _) => "make sure that it accepts a link that exists already",
         (CheckResult::Providers(_), CheckStatus::Fail) => "add the provider before you link identities of it",
         (CheckResult::AdminOnlySignUp, _) => "link an identity before its first sign-in",
-        (CheckResult::Mapping { .. }, CheckStatus::Fail) => "remove it from the mapping before you link",
-        (CheckResult::Mapping { missing, .. }, CheckStatus::Warn) if !missing.is_empty() => {
-            "map it, or link an identity before its first sign-in"
+        (CheckResult::Mapping { mapped, immutable, missing, .. }, _) => {
+            return mapping_steps(mapped, immutable, missing, true).into_iter().next();
         }
-        (CheckResult::Mapping { .. }, CheckStatus::Warn) => "map email_verified as well, or do not map email",
         (CheckResult::AppClients { .. }, CheckStatus::Warn) => {
             "add it to an app client when its links are made, because who signs in before is not linked"
         }
@@ -194,15 +189,72 @@ fn listed(names: &BTreeSet<String>) -> String {
     names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
+/// Returns everything that a mapping breaks, the worst first.
+fn mapping_problems(
+    provider: &str,
+    mapped: &BTreeSet<String>,
+    immutable: &BTreeSet<String>,
+    missing: &BTreeSet<String>,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    if !immutable.is_empty() {
+        problems.push(format!(
+            "{provider} maps {}, which the pool does not let change: every sign-in of a linked identity fails",
+            listed(immutable)
+        ));
+    }
+    if !missing.is_empty() {
+        problems.push(format!(
+            "{provider} does not map {}, which the pool requires: the first sign-in of an identity without a link fails",
+            listed(missing)
+        ));
+    }
+    if resets_email_verified(mapped) {
+        problems.push(format!(
+            "{provider} maps email and not email_verified: a sign-in may then set the user's email_verified to false, \
+             which breaks password recovery and sign-in by e-mail"
+        ));
+    }
+    problems
+}
+
+/// Returns what to do about each of [`mapping_problems`]. The attributes are named unless it follows a message that names
+/// them.
+fn mapping_steps(
+    mapped: &BTreeSet<String>,
+    immutable: &BTreeSet<String>,
+    missing: &BTreeSet<String>,
+    follows_names: bool,
+) -> Vec<String> {
+    let what = |names: &BTreeSet<String>| if follows_names { "it".to_owned() } else { listed(names) };
+    let mut steps = Vec::new();
+    if !immutable.is_empty() {
+        steps.push(format!("remove {} from the mapping before you link", what(immutable)));
+    }
+    if !missing.is_empty() {
+        steps.push(format!("map {}, or link an identity before its first sign-in", what(missing)));
+    }
+    if resets_email_verified(mapped) {
+        steps.push("map email_verified as well, or do not map email".to_owned());
+    }
+    steps
+}
+
+/// Returns what was found and what to do: of a mapping with several problems, all of them.
+fn full_text(check: &DoctorCheck, show_values: bool) -> (String, Option<String>) {
+    if let CheckResult::Mapping { provider, mapped, immutable, missing } = &check.found {
+        let problems = mapping_problems(provider.as_str(), mapped, immutable, missing);
+        if problems.len() > 1 {
+            let steps = mapping_steps(mapped, immutable, missing, false);
+            return (problems.join("; "), Some(steps.join("; ")));
+        }
+    }
+    (message(&check.found, show_values), advice(check))
+}
+
 fn mapping_text(provider: &str, mapped: &BTreeSet<String>) -> String {
     // The user name is set once, from the subject, and no sign-in overwrites it.
     let written: Vec<&str> = mapped.iter().map(String::as_str).filter(|name| *name != "username").collect();
-    if resets_email_verified(mapped) {
-        return format!(
-            "{provider} maps email and not email_verified: a sign-in may then set the user's email_verified to false, \
-             which breaks password recovery and sign-in by e-mail"
-        );
-    }
     if written.is_empty() {
         return format!("{provider} maps nothing: sign-ins do not change attributes of users");
     }
@@ -286,5 +338,35 @@ fn details(found: &CheckResult) -> Value {
         | CheckResult::UsersInOneChain
         | CheckResult::Clock(None)
         | CheckResult::LeftOut(_) => json!({}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapping_shows_every_problem_and_what_to_do_about_each() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        let check = |immutable: &[&str], missing: &[&str], mapped: &[&str]| {
+            let (mapped, immutable, missing) = (names(mapped), names(immutable), names(missing));
+            let provider = ProviderName::parse("Okta").unwrap();
+            let found = CheckResult::Mapping { provider, mapped, immutable, missing };
+            check_text(&DoctorCheck { topic: CheckTopic::Mapping, found }, false, Style::default())
+        };
+        let all = check(&["locale"], &["birthdate"], &["email", "locale"]);
+        for part in [
+            "Okta maps locale, which the pool does not let change",
+            "Okta does not map birthdate, which the pool requires",
+            "Okta maps email and not email_verified",
+            "remove locale from the mapping before you link",
+            "map birthdate, or link an identity before its first sign-in",
+            "map email_verified as well",
+        ] {
+            assert!(all.contains(part), "{part}: {all}");
+        }
+        let one = check(&[], &["birthdate"], &["name"]);
+        assert!(one.ends_with("map it, or link an identity before its first sign-in"), "{one}");
+        assert!(check(&[], &[], &["name"]).ends_with("overwrites the user's name"));
     }
 }

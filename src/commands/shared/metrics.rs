@@ -34,6 +34,7 @@ use exposition::exposition;
 const PREFIX: &str = "cognito_link";
 /// The metric that outlives a run: the next run takes it over from the file.
 const LAST_SUCCESS: &str = "last_success_timestamp_seconds";
+const STATUS_WHILE_RUNNING: i64 = -1;
 
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = headings::OUTPUT)]
@@ -79,8 +80,8 @@ pub(super) struct RunMetrics {
 }
 
 impl RunMetrics {
-    /// Writes the first version of the file and starts to listen; `None` where nobody wants metrics.
-    pub(super) async fn start(
+    /// Checks the place of the file, and writes nothing yet; `None` where nobody wants metrics.
+    pub(super) fn prepare(
         args: &MetricsArgs,
         run: MonitoredRun<'_>,
         context: &CommandContext<'_>,
@@ -91,6 +92,12 @@ impl RunMetrics {
         let previous = args.metrics_file.as_deref().map(|path| check_file(path, run)).transpose()?;
         let metrics = Self::new(args.metrics_file.clone(), run, context);
         metrics.take_over_last_success(&previous.unwrap_or_default());
+        Ok(Some(metrics))
+    }
+
+    /// Writes the first version of the file and starts to listen.
+    pub(super) async fn start(&self, args: &MetricsArgs, context: &CommandContext<'_>) -> Result<(), Failure> {
+        let metrics = self;
         metrics.running.set(1);
         if let Some(path) = &metrics.file {
             metrics
@@ -100,7 +107,7 @@ impl RunMetrics {
         if let Some(address) = args.metrics_listen {
             listener::start(address, Arc::clone(&metrics.registry), context).await?;
         }
-        Ok(Some(metrics))
+        Ok(())
     }
 
     fn new(file: Option<PathBuf>, run: MonitoredRun<'_>, context: &CommandContext<'_>) -> Self {
@@ -129,7 +136,7 @@ impl RunMetrics {
         for unknown in [&metrics.remaining, &metrics.since_accepted] {
             unknown.set(f64::NAN);
         }
-        metrics.exit_status.set(-1);
+        metrics.exit_status.set(STATUS_WHILE_RUNNING);
         let info = Family::<Vec<(&'static str, String)>, Gauge>::default();
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let of_run =
@@ -138,7 +145,8 @@ impl RunMetrics {
         registry.register("run_info", "The run that these metrics are of", info);
         registry.register("running", "Whether the run goes on", metrics.running.clone());
         registry.register("rows", "Rows of the input by state, as in the ledger", metrics.rows.clone());
-        registry.register("input_rows", "Rows of the input, 0 if not known", metrics.rows_total.clone());
+        let help = "Rows of the input without those that the run leaves out, 0 if not known";
+        registry.register("input_rows", help, metrics.rows_total.clone());
         registry.register("calls", "Calls sent to the service", metrics.calls.clone());
         registry.register("throttled_calls", "Calls that the service throttled", metrics.throttled.clone());
         registry.register("allowed_calls_per_second", "Rate that is allowed at the moment", metrics.rate.clone());
@@ -163,6 +171,17 @@ impl RunMetrics {
     pub(super) fn finish(&self, report: &RunReport, exit: Exit) {
         self.set_counts(&report.counts);
         self.set_calls(report.writes, report.reads, report.throttled);
+        self.end(exit);
+    }
+
+    /// The end of a run that has no report: it failed, or had nothing to do. Does nothing after [`RunMetrics::finish`].
+    pub(super) fn finish_without_report(&self, exit: Exit) {
+        if self.exit_status.get() == STATUS_WHILE_RUNNING {
+            self.end(exit);
+        }
+    }
+
+    fn end(&self, exit: Exit) {
         self.in_flight.set(0);
         self.rate.set(0.0);
         self.rows_per_second.set(0.0);

@@ -35,7 +35,7 @@ pub use failure::{Failure, exit_for_stop, input_stop, temporary_file_error, temp
 pub use hooks::HookArgs;
 pub use input::{InputArgs, note_preset};
 pub use metrics::MonitoredRun;
-pub use monitor::{Monitor, MonitorArgs};
+pub use monitor::{MetricsOfRun, Monitor, MonitorArgs};
 pub use objects::{misplaced_object, parse_object_address, serve_objects};
 pub use outputs::check_outputs;
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
@@ -43,7 +43,7 @@ pub use pool::{
     EarlierLedger, ExpectedPool, OpenPool, PoolAddress, PoolArgs, binding_of, check_providers, connect, listed,
     note_endpoint, pool_options, pool_options_of_run,
 };
-pub use run_target::{GuardArgs, Proposal, RunTarget, confirm_step};
+pub use run_target::{GuardArgs, Proposal, RunTarget, confirm_step, recorded_arguments};
 pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};
 pub use simulator::SimulationArgs;
 
@@ -72,6 +72,7 @@ pub struct CommandContext<'a> {
     pub force: bool,
     /// The arguments of the program, for the ledger.
     pub arguments: Vec<String>,
+    pub metrics: MetricsOfRun,
 }
 
 /// Headings of the help that several commands use.

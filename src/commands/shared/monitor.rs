@@ -1,5 +1,7 @@
 //! What watches a run from outside: metrics, copies of its ledger, and hooks at its end.
 
+use std::sync::{Arc, OnceLock};
+
 use clap::{Args, ValueEnum};
 
 use super::hooks::HookArgs;
@@ -41,13 +43,35 @@ impl MonitorArgs {
     }
 }
 
+/// The metrics of the command's run, once it is known which run that is; they outlive a run that fails.
+#[derive(Default)]
+pub struct MetricsOfRun(OnceLock<Option<Arc<RunMetrics>>>);
+
+impl MetricsOfRun {
+    /// Ends the metrics of a run that has not ended them: it failed, or had nothing to do.
+    pub fn finish(&self, exit: Exit) {
+        if let Some(Some(metrics)) = self.0.get() {
+            metrics.finish_without_report(exit);
+        }
+    }
+}
+
 /// The metrics of one run and the copies of its ledger, if any were requested.
 pub struct Monitor {
-    metrics: Option<RunMetrics>,
+    metrics: Option<Arc<RunMetrics>>,
     copies: Option<LedgerCopies>,
 }
 
 impl Monitor {
+    /// Says which run comes, as soon as that is known: from here on its metrics have its end, however it ends.
+    pub fn expect(args: &MonitorArgs, run: MonitoredRun<'_>, context: &CommandContext<'_>) -> Result<(), Failure> {
+        if context.metrics.0.get().is_none() {
+            let metrics = RunMetrics::prepare(&args.metrics, run, context)?.map(Arc::new);
+            context.metrics.0.get_or_init(|| metrics);
+        }
+        Ok(())
+    }
+
     /// Starts to watch. A file or an object that cannot be written, or an address that cannot be listened on, ends the
     /// command here: before anything is sent.
     pub async fn start(
@@ -60,7 +84,12 @@ impl Monitor {
             context.ui.embed_metrics(EmbeddedMetrics { pool, command });
         }
         let copies = LedgerCopies::start(&args.copy, run.ledger, context.ui)?;
-        Ok(Self { metrics: RunMetrics::start(&args.metrics, run, context).await?, copies })
+        Self::expect(args, run, context)?;
+        let metrics = context.metrics.0.get().cloned().flatten();
+        if let Some(metrics) = &metrics {
+            metrics.start(&args.metrics, context).await?;
+        }
+        Ok(Self { metrics, copies })
     }
 
     /// Returns an observer that passes everything on and keeps the metrics.

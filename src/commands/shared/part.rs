@@ -9,13 +9,14 @@ use clap::Args;
 use super::settings::parse_row_ranges;
 use super::{Failure, headings};
 use crate::domain::row::RowNumber;
+use crate::domain::run::RunOutcome;
 use crate::input::InputReader;
 
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = headings::INPUT)]
 pub struct PartArgs {
     /// Link at most N rows that are not done: the first ones, or with --order recent those with the latest changes
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), hide_short_help = true)]
     pub limit: Option<u64>,
     /// Link only rows with these numbers in the input, such as 5,10-20 (can be repeated)
     #[arg(long, value_name = "ROWS", value_parser = parse_row_ranges, hide_short_help = true)]
@@ -26,8 +27,11 @@ pub struct PartArgs {
 }
 
 impl PartArgs {
-    /// Names the command that links the other rows; `None` without a part.
-    pub fn resume_text(&self) -> Option<String> {
+    /// Names the command that links the other rows; `None` without a part, and where the run ended before the part did.
+    pub fn resume_text(&self, ended: &RunOutcome) -> Option<String> {
+        if *ended != RunOutcome::Completed {
+            return None;
+        }
         let given = [
             (self.limit.is_some(), "--limit"),
             (!self.rows.is_empty(), "--rows"),
@@ -100,5 +104,25 @@ impl InputPart {
             reader.raw().text_of(reader.layout(), column).is_some_and(|text| text == value.as_str())
         };
         self.has_number(number) && self.conditions.iter().all(is_met)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::run::{Signal, StopCause, StopError};
+
+    #[test]
+    fn the_other_rows_follow_only_after_the_whole_part() {
+        let limited = PartArgs { limit: Some(20), rows: vec![Vec::new()], ..PartArgs::default() };
+        let other_rows = "run the same command without --limit and --rows to link the other rows";
+        assert_eq!(limited.resume_text(&RunOutcome::Completed).as_deref(), Some(other_rows));
+        assert_eq!(PartArgs::default().resume_text(&RunOutcome::Completed), None);
+        for ended in [
+            RunOutcome::Interrupted(Signal::Interrupt),
+            RunOutcome::Stopped(StopError::new(StopCause::Drained, String::new())),
+        ] {
+            assert_eq!(limited.resume_text(&ended), None, "{ended:?}");
+        }
     }
 }

@@ -212,7 +212,6 @@ impl RunTarget {
     /// Returns what the ledger keeps of it, with the arguments of the run and the hash of its input.
     pub fn origin(&self, input: Option<&InputSource>, context: &CommandContext<'_>) -> RunOrigin {
         let cut = |text: &str| cut_after(text, LEDGER_WORD_CHARS_MAX).to_owned();
-        let arguments = context.arguments.iter().take(RUN_ARGUMENTS_MAX);
         RunOrigin {
             account: self.caller.as_ref().map(|caller| cut(&caller.account)),
             principal: self.caller.as_ref().map(|caller| cut(&caller.principal)),
@@ -225,9 +224,15 @@ impl RunTarget {
             input_etag: input.and_then(InputSource::etag).map(cut),
             plan_digest: None,
             plan_approval: None,
-            arguments: arguments.map(|argument| cut(&without_password(argument))).collect(),
+            arguments: recorded_arguments(context),
         }
     }
+}
+
+/// Returns the arguments of the program as a ledger and a plan keep them: without passwords, and bounded.
+pub fn recorded_arguments(context: &CommandContext<'_>) -> Vec<String> {
+    let arguments = context.arguments.iter().take(RUN_ARGUMENTS_MAX);
+    arguments.map(|argument| cut_after(&without_password(argument), LEDGER_WORD_CHARS_MAX).to_owned()).collect()
 }
 
 /// The name that has to be typed: that of the pool, or its ID where it has none.

@@ -55,6 +55,9 @@ pub struct PlanHeader {
     /// Whether the lines have the last change of users, which `--order recent` needs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_changes: bool,
+    /// Arguments of the command that made the plan, for suggested commands; older plans have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
     /// Hash of the lines and of the header without this member.
     pub hash: String,
 }
@@ -178,6 +181,7 @@ impl PlanHeader {
             verdicts: BTreeMap::new(),
             eta_ms: None,
             has_changes: false,
+            arguments: Vec::new(),
             hash: String::new(),
         }
     }

@@ -181,6 +181,8 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     let pool_of_ledger = read_header(&args.ledger)?.binding.pool.to_string();
     let default_pool = simulator.as_ref().map_or(pool_of_ledger.as_str(), Simulator::pool_id);
     let pool = args.pool.pool_id(file, Some(default_pool))?;
+    let watched = MonitoredRun { command: "undo", pool: &pool, ledger: &args.ledger, input: &args.ledger };
+    Monitor::expect(&args.monitor, watched, context)?;
     if simulator.is_none() && !args.dry_run {
         args.guards.check_protection(args.yes, &pool, file)?;
     }

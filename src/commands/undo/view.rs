@@ -65,6 +65,7 @@ fn undo_text(report: &RunReport, left_out: u64, ledger: &str, style: Style) -> S
     }
     lines.push(pool_and_calls(report));
     lines.push(format!("ledger {}", escape(ledger)));
+    lines.extend(report.ledger_head.as_ref().filter(|_| !is_dry_run).map(|head| format!("ledger head {head}")));
     if is_dry_run {
         lines.push("dry run: neither the pool nor the ledger was changed".to_owned());
     }

@@ -22,7 +22,7 @@ use super::shared::saved_plan::{PlanHeader, PlannedInput};
 use super::shared::settings::{Rate, parse_rate, parse_share};
 use super::shared::{
     CommandContext, Failure, GuardArgs, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_outputs,
-    headings, note_preset, pool_options,
+    headings, note_preset, pool_options, recorded_arguments,
 };
 use crate::domain::counts::Counts;
 use crate::domain::event::{RunEvent, RunObserver};
@@ -340,7 +340,9 @@ async fn forecast_input(
     forecast.bound_cost(pool.knowledge.facts.feature_plan.as_deref()).map_err(std::io::Error::from)?;
     forecast.has_pool_error = has_pool_error;
     if let Some(planned) = planned.filter(|_| !has_pool_error) {
-        forecast.save_plan(PlanHeader::new(planned, &pool.binding), &sample, checked.counts.invalid)?;
+        let arguments = recorded_arguments(context);
+        let header = PlanHeader { arguments, ..PlanHeader::new(planned, &pool.binding) };
+        forecast.save_plan(header, &sample, checked.counts.invalid)?;
     }
     Ok(forecast)
 }

@@ -24,7 +24,7 @@ const EXAMPLE: &str = "Example: cognito-link verify pairs.csv.ledger pairs.csv";
 /// Check that a ledger is unchanged, and that every row of a file has a state in it
 ///
 /// Needs no credentials and no network. Any changed, missing, added or moved line is reported with its line and byte, and
-/// ends with exit status 6; a row of a file that the ledger does not hold, with 3.
+/// ends with exit status 6; a row of a file that the ledger does not hold, or an unfinished last line, with 3.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub struct VerifyArgs {
@@ -87,8 +87,8 @@ pub fn cmd_verify(args: &VerifyArgs, context: &CommandContext<'_>) -> Result<Exi
         ));
     }
     let found = Verification { ledger: args.ledger.display().to_string(), contents, line_of_head, signature, inputs };
-    let all_accounted = found.inputs.iter().all(|input| input.unaccounted() == 0);
-    let exit = if all_accounted { Exit::Success } else { Exit::Incomplete };
+    let is_whole = found.contents.torn_bytes == 0 && found.has_all_rows();
+    let exit = if is_whole { Exit::Success } else { Exit::Incomplete };
     view::print_verification(&found, exit, context.ui)?;
     Ok(exit)
 }

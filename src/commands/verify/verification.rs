@@ -17,6 +17,13 @@ pub(super) struct Verification {
     pub(super) inputs: Vec<InputVerification>,
 }
 
+impl Verification {
+    /// Whether the ledger has a state of every row.
+    pub(super) fn has_all_rows(&self) -> bool {
+        self.inputs.iter().all(|input| input.unaccounted() == 0)
+    }
+}
+
 /// A good signature of a head that the ledger has or had.
 #[derive(Debug)]
 pub(super) struct VerifiedSignature {

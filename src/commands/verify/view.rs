@@ -27,7 +27,13 @@ pub(super) fn print_verification(found: &Verification, exit: Exit, ui: &Ui) -> i
         OutputFormat::Text => ui.print(&text(found))?,
         OutputFormat::Json => ui.json(&json_of(found, exit))?,
     }
-    if exit != Exit::Success {
+    if found.contents.torn_bytes > 0 {
+        ui.hint(
+            "a crash or a live run leaves an unfinished last line: verify again when no run is live. The next run cuts it off \
+             and settles its row",
+        );
+    }
+    if !found.has_all_rows() {
         ui.hint("run `link` on that file with this ledger, and with the same --map and --set; then verify again");
     }
     Ok(())
@@ -37,8 +43,12 @@ fn text(found: &Verification) -> String {
     let contents = &found.contents;
     let binding = &contents.header.binding;
     let rows = contents.view.states().count() as u64;
+    let state = match contents.torn_bytes {
+        0 => "unchanged".to_owned(),
+        torn => format!("unchanged up to an unfinished last line of {}, which is not checked", counted(torn, "byte")),
+    };
     let mut lines = vec![
-        format!("ledger {}: unchanged", escape(&found.ledger)),
+        format!("ledger {}: {state}", escape(&found.ledger)),
         format!("pool {}{}", escape(binding.pool.as_str()), simulated_mark(binding.simulated)),
         format!(
             "{}, {}, {}, the last line at {}",
@@ -49,12 +59,6 @@ fn text(found: &Verification) -> String {
         ),
         format!("ledger head {}", contents.head),
     ];
-    if contents.torn_bytes > 0 {
-        lines.push(format!(
-            "{} of an unfinished last line, as a crash or a live run leaves them",
-            counted(contents.torn_bytes, "byte")
-        ));
-    }
     lines.extend(found.line_of_head.map(|line| format!("the head of --head is that of line {}", count(line))));
     lines.extend(found.signature.as_ref().map(|VerifiedSignature { signer, line, .. }| {
         let (principal, key) = (escape(&signer.principal), escape(&signer.key));

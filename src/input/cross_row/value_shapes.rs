@@ -9,11 +9,11 @@ use crate::domain::finding::FindingCode;
 use crate::input::columns::Column;
 use crate::input::record::LinkRef;
 use crate::input::row_check::RowIssues;
-use crate::input::value_check::SPREADSHEET_DIGITS;
+use crate::input::value_check::{CERTAINLY_LOST_DIGITS, SPREADSHEET_DIGITS};
 use crate::limits::{
     FIXED_LENGTH_BYTES_MIN, LENGTH_ROWS_MIN, LENGTH_STRAYS_SHARE, LOWERED_CAPITALS_SHARE_MIN, LOWERED_CHANCE_MAX,
     LOWERED_LETTERS_MIN, LOWERED_MIXED_ROWS_MIN, LOWERED_MIXED_SHARE_MIN, PROVIDERS_PER_POOL_MAX, SOURCE_CHARS_MAX,
-    ZERO_ENDS_MIN,
+    ZERO_ENDS_CHANCE_MAX,
 };
 
 /// What an identity consists of.
@@ -74,11 +74,15 @@ impl ValueShape {
     }
 }
 
-/// Returns 0 or 1 for a number with one or two digits more than a spreadsheet keeps that are all zero.
+/// Returns one less than the number of digits that a number has more than a spreadsheet keeps, where these are all zero
+/// and so few that an intact number may end so.
 fn zero_end(number: &str) -> Option<usize> {
-    let index = number.len().checked_sub(SPREADSHEET_DIGITS + 1).filter(|index| *index < 2)?;
+    let index = number.len().checked_sub(SPREADSHEET_DIGITS + 1).filter(|index| *index < ZERO_ENDS)?;
     cut_number(number).filter(|(_, lost)| *lost == 0).map(|_| index)
 }
+
+/// Ends that [`zero_end`] distinguishes.
+const ZERO_ENDS: usize = CERTAINLY_LOST_DIGITS - 1;
 
 /// Counts of the tokens of one length.
 #[derive(Debug, Clone, Copy, Default)]
@@ -100,7 +104,7 @@ struct ShapeCounts {
     /// By length.
     cases: [CaseCounts; SOURCE_CHARS_MAX + 1],
     /// By [`zero_end`].
-    zero_ends: [u64; 2],
+    zero_ends: [u64; ZERO_ENDS],
     /// Numbers that start with a zero, by length.
     zero_starts: [u64; SOURCE_CHARS_MAX + 1],
 }
@@ -110,7 +114,7 @@ impl ShapeCounts {
         Self {
             lengths: [[0; SOURCE_CHARS_MAX + 1]; 3],
             cases: [CaseCounts::default(); SOURCE_CHARS_MAX + 1],
-            zero_ends: [0; 2],
+            zero_ends: [0; ZERO_ENDS],
             zero_starts: [0; SOURCE_CHARS_MAX + 1],
         }
     }
@@ -196,7 +200,7 @@ pub(super) struct UnusualShape {
     /// Lengths at which a token without capitals has lost them.
     lowered_lengths: Vec<usize>,
     /// By [`zero_end`]: whether there are more such numbers than chance explains.
-    has_zero_ends: [bool; 2],
+    has_zero_ends: [bool; ZERO_ENDS],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,7 +213,7 @@ struct UsualLength {
 impl UnusualShape {
     /// Returns `None` if nothing is.
     fn of(counts: &ShapeCounts) -> Option<Self> {
-        const _: () = assert!(SOURCE_CHARS_MAX > SPREADSHEET_DIGITS + 2);
+        const _: () = assert!(SOURCE_CHARS_MAX > SPREADSHEET_DIGITS + ZERO_ENDS);
         let usual = |alphabet: Alphabet| {
             let no_zero_starts = [0; SOURCE_CHARS_MAX + 1];
             let zero_starts = if alphabet == Alphabet::Digits { &counts.zero_starts } else { &no_zero_starts };
@@ -218,15 +222,14 @@ impl UnusualShape {
         let unusual = Self {
             usual_lengths: [Alphabet::Digits, Alphabet::Hex, Alphabet::Token].map(usual),
             lowered_lengths: (0..=SOURCE_CHARS_MAX).filter(|at| has_lost_capitals(*at, &counts.cases[*at])).collect(),
-            has_zero_ends: [0, 1].map(|index| {
+            has_zero_ends: std::array::from_fn(|index| {
                 let numbers = counts.lengths[Alphabet::Digits as usize][SPREADSHEET_DIGITS + 1 + index];
-                let by_chance = numbers / [10, 100][index];
-                counts.zero_ends[index] >= ZERO_ENDS_MIN + 2 * by_chance
+                has_too_many_zero_ends(counts.zero_ends[index], numbers, index + 1)
             }),
         };
         let is_usual = unusual.usual_lengths == [None; 3]
             && unusual.lowered_lengths.is_empty()
-            && unusual.has_zero_ends == [false; 2];
+            && unusual.has_zero_ends == [false; ZERO_ENDS];
         (!is_usual).then_some(unusual)
     }
 
@@ -261,6 +264,25 @@ impl UnusualShape {
     }
 }
 
+/// Returns whether more `numbers` of one length end in `zeros` zeros than chance explains.
+#[expect(clippy::cast_precision_loss, reason = "a probability")]
+fn has_too_many_zero_ends(found: u64, numbers: u64, zeros: usize) -> bool {
+    let expected = (0..zeros).fold(numbers as f64, |expected, _| expected / 10.0);
+    found > 0 && chance_of_so_many(found, expected) < ZERO_ENDS_CHANCE_MAX
+}
+
+/// Returns an upper bound of the chance of so many where `expected` are expected: eⁿ / n!.
+#[expect(clippy::cast_precision_loss, reason = "a probability")]
+fn chance_of_so_many(found: u64, expected: f64) -> f64 {
+    // As logarithms, because the terms of many are larger than a number can be.
+    let logarithm = match found {
+        0..=1_000 => (1..=found).map(|count| (expected / count as f64).ln()).sum(),
+        // n! is at least (n / e)ⁿ.
+        _ => found as f64 * (1.0 + (expected / found as f64).ln()),
+    };
+    f64::exp(logarithm)
+}
+
 /// Returns the length of nearly all, if a few have another. Short identifiers may be numbered consecutively, and then
 /// grow; but a number that starts with a zero is padded to its length.
 fn usual_length(lengths: &[u64], zero_starts: &[u64]) -> Option<UsualLength> {
@@ -285,9 +307,7 @@ fn has_lost_capitals(length: usize, cases: &CaseCounts) -> bool {
     }
     let each = 1.0 - capitals as f64 / (mixed as f64 * length as f64);
     let expected = (mixed + lowercase) as f64 * (0..length).fold(1.0, |chance, _| chance * each);
-    // An upper bound of the chance of so many where `expected` are expected: eⁿ / n!.
-    let chance = (1..=lowercase.min(1_000)).fold(1.0, |chance, count| chance * expected / count as f64);
-    chance < LOWERED_CHANCE_MAX
+    chance_of_so_many(lowercase, expected) < LOWERED_CHANCE_MAX
 }
 
 #[cfg(test)]
@@ -325,9 +345,31 @@ mod tests {
             ("12345678901234500", Some(1)),
             ("12345678901234510", None),
             ("123456789012340", None),
-            ("123456789012345000", None),
+            ("1234567890123450000", Some(3)),
+            ("12345678901234500000", None),
         ] {
             assert_eq!(zero_end(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn zeros_that_chance_explains() {
+        for (found, numbers, zeros, expected) in [
+            (1, 1, 2, false),
+            (2, 2, 2, true),
+            (4, 4, 1, false),
+            (5, 5, 1, true),
+            (1, 1, 4, true),
+            (1, 40_000, 4, false),
+            (0, 5, 1, false),
+            (7, 25, 1, false),
+            (32, 50, 1, true),
+            (100_300, 1_000_000, 1, false),
+            (1_000_000, 1_000_000, 1, true),
+            (40, 40_000, 3, false),
+            (120, 40_000, 3, true),
+        ] {
+            assert_eq!(has_too_many_zero_ends(found, numbers, zeros), expected, "{found} of {numbers}, {zeros} zeros");
         }
     }
 

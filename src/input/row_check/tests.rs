@@ -122,7 +122,7 @@ fn a_suspicion_that_is_allowed_is_a_warning() {
         (&[(SourceValue, &long_value)], SourceTooLong),
         (&[(SourceProvider, "Corp"), (SourceValue, "auth0|5f7c")], ProviderPrefix),
         (&[(SourceValue, "google_1098421")], ProviderPrefix),
-        (&[(SourceValue, "12345678901234000")], NumberDamaged),
+        (&[(SourceValue, "10984212345678900000")], NumberDamaged),
         (&[(DestinationProvider, "Facebook"), (DestinationUsername, "12.0")], NumberDamaged),
         (&[(SourceValue, "x\u{ad}y")], InvisibleCharacter),
         (&[(DestinationUsername, "O\u{2019}Brien")], SmartQuote),

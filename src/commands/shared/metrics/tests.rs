@@ -11,7 +11,12 @@ fn metrics_in(folder: &Path, screen: &Screen, file: &str) -> Result<Option<RunMe
     let run = MonitoredRun { command: "link", pool: &pool, ledger: &ledger, input: &input };
     let args = MetricsArgs { metrics_file: Some(folder.join(file)), metrics_listen: None };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(RunMetrics::start(&args, run, &context(&ui)))
+    let context = context(&ui);
+    let metrics = RunMetrics::prepare(&args, run, &context)?;
+    if let Some(metrics) = &metrics {
+        runtime.block_on(metrics.start(&args, &context))?;
+    }
+    Ok(metrics)
 }
 
 fn number(text: &str, start: &str) -> String {
@@ -56,6 +61,29 @@ fn a_success_is_remembered_by_later_runs_that_fail() {
     assert_eq!(number(&read(), "cognito_link_last_success_timestamp_seconds{"), success);
     assert_eq!(number(&read(), "cognito_link_exit_status{"), "3");
     assert_eq!(number(&read(), "cognito_link_running{"), "0");
+}
+
+/// A run that fails before its first call has a status as well, and one that has ended keeps its own.
+#[test]
+fn a_run_that_fails_before_its_first_call_writes_its_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = Screen::new();
+    let report = crate::commands::shared::run_view::examples::run_report();
+    let read = || std::fs::read_to_string(folder.path().join("link.prom")).unwrap();
+    metrics_in(folder.path(), &screen, "link.prom").unwrap().unwrap().finish(&report, Exit::Success);
+    let success = number(&read(), "cognito_link_last_success_timestamp_seconds{");
+    let (ui, pool) = (screen.ui(), PoolId::parse("sim-local-1_Example01").unwrap());
+    let (ledger, input) = (folder.path().join("pairs.csv.ledger"), folder.path().join("pairs.csv"));
+    let run = MonitoredRun { command: "link", pool: &pool, ledger: &ledger, input: &input };
+    let args = MetricsArgs { metrics_file: Some(folder.path().join("link.prom")), metrics_listen: None };
+    let metrics = RunMetrics::prepare(&args, run, &context(&ui)).unwrap().unwrap();
+    assert_eq!(number(&read(), "cognito_link_exit_status{"), "0", "nothing is written yet");
+    for exit in [Exit::Access, Exit::Fault] {
+        metrics.finish_without_report(exit);
+        assert_eq!(number(&read(), "cognito_link_exit_status{"), "7");
+    }
+    assert_eq!(number(&read(), "cognito_link_running{"), "0");
+    assert_eq!(number(&read(), "cognito_link_last_success_timestamp_seconds{"), success);
 }
 
 #[test]
