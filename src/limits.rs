@@ -333,10 +333,14 @@ pub const LINK_TIME_LINKS_FEW: u64 = 1_000;
 /// Time between two reads of the mappings of providers, in milliseconds: the service allows five a second for a
 /// pool, which all its clients share.
 pub const MAPPING_SPACING_MS: u64 = 250;
+/// Mappings that `doctor` and `validate` read: those of all providers that a pool can have.
+pub const MAPPINGS_READ_MAX: u64 = PROVIDERS_PER_POOL_MAX as u64;
 /// App clients that the checks of sign-ins read. A pool has up to 1,000.
 pub const APP_CLIENTS_READ_MAX: u64 = 100;
 pub const APP_CLIENTS_PER_PAGE_MAX: usize = 60;
-/// App clients that a run reads before it starts, which is to start soon.
+/// Mappings of providers that a run reads before it asks: about five seconds.
+pub const MAPPINGS_READ_BY_RUN_MAX: u64 = 20;
+/// App clients that a run reads before it asks.
 pub const APP_CLIENTS_READ_BY_RUN_MAX: u64 = 20;
 /// Mappings and app clients that are read without that time between them.
 pub const SPACED_READS_AFTER: u32 = 3;

@@ -391,8 +391,7 @@ fn print_failure(ui: &Ui, failure: &Failure, may_send: bool) -> Exit {
                 ui.error_of(failure.code(), &format!("the input cannot be read{sent}"), failure.hint());
             }
         }
-        Failure::Stop(stop) => ui.stopped(stop),
-        _ => ui.error_of(failure.code(), &failure.to_string(), failure.hint()),
+        _ => failure.print(ui),
     }
     failure.exit()
 }

@@ -124,6 +124,10 @@ pub enum CheckResult {
     Stopped(StopError),
     /// Not looked at, because of what an earlier check found: a lower-case fragment.
     LeftOut(&'static str),
+    /// A run reads the mappings of so many providers less than it links.
+    MappingsLeftOut {
+        providers: u64,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -157,7 +161,9 @@ impl DoctorCheck {
                 CheckStatus::Skip
             }
             CheckResult::Stopped(_) | CheckResult::NobodyLinked => CheckStatus::Fail,
-            CheckResult::LeftOut(_) | CheckResult::NotTried(_) => CheckStatus::Skip,
+            CheckResult::LeftOut(_) | CheckResult::MappingsLeftOut { .. } | CheckResult::NotTried(_) => {
+                CheckStatus::Skip
+            }
             CheckResult::UsersInOneChain | CheckResult::AdminOnlySignUp | CheckResult::LinkPermissionUnclear { .. } => {
                 CheckStatus::Warn
             }
@@ -250,6 +256,7 @@ mod tests {
             (quota("assumed"), Warn),
             (CheckResult::NotTried("AdminLinkProviderForUser"), Skip),
             (CheckResult::LeftOut("the credentials are not accepted"), Skip),
+            (CheckResult::MappingsLeftOut { providers: 1 }, Skip),
         ] {
             assert_eq!(status(CheckTopic::Pool, found.clone()), expected, "{found:?}");
         }

@@ -90,11 +90,6 @@ impl FindingCode {
         Self::UppercaseEmailNameId,
     ];
 
-    /// Whether only a pool shows it. It is about the whole file, and not about a row.
-    pub fn needs_pool(self) -> bool {
-        matches!(self, Self::UnlikePool | Self::ImmutableAttribute)
-    }
-
     pub fn is_suspicion(self) -> bool {
         Self::SUSPICIONS.contains(&self)
     }

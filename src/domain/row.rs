@@ -127,7 +127,7 @@ impl fmt::Display for RowPlace {
 
 /// Parses lower-case digits; `None` for any other length than 16.
 fn parse_hex(text: &[u8]) -> Option<u64> {
-    /// What each byte stands for: whether a digit is a letter is chance, so that a processor guesses it wrong.
+    /// What each byte stands for. A table, because branches on random digits are mispredicted.
     const VALUES: [u8; 256] = hex_values();
     let digits: &[u8; 16] = text.try_into().ok()?;
     let (value, all) = digits.iter().fold((0, 0), |(value, all), digit| {

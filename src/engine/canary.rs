@@ -7,10 +7,9 @@ use crate::domain::canary::CanaryFinding;
 use crate::domain::identity::ExternalIdentity;
 use crate::service::PoolUser;
 
-/// Whether a call with success is read back, and why.
+/// Why a call with success is read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Confirming {
-    No,
     /// The service answers the call for a link that stood before with success: the date of the link says whose it is.
     Owner,
     /// A row of the canary: the link must be seen.
@@ -54,8 +53,9 @@ pub(super) fn judge_confirming_look(
         };
     }
     if !is_canary {
-        // Lists lag behind new links. One that stood before is shown.
-        return ConfirmedLink::Ours;
+        // Lists lag behind new links, and one that stood before is shown: only an older link makes the first look not the
+        // last. Where that one is gone by the second look, a list would show ours in its place.
+        return if looks == 1 { ConfirmedLink::Ours } else { ConfirmedLink::StoodBefore };
     }
     let finding = match user {
         None => CanaryFinding::UserNotSeen,
@@ -74,7 +74,7 @@ fn looks_before_older_link_is_believed(confirming: Confirming, settle_with: Sett
         (_, SettleWith::GetUser) => 1,
         (Confirming::Canary, SettleWith::ListUsers) => settle_with.most_looks(),
         // There may be many such rows: a second look, once the list cannot lag any more.
-        (Confirming::No | Confirming::Owner, SettleWith::ListUsers) => 2,
+        (Confirming::Owner, SettleWith::ListUsers) => 2,
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
             judge_confirming_look(user, source, announced, unlinked_at, looks, confirming, SettleWith::ListUsers)
         };
         let mut judged = (1..).map(|looks| (look(looks), looks));
-        judged.find(|(judged, _)| *judged != ConfirmedLink::LookAgain).unwrap()
+        judged.find(|(judged, _)| !matches!(judged, ConfirmedLink::LookAgain)).unwrap()
     }
 
     #[test]
@@ -151,6 +151,13 @@ mod tests {
         // Where only the owner is in question, one look is enough, and a second one for a link of before.
         assert_eq!(judged(Some(&before), &subject, None, Confirming::Owner), (StoodBefore, 2));
         assert_eq!(judged(Some(&nothing), &subject, None, Confirming::Owner), (Ours, 1));
+        // The older link was seen, and is gone when the list cannot lag any more: ours would be shown in its place.
+        let announced = AnnouncementTime::from_ledger(ANNOUNCED);
+        for user in [Some(&nothing), None] {
+            let owner = Confirming::Owner;
+            let second = judge_confirming_look(user, &subject, announced, None, 2, owner, SettleWith::ListUsers);
+            assert_eq!(second, StoodBefore, "{user:?}");
+        }
         // A list that still shows the link that was unlinked a moment ago says nothing of the owner.
         assert_eq!(judged(Some(&before), &subject, Some(ANNOUNCED), Confirming::Owner), (Ours, 1));
         // For a row of the canary, the new link must be seen.

@@ -128,6 +128,8 @@ pub(super) struct Dispatcher<'a> {
     control: RunControl,
     /// Whether something has happened since the rows were set back for a hold.
     has_news: bool,
+    /// Calls of this run that had to be repeated because they were throttled or did not reach the service.
+    repeated_calls: u64,
     state_requests: StateRequests,
     systemic_faults: SystemicFaults,
     undecided_writes: UndecidedWrites,
@@ -168,6 +170,7 @@ impl<'a> Dispatcher<'a> {
             drain: Drain::default(),
             control: RunControl::default(),
             has_news: true,
+            repeated_calls: 0,
             state_requests: StateRequests::default(),
             systemic_faults: SystemicFaults::default(),
             undecided_writes: UndecidedWrites::default(),
@@ -318,7 +321,7 @@ impl<'a> Dispatcher<'a> {
     // Intake: a row is skipped where the ledger says that it is done, else it is on its way.
 
     fn take_up(&mut self, batch: RowBatch, now: Instant) -> Result<(), LedgerError> {
-        let confirming = if batch.is_canary { Confirming::Canary } else { Confirming::No };
+        let confirming = batch.is_canary.then_some(Confirming::Canary);
         for incoming in batch.rows {
             self.counters.counts.read += u64::from(!matches!(incoming, IncomingRow::Gone(_)));
             if self.is_replaced(&incoming) {
@@ -331,7 +334,10 @@ impl<'a> Dispatcher<'a> {
                     self.admit(LinkJob::with_choice(row, username), confirming, now)?;
                 }
                 IncomingRow::Planned(row, planned) => self.admit_planned(row, planned, confirming, now)?,
-                IncomingRow::Gone(row) => self.admit_in_doubt(row, SettlesOnly::GoneRow, now)?,
+                IncomingRow::Gone(row) if self.context.ledger.state(row.key) == RowState::InDoubt => {
+                    self.settle_in_doubt(row, SettlesOnly::GoneRow, now);
+                }
+                IncomingRow::Gone(_) => {}
                 IncomingRow::LedgerLink(link) => self.admit_undo(link, now)?,
                 IncomingRow::LeftOut(key) => self.count_left_out(key),
                 IncomingRow::Invalid { number, key, .. } if self.resume(key) != ResumeAction::Attempt => {
@@ -383,7 +389,7 @@ impl<'a> Dispatcher<'a> {
         &mut self,
         row: Row,
         planned: PlannedOutcome,
-        confirming: Confirming,
+        confirming: Option<Confirming>,
         now: Instant,
     ) -> Result<(), LedgerError> {
         self.counters.plan_mismatches.get_or_insert(0);
@@ -406,7 +412,7 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    fn admit(&mut self, mut job: LinkJob, confirming: Confirming, now: Instant) -> Result<(), LedgerError> {
+    fn admit(&mut self, mut job: LinkJob, confirming: Option<Confirming>, now: Instant) -> Result<(), LedgerError> {
         job.confirming = confirming;
         // A plan has looked at every row already.
         if !job.is_planned {
@@ -419,7 +425,7 @@ impl<'a> Dispatcher<'a> {
         if self.resume(key) == ResumeAction::Skip {
             let state = self.context.ledger.state(key);
             self.count_skipped(state);
-            if confirming == Confirming::Canary {
+            if job.is_canary() {
                 let finding = CanaryFinding::of_row_done_before(state);
                 self.on_canary_row_done(job.progress.row.number, key, state, finding, now);
             }
@@ -435,28 +441,18 @@ impl<'a> Dispatcher<'a> {
 
     /// Reads back a row in doubt that is invalid beside other rows; any other such row is done.
     fn admit_invalid(&mut self, number: RowNumber, key: RowKey, now: Instant) -> Result<(), LedgerError> {
-        match self.context.ledger.announced_row(key)? {
-            Some(row) if self.context.ledger.state(key) == RowState::InDoubt => {
-                self.admit_in_doubt(Row { number, ..row }, SettlesOnly::InvalidRow, now)
-            }
-            _ => {
-                self.count_skipped(self.context.ledger.state(key));
-                Ok(())
-            }
+        let state = self.context.ledger.state(key);
+        let in_doubt = if state == RowState::InDoubt { self.context.ledger.announced_row(key)? } else { None };
+        match in_doubt {
+            Some(row) => self.settle_in_doubt(Row { number, ..row }, SettlesOnly::InvalidRow, now),
+            None => self.count_skipped(state),
         }
+        Ok(())
     }
 
-    /// Reads back a row in doubt, and sends nothing for it.
-    fn admit_in_doubt(&mut self, row: Row, why: SettlesOnly, now: Instant) -> Result<(), LedgerError> {
-        if self.context.ledger.state(row.key) != RowState::InDoubt {
-            return Ok(());
-        }
-        let mut job = LinkJob::settling(row, why);
-        if let Some(user) = self.context.ledger.announced_user(job.progress.row.key)? {
-            job.expect_announced_user(user);
-        }
-        self.insert(Job::Link(job), now);
-        Ok(())
+    /// Reads back a row in doubt, and sends nothing for it. The row is as the ledger has it, which names the user.
+    fn settle_in_doubt(&mut self, row: Row, why: SettlesOnly, now: Instant) {
+        self.insert(Job::Link(LinkJob::settling(row, why)), now);
     }
 
     fn admit_undo(&mut self, link: LinkToUndo, now: Instant) -> Result<(), LedgerError> {
@@ -506,7 +502,7 @@ impl<'a> Dispatcher<'a> {
             match job {
                 Job::Undo(job) => job.start(open, service_now),
                 Job::Link(job) if is_done => {
-                    let (number, is_canary) = (job.progress.row.number, job.confirming == Confirming::Canary);
+                    let (number, is_canary) = (job.progress.row.number, job.is_canary());
                     if job.settles_only != Some(SettlesOnly::GoneRow) {
                         self.count_skipped(state);
                     }
@@ -547,6 +543,9 @@ impl<'a> Dispatcher<'a> {
             let (drains, rows) = (self.drain.has_started(), &self.rows);
             let may_be_read = |id| !drains || rows.get(id).is_some_and(Job::is_being_settled);
             let Some((place, id)) = self.outbox.next_read(may_be_read) else { return SendPause::QueueEmpty };
+            if self.calls_in_flight >= self.context.options.concurrency {
+                return SendPause::ConcurrencyReached;
+            }
             let Some(NextWork::Read(call)) = self.next_work(id) else {
                 self.outbox.take_read(place);
                 self.queue(id);
@@ -574,9 +573,6 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn take_slot(&mut self, kind: CallKind) -> Result<AdmittedCall, SendPause> {
-        if self.calls_in_flight >= self.context.options.concurrency {
-            return Err(SendPause::ConcurrencyReached);
-        }
         match self.budget(kind).admit_call() {
             Admission::Admitted(slot) => Ok(slot),
             Admission::NotBefore(at) => Err(SendPause::PaceUntil(at)),
@@ -608,6 +604,9 @@ impl<'a> Dispatcher<'a> {
         while !self.drain.has_started() {
             self.announce_ahead(now)?;
             let Some(id) = self.outbox.next_write() else { break };
+            if self.calls_in_flight >= self.context.options.concurrency {
+                return Ok(SendPause::ConcurrencyReached);
+            }
             let Some(NextWork::Write(call)) = self.next_work(id) else {
                 self.outbox.take_write();
                 self.queue(id);
@@ -776,6 +775,7 @@ impl<'a> Dispatcher<'a> {
     /// because the limit may be its user's own.
     fn repeat_call(&mut self, id: JobId, throttled: bool, now: Instant) {
         self.counters.throttled += u64::from(throttled);
+        self.repeated_calls += 1;
         let Some(job) = self.rows.get_mut(id) else { return };
         let progress = job.progress_mut();
         progress.throttled_since.get_or_insert(now);
@@ -939,7 +939,9 @@ impl<'a> Dispatcher<'a> {
         let mut snapshot = self.counters.snapshot(now, self.context.options.total, self.pacing());
         snapshot.in_flight = self.calls_in_flight;
         snapshot.draining = self.drain.has_started();
-        let throttled_since = self.rows.iter().filter_map(|job| job.progress().throttled_since).min();
+        // A rehearsal reports its progress so often that to look at every row costs a tenth of its time.
+        let rows = (self.repeated_calls > 0).then(|| self.rows.iter()).into_iter().flatten();
+        let throttled_since = rows.filter_map(|job| job.progress().throttled_since).min();
         snapshot.oldest_throttled = throttled_since.map(|since| now.saturating_duration_since(since));
         snapshot.waiting = self.waiting(reads, writes, now);
         snapshot
@@ -1119,7 +1121,7 @@ fn result_without_provider(announcement: &RowAnnouncement, effect: UnknownEffect
     let code = RefusalCode::ProviderNotFound;
     let message = "the pool no longer lists the provider, and an earlier call may have taken effect".to_owned();
     let text = ServiceText { code: code.as_str().to_owned(), message };
-    match (announcement, effect.is_possible()) {
+    match (announcement, effect.leaves_row_in_doubt()) {
         (RowAnnouncement::Link { .. }, false) => RowResult::Link(LinkOutcome::Refused { code, text: None }),
         (RowAnnouncement::Link { .. }, true) => RowResult::Link(LinkOutcome::InDoubt { text }),
         (RowAnnouncement::Unlink { .. }, false) => RowResult::Undo(UndoOutcome::Refused { code, text: None }),

@@ -296,6 +296,47 @@ fn a_run_that_drains_accounts_for_every_row_it_has_read() {
     assert_eq!(states, [RowState::Linked, RowState::Linked, unprocessed, unprocessed, unprocessed]);
 }
 
+/// Row 1 shows a link that is older than its call, row 2 shows none yet, and a list may lag for longer than a drain lasts.
+#[test]
+fn a_drain_leaves_rows_in_doubt_whose_list_may_lag() {
+    for is_canary in [false, true] {
+        let (mut setup, now) = (Setup::new(), Instant::now());
+        let (disk, clock) = (setup.disk.clone(), setup.clock);
+        let mut dispatcher = setup.dispatcher();
+        dispatcher.confirms_links = true;
+        let batch = RowBatch { rows: vec![to_user(1), to_user(2)], is_canary };
+        let starts = dispatcher.handle(EngineEvent::RowsRead(batch), now).unwrap().start_calls;
+        let mut reads = Vec::new();
+        for start in starts {
+            reads.push(only(dispatcher.handle(done(start, linked()), now).unwrap()));
+        }
+        let second = reads.pop().unwrap();
+        let older = crate::service::LinkedIdentity {
+            user_id: Personal::from_service("Id000001x"),
+            provider_name: "Google".into(),
+            provider_type: "Google".into(),
+            issuer: None,
+            primary: false,
+            created_unix_ms: Some(clock.unix_ms() - 86_400_000),
+        };
+        let page = UserPage {
+            users: vec![PoolUser { identities: vec![older], ..PoolUser::named("user-1") }],
+            next_token: None,
+        };
+        let answer = CallResult::Users(Ok(Answer { value: page, meta: AnswerMeta::default() }));
+        let actions = dispatcher.handle(done(reads.pop().unwrap(), answer), now).unwrap();
+        assert!(actions.start_calls.is_empty(), "the list may lag: there is a second look");
+        dispatcher.handle(EngineEvent::Signal(Signal::Interrupt), now).unwrap();
+        dispatcher.handle(done(second, CallResult::Users(Err(lost()))), now).unwrap();
+        let end = now + Duration::from_millis(DRAIN_MS_MAX);
+        assert_eq!(dispatcher.handle(EngineEvent::TimerDue, end).unwrap().next, Next::EndRun);
+        let counts = dispatcher.end(end).counts;
+        let expected = [RowState::InDoubt; 2];
+        assert_eq!((counts.already_linked, counts.in_doubt, counts.balance()), (0, 2, Ok(())), "{is_canary}");
+        assert_eq!(durable_states(&disk, 2, clock), expected, "canary: {is_canary}");
+    }
+}
+
 #[test]
 fn the_second_signal_leaves_and_a_drain_is_bounded() {
     for second in [true, false] {

@@ -1,6 +1,5 @@
 //! A row on its way, whichever way that is.
 
-use super::canary::Confirming;
 use super::failure_limits::FailureClass;
 use super::link_job::{LinkJob, LinkStep, SettlesOnly};
 use super::read_back::{AnnouncementTime, RowPolicy, SettleWith, UnknownEffect};
@@ -60,7 +59,7 @@ impl Job {
             RowState::AlreadyLinked => CanaryFinding::StoodBefore,
             _ => CanaryFinding::NotLinked,
         };
-        (job.confirming == Confirming::Canary).then_some(job.canary_finding.unwrap_or(by_state))
+        job.is_canary().then_some(job.canary_finding.unwrap_or(by_state))
     }
 
     /// Whether no count has the row, because the input no longer has it.
@@ -74,7 +73,7 @@ impl Job {
     }
 
     pub(super) fn is_canary(&self) -> bool {
-        matches!(self, Self::Link(job) if job.confirming == Confirming::Canary)
+        matches!(self, Self::Link(job) if job.is_canary())
     }
 
     pub(super) fn is_waiting_for_lane(&self) -> bool {
@@ -110,13 +109,13 @@ impl Job {
     }
 
     /// Whether the announced call was not sent, so that its announcement can be withdrawn. It stays where an earlier call
-    /// for the row may have taken effect.
+    /// for the row may have taken effect: its time says whose link is found later.
     pub(super) fn can_withdraw(&self) -> bool {
         let is_announced = match self {
             Self::Link(job) => matches!(job.step, LinkStep::Call { .. }),
             Self::Undo(job) => matches!(job.step, UndoStep::Call { .. }),
         };
-        is_announced && !self.effect().is_possible() && !self.progress().call_in_flight
+        is_announced && self.effect() == UnknownEffect::None && !self.progress().call_in_flight
     }
 
     /// Goes back to the reads that the next call rests on. Returns whether that changes its next step.

@@ -144,12 +144,12 @@ pub(super) fn may_be_unlinked(
 /// Judges the last look at a destination that does not show the link.
 fn judge_absence(look: &DestinationLook, call: CallToSettle, settle_with: SettleWith) -> LookJudgement {
     // Another call would make a second link.
-    if call.may_be_shown_by_subject && call.effect.is_possible() {
+    if call.may_be_shown_by_subject && call.effect.leaves_row_in_doubt() {
         return LookJudgement::StillInDoubt;
     }
     let is_user_seen = matches!(look, DestinationLook::LacksIdentity { .. });
     let absence_is_proof = is_user_seen && !call.is_by_attribute && settle_with.surely_shows(call.effect);
-    let is_proven = !call.effect.is_possible() || absence_is_proof;
+    let is_proven = !call.effect.leaves_row_in_doubt() || absence_is_proof;
     match (call.why, look) {
         (IfNoEffect::RetryCall, _) => LookJudgement::NoEffect { is_proven },
         // The service and the list agree.

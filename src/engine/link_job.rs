@@ -63,8 +63,8 @@ pub(super) enum LinkStep {
     Announce { destination: DestinationUser, earlier: Option<AnnouncementTime> },
     /// Make the link.
     Call { destination: DestinationUser, announced: AnnouncementTime },
-    /// Read the destination after a call with success; so many `looks` have not shown the link.
-    Confirm { destination: DestinationUser, announced: AnnouncementTime, looks: usize },
+    /// Read the destination after a call with success; so many `looks` have not shown the new link.
+    Confirm { destination: DestinationUser, announced: AnnouncementTime, why: Confirming, looks: usize },
     /// Read the destination; so many `looks` have not settled the call.
     ReadBack { destination: DestinationUser, announced: LinkAnnouncement, why: IfNoEffect, looks: usize },
     /// Read whether the identity has a profile of its own, or a native user has the profile's name.
@@ -103,7 +103,7 @@ pub(super) struct LinkJob {
     announced_user: Option<DestinationUser>,
     pub(super) settles_only: Option<SettlesOnly>,
     /// Whether a call with success is read back, and why.
-    pub(super) confirming: Confirming,
+    pub(super) confirming: Option<Confirming>,
     /// What was found of a row of the canary that is linked.
     pub(super) canary_finding: Option<CanaryFinding>,
     /// Whether the service answered the call for a link that stood before with success.
@@ -125,7 +125,7 @@ impl LinkJob {
             distrusted: Vec::new(),
             announced_user: None,
             settles_only: None,
-            confirming: Confirming::No,
+            confirming: None,
             canary_finding: None,
             repeat_succeeded: false,
             is_user_disabled: false,
@@ -158,9 +158,11 @@ impl LinkJob {
 
     /// Reads the row back where its call succeeds, to see whose link it is.
     pub(super) fn confirm_owner(&mut self) {
-        if self.confirming == Confirming::No {
-            self.confirming = Confirming::Owner;
-        }
+        self.confirming.get_or_insert(Confirming::Owner);
+    }
+
+    pub(super) fn is_canary(&self) -> bool {
+        self.confirming == Some(Confirming::Canary)
     }
 
     /// Starts a row whose lane is open.
@@ -236,9 +238,9 @@ impl LinkJob {
     pub(super) fn set_back(&mut self, naming: PoolNaming) -> bool {
         let (destination, announced) = match &self.step {
             LinkStep::Announce { destination, earlier } => (destination.clone(), *earlier),
-            // Without an effect that is possible the announcement is withdrawn, and does not count any more.
+            // Where no earlier call can have had an effect, the announcement is withdrawn, and does not count any more.
             LinkStep::Call { destination, announced } => {
-                (destination.clone(), self.effect.is_possible().then_some(*announced))
+                (destination.clone(), (self.effect != UnknownEffect::None).then_some(*announced))
             }
             _ => return false,
         };
@@ -252,7 +254,7 @@ impl LinkJob {
         }
         self.progress.begin_reading();
         let step = match (looked_up, announced) {
-            (_, Some(time)) if self.effect.is_possible() => {
+            (_, Some(time)) if self.effect != UnknownEffect::None => {
                 let announced = LinkAnnouncement::ByEarlierRun(time);
                 LinkStep::ReadBack { destination, announced, why: IfNoEffect::RetryCall, looks: 0 }
             }
@@ -296,7 +298,7 @@ impl LinkJob {
     pub(super) fn read_back_before_end(&mut self) -> bool {
         match &self.step {
             LinkStep::Call { destination, announced }
-                if self.progress.attempts > 0 && self.effect.is_possible() && !self.progress.call_in_flight =>
+                if self.progress.attempts > 0 && self.effect.leaves_row_in_doubt() && !self.progress.call_in_flight =>
             {
                 let (destination, announced) = (destination.clone(), LinkAnnouncement::ByThisRun(*announced));
                 self.progress.begin_reading();
@@ -317,7 +319,7 @@ impl LinkJob {
             FaultClass::Throttled { .. } => Transition::RepeatCall { throttled: true },
             FaultClass::Unreached => Transition::RepeatCall { throttled: false },
             // This call was not sent, but an earlier one may have taken effect.
-            FaultClass::Refused(_) if self.effect.is_possible() => self.leave_in_doubt(),
+            FaultClass::Refused(_) if self.effect.leaves_row_in_doubt() => self.leave_in_doubt(),
             FaultClass::Refused(code) => self.refuse(code),
             FaultClass::Fatal(cause) => {
                 Transition::StopRun(faults::stop_error(cause, "AdminLinkProviderForUser", fault))
@@ -331,10 +333,10 @@ impl LinkJob {
 
     /// What follows from a call with success: the link, or a look at it.
     fn on_linked(&mut self) -> Transition {
-        if let (LinkStep::Call { destination, announced }, true) = (&self.step, self.confirming != Confirming::No) {
+        if let (LinkStep::Call { destination, announced }, Some(why)) = (&self.step, self.confirming) {
             let (destination, announced) = (destination.clone(), *announced);
             self.progress.begin_reading();
-            self.step = LinkStep::Confirm { destination, announced, looks: 0 };
+            self.step = LinkStep::Confirm { destination, announced, why, looks: 0 };
             return Transition::Continue(Pause::None);
         }
         LinkOutcome::Linked { recovered: false }.into()
@@ -345,26 +347,20 @@ impl LinkJob {
         user: Option<&PoolUser>,
         destination: DestinationUser,
         announced: AnnouncementTime,
+        why: Confirming,
         looks: usize,
         policy: RowPolicy,
     ) -> Transition {
         let source = &self.progress.row.link.source;
         self.is_user_disabled |= user.is_some_and(|user| !user.enabled);
-        let confirmed = judge_confirming_look(
-            user,
-            source,
-            announced,
-            self.unlinked_at,
-            looks,
-            self.confirming,
-            policy.settle_with,
-        );
+        let confirmed =
+            judge_confirming_look(user, source, announced, self.unlinked_at, looks, why, policy.settle_with);
         match confirmed {
             ConfirmedLink::LookAgain => {
-                self.step = LinkStep::Confirm { destination, announced, looks };
-                Transition::Continue(match self.confirming {
+                self.step = LinkStep::Confirm { destination, announced, why, looks };
+                Transition::Continue(match why {
                     Confirming::Canary => Pause::before_look_after(looks),
-                    Confirming::No | Confirming::Owner => Pause::until_lists_show_writes(),
+                    Confirming::Owner => Pause::until_lists_show_writes(),
                 })
             }
             ConfirmedLink::Ours => {
@@ -421,10 +417,10 @@ impl LinkJob {
                     found => self.on_look(found.user(), destination, announced, why, looks + 1, policy, rng),
                 }
             }
-            LinkStep::Confirm { destination, announced, looks } => {
+            LinkStep::Confirm { destination, announced, why, looks, .. } => {
                 match self.progress.look_for_destination(&users, &destination, policy) {
                     SearchResult::ReadNext => Transition::Continue(Pause::None),
-                    found => self.on_confirming_look(found.user(), destination, announced, looks + 1, policy),
+                    found => self.on_confirming_look(found.user(), destination, announced, why, looks + 1, policy),
                 }
             }
             LinkStep::LookForProfile => match self.progress.look_for_profile(&users, policy) {
@@ -507,7 +503,11 @@ impl LinkJob {
                 let code =
                     if is_open && !self.distrusted.is_empty() { RefusalCode::DestinationUnverified } else { code };
                 let link = &self.progress.row.link;
-                let is_settled = matches!(left, LeftByEarlierRuns::Nothing);
+                let is_settled = match left {
+                    LeftByEarlierRuns::Nothing => true,
+                    LeftByEarlierRuns::OpenLinkCall(call) => !call.effect.leaves_row_in_doubt(),
+                    LeftByEarlierRuns::OpenUnlinkCall(_) => false,
+                };
                 let is_held =
                     || is_held_by_one_meant(&link.destination, &link.source, &self.distrusted, case_sensitive);
                 if code == RefusalCode::DestinationUnverified && is_settled && is_held() {
@@ -517,8 +517,10 @@ impl LinkJob {
                 let message = "the destination of the open call can no longer be determined".to_owned();
                 let text = ServiceText { code: code.as_str().to_owned(), message };
                 match left {
-                    LeftByEarlierRuns::Nothing => LinkOutcome::Refused { code, text: None }.into(),
-                    LeftByEarlierRuns::OpenLinkCall(_) => LinkOutcome::InDoubt { text }.into(),
+                    _ if is_settled => LinkOutcome::Refused { code, text: None }.into(),
+                    LeftByEarlierRuns::Nothing | LeftByEarlierRuns::OpenLinkCall(_) => {
+                        LinkOutcome::InDoubt { text }.into()
+                    }
                     LeftByEarlierRuns::OpenUnlinkCall(_) => {
                         Transition::OldUnlinkSettled { end: OldUnlinkEnd::StillInDoubt, text }
                     }
@@ -637,7 +639,9 @@ impl LinkJob {
             Resolution::LookUp(filter) if self.announced_user.is_some() => {
                 self.progress.begin_reading();
                 let left = match left {
-                    LeftByEarlierRuns::OpenLinkCall(call) if !call.effect.is_possible() => LeftByEarlierRuns::Nothing,
+                    LeftByEarlierRuns::OpenLinkCall(call) if call.effect == UnknownEffect::None => {
+                        LeftByEarlierRuns::Nothing
+                    }
                     left => left,
                 };
                 self.resolve_step(filter, left, naming)
@@ -658,7 +662,7 @@ impl LinkJob {
             let message =
                 "another user has this address or sub since the row was looked up; the next run links that one";
             let text = ServiceText { code: "user_changed".to_owned(), message: message.to_owned() };
-            return if self.effect.is_possible() {
+            return if self.effect.leaves_row_in_doubt() {
                 LinkOutcome::InDoubt { text }.into()
             } else {
                 LinkOutcome::Failed { text }.into()
@@ -671,7 +675,7 @@ impl LinkJob {
     /// The result of a row that is only read back, once its next step would be another call.
     pub(super) fn result_without_another_call(&self) -> LinkOutcome {
         let text = self.progress.last_text.clone();
-        if self.effect.is_possible() { LinkOutcome::InDoubt { text } } else { LinkOutcome::Failed { text } }
+        if self.effect.leaves_row_in_doubt() { LinkOutcome::InDoubt { text } } else { LinkOutcome::Failed { text } }
     }
 
     fn leave_in_doubt(&self) -> Transition {

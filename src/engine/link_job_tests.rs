@@ -655,7 +655,7 @@ fn an_attribute_link_that_may_be_shown_by_its_subject_is_not_made_again() {
 /// A row of the canary that is announced, and whose call succeeded.
 fn confirmed(confirming: Confirming) -> LinkJob {
     let mut job = announced();
-    job.confirming = confirming;
+    job.confirming = Some(confirming);
     assert_eq!(job.on_link_answer(None), Transition::Continue(Pause::None));
     assert!(matches!(job.step, LinkStep::Confirm { looks: 0, .. }), "{:?}", job.step);
     job
@@ -743,4 +743,58 @@ fn after_a_pause_a_row_starts_with_its_reads_as_in_a_later_run() {
     job.effect = UnknownEffect::OfRecentCall;
     assert!(job.set_back(NAMING));
     assert!(matches!(job.step, LinkStep::ReadBack { looks: 0, .. }), "{:?}", job.step);
+}
+
+/// Assumption `list-lag`: a list has no known bound, so the announcement of an old call that no look has shown still dates
+/// whose link it is, however the row names its user.
+#[test]
+fn an_old_call_that_was_not_seen_keeps_its_announcement() {
+    let email = || Destination::Email(Personal::from_service("a@example.com"));
+    let native_alice = DestinationUser {
+        provider: crate::domain::identity::ProviderName::native(),
+        value: Personal::from_service("alice"),
+    };
+    let open = LeftByEarlierRuns::OpenLinkCall(open_call(120_000));
+    let later = AnnouncementTime::from_ledger(ANNOUNCED + 120_000);
+    let absent = [user("alice", &[])];
+    for destination in [alice(), email()] {
+        let is_looked_up = destination.needs_look_up();
+        let announce_again = |job: &mut LinkJob| {
+            settle(job, POLICY, &absent);
+            if is_looked_up {
+                assert!(matches!(job.step, LinkStep::Resolve { .. }), "{:?}", job.step);
+                let found = job.on_users_answer(Ok(&page(&absent)), POLICY, &mut Rng::new(1));
+                assert_eq!(found, Transition::Continue(Pause::None));
+            }
+            assert_eq!(job.effect, UnknownEffect::OfOldCallNotSeen);
+            assert!(matches!(job.step, LinkStep::Announce { earlier: Some(_), .. }), "{destination:?}: {:?}", job.step);
+            job.on_announced(later);
+            assert!(matches!(job.step, LinkStep::Call { announced, .. } if announced.earliest == ANNOUNCED));
+        };
+        for pauses in [0, 1, 2] {
+            let mut job = LinkJob::new(row_to(1, destination.clone()));
+            job.expect_announced_user(native_alice.clone());
+            job.start(open, NAMING);
+            announce_again(&mut job);
+            for _ in 0..pauses {
+                // After a pause it is read back, as in a later run. What earlier runs announced is not withdrawn.
+                let mut held = crate::engine::job::Job::Link(job);
+                assert!(!held.can_withdraw() && held.set_back(NAMING), "{destination:?}");
+                let crate::engine::job::Job::Link(set_back) = held else { unreachable!() };
+                job = set_back;
+                assert!(matches!(job.step, LinkStep::ReadBack { looks: 0, .. }), "{destination:?}: {:?}", job.step);
+                announce_again(&mut job);
+            }
+            job.on_link_answer(Some(&invalid("SourceUser is already linked to DestinationUser")));
+            let ours = [user("alice", &[(SUBJECT, false, ANNOUNCED + 10)])];
+            assert_eq!(settle(&mut job, POLICY, &ours).0, linked(true), "{destination:?} after {pauses} pauses");
+        }
+    }
+    // Nobody has the address any more: no look has shown the call, and nothing else can be sent.
+    let mut job = LinkJob::new(row_to(1, email()));
+    job.expect_announced_user(native_alice);
+    job.start(open, NAMING);
+    settle(&mut job, POLICY, &absent);
+    let next = job.on_users_answer(Ok(&page(&[])), POLICY, &mut Rng::new(1));
+    assert_eq!(refused(&next), Some(RefusalCode::UserNotFound));
 }

@@ -102,7 +102,8 @@ impl UnknownEffect {
         }
     }
 
-    pub(super) fn is_possible(self) -> bool {
+    /// Whether a row that is not seen linked stays in doubt.
+    pub(super) fn leaves_row_in_doubt(self) -> bool {
         matches!(self, Self::OfOldCall | Self::OfRecentCall)
     }
 }

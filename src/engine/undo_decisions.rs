@@ -134,7 +134,9 @@ pub(super) fn judge_inspection(
                 InspectionJudgement::Unlink(identity)
             }
             // Our own call may be why there is no link, and the list may lag.
-            InspectAfter::NotLinkedAnswer if inspection.effect.is_possible() => InspectionJudgement::StillInDoubt,
+            InspectAfter::NotLinkedAnswer if inspection.effect.leaves_row_in_doubt() => {
+                InspectionJudgement::StillInDoubt
+            }
             InspectAfter::NotLinkedAnswer => InspectionJudgement::Refuse(RefusalCode::FormUnknown),
             InspectAfter::DoubtfulCall(IfNoEffect::RefuseRow(code)) => InspectionJudgement::Refuse(code),
             InspectAfter::DoubtfulCall(IfNoEffect::LookForNativeUser | IfNoEffect::CountIdentities) => {
@@ -146,7 +148,7 @@ pub(super) fn judge_inspection(
         InspectedLink::Absent if matches!(inspection.after, InspectAfter::DoubtfulCall(_)) => {
             InspectionJudgement::Undone
         }
-        InspectedLink::Absent if inspection.effect.is_possible() => InspectionJudgement::Undone,
+        InspectedLink::Absent if inspection.effect.leaves_row_in_doubt() => InspectionJudgement::Undone,
         InspectedLink::Absent if source.attribute().is_subject() => InspectionJudgement::LookForProfile,
         // What was seen before the call is gone now.
         InspectedLink::Absent if inspection.announced_by_this_run => InspectionJudgement::Refuse(RefusalCode::Gone),

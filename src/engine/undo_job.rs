@@ -133,7 +133,7 @@ impl UndoJob {
             FaultClass::Throttled { .. } => Transition::RepeatCall { throttled: true },
             FaultClass::Unreached => Transition::RepeatCall { throttled: false },
             // This call was not sent, but an earlier one may have taken effect.
-            FaultClass::Refused(_) if self.effect.is_possible() => self.leave_in_doubt(),
+            FaultClass::Refused(_) if self.effect.leaves_row_in_doubt() => self.leave_in_doubt(),
             FaultClass::Refused(code) => self.refuse(code),
             FaultClass::Fatal(cause) => {
                 Transition::StopRun(faults::stop_error(cause, "AdminDisableProviderForUser", fault))
@@ -245,7 +245,7 @@ impl UndoJob {
         }
         let text = self.progress.last_text.clone();
         match class {
-            _ if self.effect.is_possible() => UndoOutcome::InDoubt { text }.into(),
+            _ if self.effect.leaves_row_in_doubt() => UndoOutcome::InDoubt { text }.into(),
             FaultClass::Refused(code) => UndoOutcome::Refused { code: *code, text: Some(text) }.into(),
             _ => UndoOutcome::Failed { text }.into(),
         }

@@ -54,6 +54,8 @@ pub struct SignInScope<'a> {
     pub providers: BTreeSet<ProviderName>,
     /// Mappings that were read before.
     pub mapped: &'a BTreeMap<ProviderName, MappedAttributes>,
+    /// Mappings to read at most.
+    pub mappings_max: u64,
     /// App clients to read at most.
     pub app_clients_max: u64,
 }
@@ -117,15 +119,20 @@ impl<'a> Checkup<'a> {
         self.settings_reads += 1;
     }
 
-    /// Stops at the first that cannot be read: the others cannot be read either.
+    /// Reads so many mappings at most, and stops at the first that cannot be read: the others cannot be read either.
     async fn check_mappings(&mut self, scope: &SignInScope<'_>) {
         let (immutables, required) = scope.facts.map_or_else(Default::default, |facts| {
             (facts.immutable_attributes.clone(), facts.required_attributes.clone())
         });
+        let (mut read, mut left_out) = (0, 0);
         for provider in &scope.providers {
             let mapped = if let Some(known) = scope.mapped.get(provider) {
                 known.clone()
+            } else if read == scope.mappings_max {
+                left_out += 1;
+                continue;
             } else {
+                read += 1;
                 self.space_settings_reads().await;
                 let describe = || scope.directory.mapped_attributes(provider.clone());
                 let read = self.call(CheckTopic::Mapping, "DescribeIdentityProvider", &describe).await;
@@ -136,6 +143,9 @@ impl<'a> Checkup<'a> {
             let missing = required.difference(&mapped).cloned().collect();
             let provider = provider.clone();
             self.add(CheckTopic::Mapping, CheckResult::Mapping { provider, mapped, immutable, missing });
+        }
+        if left_out > 0 {
+            self.add(CheckTopic::Mapping, CheckResult::MappingsLeftOut { providers: left_out });
         }
     }
 
@@ -170,5 +180,50 @@ impl<'a> Checkup<'a> {
             }
         }
         self.add(CheckTopic::AppClients, CheckResult::AppClients { not_offered, read_of_more });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cognito_sim::{Account, Latency, Pool, PoolSettings, Quota, SharedAccount};
+
+    use super::*;
+    use crate::service::in_process::InProcessService;
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_mappings_are_read_than_the_scope_says() {
+        let names: Vec<String> = (0..25).map(|number| format!("Provider{number:02}")).collect();
+        let mut pool = Pool::new(PoolSettings::new("us-east-1_Mapped"));
+        for name in &names {
+            pool.ensure_provider(name).unwrap();
+        }
+        let clock = Clock::starting_at(1_795_000_000_000);
+        let account = Account::new(1).with_pool(pool).with_quota(Quota::off()).with_latency(Latency::between(1, 1));
+        let service = InProcessService::sharing(SharedAccount::new(account), clock, "us-east-1_Mapped");
+        let providers: BTreeSet<ProviderName> = names.iter().map(|name| ProviderName::parse(name).unwrap()).collect();
+        let known = BTreeMap::from([(ProviderName::parse("Provider24").unwrap(), MappedAttributes::default())]);
+        for (mappings_max, read, left_out) in [(20, 20, Some(4)), (24, 24, None), (0, 0, Some(24))] {
+            let mut rng = Rng::new(1);
+            let mut checkup = Checkup::new(clock, &mut rng);
+            let scope = SignInScope {
+                directory: service.as_ref(),
+                app_clients: service.as_ref(),
+                facts: None,
+                providers: providers.clone(),
+                mapped: &known,
+                mappings_max,
+                app_clients_max: 1,
+            };
+            checkup.check_sign_ins(&scope).await;
+            let found: Vec<&CheckResult> = checkup.checks.iter().map(|check| &check.found).collect();
+            let mappings = found.iter().filter(|found| matches!(found, CheckResult::Mapping { .. })).count();
+            // What was read before takes no call, wherever it stands.
+            assert_eq!(mappings, read + 1, "{found:?}");
+            let left = found.iter().find_map(|found| match found {
+                CheckResult::MappingsLeftOut { providers } => Some(*providers),
+                _ => None,
+            });
+            assert_eq!(left, left_out, "{found:?}");
+        }
     }
 }

@@ -45,6 +45,20 @@ impl SubjectKind {
     }
 
     /// What values of this kind look like, after "look like".
+    /// One value of the kind.
+    fn description_of_one(self) -> &'static str {
+        match self {
+            Self::Email => "an e-mail address",
+            Self::Digits => "a number",
+            Self::Uuid => "a UUID",
+            Self::Token => "an id of letters and digits",
+            Self::Letters => "a word without digits",
+            Self::Prefixed => "an id with a prefix and |",
+            Self::Text => "text with spaces or special characters",
+        }
+    }
+
+    /// Several values of the kind.
     fn description(self) -> &'static str {
         match self {
             Self::Email => "e-mail addresses",
@@ -116,15 +130,20 @@ impl UnlikePool {
     /// What differs, after the number of values: a lower-case fragment without a value.
     #[must_use]
     pub fn description(&self) -> String {
+        let is_one = self.values == 1;
+        let (does, has) = if is_one { ("does", "has") } else { ("do", "have") };
         match &self.difference {
+            Difference::Kind(kind) if is_one => format!("looks like {}", kind.description_of_one()),
             Difference::Kind(kind) => format!("look like {}", kind.description()),
             Difference::Length { shortest, longest } if shortest == longest => {
-                format!("do not have {shortest} characters")
+                format!("{does} not have {shortest} characters")
             }
-            Difference::Length { shortest, longest } => format!("do not have {shortest} to {longest} characters"),
-            Difference::NoCapitals => "have no capitals".to_owned(),
-            Difference::Capitals => "have capitals".to_owned(),
-            Difference::Start(start) => format!("do not start with {start}"),
+            Difference::Length { shortest, longest } => {
+                format!("{does} not have {shortest} to {longest} characters")
+            }
+            Difference::NoCapitals => format!("{has} no capitals"),
+            Difference::Capitals => format!("{has} capitals"),
+            Difference::Start(start) => format!("{does} not start with {start}"),
         }
     }
 
@@ -525,6 +544,10 @@ mod tests {
             assert_eq!((found.len(), found[0].values), (1, wrong), "{wrong}");
             assert_eq!(found[0].is_certain(), expected, "{wrong} {is_sample}");
         }
+        // One value is described as one.
+        let profiles = profile(1, 150, true, &mut rng);
+        let found = compared(&profiles, &["anna@example.com".to_owned()]);
+        assert_eq!((found[0].description().as_str(), found[0].contrast()), ("looks like an e-mail address", "do not"));
         // Two differences of one provider count together.
         let profiles = SubjectProfiles { is_sample: true, ..profile(1, 150, true, &mut rng) };
         let subjects: Vec<String> = (0..90).map(|number| subject([0, 7, 1][number % 3], &mut rng)).collect();

@@ -221,6 +221,11 @@ impl LedgerView {
         is_superseded(self.held(key))
     }
 
+    /// Whether a correction in another input has taken the place of a row.
+    pub fn is_replaced(&self, key: RowKey) -> bool {
+        self.standing(key) == RowStanding::Replaced && self.is_superseded(key)
+    }
+
     /// The finding of a row that was invalid when it was read last.
     pub fn invalid_code(&self, key: RowKey) -> Option<FindingCode> {
         self.invalid.get(&key).map(|held| held.code)

@@ -426,12 +426,12 @@ impl RateController {
     }
 
     /// Ends the first search. A throttled call near what is known confirms it, unless it is one of a lone client's first
-    /// stage: at that rate, no call has been accepted for long. Several clients return to the last rate that was accepted, which is the
-    /// same for all of them.
+    /// stage: at that rate, no call has been accepted for long. Several clients return to the last rate that was accepted,
+    /// which is the same for all of them.
     fn cut_in_ramp(&mut self, sent: f64, rate: f64, stage: u32) -> (f64, u32) {
         self.depth = DEPTH_AFTER_RAMP;
-        let says_something = stage > 0 || self.among_several;
-        if says_something && (self.prior * (1.0 - SAME)..=self.prior * CONFIRMS_UP_TO).contains(&rate) {
+        let has_accepted_stage = stage > 0 || self.among_several;
+        if has_accepted_stage && (self.prior * (1.0 - SAME)..=self.prior * CONFIRMS_UP_TO).contains(&rate) {
             return (self.prior, 0);
         }
         if self.among_several {

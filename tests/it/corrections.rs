@@ -280,7 +280,8 @@ fn a_row_in_doubt_that_has_become_invalid_is_settled() {
         home.write("pairs.csv.ledger", lines[..=announced].join("\n") + "\n");
         home.write("pairs.csv", format!("{row}person-00002,Corp,subject-1\n"));
         let options = ["pairs.csv", "--settle-with", "get-user"];
-        let (run, _) = link(&home, &simulator, &options, 3);
+        let (run, text) = link(&home, &simulator, &options, 3);
+        assert!(text.contains("0 to process, 1 in doubt and read back although invalid, 1 invalid"), "{text}");
         let states = ["read", "linked", "failed", "invalid"];
         assert_eq!((&run["writes"], rows(&run, states)), (&0.into(), expected), "{run}");
         // Then it is as any invalid row.

@@ -187,8 +187,9 @@ fn what_may_not_be_read_is_not_checked_and_is_no_error() {
             "{validated:#?}"
         );
         let linked = home.run(&[&["link", "in.csv", "--yes"][..], &SIMULATED, &faults].concat()).left_with(0);
-        assert_eq!(linked.stderr.matches("sign-ins are not checked").count(), 1, "{linked:#?}");
+        assert_eq!(linked.stderr.matches("some checks of sign-ins were not made").count(), 1, "{linked:#?}");
         assert!(linked.stderr.contains(&format!("{operation}: access denied")), "{linked:#?}");
+        assert!(linked.stderr.contains("`cognito-link policy link --with sign-ins`"), "{linked:#?}");
         std::fs::remove_file(home.path("in.csv.simulated.ledger")).unwrap();
     }
 }
@@ -217,7 +218,10 @@ fn what_locks_people_out_ends_every_way_to_link_until_it_is_allowed() {
         let run = home.run(&[way, &write, &SIMULATED].concat()).left_with(4);
         assert!(run.stderr.contains("error: immutable_attribute: Okta maps email, "), "{way:?}: {run:#?}");
         assert!(run.stderr.contains("nothing was sent"), "{way:?}: {run:#?}");
-        if !way.contains(&"--plan") {
+        if way.contains(&"--plan") {
+            let advice = ", or make a new plan with --allow immutable_attribute";
+            assert!(run.stderr.contains(advice), "the old plan takes no further option: {run:#?}");
+        } else {
             let allow = ["--allow", "immutable_attribute", "--ledger", "allowed.ledger"];
             let run = home.run(&[way, &write, &SIMULATED, &allow].concat()).left_with(0);
             assert!(run.stderr.contains("warning: immutable_attribute: "), "{way:?}: {run:#?}");
@@ -229,6 +233,13 @@ fn what_locks_people_out_ends_every_way_to_link_until_it_is_allowed() {
     let run = home.run(&[&["link", "in.csv", "--output", "json"][..], &write, &SIMULATED].concat()).left_with(4);
     let result: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(result["error"]["code"], "pool_findings", "{run:#?}");
+    // `reconcile` keeps what it has compared.
+    let apply = ["reconcile", "in.csv", "--apply", "--output", "json"];
+    let run = home.run(&[&apply[..], &bounds, &write, &SIMULATED].concat()).left_with(4);
+    let result: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((&result["kind"], &result["exit_status"]), (&json!("reconcile_report"), &json!(4)), "{run:#?}");
+    assert_eq!((&result["error"]["code"], &result["applied"]), (&json!("pool_findings"), &Value::Null), "{run:#?}");
+    assert_eq!(run.stderr.matches("error: the checks of the pool found immutable_attribute").count(), 1, "{run:#?}");
     // A plan that accepts it is made and followed with the option.
     let allow = ["--allow", "immutable_attribute"];
     let plan = ["validate", "in.csv", "--save-plan", "plan", "--force"];

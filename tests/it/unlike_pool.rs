@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::Home;
+use crate::harness::{Home, Running, Simulator, give_credentials};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/exports");
 
@@ -158,22 +158,27 @@ fn a_damaged_export_is_caught_by_itself_or_against_the_pool() {
             let report: Value = serde_json::from_str(&finished.stdout).unwrap();
             assert_eq!(report["exit_status"], 4, "{file} {preset} {column} {name}: {}", report["findings_by_code"]);
             // Without a plan, `link` gives nobody such an identity either.
-            assert_eq!(people_linked(&home, &set), 0, "{file} {name}");
+            assert_eq!(people_linked(&home, &set, &[3, 4]), 0, "{file} {name}");
         }
         let rows = identities(export).into_iter().enumerate().map(|(number, id)| format!("person-{number},{id}"));
         let rows: Vec<String> = rows.collect();
         home.write("in.csv", format!("username,source_value\n{}\n", rows.join("\n")));
-        assert_eq!(people_linked(&home, &format!("source_provider={provider}")), rows.len(), "{file} as it was");
+        assert_eq!(people_linked(&home, &format!("source_provider={provider}"), &[0]), rows.len(), "{file} as it was");
     }
 }
 
-/// Links the input without a plan, and counts the people who have an identity afterwards.
-fn people_linked(home: &Home, set: &str) -> usize {
+/// Links the input without a plan, which ends with one of these exit statuses, and counts the people who have an identity
+/// afterwards. Only a run that was refused saves no pool.
+fn people_linked(home: &Home, set: &str, statuses: &[i32]) -> usize {
     for name in ["in.csv.simulated.ledger", "after.json"] {
         let _ = std::fs::remove_file(home.path(name));
     }
-    home.run(&[&["link", "in.csv", "--set", set][..], &SIMULATED, &WRITE].concat());
-    let Ok(text) = std::fs::read_to_string(home.path("after.json")) else { return 0 };
+    let run = home.run(&[&["link", "in.csv", "--set", set][..], &SIMULATED, &WRITE].concat());
+    assert!(run.code.is_some_and(|code| statuses.contains(&code)), "{statuses:?}: {run:#?}");
+    let Ok(text) = std::fs::read_to_string(home.path("after.json")) else {
+        assert!(run.code == Some(4) && run.stderr.contains("nothing was sent"), "{run:#?}");
+        return 0;
+    };
     let pool: Value = serde_json::from_str(&text).unwrap();
     let users = pool["users"].as_array().unwrap().iter();
     let people = users.filter(|user| user["username"].as_str().unwrap().starts_with("person-"));
@@ -312,7 +317,7 @@ fn write_rows(home: &Home, unlike: std::ops::Range<usize>) {
 const SIMULATED: [&str; 5] = ["--simulate", "--pool-file", "pool.json", "--simulate-latency", "off"];
 const WRITE: [&str; 6] = ["--yes", "--rate", "2000", "--save-pool", "after.json", "--force"];
 
-/// Runs a command that writes, and counts the identities that natives have afterwards; `None` where nothing was saved.
+/// Runs a command that writes, and counts the identities that natives have afterwards: 0 where nothing was saved.
 fn natives_linked(home: &Home, command: &[&str], status: i32) -> (usize, crate::harness::Finished) {
     let _ = std::fs::remove_file(home.path("in.csv.simulated.ledger"));
     let _ = std::fs::remove_file(home.path("after.json"));
@@ -362,8 +367,8 @@ fn every_way_to_link_compares_with_the_pool_before_it_sends() {
 #[test]
 fn a_few_identities_or_a_few_strange_values_only_warn() {
     let home = Home::new();
-    // The scan of `reconcile` judges each value where a sample only judges most of them.
-    for (profiles, unlike, reconciled) in [(400, 0..3, 4), (40, 0..20, 0), (5, 0..20, 0)] {
+    // The scan of `reconcile` judges each value, where a sample does not judge a tenth of them.
+    for (profiles, unlike, reconciled) in [(400, 0..2, 4), (40, 0..20, 0), (5, 0..20, 0)] {
         pool_of_profiles(&home, profiles);
         write_rows(&home, unlike.clone());
         let (linked, run) = natives_linked(&home, &["link", "in.csv"], 0);
@@ -382,7 +387,7 @@ fn a_canary_with_one_value_unlike_the_pool_sends_nothing() {
         write_rows(&home, 1..2);
         let canary = ["link", "in.csv", "--canary", "3"];
         let (linked, run) = natives_linked(&home, &canary, 9);
-        let said = "canary: row 2: Okta values look like e-mail addresses; the ";
+        let said = "canary: row 2: 1 Okta value looks like an e-mail address; the ";
         assert!(linked == 0 && run.stderr.contains(said), "{run:#?}");
         assert_eq!(natives_linked(&home, &[&canary[..], &["--allow", "unlike_pool"]].concat(), 0).0, 20);
         // With a plan as well, which a few identities or a few values do not forbid.
@@ -390,6 +395,8 @@ fn a_canary_with_one_value_unlike_the_pool_sends_nothing() {
         home.run(&[&plan, &SIMULATED[..]].concat()).left_with(0);
         let (linked, run) = natives_linked(&home, &[&canary[..], &["--plan", "plan"]].concat(), 9);
         assert!(linked == 0 && run.stderr.contains(said), "{run:#?}");
+        let advice = "nothing was sent: map the right column, or make a new plan with --allow unlike_pool";
+        assert!(run.stderr.contains(advice), "the old plan takes no further option: {run:#?}");
         // A strange value behind the canary is a warning only.
         write_rows(&home, 7..8);
         assert_eq!(natives_linked(&home, &canary, 0).0, 20);
@@ -401,11 +408,13 @@ fn a_disabled_user_who_is_read_is_reported() {
     let home = Home::new();
     pool_of_profiles(&home, 0);
     write_rows(&home, 0..0);
-    let warned = "1 link was made of users who are disabled";
+    let warned = "1 link was made to a disabled user, who cannot sign in";
     let (linked, run) = natives_linked(&home, &["link", "in.csv"], 0);
     assert!(linked == 20 && !run.stderr.contains(warned), "a user name is not read: {run:#?}");
     let (_, run) = natives_linked(&home, &["link", "in.csv", "--read-back"], 0);
     assert!(run.stderr.contains(warned), "{run:#?}");
+    let (_, run) = natives_linked(&home, &["link", "in.csv", "--read-back", "--output", "json"], 0);
+    assert_eq!(run.json()["links_of_disabled_users"], 1, "{run:#?}");
     let row = |number: usize| format!("n{number}@example.com,Okta,00u9{number:04}\n");
     let rows: String = (0..20).map(row).collect();
     home.write("in.csv", format!("email,source_provider,source_value\n{rows}"));
@@ -426,4 +435,58 @@ fn what_cannot_be_read_for_the_comparison_ends_no_run() {
     assert_eq!(linked, 20, "{run:#?}");
     let said = "identities are not compared with those of the pool: ListUsers: access denied";
     assert_eq!(run.stderr.matches(said).count(), 1, "{run:#?}");
+    // The users of the rows are found, and then no more is listed.
+    home.write("faults", "access-denied@41..:ListUsers\n");
+    let validate = ["validate", "in.csv", "--lookup", "filter", "--simulate-faults", "faults"];
+    let run = home.run(&[&validate[..], &SIMULATED].concat()).left_with(0);
+    assert_eq!(run.stderr.matches(said).count(), 1, "{run:#?}");
+}
+
+#[test]
+fn reconcile_without_apply_warns_of_what_apply_refuses() {
+    let home = Home::new();
+    pool_of_profiles(&home, 400);
+    write_rows(&home, 0..20);
+    let run = home.run(&[&["reconcile", "in.csv"][..], &SIMULATED].concat()).left_with(0);
+    let said = "warning: unlike_pool: --apply will refuse: 20 Okta values look like e-mail addresses; the ";
+    assert!(run.stderr.contains(said) && !run.stderr.contains("error: "), "{run:#?}");
+    // A warning stays as it is.
+    pool_of_profiles(&home, 40);
+    let run = home.run(&[&["reconcile", "in.csv"][..], &SIMULATED].concat()).left_with(0);
+    assert!(run.stderr.contains("warning: unlike_pool: 20 Okta values look like e-mail addresses; "), "{run:#?}");
+}
+
+#[test]
+fn rows_that_reconcile_does_not_send_refuse_no_run() {
+    let home = Home::new();
+    pool_of_profiles(&home, 400);
+    write_rows(&home, 0..20);
+    let link = ["link", "in.csv", "--allow", "unlike_pool", "--yes", "--rate", "2000"];
+    home.run(&[&link[..], &SIMULATED].concat()).left_with(0);
+    // The pool file is as it was, so the links are missing, and the run has only just ended.
+    let apply = ["reconcile", "in.csv", "--apply", "--max-changes-pct", "100", "--yes"];
+    let save = ["--save-pool", "after.json", "--force"];
+    let run = home.run(&[&apply[..], &save, &SIMULATED].concat()).left_with(3);
+    assert!(run.stderr.contains("20 rows done in the ledger cannot be seen in the pool yet"), "{run:#?}");
+    assert!(!run.stderr.contains("unlike_pool"), "{run:#?}");
+    // With a row that is sent.
+    let rows = home.read("in.csv");
+    home.write("in.csv", format!("{rows}native-3,Okta,00u90099AbCdEfGhIjKl\n"));
+    let run = home.run(&[&apply[..], &save, &SIMULATED].concat()).left_with(3);
+    assert!(home.read("after.json").contains("00u90099AbCdEfGhIjKl"), "{run:#?}");
+    assert!(!run.stderr.contains("unlike_pool"), "{run:#?}");
+}
+
+#[test]
+fn the_question_repeats_what_reconcile_warns_of() {
+    let home = Home::new();
+    pool_of_profiles(&home, 0);
+    write_rows(&home, 0..0);
+    let simulator = Simulator::start(&home, &["--pool-file", "pool.json", "--latency", "off", "--quota", "off"]);
+    let arguments = ["reconcile", "--endpoint-url", &simulator.url, "--user-pool-id", "sim-local-1_Profiled1"];
+    let mut command = home.program(&[&arguments[..], &["in.csv", "--apply", "--max-changes-pct", "100"]].concat());
+    give_credentials(&mut command);
+    let run = Running::start(command).wait().left_with(2);
+    let question = run.stderr.lines().find(|line| line.contains("link 20 rows of in.csv")).unwrap_or_default();
+    assert!(question.contains("1 row to link: the user is disabled"), "{run:#?}");
 }

@@ -144,11 +144,41 @@ fn link_dry_run_refuses_what_the_run_would_refuse() {
     // What is done is in the ledger, which a dry run does not read.
     home.link(&simulator.url, &["pairs.csv", "--limit", "1", "--rate", "1000"]).left_with(3);
     for option in ["--max-changes", "--max-changes-pct", "--max-shrink"] {
-        dry_run(&[option, "50"]).refused_with(2, &format!("{option} depends on what ledger pairs.csv.ledger has"));
+        dry_run(&[option, "50"])
+            .refused_with(2, &format!("{option} needs ledger pairs.csv.ledger, which --dry-run does not read"));
     }
+    let not_checked = "not checked, because --dry-run reads no ledger: ";
+    let run = dry_run(&[]).left_with(3);
+    assert!(run.stderr.contains(&format!("{not_checked}--max-shrink\n")), "20 % are the default: {run:#?}");
     home.write("settings.toml", "max-changes = 1\n");
     let run = dry_run(&["--config", "settings.toml"]).left_with(3);
-    assert!(run.stderr.contains("the bounds of changes in the settings are not checked"), "{run:#?}");
+    let both = format!("{not_checked}the bounds of changes in the settings, --max-shrink\n");
+    assert!(run.stderr.contains(&both), "{run:#?}");
+}
+
+#[test]
+fn link_dry_run_takes_a_percentage_of_the_shard_and_a_bound_before_invalid_rows() {
+    let home = home_with_inputs();
+    home.write("forty.csv", csv(&pairs(0..40)));
+    let simulator = Simulator::quick(&home);
+    for options in [
+        &["forty.csv", "--shard", "1/4", "--max-changes-pct", "50"][..],
+        // One of the rows is invalid.
+        &["bad-row.csv", "--max-changes", "1"],
+        &["bad-row.csv", "--max-changes-pct", "79"],
+    ] {
+        let error = |more: &[&str]| {
+            let run = home.link(&simulator.url, &[options, more, &["--output", "json"]].concat()).left_with(9);
+            let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+            let error = report["error"].clone();
+            assert_eq!(error["code"], "bound", "{options:?} {more:?}: {run:#?}");
+            error
+        };
+        assert_eq!(error(&["--dry-run"]), error(&[]), "{options:?}");
+    }
+    let options = ["forty.csv", "--shard", "1/4", "--max-changes-pct", "100"];
+    home.link(&simulator.url, &[&options[..], &["--dry-run"]].concat()).left_with(3);
+    assert_eq!(simulator.link_calls(), 0);
 }
 
 #[test]

@@ -176,11 +176,14 @@ equal("no right to write: the content is kept", [path.read_bytes() for path in k
 
 # Plans, choices and approvals.
 faults.reset()
-native = [{"username": name, "email": "two@example.com", "email_verified": True} for name in ["one", "two"]]
+native = [{"username": name, "attributes": {"email": "two@example.com", "email_verified": "true"}}
+          for name in ["one", "two"]]
 pool = {"version": 1, "pool": {"id": "sim-local-1_Plans0001"}, "providers": [{"name": "Okta", "type": "OIDC"}],
         "users": native}
 (folder / "pool.json").write_text(json.dumps(pool))
-put("people.csv", b"destination_email,source_provider,source_value\ntwo@example.com,Okta,00u1abcdefghijklmnop\n")
+rows = b"destination_email,source_provider,source_value\ntwo@example.com,Okta,00u1abcdefghijklmnop\n"
+put("people.csv", rows)
+(folder / "people.csv").write_bytes(rows)
 people, options = f"s3://{BUCKET}/people.csv", ["--pool-file", "pool.json", *SIMULATED[:-3]]
 status, result, _, _ = run("validate", people, *options, "--split", "split")
 equal("ambiguous: status", status, 3)
@@ -192,13 +195,13 @@ put("choices.csv", "\n".join(",".join(["x" if number == 2 and cell == at else te
 planned = ["--choices", f"s3://{BUCKET}/choices.csv", "--save-plan", f"s3://{BUCKET}/plan"]
 status, result, stderr, _ = run("validate", people, *options, *planned)
 equal("a plan at S3: status", status, 0)
-digest = result.get("plan_digest") or result.get("pool", {}).get("plan_digest")
+digest = result.get("forecast", {}).get("plan_digest")
 check("a plan at S3: it is there", b'"plan":' in get("plan"), get("plan")[:80])
 subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key")], check=True)
 public = (folder / "key.pub").read_text()
 (folder / "signers").write_text(f"boss@example.com {public}")
-follow = ["link", people, *options, "--rate", "5000", "--yes", "--ledger", "plan.ledger", "--plan", f"s3://{BUCKET}/plan",
-          "--require-approval", "signers"]
+link_people = ["link", people, *options, "--rate", "5000", "--yes", "--ledger", "plan.ledger"]
+follow = [*link_people, "--plan", f"s3://{BUCKET}/plan", "--require-approval", "signers"]
 status, result, _, _ = run(*follow)
 equal("a plan at S3 that is not approved", status, 6)
 check("a plan at S3 that is not approved: text", f"there is no s3://{BUCKET}/plan.sig" in message(result), message(result))
@@ -208,14 +211,21 @@ check("an approval at S3: it is there", b"SSH SIGNATURE" in get("plan.sig"), std
 status, result, stderr, _ = run(*follow)
 equal("a plan at S3 is followed", (status, result.get("rows", {}).get("linked")), (0, 1))
 check("a plan at S3: the chosen user", '"destination_value":"two"' in (folder / "plan.ledger").read_text(), stderr)
+started = [line["origin"] for line in lines_of("plan.ledger") if line["type"] == "run_started"]
+check("a plan at S3: the ledger has its digest", digest and [origin.get("plan_digest") for origin in started] == [digest],
+      (digest, started))
 put("plan", get("plan").replace(b"link", b"lonk"))
-status, _, _, _ = run(*follow)
+status, result, _, _ = run(*follow)
 equal("a plan at S3 that was changed", status, 6)
-status, result, _, _ = run(*follow[:8], "--plan", f"s3://{BUCKET}/no-plan")
+check("a plan at S3 that was changed: text", "is damaged or was edited" in message(result), message(result))
+status, result, _, _ = run(*link_people, "--plan", f"s3://{BUCKET}/no-plan")
 equal("no plan at S3", status, 2)
+check("no plan at S3: text", "there is no such object, or no such bucket" in message(result), message(result))
 faults.fail("GET", 403, "AccessDenied")
-status, result, _, _ = run("validate", people, *options, "--choices", f"s3://{BUCKET}/choices.csv")
+status, result, _, _ = run("validate", "people.csv", *options, "--choices", f"s3://{BUCKET}/choices.csv")
 equal("no right to read choices", status, 7)
+check("no right to read choices: text", "choices.csv" in message(result) and "need s3:GetObject" in message(result),
+      message(result))
 faults.reset()
 
 # A copy that cannot be made ends the command before its first call, and at the end it is a warning.

@@ -74,6 +74,7 @@ mod random;
 mod server;
 mod sign_in;
 mod stats;
+mod user_table;
 mod users;
 mod wire;
 

@@ -158,7 +158,7 @@ impl Pool {
     fn native_destination(&mut self, username: &str) -> Option<UserIndex> {
         let by_alias = |pool: &Self| {
             let takes_aliases = pool.behaves(Behavior::DestinationByAlias);
-            let by_sub = pool.by_sub.get(username).copied().filter(|_| takes_aliases);
+            let by_sub = pool.by_sub.get(&pool.users, username).filter(|_| takes_aliases);
             by_sub.or_else(|| pool.user_by_address(username).filter(|_| takes_aliases))
         };
         let known = self.user_index_by_username(username).or_else(|| by_alias(self));
@@ -282,6 +282,8 @@ impl Pool {
         self.record_in_journal(now, user_index);
         if let Some(user) = self.user_mut(user_index) {
             user.modified_ms = now;
+            // Most users have one, and there are many of them.
+            user.identities.reserve_exact(1);
             user.identities.push(identity);
         }
     }

@@ -46,6 +46,10 @@ impl Pool {
         if let Some(filter) = filter.as_ref().filter(|_| self.create_on_reference) {
             self.create_looked_up(filter);
         }
+        if !filter.as_ref().is_some_and(UserFilter::is_exact_name) {
+            self.by_username.order(&self.users);
+            self.by_sub.order(&self.users);
+        }
         let (items, last) = self.users_after(now, filter.as_ref(), after, limit);
         for name in call.attributes.iter().flatten() {
             let lacks = |user: &UserView| user.attributes.iter().all(|(held, _)| held != name);
@@ -113,15 +117,22 @@ impl Pool {
         // Where answers show the case, a filter goes by it; the index does not have it.
         let keeps_case = self.behaves(Behavior::NamesKeepCase);
         let value = if keeps_case { self.username_key(value) } else { value.to_owned() };
-        let users = self.by_username.range::<str, _>((after.map_or(Included(&*value), Excluded), Unbounded));
-        Box::new(users.map(|(name, user_index)| (&**name, *user_index)).map_while(within(value, prefix)))
+        if !prefix {
+            let found = self.by_username.get(&self.users, &value).filter(|_| after.is_none());
+            return Box::new(found.into_iter());
+        }
+        let users = self.by_username.from(after.map_or(Included(&*value), Excluded));
+        Box::new(users.map_while(within(value, prefix)))
     }
 
     fn by_subject(&self, value: &str, prefix: bool, after: Option<UserIndex>) -> CandidateUsers<'_> {
-        let after = after.and_then(|user_index| self.user(user_index)).map(|user| &*user.sub);
-        let value = value.to_owned();
-        let users = self.by_sub.range::<str, _>((after.map_or(Included(&*value), Excluded), Unbounded));
-        Box::new(users.map(|(sub, user_index)| (&**sub, *user_index)).map_while(within(value, prefix)))
+        let after = after.and_then(|user_index| self.user(user_index)).map(User::sub);
+        if !prefix {
+            let found = self.by_sub.get(&self.users, value).filter(|_| after.is_none());
+            return Box::new(found.into_iter());
+        }
+        let users = self.by_sub.from(after.as_deref().map_or(Included(value), Excluded));
+        Box::new(users.map_while(within(value.to_owned(), prefix)))
     }
 
     fn by_address(&self, value: &str, prefix: bool, after: Option<UserIndex>) -> CandidateUsers<'_> {
@@ -236,6 +247,11 @@ impl UserFilter {
         Ok(Some(Self { attribute, prefix, value }))
     }
 
+    /// Whether it looks for one user by user name or `sub`.
+    fn is_exact_name(&self) -> bool {
+        matches!(self.attribute, SearchableAttribute::Username | SearchableAttribute::Sub) && !self.prefix
+    }
+
     fn is_sub_prefix(&self) -> bool {
         self.attribute == SearchableAttribute::Sub && self.prefix
     }
@@ -244,7 +260,7 @@ impl UserFilter {
     pub(crate) fn matches(&self, user: &User, shown_username: &str) -> bool {
         match self.attribute {
             SearchableAttribute::Username => self.compare(Some(shown_username), false),
-            SearchableAttribute::Sub => self.compare(Some(&user.sub), false),
+            SearchableAttribute::Sub => self.compare(Some(&user.sub()), false),
             SearchableAttribute::Email => self.compare(user.email.as_deref(), true),
             SearchableAttribute::Status => self.compare(Some(if user.enabled { "Enabled" } else { "Disabled" }), false),
             SearchableAttribute::UserStatus => self.compare(Some(user.status.as_str()), true),

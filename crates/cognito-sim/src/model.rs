@@ -1,7 +1,8 @@
 //! What a pool holds: settings, schema, providers, users and their identities.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -410,7 +411,7 @@ pub struct Provider {
     /// Accepts links by any attribute: the provider was created because a request named it.
     pub(crate) created_on_reference: bool,
     /// Who holds an id, by exact case.
-    pub(crate) holders: BTreeMap<Arc<str>, UserIndex>,
+    pub(crate) holders: HashMap<Arc<str>, UserIndex, BuildHasherDefault<DefaultHasher>>,
     /// How many ids with capitals have this lower-case form.
     pub(crate) ids_with_capitals: BTreeMap<Box<str>, u32>,
     /// The subject of each used link by an attribute, by the attribute and value of the link.
@@ -432,7 +433,7 @@ impl Provider {
             created_ms: now,
             modified_ms: now,
             created_on_reference: false,
-            holders: BTreeMap::new(),
+            holders: HashMap::default(),
             ids_with_capitals: BTreeMap::new(),
             used_links: BTreeMap::new(),
             linked_attributes: BTreeSet::new(),
@@ -636,8 +637,9 @@ pub(crate) struct RareFields {
 
 /// A user as the pool keeps it. `username` is lower-cased in a case-insensitive pool.
 pub(crate) struct User {
-    pub(crate) username: Arc<str>,
-    pub(crate) sub: Arc<str>,
+    pub(crate) username: Box<str>,
+    /// Its `sub`, where that does not follow from the user name.
+    pub(crate) given_sub: Option<Box<str>>,
     pub(crate) email: Option<Arc<str>>,
     pub(crate) created_ms: UnixMs,
     pub(crate) modified_ms: UnixMs,
@@ -648,6 +650,10 @@ pub(crate) struct User {
 }
 
 impl User {
+    pub(crate) fn sub(&self) -> Cow<'_, str> {
+        self.given_sub.as_deref().map_or_else(|| derived_uuid(&self.username).into(), Cow::Borrowed)
+    }
+
     pub(crate) fn is_federated(&self) -> bool {
         self.identities.iter().any(|identity| identity.primary)
     }
@@ -661,7 +667,7 @@ impl User {
     /// The user as an answer shows it, with this user name and this text of its identities.
     pub(crate) fn view(&self, username: &str, identities: Option<String>) -> UserView {
         let mut attributes = Vec::with_capacity(4);
-        attributes.push(("sub".to_owned(), self.sub.to_string()));
+        attributes.push(("sub".to_owned(), self.sub().into_owned()));
         attributes.extend(identities.map(|identities| ("identities".to_owned(), identities)));
         attributes.extend(self.email.iter().map(|email| ("email".to_owned(), email.to_string())));
         let extra = self.extra.iter().flat_map(|extra| extra.attributes.iter());
@@ -854,15 +860,8 @@ pub(crate) fn derived_uuid(text: &str) -> String {
 /// A UUID of version 4's form from 128 bits.
 pub(crate) fn uuid(bits: u128) -> String {
     let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let mut text = String::with_capacity(36);
-    for (index, byte) in bits.to_be_bytes().iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    let hex = format!("{bits:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 #[cfg(test)]

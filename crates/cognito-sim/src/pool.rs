@@ -12,6 +12,7 @@ use crate::model::{
     IdentityOrigin, NewIdentity, NewUser, PoolError, PoolSettings, Provider, ProviderIndex, ProviderKind, RareFields,
     StoredIdentity, User, UserIndex, UserView, derived_uuid, identities_text, profile_username,
 };
+use crate::user_table::{UserTable, UserText};
 use crate::wire::PoolView;
 
 /// The attributes that can be aliases of user names (service model).
@@ -25,8 +26,8 @@ pub struct Pool {
     pub(crate) providers: Vec<Provider>,
     provider_index: BTreeMap<Box<str>, ProviderIndex>,
     pub(crate) users: Vec<User>,
-    pub(crate) by_username: BTreeMap<Arc<str>, UserIndex>,
-    pub(crate) by_sub: BTreeMap<Arc<str>, UserIndex>,
+    pub(crate) by_username: UserTable,
+    pub(crate) by_sub: UserTable,
     /// In lower case: addresses are searched in any case, and several users may have the same.
     pub(crate) by_email: BTreeSet<(Arc<str>, UserIndex)>,
     pub(crate) journal: LagJournal,
@@ -66,8 +67,8 @@ impl Pool {
             providers: Vec::new(),
             provider_index: BTreeMap::new(),
             users: Vec::new(),
-            by_username: BTreeMap::new(),
-            by_sub: BTreeMap::new(),
+            by_username: UserTable::new(UserText::Username),
+            by_sub: UserTable::new(UserText::Sub),
             by_email: BTreeSet::new(),
             journal: LagJournal::default(),
             token_secret: 0,
@@ -107,13 +108,17 @@ impl Pool {
             let Some(mapped) = self.mapped_username(&self.users[at].username, &self.users[at].identities) else {
                 continue;
             };
-            let Some(user_index) = self.by_username.remove(&self.users[at].username) else { continue };
-            let key: Arc<str> = self.username_key(&mapped).into();
-            self.by_username.insert(Arc::clone(&key), user_index);
-            self.users[at].username = key;
-            if let Some(extra) = &mut self.users[at].extra {
+            let Some(user_index) = self.user_index_by_username(&self.users[at].username) else { continue };
+            self.by_username.remove(&self.users, &self.users[at].username);
+            let key = self.username_key(&mapped).into();
+            let user = &mut self.users[at];
+            // The `sub` stays.
+            user.given_sub = Some(user.sub().into());
+            user.username = key;
+            if let Some(extra) = &mut user.extra {
                 extra.given_username = None;
             }
+            self.by_username.insert(&self.users, user_index);
         }
     }
 
@@ -204,11 +209,12 @@ impl Pool {
         if key.is_empty() || key.chars().count() > limits::USERNAME_CHARS_MAX {
             return Err(PoolError::UsernameLength);
         }
-        if self.by_username.contains_key(&*key) {
+        if self.by_username.get(&self.users, &key).is_some() {
             return Err(PoolError::UsernameTaken);
         }
-        let sub: Arc<str> = user.sub.unwrap_or_else(|| derived_uuid(&key)).into();
-        if self.by_sub.contains_key(&sub) {
+        let derived_sub = derived_uuid(&key);
+        let mut given_sub = user.sub.filter(|given| *given != derived_sub).map(Box::from);
+        if self.by_sub.get(&self.users, given_sub.as_deref().unwrap_or(&derived_sub)).is_some() {
             return Err(PoolError::SubTaken);
         }
         let identities = self.free_identities(&user.identities)?;
@@ -217,6 +223,7 @@ impl Pool {
             && let Some(mapped) = self.mapped_username(&key, &identities)
         {
             (key, given_username) = (self.username_key(&mapped), None);
+            given_sub.get_or_insert_with(|| derived_sub.into());
         }
         let user_index = UserIndex::try_from(self.users.len()).map_err(|_| PoolError::TooManyUsers)?;
         for identity in &identities {
@@ -236,7 +243,7 @@ impl Pool {
         });
         self.index_new(User {
             username: key.into(),
-            sub,
+            given_sub,
             email: user.email.map(Arc::from),
             created_ms: user.created_ms,
             modified_ms: user.modified_ms,
@@ -277,12 +284,12 @@ impl Pool {
 
     fn index_new(&mut self, user: User) {
         let Ok(user_index) = UserIndex::try_from(self.users.len()) else { return };
-        self.by_username.insert(Arc::clone(&user.username), user_index);
-        self.by_sub.insert(Arc::clone(&user.sub), user_index);
         if let Some(email) = &user.email {
             self.by_email.insert((lower_case(email), user_index));
         }
         self.users.push(user);
+        self.by_username.insert(&self.users, user_index);
+        self.by_sub.insert(&self.users, user_index);
     }
 
     pub(crate) fn add_holder(&mut self, identity: &StoredIdentity, user_index: UserIndex) {
@@ -322,9 +329,9 @@ impl Pool {
 
     pub(crate) fn user_index_by_username(&self, username: &str) -> Option<UserIndex> {
         if self.settings.case_sensitive {
-            self.by_username.get(username).copied()
+            self.by_username.get(&self.users, username)
         } else {
-            self.by_username.get(&*self.username_key(username)).copied()
+            self.by_username.get(&self.users, &self.username_key(username))
         }
     }
 
@@ -349,9 +356,9 @@ impl Pool {
 
     fn user_index_by_alias(&self, value: &str) -> Option<UserIndex> {
         if self.settings.username_attributes.is_empty()
-            && let Some(user_index) = self.by_sub.get(value)
+            && let Some(user_index) = self.by_sub.get(&self.users, value)
         {
-            return Some(*user_index);
+            return Some(user_index);
         }
         ALIAS_ATTRIBUTES.into_iter().find_map(|name| self.user_index_by_alias_of(name, value))
     }
@@ -382,7 +389,7 @@ impl Pool {
                 .and_then(|user| user.attribute(attribute))
                 .is_some_and(|held| self.username_key(held) == self.username_key(value))
         };
-        self.by_username.values().copied().filter(has_value).collect()
+        self.by_username.iter().filter(has_value).collect()
     }
 
     /// Whether a user has verified an address, as far as the pool says. Names need not be verified.

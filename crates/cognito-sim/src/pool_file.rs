@@ -96,7 +96,8 @@ pub fn save(path: &Path, pool: &Pool) -> Result<(), PoolFileError> {
 /// What the writer says.
 pub fn write(mut writer: impl Write, pool: &Pool) -> io::Result<()> {
     writer.write_all(opening(pool.settings(), pool.providers())?.as_bytes())?;
-    let users = pool.by_username.values().filter_map(|user_index| pool.user(*user_index));
+    let mut users: Vec<_> = pool.by_username.iter().filter_map(|user_index| pool.user(user_index)).collect();
+    users.sort_unstable_by_key(|user| &user.username);
     let mut separator: &[u8] = b"\n";
     for user in users {
         writer.write_all(separator)?;
@@ -426,7 +427,7 @@ impl<'a> UserRecord<'a> {
         let attributes = extra.iter().flat_map(|extra| extra.attributes.iter());
         Self {
             username: Cow::Borrowed(pool.shown_username(user)),
-            sub: Some(Cow::Borrowed(&user.sub)),
+            sub: Some(user.sub()),
             email: user.email.as_deref().map(Cow::Borrowed),
             status: Cow::Borrowed(user.status.as_str()),
             enabled: user.enabled,

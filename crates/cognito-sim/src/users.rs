@@ -234,7 +234,7 @@ impl Pool {
     pub(crate) fn delete_user(&mut self, username: &str) -> Result<Vec<(String, UserRef)>, ApiError> {
         let user_index = self.find_user(username).ok_or_else(ApiError::user_not_found)?;
         let Some(user) = self.user(user_index) else { return Err(ApiError::user_not_found()) };
-        let (username, sub, email) = (Arc::clone(&user.username), Arc::clone(&user.sub), user.email.clone());
+        let (username, sub, email) = (user.username.clone(), user.sub().into_owned(), user.email.clone());
         let identities: Vec<_> =
             user.identities.iter().map(|held| (held.provider, Arc::clone(&held.user_id))).collect();
         let mut freed = Vec::new();
@@ -247,8 +247,8 @@ impl Pool {
             self.remove_identity(user_index, provider, &user_id);
         }
         // The record stays, so that a chain of pages that stands at it knows where to go on.
-        self.by_username.remove(&username);
-        self.by_sub.remove(&sub);
+        self.by_username.remove(&self.users, &username);
+        self.by_sub.remove(&self.users, &sub);
         if let Some(email) = email {
             self.by_email.remove(&(lower_case(&email), user_index));
         }

@@ -171,9 +171,15 @@ impl PlannedMigration<'_> {
         let providers = in_pool.iter().flatten().filter(relevant).cloned().collect();
         let (facts_read, mapped) = (facts.as_ref(), BTreeMap::new());
         let (directory, app_clients) = (ports.directory, ports.app_clients);
-        let app_clients_max = limits::APP_CLIENTS_READ_MAX;
-        let scope =
-            SignInScope { directory, app_clients, facts: facts_read, providers, mapped: &mapped, app_clients_max };
+        let scope = SignInScope {
+            directory,
+            app_clients,
+            facts: facts_read,
+            providers,
+            mapped: &mapped,
+            mappings_max: limits::MAPPINGS_READ_MAX,
+            app_clients_max: limits::APP_CLIENTS_READ_MAX,
+        };
         checkup.check_sign_ins(&scope).await;
         check_users(&mut checkup, ports.directory).await;
         let pace = check_quota(&mut checkup, ports.limits, self.share, clock).await;

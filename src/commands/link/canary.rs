@@ -17,7 +17,7 @@ use crate::domain::outcome::RefusalCode;
 use crate::domain::row::{Row, RowNumber};
 use crate::domain::state::{ResumeAction, RetryChoice, RowState};
 use crate::engine::{IncomingRow, PlannedOutcome, RowBatch, RowBatchFuture, RowSource};
-use crate::ledger::{Ledger, RowStanding};
+use crate::ledger::Ledger;
 use crate::limits::{CANARY_ROWS_MAX, READER_BATCH_ROWS};
 use crate::ui::format::counted;
 use crate::ui::{Ui, escape};
@@ -129,9 +129,7 @@ fn state_of(incoming: &IncomingRow, ledger: Option<&Ledger>) -> RowState {
 }
 
 fn is_replaced(incoming: &IncomingRow, ledger: Option<&Ledger>) -> bool {
-    let key = incoming.key();
-    ledger
-        .is_some_and(|ledger| ledger.view().standing(key) == RowStanding::Replaced && ledger.view().is_superseded(key))
+    ledger.is_some_and(|ledger| ledger.view().is_replaced(incoming.key()))
 }
 
 /// Rows that come first, in batches, and then the others.

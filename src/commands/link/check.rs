@@ -15,7 +15,7 @@ use crate::domain::shard::Shard;
 use crate::domain::state::{ResumeAction, RetryChoice, RowState};
 use crate::engine::IncomingRow;
 use crate::input::{CrossRowFindings, InputOptions, InputReader, InputRecord, InputSource};
-use crate::ledger::{Corrections, InputPresence, Ledger, LedgerError, RowStanding};
+use crate::ledger::{Corrections, InputPresence, Ledger, LedgerError};
 use crate::limits::PROVIDERS_PER_POOL_MAX;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct CheckedInput {
     pub rows: u64,
     /// Rows of other shards. No other number here includes them.
     pub in_other_shards: u64,
-    /// Rows with an error, of their own or in comparison with other rows.
+    /// Rows with an error, of their own or in comparison with other rows, that are not in doubt.
     pub invalid: u64,
     /// Rows that an earlier run has settled, also where they are invalid in comparison with other rows.
     pub done_before: u64,
@@ -40,6 +40,9 @@ pub struct CheckedInput {
     pub superseded: u64,
     /// Rows that an earlier run left in doubt. They are read first.
     pub in_doubt: u64,
+    /// Rows that an earlier run left in doubt, and that are invalid in comparison with other rows. They are read, and nothing
+    /// is sent for them.
+    pub invalid_in_doubt: u64,
     /// Rows whose destination must be looked up.
     pub look_ups: u64,
     /// Providers of the identities that a run will link.
@@ -123,9 +126,7 @@ impl InputCheck<'_> {
         checked.rows += 1;
         let is_valid = record.is_valid();
         let key = record.key(self.pool);
-        if self.ledger.is_some_and(|ledger| {
-            ledger.view().standing(key) == RowStanding::Replaced && ledger.view().is_superseded(key)
-        }) {
+        if self.ledger.is_some_and(|ledger| ledger.view().is_replaced(key)) {
             checked.superseded += 1;
             return;
         }
@@ -143,7 +144,7 @@ impl InputCheck<'_> {
                 checked.done_before += 1;
                 checked.undone += u64::from(state == RowState::Undone);
             }
-            (Some(_), ResumeAction::Settle) if !is_valid => checked.done_before += 1,
+            (Some(_), ResumeAction::Settle) if !is_valid => checked.invalid_in_doubt += 1,
             (Some(_), _) if is_valid && !is_in_part => {
                 checked.left_out += 1;
                 checked.left_unprocessed += u64::from(matches!(state, RowState::Unprocessed | RowState::Undone));
@@ -175,7 +176,7 @@ impl CheckedInput {
 
     /// Rows that a run will work on.
     pub fn to_send(&self) -> u64 {
-        self.rows - self.invalid - self.done_before - self.superseded - self.left_out
+        self.rows - self.invalid - self.invalid_in_doubt - self.done_before - self.superseded - self.left_out
     }
 
     fn add_work(&mut self, link: &Link, resume: ResumeAction) {

@@ -28,21 +28,21 @@ impl LinkArgs {
             (self.input_limits.max_shrink.is_some(), "--max-shrink", ""),
         ];
         let is_bounded = bounds != ChangeBounds::default();
-        if is_bounded || of_ledger.iter().any(|(is_given, ..)| *is_given) {
-            let ledger = Some(self.ledger_path(shard)?).filter(|path| path.exists());
-            if let Some(ledger) = ledger {
+        let given = of_ledger.iter().find(|(is_given, ..)| *is_given);
+        let ledger = match self.ledger_path(shard) {
+            Err(failure) if is_bounded || given.is_some() => return Err(failure),
+            path => path.ok().filter(|path| path.exists()),
+        };
+        if let Some(ledger) = ledger {
+            if let Some((_, option, advice)) = given {
                 let ledger = ledger.display();
-                if let Some((_, option, advice)) = of_ledger.iter().find(|(is_given, ..)| *is_given) {
-                    return Err(Failure::Usage(format!(
-                        "{option} depends on what ledger {ledger} has, and --dry-run reads no ledger{advice}"
-                    )));
-                }
-                ui.note(&format!(
-                    "the bounds of changes in the settings are not checked: they count rows that ledger {ledger} does not \
-                     have, and --dry-run reads no ledger"
-                ));
-                bounds = ChangeBounds::default();
+                return Err(Failure::Usage(format!(
+                    "{option} needs ledger {ledger}, which --dry-run does not read{advice}"
+                )));
             }
+            let of_settings = if is_bounded { "the bounds of changes in the settings, " } else { "" };
+            ui.note(&format!("not checked, because --dry-run reads no ledger: {of_settings}--max-shrink"));
+            bounds = ChangeBounds::default();
         }
         self.note_options_without_effect(ui);
         let validate = ValidateArgs {

@@ -39,7 +39,7 @@ impl ExpectedCalls {
     fn new(checked: &CheckedInput, plan: Option<&PlanHeader>) -> Self {
         let to_send = checked.to_send();
         // Rows in doubt are read first: several times where the last run has only just ended.
-        let doubt_reads = checked.in_doubt * READS_PER_DOUBT;
+        let doubt_reads = (checked.in_doubt + checked.invalid_in_doubt) * READS_PER_DOUBT;
         match plan {
             Some(plan) => Self { writes: plan.count("link").min(to_send), reads: doubt_reads },
             None => Self { writes: to_send, reads: doubt_reads + checked.look_ups },
@@ -60,6 +60,7 @@ fn note_work(checked: &CheckedInput, calls: &ExpectedCalls, options: &EngineOpti
     let mut parts = vec![format!("{}: {} to process", counted(checked.rows, "row"), count(checked.to_send()))];
     for (number, what) in [
         (checked.in_doubt, "of them in doubt and read first"),
+        (checked.invalid_in_doubt, "in doubt and read back although invalid"),
         (checked.done_before - checked.undone, "settled in earlier runs"),
         (checked.undone, "removed by undo and not linked again"),
         (checked.superseded, "superseded by a correction"),

@@ -21,6 +21,7 @@ use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
 use super::shared::control::{ControlArgs, ControlPlan};
 use super::shared::part::{InputPart, PartArgs};
+use super::shared::pool_findings::WayToAccept;
 use super::shared::retry::{RetryOption, hint_at_superseded_links, hint_at_undone_rows, parse_retry, retry_choice};
 use super::shared::rows::{InputRows, RowGuidance};
 use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_start};
@@ -65,9 +66,9 @@ const EXAMPLE: &str = "Example: cognito-link link pairs.csv --user-pool-id us-ea
 /// Link every row of a file; resume where the last run ended
 ///
 /// Checks the whole file first, and sends nothing before you have confirmed. The ledger beside the file records every
-/// call before it is made, so the same command resumes after a crash, a signal or a limit. The settings of
-/// the pool that break sign-ins, and identities unlike a sample of the pool's, are reported before it asks. Only a plan
-/// compares each row with the pool before.
+/// call before it is made, so the same command resumes after a crash, a signal or a limit. Before it asks, it
+/// reports settings of the pool that break sign-ins, and identities unlike a sample of the pool's. Only a plan compares
+/// each row with the pool.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 #[expect(clippy::struct_excessive_bools, reason = "a flag a field")]
@@ -123,7 +124,7 @@ pub struct LinkArgs {
     #[arg(long, value_name = "N", value_parser = canary::parse_canary, help_heading = headings::PACE,
         hide_short_help = true)]
     pub canary: Option<u64>,
-    /// Read each user after the call, to tell a link that stood before from a new one; one read more for each row
+    /// Read each user after the call, to tell a link that stood before from a new one; one read more for each row, and another after a minute where an older link is shown
     #[arg(long, help_heading = headings::PACE, hide_short_help = true)]
     pub read_back: bool,
     /// At the end, compare the rows, and every other link of the ledger, with the pool by a scan; report every difference
@@ -330,6 +331,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
             knowledge: &opened.knowledge,
             providers: &checked.providers,
             options: &input_options,
+            way: if plan.is_some() { WayToAccept::ByNewPlan } else { WayToAccept::ByOption },
             ledger: ledger.as_ref(),
             retry: options.retry,
             canary: &canary,
@@ -337,7 +339,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
             context,
         };
         let found = check.run(rows).await?;
-        let reasons = reasons_to_think(ledger.as_ref(), plan).into_iter().chain(found).collect();
+        let reasons = reasons_of_run(ledger.as_ref(), plan).into_iter().chain(found).collect();
         opened.target.confirm(&Proposal { what, links, reasons, yes: args.yes, ui })?;
     }
 
@@ -573,8 +575,8 @@ impl ServiceOrigin {
     }
 }
 
-/// Returns what to think of before the links are made.
-fn reasons_to_think(ledger: Option<&Ledger>, plan: Option<&PlanHeader>) -> Vec<String> {
+/// Returns reasons for the question.
+fn reasons_of_run(ledger: Option<&Ledger>, plan: Option<&PlanHeader>) -> Vec<String> {
     let mut reasons = Vec::new();
     if ledger.is_none_or(|ledger| ledger.last_run().is_none()) {
         reasons.push("the first run with this ledger".to_owned());

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 
 use super::canary::{Canary, is_sent};
 use crate::commands::shared::pool_findings::{
-    check_sign_ins, difference_from_pool, immutable_attribute_findings, known_providers, refuse_pool_errors,
-    unlike_pool_finding, warn_about_sign_ins,
+    WayToAccept, check_sign_ins, difference_from_pool, known_providers, review_pool, warn_about_missing_sample,
+    warn_about_small_sample,
 };
 use crate::commands::shared::rows::InputRows;
 use crate::commands::shared::{CommandContext, Failure};
 use crate::domain::doctor::DoctorCheck;
-use crate::domain::finding::{Finding, FindingCode};
+use crate::domain::finding::FindingCode;
 use crate::domain::identity::ProviderName;
 use crate::domain::row::Row;
 use crate::domain::run::{StopCause, StopError};
@@ -24,9 +24,9 @@ use crate::ledger::Ledger;
 use crate::seed::Rng;
 use crate::service::UserDirectory;
 use crate::service::app_clients::AppClientReader;
-use crate::ui::format::{count, counted};
+use crate::ui::format::count;
 
-/// A pool that is about to be written to, and what is written of.
+/// The pool and the rows of a run, before the question.
 pub(super) struct PoolCheck<'a> {
     pub(super) directory: &'a dyn UserDirectory,
     pub(super) app_clients: &'a dyn AppClientReader,
@@ -34,6 +34,8 @@ pub(super) struct PoolCheck<'a> {
     /// Those of the rows that are to be sent.
     pub(super) providers: &'a BTreeSet<ProviderName>,
     pub(super) options: &'a InputOptions,
+    /// How a person accepts an error: with a plan, the run follows no option that the plan was not made with.
+    pub(super) way: WayToAccept,
     pub(super) ledger: Option<&'a Ledger>,
     pub(super) retry: RetryChoice,
     pub(super) canary: &'a Canary,
@@ -42,7 +44,7 @@ pub(super) struct PoolCheck<'a> {
 }
 
 impl PoolCheck<'_> {
-    /// Prints what it finds. Returns what to think of before the answer; an error that is not allowed ends the command.
+    /// Prints what it finds. Returns reasons for the question; an error that is not allowed ends the command.
     ///
     /// `rows` are all rows of the run; `None` where `validate` has compared them for a plan.
     pub(super) async fn run(&self, rows: Option<InputRows>) -> Result<Vec<String>, Failure> {
@@ -55,16 +57,10 @@ impl PoolCheck<'_> {
             (Some(subjects), Some(rows)) if !subjects.says_nothing() => self.compared(subjects, rows)?,
             _ => Vec::new(),
         };
-        let unlike_found = unlike.iter().map(|unlike| unlike_pool_finding(unlike, self.options));
-        let findings: Vec<Finding> =
-            unlike_found.chain(immutable_attribute_findings(&sign_ins, self.options)).collect();
-        let mut reasons = refuse_pool_errors(findings, ui)?;
+        let reasons = review_pool(&unlike, &sign_ins, self.options, self.way, "link", ui)?;
         if let Some(subjects) = &subjects {
+            warn_about_small_sample(subjects, self.providers.iter(), ui);
             self.refuse_unlike_canary(subjects)?;
-        }
-        let warnings = warn_about_sign_ins(&sign_ins, "link", ui);
-        if warnings > 0 {
-            reasons.push(format!("{} of sign-ins", counted(warnings, "warning")));
         }
         Ok(reasons)
     }
@@ -74,15 +70,14 @@ impl PoolCheck<'_> {
         check_sign_ins(self.directory, self.app_clients, self.knowledge, providers, self.seed, clock).await
     }
 
-    /// What the identities of the pool look like. Without an answer, a note says so, and nothing is compared.
+    /// What the identities of the pool look like. Without an answer, a warning says so, and nothing is compared.
     async fn subjects(&self) -> Option<SubjectProfiles> {
         let (facts, known) = (&self.knowledge.facts, known_providers(self.providers, self.knowledge));
         let mut rng = Rng::new(self.seed).fork("subjects");
         match sample_subjects(self.directory, facts, &known, self.context.clock, &mut rng).await {
             Ok(sample) => Some(sample.profiles),
             Err(stop) => {
-                let detail = stop.printable_detail(self.context.ui.shows_values());
-                self.context.ui.note(&format!("identities are not compared with those of the pool: {detail}"));
+                warn_about_missing_sample(&stop, self.context.ui);
                 None
             }
         }
@@ -105,13 +100,27 @@ impl PoolCheck<'_> {
             return Ok(());
         }
         let mut comparison = SubjectComparison::new(subjects);
+        let mut not_compared = BTreeSet::new();
         let sent = self.canary.rows().filter(|incoming| is_sent(incoming, self.ledger, self.retry));
-        sent.filter_map(|incoming| incoming.row()).for_each(|row| add_subject(&mut comparison, row));
+        for row in sent.filter_map(|incoming| incoming.row()) {
+            add_subject(&mut comparison, row);
+            let source = &row.link.source;
+            if source.attribute().is_subject() && !subjects.compares(source.provider().as_str()) {
+                not_compared.insert(source.provider().as_str());
+            }
+        }
+        for provider in not_compared {
+            self.context.ui.outcome(&format!(
+                "canary: the pool shows too few identities of {provider} to compare values with; only a sign-in proves \
+                 that they are right"
+            ));
+        }
         let Some(unlike) = comparison.finish().into_iter().min_by_key(|unlike| unlike.first_row) else { return Ok(()) };
         let detail = format!(
-            "canary: row {}: {}; nothing was sent: map the right column, or accept it with --allow unlike_pool",
+            "canary: row {}: {}; nothing was sent: map the right column, or {}",
             count(unlike.first_row),
-            difference_from_pool(&unlike)
+            difference_from_pool(&unlike),
+            self.way.advice(FindingCode::UnlikePool)
         );
         Err(StopError::new(StopCause::Canary, detail).into())
     }

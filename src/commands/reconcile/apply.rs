@@ -10,7 +10,7 @@ use crate::commands::shared::Monitor;
 use crate::commands::shared::choices::Choices;
 use crate::commands::shared::rows::incoming;
 use crate::commands::shared::run::exit_for_run;
-use crate::commands::shared::{Failure, exit_for_stop, input_stop};
+use crate::commands::shared::{Failure, input_stop};
 use crate::domain::identity::PoolId;
 use crate::domain::row::RowKey;
 use crate::domain::run::{RunReport, StopError};
@@ -26,10 +26,10 @@ const RECORDS_PER_TURN: usize = READER_BATCH_ROWS * 16;
 
 #[derive(Default)]
 pub(super) struct ApplyOutcome {
-    /// The run; `None` where there was nothing to do, or a bound forbade it.
+    /// The run; `None` where there was nothing to do, or something forbade it.
     pub(super) run: Option<RunReport>,
     /// Why the run ended early, or never started.
-    pub(super) stop: Option<StopError>,
+    pub(super) failure: Option<Failure>,
     pub(super) left_open: u64,
     /// What watched the run. It is finished with the exit status of the command.
     pub(super) monitor: Option<Monitor>,
@@ -37,9 +37,9 @@ pub(super) struct ApplyOutcome {
 
 impl ApplyOutcome {
     pub(super) fn exit(&self) -> Exit {
-        match (&self.run, &self.stop) {
+        match (&self.run, &self.failure) {
             (Some(run), _) => exit_for_run(run),
-            (None, Some(stop)) => exit_for_stop(stop.cause),
+            (None, Some(failure)) => failure.exit(),
             (None, None) => Exit::Success,
         }
     }
@@ -54,24 +54,36 @@ pub struct ReopenedRows {
     pub too_recent: u64,
 }
 
-/// Records in the ledger that links which it holds as done are gone, so that the engine attempts them again. `ListUsers`
-/// lags behind writes: shortly after a run, such rows are left alone.
-pub fn reopen_rows(comparison: &mut Comparison, ledger: &mut Ledger, now: UnixMs) -> Result<ReopenedRows, Failure> {
-    let lines = std::mem::take(&mut comparison.undone_by_others);
+/// Whether the last run of a ledger is too recent for a scan to have seen its links: `ListUsers` lags behind writes.
+pub(super) fn misses_last_run(scan_began: UnixMs, ledger: &Ledger) -> bool {
     let last_run = ledger.last_run().map(|run| run.end.as_ref().map_or(run.start.at, |end| end.at));
-    if last_run.is_some_and(|ended| comparison.scan_began.saturating_sub(ended) < LIST_LAG_MS_MAX) {
-        for key in lines.iter().filter_map(|line| line.key) {
-            comparison.picks.remove(&key);
-        }
-        return Ok(ReopenedRows { rows: 0, too_recent: lines.len() as u64 });
+    last_run.is_some_and(|ended| scan_began.saturating_sub(ended) < LIST_LAG_MS_MAX)
+}
+
+/// Leaves rows alone that are done in the ledger and missing in a scan that is too early. Returns their number.
+pub(super) fn leave_out_recent_rows(comparison: &mut Comparison, ledger: &Ledger) -> u64 {
+    if !misses_last_run(comparison.scan_began, ledger) {
+        return 0;
     }
+    let lines = std::mem::take(&mut comparison.undone_by_others);
+    for key in lines.iter().filter_map(|line| line.key) {
+        comparison.picks.remove(&key);
+    }
+    lines.len() as u64
+}
+
+/// Records in the ledger that links which it holds as done are gone, so that the engine attempts them again. Shortly after
+/// a run, such rows are left alone.
+pub fn reopen_rows(comparison: &mut Comparison, ledger: &mut Ledger, now: UnixMs) -> Result<ReopenedRows, Failure> {
+    let too_recent = leave_out_recent_rows(comparison, ledger);
+    let lines = std::mem::take(&mut comparison.undone_by_others);
     for line in &lines {
         if let Some(key) = line.key {
             ledger.withdraw(line.row, key, now)?;
         }
     }
     ledger.sync()?;
-    Ok(ReopenedRows { rows: lines.len() as u64, too_recent: 0 })
+    Ok(ReopenedRows { rows: lines.len() as u64, too_recent })
 }
 
 pub(super) fn note_settling(comparison: &Comparison, reopened: ReopenedRows, now: UnixMs, ui: &Ui) {

@@ -46,11 +46,11 @@ pub struct Comparison {
     /// When the scan began, by our clock.
     pub(super) scan_began: UnixMs,
     pub(super) cross_row: Arc<CrossRowFindings>,
-    /// Providers of the identities that a run would link.
+    /// Providers of the identities that a run will link.
     pub(super) providers: BTreeSet<ProviderName>,
     /// How these differ from the identities of the pool.
     pub(super) unlike: Vec<UnlikePool>,
-    /// Rows that a run would link to users of whom a person should know more: by the reason.
+    /// Rows to link with a concern about their user, by concern.
     pub(super) concerns: BTreeMap<&'static str, u64>,
     /// Which rows of the ledger the file has; `None` without a ledger.
     pub(super) presence: Option<InputPresence>,
@@ -116,7 +116,10 @@ impl ReconcileInput {
                     let standing = with_ledger_refusal(in_pool, state, self.retry);
                     let hint = forecast.hint.map(CorrectionHint::as_str);
                     let drift = DriftRow { row: record.number, key: Some(key), standing, hint };
-                    if comparison.pick(&drift, key, forecast.outcome, state) {
+                    let is_new = comparison.pick(&drift, key, forecast.outcome, state);
+                    // What the scan is too early for is not sent.
+                    let is_done = state.on_resume(RetryChoice::EVERYTHING) == ResumeAction::Skip;
+                    if is_new && !(is_done && scan.misses_last_run) {
                         let provider = link.source.provider();
                         if link.source.attribute().is_subject() {
                             subjects.add(record.number.0, provider.as_str(), link.source.value().expose());

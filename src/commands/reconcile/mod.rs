@@ -18,9 +18,7 @@ use clap::Args;
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
 use super::shared::control::ControlArgs;
-use super::shared::pool_findings::{
-    check_sign_ins, immutable_attribute_findings, refuse_pool_errors, unlike_pool_finding, warn_about_sign_ins,
-};
+use super::shared::pool_findings::{WayToAccept, check_sign_ins, review_pool, warn_of_pool_errors};
 use super::shared::retry::{RetryOption, parse_retry, retry_choice};
 use super::shared::run::{listen_for_signals, run_engine, run_start};
 use super::shared::settings::parse_percent;
@@ -30,7 +28,6 @@ use super::shared::{
     note_preset, parse_provider, warn_about_access, warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
-use crate::domain::event::RunEvent;
 use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::run::{RunOutcome, RunPurpose};
 use crate::domain::state::RetryChoice;
@@ -40,11 +37,11 @@ use crate::foresight::preflight::mapped_attributes;
 use crate::foresight::scan::ScanOptions;
 use crate::input::{InputReader, InputSource, OutputFile};
 use crate::ledger::record::RunStart;
-use crate::ledger::{Corrections, Ledger, LedgerView, identity_hash, superseded_identities};
+use crate::ledger::{Corrections, Ledger, identity_hash, superseded_identities};
 use crate::limits::{CHANGES_MAX, CHANGES_PERCENT_MAX, REPORT_FAILURES_MAX};
 use crate::seed::Rng;
 use crate::ui::format;
-use apply::{ApplyOutcome, note_settling};
+use apply::{ApplyOutcome, leave_out_recent_rows, misses_last_run, note_settling};
 pub use apply::{PickedRows, ReopenedRows, reopen_rows};
 pub use comparison::{ComparedItem, Comparison};
 pub use input::ReconcileInput;
@@ -119,18 +116,23 @@ pub struct ReconcileArgs {
     pub advanced: AdvancedArgs,
 }
 
+impl ReconcileArgs {
+    fn refuse_required_approval(&self) -> Result<(), Failure> {
+        let Some(signers) = self.require_approval.as_ref().filter(|_| self.apply) else { return Ok(()) };
+        Err(Failure::Usage(format!(
+            "--require-approval {}: only an approved plan is linked, and --apply follows none: use `validate --save-plan \
+             PLAN`, `plan approve PLAN` and `link --plan PLAN`",
+            signers.display()
+        )))
+    }
+}
+
 pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, clock, file_settings: file, .. } = context;
 
     // Settings.
     args.control.plan()?;
-    if let Some(signers) = args.require_approval.as_ref().filter(|_| args.apply) {
-        return Err(Failure::Usage(format!(
-            "--require-approval {}: only an approved plan is linked, and --apply follows none: use `validate --save-plan \
-             PLAN`, `plan approve PLAN` and `link --plan PLAN`",
-            signers.display()
-        )));
-    }
+    args.refuse_required_approval()?;
     // Nobody can answer, so the comparison is a preview, and the ledger stays as it is.
     let is_preview = args.apply && !args.guards.answers(args.yes) && !ui.can_ask();
     let source = InputSource::open(&args.input)?;
@@ -198,16 +200,15 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     let rows_before = known.and_then(|ledger| ledger.rows_of_input(&args.input.display().to_string()));
     let needs = input.read_file(ui.observer().as_mut())?;
     input_limits.check(needs.rows, rows_before)?;
-    let view = known.map(Ledger::view);
-    let superseded = match (view, ledger_path.as_deref().or(args.ledger.as_deref())) {
-        (Some(view), Some(path)) => superseded_identities(view, path)?,
+    let superseded = match (known, ledger_path.as_deref().or(args.ledger.as_deref())) {
+        (Some(ledger), Some(path)) => superseded_identities(ledger.view(), path)?,
         _ => HashSet::new(),
     };
-    let (comparison, report) = compare(&args, &input, needs, &pool, view, &superseded, scan, context).await?;
+    let (comparison, report) = compare(&args, &input, needs, &pool, known, &superseded, scan, context).await?;
     view::print_drift(&report, ui)?;
     input.choices.warn_about_unused(ui);
     if !args.apply {
-        print_unlike(&comparison, &input, context);
+        warn_of_pool_errors(&comparison.unlike, &input.options, ui);
     }
     if !args.apply && comparison.in_doubt > 0 {
         let rows = format::counted(comparison.in_doubt, "row");
@@ -233,9 +234,9 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     }
     let applied = outcome.run.as_ref().zip(shown_path.as_deref());
     let again = args.reading.with_input(&args.input);
-    view::print_result(&report, applied, again.as_deref(), outcome.stop.as_ref(), exit, ui)?;
-    if let Some(stop) = &outcome.stop {
-        ui.stopped(stop);
+    view::print_result(&report, applied, again.as_deref(), outcome.failure.as_ref(), exit, ui)?;
+    if let Some(failure) = &outcome.failure {
+        failure.print(ui);
     }
     Ok(exit)
 }
@@ -265,11 +266,21 @@ async fn apply(
     }
     let changes = report.counts.changes;
     if let Err(stop) = bounds.check(changes, report.counts.rows) {
-        return Ok(ApplyOutcome { stop: Some(stop), left_open: changes, ..ApplyOutcome::default() });
+        return Ok(ApplyOutcome { failure: Some(stop.into()), left_open: changes, ..ApplyOutcome::default() });
     }
     let seed = args.advanced.seed.unwrap_or(context.seed);
-    let reasons = check_missing(input, pool, &comparison, seed, context).await?;
+    let too_recent = leave_out_recent_rows(&mut comparison, &ledger);
+    let reasons = match comparison.to_process() {
+        0 => Vec::new(),
+        _ => match check_missing(input, pool, &comparison, seed, context).await {
+            Ok(reasons) => reasons,
+            Err(failure) => {
+                return Ok(ApplyOutcome { failure: Some(failure), left_open: changes, ..ApplyOutcome::default() });
+            }
+        },
+    };
     let reopened = reopen_rows(&mut comparison, &mut ledger, clock.unix_ms())?;
+    let reopened = ReopenedRows { too_recent, ..reopened };
     note_settling(&comparison, reopened, clock.unix_ms(), ui);
     let left_open = reopened.too_recent;
     let to_process = comparison.to_process();
@@ -324,15 +335,15 @@ async fn apply(
     let run = run_engine(engine, &start, &corrections, &mut rows, &mut signals).await?;
     controls.close().await;
     drop(observer);
-    let stop = match &run.ended {
-        RunOutcome::Stopped(stop) => Some(stop.clone()),
+    let failure = match &run.ended {
+        RunOutcome::Stopped(stop) => Some(stop.clone().into()),
         _ => None,
     };
-    Ok(ApplyOutcome { run: Some(run), stop, left_open, monitor: Some(monitor) })
+    Ok(ApplyOutcome { run: Some(run), failure, left_open, monitor: Some(monitor) })
 }
 
-/// Compares what a run would link with the pool as a whole, and with what breaks sign-ins there. Returns what to think of
-/// before the answer; an error ends the command.
+/// Compares what a run would link with the pool as a whole, and with what breaks sign-ins there. Returns reasons
+/// for the question; an error ends the command.
 async fn check_missing(
     input: &ReconcileInput,
     pool: &OpenPool,
@@ -341,26 +352,16 @@ async fn check_missing(
     context: &CommandContext<'_>,
 ) -> Result<Vec<String>, Failure> {
     let (ui, options) = (context.ui, &input.options);
-    for (reason, rows) in &comparison.concerns {
-        ui.warn(&format!("{} to link: {reason}", format::counted(*rows, "row")));
+    let concern = |(reason, rows): (&&str, &u64)| format!("{} to link: {reason}", format::counted(*rows, "row"));
+    let concerns: Vec<String> = comparison.concerns.iter().map(concern).collect();
+    for concern in &concerns {
+        ui.warn(concern);
     }
     let (directory, app_clients) = (pool.directory.as_ref(), pool.app_clients.as_ref());
     let sign_ins =
         check_sign_ins(directory, app_clients, &pool.knowledge, &comparison.providers, seed, context.clock).await;
-    let unlike = comparison.unlike.iter().map(|unlike| unlike_pool_finding(unlike, options));
-    let findings = unlike.chain(immutable_attribute_findings(&sign_ins, options)).collect();
-    let mut reasons = refuse_pool_errors(findings, ui)?;
-    let warnings = warn_about_sign_ins(&sign_ins, "reconcile", ui);
-    reasons.extend((warnings > 0).then(|| format!("{} of sign-ins", format::counted(warnings, "warning"))));
-    Ok(reasons)
-}
-
-/// Prints how what is missing differs from the identities of the pool, where nothing is linked.
-fn print_unlike(comparison: &Comparison, input: &ReconcileInput, context: &CommandContext<'_>) {
-    let mut observer = context.ui.observer();
-    for unlike in &comparison.unlike {
-        observer.on(&RunEvent::Found(unlike_pool_finding(unlike, &input.options)));
-    }
+    let reasons = review_pool(&comparison.unlike, &sign_ins, options, WayToAccept::ByOption, "reconcile", ui)?;
+    Ok(concerns.into_iter().chain(reasons).collect())
 }
 
 /// Reads the pool, and compares the file with it. `superseded` are the identities of links that no row of the ledger has
@@ -371,7 +372,7 @@ async fn compare(
     input: &ReconcileInput,
     mut needs: FileNeeds,
     pool: &OpenPool,
-    ledger: Option<&LedgerView>,
+    ledger: Option<&Ledger>,
     superseded: &HashSet<u64>,
     options: ScanOptions,
     context: &CommandContext<'_>,
@@ -383,6 +384,7 @@ async fn compare(
     let mapped = mapped_attributes(pool.directory.as_ref(), clock, &mut rng, &known.collect()).await?;
     let directory = pool.directory.clone();
     let mut scan = input.scan_pool(&mut needs, directory, &pool.knowledge, options, clock, observer.as_mut()).await?;
+    scan.misses_last_run = ledger.is_some_and(|ledger| misses_last_run(scan.scanned.began, ledger));
     drop(observer);
     ui.status("comparing");
     let mut report = DriftReport {
@@ -398,21 +400,22 @@ async fn compare(
     };
     let mut combined = args.combined.as_deref().map(OutputFile::create).transpose()?;
     let mut superseded_links = 0;
-    let comparison = input.compare(&needs, &mut scan, &pool.knowledge, mapped, ledger, &mut |item| {
-        if let (Some(file), Some(line)) = (&mut combined, view::combined_line(&item)?) {
-            file.write(&line)?;
-        }
-        add_to_report(&mut report, &item);
-        if let ComparedItem::Extra(link) = &item
-            && superseded.contains(&identity_hash(&link.provider, link.value.expose()))
-        {
-            superseded_links += 1;
-            if let Some(last) = report.extras.last_mut().filter(|last| *last == *link) {
-                last.superseded = true;
+    let comparison =
+        input.compare(&needs, &mut scan, &pool.knowledge, mapped, ledger.map(Ledger::view), &mut |item| {
+            if let (Some(file), Some(line)) = (&mut combined, view::combined_line(&item)?) {
+                file.write(&line)?;
             }
-        }
-        Ok(())
-    })?;
+            add_to_report(&mut report, &item);
+            if let ComparedItem::Extra(link) = &item
+                && superseded.contains(&identity_hash(&link.provider, link.value.expose()))
+            {
+                superseded_links += 1;
+                if let Some(last) = report.extras.last_mut().filter(|last| *last == *link) {
+                    last.superseded = true;
+                }
+            }
+            Ok(())
+        })?;
     combined.map(OutputFile::finish).transpose()?;
     ui.clear_status();
     report.counts = comparison.counts.clone();

@@ -71,6 +71,8 @@ pub struct ReconcileScan {
     pub(super) subjects: SubjectProfiles,
     extras: Sorter,
     pub(super) traces: SignInTraces,
+    /// Whether the last run of the ledger is too recent for the scan to have seen its links.
+    pub(super) misses_last_run: bool,
 }
 
 impl ReconcileInput {
@@ -132,7 +134,7 @@ impl ReconcileInput {
             Ok(())
         };
         let scanned = scan(directory, options, clock, &mut take_page).await?;
-        Ok(ReconcileScan { index: index.build(), scanned, subjects, extras, traces })
+        Ok(ReconcileScan { index: index.build(), scanned, subjects, extras, traces, misses_last_run: false })
     }
 }
 

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::ComparedItem;
 use crate::commands::shared::Failure;
-use crate::commands::shared::result::stopped_json;
+use crate::commands::shared::result::failed_json;
 use crate::commands::shared::run_view::{
     TableLine, by_code_json, by_code_text, joined, print_run_report, run_json, simulated_mark, table,
 };
 use crate::domain::drift::{DriftReport, DriftRow, DriftStatus, EXTRA_SYMBOL, ExtraLink, LinkedUserCounts, Misfire};
 use crate::domain::identity::{Personal, masked};
 use crate::domain::outcome::RefusalCode;
-use crate::domain::run::{RunReport, StopError};
+use crate::domain::run::RunReport;
 use crate::exit::Exit;
 use crate::input::Format;
 use crate::input::{LinkRow, LinkRowWriter};
@@ -33,7 +33,7 @@ pub(super) fn print_result(
     report: &DriftReport,
     applied: Option<(&RunReport, &str)>,
     input: Option<&str>,
-    stop: Option<&StopError>,
+    failure: Option<&Failure>,
     exit: Exit,
     ui: &Ui,
 ) -> io::Result<()> {
@@ -42,7 +42,7 @@ pub(super) fn print_result(
         run["command"] = "reconcile".into();
         run
     });
-    let result = drift_json(report, applied_json.as_ref(), stop, ui.shows_values(), exit);
+    let result = drift_json(report, applied_json.as_ref(), failure, ui.shows_values(), exit);
     if ui.output() == OutputFormat::Json {
         return ui.json(&result);
     }
@@ -207,7 +207,7 @@ pub(super) fn combined_line(item: &ComparedItem<'_>) -> Result<Option<Vec<u8>>, 
 fn drift_json(
     report: &DriftReport,
     applied: Option<&Value>,
-    stop: Option<&StopError>,
+    failure: Option<&Failure>,
     show_values: bool,
     exit: Exit,
 ) -> Value {
@@ -276,7 +276,7 @@ fn drift_json(
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
         "applied": applied,
     });
-    stopped_json("reconcile_report", exit, stop, show_values, body)
+    failed_json("reconcile_report", exit, failure, show_values, body)
 }
 
 #[cfg(test)]

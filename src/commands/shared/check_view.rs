@@ -137,6 +137,10 @@ pub(super) fn message(found: &CheckResult, show_values: bool) -> String {
         CheckResult::NotTried(operation) => format!("not tried: {operation}, because it writes"),
         CheckResult::Stopped(stop) => stop.printable_detail(show_values),
         CheckResult::LeftOut(why) => format!("not checked: {why}"),
+        CheckResult::MappingsLeftOut { providers: 1 } => "the mapping of 1 more provider was not read".to_owned(),
+        CheckResult::MappingsLeftOut { providers } => {
+            format!("the mappings of {} more providers were not read", count(*providers))
+        }
     }
 }
 
@@ -166,6 +170,7 @@ pub(super) fn advice(check: &DoctorCheck) -> Option<String> {
                 "set it from a time server: from a difference of {refused} on, the service refuses signed calls"
             ));
         }
+        (CheckResult::MappingsLeftOut { .. }, _) => "`cognito-link doctor INPUT` reads them all",
         (CheckResult::NotTried(_), _) => "`doctor --probe-write` tests it with a call that cannot take effect",
         (CheckResult::Stopped(_), CheckStatus::Warn) if check.topic == CheckTopic::Mapping => {
             "only rows that link by another attribute than Cognito_Subject need it, and the checks of sign-ins; the answer \
@@ -324,6 +329,7 @@ fn details(found: &CheckResult) -> Value {
             json!({ "calls": links, "rate_per_second": pace, "seconds": duration_of_calls(*links, *pace).as_secs_f64() })
         }
         CheckResult::NotTried(operation) => json!({ "operation": operation }),
+        CheckResult::MappingsLeftOut { providers } => json!({ "providers": providers }),
         CheckResult::Stopped(stop) => json!({ "stop_cause": stop.cause.as_str() }),
         CheckResult::Accepted
         | CheckResult::AdminOnlySignUp

@@ -7,6 +7,7 @@ use crate::domain::run::{StopCause, StopError};
 use crate::exit::Exit;
 use crate::input::InputError;
 use crate::ledger::{LedgerError, LedgerOperation};
+use crate::ui::Ui;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -19,7 +20,7 @@ pub enum Failure {
     #[error("{invalid} of {read} rows are invalid and --strict was given; nothing was sent")]
     Strict { invalid: u64, read: u64 },
     /// The pool shows that the links would be wrong or of no use.
-    #[error("{} found when the input was compared with the pool; nothing was sent", .codes.join(" and "))]
+    #[error("the checks of the pool found {}; nothing was sent", .codes.join(" and "))]
     PoolFindings { codes: Vec<&'static str> },
     /// The input has fewer rows than it must have.
     #[error("{0}")]
@@ -89,13 +90,21 @@ impl Failure {
         }
     }
 
+    /// Prints it, with what to do.
+    pub fn print(&self, ui: &Ui) {
+        match self {
+            Self::Stop(stop) => ui.stopped(stop),
+            _ => ui.error_of(self.code(), &self.to_string(), self.hint()),
+        }
+    }
+
     /// Returns what to do about it, where the message does not say.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Strict { .. } => Some("correct the rows listed above, or omit --strict to link the other rows"),
-            Self::PoolFindings { .. } => {
-                Some("`explain CODE` says what to do; `doctor INPUT` lists all checks of sign-ins")
-            }
+            Self::PoolFindings { .. } => Some(
+                "`cognito-link explain CODE` prints what to do; `cognito-link doctor INPUT` lists all checks of sign-ins",
+            ),
             Self::SmallInput(_) => {
                 Some("check the export; if it is right, lower --min-rows or raise --max-shrink for one run")
             }

@@ -15,7 +15,7 @@ use crate::input::InputReader;
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = headings::INPUT)]
 pub struct PartArgs {
-    /// Link at most N rows, the first ones that are not done; a later run links the others
+    /// Link at most N rows that are not done: the first ones, or with --order recent those with the latest changes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), hide_short_help = true)]
     pub limit: Option<u64>,
     /// Link only rows with these numbers in the input, such as 5,10-20 (can be repeated)

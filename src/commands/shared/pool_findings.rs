@@ -10,12 +10,12 @@ use crate::domain::doctor::{CheckResult, CheckStatus, DoctorCheck};
 use crate::domain::event::RunEvent;
 use crate::domain::finding::{Finding, FindingCode, Severity};
 use crate::domain::identity::ProviderName;
-use crate::domain::run::StopCause;
+use crate::domain::run::{StopCause, StopError};
 use crate::foresight::checkup::{Checkup, SignInScope};
 use crate::foresight::preflight::PoolKnowledge;
-use crate::foresight::subject_profile::UnlikePool;
+use crate::foresight::subject_profile::{SubjectProfiles, UnlikePool};
 use crate::input::InputOptions;
-use crate::limits::APP_CLIENTS_READ_BY_RUN_MAX;
+use crate::limits::{APP_CLIENTS_READ_BY_RUN_MAX, MAPPINGS_READ_BY_RUN_MAX};
 use crate::seed::Rng;
 use crate::service::UserDirectory;
 use crate::service::app_clients::AppClientReader;
@@ -25,44 +25,71 @@ fn finding_of_file(code: FindingCode, severity: Severity, message: String) -> Fi
     Finding { code, severity, row: None, line: 0, field: 0, column: String::new(), message }
 }
 
-/// Reports what differs between the identities of the input and those of the pool, for one provider.
-pub fn unlike_pool_finding(unlike: &UnlikePool, options: &InputOptions) -> Finding {
-    let values = format::count(unlike.values);
-    let mut message =
-        format!("{values} {}; the first is in row {}", difference_from_pool(unlike), format::count(unlike.first_row));
-    let is_error = unlike.is_certain() && !options.allow.contains(&FindingCode::UnlikePool);
-    message += if is_error { "; map the right column, or accept it with --allow unlike_pool" } else { "" };
-    finding_of_file(FindingCode::UnlikePool, if is_error { Severity::Error } else { Severity::Warning }, message)
+/// How a person accepts an error about the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WayToAccept {
+    ByOption,
+    /// A plan is followed with the options that it was made with.
+    ByNewPlan,
 }
 
-/// Says how values differ from those of the pool, without their number.
+impl WayToAccept {
+    /// What to do, after "or".
+    pub fn advice(self, code: FindingCode) -> String {
+        let code = code.as_str();
+        match self {
+            Self::ByOption => format!("accept it with --allow {code}"),
+            Self::ByNewPlan => format!("make a new plan with --allow {code}"),
+        }
+    }
+}
+
+/// Returns what stands against the links, or warns about them: for the input as a whole.
+pub fn pool_findings(
+    unlike: &[UnlikePool],
+    sign_ins: &[DoctorCheck],
+    options: &InputOptions,
+    way: WayToAccept,
+) -> Vec<Finding> {
+    let unlike = unlike.iter().map(|unlike| unlike_pool_finding(unlike, options, way));
+    let immutable = sign_ins.iter().filter(|check| is_immutable_mapping(check));
+    unlike.chain(immutable.map(|check| immutable_attribute_finding(check, options, way))).collect()
+}
+
+/// Reports what differs between the identities of the input and those of the pool, for one provider.
+fn unlike_pool_finding(unlike: &UnlikePool, options: &InputOptions, way: WayToAccept) -> Finding {
+    let place = if unlike.values == 1 { "it" } else { "the first" };
+    let message = format!("{}; {place} is in row {}", difference_from_pool(unlike), format::count(unlike.first_row));
+    if unlike.is_certain() && !options.allow.contains(&FindingCode::UnlikePool) {
+        let advice = way.advice(FindingCode::UnlikePool);
+        let message = format!("{message}; map the right column, or {advice}");
+        finding_of_file(FindingCode::UnlikePool, Severity::Error, message)
+    } else {
+        finding_of_file(FindingCode::UnlikePool, Severity::Warning, message)
+    }
+}
+
+/// Says how many values differ from those of the pool, and how.
 pub fn difference_from_pool(unlike: &UnlikePool) -> String {
     let place = if unlike.is_sample { "in a sample of the pool" } else { "in the pool" };
     format!(
-        "{} values {}; the {} {place} {}",
-        unlike.provider,
+        "{} {}; the {} {place} {}",
+        format::counted(unlike.values, &format!("{} value", unlike.provider)),
         unlike.description(),
         format::count(unlike.pool_values),
         unlike.contrast()
     )
 }
 
-/// Reports each provider whose linked identities cannot sign in: what `doctor` fails on.
-pub fn immutable_attribute_findings<'a>(
-    sign_ins: &'a [DoctorCheck],
-    options: &'a InputOptions,
-) -> impl Iterator<Item = Finding> + 'a {
-    let is_error = !options.allow.contains(&FindingCode::ImmutableAttribute);
-    sign_ins.iter().filter(|check| is_immutable_mapping(check)).map(move |check| {
-        let what_to_do = advice(check).filter(|_| is_error).unwrap_or_default();
-        let what_to_do = if is_error {
-            format!("; {what_to_do}, or accept it with --allow immutable_attribute")
-        } else {
-            what_to_do
-        };
-        let severity = if is_error { Severity::Error } else { Severity::Warning };
-        finding_of_file(FindingCode::ImmutableAttribute, severity, message(&check.found, false) + &what_to_do)
-    })
+/// Reports a provider whose linked identities cannot sign in: what `doctor` fails on.
+fn immutable_attribute_finding(check: &DoctorCheck, options: &InputOptions, way: WayToAccept) -> Finding {
+    let code = FindingCode::ImmutableAttribute;
+    let message = message(&check.found, false);
+    if options.allow.contains(&code) {
+        return finding_of_file(code, Severity::Warning, message);
+    }
+    let remedies: Vec<String> = advice(check).into_iter().chain([way.advice(code)]).collect();
+    finding_of_file(code, Severity::Error, format!("{message}; {}", remedies.join(", or ")))
 }
 
 fn is_immutable_mapping(check: &DoctorCheck) -> bool {
@@ -86,6 +113,7 @@ pub async fn check_sign_ins(
         facts: Some(&knowledge.facts),
         providers: known_providers(providers, knowledge),
         mapped: &BTreeMap::new(),
+        mappings_max: MAPPINGS_READ_BY_RUN_MAX,
         app_clients_max: APP_CLIENTS_READ_BY_RUN_MAX,
     };
     checkup.check_sign_ins(&scope).await;
@@ -97,29 +125,82 @@ pub fn known_providers(providers: &BTreeSet<ProviderName>, knowledge: &PoolKnowl
     providers.iter().filter(|name| knowledge.providers.contains_key(*name)).cloned().collect()
 }
 
-/// Prints findings before a run writes. Returns what to think of before the answer to its question; an error ends the
+/// Says where identities were compared with a sample that has too few of a provider for an error.
+pub fn warn_about_small_sample<'a>(
+    subjects: &SubjectProfiles,
+    providers: impl Iterator<Item = &'a ProviderName>,
+    ui: &Ui,
+) {
+    for provider in providers.filter(|_| subjects.is_sample()) {
+        let seen = subjects.seen(provider.as_str());
+        if seen > 0 && !subjects.has_enough(provider.as_str()) {
+            ui.warn(&format!(
+                "a sample of the pool has {} of {provider}, too few to judge the values of the input; `cognito-link \
+                 validate` with --lookup scan compares them with all of the pool",
+                if seen == 1 { "1 identity".to_owned() } else { format!("{} identities", format::count(seen)) }
+            ));
+        }
+    }
+}
+
+/// Says that identities are not compared with those of the pool, and why.
+pub fn warn_about_missing_sample(stop: &StopError, ui: &Ui) {
+    let detail = stop.printable_detail(ui.shows_values());
+    ui.warn(&format!("identities are not compared with those of the pool: {detail}"));
+}
+
+/// Prints what the pool shows of an input before `command` links it. Returns reasons for the question; an error ends the
 /// command.
-pub fn refuse_pool_errors(findings: Vec<Finding>, ui: &Ui) -> Result<Vec<String>, Failure> {
+pub fn review_pool(
+    unlike: &[UnlikePool],
+    sign_ins: &[DoctorCheck],
+    options: &InputOptions,
+    way: WayToAccept,
+    command: &str,
+    ui: &Ui,
+) -> Result<Vec<String>, Failure> {
+    let mut reasons = refuse_pool_errors(pool_findings(unlike, sign_ins, options, way), ui)?;
+    let warnings = warn_about_sign_ins(sign_ins, command, ui);
+    if warnings > 0 {
+        reasons.push(format!("{} of sign-ins", format::counted(warnings, "warning")));
+    }
+    Ok(reasons)
+}
+
+/// Warns of what `reconcile --apply` will refuse, where nothing is linked.
+pub fn warn_of_pool_errors(unlike: &[UnlikePool], options: &InputOptions, ui: &Ui) {
     let mut observer = ui.observer();
-    let (mut errors, mut allowed) = (Vec::new(), BTreeSet::new());
+    for mut finding in pool_findings(unlike, &[], options, WayToAccept::ByOption) {
+        if finding.severity == Severity::Error {
+            finding.severity = Severity::Warning;
+            finding.message = format!("--apply will refuse: {}", finding.message);
+        }
+        observer.on(&RunEvent::Found(finding));
+    }
+}
+
+/// Prints findings before a run writes. Returns reasons for the question; an error ends the command.
+fn refuse_pool_errors(findings: Vec<Finding>, ui: &Ui) -> Result<Vec<String>, Failure> {
+    let mut observer = ui.observer();
+    let (mut errors, mut warned) = (Vec::new(), BTreeSet::new());
     for finding in findings {
         let code = finding.code.as_str();
         match finding.severity {
             Severity::Error if !errors.contains(&code) => errors.push(code),
             Severity::Error => {}
-            Severity::Warning => drop(allowed.insert(code)),
+            Severity::Warning => drop(warned.insert(code)),
         }
         observer.on(&RunEvent::Found(finding));
     }
     if errors.is_empty() {
-        Ok(allowed.into_iter().map(|code| format!("the warning {code}")).collect())
+        Ok(warned.into_iter().map(|code| format!("the warning {code}")).collect())
     } else {
         Err(Failure::PoolFindings { codes: errors })
     }
 }
 
-/// Prints the other checks of sign-ins that warn, and once what could not be checked. Returns the number of warnings.
-pub fn warn_about_sign_ins(sign_ins: &[DoctorCheck], command: &str, ui: &Ui) -> u64 {
+/// Prints the other checks of sign-ins that warn, and once what was not checked. Returns the number of warnings.
+fn warn_about_sign_ins(sign_ins: &[DoctorCheck], command: &str, ui: &Ui) -> u64 {
     // Providers often share a fault: it is printed once.
     let mut by_fault: BTreeMap<String, (String, Vec<&str>)> = BTreeMap::new();
     let mut not_checked = BTreeSet::new();
@@ -129,6 +210,10 @@ pub fn warn_about_sign_ins(sign_ins: &[DoctorCheck], command: &str, ui: &Ui) -> 
             CheckResult::Stopped(stop) => {
                 is_denied |= stop.cause == StopCause::AccessDenied;
                 not_checked.insert(stop.printable_detail(ui.shows_values()));
+            }
+            found @ CheckResult::MappingsLeftOut { .. } => {
+                let advice = advice(check).map_or_else(String::new, |advice| format!(" ({advice})"));
+                not_checked.insert(message(found, ui.shows_values()) + &advice);
             }
             CheckResult::LeftOut(_) => {}
             found if check.status() == CheckStatus::Warn => {
@@ -154,12 +239,12 @@ pub fn warn_about_sign_ins(sign_ins: &[DoctorCheck], command: &str, ui: &Ui) -> 
     }
     if !not_checked.is_empty() {
         let hint = if is_denied {
-            format!("; `policy {command} --with sign-ins` has what the checks need")
+            format!("; `cognito-link policy {command} --with sign-ins` prints the permissions that they need")
         } else {
             String::new()
         };
         let not_checked: Vec<String> = not_checked.into_iter().collect();
-        ui.note(&escape(&format!("sign-ins are not checked: {}{hint}", not_checked.join("; "))));
+        ui.note(&escape(&format!("some checks of sign-ins were not made: {}{hint}", not_checked.join("; "))));
     }
     by_fault.len() as u64
 }
@@ -222,10 +307,25 @@ mod tests {
         let screen = Screen::new();
         assert_eq!(warn_about_sign_ins(&checks, "link", &screen.ui()), 0);
         let printed = screen.stderr();
-        assert_eq!(printed.matches("not checked").count(), 1, "{printed}");
-        for part in ["DescribeIdentityProvider: access denied", "ListUserPoolClients", "policy link --with sign-ins"] {
+        assert_eq!(printed.matches("some checks of sign-ins were not made").count(), 1, "{printed}");
+        for part in [
+            "DescribeIdentityProvider: access denied",
+            "ListUserPoolClients",
+            "`cognito-link policy link --with sign-ins`",
+        ] {
             assert!(printed.contains(part), "{part}: {printed}");
         }
+    }
+
+    #[test]
+    fn mappings_that_a_run_leaves_out_are_reported() {
+        let found = CheckResult::MappingsLeftOut { providers: 40 };
+        let screen = Screen::new();
+        let checks = [DoctorCheck { topic: CheckTopic::Mapping, found }];
+        assert_eq!(warn_about_sign_ins(&checks, "link", &screen.ui()), 0);
+        let expected = "some checks of sign-ins were not made: the mappings of 40 more providers were not read \
+                        (`cognito-link doctor INPUT` reads them all)";
+        assert!(screen.stderr().contains(expected), "{}", screen.stderr());
     }
 
     #[test]
@@ -233,13 +333,20 @@ mod tests {
         let checks = [mapping("Okta", &["email"], &["email"], &[]), mapping("Corp", &["email"], &[], &[])];
         let found = |allow: &[FindingCode]| {
             let options = InputOptions { allow: allow.to_vec(), ..InputOptions::default() };
-            immutable_attribute_findings(&checks, &options).collect::<Vec<_>>()
+            pool_findings(&[], &checks, &options, WayToAccept::ByOption)
         };
         let [error] = &found(&[])[..] else { panic!("one of the providers") };
         assert_eq!((error.code, error.severity), (FindingCode::ImmutableAttribute, Severity::Error));
         let expected = "Okta maps email, which the pool does not let change: every sign-in of a linked identity fails; \
                         remove it from the mapping before you link, or accept it with --allow immutable_attribute";
         assert_eq!(error.message, expected);
+        // A plan is refused with options that it was not made with.
+        let [error] = &pool_findings(&[], &checks, &InputOptions::default(), WayToAccept::ByNewPlan)[..] else {
+            panic!("one of the providers")
+        };
+        let expected =
+            "; remove it from the mapping before you link, or make a new plan with --allow immutable_attribute";
+        assert!(error.message.ends_with(expected), "{}", error.message);
         let [warning] = &found(&[FindingCode::ImmutableAttribute])[..] else { panic!("still one") };
         assert_eq!(warning.severity, Severity::Warning);
         assert!(warning.message.ends_with("every sign-in of a linked identity fails"), "{}", warning.message);

@@ -5,7 +5,8 @@
 //! changes it where the provider maps attributes, and so does every other write to the user. A sign-in by password does
 //! not.
 //!
-//! Rows are sorted on disk, in temporary files without a name, so memory stays bounded (`SORT_RUN_BYTES` in `limits`).
+//! Rows are sorted on disk, in temporary files without a name (`SORT_RUN_BYTES` in `limits`). Only `--limit` takes memory:
+//! 16 bytes for each row that it chooses, then the set of their numbers.
 
 use std::collections::{BTreeSet, BinaryHeap};
 use std::io;
@@ -87,25 +88,25 @@ pub struct MostRecent {
     /// The last one in this order on top.
     kept: BinaryHeap<(u64, RowNumber)>,
     /// Whether a row was left out.
-    is_full: bool,
+    has_left_out: bool,
 }
 
 impl MostRecent {
     pub fn new(limit: u64) -> Self {
-        Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), kept: BinaryHeap::new(), is_full: false }
+        Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), kept: BinaryHeap::new(), has_left_out: false }
     }
 
     pub fn add(&mut self, number: RowNumber, changed: Option<UnixMs>) {
         self.kept.push((place(changed), number));
         if self.kept.len() > self.limit {
             self.kept.pop();
-            self.is_full = true;
+            self.has_left_out = true;
         }
     }
 
     /// Returns the rows; `None` where none was left out.
     pub fn finish(self) -> Option<BTreeSet<RowNumber>> {
-        self.is_full.then(|| self.kept.into_iter().map(|(_, number)| number).collect())
+        self.has_left_out.then(|| self.kept.into_iter().map(|(_, number)| number).collect())
     }
 }
 

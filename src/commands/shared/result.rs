@@ -33,6 +33,11 @@ fn framed(kind: &str, exit: Exit, error: Value, body: Value) -> Value {
     Value::Object(members)
 }
 
+/// As [`result_json`], for a command that failed after it had found something.
+pub fn failed_json(kind: &str, exit: Exit, failure: Option<&Failure>, show_values: bool, body: Value) -> Value {
+    framed(kind, exit, failure.map_or(Value::Null, |failure| failure_json(failure, show_values)), body)
+}
+
 /// Returns the result of a command that failed before it had another.
 pub fn error_report(failure: &Failure, show_values: bool) -> Value {
     framed("error_report", failure.exit(), failure_json(failure, show_values), json!({}))

@@ -82,7 +82,7 @@ pub struct Proposal<'a> {
     pub what: String,
     /// Links that will be made or removed.
     pub links: u64,
-    /// What else to think of before the answer.
+    /// Reasons for the question.
     pub reasons: Vec<String>,
     /// Whether `--yes` was given.
     pub yes: bool,

@@ -7,7 +7,7 @@
 //!  "rows":{"read":0,"linked":0,"already_linked":0,"refused":0,"failed":0,"in_doubt":0,"invalid":0,"unprocessed":0,
 //!          "skipped":0,"repeated":0,"undone":0,"not_read":null},
 //!  "refusals_by_code":{"user_not_found":0},"findings_by_code":{"missing_value":0},
-//!  "writes":0,"reads":0,"throttled":0,"plan_missed":null,"elapsed_ms":0}
+//!  "writes":0,"reads":0,"throttled":0,"plan_missed":null,"links_of_disabled_users":0,"elapsed_ms":0}
 //! ```
 //!
 //! `undone` is part of `unprocessed`: `link` may link again what `undo` has unlinked.
@@ -61,7 +61,7 @@ pub fn print_run_report_with(
         OutputFormat::Json => ui.json(&result)?,
     }
     if report.links_of_disabled_users > 0 {
-        ui.warn_of(RefusalCode::UserDisabled.as_str(), &disabled_users_text(report.links_of_disabled_users));
+        ui.warn(&disabled_users_text(report.links_of_disabled_users));
     }
     if let Some(ledger) = ledger {
         print_next_steps(&report.counts, report.not_read.unwrap_or(0), &[ledger], input, resume, ui);
@@ -70,11 +70,10 @@ pub fn print_run_report_with(
 }
 
 fn disabled_users_text(links: u64) -> String {
-    let was = if links == 1 { "was" } else { "were" };
-    format!(
-        "{} {was} made of users who are disabled; they cannot sign in until they are enabled",
-        counted(links, "link")
-    )
+    if links == 1 {
+        return "1 link was made to a disabled user, who cannot sign in until the user is enabled".to_owned();
+    }
+    format!("{} were made to disabled users; they cannot sign in until they are enabled", counted(links, "link"))
 }
 
 /// Prints why a run was stopped, after its result.
@@ -355,6 +354,7 @@ pub fn run_json(report: &RunReport, ledger: Option<&str>, show_values: bool, exi
         "reads": report.reads,
         "throttled": report.throttled,
         "plan_missed": report.missed,
+        "links_of_disabled_users": report.links_of_disabled_users,
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
     });
     stopped_json("run_report", exit, stop, show_values, body)

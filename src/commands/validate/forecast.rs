@@ -10,6 +10,7 @@ use super::split_files::VerdictFiles;
 use crate::clock::Clock;
 use crate::commands::shared::choices::Choices;
 use crate::commands::shared::part::InputPart;
+use crate::commands::shared::pool_findings::warn_about_small_sample;
 use crate::commands::shared::rows::is_in_shard;
 use crate::commands::shared::saved_plan::{PlanHeader, PlanWriter};
 use crate::commands::shared::{Failure, OpenPool, input_stop};
@@ -19,7 +20,7 @@ use crate::domain::identity::{Personal, PoolId, ProviderName};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::report::{PredictedRefusal, PredictionReport};
 use crate::domain::row::{Row, RowKey, RowNumber};
-use crate::domain::run::{StopCause, StopError};
+use crate::domain::run::StopError;
 use crate::domain::shard::Shard;
 use crate::foresight::checkup::{Checkup, SignInScope};
 use crate::foresight::destination::{CorrectionHint, PoolNaming};
@@ -33,9 +34,10 @@ use crate::foresight::subject_profile::{SubjectComparison, SubjectProfiles, Unli
 use crate::foresight::subject_sample::{SubjectSample, sample_subjects};
 use crate::foresight::trust::TrustPolicy;
 use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputRecord, InputSource};
-use crate::limits::{APP_CLIENTS_READ_MAX, CANDIDATES_SHOWN_MAX, PROVIDERS_PER_POOL_MAX};
+use crate::limits::{APP_CLIENTS_READ_MAX, CANDIDATES_SHOWN_MAX, MAPPINGS_READ_MAX, PROVIDERS_PER_POOL_MAX};
 use crate::seed::Rng;
 use crate::service::{MappedAttributes, PoolUser};
+use crate::ui::Ui;
 
 /// An input, and the pool that it is compared with.
 pub(super) struct ForecastInput<'a> {
@@ -78,7 +80,7 @@ pub(super) struct PoolSample {
     /// What the identities of the pool look like: of all users, or of a sample.
     subjects: SubjectProfiles,
     mapped: BTreeMap<ProviderName, MappedAttributes>,
-    sign_ins: Vec<DoctorCheck>,
+    pub(super) sign_ins: Vec<DoctorCheck>,
     /// Why there is no sample of identities.
     pub(super) sample_stop: Option<StopError>,
     pub(super) look_up: LookUpMethod,
@@ -88,8 +90,9 @@ pub(super) struct PoolSample {
 }
 
 impl PoolSample {
-    pub(super) fn sign_ins(&self) -> &[DoctorCheck] {
-        &self.sign_ins
+    /// Says where the pool shows too few identities of a provider of the input for an error.
+    pub(super) fn warn_if_small(&self, ui: &Ui) {
+        warn_about_small_sample(&self.subjects, self.mapped.keys(), ui);
     }
 }
 
@@ -105,6 +108,8 @@ pub(super) struct ForecastOutput<'a> {
 
 pub(super) struct InputForecast {
     pub(super) report: PredictionReport,
+    /// Rows of the shard, also those that are invalid or in no part.
+    pub(super) rows_of_shard: u64,
     /// Rows for which `choices.csv` asks for a choice.
     pub(super) choices_needed: u64,
     /// Whether a finding about the pool forbids the links.
@@ -163,6 +168,7 @@ impl ForecastInput<'_> {
             facts: Some(&knowledge.facts),
             providers,
             mapped: &mapped,
+            mappings_max: MAPPINGS_READ_MAX,
             app_clients_max: APP_CLIENTS_READ_MAX,
         };
         checkup.check_sign_ins(&scope).await;
@@ -193,14 +199,11 @@ impl ForecastInput<'_> {
         if method == LookUpMethod::Filter {
             let mut rng = Rng::new(options.seed).fork("subjects");
             let known = sample_subjects(pool_directory.as_ref(), &knowledge.facts, &of_input, clock, &mut rng).await;
-            let sample = match known {
-                // Not every service has this filter, and the users of the rows may be found without it.
-                Err(stop) if stop.cause == StopCause::Unreachable => {
-                    sample_stop = Some(stop);
-                    SubjectSample::default()
-                }
-                known => known?,
-            };
+            // Not every service has this filter, and the users of the rows may be found without it.
+            let sample = known.unwrap_or_else(|stop| {
+                sample_stop = Some(stop);
+                SubjectSample::default()
+            });
             scanned.reads += sample.reads;
             subjects = sample.profiles;
         }
@@ -293,6 +296,7 @@ impl ForecastInput<'_> {
         let mut files = output.split.map(|folder| VerdictFiles::create(folder, reader.layout())).transpose()?;
         let mut plan = output.plan.map(PlanWriter::create).transpose()?;
         let mut linked = HashSet::new();
+        let mut rows_of_shard = 0;
         let mut report = PredictionReport {
             pool: self.pool.to_string(),
             look_up: sample.look_up.as_str(),
@@ -305,7 +309,9 @@ impl ForecastInput<'_> {
             ..PredictionReport::default()
         };
         while let Some(record) = reader.next() {
-            let Some(row) = self.part.row_of(&record?, &reader, self.pool) else { continue };
+            let record = record?;
+            rows_of_shard += u64::from(is_in_shard(self.part.shard, &record));
+            let Some(row) = self.part.row_of(&record, &reader, self.pool) else { continue };
             let forecast = forecaster.predict(row.key, &row.link, choices.username_for(row.key));
             *report.by_verdict.entry(forecast.outcome.as_str()).or_default() += 1;
             if let Some(doubt) = forecast.doubt {
@@ -344,12 +350,12 @@ impl ForecastInput<'_> {
             }
         }
         let choices_needed = files.map_or(Ok(0), VerdictFiles::finish)?;
-        Ok(InputForecast { report, choices_needed, has_pool_error: false, plan })
+        Ok(InputForecast { report, rows_of_shard, choices_needed, has_pool_error: false, plan })
     }
 }
 
 impl InputForecast {
-    /// Returns the number of rows that it is for.
+    /// Returns the number of valid rows that it is for.
     pub(super) fn rows(&self) -> u64 {
         self.report.by_verdict.values().sum()
     }

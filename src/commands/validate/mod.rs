@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::shared::bounds::{ChangeBounds, InputLimits};
 use super::shared::choices::{self, Choices};
 use super::shared::part::{InputPart, PartArgs};
-use super::shared::pool_findings::{immutable_attribute_findings, unlike_pool_finding};
+use super::shared::pool_findings::{WayToAccept, pool_findings, warn_about_missing_sample};
 use super::shared::result::{failure_json, stop_json};
 use super::shared::rows::read_first;
 use super::shared::saved_plan::{PlanHeader, PlannedInput};
@@ -183,11 +183,12 @@ pub async fn cmd_validate(args: ValidateArgs, dry_run: DryRun, context: &Command
     // Result.
     let valid_rows = checked.counts.unprocessed;
     let rows_to_send = forecast.as_ref().map_or(valid_rows, InputForecast::rows);
-    let over_bound = dry_run.bounds.check(rows_to_send, checked.counts.read).err();
+    let rows = forecast.as_ref().map_or(checked.counts.read, |forecast| forecast.rows_of_shard);
+    let over_bound = dry_run.bounds.check(rows_to_send, rows).err();
     let exit = match &forecast {
+        _ if over_bound.is_some() => Exit::Bound,
         _ if checked.counts.invalid > 0 => Exit::InvalidInput,
         Some(forecast) if forecast.has_pool_error => Exit::InvalidInput,
-        _ if over_bound.is_some() => Exit::Bound,
         Some(forecast) if forecast.report.refused() > 0 => Exit::Incomplete,
         _ => Exit::Success,
     };
@@ -312,12 +313,11 @@ async fn forecast_input(
     let scan = ScanOptions { reads: rate_choice.read_pace(), seed: context.seed };
     let sample = input.read_pool(given, pool, scan, context.clock, view).await?;
     if let Some(stop) = &sample.sample_stop {
-        let detail = stop.printable_detail(context.ui.shows_values());
-        context.ui.note(&format!("identities are not compared with those of the pool: {detail}"));
+        warn_about_missing_sample(stop, context.ui);
     }
+    sample.warn_if_small(context.ui);
     let unlike = input.unlike_pool(&sample)?;
-    let unlike = unlike.iter().map(|unlike| unlike_pool_finding(unlike, options));
-    let findings: Vec<Finding> = unlike.chain(immutable_attribute_findings(sample.sign_ins(), options)).collect();
+    let findings = pool_findings(&unlike, &sample.sign_ins, options, WayToAccept::ByOption);
     let has_pool_error = findings.iter().any(|finding| finding.severity == Severity::Error);
     for finding in findings {
         checked.add(&finding);

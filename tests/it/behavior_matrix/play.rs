@@ -8,6 +8,7 @@ use std::time::Duration;
 use cognito_link::clock::{Clock, UnixMs};
 use cognito_link::domain::identity::Destination;
 use cognito_link::domain::outcome::RefusalCode;
+use cognito_link::domain::row::RowKey;
 use cognito_link::domain::run::{RunOutcome, RunReport, Signal};
 use cognito_link::domain::state::RowState;
 use cognito_link::engine::ServicePorts;
@@ -225,6 +226,8 @@ struct Play<'a> {
     unanswered: UnansweredCalls,
     /// When the last run began.
     run_began: UnixMs,
+    /// Rows whose call a run that drained left without a result.
+    left_in_doubt: BTreeSet<RowKey>,
     lists_deleted_provider: bool,
     breaches: Vec<Breach>,
     figures: Figures,
@@ -247,6 +250,7 @@ impl<'a> Play<'a> {
             include_recovered,
             unanswered: UnansweredCalls::default(),
             run_began: START,
+            left_in_doubt: BTreeSet::new(),
             lists_deleted_provider: case.has_extra_events(),
             breaches,
             figures,
@@ -363,6 +367,11 @@ impl<'a> Play<'a> {
                 self.breach(Rule::NoRowStopsARun, "the run", detail);
             }
         }
+        if report.as_ref().is_some_and(|report| report.ended != RunOutcome::Completed) {
+            let rows = self.scene.rows.iter().zip(self.states());
+            let in_doubt = rows.filter(|(_, state)| *state == RowState::InDoubt).map(|(row, _)| row.row.key);
+            self.left_in_doubt.extend(in_doubt);
+        }
         let actor = if command == Command::Link { Actor::Link } else { Actor::Undo };
         self.advance(actor);
         report
@@ -463,11 +472,14 @@ impl<'a> Play<'a> {
         let behaves = |behavior| self.case.behaves(behavior);
         let name = row.row.link.destination.value().expose();
         let was_killed = self.figures.killed > 0;
+        let was_left = self.left_in_doubt.contains(&row.row.key);
         let unanswered = self.unanswered_calls_for(row);
         // A list may lag behind such a call for so long, and no run has begun since.
         unanswered.last().is_some_and(|sent| sent.saturating_add(LIST_LAG_MS_MAX) >= self.run_began)
-            // What such a call did, or one that a killed run announced, cannot be seen where the pool may not show the link.
-            || (was_killed || !unanswered.is_empty() || behaves(Behavior::AttributeLinksHidden)) && row.attribute().is_some()
+            // What such a call did, or one that a killed or drained run left without a result, cannot be seen where the pool
+            // may not show the link.
+            || (was_killed || was_left || !unanswered.is_empty() || behaves(Behavior::AttributeLinksHidden))
+                && row.attribute().is_some()
             || behaves(Behavior::NamesKeepCase) && row.situation == "name in other case"
             || behaves(Behavior::FilterKeepsBackslashes) && name.contains(['\\', '"'])
             || behaves(Behavior::MappedUsernames) && matches!(row.row.link.destination, Destination::Federated { .. })
