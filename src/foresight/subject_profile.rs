@@ -120,11 +120,15 @@ pub struct UnlikePool {
 
 impl UnlikePool {
     /// Whether the pool has enough identities to judge; otherwise it is a warning. A sample misses what is rare in the pool,
-    /// so it only judges a file in which such values are not rare.
+    /// and may be in the order of user names, so that all of it begins alike. So it only judges a file in which values of
+    /// another kind are not rare, or most values differ.
     #[must_use]
     pub fn is_certain(&self) -> bool {
-        let is_rare = self.differing_values * SAMPLE_RARE_PART <= self.compared_values;
-        self.pool_values >= POOL_SUBJECTS_JUDGED_MIN && !(is_rare && self.is_sample)
+        let is_frequent = match self.difference {
+            Difference::Kind(_) => self.values * SAMPLE_RARE_PART > self.compared_values,
+            _ => self.differing_values * 2 > self.compared_values,
+        };
+        self.pool_values >= POOL_SUBJECTS_JUDGED_MIN && (is_frequent || !self.is_sample)
     }
 
     /// What differs, after the number of values: a lower-case fragment without a value.
@@ -548,6 +552,17 @@ mod tests {
         let profiles = profile(1, 150, true, &mut rng);
         let found = compared(&profiles, &["anna@example.com".to_owned()]);
         assert_eq!((found[0].description().as_str(), found[0].contrast()), ("looks like an e-mail address", "do not"));
+        // Of another beginning, only a file in which most values differ.
+        for (wrong, expected) in [(51, true), (50, false)] {
+            let profiles = SubjectProfiles { is_sample: true, ..profile(1, 150, true, &mut rng) };
+            let own = |number, rng: &mut Rng| {
+                let id = subject(1, rng);
+                if number < wrong { format!("11u{}", &id[3..]) } else { id }
+            };
+            let subjects: Vec<String> = (0..100).map(|number| own(number, &mut rng)).collect();
+            let found = compared(&profiles, &subjects);
+            assert_eq!((found[0].values, found[0].is_certain()), (wrong, expected), "{found:?}");
+        }
         // Two differences of one provider count together.
         let profiles = SubjectProfiles { is_sample: true, ..profile(1, 150, true, &mut rng) };
         let subjects: Vec<String> = (0..90).map(|number| subject([0, 7, 1][number % 3], &mut rng)).collect();
