@@ -104,10 +104,10 @@ def main(url, binary, work, results):
     checks.equal("the emulator holds what it held before", held(cognito, pool_id), expected)
 
     # Six for one user in one file are told before anything is sent, so the sixth comes by itself.
-    full = [("user-299", "Okta", f"Full-{n}") for n in range(5)]
+    full = [("user-299", "Okta", subject("Okta", 9000 + n)) for n in range(5)]
     status, summary, _ = run("full", full)
     checks.equal("five identities are one user's limit", (status, count(summary, "linked")), (0, 5))
-    others = [("user-299", "Okta", "Full-5"), ("user-298", "Google", subject("Google", 0)), ("nobody", "Google", subject("Google", 1000))]
+    others = [("user-299", "Okta", subject("Okta", 9005)), ("user-298", "Google", subject("Google", 0)), ("nobody", "Google", subject("Google", 1000))]
     status, summary, report = run("refused", others)
     checks.equal("refusals are told by the exit status", status, 3)
     checks.equal("all three are refused", (count(summary, "linked"), count(summary, "refused")), (0, 3))
