@@ -37,7 +37,7 @@ use crate::domain::state::{ResumeAction, RowState};
 use crate::foresight::destination::{PoolNaming, Resolution, mistaken_destination, resolution};
 use crate::foresight::faults::pace_verdict;
 use crate::ledger::record::{EndedAs, RunEnd};
-use crate::ledger::{Ledger, LedgerError, LinkToUndo, RowStanding, RowTrace};
+use crate::ledger::{Ledger, LedgerError, LinkToUndo, RowTrace};
 use crate::limits::{
     ANNOUNCED_AHEAD_MAX, ANNOUNCEMENT_WINDOW_MS, PROGRESS_INTERVAL_MS, READER_BATCH_ROWS, STUCK_MS, WINDOW_ROWS,
     WRITE_SPACING_PER_USER_MS,
@@ -293,8 +293,8 @@ impl<'a> Dispatcher<'a> {
 
     /// Withdraws what was announced, and sets every row back to the reads that its call rests on: a pause may last for
     /// hours, and what somebody else does meanwhile must neither be taken for a call of this run nor be overwritten. A row
-    /// whose earlier call may have had an effect stays announced. Runs after everything that happens while the run is held, so that a
-    /// row is set back however it came to its call: out of a queue, a timer or a call in flight.
+    /// whose earlier call may have had an effect stays announced. Runs after everything that happens while the run is held,
+    /// so that a row is set back however it came to its call: out of a queue, a timer or a call in flight.
     fn set_back_unsent(&mut self) -> Result<(), LedgerError> {
         let (at, naming) = (self.context.clock.unix_ms(), self.policy.naming);
         let (mut has_withdrawn, mut has_changed) = (false, false);
@@ -356,8 +356,7 @@ impl<'a> Dispatcher<'a> {
     /// Whether a correction in another input has taken the place of a row.
     fn is_replaced(&self, incoming: &IncomingRow) -> bool {
         let view = self.context.ledger.view();
-        let is_replaced = |key| view.standing(key) == RowStanding::Replaced && view.is_superseded(key);
-        !matches!(incoming, IncomingRow::LedgerLink(_) | IncomingRow::Gone(_)) && is_replaced(incoming.key())
+        !matches!(incoming, IncomingRow::LedgerLink(_) | IncomingRow::Gone(_)) && view.is_replaced(incoming.key())
     }
 
     fn count_skipped(&mut self, state: RowState) {

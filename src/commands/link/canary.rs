@@ -46,8 +46,8 @@ pub(super) struct Canary {
 
 impl Canary {
     /// Chooses rows in turn from `providers`, those of the rows that are to be sent, at least one of each: the first that
-    /// a run would link. What an earlier run has linked says nothing of them. `rows` reads the input with the guidance of the run, no further
-    /// than needed.
+    /// a run would link, because rows of earlier runs do not show whether these are right. `rows` reads the input with the
+    /// guidance of the run, no further than needed.
     pub(super) fn choose(
         rows: &mut InputRows,
         providers: &BTreeSet<ProviderName>,

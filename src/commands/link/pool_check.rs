@@ -16,6 +16,7 @@ use crate::domain::identity::ProviderName;
 use crate::domain::row::Row;
 use crate::domain::run::{StopCause, StopError};
 use crate::domain::state::RetryChoice;
+use crate::engine::IncomingRow;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::subject_profile::{SubjectComparison, SubjectProfiles, UnlikePool};
 use crate::foresight::subject_sample::sample_subjects;
@@ -100,16 +101,14 @@ impl PoolCheck<'_> {
             return Ok(());
         }
         let mut comparison = SubjectComparison::new(subjects);
-        let mut not_compared = BTreeSet::new();
-        let sent = self.canary.rows().filter(|incoming| is_sent(incoming, self.ledger, self.retry));
-        for row in sent.filter_map(|incoming| incoming.row()) {
+        let mut providers = BTreeSet::new();
+        for row in self.canary.rows().filter_map(IncomingRow::row) {
             add_subject(&mut comparison, row);
-            let source = &row.link.source;
-            if source.attribute().is_subject() && !subjects.compares(source.provider().as_str()) {
-                not_compared.insert(source.provider().as_str());
+            if row.link.source.attribute().is_subject() {
+                providers.insert(row.link.source.provider());
             }
         }
-        for provider in not_compared {
+        for provider in providers.into_iter().filter(|provider| !subjects.compares(provider.as_str())) {
             self.context.ui.outcome(&format!(
                 "canary: the pool shows too few identities of {provider} to compare values with; only a sign-in proves \
                  that they are right"

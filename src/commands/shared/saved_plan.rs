@@ -345,8 +345,8 @@ fn read_plan(path: &Path, file: File) -> Result<(PlanHeader, SavedPlan, String),
 }
 
 impl SavedPlan {
-    /// Returns the forecast of a row, and the last change of a user who will be linked. Rows come in the order of the input; lines of other shards are skipped. An error
-    /// means that plan and input do not belong together.
+    /// Returns the forecast of a row, and the last change of a user who will be linked. Rows come in the order of the
+    /// input; lines of other shards are skipped. An error means that plan and input do not belong together.
     pub fn next_for(&mut self, row: &Row) -> Result<(PlannedOutcome, Option<UnixMs>), String> {
         let not_in_plan = || format!("row {}: not in the plan; make a new plan", row.number);
         let line = loop {
