@@ -12,6 +12,7 @@ pub mod drift;
 pub mod endpoint;
 pub mod event;
 pub mod finding;
+pub mod hash_index;
 pub mod identity;
 pub mod object;
 pub mod outcome;
