@@ -217,18 +217,19 @@ fn reason(waiting: WaitReason, in_flight: usize) -> String {
     }
 }
 
-fn checking_line(rows: u64) -> String {
+pub(super) fn checking_line(rows: u64) -> String {
     format!("checking the input: {}", counted(rows, "row"))
 }
 
 /// The service's number of users is an estimate, and may be old.
-fn scanning_line(users: u64, estimated: u64) -> String {
+pub(super) fn scanning_line(users: u64, estimated: u64) -> String {
     let of = if estimated >= users.max(1) { format!(" of about {}", count(estimated)) } else { String::new() };
     format!("reading the pool: {}{of} users", count(users))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::MessageCode;
     use super::super::live_line::fit;
     use super::super::testing::{Screen, WIDTH};
     use super::*;
@@ -356,12 +357,12 @@ mod tests {
         let screen = Screen::new().terminals();
         let ui = screen.ui();
         let observer = ui.observer();
-        ui.warn("one");
+        ui.warn(MessageCode::InDoubt, "one");
         ui.data("two\n").unwrap();
         assert!(screen.bar().ends_with(" starting"), "{}", screen.bar());
         assert_eq!(screen.drawn_at_messages(), ["", ""]);
         drop(observer);
-        ui.warn("three");
+        ui.warn(MessageCode::InDoubt, "three");
         assert_eq!(screen.bar(), "");
     }
 

@@ -61,6 +61,8 @@ mod input_limits;
 mod inputs;
 #[cfg(test)]
 mod install;
+#[cfg(all(test, target_os = "linux"))]
+mod keys;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]

@@ -324,8 +324,10 @@ pub fn parse_number<N: FromStr + PartialOrd + fmt::Display>(
     number.ok_or_else(|| format!("expected {what} from {} to {}", bounds.start(), bounds.end()))
 }
 
-pub fn parse_attempts(text: &str) -> Result<u32, String> {
-    parse_number(text, 1..=u32::MAX, "a number of attempts")
+/// Reads a number that has no bound but that zero makes no sense.
+pub fn parse_at_least_one<N: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<N, String> {
+    let number = text.parse().ok().filter(|number| *number >= N::from(1));
+    number.ok_or_else(|| "expected a number, at least 1".to_owned())
 }
 
 pub fn parse_concurrency(text: &str) -> Result<usize, String> {
@@ -430,6 +432,11 @@ mod tests {
         }
         assert_eq!(parse_share("1.0"), Ok(1.0));
         assert!(["0", "1.1", "NaN", ""].iter().all(|bad| parse_share(bad).is_err()));
+        assert_eq!(parse_at_least_one::<u64>("7"), Ok(7));
+        let refused = Err("expected a number, at least 1".to_owned());
+        assert!(
+            ["0", "-1", "x", "", "99999999999999999999"].iter().all(|bad| parse_at_least_one::<u64>(bad) == refused)
+        );
         assert_eq!(parse_concurrency("7"), Ok(7));
         assert!(["0", "1000000", "-1"].iter().all(|bad| parse_concurrency(bad).is_err()));
         assert_eq!(parse_percent("0.5"), Ok(0.5));
