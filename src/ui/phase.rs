@@ -1,7 +1,7 @@
 //! What a command does before and after its run, for whoever asks: a run answers for itself.
 
 use super::events::{Event, EventKind, EventLevel};
-use super::progress::{checking_line, scanning_line};
+use super::format::{count, counted};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -42,4 +42,14 @@ impl Phase {
             Self::Running => event("running"),
         }
     }
+}
+
+pub(super) fn checking_line(rows: u64) -> String {
+    format!("checking the input: {}", counted(rows, "row"))
+}
+
+/// The service's number of users is an estimate, and may be old.
+pub(super) fn scanning_line(users: u64, estimated: u64) -> String {
+    let of = if estimated >= users.max(1) { format!(" of about {}", count(estimated)) } else { String::new() };
+    format!("reading the pool: {}{of} users", count(users))
 }

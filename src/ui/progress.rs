@@ -8,6 +8,7 @@ use super::events::{Event, EventKind, EventLevel, snapshot_members};
 use super::format::{count, counted, duration, local_time, percent, rate};
 use super::live_line::{LiveText, Part};
 use super::options::ProgressChoice;
+use super::phase::{checking_line, scanning_line};
 use crate::domain::control::Hold;
 use crate::domain::event::{RunSnapshot, WaitReason};
 use crate::limits;
@@ -215,16 +216,6 @@ fn reason(waiting: WaitReason, in_flight: usize) -> String {
         WaitReason::Concurrency => format!("waiting for {}", counted(in_flight as u64, "answer")),
         WaitReason::Input => "reading the next rows".to_owned(),
     }
-}
-
-pub(super) fn checking_line(rows: u64) -> String {
-    format!("checking the input: {}", counted(rows, "row"))
-}
-
-/// The service's number of users is an estimate, and may be old.
-pub(super) fn scanning_line(users: u64, estimated: u64) -> String {
-    let of = if estimated >= users.max(1) { format!(" of about {}", count(estimated)) } else { String::new() };
-    format!("reading the pool: {}{of} users", count(users))
 }
 
 #[cfg(test)]

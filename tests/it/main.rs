@@ -61,7 +61,8 @@ mod input_limits;
 mod inputs;
 #[cfg(test)]
 mod install;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod machine;

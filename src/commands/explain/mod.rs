@@ -56,8 +56,8 @@ pub fn cmd_explain(args: &ExplainArgs, context: &CommandContext<'_>) -> Result<E
             format!("  Afterwards: run `link` on the same input again with `--retry {code}`; a corrected row needs no option.\n")
         });
         let text = text.map_or(String::new(), |text| format!("  Text: {text}\n"));
-        let line = |label: &str, text: &Option<&str>| text.map_or(String::new(), |text| format!("  {label}: {text}\n"));
-        let (why, advice) = (line("Why", why), line("What to do", advice));
+        let line = |label: &str, text: Option<&str>| text.map_or(String::new(), |text| format!("  {label}: {text}\n"));
+        let (why, advice) = (line("Why", *why), line("What to do", *advice));
         format!("{code} ({kind})\n{text}  {meaning}\n{why}{advice}{again}")
     };
     match context.ui.output() {

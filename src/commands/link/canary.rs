@@ -182,9 +182,9 @@ impl CanaryPrinter<'_> {
         let what = finding.text_for(state);
         let line = format!("canary: row {} {} {value} on {user}: {what}", row.number, escape(provider));
         if finding.is_right() {
-            ui.outcome(MessageCode::CanaryRow, &line)
+            ui.outcome(MessageCode::CanaryRow, &line);
         } else {
-            ui.warn(MessageCode::CanaryRow, &line)
+            ui.warn(MessageCode::CanaryRow, &line);
         }
     }
 }

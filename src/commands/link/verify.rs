@@ -139,9 +139,9 @@ impl PoolVerification {
         }
         let text = parts.join("; ");
         if self.has_differences() {
-            ui.warn(MessageCode::Verified, &text)
+            ui.warn(MessageCode::Verified, &text);
         } else {
-            ui.outcome(MessageCode::Verified, &text)
+            ui.outcome(MessageCode::Verified, &text);
         }
     }
 }

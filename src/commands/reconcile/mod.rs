@@ -35,12 +35,12 @@ use crate::engine::{RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
 use crate::foresight::preflight::mapped_attributes;
 use crate::foresight::scan::ScanOptions;
-use crate::input::{InputReader, InputSource, OutputFile};
+use crate::input::{InputOptions, InputReader, InputSource, OutputFile};
 use crate::ledger::record::RunStart;
 use crate::ledger::{Corrections, Ledger, identity_hash, superseded_identities};
 use crate::limits::{CHANGES_MAX, CHANGES_PERCENT_MAX, REPORT_FAILURES_MAX};
 use crate::seed::Rng;
-use crate::ui::{MessageCode, format, shell_path, shell_word};
+use crate::ui::{MessageCode, Ui, format, shell_path, shell_word};
 use apply::{ApplyOutcome, leave_out_recent_rows, misses_last_run, note_settling};
 pub use apply::{PickedRows, ReopenedRows, reopen_rows};
 pub use comparison::{ComparedItem, Comparison};
@@ -209,13 +209,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     let (comparison, report) = compare(&args, &input, needs, &pool, known, &superseded, scan, context).await?;
     view::print_drift(&report, ui)?;
     input.choices.warn_about_unused(ui);
-    if !args.apply {
-        warn_of_pool_errors(&comparison.unlike, &input.options, ui);
-    }
-    if !args.apply && comparison.in_doubt > 0 {
-        let rows = format::counted(comparison.in_doubt, "row");
-        ui.note(MessageCode::InDoubt, &format!("{rows} in doubt in the ledger; settle them with --apply"));
-    }
+    note_comparison(&args, &comparison, &input.options, ui);
 
     // Apply.
     let shown_path = ledger_path.as_ref().map(|path| path.display().to_string());
@@ -240,12 +234,29 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     if let Some(failure) = &outcome.failure {
         failure.print(ui);
     }
-    if let (None, Some(input)) = (applied, &again) {
-        for step in next_steps(&args, &report, input, context) {
-            ui.hint(&step);
-        }
+    if applied.is_none() {
+        print_next_steps(&args, &report, again.as_deref(), context);
     }
     Ok(exit)
+}
+
+/// Standard input cannot be read again, so nothing is suggested for it.
+fn print_next_steps(args: &ReconcileArgs, report: &DriftReport, input: Option<&str>, context: &CommandContext<'_>) {
+    for step in input.into_iter().flat_map(|input| next_steps(args, report, input, context)) {
+        context.ui.hint(&step);
+    }
+}
+
+/// Prints what to know about a comparison that nothing follows.
+fn note_comparison(args: &ReconcileArgs, comparison: &Comparison, options: &InputOptions, ui: &Ui) {
+    if args.apply {
+        return;
+    }
+    warn_of_pool_errors(&comparison.unlike, options, ui);
+    if comparison.in_doubt > 0 {
+        let rows = format::counted(comparison.in_doubt, "row");
+        ui.note(MessageCode::InDoubt, &format!("{rows} in doubt in the ledger; settle them with --apply"));
+    }
 }
 
 /// Returns what to do next after a comparison that sent nothing. `input` has the options that read it.

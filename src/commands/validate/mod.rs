@@ -23,7 +23,7 @@ use super::shared::saved_plan::{PlanHeader, PlannedInput};
 use super::shared::settings::{Rate, parse_rate, parse_share};
 use super::shared::{
     CommandContext, Failure, GuardArgs, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_outputs,
-    headings, note_preset, recorded_arguments,
+    headings, note_preset, pool_options, recorded_arguments,
 };
 use crate::domain::counts::Counts;
 use crate::domain::event::{RunEvent, RunObserver};
@@ -38,7 +38,7 @@ use crate::limits::WRITE_QUOTA_PER_SECOND;
 use crate::ui::{MessageCode, OutputFormat, Ui, format, shell_path};
 pub use forecast::ForecastPart;
 use forecast::{ForecastInput, ForecastOutput, InputForecast, PoolSample};
-use next_steps::{ValidationOutcome, next_steps, suggested_options};
+use next_steps::{ValidationCommand, ValidationOutcome, next_steps};
 use split_files::FindingFiles;
 use view::ValidateView;
 
@@ -194,36 +194,48 @@ pub async fn cmd_validate(args: ValidateArgs, dry_run: DryRun, context: &Command
         Some(forecast) if forecast.report.refused() > 0 => Exit::Incomplete,
         _ => Exit::Success,
     };
-    view.print_result(
-        &checked.into_report(&source),
-        forecast.as_ref().map(|forecast| &forecast.report),
-        exit,
-        &over_bound.as_ref().map_or(Value::Null, |stop| stop_json(stop, ui.shows_values())),
-    )?;
+    let predicted = forecast.as_ref().map(|forecast| &forecast.report);
+    let error = over_bound.as_ref().map_or(Value::Null, |stop| stop_json(stop, ui.shows_values()));
+    view.print_result(&checked.into_report(&source), predicted, exit, &error)?;
     if let Some(stop) = &over_bound {
         ui.stopped(stop);
     }
-    if let Some(forecast) = &forecast {
-        note_part(valid_rows, forecast, ui);
-    }
-    note_files(&args, forecast.as_ref(), context);
-    for step in next_steps(
-        &args,
-        &ValidationOutcome {
-            invalid: invalid_rows,
-            forecast: forecast.as_ref().map(|forecast| &forecast.report),
-            is_forbidden: over_bound.is_some() || forecast.as_ref().is_some_and(|forecast| forecast.has_pool_error),
-            is_kept_offline: names_pool && args.offline,
-            is_dry_run: dry_run.guards.is_some(),
-        },
-        context,
-    ) {
-        ui.hint(&step);
-    }
-    if args.save_plan.is_some() && forecast.as_ref().is_some_and(|forecast| forecast.has_pool_error) {
-        ui.warn(MessageCode::PlanNotWritten, "no plan was written: the comparison with the pool found errors");
-    }
+    print_notes(&args, valid_rows, forecast.as_ref(), context);
+    let outcome = ValidationOutcome {
+        invalid: invalid_rows,
+        forecast: predicted,
+        is_forbidden: matches!(exit, Exit::Bound) || forecast.as_ref().is_some_and(|forecast| forecast.has_pool_error),
+        is_kept_offline: names_pool && args.offline,
+        is_dry_run: dry_run.guards.is_some(),
+    };
+    print_next_steps(&args, &outcome, context);
     Ok(exit)
+}
+
+/// Prints what the result is for, and what was written.
+fn print_notes(args: &ValidateArgs, valid: u64, forecast: Option<&InputForecast>, context: &CommandContext<'_>) {
+    if let Some(forecast) = forecast {
+        note_part(valid, forecast, context.ui);
+    }
+    note_files(args, forecast, context);
+    if args.save_plan.is_some() && forecast.is_some_and(|forecast| forecast.has_pool_error) {
+        let text = "no plan was written: the comparison with the pool found errors";
+        context.ui.warn(MessageCode::PlanNotWritten, text);
+    }
+}
+
+fn print_next_steps(args: &ValidateArgs, outcome: &ValidationOutcome<'_>, context: &CommandContext<'_>) {
+    let command = ValidationCommand {
+        input: &args.input,
+        reading: &args.reading,
+        options: suggested_options(args, context),
+        choices: args.choices.as_deref(),
+        splits: args.split.is_some(),
+        saves_plan: args.save_plan.is_some(),
+    };
+    for step in next_steps(&command, outcome, context) {
+        context.ui.hint(&step);
+    }
 }
 
 /// What the checks of an input found.
@@ -405,6 +417,11 @@ fn note_part(valid: u64, forecast: &InputForecast, ui: &Ui) {
             &format!("the forecast is for {rows} of {valid}: those of --rows, --where, --limit and --shard"),
         );
     }
+}
+
+/// Returns the options for the input, the pool and the settings, for a suggested command.
+fn suggested_options(args: &ValidateArgs, context: &CommandContext<'_>) -> String {
+    args.reading.on_command_line() + &pool_options(&args.pool, &args.simulation, context)
 }
 
 fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, context: &CommandContext<'_>) {

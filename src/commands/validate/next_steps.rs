@@ -1,8 +1,9 @@
 //! The commands that follow a validation.
 
-use super::ValidateArgs;
+use std::path::Path;
+
 use crate::commands::shared::next_command::same_command;
-use crate::commands::shared::{CommandContext, pool_options};
+use crate::commands::shared::{CommandContext, InputArgs};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::report::PredictionReport;
 use crate::ui::shell_path;
@@ -19,22 +20,30 @@ pub(super) struct ValidationOutcome<'a> {
     pub(super) is_dry_run: bool,
 }
 
-/// Returns the options for the input, the pool and the settings, for a suggested command.
-pub(super) fn suggested_options(args: &ValidateArgs, context: &CommandContext<'_>) -> String {
-    args.reading.on_command_line() + &pool_options(&args.pool, &args.simulation, context)
+/// What the next command repeats, or depends on, of the options of this one.
+pub(super) struct ValidationCommand<'a> {
+    pub(super) input: &'a Path,
+    pub(super) reading: &'a InputArgs,
+    /// The options for the input, the pool and the settings, each after a space.
+    pub(super) options: String,
+    pub(super) choices: Option<&'a Path>,
+    pub(super) splits: bool,
+    /// Whether a plan is saved, which has a suggestion of its own.
+    pub(super) saves_plan: bool,
 }
 
 /// Returns what to do next. Standard input cannot be read again, so nothing is suggested for it.
 pub(super) fn next_steps(
-    args: &ValidateArgs,
+    command: &ValidationCommand<'_>,
     outcome: &ValidationOutcome<'_>,
     context: &CommandContext<'_>,
 ) -> Vec<String> {
-    let Some(without_pool) = args.reading.with_input(&args.input, context.config.as_deref()) else { return Vec::new() };
-    let path = |path: &std::path::Path| shell_path(&path.display().to_string());
-    let with_pool = path(&args.input) + &suggested_options(args, context);
+    let without_pool = command.reading.with_input(command.input, context.config.as_deref());
+    let Some(without_pool) = without_pool else { return Vec::new() };
+    let path = |path: &Path| shell_path(&path.display().to_string());
+    let with_pool = path(command.input) + &command.options;
     let mut steps = Vec::new();
-    if outcome.invalid > 0 && args.split.is_none() {
+    if outcome.invalid > 0 && !command.splits {
         steps.push(format!("write the invalid rows to a file: `cognito-link validate {without_pool} --split DIR`"));
     }
     let verdicts = outcome.forecast.into_iter().flat_map(|forecast| forecast.by_verdict.keys());
@@ -43,14 +52,13 @@ pub(super) fn next_steps(
     }
     match outcome.forecast {
         _ if outcome.is_forbidden => {}
-        // A plan has a suggestion of its own.
-        Some(forecast) if forecast.writes == 0 || args.save_plan.is_some() => {}
+        Some(forecast) if forecast.writes == 0 || command.saves_plan => {}
         Some(_) if outcome.is_dry_run => {
-            let command = same_command(&context.arguments, Some("--dry-run"), "");
-            steps.push(format!("link the rows: `{command}`"));
+            let again = same_command(&context.arguments, Some("--dry-run"), "");
+            steps.push(format!("link the rows: `{again}`"));
         }
         Some(_) => {
-            let choices = args.choices.as_deref().map_or(String::new(), |file| format!(" --choices {}", path(file)));
+            let choices = command.choices.map_or(String::new(), |file| format!(" --choices {}", path(file)));
             steps.push(format!("link the rows: `cognito-link link {with_pool}{choices}`"));
         }
         None if outcome.invalid > 0 => {}
@@ -75,35 +83,32 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::commands::shared::pool_options;
     use crate::commands::{Cli, Command};
     use crate::ui::testing::Screen;
 
     fn steps(line: &str, outcome: &ValidationOutcome<'_>) -> Vec<String> {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let cli = Cli::try_parse_from(["cognito-link".to_owned()].into_iter().chain(words.clone())).unwrap();
-        let args = match cli.command {
-            Command::Validate(args) => *args,
-            // A dry run.
-            Command::Link(args) => ValidateArgs {
-                input: args.input,
-                reading: args.reading,
-                split: None,
-                choices: None,
-                min_rows: None,
-                offline: false,
-                pool: args.pool,
-                save_plan: None,
-                lookup: None,
-                rate: None,
-                share: None,
-                simulation: args.simulation,
-            },
-            other => panic!("{other:?}"),
-        };
         let ui = Screen::new().ui();
         let mut context = crate::commands::testing::context(&ui);
         (context.config, context.arguments) = (cli.output.config, words);
-        next_steps(&args, outcome, &context)
+        let (input, reading, pool, simulation) = match &cli.command {
+            Command::Validate(args) => (&args.input, &args.reading, &args.pool, &args.simulation),
+            // A dry run.
+            Command::Link(args) => (&args.input, &args.reading, &args.pool, &args.simulation),
+            other => panic!("{other:?}"),
+        };
+        let validate = if let Command::Validate(args) = &cli.command { Some(args) } else { None };
+        let command = ValidationCommand {
+            input,
+            reading,
+            options: reading.on_command_line() + &pool_options(pool, simulation, &context),
+            choices: validate.and_then(|args| args.choices.as_deref()),
+            splits: validate.is_some_and(|args| args.split.is_some()),
+            saves_plan: validate.is_some_and(|args| args.save_plan.is_some()),
+        };
+        next_steps(&command, outcome, &context)
     }
 
     const VALID: ValidationOutcome<'static> = ValidationOutcome {
@@ -147,12 +152,12 @@ mod tests {
         let explain = "read what a code means and what to do: `cognito-link explain user_not_found`";
         let found = ValidationOutcome { forecast: Some(&some), ..VALID };
         let line = "validate in.csv --user-pool-id us-east-1_Abc --choices c.csv";
-        let link = "link the rows: `cognito-link link in.csv --user-pool-id us-east-1_Abc --choices c.csv`";
-        assert_eq!(steps(line, &found), [explain, link]);
+        let expected = "link the rows: `cognito-link link in.csv --user-pool-id us-east-1_Abc --choices c.csv`";
+        assert_eq!(steps(line, &found), [explain, expected]);
         assert_eq!(steps("validate in.csv --pool a --save-plan plan", &found), [explain]);
         let dry_run = ValidationOutcome { is_dry_run: true, ..found };
-        let link = "link the rows: `cognito-link link in.csv --simulate --canary 3`";
-        assert_eq!(steps("link in.csv --simulate --dry-run --canary 3", &dry_run), [explain, link]);
+        let expected = "link the rows: `cognito-link link in.csv --simulate --canary 3`";
+        assert_eq!(steps("link in.csv --simulate --dry-run --canary 3", &dry_run), [explain, expected]);
         for outcome in [
             ValidationOutcome { is_forbidden: true, forecast: Some(&some), ..VALID },
             ValidationOutcome { forecast: Some(&none), ..VALID },

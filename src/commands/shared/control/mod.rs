@@ -74,7 +74,7 @@ impl RunControls {
     pub async fn close(self, ui: &Ui) {
         ui.run_ended();
         if let Some(socket) = &self.socket {
-            socket.answered().await;
+            socket.connections().answered().await;
         }
     }
 }

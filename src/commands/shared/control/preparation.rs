@@ -1,24 +1,27 @@
 //! A command that holds its ledger and has not begun its run: it checks the input, or reads the pool. It reports what it
 //! does, and can be ended; a thread of its own answers, because the checks keep the command's thread busy.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::sync::mpsc;
 
-use super::socket::{ControlSocket, Respondent};
+use super::socket::{ConnectionPlaces, ControlSocket, Respondent, socket_path};
 use crate::commands::shared::CommandContext;
 use crate::domain::run::{StopCause, StopError};
 use crate::exit::Exit;
 use crate::ui::Ui;
 
-/// Whether the run has begun. Whoever holds the lock decides: a drain ends the process, or comes too late.
-type Begun = Arc<Mutex<bool>>;
+/// Neither the run has begun nor the process is ending. Whichever comes first changes this, once.
+const PREPARING: u8 = 0;
+const RUN_BEGINS: u8 = 1;
+const PROCESS_ENDS: u8 = 2;
 
 /// The time up to the run. Dropped, it takes its socket with it, which must be before the ledger's lock is released.
 pub struct Preparation {
-    begun: Begun,
-    socket: Arc<Mutex<Option<ControlSocket>>>,
+    stage: Arc<AtomicU8>,
+    socket: ControlSocket,
 }
 
 impl Preparation {
@@ -32,62 +35,64 @@ impl Preparation {
             let respondent = Respondent::Preparation { ui: context.ui.clone(), drain };
             ControlSocket::listen(ledger, context.run, command, respondent).ok()?
         };
-        let preparation = Self { begun: Begun::default(), socket: Arc::new(Mutex::new(Some(socket))) };
-        let (begun, socket, ui) = (Arc::clone(&preparation.begun), Arc::clone(&preparation.socket), context.ui.clone());
+        let stage = Arc::new(AtomicU8::new(PREPARING));
+        let end = CommandEnd {
+            stage: Arc::clone(&stage),
+            socket: socket_path(ledger),
+            connections: socket.connections(),
+            command,
+            ui: context.ui.clone(),
+        };
         let answer = move || {
             if let Some(user) = runtime.block_on(drains.recv()) {
-                end_command(&begun, &socket, &runtime, user.as_deref(), command, &ui);
+                end.at_request_of(user.as_deref(), &runtime);
             }
         };
         std::thread::Builder::new().name("control".to_owned()).spawn(answer).ok()?;
-        Some(preparation)
+        Some(Self { stage, socket })
     }
 
-    /// Leaves the socket to the run, which has put its own in the same place.
+    /// Leaves the socket to the run, which has put its own in the same place. Does not return where the process is ending.
     pub(super) fn hand_over(self) {
-        *lock(&self.begun) = true;
-        if let Some(socket) = lock(&self.socket).take() {
-            socket.forget();
+        if take(&self.stage, RUN_BEGINS) {
+            self.socket.forget();
+            return;
+        }
+        loop {
+            std::thread::park();
         }
     }
 }
 
-impl Drop for Preparation {
-    fn drop(&mut self) {
-        drop(lock(&self.socket).take());
-    }
+/// Returns whether this came first.
+fn take(stage: &AtomicU8, next: u8) -> bool {
+    stage.compare_exchange(PREPARING, next, Ordering::SeqCst, Ordering::SeqCst).is_ok()
 }
 
-/// Ends the process as a signal does, unless the run has begun: nothing was sent.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::exit,
-    reason = "the command's thread is busy, and there is nothing to finish"
-)]
-fn end_command(
-    begun: &Mutex<bool>,
-    socket: &Mutex<Option<ControlSocket>>,
-    runtime: &tokio::runtime::Runtime,
-    user: Option<&str>,
-    command: &str,
-    ui: &Ui,
-) {
-    // Held up to the end, so that no run begins meanwhile.
-    let begun = lock(begun);
-    if *begun {
-        return;
-    }
-    if let Some(socket) = lock(socket).take() {
-        runtime.block_on(socket.answered());
-    }
-    let by = user.map_or(String::new(), |user| format!(" (requested by {user})"));
-    ui.clear_status();
-    ui.stopped(&StopError::new(StopCause::Drained, format!("drained before the run began{by}; nothing was sent")));
-    ui.ended(command, Exit::Bound.status());
-    std::process::exit(Exit::Bound.status().into());
+/// What is needed to end the process in the place of its main thread.
+struct CommandEnd {
+    stage: Arc<AtomicU8>,
+    socket: PathBuf,
+    connections: ConnectionPlaces,
+    command: &'static str,
+    ui: Ui,
 }
 
-/// A thread that panicked leaves nothing behind that is half done.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl CommandEnd {
+    /// Ends the process as a signal does, unless the run has begun: nothing was sent.
+    #[expect(clippy::disallowed_methods, reason = "the main thread is busy, and there is nothing to finish")]
+    fn at_request_of(&self, user: Option<&str>, runtime: &tokio::runtime::Runtime) {
+        if !take(&self.stage, PROCESS_ENDS) {
+            return;
+        }
+        runtime.block_on(self.connections.answered());
+        // The lock of the ledger is released only when the process is gone.
+        let _ = std::fs::remove_file(&self.socket);
+        let by = user.map_or(String::new(), |user| format!(" (requested by {user})"));
+        self.ui.clear_status();
+        let detail = format!("drained before the run began{by}; nothing was sent");
+        self.ui.stopped(&StopError::new(StopCause::Drained, detail));
+        self.ui.ended(self.command, Exit::Bound.status());
+        std::process::exit(Exit::Bound.status().into());
+    }
 }

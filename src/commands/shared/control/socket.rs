@@ -43,8 +43,19 @@ fn is_too_long(path: &Path) -> bool {
 pub(super) struct ControlSocket {
     /// `None` where another socket is in its place.
     path: Option<PathBuf>,
-    /// Places for connections; all are free when nobody waits for an answer.
-    places: Arc<Semaphore>,
+    places: ConnectionPlaces,
+}
+
+/// Places for connections; all are free when nobody waits for an answer.
+#[derive(Debug, Clone)]
+pub(super) struct ConnectionPlaces(Arc<Semaphore>);
+
+impl ConnectionPlaces {
+    /// Waits until everybody who asked has the answer, at most a second: a request to drain may end the run at once.
+    pub(super) async fn answered(&self) {
+        let all = u32::try_from(CONTROL_CONNECTIONS_MAX).unwrap_or(u32::MAX);
+        let _ = timeout_at(clock::deadline_in(Duration::from_secs(1)), self.0.acquire_many(all)).await;
+    }
 }
 
 impl ControlSocket {
@@ -68,7 +79,7 @@ impl ControlSocket {
         fs::rename(&private, &path)?;
         let places = Arc::new(Semaphore::new(CONTROL_CONNECTIONS_MAX));
         tokio::spawn(serve(listener, Arc::clone(&places), run, command, respondent));
-        Ok(Self { path: Some(path), places })
+        Ok(Self { path: Some(path), places: ConnectionPlaces(places) })
     }
 
     /// Leaves what is at its path to somebody else.
@@ -76,10 +87,8 @@ impl ControlSocket {
         self.path = None;
     }
 
-    /// Waits until everybody who asked has the answer, at most a second: a request to drain may end the run at once.
-    pub(super) async fn answered(&self) {
-        let all = u32::try_from(CONTROL_CONNECTIONS_MAX).unwrap_or(u32::MAX);
-        let _ = timeout_at(clock::deadline_in(Duration::from_secs(1)), self.places.acquire_many(all)).await;
+    pub(super) fn connections(&self) -> ConnectionPlaces {
+        self.places.clone()
     }
 }
 
