@@ -126,6 +126,8 @@ fn the_page_of_codes_has_the_texts_of_explain() {
         ("standings", &["standing"]),
         ("failures", &["failure"]),
         ("canary", &["canary"]),
+        ("checks", &["check"]),
+        ("duplicates", &["duplicate"]),
         ("cloudtrail", &["cloudtrail"]),
         ("exceptions", &["exception"]),
         ("sign-ins", &["sign_in"]),

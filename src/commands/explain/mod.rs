@@ -27,8 +27,8 @@ pub struct ExplainArgs {
 #[serde(deny_unknown_fields)]
 struct ExplainedCode {
     code: &'static str,
-    /// `state`, `standing`, `refusal`, `error`, `warning`, `failure`, `canary`, `cloudtrail`, `exception`, `sign_in` or
-    /// `message`; in the file, the errors and warnings are `finding`, and there are no messages.
+    /// `state`, `standing`, `refusal`, `error`, `warning`, `failure`, `canary`, `check`, `duplicate`, `cloudtrail`,
+    /// `exception`, `sign_in` or `message`; in the file, the errors and warnings are `finding`, and there are no messages.
     kind: &'static str,
     #[serde(default)]
     meaning: &'static str,
@@ -75,6 +75,12 @@ pub fn advice_by_code() -> serde_json::Result<std::collections::BTreeMap<&'stati
     let is_of_rows = |explained: &ExplainedCode| ["refusal", "error", "warning"].contains(&explained.kind);
     let of_rows = all_codes()?.into_iter().filter(is_of_rows);
     Ok(of_rows.filter_map(|explained| Some((explained.code, explained.advice?))).collect())
+}
+
+/// Whether a code of this kind is explained: for tests of the tables that have the codes.
+#[cfg(test)]
+pub fn is_explained(kind: &str, code: &str) -> bool {
+    all_codes().is_ok_and(|all| all.iter().any(|explained| (explained.kind, explained.code) == (kind, code)))
 }
 
 /// Returns every code, in the order of the documentation.
@@ -139,7 +145,9 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::commands::duplicates::address_groups::DuplicateKind;
     use crate::domain::canary::CanaryFinding;
+    use crate::domain::doctor::CheckTopic;
     use crate::domain::error_code::ErrorCode;
     use crate::domain::state::RowState;
     use crate::ui::testing::Screen;
@@ -155,9 +163,11 @@ mod tests {
         let findings = FindingCode::ALL.iter().map(|code| code.as_str());
         let failures = ErrorCode::all().map(ErrorCode::as_str);
         let canary = CanaryFinding::ALL.iter().map(|finding| finding.as_str());
+        let checks = CheckTopic::ALL.iter().map(|topic| topic.as_str());
+        let duplicates = DuplicateKind::ALL.into_iter().map(DuplicateKind::as_str);
         let messages = MessageCode::ALL.iter().map(|code| code.as_str());
         let of_rows = states.chain(standings).chain(refusals).chain(findings);
-        let expected = of_rows.chain(failures).chain(canary).chain(messages);
+        let expected = of_rows.chain(failures).chain(canary).chain(checks).chain(duplicates).chain(messages);
         let all: Vec<&str> = all_codes().unwrap().iter().filter(is_code).map(|explained| explained.code).collect();
         assert_eq!(all, expected.collect::<Vec<_>>());
     }
@@ -212,7 +222,8 @@ mod tests {
         let all = all_codes().unwrap();
         let table = [
             ("linkd_elsewhere", Some("linked_elsewhere")),
-            ("provider_lost", Some("provider_prefix")),
+            ("provider_lost", Some("providers")),
+            ("provider_prefixes", Some("provider_prefix")),
             ("indoubt", Some("in_doubt")),
             ("utf_16", Some("utf16")),
             ("missing_valu", Some("missing_value")),
