@@ -230,7 +230,7 @@ mod tests {
             ("pool_finding", Some("pool_findings")),
             ("not_on_usr", Some("not_on_user")),
             ("not_in_trial", Some("not_in_trail")),
-            ("hook_faild", Some("hook_failed")),
+            ("hooks_failed", Some("hook_failed")),
             ("xyzzy", None),
             ("", None),
         ];

@@ -341,6 +341,8 @@ mod tests {
         let pool = PoolId::parse("us-east-1_Abc").unwrap();
         for (arguments, simulated, expected) in [
             ("link in.csv --yes", false, " --user-pool-id us-east-1_Abc"),
+            ("link in.csv --config=my$.toml --pool prod", false, " --config 'my$.toml' --pool prod"),
+            ("link in.csv --config c.toml", false, " --config c.toml --user-pool-id us-east-1_Abc"),
             ("link in.csv --user-pool-id=us-east-1_Abc --rate 5", false, " --user-pool-id us-east-1_Abc"),
             ("link in.csv --pool prod --profile p", false, " --pool prod --profile p"),
             ("link in.csv --simulate --yes", true, " --simulate"),
