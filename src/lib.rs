@@ -19,6 +19,10 @@
 )]
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests read the runtime's paused clock"))]
 
+// Here rather than in `src/main.rs`, so that tests and benches run with the allocator that is shipped.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod clock;
 pub mod commands;
 pub mod domain;

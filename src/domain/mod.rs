@@ -13,6 +13,7 @@ pub mod endpoint;
 pub mod error_code;
 pub mod event;
 pub mod finding;
+pub mod hash_index;
 pub mod identity;
 pub mod object;
 pub mod outcome;

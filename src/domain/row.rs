@@ -38,10 +38,9 @@ impl Hash for RowKey {
 }
 
 impl RowKey {
-    /// The first bits of the key, as a number. Keys in order have these in order.
-    pub fn first_bits(self, bits: u32) -> usize {
-        let first = self.0[0].checked_shr(u64::BITS.saturating_sub(bits)).unwrap_or(0);
-        usize::try_from(first).unwrap_or(usize::MAX)
+    /// The first bits of the key. Keys in order have these in order.
+    pub fn first_bits(self) -> u64 {
+        self.0[0]
     }
 
     /// The key of a link in a pool. Each part goes in with its length, so that no two links share a text.

@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::destination::{self, CorrectionHint, PoolNaming, UserNames, choose_user, folded, is_same_name};
 use super::trust::{Distrust, TrustPolicy, UserEvidence, doubts_about};
 use crate::clock::UnixMs;
+use crate::domain::hash_index::{HashIndex, HashSet64};
 use crate::domain::identity::{Destination, DestinationUser, Personal, ProviderName, profile_username};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::row::Link;
@@ -34,13 +35,7 @@ impl RequiredUsersBuilder {
     }
 
     pub fn build(self) -> RequiredUsers {
-        let [hashes, mistaken_hashes] = [self.hashes, self.mistaken_hashes].map(|mut hashes| {
-            hashes.sort_unstable();
-            hashes.dedup();
-            hashes.shrink_to_fit();
-            hashes
-        });
-        RequiredUsers { hashes, mistaken_hashes }
+        RequiredUsers { hashes: self.hashes.into(), mistaken_hashes: self.mistaken_hashes.into() }
     }
 }
 
@@ -49,8 +44,8 @@ const MISTAKEN_ANYWHERE: PoolNaming = PoolNaming { case_sensitive: true, usernam
 
 #[derive(Debug, Clone, Default)]
 pub struct RequiredUsers {
-    hashes: Vec<u64>,
-    mistaken_hashes: Vec<u64>,
+    hashes: HashSet64,
+    mistaken_hashes: HashSet64,
 }
 
 impl RequiredUsers {
@@ -73,7 +68,7 @@ impl RequiredUsers {
             .into_iter()
             .flatten()
             .chain(identities)
-            .filter(|hash| self.hashes.binary_search(hash).is_ok() || self.mistaken_hashes.binary_search(hash).is_ok())
+            .filter(|hash| self.hashes.contains(*hash) || self.mistaken_hashes.contains(*hash))
             .collect();
         wanted.sort_unstable();
         wanted.dedup();
@@ -234,8 +229,9 @@ impl PoolIndexBuilder {
         entries.retain(|(_, position)| !outdated.contains(position));
         entries.sort_unstable();
         entries.shrink_to_fit();
+        let index = HashIndex::of(entries.iter().map(|(hash, _)| *hash));
         let user_count = users.len() - outdated.len();
-        PoolIndex { case_sensitive, shows_capitals, users, entries, user_count }
+        PoolIndex { case_sensitive, shows_capitals, users, entries, index, user_count }
     }
 }
 
@@ -275,6 +271,7 @@ pub struct PoolIndex {
     users: Vec<IndexedUser>,
     /// Hash and user, sorted.
     entries: Vec<(u64, UserPosition)>,
+    index: HashIndex,
     user_count: usize,
 }
 
@@ -293,8 +290,8 @@ impl PoolIndex {
     }
 
     fn users_under(&self, hash: u64) -> impl Iterator<Item = (UserPosition, &IndexedUser)> + use<'_> {
-        let from = self.entries.partition_point(|(held, _)| *held < hash);
-        let same = self.entries[from..].iter().take_while(move |(held, _)| *held == hash);
+        let near = &self.entries[self.index.range(hash)];
+        let same = near.iter().filter(move |(held, _)| *held == hash);
         same.filter_map(|(_, position)| Some((*position, self.user(*position)?)))
     }
 

@@ -14,6 +14,7 @@ use std::path::Path;
 use crate::clock::UnixMs;
 use crate::domain::counts::Counts;
 use crate::domain::finding::FindingCode;
+use crate::domain::hash_index::HashIndex;
 use crate::domain::row::RowKey;
 use crate::domain::state::{IllegalTransition, RowEvent, RowState, next_state};
 use crate::limits::{LIST_LAG_MS_MAX, VIEW_RECENT_ROWS, VIEW_UNLINKED_ROWS};
@@ -127,40 +128,19 @@ const _: () = assert!(size_of::<SettledRow>() == 24);
 struct SettledRows {
     /// Sorted by key, each key once.
     rows: Vec<SettledRow>,
-    /// The first of the keys' bits that `starts` is ordered by.
-    indexed_bits: u32,
-    /// Where the rows start whose keys begin with these bits, and at last where all rows end. So a search stays within a few
-    /// rows, and does not wait for memory at each of its steps.
-    starts: Vec<usize>,
+    index: HashIndex,
 }
-
-/// Most bits of an index: 2 MiB.
-const INDEXED_BITS_MAX: u32 = 18;
-/// An index has about one place for so many rows, as a power of two: they fit into three lines of the processor's cache.
-const ROWS_OF_A_PLACE_LOG: u32 = 2;
 
 impl SettledRows {
     fn find(&self, key: RowKey) -> Option<usize> {
-        let first = key.first_bits(self.indexed_bits);
-        let [start, end] = self.starts.get(first..)?.first_chunk()?;
-        let found = self.rows[*start..*end].binary_search_by(|row| row.key.cmp(&key));
-        found.ok().map(|at| start + at)
+        let near = self.index.range(key.first_bits());
+        let found = self.rows[near.clone()].binary_search_by(|row| row.key.cmp(&key));
+        found.ok().map(|at| near.start + at)
     }
 
     fn merge(&mut self, newer: Vec<SettledRow>) {
         merge(&mut self.rows, newer);
-        let bits = self.rows.len().checked_ilog2().unwrap_or(0).saturating_sub(ROWS_OF_A_PLACE_LOG);
-        self.indexed_bits = bits.min(INDEXED_BITS_MAX);
-        self.starts.clear();
-        self.starts.resize((1 << self.indexed_bits) + 1, 0);
-        for row in &self.rows {
-            self.starts[row.key.first_bits(self.indexed_bits) + 1] += 1;
-        }
-        let mut start = 0;
-        for rows in &mut self.starts {
-            start += *rows;
-            *rows = start;
-        }
+        self.index = HashIndex::of(self.rows.iter().map(|row| row.key.first_bits()));
     }
 }
 
@@ -628,7 +608,6 @@ mod tests {
             }
             let rows = &view.settled.rows;
             assert!(rows.is_sorted_by(|one, other| one.key < other.key) && rows.len() > 1_000);
-            assert_eq!(view.settled.starts.last(), Some(&rows.len()));
             assert_eq!(view.states().collect::<BTreeMap<_, _>>(), expected);
             assert_eq!(view.states().count(), expected.len());
             for _ in 0..5_000 {

@@ -14,6 +14,7 @@ use crate::commands::shared::rows::read_first;
 use crate::commands::shared::{Failure, temporary_file_error, temporary_file_stop};
 use crate::domain::drift::ExtraLink;
 use crate::domain::event::{RunEvent, RunObserver};
+use crate::domain::hash_index::HashSet64;
 use crate::domain::identity::{ExternalIdentity, Personal, ProviderName};
 use crate::foresight::pool_index::{PoolIndex, PoolIndexBuilder, RequiredUsersBuilder};
 use crate::foresight::preflight::PoolKnowledge;
@@ -28,7 +29,7 @@ use crate::service::{PoolUser, UserDirectory};
 pub struct FileNeeds {
     required: RequiredUsersBuilder,
     /// Hashes of the identities that its rows name, by exact case.
-    identities: Vec<u64>,
+    identities: HashSet64,
     pub(super) providers: BTreeSet<ProviderName>,
     /// Rows of the file, valid or not.
     pub(super) rows: u64,
@@ -39,8 +40,7 @@ pub struct FileNeeds {
 }
 
 impl FileNeeds {
-    fn add(&mut self, source: &ExternalIdentity) {
-        self.identities.push(exact_hash(source.provider().as_str(), source.value().expose()));
+    fn add_provider(&mut self, source: &ExternalIdentity) {
         let sets = [(&mut self.providers, true), (&mut self.by_attribute, !source.attribute().is_subject())];
         for (set, belongs) in sets {
             if belongs && set.len() <= PROVIDERS_PER_POOL_MAX && !set.contains(source.provider()) {
@@ -50,7 +50,7 @@ impl FileNeeds {
     }
 
     fn names(&self, provider: &str, value: &str) -> bool {
-        self.identities.binary_search(&exact_hash(provider, value)).is_ok()
+        self.identities.contains(exact_hash(provider, value))
     }
 }
 
@@ -78,12 +78,13 @@ pub struct ReconcileScan {
 impl ReconcileInput {
     /// Reads the file for the first time, and reports each finding.
     pub fn read_file(&self, observer: &mut dyn RunObserver) -> Result<FileNeeds, Failure> {
-        let mut needs = FileNeeds::default();
+        let (mut needs, mut identities) = (FileNeeds::default(), Vec::new());
         let reading = read_first(&self.source, &self.options, observer, |row| {
             // A row that is invalid only in comparison with others names its identity as well.
             if let Some(link) = row.into_record().link {
                 needs.required.add(&link);
-                needs.add(&link.source);
+                needs.add_provider(&link.source);
+                identities.push(exact_hash(link.source.provider().as_str(), link.source.value().expose()));
             }
         })?;
         if reading.has_findings || !reading.cross_row.is_clean() {
@@ -93,8 +94,7 @@ impl ReconcileInput {
         }
         needs.rows = reading.rows;
         needs.cross_row = reading.cross_row;
-        needs.identities.sort_unstable();
-        needs.identities.dedup();
+        needs.identities = identities.into();
         Ok(needs)
     }
 
