@@ -27,7 +27,7 @@ use super::shared::rows::{InputRows, RowGuidance};
 use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_start};
 use super::shared::run_view::{RESUME_RUN, print_run_report_with, print_stop};
 use super::shared::saved_plan::{self, PlanHeader, PrivatePlan, SavedPlan};
-use super::shared::settings::{parse_duration, parse_percent};
+use super::shared::settings::{parse_count, parse_duration, parse_percent};
 use super::shared::shard::ShardChoice;
 use super::shared::signature::{self, SignedMatter, Signer, signature_path};
 use super::shared::simulator::Simulator;
@@ -111,7 +111,7 @@ pub struct LinkArgs {
     #[command(flatten)]
     pub input_limits: InputLimitArgs,
     /// Send nothing if more links than this would be made
-    #[arg(long, value_name = "N", help_heading = headings::PACE, hide_short_help = true)]
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = headings::PACE, hide_short_help = true)]
     pub max_changes: Option<u64>,
     /// Send nothing if links for more than this percentage of the input's rows would be made
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent, help_heading = headings::PACE,

@@ -21,7 +21,7 @@ use super::shared::control::{ControlArgs, Preparation};
 use super::shared::pool_findings::{WayToAccept, check_sign_ins, review_pool, warn_of_pool_errors};
 use super::shared::retry::{RetryOption, parse_retry, retry_choice};
 use super::shared::run::{listen_for_signals, run_engine, run_start};
-use super::shared::settings::parse_percent;
+use super::shared::settings::{parse_count, parse_percent};
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, GuardArgs, InputArgs, Monitor, MonitorArgs, MonitoredRun, OpenPool,
     PaceArgs, PoolArgs, Proposal, RateChoice, RunTarget, SimulationArgs, check_outputs, default_ledger_path, headings,
@@ -91,7 +91,7 @@ pub struct ReconcileArgs {
     #[command(flatten)]
     pub input_limits: InputLimitArgs,
     /// Send nothing if more links than this are missing [default: 500]
-    #[arg(long, value_name = "N", help_heading = headings::PACE)]
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = headings::PACE)]
     pub max_changes: Option<u64>,
     /// Send nothing if more than this percentage of the file's rows is missing [default: 5]
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent, help_heading = headings::PACE,

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use tokio::sync::mpsc;
 
 use super::settings::{
-    FileSettings, Rate, parse_at_least_one, parse_concurrency, parse_duration, parse_rate, parse_share,
+    FileSettings, Rate, parse_at_least_one, parse_concurrency, parse_count, parse_duration, parse_rate, parse_share,
 };
 use super::stop_after::{StopAfter, stop_limits};
 use super::{CommandContext, Failure, headings};
@@ -64,7 +64,7 @@ pub struct AdvancedArgs {
     #[arg(long, value_enum, value_name = "CALL", default_value_t, hide_short_help = true)]
     pub settle_with: SettleCall,
     /// Seed of every random wait, to repeat a simulated run
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N", value_parser = parse_count, hide_short_help = true)]
     pub seed: Option<u64>,
 }
 

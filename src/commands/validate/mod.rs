@@ -20,7 +20,7 @@ use super::shared::pool_findings::{WayToAccept, pool_findings, warn_about_missin
 use super::shared::result::{failure_json, stop_json};
 use super::shared::rows::read_first;
 use super::shared::saved_plan::{PlanHeader, PlannedInput};
-use super::shared::settings::{Rate, parse_rate, parse_share};
+use super::shared::settings::{Rate, parse_count, parse_rate, parse_share};
 use super::shared::{
     CommandContext, Failure, GuardArgs, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_outputs,
     headings, note_preset, pool_options, recorded_arguments,
@@ -62,7 +62,7 @@ pub struct ValidateArgs {
     #[arg(long, value_name = "FILE", help_heading = headings::INPUT, hide_short_help = true)]
     pub choices: Option<PathBuf>,
     /// Minimum number of rows in the input; with fewer, it is invalid [default: 1]
-    #[arg(long, value_name = "N", help_heading = headings::INPUT, hide_short_help = true)]
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = headings::INPUT, hide_short_help = true)]
     pub min_rows: Option<u64>,
     /// Check only the file, although the environment or the settings name a pool
     #[arg(long, help_heading = headings::INPUT)]
