@@ -1,4 +1,4 @@
-//! What a command does before and after its run, for whoever asks: a run answers for itself.
+//! What a command does where no run answers for itself: before and after one, and in a rehearsal or a dry run.
 
 use super::events::{Event, EventKind, EventLevel};
 use super::format::{count, counted};
@@ -38,7 +38,7 @@ impl Phase {
             Self::Scanning { users, estimated } => {
                 event("scanning").with("users_read", *users).with("estimated_users", *estimated)
             }
-            Self::Starting | Self::Step(_) => event("preparing"),
+            Self::Starting | Self::Step(_) => event("phase"),
             Self::Running => event("running"),
         }
     }

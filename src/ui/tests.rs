@@ -185,8 +185,8 @@ fn whoever_asks_hears_what_a_command_does_until_its_run_answers() {
         screen.stderr()[after_step..].to_owned()
     };
     for (step, expected, code) in [
-        (&(|_: &Ui| {}) as &dyn Fn(&Ui), "starting", "preparing"),
-        (&|ui: &Ui| ui.status("comparing"), "comparing", "preparing"),
+        (&(|_: &Ui| {}) as &dyn Fn(&Ui), "starting", "phase"),
+        (&|ui: &Ui| ui.status("comparing"), "comparing", "phase"),
         (&|ui: &Ui| ui.observer().on(&RunEvent::Checking { rows: 5 }), "checking the input: 5 rows", "checking"),
         (
             &|ui: &Ui| ui.observer().on(&RunEvent::Scanning { users: 3, estimated: 7 }),

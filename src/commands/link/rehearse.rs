@@ -74,6 +74,7 @@ pub(super) fn rehearse(
             Ok::<_, Failure>((report, observer.into_json()))
         })
     };
+    ui.status("rehearsing the run");
     // A runtime with another clock cannot run inside this one, so it has a thread of its own.
     let (report, found) = std::thread::scope(|scope| match scope.spawn(rehearsal).join() {
         Ok(report) => report,

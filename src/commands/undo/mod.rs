@@ -247,6 +247,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         let writer = if args.dry_run { WritePort::Nothing } else { WritePort::Unlinks(service.unlinker()) };
         // A dry run has no lock, and sends nothing that would have to be slowed down.
         let (controls, requests) = if args.dry_run {
+            ui.status("reading the users");
             (None, None)
         } else {
             let (controls, requests) = control.start(None, &args.ledger, run, UNDO_COMMAND, context)?;

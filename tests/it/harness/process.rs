@@ -122,7 +122,7 @@ fn has_known_code(event: &Value) -> bool {
     match event["event"].as_str() {
         Some("message") => MessageCode::parse(code).is_some(),
         Some("error") => ErrorCode::all().any(|known| known.as_str() == code),
-        Some("progress") => ["preparing", "checking", "scanning", "running", "draining"].contains(&code),
+        Some("progress") => ["phase", "checking", "scanning", "running", "draining"].contains(&code),
         _ => true,
     }
 }
