@@ -135,9 +135,9 @@ fn ignores(status: &str, signal: SignalKind) -> bool {
     mask.map_or(signal == SignalKind::hangup(), |mask| mask >> (signal.as_raw_value() - 1) & 1 == 1)
 }
 
-/// Reports the state at SIGUSR1 where no run does. Ends the process at SIGINT and SIGTERM until a run handles them, with a stop event and the documented status. The first
-/// process of a container has no default for them, and would be killed at the end of the scheduler's patience. In a
-/// thread of its own: checking a long file blocks the runtime.
+/// Reports the state at SIGUSR1 where no run does. Ends the process at SIGINT and SIGTERM until a run handles them, with a
+/// stop event and the documented status. The first process of a container has no default for them, and would be killed at
+/// the end of the scheduler's patience. In a thread of its own: checking a long file blocks the runtime.
 #[expect(clippy::disallowed_methods, clippy::exit, reason = "main may be busy, and there is nothing to finish")]
 pub fn end_at_signals(ui: Ui, command: &'static str) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::System(format!("cannot listen for signals: {error}"));

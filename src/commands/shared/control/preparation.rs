@@ -18,7 +18,8 @@ const PREPARING: u8 = 0;
 const RUN_BEGINS: u8 = 1;
 const PROCESS_ENDS: u8 = 2;
 
-/// The time up to the run. Dropped, it takes its socket with it, which must be before the ledger's lock is released.
+/// The time up to the run, or to the end of a command that has nothing to run. It takes its socket with it, so it must be
+/// dropped before the ledger's lock is released.
 pub struct Preparation {
     stage: Arc<AtomicU8>,
     socket: ControlSocket,
@@ -52,13 +53,16 @@ impl Preparation {
         Some(Self { stage, socket })
     }
 
-    /// Leaves the socket to the run, which has put its own in the same place. Does not return where the process is ending.
-    pub(super) fn hand_over(self) {
-        if take(&self.stage, RUN_BEGINS) {
-            self.socket.forget();
-            return;
-        }
-        loop {
+    /// Leaves the path of the socket to the run, which has put its own there.
+    pub(super) fn hand_over(mut self) {
+        self.socket.forget();
+    }
+}
+
+impl Drop for Preparation {
+    /// Does not return where the process is ending.
+    fn drop(&mut self) {
+        while !take(&self.stage, RUN_BEGINS) {
             std::thread::park();
         }
     }

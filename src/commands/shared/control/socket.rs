@@ -83,7 +83,7 @@ impl ControlSocket {
     }
 
     /// Leaves what is at its path to somebody else.
-    pub(super) fn forget(mut self) {
+    pub(super) fn forget(&mut self) {
         self.path = None;
     }
 
