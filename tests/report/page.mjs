@@ -1,5 +1,6 @@
 // Makes ledgers with everything that the page can show, opens the page as an auditor does, and checks what is seen.
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
@@ -45,6 +46,26 @@ writeFileSync('pairs.csv', `${rows.join('\n')}\n`);
 run([3], ...link, '--rate', '80');
 run([0], 'report', 'ledger', '--html', 'page.html', '--csv', 'rows.csv');
 
+// The largest page: 100,000 rows, of which each needs a decision, as copies of one refused row.
+function largeLedger() {
+  writeFileSync('one.csv', `${rows[0]}\nnobody,Okta,00uNobody,T-0\n`);
+  run([3], 'link', 'one.csv', ...simulated, '--yes', '--ledger', 'one');
+  const lines = readFileSync('one', 'utf8').trimEnd().split('\n').map((line) => line.replace(/,"hash":"[0-9a-f]{16}"}$/, ''));
+  const isOfRow = (line) => line.includes('"row":1,');
+  const head = lines.findIndex(isOfRow);
+  const ofRow = lines.filter(isOfRow);
+  const copies = Array.from({ length: 100_000 }, (_, index) => ofRow.map((line) => line
+    .replace('"row":1,', `"row":${index + 1},`).replace(/"key":"[0-9a-f]{32}"/, `"key":"${String(index).padStart(32, '0')}"`)));
+  let state = Buffer.alloc(32);
+  const sealed = [...lines.slice(0, head), ...copies.flat(), lines.at(-1)].map((line) => {
+    state = createHash('sha256').update(state).update(line).digest();
+    return `${line},"hash":"${state.toString('hex', 0, 8)}"}\n`;
+  });
+  writeFileSync('large', sealed.join(''));
+  run([0], 'report', 'large', '--html', 'large.html');
+}
+largeLedger();
+
 const browser = await browserType.launch({
   // Its own arguments are for one page in one process.
   executablePath: await chromium.executablePath(), args: ['--no-sandbox'], headless: true, timeout: 60_000,
@@ -88,6 +109,13 @@ try {
     }
     await context.close();
   }
+  const large = await browser.newPage();
+  const began = performance.now();
+  await large.goto(pathToFileURL(resolve('large.html')).href, { waitUntil: 'load' });
+  const took = performance.now() - began;
+  check(`the page of 100,000 rows opens in under a second (${took.toFixed()} ms)`, took < 1_000);
+  const isSaid = await large.evaluate(() => document.body.innerText.includes('99,500 more are not on this page'));
+  check('the page of 100,000 rows says how many it leaves out', isSaid);
   // An axe that finds nothing anywhere would pass too.
   const context = await browser.newContext();
   const page = await context.newPage();

@@ -1,6 +1,6 @@
 //! `link --dry-run`: `validate` with a pool, for the rows that `link` would work on, and with the guards that it has.
 
-use super::LinkArgs;
+use super::{LinkArgs, ReadBackChoice};
 use crate::commands::shared::bounds::ChangeBounds;
 use crate::commands::shared::settings::FileSettings;
 use crate::commands::shared::{Failure, resolve_shard};
@@ -69,7 +69,7 @@ impl LinkArgs {
     fn note_options_without_effect(&self, ui: &Ui) {
         let given = [
             (self.canary.is_some(), "--canary"),
-            (self.read_back, "--read-back"),
+            (self.read_back == ReadBackChoice::Always, "--read-back"),
             (self.verify, "--verify"),
             (!self.retry.is_empty(), "--retry"),
             (self.relink, "--relink"),

@@ -124,9 +124,12 @@ pub struct LinkArgs {
     #[arg(long, value_name = "N", value_parser = canary::parse_canary, help_heading = headings::PACE,
         hide_short_help = true)]
     pub canary: Option<u64>,
-    /// Read each user after the call, to tell a link that stood before from a new one; one read more for each row, and another after a minute where an older link is shown
-    #[arg(long, help_heading = headings::PACE, hide_short_help = true)]
-    pub read_back: bool,
+    /// Whether to read each user after the call, to tell a link that stood before from a new one; without a value, always
+    ///
+    /// Costs one read more for each row, and another after a minute where an older link is shown.
+    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_value_t,
+        default_missing_value = "always", help_heading = headings::PACE, hide_short_help = true)]
+    pub read_back: ReadBackChoice,
     /// At the end, compare the rows, and every other link of the ledger, with the pool by a scan; report every difference
     #[arg(long, conflicts_with = "rehearse", help_heading = headings::PACE, hide_short_help = true)]
     pub verify: bool,
@@ -178,6 +181,27 @@ pub enum LinkOrder {
     Recent,
 }
 
+/// When a row is read back after a call that succeeded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ReadBackChoice {
+    /// Where the endpoint is neither AWS's nor this program's simulator
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl ReadBackChoice {
+    /// AWS refuses a link that stood before. Some emulators answer it with success.
+    fn applies_to(self, binding: &Binding) -> bool {
+        match self {
+            Self::Auto => binding.endpoint.is_some() && !binding.simulated,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
 impl LinkArgs {
     fn ledger_path(&self, shard: Option<Shard>) -> Result<PathBuf, Failure> {
         match &self.ledger {
@@ -220,7 +244,6 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     options.retry = retry_choice(&args.retry);
     options.retry.relink = args.relink;
     options.trust = args.reading.trust_policy(file);
-    options.reads_back = args.read_back;
     let source = InputSource::open(&args.input)?;
     note_preset(&input_options, ui);
     warn_about_undivided_array(shard, ui);
@@ -298,6 +321,13 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
             (OpenService::connect(&address, &binding.pool, &args.guards, options.seed, context).await?, found)
         }
     };
+    options.reads_back = args.read_back.applies_to(&binding);
+    if options.reads_back && args.read_back == ReadBackChoice::Auto {
+        ui.note(
+            "reading each user back: the endpoint is not AWS's, and some emulators answer a link that stood before with \
+             success (--read-back=never to switch it off)",
+        );
+    }
     (options.total, options.done_before) = (Some(checked.to_finish()), checked.done_before);
 
     // Estimate and confirm.
@@ -710,5 +740,31 @@ fn note_long_reading(path: &Path, ui: &Ui) {
     let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     if bytes >= limits::LEDGER_NOTE_BYTES {
         ui.note(MessageCode::ReadingLedger, &format!("reading the ledger, {} MiB", format::count(bytes >> 20)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::endpoint::CustomEndpoint;
+
+    #[test]
+    fn rows_are_read_back_by_default_at_other_endpoints_than_those_of_aws() {
+        let pool = || PoolId::parse("us-east-1_AbCdEfGhI").unwrap();
+        let emulator = || CustomEndpoint::of_url("http://127.0.0.1:4566");
+        let aws = Binding::new(pool(), false, None);
+        let elsewhere = Binding::new(pool(), false, emulator());
+        let simulator = Binding::new(pool(), true, emulator());
+        for (choice, expected) in [
+            (ReadBackChoice::Auto, [false, true, false]),
+            (ReadBackChoice::Always, [true; 3]),
+            (ReadBackChoice::Never, [false; 3]),
+        ] {
+            assert_eq!(
+                [&aws, &elsewhere, &simulator].map(|binding| choice.applies_to(binding)),
+                expected,
+                "{choice:?}"
+            );
+        }
     }
 }
