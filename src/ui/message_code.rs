@@ -23,6 +23,7 @@ message_codes! {
     SimulatedPool "simulated_pool" "The pool is a simulated one, and the command called AWS.",
     Rate "rate" "The rate of the run, and how it was chosen.",
     Estimate "estimate" "What the run is about to do, and how long it takes.",
+    ReadBack "read_back" "Each user is read after the call, and why.",
     Intent "intent" "What the command is about to call or create.",
     PresetCaution "preset_caution" "What is easily misunderstood about the export that the preset is for.",
     InputNotDivided "input_not_divided" "One machine of an array works on the whole input.",

@@ -324,6 +324,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     options.reads_back = args.read_back.applies_to(&binding);
     if options.reads_back && args.read_back == ReadBackChoice::Auto {
         ui.note(
+            MessageCode::ReadBack,
             "reading each user back: the endpoint is not AWS's, and some emulators answer a link that stood before with \
              success (--read-back=never to switch it off)",
         );
