@@ -7,7 +7,7 @@ use clap_mangen::Man;
 
 use super::shared::{CommandContext, Failure, check_outputs};
 use crate::exit::Exit;
-use crate::ui::format;
+use crate::ui::{MessageCode, format};
 
 /// Write manual pages, one for the program and one for each command
 ///
@@ -33,7 +33,10 @@ pub fn cmd_man(args: &ManArgs, program: clap::Command, context: &CommandContext<
     for (path, page) in &pages {
         std::fs::write(path, page).map_err(|error| failure(path, error))?;
     }
-    context.ui.note(&format!("{} in {}", format::counted(pages.len() as u64, "page"), args.folder.display()));
+    context.ui.note(
+        MessageCode::OutputWritten,
+        &format!("{} in {}", format::counted(pages.len() as u64, "page"), args.folder.display()),
+    );
     Ok(Exit::Success)
 }
 

@@ -303,7 +303,7 @@ fn run_parsed(cli: Cli) -> ExitCode {
     ui.report_panics();
     ui.started(command, env!("CARGO_PKG_VERSION"));
     let hooks = cli.command.monitor_args().map(|args| args.hooks.clone()).unwrap_or_default();
-    // A panic was reported when it happened. It ends the command, as a fault of the program.
+    // A panic of the command ends it before, and this is for one at its end.
     let run = std::panic::AssertUnwindSafe(|| run_to_end(cli, &process, &ui, &hooks));
     let exit = std::panic::catch_unwind(run).unwrap_or(Exit::Fault);
     ui.ended(command, exit.status());
@@ -321,12 +321,17 @@ fn run_to_end(cli: Cli, process: &Process, ui: &Ui, hooks: &HookArgs) -> Exit {
     if let Err(failure) = shared::run::end_at_signals(ui.clone(), command) {
         return print_failure(ui, &failure);
     }
-    let exit = match runtime.block_on(run_command(cli, process, ui)) {
+    let exit = match without_panic(|| runtime.block_on(run_command(cli, process, ui))) {
         Ok(exit) => exit,
         Err(failure) => print_failure(ui, &failure),
     };
     runtime.block_on(hooks.run(exit, ui, process.clock));
     exit
+}
+
+/// Makes a failure of a panic, so that a result and the hooks follow it as any other.
+fn without_panic(run: impl FnOnce() -> Result<Exit, Failure>) -> Result<Exit, Failure> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or(Err(Failure::Panicked))
 }
 
 async fn run_command(cli: Cli, process: &Process, ui: &Ui) -> Result<Exit, Failure> {
@@ -345,9 +350,9 @@ async fn run_command(cli: Cli, process: &Process, ui: &Ui) -> Result<Exit, Failu
     };
     shared::serve_objects(cli.command.pool_args(), &file_settings);
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
-    let force = cli.output.force;
+    let OutputArgs { force, config, .. } = cli.output;
     let metrics = MetricsOfRun::default();
-    let context = CommandContext { ui, clock, seed, run, file_settings, force, arguments, metrics };
+    let context = CommandContext { ui, clock, seed, run, file_settings, force, config, arguments, metrics };
     // Before anything is read, asked or created.
     if let Some(monitor) = cli.command.monitor_args() {
         monitor.check(&context)?;
@@ -388,7 +393,7 @@ fn print_failure(ui: &Ui, failure: &Failure, may_send: bool) -> Exit {
             }
             if findings.len() > 1 || ui.writes_events() {
                 let sent = if may_send { "; nothing was sent" } else { "" };
-                ui.error_of(failure.code(), &format!("the input cannot be read{sent}"), failure.hint());
+                ui.error(failure.code(), &format!("the input cannot be read{sent}"), failure.hint());
             }
         }
         _ => failure.print(ui),
@@ -448,4 +453,26 @@ fn start_log(args: &OutputArgs, ui: &Ui, clock: Clock) -> Result<(), Failure> {
     let verbosity = i8::try_from(args.verbose).unwrap_or(i8::MAX) - i8::from(args.quiet);
     ui.start_log(LogOptions { verbosity, filter: filter.as_deref(), clock })
         .map_err(|error| Failure::Usage(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::testing::Screen;
+
+    #[test]
+    fn a_panic_ends_a_command_with_a_result_and_its_hooks() {
+        let screen = Screen::new().json();
+        let ui = screen.ui();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let failure = without_panic(|| runtime.block_on(async { panic!("of a test") })).unwrap_err();
+        assert_eq!(print_failure(&ui, &failure, true), Exit::Fault);
+        assert!(screen.stdout().contains(r#""error":{"code":"panic","#), "{}", screen.stdout());
+        assert_eq!(screen.stderr(), "", "it was reported when it happened");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("result.json");
+        let hooks = HookArgs { on_end: None, on_stop: Some(format!("cat > {}", file.display())) };
+        runtime.block_on(hooks.run(Exit::Fault, &ui, Clock::system()));
+        assert_eq!(std::fs::read_to_string(file).unwrap(), screen.stdout());
+    }
 }

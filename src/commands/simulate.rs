@@ -7,7 +7,7 @@ use super::shared::result::result_json;
 use super::shared::run::listen_for_signals;
 use super::shared::{CommandContext, Failure, check_outputs};
 use crate::exit::Exit;
-use crate::ui::OutputFormat;
+use crate::ui::{MessageCode, OutputFormat};
 
 pub use cognito_sim::ServerArgs;
 
@@ -29,7 +29,7 @@ pub(super) async fn cmd_simulate(args: &ServerArgs, context: &CommandContext<'_>
             context.ui.json(&result_json("simulate_report", Exit::Success, body))?;
         }
     }
-    context.ui.note(&server.note());
+    context.ui.note(MessageCode::Simulator, &server.note());
     let stopped = async {
         signals.recv().await;
     };

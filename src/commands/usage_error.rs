@@ -6,6 +6,7 @@ use clap::error::ErrorKind;
 
 use super::process::Process;
 use super::shared::result::usage_report;
+use crate::domain::error_code::FailureCode;
 use crate::exit::Exit;
 use crate::ui::{LogFormat, OutputFormat, UiOptions};
 
@@ -32,7 +33,7 @@ pub(super) fn print(error: &clap::Error, value_of: &dyn Fn(&str) -> Option<Strin
             let _ = error.print();
         }
         LogFormat::Json => {
-            ui.error_of("usage", &text, Some(&hint));
+            ui.error(FailureCode::Usage, &text, Some(&hint));
             ui.ended("", Exit::Usage.status());
         }
     }

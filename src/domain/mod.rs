@@ -10,6 +10,7 @@ pub mod counts;
 pub mod doctor;
 pub mod drift;
 pub mod endpoint;
+pub mod error_code;
 pub mod event;
 pub mod finding;
 pub mod hash_index;

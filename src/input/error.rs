@@ -26,7 +26,7 @@ pub enum InputError {
     },
     /// The file is not what it was when it was checked.
     #[error(
-        "{name} was changed after it was checked, near line {line}; nothing that was not checked was sent; finish the \
+        "{name} was changed after it was checked, near line {line}; nothing that was not checked was used; finish the \
          change, and run the same command again"
     )]
     Changed {

@@ -9,8 +9,11 @@ use serde_json::{Map, Value};
 use super::escape::escape;
 use super::events::{EmbeddedMetrics, Event, EventKind, EventLevel, EventSource};
 use super::live_line::{LiveLine, LiveText};
+use super::message_code::MessageCode;
 use super::options::{LogFormat, Streams, UiOptions};
+use super::phase::Phase;
 use super::style::Style;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::event::RunSnapshot;
 use crate::limits;
 
@@ -35,6 +38,7 @@ pub(super) struct Console {
     pub(super) embedded_metrics: OnceLock<EmbeddedMetrics>,
     /// The last result, for hooks.
     pub(super) result: Mutex<Option<Value>>,
+    phase: Mutex<Phase>,
 }
 
 struct Stdout {
@@ -54,6 +58,7 @@ impl Console {
             events,
             embedded_metrics: OnceLock::new(),
             result: Mutex::new(None),
+            phase: Mutex::default(),
         }
     }
 
@@ -74,7 +79,7 @@ impl Console {
     }
 
     /// A remark with its code, dropped when quiet.
-    pub(super) fn note(&self, code: &str, text: &str) {
+    pub(super) fn note(&self, code: MessageCode, text: &str) {
         if !self.options.quiet {
             let label = self.stderr_style().cyan("note:");
             self.say(&label, text, || Event::message(EventLevel::Info, code, text));
@@ -82,30 +87,31 @@ impl Console {
     }
 
     /// A result of its own besides that on stdout. Stays when quiet.
-    pub(super) fn outcome(&self, text: &str) {
+    pub(super) fn outcome(&self, code: MessageCode, text: &str) {
         let label = self.stderr_style().cyan("note:");
-        self.say(&label, text, || Event::message(EventLevel::Info, "note", text));
+        self.say(&label, text, || Event::message(EventLevel::Info, code, text));
     }
 
     /// A hint that stands by itself, after a result.
     pub(super) fn step(&self, text: &str) {
         if !self.options.quiet {
             let label = self.stderr_style().cyan("hint:");
-            self.say(&label, text, || Event::message(EventLevel::Info, "hint", text));
+            self.say(&label, text, || Event::message(EventLevel::Info, MessageCode::Hint, text));
         }
     }
 
-    pub(super) fn warn(&self, code: &str, text: &str) {
+    pub(super) fn warn(&self, code: MessageCode, text: &str) {
         let label = self.stderr_style().yellow("warning:");
         self.say(&label, text, || Event::message(EventLevel::Warn, code, text));
     }
 
     /// What went wrong, and what to do: a line each, or one event.
-    pub(super) fn error(&self, code: &str, text: &str, hint: Option<&str>) {
-        let event = || Event::new(EventLevel::Error, EventKind::Error, code).with("message", text).with("hint", hint);
+    pub(super) fn error(&self, code: ErrorCode, text: &str, hint: Option<&str>) {
+        let event = Event::new(EventLevel::Error, EventKind::Error, code.as_str());
+        let event = || event.with("message", text).with("hint", hint);
         self.say(&self.stderr_style().red("error:"), text, event);
         if let (Some(hint), false) = (hint, self.writes_events()) {
-            self.say(&self.stderr_style().cyan("hint:"), hint, || Event::message(EventLevel::Info, "hint", hint));
+            self.line(&format!("{} {}", self.stderr_style().cyan("hint:"), escape(hint)));
         }
     }
 
@@ -176,6 +182,14 @@ impl Console {
         self.show(LiveText::plain(text));
     }
 
+    pub(super) fn set_phase(&self, phase: Phase) {
+        *lock(&self.phase) = phase;
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        lock(&self.phase).clone()
+    }
+
     pub(super) fn clear_bar(&self) {
         lock(&self.live).clear();
     }
@@ -203,6 +217,7 @@ impl Console {
             return Err(ConfirmError::NotATerminal);
         }
         self.clear_bar();
+        self.set_phase(Phase::Step("waiting for the answer to a question".to_owned()));
         let mut stderr = lock(&self.stderr);
         stderr.write_all(prompt.as_bytes())?;
         stderr.flush()?;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::escape::escape_json;
 use super::format::timestamp;
+use super::message_code::MessageCode;
 use crate::clock::Clock;
 use crate::domain::event::{RunSnapshot, WaitReason};
 use crate::domain::finding::{Finding, Severity};
@@ -124,8 +125,8 @@ impl Event {
         Self { level, kind, code: code.into(), members: Map::new() }
     }
 
-    pub(super) fn message(level: EventLevel, code: &str, text: &str) -> Self {
-        Self::new(level, EventKind::Message, code).with("message", text)
+    pub(super) fn message(level: EventLevel, code: MessageCode, text: &str) -> Self {
+        Self::new(level, EventKind::Message, code.as_str()).with("message", text)
     }
 
     pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {

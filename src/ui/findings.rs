@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::console::Console;
 use super::events::Event;
 use super::format::counted;
+use super::message_code::MessageCode;
 use crate::domain::finding::{Finding, Severity};
 use crate::limits;
 
@@ -60,7 +61,8 @@ impl FindingPrinter {
         for (severity, hidden) in std::mem::take(&mut self.hidden) {
             let noun = severity.as_str();
             let text = format!("and {}; list all with `validate --split`", counted(hidden, &format!("more {noun}")));
-            let event = Event::message(severity.into(), "more_findings", &text).with("findings_left_out", hidden);
+            let event =
+                Event::message(severity.into(), MessageCode::MoreFindings, &text).with("findings_left_out", hidden);
             self.console.finding(&text, event);
         }
     }

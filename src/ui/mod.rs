@@ -10,8 +10,10 @@ mod findings;
 pub mod format;
 mod live_line;
 mod log;
+mod message_code;
 mod observer;
 mod options;
+mod phase;
 mod progress;
 mod redact;
 mod style;
@@ -33,11 +35,14 @@ pub use events::{EmbeddedMetrics, EventSource, SCHEMA_VERSION};
 use events::{Event, EventKind, EventLevel};
 pub use findings::{FindingPrinter, finding_line};
 pub use log::{LOG_FILTER_VARIABLE, LogError, LogOptions};
+pub use message_code::MessageCode;
 pub use options::{LogFormat, OutputFormat, ProgressChoice, Streams, Terminals, UiOptions};
+use phase::Phase;
 pub use progress::state_line;
 pub use redact::{HIDDEN_MESSAGES_HINT, explanation, meaning_fragment};
 pub use style::{ColorChoice, Style};
 
+use crate::domain::error_code::{ErrorCode, FailureCode};
 use crate::domain::event::RunObserver;
 use crate::domain::finding::Finding;
 use crate::domain::identity::{Personal, masked};
@@ -74,33 +79,23 @@ impl Ui {
     }
 
     /// A remark: `note: ...` on stderr, dropped when quiet.
-    pub fn note(&self, text: &str) {
-        self.console.note("note", text);
+    pub fn note(&self, code: MessageCode, text: &str) {
+        self.console.note(code, text);
     }
 
     /// What a step of the command came to: `note: ...` on stderr, printed when quiet as well.
-    pub fn outcome(&self, text: &str) {
-        self.console.outcome(text);
+    pub fn outcome(&self, code: MessageCode, text: &str) {
+        self.console.outcome(code, text);
     }
 
     /// Something that deserves a look: `warning: ...` on stderr.
-    pub fn warn(&self, text: &str) {
-        self.console.warn("warning", text);
-    }
-
-    /// As [`Ui::warn`], with a code of its own in events.
-    pub fn warn_of(&self, code: &str, text: &str) {
+    pub fn warn(&self, code: MessageCode, text: &str) {
         self.console.warn(code, text);
     }
 
     /// What went wrong, and what to do: `error: ...` and `hint: ...`, each on a line of stderr. Both stay when quiet.
-    pub fn error(&self, text: &str, hint: Option<&str>) {
-        self.error_of("error", text, hint);
-    }
-
-    /// As [`Ui::error`], with a code of its own in events.
-    pub fn error_of(&self, code: &str, text: &str, hint: Option<&str>) {
-        self.console.error(code, text, hint);
+    pub fn error(&self, code: impl Into<ErrorCode>, text: &str, hint: Option<&str>) {
+        self.console.error(code.into(), text, hint);
     }
 
     /// A finding that ends a command, as an error.
@@ -141,8 +136,8 @@ impl Ui {
             let said = panic.payload_as_str().filter(|_| ui.shows_values());
             let said = said.map_or_else(String::new, |text| format!(": {text}"));
             let text = format!("the program panicked at {place}{said}; this is a bug in cognito-link");
-            ui.error_of(
-                "panic",
+            ui.error(
+                FailureCode::Panic,
                 &text,
                 Some("run the same command again to resume, and report this to the maintainers"),
             );
@@ -180,12 +175,36 @@ impl Ui {
     pub fn stopped(&self, stop: &StopError) {
         let show_values = self.shows_values();
         let hint = stop.hides_message(show_values).then_some(HIDDEN_MESSAGES_HINT);
-        self.error_of(stop.cause.as_str(), &stop.printable_detail(show_values), hint);
+        self.error(stop.cause, &stop.printable_detail(show_values), hint);
     }
 
-    /// What the program does at the moment, where the bar is: shown on a terminal only.
+    /// What the program does at the moment, where the bar is: shown on a terminal, and to whoever asks.
     pub fn status(&self, text: &str) {
+        self.console.set_phase(Phase::Step(escape(text).into_owned()));
         self.console.show_status(escape(text).into_owned());
+    }
+
+    /// Returns what the command does at the moment, in a line.
+    pub fn phase(&self) -> String {
+        self.console.phase().text()
+    }
+
+    /// Prints what the command does at the moment, also when quiet, unless a run answers for itself: somebody waits for it.
+    pub fn report_phase(&self) {
+        let phase = self.console.phase();
+        if phase != Phase::Running {
+            self.console.plain(&format!("state: {}", phase.text()), || phase.event());
+        }
+    }
+
+    /// A run begins: from now on it answers for itself.
+    pub fn run_begins(&self) {
+        self.console.set_phase(Phase::Running);
+    }
+
+    /// The run has ended, and the command goes on.
+    pub fn run_ended(&self) {
+        self.console.set_phase(Phase::Step("ending".to_owned()));
     }
 
     /// Takes the bar away. The observer does so by itself when it is dropped.

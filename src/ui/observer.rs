@@ -7,6 +7,8 @@ use super::console::Console;
 use super::events::{Event, EventLevel};
 use super::findings::FindingPrinter;
 use super::format::{counted, local_time, rate};
+use super::message_code::MessageCode;
+use super::phase::Phase;
 use super::progress::{Progress, running_event, state_line};
 use crate::domain::control::{ControlChange, ControlSource};
 use crate::domain::event::{RunEvent, RunObserver};
@@ -44,7 +46,8 @@ impl EventPrinter {
     fn on_throttled(&mut self, number: RowNumber, pause: Duration) {
         tracing::debug!(row = number.0, pause_ms = pause.as_millis(), "throttled");
         if !std::mem::replace(&mut self.throttling_noted, true) {
-            self.console.note("throttled", "throttled by the service: continuing at a lower rate; no row is lost");
+            self.console
+                .note(MessageCode::Throttled, "throttled by the service: continuing at a lower rate; no row is lost");
         }
     }
 
@@ -70,7 +73,7 @@ impl EventPrinter {
             _ => String::new(),
         };
         tracing::info!(source = source.as_str(), user, "{what}");
-        self.console.note("controlled", &format!("{what}{by}"));
+        self.console.note(MessageCode::Controlled, &format!("{what}{by}"));
     }
 
     /// Printed even when quiet: somebody sent a signal and waits for an answer.
@@ -81,7 +84,7 @@ impl EventPrinter {
                 number => format!(": finishing {} in flight", counted(number as u64, "call")),
             };
             let text = format!("stopping{calls}; press Ctrl-C to exit at once");
-            let event = || Event::message(EventLevel::Warn, "draining", &text).with("in_flight", in_flight);
+            let event = || Event::message(EventLevel::Warn, MessageCode::Draining, &text).with("in_flight", in_flight);
             self.console.plain(&text, event);
         }
     }
@@ -95,9 +98,13 @@ impl RunObserver for EventPrinter {
         match event {
             RunEvent::Checking { rows } => {
                 self.checking = true;
+                self.console.set_phase(Phase::Checking { rows: *rows });
                 self.progress.on_checking(*rows);
             }
-            RunEvent::Scanning { users, estimated } => self.progress.on_scanning(*users, *estimated),
+            RunEvent::Scanning { users, estimated } => {
+                self.console.set_phase(Phase::Scanning { users: *users, estimated: *estimated });
+                self.progress.on_scanning(*users, *estimated);
+            }
             RunEvent::Found(finding) => self.findings.print(finding),
             RunEvent::Settled { number, key, state } => log_settled(*number, *key, *state),
             RunEvent::CanaryChecked { number, key, state, finding } => {

@@ -8,6 +8,7 @@ use super::events::{Event, EventKind, EventLevel, snapshot_members};
 use super::format::{count, counted, duration, local_time, percent, rate};
 use super::live_line::{LiveText, Part};
 use super::options::ProgressChoice;
+use super::phase::{checking_line, scanning_line};
 use crate::domain::control::Hold;
 use crate::domain::event::{RunSnapshot, WaitReason};
 use crate::limits;
@@ -217,18 +218,9 @@ fn reason(waiting: WaitReason, in_flight: usize) -> String {
     }
 }
 
-fn checking_line(rows: u64) -> String {
-    format!("checking the input: {}", counted(rows, "row"))
-}
-
-/// The service's number of users is an estimate, and may be old.
-fn scanning_line(users: u64, estimated: u64) -> String {
-    let of = if estimated >= users.max(1) { format!(" of about {}", count(estimated)) } else { String::new() };
-    format!("reading the pool: {}{of} users", count(users))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::MessageCode;
     use super::super::live_line::fit;
     use super::super::testing::{Screen, WIDTH};
     use super::*;
@@ -356,12 +348,12 @@ mod tests {
         let screen = Screen::new().terminals();
         let ui = screen.ui();
         let observer = ui.observer();
-        ui.warn("one");
+        ui.warn(MessageCode::InDoubt, "one");
         ui.data("two\n").unwrap();
         assert!(screen.bar().ends_with(" starting"), "{}", screen.bar());
         assert_eq!(screen.drawn_at_messages(), ["", ""]);
         drop(observer);
-        ui.warn("three");
+        ui.warn(MessageCode::InDoubt, "three");
         assert_eq!(screen.bar(), "");
     }
 

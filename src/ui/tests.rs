@@ -32,9 +32,9 @@ fn with_stdout(stdout: Broken) -> Ui {
 }
 
 fn say_everything(ui: &Ui) {
-    ui.note("one");
-    ui.warn("two");
-    ui.error("three\nerror: four", Some("five"));
+    ui.note(MessageCode::Plan, "one");
+    ui.warn(MessageCode::InDoubt, "two");
+    ui.error(FailureCode::Usage, "three\nerror: four", Some("five"));
     ui.data("six\n").unwrap();
 }
 
@@ -57,7 +57,7 @@ fn quiet_keeps_warnings_errors_and_data() {
 #[test]
 fn colour_is_on_the_labels_only() {
     let screen = Screen::new().colored();
-    screen.ui().warn("x");
+    screen.ui().warn(MessageCode::InDoubt, "x");
     assert_eq!(screen.stderr(), "\x1b[33mwarning:\x1b[0m x\n");
 }
 
@@ -84,7 +84,7 @@ fn a_reader_that_left_is_no_fault_and_a_full_disk_is() {
     let left = with_stdout(Broken(io::ErrorKind::BrokenPipe));
     left.data("x").unwrap();
     left.print("y").unwrap();
-    left.warn("nobody hears this");
+    left.warn(MessageCode::InDoubt, "nobody hears this");
     let full = with_stdout(Broken(io::ErrorKind::StorageFull));
     assert_eq!(full.data("x").unwrap_err().kind(), io::ErrorKind::StorageFull);
     assert_eq!(full.json(&Value::Null).unwrap_err().kind(), io::ErrorKind::StorageFull);
@@ -160,9 +160,9 @@ async fn everything_that_is_said_is_an_event() {
     }
     let expected = [
         "info start started",
-        "info message note",
-        "warn message warning",
-        "error error error",
+        "info message plan",
+        "warn message in_doubt",
+        "error error usage",
         "info progress checking",
         "info progress scanning",
         "info message throttled",
@@ -173,6 +173,38 @@ async fn everything_that_is_said_is_an_event() {
     assert_eq!(seen, expected);
     let error = &events_of(&screen)[3];
     assert_eq!((&error["message"], &error["hint"]), (&"three\nerror: four".into(), &"five".into()));
+}
+
+#[test]
+fn whoever_asks_hears_what_a_command_does_until_its_run_answers() {
+    let answer = |screen: &Screen, step: &dyn Fn(&Ui)| {
+        let (ui, before) = (screen.ui(), screen.stderr().len());
+        step(&ui);
+        let after_step = screen.stderr().len().max(before);
+        ui.report_phase();
+        screen.stderr()[after_step..].to_owned()
+    };
+    for (step, expected, code) in [
+        (&(|_: &Ui| {}) as &dyn Fn(&Ui), "starting", "phase"),
+        (&|ui: &Ui| ui.status("comparing"), "comparing", "phase"),
+        (&|ui: &Ui| ui.observer().on(&RunEvent::Checking { rows: 5 }), "checking the input: 5 rows", "checking"),
+        (
+            &|ui: &Ui| ui.observer().on(&RunEvent::Scanning { users: 3, estimated: 7 }),
+            "reading the pool: 3 of about 7 users",
+            "scanning",
+        ),
+    ] {
+        assert_eq!(answer(&Screen::new().quiet(), step), format!("state: {expected}\n"));
+        let event = answer(&Screen::new().events(), step);
+        assert!(event.contains(&format!(r#""code":"{code}""#)) && event.contains(expected), "{event}");
+    }
+    let running = |ui: &Ui| ui.run_begins();
+    assert_eq!(answer(&Screen::new(), &running), "", "the run answers");
+    let ended = |ui: &Ui| {
+        ui.run_begins();
+        ui.run_ended();
+    };
+    assert_eq!(answer(&Screen::new(), &ended), "state: ending\n");
 }
 
 #[tokio::test(start_paused = true)]

@@ -124,6 +124,11 @@ fn the_page_of_codes_has_the_texts_of_explain() {
         ("refusals", &["refusal"]),
         ("findings", &["error", "warning"]),
         ("standings", &["standing"]),
+        ("failures", &["failure"]),
+        ("canary", &["canary"]),
+        ("checks", &["check"]),
+        ("duplicates", &["duplicate"]),
+        ("cloudtrail", &["cloudtrail"]),
         ("exceptions", &["exception"]),
         ("sign-ins", &["sign_in"]),
     ] {
@@ -131,6 +136,13 @@ fn the_page_of_codes_has_the_texts_of_explain() {
         assert!(list.lines().count() > 5, "{name}: {list}");
         hold("docs/codes.md", name, &list);
     }
+    let messages = codes.iter().filter(|code| code["kind"] == "message");
+    let list = messages.fold(String::new(), |list, code| {
+        let (code, meaning) = (code["code"].as_str().unwrap(), code["meaning"].as_str().unwrap());
+        list + &wrapped(&format!("`{code}`: {meaning}"), "- ", "  ")
+    });
+    assert!(list.contains("- `throttled`"), "{list}");
+    hold("docs/monitoring.md", "messages", &list);
 }
 
 /// What an option, or an argument, is: its name with its value.

@@ -30,7 +30,7 @@ use cognito_sim::{Account, Category, Latency, Pool, PoolSettings, Quota, SharedA
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::harness::{Home, Running, Simulator, csv, pairs, pool_file, wait_for};
+use crate::harness::{Fate, Gate, Home, Proxy, Running, Simulator, csv, pairs, pool_file, wait_for};
 
 const POOL: &str = testing::POOL;
 const START: UnixMs = 1_795_000_000_000;
@@ -483,4 +483,57 @@ fn a_pause_file_holds_a_run_as_long_as_it_exists() {
     wait_for("more links", || (simulator.link_calls() > paused_at).then_some(()));
     running.signal("INT");
     running.wait().left_with(130);
+}
+
+/// A `reconcile --apply` that waits for the pool's list of users.
+fn scanning(home: &Home, gate: &Gate) -> (Simulator, Proxy, Running) {
+    home.write("pairs.csv", csv(&pairs(0..20)));
+    let names: Vec<String> = pairs(0..20).into_iter().map(|pair| pair.username).collect();
+    home.write("pool.json", pool_file(&names.iter().map(String::as_str).collect::<Vec<_>>()));
+    let simulator = Simulator::start(home, &["--pool-file", "pool.json", "--latency", "off", "--quota", "off"]);
+    let waiting = gate.clone();
+    let proxy = Proxy::before("ListUsers", simulator.address(), move |_, _| {
+        waiting.pass();
+        Fate::Passes
+    });
+    let options =
+        ["pairs.csv", "--apply", "--yes", "--max-changes-pct", "100", "--rate", "1000", "--log-format", "json"];
+    let running = home.start_on_pool("reconcile", &proxy.url, &options);
+    wait_for("the scan", || running.stderr().contains(r#""code":"scanning""#).then_some(()));
+    (simulator, proxy, running)
+}
+
+#[test]
+fn a_command_before_its_run_reports_what_it_does_and_goes_on() {
+    let (home, gate) = (Home::new(), Gate::default());
+    let (simulator, _proxy, running) = scanning(&home, &gate);
+    let state = control(&home, &["status"]);
+    assert_eq!((&state["state"], &state["pid"]), (&"preparing".into(), &running.pid().into()), "{state}");
+    let text = home.run(&["control", "pairs.csv.ledger", "status"]).left_with(0).stdout;
+    assert!(text.starts_with("reconcile run ") && text.contains("): reading the pool: 0"), "{text}");
+    let paused = home.run(&["control", "pairs.csv.ledger", "pause"]);
+    paused.refused_with(7, "the run has not begun: it answers `status` and `drain` until then");
+    let reports = || running.stderr().matches("\"message\":\"reading the pool: 0 of ").count();
+    let before = reports();
+    running.signal("USR1");
+    wait_for("the state", || (reports() > before).then_some(()));
+    gate.open();
+    let finished = running.wait().left_with(0);
+    assert_eq!(simulator.link_calls(), 20, "{finished:#?}");
+    assert!(!home.path("pairs.csv.ledger.control").exists());
+    home.run(&["verify", "pairs.csv.ledger"]).left_with(0);
+}
+
+#[test]
+fn a_drain_before_the_run_ends_the_command_and_sends_nothing() {
+    let (home, gate) = (Home::new(), Gate::default());
+    let (simulator, _proxy, running) = scanning(&home, &gate);
+    assert_eq!(control(&home, &["drain"])["state"], "draining");
+    let finished = running.wait().left_with(9);
+    assert!(finished.stderr.contains(r#""code":"drained""#), "{finished:#?}");
+    assert!(finished.stderr.contains("; nothing was sent"), "{finished:#?}");
+    gate.open();
+    assert_eq!(simulator.link_calls(), 0);
+    assert!(!home.path("pairs.csv.ledger.control").exists());
+    home.run(&["control", "pairs.csv.ledger", "status"]).refused_with(7, "no run is live");
 }

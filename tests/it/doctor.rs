@@ -42,7 +42,8 @@ fn a_good_pool_is_told_to_be_good() {
     assert!(line(&finished, "link_time").ends_with("1,000 about 50 s, 1,000,000 about 13 h 53 min at 20.0/s"));
     assert!(line(&finished, "permission").starts_with("skip  permission   not tried: AdminLinkProviderForUser"));
     assert!(finished.stdout.ends_with("(simulated): 12 ok, 0 warn, 0 fail, 1 skip\n"), "{finished:#?}");
-    assert_eq!(finished.stderr, "");
+    let next = "hint: check an input as well: `cognito-link doctor FILE --simulate --pool-file pool.json`\n";
+    assert_eq!(finished.stderr, next);
 }
 
 #[test]

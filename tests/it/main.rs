@@ -61,6 +61,9 @@ mod input_limits;
 mod inputs;
 #[cfg(test)]
 mod install;
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]

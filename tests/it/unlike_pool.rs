@@ -387,7 +387,7 @@ fn a_canary_with_one_value_unlike_the_pool_sends_nothing() {
         write_rows(&home, 1..2);
         let canary = ["link", "in.csv", "--canary", "3"];
         let (linked, run) = natives_linked(&home, &canary, 9);
-        let said = "canary: row 2: 1 Okta value looks like an e-mail address; the ";
+        let said = "canary: 1 Okta value looks like an e-mail address; the ";
         assert!(linked == 0 && run.stderr.contains(said), "{run:#?}");
         assert_eq!(natives_linked(&home, &[&canary[..], &["--allow", "unlike_pool"]].concat(), 0).0, 20);
         // With a plan as well, which a few identities or a few values do not forbid.

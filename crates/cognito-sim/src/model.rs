@@ -774,6 +774,8 @@ pub struct NewIdentity {
     pub used: bool,
     /// The attribute and value of a link by an attribute that has been used, and shows its subject now.
     pub used_form: Option<(String, String)>,
+    /// Whether the user only shows it, as a profile does whose identity a link has merged into another user.
+    pub shown_only: bool,
     /// When it was linked.
     pub created_ms: UnixMs,
 }
@@ -790,6 +792,7 @@ impl NewIdentity {
             primary: false,
             used: false,
             used_form: None,
+            shown_only: false,
             created_ms: UNKNOWN_DATE_UNIX_MS,
         }
     }

@@ -226,8 +226,10 @@ impl Pool {
             given_sub.get_or_insert_with(|| derived_sub.into());
         }
         let user_index = UserIndex::try_from(self.users.len()).map_err(|_| PoolError::TooManyUsers)?;
-        for identity in &identities {
-            self.add_holder(identity, user_index);
+        for (identity, wanted) in identities.iter().zip(&user.identities) {
+            if !wanted.shown_only {
+                self.add_holder(identity, user_index);
+            }
         }
         let attributes: Box<[_]> =
             user.attributes.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
@@ -261,7 +263,8 @@ impl Pool {
             let index = *self.provider_index.get(&*identity.provider).ok_or(PoolError::ProviderUnknown)?;
             let earlier = &wanted[..position];
             let twice = earlier.iter().any(|e| e.provider == identity.provider && e.user_id == identity.user_id);
-            if twice || self.holder(index, &identity.user_id).is_some() {
+            let is_taken = !identity.shown_only && self.holder(index, &identity.user_id).is_some();
+            if twice || is_taken {
                 return Err(PoolError::IdentityTaken);
             }
             held.push(StoredIdentity {

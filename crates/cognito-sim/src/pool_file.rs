@@ -18,7 +18,8 @@ use serde_json::error::Category;
 use crate::clock::UnixMs;
 use crate::limits;
 use crate::model::{
-    NewIdentity, NewUser, PoolSettings, Provider, ProviderKind, Status, StoredIdentity, User, defaults, is_pool_id,
+    NewIdentity, NewUser, PoolSettings, Provider, ProviderKind, Status, StoredIdentity, User, UserIndex, defaults,
+    is_pool_id,
 };
 use crate::pool::Pool;
 
@@ -96,12 +97,13 @@ pub fn save(path: &Path, pool: &Pool) -> Result<(), PoolFileError> {
 /// What the writer says.
 pub fn write(mut writer: impl Write, pool: &Pool) -> io::Result<()> {
     writer.write_all(opening(pool.settings(), pool.providers())?.as_bytes())?;
-    let mut users: Vec<_> = pool.by_username.iter().filter_map(|user_index| pool.user(user_index)).collect();
-    users.sort_unstable_by_key(|user| &user.username);
+    let users = pool.by_username.iter();
+    let mut users: Vec<_> = users.filter_map(|user_index| Some((user_index, pool.user(user_index)?))).collect();
+    users.sort_unstable_by_key(|(_, user)| &user.username);
     let mut separator: &[u8] = b"\n";
-    for user in users {
+    for (user_index, user) in users {
         writer.write_all(separator)?;
-        serde_json::to_writer(&mut writer, &UserRecord::of(user, pool))?;
+        serde_json::to_writer(&mut writer, &UserRecord::of(user_index, user, pool))?;
         separator = b",\n";
     }
     writer.write_all(CLOSING.as_bytes())?;
@@ -353,6 +355,9 @@ struct IdentityRecord<'a> {
     /// The attribute and value of a link by an attribute that has been used, and shows its subject now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     used_form: Option<(Cow<'a, str>, Cow<'a, str>)>,
+    /// The user shows it, and a link has merged it into another user.
+    #[serde(default, skip_serializing_if = "defaults::is_no")]
+    shown_only: bool,
     #[serde(default = "defaults::date")]
     date_created: UnixMs,
 }
@@ -422,7 +427,7 @@ fn differ(member: Option<&Cow<'_, str>>, attribute: Option<&Cow<'_, str>>) -> bo
 }
 
 impl<'a> UserRecord<'a> {
-    pub(crate) fn of(user: &'a User, pool: &'a Pool) -> Self {
+    pub(crate) fn of(user_index: UserIndex, user: &'a User, pool: &'a Pool) -> Self {
         let extra = user.extra.as_deref();
         let attributes = extra.iter().flat_map(|extra| extra.attributes.iter());
         Self {
@@ -433,7 +438,7 @@ impl<'a> UserRecord<'a> {
             enabled: user.enabled,
             created: user.created_ms,
             modified: user.modified_ms,
-            identities: user.identities.iter().filter_map(|held| IdentityRecord::of(held, pool)).collect(),
+            identities: user.identities.iter().filter_map(|held| IdentityRecord::of(user_index, held, pool)).collect(),
             attributes: attributes.map(|(name, value)| (Cow::Borrowed(&**name), Cow::Borrowed(&**value))).collect(),
             alias_conflict: extra.is_some_and(|extra| extra.alias_conflict),
             link_refusal: extra.and_then(|extra| extra.link_refusal.as_deref()).map(Cow::Borrowed),
@@ -473,6 +478,7 @@ impl<'a> From<&'a NewIdentity> for IdentityRecord<'a> {
             primary: identity.primary,
             used: identity.used,
             used_form: identity.used_form.as_ref().map(|(name, value)| (Cow::from(name), Cow::from(value))),
+            shown_only: identity.shown_only,
             date_created: identity.created_ms,
         }
     }
@@ -488,13 +494,14 @@ impl From<IdentityRecord<'_>> for NewIdentity {
             primary: line.primary,
             used: line.used,
             used_form: line.used_form.map(|(name, value)| (name.into_owned(), value.into_owned())),
+            shown_only: line.shown_only,
             created_ms: line.date_created,
         }
     }
 }
 
 impl<'a> IdentityRecord<'a> {
-    fn of(held: &'a StoredIdentity, pool: &'a Pool) -> Option<Self> {
+    fn of(user_index: UserIndex, held: &'a StoredIdentity, pool: &'a Pool) -> Option<Self> {
         let provider = pool.providers().get(usize::from(held.provider))?;
         Some(Self {
             provider_name: Cow::Borrowed(&provider.name),
@@ -505,6 +512,7 @@ impl<'a> IdentityRecord<'a> {
             primary: held.primary,
             used: held.used && held.used_form.is_none(),
             used_form: held.used_form.as_deref().map(|form| (Cow::Borrowed(&*form.0), Cow::Borrowed(&*form.1))),
+            shown_only: pool.holder(held.provider, &held.user_id) != Some(user_index),
             date_created: held.created_ms,
         })
     }

@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::link::InputCheck;
+use super::shared::next_command::same_command;
 use super::shared::part::InputPart;
 use super::shared::settings::parse_share;
 use super::shared::{
     CommandContext, Failure, InputArgs, PoolAddress, PoolArgs, RateChoice, SimulationArgs, check_outputs, confirm_step,
-    headings, note_preset,
+    headings, note_preset, pool_options,
 };
 use crate::clock::Clock;
 use crate::domain::doctor::{CheckResult, CheckStatus, CheckTopic, DoctorCheck, DoctorReport};
@@ -31,6 +32,7 @@ use crate::seed::Rng;
 use crate::service::app_clients::AppClientReader;
 use crate::service::permission_probe::{LinkPermissionProbe, NobodysLink};
 use crate::service::{PoolFacts, QuotaReader, UserDirectory, UserFilter, UserQuery};
+use crate::ui::{MessageCode, shell_path};
 
 const EXAMPLE: &str = "Example: cognito-link doctor pairs.csv --user-pool-id us-east-1_AbCdEfGhI";
 
@@ -96,12 +98,27 @@ pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Resul
     address.close()?;
     let exit = if report.count(CheckStatus::Fail) == 0 { Exit::Success } else { Exit::Access };
     view::print_checkup(&report, exit, ui)?;
+    ui.hint(&next_step(&args, exit, context));
     Ok(exit)
+}
+
+/// Returns what to do next.
+fn next_step(args: &DoctorArgs, exit: Exit, context: &CommandContext<'_>) -> String {
+    let pool = pool_options(&args.pool, &args.simulation, context);
+    let reading = args.reading.on_command_line();
+    match args.input.as_deref().map(|input| shell_path(&input.display().to_string())) {
+        _ if exit != Exit::Success => {
+            let again = same_command(&context.arguments, None, "");
+            format!("correct what failed, and check again: `{again}`")
+        }
+        Some(input) => format!("compare the rows with the pool: `cognito-link validate {input}{reading}{pool}`"),
+        None => format!("check an input as well: `cognito-link doctor FILE{pool}`"),
+    }
 }
 
 /// Announces the call of `--probe-write`, and asks.
 fn confirm_probe(link: NobodysLink, pool: &PoolId, yes: bool, context: &CommandContext<'_>) -> Result<(), Failure> {
-    context.ui.note(&format!(
+    context.ui.note(MessageCode::Intent, &format!(
         "--probe-write sends one AdminLinkProviderForUser to pool {pool}: {link}. Neither exists, so it links nothing; it \
          shows in CloudTrail as a refused call."
     ));

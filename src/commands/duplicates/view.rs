@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::limits::{CANDIDATES_SHOWN_MAX, FAILURES_SHOWN_MAX};
 use crate::service::PoolUser;
 use crate::ui::format::{count, counted, duration, timestamp};
-use crate::ui::{OutputFormat, Style, Ui, escape};
+use crate::ui::{MessageCode, OutputFormat, Style, Ui, escape};
 
 pub(super) fn print_report(report: &DuplicatesReport, ui: &Ui) -> io::Result<()> {
     match ui.output() {
@@ -29,13 +29,13 @@ pub(super) fn print_report(report: &DuplicatesReport, ui: &Ui) -> io::Result<()>
 fn print_next_steps(report: &DuplicatesReport, ui: &Ui) {
     if let Some(path) = &report.work_list {
         let findings: u64 = report.by_kind.values().sum();
-        ui.note(&format!("{}: {}", path.display(), counted(findings, "finding")));
+        ui.note(MessageCode::OutputWritten, &format!("{}: {}", path.display(), counted(findings, "finding")));
     }
     if let Some(path) = &report.pairs_file {
-        ui.note(&format!("{}: {}", path.display(), counted(report.pairs, "pair")));
+        ui.note(MessageCode::OutputWritten, &format!("{}: {}", path.display(), counted(report.pairs, "pair")));
     }
     if report.unverified > 0 {
-        ui.note(&format!(
+        ui.note(MessageCode::AddressUnverified, &format!(
             "{} the address of a native user, and one of the two has not verified it; they do not count as one person",
             if report.unverified == 1 {
                 "1 profile has".into()

@@ -1,6 +1,7 @@
-//! `explain`: what a state, standing, refusal or finding means, why it occurs, and what to do.
+//! `explain`: what a code means, why it occurs, and what to do.
 //!
-//! The texts are in `codes.json`. The meaning of a refusal or finding is in `domain`, because messages need it as well.
+//! The texts are in `codes.json`. The meaning of a refusal or finding is in `domain`, because messages need it as well, and
+//! that of a message is beside its code in `ui`.
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -12,13 +13,13 @@ use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
 use crate::exit::Exit;
 use crate::limits::SUGGESTIONS_MAX;
-use crate::ui::OutputFormat;
+use crate::ui::{MessageCode, OutputFormat};
 
 /// Explain a code: what it means, why it occurs, and what to do
 #[derive(Debug, Args)]
 #[command(after_help = "Example: cognito-link explain linked_elsewhere")]
 pub struct ExplainArgs {
-    /// State, standing, refusal, finding, name of an exception of the service, or a text of it; without one, all are listed
+    /// Code of a row, an error, a result or an event, name of an exception of the service, or a text of it; without one, all are listed
     pub code: Option<String>,
 }
 
@@ -26,13 +27,14 @@ pub struct ExplainArgs {
 #[serde(deny_unknown_fields)]
 struct ExplainedCode {
     code: &'static str,
-    /// `state`, `standing`, `refusal`, `error`, `warning`, `exception` or `sign_in`; in the file, the errors and warnings are
-    /// `finding`.
+    /// `state`, `standing`, `refusal`, `error`, `warning`, `failure`, `canary`, `check`, `duplicate`, `cloudtrail`,
+    /// `exception`, `sign_in` or `message`; in the file, the errors and warnings are `finding`, and there are no messages.
     kind: &'static str,
     #[serde(default)]
     meaning: &'static str,
-    why: &'static str,
-    advice: &'static str,
+    /// `None` for a message, whose text says it.
+    why: Option<&'static str>,
+    advice: Option<&'static str>,
     /// A part of the text that people see; only of a failed sign-in.
     #[serde(default)]
     text: Option<&'static str>,
@@ -54,7 +56,9 @@ pub fn cmd_explain(args: &ExplainArgs, context: &CommandContext<'_>) -> Result<E
             format!("  Afterwards: run `link` on the same input again with `--retry {code}`; a corrected row needs no option.\n")
         });
         let text = text.map_or(String::new(), |text| format!("  Text: {text}\n"));
-        format!("{code} ({kind})\n{text}  {meaning}\n  Why: {why}\n  What to do: {advice}\n{again}")
+        let line = |label: &str, text: Option<&str>| text.map_or(String::new(), |text| format!("  {label}: {text}\n"));
+        let (why, advice) = (line("Why", *why), line("What to do", *advice));
+        format!("{code} ({kind})\n{text}  {meaning}\n{why}{advice}{again}")
     };
     match context.ui.output() {
         OutputFormat::Json => {
@@ -66,9 +70,17 @@ pub fn cmd_explain(args: &ExplainArgs, context: &CommandContext<'_>) -> Result<E
     Ok(Exit::Success)
 }
 
-/// Returns what to do about each code.
+/// Returns what to do about each refusal and finding.
 pub fn advice_by_code() -> serde_json::Result<std::collections::BTreeMap<&'static str, &'static str>> {
-    Ok(all_codes()?.into_iter().map(|explained| (explained.code, explained.advice)).collect())
+    let is_of_rows = |explained: &ExplainedCode| ["refusal", "error", "warning"].contains(&explained.kind);
+    let of_rows = all_codes()?.into_iter().filter(is_of_rows);
+    Ok(of_rows.filter_map(|explained| Some((explained.code, explained.advice?))).collect())
+}
+
+/// Whether a code of this kind is explained: for tests of the tables that have the codes.
+#[cfg(test)]
+pub fn is_explained(kind: &str, code: &str) -> bool {
+    all_codes().is_ok_and(|all| all.iter().any(|explained| (explained.kind, explained.code) == (kind, code)))
 }
 
 /// Returns every code, in the order of the documentation.
@@ -89,6 +101,15 @@ fn all_codes() -> serde_json::Result<Vec<ExplainedCode>> {
             _ => {}
         }
     }
+    codes.extend(MessageCode::ALL.iter().map(|code| ExplainedCode {
+        code: code.as_str(),
+        kind: "message",
+        meaning: code.meaning(),
+        why: None,
+        advice: None,
+        text: None,
+        retry: None,
+    }));
     Ok(codes)
 }
 
@@ -124,18 +145,29 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::commands::duplicates::address_groups::DuplicateKind;
+    use crate::domain::canary::CanaryFinding;
+    use crate::domain::doctor::CheckTopic;
+    use crate::domain::error_code::ErrorCode;
     use crate::domain::state::RowState;
     use crate::ui::testing::Screen;
 
     #[test]
     fn no_code_is_left_out() {
-        let is_code = |explained: &&ExplainedCode| !matches!(explained.kind, "exception" | "sign_in");
+        let is_code = |explained: &&ExplainedCode| !matches!(explained.kind, "cloudtrail" | "exception" | "sign_in");
         let refused = RowState::Refused(RefusalCode::Unrecognised);
         let states = [RowState::Linked, RowState::AlreadyLinked, refused, RowState::Failed, RowState::InDoubt];
         let states = states.map(RowState::as_str).into_iter().chain(["unprocessed", "invalid"]);
         let standings = ["missing", "moved", "blocked", "unverifiable", "misfired", "extra"].into_iter();
         let refusals = RefusalCode::ALL.iter().map(|code| code.as_str());
-        let expected = states.chain(standings).chain(refusals).chain(FindingCode::ALL.iter().map(|code| code.as_str()));
+        let findings = FindingCode::ALL.iter().map(|code| code.as_str());
+        let failures = ErrorCode::all().map(ErrorCode::as_str);
+        let canary = CanaryFinding::ALL.iter().map(|finding| finding.as_str());
+        let checks = CheckTopic::ALL.iter().map(|topic| topic.as_str());
+        let duplicates = DuplicateKind::ALL.into_iter().map(DuplicateKind::as_str);
+        let messages = MessageCode::ALL.iter().map(|code| code.as_str());
+        let of_rows = states.chain(standings).chain(refusals).chain(findings);
+        let expected = of_rows.chain(failures).chain(canary).chain(checks).chain(duplicates).chain(messages);
         let all: Vec<&str> = all_codes().unwrap().iter().filter(is_code).map(|explained| explained.code).collect();
         assert_eq!(all, expected.collect::<Vec<_>>());
     }
@@ -144,7 +176,11 @@ mod tests {
     fn every_code_is_explained_in_full_sentences() {
         let all = all_codes().unwrap();
         for explained in &all {
-            for text in [explained.meaning, explained.why, explained.advice] {
+            let texts = match (explained.kind, explained.why, explained.advice) {
+                ("message", None, None) => vec![explained.meaning],
+                (_, why, advice) => vec![explained.meaning, why.unwrap(), advice.unwrap()],
+            };
+            for text in texts {
                 assert!(text.len() > 10 && text.ends_with('.') && !text.contains("  "), "{explained:?}");
                 assert!(text.starts_with(|first: char| first.is_uppercase() || first == '-'), "{explained:?}");
             }
@@ -165,12 +201,16 @@ mod tests {
             ("user.email: Attribute cannot be updated.", "attribute_cannot_be_updated"),
             ("Invalid ProviderName/Username combination. Please check again", "invalid_provider_username_combination"),
             ("Merging is not currently supported, provide a SourceUser", "merging_not_supported"),
+            ("not in CloudTrail: 3 calls", "not_in_trail"),
+            ("not in the ledgers: 1 call", "not_in_ledgers"),
         ] {
             let found = explain(text, &all).unwrap();
             assert_eq!(found.iter().map(|explained| explained.code).collect::<Vec<_>>(), [code], "{text}");
         }
         let codes: Vec<&str> = all.iter().map(|explained| explained.code).collect();
-        for named in all.iter().flat_map(|explained| explained.advice.split([' ', ',', ':', '.'])) {
+        for named in
+            all.iter().filter_map(|explained| explained.advice).flat_map(|text| text.split([' ', ',', ':', '.']))
+        {
             // An advice that names a code names one that exists.
             let is_column = ["destination_", "source_", "Cognito_"].iter().any(|start| named.contains(start));
             assert!(!named.contains('_') || is_column || codes.contains(&named), "{named}");
@@ -182,10 +222,15 @@ mod tests {
         let all = all_codes().unwrap();
         let table = [
             ("linkd_elsewhere", Some("linked_elsewhere")),
-            ("provider_lost", Some("provider_prefix")),
+            ("provider_lost", Some("providers")),
+            ("provider_prefixes", Some("provider_prefix")),
             ("indoubt", Some("in_doubt")),
             ("utf_16", Some("utf16")),
             ("missing_valu", Some("missing_value")),
+            ("pool_finding", Some("pool_findings")),
+            ("not_on_usr", Some("not_on_user")),
+            ("not_in_trial", Some("not_in_trail")),
+            ("hooks_failed", Some("hook_failed")),
             ("xyzzy", None),
             ("", None),
         ];

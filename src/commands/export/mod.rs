@@ -29,7 +29,7 @@ use crate::input::Format;
 use crate::input::{LinkRow, LinkRowWriter, OutputFile, Sorter, UnreadableRows};
 use crate::limits::OUTPUT_CHUNK_BYTES;
 use crate::service::{PoolUser, UserDirectory};
-use crate::ui::{OutputFormat, Ui, format};
+use crate::ui::{MessageCode, OutputFormat, Ui, format};
 use pool_snapshot::PoolSnapshot;
 
 const EXAMPLE: &str = "Example: cognito-link export --user-pool-id us-east-1_AbCdEfGhI --out links.csv";
@@ -97,7 +97,7 @@ pub async fn cmd_export(args: ExportArgs, context: &CommandContext<'_>) -> Resul
     let links_and_users =
         format!("{} of {}", format::counted(exported.links, "link"), format::counted(exported.users, "user"));
     match ui.output() {
-        _ if file_path.is_none() => ui.note(&links_and_users),
+        _ if file_path.is_none() => ui.note(MessageCode::OutputWritten, &links_and_users),
         OutputFormat::Text => ui.data(&format!("{out}: {links_and_users}\n"))?,
         OutputFormat::Json => ui.json(&export_json(&out, &exported, scanned.reads))?,
     }
@@ -216,19 +216,25 @@ fn write_links(
 pub(super) fn warn_about_unreadable_rows(unreadable: &UnreadableRows, ui: &Ui) {
     if unreadable.with_allow > 0 {
         let codes = unreadable.suspicions.keys().map(|code| format!("--allow {}", code.as_str()));
-        ui.warn(&format!(
-            "{} look damaged in the pool; validate and link accept them with {}",
-            format::counted(unreadable.with_allow, "row"),
-            codes.collect::<Vec<_>>().join(" ")
-        ));
+        ui.warn(
+            MessageCode::RowsNotAccepted,
+            &format!(
+                "{} look damaged in the pool; validate and link accept them with {}",
+                format::counted(unreadable.with_allow, "row"),
+                codes.collect::<Vec<_>>().join(" ")
+            ),
+        );
     }
     if unreadable.never > 0 {
         let codes: Vec<&str> = unreadable.errors.keys().map(|code| code.as_str()).collect();
-        ui.warn(&format!(
-            "{} are in the file although validate and link do not accept them: {}",
-            format::counted(unreadable.never, "row"),
-            codes.join(", ")
-        ));
+        ui.warn(
+            MessageCode::RowsNotAccepted,
+            &format!(
+                "{} are in the file although validate and link do not accept them: {}",
+                format::counted(unreadable.never, "row"),
+                codes.join(", ")
+            ),
+        );
     }
 }
 

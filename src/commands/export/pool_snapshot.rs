@@ -16,7 +16,7 @@ use crate::foresight::preflight::mapped_attributes;
 use crate::input::{OutputFile, Sorter};
 use crate::seed::Rng;
 use crate::service::{LinkedIdentity, PoolFacts, PoolUser};
-use crate::ui::{Ui, format};
+use crate::ui::{MessageCode, Ui, format};
 
 /// The ports do not return the ARN of a trigger. The simulator shows this one and calls nothing.
 const TRIGGER: &str = "arn:aws:lambda:sim-local-1:000000000000:function:pre-sign-up";
@@ -134,7 +134,7 @@ impl PoolSnapshot {
             let mapping = match mapped_attributes(pool.directory.as_ref(), context.clock, &mut rng, &names).await {
                 Ok(mut mapped) => ProviderMapping::Known(mapped.remove(name).unwrap_or_default()),
                 Err(stop) if stop.cause == StopCause::AccessDenied => {
-                    context.ui.warn(&format!(
+                    context.ui.warn(MessageCode::MappingUnknown, &format!(
                         "the attributes that {name} maps cannot be read (cognito-idp:DescribeIdentityProvider); in the \
                          snapshot it maps all of them"
                     ));
@@ -183,9 +183,12 @@ impl PoolSnapshot {
         if self.left_out > 0 {
             let what = if self.left_out == 1 { "identity" } else { "identities" };
             let count = format::count(self.left_out);
-            ui.warn(&format!("{count} {what} of providers that the pool no longer has: not in the snapshot"));
+            ui.warn(
+                MessageCode::IdentitiesLeftOut,
+                &format!("{count} {what} of providers that the pool no longer has: not in the snapshot"),
+            );
         }
-        ui.note(&format!("{}: {}", self.path.display(), format::counted(users, "user")));
+        ui.note(MessageCode::OutputWritten, &format!("{}: {}", self.path.display(), format::counted(users, "user")));
         Ok(())
     }
 }

@@ -20,7 +20,7 @@ use crate::engine::{IncomingRow, PlannedOutcome, RowBatch, RowBatchFuture, RowSo
 use crate::ledger::Ledger;
 use crate::limits::{CANARY_ROWS_MAX, READER_BATCH_ROWS};
 use crate::ui::format::counted;
-use crate::ui::{Ui, escape};
+use crate::ui::{MessageCode, Ui, escape};
 
 pub(super) fn parse_canary(text: &str) -> Result<u64, String> {
     parse_number(text, 0..=CANARY_ROWS_MAX, "a number of rows")
@@ -181,7 +181,11 @@ impl CanaryPrinter<'_> {
         }));
         let what = finding.text_for(state);
         let line = format!("canary: row {} {} {value} on {user}: {what}", row.number, escape(provider));
-        if finding.is_right() { ui.outcome(&line) } else { ui.warn(&line) }
+        if finding.is_right() {
+            ui.outcome(MessageCode::CanaryRow, &line);
+        } else {
+            ui.warn(MessageCode::CanaryRow, &line);
+        }
     }
 }
 
@@ -194,9 +198,10 @@ impl RunObserver for CanaryPrinter<'_> {
         self.right += u64::from(finding.is_right());
         if self.right == self.rows.len() as u64 {
             let rows = counted(self.right, "row");
-            self.ui.outcome(&format!(
-                "canary: {rows} right, at least one of each provider with rows to link; the rest follows"
-            ));
+            self.ui.outcome(
+                MessageCode::CanaryRight,
+                &format!("canary: {rows} right, at least one of each provider with rows to link; the rest follows"),
+            );
         }
     }
 }

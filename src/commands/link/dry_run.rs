@@ -5,7 +5,7 @@ use crate::commands::shared::bounds::ChangeBounds;
 use crate::commands::shared::settings::FileSettings;
 use crate::commands::shared::{Failure, resolve_shard};
 use crate::commands::validate::{DryRun, ValidateArgs};
-use crate::ui::{Ui, shell_path};
+use crate::ui::{MessageCode, Ui, shell_path};
 
 impl LinkArgs {
     /// The command that reads what this one would read, and holds nothing that can write. What only a ledger shows is
@@ -41,7 +41,10 @@ impl LinkArgs {
                 )));
             }
             let of_settings = if is_bounded { "the bounds of changes in the settings, " } else { "" };
-            ui.note(&format!("not checked, because --dry-run reads no ledger: {of_settings}--max-shrink"));
+            ui.note(
+                MessageCode::OptionsWithoutEffect,
+                &format!("not checked, because --dry-run reads no ledger: {of_settings}--max-shrink"),
+            );
             bounds = ChangeBounds::default();
         }
         self.note_options_without_effect(ui);
@@ -73,10 +76,10 @@ impl LinkArgs {
         ];
         let given: Vec<&str> = given.into_iter().filter(|(is_given, _)| *is_given).map(|(_, name)| name).collect();
         if !given.is_empty() {
-            ui.note(&format!(
-                "without effect in a dry run, which sends nothing and reads no ledger: {}",
-                given.join(", ")
-            ));
+            ui.note(
+                MessageCode::OptionsWithoutEffect,
+                &format!("without effect in a dry run, which sends nothing and reads no ledger: {}", given.join(", ")),
+            );
         }
     }
 }

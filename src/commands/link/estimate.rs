@@ -9,7 +9,7 @@ use crate::engine::EngineOptions;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::limits;
 use crate::ui::format::{count, counted, duration, rate, timestamp};
-use crate::ui::{Ui, escape};
+use crate::ui::{MessageCode, Ui, escape};
 
 /// Reads of a destination for one row in doubt.
 const READS_PER_DOUBT: u64 = limits::SETTLE_WAITS_MS.len() as u64 + 1;
@@ -83,7 +83,7 @@ fn note_work(checked: &CheckedInput, calls: &ExpectedCalls, options: &EngineOpti
     if let Some(time) = calls.time_at(limits::WRITE_QUOTA_PER_SECOND, options) {
         parts.push(format!("{} with the full quota of {}", duration(time), rate(limits::WRITE_QUOTA_PER_SECOND)));
     }
-    ui.note(&parts.join(", "));
+    ui.note(MessageCode::Estimate, &parts.join(", "));
 }
 
 /// Prints the plan's number of rows by verdict.
@@ -92,7 +92,10 @@ fn note_plan(plan: &PlanHeader, ui: &Ui) {
         plan.verdicts.iter().partition(|(verdict, _)| ["link", "already_linked"].contains(&verdict.as_str()));
     let verdicts = desired.into_iter().rev().chain(refused);
     let verdicts: Vec<String> = verdicts.map(|(verdict, number)| format!("{} {verdict}", count(*number))).collect();
-    ui.note(&format!("plan of {}: {}", timestamp(plan.scanned_unix_ms), escape(&verdicts.join(", "))));
+    ui.note(
+        MessageCode::Plan,
+        &format!("plan of {}: {}", timestamp(plan.scanned_unix_ms), escape(&verdicts.join(", "))),
+    );
 }
 
 /// Warns of what the pool's settings mean for the run.
@@ -101,14 +104,20 @@ fn warn_about_pool(checked: &CheckedInput, knowledge: &PoolKnowledge, ui: &Ui) {
     let missing: Vec<&str> =
         checked.providers.iter().filter(|name| !known.contains_key(*name)).map(ProviderName::as_str).collect();
     if !missing.is_empty() {
-        ui.warn(&format!(
-            "the pool has {} {}; it has {}; rows with other providers will be refused",
-            if missing.len() == 1 { "no provider" } else { "none of the providers" },
-            escape(&missing.join(", ")),
-            escape(&crate::commands::shared::listed(known.keys()))
-        ));
+        ui.warn(
+            MessageCode::ProviderNotFound,
+            &format!(
+                "the pool has {} {}; it has {}; rows with other providers will be refused",
+                if missing.len() == 1 { "no provider" } else { "none of the providers" },
+                escape(&missing.join(", ")),
+                escape(&crate::commands::shared::listed(known.keys()))
+            ),
+        );
     }
     if knowledge.facts.has_pre_sign_up_trigger {
-        ui.warn("the pool has a pre-sign-up trigger: it may link people who sign in during the run");
+        ui.warn(
+            MessageCode::PreSignUpTrigger,
+            "the pool has a pre-sign-up trigger: it may link people who sign in during the run",
+        );
     }
 }

@@ -19,7 +19,7 @@ use serde_json::Map;
 use super::reconcile::ReconcileInput;
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
-use super::shared::control::{ControlArgs, ControlPlan};
+use super::shared::control::{ControlArgs, ControlPlan, Preparation};
 use super::shared::part::{InputPart, PartArgs};
 use super::shared::pool_findings::WayToAccept;
 use super::shared::retry::{RetryOption, hint_at_superseded_links, hint_at_undone_rows, parse_retry, retry_choice};
@@ -27,7 +27,7 @@ use super::shared::rows::{InputRows, RowGuidance};
 use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_start};
 use super::shared::run_view::{RESUME_RUN, print_run_report_with, print_stop};
 use super::shared::saved_plan::{self, PlanHeader, PrivatePlan, SavedPlan};
-use super::shared::settings::{parse_duration, parse_percent};
+use super::shared::settings::{parse_count, parse_duration, parse_percent};
 use super::shared::shard::ShardChoice;
 use super::shared::signature::{self, SignedMatter, Signer, signature_path};
 use super::shared::simulator::Simulator;
@@ -54,7 +54,7 @@ use crate::ledger::{Binding, Corrections, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
 use crate::service::cognito::{Cognito, ConnectionTarget};
 use crate::ui::format::counted;
-use crate::ui::{Ui, format};
+use crate::ui::{MessageCode, Ui, format};
 use canary::{Canary, canary_size};
 pub use check::{CheckedInput, InputCheck};
 use estimate::print_estimate;
@@ -111,7 +111,7 @@ pub struct LinkArgs {
     #[command(flatten)]
     pub input_limits: InputLimitArgs,
     /// Send nothing if more links than this would be made
-    #[arg(long, value_name = "N", help_heading = headings::PACE, hide_short_help = true)]
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = headings::PACE, hide_short_help = true)]
     pub max_changes: Option<u64>,
     /// Send nothing if links for more than this percentage of the input's rows would be made
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent, help_heading = headings::PACE,
@@ -264,6 +264,8 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         plan.check_binding(path, &binding)?;
     }
     let ledger = earlier.map(|earlier| earlier.bound_to(&ledger_path, &binding)).transpose()?;
+    // A ledger that is yet to be created has no lock, which a socket needs.
+    let preparation = ledger.as_ref().and_then(|_| Preparation::start(&ledger_path, "link", context));
     let check = || {
         let (pool, retry, ledger) = (&binding.pool, options.retry, ledger.as_ref());
         let (source, options) = (&source, &input_options);
@@ -322,6 +324,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     options.reads_back = args.read_back.applies_to(&binding);
     if options.reads_back && args.read_back == ReadBackChoice::Auto {
         ui.note(
+            MessageCode::ReadBack,
             "reading each user back: the endpoint is not AWS's, and some emulators answer a link that stood before with \
              success (--read-back=never to switch it off)",
         );
@@ -383,6 +386,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         shard,
         guidance,
         followed,
+        preparation,
         ledger,
         ledger_path,
         binding,
@@ -407,6 +411,7 @@ struct CheckedRun<'a> {
     shard: Option<Shard>,
     guidance: RowGuidance,
     followed: Option<FollowedPlan>,
+    preparation: Option<Preparation>,
     /// `None` where it is to be created.
     ledger: Option<Ledger>,
     ledger_path: &'a Path,
@@ -455,7 +460,7 @@ impl CheckedRun<'_> {
         };
         let watched = MonitoredRun { command: "link", pool, ledger: self.ledger_path, input: &args.input };
         let monitor = Monitor::start(&args.monitor, watched, context).await?;
-        let (controls, requests) = self.control.start(self.ledger_path, run, "link", context)?;
+        let (controls, requests) = self.control.start(self.preparation, self.ledger_path, run, "link", context)?;
         let mut observer = canary.printer(ui, monitor.observer(ui.observer()));
         let engine = RunContext {
             pool: binding.pool.clone(),
@@ -475,7 +480,7 @@ impl CheckedRun<'_> {
         // The total of a run has no rows that it leaves out, and they are read as well.
         report.not_read = report.not_read.map(|_| self.checked.rows.saturating_sub(report.counts.read));
         let found = observer.into_json();
-        controls.close().await;
+        controls.close(ui).await;
         if let (Some(choices), RunOutcome::Completed, None) = (choices, &report.ended, self.shard) {
             choices.warn_about_unused(ui);
         }
@@ -506,10 +511,10 @@ impl CheckedRun<'_> {
         members.extend(verification.members(ui.shows_values()));
         let ledger_name = self.ledger_path.display().to_string();
         let resume = args.part.resume_text(&report.ended).unwrap_or_else(|| RESUME_RUN.to_owned());
-        let again = args.reading.with_input(&args.input);
+        let again = args.reading.with_input(&args.input, context.config.as_deref());
         print_run_report_with(&report, members, Some(&ledger_name), again.as_deref(), exit, &resume, ui)?;
         print_stop(&report, ui);
-        let options = pool_options(&args.pool, &args.simulation);
+        let options = pool_options(&args.pool, &args.simulation, context);
         verification.print(ui);
         hint_at_superseded_links(ledger.view(), self.ledger_path, &options, ui);
         hint_at_undone_rows(self.checked.undone, ui);
@@ -545,7 +550,10 @@ fn rows_in_doubt_and_gone(ledger: Option<&Ledger>, checked: &CheckedInput, ui: &
     let gone = ledger.rows_in_doubt_not_in(presence)?;
     if !gone.is_empty() {
         let rows = counted(gone.len() as u64, "row");
-        ui.note(&format!("{rows} in doubt, no longer in the input: read back, and nothing is sent for them"));
+        ui.note(
+            MessageCode::InDoubt,
+            &format!("{rows} in doubt, no longer in the input: read back, and nothing is sent for them"),
+        );
     }
     Ok(gone)
 }
@@ -702,7 +710,7 @@ fn check_approval(
     let signature = copy.as_ref().map_or(signature.as_path(), |copy| copy.path());
     match signature::verify(&plan.copy, signature, signers, SignedMatter::Plan)? {
         Ok(Signer { principal, key }) => {
-            ui.note(&format!("plan {} is approved by {principal}", plan.digest));
+            ui.note(MessageCode::PlanApproved, &format!("plan {} is approved by {principal}", plan.digest));
             let cut = |text: &str| cut_after(text, limits::LEDGER_WORD_CHARS_MAX).to_owned();
             Ok(PlanApproval { principal: cut(&principal), key: cut(&key) })
         }
@@ -732,7 +740,7 @@ fn open_ledger_of_earlier_runs(
 fn note_long_reading(path: &Path, ui: &Ui) {
     let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     if bytes >= limits::LEDGER_NOTE_BYTES {
-        ui.note(&format!("reading the ledger, {} MiB", format::count(bytes >> 20)));
+        ui.note(MessageCode::ReadingLedger, &format!("reading the ledger, {} MiB", format::count(bytes >> 20)));
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::canary::{Canary, is_sent};
 use crate::commands::shared::pool_findings::{
-    WayToAccept, check_sign_ins, difference_from_pool, known_providers, review_pool, warn_about_missing_sample,
+    WayToAccept, check_sign_ins, difference_with_first_row, known_providers, review_pool, warn_about_missing_sample,
     warn_about_small_sample,
 };
 use crate::commands::shared::rows::InputRows;
@@ -25,7 +25,7 @@ use crate::ledger::Ledger;
 use crate::seed::Rng;
 use crate::service::UserDirectory;
 use crate::service::app_clients::AppClientReader;
-use crate::ui::format::count;
+use crate::ui::MessageCode;
 
 /// The pool and the rows of a run, before the question.
 pub(super) struct PoolCheck<'a> {
@@ -109,16 +109,15 @@ impl PoolCheck<'_> {
             }
         }
         for provider in providers.into_iter().filter(|provider| !subjects.compares(provider.as_str())) {
-            self.context.ui.outcome(&format!(
+            self.context.ui.outcome(MessageCode::ValuesNotCompared, &format!(
                 "canary: the pool shows too few identities of {provider} to compare values with; only a sign-in proves \
                  that they are right"
             ));
         }
         let Some(unlike) = comparison.finish().into_iter().min_by_key(|unlike| unlike.first_row) else { return Ok(()) };
         let detail = format!(
-            "canary: row {}: {}; nothing was sent: map the right column, or {}",
-            count(unlike.first_row),
-            difference_from_pool(&unlike),
+            "canary: {}; nothing was sent: map the right column, or {}",
+            difference_with_first_row(&unlike),
             self.way.advice(FindingCode::UnlikePool)
         );
         Err(StopError::new(StopCause::Canary, detail).into())

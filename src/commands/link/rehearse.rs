@@ -26,7 +26,7 @@ use crate::ledger::{Binding, Corrections, Ledger};
 use crate::limits::SIGNALS_WAITING_MAX;
 use crate::seed::Rng;
 use crate::service::in_process::InProcessService;
-use crate::ui::format;
+use crate::ui::{MessageCode, format};
 
 #[expect(clippy::too_many_arguments, reason = "what is rehearsed, over what, and how")]
 pub(super) fn rehearse(
@@ -74,6 +74,7 @@ pub(super) fn rehearse(
             Ok::<_, Failure>((report, observer.into_json()))
         })
     };
+    ui.status("rehearsing the run");
     // A runtime with another clock cannot run inside this one, so it has a thread of its own.
     let (report, found) = std::thread::scope(|scope| match scope.spawn(rehearsal).join() {
         Ok(report) => report,
@@ -84,10 +85,13 @@ pub(super) fn rehearse(
     members.extend(VerifyOutcome::NotRequested.members(ui.shows_values()));
     print_run_report_with(&report, members, None, None, exit, RESUME_RUN, ui)?;
     print_stop(&report, ui);
-    ui.note(&format!(
-        "rehearsed in virtual time: the real run would take about {} at this rate, with {} throttled",
-        format::duration(report.elapsed),
-        format::count(report.throttled)
-    ));
+    ui.note(
+        MessageCode::Rehearsed,
+        &format!(
+            "rehearsed in virtual time: the real run would take about {} at this rate, with {} throttled",
+            format::duration(report.elapsed),
+            format::count(report.throttled)
+        ),
+    );
     Ok(exit)
 }

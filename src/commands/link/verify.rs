@@ -30,8 +30,8 @@ use crate::ledger::{Ledger, LedgerView, read_records};
 use crate::limits::{LIST_LAG_MS_MAX, REPORT_FAILURES_MAX};
 use crate::seed::Rng;
 use crate::service::UserDirectory;
-use crate::ui::Ui;
 use crate::ui::format::{count, counted};
+use crate::ui::{MessageCode, Ui};
 
 /// A row of which ledger and pool say different things.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,11 +113,14 @@ impl PoolVerification {
             let key = row.key.map_or(String::new(), |key| format!(" key {key}"));
             let code = row.standing.code().map_or(String::new(), |code| format!(" ({})", code.as_str()));
             let (ledger, pool) = (state.words(), row.standing.as_str());
-            ui.warn(&format!("verify: row {}{key}: {ledger} in the ledger, {pool} in the pool{code}", row.row));
+            ui.warn(
+                MessageCode::VerifyDifference,
+                &format!("verify: row {}{key}: {ledger} in the ledger, {pool} in the pool{code}", row.row),
+            );
         }
         let left_out = self.differences - self.listed.len() as u64;
         if left_out > 0 {
-            ui.warn(&format!("verify: {} more rows differ", count(left_out)));
+            ui.warn(MessageCode::ListCut, &format!("verify: {} more rows differ", count(left_out)));
         }
         let mut parts = vec![format!(
             "verify: {} compared with a scan of {}: {}",
@@ -135,7 +138,11 @@ impl PoolVerification {
             parts.push(format!("{} still in the pool", counted(self.superseded, "superseded link")));
         }
         let text = parts.join("; ");
-        if self.has_differences() { ui.warn(&text) } else { ui.outcome(&text) }
+        if self.has_differences() {
+            ui.warn(MessageCode::Verified, &text);
+        } else {
+            ui.outcome(MessageCode::Verified, &text);
+        }
     }
 }
 
@@ -154,10 +161,13 @@ pub(super) async fn verify(
     if !first.has_differences() || report.writes == 0 {
         return Ok(first);
     }
-    context.ui.note(&format!(
-        "verify: {}; a list may lag behind the newest links, so the pool is read again in a minute",
-        counted(first.differences, "difference")
-    ));
+    context.ui.note(
+        MessageCode::Verified,
+        &format!(
+            "verify: {}; a list may lag behind the newest links, so the pool is read again in a minute",
+            counted(first.differences, "difference")
+        ),
+    );
     sleep_until(settled).await;
     compare(input, directory, knowledge, (ledger, ledger_path), scan, context).await
 }
@@ -309,7 +319,10 @@ fn read_announcements(
 
 /// Says why there is no comparison in spite of `--verify`.
 pub(super) fn warn_that_it_was_left_out(ui: &Ui) {
-    ui.warn("the run did not reach the end of the input, so the ledger was not compared with the pool");
+    ui.warn(
+        MessageCode::NotVerified,
+        "the run did not reach the end of the input, so the ledger was not compared with the pool",
+    );
 }
 
 #[cfg(test)]

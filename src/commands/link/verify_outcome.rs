@@ -9,7 +9,7 @@ use crate::commands::shared::run::exit_for_signal;
 use crate::commands::shared::run_view::signal_name;
 use crate::domain::run::Signal;
 use crate::exit::Exit;
-use crate::ui::Ui;
+use crate::ui::{MessageCode, Ui};
 
 pub(super) enum VerifyOutcome {
     NotRequested,
@@ -60,12 +60,12 @@ impl VerifyOutcome {
             Self::Compared(found) => found.print(ui),
             Self::Failed(failure) => {
                 let text = format!("verify: the ledger was not compared with the pool: {failure}");
-                ui.error_of(failure.code(), &text, failure.hint().or(Some(HINT)));
+                ui.error(failure.code(), &text, failure.hint().or(Some(HINT)));
             }
-            Self::Interrupted(signal) => ui.warn(&format!(
-                "verify: interrupted by {} before the comparison was done; {HINT}",
-                signal_name(*signal)
-            )),
+            Self::Interrupted(signal) => ui.warn(
+                MessageCode::NotVerified,
+                &format!("verify: interrupted by {} before the comparison was done; {HINT}", signal_name(*signal)),
+            ),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::identity::PoolId;
 use crate::exit::Exit;
 use crate::input::OutputFile;
 use crate::ui::format::{count, counted, timestamp};
-use crate::ui::{OutputFormat, escape, shell_path};
+use crate::ui::{MessageCode, OutputFormat, escape, shell_path};
 
 const EXAMPLE: &str = "Example: cognito-link plan approve pairs.plan --key ~/.ssh/id_ed25519";
 
@@ -85,7 +85,7 @@ pub fn cmd_plan(args: &PlanArgs, context: &CommandContext<'_>) -> Result<Exit, F
         });
         context.ui.json(&result_json("plan_approval", Exit::Success, body))?;
     }
-    context.ui.note(&format!("wrote the approval to {}", signature.display()));
+    context.ui.note(MessageCode::OutputWritten, &format!("wrote the approval to {}", signature.display()));
     context.ui.hint(&format!(
         "follow the plan: `cognito-link link {}{} --plan {} --require-approval SIGNERS`, with a file of allowed signers",
         shell_path(&header.input),

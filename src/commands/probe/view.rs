@@ -19,35 +19,39 @@ use super::scene;
 use crate::commands::shared::PoolArgs;
 use crate::commands::shared::result::result_json;
 use crate::commands::shared::run_view::numbers_json;
+use crate::domain::error_code::FailureCode;
 use crate::domain::run::{Signal, StopCause, StopError};
 use crate::exit::Exit;
 use crate::limits;
 use crate::service::probe::ProbeCall;
 use crate::ui::format::{count, counted, rate};
-use crate::ui::{OutputFormat, Style, Ui, escape, shell_word};
+use crate::ui::{MessageCode, OutputFormat, Style, Ui, escape, shell_word};
 
 /// Prints what a probe creates, costs and needs.
 pub(super) fn print_intent(name: &str, region: &str, per_second: f64, ui: &Ui) {
     let users = u64::try_from(scene::USERS.len() + 1).unwrap_or(u64::MAX);
-    ui.note(&format!(
+    ui.note(MessageCode::Intent, &format!(
         "this creates {} in {region}, named {name} and {name}-2, with {} and up to 5 identity providers, all made up; \
          no one can sign in with them. No other pool is called. The pools are deleted at the end",
         counted(u64::from(scene::POOLS), "user pool"),
         counted(users, "user"),
     ));
-    ui.note(&format!(
+    ui.note(MessageCode::Intent, &format!(
         "cost: none for pools, users and calls; should the service count the {} as active this month, they are within \
          its free tier of 10,000",
         counted(users, "user")
     ));
-    ui.note(&format!(
-        "calls: about {}, at most {}, at {}",
-        count(u64::from(limits::PROBE_CALLS_USUAL)),
-        limits::PROBE_CALLS_MAX,
-        rate(per_second)
-    ));
+    ui.note(
+        MessageCode::Intent,
+        &format!(
+            "calls: about {}, at most {}, at {}",
+            count(u64::from(limits::PROBE_CALLS_USUAL)),
+            limits::PROBE_CALLS_MAX,
+            rate(per_second)
+        ),
+    );
     let actions: Vec<String> = ProbeCall::OPERATIONS.iter().map(|name| format!("cognito-idp:{name}")).collect();
-    ui.note(&format!("IAM actions: {}", actions.join(", ")));
+    ui.note(MessageCode::Intent, &format!("IAM actions: {}", actions.join(", ")));
 }
 
 /// Prints how to delete what is left.
@@ -61,6 +65,7 @@ pub(super) fn print_left_pools(report: &ProbeReport, name: &str, region: &str, p
     }
     for left in &report.left {
         ui.error(
+            FailureCode::PoolsLeft,
             &format!(
                 "no answer shows that the scratch pool {} was deleted: {}",
                 left.id,
@@ -71,6 +76,7 @@ pub(super) fn print_left_pools(report: &ProbeReport, name: &str, region: &str, p
     }
     for unanswered in &report.unanswered {
         ui.error(
+            FailureCode::PoolsLeft,
             &format!("CreateUserPool was not answered, so a scratch pool named {unanswered} may exist"),
             Some(&format!(
                 "list its ID: `aws cognito-idp list-user-pools --max-results 60 --output text --query \
@@ -80,15 +86,18 @@ pub(super) fn print_left_pools(report: &ProbeReport, name: &str, region: &str, p
         ui.hint(&format!("delete it: `aws cognito-idp delete-user-pool{options} --user-pool-id ID`"));
     }
     if report.left.is_empty() && report.unanswered.is_empty() {
-        ui.note(&format!("no pool named {name} is left; {} made", counted(u64::from(report.calls), "call")));
+        ui.note(
+            MessageCode::PoolsDeleted,
+            &format!("no pool named {name} is left; {} made", counted(u64::from(report.calls), "call")),
+        );
     }
 }
 
 pub(super) fn print_stop(stop: &ProbeStop, ui: &Ui) {
     match stop {
-        ProbeStop::Interrupted(Signal::Interrupt) => ui.error("interrupted by SIGINT", None),
-        ProbeStop::Interrupted(Signal::Terminate) => ui.error("interrupted by SIGTERM", None),
-        ProbeStop::Interrupted(Signal::HangUp) => ui.error("interrupted by SIGHUP", None),
+        ProbeStop::Interrupted(Signal::Interrupt) => ui.error(FailureCode::Interrupted, "interrupted by SIGINT", None),
+        ProbeStop::Interrupted(Signal::Terminate) => ui.error(FailureCode::Interrupted, "interrupted by SIGTERM", None),
+        ProbeStop::Interrupted(Signal::HangUp) => ui.error(FailureCode::Interrupted, "interrupted by SIGHUP", None),
         ProbeStop::Failed(stop) => ui.stopped(stop),
         ProbeStop::TooManyCalls => ui.stopped(&StopError::new(
             StopCause::Bound,

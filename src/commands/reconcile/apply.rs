@@ -19,7 +19,7 @@ use crate::exit::Exit;
 use crate::input::InputReader;
 use crate::ledger::Ledger;
 use crate::limits::{LIST_LAG_MS_MAX, READER_BATCH_ROWS};
-use crate::ui::{Ui, format};
+use crate::ui::{MessageCode, Ui, format};
 
 /// Records to read before the engine gets its turn again.
 const RECORDS_PER_TURN: usize = READER_BATCH_ROWS * 16;
@@ -88,21 +88,30 @@ pub fn reopen_rows(comparison: &mut Comparison, ledger: &mut Ledger, now: UnixMs
 
 pub(super) fn note_settling(comparison: &Comparison, reopened: ReopenedRows, now: UnixMs, ui: &Ui) {
     let age = u64::try_from(now.saturating_sub(comparison.scan_began)).unwrap_or_default();
-    ui.note(&format!(
-        "the pool was read {} ago; later changes are not in the comparison",
-        format::duration(Duration::from_millis(age))
-    ));
+    ui.note(
+        MessageCode::ScanAge,
+        &format!(
+            "the pool was read {} ago; later changes are not in the comparison",
+            format::duration(Duration::from_millis(age))
+        ),
+    );
     if comparison.in_doubt > 0 {
-        ui.note(&format!("{} in doubt will be settled", format::counted(comparison.in_doubt, "row")));
+        ui.note(
+            MessageCode::InDoubt,
+            &format!("{} in doubt will be settled", format::counted(comparison.in_doubt, "row")),
+        );
     }
     if reopened.rows > 0 {
-        ui.note(&format!(
-            "{} done in the ledger and missing in the pool will be linked again",
-            format::counted(reopened.rows, "row")
-        ));
+        ui.note(
+            MessageCode::LinkAgain,
+            &format!(
+                "{} done in the ledger and missing in the pool will be linked again",
+                format::counted(reopened.rows, "row")
+            ),
+        );
     }
     if reopened.too_recent > 0 {
-        ui.warn(&format!(
+        ui.warn(MessageCode::TooRecent, &format!(
             "{} done in the ledger cannot be seen in the pool yet: the last run ended less than a minute before; run again \
              later",
             format::counted(reopened.too_recent, "row")

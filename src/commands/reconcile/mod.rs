@@ -17,15 +17,15 @@ use clap::Args;
 
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
-use super::shared::control::ControlArgs;
+use super::shared::control::{ControlArgs, Preparation};
 use super::shared::pool_findings::{WayToAccept, check_sign_ins, review_pool, warn_of_pool_errors};
 use super::shared::retry::{RetryOption, parse_retry, retry_choice};
 use super::shared::run::{listen_for_signals, run_engine, run_start};
-use super::shared::settings::parse_percent;
+use super::shared::settings::{parse_count, parse_percent};
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, GuardArgs, InputArgs, Monitor, MonitorArgs, MonitoredRun, OpenPool,
     PaceArgs, PoolArgs, Proposal, RateChoice, RunTarget, SimulationArgs, check_outputs, default_ledger_path, headings,
-    note_preset, parse_provider, warn_about_access, warn_about_cut_line,
+    note_preset, parse_provider, pool_options, warn_about_access, warn_about_cut_line,
 };
 use crate::domain::drift::DriftReport;
 use crate::domain::identity::{PoolId, ProviderName};
@@ -35,12 +35,12 @@ use crate::engine::{RunContext, ServicePorts, WritePort};
 use crate::exit::Exit;
 use crate::foresight::preflight::mapped_attributes;
 use crate::foresight::scan::ScanOptions;
-use crate::input::{InputReader, InputSource, OutputFile};
+use crate::input::{InputOptions, InputReader, InputSource, OutputFile};
 use crate::ledger::record::RunStart;
 use crate::ledger::{Corrections, Ledger, identity_hash, superseded_identities};
 use crate::limits::{CHANGES_MAX, CHANGES_PERCENT_MAX, REPORT_FAILURES_MAX};
 use crate::seed::Rng;
-use crate::ui::format;
+use crate::ui::{MessageCode, Ui, format, shell_path, shell_word};
 use apply::{ApplyOutcome, leave_out_recent_rows, misses_last_run, note_settling};
 pub use apply::{PickedRows, ReopenedRows, reopen_rows};
 pub use comparison::{ComparedItem, Comparison};
@@ -91,7 +91,7 @@ pub struct ReconcileArgs {
     #[command(flatten)]
     pub input_limits: InputLimitArgs,
     /// Send nothing if more links than this are missing [default: 500]
-    #[arg(long, value_name = "N", help_heading = headings::PACE)]
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = headings::PACE)]
     pub max_changes: Option<u64>,
     /// Send nothing if more than this percentage of the file's rows is missing [default: 5]
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent, help_heading = headings::PACE,
@@ -192,6 +192,8 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         }
         None => None,
     };
+    let locked = ledger_path.as_deref().filter(|_| !is_preview);
+    let preparation = locked.and_then(|path| Preparation::start(path, "reconcile", context));
     let read_only = args.ledger.as_deref().filter(|_| !args.apply);
     let read_only = read_only.map(|path| Ledger::open_read_only(path, &input.binding)).transpose()?;
 
@@ -207,13 +209,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
     let (comparison, report) = compare(&args, &input, needs, &pool, known, &superseded, scan, context).await?;
     view::print_drift(&report, ui)?;
     input.choices.warn_about_unused(ui);
-    if !args.apply {
-        warn_of_pool_errors(&comparison.unlike, &input.options, ui);
-    }
-    if !args.apply && comparison.in_doubt > 0 {
-        let rows = format::counted(comparison.in_doubt, "row");
-        ui.note(&format!("{rows} in doubt in the ledger; settle them with --apply"));
-    }
+    note_comparison(&args, &comparison, &input.options, ui);
 
     // Apply.
     let shown_path = ledger_path.as_ref().map(|path| path.display().to_string());
@@ -221,7 +217,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         Some(ledger) => {
             let bounds = ChangeBounds::new(args.max_changes, args.max_changes_pct, file)?;
             let bounds = bounds.or(CHANGES_MAX, CHANGES_PERCENT_MAX);
-            Box::pin(apply(&args, &input, &pool, &report, comparison, bounds, ledger, context)).await?
+            Box::pin(apply(&args, &input, &pool, &report, comparison, bounds, ledger, preparation, context)).await?
         }
         None => ApplyOutcome::default(),
     };
@@ -233,12 +229,59 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         monitor.finish(run, exit);
     }
     let applied = outcome.run.as_ref().zip(shown_path.as_deref());
-    let again = args.reading.with_input(&args.input);
+    let again = args.reading.with_input(&args.input, context.config.as_deref());
     view::print_result(&report, applied, again.as_deref(), outcome.failure.as_ref(), exit, ui)?;
     if let Some(failure) = &outcome.failure {
         failure.print(ui);
     }
+    if applied.is_none() {
+        print_next_steps(&args, &report, again.as_deref(), context);
+    }
     Ok(exit)
+}
+
+/// Standard input cannot be read again, so nothing is suggested for it.
+fn print_next_steps(args: &ReconcileArgs, report: &DriftReport, input: Option<&str>, context: &CommandContext<'_>) {
+    for step in input.into_iter().flat_map(|input| next_steps(args, report, input, context)) {
+        context.ui.hint(&step);
+    }
+}
+
+/// Prints what to know about a comparison that nothing follows.
+fn note_comparison(args: &ReconcileArgs, comparison: &Comparison, options: &InputOptions, ui: &Ui) {
+    if args.apply {
+        return;
+    }
+    warn_of_pool_errors(&comparison.unlike, options, ui);
+    if comparison.in_doubt > 0 {
+        let rows = format::counted(comparison.in_doubt, "row");
+        ui.note(MessageCode::InDoubt, &format!("{rows} in doubt in the ledger; settle them with --apply"));
+    }
+}
+
+/// Returns what to do next after a comparison that sent nothing. `input` has the options that read it.
+fn next_steps(args: &ReconcileArgs, report: &DriftReport, input: &str, context: &CommandContext<'_>) -> Vec<String> {
+    let path = |path: &Path| shell_path(&path.display().to_string());
+    let counts = &report.counts;
+    let mut steps = Vec::new();
+    if counts.changes > 0 && !args.apply {
+        let mut options = args.reading.on_command_line() + &pool_options(&args.pool, &args.simulation, context);
+        for (option, file) in [("choices", &args.choices), ("ledger", &args.ledger)] {
+            options.extend(file.as_deref().map(|file| format!(" --{option} {}", path(file))));
+        }
+        options.extend(args.provider.iter().map(|name| format!(" --provider {}", shell_word(name.as_str()))));
+        let input = path(&args.input);
+        steps.push(format!("link what is missing: `cognito-link reconcile {input}{options} --apply`"));
+    }
+    let to_explain = [(counts.moved, "moved"), (counts.misfired, "misfired"), (counts.extra, "extra")];
+    let standing = to_explain.into_iter().find(|(number, _)| *number > 0).map(|(_, standing)| standing);
+    if let Some(code) = counts.by_code.keys().next().map(|code| code.as_str()).or(standing) {
+        steps.push(format!("read what a code means and what to do: `cognito-link explain {code}`"));
+    }
+    if counts.invalid > 0 {
+        steps.push(format!("write the invalid rows to a file: `cognito-link validate {input} --split DIR`"));
+    }
+    steps
 }
 
 #[expect(clippy::too_many_arguments, reason = "the second half of the command, with all that the first half has found")]
@@ -250,6 +293,7 @@ async fn apply(
     mut comparison: Comparison,
     bounds: ChangeBounds,
     (mut ledger, ledger_path): (Ledger, &Path),
+    preparation: Option<Preparation>,
     context: &CommandContext<'_>,
 ) -> Result<ApplyOutcome, Failure> {
     let CommandContext { ui, clock, file_settings: file, .. } = context;
@@ -261,7 +305,7 @@ async fn apply(
     };
     if comparison.to_process() == 0 {
         ledger.record_corrections(&corrections, clock.unix_ms())?;
-        ui.note("nothing is missing; nothing was sent");
+        ui.note(MessageCode::NothingToDo, "nothing is missing; nothing was sent");
         return Ok(ApplyOutcome::default());
     }
     let changes = report.counts.changes;
@@ -313,7 +357,7 @@ async fn apply(
         ..run_start(run, "reconcile", &args.input.display().to_string(), pace.limit, None, origin, *clock)
     };
     let control = args.control.plan()?;
-    let (controls, requests) = control.start(ledger_path, run, "reconcile", context)?;
+    let (controls, requests) = control.start(preparation, ledger_path, run, "reconcile", context)?;
     let watched =
         MonitoredRun { command: "reconcile", pool: &input.binding.pool, ledger: ledger_path, input: &args.input };
     let monitor = Monitor::start(&args.monitor, watched, context).await?;
@@ -333,7 +377,7 @@ async fn apply(
         undo_observer: None,
     };
     let run = run_engine(engine, &start, &corrections, &mut rows, &mut signals).await?;
-    controls.close().await;
+    controls.close(ui).await;
     drop(observer);
     let failure = match &run.ended {
         RunOutcome::Stopped(stop) => Some(stop.clone().into()),
@@ -355,7 +399,7 @@ async fn check_missing(
     let concern = |(reason, rows): (&&str, &u64)| format!("{} to link: {reason}", format::counted(*rows, "row"));
     let concerns: Vec<String> = comparison.concerns.iter().map(concern).collect();
     for concern in &concerns {
-        ui.warn(concern);
+        ui.warn(MessageCode::LinksInQuestion, concern);
     }
     let (directory, app_clients) = (pool.directory.as_ref(), pool.app_clients.as_ref());
     let sign_ins =
@@ -451,5 +495,50 @@ fn exit_status(args: &ReconcileArgs, report: &DriftReport, outcome: &ApplyOutcom
         Exit::Success | Exit::Incomplete if args.exit_on_drift && drifts => Exit::Drift,
         Exit::Success if is_open || outcome.left_open > 0 => Exit::Incomplete,
         applied => applied,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::commands::{Cli, Command};
+    use crate::domain::drift::{DriftCounts, DriftStatus};
+    use crate::domain::outcome::RefusalCode;
+    use crate::ui::testing::Screen;
+
+    fn steps(line: &str, counts: DriftCounts) -> Vec<String> {
+        let words = ["cognito-link"].into_iter().chain(line.split(' '));
+        let cli = Cli::try_parse_from(words).unwrap();
+        let Command::Reconcile(args) = cli.command else { panic!("{line}") };
+        let ui = Screen::new().ui();
+        let mut context = crate::commands::testing::context(&ui);
+        context.config = cli.output.config;
+        let input = args.reading.with_input(&args.input, context.config.as_deref()).unwrap();
+        next_steps(&args, &DriftReport { counts, ..DriftReport::default() }, &input, &context)
+    }
+
+    #[test]
+    fn a_comparison_is_followed_by_the_command_that_links_what_is_missing() {
+        let missing = DriftCounts { missing: 2, changes: 2, extra: 1, ..DriftCounts::default() };
+        let line =
+            "reconcile in.csv --map source_value=id --config prod.toml --pool eu --ledger a.ledger --provider Okta";
+        let apply = "link what is missing: `cognito-link reconcile in.csv --map source_value=id --config prod.toml --pool \
+                     eu --ledger a.ledger --provider Okta --apply`";
+        assert_eq!(
+            steps(line, missing.clone()),
+            [apply, "read what a code means and what to do: `cognito-link explain extra`"]
+        );
+        assert_eq!(steps("reconcile in.csv --apply", missing).len(), 1, "an --apply that sent nothing has said why");
+        let mut blocked = DriftCounts { moved: 1, ..DriftCounts::default() };
+        blocked.add(DriftStatus::Blocked(RefusalCode::UserNotFound));
+        blocked.add(DriftStatus::Invalid);
+        let expected = [
+            "read what a code means and what to do: `cognito-link explain user_not_found`",
+            "write the invalid rows to a file: `cognito-link validate in.csv --split DIR`",
+        ];
+        assert_eq!(steps("reconcile in.csv", blocked), expected);
+        assert_eq!(steps("reconcile in.csv", DriftCounts { rows: 5, linked: 5, ..DriftCounts::default() }), [""; 0]);
     }
 }

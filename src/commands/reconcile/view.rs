@@ -8,7 +8,8 @@ use super::ComparedItem;
 use crate::commands::shared::Failure;
 use crate::commands::shared::result::failed_json;
 use crate::commands::shared::run_view::{
-    TableLine, by_code_json, by_code_text, joined, print_run_report, run_json, simulated_mark, table,
+    RESUME_RUN, TableLine, by_code_json, by_code_text, joined, print_next_steps, print_run_report, run_json,
+    simulated_mark, table,
 };
 use crate::domain::drift::{DriftReport, DriftRow, DriftStatus, EXTRA_SYMBOL, ExtraLink, LinkedUserCounts, Misfire};
 use crate::domain::identity::{Personal, masked};
@@ -44,7 +45,11 @@ pub(super) fn print_result(
     });
     let result = drift_json(report, applied_json.as_ref(), failure, ui.shows_values(), exit);
     if ui.output() == OutputFormat::Json {
-        return ui.json(&result);
+        ui.json(&result)?;
+        if let Some((run, ledger)) = applied {
+            print_next_steps(&run.counts, run.not_read.unwrap_or(0), &[ledger], input, RESUME_RUN, ui);
+        }
+        return Ok(());
     }
     if let Some((run, ledger)) = applied {
         print_run_report(run, Some(ledger), input, exit, ui)?;

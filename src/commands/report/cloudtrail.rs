@@ -554,6 +554,7 @@ fn parse_time(text: &str) -> Option<UnixMs> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::explain::is_explained;
 
     fn stranger(at: UnixMs) -> TrailCall {
         TrailCall {
@@ -609,6 +610,14 @@ mod tests {
             fs::write(&path, content).unwrap();
             let failure = read_trail(&path, &mut |_| ()).unwrap_err();
             assert!(failure.to_string().contains("not an export of CloudTrail"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn each_result_is_explained_under_its_name_in_the_json() {
+        let members = TrailComparison::default().json();
+        for name in ["matched_by_time", "not_in_trail", "not_in_ledgers"] {
+            assert!(members.get(name).is_some() && is_explained("cloudtrail", name), "{name}");
         }
     }
 }

@@ -15,12 +15,13 @@ use clap::Args;
 
 use super::explain::advice_by_code;
 use super::shared::control::live_run;
+use super::shared::next_command::config_of_run;
 use super::shared::{CommandContext, Failure, InputArgs, check_outputs, headings};
 use crate::domain::report::{LedgerReport, LiveRun};
 use crate::exit::Exit;
 use crate::input::{InputSource, OutputFile};
 use crate::limits::REPORT_FAILURES_MAX;
-use crate::ui::{Ui, escape, format};
+use crate::ui::{MessageCode, Ui, escape, format};
 use cloudtrail::TrailComparison;
 use history::read_histories;
 use html::PageContent;
@@ -79,7 +80,8 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
     let earlier = (args.reading == InputArgs::default()).then(|| InputArgs::of_run(&report.input_arguments));
     let reading = earlier.as_ref().unwrap_or(&args.reading);
     report.reading_options = reading.on_command_line();
-    let input = inputs.first().and_then(|input| reading.with_input(input));
+    let config = context.config.clone().or_else(|| config_of_run(&report.input_arguments));
+    let input = inputs.first().and_then(|input| reading.with_input(input, config.as_deref()));
     let files = [&args.failed, &args.unprocessed, &args.csv, &args.markdown];
     let recorded = ledgers.inputs();
     let read = args.ledgers.iter().chain(&inputs).chain(&recorded).chain(&args.cloudtrail);
@@ -115,7 +117,9 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
         let rows = [written.failed, written.unprocessed, listed, listed];
         for (path, rows) in files.into_iter().zip(rows) {
             if let (Some(path), Some(rows)) = (path, rows) {
-                context.ui.note(&format!("{}: {}", path.display(), format::counted(rows, "row")));
+                context
+                    .ui
+                    .note(MessageCode::OutputWritten, &format!("{}: {}", path.display(), format::counted(rows, "row")));
             }
         }
     } else {
@@ -134,7 +138,7 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
         let mut file = OutputFile::create(path)?;
         file.write(page.as_bytes())?;
         file.finish()?;
-        context.ui.note(&format!("wrote the page to {}", path.display()));
+        context.ui.note(MessageCode::OutputWritten, &format!("wrote the page to {}", path.display()));
     }
     let trail = match args.cloudtrail.as_slice() {
         [] => None,
@@ -178,10 +182,13 @@ fn open_inputs(
                 let opened = if is_stdin(path) { None } else { InputSource::open_if_found(path)? };
                 match opened {
                     Some(source) => sources.push(source),
-                    None => context.ui.warn(&format!(
-                        "input {} cannot be read again; its rows are counted, and are in no file that is written",
-                        escape(&path.display().to_string())
-                    )),
+                    None => context.ui.warn(
+                        MessageCode::InputGone,
+                        &format!(
+                            "input {} cannot be read again; its rows are counted, and are in no file that is written",
+                            escape(&path.display().to_string())
+                        ),
+                    ),
                 }
             }
             Ok(sources)

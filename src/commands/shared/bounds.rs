@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::settings::{FileSettings, parse_percent};
+use super::settings::{FileSettings, parse_count, parse_percent};
 use super::{Failure, headings};
 use crate::domain::run::{StopCause, StopError};
 use crate::limits::{INPUT_ROWS_MIN, SHRINK_PERCENT_MAX};
@@ -12,7 +12,7 @@ use crate::ui::format::{count, counted};
 #[command(next_help_heading = headings::PACE)]
 pub struct InputLimitArgs {
     /// Minimum number of rows in the input; with fewer, nothing is sent [default: 1]
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N", value_parser = parse_count, hide_short_help = true)]
     pub min_rows: Option<u64>,
     /// Percentage of its rows that the input may have lost since the last run with this input and ledger [default: 20]
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent, hide_short_help = true)]

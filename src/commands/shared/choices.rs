@@ -17,7 +17,7 @@ use crate::engine::IncomingRow;
 use crate::foresight::pool_index::IndexedUser;
 use crate::input::{InputError, OutputFile, copy_of_object, encode_csv_row, write_error};
 use crate::limits::CHOICES_MAX;
-use crate::ui::{Ui, format};
+use crate::ui::{MessageCode, Ui, format};
 
 const COLUMNS: [&str; 8] = ["row", "key", "destination", "choose", "username", "sub", "email", "status"];
 
@@ -84,10 +84,13 @@ impl Choices {
         unused.sort_unstable();
         let Some(first) = unused.first() else { return };
         let matches = if unused.len() == 1 { "matches" } else { "match" };
-        ui.warn(&format!(
-            "{} of --choices {matches} no valid row of the input; the first has key {first}",
-            format::counted(unused.len() as u64, "choice")
-        ));
+        ui.warn(
+            MessageCode::ChoicesUnused,
+            &format!(
+                "{} of --choices {matches} no valid row of the input; the first has key {first}",
+                format::counted(unused.len() as u64, "choice")
+            ),
+        );
     }
 
     /// Returns a row with the user that was chosen for it, if there is a choice.

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::domain::counts::CountMismatch;
+use crate::domain::error_code::{ErrorCode, FailureCode};
 use crate::domain::run::{StopCause, StopError};
 use crate::exit::Exit;
 use crate::input::InputError;
@@ -42,6 +43,9 @@ pub enum Failure {
     /// The machine lacks something, such as memory, threads or disk space.
     #[error("{0}")]
     System(String),
+    /// It was printed when it happened.
+    #[error("the program panicked; this is a bug in cognito-link")]
+    Panicked,
 }
 
 impl Failure {
@@ -52,9 +56,11 @@ impl Failure {
             Self::Usage(_) | Self::Declined | Self::Input(InputError::Open { .. } | InputError::Write { .. }) => {
                 Exit::Usage
             }
-            Self::Input(InputError::Spool { .. }) | Self::Output(_) | Self::Unbalanced(_) | Self::System(_) => {
-                Exit::Fault
-            }
+            Self::Input(InputError::Spool { .. })
+            | Self::Output(_)
+            | Self::Unbalanced(_)
+            | Self::System(_)
+            | Self::Panicked => Exit::Fault,
             Self::Mismatch(_) | Self::Input(InputError::Changed { .. }) => Exit::Mismatch,
             Self::Input(_) | Self::Strict { .. } | Self::PoolFindings { .. } | Self::SmallInput(_) => {
                 Exit::InvalidInput
@@ -64,37 +70,40 @@ impl Failure {
     }
 
     /// Returns a stable word for scripts.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Stop(stop) | Self::Input(InputError::Object { stop, .. }) => stop.cause.as_str(),
-            Self::Usage(_) => "usage",
-            Self::Input(InputError::Open { .. }) => "input_not_opened",
-            Self::Input(InputError::Write { .. }) | Self::Output(_) => "output_not_written",
-            Self::Input(InputError::Spool { .. }) => "temporary_file",
-            Self::Input(InputError::Changed { .. }) => StopCause::InputChanged.as_str(),
-            Self::Input(InputError::Header(_)) => "header_invalid",
-            Self::Input(_) => "input_not_read",
-            Self::Strict { .. } => "rows_invalid",
-            Self::PoolFindings { .. } => "pool_findings",
-            Self::SmallInput(_) => "input_too_small",
-            Self::Ledger(LedgerError::Locked { .. }) => "ledger_locked",
-            Self::Ledger(LedgerError::Mismatch { .. }) => "ledger_mismatch",
-            Self::Ledger(LedgerError::Damaged { .. }) => StopCause::LedgerDamaged.as_str(),
-            Self::Ledger(LedgerError::Version { .. }) => "ledger_version",
-            Self::Ledger(LedgerError::NotALedger { .. }) => "not_a_ledger",
-            Self::Ledger(_) => StopCause::LedgerIo.as_str(),
-            Self::Mismatch(_) => "mismatch",
-            Self::Declined => "declined",
-            Self::Unbalanced(_) => "counts_unbalanced",
-            Self::System(_) => "system",
-        }
+    pub fn code(&self) -> ErrorCode {
+        let code = match self {
+            Self::Stop(stop) | Self::Input(InputError::Object { stop, .. }) => return stop.cause.into(),
+            Self::Usage(_) => FailureCode::Usage,
+            Self::Input(InputError::Open { .. }) => FailureCode::InputNotOpened,
+            Self::Input(InputError::Write { .. }) | Self::Output(_) => FailureCode::OutputNotWritten,
+            Self::Input(InputError::Spool { .. }) => FailureCode::TemporaryFile,
+            Self::Input(InputError::Changed { .. }) => return StopCause::InputChanged.into(),
+            Self::Input(InputError::Header(_)) => FailureCode::HeaderInvalid,
+            Self::Input(_) => FailureCode::InputNotRead,
+            Self::Strict { .. } => FailureCode::RowsInvalid,
+            Self::PoolFindings { .. } => FailureCode::PoolFindings,
+            Self::SmallInput(_) => FailureCode::InputTooSmall,
+            Self::Ledger(LedgerError::Locked { .. }) => FailureCode::LedgerLocked,
+            Self::Ledger(LedgerError::Mismatch { .. }) => FailureCode::LedgerMismatch,
+            Self::Ledger(LedgerError::Damaged { .. }) => return StopCause::LedgerDamaged.into(),
+            Self::Ledger(LedgerError::Version { .. }) => FailureCode::LedgerVersion,
+            Self::Ledger(LedgerError::NotALedger { .. }) => FailureCode::NotALedger,
+            Self::Ledger(_) => return StopCause::LedgerIo.into(),
+            Self::Mismatch(_) => FailureCode::Mismatch,
+            Self::Declined => FailureCode::Declined,
+            Self::Unbalanced(_) => FailureCode::CountsUnbalanced,
+            Self::System(_) => FailureCode::System,
+            Self::Panicked => FailureCode::Panic,
+        };
+        code.into()
     }
 
     /// Prints it, with what to do.
     pub fn print(&self, ui: &Ui) {
         match self {
             Self::Stop(stop) => ui.stopped(stop),
-            _ => ui.error_of(self.code(), &self.to_string(), self.hint()),
+            Self::Panicked => {}
+            _ => ui.error(self.code(), &self.to_string(), self.hint()),
         }
     }
 

@@ -12,7 +12,7 @@ use super::headings;
 use crate::clock::{Clock, timeout_at};
 use crate::exit::Exit;
 use crate::limits::{HOOK_MS_MAX, HOOK_STDERR_BYTES_MAX};
-use crate::ui::{Ui, encode_json, format};
+use crate::ui::{MessageCode, Ui, encode_json, format};
 
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = headings::OUTPUT)]
@@ -42,7 +42,7 @@ impl HookArgs {
         let on_end = self.on_end.as_deref().map(|command| ("--on-end", command));
         for (option, command) in on_stop.into_iter().chain(on_end) {
             if let Err(reason) = run_hook(command, &result, clock).await {
-                ui.warn_of("hook_failed", &format!("the command of {option} {reason}; the run is not affected"));
+                ui.warn(MessageCode::HookFailed, &format!("the command of {option} {reason}; the run is not affected"));
             }
         }
     }

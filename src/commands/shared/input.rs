@@ -7,13 +7,14 @@ use std::path::Path;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, ValueEnum};
 
+use super::next_command::config_option;
 use super::settings::{FileSettings, Scalar};
 use super::{Failure, headings};
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
 use crate::foresight::trust::TrustPolicy;
 use crate::input::{Format, InputOptions, OptionError, Preset};
-use crate::ui::{Ui, shell_path, shell_word};
+use crate::ui::{MessageCode, Ui, shell_path, shell_word};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = headings::INPUT)]
@@ -129,10 +130,11 @@ impl InputArgs {
         })
     }
 
-    /// Returns an input with these options, for a suggested command; `None` for standard input, which cannot be read again.
-    pub fn with_input(&self, input: &Path) -> Option<String> {
+    /// Returns an input with these options and a settings file, for a suggested command; `None` for standard input, which
+    /// cannot be read again.
+    pub fn with_input(&self, input: &Path, config: Option<&Path>) -> Option<String> {
         let path = shell_path(&input.display().to_string());
-        (input.as_os_str() != "-").then(|| path + &self.on_command_line())
+        (input.as_os_str() != "-").then(|| path + &self.on_command_line() + &config_option(config))
     }
 
     /// Returns the options of the reader: from the flags, else from the file of `--config`.
@@ -184,9 +186,9 @@ impl InputArgs {
 /// Prints what is easily misunderstood about the export that the input is.
 pub fn note_preset(options: &InputOptions, ui: &Ui) {
     let Some(preset) = options.preset else { return };
-    ui.note(&format!("preset {}: {}", preset.name(), preset.caution()));
+    ui.note(MessageCode::PresetCaution, &format!("preset {}: {}", preset.name(), preset.caution()));
     if let Some(danger) = options.preset_warning() {
-        ui.warn(danger);
+        ui.warn(MessageCode::PresetCaution, danger);
     }
 }
 
@@ -210,8 +212,10 @@ mod tests {
             let arguments: Vec<String> = arguments.split(' ').map(str::to_owned).collect();
             let reading = InputArgs::of_run(&arguments);
             assert_eq!(reading.on_command_line(), expected);
-            assert_eq!(reading.with_input(Path::new("a b")), Some(format!("'a b'{expected}")));
-            assert_eq!(reading.with_input(Path::new("-")), None);
+            assert_eq!(reading.with_input(Path::new("a b"), None), Some(format!("'a b'{expected}")));
+            let config = Some(Path::new("c.toml"));
+            assert_eq!(reading.with_input(Path::new("a"), config), Some(format!("a{expected} --config c.toml")));
+            assert_eq!(reading.with_input(Path::new("-"), config), None);
         }
     }
 }

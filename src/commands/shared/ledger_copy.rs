@@ -16,7 +16,7 @@ use crate::clock;
 use crate::domain::object::ObjectAddress;
 use crate::input::{InputError, copy_to_object, write_error};
 use crate::limits::{LEDGER_COPY_INTERVAL_MS, LEDGER_LINE_BYTES_MAX};
-use crate::ui::{Ui, escape, shell_path};
+use crate::ui::{MessageCode, Ui, escape, shell_path};
 
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = headings::LEDGER)]
@@ -46,7 +46,7 @@ impl LedgerCopies {
         let copy_again = move || {
             runtime.block_on(copy_until_last(requests, |is_last| {
                 if let Err(error) = copy.copy() {
-                    ui.warn(&copy.failure(&error, is_last));
+                    ui.warn(MessageCode::LedgerCopyFailed, &copy.failure(&error, is_last));
                 }
             }));
         };

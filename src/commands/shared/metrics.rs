@@ -27,7 +27,7 @@ use crate::domain::run::RunReport;
 use crate::exit::Exit;
 use crate::input::OutputFile;
 use crate::limits::METRICS_FILE_INTERVAL_MS;
-use crate::ui::Ui;
+use crate::ui::{MessageCode, Ui};
 use exposition::exposition;
 
 /// What all names start with.
@@ -249,7 +249,7 @@ impl RunMetrics {
     fn warn(&self, error: &std::io::Error) {
         let path = self.file.as_deref().unwrap_or(Path::new("")).display();
         let text = format!("cannot write the metrics to {path}: {error}; the run is not affected");
-        self.ui.warn_of("metrics_not_written", &text);
+        self.ui.warn(MessageCode::MetricsNotWritten, &text);
     }
 }
 

@@ -11,6 +11,7 @@ mod ledger_copy;
 mod metrics;
 mod monitor;
 mod nearest;
+pub mod next_command;
 mod objects;
 mod outputs;
 mod pace;
@@ -56,7 +57,7 @@ use crate::domain::shard::Shard;
 use crate::ledger::Binding;
 use crate::ledger::record::RunId;
 use crate::ledger::storage::FileAccess;
-use crate::ui::{Ui, escape, format, shell_path};
+use crate::ui::{MessageCode, Ui, escape, format, shell_path};
 use settings::FileSettings;
 
 /// What every command gets besides its arguments.
@@ -70,7 +71,9 @@ pub struct CommandContext<'a> {
     pub file_settings: FileSettings,
     /// Whether outputs may replace existing files.
     pub force: bool,
-    /// The arguments of the program, for the ledger.
+    /// The settings file that was given.
+    pub config: Option<PathBuf>,
+    /// The arguments of the program, for the ledger and for suggested commands.
     pub arguments: Vec<String>,
     pub metrics: MetricsOfRun,
 }
@@ -115,7 +118,7 @@ pub fn default_ledger_path(input: &Path, shard: Option<Shard>, simulated: bool) 
 /// Warns of half a line at the end of a ledger, which opening it has removed.
 pub fn warn_about_cut_line(cut_bytes: u64, ui: &Ui) {
     if cut_bytes > 0 {
-        ui.warn(&format!(
+        ui.warn(MessageCode::LedgerLineCut, &format!(
             "the ledger ended in an incomplete line of {}, as a crash leaves it; the line was removed, and its row is \
              settled again",
             format::counted(cut_bytes, "byte")
@@ -127,14 +130,20 @@ pub fn warn_about_cut_line(cut_bytes: u64, ui: &Ui) {
 pub fn warn_about_access(path: &Path, access: FileAccess, ui: &Ui) {
     let shown = path.display().to_string();
     if access.open_to_others {
-        ui.warn(&format!(
-            "ledger {} can be read or written by other users of this machine; close it with `chmod 600 {}`",
-            escape(&shown),
-            shell_path(&shown)
-        ));
+        ui.warn(
+            MessageCode::LedgerAccess,
+            &format!(
+                "ledger {} can be read or written by other users of this machine; close it with `chmod 600 {}`",
+                escape(&shown),
+                shell_path(&shown)
+            ),
+        );
     }
     if access.owned_by_another_user {
-        ui.warn(&format!("ledger {} belongs to another user of this machine, who can change it", escape(&shown)));
+        ui.warn(
+            MessageCode::LedgerAccess,
+            &format!("ledger {} belongs to another user of this machine, who can change it", escape(&shown)),
+        );
     }
 }
 

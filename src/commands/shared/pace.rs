@@ -7,7 +7,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tokio::sync::mpsc;
 
-use super::settings::{FileSettings, Rate, parse_attempts, parse_concurrency, parse_duration, parse_rate, parse_share};
+use super::settings::{
+    FileSettings, Rate, parse_at_least_one, parse_concurrency, parse_count, parse_duration, parse_rate, parse_share,
+};
 use super::stop_after::{StopAfter, stop_limits};
 use super::{CommandContext, Failure, headings};
 use crate::clock::Clock;
@@ -20,6 +22,7 @@ use crate::foresight::trust::TrustPolicy;
 use crate::limits;
 use crate::pace::{Pace, QuotaOrigin, RateQuota};
 use crate::service::QuotaReader;
+use crate::ui::MessageCode;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = headings::PACE)]
@@ -38,7 +41,7 @@ pub struct PaceArgs {
     pub concurrency: Option<usize>,
     /// Number of attempts for a row on transient faults; throttled attempts do not count
     #[arg(long, value_name = "N", default_value_t = limits::ATTEMPTS_MAX, hide_short_help = true,
-        value_parser = parse_attempts)]
+        value_parser = parse_at_least_one::<u32>)]
     pub attempts: u32,
     /// Failures that stop the run, such as `user_not_found=20%`; `none` lifts all limits (can be repeated)
     ///
@@ -61,7 +64,7 @@ pub struct AdvancedArgs {
     #[arg(long, value_enum, value_name = "CALL", default_value_t, hide_short_help = true)]
     pub settle_with: SettleCall,
     /// Seed of every random wait, to repeat a simulated run
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N", value_parser = parse_count, hide_short_help = true)]
     pub seed: Option<u64>,
 }
 
@@ -133,7 +136,7 @@ impl PaceArgs {
         context: &CommandContext<'_>,
     ) -> Result<WritePace, Failure> {
         let pace = choice.write_pace(quota, learned, context.clock).await;
-        context.ui.note(&pace.note);
+        context.ui.note(MessageCode::Rate, &pace.note);
         options.writes = pace.pace;
         options.concurrency = self.concurrency(pace.pace, &context.file_settings)?;
         Ok(pace)

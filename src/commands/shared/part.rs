@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::settings::parse_row_ranges;
+use super::settings::{parse_at_least_one, parse_row_ranges};
 use super::{Failure, headings};
 use crate::domain::row::RowNumber;
 use crate::domain::run::RunOutcome;
@@ -16,7 +16,7 @@ use crate::input::InputReader;
 #[command(next_help_heading = headings::INPUT)]
 pub struct PartArgs {
     /// Link at most N rows that are not done: the first ones, or with --order recent those with the latest changes
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), hide_short_help = true)]
+    #[arg(long, value_name = "N", value_parser = parse_at_least_one::<u64>, hide_short_help = true)]
     pub limit: Option<u64>,
     /// Link only rows with these numbers in the input, such as 5,10-20 (can be repeated)
     #[arg(long, value_name = "ROWS", value_parser = parse_row_ranges, hide_short_help = true)]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::nearest::did_you_mean;
+use super::next_command::config_option;
 use super::settings::{FileSettings, parse_endpoint_url};
 use super::simulator::{RunningSimulator, SimulationArgs, Simulator};
 use super::{CommandContext, Failure, headings, place_of, warn_about_access, warn_about_cut_line};
@@ -21,7 +22,7 @@ use crate::seed::Rng;
 use crate::service::UserDirectory;
 use crate::service::app_clients::AppClientReader;
 use crate::service::cognito::{Cognito, ConnectionTarget};
-use crate::ui::{Ui, shell_path, shell_word};
+use crate::ui::{MessageCode, Ui, shell_path, shell_word};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = headings::POOL)]
@@ -79,9 +80,10 @@ impl PoolArgs {
     }
 }
 
-/// Returns the options that name the pool, each after a space, so that a suggested command means the same pool.
-pub fn pool_options(pool: &PoolArgs, simulation: &SimulationArgs) -> String {
-    let mut options = String::new();
+/// Returns the options that name the pool and the settings file, each after a space, so that a suggested command means the
+/// same pool.
+pub fn pool_options(pool: &PoolArgs, simulation: &SimulationArgs, context: &CommandContext<'_>) -> String {
+    let mut options = config_option(context.config.as_deref());
     if simulation.simulate {
         options.push_str(" --simulate");
     }
@@ -104,11 +106,11 @@ pub fn pool_options(pool: &PoolArgs, simulation: &SimulationArgs) -> String {
     options
 }
 
-/// Returns the options that name the pool, each after a space, out of the arguments of an earlier run. A run that found
+/// As [`pool_options`], out of the arguments of an earlier run. A run that found
 /// its pool in the environment or the settings gets the `pool` by id.
 pub fn pool_options_of_run(arguments: &[String], pool: &PoolId, simulated: bool) -> String {
     const FLAGS: [&str; 2] = ["--simulate", "--allow-insecure-endpoint"];
-    const VALUES: [&str; 5] = ["--pool-file", "--user-pool-id", "--pool", "--profile", "--endpoint-url"];
+    const VALUES: [&str; 6] = ["--config", "--pool-file", "--user-pool-id", "--pool", "--profile", "--endpoint-url"];
     let mut options = String::new();
     let mut names_pool = simulated;
     let mut rest = arguments.iter();
@@ -118,7 +120,8 @@ pub fn pool_options_of_run(arguments: &[String], pool: &PoolId, simulated: bool)
         let value = if VALUES.contains(&name) { joined.or_else(|| rest.next().map(String::as_str)) } else { None };
         match value {
             Some(value) => {
-                let value = if name == "--pool-file" { shell_path(value) } else { shell_word(value) };
+                let is_path = matches!(name, "--config" | "--pool-file");
+                let value = if is_path { shell_path(value) } else { shell_word(value) };
                 // Writing to a string cannot fail.
                 let _ = write!(options, " {name} {value}");
             }
@@ -156,7 +159,7 @@ pub async fn connect(
     context.ui.clear_status();
     // The ledger or the plan of a simulated run was taken for a real one, so no credentials can help.
     if connected.is_err() && pool.is_simulated() && matches!(target, ConnectionTarget::Aws { .. }) {
-        context.ui.warn(&format!(
+        context.ui.warn(MessageCode::SimulatedPool, &format!(
             "{pool} is a simulated pool: pass --simulate, with --pool-file, or the --endpoint-url of a running simulator"
         ));
     }
@@ -237,7 +240,7 @@ impl EarlierLedger {
 /// Prints which endpoint is used, where it is not AWS's own: the first line of a run.
 pub fn note_endpoint(binding: &Binding, ui: &Ui) {
     if binding.endpoint.is_some() {
-        ui.note(&format!("this run is for {}, which is no endpoint of AWS", place_of(binding)));
+        ui.note(MessageCode::Target, &format!("this run is for {}, which is no endpoint of AWS", place_of(binding)));
     }
 }
 
@@ -338,6 +341,8 @@ mod tests {
         let pool = PoolId::parse("us-east-1_Abc").unwrap();
         for (arguments, simulated, expected) in [
             ("link in.csv --yes", false, " --user-pool-id us-east-1_Abc"),
+            ("link in.csv --config=my$.toml --pool prod", false, " --config 'my$.toml' --pool prod"),
+            ("link in.csv --config c.toml", false, " --config c.toml --user-pool-id us-east-1_Abc"),
             ("link in.csv --user-pool-id=us-east-1_Abc --rate 5", false, " --user-pool-id us-east-1_Abc"),
             ("link in.csv --pool prod --profile p", false, " --pool prod --profile p"),
             ("link in.csv --simulate --yes", true, " --simulate"),

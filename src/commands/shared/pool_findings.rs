@@ -19,7 +19,7 @@ use crate::limits::{APP_CLIENTS_READ_BY_RUN_MAX, MAPPINGS_READ_BY_RUN_MAX};
 use crate::seed::Rng;
 use crate::service::UserDirectory;
 use crate::service::app_clients::AppClientReader;
-use crate::ui::{Ui, escape, format};
+use crate::ui::{MessageCode, Ui, escape, format};
 
 fn finding_of_file(code: FindingCode, severity: Severity, message: String) -> Finding {
     Finding { code, severity, row: None, line: 0, field: 0, column: String::new(), message }
@@ -58,8 +58,7 @@ pub fn pool_findings(
 
 /// Reports what differs between the identities of the input and those of the pool, for one provider.
 fn unlike_pool_finding(unlike: &UnlikePool, options: &InputOptions, way: WayToAccept) -> Finding {
-    let place = if unlike.values == 1 { "it" } else { "the first" };
-    let message = format!("{}; {place} is in row {}", difference_from_pool(unlike), format::count(unlike.first_row));
+    let message = difference_with_first_row(unlike);
     if unlike.is_certain() && !options.allow.contains(&FindingCode::UnlikePool) {
         let advice = way.advice(FindingCode::UnlikePool);
         let message = format!("{message}; map the right column, or {advice}");
@@ -69,8 +68,14 @@ fn unlike_pool_finding(unlike: &UnlikePool, options: &InputOptions, way: WayToAc
     }
 }
 
+/// Says how many values differ from those of the pool, how, and where the first is.
+pub fn difference_with_first_row(unlike: &UnlikePool) -> String {
+    let place = if unlike.values == 1 { "it" } else { "the first" };
+    format!("{}; {place} is in row {}", difference_from_pool(unlike), format::count(unlike.first_row))
+}
+
 /// Says how many values differ from those of the pool, and how.
-pub fn difference_from_pool(unlike: &UnlikePool) -> String {
+fn difference_from_pool(unlike: &UnlikePool) -> String {
     let place = if unlike.is_sample { "in a sample of the pool" } else { "in the pool" };
     format!(
         "{} {}; the {} {place} {}",
@@ -134,7 +139,7 @@ pub fn warn_about_small_sample<'a>(
     for provider in providers.filter(|_| subjects.is_sample()) {
         let seen = subjects.seen(provider.as_str());
         if seen > 0 && !subjects.has_enough(provider.as_str()) {
-            ui.warn(&format!(
+            ui.warn(MessageCode::ValuesNotCompared, &format!(
                 "a sample of the pool has {} of {provider}, too few to judge the values of the input; `cognito-link \
                  validate` with --lookup scan compares them with all of the pool",
                 if seen == 1 { "1 identity".to_owned() } else { format!("{} identities", format::count(seen)) }
@@ -146,7 +151,7 @@ pub fn warn_about_small_sample<'a>(
 /// Says that identities are not compared with those of the pool, and why.
 pub fn warn_about_missing_sample(stop: &StopError, ui: &Ui) {
     let detail = stop.printable_detail(ui.shows_values());
-    ui.warn(&format!("identities are not compared with those of the pool: {detail}"));
+    ui.warn(MessageCode::ValuesNotCompared, &format!("identities are not compared with those of the pool: {detail}"));
 }
 
 /// Prints what the pool shows of an input before `command` links it. Returns reasons for the question; an error ends the
@@ -235,7 +240,7 @@ fn warn_about_sign_ins(sign_ins: &[DoctorCheck], command: &str, ui: &Ui) -> u64 
             Some(others) if !others.is_empty() => format!(" (the same for {})", others.join(", ")),
             _ => String::new(),
         };
-        ui.warn(&escape(&format!("sign-ins: {text}{others}")));
+        ui.warn(MessageCode::SignIns, &escape(&format!("sign-ins: {text}{others}")));
     }
     if !not_checked.is_empty() {
         let hint = if is_denied {
@@ -244,7 +249,10 @@ fn warn_about_sign_ins(sign_ins: &[DoctorCheck], command: &str, ui: &Ui) -> u64 
             String::new()
         };
         let not_checked: Vec<String> = not_checked.into_iter().collect();
-        ui.note(&escape(&format!("some checks of sign-ins were not made: {}{hint}", not_checked.join("; "))));
+        ui.note(
+            MessageCode::SignInsNotChecked,
+            &escape(&format!("some checks of sign-ins were not made: {}{hint}", not_checked.join("; "))),
+        );
     }
     by_fault.len() as u64
 }

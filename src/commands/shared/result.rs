@@ -5,6 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Failure;
+use crate::domain::error_code::{ErrorCode, FailureCode};
 use crate::domain::finding::Finding;
 use crate::domain::run::StopError;
 use crate::exit::Exit;
@@ -45,7 +46,7 @@ pub fn error_report(failure: &Failure, show_values: bool) -> Value {
 
 /// Returns the result of arguments that cannot be used.
 pub fn usage_report(message: &str, hint: Option<&str>) -> Value {
-    framed("error_report", Exit::Usage, error_json("usage", message, hint), json!({}))
+    framed("error_report", Exit::Usage, error_json(FailureCode::Usage.into(), message, hint), json!({}))
 }
 
 pub fn failure_json(failure: &Failure, show_values: bool) -> Value {
@@ -61,9 +62,9 @@ pub fn failure_json(failure: &Failure, show_values: bool) -> Value {
 
 pub fn stop_json(stop: &StopError, show_values: bool) -> Value {
     let hint = stop.hides_message(show_values).then_some(HIDDEN_MESSAGES_HINT);
-    error_json(stop.cause.as_str(), &stop.printable_detail(show_values), hint)
+    error_json(stop.cause.into(), &stop.printable_detail(show_values), hint)
 }
 
-fn error_json(code: &str, message: &str, hint: Option<&str>) -> Value {
-    json!({ "code": code, "message": message, "hint": hint })
+fn error_json(code: ErrorCode, message: &str, hint: Option<&str>) -> Value {
+    json!({ "code": code.as_str(), "message": message, "hint": hint })
 }

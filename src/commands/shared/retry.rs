@@ -6,7 +6,7 @@ use super::nearest::did_you_mean;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::state::RetryChoice;
 use crate::ledger::LedgerView;
-use crate::ui::{Ui, format, shell_path};
+use crate::ui::{MessageCode, Ui, format, shell_path};
 
 /// A value of `--retry`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,10 @@ pub fn hint_at_superseded_links(view: &LedgerView, ledger: &Path, options: &str,
         return;
     }
     let (are, these) = if links == 1 { ("is", "it") } else { ("are", "them") };
-    ui.warn(&format!("{} of this ledger {are} no longer in the input", format::counted(links, "link")));
+    ui.warn(
+        MessageCode::SupersededLinks,
+        &format!("{} of this ledger {are} no longer in the input", format::counted(links, "link")),
+    );
     let ledger = shell_path(&ledger.display().to_string());
     ui.hint(&format!("remove {these}: `cognito-link undo {ledger} --superseded{options}`"));
 }

@@ -135,29 +135,31 @@ fn ignores(status: &str, signal: SignalKind) -> bool {
     mask.map_or(signal == SignalKind::hangup(), |mask| mask >> (signal.as_raw_value() - 1) & 1 == 1)
 }
 
-/// Ends the process at SIGINT and SIGTERM until a run handles them, with a stop event and the documented status. The first
-/// process of a container has no default for them, and would be killed at the end of the scheduler's patience. In a
-/// thread of its own: checking a long file blocks the runtime.
+/// Reports the state at SIGUSR1 where no run does. Ends the process at SIGINT and SIGTERM until a run handles them, with a
+/// stop event and the documented status. The first process of a container has no default for them, and would be killed at
+/// the end of the scheduler's patience. In a thread of its own: checking a long file blocks the runtime.
 #[expect(clippy::disallowed_methods, clippy::exit, reason = "main may be busy, and there is nothing to finish")]
 pub fn end_at_signals(ui: Ui, command: &'static str) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::System(format!("cannot listen for signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
-    let (mut interrupts, mut terminations, questions) = {
+    let (mut interrupts, mut terminations, mut questions) = {
         let _inside = runtime.enter();
         // A shell without job control ignores SIGINT for what it runs in the background.
         let interrupts = if is_ignored(SignalKind::interrupt()) { None } else { Some(SignalKind::interrupt()) };
         let interrupts = interrupts.map(signal).transpose().map_err(failed)?;
         let terminations = signal(SignalKind::terminate()).map_err(failed)?;
-        // Whoever wants to see the state of a run must not end it: also before it listens for that itself.
         (interrupts, terminations, signal(SignalKind::user_defined1()).map_err(failed)?)
     };
     let watch = move || {
-        let _questions = questions;
         runtime.block_on(async {
             loop {
                 let exit = tokio::select! {
                     Some(()) = next_of(&mut interrupts) => Exit::Interrupted,
                     Some(()) = terminations.recv() => Exit::Terminated,
+                    Some(()) = questions.recv() => {
+                        ui.report_phase();
+                        continue;
+                    }
                     else => return,
                 };
                 if !SIGNALS_ARE_HANDLED.load(Ordering::SeqCst) {

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::next_command::same_command;
 use super::settings::{FileSettings, parse_account};
 use super::{CommandContext, Failure, OpenPool, headings, place_of};
 use crate::domain::identity::PoolId;
@@ -13,7 +14,7 @@ use crate::ledger::storage::host_name;
 use crate::limits::{LEDGER_WORD_CHARS_MAX, NAME_ASKED_LINKS, RUN_ARGUMENTS_MAX};
 use crate::service::cognito::Cognito;
 use crate::service::{CallFault, CallerIdentity};
-use crate::ui::{ConfirmError, Ui, format, shell_word};
+use crate::ui::{ConfirmError, MessageCode, Ui, format, shell_word};
 
 /// What must be right before a run writes.
 #[derive(Debug, Clone, Args)]
@@ -107,7 +108,7 @@ impl RunTarget {
         };
         check_account(expected, caller.as_ref())?;
         if let Some(Err(fault)) = &caller {
-            context.ui.note(&format!("the account is not known: {}", fault_of_sts(fault)));
+            context.ui.note(MessageCode::AccountUnknown, &format!("the account is not known: {}", fault_of_sts(fault)));
         }
         let target = Self {
             binding: binding.clone(),
@@ -139,7 +140,10 @@ impl RunTarget {
         );
         if !self.has_own_simulator {
             let custom = if endpoint.is_some() { ", which is no endpoint of AWS" } else { "" };
-            ui.note(&format!("this run is for {}{custom}: {}", place_of(&self.binding), self.details()));
+            ui.note(
+                MessageCode::Target,
+                &format!("this run is for {}{custom}: {}", place_of(&self.binding), self.details()),
+            );
         }
     }
 
@@ -260,11 +264,10 @@ pub fn confirm_step(question: &str, context: &CommandContext<'_>) -> Result<(), 
 /// and the command that does it without a question.
 fn unanswered(error: &ConfirmError, question: &str, arguments: &[String], answer: &str) -> Failure {
     let ConfirmError::NotATerminal = error else { return Failure::Usage(error.to_string()) };
-    let words = ["cognito-link"].into_iter().chain(arguments.iter().map(String::as_str)).map(shell_word);
     Failure::Usage(format!(
-        "there is no terminal to confirm this on: {}; nothing was sent; to do it: `{} {answer}`",
+        "there is no terminal to confirm this on: {}; nothing was sent; to do it: `{}`",
         question.trim_end_matches('?'),
-        words.collect::<Vec<_>>().join(" ")
+        same_command(arguments, None, answer)
     ))
 }
 

@@ -25,7 +25,7 @@ use crate::domain::run::{RunOutcome, RunReport, Signal, StopCause};
 use crate::exit::Exit;
 use crate::limits::SUGGESTIONS_MAX;
 use crate::ui::format::{count, counted, duration};
-use crate::ui::{OutputFormat, Style, Ui, escape, shell_path};
+use crate::ui::{MessageCode, OutputFormat, Style, Ui, escape, shell_path};
 
 /// Prints the result to stdout, and what to do next to stderr. A rehearsal has no ledger, and nothing to resume. `input` is
 /// an input with its options, as in a command; `None` for standard input.
@@ -61,7 +61,7 @@ pub fn print_run_report_with(
         OutputFormat::Json => ui.json(&result)?,
     }
     if report.links_of_disabled_users > 0 {
-        ui.warn(&disabled_users_text(report.links_of_disabled_users));
+        ui.warn(MessageCode::DisabledUsers, &disabled_users_text(report.links_of_disabled_users));
     }
     if let Some(ledger) = ledger {
         print_next_steps(&report.counts, report.not_read.unwrap_or(0), &[ledger], input, resume, ui);
@@ -271,7 +271,7 @@ pub const RESUME_AFTER_REPORT: &str = "run `link` on the same input again to res
 /// Prints what to do next, as hints. `input` is an input with its options, or standard input. Without ledgers, `report --failed` is not suggested. Prints nothing where every row is in the desired state.
 pub fn print_next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&str>, resume: &str, ui: &Ui) {
     if let Some(warning) = unknown_text_warning(counts, ledgers) {
-        ui.warn_of("unrecognised", &warning);
+        ui.warn(MessageCode::Unrecognised, &warning);
     }
     for step in next_steps(counts, not_read, ledgers, input, resume) {
         ui.hint(&step);

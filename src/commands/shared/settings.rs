@@ -324,8 +324,15 @@ pub fn parse_number<N: FromStr + PartialOrd + fmt::Display>(
     number.ok_or_else(|| format!("expected {what} from {} to {}", bounds.start(), bounds.end()))
 }
 
-pub fn parse_attempts(text: &str) -> Result<u32, String> {
-    parse_number(text, 1..=u32::MAX, "a number of attempts")
+/// Reads a whole number.
+pub fn parse_count(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "expected a whole number, such as 500".to_owned())
+}
+
+/// Reads a number that has no bound but that zero makes no sense.
+pub fn parse_at_least_one<N: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<N, String> {
+    let number = text.parse().ok().filter(|number| *number >= N::from(1));
+    number.ok_or_else(|| "expected a whole number, at least 1".to_owned())
 }
 
 pub fn parse_concurrency(text: &str) -> Result<usize, String> {
@@ -340,7 +347,7 @@ pub fn parse_percent(text: &str) -> Result<f64, String> {
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let span = text.parse::<jiff::Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
     let duration = span.ok().and_then(|span| Duration::try_from(span).ok()).filter(|duration| !duration.is_zero());
-    duration.ok_or_else(|| "expected a duration over 0 and up to 7304484d, such as 90s, 45m, 1h30m or 2d".to_owned())
+    duration.ok_or_else(|| "expected a duration over 0, such as 90s, 45m, 1h30m or 2d".to_owned())
 }
 
 /// Reads the number of an AWS account.
@@ -430,6 +437,13 @@ mod tests {
         }
         assert_eq!(parse_share("1.0"), Ok(1.0));
         assert!(["0", "1.1", "NaN", ""].iter().all(|bad| parse_share(bad).is_err()));
+        assert_eq!(parse_at_least_one::<u64>("7"), Ok(7));
+        let refused = Err("expected a whole number, at least 1".to_owned());
+        assert!(
+            ["0", "-1", "x", "", "99999999999999999999"].iter().all(|bad| parse_at_least_one::<u64>(bad) == refused)
+        );
+        assert_eq!((parse_count("0"), parse_count("500")), (Ok(0), Ok(500)));
+        assert!(["-1", "x", "1.5", ""].iter().all(|bad| parse_count(bad).is_err_and(|error| error.contains("whole"))));
         assert_eq!(parse_concurrency("7"), Ok(7));
         assert!(["0", "1000000", "-1"].iter().all(|bad| parse_concurrency(bad).is_err()));
         assert_eq!(parse_percent("0.5"), Ok(0.5));

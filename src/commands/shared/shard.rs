@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::domain::shard::Shard;
-use crate::ui::Ui;
+use crate::ui::{MessageCode, Ui};
 
 /// Variables in which schedulers number the machines of an array, from 0, and count them.
 const BATCH_INDEX: &str = "AWS_BATCH_JOB_ARRAY_INDEX";
@@ -56,6 +56,7 @@ pub fn warn_about_undivided_array(shard: Option<Shard>, ui: &Ui) {
     let in_array = std::env::var_os(BATCH_INDEX).is_some() || std::env::var_os(KUBERNETES_INDEX).is_some();
     if shard.is_none() && in_array {
         ui.warn(
+            MessageCode::InputNotDivided,
             "this machine is one of an array and works on the whole input; pass --shard auto to work on one part of it",
         );
     }

@@ -31,7 +31,7 @@ use crate::ledger::record::{RunId, UNDO_COMMAND};
 use crate::ledger::storage::FileSource;
 use crate::ledger::{Binding, Corrections, LedgerError, LinksToUndo, UndoSelection, UndoSelectionCounts, read_header};
 use crate::limits::READER_BATCH_ROWS;
-use crate::ui::{Ui, format};
+use crate::ui::{MessageCode, Ui, format};
 use view::DryRunList;
 
 const AFTER_HELP: &str = "\
@@ -229,7 +229,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
             let learned = ledger.pace_milli();
             args.pace.set_write_pace(rate_choice, service.limits(), learned, &mut options, context).await?
         };
-        ui.warn(NOT_RESTORED);
+        ui.warn(MessageCode::NotRestored, NOT_RESTORED);
         if !args.dry_run {
             let what = format!("unlink {} of {}", format::counted(found.selected, "link"), args.ledger.display());
             let proposal = Proposal { what, links: found.selected, reasons: Vec::new(), yes: args.yes, ui };
@@ -247,9 +247,10 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         let writer = if args.dry_run { WritePort::Nothing } else { WritePort::Unlinks(service.unlinker()) };
         // A dry run has no lock, and sends nothing that would have to be slowed down.
         let (controls, requests) = if args.dry_run {
+            ui.status("reading the users");
             (None, None)
         } else {
-            let (controls, requests) = control.start(&args.ledger, run, UNDO_COMMAND, context)?;
+            let (controls, requests) = control.start(None, &args.ledger, run, UNDO_COMMAND, context)?;
             (Some(controls), Some(requests))
         };
         let watched =
@@ -273,7 +274,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         let report =
             Box::pin(run_engine(engine, &start, &Corrections::default(), &mut LinkRows { links }, &mut signals)).await;
         if let Some(controls) = controls {
-            controls.close().await;
+            controls.close(ui).await;
         }
         report?
     } else {
@@ -308,9 +309,9 @@ fn note_selection(found: &UndoSelectionCounts, links_in_doubt: u64, ui: &Ui) {
             parts.push(format!("{} {what}", format::count(number)));
         }
     }
-    ui.note(&parts.join(", "));
+    ui.note(MessageCode::Selection, &parts.join(", "));
     if links_in_doubt > 0 {
-        ui.warn(&format!(
+        ui.warn(MessageCode::InDoubt, &format!(
             "{} that link left in doubt may be linked, and undo does not touch them: run link again to settle them first",
             format::counted(links_in_doubt, "row")
         ));
@@ -319,7 +320,7 @@ fn note_selection(found: &UndoSelectionCounts, links_in_doubt: u64, ui: &Ui) {
 
 fn note_nothing_selected(found: &UndoSelectionCounts, ui: &Ui) {
     let what = if found.not_selected > 0 { "no link is selected" } else { "this ledger has no link to remove" };
-    ui.note(&format!("{what}; nothing was sent"));
+    ui.note(MessageCode::NothingToDo, &format!("{what}; nothing was sent"));
 }
 
 fn nothing_to_do(dry_run: bool, binding: &Binding) -> RunReport {

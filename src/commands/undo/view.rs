@@ -16,7 +16,7 @@ use crate::engine::UndoObserver;
 use crate::exit::Exit;
 use crate::limits::REPORT_FAILURES_MAX;
 use crate::ui::format::{count, counted};
-use crate::ui::{OutputFormat, Style, Ui, escape};
+use crate::ui::{MessageCode, OutputFormat, Style, Ui, escape};
 
 /// Prints the result, and what to do next. `links` are those of a dry run, `left_out` the recovered links that were not
 /// selected.
@@ -107,7 +107,10 @@ impl<'a> DryRunList<'a> {
     pub(super) fn finish(self) -> io::Result<Vec<Value>> {
         if self.left_out > 0 {
             let left_out = count(self.left_out);
-            self.ui.warn(&format!("{left_out} more links are not in this list; --output text lists all"));
+            self.ui.warn(
+                MessageCode::ListCut,
+                &format!("{left_out} more links are not in this list; --output text lists all"),
+            );
         }
         self.output_error.map_or(Ok(self.links), Err)
     }

@@ -2,6 +2,7 @@
 
 pub mod billing;
 mod forecast;
+mod next_steps;
 mod split_files;
 mod view;
 
@@ -19,7 +20,7 @@ use super::shared::pool_findings::{WayToAccept, pool_findings, warn_about_missin
 use super::shared::result::{failure_json, stop_json};
 use super::shared::rows::read_first;
 use super::shared::saved_plan::{PlanHeader, PlannedInput};
-use super::shared::settings::{Rate, parse_rate, parse_share};
+use super::shared::settings::{Rate, parse_count, parse_rate, parse_share};
 use super::shared::{
     CommandContext, Failure, GuardArgs, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_outputs,
     headings, note_preset, pool_options, recorded_arguments,
@@ -34,9 +35,10 @@ use crate::exit::Exit;
 use crate::foresight::scan::{LookUpMethod, ScanOptions};
 use crate::input::{CrossRowFindings, InputError, InputOptions, InputReader, InputSource};
 use crate::limits::WRITE_QUOTA_PER_SECOND;
-use crate::ui::{OutputFormat, Ui, format, shell_path};
+use crate::ui::{MessageCode, OutputFormat, Ui, format, shell_path};
 pub use forecast::ForecastPart;
 use forecast::{ForecastInput, ForecastOutput, InputForecast, PoolSample};
+use next_steps::{ValidationCommand, ValidationOutcome, next_steps};
 use split_files::FindingFiles;
 use view::ValidateView;
 
@@ -60,7 +62,7 @@ pub struct ValidateArgs {
     #[arg(long, value_name = "FILE", help_heading = headings::INPUT, hide_short_help = true)]
     pub choices: Option<PathBuf>,
     /// Minimum number of rows in the input; with fewer, it is invalid [default: 1]
-    #[arg(long, value_name = "N", help_heading = headings::INPUT, hide_short_help = true)]
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = headings::INPUT, hide_short_help = true)]
     pub min_rows: Option<u64>,
     /// Check only the file, although the environment or the settings name a pool
     #[arg(long, help_heading = headings::INPUT)]
@@ -145,7 +147,7 @@ pub async fn cmd_validate(args: ValidateArgs, dry_run: DryRun, context: &Command
     }
 
     // Check, and forecast where there is a pool.
-    let mut view = ValidateView::new(ui, source.name(), suggested_options(&args));
+    let mut view = ValidateView::new(ui, source.name(), suggested_options(&args, context));
     let found = async {
         let mut checked = check_input(&source, &options, args.split.as_deref(), &mut view)?;
         InputLimits::new(args.min_rows, None, file)?.check(checked.counts.read, None)?;
@@ -181,34 +183,59 @@ pub async fn cmd_validate(args: ValidateArgs, dry_run: DryRun, context: &Command
     };
 
     // Result.
-    let valid_rows = checked.counts.unprocessed;
+    let (valid_rows, invalid_rows) = (checked.counts.unprocessed, checked.counts.invalid);
     let rows_to_send = forecast.as_ref().map_or(valid_rows, InputForecast::rows);
     let rows = forecast.as_ref().map_or(checked.counts.read, |forecast| forecast.rows_of_shard);
     let over_bound = dry_run.bounds.check(rows_to_send, rows).err();
     let exit = match &forecast {
         _ if over_bound.is_some() => Exit::Bound,
-        _ if checked.counts.invalid > 0 => Exit::InvalidInput,
+        _ if invalid_rows > 0 => Exit::InvalidInput,
         Some(forecast) if forecast.has_pool_error => Exit::InvalidInput,
         Some(forecast) if forecast.report.refused() > 0 => Exit::Incomplete,
         _ => Exit::Success,
     };
-    view.print_result(
-        &checked.into_report(&source),
-        forecast.as_ref().map(|forecast| &forecast.report),
-        exit,
-        &over_bound.as_ref().map_or(Value::Null, |stop| stop_json(stop, ui.shows_values())),
-    )?;
+    let predicted = forecast.as_ref().map(|forecast| &forecast.report);
+    let error = over_bound.as_ref().map_or(Value::Null, |stop| stop_json(stop, ui.shows_values()));
+    view.print_result(&checked.into_report(&source), predicted, exit, &error)?;
     if let Some(stop) = &over_bound {
         ui.stopped(stop);
     }
-    if let Some(forecast) = &forecast {
-        note_part(valid_rows, forecast, ui);
-    }
-    note_files(&args, forecast.as_ref(), ui);
-    if args.save_plan.is_some() && forecast.as_ref().is_some_and(|forecast| forecast.has_pool_error) {
-        ui.warn("no plan was written: the comparison with the pool found errors");
-    }
+    print_notes(&args, valid_rows, forecast.as_ref(), context);
+    let outcome = ValidationOutcome {
+        invalid: invalid_rows,
+        forecast: predicted,
+        is_forbidden: matches!(exit, Exit::Bound) || forecast.as_ref().is_some_and(|forecast| forecast.has_pool_error),
+        is_kept_offline: names_pool && args.offline,
+        is_dry_run: dry_run.guards.is_some(),
+    };
+    print_next_steps(&args, &outcome, context);
     Ok(exit)
+}
+
+/// Prints what the result is for, and what was written.
+fn print_notes(args: &ValidateArgs, valid: u64, forecast: Option<&InputForecast>, context: &CommandContext<'_>) {
+    if let Some(forecast) = forecast {
+        note_part(valid, forecast, context.ui);
+    }
+    note_files(args, forecast, context);
+    if args.save_plan.is_some() && forecast.is_some_and(|forecast| forecast.has_pool_error) {
+        let text = "no plan was written: the comparison with the pool found errors";
+        context.ui.warn(MessageCode::PlanNotWritten, text);
+    }
+}
+
+fn print_next_steps(args: &ValidateArgs, outcome: &ValidationOutcome<'_>, context: &CommandContext<'_>) {
+    let command = ValidationCommand {
+        input: &args.input,
+        reading: &args.reading,
+        options: suggested_options(args, context),
+        choices: args.choices.as_deref(),
+        splits: args.split.is_some(),
+        saves_plan: args.save_plan.is_some(),
+    };
+    for step in next_steps(&command, outcome, context) {
+        context.ui.hint(&step);
+    }
 }
 
 /// What the checks of an input found.
@@ -385,23 +412,30 @@ fn note_part(valid: u64, forecast: &InputForecast, ui: &Ui) {
     let rows = forecast.rows();
     if rows < valid {
         let (rows, valid) = (format::count(rows), format::counted(valid, "valid row"));
-        ui.note(&format!("the forecast is for {rows} of {valid}: those of --rows, --where, --limit and --shard"));
+        ui.note(
+            MessageCode::Part,
+            &format!("the forecast is for {rows} of {valid}: those of --rows, --where, --limit and --shard"),
+        );
     }
 }
 
-/// Returns the options for the input and the pool, for a suggested command.
-fn suggested_options(args: &ValidateArgs) -> String {
-    args.reading.on_command_line() + &pool_options(&args.pool, &args.simulation)
+/// Returns the options for the input, the pool and the settings, for a suggested command.
+fn suggested_options(args: &ValidateArgs, context: &CommandContext<'_>) -> String {
+    args.reading.on_command_line() + &pool_options(&args.pool, &args.simulation, context)
 }
 
-fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, ui: &Ui) {
+fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, context: &CommandContext<'_>) {
+    let ui = context.ui;
     if let Some(folder) = &args.split {
         let verdicts = if forecast.is_some() { ", the verdicts" } else { "" };
         let folder = folder.display();
-        ui.note(&format!("wrote the valid rows, the invalid rows{verdicts} and findings.jsonl to {folder}"));
+        ui.note(
+            MessageCode::OutputWritten,
+            &format!("wrote the valid rows, the invalid rows{verdicts} and findings.jsonl to {folder}"),
+        );
         if forecast.is_some_and(|forecast| forecast.choices_needed > 0) {
             let name = choices::FILE_NAME;
-            ui.note(&format!(
+            ui.note(MessageCode::ChoicesNeeded, &format!(
                 "choose one user for each ambiguous row: put an x under `choose` in {folder}/{name}, and pass the file \
                  with --choices"
             ));
@@ -409,11 +443,14 @@ fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, ui: &Ui) {
     }
     let digest = forecast.and_then(|forecast| forecast.report.plan_digest.as_deref());
     if let Some((plan, digest)) = args.save_plan.as_ref().zip(digest) {
-        ui.outcome(&format!(
-            "wrote the plan, digest {digest}; follow it exactly with `cognito-link link {}{} --plan {}`",
-            shell_path(&args.input.display().to_string()),
-            suggested_options(args),
-            shell_path(&plan.display().to_string())
-        ));
+        ui.outcome(
+            MessageCode::PlanWritten,
+            &format!(
+                "wrote the plan, digest {digest}; follow it exactly with `cognito-link link {}{} --plan {}`",
+                shell_path(&args.input.display().to_string()),
+                suggested_options(args, context),
+                shell_path(&plan.display().to_string())
+            ),
+        );
     }
 }

@@ -30,7 +30,8 @@ use crate::exit::Exit;
 use crate::limits;
 use crate::ui::format::{count, counted, duration, rate, timestamp};
 use crate::ui::{
-    OutputFormat, SCHEMA_VERSION, Style, Ui, encode_json, escape, escape_json, meaning_fragment, shell_path,
+    MessageCode, OutputFormat, SCHEMA_VERSION, Style, Ui, encode_json, escape, escape_json, meaning_fragment,
+    shell_path,
 };
 
 /// Takes findings and refused rows as they come, and prints the result. Shows progress meanwhile.
@@ -95,14 +96,17 @@ impl ValidateView {
         printer.close();
         if let Some(forecast) = forecast {
             ui.print(&forecast_text(forecast, ui.shows_values(), style))?;
-            self.refused.iter().for_each(|line| ui.warn(&refused_text(line)));
+            self.refused.iter().for_each(|line| ui.warn(MessageCode::RefusedRow, &refused_text(line)));
             if self.refused_hidden > 0 {
                 let hidden = count(self.refused_hidden);
-                ui.warn(&format!(
-                    "and {hidden} more refused rows; list all with `cognito-link validate {}{} --split DIR`",
-                    shell_path(&report.input),
-                    self.suggested_options
-                ));
+                ui.warn(
+                    MessageCode::ListCut,
+                    &format!(
+                        "and {hidden} more refused rows; list all with `cognito-link validate {}{} --split DIR`",
+                        shell_path(&report.input),
+                        self.suggested_options
+                    ),
+                );
             }
         }
         Ok(())

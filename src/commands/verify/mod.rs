@@ -17,6 +17,7 @@ use crate::exit::Exit;
 use crate::input::{FirstReading, InputOptions, InputReader, InputSource, OutputFile};
 use crate::ledger::{ChainHead, LedgerContents, find_head, load_contents};
 use crate::limits::{HEAD_FILE_BYTES_MAX, REPORT_FAILURES_MAX};
+use crate::ui::MessageCode;
 use verification::{InputVerification, MissingRow, Verification, VerifiedSignature};
 
 const EXAMPLE: &str = "Example: cognito-link verify pairs.csv.ledger pairs.csv";
@@ -80,11 +81,10 @@ pub fn cmd_verify(args: &VerifyArgs, context: &CommandContext<'_>) -> Result<Exi
             file.write(content)?;
             file.finish()?;
         }
-        context.ui.note(&format!(
-            "wrote the head to {}, and its signature to {}",
-            head_path.display(),
-            signature_path.display()
-        ));
+        context.ui.note(
+            MessageCode::OutputWritten,
+            &format!("wrote the head to {}, and its signature to {}", head_path.display(), signature_path.display()),
+        );
     }
     let found = Verification { ledger: args.ledger.display().to_string(), contents, line_of_head, signature, inputs };
     let is_whole = found.contents.torn_bytes == 0 && found.has_all_rows();

@@ -5,6 +5,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use cognito_link::domain::error_code::ErrorCode;
+use cognito_link::ui::MessageCode;
 use serde_json::Value;
 
 use super::schema::is_command;
@@ -114,6 +116,17 @@ impl Drop for Running {
     }
 }
 
+/// Whether `explain` and the documents know the code of an event.
+fn has_known_code(event: &Value) -> bool {
+    let code = event["code"].as_str().unwrap_or_default();
+    match event["event"].as_str() {
+        Some("message") => MessageCode::parse(code).is_some(),
+        Some("error") => ErrorCode::all().any(|known| known.as_str() == code),
+        Some("progress") => ["phase", "checking", "scanning", "running", "draining"].contains(&code),
+        _ => true,
+    }
+}
+
 /// What a process left behind.
 #[derive(Debug)]
 pub(crate) struct Finished {
@@ -164,6 +177,7 @@ impl Finished {
                     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}: {arguments:?}"));
                 let found = violations(schema("event"), &event);
                 assert!(found.is_empty(), "{found:#?} in {event:#}");
+                assert!(has_known_code(&event), "{event:#}");
             }
         }
     }

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use super::POOL;
 use crate::account::{Account, Latency};
 use crate::behavior::Behavior;
-use crate::link_record::LinkOrigin;
+use crate::link_record::{HeldIdentity, LinkOrigin};
 use crate::model::{NewIdentity, NewUser, PoolSettings, Provider, ProviderKind};
 use crate::operation::Operation;
 use crate::pool::Pool;
+use crate::pool_file;
 use crate::quota::Quota;
 use crate::sign_in::SignIn;
 use crate::wire;
@@ -207,6 +208,18 @@ fn merging_links() {
     assert_eq!(switched, (nine.clone(), nine, "Alice".to_owned()));
     let mut world = World::new(true, &[Behavior::MergingLinks]);
     merge(&mut world);
+    // The two users who show the identity are saved and read again as they are.
+    let text = |pool: &Pool| {
+        let mut text = Vec::new();
+        pool_file::write(&mut text, pool).unwrap();
+        text
+    };
+    let saved = text(world.account.pool(POOL).unwrap());
+    let read = pool_file::read(&*saved).unwrap();
+    assert_eq!(text(&read), saved);
+    let read = Account::new(7).with_pool(read);
+    let holder = |held: HeldIdentity| (held.user_id == "9").then_some(held.username);
+    assert_eq!(read.held_identities(POOL).filter_map(holder).collect::<Vec<_>>(), ["Alice"]);
     assert_eq!(world.sign_in("Google", "9", None), "Alice");
     assert_eq!(world.unlink("Google", "Cognito_Subject", "9"), "");
     assert_eq!((world.ids("Alice").len(), world.holder("Google", "9").unwrap()), (0, "Google_9".to_owned()));

@@ -2,6 +2,7 @@
 //! requests to the engine.
 
 mod keys;
+mod preparation;
 mod socket;
 mod window;
 pub mod wire;
@@ -20,9 +21,10 @@ use crate::domain::control::{ControlAction, ControlRequest, ControlSource};
 use crate::engine::ControlMessage;
 use crate::ledger::record::RunId;
 use crate::limits::{CONTROL_WAITING_MAX, PAUSE_FILE_INTERVAL_MS, WINDOW_INTERVAL_MS, WINDOWS_MAX};
-use crate::ui::Ui;
+use crate::ui::{MessageCode, Ui};
 use keys::{KEYS, Keys};
-use socket::{ControlSocket, user_name};
+pub use preparation::Preparation;
+use socket::{ControlSocket, Respondent, user_name};
 pub use socket::{ask, socket_path};
 use window::{Window, WindowSchedule};
 
@@ -69,17 +71,19 @@ pub struct RunControls {
 
 impl RunControls {
     /// Ends the controls of a run that has ended.
-    pub async fn close(self) {
+    pub async fn close(self, ui: &Ui) {
+        ui.run_ended();
         if let Some(socket) = &self.socket {
-            socket.answered().await;
+            socket.connections().answered().await;
         }
     }
 }
 
 impl ControlPlan {
-    /// Starts to listen. The ledger's lock must be held.
+    /// Starts to listen, in place of what answered before the run. The ledger's lock must be held.
     pub fn start(
         &self,
+        preparation: Option<Preparation>,
         ledger: &Path,
         run: RunId,
         command: &'static str,
@@ -98,17 +102,24 @@ impl ControlPlan {
                 }
             }
         });
-        let socket = match ControlSocket::listen(ledger, run, command, sender.clone()) {
+        let socket = match ControlSocket::listen(ledger, run, command, Respondent::Run(sender.clone())) {
             Ok(socket) => Some(socket),
             Err(error) => {
                 let path = socket_path(ledger).display().to_string();
-                ui.warn(&format!("`cognito-link control` cannot reach this run: no socket at {path}: {error}"));
+                ui.warn(
+                    MessageCode::ControlUnreachable,
+                    &format!("`cognito-link control` cannot reach this run: no socket at {path}: {error}"),
+                );
                 None
             }
         };
+        if let Some(preparation) = preparation.filter(|_| socket.is_some()) {
+            preparation.hand_over();
+        }
+        ui.run_begins();
         let keys = if ui.takes_keys() { Keys::start(sender, own_user()) } else { None };
         if keys.is_some() {
-            ui.note(KEYS);
+            ui.note(MessageCode::Keys, KEYS);
         }
         Ok((RunControls { socket, _keys: keys }, requests))
     }
@@ -202,7 +213,10 @@ pub fn live_run(ledger: &Path, ui: &Ui) -> Option<wire::RunState> {
         Ok(Some(wire::WireAnswer::State(state))) => Some(*state),
         Ok(Some(wire::WireAnswer::Error { .. }) | None) => None,
         Err(error) => {
-            ui.note(&format!("the run of {} cannot be asked: {error}", ledger.display()));
+            ui.note(
+                MessageCode::ControlUnreachable,
+                &format!("the run of {} cannot be asked: {error}", ledger.display()),
+            );
             None
         }
     }

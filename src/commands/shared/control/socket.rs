@@ -21,6 +21,7 @@ use crate::domain::control::{ControlRequest, ControlSource};
 use crate::engine::ControlMessage;
 use crate::ledger::record::RunId;
 use crate::limits::{CONTROL_ANSWER_MS_MAX, CONTROL_CONNECTIONS_MAX, CONTROL_LINE_BYTES_MAX};
+use crate::ui::Ui;
 
 /// Longest wait on a socket.
 const PATIENCE: Duration = Duration::from_millis(CONTROL_ANSWER_MS_MAX);
@@ -40,19 +41,26 @@ fn is_too_long(path: &Path) -> bool {
 /// A socket that is removed when the value is dropped.
 #[derive(Debug)]
 pub(super) struct ControlSocket {
-    path: PathBuf,
-    /// Places for connections; all are free when nobody waits for an answer.
-    places: Arc<Semaphore>,
+    /// `None` where another socket is in its place.
+    path: Option<PathBuf>,
+    places: ConnectionPlaces,
+}
+
+/// Places for connections; all are free when nobody waits for an answer.
+#[derive(Debug, Clone)]
+pub(super) struct ConnectionPlaces(Arc<Semaphore>);
+
+impl ConnectionPlaces {
+    /// Waits until everybody who asked has the answer, at most a second: a request to drain may end the run at once.
+    pub(super) async fn answered(&self) {
+        let all = u32::try_from(CONTROL_CONNECTIONS_MAX).unwrap_or(u32::MAX);
+        let _ = timeout_at(clock::deadline_in(Duration::from_secs(1)), self.0.acquire_many(all)).await;
+    }
 }
 
 impl ControlSocket {
     /// Listens for requests on the socket of a ledger whose lock this process has.
-    pub(super) fn listen(
-        ledger: &Path,
-        run: RunId,
-        command: &'static str,
-        requests: mpsc::Sender<ControlMessage>,
-    ) -> io::Result<Self> {
+    pub(super) fn listen(ledger: &Path, run: RunId, command: &'static str, respondent: Respondent) -> io::Result<Self> {
         let path = socket_path(ledger);
         // It is bound under a shorter name, which succeeds all the same.
         if is_too_long(&path) {
@@ -70,21 +78,68 @@ impl ControlSocket {
         fs::set_permissions(&private, Permissions::from_mode(0o600))?;
         fs::rename(&private, &path)?;
         let places = Arc::new(Semaphore::new(CONTROL_CONNECTIONS_MAX));
-        tokio::spawn(serve(listener, Arc::clone(&places), run, command, requests));
-        Ok(Self { path, places })
+        tokio::spawn(serve(listener, Arc::clone(&places), run, command, respondent));
+        Ok(Self { path: Some(path), places: ConnectionPlaces(places) })
     }
 
-    /// Waits until everybody who asked has the answer, at most a second: a request to drain may end the run at once.
-    pub(super) async fn answered(&self) {
-        let all = u32::try_from(CONTROL_CONNECTIONS_MAX).unwrap_or(u32::MAX);
-        let _ = timeout_at(clock::deadline_in(Duration::from_secs(1)), self.places.acquire_many(all)).await;
+    /// Leaves what is at its path to somebody else.
+    pub(super) fn forget(&mut self) {
+        self.path = None;
+    }
+
+    pub(super) fn connections(&self) -> ConnectionPlaces {
+        self.places.clone()
     }
 }
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
-        // One that somebody else has removed is gone.
-        let _ = fs::remove_file(&self.path);
+        if let Some(path) = &self.path {
+            // One that somebody else has removed is gone.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Who answers requests.
+#[derive(Clone)]
+pub(super) enum Respondent {
+    Run(mpsc::Sender<ControlMessage>),
+    /// A command before its run, which reports what it does and takes the user who requests its end.
+    Preparation {
+        ui: Ui,
+        drain: mpsc::Sender<Option<String>>,
+    },
+}
+
+impl Respondent {
+    async fn answer(&self, request: WireRequest, user: Option<String>, run: RunId, command: &str) -> WireAnswer {
+        let is_drain = request == WireRequest::Drain;
+        match self {
+            Self::Run(requests) => match state_after(request, user, requests).await {
+                Some(snapshot) => WireAnswer::State(Box::new(RunState::new(run, command, &snapshot))),
+                None => WireAnswer::Error { error: "the run has just ended".to_owned() },
+            },
+            Self::Preparation { ui, drain } if is_drain || request == WireRequest::Status => {
+                if is_drain {
+                    // One that is there already ends the command as well.
+                    let _ = drain.try_send(user);
+                }
+                WireAnswer::State(Box::new(RunState::of_preparation(run, command, is_drain, ui.phase())))
+            }
+            Self::Preparation { .. } => {
+                let error = "the run has not begun: it answers `status` and `drain` until then".to_owned();
+                WireAnswer::Error { error }
+            }
+        }
+    }
+
+    /// Waits until nobody is left who could answer.
+    async fn gone(&self) {
+        match self {
+            Self::Run(requests) => requests.closed().await,
+            Self::Preparation { drain, .. } => drain.closed().await,
+        }
     }
 }
 
@@ -93,7 +148,7 @@ async fn serve(
     places: Arc<Semaphore>,
     run: RunId,
     command: &'static str,
-    requests: mpsc::Sender<ControlMessage>,
+    respondent: Respondent,
 ) {
     loop {
         // Each connection keeps its place for a bounded time.
@@ -105,19 +160,19 @@ async fn serve(
                     clock::sleep(Duration::from_millis(100)).await;
                     continue;
                 };
-                let requests = requests.clone();
+                let respondent = respondent.clone();
                 tokio::spawn(async move {
-                    answer(stream, run, command, requests).await;
+                    answer(stream, run, command, respondent).await;
                     drop(place);
                 });
             }
-            () = requests.closed() => return,
+            () = respondent.gone() => return,
         }
     }
 }
 
 /// Reads a request, and writes the answer. One who sends nothing is left alone after a while.
-async fn answer(mut stream: UnixStream, run: RunId, command: &'static str, requests: mpsc::Sender<ControlMessage>) {
+async fn answer(mut stream: UnixStream, run: RunId, command: &'static str, respondent: Respondent) {
     let deadline = clock::deadline_in(PATIENCE);
     let user = stream.peer_cred().ok().map(|peer| user_name(peer.uid()));
     let exchange = async {
@@ -125,10 +180,7 @@ async fn answer(mut stream: UnixStream, run: RunId, command: &'static str, reque
         let (reader, mut writer) = stream.split();
         AsyncBufReader::new(reader.take(CONTROL_LINE_BYTES_MAX)).read_line(&mut line).await?;
         let answer = match serde_json::from_str::<WireRequest>(&line) {
-            Ok(request) => match state_after(request, user, &requests).await {
-                Some(snapshot) => WireAnswer::State(Box::new(RunState::new(run, command, &snapshot))),
-                None => WireAnswer::Error { error: "the run has just ended".to_owned() },
-            },
+            Ok(request) => respondent.answer(request, user, run, command).await,
             Err(error) => WireAnswer::Error { error: format!("not a request: {error}") },
         };
         let mut text = serde_json::to_string(&answer)?;
@@ -199,7 +251,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ledger = folder.path().join("l".repeat(120));
         let (requests, _) = mpsc::channel(1);
-        let refused = ControlSocket::listen(&ledger, RunId(1), "link", requests).unwrap_err();
+        let refused = ControlSocket::listen(&ledger, RunId(1), "link", Respondent::Run(requests)).unwrap_err();
         assert!(refused.to_string().contains("too long"), "{refused}");
         assert!(!socket_path(&ledger).exists());
         assert!(matches!(ask(&ledger, WireRequest::Status), Ok(None)));
@@ -228,7 +280,7 @@ mod tests {
         let path = socket_path(&ledger);
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let (sender, mut requests) = mpsc::channel(1);
-        let socket = ControlSocket::listen(&ledger, RunId(7), "link", sender).unwrap();
+        let socket = ControlSocket::listen(&ledger, RunId(7), "link", Respondent::Run(sender)).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let asked = ledger.clone();
         let asking = tokio::task::spawn_blocking(move || ask(&asked, WireRequest::Rate { per_second: Some(3.0) }));
@@ -249,7 +301,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ledger = folder.path().join("l");
         let (sender, _requests) = mpsc::channel(1);
-        let _socket = ControlSocket::listen(&ledger, RunId(7), "link", sender.clone()).unwrap();
+        let _socket = ControlSocket::listen(&ledger, RunId(7), "link", Respondent::Run(sender.clone())).unwrap();
         let path = socket_path(&ledger);
         let exchange = move || {
             let mut stream = BlockingStream::connect(path).unwrap();
@@ -262,7 +314,7 @@ mod tests {
         assert!(text.starts_with(r#"{"error":"not a request"#), "{text}");
         let other = folder.path().join("other");
         fs::write(socket_path(&other), "mine").unwrap();
-        assert!(ControlSocket::listen(&other, RunId(7), "link", sender).is_err());
+        assert!(ControlSocket::listen(&other, RunId(7), "link", Respondent::Run(sender)).is_err());
         assert_eq!(fs::read_to_string(socket_path(&other)).unwrap(), "mine");
     }
 }

@@ -52,7 +52,7 @@ pub struct RunState {
     pub pid: u32,
     pub run: String,
     pub command: String,
-    /// `running`, `waiting`, `paused` or `draining`.
+    /// `preparing`, `running`, `waiting`, `paused` or `draining`.
     pub state: String,
     /// Why nothing is sent: [`WaitReason::as_str`].
     pub reason: Option<String>,
@@ -69,6 +69,13 @@ pub struct RunState {
 }
 
 impl RunState {
+    /// The state of a command before its run, which does what `text` says.
+    pub fn of_preparation(run: RunId, command: &str, is_draining: bool, text: String) -> Self {
+        let state = if is_draining { "draining" } else { "preparing" };
+        let nothing = RunSnapshot { rate_per_second: f64::INFINITY, ..RunSnapshot::default() };
+        Self { state: state.to_owned(), text, ..Self::new(run, command, &nothing) }
+    }
+
     pub fn new(run: RunId, command: &str, snapshot: &RunSnapshot) -> Self {
         let state = match snapshot.waiting {
             _ if snapshot.draining => "draining",

@@ -21,6 +21,7 @@ use super::exposition::exposition;
 use crate::clock::{Clock, sleep, timeout_at};
 use crate::commands::shared::{CommandContext, Failure};
 use crate::limits::{METRICS_READER_MS_MAX, METRICS_READERS_MAX};
+use crate::ui::MessageCode;
 
 /// Listens from now on, until the process ends.
 pub(super) async fn start(
@@ -31,7 +32,7 @@ pub(super) async fn start(
     let failed = |error| Failure::Usage(format!("--metrics-listen: cannot listen on {address}: {error}"));
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    context.ui.note(&format!("metrics are at http://{address}/metrics during the run"));
+    context.ui.note(MessageCode::MetricsAddress, &format!("metrics are at http://{address}/metrics during the run"));
     tokio::spawn(accept(listener, registry, context.clock));
     Ok(())
 }
