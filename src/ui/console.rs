@@ -218,6 +218,8 @@ impl Console {
         }
         self.clear_bar();
         self.set_phase(Phase::Step("waiting for the answer to a question".to_owned()));
+        // What was typed before the question is no answer to it. Without a terminal there is nothing to discard.
+        let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
         let mut stderr = lock(&self.stderr);
         stderr.write_all(prompt.as_bytes())?;
         stderr.flush()?;
