@@ -164,7 +164,7 @@ fn looks_before_inspection_is_believed(seen: &InspectedLink, inspection: UndoIns
     match effect {
         UnknownEffect::OfRecentCall if stands => settle_with.patient_looks(),
         // What was seen before the call may have been an older link, in place of ours.
-        UnknownEffect::OfRecentCall if may_be_hidden => settle_with.most_looks(),
+        UnknownEffect::OfRecentCall if may_be_hidden && announced_by_this_run => settle_with.most_looks(),
         // This run saw the link by the same call before it announced the unlink; an earlier run may have used the other.
         UnknownEffect::OfRecentCall if announced_by_this_run => 1,
         UnknownEffect::OfRecentCall => settle_with.patient_looks(),
