@@ -98,11 +98,11 @@ impl RunObserver for EventPrinter {
         match event {
             RunEvent::Checking { rows } => {
                 self.checking = true;
-                self.console.set_phase(Phase::Checking { rows: *rows });
+                self.console.set_phase(Some(Phase::Checking { rows: *rows }));
                 self.progress.on_checking(*rows);
             }
             RunEvent::Scanning { users, estimated } => {
-                self.console.set_phase(Phase::Scanning { users: *users, estimated: *estimated });
+                self.console.set_phase(Some(Phase::Scanning { users: *users, estimated: *estimated }));
                 self.progress.on_scanning(*users, *estimated);
             }
             RunEvent::Found(finding) => self.findings.print(finding),
