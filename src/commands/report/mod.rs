@@ -15,7 +15,7 @@ use clap::Args;
 
 use super::explain::advice_by_code;
 use super::shared::control::live_run;
-use super::shared::next_command::config_of_run;
+use super::shared::next_command::{config_of_run, config_option};
 use super::shared::{CommandContext, Failure, InputArgs, check_outputs, headings};
 use crate::domain::report::{LedgerReport, LiveRun};
 use crate::exit::Exit;
@@ -81,7 +81,8 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
     let reading = earlier.as_ref().unwrap_or(&args.reading);
     report.reading_options = reading.on_command_line();
     let config = context.config.clone().or_else(|| config_of_run(&report.input_arguments));
-    let input = inputs.first().and_then(|input| reading.with_input(input, config.as_deref()));
+    let input = inputs.first().and_then(|input| reading.with_input(input));
+    let input = input.map(|input| input + &config_option(config.as_deref()));
     let files = [&args.failed, &args.unprocessed, &args.csv, &args.markdown];
     let recorded = ledgers.inputs();
     let read = args.ledgers.iter().chain(&inputs).chain(&recorded).chain(&args.cloudtrail);

@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 use super::cloudtrail::TrailComparison;
 use crate::commands::shared::result::result_json;
 use crate::commands::shared::run_view::{
-    IN_DOUBT, IN_FLIGHT, RESUME_AFTER_REPORT, by_code_json, counts_json, counts_table, joined, print_next_steps,
+    IN_DOUBT, IN_FLIGHT, RESUME_AFTER_REPORT, by_code_json, counts_json, counts_table, joined, print_steps_after_run,
     simulated_mark,
 };
 use crate::domain::finding::FindingCode;
@@ -95,7 +95,7 @@ pub(super) fn print_ledger_report(
             ));
         }
     }
-    print_next_steps(&report.counts, 0, &ledgers, input, RESUME_AFTER_REPORT, ui);
+    print_steps_after_run(&report.counts, 0, &ledgers, input, RESUME_AFTER_REPORT, ui);
     if let ([ledger], true) = (report.ledgers.as_slice(), report.superseded_links > 0) {
         let (ledger, options) = (shell_path(ledger), &report.pool_options);
         ui.hint(&format!("remove the superseded links: `cognito-link undo {ledger} --superseded{options}`"));
