@@ -133,14 +133,14 @@ struct SettledRows {
 
 impl SettledRows {
     fn find(&self, key: RowKey) -> Option<usize> {
-        let near = self.index.range(key.first_bits());
+        let near = self.index.range(key.leading_u64());
         let found = self.rows[near.clone()].binary_search_by(|row| row.key.cmp(&key));
         found.ok().map(|at| near.start + at)
     }
 
     fn merge(&mut self, newer: Vec<SettledRow>) {
         merge(&mut self.rows, newer);
-        self.index = HashIndex::of(self.rows.iter().map(|row| row.key.first_bits()));
+        self.index = HashIndex::of(self.rows.iter().map(|row| row.key.leading_u64()));
     }
 }
 

@@ -150,8 +150,16 @@ fn signature(arg: &Arg) -> String {
     let values: Vec<String> = arg.get_value_names().into_iter().flatten().map(ToString::to_string).collect();
     let value = if arg.get_action().takes_values() { values.join(" ") } else { String::new() };
     let short = arg.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
-    let name = arg.get_long().map_or(value.clone(), |long| format!("{short}--{long} {value}"));
-    name.trim().to_owned()
+    let is_optional = arg.get_num_args().is_some_and(|number| number.min_values() == 0);
+    let value = match (arg.get_long(), value.is_empty()) {
+        (None, _) => return value,
+        (_, true) => value,
+        (_, false) if arg.is_require_equals_set() && is_optional => format!("[={value}]"),
+        (_, false) if arg.is_require_equals_set() => format!("={value}"),
+        (_, false) if is_optional => format!(" [{value}]"),
+        (_, false) => format!(" {value}"),
+    };
+    format!("{short}--{}{value}", arg.get_long().unwrap_or_default())
 }
 
 /// An option as an item of a list, with its values, default and variable.
