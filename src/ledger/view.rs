@@ -247,6 +247,11 @@ impl LedgerView {
         u16::try_from(at).ok().map(InputIndex).filter(|index| *index != InputIndex::UNKNOWN)
     }
 
+    /// Returns the path with which an input was given last; the path itself where no run had an input of this file name.
+    pub fn name_of_input<'a>(&'a self, path: &'a str) -> &'a str {
+        self.input_of(path).map_or(path, |index| &self.inputs[usize::from(index.0)].path)
+    }
+
     /// Rows of an input that count and may be superseded, invalid ones included.
     pub(super) fn current_rows_of(&self, input: InputIndex) -> impl Iterator<Item = RowKey> {
         let rows = self.all_held().filter(move |(_, held)| held.input == input);

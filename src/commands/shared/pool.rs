@@ -69,7 +69,7 @@ impl PoolArgs {
         let from_file = || match &file.endpoint_url {
             Some(url) => parse_endpoint_url(url)
                 .map(Some)
-                .map_err(|error| Failure::Usage(format!("endpoint-url '{url}': {error}"))),
+                .map_err(|error| Failure::Usage(format!("endpoint-url '{}': {error}", without_password(url)))),
             None => Ok(None),
         };
         Ok(ConnectionTarget::Aws {
