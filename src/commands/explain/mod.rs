@@ -214,7 +214,7 @@ mod tests {
         };
         let refused = RowState::Refused(RefusalCode::Unrecognised);
         let states = [RowState::Linked, RowState::AlreadyLinked, refused, RowState::Failed, RowState::InDoubt];
-        let states = states.map(RowState::as_str).into_iter().chain(["unprocessed", "invalid"]);
+        let states = states.map(RowState::as_str).into_iter().chain(["unprocessed", "undone", "invalid"]);
         let standings = ["missing", "moved", "blocked", "unverifiable", "misfired", "extra"].into_iter();
         let refusals = RefusalCode::ALL.iter().map(|code| code.as_str());
         let findings = FindingCode::ALL.iter().map(|code| code.as_str());

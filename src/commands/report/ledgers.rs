@@ -309,7 +309,7 @@ impl Ledgers {
         report: &mut LedgerReport,
     ) -> Result<WrittenRows, Failure> {
         let mut files = OpenRowFiles::default();
-        let mut seen = HashSet::new();
+        let (mut seen, mut found) = (HashSet::new(), HashSet::new());
         let needs_texts = table.is_some() || inputs.failed.is_some();
         let texts = if needs_texts { self.service_texts()? } else { HashMap::new() };
         let mut counts = report.counts.clone();
@@ -342,7 +342,8 @@ impl Ledgers {
                             RowText { state: "invalid", code: finding.code.as_str(), message: &finding.message }
                         }
                         (false, None) => {
-                            RowText { state: held.state, code: held.code, message: explained.as_deref().unwrap_or("") }
+                            let state = if state == RowState::Undone { "undone" } else { held.state };
+                            RowText { state, code: held.code, message: explained.as_deref().unwrap_or("") }
                         }
                     };
                     table.write(source.name(), &reader.raw(), reader.layout(), &record, key, text)?;
@@ -353,6 +354,9 @@ impl Ledgers {
                 }
                 if self.is_superseded(key) {
                     continue;
+                }
+                if state != RowState::Unprocessed {
+                    found.insert(key);
                 }
                 // Equal rows are one row: it is linked once.
                 let is_new = match state {
@@ -388,7 +392,9 @@ impl Ledgers {
         counts.balance()?;
         report.counts = counts;
         report.unprocessed_known = true;
-        files.finish()
+        let is_left_out = |key: &RowKey| !found.contains(key) && !self.is_superseded(*key);
+        let left_out = self.keys().into_iter().filter(is_left_out).count() as u64;
+        files.finish(left_out)
     }
 }
 
@@ -503,8 +509,9 @@ impl OpenRowFiles {
         file.as_mut().map_or(Ok(()), |file| file.write(raw, note))
     }
 
-    fn finish(self) -> Result<WrittenRows, Failure> {
+    fn finish(self, left_out: u64) -> Result<WrittenRows, Failure> {
         Ok(WrittenRows {
+            left_out,
             failed: self.failed.map(RecordWriter::finish).transpose()?,
             unprocessed: self.unprocessed.map(RecordWriter::finish).transpose()?,
         })
@@ -514,6 +521,8 @@ impl OpenRowFiles {
 /// Numbers of rows in the files; `None` where there is no file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct WrittenRows {
+    /// Rows of the ledgers that are in none of the inputs, and so in no file.
+    pub(super) left_out: u64,
     pub(super) failed: Option<u64>,
     pub(super) unprocessed: Option<u64>,
 }
