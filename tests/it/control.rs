@@ -439,8 +439,15 @@ fn a_live_run_is_reported_paused_slowed_and_drained_over_its_socket() {
     home.run(&["verify", "pairs.csv.ledger"]).left_with(0);
     let nobody = home.run(&["control", "pairs.csv.ledger", "status"]);
     nobody.refused_with(7, "no run is live");
-    let report = home.run(&["report", "pairs.csv.ledger"]).left_with(0);
+    let report = home.run(&["report", "pairs.csv.ledger", "--html", "page.html"]).left_with(0);
     assert!(!report.stdout.contains("live"), "{report:#?}");
+    let listed: Vec<&str> = report.stdout.lines().filter(|line| line.contains(" (socket by ")).collect();
+    assert!(listed.len() == 4 && listed[1].contains(" rate: at most 200/s (socket by "), "{report:#?}");
+    assert_eq!(home.read("page.html").matches(" (socket by ").count(), 4);
+    let report = home.run(&["report", "pairs.csv.ledger", "--output", "json"]).left_with(0).json();
+    let changes = report["runs"][0]["control_changes"].as_array().unwrap();
+    assert_eq!((&changes[1]["change"], &changes[1]["rate_per_second"]), (&"rate".into(), &200.0.into()), "{report}");
+    assert!(changes.iter().all(|change| change["user"].is_string() && change["source"] == "socket"), "{report}");
 }
 
 #[test]

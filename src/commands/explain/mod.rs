@@ -19,7 +19,7 @@ use crate::ui::{MessageCode, OutputFormat};
 #[derive(Debug, Args)]
 #[command(after_help = "Example: cognito-link explain linked_elsewhere")]
 pub struct ExplainArgs {
-    /// Code of a row, an error, a result or an event, name of an exception of the service, or a text of it; without one, all are listed
+    /// Code of a row, an error, a result or a message, name of an exception of the service, or a text of it; without one, all are listed
     pub code: Option<String>,
 }
 

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::history::change_line;
 use super::html::UndoableLinks;
 use super::row_table::{RowTable, RowText};
 use crate::commands::shared::{Failure, pool_options_of_run};
@@ -12,7 +13,7 @@ use crate::domain::counts::Counts;
 use crate::domain::finding::{FindingCode, Severity};
 use crate::domain::identity::PoolId;
 use crate::domain::outcome::ServiceText;
-use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
+use crate::domain::report::{FailureLine, LedgerReport, RunChanges, RunLine, ShardsReport};
 use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::state::{ResumeAction, RetryChoice, RowState};
 use crate::input::{
@@ -217,6 +218,7 @@ impl Ledgers {
                         started_unix_ms: start.at,
                         ended: None,
                         live: None,
+                        changes: RunChanges::default(),
                     });
                 }
                 LedgerRecord::RunEnded(end) => {
@@ -245,8 +247,13 @@ impl Ledgers {
                 | LedgerRecord::Attempt(_)
                 | LedgerRecord::Invalid(_)
                 | LedgerRecord::Superseded(_)
-                | LedgerRecord::Reinstated(_)
-                | LedgerRecord::Control(_) => {}
+                | LedgerRecord::Reinstated(_) => {}
+                LedgerRecord::Control(change) => {
+                    let id = change.run.to_string();
+                    if let Some(run) = report.runs.iter_mut().rev().find(|run| run.id == id) {
+                        run.changes.add(change_line(change));
+                    }
+                }
             }
             ControlFlow::Continue(())
         })?;
