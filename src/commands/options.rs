@@ -37,14 +37,14 @@ fn variable(option: &str) -> String {
 /// Parses a command line, with the values of variables and of the file where it has none.
 pub(super) fn parse(
     program: Command,
-    arguments: Vec<OsString>,
+    arguments: &[OsString],
     variables: &dyn Fn(&str) -> Option<String>,
 ) -> Result<ArgMatches, clap::Error> {
-    let values = values_from_outside(&program, &arguments, variables);
+    let values = values_from_outside(&program, arguments, variables);
     let mut command = with_defaults(program, &values);
-    let mut parsed = command.try_get_matches_from_mut(&arguments);
+    let mut parsed = command.try_get_matches_from_mut(arguments);
     if let Err(error) = &parsed
-        && let Some(more) = with_required(&arguments, error, &values)
+        && let Some(more) = with_required(arguments, error, &values)
     {
         parsed = command.try_get_matches_from_mut(more);
     }
@@ -286,7 +286,7 @@ mod tests {
     fn parsed(words: &[&str], variables: &[(&str, &str)]) -> Result<Cli, String> {
         let find = |name: &str| variables.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned());
         let arguments = ["cognito-link"].iter().chain(words).map(OsString::from).collect();
-        let matches = parse(Cli::command(), arguments, &find);
+        let matches = parse(Cli::command(), &arguments, &find);
         matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| error.to_string())
     }
 
@@ -305,7 +305,7 @@ mod tests {
             (zone, ("COGNITO_LINK_RATE", "1"), false),
         ] {
             let find = |name: &str| (name == set.0).then(|| set.1.to_owned());
-            let parsed = parse(Cli::command(), words.iter().map(Into::into).collect(), &find);
+            let parsed = parse(Cli::command(), &words.iter().map(Into::into).collect::<Vec<_>>(), &find);
             assert_eq!(
                 parsed.is_ok(),
                 is_taken,
