@@ -40,16 +40,22 @@ pub fn cmd_man(args: &ManArgs, program: clap::Command, context: &CommandContext<
     Ok(Exit::Success)
 }
 
+/// Adds every command below this one, each with the title of its page.
+fn add_commands(parent: &clap::Command, title: &str, commands: &mut Vec<clap::Command>) {
+    for command in parent.get_subcommands().filter(|command| !command.is_hide_set()) {
+        let title = format!("{title}-{}", command.get_name());
+        commands.push(command.clone().display_name(title.clone()));
+        add_commands(command, &title, commands);
+    }
+}
+
 /// Returns every page with its file name.
 fn manual_pages(program: clap::Command) -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut program = program.disable_help_subcommand(true);
     program.build();
     // `git-commit(1)` is the manual's habit for a command of a program, and `git commit` is what people type.
-    let commands = program.get_subcommands().map(|command| {
-        let title = format!("{}-{}", program.get_name(), command.get_name());
-        command.clone().display_name(title)
-    });
-    let commands: Vec<clap::Command> = commands.collect();
+    let mut commands = Vec::new();
+    add_commands(&program, program.get_name(), &mut commands);
     let source = format!("{} {}", program.get_name(), env!("CARGO_PKG_VERSION"));
     let mut pages = Vec::new();
     for command in std::iter::once(program).chain(commands) {

@@ -282,7 +282,7 @@ pub enum ColorWhen {
 pub fn run() -> ExitCode {
     let variables = |name: &str| std::env::var(name).ok();
     let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
-    let matches = options::parse(Cli::command(), arguments.clone(), &variables);
+    let matches = options::parse(Cli::command(), &arguments, &variables);
     let parsed = matches.and_then(|matches| match shared::misplaced_object(&matches) {
         Some(reason) => Err(Cli::command().error(ErrorKind::InvalidValue, reason)),
         None => Cli::from_arg_matches(&matches),

@@ -8,7 +8,8 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use clap::builder::BoolishValueParser;
-use clap::error::{ContextKind, ContextValue};
+use clap::builder::TypedValueParser as _;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::shared::settings::{DEFAULT_POOL_KEYS, OptionValues, read_option_values};
@@ -36,13 +37,50 @@ fn variable(option: &str) -> String {
 /// Parses a command line, with the values of variables and of the file where it has none.
 pub(super) fn parse(
     program: Command,
-    arguments: Vec<OsString>,
+    arguments: &[OsString],
     variables: &dyn Fn(&str) -> Option<String>,
 ) -> Result<ArgMatches, clap::Error> {
-    let values = values_from_outside(&program, &arguments, variables);
+    let values = values_from_outside(&program, arguments, variables);
     let mut command = with_defaults(program, &values);
-    let parsed = command.try_get_matches_from_mut(arguments);
+    let mut parsed = command.try_get_matches_from_mut(arguments);
+    if let Err(error) = &parsed
+        && let Some(more) = with_required(arguments, error, &values)
+    {
+        parsed = command.try_get_matches_from_mut(more);
+    }
     parsed.map_err(|error| with_origin(error, &values, &mut command))
+}
+
+/// The command line with the options that others on it require, where their values come from outside: for clap, a default
+/// is not there. `None` where the error is another one, or a value is missing everywhere.
+fn with_required(arguments: &[OsString], error: &clap::Error, values: &OptionValues) -> Option<Vec<OsString>> {
+    let (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(missing))) =
+        (error.kind(), error.get(ContextKind::InvalidArg))
+    else {
+        return None;
+    };
+    let mut more = Vec::new();
+    // As in the usage: `--simulate`, `--window <TIMES>`.
+    for usage in missing {
+        let (option, takes_value) = usage.split_once(' ').map_or((usage.as_str(), false), |(option, _)| (option, true));
+        let (texts, _) = values.get(option.strip_prefix("--")?)?;
+        if takes_value {
+            more.extend(texts.iter().map(|text| OsString::from(format!("{option}={text}"))));
+        } else if texts.first().is_some_and(|text| is_true(text)) {
+            more.push(option.into());
+        } else {
+            return None;
+        }
+    }
+    let end = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
+    let mut arguments = arguments.to_vec();
+    arguments.splice(end..end, more);
+    Some(arguments)
+}
+
+/// Whether the value of a flag turns it on.
+fn is_true(text: &str) -> bool {
+    BoolishValueParser::new().parse_ref(&Command::new(""), None, text.as_ref()).unwrap_or(false)
 }
 
 /// The values of variables and of the file, by the name of the option. A file that cannot be read is reported by the
@@ -248,12 +286,34 @@ mod tests {
     fn parsed(words: &[&str], variables: &[(&str, &str)]) -> Result<Cli, String> {
         let find = |name: &str| variables.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned());
         let arguments = ["cognito-link"].iter().chain(words).map(OsString::from).collect();
-        let matches = parse(Cli::command(), arguments, &find);
+        let matches = parse(Cli::command(), &arguments, &find);
         matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| error.to_string())
     }
 
     /// Words, variables, and the value that is found.
     type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], Option<&'a str>);
+
+    #[test]
+    fn an_option_may_require_one_that_comes_from_outside() {
+        let rehearse: &[&str] = &["cognito-link", "link", "in.csv", "--rehearse"];
+        let zone: &[&str] = &["cognito-link", "link", "in.csv", "--time-zone", "Europe/Berlin"];
+        for (words, set, is_taken) in [
+            (rehearse, ("COGNITO_LINK_SIMULATE", "1"), true),
+            (rehearse, ("COGNITO_LINK_SIMULATE", "false"), false),
+            (rehearse, ("COGNITO_LINK_WINDOW", "22:00-06:00"), false),
+            (zone, ("COGNITO_LINK_WINDOW", "22:00-06:00"), true),
+            (zone, ("COGNITO_LINK_RATE", "1"), false),
+        ] {
+            let find = |name: &str| (name == set.0).then(|| set.1.to_owned());
+            let parsed = parse(Cli::command(), &words.iter().map(Into::into).collect::<Vec<_>>(), &find);
+            assert_eq!(
+                parsed.is_ok(),
+                is_taken,
+                "{words:?} {set:?}: {:?}",
+                parsed.err().map(|error| error.to_string())
+            );
+        }
+    }
 
     #[test]
     fn a_value_is_read_from_a_command_line_that_clap_refuses_from_a_variable_and_from_the_file() {

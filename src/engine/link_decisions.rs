@@ -210,6 +210,9 @@ fn looks_before_absence_is_believed(
     match (effect, why) {
         (UnknownEffect::OfRecentCall, IfNoEffect::RetryCall) => settle_with.patient_looks(),
         (UnknownEffect::OfRecentCall, _) => settle_with.most_looks(),
+        (UnknownEffect::OfOldCallNotSeen, IfNoEffect::RefuseRow(InvalidParameter | Unrecognised)) => {
+            settle_with.most_looks()
+        }
         (UnknownEffect::OfOldCallNotSeen, why) if claims_a_link(why) => settle_with.most_looks(),
         (_, IfNoEffect::RefuseRow(IdentityHasProfile)) => settle_with.patient_looks(),
         (_, IfNoEffect::RefuseRow(ProviderNotFound | UserNotFound)) if *look != DestinationLook::UserMissing => {
@@ -373,8 +376,8 @@ mod tests {
         use IfNoEffect::{CountIdentities, LookForNativeUser, RefuseRow, RetryCall};
         use LookJudgement::{LookForProfile, Refused, StillInDoubt};
         use RefusalCode::{
-            IdentityHasProfile, InvalidParameter, LinkedElsewhere, ProviderNotFound, TooManyIdentities, UserDisabled,
-            UserNotFound,
+            IdentityHasProfile, InvalidParameter, LinkedElsewhere, ProviderNotFound, TooManyIdentities, Unrecognised,
+            UserDisabled, UserNotFound,
         };
         use UnknownEffect::{None, OfOldCall, OfOldCallNotSeen, OfRecentCall};
         let (proven, unproven) =
@@ -420,6 +423,8 @@ mod tests {
                 (2, Refused(LinkedElsewhere)),
             ),
             (LookForNativeUser, OfOldCallNotSeen, LACKS, (8, LookForProfile), (2, LookForProfile)),
+            // A text that is not known may say so too.
+            (RefuseRow(Unrecognised), OfOldCallNotSeen, LACKS, (8, Refused(Unrecognised)), (2, Refused(Unrecognised))),
             (RefuseRow(UserDisabled), OfOldCallNotSeen, LACKS, (1, Refused(UserDisabled)), (1, Refused(UserDisabled))),
             // The limit of the user, or another one: then the call is repeated.
             (CountIdentities, None, FULL, (1, Refused(TooManyIdentities)), (1, Refused(TooManyIdentities))),

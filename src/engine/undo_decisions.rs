@@ -163,6 +163,8 @@ fn looks_before_inspection_is_believed(seen: &InspectedLink, inspection: UndoIns
     let stands = matches!(seen, InspectedLink::Standing(_));
     match effect {
         UnknownEffect::OfRecentCall if stands => settle_with.patient_looks(),
+        // What was seen before the call may have been an older link, in place of ours.
+        UnknownEffect::OfRecentCall if may_be_hidden => settle_with.most_looks(),
         // This run saw the link by the same call before it announced the unlink; an earlier run may have used the other.
         UnknownEffect::OfRecentCall if announced_by_this_run => 1,
         UnknownEffect::OfRecentCall => settle_with.patient_looks(),
@@ -215,6 +217,7 @@ mod tests {
             (&absent, NotLinkedAnswer, None, true, false, 1, 1),
             (&standing, lost, OfRecentCall, true, false, 5, 2),
             (&absent, lost, OfRecentCall, true, false, 1, 1),
+            (&absent, lost, OfRecentCall, true, true, 8, 1),
             (&absent, NoCall, OfRecentCall, false, false, 5, 2),
             (&standing, NoCall, OfOldCall, false, false, 1, 1),
             (&absent, NoCall, OfOldCall, false, true, 1, 1),

@@ -220,6 +220,8 @@ impl Console {
         }
         self.clear_bar();
         let before = self.set_phase(Some(Phase::Step("waiting for the answer to a question".to_owned())));
+        // What was typed before the question is no answer to it. Without a terminal there is nothing to discard.
+        let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
         let answer = self.answer_to(prompt);
         self.set_phase(before);
         Ok(answer?.trim_ascii().to_vec())

@@ -9,6 +9,7 @@ use cognito_link::domain::outcome::RefusalCode;
 use cognito_link::domain::row::{Link, Row, RowKey};
 use cognito_link::domain::state::RowState;
 use cognito_link::engine::testing::{open_ledger, row_of};
+use cognito_link::ledger::RowStanding;
 use cognito_link::ledger::storage::MemoryStorage;
 use cognito_link::limits::{LIST_LAG_MS_MAX, SETTLE_WAITS_MS};
 use cognito_sim::{Behavior, Operation};
@@ -263,12 +264,7 @@ impl Judge {
                 let is_claimed_rightly = history.was_on(&pair.username, |by| by == Maker::Us)
                     || scene.behaves(Behavior::RepeatSucceeds) && history.was_on(&pair.username, |_| true);
                 // `undo` says so of what it removes itself.
-                let removed_by_us = state == RowState::Linked
-                    && history
-                        .0
-                        .last()
-                        .is_some_and(|last| last.by == Maker::Us && last.operation != Operation::LinkProvider)
-                    && last_holder(history) == Some((&*pair.username, Maker::Us));
+                let removed_by_us = state == RowState::Linked && was_removed_by_us(history, pair);
                 match (is_claimed_rightly, removed_by_us, state) {
                     (false, ..) => wrong("no call of ours made it"),
                     (_, true, _) => wrong("our own call removed it"),
@@ -331,8 +327,12 @@ pub(crate) fn judge_end_of_links(scene: &Scene, disk: &MemoryStorage, breaches: 
     for (key, pair) in scene.keys() {
         let state = view.state(key);
         let is_open = match state {
-            // One that is invalid beside other rows is not sent.
-            RowState::Failed if view.invalid_code(key).is_some() => false,
+            // One that is invalid beside other rows, or replaced by a correction, is not sent; `undo` settles its unlink.
+            RowState::Failed if view.invalid_code(key).is_some() || view.standing(key) != RowStanding::Current => false,
+            RowState::Unlinking if scene.is_for_two_users(&pair) => false,
+            // The service may give one text for a link that is there and for an identity that somebody else holds: after a
+            // call without an answer they cannot be told apart, and the call of every run may have none.
+            RowState::InDoubt if is_held_by_another(scene, &pair) => false,
             RowState::Unprocessed | RowState::Undone => {
                 view.invalid_code(key).is_none() && !view.is_superseded(key) && !scene.is_repeated(&pair)
             }
@@ -345,10 +345,21 @@ pub(crate) fn judge_end_of_links(scene: &Scene, disk: &MemoryStorage, breaches: 
     }
 }
 
+fn is_held_by_another(scene: &Scene, pair: &Pair) -> bool {
+    scene.account.with(|account| {
+        let mut held = account.held_identities(POOL);
+        held.any(|held| held.provider == pair.provider && held.value == pair.value && held.username != pair.username)
+    })
+}
+
 /// Whether the row is wrong although the program looked as long as it says it does. Some time a reader must believe what it
 /// reads: see `docs/reliability.md`.
 fn is_unseen(scene: &Scene, pair: &Pair, history: &History, state: RowState, claim: &Claim) -> bool {
     let lag_ms = scene.reading_lag_ms();
+    // A list still shows the link long after an unlink call without an answer.
+    if state == RowState::Linked && was_removed_by_us(history, pair) {
+        return lag_ms > LIST_LAG_MS_MAX;
+    }
     // The link may have been removed since the row was found so: `already_linked` stays.
     let was_ours = history.last_on(&pair.username).is_some_and(|made| made.by == Maker::Us);
     if !was_ours || state != RowState::AlreadyLinked && history.holder() != Some((&*pair.username, Maker::Us)) {
@@ -357,7 +368,10 @@ fn is_unseen(scene: &Scene, pair: &Pair, history: &History, state: RowState, cla
     match state {
         RowState::Kept(RefusalCode::Gone) => lag_ms > LIST_LAG_MS_MAX,
         RowState::AlreadyLinked if hides_behind_an_older_link(scene, pair, history) => lag_ms > LIST_LAG_MS_MAX,
-        RowState::Refused(_) | RowState::AlreadyLinked => was_refused_unseen(scene, pair, history, state, claim),
+        // A refused row that is sent again, and drained before its call, is unprocessed.
+        RowState::Refused(_) | RowState::AlreadyLinked | RowState::Unprocessed => {
+            was_refused_unseen(scene, pair, history, state, claim)
+        }
         _ => false,
     }
 }
@@ -365,12 +379,14 @@ fn is_unseen(scene: &Scene, pair: &Pair, history: &History, state: RowState, cla
 /// Whether others took their own link off the same user so shortly before our call that a list still showed it: what is read
 /// back then has a date before our call, and is taken for theirs. The row claims less than is true.
 fn hides_behind_an_older_link(scene: &Scene, pair: &Pair, history: &History) -> bool {
-    let [.., older, unlinked, ours] = history.0.as_slice() else { return false };
-    older.by == Maker::Others
-        && older.holder.as_deref() == Some(&*pair.username)
-        && unlinked.by == Maker::Others
-        && unlinked.holder.is_none()
-        && ours.at_ms - unlinked.at_ms <= scene.reading_lag_ms()
+    let Some(ours) = history.0.last() else { return false };
+    history.0.array_windows().any(|[older, unlinked]| {
+        older.by == Maker::Others
+            && older.holder.as_deref() == Some(&*pair.username)
+            && unlinked.by == Maker::Others
+            && unlinked.holder.is_none()
+            && ours.at_ms - unlinked.at_ms <= scene.reading_lag_ms()
+    })
 }
 
 /// Whether the service made the link that stands and refused its call, and no look showed it before the row was refused.
@@ -387,6 +403,12 @@ fn was_refused_unseen(scene: &Scene, pair: &Pair, history: &History, state: RowS
     scene.behaves(Behavior::RefusalsLink)
         && scene.reading_lag_ms() > believed_after_ms
         && claim.refused.iter().any(|refused| unseen.contains(refused))
+}
+
+/// Whether the last change was that we took our own link off this user.
+fn was_removed_by_us(history: &History, pair: &Pair) -> bool {
+    let is_ours = |last: &Change| last.by == Maker::Us && last.operation != Operation::LinkProvider;
+    history.0.last().is_some_and(is_ours) && last_holder(history) == Some((&*pair.username, Maker::Us))
 }
 
 /// Who held the identity before the last change.
@@ -412,8 +434,9 @@ fn may_take(
     others: &Others,
     claims: &BTreeMap<String, Claim>,
 ) -> bool {
-    // A date in seconds stands for any moment of its second.
-    let date_ms = if scene.behaves(Behavior::DatesInSeconds) { 999 } else { 0 };
+    // A date in seconds stands for any moment of its second, and so does one that is a whole second by chance.
+    let is_in_seconds = scene.behaves(Behavior::DatesInSeconds) || taken.at_ms % 1_000 == 0;
+    let (date_ms, step_ms) = if is_in_seconds { (999, 1_000) } else { (0, 1) };
     let is_for_value = |pair: &&Pair| pair.value == value;
     scene.known.iter().filter(is_for_value).any(|pair| {
         let Some(claim) = claims.get(&key_of(pair).to_string()) else { return false };
@@ -424,7 +447,8 @@ fn may_take(
         let is_after_reading = is_fresh && shown.is_some_and(|shown| taken.at_ms >= shown);
         let is_on_its_user = taken.holder.as_deref() == Some(&*pair.username);
         let fits_our_date = is_on_its_user
-            && (claim.announced..=claim.settled + CLOCKS_MS + date_ms).contains(&taken.at_ms)
+            && taken.at_ms.div_euclid(step_ms) >= claim.announced.div_euclid(step_ms)
+            && taken.at_ms <= claim.settled + CLOCKS_MS + date_ms
             && (!claim.is_recovered || scene.include_recovered);
         is_after_reading || fits_our_date
     })

@@ -46,6 +46,8 @@ const REGRESSIONS: &[(u64, &str)] = &[
     (2289, "a list still showed an older link, which others had removed, in place of ours"),
     (3377, "a list that lags by 113 s shows no link of an old call, which is sent again and refused as linked"),
     (4261, "the same as seed 3377"),
+    (88092, "an unlink call without an answer, and a list that still shows the older link of others, then none"),
+    (9739, "a list that lags by 112 s shows no link of an old call, which is sent again and refused in unknown words"),
     (1975, "others link again 5.2 s after our call, and dates are in seconds"),
 ];
 

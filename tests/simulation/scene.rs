@@ -213,6 +213,11 @@ impl Scene {
         self.file.iter().filter(|(other, _)| other.identity() == pair.identity()).count() > 1
     }
 
+    /// Whether the file gives the identity to another user too: such rows are invalid, and only `undo` settles an open unlink.
+    pub(crate) fn is_for_two_users(&self, pair: &Pair) -> bool {
+        self.file.iter().any(|(other, _)| other.identity() == pair.identity() && other.username != pair.username)
+    }
+
     /// The keys of the rows that the file has now.
     pub(crate) fn keys(&self) -> BTreeMap<RowKey, Pair> {
         self.file.iter().map(|(pair, _)| (super::judge::key_of(pair), pair.clone())).collect()

@@ -356,7 +356,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     tracing::info!(pool = %binding.pool, seed = options.seed, rows = checked.rows, "starting");
     if to_send > 0 {
         let links = plan.map_or(to_send, |plan| plan.count("link").min(to_send));
-        let what = format!("link {} of {}", format::counted(to_send, "row"), source.name());
+        let what = format!("link {} of {}", format::counted(links, "row"), source.name());
         // `validate` has compared the rows for a plan.
         let rows = plan.is_none().then(|| open(RowGuidance::None)).transpose()?;
         let (directory, app_clients) = (opened.service.directory(), opened.service.app_clients());

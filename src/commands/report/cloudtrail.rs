@@ -59,6 +59,8 @@ pub(super) struct TrailComparison {
     /// The first of the calls in the trail that the ledgers lack.
     not_in_ledgers: Vec<TrailCall>,
     not_in_ledgers_count: u64,
+    /// Calls of the trail in the time of the runs that the ledgers lack, and of which the trail does not show the pool.
+    pool_unknown_count: u64,
 }
 
 #[derive(Debug)]
@@ -135,9 +137,15 @@ impl TrailComparison {
                     return;
                 }
                 let Some(at) = event.event_time.as_deref().and_then(parse_time) else { return };
-                let is_ours = event.names_pool(pool) && calls.is_in_a_run(at);
+                let in_pool = event.is_in_pool(pool);
                 let event_id = event.event_id.clone().unwrap_or_default();
-                if is_ours && seen.insert(xxh3_128(format!("{event_id} {request_id}").as_bytes())) {
+                let is_elsewhere = in_pool == Some(false) || !calls.is_in_a_run(at);
+                if is_elsewhere || !seen.insert(xxh3_128(format!("{event_id} {request_id}").as_bytes())) {
+                    return;
+                }
+                if in_pool.is_none() {
+                    found.pool_unknown_count += 1;
+                } else {
                     found.calls_in_trail += 1;
                     let principal = event.principal();
                     let error_code = event.error_code.unwrap_or_default();
@@ -205,6 +213,10 @@ impl TrailComparison {
             lines.push(format!("  {at} {name}{error} request {request} by {principal}"));
         }
         lines.extend(and_more(self.not_in_ledgers_count, self.not_in_ledgers.len()));
+        if self.pool_unknown_count > 0 {
+            let calls = counted(self.pool_unknown_count, "call");
+            lines.push(format!("not in the ledgers, of a pool that the trail does not show: {calls}"));
+        }
         lines
     }
 
@@ -238,6 +250,7 @@ impl TrailComparison {
             "not_in_trail": not_in_trail.collect::<Vec<_>>(),
             "not_in_ledgers_count": self.not_in_ledgers_count,
             "not_in_ledgers": not_in_ledgers.collect::<Vec<_>>(),
+            "pool_unknown_count": self.pool_unknown_count,
         })
     }
 }
@@ -409,15 +422,21 @@ struct LookedUpEvent {
 }
 
 impl TrailEvent {
-    fn names_pool(&self, pool: &str) -> bool {
+    /// Whether the call is for this pool; `None` where the trail does not show the pool, as of a call with wrong parameters.
+    fn is_in_pool(&self, pool: &str) -> Option<bool> {
         match &self.request_parameters {
-            Some(Value::Object(parameters)) => parameters.get("userPoolId").and_then(Value::as_str) == Some(pool),
+            Some(Value::Object(parameters)) => {
+                let named = parameters.get("userPoolId").and_then(Value::as_str)?;
+                // `HIDDEN_DUE_TO_SECURITY_REASONS` is no pool.
+                named.contains('_').then_some(named == pool).filter(|_| !named.starts_with("HIDDEN"))
+            }
             // CloudTrail Lake exports them as text: `{userPoolId=…, …}`, or as JSON.
             Some(Value::String(text)) => {
                 let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-                text.split(|c: char| !is_part(c)).any(|word| word == pool)
+                let mut words = text.split(|c: char| !is_part(c));
+                text.contains("userPoolId").then(|| words.any(|word| word == pool))
             }
-            _ => false,
+            _ => None,
         }
     }
 
@@ -602,8 +621,20 @@ mod tests {
             let event = &seen[0];
             assert_eq!(event.event_time.as_deref().and_then(parse_time), Some(1_772_352_000_000), "{content}");
             assert_eq!((event.request_id.as_deref(), event.event_name.as_deref()), (Some("r"), Some(LINK_EVENT)));
-            assert!(event.names_pool("us-east-1_A") && !event.names_pool("us-east-1_AB"), "{content}");
+            assert_eq!(
+                (event.is_in_pool("us-east-1_A"), event.is_in_pool("us-east-1_AB")),
+                (Some(true), Some(false)),
+                "{content}"
+            );
             assert_eq!(event.principal(), "arn:aws:iam::1:user/x");
+        }
+        for hidden in ["null", r#"{"userPoolId":"HIDDEN_DUE_TO_SECURITY_REASONS"}"#, r#"{"a":1}"#] {
+            let content = event.replace(r#"{"userPoolId":"us-east-1_A","destinationUser":"HIDDEN"}"#, hidden);
+            let path = folder.path().join("trail");
+            fs::write(&path, &content).unwrap();
+            let mut pools = Vec::new();
+            read_trail(&path, &mut |event| pools.push(event.is_in_pool("us-east-1_A"))).unwrap();
+            assert_eq!(pools, [None], "{content}");
         }
         for content in ["{\"Records\":[{\"eventName\":3}]}", "a,b\n1,2\n", "{\"Records\":["] {
             let path = folder.path().join("trail");

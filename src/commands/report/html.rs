@@ -7,6 +7,7 @@ use super::chart::{class_of, latency_chart, rate_chart, share_bar};
 use super::history::{CallAnswer, RunHistory};
 use super::view::change_lines;
 use crate::clock::UnixMs;
+use crate::commands::shared::hidden_arguments::{PERSONAL, with_hidden_values};
 use crate::commands::shared::run_view::by_code_text;
 use crate::domain::finding::FindingCode;
 use crate::domain::report::LedgerReport;
@@ -247,12 +248,12 @@ fn runs(content: &PageContent<'_>) -> String {
         let _ = writeln!(body, "<p>The latest {HTML_RUNS_MAX} of {}.</p>", counted(content.runs.len() as u64, "run"));
     }
     for (number, run) in content.runs.iter().enumerate().skip(earlier) {
-        body += &run_article(number + 1, run);
+        body += &run_article(number + 1, run, content.show_values);
     }
     section("runs", "Runs", &body)
 }
 
-fn run_article(number: usize, run: &RunHistory) -> String {
+fn run_article(number: usize, run: &RunHistory, shows_values: bool) -> String {
     let start = &run.start;
     let mut facts: Vec<(&str, String)> =
         vec![("Command", code(&start.command)), ("Input", code(&start.input)), ("Started", timestamp(start.at))];
@@ -277,7 +278,9 @@ fn run_article(number: usize, run: &RunHistory) -> String {
         facts.extend(origin.plan_approval.as_ref().map(|approval| {
             ("Plan approved by", format!("{}, key {}", safe(&approval.principal), code(&approval.key)))
         }));
-        facts.push(("Arguments", code(&origin.arguments.join(" "))));
+        let arguments = with_hidden_values(origin.arguments.iter().cloned(), &PERSONAL);
+        let arguments = if shows_values { &origin.arguments } else { &arguments };
+        facts.push(("Arguments", code(&arguments.join(" "))));
     }
     facts.push(("Version", safe(&start.tool)));
     let limit = start.limit.as_ref().map(|limit| milli(limit.milli));

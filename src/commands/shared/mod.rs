@@ -5,6 +5,7 @@ pub mod check_view;
 pub mod choices;
 pub mod control;
 mod failure;
+pub mod hidden_arguments;
 mod hooks;
 mod input;
 mod ledger_copy;

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::hidden_arguments::{HOOKS, with_hidden_values};
 use super::next_command::{same_command, without_password};
 use super::settings::{FileSettings, parse_account};
 use super::{CommandContext, Failure, OpenPool, headings, place_of};
@@ -236,7 +237,8 @@ impl RunTarget {
 /// Returns the arguments of the program as a ledger and a plan keep them: without passwords, and bounded.
 pub fn recorded_arguments(context: &CommandContext<'_>) -> Vec<String> {
     let arguments = context.arguments.iter().take(RUN_ARGUMENTS_MAX);
-    arguments.map(|argument| cut_after(&without_password(argument), LEDGER_WORD_CHARS_MAX).to_owned()).collect()
+    let arguments = arguments.map(|argument| cut_after(&without_password(argument), LEDGER_WORD_CHARS_MAX).to_owned());
+    with_hidden_values(arguments, &HOOKS)
 }
 
 /// The name that has to be typed: that of the pool, or its ID where it has none.
