@@ -285,7 +285,7 @@ mod tests {
 
     fn parsed(words: &[&str], variables: &[(&str, &str)]) -> Result<Cli, String> {
         let find = |name: &str| variables.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned());
-        let arguments = ["cognito-link"].iter().chain(words).map(OsString::from).collect();
+        let arguments: Vec<OsString> = ["cognito-link"].iter().chain(words).map(OsString::from).collect();
         let matches = parse(Cli::command(), &arguments, &find);
         matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| error.to_string())
     }
