@@ -195,6 +195,8 @@ pub const CONCURRENCY_MAX: usize = 1_024;
 pub const CONCURRENCY_MIN: usize = 8;
 /// A run is stuck when no call was accepted for this long, in milliseconds.
 pub const STUCK_MS: u64 = 60_000;
+/// How long the next call must be due before the rate is given as the reason for waiting, in milliseconds.
+pub const RATE_WAIT_SHOWN_MS: u64 = 1_000;
 /// Rows that are held between the reader and their result.
 pub const WINDOW_ROWS: usize = 4_096;
 /// Most rows that are announced in the ledger ahead of their call.

@@ -16,6 +16,8 @@ pub enum WaitReason {
     Held(Hold),
     /// The service throttled; everything pauses for this long.
     CoolDown(Duration),
+    /// The next call is due after this long, because the rate is so low.
+    Rate(Duration),
     /// Rows wait for their back-off after transient faults.
     BackOff(Duration),
     /// Rows wait until a call in doubt can be read back.
@@ -33,6 +35,7 @@ impl WaitReason {
             Self::Held(Hold::PauseFile) => "pause_file",
             Self::Held(Hold::Window { .. }) => "window",
             Self::CoolDown(_) => "throttled",
+            Self::Rate(_) => "rate",
             Self::BackOff(_) => "back_off",
             Self::Settling(_) => "settling",
             Self::Concurrency => "answers",

@@ -39,8 +39,8 @@ use crate::foresight::faults::pace_verdict;
 use crate::ledger::record::{EndedAs, RunEnd};
 use crate::ledger::{Ledger, LedgerError, LinkToUndo, RowTrace};
 use crate::limits::{
-    ANNOUNCED_AHEAD_MAX, ANNOUNCEMENT_WINDOW_MS, PROGRESS_INTERVAL_MS, READER_BATCH_ROWS, STUCK_MS, WINDOW_ROWS,
-    WRITE_SPACING_PER_USER_MS,
+    ANNOUNCED_AHEAD_MAX, ANNOUNCEMENT_WINDOW_MS, PROGRESS_INTERVAL_MS, RATE_WAIT_SHOWN_MS, READER_BATCH_ROWS, STUCK_MS,
+    WINDOW_ROWS, WRITE_SPACING_PER_USER_MS,
 };
 use crate::pace::retry::backoff;
 use crate::pace::{Admission, AdmittedCall, CallPacer, RateQuota};
@@ -968,7 +968,11 @@ impl<'a> Dispatcher<'a> {
                 let reads_input = self.rows.len() == 0 && !self.input_ended;
                 self.rows.waiting(now).or(reads_input.then_some(WaitReason::Input))
             }
-            (SendPause::QueueEmpty | SendPause::Held | SendPause::PaceUntil(_), _) => None,
+            (SendPause::PaceUntil(at), _) => {
+                let pause = at.saturating_duration_since(now);
+                (pause >= Duration::from_millis(RATE_WAIT_SHOWN_MS)).then_some(WaitReason::Rate(pause))
+            }
+            (SendPause::QueueEmpty | SendPause::Held, _) => None,
         }
     }
 

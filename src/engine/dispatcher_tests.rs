@@ -437,6 +437,7 @@ fn the_status_says_what_is_waited_for() {
                 Some(WaitReason::BackOff(_)) => "back-off",
                 Some(WaitReason::Settling(_)) => "settling",
                 Some(WaitReason::CoolDown(_)) => "cool-down",
+                Some(WaitReason::Rate(_)) => "rate",
                 None => "nothing",
             }),
             _ => None,
@@ -467,6 +468,12 @@ fn a_cool_down_of_reads_is_a_reason_too() {
     let at = now + Duration::from_secs(3);
     let reason = dispatcher.waiting(SendPause::CoolDownUntil(at), SendPause::QueueEmpty, now);
     assert!(matches!(reason, Some(WaitReason::CoolDown(pause)) if pause == Duration::from_secs(3)), "{reason:?}");
+    // A rate of less than a call a second looks like a run that hangs.
+    for (ms, is_shown) in [(999, false), (5_000, true)] {
+        let at = now + Duration::from_millis(ms);
+        let reason = dispatcher.waiting(SendPause::QueueEmpty, SendPause::PaceUntil(at), now);
+        assert_eq!(matches!(reason, Some(WaitReason::Rate(_))), is_shown, "{ms}: {reason:?}");
+    }
 }
 
 /// An earlier call for the row may have worked before the provider was deleted.

@@ -147,7 +147,12 @@ impl Event {
 /// The figures of a run, as members of a progress event.
 pub(super) fn snapshot_members(snapshot: &RunSnapshot) -> Map<String, Value> {
     let wait = match snapshot.waiting {
-        Some(WaitReason::CoolDown(pause) | WaitReason::BackOff(pause) | WaitReason::Settling(pause)) => Some(pause),
+        Some(
+            WaitReason::CoolDown(pause)
+            | WaitReason::Rate(pause)
+            | WaitReason::BackOff(pause)
+            | WaitReason::Settling(pause),
+        ) => Some(pause),
         _ => None,
     };
     let rows: Map<String, Value> =

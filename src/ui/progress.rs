@@ -211,6 +211,7 @@ fn reason(waiting: WaitReason, in_flight: usize) -> String {
             format!("waiting for the window until {}", local_time(time))
         }
         WaitReason::CoolDown(pause) => format!("paused by throttling {}", duration(pause)),
+        WaitReason::Rate(pause) => format!("next call in {}", duration(pause)),
         WaitReason::BackOff(pause) => format!("waiting for retry (back-off) {}", duration(pause)),
         WaitReason::Settling(pause) => format!("settling rows in doubt {}", duration(pause)),
         WaitReason::Concurrency => format!("waiting for {}", counted(in_flight as u64, "answer")),
@@ -263,6 +264,7 @@ mod tests {
             (WaitReason::Held(Hold::Window { opens }), "waiting for the window until 2026-03-01 09:00 +01:00"),
             (WaitReason::Held(Hold::Window { opens: None }), "waiting for a window"),
             (WaitReason::CoolDown(pause), "paused by throttling 3 s"),
+            (WaitReason::Rate(pause), "next call in 3 s"),
             (WaitReason::BackOff(pause), "waiting for retry (back-off) 3 s"),
             (WaitReason::Settling(pause), "settling rows in doubt 3 s"),
             (WaitReason::Concurrency, "waiting for 10 answers"),
