@@ -63,7 +63,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("flate2", &["input/"]),
     ("governor", &["pace/"]),
     ("indicatif", &["ui/live_line.rs"]),
-    ("rustix", &["ui/live_line.rs", "commands/shared/control/keys.rs", "commands/shared/hooks.rs"]),
+    ("rustix", &["ui/live_line.rs", "ui/console.rs", "commands/shared/control/keys.rs", "commands/shared/hooks.rs"]),
     ("prometheus_client", &["commands/shared/metrics"]),
     // What `clock` hands out obeys a paused runtime.
     ("tokio::time", &["clock.rs"]),
