@@ -383,6 +383,8 @@ pub const REPORT_FAILURES_MAX: usize = 100_000;
 pub const RESULT_BUFFER_BYTES: usize = 64 * 1024;
 /// Runs that a text report lists, the latest; the rest are counted.
 pub const RUNS_SHOWN_MAX: usize = 20;
+/// Changes of one run, such as a pause, that a report lists, the latest; the rest are counted.
+pub const RUN_CHANGES_MAX: usize = 100;
 /// Rows that the page of `report --html` lists; the rest are counted, and `--csv` has them all.
 pub const HTML_ROWS_MAX: usize = 500;
 /// Runs that the page of `report --html` describes, the latest; the rest are counted.

@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use tokio::runtime::Runtime;
 
 use crate::clock::Clock;
 use crate::exit::Exit;
@@ -44,7 +45,7 @@ use crate::ui::{
     ColorChoice, LOG_FILTER_VARIABLE, LogFormat, LogOptions, OutputFormat, ProgressChoice, Terminals, Ui, UiOptions,
 };
 use process::Process;
-use shared::result::error_report;
+use shared::result::print_error_report;
 use shared::settings::{FileSettings, parse_duration};
 use shared::{CommandContext, Failure, HookArgs, MetricsOfRun, MonitorArgs, PoolArgs, headings};
 
@@ -303,35 +304,49 @@ fn run_parsed(cli: Cli) -> ExitCode {
     ui.report_panics();
     ui.started(command, env!("CARGO_PKG_VERSION"));
     let hooks = cli.command.monitor_args().map(|args| args.hooks.clone()).unwrap_or_default();
-    // A panic of the command ends it before, and this is for one at its end.
-    let run = std::panic::AssertUnwindSafe(|| run_to_end(cli, &process, &ui, &hooks));
+    // `run_to_end` catches a panic of the command. This catches one in the hooks or in printing.
+    let run = std::panic::AssertUnwindSafe(|| start_and_run(cli, &process, &ui, &hooks));
     let exit = std::panic::catch_unwind(run).unwrap_or(Exit::Fault);
     ui.ended(command, exit.status());
     exit.into()
 }
 
-fn run_to_end(cli: Cli, process: &Process, ui: &Ui, hooks: &HookArgs) -> Exit {
-    let command = cli.command.name();
+fn start_and_run(cli: Cli, process: &Process, ui: &Ui, hooks: &HookArgs) -> Exit {
     let may_send = cli.command.monitor_args().is_some();
-    let print_failure = |ui, failure: &Failure| print_failure(ui, failure, may_send);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return print_failure(ui, &Failure::System(format!("cannot start the runtime: {error}"))),
+        Err(error) => {
+            return print_failure(ui, &Failure::System(format!("cannot start the runtime: {error}")), may_send);
+        }
     };
-    if let Err(failure) = shared::run::end_at_signals(ui.clone(), command) {
-        return print_failure(ui, &failure);
+    if let Err(failure) = shared::run::end_at_signals(ui.clone(), cli.command.name()) {
+        return print_failure(ui, &failure, may_send);
     }
-    let exit = match without_panic(|| runtime.block_on(run_command(cli, process, ui))) {
-        Ok(exit) => exit,
-        Err(failure) => print_failure(ui, &failure),
-    };
-    runtime.block_on(hooks.run(exit, ui, process.clock));
-    exit
+    let frame = CommandFrame { runtime: &runtime, clock: process.clock, hooks, may_send, ui };
+    frame.run_to_end(|| runtime.block_on(run_command(cli, process, ui)))
 }
 
-/// Makes a failure of a panic, so that a result and the hooks follow it as any other.
-fn without_panic(run: impl FnOnce() -> Result<Exit, Failure>) -> Result<Exit, Failure> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or(Err(Failure::Panicked))
+/// What surrounds a command, and follows it however it ends.
+struct CommandFrame<'a> {
+    runtime: &'a Runtime,
+    clock: Clock,
+    hooks: &'a HookArgs,
+    /// Whether the command can write to a pool.
+    may_send: bool,
+    ui: &'a Ui,
+}
+
+impl CommandFrame<'_> {
+    /// Runs the command, prints how it failed, and runs the hooks. A panic is a failure as any other.
+    fn run_to_end(&self, command: impl FnOnce() -> Result<Exit, Failure>) -> Exit {
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(command));
+        let exit = match ended.unwrap_or(Err(Failure::Panicked)) {
+            Ok(exit) => exit,
+            Err(failure) => print_failure(self.ui, &failure, self.may_send),
+        };
+        self.runtime.block_on(self.hooks.run(exit, self.ui, self.clock));
+        exit
+    }
 }
 
 async fn run_command(cli: Cli, process: &Process, ui: &Ui) -> Result<Exit, Failure> {
@@ -401,16 +416,6 @@ fn print_failure(ui: &Ui, failure: &Failure, may_send: bool) -> Exit {
     failure.exit()
 }
 
-/// Prints the failure as the result for scripts, unless a result was printed.
-fn print_error_report(ui: &Ui, failure: &Failure) {
-    let report = error_report(failure, ui.shows_values());
-    ui.keep_result(&report);
-    if ui.output() == OutputFormat::Json && !ui.has_printed() {
-        // Where stdout cannot be written, stderr still has the error.
-        let _ = ui.json(&report);
-    }
-}
-
 fn ui_options(args: &OutputArgs) -> UiOptions {
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     let color = match args.color {
@@ -465,14 +470,14 @@ mod tests {
         let screen = Screen::new().json();
         let ui = screen.ui();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let failure = without_panic(|| runtime.block_on(async { panic!("of a test") })).unwrap_err();
-        assert_eq!(print_failure(&ui, &failure, true), Exit::Fault);
-        assert!(screen.stdout().contains(r#""error":{"code":"panic","#), "{}", screen.stdout());
-        assert_eq!(screen.stderr(), "", "it was reported when it happened");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("result.json");
         let hooks = HookArgs { on_end: None, on_stop: Some(format!("cat > {}", file.display())) };
-        runtime.block_on(hooks.run(Exit::Fault, &ui, Clock::system()));
+        let (clock, may_send) = (Clock::system(), true);
+        let frame = CommandFrame { runtime: &runtime, clock, hooks: &hooks, may_send, ui: &ui };
+        assert_eq!(frame.run_to_end(|| runtime.block_on(async { panic!("of a test") })), Exit::Fault);
+        assert!(screen.stdout().contains(r#""error":{"code":"panic","#), "{}", screen.stdout());
+        assert_eq!(screen.stderr(), "", "it was reported when it happened");
         assert_eq!(std::fs::read_to_string(file).unwrap(), screen.stdout());
     }
 }

@@ -1,6 +1,6 @@
 //! Reports as plain data: of ledgers, of checks of an input, and of predictions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::counts::Counts;
@@ -9,6 +9,7 @@ use super::finding::FindingCode;
 use super::outcome::ServiceText;
 use super::row::{RowKey, RowNumber};
 use super::state::RowState;
+use crate::limits::RUN_CHANGES_MAX;
 
 /// A run that goes on now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +91,53 @@ pub struct RunLine {
     pub ended: Option<String>,
     /// The process of the run, where it is live on this machine.
     pub live: Option<LiveRun>,
+    pub changes: RunChanges,
+}
+
+/// What changed a run while it went: pauses, rates, windows and a drain. The latest, at most [`RUN_CHANGES_MAX`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunChanges {
+    latest: VecDeque<ChangeLine>,
+    /// Earlier ones, which are only counted.
+    pub left_out: u64,
+}
+
+impl RunChanges {
+    pub fn add(&mut self, change: ChangeLine) {
+        if self.latest.len() == RUN_CHANGES_MAX {
+            self.latest.pop_front();
+            self.left_out += 1;
+        }
+        self.latest.push_back(change);
+    }
+
+    /// The latest, in their order.
+    pub fn latest(&self) -> impl Iterator<Item = &ChangeLine> {
+        self.latest.iter()
+    }
+}
+
+impl ChangeLine {
+    /// The new limit, in writes per second.
+    #[expect(clippy::cast_precision_loss, reason = "a bounded rate")]
+    pub fn rate_per_second(&self) -> Option<f64> {
+        self.rate_milli.map(|milli| milli as f64 / 1_000.0)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeLine {
+    pub at_unix_ms: i64,
+    /// The code in ledgers, such as `pause`.
+    pub code: &'static str,
+    /// The same for people, without the rate.
+    pub words: &'static str,
+    /// The new limit, in thousandths of a write a second.
+    pub rate_milli: Option<u64>,
+    /// Where the request came from, in one word.
+    pub source: String,
+    /// Who requested it, where that is a person.
+    pub user: Option<String>,
 }
 
 /// A row that is not in the desired state.
@@ -168,5 +216,22 @@ impl PredictionReport {
     pub fn refused(&self) -> u64 {
         let fine = |verdict: &str| matches!(verdict, "link" | "already_linked");
         self.by_verdict.iter().filter(|(verdict, _)| !fine(verdict)).map(|(_, count)| count).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_keeps_its_latest_changes() {
+        let mut changes = RunChanges::default();
+        for at_unix_ms in (0..).take(RUN_CHANGES_MAX + 5) {
+            let (code, words, source) = ("rate", "rate", "key".to_owned());
+            changes.add(ChangeLine { at_unix_ms, code, words, rate_milli: Some(2_500), source, user: None });
+        }
+        assert_eq!((changes.left_out, changes.latest().count()), (5, RUN_CHANGES_MAX));
+        let first = changes.latest().next().unwrap();
+        assert_eq!((first.at_unix_ms, first.rate_per_second()), (5, Some(2.5)));
     }
 }

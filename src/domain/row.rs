@@ -38,8 +38,8 @@ impl Hash for RowKey {
 }
 
 impl RowKey {
-    /// The first bits of the key. Keys in order have these in order.
-    pub fn first_bits(self) -> u64 {
+    /// The first half of the key. Keys in order have these in order.
+    pub fn leading_u64(self) -> u64 {
         self.0[0]
     }
 

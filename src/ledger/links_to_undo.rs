@@ -28,6 +28,8 @@ pub struct UndoSelection {
     pub since: Option<UnixMs>,
     /// Only rows with these numbers in the input of their run; empty for all.
     pub rows: Vec<RangeInclusive<u64>>,
+    /// Only rows of this input, by its name in [`LedgerView::inputs`]; `None` for all.
+    pub input: Option<String>,
     /// Only identities of these providers; empty for all.
     pub providers: BTreeSet<ProviderName>,
     /// Only links that were made before this time, by the clock of the machine that made them.
@@ -96,6 +98,7 @@ pub struct LinksToUndo {
     in_doubt: Vec<LinkPlace>,
     /// Providers of the selection that the ledger does not name.
     unknown_providers: BTreeSet<ProviderName>,
+    inputs: BTreeSet<String>,
 }
 
 impl LinksToUndo {
@@ -117,13 +120,18 @@ impl LinksToUndo {
             in_doubt: search.in_doubt.len() as u64,
             ..search.found
         };
-        let LinkSearch { places, in_doubt, unknown_providers, .. } = search;
-        Ok((Self { source, places, in_doubt, unknown_providers }, found))
+        let LinkSearch { places, in_doubt, unknown_providers, inputs, .. } = search;
+        Ok((Self { source, places, in_doubt, unknown_providers, inputs }, found))
     }
 
     /// Providers of the selection that the ledger does not name.
     pub fn unknown_providers(&self) -> &BTreeSet<ProviderName> {
         &self.unknown_providers
+    }
+
+    /// The inputs that the selected links were made from, by their names in [`LedgerView::inputs`].
+    pub fn inputs(&self) -> &BTreeSet<String> {
+        &self.inputs
     }
 
     /// Returns the next links, at most `count_max`; none at the end. Fails where a person has edited a line into
@@ -177,8 +185,11 @@ struct LinkSearch<'a> {
     in_doubt: Vec<LinkPlace>,
     unknown_providers: BTreeSet<ProviderName>,
     found: UndoSelectionCounts,
-    /// The run that the records are of.
+    /// The run that the records are of, and its input.
     run: Option<RunId>,
+    input: String,
+    /// The inputs of the selected links.
+    inputs: BTreeSet<String>,
 }
 
 impl<'a> LinkSearch<'a> {
@@ -193,6 +204,8 @@ impl<'a> LinkSearch<'a> {
             unknown_providers: selection.providers.clone(),
             found: UndoSelectionCounts::default(),
             run: None,
+            input: String::new(),
+            inputs: BTreeSet::new(),
         }
     }
 
@@ -206,7 +219,10 @@ impl<'a> LinkSearch<'a> {
 
     fn visit(&mut self, offset: u64, record: &LedgerRecord<'_>) {
         match record {
-            LedgerRecord::RunStarted(start) => self.run = Some(start.run),
+            LedgerRecord::RunStarted(start) => {
+                self.run = Some(start.run);
+                self.input = self.view.name_of_input(&start.input).to_owned();
+            }
             LedgerRecord::Announced(call) => {
                 let providers = &self.selection.providers;
                 let provider_selected =
@@ -246,7 +262,7 @@ impl<'a> LinkSearch<'a> {
             return;
         }
         let place = LinkPlace { announcement_offset, result_offset: offset, first_announced };
-        let UndoSelection { since, before, rows, keys, runs, not_in, superseded, include_recovered, .. } =
+        let UndoSelection { since, before, rows, input, keys, runs, not_in, superseded, include_recovered, .. } =
             self.selection;
         let key = settled.key;
         let is_selected = provider_selected
@@ -256,6 +272,7 @@ impl<'a> LinkSearch<'a> {
             && (runs.is_empty() || self.run.is_some_and(|run| runs.contains(&run)))
             && not_in.as_ref().is_none_or(|rows| rows.binary_search(&key).is_err())
             && (!superseded || self.view.standing(key) != RowStanding::Current)
+            && input.as_ref().is_none_or(|input| *input == self.input)
             && (rows.is_empty() || rows.iter().any(|range| range.contains(&settled.row.0)));
         if state == RowState::Unlinking {
             self.in_doubt.push(place);
@@ -265,6 +282,9 @@ impl<'a> LinkSearch<'a> {
             self.found.recovered += 1;
         } else {
             self.places.push(place);
+            if !self.inputs.contains(&self.input) {
+                self.inputs.insert(self.input.clone());
+            }
         }
     }
 }

@@ -808,6 +808,20 @@ pub enum RunChange {
     WindowClosed,
 }
 
+impl RunChange {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Rate => "rate",
+            Self::OwnRate => "own_rate",
+            Self::Drain => "drain",
+            Self::WindowOpen => "window_open",
+            Self::WindowClosed => "window_closed",
+        }
+    }
+}
+
 impl<'a> RunControlled<'a> {
     /// Cuts the user's name at its bound.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded rate")]

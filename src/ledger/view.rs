@@ -133,14 +133,14 @@ struct SettledRows {
 
 impl SettledRows {
     fn find(&self, key: RowKey) -> Option<usize> {
-        let near = self.index.range(key.first_bits());
+        let near = self.index.range(key.leading_u64());
         let found = self.rows[near.clone()].binary_search_by(|row| row.key.cmp(&key));
         found.ok().map(|at| near.start + at)
     }
 
     fn merge(&mut self, newer: Vec<SettledRow>) {
         merge(&mut self.rows, newer);
-        self.index = HashIndex::of(self.rows.iter().map(|row| row.key.first_bits()));
+        self.index = HashIndex::of(self.rows.iter().map(|row| row.key.leading_u64()));
     }
 }
 
@@ -245,6 +245,11 @@ impl LedgerView {
         let name = input_name(path)?;
         let at = self.inputs.iter().position(|input| input_name(&input.path) == Some(name))?;
         u16::try_from(at).ok().map(InputIndex).filter(|index| *index != InputIndex::UNKNOWN)
+    }
+
+    /// Returns the path with which an input was given last; the path itself where no run had an input of this file name.
+    pub fn name_of_input<'a>(&'a self, path: &'a str) -> &'a str {
+        self.input_of(path).map_or(path, |index| &self.inputs[usize::from(index.0)].path)
     }
 
     /// Rows of an input that count and may be superseded, invalid ones included.

@@ -38,7 +38,8 @@ pub(super) struct Console {
     pub(super) embedded_metrics: OnceLock<EmbeddedMetrics>,
     /// The last result, for hooks.
     pub(super) result: Mutex<Option<Value>>,
-    phase: Mutex<Phase>,
+    /// `None` while a run answers for itself.
+    phase: Mutex<Option<Phase>>,
 }
 
 struct Stdout {
@@ -58,7 +59,7 @@ impl Console {
             events,
             embedded_metrics: OnceLock::new(),
             result: Mutex::new(None),
-            phase: Mutex::default(),
+            phase: Mutex::new(Some(Phase::Starting)),
         }
     }
 
@@ -182,11 +183,12 @@ impl Console {
         self.show(LiveText::plain(text));
     }
 
-    pub(super) fn set_phase(&self, phase: Phase) {
-        *lock(&self.phase) = phase;
+    /// Returns the phase before.
+    pub(super) fn set_phase(&self, phase: Option<Phase>) -> Option<Phase> {
+        std::mem::replace(&mut lock(&self.phase), phase)
     }
 
-    pub(super) fn phase(&self) -> Phase {
+    pub(super) fn phase(&self) -> Option<Phase> {
         lock(&self.phase).clone()
     }
 
@@ -217,15 +219,20 @@ impl Console {
             return Err(ConfirmError::NotATerminal);
         }
         self.clear_bar();
-        self.set_phase(Phase::Step("waiting for the answer to a question".to_owned()));
+        let before = self.set_phase(Some(Phase::Step("waiting for the answer to a question".to_owned())));
         // What was typed before the question is no answer to it. Without a terminal there is nothing to discard.
         let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
+        let answer = self.answer_to(prompt);
+        self.set_phase(before);
+        Ok(answer?.trim_ascii().to_vec())
+    }
+
+    fn answer_to(&self, prompt: &str) -> io::Result<Vec<u8>> {
         let mut stderr = lock(&self.stderr);
         stderr.write_all(prompt.as_bytes())?;
         stderr.flush()?;
         drop(stderr);
-        let answer = read_line(&mut **lock(&self.stdin), limits::ANSWER_BYTES_MAX)?;
-        Ok(answer.trim_ascii().to_vec())
+        read_line(&mut **lock(&self.stdin), limits::ANSWER_BYTES_MAX)
     }
 }
 

@@ -61,8 +61,7 @@ impl FindingPrinter {
         for (severity, hidden) in std::mem::take(&mut self.hidden) {
             let noun = severity.as_str();
             let text = format!("and {}; list all with `validate --split`", counted(hidden, &format!("more {noun}")));
-            let event =
-                Event::message(severity.into(), MessageCode::MoreFindings, &text).with("findings_left_out", hidden);
+            let event = Event::message(severity.into(), MessageCode::ListCut, &text).with("findings_left_out", hidden);
             self.console.finding(&text, event);
         }
     }

@@ -180,31 +180,30 @@ impl Ui {
 
     /// What the program does at the moment, where the bar is: shown on a terminal, and to whoever asks.
     pub fn status(&self, text: &str) {
-        self.console.set_phase(Phase::Step(escape(text).into_owned()));
+        self.console.set_phase(Some(Phase::Step(escape(text).into_owned())));
         self.console.show_status(escape(text).into_owned());
     }
 
-    /// Returns what the command does at the moment, in a line.
-    pub fn phase(&self) -> String {
-        self.console.phase().text()
+    /// Returns what the command does at the moment, in a line; `None` while a run answers for itself.
+    pub fn phase(&self) -> Option<String> {
+        self.console.phase().map(|phase| phase.text())
     }
 
     /// Prints what the command does at the moment, also when quiet, unless a run answers for itself: somebody waits for it.
     pub fn report_phase(&self) {
-        let phase = self.console.phase();
-        if phase != Phase::Running {
+        if let Some(phase) = self.console.phase() {
             self.console.plain(&format!("state: {}", phase.text()), || phase.event());
         }
     }
 
     /// A run begins: from now on it answers for itself.
     pub fn run_begins(&self) {
-        self.console.set_phase(Phase::Running);
+        self.console.set_phase(None);
     }
 
     /// The run has ended, and the command goes on.
     pub fn run_ended(&self) {
-        self.console.set_phase(Phase::Step("ending".to_owned()));
+        self.console.set_phase(Some(Phase::Step("ending".to_owned())));
     }
 
     /// Takes the bar away. The observer does so by itself when it is dropped.

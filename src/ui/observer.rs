@@ -83,7 +83,9 @@ impl EventPrinter {
                 0 => String::new(),
                 number => format!(": finishing {} in flight", counted(number as u64, "call")),
             };
-            let text = format!("stopping{calls}; press Ctrl-C to exit at once");
+            let has_terminal = self.console.options().terminals.stderr && !self.console.writes_events();
+            let way_out = if has_terminal { "; press Ctrl-C to exit at once" } else { "" };
+            let text = format!("stopping{calls}{way_out}");
             let event = || Event::message(EventLevel::Warn, MessageCode::Draining, &text).with("in_flight", in_flight);
             self.console.plain(&text, event);
         }
@@ -98,11 +100,11 @@ impl RunObserver for EventPrinter {
         match event {
             RunEvent::Checking { rows } => {
                 self.checking = true;
-                self.console.set_phase(Phase::Checking { rows: *rows });
+                self.console.set_phase(Some(Phase::Checking { rows: *rows }));
                 self.progress.on_checking(*rows);
             }
             RunEvent::Scanning { users, estimated } => {
-                self.console.set_phase(Phase::Scanning { users: *users, estimated: *estimated });
+                self.console.set_phase(Some(Phase::Scanning { users: *users, estimated: *estimated }));
                 self.progress.on_scanning(*users, *estimated);
             }
             RunEvent::Found(finding) => self.findings.print(finding),
@@ -185,7 +187,7 @@ mod tests {
     fn a_stop_names_calls_in_flight_only_where_there_are_some() {
         let screen = Screen::new();
         screen.ui().observer().on(&RunEvent::Draining { in_flight: 0 });
-        assert_eq!(screen.stderr(), "stopping; press Ctrl-C to exit at once\n");
+        assert_eq!(screen.stderr(), "stopping\n", "without a terminal there is no Ctrl-C");
     }
 
     #[test]

@@ -16,8 +16,6 @@ pub(super) enum Phase {
         users: u64,
         estimated: u64,
     },
-    /// A run answers.
-    Running,
 }
 
 impl Phase {
@@ -27,7 +25,6 @@ impl Phase {
             Self::Step(text) => text.clone(),
             Self::Checking { rows } => checking_line(*rows),
             Self::Scanning { users, estimated } => scanning_line(*users, *estimated),
-            Self::Running => "running".to_owned(),
         }
     }
 
@@ -39,7 +36,6 @@ impl Phase {
                 event("scanning").with("users_read", *users).with("estimated_users", *estimated)
             }
             Self::Starting | Self::Step(_) => event("phase"),
-            Self::Running => event("running"),
         }
     }
 }

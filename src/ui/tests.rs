@@ -178,9 +178,9 @@ async fn everything_that_is_said_is_an_event() {
 #[test]
 fn whoever_asks_hears_what_a_command_does_until_its_run_answers() {
     let answer = |screen: &Screen, step: &dyn Fn(&Ui)| {
-        let (ui, before) = (screen.ui(), screen.stderr().len());
+        let ui = screen.ui();
         step(&ui);
-        let after_step = screen.stderr().len().max(before);
+        let after_step = screen.stderr().len();
         ui.report_phase();
         screen.stderr()[after_step..].to_owned()
     };
@@ -205,6 +205,12 @@ fn whoever_asks_hears_what_a_command_does_until_its_run_answers() {
         ui.run_ended();
     };
     assert_eq!(answer(&Screen::new(), &ended), "state: ending\n");
+    let asked = |ui: &Ui| {
+        ui.status("comparing");
+        assert!(ui.confirm("link 3 rows?").unwrap());
+    };
+    let screen = Screen::new().terminals().typed("y\n");
+    assert_eq!(answer(&screen, &asked), "state: comparing\n", "the question has its answer");
 }
 
 #[tokio::test(start_paused = true)]

@@ -101,13 +101,12 @@ fn explained_codes() -> Vec<Value> {
     result["codes"].as_array().unwrap().clone()
 }
 
-/// The codes of these kinds as a list: `- code: meaning why What to do: advice`.
-fn list_of_codes(codes: &[Value], kinds: &[&str]) -> String {
+/// The codes of this kind as a list: `- code: meaning why What to do: advice`.
+fn list_of_codes(codes: &[Value], kind: &str) -> String {
     let text = |code: &Value, member: &str| with_code_spans(code[member].as_str().unwrap_or_default());
-    let of_kinds = codes.iter().filter(|code| kinds.contains(&code["kind"].as_str().unwrap()));
-    of_kinds.fold(String::new(), |list, code| {
-        let kind = code["kind"].as_str().unwrap();
-        let severity = if ["error", "warning"].contains(&kind) { format!(" ({kind})") } else { String::new() };
+    let of_kind = codes.iter().filter(|code| code["kind"] == kind);
+    of_kind.fold(String::new(), |list, code| {
+        let severity = code["severity"].as_str().map(|severity| format!(" ({severity})")).unwrap_or_default();
         let shown = code["text"].as_str().map(|text| format!("\"{text}\". ")).unwrap_or_default();
         let (meaning, why, advice) = (text(code, "meaning"), text(code, "why"), text(code, "advice"));
         let item =
@@ -119,20 +118,20 @@ fn list_of_codes(codes: &[Value], kinds: &[&str]) -> String {
 #[test]
 fn the_page_of_codes_has_the_texts_of_explain() {
     let codes = explained_codes();
-    for (name, kinds) in [
-        ("states", &["state"][..]),
-        ("refusals", &["refusal"]),
-        ("findings", &["error", "warning"]),
-        ("standings", &["standing"]),
-        ("failures", &["failure"]),
-        ("canary", &["canary"]),
-        ("checks", &["check"]),
-        ("duplicates", &["duplicate"]),
-        ("cloudtrail", &["cloudtrail"]),
-        ("exceptions", &["exception"]),
-        ("sign-ins", &["sign_in"]),
+    for (name, kind) in [
+        ("states", "state"),
+        ("refusals", "refusal"),
+        ("findings", "finding"),
+        ("standings", "standing"),
+        ("errors", "error"),
+        ("canary", "canary"),
+        ("checks", "check"),
+        ("duplicates", "duplicate"),
+        ("cloudtrail", "cloudtrail"),
+        ("exceptions", "exception"),
+        ("sign-ins", "sign_in"),
     ] {
-        let list = list_of_codes(&codes, kinds);
+        let list = list_of_codes(&codes, kind);
         assert!(list.lines().count() > 5, "{name}: {list}");
         hold("docs/codes.md", name, &list);
     }
@@ -150,8 +149,16 @@ fn signature(arg: &Arg) -> String {
     let values: Vec<String> = arg.get_value_names().into_iter().flatten().map(ToString::to_string).collect();
     let value = if arg.get_action().takes_values() { values.join(" ") } else { String::new() };
     let short = arg.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
-    let name = arg.get_long().map_or(value.clone(), |long| format!("{short}--{long} {value}"));
-    name.trim().to_owned()
+    let is_optional = arg.get_num_args().is_some_and(|number| number.min_values() == 0);
+    let value = match (arg.get_long(), value.is_empty()) {
+        (None, _) => return value,
+        (_, true) => value,
+        (_, false) if arg.is_require_equals_set() && is_optional => format!("[={value}]"),
+        (_, false) if arg.is_require_equals_set() => format!("={value}"),
+        (_, false) if is_optional => format!(" [{value}]"),
+        (_, false) => format!(" {value}"),
+    };
+    format!("{short}--{}{value}", arg.get_long().unwrap_or_default())
 }
 
 /// An option as an item of a list, with its values, default and variable.

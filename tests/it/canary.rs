@@ -251,6 +251,17 @@ fn a_link_that_stood_before_is_not_claimed_where_it_is_read_back() {
     }
 }
 
+#[test]
+fn a_rehearsal_reads_back_by_the_option() {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..20)));
+    for (more, reads) in [(&[][..], 0), (&["--read-back"], 20)] {
+        let rehearsal = ["link", "pairs.csv", "--simulate", "--rehearse", "--canary", "0", "--output", "json"];
+        let report = home.run(&[&rehearsal, more].concat()).left_with(0).json();
+        assert_eq!(report["reads"], reads, "{more:?}: {report}");
+    }
+}
+
 const FAST: [&str; 4] = ["--rate", "1000", "--output", "json"];
 
 fn findings(run: &Value) -> Vec<(u64, String, String)> {

@@ -10,7 +10,9 @@
     reason = "small numbers of calls"
 )]
 
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -437,8 +439,15 @@ fn a_live_run_is_reported_paused_slowed_and_drained_over_its_socket() {
     home.run(&["verify", "pairs.csv.ledger"]).left_with(0);
     let nobody = home.run(&["control", "pairs.csv.ledger", "status"]);
     nobody.refused_with(7, "no run is live");
-    let report = home.run(&["report", "pairs.csv.ledger"]).left_with(0);
+    let report = home.run(&["report", "pairs.csv.ledger", "--html", "page.html"]).left_with(0);
     assert!(!report.stdout.contains("live"), "{report:#?}");
+    let listed: Vec<&str> = report.stdout.lines().filter(|line| line.contains(" (socket by ")).collect();
+    assert!(listed.len() == 4 && listed[1].contains(" rate: at most 200/s (socket by "), "{report:#?}");
+    assert_eq!(home.read("page.html").matches(" (socket by ").count(), 4);
+    let report = home.run(&["report", "pairs.csv.ledger", "--output", "json"]).left_with(0).json();
+    let changes = report["runs"][0]["control_changes"].as_array().unwrap();
+    assert_eq!((&changes[1]["change"], &changes[1]["rate_per_second"]), (&"rate".into(), &200.0.into()), "{report}");
+    assert!(changes.iter().all(|change| change["user"].is_string() && change["source"] == "socket"), "{report}");
 }
 
 #[test]
@@ -486,7 +495,7 @@ fn a_pause_file_holds_a_run_as_long_as_it_exists() {
 }
 
 /// A `reconcile --apply` that waits for the pool's list of users.
-fn scanning(home: &Home, gate: &Gate) -> (Simulator, Proxy, Running) {
+fn scanning(home: &Home, gate: &Gate, more: &[&str]) -> (Simulator, Proxy, Running) {
     home.write("pairs.csv", csv(&pairs(0..20)));
     let names: Vec<String> = pairs(0..20).into_iter().map(|pair| pair.username).collect();
     home.write("pool.json", pool_file(&names.iter().map(String::as_str).collect::<Vec<_>>()));
@@ -496,9 +505,8 @@ fn scanning(home: &Home, gate: &Gate) -> (Simulator, Proxy, Running) {
         waiting.pass();
         Fate::Passes
     });
-    let options =
-        ["pairs.csv", "--apply", "--yes", "--max-changes-pct", "100", "--rate", "1000", "--log-format", "json"];
-    let running = home.start_on_pool("reconcile", &proxy.url, &options);
+    let options = ["pairs.csv", "--apply", "--yes", "--max-changes-pct", "100", "--log-format", "json"];
+    let running = home.start_on_pool("reconcile", &proxy.url, &[&options, more].concat());
     wait_for("the scan", || running.stderr().contains(r#""code":"scanning""#).then_some(()));
     (simulator, proxy, running)
 }
@@ -506,7 +514,7 @@ fn scanning(home: &Home, gate: &Gate) -> (Simulator, Proxy, Running) {
 #[test]
 fn a_command_before_its_run_reports_what_it_does_and_goes_on() {
     let (home, gate) = (Home::new(), Gate::default());
-    let (simulator, _proxy, running) = scanning(&home, &gate);
+    let (simulator, _proxy, running) = scanning(&home, &gate, &["--rate", "1000"]);
     let state = control(&home, &["status"]);
     assert_eq!((&state["state"], &state["pid"]), (&"preparing".into(), &running.pid().into()), "{state}");
     let text = home.run(&["control", "pairs.csv.ledger", "status"]).left_with(0).stdout;
@@ -527,13 +535,79 @@ fn a_command_before_its_run_reports_what_it_does_and_goes_on() {
 #[test]
 fn a_drain_before_the_run_ends_the_command_and_sends_nothing() {
     let (home, gate) = (Home::new(), Gate::default());
-    let (simulator, _proxy, running) = scanning(&home, &gate);
-    assert_eq!(control(&home, &["drain"])["state"], "draining");
+    let options = ["--output", "json", "--on-end", "cat > end.json", "--metrics-file", "metrics"];
+    let (simulator, _proxy, running) = scanning(&home, &gate, &options);
+    for _ in 0..2 {
+        // A second one is answered likewise, if it is in time.
+        let drained = home.run(&["control", "pairs.csv.ledger", "drain"]);
+        assert!(drained.code == Some(7) || drained.stdout.contains("reading the pool"), "{drained:#?}");
+    }
     let finished = running.wait().left_with(9);
     assert!(finished.stderr.contains(r#""code":"drained""#), "{finished:#?}");
     assert!(finished.stderr.contains("; nothing was sent"), "{finished:#?}");
+    assert!(finished.stdout.starts_with(r#"{"kind":"error_report""#), "{finished:#?}");
+    assert_eq!(home.read("end.json"), finished.stdout, "the hook has the result");
+    assert!(home.read("metrics").contains("cognito_link_running"), "{}", home.read("metrics"));
     gate.open();
     assert_eq!(simulator.link_calls(), 0);
     assert!(!home.path("pairs.csv.ledger.control").exists());
     home.run(&["control", "pairs.csv.ledger", "status"]).refused_with(7, "no run is live");
+}
+
+/// Somebody has connected during the preparation, and sends the request when the run has begun.
+#[test]
+fn a_late_request_to_the_preparation_is_not_answered_as_a_drain_of_the_run() {
+    let (home, gate) = (Home::new(), Gate::default());
+    let (simulator, _proxy, running) = scanning(&home, &gate, &["--rate", "5"]);
+    let mut late = UnixStream::connect(home.path("pairs.csv.ledger.control")).unwrap();
+    // Connections are accepted in their order.
+    control(&home, &["status"]);
+    gate.open();
+    wait_for("a link", || (simulator.link_calls() > 0).then_some(()));
+    let mut answer = String::new();
+    // It may have hung up.
+    let _ = late.write_all(b"{\"command\":\"drain\"}\n").and_then(|()| late.read_to_string(&mut answer));
+    assert!(answer.is_empty() || answer.contains("the run has just begun"), "{answer}");
+    assert_eq!(control(&home, &["drain"])["state"], "draining");
+    running.wait().left_with(9);
+    assert!((1..20).contains(&simulator.link_calls()), "{}", simulator.link_calls());
+}
+
+#[test]
+fn a_command_that_begins_no_run_takes_its_socket_along() {
+    let (home, gate) = (Home::new(), Gate::default());
+    let (simulator, _proxy, running) = scanning(&home, &gate, &["--max-changes", "1"]);
+    assert_eq!(control(&home, &["status"])["state"], "preparing");
+    gate.open();
+    let finished = running.wait().left_with(9);
+    assert!(finished.stderr.contains("max_changes") || finished.stderr.contains("--max-changes"), "{finished:#?}");
+    assert_eq!(simulator.link_calls(), 0);
+    assert!(!home.path("pairs.csv.ledger.control").exists());
+}
+
+/// A `link` that resumes has its ledger before it reads the quota.
+#[test]
+fn a_link_before_its_run_is_reported_and_drained() {
+    let (home, gate) = (Home::new(), Gate::default());
+    home.write("pairs.csv", csv(&pairs(0..5)));
+    home.write("pool.json", pool_file(&[]));
+    let simulator = Simulator::quick(&home);
+    home.link(&simulator.url, &["pairs.csv"]).left_with(0);
+    home.write("pairs.csv", csv(&pairs(0..20)));
+    let waiting = gate.clone();
+    let proxy = Proxy::before("GetProvisionedLimit", simulator.address(), move |_, _| {
+        waiting.pass();
+        Fate::Passes
+    });
+    let options = ["pairs.csv", "--yes", "--output", "json", "--on-stop", "cat > stop.json"];
+    let running = home.start_on_pool("link", &proxy.url, &options);
+    wait_for("the socket", || home.path("pairs.csv.ledger.control").exists().then_some(()));
+    let state = control(&home, &["status"]);
+    assert_eq!((&state["state"], &state["command"]), (&"preparing".into(), &"link".into()), "{state}");
+    assert_eq!(control(&home, &["drain"])["state"], "draining");
+    let finished = running.wait().left_with(9);
+    assert!(finished.stdout.contains(r#""error":{"code":"drained""#), "{finished:#?}");
+    assert_eq!(home.read("stop.json"), finished.stdout);
+    gate.open();
+    assert_eq!(simulator.link_calls(), 5);
 }

@@ -4,7 +4,7 @@ use clap::ValueEnum as _;
 use cognito_sim::Behavior;
 use serde_json::{Value, json};
 
-use crate::harness::{Finished, Home, POOL, Simulator};
+use crate::harness::{Finished, Home, POOL, Simulator, csv, pairs, pool_file};
 
 const MIXED_POOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/mixed.pool.json");
 
@@ -226,4 +226,19 @@ fn a_service_that_creates_what_a_call_names_is_not_taken_for_cognito() {
     let simulator = Simulator::start(&home, &["--create-on-reference", "--latency", "off"]);
     let finished = home.on_pool("doctor", &simulator.url, &["--probe-write", "--yes"]).left_with(7);
     assert!(line(&finished, "permission").starts_with("fail  permission   the service accepted a link of"));
+}
+
+#[test]
+fn the_next_command_has_no_password_and_names_no_file_for_stdin() {
+    let home = Home::new();
+    let url = "http://user:secret@127.0.0.1:1/?key=secret";
+    let finished = home.on_pool("doctor", url, &[]).left_with(7);
+    let hint =
+        "hint: correct what failed, and check again: `cognito-link doctor --endpoint-url http://127.0.0.1:1/ --user";
+    assert!(finished.stderr.contains(hint), "{finished:#?}");
+    assert!(!format!("{finished:?}").contains("secret"), "{finished:#?}");
+    home.write("pool.json", pool_file(&[]));
+    let arguments = ["doctor", "-", "--simulate", "--pool-file", "pool.json"];
+    let finished = home.run_stdin(&arguments, csv(&pairs(0..2)).as_bytes()).left_with(0);
+    assert!(!finished.stderr.contains("hint:"), "stdin cannot be read again: {finished:#?}");
 }

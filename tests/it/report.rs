@@ -174,3 +174,36 @@ fn a_report_of_nothing_is_refused() {
     home.run(&["report", "missing.ledger"]).refused_with(2, "missing.ledger");
     home.run(&["report", "pairs.csv"]).refused_with(6, "is not a ledger");
 }
+
+/// A file that says less than the ledger must not look complete.
+#[test]
+fn an_input_that_was_edited_since_the_run_is_reported() {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..5)));
+    let simulator = Simulator::quick(&home);
+    home.link(&simulator.url, &["pairs.csv"]).left_with(0);
+    home.write("other.csv", csv(&pairs(0..1)));
+    let report = |more: &[&str]| home.run(&[&["report", "pairs.csv.ledger", "--force"], more].concat());
+    assert_eq!(report(&["--csv", "rows.csv"]).left_with(0).stderr, "note: rows.csv: 5 rows\n");
+    let partly = report(&["--input", "other.csv"]).left_with(0).stderr;
+    assert!(partly.starts_with("warning: 4 rows of the ledger are not in other.csv, which was edited"), "{partly}");
+    // With a row that is not in the ledger, which is no reason to warn.
+    home.write("pairs.csv", csv(&pairs(3..6)));
+    let edited = report(&["--csv", "rows.csv", "--log-format", "json"]).left_with(0).stderr;
+    assert!(edited.contains(r#""code":"rows_not_in_input""#) && edited.contains("3 rows of the ledger"), "{edited}");
+    report(&["--csv", "-"]).refused_with(2, "--csv -: the report itself is printed to stdout");
+    assert!(!home.path("-").exists());
+}
+
+#[test]
+fn a_link_that_was_undone_is_not_listed_as_never_attempted() {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..3)));
+    let simulator = Simulator::quick(&home);
+    home.link(&simulator.url, &["pairs.csv"]).left_with(0);
+    home.on_pool("undo", &simulator.url, &["pairs.csv.ledger", "--rows", "2", "--yes"]).left_with(0);
+    home.run(&["report", "pairs.csv.ledger", "--csv", "rows.csv"]).left_with(0);
+    let text = home.read("rows.csv");
+    let states: Vec<&str> = text.lines().skip(1).map(|line| line.split(',').nth(3).unwrap()).collect();
+    assert_eq!(states, ["linked", "undone", "linked"]);
+}

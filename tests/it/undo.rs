@@ -314,3 +314,32 @@ fn link_settles_an_open_unlink_by_the_user_that_it_named() {
     let report = simulate(&["link", "pairs.csv"], "pool.json", &["--retry", "refused", "--relink"]).left_with(0).json();
     assert_eq!(report["rows"]["linked"], 1, "{report}");
 }
+
+#[test]
+fn rows_of_several_inputs_are_selected_by_their_input_only() {
+    let (home, simulator) = linked(3);
+    std::fs::create_dir(home.path("more")).unwrap();
+    home.write("more/others.csv", csv(&pairs(10..13)));
+    home.link(&simulator.url, &["more/others.csv", "--ledger", LEDGER, "--rate", "1000"]).left_with(0);
+    let url = &simulator.url;
+    let refused = home.undo(url, &["--rows", "1"]);
+    refused.refused_with(
+        2,
+        "--rows: the ledger has such rows of several inputs; name one with --input: more/others.csv, pairs.csv",
+    );
+    home.undo(url, &["--rows", "1", "--input", "elsewhere.csv"]).refused_with(2, "it has pairs.csv, more/others.csv");
+    assert_eq!(unlink_calls(&simulator), 0);
+    for (selection, undone) in [
+        (&["--rows", "1", "--input", "others.csv"][..], 1),
+        // What is selected now has one input.
+        (&["--rows", "1"], 1),
+        (&["--input", "./pairs.csv"], 2),
+        (&["--rows", "2-9"], 2),
+    ] {
+        let finished = home.undo(url, &[selection, &["--output", "json"]].concat()).left_with(0);
+        let report = finished.json();
+        let names_input = finished.stderr.contains(" of rows of ");
+        assert_eq!(names_input, selection[0] == "--rows", "{finished:#?}");
+        assert_eq!(report["rows"]["undone"], undone, "{selection:?}: {report}");
+    }
+}

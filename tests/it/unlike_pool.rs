@@ -346,7 +346,7 @@ fn every_way_to_link_compares_with_the_pool_before_it_sends() {
             let (linked, run) = natives_linked(&home, way, 4);
             assert_eq!(linked, 0, "{way:?}: {run:#?}");
             let found = "error: unlike_pool: 20 Okta values look like e-mail addresses; the ";
-            assert!(run.stderr.contains(found), "{way:?}: {run:#?}");
+            assert!(run.stderr.contains(found) && run.stderr.contains("; the first is in row 1"), "{way:?}: {run:#?}");
             let (linked, run) = natives_linked(&home, &[way, &["--allow", "unlike_pool"]].concat(), 0);
             assert_eq!(linked, 20, "{way:?}: {run:#?}");
             assert!(run.stderr.contains("warning: unlike_pool: "), "{way:?}: {run:#?}");
@@ -389,6 +389,7 @@ fn a_canary_with_one_value_unlike_the_pool_sends_nothing() {
         let (linked, run) = natives_linked(&home, &canary, 9);
         let said = "canary: 1 Okta value looks like an e-mail address; the ";
         assert!(linked == 0 && run.stderr.contains(said), "{run:#?}");
+        assert!(run.stderr.contains("; it is in row 2"), "{run:#?}");
         assert_eq!(natives_linked(&home, &[&canary[..], &["--allow", "unlike_pool"]].concat(), 0).0, 20);
         // With a plan as well, which a few identities or a few values do not forbid.
         let plan = ["validate", "in.csv", "--save-plan", "plan", "--force", "--lookup", "filter"];

@@ -32,7 +32,7 @@ use crate::seed::Rng;
 use crate::service::app_clients::AppClientReader;
 use crate::service::permission_probe::{LinkPermissionProbe, NobodysLink};
 use crate::service::{PoolFacts, QuotaReader, UserDirectory, UserFilter, UserQuery};
-use crate::ui::{MessageCode, shell_path};
+use crate::ui::MessageCode;
 
 const EXAMPLE: &str = "Example: cognito-link doctor pairs.csv --user-pool-id us-east-1_AbCdEfGhI";
 
@@ -98,21 +98,24 @@ pub async fn cmd_doctor(args: DoctorArgs, context: &CommandContext<'_>) -> Resul
     address.close()?;
     let exit = if report.count(CheckStatus::Fail) == 0 { Exit::Success } else { Exit::Access };
     view::print_checkup(&report, exit, ui)?;
-    ui.hint(&next_step(&args, exit, context));
+    if let Some(step) = next_step(&args, exit, context) {
+        ui.hint(&step);
+    }
     Ok(exit)
 }
 
-/// Returns what to do next.
-fn next_step(args: &DoctorArgs, exit: Exit, context: &CommandContext<'_>) -> String {
+/// Returns what to do next. Standard input cannot be read again, so nothing is suggested for it.
+fn next_step(args: &DoctorArgs, exit: Exit, context: &CommandContext<'_>) -> Option<String> {
     let pool = pool_options(&args.pool, &args.simulation, context);
-    let reading = args.reading.on_command_line();
-    match args.input.as_deref().map(|input| shell_path(&input.display().to_string())) {
+    let input = args.input.as_deref().map(|input| args.reading.with_input(input));
+    match input {
+        Some(None) => None,
         _ if exit != Exit::Success => {
             let again = same_command(&context.arguments, None, "");
-            format!("correct what failed, and check again: `{again}`")
+            Some(format!("correct what failed, and check again: `{again}`"))
         }
-        Some(input) => format!("compare the rows with the pool: `cognito-link validate {input}{reading}{pool}`"),
-        None => format!("check an input as well: `cognito-link doctor FILE{pool}`"),
+        Some(Some(input)) => Some(format!("compare the rows with the pool: `cognito-link validate {input}{pool}`")),
+        None => Some(format!("check an input as well: `cognito-link doctor FILE{pool}`")),
     }
 }
 

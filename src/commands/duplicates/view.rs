@@ -22,11 +22,11 @@ pub(super) fn print_report(report: &DuplicatesReport, ui: &Ui) -> io::Result<()>
         OutputFormat::Text => ui.print(&report_text(report, ui.shows_values(), ui.stdout_style()))?,
         OutputFormat::Json => ui.json(&report_json(report, ui.shows_values()))?,
     }
-    print_next_steps(report, ui);
+    print_notes(report, ui);
     Ok(())
 }
 
-fn print_next_steps(report: &DuplicatesReport, ui: &Ui) {
+fn print_notes(report: &DuplicatesReport, ui: &Ui) {
     if let Some(path) = &report.work_list {
         let findings: u64 = report.by_kind.values().sum();
         ui.note(MessageCode::OutputWritten, &format!("{}: {}", path.display(), counted(findings, "finding")));

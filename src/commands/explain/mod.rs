@@ -19,27 +19,75 @@ use crate::ui::{MessageCode, OutputFormat};
 #[derive(Debug, Args)]
 #[command(after_help = "Example: cognito-link explain linked_elsewhere")]
 pub struct ExplainArgs {
-    /// Code of a row, an error, a result or an event, name of an exception of the service, or a text of it; without one, all are listed
+    /// Code of a row, an error, a result or a message, name of an exception of the service, or a text of it; without one, all are listed
     pub code: Option<String>,
 }
 
+/// What a code is about. The kinds of the codes of events are those of the events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodeKind {
+    State,
+    Standing,
+    Refusal,
+    Finding,
+    Error,
+    Canary,
+    Check,
+    Duplicate,
+    Cloudtrail,
+    Exception,
+    SignIn,
+    Message,
+}
+
+impl CodeKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Standing => "standing",
+            Self::Refusal => "refusal",
+            Self::Finding => "finding",
+            Self::Error => "error",
+            Self::Canary => "canary",
+            Self::Check => "check",
+            Self::Duplicate => "duplicate",
+            Self::Cloudtrail => "cloudtrail",
+            Self::Exception => "exception",
+            Self::SignIn => "sign_in",
+            Self::Message => "message",
+        }
+    }
+}
+
+/// An entry of `codes.json`.
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct WrittenCode {
+    code: &'static str,
+    kind: CodeKind,
+    /// Empty for a refusal and a finding.
+    #[serde(default)]
+    meaning: &'static str,
+    why: &'static str,
+    advice: &'static str,
+    /// A part of the text that people see; only of a failed sign-in.
+    #[serde(default)]
+    text: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 struct ExplainedCode {
     code: &'static str,
-    /// `state`, `standing`, `refusal`, `error`, `warning`, `failure`, `canary`, `check`, `duplicate`, `cloudtrail`,
-    /// `exception`, `sign_in` or `message`; in the file, the errors and warnings are `finding`, and there are no messages.
-    kind: &'static str,
-    #[serde(default)]
+    kind: CodeKind,
+    /// `error` or `warning`; only of findings.
+    severity: Option<&'static str>,
     meaning: &'static str,
     /// `None` for a message, whose text says it.
     why: Option<&'static str>,
     advice: Option<&'static str>,
-    /// A part of the text that people see; only of a failed sign-in.
-    #[serde(default)]
     text: Option<&'static str>,
     /// What `--retry` of `link` takes for such rows; only of refusals.
-    #[serde(default)]
     retry: Option<&'static str>,
 }
 
@@ -51,14 +99,15 @@ pub fn cmd_explain(args: &ExplainArgs, context: &CommandContext<'_>) -> Result<E
             Failure::Usage(format!("no such code{similar}; list all with `cognito-link explain`"))
         })?;
     }
-    let paragraph = |ExplainedCode { code, kind, meaning, why, advice, text, retry }: &ExplainedCode| {
+    let paragraph = |ExplainedCode { code, kind, severity, meaning, why, advice, text, retry }: &ExplainedCode| {
+        let severity = severity.map_or(String::new(), |severity| format!(", {severity}"));
         let again = retry.map_or(String::new(), |code| {
             format!("  Afterwards: run `link` on the same input again with `--retry {code}`; a corrected row needs no option.\n")
         });
         let text = text.map_or(String::new(), |text| format!("  Text: {text}\n"));
         let line = |label: &str, text: Option<&str>| text.map_or(String::new(), |text| format!("  {label}: {text}\n"));
         let (why, advice) = (line("Why", *why), line("What to do", *advice));
-        format!("{code} ({kind})\n{text}  {meaning}\n{why}{advice}{again}")
+        format!("{code} ({}{severity})\n{text}  {meaning}\n{why}{advice}{again}", kind.as_str())
     };
     match context.ui.output() {
         OutputFormat::Json => {
@@ -72,45 +121,51 @@ pub fn cmd_explain(args: &ExplainArgs, context: &CommandContext<'_>) -> Result<E
 
 /// Returns what to do about each refusal and finding.
 pub fn advice_by_code() -> serde_json::Result<std::collections::BTreeMap<&'static str, &'static str>> {
-    let is_of_rows = |explained: &ExplainedCode| ["refusal", "error", "warning"].contains(&explained.kind);
-    let of_rows = all_codes()?.into_iter().filter(is_of_rows);
-    Ok(of_rows.filter_map(|explained| Some((explained.code, explained.advice?))).collect())
+    let is_of_rows = |written: &WrittenCode| matches!(written.kind, CodeKind::Refusal | CodeKind::Finding);
+    Ok(written_codes()?.into_iter().filter(is_of_rows).map(|written| (written.code, written.advice)).collect())
 }
 
 /// Whether a code of this kind is explained: for tests of the tables that have the codes.
 #[cfg(test)]
-pub fn is_explained(kind: &str, code: &str) -> bool {
+pub fn is_explained(kind: CodeKind, code: &str) -> bool {
     all_codes().is_ok_and(|all| all.iter().any(|explained| (explained.kind, explained.code) == (kind, code)))
+}
+
+fn written_codes() -> serde_json::Result<Vec<WrittenCode>> {
+    serde_json::from_str(include_str!("codes.json"))
 }
 
 /// Returns every code, in the order of the documentation.
 fn all_codes() -> serde_json::Result<Vec<ExplainedCode>> {
-    let mut codes: Vec<ExplainedCode> = serde_json::from_str(include_str!("codes.json"))?;
-    for explained in &mut codes {
-        let finding = || FindingCode::ALL.iter().find(|code| code.as_str() == explained.code);
-        match explained.kind {
-            "refusal" => {
-                let code = RefusalCode::parse(explained.code);
-                explained.meaning = code.map_or("", RefusalCode::meaning);
-                explained.retry = code.filter(|code| !code.is_of_undo()).map(RefusalCode::as_str);
+    let written = written_codes()?.into_iter().map(ExplainedCode::of_written);
+    Ok(written.chain(MessageCode::ALL.iter().copied().map(ExplainedCode::of_message)).collect())
+}
+
+impl ExplainedCode {
+    fn of_written(written: WrittenCode) -> Self {
+        let WrittenCode { code, kind, meaning, why, advice, text } = written;
+        let (why, advice) = (Some(why), Some(advice));
+        let explained = Self { code, kind, severity: None, meaning, why, advice, text, retry: None };
+        match kind {
+            CodeKind::Refusal => {
+                let code = RefusalCode::parse(code);
+                let retry = code.filter(|code| !code.is_of_undo()).map(RefusalCode::as_str);
+                Self { meaning: code.map_or("", RefusalCode::meaning), retry, ..explained }
             }
-            "finding" => {
-                (explained.kind, explained.meaning) =
-                    finding().map_or(("", ""), |code| (code.severity().as_str(), code.meaning()));
+            CodeKind::Finding => {
+                let code = FindingCode::parse(code);
+                let severity = code.map(|code| code.severity().as_str());
+                Self { meaning: code.map_or("", FindingCode::meaning), severity, ..explained }
             }
-            _ => {}
+            _ => explained,
         }
     }
-    codes.extend(MessageCode::ALL.iter().map(|code| ExplainedCode {
-        code: code.as_str(),
-        kind: "message",
-        meaning: code.meaning(),
-        why: None,
-        advice: None,
-        text: None,
-        retry: None,
-    }));
-    Ok(codes)
+
+    fn of_message(code: MessageCode) -> Self {
+        let (code, meaning) = (code.as_str(), code.meaning());
+        let (why, advice) = (None, None);
+        Self { code, kind: CodeKind::Message, severity: None, meaning, why, advice, text: None, retry: None }
+    }
 }
 
 /// Returns what a code means: several entries where one word is used for several things. An error holds similar codes, the
@@ -154,10 +209,12 @@ mod tests {
 
     #[test]
     fn no_code_is_left_out() {
-        let is_code = |explained: &&ExplainedCode| !matches!(explained.kind, "cloudtrail" | "exception" | "sign_in");
+        let is_code = |explained: &&ExplainedCode| {
+            !matches!(explained.kind, CodeKind::Cloudtrail | CodeKind::Exception | CodeKind::SignIn)
+        };
         let refused = RowState::Refused(RefusalCode::Unrecognised);
         let states = [RowState::Linked, RowState::AlreadyLinked, refused, RowState::Failed, RowState::InDoubt];
-        let states = states.map(RowState::as_str).into_iter().chain(["unprocessed", "invalid"]);
+        let states = states.map(RowState::as_str).into_iter().chain(["unprocessed", "undone", "invalid"]);
         let standings = ["missing", "moved", "blocked", "unverifiable", "misfired", "extra"].into_iter();
         let refusals = RefusalCode::ALL.iter().map(|code| code.as_str());
         let findings = FindingCode::ALL.iter().map(|code| code.as_str());
@@ -173,11 +230,19 @@ mod tests {
     }
 
     #[test]
+    fn a_kind_has_one_name() {
+        for explained in all_codes().unwrap() {
+            assert_eq!(serde_json::to_value(explained.kind).unwrap(), explained.kind.as_str());
+            assert_eq!(explained.severity.is_some(), explained.kind == CodeKind::Finding, "{explained:?}");
+        }
+    }
+
+    #[test]
     fn every_code_is_explained_in_full_sentences() {
         let all = all_codes().unwrap();
         for explained in &all {
             let texts = match (explained.kind, explained.why, explained.advice) {
-                ("message", None, None) => vec![explained.meaning],
+                (CodeKind::Message, None, None) => vec![explained.meaning],
                 (_, why, advice) => vec![explained.meaning, why.unwrap(), advice.unwrap()],
             };
             for text in texts {
@@ -185,7 +250,7 @@ mod tests {
                 assert!(text.starts_with(|first: char| first.is_uppercase() || first == '-'), "{explained:?}");
             }
         }
-        assert!(explain("linked_elsewhere", &all).is_ok_and(|found| found[0].kind == "refusal"));
+        assert!(explain("linked_elsewhere", &all).is_ok_and(|found| found[0].kind == CodeKind::Refusal));
         // One word is used for a refusal and a finding: both are explained.
         assert_eq!(explain("too_many_identities", &all).map(|found| found.len()), Ok(2));
         assert_eq!(explain(" In-Doubt ", &all).map(|found| found[0].code), Ok("in_doubt"));

@@ -20,6 +20,7 @@ use super::reconcile::ReconcileInput;
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
 use super::shared::control::{ControlArgs, ControlPlan, Preparation};
+use super::shared::next_command::config_option;
 use super::shared::part::{InputPart, PartArgs};
 use super::shared::pool_findings::WayToAccept;
 use super::shared::retry::{RetryOption, hint_at_superseded_links, hint_at_undone_rows, parse_retry, retry_choice};
@@ -260,12 +261,14 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     // A ledger or plan is bound to what the service says of itself, so the service is called before its rows count.
     let origin = ServiceOrigin::open(&args, simulator, &pool, options.seed, context).await?;
     let binding = origin.binding(pool);
+    options.reads_back = args.read_back.applies_to(&binding);
     if let Some((path, plan)) = args.plan.as_deref().zip(plan) {
         plan.check_binding(path, &binding)?;
     }
     let ledger = earlier.map(|earlier| earlier.bound_to(&ledger_path, &binding)).transpose()?;
     // A ledger that is yet to be created has no lock, which a socket needs.
-    let preparation = ledger.as_ref().and_then(|_| Preparation::start(&ledger_path, "link", context));
+    let preparation =
+        ledger.as_ref().and_then(|_| Preparation::start(&ledger_path, "link", &args.monitor.hooks, context));
     let check = || {
         let (pool, retry, ledger) = (&binding.pool, options.retry, ledger.as_ref());
         let (source, options) = (&source, &input_options);
@@ -321,18 +324,17 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
             (OpenService::connect(&address, &binding.pool, &args.guards, options.seed, context).await?, found)
         }
     };
-    options.reads_back = args.read_back.applies_to(&binding);
-    if options.reads_back && args.read_back == ReadBackChoice::Auto {
-        ui.note(
-            MessageCode::ReadBack,
-            "reading each user back: the endpoint is not AWS's, and some emulators answer a link that stood before with \
-             success (--read-back=never to switch it off)",
-        );
-    }
     (options.total, options.done_before) = (Some(checked.to_finish()), checked.done_before);
 
     // Estimate and confirm.
     let to_send = checked.to_send();
+    if to_send > 0 && options.reads_back && args.read_back == ReadBackChoice::Auto {
+        ui.note(
+            MessageCode::ReadBack,
+            "reading each user back: the endpoint is not AWS's, and some emulators answer a link that stood before with \
+             success; `--read-back=never` switches it off",
+        );
+    }
     let learned = ledger.as_ref().and_then(Ledger::pace_milli);
     let pace = match to_send {
         0 => rate_choice.write_pace_for_documented_quota(),
@@ -511,7 +513,7 @@ impl CheckedRun<'_> {
         members.extend(verification.members(ui.shows_values()));
         let ledger_name = self.ledger_path.display().to_string();
         let resume = args.part.resume_text(&report.ended).unwrap_or_else(|| RESUME_RUN.to_owned());
-        let again = args.reading.with_input(&args.input, context.config.as_deref());
+        let again = args.reading.with_input(&args.input).map(|input| input + &config_option(context.config.as_deref()));
         print_run_report_with(&report, members, Some(&ledger_name), again.as_deref(), exit, &resume, ui)?;
         print_stop(&report, ui);
         let options = pool_options(&args.pool, &args.simulation, context);

@@ -162,12 +162,13 @@ pub(super) async fn verify(
         return Ok(first);
     }
     context.ui.note(
-        MessageCode::Verified,
+        MessageCode::TooRecent,
         &format!(
             "verify: {}; a list may lag behind the newest links, so the pool is read again in a minute",
             counted(first.differences, "difference")
         ),
     );
+    context.ui.status("waiting a minute for the pool's lists");
     sleep_until(settled).await;
     compare(input, directory, knowledge, (ledger, ledger_path), scan, context).await
 }

@@ -18,6 +18,7 @@ use clap::Args;
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
 use super::shared::control::{ControlArgs, Preparation};
+use super::shared::next_command::{config_option, explain_step, split_step};
 use super::shared::pool_findings::{WayToAccept, check_sign_ins, review_pool, warn_of_pool_errors};
 use super::shared::retry::{RetryOption, parse_retry, retry_choice};
 use super::shared::run::{listen_for_signals, run_engine, run_start};
@@ -193,7 +194,7 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         None => None,
     };
     let locked = ledger_path.as_deref().filter(|_| !is_preview);
-    let preparation = locked.and_then(|path| Preparation::start(path, "reconcile", context));
+    let preparation = locked.and_then(|path| Preparation::start(path, "reconcile", &args.monitor.hooks, context));
     let read_only = args.ledger.as_deref().filter(|_| !args.apply);
     let read_only = read_only.map(|path| Ledger::open_read_only(path, &input.binding)).transpose()?;
 
@@ -229,19 +230,24 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
         monitor.finish(run, exit);
     }
     let applied = outcome.run.as_ref().zip(shown_path.as_deref());
-    let again = args.reading.with_input(&args.input, context.config.as_deref());
+    let again = args.reading.with_input(&args.input).map(|input| input + &config_option(context.config.as_deref()));
     view::print_result(&report, applied, again.as_deref(), outcome.failure.as_ref(), exit, ui)?;
     if let Some(failure) = &outcome.failure {
         failure.print(ui);
     }
     if applied.is_none() {
-        print_next_steps(&args, &report, again.as_deref(), context);
+        hint_after_comparison(&args, &report, again.as_deref(), context);
     }
     Ok(exit)
 }
 
 /// Standard input cannot be read again, so nothing is suggested for it.
-fn print_next_steps(args: &ReconcileArgs, report: &DriftReport, input: Option<&str>, context: &CommandContext<'_>) {
+fn hint_after_comparison(
+    args: &ReconcileArgs,
+    report: &DriftReport,
+    input: Option<&str>,
+    context: &CommandContext<'_>,
+) {
     for step in input.into_iter().flat_map(|input| next_steps(args, report, input, context)) {
         context.ui.hint(&step);
     }
@@ -276,10 +282,10 @@ fn next_steps(args: &ReconcileArgs, report: &DriftReport, input: &str, context: 
     let to_explain = [(counts.moved, "moved"), (counts.misfired, "misfired"), (counts.extra, "extra")];
     let standing = to_explain.into_iter().find(|(number, _)| *number > 0).map(|(_, standing)| standing);
     if let Some(code) = counts.by_code.keys().next().map(|code| code.as_str()).or(standing) {
-        steps.push(format!("read what a code means and what to do: `cognito-link explain {code}`"));
+        steps.push(explain_step(code));
     }
     if counts.invalid > 0 {
-        steps.push(format!("write the invalid rows to a file: `cognito-link validate {input} --split DIR`"));
+        steps.push(split_step(Some(input)));
     }
     steps
 }
@@ -515,7 +521,7 @@ mod tests {
         let ui = Screen::new().ui();
         let mut context = crate::commands::testing::context(&ui);
         context.config = cli.output.config;
-        let input = args.reading.with_input(&args.input, context.config.as_deref()).unwrap();
+        let input = args.reading.with_input(&args.input).unwrap();
         next_steps(&args, &DriftReport { counts, ..DriftReport::default() }, &input, &context)
     }
 

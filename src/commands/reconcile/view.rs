@@ -8,7 +8,7 @@ use super::ComparedItem;
 use crate::commands::shared::Failure;
 use crate::commands::shared::result::failed_json;
 use crate::commands::shared::run_view::{
-    RESUME_RUN, TableLine, by_code_json, by_code_text, joined, print_next_steps, print_run_report, run_json,
+    RESUME_RUN, TableLine, by_code_json, by_code_text, joined, print_run_report, print_steps_after_run, run_json,
     simulated_mark, table,
 };
 use crate::domain::drift::{DriftReport, DriftRow, DriftStatus, EXTRA_SYMBOL, ExtraLink, LinkedUserCounts, Misfire};
@@ -47,7 +47,7 @@ pub(super) fn print_result(
     if ui.output() == OutputFormat::Json {
         ui.json(&result)?;
         if let Some((run, ledger)) = applied {
-            print_next_steps(&run.counts, run.not_read.unwrap_or(0), &[ledger], input, RESUME_RUN, ui);
+            print_steps_after_run(&run.counts, run.not_read.unwrap_or(0), &[ledger], input, RESUME_RUN, ui);
         }
         return Ok(());
     }

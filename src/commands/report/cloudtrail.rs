@@ -573,7 +573,7 @@ fn parse_time(text: &str) -> Option<UnixMs> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::explain::is_explained;
+    use crate::commands::explain::{CodeKind, is_explained};
 
     fn stranger(at: UnixMs) -> TrailCall {
         TrailCall {
@@ -648,7 +648,7 @@ mod tests {
     fn each_result_is_explained_under_its_name_in_the_json() {
         let members = TrailComparison::default().json();
         for name in ["matched_by_time", "not_in_trail", "not_in_ledgers"] {
-            assert!(members.get(name).is_some() && is_explained("cloudtrail", name), "{name}");
+            assert!(members.get(name).is_some() && is_explained(CodeKind::Cloudtrail, name), "{name}");
         }
     }
 }

@@ -1,11 +1,13 @@
 //! What ledgers hold about each run: how it started and ended, its calls over time, and their latency.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use crate::clock::UnixMs;
-use crate::ledger::record::{AnswerClass, LedgerRecord, RunEnd, RunStart};
+use crate::domain::report::{ChangeLine, RunChanges};
+use crate::ledger::record::{AnswerClass, LedgerRecord, RunChange, RunControlled, RunEnd, RunStart};
 use crate::ledger::{LedgerError, read_records};
 use crate::limits::CHART_COLUMNS_MAX;
 
@@ -146,6 +148,27 @@ pub(super) struct RunHistory {
     /// Superseded rows that the run found in its input again.
     pub(super) reinstated: u64,
     pub(super) undone: u64,
+    pub(super) changes: RunChanges,
+}
+
+/// Returns what a report lists of a change.
+pub(super) fn change_line(change: RunControlled<'_>) -> ChangeLine {
+    ChangeLine {
+        at_unix_ms: change.at,
+        code: change.change.as_str(),
+        words: match change.change {
+            RunChange::Pause => "paused",
+            RunChange::Resume => "resumed",
+            RunChange::Rate => "rate",
+            RunChange::OwnRate => "rate: the run's own limit again",
+            RunChange::Drain => "drain",
+            RunChange::WindowOpen => "window open",
+            RunChange::WindowClosed => "no window open",
+        },
+        rate_milli: change.milli,
+        source: change.source.into_owned(),
+        user: change.user.map(Cow::into_owned),
+    }
 }
 
 impl RunHistory {
@@ -158,6 +181,7 @@ impl RunHistory {
             superseded: 0,
             reinstated: 0,
             undone: 0,
+            changes: RunChanges::default(),
             start,
         }
     }
@@ -193,6 +217,7 @@ impl RunHistory {
             }
             LedgerRecord::Superseded(_) => self.superseded += 1,
             LedgerRecord::Reinstated(_) => self.reinstated += 1,
+            LedgerRecord::Control(change) => self.changes.add(change_line(change)),
             _ => {}
         }
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::chart::{class_of, latency_chart, rate_chart, share_bar};
 use super::history::{CallAnswer, RunHistory};
+use super::view::change_lines;
 use crate::clock::UnixMs;
 use crate::commands::shared::hidden_arguments::{PERSONAL, with_hidden_values};
 use crate::commands::shared::run_view::by_code_text;
@@ -91,7 +92,7 @@ fn lead(report: &LedgerReport) -> String {
     let mut text = format!("<p class=\"lead\">{} of {} linked", count(linked), counted(counts.read, "row"));
     let open = counts.refused + counts.failed + counts.in_doubt + counts.invalid;
     if open > 0 {
-        let _ = write!(text, "; {} need a decision", count(open));
+        let _ = write!(text, "; {} {} a decision", count(open), if open == 1 { "needs" } else { "need" });
     }
     if counts.unprocessed > 0 {
         let _ = write!(text, "; {} unprocessed", count(counts.unprocessed));
@@ -292,6 +293,8 @@ fn run_article(number: usize, run: &RunHistory, shows_values: bool) -> String {
         facts.push(("Throttled", counted(end.throttled, "answer")));
         facts.extend(end.pace_milli.map(|found| ("Quota found", rate(milli(found)))));
     }
+    let changes: Vec<String> = change_lines(&run.changes).iter().map(|line| safe(line)).collect();
+    facts.extend((!changes.is_empty()).then(|| ("Changed", changes.join("<br>"))));
     facts.extend((run.undone > 0).then(|| ("Undone", counted(run.undone, "link"))));
     facts.extend((run.superseded > 0).then(|| ("Superseded", counted(run.superseded, "row"))));
     let id = format!("run-{number}");

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::history::change_line;
 use super::html::UndoableLinks;
 use super::row_table::{RowTable, RowText};
 use crate::commands::shared::{Failure, pool_options_of_run};
@@ -12,7 +13,7 @@ use crate::domain::counts::Counts;
 use crate::domain::finding::{FindingCode, Severity};
 use crate::domain::identity::PoolId;
 use crate::domain::outcome::ServiceText;
-use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
+use crate::domain::report::{FailureLine, LedgerReport, RunChanges, RunLine, ShardsReport};
 use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::state::{ResumeAction, RetryChoice, RowState};
 use crate::input::{
@@ -217,6 +218,7 @@ impl Ledgers {
                         started_unix_ms: start.at,
                         ended: None,
                         live: None,
+                        changes: RunChanges::default(),
                     });
                 }
                 LedgerRecord::RunEnded(end) => {
@@ -245,8 +247,13 @@ impl Ledgers {
                 | LedgerRecord::Attempt(_)
                 | LedgerRecord::Invalid(_)
                 | LedgerRecord::Superseded(_)
-                | LedgerRecord::Reinstated(_)
-                | LedgerRecord::Control(_) => {}
+                | LedgerRecord::Reinstated(_) => {}
+                LedgerRecord::Control(change) => {
+                    let id = change.run.to_string();
+                    if let Some(run) = report.runs.iter_mut().rev().find(|run| run.id == id) {
+                        run.changes.add(change_line(change));
+                    }
+                }
             }
             ControlFlow::Continue(())
         })?;
@@ -309,7 +316,7 @@ impl Ledgers {
         report: &mut LedgerReport,
     ) -> Result<WrittenRows, Failure> {
         let mut files = OpenRowFiles::default();
-        let mut seen = HashSet::new();
+        let (mut seen, mut found) = (HashSet::new(), HashSet::new());
         let needs_texts = table.is_some() || inputs.failed.is_some();
         let texts = if needs_texts { self.service_texts()? } else { HashMap::new() };
         let mut counts = report.counts.clone();
@@ -342,7 +349,8 @@ impl Ledgers {
                             RowText { state: "invalid", code: finding.code.as_str(), message: &finding.message }
                         }
                         (false, None) => {
-                            RowText { state: held.state, code: held.code, message: explained.as_deref().unwrap_or("") }
+                            let state = if state == RowState::Undone { "undone" } else { held.state };
+                            RowText { state, code: held.code, message: explained.as_deref().unwrap_or("") }
                         }
                     };
                     table.write(source.name(), &reader.raw(), reader.layout(), &record, key, text)?;
@@ -353,6 +361,9 @@ impl Ledgers {
                 }
                 if self.is_superseded(key) {
                     continue;
+                }
+                if state != RowState::Unprocessed {
+                    found.insert(key);
                 }
                 // Equal rows are one row: it is linked once.
                 let is_new = match state {
@@ -388,7 +399,9 @@ impl Ledgers {
         counts.balance()?;
         report.counts = counts;
         report.unprocessed_known = true;
-        files.finish()
+        let is_left_out = |key: &RowKey| !found.contains(key) && !self.is_superseded(*key);
+        let left_out = self.keys().into_iter().filter(is_left_out).count() as u64;
+        files.finish(left_out)
     }
 }
 
@@ -503,8 +516,9 @@ impl OpenRowFiles {
         file.as_mut().map_or(Ok(()), |file| file.write(raw, note))
     }
 
-    fn finish(self) -> Result<WrittenRows, Failure> {
+    fn finish(self, left_out: u64) -> Result<WrittenRows, Failure> {
         Ok(WrittenRows {
+            left_out,
             failed: self.failed.map(RecordWriter::finish).transpose()?,
             unprocessed: self.unprocessed.map(RecordWriter::finish).transpose()?,
         })
@@ -514,6 +528,8 @@ impl OpenRowFiles {
 /// Numbers of rows in the files; `None` where there is no file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct WrittenRows {
+    /// Rows of the ledgers that are in none of the inputs, and so in no file.
+    pub(super) left_out: u64,
     pub(super) failed: Option<u64>,
     pub(super) unprocessed: Option<u64>,
 }

@@ -15,7 +15,7 @@ use clap::Args;
 
 use super::explain::advice_by_code;
 use super::shared::control::live_run;
-use super::shared::next_command::config_of_run;
+use super::shared::next_command::{config_of_run, config_option};
 use super::shared::{CommandContext, Failure, InputArgs, check_outputs, headings};
 use crate::domain::report::{LedgerReport, LiveRun};
 use crate::exit::Exit;
@@ -81,7 +81,8 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
     let reading = earlier.as_ref().unwrap_or(&args.reading);
     report.reading_options = reading.on_command_line();
     let config = context.config.clone().or_else(|| config_of_run(&report.input_arguments));
-    let input = inputs.first().and_then(|input| reading.with_input(input, config.as_deref()));
+    let input = inputs.first().and_then(|input| reading.with_input(input));
+    let input = input.map(|input| input + &config_option(config.as_deref()));
     let files = [&args.failed, &args.unprocessed, &args.csv, &args.markdown];
     let recorded = ledgers.inputs();
     let read = args.ledgers.iter().chain(&inputs).chain(&recorded).chain(&args.cloudtrail);
@@ -93,6 +94,9 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
         ("--markdown", args.markdown.as_deref()),
         ("--html", args.html.as_deref()),
     ];
+    if let Some((option, _)) = outputs.iter().find(|(_, path)| path.is_some_and(|path| path.as_os_str() == "-")) {
+        return Err(Failure::Usage(format!("{option} -: the report itself is printed to stdout; name a file")));
+    }
     if files.iter().any(|file| file.is_some()) || args.input.is_some() {
         let sources = open_inputs(args, &inputs, context)?;
         check_outputs(&outputs, &read, context.force)?;
@@ -114,6 +118,9 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
         let shows_values = context.ui.shows_values();
         let written = ledgers.compare_with_inputs(&compared, table.as_mut(), shows_values, &mut report)?;
         let listed = table.map(RowTable::finish).transpose()?;
+        if written.left_out > 0 {
+            warn_about_left_out_rows(written.left_out, &compared.sources, &args.ledgers, context.ui);
+        }
         let rows = [written.failed, written.unprocessed, listed, listed];
         for (path, rows) in files.into_iter().zip(rows) {
             if let (Some(path), Some(rows)) = (path, rows) {
@@ -161,6 +168,22 @@ fn note_live_runs(ledgers: &[PathBuf], report: &mut LedgerReport, ui: &Ui) {
             });
         }
     }
+}
+
+/// Warns of rows that are in the ledgers and not in the inputs as they are now.
+fn warn_about_left_out_rows(left_out: u64, inputs: &[InputSource], ledgers: &[PathBuf], ui: &Ui) {
+    let inputs: Vec<&str> = inputs.iter().map(InputSource::name).collect();
+    let ledgers = if ledgers.len() == 1 { "the ledger" } else { "the ledgers" };
+    ui.warn(
+        MessageCode::RowsNotInInput,
+        &format!(
+            "{} of {ledgers} {} not in {}, which was edited since the run, or is not its whole input: such rows are counted, \
+             and are in no file that is written",
+            format::counted(left_out, "row"),
+            if left_out == 1 { "is" } else { "are" },
+            inputs.join(", ")
+        ),
+    );
 }
 
 /// Opens the inputs. Of several, those that are no longer there are left out.

@@ -12,6 +12,8 @@
 //!  "refusals_by_code":{},"undo_refusals_by_code":{},"findings_by_code":{},
 //!  "shards":null or {"count":4,"whole":true,"missing_shards":[],"strange_ledgers":0,"rows_in_several":0},
 //!  "runs":[{"id":"","command":"link","input":"","started_at":"2026-03-01T08:00:00.000Z","ended":"completed | null",
+//!            "control_changes":[{"at":"","change":"rate","rate_per_second":5.0,"source":"socket","user":"ops"}],
+//!            "control_changes_left_out":0,
 //!            "live":null or {"pid":0,"state":"running","message":"","remaining_ms":0}}],
 //!  "failures":[{"row":17,"key":"","state":"refused","refusal_code":"","service_code":"","service_message":"","meaning":""}],
 //!  "failures_left_out":0,
@@ -30,16 +32,16 @@ use serde_json::{Value, json};
 use super::cloudtrail::TrailComparison;
 use crate::commands::shared::result::result_json;
 use crate::commands::shared::run_view::{
-    IN_DOUBT, IN_FLIGHT, RESUME_AFTER_REPORT, by_code_json, counts_json, counts_table, joined, print_next_steps,
+    IN_DOUBT, IN_FLIGHT, RESUME_AFTER_REPORT, by_code_json, counts_json, counts_table, joined, print_steps_after_run,
     simulated_mark,
 };
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
-use crate::domain::report::{FailureLine, LedgerReport, RunLine, ShardsReport};
+use crate::domain::report::{FailureLine, LedgerReport, RunChanges, RunLine, ShardsReport};
 use crate::domain::state::RowState;
 use crate::exit::Exit;
 use crate::limits;
-use crate::ui::format::{count, counted, timestamp};
+use crate::ui::format::{count, counted, rate, timestamp};
 use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape, explanation, meaning_fragment, shell_path};
 
 /// Prints the report, and what to do next.
@@ -95,7 +97,7 @@ pub(super) fn print_ledger_report(
             ));
         }
     }
-    print_next_steps(&report.counts, 0, &ledgers, input, RESUME_AFTER_REPORT, ui);
+    print_steps_after_run(&report.counts, 0, &ledgers, input, RESUME_AFTER_REPORT, ui);
     if let ([ledger], true) = (report.ledgers.as_slice(), report.superseded_links > 0) {
         let (ledger, options) = (shell_path(ledger), &report.pool_options);
         ui.hint(&format!("remove the superseded links: `cognito-link undo {ledger} --superseded{options}`"));
@@ -123,7 +125,10 @@ fn ledger_text(report: &LedgerReport, show_values: bool, style: Style) -> String
     if earlier > 0 {
         lines.push(counted(earlier as u64, "earlier run"));
     }
-    lines.extend(report.runs.iter().skip(earlier).map(run_line));
+    for run in report.runs.iter().skip(earlier) {
+        lines.push(run_line(run));
+        lines.extend(change_lines(&run.changes).into_iter().map(|line| format!("  {}", escape(&line))));
+    }
     if !report.failures.is_empty() {
         lines.push(String::new());
         let shown = report.failures.iter().take(limits::FAILURES_SHOWN_MAX);
@@ -174,6 +179,17 @@ fn run_line(run: &RunLine) -> String {
     format!("run {} {} {} {started} {}", escape(&run.id), escape(&run.command), escape(&run.input), escape(&ended))
 }
 
+/// Returns a line for each change of a run: when, what, from where and by whom.
+pub(super) fn change_lines(changes: &RunChanges) -> Vec<String> {
+    let earlier = (changes.left_out > 0).then(|| counted(changes.left_out, "earlier change"));
+    let latest = changes.latest().map(|change| {
+        let limit = change.rate_per_second().map_or(String::new(), |limit| format!(": at most {}", rate(limit)));
+        let by = change.user.as_ref().map_or(String::new(), |user| format!(" by {user}"));
+        format!("{} {}{limit} ({}{by})", timestamp(change.at_unix_ms), change.words, change.source.replace('_', " "))
+    });
+    earlier.into_iter().chain(latest).collect()
+}
+
 fn failure_line(failure: &FailureLine, is_live: bool, show_values: bool, style: Style) -> String {
     let state = match failure.state {
         RowState::InDoubt | RowState::Unlinking if is_live => IN_FLIGHT.to_owned(),
@@ -205,6 +221,14 @@ fn ledger_json(report: &LedgerReport, show_values: bool, exit: Exit) -> Value {
             "input": run.input,
             "started_at": timestamp(run.started_unix_ms),
             "ended": run.ended,
+            "control_changes": run.changes.latest().map(|change| json!({
+                "at": timestamp(change.at_unix_ms),
+                "change": change.code,
+                "rate_per_second": change.rate_per_second(),
+                "source": change.source,
+                "user": change.user,
+            })).collect::<Vec<_>>(),
+            "control_changes_left_out": run.changes.left_out,
             "live": run.live.as_ref().map(|live| json!({
                 "pid": live.pid,
                 "state": live.state,
@@ -284,6 +308,7 @@ mod tests {
             started_unix_ms,
             ended: ended.map(str::to_owned),
             live: None,
+            changes: RunChanges::default(),
         };
         LedgerReport {
             ledgers: vec!["pairs.csv.ledger".into()],

@@ -85,7 +85,10 @@ impl ChangeBounds {
     pub fn check(self, changes: u64, rows: u64) -> Result<(), StopError> {
         let stop = |bound: String| {
             let advice = "nothing was sent; check these links, then raise the bound";
-            StopError::new(StopCause::Bound, format!("{changes} links would be made, over {bound}; {advice}"))
+            StopError::new(
+                StopCause::Bound,
+                format!("{} would be made, over {bound}; {advice}", counted(changes, "link")),
+            )
         };
         if let Some(most) = self.changes_max.filter(|most| changes > *most) {
             return Err(stop(format!("--max-changes {most}")));

@@ -71,31 +71,30 @@ impl Failure {
 
     /// Returns a stable word for scripts.
     pub fn code(&self) -> ErrorCode {
-        let code = match self {
-            Self::Stop(stop) | Self::Input(InputError::Object { stop, .. }) => return stop.cause.into(),
-            Self::Usage(_) => FailureCode::Usage,
-            Self::Input(InputError::Open { .. }) => FailureCode::InputNotOpened,
-            Self::Input(InputError::Write { .. }) | Self::Output(_) => FailureCode::OutputNotWritten,
-            Self::Input(InputError::Spool { .. }) => FailureCode::TemporaryFile,
-            Self::Input(InputError::Changed { .. }) => return StopCause::InputChanged.into(),
-            Self::Input(InputError::Header(_)) => FailureCode::HeaderInvalid,
-            Self::Input(_) => FailureCode::InputNotRead,
-            Self::Strict { .. } => FailureCode::RowsInvalid,
-            Self::PoolFindings { .. } => FailureCode::PoolFindings,
-            Self::SmallInput(_) => FailureCode::InputTooSmall,
-            Self::Ledger(LedgerError::Locked { .. }) => FailureCode::LedgerLocked,
-            Self::Ledger(LedgerError::Mismatch { .. }) => FailureCode::LedgerMismatch,
-            Self::Ledger(LedgerError::Damaged { .. }) => return StopCause::LedgerDamaged.into(),
-            Self::Ledger(LedgerError::Version { .. }) => FailureCode::LedgerVersion,
-            Self::Ledger(LedgerError::NotALedger { .. }) => FailureCode::NotALedger,
-            Self::Ledger(_) => return StopCause::LedgerIo.into(),
-            Self::Mismatch(_) => FailureCode::Mismatch,
-            Self::Declined => FailureCode::Declined,
-            Self::Unbalanced(_) => FailureCode::CountsUnbalanced,
-            Self::System(_) => FailureCode::System,
-            Self::Panicked => FailureCode::Panic,
-        };
-        code.into()
+        match self {
+            Self::Stop(stop) | Self::Input(InputError::Object { stop, .. }) => stop.cause.into(),
+            Self::Usage(_) => FailureCode::Usage.into(),
+            Self::Input(InputError::Open { .. }) => FailureCode::InputNotOpened.into(),
+            Self::Input(InputError::Write { .. }) | Self::Output(_) => FailureCode::OutputNotWritten.into(),
+            Self::Input(InputError::Spool { .. }) => FailureCode::TemporaryFile.into(),
+            Self::Input(InputError::Changed { .. }) => StopCause::InputChanged.into(),
+            Self::Input(InputError::Header(_)) => FailureCode::HeaderInvalid.into(),
+            Self::Input(_) => FailureCode::InputNotRead.into(),
+            Self::Strict { .. } => FailureCode::RowsInvalid.into(),
+            Self::PoolFindings { .. } => FailureCode::PoolFindings.into(),
+            Self::SmallInput(_) => FailureCode::InputTooSmall.into(),
+            Self::Ledger(LedgerError::Locked { .. }) => FailureCode::LedgerLocked.into(),
+            Self::Ledger(LedgerError::Mismatch { .. }) => FailureCode::LedgerMismatch.into(),
+            Self::Ledger(LedgerError::Damaged { .. }) => StopCause::LedgerDamaged.into(),
+            Self::Ledger(LedgerError::Version { .. }) => FailureCode::LedgerVersion.into(),
+            Self::Ledger(LedgerError::NotALedger { .. }) => FailureCode::NotALedger.into(),
+            Self::Ledger(_) => StopCause::LedgerIo.into(),
+            Self::Mismatch(_) => FailureCode::Mismatch.into(),
+            Self::Declined => FailureCode::Declined.into(),
+            Self::Unbalanced(_) => FailureCode::CountsUnbalanced.into(),
+            Self::System(_) => FailureCode::System.into(),
+            Self::Panicked => FailureCode::Panic.into(),
+        }
     }
 
     /// Prints it, with what to do.

@@ -7,7 +7,6 @@ use std::path::Path;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, ValueEnum};
 
-use super::next_command::config_option;
 use super::settings::{FileSettings, Scalar};
 use super::{Failure, headings};
 use crate::domain::finding::FindingCode;
@@ -130,11 +129,10 @@ impl InputArgs {
         })
     }
 
-    /// Returns an input with these options and a settings file, for a suggested command; `None` for standard input, which
-    /// cannot be read again.
-    pub fn with_input(&self, input: &Path, config: Option<&Path>) -> Option<String> {
+    /// Returns an input with these options, for a suggested command; `None` for standard input, which cannot be read again.
+    pub fn with_input(&self, input: &Path) -> Option<String> {
         let path = shell_path(&input.display().to_string());
-        (input.as_os_str() != "-").then(|| path + &self.on_command_line() + &config_option(config))
+        (input.as_os_str() != "-").then(|| path + &self.on_command_line())
     }
 
     /// Returns the options of the reader: from the flags, else from the file of `--config`.
@@ -212,10 +210,8 @@ mod tests {
             let arguments: Vec<String> = arguments.split(' ').map(str::to_owned).collect();
             let reading = InputArgs::of_run(&arguments);
             assert_eq!(reading.on_command_line(), expected);
-            assert_eq!(reading.with_input(Path::new("a b"), None), Some(format!("'a b'{expected}")));
-            let config = Some(Path::new("c.toml"));
-            assert_eq!(reading.with_input(Path::new("a"), config), Some(format!("a{expected} --config c.toml")));
-            assert_eq!(reading.with_input(Path::new("-"), config), None);
+            assert_eq!(reading.with_input(Path::new("a b")), Some(format!("'a b'{expected}")));
+            assert_eq!(reading.with_input(Path::new("-")), None);
         }
     }
 }

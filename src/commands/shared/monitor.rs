@@ -44,7 +44,7 @@ impl MonitorArgs {
 }
 
 /// The metrics of the command's run, once it is known which run that is; they outlive a run that fails.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct MetricsOfRun(OnceLock<Option<Arc<RunMetrics>>>);
 
 impl MetricsOfRun {

@@ -22,12 +22,39 @@ pub fn config_of_run(arguments: &[String]) -> Option<PathBuf> {
     None
 }
 
-/// Returns the command with these arguments once more: without the flag `left_out`, and with `more` at its end.
+/// Returns the command with these arguments once more: without the flag `left_out`, and with `more` at its end. Passwords
+/// are left out.
 pub fn same_command(arguments: &[String], left_out: Option<&str>, more: &str) -> String {
     let kept = arguments.iter().map(String::as_str).filter(|argument| Some(*argument) != left_out);
-    let words = ["cognito-link"].into_iter().chain(kept).map(shell_word);
+    let words = std::iter::once("cognito-link".to_owned()).chain(kept.map(|word| shell_word(&without_password(word))));
     let more = (!more.is_empty()).then(|| more.to_owned());
     words.chain(more).collect::<Vec<_>>().join(" ")
+}
+
+/// Leaves user, password and query out of an argument that is or holds the address of a service.
+pub fn without_password(argument: &str) -> String {
+    let Some((before, rest)) = argument.split_once("://") else { return argument.to_owned() };
+    // A key at S3 may have any letter.
+    if before.ends_with("s3") {
+        return argument.to_owned();
+    }
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{before}://{host}{path}")
+}
+
+/// Returns what to do about a code that a result shows.
+pub fn explain_step(code: &str) -> String {
+    format!("read what a code means and what to do: `cognito-link explain {code}`")
+}
+
+/// Returns what to do about invalid rows. `input` has the options that read it; `None` for one that is not known or cannot
+/// be read again.
+pub fn split_step(input: Option<&str>) -> String {
+    let command =
+        input.map_or("validate --split".to_owned(), |input| format!("cognito-link validate {input} --split DIR"));
+    format!("write the invalid rows to a file: `{command}`")
 }
 
 #[cfg(test)]
@@ -44,6 +71,8 @@ mod tests {
         let again = same_command(&given, Some("--dry-run"), "");
         assert_eq!(again, "cognito-link link 'my$pairs.csv' --map 'a=b' --config prod.toml");
         assert_eq!(same_command(&given[..2], None, "--yes"), "cognito-link link 'my$pairs.csv' --yes");
+        let given = arguments("doctor --endpoint-url=http://user:secret@host:1");
+        assert_eq!(same_command(&given, None, ""), "cognito-link doctor '--endpoint-url=http://host:1'");
     }
 
     #[test]
@@ -55,6 +84,18 @@ mod tests {
             ("link in.csv", ""),
         ] {
             assert_eq!(config_option(config_of_run(&arguments(line)).as_deref()), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_kept_without_passwords() {
+        for (argument, kept) in [
+            ("--endpoint-url=http://user:secret@host:1/x?key=secret", "--endpoint-url=http://host:1/x"),
+            ("https://host", "https://host"),
+            ("people.csv", "people.csv"),
+            ("s3://bucket/a@b?c#d", "s3://bucket/a@b?c#d"),
+        ] {
+            assert_eq!(without_password(argument), kept);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::nearest::did_you_mean;
-use super::next_command::config_option;
+use super::next_command::{config_option, without_password};
 use super::settings::{FileSettings, parse_endpoint_url};
 use super::simulator::{RunningSimulator, SimulationArgs, Simulator};
 use super::{CommandContext, Failure, headings, place_of, warn_about_access, warn_about_cut_line};
@@ -69,7 +69,7 @@ impl PoolArgs {
         let from_file = || match &file.endpoint_url {
             Some(url) => parse_endpoint_url(url)
                 .map(Some)
-                .map_err(|error| Failure::Usage(format!("endpoint-url '{url}': {error}"))),
+                .map_err(|error| Failure::Usage(format!("endpoint-url '{}': {error}", without_password(url)))),
             None => Ok(None),
         };
         Ok(ConnectionTarget::Aws {
@@ -94,7 +94,7 @@ pub fn pool_options(pool: &PoolArgs, simulation: &SimulationArgs, context: &Comm
         ("user-pool-id", word(&pool.user_pool_id)),
         ("pool", word(&pool.pool)),
         ("profile", word(&pool.profile)),
-        ("endpoint-url", word(&pool.endpoint_url)),
+        ("endpoint-url", word(&pool.endpoint_url.as_deref().map(without_password))),
     ];
     for (option, value) in values.iter().filter_map(|(option, value)| Some((option, value.as_ref()?))) {
         // Writing to a string cannot fail.
@@ -106,8 +106,8 @@ pub fn pool_options(pool: &PoolArgs, simulation: &SimulationArgs, context: &Comm
     options
 }
 
-/// As [`pool_options`], out of the arguments of an earlier run. A run that found
-/// its pool in the environment or the settings gets the `pool` by id.
+/// As [`pool_options`], out of the arguments of an earlier run. A run that found its pool in the environment or the
+/// settings gets the `pool` by id.
 pub fn pool_options_of_run(arguments: &[String], pool: &PoolId, simulated: bool) -> String {
     const FLAGS: [&str; 2] = ["--simulate", "--allow-insecure-endpoint"];
     const VALUES: [&str; 6] = ["--config", "--pool-file", "--user-pool-id", "--pool", "--profile", "--endpoint-url"];

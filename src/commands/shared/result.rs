@@ -10,7 +10,7 @@ use crate::domain::finding::Finding;
 use crate::domain::run::StopError;
 use crate::exit::Exit;
 use crate::input::InputError;
-use crate::ui::{HIDDEN_MESSAGES_HINT, SCHEMA_VERSION, finding_line};
+use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, SCHEMA_VERSION, Ui, finding_line};
 
 /// Returns a result with its frame. `body` is an object.
 pub fn result_json(kind: &str, exit: Exit, body: Value) -> Value {
@@ -40,8 +40,18 @@ pub fn failed_json(kind: &str, exit: Exit, failure: Option<&Failure>, show_value
 }
 
 /// Returns the result of a command that failed before it had another.
-pub fn error_report(failure: &Failure, show_values: bool) -> Value {
+fn error_report(failure: &Failure, show_values: bool) -> Value {
     framed("error_report", failure.exit(), failure_json(failure, show_values), json!({}))
+}
+
+/// Prints the failure as the result for scripts, unless a result was printed.
+pub fn print_error_report(ui: &Ui, failure: &Failure) {
+    let report = error_report(failure, ui.shows_values());
+    ui.keep_result(&report);
+    if ui.output() == OutputFormat::Json && !ui.has_printed() {
+        // Where stdout cannot be written, stderr still has the error.
+        let _ = ui.json(&report);
+    }
 }
 
 /// Returns the result of arguments that cannot be used.

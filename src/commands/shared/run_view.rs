@@ -17,6 +17,7 @@ use std::io;
 
 use serde_json::{Map, Value, json};
 
+use super::next_command::{explain_step, split_step};
 use super::result::stopped_json;
 use crate::domain::counts::Counts;
 use crate::domain::finding::FindingCode;
@@ -64,7 +65,7 @@ pub fn print_run_report_with(
         ui.warn(MessageCode::DisabledUsers, &disabled_users_text(report.links_of_disabled_users));
     }
     if let Some(ledger) = ledger {
-        print_next_steps(&report.counts, report.not_read.unwrap_or(0), &[ledger], input, resume, ui);
+        print_steps_after_run(&report.counts, report.not_read.unwrap_or(0), &[ledger], input, resume, ui);
     }
     Ok(())
 }
@@ -268,8 +269,16 @@ pub const RESUME_RUN: &str = "run the same command again to resume; rows in doub
 /// How to resume after a report, which is not the command to run again.
 pub const RESUME_AFTER_REPORT: &str = "run `link` on the same input again to resume; rows in doubt are read first";
 
-/// Prints what to do next, as hints. `input` is an input with its options, or standard input. Without ledgers, `report --failed` is not suggested. Prints nothing where every row is in the desired state.
-pub fn print_next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&str>, resume: &str, ui: &Ui) {
+/// Prints what to do next, as hints. `input` is an input with its options; `None` for one that cannot be read again.
+/// Without ledgers, `report --failed` is not suggested. Prints nothing where every row is in the desired state.
+pub fn print_steps_after_run(
+    counts: &Counts,
+    not_read: u64,
+    ledgers: &[&str],
+    input: Option<&str>,
+    resume: &str,
+    ui: &Ui,
+) {
     if let Some(warning) = unknown_text_warning(counts, ledgers) {
         ui.warn(MessageCode::Unrecognised, &warning);
     }
@@ -306,12 +315,10 @@ fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&s
     }
     steps.extend(retry_step(counts));
     if let Some(code) = counts.by_refusal.keys().next() {
-        steps.push(format!("read what a code means and what to do: `cognito-link explain {}`", code.as_str()));
+        steps.push(explain_step(code.as_str()));
     }
     if counts.invalid > 0 {
-        let command =
-            input.map_or("validate --split".to_owned(), |input| format!("cognito-link validate {input} --split DIR"));
-        steps.push(format!("write the invalid rows to a file: `{command}`"));
+        steps.push(split_step(input));
     }
     steps
 }

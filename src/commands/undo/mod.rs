@@ -29,7 +29,9 @@ use crate::exit::Exit;
 use crate::input::{InputOptions, InputReader, InputSource};
 use crate::ledger::record::{RunId, UNDO_COMMAND};
 use crate::ledger::storage::FileSource;
-use crate::ledger::{Binding, Corrections, LedgerError, LinksToUndo, UndoSelection, UndoSelectionCounts, read_header};
+use crate::ledger::{
+    Binding, Corrections, LedgerError, LedgerView, LinksToUndo, UndoSelection, UndoSelectionCounts, read_header,
+};
 use crate::limits::READER_BATCH_ROWS;
 use crate::ui::{MessageCode, Ui, format};
 use view::DryRunList;
@@ -101,6 +103,9 @@ pub struct SelectionArgs {
     /// Select links made after a time, such as 2026-03-01T08:00:00Z, or in the last 90m or 2d
     #[arg(long, value_name = "TIME|DURATION")]
     pub since: Option<String>,
+    /// Select links of rows of an input, by its name; required with `--rows` if the ledger has such rows of several
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub input: Option<PathBuf>,
     /// Select rows by their numbers in the input, such as 5,10-20 (can be repeated)
     #[arg(long, value_name = "ROWS", value_parser = parse_row_ranges)]
     pub rows: Vec<Vec<RangeInclusive<u64>>>,
@@ -116,6 +121,7 @@ pub struct SelectionArgs {
 }
 
 impl SelectionArgs {
+    /// `--input` is left out: the ledger knows the inputs.
     fn resolve(&self, options: &InputOptions, pool: &PoolId, now: UnixMs) -> Result<UndoSelection, Failure> {
         let moment =
             |option, text: &Option<String>| text.as_deref().map(|text| parse_moment(option, text, now)).transpose();
@@ -123,6 +129,7 @@ impl SelectionArgs {
             since: moment("--since", &self.since)?,
             before: moment("--before", &self.before)?,
             rows: self.rows.concat(),
+            input: None,
             providers: self.provider.iter().cloned().collect(),
             include_recovered: self.include_recovered,
             keys: self.key.iter().copied().collect(),
@@ -186,7 +193,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     if simulator.is_none() && !args.dry_run {
         args.guards.check_protection(args.yes, &pool, file)?;
     }
-    let selection = args.selection.resolve(&args.reading.options(file)?, &pool, clock.unix_ms())?;
+    let mut selection = args.selection.resolve(&args.reading.options(file)?, &pool, clock.unix_ms())?;
 
     // Open the ledger. It is never created: a missing one is a mistyped path. A dry run takes no lock.
     let ledger_file = FileSource::open(&args.ledger)?;
@@ -200,8 +207,18 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     let input = earlier.ledger.last_run().map(|run| Path::new(&run.start.input));
     check_outputs(&[args.simulation.output()], &[input], context.force)?;
 
-    let (links, found) = LinksToUndo::find(Box::new(ledger_file), earlier.ledger.view(), &selection)?;
-    note_selection(&found, earlier.ledger.view().counts().in_doubt - found.in_doubt, ui);
+    let view = earlier.ledger.view();
+    selection.input = args.selection.input.as_deref().map(|path| input_of_ledger(path, view)).transpose()?;
+    let (links, found) = LinksToUndo::find(Box::new(ledger_file), view, &selection)?;
+    if !selection.rows.is_empty() && links.inputs().len() > 1 {
+        let inputs = links.inputs().iter().cloned().collect::<Vec<_>>().join(", ");
+        return Err(Failure::Usage(format!(
+            "--rows: the ledger has such rows of several inputs; name one with --input: {inputs}"
+        )));
+    }
+    // Of one input, a person should see which one it is.
+    let input = links.inputs().first().filter(|_| !selection.rows.is_empty() && view.inputs().len() > 1);
+    note_selection(&found, input, view.counts().in_doubt - found.in_doubt, ui);
     options.total = Some(found.selected);
     let running_simulator =
         simulator.map(|simulator| simulator.serve(&pool, &BTreeSet::new(), options.seed)).transpose()?;
@@ -297,9 +314,20 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     Ok(exit)
 }
 
+/// Returns the name that the ledger has for an input.
+fn input_of_ledger(path: &Path, view: &LedgerView) -> Result<String, Failure> {
+    let name = view.name_of_input(&path.display().to_string()).to_owned();
+    let inputs: Vec<&str> = view.inputs().iter().map(|input| input.path.as_str()).collect();
+    if inputs.contains(&name.as_str()) {
+        return Ok(name);
+    }
+    Err(Failure::Usage(format!("--input {name}: the ledger has no rows of this input; it has {}", inputs.join(", "))))
+}
+
 /// Prints what was selected. Rows that `link` left in doubt may be linked, and are left alone.
-fn note_selection(found: &UndoSelectionCounts, links_in_doubt: u64, ui: &Ui) {
-    let mut parts = vec![format!("{} to unlink", format::counted(found.selected, "link"))];
+fn note_selection(found: &UndoSelectionCounts, input: Option<&String>, links_in_doubt: u64, ui: &Ui) {
+    let of_input = input.map_or(String::new(), |input| format!(" of rows of {input}"));
+    let mut parts = vec![format!("{}{of_input} to unlink", format::counted(found.selected, "link"))];
     for (number, what) in [
         (found.in_doubt, "of them in doubt from an earlier undo and read first"),
         (found.not_selected, "not selected"),

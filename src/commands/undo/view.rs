@@ -6,6 +6,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
+use crate::commands::shared::next_command::explain_step;
 use crate::commands::shared::run_view::{
     TableLine, how_it_ended, joined, pool_and_calls, refusals_text, run_json, table,
 };
@@ -80,7 +81,7 @@ fn next_steps(report: &RunReport) -> Vec<String> {
         steps.push("run the same command again to resume; links in doubt are read first".to_owned());
     }
     if let Some(code) = counts.by_refusal.keys().next() {
-        steps.push(format!("read what a code means and what to do: `cognito-link explain {}`", code.as_str()));
+        steps.push(explain_step(code.as_str()));
     }
     if counts.by_refusal.contains_key(&RefusalCode::Unrecognised) {
         steps.push(

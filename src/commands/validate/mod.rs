@@ -38,7 +38,7 @@ use crate::limits::WRITE_QUOTA_PER_SECOND;
 use crate::ui::{MessageCode, OutputFormat, Ui, format, shell_path};
 pub use forecast::ForecastPart;
 use forecast::{ForecastInput, ForecastOutput, InputForecast, PoolSample};
-use next_steps::{ValidationCommand, ValidationOutcome, next_steps};
+use next_steps::{Compared, ValidationCommand, ValidationOutcome, next_steps};
 use split_files::FindingFiles;
 use view::ValidateView;
 
@@ -201,14 +201,13 @@ pub async fn cmd_validate(args: ValidateArgs, dry_run: DryRun, context: &Command
         ui.stopped(stop);
     }
     print_notes(&args, valid_rows, forecast.as_ref(), context);
-    let outcome = ValidationOutcome {
-        invalid: invalid_rows,
-        forecast: predicted,
-        is_forbidden: matches!(exit, Exit::Bound) || forecast.as_ref().is_some_and(|forecast| forecast.has_pool_error),
-        is_kept_offline: names_pool && args.offline,
-        is_dry_run: dry_run.guards.is_some(),
+    let compared = match &forecast {
+        Some(forecast) => Compared::Forecast { report: &forecast.report, is_dry_run: dry_run.guards.is_some() },
+        None => Compared::No { kept_offline: names_pool && args.offline },
     };
-    print_next_steps(&args, &outcome, context);
+    let is_forbidden = exit == Exit::Bound || forecast.as_ref().is_some_and(|forecast| forecast.has_pool_error);
+    let outcome = ValidationOutcome { invalid: invalid_rows, is_forbidden, compared };
+    hint_after_validation(&args, &outcome, context);
     Ok(exit)
 }
 
@@ -224,7 +223,7 @@ fn print_notes(args: &ValidateArgs, valid: u64, forecast: Option<&InputForecast>
     }
 }
 
-fn print_next_steps(args: &ValidateArgs, outcome: &ValidationOutcome<'_>, context: &CommandContext<'_>) {
+fn hint_after_validation(args: &ValidateArgs, outcome: &ValidationOutcome<'_>, context: &CommandContext<'_>) {
     let command = ValidationCommand {
         input: &args.input,
         reading: &args.reading,

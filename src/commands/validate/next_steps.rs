@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::commands::shared::next_command::same_command;
+use crate::commands::shared::next_command::{config_option, explain_step, same_command, split_step};
 use crate::commands::shared::{CommandContext, InputArgs};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::report::PredictionReport;
@@ -11,13 +11,23 @@ use crate::ui::shell_path;
 /// What a validation came to, as far as the next command depends on it.
 pub(super) struct ValidationOutcome<'a> {
     pub(super) invalid: u64,
-    pub(super) forecast: Option<&'a PredictionReport>,
     /// Whether something forbids the links.
     pub(super) is_forbidden: bool,
-    /// Whether `--offline` kept the command away from a pool.
-    pub(super) is_kept_offline: bool,
-    /// Whether it is the dry run of `link`.
-    pub(super) is_dry_run: bool,
+    pub(super) compared: Compared<'a>,
+}
+
+/// Whether the rows were compared with a pool.
+#[derive(Clone, Copy)]
+pub(super) enum Compared<'a> {
+    No {
+        /// Whether `--offline` kept the command away from a pool that it names.
+        kept_offline: bool,
+    },
+    Forecast {
+        report: &'a PredictionReport,
+        /// Whether it is the dry run of `link`.
+        is_dry_run: bool,
+    },
 }
 
 /// What the next command repeats, or depends on, of the options of this one.
@@ -38,34 +48,34 @@ pub(super) fn next_steps(
     outcome: &ValidationOutcome<'_>,
     context: &CommandContext<'_>,
 ) -> Vec<String> {
-    let without_pool = command.reading.with_input(command.input, context.config.as_deref());
-    let Some(without_pool) = without_pool else { return Vec::new() };
+    let Some(input) = command.reading.with_input(command.input) else { return Vec::new() };
+    let without_pool = input + &config_option(context.config.as_deref());
     let path = |path: &Path| shell_path(&path.display().to_string());
     let with_pool = path(command.input) + &command.options;
     let mut steps = Vec::new();
     if outcome.invalid > 0 && !command.splits {
-        steps.push(format!("write the invalid rows to a file: `cognito-link validate {without_pool} --split DIR`"));
+        steps.push(split_step(Some(&without_pool)));
     }
-    let verdicts = outcome.forecast.into_iter().flat_map(|forecast| forecast.by_verdict.keys());
-    if let Some(code) = verdicts.copied().find(|verdict| RefusalCode::parse(verdict).is_some()) {
-        steps.push(format!("read what a code means and what to do: `cognito-link explain {code}`"));
-    }
-    match outcome.forecast {
-        _ if outcome.is_forbidden => {}
-        Some(forecast) if forecast.writes == 0 || command.saves_plan => {}
-        Some(_) if outcome.is_dry_run => {
-            let again = same_command(&context.arguments, Some("--dry-run"), "");
-            steps.push(format!("link the rows: `{again}`"));
+    match outcome.compared {
+        Compared::Forecast { report, is_dry_run } => {
+            let mut verdicts = report.by_verdict.keys();
+            steps.extend(verdicts.find(|verdict| RefusalCode::parse(verdict).is_some()).map(|code| explain_step(code)));
+            if outcome.is_forbidden || report.writes == 0 || command.saves_plan {
+                return steps;
+            }
+            let link = if is_dry_run {
+                same_command(&context.arguments, Some("--dry-run"), "")
+            } else {
+                let choices = command.choices.map_or(String::new(), |file| format!(" --choices {}", path(file)));
+                format!("cognito-link link {with_pool}{choices}")
+            };
+            steps.push(format!("link the rows: `{link}`"));
         }
-        Some(_) => {
-            let choices = command.choices.map_or(String::new(), |file| format!(" --choices {}", path(file)));
-            steps.push(format!("link the rows: `cognito-link link {with_pool}{choices}`"));
-        }
-        None if outcome.invalid > 0 => {}
-        None if outcome.is_kept_offline => {
+        Compared::No { .. } if outcome.is_forbidden || outcome.invalid > 0 => {}
+        Compared::No { kept_offline: true } => {
             steps.push(format!("compare the rows with the pool: `cognito-link validate {with_pool}`"));
         }
-        None => {
+        Compared::No { kept_offline: false } => {
             let rehearsal = format!("cognito-link link {without_pool} --simulate --rehearse");
             steps.push(format!("rehearse the run without a pool: `{rehearsal}`"));
             steps.push(format!(
@@ -111,13 +121,8 @@ mod tests {
         next_steps(&command, outcome, &context)
     }
 
-    const VALID: ValidationOutcome<'static> = ValidationOutcome {
-        invalid: 0,
-        forecast: None,
-        is_forbidden: false,
-        is_kept_offline: false,
-        is_dry_run: false,
-    };
+    const VALID: ValidationOutcome<'static> =
+        ValidationOutcome { invalid: 0, is_forbidden: false, compared: Compared::No { kept_offline: false } };
 
     #[test]
     fn a_check_without_a_pool_is_followed_by_one_with_a_pool() {
@@ -131,7 +136,7 @@ mod tests {
             format!("compare the rows with a pool: `{forecast}`"),
         ];
         assert_eq!(steps(line, &VALID), expected);
-        let kept = ValidationOutcome { is_kept_offline: true, ..VALID };
+        let kept = ValidationOutcome { compared: Compared::No { kept_offline: true }, ..VALID };
         let expected = "compare the rows with the pool: `cognito-link validate in.csv --config c.toml --pool prod`";
         assert_eq!(steps("validate in.csv --offline --config c.toml --pool prod", &kept), [expected]);
         let invalid = ValidationOutcome { invalid: 2, ..VALID };
@@ -139,6 +144,7 @@ mod tests {
         assert_eq!(steps("validate in.csv", &invalid), [expected]);
         assert_eq!(steps("validate in.csv --split dir", &invalid), [""; 0]);
         assert_eq!(steps("validate -", &VALID), [""; 0], "stdin cannot be read again");
+        assert_eq!(steps("validate in.csv", &ValidationOutcome { is_forbidden: true, ..VALID }), [""; 0]);
     }
 
     #[test]
@@ -150,18 +156,20 @@ mod tests {
         };
         let (some, none) = (forecast(5), forecast(0));
         let explain = "read what a code means and what to do: `cognito-link explain user_not_found`";
-        let found = ValidationOutcome { forecast: Some(&some), ..VALID };
+        let forecast = |report, is_dry_run, is_forbidden| ValidationOutcome {
+            compared: Compared::Forecast { report, is_dry_run },
+            is_forbidden,
+            ..VALID
+        };
+        let found = forecast(&some, false, false);
         let line = "validate in.csv --user-pool-id us-east-1_Abc --choices c.csv";
         let expected = "link the rows: `cognito-link link in.csv --user-pool-id us-east-1_Abc --choices c.csv`";
         assert_eq!(steps(line, &found), [explain, expected]);
         assert_eq!(steps("validate in.csv --pool a --save-plan plan", &found), [explain]);
-        let dry_run = ValidationOutcome { is_dry_run: true, ..found };
+        let dry_run = forecast(&some, true, false);
         let expected = "link the rows: `cognito-link link in.csv --simulate --canary 3`";
         assert_eq!(steps("link in.csv --simulate --dry-run --canary 3", &dry_run), [explain, expected]);
-        for outcome in [
-            ValidationOutcome { is_forbidden: true, forecast: Some(&some), ..VALID },
-            ValidationOutcome { forecast: Some(&none), ..VALID },
-        ] {
+        for outcome in [forecast(&some, false, true), forecast(&none, false, false)] {
             assert_eq!(steps(line, &outcome), [explain]);
         }
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use cognito_link::domain::error_code::ErrorCode;
+use cognito_link::domain::finding::FindingCode;
 use cognito_link::ui::MessageCode;
 use serde_json::Value;
 
@@ -122,6 +123,7 @@ fn has_known_code(event: &Value) -> bool {
     match event["event"].as_str() {
         Some("message") => MessageCode::parse(code).is_some(),
         Some("error") => ErrorCode::all().any(|known| known.as_str() == code),
+        Some("finding") => FindingCode::parse(code).is_some(),
         Some("progress") => ["phase", "checking", "scanning", "running", "draining"].contains(&code),
         _ => true,
     }

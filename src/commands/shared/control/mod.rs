@@ -2,6 +2,7 @@
 //! requests to the engine.
 
 mod keys;
+mod next_step;
 mod preparation;
 mod socket;
 mod window;

@@ -1,56 +1,68 @@
 //! A command that holds its ledger and has not begun its run: it checks the input, or reads the pool. It reports what it
 //! does, and can be ended; a thread of its own answers, because the checks keep the command's thread busy.
 
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
-use tokio::sync::mpsc;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, oneshot};
 
+use super::next_step::NextStep;
 use super::socket::{ConnectionPlaces, ControlSocket, Respondent, socket_path};
-use crate::commands::shared::CommandContext;
+use crate::clock::Clock;
+use crate::commands::shared::result::print_error_report;
+use crate::commands::shared::{CommandContext, Failure, HookArgs, MetricsOfRun};
 use crate::domain::run::{StopCause, StopError};
 use crate::exit::Exit;
 use crate::ui::Ui;
 
-/// Neither the run has begun nor the process is ending. Whichever comes first changes this, once.
-const PREPARING: u8 = 0;
-const RUN_BEGINS: u8 = 1;
-const PROCESS_ENDS: u8 = 2;
-
 /// The time up to the run, or to the end of a command that has nothing to run. It takes its socket with it, so it must be
 /// dropped before the ledger's lock is released.
 pub struct Preparation {
-    stage: Arc<AtomicU8>,
+    next: NextStep,
     socket: ControlSocket,
+    /// The control thread ends when this is dropped.
+    _lives: oneshot::Sender<Infallible>,
 }
 
 impl Preparation {
     /// Starts to answer. The ledger's lock must be held. Without a socket or a thread nobody answers: the run warns of
     /// that at its start.
-    pub fn start(ledger: &Path, command: &'static str, context: &CommandContext<'_>) -> Option<Self> {
+    pub fn start(ledger: &Path, command: &'static str, hooks: &HookArgs, context: &CommandContext<'_>) -> Option<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
         let (drain, mut drains) = mpsc::channel(1);
+        let next = NextStep::default();
         let socket = {
             let _inside = runtime.enter();
-            let respondent = Respondent::Preparation { ui: context.ui.clone(), drain };
+            let respondent = Respondent::Preparation { ui: context.ui.clone(), next: next.clone(), drain };
             ControlSocket::listen(ledger, context.run, command, respondent).ok()?
         };
-        let stage = Arc::new(AtomicU8::new(PREPARING));
+        let connections = socket.connections();
         let end = CommandEnd {
-            stage: Arc::clone(&stage),
             socket: socket_path(ledger),
-            connections: socket.connections(),
+            connections: connections.clone(),
             command,
+            hooks: hooks.clone(),
+            metrics: context.metrics.clone(),
             ui: context.ui.clone(),
+            clock: context.clock,
         };
+        let (lives, dropped) = oneshot::channel();
         let answer = move || {
-            if let Some(user) = runtime.block_on(drains.recv()) {
-                end.at_request_of(user.as_deref(), &runtime);
+            let drained = runtime.block_on(async move {
+                tokio::select! {
+                    drained = drains.recv() => drained,
+                    _ = dropped => None,
+                }
+            });
+            match drained {
+                Some(user) => end.end_process(user.as_deref(), &runtime),
+                None => runtime.block_on(connections.answered()),
             }
         };
         std::thread::Builder::new().name("control".to_owned()).spawn(answer).ok()?;
-        Some(Self { stage, socket })
+        Some(Self { next, socket, _lives: lives })
     }
 
     /// Leaves the path of the socket to the run, which has put its own there.
@@ -62,41 +74,96 @@ impl Preparation {
 impl Drop for Preparation {
     /// Does not return where the process is ending.
     fn drop(&mut self) {
-        while !take(&self.stage, RUN_BEGINS) {
+        while !self.next.decide_for_command() {
             std::thread::park();
         }
     }
 }
 
-/// Returns whether this came first.
-fn take(stage: &AtomicU8, next: u8) -> bool {
-    stage.compare_exchange(PREPARING, next, Ordering::SeqCst, Ordering::SeqCst).is_ok()
-}
-
-/// What is needed to end the process in the place of its main thread.
+/// What is needed to end the process while its main thread is busy.
 struct CommandEnd {
-    stage: Arc<AtomicU8>,
     socket: PathBuf,
     connections: ConnectionPlaces,
     command: &'static str,
+    hooks: HookArgs,
+    metrics: MetricsOfRun,
     ui: Ui,
+    clock: Clock,
 }
 
 impl CommandEnd {
-    /// Ends the process as a signal does, unless the run has begun: nothing was sent.
-    #[expect(clippy::disallowed_methods, reason = "the main thread is busy, and there is nothing to finish")]
-    fn at_request_of(&self, user: Option<&str>, runtime: &tokio::runtime::Runtime) {
-        if !take(&self.stage, PROCESS_ENDS) {
-            return;
-        }
+    /// Ends the process, and nothing was sent.
+    #[expect(clippy::disallowed_methods, reason = "main is busy, and there is nothing to finish")]
+    fn end_process(&self, user: Option<&str>, runtime: &Runtime) -> ! {
+        // The main thread waits for the end, so a panic must not prevent it.
+        let report = AssertUnwindSafe(|| self.report(user, runtime));
+        let exit = catch_unwind(report).unwrap_or(Exit::Fault);
+        self.ui.ended(self.command, exit.status());
+        std::process::exit(exit.status().into());
+    }
+
+    /// Reports the end as that of any other command that fails.
+    fn report(&self, user: Option<&str>, runtime: &Runtime) -> Exit {
         runtime.block_on(self.connections.answered());
         // The lock of the ledger is released only when the process is gone.
         let _ = std::fs::remove_file(&self.socket);
         let by = user.map_or(String::new(), |user| format!(" (requested by {user})"));
-        self.ui.clear_status();
         let detail = format!("drained before the run began{by}; nothing was sent");
-        self.ui.stopped(&StopError::new(StopCause::Drained, detail));
-        self.ui.ended(self.command, Exit::Bound.status());
-        std::process::exit(Exit::Bound.status().into());
+        let failure = Failure::Stop(StopError::new(StopCause::Drained, detail));
+        self.ui.clear_status();
+        print_error_report(&self.ui, &failure);
+        failure.print(&self.ui);
+        self.metrics.finish(failure.exit());
+        runtime.block_on(self.hooks.run(failure.exit(), &self.ui, self.clock));
+        failure.exit()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::ask;
+    use super::super::wire::{WireAnswer, WireRequest};
+    use super::*;
+    use crate::clock::{deadline_in, timeout_at};
+    use crate::commands::testing::context;
+    use crate::ui::testing::Screen;
+
+    fn started(ledger: &Path) -> Preparation {
+        let ui = Screen::new().ui();
+        Preparation::start(ledger, "link", &HookArgs::default(), &context(&ui)).unwrap()
+    }
+
+    /// A connection that the preparation has accepted is served after it as well.
+    #[test]
+    fn a_drain_that_comes_when_the_run_has_begun_is_an_error_and_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = folder.path().join("l");
+        let preparation = started(&ledger);
+        let WireAnswer::State(state) = ask(&ledger, WireRequest::Status).unwrap().unwrap() else { panic!("a state") };
+        assert_eq!((state.state.as_str(), state.text.as_str()), ("preparing", "starting"));
+        assert!(preparation.next.decide_for_command());
+        for request in [WireRequest::Drain, WireRequest::Status, WireRequest::Pause] {
+            let answer = ask(&ledger, request).unwrap().unwrap();
+            let WireAnswer::Error { error } = answer else { panic!("{request:?}: {answer:?}") };
+            assert!(error.contains("the run has just begun") && error.ends_with("ask again"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_thread_of_a_preparation_ends_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = folder.path().join("l");
+        let preparation = started(&ledger);
+        let next = preparation.next.clone();
+        drop(preparation);
+        assert!(!socket_path(&ledger).exists());
+        let is_alone = async {
+            while next.is_shared() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout_at(deadline_in(Duration::from_mins(1)), is_alone).await.unwrap();
     }
 }

@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader as Async
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use super::next_step::NextStep;
 use super::wire::{RunState, WireAnswer, WireRequest};
 use crate::clock::{self, timeout_at};
 use crate::domain::control::{ControlRequest, ControlSource};
@@ -108,6 +109,7 @@ pub(super) enum Respondent {
     /// A command before its run, which reports what it does and takes the user who requests its end.
     Preparation {
         ui: Ui,
+        next: NextStep,
         drain: mpsc::Sender<Option<String>>,
     },
 }
@@ -120,16 +122,22 @@ impl Respondent {
                 Some(snapshot) => WireAnswer::State(Box::new(RunState::new(run, command, &snapshot))),
                 None => WireAnswer::Error { error: "the run has just ended".to_owned() },
             },
-            Self::Preparation { ui, drain } if is_drain || request == WireRequest::Status => {
+            Self::Preparation { ui, next, drain } => {
+                let is_over = if is_drain { !next.decide_for_end() } else { next.is_over() };
+                let Some(phase) = ui.phase().filter(|_| !is_over) else {
+                    // The run has a socket of its own in the place of this one.
+                    return WireAnswer::Error {
+                        error: "the run has just begun, or the command has ended: ask again".to_owned(),
+                    };
+                };
                 if is_drain {
-                    // One that is there already ends the command as well.
+                    // One that is there already ends the process as well.
                     let _ = drain.try_send(user);
+                } else if request != WireRequest::Status {
+                    let error = "the run has not begun: it answers `status` and `drain` until then".to_owned();
+                    return WireAnswer::Error { error };
                 }
-                WireAnswer::State(Box::new(RunState::of_preparation(run, command, is_drain, ui.phase())))
-            }
-            Self::Preparation { .. } => {
-                let error = "the run has not begun: it answers `status` and `drain` until then".to_owned();
-                WireAnswer::Error { error }
+                WireAnswer::State(Box::new(RunState::of_preparation(run, command, is_drain, phase)))
             }
         }
     }
@@ -209,23 +217,30 @@ pub fn ask(ledger: &Path, request: WireRequest) -> io::Result<Option<WireAnswer>
     if is_too_long(&path) {
         return Ok(None);
     }
-    let mut stream = match BlockingStream::connect(path) {
-        Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            return Ok(None);
+    // One that hangs up has just ended, or has left its place to the socket of the run, which is there already.
+    for _ in 0..2 {
+        match exchange(&path, request) {
+            Ok(Some(answer)) => return Ok(Some(answer)),
+            Ok(None) => {}
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => return Ok(None),
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {}
+                _ => return Err(error),
+            },
         }
-        Err(error) => return Err(error),
-    };
+    }
+    Ok(None)
+}
+
+/// Sends a request, and returns the answer; `None` where the other side hangs up without one.
+fn exchange(path: &Path, request: WireRequest) -> io::Result<Option<WireAnswer>> {
+    let mut stream = BlockingStream::connect(path)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(format!("{}\n", serde_json::to_string(&request)?).as_bytes())?;
     let mut line = String::new();
     BufReader::new(stream.take(CONTROL_LINE_BYTES_MAX)).read_line(&mut line)?;
-    if line.is_empty() {
-        // It ended in this moment.
-        return Ok(None);
-    }
-    Ok(Some(serde_json::from_str(&line)?))
+    Ok(if line.is_empty() { None } else { Some(serde_json::from_str(&line)?) })
 }
 
 /// The name of a user of this machine, or the number where it has none.
