@@ -78,7 +78,8 @@ def main(url, binary, work, results):
         write(path, pairs)
         command = [binary, "link", str(path), "--yes", "--user-pool-id", pool_id, "--endpoint-url", url,
                    "--rate", "400", "--output", "json", "--no-progress"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        # An older link is read again after a minute, and two rows of a user come one after the other.
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
         ledger = folder / f"{name}.csv.ledger"
         report = subprocess.run([binary, "report", str(ledger), "--output", "json"],
                                 capture_output=True, text=True, timeout=60, check=False)
@@ -96,8 +97,8 @@ def main(url, binary, work, results):
     expected = {(provider, value): username for username, provider, value in pairs}
     checks.equal("the emulator holds them all", held(cognito, pool_id), expected)
     status, summary, _ = run("again", pairs)
-    settled = count(summary, "linked") + count(summary, "already_linked")
-    checks.equal("a repeat succeeds", (status, settled), (0, PAIRS))
+    # The emulator answers a repeated link with success, so only reading back tells that the links stood before.
+    checks.equal("a repeat is seen as one", (status, count(summary, "already_linked")), (0, PAIRS))
     checks.equal("and changes nothing", held(cognito, pool_id), expected)
 
     reconcile(checks, cognito, pool_id, url, binary, folder, pairs)
