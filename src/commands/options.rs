@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::builder::BoolishValueParser;
-use clap::builder::TypedValueParser as _;
+use clap::builder::{BoolishValueParser, TypedValueParser as _};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 

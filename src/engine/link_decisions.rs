@@ -191,13 +191,13 @@ pub(super) fn looks_before_old_unlink_is_judged(effect: UnknownEffect, settle_wi
     if effect == UnknownEffect::OfOldCall { 1 } else { settle_with.patient_looks() }
 }
 
-/// Looks until an absent link is believed. What this tool may have written a moment ago is looked for patiently, and for
-/// longest where the service refuses what an earlier call of ours may have made, however old that call is. "Merging is not currently supported" was
-/// reported although the link was made (aws-sdk-net #1000). For an answer that claims that the link exists, a second look
-/// covers a link that somebody else has just made. An answer that contradicts what the pool shows (a user that is seen, or a
-/// provider that it lists: rows of other providers are not sent) is believed last, because nothing else explains it. A
-/// refusal of a value that this tool had no reason to doubt is rare, and is looked at patiently. Any other refusal of a
-/// first attempt is checked once.
+/// Looks until an absent link is believed. What this tool may have written a moment ago is looked for patiently, and
+/// for longest where the service refuses what an earlier call of ours may have made, however old that call is. "Merging
+/// is not currently supported" was reported although the link was made (aws-sdk-net #1000). For an answer that claims
+/// that the link exists, a second look covers a link that somebody else has just made. An answer that contradicts what
+/// the pool shows (a user that is seen, or a provider that it lists: rows of other providers are not sent) is believed
+/// last, because nothing else explains it. A refusal of a value that this tool had no reason to doubt is rare, and is
+/// looked at patiently. Any other refusal of a first attempt is checked once.
 fn looks_before_absence_is_believed(
     look: &DestinationLook,
     why: IfNoEffect,

@@ -158,6 +158,7 @@ pub(super) fn judge_inspection(
 
 /// Looks until an inspection is believed. `ListUsers` lags behind writes, so two things are looked at patiently: a link
 /// that still stands after a doubtful call, and a link that has only just been made and is absent, or seems to be another.
+/// Such a young link is looked for until no list can lag any more, where a doubtful call of this run may have removed it.
 fn looks_before_inspection_is_believed(seen: &InspectedLink, inspection: UndoInspection) -> usize {
     let UndoInspection { after, effect, announced_by_this_run, may_be_hidden, settle_with } = inspection;
     let stands = matches!(seen, InspectedLink::Standing(_));
