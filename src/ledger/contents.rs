@@ -27,6 +27,8 @@ pub struct LedgerContents {
     pub header: LedgerHeader,
     pub view: LedgerView,
     pub last_run: Option<LastRun>,
+    /// The last run of any command, where it has no end: it was killed, or still runs.
+    pub unended_run: Option<RunStart>,
     /// The quota that the last run which was throttled has found, in thousandths of a call a second.
     pub pace_milli: Option<u64>,
     pub(super) input_rows: InputSizes,
@@ -93,11 +95,22 @@ pub fn held_binding(path: &Path) -> Result<Option<Binding>, LedgerError> {
 /// As [`load_contents`], for a ledger that must belong to a certain pool.
 pub(super) fn load_contents_of(path: &Path, expected: Option<&Binding>) -> Result<LedgerContents, LedgerError> {
     let source = FileSource::open(path)?;
-    let LoadedLedger { header, view, last_run, pace_milli, input_rows, runs, last_at, whole_lines, torn_bytes } =
-        load(&source, expected)?;
-    let header = header.ok_or_else(|| LedgerError::NotALedger { place: source.place() })?;
-    let WholeLines { head, count: lines, .. } = whole_lines;
-    Ok(LedgerContents { header, view, last_run, pace_milli, input_rows, head, lines, runs, last_at, torn_bytes })
+    let loaded = load(&source, expected)?;
+    let header = loaded.header.ok_or_else(|| LedgerError::NotALedger { place: source.place() })?;
+    let WholeLines { head, count: lines, .. } = loaded.whole_lines;
+    Ok(LedgerContents {
+        header,
+        view: loaded.view,
+        last_run: loaded.last_run,
+        unended_run: loaded.unended_run,
+        pace_milli: loaded.pace_milli,
+        input_rows: loaded.input_rows,
+        head,
+        lines,
+        runs: loaded.runs,
+        last_at: loaded.last_at,
+        torn_bytes: loaded.torn_bytes,
+    })
 }
 
 /// How many rows each input of a ledger had in its last run, by its path as it was given.
@@ -122,6 +135,7 @@ pub(super) struct LoadedLedger {
     pub(super) header: Option<LedgerHeader>,
     pub(super) view: LedgerView,
     pub(super) last_run: Option<LastRun>,
+    pub(super) unended_run: Option<RunStart>,
     pub(super) pace_milli: Option<u64>,
     pub(super) input_rows: InputSizes,
     pub(super) runs: u64,
@@ -136,6 +150,7 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
     let mut header = None;
     let mut view = LedgerView::new();
     let mut last_run: Option<LastRun> = None;
+    let mut unended_run: Option<RunStart> = None;
     let mut pace_milli = None;
     let mut input_rows = InputSizes::default();
     let (mut runs, mut last_at) = (0, 0);
@@ -159,12 +174,14 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
                 runs += 1;
                 let input = (start.command != UNDO_COMMAND).then_some(start.input.as_str());
                 view.run_started(input);
+                unended_run = Some(start.clone());
                 if start.command != UNDO_COMMAND {
                     input_rows.note(&start);
                     last_run = Some(LastRun { start, end: None });
                 }
             }
             LedgerRecord::RunEnded(end) => {
+                unended_run = unended_run.filter(|start| start.run != end.run);
                 pace_milli = end.pace_milli.or(pace_milli);
                 if end.ended == EndedAs::Completed {
                     view.run_completed();
@@ -184,5 +201,16 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
         }
     }
     let (whole_lines, torn_bytes) = (reader.whole_lines(), reader.torn_bytes());
-    Ok(LoadedLedger { header, view, last_run, pace_milli, input_rows, runs, last_at, whole_lines, torn_bytes })
+    Ok(LoadedLedger {
+        header,
+        view,
+        last_run,
+        unended_run,
+        pace_milli,
+        input_rows,
+        runs,
+        last_at,
+        whole_lines,
+        torn_bytes,
+    })
 }

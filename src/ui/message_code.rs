@@ -80,6 +80,7 @@ message_codes! {
     AddressUnverified "address_unverified" "Users have one address, and one of them has not verified it.",
     PoolsDeleted "pools_deleted" "No pool of the probe is left.",
     Simulator "simulator" "Where the simulated pool is served, and how to call it.",
+    UnknownVariable "unknown_variable" "A variable starts as those of options do, and no option has it.",
     Hint "hint" "What to do next.",
 }
 

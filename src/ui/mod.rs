@@ -113,11 +113,15 @@ impl Ui {
         });
     }
 
-    /// Writes how a command ended, where stderr has events.
-    pub fn ended(&self, command: &str, exit_status: u8) {
+    /// Writes how a command ended, where stderr has events. Arguments that cannot be parsed may name no command.
+    pub fn ended(&self, command: Option<&str>, exit_status: u8) {
         self.process_event(|| {
             let level = if exit_status == 0 { EventLevel::Info } else { EventLevel::Warn };
-            Event::new(level, EventKind::Stop, "ended").with("command", command).with("exit_status", exit_status)
+            let event = Event::new(level, EventKind::Stop, "ended").with("exit_status", exit_status);
+            match command {
+                Some(command) => event.with("command", command),
+                None => event,
+            }
         });
     }
 

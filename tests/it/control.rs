@@ -142,7 +142,7 @@ fn recorded(disk: &MemoryStorage) -> Vec<(String, Option<u64>, String, Option<St
     changes
         .map(|line| {
             let text = |name: &str| line[name].as_str().map(str::to_owned);
-            assert!(line["at"].as_i64() >= Some(START) && line["run"].is_string(), "{line}");
+            assert!(line["at"].as_i64() >= Some(START) && line["run_id"].is_string(), "{line}");
             (text("change").unwrap(), line["milli"].as_u64(), text("source").unwrap(), text("user"))
         })
         .collect()

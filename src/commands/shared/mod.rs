@@ -11,7 +11,7 @@ mod input;
 mod ledger_copy;
 mod metrics;
 mod monitor;
-mod nearest;
+pub mod nearest;
 pub mod next_command;
 mod objects;
 mod outputs;

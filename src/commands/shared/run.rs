@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::result::print_error_report;
 use super::{Failure, exit_for_stop};
 use crate::clock::Clock;
 use crate::domain::run::{RunOutcome, RunReport, Signal};
@@ -153,9 +154,9 @@ pub fn end_at_signals(ui: Ui, command: &'static str) -> Result<(), Failure> {
     let watch = move || {
         runtime.block_on(async {
             loop {
-                let exit = tokio::select! {
-                    Some(()) = next_of(&mut interrupts) => Exit::Interrupted,
-                    Some(()) = terminations.recv() => Exit::Terminated,
+                let signal = tokio::select! {
+                    Some(()) = next_of(&mut interrupts) => Signal::Interrupt,
+                    Some(()) = terminations.recv() => Signal::Terminate,
                     Some(()) = questions.recv() => {
                         ui.report_phase();
                         continue;
@@ -163,8 +164,15 @@ pub fn end_at_signals(ui: Ui, command: &'static str) -> Result<(), Failure> {
                     else => return,
                 };
                 if !SIGNALS_ARE_HANDLED.load(Ordering::SeqCst) {
-                    ui.ended(command, exit.status());
-                    std::process::exit(exit.status().into());
+                    let failure = Failure::Interrupted(signal);
+                    print_error_report(&ui, &failure);
+                    // People know what they have pressed.
+                    if ui.writes_events() {
+                        failure.print(&ui);
+                    }
+                    let status = failure.exit().status();
+                    ui.ended(Some(command), status);
+                    std::process::exit(status.into());
                 }
             }
         });

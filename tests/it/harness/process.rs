@@ -156,11 +156,9 @@ impl Finished {
         if self.code.is_none() {
             return;
         }
-        // An export to stdout is the file, and so is a schema. A shell that starts the program has no schema.
+        // A shell that starts the program is no command of it.
         let command = arguments.iter().find(|argument| is_command(argument));
-        let is_file = arguments.windows(2).any(|pair| pair[0] == "--out" && pair[1] == "-")
-            || command.is_none_or(|command| command == "schema");
-        if requests("--output") && !is_file && !self.stdout.is_empty() {
+        if requests("--output") && command.is_some() && !self.stdout.is_empty() {
             let result: Value =
                 serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {arguments:?}: {self:#?}"));
             let name = match (result["kind"].as_str(), command) {
