@@ -31,7 +31,7 @@ pub struct LedgerContents {
     pub unended_run: Option<RunStart>,
     /// The quota that the last run which was throttled has found, in thousandths of a call a second.
     pub pace_milli: Option<u64>,
-    pub(super) input_rows: InputSizes,
+    pub(super) readings: InputReadings,
     /// The state of the hash chain after the last line.
     pub head: ChainHead,
     pub lines: u64,
@@ -104,7 +104,7 @@ pub(super) fn load_contents_of(path: &Path, expected: Option<&Binding>) -> Resul
         last_run: loaded.last_run,
         unended_run: loaded.unended_run,
         pace_milli: loaded.pace_milli,
-        input_rows: loaded.input_rows,
+        readings: loaded.readings,
         head,
         lines,
         runs: loaded.runs,
@@ -113,20 +113,40 @@ pub(super) fn load_contents_of(path: &Path, expected: Option<&Binding>) -> Resul
     })
 }
 
-/// How many rows each input of a ledger had in its last run, by its path as it was given.
-#[derive(Debug, Default)]
-pub(super) struct InputSizes(BTreeMap<String, u64>);
+/// What the last run over an input that counted its rows has read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputReading {
+    pub rows: u64,
+    /// Hash of the decoded input; `None` where the run recorded none.
+    pub hash: Option<String>,
+}
 
-impl InputSizes {
+/// What was read of each input of a ledger, by its path as it was given.
+#[derive(Debug, Default)]
+pub(super) struct InputReadings(BTreeMap<String, InputReading>);
+
+impl InputReadings {
     pub(super) fn note(&mut self, start: &RunStart) {
         let Some(rows) = start.rows else { return };
         if self.0.len() < LEDGER_INPUTS_MAX || self.0.contains_key(&start.input) {
-            self.0.insert(start.input.clone(), rows);
+            let hash = start.origin.as_ref().and_then(|origin| origin.input_hash.clone());
+            self.0.insert(start.input.clone(), InputReading { rows, hash });
         }
     }
 
-    pub(super) fn of(&self, input: &str) -> Option<u64> {
-        self.0.get(input).copied()
+    pub(super) fn of(&self, input: &str) -> Option<&InputReading> {
+        self.0.get(input)
+    }
+}
+
+impl LedgerContents {
+    /// Returns what the last run has read of an input, which may have moved: of several, it is found by its file name.
+    pub fn reading_of(&self, input: &str) -> Option<&InputReading> {
+        let by_name = || self.readings.of(self.view.name_of_input(input));
+        match self.view.inputs() {
+            [only] => self.readings.of(&only.path),
+            _ => self.readings.of(input).or_else(by_name),
+        }
     }
 }
 
@@ -137,7 +157,7 @@ pub(super) struct LoadedLedger {
     pub(super) last_run: Option<LastRun>,
     pub(super) unended_run: Option<RunStart>,
     pub(super) pace_milli: Option<u64>,
-    pub(super) input_rows: InputSizes,
+    pub(super) readings: InputReadings,
     pub(super) runs: u64,
     /// The time of the last line.
     pub(super) last_at: UnixMs,
@@ -152,7 +172,7 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
     let mut last_run: Option<LastRun> = None;
     let mut unended_run: Option<RunStart> = None;
     let mut pace_milli = None;
-    let mut input_rows = InputSizes::default();
+    let mut readings = InputReadings::default();
     let (mut runs, mut last_at) = (0, 0);
     let mut reader = LedgerReader::new(source)?;
     while let Some(LedgerRecordAt { line, offset, record }) = reader.next_record()? {
@@ -176,7 +196,7 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
                 view.run_started(input);
                 unended_run = Some(start.clone());
                 if start.command != UNDO_COMMAND {
-                    input_rows.note(&start);
+                    readings.note(&start);
                     last_run = Some(LastRun { start, end: None });
                 }
             }
@@ -207,7 +227,7 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
         last_run,
         unended_run,
         pace_milli,
-        input_rows,
+        readings,
         runs,
         last_at,
         whole_lines,
