@@ -196,8 +196,17 @@ impl Ui {
     /// Prints what the command does at the moment, also when quiet, unless a run answers for itself: somebody waits for it.
     pub fn report_phase(&self) {
         if let Some(phase) = self.console.phase() {
-            self.console.plain(&format!("state: {}", phase.text()), || phase.event());
+            self.print_phase(&phase);
         }
+    }
+
+    /// As [`Ui::report_phase`], for a command that answers for itself.
+    pub fn report_step(&self, text: &str) {
+        self.print_phase(&Phase::Step(escape(text).into_owned()));
+    }
+
+    fn print_phase(&self, phase: &Phase) {
+        self.console.plain(&format!("state: {}", phase.text()), || phase.event());
     }
 
     /// A run begins: from now on it answers for itself.

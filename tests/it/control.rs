@@ -611,3 +611,28 @@ fn a_link_before_its_run_is_reported_and_drained() {
     gate.open();
     assert_eq!(simulator.link_calls(), 5);
 }
+
+#[test]
+fn a_simulator_answers_with_what_it_serves() {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..2)));
+    home.write("pool.json", pool_file(&[]));
+    let arguments = ["simulate", "--listen", "127.0.0.1:0", "--pool-file", "pool.json", "--create-on-reference"];
+    let quick = ["--latency", "off", "--quota", "off", "--log-format", "json", "--quiet"];
+    let running = Running::start(home.program(&[&arguments[..], &quick].concat()));
+    let url = wait_for("the address", || running.stdout().split_once('\n').map(|(url, _)| url.to_owned()));
+    let answer = |number: usize| {
+        running.signal("USR1");
+        wait_for("an answer", || {
+            running.stderr().lines().filter(|line| line.contains("serving")).nth(number).map(str::to_owned)
+        })
+    };
+    let before = answer(0);
+    assert!(before.contains(&format!("serving {url}: 0 calls so far")), "{before}");
+    assert!(before.contains(r#""event":"progress","code":"phase""#), "{before}");
+    home.link(&url, &["pairs.csv", "--rate", "1000"]).left_with(0);
+    let after = answer(1);
+    assert!(!after.contains(" 0 calls"), "{after}");
+    running.signal("TERM");
+    running.wait().left_with(0);
+}

@@ -281,3 +281,59 @@ fn embedded_metrics_need_events() {
     let finished = home.link(&simulator.url, &options).left_with(0);
     assert!(events(&finished).iter().any(|event| event["_aws"]["CloudWatchMetrics"].is_array()), "{finished:#?}");
 }
+
+/// Counters equal the ledger's, whatever the service answers: after `link`, `undo` and `reconcile --apply`.
+#[test]
+fn metrics_of_every_run_are_those_that_its_ledger_records() {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..12)));
+    let simulator = Simulator::quick(&home);
+    let unclear = |number: usize| match number {
+        2 => Fate::LostAfter,
+        4 => Fate::Answered(500, "InternalErrorException", "later".to_owned()),
+        5 => Fate::Answered(400, "TooManyRequestsException", "Rate exceeded".to_owned()),
+        _ => Fate::Passes,
+    };
+    let linking = Proxy::start(simulator.address(), move |number, _| unclear(number));
+    let unlinking = Proxy::before("AdminDisableProviderForUser", simulator.address(), move |number, _| unclear(number));
+    let applying = Proxy::start(simulator.address(), move |number, _| unclear(number));
+    // A list may lag for a minute, and a read of the user does not.
+    let common = ["--rate", "1000", "--concurrency", "1", "--settle-with", "get-user", "--output", "json"];
+    let runs: [(&str, &str, &[&str]); 3] = [
+        ("link", &linking.url, &["pairs.csv", "--yes"]),
+        ("undo", &unlinking.url, &["pairs.csv.ledger", "--yes", "--include-recovered"]),
+        ("reconcile", &applying.url, &["pairs.csv", "--apply", "--yes", "--max-changes-pct", "100"]),
+    ];
+    for (command, url, arguments) in runs {
+        let file = format!("{command}.prom");
+        let finished = home.on_pool(command, url, &[arguments, &common, &["--metrics-file", &file]].concat());
+        assert!(matches!(finished.code, Some(0 | 3)), "{finished:#?}");
+        let result: Value = serde_json::from_str(&finished.stdout).unwrap();
+        let result = if command == "reconcile" { &result["applied"] } else { &result };
+        let text = home.read(&file);
+        let ledger = home.ledger("pairs.csv.ledger");
+        let recorded = ledger.lines().filter(|line| line["type"] == "run_ended").last().unwrap();
+        let rows = samples(&text, "cognito_link_rows", "state");
+        assert!(rows.values().sum::<f64>() > 0.0 && rows.len() >= 7, "{command}: {rows:?}");
+        for (state, number) in &rows {
+            let held = recorded["rows"][state].as_f64().unwrap_or_default();
+            assert_eq!((held, result["rows"][state].as_f64()), (*number, Some(*number)), "{command}: {state}: {text}");
+        }
+        let calls = samples(&text, "cognito_link_calls_total", "kind");
+        let throttled = samples(&text, "cognito_link_throttled_calls_total", "none");
+        for (member, number) in
+            [("writes", calls["write"]), ("reads", calls["read"]), ("throttled", *throttled.values().next().unwrap())]
+        {
+            assert_eq!(recorded[member].as_f64(), Some(number), "{command}: {member}: {text}");
+            assert_eq!(result[member].as_f64(), Some(number), "{command}: {member}: {result}");
+        }
+        assert_eq!(throttled.values().copied().collect::<Vec<_>>(), [1.0], "{command}: the fault was met: {text}");
+        // The state of every row, as the ledger is read back.
+        if command != "reconcile" {
+            let report = home.run(&["report", "pairs.csv.ledger", "--output", "json"]).left_with(0).json();
+            for (state, number) in &rows {
+                assert_eq!(report["rows"][state].as_f64(), Some(*number), "{command}: {state}: {report}");
+            }
+        }
+    }
+}
