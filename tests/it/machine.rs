@@ -298,7 +298,8 @@ fn metrics_of_every_run_are_those_that_its_ledger_records() {
     let unlinking = Proxy::before("AdminDisableProviderForUser", simulator.address(), move |number, _| unclear(number));
     let applying = Proxy::start(simulator.address(), move |number, _| unclear(number));
     // A list may lag for a minute, and a read of the user does not.
-    let common = ["--rate", "1000", "--concurrency", "1", "--settle-with", "get-user", "--output", "json"];
+    let common = ["--rate", "1000", "--concurrency", "1", "--settle-with", "get-user"];
+    let common = [&common[..], &JSON, &["--metrics", "emf"]].concat();
     let runs: [(&str, &str, &[&str]); 3] = [
         ("link", &linking.url, &["pairs.csv", "--yes"]),
         ("undo", &unlinking.url, &["pairs.csv.ledger", "--yes", "--include-recovered"]),
@@ -306,18 +307,22 @@ fn metrics_of_every_run_are_those_that_its_ledger_records() {
     ];
     for (command, url, arguments) in runs {
         let file = format!("{command}.prom");
-        let finished = home.on_pool(command, url, &[arguments, &common, &["--metrics-file", &file]].concat());
+        let finished = home.on_pool(command, url, &[arguments, &common[..], &["--metrics-file", &file]].concat());
         assert!(matches!(finished.code, Some(0 | 3)), "{finished:#?}");
         let result: Value = serde_json::from_str(&finished.stdout).unwrap();
         let result = if command == "reconcile" { &result["applied"] } else { &result };
         let text = home.read(&file);
         let ledger = home.ledger("pairs.csv.ledger");
         let recorded = ledger.lines().filter(|line| line["type"] == "run_ended").last().unwrap();
+        let last = events(&finished).into_iter().rfind(|event| event["event"] == "progress").unwrap();
+        assert_eq!(last["code"], "ended", "{command}: {last}");
         let rows = samples(&text, "cognito_link_rows", "state");
         assert!(rows.values().sum::<f64>() > 0.0 && rows.len() >= 7, "{command}: {rows:?}");
         for (state, number) in &rows {
             let held = recorded["rows"][state].as_f64().unwrap_or_default();
             assert_eq!((held, result["rows"][state].as_f64()), (*number, Some(*number)), "{command}: {state}: {text}");
+            let embedded = last[format!("rows_{state}")].as_f64();
+            assert_eq!((last["rows"][state].as_f64(), embedded), (Some(*number), Some(*number)), "{command}: {last}");
         }
         let calls = samples(&text, "cognito_link_calls_total", "kind");
         let throttled = samples(&text, "cognito_link_throttled_calls_total", "none");
@@ -325,7 +330,8 @@ fn metrics_of_every_run_are_those_that_its_ledger_records() {
             [("writes", calls["write"]), ("reads", calls["read"]), ("throttled", *throttled.values().next().unwrap())]
         {
             assert_eq!(recorded[member].as_f64(), Some(number), "{command}: {member}: {text}");
-            assert_eq!(result[member].as_f64(), Some(number), "{command}: {member}: {result}");
+            let seen = (result[member].as_f64(), last[member].as_f64());
+            assert_eq!(seen, (Some(number), Some(number)), "{command}: {member}: {result} {last}");
         }
         assert_eq!(throttled.values().copied().collect::<Vec<_>>(), [1.0], "{command}: the fault was met: {text}");
         // The state of every row, as the ledger is read back.

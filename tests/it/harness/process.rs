@@ -124,7 +124,7 @@ fn has_known_code(event: &Value) -> bool {
         Some("message") => MessageCode::parse(code).is_some(),
         Some("error") => ErrorCode::all().any(|known| known.as_str() == code),
         Some("finding") => FindingCode::parse(code).is_some(),
-        Some("progress") => ["phase", "checking", "scanning", "running", "draining"].contains(&code),
+        Some("progress") => ["phase", "checking", "scanning", "running", "draining", "ended"].contains(&code),
         _ => true,
     }
 }
