@@ -618,9 +618,10 @@ fn a_simulator_answers_with_what_it_serves() {
     home.write("pairs.csv", csv(&pairs(0..2)));
     home.write("pool.json", pool_file(&[]));
     let arguments = ["simulate", "--listen", "127.0.0.1:0", "--pool-file", "pool.json", "--create-on-reference"];
-    let quick = ["--latency", "off", "--quota", "off", "--log-format", "json", "--quiet"];
+    let quick = ["--latency", "off", "--quota", "off", "--output", "json", "--log-format", "json", "--quiet"];
     let running = Running::start(home.program(&[&arguments[..], &quick].concat()));
-    let url = wait_for("the address", || running.stdout().split_once('\n').map(|(url, _)| url.to_owned()));
+    let result: Value = wait_for("the address", || serde_json::from_str(&running.stdout()).ok());
+    let url = result["url"].as_str().unwrap().to_owned();
     let answer = |number: usize| {
         running.signal("USR1");
         wait_for("an answer", || {

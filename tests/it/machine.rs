@@ -1,10 +1,13 @@
 //! What machines read: results and events that are valid against their schemas, metrics, and hooks. The harness checks
 //! every JSON that a test here or elsewhere requests.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
+use clap::CommandFactory as _;
+use cognito_link::commands::Cli;
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -32,7 +35,11 @@ fn every_command_speaks_json_on_both_streams() {
     let quick = ["--pool-file", "pool.json", "--create-on-reference", "--latency", "off", "--quota", "off"];
     let simulator = Simulator::start(&home, &quick);
     let url = simulator.url.as_str();
+    // These have JSON in `control`, `evidence` and `probe`, and that of `simulate` is in `control`.
+    let elsewhere = ["control", "plan", "probe", "simulate"].map(str::to_owned);
+    let tried = RefCell::new(BTreeSet::from(elsewhere));
     let on_pool = |command: &str, arguments: &[&str], status: i32| {
+        tried.borrow_mut().insert(command.to_owned());
         let finished = home.on_pool(command, url, &[arguments, &JSON].concat()).left_with(status);
         let names = names(&finished);
         assert_eq!((names[0].as_str(), names[names.len() - 1].as_str()), ("start", "stop"), "{finished:#?}");
@@ -49,6 +56,7 @@ fn every_command_speaks_json_on_both_streams() {
     let (linked, run) = on_pool("link", &["pairs.csv", "--yes", "--rate", "1000", "-vvv"], 0);
     assert_eq!((&linked["rows"]["linked"], &linked["error"]), (&json!(20), &Value::Null));
     let local = |arguments: &[&str]| {
+        tried.borrow_mut().insert(arguments[0].to_owned());
         let finished = home.run(&[arguments, &JSON].concat()).left_with(0);
         serde_json::from_str::<Value>(&finished.stdout).unwrap()
     };
@@ -71,6 +79,8 @@ fn every_command_speaks_json_on_both_streams() {
     assert_eq!(local(&["completions", "bash"])["script"], script);
     let pages = local(&["man", "pages"])["page_count"].as_u64().unwrap();
     assert_eq!(std::fs::read_dir(home.path("pages")).unwrap().count() as u64, pages);
+    let commands: BTreeSet<_> = Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    assert_eq!(tried.into_inner(), commands);
 }
 
 #[test]
