@@ -2,8 +2,6 @@
 
 use std::io;
 
-use super::run::exit_for_signal;
-use super::run_view::signal_name;
 use crate::domain::counts::CountMismatch;
 use crate::domain::error_code::{ErrorCode, FailureCode};
 use crate::domain::run::{Signal, StopCause, StopError};
@@ -36,7 +34,7 @@ pub enum Failure {
     #[error(transparent)]
     Stop(#[from] StopError),
     /// A signal ended a command that has no run.
-    #[error("interrupted by {}", signal_name(*.0))]
+    #[error("interrupted by {}", .0.name())]
     Interrupted(Signal),
     /// A probe could not delete what it created.
     #[error("{number} of the scratch pools may still exist")]
@@ -152,6 +150,14 @@ fn exit_for_ledger(error: &LedgerError) -> Exit {
         | LedgerError::Version { .. }
         | LedgerError::NotALedger { .. } => Exit::Mismatch,
         _ => Exit::Fault,
+    }
+}
+
+pub fn exit_for_signal(signal: Signal) -> Exit {
+    match signal {
+        Signal::Interrupt => Exit::Interrupted,
+        Signal::Terminate => Exit::Terminated,
+        Signal::HangUp => Exit::HungUp,
     }
 }
 

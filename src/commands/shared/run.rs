@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::result::print_error_report;
-use super::{Failure, exit_for_stop};
+use super::{Failure, exit_for_signal, exit_for_stop};
 use crate::clock::Clock;
 use crate::domain::run::{RunOutcome, RunReport, Signal};
 use crate::domain::shard::Shard;
@@ -75,14 +75,6 @@ pub fn exit_for_run(report: &RunReport) -> Exit {
         RunOutcome::Stopped(stop) => exit_for_stop(stop.cause),
         RunOutcome::Completed if is_all_done => Exit::Success,
         RunOutcome::Completed => Exit::Incomplete,
-    }
-}
-
-pub fn exit_for_signal(signal: Signal) -> Exit {
-    match signal {
-        Signal::Interrupt => Exit::Interrupted,
-        Signal::Terminate => Exit::Terminated,
-        Signal::HangUp => Exit::HungUp,
     }
 }
 
