@@ -179,7 +179,7 @@ fn report_json(findings: &[ProbeFinding], report: &ProbeReport, region: &str, ex
         "pools_left": report.left.iter().map(|left| &left.id).collect::<Vec<_>>(),
     });
     // Their IDs are among the members; how to delete them is on stderr.
-    let failure = (!report.left.is_empty()).then(|| Failure::PoolsLeft { number: report.left.len() });
+    let failure = (!report.left.is_empty()).then_some(Failure::PoolsLeft { number: report.left.len() });
     failed_json("probe_report", exit, failure.as_ref(), ui.shows_values(), body)
 }
 

@@ -419,7 +419,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::domain::run::StopError;
+    use crate::domain::run::{Signal, StopError};
     use crate::domain::state::RowState;
     use crate::ui::ColorChoice;
     use crate::ui::testing::Screen;
