@@ -2,9 +2,12 @@
 
 use clap::Args;
 use clap_complete::Shell;
+use serde_json::json;
 
+use super::shared::result::result_json;
 use super::shared::{CommandContext, Failure};
 use crate::exit::Exit;
+use crate::ui::OutputFormat;
 
 /// Print a script that makes a shell complete commands and options
 ///
@@ -29,6 +32,13 @@ pub fn cmd_completions(
     let name = program.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut program, name, &mut script);
-    context.ui.data(&String::from_utf8_lossy(&script))?;
+    let script = String::from_utf8_lossy(&script);
+    match context.ui.output() {
+        OutputFormat::Text => context.ui.data(&script)?,
+        OutputFormat::Json => {
+            let body = json!({ "shell": args.shell.to_string(), "script": script });
+            context.ui.json(&result_json("completions_report", Exit::Success, body))?;
+        }
+    }
     Ok(Exit::Success)
 }

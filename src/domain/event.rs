@@ -123,6 +123,8 @@ pub enum RunEvent {
     StateRequested(Box<RunSnapshot>),
     /// Counts and pace, several times a second.
     Tick(Box<RunSnapshot>),
+    /// The run has ended, and these are its figures, as the ledger has them.
+    Ended(Box<RunSnapshot>),
 }
 
 /// Receives the events of a run. Called from the dispatcher's loop, so it must not block.

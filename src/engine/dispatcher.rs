@@ -1054,11 +1054,13 @@ impl<'a> Dispatcher<'a> {
         let options = &self.context.options;
         let mut snapshot = self.counters.snapshot(now, options.total, pacing);
         snapshot.remaining = None;
+        let ended_with = snapshot.clone();
         if self.purpose.is_undo() {
             // What was not reached counts as linked, and is not done.
             snapshot.counts = reached;
         }
         self.context.observer.on(&RunEvent::Tick(Box::new(snapshot)));
+        self.context.observer.on(&RunEvent::Ended(Box::new(ended_with)));
         let not_read = options.total.map(|total| total.saturating_sub(self.counters.counts.read));
         RunReport {
             ledger_head: (!ledger_failed && self.purpose != RunPurpose::UndoDryRun)

@@ -126,6 +126,7 @@ impl RunObserver for EventPrinter {
                 self.console.plain(&format!("state: {text}"), event);
             }
             RunEvent::Tick(snapshot) => self.progress.on_tick(snapshot, self.draining),
+            RunEvent::Ended(snapshot) => self.progress.on_end(snapshot),
         }
     }
 }

@@ -127,6 +127,20 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// The last figures, for whoever makes metrics of events. People read the result.
+    pub(super) fn on_end(&mut self, snapshot: &RunSnapshot) {
+        if let Self::Lines(lines) = self
+            && lines.console.writes_events()
+        {
+            let text = format!("the run has ended after {}", counted(snapshot.counts.read, "row"));
+            let mut event = running_event(&lines.console, snapshot, false, &text);
+            "ended".clone_into(&mut event.code);
+            lines.console.event(event);
+        }
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         if let Self::Bar(console) = self {

@@ -50,6 +50,8 @@ mod exports;
 #[cfg(test)]
 mod failure_limits;
 #[cfg(test)]
+mod failures;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod forecast;

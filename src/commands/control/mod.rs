@@ -116,7 +116,7 @@ fn state_text(state: &RunState, request: ControlCommand) -> String {
 pub fn state_members(state: &RunState) -> Value {
     json!({
         "pid": state.pid,
-        "run": state.run,
+        "run_id": state.run,
         "command": state.command,
         "state": state.state,
         "reason": state.reason,

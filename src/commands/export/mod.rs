@@ -64,6 +64,11 @@ pub struct ExportArgs {
 pub async fn cmd_export(args: ExportArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, clock, seed, .. } = context;
     let file_path = if args.out.as_os_str() == "-" { None } else { Some(args.out.as_path()) };
+    if file_path.is_none() && ui.output() == OutputFormat::Json {
+        return Err(Failure::Usage(
+            "--output json needs --out FILE: without it, the links are on stdout, where the result would be".to_owned(),
+        ));
+    }
     let providers: BTreeSet<ProviderName> = args.provider.iter().cloned().collect();
     let reads = RateChoice::of_reads(args.share, &context.file_settings)?.read_pace();
     // A wrong path is reported before a large pool is read.
@@ -97,7 +102,7 @@ pub async fn cmd_export(args: ExportArgs, context: &CommandContext<'_>) -> Resul
     let links_and_users =
         format!("{} of {}", format::counted(exported.links, "link"), format::counted(exported.users, "user"));
     match ui.output() {
-        _ if file_path.is_none() => ui.note(MessageCode::OutputWritten, &links_and_users),
+        OutputFormat::Text if file_path.is_none() => ui.note(MessageCode::OutputWritten, &links_and_users),
         OutputFormat::Text => ui.data(&format!("{out}: {links_and_users}\n"))?,
         OutputFormat::Json => ui.json(&export_json(&out, &exported, scanned.reads))?,
     }

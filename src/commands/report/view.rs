@@ -11,7 +11,7 @@
 //!          "skipped":0,"repeated":0,"undone":0},
 //!  "refusals_by_code":{},"undo_refusals_by_code":{},"findings_by_code":{},
 //!  "shards":null or {"count":4,"whole":true,"missing_shards":[],"strange_ledgers":0,"rows_in_several":0},
-//!  "runs":[{"id":"","command":"link","input":"","started_at":"2026-03-01T08:00:00.000Z","ended":"completed | null",
+//!  "runs":[{"run_id":"","command":"link","input":"","started_at":"2026-03-01T08:00:00.000Z","ended":"completed | null",
 //!            "control_changes":[{"at":"","change":"rate","rate_per_second":5.0,"source":"socket","user":"ops"}],
 //!            "control_changes_left_out":0,
 //!            "live":null or {"pid":0,"state":"running","message":"","remaining_ms":0}}],
@@ -216,7 +216,7 @@ fn ledger_json(report: &LedgerReport, show_values: bool, exit: Exit) -> Value {
     }
     let runs = report.runs.iter().map(|run| {
         json!({
-            "id": run.id,
+            "run_id": run.id,
             "command": run.command,
             "input": run.input,
             "started_at": timestamp(run.started_unix_ms),

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::domain::counts::CountMismatch;
 use crate::domain::error_code::{ErrorCode, FailureCode};
-use crate::domain::run::{StopCause, StopError};
+use crate::domain::run::{Signal, StopCause, StopError};
 use crate::exit::Exit;
 use crate::input::InputError;
 use crate::ledger::{LedgerError, LedgerOperation};
@@ -33,6 +33,15 @@ pub enum Failure {
     Mismatch(String),
     #[error(transparent)]
     Stop(#[from] StopError),
+    /// A signal ended a command that has no run.
+    #[error("interrupted by {}", .0.name())]
+    Interrupted(Signal),
+    /// A probe could not delete what it created.
+    #[error("{number} of the scratch pools may still exist")]
+    PoolsLeft { number: usize },
+    /// `doctor` found what must be corrected.
+    #[error("failed checks: {}", .names.join(", "))]
+    ChecksFailed { names: Vec<&'static str> },
     /// The user did not confirm.
     #[error("nothing was sent")]
     Declined,
@@ -52,6 +61,8 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Stop(stop) | Self::Input(InputError::Object { stop, .. }) => exit_for_stop(stop.cause),
+            Self::PoolsLeft { .. } | Self::ChecksFailed { .. } => Exit::Access,
+            Self::Interrupted(signal) => exit_for_signal(*signal),
             Self::Input(InputError::Write { source, .. }) if is_full(source) => Exit::Fault,
             Self::Usage(_) | Self::Declined | Self::Input(InputError::Open { .. } | InputError::Write { .. }) => {
                 Exit::Usage
@@ -91,6 +102,9 @@ impl Failure {
             Self::Ledger(_) => StopCause::LedgerIo.into(),
             Self::Mismatch(_) => FailureCode::Mismatch.into(),
             Self::Declined => FailureCode::Declined.into(),
+            Self::Interrupted(_) => FailureCode::Interrupted.into(),
+            Self::PoolsLeft { .. } => FailureCode::PoolsLeft.into(),
+            Self::ChecksFailed { .. } => FailureCode::ChecksFailed.into(),
             Self::Unbalanced(_) => FailureCode::CountsUnbalanced.into(),
             Self::System(_) => FailureCode::System.into(),
             Self::Panicked => FailureCode::Panic.into(),
@@ -136,6 +150,14 @@ fn exit_for_ledger(error: &LedgerError) -> Exit {
         | LedgerError::Version { .. }
         | LedgerError::NotALedger { .. } => Exit::Mismatch,
         _ => Exit::Fault,
+    }
+}
+
+pub fn exit_for_signal(signal: Signal) -> Exit {
+    match signal {
+        Signal::Interrupt => Exit::Interrupted,
+        Signal::Terminate => Exit::Terminated,
+        Signal::HangUp => Exit::HungUp,
     }
 }
 

@@ -11,7 +11,7 @@ mod input;
 mod ledger_copy;
 mod metrics;
 mod monitor;
-mod nearest;
+pub mod nearest;
 pub mod next_command;
 mod objects;
 mod outputs;
@@ -33,7 +33,7 @@ pub mod signature;
 pub mod simulator;
 pub mod stop_after;
 
-pub use failure::{Failure, exit_for_stop, input_stop, temporary_file_error, temporary_file_stop};
+pub use failure::{Failure, exit_for_signal, exit_for_stop, input_stop, temporary_file_error, temporary_file_stop};
 pub use hooks::HookArgs;
 pub use input::{InputArgs, note_preset};
 pub use metrics::MonitoredRun;

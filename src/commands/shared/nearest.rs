@@ -1,7 +1,7 @@
 //! "Did you mean …": the known word that is most like a misspelled one.
 
 /// Returns the word that differs in a few letters, case apart; `None` where all are far away.
-fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let plain = word.to_lowercase();
     let distances = known.map(|known| (strsim::levenshtein(&plain, &known.to_lowercase()), known));
     let near = distances.filter(|(distance, known)| *distance <= known.chars().count() / 3);

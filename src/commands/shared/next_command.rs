@@ -44,6 +44,21 @@ pub fn without_password(argument: &str) -> String {
     format!("{before}://{host}{path}")
 }
 
+/// Hides all of an address behind its scheme where it may hold a password: for a text that was not taken as an address, so
+/// that nobody knows where the password ends.
+pub fn without_secrets(text: &str) -> String {
+    match text.split_once("://") {
+        Some((scheme, rest)) if !scheme.ends_with("s3") && rest.contains(['@', '?']) => format!("{scheme}://***"),
+        _ => text.to_owned(),
+    }
+}
+
+/// As [`without_secrets`], for what was meant as the address of a service, and may lack a scheme.
+pub fn refused_address(text: &str) -> String {
+    let is_safe = text.contains("://") || !text.contains(['@', '?']);
+    if is_safe { without_secrets(text) } else { "***".to_owned() }
+}
+
 /// Returns what to do about a code that a result shows.
 pub fn explain_step(code: &str) -> String {
     format!("read what a code means and what to do: `cognito-link explain {code}`")
@@ -96,6 +111,24 @@ mod tests {
             ("s3://bucket/a@b?c#d", "s3://bucket/a@b?c#d"),
         ] {
             assert_eq!(without_password(argument), kept);
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_address_keeps_no_password() {
+        for (text, shown) in [
+            ("ftp://user:secret@host", "ftp://***"),
+            ("http://user:sec/ret@host", "http://***"),
+            ("http://host/?key=secret", "http://***"),
+            ("http://a b", "http://a b"),
+            ("user:secret@host", "***"),
+            ("http:/user:secret@host", "***"),
+            ("localhost:4566", "localhost:4566"),
+        ] {
+            assert_eq!(refused_address(text), shown);
+        }
+        for text in ["anna@example.com", "s3://bucket/a@b", "https://host"] {
+            assert_eq!(without_secrets(text), text);
         }
     }
 }

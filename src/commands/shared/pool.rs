@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::nearest::did_you_mean;
-use super::next_command::{config_option, without_password};
+use super::next_command::{config_option, refused_address, without_password};
 use super::settings::{FileSettings, parse_endpoint_url};
 use super::simulator::{RunningSimulator, SimulationArgs, Simulator};
 use super::{CommandContext, Failure, headings, place_of, warn_about_access, warn_about_cut_line};
@@ -69,7 +69,7 @@ impl PoolArgs {
         let from_file = || match &file.endpoint_url {
             Some(url) => parse_endpoint_url(url)
                 .map(Some)
-                .map_err(|error| Failure::Usage(format!("endpoint-url '{}': {error}", without_password(url)))),
+                .map_err(|error| Failure::Usage(format!("endpoint-url '{}': {error}", refused_address(url)))),
             None => Ok(None),
         };
         Ok(ConnectionTarget::Aws {

@@ -356,8 +356,12 @@ pub fn parse_account(text: &str) -> Result<String, String> {
     is_account.then(|| text.to_owned()).ok_or_else(|| "expected the 12 digits of an AWS account".to_owned())
 }
 
-/// Reads an address in place of the Region's own.
+/// Reads an address in place of the Region's own. One with a user or a password is refused: calls are signed, and neither
+/// would be sent.
 pub fn parse_endpoint_url(url: &str) -> Result<String, String> {
+    if url.contains('@') {
+        return Err("an endpoint takes no user and no password; leave out what is before the @".to_owned());
+    }
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     if host.is_some_and(|host| !host.is_empty() && !host.starts_with('/') && !host.contains(char::is_whitespace)) {
         return Ok(url.to_owned());
@@ -422,7 +426,16 @@ mod tests {
         for good in ["http://127.0.0.1:4566", "https://example.com/", "http://[::1]:1"] {
             assert_eq!(parse_endpoint_url(good).as_deref(), Ok(good));
         }
-        for bad in ["", "example.com", "localhost:4566", "http://", "http:///x", "ftp://x", "https://a b"] {
+        for bad in [
+            "",
+            "example.com",
+            "localhost:4566",
+            "http://",
+            "http:///x",
+            "ftp://x",
+            "https://a b",
+            "https://user:secret@host",
+        ] {
             assert!(parse_endpoint_url(bad).is_err(), "{bad}");
         }
     }

@@ -233,7 +233,7 @@ fn forecast_json(report: &PredictionReport, show_values: bool) -> Value {
         "sign_in_checks": report.sign_ins.iter().map(|check| check_json(check, show_values)).collect::<Vec<_>>(),
         "scanned_at": timestamp(report.scanned_unix_ms),
         "links_to_make": report.writes,
-        "repeats": report.repeats,
+        "repeated": report.repeats,
         "rate_per_second": report.rate_per_second,
         "at_rate_seconds": report.at_rate.map(|time| time.as_secs_f64()),
         "quota_per_second": report.quota_per_second,
