@@ -7,7 +7,7 @@ use clap_mangen::Man;
 
 use super::shared::{CommandContext, Failure, check_outputs};
 use crate::exit::Exit;
-use crate::ui::{MessageCode, format};
+use crate::ui::{MessageCode, format, shell_path};
 
 /// Write manual pages, one for the program and one for each command
 ///
@@ -37,6 +37,9 @@ pub fn cmd_man(args: &ManArgs, program: clap::Command, context: &CommandContext<
         MessageCode::OutputWritten,
         &format!("{} in {}", format::counted(pages.len() as u64, "page"), args.folder.display()),
     );
+    // `man` takes a name with a slash for a file.
+    let page = args.folder.join("cognito-link.1").display().to_string();
+    context.ui.hint(&format!("read the first one: `man {}`", shell_path(&page)));
     Ok(Exit::Success)
 }
 

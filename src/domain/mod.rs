@@ -15,6 +15,7 @@ pub mod event;
 pub mod finding;
 pub mod hash_index;
 pub mod identity;
+pub mod nearest;
 pub mod object;
 pub mod outcome;
 pub mod report;

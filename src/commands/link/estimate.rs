@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::check::CheckedInput;
 use crate::commands::shared::saved_plan::PlanHeader;
-use crate::domain::identity::ProviderName;
+use crate::commands::shared::warn_about_missing_providers;
 use crate::engine::EngineOptions;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::limits;
@@ -100,20 +100,7 @@ fn note_plan(plan: &PlanHeader, ui: &Ui) {
 
 /// Warns of what the pool's settings mean for the run.
 fn warn_about_pool(checked: &CheckedInput, knowledge: &PoolKnowledge, ui: &Ui) {
-    let known = &knowledge.providers;
-    let missing: Vec<&str> =
-        checked.providers.iter().filter(|name| !known.contains_key(*name)).map(ProviderName::as_str).collect();
-    if !missing.is_empty() {
-        ui.warn(
-            MessageCode::ProviderNotFound,
-            &format!(
-                "the pool has {} {}; it has {}; rows with other providers will be refused",
-                if missing.len() == 1 { "no provider" } else { "none of the providers" },
-                escape(&missing.join(", ")),
-                escape(&crate::commands::shared::listed(known.keys()))
-            ),
-        );
-    }
+    warn_about_missing_providers(&knowledge.missing_of(&checked.providers), knowledge, ui);
     if knowledge.facts.has_pre_sign_up_trigger {
         ui.warn(
             MessageCode::PreSignUpTrigger,

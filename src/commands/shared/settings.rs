@@ -11,9 +11,9 @@ use jiff::SpanRelativeTo;
 use serde::Deserialize;
 
 use super::Failure;
-use super::nearest::did_you_mean;
 use crate::clock::UnixMs;
 use crate::domain::identity::PoolId;
+use crate::domain::nearest::did_you_mean;
 use crate::limits;
 
 /// What the file of `--config` may hold. Every key has the name of its option.
@@ -106,7 +106,10 @@ impl FileSettings {
                 None if pools.is_empty() => {
                     return usage(format!("--pool {name}: the settings have no pools; pass a file with --config"));
                 }
-                None => return usage(format!("--pool {name}: the settings have {}", names())),
+                None => {
+                    let near = did_you_mean(name, pools.keys().map(String::as_str));
+                    return usage(format!("--pool {name}: the settings have {}{near}", names()));
+                }
                 Some(pool) if id.is_some() && !has_id(pool) => {
                     return usage(format!("--pool {name} has another ID than --user-pool-id"));
                 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{Arg, Args};
 
 use super::shared::control::ControlArgs;
+use super::shared::next_command::same_command;
 use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_start};
 use super::shared::run_view::print_stop;
 use super::shared::settings::{parse_moment, parse_row_ranges};
@@ -305,7 +306,8 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         monitor.finish(&report, exit);
     }
     let links = list.finish()?;
-    view::print_undo_report(&report, links, found.recovered, &args.ledger.display().to_string(), exit, ui)?;
+    let again = same_command(&context.arguments, Some("--dry-run"), "");
+    view::print_undo_report(&report, links, found.recovered, &args.ledger.display().to_string(), &again, exit, ui)?;
     print_stop(&report, ui);
     if let Some(running) = running_simulator {
         // Also where nothing was done: the next command may need the file of --save-pool.

@@ -81,6 +81,8 @@ pub(super) struct PoolSample {
     subjects: SubjectProfiles,
     mapped: BTreeMap<ProviderName, MappedAttributes>,
     pub(super) sign_ins: Vec<DoctorCheck>,
+    /// The providers of rows that the pool does not have.
+    pub(super) missing_providers: BTreeSet<ProviderName>,
     /// Why there is no sample of identities.
     pub(super) sample_stop: Option<StopError>,
     pub(super) look_up: LookUpMethod,
@@ -155,6 +157,7 @@ impl ForecastInput<'_> {
     ) -> Result<PoolSample, Failure> {
         let (pool_directory, directory) = (Arc::clone(directory), Arc::clone(directory));
         let InputNeeds { users: required, mut providers, mut by_attribute } = self.needs()?;
+        let missing_providers = knowledge.missing_of(&providers);
         by_attribute.retain(|provider| knowledge.providers.contains_key(provider));
         providers.retain(|provider| knowledge.providers.contains_key(provider));
         let of_input = providers.clone();
@@ -212,6 +215,7 @@ impl ForecastInput<'_> {
             subjects,
             mapped,
             sign_ins,
+            missing_providers,
             sample_stop,
             look_up: method,
             cost,

@@ -23,7 +23,7 @@ use super::shared::saved_plan::{PlanHeader, PlannedInput};
 use super::shared::settings::{Rate, parse_count, parse_rate, parse_share};
 use super::shared::{
     CommandContext, Failure, GuardArgs, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_outputs,
-    headings, note_preset, pool_options, recorded_arguments,
+    headings, note_preset, pool_options, recorded_arguments, warn_about_missing_providers,
 };
 use crate::domain::counts::Counts;
 use crate::domain::event::{RunEvent, RunObserver};
@@ -342,6 +342,7 @@ async fn forecast_input(
         warn_about_missing_sample(stop, context.ui);
     }
     sample.warn_if_small(context.ui);
+    warn_about_missing_providers(&sample.missing_providers, &pool.knowledge, context.ui);
     let unlike = input.unlike_pool(&sample)?;
     let findings = pool_findings(&unlike, &sample.sign_ins, options, WayToAccept::ByOption);
     let has_pool_error = findings.iter().any(|finding| finding.severity == Severity::Error);
@@ -442,14 +443,14 @@ fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, context: &C
     }
     let digest = forecast.and_then(|forecast| forecast.report.plan_digest.as_deref());
     if let Some((plan, digest)) = args.save_plan.as_ref().zip(digest) {
-        ui.outcome(
-            MessageCode::PlanWritten,
-            &format!(
-                "wrote the plan, digest {digest}; follow it exactly with `cognito-link link {}{} --plan {}`",
-                shell_path(&args.input.display().to_string()),
-                suggested_options(args, context),
-                shell_path(&plan.display().to_string())
-            ),
-        );
+        let plan = shell_path(&plan.display().to_string());
+        let follow = if args.input.as_os_str() == "-" {
+            format!("write the same rows to a file, and link that file with `--plan {plan}`")
+        } else {
+            let input = shell_path(&args.input.display().to_string());
+            let options = suggested_options(args, context);
+            format!("follow it exactly with `cognito-link link {input}{options} --plan {plan}`")
+        };
+        ui.outcome(MessageCode::PlanWritten, &format!("wrote the plan, digest {digest}; {follow}"));
     }
 }
