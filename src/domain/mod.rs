@@ -18,6 +18,7 @@ pub mod identity;
 pub mod nearest;
 pub mod object;
 pub mod outcome;
+pub mod outlook;
 pub mod report;
 pub mod row;
 pub mod run;

@@ -13,7 +13,7 @@ use super::shared::{CommandContext, Failure};
 use crate::domain::run::{StopCause, StopError};
 use crate::exit::Exit;
 use crate::limits::{RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN};
-use crate::ui::format::rate;
+use crate::ui::format::chosen_rate;
 use crate::ui::{OutputFormat, escape};
 
 const EXAMPLE: &str = "Example: cognito-link control pairs.csv.ledger rate 5";
@@ -104,12 +104,20 @@ fn state_text(state: &RunState, request: ControlCommand) -> String {
     // The rate follows a new limit step by step.
     let limit = match request {
         ControlCommand::Rate { per_second: RateLimit::PerSecond(limit) } => {
-            format!("limit from now on: at most {}\n", rate(limit))
+            format!("limit from now on: {}\n", chosen_rate(limit, lower_rate(state)))
         }
+        ControlCommand::Status => state.chosen_rate_per_second.map_or_else(String::new, |limit| {
+            format!("limit set with `control`: {}\n", chosen_rate(limit, lower_rate(state)))
+        }),
         ControlCommand::Rate { per_second: RateLimit::Own } => "limit from now on: the run's own\n".to_owned(),
         _ => String::new(),
     };
     format!("{limit}{command} run {run} (pid {}): {}\n", state.pid, escape(&state.text))
+}
+
+/// Returns the rate that a chosen one comes to, and the code of what keeps it lower.
+fn lower_rate(state: &RunState) -> Option<(f64, &str)> {
+    state.effective_rate_per_second.zip(state.rate_bound.as_deref())
 }
 
 /// Returns the members of a state, for `control` and for `report`.
@@ -124,6 +132,9 @@ pub fn state_members(state: &RunState) -> Value {
         "rows_total": state.rows_total,
         "in_flight": state.in_flight,
         "rate_per_second": state.rate_per_second,
+        "chosen_rate_per_second": state.chosen_rate_per_second,
+        "effective_rate_per_second": state.effective_rate_per_second,
+        "rate_bound": state.rate_bound,
         "rows_per_second": state.done_per_second,
         "throttled": state.throttled,
         "elapsed_ms": state.elapsed_ms,

@@ -26,6 +26,7 @@ impl LinkArgs {
             return Err(Failure::EmptySimulation { step });
         }
         let shard = resolve_shard(self.shard)?;
+        let control = self.control.plan()?;
         let mut bounds = ChangeBounds::new(self.max_changes, self.max_changes_pct, file)?;
         let of_ledger = [
             (self.part.limit.is_some(), "--limit", "; name the rows with --rows"),
@@ -68,7 +69,7 @@ impl LinkArgs {
             share: self.pace.share,
             simulation: self.simulation,
         };
-        Ok((validate, DryRun { shard, rows: self.part, guards: Some(self.guards), bounds }))
+        Ok((validate, DryRun { shard, rows: self.part, guards: Some(self.guards), bounds, control }))
     }
 
     /// Says which of the given options only mean something where calls are sent.

@@ -255,6 +255,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let rate_choice = args.pace.rate_choice(shard, file)?;
     let control = args.control.plan()?;
     let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
+    options.windows = control.outlook();
     let input_limits = InputLimits::new(args.input_limits.min_rows, args.input_limits.max_shrink, file)?;
     let canary_size = canary_size(args.canary, file)?;
     let change_bounds = ChangeBounds::new(args.max_changes, args.max_changes_pct, file)?;
@@ -359,7 +360,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         0 => rate_choice.write_pace_for_documented_quota(),
         _ => args.pace.set_write_pace(rate_choice, opened.service.limits(), learned, &mut options, context).await?,
     };
-    print_estimate(&checked, plan, &opened.knowledge, &options, ui);
+    print_estimate(&checked, plan, &opened.knowledge, &options, (&control, context.clock.unix_ms()), ui);
     let corrections = checked.corrections(ledger.as_ref())?;
     let open = |guidance| -> Result<InputRows, Failure> {
         let rows = InputRows::open(&source, &input_options, &checked.cross_row, &binding.pool, shard, guidance)?;

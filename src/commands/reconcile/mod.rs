@@ -367,6 +367,7 @@ async fn apply(
     }
     let rate_choice = args.pace.rate_choice(None, file)?;
     let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
+    options.windows = args.control.plan()?.outlook();
     // Connect again: only from here on there is something to write with.
     let service = pool.address.connect().await?;
     let target = RunTarget::find(&input.binding, &service, &pool.knowledge, &args.guards, context).await?;

@@ -182,6 +182,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     let rate_choice = args.pace.rate_choice(None, file)?;
     let control = args.control.plan()?;
     let mut options = args.pace.engine_options(RunPurpose::Undo, rate_choice, &args.advanced, context)?;
+    options.windows = control.outlook();
     let inputs = args.selection.not_in.iter().map(|path| Some(path.as_path()));
     let [_, faults] = args.simulation.files_read();
     let read: Vec<_> = inputs.chain([Some(args.ledger.as_path()), faults]).collect();

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::shared::bounds::{ChangeBounds, InputLimits};
 use super::shared::choices::{self, Choices};
+use super::shared::control::ControlPlan;
 use super::shared::part::{InputPart, PartArgs};
 use super::shared::pool_findings::{WayToAccept, pool_findings, warn_about_missing_sample};
 use super::shared::result::{failure_json, stop_json};
@@ -101,6 +102,8 @@ pub struct DryRun {
     /// `None` for `validate`, which is no run.
     pub guards: Option<GuardArgs>,
     pub bounds: ChangeBounds,
+    /// The windows of the run.
+    pub control: ControlPlan,
 }
 
 pub async fn cmd_validate(args: ValidateArgs, dry_run: DryRun, context: &CommandContext<'_>) -> Result<Exit, Failure> {
@@ -161,6 +164,7 @@ pub async fn cmd_validate(args: ValidateArgs, dry_run: DryRun, context: &Command
                     &pool,
                     part,
                     rate_choice,
+                    &dry_run.control,
                     &choices,
                     &mut view,
                     context,
@@ -319,6 +323,7 @@ async fn forecast_input(
     pool: &OpenPool,
     mut part: ForecastPart,
     rate_choice: RateChoice,
+    control: &ControlPlan,
     choices: &Choices,
     view: &mut ValidateView,
     context: &CommandContext<'_>,
@@ -363,7 +368,7 @@ async fn forecast_input(
     forecast.report.simulated = pool.binding.simulated;
     forecast.report.because = reason_for_look_up(given, &sample);
     let rate = rate_choice.write_pace_for_documented_quota().pace.expected();
-    forecast.estimate_time(rate, WRITE_QUOTA_PER_SECOND);
+    forecast.estimate_time(rate, WRITE_QUOTA_PER_SECOND, control, context.clock.unix_ms());
     forecast.bound_cost(pool.knowledge.facts.feature_plan.as_deref()).map_err(std::io::Error::from)?;
     forecast.has_pool_error = has_pool_error;
     if let Some(planned) = planned.filter(|_| !has_pool_error) {
