@@ -1,9 +1,9 @@
 //! "Did you mean …": the known word that is most like a misspelled one.
 
-/// Returns the word that differs in a few letters, case apart; `None` where all are far away.
+/// Returns the word that differs in a few letters, two that are swapped counted as one, and case apart; `None` where all are far away.
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let plain = word.to_lowercase();
-    let distances = known.map(|known| (strsim::levenshtein(&plain, &known.to_lowercase()), known));
+    let distances = known.map(|known| (strsim::osa_distance(&plain, &known.to_lowercase()), known));
     let near = distances.filter(|(distance, known)| *distance <= known.chars().count() / 3);
     near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
@@ -31,6 +31,7 @@ mod tests {
             ("google", Some("Google")),
             ("Gogle", Some("Google")),
             ("OKTA", Some("Okta")),
+            ("Otka", Some("Okta")),
             ("LoginWithAmazn", Some("LoginWithAmazon")),
             ("provider-not-found", Some("provider_not_found")),
             ("Facebook", None),

@@ -108,7 +108,7 @@ impl HeaderColumns<'_> {
             FindingCode::MissingColumn,
             None,
             format!(
-                "no column for {}: accepted names are {}{}; {}; {}give it with --map {first}=NAME{constant}",
+                "no column for {}: accepted names are {}{}; {}; give it with --map {first}=NAME{constant}{}",
                 group.iter().map(|column| column.name()).collect::<Vec<_>>().join(" or "),
                 accepted.join(", "),
                 self.preset_note(group),
@@ -124,7 +124,7 @@ impl HeaderColumns<'_> {
         let unknown = self.names.iter().filter(|name| self.known.find(name).is_none());
         let misspelled = unknown.filter_map(|name| Some((name, nearest(name, accepted.iter().copied())?)));
         let asked =
-            misspelled.map(|(name, near)| format!("{}: {}; ", shown(name), question(&[near]).unwrap_or_default()));
+            misspelled.map(|(name, near)| format!("; {}: {}", shown(name), question(&[near]).unwrap_or_default()));
         asked.take(1).collect()
     }
 

@@ -1,6 +1,6 @@
 //! `control`: reports and changes how a live run goes on, over the socket beside its ledger.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::domain::run::{StopCause, StopError};
 use crate::exit::Exit;
 use crate::limits::{RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN};
 use crate::ui::format::chosen_rate;
-use crate::ui::{OutputFormat, escape};
+use crate::ui::{OutputFormat, escape, shell_path};
 
 const EXAMPLE: &str = "Example: cognito-link control pairs.csv.ledger rate 5";
 
@@ -89,9 +89,23 @@ pub fn cmd_control(args: &ControlCommandArgs, context: &CommandContext<'_>) -> R
             Ok(Exit::Success)
         }
         Some(WireAnswer::Error { error }) => Err(unreachable(format!("the run of {ledger}: {error}"))),
-        None => {
-            Err(unreachable(format!("no run is live on {ledger}; `cognito-link report` says how the last one ended")))
+        None => Err(unreachable(no_run(&args.ledger))),
+    }
+}
+
+/// Says why no run answers: its ledger is not there, or it has no run at the moment.
+fn no_run(ledger: &Path) -> String {
+    let name = ledger.display().to_string();
+    let near = ["ledger", "simulated.ledger"].map(|ending| format!("{name}.{ending}"));
+    let near = near.iter().find(|near| Path::new(near).exists());
+    match near {
+        Some(near) => format!("{name} is not the ledger of a run; did you mean {}?", shell_path(near)),
+        None if ledger.exists() => {
+            format!("no run is live on {name}; see how the last one ended: `cognito-link report {}`", shell_path(&name))
         }
+        None => format!(
+            "ledger {name} not found; a run writes it beside its input, as INPUT.ledger, or where `--ledger` puts it"
+        ),
     }
 }
 

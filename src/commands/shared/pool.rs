@@ -53,7 +53,9 @@ impl PoolArgs {
     pub fn pool_id(&self, file: &FileSettings, default: Option<&str>) -> Result<PoolId, Failure> {
         let Some(id) = self.user_pool_id.as_deref().or(file.user_pool_id.as_deref()).or(default) else {
             return Err(Failure::Usage(
-                "no user pool: name one with --user-pool-id or COGNITO_LINK_USER_POOL_ID, or try --simulate".into(),
+                "no user pool: name one with --user-pool-id, COGNITO_LINK_USER_POOL_ID, or --pool and a settings file, or \
+                 try --simulate"
+                    .into(),
             ));
         };
         let pool = PoolId::parse(id).map_err(|error| Failure::Usage(format!("--user-pool-id '{id}': {error}")))?;

@@ -51,10 +51,7 @@ fn a_mapped_name_that_is_not_there_lists_what_resembles_it() {
 fn a_misspelled_name_is_asked_about() {
     let message = |header: &[&str]| messages(header, &[], &[]).remove(0).2;
     let typo = message(&["destination_username", "source_provder", "source_value"]);
-    assert!(
-        typo.contains("; source_provder: did you mean source_provider?; give it with --map source_provider="),
-        "{typo}"
-    );
+    assert!(typo.ends_with("; source_provder: did you mean source_provider?"), "{typo}");
     let far = message(&["destination_username", "team", "source_value"]);
     assert!(!far.contains("did you mean"), "{far}");
     // A row of a user has no such name, and no message quotes it.
