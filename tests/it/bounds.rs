@@ -31,7 +31,8 @@ fn a_run_ends_where_too_many_rows_fail_and_a_rerun_goes_on() {
     });
     let common = ["pairs.csv", "--rate", "20", "--settle-with", "get-user", "--attempts", "2", "--output", "json"];
     let finished = home.link(&unlucky.url, &[&common[..], &["--stop-after", "failed=1"]].concat()).left_with(9);
-    assert!(finished.stderr.contains("1 of the last "), "{finished:#?}");
+    // On a slow machine the second row fails before the run has stopped.
+    assert!(finished.stderr.contains("rows failed (--stop-after failed=1)"), "{finished:#?}");
     let report = finished.json();
     assert!(report["rows"]["failed"].as_u64() >= Some(1), "{report}");
 

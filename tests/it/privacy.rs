@@ -37,7 +37,9 @@ fn no_value_is_printed_or_logged_by_any_command() {
             + "\n";
         home.write("rows.csv", text);
         home.write("pool.json", pool_file(&rows.iter().map(|row| row.username.as_str()).collect::<Vec<_>>()));
-        let simulator = Simulator::start(&home, &["--pool-file", "pool.json", "--latency", "off", "--quota", "off"]);
+        let log = ["-vvv", "--log-format", format];
+        let simulated = ["--pool-file", "pool.json", "--latency", "off", "--quota", "off"];
+        let simulator = Simulator::start(&home, &[&simulated[..], &log].concat());
         let quotes = |body: &str| format!("The value {body} of {MARK}-user-3 is not accepted.");
         let proxy = Proxy::start(simulator.address(), move |number, body| match number {
             2 => Fate::LostAfter,
@@ -46,7 +48,6 @@ fn no_value_is_printed_or_logged_by_any_command() {
             5 => Fate::Answered(400, "SomethingNewException", quotes(body)),
             _ => Fate::Passes,
         });
-        let log = ["-vvv", "--log-format", format];
         let settle = ["--settle-with", "get-user", "--rate", "1000"];
         let mut printed = Vec::new();
         for (command, arguments) in [
@@ -56,6 +57,7 @@ fn no_value_is_printed_or_logged_by_any_command() {
             ("reconcile", &["rows.csv"][..]),
             ("duplicates", &[][..]),
             ("export", &["--out", "exported.csv"][..]),
+            ("validate", &["rows.csv", "--save-plan", "rows.plan"][..]),
             ("undo", &["rows.csv.ledger", "--yes"][..]),
         ] {
             let more: &[&str] = if matches!(command, "link" | "undo") { &settle } else { &[] };
@@ -66,7 +68,10 @@ fn no_value_is_printed_or_logged_by_any_command() {
         for (command, arguments) in [
             ("validate", &["rows.csv", "--output", "json"][..]),
             ("report", &["rows.csv.ledger", "--failed", "failed.csv", "--unprocessed", "rest.csv"][..]),
+            ("report", &["rows.csv.ledger", "--html", "page.html", "--markdown", "rows.md"][..]),
             ("verify", &["rows.csv.ledger"][..]),
+            ("control", &["rows.csv.ledger", "status"][..]),
+            ("plan", &["approve", "rows.plan", "--key", "no-such-key"][..]),
             ("link", &["rows.csv", "--simulate", "--rehearse", "--yes"][..]),
             ("explain", &[MARK][..]),
         ] {
@@ -80,6 +85,17 @@ fn no_value_is_printed_or_logged_by_any_command() {
                 assert!(lines.is_empty(), "{command}, {format}: {lines:#?}");
             }
         }
+        // Pages for readers beside those who ran it are masked, too.
+        for page in ["page.html", "rows.md"] {
+            let page = home.read(page);
+            assert!(page.contains("refused"), "the rows are there: {page}");
+            assert!(!page.contains(MARK) && !page.contains(MARK_DIGITS), "{page}");
+        }
+        // It is asked for each of them.
+        let simulated = simulator.stop();
+        let said = format!("{}{}", simulated.stdout, simulated.stderr);
+        assert!(!said.contains(MARK) && !said.contains(MARK_DIGITS), "{said}");
+        assert!(said.lines().count() > 1, "the log is on: {said}");
         let linked = printed.iter().find(|(command, _)| *command == "link").map(|(_, finished)| finished).unwrap();
         assert!(linked.stderr.lines().count() > ROWS, "the log is on: {linked:#?}");
         assert!(home.read("rows.csv.ledger").contains(MARK), "the ledger is where the values are");

@@ -367,7 +367,9 @@ fn is_unseen(scene: &Scene, pair: &Pair, history: &History, state: RowState, cla
     }
     match state {
         RowState::Kept(RefusalCode::Gone) => lag_ms > LIST_LAG_MS_MAX,
-        RowState::AlreadyLinked if hides_behind_an_older_link(scene, pair, history) => lag_ms > LIST_LAG_MS_MAX,
+        RowState::AlreadyLinked if shows_older(scene, history, |holder| holder == pair.username) => {
+            lag_ms > LIST_LAG_MS_MAX || history.last_on(&pair.username).is_some_and(|made| made.was_refused)
+        }
         // A refused row that is sent again, and drained before its call, is unprocessed.
         RowState::Refused(_) | RowState::AlreadyLinked | RowState::Unprocessed => {
             was_refused_unseen(scene, pair, history, state, claim)
@@ -376,33 +378,33 @@ fn is_unseen(scene: &Scene, pair: &Pair, history: &History, state: RowState, cla
     }
 }
 
-/// Whether others took their own link off the same user so shortly before our call that a list still showed it: what is read
-/// back then has a date before our call, and is taken for theirs. The row claims less than is true.
-fn hides_behind_an_older_link(scene: &Scene, pair: &Pair, history: &History) -> bool {
+/// Whether an older link of the identity, on a user for whom `is_on` holds, was unlinked so shortly before our call that a
+/// list still showed it. On the same user it has a date before our call, and is taken for the link that stands; on another
+/// one it explains a refusal. The row claims less than is true.
+fn shows_older(scene: &Scene, history: &History, is_on: impl Fn(&str) -> bool) -> bool {
     let Some(ours) = history.0.last() else { return false };
     history.0.array_windows().any(|[older, unlinked]| {
-        older.by == Maker::Others
-            && older.holder.as_deref() == Some(&*pair.username)
-            && unlinked.by == Maker::Others
+        older.holder.as_deref().is_some_and(&is_on)
             && unlinked.holder.is_none()
             && ours.at_ms - unlinked.at_ms <= scene.reading_lag_ms()
     })
 }
 
-/// Whether the service made the link that stands and refused its call, and no look showed it before the row was refused.
-/// After a text that contradicts the pool the program looks as long as a list is taken to lag, else 11 s. Sent again, such
-/// a row is what the service says: linked before.
+/// Whether no look showed the link that stands before the row was refused. Either the service made it and refused its call:
+/// after a text that contradicts the pool the program looks as long as a list is taken to lag, else 11 s. Or the answer was
+/// lost, and a list still showed the identity on another user. Sent again, such a row is what the service says: linked
+/// before.
 fn was_refused_unseen(scene: &Scene, pair: &Pair, history: &History, state: RowState, claim: &Claim) -> bool {
+    let Some(made) = history.last_on(&pair.username) else { return false };
     let believed_after_ms = match state {
+        _ if !made.was_refused && !shows_older(scene, history, |holder| holder != pair.username) => return false,
+        _ if !made.was_refused => LIST_LAG_MS_MAX,
         RowState::Refused(RefusalCode::ProviderNotFound | RefusalCode::UserNotFound) => LIST_LAG_MS_MAX,
         _ => SETTLE_WAITS_MS.iter().sum::<u64>().cast_signed(),
     };
-    let Some(made) = history.last_on(&pair.username).filter(|made| made.was_refused) else { return false };
     // Times of a ledger are the service's, as the program knows them.
     let unseen = made.at_ms..made.at_ms + scene.reading_lag_ms() + CLOCKS_MS;
-    scene.behaves(Behavior::RefusalsLink)
-        && scene.reading_lag_ms() > believed_after_ms
-        && claim.refused.iter().any(|refused| unseen.contains(refused))
+    scene.reading_lag_ms() > believed_after_ms && claim.refused.iter().any(|refused| unseen.contains(refused))
 }
 
 /// Whether the last change was that we took our own link off this user.

@@ -48,6 +48,10 @@ const REGRESSIONS: &[(u64, &str)] = &[
     (4261, "the same as seed 3377"),
     (88092, "an unlink call without an answer, and a list that still shows the older link of others, then none"),
     (9739, "a list that lags by 112 s shows no link of an old call, which is sent again and refused in unknown words"),
+    (210_334, "an older link of others hides our link, whose call the service refused"),
+    (242_091, "the same behind an older link of ours, which others had removed"),
+    (210_936, "a list that lags by 115 s still shows the link on another user"),
+    (287_412, "a list that lags by 115 s still shows the link that undo removed before"),
     (1975, "others link again 5.2 s after our call, and dates are in seconds"),
 ];
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Home, Running, wait_for};
+use super::{Finished, Home, Running, wait_for};
 
 /// Longest wait for an answer about statistics.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,9 +42,9 @@ impl Simulator {
     }
 
     /// Ends it in order, so that it saves its pool.
-    pub(crate) fn stop(self) {
+    pub(crate) fn stop(self) -> Finished {
         self.running.signal("TERM");
-        self.running.wait().left_with(0);
+        self.running.wait().left_with(0)
     }
 
     /// What it saw so far.
