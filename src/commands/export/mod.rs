@@ -115,14 +115,14 @@ fn next_steps(
     context: &CommandContext<'_>,
 ) -> Vec<String> {
     let path = |path: &Path| shell_path(&path.display().to_string());
-    let allowed =
-        exported.unreadable.suspicions.keys().map(|code| format!(" --allow {}", code.as_str())).collect::<String>();
+    let allowed: Vec<String> =
+        exported.unreadable.suspicions.keys().map(|code| format!(" --allow {}", code.as_str())).collect();
     let mut steps = Vec::new();
     if let Some(file) = file.filter(|_| exported.links > 0) {
-        let providers: String =
+        let providers: Vec<String> =
             args.provider.iter().map(|name| format!(" --provider {}", shell_word(name.as_str()))).collect();
         let pool = pool_options(&args.pool, &args.simulation, context);
-        let options = format!("{allowed}{providers}{pool}");
+        let options = format!("{}{}{pool}", allowed.concat(), providers.concat());
         steps.push(format!("see later what has changed in the pool: `cognito-link reconcile {}{options}`", path(file)));
     }
     if let Some(snapshot) = &args.pool_snapshot {

@@ -210,6 +210,19 @@ impl LinkArgs {
         input.map(|input| input + &config_option(context.config.as_deref()))
     }
 
+    /// Says what follows a run after which every row has its link.
+    fn hint_after_success(&self, ledger: &str, shard: Option<Shard>, context: &CommandContext<'_>) {
+        // A part of the input stays a part of it in the ledger.
+        let is_whole = shard.is_none() && self.part == PartArgs::default();
+        context.ui.hint(&match self.again(context).filter(|_| is_whole) {
+            Some(input) => verify_step(ledger, Some(&input)),
+            None => report_step(ledger),
+        });
+        if self.simulation.simulate {
+            self.hint_at_real_pool(context);
+        }
+    }
+
     /// Says what follows a simulated run.
     fn hint_at_real_pool(&self, context: &CommandContext<'_>) {
         let pool = real_pool_options(&self.pool, context);
@@ -541,15 +554,7 @@ impl CheckedRun<'_> {
         hint_at_superseded_links(ledger.view(), self.ledger_path, &options, ui);
         hint_at_undone_rows(self.checked.undone, ui);
         if exit == Exit::Success {
-            // A part of the input stays a part of it in the ledger.
-            let is_whole = self.shard.is_none() && args.part == PartArgs::default();
-            ui.hint(&match again.as_deref().filter(|_| is_whole) {
-                Some(input) => verify_step(&ledger_name, Some(input)),
-                None => report_step(&ledger_name),
-            });
-            if args.simulation.simulate {
-                args.hint_at_real_pool(context);
-            }
+            args.hint_after_success(&ledger_name, self.shard, context);
         }
         Ok(exit)
     }

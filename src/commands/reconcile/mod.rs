@@ -118,6 +118,12 @@ pub struct ReconcileArgs {
 }
 
 impl ReconcileArgs {
+    /// Returns the input with the options that read it, for a suggested command.
+    fn again(&self, context: &CommandContext<'_>) -> Option<String> {
+        let input = self.reading.with_input(&self.input);
+        input.map(|input| input + &config_option(context.config.as_deref()))
+    }
+
     fn refuse_required_approval(&self) -> Result<(), Failure> {
         let Some(signers) = self.require_approval.as_ref().filter(|_| self.apply) else { return Ok(()) };
         Err(Failure::Usage(format!(
@@ -250,20 +256,17 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
 
     // Result.
     let exit = exit_status(&args, &report, &outcome);
-    if let (Some(monitor), Some(run)) = (&outcome.monitor, &outcome.run) {
-        monitor.finish(run, exit);
-    }
+    outcome.finish_monitor(exit);
     let applied = outcome.run.as_ref().zip(shown_path.as_deref());
-    let again = args.reading.with_input(&args.input).map(|input| input + &config_option(context.config.as_deref()));
+    let again = args.again(context);
     view::print_result(&report, applied, again.as_deref(), outcome.failure.as_ref(), exit, ui)?;
     if let Some(failure) = &outcome.failure {
         failure.print(ui);
     }
-    if let Some((_, ledger)) = applied.filter(|_| exit == Exit::Success) {
-        ui.hint(&report_step(ledger));
-    }
-    if applied.is_none() {
-        hint_after_comparison(&args, &report, again.as_deref(), context);
+    match applied.filter(|_| exit == Exit::Success) {
+        Some((_, ledger)) => ui.hint(&report_step(ledger)),
+        None if applied.is_none() => hint_after_comparison(&args, &report, again.as_deref(), context),
+        None => {}
     }
     Ok(exit)
 }

@@ -94,7 +94,7 @@ pub fn page_step<'a>(ledgers: impl Iterator<Item = &'a str> + Clone) -> Option<S
     let page = format!("{}.html", ledgers.clone().next()?);
     let force = if Path::new(&page).exists() { " --force" } else { "" };
     let page = shell_path(&page);
-    let ledgers: Vec<String> = ledgers.map(|ledger| shell_path(ledger)).collect();
+    let ledgers: Vec<String> = ledgers.map(shell_path).collect();
     Some(format!("write the evidence to a page: `cognito-link report {} --html {page}{force}`", ledgers.join(" ")))
 }
 

@@ -342,7 +342,10 @@ pub fn warn_about_missing_providers(missing: &BTreeSet<ProviderName>, knowledge:
     // A single one needs no name before the question.
     let asked: String = match asked.as_slice() {
         [(_, question)] if missing.len() == 1 => format!("; {question}"),
-        several => several.iter().map(|(name, question)| format!("; {name}: {question}")).collect(),
+        several => {
+            let asked: Vec<String> = several.iter().map(|(name, question)| format!("; {name}: {question}")).collect();
+            asked.concat()
+        }
     };
     ui.warn(
         MessageCode::ProviderNotFound,
