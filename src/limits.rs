@@ -309,6 +309,8 @@ pub const LEDGER_LINE_USUAL_BYTES: usize = 1_024;
 pub const VIEW_RECENT_ROWS: usize = 400_000;
 /// Unlinked rows of which the time is kept before those that every list shows are forgotten.
 pub const VIEW_UNLINKED_ROWS: usize = 10_000;
+/// Links of which `undo` keeps the identity before those that every list shows are forgotten.
+pub const LAST_LINKS: usize = 10_000;
 /// Bytes of ledger lines that wait in memory before they are written without a sync.
 pub const LEDGER_BUFFER_BYTES: usize = 256 * 1024;
 /// Bytes of a ledger that are read at a time.

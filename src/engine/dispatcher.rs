@@ -20,7 +20,7 @@ use super::read_back::{AnnouncementTime, OpenCall, RowPolicy, UnknownEffect, may
 use super::row_progress::{NextWork, Pause, RowAnnouncement, RowResult, Transition};
 use super::rows_in_flight::{RowsInFlight, TimerReason};
 use super::systemic_faults::{SystemicFaults, UndecidedWrites};
-use super::undo_decisions::LinkTime;
+use super::undo_decisions::MadeLink;
 use super::undo_job::UndoJob;
 use super::worker::JobId;
 use super::worker::{Call, FinishedCall, StartCall, WritePort};
@@ -460,8 +460,9 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn admit_undo(&mut self, link: LinkToUndo, now: Instant) -> Result<(), LedgerError> {
-        let LinkToUndo { row, announced, settled, username, .. } = link;
-        let linked = LinkTime { earliest: announced, latest: settled.saturating_add(ANNOUNCEMENT_WINDOW_MS) };
+        let LinkToUndo { row, announced, settled, username, linked_elsewhere_later } = link;
+        let latest = settled.saturating_add(ANNOUNCEMENT_WINDOW_MS);
+        let linked = MadeLink { earliest: announced, latest, linked_elsewhere_later };
         match resolution(&row.link.destination) {
             Resolution::Known(user) => self.insert(Job::Undo(UndoJob::new(row, user, username, linked)), now),
             Resolution::LookUp(_) => {

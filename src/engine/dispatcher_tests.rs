@@ -393,7 +393,7 @@ fn a_link_whose_user_the_ledger_does_not_name_gets_a_result() {
     setup.ledger.announce(&row, &user, 0).unwrap();
     setup.ledger.settle(row.number, row.key, &LinkOutcome::Linked { recovered: false }, 1, None, 0).unwrap();
     let mut dispatcher = setup.dispatcher();
-    let link = LinkToUndo { row, announced: 0, settled: 0, username: None };
+    let link = LinkToUndo { row, announced: 0, settled: 0, username: None, linked_elsewhere_later: false };
     let actions = dispatcher.handle(rows_read(vec![IncomingRow::LedgerLink(link)]), now).unwrap();
     assert!(actions.start_calls.is_empty());
     assert_eq!(dispatcher.handle(EngineEvent::InputEnded, now).unwrap().next, Next::EndRun);

@@ -13,11 +13,14 @@ use crate::domain::outcome::RefusalCode;
 use crate::service::classify::IfNoEffect;
 use crate::service::{LinkedIdentity, PoolUser};
 
-/// When this ledger made a link, by the service's clock: at some moment from `earliest` to `latest`.
+/// A link as this ledger made it, by the service's clock: at some moment from `earliest` to `latest`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LinkTime {
+pub(super) struct MadeLink {
     pub(super) earliest: UnixMs,
     pub(super) latest: UnixMs,
+    /// Whether a later row of the ledger linked the identity to another user. A list that lags may still show it here, and
+    /// an unlink call would take it from that user.
+    pub(super) linked_elsewhere_later: bool,
 }
 
 /// What a look at the destination has shown of the link.
@@ -33,13 +36,14 @@ pub(super) enum InspectedLink {
 }
 
 /// Looks for the link of `source` on its destination.
-pub(super) fn inspect_link(user: Option<&PoolUser>, source: &ExternalIdentity, linked: LinkTime) -> InspectedLink {
+pub(super) fn inspect_link(user: Option<&PoolUser>, source: &ExternalIdentity, linked: MadeLink) -> InspectedLink {
     let Some(user) = user else { return InspectedLink::UserMissing };
     match user.identity(source.provider(), source.value()) {
         // The profile was born from the identity.
         Some(held) if held.primary => InspectedLink::NotRemovable(RefusalCode::Moved),
         Some(held) => match refusal_by_date(held, linked) {
             Some(code) => InspectedLink::NotRemovable(code),
+            None if linked.linked_elsewhere_later => InspectedLink::Absent,
             // A SAML identity has an issuer once it has signed in; from then on it goes by a subject that is not shown.
             None if !source.attribute().is_subject() && held.issuer.is_some() => {
                 InspectedLink::NotRemovable(RefusalCode::UsedSince)
@@ -52,7 +56,7 @@ pub(super) fn inspect_link(user: Option<&PoolUser>, source: &ExternalIdentity, l
 }
 
 /// Why an identity with this date is not this ledger's link; `None` where it can be.
-fn refusal_by_date(held: &LinkedIdentity, linked: LinkTime) -> Option<RefusalCode> {
+fn refusal_by_date(held: &LinkedIdentity, linked: MadeLink) -> Option<RefusalCode> {
     match held.created_between() {
         None => Some(RefusalCode::DateUnknown),
         Some(created) if *created.end() < linked.earliest => Some(RefusalCode::OlderThanOurs),
@@ -63,13 +67,14 @@ fn refusal_by_date(held: &LinkedIdentity, linked: LinkTime) -> Option<RefusalCod
 
 /// Looks for a link by an attribute whose value is not shown: after a sign-in the pool shows the subject in its place,
 /// with the date of the link. Only a single identity that fits is taken for it.
-fn inspect_link_by_attribute(user: &PoolUser, source: &ExternalIdentity, linked: LinkTime) -> InspectedLink {
+fn inspect_link_by_attribute(user: &PoolUser, source: &ExternalIdentity, linked: MadeLink) -> InspectedLink {
     let provider = source.provider();
     let candidates: Vec<&LinkedIdentity> =
         user.identities.iter().filter(|held| held.provider_name == provider.as_str() && !held.primary).collect();
     let has_signed_in = |held: &LinkedIdentity| held.provider_type != "SAML" || held.issuer.is_some();
     match candidates.as_slice() {
         [] => InspectedLink::Absent,
+        [_] if linked.linked_elsewhere_later => InspectedLink::Absent,
         [only] if refusal_by_date(only, linked).is_none() && has_signed_in(only) => {
             ExternalIdentity::new(provider.clone(), AttributeName::subject(), only.user_id.clone())
                 .map_or(InspectedLink::NotRemovable(RefusalCode::UsedSince), InspectedLink::Standing)

@@ -13,7 +13,7 @@ use super::name_search::SearchResult;
 use super::read_back::{OpenCall, RowPolicy, SettleWith, UnknownEffect, may_lack_write};
 use super::row_progress::{NextWork, Pause, ReadResult, RowAnnouncement, RowProgress, Transition, WriteCall};
 use super::undo_decisions::{
-    InspectAfter, InspectionJudgement, LinkTime, UndoInspection, inspect_link, judge_inspection,
+    InspectAfter, InspectionJudgement, MadeLink, UndoInspection, inspect_link, judge_inspection,
     refusal_of_missing_link,
 };
 use crate::clock::UnixMs;
@@ -52,7 +52,7 @@ pub(super) struct UndoJob {
     pub(super) progress: RowProgress,
     pub(super) step: UndoStep,
     pub(super) destination: DestinationUser,
-    linked: LinkTime,
+    linked: MadeLink,
     /// Whether the link is so young that `ListUsers` may not show it.
     link_is_young: bool,
     /// Whether an unlink call may have taken effect.
@@ -62,8 +62,8 @@ pub(super) struct UndoJob {
 }
 
 impl UndoJob {
-    /// A link that this ledger made at `linked`, to `destination`, whose user name the pool showed as `username`.
-    pub(super) fn new(row: Row, destination: DestinationUser, username: Option<Personal>, linked: LinkTime) -> Self {
+    /// A link that this ledger made as `linked` says, to `destination`, whose user name the pool showed as `username`.
+    pub(super) fn new(row: Row, destination: DestinationUser, username: Option<Personal>, linked: MadeLink) -> Self {
         let mut progress = RowProgress::new(row);
         progress.username = username;
         Self {

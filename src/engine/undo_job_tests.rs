@@ -41,9 +41,14 @@ fn by_email() -> ExternalIdentity {
 
 /// A link that is about to be inspected, at `now`; its unlink is open since the time that is given.
 fn job_at(source: ExternalIdentity, open_since: Option<UnixMs>, now: UnixMs) -> UndoJob {
+    job_of(source, false, open_since, now)
+}
+
+fn job_of(source: ExternalIdentity, linked_elsewhere_later: bool, open_since: Option<UnixMs>, now: UnixMs) -> UndoJob {
     let destination = DestinationUser { provider: ProviderName::native(), value: Personal::from_service("alice") };
     let link = Link { destination: Destination::Username(Personal::from_service("alice")), source };
-    let linked = LinkTime { earliest: ANNOUNCED, latest: SETTLED + ANNOUNCEMENT_WINDOW_MS };
+    let latest = SETTLED + ANNOUNCEMENT_WINDOW_MS;
+    let linked = MadeLink { earliest: ANNOUNCED, latest, linked_elsewhere_later };
     let mut job = UndoJob::new(row_of(POOL, 1, link), destination, None, linked);
     job.start(open_since.map(|since| OpenCall::from_ledger(since, now)), now);
     job
@@ -51,6 +56,18 @@ fn job_at(source: ExternalIdentity, open_since: Option<UnixMs>, now: UnixMs) -> 
 
 fn job(source: ExternalIdentity) -> UndoJob {
     job_at(source, None, LATER)
+}
+
+/// The call would take the identity from the user of the later row, whatever the list still shows.
+#[test]
+fn a_link_that_a_later_row_made_to_another_user_is_not_unlinked() {
+    for source in [subject(), by_email()] {
+        let mut job = job_of(source.clone(), true, None, LATER);
+        let expected = if source == subject() { RefusalCode::Gone } else { RefusalCode::LinkNotSeen };
+        let (end, looks) = settle(&mut job, POLICY, &[alice(&[of(&source)])]);
+        assert_eq!((refused(&end), looks), (Some(expected), if source == subject() { 2 } else { 1 }));
+        assert_eq!(job.progress.attempts, 0);
+    }
 }
 
 fn is_announce(job: &UndoJob) -> bool {

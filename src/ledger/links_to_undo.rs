@@ -10,6 +10,8 @@ mod tests;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 
+use xxhash_rust::xxh3::Xxh3;
+
 use super::error::LedgerError;
 use super::reader::{self, LedgerReader, LedgerRecordAt};
 use super::record::{self, Announcement, LedgerRecord, RunId, SettledState, Settlement, UnlinkResult};
@@ -19,7 +21,7 @@ use crate::clock::UnixMs;
 use crate::domain::identity::{Destination, IdentityError, Personal, ProviderName};
 use crate::domain::row::{Link, Row, RowKey};
 use crate::domain::state::RowState;
-use crate::limits::LEDGER_LINE_USUAL_BYTES;
+use crate::limits::{LAST_LINKS, LEDGER_LINE_USUAL_BYTES, LIST_LAG_MS_MAX};
 
 /// Which of the links that a ledger made to unlink. Of several conditions, a link must meet all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,6 +71,9 @@ pub struct LinkToUndo {
     pub settled: UnixMs,
     /// The destination's user name as the pool showed it, where it was read.
     pub username: Option<Personal>,
+    /// Whether a later row of the ledger linked the identity to another user, so shortly before the ledger's end that a
+    /// list may still show it on this one.
+    pub linked_elsewhere_later: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +92,45 @@ struct OpenLink {
     offset: u64,
     provider_selected: bool,
     first_announced: UnixMs,
+    identity: IdentityHash,
+}
+
+/// Of an identity, with the attribute that links it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct IdentityHash(u64);
+
+impl IdentityHash {
+    fn of(provider: &str, attribute: &str, value: &str) -> Self {
+        let mut hasher = Xxh3::new();
+        for text in [provider, attribute, value] {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        }
+        Self(hasher.digest())
+    }
+}
+
+/// By identity, the row that linked it last: of all that were linked so late that a list may not show it yet, and of some
+/// that were linked before.
+#[derive(Default)]
+struct LastLinks {
+    rows: HashMap<IdentityHash, (RowKey, UnixMs)>,
+    rows_max: usize,
+}
+
+impl LastLinks {
+    fn add(&mut self, identity: IdentityHash, key: RowKey, at: UnixMs) {
+        self.rows.insert(identity, (key, at));
+        if self.rows.len() > self.rows_max {
+            self.rows.retain(|_, (_, linked)| linked.saturating_add(LIST_LAG_MS_MAX) >= at);
+            self.rows_max = LAST_LINKS.max(2 * self.rows.len());
+        }
+    }
+
+    /// Whether another row linked the identity after this one.
+    fn has_other(&self, identity: IdentityHash, key: RowKey) -> bool {
+        self.rows.get(&identity).is_some_and(|(last, _)| *last != key)
+    }
 }
 
 /// The links to unlink.
@@ -99,6 +143,7 @@ pub struct LinksToUndo {
     /// Providers of the selection that the ledger does not name.
     unknown_providers: BTreeSet<ProviderName>,
     inputs: BTreeSet<String>,
+    last_links: LastLinks,
 }
 
 impl LinksToUndo {
@@ -120,8 +165,8 @@ impl LinksToUndo {
             in_doubt: search.in_doubt.len() as u64,
             ..search.found
         };
-        let LinkSearch { places, in_doubt, unknown_providers, inputs, .. } = search;
-        Ok((Self { source, places, in_doubt, unknown_providers, inputs }, found))
+        let LinkSearch { places, in_doubt, unknown_providers, inputs, last_links, .. } = search;
+        Ok((Self { source, places, in_doubt, unknown_providers, inputs, last_links }, found))
     }
 
     /// Providers of the selection that the ledger does not name.
@@ -157,7 +202,11 @@ impl LinksToUndo {
             }
             _ => None,
         })?;
-        Ok(LinkToUndo { row, announced: place.first_announced, settled, username })
+        let source = &row.link.source;
+        let identity =
+            IdentityHash::of(source.provider().as_str(), source.attribute().as_str(), source.value().expose());
+        let linked_elsewhere_later = self.last_links.has_other(identity, row.key);
+        Ok(LinkToUndo { row, announced: place.first_announced, settled, username, linked_elsewhere_later })
     }
 
     /// Takes a value from the record at this place; `take` returns `None` where the record is of another type.
@@ -190,6 +239,7 @@ struct LinkSearch<'a> {
     input: String,
     /// The inputs of the selected links.
     inputs: BTreeSet<String>,
+    last_links: LastLinks,
 }
 
 impl<'a> LinkSearch<'a> {
@@ -206,6 +256,7 @@ impl<'a> LinkSearch<'a> {
             run: None,
             input: String::new(),
             inputs: BTreeSet::new(),
+            last_links: LastLinks::default(),
         }
     }
 
@@ -230,7 +281,9 @@ impl<'a> LinkSearch<'a> {
                 self.unknown_providers.retain(|name| name.as_str() != call.source_provider);
                 let first_announced =
                     self.open.get(&call.key).map_or(call.at, |open| open.first_announced.min(call.at));
-                self.open.insert(call.key, OpenLink { offset, provider_selected, first_announced });
+                let identity =
+                    IdentityHash::of(&call.source_provider, &call.source_attribute, call.source_value.expose());
+                self.open.insert(call.key, OpenLink { offset, provider_selected, first_announced, identity });
             }
             LedgerRecord::Withdrawn(withdrawal) => {
                 // Without an open announcement it says that the link was seen to be gone: the link that stands is newer.
@@ -251,11 +304,14 @@ impl<'a> LinkSearch<'a> {
     }
 
     fn settled(&mut self, offset: u64, settled: &Settlement<'_>) {
-        let Some(OpenLink { offset: announcement_offset, provider_selected, first_announced }) =
+        let Some(OpenLink { offset: announcement_offset, provider_selected, first_announced, identity }) =
             self.open.remove(&settled.key)
         else {
             return;
         };
+        if settled.state == SettledState::Linked {
+            self.last_links.add(identity, settled.key, settled.at);
+        }
         let state = self.view.state(settled.key);
         let undone_later = self.undone_at.get(&settled.key).is_some_and(|at| *at > offset);
         if settled.state != SettledState::Linked || !state.is_linked_by_this_tool() || undone_later {

@@ -366,7 +366,7 @@ fn is_unseen(scene: &Scene, pair: &Pair, history: &History, state: RowState, cla
         return false;
     }
     match state {
-        RowState::Kept(RefusalCode::Gone) => lag_ms > LIST_LAG_MS_MAX,
+        RowState::Kept(RefusalCode::Gone) | RowState::Undone => lag_ms > LIST_LAG_MS_MAX,
         RowState::AlreadyLinked if shows_older(scene, history, |holder| holder == pair.username) => {
             lag_ms > LIST_LAG_MS_MAX || history.last_on(&pair.username).is_some_and(|made| made.was_refused)
         }

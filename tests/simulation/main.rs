@@ -52,6 +52,10 @@ const REGRESSIONS: &[(u64, &str)] = &[
     (242_091, "the same behind an older link of ours, which others had removed"),
     (210_936, "a list that lags by 115 s still shows the link on another user"),
     (287_412, "a list that lags by 115 s still shows the link that undo removed before"),
+    (489_077, "undo of a link that a correction moved to another user, where a list still showed it"),
+    (486_139, "the same, killed"),
+    (318_115, "an unlink call without an answer, and a list that lags by 93 s"),
+    (377_290, "the same with a lag of 96 s"),
     (1975, "others link again 5.2 s after our call, and dates are in seconds"),
 ];
 
