@@ -33,12 +33,30 @@ pub fn cmd_completions(
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut program, name, &mut script);
     let script = String::from_utf8_lossy(&script);
-    match context.ui.output() {
-        OutputFormat::Text => context.ui.data(&script)?,
-        OutputFormat::Json => {
-            let body = json!({ "shell": args.shell.to_string(), "script": script });
-            context.ui.json(&result_json("completions_report", Exit::Success, body))?;
-        }
+    if context.ui.output() == OutputFormat::Json {
+        let body = json!({ "shell": args.shell.to_string(), "script": script });
+        context.ui.json(&result_json("completions_report", Exit::Success, body))?;
+    } else {
+        context.ui.data(&script)?;
+    }
+    // A profile that evaluates the script at every start has installed it.
+    if let Some(step) = install_step(args.shell).filter(|_| context.ui.prints_on_terminal()) {
+        context.ui.hint(&step);
     }
     Ok(Exit::Success)
+}
+
+/// Returns the command that puts the script where the shell finds it.
+fn install_step(shell: Shell) -> Option<String> {
+    let (folder, file, more) = match shell {
+        Shell::Bash => ("~/.local/share/bash-completion/completions", "cognito-link", ""),
+        Shell::Zsh => ("~/.zfunc", "_cognito-link", "; ~/.zshrc needs `fpath+=~/.zfunc` before `compinit`"),
+        Shell::Fish => ("~/.config/fish/completions", "cognito-link.fish", ""),
+        Shell::PowerShell => return Some("install it: `cognito-link completions powershell >> $PROFILE`".to_owned()),
+        Shell::Elvish => {
+            return Some("install it: `cognito-link completions elvish >> ~/.config/elvish/rc.elv`".to_owned());
+        }
+        _ => return None,
+    };
+    Some(format!("install it: `mkdir -p {folder} && cognito-link completions {shell} > {folder}/{file}`{more}"))
 }

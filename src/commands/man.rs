@@ -9,7 +9,7 @@ use serde_json::json;
 use super::shared::result::result_json;
 use super::shared::{CommandContext, Failure, check_outputs};
 use crate::exit::Exit;
-use crate::ui::{MessageCode, OutputFormat, format};
+use crate::ui::{MessageCode, OutputFormat, format, shell_path};
 
 /// Write manual pages, one for the program and one for each command
 ///
@@ -43,6 +43,9 @@ pub fn cmd_man(args: &ManArgs, program: clap::Command, context: &CommandContext<
         let body = json!({ "out": args.folder.display().to_string(), "page_count": pages.len() });
         context.ui.json(&result_json("man_report", Exit::Success, body))?;
     }
+    // `man` takes a name with a slash for a file.
+    let page = args.folder.join("cognito-link.1").display().to_string();
+    context.ui.hint(&format!("read the first one: `man {}`", shell_path(&page)));
     Ok(Exit::Success)
 }
 

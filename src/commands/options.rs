@@ -11,9 +11,9 @@ use clap::builder::{BoolishValueParser, TypedValueParser as _};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::shared::nearest::nearest;
 use super::shared::next_command::{refused_address, without_secrets};
 use super::shared::settings::{DEFAULT_POOL_KEYS, OptionValues, read_option_values};
+use crate::domain::nearest::nearest;
 use crate::ui::LOG_FILTER_VARIABLE;
 
 /// What the variable of an option starts with.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::shared::result::result_json;
 use super::shared::{CommandContext, Failure};
+use crate::domain::nearest::did_you_mean;
 use crate::exit::Exit;
 use crate::ui::OutputFormat;
 
@@ -48,7 +49,8 @@ pub fn cmd_schema(args: &SchemaArgs, context: &CommandContext<'_>) -> Result<Exi
     let names = SCHEMAS.map(|(name, ..)| name);
     let text = match &args.name {
         Some(name) => Some(text_of(name).ok_or_else(|| {
-            Failure::Usage(format!("no schema has the name '{name}'; there are: {}", names.join(", ")))
+            let near = did_you_mean(name, names.into_iter());
+            Failure::Usage(format!("no schema has the name '{name}'; there are: {}{near}", names.join(", ")))
         })?),
         None => None,
     };

@@ -42,7 +42,7 @@ impl SystemicFault {
             },
             // Not implemented, whatever the code: no service answers with it for a while.
             CallFault::Answered { status: status @ 501, .. } => Some(Self::HttpStatus(*status)),
-            CallFault::Answered { status: status @ (403 | 404 | 405), .. } => {
+            CallFault::Answered { status: status @ 403..=405, .. } => {
                 is_unrecognised(&classify(kind, fault)).then_some(Self::HttpStatus(*status))
             }
             _ => None,

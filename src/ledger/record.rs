@@ -835,7 +835,7 @@ impl<'a> RunControlled<'a> {
         let (change, rate) = match change {
             ControlChange::Paused => (RunChange::Pause, None),
             ControlChange::Resumed => (RunChange::Resume, None),
-            ControlChange::RateSet(rate) => (RunChange::Rate, Some(rate)),
+            ControlChange::RateSet(rate) => (RunChange::Rate, Some(rate.per_second)),
             ControlChange::RateCleared => (RunChange::OwnRate, None),
             ControlChange::Draining => (RunChange::Drain, None),
             ControlChange::WindowOpened { rate } => (RunChange::WindowOpen, rate),

@@ -293,6 +293,10 @@ impl Ui {
     }
 
     /// Returns the style of results on stdout.
+    pub fn prints_on_terminal(&self) -> bool {
+        self.console.options().terminals.stdout
+    }
+
     pub fn stdout_style(&self) -> Style {
         self.console.stdout_style()
     }

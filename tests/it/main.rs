@@ -73,6 +73,8 @@ mod misfires;
 #[cfg(test)]
 mod network;
 #[cfg(test)]
+mod next_commands;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod other_writers;

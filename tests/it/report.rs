@@ -184,7 +184,10 @@ fn an_input_that_was_edited_since_the_run_is_reported() {
     home.link(&simulator.url, &["pairs.csv"]).left_with(0);
     home.write("other.csv", csv(&pairs(0..1)));
     let report = |more: &[&str]| home.run(&[&["report", "pairs.csv.ledger", "--force"], more].concat());
-    assert_eq!(report(&["--csv", "rows.csv"]).left_with(0).stderr, "note: rows.csv: 5 rows\n");
+    let page =
+        "hint: write the evidence to a page: `cognito-link report pairs.csv.ledger --html pairs.csv.ledger.html`\n";
+    let whole = report(&["--csv", "rows.csv"]).left_with(0).stderr;
+    assert_eq!(whole, format!("note: rows.csv: 5 rows\n{page}"));
     let partly = report(&["--input", "other.csv"]).left_with(0).stderr;
     assert!(partly.starts_with("warning: 4 rows of the ledger are not in other.csv, which was edited"), "{partly}");
     // With a row that is not in the ledger, which is no reason to warn.

@@ -155,7 +155,8 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
         trail => Some(TrailComparison::of(&args.ledgers, ledgers.pool(), trail)?),
     };
     let exit = if trail.as_ref().is_some_and(TrailComparison::differs) { Exit::Drift } else { Exit::Success };
-    view::print_ledger_report(&report, args.failed.as_deref(), input.as_deref(), trail.as_ref(), exit, context.ui)?;
+    let (failed, has_page) = (args.failed.as_deref(), args.html.is_some());
+    view::print_ledger_report(&report, failed, input.as_deref(), trail.as_ref(), has_page, exit, context.ui)?;
     Ok(exit)
 }
 

@@ -15,6 +15,8 @@ pub enum Failure {
     /// An option or a combination of options that cannot be used.
     #[error("{0}")]
     Usage(String),
+    #[error("a simulated pool without --pool-file is empty: there is nothing to read")]
+    EmptySimulation { step: String },
     /// The input, or a result file, cannot be opened, read or written.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -64,9 +66,10 @@ impl Failure {
             Self::PoolsLeft { .. } | Self::ChecksFailed { .. } => Exit::Access,
             Self::Interrupted(signal) => exit_for_signal(*signal),
             Self::Input(InputError::Write { source, .. }) if is_full(source) => Exit::Fault,
-            Self::Usage(_) | Self::Declined | Self::Input(InputError::Open { .. } | InputError::Write { .. }) => {
-                Exit::Usage
-            }
+            Self::Usage(_)
+            | Self::EmptySimulation { .. }
+            | Self::Declined
+            | Self::Input(InputError::Open { .. } | InputError::Write { .. }) => Exit::Usage,
             Self::Input(InputError::Spool { .. })
             | Self::Output(_)
             | Self::Unbalanced(_)
@@ -84,7 +87,7 @@ impl Failure {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Stop(stop) | Self::Input(InputError::Object { stop, .. }) => stop.cause.into(),
-            Self::Usage(_) => FailureCode::Usage.into(),
+            Self::Usage(_) | Self::EmptySimulation { .. } => FailureCode::Usage.into(),
             Self::Input(InputError::Open { .. }) => FailureCode::InputNotOpened.into(),
             Self::Input(InputError::Write { .. }) | Self::Output(_) => FailureCode::OutputNotWritten.into(),
             Self::Input(InputError::Spool { .. }) => FailureCode::TemporaryFile.into(),
@@ -121,8 +124,9 @@ impl Failure {
     }
 
     /// Returns what to do about it, where the message does not say.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
+            Self::EmptySimulation { step } => Some(step),
             Self::Strict { .. } => Some("correct the rows listed above, or omit --strict to link the other rows"),
             Self::PoolFindings { .. } => Some(
                 "`cognito-link explain CODE` prints what to do; `cognito-link doctor INPUT` lists all checks of sign-ins",

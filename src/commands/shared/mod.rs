@@ -11,7 +11,6 @@ mod input;
 mod ledger_copy;
 mod metrics;
 mod monitor;
-pub mod nearest;
 pub mod next_command;
 mod objects;
 mod outputs;
@@ -43,7 +42,7 @@ pub use outputs::check_outputs;
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
 pub use pool::{
     EarlierLedger, ExpectedPool, OpenPool, PoolAddress, PoolArgs, binding_of, check_providers, connect, listed,
-    note_endpoint, pool_options, pool_options_of_run,
+    note_endpoint, pool_options, pool_options_of_run, real_pool_options, warn_about_missing_providers,
 };
 pub use run_target::{GuardArgs, Proposal, RunTarget, confirm_step, recorded_arguments};
 pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};

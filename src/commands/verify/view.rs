@@ -16,6 +16,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use super::verification::{InputVerification, Verification, VerifiedSignature};
+use crate::commands::shared::next_command::page_step;
 use crate::commands::shared::result::result_json;
 use crate::commands::shared::run_view::{counts_json, joined, simulated_mark};
 use crate::exit::Exit;
@@ -23,7 +24,8 @@ use crate::limits::FAILURES_SHOWN_MAX;
 use crate::ui::format::{count, counted, timestamp};
 use crate::ui::{OutputFormat, Ui, escape};
 
-pub(super) fn print_verification(found: &Verification, exit: Exit, ui: &Ui) -> io::Result<()> {
+/// Prints what was found, and what to do next. `again` links the rows that the ledger does not have.
+pub(super) fn print_verification(found: &Verification, again: &str, exit: Exit, ui: &Ui) -> io::Result<()> {
     match ui.output() {
         OutputFormat::Text => ui.print(&text(found))?,
         OutputFormat::Json => ui.json(&json_of(found, exit))?,
@@ -42,7 +44,12 @@ pub(super) fn print_verification(found: &Verification, exit: Exit, ui: &Ui) -> i
         ));
     }
     if !found.has_all_rows() {
-        ui.hint("run `link` on that file with this ledger, and with the same --map and --set; then verify again");
+        ui.hint(&format!("link the rows that the ledger does not have, then verify again: `{again}`"));
+    }
+    if exit == Exit::Success
+        && let Some(step) = page_step(std::iter::once(found.ledger.as_str()))
+    {
+        ui.hint(&step);
     }
     Ok(())
 }

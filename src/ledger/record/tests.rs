@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value};
 
 use super::*;
+use crate::domain::control::ChosenRate;
 
 const KEY: &str = "5230e32a47d46755f39c00dc9a066e71";
 
@@ -273,7 +274,7 @@ fn correction_records() -> Vec<(LedgerRecord<'static>, String)> {
         (
             LedgerRecord::Control(RunControlled::new(
                 RunId(7),
-                ControlChange::RateSet(2.5),
+                ControlChange::RateSet(ChosenRate { per_second: 2.5, bound: None }),
                 ControlSource::Socket,
                 Some("ops"),
                 5,
