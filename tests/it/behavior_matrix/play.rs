@@ -230,6 +230,8 @@ struct Play<'a> {
     unanswered: UnansweredCalls,
     /// When the last run began.
     run_began: UnixMs,
+    /// When an `undo` was killed last: an announced unlink may have been sent or not.
+    undo_killed: Option<UnixMs>,
     /// Rows whose call a run that drained left without a result.
     left_in_doubt: BTreeSet<RowKey>,
     lists_deleted_provider: bool,
@@ -254,6 +256,7 @@ impl<'a> Play<'a> {
             include_recovered,
             unanswered: UnansweredCalls::default(),
             run_began: START,
+            undo_killed: None,
             left_in_doubt: BTreeSet::new(),
             lists_deleted_provider: case.has_extra_events(),
             breaches,
@@ -362,6 +365,9 @@ impl<'a> Play<'a> {
         self.figures.runs += 1;
         if let (Cut::Crash { kept, .. }, None) = (cut, &report) {
             self.disk = self.disk.after_crash(kept);
+            if command == Command::Undo {
+                self.undo_killed = Some(self.now);
+            }
             self.figures.killed += 1;
         }
         if let Some(report) = &report {
@@ -439,7 +445,7 @@ impl<'a> Play<'a> {
                 RowState::InDoubt | RowState::Failed => {
                     command == Command::Link && is_last && !self.may_stay_in_doubt(&row)
                 }
-                RowState::Unlinking => is_last && !self.may_stay_in_doubt(&row),
+                RowState::Unlinking => is_last && !self.may_stay_in_doubt(&row) && !self.may_hide_an_unlink(),
                 _ => false,
             };
             let rule = truth.rule_broken_by(state).or_else(|| is_unsettled.then_some(Rule::EveryRowIsSettled));
@@ -469,6 +475,11 @@ impl<'a> Play<'a> {
     /// value, with its date.
     fn shows_older_links(&self, row: &MatrixRow) -> bool {
         self.scene.reads_back && row.attribute().is_none() && !self.case.behaves(Behavior::DatesAbsent)
+    }
+
+    /// Whether a list may not show yet what a killed `undo` has done.
+    fn may_hide_an_unlink(&self) -> bool {
+        self.undo_killed.is_some_and(|killed| killed.saturating_add(LIST_LAG_MS_MAX) >= self.run_began)
     }
 
     /// When calls for a row were sent that had no answer, also those that name a link by an attribute by its subject.
