@@ -75,12 +75,16 @@ pub(super) fn print_left_pools(report: &ProbeReport, name: &str, region: &str, p
         );
     }
     for unanswered in &report.unanswered {
+        let name = &unanswered.name;
         ui.error(
             FailureCode::PoolsLeft,
-            &format!("CreateUserPool was not answered, so a scratch pool named {unanswered} may exist"),
+            &format!(
+                "CreateUserPool was not answered, so a scratch pool named {name} may exist; {}",
+                without_account(&unanswered.why, ui.shows_values())
+            ),
             Some(&format!(
                 "list its ID: `aws cognito-idp list-user-pools --max-results 60 --output text --query \
-                 \"UserPools[?Name=='{unanswered}'].Id\"{options}`"
+                 \"UserPools[?Name=='{name}'].Id\"{options}`"
             )),
         );
         ui.hint(&format!("delete it: `aws cognito-idp delete-user-pool{options} --user-pool-id ID`"));

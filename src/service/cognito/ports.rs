@@ -51,16 +51,23 @@ pub(super) fn answer<T>(value: T, headers: &ResponseHeaders) -> Result<Answer<T>
     }
 }
 
-/// The answer to a write: status 200, a request id, JSON, and an object without members. The SDK takes whatever has a status
-/// of success for it, such as the page of a proxy, which proves nothing.
+/// The answer to a write. One that lacks something proves nothing.
 fn written(headers: &ResponseHeaders) -> Result<Answer<()>, CallFault> {
-    let meta = headers.meta();
+    match missing_in_write(headers) {
+        None => Ok(Answer { value: (), meta: headers.meta() }),
+        Some(missing) => unreadable(missing),
+    }
+}
+
+/// What the answer to a write lacks: it has status 200, a request id, JSON, and an object without members. The SDK takes
+/// whatever has a status of success for it, such as the page of a proxy.
+pub(super) fn missing_in_write(headers: &ResponseHeaders) -> Option<&'static str> {
     match headers.body() {
-        _ if headers.head().is_none_or(|head| head.status != 200) => unreadable("status 200"),
-        _ if headers.head().is_none_or(|head| !head.is_json) => unreadable("JSON content type"),
-        _ if meta.request_id.is_none() => unreadable("request ID"),
-        Some(BodyKind::EmptyObject) => Ok(Answer { value: (), meta }),
-        Some(BodyKind::Empty | BodyKind::Object | BodyKind::Other) | None => unreadable("empty JSON object"),
+        _ if headers.head().is_none_or(|head| head.status != 200) => Some("status 200"),
+        _ if headers.head().is_none_or(|head| !head.is_json) => Some("JSON content type"),
+        _ if headers.meta().request_id.is_none() => Some("request ID"),
+        Some(BodyKind::EmptyObject) => None,
+        Some(BodyKind::Empty | BodyKind::Object | BodyKind::Other) | None => Some("empty JSON object"),
     }
 }
 
