@@ -286,6 +286,8 @@ pub const PAUSE_FILE_INTERVAL_MS: u64 = 250;
 pub const WINDOW_INTERVAL_MS: u64 = 10_000;
 /// Most windows of a run.
 pub const WINDOWS_MAX: usize = 64;
+/// Most changes of the schedule of `--window` that an estimate looks ahead: more than ten years of one window a day.
+pub const OUTLOOK_CHANGES_MAX: usize = 10_000;
 /// Signals that are not handled yet; the second one exits, so there is no need for more.
 pub const SIGNALS_WAITING_MAX: usize = 4;
 

@@ -210,8 +210,8 @@ pub enum ProbeFacts {
 pub struct WriteForm {
     /// Status, headers and body, as a person reads them.
     pub text: String,
-    /// What is missing for `link` and `undo` to take it for a success.
-    pub missing: Option<&'static str>,
+    /// Why `link` and `undo` do not take it for a success.
+    pub doubt: Option<String>,
 }
 
 /// A pool as a list of the account's pools shows it.

@@ -66,7 +66,7 @@ impl ProbeService for InProcessProbe {
 
 /// The answer to a link or an unlink, as it should be.
 fn success() -> ProbeFacts {
-    ProbeFacts::Written(WriteForm { text: "200".to_owned(), missing: None })
+    ProbeFacts::Written(WriteForm { text: "200".to_owned(), doubt: None })
 }
 
 fn body_of(call: ProbeCall) -> Value {
@@ -88,7 +88,6 @@ fn body_of(call: ProbeCall) -> Value {
         ProbeCall::DeletePool { pool } => json!({ "UserPoolId": pool }),
         ProbeCall::ListPools { token: None } => json!({ "MaxResults": 60 }),
         ProbeCall::ListPools { token } => json!({ "MaxResults": 60, "NextToken": token }),
-        ProbeCall::GetUser { pool, username } => json!({ "UserPoolId": pool, "Username": username }),
         ProbeCall::CreateProvider { pool, name, kind } => {
             let mapping: Vec<_> = kind.mapping().iter().map(|(name, claim)| (*name, (*claim).to_owned())).collect();
             json!({
@@ -109,7 +108,9 @@ fn body_of(call: ProbeCall) -> Value {
                 "UserAttributes": attributes.unwrap_or_default(),
             })
         }
-        ProbeCall::DisableUser { pool, username } => json!({ "UserPoolId": pool, "Username": username }),
+        ProbeCall::DisableUser { pool, username } | ProbeCall::GetUser { pool, username } => {
+            json!({ "UserPoolId": pool, "Username": username })
+        }
         ProbeCall::Link { pool, destination, source } => json!({
             "UserPoolId": pool,
             "DestinationUser": { "ProviderName": "Cognito", "ProviderAttributeValue": destination },
@@ -612,9 +613,9 @@ fn a_success_has_the_form_that_link_takes_for_one_or_the_table_says_what_is_miss
     let typeless: Rewrite = |head, body| without(head, "content-type") + body;
     for (rewrite, result, part) in [
         (whole, "agrees", "link: 200, a JSON content type, a request ID, the body {}; unlink: 200, a JSON"),
-        (emptied, "differs", "unlink: 200, a JSON content type, a request ID, no body: the answer has no empty JSON"),
-        (nameless, "differs", "no request ID, the body {}: the answer has no request ID"),
-        (typeless, "differs", "no JSON content type, a request ID, the body {}: the answer has no JSON content type"),
+        (emptied, "differs", "unlink: 200, a JSON content type, a request ID, no body: the response has no empty JSON"),
+        (nameless, "differs", "no request ID, the body {}: the response has no request ID"),
+        (typeless, "differs", "no JSON content type, a request ID, the body {}: the response has no JSON content type"),
     ] {
         let operation = "ProviderForUser";
         let proxy = Proxy::before(operation, simulator.address(), move |_, _| Fate::Rewritten(rewrite));

@@ -192,7 +192,7 @@ impl ApiError {
         Self::invalid("Required custom attributes are not supported currently.")
     }
 
-    /// Two attributes of a schema have one name (the text that AddCustomAttributes has for it; here a guess).
+    /// Two attributes of a schema have one name (the text that `AddCustomAttributes` has for it; here a guess).
     pub(crate) fn schema_name_twice(attribute: &str) -> Self {
         Self::invalid(format!("{attribute}: Existing attribute already has name {attribute}."))
     }

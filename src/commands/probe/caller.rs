@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::clock::{Clock, Instant, sleep_until};
+use crate::commands::shared::Failure;
 use crate::domain::run::{Signal, StopCause, StopError};
 use crate::foresight::faults::stop_error;
 use crate::limits;
@@ -22,6 +23,21 @@ pub enum ProbeStop {
     Failed(StopError),
     /// More calls than a probe may make, because too many had to be repeated.
     TooManyCalls,
+}
+
+impl ProbeStop {
+    /// Returns how the command fails by it.
+    pub(super) fn failure(&self) -> Failure {
+        match self {
+            Self::Interrupted(signal) => Failure::Interrupted(*signal),
+            Self::Failed(stop) => stop.clone().into(),
+            Self::TooManyCalls => StopError::new(
+                StopCause::Bound,
+                format!("the probe made {} calls, the most that it may make; try again later", limits::PROBE_CALLS_MAX),
+            )
+            .into(),
+        }
+    }
 }
 
 /// The answer to a call.
@@ -275,13 +291,11 @@ fn may_be_repeated(call: &ProbeCall, fault: &CallFault) -> bool {
     match fault {
         _ if is_throttled_as_limit(fault) => true,
         CallFault::Transport { kind: Transport::Connect, .. } => true,
-        _ => match classify(CallKind::Read, fault) {
-            FaultClass::Throttled { .. } => true,
-            _ => {
-                let reads = matches!(call, ProbeCall::GetUser { .. } | ProbeCall::ListUsers { .. });
-                reads && may_have_had_an_effect(fault)
-            }
-        },
+        _ if matches!(classify(CallKind::Read, fault), FaultClass::Throttled { .. }) => true,
+        _ => {
+            let reads = matches!(call, ProbeCall::GetUser { .. } | ProbeCall::ListUsers { .. });
+            reads && may_have_had_an_effect(fault)
+        }
     }
 }
 

@@ -224,8 +224,8 @@ fn success_form(seen: &Sightings) -> Judgement {
     let link = text(&links, Some(Step::Plain(1)));
     let unlink = text(&unlinks, seen.plain.map(|_| Step::UnlinkPlain));
     let answer = format!("link: {link}; unlink: {unlink}");
-    match links.iter().chain(&unlinks).find_map(|form| form.missing) {
-        Some(missing) => differs(format!("{answer}: the answer has no {missing}"), None),
+    match links.iter().chain(&unlinks).find_map(|form| form.doubt.as_ref()) {
+        Some(doubt) => differs(format!("{answer}: {doubt}"), None),
         None if links.is_empty() || unlinks.is_empty() => could_not_tell(answer),
         None => agrees(answer),
     }

@@ -13,10 +13,10 @@ use clap::Args;
 pub use judge::{ProbeFinding, ProbeVerdict};
 pub use run::{Probe, ProbeReport};
 
+use super::shared::result::print_error_report;
 use super::shared::run::listen_for_signals;
 use super::shared::settings::{parse_endpoint_url, parse_number};
-use super::shared::{CommandContext, Failure, PoolArgs, check_outputs, confirm_step, exit_for_stop, headings};
-use crate::domain::run::Signal;
+use super::shared::{CommandContext, Failure, PoolArgs, check_outputs, confirm_step, headings};
 use crate::exit::Exit;
 use crate::input::OutputFile;
 use crate::limits;
@@ -98,7 +98,11 @@ pub async fn cmd_probe(args: ProbeArgs, context: &CommandContext<'_>) -> Result<
     let exit = exit_for_probe(&report);
     match &report.outcome {
         Ok(findings) => view::print_findings(findings, &report, &region, exit, ui)?,
-        Err(stop) => view::print_stop(stop, ui),
+        Err(stop) => {
+            let failure = stop.failure();
+            print_error_report(ui, &failure);
+            failure.print(ui);
+        }
     }
     Ok(exit)
 }
@@ -110,11 +114,7 @@ fn scratch_name(seed: u64) -> String {
 
 fn exit_for_probe(report: &ProbeReport) -> Exit {
     match &report.outcome {
-        Err(ProbeStop::Interrupted(Signal::Interrupt)) => Exit::Interrupted,
-        Err(ProbeStop::Interrupted(Signal::Terminate)) => Exit::Terminated,
-        Err(ProbeStop::Interrupted(Signal::HangUp)) => Exit::HungUp,
-        Err(ProbeStop::Failed(stop)) => exit_for_stop(stop.cause),
-        Err(ProbeStop::TooManyCalls) => Exit::Bound,
+        Err(stop) => stop.failure().exit(),
         Ok(_) if report.left.is_empty() => Exit::Success,
         Ok(_) => Exit::Access,
     }

@@ -12,15 +12,13 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use super::caller::ProbeStop;
 use super::judge::{ProbeFinding, ProbeVerdict};
 use super::run::ProbeReport;
 use super::scene;
-use crate::commands::shared::PoolArgs;
-use crate::commands::shared::result::result_json;
+use crate::commands::shared::result::failed_json;
 use crate::commands::shared::run_view::numbers_json;
+use crate::commands::shared::{Failure, PoolArgs};
 use crate::domain::error_code::FailureCode;
-use crate::domain::run::{Signal, StopCause, StopError};
 use crate::exit::Exit;
 use crate::limits;
 use crate::service::probe::ProbeCall;
@@ -97,19 +95,6 @@ pub(super) fn print_left_pools(report: &ProbeReport, name: &str, region: &str, p
     }
 }
 
-pub(super) fn print_stop(stop: &ProbeStop, ui: &Ui) {
-    match stop {
-        ProbeStop::Interrupted(Signal::Interrupt) => ui.error(FailureCode::Interrupted, "interrupted by SIGINT", None),
-        ProbeStop::Interrupted(Signal::Terminate) => ui.error(FailureCode::Interrupted, "interrupted by SIGTERM", None),
-        ProbeStop::Interrupted(Signal::HangUp) => ui.error(FailureCode::Interrupted, "interrupted by SIGHUP", None),
-        ProbeStop::Failed(stop) => ui.stopped(stop),
-        ProbeStop::TooManyCalls => ui.stopped(&StopError::new(
-            StopCause::Bound,
-            format!("the probe made {} calls, the most that it may make; try again later", limits::PROBE_CALLS_MAX),
-        )),
-    }
-}
-
 pub(super) fn print_findings(
     findings: &[ProbeFinding],
     report: &ProbeReport,
@@ -124,7 +109,7 @@ pub(super) fn print_findings(
     let findings: &[ProbeFinding] = &findings.iter().map(shown).collect::<Vec<_>>();
     match ui.output() {
         OutputFormat::Text => ui.print(&findings_text(findings, &report.behaviors(), ui.stdout_style())),
-        OutputFormat::Json => ui.json(&report_json(findings, report, region, exit)),
+        OutputFormat::Json => ui.json(&report_json(findings, report, region, exit, ui)),
     }
 }
 
@@ -177,7 +162,7 @@ fn findings_text(findings: &[ProbeFinding], behaviors: &[&str], style: Style) ->
     text
 }
 
-fn report_json(findings: &[ProbeFinding], report: &ProbeReport, region: &str, exit: Exit) -> Value {
+fn report_json(findings: &[ProbeFinding], report: &ProbeReport, region: &str, exit: Exit, ui: &Ui) -> Value {
     let finding_json = |finding: &ProbeFinding| {
         json!({
             "assumption": finding.assumption.id,
@@ -197,7 +182,9 @@ fn report_json(findings: &[ProbeFinding], report: &ProbeReport, region: &str, ex
         "calls": report.calls,
         "pools_left": report.left.iter().map(|left| &left.id).collect::<Vec<_>>(),
     });
-    result_json("probe_report", exit, body)
+    // Their IDs are among the members; how to delete them is on stderr.
+    let failure = (!report.left.is_empty()).then_some(Failure::PoolsLeft { number: report.left.len() });
+    failed_json("probe_report", exit, failure.as_ref(), ui.shows_values(), body)
 }
 
 #[cfg(test)]

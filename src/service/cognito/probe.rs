@@ -14,7 +14,7 @@ use aws_sdk_cognitoidentityprovider::types::{
 };
 
 use super::convert::{self, BodyKind, ResponseHeaders};
-use super::ports::{answer, answer_with, count, missing_in_write, send, unreadable};
+use super::ports::{answer, answer_with, count, send, unreadable, written};
 use super::{ConnectionTarget, sdk_config};
 use crate::domain::identity::NATIVE_PROVIDER;
 use crate::domain::run::StopError;
@@ -57,7 +57,7 @@ macro_rules! done {
 }
 
 /// Sends a link or an unlink, whose answer shows its form.
-macro_rules! written {
+macro_rules! with_form {
     ($request:expr) => {{
         let (result, headers) = send!($request);
         result.and_then(|_| match headers.body() {
@@ -128,11 +128,11 @@ impl CognitoProbe {
                     .provider_attribute_value(destination)
                     .build();
                 let request = client.admin_link_provider_for_user().user_pool_id(pool);
-                written!(request.destination_user(destination).source_user(source_identity(source)))
+                with_form!(request.destination_user(destination).source_user(source_identity(source)))
             }
             ProbeCall::Unlink { pool, identity } => {
                 let request = client.admin_disable_provider_for_user().user_pool_id(pool);
-                written!(request.user(source_identity(identity)))
+                with_form!(request.user(source_identity(identity)))
             }
             ProbeCall::GetUser { pool, username } => {
                 let (result, headers) = send!(client.admin_get_user().user_pool_id(pool).username(username));
@@ -162,7 +162,11 @@ fn form_of_write(headers: &ResponseHeaders) -> WriteForm {
         Some(BodyKind::Object) => "a JSON object with members",
         Some(BodyKind::Other) => "a body that is no JSON object",
     };
-    WriteForm { text: format!("{status}, {content_type}, {id}, {body}"), missing: missing_in_write(headers) }
+    let error = if headers.head().is_some_and(|head| head.names_error) { ", the name of an error" } else { "" };
+    WriteForm {
+        text: format!("{status}, {content_type}, {id}, {body}{error}"),
+        doubt: written(headers).err().map(|fault| fault.message().to_owned()),
+    }
 }
 
 fn probe_user(user: &UserType) -> ProbeUser {

@@ -15,7 +15,7 @@ use cognito_link::engine::ServicePorts;
 use cognito_link::engine::testing::{EngineRun, open_ledger};
 use cognito_link::ledger::UndoSelection;
 use cognito_link::ledger::storage::MemoryStorage;
-use cognito_link::limits::LIST_LAG_MS_MAX;
+use cognito_link::limits::{LIST_LAG_MS_MAX, SETTLE_WAITS_MS};
 use cognito_link::seed::Rng;
 use cognito_link::service::in_process::InProcessService;
 use cognito_sim::{Behavior, SignIn};
@@ -190,12 +190,15 @@ struct RowTruth {
     /// Whether the service answers the call for a link that stood before with success, and no look shows that it is not ours;
     /// `undo` leaves it because of its date.
     repeat_succeeds: bool,
+    /// Whether the service made the link, refused the call, and hides the link from every look before the row is refused.
+    is_refused_unseen: bool,
 }
 
 impl RowTruth {
     /// The rule that is broken where the ledger says this of the row.
     fn rule_broken_by(self, state: RowState) -> Option<Rule> {
-        let Self { stands, is_ours, is_touched, is_date_rewritten, is_recovered, repeat_succeeds } = self;
+        let Self { stands, is_ours, is_touched, is_date_rewritten, is_recovered, repeat_succeeds, is_refused_unseen } =
+            self;
         let ours_stands = stands && is_ours;
         match state {
             RowState::AlreadyLinked if ours_stands && !is_touched => Some(Rule::OwnerIsRight),
@@ -203,6 +206,7 @@ impl RowTruth {
                 Some(Rule::OwnerIsRight)
             }
             RowState::Linked | RowState::AlreadyLinked => (!stands && !is_touched).then_some(Rule::LinkedIsThere),
+            RowState::Refused(_) if ours_stands && is_refused_unseen => None,
             RowState::Refused(_) => (stands && !is_touched).then_some(Rule::RefusedIsNotThere),
             RowState::Unprocessed | RowState::Undone | RowState::Failed | RowState::Kept(RefusalCode::Gone) => {
                 ours_stands.then_some(Rule::RefusedIsNotThere)
@@ -428,6 +432,7 @@ impl<'a> Play<'a> {
                 is_date_rewritten: self.case.behaves(Behavior::DatesRewritten),
                 is_recovered: recovered.contains(&row.row.key.to_string()),
                 repeat_succeeds: self.case.behaves(Behavior::RepeatSucceeds) && !self.shows_older_links(&row),
+                is_refused_unseen: self.may_be_refused_unseen(&row, state),
             };
             let is_unsettled = match state {
                 RowState::Unprocessed | RowState::Undone => command == Command::Link && is_whole,
@@ -443,6 +448,20 @@ impl<'a> Play<'a> {
                 let detail = format!("{state:?} after {command:?}, on {holders:?}, ours: {}", truth.is_ours);
                 self.breach(rule, row.situation, detail);
             }
+        }
+    }
+
+    /// Whether the service may refuse a call that made the link, and hide it for longer than the program looks.
+    fn may_be_refused_unseen(&self, row: &MatrixRow, state: RowState) -> bool {
+        let behaves = |behavior| self.case.behaves(behavior);
+        let looks_ms: u64 = SETTLE_WAITS_MS.iter().sum();
+        let is_list_late = self.scene.reading_lag_ms > looks_ms.cast_signed();
+        let is_user_hidden = behaves(Behavior::NamesKeepCase) && row.situation == "name in other case";
+        match state {
+            RowState::Refused(RefusalCode::IdentityHasProfile) if behaves(Behavior::MergingLinks) => is_list_late,
+            RowState::Refused(RefusalCode::UserNotFound) if is_user_hidden => behaves(Behavior::RefusalsLink),
+            RowState::Refused(_) => behaves(Behavior::RefusalsLink) && is_list_late,
+            _ => false,
         }
     }
 
