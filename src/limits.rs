@@ -428,7 +428,7 @@ pub const PROFILE_CHAIN_MAX: usize = 16;
 /// Calls that one `probe` makes at most, attempts and deletions included.
 pub const PROBE_CALLS_MAX: u32 = 200;
 /// Calls that it makes where nothing has to be repeated.
-pub const PROBE_CALLS_USUAL: u32 = 76;
+pub const PROBE_CALLS_USUAL: u32 = 75;
 /// Of the most calls, those that are kept for the deletion of the pools.
 pub const PROBE_CALLS_KEPT: u32 = 10;
 /// Calls a second of `probe` by default.

@@ -493,7 +493,7 @@ fn page_of_assumptions() -> String {
          service's own words, and undo never takes a link whose date is before our announcement. Where lists lag by more \
          than a minute, or a refusal hides that the link was made, a ledger can claim less than is true; where a success is \
          answered to a link that was not made, it can claim more. [Reliability](reliability.md#what-stays-open-and-why) \
-         has every such case.",
+         has the known cases.",
     ));
     page.push('\n');
     page.push_str(&wrapped(
