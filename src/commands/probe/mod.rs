@@ -8,7 +8,7 @@ mod view;
 
 use std::path::PathBuf;
 
-pub use caller::{LeftPool, ProbeStop};
+pub use caller::{LeftPool, ProbeStop, UnansweredPool};
 use clap::Args;
 pub use judge::{ProbeFinding, ProbeVerdict};
 pub use run::{Probe, ProbeReport};
@@ -42,6 +42,9 @@ pub struct ProbeArgs {
     /// Address in place of the Region's own: an emulator, a proxy, an interface endpoint
     #[arg(long, value_name = "URL", value_parser = parse_endpoint_url, help_heading = headings::POOL)]
     pub endpoint_url: Option<String>,
+    /// Allow an http:// endpoint that is not on this machine
+    #[arg(long, hide_short_help = true, help_heading = headings::POOL)]
+    pub allow_insecure_endpoint: bool,
     /// Calls per second
     #[arg(long, value_name = "N", default_value_t = limits::PROBE_RATE_PER_SECOND, value_parser = parse_calls_per_second,
         help_heading = headings::PACE)]
@@ -74,7 +77,7 @@ pub async fn cmd_probe(args: ProbeArgs, context: &CommandContext<'_>) -> Result<
         profile,
         region: None,
         endpoint_url: args.endpoint_url.clone(),
-        allow_insecure_endpoint: false,
+        allow_insecure_endpoint: args.allow_insecure_endpoint,
     };
     let service = connect_probe(&pool.real_target(file_settings)?, &region).await?;
     let name = scratch_name(*seed);

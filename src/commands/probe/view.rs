@@ -73,12 +73,16 @@ pub(super) fn print_left_pools(report: &ProbeReport, name: &str, region: &str, p
         );
     }
     for unanswered in &report.unanswered {
+        let name = &unanswered.name;
         ui.error(
             FailureCode::PoolsLeft,
-            &format!("CreateUserPool was not answered, so a scratch pool named {unanswered} may exist"),
+            &format!(
+                "CreateUserPool was not answered, so a scratch pool named {name} may exist; {}",
+                without_account(&unanswered.why, ui.shows_values())
+            ),
             Some(&format!(
                 "list its ID: `aws cognito-idp list-user-pools --max-results 60 --output text --query \
-                 \"UserPools[?Name=='{unanswered}'].Id\"{options}`"
+                 \"UserPools[?Name=='{name}'].Id\"{options}`"
             )),
         );
         ui.hint(&format!("delete it: `aws cognito-idp delete-user-pool{options} --user-pool-id ID`"));
@@ -145,6 +149,17 @@ fn findings_text(findings: &[ProbeFinding], behaviors: &[&str], style: Style) ->
         .map(|(word, verdict)| format!("{} {word}", number_of(findings, verdict)));
     let unknown = number_of(findings, ProbeVerdict::CouldNotTell);
     let _ = writeln!(text, "{} assumptions: {}, {unknown} could not tell", findings.len(), counts.join(", "));
+    let without_switch: Vec<&str> = findings
+        .iter()
+        .filter(|finding| finding.verdict == ProbeVerdict::Differs && finding.behaviors.is_empty())
+        .map(|finding| finding.assumption.id.as_str())
+        .collect();
+    if !without_switch.is_empty() {
+        let _ = writeln!(text, "the simulator has no --behavior for the answers to: {}", without_switch.join(", "));
+    }
+    if behaviors.is_empty() && !without_switch.is_empty() {
+        return text;
+    }
     if behaviors.is_empty() && unknown > 0 {
         text.push_str(
             "no answer needs a --behavior of the simulator; the questions above that could not tell are open\n",
@@ -181,6 +196,27 @@ fn report_json(findings: &[ProbeFinding], report: &ProbeReport, region: &str, ex
     // Their IDs are among the members; how to delete them is on stderr.
     let failure = (!report.left.is_empty()).then_some(Failure::PoolsLeft { number: report.left.len() });
     failed_json("probe_report", exit, failure.as_ref(), ui.shows_values(), body)
+}
+
+#[cfg(test)]
+#[test]
+fn an_answer_that_no_switch_stands_for_is_not_said_to_be_simulated() {
+    let findings = |behaviors: &[Vec<&'static str>]| -> Vec<ProbeFinding> {
+        let assumptions = crate::service::assumptions::ASSUMPTIONS.iter();
+        let finding = |(assumption, behaviors): (_, &Vec<&'static str>)| ProbeFinding {
+            assumption,
+            verdict: ProbeVerdict::Differs,
+            answer: "200".to_owned(),
+            behaviors: behaviors.clone(),
+        };
+        assumptions.zip(behaviors).map(finding).collect()
+    };
+    let text = findings_text(&findings(&[vec![]]), &[], Style::default());
+    assert!(text.ends_with("\nthe simulator has no --behavior for the answers to: success-made\n"), "{text}");
+    let both = findings(&[vec![], vec!["held-moves"]]);
+    let text = findings_text(&both, &["held-moves"], Style::default());
+    assert!(text.contains("for the answers to: success-made\n"), "{text}");
+    assert!(text.ends_with("the simulator answers like this service with: --behavior held-moves\n"), "{text}");
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ pub(super) fn answer<T>(value: T, headers: &ResponseHeaders) -> Result<Answer<T>
 
 /// The answer to a write: status 200, a request ID, JSON, and an object without members. The SDK takes whatever has a status
 /// of success for it, such as the page of a proxy, which proves nothing.
-fn written(headers: &ResponseHeaders) -> Result<Answer<()>, CallFault> {
+pub(super) fn written(headers: &ResponseHeaders) -> Result<Answer<()>, CallFault> {
     let meta = headers.meta();
     let Some(head) = headers.head().filter(|head| head.status == 200) else { return unreadable("status 200") };
     if meta.request_id.is_none() {
