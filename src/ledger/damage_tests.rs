@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::storage::MemoryStorage;
-use super::tests::{binding, opened, refused, row, text, user};
+use super::tests::{binding, opened, refused, row, run, text, user};
 use super::*;
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
@@ -310,8 +310,38 @@ fn what_is_no_ledger_of_this_version_is_refused() {
     assert!(error.to_string().contains("damaged at line 1 (byte 0): no `hash` at its end"), "{error}");
 }
 
+/// A ledger with one byte changed in each of the lines of these types and of this row, in every way that there is, and
+/// the number and the offset of that line.
+pub(super) fn edits_of_lines<'a>(
+    bytes: &'a [u8],
+    types: &'a [&str],
+    key: RowKey,
+) -> impl Iterator<Item = (Vec<u8>, (u64, u64))> + 'a {
+    let lines = lines_of(bytes).into_iter().zip(1_u64..).scan(0, |next, (line, number)| {
+        let start = *next;
+        *next += line.len();
+        Some((line, number, start))
+    });
+    let has = |line: &[u8], text: &str| line.windows(text.len()).any(|part| part == text.as_bytes());
+    let of_row = move |line: &[u8]| {
+        has(line, &key.to_string()) && types.iter().any(|kind| has(line, &format!("\"type\":\"{kind}\"")))
+    };
+    let lines = lines.filter(move |(line, ..)| of_row(line));
+    lines.flat_map(move |(line, number, start)| {
+        (start..start + line.len()).flat_map(move |place| {
+            [1, 0x20, bytes[place] ^ b'\n', bytes[place]].into_iter().filter(|change| *change != 0).map(
+                move |change| {
+                    let mut edited = bytes.to_vec();
+                    edited[place] ^= change;
+                    (edited, (number, start as u64))
+                },
+            )
+        })
+    })
+}
+
 /// The same records with the hashes of this order.
-fn sealed(lines: &[&str]) -> Vec<Vec<u8>> {
+pub(super) fn sealed(lines: &[&str]) -> Vec<Vec<u8>> {
     let mut head = ChainHead::default();
     let seal = |line: &&str| {
         let (record, _) = line.rsplit_once(",\"hash\":").unwrap();
@@ -383,5 +413,43 @@ proptest! {
             let message = error.to_string();
             prop_assert!(!message.contains("user-") && !message.contains("subject-"), "{}", message);
         }
+    }
+}
+
+/// The announcement of a row in doubt is read again where a run settles it.
+#[test]
+fn no_row_in_doubt_is_read_from_a_ledger_that_is_edited_meanwhile() {
+    let storage = MemoryStorage::default();
+    let (mut ledger, _) = opened(&storage);
+    let (one, two) = (row(1), row(2));
+    ledger.run_started(&run(1)).unwrap();
+    ledger.announce(&one, &user(&one), 50).unwrap();
+    ledger.announce(&two, &user(&two), 60).unwrap();
+    ledger.sync().unwrap();
+    let bytes = storage.bytes();
+    // As this run has announced it, and as a later run reads it back.
+    for mut ledger in [ledger, opened(&storage).0] {
+        let presence = InputPresence::new(ledger.view(), "pairs.csv");
+        assert_eq!(ledger.announced_user(one.key).unwrap(), Some(user(&one)));
+        assert_eq!(ledger.rows_in_doubt_not_in(&presence).unwrap().len(), 2);
+        let mut edits = 0;
+        for (edited, damaged) in edits_of_lines(&bytes, &["announced"], one.key) {
+            storage.overwrite(edited);
+            let read = [
+                ledger.announced_user(one.key).map(drop),
+                ledger.announced_row(one.key).map(drop),
+                ledger.rows_in_doubt_not_in(&presence).map(drop),
+            ];
+            for error in read.map(Result::unwrap_err) {
+                let LedgerError::Damaged { line, offset, .. } = error else { panic!("{error}") };
+                assert_eq!((line, offset), damaged);
+            }
+            assert!(ledger.announced_row(two.key).is_ok(), "another line");
+            edits += 1;
+        }
+        println!("{edits} edits of a line that is read again: all refused");
+        assert!(edits > 700, "{edits}");
+        storage.overwrite(bytes.clone());
+        assert_eq!(ledger.announced_row(one.key).unwrap().map(|row| row.link), Some(one.link.clone()));
     }
 }

@@ -14,6 +14,7 @@ mod error;
 mod links_to_undo;
 mod reader;
 pub mod record;
+mod reread;
 pub mod storage;
 mod view;
 mod writer;
@@ -32,7 +33,7 @@ use crate::domain::identity::{DestinationUser, ExternalIdentity, IdentityError};
 use crate::domain::outcome::{LinkOutcome, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::state::{RowEvent, RowState, next_state};
-use crate::limits::{LEDGER_LINE_USUAL_BYTES, LEDGER_WORD_CHARS_MAX};
+use crate::limits::LEDGER_WORD_CHARS_MAX;
 pub use chain::ChainHead;
 use contents::{InputSizes, LoadedLedger};
 pub use contents::{LastRun, LedgerContents, find_head, held_binding, load_contents, read_header, read_records};
@@ -41,6 +42,7 @@ pub use error::{DisplacedHow, LedgerError, LedgerOperation, LockHolder};
 use links_to_undo::row_of;
 pub use links_to_undo::{LinkToUndo, LinksToUndo, UndoSelection, UndoSelectionCounts};
 use reader::WholeLines;
+use reread::{CheckedLine, read_again};
 pub use record::Binding;
 pub use record::RowTrace;
 use record::{
@@ -159,12 +161,12 @@ impl Ledger {
         key: RowKey,
         read: impl Fn(&Announcement<'_>) -> Result<T, IdentityError>,
     ) -> Result<Option<T>, LedgerError> {
-        let Some(offset) = self.view.announcement_offset(key) else { return Ok(None) };
+        let Some(CheckedLine { offset, hash }) = self.view.newest_announcement(key) else { return Ok(None) };
         self.writer.flush()?;
         if !self.writer.storage().keeps_lines() {
             return Ok(None);
         }
-        reader::read_line_at(self.writer.storage(), offset, LEDGER_LINE_USUAL_BYTES, |line| {
+        read_again(self.writer.storage(), [offset], hash, |[line]| {
             match record::decode(line).map_err(|error| error.to_string())? {
                 LedgerRecord::Announced(call) | LedgerRecord::UnlinkAnnounced(call) if call.key == key => {
                     read(&call).map(Some).map_err(|error| format!("a value that cannot be sent: {error}"))
@@ -367,9 +369,8 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let next =
             next_state(self.view.state(key), event).map_err(|illegal| LedgerError::Illegal { row, key, illegal })?;
-        let offset = self.writer.position();
-        self.writer.append(record)?;
-        self.view.note(key, event, next, (at, offset));
+        let line = self.writer.append_line(record)?;
+        self.view.note(key, event, next, (at, line));
         Ok(())
     }
 }

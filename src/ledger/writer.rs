@@ -5,6 +5,7 @@ use std::io;
 use super::chain::ChainHead;
 use super::error::{LedgerError, LedgerOperation};
 use super::record::LedgerRecord;
+use super::reread::{CheckedLine, LineHash};
 use super::storage::{Displacement, LedgerStorage};
 use crate::limits::{LEDGER_BUFFER_BYTES, LEDGER_LINE_BYTES_MAX};
 
@@ -28,6 +29,11 @@ impl LedgerWriter {
 
     /// Adds a record to the buffer; writes when the buffer is full.
     pub(super) fn append(&mut self, record: &LedgerRecord<'_>) -> Result<(), LedgerError> {
+        self.append_line(record).map(|_| ())
+    }
+
+    /// As [`Self::append`], and returns where the line is.
+    pub(super) fn append_line(&mut self, record: &LedgerRecord<'_>) -> Result<CheckedLine, LedgerError> {
         self.alive()?;
         let start = self.buffer.len();
         let encoded = serde_json::to_writer(&mut self.buffer, record);
@@ -38,11 +44,15 @@ impl LedgerWriter {
             self.buffer.truncate(start);
             return Err(LedgerError::LineTooLong { place: self.storage.place(), bytes });
         }
+        let line = CheckedLine { offset: self.position, hash: LineHash::of(&self.buffer[start..]) };
         self.head = head;
         self.buffer.push(b'\n');
         self.position += bytes as u64 + 1;
         self.unsynced_lines += 1;
-        if self.buffer.len() >= LEDGER_BUFFER_BYTES { self.flush() } else { Ok(()) }
+        if self.buffer.len() >= LEDGER_BUFFER_BYTES {
+            self.flush()?;
+        }
+        Ok(line)
     }
 
     /// Hands everything in the buffer to the system.
