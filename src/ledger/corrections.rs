@@ -13,12 +13,13 @@ use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Ledger;
+use super::checked_line::CheckedLine;
 use super::contents::read_records;
 use super::error::LedgerError;
 use super::links_to_undo::row_of;
 use super::reader::{LedgerReader, LedgerRecordAt};
 use super::record::{self, LedgerRecord, Reinstatement, Supersession};
-use super::reread::{CheckedLine, read_again};
+use super::reread::read_again;
 use super::storage::LedgerSource;
 use super::view::{InputIndex, LedgerView, RowStanding};
 use crate::clock::UnixMs;

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::storage::MemoryStorage;
+use super::storage::{MemoryStorage, StorageOperation};
 use super::tests::{binding, opened, refused, row, run, text, user};
 use super::*;
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
-use crate::limits::LEDGER_LINE_BYTES_MAX;
+use crate::limits::{LEDGER_LINE_BYTES_MAX, LEDGER_REREADS_MAX};
 use crate::seed::Rng;
 
 const ROWS: u64 = 5;
@@ -65,6 +65,7 @@ fn stood(steps: &[(usize, States)], bytes: usize) -> &States {
 
 #[test]
 fn a_ledger_that_is_cut_anywhere_goes_on_from_its_whole_lines() {
+    let mut cuts = 0;
     for seed in 0..5 {
         let (bytes, steps) = written(seed, 20);
         let from = steps[steps.len() - 5].0;
@@ -84,8 +85,11 @@ fn a_ledger_that_is_cut_anywhere_goes_on_from_its_whole_lines() {
             let (again, found) = opened(&storage);
             assert_eq!((states(&again), found.cut_bytes), (stood(&steps, cut).clone(), 0));
             assert_eq!(again.announced_at(fresh.key), Some(9_000));
+            cuts += 1;
         }
     }
+    println!("{cuts} cuts at every byte of the last 5 lines of 5 ledgers: all go on from their whole lines");
+    assert!(cuts > 2_000, "{cuts}");
 }
 
 #[test]
@@ -329,13 +333,11 @@ pub(super) fn edits_of_lines<'a>(
     let lines = lines.filter(move |(line, ..)| of_row(line));
     lines.flat_map(move |(line, number, start)| {
         (start..start + line.len()).flat_map(move |place| {
-            [1, 0x20, bytes[place] ^ b'\n', bytes[place]].into_iter().filter(|change| *change != 0).map(
-                move |change| {
-                    let mut edited = bytes.to_vec();
-                    edited[place] ^= change;
-                    (edited, (number, start as u64))
-                },
-            )
+            [1, 0x20, bytes[place] ^ b'\n', bytes[place]].into_iter().filter(|change| *change != 0).map(move |change| {
+                let mut edited = bytes.to_vec();
+                edited[place] ^= change;
+                (edited, (number, start as u64))
+            })
         })
     })
 }
@@ -452,4 +454,63 @@ fn no_row_in_doubt_is_read_from_a_ledger_that_is_edited_meanwhile() {
         storage.overwrite(bytes.clone());
         assert_eq!(ledger.announced_row(one.key).unwrap().map(|row| row.link), Some(one.link.clone()));
     }
+}
+
+/// A ledger with rows that are announced, some of whose lines are not synced yet.
+fn in_mid_run() -> (MemoryStorage, Ledger) {
+    let storage = MemoryStorage::default();
+    let (mut ledger, _) = opened(&storage);
+    for number in 1..=3 {
+        ledger.announce(&row(number), &user(&row(number)), 50).unwrap();
+    }
+    ledger.sync().unwrap();
+    let one = row(1);
+    ledger.settle(one.number, one.key, &LinkOutcome::Linked { recovered: false }, 1, None, 60).unwrap();
+    (storage, ledger)
+}
+
+/// The length stays the same; the time of the last change does not.
+#[test]
+fn an_edit_of_a_live_ledger_stops_its_run_at_the_next_sync() {
+    let bytes = in_mid_run().0.bytes();
+    for place in (0..bytes.len()).step_by(7) {
+        let (storage, mut ledger) = in_mid_run();
+        let mut edited = bytes.clone();
+        edited[place] ^= 1;
+        storage.overwrite(edited);
+        let error = ledger.sync().unwrap_err();
+        assert!(matches!(error, LedgerError::Damaged { .. } | LedgerError::NotALedger { .. }), "{place}: {error}");
+        assert_eq!(ledger.sync(), Err(error.clone()));
+        assert_eq!(ledger.announce(&row(4), &user(&row(4)), 70), Err(error), "nothing more is recorded");
+    }
+}
+
+/// By somebody who knows how to compute the hashes.
+#[test]
+fn a_live_ledger_with_other_lines_whose_hashes_are_right_stops_its_run() {
+    let (storage, mut ledger) = in_mid_run();
+    ledger.flush().unwrap();
+    let text = String::from_utf8(storage.bytes()).unwrap();
+    let edited = text.replacen("user-2", "user-9", 1);
+    storage.overwrite(sealed(&edited.split_inclusive('\n').collect::<Vec<_>>()).concat());
+    let error = ledger.sync().unwrap_err();
+    assert!(matches!(error, LedgerError::Displaced { how: DisplacedHow::WrittenByOthers, .. }), "{error}");
+}
+
+/// A network file system may change the time late, and a person may `touch` the file.
+#[test]
+fn another_time_alone_stops_no_run() {
+    let (storage, mut ledger) = in_mid_run();
+    for number in 10..10 + 2 * u64::from(LEDGER_REREADS_MAX) {
+        ledger.announce(&row(number), &user(&row(number)), 70).unwrap();
+        storage.touch();
+        ledger.sync().unwrap();
+        assert_eq!(ledger.unsynced_lines(), 0);
+    }
+    let head = ledger.head();
+    assert_eq!(opened(&storage).0.head(), head);
+    let reads = storage.count_of(StorageOperation::Read);
+    storage.touch();
+    ledger.sync().unwrap();
+    assert_eq!(storage.count_of(StorageOperation::Read), reads, "a time that says nothing is not looked at for ever");
 }

@@ -12,10 +12,11 @@ use std::ops::RangeInclusive;
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::checked_line::{CheckedLine, LineHash};
 use super::error::LedgerError;
 use super::reader::{LedgerReader, LedgerRecordAt};
 use super::record::{self, Announcement, LedgerRecord, RunId, SettledState, Settlement, UnlinkResult};
-use super::reread::{CheckedLine, LineHash, read_again};
+use super::reread::read_again;
 use super::storage::LedgerSource;
 use super::view::{LedgerView, RowStanding};
 use crate::clock::UnixMs;

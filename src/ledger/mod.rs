@@ -8,6 +8,7 @@
 //! missing at the end; for that, the head of the chain is printed after each run, and `verify --head` looks for it.
 
 pub mod chain;
+mod checked_line;
 mod contents;
 mod corrections;
 mod error;
@@ -35,6 +36,7 @@ use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::state::{RowEvent, RowState, next_state};
 use crate::limits::LEDGER_WORD_CHARS_MAX;
 pub use chain::ChainHead;
+use checked_line::CheckedLine;
 use contents::{InputSizes, LoadedLedger};
 pub use contents::{LastRun, LedgerContents, find_head, held_binding, load_contents, read_header, read_records};
 pub use corrections::{Corrections, InputPresence, identity_hash, superseded_identities};
@@ -42,14 +44,14 @@ pub use error::{DisplacedHow, LedgerError, LedgerOperation, LockHolder};
 use links_to_undo::row_of;
 pub use links_to_undo::{LinkToUndo, LinksToUndo, UndoSelection, UndoSelectionCounts};
 use reader::WholeLines;
-use reread::{CheckedLine, read_again};
 pub use record::Binding;
 pub use record::RowTrace;
 use record::{
     Announcement, Attempt, EndedAs, FORMAT_VERSION, FailedCall, InvalidRow, LedgerHeader, LedgerRecord, RunControlled,
     RunEnd, RunId, RunStart, Settlement, TOOL_VERSION, UNDO_COMMAND, UnlinkSettlement, Withdrawal, cut_after,
 };
-use storage::{DiscardStorage, FileAccess, FileStorage, LedgerStorage};
+use reread::read_again;
+use storage::{DiscardStorage, FileAccess, FileStorage, LedgerStorage, refuse_new_beside_rescued};
 pub use view::{LedgerInput, LedgerView, RowStanding, SupersededCounts};
 use writer::LedgerWriter;
 
@@ -93,6 +95,7 @@ impl Ledger {
         if path.exists() {
             return Self::open_read_only(path, binding);
         }
+        refuse_new_beside_rescued(path)?;
         Ok(Self::on_storage(Box::new(DiscardStorage::default()), binding, now)?.0)
     }
 

@@ -3,9 +3,9 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 use super::chain::ChainHead;
+use super::checked_line::{CheckedLine, LineHash};
 use super::error::{LedgerError, LedgerOperation};
 use super::record::{self, FORMAT_VERSION, HEADER_START, LedgerHeader, LedgerRecord};
-use super::reread::{CheckedLine, LineHash};
 use super::storage::LedgerSource;
 use crate::limits::{LEDGER_LINE_BYTES_MAX, LEDGER_READ_BYTES};
 
@@ -73,6 +73,13 @@ impl<'a> LedgerReader<'a> {
     pub(super) fn torn_bytes(&self) -> u64 {
         self.size - self.found.bytes
     }
+}
+
+/// Reads all lines, checks their chain, and returns what they come to.
+pub(super) fn read_whole_lines(source: &dyn LedgerSource) -> Result<WholeLines, LedgerError> {
+    let mut reader = LedgerReader::new(source)?;
+    while reader.next_record()?.is_some() {}
+    Ok(reader.whole_lines())
 }
 
 pub(super) fn read_header(source: &dyn LedgerSource) -> Result<LedgerHeader, LedgerError> {

@@ -3,37 +3,12 @@
 
 use std::io;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::chain;
+use super::checked_line::LineHash;
 use super::error::LedgerError;
 use super::reader::{self, LedgerLines, LedgerReader, LedgerRecordAt, WholeLines};
 use super::storage::LedgerSource;
 use crate::limits::LEDGER_LINE_USUAL_BYTES;
-
-/// Of one line, or of several together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct LineHash(u64);
-
-impl LineHash {
-    /// Of a line without its line end.
-    pub(super) fn of(line: &[u8]) -> Self {
-        Self(xxh3_64(line))
-    }
-
-    /// Of this line and another one together.
-    pub(super) fn and(self, other: Self) -> Self {
-        Self(xxh3_64([self.0.to_le_bytes(), other.0.to_le_bytes()].as_flattened()))
-    }
-}
-
-/// A line whose chain was checked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct CheckedLine {
-    /// Where it starts, in bytes.
-    pub(super) offset: u64,
-    pub(super) hash: LineHash,
-}
 
 /// Reads the lines at these offsets again, and hands them to `read` without their hashes. Lines that together have
 /// another hash than this one are damage, and so is the first line if `read` cannot use what they hold.

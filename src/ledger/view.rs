@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::path::Path;
 
-use super::reread::CheckedLine;
+use super::checked_line::CheckedLine;
 use crate::clock::UnixMs;
 use crate::domain::counts::Counts;
 use crate::domain::finding::FindingCode;
@@ -591,7 +591,12 @@ mod tests {
         // Two a second.
         for row in 0..rows {
             let at = i64::try_from(row).unwrap() * 500;
-            view.note(key(row, row), RowEvent::UnlinkEnded(RowState::Undone), RowState::Undone, (at, CheckedLine::default()));
+            view.note(
+                key(row, row),
+                RowEvent::UnlinkEnded(RowState::Undone),
+                RowState::Undone,
+                (at, CheckedLine::default()),
+            );
         }
         assert!(view.unlinked.len() <= VIEW_UNLINKED_ROWS, "{}", view.unlinked.len());
         for recent in rows - 120..rows {
