@@ -7,7 +7,8 @@ use cognito_link::commands::Cli;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Finished, Home, POOL, Running, Simulator, csv, give_credentials, pairs, pool_file, schema, violations, wait_for,
+    Fate, Finished, Home, POOL, Proxy, Running, Simulator, csv, give_credentials, pairs, pool_file, schema, violations,
+    wait_for,
 };
 
 const JSON: [&str; 4] = ["--output", "json", "--log-format", "json"];
@@ -128,10 +129,10 @@ fn arguments_that_cannot_be_parsed_name_their_command_nevertheless() {
 fn a_signal_that_ends_a_command_is_its_error() {
     let home = Home::new();
     let simulator = Simulator::quick(&home);
-    let silent = crate::harness::Proxy::start(simulator.address(), |_, _| crate::harness::Fate::Unanswered);
     for (signal, status) in [("INT", 130), ("TERM", 143)] {
+        let silent = Proxy::before("ListUsers", simulator.address(), |_, _| Fate::Unanswered);
         let running = home.start_on_pool("duplicates", &silent.url, &JSON);
-        wait_for("a start", || running.stderr().contains("\"start\"").then_some(()));
+        wait_for("a call that is not answered", || (!silent.link_calls().is_empty()).then_some(()));
         running.signal(signal);
         check_failure(&running.wait().left_with(status), Some("duplicates"), status, "interrupted");
     }
