@@ -286,6 +286,8 @@ pub const PAUSE_FILE_INTERVAL_MS: u64 = 250;
 pub const WINDOW_INTERVAL_MS: u64 = 10_000;
 /// Most windows of a run.
 pub const WINDOWS_MAX: usize = 64;
+/// Most changes of the schedule of `--window` that an estimate looks ahead: more than ten years of one window a day.
+pub const OUTLOOK_CHANGES_MAX: usize = 10_000;
 /// Signals that are not handled yet; the second one exits, so there is no need for more.
 pub const SIGNALS_WAITING_MAX: usize = 4;
 
@@ -423,10 +425,13 @@ const _: () = {
     assert!(CLOCK_DIFFERENCE_MS_MAX < CLOCK_DIFFERENCE_REFUSED_MS);
 };
 
+/// Profiles that are followed from a role to the profile that it takes its credentials from.
+pub const PROFILE_CHAIN_MAX: usize = 16;
+
 /// Calls that one `probe` makes at most, attempts and deletions included.
 pub const PROBE_CALLS_MAX: u32 = 200;
 /// Calls that it makes where nothing has to be repeated.
-pub const PROBE_CALLS_USUAL: u32 = 70;
+pub const PROBE_CALLS_USUAL: u32 = 75;
 /// Of the most calls, those that are kept for the deletion of the pools.
 pub const PROBE_CALLS_KEPT: u32 = 10;
 /// Calls a second of `probe` by default.
@@ -435,6 +440,8 @@ pub const PROBE_RATE_PER_SECOND: f64 = 5.0;
 pub const PROBE_LIST_WAIT_MS: u64 = 60_000;
 /// Attempts of one call of `probe`, and of the deletion of a pool.
 pub const PROBE_ATTEMPTS_MAX: u32 = 4;
+/// Pools on one page of `ListUserPools` (service model).
+pub const POOLS_PER_PAGE_MAX: usize = 60;
 /// Pages of users that `probe` reads at most: its pools have few users.
 pub const PROBE_PAGES_MAX: usize = 5;
 /// Time within which `ListUsers` is assumed to show a write, in milliseconds.

@@ -2,9 +2,12 @@
 
 use clap::Args;
 use clap_complete::Shell;
+use serde_json::json;
 
+use super::shared::result::result_json;
 use super::shared::{CommandContext, Failure};
 use crate::exit::Exit;
+use crate::ui::OutputFormat;
 
 /// Print a script that makes a shell complete commands and options
 ///
@@ -29,6 +32,31 @@ pub fn cmd_completions(
     let name = program.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut program, name, &mut script);
-    context.ui.data(&String::from_utf8_lossy(&script))?;
+    let script = String::from_utf8_lossy(&script);
+    if context.ui.output() == OutputFormat::Json {
+        let body = json!({ "shell": args.shell.to_string(), "script": script });
+        context.ui.json(&result_json("completions_report", Exit::Success, body))?;
+    } else {
+        context.ui.data(&script)?;
+    }
+    // A profile that evaluates the script at every start has installed it.
+    if let Some(step) = install_step(args.shell).filter(|_| context.ui.prints_on_terminal()) {
+        context.ui.hint(&step);
+    }
     Ok(Exit::Success)
+}
+
+/// Returns the command that puts the script where the shell finds it.
+fn install_step(shell: Shell) -> Option<String> {
+    let (folder, file, more) = match shell {
+        Shell::Bash => ("~/.local/share/bash-completion/completions", "cognito-link", ""),
+        Shell::Zsh => ("~/.zfunc", "_cognito-link", "; ~/.zshrc needs `fpath+=~/.zfunc` before `compinit`"),
+        Shell::Fish => ("~/.config/fish/completions", "cognito-link.fish", ""),
+        Shell::PowerShell => return Some("install it: `cognito-link completions powershell >> $PROFILE`".to_owned()),
+        Shell::Elvish => {
+            return Some("install it: `cognito-link completions elvish >> ~/.config/elvish/rc.elv`".to_owned());
+        }
+        _ => return None,
+    };
+    Some(format!("install it: `mkdir -p {folder} && cognito-link completions {shell} > {folder}/{file}`{more}"))
 }

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap_mangen::Man;
+use serde_json::json;
 
+use super::shared::result::result_json;
 use super::shared::{CommandContext, Failure, check_outputs};
 use crate::exit::Exit;
-use crate::ui::{MessageCode, format};
+use crate::ui::{MessageCode, OutputFormat, format, shell_path};
 
 /// Write manual pages, one for the program and one for each command
 ///
@@ -37,6 +39,13 @@ pub fn cmd_man(args: &ManArgs, program: clap::Command, context: &CommandContext<
         MessageCode::OutputWritten,
         &format!("{} in {}", format::counted(pages.len() as u64, "page"), args.folder.display()),
     );
+    if context.ui.output() == OutputFormat::Json {
+        let body = json!({ "out": args.folder.display().to_string(), "page_count": pages.len() });
+        context.ui.json(&result_json("man_report", Exit::Success, body))?;
+    }
+    // `man` takes a name with a slash for a file.
+    let page = args.folder.join("cognito-link.1").display().to_string();
+    context.ui.hint(&format!("read the first one: `man {}`", shell_path(&page)));
     Ok(Exit::Success)
 }
 

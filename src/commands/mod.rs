@@ -42,7 +42,8 @@ use crate::exit::Exit;
 use crate::input::InputError;
 use crate::limits::PROGRESS_LINE_INTERVAL_MS_MIN;
 use crate::ui::{
-    ColorChoice, LOG_FILTER_VARIABLE, LogFormat, LogOptions, OutputFormat, ProgressChoice, Terminals, Ui, UiOptions,
+    ColorChoice, LOG_FILTER_VARIABLE, LogFormat, LogOptions, MessageCode, OutputFormat, ProgressChoice, Terminals, Ui,
+    UiOptions,
 };
 use process::Process;
 use shared::result::print_error_report;
@@ -292,7 +293,7 @@ pub fn run() -> ExitCode {
         Err(error) => {
             let value_of =
                 |option: &str| options::value_before_parsing(&Cli::command(), &arguments, &variables, option);
-            usage_error::print(&error, &value_of)
+            usage_error::print(&error, || options::named_command(Cli::command(), &arguments), &value_of)
         }
     }
 }
@@ -303,12 +304,25 @@ fn run_parsed(cli: Cli) -> ExitCode {
     let command = cli.command.name();
     ui.report_panics();
     ui.started(command, env!("CARGO_PKG_VERSION"));
+    warn_about_unknown_variables(&ui);
     let hooks = cli.command.monitor_args().map(|args| args.hooks.clone()).unwrap_or_default();
     // `run_to_end` catches a panic of the command. This catches one in the hooks or in printing.
     let run = std::panic::AssertUnwindSafe(|| start_and_run(cli, &process, &ui, &hooks));
     let exit = std::panic::catch_unwind(run).unwrap_or(Exit::Fault);
-    ui.ended(command, exit.status());
+    ui.ended(Some(command), exit.status());
     exit.into()
+}
+
+/// A variable may be of another version of the program, so it is no error.
+fn warn_about_unknown_variables(ui: &Ui) {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for unknown in options::unknown_variables(Cli::command, names) {
+        let near = unknown.nearest.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        ui.warn(
+            MessageCode::UnknownVariable,
+            &format!("no option has the variable {}, so it is ignored{near}", unknown.name),
+        );
+    }
 }
 
 fn start_and_run(cli: Cli, process: &Process, ui: &Ui, hooks: &HookArgs) -> Exit {

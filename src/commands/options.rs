@@ -11,10 +11,15 @@ use clap::builder::{BoolishValueParser, TypedValueParser as _};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use super::shared::next_command::{refused_address, without_secrets};
 use super::shared::settings::{DEFAULT_POOL_KEYS, OptionValues, read_option_values};
+use crate::domain::nearest::nearest;
+use crate::ui::LOG_FILTER_VARIABLE;
 
 /// What the variable of an option starts with.
 const PREFIX: &str = "COGNITO_LINK_";
+/// The option whose value can hold a password.
+const ENDPOINT: &str = "--endpoint-url";
 
 /// The names of all options of all commands.
 pub(super) fn option_names(program: &Command) -> BTreeSet<String> {
@@ -47,7 +52,66 @@ pub(super) fn parse(
     {
         parsed = command.try_get_matches_from_mut(more);
     }
-    parsed.map_err(|error| with_origin(error, &values, &mut command))
+    parsed.map_err(|error| with_origin(quote_no_secret(error), &values, &mut command))
+}
+
+/// Hides in an error what may be a password in an address.
+fn quote_no_secret(mut error: clap::Error) -> clap::Error {
+    let shown = |kind, text: &str| match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) if kind == ContextKind::InvalidValue && option.starts_with(ENDPOINT) => {
+            refused_address(text)
+        }
+        _ => without_secrets(text),
+    };
+    let hidden: Vec<_> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, ContextValue::String(shown(kind, text)))),
+            ContextValue::Strings(texts) => {
+                Some((kind, ContextValue::Strings(texts.iter().map(|text| shown(kind, text)).collect())))
+            }
+            _ => None,
+        })
+        .collect();
+    for (kind, value) in hidden {
+        error.insert(kind, value);
+    }
+    error
+}
+
+/// Returns the command that a command line names, also one that cannot be parsed; `None` where it names none.
+pub(super) fn named_command(program: Command, arguments: &[OsString]) -> Option<String> {
+    let matches = program.ignore_errors(true).try_get_matches_from(arguments).ok()?;
+    matches.subcommand_name().map(str::to_owned)
+}
+
+/// A variable that looks like one of an option, and that no option has.
+pub(super) struct UnknownVariable {
+    pub(super) name: String,
+    /// The variable of an option that is most like it.
+    pub(super) nearest: Option<String>,
+}
+
+/// Returns the variables among these that start as those of options do, and are none.
+pub(super) fn unknown_variables(
+    program: impl FnOnce() -> Command,
+    names: impl Iterator<Item = String>,
+) -> Vec<UnknownVariable> {
+    let candidates: Vec<String> =
+        names.filter(|name| name.starts_with(PREFIX) && name != LOG_FILTER_VARIABLE).collect();
+    if candidates.is_empty() {
+        return Vec::new();
+    }
+    let options: Vec<String> = option_names(&program()).iter().map(|option| variable(option)).collect();
+    let unknown = candidates.into_iter().filter(|name| !options.contains(name));
+    unknown
+        .map(|name| {
+            // What all have in common makes no two of them alike.
+            let words = options.iter().filter_map(|option| option.strip_prefix(PREFIX));
+            let near = nearest(&name[PREFIX.len()..], words).map(|near| format!("{PREFIX}{near}"));
+            UnknownVariable { name, nearest: near }
+        })
+        .collect()
 }
 
 /// The command line with the options that others on it require, where their values come from outside: for clap, a default
@@ -167,7 +231,11 @@ fn with_origin(error: clap::Error, values: &OptionValues, command: &mut Command)
     let name = option.trim_start_matches("--").split(' ').next().unwrap_or_default();
     let Some((texts, origin)) = values.get(name) else { return error };
     match error.get(ContextKind::InvalidValue) {
-        Some(ContextValue::String(value)) if texts.contains(value) => {
+        Some(ContextValue::String(value))
+            if texts
+                .iter()
+                .any(|text| [text.clone(), refused_address(text), without_secrets(text)].contains(value)) =>
+        {
             let text = error.render().to_string();
             let text = text.trim_start_matches("error: ").lines().next().unwrap_or_default();
             command.error(error.kind(), format!("{text}; the value is from {origin}"))

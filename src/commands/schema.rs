@@ -1,10 +1,11 @@
 //! `schema`: prints the JSON Schemas of results and events. They are the files of `docs/schemas`.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::shared::result::result_json;
 use super::shared::{CommandContext, Failure};
+use crate::domain::nearest::did_you_mean;
 use crate::exit::Exit;
 use crate::ui::OutputFormat;
 
@@ -20,7 +21,7 @@ pub struct SchemaArgs {
 }
 
 /// Names with the value of `kind` in the result, and the schema.
-pub const SCHEMAS: [(&str, &str, &str); 18] = [
+pub const SCHEMAS: [(&str, &str, &str); 21] = [
     ("validate", "validate_report", include_str!("../../docs/schemas/validate.json")),
     ("doctor", "doctor_report", include_str!("../../docs/schemas/doctor.json")),
     ("probe", "probe_report", include_str!("../../docs/schemas/probe.json")),
@@ -35,6 +36,9 @@ pub const SCHEMAS: [(&str, &str, &str); 18] = [
     ("plan", "plan_approval", include_str!("../../docs/schemas/plan.json")),
     ("explain", "explain_report", include_str!("../../docs/schemas/explain.json")),
     ("template", "template_report", include_str!("../../docs/schemas/template.json")),
+    ("policy", "policy_report", include_str!("../../docs/schemas/policy.json")),
+    ("completions", "completions_report", include_str!("../../docs/schemas/completions.json")),
+    ("man", "man_report", include_str!("../../docs/schemas/man.json")),
     ("schema", "schema_report", include_str!("../../docs/schemas/schema.json")),
     ("simulate", "simulate_report", include_str!("../../docs/schemas/simulate.json")),
     ("error", "error_report", include_str!("../../docs/schemas/error.json")),
@@ -43,18 +47,25 @@ pub const SCHEMAS: [(&str, &str, &str); 18] = [
 
 pub fn cmd_schema(args: &SchemaArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let names = SCHEMAS.map(|(name, ..)| name);
-    match (&args.name, context.ui.output()) {
-        (Some(name), _) => {
-            let schema = SCHEMAS.into_iter().find(|(known, ..)| known == name);
-            let (.., text) = schema.ok_or_else(|| {
-                Failure::Usage(format!("no schema has the name '{name}'; there are: {}", names.join(", ")))
-            })?;
-            context.ui.data(text)?;
+    let text = match &args.name {
+        Some(name) => Some(text_of(name).ok_or_else(|| {
+            let near = did_you_mean(name, names.into_iter());
+            Failure::Usage(format!("no schema has the name '{name}'; there are: {}{near}", names.join(", ")))
+        })?),
+        None => None,
+    };
+    match (text, context.ui.output()) {
+        (text, OutputFormat::Json) => {
+            let schema: Value = text.map_or(Ok(Value::Null), serde_json::from_str).map_err(std::io::Error::from)?;
+            let body = json!({ "schemas": names, "schema": schema });
+            context.ui.json(&result_json("schema_report", Exit::Success, body))?;
         }
-        (None, OutputFormat::Json) => {
-            context.ui.json(&result_json("schema_report", Exit::Success, json!({ "schemas": names })))?;
-        }
+        (Some(text), OutputFormat::Text) => context.ui.data(text)?,
         (None, OutputFormat::Text) => context.ui.data(&(names.join("\n") + "\n"))?,
     }
     Ok(Exit::Success)
+}
+
+fn text_of(name: &str) -> Option<&'static str> {
+    SCHEMAS.into_iter().find(|(known, ..)| *known == name).map(|(.., text)| text)
 }

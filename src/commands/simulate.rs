@@ -2,12 +2,13 @@
 
 use cognito_sim::{StandaloneError, StandaloneServer};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::shared::result::result_json;
 use super::shared::run::listen_for_signals;
 use super::shared::{CommandContext, Failure, check_outputs};
 use crate::exit::Exit;
-use crate::ui::{MessageCode, OutputFormat};
+use crate::ui::{MessageCode, OutputFormat, format};
 
 pub use cognito_sim::ServerArgs;
 
@@ -30,8 +31,21 @@ pub(super) async fn cmd_simulate(args: &ServerArgs, context: &CommandContext<'_>
         }
     }
     context.ui.note(MessageCode::Simulator, &server.note());
+    // From now on SIGUSR1 is answered here, with the number of calls.
+    context.ui.run_begins();
+    let mut questions = signal(SignalKind::user_defined1())
+        .map_err(|error| Failure::System(format!("cannot listen for signals: {error}")))?;
+    let (account, url) = (server.account().clone(), server.url());
     let stopped = async {
-        signals.recv().await;
+        loop {
+            tokio::select! {
+                _ = signals.recv() => return,
+                Some(()) = questions.recv() => {
+                    let calls = format::counted(account.stats().calls(), "call");
+                    context.ui.report_step(&format!("serving {url}: {calls} so far"));
+                }
+            }
+        }
     };
     server.run(stopped).await.map_err(failure)?;
     Ok(Exit::Success)

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::shared::result::result_json;
-use super::shared::{CommandContext, Failure};
+use super::shared::{CommandContext, Failure, InputArgs};
 use crate::exit::Exit;
 use crate::input::{Format, Preset};
 use crate::ui::OutputFormat;
@@ -33,6 +33,14 @@ pub fn cmd_template(args: &TemplateArgs, context: &CommandContext<'_>) -> Result
             context.ui.json(&result_json("template_report", Exit::Success, json!({ "template": text })))?;
         }
     }
+    let reading = InputArgs { preset: args.preset, ..InputArgs::default() }.on_command_line();
+    let extension = match args.format {
+        Format::Csv => "csv",
+        Format::Jsonl => "jsonl",
+    };
+    context
+        .ui
+        .hint(&format!("write it to a file, then check that file: `cognito-link validate pairs.{extension}{reading}`"));
     Ok(Exit::Success)
 }
 

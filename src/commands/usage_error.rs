@@ -10,8 +10,13 @@ use crate::domain::error_code::FailureCode;
 use crate::exit::Exit;
 use crate::ui::{LogFormat, OutputFormat, UiOptions};
 
-/// Prints a request for help as it is, and anything else as an error. `value_of` has the values of options, by name.
-pub(super) fn print(error: &clap::Error, value_of: &dyn Fn(&str) -> Option<String>) -> ExitCode {
+/// Prints a request for help as it is, and anything else as an error. `value_of` has the values of options, by name, and
+/// `command` is the one that the arguments name.
+pub(super) fn print(
+    error: &clap::Error,
+    command: impl FnOnce() -> Option<String>,
+    value_of: &dyn Fn(&str) -> Option<String>,
+) -> ExitCode {
     if !error.use_stderr() {
         // A reader that has left wants no help.
         let _ = error.print();
@@ -34,7 +39,7 @@ pub(super) fn print(error: &clap::Error, value_of: &dyn Fn(&str) -> Option<Strin
         }
         LogFormat::Json => {
             ui.error(FailureCode::Usage, &text, Some(&hint));
-            ui.ended("", Exit::Usage.status());
+            ui.ended(command().as_deref(), Exit::Usage.status());
         }
     }
     Exit::Usage.into()

@@ -86,19 +86,46 @@ pub enum Hold {
     Window { opens: Option<LocalTime> },
 }
 
+/// The limit that a person has chosen during a run, in writes per second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ChosenRate {
+    pub per_second: f64,
+    /// What keeps the rate lower.
+    pub bound: Option<RateBound>,
+}
+
+/// What a chosen rate does not exceed, in writes per second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RateBound {
+    /// The rate of the window that is open.
+    Window(f64),
+    /// The account's quota.
+    Quota(f64),
+}
+
+impl RateBound {
+    pub fn per_second(self) -> f64 {
+        let (Self::Window(rate) | Self::Quota(rate)) = self;
+        rate
+    }
+
+    /// The code in results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Window(_) => "window",
+            Self::Quota(_) => "quota",
+        }
+    }
+}
+
 /// A change that a request has made.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ControlChange {
     Paused,
     Resumed,
-    /// Writes per second.
-    RateSet(f64),
+    RateSet(ChosenRate),
     RateCleared,
     Draining,
-    WindowOpened {
-        rate: Option<f64>,
-    },
-    WindowClosed {
-        opens: Option<LocalTime>,
-    },
+    WindowOpened { rate: Option<f64> },
+    WindowClosed { opens: Option<LocalTime> },
 }

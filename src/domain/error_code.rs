@@ -30,6 +30,8 @@ code_enum! {
         Declined = "declined",
         /// A signal ended a command that has no ledger.
         Interrupted = "interrupted",
+        /// `doctor` found what must be corrected.
+        ChecksFailed = "checks_failed",
         /// A probe could not delete what it created.
         PoolsLeft = "pools_left",
         /// The machine lacks something, such as memory, threads or disk space.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::canary::CanaryFinding;
-use super::control::{ControlChange, ControlSource, Hold};
+use super::control::{ChosenRate, ControlChange, ControlSource, Hold};
 use super::counts::Counts;
 use super::finding::Finding;
 use super::row::{RowKey, RowNumber};
@@ -52,6 +52,8 @@ pub struct RunSnapshot {
     pub in_flight: usize,
     /// The pace that is allowed at this moment, in writes a second.
     pub rate_per_second: f64,
+    /// The limit that a person has chosen during the run.
+    pub chosen_rate: Option<ChosenRate>,
     /// Rows that reached their result in this run, a second, over the last while.
     pub done_per_second: f64,
     pub throttled: u64,
@@ -61,7 +63,7 @@ pub struct RunSnapshot {
     pub since_accepted: Option<Duration>,
     /// Time since the first row was taken up.
     pub elapsed: Duration,
-    /// Time that the rest will take at the present pace, where the total is known.
+    /// Time that the rest will take at the present pace, closed hours of windows included, where the total is known.
     pub remaining: Option<Duration>,
     pub waiting: Option<WaitReason>,
     /// The age of the row that has been throttled the longest, where any has.
@@ -123,6 +125,8 @@ pub enum RunEvent {
     StateRequested(Box<RunSnapshot>),
     /// Counts and pace, several times a second.
     Tick(Box<RunSnapshot>),
+    /// The run has ended, and these are its figures, as the ledger has them.
+    Ended(Box<RunSnapshot>),
 }
 
 /// Receives the events of a run. Called from the dispatcher's loop, so it must not block.

@@ -191,6 +191,8 @@ pub struct PredictionReport {
     pub rate_per_second: Option<f64>,
     /// How long the links take at that pace.
     pub at_rate: Option<Duration>,
+    /// Whether the times are within windows, closed hours included.
+    pub within_windows: bool,
     /// The account's quota, in calls a second, as documented.
     pub quota_per_second: f64,
     /// How long they would take with the whole quota.

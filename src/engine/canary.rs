@@ -23,39 +23,52 @@ pub(super) enum ConfirmedLink {
     StoodBefore,
     /// A list may lag behind the call.
     LookAgain,
+    /// An older link is shown. A list may lag behind the call: it is read again when it cannot lag any more.
+    LookAgainForOlder,
     Wrong(CanaryFinding),
+}
+
+/// What is known of a link when it is looked at after a call with success.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Confirmation {
+    pub(super) why: Confirming,
+    pub(super) announced: AnnouncementTime,
+    /// When `undo` unlinked the identity, if it did so a moment ago.
+    pub(super) unlinked_at: Option<UnixMs>,
+    /// Whether an earlier look showed an older link, and waited.
+    pub(super) has_seen_older: bool,
+    pub(super) settle_with: SettleWith,
 }
 
 /// Judges look number `looks` (from 1) at the destination of a call with success.
 pub(super) fn judge_confirming_look(
     user: Option<&PoolUser>,
     source: &ExternalIdentity,
-    announced: AnnouncementTime,
-    unlinked_at: Option<UnixMs>,
     looks: usize,
-    confirming: Confirming,
-    settle_with: SettleWith,
+    confirmation: Confirmation,
 ) -> ConfirmedLink {
-    let is_canary = confirming == Confirming::Canary;
-    let may_look_again = is_canary && looks < settle_with.most_looks();
-    let look = look_at_destination(user, source);
-    if let DestinationLook::HoldsIdentity { created } = &look {
+    let Confirmation { why, announced, unlinked_at, has_seen_older, settle_with } = confirmation;
+    let is_canary = why == Confirming::Canary;
+    let may_look_again = looks < settle_with.most_looks();
+    if let DestinationLook::HoldsIdentity { created } = look_at_destination(user, source) {
         // The list may still show the link that `undo` unlinked.
         return match may_be_unlinked(created.as_ref(), unlinked_at, settle_with) {
-            true if may_look_again => ConfirmedLink::LookAgain,
+            true if is_canary && may_look_again => ConfirmedLink::LookAgain,
             true if is_canary => ConfirmedLink::Wrong(CanaryFinding::NotSettled),
             // Or the one that others have removed meanwhile, in place of ours.
-            false if is_older(created.as_ref(), announced) => {
-                let is_believed = looks >= looks_before_older_link_is_believed(confirming, settle_with);
-                if is_believed { ConfirmedLink::StoodBefore } else { ConfirmedLink::LookAgain }
-            }
+            false if is_older(created.as_ref(), announced) => match why {
+                _ if settle_with == SettleWith::GetUser || has_seen_older => ConfirmedLink::StoodBefore,
+                Confirming::Canary if may_look_again => ConfirmedLink::LookAgain,
+                Confirming::Canary => ConfirmedLink::StoodBefore,
+                // There may be many such rows: a second look, once the list cannot lag any more.
+                Confirming::Owner => ConfirmedLink::LookAgainForOlder,
+            },
             _ => ConfirmedLink::Ours,
         };
     }
-    if !is_canary {
-        // Lists lag behind new links, and one that stood before is shown: only an older link makes the first look not the
-        // last. Where that one is gone by the second look, a list would show ours in its place.
-        return if looks == 1 { ConfirmedLink::Ours } else { ConfirmedLink::StoodBefore };
+    // The older link is gone now that the list cannot lag any more: it would show ours in its place.
+    if has_seen_older {
+        return ConfirmedLink::StoodBefore;
     }
     let finding = match user {
         None => CanaryFinding::UserNotSeen,
@@ -63,18 +76,15 @@ pub(super) fn judge_confirming_look(
         Some(user) if has_got_another_identity(user, source, announced) => CanaryFinding::StoredOtherwise,
         Some(_) => CanaryFinding::NotOnUser,
     };
-    // The list that shows another identity since the call does not lag behind the call.
-    let is_believed = finding == CanaryFinding::StoredOtherwise && looks > 1;
-    if may_look_again && !is_believed { ConfirmedLink::LookAgain } else { ConfirmedLink::Wrong(finding) }
-}
-
-/// Looks until a link that is older than the announcement is taken for what stands.
-fn looks_before_older_link_is_believed(confirming: Confirming, settle_with: SettleWith) -> usize {
-    match (confirming, settle_with) {
-        (_, SettleWith::GetUser) => 1,
-        (Confirming::Canary, SettleWith::ListUsers) => settle_with.most_looks(),
-        // There may be many such rows: a second look, once the list cannot lag any more.
-        (Confirming::Owner, SettleWith::ListUsers) => 2,
+    match finding {
+        // The service has reported success, and what is seen does not contradict it.
+        CanaryFinding::UserNotSeen | CanaryFinding::NotShown | CanaryFinding::StoredOtherwise if !is_canary => {
+            ConfirmedLink::Ours
+        }
+        // The list that shows another identity since the call does not lag behind the call.
+        CanaryFinding::StoredOtherwise if looks > 1 => ConfirmedLink::Wrong(finding),
+        _ if may_look_again => ConfirmedLink::LookAgain,
+        _ => ConfirmedLink::Wrong(finding),
     }
 }
 
@@ -119,11 +129,17 @@ mod tests {
         confirming: Confirming,
     ) -> (ConfirmedLink, usize) {
         let announced = AnnouncementTime::from_ledger(ANNOUNCED);
-        let look = |looks| {
-            judge_confirming_look(user, source, announced, unlinked_at, looks, confirming, SettleWith::ListUsers)
+        let mut has_seen_older = false;
+        let mut look = |looks| {
+            let settle_with = SettleWith::ListUsers;
+            let confirmation = Confirmation { why: confirming, announced, unlinked_at, has_seen_older, settle_with };
+            let judged = judge_confirming_look(user, source, looks, confirmation);
+            has_seen_older |= judged == ConfirmedLink::LookAgainForOlder;
+            judged
         };
         let mut judged = (1..).map(|looks| (look(looks), looks));
-        judged.find(|(judged, _)| !matches!(judged, ConfirmedLink::LookAgain)).unwrap()
+        let goes_on = |judged| matches!(judged, ConfirmedLink::LookAgain | ConfirmedLink::LookAgainForOlder);
+        judged.find(|(judged, _)| !goes_on(*judged)).unwrap()
     }
 
     #[test]
@@ -150,13 +166,24 @@ mod tests {
         }
         // Where only the owner is in question, one look is enough, and a second one for a link of before.
         assert_eq!(judged(Some(&before), &subject, None, Confirming::Owner), (StoodBefore, 2));
-        assert_eq!(judged(Some(&nothing), &subject, None, Confirming::Owner), (Ours, 1));
+        // A link that no look shows is not reported as made; where the pool need not show it, the answer counts.
+        let unseen = judged(Some(&nothing), &subject, None, Confirming::Owner);
+        assert_eq!(unseen, (Wrong(NotOnUser), MOST_LOOKS));
+        assert_eq!(judged(Some(&nothing), &by_email, None, Confirming::Owner), (Ours, 1));
+        assert_eq!(judged(None, &subject, None, Confirming::Owner), (Ours, 1));
+        let stored_otherwise = user_with("abc1", "Corp", ANNOUNCED);
+        assert_eq!(judged(Some(&stored_otherwise), &subject, None, Confirming::Owner), (Ours, 1));
         // The older link was seen, and is gone when the list cannot lag any more: ours would be shown in its place.
         let announced = AnnouncementTime::from_ledger(ANNOUNCED);
         for user in [Some(&nothing), None] {
-            let owner = Confirming::Owner;
-            let second = judge_confirming_look(user, &subject, announced, None, 2, owner, SettleWith::ListUsers);
-            assert_eq!(second, StoodBefore, "{user:?}");
+            let confirmation = Confirmation {
+                why: Confirming::Owner,
+                announced,
+                unlinked_at: None,
+                has_seen_older: true,
+                settle_with: SettleWith::ListUsers,
+            };
+            assert_eq!(judge_confirming_look(user, &subject, 2, confirmation), StoodBefore, "{user:?}");
         }
         // A list that still shows the link that was unlinked a moment ago says nothing of the owner.
         assert_eq!(judged(Some(&before), &subject, Some(ANNOUNCED), Confirming::Owner), (Ours, 1));

@@ -3,7 +3,9 @@
 
 use tokio::sync::oneshot;
 
-use crate::domain::control::{ControlAction, ControlChange, ControlRequest, ControlSource, Hold, WindowState};
+use crate::domain::control::{
+    ChosenRate, ControlAction, ControlChange, ControlRequest, ControlSource, Hold, RateBound, WindowState,
+};
 use crate::domain::event::RunSnapshot;
 use crate::limits::{RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN};
 use crate::pace::RateLimits;
@@ -23,6 +25,8 @@ pub struct ControlMessage {
 pub(super) struct PresentRate {
     pub(super) allowed: f64,
     pub(super) ceiling: f64,
+    /// The account's quota, where it is known.
+    pub(super) quota: Option<f64>,
 }
 
 #[derive(Debug, Default)]
@@ -55,9 +59,13 @@ impl RunControl {
                 *holds = !held_before;
                 Some(if held_before { ControlChange::Resumed } else { ControlChange::Paused })
             }
-            ControlAction::SetRate(per_second) => self.choose_rate(per_second),
-            ControlAction::Faster => self.choose_rate(rate.ceiling * STEP),
-            ControlAction::Slower => self.choose_rate(rate.allowed.min(rate.ceiling) / STEP),
+            ControlAction::SetRate(per_second) => self.choose_rate(per_second, rate.quota),
+            ControlAction::Faster => {
+                // Above the quota, further steps would have no effect.
+                let present = rate.ceiling.min(rate.quota.unwrap_or(f64::INFINITY));
+                self.choose_rate(present * STEP, rate.quota)
+            }
+            ControlAction::Slower => self.choose_rate(rate.allowed.min(rate.ceiling) / STEP, rate.quota),
             ControlAction::ClearRate => self.chosen_rate.take().map(|_| ControlChange::RateCleared),
             ControlAction::Drain => Some(ControlChange::Draining),
             ControlAction::SetWindow(window) => {
@@ -70,14 +78,23 @@ impl RunControl {
         }
     }
 
-    fn choose_rate(&mut self, per_second: f64) -> Option<ControlChange> {
+    fn choose_rate(&mut self, per_second: f64, quota: Option<f64>) -> Option<ControlChange> {
         if per_second.is_nan() {
             return None;
         }
         // Two decimals are enough for people and for the ledger.
         let per_second = (per_second.clamp(RATE_PER_SECOND_MIN, RATE_PER_SECOND_MAX) * 100.0).round() / 100.0;
         let is_new = self.chosen_rate.replace(per_second) != Some(per_second);
-        is_new.then_some(ControlChange::RateSet(per_second))
+        is_new.then(|| self.chosen_rate(quota).map(ControlChange::RateSet))?
+    }
+
+    /// The limit that a person has chosen, and what keeps the rate lower.
+    pub(super) fn chosen_rate(&self, quota: Option<f64>) -> Option<ChosenRate> {
+        let per_second = self.chosen_rate?;
+        let bounds = [self.rate_limits().window.map(RateBound::Window), quota.map(RateBound::Quota)];
+        let lower = bounds.into_iter().flatten().filter(|bound| bound.per_second() < per_second);
+        let bound = lower.min_by(|one, other| one.per_second().total_cmp(&other.per_second()));
+        Some(ChosenRate { per_second, bound })
     }
 
     /// Why nothing is to be sent; `None` where nothing holds the run.
@@ -103,7 +120,39 @@ impl RunControl {
 mod tests {
     use super::*;
 
-    const RATE: PresentRate = PresentRate { allowed: 8.0, ceiling: 20.0 };
+    const RATE: PresentRate = PresentRate { allowed: 8.0, ceiling: 20.0, quota: None };
+
+    fn rate_set(per_second: f64) -> ControlChange {
+        ControlChange::RateSet(ChosenRate { per_second, bound: None })
+    }
+
+    #[test]
+    fn a_chosen_rate_says_what_keeps_the_rate_lower() {
+        let mut control = RunControl::default();
+        let rate = PresentRate { quota: Some(25.0), ..RATE };
+        let mut socket = |action| {
+            let request = ControlRequest { action, source: ControlSource::Socket, user: None };
+            match control.apply(&request, rate) {
+                Some(ControlChange::RateSet(ChosenRate { per_second, bound })) => Some((per_second, bound)),
+                _ => None,
+            }
+        };
+        assert_eq!(socket(ControlAction::SetRate(25.0)), Some((25.0, None)));
+        assert_eq!(socket(ControlAction::SetRate(30.0)), Some((30.0, Some(RateBound::Quota(25.0)))));
+        assert_eq!(socket(ControlAction::SetWindow(WindowState::Open { rate: Some(5.0) })), None);
+        assert_eq!(socket(ControlAction::SetRate(40.0)), Some((40.0, Some(RateBound::Window(5.0)))));
+        assert_eq!(socket(ControlAction::SetRate(4.0)), Some((4.0, None)));
+        assert_eq!(
+            control.chosen_rate(Some(2.0)),
+            Some(ChosenRate { per_second: 4.0, bound: Some(RateBound::Quota(2.0)) })
+        );
+        // Steps end at the quota.
+        let high = PresentRate { allowed: 25.0, ceiling: 500.0, quota: Some(25.0) };
+        let faster = ControlRequest { action: ControlAction::Faster, source: ControlSource::Key, user: None };
+        control.apply(&faster, high);
+        assert_eq!(control.chosen_rate(None).map(|rate| rate.per_second), Some(31.25));
+        assert_eq!(control.apply(&faster, high), None, "nothing changes any more");
+    }
 
     fn applied(control: &mut RunControl, source: ControlSource, action: ControlAction) -> Option<ControlChange> {
         control.apply(&ControlRequest { action, source, user: None }, RATE)
@@ -141,13 +190,13 @@ mod tests {
         assert_eq!(socket(ControlAction::Pause), None);
         assert_eq!(socket(ControlAction::Resume), Some(ControlChange::Resumed));
         assert_eq!(socket(ControlAction::ClearRate), None);
-        assert_eq!(socket(ControlAction::SetRate(3.0)), Some(ControlChange::RateSet(3.0)));
+        assert_eq!(socket(ControlAction::SetRate(3.0)), Some(rate_set(3.0)));
         assert_eq!(socket(ControlAction::SetRate(3.0)), None);
         assert_eq!(socket(ControlAction::ClearRate), Some(ControlChange::RateCleared));
         assert_eq!(socket(ControlAction::SetRate(f64::NAN)), None);
-        assert_eq!(socket(ControlAction::SetRate(0.0)), Some(ControlChange::RateSet(RATE_PER_SECOND_MIN)));
-        assert_eq!(socket(ControlAction::Faster), Some(ControlChange::RateSet(25.0)), "of the limit");
-        assert_eq!(socket(ControlAction::Slower), Some(ControlChange::RateSet(6.4)), "of what is allowed now");
+        assert_eq!(socket(ControlAction::SetRate(0.0)), Some(rate_set(RATE_PER_SECOND_MIN)));
+        assert_eq!(socket(ControlAction::Faster), Some(rate_set(25.0)), "of the limit");
+        assert_eq!(socket(ControlAction::Slower), Some(rate_set(6.4)), "of what is allowed now");
         let open = WindowState::Open { rate: Some(5.0) };
         assert_eq!(socket(ControlAction::SetWindow(open)), Some(ControlChange::WindowOpened { rate: Some(5.0) }));
         assert_eq!(socket(ControlAction::SetWindow(open)), None);

@@ -10,6 +10,8 @@ use crate::domain::event::RunSnapshot;
 const SPEED_ROWS: f64 = 20.0;
 /// in at least and at most this time, in seconds.
 const SPEED_SECONDS: std::ops::RangeInclusive<f64> = 2.0..=10.0;
+/// Rows a second from which on a speed is one.
+pub(super) const SPEED_KNOWN: f64 = 0.01;
 /// Answered writes from which on the writes that a row takes are known.
 const WRITES_KNOWN: u64 = 10;
 
@@ -99,12 +101,13 @@ impl RunCounters {
         let left = total.map(|total| total.saturating_sub(self.counts.done()));
         // Nobody knows when a pause ends.
         let remaining =
-            left.filter(|_| done_per_second > 0.01 && !pacing.is_held).map(|left| left as f64 / done_per_second);
+            left.filter(|_| done_per_second > SPEED_KNOWN && !pacing.is_held).map(|left| left as f64 / done_per_second);
         RunSnapshot {
             counts: self.counts.clone(),
             total,
             in_flight: 0,
             rate_per_second: pacing.allowed_per_second,
+            chosen_rate: None,
             done_per_second,
             throttled: self.throttled,
             writes: self.writes,

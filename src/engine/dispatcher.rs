@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::canary::Confirming;
 use super::control::{ControlMessage, PresentRate, RunControl};
-use super::counters::{Pacing, RunCounters};
+use super::counters::{Pacing, RunCounters, SPEED_KNOWN};
 use super::drain::Drain;
 use super::failure_limits::FailureLimits;
 use super::group_sync::{GroupSync, SyncDecision};
@@ -31,6 +31,7 @@ use crate::domain::control::{ControlAction, ControlChange, ControlRequest, Hold}
 use crate::domain::event::{RunEvent, RunSnapshot, WaitReason};
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::outcome::{LinkOutcome, RefusalCode, ServiceText, UndoOutcome};
+use crate::domain::outlook::WindowTimeline;
 use crate::domain::row::{Row, RowKey, RowNumber, RowPlace};
 use crate::domain::run::{RunOutcome, RunPurpose, RunReport, Signal, StopCause, StopError};
 use crate::domain::state::{ResumeAction, RowState};
@@ -137,6 +138,8 @@ pub(super) struct Dispatcher<'a> {
     counters: RunCounters,
     not_authorized: NotAuthorizedRows,
     next_progress: Instant,
+    /// The schedule of the windows, for the time left.
+    timeline: Option<WindowTimeline>,
     /// Whether every success is read back: by an option, or since the service has answered a repeated link with success.
     confirms_links: bool,
 }
@@ -178,6 +181,7 @@ impl<'a> Dispatcher<'a> {
             counters: RunCounters::new(now),
             not_authorized: NotAuthorizedRows::default(),
             next_progress: now,
+            timeline: options.windows.clone().map(WindowTimeline::new),
             confirms_links: options.reads_back,
             context,
         }
@@ -261,7 +265,8 @@ impl<'a> Dispatcher<'a> {
         now: Instant,
     ) -> Result<(), LedgerError> {
         let was_held = self.hold().is_some();
-        let rate = PresentRate { allowed: self.writes.per_second(), ceiling: self.writes.ceiling() };
+        let (allowed, ceiling) = (self.writes.per_second(), self.writes.ceiling());
+        let rate = PresentRate { allowed, ceiling, quota: self.writes.quota() };
         let change = self.control.apply(&request, rate);
         if let Some(change) = change.filter(|_| !self.drain.has_started()) {
             self.record_change(change, &request)?;
@@ -944,7 +949,37 @@ impl<'a> Dispatcher<'a> {
         let throttled_since = rows.filter_map(|job| job.progress().throttled_since).min();
         snapshot.oldest_throttled = throttled_since.map(|since| now.saturating_duration_since(since));
         snapshot.waiting = self.waiting(reads, writes, now);
+        snapshot.chosen_rate = self.control.chosen_rate(self.writes.quota());
+        if !self.purpose.is_undo() {
+            // Rows that were read and have no result yet. What an undo has not reached is linked.
+            let counts = &mut snapshot.counts;
+            counts.unprocessed += counts.read.saturating_sub(counts.accounted());
+        }
+        if self.timeline.is_some() {
+            snapshot.remaining = self.time_left_in_windows(&snapshot);
+        }
         snapshot
+    }
+
+    /// Returns the time left with the coming windows. Nobody knows when a person resumes.
+    #[expect(clippy::cast_precision_loss, reason = "a shown figure")]
+    fn time_left_in_windows(&mut self, snapshot: &RunSnapshot) -> Option<Duration> {
+        let (hold, present) = (self.control.hold(), self.control.rate_limits().window);
+        let speed = snapshot.done_per_second;
+        let is_known = match hold {
+            None => speed > SPEED_KNOWN,
+            Some(Hold::Window { .. }) => true,
+            Some(Hold::Operator | Hold::PauseFile) => false,
+        };
+        let left = snapshot.total.filter(|_| is_known)?.saturating_sub(snapshot.counts.done());
+        let writes = &self.writes;
+        // What the present window shows holds for the next one with its rate as well.
+        let speed_in = |window: Option<f64>| match writes.ceiling_in_window(window) {
+            ceiling if ceiling.is_infinite() || (hold.is_none() && window == present) => speed,
+            ceiling => ceiling,
+        };
+        let now = self.context.clock.unix_ms();
+        self.timeline.as_mut()?.time_of(now, left as f64, &speed_in)
     }
 
     fn pacing(&self) -> Pacing {
@@ -1054,11 +1089,13 @@ impl<'a> Dispatcher<'a> {
         let options = &self.context.options;
         let mut snapshot = self.counters.snapshot(now, options.total, pacing);
         snapshot.remaining = None;
+        let ended_with = snapshot.clone();
         if self.purpose.is_undo() {
             // What was not reached counts as linked, and is not done.
             snapshot.counts = reached;
         }
         self.context.observer.on(&RunEvent::Tick(Box::new(snapshot)));
+        self.context.observer.on(&RunEvent::Ended(Box::new(ended_with)));
         let not_read = options.total.map(|total| total.saturating_sub(self.counters.counts.read));
         RunReport {
             ledger_head: (!ledger_failed && self.purpose != RunPurpose::UndoDryRun)

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::clock::Clock;
+use crate::domain::control::WindowState;
 use crate::domain::event::RunObserver;
 use crate::domain::identity::{Destination, Personal};
+use crate::domain::outlook::WindowOutlook;
 use crate::engine::ServicePorts;
 use crate::engine::link_job::LinkStep;
 use crate::engine::name_search::ReadCall;
@@ -79,12 +81,15 @@ impl Setup {
 
     fn dispatcher(&mut self) -> Dispatcher<'_> {
         let unpaced = Pace::unbounded();
-        let options = crate::engine::EngineOptions {
+        self.dispatcher_with(crate::engine::EngineOptions {
             writes: unpaced,
             reads: unpaced,
             attempts_max: 2,
             ..crate::engine::EngineOptions::default()
-        };
+        })
+    }
+
+    fn dispatcher_with(&mut self, options: crate::engine::EngineOptions) -> Dispatcher<'_> {
         Dispatcher::new(RunContext {
             pool: binding(POOL).pool,
             simulated: true,
@@ -726,4 +731,63 @@ fn the_canary_ends_with_its_last_row_however_that_row_ends() {
         })
         .collect();
     assert_eq!(findings, [CanaryFinding::Right, CanaryFinding::DoneBefore]);
+}
+
+/// Open for the first ten seconds of every hour, at 5 writes a second.
+#[derive(Debug)]
+struct StartOfHour;
+
+const HOUR_MS: i64 = 3_600_000;
+
+impl WindowOutlook for StartOfHour {
+    fn at(&self, unix_ms: i64) -> (WindowState, Option<i64>) {
+        match unix_ms.rem_euclid(HOUR_MS) {
+            past @ ..10_000 => (WindowState::Open { rate: Some(5.0) }, Some(unix_ms - past + 10_000)),
+            past => (WindowState::Closed { opens: None }, Some(unix_ms - past + HOUR_MS)),
+        }
+    }
+}
+
+#[test]
+fn the_time_left_has_the_closed_hours_of_the_windows() {
+    let mut setup = Setup::new();
+    let now_ms = setup.clock.unix_ms();
+    let (mut dispatcher, now) = {
+        let options = crate::engine::EngineOptions {
+            writes: Pace::at(20.0),
+            total: Some(120),
+            windows: Some(std::sync::Arc::new(StartOfHour)),
+            ..crate::engine::EngineOptions::default()
+        };
+        (setup.dispatcher_with(options), crate::clock::Instant::now())
+    };
+    let (state, next) = StartOfHour.at(now_ms);
+    assert!(matches!(state, WindowState::Closed { .. }));
+    dispatcher.handle(control(ControlAction::SetWindow(state)), now).unwrap();
+    let left = |dispatcher: &mut Dispatcher<'_>| dispatcher.snapshot(SendPause::Held, SendPause::Held, now).remaining;
+    // 120 rows at 5/s: two windows of 10 s, and 4 s of a third one.
+    let until_open = u64::try_from(next.unwrap() - now_ms).unwrap();
+    let expected = Duration::from_millis(until_open) + Duration::from_hours(2) + Duration::from_secs(4);
+    assert_eq!(left(&mut dispatcher), Some(expected));
+    // A lower limit holds in every window: 2/s are 20 rows in each.
+    dispatcher.handle(control(ControlAction::SetRate(2.0)), now).unwrap();
+    let expected = Duration::from_millis(until_open) + Duration::from_hours(5) + Duration::from_secs(10);
+    assert_eq!(left(&mut dispatcher), Some(expected));
+    dispatcher.handle(control(ControlAction::Pause), now).unwrap();
+    assert_eq!(left(&mut dispatcher), None, "nobody knows when a person resumes");
+}
+
+#[test]
+fn rows_without_a_result_are_unprocessed_in_every_snapshot() {
+    let mut setup = Setup::new();
+    let (mut dispatcher, now) = (setup.dispatcher(), crate::clock::Instant::now());
+    let started = dispatcher.handle(rows_read(vec![to_user(1), to_user(2), to_user(3)]), now).unwrap();
+    let call = started.start_calls.into_iter().next().unwrap();
+    let counts = |dispatcher: &mut Dispatcher<'_>| dispatcher.snapshot(SendPause::Held, SendPause::Held, now).counts;
+    let before = counts(&mut dispatcher);
+    assert_eq!((before.read, before.unprocessed, before.done()), (3, 3, 0));
+    dispatcher.handle(done(call, linked()), now).unwrap();
+    let after = counts(&mut dispatcher);
+    assert_eq!((after.read, after.linked, after.unprocessed, after.done()), (3, 1, 2, 1));
+    assert!(after.balance().is_ok());
 }

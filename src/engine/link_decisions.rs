@@ -167,7 +167,10 @@ fn judge_absence(look: &DestinationLook, call: CallToSettle, settle_with: Settle
         // Texts that the service could give although it made the link, of a link that the pool may not show.
         (
             IfNoEffect::RefuseRow(
-                RefusalCode::InvalidParameter | RefusalCode::ProviderNotFound | RefusalCode::UserNotFound,
+                RefusalCode::InvalidParameter
+                | RefusalCode::ProviderNotFound
+                | RefusalCode::UserNotFound
+                | RefusalCode::Unrecognised,
             ),
             _,
         ) if call.is_by_attribute => LookJudgement::StillInDoubt,

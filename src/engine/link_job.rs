@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 
-use super::canary::{ConfirmedLink, Confirming, judge_confirming_look};
+use super::canary::{Confirmation, ConfirmedLink, Confirming, judge_confirming_look};
 use super::failure_limits::FailureClass;
 use super::link_decisions::{
     CallToSettle, LinkOwner, LookJudgement, OldUnlinkEnd, judge_look, judge_old_unlink, look_at_destination,
@@ -64,7 +64,14 @@ pub(super) enum LinkStep {
     /// Make the link.
     Call { destination: DestinationUser, announced: AnnouncementTime },
     /// Read the destination after a call with success; so many `looks` have not shown the new link.
-    Confirm { destination: DestinationUser, announced: AnnouncementTime, why: Confirming, looks: usize },
+    Confirm {
+        destination: DestinationUser,
+        announced: AnnouncementTime,
+        why: Confirming,
+        looks: usize,
+        /// Whether a look has shown an older link.
+        has_seen_older: bool,
+    },
     /// Read the destination; so many `looks` have not settled the call.
     ReadBack { destination: DestinationUser, announced: LinkAnnouncement, why: IfNoEffect, looks: usize },
     /// Read whether the identity has a profile of its own, or a native user has the profile's name.
@@ -336,7 +343,7 @@ impl LinkJob {
         if let (LinkStep::Call { destination, announced }, Some(why)) = (&self.step, self.confirming) {
             let (destination, announced) = (destination.clone(), *announced);
             self.progress.begin_reading();
-            self.step = LinkStep::Confirm { destination, announced, why, looks: 0 };
+            self.step = LinkStep::Confirm { destination, announced, why, looks: 0, has_seen_older: false };
             return Transition::Continue(Pause::None);
         }
         LinkOutcome::Linked { recovered: false }.into()
@@ -346,22 +353,20 @@ impl LinkJob {
         &mut self,
         user: Option<&PoolUser>,
         destination: DestinationUser,
-        announced: AnnouncementTime,
-        why: Confirming,
         looks: usize,
-        policy: RowPolicy,
+        confirmation: Confirmation,
     ) -> Transition {
-        let source = &self.progress.row.link.source;
         self.is_user_disabled |= user.is_some_and(|user| !user.enabled);
-        let confirmed =
-            judge_confirming_look(user, source, announced, self.unlinked_at, looks, why, policy.settle_with);
+        let confirmed = judge_confirming_look(user, &self.progress.row.link.source, looks, confirmation);
+        let Confirmation { why, announced, has_seen_older, .. } = confirmation;
         match confirmed {
             ConfirmedLink::LookAgain => {
-                self.step = LinkStep::Confirm { destination, announced, why, looks };
-                Transition::Continue(match why {
-                    Confirming::Canary => Pause::before_look_after(looks),
-                    Confirming::Owner => Pause::until_lists_show_writes(),
-                })
+                self.step = LinkStep::Confirm { destination, announced, why, looks, has_seen_older };
+                Transition::Continue(Pause::before_look_after(looks))
+            }
+            ConfirmedLink::LookAgainForOlder => {
+                self.step = LinkStep::Confirm { destination, announced, why, looks, has_seen_older: true };
+                Transition::Continue(Pause::until_lists_show_writes())
             }
             ConfirmedLink::Ours => {
                 self.canary_finding = Some(CanaryFinding::Right);
@@ -417,10 +422,12 @@ impl LinkJob {
                     found => self.on_look(found.user(), destination, announced, why, looks + 1, policy, rng),
                 }
             }
-            LinkStep::Confirm { destination, announced, why, looks, .. } => {
+            LinkStep::Confirm { destination, announced, why, looks, has_seen_older } => {
+                let (unlinked_at, settle_with) = (self.unlinked_at, policy.settle_with);
+                let confirmation = Confirmation { why, announced, unlinked_at, has_seen_older, settle_with };
                 match self.progress.look_for_destination(&users, &destination, policy) {
                     SearchResult::ReadNext => Transition::Continue(Pause::None),
-                    found => self.on_confirming_look(found.user(), destination, announced, why, looks + 1, policy),
+                    found => self.on_confirming_look(found.user(), destination, looks + 1, confirmation),
                 }
             }
             LinkStep::LookForProfile => match self.progress.look_for_profile(&users, policy) {

@@ -39,6 +39,7 @@ mod worker;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -48,6 +49,7 @@ use crate::domain::event::RunObserver;
 use crate::domain::finding::Finding;
 use crate::domain::identity::{DestinationUser, Personal, PoolId};
 use crate::domain::outcome::{RefusalCode, UndoOutcome};
+use crate::domain::outlook::WindowOutlook;
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::run::StopError;
 use crate::domain::state::RetryChoice;
@@ -98,6 +100,8 @@ pub struct EngineOptions {
     pub settle_with: SettleWith,
     /// Which users count where a row names its user by an address.
     pub trust: TrustPolicy,
+    /// The schedule of the windows, for the time left; `None` without windows.
+    pub windows: Option<Arc<dyn WindowOutlook>>,
     /// Whether every call with success is read back, to see whether its link stood before.
     pub reads_back: bool,
     /// Failures that stop the run.
@@ -122,6 +126,7 @@ impl Default for EngineOptions {
             retry: RetryChoice::NOTHING,
             settle_with: SettleWith::default(),
             trust: TrustPolicy::default(),
+            windows: None,
             reads_back: false,
             stop_limits: StopLimits::new(),
             duration_max: None,

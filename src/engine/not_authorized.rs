@@ -5,11 +5,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::outcome::RefusalCode;
 use crate::domain::row::RowNumber;
 use crate::domain::run::{StopCause, StopError};
 use crate::limits::NOT_AUTHORIZED_ROWS_MAX;
 use crate::service::CallFault;
-use crate::service::classify::NOT_AUTHORIZED;
+use crate::service::classify::{CallKind, FaultClass, IfNoEffect, NOT_AUTHORIZED, classify};
 
 /// The rows that the service answered so in turn.
 #[derive(Debug, Default)]
@@ -18,7 +19,7 @@ pub(super) struct NotAuthorizedRows(BTreeSet<RowNumber>);
 impl NotAuthorizedRows {
     /// Takes note of the answer to a write call. Returns why the run must stop, where it must.
     pub(super) fn on_write_answer(&mut self, row: RowNumber, fault: Option<&CallFault>) -> Option<StopError> {
-        if fault.is_none_or(|fault| fault.code() != NOT_AUTHORIZED) {
+        if !fault.is_some_and(is_about_the_caller) {
             self.0.clear();
             return None;
         }
@@ -33,19 +34,25 @@ impl NotAuthorizedRows {
     }
 }
 
+/// Whether the answer may be about the caller. A text about a disabled user is about the row.
+fn is_about_the_caller(fault: &CallFault) -> bool {
+    let refusal = FaultClass::Doubtful(IfNoEffect::RefuseRow(RefusalCode::UserDisabled));
+    fault.code() == NOT_AUTHORIZED && classify(CallKind::Write, fault) != refusal
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::service::AnswerMeta;
 
-    fn answer(code: &str) -> CallFault {
-        let (code, message) = (code.to_owned(), "User is disabled.".to_owned());
+    fn answer(code: &str, message: &str) -> CallFault {
+        let (code, message) = (code.to_owned(), message.to_owned());
         CallFault::Answered { status: 400, code, message, retry_after: None, meta: AnswerMeta::default() }
     }
 
     #[test]
     fn only_different_rows_in_turn_stop_the_run() {
-        let refused = answer(NOT_AUTHORIZED);
+        let refused = answer(NOT_AUTHORIZED, "no");
         let mut rows = NotAuthorizedRows::default();
         let last = NOT_AUTHORIZED_ROWS_MAX as u64;
         let stops_at = |rows: &mut NotAuthorizedRows, numbers: std::ops::RangeInclusive<u64>| {
@@ -53,9 +60,11 @@ mod tests {
         };
         assert_eq!(stops_at(&mut rows, 1..=last - 1), None);
         assert!(rows.on_write_answer(RowNumber(1), Some(&refused)).is_none(), "the same row again");
-        assert!(rows.on_write_answer(RowNumber(99), Some(&answer("InternalErrorException"))).is_none());
+        assert!(rows.on_write_answer(RowNumber(99), Some(&answer("InternalErrorException", "no"))).is_none());
         assert_eq!(stops_at(&mut rows, 1..=last - 1), None, "another answer came between");
         assert!(rows.on_write_answer(RowNumber(99), None).is_none());
+        let disabled = answer(NOT_AUTHORIZED, "User is disabled.");
+        assert!((1..=2 * last).all(|number| rows.on_write_answer(RowNumber(number), Some(&disabled)).is_none()));
         assert_eq!(stops_at(&mut rows, 1..=last + 5), Some(last));
     }
 }

@@ -22,7 +22,7 @@ enum SystemicFault {
     /// Such as a page of a proxy.
     #[error("the answer is not one of Amazon Cognito")]
     UnreadableAnswer,
-    #[error("HTTP status {0} without an error code of Amazon Cognito")]
+    #[error("HTTP status {0} without a known error code of Amazon Cognito")]
     HttpStatus(u16),
     #[error("no connection")]
     NoConnection,
@@ -40,7 +40,9 @@ impl SystemicFault {
                 429 | 502..=504 => None,
                 _ => Some(Self::HttpStatus(*status)),
             },
-            CallFault::Answered { status: status @ (403 | 404 | 405 | 501), .. } => {
+            // Not implemented, whatever the code: no service answers with it for a while.
+            CallFault::Answered { status: status @ 501, .. } => Some(Self::HttpStatus(*status)),
+            CallFault::Answered { status: status @ 403..=405, .. } => {
                 is_unrecognised(&classify(kind, fault)).then_some(Self::HttpStatus(*status))
             }
             _ => None,
@@ -146,6 +148,8 @@ impl UndecidedWrites {
             return None;
         }
         let is_undecided = fault.is_some_and(|fault| match classify(kind, fault) {
+            // The link is looked for, and may be there.
+            _ if matches!(fault, CallFault::Transport { kind: Transport::Unconfirmed, .. }) => false,
             FaultClass::Transient | FaultClass::Unreached | FaultClass::Doubtful(IfNoEffect::RetryCall) => true,
             _ => SystemicFault::of(kind, fault).is_some(),
         });
@@ -236,6 +240,7 @@ mod tests {
         for fault in [
             answered(400, "UnknownOperationException"),
             answered(501, "NotImplemented"),
+            answered(501, "InternalFailure"),
             answered(404, ""),
             answered(403, ""),
             answered(500, ""),
@@ -262,6 +267,7 @@ mod tests {
             answered(400, "BrandNewException"),
             transport(Transport::Timeout),
             transport(Transport::Broken),
+            transport(Transport::Unconfirmed),
         ] {
             assert_eq!(stops_after((0..9).map(|_| write(&fault))), None, "{fault:?}");
         }
@@ -314,6 +320,7 @@ mod tests {
             // A refusal is a decision, and a throttled call is none.
             assert!(!stopped(&mut watch, 1, &answered(400, "TooManyRequestsException"), 70));
             assert!(!stopped(&mut watch, 1, &answered(400, "UserNotFoundException"), 130));
+            assert!(!stopped(&mut watch, 1, &transport(Transport::Unconfirmed), 130));
             assert!(!(0..500).any(|row| stopped(&mut watch, row, fault, 190)));
             assert!(stopped(&mut watch, 1, fault, 251));
         }

@@ -26,6 +26,13 @@ pub struct PoolKnowledge {
     pub from_simulator: bool,
 }
 
+impl PoolKnowledge {
+    /// Returns those of these providers that the pool does not have.
+    pub fn missing_of(&self, providers: &BTreeSet<ProviderName>) -> BTreeSet<ProviderName> {
+        providers.iter().filter(|name| !self.providers.contains_key(*name)).cloned().collect()
+    }
+}
+
 /// Reads the pool and its providers, with retries on throttling and transient faults.
 pub async fn preflight(directory: &dyn UserDirectory, clock: Clock, rng: &mut Rng) -> Result<PoolKnowledge, StopError> {
     let mut calls = PatientReader::new(clock, rng);

@@ -4,6 +4,7 @@ use super::column_names::ColumnNames;
 use super::columns::Column;
 use super::error::header_finding;
 use crate::domain::finding::{Finding, FindingCode};
+use crate::domain::nearest::{nearest, question};
 use crate::limits::{HEADER_NAME_SHOWN_CHARS_MAX, HEADER_NAMES_SHOWN_MAX};
 
 /// The field of each column in every record of a CSV, from 0.
@@ -76,11 +77,8 @@ impl HeaderColumns<'_> {
         let mapped = self.known.mapped(column).unwrap_or_default();
         let near: Vec<String> =
             self.names.iter().filter(|name| resembles(name, mapped)).take(3).map(|name| shown(name)).collect();
-        let hint = if near.is_empty() {
-            "give a name of the header".to_owned()
-        } else {
-            format!("did you mean {}", near.join(", "))
-        };
+        let near: Vec<&str> = near.iter().map(String::as_str).collect();
+        let hint = question(&near).unwrap_or_else(|| "give a name of the header".to_owned());
         self.finding(
             FindingCode::MissingColumn,
             None,
@@ -110,13 +108,24 @@ impl HeaderColumns<'_> {
             FindingCode::MissingColumn,
             None,
             format!(
-                "no column for {}: accepted names are {}{}; {}; give it with --map {first}=NAME{constant}",
+                "no column for {}: accepted names are {}{}; {}; give it with --map {first}=NAME{constant}{}",
                 group.iter().map(|column| column.name()).collect::<Vec<_>>().join(" or "),
                 accepted.join(", "),
                 self.preset_note(group),
-                self.known_header()
+                self.known_header(),
+                self.misspelled(&accepted)
             ),
         )
+    }
+
+    /// Asks whether a name of the header that means nothing is a misspelled one of these. A name that resembles one is no
+    /// name of a user.
+    fn misspelled(&self, accepted: &[&str]) -> String {
+        let unknown = self.names.iter().filter(|name| self.known.find(name).is_none());
+        let misspelled = unknown.filter_map(|name| Some((name, nearest(name, accepted.iter().copied())?)));
+        let asked =
+            misspelled.map(|(name, near)| format!("; {}: {}", shown(name), question(&[near]).unwrap_or_default()));
+        asked.take(1).collect()
     }
 
     /// Explains why the preset has no column for the identity, if it has none.

@@ -51,4 +51,4 @@ pub use reader::{FirstReading, InputReader};
 pub use record::{CheckedRow, InputRecord, LinkRef, RawRecord, RecordLayout};
 pub use record_writer::{Note, NoteColumns, RecordWriter, encode_csv_row};
 pub use sort::{Sorted, Sorter};
-pub use source::InputSource;
+pub use source::{InputSource, STDIN_NAME};

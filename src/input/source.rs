@@ -14,6 +14,9 @@ use super::pin::{PinCell, PinRecorder};
 use crate::domain::finding::FindingCode;
 use crate::limits::{READ_BUFFER_BYTES, SPOOL_BYTES_MAX};
 
+/// What messages and plans call standard input.
+pub const STDIN_NAME: &str = "standard input";
+
 /// An open input. Every reading starts at its beginning and sees the same file, even if another one has been moved to
 /// its path in the meantime. If the file itself is changed after it was checked, later readings end with an error.
 #[derive(Debug, Clone)]
@@ -37,7 +40,7 @@ impl InputSource {
     /// when the program ends, however it ends.
     pub fn open(path: &Path) -> Result<Self, InputError> {
         if path.as_os_str() == "-" {
-            return Self::spool("standard input", io::stdin().lock());
+            return Self::spool(STDIN_NAME, io::stdin().lock());
         }
         let name = path.display().to_string();
         if let Some(found) = object_at(path) {

@@ -27,9 +27,11 @@ pub struct LedgerContents {
     pub header: LedgerHeader,
     pub view: LedgerView,
     pub last_run: Option<LastRun>,
+    /// The last run of any command, where it has no end: it was killed, or still runs.
+    pub unended_run: Option<RunStart>,
     /// The quota that the last run which was throttled has found, in thousandths of a call a second.
     pub pace_milli: Option<u64>,
-    pub(super) input_rows: InputSizes,
+    pub(super) readings: InputReadings,
     /// The state of the hash chain after the last line.
     pub head: ChainHead,
     pub lines: u64,
@@ -93,27 +95,58 @@ pub fn held_binding(path: &Path) -> Result<Option<Binding>, LedgerError> {
 /// As [`load_contents`], for a ledger that must belong to a certain pool.
 pub(super) fn load_contents_of(path: &Path, expected: Option<&Binding>) -> Result<LedgerContents, LedgerError> {
     let source = FileSource::open(path)?;
-    let LoadedLedger { header, view, last_run, pace_milli, input_rows, runs, last_at, whole_lines, torn_bytes } =
-        load(&source, expected)?;
-    let header = header.ok_or_else(|| LedgerError::NotALedger { place: source.place() })?;
-    let WholeLines { head, count: lines, .. } = whole_lines;
-    Ok(LedgerContents { header, view, last_run, pace_milli, input_rows, head, lines, runs, last_at, torn_bytes })
+    let loaded = load(&source, expected)?;
+    let header = loaded.header.ok_or_else(|| LedgerError::NotALedger { place: source.place() })?;
+    let WholeLines { head, count: lines, .. } = loaded.whole_lines;
+    Ok(LedgerContents {
+        header,
+        view: loaded.view,
+        last_run: loaded.last_run,
+        unended_run: loaded.unended_run,
+        pace_milli: loaded.pace_milli,
+        readings: loaded.readings,
+        head,
+        lines,
+        runs: loaded.runs,
+        last_at: loaded.last_at,
+        torn_bytes: loaded.torn_bytes,
+    })
 }
 
-/// How many rows each input of a ledger had in its last run, by its path as it was given.
-#[derive(Debug, Default)]
-pub(super) struct InputSizes(BTreeMap<String, u64>);
+/// What the last run over an input that counted its rows has read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputReading {
+    pub rows: u64,
+    /// Hash of the decoded input; `None` where the run recorded none.
+    pub hash: Option<String>,
+}
 
-impl InputSizes {
+/// What was read of each input of a ledger, by its path as it was given.
+#[derive(Debug, Default)]
+pub(super) struct InputReadings(BTreeMap<String, InputReading>);
+
+impl InputReadings {
     pub(super) fn note(&mut self, start: &RunStart) {
         let Some(rows) = start.rows else { return };
         if self.0.len() < LEDGER_INPUTS_MAX || self.0.contains_key(&start.input) {
-            self.0.insert(start.input.clone(), rows);
+            let hash = start.origin.as_ref().and_then(|origin| origin.input_hash.clone());
+            self.0.insert(start.input.clone(), InputReading { rows, hash });
         }
     }
 
-    pub(super) fn of(&self, input: &str) -> Option<u64> {
-        self.0.get(input).copied()
+    pub(super) fn of(&self, input: &str) -> Option<&InputReading> {
+        self.0.get(input)
+    }
+}
+
+impl LedgerContents {
+    /// Returns what the last run has read of an input, which may have moved: of several, it is found by its file name.
+    pub fn reading_of(&self, input: &str) -> Option<&InputReading> {
+        let by_name = || self.readings.of(self.view.name_of_input(input));
+        match self.view.inputs() {
+            [only] => self.readings.of(&only.path),
+            _ => self.readings.of(input).or_else(by_name),
+        }
     }
 }
 
@@ -122,8 +155,9 @@ pub(super) struct LoadedLedger {
     pub(super) header: Option<LedgerHeader>,
     pub(super) view: LedgerView,
     pub(super) last_run: Option<LastRun>,
+    pub(super) unended_run: Option<RunStart>,
     pub(super) pace_milli: Option<u64>,
-    pub(super) input_rows: InputSizes,
+    pub(super) readings: InputReadings,
     pub(super) runs: u64,
     /// The time of the last line.
     pub(super) last_at: UnixMs,
@@ -136,8 +170,9 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
     let mut header = None;
     let mut view = LedgerView::new();
     let mut last_run: Option<LastRun> = None;
+    let mut unended_run: Option<RunStart> = None;
     let mut pace_milli = None;
-    let mut input_rows = InputSizes::default();
+    let mut readings = InputReadings::default();
     let (mut runs, mut last_at) = (0, 0);
     let mut reader = LedgerReader::new(source)?;
     while let Some(LedgerRecordAt { line, place, record }) = reader.next_record()? {
@@ -159,12 +194,14 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
                 runs += 1;
                 let input = (start.command != UNDO_COMMAND).then_some(start.input.as_str());
                 view.run_started(input);
+                unended_run = Some(start.clone());
                 if start.command != UNDO_COMMAND {
-                    input_rows.note(&start);
+                    readings.note(&start);
                     last_run = Some(LastRun { start, end: None });
                 }
             }
             LedgerRecord::RunEnded(end) => {
+                unended_run = unended_run.filter(|start| start.run != end.run);
                 pace_milli = end.pace_milli.or(pace_milli);
                 if end.ended == EndedAs::Completed {
                     view.run_completed();
@@ -184,5 +221,16 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
         }
     }
     let (whole_lines, torn_bytes) = (reader.whole_lines(), reader.torn_bytes());
-    Ok(LoadedLedger { header, view, last_run, pace_milli, input_rows, runs, last_at, whole_lines, torn_bytes })
+    Ok(LoadedLedger {
+        header,
+        view,
+        last_run,
+        unended_run,
+        pace_milli,
+        readings,
+        runs,
+        last_at,
+        whole_lines,
+        torn_bytes,
+    })
 }

@@ -37,8 +37,10 @@ use crate::domain::state::{RowEvent, RowState, next_state};
 use crate::limits::LEDGER_WORD_CHARS_MAX;
 pub use chain::ChainHead;
 use checked_line::CheckedLine;
-use contents::{InputSizes, LoadedLedger};
-pub use contents::{LastRun, LedgerContents, find_head, held_binding, load_contents, read_header, read_records};
+pub use contents::{
+    InputReading, LastRun, LedgerContents, find_head, held_binding, load_contents, read_header, read_records,
+};
+use contents::{InputReadings, LoadedLedger};
 pub use corrections::{Corrections, InputPresence, identity_hash, superseded_identities};
 pub use error::{DisplacedHow, LedgerError, LedgerOperation, LockHolder};
 use links_to_undo::row_of;
@@ -61,7 +63,7 @@ pub struct Ledger {
     view: LedgerView,
     last_run: Option<LastRun>,
     pace_milli: Option<u64>,
-    input_rows: InputSizes,
+    readings: InputReadings,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,10 +86,10 @@ impl Ledger {
 
     /// Reads a ledger file without locking it. What is recorded later changes the view and not the file.
     pub fn open_read_only(path: &Path, binding: &Binding) -> Result<Self, LedgerError> {
-        let LedgerContents { view, last_run, pace_milli, input_rows, head, .. } =
+        let LedgerContents { view, last_run, pace_milli, readings, head, .. } =
             contents::load_contents_of(path, Some(binding))?;
         let writer = LedgerWriter::new(Box::new(DiscardStorage::default()), head, 0);
-        Ok(Self { writer, view, last_run, pace_milli, input_rows })
+        Ok(Self { writer, view, last_run, pace_milli, readings })
     }
 
     /// Reads a ledger file, or starts without one where there is none. No file is locked, created or changed.
@@ -116,7 +118,7 @@ impl Ledger {
             view: loaded.view,
             last_run: loaded.last_run,
             pace_milli: loaded.pace_milli,
-            input_rows: loaded.input_rows,
+            readings: loaded.readings,
         };
         if created {
             let tool = TOOL_VERSION.to_owned();
@@ -195,14 +197,14 @@ impl Ledger {
 
     /// Rows of an input in the last run that counted them, by its path as it was given.
     pub fn rows_of_input(&self, input: &str) -> Option<u64> {
-        self.input_rows.of(input)
+        self.readings.of(input).map(|reading| reading.rows)
     }
 
     pub fn run_started(&mut self, start: &RunStart) -> Result<(), LedgerError> {
         self.writer.append(&LedgerRecord::RunStarted(start.clone()))?;
         self.view.run_started((start.command != UNDO_COMMAND).then_some(start.input.as_str()));
         if start.command != UNDO_COMMAND {
-            self.input_rows.note(start);
+            self.readings.note(start);
             self.last_run = Some(LastRun { start: start.clone(), end: None });
         }
         Ok(())

@@ -160,7 +160,7 @@ impl fmt::Display for RunId {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunStart {
-    #[serde(with = "as_json_text")]
+    #[serde(rename = "run_id", alias = "run", with = "as_json_text")]
     pub run: RunId,
     /// Such as `link`.
     pub command: String,
@@ -271,7 +271,7 @@ impl From<&RunOutcome> for EndedAs {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunEnd {
-    #[serde(with = "as_json_text")]
+    #[serde(rename = "run_id", alias = "run", with = "as_json_text")]
     pub run: RunId,
     pub ended: EndedAs,
     /// Rows by state. A ledger does not keep the counts by code: they are empty when read.
@@ -778,7 +778,7 @@ pub struct Reinstatement {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunControlled<'a> {
-    #[serde(with = "as_json_text")]
+    #[serde(rename = "run_id", alias = "run", with = "as_json_text")]
     pub run: RunId,
     pub change: RunChange,
     /// The new limit of the rate, in thousandths of a write a second.
@@ -835,7 +835,7 @@ impl<'a> RunControlled<'a> {
         let (change, rate) = match change {
             ControlChange::Paused => (RunChange::Pause, None),
             ControlChange::Resumed => (RunChange::Resume, None),
-            ControlChange::RateSet(rate) => (RunChange::Rate, Some(rate)),
+            ControlChange::RateSet(rate) => (RunChange::Rate, Some(rate.per_second)),
             ControlChange::RateCleared => (RunChange::OwnRate, None),
             ControlChange::Draining => (RunChange::Drain, None),
             ControlChange::WindowOpened { rate } => (RunChange::WindowOpen, rate),

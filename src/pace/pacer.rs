@@ -44,6 +44,7 @@ pub struct CallPacer {
     refused_since: Option<Instant>,
     /// The ceiling by the options or the quota, in calls per second.
     own_ceiling: f64,
+    quota: Option<f64>,
     limits: RateLimits,
 }
 
@@ -63,6 +64,7 @@ impl CallPacer {
             cool_down: CoolDown::default(),
             refused_since: None,
             own_ceiling: pace.ceiling(),
+            quota: pace.quota(),
             limits: RateLimits::default(),
         }
     }
@@ -149,7 +151,7 @@ impl CallPacer {
     /// Takes a quota that was read again during the run.
     pub fn set_quota(&mut self, quota: RateQuota) {
         let seconds = self.seconds(self.clock.now());
-        self.own_ceiling = quota.ceiling();
+        (self.own_ceiling, self.quota) = (quota.ceiling(), quota.known());
         let ceiling = self.ceiling();
         if let Some(paced) = &mut self.paced {
             paced.controller.set_ceiling(seconds, ceiling, quota.known_part());
@@ -159,6 +161,16 @@ impl CallPacer {
     /// The highest rate at the moment, in calls per second; infinite where there is none.
     pub fn ceiling(&self) -> f64 {
         self.limits.ceiling(self.own_ceiling)
+    }
+
+    /// The highest rate in a window with this rate, or in one without a rate, in calls per second.
+    pub fn ceiling_in_window(&self, window: Option<f64>) -> f64 {
+        RateLimits { window, ..self.limits }.ceiling(self.own_ceiling)
+    }
+
+    /// The quota of all clients together, in calls per second; `None` where it was not read.
+    pub fn quota(&self) -> Option<f64> {
+        self.quota
     }
 
     /// Takes limits that were set during the run. They hold from the next call on.

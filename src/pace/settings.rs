@@ -53,6 +53,11 @@ impl RateQuota {
         self.per_second / f64::from(self.machines.max(1))
     }
 
+    /// The quota in calls per second, unless it is assumed.
+    pub fn known(self) -> Option<f64> {
+        (self.origin != QuotaOrigin::Assumed).then_some(self.per_second)
+    }
+
     /// That part, unless the quota is assumed.
     pub fn known_part(self) -> Option<f64> {
         (self.origin != QuotaOrigin::Assumed).then(|| self.even_part())
@@ -81,18 +86,20 @@ pub struct Pace {
     /// The start, and the ceiling in calls per second; `None` for no rate at all.
     paced: Option<(InitialRate, f64)>,
     shared: bool,
+    /// The quota of all clients together, in calls per second, where it was read.
+    quota: Option<f64>,
 }
 
 impl Pace {
     /// No rate: only pauses after throttled calls.
     pub fn unbounded() -> Self {
-        Self { paced: None, shared: false }
+        Self { paced: None, shared: false, quota: None }
     }
 
     /// At most this many calls per second, and fewer if the service throttles.
     pub fn at(per_second: f64) -> Self {
         let per_second = per_second.clamp(RATE_PER_SECOND_MIN, RATE_PER_SECOND_MAX);
-        Self { paced: Some((InitialRate::At(per_second), per_second)), shared: false }
+        Self { paced: Some((InitialRate::At(per_second), per_second)), shared: false, quota: None }
     }
 
     /// A share of a quota; other clients may need more than the rest. If the quota is assumed, the rate that an earlier run
@@ -102,7 +109,7 @@ impl Pace {
             (None, Some(learnt)) => InitialRate::Learnt(learnt),
             _ => InitialRate::Known(limit.even_part()),
         };
-        Self { paced: Some((start, limit.ceiling())), shared: limit.machines > 1 }
+        Self { paced: Some((start, limit.ceiling())), shared: limit.machines > 1, quota: limit.known() }
     }
 
     /// As fast as the service allows, on one of this many machines: from the rate that an earlier run has `learnt`, in calls
@@ -110,7 +117,11 @@ impl Pace {
     pub fn max(machines: u32, learnt: Option<f64>) -> Self {
         let guess = RATE_START_PER_SECOND / f64::from(machines.max(1));
         let start = learnt.map_or(InitialRate::Ramp(guess), InitialRate::Learnt);
-        Self { paced: Some((start, RATE_PER_SECOND_MAX)), shared: machines > 1 }
+        Self { paced: Some((start, RATE_PER_SECOND_MAX)), shared: machines > 1, quota: None }
+    }
+
+    pub(super) fn quota(self) -> Option<f64> {
+        self.quota
     }
 
     /// The highest rate, in calls per second; infinite if there is none.

@@ -125,15 +125,7 @@ pub const NOT_AUTHORIZED: &str = "NotAuthorizedException";
 /// What a [`NOT_AUTHORIZED`] answer refuses; `None` where it denies access to the whole run. Sister calls answer "User is
 /// disabled." with this code, so for a write only a text about access is about the run.
 fn not_authorized(kind: CallKind, text: &str) -> Option<RefusalCode> {
-    const ABOUT_ACCESS: [&str; 7] = [
-        "authorized to perform",
-        "is not authorized",
-        "access denied",
-        "accessdenied",
-        "security token",
-        "explicit deny",
-        "identity-based policy",
-    ];
+    const ABOUT_ACCESS: [&str; 4] = ["authorized to perform", "accessdenied", "security token", "explicit deny"];
     if ABOUT_ACCESS.iter().any(|part| text.contains(part)) {
         None
     } else if text.contains("disabled") {

@@ -39,6 +39,8 @@ code_enum! {
         Broken = "connection_broken",
         /// A complete answer that cannot be read: the call may have had an effect.
         Unreadable = "unreadable_answer",
+        /// Status 200 and a request ID, as the service gives, but not its form of success: the call may have had an effect.
+        Unconfirmed = "unconfirmed_success",
     }
 }
 

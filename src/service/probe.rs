@@ -18,6 +18,10 @@ pub enum ProbeCall {
     DeletePool {
         pool: String,
     },
+    /// A page of the pools of the account.
+    ListPools {
+        token: Option<String>,
+    },
     CreateProvider {
         pool: String,
         name: String,
@@ -43,6 +47,10 @@ pub enum ProbeCall {
         pool: String,
         identity: ProbeIdentity,
     },
+    GetUser {
+        pool: String,
+        username: String,
+    },
     ListUsers {
         pool: String,
         /// In the syntax of the service, as it is.
@@ -53,28 +61,42 @@ pub enum ProbeCall {
 
 impl ProbeCall {
     /// Every operation that a probe calls, for the list of IAM actions.
-    pub const OPERATIONS: [&'static str; 8] = [
+    pub const OPERATIONS: [&'static str; 10] = [
         "CreateUserPool",
         "DeleteUserPool",
+        "ListUserPools",
         "CreateIdentityProvider",
         "AdminCreateUser",
         "AdminDisableUser",
         "AdminLinkProviderForUser",
         "AdminDisableProviderForUser",
+        "AdminGetUser",
         "ListUsers",
     ];
 
     pub fn operation(&self) -> &'static str {
-        let [create_pool, delete_pool, create_provider, create_user, disable_user, link, unlink, list_users] =
-            Self::OPERATIONS;
+        let [
+            create_pool,
+            delete_pool,
+            list_pools,
+            create_provider,
+            create_user,
+            disable_user,
+            link,
+            unlink,
+            get_user,
+            list_users,
+        ] = Self::OPERATIONS;
         match self {
             Self::CreatePool { .. } => create_pool,
             Self::DeletePool { .. } => delete_pool,
+            Self::ListPools { .. } => list_pools,
             Self::CreateProvider { .. } => create_provider,
             Self::CreateUser { .. } => create_user,
             Self::DisableUser { .. } => disable_user,
             Self::Link { .. } => link,
             Self::Unlink { .. } => unlink,
+            Self::GetUser { .. } => get_user,
             Self::ListUsers { .. } => list_users,
         }
     }
@@ -169,12 +191,34 @@ pub struct ProbeIdentity {
 pub enum ProbeFacts {
     /// The call succeeded, and its answer shows nothing that a probe needs.
     Done,
+    /// A link or an unlink was answered with success, in this form.
+    Written(WriteForm),
     /// The id of a pool that was created.
     Pool(String),
+    Pools {
+        pools: Vec<ProbePool>,
+        next_token: Option<String>,
+    },
     Users {
         users: Vec<ProbeUser>,
         next_token: Option<String>,
     },
+}
+
+/// The form of the answer to a write that the SDK takes for a success.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WriteForm {
+    /// Status, headers and body, as a person reads them.
+    pub text: String,
+    /// Why `link` and `undo` do not take it for a success.
+    pub doubt: Option<String>,
+}
+
+/// A pool as a list of the account's pools shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbePool {
+    pub id: String,
+    pub name: String,
 }
 
 /// A user as the pool shows it.

@@ -62,6 +62,21 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
+/// Returns a limit that a person has chosen, with the lower rate and the code of what it does not exceed.
+pub fn chosen_rate(per_second: f64, bound: Option<(f64, &str)>) -> String {
+    match bound {
+        Some((effective, code)) => {
+            format!("{} requested, {} effective: the limit of the {code}", rate(per_second), rate(effective))
+        }
+        None => format!("at most {}", rate(per_second)),
+    }
+}
+
+/// Returns what follows a rate where a run sends by windows.
+pub fn within_windows(has_windows: bool) -> &'static str {
+    if has_windows { " within the windows" } else { "" }
+}
+
 fn two_units(seconds: u128, large: u128, large_name: &str, small: u128, small_name: &str) -> String {
     let (whole, rest) = (seconds / large, seconds % large / small);
     if rest == 0 { format!("{whole} {large_name}") } else { format!("{whole} {large_name} {rest} {small_name}") }

@@ -152,12 +152,27 @@ pub(super) struct LiveText {
 pub(super) struct Part {
     pub(super) rank: u8,
     pub(super) text: String,
+    /// What stays of it where there is no room.
+    pub(super) short: Option<String>,
+}
+
+/// Parts with a rank up to this stay until the others are short.
+const RANK_KEPT: u8 = 1;
+
+impl Part {
+    pub(super) fn new(rank: u8, text: String) -> Self {
+        Self { rank, text, short: None }
+    }
+
+    pub(super) fn or_short(self, short: String) -> Self {
+        Self { short: Some(short), ..self }
+    }
 }
 
 impl LiveText {
     /// A text of one part.
     pub(super) fn plain(text: String) -> Self {
-        Self { bar: None, parts: vec![Part { rank: 0, text }] }
+        Self { bar: None, parts: vec![Part::new(0, text)] }
     }
 
     /// How indicatif draws the text, and the bar where there is room, in so many columns.
@@ -181,18 +196,46 @@ impl LiveText {
     }
 }
 
-/// Joins the parts. Where they are too long, those with the highest rank are left out, and the last one is cut.
+/// Joins the parts. Where they are too long, those that matter least are left out, then those with a short text have it,
+/// then the others are left out. Of the last one, whole words stay.
 pub(super) fn fit(parts: &[Part], columns: usize) -> String {
-    let mut kept: Vec<&Part> = parts.iter().collect();
+    let mut kept = parts.to_vec();
     loop {
         let text = kept.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join(", ");
-        let last = kept.iter().enumerate().max_by_key(|(at, part)| (part.rank, *at)).map(|(at, _)| at);
-        match last {
-            Some(at) if text.chars().count() > columns && kept.len() > 1 => {
-                kept.remove(at);
-            }
-            _ => return text.chars().take(columns).collect(),
+        if text.chars().count() <= columns {
+            return text;
         }
+        let last = |chosen: &dyn Fn(&Part) -> bool| {
+            let found = kept.iter().enumerate().filter(|(_, part)| chosen(part));
+            found.max_by_key(|(at, part)| (part.rank, *at)).map(|(at, _)| at)
+        };
+        if let Some(at) = last(&|part| part.rank > RANK_KEPT && part.short.is_none()).filter(|_| kept.len() > 1) {
+            kept.remove(at);
+        } else if let Some(at) = last(&|part| part.short.as_ref().is_some_and(|short| *short != part.text)) {
+            kept[at].text = kept[at].short.clone().unwrap_or_default();
+        } else if let Some(at) = last(&|_| true).filter(|_| kept.len() > 1) {
+            kept.remove(at);
+        } else {
+            return whole_words(&text, columns);
+        }
+    }
+}
+
+fn whole_words(text: &str, columns: usize) -> String {
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if line.chars().count() + usize::from(!line.is_empty()) + word.chars().count() > columns {
+            break;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    match line.trim_end_matches([',', ':']) {
+        // Not even the first word has room.
+        "" => text.chars().take(columns).collect(),
+        words => words.to_owned(),
     }
 }
 
@@ -299,7 +342,7 @@ mod tests {
     }
 
     fn text() -> LiveText {
-        let part = |rank, text: &str| Part { rank, text: text.to_owned() };
+        let part = |rank, text: &str| Part::new(rank, text.to_owned());
         LiveText {
             bar: Some((240, 1_000)),
             parts: vec![
@@ -340,6 +383,15 @@ mod tests {
             let width = drawn(text(), columns).chars().count() + 2;
             assert!(width < columns.max(3), "{width} of {columns}");
         }
+    }
+
+    #[test]
+    fn a_text_of_one_part_keeps_whole_words() {
+        let plain = |columns| drawn(LiveText::plain("checking the input: 1,234 rows".to_owned()), columns);
+        assert_eq!(
+            [plain(40), plain(25), plain(13), plain(8)],
+            ["checking the input: 1,234 rows", "checking the input", "checking", "check"]
+        );
     }
 
     #[test]

@@ -72,7 +72,7 @@ message_codes! {
     NotVerified "not_verified" "The ledger was not compared with the pool, in spite of `--verify`.",
     Rehearsed "rehearsed" "How long the real run would take.",
     OutputWritten "output_written" "A result was written to a file, and how much is in it.",
-    RowsNotInInput "rows_not_in_input" "Rows of a ledger are not in its input as it is now.",
+    InputDiffers "input_differs" "An input is not as the last run has read it, or lacks rows of the ledger.",
     InputGone "input_gone" "The input of a ledger cannot be read again.",
     RowsNotAccepted "rows_not_accepted" "Exported rows that `validate` and `link` do not accept as they are.",
     MappingUnknown "mapping_unknown" "The attributes that a provider maps cannot be read.",
@@ -80,6 +80,7 @@ message_codes! {
     AddressUnverified "address_unverified" "Users have one address, and one of them has not verified it.",
     PoolsDeleted "pools_deleted" "No pool of the probe is left.",
     Simulator "simulator" "Where the simulated pool is served, and how to call it.",
+    UnknownVariable "unknown_variable" "A variable starts as those of options do, and no option has it.",
     Hint "hint" "What to do next.",
 }
 

@@ -113,11 +113,15 @@ impl Ui {
         });
     }
 
-    /// Writes how a command ended, where stderr has events.
-    pub fn ended(&self, command: &str, exit_status: u8) {
+    /// Writes how a command ended, where stderr has events. Arguments that cannot be parsed may name no command.
+    pub fn ended(&self, command: Option<&str>, exit_status: u8) {
         self.process_event(|| {
             let level = if exit_status == 0 { EventLevel::Info } else { EventLevel::Warn };
-            Event::new(level, EventKind::Stop, "ended").with("command", command).with("exit_status", exit_status)
+            let event = Event::new(level, EventKind::Stop, "ended").with("exit_status", exit_status);
+            match command {
+                Some(command) => event.with("command", command),
+                None => event,
+            }
         });
     }
 
@@ -192,8 +196,17 @@ impl Ui {
     /// Prints what the command does at the moment, also when quiet, unless a run answers for itself: somebody waits for it.
     pub fn report_phase(&self) {
         if let Some(phase) = self.console.phase() {
-            self.console.plain(&format!("state: {}", phase.text()), || phase.event());
+            self.print_phase(&phase);
         }
+    }
+
+    /// As [`Ui::report_phase`], for a command that answers for itself.
+    pub fn report_step(&self, text: &str) {
+        self.print_phase(&Phase::Step(escape(text).into_owned()));
+    }
+
+    fn print_phase(&self, phase: &Phase) {
+        self.console.plain(&format!("state: {}", phase.text()), || phase.event());
     }
 
     /// A run begins: from now on it answers for itself.
@@ -280,6 +293,10 @@ impl Ui {
     }
 
     /// Returns the style of results on stdout.
+    pub fn prints_on_terminal(&self) -> bool {
+        self.console.options().terminals.stdout
+    }
+
     pub fn stdout_style(&self) -> Style {
         self.console.stdout_style()
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::console::Console;
 use super::events::{Event, EventLevel};
 use super::findings::FindingPrinter;
-use super::format::{counted, local_time, rate};
+use super::format::{chosen_rate, counted, local_time, rate};
 use super::message_code::MessageCode;
 use super::phase::Phase;
 use super::progress::{Progress, running_event, state_line};
@@ -55,7 +55,10 @@ impl EventPrinter {
         let what = match change {
             ControlChange::Paused => "paused".to_owned(),
             ControlChange::Resumed => "resumed".to_owned(),
-            ControlChange::RateSet(per_second) => format!("rate: at most {}", rate(per_second)),
+            ControlChange::RateSet(chosen) => format!(
+                "rate: {}",
+                chosen_rate(chosen.per_second, chosen.bound.map(|bound| (bound.per_second(), bound.as_str())))
+            ),
             ControlChange::RateCleared => "rate: the run's own limit again".to_owned(),
             ControlChange::Draining => "drain".to_owned(),
             ControlChange::WindowOpened { rate: None } => "the window is open".to_owned(),
@@ -126,6 +129,7 @@ impl RunObserver for EventPrinter {
                 self.console.plain(&format!("state: {text}"), event);
             }
             RunEvent::Tick(snapshot) => self.progress.on_tick(snapshot, self.draining),
+            RunEvent::Ended(snapshot) => self.progress.on_end(snapshot),
         }
     }
 }
@@ -156,6 +160,7 @@ mod tests {
     use super::super::ProgressChoice;
     use super::super::testing::Screen;
     use super::*;
+    use crate::domain::control::ChosenRate;
 
     fn throttled(row: u64) -> RunEvent {
         RunEvent::Throttled { number: RowNumber(row), pause: Duration::from_millis(500) }
@@ -205,7 +210,7 @@ mod tests {
     fn a_change_says_who_and_a_question_is_answered_even_when_quiet() {
         let events = [
             RunEvent::Controlled {
-                change: ControlChange::RateSet(3.0),
+                change: ControlChange::RateSet(ChosenRate { per_second: 3.0, bound: None }),
                 source: ControlSource::Socket,
                 user: Some("ops".to_owned()),
             },

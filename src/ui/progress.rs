@@ -127,6 +127,20 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// The last figures, for whoever makes metrics of events. People read the result.
+    pub(super) fn on_end(&mut self, snapshot: &RunSnapshot) {
+        if let Self::Lines(lines) = self
+            && lines.console.writes_events()
+        {
+            let text = format!("the run has ended after {}", counted(snapshot.counts.read, "row"));
+            let mut event = running_event(&lines.console, snapshot, false, &text);
+            "ended".clone_into(&mut event.code);
+            lines.console.event(event);
+        }
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         if let Self::Bar(console) = self {
@@ -160,22 +174,24 @@ fn status_line(snapshot: &RunSnapshot, draining: bool) -> String {
 /// longest.
 fn parts(snapshot: &RunSnapshot, draining: bool) -> Vec<Part> {
     let counts = &snapshot.counts;
+    let share = snapshot.total.and_then(|total| percent(counts.done(), total)).map(|share| format!("{share} %"));
     let done = match snapshot.total {
         None => format!("{} done", counted(counts.done(), "row")),
         Some(total) => {
-            let share = percent(counts.done(), total).map(|share| format!(" ({share} %)")).unwrap_or_default();
+            let share = share.as_ref().map(|share| format!(" ({share})")).unwrap_or_default();
             format!("{} of {} done{share}", count(counts.done()), counted(total, "row"))
         }
     };
-    let mut parts = vec![Part { rank: 3, text: done }];
+    let mut parts =
+        vec![Part::new(2, done).or_short(share.unwrap_or_else(|| format!("{} done", count(counts.done()))))];
     if draining {
         let text = match snapshot.in_flight {
             0 => "stopping".to_owned(),
             number => format!("stopping: {} in flight", counted(number as u64, "call")),
         };
-        parts.push(Part { rank: 0, text });
+        parts.push(Part::new(0, text).or_short("stopping".to_owned()));
     } else if let Some(waiting) = snapshot.waiting {
-        parts.push(Part { rank: 0, text: reason(waiting, snapshot.in_flight) });
+        parts.push(Part::new(0, reason(waiting, snapshot.in_flight)).or_short(short_reason(waiting)));
     }
     let problems = [
         (counts.refused, "refused"),
@@ -184,22 +200,32 @@ fn parts(snapshot: &RunSnapshot, draining: bool) -> Vec<Part> {
         (counts.invalid, "invalid"),
     ];
     let problems = problems.into_iter().filter(|(number, _)| *number > 0);
-    parts.extend(problems.map(|(number, state)| Part { rank: 4, text: format!("{} {state}", count(number)) }));
+    parts.extend(problems.map(|(number, state)| Part::new(4, format!("{} {state}", count(number)))));
     if !matches!(snapshot.waiting, Some(WaitReason::Held(_))) {
-        parts.push(Part { rank: 2, text: rate(snapshot.done_per_second) });
+        parts.push(Part::new(3, rate(snapshot.done_per_second)));
     }
     // Without any, this is the first to go.
     let rank = if snapshot.throttled == 0 { 6 } else { 5 };
-    parts.push(Part { rank, text: format!("{} throttled", count(snapshot.throttled)) });
+    parts.push(Part::new(rank, format!("{} throttled", count(snapshot.throttled))));
     if let Some(age) = snapshot.oldest_throttled
         && age >= Duration::from_millis(limits::LONG_THROTTLED_ROW_MS)
     {
-        parts.push(Part { rank: 5, text: format!("one row throttled for {}", duration(age)) });
+        parts.push(Part::new(5, format!("one row throttled for {}", duration(age))));
     }
     if let (Some(remaining), false) = (snapshot.remaining, draining) {
-        parts.push(Part { rank: 1, text: format!("{} left", duration(remaining)) });
+        parts.push(Part::new(1, format!("{} left", duration(remaining))));
     }
     parts
+}
+
+/// What stays of a reason on a narrow terminal.
+fn short_reason(waiting: WaitReason) -> String {
+    match waiting {
+        WaitReason::Held(Hold::Operator | Hold::PauseFile) => "paused".to_owned(),
+        WaitReason::Held(Hold::Window { .. }) => "window closed".to_owned(),
+        WaitReason::CoolDown(_) => "throttled".to_owned(),
+        _ => "waiting".to_owned(),
+    }
 }
 
 fn reason(waiting: WaitReason, in_flight: usize) -> String {
@@ -312,11 +338,22 @@ mod tests {
             ),
             (98, "247 of 1,000 rows done (24 %), paused by throttling 3 s, 7 refused, 19.9/s, 38 s left"),
             (80, "247 of 1,000 rows done (24 %), paused by throttling 3 s, 19.9/s, 38 s left"),
-            (60, "paused by throttling 3 s, 19.9/s, 38 s left"),
-            (40, "paused by throttling 3 s, 38 s left"),
-            (30, "paused by throttling 3 s"),
+            (60, "24 %, paused by throttling 3 s, 38 s left"),
+            (40, "24 %, throttled, 38 s left"),
+            (25, "throttled, 38 s left"),
+            (17, "throttled"),
         ] {
             assert_eq!(fit(&parts, columns), expected, "{columns}");
+        }
+        // A terminal of 20 columns has room for 17.
+        for (waiting, draining, expected) in [
+            (None, false, "24 %, 38 s left"),
+            (Some(WaitReason::Held(Hold::Operator)), false, "paused, 38 s left"),
+            (Some(WaitReason::Held(Hold::Window { opens: None })), false, "window closed"),
+            (None, true, "24 %, stopping"),
+        ] {
+            let parts = super::parts(&RunSnapshot { waiting, in_flight: 30, ..running() }, draining);
+            assert_eq!(fit(&parts, 17), expected);
         }
     }
 

@@ -151,7 +151,7 @@ async fn everything_that_is_said_is_an_event() {
     observer.on(&RunEvent::Draining { in_flight: 2 });
     drop(observer);
     ui.hint("seven");
-    ui.ended("link", 3);
+    ui.ended(Some("link"), 3);
     assert_eq!(screen.bar(), "");
     let mut seen: Vec<String> = Vec::new();
     for event in events_of(&screen) {

@@ -142,7 +142,7 @@ fn recorded(disk: &MemoryStorage) -> Vec<(String, Option<u64>, String, Option<St
     changes
         .map(|line| {
             let text = |name: &str| line[name].as_str().map(str::to_owned);
-            assert!(line["at"].as_i64() >= Some(START) && line["run"].is_string(), "{line}");
+            assert!(line["at"].as_i64() >= Some(START) && line["run_id"].is_string(), "{line}");
             (text("change").unwrap(), line["milli"].as_u64(), text("source").unwrap(), text("user"))
         })
         .collect()
@@ -610,4 +610,30 @@ fn a_link_before_its_run_is_reported_and_drained() {
     assert_eq!(home.read("stop.json"), finished.stdout);
     gate.open();
     assert_eq!(simulator.link_calls(), 5);
+}
+
+#[test]
+fn a_simulator_answers_with_what_it_serves() {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..2)));
+    home.write("pool.json", pool_file(&[]));
+    let arguments = ["simulate", "--listen", "127.0.0.1:0", "--pool-file", "pool.json", "--create-on-reference"];
+    let quick = ["--latency", "off", "--quota", "off", "--output", "json", "--log-format", "json", "--quiet"];
+    let running = Running::start(home.program(&[&arguments[..], &quick].concat()));
+    let result: Value = wait_for("the address", || serde_json::from_str(&running.stdout()).ok());
+    let url = result["url"].as_str().unwrap().to_owned();
+    let answer = |number: usize| {
+        running.signal("USR1");
+        wait_for("an answer", || {
+            running.stderr().lines().filter(|line| line.contains("serving")).nth(number).map(str::to_owned)
+        })
+    };
+    let before = answer(0);
+    assert!(before.contains(&format!("serving {url}: 0 calls so far")), "{before}");
+    assert!(before.contains(r#""event":"progress","code":"phase""#), "{before}");
+    home.link(&url, &["pairs.csv", "--rate", "1000"]).left_with(0);
+    let after = answer(1);
+    assert!(!after.contains(" 0 calls"), "{after}");
+    running.signal("TERM");
+    running.wait().left_with(0);
 }

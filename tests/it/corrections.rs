@@ -173,7 +173,7 @@ fn links_that_were_undone_are_made_again_only_on_request() {
     let simulator = start(&home);
     link(&home, &simulator, &[&["pairs.csv"], &RIGHT[..]].concat(), 0);
     let found = report(&home);
-    let run = found["runs"][0]["id"].as_str().unwrap().to_owned();
+    let run = found["runs"][0]["run_id"].as_str().unwrap().to_owned();
     let undo = |options: &[&str]| {
         let all = [&["pairs.csv.ledger", "--yes", "--rate", "1000", "--output", "json"], options].concat();
         let undone = home.on_pool("undo", &simulator.url, &all).left_with(0).json();

@@ -231,7 +231,7 @@ fn a_service_that_creates_what_a_call_names_is_not_taken_for_cognito() {
 #[test]
 fn the_next_command_has_no_password_and_names_no_file_for_stdin() {
     let home = Home::new();
-    let url = "http://user:secret@127.0.0.1:1/?key=secret";
+    let url = "http://127.0.0.1:1/?key=secret";
     let finished = home.on_pool("doctor", url, &[]).left_with(7);
     let hint =
         "hint: correct what failed, and check again: `cognito-link doctor --endpoint-url http://127.0.0.1:1/ --user";

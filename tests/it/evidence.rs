@@ -99,7 +99,8 @@ fn only_an_approved_plan_is_followed() {
     assert!(!home.path("plan.sig").exists());
     let approved = home.run(&["plan", "approve", "plan", "--key", "bob", "--digest", &digest]).left_with(0);
     assert!(approved.stdout.contains(&digest) && approved.stdout.contains("user_not_found"), "{approved:#?}");
-    let next = "`cognito-link link pairs.csv --simulate --pool-file pool.json --plan plan --require-approval SIGNERS`";
+    let next = "`cognito-link link pairs.csv --simulate --pool-file pool.json --plan plan --require-approval \
+                allowed_signers`";
     assert!(approved.stderr.contains(next), "{approved:#?}");
     link(&[]).refused_with(6, "no signer of alice.allowed");
     let approve = ["plan", "approve", "plan", "--key", "alice", "--force", "--output", "json"];

@@ -10,6 +10,7 @@ use cognito_link::domain::outcome::RefusalCode;
 use serde_json::Value;
 
 use crate::catalogue::needs_pool;
+use crate::harness::{schema, violations};
 
 #[path = "../../examples/fixtures/main.rs"]
 #[expect(dead_code, reason = "the entry of the generator as a program")]
@@ -39,7 +40,10 @@ fn link(input: &str, ledger: &Path, options: &[&str]) -> Checked<Ran> {
         .output()?;
     let talk = String::from_utf8(output.stderr)?;
     let report = serde_json::from_slice(&output.stdout).map_err(|error| format!("{error}: {talk}"))?;
-    Ok(Ran { status: output.status.code(), report, talk })
+    match violations(schema("link"), &report).as_slice() {
+        [] => Ok(Ran { status: output.status.code(), report, talk }),
+        found => Err(format!("{found:?} in {report}").into()),
+    }
 }
 
 fn count(report: &Value, state: &str) -> Checked<u64> {

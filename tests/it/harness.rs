@@ -17,7 +17,7 @@ pub(crate) use network::{Authority, ConnectProxy, TlsServer};
 pub(crate) use pairs::{Pair, csv, pairs, pool_file};
 pub(crate) use process::{Finished, Running};
 pub(crate) use proxy::{Fate, Gate, Proxy};
-pub(crate) use schema::{schema, violations};
+pub(crate) use schema::{schema, violations, violations_of};
 pub(crate) use simulator::Simulator;
 
 /// The simulator's pool.

@@ -1,10 +1,13 @@
 //! What machines read: results and events that are valid against their schemas, metrics, and hooks. The harness checks
 //! every JSON that a test here or elsewhere requests.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
+use clap::CommandFactory as _;
+use cognito_link::commands::Cli;
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -32,7 +35,11 @@ fn every_command_speaks_json_on_both_streams() {
     let quick = ["--pool-file", "pool.json", "--create-on-reference", "--latency", "off", "--quota", "off"];
     let simulator = Simulator::start(&home, &quick);
     let url = simulator.url.as_str();
+    // These have JSON in `control`, `evidence` and `probe`, and that of `simulate` is in `control`.
+    let elsewhere = ["control", "plan", "probe", "simulate"].map(str::to_owned);
+    let tried = RefCell::new(BTreeSet::from(elsewhere));
     let on_pool = |command: &str, arguments: &[&str], status: i32| {
+        tried.borrow_mut().insert(command.to_owned());
         let finished = home.on_pool(command, url, &[arguments, &JSON].concat()).left_with(status);
         let names = names(&finished);
         assert_eq!((names[0].as_str(), names[names.len() - 1].as_str()), ("start", "stop"), "{finished:#?}");
@@ -49,11 +56,12 @@ fn every_command_speaks_json_on_both_streams() {
     let (linked, run) = on_pool("link", &["pairs.csv", "--yes", "--rate", "1000", "-vvv"], 0);
     assert_eq!((&linked["rows"]["linked"], &linked["error"]), (&json!(20), &Value::Null));
     let local = |arguments: &[&str]| {
+        tried.borrow_mut().insert(arguments[0].to_owned());
         let finished = home.run(&[arguments, &JSON].concat()).left_with(0);
         serde_json::from_str::<Value>(&finished.stdout).unwrap()
     };
     let report = local(&["report", "pairs.csv.ledger"]);
-    assert_eq!(report["runs"][0]["id"], run, "events have the id that the ledger has");
+    assert_eq!(report["runs"][0]["run_id"], run, "events have the id that the ledger has");
     on_pool("export", &["--out", "links.csv"], 0);
     on_pool("duplicates", &[], 0);
     on_pool("undo", &["pairs.csv.ledger", "--dry-run"], 0);
@@ -62,9 +70,17 @@ fn every_command_speaks_json_on_both_streams() {
     local(&["verify", "pairs.csv.ledger"]);
     local(&["explain"]);
     local(&["template", "csv"]);
-    let listed = home.run(&["schema", "--output", "json"]).left_with(0);
-    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
-    assert_eq!(violations(schema("schema"), &listed), Vec::<String>::new());
+    assert_eq!(local(&["schema"])["schema"], Value::Null);
+    assert_eq!(&local(&["schema", "link"])["schema"], schema("link"));
+    let policy = ["policy", "link", "--account", "123456789012", "--user-pool-id", "us-east-1_Abcdefghi"];
+    let as_text: Value = serde_json::from_str(&home.run(&policy).left_with(0).stdout).unwrap();
+    assert_eq!(local(&policy)["policy"], as_text);
+    let script = home.run(&["completions", "bash"]).left_with(0).stdout;
+    assert_eq!(local(&["completions", "bash"])["script"], script);
+    let pages = local(&["man", "pages"])["page_count"].as_u64().unwrap();
+    assert_eq!(std::fs::read_dir(home.path("pages")).unwrap().count() as u64, pages);
+    let commands: BTreeSet<_> = Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    assert_eq!(tried.into_inner(), commands);
 }
 
 #[test]
@@ -120,6 +136,7 @@ fn schemas_agree_on_names() {
     for (name, kind, _) in cognito_link::commands::schema::SCHEMAS {
         let schema = schema(name);
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{name}");
+        collect_types(schema, name, &mut types);
         if name == "event" {
             continue;
         }
@@ -127,7 +144,6 @@ fn schemas_agree_on_names() {
         for member in ["schema_version", "exit_status", "error"] {
             assert!(schema["required"].as_array().unwrap().contains(&member.into()), "{name}: {member}");
         }
-        collect_types(schema, name, &mut types);
         for (definition, content) in schema["$defs"].as_object().unwrap() {
             let content = content.to_string();
             let (first, place) = definitions.entry(definition.clone()).or_insert((content.clone(), name));
@@ -135,6 +151,10 @@ fn schemas_agree_on_names() {
         }
     }
     assert!(types.len() > 100);
+    // One name for one idea.
+    for (name, instead) in [("run", "run_id"), ("id", "run_id"), ("repeats", "repeated")] {
+        assert!(!types.contains_key(name) && types.contains_key(instead), "{name} is {instead}");
+    }
 }
 
 fn collect_types(schema: &Value, place: &'static str, types: &mut BTreeMap<String, (String, &'static str)>) {
@@ -270,4 +290,66 @@ fn embedded_metrics_need_events() {
     let options = ["pairs.csv", "--rate", "1000", "--metrics", "emf", "--log-format", "json"];
     let finished = home.link(&simulator.url, &options).left_with(0);
     assert!(events(&finished).iter().any(|event| event["_aws"]["CloudWatchMetrics"].is_array()), "{finished:#?}");
+}
+
+/// Counters equal the ledger's, whatever the service answers: after `link`, `undo` and `reconcile --apply`.
+#[test]
+fn metrics_of_every_run_are_those_that_its_ledger_records() {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..12)));
+    let simulator = Simulator::quick(&home);
+    let unclear = |number: usize| match number {
+        2 => Fate::LostAfter,
+        4 => Fate::Answered(500, "InternalErrorException", "later".to_owned()),
+        5 => Fate::Answered(400, "TooManyRequestsException", "Rate exceeded".to_owned()),
+        _ => Fate::Passes,
+    };
+    let linking = Proxy::start(simulator.address(), move |number, _| unclear(number));
+    let unlinking = Proxy::before("AdminDisableProviderForUser", simulator.address(), move |number, _| unclear(number));
+    let applying = Proxy::start(simulator.address(), move |number, _| unclear(number));
+    // A list may lag for a minute, and a read of the user does not.
+    let common = ["--rate", "1000", "--concurrency", "1", "--settle-with", "get-user"];
+    let common = [&common[..], &JSON, &["--metrics", "emf"]].concat();
+    let runs: [(&str, &str, &[&str]); 3] = [
+        ("link", &linking.url, &["pairs.csv", "--yes"]),
+        ("undo", &unlinking.url, &["pairs.csv.ledger", "--yes", "--include-recovered"]),
+        ("reconcile", &applying.url, &["pairs.csv", "--apply", "--yes", "--max-changes-pct", "100"]),
+    ];
+    for (command, url, arguments) in runs {
+        let file = format!("{command}.prom");
+        let finished = home.on_pool(command, url, &[arguments, &common[..], &["--metrics-file", &file]].concat());
+        assert!(matches!(finished.code, Some(0 | 3)), "{finished:#?}");
+        let result: Value = serde_json::from_str(&finished.stdout).unwrap();
+        let result = if command == "reconcile" { &result["applied"] } else { &result };
+        let text = home.read(&file);
+        let ledger = home.ledger("pairs.csv.ledger");
+        let recorded = ledger.lines().filter(|line| line["type"] == "run_ended").last().unwrap();
+        let last = events(&finished).into_iter().rfind(|event| event["event"] == "progress").unwrap();
+        assert_eq!(last["code"], "ended", "{command}: {last}");
+        let rows = samples(&text, "cognito_link_rows", "state");
+        assert!(rows.values().sum::<f64>() > 0.0 && rows.len() >= 7, "{command}: {rows:?}");
+        for (state, number) in &rows {
+            let held = recorded["rows"][state].as_f64().unwrap_or_default();
+            assert_eq!((held, result["rows"][state].as_f64()), (*number, Some(*number)), "{command}: {state}: {text}");
+            let embedded = last[format!("rows_{state}")].as_f64();
+            assert_eq!((last["rows"][state].as_f64(), embedded), (Some(*number), Some(*number)), "{command}: {last}");
+        }
+        let calls = samples(&text, "cognito_link_calls_total", "kind");
+        let throttled = samples(&text, "cognito_link_throttled_calls_total", "none");
+        for (member, number) in
+            [("writes", calls["write"]), ("reads", calls["read"]), ("throttled", *throttled.values().next().unwrap())]
+        {
+            assert_eq!(recorded[member].as_f64(), Some(number), "{command}: {member}: {text}");
+            let seen = (result[member].as_f64(), last[member].as_f64());
+            assert_eq!(seen, (Some(number), Some(number)), "{command}: {member}: {result} {last}");
+        }
+        assert_eq!(throttled.values().copied().collect::<Vec<_>>(), [1.0], "{command}: the fault was met: {text}");
+        // The state of every row, as the ledger is read back.
+        if command != "reconcile" {
+            let report = home.run(&["report", "pairs.csv.ledger", "--output", "json"]).left_with(0).json();
+            for (state, number) in &rows {
+                assert_eq!(report["rows"][state].as_f64(), Some(*number), "{command}: {state}: {report}");
+            }
+        }
+    }
 }

@@ -50,6 +50,8 @@ mod exports;
 #[cfg(test)]
 mod failure_limits;
 #[cfg(test)]
+mod failures;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod forecast;
@@ -70,6 +72,8 @@ mod machine;
 mod misfires;
 #[cfg(test)]
 mod network;
+#[cfg(test)]
+mod next_commands;
 #[cfg(test)]
 mod order;
 #[cfg(test)]

@@ -304,7 +304,9 @@ fn an_ended_session_names_the_command_that_renews_it() {
         "config",
         "[profile dev]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = admin\n\
          [sso-session corp]\nsso_region = us-east-1\nsso_start_url = https://corp.awsapps.com/start\n\
-         [profile signed-in]\nlogin_session = arn:aws:iam::123456789012:user/jane\nregion = us-east-1\n",
+         [profile signed-in]\nlogin_session = arn:aws:iam::123456789012:user/jane\nregion = us-east-1\n\
+         [profile role]\nrole_arn = arn:aws:iam::123456789012:role/migration\nsource_profile = dev\n\
+         [profile signed-in-role]\nrole_arn = arn:aws:iam::123456789012:role/migration\nsource_profile = signed-in\n",
     );
     let doctor = |arguments: &[&str], profile: Option<&str>| {
         let start = ["doctor", "--user-pool-id", AWS_POOL];
@@ -326,8 +328,13 @@ fn an_ended_session_names_the_command_that_renews_it() {
     for said in [doctor(&["--profile", "dev"], None), doctor(&[], Some("dev"))] {
         assert!(said.contains(login) && said.contains("expired"), "{said}");
     }
-    let said = doctor(&["--profile", "signed-in"], None);
-    assert!(said.contains("aws login --profile signed-in"), "{said}");
+    for said in [doctor(&["--profile", "role"], None), doctor(&[], Some("role"))] {
+        assert!(said.contains(&format!("`{login}`")) && said.contains("expired"), "{said}");
+    }
+    for profile in ["signed-in", "signed-in-role"] {
+        let said = doctor(&["--profile", profile], None);
+        assert!(said.contains("`aws login --profile signed-in`"), "{said}");
+    }
 }
 
 #[test]

@@ -184,13 +184,30 @@ fn an_input_that_was_edited_since_the_run_is_reported() {
     home.link(&simulator.url, &["pairs.csv"]).left_with(0);
     home.write("other.csv", csv(&pairs(0..1)));
     let report = |more: &[&str]| home.run(&[&["report", "pairs.csv.ledger", "--force"], more].concat());
-    assert_eq!(report(&["--csv", "rows.csv"]).left_with(0).stderr, "note: rows.csv: 5 rows\n");
+    let page =
+        "hint: write the evidence to a page: `cognito-link report pairs.csv.ledger --html pairs.csv.ledger.html`\n";
+    let whole = report(&["--csv", "rows.csv"]).left_with(0).stderr;
+    assert_eq!(whole, format!("note: rows.csv: 5 rows\n{page}"));
     let partly = report(&["--input", "other.csv"]).left_with(0).stderr;
     assert!(partly.starts_with("warning: 4 rows of the ledger are not in other.csv, which was edited"), "{partly}");
     // With a row that is not in the ledger, which is no reason to warn.
     home.write("pairs.csv", csv(&pairs(3..6)));
     let edited = report(&["--csv", "rows.csv", "--log-format", "json"]).left_with(0).stderr;
-    assert!(edited.contains(r#""code":"rows_not_in_input""#) && edited.contains("3 rows of the ledger"), "{edited}");
+    assert!(edited.contains(r#""code":"input_differs""#) && edited.contains("3 rows of the ledger"), "{edited}");
+    // With all rows of the ledger, and one more; then with as many rows, of which one has another column.
+    home.write("pairs.csv", csv(&pairs(0..6)));
+    let gained = report(&["--csv", "rows.csv"]).left_with(0).stderr;
+    let expected =
+        "warning: pairs.csv was edited since its last run: it had 5 rows, and has 6. All rows of the ledger are in it.";
+    assert!(gained.starts_with(expected), "{gained}");
+    home.write("moved.csv", csv(&pairs(0..6)));
+    let moved = report(&["--input", "moved.csv", "--log-format", "json"]).left_with(0).stderr;
+    assert!(moved.contains(r#""code":"input_differs""#) && moved.contains("moved.csv was edited"), "{moved}");
+    home.write("pairs.csv", csv(&pairs(0..5)).replace('\n', ",x\n"));
+    let same_rows = report(&["--csv", "rows.csv"]).left_with(0).stderr;
+    assert!(same_rows.contains("since its last run: it has 5 rows as before."), "{same_rows}");
+    home.write("pairs.csv", csv(&pairs(0..5)));
+    assert_eq!(report(&["--csv", "rows.csv"]).left_with(0).stderr, whole);
     report(&["--csv", "-"]).refused_with(2, "--csv -: the report itself is printed to stdout");
     assert!(!home.path("-").exists());
 }

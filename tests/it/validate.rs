@@ -1,6 +1,6 @@
 //! `validate`: every fault in one pass, nothing sent, and files that can be used on.
 
-use crate::harness::Home;
+use crate::harness::{Home, schema, violations_of};
 
 const MIXED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/mixed.csv");
 const PAIRS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/pairs.csv");
@@ -24,7 +24,10 @@ fn every_finding_is_listed_and_the_file_is_split() {
     assert_eq!(listed as u64, counted);
     let written = std::fs::read_to_string(home.path("split/findings.jsonl")).unwrap();
     assert_eq!(written.lines().count(), listed);
-    assert!(written.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+    for line in written.lines() {
+        let finding = serde_json::from_str(line).unwrap();
+        assert_eq!(violations_of(schema("validate"), "finding", &finding), Vec::<String>::new(), "{line}");
+    }
 
     // What was valid is valid again, and what was not is not, with the reason next to it.
     let valid = home.path("split/valid.csv");

@@ -46,7 +46,8 @@ fn verify_reports_the_head_that_link_and_report_print() {
     let whole = home.read("pairs.csv.ledger");
     let cut: String = whole.split_inclusive('\n').take(14).collect();
     home.write("cut.ledger", cut);
-    home.run(&["verify", "cut.ledger"]).left_with(0);
+    let found = home.run(&["verify", "cut.ledger"]).left_with(0).stdout;
+    assert!(found.contains("the last run (link, started ") && found.contains("has no end"), "{found}");
     home.run(&["verify", "cut.ledger", "--head", &head]).refused_with(6, "never had the head");
 
     // What may be a last line that a crash has torn is no line that was checked.

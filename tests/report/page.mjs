@@ -1,7 +1,7 @@
 // Makes ledgers with everything that the page can show, opens the page as an auditor does, and checks what is seen.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -113,6 +113,8 @@ try {
   const began = performance.now();
   await large.goto(pathToFileURL(resolve('large.html')).href, { waitUntil: 'load' });
   const took = performance.now() - began;
+  const bytes = statSync('large.html').size;
+  check(`the page of 100,000 rows is under 1 MiB (${bytes} bytes)`, bytes < 1_048_576);
   check(`the page of 100,000 rows opens in under a second (${took.toFixed()} ms)`, took < 1_000);
   const isSaid = await large.evaluate(() => document.body.innerText.includes('99,500 more are not on this page'));
   check('the page of 100,000 rows says how many it leaves out', isSaid);

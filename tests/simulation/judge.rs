@@ -84,6 +84,8 @@ struct Claim {
     is_recovered: bool,
     announced: UnixMs,
     settled: UnixMs,
+    /// When its unlink was announced last.
+    unlink_announced: UnixMs,
     /// When the row ended refused, each time.
     refused: Vec<UnixMs>,
     is_open: bool,
@@ -106,10 +108,13 @@ struct Line<'a> {
 fn claims(bytes: &[u8]) -> BTreeMap<String, Claim> {
     let mut claims: BTreeMap<String, Claim> = BTreeMap::new();
     for line in bytes.split(|byte| *byte == b'\n') {
-        if ![&br#"{"type":"announced""#[..], br#"{"type":"settled""#, br#"{"type":"withdrawn""#]
-            .iter()
-            .any(|start| line.starts_with(start))
-        {
+        let starts = [
+            &br#"{"type":"announced""#[..],
+            br#"{"type":"unlink_announced""#,
+            br#"{"type":"settled""#,
+            br#"{"type":"withdrawn""#,
+        ];
+        if !starts.iter().any(|start| line.starts_with(start)) {
             continue;
         }
         // A crash may have torn the last line.
@@ -117,6 +122,7 @@ fn claims(bytes: &[u8]) -> BTreeMap<String, Claim> {
         let claim = claims.entry(key.to_owned()).or_default();
         match kind {
             "announced" if !claim.is_open => (claim.announced, claim.is_open) = (at, true),
+            "unlink_announced" => claim.unlink_announced = at,
             "settled" => {
                 claim.settled = at;
                 claim.is_recovered = recovered;
@@ -357,8 +363,11 @@ fn is_held_by_another(scene: &Scene, pair: &Pair) -> bool {
 fn is_unseen(scene: &Scene, pair: &Pair, history: &History, state: RowState, claim: &Claim) -> bool {
     let lag_ms = scene.reading_lag_ms();
     // A list still shows the link long after an unlink call without an answer.
-    if state == RowState::Linked && was_removed_by_us(history, pair) {
-        return lag_ms > LIST_LAG_MS_MAX;
+    // The time within which a list may lag counts from the announcement, and a paused run calls later.
+    if let (RowState::Linked, Some(removed)) = (state, history.0.last())
+        && was_removed_by_us(history, pair)
+    {
+        return removed.at_ms + lag_ms > claim.unlink_announced + LIST_LAG_MS_MAX;
     }
     // The link may have been removed since the row was found so: `already_linked` stays.
     let was_ours = history.last_on(&pair.username).is_some_and(|made| made.by == Maker::Us);

@@ -56,6 +56,8 @@ const REGRESSIONS: &[(u64, &str)] = &[
     (486_139, "the same, killed"),
     (318_115, "an unlink call without an answer, and a list that lags by 93 s"),
     (377_290, "the same with a lag of 96 s"),
+    (741_072, "an unlink call 12 s after its announcement, and a list that lags by 55 s"),
+    (747_219, "two rows whose calls are all throttled for a minute, with one call of five throttled"),
     (1975, "others link again 5.2 s after our call, and dates are in seconds"),
 ];
 

@@ -12,7 +12,7 @@ use cognito_link::commands::shared::rows::{InputRows, RowGuidance};
 use cognito_link::domain::control::{ControlAction, ControlRequest, ControlSource};
 use cognito_link::domain::event::IgnoreEvents;
 use cognito_link::domain::row::{Row, RowKey};
-use cognito_link::domain::run::{RunOutcome, RunReport, Signal};
+use cognito_link::domain::run::{RunOutcome, RunReport, Signal, StopCause};
 use cognito_link::domain::state::RetryChoice;
 use cognito_link::engine::testing::{self, EngineRun};
 use cognito_link::engine::{ControlMessage, EngineOptions, ServicePorts};
@@ -23,6 +23,7 @@ use cognito_link::limits::PIN_BLOCK_BYTES;
 use cognito_link::seed::Rng;
 use cognito_link::service::in_process::InProcessService;
 
+use cognito_sim::Behavior;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
@@ -368,6 +369,9 @@ impl Play {
             RunOutcome::Stopped(_) if is_edited => {
                 self.figures.inputs_changed += 1;
             }
+            // One call of five is throttled, and of few calls in a minute it may be each.
+            RunOutcome::Stopped(error)
+                if error.cause == StopCause::Bound && self.scene.behaves(Behavior::LimitIsThrottle) => {}
             RunOutcome::Stopped(error) => {
                 self.breaches.push(format!("{command:?} stopped: {}", error.printable_detail(true)));
             }

@@ -192,6 +192,31 @@ impl ApiError {
         Self::invalid("Required custom attributes are not supported currently.")
     }
 
+    /// Two attributes of a schema have one name (the text that `AddCustomAttributes` has for it; here a guess).
+    pub(crate) fn schema_name_twice(attribute: &str) -> Self {
+        Self::invalid(format!("{attribute}: Existing attribute already has name {attribute}."))
+    }
+
+    /// A bound of an attribute that is not a number (text as moto has it).
+    pub(crate) fn schema_bound(member: &str, attribute: &str) -> Self {
+        Self::invalid(format!("Invalid {member} for schema attribute {attribute}"))
+    }
+
+    /// A text may be longer than the service allows (text as moto has it).
+    pub(crate) fn schema_length(attribute: &str) -> Self {
+        Self::invalid(format!("user.{attribute}: String attributes cannot have a length of more than 2048"))
+    }
+
+    /// The upper bound of an attribute is below the lower one (text as moto has it).
+    pub(crate) fn schema_bounds_crossed(attribute: &str, what: &str) -> Self {
+        Self::invalid(format!("user.{attribute}: Max {what} cannot be less than min {what}."))
+    }
+
+    /// A value that the bounds of its attribute do not allow. The words after the name are a guess.
+    pub(crate) fn value_outside(attribute: &str, why: &str) -> Self {
+        Self::invalid(format!("Attributes did not conform to the schema: {attribute}: {why}\n"))
+    }
+
     /// A standard attribute of another type (usual text of this API).
     pub(crate) fn standard_attribute_type(attribute: &str) -> Self {
         Self::invalid(format!(

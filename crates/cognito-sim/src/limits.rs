@@ -5,6 +5,8 @@
 pub(crate) const POOL_ID_CHARS_MAX: usize = 55;
 pub(crate) const PROVIDER_NAME_CHARS_MAX: usize = 32;
 pub(crate) const USERNAME_CHARS_MAX: usize = 128;
+/// The most characters that the schema of a pool may allow for a text (service model).
+pub(crate) const ATTRIBUTE_VALUE_CHARS_MAX: i64 = 2048;
 /// Names of attributes in the schema of a pool, less `custom:` (service model).
 pub(crate) const ATTRIBUTE_NAME_CHARS_MAX: usize = 20;
 /// Attributes of the schema with which a pool is created (service model).

@@ -130,6 +130,12 @@ impl PoolSettings {
         STANDARD_ATTRIBUTES.contains(&name) || self.schema.iter().any(|attribute| attribute.name == name)
     }
 
+    /// Checks the value of an attribute that the pool has.
+    pub(crate) fn check_value(&self, name: &str, value: &str) -> Result<(), ApiError> {
+        let own = self.schema.iter().find(|attribute| attribute.name == name);
+        own.map_or_else(|| SchemaAttribute::standard(name).check_value(value), |attribute| attribute.check_value(value))
+    }
+
     /// Whether an attribute can be changed once it is set.
     pub(crate) fn is_mutable(&self, name: &str) -> bool {
         self.schema.iter().find(|attribute| attribute.name == name).is_none_or(|attribute| attribute.mutable)
@@ -218,6 +224,14 @@ impl AttributeBounds {
         self.min.is_none() && self.max.is_none()
     }
 
+    fn min(&self) -> Option<i64> {
+        self.min.as_deref()?.parse().ok()
+    }
+
+    fn max(&self) -> Option<i64> {
+        self.max.as_deref()?.parse().ok()
+    }
+
     /// The bounds of the standard attributes.
     fn standard(name: &str) -> Self {
         let (min, max) = match name {
@@ -232,6 +246,49 @@ impl AttributeBounds {
 }
 
 impl SchemaAttribute {
+    /// Checks that the bounds can be read, and that the lower one is not above the upper one.
+    fn check_bounds(&self) -> Result<(), ApiError> {
+        let AttributeBounds { min, max } = &self.bounds;
+        let (what, least, most) = match self.data_type.as_str() {
+            "String" => ("length", "MinLength", "MaxLength"),
+            "Number" => ("value", "MinValue", "MaxValue"),
+            _ => return Ok(()),
+        };
+        for (member, bound) in [(least, min), (most, max)] {
+            let Some(text) = bound.as_deref() else { continue };
+            match text.parse::<i64>() {
+                Ok(length) if what == "length" && length > limits::ATTRIBUTE_VALUE_CHARS_MAX => {
+                    return Err(ApiError::schema_length(&self.name));
+                }
+                Ok(number) if what == "value" || number >= 0 => {}
+                _ => return Err(ApiError::schema_bound(member, &self.name)),
+            }
+        }
+        match (self.bounds.min(), self.bounds.max()) {
+            (Some(min), Some(max)) if min > max => Err(ApiError::schema_bounds_crossed(&self.name, what)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks a value that a user is to get.
+    pub(crate) fn check_value(&self, value: &str) -> Result<(), ApiError> {
+        let measured = match self.data_type.as_str() {
+            "String" => i64::try_from(value.chars().count()).unwrap_or(i64::MAX),
+            "Number" => value.parse().map_err(|_| ApiError::value_outside(&self.name, "is not a number"))?,
+            _ => return Ok(()),
+        };
+        let what = if self.data_type == "String" { "a length" } else { "a value" };
+        match (self.bounds.min(), self.bounds.max()) {
+            (Some(min), _) if measured < min => {
+                Err(ApiError::value_outside(&self.name, &format!("must have {what} of at least {min}")))
+            }
+            (_, Some(max)) if measured > max => {
+                Err(ApiError::value_outside(&self.name, &format!("must have {what} of at most {max}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn standard(name: &str) -> Self {
         let data_type = match name {
             "email_verified" | "phone_number_verified" => "Boolean",
@@ -276,6 +333,10 @@ pub(crate) fn check_schema(schema: &[SchemaAttribute]) -> Result<(), ApiError> {
         if !is_standard && attribute.required {
             return Err(ApiError::custom_attribute_required());
         }
+        if schema[..position].iter().any(|earlier| earlier.name == attribute.name) {
+            return Err(ApiError::schema_name_twice(&attribute.name));
+        }
+        attribute.check_bounds()?;
     }
     Ok(())
 }

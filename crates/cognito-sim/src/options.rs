@@ -153,6 +153,12 @@ impl StandaloneServer {
         format!("http://{}", self.address)
     }
 
+    /// The account, to read or change it while it is served.
+    #[must_use]
+    pub fn account(&self) -> &SharedAccount {
+        &self.account
+    }
+
     /// What it serves, in a sentence for people.
     #[must_use]
     pub fn note(&self) -> String {

@@ -74,6 +74,12 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Calls so far, refused and throttled ones included.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.operations.values().map(|operation| operation.calls).sum::<u64>() + self.unknown_calls
+    }
+
     /// The statistics of one operation.
     #[must_use]
     pub fn of(&self, operation: Operation) -> OperationStats {

@@ -81,8 +81,11 @@ impl Pool {
         for (name, value) in &call.attributes {
             match name.as_str() {
                 "sub" | "identities" => return Err(ApiError::attribute_immutable(name)),
-                "email" => user.email = Some(value.clone()),
                 _ if !self.settings.has_attribute(name) => return Err(ApiError::attribute_unknown(name)),
+                _ => self.settings.check_value(name, value)?,
+            }
+            match name.as_str() {
+                "email" => user.email = Some(value.clone()),
                 _ => user.attributes.push((name.clone(), value.clone())),
             }
         }
@@ -170,12 +173,15 @@ impl Pool {
         attributes: &[(String, String)],
     ) -> Result<(), ApiError> {
         let user_index = self.find_user(username).ok_or_else(ApiError::user_not_found)?;
-        for (name, _) in attributes {
+        for (name, value) in attributes {
             if matches!(name.as_str(), "sub" | "identities") || !self.settings.is_mutable(name) {
                 return Err(ApiError::attribute_immutable(name));
             }
             if !self.settings.has_attribute(name) {
                 return Err(ApiError::attribute_unknown(name));
+            }
+            if !value.is_empty() {
+                self.settings.check_value(name, value)?;
             }
         }
         if let Some((name, _)) = self.alias_conflicts(attributes, Some(user_index)).first() {

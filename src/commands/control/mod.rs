@@ -1,6 +1,6 @@
 //! `control`: reports and changes how a live run goes on, over the socket beside its ledger.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -13,8 +13,8 @@ use super::shared::{CommandContext, Failure};
 use crate::domain::run::{StopCause, StopError};
 use crate::exit::Exit;
 use crate::limits::{RATE_PER_SECOND_MAX, RATE_PER_SECOND_MIN};
-use crate::ui::format::rate;
-use crate::ui::{OutputFormat, escape};
+use crate::ui::format::chosen_rate;
+use crate::ui::{OutputFormat, escape, shell_path};
 
 const EXAMPLE: &str = "Example: cognito-link control pairs.csv.ledger rate 5";
 
@@ -89,9 +89,23 @@ pub fn cmd_control(args: &ControlCommandArgs, context: &CommandContext<'_>) -> R
             Ok(Exit::Success)
         }
         Some(WireAnswer::Error { error }) => Err(unreachable(format!("the run of {ledger}: {error}"))),
-        None => {
-            Err(unreachable(format!("no run is live on {ledger}; `cognito-link report` says how the last one ended")))
+        None => Err(unreachable(no_run(&args.ledger))),
+    }
+}
+
+/// Says why no run answers: its ledger is not there, or it has no run at the moment.
+fn no_run(ledger: &Path) -> String {
+    let name = ledger.display().to_string();
+    let near = ["ledger", "simulated.ledger"].map(|ending| format!("{name}.{ending}"));
+    let near = near.iter().find(|near| Path::new(near).exists());
+    match near {
+        Some(near) => format!("{name} is not the ledger of a run; did you mean {}?", shell_path(near)),
+        None if ledger.exists() => {
+            format!("no run is live on {name}; see how the last one ended: `cognito-link report {}`", shell_path(&name))
         }
+        None => format!(
+            "ledger {name} not found; a run writes it beside its input, as INPUT.ledger, or where `--ledger` puts it"
+        ),
     }
 }
 
@@ -104,19 +118,27 @@ fn state_text(state: &RunState, request: ControlCommand) -> String {
     // The rate follows a new limit step by step.
     let limit = match request {
         ControlCommand::Rate { per_second: RateLimit::PerSecond(limit) } => {
-            format!("limit from now on: at most {}\n", rate(limit))
+            format!("limit from now on: {}\n", chosen_rate(limit, lower_rate(state)))
         }
+        ControlCommand::Status => state.chosen_rate_per_second.map_or_else(String::new, |limit| {
+            format!("limit set with `control`: {}\n", chosen_rate(limit, lower_rate(state)))
+        }),
         ControlCommand::Rate { per_second: RateLimit::Own } => "limit from now on: the run's own\n".to_owned(),
         _ => String::new(),
     };
     format!("{limit}{command} run {run} (pid {}): {}\n", state.pid, escape(&state.text))
 }
 
+/// Returns the rate that a chosen one comes to, and the code of what keeps it lower.
+fn lower_rate(state: &RunState) -> Option<(f64, &str)> {
+    state.effective_rate_per_second.zip(state.rate_bound.as_deref())
+}
+
 /// Returns the members of a state, for `control` and for `report`.
 pub fn state_members(state: &RunState) -> Value {
     json!({
         "pid": state.pid,
-        "run": state.run,
+        "run_id": state.run,
         "command": state.command,
         "state": state.state,
         "reason": state.reason,
@@ -124,6 +146,9 @@ pub fn state_members(state: &RunState) -> Value {
         "rows_total": state.rows_total,
         "in_flight": state.in_flight,
         "rate_per_second": state.rate_per_second,
+        "chosen_rate_per_second": state.chosen_rate_per_second,
+        "effective_rate_per_second": state.effective_rate_per_second,
+        "rate_bound": state.rate_bound,
         "rows_per_second": state.done_per_second,
         "throttled": state.throttled,
         "elapsed_ms": state.elapsed_ms,

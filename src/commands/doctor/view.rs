@@ -12,8 +12,9 @@ use std::io;
 
 use serde_json::{Value, json};
 
+use crate::commands::shared::Failure;
 use crate::commands::shared::check_view::{check_json, check_text};
-use crate::commands::shared::result::result_json;
+use crate::commands::shared::result::failed_json;
 use crate::commands::shared::run_view::{numbers_json, simulated_mark};
 use crate::domain::doctor::{CheckResult, CheckStatus, DoctorCheck, DoctorReport};
 use crate::exit::Exit;
@@ -54,7 +55,10 @@ fn checkup_json(report: &DoctorReport, show_values: bool, exit: Exit) -> Value {
         "checks": report.checks.iter().map(|check| check_json(check, show_values)).collect::<Vec<_>>(),
         "counts": numbers_json(CheckStatus::ALL.iter().map(|status| (status.as_str(), report.count(*status)))),
     });
-    result_json("doctor_report", exit, body)
+    let failed = report.checks.iter().filter(|check| check.status() == CheckStatus::Fail);
+    let names: Vec<&'static str> = failed.map(|check| check.topic.as_str()).collect();
+    let failure = (!names.is_empty()).then_some(Failure::ChecksFailed { names });
+    failed_json("doctor_report", exit, failure.as_ref(), show_values, body)
 }
 
 #[cfg(test)]

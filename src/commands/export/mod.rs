@@ -15,7 +15,7 @@ use super::shared::run_view::by_code_json;
 use super::shared::settings::parse_share;
 use super::shared::{
     CommandContext, Failure, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_outputs, headings, parse_provider,
-    temporary_file_error, temporary_file_stop,
+    pool_options, temporary_file_error, temporary_file_stop,
 };
 use crate::clock::Clock;
 use crate::domain::event::{RunEvent, RunObserver};
@@ -29,7 +29,7 @@ use crate::input::Format;
 use crate::input::{LinkRow, LinkRowWriter, OutputFile, Sorter, UnreadableRows};
 use crate::limits::OUTPUT_CHUNK_BYTES;
 use crate::service::{PoolUser, UserDirectory};
-use crate::ui::{MessageCode, OutputFormat, Ui, format};
+use crate::ui::{MessageCode, OutputFormat, Ui, format, shell_path, shell_word};
 use pool_snapshot::PoolSnapshot;
 
 const EXAMPLE: &str = "Example: cognito-link export --user-pool-id us-east-1_AbCdEfGhI --out links.csv";
@@ -64,6 +64,11 @@ pub struct ExportArgs {
 pub async fn cmd_export(args: ExportArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, clock, seed, .. } = context;
     let file_path = if args.out.as_os_str() == "-" { None } else { Some(args.out.as_path()) };
+    if file_path.is_none() && ui.output() == OutputFormat::Json {
+        return Err(Failure::Usage(
+            "--output json needs --out FILE: without it, the links are on stdout, where the result would be".to_owned(),
+        ));
+    }
     let providers: BTreeSet<ProviderName> = args.provider.iter().cloned().collect();
     let reads = RateChoice::of_reads(args.share, &context.file_settings)?.read_pace();
     // A wrong path is reported before a large pool is read.
@@ -97,11 +102,41 @@ pub async fn cmd_export(args: ExportArgs, context: &CommandContext<'_>) -> Resul
     let links_and_users =
         format!("{} of {}", format::counted(exported.links, "link"), format::counted(exported.users, "user"));
     match ui.output() {
-        _ if file_path.is_none() => ui.note(MessageCode::OutputWritten, &links_and_users),
+        OutputFormat::Text if file_path.is_none() => ui.note(MessageCode::OutputWritten, &links_and_users),
         OutputFormat::Text => ui.data(&format!("{out}: {links_and_users}\n"))?,
         OutputFormat::Json => ui.json(&export_json(&out, &exported, scanned.reads))?,
     }
+    for step in next_steps(&args, file_path, &exported, context) {
+        ui.hint(&step);
+    }
     Ok(Exit::Success)
+}
+
+/// Returns what to do with the files that were written.
+fn next_steps(
+    args: &ExportArgs,
+    file: Option<&Path>,
+    exported: &ExportedLinks,
+    context: &CommandContext<'_>,
+) -> Vec<String> {
+    let path = |path: &Path| shell_path(&path.display().to_string());
+    let allowed: Vec<String> =
+        exported.unreadable.suspicions.keys().map(|code| format!(" --allow {}", code.as_str())).collect();
+    let mut steps = Vec::new();
+    if let Some(file) = file.filter(|_| exported.links > 0) {
+        let providers: Vec<String> =
+            args.provider.iter().map(|name| format!(" --provider {}", shell_word(name.as_str()))).collect();
+        let pool = pool_options(&args.pool, &args.simulation, context);
+        let options = format!("{}{}{pool}", allowed.concat(), providers.concat());
+        steps.push(format!("see later what has changed in the pool: `cognito-link reconcile {}{options}`", path(file)));
+    }
+    if let Some(snapshot) = &args.pool_snapshot {
+        let snapshot = path(snapshot);
+        steps.push(format!(
+            "rehearse links to this pool: `cognito-link link FILE --simulate --pool-file {snapshot} --rehearse`"
+        ));
+    }
+    steps
 }
 
 /// Takes each user as well, as often as it is read.

@@ -2,15 +2,15 @@
 
 use super::{LinkArgs, ReadBackChoice};
 use crate::commands::shared::bounds::ChangeBounds;
-use crate::commands::shared::settings::FileSettings;
-use crate::commands::shared::{Failure, resolve_shard};
+use crate::commands::shared::{CommandContext, Failure, resolve_shard};
 use crate::commands::validate::{DryRun, ValidateArgs};
 use crate::ui::{MessageCode, Ui, shell_path};
 
 impl LinkArgs {
     /// The command that reads what this one would read, and holds nothing that can write. What only a ledger shows is
     /// refused where there is one: a dry run reads none.
-    pub(super) fn without_writing(self, file: &FileSettings, ui: &Ui) -> Result<(ValidateArgs, DryRun), Failure> {
+    pub(super) fn without_writing(self, context: &CommandContext<'_>) -> Result<(ValidateArgs, DryRun), Failure> {
+        let CommandContext { ui, file_settings: file, .. } = context;
         if let Some(plan) = &self.plan {
             let plan = shell_path(&plan.display().to_string());
             return Err(Failure::Usage(format!(
@@ -19,7 +19,14 @@ impl LinkArgs {
                 shell_path(&self.input.display().to_string())
             )));
         }
+        if self.simulation.simulate && self.simulation.pool_file.is_none() {
+            let input = self.again(context);
+            let rehearsal = input.map(|input| format!(": `cognito-link link {input} --simulate --rehearse`"));
+            let step = format!("rehearse the run, which needs no such file{}", rehearsal.unwrap_or_default());
+            return Err(Failure::EmptySimulation { step });
+        }
         let shard = resolve_shard(self.shard)?;
+        let control = self.control.plan()?;
         let mut bounds = ChangeBounds::new(self.max_changes, self.max_changes_pct, file)?;
         let of_ledger = [
             (self.part.limit.is_some(), "--limit", "; name the rows with --rows"),
@@ -62,7 +69,7 @@ impl LinkArgs {
             share: self.pace.share,
             simulation: self.simulation,
         };
-        Ok((validate, DryRun { shard, rows: self.part, guards: Some(self.guards), bounds }))
+        Ok((validate, DryRun { shard, rows: self.part, guards: Some(self.guards), bounds, control }))
     }
 
     /// Says which of the given options only mean something where calls are sent.

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::check::CheckedInput;
+use crate::clock::UnixMs;
+use crate::commands::shared::control::ControlPlan;
 use crate::commands::shared::saved_plan::PlanHeader;
-use crate::domain::identity::ProviderName;
+use crate::commands::shared::warn_about_missing_providers;
 use crate::engine::EngineOptions;
 use crate::foresight::preflight::PoolKnowledge;
 use crate::limits;
-use crate::ui::format::{count, counted, duration, rate, timestamp};
+use crate::ui::format::{self, count, counted, duration, rate, timestamp};
 use crate::ui::{MessageCode, Ui, escape};
 
 /// Reads of a destination for one row in doubt.
@@ -20,12 +22,14 @@ pub(super) fn print_estimate(
     plan: Option<&PlanHeader>,
     knowledge: &PoolKnowledge,
     options: &EngineOptions,
+    (control, now): (&ControlPlan, UnixMs),
     ui: &Ui,
 ) {
     if let Some(plan) = plan {
         note_plan(plan, ui);
     }
-    note_work(checked, &ExpectedCalls::new(checked, plan), options, ui);
+    let schedule = RunSchedule { control, now, reads_per_second: options.reads.expected() };
+    note_work(checked, &ExpectedCalls::new(checked, plan), options.writes.expected(), &schedule, ui);
     warn_about_pool(checked, knowledge, ui);
 }
 
@@ -46,17 +50,33 @@ impl ExpectedCalls {
         }
     }
 
-    /// Returns the time of the calls at so many writes per second.
-    #[expect(clippy::cast_precision_loss, reason = "a shown figure")]
-    fn time_at(&self, writes_per_second: f64, options: &EngineOptions) -> Option<Duration> {
-        let writing = self.writes as f64 / writes_per_second;
-        let reading = options.reads.expected().map_or(0.0, |reads| self.reads as f64 / reads);
-        Duration::try_from_secs_f64(writing.max(reading)).ok().filter(|time| !time.is_zero())
+    /// Returns the time of the calls at so many writes per second, closed hours of windows included.
+    fn time_at(&self, writes_per_second: f64, schedule: &RunSchedule<'_>) -> Option<Duration> {
+        let RunSchedule { control, now, reads_per_second } = *schedule;
+        let writing = control.time_of_writes(self.writes, writes_per_second, now)?;
+        let reading = match reads_per_second {
+            Some(rate) => control.time_of_reads(self.reads, rate, now)?,
+            None => Duration::ZERO,
+        };
+        Some(writing.max(reading)).filter(|time| !time.is_zero())
     }
 }
 
+/// When and how fast the calls of a run are made.
+struct RunSchedule<'a> {
+    control: &'a ControlPlan,
+    now: UnixMs,
+    reads_per_second: Option<f64>,
+}
+
 /// Prints numbers of rows and calls, and the time.
-fn note_work(checked: &CheckedInput, calls: &ExpectedCalls, options: &EngineOptions, ui: &Ui) {
+fn note_work(
+    checked: &CheckedInput,
+    calls: &ExpectedCalls,
+    writes_per_second: Option<f64>,
+    schedule: &RunSchedule<'_>,
+    ui: &Ui,
+) {
     let mut parts = vec![format!("{}: {} to process", counted(checked.rows, "row"), count(checked.to_send()))];
     for (number, what) in [
         (checked.in_doubt, "of them in doubt and read first"),
@@ -75,12 +95,11 @@ fn note_work(checked: &CheckedInput, calls: &ExpectedCalls, options: &EngineOpti
     if calls.writes > 0 {
         parts.push(format!("about {}", counted(calls.writes + calls.reads, "call")));
     }
-    if let Some((per_second, time)) =
-        options.writes.expected().and_then(|rate| Some((rate, calls.time_at(rate, options)?)))
-    {
-        parts.push(format!("about {} at {}", duration(time), rate(per_second)));
+    let within = format::within_windows(schedule.control.has_windows());
+    if let Some((per_second, time)) = writes_per_second.and_then(|rate| Some((rate, calls.time_at(rate, schedule)?))) {
+        parts.push(format!("about {} at {}{within}", duration(time), rate(per_second)));
     }
-    if let Some(time) = calls.time_at(limits::WRITE_QUOTA_PER_SECOND, options) {
+    if let Some(time) = calls.time_at(limits::WRITE_QUOTA_PER_SECOND, schedule) {
         parts.push(format!("{} with the full quota of {}", duration(time), rate(limits::WRITE_QUOTA_PER_SECOND)));
     }
     ui.note(MessageCode::Estimate, &parts.join(", "));
@@ -100,20 +119,7 @@ fn note_plan(plan: &PlanHeader, ui: &Ui) {
 
 /// Warns of what the pool's settings mean for the run.
 fn warn_about_pool(checked: &CheckedInput, knowledge: &PoolKnowledge, ui: &Ui) {
-    let known = &knowledge.providers;
-    let missing: Vec<&str> =
-        checked.providers.iter().filter(|name| !known.contains_key(*name)).map(ProviderName::as_str).collect();
-    if !missing.is_empty() {
-        ui.warn(
-            MessageCode::ProviderNotFound,
-            &format!(
-                "the pool has {} {}; it has {}; rows with other providers will be refused",
-                if missing.len() == 1 { "no provider" } else { "none of the providers" },
-                escape(&missing.join(", ")),
-                escape(&crate::commands::shared::listed(known.keys()))
-            ),
-        );
-    }
+    warn_about_missing_providers(&knowledge.missing_of(&checked.providers), knowledge, ui);
     if knowledge.facts.has_pre_sign_up_trigger {
         ui.warn(
             MessageCode::PreSignUpTrigger,

@@ -20,7 +20,7 @@ use super::reconcile::ReconcileInput;
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
 use super::shared::control::{ControlArgs, ControlPlan, Preparation};
-use super::shared::next_command::config_option;
+use super::shared::next_command::{compare_step, config_option, report_step, verify_step};
 use super::shared::part::{InputPart, PartArgs};
 use super::shared::pool_findings::WayToAccept;
 use super::shared::retry::{RetryOption, hint_at_superseded_links, hint_at_undone_rows, parse_retry, retry_choice};
@@ -35,7 +35,7 @@ use super::shared::simulator::Simulator;
 use super::shared::{
     AdvancedArgs, CommandContext, EarlierLedger, ExpectedPool, Failure, GuardArgs, InputArgs, Monitor, MonitorArgs,
     MonitoredRun, PaceArgs, PoolArgs, Proposal, RunTarget, SimulationArgs, WritePace, binding_of, check_outputs,
-    connect, default_ledger_path, headings, note_preset, parse_shard, pool_options, resolve_shard,
+    connect, default_ledger_path, headings, note_preset, parse_shard, pool_options, real_pool_options, resolve_shard,
     warn_about_undivided_array,
 };
 use super::validate::cmd_validate;
@@ -205,6 +205,35 @@ impl ReadBackChoice {
 }
 
 impl LinkArgs {
+    /// Returns the input with the options that read it, for a suggested command.
+    fn again(&self, context: &CommandContext<'_>) -> Option<String> {
+        let input = self.reading.with_input(&self.input);
+        input.map(|input| input + &config_option(context.config.as_deref()))
+    }
+
+    /// Says what follows a run after which every row has its link.
+    fn hint_after_success(&self, ledger: &str, shard: Option<Shard>, context: &CommandContext<'_>) {
+        // A part of the input stays a part of it in the ledger.
+        let is_whole = shard.is_none() && self.part == PartArgs::default();
+        context.ui.hint(&match self.again(context).filter(|_| is_whole) {
+            Some(input) => verify_step(ledger, Some(&input)),
+            None => report_step(ledger),
+        });
+        if self.simulation.simulate {
+            self.hint_at_real_pool(context);
+        }
+    }
+
+    /// Says what follows a simulated run.
+    fn hint_at_real_pool(&self, context: &CommandContext<'_>) {
+        let pool = real_pool_options(&self.pool, context);
+        // The options of the pool have the settings file.
+        let input = if pool.is_some() { self.reading.with_input(&self.input) } else { self.again(context) };
+        if let Some(input) = input {
+            context.ui.hint(&compare_step(&input, pool.as_deref()));
+        }
+    }
+
     fn ledger_path(&self, shard: Option<Shard>) -> Result<PathBuf, Failure> {
         match &self.ledger {
             Some(path) => Ok(path.clone()),
@@ -219,7 +248,7 @@ impl LinkArgs {
 pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let CommandContext { ui, file_settings: file, .. } = context;
     if args.dry_run {
-        let (validate, dry_run) = args.without_writing(file, ui)?;
+        let (validate, dry_run) = args.without_writing(context)?;
         return Box::pin(cmd_validate(validate, dry_run, context)).await;
     }
 
@@ -240,6 +269,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
     let rate_choice = args.pace.rate_choice(shard, file)?;
     let control = args.control.plan()?;
     let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
+    options.windows = control.outlook();
     let input_limits = InputLimits::new(args.input_limits.min_rows, args.input_limits.max_shrink, file)?;
     let canary_size = canary_size(args.canary, file)?;
     let change_bounds = ChangeBounds::new(args.max_changes, args.max_changes_pct, file)?;
@@ -308,8 +338,9 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
                     None => Canary::default(),
                 };
                 options.total = Some(found.to_finish());
-                return rehearse::rehearse(
-                    open()?,
+                let rows = open()?;
+                let exit = rehearse::rehearse(
+                    rows,
                     &canary,
                     account,
                     &binding,
@@ -318,7 +349,9 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
                     options,
                     &control,
                     context,
-                );
+                )?;
+                args.hint_at_real_pool(context);
+                return Ok(exit);
             }
             let running = simulator.serve(&binding.pool, &found.providers, options.seed)?;
             let address = running_simulator.insert(running).target();
@@ -341,7 +374,7 @@ pub async fn cmd_link(args: LinkArgs, context: &CommandContext<'_>) -> Result<Ex
         0 => rate_choice.write_pace_for_documented_quota(),
         _ => args.pace.set_write_pace(rate_choice, opened.service.limits(), learned, &mut options, context).await?,
     };
-    print_estimate(&checked, plan, &opened.knowledge, &options, ui);
+    print_estimate(&checked, plan, &opened.knowledge, &options, (&control, context.clock.unix_ms()), ui);
     let corrections = checked.corrections(ledger.as_ref())?;
     let open = |guidance| -> Result<InputRows, Failure> {
         let rows = InputRows::open(&source, &input_options, &checked.cross_row, &binding.pool, shard, guidance)?;
@@ -514,13 +547,16 @@ impl CheckedRun<'_> {
         members.extend(verification.members(ui.shows_values()));
         let ledger_name = self.ledger_path.display().to_string();
         let resume = args.part.resume_text(&report.ended).unwrap_or_else(|| RESUME_RUN.to_owned());
-        let again = args.reading.with_input(&args.input).map(|input| input + &config_option(context.config.as_deref()));
+        let again = args.again(context);
         print_run_report_with(&report, members, Some(&ledger_name), again.as_deref(), exit, &resume, ui)?;
         print_stop(&report, ui);
         let options = pool_options(&args.pool, &args.simulation, context);
         verification.print(ui);
         hint_at_superseded_links(ledger.view(), self.ledger_path, &options, ui);
         hint_at_undone_rows(self.checked.undone, ui);
+        if exit == Exit::Success {
+            args.hint_after_success(&ledger_name, self.shard, context);
+        }
         Ok(exit)
     }
 }

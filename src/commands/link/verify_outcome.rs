@@ -4,9 +4,8 @@ use serde_json::{Value, json};
 
 use super::verify::{self, PoolVerification};
 use crate::commands::shared::Failure;
+use crate::commands::shared::exit_for_signal;
 use crate::commands::shared::result::failure_json;
-use crate::commands::shared::run::exit_for_signal;
-use crate::commands::shared::run_view::signal_name;
 use crate::domain::run::Signal;
 use crate::exit::Exit;
 use crate::ui::{MessageCode, Ui};
@@ -46,7 +45,7 @@ impl VerifyOutcome {
             Self::Compared(found) => (found.to_json(), Value::Null),
             Self::Failed(failure) => (Value::Null, failure_json(failure, show_values)),
             Self::Interrupted(signal) => {
-                let message = format!("interrupted by {} before the comparison was done", signal_name(*signal));
+                let message = format!("interrupted by {} before the comparison was done", signal.name());
                 (Value::Null, json!({ "code": "interrupted", "message": message, "hint": HINT }))
             }
         };
@@ -64,7 +63,7 @@ impl VerifyOutcome {
             }
             Self::Interrupted(signal) => ui.warn(
                 MessageCode::NotVerified,
-                &format!("verify: interrupted by {} before the comparison was done; {HINT}", signal_name(*signal)),
+                &format!("verify: interrupted by {} before the comparison was done; {HINT}", signal.name()),
             ),
         }
     }

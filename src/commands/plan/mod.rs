@@ -12,7 +12,7 @@ use super::shared::signature::{SignedMatter, sign, signature_path};
 use super::shared::{CommandContext, Failure, InputArgs, check_outputs, pool_options_of_run};
 use crate::domain::identity::PoolId;
 use crate::exit::Exit;
-use crate::input::OutputFile;
+use crate::input::{OutputFile, STDIN_NAME};
 use crate::ui::format::{count, counted, timestamp};
 use crate::ui::{MessageCode, OutputFormat, escape, shell_path};
 
@@ -49,12 +49,15 @@ pub struct ApproveArgs {
     /// Digest that the plan must have, as `validate --save-plan` printed it
     #[arg(long, value_name = "DIGEST")]
     pub digest: Option<String>,
+    /// File to write the signature to [default: PLAN.sig]
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 pub fn cmd_plan(args: &PlanArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let PlanAction::Approve(args) = &args.action;
-    let signature = signature_path(&args.plan);
-    check_outputs(&[("the signature", Some(&signature))], &[Some(&args.plan), Some(&args.key)], context.force)?;
+    let signature = args.out.clone().unwrap_or_else(|| signature_path(&args.plan));
+    check_outputs(&[("--out", Some(&signature))], &[Some(&args.plan), Some(&args.key)], context.force)?;
     let private = saved_plan::open_private_copy(&args.plan)?;
     let (header, digest) = (&private.header, &private.digest);
     if let Some(expected) = args.digest.as_ref().filter(|expected| *expected != digest) {
@@ -86,13 +89,20 @@ pub fn cmd_plan(args: &PlanArgs, context: &CommandContext<'_>) -> Result<Exit, F
         context.ui.json(&result_json("plan_approval", Exit::Success, body))?;
     }
     context.ui.note(MessageCode::OutputWritten, &format!("wrote the approval to {}", signature.display()));
-    context.ui.hint(&format!(
-        "follow the plan: `cognito-link link {}{} --plan {} --require-approval SIGNERS`, with a file of allowed signers",
-        shell_path(&header.input),
-        options_of(header),
-        shell_path(&args.plan.display().to_string())
-    ));
+    context.ui.hint(&next_step(args, header));
     Ok(Exit::Success)
+}
+
+/// Returns how the plan is followed. The input of a plan may be standard input, which cannot be read again.
+fn next_step(args: &ApproveArgs, header: &PlanHeader) -> String {
+    let input = if header.input == STDIN_NAME { "FILE".to_owned() } else { shell_path(&header.input) };
+    let (options, plan) = (options_of(header), shell_path(&args.plan.display().to_string()));
+    let approval = args.out.as_deref().map(|path| format!(" --approval {}", shell_path(&path.display().to_string())));
+    format!(
+        "follow the plan: `cognito-link link {input}{options} --plan {plan} --require-approval allowed_signers{}`, where \
+         allowed_signers is a file for `ssh-keygen -Y verify`",
+        approval.unwrap_or_default()
+    )
 }
 
 /// Returns the options for the input and the pool with which the plan was made, each after a space.

@@ -6,6 +6,7 @@ mod objects;
 use clap::{Args, ValueEnum as _};
 use serde_json::{Value, json};
 
+use super::shared::result::result_json;
 use super::shared::{CommandContext, Failure, headings, parse_object_address};
 use crate::domain::identity::PoolId;
 use crate::domain::object::ObjectAddress;
@@ -68,7 +69,9 @@ pub fn cmd_policy(args: &PolicyArgs, context: &CommandContext<'_>) -> Result<Exi
     let objects = objects::statements(&args.reads, &args.writes, partition_of(region));
     let policy = policy(args.command, &args.with, pool.as_deref(), objects);
     match context.ui.output() {
-        OutputFormat::Json => context.ui.json(&policy)?,
+        OutputFormat::Json => {
+            context.ui.json(&result_json("policy_report", Exit::Success, json!({ "policy": policy })))?;
+        }
         OutputFormat::Text => context.ui.data(&format!("{policy:#}\n"))?,
     }
     Ok(Exit::Success)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::clock::{Clock, Instant, sleep_until};
+use crate::commands::shared::Failure;
 use crate::domain::run::{Signal, StopCause, StopError};
 use crate::foresight::faults::stop_error;
 use crate::limits;
@@ -24,6 +25,21 @@ pub enum ProbeStop {
     TooManyCalls,
 }
 
+impl ProbeStop {
+    /// Returns how the command fails by it.
+    pub(super) fn failure(&self) -> Failure {
+        match self {
+            Self::Interrupted(signal) => Failure::Interrupted(*signal),
+            Self::Failed(stop) => stop.clone().into(),
+            Self::TooManyCalls => StopError::new(
+                StopCause::Bound,
+                format!("the probe made {} calls, the most that it may make; try again later", limits::PROBE_CALLS_MAX),
+            )
+            .into(),
+        }
+    }
+}
+
 /// The answer to a call.
 pub(super) type ProbeReply = Result<ProbeFacts, CallFault>;
 
@@ -32,6 +48,14 @@ pub(super) type ProbeReply = Result<ProbeFacts, CallFault>;
 pub struct LeftPool {
     pub id: String,
     /// Code and text of the last answer.
+    pub why: String,
+}
+
+/// A pool that may exist, because its creation was not answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnansweredPool {
+    pub name: String,
+    /// Why it was not found and deleted.
     pub why: String,
 }
 
@@ -45,7 +69,7 @@ pub(super) struct ProbeCaller<'a> {
     /// Ids of the pools that this probe created, which are the only ones that it calls.
     pools: Vec<String>,
     /// Names of pools whose creation was not answered: they may exist.
-    pub(super) unanswered: Vec<String>,
+    unanswered: Vec<String>,
     /// The first answer that throttled a call with `LimitExceededException`.
     pub(super) throttled_as_limit: Option<CallFault>,
 }
@@ -75,7 +99,8 @@ impl<'a> ProbeCaller<'a> {
         self.clock
     }
 
-    /// Creates a pool, which [`Self::delete_pools`] deletes.
+    /// Creates a pool, which [`Self::delete_pools`] deletes, after [`Self::find_unanswered_pools`] also where this is not
+    /// answered.
     pub(super) async fn create_pool(
         &mut self,
         name: String,
@@ -145,14 +170,22 @@ impl<'a> ProbeCaller<'a> {
             if let Ok(signal) = self.signals.try_recv() {
                 return Err(ProbeStop::Interrupted(signal));
             }
-            match self.pacer.admit_call() {
-                Admission::Admitted(call) => {
-                    // The pace of a probe is slow enough to stay as it is; after a throttled call it waits by itself.
-                    self.pacer.record_feedback(call, CallFeedback::Accepted, None);
-                    return Ok(());
-                }
-                Admission::NotBefore(until) | Admission::CoolingDown(until) => self.wait_until(until).await?,
+            match self.take_slot() {
+                None => return Ok(()),
+                Some(until) => self.wait_until(until).await?,
             }
+        }
+    }
+
+    /// Takes the slot of a call, or returns when the next one is.
+    fn take_slot(&mut self) -> Option<Instant> {
+        match self.pacer.admit_call() {
+            Admission::Admitted(call) => {
+                // The pace of a probe is slow enough to stay as it is; after a throttled call it waits by itself.
+                self.pacer.record_feedback(call, CallFeedback::Accepted, None);
+                None
+            }
+            Admission::NotBefore(until) | Admission::CoolingDown(until) => Some(until),
         }
     }
 
@@ -162,6 +195,61 @@ impl<'a> ProbeCaller<'a> {
             biased;
             Some(signal) = self.signals.recv() => Err(ProbeStop::Interrupted(signal)),
             () = sleep_until(until) => Ok(()),
+        }
+    }
+
+    /// Looks for the pools whose creation was not answered, by their names, and marks those that it finds for
+    /// [`Self::delete_pools`]. A signal does not interrupt it, but its attempts are few. Returns those that it did not
+    /// find.
+    pub(super) async fn find_unanswered_pools(&mut self) -> Vec<UnansweredPool> {
+        let mut left = Vec::new();
+        for name in std::mem::take(&mut self.unanswered) {
+            let mut attempts = 0;
+            let why = loop {
+                attempts += 1;
+                // The list may lag, and the call may take effect only now.
+                let wait = backoff(attempts + 2, &mut self.rng);
+                sleep_until(self.clock.now() + wait).await;
+                match self.pools_named(&name).await {
+                    Ok(ids) if ids.len() == 1 => {
+                        self.pools.extend(ids);
+                        break None;
+                    }
+                    // The name is drawn at random, so there is one at most, unless a seed was given twice.
+                    Ok(ids) if ids.len() > 1 => break Some(format!("{} pools have this name", ids.len())),
+                    Ok(_) if attempts == limits::PROBE_ATTEMPTS_MAX => {
+                        break Some(format!("ListUserPools did not show it in {attempts} attempts"));
+                    }
+                    Err(fault) if attempts == limits::PROBE_ATTEMPTS_MAX || is_access_fault(&fault) => {
+                        break Some(format!("ListUserPools: {}", describe(&fault)));
+                    }
+                    Ok(_) | Err(_) => {}
+                }
+            };
+            left.extend(why.map(|why| UnansweredPool { name, why }));
+        }
+        left
+    }
+
+    /// The ids of the account's pools with exactly this name.
+    async fn pools_named(&mut self, name: &str) -> Result<Vec<String>, CallFault> {
+        let unsent = |detail: &str| CallFault::Unsent { credentials: false, detail: detail.to_owned() };
+        let (mut ids, mut token) = (Vec::new(), None);
+        loop {
+            while let Some(until) = self.take_slot() {
+                sleep_until(until).await;
+            }
+            if self.calls >= limits::PROBE_CALLS_MAX - limits::PROBE_CALLS_KEPT {
+                return Err(unsent("no call is left to read every page"));
+            }
+            let ProbeFacts::Pools { pools, next_token } = self.attempt(ProbeCall::ListPools { token }).await? else {
+                return Err(unsent("the answer has no pools"));
+            };
+            ids.extend(pools.into_iter().filter(|pool| pool.name == name).map(|pool| pool.id));
+            token = next_token;
+            if token.is_none() {
+                return Ok(ids);
+            }
         }
     }
 
@@ -203,10 +291,11 @@ fn may_be_repeated(call: &ProbeCall, fault: &CallFault) -> bool {
     match fault {
         _ if is_throttled_as_limit(fault) => true,
         CallFault::Transport { kind: Transport::Connect, .. } => true,
-        _ => match classify(CallKind::Read, fault) {
-            FaultClass::Throttled { .. } => true,
-            _ => matches!(call, ProbeCall::ListUsers { .. }) && may_have_had_an_effect(fault),
-        },
+        _ if matches!(classify(CallKind::Read, fault), FaultClass::Throttled { .. }) => true,
+        _ => {
+            let reads = matches!(call, ProbeCall::GetUser { .. } | ProbeCall::ListUsers { .. });
+            reads && may_have_had_an_effect(fault)
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the answers mean: one finding for each assumption.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -10,7 +11,7 @@ use crate::limits;
 use crate::service::CallFault;
 use crate::service::assumptions::{ASSUMPTIONS, Assumption};
 use crate::service::classify::{CallKind, FaultClass, classify};
-use crate::service::probe::{ProbeFacts, ProbeUser};
+use crate::service::probe::{ProbeFacts, ProbeUser, WriteForm};
 use crate::ui::format::duration;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,11 +80,19 @@ const NEEDS_A_LINK: [&str; 7] = [
     "new-text",
 ];
 
+/// Questions whose answers hold also where a link that was answered with success is not there.
+const RESTS_ON_NO_LINK: [&str; 5] = ["success-made", "name-case", "filter-escape", "name-32", "sub-prefix"];
+
 fn judge_calls(id: &str, seen: &Sightings) -> Judgement {
-    if NEEDS_A_LINK.contains(&id) && ![Step::FirstLink, Step::HeldLink].into_iter().any(|step| is_made(seen, step)) {
+    if !RESTS_ON_NO_LINK.contains(&id) && PlainLinks::of(seen).absent > 0 {
+        return could_not_tell("a link that was answered with success is not there, so no answer proves anything");
+    }
+    if NEEDS_A_LINK.contains(&id) && !scene::plain_links().any(|step| is_made(seen, step)) {
         return could_not_tell("no plain link was made, so another reason may have refused this one");
     }
     match id {
+        "success-made" => success_made(seen),
+        "success-form" => success_form(seen),
         "name-case" => name_case(seen),
         "filter-escape" => filter_escape(seen),
         "destination-name" => destination_name(seen),
@@ -124,17 +133,101 @@ fn outcome(reply: Option<&ProbeReply>) -> Outcome<'_> {
     }
 }
 
-/// Whether a link was made: it was accepted, or the list shows it all the same.
-fn is_made(seen: &Sightings, step: Step) -> bool {
-    matches!(outcome(seen.reply(step)), Outcome::Accepted) || seen.is_made(step) == Some(true)
+fn is_accepted(seen: &Sightings, step: Step) -> bool {
+    matches!(outcome(seen.reply(step)), Outcome::Accepted)
 }
 
-/// The answer to a link that was made.
+/// Whether a link was made: a read shows it, or there is no read and it was accepted. A switch takes a read.
+fn is_made(seen: &Sightings, step: Step) -> bool {
+    seen.is_shown(step).unwrap_or_else(|| is_accepted(seen, step))
+}
+
+/// The answer to a link, and whether it was made where the answer does not say so.
 fn made_text(seen: &Sightings, step: Step) -> String {
+    let is_shown = seen.is_shown(step) == Some(true);
     match outcome(seen.reply(step)) {
-        Outcome::Accepted => ACCEPTED.to_owned(),
-        Outcome::Refused(fault) => format!("{}, and the link was made", describe(fault)),
+        Outcome::Accepted if is_shown => ACCEPTED.to_owned(),
+        Outcome::Accepted => format!("{ACCEPTED}, and no read shows the link"),
+        Outcome::Refused(fault) if is_shown => format!("{}, and the link was made", describe(fault)),
+        Outcome::Refused(fault) => describe(fault),
         Outcome::Unknown(why) => why,
+    }
+}
+
+/// The plain links that were answered with success, by whether they are there.
+#[derive(Debug, Default)]
+struct PlainLinks {
+    there: usize,
+    absent: usize,
+    unread: usize,
+}
+
+impl PlainLinks {
+    fn of(seen: &Sightings) -> Self {
+        let mut links = Self::default();
+        for step in scene::plain_links().filter(|step| is_accepted(seen, *step)) {
+            match seen.is_shown(step) {
+                Some(true) => links.there += 1,
+                Some(false) => links.absent += 1,
+                None => links.unread += 1,
+            }
+        }
+        links
+    }
+}
+
+fn success_made(seen: &Sightings) -> Judgement {
+    let PlainLinks { there, absent, unread } = PlainLinks::of(seen);
+    let accepted = there + absent + unread;
+    if accepted == 0 {
+        return could_not_tell("no plain link was answered with success");
+    }
+    if absent > 0 {
+        let answer = format!("{absent} of {accepted} links that were answered with success are not there");
+        return differs(answer, None);
+    }
+    if there == 0 {
+        return could_not_tell("no read shows whether the links are there");
+    }
+    let links = format!("{there} of {accepted} links are there");
+    match (outcome(seen.reply(Step::UnlinkPlain)), seen.reads.get(&Step::UnlinkPlain)) {
+        (Outcome::Accepted, Some(Ok(false))) => agrees(format!("{links}; the unlinked one is gone")),
+        (Outcome::Accepted, Some(Ok(true))) => {
+            differs(format!("{links}; the unlinked one is there still, although the answer is a success"), None)
+        }
+        (Outcome::Accepted, Some(Err(fault))) => could_not_tell(format!("{links}; AdminGetUser: {}", describe(fault))),
+        (Outcome::Accepted, None) => could_not_tell(format!("{links}; the unlinked one was not looked for")),
+        (Outcome::Refused(fault), _) => could_not_tell(format!("{links}; unlink: {}", describe(fault))),
+        (Outcome::Unknown(why), _) => could_not_tell(format!("{links}; unlink: {why}")),
+    }
+}
+
+fn success_form(seen: &Sightings) -> Judgement {
+    let forms_of = |is_unlink: bool| -> BTreeSet<&WriteForm> {
+        let replies = seen.replies.iter().filter(|(step, _)| matches!(step, Step::UnlinkPlain) == is_unlink);
+        let written = replies.filter_map(|(_, reply)| match reply {
+            Ok(ProbeFacts::Written(form)) => Some(form),
+            _ => None,
+        });
+        written.collect()
+    };
+    let (links, unlinks) = (forms_of(false), forms_of(true));
+    let text = |forms: &BTreeSet<&WriteForm>, step: Option<Step>| {
+        let texts: Vec<&str> = forms.iter().map(|form| form.text.as_str()).collect();
+        match outcome(step.and_then(|step| seen.reply(step))) {
+            _ if !texts.is_empty() => texts.join(", or "),
+            Outcome::Refused(fault) => describe(fault),
+            Outcome::Unknown(why) => why,
+            Outcome::Accepted => ACCEPTED.to_owned(),
+        }
+    };
+    let link = text(&links, Some(Step::Plain(1)));
+    let unlink = text(&unlinks, seen.plain.map(|_| Step::UnlinkPlain));
+    let answer = format!("link: {link}; unlink: {unlink}");
+    match links.iter().chain(&unlinks).find_map(|form| form.doubt.as_ref()) {
+        Some(doubt) => differs(format!("{answer}: {doubt}"), None),
+        None if links.is_empty() || unlinks.is_empty() => could_not_tell(answer),
+        None => agrees(answer),
     }
 }
 
@@ -179,14 +272,8 @@ fn filter_escape(seen: &Sightings) -> Judgement {
 
 fn destination_name(seen: &Sightings) -> Judgement {
     let steps = [Step::LinkBySub, Step::LinkByEmail];
-    let text = |step| match outcome(seen.reply(step)) {
-        _ if is_made(seen, step) => made_text(seen, step),
-        Outcome::Refused(fault) => describe(fault),
-        Outcome::Unknown(why) => why,
-        Outcome::Accepted => ACCEPTED.to_owned(),
-    };
-    let answer = format!("by sub: {}; by e-mail: {}", text(steps[0]), text(steps[1]));
-    if steps.into_iter().any(|step| is_made(seen, step)) {
+    let answer = format!("by sub: {}; by e-mail: {}", made_text(seen, steps[0]), made_text(seen, steps[1]));
+    if steps.into_iter().any(|step| seen.is_shown(step) == Some(true)) {
         differs(answer, Some("destination-by-alias"))
     } else if steps.into_iter().all(|step| matches!(outcome(seen.reply(step)), Outcome::Refused(_)))
         && is_made(seen, Step::LinkByName)
@@ -202,7 +289,8 @@ fn repeat_refused(seen: &Sightings) -> Judgement {
         return could_not_tell("the first link was not made");
     }
     match outcome(seen.reply(Step::RepeatedLink)) {
-        Outcome::Accepted => differs(ACCEPTED, Some("repeat-succeeds")),
+        Outcome::Accepted if seen.is_shown(Step::FirstLink) == Some(true) => differs(ACCEPTED, Some("repeat-succeeds")),
+        Outcome::Accepted => could_not_tell(format!("{ACCEPTED}, and no read shows the link")),
         Outcome::Refused(fault) => agrees(describe(fault)),
         Outcome::Unknown(why) => could_not_tell(why),
     }
@@ -285,7 +373,10 @@ fn limit_is_five(seen: &Sightings) -> Judgement {
         _ if is_made(seen, Step::Identity(most + 1)) => {
             answers.push(format!("sixth identity: {}", made_text(seen, Step::Identity(most + 1))));
         }
-        Outcome::Accepted => answers.push(format!("sixth identity: {ACCEPTED}")),
+        Outcome::Accepted => {
+            is_sure = false;
+            answers.push(format!("sixth identity: {}", made_text(seen, Step::Identity(most + 1))));
+        }
         Outcome::Refused(fault) => {
             is_limit_of_five = is_limit(fault);
             answers.push(format!("sixth identity: {}", describe(fault)));
@@ -300,7 +391,9 @@ fn limit_is_five(seen: &Sightings) -> Judgement {
         Outcome::Refused(fault) if is_limit(fault) => Some((number, describe(fault))),
         _ => None,
     });
-    let accepted = names.clone().filter(|number| is_made(seen, Step::AttributeName(*number))).count();
+    // Such a link need not show before it is used.
+    let is_made_or_accepted = |step| is_accepted(seen, step) || is_made(seen, step);
+    let accepted = names.clone().filter(|number| is_made_or_accepted(Step::AttributeName(*number))).count();
     if let Some((number, answer)) = limited {
         behaviors.push("limit-is-attribute-names");
         answers.push(format!("attribute name {number} of a provider: {answer}"));
@@ -327,9 +420,16 @@ fn list_lag(seen: &Sightings) -> Judgement {
             agrees(format!("within {}", duration(lag)))
         }
         (Some(_), Some(lag)) => differs(format!("after {}", duration(lag)), Some("list-lag-40s")),
-        (Some(_), None) => {
+        (Some(marker), None) => {
             let waited = duration(Duration::from_millis(limits::PROBE_LIST_WAIT_MS));
-            differs(format!("not within {waited}"), Some("list-lag-40s"))
+            match seen.reads.get(&marker) {
+                Some(Ok(true)) => differs(format!("not within {waited}"), Some("list-lag-40s")),
+                Some(Ok(false)) => could_not_tell("neither ListUsers nor AdminGetUser shows the last link"),
+                Some(Err(fault)) => {
+                    could_not_tell(format!("not within {waited}, and AdminGetUser: {}", describe(fault)))
+                }
+                None => could_not_tell(format!("not within {waited}")),
+            }
         }
         (None, _) => could_not_tell("no link was accepted"),
     }
@@ -361,7 +461,7 @@ fn attribute_link_visible(seen: &Sightings) -> Judgement {
     let steps = (1..=scene::ATTRIBUTES.len()).map(Step::AttributeName);
     let accepted: Vec<Step> =
         steps.clone().filter(|step| matches!(outcome(seen.reply(*step)), Outcome::Accepted)).collect();
-    let shown: Vec<Option<bool>> = accepted.iter().map(|step| seen.is_made(*step)).collect();
+    let shown: Vec<Option<bool>> = accepted.iter().map(|step| seen.is_shown(*step)).collect();
     let visible = shown.iter().filter(|shown| **shown == Some(true)).count();
     let answer = format!("{visible} of {} are there", accepted.len());
     match steps.map(|step| outcome(seen.reply(step))).next() {
@@ -375,14 +475,15 @@ fn attribute_link_visible(seen: &Sightings) -> Judgement {
 }
 
 fn length_counts_name(seen: &Sightings) -> Judgement {
+    let is_shown = |step| seen.is_shown(step) == Some(true);
     match outcome(seen.reply(Step::TogetherTooLong)) {
-        _ if is_made(seen, Step::TogetherTooLong) && is_made(seen, Step::TooLong) => {
+        _ if is_shown(Step::TogetherTooLong) && is_shown(Step::TooLong) => {
             differs("a value of more than 128 characters is accepted too", None)
         }
-        _ if is_made(seen, Step::TogetherTooLong) => {
+        _ if is_shown(Step::TogetherTooLong) => {
             differs(made_text(seen, Step::TogetherTooLong), Some("length-counts-value-only"))
         }
-        Outcome::Accepted => differs(ACCEPTED, Some("length-counts-value-only")),
+        Outcome::Accepted => could_not_tell(made_text(seen, Step::TogetherTooLong)),
         Outcome::Refused(fault) => agrees(describe(fault)),
         Outcome::Unknown(why) => could_not_tell(why),
     }
@@ -407,7 +508,7 @@ fn text_no_look(seen: &Sightings) -> Judgement {
     if seen.users.is_empty() {
         return could_not_tell(NOT_LISTED);
     }
-    match refused.iter().find(|(step, _)| seen.is_made(*step) == Some(true)) {
+    match refused.iter().find(|(step, _)| seen.is_shown(*step) == Some(true)) {
         Some((_, fault)) => differs(format!("a link is there after {}", describe(fault)), Some("refusals-link")),
         None if refused.is_empty() => could_not_tell("nothing was refused"),
         None => agrees(format!("absent after each of {} refusals", refused.len())),

@@ -8,15 +8,15 @@ mod view;
 
 use std::path::PathBuf;
 
-pub use caller::{LeftPool, ProbeStop};
+pub use caller::{LeftPool, ProbeStop, UnansweredPool};
 use clap::Args;
 pub use judge::{ProbeFinding, ProbeVerdict};
 pub use run::{Probe, ProbeReport};
 
+use super::shared::result::print_error_report;
 use super::shared::run::listen_for_signals;
 use super::shared::settings::{parse_endpoint_url, parse_number};
-use super::shared::{CommandContext, Failure, PoolArgs, check_outputs, confirm_step, exit_for_stop, headings};
-use crate::domain::run::Signal;
+use super::shared::{CommandContext, Failure, PoolArgs, check_outputs, confirm_step, headings};
 use crate::exit::Exit;
 use crate::input::OutputFile;
 use crate::limits;
@@ -42,6 +42,9 @@ pub struct ProbeArgs {
     /// Address in place of the Region's own: an emulator, a proxy, an interface endpoint
     #[arg(long, value_name = "URL", value_parser = parse_endpoint_url, help_heading = headings::POOL)]
     pub endpoint_url: Option<String>,
+    /// Allow an http:// endpoint that is not on this machine
+    #[arg(long, hide_short_help = true, help_heading = headings::POOL)]
+    pub allow_insecure_endpoint: bool,
     /// Calls per second
     #[arg(long, value_name = "N", default_value_t = limits::PROBE_RATE_PER_SECOND, value_parser = parse_calls_per_second,
         help_heading = headings::PACE)]
@@ -74,7 +77,7 @@ pub async fn cmd_probe(args: ProbeArgs, context: &CommandContext<'_>) -> Result<
         profile,
         region: None,
         endpoint_url: args.endpoint_url.clone(),
-        allow_insecure_endpoint: false,
+        allow_insecure_endpoint: args.allow_insecure_endpoint,
     };
     let service = connect_probe(&pool.real_target(file_settings)?, &region).await?;
     let name = scratch_name(*seed);
@@ -95,7 +98,11 @@ pub async fn cmd_probe(args: ProbeArgs, context: &CommandContext<'_>) -> Result<
     let exit = exit_for_probe(&report);
     match &report.outcome {
         Ok(findings) => view::print_findings(findings, &report, &region, exit, ui)?,
-        Err(stop) => view::print_stop(stop, ui),
+        Err(stop) => {
+            let failure = stop.failure();
+            print_error_report(ui, &failure);
+            failure.print(ui);
+        }
     }
     Ok(exit)
 }
@@ -107,11 +114,7 @@ fn scratch_name(seed: u64) -> String {
 
 fn exit_for_probe(report: &ProbeReport) -> Exit {
     match &report.outcome {
-        Err(ProbeStop::Interrupted(Signal::Interrupt)) => Exit::Interrupted,
-        Err(ProbeStop::Interrupted(Signal::Terminate)) => Exit::Terminated,
-        Err(ProbeStop::Interrupted(Signal::HangUp)) => Exit::HungUp,
-        Err(ProbeStop::Failed(stop)) => exit_for_stop(stop.cause),
-        Err(ProbeStop::TooManyCalls) => Exit::Bound,
+        Err(stop) => stop.failure().exit(),
         Ok(_) if report.left.is_empty() => Exit::Success,
         Ok(_) => Exit::Access,
     }

@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::caller::{LeftPool, ProbeCaller, ProbeStop};
+use super::caller::{LeftPool, ProbeCaller, ProbeStop, UnansweredPool};
 use super::judge::{self, ProbeFinding};
 use super::scene;
 use crate::clock::Clock;
@@ -17,8 +17,8 @@ pub struct ProbeReport {
     pub calls: u32,
     /// Pools that could not be deleted.
     pub left: Vec<LeftPool>,
-    /// Names of pools that may exist, because their creation was not answered.
-    pub unanswered: Vec<String>,
+    /// Pools that may exist, because their creation was not answered and they were not found.
+    pub unanswered: Vec<UnansweredPool>,
 }
 
 impl ProbeReport {
@@ -44,7 +44,8 @@ impl Probe<'_> {
     pub async fn run(self, service: &dyn ProbeService, signals: &mut mpsc::Receiver<Signal>) -> ProbeReport {
         let mut caller = ProbeCaller::new(service, self.clock, self.calls_per_second, self.seed, signals);
         let outcome = scene::play(&mut caller, self.name).await.map(|seen| judge::judge(&seen));
+        let unanswered = caller.find_unanswered_pools().await;
         let left = caller.delete_pools().await;
-        ProbeReport { outcome, calls: caller.calls, left, unanswered: caller.unanswered }
+        ProbeReport { outcome, calls: caller.calls, left, unanswered }
     }
 }

@@ -21,6 +21,7 @@ const LONG_PROVIDER: &str = "ProbeProviderWithANameOfFortyCharacters1";
 pub(super) const CAPITALS: &str = "Probe-Capitals";
 pub(super) const BACKSLASH: &str = "probe\\backslash";
 pub(super) const BY_SUB: &str = "probe-by-sub";
+pub(super) const PLAIN: &str = "probe-plain";
 pub(super) const REPEATED: &str = "probe-repeated";
 pub(super) const HOLDER: &str = "probe-holder";
 pub(super) const OTHER: &str = "probe-other";
@@ -32,10 +33,11 @@ pub(super) const BY_NAME: [&str; 2] = ["probe-by-name-1", "probe-by-name-2"];
 pub(super) const TOO_LONG: &str = "probe-too-long";
 pub(super) const TOGETHER: &str = "probe-together";
 pub(super) const MARKED: &str = "probe-marked";
-pub(super) const USERS: [&str; 14] = [
+pub(super) const USERS: [&str; 15] = [
     CAPITALS,
     BACKSLASH,
     BY_SUB,
+    PLAIN,
     REPEATED,
     HOLDER,
     OTHER,
@@ -58,13 +60,17 @@ pub(super) const ATTRIBUTES: [&str; 6] =
 /// Waits between two lists.
 const LIST_GAP_MIN: Duration = Duration::from_millis(500);
 const LIST_GAP_MAX: Duration = Duration::from_secs(4);
-/// Links that are tried until one is accepted, after which the list is read.
-const MARKERS_MAX: usize = 3;
+/// Plain links that are tried until one is answered with success: at the start, and as the last link.
+const PLAIN_LINKS_MAX: usize = 3;
 
 /// What a call was made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
     LongProviderName,
+    /// A link about which nothing is special.
+    Plain(usize),
+    /// It removes the plain link that was answered with success.
+    UnlinkPlain,
     LinkBySub,
     LinkByEmail,
     /// In the second pool, to the same user by its name.
@@ -88,12 +94,23 @@ pub(super) enum Step {
     PlainFilter,
 }
 
+/// Links that a service has no reason to refuse.
+pub(super) fn plain_links() -> impl Iterator<Item = Step> {
+    let of_full = (1..=limits::IDENTITIES_PER_USER_MAX).map(Step::Identity);
+    let markers = (1..=PLAIN_LINKS_MAX).map(Step::Marker);
+    (1..=PLAIN_LINKS_MAX).map(Step::Plain).chain([Step::FirstLink]).chain(of_full).chain(markers)
+}
+
 /// Everything that a probe saw.
 #[derive(Debug, Default)]
 pub(super) struct Sightings {
     pub(super) replies: BTreeMap<Step, ProbeReply>,
     /// The destination, if it is a user of the first pool by its name, and the identity of each link.
     pub(super) links: BTreeMap<Step, (String, String)>,
+    /// What reading the user of a link or an unlink showed: whether the user holds the identity.
+    pub(super) reads: BTreeMap<Step, Result<bool, CallFault>>,
+    /// The plain link at the start that was answered with success.
+    pub(super) plain: Option<Step>,
     /// The last link, for which the list was read.
     pub(super) marker: Option<Step>,
     /// A link that was throttled with the code of another limit.
@@ -102,7 +119,7 @@ pub(super) struct Sightings {
     pub(super) list_lag: Option<Duration>,
     /// Why the users could not be listed.
     pub(super) list_fault: Option<CallFault>,
-    /// The users of the first pool when the list showed every link; empty where it did not.
+    /// The users of the first pool when the list showed every link; empty where it may still lag.
     pub(super) users: Vec<ProbeUser>,
     /// By the first character of `sub`: whether the filter was accepted, and how many users it listed.
     pub(super) sub_prefixes: Vec<Result<usize, CallFault>>,
@@ -118,10 +135,12 @@ impl Sightings {
         self.users.iter().find(|user| user.username.eq_ignore_ascii_case(name))
     }
 
-    /// Whether the list shows that a link was made, whatever its answer was.
-    pub(super) fn is_made(&self, step: Step) -> Option<bool> {
-        let (name, id) = self.links.get(&step)?;
-        self.holds(name, id)
+    /// Whether the list or a read of the user shows that a link was made, whatever its answer was; `None` where neither was
+    /// read.
+    pub(super) fn is_shown(&self, step: Step) -> Option<bool> {
+        let listed = self.links.get(&step).and_then(|(name, id)| self.holds(name, id));
+        let read = self.reads.get(&step).and_then(|read| read.as_ref().ok().copied());
+        if listed == Some(true) { listed } else { read.or(listed) }
     }
 
     pub(super) fn identity_of(&self, step: Step) -> Option<&str> {
@@ -130,8 +149,13 @@ impl Sightings {
 
     /// Whether a user holds an identity; `None` where the list does not show it.
     pub(super) fn holds(&self, name: &str, id: &str) -> Option<bool> {
-        Some(self.user(name)?.identities.contains(&format!("\"{id}\"")))
+        Some(has_identity(&self.user(name)?.identities, id))
     }
+}
+
+/// Whether the text of the attribute `identities` has an identity.
+fn has_identity(identities: &str, id: &str) -> bool {
+    identities.contains(&format!("\"{id}\""))
 }
 
 /// What is too long alone, and what is too long only together with the names.
@@ -150,10 +174,12 @@ pub(super) async fn play(caller: &mut ProbeCaller<'_>, name: &str) -> Result<Sig
     scene.pool = scene.caller.create_pool(name.to_owned(), false, false).await?;
     scene.create_providers().await?;
     let sub = scene.create_users().await?;
+    scene.link_plain().await?;
     scene.link_all(sub).await?;
     scene.ask_second_pool(format!("{name}-2")).await?;
     scene.wait_for_marker().await?;
     scene.read_with_filters().await?;
+    scene.unlink_plain().await?;
     let mut seen = scene.seen;
     seen.throttled_as_limit = caller.throttled_as_limit.take();
     Ok(seen)
@@ -209,6 +235,61 @@ impl Scene<'_, '_> {
         Ok(())
     }
 
+    /// Makes plain links until one is answered with success, and returns that one.
+    async fn link_until_accepted(
+        &mut self,
+        user: &str,
+        step: fn(usize) -> Step,
+        id: &str,
+    ) -> Result<Option<Step>, ProbeStop> {
+        for number in 1..=PLAIN_LINKS_MAX {
+            let step = step(number);
+            self.link(step, user, identity(OIDC, COGNITO_SUBJECT, &format!("{id}-{number}"))).await?;
+            if self.seen.reply(step).is_some_and(Result::is_ok) {
+                return Ok(Some(step));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks first whether what is answered with success is there, because the other questions rest on it.
+    async fn link_plain(&mut self) -> Result<(), ProbeStop> {
+        self.seen.plain = self.link_until_accepted(PLAIN, Step::Plain, "probe-Plain").await?;
+        match self.seen.plain {
+            Some(step) => self.read_user(step).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the user of a link of the first pool.
+    async fn read_user(&mut self, step: Step) -> Result<(), ProbeStop> {
+        let Some((user, id)) = self.seen.links.get(&step).cloned() else { return Ok(()) };
+        let held = self.read_identities(self.pool.clone(), &user).await?;
+        self.seen.reads.insert(step, held.map(|identities| has_identity(&identities, &id)));
+        Ok(())
+    }
+
+    /// The text of the attribute `identities` of a user.
+    async fn read_identities(&mut self, pool: String, user: &str) -> Result<Result<String, CallFault>, ProbeStop> {
+        let reply = self.caller.call(ProbeCall::GetUser { pool, username: user.to_owned() }).await?;
+        Ok(reply.map(|facts| match facts {
+            ProbeFacts::Users { users, .. } => users.into_iter().map(|user| user.identities).collect(),
+            _ => String::new(),
+        }))
+    }
+
+    async fn unlink_plain(&mut self) -> Result<(), ProbeStop> {
+        let Some((user, id)) = self.seen.plain.and_then(|step| self.seen.links.get(&step).cloned()) else {
+            return Ok(());
+        };
+        let unlinked = identity(OIDC, COGNITO_SUBJECT, &id);
+        let reply = self.caller.call(ProbeCall::Unlink { pool: self.pool.clone(), identity: unlinked }).await?;
+        self.seen.replies.insert(Step::UnlinkPlain, reply);
+        let held = self.read_identities(self.pool.clone(), &user).await?;
+        self.seen.reads.insert(Step::UnlinkPlain, held.map(|identities| has_identity(&identities, &id)));
+        Ok(())
+    }
+
     async fn link_all(&mut self, sub: Option<String>) -> Result<(), ProbeStop> {
         let oidc = |value: &str| identity(OIDC, COGNITO_SUBJECT, value);
         if let Some(sub) = sub {
@@ -255,25 +336,22 @@ impl Scene<'_, '_> {
         }
         let links =
             [(Step::LinkByEmail, email, "probe-Email-1"), (Step::LinkByName, BY_EMAIL.to_owned(), "probe-Email-2")];
-        for (step, destination, id) in links {
+        for (step, destination, id) in links.clone() {
             let source = identity(OIDC, COGNITO_SUBJECT, id);
             let reply = self.caller.call(ProbeCall::Link { pool: pool.clone(), destination, source }).await?;
             self.seen.replies.insert(step, reply);
+        }
+        let held = self.read_identities(pool, BY_EMAIL).await?;
+        for (step, _, id) in links {
+            let read = held.as_ref().map(|identities| has_identity(identities, id)).map_err(CallFault::clone);
+            self.seen.reads.insert(step, read);
         }
         Ok(())
     }
 
     /// Makes the last link, and lists the users until it is there: then the earlier ones are there too.
     async fn wait_for_marker(&mut self) -> Result<(), ProbeStop> {
-        for number in 1..=MARKERS_MAX {
-            let step = Step::Marker(number);
-            let source = identity(OIDC, COGNITO_SUBJECT, &format!("probe-Marker-{number}"));
-            self.link(step, MARKED, source).await?;
-            if self.seen.reply(step).is_some_and(Result::is_ok) {
-                self.seen.marker = Some(step);
-                break;
-            }
-        }
+        self.seen.marker = self.link_until_accepted(MARKED, Step::Marker, "probe-Marker").await?;
         let linked = self.caller.clock().now();
         let mut gap = LIST_GAP_MIN;
         loop {
@@ -289,21 +367,41 @@ impl Scene<'_, '_> {
             if self.shows_marker(&users) {
                 self.seen.list_lag = self.seen.marker.map(|_| waited);
                 self.seen.users = if is_first { users } else { self.list_again(users).await? };
-                return Ok(());
+                return self.read_users_of_absent_links().await;
             }
             if waited >= Duration::from_millis(limits::PROBE_LIST_WAIT_MS) {
-                return Ok(());
+                return self.read_user_of_marker(users).await;
             }
             self.caller.wait_until(self.caller.clock().now() + gap).await?;
             gap = (gap * 2).min(LIST_GAP_MAX);
         }
     }
 
+    /// Reads the users of plain links that the list does not show, although they were answered with success.
+    async fn read_users_of_absent_links(&mut self) -> Result<(), ProbeStop> {
+        for step in plain_links() {
+            if self.seen.reply(step).is_some_and(Result::is_ok) && self.seen.is_shown(step) == Some(false) {
+                self.read_user(step).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The list did not show the last link in time: either it lags, or the link was not made. Then it need not lag.
+    async fn read_user_of_marker(&mut self, users: Vec<ProbeUser>) -> Result<(), ProbeStop> {
+        let Some(step) = self.seen.marker else { return Ok(()) };
+        self.read_user(step).await?;
+        if matches!(self.seen.reads.get(&step), Some(Ok(false))) {
+            self.seen.users = users;
+        }
+        Ok(())
+    }
+
     /// Where no link was accepted, the last user must do.
     fn shows_marker(&self, users: &[ProbeUser]) -> bool {
         let id = self.seen.marker.and_then(|step| self.seen.identity_of(step));
         let marked = users.iter().find(|user| user.username.eq_ignore_ascii_case(MARKED));
-        marked.is_some_and(|user| id.is_none_or(|id| user.identities.contains(id)))
+        marked.is_some_and(|user| id.is_none_or(|id| has_identity(&user.identities, id)))
     }
 
     /// Where writes appear late, they need not appear in order.

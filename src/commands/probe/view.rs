@@ -12,15 +12,13 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use super::caller::ProbeStop;
 use super::judge::{ProbeFinding, ProbeVerdict};
 use super::run::ProbeReport;
 use super::scene;
-use crate::commands::shared::PoolArgs;
-use crate::commands::shared::result::result_json;
+use crate::commands::shared::result::failed_json;
 use crate::commands::shared::run_view::numbers_json;
+use crate::commands::shared::{Failure, PoolArgs};
 use crate::domain::error_code::FailureCode;
-use crate::domain::run::{Signal, StopCause, StopError};
 use crate::exit::Exit;
 use crate::limits;
 use crate::service::probe::ProbeCall;
@@ -75,12 +73,16 @@ pub(super) fn print_left_pools(report: &ProbeReport, name: &str, region: &str, p
         );
     }
     for unanswered in &report.unanswered {
+        let name = &unanswered.name;
         ui.error(
             FailureCode::PoolsLeft,
-            &format!("CreateUserPool was not answered, so a scratch pool named {unanswered} may exist"),
+            &format!(
+                "CreateUserPool was not answered, so a scratch pool named {name} may exist; {}",
+                without_account(&unanswered.why, ui.shows_values())
+            ),
             Some(&format!(
                 "list its ID: `aws cognito-idp list-user-pools --max-results 60 --output text --query \
-                 \"UserPools[?Name=='{unanswered}'].Id\"{options}`"
+                 \"UserPools[?Name=='{name}'].Id\"{options}`"
             )),
         );
         ui.hint(&format!("delete it: `aws cognito-idp delete-user-pool{options} --user-pool-id ID`"));
@@ -90,19 +92,6 @@ pub(super) fn print_left_pools(report: &ProbeReport, name: &str, region: &str, p
             MessageCode::PoolsDeleted,
             &format!("no pool named {name} is left; {} made", counted(u64::from(report.calls), "call")),
         );
-    }
-}
-
-pub(super) fn print_stop(stop: &ProbeStop, ui: &Ui) {
-    match stop {
-        ProbeStop::Interrupted(Signal::Interrupt) => ui.error(FailureCode::Interrupted, "interrupted by SIGINT", None),
-        ProbeStop::Interrupted(Signal::Terminate) => ui.error(FailureCode::Interrupted, "interrupted by SIGTERM", None),
-        ProbeStop::Interrupted(Signal::HangUp) => ui.error(FailureCode::Interrupted, "interrupted by SIGHUP", None),
-        ProbeStop::Failed(stop) => ui.stopped(stop),
-        ProbeStop::TooManyCalls => ui.stopped(&StopError::new(
-            StopCause::Bound,
-            format!("the probe made {} calls, the most that it may make; try again later", limits::PROBE_CALLS_MAX),
-        )),
     }
 }
 
@@ -120,7 +109,7 @@ pub(super) fn print_findings(
     let findings: &[ProbeFinding] = &findings.iter().map(shown).collect::<Vec<_>>();
     match ui.output() {
         OutputFormat::Text => ui.print(&findings_text(findings, &report.behaviors(), ui.stdout_style())),
-        OutputFormat::Json => ui.json(&report_json(findings, report, region, exit)),
+        OutputFormat::Json => ui.json(&report_json(findings, report, region, exit, ui)),
     }
 }
 
@@ -160,6 +149,17 @@ fn findings_text(findings: &[ProbeFinding], behaviors: &[&str], style: Style) ->
         .map(|(word, verdict)| format!("{} {word}", number_of(findings, verdict)));
     let unknown = number_of(findings, ProbeVerdict::CouldNotTell);
     let _ = writeln!(text, "{} assumptions: {}, {unknown} could not tell", findings.len(), counts.join(", "));
+    let without_switch: Vec<&str> = findings
+        .iter()
+        .filter(|finding| finding.verdict == ProbeVerdict::Differs && finding.behaviors.is_empty())
+        .map(|finding| finding.assumption.id.as_str())
+        .collect();
+    if !without_switch.is_empty() {
+        let _ = writeln!(text, "the simulator has no --behavior for the answers to: {}", without_switch.join(", "));
+    }
+    if behaviors.is_empty() && !without_switch.is_empty() {
+        return text;
+    }
     if behaviors.is_empty() && unknown > 0 {
         text.push_str(
             "no answer needs a --behavior of the simulator; the questions above that could not tell are open\n",
@@ -173,7 +173,7 @@ fn findings_text(findings: &[ProbeFinding], behaviors: &[&str], style: Style) ->
     text
 }
 
-fn report_json(findings: &[ProbeFinding], report: &ProbeReport, region: &str, exit: Exit) -> Value {
+fn report_json(findings: &[ProbeFinding], report: &ProbeReport, region: &str, exit: Exit, ui: &Ui) -> Value {
     let finding_json = |finding: &ProbeFinding| {
         json!({
             "assumption": finding.assumption.id,
@@ -193,7 +193,30 @@ fn report_json(findings: &[ProbeFinding], report: &ProbeReport, region: &str, ex
         "calls": report.calls,
         "pools_left": report.left.iter().map(|left| &left.id).collect::<Vec<_>>(),
     });
-    result_json("probe_report", exit, body)
+    // Their IDs are among the members; how to delete them is on stderr.
+    let failure = (!report.left.is_empty()).then_some(Failure::PoolsLeft { number: report.left.len() });
+    failed_json("probe_report", exit, failure.as_ref(), ui.shows_values(), body)
+}
+
+#[cfg(test)]
+#[test]
+fn an_answer_that_no_switch_stands_for_is_not_said_to_be_simulated() {
+    let findings = |behaviors: &[Vec<&'static str>]| -> Vec<ProbeFinding> {
+        let assumptions = crate::service::assumptions::ASSUMPTIONS.iter();
+        let finding = |(assumption, behaviors): (_, &Vec<&'static str>)| ProbeFinding {
+            assumption,
+            verdict: ProbeVerdict::Differs,
+            answer: "200".to_owned(),
+            behaviors: behaviors.clone(),
+        };
+        assumptions.zip(behaviors).map(finding).collect()
+    };
+    let text = findings_text(&findings(&[vec![]]), &[], Style::default());
+    assert!(text.ends_with("\nthe simulator has no --behavior for the answers to: success-made\n"), "{text}");
+    let both = findings(&[vec![], vec!["held-moves"]]);
+    let text = findings_text(&both, &["held-moves"], Style::default());
+    assert!(text.contains("for the answers to: success-made\n"), "{text}");
+    assert!(text.ends_with("the simulator answers like this service with: --behavior held-moves\n"), "{text}");
 }
 
 #[cfg(test)]

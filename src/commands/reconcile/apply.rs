@@ -36,6 +36,13 @@ pub(super) struct ApplyOutcome {
 }
 
 impl ApplyOutcome {
+    /// Reports the end of the run, where there was one.
+    pub(super) fn finish_monitor(&self, exit: Exit) {
+        if let (Some(monitor), Some(run)) = (&self.monitor, &self.run) {
+            monitor.finish(run, exit);
+        }
+    }
+
     pub(super) fn exit(&self) -> Exit {
         match (&self.run, &self.failure) {
             (Some(run), _) => exit_for_run(run),

@@ -18,17 +18,17 @@ use clap::Args;
 use super::shared::bounds::{ChangeBounds, InputLimitArgs, InputLimits};
 use super::shared::choices::Choices;
 use super::shared::control::{ControlArgs, Preparation};
-use super::shared::next_command::{config_option, explain_step, split_step};
+use super::shared::next_command::{config_option, explain_step, report_step, split_step};
 use super::shared::pool_findings::{WayToAccept, check_sign_ins, review_pool, warn_of_pool_errors};
 use super::shared::retry::{RetryOption, parse_retry, retry_choice};
 use super::shared::run::{listen_for_signals, run_engine, run_start};
-use super::shared::settings::{parse_count, parse_percent};
+use super::shared::settings::{FileSettings, parse_count, parse_percent};
 use super::shared::{
     AdvancedArgs, CommandContext, Failure, GuardArgs, InputArgs, Monitor, MonitorArgs, MonitoredRun, OpenPool,
     PaceArgs, PoolArgs, Proposal, RateChoice, RunTarget, SimulationArgs, check_outputs, default_ledger_path, headings,
-    note_preset, parse_provider, pool_options, warn_about_access, warn_about_cut_line,
+    note_preset, parse_provider, pool_options, warn_about_access, warn_about_cut_line, warn_about_missing_providers,
 };
-use crate::domain::drift::DriftReport;
+use crate::domain::drift::{DriftCounts, DriftReport};
 use crate::domain::identity::{PoolId, ProviderName};
 use crate::domain::run::{RunOutcome, RunPurpose};
 use crate::domain::state::RetryChoice;
@@ -118,6 +118,12 @@ pub struct ReconcileArgs {
 }
 
 impl ReconcileArgs {
+    /// Returns the input with the options that read it, for a suggested command.
+    fn again(&self, context: &CommandContext<'_>) -> Option<String> {
+        let input = self.reading.with_input(&self.input);
+        input.map(|input| input + &config_option(context.config.as_deref()))
+    }
+
     fn refuse_required_approval(&self) -> Result<(), Failure> {
         let Some(signers) = self.require_approval.as_ref().filter(|_| self.apply) else { return Ok(()) };
         Err(Failure::Usage(format!(
@@ -125,6 +131,30 @@ impl ReconcileArgs {
              PLAN`, `plan approve PLAN` and `link --plan PLAN`",
             signers.display()
         )))
+    }
+}
+
+impl ReconcileArgs {
+    /// Returns the options for the bounds under which the missing links can be made, each after a space, and why some are
+    /// raised. Those that were given are repeated.
+    fn bounds_for(&self, counts: &DriftCounts, file: &FileSettings) -> (String, String) {
+        let Ok(given) = ChangeBounds::new(self.max_changes, self.max_changes_pct, file) else {
+            return Default::default();
+        };
+        let bounds = given.or(CHANGES_MAX, CHANGES_PERCENT_MAX);
+        let raised = bounds.raised_for(counts.changes, counts.rows);
+        let changes_max = raised.changes_max.or(self.max_changes).map(|most| format!(" --max-changes {most}"));
+        let percent_max = raised.percent_max.or(self.max_changes_pct).map(|most| format!(" --max-changes-pct {most}"));
+        let why = bounds.check(counts.changes, counts.rows).err().map(|_| {
+            let links = format::counted(counts.changes, "link");
+            let default = ChangeBounds::default().or(CHANGES_MAX, CHANGES_PERCENT_MAX);
+            let bound = if bounds == default { "the default bound" } else { "the bound" };
+            format!(
+                "; check the missing rows first, because {links} of {} are over {bound}",
+                format::counted(counts.rows, "row")
+            )
+        });
+        (changes_max.into_iter().chain(percent_max).collect(), why.unwrap_or_default())
     }
 }
 
@@ -226,17 +256,17 @@ pub async fn cmd_reconcile(args: ReconcileArgs, context: &CommandContext<'_>) ->
 
     // Result.
     let exit = exit_status(&args, &report, &outcome);
-    if let (Some(monitor), Some(run)) = (&outcome.monitor, &outcome.run) {
-        monitor.finish(run, exit);
-    }
+    outcome.finish_monitor(exit);
     let applied = outcome.run.as_ref().zip(shown_path.as_deref());
-    let again = args.reading.with_input(&args.input).map(|input| input + &config_option(context.config.as_deref()));
+    let again = args.again(context);
     view::print_result(&report, applied, again.as_deref(), outcome.failure.as_ref(), exit, ui)?;
     if let Some(failure) = &outcome.failure {
         failure.print(ui);
     }
-    if applied.is_none() {
-        hint_after_comparison(&args, &report, again.as_deref(), context);
+    match applied.filter(|_| exit == Exit::Success) {
+        Some((_, ledger)) => ui.hint(&report_step(ledger)),
+        None if applied.is_none() => hint_after_comparison(&args, &report, again.as_deref(), context),
+        None => {}
     }
     Ok(exit)
 }
@@ -277,7 +307,8 @@ fn next_steps(args: &ReconcileArgs, report: &DriftReport, input: &str, context: 
         }
         options.extend(args.provider.iter().map(|name| format!(" --provider {}", shell_word(name.as_str()))));
         let input = path(&args.input);
-        steps.push(format!("link what is missing: `cognito-link reconcile {input}{options} --apply`"));
+        let (bounds, why) = args.bounds_for(counts, &context.file_settings);
+        steps.push(format!("link what is missing: `cognito-link reconcile {input}{options}{bounds} --apply`{why}"));
     }
     let to_explain = [(counts.moved, "moved"), (counts.misfired, "misfired"), (counts.extra, "extra")];
     let standing = to_explain.into_iter().find(|(number, _)| *number > 0).map(|(_, standing)| standing);
@@ -339,6 +370,7 @@ async fn apply(
     }
     let rate_choice = args.pace.rate_choice(None, file)?;
     let mut options = args.pace.engine_options(RunPurpose::Link, rate_choice, &args.advanced, context)?;
+    options.windows = args.control.plan()?.outlook();
     // Connect again: only from here on there is something to write with.
     let service = pool.address.connect().await?;
     let target = RunTarget::find(&input.binding, &service, &pool.knowledge, &args.guards, context).await?;
@@ -432,6 +464,7 @@ async fn compare(
     let mut rng = Rng::new(options.seed).fork("mappings");
     let known = needs.by_attribute.iter().filter(|name| pool.knowledge.providers.contains_key(*name)).cloned();
     let mapped = mapped_attributes(pool.directory.as_ref(), clock, &mut rng, &known.collect()).await?;
+    warn_about_missing_providers(&pool.knowledge.missing_of(&needs.providers), &pool.knowledge, ui);
     let directory = pool.directory.clone();
     let mut scan = input.scan_pool(&mut needs, directory, &pool.knowledge, options, clock, observer.as_mut()).await?;
     scan.misses_last_run = ledger.is_some_and(|ledger| misses_last_run(scan.scanned.began, ledger));
@@ -510,7 +543,7 @@ mod tests {
 
     use super::*;
     use crate::commands::{Cli, Command};
-    use crate::domain::drift::{DriftCounts, DriftStatus};
+    use crate::domain::drift::DriftStatus;
     use crate::domain::outcome::RefusalCode;
     use crate::ui::testing::Screen;
 
@@ -526,8 +559,26 @@ mod tests {
     }
 
     #[test]
+    fn bounds_that_the_missing_links_cross_are_raised_in_the_suggestion() {
+        let missing = |rows, changes| DriftCounts { rows, missing: changes, changes, ..DriftCounts::default() };
+        let step = |line: &str, rows, changes| steps(line, missing(rows, changes)).remove(0);
+        let default = step("reconcile in.csv --simulate", 7, 2);
+        assert_eq!(
+            default,
+            "link what is missing: `cognito-link reconcile in.csv --simulate --max-changes-pct 29 --apply`; check the missing \
+             rows first, because 2 links of 7 rows are over the default bound"
+        );
+        let both = step("reconcile in.csv", 1_000, 600);
+        assert!(both.contains(" --max-changes 600 --max-changes-pct 60 --apply`; check"), "{both}");
+        let given = step("reconcile in.csv --max-changes 9 --max-changes-pct 12.5", 80, 10);
+        assert!(given.contains(" --max-changes 10 --max-changes-pct 12.5 --apply`; check"), "{given}");
+        let enough = step("reconcile in.csv --max-changes 10", 1_000, 10);
+        assert!(enough.ends_with(" --max-changes 10 --apply`"), "{enough}");
+    }
+
+    #[test]
     fn a_comparison_is_followed_by_the_command_that_links_what_is_missing() {
-        let missing = DriftCounts { missing: 2, changes: 2, extra: 1, ..DriftCounts::default() };
+        let missing = DriftCounts { rows: 40, missing: 2, changes: 2, extra: 1, ..DriftCounts::default() };
         let line =
             "reconcile in.csv --map source_value=id --config prod.toml --pool eu --ledger a.ledger --provider Okta";
         let apply = "link what is missing: `cognito-link reconcile in.csv --map source_value=id --config prod.toml --pool \

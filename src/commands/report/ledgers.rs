@@ -320,6 +320,7 @@ impl Ledgers {
         let needs_texts = table.is_some() || inputs.failed.is_some();
         let texts = if needs_texts { self.service_texts()? } else { HashMap::new() };
         let mut counts = report.counts.clone();
+        let mut changed = Vec::new();
         let first = FirstReadings::of(inputs, &self.binding.pool)?;
         if let Some(table) = &mut table {
             table.show_names(&first.names);
@@ -327,9 +328,10 @@ impl Ledgers {
         for (at, (source, cross_row)) in inputs.sources.iter().zip(&first.cross_row).enumerate() {
             let mut reader = InputReader::with_cross_row(source, &inputs.reading, cross_row)?;
             files.open(inputs, &reader, first.notes_differ)?;
-            let (mut rows, mut unknown) = (0_u64, 0_u64);
+            let (mut read, mut rows, mut unknown) = (0_u64, 0_u64, 0_u64);
             while let Some(record) = reader.next() {
                 let record = record?;
+                read += 1;
                 let key = record.key(&self.binding.pool);
                 if first.newest.get(&key).is_some_and(|newest| *newest != at) {
                     continue;
@@ -395,14 +397,34 @@ impl Ledgers {
                     source.name()
                 )));
             }
+            changed.extend(self.change_of(source, read));
         }
         counts.balance()?;
         report.counts = counts;
         report.unprocessed_known = true;
         let is_left_out = |key: &RowKey| !found.contains(key) && !self.is_superseded(*key);
         let left_out = self.keys().into_iter().filter(is_left_out).count() as u64;
-        files.finish(left_out)
+        files.finish(left_out, changed)
     }
+
+    /// Returns how an input differs from what the last run has read of it; `None` where it does not, as far as the ledgers
+    /// show.
+    fn change_of(&self, source: &InputSource, rows: u64) -> Option<ChangedInput> {
+        let hash = source.checked_hash()?;
+        let mut readings = self.contents.iter().filter_map(|contents| contents.reading_of(source.name()));
+        let other = readings.find(|reading| reading.hash.as_ref().is_some_and(|earlier| *earlier != hash))?;
+        Some(ChangedInput { name: source.name().to_owned(), rows_read: other.rows, rows })
+    }
+}
+
+/// An input that is not as the last run has read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ChangedInput {
+    pub(super) name: String,
+    /// Rows that the run has read.
+    pub(super) rows_read: u64,
+    /// Rows that it has now.
+    pub(super) rows: u64,
 }
 
 /// What is known of the inputs before their rows are written.
@@ -516,9 +538,10 @@ impl OpenRowFiles {
         file.as_mut().map_or(Ok(()), |file| file.write(raw, note))
     }
 
-    fn finish(self, left_out: u64) -> Result<WrittenRows, Failure> {
+    fn finish(self, left_out: u64, changed: Vec<ChangedInput>) -> Result<WrittenRows, Failure> {
         Ok(WrittenRows {
             left_out,
+            changed,
             failed: self.failed.map(RecordWriter::finish).transpose()?,
             unprocessed: self.unprocessed.map(RecordWriter::finish).transpose()?,
         })
@@ -526,8 +549,10 @@ impl OpenRowFiles {
 }
 
 /// Numbers of rows in the files; `None` where there is no file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WrittenRows {
+    /// Inputs that are not as their last run has read them.
+    pub(super) changed: Vec<ChangedInput>,
     /// Rows of the ledgers that are in none of the inputs, and so in no file.
     pub(super) left_out: u64,
     pub(super) failed: Option<u64>,

@@ -8,6 +8,7 @@ mod ledgers;
 mod row_table;
 mod view;
 
+use std::cmp::Ordering;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +26,7 @@ use crate::ui::{MessageCode, Ui, escape, format};
 use cloudtrail::TrailComparison;
 use history::read_histories;
 use html::PageContent;
-use ledgers::{Ledgers, ReportInputs};
+use ledgers::{ChangedInput, Ledgers, ReportInputs};
 use row_table::{RowTable, RowTableOptions};
 
 const EXAMPLE: &str = "Example: cognito-link report pairs.csv.ledger --failed failed.csv";
@@ -120,6 +121,8 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
         let listed = table.map(RowTable::finish).transpose()?;
         if written.left_out > 0 {
             warn_about_left_out_rows(written.left_out, &compared.sources, &args.ledgers, context.ui);
+        } else {
+            written.changed.iter().for_each(|changed| warn_about_changed_input(changed, context.ui));
         }
         let rows = [written.failed, written.unprocessed, listed, listed];
         for (path, rows) in files.into_iter().zip(rows) {
@@ -152,7 +155,8 @@ pub fn cmd_report(args: &ReportArgs, context: &CommandContext<'_>) -> Result<Exi
         trail => Some(TrailComparison::of(&args.ledgers, ledgers.pool(), trail)?),
     };
     let exit = if trail.as_ref().is_some_and(TrailComparison::differs) { Exit::Drift } else { Exit::Success };
-    view::print_ledger_report(&report, args.failed.as_deref(), input.as_deref(), trail.as_ref(), exit, context.ui)?;
+    let (failed, has_page) = (args.failed.as_deref(), args.html.is_some());
+    view::print_ledger_report(&report, failed, input.as_deref(), trail.as_ref(), has_page, exit, context.ui)?;
     Ok(exit)
 }
 
@@ -175,13 +179,29 @@ fn warn_about_left_out_rows(left_out: u64, inputs: &[InputSource], ledgers: &[Pa
     let inputs: Vec<&str> = inputs.iter().map(InputSource::name).collect();
     let ledgers = if ledgers.len() == 1 { "the ledger" } else { "the ledgers" };
     ui.warn(
-        MessageCode::RowsNotInInput,
+        MessageCode::InputDiffers,
         &format!(
             "{} of {ledgers} {} not in {}, which was edited since the run, or is not its whole input: such rows are counted, \
              and are in no file that is written",
             format::counted(left_out, "row"),
             if left_out == 1 { "is" } else { "are" },
             inputs.join(", ")
+        ),
+    );
+}
+
+/// Warns of an input that has every row of the ledgers, and is not what the last run has read.
+fn warn_about_changed_input(changed: &ChangedInput, ui: &Ui) {
+    let ChangedInput { name, rows_read, rows } = changed;
+    let rows_now = match rows.cmp(rows_read) {
+        Ordering::Equal => format!("it has {} as before", format::counted(*rows, "row")),
+        _ => format!("it had {}, and has {}", format::counted(*rows_read, "row"), format::count(*rows)),
+    };
+    ui.warn(
+        MessageCode::InputDiffers,
+        &format!(
+            "{name} was edited since its last run: {rows_now}. All rows of the ledger are in it. What was added or corrected \
+             since is unprocessed."
         ),
     );
 }

@@ -11,7 +11,7 @@
 //!          "skipped":0,"repeated":0,"undone":0},
 //!  "refusals_by_code":{},"undo_refusals_by_code":{},"findings_by_code":{},
 //!  "shards":null or {"count":4,"whole":true,"missing_shards":[],"strange_ledgers":0,"rows_in_several":0},
-//!  "runs":[{"id":"","command":"link","input":"","started_at":"2026-03-01T08:00:00.000Z","ended":"completed | null",
+//!  "runs":[{"run_id":"","command":"link","input":"","started_at":"2026-03-01T08:00:00.000Z","ended":"completed | null",
 //!            "control_changes":[{"at":"","change":"rate","rate_per_second":5.0,"source":"socket","user":"ops"}],
 //!            "control_changes_left_out":0,
 //!            "live":null or {"pid":0,"state":"running","message":"","remaining_ms":0}}],
@@ -30,11 +30,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::cloudtrail::TrailComparison;
+use crate::commands::shared::next_command::{page_step, verify_step};
 use crate::commands::shared::result::result_json;
 use crate::commands::shared::run_view::{
     IN_DOUBT, IN_FLIGHT, RESUME_AFTER_REPORT, by_code_json, counts_json, counts_table, joined, print_steps_after_run,
     simulated_mark,
 };
+use crate::domain::counts::Counts;
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::report::{FailureLine, LedgerReport, RunChanges, RunLine, ShardsReport};
@@ -44,12 +46,13 @@ use crate::limits;
 use crate::ui::format::{count, counted, rate, timestamp};
 use crate::ui::{HIDDEN_MESSAGES_HINT, OutputFormat, Style, Ui, escape, explanation, meaning_fragment, shell_path};
 
-/// Prints the report, and what to do next.
+/// Prints the report, and what to do next. `has_page` says whether it was written as a page.
 pub(super) fn print_ledger_report(
     report: &LedgerReport,
     failed: Option<&Path>,
     input: Option<&str>,
     trail: Option<&TrailComparison>,
+    has_page: bool,
     exit: Exit,
     ui: &Ui,
 ) -> io::Result<()> {
@@ -98,11 +101,32 @@ pub(super) fn print_ledger_report(
         }
     }
     print_steps_after_run(&report.counts, 0, &ledgers, input, RESUME_AFTER_REPORT, ui);
+    if let Some(step) = step_after_success(report, input, has_page) {
+        ui.hint(&step);
+    }
     if let ([ledger], true) = (report.ledgers.as_slice(), report.superseded_links > 0) {
         let (ledger, options) = (shell_path(ledger), &report.pool_options);
         ui.hint(&format!("remove the superseded links: `cognito-link undo {ledger} --superseded{options}`"));
     }
     Ok(())
+}
+
+/// Returns what follows where every row is in the desired state or undone: the page, and after it the check of the ledger.
+fn step_after_success(report: &LedgerReport, input: Option<&str>, has_page: bool) -> Option<String> {
+    let Counts { refused, failed, in_doubt, invalid, unprocessed, undone, .. } = report.counts;
+    if refused + failed + in_doubt + invalid + unprocessed.saturating_sub(undone) > 0 {
+        return None;
+    }
+    if !has_page {
+        return page_step(report.ledgers.iter().map(String::as_str));
+    }
+    let [ledger] = report.ledgers.as_slice() else { return None };
+    // A ledger of a part of the input does not have its other rows.
+    let is_part = |argument: &String| {
+        let name = argument.split_once('=').map_or(argument.as_str(), |(name, _)| name);
+        ["--limit", "--rows", "--where", "--shard"].contains(&name)
+    };
+    Some(verify_step(ledger, input.filter(|_| !report.input_arguments.iter().any(is_part))))
 }
 
 /// The table, the latest runs, and the first of the rows that are not in the desired state.
@@ -216,7 +240,7 @@ fn ledger_json(report: &LedgerReport, show_values: bool, exit: Exit) -> Value {
     }
     let runs = report.runs.iter().map(|run| {
         json!({
-            "id": run.id,
+            "run_id": run.id,
             "command": run.command,
             "input": run.input,
             "started_at": timestamp(run.started_unix_ms),
@@ -281,7 +305,6 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::domain::counts::Counts;
     use crate::domain::outcome::ServiceText;
     use crate::domain::report::LiveRun;
     use crate::domain::row::{RowKey, RowNumber};
@@ -340,7 +363,7 @@ mod tests {
     }
 
     fn printed(screen: &Screen) -> String {
-        print_ledger_report(&example(), None, Some("pairs.csv"), None, Exit::Success, &screen.ui()).unwrap();
+        print_ledger_report(&example(), None, Some("pairs.csv"), None, false, Exit::Success, &screen.ui()).unwrap();
         screen.both()
     }
 
@@ -373,6 +396,22 @@ mod tests {
     }
 
     #[test]
+    fn a_report_without_open_rows_is_followed_by_the_page_and_the_check() {
+        let mut report = example();
+        assert_eq!(step_after_success(&report, Some("pairs.csv"), false), None);
+        report.counts = Counts { read: 2, linked: 1, unprocessed: 1, undone: 1, ..Counts::default() };
+        let page = "write the evidence to a page: `cognito-link report pairs.csv.ledger --html pairs.csv.ledger.html`";
+        assert_eq!(step_after_success(&report, Some("pairs.csv"), false).as_deref(), Some(page));
+        let verify = step_after_success(&report, Some("pairs.csv"), true).unwrap();
+        assert!(verify.ends_with("`cognito-link verify pairs.csv.ledger pairs.csv`"), "{verify}");
+        report.input_arguments = vec!["--limit=5".into()];
+        let verify = step_after_success(&report, Some("pairs.csv"), true).unwrap();
+        assert!(verify.ends_with("`cognito-link verify pairs.csv.ledger`"), "{verify}");
+        report.ledgers.push("b.ledger".into());
+        assert_eq!(step_after_success(&report, Some("pairs.csv"), true), None);
+    }
+
+    #[test]
     fn long_lists_are_cut_and_counted() {
         let mut report = example();
         report.failures = vec![report.failures[0].clone(); limits::FAILURES_SHOWN_MAX + 2];
@@ -399,13 +438,13 @@ mod tests {
         let mut report = example();
         report.failures[0].said.as_mut().unwrap().message = "User jane is disabled.".into();
         for screen in [Screen::new(), Screen::new().json()] {
-            print_ledger_report(&report, None, None, None, Exit::Success, &screen.ui()).unwrap();
+            print_ledger_report(&report, None, None, None, false, Exit::Success, &screen.ui()).unwrap();
             let printed = screen.stdout() + &screen.stderr();
             assert!(!printed.contains("jane"), "{printed}");
             let hint = format!("hint: {HIDDEN_MESSAGES_HINT}\n");
             assert_eq!(screen.stderr().matches(&hint).count(), 1, "once, not for each row: {}", screen.stderr());
             let showing = screen.showing_values();
-            print_ledger_report(&report, None, None, None, Exit::Success, &showing.ui()).unwrap();
+            print_ledger_report(&report, None, None, None, false, Exit::Success, &showing.ui()).unwrap();
             assert!(showing.stdout().contains("User jane is disabled."), "{}", showing.stdout());
         }
     }

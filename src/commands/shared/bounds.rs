@@ -100,6 +100,19 @@ impl ChangeBounds {
     }
 }
 
+impl ChangeBounds {
+    /// Returns the bounds that so many links of so many rows cross, raised to what these need.
+    pub fn raised_for(self, changes: u64, rows: u64) -> Self {
+        let crosses = |bounds: Self| bounds.check(changes, rows).is_err();
+        let changes_max = crosses(Self { percent_max: None, ..self }).then_some(changes);
+        let percent_max = crosses(Self { changes_max: None, ..self }).then(|| {
+            let percent = u128::from(changes) * 100;
+            u32::try_from(percent.div_ceil(u128::from(rows.max(1)))).map_or(100.0, f64::from)
+        });
+        Self { changes_max, percent_max }
+    }
+}
+
 /// Refuses a percentage of the settings file that is none.
 fn check_percent(name: &str, percent: f64) -> Result<(), Failure> {
     parse_percent(&percent.to_string()).map_err(|error| Failure::Usage(format!("{name} {percent}: {error}")))?;
@@ -137,6 +150,13 @@ mod tests {
             |changes_max, percent_max, changes| ChangeBounds { changes_max, percent_max }.check(changes, 1_000).is_ok();
         assert!(check(None, None, 1_000) && check(Some(10), None, 10) && !check(Some(10), None, 11));
         assert!(check(None, Some(5.0), 50) && !check(None, Some(5.0), 51) && !check(Some(60), Some(5.0), 55));
+        for (changes, rows) in [(1, 3), (2, 3), (51, 1_000), (600, 601), (1_000, 1_000), (7, 7)] {
+            let bounds = ChangeBounds { changes_max: Some(0), percent_max: Some(0.1) };
+            let raised = bounds.raised_for(changes, rows);
+            assert!(raised.changes_max.is_some() && raised.check(changes, rows).is_ok(), "{raised:?}");
+            assert!(raised.percent_max.is_some_and(|percent| percent <= 100.0), "{raised:?}");
+            assert_eq!(raised.raised_for(changes, rows), ChangeBounds::default());
+        }
         let bounds = ChangeBounds::default().or(500, 5.0);
         assert_eq!((bounds.changes_max, bounds.percent_max), (Some(500), Some(5.0)));
     }

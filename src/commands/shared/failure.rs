@@ -4,7 +4,7 @@ use std::io;
 
 use crate::domain::counts::CountMismatch;
 use crate::domain::error_code::{ErrorCode, FailureCode};
-use crate::domain::run::{StopCause, StopError};
+use crate::domain::run::{Signal, StopCause, StopError};
 use crate::exit::Exit;
 use crate::input::InputError;
 use crate::ledger::{LedgerError, LedgerOperation};
@@ -15,6 +15,8 @@ pub enum Failure {
     /// An option or a combination of options that cannot be used.
     #[error("{0}")]
     Usage(String),
+    #[error("a simulated pool without --pool-file is empty: there is nothing to read")]
+    EmptySimulation { step: String },
     /// The input, or a result file, cannot be opened, read or written.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -33,6 +35,15 @@ pub enum Failure {
     Mismatch(String),
     #[error(transparent)]
     Stop(#[from] StopError),
+    /// A signal ended a command that has no run.
+    #[error("interrupted by {}", .0.name())]
+    Interrupted(Signal),
+    /// A probe could not delete what it created.
+    #[error("{number} of the scratch pools may still exist")]
+    PoolsLeft { number: usize },
+    /// `doctor` found what must be corrected.
+    #[error("failed checks: {}", .names.join(", "))]
+    ChecksFailed { names: Vec<&'static str> },
     /// The user did not confirm.
     #[error("nothing was sent")]
     Declined,
@@ -52,10 +63,13 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Stop(stop) | Self::Input(InputError::Object { stop, .. }) => exit_for_stop(stop.cause),
+            Self::PoolsLeft { .. } | Self::ChecksFailed { .. } => Exit::Access,
+            Self::Interrupted(signal) => exit_for_signal(*signal),
             Self::Input(InputError::Write { source, .. }) if is_full(source) => Exit::Fault,
-            Self::Usage(_) | Self::Declined | Self::Input(InputError::Open { .. } | InputError::Write { .. }) => {
-                Exit::Usage
-            }
+            Self::Usage(_)
+            | Self::EmptySimulation { .. }
+            | Self::Declined
+            | Self::Input(InputError::Open { .. } | InputError::Write { .. }) => Exit::Usage,
             Self::Input(InputError::Spool { .. })
             | Self::Output(_)
             | Self::Unbalanced(_)
@@ -73,7 +87,7 @@ impl Failure {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Stop(stop) | Self::Input(InputError::Object { stop, .. }) => stop.cause.into(),
-            Self::Usage(_) => FailureCode::Usage.into(),
+            Self::Usage(_) | Self::EmptySimulation { .. } => FailureCode::Usage.into(),
             Self::Input(InputError::Open { .. }) => FailureCode::InputNotOpened.into(),
             Self::Input(InputError::Write { .. }) | Self::Output(_) => FailureCode::OutputNotWritten.into(),
             Self::Input(InputError::Spool { .. }) => FailureCode::TemporaryFile.into(),
@@ -92,6 +106,9 @@ impl Failure {
             Self::Ledger(_) => StopCause::LedgerIo.into(),
             Self::Mismatch(_) => FailureCode::Mismatch.into(),
             Self::Declined => FailureCode::Declined.into(),
+            Self::Interrupted(_) => FailureCode::Interrupted.into(),
+            Self::PoolsLeft { .. } => FailureCode::PoolsLeft.into(),
+            Self::ChecksFailed { .. } => FailureCode::ChecksFailed.into(),
             Self::Unbalanced(_) => FailureCode::CountsUnbalanced.into(),
             Self::System(_) => FailureCode::System.into(),
             Self::Panicked => FailureCode::Panic.into(),
@@ -108,8 +125,9 @@ impl Failure {
     }
 
     /// Returns what to do about it, where the message does not say.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
+            Self::EmptySimulation { step } => Some(step),
             Self::Strict { .. } => Some("correct the rows listed above, or omit --strict to link the other rows"),
             Self::PoolFindings { .. } => Some(
                 "`cognito-link explain CODE` prints what to do; `cognito-link doctor INPUT` lists all checks of sign-ins",
@@ -138,6 +156,14 @@ fn exit_for_ledger(error: &LedgerError) -> Exit {
         | LedgerError::Rescued { .. }
         | LedgerError::NotALedger { .. } => Exit::Mismatch,
         _ => Exit::Fault,
+    }
+}
+
+pub fn exit_for_signal(signal: Signal) -> Exit {
+    match signal {
+        Signal::Interrupt => Exit::Interrupted,
+        Signal::Terminate => Exit::Terminated,
+        Signal::HangUp => Exit::HungUp,
     }
 }
 

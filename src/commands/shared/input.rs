@@ -10,6 +10,7 @@ use clap::{Args, Parser, ValueEnum};
 use super::settings::{FileSettings, Scalar};
 use super::{Failure, headings};
 use crate::domain::finding::FindingCode;
+use crate::domain::nearest::did_you_mean;
 use crate::domain::outcome::RefusalCode;
 use crate::foresight::trust::TrustPolicy;
 use crate::input::{Format, InputOptions, OptionError, Preset};
@@ -149,7 +150,10 @@ impl InputArgs {
         }
         options.preset = match (self.preset, &file.preset) {
             (Some(preset), _) => Some(preset),
-            (None, Some(text)) => Some(InputOptions::parse_preset(text).map_err(|error| usage("preset", text, error))?),
+            (None, Some(text)) => Some(InputOptions::parse_preset(text).map_err(|error| {
+                let near = did_you_mean(text, Preset::ALL.iter().map(|preset| preset.name()));
+                Failure::Usage(format!("preset '{text}' of the settings: {error}{near}"))
+            })?),
             (None, None) => None,
         };
         for text in flags_or_table(&self.map, &file.map) {

@@ -11,7 +11,6 @@ mod input;
 mod ledger_copy;
 mod metrics;
 mod monitor;
-mod nearest;
 pub mod next_command;
 mod objects;
 mod outputs;
@@ -33,7 +32,7 @@ pub mod signature;
 pub mod simulator;
 pub mod stop_after;
 
-pub use failure::{Failure, exit_for_stop, input_stop, temporary_file_error, temporary_file_stop};
+pub use failure::{Failure, exit_for_signal, exit_for_stop, input_stop, temporary_file_error, temporary_file_stop};
 pub use hooks::HookArgs;
 pub use input::{InputArgs, note_preset};
 pub use metrics::MonitoredRun;
@@ -43,7 +42,7 @@ pub use outputs::check_outputs;
 pub use pace::{AdvancedArgs, PaceArgs, RateChoice, WritePace};
 pub use pool::{
     EarlierLedger, ExpectedPool, OpenPool, PoolAddress, PoolArgs, binding_of, check_providers, connect, listed,
-    note_endpoint, pool_options, pool_options_of_run,
+    note_endpoint, pool_options, pool_options_of_run, real_pool_options, warn_about_missing_providers,
 };
 pub use run_target::{GuardArgs, Proposal, RunTarget, confirm_step, recorded_arguments};
 pub use shard::{parse_shard, resolve_shard, warn_about_undivided_array};

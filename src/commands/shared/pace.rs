@@ -98,6 +98,7 @@ impl PaceArgs {
                 SettleCall::GetUser => SettleWith::GetUser,
             },
             trust: TrustPolicy::default(),
+            windows: None,
             reads_back: false,
             stop_limits: stop_limits(purpose, &context.file_settings, &self.stop_after)?,
             duration_max: self.max_duration,

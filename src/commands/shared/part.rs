@@ -8,11 +8,12 @@ use clap::Args;
 
 use super::settings::{parse_at_least_one, parse_row_ranges};
 use super::{Failure, headings};
+use crate::domain::nearest::did_you_mean;
 use crate::domain::row::RowNumber;
 use crate::domain::run::RunOutcome;
 use crate::input::InputReader;
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = headings::INPUT)]
 pub struct PartArgs {
     /// Link at most N rows that are not done: the first ones, or with --order recent those with the latest changes
@@ -69,8 +70,12 @@ impl InputPart {
         let columns = reader.layout().column_names();
         let unknown = args.conditions.iter().find(|(column, _)| columns.is_some_and(|names| !names.contains(column)));
         if let Some((column, _)) = unknown {
-            let columns = columns.unwrap_or_default().join(", ");
-            return Err(Failure::Usage(format!("--where {column}: the input has no such column; it has {columns}")));
+            let columns = columns.unwrap_or_default();
+            let near = did_you_mean(column, columns.iter().map(String::as_str));
+            let columns = columns.join(", ");
+            return Err(Failure::Usage(format!(
+                "--where {column}: the input has no such column; it has {columns}{near}"
+            )));
         }
         let (rows, conditions) = (args.rows.concat(), args.conditions.clone());
         Ok(Self { limit: args.limit, end: None, chosen: None, rows, conditions })

@@ -7,22 +7,23 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::nearest::did_you_mean;
-use super::next_command::{config_option, without_password};
+use super::next_command::{config_option, refused_address, without_password};
 use super::settings::{FileSettings, parse_endpoint_url};
 use super::simulator::{RunningSimulator, SimulationArgs, Simulator};
 use super::{CommandContext, Failure, headings, place_of, warn_about_access, warn_about_cut_line};
 use crate::clock::UnixMs;
 use crate::domain::endpoint::CustomEndpoint;
 use crate::domain::identity::{PoolId, ProviderName};
+use crate::domain::nearest::{did_you_mean, nearest, question};
 use crate::domain::run::StopError;
 use crate::foresight::preflight::{PoolKnowledge, preflight};
 use crate::ledger::{Binding, Ledger, LedgerError, held_binding};
+use crate::limits::SUGGESTIONS_MAX;
 use crate::seed::Rng;
 use crate::service::UserDirectory;
 use crate::service::app_clients::AppClientReader;
 use crate::service::cognito::{Cognito, ConnectionTarget};
-use crate::ui::{MessageCode, Ui, shell_path, shell_word};
+use crate::ui::{MessageCode, Ui, escape, shell_path, shell_word};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = headings::POOL)]
@@ -52,7 +53,9 @@ impl PoolArgs {
     pub fn pool_id(&self, file: &FileSettings, default: Option<&str>) -> Result<PoolId, Failure> {
         let Some(id) = self.user_pool_id.as_deref().or(file.user_pool_id.as_deref()).or(default) else {
             return Err(Failure::Usage(
-                "no user pool: name one with --user-pool-id or COGNITO_LINK_USER_POOL_ID, or try --simulate".into(),
+                "no user pool: name one with --user-pool-id, COGNITO_LINK_USER_POOL_ID, or --pool and a settings file, or \
+                 try --simulate"
+                    .into(),
             ));
         };
         let pool = PoolId::parse(id).map_err(|error| Failure::Usage(format!("--user-pool-id '{id}': {error}")))?;
@@ -69,7 +72,7 @@ impl PoolArgs {
         let from_file = || match &file.endpoint_url {
             Some(url) => parse_endpoint_url(url)
                 .map(Some)
-                .map_err(|error| Failure::Usage(format!("endpoint-url '{}': {error}", without_password(url)))),
+                .map_err(|error| Failure::Usage(format!("endpoint-url '{}': {error}", refused_address(url)))),
             None => Ok(None),
         };
         Ok(ConnectionTarget::Aws {
@@ -83,11 +86,16 @@ impl PoolArgs {
 /// Returns the options that name the pool and the settings file, each after a space, so that a suggested command means the
 /// same pool.
 pub fn pool_options(pool: &PoolArgs, simulation: &SimulationArgs, context: &CommandContext<'_>) -> String {
+    options_of(pool, Some(simulation).filter(|simulation| simulation.simulate), context)
+}
+
+fn options_of(pool: &PoolArgs, simulation: Option<&SimulationArgs>, context: &CommandContext<'_>) -> String {
     let mut options = config_option(context.config.as_deref());
-    if simulation.simulate {
+    if simulation.is_some() {
         options.push_str(" --simulate");
     }
-    let pool_file = simulation.pool_file.as_ref().map(|path| shell_path(&path.display().to_string()));
+    let pool_file = simulation.and_then(|simulation| simulation.pool_file.as_ref());
+    let pool_file = pool_file.map(|path| shell_path(&path.display().to_string()));
     let word = |value: &Option<String>| value.as_deref().map(shell_word);
     let values = [
         ("pool-file", pool_file),
@@ -104,6 +112,12 @@ pub fn pool_options(pool: &PoolArgs, simulation: &SimulationArgs, context: &Comm
         options.push_str(" --allow-insecure-endpoint");
     }
     options
+}
+
+/// As [`pool_options`], for the pool of AWS that a simulated run stands in for; `None` where none is named.
+pub fn real_pool_options(pool: &PoolArgs, context: &CommandContext<'_>) -> Option<String> {
+    let named = pool.pool_id(&context.file_settings, None).ok().filter(|named| !named.is_simulated());
+    named.map(|_| options_of(pool, None, context))
 }
 
 /// As [`pool_options`], out of the arguments of an earlier run. A run that found its pool in the environment or the
@@ -257,9 +271,11 @@ impl PoolAddress {
     pub fn find(args: &PoolArgs, simulation: &SimulationArgs, seed: u64, file: &FileSettings) -> Result<Self, Failure> {
         let simulator = Simulator::load(simulation)?;
         if simulator.is_some() && simulation.pool_file.is_none() {
-            return Err(Failure::Usage(
-                "a simulated pool without --pool-file is empty: there is nothing to read".into(),
-            ));
+            return Err(Failure::EmptySimulation {
+                step: "pass a file of its users with `--pool-file pool.json`, such as one of: `cognito-link link FILE \
+                       --simulate --yes --save-pool pool.json`"
+                    .into(),
+            });
         }
         let pool = args.pool_id(file, simulator.as_ref().map(Simulator::pool_id))?;
         let (target, simulator) = match simulator {
@@ -313,6 +329,33 @@ impl OpenPool {
     pub fn check_providers(&self, option: &str, names: &BTreeSet<ProviderName>) -> Result<(), Failure> {
         check_providers(option, names, &self.knowledge)
     }
+}
+
+/// Warns of providers of an input that the pool does not have, and asks what each could mean.
+pub fn warn_about_missing_providers(missing: &BTreeSet<ProviderName>, knowledge: &PoolKnowledge, ui: &Ui) {
+    if missing.is_empty() {
+        return;
+    }
+    let known = || knowledge.providers.keys().map(ProviderName::as_str);
+    let asked = missing.iter().filter_map(|name| Some((name.as_str(), question(&[nearest(name.as_str(), known())?])?)));
+    let asked: Vec<(&str, String)> = asked.take(SUGGESTIONS_MAX).collect();
+    // A single one needs no name before the question.
+    let asked: String = match asked.as_slice() {
+        [(_, question)] if missing.len() == 1 => format!("; {question}"),
+        several => {
+            let asked: Vec<String> = several.iter().map(|(name, question)| format!("; {name}: {question}")).collect();
+            asked.concat()
+        }
+    };
+    ui.warn(
+        MessageCode::ProviderNotFound,
+        &escape(&format!(
+            "the pool has {} {}; it has {}; rows with other providers will be refused{asked}",
+            if missing.len() == 1 { "no provider" } else { "none of the providers" },
+            listed(missing.iter()),
+            listed(knowledge.providers.keys())
+        )),
+    );
 }
 
 /// Refuses a provider of an option that the pool does not have.

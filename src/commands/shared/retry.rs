@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::nearest::did_you_mean;
+use crate::domain::nearest::did_you_mean;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::state::RetryChoice;
 use crate::ledger::LedgerView;

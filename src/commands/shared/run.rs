@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::{Failure, exit_for_stop};
+use super::result::print_error_report;
+use super::{Failure, exit_for_signal, exit_for_stop};
 use crate::clock::Clock;
 use crate::domain::run::{RunOutcome, RunReport, Signal};
 use crate::domain::shard::Shard;
@@ -74,14 +75,6 @@ pub fn exit_for_run(report: &RunReport) -> Exit {
         RunOutcome::Stopped(stop) => exit_for_stop(stop.cause),
         RunOutcome::Completed if is_all_done => Exit::Success,
         RunOutcome::Completed => Exit::Incomplete,
-    }
-}
-
-pub fn exit_for_signal(signal: Signal) -> Exit {
-    match signal {
-        Signal::Interrupt => Exit::Interrupted,
-        Signal::Terminate => Exit::Terminated,
-        Signal::HangUp => Exit::HungUp,
     }
 }
 
@@ -159,9 +152,9 @@ pub fn end_at_signals(ui: Ui, command: &'static str) -> Result<(), Failure> {
     let watch = move || {
         runtime.block_on(async {
             loop {
-                let exit = tokio::select! {
-                    Some(()) = next_of(&mut interrupts) => Exit::Interrupted,
-                    Some(()) = terminations.recv() => Exit::Terminated,
+                let signal = tokio::select! {
+                    Some(()) = next_of(&mut interrupts) => Signal::Interrupt,
+                    Some(()) = terminations.recv() => Signal::Terminate,
                     Some(()) = questions.recv() => {
                         ui.report_phase();
                         continue;
@@ -169,8 +162,15 @@ pub fn end_at_signals(ui: Ui, command: &'static str) -> Result<(), Failure> {
                     else => return,
                 };
                 if !SIGNALS_ARE_HANDLED.load(Ordering::SeqCst) {
-                    ui.ended(command, exit.status());
-                    std::process::exit(exit.status().into());
+                    let failure = Failure::Interrupted(signal);
+                    print_error_report(&ui, &failure);
+                    // People know what they have pressed.
+                    if ui.writes_events() {
+                        failure.print(&ui);
+                    }
+                    let status = failure.exit().status();
+                    ui.ended(Some(command), status);
+                    std::process::exit(status.into());
                 }
             }
         });

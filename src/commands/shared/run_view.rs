@@ -22,7 +22,7 @@ use super::result::stopped_json;
 use crate::domain::counts::Counts;
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
-use crate::domain::run::{RunOutcome, RunReport, Signal, StopCause};
+use crate::domain::run::{RunOutcome, RunReport, StopCause};
 use crate::exit::Exit;
 use crate::limits::SUGGESTIONS_MAX;
 use crate::ui::format::{count, counted, duration};
@@ -138,7 +138,7 @@ pub fn simulated_mark(is_simulated: bool) -> &'static str {
 pub fn how_it_ended(ended: &RunOutcome, style: Style) -> Option<String> {
     match ended {
         RunOutcome::Completed => None,
-        RunOutcome::Interrupted(signal) => Some(style.yellow(&format!("interrupted by {}", signal_name(*signal)))),
+        RunOutcome::Interrupted(signal) => Some(style.yellow(&format!("interrupted by {}", signal.name()))),
         RunOutcome::Stopped(stop) => Some(style.red(&format!("stopped: {}", stop_reason(stop.cause)))),
     }
 }
@@ -158,14 +158,6 @@ fn stop_reason(cause: StopCause) -> &'static str {
         StopCause::Bound => "limit reached",
         StopCause::Canary => "a row of the canary is not right",
         StopCause::Drained => "drained on request",
-    }
-}
-
-pub fn signal_name(signal: Signal) -> &'static str {
-    match signal {
-        Signal::Interrupt => "SIGINT",
-        Signal::Terminate => "SIGTERM",
-        Signal::HangUp => "SIGHUP",
     }
 }
 
@@ -343,7 +335,7 @@ pub fn run_json(report: &RunReport, ledger: Option<&str>, show_values: bool, exi
     rows.insert("not_read".to_owned(), report.not_read.into());
     let (ended, signal, stop) = match &report.ended {
         RunOutcome::Completed => ("completed", None, None),
-        RunOutcome::Interrupted(signal) => ("interrupted", Some(signal_name(*signal)), None),
+        RunOutcome::Interrupted(signal) => ("interrupted", Some(signal.name()), None),
         RunOutcome::Stopped(stop) => ("stopped", None, Some(stop)),
     };
     let body = json!({
@@ -427,7 +419,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::domain::run::StopError;
+    use crate::domain::run::{Signal, StopError};
     use crate::domain::state::RowState;
     use crate::ui::ColorChoice;
     use crate::ui::testing::Screen;

@@ -11,9 +11,9 @@ use jiff::SpanRelativeTo;
 use serde::Deserialize;
 
 use super::Failure;
-use super::nearest::did_you_mean;
 use crate::clock::UnixMs;
 use crate::domain::identity::PoolId;
+use crate::domain::nearest::did_you_mean;
 use crate::limits;
 
 /// What the file of `--config` may hold. Every key has the name of its option.
@@ -59,25 +59,41 @@ impl FileSettings {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
         let own_text = without_option_values(&text, options);
-        toml::from_str(&own_text).map_err(|error| {
-            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let failure = |start: usize, message: &str| {
+            let before = text.get(..start).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            Failure::Usage(format!("{}, line {line}, column {column}: {message}", path.display()))
+        };
+        let settings: Self = toml::from_str(&own_text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
             let message = error.message().trim();
             // Of the names of all options, serde knows only those with a field.
             let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
             let message = unknown.map_or_else(
-                || message.to_owned(),
+                || match key_of_value(&text, start) {
+                    Some(key) if message.starts_with("invalid type") || message.starts_with("expected a number") => {
+                        format!("`{key}`: {}", in_words(message))
+                    }
+                    _ => message.to_owned(),
+                },
                 |key| {
                     let known = OWN_KEYS.into_iter().chain(options.iter().map(String::as_str));
                     format!(
-                        "unknown key `{key}`{}; a key has the name of an option, and `protected` and `pools` are keys",
+                        "unknown key `{key}`; a key has the name of an option, and `protected` and `pools` are keys{}",
                         did_you_mean(key, known)
                     )
                 },
             );
-            Failure::Usage(format!("{}, line {line}, column {column}: {message}", path.display()))
-        })
+            failure(start, &message)
+        })?;
+        for (name, pool) in &settings.pools {
+            if pool.user_pool_id.is_none() || !pool.pools.is_empty() {
+                let start = text.find(&format!("[pools.{name}")).unwrap_or_default();
+                return Err(failure(start, &format!("[pools.{name}] needs a user-pool-id, and no pools of its own")));
+            }
+        }
+        Ok(settings)
     }
 
     /// Whether a pool is marked as protected: by its table, or as that of `user-pool-id`, or as every pool where neither the
@@ -90,11 +106,6 @@ impl FileSettings {
     /// Returns the settings for a pool: that of the table with this name, or with the pool's id.
     pub fn for_pool(mut self, name: Option<&str>, id: Option<&str>) -> Result<Self, Failure> {
         let usage = |message: String| Err(Failure::Usage(message));
-        for (name, pool) in &self.pools {
-            if pool.user_pool_id.is_none() || !pool.pools.is_empty() {
-                return usage(format!("[pools.{name}] in the settings needs a user-pool-id, and no pools of its own"));
-            }
-        }
         let pools = std::mem::take(&mut self.pools);
         let is_protected = |pool: &&Self| pool.protected == Some(true);
         self.protected_ids = pools.values().filter(is_protected).filter_map(|pool| pool.user_pool_id.clone()).collect();
@@ -106,7 +117,10 @@ impl FileSettings {
                 None if pools.is_empty() => {
                     return usage(format!("--pool {name}: the settings have no pools; pass a file with --config"));
                 }
-                None => return usage(format!("--pool {name}: the settings have {}", names())),
+                None => {
+                    let near = did_you_mean(name, pools.keys().map(String::as_str));
+                    return usage(format!("--pool {name}: the settings have {}{near}", names()));
+                }
                 Some(pool) if id.is_some() && !has_id(pool) => {
                     return usage(format!("--pool {name} has another ID than --user-pool-id"));
                 }
@@ -161,6 +175,43 @@ impl FileSettings {
     pub fn pairs(table: &BTreeMap<String, Scalar>) -> Vec<String> {
         table.iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
+}
+
+/// Returns the key of the value that starts here, where both are on one line.
+fn key_of_value(text: &str, start: usize) -> Option<&str> {
+    let line = text.get(..start)?.rsplit('\n').next()?;
+    line.strip_suffix(' ').unwrap_or(line).trim_end().strip_suffix('=').map(str::trim).filter(|key| !key.is_empty())
+}
+
+/// Returns a message of serde about a type in the words of the documents.
+fn in_words(message: &str) -> String {
+    let Some((found, expected)) =
+        message.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "))
+    else {
+        return message.to_owned();
+    };
+    let expected = match expected {
+        "u64" | "usize" => "a whole number",
+        "f64" => "a number",
+        "a boolean" => "true or false",
+        "a string" => "a text in quotes",
+        "a map" => "a table such as { NAME = \"VALUE\" }",
+        "a sequence" => "a list such as [\"VALUE\"]",
+        other => other,
+    };
+    let value = found.split_once(' ').map(|(_, value)| value.trim_matches('`'));
+    let found = match (found.split(' ').next(), value) {
+        (Some("string"), Some(value)) => format!("the text {value}"),
+        (Some("integer"), Some(value)) => format!("the number {value}"),
+        (Some("floating"), Some(value)) => {
+            format!("the number {}", value.trim_start_matches("point ").trim_matches('`'))
+        }
+        (Some("boolean"), Some(value)) => value.to_owned(),
+        (Some("sequence"), _) => "a list".to_owned(),
+        (Some("map"), _) => "a table".to_owned(),
+        _ => found.to_owned(),
+    };
+    format!("expected {expected}, not {found}")
 }
 
 /// Keys of [`FileSettings`]: they have rules of their own.
@@ -274,7 +325,7 @@ fn without_option_values(text: &str, options: &BTreeSet<String>) -> String {
 
 /// A value that may be written with or without quotes.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number, or a text in quotes")]
 pub enum Scalar {
     Text(String),
     Integer(i64),
@@ -356,8 +407,12 @@ pub fn parse_account(text: &str) -> Result<String, String> {
     is_account.then(|| text.to_owned()).ok_or_else(|| "expected the 12 digits of an AWS account".to_owned())
 }
 
-/// Reads an address in place of the Region's own.
+/// Reads an address in place of the Region's own. One with a user or a password is refused: calls are signed, and neither
+/// would be sent.
 pub fn parse_endpoint_url(url: &str) -> Result<String, String> {
+    if url.contains('@') {
+        return Err("an endpoint takes no user and no password; leave out what is before the @".to_owned());
+    }
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     if host.is_some_and(|host| !host.is_empty() && !host.starts_with('/') && !host.contains(char::is_whitespace)) {
         return Ok(url.to_owned());
@@ -422,7 +477,16 @@ mod tests {
         for good in ["http://127.0.0.1:4566", "https://example.com/", "http://[::1]:1"] {
             assert_eq!(parse_endpoint_url(good).as_deref(), Ok(good));
         }
-        for bad in ["", "example.com", "localhost:4566", "http://", "http:///x", "ftp://x", "https://a b"] {
+        for bad in [
+            "",
+            "example.com",
+            "localhost:4566",
+            "http://",
+            "http:///x",
+            "ftp://x",
+            "https://a b",
+            "https://user:secret@host",
+        ] {
             assert!(parse_endpoint_url(bad).is_err(), "{bad}");
         }
     }
@@ -518,9 +582,7 @@ mod tests {
         ] {
             assert!(chosen(name, id).is_err_and(|error| error.contains(expected)), "{name:?} {id:?}");
         }
-        let nameless =
-            FileSettings { pools: [("x".to_owned(), FileSettings::default())].into(), ..FileSettings::default() };
-        assert!(nameless.for_pool(None, None).is_err());
+        assert!(chosen(Some("lvie"), None).is_err_and(|error| error.ends_with("; did you mean live?")));
     }
 
     #[test]
@@ -542,7 +604,21 @@ mod tests {
         assert!(error.contains("line 2, column 1") && error.contains("unknown key `speed`; a key has"), "{error}");
         std::fs::write(&path, "max-shrnk = 3\n").unwrap();
         let error = FileSettings::read(&path, &options).unwrap_err().to_string();
-        assert!(error.contains("`max-shrnk`; did you mean max-shrink?"), "{error}");
+        assert!(error.contains("`max-shrnk`; a key") && error.ends_with("; did you mean max-shrink?"), "{error}");
+        for (text, expected) in [
+            ("rate = true\n", "line 1, column 8: `rate`: expected a number, or a text in quotes"),
+            (
+                "rate = 3\nmin-rows = \"many\"\n",
+                "line 2, column 12: `min-rows`: expected a whole number, not the text \"many\"",
+            ),
+            ("map = [\"a=b\"]\n", "line 1, column 7: `map`: expected a table such as { NAME = \"VALUE\" }, not a list"),
+            ("allow = 3\n", "line 1, column 9: `allow`: expected a list such as [\"VALUE\"], not the number 3"),
+            ("rate = 3\n[pools.live]\nmin-rows = 3\n", "line 2, column 1: [pools.live] needs a user-pool-id"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = FileSettings::read(&path, &options).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
         let text = "window = [\n  \"else@5\",\n]\nattempts = 3\nspeed = 3\n[pools.live]\nattempts = 4\nuser-pool-id = \"us-east-1_A\"\n";
         std::fs::write(&path, text).unwrap();
         let error = FileSettings::read(&path, &options).unwrap_err().to_string();

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use super::Failure;
-use super::nearest::did_you_mean;
 use super::settings::FileSettings;
+use crate::domain::nearest::did_you_mean;
 use crate::domain::outcome::RefusalCode;
 use crate::domain::run::RunPurpose;
 use crate::engine::{FailureBound, FailureClass, StopLimits};

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{Arg, Args};
 
 use super::shared::control::ControlArgs;
+use super::shared::next_command::same_command;
 use super::shared::run::{exit_for_run, listen_for_signals, run_engine, run_start};
 use super::shared::run_view::print_stop;
 use super::shared::settings::{parse_moment, parse_row_ranges};
@@ -181,6 +182,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     let rate_choice = args.pace.rate_choice(None, file)?;
     let control = args.control.plan()?;
     let mut options = args.pace.engine_options(RunPurpose::Undo, rate_choice, &args.advanced, context)?;
+    options.windows = control.outlook();
     let inputs = args.selection.not_in.iter().map(|path| Some(path.as_path()));
     let [_, faults] = args.simulation.files_read();
     let read: Vec<_> = inputs.chain([Some(args.ledger.as_path()), faults]).collect();
@@ -305,7 +307,8 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
         monitor.finish(&report, exit);
     }
     let links = list.finish()?;
-    view::print_undo_report(&report, links, found.recovered, &args.ledger.display().to_string(), exit, ui)?;
+    let again = same_command(&context.arguments, Some("--dry-run"), "");
+    view::print_undo_report(&report, links, found.recovered, &args.ledger.display().to_string(), &again, exit, ui)?;
     print_stop(&report, ui);
     if let Some(running) = running_simulator {
         // Also where nothing was done: the next command may need the file of --save-pool.

@@ -6,13 +6,13 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use crate::commands::shared::next_command::explain_step;
+use crate::commands::shared::next_command::{explain_step, report_step};
 use crate::commands::shared::run_view::{
     TableLine, how_it_ended, joined, pool_and_calls, refusals_text, run_json, table,
 };
 use crate::domain::outcome::{RefusalCode, UndoOutcome};
 use crate::domain::row::Row;
-use crate::domain::run::{RunPurpose, RunReport};
+use crate::domain::run::{RunOutcome, RunPurpose, RunReport};
 use crate::engine::UndoObserver;
 use crate::exit::Exit;
 use crate::limits::REPORT_FAILURES_MAX;
@@ -20,12 +20,13 @@ use crate::ui::format::{count, counted};
 use crate::ui::{MessageCode, OutputFormat, Style, Ui, escape};
 
 /// Prints the result, and what to do next. `links` are those of a dry run, `left_out` the recovered links that were not
-/// selected.
+/// selected, and `again` is the same command without `--dry-run`.
 pub(super) fn print_undo_report(
     report: &RunReport,
     links: Vec<Value>,
     left_out: u64,
     ledger: &str,
+    again: &str,
     exit: Exit,
     ui: &Ui,
 ) -> io::Result<()> {
@@ -43,7 +44,7 @@ pub(super) fn print_undo_report(
         }
         OutputFormat::Json => ui.json(&object)?,
     }
-    for step in next_steps(report) {
+    for step in next_steps(report, ledger, again) {
         ui.hint(&step);
     }
     Ok(())
@@ -74,9 +75,15 @@ fn undo_text(report: &RunReport, left_out: u64, ledger: &str, style: Style) -> S
     joined(&lines)
 }
 
-fn next_steps(report: &RunReport) -> Vec<String> {
+fn next_steps(report: &RunReport, ledger: &str, again: &str) -> Vec<String> {
     let counts = &report.counts;
+    let is_dry_run = report.purpose == RunPurpose::UndoDryRun;
     let mut steps = Vec::new();
+    if is_dry_run && counts.undone > 0 {
+        steps.push(format!("remove these links: `{again}`"));
+    } else if !is_dry_run && counts.read > 0 && counts.undone == counts.read && report.ended == RunOutcome::Completed {
+        steps.push(report_step(ledger));
+    }
     if counts.failed + counts.in_doubt + counts.linked + report.not_read.unwrap_or(0) > 0 {
         steps.push("run the same command again to resume; links in doubt are read first".to_owned());
     }
@@ -207,7 +214,8 @@ mod tests {
             list.on(&row, &UndoOutcome::Failed { text });
         }
         let links = list.finish().unwrap();
-        print_undo_report(&example(purpose), links, 1, "a.ledger", Exit::Incomplete, &ui).unwrap();
+        print_undo_report(&example(purpose), links, 1, "a.ledger", "cognito-link undo a.ledger", Exit::Incomplete, &ui)
+            .unwrap();
         screen.both()
     }
 
@@ -217,7 +225,12 @@ mod tests {
         assert_snapshot!("run_json", printed(RunPurpose::Undo, &Screen::new().json()));
         assert_snapshot!("dry_run", printed(RunPurpose::UndoDryRun, &Screen::new()));
         assert_snapshot!("dry_run_json", printed(RunPurpose::UndoDryRun, &Screen::new().json()));
-        let done = RunReport { counts: Counts::default(), ..run_report() };
-        assert_eq!(next_steps(&done), Vec::<String>::new());
+        let counts = Counts { read: 2, unprocessed: 2, undone: 2, ..Counts::default() };
+        let done = RunReport { purpose: RunPurpose::Undo, counts, ..run_report() };
+        assert_eq!(next_steps(&done, "a.ledger", "x"), ["summarize the ledger: `cognito-link report a.ledger`"]);
+        let would_be = RunReport { purpose: RunPurpose::UndoDryRun, ..done };
+        assert_eq!(next_steps(&would_be, "a.ledger", "x"), ["remove these links: `x`"]);
+        let nothing = RunReport { counts: Counts::default(), ..would_be };
+        assert_eq!(next_steps(&nothing, "a.ledger", "x"), Vec::<String>::new());
     }
 }

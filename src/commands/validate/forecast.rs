@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::billing::list_prices;
 use super::split_files::VerdictFiles;
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixMs};
 use crate::commands::shared::choices::Choices;
+use crate::commands::shared::control::ControlPlan;
 use crate::commands::shared::part::InputPart;
 use crate::commands::shared::pool_findings::warn_about_small_sample;
 use crate::commands::shared::rows::is_in_shard;
@@ -81,6 +81,8 @@ pub(super) struct PoolSample {
     subjects: SubjectProfiles,
     mapped: BTreeMap<ProviderName, MappedAttributes>,
     pub(super) sign_ins: Vec<DoctorCheck>,
+    /// The providers of rows that the pool does not have.
+    pub(super) missing_providers: BTreeSet<ProviderName>,
     /// Why there is no sample of identities.
     pub(super) sample_stop: Option<StopError>,
     pub(super) look_up: LookUpMethod,
@@ -155,6 +157,7 @@ impl ForecastInput<'_> {
     ) -> Result<PoolSample, Failure> {
         let (pool_directory, directory) = (Arc::clone(directory), Arc::clone(directory));
         let InputNeeds { users: required, mut providers, mut by_attribute } = self.needs()?;
+        let missing_providers = knowledge.missing_of(&providers);
         by_attribute.retain(|provider| knowledge.providers.contains_key(provider));
         providers.retain(|provider| knowledge.providers.contains_key(provider));
         let of_input = providers.clone();
@@ -212,6 +215,7 @@ impl ForecastInput<'_> {
             subjects,
             mapped,
             sign_ins,
+            missing_providers,
             sample_stop,
             look_up: method,
             cost,
@@ -361,12 +365,19 @@ impl InputForecast {
     }
 
     /// Adds the time of the links at this rate and with this full quota, in calls per second.
-    pub(super) fn estimate_time(&mut self, rate_per_second: Option<f64>, quota_per_second: f64) {
+    pub(super) fn estimate_time(
+        &mut self,
+        rate_per_second: Option<f64>,
+        quota_per_second: f64,
+        control: &ControlPlan,
+        now: UnixMs,
+    ) {
         let report = &mut self.report;
         report.rate_per_second = rate_per_second;
         report.quota_per_second = quota_per_second;
-        report.at_rate = rate_per_second.and_then(|rate| time_of_calls(report.writes, rate));
-        report.at_quota = time_of_calls(report.writes, quota_per_second);
+        let time_at = |rate| control.time_of_writes(report.writes, rate, now);
+        (report.at_rate, report.at_quota) = (rate_per_second.and_then(time_at), time_at(quota_per_second));
+        report.within_windows = control.has_windows();
     }
 
     /// Adds the most that the links can add to the bill of a pool with this feature plan.
@@ -386,9 +397,4 @@ impl InputForecast {
         self.report.plan_digest = Some(plan.finish(header)?);
         Ok(())
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a shown figure")]
-fn time_of_calls(calls: u64, per_second: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(calls as f64 / per_second).ok()
 }

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::shared::bounds::{ChangeBounds, InputLimits};
 use super::shared::choices::{self, Choices};
+use super::shared::control::ControlPlan;
 use super::shared::part::{InputPart, PartArgs};
 use super::shared::pool_findings::{WayToAccept, pool_findings, warn_about_missing_sample};
 use super::shared::result::{failure_json, stop_json};
@@ -23,7 +24,7 @@ use super::shared::saved_plan::{PlanHeader, PlannedInput};
 use super::shared::settings::{Rate, parse_count, parse_rate, parse_share};
 use super::shared::{
     CommandContext, Failure, GuardArgs, InputArgs, OpenPool, PoolArgs, RateChoice, SimulationArgs, check_outputs,
-    headings, note_preset, pool_options, recorded_arguments,
+    headings, note_preset, pool_options, recorded_arguments, warn_about_missing_providers,
 };
 use crate::domain::counts::Counts;
 use crate::domain::event::{RunEvent, RunObserver};
@@ -101,6 +102,8 @@ pub struct DryRun {
     /// `None` for `validate`, which is no run.
     pub guards: Option<GuardArgs>,
     pub bounds: ChangeBounds,
+    /// The windows of the run.
+    pub control: ControlPlan,
 }
 
 pub async fn cmd_validate(args: ValidateArgs, dry_run: DryRun, context: &CommandContext<'_>) -> Result<Exit, Failure> {
@@ -161,6 +164,7 @@ pub async fn cmd_validate(args: ValidateArgs, dry_run: DryRun, context: &Command
                     &pool,
                     part,
                     rate_choice,
+                    &dry_run.control,
                     &choices,
                     &mut view,
                     context,
@@ -319,6 +323,7 @@ async fn forecast_input(
     pool: &OpenPool,
     mut part: ForecastPart,
     rate_choice: RateChoice,
+    control: &ControlPlan,
     choices: &Choices,
     view: &mut ValidateView,
     context: &CommandContext<'_>,
@@ -342,6 +347,7 @@ async fn forecast_input(
         warn_about_missing_sample(stop, context.ui);
     }
     sample.warn_if_small(context.ui);
+    warn_about_missing_providers(&sample.missing_providers, &pool.knowledge, context.ui);
     let unlike = input.unlike_pool(&sample)?;
     let findings = pool_findings(&unlike, &sample.sign_ins, options, WayToAccept::ByOption);
     let has_pool_error = findings.iter().any(|finding| finding.severity == Severity::Error);
@@ -362,7 +368,7 @@ async fn forecast_input(
     forecast.report.simulated = pool.binding.simulated;
     forecast.report.because = reason_for_look_up(given, &sample);
     let rate = rate_choice.write_pace_for_documented_quota().pace.expected();
-    forecast.estimate_time(rate, WRITE_QUOTA_PER_SECOND);
+    forecast.estimate_time(rate, WRITE_QUOTA_PER_SECOND, control, context.clock.unix_ms());
     forecast.bound_cost(pool.knowledge.facts.feature_plan.as_deref()).map_err(std::io::Error::from)?;
     forecast.has_pool_error = has_pool_error;
     if let Some(planned) = planned.filter(|_| !has_pool_error) {
@@ -442,14 +448,14 @@ fn note_files(args: &ValidateArgs, forecast: Option<&InputForecast>, context: &C
     }
     let digest = forecast.and_then(|forecast| forecast.report.plan_digest.as_deref());
     if let Some((plan, digest)) = args.save_plan.as_ref().zip(digest) {
-        ui.outcome(
-            MessageCode::PlanWritten,
-            &format!(
-                "wrote the plan, digest {digest}; follow it exactly with `cognito-link link {}{} --plan {}`",
-                shell_path(&args.input.display().to_string()),
-                suggested_options(args, context),
-                shell_path(&plan.display().to_string())
-            ),
-        );
+        let plan = shell_path(&plan.display().to_string());
+        let follow = if args.input.as_os_str() == "-" {
+            format!("write the same rows to a file, and link that file with `--plan {plan}`")
+        } else {
+            let input = shell_path(&args.input.display().to_string());
+            let options = suggested_options(args, context);
+            format!("follow it exactly with `cognito-link link {input}{options} --plan {plan}`")
+        };
+        ui.outcome(MessageCode::PlanWritten, &format!("wrote the plan, digest {digest}; {follow}"));
     }
 }

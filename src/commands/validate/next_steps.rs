@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::commands::shared::next_command::{config_option, explain_step, same_command, split_step};
+use crate::commands::shared::next_command::{compare_step, config_option, explain_step, same_command, split_step};
 use crate::commands::shared::{CommandContext, InputArgs};
 use crate::domain::outcome::RefusalCode;
 use crate::domain::report::PredictionReport;
@@ -60,7 +60,14 @@ pub(super) fn next_steps(
         Compared::Forecast { report, is_dry_run } => {
             let mut verdicts = report.by_verdict.keys();
             steps.extend(verdicts.find(|verdict| RefusalCode::parse(verdict).is_some()).map(|code| explain_step(code)));
-            if outcome.is_forbidden || report.writes == 0 || command.saves_plan {
+            if outcome.is_forbidden || command.saves_plan {
+                return steps;
+            }
+            if report.writes == 0 {
+                if steps.is_empty() {
+                    let reconcile = format!("cognito-link reconcile {with_pool}");
+                    steps.push(format!("nothing is to be linked; compare in both directions: `{reconcile}`"));
+                }
                 return steps;
             }
             let link = if is_dry_run {
@@ -73,14 +80,12 @@ pub(super) fn next_steps(
         }
         Compared::No { .. } if outcome.is_forbidden || outcome.invalid > 0 => {}
         Compared::No { kept_offline: true } => {
-            steps.push(format!("compare the rows with the pool: `cognito-link validate {with_pool}`"));
+            steps.push(compare_step(&with_pool, Some("")));
         }
         Compared::No { kept_offline: false } => {
             let rehearsal = format!("cognito-link link {without_pool} --simulate --rehearse");
             steps.push(format!("rehearse the run without a pool: `{rehearsal}`"));
-            steps.push(format!(
-                "compare the rows with a pool: `cognito-link validate {without_pool} --user-pool-id ID`"
-            ));
+            steps.push(compare_step(&without_pool, None));
         }
     }
     steps
@@ -169,6 +174,10 @@ mod tests {
         let dry_run = forecast(&some, true, false);
         let expected = "link the rows: `cognito-link link in.csv --simulate --canary 3`";
         assert_eq!(steps("link in.csv --simulate --dry-run --canary 3", &dry_run), [explain, expected]);
+        let all =
+            PredictionReport { by_verdict: BTreeMap::from([("already_linked", 1)]), ..PredictionReport::default() };
+        let expected = "nothing is to be linked; compare in both directions: `cognito-link reconcile in.csv --pool a`";
+        assert_eq!(steps("validate in.csv --pool a", &forecast(&all, false, false)), [expected]);
         for outcome in [forecast(&some, false, true), forecast(&none, false, false)] {
             assert_eq!(steps(line, &outcome), [explain]);
         }

@@ -28,7 +28,7 @@ use crate::domain::outcome::RefusalCode;
 use crate::domain::report::{CostBound, PredictedRefusal, PredictionReport, ValidateReport};
 use crate::exit::Exit;
 use crate::limits;
-use crate::ui::format::{count, counted, duration, rate, timestamp};
+use crate::ui::format::{count, counted, duration, rate, timestamp, within_windows};
 use crate::ui::{
     MessageCode, OutputFormat, SCHEMA_VERSION, Style, Ui, encode_json, escape, escape_json, meaning_fragment,
     shell_path,
@@ -233,8 +233,9 @@ fn forecast_json(report: &PredictionReport, show_values: bool) -> Value {
         "sign_in_checks": report.sign_ins.iter().map(|check| check_json(check, show_values)).collect::<Vec<_>>(),
         "scanned_at": timestamp(report.scanned_unix_ms),
         "links_to_make": report.writes,
-        "repeats": report.repeats,
+        "repeated": report.repeats,
         "rate_per_second": report.rate_per_second,
+        "within_windows": report.within_windows,
         "at_rate_seconds": report.at_rate.map(|time| time.as_secs_f64()),
         "quota_per_second": report.quota_per_second,
         "at_quota_seconds": report.at_quota.map(|time| time.as_secs_f64()),
@@ -305,8 +306,9 @@ fn forecast_text(report: &PredictionReport, show_values: bool, style: Style) -> 
         let _ = write!(total, ", and {}", counted(report.repeats, "duplicate row"));
     }
     let is_sent = report.writes > 0;
+    let within = within_windows(report.within_windows);
     if let (Some(time), Some(per_second), true) = (report.at_rate, report.rate_per_second, is_sent) {
-        let _ = write!(total, ": about {} at {}", duration(time), rate(per_second));
+        let _ = write!(total, ": about {} at {}{within}", duration(time), rate(per_second));
     }
     if let Some(time) = report.at_quota.filter(|_| is_sent) {
         let _ = write!(total, "; {} with the full quota of {}", duration(time), rate(report.quota_per_second));

@@ -9,15 +9,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::shared::next_command::config_option;
 use super::shared::signature::{self, SignedMatter, sign, signature_path, text_file};
-use super::shared::{CommandContext, Failure, InputArgs, check_outputs};
+use super::shared::{CommandContext, Failure, InputArgs, check_outputs, pool_options_of_run};
 use crate::domain::row::RowKey;
 use crate::domain::state::{ResumeAction, RetryChoice, RowState};
 use crate::exit::Exit;
 use crate::input::{FirstReading, InputOptions, InputReader, InputSource, OutputFile};
 use crate::ledger::{ChainHead, LedgerContents, find_head, load_contents};
 use crate::limits::{HEAD_FILE_BYTES_MAX, REPORT_FAILURES_MAX};
-use crate::ui::MessageCode;
+use crate::ui::{MessageCode, shell_path};
 use verification::{InputVerification, MissingRow, Verification, VerifiedSignature};
 
 const EXAMPLE: &str = "Example: cognito-link verify pairs.csv.ledger pairs.csv";
@@ -43,6 +44,9 @@ pub struct VerifyArgs {
     /// Writes LEDGER.head and LEDGER.head.sig, which `ssh-keygen -Y verify` can check.
     #[arg(long, value_name = "KEY")]
     pub sign: Option<PathBuf>,
+    /// File to write the head of `--sign` to, and its signature beside it with the ending .sig [default: LEDGER.head]
+    #[arg(short, long, value_name = "FILE", requires = "sign")]
+    pub out: Option<PathBuf>,
     /// Signature of a head that the ledger has or had: the file LEDGER.head.sig of `--sign`, beside LEDGER.head
     #[arg(long, value_name = "FILE", requires = "allowed_signers", conflicts_with = "head")]
     pub signature: Option<PathBuf>,
@@ -62,10 +66,10 @@ pub fn cmd_verify(args: &VerifyArgs, context: &CommandContext<'_>) -> Result<Exi
     let line_of_head = args.head.map(|head| line_of(head, &args.ledger)).transpose()?;
     let signed = args.signature.as_deref().zip(args.allowed_signers.as_deref());
     let signature = signed.map(|(path, signers)| verify_signature(path, signers, &args.ledger)).transpose()?;
-    let head_path = with_ending(&args.ledger, ".head");
+    let head_path = args.out.clone().unwrap_or_else(|| with_ending(&args.ledger, ".head"));
     let signature_path = signature_path(&head_path);
     if args.sign.is_some() {
-        let outputs = [("LEDGER.head", Some(head_path.as_path())), ("LEDGER.head.sig", Some(&signature_path))];
+        let outputs = [("--out", Some(head_path.as_path())), ("--out", Some(&signature_path))];
         let read = args.inputs.iter().chain([&args.ledger]).map(|path| Some(path.as_path())).collect::<Vec<_>>();
         check_outputs(&outputs, &read, context.force)?;
     }
@@ -89,8 +93,26 @@ pub fn cmd_verify(args: &VerifyArgs, context: &CommandContext<'_>) -> Result<Exi
     let found = Verification { ledger: args.ledger.display().to_string(), contents, line_of_head, signature, inputs };
     let is_whole = found.contents.torn_bytes == 0 && found.has_all_rows();
     let exit = if is_whole { Exit::Success } else { Exit::Incomplete };
-    view::print_verification(&found, exit, context.ui)?;
+    let again = link_again(args, &found, context);
+    view::print_verification(&found, &again, exit, context.ui)?;
     Ok(exit)
+}
+
+/// Returns the command that links the rows which the ledger does not have, as the last run was started.
+fn link_again(args: &VerifyArgs, found: &Verification, context: &CommandContext<'_>) -> String {
+    let mut inputs = args.inputs.iter().zip(&found.inputs);
+    let lacking = inputs.find(|(path, input)| input.unaccounted() > 0 && path.as_os_str() != "-");
+    let input = lacking.map_or_else(|| "FILE".to_owned(), |(path, _)| shell_path(&path.display().to_string()));
+    let ledger = shell_path(&found.ledger);
+    let last = found.contents.last_run.as_ref().and_then(|run| run.start.origin.as_ref());
+    let arguments = last.map_or_else(Vec::new, |origin| origin.arguments.clone());
+    let binding = &found.contents.header.binding;
+    let mut options =
+        args.reading.on_command_line() + &pool_options_of_run(&arguments, &binding.pool, binding.simulated);
+    if !options.contains(" --config ") {
+        options.push_str(&config_option(context.config.as_deref()));
+    }
+    format!("cognito-link link {input} --ledger {ledger}{options}")
 }
 
 fn with_ending(path: &Path, ending: &str) -> PathBuf {

@@ -3,6 +3,7 @@
 use crate::commands::shared::signature::Signer;
 use crate::domain::counts::Counts;
 use crate::domain::row::{RowKey, RowNumber};
+use crate::domain::state::RowState;
 use crate::ledger::{ChainHead, LedgerContents};
 
 /// What was found.
@@ -18,6 +19,12 @@ pub(super) struct Verification {
 }
 
 impl Verification {
+    /// Rows of which the ledger has a call and no result.
+    pub(super) fn in_doubt_rows(&self) -> usize {
+        let is_in_doubt = |state| matches!(state, RowState::InDoubt | RowState::Unlinking);
+        self.contents.view.states().filter(|(_, state)| is_in_doubt(*state)).count()
+    }
+
     /// Whether the ledger has a state of every row.
     pub(super) fn has_all_rows(&self) -> bool {
         self.inputs.iter().all(|input| input.unaccounted() == 0)

@@ -3,7 +3,8 @@
 //! ```json
 //! {"kind":"verify_report","schema_version":1,"ledger":"pairs.csv.ledger","pool":"us-east-1_AbCdEfGhI","simulated":false,
 //!  "line_count":0,"run_count":0,"ledger_rows":0,"ledger_head":"64 hexadecimal digits","last_line_at":"2026-03-01T08:00:00.000Z",
-//!  "torn_bytes":0,"earlier_head_line":null,
+//!  "torn_bytes":0,"unended_run":null or {"run_id":"","command":"link","started_at":"2026-03-01T08:00:00.000Z"},
+//!  "in_doubt_rows":0,"earlier_head_line":null,
 //!  "signature":null or {"principal":"","key":"SHA256:…","ledger_head":"64 hexadecimal digits","line":0},
 //!  "inputs":[{"input":"pairs.csv","rows":{"read":0},"unaccounted":0,"missing_rows":[{"row":1,"line":2,"key":""}],
 //!             "missing_rows_left_out":0}],
@@ -15,6 +16,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use super::verification::{InputVerification, Verification, VerifiedSignature};
+use crate::commands::shared::next_command::page_step;
 use crate::commands::shared::result::result_json;
 use crate::commands::shared::run_view::{counts_json, joined, simulated_mark};
 use crate::exit::Exit;
@@ -22,7 +24,8 @@ use crate::limits::FAILURES_SHOWN_MAX;
 use crate::ui::format::{count, counted, timestamp};
 use crate::ui::{OutputFormat, Ui, escape};
 
-pub(super) fn print_verification(found: &Verification, exit: Exit, ui: &Ui) -> io::Result<()> {
+/// Prints what was found, and what to do next. `again` links the rows that the ledger does not have.
+pub(super) fn print_verification(found: &Verification, again: &str, exit: Exit, ui: &Ui) -> io::Result<()> {
     match ui.output() {
         OutputFormat::Text => ui.print(&text(found))?,
         OutputFormat::Json => ui.json(&json_of(found, exit))?,
@@ -33,8 +36,20 @@ pub(super) fn print_verification(found: &Verification, exit: Exit, ui: &Ui) -> i
              and settles its row",
         );
     }
+    if let Some(run) = found.contents.unended_run.as_ref().filter(|_| found.contents.torn_bytes == 0) {
+        ui.hint(&format!(
+            "if no run is live, the last one was killed: the next run of `{}` with this ledger continues it, and settles the \
+             rows in doubt",
+            run.command
+        ));
+    }
     if !found.has_all_rows() {
-        ui.hint("run `link` on that file with this ledger, and with the same --map and --set; then verify again");
+        ui.hint(&format!("link the rows that the ledger does not have, then verify again: `{again}`"));
+    }
+    if exit == Exit::Success
+        && let Some(step) = page_step(std::iter::once(found.ledger.as_str()))
+    {
+        ui.hint(&step);
     }
     Ok(())
 }
@@ -59,6 +74,19 @@ fn text(found: &Verification) -> String {
         ),
         format!("ledger head {}", contents.head),
     ];
+    lines.extend(contents.unended_run.as_ref().map(|run| {
+        format!(
+            "the last run ({}, started {}) has no end: it was cut short, or still runs",
+            escape(&run.command),
+            timestamp(run.at)
+        )
+    }));
+    if let in_doubt @ 1.. = found.in_doubt_rows() as u64 {
+        lines.push(format!(
+            "{} in doubt: a call was sent, and the ledger has no result of it",
+            counted(in_doubt, "row")
+        ));
+    }
     lines.extend(found.line_of_head.map(|line| format!("the head of --head is that of line {}", count(line))));
     lines.extend(found.signature.as_ref().map(|VerifiedSignature { signer, line, .. }| {
         let (principal, key) = (escape(&signer.principal), escape(&signer.key));
@@ -99,6 +127,12 @@ fn json_of(found: &Verification, exit: Exit) -> Value {
         "ledger_head": contents.head.to_string(),
         "last_line_at": timestamp(contents.last_at),
         "torn_bytes": contents.torn_bytes,
+        "unended_run": contents.unended_run.as_ref().map(|run| json!({
+            "run_id": run.run.to_string(),
+            "command": run.command,
+            "started_at": timestamp(run.at),
+        })),
+        "in_doubt_rows": found.in_doubt_rows(),
         "earlier_head_line": found.line_of_head,
         "signature": found.signature.as_ref().map(|VerifiedSignature { signer, head, line }| json!({
             "principal": signer.principal,

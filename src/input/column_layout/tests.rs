@@ -41,10 +41,22 @@ fn a_map_decides_between_columns_and_spellings() {
 fn a_mapped_name_that_is_not_there_lists_what_resembles_it() {
     let header = ["username", "idp", "Object ID", "objectid2", "mail"];
     let findings = messages(&header, &[(Column::SourceValue, "objectId")], &[]);
-    let message = "--map source_value=objectId: the header has no such column; did you mean Object ID, objectid2";
+    let message = "--map source_value=objectId: the header has no such column; did you mean Object ID or objectid2?";
     assert_eq!(findings, [(FindingCode::MissingColumn, 0, message.to_owned())]);
     let findings = messages(&header, &[(Column::SourceValue, "zzz")], &[]);
     assert!(findings[0].2.ends_with("give a name of the header"), "{}", findings[0].2);
+}
+
+#[test]
+fn a_misspelled_name_is_asked_about() {
+    let message = |header: &[&str]| messages(header, &[], &[]).remove(0).2;
+    let typo = message(&["destination_username", "source_provder", "source_value"]);
+    assert!(typo.ends_with("; source_provder: did you mean source_provider?"), "{typo}");
+    let far = message(&["destination_username", "team", "source_value"]);
+    assert!(!far.contains("did you mean"), "{far}");
+    // A row of a user has no such name, and no message quotes it.
+    let row = message(&["jane", "Okta", "00u1"]);
+    assert!(!row.contains("did you mean") && !row.contains("jane"), "{row}");
 }
 
 #[test]

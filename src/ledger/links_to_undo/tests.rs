@@ -209,9 +209,9 @@ fn the_lines_of_another_link_in_its_place_are_damage() {
     let (mut links, _) =
         LinksToUndo::find(Box::new(storage.clone()), ledger.view(), &UndoSelection::default()).unwrap();
     let bytes = storage.bytes();
-    let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
-    assert_eq!((lines.len(), lines[1].len(), lines[2].len()), (5, lines[3].len(), lines[4].len()));
-    storage.overwrite([lines[0], lines[3], lines[4], lines[1], lines[2]].concat());
+    let parts: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+    assert_eq!((parts.len(), parts[1].len(), parts[2].len()), (5, parts[3].len(), parts[4].len()));
+    storage.overwrite([parts[0], parts[3], parts[4], parts[1], parts[2]].concat());
     let error = links.next_batch(1).map(drop).unwrap_err();
     assert!(matches!(error, LedgerError::Damaged { line: 2, .. }), "{error}");
 }

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value};
 
 use super::*;
+use crate::domain::control::ChosenRate;
 
 const KEY: &str = "5230e32a47d46755f39c00dc9a066e71";
 
@@ -129,12 +130,12 @@ fn run_records() -> Vec<(LedgerRecord<'static>, String)> {
     let rows = r#"{"read":9,"linked":1,"already_linked":2,"refused":3,"failed":0,"in_doubt":1,"invalid":1,"unprocessed":1,"skipped":4,"repeated":2}"#;
     let ended = |more: &str| {
         format!(
-            r#"{{"type":"run_ended","run":"00000000000000ab","ended":"interrupted","rows":{rows},"writes":8,"reads":2,"throttled":3{more},"at":6}}"#
+            r#"{{"type":"run_ended","run_id":"00000000000000ab","ended":"interrupted","rows":{rows},"writes":8,"reads":2,"throttled":3{more},"at":6}}"#
         )
     };
     let started = |more: &str| {
         format!(
-            r#"{{"type":"run_started","run":"00000000000000ab","command":"link","input":"a b\\c.csv","tool":"0.1.0"{more},"at":5}}"#
+            r#"{{"type":"run_started","run_id":"00000000000000ab","command":"link","input":"a b\\c.csv","tool":"0.1.0"{more},"at":5}}"#
         )
     };
     let elsewhere = Binding { simulated: true, endpoint: CustomEndpoint::of_url("http://[::1]:9/"), ..binding.clone() };
@@ -273,12 +274,12 @@ fn correction_records() -> Vec<(LedgerRecord<'static>, String)> {
         (
             LedgerRecord::Control(RunControlled::new(
                 RunId(7),
-                ControlChange::RateSet(2.5),
+                ControlChange::RateSet(ChosenRate { per_second: 2.5, bound: None }),
                 ControlSource::Socket,
                 Some("ops"),
                 5,
             )),
-            r#"{"type":"control","run":"0000000000000007","change":"rate","milli":2500,"source":"socket","user":"ops","at":5}"#
+            r#"{"type":"control","run_id":"0000000000000007","change":"rate","milli":2500,"source":"socket","user":"ops","at":5}"#
                 .to_owned(),
         ),
         (
@@ -289,7 +290,7 @@ fn correction_records() -> Vec<(LedgerRecord<'static>, String)> {
                 None,
                 5,
             )),
-            r#"{"type":"control","run":"0000000000000007","change":"window_closed","source":"window","at":5}"#.to_owned(),
+            r#"{"type":"control","run_id":"0000000000000007","change":"window_closed","source":"window","at":5}"#.to_owned(),
         ),
         (
             LedgerRecord::Announced(Announcement {
@@ -357,6 +358,20 @@ fn unlink_records() -> Vec<(LedgerRecord<'static>, String)> {
             line("failed", "", r#","error":{"code":"timeout","message":"no answer"}"#),
         ),
     ]
+}
+
+/// The program wrote `run` before it had one name for the run everywhere.
+#[test]
+fn the_earlier_name_of_the_run_is_read() {
+    let line = r#"{"type":"control","run":"0000000000000007","change":"pause","source":"key","at":5,"hash":"0"}"#;
+    let renamed = line.replace("\"run\"", "\"run_id\"");
+    for line in [line, &renamed] {
+        let line = line.replace(",\"hash\":\"0\"", "");
+        assert!(
+            matches!(decode(line.as_bytes()), Ok(LedgerRecord::Control(change)) if change.run == RunId(7)),
+            "{line}"
+        );
+    }
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub(super) struct ResponseHead {
     pub(super) status: u16,
     /// Whether the content type is one of JSON.
     pub(super) is_json: bool,
+    /// Whether a header has the name of an error.
+    pub(super) names_error: bool,
 }
 
 /// What the body of a response looks like. The SDK takes anything for the answer to a call whose answer has no members.
@@ -93,7 +95,12 @@ impl Intercept for ResponseHeaders {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         let is_json =
             ["application/x-amz-json-1.1", "application/x-amz-json-1.0", "application/json"].contains(&essence);
-        let _ = self.head.set(ResponseHead { status: context.response().status().as_u16(), is_json });
+        let headers = context.response().headers();
+        let _ = self.head.set(ResponseHead {
+            status: context.response().status().as_u16(),
+            is_json: is_json && headers.get("content-encoding").is_none(),
+            names_error: headers.get("x-amzn-errortype").is_some(),
+        });
         Ok(())
     }
 
@@ -115,7 +122,8 @@ const SIMULATOR_HEADER: &str = "x-cognito-sim";
 
 fn meta_of(response: &HttpResponse) -> AnswerMeta {
     let header = |name| response.headers().get(name);
-    let request_id = header("x-amzn-requestid").or_else(|| header("x-amz-request-id")).map(str::to_owned);
+    let request_id = header("x-amzn-requestid").or_else(|| header("x-amz-request-id"));
+    let request_id = request_id.filter(|id| !id.trim().is_empty()).map(str::to_owned);
     AnswerMeta {
         request_id,
         server_unix_ms: header("date").and_then(http_date),

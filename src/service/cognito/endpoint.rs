@@ -79,6 +79,13 @@ pub(super) fn check_endpoints(
 ) -> Result<(), StopError> {
     let refuse = |detail: String| Err(StopError::new(StopCause::Configuration, detail));
     for url in connection.services().iter().filter_map(|service| configured_endpoint(config, service)) {
+        if url.contains('@') {
+            return refuse(
+                "an endpoint that the environment or the profile configures has a user or a password: calls are signed, and \
+                 neither would be sent; leave out what is before the @"
+                    .to_owned(),
+            );
+        }
         let address = authority_of(&url);
         match plain_http_host(&url) {
             Some(host) if !insecure_allowed && !is_own_host(host) => {

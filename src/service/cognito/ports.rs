@@ -51,17 +51,26 @@ pub(super) fn answer<T>(value: T, headers: &ResponseHeaders) -> Result<Answer<T>
     }
 }
 
-/// The answer to a write: status 200, a request id, JSON, and an object without members. The SDK takes whatever has a status
+/// The answer to a write: status 200, a request ID, JSON, and an object without members. The SDK takes whatever has a status
 /// of success for it, such as the page of a proxy, which proves nothing.
-fn written(headers: &ResponseHeaders) -> Result<Answer<()>, CallFault> {
+pub(super) fn written(headers: &ResponseHeaders) -> Result<Answer<()>, CallFault> {
     let meta = headers.meta();
-    match headers.body() {
-        _ if headers.head().is_none_or(|head| head.status != 200) => unreadable("status 200"),
-        _ if headers.head().is_none_or(|head| !head.is_json) => unreadable("JSON content type"),
-        _ if meta.request_id.is_none() => unreadable("request ID"),
-        Some(BodyKind::EmptyObject) => Ok(Answer { value: (), meta }),
-        Some(BodyKind::Empty | BodyKind::Object | BodyKind::Other) | None => unreadable("empty JSON object"),
+    let Some(head) = headers.head().filter(|head| head.status == 200) else { return unreadable("status 200") };
+    if meta.request_id.is_none() {
+        return unreadable("request ID");
     }
+    match headers.body() {
+        Some(BodyKind::EmptyObject) if !head.is_json => unreadable("JSON content type"),
+        Some(BodyKind::EmptyObject) if head.names_error => unconfirmed("success without the name of an error"),
+        Some(BodyKind::EmptyObject) => Ok(Answer { value: (), meta }),
+        // It may be a form of success that was not foreseen: the link is looked for.
+        Some(BodyKind::Empty | BodyKind::Object) => unconfirmed("empty JSON object"),
+        Some(BodyKind::Other) | None => unreadable("empty JSON object"),
+    }
+}
+
+fn unconfirmed<T>(what: &str) -> Result<Answer<T>, CallFault> {
+    Err(CallFault::Transport { kind: Transport::Unconfirmed, detail: format!("the response has no {what}") })
 }
 
 pub(super) fn unreadable<T>(what: &str) -> Result<Answer<T>, CallFault> {

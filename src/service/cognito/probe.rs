@@ -14,12 +14,12 @@ use aws_sdk_cognitoidentityprovider::types::{
 };
 
 use super::convert::{self, BodyKind, ResponseHeaders};
-use super::ports::{answer, answer_with, count, send, unreadable};
+use super::ports::{answer, answer_with, count, send, unreadable, written};
 use super::{ConnectionTarget, sdk_config};
 use crate::domain::identity::NATIVE_PROVIDER;
 use crate::domain::run::StopError;
 use crate::limits;
-use crate::service::probe::{ProbeCall, ProbeFacts, ProbeIdentity, ProbeService, ProbeUser};
+use crate::service::probe::{ProbeCall, ProbeFacts, ProbeIdentity, ProbePool, ProbeService, ProbeUser, WriteForm};
 use crate::service::{Answer, CallFault, PortFuture};
 
 /// Creates the client for a probe in a Region. Calls nothing yet.
@@ -56,6 +56,18 @@ macro_rules! done {
     }};
 }
 
+/// Sends a link or an unlink, whose answer shows its form.
+macro_rules! with_form {
+    ($request:expr) => {{
+        let (result, headers) = send!($request);
+        result.and_then(|_| match headers.body() {
+            // It is not the service's.
+            Some(BodyKind::Other) => unreadable("JSON object"),
+            _ => Ok(Answer { value: ProbeFacts::Written(form_of_write(&headers)), meta: headers.meta() }),
+        })
+    }};
+}
+
 impl ProbeService for CognitoProbe {
     fn call(&self, call: ProbeCall) -> PortFuture<'_, ProbeFacts> {
         Box::pin(self.send(call))
@@ -76,6 +88,15 @@ impl CognitoProbe {
                 answer_with(id.map(ProbeFacts::Pool), "pool", &headers)
             }
             ProbeCall::DeletePool { pool } => done!(client.delete_user_pool().user_pool_id(pool)),
+            ProbeCall::ListPools { token } => {
+                let request = client.list_user_pools().max_results(count(limits::POOLS_PER_PAGE_MAX));
+                let (result, headers) = send!(request.set_next_token(token));
+                let page = result?;
+                let pools = page.user_pools().iter().filter_map(|pool| {
+                    Some(ProbePool { id: pool.id()?.to_owned(), name: pool.name().unwrap_or_default().to_owned() })
+                });
+                answer(ProbeFacts::Pools { pools: pools.collect(), next_token: page.next_token.clone() }, &headers)
+            }
             ProbeCall::CreateProvider { pool, name, kind } => {
                 let kind_name = IdentityProviderTypeType::from(kind.as_str());
                 let mut request = client.create_identity_provider().user_pool_id(pool).provider_name(name);
@@ -107,11 +128,17 @@ impl CognitoProbe {
                     .provider_attribute_value(destination)
                     .build();
                 let request = client.admin_link_provider_for_user().user_pool_id(pool);
-                done!(request.destination_user(destination).source_user(source_identity(source)))
+                with_form!(request.destination_user(destination).source_user(source_identity(source)))
             }
             ProbeCall::Unlink { pool, identity } => {
                 let request = client.admin_disable_provider_for_user().user_pool_id(pool);
-                done!(request.user(source_identity(identity)))
+                with_form!(request.user(source_identity(identity)))
+            }
+            ProbeCall::GetUser { pool, username } => {
+                let (result, headers) = send!(client.admin_get_user().user_pool_id(pool).username(username));
+                let user = result?;
+                let users = vec![shown_user(Some(user.username()), user.user_attributes())];
+                answer(ProbeFacts::Users { users, next_token: None }, &headers)
             }
             ProbeCall::ListUsers { pool, filter, token } => {
                 let request = client.list_users().user_pool_id(pool).set_filter(filter).set_pagination_token(token);
@@ -124,16 +151,34 @@ impl CognitoProbe {
     }
 }
 
+fn form_of_write(headers: &ResponseHeaders) -> WriteForm {
+    let status = headers.head().map_or_else(|| "no status".to_owned(), |head| head.status.to_string());
+    let is_json = headers.head().is_some_and(|head| head.is_json);
+    let content_type = if is_json { "a JSON content type" } else { "no JSON content type" };
+    let id = if headers.meta().request_id.is_some() { "a request ID" } else { "no request ID" };
+    let body = match headers.body() {
+        Some(BodyKind::EmptyObject) => "the body {}",
+        Some(BodyKind::Empty) | None => "no body",
+        Some(BodyKind::Object) => "a JSON object with members",
+        Some(BodyKind::Other) => "a body that is no JSON object",
+    };
+    let error = if headers.head().is_some_and(|head| head.names_error) { ", the name of an error" } else { "" };
+    WriteForm {
+        text: format!("{status}, {content_type}, {id}, {body}{error}"),
+        doubt: written(headers).err().map(|fault| fault.message().to_owned()),
+    }
+}
+
 fn probe_user(user: &UserType) -> ProbeUser {
+    shown_user(user.username(), user.attributes())
+}
+
+fn shown_user(username: Option<&str>, attributes: &[AttributeType]) -> ProbeUser {
     let value = |name: &str| {
-        let held = user.attributes().iter().find(|attribute| attribute.name() == name);
+        let held = attributes.iter().find(|attribute| attribute.name() == name);
         held.and_then(AttributeType::value).unwrap_or_default().to_owned()
     };
-    ProbeUser {
-        username: user.username().unwrap_or_default().to_owned(),
-        sub: value("sub"),
-        identities: value("identities"),
-    }
+    ProbeUser { username: username.unwrap_or_default().to_owned(), sub: value("sub"), identities: value("identities") }
 }
 
 fn source_identity(identity: ProbeIdentity) -> ProviderUserIdentifierType {

@@ -15,7 +15,7 @@ use cognito_link::engine::ServicePorts;
 use cognito_link::engine::testing::{EngineRun, open_ledger};
 use cognito_link::ledger::UndoSelection;
 use cognito_link::ledger::storage::MemoryStorage;
-use cognito_link::limits::LIST_LAG_MS_MAX;
+use cognito_link::limits::{LIST_LAG_MS_MAX, SETTLE_WAITS_MS};
 use cognito_link::seed::Rng;
 use cognito_link::service::in_process::InProcessService;
 use cognito_sim::{Behavior, SignIn};
@@ -190,12 +190,15 @@ struct RowTruth {
     /// Whether the service answers the call for a link that stood before with success, and no look shows that it is not ours;
     /// `undo` leaves it because of its date.
     repeat_succeeds: bool,
+    /// Whether the service made the link, refused the call, and hides the link from every look before the row is refused.
+    is_refused_unseen: bool,
 }
 
 impl RowTruth {
     /// The rule that is broken where the ledger says this of the row.
     fn rule_broken_by(self, state: RowState) -> Option<Rule> {
-        let Self { stands, is_ours, is_touched, is_date_rewritten, is_recovered, repeat_succeeds } = self;
+        let Self { stands, is_ours, is_touched, is_date_rewritten, is_recovered, repeat_succeeds, is_refused_unseen } =
+            self;
         let ours_stands = stands && is_ours;
         match state {
             RowState::AlreadyLinked if ours_stands && !is_touched => Some(Rule::OwnerIsRight),
@@ -203,6 +206,7 @@ impl RowTruth {
                 Some(Rule::OwnerIsRight)
             }
             RowState::Linked | RowState::AlreadyLinked => (!stands && !is_touched).then_some(Rule::LinkedIsThere),
+            RowState::Refused(_) if ours_stands && is_refused_unseen => None,
             RowState::Refused(_) => (stands && !is_touched).then_some(Rule::RefusedIsNotThere),
             RowState::Unprocessed | RowState::Undone | RowState::Failed | RowState::Kept(RefusalCode::Gone) => {
                 ours_stands.then_some(Rule::RefusedIsNotThere)
@@ -226,6 +230,8 @@ struct Play<'a> {
     unanswered: UnansweredCalls,
     /// When the last run began.
     run_began: UnixMs,
+    /// When an `undo` was killed last: an announced unlink may have been sent or not.
+    undo_killed: Option<UnixMs>,
     /// Rows whose call a run that drained left without a result.
     left_in_doubt: BTreeSet<RowKey>,
     lists_deleted_provider: bool,
@@ -250,6 +256,7 @@ impl<'a> Play<'a> {
             include_recovered,
             unanswered: UnansweredCalls::default(),
             run_began: START,
+            undo_killed: None,
             left_in_doubt: BTreeSet::new(),
             lists_deleted_provider: case.has_extra_events(),
             breaches,
@@ -358,6 +365,9 @@ impl<'a> Play<'a> {
         self.figures.runs += 1;
         if let (Cut::Crash { kept, .. }, None) = (cut, &report) {
             self.disk = self.disk.after_crash(kept);
+            if command == Command::Undo {
+                self.undo_killed = Some(self.now);
+            }
             self.figures.killed += 1;
         }
         if let Some(report) = &report {
@@ -428,13 +438,14 @@ impl<'a> Play<'a> {
                 is_date_rewritten: self.case.behaves(Behavior::DatesRewritten),
                 is_recovered: recovered.contains(&row.row.key.to_string()),
                 repeat_succeeds: self.case.behaves(Behavior::RepeatSucceeds) && !self.shows_older_links(&row),
+                is_refused_unseen: self.may_be_refused_unseen(&row, state),
             };
             let is_unsettled = match state {
                 RowState::Unprocessed | RowState::Undone => command == Command::Link && is_whole,
                 RowState::InDoubt | RowState::Failed => {
                     command == Command::Link && is_last && !self.may_stay_in_doubt(&row)
                 }
-                RowState::Unlinking => is_last && !self.may_stay_in_doubt(&row),
+                RowState::Unlinking => is_last && !self.may_stay_in_doubt(&row) && !self.may_hide_an_unlink(),
                 _ => false,
             };
             let rule = truth.rule_broken_by(state).or_else(|| is_unsettled.then_some(Rule::EveryRowIsSettled));
@@ -446,10 +457,29 @@ impl<'a> Play<'a> {
         }
     }
 
+    /// Whether the service may refuse a call that made the link, and hide it for longer than the program looks.
+    fn may_be_refused_unseen(&self, row: &MatrixRow, state: RowState) -> bool {
+        let behaves = |behavior| self.case.behaves(behavior);
+        let looks_ms: u64 = SETTLE_WAITS_MS.iter().sum();
+        let is_list_late = self.scene.reading_lag_ms > looks_ms.cast_signed();
+        let is_user_hidden = behaves(Behavior::NamesKeepCase) && row.situation == "name in other case";
+        match state {
+            RowState::Refused(RefusalCode::IdentityHasProfile) if behaves(Behavior::MergingLinks) => is_list_late,
+            RowState::Refused(RefusalCode::UserNotFound) if is_user_hidden => behaves(Behavior::RefusalsLink),
+            RowState::Refused(_) => behaves(Behavior::RefusalsLink) && is_list_late,
+            _ => false,
+        }
+    }
+
     /// Whether `link` sees that a link stood before: it reads back every call with success, and the pool shows the link by its
     /// value, with its date.
     fn shows_older_links(&self, row: &MatrixRow) -> bool {
         self.scene.reads_back && row.attribute().is_none() && !self.case.behaves(Behavior::DatesAbsent)
+    }
+
+    /// Whether a list may not show yet what a killed `undo` has done.
+    fn may_hide_an_unlink(&self) -> bool {
+        self.undo_killed.is_some_and(|killed| killed.saturating_add(LIST_LAG_MS_MAX) >= self.run_began)
     }
 
     /// When calls for a row were sent that had no answer, also those that name a link by an attribute by its subject.

@@ -442,7 +442,7 @@ impl Builder {
             provider: ProviderName::parse("Okta").unwrap(),
             user_id: Personal::from_service("Full2"),
         };
-        let meant = MeantUser::Named("Okta_Full2".to_owned());
+        let meant = MeantUser::Profile("Okta", "Full2");
         self.row("user with four links and its own", destination, ("Google", "", "g-full-2"), meant);
         self.add(linked(NewUser::named("nearly-full"), 4, "nearly"));
         for id in ["g-nearly-1", "g-nearly-2"] {

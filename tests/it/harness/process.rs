@@ -94,6 +94,11 @@ impl Running {
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        for listener in self.listeners.drain(..) {
+            listener.join().unwrap();
+        }
+        let killed = Finished { code: None, stdout: self.stdout.text(), stderr: self.stderr.text() };
+        killed.check_json(&self.arguments);
     }
 
     /// Waits for its end, within bounds.
@@ -124,7 +129,7 @@ fn has_known_code(event: &Value) -> bool {
         Some("message") => MessageCode::parse(code).is_some(),
         Some("error") => ErrorCode::all().any(|known| known.as_str() == code),
         Some("finding") => FindingCode::parse(code).is_some(),
-        Some("progress") => ["phase", "checking", "scanning", "running", "draining"].contains(&code),
+        Some("progress") => ["phase", "checking", "scanning", "running", "draining", "ended"].contains(&code),
         _ => true,
     }
 }
@@ -152,15 +157,12 @@ impl Finished {
             arguments.windows(2).any(|pair| pair[0] == option && pair[1] == "json")
                 || arguments.contains(&format!("{option}=json"))
         };
-        // One that was killed may leave half a line.
-        if self.code.is_none() {
-            return;
-        }
-        // An export to stdout is the file, and so is a schema. A shell that starts the program has no schema.
+        // A shell that starts the program is no command of it.
         let command = arguments.iter().find(|argument| is_command(argument));
-        let is_file = arguments.windows(2).any(|pair| pair[0] == "--out" && pair[1] == "-")
-            || command.is_none_or(|command| command == "schema");
-        if requests("--output") && !is_file && !self.stdout.is_empty() {
+        // One that was killed has no result, and help is none.
+        let is_help =
+            arguments.iter().any(|argument| ["help", "--help", "-h", "--version", "-V"].contains(&&**argument));
+        if requests("--output") && command.is_some() && self.code.is_some() && !is_help {
             let result: Value =
                 serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {arguments:?}: {self:#?}"));
             let name = match (result["kind"].as_str(), command) {
@@ -174,7 +176,8 @@ impl Finished {
             assert_eq!(result["exit_status"].as_i64(), self.code.map(i64::from), "{self:#?}");
         }
         if requests("--log-format") {
-            for line in self.stderr.lines() {
+            // One that was killed may leave half a line.
+            for line in self.stderr.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
                 let event: Value =
                     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}: {arguments:?}"));
                 let found = violations(schema("event"), &event);

@@ -36,6 +36,8 @@ pub(crate) enum Fate {
     Answered(u16, &'static str, String),
     /// It does not reach the simulator; the answer is this page with this HTTP status.
     Page(u16, &'static str),
+    /// It reaches the simulator, and its answer comes back as this makes it, from head and body.
+    Rewritten(fn(&str, &str) -> String),
 }
 
 type Plan = dyn Fn(usize, &str) -> Fate + Send + Sync;
@@ -143,6 +145,12 @@ impl Shared {
                         "HTTP/1.1 {status} Page\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n"
                     );
                     stream.write_all(format!("{head}{page}").as_bytes())?;
+                }
+                Fate::Rewritten(rewrite) => {
+                    (&upstream).write_all(&request.bytes())?;
+                    let Some(answer) = Message::read(&mut answers)? else { break };
+                    let mut stream = stream;
+                    stream.write_all(rewrite(&answer.head, &String::from_utf8_lossy(&answer.body)).as_bytes())?;
                 }
                 Fate::Passes => {
                     (&upstream).write_all(&request.bytes())?;

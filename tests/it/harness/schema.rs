@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use cognito_link::commands::schema::SCHEMAS;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The schema with this name.
 pub(crate) fn schema(name: &str) -> &'static Value {
@@ -24,6 +24,13 @@ pub(crate) fn is_command(name: &str) -> bool {
 pub(crate) fn violations(schema: &Value, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
     check(schema, schema, value, "$", &mut found);
+    found
+}
+
+/// As [`violations`], of a definition of the schema.
+pub(crate) fn violations_of(schema: &Value, definition: &str, value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    check(schema, &json!({ "$ref": format!("#/$defs/{definition}") }), value, "$", &mut found);
     found
 }
 

@@ -266,9 +266,69 @@ fn schemas_that_cannot_be() {
         (json!({ "Name": "a b" }), "Member must satisfy regular expression pattern"),
         (json!({ "Name": "" }), "Member must have length greater than or equal to 1"),
         (json!({ "Name": "email", "Required": true }), ""),
+        (
+            json!({ "Name": "team", "StringAttributeConstraints": { "MinLength": "9", "MaxLength": "4" } }),
+            "user.custom:team: Max length cannot be less than min length.",
+        ),
+        (
+            json!({ "Name": "level", "AttributeDataType": "Number",
+                "NumberAttributeConstraints": { "MinValue": "2", "MaxValue": "1" } }),
+            "user.custom:level: Max value cannot be less than min value.",
+        ),
+        (
+            json!({ "Name": "team", "StringAttributeConstraints": { "MaxLength": "2049" } }),
+            "cannot have a length of more than 2048",
+        ),
+        (json!({ "Name": "team", "StringAttributeConstraints": { "MaxLength": "many" } }), "Invalid MaxLength"),
+        (json!({ "Name": "team", "StringAttributeConstraints": { "MinLength": "-1" } }), "Invalid MinLength"),
+        (json!({ "Name": "team", "StringAttributeConstraints": { "MinLength": "4", "MaxLength": "4" } }), ""),
     ] {
-        assert!(refused(attribute.clone()).contains(message) && refused(attribute).is_empty() == message.is_empty());
+        let answer = refused(attribute.clone());
+        assert!(answer.contains(message) && answer.is_empty() == message.is_empty(), "{attribute}: {answer}");
     }
+    for name in ["team", "email"] {
+        let twice = json!({ "PoolName": "mine", "Schema": [{ "Name": name }, { "Name": name }] });
+        let answer = send(&mut account(), "CreateUserPool", &twice);
+        assert_eq!(answer["__type"], "InvalidParameterException", "{name}");
+        assert!(answer["message"].as_str().unwrap().contains("Existing attribute already has name"), "{answer}");
+    }
+}
+
+#[test]
+fn values_stay_within_the_schema() {
+    let mut account = account();
+    let schema = json!([
+        { "Name": "team", "StringAttributeConstraints": { "MinLength": "2", "MaxLength": "64" } },
+        { "Name": "level", "AttributeDataType": "Number", "NumberAttributeConstraints": { "MinValue": "1", "MaxValue": "9" } },
+    ]);
+    let made = send(&mut account, "CreateUserPool", &json!({ "PoolName": "mine", "Schema": schema }));
+    let pool = made["UserPool"]["Id"].clone();
+    let mut number = 0;
+    let mut send = |operation: &str, name: &str, value: &str| {
+        number += usize::from(operation == "AdminCreateUser");
+        let body = json!({ "UserPoolId": pool, "Username": format!("user-{number}"),
+            "UserAttributes": [{ "Name": name, "Value": value }] });
+        send(&mut account, operation, &body)["message"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(send("AdminCreateUser", "custom:team", "core"), "");
+    let long = "x".repeat(65);
+    for (name, value, message) in [
+        ("custom:team", "x", "Attributes did not conform to the schema: custom:team: must have a length of at least 2"),
+        ("custom:team", &long, "custom:team: must have a length of at most 64"),
+        ("custom:team", &long[1..], ""),
+        ("custom:level", "0", "custom:level: must have a value of at least 1"),
+        ("custom:level", "10", "custom:level: must have a value of at most 9"),
+        ("custom:level", "many", "custom:level: is not a number"),
+        ("custom:level", "9", ""),
+        ("birthdate", "1990-01-1", "birthdate: must have a length of at least 10"),
+        ("name", &"x".repeat(2049), "name: must have a length of at most 2048"),
+    ] {
+        let updated = send("AdminUpdateUserAttributes", name, value);
+        assert!(updated.contains(message) && updated.is_empty() == message.is_empty(), "{name} {value}: {updated}");
+    }
+    // An empty value removes the attribute, whatever its bounds are.
+    assert_eq!(send("AdminUpdateUserAttributes", "custom:team", ""), "");
+    assert!(send("AdminCreateUser", "custom:team", &long).contains("at most 64"));
 }
 
 #[test]

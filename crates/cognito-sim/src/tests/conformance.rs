@@ -143,7 +143,7 @@ async fn every_case_has_its_answer_in_three_ways() {
 /// tests of server and pool cover; injected faults, which those of the account cover; and what the service could answer
 /// otherwise, which the tests of behaviors cover; and errors of operations that only other clients use, which the tests of
 /// administration cover.
-const ERRORS_ELSEWHERE: [&str; 25] = [
+const ERRORS_ELSEWHERE: [&str; 30] = [
     "access_denied",
     "attribute_required",
     "body_too_large",
@@ -159,6 +159,10 @@ const ERRORS_ELSEWHERE: [&str; 25] = [
     "password_policy",
     "profile_name_taken",
     "provider_not_in_pool",
+    "schema_bound",
+    "schema_bounds_crossed",
+    "schema_length",
+    "schema_name_twice",
     "sign_in_mismatch",
     "sign_up_not_allowed",
     "standard_attribute_type",
@@ -168,6 +172,7 @@ const ERRORS_ELSEWHERE: [&str; 25] = [
     "unreadable",
     "unsigned",
     "user_disabled",
+    "value_outside",
     "verified_alias_exists",
 ];
 

@@ -9,6 +9,7 @@ mod window;
 pub mod wire;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -17,8 +18,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::{CommandContext, Failure, headings};
-use crate::clock::{Clock, machine_unix_ms, sleep};
+use crate::clock::{Clock, UnixMs, machine_unix_ms, sleep};
 use crate::domain::control::{ControlAction, ControlRequest, ControlSource};
+use crate::domain::outlook::{WindowOutlook, time_within};
 use crate::engine::ControlMessage;
 use crate::ledger::record::RunId;
 use crate::limits::{CONTROL_WAITING_MAX, PAUSE_FILE_INTERVAL_MS, WINDOW_INTERVAL_MS, WINDOWS_MAX};
@@ -58,7 +60,7 @@ impl ControlArgs {
 }
 
 /// What controls a run besides people.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ControlPlan {
     schedule: Option<WindowSchedule>,
     pause_file: Option<PathBuf>,
@@ -81,6 +83,35 @@ impl RunControls {
 }
 
 impl ControlPlan {
+    /// Whether the run sends by windows.
+    pub fn has_windows(&self) -> bool {
+        self.schedule.is_some()
+    }
+
+    /// Returns the schedule of the windows, for the time left.
+    pub fn outlook(&self) -> Option<Arc<dyn WindowOutlook>> {
+        self.schedule.clone().map(|schedule| Arc::new(schedule) as Arc<dyn WindowOutlook>)
+    }
+
+    /// Returns the time of so many writes at this rate, from now on, with the rates and the closed hours of the windows.
+    #[expect(clippy::cast_precision_loss, reason = "a shown figure")]
+    pub fn time_of_writes(&self, writes: u64, per_second: f64, now: UnixMs) -> Option<Duration> {
+        self.time_of(writes as f64, &|window| per_second.min(window.unwrap_or(f64::INFINITY)), now)
+    }
+
+    /// Returns the time of so many reads. A window holds them, and its rate is that of the writes.
+    #[expect(clippy::cast_precision_loss, reason = "a shown figure")]
+    pub fn time_of_reads(&self, reads: u64, per_second: f64, now: UnixMs) -> Option<Duration> {
+        self.time_of(reads as f64, &|_| per_second, now)
+    }
+
+    fn time_of(&self, calls: f64, per_second: &dyn Fn(Option<f64>) -> f64, now: UnixMs) -> Option<Duration> {
+        match &self.schedule {
+            Some(schedule) => time_within(schedule, now, calls, per_second),
+            None => Duration::try_from_secs_f64(calls / per_second(None)).ok(),
+        }
+    }
+
     /// Starts to listen, in place of what answered before the run. The ledger's lock must be held.
     pub fn start(
         &self,

@@ -98,7 +98,7 @@ impl CommandEnd {
         // The main thread waits for the end, so a panic must not prevent it.
         let report = AssertUnwindSafe(|| self.report(user, runtime));
         let exit = catch_unwind(report).unwrap_or(Exit::Fault);
-        self.ui.ended(self.command, exit.status());
+        self.ui.ended(Some(self.command), exit.status());
         std::process::exit(exit.status().into());
     }
 

@@ -10,6 +10,7 @@ use jiff::{Timestamp, ToSpan};
 use super::super::settings::{Rate, parse_rate};
 use crate::clock::UnixMs;
 use crate::domain::control::{LocalTime, WindowState};
+use crate::domain::outlook::WindowOutlook;
 
 /// Days after today for which the windows are known: a schedule that changes does so within one.
 const DAYS_AHEAD: i64 = 2;
@@ -79,6 +80,12 @@ fn parse_end(text: &str) -> Option<WindowEnd> {
 pub(super) struct WindowSchedule {
     windows: Vec<Window>,
     zone: TimeZone,
+}
+
+impl WindowOutlook for WindowSchedule {
+    fn at(&self, unix_ms: UnixMs) -> (WindowState, Option<UnixMs>) {
+        self.at(unix_ms)
+    }
 }
 
 impl WindowSchedule {
@@ -174,6 +181,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::outlook::time_within;
 
     fn schedule(windows: &[&str], zone: &str) -> WindowSchedule {
         let windows: Vec<Window> = windows.iter().map(|window| window.parse().unwrap()).collect();
@@ -236,6 +244,35 @@ mod tests {
         let odd = schedule(&["02:30-05:00"], "Europe/Berlin");
         assert_eq!(at(&odd, "2026-03-29T00:00:00+01:00").1, "2026-03-29T01:30:00Z");
         assert_eq!(at(&odd, "2026-10-25T00:00:00+02:00").1, "2026-10-25T00:30:00Z");
+    }
+
+    #[test]
+    fn an_estimate_follows_the_windows_and_the_changes_of_the_clock() {
+        let berlin = schedule(&["22:00-06:00@20", "else@5"], "Europe/Berlin");
+        let night = schedule(&["22:00-06:00@20"], "Europe/Berlin");
+        let hours = |windows: &WindowSchedule, from: &str, calls: f64, own: f64| {
+            let speed = |rate: Option<f64>| own.min(rate.unwrap_or(f64::INFINITY));
+            time_within(windows, unix_ms(from), calls, &speed).unwrap().as_secs_f64() / 3_600.0
+        };
+        let per_hour = |rate: f64| rate * 3_600.0;
+        for (windows, from, calls, own, expected) in [
+            // A night of 8 h at 20/s, then 2 h at 5/s.
+            (&berlin, "2026-05-01T22:00:00+02:00", per_hour(170.0), 25.0, 10.0),
+            (&berlin, "2026-05-01T22:00:00+02:00", per_hour(90.0), 10.0, 10.0),
+            // Two hours at 5/s until the night begins.
+            (&berlin, "2026-05-01T20:00:00+02:00", per_hour(30.0), 25.0, 3.0),
+            // The night is an hour shorter, or an hour longer.
+            (&berlin, "2026-03-28T22:00:00+01:00", per_hour(160.0), 25.0, 11.0),
+            (&berlin, "2026-10-24T22:00:00+02:00", per_hour(180.0), 25.0, 9.0),
+            // Closed by day: the second night begins 24 h later by the wall clock, so 23 h or 25 h after the first.
+            (&night, "2026-05-01T22:00:00+02:00", per_hour(180.0), 25.0, 25.0),
+            (&night, "2026-03-28T22:00:00+01:00", per_hour(160.0), 25.0, 24.0),
+            (&night, "2026-10-24T22:00:00+02:00", per_hour(200.0), 25.0, 26.0),
+            (&night, "2026-05-01T12:00:00+02:00", per_hour(20.0), 25.0, 11.0),
+        ] {
+            let hours = hours(windows, from, calls, own);
+            assert!((hours - expected).abs() < 1e-6, "{calls} calls from {from} at {own}/s: {hours} h");
+        }
     }
 
     #[test]

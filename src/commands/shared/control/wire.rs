@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::control::{ControlAction, Hold};
+use crate::domain::control::{ControlAction, Hold, RateBound};
 use crate::domain::event::{RunSnapshot, WaitReason};
 use crate::ledger::record::RunId;
 use crate::ui::state_line;
@@ -60,6 +60,13 @@ pub struct RunState {
     pub rows_total: Option<u64>,
     pub in_flight: u64,
     pub rate_per_second: Option<f64>,
+    /// The limit that a person has chosen, the rate that it comes to, and what keeps that lower.
+    #[serde(default)]
+    pub chosen_rate_per_second: Option<f64>,
+    #[serde(default)]
+    pub effective_rate_per_second: Option<f64>,
+    #[serde(default)]
+    pub rate_bound: Option<String>,
     pub done_per_second: f64,
     pub throttled: u64,
     pub elapsed_ms: u64,
@@ -94,6 +101,11 @@ impl RunState {
             rows_total: snapshot.total,
             in_flight: snapshot.in_flight as u64,
             rate_per_second: snapshot.rate_per_second.is_finite().then(|| rounded(snapshot.rate_per_second)),
+            chosen_rate_per_second: snapshot.chosen_rate.map(|rate| rounded(rate.per_second)),
+            effective_rate_per_second: snapshot
+                .chosen_rate
+                .map(|rate| rounded(rate.bound.map_or(rate.per_second, RateBound::per_second))),
+            rate_bound: snapshot.chosen_rate.and_then(|rate| rate.bound).map(|bound| bound.as_str().to_owned()),
             done_per_second: rounded(snapshot.done_per_second),
             throttled: snapshot.throttled,
             elapsed_ms: milliseconds(snapshot.elapsed),
