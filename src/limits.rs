@@ -319,6 +319,9 @@ pub const LEDGER_READ_BYTES: usize = 512 * 1024;
 pub const LEDGER_WORD_CHARS_MAX: usize = 256;
 /// Bytes that are read of a file that should hold a head.
 pub const HEAD_FILE_BYTES_MAX: u64 = 256;
+/// How often a run reads its ledger again because the time of the file's last change is not that of its own last write:
+/// on a file system that changes it late, that would be at every sync.
+pub const LEDGER_REREADS_MAX: u32 = 20;
 /// Copies of a ledger that was pulled away, beside its place; a further one is not made.
 pub const RESCUED_MAX: u32 = 100;
 /// Largest file beside a ledger's lock that is read, in bytes.

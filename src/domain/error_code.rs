@@ -22,6 +22,8 @@ code_enum! {
         LedgerMismatch = "ledger_mismatch",
         LedgerVersion = "ledger_version",
         NotALedger = "not_a_ledger",
+        /// There is a copy of the ledger beside its place, and no ledger.
+        LedgerRescued = "ledger_rescued",
         /// A plan or an approval belongs to something else, or is damaged.
         Mismatch = "mismatch",
         /// The user did not confirm.

@@ -175,11 +175,11 @@ pub(super) fn load(source: &dyn LedgerSource, expected: Option<&Binding>) -> Res
     let mut readings = InputReadings::default();
     let (mut runs, mut last_at) = (0, 0);
     let mut reader = LedgerReader::new(source)?;
-    while let Some(LedgerRecordAt { line, offset, record }) = reader.next_record()? {
+    while let Some(LedgerRecordAt { line, place, record }) = reader.next_record()? {
         last_at = record.at();
-        let damaged = |reason: String| reader::damaged(source, line, offset, &reason);
+        let damaged = |reason: String| reader::damaged(source, line, place.offset, &reason);
         if let Some((key, event, at)) = record.row_event().map_err(|error| damaged(error.to_string()))? {
-            view.replay(key, event, (at, offset)).map_err(|illegal| damaged(illegal.to_string()))?;
+            view.replay(key, event, (at, place)).map_err(|illegal| damaged(illegal.to_string()))?;
             continue;
         }
         match record {

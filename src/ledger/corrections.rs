@@ -13,17 +13,18 @@ use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Ledger;
+use super::checked_line::CheckedLine;
 use super::contents::read_records;
 use super::error::LedgerError;
 use super::links_to_undo::row_of;
-use super::reader::{self, LedgerReader, LedgerRecordAt};
+use super::reader::{LedgerReader, LedgerRecordAt};
 use super::record::{self, LedgerRecord, Reinstatement, Supersession};
+use super::reread::read_again;
 use super::storage::LedgerSource;
 use super::view::{InputIndex, LedgerView, RowStanding};
 use crate::clock::UnixMs;
 use crate::domain::row::{Row, RowKey, RowPlace};
 use crate::domain::state::RowState;
-use crate::limits::LEDGER_LINE_USUAL_BYTES;
 
 /// Which rows of a ledger an input has: a bit for each row, and the places of rows that are new to the ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -196,10 +197,10 @@ impl Ledger {
         let Some(input) = presence.input else { return Ok(Vec::new()) };
         let in_doubt = self.view.current_rows_of(input).filter(|key| self.view.state(*key) == RowState::InDoubt);
         let gone = in_doubt.filter(|key| !presence.has(&self.view, *key));
-        let mut offsets: Vec<u64> = gone.filter_map(|key| self.view.announcement_offset(key)).collect();
-        offsets.sort_unstable();
-        let read = |offset| {
-            reader::read_line_at(self.writer.storage(), offset, LEDGER_LINE_USUAL_BYTES, |line| {
+        let mut lines: Vec<CheckedLine> = gone.filter_map(|key| self.view.newest_announcement(key)).collect();
+        lines.sort_unstable_by_key(|line| line.offset);
+        let read = |CheckedLine { offset, hash }| {
+            read_again(self.writer.storage(), [offset], hash, |[line]| {
                 match record::decode(line).map_err(|error| error.to_string())? {
                     LedgerRecord::Announced(call) => {
                         row_of(&call).map_err(|error| format!("a value that cannot be sent: {error}"))
@@ -208,7 +209,7 @@ impl Ledger {
                 }
             })
         };
-        offsets.into_iter().map(read).collect()
+        lines.into_iter().map(read).collect()
     }
 
     /// Records which rows no longer count and which count again. After [`Ledger::run_started`], before any row.

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::storage::MemoryStorage;
-use super::tests::{binding, opened, refused, row, text, user};
+use super::storage::{MemoryStorage, StorageOperation};
+use super::tests::{binding, opened, refused, row, run, text, user};
 use super::*;
 use crate::domain::finding::FindingCode;
 use crate::domain::outcome::RefusalCode;
-use crate::limits::LEDGER_LINE_BYTES_MAX;
+use crate::limits::{LEDGER_LINE_BYTES_MAX, LEDGER_REREADS_MAX};
 use crate::seed::Rng;
 
 const ROWS: u64 = 5;
@@ -65,6 +65,7 @@ fn stood(steps: &[(usize, States)], bytes: usize) -> &States {
 
 #[test]
 fn a_ledger_that_is_cut_anywhere_goes_on_from_its_whole_lines() {
+    let mut cuts = 0;
     for seed in 0..5 {
         let (bytes, steps) = written(seed, 20);
         let from = steps[steps.len() - 5].0;
@@ -84,8 +85,11 @@ fn a_ledger_that_is_cut_anywhere_goes_on_from_its_whole_lines() {
             let (again, found) = opened(&storage);
             assert_eq!((states(&again), found.cut_bytes), (stood(&steps, cut).clone(), 0));
             assert_eq!(again.announced_at(fresh.key), Some(9_000));
+            cuts += 1;
         }
     }
+    println!("{cuts} cuts at every byte of the last 5 lines of 5 ledgers: all go on from their whole lines");
+    assert!(cuts > 2_000, "{cuts}");
 }
 
 #[test]
@@ -310,8 +314,36 @@ fn what_is_no_ledger_of_this_version_is_refused() {
     assert!(error.to_string().contains("damaged at line 1 (byte 0): no `hash` at its end"), "{error}");
 }
 
+/// A ledger with one byte changed in each of the lines of these types and of this row, in every way that there is, and
+/// the number and the offset of that line.
+pub(super) fn edits_of_lines<'a>(
+    bytes: &'a [u8],
+    types: &'a [&str],
+    key: RowKey,
+) -> impl Iterator<Item = (Vec<u8>, (u64, u64))> + 'a {
+    let lines = lines_of(bytes).into_iter().zip(1_u64..).scan(0, |next, (line, number)| {
+        let start = *next;
+        *next += line.len();
+        Some((line, number, start))
+    });
+    let has = |line: &[u8], text: &str| line.windows(text.len()).any(|part| part == text.as_bytes());
+    let of_row = move |line: &[u8]| {
+        has(line, &key.to_string()) && types.iter().any(|kind| has(line, &format!("\"type\":\"{kind}\"")))
+    };
+    let lines = lines.filter(move |(line, ..)| of_row(line));
+    lines.flat_map(move |(line, number, start)| {
+        (start..start + line.len()).flat_map(move |place| {
+            [1, 0x20, bytes[place] ^ b'\n', bytes[place]].into_iter().filter(|change| *change != 0).map(move |change| {
+                let mut edited = bytes.to_vec();
+                edited[place] ^= change;
+                (edited, (number, start as u64))
+            })
+        })
+    })
+}
+
 /// The same records with the hashes of this order.
-fn sealed(lines: &[&str]) -> Vec<Vec<u8>> {
+pub(super) fn sealed(lines: &[&str]) -> Vec<Vec<u8>> {
     let mut head = ChainHead::default();
     let seal = |line: &&str| {
         let (record, _) = line.rsplit_once(",\"hash\":").unwrap();
@@ -384,4 +416,101 @@ proptest! {
             prop_assert!(!message.contains("user-") && !message.contains("subject-"), "{}", message);
         }
     }
+}
+
+/// The announcement of a row in doubt is read again where a run settles it.
+#[test]
+fn no_row_in_doubt_is_read_from_a_ledger_that_is_edited_meanwhile() {
+    let storage = MemoryStorage::default();
+    let (mut ledger, _) = opened(&storage);
+    let (one, two) = (row(1), row(2));
+    ledger.run_started(&run(1)).unwrap();
+    ledger.announce(&one, &user(&one), 50).unwrap();
+    ledger.announce(&two, &user(&two), 60).unwrap();
+    ledger.sync().unwrap();
+    let bytes = storage.bytes();
+    // As this run has announced it, and as a later run reads it back.
+    for mut ledger in [ledger, opened(&storage).0] {
+        let presence = InputPresence::new(ledger.view(), "pairs.csv");
+        assert_eq!(ledger.announced_user(one.key).unwrap(), Some(user(&one)));
+        assert_eq!(ledger.rows_in_doubt_not_in(&presence).unwrap().len(), 2);
+        let mut edits = 0;
+        for (edited, damaged) in edits_of_lines(&bytes, &["announced"], one.key) {
+            storage.overwrite(edited);
+            let read = [
+                ledger.announced_user(one.key).map(drop),
+                ledger.announced_row(one.key).map(drop),
+                ledger.rows_in_doubt_not_in(&presence).map(drop),
+            ];
+            for error in read.map(Result::unwrap_err) {
+                let LedgerError::Damaged { line, offset, .. } = error else { panic!("{error}") };
+                assert_eq!((line, offset), damaged);
+            }
+            assert!(ledger.announced_row(two.key).is_ok(), "another line");
+            edits += 1;
+        }
+        println!("{edits} edits of a line that is read again: all refused");
+        assert!(edits > 700, "{edits}");
+        storage.overwrite(bytes.clone());
+        assert_eq!(ledger.announced_row(one.key).unwrap().map(|row| row.link), Some(one.link.clone()));
+    }
+}
+
+/// A ledger with rows that are announced, some of whose lines are not synced yet.
+fn in_mid_run() -> (MemoryStorage, Ledger) {
+    let storage = MemoryStorage::default();
+    let (mut ledger, _) = opened(&storage);
+    for number in 1..=3 {
+        ledger.announce(&row(number), &user(&row(number)), 50).unwrap();
+    }
+    ledger.sync().unwrap();
+    let one = row(1);
+    ledger.settle(one.number, one.key, &LinkOutcome::Linked { recovered: false }, 1, None, 60).unwrap();
+    (storage, ledger)
+}
+
+/// The length stays the same; the time of the last change does not.
+#[test]
+fn an_edit_of_a_live_ledger_stops_its_run_at_the_next_sync() {
+    let bytes = in_mid_run().0.bytes();
+    for place in (0..bytes.len()).step_by(7) {
+        let (storage, mut ledger) = in_mid_run();
+        let mut edited = bytes.clone();
+        edited[place] ^= 1;
+        storage.overwrite(edited);
+        let error = ledger.sync().unwrap_err();
+        assert!(matches!(error, LedgerError::Damaged { .. } | LedgerError::NotALedger { .. }), "{place}: {error}");
+        assert_eq!(ledger.sync(), Err(error.clone()));
+        assert_eq!(ledger.announce(&row(4), &user(&row(4)), 70), Err(error), "nothing more is recorded");
+    }
+}
+
+/// By somebody who knows how to compute the hashes.
+#[test]
+fn a_live_ledger_with_other_lines_whose_hashes_are_right_stops_its_run() {
+    let (storage, mut ledger) = in_mid_run();
+    ledger.flush().unwrap();
+    let text = String::from_utf8(storage.bytes()).unwrap();
+    let edited = text.replacen("user-2", "user-9", 1);
+    storage.overwrite(sealed(&edited.split_inclusive('\n').collect::<Vec<_>>()).concat());
+    let error = ledger.sync().unwrap_err();
+    assert!(matches!(error, LedgerError::Displaced { how: DisplacedHow::WrittenByOthers, .. }), "{error}");
+}
+
+/// A network file system may change the time late, and a person may `touch` the file.
+#[test]
+fn another_time_alone_stops_no_run() {
+    let (storage, mut ledger) = in_mid_run();
+    for number in 10..10 + 2 * u64::from(LEDGER_REREADS_MAX) {
+        ledger.announce(&row(number), &user(&row(number)), 70).unwrap();
+        storage.touch();
+        ledger.sync().unwrap();
+        assert_eq!(ledger.unsynced_lines(), 0);
+    }
+    let head = ledger.head();
+    assert_eq!(opened(&storage).0.head(), head);
+    let reads = storage.count_of(StorageOperation::Read);
+    storage.touch();
+    ledger.sync().unwrap();
+    assert_eq!(storage.count_of(StorageOperation::Read), reads, "a time that says nothing is not looked at for ever");
 }

@@ -89,7 +89,7 @@ pub enum LedgerError {
         kind: io::ErrorKind,
         detail: String,
     },
-    /// Somebody pulled the file away, or changed its length, while it was open.
+    /// Somebody pulled the file away, or changed it, while it was open.
     #[error("ledger {place} was {how} during the run; {}", advice(*how, rescued.as_deref()))]
     Displaced {
         place: String,
@@ -97,6 +97,12 @@ pub enum LedgerError {
         /// A copy of everything that was written.
         rescued: Option<String>,
     },
+    /// There is no ledger, or an empty one, and beside its place what an earlier run wrote to it.
+    #[error(
+        "ledger {place} is missing, and {copy} holds what an earlier run wrote to it: give that file the ledger's name \
+         and run again, or move it elsewhere to start a new ledger, whose `undo` does not know the earlier links"
+    )]
+    Rescued { place: String, copy: String },
     #[error("another run{} holds {place}; wait for it to end, or stop it", describe(holder.as_ref()))]
     Locked {
         place: String,

@@ -1,8 +1,8 @@
 //! The links that `undo` can unlink: those that this ledger made, the newest first.
 //!
-//! In memory a link is three numbers: where its announcement and its result are in the file, and when it was first
-//! announced. Its values are read when its turn comes, from the back of the file to the front, so ten million links take
-//! 240 MB and no more.
+//! In memory a link is four numbers: where its announcement and its result are in the file, a hash of both lines, and
+//! when it was first announced. Its values are read when its turn comes, from the back of the file to the front, so ten
+//! million links take 320 MB and no more. Lines that are not what they were by then are damage.
 
 #[cfg(test)]
 mod tests;
@@ -12,16 +12,18 @@ use std::ops::RangeInclusive;
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::checked_line::{CheckedLine, LineHash};
 use super::error::LedgerError;
-use super::reader::{self, LedgerReader, LedgerRecordAt};
+use super::reader::{LedgerReader, LedgerRecordAt};
 use super::record::{self, Announcement, LedgerRecord, RunId, SettledState, Settlement, UnlinkResult};
+use super::reread::read_again;
 use super::storage::LedgerSource;
 use super::view::{LedgerView, RowStanding};
 use crate::clock::UnixMs;
 use crate::domain::identity::{Destination, IdentityError, Personal, ProviderName};
 use crate::domain::row::{Link, Row, RowKey};
 use crate::domain::state::RowState;
-use crate::limits::{LAST_LINKS, LEDGER_LINE_USUAL_BYTES, LIST_LAG_MS_MAX};
+use crate::limits::{LAST_LINKS, LIST_LAG_MS_MAX};
 
 /// Which of the links that a ledger made to unlink. Of several conditions, a link must meet all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,14 +84,16 @@ struct LinkPlace {
     announcement_offset: u64,
     /// Where its result is, in bytes.
     result_offset: u64,
+    /// Of both lines.
+    hash: LineHash,
     first_announced: UnixMs,
 }
 
 /// An announcement without a result.
 #[derive(Debug, Clone, Copy)]
 struct OpenLink {
-    /// Where the newest announcement is, in bytes: a rerun may name the destination differently.
-    offset: u64,
+    /// The newest announcement: a rerun may name the destination differently.
+    line: CheckedLine,
     provider_selected: bool,
     first_announced: UnixMs,
     identity: IdentityHash,
@@ -191,35 +195,24 @@ impl LinksToUndo {
     }
 
     fn read(&self, place: LinkPlace) -> Result<LinkToUndo, LedgerError> {
-        let row = self.read_call(place.announcement_offset, |record| match record {
-            LedgerRecord::Announced(call) => Some(row_of(call)),
-            _ => None,
-        })?;
-        let (settled, username) = self.read_call(place.result_offset, |record| match record {
-            LedgerRecord::Settled(settled) => {
-                let username = settled.username.as_ref().map(|name| Personal::from_service(name.expose()));
-                Some(Ok((settled.at, username)))
-            }
-            _ => None,
+        let LinkPlace { announcement_offset, result_offset, hash, first_announced: announced } = place;
+        let offsets = [announcement_offset, result_offset];
+        let (row, settled, username) = read_again(&*self.source, offsets, hash, |[announcement, result]| {
+            let decoded = |line| record::decode(line).map_err(|error| error.to_string());
+            let (LedgerRecord::Announced(call), LedgerRecord::Settled(result)) =
+                (decoded(announcement)?, decoded(result)?)
+            else {
+                return Err("another record than was there a moment ago".to_owned());
+            };
+            let row = row_of(&call).map_err(|error| format!("a value that cannot be sent: {error}"))?;
+            let username = result.username.as_ref().map(|name| Personal::from_service(name.expose()));
+            Ok((row, result.at, username))
         })?;
         let source = &row.link.source;
         let identity =
             IdentityHash::of(source.provider().as_str(), source.attribute().as_str(), source.value().expose());
         let linked_elsewhere_later = self.last_links.has_other(identity, row.key);
-        Ok(LinkToUndo { row, announced: place.first_announced, settled, username, linked_elsewhere_later })
-    }
-
-    /// Takes a value from the record at this place; `take` returns `None` where the record is of another type.
-    fn read_call<T>(
-        &self,
-        offset: u64,
-        take: impl FnOnce(&LedgerRecord<'_>) -> Option<Result<T, IdentityError>>,
-    ) -> Result<T, LedgerError> {
-        reader::read_line_at(&*self.source, offset, LEDGER_LINE_USUAL_BYTES, |line| {
-            let record = record::decode(line).map_err(|error| error.to_string())?;
-            let taken = take(&record).ok_or("another record than was there a moment ago")?;
-            taken.map_err(|error| format!("a value that cannot be sent: {error}"))
-        })
+        Ok(LinkToUndo { row, announced, settled, username, linked_elsewhere_later })
     }
 }
 
@@ -262,13 +255,13 @@ impl<'a> LinkSearch<'a> {
 
     fn read(&mut self, source: &dyn LedgerSource) -> Result<(), LedgerError> {
         let mut reader = LedgerReader::new(source)?;
-        while let Some(LedgerRecordAt { offset, record, .. }) = reader.next_record()? {
-            self.visit(offset, &record);
+        while let Some(LedgerRecordAt { place, record, .. }) = reader.next_record()? {
+            self.visit(place, &record);
         }
         Ok(())
     }
 
-    fn visit(&mut self, offset: u64, record: &LedgerRecord<'_>) {
+    fn visit(&mut self, line: CheckedLine, record: &LedgerRecord<'_>) {
         match record {
             LedgerRecord::RunStarted(start) => {
                 self.run = Some(start.run);
@@ -283,28 +276,28 @@ impl<'a> LinkSearch<'a> {
                     self.open.get(&call.key).map_or(call.at, |open| open.first_announced.min(call.at));
                 let identity =
                     IdentityHash::of(&call.source_provider, &call.source_attribute, call.source_value.expose());
-                self.open.insert(call.key, OpenLink { offset, provider_selected, first_announced, identity });
+                self.open.insert(call.key, OpenLink { line, provider_selected, first_announced, identity });
             }
             LedgerRecord::Withdrawn(withdrawal) => {
                 // Without an open announcement it says that the link was seen to be gone: the link that stands is newer.
                 let was_open = self.open.remove(&withdrawal.key).is_some();
                 if !was_open && self.view.state(withdrawal.key).is_linked_by_this_tool() {
-                    self.undone_at.insert(withdrawal.key, offset);
+                    self.undone_at.insert(withdrawal.key, line.offset);
                 }
             }
-            LedgerRecord::Settled(settled) if settled.state != SettledState::InDoubt => self.settled(offset, settled),
+            LedgerRecord::Settled(settled) if settled.state != SettledState::InDoubt => self.settled(line, settled),
             LedgerRecord::UnlinkSettled(settled)
                 if settled.result == UnlinkResult::Undone && self.view.state(settled.key).is_linked_by_this_tool() =>
             {
                 let last = self.undone_at.entry(settled.key).or_default();
-                *last = offset.max(*last);
+                *last = line.offset.max(*last);
             }
             _ => {}
         }
     }
 
-    fn settled(&mut self, offset: u64, settled: &Settlement<'_>) {
-        let Some(OpenLink { offset: announcement_offset, provider_selected, first_announced, identity }) =
+    fn settled(&mut self, line: CheckedLine, settled: &Settlement<'_>) {
+        let Some(OpenLink { line: announcement, provider_selected, first_announced, identity }) =
             self.open.remove(&settled.key)
         else {
             return;
@@ -313,11 +306,16 @@ impl<'a> LinkSearch<'a> {
             self.last_links.add(identity, settled.key, settled.at);
         }
         let state = self.view.state(settled.key);
-        let undone_later = self.undone_at.get(&settled.key).is_some_and(|at| *at > offset);
+        let undone_later = self.undone_at.get(&settled.key).is_some_and(|at| *at > line.offset);
         if settled.state != SettledState::Linked || !state.is_linked_by_this_tool() || undone_later {
             return;
         }
-        let place = LinkPlace { announcement_offset, result_offset: offset, first_announced };
+        let place = LinkPlace {
+            announcement_offset: announcement.offset,
+            result_offset: line.offset,
+            hash: announcement.hash.and(line.hash),
+            first_announced,
+        };
         let UndoSelection { since, before, rows, input, keys, runs, not_in, superseded, include_recovered, .. } =
             self.selection;
         let key = settled.key;

@@ -8,12 +8,14 @@
 //! missing at the end; for that, the head of the chain is printed after each run, and `verify --head` looks for it.
 
 pub mod chain;
+mod checked_line;
 mod contents;
 mod corrections;
 mod error;
 mod links_to_undo;
 mod reader;
 pub mod record;
+mod reread;
 pub mod storage;
 mod view;
 mod writer;
@@ -32,8 +34,9 @@ use crate::domain::identity::{DestinationUser, ExternalIdentity, IdentityError};
 use crate::domain::outcome::{LinkOutcome, UndoOutcome};
 use crate::domain::row::{Row, RowKey, RowNumber};
 use crate::domain::state::{RowEvent, RowState, next_state};
-use crate::limits::{LEDGER_LINE_USUAL_BYTES, LEDGER_WORD_CHARS_MAX};
+use crate::limits::LEDGER_WORD_CHARS_MAX;
 pub use chain::ChainHead;
+use checked_line::CheckedLine;
 pub use contents::{
     InputReading, LastRun, LedgerContents, find_head, held_binding, load_contents, read_header, read_records,
 };
@@ -49,7 +52,8 @@ use record::{
     Announcement, Attempt, EndedAs, FORMAT_VERSION, FailedCall, InvalidRow, LedgerHeader, LedgerRecord, RunControlled,
     RunEnd, RunId, RunStart, Settlement, TOOL_VERSION, UNDO_COMMAND, UnlinkSettlement, Withdrawal, cut_after,
 };
-use storage::{DiscardStorage, FileAccess, FileStorage, LedgerStorage};
+use reread::read_again;
+use storage::{DiscardStorage, FileAccess, FileStorage, LedgerStorage, refuse_new_beside_rescued};
 pub use view::{LedgerInput, LedgerView, RowStanding, SupersededCounts};
 use writer::LedgerWriter;
 
@@ -93,6 +97,7 @@ impl Ledger {
         if path.exists() {
             return Self::open_read_only(path, binding);
         }
+        refuse_new_beside_rescued(path)?;
         Ok(Self::on_storage(Box::new(DiscardStorage::default()), binding, now)?.0)
     }
 
@@ -161,12 +166,12 @@ impl Ledger {
         key: RowKey,
         read: impl Fn(&Announcement<'_>) -> Result<T, IdentityError>,
     ) -> Result<Option<T>, LedgerError> {
-        let Some(offset) = self.view.announcement_offset(key) else { return Ok(None) };
+        let Some(CheckedLine { offset, hash }) = self.view.newest_announcement(key) else { return Ok(None) };
         self.writer.flush()?;
         if !self.writer.storage().keeps_lines() {
             return Ok(None);
         }
-        reader::read_line_at(self.writer.storage(), offset, LEDGER_LINE_USUAL_BYTES, |line| {
+        read_again(self.writer.storage(), [offset], hash, |[line]| {
             match record::decode(line).map_err(|error| error.to_string())? {
                 LedgerRecord::Announced(call) | LedgerRecord::UnlinkAnnounced(call) if call.key == key => {
                     read(&call).map(Some).map_err(|error| format!("a value that cannot be sent: {error}"))
@@ -369,9 +374,8 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let next =
             next_state(self.view.state(key), event).map_err(|illegal| LedgerError::Illegal { row, key, illegal })?;
-        let offset = self.writer.position();
-        self.writer.append(record)?;
-        self.view.note(key, event, next, (at, offset));
+        let line = self.writer.append_line(record)?;
+        self.view.note(key, event, next, (at, line));
         Ok(())
     }
 }

@@ -2,9 +2,10 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use super::chain::{self, ChainHead};
+use super::chain::ChainHead;
+use super::checked_line::{CheckedLine, LineHash};
 use super::error::{LedgerError, LedgerOperation};
-use super::record::{self, FORMAT_VERSION, HEADER_START, LedgerHeader, LedgerRecord, RecordError};
+use super::record::{self, FORMAT_VERSION, HEADER_START, LedgerHeader, LedgerRecord};
 use super::storage::LedgerSource;
 use crate::limits::{LEDGER_LINE_BYTES_MAX, LEDGER_READ_BYTES};
 
@@ -35,8 +36,8 @@ pub(super) struct WholeLines {
 pub(super) struct LedgerRecordAt<'a> {
     /// The line's number, from 1.
     pub(super) line: u64,
-    /// Where the line starts, in bytes.
-    pub(super) offset: u64,
+    /// Where the line is, to read it again.
+    pub(super) place: CheckedLine,
     pub(super) record: LedgerRecord<'a>,
 }
 
@@ -58,9 +59,10 @@ impl<'a> LedgerReader<'a> {
             return Ok(None);
         };
         let LedgerLine { number, offset, end, ended, .. } = line;
+        let place = CheckedLine { offset, hash: LineHash::of(line.bytes) };
         let Some((record, head)) = record_of(line, self.found.head, self.source, self.end)? else { return Ok(None) };
         self.found = WholeLines { count: number, bytes: end, newline_missing: !ended, head };
-        Ok(Some(LedgerRecordAt { line: number, offset, record }))
+        Ok(Some(LedgerRecordAt { line: number, place, record }))
     }
 
     pub(super) fn whole_lines(&self) -> WholeLines {
@@ -71,6 +73,13 @@ impl<'a> LedgerReader<'a> {
     pub(super) fn torn_bytes(&self) -> u64 {
         self.size - self.found.bytes
     }
+}
+
+/// Reads all lines, checks their chain, and returns what they come to.
+pub(super) fn read_whole_lines(source: &dyn LedgerSource) -> Result<WholeLines, LedgerError> {
+    let mut reader = LedgerReader::new(source)?;
+    while reader.next_record()?.is_some() {}
+    Ok(reader.whole_lines())
 }
 
 pub(super) fn read_header(source: &dyn LedgerSource) -> Result<LedgerHeader, LedgerError> {
@@ -113,36 +122,7 @@ pub(super) fn damaged(source: &dyn LedgerSource, line: u64, offset: u64, reason:
     LedgerError::Damaged { place: source.place(), offset, line, reason: reason.to_owned() }
 }
 
-/// Hands the record of the line that starts at `offset` to `read`, without its hash, which was checked when the line was
-/// found. A line that somebody has edited meanwhile into what `read` cannot use is damage.
-pub(super) fn read_line_at<T>(
-    source: &dyn LedgerSource,
-    offset: u64,
-    buffer_bytes: usize,
-    read: impl FnOnce(&[u8]) -> Result<T, String>,
-) -> Result<T, LedgerError> {
-    let io_error = |error: io::Error| read_error(source, &error);
-    let size = source.size().map_err(io_error)?;
-    let mut lines = LedgerLines::new(source, offset, size, buffer_bytes);
-    let line = lines.next_line().map_err(io_error)?;
-    let record = line.map_or(Err(RecordError::NoHash), |line| chain::without_hash(line.bytes));
-    let reason = match record.map_err(|error| error.to_string()).and_then(read) {
-        Ok(value) => return Ok(value),
-        Err(reason) => reason,
-    };
-    // Only for the message: how many lines there are before it; 0 where that cannot be read.
-    let mut earlier = LedgerLines::new(source, 0, size, LEDGER_READ_BYTES);
-    let mut number = 0;
-    while let Ok(Some(line)) = earlier.next_line() {
-        if line.offset >= offset {
-            number = line.number;
-            break;
-        }
-    }
-    Err(damaged(source, number, offset, &reason))
-}
-
-fn read_error(source: &dyn LedgerSource, error: &io::Error) -> LedgerError {
+pub(super) fn read_error(source: &dyn LedgerSource, error: &io::Error) -> LedgerError {
     LedgerError::io(LedgerOperation::Read, source.place(), error)
 }
 
@@ -161,7 +141,7 @@ fn size_without_nuls(source: &dyn LedgerSource, size: u64) -> io::Result<u64> {
     Ok(0)
 }
 
-struct LedgerLine<'a> {
+pub(super) struct LedgerLine<'a> {
     /// From 1.
     number: u64,
     /// Where it starts.
@@ -169,7 +149,7 @@ struct LedgerLine<'a> {
     /// Where the next one starts.
     end: u64,
     /// Without its line end; of a line that is too long only the beginning.
-    bytes: &'a mut [u8],
+    pub(super) bytes: &'a mut [u8],
     /// Whether it has a line end.
     ended: bool,
 }
@@ -189,7 +169,7 @@ impl LedgerLine<'_> {
 }
 
 /// The lines of a source, one at a time.
-struct LedgerLines<'a> {
+pub(super) struct LedgerLines<'a> {
     input: BufReader<SourceStream<'a>>,
     line: Vec<u8>,
     number: u64,
@@ -197,12 +177,12 @@ struct LedgerLines<'a> {
 }
 
 impl<'a> LedgerLines<'a> {
-    fn new(source: &'a dyn LedgerSource, start: u64, end: u64, buffer_bytes: usize) -> Self {
+    pub(super) fn new(source: &'a dyn LedgerSource, start: u64, end: u64, buffer_bytes: usize) -> Self {
         let input = BufReader::with_capacity(buffer_bytes, SourceStream { source, at: start, end });
         Self { input, line: Vec::new(), number: 0, offset: start }
     }
 
-    fn next_line(&mut self) -> io::Result<Option<LedgerLine<'_>>> {
+    pub(super) fn next_line(&mut self) -> io::Result<Option<LedgerLine<'_>>> {
         self.line.clear();
         let bytes = (&mut self.input).take(LINE_WITH_END_BYTES_MAX).read_until(b'\n', &mut self.line)? as u64;
         if bytes == 0 {

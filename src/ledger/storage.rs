@@ -11,7 +11,7 @@ use std::io;
 use super::error::{DisplacedHow, LedgerError};
 
 pub use discard::DiscardStorage;
-pub use file::{FileSource, FileStorage, host_name};
+pub use file::{FileSource, FileStorage, host_name, refuse_new_beside_rescued};
 pub use testing::{MemoryStorage, StorageFault, StorageOperation};
 
 /// Bytes that can be read.
@@ -66,6 +66,13 @@ pub trait LedgerStorage: LedgerSource + Send {
     /// Looks whether the storage is still where it was, and as long as it was written. Makes a copy where it is not.
     fn displacement(&mut self) -> io::Result<Option<Displacement>> {
         Ok(None)
+    }
+
+    /// Whether somebody else may have written since the last call, or since the lock: the time of the last change is not
+    /// that of our own last write. Some file systems change that time late. A write in the same tick of the file system's
+    /// clock as our own is not noticed.
+    fn take_touched(&mut self) -> io::Result<bool> {
+        Ok(false)
     }
 
     /// Makes durable what was written, and that the storage exists.

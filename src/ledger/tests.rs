@@ -229,7 +229,7 @@ fn a_ledger_belongs_to_one_pool_real_or_simulated() {
     }
 }
 
-fn run(number: u64) -> RunStart {
+pub(super) fn run(number: u64) -> RunStart {
     let tool = TOOL_VERSION.to_owned();
     RunStart {
         run: RunId(number),

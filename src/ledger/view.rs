@@ -11,6 +11,7 @@ use std::ffi::OsStr;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::path::Path;
 
+use super::checked_line::CheckedLine;
 use crate::clock::UnixMs;
 use crate::domain::counts::Counts;
 use crate::domain::finding::FindingCode;
@@ -102,8 +103,8 @@ struct OpenAnnouncement {
     /// The time of the earliest one since the row was last out of doubt.
     first: UnixMs,
     is_unlink: bool,
-    /// Where the newest one is in the ledger, in bytes.
-    newest_offset: u64,
+    /// Where the newest one is in the ledger.
+    newest: CheckedLine,
     standing: RowStanding,
     input: InputIndex,
 }
@@ -296,9 +297,9 @@ impl LedgerView {
         self.unlinked.get(&key).copied()
     }
 
-    /// For a row in doubt, where its newest announcement is in the ledger, in bytes.
-    pub(super) fn announcement_offset(&self, key: RowKey) -> Option<u64> {
-        self.in_doubt.get(&key).map(|open| open.newest_offset)
+    /// For a row in doubt, where its newest announcement is in the ledger.
+    pub(super) fn newest_announcement(&self, key: RowKey) -> Option<CheckedLine> {
+        self.in_doubt.get(&key).map(|open| open.newest)
     }
 
     /// Every row that the ledger holds and that has a state, in no particular order.
@@ -351,12 +352,12 @@ impl LedgerView {
         }
     }
 
-    /// Notes an event of a ledger that is read back; `place` is its time and where it is in the ledger, in bytes.
+    /// Notes an event of a ledger that is read back; `place` is its time and where it is in the ledger.
     pub(super) fn replay(
         &mut self,
         key: RowKey,
         event: RowEvent,
-        place: (UnixMs, u64),
+        place: (UnixMs, CheckedLine),
     ) -> Result<(), IllegalTransition> {
         let held = self.held(key);
         let next = next_state(held.state, event)?;
@@ -365,7 +366,7 @@ impl LedgerView {
     }
 
     /// Notes that `event` put a row in `state`, as `next_state` allowed; the place counts for announcements only.
-    pub(super) fn note(&mut self, key: RowKey, event: RowEvent, state: RowState, place: (UnixMs, u64)) {
+    pub(super) fn note(&mut self, key: RowKey, event: RowEvent, state: RowState, place: (UnixMs, CheckedLine)) {
         self.note_of_held(key, self.held(key), event, state, place);
     }
 
@@ -376,17 +377,17 @@ impl LedgerView {
         held: HeldRow,
         event: RowEvent,
         state: RowState,
-        (at, offset): (UnixMs, u64),
+        (at, line): (UnixMs, CheckedLine),
     ) {
         let input = self.current_input.unwrap_or(held.input);
         self.invalid.remove(&key);
         if matches!(event, RowEvent::Announced | RowEvent::UnlinkAnnounced) {
             let is_unlink = event == RowEvent::UnlinkAnnounced;
             let standing = held.standing;
-            let new = OpenAnnouncement { first: at, is_unlink, newest_offset: offset, standing, input };
+            let new = OpenAnnouncement { first: at, is_unlink, newest: line, standing, input };
             let open = self.in_doubt.entry(key).or_insert(new);
             open.first = open.first.min(at);
-            open.newest_offset = offset;
+            open.newest = line;
             open.input = input;
         }
         if event == RowEvent::UnlinkEnded(RowState::Undone) {
@@ -546,7 +547,7 @@ mod tests {
             let mut plain = PlainView::default();
             for (number, event, at) in events {
                 let key = key(number.wrapping_mul(0x9e37_79b9_7f4a_7c15), number);
-                prop_assert_eq!(view.replay(key, event, (at, 0)), plain.replay(key, event, at));
+                prop_assert_eq!(view.replay(key, event, (at, CheckedLine::default())), plain.replay(key, event, at));
                 prop_assert!(view.recent.len() < recent_max);
             }
             for (key, (state, announced)) in &plain.0 {
@@ -567,7 +568,7 @@ mod tests {
         let unlinked = [RowEvent::UnlinkAnnounced, RowEvent::UnlinkEnded(RowState::Undone)];
         for (event, at) in linked.into_iter().chain(unlinked).zip(1_000..) {
             assert_eq!(view.unlinked_at(key(1, 1)), None);
-            view.replay(key(1, 1), event, (at, 0)).unwrap();
+            view.replay(key(1, 1), event, (at, CheckedLine::default())).unwrap();
         }
         let later = [
             RowEvent::Announced,
@@ -578,7 +579,7 @@ mod tests {
             RowEvent::Settled(RowState::Refused(RefusalCode::UserNotFound)),
         ];
         for event in later {
-            view.replay(key(1, 1), event, (2_000, 0)).unwrap();
+            view.replay(key(1, 1), event, (2_000, CheckedLine::default())).unwrap();
             assert_eq!(view.unlinked_at(key(1, 1)), Some(1_003), "{event:?}");
         }
     }
@@ -590,7 +591,12 @@ mod tests {
         // Two a second.
         for row in 0..rows {
             let at = i64::try_from(row).unwrap() * 500;
-            view.note(key(row, row), RowEvent::UnlinkEnded(RowState::Undone), RowState::Undone, (at, 0));
+            view.note(
+                key(row, row),
+                RowEvent::UnlinkEnded(RowState::Undone),
+                RowState::Undone,
+                (at, CheckedLine::default()),
+            );
         }
         assert!(view.unlinked.len() <= VIEW_UNLINKED_ROWS, "{}", view.unlinked.len());
         for recent in rows - 120..rows {
@@ -608,7 +614,7 @@ mod tests {
             let draw = |rng: &mut Rng| key(rng.next_u64().checked_shr(spread).unwrap_or(0), rng.below(1 << 12));
             for at in 0..6_000 {
                 let (key, state) = (draw(&mut rng), states[usize::try_from(rng.below(3)).unwrap()]);
-                view.note(key, RowEvent::Settled(state), state, (at, 0));
+                view.note(key, RowEvent::Settled(state), state, (at, CheckedLine::default()));
                 expected.insert(key, state);
             }
             let rows = &view.settled.rows;

@@ -3,10 +3,12 @@
 use std::io;
 
 use super::chain::ChainHead;
-use super::error::{LedgerError, LedgerOperation};
+use super::checked_line::{CheckedLine, LineHash};
+use super::error::{DisplacedHow, LedgerError, LedgerOperation};
+use super::reader::{self, WholeLines};
 use super::record::LedgerRecord;
 use super::storage::{Displacement, LedgerStorage};
-use crate::limits::{LEDGER_BUFFER_BYTES, LEDGER_LINE_BYTES_MAX};
+use crate::limits::{LEDGER_BUFFER_BYTES, LEDGER_LINE_BYTES_MAX, LEDGER_REREADS_MAX};
 
 pub(super) struct LedgerWriter {
     storage: Box<dyn LedgerStorage>,
@@ -16,6 +18,8 @@ pub(super) struct LedgerWriter {
     /// Where the next line starts, in bytes.
     position: u64,
     unsynced_lines: usize,
+    /// How often the file may still be read again.
+    rereads_left: u32,
     /// The first failure. From then on the page cache cannot be trusted, and a second sync would wrongly succeed.
     failure: Option<LedgerError>,
 }
@@ -23,11 +27,24 @@ pub(super) struct LedgerWriter {
 impl LedgerWriter {
     /// Writes behind lines that end with this `head`, at this `position`.
     pub(super) fn new(storage: Box<dyn LedgerStorage>, head: ChainHead, position: u64) -> Self {
-        Self { storage, buffer: Vec::new(), head, position, unsynced_lines: 0, failure: None }
+        Self {
+            storage,
+            buffer: Vec::new(),
+            head,
+            position,
+            unsynced_lines: 0,
+            rereads_left: LEDGER_REREADS_MAX,
+            failure: None,
+        }
     }
 
     /// Adds a record to the buffer; writes when the buffer is full.
     pub(super) fn append(&mut self, record: &LedgerRecord<'_>) -> Result<(), LedgerError> {
+        self.append_line(record).map(|_| ())
+    }
+
+    /// As [`Self::append`], and returns where the line is.
+    pub(super) fn append_line(&mut self, record: &LedgerRecord<'_>) -> Result<CheckedLine, LedgerError> {
         self.alive()?;
         let start = self.buffer.len();
         let encoded = serde_json::to_writer(&mut self.buffer, record);
@@ -38,11 +55,15 @@ impl LedgerWriter {
             self.buffer.truncate(start);
             return Err(LedgerError::LineTooLong { place: self.storage.place(), bytes });
         }
+        let line = CheckedLine { offset: self.position, hash: LineHash::of(&self.buffer[start..]) };
         self.head = head;
         self.buffer.push(b'\n');
         self.position += bytes as u64 + 1;
         self.unsynced_lines += 1;
-        if self.buffer.len() >= LEDGER_BUFFER_BYTES { self.flush() } else { Ok(()) }
+        if self.buffer.len() >= LEDGER_BUFFER_BYTES {
+            self.flush()?;
+        }
+        Ok(line)
     }
 
     /// Hands everything in the buffer to the system.
@@ -73,8 +94,27 @@ impl LedgerWriter {
         let found = self.storage.displacement();
         let place = self.storage.place();
         let failure = match found {
-            Ok(None) => return Ok(()),
+            Ok(None) => return self.check_lines(),
             Ok(Some(Displacement { how, rescued })) => LedgerError::Displaced { place, how, rescued },
+            Err(error) => LedgerError::io(LedgerOperation::Sync, place, &error),
+        };
+        self.failure = Some(failure.clone());
+        Err(failure)
+    }
+
+    /// A file that somebody else may have written to must still have our lines. Everything is written by now.
+    fn check_lines(&mut self) -> Result<(), LedgerError> {
+        let place = self.storage.place();
+        let failure = match self.storage.take_touched() {
+            Ok(true) if self.rereads_left > 0 => {
+                self.rereads_left -= 1;
+                match reader::read_whole_lines(&*self.storage) {
+                    Ok(WholeLines { bytes, head, .. }) if (bytes, head) == (self.position, self.head) => return Ok(()),
+                    Ok(_) => LedgerError::Displaced { place, how: DisplacedHow::WrittenByOthers, rescued: None },
+                    Err(error) => error,
+                }
+            }
+            Ok(_) => return Ok(()),
             Err(error) => LedgerError::io(LedgerOperation::Sync, place, &error),
         };
         self.failure = Some(failure.clone());
@@ -93,10 +133,6 @@ impl LedgerWriter {
 
     pub(super) fn storage(&self) -> &dyn LedgerStorage {
         &*self.storage
-    }
-
-    pub(super) fn position(&self) -> u64 {
-        self.position
     }
 
     pub(super) fn head(&self) -> ChainHead {

@@ -1,7 +1,9 @@
 //! `verify`, ledgers that are pulled away from a run, and who may read a ledger.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -112,6 +114,76 @@ fn a_ledger_that_is_pulled_away_stops_the_run() {
             simulator.linked_once(200);
         }
     }
+}
+
+/// The run stops with status 1 and a rerun that would start a new ledger is refused, until somebody has decided.
+#[test]
+fn no_new_ledger_is_started_beside_what_was_rescued() {
+    let (home, simulator) = linked(4);
+    home.link(&simulator.url, &["pairs.csv", "--rate", "1000"]).left_with(0);
+    let copy = home.path("pairs.csv.ledger.rescued");
+    std::fs::rename(home.path("pairs.csv.ledger"), &copy).unwrap();
+    let calls = simulator.link_calls();
+    for command in [&["link", "pairs.csv"][..], &["reconcile", "pairs.csv", "--apply", "--ledger", "pairs.csv.ledger"]]
+    {
+        let arguments = [&command[1..], &["--yes", "--output", "json"]].concat();
+        let refused = home.on_pool(command[0], &simulator.url, &arguments).left_with(6);
+        assert_eq!(json_of(&refused)["error"]["code"], "ledger_rescued", "{command:?}");
+        assert!(refused.stderr.contains("pairs.csv.ledger.rescued holds what an earlier run wrote"), "{refused:#?}");
+    }
+    assert!(!home.path("pairs.csv.ledger").exists() && simulator.link_calls() == calls);
+    std::fs::rename(&copy, home.path("pairs.csv.ledger")).unwrap();
+    home.link(&simulator.url, &["pairs.csv"]).left_with(0);
+    home.on_pool("undo", &simulator.url, &["pairs.csv.ledger", "--yes", "--rate", "1000"]).left_with(0);
+    std::fs::rename(home.path("pairs.csv.ledger"), &copy).unwrap();
+    std::fs::rename(&copy, home.path("old.ledger")).unwrap();
+    home.link(&simulator.url, &["pairs.csv", "--dry-run"]).left_with(0);
+}
+
+/// Overwrites seven bytes of the first announcement, once the run has not written for a while: a write in the same tick of
+/// the file system's clock as one of the run's own cannot be noticed.
+fn edit_in_place(path: &Path, from: &[u8], to: &[u8]) {
+    let quiet = Duration::from_millis(20);
+    wait_for("a moment without writes", || {
+        let modified = std::fs::metadata(path).unwrap().modified().unwrap();
+        (modified.elapsed().unwrap_or_default() >= quiet).then_some(())
+    });
+    let bytes = std::fs::read(path).unwrap();
+    let at = bytes.windows(from.len()).position(|part| part == from).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, to, at as u64).unwrap();
+}
+
+#[test]
+fn an_edit_of_a_live_ledger_stops_the_run() {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..200)));
+    let simulator = Simulator::quick(&home);
+    let running = home.start_link(&simulator.url, &["pairs.csv", "--rate", "10"]);
+    wait_for("progress", || (home.ledger("pairs.csv.ledger").outcomes() >= 3).then_some(()));
+    edit_in_place(&home.path("pairs.csv.ledger"), b"\"announced\"", b"\"annouNced\"");
+    let stopped = running.wait().left_with(6);
+    assert!(stopped.stderr.contains("pairs.csv.ledger is damaged at line "), "{stopped:#?}");
+    assert!(stopped.stdout.contains("rows read"), "the summary is printed: {stopped:#?}");
+    assert!(simulator.link_calls() < 200);
+}
+
+/// `ulimit -f` in units of 512 or 1,024 bytes, as the shell has it.
+#[test]
+fn a_file_size_limit_ends_the_run_as_a_full_disk_does() {
+    let home = Home::new();
+    home.write("pairs.csv", csv(&pairs(0..400)));
+    let simulator = Simulator::quick(&home);
+    let mut command = Command::new("sh");
+    let link = home.link_command(&simulator.url, &["pairs.csv", "--rate", "1000"]);
+    command.args(["-c", "ulimit -f 32; exec \"$0\" \"$@\""]).arg(link.get_program()).args(link.get_args());
+    command.env_clear().envs(link.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ended = command.current_dir(home.path("")).output().unwrap();
+    let text = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{text}");
+    assert!(text.contains("cannot write ledger") && text.contains("rows read"), "{text}");
+    home.link(&simulator.url, &["pairs.csv", "--rate", "1000", "--settle-with", "get-user"]).left_with(0);
+    simulator.linked_once(400);
 }
 
 #[test]

@@ -51,6 +51,7 @@ use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::scan::ScanOptions;
 use crate::input::{InputOptions, InputReader, InputSource, OutputFile, copy_of_object};
 use crate::ledger::record::{PlanApproval, RunStart, cut_after};
+use crate::ledger::storage::refuse_new_beside_rescued;
 use crate::ledger::{Binding, Corrections, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
 use crate::service::cognito::{Cognito, ConnectionTarget};
@@ -764,6 +765,7 @@ fn open_ledger_of_earlier_runs(
     run: &ExpectedPool,
     context: &CommandContext<'_>,
 ) -> Result<Option<EarlierLedger>, Failure> {
+    refuse_new_beside_rescued(path)?;
     if matches!(path.try_exists(), Ok(false)) {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         tempfile::tempfile_in(folder)

@@ -101,6 +101,7 @@ impl Failure {
             Self::Ledger(LedgerError::Mismatch { .. }) => FailureCode::LedgerMismatch.into(),
             Self::Ledger(LedgerError::Damaged { .. }) => StopCause::LedgerDamaged.into(),
             Self::Ledger(LedgerError::Version { .. }) => FailureCode::LedgerVersion.into(),
+            Self::Ledger(LedgerError::Rescued { .. }) => FailureCode::LedgerRescued.into(),
             Self::Ledger(LedgerError::NotALedger { .. }) => FailureCode::NotALedger.into(),
             Self::Ledger(_) => StopCause::LedgerIo.into(),
             Self::Mismatch(_) => FailureCode::Mismatch.into(),
@@ -152,6 +153,7 @@ fn exit_for_ledger(error: &LedgerError) -> Exit {
         LedgerError::Mismatch { .. }
         | LedgerError::Damaged { .. }
         | LedgerError::Version { .. }
+        | LedgerError::Rescued { .. }
         | LedgerError::NotALedger { .. } => Exit::Mismatch,
         _ => Exit::Fault,
     }

@@ -78,6 +78,9 @@ pub fn exit_for_run(report: &RunReport) -> Exit {
     }
 }
 
+/// On Linux and macOS; tokio has no name for it.
+const SIGXFSZ: i32 = 25;
+
 /// Whether a run handles the signals. Until then they end the process.
 static SIGNALS_ARE_HANDLED: AtomicBool = AtomicBool::new(false);
 
@@ -137,6 +140,9 @@ pub fn end_at_signals(ui: Ui, command: &'static str) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
     let (mut interrupts, mut terminations, mut questions) = {
         let _inside = runtime.enter();
+        // A write beyond `ulimit -f` fails from now on, as one to a full disk, and no longer ends the process. The handler
+        // outlives the value.
+        drop(signal(SignalKind::from_raw(SIGXFSZ)).map_err(failed)?);
         // A shell without job control ignores SIGINT for what it runs in the background.
         let interrupts = if is_ignored(SignalKind::interrupt()) { None } else { Some(SignalKind::interrupt()) };
         let interrupts = interrupts.map(signal).transpose().map_err(failed)?;

@@ -2,6 +2,7 @@ use super::*;
 use crate::domain::identity::AttributeName;
 use crate::domain::identity::ExternalIdentity;
 use crate::domain::outcome::{LinkOutcome, UndoOutcome};
+use crate::ledger::damage_tests::{edits_of_lines, sealed};
 use crate::ledger::storage::MemoryStorage;
 use crate::ledger::tests::{opened, row, user};
 use crate::ledger::{Ledger, LedgerError, RowTrace};
@@ -157,23 +158,60 @@ fn a_selection_narrows_but_for_what_is_in_doubt() {
     }
 }
 
-/// The ledger is checked when the links are found, and each line is read again when its turn comes.
+/// By somebody who knows how to compute the hashes.
 #[test]
-fn a_native_user_cannot_be_named_even_by_a_ledger_that_is_edited_meanwhile() {
-    let storage = example();
+fn a_native_user_is_never_named() {
+    let text = String::from_utf8(example().bytes()).unwrap();
+    let edited = text.replacen(r#""source_provider":"Google""#, r#""source_provider":"Cognito""#, 1);
+    assert_ne!(edited, text);
+    let edited: Vec<&str> = edited.split_inclusive('\n').collect();
+    let storage = MemoryStorage::holding(sealed(&edited).concat());
     let (ledger, _) = opened(&MemoryStorage::holding(storage.bytes()));
     let selection = UndoSelection { rows: vec![1..=1], ..UndoSelection::default() };
-    let (mut links, found) = LinksToUndo::find(Box::new(storage.clone()), ledger.view(), &selection).unwrap();
-    assert_eq!(found.selected, 2);
-    let text = String::from_utf8(storage.bytes()).unwrap();
-    let edited = text.replacen(r#""source_provider":"Google""#, r#""source_provider":"Cognito""#, 1);
-    let places_move = edited.len() - text.len();
-    assert_eq!(places_move, 1, "the first link is before what moves");
-    storage.overwrite(edited.replacen("user-1", "user1", 1).into_bytes());
-    assert_eq!(links.next_batch(1).unwrap().len(), 1);
+    let (mut links, found) = LinksToUndo::find(Box::new(storage), ledger.view(), &selection).unwrap();
+    assert_eq!((found.selected, links.next_batch(1).unwrap().len()), (2, 1));
     let error = links.next_batch(1).map(drop).unwrap_err();
     assert!(
         matches!(&error, LedgerError::Damaged { line: 2, reason, .. } if reason.contains("native user")),
         "{error}"
     );
+}
+
+/// The ledger is checked when the links are found, and the lines of a link are read again when its turn comes.
+#[test]
+fn no_link_is_named_by_a_ledger_that_is_edited_meanwhile() {
+    let storage = example();
+    let bytes = storage.bytes();
+    let (ledger, _) = opened(&MemoryStorage::holding(bytes.clone()));
+    let selection = UndoSelection { rows: vec![1..=1], ..UndoSelection::default() };
+    let edits = edits_of_lines(&bytes, &["announced", "settled"], row(1).key);
+    for (edited, damaged) in edits {
+        let (mut links, _) = LinksToUndo::find(Box::new(storage.clone()), ledger.view(), &selection).unwrap();
+        assert_eq!(links.next_batch(1).unwrap().len(), 1, "the one in doubt");
+        storage.overwrite(edited);
+        let error = links.next_batch(1).map(drop).unwrap_err();
+        let LedgerError::Damaged { line, offset, .. } = error else { panic!("{error}") };
+        assert_eq!((line, offset), damaged);
+        storage.overwrite(bytes.clone());
+    }
+    let (mut links, _) = LinksToUndo::find(Box::new(storage.clone()), ledger.view(), &selection).unwrap();
+    assert_eq!(links.next_batch(9).unwrap().len(), 2, "as it was checked");
+}
+
+/// Two whole lines of other links, in the places of those that were checked.
+#[test]
+fn the_lines_of_another_link_in_its_place_are_damage() {
+    let storage = MemoryStorage::default();
+    let (mut ledger, _) = opened(&storage);
+    linked(&mut ledger, 1, 100);
+    linked(&mut ledger, 2, 100);
+    ledger.sync().unwrap();
+    let (mut links, _) =
+        LinksToUndo::find(Box::new(storage.clone()), ledger.view(), &UndoSelection::default()).unwrap();
+    let bytes = storage.bytes();
+    let parts: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+    assert_eq!((parts.len(), parts[1].len(), parts[2].len()), (5, parts[3].len(), parts[4].len()));
+    storage.overwrite([parts[0], parts[3], parts[4], parts[1], parts[2]].concat());
+    let error = links.next_batch(1).map(drop).unwrap_err();
+    assert!(matches!(error, LedgerError::Damaged { line: 2, .. }), "{error}");
 }

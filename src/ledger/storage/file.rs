@@ -60,7 +60,14 @@ pub struct FileStorage {
     identity: (u64, u64),
     /// The length that it has unless somebody else has changed it.
     length: u64,
+    /// The modification time that it has unless somebody else has written to it.
+    modified: ModifiedAt,
+    /// Whether it had another one meanwhile.
+    is_touched: bool,
 }
+
+/// In seconds and nanoseconds, by the clock of the file system.
+type ModifiedAt = (i64, i64);
 
 impl FileStorage {
     /// Opens or creates (mode 0600, whatever the umask) the file.
@@ -69,6 +76,7 @@ impl FileStorage {
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             return Err(LedgerError::NotALedger { place: place(path) });
         }
+        refuse_new_beside_rescued(path)?;
         let open = |options: &mut OpenOptions| options.read(true).append(true).open(path);
         let file = match open(private().create_new(true)) {
             Ok(file) => {
@@ -88,7 +96,21 @@ impl FileStorage {
             is_locked: false,
             identity: identity(&found),
             length: found.len(),
+            modified: modified_at(&found),
+            is_touched: false,
         })
+    }
+
+    /// Takes note of what others have written. Comes before each write of our own, which changes the time as well.
+    fn look_at_time(&mut self) -> io::Result<()> {
+        self.is_touched |= modified_at(&self.source.file.metadata()?) != self.modified;
+        Ok(())
+    }
+
+    /// Takes note that a write of our own is done.
+    fn remember_time(&mut self) -> io::Result<()> {
+        self.modified = modified_at(&self.source.file.metadata()?);
+        Ok(())
     }
 
     /// What is different from what this process left; `None` where nothing is.
@@ -107,9 +129,7 @@ impl FileStorage {
 
     /// Copies everything that was written to a new file beside the place of the ledger.
     fn rescue(&self) -> io::Result<String> {
-        let names = std::iter::once(".rescued".to_owned()).chain((2..RESCUED_MAX).map(|n| format!(".rescued-{n}")));
-        for name in names {
-            let path = beside(&self.source.path, &name);
+        for path in rescued_paths(&self.source.path) {
             let mut copy = match private().write(true).create_new(true).open(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 opened => opened?,
@@ -165,7 +185,7 @@ impl LedgerStorage for FileStorage {
         let found = self.source.file.metadata().map_err(|error| io_error(&error))?;
         // Only for the message of a second run, and to learn who we are: without it the lock holds all the same.
         let our_user = write_holder_file(&self.holder_file).ok();
-        (self.is_locked, self.length) = (true, found.len());
+        (self.is_locked, self.length, self.modified) = (true, found.len(), modified_at(&found));
         Ok(FileAccess {
             open_to_others: found.mode() & 0o077 != 0,
             owned_by_another_user: our_user.is_some_and(|user| user != found.uid()),
@@ -173,15 +193,17 @@ impl LedgerStorage for FileStorage {
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.look_at_time()?;
         self.source.file.write_all(bytes)?;
         self.length += bytes.len() as u64;
-        Ok(())
+        self.remember_time()
     }
 
     fn truncate(&mut self, size: u64) -> io::Result<()> {
+        self.look_at_time()?;
         self.source.file.set_len(size)?;
         self.length = size;
-        Ok(())
+        self.remember_time()
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -194,6 +216,12 @@ impl LedgerStorage for FileStorage {
         Ok(Some(Displacement { how, rescued }))
     }
 
+    fn take_touched(&mut self) -> io::Result<bool> {
+        self.look_at_time()?;
+        self.remember_time()?;
+        Ok(std::mem::take(&mut self.is_touched))
+    }
+
     fn sync_created(&mut self) -> io::Result<()> {
         self.source.file.sync_all()?;
         // A directory can be opened and synced on Unix only; other systems do it themselves.
@@ -203,6 +231,27 @@ impl LedgerStorage for FileStorage {
         }
         Ok(())
     }
+}
+
+/// Refuses to start a new ledger, or to fill an empty one, beside a copy of what an earlier run wrote: its links would be
+/// unknown to `undo`.
+pub fn refuse_new_beside_rescued(path: &Path) -> Result<(), LedgerError> {
+    let is_new = match fs::metadata(path) {
+        Ok(found) => found.len() == 0,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    };
+    let copy = rescued_paths(path).find(|copy| is_new && fs::symlink_metadata(copy).is_ok());
+    copy.map_or(Ok(()), |copy| Err(LedgerError::Rescued { place: place(path), copy: place(&copy) }))
+}
+
+/// Where the copies of a ledger are that was pulled away.
+fn rescued_paths(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let names = std::iter::once(".rescued".to_owned()).chain((2..RESCUED_MAX).map(|n| format!(".rescued-{n}")));
+    names.map(move |name| beside(path, &name))
+}
+
+fn modified_at(found: &Metadata) -> ModifiedAt {
+    (found.mtime(), found.mtime_nsec())
 }
 
 fn place(path: &Path) -> String {

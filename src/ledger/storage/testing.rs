@@ -46,6 +46,7 @@ struct Memory {
     /// Operations so far, those that failed included, in the order of [`StorageOperation::ALL`].
     counts: [u64; 5],
     faults_met: u64,
+    is_touched: bool,
 }
 
 impl Memory {
@@ -86,6 +87,12 @@ impl MemoryStorage {
     /// Replaces everything, as somebody else would who writes to the file.
     pub fn overwrite(&self, bytes: Vec<u8>) {
         self.memory().bytes = bytes;
+        self.touch();
+    }
+
+    /// Changes the time of the last change, and nothing else.
+    pub fn touch(&self) {
+        self.memory().is_touched = true;
     }
 
     /// Lets this many appends succeed from now on; every later one writes half of its bytes and fails.
@@ -170,6 +177,10 @@ impl LedgerStorage for MemoryStorage {
         memory.attempt(StorageOperation::Sync)?;
         memory.synced = memory.bytes.len();
         Ok(())
+    }
+
+    fn take_touched(&mut self) -> io::Result<bool> {
+        Ok(std::mem::take(&mut self.memory().is_touched))
     }
 
     fn sync_created(&mut self) -> io::Result<()> {

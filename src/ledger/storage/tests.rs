@@ -151,6 +151,52 @@ fn a_ledger_that_is_pulled_away_is_noticed_and_copied() {
     }
 }
 
+/// Sets the time of the last change to some seconds ago, as if the file had rested.
+fn let_rest(path: &std::path::Path, seconds: u64) {
+    let past = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000 + seconds);
+    std::fs::File::options().write(true).open(path).unwrap().set_modified(past).unwrap();
+}
+
+#[test]
+fn a_write_of_others_is_noticed_once_by_its_time() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("l");
+    drop(locked(&path).unwrap());
+    let_rest(&path, 0);
+    let mut storage = locked(&path).unwrap();
+    let mut taken = || storage.take_touched().unwrap();
+    assert!(!taken(), "as it was at the lock");
+    let_rest(&path, 1);
+    assert_eq!([taken(), taken()], [true, false]);
+    storage.append(b"one").unwrap();
+    storage.sync().unwrap();
+    storage.truncate(2).unwrap();
+    assert!(!storage.take_touched().unwrap(), "writes of our own");
+    let_rest(&path, 2);
+    storage.append(b"two").unwrap();
+    assert!(storage.take_touched().unwrap(), "a later write of our own does not hide it");
+}
+
+#[test]
+fn no_ledger_is_started_beside_a_copy_of_an_earlier_one() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("l");
+    for copy in ["l.rescued", "l.rescued-7"] {
+        let copy = folder.path().join(copy);
+        std::fs::write(&copy, "one").unwrap();
+        let refused = FileStorage::open(&path).unwrap_err();
+        assert!(matches!(&refused, LedgerError::Rescued { copy: found, .. } if *found == copy.display().to_string()));
+        assert!(!path.exists(), "nothing is created");
+        std::fs::write(&path, "").unwrap();
+        assert!(matches!(FileStorage::open(&path), Err(LedgerError::Rescued { .. })), "an empty file is no ledger");
+        std::fs::write(&path, "x").unwrap();
+        assert!(FileStorage::open(&path).is_ok());
+        std::fs::remove_file(&copy).unwrap();
+        std::fs::remove_file(&path).unwrap();
+    }
+    assert!(FileStorage::open(&path).is_ok());
+}
+
 #[test]
 fn rights_of_others_are_reported() {
     let folder = TempDir::new().unwrap();
