@@ -264,24 +264,36 @@ fn without_progress_there_is_a_heartbeat() {
     }
 }
 
+/// The format of the log of the next test.
+const PANIC_LOG: &str = "COGNITO_LINK_TEST_PANIC_LOG";
+
 #[test]
 #[ignore = "run by the next test, in a process of its own"]
 fn panics_in_a_process_of_its_own() {
-    let options = UiOptions { log: LogFormat::Json, ..UiOptions::default() };
+    let log = if std::env::var(PANIC_LOG).unwrap() == "json" { LogFormat::Json } else { LogFormat::Text };
+    let options = UiOptions { log, ..UiOptions::default() };
     let ui = Ui::new(options, EventSource::new("00000000000000aa", Clock::system()));
     ui.report_panics();
     panic!("jane@example.com");
 }
 
 #[test]
-fn a_panic_is_one_event_without_its_text() {
+fn a_panic_is_one_message_without_its_text() {
     let name = "ui::tests::panics_in_a_process_of_its_own";
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-    let output = child.args(["--exact", name, "--ignored", "--nocapture"]).output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
+    let panic_with = |log: &str| {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.env(PANIC_LOG, log).env("RUST_BACKTRACE", "full");
+        let output = child.args(["--exact", name, "--ignored", "--nocapture"]).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!stderr.contains("jane"), "{stderr}");
+        stderr
+    };
+    let stderr = panic_with("json");
     let lines: Vec<&str> = stderr.lines().filter(|line| line.starts_with('{')).collect();
-    assert!(matches!(lines[..], [_]) && !stderr.contains("jane"), "{stderr}");
+    assert!(matches!(lines[..], [_]), "{stderr}");
     let event: Value = serde_json::from_str(lines[0]).unwrap();
     assert_eq!((&event["event"], &event["code"], &event["level"]), (&"error".into(), &"panic".into(), &"error".into()));
     assert!(event["message"].as_str().unwrap().contains("src/ui/tests.rs"), "{event}");
+    let stderr = panic_with("text");
+    assert!(stderr.contains("error: the program panicked at src/ui/tests.rs"), "{stderr}");
 }

@@ -231,6 +231,27 @@ fn settings_that_exclude_each_other_are_said_so() {
     }
 }
 
+/// A run that is meant for an emulator must not reach AWS because the SDK reads another spelling than the AWS CLI.
+#[test]
+fn an_endpoint_in_the_spelling_of_other_sdks_is_refused_unless_it_is_named_otherwise() {
+    let home = Home::new();
+    let simulator = Simulator::quick(&home);
+    let doctor = |names: &[&str], more: &[&str]| {
+        let sections: Vec<String> =
+            names.iter().map(|name| format!("{name} =\n  endpoint_url = {}\n", simulator.url)).collect();
+        home.write("config", format!("[default]\nservices = local\n[services local]\n{}", sections.concat()));
+        let mut command = home.program(&[&["doctor", "--user-pool-id", POOL][..], more].concat());
+        give_credentials(&mut command);
+        command.env("AWS_CONFIG_FILE", home.path("config"));
+        run(command)
+    };
+    let refused = doctor(&["cognito_identity_provider"], &[]).left_with(2);
+    assert!(refused.stderr.contains("under `cognito_identity_provider`"), "{refused:#?}");
+    assert_eq!(simulator.calls("DescribeUserPool"), 0);
+    doctor(&["cognito_identity_provider", "cognito-identity-provider"], &[]).left_with(0);
+    doctor(&["cognito_identity_provider"], &["--endpoint-url", &simulator.url]).left_with(0);
+}
+
 #[test]
 fn plain_http_needs_a_flag_wherever_the_endpoint_comes_from() {
     let company = Company::new();

@@ -2,6 +2,7 @@
 //!
 //! Goal: whatever a command does and meets, no value of a row is in what it prints or logs. Method: every value carries a
 //! mark; each command runs at the highest log level, in both formats, over faults and refusals whose texts quote the values.
+//! Panics are tested where they are reported, in `src/ui/tests.rs`.
 
 use std::os::unix::fs::{MetadataExt, chown};
 

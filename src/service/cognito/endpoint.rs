@@ -71,13 +71,30 @@ pub(super) fn sts_endpoint(config: &SdkConfig) -> Option<String> {
     })
 }
 
-/// Refuses endpoints with which no call could be made, or only one that a network could read.
+/// The name that the AWS CLI and other SDKs read in a `services` section, and this SDK does not.
+const NAME_OF_OTHER_SDKS: &str = "cognito_identity_provider";
+
+/// Whether the configuration names an endpoint of Cognito that this SDK does not read: calls would go to AWS.
+fn is_endpoint_overlooked(config: &SdkConfig) -> bool {
+    let named = service_setting(config, NAME_OF_OTHER_SDKS, "AWS_ENDPOINT_URL", "endpoint_url");
+    !config.get_origin("endpoint_url").is_client_config()
+        && named.is_some()
+        && named != configured_endpoint(config, SERVICES[0])
+}
+
+/// Refuses endpoints with which no call could be made, or only one that a network could read, and one that is not read.
 pub(super) fn check_endpoints(
     config: &SdkConfig,
     connection: ConnectionUse,
     insecure_allowed: bool,
 ) -> Result<(), StopError> {
     let refuse = |detail: String| Err(StopError::new(StopCause::Configuration, detail));
+    if connection == ConnectionUse::Pool && is_endpoint_overlooked(config) {
+        return refuse(format!(
+            "the AWS configuration names an endpoint under `{NAME_OF_OTHER_SDKS}` in a `services` section, which this \
+             program's SDK does not read; name it `cognito-identity-provider` as well, or pass --endpoint-url"
+        ));
+    }
     for url in connection.services().iter().filter_map(|service| configured_endpoint(config, service)) {
         if url.contains('@') {
             return refuse(
