@@ -47,13 +47,13 @@ pub const SCHEMAS: [(&str, &str, &str); 21] = [
 
 pub fn cmd_schema(args: &SchemaArgs, context: &CommandContext<'_>) -> Result<Exit, Failure> {
     let names = SCHEMAS.map(|(name, ..)| name);
-    let text = match &args.name {
-        Some(name) => Some(text_of(name).ok_or_else(|| {
+    let text_or_failure = |name: &str| {
+        text_of(name).ok_or_else(|| {
             let near = did_you_mean(name, names.into_iter());
             Failure::Usage(format!("no schema has the name '{name}'; there are: {}{near}", names.join(", ")))
-        })?),
-        None => None,
+        })
     };
+    let text = args.name.as_deref().map(text_or_failure).transpose()?;
     match (text, context.ui.output()) {
         (text, OutputFormat::Json) => {
             let schema: Value = text.map_or(Ok(Value::Null), serde_json::from_str).map_err(std::io::Error::from)?;

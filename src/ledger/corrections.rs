@@ -175,6 +175,7 @@ pub fn superseded_identities(view: &LedgerView, path: &Path) -> Result<HashSet<u
     Ok(identities)
 }
 
+/// Of an identity, or of a user as a call names it: each is a value at a provider.
 pub fn identity_hash(provider: &str, value: &str) -> u64 {
     xxh3_64(&[provider.as_bytes(), b"\0", value.as_bytes()].concat())
 }

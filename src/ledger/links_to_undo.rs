@@ -10,9 +10,8 @@ mod tests;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 
-use xxhash_rust::xxh3::Xxh3;
-
 use super::checked_line::{CheckedLine, LineHash};
+use super::corrections::identity_hash;
 use super::error::LedgerError;
 use super::reader::{LedgerReader, LedgerRecordAt};
 use super::record::{self, Announcement, LedgerRecord, RunId, SettledState, Settlement, UnlinkResult};
@@ -96,44 +95,45 @@ struct OpenLink {
     line: CheckedLine,
     provider_selected: bool,
     first_announced: UnixMs,
-    identity: IdentityHash,
+    named: NamedHashes,
 }
 
-/// Of an identity, with the attribute that links it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct IdentityHash(u64);
+/// Hashes of the identity and of the user that a link call named.
+#[derive(Debug, Clone, Copy)]
+struct NamedHashes {
+    identity: u64,
+    user: u64,
+}
 
-impl IdentityHash {
-    fn of(provider: &str, attribute: &str, value: &str) -> Self {
-        let mut hasher = Xxh3::new();
-        for text in [provider, attribute, value] {
-            hasher.update(&(text.len() as u64).to_le_bytes());
-            hasher.update(text.as_bytes());
+impl NamedHashes {
+    fn of(call: &Announcement<'_>) -> Self {
+        Self {
+            identity: identity_hash(&call.source_provider, call.source_value.expose()),
+            user: identity_hash(&call.destination_provider, call.destination_value.expose()),
         }
-        Self(hasher.digest())
     }
 }
 
-/// By identity, the row that linked it last: of all that were linked so late that a list may not show it yet, and of some
-/// that were linked before.
+/// By identity, the user that it was linked to last: of all that were linked so late that a list may not show it yet, and of
+/// some that were linked before.
 #[derive(Default)]
 struct LastLinks {
-    rows: HashMap<IdentityHash, (RowKey, UnixMs)>,
-    rows_max: usize,
+    users: HashMap<u64, (u64, UnixMs)>,
+    users_max: usize,
 }
 
 impl LastLinks {
-    fn add(&mut self, identity: IdentityHash, key: RowKey, at: UnixMs) {
-        self.rows.insert(identity, (key, at));
-        if self.rows.len() > self.rows_max {
-            self.rows.retain(|_, (_, linked)| linked.saturating_add(LIST_LAG_MS_MAX) >= at);
-            self.rows_max = LAST_LINKS.max(2 * self.rows.len());
+    fn add(&mut self, named: NamedHashes, at: UnixMs) {
+        self.users.insert(named.identity, (named.user, at));
+        if self.users.len() > self.users_max {
+            self.users.retain(|_, (_, linked)| linked.saturating_add(LIST_LAG_MS_MAX) >= at);
+            self.users_max = LAST_LINKS.max(2 * self.users.len());
         }
     }
 
-    /// Whether another row linked the identity after this one.
-    fn has_other(&self, identity: IdentityHash, key: RowKey) -> bool {
-        self.rows.get(&identity).is_some_and(|(last, _)| *last != key)
+    /// Whether the identity was linked to another user after this link.
+    fn is_on_another_user(&self, named: NamedHashes) -> bool {
+        self.users.get(&named.identity).is_some_and(|(last, _)| *last != named.user)
     }
 }
 
@@ -197,7 +197,7 @@ impl LinksToUndo {
     fn read(&self, place: LinkPlace) -> Result<LinkToUndo, LedgerError> {
         let LinkPlace { announcement_offset, result_offset, hash, first_announced: announced } = place;
         let offsets = [announcement_offset, result_offset];
-        let (row, settled, username) = read_again(&*self.source, offsets, hash, |[announcement, result]| {
+        let (row, named, settled, username) = read_again(&*self.source, offsets, hash, |[announcement, result]| {
             let decoded = |line| record::decode(line).map_err(|error| error.to_string());
             let (LedgerRecord::Announced(call), LedgerRecord::Settled(result)) =
                 (decoded(announcement)?, decoded(result)?)
@@ -206,12 +206,9 @@ impl LinksToUndo {
             };
             let row = row_of(&call).map_err(|error| format!("a value that cannot be sent: {error}"))?;
             let username = result.username.as_ref().map(|name| Personal::from_service(name.expose()));
-            Ok((row, result.at, username))
+            Ok((row, NamedHashes::of(&call), result.at, username))
         })?;
-        let source = &row.link.source;
-        let identity =
-            IdentityHash::of(source.provider().as_str(), source.attribute().as_str(), source.value().expose());
-        let linked_elsewhere_later = self.last_links.has_other(identity, row.key);
+        let linked_elsewhere_later = self.last_links.is_on_another_user(named);
         Ok(LinkToUndo { row, announced, settled, username, linked_elsewhere_later })
     }
 }
@@ -274,9 +271,8 @@ impl<'a> LinkSearch<'a> {
                 self.unknown_providers.retain(|name| name.as_str() != call.source_provider);
                 let first_announced =
                     self.open.get(&call.key).map_or(call.at, |open| open.first_announced.min(call.at));
-                let identity =
-                    IdentityHash::of(&call.source_provider, &call.source_attribute, call.source_value.expose());
-                self.open.insert(call.key, OpenLink { line, provider_selected, first_announced, identity });
+                let named = NamedHashes::of(call);
+                self.open.insert(call.key, OpenLink { line, provider_selected, first_announced, named });
             }
             LedgerRecord::Withdrawn(withdrawal) => {
                 // Without an open announcement it says that the link was seen to be gone: the link that stands is newer.
@@ -297,13 +293,13 @@ impl<'a> LinkSearch<'a> {
     }
 
     fn settled(&mut self, line: CheckedLine, settled: &Settlement<'_>) {
-        let Some(OpenLink { line: announcement, provider_selected, first_announced, identity }) =
+        let Some(OpenLink { line: announcement, provider_selected, first_announced, named }) =
             self.open.remove(&settled.key)
         else {
             return;
         };
         if settled.state == SettledState::Linked {
-            self.last_links.add(identity, settled.key, settled.at);
+            self.last_links.add(named, settled.at);
         }
         let state = self.view.state(settled.key);
         let undone_later = self.undone_at.get(&settled.key).is_some_and(|at| *at > line.offset);

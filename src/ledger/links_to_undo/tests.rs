@@ -1,6 +1,5 @@
 use super::*;
-use crate::domain::identity::AttributeName;
-use crate::domain::identity::ExternalIdentity;
+use crate::domain::identity::{AttributeName, DestinationUser, ExternalIdentity};
 use crate::domain::outcome::{LinkOutcome, UndoOutcome};
 use crate::ledger::damage_tests::{edits_of_lines, sealed};
 use crate::ledger::storage::MemoryStorage;
@@ -70,42 +69,41 @@ fn a_link_keeps_its_first_announcement_and_the_name_of_its_user() {
 fn a_later_row_of_the_same_identity_is_known() {
     let storage = MemoryStorage::default();
     let (mut ledger, _) = opened(&storage);
-    let link = |ledger: &mut Ledger, user: &str, value: &str, at: UnixMs| {
-        let source = ExternalIdentity::new(
-            ProviderName::parse("Okta").unwrap(),
-            AttributeName::subject(),
-            Personal::from_service(value),
-        );
-        let destination = Destination::Username(Personal::from_service(user));
-        let row =
-            crate::engine::testing::row_of("sim-local-1_Example01", 1, Link { destination, source: source.unwrap() });
-        ledger.announce(&row, &super::super::tests::user(&row), at).unwrap();
+    let mut at = 0;
+    let mut link = |ledger: &mut Ledger, destination: Destination, user: &str, value: &str| {
+        let (provider, value) = (ProviderName::parse("Okta").unwrap(), Personal::from_service(value));
+        let source = ExternalIdentity::new(provider, AttributeName::subject(), value).unwrap();
+        let row = crate::engine::testing::row_of("sim-local-1_Example01", 1, Link { destination, source });
+        let sent = DestinationUser { provider: ProviderName::native(), value: Personal::from_service(user) };
+        ledger.announce(&row, &sent, at).unwrap();
         ledger.settle(row.number, row.key, &LinkOutcome::Linked { recovered: false }, 1, None, at + 1).unwrap();
+        at += 100;
     };
-    for (at, (user, value)) in (0..).step_by(100).zip([("ann", "1"), ("bob", "1"), ("ann", "2"), ("eve", "3")]) {
-        link(&mut ledger, user, value, at);
+    for (user, value) in [("ann", "1"), ("bob", "1"), ("ann", "2"), ("eve", "3")] {
+        link(&mut ledger, Destination::Username(Personal::from_service(user)), user, value);
     }
+    // Another row for the same user, which the file names by an address.
+    link(&mut ledger, Destination::Email(Personal::from_service("eve@example.com")), "eve", "3");
     ledger.sync().unwrap();
     let (mut links, _) =
         LinksToUndo::find(Box::new(storage.clone()), ledger.view(), &UndoSelection::default()).unwrap();
     let links = links.next_batch(9).unwrap();
     let elsewhere: Vec<(&str, bool)> =
         links.iter().map(|link| (link.row.link.destination.value().expose(), link.linked_elsewhere_later)).collect();
-    assert_eq!(elsewhere, [("eve", false), ("ann", false), ("bob", false), ("ann", true)]);
+    assert_eq!(elsewhere, [("eve", false), ("eve", false), ("ann", false), ("bob", false), ("ann", true)]);
 }
 
 #[test]
 fn last_links_that_every_list_shows_are_forgotten() {
     let mut last = LastLinks::default();
-    let identity = |number: u64| IdentityHash(number);
-    let key = |number: u64| row(number).key;
-    for number in 0..3 * LAST_LINKS as u64 {
-        last.add(identity(number), key(1), UnixMs::try_from(number).unwrap() * 100);
-    }
-    assert!(last.rows.len() <= LAST_LINKS + 1, "{}", last.rows.len());
     let newest = 3 * LAST_LINKS as u64 - 1;
-    assert!(last.has_other(identity(newest), key(2)) && !last.has_other(identity(newest), key(1)));
-    assert!(!last.has_other(identity(0), key(2)));
+    for identity in 0..=newest {
+        last.add(NamedHashes { identity, user: 1 }, UnixMs::try_from(identity).unwrap() * 100);
+    }
+    assert!(last.users.len() <= LAST_LINKS + 1, "{}", last.users.len());
+    let is_on_another_user = |identity, user| last.is_on_another_user(NamedHashes { identity, user });
+    assert!(is_on_another_user(newest, 2) && !is_on_another_user(newest, 1));
+    assert!(!is_on_another_user(0, 2));
 }
 
 /// A ledger with rows in every state: 1, 2, 6 and 9 are links to undo, 5 is one that somebody else could have made.

@@ -61,16 +61,16 @@ pub(super) fn written(headers: &ResponseHeaders) -> Result<Answer<()>, CallFault
     }
     match headers.body() {
         Some(BodyKind::EmptyObject) if !head.is_json => unreadable("JSON content type"),
-        Some(BodyKind::EmptyObject) if head.names_error => unconfirmed("success without the name of an error"),
+        Some(BodyKind::EmptyObject) if head.names_error => unconfirmed("names an error in a header"),
         Some(BodyKind::EmptyObject) => Ok(Answer { value: (), meta }),
         // It may be a form of success that was not foreseen: the link is looked for.
-        Some(BodyKind::Empty | BodyKind::Object) => unconfirmed("empty JSON object"),
+        Some(BodyKind::Empty | BodyKind::Object) => unconfirmed("has no empty JSON object"),
         Some(BodyKind::Other) | None => unreadable("empty JSON object"),
     }
 }
 
-fn unconfirmed<T>(what: &str) -> Result<Answer<T>, CallFault> {
-    Err(CallFault::Transport { kind: Transport::Unconfirmed, detail: format!("the response has no {what}") })
+fn unconfirmed<T>(why: &str) -> Result<Answer<T>, CallFault> {
+    Err(CallFault::Transport { kind: Transport::Unconfirmed, detail: format!("the response {why}") })
 }
 
 pub(super) fn unreadable<T>(what: &str) -> Result<Answer<T>, CallFault> {
