@@ -41,7 +41,7 @@ impl<'a> Note<'a> {
 ///
 /// Appended columns replace those of an earlier run. Rows of a CSV that could not be split are written as one field and
 /// padded to one field more than the header has, so that they can be read again and are invalid again; a row with more or
-/// fewer fields than the header keeps them all. A JSON line that is no object becomes the member `link_raw` of one if
+/// fewer fields than the header keeps them all, and is padded likewise before appended columns. A JSON line that is no object becomes the member `link_raw` of one if
 /// columns are appended.
 #[derive(Debug)]
 pub struct RecordWriter {
@@ -116,10 +116,17 @@ impl RecordWriter {
             RawShape::Fields(fields) if fields.len() == self.layout.names.len() => {
                 self.append_kept_fields(&mut row, raw.bytes, fields);
             }
-            // In a row of another length it is not known which field is in which column.
-            RawShape::Fields(_) => row.extend_from_slice(raw.bytes),
+            // In a row of another length it is not known which field is in which column. A note must not come to stand in
+            // a column of the input, where it would be taken for a value once somebody makes the row as long as the header.
+            RawShape::Fields(fields) => {
+                row.extend_from_slice(raw.bytes);
+                if self.appends() {
+                    let missing = (self.kept_columns() + 1).saturating_sub(fields.len());
+                    row.extend(std::iter::repeat_n(self.layout.delimiter, missing));
+                }
+            }
             RawShape::Object | RawShape::Broken => {
-                let columns = self.layout.names.len() - self.dropped.len();
+                let columns = self.kept_columns();
                 let padded = std::iter::once(raw.bytes).chain(std::iter::repeat_n(&b""[..], columns));
                 let notes = self.appends().then(|| note.cells()).into_iter().flatten().map(str::as_bytes);
                 return self.encode(padded.chain(notes));
@@ -127,6 +134,11 @@ impl RecordWriter {
         }
         self.end_row(&mut row, note.cells())?;
         Ok(row)
+    }
+
+    /// How many columns of the input the file has.
+    fn kept_columns(&self) -> usize {
+        self.layout.names.len() - self.dropped.len()
     }
 
     /// Appends the fields that are not replaced, each as it is.

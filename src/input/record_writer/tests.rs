@@ -91,6 +91,16 @@ fn broken_rows_stay_readable_and_invalid() {
     }
 }
 
+/// Somebody may make a short row as long as the header: no note may then be the identity.
+#[test]
+fn no_note_stands_in_a_column_of_the_input() {
+    let written = rewritten("username,idp,name_id\na,Google\nb\nc,Google,1,2\n", true);
+    let rows: Vec<&str> = written.lines().filter(|line| line.contains("refused")).collect();
+    assert!(rows[0].starts_with("a,Google,,,refused,"), "{written}");
+    assert!(rows[1].starts_with("b,,,,refused,") && rows[2].starts_with("c,Google,1,2,refused,"), "{written}");
+    assert!(records(&written).iter().all(|record| record.link.is_none()));
+}
+
 #[test]
 fn lines_that_are_no_objects_are_wrapped_where_notes_are_added() {
     let written = rewritten("{\"username\":\"a\"}\n{\"broken\n", true);
