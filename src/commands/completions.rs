@@ -39,7 +39,7 @@ pub fn cmd_completions(
     } else {
         context.ui.data(&script)?;
     }
-    // A profile that evaluates the script at every start has installed it.
+    // A shell profile that evaluates the script at every start needs no hint.
     if let Some(step) = install_step(args.shell).filter(|_| context.ui.prints_on_terminal()) {
         context.ui.hint(&step);
     }

@@ -69,7 +69,7 @@ fn time_along(
     let mut at = now;
     for _ in 0..OUTLOOK_CHANGES_MAX {
         if amount <= 0.0 {
-            return elapsed_seconds(now, at);
+            return elapsed(now, at);
         }
         let (state, next) = windows_at(at);
         let speed = match state {
@@ -84,7 +84,7 @@ fn time_along(
             }
             _ => {
                 let rest = Duration::try_from_secs_f64(seconds).ok()?;
-                return elapsed_seconds(now, at)?.checked_add(rest);
+                return elapsed(now, at)?.checked_add(rest);
             }
         }
     }
@@ -96,7 +96,7 @@ fn span_seconds(from: i64, to: i64) -> f64 {
     (to - from) as f64 / 1_000.0
 }
 
-fn elapsed_seconds(from: i64, to: i64) -> Option<Duration> {
+fn elapsed(from: i64, to: i64) -> Option<Duration> {
     Some(Duration::from_millis(u64::try_from(to - from).ok()?))
 }
 

@@ -40,7 +40,7 @@ impl SystemicFault {
                 429 | 502..=504 => None,
                 _ => Some(Self::HttpStatus(*status)),
             },
-            // Not implemented, whatever the code: no service answers with it for a while.
+            // A server that does not implement an operation will not do so at the next attempt.
             CallFault::Answered { status: status @ 501, .. } => Some(Self::HttpStatus(*status)),
             CallFault::Answered { status: status @ 403..=405, .. } => {
                 is_unrecognised(&classify(kind, fault)).then_some(Self::HttpStatus(*status))
@@ -147,12 +147,13 @@ impl UndecidedWrites {
         if kind == CallKind::Read {
             return None;
         }
-        let is_undecided = fault.is_some_and(|fault| match classify(kind, fault) {
-            // The link is looked for, and may be there.
-            _ if matches!(fault, CallFault::Transport { kind: Transport::Unconfirmed, .. }) => false,
-            FaultClass::Transient | FaultClass::Unreached | FaultClass::Doubtful(IfNoEffect::RetryCall) => true,
-            _ => SystemicFault::of(kind, fault).is_some(),
-        });
+        // The link of a success that is not confirmed is looked for, and may be there.
+        let is_unconfirmed = |fault| matches!(fault, &CallFault::Transport { kind: Transport::Unconfirmed, .. });
+        let is_undecided =
+            fault.filter(|fault| !is_unconfirmed(*fault)).is_some_and(|fault| match classify(kind, fault) {
+                FaultClass::Transient | FaultClass::Unreached | FaultClass::Doubtful(IfNoEffect::RetryCall) => true,
+                _ => SystemicFault::of(kind, fault).is_some(),
+            });
         let is_throttled = fault.is_some_and(|fault| matches!(classify(kind, fault), FaultClass::Throttled { .. }));
         match (is_undecided, is_throttled) {
             (true, _) => {}

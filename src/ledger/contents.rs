@@ -140,11 +140,12 @@ impl InputReadings {
 }
 
 impl LedgerContents {
-    /// Returns what the last run has read of an input, which may have moved: of several, it is found by its file name.
-    pub fn reading_of(&self, input: &str) -> Option<&InputReading> {
+    /// Returns what the last run has read of an input, which may have moved: it is found by its file name, or, `if_only_one`
+    /// input is in the ledger, by that.
+    pub fn reading_of(&self, input: &str, if_only_one: bool) -> Option<&InputReading> {
         let by_name = || self.readings.of(self.view.name_of_input(input));
         match self.view.inputs() {
-            [only] => self.readings.of(&only.path),
+            [only] if if_only_one => self.readings.of(&only.path),
             _ => self.readings.of(input).or_else(by_name),
         }
     }

@@ -10,15 +10,13 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::Ledger;
 use super::checked_line::CheckedLine;
 use super::contents::read_records;
 use super::error::LedgerError;
 use super::links_to_undo::row_of;
 use super::reader::{LedgerReader, LedgerRecordAt};
-use super::record::{self, LedgerRecord, Reinstatement, Supersession};
+use super::record::{self, LedgerRecord, Reinstatement, Supersession, identity_hash};
 use super::reread::read_again;
 use super::storage::LedgerSource;
 use super::view::{InputIndex, LedgerView, RowStanding};
@@ -173,11 +171,6 @@ pub fn superseded_identities(view: &LedgerView, path: &Path) -> Result<HashSet<u
         })?;
     }
     Ok(identities)
-}
-
-/// Of an identity, or of a user as a call names it: each is a value at a provider.
-pub fn identity_hash(provider: &str, value: &str) -> u64 {
-    xxh3_64(&[provider.as_bytes(), b"\0", value.as_bytes()].concat())
 }
 
 impl Ledger {

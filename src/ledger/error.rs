@@ -119,8 +119,9 @@ pub enum LedgerError {
     },
     /// A line cannot be understood, or cannot follow what the lines before it say.
     #[error(
-        "ledger {place} is damaged at line {line} (byte {offset}): {reason}; restore it from a copy, or keep \
-         the lines before that one with `head -c {offset} LEDGER > COPY`"
+        "ledger {place} is damaged at line {line} (byte {offset}): {reason}; restore it from a copy \
+         (look for {place}.rescued), or keep the lines before that one with `head -c {offset} LEDGER > COPY`: the links \
+         of the other lines are then unknown to `undo`"
     )]
     Damaged {
         place: String,
@@ -170,7 +171,10 @@ impl From<LedgerError> for StopError {
 
 fn advice(how: DisplacedHow, rescued: Option<&str>) -> String {
     match rescued {
-        Some(copy) => format!("everything that was written is in {copy}: give it the ledger's name, and run again"),
+        Some(copy) => {
+            let first = if how == DisplacedHow::Replaced { "move the other file away, " } else { "" };
+            format!("everything that was written is in {copy}: {first}give it the ledger's name, and run again")
+        }
         None if how.is_elsewhere() => {
             "what was written could not be copied: put the ledger back where it was, and run again".to_owned()
         }

@@ -11,10 +11,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use super::checked_line::{CheckedLine, LineHash};
-use super::corrections::identity_hash;
 use super::error::LedgerError;
 use super::reader::{LedgerReader, LedgerRecordAt};
-use super::record::{self, Announcement, LedgerRecord, RunId, SettledState, Settlement, UnlinkResult};
+use super::record::{self, Announcement, LedgerRecord, RunId, SettledState, Settlement, UnlinkResult, identity_hash};
 use super::reread::read_again;
 use super::storage::LedgerSource;
 use super::view::{LedgerView, RowStanding};
@@ -72,8 +71,8 @@ pub struct LinkToUndo {
     pub settled: UnixMs,
     /// The destination's user name as the pool showed it, where it was read.
     pub username: Option<Personal>,
-    /// Whether a later row of the ledger linked the identity to another user, so shortly before the ledger's end that a
-    /// list may still show it on this one.
+    /// Whether a later row of the ledger linked the identity to another user. It is known of all links that are so young
+    /// that a list may still show the identity on this one.
     pub linked_elsewhere_later: bool,
 }
 

@@ -41,13 +41,14 @@ pub use contents::{
     InputReading, LastRun, LedgerContents, find_head, held_binding, load_contents, read_header, read_records,
 };
 use contents::{InputReadings, LoadedLedger};
-pub use corrections::{Corrections, InputPresence, identity_hash, superseded_identities};
+pub use corrections::{Corrections, InputPresence, superseded_identities};
 pub use error::{DisplacedHow, LedgerError, LedgerOperation, LockHolder};
 use links_to_undo::row_of;
 pub use links_to_undo::{LinkToUndo, LinksToUndo, UndoSelection, UndoSelectionCounts};
 use reader::WholeLines;
 pub use record::Binding;
 pub use record::RowTrace;
+pub use record::identity_hash;
 use record::{
     Announcement, Attempt, EndedAs, FORMAT_VERSION, FailedCall, InvalidRow, LedgerHeader, LedgerRecord, RunControlled,
     RunEnd, RunId, RunStart, Settlement, TOOL_VERSION, UNDO_COMMAND, UnlinkSettlement, Withdrawal, cut_after,

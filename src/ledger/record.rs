@@ -13,6 +13,7 @@ use serde::de::value::{MapAccessDeserializer, MapDeserializer};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::error::Category;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::clock::UnixMs;
 use crate::domain::control::{ControlChange, ControlSource};
@@ -440,6 +441,11 @@ impl<'a> Announcement<'a> {
             Personal::parse(self.source_value.expose(), ATTRIBUTE_VALUE_CHARS_MAX)?,
         )
     }
+}
+
+/// Of an identity, or of a user as a call names it: each is a value at a provider.
+pub fn identity_hash(provider: &str, value: &str) -> u64 {
+    xxh3_64(&[provider.as_bytes(), b"\0", value.as_bytes()].concat())
 }
 
 /// An announcement that was withdrawn before anything was sent, or a link that was seen to be gone.

@@ -38,8 +38,8 @@ fn line_at(source: &dyn LedgerSource, offset: u64) -> io::Result<Vec<u8>> {
     Ok(lines.next_line()?.map_or_else(Vec::new, |line| line.bytes.to_vec()))
 }
 
-/// Returns what is wrong with a ledger of which one of these lines cannot be used: the first damage that the chain shows,
-/// or else the first of these lines that it still has, or else its end.
+/// Returns the damage of a ledger when one of these lines cannot be used: the first that the chain shows, or else the first
+/// of these lines that it still has, or else its end.
 fn damage(source: &dyn LedgerSource, offsets: impl AsRef<[u64]>, reason: &str) -> LedgerError {
     let find = || {
         let (mut reader, mut first) = (LedgerReader::new(source)?, None);

@@ -213,6 +213,22 @@ fn an_input_that_was_edited_since_the_run_is_reported() {
 }
 
 #[test]
+fn inputs_of_several_ledgers_are_compared_each_with_its_own() {
+    let home = Home::new();
+    let simulator = Simulator::quick(&home);
+    for (name, rows) in [("a.csv", 0..3), ("b.csv", 3..5)] {
+        home.write(name, csv(&pairs(rows)));
+        home.link(&simulator.url, &[name]).left_with(0);
+    }
+    let report = || home.run(&["report", "a.csv.ledger", "b.csv.ledger", "--csv", "rows.csv", "--force"]).left_with(0);
+    let whole = report().stderr;
+    assert!(!whole.contains("warning"), "{whole}");
+    home.write("b.csv", csv(&pairs(3..6)));
+    let edited = report().stderr;
+    assert!(edited.starts_with("warning: b.csv was edited") && edited.matches("warning").count() == 1, "{edited}");
+}
+
+#[test]
 fn a_link_that_was_undone_is_not_listed_as_never_attempted() {
     let home = Home::new();
     home.write("pairs.csv", csv(&pairs(0..3)));

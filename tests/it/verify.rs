@@ -164,6 +164,7 @@ fn an_edit_of_a_live_ledger_stops_the_run() {
     edit_in_place(&home.path("pairs.csv.ledger"), b"\"announced\"", b"\"annouNced\"");
     let stopped = running.wait().left_with(6);
     assert!(stopped.stderr.contains("pairs.csv.ledger is damaged at line "), "{stopped:#?}");
+    assert!(!stopped.stderr.contains("run the same command again"), "it would be refused: {stopped:#?}");
     assert!(stopped.stdout.contains("rows read"), "the summary is printed: {stopped:#?}");
     assert!(simulator.link_calls() < 200);
 }

@@ -220,6 +220,10 @@ impl<'a> ProbeCaller<'a> {
                     Ok(_) if attempts == limits::PROBE_ATTEMPTS_MAX => {
                         break Some(format!("ListUserPools did not show it in {attempts} attempts"));
                     }
+                    // Nothing was sent: another attempt would send nothing either.
+                    Err(fault @ CallFault::Unsent { .. }) => {
+                        break Some(format!("ListUserPools: {}", describe(&fault)));
+                    }
                     Err(fault) if attempts == limits::PROBE_ATTEMPTS_MAX || is_access_fault(&fault) => {
                         break Some(format!("ListUserPools: {}", describe(&fault)));
                     }

@@ -81,10 +81,10 @@ const NEEDS_A_LINK: [&str; 7] = [
 ];
 
 /// Questions whose answers hold also where a link that was answered with success is not there.
-const RESTS_ON_NO_LINK: [&str; 5] = ["success-made", "name-case", "filter-escape", "name-32", "sub-prefix"];
+const HOLDS_WITHOUT_LINKS: [&str; 5] = ["success-made", "name-case", "filter-escape", "name-32", "sub-prefix"];
 
 fn judge_calls(id: &str, seen: &Sightings) -> Judgement {
-    if !RESTS_ON_NO_LINK.contains(&id) && PlainLinks::of(seen).absent > 0 {
+    if !HOLDS_WITHOUT_LINKS.contains(&id) && PlainLinks::of(seen).absent > 0 {
         return could_not_tell("a link that was answered with success is not there, so no answer proves anything");
     }
     if NEEDS_A_LINK.contains(&id) && !scene::plain_links().any(|step| is_made(seen, step)) {

@@ -31,21 +31,6 @@ pub fn same_command(arguments: &[String], left_out: Option<&str>, more: &str) ->
     words.chain(more).collect::<Vec<_>>().join(" ")
 }
 
-/// Returns the arguments without these options and their values.
-pub fn without_options(arguments: &[String], options: &[&str]) -> Vec<String> {
-    let mut kept = Vec::new();
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        let name = argument.split_once('=').map_or(argument.as_str(), |(name, _)| name);
-        if !options.contains(&name) {
-            kept.push(argument.clone());
-        } else if name == argument {
-            rest.next();
-        }
-    }
-    kept
-}
-
 /// Leaves user, password and query out of an argument that is or holds the address of a service.
 pub fn without_password(argument: &str) -> String {
     let Some((before, rest)) = argument.split_once("://") else { return argument.to_owned() };
@@ -138,13 +123,6 @@ mod tests {
         assert_eq!(same_command(&given[..2], None, "--yes"), "cognito-link link 'my$pairs.csv' --yes");
         let given = arguments("doctor --endpoint-url=http://user:secret@host:1");
         assert_eq!(same_command(&given, None, ""), "cognito-link doctor '--endpoint-url=http://host:1'");
-    }
-
-    #[test]
-    fn options_are_left_out_with_their_values() {
-        let given = arguments("reconcile a.csv --combined out --max-changes=5 --exit-on-drift --combined");
-        let kept = without_options(&given, &["--combined", "--max-changes"]);
-        assert_eq!(kept, ["reconcile", "a.csv", "--exit-on-drift"]);
     }
 
     #[test]

@@ -64,10 +64,16 @@ pub fn print_run_report_with(
     if report.links_of_disabled_users > 0 {
         ui.warn(MessageCode::DisabledUsers, &disabled_users_text(report.links_of_disabled_users));
     }
-    if let Some(ledger) = ledger {
+    // No command takes a damaged ledger: the error says what to do.
+    if let Some(ledger) = ledger.filter(|_| !ended_at_damage(report)) {
         print_steps_after_run(&report.counts, report.not_read.unwrap_or(0), &[ledger], input, resume, ui);
     }
     Ok(())
+}
+
+/// Whether the run has stopped because its ledger is damaged.
+pub fn ended_at_damage(report: &RunReport) -> bool {
+    matches!(&report.ended, RunOutcome::Stopped(stop) if stop.cause == StopCause::LedgerDamaged)
 }
 
 fn disabled_users_text(links: u64) -> String {

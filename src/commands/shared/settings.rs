@@ -89,8 +89,11 @@ impl FileSettings {
         })?;
         for (name, pool) in &settings.pools {
             if pool.user_pool_id.is_none() || !pool.pools.is_empty() {
-                let start = text.find(&format!("[pools.{name}")).unwrap_or_default();
-                return Err(failure(start, &format!("[pools.{name}] needs a user-pool-id, and no pools of its own")));
+                let message = format!("[pools.{name}] needs a user-pool-id, and no pools of its own");
+                return Err(match start_of_table(&text, name) {
+                    Some(start) => failure(start, &message),
+                    None => Failure::Usage(format!("{}: {message}", path.display())),
+                });
             }
         }
         Ok(settings)
@@ -177,10 +180,27 @@ impl FileSettings {
     }
 }
 
+/// Returns where the header of the table of a pool is; `None` where the pool is written in another form.
+fn start_of_table(text: &str, pool: &str) -> Option<usize> {
+    let is_header = |line: &str| {
+        let inner = line.trim().strip_prefix('[').and_then(|line| line.split_once(']'));
+        let plain = inner.map(|(inner, _)| inner.replace([' ', '\t', '"', '\''], ""));
+        plain.is_some_and(|plain| plain == format!("pools.{pool}"))
+    };
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if is_header(line) {
+            return Some(start + line.len() - line.trim_start().len());
+        }
+        start += line.len();
+    }
+    None
+}
+
 /// Returns the key of the value that starts here, where both are on one line.
 fn key_of_value(text: &str, start: usize) -> Option<&str> {
     let line = text.get(..start)?.rsplit('\n').next()?;
-    line.strip_suffix(' ').unwrap_or(line).trim_end().strip_suffix('=').map(str::trim).filter(|key| !key.is_empty())
+    line.trim_end().strip_suffix('=').map(str::trim).filter(|key| !key.is_empty())
 }
 
 /// Returns a message of serde about a type in the words of the documents.
@@ -614,6 +634,11 @@ mod tests {
             ("map = [\"a=b\"]\n", "line 1, column 7: `map`: expected a table such as { NAME = \"VALUE\" }, not a list"),
             ("allow = 3\n", "line 1, column 9: `allow`: expected a list such as [\"VALUE\"], not the number 3"),
             ("rate = 3\n[pools.live]\nmin-rows = 3\n", "line 2, column 1: [pools.live] needs a user-pool-id"),
+            (
+                "[pools.live2]\nuser-pool-id = \"us-east-1_A\"\n\n [ pools.live ]\nmin-rows = 3\n",
+                "line 4, column 2: [pools.live] needs a user-pool-id",
+            ),
+            ("pools = { live = { rate = 3 } }\n", "settings.toml: [pools.live] needs a user-pool-id"),
         ] {
             std::fs::write(&path, text).unwrap();
             let error = FileSettings::read(&path, &options).unwrap_err().to_string();

@@ -98,7 +98,8 @@ pub fn cmd_verify(args: &VerifyArgs, context: &CommandContext<'_>) -> Result<Exi
     Ok(exit)
 }
 
-/// Returns the command that links the rows which the ledger does not have, as the last run was started.
+/// Returns the command that links the rows which the ledger does not have: with the pool of the last run, and the options
+/// for reading that this command was given.
 fn link_again(args: &VerifyArgs, found: &Verification, context: &CommandContext<'_>) -> String {
     let mut inputs = args.inputs.iter().zip(&found.inputs);
     let lacking = inputs.find(|(path, input)| input.unaccounted() > 0 && path.as_os_str() != "-");

@@ -217,9 +217,11 @@ impl LedgerStorage for FileStorage {
     }
 
     fn take_touched(&mut self) -> io::Result<bool> {
-        self.look_at_time()?;
-        self.remember_time()?;
-        Ok(std::mem::take(&mut self.is_touched))
+        // One look: what others write after it is noticed at the next one.
+        let now = modified_at(&self.source.file.metadata()?);
+        let was_touched = std::mem::take(&mut self.is_touched) || now != self.modified;
+        self.modified = now;
+        Ok(was_touched)
     }
 
     fn sync_created(&mut self) -> io::Result<()> {
@@ -240,7 +242,10 @@ pub fn refuse_new_beside_rescued(path: &Path) -> Result<(), LedgerError> {
         Ok(found) => found.len() == 0,
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     };
-    let copy = rescued_paths(path).find(|copy| is_new && fs::symlink_metadata(copy).is_ok());
+    if !is_new {
+        return Ok(());
+    }
+    let copy = rescued_paths(path).find(|copy| fs::symlink_metadata(copy).is_ok());
     copy.map_or(Ok(()), |copy| Err(LedgerError::Rescued { place: place(path), copy: place(&copy) }))
 }
 

@@ -33,6 +33,8 @@ pub(super) struct ResponseHead {
     pub(super) status: u16,
     /// Whether the content type is one of JSON.
     pub(super) is_json: bool,
+    /// Whether a header says that the body is encoded, such as compressed.
+    pub(super) is_encoded: bool,
     /// Whether a header has the name of an error.
     pub(super) names_error: bool,
 }
@@ -98,7 +100,8 @@ impl Intercept for ResponseHeaders {
         let headers = context.response().headers();
         let _ = self.head.set(ResponseHead {
             status: context.response().status().as_u16(),
-            is_json: is_json && headers.get("content-encoding").is_none(),
+            is_json,
+            is_encoded: headers.get("content-encoding").is_some(),
             names_error: headers.get("x-amzn-errortype").is_some(),
         });
         Ok(())

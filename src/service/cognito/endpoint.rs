@@ -92,7 +92,7 @@ pub(super) fn check_endpoints(
     if connection == ConnectionUse::Pool && is_endpoint_overlooked(config) {
         return refuse(format!(
             "the AWS configuration names an endpoint under `{NAME_OF_OTHER_SDKS}` in a `services` section, which this \
-             program's SDK does not read; name it `cognito-identity-provider` as well, or pass --endpoint-url"
+             program's SDK does not read; give `cognito-identity-provider` the same endpoint, or pass --endpoint-url"
         ));
     }
     for url in connection.services().iter().filter_map(|service| configured_endpoint(config, service)) {

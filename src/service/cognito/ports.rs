@@ -61,6 +61,7 @@ pub(super) fn written(headers: &ResponseHeaders) -> Result<Answer<()>, CallFault
     }
     match headers.body() {
         Some(BodyKind::EmptyObject) if !head.is_json => unreadable("JSON content type"),
+        Some(BodyKind::EmptyObject) if head.is_encoded => unreadable("body without a content encoding"),
         Some(BodyKind::EmptyObject) if head.names_error => unconfirmed("names an error in a header"),
         Some(BodyKind::EmptyObject) => Ok(Answer { value: (), meta }),
         // It may be a form of success that was not foreseen: the link is looked for.

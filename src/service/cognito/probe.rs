@@ -162,9 +162,10 @@ fn form_of_write(headers: &ResponseHeaders) -> WriteForm {
         Some(BodyKind::Object) => "a JSON object with members",
         Some(BodyKind::Other) => "a body that is no JSON object",
     };
+    let encoding = if headers.head().is_some_and(|head| head.is_encoded) { ", a content encoding" } else { "" };
     let error = if headers.head().is_some_and(|head| head.names_error) { ", the name of an error" } else { "" };
     WriteForm {
-        text: format!("{status}, {content_type}, {id}, {body}{error}"),
+        text: format!("{status}, {content_type}, {id}, {body}{encoding}{error}"),
         doubt: written(headers).err().map(|fault| fault.message().to_owned()),
     }
 }

@@ -88,7 +88,7 @@ impl SignInTool {
     }
 }
 
-/// The profile to sign in with, where it is not the default one. If the files cannot be read, it is the one that counts.
+/// The profile to sign in with, where it is not the default one: the given one where the files cannot be read.
 async fn profile_to_sign_in(profile: Option<&str>) -> Option<String> {
     match load_profiles(&Fs::real(), &Env::real()).await {
         Ok(profiles) => profile_with_session(&profiles, profile).map(str::to_owned),
@@ -102,7 +102,7 @@ async fn load_profiles(files: &Fs, env: &Env) -> Result<ProfileSet, ProfileFileL
 }
 
 /// The profile that has the session, because a role takes the credentials of its `source_profile`: the AWS CLI signs in with
-/// no other. It takes such a profile by its name also where that refers to an `sso_session`.
+/// no other. It takes the name of the profile, also where the profile refers to an `sso_session`.
 fn profile_with_session<'a>(profiles: &'a ProfileSet, profile: Option<&'a str>) -> Option<&'a str> {
     const DEFAULT: &str = "default";
     let mut name = profile.unwrap_or(DEFAULT);
