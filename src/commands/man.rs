@@ -30,7 +30,7 @@ pub fn cmd_man(args: &ManArgs, program: clap::Command, context: &CommandContext<
     std::fs::create_dir_all(&args.folder).map_err(|error| failure(&args.folder, error))?;
     let pages: Vec<(PathBuf, Vec<u8>)> =
         manual_pages(program)?.into_iter().map(|(name, page)| (args.folder.join(name), page)).collect();
-    let outputs: Vec<_> = pages.iter().map(|(path, _)| ("DIR", Some(path.as_path()))).collect();
+    let outputs: Vec<_> = pages.iter().map(|(path, _)| ("man", Some(path.as_path()))).collect();
     check_outputs(&outputs, &[], context.force)?;
     for (path, page) in &pages {
         std::fs::write(path, page).map_err(|error| failure(path, error))?;

@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod drift;
 pub mod endpoint;
 pub mod error_code;
+pub mod escape;
 pub mod event;
 pub mod finding;
 pub mod hash_index;

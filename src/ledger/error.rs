@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use super::record::{Binding, FORMAT_VERSION};
+use crate::domain::escape::shell_path;
 use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::run::{StopCause, StopError};
 use crate::domain::state::IllegalTransition;
@@ -90,26 +91,31 @@ pub enum LedgerError {
         detail: String,
     },
     /// Somebody pulled the file away, or changed it, while it was open.
-    #[error("ledger {place} was {how} during the run; {}", advice(*how, rescued.as_deref()))]
+    #[error("ledger {place} was {how} during the run; {}", advice(place, *how, rescued.as_deref()))]
     Displaced {
         place: String,
         how: DisplacedHow,
         /// A copy of everything that was written.
         rescued: Option<String>,
     },
-    /// There is no ledger, or an empty one, and beside its place what an earlier run wrote to it.
-    #[error(
-        "ledger {place} is missing, and {copy} holds what an earlier run wrote to it: give that file the ledger's name \
-         and run again, or move it elsewhere to start a new ledger, whose `undo` does not know the earlier links"
-    )]
-    Rescued { place: String, copy: String },
+    /// Beside the place of the ledger is what an earlier run wrote to it.
+    #[error("{}", rescued_text(place, copy, *is_new))]
+    Rescued {
+        place: String,
+        copy: String,
+        /// There is no ledger, or an empty one.
+        is_new: bool,
+    },
     #[error("another run{} holds {place}; wait for it to end, or stop it", describe(holder.as_ref()))]
     Locked {
         place: String,
         /// `None` where that cannot be read.
         holder: Option<LockHolder>,
     },
-    #[error("ledger {place} belongs to {held}, and this run is for {expected}; use another ledger or another pool")]
+    #[error(
+        "ledger {place} belongs to {held}, and this run is for {expected}: name the ledger of this pool with `--ledger FILE`, \
+         or the pool of this ledger"
+    )]
     Mismatch {
         place: String,
         /// What its header says.
@@ -119,9 +125,9 @@ pub enum LedgerError {
     },
     /// A line cannot be understood, or cannot follow what the lines before it say.
     #[error(
-        "ledger {place} is damaged at line {line} (byte {offset}): {reason}; restore it from a copy \
-         (look for {place}.rescued), or keep the lines before that one with `head -c {offset} LEDGER > COPY`: the links \
-         of the other lines are then unknown to `undo`"
+        "ledger {place} is damaged at line {line} (byte {offset}): {reason}; restore it from a copy, or keep the lines \
+         before that one: `{}`; `undo` then does not know the links of the other lines",
+        keep_lines_before(place, *offset)
     )]
     Damaged {
         place: String,
@@ -169,7 +175,28 @@ impl From<LedgerError> for StopError {
     }
 }
 
-fn advice(how: DisplacedHow, rescued: Option<&str>) -> String {
+fn rescued_text(place: &str, copy: &str, is_new: bool) -> String {
+    if is_new {
+        format!(
+            "ledger {place} is missing, and {copy} holds what an earlier run wrote to it: give that file the ledger's \
+             name and run again, or move it elsewhere to start a new ledger, whose `undo` does not know the earlier links"
+        )
+    } else {
+        format!(
+            "ledger {place} is there, and {copy} beside it holds what an earlier run wrote: keep the one with all links \
+             under the ledger's name, move the other one elsewhere, and run again; `cognito-link report FILE` counts the \
+             links of each"
+        )
+    }
+}
+
+/// Returns the commands that keep the first bytes of a ledger under its name, and the whole file beside it.
+fn keep_lines_before(place: &str, offset: u64) -> String {
+    let (ledger, damaged) = (shell_path(place), shell_path(&format!("{place}.damaged")));
+    format!("mv {ledger} {damaged} && (umask 077; head -c {offset} {damaged} > {ledger})")
+}
+
+fn advice(place: &str, how: DisplacedHow, rescued: Option<&str>) -> String {
     match rescued {
         Some(copy) => {
             let first = if how == DisplacedHow::Replaced { "move the other file away, " } else { "" };
@@ -178,8 +205,10 @@ fn advice(how: DisplacedHow, rescued: Option<&str>) -> String {
         None if how.is_elsewhere() => {
             "what was written could not be copied: put the ledger back where it was, and run again".to_owned()
         }
-        None => "check it with `cognito-link verify LEDGER`, restore it from a copy if it is damaged, and run again"
-            .to_owned(),
+        None => format!(
+            "check it with `cognito-link verify {}`, restore it from a copy if it is damaged, and run again",
+            shell_path(place)
+        ),
     }
 }
 

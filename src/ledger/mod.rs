@@ -54,7 +54,7 @@ use record::{
     RunEnd, RunId, RunStart, Settlement, TOOL_VERSION, UNDO_COMMAND, UnlinkSettlement, Withdrawal, cut_after,
 };
 use reread::read_again;
-use storage::{DiscardStorage, FileAccess, FileStorage, LedgerStorage, refuse_new_beside_rescued};
+use storage::{DiscardStorage, FileAccess, FileStorage, LedgerStorage, refuse_beside_rescued};
 pub use view::{LedgerInput, LedgerView, RowStanding, SupersededCounts};
 use writer::LedgerWriter;
 
@@ -95,10 +95,10 @@ impl Ledger {
 
     /// Reads a ledger file, or starts without one where there is none. No file is locked, created or changed.
     pub fn preview(path: &Path, binding: &Binding, now: UnixMs) -> Result<Self, LedgerError> {
+        refuse_beside_rescued(path)?;
         if path.exists() {
             return Self::open_read_only(path, binding);
         }
-        refuse_new_beside_rescued(path)?;
         Ok(Self::on_storage(Box::new(DiscardStorage::default()), binding, now)?.0)
     }
 

@@ -11,7 +11,7 @@ use std::io;
 use super::error::{DisplacedHow, LedgerError};
 
 pub use discard::DiscardStorage;
-pub use file::{FileSource, FileStorage, host_name, refuse_new_beside_rescued};
+pub use file::{FileSource, FileStorage, host_name, refuse_beside_rescued};
 pub use testing::{MemoryStorage, StorageFault, StorageOperation};
 
 /// Bytes that can be read.

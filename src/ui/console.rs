@@ -6,7 +6,6 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::{Map, Value};
 
-use super::escape::escape;
 use super::events::{EmbeddedMetrics, Event, EventKind, EventLevel, EventSource};
 use super::live_line::{LiveLine, LiveText};
 use super::message_code::MessageCode;
@@ -14,6 +13,7 @@ use super::options::{LogFormat, Streams, UiOptions};
 use super::phase::Phase;
 use super::style::Style;
 use crate::domain::error_code::ErrorCode;
+use crate::domain::escape::escape;
 use crate::domain::event::RunSnapshot;
 use crate::limits;
 

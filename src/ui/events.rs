@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::escape::escape_json;
 use super::format::timestamp;
 use super::message_code::MessageCode;
 use crate::clock::Clock;
+use crate::domain::escape::escape_json;
 use crate::domain::event::{RunSnapshot, WaitReason};
 use crate::domain::finding::{Finding, Severity};
 

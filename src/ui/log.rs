@@ -17,10 +17,10 @@ use tracing_subscriber::fmt::{self as log_format, MakeWriter};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::console::Console;
-use super::escape::escape;
 use super::events::{Event, EventKind, EventLevel};
 use super::format::timestamp;
 use crate::clock::Clock;
+use crate::domain::escape::escape;
 
 /// The environment variable that sets the filter: a level, or `target=level` pairs with commas between them. It wins over
 /// `-v` and `-q`.

@@ -4,7 +4,6 @@
 //! `--show-values`, and the bar, messages and log lines never interleave.
 
 mod console;
-mod escape;
 mod events;
 mod findings;
 pub mod format;
@@ -28,9 +27,9 @@ use std::sync::Arc;
 use live_line::LiveLine;
 use serde_json::Value;
 
+pub use crate::domain::escape::{escape, escape_json, escape_lines, shell_path, shell_word};
 pub use console::ConfirmError;
 use console::Console;
-pub use escape::{escape, escape_json, escape_lines, shell_path, shell_word};
 pub use events::{EmbeddedMetrics, EventSource, SCHEMA_VERSION};
 use events::{Event, EventKind, EventLevel};
 pub use findings::{FindingPrinter, finding_line};

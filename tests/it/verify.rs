@@ -118,7 +118,7 @@ fn a_ledger_that_is_pulled_away_stops_the_run() {
 
 /// The run stops with status 1 and a rerun that would start a new ledger is refused, until somebody has decided.
 #[test]
-fn no_new_ledger_is_started_beside_what_was_rescued() {
+fn no_ledger_is_used_beside_what_was_rescued() {
     let (home, simulator) = linked(4);
     home.link(&simulator.url, &["pairs.csv", "--rate", "1000"]).left_with(0);
     let copy = home.path("pairs.csv.ledger.rescued");
@@ -131,7 +131,23 @@ fn no_new_ledger_is_started_beside_what_was_rescued() {
         assert_eq!(json_of(&refused)["error"]["code"], "ledger_rescued", "{command:?}");
         assert!(refused.stderr.contains("pairs.csv.ledger.rescued holds what an earlier run wrote"), "{refused:#?}");
     }
+    let undo = |status| {
+        let refused = home.on_pool("undo", &simulator.url, &["pairs.csv.ledger", "--yes", "--output", "json"]);
+        let refused = refused.left_with(status);
+        assert_eq!(json_of(&refused)["error"]["code"], "ledger_rescued", "{refused:#?}");
+    };
+    undo(6);
     assert!(!home.path("pairs.csv.ledger").exists() && simulator.link_calls() == calls);
+    // The same beside a ledger: nobody but a person knows which one has all links.
+    std::fs::copy(&copy, home.path("pairs.csv.ledger")).unwrap();
+    undo(6);
+    let reconcile = ["reconcile", "pairs.csv", "--apply", "--yes", "--ledger", "pairs.csv.ledger"];
+    for command in [&["link", "pairs.csv", "--yes"][..], &reconcile] {
+        let refused = home.on_pool(command[0], &simulator.url, &command[1..]).left_with(6);
+        assert!(refused.stderr.contains("keep the one with all links"), "{refused:#?}");
+    }
+    home.run(&["report", "pairs.csv.ledger.rescued"]).left_with(0);
+    std::fs::remove_file(home.path("pairs.csv.ledger")).unwrap();
     std::fs::rename(&copy, home.path("pairs.csv.ledger")).unwrap();
     home.link(&simulator.url, &["pairs.csv"]).left_with(0);
     home.on_pool("undo", &simulator.url, &["pairs.csv.ledger", "--yes", "--rate", "1000"]).left_with(0);

@@ -89,7 +89,8 @@ pub fn cmd_control(args: &ControlCommandArgs, context: &CommandContext<'_>) -> R
             Ok(Exit::Success)
         }
         Some(WireAnswer::Error { error }) => Err(unreachable(format!("the run of {ledger}: {error}"))),
-        None => Err(unreachable(no_run(&args.ledger))),
+        None if args.ledger.exists() => Err(unreachable(no_run(&args.ledger))),
+        None => Err(Failure::Usage(no_run(&args.ledger))),
     }
 }
 

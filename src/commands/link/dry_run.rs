@@ -2,6 +2,7 @@
 
 use super::{LinkArgs, ReadBackChoice};
 use crate::commands::shared::bounds::ChangeBounds;
+use crate::commands::shared::next_command::same_command;
 use crate::commands::shared::{CommandContext, Failure, resolve_shard};
 use crate::commands::validate::{DryRun, ValidateArgs};
 use crate::ui::{MessageCode, Ui, shell_path};
@@ -20,8 +21,9 @@ impl LinkArgs {
             )));
         }
         if self.simulation.simulate && self.simulation.pool_file.is_none() {
-            let input = self.again(context);
-            let rehearsal = input.map(|input| format!(": `cognito-link link {input} --simulate --rehearse`"));
+            let rehearses = self.ledger.is_none() && self.simulation.save_pool.is_none() && self.choices.is_none();
+            let rehearsal = rehearses.then(|| same_command(&context.arguments, Some("--dry-run"), "--rehearse"));
+            let rehearsal = rehearsal.map(|command| format!(": `{command}`"));
             let step = format!("rehearse the run, which needs no such file{}", rehearsal.unwrap_or_default());
             return Err(Failure::EmptySimulation { step });
         }

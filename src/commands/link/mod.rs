@@ -51,12 +51,12 @@ use crate::foresight::preflight::PoolKnowledge;
 use crate::foresight::scan::ScanOptions;
 use crate::input::{InputOptions, InputReader, InputSource, OutputFile, copy_of_object};
 use crate::ledger::record::{PlanApproval, RunStart, cut_after};
-use crate::ledger::storage::refuse_new_beside_rescued;
+use crate::ledger::storage::refuse_beside_rescued;
 use crate::ledger::{Binding, Corrections, Ledger, LedgerError, LedgerOperation};
 use crate::limits;
 use crate::service::cognito::{Cognito, ConnectionTarget};
 use crate::ui::format::counted;
-use crate::ui::{MessageCode, Ui, format};
+use crate::ui::{MessageCode, Ui, format, shell_path};
 use canary::{Canary, canary_size};
 pub use check::{CheckedInput, InputCheck};
 use estimate::print_estimate;
@@ -740,8 +740,9 @@ fn check_approval(
         if ObjectAddress::is_meant(&signature) { OutputFile::exists(&signature)? } else { signature.exists() };
     if !is_there {
         return Err(Failure::Mismatch(format!(
-            "{name} is not approved: there is no {}; nothing was sent, approve it with `plan approve`",
-            signature.display()
+            "{name} is not approved: there is no {}; nothing was sent, approve it with `{}`",
+            signature.display(),
+            approve_command(path)
         )));
     }
     // OpenSSH reads files only.
@@ -754,9 +755,14 @@ fn check_approval(
             Ok(PlanApproval { principal: cut(&principal), key: cut(&key) })
         }
         Err(reason) => Err(Failure::Mismatch(format!(
-            "{name} is not approved as it is now: {reason}; nothing was sent, approve it with `plan approve`"
+            "{name} is not approved as it is now: {reason}; nothing was sent, approve it with `{}`",
+            approve_command(path)
         ))),
     }
+}
+
+fn approve_command(plan: &Path) -> String {
+    format!("cognito-link plan approve {} --key KEY", shell_path(&plan.display().to_string()))
 }
 
 /// Opens the ledger where there is one. Where there is none, checks that one can be created, and leaves no file.
@@ -765,7 +771,7 @@ fn open_ledger_of_earlier_runs(
     run: &ExpectedPool,
     context: &CommandContext<'_>,
 ) -> Result<Option<EarlierLedger>, Failure> {
-    refuse_new_beside_rescued(path)?;
+    refuse_beside_rescued(path)?;
     if matches!(path.try_exists(), Ok(false)) {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         tempfile::tempfile_in(folder)

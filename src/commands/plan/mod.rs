@@ -1,6 +1,6 @@
 //! `plan`: approves a saved plan with a signature, so that one person makes it and another one allows it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::shared::result::result_json;
 use super::shared::run_view::{joined, simulated_mark};
 use super::shared::saved_plan::{self, PlanHeader};
-use super::shared::signature::{SignedMatter, sign, signature_path};
+use super::shared::signature::{SignedMatter, allow_signer_step, sign, signature_path};
 use super::shared::{CommandContext, Failure, InputArgs, check_outputs, pool_options_of_run};
 use crate::domain::identity::PoolId;
 use crate::exit::Exit;
@@ -17,6 +17,9 @@ use crate::ui::format::{count, counted, timestamp};
 use crate::ui::{MessageCode, OutputFormat, escape, shell_path};
 
 const EXAMPLE: &str = "Example: cognito-link plan approve pairs.plan --key ~/.ssh/id_ed25519";
+
+/// What the suggested commands call the file of allowed signers.
+const ALLOWED_SIGNERS: &str = "allowed_signers";
 
 /// Approve a saved plan with a signature
 ///
@@ -90,6 +93,7 @@ pub fn cmd_plan(args: &PlanArgs, context: &CommandContext<'_>) -> Result<Exit, F
     }
     context.ui.note(MessageCode::OutputWritten, &format!("wrote the approval to {}", signature.display()));
     context.ui.hint(&next_step(args, header));
+    context.ui.hint(&allow_signer_step(Path::new(ALLOWED_SIGNERS), &args.key));
     Ok(Exit::Success)
 }
 
@@ -99,8 +103,8 @@ fn next_step(args: &ApproveArgs, header: &PlanHeader) -> String {
     let (options, plan) = (options_of(header), shell_path(&args.plan.display().to_string()));
     let approval = args.out.as_deref().map(|path| format!(" --approval {}", shell_path(&path.display().to_string())));
     format!(
-        "follow the plan: `cognito-link link {input}{options} --plan {plan} --require-approval allowed_signers{}`, where \
-         allowed_signers is a file for `ssh-keygen -Y verify`",
+        "follow the plan: `cognito-link link {input}{options} --plan {plan} --require-approval {ALLOWED_SIGNERS}{}`, where \
+         {ALLOWED_SIGNERS} is a file for `ssh-keygen -Y verify`",
         approval.unwrap_or_default()
     )
 }

@@ -135,6 +135,9 @@ impl Failure {
             Self::SmallInput(_) => {
                 Some("check the export; if it is right, lower --min-rows or raise --max-shrink for one run")
             }
+            Self::Ledger(LedgerError::Io { operation: LedgerOperation::Create, .. }) => {
+                Some("name a place that you can write to with `--ledger FILE`")
+            }
             _ => None,
         }
     }

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use super::Failure;
 use crate::input::OutputFile;
 
+/// Its file holds a pool that a further run goes on with.
+pub(super) const SAVE_POOL: &str = "--save-pool";
+
 /// Refuses an output that cannot be written, or that would replace a file which the command reads, the ledger, another
 /// output or, without `--force`, any file. Each output comes with its option; one that is not given is `None`.
 pub fn check_outputs(outputs: &[(&str, Option<&Path>)], read: &[Option<&Path>], force: bool) -> Result<(), Failure> {
@@ -23,8 +26,10 @@ pub fn check_outputs(outputs: &[(&str, Option<&Path>)], read: &[Option<&Path>], 
             return Err(Failure::Usage(format!("{other} and {option} name the same file; name two files")));
         }
         if !force && OutputFile::exists(path)? {
+            let resume =
+                if option == SAVE_POOL { "; to go on with that pool, pass it with --pool-file as well" } else { "" };
             return Err(Failure::Usage(format!(
-                "{option}: {} exists; name another file, or pass --force to replace it",
+                "{option}: {} exists; name another file, or pass --force to replace it{resume}",
                 path.display()
             )));
         }

@@ -94,7 +94,12 @@ fn run_text(report: &RunReport, ledger: Option<&str>, style: Style) -> String {
     let mut lines = counts_table(&report.counts, "rows read", report.not_read, IN_DOUBT, style);
     lines.push(pool_and_calls(report));
     if let Some(missed) = report.missed {
-        lines.push(format!("plan: {} did not match the plan", counted(missed, "row")));
+        let what = if missed == 0 {
+            "every row matched".to_owned()
+        } else {
+            format!("{} did not match", counted(missed, "row"))
+        };
+        lines.push(format!("plan: {what} the plan"));
     }
     lines.extend(ledger.map(|ledger| format!("ledger {}", escape(ledger))));
     lines.extend(ledger.and(report.ledger_head.as_ref()).map(|head| format!("ledger head {head}")));
@@ -263,9 +268,9 @@ pub fn by_code_text<C: Copy>(numbers: &BTreeMap<C, u64>, name: fn(C) -> &'static
     numbers.iter().map(|(code, number)| format!("{} {}", name(*code), count(*number))).collect::<Vec<_>>().join(", ")
 }
 
-pub const RESUME_RUN: &str = "run the same command again to resume; rows in doubt are read first";
+pub const RESUME_RUN: &str = "run the same command again to resume";
 /// How to resume after a report, which is not the command to run again.
-pub const RESUME_AFTER_REPORT: &str = "run `link` on the same input again to resume; rows in doubt are read first";
+pub const RESUME_AFTER_REPORT: &str = "run `link` on the same input again to resume";
 
 /// Prints what to do next, as hints. `input` is an input with its options; `None` for one that cannot be read again.
 /// Without ledgers, `report --failed` is not suggested. Prints nothing where every row is in the desired state.
@@ -305,7 +310,8 @@ fn unknown_text_warning(counts: &Counts, ledgers: &[&str]) -> Option<String> {
 fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&str>, resume: &str) -> Vec<String> {
     let mut steps = Vec::new();
     if counts.failed + counts.in_doubt + (counts.unprocessed - counts.undone) + not_read > 0 {
-        steps.push(resume.to_owned());
+        let order = if counts.in_doubt > 0 { "; rows in doubt are read first" } else { "" };
+        steps.push(format!("{resume}{order}"));
     }
     if counts.refused + counts.failed > 0 && !ledgers.is_empty() {
         let ledgers: Vec<String> = ledgers.iter().map(|ledger| shell_path(ledger)).collect();
@@ -321,17 +327,19 @@ fn next_steps(counts: &Counts, not_read: u64, ledgers: &[&str], input: Option<&s
     steps
 }
 
+const CORRECTED: &str = "a corrected row needs no option";
+
 /// Names the way out of refusals that a change of the pool ends. A single code is named, several are all retried.
 fn retry_step(counts: &Counts) -> Option<String> {
     let codes: Vec<&str> = counts.by_refusal.keys().map(|code| code.as_str()).collect();
     let again = "after a change of the pool, run `link` on the same input again with";
     match codes.as_slice() {
         [] => None,
-        [code] => Some(format!("{again} `--retry {code}`")),
+        [code] => Some(format!("{again} `--retry {code}`; {CORRECTED}")),
         codes => {
             let options: Vec<String> =
                 codes.iter().take(SUGGESTIONS_MAX).map(|code| format!("`--retry {code}`")).collect();
-            Some(format!("{again} {}, or `--retry refused` for all", options.join(", ")))
+            Some(format!("{again} {}, or `--retry refused` for all; {CORRECTED}", options.join(", ")))
         }
     }
 }
@@ -515,7 +523,7 @@ mod tests {
         };
         for (counts, not_read, expected) in [
             (Counts { failed: 1, ..base() }, 0, format!("{RESUME_RUN}\n{write}")),
-            (Counts { in_doubt: 1, ..base() }, 0, RESUME_RUN.to_owned()),
+            (Counts { in_doubt: 1, ..base() }, 0, format!("{RESUME_RUN}; rows in doubt are read first")),
             (Counts { unprocessed: 1, ..base() }, 0, RESUME_RUN.to_owned()),
             (base(), 1, RESUME_RUN.to_owned()),
             (Counts { invalid: 1, ..base() }, 0, split.to_owned()),
@@ -525,7 +533,8 @@ mod tests {
         let mut refused = base();
         refused.add(RowState::Refused(RefusalCode::AliasExists));
         let explain = "read what a code means and what to do: `cognito-link explain alias_exists`";
-        let again = "after a change of the pool, run `link` on the same input again with `--retry alias_exists`";
+        let again = "after a change of the pool, run `link` on the same input again with `--retry alias_exists`; \
+                     a corrected row needs no option";
         assert_eq!(after(&refused, 0), format!("{write}\n{again}\n{explain}"));
         refused.add(RowState::Refused(RefusalCode::UserNotFound));
         let both = "again with `--retry user_not_found`, `--retry alias_exists`, or `--retry refused` for all";

@@ -299,7 +299,7 @@ fn open_file(path: &Path) -> Result<File, Failure> {
     if let Some(copy) = copy_of_object(path)? {
         return Ok(copy.into_file());
     }
-    File::open(path).map_err(|error| Failure::Usage(format!("--plan {}: {error}", path.display())))
+    File::open(path).map_err(|error| Failure::Usage(format!("plan {}: {error}", path.display())))
 }
 
 fn digest_text(digest: Sha256) -> String {
@@ -313,7 +313,7 @@ fn digest_text(digest: Sha256) -> String {
 fn read_plan(path: &Path, file: File) -> Result<(PlanHeader, SavedPlan, String), Failure> {
     let name = path.display();
     let mut lines = BufReader::new(file);
-    let io_fault = |error: io::Error| Failure::Usage(format!("--plan {name}: {error}"));
+    let io_fault = |error: io::Error| Failure::Usage(format!("plan {name}: {error}"));
     let mut first = Vec::new();
     lines.by_ref().take(PLAN_LINE_BYTES_MAX as u64).read_until(b'\n', &mut first).map_err(io_fault)?;
     let header: PlanHeader = serde_json::from_slice(&first)

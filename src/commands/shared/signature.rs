@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use super::Failure;
-use crate::ui::Ui;
+use crate::ui::{Ui, shell_path};
 
 const PROGRAM: &str = "ssh-keygen";
 
@@ -71,6 +71,16 @@ pub fn sign(message: &File, key: &Path, matter: SignedMatter, ui: &Ui) -> Result
     Err(Failure::Usage(format!("cannot sign with key {}: {}", key.display(), last_line(&output))))
 }
 
+/// Returns how the maker of signatures with a key becomes an allowed signer.
+pub fn allow_signer_step(signers: &Path, key: &Path) -> String {
+    let name = key.display().to_string();
+    let public = if key.extension().is_some_and(|ending| ending == "pub") { name } else { format!("{name}.pub") };
+    let (signers, public) = (shell_path(&signers.display().to_string()), shell_path(&public));
+    format!(
+        "each line of {signers} names a signer and a public key; add one with `echo \"NAME $(cat {public})\" >> {signers}`"
+    )
+}
+
 /// Returns who signed all of a file. An error says why there is no good signature by an allowed signer.
 pub fn verify(
     message: &File,
@@ -78,10 +88,12 @@ pub fn verify(
     allowed_signers: &Path,
     matter: SignedMatter,
 ) -> Result<Result<Signer, String>, Failure> {
-    for (what, path) in [("signature", signature), ("allowed signers", allowed_signers)] {
-        if let Err(error) = File::open(path) {
-            return Err(Failure::Usage(format!("{what} {}: {error}", path.display())));
-        }
+    if let Err(error) = File::open(signature) {
+        return Err(Failure::Usage(format!("signature {}: {error}", signature.display())));
+    }
+    if let Err(error) = File::open(allowed_signers) {
+        let step = allow_signer_step(allowed_signers, Path::new("KEY"));
+        return Err(Failure::Usage(format!("allowed signers {}: {error}; {step}", allowed_signers.display())));
     }
     let named = |verb: &str| -> Vec<OsString> {
         [verb, "-f"]

@@ -9,7 +9,7 @@ use cognito_sim::{
     load_faults, parse_latency, parse_quota, pool_file,
 };
 
-use super::outputs::place_of;
+use super::outputs::{SAVE_POOL, place_of};
 use super::{Failure, headings};
 use crate::domain::identity::{PoolId, ProviderName};
 use crate::service::cognito::ConnectionTarget;
@@ -63,7 +63,7 @@ pub struct RunningSimulator {
 impl SimulationArgs {
     /// Returns the output of `--save-pool`, to be checked before a long run.
     pub fn output(&self) -> (&'static str, Option<&Path>) {
-        ("--save-pool", self.save_pool.as_deref())
+        (SAVE_POOL, self.save_pool.as_deref())
     }
 
     /// Returns the files that the simulated pool comes from, which no output may replace. A pool file that `--save-pool`

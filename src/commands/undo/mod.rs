@@ -29,7 +29,7 @@ use crate::engine::{IncomingRow, RowBatchFuture, RowSource, RunContext, ServiceP
 use crate::exit::Exit;
 use crate::input::{InputOptions, InputReader, InputSource};
 use crate::ledger::record::{RunId, UNDO_COMMAND};
-use crate::ledger::storage::FileSource;
+use crate::ledger::storage::{FileSource, refuse_beside_rescued};
 use crate::ledger::{
     Binding, Corrections, LedgerError, LedgerView, LinksToUndo, UndoSelection, UndoSelectionCounts, read_header,
 };
@@ -187,6 +187,7 @@ pub async fn cmd_undo(args: UndoArgs, context: &CommandContext<'_>) -> Result<Ex
     let [_, faults] = args.simulation.files_read();
     let read: Vec<_> = inputs.chain([Some(args.ledger.as_path()), faults]).collect();
     check_outputs(&[args.simulation.output()], &read, context.force)?;
+    refuse_beside_rescued(&args.ledger)?;
     let pool_of_ledger = read_header(&args.ledger)?.binding.pool.to_string();
     let default_pool = simulator.as_ref().map_or(pool_of_ledger.as_str(), Simulator::pool_id);
     let pool = args.pool.pool_id(file, Some(default_pool))?;
@@ -334,7 +335,7 @@ fn note_selection(found: &UndoSelectionCounts, input: Option<&String>, links_in_
     for (number, what) in [
         (found.in_doubt, "of them in doubt from an earlier undo and read first"),
         (found.not_selected, "not selected"),
-        (found.recovered, "left out because somebody else may have made them (see --include-recovered)"),
+        (found.recovered, "left out: somebody else may have made that many (see --include-recovered)"),
     ] {
         if number > 0 {
             parts.push(format!("{} {what}", format::count(number)));

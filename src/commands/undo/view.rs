@@ -63,7 +63,8 @@ fn undo_text(report: &RunReport, left_out: u64, ledger: &str, style: Style) -> S
     ];
     let mut lines = table(&states, &[TableLine::plain("links selected", counts.read + not_read, "")], style);
     if left_out > 0 {
-        lines.push(format!("{} left out because somebody else may have made them", counted(left_out, "link")));
+        let them = if left_out == 1 { "it" } else { "them" };
+        lines.push(format!("{} left out because somebody else may have made {them}", counted(left_out, "link")));
     }
     lines.push(pool_and_calls(report));
     lines.push(format!("ledger {}", escape(ledger)));
@@ -89,7 +90,8 @@ fn next_steps(report: &RunReport, ledger: &str, again: &str) -> Vec<String> {
         steps.push(report_step(ledger));
     }
     if counts.failed + counts.in_doubt + counts.linked + report.not_read.unwrap_or(0) > 0 {
-        steps.push("run the same command again to resume; links in doubt are read first".to_owned());
+        let order = if counts.in_doubt > 0 { "; links in doubt are read first" } else { "" };
+        steps.push(format!("run the same command again to resume{order}"));
     }
     if let Some(code) = counts.by_refusal.keys().next() {
         steps.push(explain_step(code.as_str()));

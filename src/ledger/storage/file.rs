@@ -76,7 +76,7 @@ impl FileStorage {
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             return Err(LedgerError::NotALedger { place: place(path) });
         }
-        refuse_new_beside_rescued(path)?;
+        refuse_beside_rescued(path)?;
         let open = |options: &mut OpenOptions| options.read(true).append(true).open(path);
         let file = match open(private().create_new(true)) {
             Ok(file) => {
@@ -235,18 +235,15 @@ impl LedgerStorage for FileStorage {
     }
 }
 
-/// Refuses to start a new ledger, or to fill an empty one, beside a copy of what an earlier run wrote: its links would be
+/// Refuses a ledger beside a copy of what an earlier run wrote, also where there is none yet: the links of the copy would be
 /// unknown to `undo`.
-pub fn refuse_new_beside_rescued(path: &Path) -> Result<(), LedgerError> {
+pub fn refuse_beside_rescued(path: &Path) -> Result<(), LedgerError> {
+    let Some(copy) = rescued_paths(path).find(|copy| fs::symlink_metadata(copy).is_ok()) else { return Ok(()) };
     let is_new = match fs::metadata(path) {
         Ok(found) => found.len() == 0,
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     };
-    if !is_new {
-        return Ok(());
-    }
-    let copy = rescued_paths(path).find(|copy| fs::symlink_metadata(copy).is_ok());
-    copy.map_or(Ok(()), |copy| Err(LedgerError::Rescued { place: place(path), copy: place(&copy) }))
+    Err(LedgerError::Rescued { place: place(path), copy: place(&copy), is_new })
 }
 
 /// Where the copies of a ledger are that was pulled away.

@@ -178,7 +178,7 @@ fn a_write_of_others_is_noticed_once_by_its_time() {
 }
 
 #[test]
-fn no_ledger_is_started_beside_a_copy_of_an_earlier_one() {
+fn no_ledger_is_used_beside_a_copy_of_an_earlier_one() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("l");
     for copy in ["l.rescued", "l.rescued-7"] {
@@ -190,8 +190,10 @@ fn no_ledger_is_started_beside_a_copy_of_an_earlier_one() {
         std::fs::write(&path, "").unwrap();
         assert!(matches!(FileStorage::open(&path), Err(LedgerError::Rescued { .. })), "an empty file is no ledger");
         std::fs::write(&path, "x").unwrap();
-        assert!(FileStorage::open(&path).is_ok());
+        let refused = FileStorage::open(&path).unwrap_err();
+        assert!(matches!(&refused, LedgerError::Rescued { is_new: false, .. }), "{refused}");
         std::fs::remove_file(&copy).unwrap();
+        assert!(FileStorage::open(&path).is_ok());
         std::fs::remove_file(&path).unwrap();
     }
     assert!(FileStorage::open(&path).is_ok());
