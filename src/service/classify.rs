@@ -98,6 +98,8 @@ fn answered(kind: CallKind, status: u16, code: &str, text: &str, retry_after: Op
         }
         NOT_AUTHORIZED => not_authorized(kind, text).map_or(FaultClass::Fatal(StopCause::AccessDenied), doubtful),
         "OperationNotEnabledException" => FaultClass::Fatal(StopCause::NotEnabledHere),
+        // Something between us and the service may answer so to one row: `engine/systemic_faults` counts them.
+        "UnknownOperationException" if kind != CallKind::Read => may_have_had_an_effect(kind),
         "UnknownOperationException" => FaultClass::Fatal(StopCause::Unreachable),
         // A list names nothing but the pool.
         "ResourceNotFoundException" if kind == CallKind::Read => FaultClass::Fatal(StopCause::PoolMissing),
@@ -304,7 +306,7 @@ mod tests {
             (400, "UnrecognizedClientException", "", Fatal(Cause::Credentials)),
             (400, "InvalidSignatureException", "", Fatal(Cause::Credentials)),
             (400, "OperationNotEnabledException", "", Fatal(Cause::NotEnabledHere)),
-            (400, "UnknownOperationException", "", Fatal(Cause::Unreachable)),
+            (400, "UnknownOperationException", "", Doubtful(IfNoEffect::RetryCall)),
             (500, "InternalErrorException", "", Doubtful(IfNoEffect::RetryCall)),
             (503, "ServiceUnavailable", "", Doubtful(IfNoEffect::RetryCall)),
             (500, "", "", Doubtful(IfNoEffect::RetryCall)),

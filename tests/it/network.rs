@@ -393,6 +393,7 @@ fn a_server_without_the_operation_stops_the_run_early() {
         Fate::Page(403, PAGE),
         Fate::Page(500, PAGE),
         Fate::Answered(501, "NotImplemented", String::new()),
+        Fate::Answered(400, "UnknownOperationException", String::new()),
     ];
     for (number, fate) in fates.into_iter().enumerate() {
         let ledger = format!("{number}.ledger");
@@ -409,6 +410,24 @@ fn a_server_without_the_operation_stops_the_run_early() {
     // What was left open is settled, and linked, once the service is there.
     home.link(&simulator.url, &["people.csv", "--ledger", "0.ledger", "--rate", "100"]).left_with(0);
     simulator.linked_once(46);
+}
+
+#[test]
+fn one_row_whose_operation_is_unknown_stops_no_other_row() {
+    let home = Home::new();
+    let simulator = Simulator::quick(&home);
+    home.write("people.csv", csv(&pairs(0..46)));
+    let unlucky = pairs(3..4).remove(0).value;
+    let proxy = Proxy::start(simulator.address(), move |_, body| {
+        if body.contains(&unlucky) {
+            Fate::Answered(400, "UnknownOperationException", String::new())
+        } else {
+            Fate::Passes
+        }
+    });
+    link_46(&proxy, &home, &["people.csv"]).0.left_with(3);
+    let ledger = home.ledger("people.csv.ledger");
+    assert_eq!((ledger.count("linked"), ledger.count("in_doubt")), (45, 1));
 }
 
 #[test]
