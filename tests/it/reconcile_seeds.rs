@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ use tokio::sync::mpsc;
 use crate::forecast::{Chance, POOL, START, options};
 
 const SEEDS: u64 = 24;
+/// Seeds of each behavior alone.
+const BEHAVIOR_SEEDS: u64 = 4;
 
 /// A link of the pool: provider, value, and who holds it.
 type Links = BTreeMap<(String, String), (PoolUser, bool)>;
@@ -263,10 +266,15 @@ fn identity(row: &Row) -> (String, String) {
 }
 
 /// One seed, cut short a few times on the way where it is an odd one; the numbers of the first comparison.
-async fn one(seed: u64, file: &tempfile::NamedTempFile, rows: Vec<Row>, world: Account) -> DriftCounts {
-    let hides_attribute_links = seed % 4 == 2;
-    let hidden = hides_attribute_links.then_some(Behavior::AttributeLinksHidden);
-    let mut scene = Scene::set(seed, file, rows, world.with_behaviors(hidden)).await;
+async fn one(
+    seed: u64,
+    file: &tempfile::NamedTempFile,
+    rows: Vec<Row>,
+    world: Account,
+    behaviors: &[Behavior],
+) -> DriftCounts {
+    let hides_attribute_links = behaviors.contains(&Behavior::AttributeLinksHidden);
+    let mut scene = Scene::set(seed, file, rows, world.with_behaviors(behaviors.iter().copied())).await;
     let before = scene.links().await;
     let first = scene.compare(None).await;
     check_standings(&scene, &first, &before);
@@ -305,7 +313,8 @@ fn standings_are_those_of_the_pool_and_missing_links_are_made() {
         let world = Account::new(seed).with_pool(pool).with_latency(Latency::usual()).with_quota(Quota::documented());
         let file = file(&rows);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let counts = runtime.block_on(one(seed, &file, rows, world));
+        let behaviors: &[Behavior] = if seed % 4 == 2 { &[Behavior::AttributeLinksHidden] } else { &[] };
+        let counts = runtime.block_on(one(seed, &file, rows, world, behaviors));
         for (name, number) in [
             ("linked", counts.linked),
             ("missing", counts.missing),
@@ -319,4 +328,73 @@ fn standings_are_those_of_the_pool_and_missing_links_are_made() {
     }
     let often = |name: &str| sum[name].as_u64() > Some(SEEDS);
     assert!(["linked", "missing", "moved", "blocked", "extra"].into_iter().all(often), "all of them occur: {sum}");
+}
+
+/// One seed under some behaviors: what is said of each row, and what a run changes.
+///
+/// Returns how many links were made, of how many that were missing.
+async fn one_of_a_service(seed: u64, file: &tempfile::NamedTempFile, rows: Vec<Row>, world: Account) -> (u64, u64) {
+    let mut scene = Scene::set(seed, file, rows, world).await;
+    let before = scene.links().await;
+    let first = scene.compare(None).await;
+    check_standings(&scene, &first, &before);
+    if seed % 2 == 1 {
+        scene.apply(Some(Duration::from_millis(700 + seed * 37))).await;
+    }
+    scene.apply(None).await;
+    // Lists lag behind; a minute later they do not. A row in doubt is settled then.
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    scene.apply(None).await;
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    let after = scene.links().await;
+    let second = scene.compare(None).await;
+    check_standings(&scene, &second, &after);
+    for ((row, first), second) in scene.rows.iter().zip(&first.standings).zip(&second.standings) {
+        use DriftStatus::{Blocked, Linked, Missing, Unverifiable};
+        // The service may refuse it, such as for a user who is disabled, or another row has its identity in other case.
+        let is_explained = matches!(second, Linked | Missing | Unverifiable | Blocked(RefusalCode::CaseDiffers));
+        assert!(*first != Missing || is_explained, "row {}: {second:?}", row.number);
+        assert!(*first != Linked || *second == Linked, "row {}: {second:?}", row.number);
+    }
+    let made = scene.service.account.stats().links_made;
+    assert!(made + second.counts.missing <= first.counts.changes, "{made} of {}", first.counts.changes);
+    assert_eq!(second.extras, first.extras);
+    let is_kept = |(key, (user, own)): (&(String, String), &(PoolUser, bool))| {
+        after.get(key).is_some_and(|(now, now_own)| now.username == user.username && now_own == own)
+    };
+    assert!(before.iter().all(is_kept), "nothing that stood is gone or moved");
+    (made, first.counts.changes)
+}
+
+/// Every behavior over a few seeds, and every pair over one.
+fn sets_of_behaviors() -> impl Iterator<Item = (Vec<Behavior>, u64)> {
+    let all = Behavior::ALL;
+    let alone = all.iter().flat_map(|behavior| (1..=BEHAVIOR_SEEDS).map(move |seed| (vec![*behavior], seed)));
+    let pairs = all.iter().enumerate().flat_map(|(at, first)| all[at + 1..].iter().map(|second| vec![*first, *second]));
+    alone.chain(pairs.zip(BEHAVIOR_SEEDS + 1..))
+}
+
+#[test]
+fn a_comparison_is_true_whatever_the_service_does() {
+    let (mut failed, mut links) = (Vec::new(), (0, 0));
+    for (behaviors, seed) in sets_of_behaviors() {
+        let mut chance = Chance::new(seed);
+        let (pool, rows) = (chance.pool(), chance.file());
+        let world = Account::new(seed).with_pool(pool).with_latency(Latency::usual()).with_quota(Quota::documented());
+        let world = world.with_behaviors(behaviors.iter().copied());
+        let file = file(&rows);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let played = AssertUnwindSafe(|| runtime.block_on(one_of_a_service(seed, &file, rows, world)));
+        match catch_unwind(played) {
+            Ok((made, wanted)) => links = (links.0 + made, links.1 + wanted),
+            Err(panic) => {
+                let names: Vec<&str> = behaviors.iter().map(|behavior| behavior.name()).collect();
+                let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+                failed.push(format!("{} with seed {seed}: {text}", names.join("+")));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+    let (made, wanted) = links;
+    assert!(made * 100 >= wanted * 95, "{made} of {wanted}");
 }
