@@ -62,6 +62,12 @@ const REGRESSIONS: &[(&str, &str)] = &[
     ("list-lag-40s:seed=300", "the list shows the link that undo unlinked, and a lost call reads it as somebody's"),
     ("list-lag-40s:seed=548", "the same as seed 300"),
     ("list-lag-40s:seed=835", "the same as seed 300"),
+    (
+        "attribute-links-hidden+list-lag-40s:seed=36256",
+        "a link by an attribute that was made twice, with a sign-in in between",
+    ),
+    ("dates-rewritten+repeat-succeeds:seed=174414", "a sign-in gives an older link a date within our call"),
+    ("dates-rewritten+attribute-links-hidden+list-lag-40s:seed=77795", "the same, for a row that was in doubt"),
     ("none:seed=437", "undo reads the link that an earlier undo unlinked in place of ours, and takes ours for older"),
 ];
 

@@ -192,13 +192,23 @@ struct RowTruth {
     repeat_succeeds: bool,
     /// Whether the service made the link, refused the call, and hides the link from every look before the row is refused.
     is_refused_unseen: bool,
+    /// Whether the service hides a second link of the same row.
+    may_be_there_twice: bool,
 }
 
 impl RowTruth {
     /// The rule that is broken where the ledger says this of the row.
     fn rule_broken_by(self, state: RowState) -> Option<Rule> {
-        let Self { stands, is_ours, is_touched, is_date_rewritten, is_recovered, repeat_succeeds, is_refused_unseen } =
-            self;
+        let Self {
+            stands,
+            is_ours,
+            is_touched,
+            is_date_rewritten,
+            is_recovered,
+            repeat_succeeds,
+            is_refused_unseen,
+            may_be_there_twice,
+        } = self;
         let ours_stands = stands && is_ours;
         match state {
             RowState::AlreadyLinked if ours_stands && !is_touched => Some(Rule::OwnerIsRight),
@@ -208,6 +218,7 @@ impl RowTruth {
             RowState::Linked | RowState::AlreadyLinked => (!stands && !is_touched).then_some(Rule::LinkedIsThere),
             RowState::Refused(_) if ours_stands && is_refused_unseen => None,
             RowState::Refused(_) => (stands && !is_touched).then_some(Rule::RefusedIsNotThere),
+            RowState::Undone if may_be_there_twice => None,
             RowState::Unprocessed | RowState::Undone | RowState::Failed | RowState::Kept(RefusalCode::Gone) => {
                 ours_stands.then_some(Rule::RefusedIsNotThere)
             }
@@ -234,6 +245,8 @@ struct Play<'a> {
     undo_killed: Option<UnixMs>,
     /// Rows whose call a run that drained left without a result.
     left_in_doubt: BTreeSet<RowKey>,
+    /// Rows whose person has signed in since the first run.
+    signed_in: BTreeSet<RowKey>,
     lists_deleted_provider: bool,
     breaches: Vec<Breach>,
     figures: Figures,
@@ -258,6 +271,7 @@ impl<'a> Play<'a> {
             run_began: START,
             undo_killed: None,
             left_in_doubt: BTreeSet::new(),
+            signed_in: BTreeSet::new(),
             lists_deleted_provider: case.has_extra_events(),
             breaches,
             figures,
@@ -396,6 +410,9 @@ impl<'a> Play<'a> {
                 continue;
             }
             let row = self.scene.rows.iter().find(|row| row.identity() == link);
+            if actor == Actor::Undo && row.is_some_and(|row| self.looks_like_ours_since_a_sign_in(row)) {
+                continue;
+            }
             let situation = row.map_or("no row", |row| row.situation);
             self.breach(Rule::NothingElseIsTaken, situation, format!("{act}: {link:?}"));
         }
@@ -439,6 +456,7 @@ impl<'a> Play<'a> {
                 is_recovered: recovered.contains(&row.row.key.to_string()),
                 repeat_succeeds: self.case.behaves(Behavior::RepeatSucceeds) && !self.shows_older_links(&row),
                 is_refused_unseen: self.may_be_refused_unseen(&row, state),
+                may_be_there_twice: self.may_hide_a_second_link(&row),
             };
             let is_unsettled = match state {
                 RowState::Unprocessed | RowState::Undone => command == Command::Link && is_whole,
@@ -469,6 +487,25 @@ impl<'a> Play<'a> {
             RowState::Refused(_) => behaves(Behavior::RefusalsLink) && is_list_late,
             _ => false,
         }
+    }
+
+    /// Whether a sign-in gives an older link by an attribute a date between our first call and the answer to the last one. No
+    /// look has shown it before: the service hides it, or answers the repeated call with success.
+    fn looks_like_ours_since_a_sign_in(&self, row: &MatrixRow) -> bool {
+        let is_unseen =
+            self.case.behaves(Behavior::RepeatSucceeds) || self.case.behaves(Behavior::AttributeLinksHidden);
+        self.case.behaves(Behavior::DatesRewritten)
+            && is_unseen
+            && row.attribute().is_some()
+            && self.signed_in.contains(&row.row.key)
+    }
+
+    /// Whether the user may have the identity twice, by its subject since a sign-in and by the attribute of a later call, and
+    /// the service hides the second one from `undo`.
+    fn may_hide_a_second_link(&self, row: &MatrixRow) -> bool {
+        self.case.behaves(Behavior::AttributeLinksHidden)
+            && row.attribute().is_some()
+            && self.signed_in.contains(&row.row.key)
     }
 
     /// Whether `link` sees that a link stood before: it reads back every call with success, and the pool shows the link by its
@@ -545,6 +582,7 @@ impl<'a> Play<'a> {
             let signed_in = self.scene.account.with(|account| account.sign_in(now, POOL, &sign_in));
             let who = signed_in.map(|who| who.username).map_err(|error| error.message);
             self.note(&format!("{} of {} signs in: {who:?}", row.situation, row.row.number));
+            self.signed_in.insert(row.row.key);
             self.advance(Actor::SignIn);
             self.now += 100;
         }
