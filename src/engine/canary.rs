@@ -52,18 +52,26 @@ pub(super) fn judge_confirming_look(
     let may_look_again = looks < settle_with.most_looks();
     if let DestinationLook::HoldsIdentity { created } = look_at_destination(user, source) {
         // The list may still show the link that `undo` unlinked.
-        return match may_be_unlinked(created.as_ref(), unlinked_at, settle_with) {
-            true if is_canary && may_look_again => ConfirmedLink::LookAgain,
-            true if is_canary => ConfirmedLink::Wrong(CanaryFinding::NotSettled),
-            // Or the one that others have removed meanwhile, in place of ours.
-            false if is_older(created.as_ref(), announced) => match why {
-                _ if settle_with == SettleWith::GetUser || has_seen_older => ConfirmedLink::StoodBefore,
-                Confirming::Canary if may_look_again => ConfirmedLink::LookAgain,
-                Confirming::Canary => ConfirmedLink::StoodBefore,
-                // There may be many such rows: a second look, once the list cannot lag any more.
-                Confirming::Owner => ConfirmedLink::LookAgainForOlder,
-            },
-            _ => ConfirmedLink::Ours,
+        let may_be_unlinked = may_be_unlinked(created.as_ref(), unlinked_at, settle_with);
+        if may_be_unlinked && is_canary {
+            return if may_look_again {
+                ConfirmedLink::LookAgain
+            } else {
+                ConfirmedLink::Wrong(CanaryFinding::NotSettled)
+            };
+        }
+        if may_be_unlinked || !is_older(created.as_ref(), announced) {
+            return ConfirmedLink::Ours;
+        }
+        // Or the older one that others have removed meanwhile, in place of ours.
+        if settle_with == SettleWith::GetUser || has_seen_older {
+            return ConfirmedLink::StoodBefore;
+        }
+        return match why {
+            Confirming::Canary if may_look_again => ConfirmedLink::LookAgain,
+            Confirming::Canary => ConfirmedLink::StoodBefore,
+            // There may be many such rows: a second look, once the list cannot lag any more.
+            Confirming::Owner => ConfirmedLink::LookAgainForOlder,
         };
     }
     // The older link is gone now that the list cannot lag any more: it would show ours in its place.

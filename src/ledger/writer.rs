@@ -93,13 +93,11 @@ impl LedgerWriter {
     fn check_place(&mut self) -> Result<(), LedgerError> {
         let found = self.storage.displacement();
         let place = self.storage.place();
-        let failure = match found {
-            Ok(None) => return self.check_lines(),
-            Ok(Some(Displacement { how, rescued })) => LedgerError::Displaced { place, how, rescued },
-            Err(error) => LedgerError::io(LedgerOperation::Sync, place, &error),
-        };
-        self.failure = Some(failure.clone());
-        Err(failure)
+        match found {
+            Ok(None) => self.check_lines(),
+            Ok(Some(Displacement { how, rescued })) => self.fail(LedgerError::Displaced { place, how, rescued }),
+            Err(error) => self.fail(LedgerError::io(LedgerOperation::Sync, place, &error)),
+        }
     }
 
     /// A file that somebody else may have written to must still have our lines. Everything is written by now.
@@ -117,8 +115,7 @@ impl LedgerWriter {
             Ok(_) => return Ok(()),
             Err(error) => LedgerError::io(LedgerOperation::Sync, place, &error),
         };
-        self.failure = Some(failure.clone());
-        Err(failure)
+        self.fail(failure)
     }
 
     /// Makes the first lines of a new ledger durable, and that it exists.
@@ -147,12 +144,13 @@ impl LedgerWriter {
         self.failure.clone().map_or(Ok(()), Err)
     }
 
-    /// Keeps a failure for all later calls.
     fn remember(&mut self, operation: LedgerOperation, result: io::Result<()>) -> Result<(), LedgerError> {
-        result.map_err(|error| {
-            let failure = LedgerError::io(operation, self.storage.place(), &error);
-            self.failure = Some(failure.clone());
-            failure
-        })
+        result.or_else(|error| self.fail(LedgerError::io(operation, self.storage.place(), &error)))
+    }
+
+    /// Keeps a failure for all later calls.
+    fn fail(&mut self, failure: LedgerError) -> Result<(), LedgerError> {
+        self.failure = Some(failure.clone());
+        Err(failure)
     }
 }
