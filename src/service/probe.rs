@@ -193,8 +193,8 @@ pub enum ProbeFacts {
     Done,
     /// A link or an unlink was answered with success, in this form.
     Written(WriteForm),
-    /// The id of a pool that was created.
-    Pool(String),
+    /// The pool that the service says it has created.
+    Pool(ProbePool),
     Pools {
         pools: Vec<ProbePool>,
         next_token: Option<String>,
@@ -214,7 +214,7 @@ pub struct WriteForm {
     pub doubt: Option<String>,
 }
 
-/// A pool as a list of the account's pools shows it.
+/// A pool as the service shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbePool {
     pub id: String,

@@ -15,7 +15,9 @@ use cognito_link::service::probe::{
     ProbeCall, ProbeFacts, ProbeIdentity, ProbePool, ProbeService, ProbeUser, WriteForm,
 };
 use cognito_link::service::{Answer, AnswerMeta, CallFault, PortFuture, Transport};
-use cognito_sim::{Account, Answer as SimulatedAnswer, Behavior, FaultPlan, Pool, PoolSettings, SharedAccount};
+use cognito_sim::{
+    Account, Answer as SimulatedAnswer, Behavior, FaultPlan, NewUser, Pool, PoolSettings, SharedAccount,
+};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -136,7 +138,8 @@ fn read(status: u16, body: &Value) -> Result<Answer<ProbeFacts>, CallFault> {
         return Err(CallFault::Answered { status, code, message, retry_after: None, meta: AnswerMeta::default() });
     }
     let value = if let Some(id) = body["UserPool"]["Id"].as_str() {
-        ProbeFacts::Pool(id.to_owned())
+        let name = body["UserPool"]["Name"].as_str().unwrap_or_default().to_owned();
+        ProbeFacts::Pool(ProbePool { id: id.to_owned(), name })
     } else if let Some(pools) = body["UserPools"].as_array() {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let pools = pools.iter().map(|pool| ProbePool { id: text(&pool["Id"]), name: text(&pool["Name"]) }).collect();
@@ -374,6 +377,42 @@ fn only_the_pool_with_exactly_its_name_is_deleted() {
     let (report, names) = probe_behind(two, 1, None, |_, _| None);
     assert_eq!(names.iter().filter(|name| *name == NAME).count(), 2);
     assert_eq!(report.unanswered[0].why, "2 pools have this name");
+}
+
+#[test]
+fn a_pool_that_was_there_before_is_neither_written_to_nor_deleted() {
+    const OTHERS: &str = "sim-local-1_Other0001";
+    fn answer(name: &str) -> ProbeFacts {
+        ProbeFacts::Pool(ProbePool { id: OTHERS.to_owned(), name: name.to_owned() })
+    }
+    // As an emulator with one fixed pool may answer.
+    let another_name: Interceptor = |operation, _| (operation == "CreateUserPool").then(|| answer("production"));
+    let with_users: Interceptor = |operation, _| (operation == "CreateUserPool").then(|| answer(NAME));
+    let twice: Interceptor = |operation, number| match (operation, number) {
+        ("CreateUserPool", 1) => Some(answer(NAME)),
+        ("CreateUserPool", _) => Some(answer(&format!("{NAME}-2"))),
+        _ => None,
+    };
+    for (what, users, intercept) in [
+        ("is named production", 1, another_name),
+        ("has users", 1, with_users),
+        ("is the answer to two calls", 0, twice),
+    ] {
+        let mut pool = Pool::new(PoolSettings { name: "production".to_owned(), ..PoolSettings::new(OTHERS) });
+        for number in 0..users {
+            pool.add_user(NewUser::named(&format!("user-{number}"))).unwrap();
+        }
+        let (report, names) = probe_behind(account(&[], 1).with_pool(pool), 1, None, intercept);
+        let Err(ProbeStop::Failed(stop)) = &report.outcome else { panic!("{what}: {report:?}") };
+        assert!(stop.printable_detail(true).contains(what), "{what}: {stop:?}");
+        assert_eq!(
+            (names, report.left.len(), report.unanswered.len()),
+            (vec!["production".to_owned()], 0, 0),
+            "{what}"
+        );
+        // Before the second pool was asked for, the first one was taken for a scratch pool.
+        assert!(what.contains("two calls") || report.calls <= 2, "{what}: {} calls", report.calls);
+    }
 }
 
 /// The verdicts, answers and switches of a report, by assumption.
@@ -670,6 +709,17 @@ fn what_is_left_is_named_with_the_command_that_deletes_it() {
     let commands = finished.stderr.matches("aws cognito-idp delete-user-pool --user-pool-id sim-local-1_");
     assert_eq!(commands.count(), 2, "{finished:#?}");
     assert!(finished.stderr.contains(&format!(" --region sim-local-1 --endpoint-url {}", simulator.url)));
+}
+
+#[test]
+fn open_questions_for_want_of_a_right_are_no_success() {
+    let home = Home::new();
+    let fault = ["--fault", "access-denied@1..:AdminLinkProviderForUser"];
+    let simulator = Simulator::start(&home, &[&["--latency", "off", "--quota", "off"][..], &fault].concat());
+    let finished = run(&home, &simulator, &["--yes", "--rate", "1000", "--output", "json"]).left_with(7);
+    let report: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!((&report["error"]["code"], &report["pools_left"]), (&json!("access_denied"), &json!([])), "{report:#}");
+    assert!(finished.stderr.contains("cognito-idp:AdminLinkProviderForUser are open"), "{finished:#?}");
 }
 
 #[test]

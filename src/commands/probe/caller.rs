@@ -1,5 +1,6 @@
 //! How a probe calls the service: at its pace, at most so many calls, until a signal comes; and how it cleans up.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -12,8 +13,8 @@ use crate::limits;
 use crate::pace::retry::backoff;
 use crate::pace::{Admission, CallFeedback, CallPacer, Pace};
 use crate::seed::Rng;
-use crate::service::classify::{CallKind, FaultClass, classify};
-use crate::service::probe::{ProbeCall, ProbeFacts, ProbeService};
+use crate::service::classify::{CallKind, FaultClass, NOT_AUTHORIZED, classify};
+use crate::service::probe::{ProbeCall, ProbeFacts, ProbePool, ProbeService};
 use crate::service::{CallFault, Transport};
 
 /// Why a probe ends early.
@@ -72,6 +73,8 @@ pub(super) struct ProbeCaller<'a> {
     unanswered: Vec<String>,
     /// The first answer that throttled a call with `LimitExceededException`.
     pub(super) throttled_as_limit: Option<CallFault>,
+    /// Operations that the caller may not call.
+    pub(super) denied: BTreeSet<&'static str>,
 }
 
 impl<'a> ProbeCaller<'a> {
@@ -92,6 +95,7 @@ impl<'a> ProbeCaller<'a> {
             pools: Vec::new(),
             unanswered: Vec::new(),
             throttled_as_limit: None,
+            denied: BTreeSet::new(),
         }
     }
 
@@ -100,7 +104,7 @@ impl<'a> ProbeCaller<'a> {
     }
 
     /// Creates a pool, which [`Self::delete_pools`] deletes, after [`Self::find_unanswered_pools`] also where this is not
-    /// answered.
+    /// answered. A pool that the answer names, and that was there before, is neither written to nor deleted.
     pub(super) async fn create_pool(
         &mut self,
         name: String,
@@ -109,8 +113,20 @@ impl<'a> ProbeCaller<'a> {
     ) -> Result<String, ProbeStop> {
         let call = ProbeCall::CreatePool { name: name.clone(), case_sensitive, email_alias };
         match self.call(call).await? {
-            Ok(ProbeFacts::Pool(id)) => {
+            Ok(ProbeFacts::Pool(pool)) if pool.name != name => {
+                Err(foreign_pool(&pool.id, &format!("is named {}, and not {name}", pool.name)))
+            }
+            Ok(ProbeFacts::Pool(pool)) if self.pools.contains(&pool.id) => {
+                self.pools.retain(|known| *known != pool.id);
+                Err(foreign_pool(&pool.id, "is the answer to two calls"))
+            }
+            Ok(ProbeFacts::Pool(ProbePool { id, .. })) => {
+                // A signal may end the next call.
                 self.pools.push(id.clone());
+                if self.has_users(&id).await? {
+                    self.pools.pop();
+                    return Err(foreign_pool(&id, "has users"));
+                }
                 Ok(id)
             }
             Ok(_) => {
@@ -130,6 +146,13 @@ impl<'a> ProbeCaller<'a> {
         }
     }
 
+    /// Whether a pool has users. Where the service does not say, it has none: it has the name that was drawn at random.
+    async fn has_users(&mut self, pool: &str) -> Result<bool, ProbeStop> {
+        let call = ProbeCall::ListUsers { pool: pool.to_owned(), filter: None, token: None };
+        let found = self.call(call).await?;
+        Ok(matches!(found, Ok(ProbeFacts::Users { users, .. }) if !users.is_empty()))
+    }
+
     /// Makes a call. It is repeated where the service throttled it or was not reached, and a reading one after any fault of
     /// the transport: another call may have had an effect, and its repetition would be answered differently.
     pub(super) async fn call(&mut self, call: ProbeCall) -> Result<ProbeReply, ProbeStop> {
@@ -144,6 +167,9 @@ impl<'a> ProbeCaller<'a> {
                 Ok(facts) => return Ok(Ok(facts)),
                 Err(fault) => fault,
             };
+            if is_denied(&fault) {
+                self.denied.insert(call.operation());
+            }
             if is_throttled_as_limit(&fault) {
                 self.throttled_as_limit.get_or_insert(fault.clone());
             }
@@ -285,6 +311,21 @@ impl<'a> ProbeCaller<'a> {
     pub(super) fn since(&self, then: Instant) -> Duration {
         self.clock.now().saturating_duration_since(then)
     }
+}
+
+/// The stop at a service that names a pool which this probe did not create.
+fn foreign_pool(id: &str, why: &str) -> ProbeStop {
+    let detail = format!(
+        "CreateUserPool: the service answered with the pool {id}, which {why}; the probe did not create it, and leaves it as \
+         it is"
+    );
+    ProbeStop::Failed(StopError::new(StopCause::Unreachable, detail))
+}
+
+/// Whether the caller lacks a right. A service may refuse a user with the same code.
+pub(super) fn is_denied(fault: &CallFault) -> bool {
+    matches!(fault.code(), "AccessDeniedException" | "AccessDenied")
+        || fault.code() == NOT_AUTHORIZED && fault.message().to_lowercase().contains("not authorized to perform")
 }
 
 fn is_access_fault(fault: &CallFault) -> bool {

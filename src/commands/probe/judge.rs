@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::caller::{ProbeReply, describe, may_have_had_an_effect};
+use super::caller::{ProbeReply, describe, is_denied, may_have_had_an_effect};
 use super::scene::{self, Sightings, Step};
 use crate::limits;
 use crate::service::CallFault;
@@ -128,7 +128,7 @@ fn outcome(reply: Option<&ProbeReply>) -> Outcome<'_> {
         Some(Err(fault)) if may_have_had_an_effect(fault) || fault.meta().is_none() => {
             Outcome::Unknown(describe(fault))
         }
-        Some(Err(fault)) if is_denied(fault) || is_throttle(fault) => Outcome::Unknown(describe(fault)),
+        Some(Err(fault)) if is_about_operation(fault) || is_throttle(fault) => Outcome::Unknown(describe(fault)),
         Some(Err(fault)) => Outcome::Refused(fault),
     }
 }
@@ -236,10 +236,8 @@ fn is_throttle(fault: &CallFault) -> bool {
 }
 
 /// Whether the refusal is about the rights of the caller, or the operation itself.
-fn is_denied(fault: &CallFault) -> bool {
-    let text = fault.message().to_lowercase();
-    matches!(fault.code(), "AccessDeniedException" | "AccessDenied" | "UnknownOperationException")
-        || fault.code() == "NotAuthorizedException" && text.contains("not authorized to perform")
+fn is_about_operation(fault: &CallFault) -> bool {
+    is_denied(fault) || fault.code() == "UnknownOperationException"
 }
 
 fn has(fault: &CallFault, part: &str) -> bool {

@@ -97,7 +97,13 @@ pub async fn cmd_probe(args: ProbeArgs, context: &CommandContext<'_>) -> Result<
     }
     let exit = exit_for_probe(&report);
     match &report.outcome {
-        Ok(findings) => view::print_findings(findings, &report, &region, exit, ui)?,
+        Ok(findings) => {
+            view::print_findings(findings, &report, &region, exit, ui)?;
+            // What is left has an error for each pool already.
+            if let Some(failure) = report.failure().filter(|_| report.left.is_empty()) {
+                failure.print(ui);
+            }
+        }
         Err(stop) => {
             let failure = stop.failure();
             print_error_report(ui, &failure);
@@ -115,8 +121,7 @@ fn scratch_name(seed: u64) -> String {
 fn exit_for_probe(report: &ProbeReport) -> Exit {
     match &report.outcome {
         Err(stop) => stop.failure().exit(),
-        Ok(_) if report.left.is_empty() => Exit::Success,
-        Ok(_) => Exit::Access,
+        Ok(_) => report.failure().map_or(Exit::Success, |failure| failure.exit()),
     }
 }
 

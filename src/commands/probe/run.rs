@@ -1,12 +1,15 @@
 //! A whole probe: every call, the judgement, and the deletion of the pools.
 
+use std::collections::BTreeSet;
+
 use tokio::sync::mpsc;
 
 use super::caller::{LeftPool, ProbeCaller, ProbeStop, UnansweredPool};
 use super::judge::{self, ProbeFinding};
 use super::scene;
 use crate::clock::Clock;
-use crate::domain::run::Signal;
+use crate::commands::shared::Failure;
+use crate::domain::run::{Signal, StopCause, StopError};
 use crate::service::probe::ProbeService;
 
 /// What a probe found, and what it left.
@@ -15,6 +18,8 @@ pub struct ProbeReport {
     /// A finding for each assumption.
     pub outcome: Result<Vec<ProbeFinding>, ProbeStop>,
     pub calls: u32,
+    /// Operations that the caller may not call: the questions that need them are open.
+    pub denied: BTreeSet<&'static str>,
     /// Pools that could not be deleted.
     pub left: Vec<LeftPool>,
     /// Pools that may exist, because their creation was not answered and they were not found.
@@ -22,6 +27,18 @@ pub struct ProbeReport {
 }
 
 impl ProbeReport {
+    /// How the command fails by what a probe that asked everything did not find, or left.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        if !self.left.is_empty() {
+            return Some(Failure::PoolsLeft { number: self.left.len() });
+        }
+        let denied: Vec<String> = self.denied.iter().map(|name| format!("cognito-idp:{name}")).collect();
+        (!denied.is_empty()).then(|| {
+            let detail = format!("the questions that need {} are open: allow it, and run again", denied.join(", "));
+            StopError::new(StopCause::AccessDenied, detail).into()
+        })
+    }
+
     /// The switches that make the simulator answer as the service did, in the order of the assumptions.
     pub fn behaviors(&self) -> Vec<&'static str> {
         let findings = self.outcome.as_deref().unwrap_or_default();
@@ -46,6 +63,6 @@ impl Probe<'_> {
         let outcome = scene::play(&mut caller, self.name).await.map(|seen| judge::judge(&seen));
         let unanswered = caller.find_unanswered_pools().await;
         let left = caller.delete_pools().await;
-        ProbeReport { outcome, calls: caller.calls, left, unanswered }
+        ProbeReport { outcome, calls: caller.calls, denied: caller.denied, left, unanswered }
     }
 }

@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use super::judge::{ProbeFinding, ProbeVerdict};
 use super::run::ProbeReport;
 use super::scene;
+use crate::commands::shared::PoolArgs;
 use crate::commands::shared::result::failed_json;
 use crate::commands::shared::run_view::numbers_json;
-use crate::commands::shared::{Failure, PoolArgs};
 use crate::domain::error_code::FailureCode;
 use crate::exit::Exit;
 use crate::limits;
@@ -193,9 +193,8 @@ fn report_json(findings: &[ProbeFinding], report: &ProbeReport, region: &str, ex
         "calls": report.calls,
         "pools_left": report.left.iter().map(|left| &left.id).collect::<Vec<_>>(),
     });
-    // Their IDs are among the members; how to delete them is on stderr.
-    let failure = (!report.left.is_empty()).then_some(Failure::PoolsLeft { number: report.left.len() });
-    failed_json("probe_report", exit, failure.as_ref(), ui.shows_values(), body)
+    // The IDs of pools that are left are among the members; how to delete them is on stderr.
+    failed_json("probe_report", exit, report.failure().as_ref(), ui.shows_values(), body)
 }
 
 #[cfg(test)]

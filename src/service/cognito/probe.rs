@@ -84,8 +84,8 @@ impl CognitoProbe {
                 let alias = email_alias.then(|| vec![AliasAttributeType::Email]);
                 let request = client.create_user_pool().pool_name(name).username_configuration(case);
                 let (result, headers) = send!(request.set_alias_attributes(alias));
-                let id = result?.user_pool.and_then(|pool| pool.id);
-                answer_with(id.map(ProbeFacts::Pool), "pool", &headers)
+                let pool = result?.user_pool.and_then(|pool| Some(ProbePool { id: pool.id?, name: pool.name? }));
+                answer_with(pool.map(ProbeFacts::Pool), "pool", &headers)
             }
             ProbeCall::DeletePool { pool } => done!(client.delete_user_pool().user_pool_id(pool)),
             ProbeCall::ListPools { token } => {
