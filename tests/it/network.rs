@@ -412,6 +412,29 @@ fn a_server_without_the_operation_stops_the_run_early() {
     simulator.linked_once(46);
 }
 
+/// Such as behind a proxy that drops headers. What the service did is read.
+#[test]
+fn links_whose_answers_have_another_form_of_success_are_found() {
+    type Rewrite = fn(&str, &str) -> String;
+    let home = Home::new();
+    let simulator = Simulator::quick(&home);
+    let forms: [(&str, Rewrite); 3] = [
+        ("no request ID", |head, body| head.replace("x-amzn-requestid", "x-dropped") + body),
+        ("plain text", |head, body| head.replace("application/x-amz-json-1.1", "text/plain") + body),
+        ("204", |_, _| "HTTP/1.1 204 No Content\r\nx-amzn-requestid: r\r\n\r\n".to_owned()),
+    ];
+    let mut rows = pairs(0..46 * 3);
+    for (number, (form, rewrite)) in (1..).zip(forms) {
+        let file = format!("{number}.csv");
+        home.write(&file, csv(&rows.split_off(rows.len() - 46)));
+        let proxy = Proxy::start(simulator.address(), move |_, _| Fate::Rewritten(rewrite));
+        let (link, _) = link_46(&proxy, &home, &[&file, "--settle-with", "get-user"]);
+        let link = link.left_with(0);
+        assert!(link.stdout.contains("46 recovered"), "{form}: {link:#?}");
+        simulator.linked_once(number * 46);
+    }
+}
+
 #[test]
 fn one_row_whose_operation_is_unknown_stops_no_other_row() {
     let home = Home::new();

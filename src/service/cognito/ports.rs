@@ -52,21 +52,20 @@ pub(super) fn answer<T>(value: T, headers: &ResponseHeaders) -> Result<Answer<T>
 }
 
 /// The answer to a write: status 200, a request ID, JSON, and an object without members. The SDK takes whatever has a status
-/// of success for it, such as the page of a proxy, which proves nothing.
+/// of success for it. A page, such as that of a proxy, is none of the service's; any other body may be a form of success
+/// that was not foreseen, so the link is looked for.
 pub(super) fn written(headers: &ResponseHeaders) -> Result<Answer<()>, CallFault> {
     let meta = headers.meta();
-    let Some(head) = headers.head().filter(|head| head.status == 200) else { return unreadable("status 200") };
-    if meta.request_id.is_none() {
-        return unreadable("request ID");
-    }
-    match headers.body() {
-        Some(BodyKind::EmptyObject) if !head.is_json => unreadable("JSON content type"),
-        Some(BodyKind::EmptyObject) if head.is_encoded => unreadable("body without a content encoding"),
-        Some(BodyKind::EmptyObject) if head.names_error => unconfirmed("names an error in a header"),
-        Some(BodyKind::EmptyObject) => Ok(Answer { value: (), meta }),
-        // It may be a form of success that was not foreseen: the link is looked for.
-        Some(BodyKind::Empty | BodyKind::Object) => unconfirmed("has no empty JSON object"),
-        Some(BodyKind::Other) | None => unreadable("empty JSON object"),
+    let (Some(head), Some(body)) = (headers.head(), headers.body()) else { return unreadable("body") };
+    match body {
+        BodyKind::Other => unreadable("empty JSON object"),
+        _ if head.status != 200 => unconfirmed("has another status than 200"),
+        _ if meta.request_id.is_none() => unconfirmed("has no request ID"),
+        BodyKind::Empty | BodyKind::Object => unconfirmed("has no empty JSON object"),
+        BodyKind::EmptyObject if !head.is_json => unconfirmed("has no JSON content type"),
+        BodyKind::EmptyObject if head.is_encoded => unconfirmed("has a content encoding"),
+        BodyKind::EmptyObject if head.names_error => unconfirmed("names an error in a header"),
+        BodyKind::EmptyObject => Ok(Answer { value: (), meta }),
     }
 }
 
