@@ -39,6 +39,17 @@ impl DisplacedHow {
     }
 }
 
+/// Whether there is a copy of what was written to a ledger that got lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rescue {
+    /// The file is where it was.
+    NotNeeded,
+    /// The path of the copy.
+    Copied(String),
+    /// Why there is none.
+    Failed(String),
+}
+
 impl fmt::Display for DisplacedHow {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -91,13 +102,8 @@ pub enum LedgerError {
         detail: String,
     },
     /// Somebody pulled the file away, or changed it, while it was open.
-    #[error("ledger {place} was {how} during the run; {}", advice(place, *how, rescued.as_deref()))]
-    Displaced {
-        place: String,
-        how: DisplacedHow,
-        /// A copy of everything that was written.
-        rescued: Option<String>,
-    },
+    #[error("ledger {place} was {how} during the run; {}", advice(place, *how, rescue))]
+    Displaced { place: String, how: DisplacedHow, rescue: Rescue },
     /// Beside the place of the ledger is what an earlier run wrote to it.
     #[error("{}", rescued_text(place, copy, *is_new))]
     Rescued {
@@ -125,8 +131,8 @@ pub enum LedgerError {
     },
     /// A line cannot be understood, or cannot follow what the lines before it say.
     #[error(
-        "ledger {place} is damaged at line {line} (byte {offset}): {reason}; restore it from a copy, or keep the lines \
-         before that one: `{}`; `undo` then does not know the links of the other lines",
+        "ledger {place} is damaged at line {line} (byte {offset}): {reason}; restore it from a copy, or {}; `undo` then does \
+         not know the links of the other lines",
         keep_lines_before(place, *offset)
     )]
     Damaged {
@@ -193,19 +199,28 @@ fn rescued_text(place: &str, copy: &str, is_new: bool) -> String {
 /// Returns the commands that keep the first bytes of a ledger under its name, and the whole file beside it.
 fn keep_lines_before(place: &str, offset: u64) -> String {
     let (ledger, damaged) = (shell_path(place), shell_path(&format!("{place}.damaged")));
-    format!("mv {ledger} {damaged} && (umask 077; head -c {offset} {damaged} > {ledger})")
+    if offset == 0 {
+        return format!("start a new one: `mv {ledger} {damaged}`");
+    }
+    format!(
+        "keep the lines before that one: `mv {ledger} {damaged} && (umask 077; head -c {offset} {damaged} > {ledger})`"
+    )
 }
 
-fn advice(place: &str, how: DisplacedHow, rescued: Option<&str>) -> String {
-    match rescued {
-        Some(copy) => {
+fn advice(place: &str, how: DisplacedHow, rescue: &Rescue) -> String {
+    match (rescue, how) {
+        (Rescue::Copied(copy), _) => {
             let first = if how == DisplacedHow::Replaced { "move the other file away, " } else { "" };
             format!("everything that was written is in {copy}: {first}give it the ledger's name, and run again")
         }
-        None if how.is_elsewhere() => {
-            "what was written could not be copied: put the ledger back where it was, and run again".to_owned()
+        (Rescue::Failed(why), DisplacedHow::Moved) => {
+            format!("what was written could not be copied ({why}): put the ledger back where it was, and run again")
         }
-        None => format!(
+        (Rescue::Failed(why), _) => format!(
+            "what was written could not be copied ({why}): restore it from a copy of your own, and run again; without one, \
+             links that exist end `already_linked`, and `undo` does not know them"
+        ),
+        (Rescue::NotNeeded, _) => format!(
             "check it with `cognito-link verify {}`, restore it from a copy if it is damaged, and run again",
             shell_path(place)
         ),

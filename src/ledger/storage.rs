@@ -8,7 +8,7 @@ mod tests;
 
 use std::io;
 
-use super::error::{DisplacedHow, LedgerError};
+use super::error::{DisplacedHow, LedgerError, Rescue};
 
 pub use discard::DiscardStorage;
 pub use file::{FileSource, FileStorage, host_name, refuse_beside_rescued};
@@ -39,8 +39,7 @@ pub struct FileAccess {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Displacement {
     pub how: DisplacedHow,
-    /// A copy of everything that was written, where one could be made.
-    pub rescued: Option<String>,
+    pub rescue: Rescue,
 }
 
 /// Bytes that one owner can add to.

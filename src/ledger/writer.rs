@@ -4,7 +4,7 @@ use std::io;
 
 use super::chain::ChainHead;
 use super::checked_line::{CheckedLine, LineHash};
-use super::error::{DisplacedHow, LedgerError, LedgerOperation};
+use super::error::{DisplacedHow, LedgerError, LedgerOperation, Rescue};
 use super::reader::{self, WholeLines};
 use super::record::LedgerRecord;
 use super::storage::{Displacement, LedgerStorage};
@@ -95,7 +95,7 @@ impl LedgerWriter {
         let place = self.storage.place();
         match found {
             Ok(None) => self.check_lines(),
-            Ok(Some(Displacement { how, rescued })) => self.fail(LedgerError::Displaced { place, how, rescued }),
+            Ok(Some(Displacement { how, rescue })) => self.fail(LedgerError::Displaced { place, how, rescue }),
             Err(error) => self.fail(LedgerError::io(LedgerOperation::Sync, place, &error)),
         }
     }
@@ -108,7 +108,9 @@ impl LedgerWriter {
                 self.rereads_left -= 1;
                 match reader::read_whole_lines(&*self.storage) {
                     Ok(WholeLines { bytes, head, .. }) if (bytes, head) == (self.position, self.head) => return Ok(()),
-                    Ok(_) => LedgerError::Displaced { place, how: DisplacedHow::WrittenByOthers, rescued: None },
+                    Ok(_) => {
+                        LedgerError::Displaced { place, how: DisplacedHow::WrittenByOthers, rescue: Rescue::NotNeeded }
+                    }
                     Err(error) => error,
                 }
             }

@@ -8,8 +8,10 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use super::{Displacement, FileAccess, LedgerSource, LedgerStorage};
-use crate::ledger::error::{DisplacedHow, LedgerError, LedgerOperation, LockHolder};
+use crate::ledger::error::{DisplacedHow, LedgerError, LedgerOperation, LockHolder, Rescue};
 use crate::limits::{LOCK_FILE_BYTES_MAX, RESCUED_MAX};
 
 /// Readable and writable by the owner only.
@@ -31,6 +33,10 @@ impl FileSource {
         }
         let file = File::open(path).map_err(|error| io_error(&error))?;
         Ok(Self { file, path: path.to_owned() })
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 }
 
@@ -127,19 +133,37 @@ impl FileStorage {
         })
     }
 
-    /// Copies everything that was written to a new file beside the place of the ledger.
-    fn rescue(&self) -> io::Result<String> {
-        for path in rescued_paths(&self.source.path) {
-            let mut copy = match private().write(true).create_new(true).open(&path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                opened => opened?,
-            };
-            copy.set_permissions(Permissions::from_mode(PRIVATE_MODE))?;
-            let mut written = &self.source.file;
-            written.seek(SeekFrom::Start(0))?;
-            io::copy(&mut written.take(self.length), &mut copy)?;
-            copy.sync_all()?;
-            return Ok(place(&path));
+    /// Copies everything that was written to a new file beside the place of the ledger, or else in the folder for temporary
+    /// files. The copy has its name only when it is whole.
+    fn rescue(&self) -> Rescue {
+        match self.copy_into(self.source.folder()) {
+            Ok(copy) => Rescue::Copied(copy),
+            Err(error) => {
+                self.copy_into(&std::env::temp_dir()).map_or(Rescue::Failed(error.to_string()), Rescue::Copied)
+            }
+        }
+    }
+
+    fn copy_into(&self, folder: &Path) -> io::Result<String> {
+        let mut copy = NamedTempFile::new_in(folder)?;
+        copy.as_file().set_permissions(Permissions::from_mode(PRIVATE_MODE))?;
+        let mut written = &self.source.file;
+        written.seek(SeekFrom::Start(0))?;
+        let copied = io::copy(&mut written.take(self.length), &mut copy)?;
+        if copied != self.length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        copy.as_file().sync_all()?;
+        let name = Path::new(self.source.path.file_name().unwrap_or_default());
+        for path in rescued_paths(&folder.join(name)) {
+            match copy.persist_noclobber(&path) {
+                Ok(_) => {
+                    sync_folder(folder)?;
+                    return Ok(place(&path));
+                }
+                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => copy = error.file,
+                Err(error) => return Err(error.error),
+            }
         }
         Err(io::ErrorKind::AlreadyExists.into())
     }
@@ -212,8 +236,8 @@ impl LedgerStorage for FileStorage {
 
     fn displacement(&mut self) -> io::Result<Option<Displacement>> {
         let Some(how) = self.difference()? else { return Ok(None) };
-        let rescued = if how.is_elsewhere() { self.rescue().ok() } else { None };
-        Ok(Some(Displacement { how, rescued }))
+        let rescue = if how.is_elsewhere() { self.rescue() } else { Rescue::NotNeeded };
+        Ok(Some(Displacement { how, rescue }))
     }
 
     fn take_touched(&mut self) -> io::Result<bool> {
@@ -226,12 +250,7 @@ impl LedgerStorage for FileStorage {
 
     fn sync_created(&mut self) -> io::Result<()> {
         self.source.file.sync_all()?;
-        // A directory can be opened and synced on Unix only; other systems do it themselves.
-        if cfg!(unix) {
-            let parent = self.source.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
-        }
-        Ok(())
+        sync_folder(self.source.folder())
     }
 }
 
@@ -250,6 +269,15 @@ pub fn refuse_beside_rescued(path: &Path) -> Result<(), LedgerError> {
 fn rescued_paths(path: &Path) -> impl Iterator<Item = PathBuf> {
     let names = std::iter::once(".rescued".to_owned()).chain((2..RESCUED_MAX).map(|n| format!(".rescued-{n}")));
     names.map(move |name| beside(path, &name))
+}
+
+/// Makes the names in a folder durable.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    // A directory can be opened and synced on Unix only; other systems do it themselves.
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn modified_at(found: &Metadata) -> ModifiedAt {

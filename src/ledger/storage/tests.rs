@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::ledger::error::{DisplacedHow, LedgerError, LedgerOperation, LockHolder};
+use crate::ledger::error::{DisplacedHow, LedgerError, LedgerOperation, LockHolder, Rescue};
 use tempfile::TempDir;
 
 fn locked(path: &std::path::Path) -> Result<FileStorage, LedgerError> {
@@ -140,15 +140,51 @@ fn a_ledger_that_is_pulled_away_is_noticed_and_copied() {
         storage.append(b"two").unwrap();
         let found = storage.displacement().unwrap().unwrap();
         assert_eq!(found.how, how);
-        let rescued = how.is_elsewhere().then(|| copy.display().to_string());
-        assert_eq!(found.rescued, rescued, "{how:?}");
-        if rescued.is_some() {
+        let copied = |copy: &std::path::Path| Rescue::Copied(copy.display().to_string());
+        let expected = if how.is_elsewhere() { copied(&copy) } else { Rescue::NotNeeded };
+        assert_eq!(found.rescue, expected, "{how:?}");
+        if expected != Rescue::NotNeeded {
             assert_eq!(std::fs::read_to_string(&copy).unwrap(), "one two");
             assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
-            let second = storage.displacement().unwrap().unwrap().rescued.unwrap();
-            assert!(second.ends_with("l.rescued-2"), "no copy is overwritten: {second}");
+            let second = storage.displacement().unwrap().unwrap().rescue;
+            assert_eq!(second, copied(&folder.path().join("l.rescued-2")), "no copy is overwritten");
         }
     }
+}
+
+#[test]
+fn a_copy_that_is_not_whole_gets_no_name() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("l");
+    let mut storage = locked(&path).unwrap();
+    storage.append(b"one two").unwrap();
+    let others = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    others.set_len(3).unwrap();
+    let found = storage.displacement().unwrap().unwrap();
+    assert!(matches!(found.rescue, Rescue::Failed(_)), "{found:?}");
+    assert_eq!(names_in(folder.path()), ["l.lock"]);
+}
+
+#[test]
+fn a_copy_goes_elsewhere_where_the_folder_is_gone() {
+    let folder = TempDir::new().unwrap();
+    // A name that nobody else has in the folder for temporary files.
+    let name = format!("{}.ledger", folder.path().file_name().unwrap().display());
+    let inner = folder.path().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    let mut storage = locked(&inner.join(&name)).unwrap();
+    storage.append(b"one").unwrap();
+    std::fs::remove_dir_all(&inner).unwrap();
+    let found = storage.displacement().unwrap().unwrap();
+    let copy = std::env::temp_dir().join(format!("{name}.rescued"));
+    assert_eq!(found.rescue, Rescue::Copied(copy.display().to_string()));
+    assert_eq!(std::fs::read_to_string(&copy).unwrap(), "one");
+    std::fs::remove_file(copy).unwrap();
+}
+
+fn names_in(folder: &std::path::Path) -> Vec<String> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 /// Sets the time of the last change to some seconds ago, as if the file had rested.
