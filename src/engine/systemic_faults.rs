@@ -173,7 +173,8 @@ impl UndecidedWrites {
             let code = if code.is_empty() { String::new() } else { format!(", most recently with {code}") };
             let seconds = STUCK_TIME.as_secs();
             let detail = format!(
-                "for {seconds} s every write has failed{code}; run `doctor` on the same pool; a rerun resumes from here"
+                "for {seconds} s every write has failed{code}; run `doctor --probe-write` on the same pool; a rerun \
+                 resumes from here"
             );
             StopError::new(StopCause::Bound, detail)
         })
@@ -181,17 +182,17 @@ impl UndecidedWrites {
 }
 
 fn stop_error(systemic: SystemicFault, kind: CallKind, fault: &CallFault) -> StopError {
-    let what = match kind {
-        CallKind::Read => "read the user",
-        CallKind::Write => "link",
-        CallKind::Unlink => "unlink",
+    let (what, doctor) = match kind {
+        CallKind::Read => ("read the user", "doctor"),
+        CallKind::Write => ("link", "doctor --probe-write"),
+        CallKind::Unlink => ("unlink", "doctor"),
     };
     let code = Some(fault.code()).filter(|code| !code.is_empty()).map_or_else(String::new, |code| format!(" ({code})"));
     StopError::new(
         StopCause::Unreachable,
         format!(
             "the calls of the first {SYSTEMIC_ROWS} rows to {what} all ended in the same fault: {systemic}{code}; check \
-             --endpoint-url, AWS_ENDPOINT_URL and the proxy (HTTPS_PROXY), then run `doctor` on the same pool; a rerun \
+             --endpoint-url, AWS_ENDPOINT_URL and the proxy (HTTPS_PROXY), then run `{doctor}` on the same pool; a rerun \
              resumes from here"
         ),
     )

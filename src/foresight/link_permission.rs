@@ -5,17 +5,19 @@
 //! | `AccessDeniedException` | no permission | the error of IAM for a missing right (API reference, "Common errors") |
 //! | `UserNotFoundException`, `ResourceNotFoundException` | permission | errors of the operation itself (API reference, "AdminLinkProviderForUser"): it looked for the user or the provider |
 //! | `InvalidParameterException` | permission | the same; a request of the wrong form is answered with a text about constraints, before or after IAM is asked, and shows nothing |
+//! | `UnknownOperationException` | stopped | the address does not have the operation |
 //! | success | - | the service creates what a call names, so it is not Amazon Cognito |
 //! | anything else | not clear | `NotAuthorizedException` stands for a missing right and for a user that may not be linked |
 
 use super::faults::stop_error;
 use crate::clock::{Clock, sleep};
 use crate::domain::doctor::CheckResult;
+use crate::domain::run::StopCause;
 use crate::limits;
 use crate::pace::retry::backoff;
 use crate::seed::Rng;
 use crate::service::CallFault;
-use crate::service::classify::{CallKind, FaultClass, classify};
+use crate::service::classify::{CallKind, FaultClass, UNKNOWN_OPERATION, classify};
 use crate::service::permission_probe::{LinkPermissionProbe, NobodysLink};
 
 /// Errors with which the operation refuses a user or a provider that does not exist.
@@ -35,6 +37,9 @@ pub async fn check_link_permission(
         attempts += 1;
         let Err(fault) = port.attempt(link).await else { return CheckResult::NobodyLinked };
         let is_worth_a_retry = match classify(CallKind::Write, &fault) {
+            _ if fault.code() == UNKNOWN_OPERATION => {
+                return CheckResult::Stopped(stop_error(StopCause::Unreachable, OPERATION, &fault));
+            }
             FaultClass::Fatal(cause) => return CheckResult::Stopped(stop_error(cause, OPERATION, &fault)),
             FaultClass::Throttled { .. } | FaultClass::Unreached | FaultClass::Transient => true,
             _ => matches!(fault, CallFault::Transport { .. } | CallFault::Answered { status: 500.., .. }),

@@ -188,7 +188,7 @@ impl PoolIndexBuilder {
     pub fn add_users(&mut self, users: Vec<PoolUser>) {
         for user in users {
             let hashes = self.required.hashes_of(&user);
-            self.shows_capitals |= folded(user.username.expose()) != user.username.expose();
+            self.note_spelling(&user);
             let Ok(position) = u32::try_from(self.users.len()) else { return };
             if !hashes.is_empty() {
                 self.entries.extend(hashes.into_iter().map(|hash| (hash, UserPosition(position))));
@@ -221,6 +221,11 @@ impl PoolIndexBuilder {
             modified_unix_ms: user.modified_unix_ms,
             identities,
         }
+    }
+
+    /// Takes note of how the pool shows the name of a user.
+    pub fn note_spelling(&mut self, user: &PoolUser) {
+        self.shows_capitals |= folded(user.username.expose()) != user.username.expose();
     }
 
     pub fn build(self) -> PoolIndex {

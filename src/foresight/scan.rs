@@ -19,6 +19,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::destination::{PoolNaming, is_same_name, look_up_filters};
 use super::faults::{pace_verdict, stop_error};
 use super::pool_index::RequiredUsers;
+use super::preflight::PatientReader;
 use crate::clock::{Clock, Instant, UnixMs, sleep_until, timeout_at};
 use crate::domain::identity::{Destination, Personal, profile_username};
 use crate::domain::row::Link;
@@ -190,6 +191,17 @@ pub async fn look_up(
     take: TakeUsers<'_>,
 ) -> Result<ScanResult, StopError> {
     PoolScan::new(directory, options, clock, VecDeque::new(), next_look_up).run(take).await
+}
+
+/// Reads the first users of the pool, in one call.
+pub async fn first_users(
+    directory: &dyn UserDirectory,
+    clock: Clock,
+    rng: &mut Rng,
+) -> Result<Vec<PoolUser>, StopError> {
+    let query = UserQuery { filter: None, limit: u32::try_from(limits::USERS_PER_PAGE_MAX).ok(), token: None };
+    let mut calls = PatientReader::new(clock, rng);
+    Ok(calls.call("ListUsers", &|| directory.list_users(query.clone())).await?.value.users)
 }
 
 #[derive(Debug)]

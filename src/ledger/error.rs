@@ -119,8 +119,8 @@ pub enum LedgerError {
         holder: Option<LockHolder>,
     },
     #[error(
-        "ledger {place} belongs to {held}, and this run is for {expected}: name the ledger of this pool with `--ledger FILE`, \
-         or the pool of this ledger"
+        "ledger {place} belongs to {held}, and this run is for {expected}: use another ledger, or the pool and the endpoint \
+         of this one"
     )]
     Mismatch {
         place: String,

@@ -99,8 +99,8 @@ fn answered(kind: CallKind, status: u16, code: &str, text: &str, retry_after: Op
         NOT_AUTHORIZED => not_authorized(kind, text).map_or(FaultClass::Fatal(StopCause::AccessDenied), doubtful),
         "OperationNotEnabledException" => FaultClass::Fatal(StopCause::NotEnabledHere),
         // Something between us and the service may answer so to one row: `engine/systemic_faults` counts them.
-        "UnknownOperationException" if kind != CallKind::Read => may_have_had_an_effect(kind),
-        "UnknownOperationException" => FaultClass::Fatal(StopCause::Unreachable),
+        UNKNOWN_OPERATION if kind != CallKind::Read => may_have_had_an_effect(kind),
+        UNKNOWN_OPERATION => FaultClass::Fatal(StopCause::Unreachable),
         // A list names nothing but the pool.
         "ResourceNotFoundException" if kind == CallKind::Read => FaultClass::Fatal(StopCause::PoolMissing),
         "ResourceNotFoundException" => doubtful(not_found(text)),
@@ -120,6 +120,9 @@ fn answered(kind: CallKind, status: u16, code: &str, text: &str, retry_after: Op
         _ => doubtful(RefusalCode::Unrecognised),
     }
 }
+
+/// The code of AWS services for an operation that they do not have.
+pub const UNKNOWN_OPERATION: &str = "UnknownOperationException";
 
 /// The service's code for a missing right of the caller, and perhaps for a user who may not be linked.
 pub const NOT_AUTHORIZED: &str = "NotAuthorizedException";

@@ -127,6 +127,28 @@ fn filters_see_less_and_say_so() {
     assert_eq!(cheaper["forecast"]["lookup"], "scan", "a page is cheaper than a call a row");
 }
 
+/// The pool ignores case, and shows names as they were given: no filter on another spelling finds the user.
+#[test]
+fn filters_do_not_say_that_there_is_no_user_where_the_pool_keeps_capitals() {
+    let home = Home::new();
+    let pool = r#"{"version":1,"pool":{"id":"sim-local-1_Capitals1","case_sensitive":false},
+        "providers":[{"name":"Okta","type":"OIDC"}],"users":[{"username":"Carlos"}]}"#;
+    home.write("pool.json", pool);
+    home.write("in.csv", "destination_username,source_provider,source_value\nCARLOS,Okta,00u1\n");
+    let validate = |behaviors: &[&str], status| {
+        let given = ["validate", "in.csv", "--lookup", "filter", "--simulate", "--pool-file", "pool.json"];
+        let arguments = [&given[..], behaviors, &["--output", "json"]].concat();
+        let report: Value = serde_json::from_str(&home.run(&arguments).left_with(status).stdout).unwrap();
+        report["forecast"]["by_verdict"].clone()
+    };
+    assert_eq!(validate(&["--simulate-behavior", "names-keep-case"], 0), json!({ "link": 1 }));
+    assert_eq!(
+        validate(&[], 0),
+        json!({ "link": 1 }),
+        "the pool shows the name in lower case, which is asked for first"
+    );
+}
+
 #[test]
 fn link_does_what_the_plan_says_and_goes_on_with_it() {
     let case = Case::new();

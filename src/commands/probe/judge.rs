@@ -10,7 +10,7 @@ use super::scene::{self, Sightings, Step};
 use crate::limits;
 use crate::service::CallFault;
 use crate::service::assumptions::{ASSUMPTIONS, Assumption};
-use crate::service::classify::{CallKind, FaultClass, classify};
+use crate::service::classify::{CallKind, FaultClass, UNKNOWN_OPERATION, classify};
 use crate::service::probe::{ProbeFacts, ProbeUser, WriteForm};
 use crate::ui::format::duration;
 
@@ -237,7 +237,7 @@ fn is_throttle(fault: &CallFault) -> bool {
 
 /// Whether the refusal is about the rights of the caller, or the operation itself.
 fn is_about_operation(fault: &CallFault) -> bool {
-    is_denied(fault) || fault.code() == "UnknownOperationException"
+    is_denied(fault) || fault.code() == UNKNOWN_OPERATION
 }
 
 fn has(fault: &CallFault, part: &str) -> bool {

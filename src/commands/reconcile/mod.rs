@@ -308,7 +308,8 @@ fn next_steps(args: &ReconcileArgs, report: &DriftReport, input: &str, context: 
         options.extend(args.provider.iter().map(|name| format!(" --provider {}", shell_word(name.as_str()))));
         let input = path(&args.input);
         let (bounds, why) = args.bounds_for(counts, &context.file_settings);
-        steps.push(format!("link what is missing: `cognito-link reconcile {input}{options}{bounds} --apply`{why}"));
+        let what = if counts.missing > 0 { "what is missing" } else { "the rows whose links the pool may not show" };
+        steps.push(format!("link {what}: `cognito-link reconcile {input}{options}{bounds} --apply`{why}"));
     }
     let to_explain = [(counts.moved, "moved"), (counts.misfired, "misfired"), (counts.extra, "extra")];
     let standing = to_explain.into_iter().find(|(number, _)| *number > 0).map(|(_, standing)| standing);

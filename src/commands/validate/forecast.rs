@@ -29,7 +29,7 @@ use crate::foresight::pool_index::{RequiredUsers, RequiredUsersBuilder};
 use crate::foresight::prediction::{PredictedOutcome, PredictionBasis, Predictor};
 use crate::foresight::preflight::{PoolKnowledge, mapped_attributes};
 use crate::foresight::scan::{LookUpCost, LookUpFilters, LookUpMethod, UserLookUp};
-use crate::foresight::scan::{ScanOptions, ScanResult, look_up, scan};
+use crate::foresight::scan::{ScanOptions, ScanResult, first_users, look_up, scan};
 use crate::foresight::subject_profile::{SubjectComparison, SubjectProfiles, UnlikePool};
 use crate::foresight::subject_sample::{SubjectSample, sample_subjects};
 use crate::foresight::trust::TrustPolicy;
@@ -197,6 +197,13 @@ impl ForecastInput<'_> {
                 look_up(directory, options, clock, &mut filters, &mut take_page).await?
             }
         };
+        // A filter does not find a name that the pool shows in another spelling than the row and in lower case.
+        if method == LookUpMethod::Filter && !case_sensitive {
+            let mut rng = Rng::new(options.seed).fork("spelling");
+            let users = first_users(pool_directory.as_ref(), clock, &mut rng).await?;
+            scanned.reads += 1;
+            users.iter().for_each(|user| builder.note_spelling(user));
+        }
         let mut sample_stop = None;
         // The users that rows name are no sample of the pool.
         if method == LookUpMethod::Filter {
