@@ -3,7 +3,7 @@
 //! Goal: with the same ledger or plan, the run against another endpoint is refused before anything is sent. Method: two
 //! simulators with the pool id of a real Region; the second stands for the real service.
 
-use super::harness::{Finished, Home, POOL, Running, Simulator, csv, give_credentials, pairs, pool_file};
+use super::harness::{Fate, Finished, Home, POOL, Proxy, Running, Simulator, csv, give_credentials, pairs, pool_file};
 
 const REAL_POOL: &str = "us-east-1_Rehearse1";
 const POOL_NAME: &str = "Customers";
@@ -110,6 +110,22 @@ fn a_run_says_whose_pool_it_writes_to() {
     assert_eq!((&origin["region"], &origin["endpoint"]), (&"us-east-1".into(), &real.url.as_str().into()));
     assert_eq!((&origin["arguments"][0], &origin["arguments"][1]), (&"link".into(), &"people.csv".into()));
     assert!(origin["host"].is_string() && origin["users"].is_u64() && origin["pool_name"].is_string(), "{origin}");
+}
+
+/// An emulator is not marked in the result of a run, so even a quiet one says where it writes.
+#[test]
+fn a_quiet_run_says_that_it_does_not_write_to_aws() {
+    let Scene { home, real, .. } = Scene::new();
+    let emulator = Proxy::before("Service", real.address(), |_, _| {
+        Fate::Rewritten(|head, body| {
+            let kept = head.split_inclusive("\r\n").filter(|line| !line.to_lowercase().starts_with("x-cognito-sim"));
+            kept.collect::<String>() + body
+        })
+    });
+    let finished = link_at(&home, &emulator.url, &["--yes", "--quiet"]).left_with(0);
+    let warned =
+        format!("warning: this run is for pool {REAL_POOL} at {}, which is no endpoint of AWS: ", emulator.url);
+    assert!(finished.stderr.contains(&warned), "{finished:#?}");
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl RunTarget {
 
     /// Prints and logs what the run is for. Its own simulator is not worth a line.
     fn announce(&self, ui: &Ui) {
-        let Binding { pool, endpoint, .. } = &self.binding;
+        let Binding { pool, endpoint, simulated } = &self.binding;
         let (account, principal) = self.caller.as_ref().map(|caller| (&caller.account, &caller.principal)).unzip();
         tracing::info!(
             %pool,
@@ -139,12 +139,17 @@ impl RunTarget {
             endpoint = endpoint.as_ref().map(tracing::field::display),
             "target"
         );
-        if !self.has_own_simulator {
-            let custom = if endpoint.is_some() { ", which is no endpoint of AWS" } else { "" };
-            ui.note(
-                MessageCode::Target,
-                &format!("this run is for {}{custom}: {}", place_of(&self.binding), self.details()),
-            );
+        if self.has_own_simulator {
+            return;
+        }
+        let (place, details) = (place_of(&self.binding), self.details());
+        match endpoint {
+            None => ui.note(MessageCode::Target, &format!("this run is for {place}: {details}")),
+            Some(_) => {
+                let text = format!("this run is for {place}, which is no endpoint of AWS: {details}");
+                // A simulated pool is marked as one in the result. Nothing else shows what stands in for AWS.
+                if *simulated { ui.note(MessageCode::Target, &text) } else { ui.warn(MessageCode::Target, &text) }
+            }
         }
     }
 
