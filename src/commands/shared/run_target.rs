@@ -143,13 +143,13 @@ impl RunTarget {
             return;
         }
         let (place, details) = (place_of(&self.binding), self.details());
-        match endpoint {
-            None => ui.note(MessageCode::Target, &format!("this run is for {place}: {details}")),
-            Some(_) => {
-                let text = format!("this run is for {place}, which is no endpoint of AWS: {details}");
-                // A simulated pool is marked as one in the result. Nothing else shows what stands in for AWS.
-                if *simulated { ui.note(MessageCode::Target, &text) } else { ui.warn(MessageCode::Target, &text) }
-            }
+        let what = if endpoint.is_some() { ", which is no endpoint of AWS" } else { "" };
+        let text = format!("this run is for {place}{what}: {details}");
+        // A simulated pool is marked as one in the result. Nothing else shows what stands in for AWS.
+        if endpoint.is_some() && !simulated {
+            ui.warn(MessageCode::Target, &text);
+        } else {
+            ui.note(MessageCode::Target, &text);
         }
     }
 

@@ -202,7 +202,9 @@ impl ForecastInput<'_> {
             let mut rng = Rng::new(options.seed).fork("spelling");
             let users = first_users(pool_directory.as_ref(), clock, &mut rng).await?;
             scanned.reads += 1;
-            users.iter().for_each(|user| builder.note_spelling(user));
+            for user in &users {
+                builder.note_spelling(user);
+            }
         }
         let mut sample_stop = None;
         // The users that rows name are no sample of the pool.
