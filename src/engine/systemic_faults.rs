@@ -173,20 +173,26 @@ impl UndecidedWrites {
             let code = if code.is_empty() { String::new() } else { format!(", most recently with {code}") };
             let seconds = STUCK_TIME.as_secs();
             let detail = format!(
-                "for {seconds} s every write has failed{code}; run `doctor --probe-write` on the same pool; a rerun \
-                 resumes from here"
+                "for {seconds} s every write has failed{code}; run `{}` on the same pool; a rerun resumes from here",
+                doctor_for(kind)
             );
             StopError::new(StopCause::Bound, detail)
         })
     }
 }
 
+/// The check that shows what a call of this kind meets. It tries no unlink.
+fn doctor_for(kind: CallKind) -> &'static str {
+    if kind == CallKind::Write { "doctor --probe-write" } else { "doctor" }
+}
+
 fn stop_error(systemic: SystemicFault, kind: CallKind, fault: &CallFault) -> StopError {
-    let (what, doctor) = match kind {
-        CallKind::Read => ("read the user", "doctor"),
-        CallKind::Write => ("link", "doctor --probe-write"),
-        CallKind::Unlink => ("unlink", "doctor"),
+    let what = match kind {
+        CallKind::Read => "read the user",
+        CallKind::Write => "link",
+        CallKind::Unlink => "unlink",
     };
+    let doctor = doctor_for(kind);
     let code = Some(fault.code()).filter(|code| !code.is_empty()).map_or_else(String::new, |code| format!(" ({code})"));
     StopError::new(
         StopCause::Unreachable,

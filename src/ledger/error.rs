@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 use super::record::{Binding, FORMAT_VERSION};
 use crate::domain::escape::shell_path;
 use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::run::{StopCause, StopError};
 use crate::domain::state::IllegalTransition;
-use crate::limits::LEDGER_LINE_BYTES_MAX;
+use crate::limits::{LEDGER_LINE_BYTES_MAX, RESCUED_MAX};
 
 /// The run that holds a ledger, as it wrote itself into the file beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +45,10 @@ impl DisplacedHow {
 pub enum Rescue {
     /// The file is where it was.
     NotNeeded,
-    /// The path of the copy.
+    /// The path of the copy, beside the place of the ledger.
     Copied(String),
+    /// The path of the copy, in the folder for temporary files.
+    CopiedElsewhere(String),
     /// Why there is none.
     Failed(String),
 }
@@ -191,14 +194,18 @@ fn rescued_text(place: &str, copy: &str, is_new: bool) -> String {
         format!(
             "ledger {place} is there, and {copy} beside it holds what an earlier run wrote: keep the one with all links \
              under the ledger's name, move the other one elsewhere, and run again; `cognito-link report FILE` counts the \
-             links of each"
+             links of each, and if both have links of their own, `undo` takes each file by its path"
         )
     }
 }
 
-/// Returns the commands that keep the first bytes of a ledger under its name, and the whole file beside it.
+/// Returns the commands that keep the first bytes of a ledger under its name, and the whole file beside it under a name that
+/// no file has.
 fn keep_lines_before(place: &str, offset: u64) -> String {
-    let (ledger, damaged) = (shell_path(place), shell_path(&format!("{place}.damaged")));
+    let names = std::iter::once(".damaged".to_owned()).chain((2..RESCUED_MAX).map(|n| format!(".damaged-{n}")));
+    let mut names = names.map(|ending| format!("{place}{ending}"));
+    let damaged = names.find(|name| !Path::new(name).exists()).unwrap_or_else(|| format!("{place}.damaged-new"));
+    let (ledger, damaged) = (shell_path(place), shell_path(&damaged));
     if offset == 0 {
         return format!("start a new one: `mv {ledger} {damaged}`");
     }
@@ -213,6 +220,13 @@ fn advice(place: &str, how: DisplacedHow, rescue: &Rescue) -> String {
             let first = if how == DisplacedHow::Replaced { "move the other file away, " } else { "" };
             format!("everything that was written is in {copy}: {first}give it the ledger's name, and run again")
         }
+        (Rescue::CopiedElsewhere(copy), _) => {
+            let first = if how == DisplacedHow::Replaced { "move the other file away, " } else { "" };
+            format!(
+                "everything that was written is in {copy}, a folder that the system may empty: {first}copy it to the \
+                 ledger's place now, and run again"
+            )
+        }
         (Rescue::Failed(why), DisplacedHow::Moved) => {
             format!("what was written could not be copied ({why}): put the ledger back where it was, and run again")
         }
@@ -220,6 +234,11 @@ fn advice(place: &str, how: DisplacedHow, rescue: &Rescue) -> String {
             "what was written could not be copied ({why}): restore it from a copy of your own, and run again; without one, \
              links that exist end `already_linked`, and `undo` does not know them"
         ),
+        (Rescue::NotNeeded, DisplacedHow::Truncated) => {
+            "restore it from a copy of your own, and run again; without one, links that exist end `already_linked`, and \
+             `undo` does not know them"
+                .to_owned()
+        }
         (Rescue::NotNeeded, _) => format!(
             "check it with `cognito-link verify {}`, restore it from a copy if it is damaged, and run again",
             shell_path(place)

@@ -389,7 +389,9 @@ fn a_comparison_is_true_whatever_the_service_does() {
             Ok((made, wanted)) => links = (links.0 + made, links.1 + wanted),
             Err(panic) => {
                 let names: Vec<&str> = behaviors.iter().map(|behavior| behavior.name()).collect();
-                let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+                let text = panic.downcast_ref::<String>().cloned();
+                let text =
+                    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
                 failed.push(format!("{} with seed {seed}: {text}", names.join("+")));
             }
         }

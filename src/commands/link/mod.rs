@@ -735,14 +735,14 @@ fn check_approval(
     ui: &Ui,
 ) -> Result<PlanApproval, Failure> {
     let name = path.display();
+    let approve = approve_command(path, signature);
     let signature = signature.map_or_else(|| signature_path(path), Path::to_owned);
     let is_there =
         if ObjectAddress::is_meant(&signature) { OutputFile::exists(&signature)? } else { signature.exists() };
     if !is_there {
         return Err(Failure::Mismatch(format!(
-            "{name} is not approved: there is no {}; nothing was sent, approve it with `{}`",
-            signature.display(),
-            approve_command(path)
+            "{name} is not approved: there is no {}; nothing was sent, approve it with `{approve}`",
+            signature.display()
         )));
     }
     // OpenSSH reads files only.
@@ -755,14 +755,16 @@ fn check_approval(
             Ok(PlanApproval { principal: cut(&principal), key: cut(&key) })
         }
         Err(reason) => Err(Failure::Mismatch(format!(
-            "{name} is not approved as it is now: {reason}; nothing was sent, approve it with `{}`",
-            approve_command(path)
+            "{name} is not approved as it is now: {reason}; nothing was sent, approve it with `{approve} --force`"
         ))),
     }
 }
 
-fn approve_command(plan: &Path) -> String {
-    format!("cognito-link plan approve {} --key KEY", shell_path(&plan.display().to_string()))
+/// Returns the command that writes the approval where `link` looks for it.
+fn approve_command(plan: &Path, signature: Option<&Path>) -> String {
+    let path = |path: &Path| shell_path(&path.display().to_string());
+    let out = signature.map_or_else(String::new, |signature| format!(" --out {}", path(signature)));
+    format!("cognito-link plan approve {} --key KEY{out}", path(plan))
 }
 
 /// Opens the ledger where there is one. Where there is none, checks that one can be created, and leaves no file.

@@ -100,7 +100,7 @@ pub async fn cmd_probe(args: ProbeArgs, context: &CommandContext<'_>) -> Result<
         Ok(findings) => {
             view::print_findings(findings, &report, &region, exit, ui)?;
             // What is left has an error for each pool already.
-            if let Some(failure) = report.failure().filter(|_| report.left.is_empty()) {
+            if let Some(failure) = report.open_questions() {
                 failure.print(ui);
             }
         }

@@ -27,14 +27,18 @@ pub struct ProbeReport {
 }
 
 impl ProbeReport {
-    /// How the command fails by what a probe that asked everything did not find, or left.
+    /// How the command fails by what a probe that asked everything left, or did not find.
     pub(super) fn failure(&self) -> Option<Failure> {
-        if !self.left.is_empty() {
-            return Some(Failure::PoolsLeft { number: self.left.len() });
-        }
+        let left = (!self.left.is_empty()).then_some(Failure::PoolsLeft { number: self.left.len() });
+        left.or_else(|| self.open_questions())
+    }
+
+    /// How it fails by the operations that were denied.
+    pub(super) fn open_questions(&self) -> Option<Failure> {
         let denied: Vec<String> = self.denied.iter().map(|name| format!("cognito-idp:{name}")).collect();
         (!denied.is_empty()).then(|| {
-            let detail = format!("the questions that need {} are open: allow it, and run again", denied.join(", "));
+            let them = if denied.len() == 1 { "it" } else { "them" };
+            let detail = format!("the questions that need {} are open: allow {them}, and run again", denied.join(", "));
             StopError::new(StopCause::AccessDenied, detail).into()
         })
     }

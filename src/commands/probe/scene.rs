@@ -172,11 +172,13 @@ pub(super) fn long_together_id() -> String {
 pub(super) async fn play(caller: &mut ProbeCaller<'_>, name: &str) -> Result<Sightings, ProbeStop> {
     let mut scene = Scene { caller, pool: String::new(), seen: Sightings::default() };
     scene.pool = scene.caller.create_pool(name.to_owned(), false, false).await?;
+    // Before anything is written: a service that answers both calls with one pool has created none.
+    let second_pool = scene.caller.create_pool(format!("{name}-2"), true, true).await?;
     scene.create_providers().await?;
     let sub = scene.create_users().await?;
     scene.link_plain().await?;
     scene.link_all(sub).await?;
-    scene.ask_second_pool(format!("{name}-2")).await?;
+    scene.ask_second_pool(second_pool).await?;
     scene.wait_for_marker().await?;
     scene.read_with_filters().await?;
     scene.unlink_plain().await?;
@@ -322,8 +324,7 @@ impl Scene<'_, '_> {
     }
 
     /// The pool has one user, whose verified address is an alias. User names differ by case in it.
-    async fn ask_second_pool(&mut self, name: String) -> Result<(), ProbeStop> {
-        let pool = self.caller.create_pool(name, true, true).await?;
+    async fn ask_second_pool(&mut self, pool: String) -> Result<(), ProbeStop> {
         let email = "probe-by-email@example.com".to_owned();
         let calls = [
             ProbeCall::CreateProvider { pool: pool.clone(), name: OIDC.to_owned(), kind: ProbeProvider::Oidc },

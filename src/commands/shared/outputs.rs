@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Failure;
 use crate::input::OutputFile;
 
-/// Its file holds a pool that a further run goes on with.
+/// The option for the file of a simulated pool, which a later run can go on with.
 pub(super) const SAVE_POOL: &str = "--save-pool";
 
 /// Refuses an output that cannot be written, or that would replace a file which the command reads, the ledger, another

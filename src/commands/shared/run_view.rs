@@ -64,16 +64,16 @@ pub fn print_run_report_with(
     if report.links_of_disabled_users > 0 {
         ui.warn(MessageCode::DisabledUsers, &disabled_users_text(report.links_of_disabled_users));
     }
-    // No command takes a damaged ledger: the error says what to do.
-    if let Some(ledger) = ledger.filter(|_| !ended_at_damage(report)) {
+    if let Some(ledger) = ledger.filter(|_| !ended_at_ledger(report)) {
         print_steps_after_run(&report.counts, report.not_read.unwrap_or(0), &[ledger], input, resume, ui);
     }
     Ok(())
 }
 
-/// Whether the run has stopped because its ledger is damaged.
-pub fn ended_at_damage(report: &RunReport) -> bool {
-    matches!(&report.ended, RunOutcome::Stopped(stop) if stop.cause == StopCause::LedgerDamaged)
+/// Whether the run has stopped because its ledger is damaged or cannot be written: the error says what to do first.
+pub fn ended_at_ledger(report: &RunReport) -> bool {
+    matches!(&report.ended, RunOutcome::Stopped(stop)
+        if matches!(stop.cause, StopCause::LedgerDamaged | StopCause::LedgerIo))
 }
 
 fn disabled_users_text(links: u64) -> String {
@@ -95,7 +95,7 @@ fn run_text(report: &RunReport, ledger: Option<&str>, style: Style) -> String {
     lines.push(pool_and_calls(report));
     if let Some(missed) = report.missed {
         let what = if missed == 0 {
-            "every row matched".to_owned()
+            "no row differed from".to_owned()
         } else {
             format!("{} did not match", counted(missed, "row"))
         };

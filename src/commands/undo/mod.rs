@@ -335,7 +335,7 @@ fn note_selection(found: &UndoSelectionCounts, input: Option<&String>, links_in_
     for (number, what) in [
         (found.in_doubt, "of them in doubt from an earlier undo and read first"),
         (found.not_selected, "not selected"),
-        (found.recovered, "left out: somebody else may have made that many (see --include-recovered)"),
+        (found.recovered, "left out, which somebody else may have made (see --include-recovered)"),
     ] {
         if number > 0 {
             parts.push(format!("{} {what}", format::count(number)));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::commands::shared::next_command::{explain_step, report_step};
 use crate::commands::shared::run_view::{
-    TableLine, ended_at_damage, how_it_ended, joined, pool_and_calls, refusals_text, run_json, table,
+    TableLine, ended_at_ledger, how_it_ended, joined, pool_and_calls, refusals_text, run_json, table,
 };
 use crate::domain::outcome::{RefusalCode, UndoOutcome};
 use crate::domain::row::Row;
@@ -77,8 +77,7 @@ fn undo_text(report: &RunReport, left_out: u64, ledger: &str, style: Style) -> S
 }
 
 fn next_steps(report: &RunReport, ledger: &str, again: &str) -> Vec<String> {
-    // No command takes a damaged ledger: the error says what to do.
-    if ended_at_damage(report) {
+    if ended_at_ledger(report) {
         return Vec::new();
     }
     let counts = &report.counts;

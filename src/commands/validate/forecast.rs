@@ -197,7 +197,8 @@ impl ForecastInput<'_> {
                 look_up(directory, options, clock, &mut filters, &mut take_page).await?
             }
         };
-        // A filter does not find a name that the pool shows in another spelling than the row and in lower case.
+        // The filters ask for the row's spelling and for lower case, and do not find a name that the pool shows otherwise.
+        // The first users tell whether it does.
         if method == LookUpMethod::Filter && !case_sensitive {
             let mut rng = Rng::new(options.seed).fork("spelling");
             let users = first_users(pool_directory.as_ref(), clock, &mut rng).await?;

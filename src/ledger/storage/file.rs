@@ -139,7 +139,8 @@ impl FileStorage {
         match self.copy_into(self.source.folder()) {
             Ok(copy) => Rescue::Copied(copy),
             Err(error) => {
-                self.copy_into(&std::env::temp_dir()).map_or(Rescue::Failed(error.to_string()), Rescue::Copied)
+                let elsewhere = self.copy_into(&std::env::temp_dir());
+                elsewhere.map_or(Rescue::Failed(error.to_string()), Rescue::CopiedElsewhere)
             }
         }
     }
@@ -158,7 +159,8 @@ impl FileStorage {
         for path in rescued_paths(&folder.join(name)) {
             match copy.persist_noclobber(&path) {
                 Ok(_) => {
-                    sync_folder(folder)?;
+                    // The copy has its name; a second one elsewhere would be no safer.
+                    let _ = sync_folder(folder);
                     return Ok(place(&path));
                 }
                 Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => copy = error.file,

@@ -178,7 +178,7 @@ fn a_copy_goes_elsewhere_where_the_folder_is_gone() {
     std::fs::remove_dir_all(&inner).unwrap();
     let found = storage.displacement().unwrap().unwrap();
     let copy = std::env::temp_dir().join(format!("{name}.rescued"));
-    assert_eq!(found.rescue, Rescue::Copied(copy.display().to_string()));
+    assert_eq!(found.rescue, Rescue::CopiedElsewhere(copy.display().to_string()));
     assert_eq!(std::fs::read_to_string(&copy).unwrap(), "one");
     std::fs::remove_file(copy).unwrap();
 }

@@ -503,8 +503,12 @@ impl<'a> Play<'a> {
     /// Whether the user may have the identity twice, by its subject since a sign-in and by the attribute of a later call, and
     /// the service hides the second one from `undo`.
     fn may_hide_a_second_link(&self, row: &MatrixRow) -> bool {
+        let was_in_doubt = self.figures.killed > 0
+            || self.left_in_doubt.contains(&row.row.key)
+            || !self.unanswered_calls_for(row).is_empty();
         self.case.behaves(Behavior::AttributeLinksHidden)
             && row.attribute().is_some()
+            && was_in_doubt
             && self.signed_in.contains(&row.row.key)
     }
 
@@ -580,9 +584,11 @@ impl<'a> Play<'a> {
             let sign_in = SignIn { provider, user_id, claims: claims(&row), ..SignIn::default() };
             let now = self.now;
             let signed_in = self.scene.account.with(|account| account.sign_in(now, POOL, &sign_in));
+            if signed_in.is_ok() {
+                self.signed_in.insert(row.row.key);
+            }
             let who = signed_in.map(|who| who.username).map_err(|error| error.message);
             self.note(&format!("{} of {} signs in: {who:?}", row.situation, row.row.number));
-            self.signed_in.insert(row.row.key);
             self.advance(Actor::SignIn);
             self.now += 100;
         }
