@@ -181,7 +181,7 @@ impl UndecidedWrites {
     }
 }
 
-/// The check that shows what a call of this kind meets. It tries no unlink.
+/// The command that tries such a call; none tries an unlink.
 fn doctor_for(kind: CallKind) -> &'static str {
     if kind == CallKind::Write { "doctor --probe-write" } else { "doctor" }
 }

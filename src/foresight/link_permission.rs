@@ -110,6 +110,7 @@ mod tests {
             (vec![answer(400, "NotAuthorizedException", "x is not authorized to perform: y")], "no: access_denied"),
             (vec![answer(400, "NotAuthorizedException", "User is disabled.")], "unclear: NotAuthorizedException"),
             (vec![answer(400, "ExpiredTokenException", "expired")], "no: credentials"),
+            (vec![answer(400, "UnknownOperationException", "")], "no: unreachable"),
             (vec![absent()], "yes: UserNotFoundException"),
             (vec![answer(400, "ResourceNotFoundException", "x does not exist")], "yes: ResourceNotFoundException"),
             (vec![answer(400, "InvalidParameterException", "Invalid ProviderName")], "yes: InvalidParameterException"),

@@ -41,8 +41,8 @@ impl<'a> Note<'a> {
 ///
 /// Appended columns replace those of an earlier run. Rows of a CSV that could not be split are written as one field and
 /// padded to one field more than the header has, so that they can be read again and are invalid again; a row with more or
-/// fewer fields than the header keeps them all, and is padded likewise before appended columns. A JSON line that is no object becomes the member `link_raw` of one if
-/// columns are appended.
+/// fewer fields than the header keeps them all, and is padded likewise before appended columns. A JSON line that is no
+/// object becomes the member `link_raw` of one if columns are appended.
 #[derive(Debug)]
 pub struct RecordWriter {
     path: PathBuf,

@@ -2,14 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
 
 use super::record::{Binding, FORMAT_VERSION};
 use crate::domain::escape::shell_path;
 use crate::domain::row::{RowKey, RowNumber};
 use crate::domain::run::{StopCause, StopError};
 use crate::domain::state::IllegalTransition;
-use crate::limits::{LEDGER_LINE_BYTES_MAX, RESCUED_MAX};
+use crate::limits::LEDGER_LINE_BYTES_MAX;
 
 /// The run that holds a ledger, as it wrote itself into the file beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,46 +198,38 @@ fn rescued_text(place: &str, copy: &str, is_new: bool) -> String {
     }
 }
 
-/// Returns the commands that keep the first bytes of a ledger under its name, and the whole file beside it under a name that
-/// no file has.
+/// Returns the commands that keep the first bytes of a ledger under its name, and the whole file beside it. `ln` fails where
+/// that file has been made before.
 fn keep_lines_before(place: &str, offset: u64) -> String {
-    let names = std::iter::once(".damaged".to_owned()).chain((2..RESCUED_MAX).map(|n| format!(".damaged-{n}")));
-    let mut names = names.map(|ending| format!("{place}{ending}"));
-    let damaged = names.find(|name| !Path::new(name).exists()).unwrap_or_else(|| format!("{place}.damaged-new"));
-    let (ledger, damaged) = (shell_path(place), shell_path(&damaged));
+    let beside = |ending: &str| shell_path(&format!("{place}{ending}"));
+    let (ledger, damaged, cut) = (shell_path(place), beside(".damaged"), beside(".cut"));
     if offset == 0 {
-        return format!("start a new one: `mv {ledger} {damaged}`");
+        return format!("start a new one: `ln {ledger} {damaged} && rm {ledger}`");
     }
     format!(
-        "keep the lines before that one: `mv {ledger} {damaged} && (umask 077; head -c {offset} {damaged} > {ledger})`"
+        "keep the lines before that one: `ln {ledger} {damaged} && (umask 077; head -c {offset} {damaged} > {cut}) && mv \
+         {cut} {ledger}`"
     )
 }
 
+const RESTORE: &str = "restore it from a copy of your own, and run again; without one, links that exist end \
+                       `already_linked`, and `undo` does not know them";
+
 fn advice(place: &str, how: DisplacedHow, rescue: &Rescue) -> String {
+    let first = if how == DisplacedHow::Replaced { "move the other file away, " } else { "" };
     match (rescue, how) {
         (Rescue::Copied(copy), _) => {
-            let first = if how == DisplacedHow::Replaced { "move the other file away, " } else { "" };
             format!("everything that was written is in {copy}: {first}give it the ledger's name, and run again")
         }
-        (Rescue::CopiedElsewhere(copy), _) => {
-            let first = if how == DisplacedHow::Replaced { "move the other file away, " } else { "" };
-            format!(
-                "everything that was written is in {copy}, a folder that the system may empty: {first}copy it to the \
-                 ledger's place now, and run again"
-            )
-        }
+        (Rescue::CopiedElsewhere(copy), _) => format!(
+            "everything that was written is in {copy}, in a folder that the system may empty: {first}copy it to the \
+             ledger's place now, and run again"
+        ),
         (Rescue::Failed(why), DisplacedHow::Moved) => {
             format!("what was written could not be copied ({why}): put the ledger back where it was, and run again")
         }
-        (Rescue::Failed(why), _) => format!(
-            "what was written could not be copied ({why}): restore it from a copy of your own, and run again; without one, \
-             links that exist end `already_linked`, and `undo` does not know them"
-        ),
-        (Rescue::NotNeeded, DisplacedHow::Truncated) => {
-            "restore it from a copy of your own, and run again; without one, links that exist end `already_linked`, and \
-             `undo` does not know them"
-                .to_owned()
-        }
+        (Rescue::Failed(why), _) => format!("what was written could not be copied ({why}): {RESTORE}"),
+        (Rescue::NotNeeded, DisplacedHow::Truncated) => RESTORE.to_owned(),
         (Rescue::NotNeeded, _) => format!(
             "check it with `cognito-link verify {}`, restore it from a copy if it is damaged, and run again",
             shell_path(place)

@@ -61,7 +61,7 @@ fn verify_reports_the_head_that_link_and_report_print() {
     let changed = whole.replacen("\"state\":\"linked\"", "\"state\":\"failed\"", 1);
     assert_ne!(changed, whole);
     home.write("changed.ledger", &changed);
-    home.run(&["verify", "changed.ledger"]).refused_with(6, "changed.ledger is damaged at line ");
+    let refused = home.run(&["verify", "changed.ledger"]).refused_with(6, "changed.ledger is damaged at line ");
     for command in ["report", "undo", "link"] {
         let finished = match command {
             "report" => home.run(&["report", "changed.ledger"]),
@@ -71,6 +71,15 @@ fn verify_reports_the_head_that_link_and_report_print() {
         finished.refused_with(6, "changed.ledger is damaged at line ");
     }
     assert_eq!(home.read("changed.ledger"), changed);
+    // The commands of the message keep what is whole, once.
+    let commands = refused.stderr.split('`').find(|part| part.starts_with("ln ")).unwrap();
+    let paste = || std::process::Command::new("sh").args(["-c", commands]).current_dir(home.path("")).output().unwrap();
+    assert!(paste().status.success(), "{commands}");
+    assert_eq!(home.read("changed.ledger.damaged"), changed);
+    let kept = home.read("changed.ledger");
+    assert!(changed.starts_with(&kept) && kept.ends_with('\n'), "{kept}");
+    home.run(&["verify", "changed.ledger"]).left_with(0);
+    assert!(!paste().status.success() && home.read("changed.ledger.damaged") == changed);
 }
 
 #[test]

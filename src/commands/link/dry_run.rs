@@ -21,8 +21,10 @@ impl LinkArgs {
             )));
         }
         if self.simulation.simulate && self.simulation.pool_file.is_none() {
-            let rehearses = self.ledger.is_none() && self.simulation.save_pool.is_none() && self.choices.is_none();
-            let rehearsal = rehearses.then(|| same_command(&context.arguments, Some("--dry-run"), "--rehearse"));
+            // With one of these options a rehearsal is refused.
+            let is_refused =
+                self.verify || self.ledger.is_some() || self.choices.is_some() || self.simulation.save_pool.is_some();
+            let rehearsal = (!is_refused).then(|| same_command(&context.arguments, Some("--dry-run"), "--rehearse"));
             let rehearsal = rehearsal.map(|command| format!(": `{command}`"));
             let step = format!("rehearse the run, which needs no such file{}", rehearsal.unwrap_or_default());
             return Err(Failure::EmptySimulation { step });

@@ -146,7 +146,7 @@ impl<'a> ProbeCaller<'a> {
         }
     }
 
-    /// Whether a pool has users. Where the service does not say, it has none: it has the name that was drawn at random.
+    /// Whether a pool has users. Without an answer it is taken for ours, because it has the random name.
     async fn has_users(&mut self, pool: &str) -> Result<bool, ProbeStop> {
         let call = ProbeCall::ListUsers { pool: pool.to_owned(), filter: None, token: None };
         let found = self.call(call).await?;

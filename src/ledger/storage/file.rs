@@ -34,10 +34,6 @@ impl FileSource {
         let file = File::open(path).map_err(|error| io_error(&error))?;
         Ok(Self { file, path: path.to_owned() })
     }
-
-    fn folder(&self) -> &Path {
-        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-    }
 }
 
 impl LedgerSource for FileSource {
@@ -136,16 +132,18 @@ impl FileStorage {
     /// Copies everything that was written to a new file beside the place of the ledger, or else in the folder for temporary
     /// files. The copy has its name only when it is whole.
     fn rescue(&self) -> Rescue {
-        match self.copy_into(self.source.folder()) {
+        match self.copy_beside(&self.source.path) {
             Ok(copy) => Rescue::Copied(copy),
             Err(error) => {
-                let elsewhere = self.copy_into(&std::env::temp_dir());
+                let name = self.source.path.file_name().unwrap_or_default();
+                let elsewhere = self.copy_beside(&std::env::temp_dir().join(name));
                 elsewhere.map_or(Rescue::Failed(error.to_string()), Rescue::CopiedElsewhere)
             }
         }
     }
 
-    fn copy_into(&self, folder: &Path) -> io::Result<String> {
+    fn copy_beside(&self, ledger: &Path) -> io::Result<String> {
+        let folder = folder_of(ledger);
         let mut copy = NamedTempFile::new_in(folder)?;
         copy.as_file().set_permissions(Permissions::from_mode(PRIVATE_MODE))?;
         let mut written = &self.source.file;
@@ -155,11 +153,10 @@ impl FileStorage {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         copy.as_file().sync_all()?;
-        let name = Path::new(self.source.path.file_name().unwrap_or_default());
-        for path in rescued_paths(&folder.join(name)) {
+        for path in rescued_paths(ledger) {
             match copy.persist_noclobber(&path) {
                 Ok(_) => {
-                    // The copy has its name; a second one elsewhere would be no safer.
+                    // Where this fails, a second copy elsewhere would be no safer.
                     let _ = sync_folder(folder);
                     return Ok(place(&path));
                 }
@@ -252,7 +249,7 @@ impl LedgerStorage for FileStorage {
 
     fn sync_created(&mut self) -> io::Result<()> {
         self.source.file.sync_all()?;
-        sync_folder(self.source.folder())
+        sync_folder(folder_of(&self.source.path))
     }
 }
 
@@ -271,6 +268,10 @@ pub fn refuse_beside_rescued(path: &Path) -> Result<(), LedgerError> {
 fn rescued_paths(path: &Path) -> impl Iterator<Item = PathBuf> {
     let names = std::iter::once(".rescued".to_owned()).chain((2..RESCUED_MAX).map(|n| format!(".rescued-{n}")));
     names.map(move |name| beside(path, &name))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes the names in a folder durable.
