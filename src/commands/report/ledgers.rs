@@ -412,8 +412,8 @@ impl Ledgers {
     fn change_of(&self, source: &InputSource, rows: u64) -> Option<ChangedInput> {
         let hash = source.checked_hash()?;
         // Of several ledgers each may have an input of its own.
-        let by_place = self.contents.len() == 1;
-        let reading = |contents: &'_ LedgerContents| contents.reading_of(source.name(), by_place).cloned();
+        let is_only_ledger = self.contents.len() == 1;
+        let reading = |contents: &'_ LedgerContents| contents.reading_of(source.name(), is_only_ledger).cloned();
         let mut readings = self.contents.iter().filter_map(reading);
         let other = readings.find(|reading| reading.hash.as_ref().is_some_and(|earlier| *earlier != hash))?;
         Some(ChangedInput { name: source.name().to_owned(), rows_read: other.rows, rows })
